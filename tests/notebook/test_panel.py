@@ -492,7 +492,7 @@ class TestRun:
         graph.view.value = "still"
         until(lambda: "image/svg+xml" in graph._picture.value)
         assert (tmp_path / f"graph-{graph.book.value}.html").stat().st_size > 100_000
-        assert "陆青禾" in graph._people.value
+        assert "陆青禾" in graph._drawn.page
         live = panel.tabs["live"]
         assert ">6</b>" in live._cards.value
         assert ">me</td>" in live._nodes.value

@@ -16,20 +16,15 @@ from kgnb.app.names import NameEditor, names_of
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import language, say
 from kgnb.core.safe_text import one_line
-from kgnb.graph.importance import RankedCharacter, rank_characters
 from kgnb.graph.model import Graph
 from kgnb.graph.resolve.decisions import DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.render.formatting import cut
-from kgnb.render.html import table
 from kgnb.render.names_text import changed_line, decision_line, reason_text
 from kgnb.render.picture import page as picture_page
 from kgnb.render.picture.scene import Scene, lay_out
-from kgnb.render.table import Table, columns, rows
 
-TOP = 12
 HEIGHT = 600
 OFFERED = 300
 """Persons offered by the lists; any other name can be typed."""
@@ -47,7 +42,6 @@ class Drawn:
     title: str
     page: str
     still: str
-    people: str
     path: Path
     scene: Scene
     names: NameEditor
@@ -69,38 +63,15 @@ def draw(
     except OSError as error:
         raise InputError("panel.not_written", path=path, reason=error.strerror) from error
     image = base64.b64encode(picture_page.svg(graph, title=title, lang=lang).encode()).decode()
-    people = rank_characters(graph)[:TOP]
     return Drawn(
         title=title,
         page=picture_page.iframe(page, HEIGHT),
         still=f'<img alt="{html.text(title)}" src="data:image/svg+xml;base64,{image}">',
-        people=_people(people),
         path=path,
         scene=scene,
         names=names,
         told=told,
     )
-
-
-def _people(people: list[RankedCharacter]) -> str:
-    heads = columns("panel", person="title", chapters="count", first="count", about="text")
-    listed = []
-    for person in people:
-        facts = person.node.properties
-        about = facts.get("description") or "、".join(map(str, _list(facts.get("aliases"))))
-        listed.append(
-            {
-                "person": cut(person.name, 40),
-                "chapters": person.chapters,
-                "first": person.first_chapter or None,
-                "about": cut(about, 90),
-            }
-        )
-    return table(Table(heads, rows(listed)))
-
-
-def _list(value: object) -> list[object]:
-    return list(value) if isinstance(value, list) else []
 
 
 class GraphTab:
@@ -125,12 +96,10 @@ class GraphTab:
             layout=w.Layout(width="auto", margin="2px 0 2px 12px"),
         )
         self.view.observe(controller.safely(lambda: None), names="value")
-        self._picture, self._people = widgets.html(width="100%"), widgets.html()
+        self._picture = widgets.html(width="100%")
         self._link = w.Output(layout=w.Layout(margin="4px 0"))
-        self.box = widgets.column(
-            *(widgets.row(self.book, self.draw, self.view), self._link, self._picture, self.names.box),
-            self._people,
-        )
+        head = widgets.row(self.book, self.draw, self.view)
+        self.box = widgets.column(head, self._link, self._picture, self.names.box)
 
     def _task(self) -> int:
         """Return a task of the chosen book."""
@@ -226,7 +195,6 @@ class GraphTab:
             return
         self._shown = (drawn, view)
         widgets.show(self._picture, drawn.page if view == "page" else drawn.still)
-        widgets.show(self._people, html.part("panel.top_people", drawn.people))
         self._link.outputs = (_linked(drawn.path),)
 
 

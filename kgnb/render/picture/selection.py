@@ -60,20 +60,14 @@ class Selection:
 
 def select(graph: Graph, limit: int) -> Selection:
     """The ``limit`` most important characters and their ties; deterministic."""
-    people = [Person(r.node, r.weight, r.chapters, r.first_chapter) for r in rank_characters(graph)[:limit]]
-    ties = _ties(graph, {person.node.ref: i for i, person in enumerate(people)})
-    _mark_drawn(ties, len(people))
+    people, ties = _people_and_ties(graph, limit)
     _assign_communities(people, [t for t in ties if t.drawn])
     return Selection(people, ties)
 
 
 def select_rest(graph: Graph, shown: int) -> Selection:
     """Everybody, and the ties of those beyond the ``shown`` most important: of each its strongest few."""
-    people = [
-        Person(r.node, r.weight, r.chapters, r.first_chapter, NO_COMMUNITY) for r in rank_characters(graph)
-    ]
-    ties = _ties(graph, {person.node.ref: i for i, person in enumerate(people)})
-    _mark_drawn(ties, len(people))
+    people, ties = _people_and_ties(graph)
     used = [0] * len(people)
     kept: list[Tie] = []
     for tie in sorted(ties, key=lambda t: not t.drawn):  # whoever has a tie keeps one
@@ -82,6 +76,14 @@ def select_rest(graph: Graph, shown: int) -> Selection:
             used[minor] += 1
             kept.append(tie)
     return Selection(people, sorted(kept, key=lambda t: -t.weight))
+
+
+def _people_and_ties(graph: Graph, limit: int | None = None) -> tuple[list[Person], list[Tie]]:
+    ranked = rank_characters(graph)[:limit]
+    people = [Person(r.node, r.weight, r.chapters, r.first_chapter, NO_COMMUNITY) for r in ranked]
+    ties = _ties(graph, {person.node.ref: i for i, person in enumerate(people)})
+    _mark_drawn(ties, len(people))
+    return people, ties
 
 
 def _closeness(edge: GraphEdge) -> float:

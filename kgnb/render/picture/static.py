@@ -6,10 +6,9 @@ import functools
 import importlib
 import io
 import logging
-from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from kgnb.core.messages import Language, say
 from kgnb.render.picture import scene
@@ -18,6 +17,7 @@ from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, localized, prin
 log = logging.getLogger(__name__)
 
 _MARGIN, _HEAD, _FOOT = 36.0, 64.0, 46.0
+_Point: TypeAlias = tuple[float, float]
 _INK, _SOFT, _PAPER = "#232833", "#69717f", "#fdfcf9"
 
 
@@ -50,65 +50,78 @@ def svg(shown: Scene, title: str, lang: Language) -> str:
     """The image as an SVG document, all texts escaped."""
     frame = _Frame(shown)
     w, h = round(frame.width), round(frame.height)
+    pen = _SvgPen()
+    _draw(pen, shown, frame, title, lang)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}"'
         f' role="img" font-family="{escape(scene.FONTS)}">',
         f"<title>{_xml(title)}</title>",
         f'<rect width="{w}" height="{h}" fill="{_PAPER}"/>',
-        f'<text x="{_MARGIN:g}" y="36" font-size="22" font-weight="600" fill="{_INK}">{_xml(title)}</text>',
-        f'<text x="{_MARGIN:g}" y="58" font-size="13" fill="{_SOFT}">{_xml(summary(shown, lang))}</text>',
-        *_svg_ties(shown, frame),
-        *_svg_spots(shown, frame),
-        *_svg_legend(shown, frame, lang),
+        *pen.parts,
         "</svg>",
     ]
     return "\n".join(parts)
+
+
+class _Pen(Protocol):
+    """Draws in the image's points."""
+
+    def line(self, start: _Point, end: _Point, colour: str, width: float, *, faint: bool = False) -> None: ...
+
+    def circle(self, spot: Spot, centre: _Point) -> None: ...
+
+    def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None: ...
+
+
+def _draw(pen: _Pen, shown: Scene, frame: _Frame, title: str, lang: Language) -> None:
+    """Ties, circles, names, headline and legend; the most important are drawn last."""
+    drawn = [tie for tie in shown.ties if tie.drawn]
+    for tie in reversed(drawn):
+        a, b = (frame.centre(shown.spots[i]) for i in (tie.a, tie.b))
+        pen.line(a, b, EDGE_COLOURS[tie.group], shown.width(tie), faint=True)
+    for spot in shown.spots:
+        pen.circle(spot, frame.centre(spot))
+    for spot in reversed(shown.spots):
+        x, y = frame.centre(spot)
+        below = round(y + spot.radius + spot.font * 1.05, 1)
+        pen.text((x, below), spot.label, spot.font, _INK, centred=True)
+    pen.text((_MARGIN, 36), title, 22, _INK)
+    pen.text((_MARGIN, 58), summary(shown, lang), 13, _SOFT)
+    x, y = _MARGIN, round(frame.height - 22)
+    present = {tie.group for tie in drawn}
+    for group in (group for group in EDGE_COLOURS if group in present):
+        name = localized(f"picture.{group}", lang)
+        pen.line((x, y - 4), (x + 24, y - 4), EDGE_COLOURS[group], 4)
+        pen.text((x + 30, y), name, 13, _SOFT)
+        x += round(54 + scene.text_width(name) * 13)
 
 
 def _xml(text: str) -> str:
     return escape(printable(text), quote=True)
 
 
-def _svg_ties(shown: Scene, frame: _Frame) -> Iterator[str]:
-    for tie in reversed([t for t in shown.ties if t.drawn]):
-        (x1, y1), (x2, y2) = frame.centre(shown.spots[tie.a]), frame.centre(shown.spots[tie.b])
-        yield (
-            f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{EDGE_COLOURS[tie.group]}"'
-            f' stroke-width="{shown.width(tie)}" stroke-opacity=".6" stroke-linecap="round"/>'
-        )
+class _SvgPen:
+    def __init__(self) -> None:
+        self.parts: list[str] = []
 
+    def line(self, start: _Point, end: _Point, colour: str, width: float, *, faint: bool = False) -> None:
+        opacity = ' stroke-opacity=".6" stroke-linecap="round"' if faint else ""
+        (x1, y1), (x2, y2) = start, end
+        place = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
+        self.parts.append(f'<line {place} stroke="{colour}" stroke-width="{width:g}"{opacity}/>')
 
-def _svg_spots(shown: Scene, frame: _Frame) -> Iterator[str]:
-    for spot in shown.spots:
-        x, y = frame.centre(spot)
-        yield (
+    def circle(self, spot: Spot, centre: _Point) -> None:
+        x, y = centre
+        self.parts.append(
             f'<circle cx="{x}" cy="{y}" r="{spot.radius}" fill="{spot.fill}" stroke="{spot.border}"'
             ' stroke-width="1.5"/>'
         )
-    for spot in reversed(shown.spots):
-        x, y = frame.centre(spot)
-        yield (
-            f'<text x="{x}" y="{round(y + spot.radius + spot.font * 1.05, 1)}" font-size="{spot.font}"'
-            f' text-anchor="middle" fill="{_INK}" stroke="{_PAPER}" stroke-width="3.5"'
-            f' stroke-linejoin="round" paint-order="stroke">{_xml(spot.label)}</text>'
-        )
 
-
-def _legend(shown: Scene, lang: Language) -> Iterator[tuple[float, str, str]]:
-    """(x, colour, name) of each group of ties that is drawn."""
-    present = {t.group for t in shown.ties if t.drawn}
-    x = _MARGIN
-    for group in (g for g in EDGE_COLOURS if g in present):
-        name = localized(f"picture.{group}", lang)
-        yield x, EDGE_COLOURS[group], name
-        x += 54 + scene.text_width(name) * 13
-
-
-def _svg_legend(shown: Scene, frame: _Frame, lang: Language) -> Iterator[str]:
-    y = frame.height - 22
-    for x, colour, name in _legend(shown, lang):
-        yield f'<path d="M{x:.0f} {y - 4:.0f}h24" stroke="{colour}" stroke-width="4"/>'
-        yield f'<text x="{x + 30:.0f}" y="{y:.0f}" font-size="13" fill="{_SOFT}">{_xml(name)}</text>'
+    def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None:
+        halo = f' stroke="{_PAPER}" stroke-width="3.5" stroke-linejoin="round" paint-order="stroke"'
+        more = f' text-anchor="middle"{halo}' if centred else ""
+        place = f'x="{at[0]:g}" y="{at[1]:g}" font-size="{size:g}"'
+        self.parts.append(f'<text {place} fill="{colour}"{more}>{_xml(text)}</text>')
 
 
 # --- PNG ----------------------------------------------------------------------------------------------------
@@ -142,63 +155,44 @@ def png(shown: Scene, title: str, lang: Language) -> bytes | None:
     except ImportError:
         log.info(say("picture.no_png", reason="Pillow"))
         return None
-    note = summary(shown, lang)
-    text = "".join([title, note, *(s.label for s in shown.spots)])
+    text = "".join([title, summary(shown, lang), *(s.label for s in shown.spots)])
     files = _FONT_FILES if max(text, default="") > "\u2e7f" else (*_LATIN_FONT_FILES, *_FONT_FILES)
     file = next((file for file in files if Path(file).is_file()), None)
     if file is None:
         log.info(say("picture.no_png", reason="CJK font"))
         return None
-    painter = _PngPainter(pillow, functools.cache(lambda size: fonts.truetype(file, size)), shown)
-    return painter.paint(title, note, lang)
+    frame = _Frame(shown)
+    pen = _PngPen(pillow, functools.cache(lambda size: fonts.truetype(file, size)), frame)
+    _draw(pen, shown, frame, title, lang)
+    out = io.BytesIO()
+    pen.image.save(out, "PNG", optimize=True)
+    return out.getvalue()
 
 
-class _PngPainter:
+class _PngPen:
     """Draws with Pillow, which is optional and therefore untyped here."""
 
-    def __init__(self, pillow: tuple[Any, Any], font: Any, shown: Scene) -> None:
-        self.frame = _Frame(shown)
-        self.shown = shown
-        self.font = font
-        self.scale = min(_SCALE, _MAX_PIXELS / max(self.frame.width, self.frame.height))
-        size = (round(self.frame.width * self.scale), round(self.frame.height * self.scale))
+    def __init__(self, pillow: tuple[Any, Any], font: Any, frame: _Frame) -> None:
+        self._font = font
+        self._scale = min(_SCALE, _MAX_PIXELS / max(frame.width, frame.height))
+        size = (round(frame.width * self._scale), round(frame.height * self._scale))
         image, drawing = pillow
         self.image = image.new("RGB", size, _PAPER)
-        self.pen = drawing.Draw(self.image, "RGBA")
+        self._pen = drawing.Draw(self.image, "RGBA")
 
-    def paint(self, title: str, note: str, lang: Language) -> bytes:
-        for tie in reversed([t for t in self.shown.ties if t.drawn]):
-            ends = [self.frame.centre(self.shown.spots[i]) for i in (tie.a, tie.b)]
-            self._line(ends[0], ends[1], EDGE_COLOURS[tie.group] + "99", self.shown.width(tie))
-        for spot in self.shown.spots:
-            self._circle(spot)
-        for spot in reversed(self.shown.spots):
-            x, y = self.frame.centre(spot)
-            self._text((x, y + spot.radius + spot.font * 1.05), spot.label, spot.font, _INK, "ms")
-        self._text((_MARGIN, 36), printable(title), 22, _INK, "ls")
-        self._text((_MARGIN, 58), note, 13, _SOFT, "ls")
-        self._legend(lang)
-        out = io.BytesIO()
-        self.image.save(out, "PNG", optimize=True)
-        return out.getvalue()
+    def line(self, start: _Point, end: _Point, colour: str, width: float, *, faint: bool = False) -> None:
+        points = [tuple(v * self._scale for v in point) for point in (start, end)]
+        fill = colour + "99" if faint else colour
+        self._pen.line(points, fill=fill, width=max(1, round(width * self._scale)))
 
-    def _legend(self, lang: Language) -> None:
-        y = self.frame.height - 22
-        for x, colour, name in _legend(self.shown, lang):
-            self._line((x, y - 4), (x + 24, y - 4), colour, 4)
-            self._text((x + 30, y), name, 13, _SOFT, "ls")
-
-    def _line(self, start: tuple[float, float], end: tuple[float, float], colour: str, width: float) -> None:
-        points = [tuple(v * self.scale for v in p) for p in (start, end)]
-        self.pen.line(points, fill=colour, width=max(1, round(width * self.scale)))
-
-    def _circle(self, spot: Spot) -> None:
-        (x, y), r, s = self.frame.centre(spot), spot.radius, self.scale
+    def circle(self, spot: Spot, centre: _Point) -> None:
+        (x, y), r, s = centre, spot.radius, self._scale
         box = [(x - r) * s, (y - r) * s, (x + r) * s, (y + r) * s]
-        self.pen.ellipse(box, fill=spot.fill, outline=spot.border, width=max(1, round(1.5 * s)))
+        self._pen.ellipse(box, fill=spot.fill, outline=spot.border, width=max(1, round(1.5 * s)))
 
-    def _text(self, at: tuple[float, float], text: str, size: float, colour: str, anchor: str) -> None:
-        point = (at[0] * self.scale, at[1] * self.scale)
-        font = self.font(max(8, round(size * self.scale)))
-        halo = {"stroke_width": round(1.7 * self.scale), "stroke_fill": _PAPER}
-        self.pen.text(point, text, font=font, fill=colour, anchor=anchor, **halo)
+    def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None:
+        point = (at[0] * self._scale, at[1] * self._scale)
+        font = self._font(max(8, round(size * self._scale)))
+        halo = {"stroke_width": round(1.7 * self._scale), "stroke_fill": _PAPER}
+        anchor = "ms" if centred else "ls"
+        self._pen.text(point, printable(text), font=font, fill=colour, anchor=anchor, **halo)
