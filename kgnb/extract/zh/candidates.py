@@ -88,12 +88,10 @@ def named(text: str) -> Counter[str]:
     return Counter(_NAMING.findall(text))
 
 
-def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str]) -> list[str]:
-    """Return the strings that may be names, sorted; ``speaking``: those that behave like one."""
+def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str], cohesive: set[str]) -> list[str]:
+    """Return the strings that may be names, sorted; ``speaking``, ``cohesive``: likely ones."""
     pairs = _starting_bigrams(bigrams, least)
-    found = set(speaking)
-    cohesive = cohesive_bigrams(bigrams)
-    found |= cohesive
+    found = cohesive.union(speaking)
     bigrams.cache_offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))
     found |= (
         _surnamed(bigrams, least, pairs) | _headed(bigrams, least, pairs) | _familiar(bigrams, least, pairs)

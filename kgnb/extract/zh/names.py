@@ -63,7 +63,9 @@ class NameClassifier:
         self._least = least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         speaking, called = speakers(text), named(text)
         self.foreign = ForeignNames(text)
-        names = sorted(self.foreign.names().union(candidates(self.bigrams, least, {*speaking, *called})))
+        self._cohesive = cohesive = cohesive_bigrams(self.bigrams)
+        likely = candidates(self.bigrams, least, {*speaking, *called}, cohesive)
+        names = sorted(self.foreign.names().union(likely))
         found = with_neighbours(self.bigrams, names, speaking, called)
         given = {w[-2:] for w in names if len(w) > 2}
         self.common_words, self.known_places = words.look_up(given.union(names, more_words))
@@ -74,7 +76,6 @@ class NameClassifier:
                 candidate.right.pop("儿", None)
         total = len(text) or 1
         self._priors = {c: n / total for c, n in Counter(text).items()}
-        self._cohesive = cohesive_bigrams(self.bigrams)
         self._own = {w: self._own_score(c) for w, c in self.candidates.items()}
         self._learn(self._seeds())
         self._learn(self._sure())
