@@ -100,17 +100,12 @@ def tie_word(edge: GraphEdge) -> str:
     return str(word) if word else say_or(f"relation.{edge.type}", edge.type)
 
 
-def direction(edge: GraphEdge, seen_from: NodeKey) -> int:
-    """Direction of a tie: 1 away from ``seen_from``, -1 to it, 0 undirected."""
-    if edge.type in SYMMETRIC_RELATIONS or edge.type in STRUCTURAL_RELATIONS:
-        return 0
-    return 1 if edge.source == seen_from else -1
-
-
 def relation(edge: GraphEdge, seen_from: NodeKey) -> str:
-    """A tie in words, with an arrow for its direction."""
-    word, way = tie_word(edge), direction(edge, seen_from)
-    return f"{word} →" if way > 0 else f"← {word}" if way else word
+    """A tie in words, with an arrow for its direction where it has one."""
+    word = tie_word(edge)
+    if edge.type in SYMMETRIC_RELATIONS or edge.type in STRUCTURAL_RELATIONS:
+        return word
+    return f"{word} →" if edge.source == seen_from else f"← {word}"
 
 
 def _relations(edges: Iterable[GraphEdge], seen_from: NodeKey) -> list[str]:

@@ -590,6 +590,13 @@ def test_the_graph_follows_the_book_finished_last_unless_another_was_asked_for(
     assert drawn == [1, 2, 1]
 
 
+def test_a_cell_shows_the_panel_before_any_driver_is_loaded() -> None:
+    code = "import sys, kgnb; kgnb.Node; from kgnb.notebook.panel import panel, run_tab; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"sqlalchemy", "neo4j", "redis", "aiohttp", "openai", "pandas", "kgnb.app.context"}
+    assert not heavy & set(ran.stdout.split())
+
+
 class TestAlert:
     """What the head reports; without the node's own troubles."""
 
