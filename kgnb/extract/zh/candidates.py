@@ -108,7 +108,7 @@ def _starting_bigrams(bigrams: BigramIndex, least: int) -> set[str]:
         for pair, n in bigrams.counts.items()
         if n >= least
         and (pair[0] in first or pair in words.COMPOUND_SURNAMES or pair[1] in _SHORT_HEADS)
-        and is_han(pair)
+        and (is_han(pair) or (pair[0] in words.FAMILIAR_PREFIXES and pair[1].isupper()))  # 阿Q
     }
 
 
