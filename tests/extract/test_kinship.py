@@ -74,6 +74,7 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "Captain Thorne saw Miss Pell. His brother-in-law was away.",
         "He found his sister. She wept.",
         "Winifred asked Rufus about Nora's horse.",
+        'Rufus came.\n"Is it your sister, Nora',
         "In praising his sister, Winifred forgot Rufus.",
     ],
 )

@@ -2,7 +2,7 @@
 
 A small part of centering (Grosz, Joshi and Weinstein 1995, Computational Linguistics 21:2) and of Hobbs's
 naive algorithm (1978, Lingua 44): the subject of the sentence before the others, then that of a sentence
-before it, of fitting gender. In speech "my" means who speaks and "your" who is spoken to; two take turns.
+before it, of fitting gender. In speech "my" means who speaks and "your" who is spoken to.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from kgnb.extract.patterns import Mention
 
 MAX_SENTENCES_BACK = 6
 """Sentences before a pronoun's own in which its antecedent is looked for."""
-IN_FOCUS = 0.3
-"""How sure it is that a pronoun without an antecedent nearby means the chapter's most mentioned person."""
-BY_TURN = 0.35
-"""How sure it is that a speech without a speaker is by who spoke two paragraphs before."""
+BEFORE_PARAGRAPH = 0.3
+"""How sure it is that a pronoun without an antecedent in its paragraph means who was named last before it."""
+FROM_SPEECH = 0.35
+"""How sure it is that "said she" means who was named last, and "your" who is called by name."""
 
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
@@ -48,7 +48,7 @@ def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons) -> Anteced
         return None  # the narrator's own kin
     if word == "your":
         return _addressee(offset, persons)
-    return speaker(offset, persons) or _by_turn(offset, 2, persons)
+    return speaker(offset, persons)
 
 
 def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecedent | None:
@@ -67,8 +67,8 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecede
         subject = _subject_pronoun(gender, start, end, persons)
         if fitting and (subject is None or fitting[0].start < subject or back == MAX_SENTENCES_BACK):
             return Antecedent(fitting[0], _certainty(fitting, gender, persons) / (1 + 0.4 * back))
-    before = _before_paragraph(gender, begin, persons) or persons.focus.get(gender)
-    return Antecedent(before, IN_FOCUS) if before and not speech else None
+    before = _before_paragraph(gender, begin, persons)
+    return Antecedent(before, BEFORE_PARAGRAPH) if before and not speech else None
 
 
 def _subject_pronoun(gender: str, start: int, end: int, persons: ChapterPersons) -> int | None:
@@ -101,7 +101,7 @@ def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
     if match := _PRONOUN_SPEAKS.search(persons.text, start, end):
         pronoun = 1 if match[1] else 2
         found = _before_paragraph(_GENDERS[match[pronoun]], start, persons)
-        return Antecedent(found, BY_TURN) if found else None
+        return Antecedent(found, FROM_SPEECH) if found else None
     return None
 
 
@@ -116,29 +116,17 @@ def _before_paragraph(gender: str, start: int, persons: ChapterPersons) -> Menti
     return named[-1] if named else None
 
 
-def _by_turn(offset: int, turns: int, persons: ChapterPersons) -> Antecedent | None:
-    """Who speaks ``turns`` paragraphs before; all between must be speech."""
-    for _ in range(turns):
-        start = persons.paragraph(offset)[0]
-        if start == 0 or persons.text[start] != '"':
-            return None
-        offset = persons.paragraph(start - 1)[0]
-    found = speaker(offset, persons) if persons.text[offset] == '"' else None
-    return found._replace(weight=BY_TURN * found.weight) if found else None
-
-
 def _addressee(offset: int, persons: ChapterPersons) -> Antecedent | None:
-    """Who spoke before, if somebody else, or is called by name in the speech."""
+    """Who is called by name in the speech, if somebody else than its speaker."""
     start, end = persons.paragraph(offset)
     called = [
         m
         for m in persons.between(start, end)
         if persons.in_speech(m.start)
-        and persons.text[m.end] in ",!?."
+        and persons.text[m.end : m.end + 1] in ",!?."
         and persons.text[max(0, m.start - 2) : m.start] in (", ", ' "', ". ", "h ", "r ")
     ]
     mine = speaker(offset, persons)
     if called and (not mine or called[0].entry.name != mine.mention.entry.name):
-        return Antecedent(called[0], BY_TURN)
-    before = _by_turn(offset, 1, persons)
-    return before if before and (not mine or before.mention.entry.name != mine.mention.entry.name) else None
+        return Antecedent(called[0], FROM_SPEECH)
+    return None

@@ -109,18 +109,6 @@ class ChapterPersons:
         return found
 
     @cached_property
-    def focus(self) -> dict[str, Mention]:
-        """Gender → the person who has at least half of all mentions of that gender here: the chapter is hers
-        or his, and a pronoun without an antecedent nearby means her or him (global focus, Sidner 1979)."""
-        found = {}
-        for gender in "mf":
-            known = [ms for ms in self.mentions_of.values() if self.gender(ms[0].entry) == gender]
-            most = max(known, key=len, default=[])
-            if 2 * len(most) >= sum(map(len, known)) > 0:
-                found[gender] = most[0]
-        return found
-
-    @cached_property
     def by_surname(self) -> dict[str, list[NameEntry]]:
         """Surname → the chapter's persons who bear it."""
         found: dict[str, list[NameEntry]] = defaultdict(list)
