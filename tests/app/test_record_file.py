@@ -10,7 +10,7 @@ import pytest
 
 from kgnb.app import record_file
 from kgnb.core.errors import InputError
-from kgnb.stores.ledger.transfer import MAX_DECISIONS
+from kgnb.stores.ledger.transfer import MAX_CHAPTER_ITEMS, MAX_DECISIONS
 
 RECORD = {"version": 1, "novel": {"title": "书"}, "chapters": []}
 
@@ -69,3 +69,15 @@ def test_a_sane_number_of_decisions(tmp_path: Path) -> None:
     assert len(record_file.read_record(tmp_path / "a.json").decisions) == MAX_DECISIONS
     (tmp_path / "a.json").write_text(json.dumps({"record": RECORD | {"decisions": decisions}}), "utf-8")
     refused(tmp_path / "a.json", "broken_export")
+
+
+def test_a_sane_number_of_people_in_a_chapter(tmp_path: Path) -> None:
+    people = [{"name": f"卒{i}"} for i in range(MAX_CHAPTER_ITEMS + 1)]
+    row = {"task_id": 1, "chapter_id": 1, "text_hash": "", "provider": "rules"}
+    for characters in (people[:-1], people):
+        rows = [row | {"extraction": {"characters": characters}}]
+        (tmp_path / "a.json").write_text(json.dumps({"record": RECORD | {"extractions": rows}}), "utf-8")
+        if characters is people:
+            refused(tmp_path / "a.json", "broken_export")
+        else:
+            assert len(record_file.read_record(tmp_path / "a.json").extractions) == 1

@@ -373,6 +373,17 @@ async def test_settle_from_nothing_equals_settle_after_projection(store: GraphSt
     assert timeless(await store.read(1)) == exact
 
 
+async def test_many_edges_of_equal_values_fit_the_engines_memory(store: GraphStore) -> None:
+    graph = Novel.make(1, count=1).exact()
+    edge = next(e for e in graph.edges.values() if e.type == "KNOWS")
+    for i in range(1_200):
+        ref = ("Character", f"卒{i}")
+        graph.nodes[ref] = GraphNode(*ref, graph.nodes[edge.source].properties | {"name": ref[1]})
+        graph.edges[ref, "KNOWS", edge.target] = GraphEdge(ref, "KNOWS", edge.target, edge.properties)
+    await settle(store, graph, 1)
+    assert timeless(await store.read(1)) == graph
+
+
 async def test_settle_removes_what_is_gone(store: GraphStore, spy: Spy) -> None:
     novel = Novel.make(1, count=6)
     await settle(store, novel.exact(), 1)

@@ -97,14 +97,14 @@ class Statement(NamedTuple):
     shared: int = 0
 
     def parameter(self) -> dict[str, list[list[object]]]:
-        """Return ``$p``: groups of rows, each followed by what its rows share."""
+        """Return ``$p``: groups of rows, each with what its rows share."""
         groups: dict[object, list[object]] = {}
         for row in self.rows:
             own, shared = row[: len(row) - self.shared], row[len(row) - self.shared :]
             key = tuple([tuple(v) if isinstance(v, list) else v for v in shared])
             group = groups.get(key)
             if group is None:
-                groups[key] = group = [[], *shared]
+                groups[key] = group = [[], shared]
             members: list[Row] = group[0]  # type: ignore[assignment]
             members.append(own)
         return {"groups": list(groups.values())}
@@ -180,7 +180,8 @@ SET n.{LEASE} = timestamp() + $ms, n.{SETTLED} = CASE WHEN $done THEN $number EL
 _FEWER_AT_TARGET = frozenset({"APPEARS_IN", "PARTICIPATES_IN"})
 """Edges of which a main character has thousands, and a chapter or an event a few."""
 
-_EACH = "UNWIND $p.groups AS g UNWIND g[0] AS r"
+# A row keeps what it shares, not its whole group: the embedded engine holds a transaction's rows in its heap.
+_EACH = "UNWIND $p.groups AS together UNWIND together[0] AS r WITH r, together[1] AS g"
 
 
 def add_nodes(label: str, rows: list[Row]) -> Statement:
@@ -366,7 +367,7 @@ def _shared_columns(label: str) -> int:
 def _values(columns: tuple[str, ...], start: int, shared: int) -> dict[str, str]:
     """Return the expression of each column: in the row, after ``start`` keys, or in its group."""
     own = len(columns) - shared
-    return {c: f"r[{start + i}]" if i < own else f"g[{1 + i - own}]" for i, c in enumerate(columns)}
+    return {c: f"r[{start + i}]" if i < own else f"g[{i - own}]" for i, c in enumerate(columns)}
 
 
 def _node_values(label: str) -> dict[str, str]:

@@ -33,6 +33,8 @@ VERSION = 1
 """Of the record in an export; newer ones are refused."""
 MAX_DECISIONS, MAX_DECIDED_NAMES = 3_000, 20_000
 """Decisions of a book and names in them: far more than anybody makes by hand, few enough to settle with."""
+MAX_CHAPTER_ITEMS = 5_000
+"""Characters, relations and so on of a chapter, each: ten times what is taken from a reply."""
 MAX_TITLE, MAX_TEXT = 10_000, 16 << 20
 """Characters: as much as MySQL's columns hold, or more."""
 Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
@@ -54,6 +56,12 @@ def _check_usage(usage: Usage) -> Usage:
 def _check_name(entry: NameEntry) -> NameEntry:
     _check_integers(getattr(entry, field.name) for field in fields(entry))
     return entry
+
+
+def _check_extraction(extraction: Extraction) -> Extraction:
+    if any(len(items) > MAX_CHAPTER_ITEMS for _, items in extraction):
+        raise ValueError("more than a chapter can hold")
+    return extraction
 
 
 def _check_decision(decision: Decision) -> Decision:
@@ -132,7 +140,7 @@ class SavedRow(_Saved):
     chapter_id: int
     text_hash: str = Field(max_length=64)
     prompt_hash: str = Field("", max_length=64)
-    extraction: Extraction
+    extraction: Annotated[Extraction, AfterValidator(_check_extraction)]
     provider: str = Field(max_length=100)
     model: str = Field("", max_length=200)
     flags: frozenset[str] = frozenset()
