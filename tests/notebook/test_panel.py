@@ -590,6 +590,15 @@ def test_the_graph_follows_the_book_finished_last_unless_another_was_asked_for(
     assert drawn == [1, 2, 1]
 
 
+def test_a_restart_does_not_hide_what_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = PanelController(made(tmp_path))
+    monkeypatch.setattr(controller.node, "start", lambda: None)
+    controller.show_message("已保存")
+    controller._start()
+    assert controller.message is not None
+    assert controller.message.text == "已保存 节点已启动"
+
+
 def test_a_cell_shows_the_panel_before_any_driver_is_loaded() -> None:
     code = "import sys, kgnb; kgnb.Node; from kgnb.notebook.panel import panel, run_tab; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -284,7 +284,12 @@ class PanelController:
         self.show_message(say("panel.stopping_now" if now else "panel.stopping"), "warn")
 
     def _start(self) -> None:
+        """Start again with new settings; what was said of them stays."""
+        last = self.message
         try:
             self.start()
         except KgnbError as error:
             self.show_error(error)
+            return
+        if last is not None and last.tone == "good":
+            self.show_message(f"{last.text} {say('panel.started')}")
