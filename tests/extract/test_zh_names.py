@@ -36,6 +36,7 @@ def names(text: str) -> set[str]:
         ("七斤嫂", "阿毛"),
         ("九龄老太", "福根老汉"),
         ("阿K", "小Ｍ"),
+        ("青阳子", "悟真子"),
         ("许四", "许四嫂"),
     ],
 )
@@ -90,6 +91,11 @@ def test_a_family_name_of_several_full_names_belongs_to_none_of_them() -> None:
     assert bearer(found, "约翰") is bearer(found, "约翰·卡特")
     assert bearer(found, "海伦") is bearer(found, "海伦·卡特")
     assert bearer(found, "卡特太太") not in (bearer(found, "海伦"), bearer(found, "约翰"))
+
+
+def test_a_transliterated_first_name_may_stand_before_a_chinese_surname() -> None:
+    found = people("海伦·赵说：“走吧。”海伦笑了。约翰问海伦·赵：“去哪？”海伦不说话，约翰也不说话。\n" * 3)
+    assert bearer(found, "海伦") is bearer(found, "海伦·赵")
 
 
 def test_many_full_names_and_endless_ones_take_time_by_their_number() -> None:

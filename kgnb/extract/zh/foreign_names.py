@@ -17,7 +17,8 @@ from kgnb.extract.zh.surnames import is_role
 _DOTS = "·•・‧"
 _SOUNDS = "".join(sorted(words.FOREIGN_SOUNDS | words.OTHER_SOUNDS))
 _RUN = re.compile(f"[{_SOUNDS}]{{2,8}}")
-_DOTTED = re.compile(f"(?:[A-Z]|[{_SOUNDS}]{{1,8}})(?:[{_DOTS}](?:[A-Z]|[{_SOUNDS}]{{1,8}})){{1,5}}")
+_PART = f"(?:[A-Z]|[{_SOUNDS}]{{1,8}}|[{''.join(sorted(words.COMMON_SURNAMES))}])"  # 玛格丽特·陈
+_DOTTED = re.compile(f"{_PART}(?:[{_DOTS}]{_PART}){{1,5}}")
 _PARTS = re.compile(f"[{_DOTS}]")
 _OF_WOMEN = ("夫人", "太太", "小姐", "女士")
 

@@ -66,5 +66,5 @@ def form_score(word: str) -> float:
     if head_of(word):
         return 0.2
     if len(word) == 3 and word[0] not in words.SURNAMES:
-        return -0.8
+        return 0.0 if word[-1] == "子" else -0.8  # 玄机子, a Daoist's name
     return 0.7 if word[0] in words.COMMON_SURNAMES else 0.0 if word[0] in words.SURNAMES else -0.3
