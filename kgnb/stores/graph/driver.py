@@ -15,6 +15,7 @@ from neo4j.exceptions import (
     ClientError,
     ConfigurationError,
     ConstraintError,
+    DatabaseError,
     DriverError,
     Forbidden,
     Neo4jError,
@@ -22,6 +23,7 @@ from neo4j.exceptions import (
 )
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceError, ServiceRefused
+from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.targets import GraphTarget
@@ -190,6 +192,8 @@ class BoltDriver:
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
         if self._target.folder is not None and is_full(self._target.folder):
             return ServiceDown("graph.full", service="bolt", path=self._target.folder)
+        if isinstance(error, DatabaseError):
+            return ServiceDown("graph.failed", reason=one_line(error.message or code, 300), **facts)
         return ServiceDown("graph.down", **facts)
 
 
