@@ -168,6 +168,14 @@ def test_the_built_in_story_is_right_to_the_last_name() -> None:
     }
 
 
+@pytest.mark.parametrize("title", ["侯爷", "队", "捕头"])
+def test_a_rank_after_a_surname_is_its_bearer(title: str) -> None:
+    pages = scenes([("谢无涯", "林秀英"), ("谢无涯", "周德海")])
+    count = itertools.count()
+    text = re.sub("谢无涯", lambda m: "谢" + title if next(count) % 4 == 0 else m[0], pages)
+    assert bearer(people(text), "谢" + title).name == "谢无涯"
+
+
 @pytest.mark.parametrize("word", ["师爷", "董事长", "巡抚"])
 def test_a_title_after_surnames_is_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
