@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,33 +100,26 @@ class InFlight:
 
     def __init__(self, llms: Sequence[Llm]) -> None:
         self.most = 0
-        self.now = 0
-        self._lock = threading.Lock()
+        self._llms = llms
         for one in llms:
             self._follow(one)
 
+    @property
+    def now(self) -> int:
+        return sum(one.server.stats.in_flight for one in self._llms)
+
     def _follow(self, one: Llm) -> None:
-        began, ended = one.server.began, one.server.ended
+        respond = one.server.respond
 
-        def counted_in() -> None:
-            self._add(1)
-            began()
+        def counted(request: Request) -> Response:
+            self.most = max(self.most, self.now)  # this request among them
+            return respond(request)
 
-        def counted_out() -> None:
-            self._add(-1)
-            ended()
-
-        one.server.began, one.server.ended = counted_in, counted_out  # type: ignore[method-assign]
-
-    def _add(self, count: int) -> None:
-        with self._lock:
-            self.now += count
-            self.most = max(self.most, self.now)
+        one.server.respond = counted  # type: ignore[method-assign]
 
     def restart(self) -> None:
         """Counts the most from now on."""
-        with self._lock:
-            self.most = self.now
+        self.most = self.now
 
 
 def _prompt(body: bytes) -> str:
