@@ -123,10 +123,6 @@ class ChapterPersons:
         """Return all names of the person."""
         return (entry.name, *entry.aliases)
 
-    def has_first_name(self, entry: NameEntry) -> bool:
-        """Return whether any name of the person has more than one word besides titles."""
-        return any(split_name(form).is_full for form in self.forms(entry))
-
     def facts(self, entry: NameEntry) -> NameFacts:
         """Return what the person's names say."""
         return name_facts(self.forms(entry))

@@ -14,9 +14,6 @@ _AND_MRS = re.compile(r" and (?:Mrs|Lady)\.? (?=([A-Z][a-zà-ÿ'-]+))")
 _TITLE = re.compile(rf"\b(?i:{_HIS})\.?$")
 LONGEST_TITLE = 12
 """Characters before "and Mrs." in which a title is looked for."""
-SURE_WIFE = 1.0
-LIKELY_WIFE = 0.25
-"""Odds, for each chapter with both, that a woman named after a man is his wife."""
 _FAMILY = re.compile(r"[Tt]he (?<!\w.he )([A-Z][a-zà-ÿ]+s)\b(?! [A-Z])")
 _COUPLES = [
     ([form for t in sorted(his) for form in (t.capitalize(), t.capitalize() + ".")], hers)
@@ -53,13 +50,10 @@ def _first_known(titles: Iterable[str], surname: str, is_known: Callable[[str], 
     return next((n for t in titles if is_known(n := f"{t} {surname}")), "")
 
 
-def husbands(wife: str) -> Iterator[str]:
-    """Yield the names that a wife's name may give her husband: Mrs. Charles Dale, Lady Henry, Mrs. Dale.
-
-    The last may be Mr. Dale's mother, or Lady Dale his aunt.
-    """
+def husbands(wife: str) -> list[str]:
+    """Return the names that a wife's name gives her husband (Mrs. Charles Dale, Lady Henry); else none."""
     title, _, rest = wife.partition(" ")
-    hers = next((his for his, titles in _COUPLES if title in titles), [])
-    if hers and " " in rest and title != "Lady":
-        yield rest
-    yield from (f"{one} {rest}" for one in hers)
+    titled = [f"{his} {rest}" for of, hers in _COUPLES if title in hers for his in of]
+    if title == "Lady":
+        return titled
+    return [rest, *titled] if titled and " " in rest else []

@@ -9,8 +9,8 @@ from operator import attrgetter, itemgetter
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import ChapterPersons
-from kgnb.extract.en.couples import LIKELY_WIFE, SURE_WIFE, couple_mentions, husbands
-from kgnb.extract.en.kinship import Statement, Tie, statements
+from kgnb.extract.en.couples import couple_mentions, husbands
+from kgnb.extract.en.kinship import NAMED, Statement, Tie, statements
 from kgnb.extract.en.roles import ROLES
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 
@@ -131,14 +131,10 @@ def _married_couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]
 
 
 def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
-    """Mrs. Charles Dale is Charles Dale's wife; Mrs. Dale may be that of Mr. Dale without a first name."""
+    """Mrs. Charles Dale is Charles Dale's wife, Lady Henry Lord Henry's."""
     by_form = {form: ms[0] for ms in persons.mentions_of.values() for form in persons.forms(ms[0].entry)}
     for form, wife in by_form.items():
-        for name in husbands(form):
-            his = by_form.get(name)
-            sure = " " in form.partition(" ")[2]
-            if his and his.entry.name != wife.entry.name and (sure or not persons.has_first_name(his.entry)):
-                weight = SURE_WIFE if sure else LIKELY_WIFE
-                start, end = wife.start, wife.end
-                yield Statement(his.entry.name, ROLES["wife"], wife.entry.name, weight, start, end, "wife")
-                break
+        his = next((by_form[name] for name in husbands(form) if name in by_form), wife)
+        if his.entry.name != wife.entry.name:
+            names = his.entry.name, ROLES["wife"], wife.entry.name
+            yield Statement(*names, NAMED, wife.start, wife.end, "wife")
