@@ -63,15 +63,13 @@ class BookPersons:
 
     def __init__(self, text: str, classifier: NameClassifier) -> None:
         persons = classifier.persons()
+        beside = {n for n in persons if _is_beside_place(n, classifier.candidates)}
+        beside |= {n.partition(" ")[2] for n in beside}
         self.text = text
         self.candidates = {
             n: c
             for n, c in persons.items()
-            if not (
-                _is_family(n, c, persons)
-                or _is_kind(n, c, classifier.candidates)
-                or _is_beside_place(n, classifier.candidates)
-            )
+            if not (n in beside or _is_family(n, c, persons) or _is_kind(n, c, classifier.candidates))
         }
         self.counts = {n: c.count for n, c in self.candidates.items()}
         self.parts = {n: split_name(n) for n in self.candidates}
@@ -250,4 +248,6 @@ def _is_beside_place(name: str, found: Mapping[str, Candidate]) -> bool:
     if place is None or place.speaks * 20 > place.count:
         return False
     ratio, share = (1, 0.3) if " " in rest else (10, 0.2)
-    return place.count > ratio * found[name].count and place_share(place) >= share
+    if place.count <= ratio * found[name].count or place_share(place) < share:
+        return False
+    return not any(other.endswith(f" {rest}") and is_titled(other) for other in found)
