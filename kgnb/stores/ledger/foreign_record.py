@@ -20,7 +20,6 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.extract.model import Extraction
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
 from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_names
@@ -28,6 +27,7 @@ from kgnb.stores.ledger.transfer import (
     MAX_DECIDED_NAMES,
     MAX_DECISIONS,
     CheckedDecision,
+    CheckedExtraction,
     CheckedName,
 )
 
@@ -182,7 +182,7 @@ def _check_version(row: Row) -> None:
 
 
 _TEXTS, _NAMES = TypeAdapter(list[str]), TypeAdapter(list[CheckedName])
-_DECISION, _EXTRACTION = TypeAdapter(CheckedDecision), TypeAdapter(Extraction)
+_DECISION, _EXTRACTION = TypeAdapter(CheckedDecision), TypeAdapter(CheckedExtraction)
 _CHECKS: dict[str, Callable[[Row], object]] = {
     t.extractions.name: lambda row: _EXTRACTION.validate_json(row["extraction"]),
     t.names.name: lambda row: _validate(_NAMES, [asdict(read_entry(row))]),

@@ -84,6 +84,7 @@ def _check_integers(values: Iterable[object]) -> None:
 
 
 CheckedName = Annotated[NameEntry, AfterValidator(_check_name)]
+CheckedExtraction = Annotated[Extraction, AfterValidator(_check_extraction)]
 CheckedDecision = Annotated[Decision, AfterValidator(_check_decision)]
 
 
@@ -140,7 +141,7 @@ class SavedRow(_Saved):
     chapter_id: int
     text_hash: str = Field(max_length=64)
     prompt_hash: str = Field("", max_length=64)
-    extraction: Annotated[Extraction, AfterValidator(_check_extraction)]
+    extraction: CheckedExtraction
     provider: str = Field(max_length=100)
     model: str = Field("", max_length=200)
     flags: frozenset[str] = frozenset()
