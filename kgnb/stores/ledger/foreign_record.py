@@ -20,10 +20,12 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from kgnb.core.errors import ServiceRefused
+from kgnb.extract.model import Extraction
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
 from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_names
 from kgnb.stores.ledger.transfer import (
+    MAX_CHAPTER_ITEMS,
     MAX_DECIDED_NAMES,
     MAX_DECISIONS,
     CheckedDecision,
@@ -161,6 +163,12 @@ def _validate(kind: TypeAdapter[Any], value: Any) -> None:
     kind.validate_json(json.dumps(value, default=str))
 
 
+def _check_extraction(row: Row) -> None:
+    if row["extraction"].count("{") > MAX_CHAPTER_ITEMS * len(Extraction.model_fields):
+        raise ValueError("more than a chapter can hold")  # before it takes memory
+    _EXTRACTION.validate_json(row["extraction"])
+
+
 def _check_facts(row: Row) -> None:
     if row["names"] is not None:
         _validate(_NAMES, [asdict(entry) for entry in read_frozen_names(row["names"])])
@@ -184,7 +192,7 @@ def _check_version(row: Row) -> None:
 _TEXTS, _NAMES = TypeAdapter(list[str]), TypeAdapter(list[CheckedName])
 _DECISION, _EXTRACTION = TypeAdapter(CheckedDecision), TypeAdapter(CheckedExtraction)
 _CHECKS: dict[str, Callable[[Row], object]] = {
-    t.extractions.name: lambda row: _EXTRACTION.validate_json(row["extraction"]),
+    t.extractions.name: _check_extraction,
     t.names.name: lambda row: _validate(_NAMES, [asdict(read_entry(row))]),
     t.name_decisions.name: lambda row: _validate(_DECISION, asdict(read_decision(row))),
     t.task_facts.name: _check_facts,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kgnb.book.model import Book, BookChapter, text_hash
 from kgnb.core.model import ChapterStatus, Lang, TaskStatus, Usage, beijing_now
@@ -58,10 +58,12 @@ def _check_name(entry: NameEntry) -> NameEntry:
     return entry
 
 
-def _check_extraction(extraction: Extraction) -> Extraction:
-    if any(len(items) > MAX_CHAPTER_ITEMS for _, items in extraction):
+def _check_extraction(found: object) -> object:
+    """Refuse lists too long before the items become objects, which take far more memory."""
+    lists = found.values() if isinstance(found, dict) else ()
+    if any(isinstance(items, list) and len(items) > MAX_CHAPTER_ITEMS for items in lists):
         raise ValueError("more than a chapter can hold")
-    return extraction
+    return found
 
 
 def _check_decision(decision: Decision) -> Decision:
@@ -84,7 +86,7 @@ def _check_integers(values: Iterable[object]) -> None:
 
 
 CheckedName = Annotated[NameEntry, AfterValidator(_check_name)]
-CheckedExtraction = Annotated[Extraction, AfterValidator(_check_extraction)]
+CheckedExtraction = Annotated[Extraction, BeforeValidator(_check_extraction)]
 CheckedDecision = Annotated[Decision, AfterValidator(_check_decision)]
 
 
