@@ -113,12 +113,12 @@ class ChapterWorker:
         self._numbers.pop(claim, None)
 
     async def run(
-        self, claim: Claim, info: TaskInfo, on_answered: Callable[[float], None] = lambda _: None
+        self, claim: Claim, info: TaskInfo, on_recorded: Callable[[float], None] = lambda _: None
     ) -> Outcome:
         """Work a claimed chapter to its end.
 
-        ``on_answered(seconds)`` is called when nothing is left to ask, with the time of the requests: the
-        chapter needs no slot while its replies are worked through and written. Further calls mean nothing.
+        ``on_recorded(seconds)`` is called when nothing is left to ask, with the time of the requests: the
+        replies are durable then, and the chapter needs no slot for the writing.
 
         Raises LeaseLost when another node has the chapter by now, ProviderError when the provider can't go
         on, and ServiceDown when Bolt is down for a whole lease; the caller hands the chapter back. The
@@ -130,7 +130,7 @@ class ChapterWorker:
             return Outcome.NOT_OURS
         self._numbers[claim] = work.chapter.number
         try:
-            return await self._process(claim, info, work, on_answered)
+            return await self._process(claim, info, work, on_recorded)
         except EndpointWrong:
             raise
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
@@ -156,12 +156,12 @@ class ChapterWorker:
             await self._count_failure(claim, repr(error))
 
     async def _process(
-        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_answered: Callable[[float], None]
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_recorded: Callable[[float], None]
     ) -> Outcome:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
             await self._end(claim, _chapter_end(claim, ChapterStatus.SKIPPED))
             return Outcome.SKIPPED
-        graph, end = await self._extract_and_save(claim, info, work, on_answered)
+        graph, end = await self._extract_and_save(claim, info, work, on_recorded)
         projection = _Projection(claim, info.novel.id, graph)
         # Another node may reach the graph.
         patience = self._stores.queue.lease_seconds
@@ -171,7 +171,7 @@ class ChapterWorker:
         return Outcome.COMPLETED
 
     async def _extract_and_save(
-        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_answered: Callable[[float], None]
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_recorded: Callable[[float], None]
     ) -> tuple[Graph, ChapterEnd]:
         """Make the chapter's row durable, unless it is; return its graph and its end.
 
@@ -180,15 +180,13 @@ class ChapterWorker:
         row = work.row
         if row is None:
             lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
-            answer = await self._extractor.extract(
-                work.text, info, lease, last_try=last_try, on_answered=on_answered
-            )
-            on_answered(0.0)  # of rules and cached replies nobody told
+            answer = await self._extractor.extract(work.text, info, lease, last_try=last_try)
+            on_recorded(answer.seconds)
             row, raw = _row(claim, info, work, answer), answer.raw
             if not await self._retry(claim, "sql", lambda: self._rows.do((row, raw))):
                 raise LeaseLost("node.lease_lost")
         else:
-            on_answered(0.0)
+            on_recorded(0.0)
         graph = info.graphs.project(work.chapter, row)
         return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row.extraction, _gap_note(row))
 

@@ -68,7 +68,8 @@ class TaskInfo:
 
 @dataclass(frozen=True, slots=True)
 class ChapterAnswer:
-    """An extraction and where it came from. ``raw``: the unparsed replies, oldest first."""
+    """An extraction and where it came from. ``raw``: the unparsed replies, oldest first; ``seconds``: time
+    of its requests, including the wait for a request slot (0: nothing was asked)."""
 
     extraction: Extraction
     prompt_hash: str = ""
@@ -76,6 +77,7 @@ class ChapterAnswer:
     usage: Usage = Usage()
     rejected: int = 0
     raw: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -83,12 +85,10 @@ class _ChapterReplies:
     """The answers of one chapter's chunks so far."""
 
     lease: Lease
-    on_answered: Callable[[float], None]
     last_try: bool = False
-    last_chunk: bool = False
     answers: list[ChapterAnswer] = field(default_factory=list)
     wasted: Usage = Usage()  # of requests without a usable reply
-    seconds: float = 0.0  # of its requests, including the wait for a request slot
+    seconds: float = 0.0
     refusal: errors.ReplyRefused | None = None
 
 
@@ -118,19 +118,11 @@ class ChapterExtractor:
         self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
     async def extract(
-        self,
-        text: str,
-        info: TaskInfo,
-        lease: Lease = UNLEASED,
-        *,
-        last_try: bool = False,
-        on_answered: Callable[[float], None] = lambda _seconds: None,
+        self, text: str, info: TaskInfo, lease: Lease = UNLEASED, *, last_try: bool = False
     ) -> ChapterAnswer:
         """Extract a whole chapter.
 
         ``last_try``: a chunk that the provider refuses is left out and flagged, unless no other is left.
-        ``on_answered(seconds)`` is called when the last chunk's reply has come, before it is worked through,
-        with the time of the requests so far; again if that reply is of no use.
 
         Raises LeaseLost as soon as ``lease`` is lost, ReplyError when the replies are unusable, another
         ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
@@ -139,10 +131,8 @@ class ChapterExtractor:
             found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self._chunk_chars, info.config.max_content_length)
-        replies = _ChapterReplies(lease, on_answered, last_try)
-        chunks = chunking.split(text, limit, info.lang)
-        for number, chunk in enumerate(chunks, 1):
-            replies.last_chunk = number == len(chunks)
+        replies = _ChapterReplies(lease, last_try)
+        for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
         answer = _merged(replies, evidence.ChapterText(text))
         if info.lang == "zh":
@@ -201,8 +191,6 @@ class ChapterExtractor:
         try:
             done = await self._completion(request, info, replies.lease)
             spent = done.usage
-            if replies.last_chunk:
-                replies.on_answered(replies.seconds + time.monotonic() - began)
             parsed = reply.parse(done.text, provider=info.provider.name)
         except errors.ProviderError as error:
             spent = error.usage or spent
@@ -273,4 +261,5 @@ def _merged(replies: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnsw
         usage=sum((a.usage for a in answers), replies.wasted),
         rejected=sum(a.rejected for a in answers),
         raw=tuple(r for a in answers for r in a.raw),
+        seconds=replies.seconds,
     )

@@ -83,6 +83,7 @@ class WorkerNode:
         self._chapters = ChapterWorker(stores, extractor)
         self._listener = listener
         self._running: dict[asyncio.Task[None], Claim] = {}
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
         self._polled_tasks: list[tuple[QueueName, int]] = []
@@ -123,9 +124,9 @@ class WorkerNode:
 
     def _cancel(self, works: Iterable[asyncio.Task[None]]) -> None:
         """Cancel chapters, each once only: a second cancel would interrupt its handing back."""
-        for work in works:
-            if not work.cancelling():
-                work.cancel()
+        for work in set(works) - self._cancelled:  # Task.cancelling() counts time-outs that end inside, too
+            self._cancelled.add(work)
+            work.cancel()
 
     def wake(self) -> None:
         """Poll at once instead of after the rest of the backoff."""
@@ -204,8 +205,8 @@ class WorkerNode:
 
     def _claimable(self, provider: Provider, served: Sequence[str]) -> int:
         limit = self.slot_limit(provider, served)
-        # A chapter whose replies have come frees its slot while they are worked through and written; the
-        # number of such chapters is bounded, so that slow stores slow the claiming down.
+        # A chapter whose replies are stored frees its slot while its row and graph are written; the number of
+        # such chapters is bounded, so that slow stores slow the claiming down.
         busy, unwritten = (
             sum(claim.queue.provider_key == provider.key for claim in claims)
             for claims in (self.slots, self._running.values())
@@ -251,14 +252,14 @@ class WorkerNode:
 
     def _free_slot(self, claim: Claim, held: float, asking: float) -> None:
         """Free the slot of a chapter that held it for ``held`` seconds, ``asking`` of them for requests."""
-        if self.slots.pop(claim, None) is None:
-            return
         if asking:
             self._overhead += (held - asking - self._overhead) / SMOOTHING_CHAPTERS
+        del self.slots[claim]
         self._wake.set()
 
     def _on_chapter_ended(self, work: asyncio.Task[None], claim: Claim) -> None:
         self._running.pop(work, None)
+        self._cancelled.discard(work)
         self.slots.pop(claim, None)
         self.stores.renewer.forget(claim)
         self._chapters.forget(claim)

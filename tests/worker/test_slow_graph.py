@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kgnb.core.errors import ServiceDown
-from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.stores.ledger.extractions import Extractions
 from kgnb.worker.slots import max_unwritten
 from tests.support.ledgers import opened
 from tests.support.light_nodes import Model, done, in_flight, light_node, submitted, until
@@ -36,17 +36,17 @@ async def test_chapters_and_settle_go_to_a_node_that_reaches_the_graph(
         assert (await ledger.tasks.progress(task_id)).completed == 4
 
 
-async def test_slots_go_on_while_replies_wait_to_be_stored_but_not_for_ever(
+async def test_slots_go_on_while_chapters_wait_to_be_written_but_not_for_ever(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, stored, put = Model(), asyncio.Event(), ReplyCache.put
+    model, stored, save = Model(), asyncio.Event(), Extractions.save
     model.open.set()
 
-    async def slow_put(*args: Any) -> None:
+    async def slow_save(*args: Any) -> list[bool]:
         await stored.wait()
-        await put(*args)
+        return await save(*args)
 
-    monkeypatch.setattr(ReplyCache, "put", slow_put)
+    monkeypatch.setattr(Extractions, "save", slow_save)
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         task_id = await submitted(ledger, redis_url, 10)
         async with light_node(redis_url, ledger, tmp_path, model, lease=5) as one:

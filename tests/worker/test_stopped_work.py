@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +15,7 @@ from redis.asyncio import Redis
 
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.worker.node import WorkerNode
 from tests.support.ledgers import QUEUE, execute, opened, scalar, set_task, task_row
 from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
 from tests.support.queues import NEW, die, nodes_on, take
@@ -84,6 +89,28 @@ async def test_a_paused_tasks_requests_end_in_the_reply_cache_and_none_begins(
         await light.queue.push(QUEUE, task_id)  # somebody goes on with it
         await until(lambda: finished(ledger, task_id))
     assert list(model.asked.values()) == [1] * 5
+
+
+async def test_a_chapter_is_stopped_at_the_moment_when_a_time_limit_of_its_own_ends() -> None:
+    limit = asyncio.timeout(60)
+
+    async def chapter() -> None:
+        with suppress(TimeoutError):
+            async with limit:
+                await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    work = asyncio.create_task(chapter())
+    await asyncio.sleep(0)
+    limit.reschedule(asyncio.get_running_loop().time())
+    await asyncio.sleep(0)
+    assert work.cancelling()  # by its limit
+    node = cast("Any", SimpleNamespace(_cancelled=set()))
+    WorkerNode._cancel(node, [work])
+    WorkerNode._cancel(node, [work])
+    assert work.cancelling() == 2  # once
+    with pytest.raises(asyncio.CancelledError):
+        await work
 
 
 async def asked(model: Model, count: int) -> bool:
