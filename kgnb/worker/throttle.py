@@ -62,7 +62,7 @@ class _Call:
 
 
 class KeyRefusal(NamedTuple):
-    """A refused key is tried again ``until`` (epoch seconds), or when it is replaced."""
+    """A refused key is tried again ``until`` (epoch seconds), or when it is replaced or somebody resumes."""
 
     until: float
     reason: str
@@ -273,10 +273,13 @@ class ProviderThrottle:
 
     async def _stopped_alone(self, name: str, reason: str) -> bool:
         """Whether this node stops asking with its refused key, as another one serves the provider."""
-        if name not in self.refused:
-            nodes = await self._share(self._queue.nodes()) or []
-            if not any(node.name != self._queue.node and node.can_ask(name) for node in nodes):
-                return False
+        if name in self.refused:
+            return True
+        nodes = await self._share(self._queue.nodes()) or []
+        if not any(node.name != self._queue.node and node.can_ask(name) for node in nodes):
+            return False
+        await self._share(self._breaker.stop_alone(name))
+        if name not in self.refused:  # by another slot, meanwhile
             until = time.time() + self._suspend_seconds
             self.refused[name] = KeyRefusal(until, reason)
             self.paused = {**self.paused, name: until}
@@ -303,7 +306,8 @@ class ProviderThrottle:
             await self._share(self._breaker.resume(provider.name))
 
     async def lift_mended_pauses(self, providers: Sequence[Provider]) -> None:
-        """End pauses by a refused key, address or model where it was replaced since the last call.
+        """End pauses by a refused key, address or model where it was replaced since the last call; go on with
+        what this node alone stopped asking where somebody resumed the provider.
 
         Raises ServiceDown.
         """
@@ -316,6 +320,8 @@ class ProviderThrottle:
                 await self._breaker.resume(provider.name)
             self.refused.pop(provider.name, None)
             self._asked[provider.key] = asked[provider]
+        for name in await self._breaker.resumed(list(self.refused)):
+            self.refused.pop(name, None)
 
     async def _share(self, call: Awaitable[R]) -> R | None:
         """Await a call that shares state with all nodes; None, and a reported outage, while Redis is down."""

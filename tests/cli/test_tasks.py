@@ -216,7 +216,7 @@ class TestWords:
         paused = kgnb.prepared(lambda app: app.queue.poll([], ["dryrun"])).paused
         assert 60 < paused["dryrun"] - time.time() < 91
         assert kgnb.said("providers", "resume", "dryrun") == "dryrun goes on"
-        assert kgnb.said("providers", "resume", "dryrun", "--lang", "zh") == "dryrun 没有暂停"
+        assert kgnb.said("providers", "resume", "dryrun", "--lang", "zh").startswith("dryrun 没有暂停")
         line = kgnb("providers", "pause", "dryrum").refused("dryrum", "dryrun", "kgnb status")
         assert KEY not in line
         with pytest.raises(SystemExit) as ended:

@@ -286,7 +286,7 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
 
 
 async def test_a_refused_key_stops_its_own_node_while_another_ones_is_taken(
-    redis_url: str, redis: Redis
+    redis_url: str, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def shows_itself(node: Asking, name: str) -> None:
         presence, refused = Presence(node.queue), node.throttle.refused
@@ -304,19 +304,28 @@ async def test_a_refused_key_stops_its_own_node_while_another_ones_is_taken(
     ):
         await shows_itself(one, "one")
         await shows_itself(other, "other")
-        with pytest.raises(AuthRejected) as error:
-            await one.ask()
+        await one.throttle.lift_mended_pauses([one.provider])
+        found = await asyncio.gather(*(one.ask() for _ in range(4)), return_exceptions=True)
+        reason = next(str(error) for error in found if isinstance(error, AuthRejected))
+        told = say("node.key_refused", provider=NAME, reason=reason)
+        assert [record.getMessage() for record in caplog.records].count(told) == 1
         assert not await redis.exists(SUSPEND)
         assert (await other.ask("关羽。")).usage.requests == 1
         with pytest.raises(ProviderPaused):
             await one.ask("张飞。")
         one.throttle.on_poll(PollResult(), [one.provider])
         assert NAME in one.throttle.paused  # no poll ends it
+        await one.throttle.lift_mended_pauses([one.provider])
         await shows_itself(one, "one")
         assert {n.name: n.refused for n in await other.queue.nodes()} == {
-            "one": {NAME: str(error.value)},
+            "one": {NAME: reason},
             "other": {},
         }
+        await CircuitBreaker(other.queue.connection).resume(NAME)  # its account's rights were mended
+        await one.throttle.lift_mended_pauses([one.provider])
+        one.throttle.on_poll(PollResult(), [one.provider])
+        with pytest.raises(AuthRejected):
+            await one.ask("张飞。")
         llm.key = "another"
         with pytest.raises(AuthRejected):
             await other.ask("赵云。")

@@ -42,6 +42,7 @@ _FAIL_PREFIX = "ai:provider:fail:"  # wire contract, as are pauses
 _WINDOW_PREFIX = "kgnb:failed:"
 _DETAILS_PREFIX = "kgnb:pause:"
 _ANSWER_PREFIX = "kgnb:answer:"
+_STOPPED_PREFIX = "kgnb:stopped:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +200,20 @@ class CircuitBreaker:
         self._failing.discard(provider)
         self._limited.pop(provider, None)
         # One by one: the keys lie in different slots of a cluster.
-        prefixes = (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, LIMIT_PREFIX)
-        ended = [("DEL", prefix + provider) for prefix in prefixes]
+        ours = (_DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, _STOPPED_PREFIX)
+        ended = [("DEL", prefix + provider) for prefix in (PAUSE_PREFIX, LIMIT_PREFIX, *ours)]
         await self._connection.send([*ended, _forget_refusals(provider)])
+
+    async def stop_alone(self, provider: str) -> None:
+        """Note that a node stops asking ``provider`` while others go on, until :meth:`resume` or for as long
+        as a pause lasts."""
+        seconds = math.ceil(self._pause_seconds)
+        await self._connection.send_one(("SET", _STOPPED_PREFIX + provider, b"1", "EX", seconds))
+
+    async def resumed(self, providers: Sequence[str]) -> list[str]:
+        """Those of ``providers``, which this node stopped asking alone, that may be asked again."""
+        noted = await self._connection.send([("EXISTS", _STOPPED_PREFIX + name) for name in providers])
+        return [name for name, stays in zip(providers, noted, strict=True) if not stays]
 
     async def limit_rate(self, provider: str, retry_after: float) -> None:
         """After a 429: let no node ask ``provider`` for ``retry_after`` seconds.

@@ -103,7 +103,8 @@ class LeaseRenewer(threading.Thread):
         held = self._held.get(claim)
         if held is None:
             return False
-        return held.lost or (time.monotonic() >= held.hold_end and not held.progressed)
+        # In this order: the renewing thread moves the end before it resets `progressed`.
+        return held.lost or (not held.progressed and time.monotonic() >= held.hold_end)
 
     def lease(self, claim: Claim) -> Lease:
         """Return the claim's lease, for its worker."""

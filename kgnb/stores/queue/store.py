@@ -246,7 +246,7 @@ class Queue(QueueInspector):
         known = set(members) if claim.fresh else set(members) - set(unknown)
         return {
             chapter
-            for kind, task, chapter in (parse_member(one.decode()) for one in known)
+            for kind, task, chapter in (parse_member(one.decode("utf-8", "replace")) for one in known)
             if (kind, task) == ("c", claim.task_id)
         }
 
