@@ -306,10 +306,10 @@ class ProviderThrottle:
             await self._share(self._breaker.resume(provider.name))
 
     async def lift_mended_pauses(self, providers: Sequence[Provider]) -> None:
-        """End pauses by a refused key, address or model where it was replaced since the last call; go on with
-        what this node alone stopped asking where somebody resumed the provider.
+        """End pauses by a refused key, address or model where it was replaced since the last call.
 
-        Raises ServiceDown.
+        ``providers``: all that the node serves. What it alone doesn't ask is asked again, too, when somebody
+        resumes the provider. Raises ServiceDown.
         """
         asked = {p: _fingerprint(p) for p in providers if not p.is_rules}
         replaced = [p for p, now in asked.items() if self._asked.get(p.key) != now]
@@ -320,8 +320,9 @@ class ProviderThrottle:
                 await self._breaker.resume(provider.name)
             self.refused.pop(provider.name, None)
             self._asked[provider.key] = asked[provider]
-        for name in await self._breaker.resumed(list(self.refused)):
-            self.refused.pop(name, None)
+        resumed = await self._breaker.resumed(list(self.refused))
+        kept = {provider.name for provider in providers}.difference(resumed)
+        self.refused = {name: one for name, one in self.refused.items() if name in kept}
 
     async def _share(self, call: Awaitable[R]) -> R | None:
         """Await a call that shares state with all nodes; None, and a reported outage, while Redis is down."""
