@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kgnb.app.session_report import SessionReport
 from kgnb.core import colab
+from kgnb.core.amounts import parse_amounts
 from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import LogBuffer
@@ -320,12 +321,19 @@ class Node:
 
 
 def shared_out(settings: Settings, cpus: int) -> tuple[int, Settings]:
-    """Return how many node processes share the slots, 0 for one thread, and the settings of each of them."""
-    count = min(cpus - 1, math.ceil(settings.slots_for() / SLOTS_A_THREAD))
+    """Return how many node processes share the slots, 0 for one thread, and the settings of each of them.
+
+    No provider gets more slots than before: there are at most as many processes as the least of them has.
+    """
+    own = parse_amounts(settings.slots_each)
+    wanted = [settings.slots_for(key) for key in ("", *own)]
+    count = min(cpus - 1, math.ceil(max(wanted) / SLOTS_A_THREAD), *wanted)
     if count < 2:
         return 0, settings
     caps = ("slots", "max_slots", "max_slots_per_provider")
-    return count, settings.model_copy(update={cap: max(1, getattr(settings, cap) // count) for cap in caps})
+    shares: dict[str, object] = {cap: max(1, getattr(settings, cap) // count) for cap in caps}
+    shares["slots_each"] = ",".join(f"{key}={int(amount) // count}" for key, amount in own.items())
+    return count, settings.model_copy(update=shares)
 
 
 def current() -> Node | None:

@@ -170,6 +170,13 @@ class TestProcesses:
         few = Settings.load(**Settings.for_slots(SLOTS_A_THREAD))
         assert shared_out(few, cpus=64) == (0, few)
 
+    def test_a_provider_with_slots_of_its_own_gets_no_more(self) -> None:
+        settings = Settings.load(**Settings.for_slots(1_200), slots_each="mine=90,fast=600")
+        count, each = shared_out(settings, cpus=4)
+        assert (count, [each.slots_for(key) for key in ("", "mine", "fast")]) == (3, [400, 30, 200])
+        alone = Settings.load(**Settings.for_slots(1_200), slots_each="local=1")
+        assert shared_out(alone, cpus=4) == (0, alone)
+
     def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path, tmp_path: Path) -> None:
         with open_embedded(tmp_path / "graph", redis=False) as engines:
             assert engines.endpoints.bolt_uri is not None

@@ -287,10 +287,24 @@ class TestOnePanel:
         panel = kgnb.panel(made(tmp_path))
         live = panel.tabs["live"]
         whole, live.refresh = live.refresh, lambda _: 1 / 0
-        until(lambda: panel._refresh_error)
-        assert "ZeroDivisionError" in panel._refresh_error
+        until(lambda: "ZeroDivisionError" in said())
         live.refresh = whole
-        until(lambda: not panel._refresh_error)
+        until(lambda: "ZeroDivisionError" not in said())
+
+    def test_a_tab_that_cannot_be_built_leaves_the_others(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kgnb.notebook.panel.live_tab.LiveTab.__init__", lambda *_: 1 / 0)
+        panel = kgnb.panel(made(tmp_path))
+        until(lambda: "ZeroDivisionError" in said())
+        panel.controller.show_message("又一件事")
+        until(lambda: "又一件事" in said())
+
+    def test_a_tab_that_is_built_for_a_click_knows_the_providers(self, tmp_path: Path) -> None:
+        node = made(tmp_path, **Settings.for_slots(1_200))
+        node.status = lambda: STATUS  # type: ignore[method-assign]
+        (row,) = kgnb.panel(node).tabs["providers"]._rows.rows.values()
+        assert (row.name, row.slots.value) == (EVIL, 1_200)
 
     def test_english(self, tmp_path: Path) -> None:
         use_language("en")

@@ -109,8 +109,9 @@ class Tabs(dict[str, Any]):
         build = pkgutil.resolve_name(f"kgnb.notebook.panel.{_TABS[name]}")
         with self._lock:
             if name not in self:
-                self[name] = build(self._controller)
-                self.pages[name].children = (self[name].box,)
+                self[name] = tab = build(self._controller)
+                self.pages[name].children = (tab.box,)
+                tab.refresh(self._controller.status())
             return self[name]
 
 
@@ -244,11 +245,13 @@ class Panel:
             widgets.visible(self.mend, bool(told and told.mend))
             if told and told.mend:
                 widgets.label(self.mend, say(f"panel.mend_{told.mend}"))
-            self.controller.shown_tab = shown = list(_TABS)[self._tabs.selected_index]
-            self.tabs[shown]  # is built by now
-            for tab in self.tabs.values():
-                tab.refresh(status)
-            widgets.show(self._messages, *self._message_parts(status))
+            self.controller.shown_tab = shown = list(_TABS)[self._tabs.selected_index or 0]
+            try:
+                self.tabs[shown]  # is built by now
+                for tab in self.tabs.values():
+                    tab.refresh(status)
+            finally:  # a bug in a tab is among the messages
+                widgets.show(self._messages, *self._message_parts(status))
 
     def _message_parts(self, status: dict[str, Any]) -> list[str]:
         """The messages below the head."""
@@ -271,9 +274,9 @@ class Panel:
             self._wake.clear()
             try:
                 self.controller.apply_pending()
+                self.refresh()
                 for name in _TABS:  # those that nobody has opened yet: a tab must open while a cell runs
                     self.tabs[name]
-                self.refresh()
                 self._refresh_error = ""
             except Exception as error:  # a bug must not freeze the panel: show it
                 if not self._refresh_error:

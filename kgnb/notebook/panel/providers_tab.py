@@ -77,7 +77,7 @@ class Row:
         self.edit = widgets.button(controller, "panel.edit", lambda: form.edit(self.about))
         self._remove = widgets.ConfirmedButton(controller, "panel.remove", self._remove_it)
         self.slots = widgets.field(say("panel.slots"), settings.slots_for(key), kind="number", width="150px")
-        self.slots.min, self.slots.max = 1, 500
+        self.slots.min, self.slots.max = 1, 5_000
         parts = (self.pause, self.test, self.edit, self._remove.button)
         # The rules have as many slots as the cores are good for.
         controls = [] if key == RULES else [self.slots, widgets.row(*parts, flex="0 0 auto")]
