@@ -1,7 +1,7 @@
 """The documents' pictures: screenshots that the browser tests take, checked, made small and kept.
 
-``KGNB_SCREENSHOTS=docs pytest tests/notebook/test_panel_browser.py`` makes those in docs/ anew, with a novel that
-people know; a plain run shows the short story and keeps its pictures with the test's other files.
+``KGNB_SCREENSHOTS=docs pytest tests/notebook/test_panel_browser.py`` makes those in docs/ anew, with a novel
+that people know; a plain run shows the short story and keeps its pictures with the test's other files.
 """
 
 from __future__ import annotations
