@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import secrets
 import signal
 import threading
 import time
@@ -18,6 +20,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from kgnb.core.errors import EngineError
 from kgnb.core.process_id import is_alive, send_signal
+from kgnb.stores.embedded import arcadedb
 from kgnb.stores.embedded.connect import open_embedded
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from tests.support.engines import (
@@ -127,6 +130,21 @@ def test_openers_at_the_same_moment_share_one_supervisor(data: Path) -> None:
     finally:
         for opener in openers:
             opener.communicate("")
+
+
+def test_engines_that_start_at_the_same_moment_have_ports_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = secrets.randbelow(3_000)
+    drawn = itertools.chain([first, first], itertools.count(first))
+    monkeypatch.setattr(secrets, "randbelow", lambda _: next(drawn))
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(2):
+            held, *two = arcadedb._free_ports()
+            stack.enter_context(held)
+            ports += two
+        assert len(set(ports)) == 4
 
 
 def test_a_later_client_can_ask_for_one_more_engine(data: Path) -> None:

@@ -65,7 +65,7 @@ class ArcadeDb(Engine):
         self._password_file = self._root / "password"
         self._password = secrets.token_urlsafe(24)
         # The HTTP server can't be switched off.
-        self._bolt_port, self._http_port = _free_port(), _free_port()
+        self._held, self._bolt_port, self._http_port = _free_ports()
 
     def prepare(self) -> tuple[list[str], bytes]:
         """Remove an earlier run's users; write the password to a file of mode 600.
@@ -161,10 +161,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _free_port() -> int:
-    """Return a random port below those of outgoing connections, which could take it before Java binds it."""
+def _free_ports() -> tuple[socket.socket, int, int]:
+    """Return a socket and two random ports, which no other kgnb takes while the socket is open: it holds the
+    port before them, the first of three. An engine whose port is taken would hang.
+
+    They are below those of outgoing connections, which could take them before Java binds them.
+    """
     while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((_HOST, port))
-            return port
+        first, held = 20_000 + 3 * secrets.randbelow(4_000), socket.socket()
+        with socket.socket() as bolt, socket.socket() as http, contextlib.suppress(OSError):
+            for port, one in enumerate((held, bolt, http), first):
+                one.bind((_HOST, port))
+            return held, first + 1, first + 2
+        held.close()
