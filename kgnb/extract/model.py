@@ -18,6 +18,8 @@ MAX_NAME = 100
 MAX_TEXT = 2_000
 MAX_ITEMS = 500
 """Longest name and text (characters) and list (items) of a reply: far above any honest one."""
+MAX_CHAPTER_ITEMS = 5_000
+"""Most items in a list of a chapter, merged from its replies; a record with more is refused."""
 
 _BREAKS = re.compile(r"[\n\r\t]")
 _SPACES = re.compile(r"\s+")

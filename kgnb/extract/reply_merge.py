@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
-from kgnb.extract.model import MAX_ITEMS, Event, Extraction, Relation
+from kgnb.extract.model import MAX_CHAPTER_ITEMS, MAX_ITEMS, Event, Extraction, Relation
 from kgnb.extract.namesakes import Namesakes
 
 _Item = TypeVar("_Item", bound=BaseModel)
@@ -53,7 +53,7 @@ def _merged(lists: Iterable[Sequence[_Item]], key: Callable[[_Item], Any]) -> li
             identity = key(item)
             known = found.get(identity)
             found[identity] = item if known is None else _united(known, item)
-    return list(found.values())
+    return list(found.values())[:MAX_CHAPTER_ITEMS]
 
 
 def _united(one: _Item, other: _Item) -> _Item:

@@ -10,7 +10,8 @@ import pytest
 
 from kgnb.app import record_file
 from kgnb.core.errors import InputError
-from kgnb.stores.ledger.transfer import MAX_CHAPTER_ITEMS, MAX_DECISIONS
+from kgnb.extract.model import MAX_CHAPTER_ITEMS
+from kgnb.stores.ledger.transfer import MAX_DECISIONS
 
 RECORD = {"version": 1, "novel": {"title": "书"}, "chapters": []}
 
@@ -75,7 +76,8 @@ def test_a_sane_number_of_people_in_a_chapter(tmp_path: Path) -> None:
     people = [{"name": f"卒{i}"} for i in range(MAX_CHAPTER_ITEMS + 1)]
     row = {"task_id": 1, "chapter_id": 1, "text_hash": "", "provider": "rules"}
     for characters in (people[:-1], people):
-        rows = [row | {"extraction": {"characters": characters}}]
+        absent = [one["name"] for one in people]  # also ends of relations
+        rows = [row | {"extraction": {"characters": characters, "absent": absent}}]
         (tmp_path / "a.json").write_text(json.dumps({"record": RECORD | {"extractions": rows}}), "utf-8")
         if characters is people:
             refused(tmp_path / "a.json", "broken_export")

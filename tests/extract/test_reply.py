@@ -9,7 +9,7 @@ import pytest
 
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import reply
-from kgnb.extract.model import Extraction
+from kgnb.extract.model import MAX_CHAPTER_ITEMS, Extraction
 from kgnb.extract.reply_merge import merge
 from kgnb.llm.fake import model as fake_model
 
@@ -401,6 +401,14 @@ def test_how_a_text_was_split_does_not_matter(seed: int) -> None:
     left, right = merge(parts[:middle]), merge(parts[middle:])
     assert merge([left, right]) == whole
     assert merge([whole]) == whole
+
+
+def test_a_chapter_holds_no_more_than_a_record_may() -> None:
+    parts = [
+        Extraction.model_validate({"locations": [{"name": f"{n}村{i}"} for i in range(500)]})
+        for n in range(11)
+    ]
+    assert merge(parts).locations == [one for part in parts for one in part.locations][:MAX_CHAPTER_ITEMS]
 
 
 def test_what_merging_unites() -> None:

@@ -20,12 +20,11 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.extract.model import Extraction
+from kgnb.extract.model import LISTS, MAX_CHAPTER_ITEMS
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
 from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_names
 from kgnb.stores.ledger.transfer import (
-    MAX_CHAPTER_ITEMS,
     MAX_DECIDED_NAMES,
     MAX_DECISIONS,
     CheckedDecision,
@@ -164,7 +163,7 @@ def _validate(kind: TypeAdapter[Any], value: Any) -> None:
 
 
 def _check_extraction(row: Row) -> None:
-    if row["extraction"].count("{") > MAX_CHAPTER_ITEMS * len(Extraction.model_fields):
+    if (row["extraction"] or "").count("{") > MAX_CHAPTER_ITEMS * (len(LISTS) + 1):
         raise ValueError("more than a chapter can hold")  # before it takes memory
     _EXTRACTION.validate_json(row["extraction"])
 

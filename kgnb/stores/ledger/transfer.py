@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from kgnb.book.model import Book, BookChapter, text_hash
 from kgnb.core.model import ChapterStatus, Lang, TaskStatus, Usage, beijing_now
-from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.model import LISTS, MAX_CHAPTER_ITEMS, Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
@@ -33,8 +33,6 @@ VERSION = 1
 """Of the record in an export; newer ones are refused."""
 MAX_DECISIONS, MAX_DECIDED_NAMES = 3_000, 20_000
 """Decisions of a book and names in them: far more than anybody makes by hand, few enough to settle with."""
-MAX_CHAPTER_ITEMS = 5_000
-"""Characters, relations and so on of a chapter, each: ten times what is taken from a reply."""
 MAX_TITLE, MAX_TEXT = 10_000, 16 << 20
 """Characters: as much as MySQL's columns hold, or more."""
 Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
@@ -60,7 +58,7 @@ def _check_name(entry: NameEntry) -> NameEntry:
 
 def _check_extraction(found: object) -> object:
     """Refuse lists too long before the items become objects, which take far more memory."""
-    lists = found.values() if isinstance(found, dict) else ()
+    lists = map(found.get, LISTS) if isinstance(found, dict) else ()
     if any(isinstance(items, list) and len(items) > MAX_CHAPTER_ITEMS for items in lists):
         raise ValueError("more than a chapter can hold")
     return found
