@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 
 from kgnb.app.context import App, enter_when_up, open_waiting, running_node
-from kgnb.core.errors import NodeStopped, ServiceRefused
+from kgnb.core.errors import NodeStopped, ServiceError, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
@@ -62,9 +62,10 @@ async def serve(
                         return
                     on_ready(app, node)
                     await _run_node(app, node, leaving, drain)
-                    if drain and not leaving.is_set():
-                        await _tell_waiting(app)
                 restart = app.engines_gone
+                if drain and not (restart or leaving.is_set()):
+                    with suppress(ServiceError):  # only a remark
+                        await _tell_waiting(app)
                 if on_left is not None:
                     await on_left(app)
             if app.outages.is_down("redis"):

@@ -150,8 +150,7 @@ class SessionReport:
         from kgnb.stores.embedded import restore
 
         settings, output = self.settings, self.place.output_dir
-        embeds = settings.embedded_redis or settings.embedded_sql or settings.embedded_graph
-        if output is None or not embeds or not settings.data.is_dir():
+        if output is None or not settings.embedded_sql or not settings.data.is_dir():
             return settings.data
         left = self.session.left
         patience = CLOSING_SECONDS if left is None else min(CLOSING_SECONDS, left / 2)

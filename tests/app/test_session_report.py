@@ -198,6 +198,15 @@ class TestOutputFolder:
             "kgnb-report.json",
         ]
 
+    def test_beside_a_shared_database_there_is_nothing_to_keep(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        data, output = tmp_path / "elsewhere", tmp_path / "working"
+        (data / "graph").mkdir(parents=True)
+        written(farewell(data, output=output, db_host="db.example", db_password="x"))
+        assert not (output / "kgnb-data").exists()
+        assert str(data) not in caplog.text
+
     def test_one_within_it_stays(self, tmp_path: Path) -> None:
         output = tmp_path / "working"
         data = data_folder(output / "kgnb-data")
