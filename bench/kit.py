@@ -111,7 +111,7 @@ def graph_target(outside: bool) -> Iterator[GraphTarget]:
         own = Settings.load()
         yield GraphTarget(own.neo4j_uri, own.neo4j_user, own.neo4j_password, own.neo4j_database)
         return
-    from kgnb.stores.embedded import open_embedded
+    from kgnb.stores.embedded.connect import open_embedded
 
     with data_folder() as folder, open_embedded(folder / "data", redis=False) as engines:
         ends = engines.endpoints
@@ -126,7 +126,7 @@ def redis_url(outside: bool) -> Iterator[str]:
     if outside:
         yield Settings.load().redis_url.get_secret_value()
         return
-    from kgnb.stores.embedded import open_embedded
+    from kgnb.stores.embedded.connect import open_embedded
 
     with data_folder() as folder, open_embedded(folder / "data", graph=False) as engines:
         assert engines.endpoints.redis_url is not None

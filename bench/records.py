@@ -27,6 +27,7 @@ from kgnb.extract import reply
 from kgnb.graph.model import ExtractionRow
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.ledger.chapters import ChapterEnd
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.targets import SqlTarget, sql_url
@@ -53,12 +54,12 @@ def main() -> None:
 def place_of(outside: bool, folder: Path) -> SqlTarget:
     own = Settings.load() if outside else Settings.load(data=folder / "data", db_type="sqlite")
     (folder / "data").mkdir()
-    return SqlTarget(sql_url(own), pool_size=5, max_overflow=5, pool_timeout=30, recycle=3600, pre_ping=True)
+    return SqlTarget(sql_url(own), pool_size=5, max_overflow=5)
 
 
 async def prepare(place: SqlTarget, count: int) -> tuple[int, int, list[int]]:
     """Imports a book and opens a task: its id, the novel's and the chapters'."""
-    sql = place.open()
+    sql = Database(place)
     await sql.prepare()
     ledger, own = Ledger(sql), str(time.time())
     texts = list(islice(chapters(3000), TEXTS))
@@ -81,7 +82,7 @@ def work(job: tuple[SqlTarget, int, int, list[int], int]) -> tuple[float, float]
 
 
 async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: int) -> tuple[float, float]:
-    sql = place.open()
+    sql = Database(place)
     ledger, cache = Ledger(sql), ReplyCache(sql)
     said = fake_model.answer(next(chapters(3000)))
     found = reply.parse(said, provider="bench").extraction
@@ -95,7 +96,7 @@ async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: 
         keys = [
             reply_key("bench", "bench", hashlib.sha256(w.text.encode()).hexdigest()) for w in works.values()
         ]
-        await cache.get(keys, [task] * len(keys))
+        await cache.get(dict.fromkeys(keys, task))
         await cache.put([CachedReply(key, "bench", "bench", said, task) for key in keys])
         rows = [
             ExtractionRow(

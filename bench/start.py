@@ -19,8 +19,9 @@ from statistics import median
 import redis
 from kit import data_folder, environment, run, seconds, tell
 
-from kgnb.stores.embedded import Endpoints, open_embedded
+from kgnb.stores.embedded.connect import Endpoints, open_embedded
 from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.targets import GraphTarget
 
 STOPPED = 3.0
 """Seconds after which engines that nobody uses are down for certain."""
@@ -69,7 +70,7 @@ def up(data: Path) -> float:
 
 
 async def answers(ends: Endpoints) -> None:
-    graph = GraphStore(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
+    graph = GraphStore(GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database))
     await graph.ping()
     await graph.close()
 

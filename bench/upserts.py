@@ -33,6 +33,7 @@ from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.settle import ChapterProjector
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.graph import write_cache
+from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.targets import GraphTarget
 from kgnb.worker.chapter_worker import PROJECT_LIMIT
 
@@ -83,7 +84,7 @@ def main() -> None:
 
 
 async def prepare(place: GraphTarget) -> None:
-    graph = place.open()
+    graph = GraphStore(place)
     await graph.prepare()
     await graph.close()
 
@@ -99,7 +100,7 @@ def write(job: tuple[GraphTarget, int, int, int, bool]) -> Took:
 
 
 async def send(place: GraphTarget, book: int, groups: list[list[Graph]]) -> tuple[float, float]:
-    graph = place.open()
+    graph = GraphStore(place)
     number = await graph.settle_number(book)
     time.sleep(HEAD_START)
     begin = time.time()
@@ -112,7 +113,7 @@ async def send(place: GraphTarget, book: int, groups: list[list[Graph]]) -> tupl
 
 async def heroic(place: GraphTarget, book: int, count: int) -> int:
     """Chapters that have one and the same person: the last group's rate."""
-    graph, rate = place.open(), 0
+    graph, rate = GraphStore(place), 0
     number = await graph.settle_number(book)
     for first in range(0, count, HEROIC):
         group = [alone(book, n) for n in range(first + 1, first + HEROIC + 1)]
