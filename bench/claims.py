@@ -58,7 +58,7 @@ async def fill(url: str, tasks: int, chapters: int) -> None:
     """Opens tasks with their chapters listed."""
     queue = made(url)
     for task in range(1, tasks + 1):
-        await queue.push(KEY, task, "bench")
+        await queue.push(KEY, task)
         (claim,) = (await queue.poll([ClaimRequest(KEY, tasks=1)])).claims
         assert await queue.open_task(claim, range(task * 1_000_000, task * 1_000_000 + chapters))
     await queue.close()
