@@ -129,6 +129,13 @@ def test_a_broken_version_file_is_refused(data: Path) -> None:
     assert caught.value.key == "engine.folder_version_broken"
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "[1]", '{"socket": ', "\udcff"])
+def test_a_broken_note_is_none(data: Path, text: str) -> None:
+    folder = open_folder(data)
+    folder.note.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert folder_module.read_note(folder) == {}
+
+
 UNWRITABLE = """
 import os, sys
 from pathlib import Path

@@ -158,7 +158,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return what :func:`write_json` wrote; empty without the file, or where it is broken."""
     try:
         found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
