@@ -23,7 +23,7 @@ from kgnb.core.errors import InputError, ServiceRefused
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import Decision
-from kgnb.stores.embedded import restore
+from kgnb.stores.embedded import record_copy, restore
 from kgnb.stores.embedded.data_folder import SCHEMA, DataFolder, try_lock
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.tables import MAIN, OWN
@@ -369,6 +369,15 @@ class TestExisting:
             assert restore.restore_data_folder(shared) is None
         assert not (data / "kgnb.db").exists()
         assert "--again" in caplog.text
+
+    def test_of_data_folders_only_the_one_it_came_from_is_its_own_to_replace(
+        self, source: Path, data: Path, tmp_path: Path
+    ) -> None:
+        other = data_folder(tmp_path / "other")
+        change(other, "UPDATE novels SET title = '别的书'")
+        restore.restore_data_folder(settings(data, source))
+        assert record_copy.copy_place(data / "kgnb.db", other) == tmp_path / "other-2"
+        assert record_copy.copy_place(data / "kgnb.db", source) == source
 
     def test_a_copy_that_was_cut_short_is_made_again(self, source: Path, data: Path) -> None:
         shutil.copytree(source, data)

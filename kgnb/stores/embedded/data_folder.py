@@ -219,9 +219,13 @@ def check_schema(version: Path, shown: Path) -> None:
 
 
 def copy_id(folder: Path) -> str:
-    """Return the id in the VERSION of a copy of a record (record_copy.py); "" of a folder that is none."""
+    """Return the id of a copy of a record (record_copy.py), which its VERSION holds; of any other data folder
+    the sha256 of its record; "" of a folder that is none."""
     try:
-        return str(_read_version(folder / "VERSION").get("copy", ""))
+        if copy := _read_version(folder / "VERSION").get("copy"):
+            return str(copy)
+        with (folder / "kgnb.db").open("rb") as record:
+            return hashlib.file_digest(record, "sha256").hexdigest()
     except (OSError, InputError):
         return ""
 
