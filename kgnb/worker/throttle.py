@@ -91,6 +91,7 @@ class ProviderThrottle:
         """By provider, why this node alone doesn't ask it: others' keys are taken."""
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Called with a provider's queue key and the seconds of each answered request."""
+        self._pausing: dict[str, float] = {}  # pauses on their way to Redis, which no poll has read yet
         self._mean_seconds: dict[str, float] = {}  # by queue key, a moving average
         self._outages = outages
         self._spending = spending
@@ -292,12 +293,15 @@ class ProviderThrottle:
         if name in self.paused:  # a wrong key fails every slot at once
             return None
         reason, kind = str(error), error.key
-        # Until the next poll reads all pauses.
-        self.paused = {**self.paused, name: time.time() + (seconds or self._suspend_seconds)}
-        until = await self._share(self._breaker.pause(name, seconds, reason, refused=asked, kind=kind))
-        if until and not isinstance(error, errors.BudgetReached):  # the provider itself refuses
-            await self._share(self._breaker.record_refusal(name, reason, kind))
-        return until
+        self._pausing[name] = time.time() + (seconds or self._suspend_seconds)
+        self.paused = {**self.paused, **self._pausing}
+        try:
+            until = await self._share(self._breaker.pause(name, seconds, reason, refused=asked, kind=kind))
+            if until and not isinstance(error, errors.BudgetReached):  # the provider itself refuses
+                await self._share(self._breaker.record_refusal(name, reason, kind))
+            return until
+        finally:
+            del self._pausing[name]
 
     async def lift_automatic_pause(self, provider: Provider) -> None:
         """End a pause that a node set by itself: the user starts a build in spite of it."""
@@ -377,7 +381,8 @@ class ProviderThrottle:
     def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
         """Adopt a poll's pauses and rate limits."""
         self.refused = {name: one for name, one in self.refused.items() if one.until > time.time()}
-        self.paused = {name: one.until for name, one in self.refused.items()} | poll.paused
+        alone = {name: one.until for name, one in self.refused.items()}
+        self.paused = {**alone, **self._pausing, **poll.paused}
         self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:

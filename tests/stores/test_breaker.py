@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -360,11 +361,19 @@ async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, 
 
 
 async def test_a_wrong_key_met_by_every_slot_pauses_once(
-    redis_url: str, caplog: pytest.LogCaptureFixture
+    redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
+        pause = CircuitBreaker.pause
+
+        async def pause_after_a_poll(*args: Any, **facts: Any) -> float:
+            node.throttle.on_poll(PollResult(), [node.provider])
+            return await pause(*args, **facts)
+
+        monkeypatch.setattr(CircuitBreaker, "pause", pause_after_a_poll)
         found = await asyncio.gather(*(node.ask() for _ in range(4)), return_exceptions=True)
     reasons = {str(error) for error in found if isinstance(error, AuthRejected)}
+    assert NAME in node.throttle.paused
     paused = [say("node.provider_paused", provider=NAME, reason=reason) for reason in reasons]
     assert sum(record.getMessage() in paused for record in caplog.records) == 1
 
