@@ -117,10 +117,10 @@ def _chinese(data: bytes) -> str | None:
 def _japanese(data: bytes) -> str | None:
     """Japanese: a fifth of a Japanese text's characters and more are kana."""
     for name in ("iso2022_jp", "cp932", "euc_jp"):
-        text = data.decode(name, "replace")
-        kana = len(re.findall("[ぁ-ヿ]", text[:_SAMPLE]))
-        if kana > min(len(text), _SAMPLE) * 0.2 and _is_intact(text):
-            return text
+        sample = data[:_SAMPLE].decode(name, "replace")
+        if len(re.findall("[ぁ-ヿ]", sample)) > len(sample) * 0.2 and _is_intact(sample):
+            text = data.decode(name, "replace")
+            return text if _is_intact(text) else None
     return None
 
 

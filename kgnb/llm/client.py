@@ -153,8 +153,12 @@ class LlmClient:
 
     async def _opened(self) -> KeysInTurn:
         """The endpoint with each key, opened on first use: to import an SDK takes most of a second."""
-        self._opening = self._opening or asyncio.create_task(asyncio.to_thread(self._open))
-        return await asyncio.shield(self._opening)
+        opening = self._opening = self._opening or asyncio.create_task(asyncio.to_thread(self._open))
+        try:
+            return await asyncio.shield(opening)
+        finally:
+            if opening.done() and (opening.cancelled() or opening.exception()):
+                self._opening = None  # such as too many open files: the next request tries again
 
     def _open(self) -> KeysInTurn:
         from kgnb.llm.chat_api import KeysInTurn

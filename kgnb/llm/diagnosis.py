@@ -37,7 +37,7 @@ class Diagnosis:
         self._provider = provider
         self._base_url = base_url
         self._list_models = list_models
-        self._found: dict[str, tuple[float, str, dict[str, Any]]] = {}
+        self._found: dict[tuple[str, int], tuple[float, str, dict[str, Any]]] = {}
         self._looking = asyncio.Lock()
 
     async def explained(self, error: errors.ProviderError, model: str, status: int) -> errors.ProviderError:
@@ -46,10 +46,10 @@ class Diagnosis:
         if status not in (200, 404, 405) and not (status in (400, 422) and says_model):
             return error  # many take names that they don't list: deployments, endpoint ids
         async with self._looking:
-            until, key, facts = self._found.get(model, (0.0, "", {}))
+            until, key, facts = self._found.get((model, status), (0.0, "", {}))
             if time.monotonic() > until:
                 key, facts = await self._cause(error.key, status, model)
-                self._found[model] = time.monotonic() + KEEP_SECONDS, key, facts
+                self._found[model, status] = time.monotonic() + KEEP_SECONDS, key, facts
         if not key:
             return error
         return errors.EndpointWrong(key, **{**error.facts, "model": model, "status": status, **facts})

@@ -33,7 +33,7 @@ _CODES: Mapping[type[errors.ProviderError], frozenset[str]] = {
             "AccountOverdueError",  # Volcengine, with 403
             "insufficient_balance",
             "exceeded_current_quota_error",  # Moonshot
-            "Arrearage",  # DashScope
+            *("Arrearage", "AllocationQuota.FreeTierOnly"),  # DashScope
             "1113",  # Zhipu
             "30001",  # SiliconFlow
         }
@@ -120,9 +120,8 @@ class ErrorResponse:
     @property
     def kind(self) -> type[errors.ProviderError] | None:
         """What the endpoint says of the request, key or account; None for what only the status tells."""
-        codes, said = self.codes, self.message
-        if _SAYS_RATE.search(said):
-            return None
+        said = self.message
+        codes = frozenset() if _SAYS_RATE.search(said) else self.codes
         metadata = self._error.get("metadata")
         if isinstance(metadata, dict) and "flagged_input" in metadata:  # OpenRouter, with 403
             return errors.ReplyRefused

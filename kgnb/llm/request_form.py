@@ -124,7 +124,7 @@ class RequestForm:
     def _named_in(self, text: str) -> str:
         """The part with another form that ``text`` names first; empty without one."""
         thinking = {"thinking": (*self.thinking[0], "thinking", "reasoning")}
-        names = {**_PARTS, **thinking, "limit_fields": self.limit_fields[:1]}
+        names = {**_PARTS, **thinking, "limit_fields": tuple(filter(None, self.limit_fields[:1]))}
         text = text.lower()
         found = [
             (at, part)

@@ -213,6 +213,8 @@ class ProviderThrottle:
         if isinstance(error, errors.RateReached) or not _may_be_own(error):
             return False
         answers = partial(self._answers, client, call.model)
+        if isinstance(error, errors.EndpointWrong):  # no outage: others that fail too prove nothing
+            return await answers()
         return await self._judge.is_own(key, prompt.hash, call.started, answers, limited=limited)
 
     async def _answers(self, client: LlmClient, model: str) -> bool:

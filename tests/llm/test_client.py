@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import errno
 import gzip
 import json
 import logging
@@ -254,6 +255,21 @@ async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
 # --- errors
 
 
+async def test_an_endpoint_that_could_not_be_opened_is_opened_by_the_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full() -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    async with FakeServer() as llm:
+        c = client(llm.base_url)
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="too many"):
+            patched.setattr(c, "_open", full)
+            await c.ask(ask_for(), "dryrun")
+        assert (await c.ask(ask_for(), "dryrun")).text
+        await c.close()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
@@ -283,6 +299,8 @@ async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
         (400, google("API key not valid.", reason="API_KEY_INVALID"), AuthRejected),
         (429, google("Quota exceeded", retryDelay="7s"), RateLimited),
         (429, error("insufficient_quota", "Allocated quota exceeded, please increase it"), RateLimited),
+        (403, error("insufficient_quota", "Allocated quota exceeded"), AuthRejected),
+        (403, error("AllocationQuota.FreeTierOnly", "The free tier has been exhausted"), QuotaExhausted),
         (403, error("AccountOverdueError"), QuotaExhausted),
         (403, json.dumps({"error": {"code": 403, "metadata": {"flagged_input": "x"}}}), ReplyRefused),
         (400, error("json_validate_failed", "Failed to validate JSON"), ReplyUnparsable),

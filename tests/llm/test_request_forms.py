@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from kgnb.core.errors import AuthRejected, ReplyTruncated, RequestRejected
+from kgnb.core.errors import AuthRejected, EndpointWrong, ReplyTruncated, RequestRejected
 from kgnb.core.model import Provider, Usage
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract import reply
@@ -169,6 +169,16 @@ async def test_a_limit_that_is_too_large_is_lowered_to_the_largest_that_is_named
     assert [body["max_tokens"] for _, _, body in llm.seen] == [20_000, 8_192]
 
 
+async def test_an_endpoint_may_refuse_every_name_of_the_limit_and_more() -> None:
+    refused = ("max_tokens", "max_completion_tokens", "temperature", "response_format")
+    answers = [(400, error("unsupported_parameter", "no", param=name), {}) for name in refused]
+    async with Scripted(*answers, (200, completion(), {})) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        await c.ask(ask_for(), "m")
+        await c.close()
+    assert llm.seen[-1][2].keys() == {"model", "messages"}
+
+
 async def test_a_schema_that_is_refused_leaves_json_and_a_format_that_is_refused_leaves_nothing() -> None:
     for said, left in (
         ("response_format.type json_schema is not supported", {"type": "json_object"}),
@@ -276,12 +286,26 @@ async def test_a_missing_v1_is_told_once_for_all_requests() -> None:
 
 
 async def test_a_model_that_is_listed_keeps_the_endpoints_own_words() -> None:
-    no = (400, error(None, "no luck today with m"), {})
+    no = (400, error(None, "the model has no luck today"), {})
     async with Scripted(no, models={"/v1/models": ["m"]}) as llm:
         c = asked_of(Preset(name="o"), llm.url)
-        with pytest.raises(RequestRejected, match="no luck today"):
+        with pytest.raises(RequestRejected, match="no luck today") as caught:
             await c.ask(ask_for(), "m")
         await c.close()
+    assert not isinstance(caught.value, EndpointWrong)
+
+
+async def test_what_one_status_means_is_not_told_for_another() -> None:
+    answers = [(400, error(None, "no such model", param="model"), {}), (200, "{}", {})]
+    async with Scripted(*answers) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        told = []
+        for _ in answers:
+            with pytest.raises(RequestRejected) as caught:
+                await c.ask(ask_for(), "m")
+            told.append((caught.value.key, "no such model" in str(caught.value)))
+        await c.close()
+    assert told == [("provider.rejected", True), ("provider.garbled", False)]
 
 
 @pytest.mark.parametrize(

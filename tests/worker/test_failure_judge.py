@@ -196,6 +196,10 @@ async def test_who_refuses_one_passage_as_if_it_were_all_is_not_paused(
     with pytest.raises(RequestUnanswered, match=r"HTTP 403|says no"):
         await node.ask(POISON)
     assert await state(node) == ProviderState()
+    if failure.status == 400:
+        others_fail(node, monkeypatch)  # several passages at once
+        assert await fate(node) is RequestUnanswered
+        assert await state(node) == ProviderState()
     with pytest.raises(EndpointWrong):
         await node.ask("刘备", model="dryrun-gone")
     assert (await state(node)).paused
