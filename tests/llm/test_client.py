@@ -263,9 +263,10 @@ async def test_an_endpoint_that_could_not_be_opened_is_opened_by_the_next_reques
 
     async with FakeServer() as llm:
         c = client(llm.base_url)
-        with monkeypatch.context() as patched, pytest.raises(OSError, match="too many"):
+        with monkeypatch.context() as patched:
             patched.setattr(c, "_open", full)
-            await c.ask(ask_for(), "dryrun")
+            with pytest.raises(OSError, match="too many"):
+                await c.ask(ask_for(), "dryrun")
         assert (await c.ask(ask_for(), "dryrun")).text
         await c.close()
 
