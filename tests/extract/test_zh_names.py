@@ -188,6 +188,14 @@ def test_a_given_name_that_begins_like_a_surname_is_not_the_full_one() -> None:
     assert bearer(people(text), "辛岚").name == "顾辛岚"
 
 
+def test_a_rare_surname_and_honour_does_not_lead_before_the_name() -> None:
+    count = itertools.count()
+    forms = ["诸葛明"] * 8 + ["武侯", "诸葛武侯"]
+    pages = scenes([("诸葛明", "林秀英"), ("诸葛明", "周德海"), ("诸葛明", "何家辉")])
+    text = "诸葛明，人称武侯。" + re.sub("诸葛明", lambda m: forms[next(count) % 10], pages)
+    assert bearer(people(text), "诸葛武侯").name == "诸葛明"
+
+
 def test_a_lady_is_who_alone_has_her_surname_though_she_is_called_so_in_other_chapters() -> None:
     before = scenes([("孟小姐", "周德海"), ("孟小姐", "何家辉")])
     text = before.replace("孟小姐", "孟云舒", 12) + scenes([("云舒", "周德海")]).replace("云舒", "孟云舒，她")

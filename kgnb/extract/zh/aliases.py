@@ -220,7 +220,8 @@ class AliasResolver(FormAliases):
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""
         full = bool(surname_of(name)) and not titled_surname(name)
         given = given_of(name) not in self.courtesy and name not in self.courtesy
-        whole = full and given_of(name) in self.clusters.names_of(name)  # 辛 is a surname, 辛楣 is 赵辛楣
+        # 辛 is a surname, but 辛岚 is 顾辛岚.
+        whole = name not in map(given_of, self.clusters.names_of(name))
         return full, given, whole, self.counts[name], name
 
 
