@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ class NameClusters:
     def __init__(self, names: Iterable[str]) -> None:
         self._root = {n: n for n in names}
         self.members = {n: [n] for n in self._root}
-        self.reasons: dict[tuple[str, str], str] = {}
+        self._joins: dict[str, list[tuple[str, str, str]]] = {}  # root → (one, other, reason)
 
     def root(self, name: str) -> str:
         """Return the representative of the cluster of ``name``, which is added if it is new."""
@@ -29,22 +30,23 @@ class NameClusters:
         for name in self.members[b]:
             self._root[name] = a
         self.members[a] += self.members.pop(b)
-        self.reasons[(one, other)] = reason
+        self._joins[a] = [*self._joins.pop(a, ()), *self._joins.pop(b, ()), (one, other, reason)]
 
     def reasons_for(self, name: str, names: Sequence[str]) -> list[tuple[str, str, str]]:
         """Return (alias, name it was joined with, reason) for those of ``names`` that a chain of joins within
         ``names`` links to ``name``, nearest joins first."""
-        wanted, found, reached = set(names), [], {name}
-        joins = [(pair, reason) for pair, reason in self.reasons.items() if wanted.issuperset(pair)]
-        grown = True
-        while grown:
-            grown = False
-            for pair, reason in joins:
-                for known, alias in (pair, pair[::-1]):
-                    if known in reached and alias not in reached:
-                        found.append((alias, known, reason))
-                        reached.add(alias)
-                        grown = True
+        links: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+        for one, other, reason in self._joins.get(self.root(name), ()):
+            links[one].append((other, one, reason))
+            links[other].append((one, other, reason))
+        missing, found = set(names) - {name}, []
+        near = deque(links[name])
+        while near:
+            alias, known, reason = near.popleft()
+            if alias in missing:
+                missing.remove(alias)
+                found.append((alias, known, reason))
+                near.extend(links[alias])
         return found
 
     def persons(self, counts: Mapping[str, int], rank: Callable[[str], Any]) -> dict[str, list[str]]:

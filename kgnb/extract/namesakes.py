@@ -18,7 +18,7 @@ MAX_BEARERS = 24
 
 MIN_OTHER_NAMES = 2
 """Other names that somebody needs before one of them replaces a word that is no title: a model may have given
-somebody else's name to one of two items of 曹操, once."""
+somebody else's name to one of two items of 何恭, once."""
 
 _Names = frozenset[str]
 

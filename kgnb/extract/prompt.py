@@ -193,7 +193,7 @@ class _KnownNames:
 
 
 def _with_aliases(name: str, aliases: Iterable[str], used: Collection[str]) -> str:
-    """``刘备=玄德/皇叔``, with the aliases that a chunk uses; empty for an unsafe name."""
+    """``何恭=子安/何使君``, with the aliases that a chunk uses; empty for an unsafe name."""
     forms = [form for form in aliases if form in used]
     if forms and name:
         return f"{name}={'/'.join(forms)}"

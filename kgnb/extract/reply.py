@@ -91,11 +91,11 @@ def _strict(body: str) -> dict[str, list[Any]] | None:
 def _in_prose(body: str) -> dict[str, list[Any]] | None:
     """The lists of valid JSON within a markdown fence or prose.
 
-    Objects that follow each other or give different lists are joined, and so are lists under headings; else
-    the longest object is taken (a draft and a final answer). None where something would be lost: a piece of
-    broken JSON, or items that nothing says the kind of.
+    All objects are joined, and so are lists under headings; of objects with prose between them drafts are
+    left out. None where something would be lost: a piece of broken JSON, or items that nothing says the kind
+    of.
     """
-    found: list[tuple[int, dict[str, list[Any]]]] = []
+    found: list[dict[str, list[Any]]] = []
     at = end = 0
     apart = False
     for _ in range(MAX_STARTS):
@@ -116,17 +116,31 @@ def _in_prose(body: str) -> dict[str, list[Any]] | None:
             lists = {kind: items_of(value)}
         if lists is not None:
             apart = apart or bool(found and body[at] == "{" and body[end:at].strip(" \t\r\n,"))
-            found.append((after - at, lists))
+            found.append(lists)
             end = after
         elif has_stray(value):
             return None
         at = after
     else:
         return None
-    kinds = [kind for _, lists in found for kind in lists]
-    if not apart or len(kinds) == len(set(kinds)):
-        return united(lists for _, lists in found)
-    return max(found, key=lambda item: item[0])[1]
+    return united(_without_drafts(found) if apart else found)
+
+
+def _without_drafts(found: list[dict[str, list[Any]]]) -> list[dict[str, list[Any]]]:
+    """The objects of which no later one repeats most of the items."""
+    kept: list[tuple[set[str], dict[str, list[Any]]]] = []
+    for lists in found:
+        items = {_label(item, kind) for kind in lists for item in lists[kind]}
+        kept = [(known, given) for known, given in kept if 2 * len(known & items) <= len(known)]
+        kept.append((items, lists))
+    return [lists for _, lists in kept]
+
+
+def _label(item: Any, kind: str) -> str:
+    """By which an item is known again: its kind, and its name or ends."""
+    item = mended_item(item, kind)
+    named = map(item.get, ("name", "source", "target")) if isinstance(item, dict) else (item,)
+    return "\n".join((kind, *(one for one in named if isinstance(one, str))))
 
 
 _OPENS = re.compile(r'\{|\[(?=\s*[\[{"])')

@@ -203,7 +203,7 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _triple(item: list[Any]) -> Any:
-    """``["刘备", "FRIEND_OF", "关羽"]`` as a relation, wherever its type stands."""
+    """``["何恭", "FRIEND_OF", "程勇"]`` as a relation, wherever its type stands."""
     types = [one for one in item if isinstance(one, str) and _TYPE.fullmatch(one)]
     ends = [one for one in item if one not in types]
     if len(types) == 1 and len(ends) == 2:
@@ -211,13 +211,14 @@ def _triple(item: list[Any]) -> Any:
     return item
 
 
-def _split(value: Any) -> list[Any]:
+def _split(value: Any, depth: int = 0) -> list[Any]:
     """``"子安、何使君"`` as a list, and ``[{"name": …}]`` or ``{"字": …}`` as names."""
     if isinstance(value, str):
         parts = (part.strip() for part in _SEPARATORS.split(value))
         return [part for part in parts if part.lower() not in _NOTHING]
     if isinstance(value, dict):
-        return [value["name"]] if "name" in value else [one for v in value.values() for one in _split(v)]
+        inner = value.values() if depth < MAX_DEPTH else ()
+        return [value["name"]] if "name" in value else [one for v in inner for one in _split(v, depth + 1)]
     if not isinstance(value, list):
         return [value]
     return [part.get("name") if isinstance(part, dict) else part for part in value]

@@ -60,7 +60,8 @@ def test_a_knight_is_told_from_his_son_of_the_same_name() -> None:
 def test_a_ship_and_a_rank_of_many_are_nobody() -> None:
     text = pages(("Captain Holz", "Captain Quill"), times=4)
     text += "\n\nThen the Vorhut sailed. The men of the Vorhut slept. We left the Vorhut that day." * 9
-    found = people(text + "\n\nThe Captain slept. They saw the Captain and the Vorhut." * 9)
+    text += "\n\nThis was the ship that they called the Vorhut."
+    found = people(text + '\n\n"Yes," said the Captain. The Captain slept.' * 9)
     assert {"Vorhut", "Captain"}.isdisjoint(found)
 
 

@@ -90,6 +90,14 @@ def test_who_is_only_near_is_doubtful_until_the_book_says_it_often() -> None:
     assert ("Rufus", "SIBLING", "Winifred") in ties_of([text] * 3)
 
 
+def test_of_a_crowd_nobody_is_meant() -> None:
+    men = [NameEntry(f"Mr. {chr(65 + i)}ton", (), "Character", 9) for i in range(26)]
+    men += [NameEntry(f"Captain {chr(65 + i)}ley", (), "Character", 9) for i in range(26)]
+    text = f"Nora met {', '.join(m.name for m in men)}. He slept. Her brother came."
+    found = rules.extract(text, lang="en", names=[*PEOPLE, *men]).relations
+    assert not [r for r in found if r.type == "SIBLING"]
+
+
 def test_a_wife_is_named_after_her_husband() -> None:
     wife = NameEntry("Mrs. Edwin Harland", (), "Character", 9)
     text = "Mrs. Edwin Harland came in. Edwin slept."

@@ -340,6 +340,22 @@ def test_lists_in_objects_of_their_own_are_joined() -> None:
     assert ([c.name for c in found.characters], [p.name for p in found.locations]) == (["刘备"], ["涿县"])
 
 
+def test_objects_in_prose_are_joined_but_for_drafts() -> None:
+    first, more = '{"characters": [{"name": "刘备"}, {"name": "关羽"}, {"name": "张三"}]}', '{"name": "孙权"}'
+    for second, names in (
+        (f'{{"characters": [{{"name": "刘备"}}, {more}]}}', "刘备 关羽 张三 刘备 孙权"),  # the second half
+        (f'{{"characters": [{{"name": "刘备"}}, {{"name": "关羽"}}, {more}]}}', "刘备 关羽 孙权"),  # corrected
+        ('{"characters": []}', "刘备 关羽 张三"),
+    ):
+        found = parse(f"First:\n{first}\nThen:\n{second}").extraction
+        assert [c.name for c in found.characters] == names.split()
+
+
+def test_a_name_in_hundreds_of_brackets_is_none() -> None:
+    text = '{"characters": [{"name": "刘备", "aliases": ' + '{"a":' * 900 + '"x"' + "}" * 901 + "]}"
+    assert parse(text).extraction.characters[0].aliases == []
+
+
 def test_more_items_than_any_honest_reply_has_are_rejected() -> None:
     text = json.dumps({"characters": [{"name": f"n{i}"} for i in range(700)]})
     parsed = parse(text)

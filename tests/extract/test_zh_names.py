@@ -181,6 +181,15 @@ def test_a_title_after_surnames_is_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
 
 
+def test_a_girl_may_be_called_by_her_number() -> None:
+    assert can_be_name("十娘")
+
+
+def test_a_dynasty_before_a_poet_is_no_first_name() -> None:
+    lines = scenes([("林秀英", "周德海")]) + "明月光。唐·李白\n黄河水。唐·李白\n天涯路。宋·晏殊\n" * 3
+    assert not [name for name in names(lines) if "·" in name]
+
+
 def test_a_given_name_that_begins_like_a_surname_is_not_the_full_one() -> None:
     pages = scenes([("辛岚", "林秀英"), ("辛岚", "周德海")])
     count = itertools.count()

@@ -17,7 +17,7 @@ from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_c
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import Answers
 
-# Titles that go with a first name: Miss Anne, Sir Walter.
+# Titles that go with a first name: Miss Anne, Sir Robert.
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
     ("master", "sir", "uncle", "cousin", "king", "st", "brother", "father")
 )
@@ -61,7 +61,7 @@ class AliasResolver(BookPersons):
     # --- the steps ---
 
     def _join_same_words(self) -> None:
-        """Miss Elizabeth Marlow and Elizabeth Marlow; Lady Catherine de Vere and Catherine de Vere."""
+        """Miss Elizabeth Marlow and Elizabeth Marlow; Lady Isabel de Vere and Isabel de Vere."""
         by_words: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for name in self.by_count:
             rest = self.parts[name].rest
@@ -81,7 +81,7 @@ class AliasResolver(BookPersons):
                 self.clusters.join(plain, name, "of a place")
 
     def _join_titled_first_names(self) -> None:
-        """Sir Walter and Sir Walter Harland; Miss Anne and Anne."""
+        """Sir Robert and Sir Robert Harland; Miss Anne and Anne."""
         for name, parts in self._one_word_names(titled=True):
             if parts.titles[-1] != "sir" and self._is_surname(parts.first, name):
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
@@ -47,7 +48,7 @@ def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons) -> Anteced
     if not persons.in_speech(offset):
         return None  # the narrator's own kin
     if word == "your":
-        return _addressee(offset, persons)
+        return _addressee(*persons.paragraph(offset), persons)
     return speaker(offset, persons)
 
 
@@ -86,12 +87,16 @@ def _certainty(fitting: Sequence[Mention], gender: str, persons: ChapterPersons)
     return 1.0 if len(names) == 1 and known else 0.6 if known else 0.4
 
 
-# --- speech ---
+# --- speech: each function below is asked about the same paragraph again and again, hence the caches ---
 
 
 def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
     """Return who says the speech at ``offset``: the person beside a verb of speech in its paragraph."""
-    start, end = persons.paragraph(offset)
+    return _speaker(*persons.paragraph(offset), persons)
+
+
+@lru_cache(maxsize=4)
+def _speaker(start: int, end: int, persons: ChapterPersons) -> Antecedent | None:
     for mention in persons.between(start, end):
         before = persons.text[max(start, mention.start - 40) : mention.start]
         if _VERB_BEFORE.search(before) or (
@@ -105,6 +110,7 @@ def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
     return None
 
 
+@lru_cache(maxsize=4)
 def _before_paragraph(gender: str, start: int, persons: ChapterPersons) -> Mention | None:
     """The last person of this gender whom the narrator names in the two paragraphs before."""
     begin = persons.paragraph(max(0, persons.paragraph(max(0, start - 1))[0] - 1))[0]
@@ -116,9 +122,9 @@ def _before_paragraph(gender: str, start: int, persons: ChapterPersons) -> Menti
     return named[-1] if named else None
 
 
-def _addressee(offset: int, persons: ChapterPersons) -> Antecedent | None:
-    """Who is called by name in the speech, if somebody else than its speaker."""
-    start, end = persons.paragraph(offset)
+@lru_cache(maxsize=4)
+def _addressee(start: int, end: int, persons: ChapterPersons) -> Antecedent | None:
+    """Who is called by name in the paragraph's speech, if somebody else than its speaker."""
     called = [
         m
         for m in persons.between(start, end)
@@ -126,7 +132,7 @@ def _addressee(offset: int, persons: ChapterPersons) -> Antecedent | None:
         and persons.text[m.end : m.end + 1] in ",!?."
         and persons.text[max(0, m.start - 2) : m.start] in (", ", ' "', ". ", "h ", "r ")
     ]
-    mine = speaker(offset, persons)
+    mine = _speaker(start, end, persons)
     if called and (not mine or called[0].entry.name != mine.mention.entry.name):
         return Antecedent(called[0], FROM_SPEECH)
     return None

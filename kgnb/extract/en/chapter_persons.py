@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
@@ -14,6 +16,8 @@ from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
+MAX_SENTENCE = 2_000
+"""Characters after which a sentence ends anyway: bounds the work on a text without full stops."""
 PRONOUN_MENTIONS = 40
 """Mentions of a person, at most, whose following pronouns vote on its gender."""
 
@@ -98,7 +102,19 @@ class ChapterPersons:
     @cached_property
     def ends(self) -> list[int]:
         """Offsets of the characters that end sentences."""
-        return sentence_ends(self.text)
+        ends = sentence_ends(self.text)
+        gaps = pairwise((0, *ends, len(self.text)))
+        return sorted([*ends, *(at for a, b in gaps for at in range(a + MAX_SENTENCE, b, MAX_SENTENCE))])
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        """Offsets of the line breaks."""
+        return [m.start() for m in re.finditer("\n", self.text)]
+
+    @cached_property
+    def _quotes(self) -> list[int]:
+        """Offsets of the quotation marks."""
+        return [m.start() for m in re.finditer('"', self.text)]
 
     @cached_property
     def mentions_of(self) -> dict[str, list[Mention]]:
@@ -129,10 +145,8 @@ class ChapterPersons:
 
     def gender(self, entry: NameEntry) -> str:
         """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""
-        if known := self.facts(entry).gender:
-            return known
         if entry.name not in self._genders:
-            self._genders[entry.name] = self._gender_by_pronouns(entry)
+            self._genders[entry.name] = self.facts(entry).gender or self._gender_by_pronouns(entry)
         return self._genders[entry.name]
 
     def _gender_by_pronouns(self, entry: NameEntry) -> str:
@@ -174,9 +188,12 @@ class ChapterPersons:
 
     def paragraph(self, offset: int) -> tuple[int, int]:
         """Return start and end of the paragraph at ``offset``."""
-        end = self.text.find("\n", offset)
-        return self.text.rfind("\n", 0, offset) + 1, end if end >= 0 else len(self.text)
+        k = bisect_left(self._lines, offset)
+        return (self._lines[k - 1] + 1 if k else 0), (
+            self._lines[k] if k < len(self._lines) else len(self.text)
+        )
 
     def in_speech(self, offset: int) -> bool:
         """Return whether ``offset`` is within quotation marks."""
-        return self.text.count('"', self.text.rfind("\n", 0, offset) + 1, offset) % 2 == 1
+        start, _ = self.paragraph(offset)
+        return (bisect_left(self._quotes, offset) - bisect_left(self._quotes, start)) % 2 == 1

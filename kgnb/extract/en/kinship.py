@@ -29,6 +29,8 @@ TOGETHER = 0.8
 """How sure it is that "their" means the two who are named together before."""
 NEARBY = 0.45
 """Weight of one whose bearer stands nearby, and no surname contradicts."""
+MAX_POSSIBLE = 40
+"""Persons nearby and of the family, at most, among whom the bearer of a noun without a name is looked for."""
 
 _NOUN = "|".join(sorted((re.escape(n) for n in ROLES), key=len, reverse=True))
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
@@ -148,11 +150,7 @@ def _unnamed(
 ) -> Iterator[Statement]:
     """Who may be meant; all of them where the noun is a plural."""
     owner = possessor.mention.entry
-    scores = {
-        entry.name: score
-        for entry in _possible(phrase.start, owner, role, persons)
-        if (score := _score(entry, phrase.start, owner, role, persons))
-    }
+    scores = {name: score for name, score in _scores(phrase.start, owner, role, persons) if score}
     if phrase.plural:
         scores = {name: score for name, score in scores.items() if score > NEARBY}
     for name, score in scores.items():
@@ -161,26 +159,31 @@ def _unnamed(
         yield Statement(owner.name, role, name, weight, phrase.start, phrase.end, phrase.noun, alone)
 
 
-def _possible(offset: int, owner: NameEntry, role: Role, persons: ChapterPersons) -> list[NameEntry]:
+def _scores(
+    offset: int, owner: NameEntry, role: Role, persons: ChapterPersons
+) -> Iterator[tuple[str, float]]:
     """Persons of the role's gender in the sentences around, and those of the owner's surname."""
     facts = persons.facts(owner)
-    found = {m.entry.name: m.entry for m in persons.around(offset)}
-    for surname in facts.surnames | facts.married:
+    near = {m.entry.name: m.entry for m in persons.around(offset)}
+    here = {m.entry.name for m in persons.between(*persons.sentence(offset))}
+    found = dict(near)
+    for surname in sorted(facts.surnames | facts.married):
         found.update((e.name, e) for e in persons.by_surname.get(surname, ()))
-    return [e for name, e in found.items() if name != owner.name and persons.gender(e) == role.gender]
+    for name, entry in found.items() if len(found) <= MAX_POSSIBLE else ():
+        if name != owner.name and persons.gender(entry) == role.gender:
+            fits = fits_family(persons.facts(entry), facts, role.name)
+            yield name, _score(fits, role, near=name in near, here=name in here)
 
 
-def _score(entry: NameEntry, offset: int, owner: NameEntry, role: Role, persons: ChapterPersons) -> float:
-    """How well the person fits: by surname, and by whether it stands near.
+def _score(fits: bool | None, role: Role, *, near: bool, here: bool) -> float:
+    """How well a person fits: by surname, and by whether it stands near.
 
     Without a surname in common, one of the phrase's own sentence is another person: two noun phrases of one
     clause seldom mean the same (principle B of binding theory, Chomsky 1981).
     """
-    fits = fits_family(persons.facts(entry), persons.facts(owner), role.name)
-    near = any(m.entry.name == entry.name for m in persons.around(offset))
     if fits:
         return BY_SURNAME if near else FAR
-    if not near or any(m.entry.name == entry.name for m in persons.between(*persons.sentence(offset))):
+    if here or not near:
         return 0.0
     if fits is None:
         return NEARBY / 2 if role.type == "FAMILY" else NEARBY

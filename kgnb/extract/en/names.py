@@ -129,7 +129,7 @@ class Candidates:
             named = len(parts) > 1 and parts[1] not in _NO_FIRST_PARTICLES
             return named or key(word) in words.RANKS
         if key(word) in words.MONTHS and len(parts) > 1 and not opening:
-            return True  # the March Hare
+            return True  # May Harland
         if key(word) in words.NOT_NAMES or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
         if not opening or self._is_proper(word):

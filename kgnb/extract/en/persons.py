@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kgnb.extract.co_occurrence import CoOccurrence
@@ -63,13 +63,14 @@ class BookPersons:
 
     def __init__(self, text: str, classifier: NameClassifier) -> None:
         persons = classifier.persons()
-        beside = {n for n in persons if _is_beside_place(n, classifier.candidates)}
+        beside = _beside_places(persons, classifier.candidates)
         beside |= {n.partition(" ")[2] for n in beside}
+        lasts = {n.split(" ")[-1] for n in persons}
         self.text = text
         self.candidates = {
             n: c
             for n, c in persons.items()
-            if not (n in beside or _is_family(n, c, persons) or _is_kind(n, c, classifier.candidates))
+            if not (n in beside or _is_family(n, c, lasts) or _is_kind(n, c, classifier.candidates))
         }
         self.counts = {n: c.count for n, c in self.candidates.items()}
         self.parts = {n: split_name(n) for n in self.candidates}
@@ -118,8 +119,8 @@ class BookPersons:
         """Whether persons other than ``name``'s have ``word`` as their last name."""
         own = self.clusters.root(name)
         return any(
-            p.last == word and (p.is_full or {"mr", "mrs"} & set(p.titles)) and self.clusters.root(n) != own
-            for n, p in self.parts.items()
+            (p.is_full or {"mr", "mrs"} & set(p.titles)) and self.clusters.root(n) != own
+            for n, p in ((n, self.parts[n]) for n in self._by_last.get(word, ()))
         )
 
     def _count(self, name: str) -> int:
@@ -224,13 +225,12 @@ def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
     return bool(a and b and not a & b)
 
 
-def _is_family(name: str, candidate: Candidate, persons: Mapping[str, Candidate]) -> bool:
+def _is_family(name: str, candidate: Candidate, lasts: set[str]) -> bool:
     """The Marlows, the Penroses: a family, not a person."""
     last = name.split(" ")[-1]
     if not last.endswith("s") or candidate.articles < 0.4 * candidate.count:
         return False
-    singular = {last[:-1], last[:-2]}
-    return any(n.split(" ")[-1] in singular for n in persons)
+    return last[:-1] in lasts or last[:-2] in lasts
 
 
 def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) -> bool:
@@ -241,13 +241,25 @@ def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) ->
     return one.articles >= 0.4 * one.count
 
 
-def _is_beside_place(name: str, found: Mapping[str, Candidate]) -> bool:
-    """He showed Jane Moor House: a person, and then a place of several words, or one named far more often."""
-    _, _, rest = name.partition(" ")
-    place = found.get(rest) if rest and not is_titled(name) else None
-    if place is None or place.speaks * 20 > place.count:
-        return False
-    ratio, share = (1, 0.3) if " " in rest else (10, 0.2)
-    if place.count <= ratio * found[name].count or place_share(place) < share:
-        return False
-    return not any(other.endswith(f" {rest}") and is_titled(other) for other in found)
+def _beside_places(persons: Iterable[str], found: Mapping[str, Candidate]) -> set[str]:
+    """The names that are a person and then a place: He showed Anne Stone House."""
+    titled = {end for name in found if is_titled(name) for end in _ends(name)}
+    beside = ((name, name.partition(" ")[2]) for name in persons if not is_titled(name))
+    return {
+        name
+        for name, rest in beside
+        if rest in found and rest not in titled and _is_named_more(found[rest], found[name])
+    }
+
+
+def _ends(name: str) -> Iterator[str]:
+    """Harland Stone and Stone, of Mr. Harland Stone."""
+    while name := name.partition(" ")[2]:
+        yield name
+
+
+def _is_named_more(place: Candidate, name: Candidate) -> bool:
+    """Whether a place of several words is named more often, or one of a single word far more often."""
+    ratio, share = (1, 0.3) if " " in place.name else (10, 0.2)
+    silent = place.speaks * 20 <= place.count
+    return silent and place.count > ratio * name.count and place_share(place) >= share

@@ -16,6 +16,7 @@ from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, Relatio
 
 MAX_CONFIDENCE = 0.95
 EM_ROUNDS = 3
+"""Rounds of expectation maximisation."""
 MAX_GAP = 44
 """Most characters between two names of a stated relation."""
 
@@ -131,7 +132,7 @@ def _married_couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]
 
 
 def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
-    """Mrs. Charles Dale is Charles Dale's wife, Lady Henry Lord Henry's."""
+    """Mrs. Edwin Dale is Edwin Dale's wife, Lady Edwin Lord Edwin's."""
     by_form = {form: ms[0] for ms in persons.mentions_of.values() for form in persons.forms(ms[0].entry)}
     for form, wife in by_form.items():
         his = next((by_form[name] for name in husbands(form) if name in by_form), wife)

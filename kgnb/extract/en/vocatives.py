@@ -45,7 +45,7 @@ class Answers:
         for paragraph, names in called.items():
             answerer = speakers.get(paragraph + 1)
             if answerer and answerer != speakers.get(paragraph):
-                for name in names:
+                for name in sorted(names):
                     self._answers.setdefault(name, Counter())[answerer] += 1
 
     def _place(self, at: int) -> tuple[int, bool]:

@@ -26,12 +26,12 @@ WINDOW = 800
 
 APART = 0.6
 """Most observed over expected shared sentences of two names of one person."""
+SOLE = 1.2
+"""The same where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
 FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near."""
 SCENES = 10
 """Fewest mentions near the only bearer of a surname, of a title that is mostly used elsewhere in the book."""
-SOLE = 1.2
-"""The same where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
 
 
 class AliasResolver(FormAliases):
@@ -136,7 +136,8 @@ class AliasResolver(FormAliases):
     ) -> str:
         """Of a surname's bearers the one nearest to 60 % of ``names``, if it keeps out of their sentences.
 
-        Where no other bearer is ever near, 30 % are enough.
+        Where hardly another bearer is ever near, 30 % are enough; of the only bearer, whose sex the title
+        tells, :data:`SCENES` names.
 
         ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
         """
@@ -234,6 +235,6 @@ def _most_together(title: str) -> float:
 
 
 def _called_by(name: str) -> str:
-    """The surname by which a form of address calls its bearer: 何公, 老程."""
+    """The surname by which a form of address calls its bearer: 何公, 老周."""
     familiar = name[1:] if name[0] in "老小" and name[1:] in words.COMMON_SURNAMES else ""
     return familiar or titled_surname(name)

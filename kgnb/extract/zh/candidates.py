@@ -1,7 +1,7 @@
 """Strings of a Chinese book that may be persons' names, by their place in a clause or by their form.
 
 Speakers stand before a verb of speech; full names begin with a surname; others end with a word that heads
-names (黑山大王, 王太太, 胖妞) or begin with a prefix of familiar names (小顺子, 老程, 阿朱).
+names (黑山大王, 王太太, 胖妞) or begin with a prefix of familiar names (小顺子, 老周, 阿朱).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _starting_bigrams(bigrams: BigramIndex, least: int) -> set[str]:
         for pair, n in bigrams.counts.items()
         if n >= least
         and (pair[0] in first or pair in words.COMPOUND_SURNAMES or pair[1] in _SHORT_HEADS)
-        and (is_han(pair) or (pair[0] in words.FAMILIAR_PREFIXES and pair[1].isupper()))  # 阿Q
+        and (is_han(pair) or (pair[0] in words.FAMILIAR_PREFIXES and pair[1].isupper()))  # 阿K
     }
 
 

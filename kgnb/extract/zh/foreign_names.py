@@ -17,7 +17,9 @@ from kgnb.extract.zh.surnames import is_role
 _DOTS = "·•・‧"
 _SOUNDS = "".join(sorted(words.FOREIGN_SOUNDS | words.OTHER_SOUNDS))
 _RUN = re.compile(f"[{_SOUNDS}]{{2,8}}")
-_PART = f"(?:[A-Z]|[{_SOUNDS}]{{1,8}}|[{''.join(sorted(words.COMMON_SURNAMES))}])"  # 玛格丽特·陈
+# A surname only behind a first name: 玛格丽特·陈, not 唐·李白.
+_SURNAME = f"(?<=[{_SOUNDS}]{{2}}[{_DOTS}])[{''.join(sorted(words.COMMON_SURNAMES))}]"
+_PART = f"(?:[A-Z]|[{_SOUNDS}]{{1,8}}|{_SURNAME})"
 _DOTTED = re.compile(f"{_PART}(?:[{_DOTS}]{_PART}){{1,5}}")
 _PARTS = re.compile(f"[{_DOTS}]")
 _OF_WOMEN = ("夫人", "太太", "小姐", "女士")

@@ -230,9 +230,11 @@ class Kinship:
         """The only two persons of a sentence that is up to sixty characters long before ``at``."""
         k = bisect_left(self._ends, at)
         begin = self._ends[k - 1] if k else 0
+        if at - begin > 60:
+            return []
         within = self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, at)]
         named = {m.entry.name: m for m in within}
-        return list(named.values()) if len(named) == 2 and at - begin <= 60 else []
+        return list(named.values()) if len(named) == 2 else []
 
     def _of_couples(self) -> Iterator[PatternMatch]:
         """王先生 and 王太太 of one chapter."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import combinations
 from operator import attrgetter
@@ -147,13 +147,15 @@ def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]
 def _sworn_siblings(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """Sworn siblings: the persons named last in the sentence, as many as it says, else two."""
     found = []
+    starts = [m.start for m in people]
     for match in _SWORN.finditer(text):
         start = max(0, match.start() - 120)
         begin = max((start + at + 1 for at in sentence_ends(text[start : match.start()])), default=start)
         if _NOT_YET.search(text, max(begin, match.start() - 8), match.start()):
             continue
         counted = _COUNTED.findall(text, begin, match.start())
-        named = list(dict.fromkeys(m.entry.name for m in people if begin <= m.start < match.end()))
+        within = people[bisect_left(starts, begin) : bisect_left(starts, match.end())]
+        named = list(dict.fromkeys(m.entry.name for m in within))
         named = named[-_COUNTS.get(counted[-1], 2) :] if counted else named[-2:]
         if len(named) >= 2:
             found += [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kgnb.extract.zh import vocabulary as words
 
-_ROLES = (
-    words.TITLES | words.GENERIC | {w for w in words.NAME_HEADS | words.TITLES_AFTER_SURNAME if len(w) > 1}
-)
+_ROLES = words.TITLES | {
+    w for w in words.GENERIC | words.NAME_HEADS | words.TITLES_AFTER_SURNAME if len(w) > 1
+}
 
 
 def has_surname(word: str) -> bool:
