@@ -85,7 +85,7 @@ def test_json_alone_is_taken_as_it_is(text: str) -> None:
         f"```\n{TEXT}\n```\n以上。",
         f"好的，结果如下：\n{TEXT}\n希望有用 {{笑}}。",
         f"想完了</think>```json\n{TEXT}```",
-        f'先给草稿 {{"characters": [{{"name": "刘"}}]}}，定稿：{TEXT}',
+        f'先给草稿 {{"characters": [{{"name": "刘备"}}]}}，定稿：{TEXT}',
     ],
 )
 def test_json_is_found_in_whatever_wraps_it_and_the_chapter_says_so(text: str) -> None:
@@ -344,7 +344,10 @@ def test_objects_in_prose_are_joined_but_for_drafts() -> None:
     first, more = '{"characters": [{"name": "刘备"}, {"name": "关羽"}, {"name": "张三"}]}', '{"name": "孙权"}'
     for second, names in (
         (f'{{"characters": [{{"name": "刘备"}}, {more}]}}', "刘备 关羽 张三 刘备 孙权"),  # the second half
-        (f'{{"characters": [{{"name": "刘备"}}, {{"name": "关羽"}}, {more}]}}', "刘备 关羽 孙权"),  # corrected
+        (
+            f'{{"characters": [{{"name": "刘备"}}, {{"name": "关羽"}}, {more}]}}',
+            "刘备 关羽 孙权",
+        ),  # corrected
         ('{"characters": []}', "刘备 关羽 张三"),
     ):
         found = parse(f"First:\n{first}\nThen:\n{second}").extraction
