@@ -58,11 +58,16 @@ def test_a_knight_is_told_from_his_son_of_the_same_name() -> None:
 
 
 def test_a_ship_and_a_rank_of_many_are_nobody() -> None:
+    text = pages(("Captain Holz", "Captain Quill"), times=4) + "\n\n"
+    text += "Then the Vorhut walked slowly down to the water. Then the Vorhut gave light. " * 20
+    text += "Nobody had told the Vorhut."
+    text += '\n\n"Yes, Captain," she said. Captain walked slowly down to the water. Nobody told Captain.' * 9
+    assert {"Vorhut", "Captain"}.isdisjoint(people(text))
+
+
+def test_a_title_that_ends_a_sentence_names_nobody() -> None:
     text = pages(("Captain Holz", "Captain Quill"), times=4)
-    text += "\n\nThen the Vorhut sailed. The men of the Vorhut slept. We left the Vorhut that day." * 9
-    text += "\n\nThis was the ship that they called the Vorhut."
-    found = people(text + '\n\n"Yes," said the Captain. The Captain slept.' * 9)
-    assert {"Vorhut", "Captain"}.isdisjoint(found)
+    assert people(text).keys() == people(text + '\n\n"Yes," said the Captain. The Captain slept.' * 9).keys()
 
 
 def test_kin_give_titles_that_strangers_do_not() -> None:

@@ -18,14 +18,15 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 
 _HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len, reverse=True))
+_ABBREVIATED = "(?:Mrs?|Ms|Dr|St|Rev)"
 _CAPITALISED = (
     r"(?:Mc|Mac|O'|D')?[A-Z][a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{2})(?:-[A-Z]?[a-z]+)*|[A-Z]\.(?= ?[A-Z][a-z])"
 )
 _PARTICLE = "of|de|du|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
 _PHRASE = re.compile(
-    rf"(?:(?:{_HONORIFIC})\b\.? ){{0,2}}(?:{_CAPITALISED})"
-    rf"(?: (?:(?:Mrs?|Ms|Dr|St|Rev)\.(?= [A-Z])|(?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED}))){{0,4}}"
+    rf"(?:(?:{_ABBREVIATED}\.|(?:{_HONORIFIC})\b) ){{0,2}}(?:{_CAPITALISED})"
+    rf"(?: (?:{_ABBREVIATED}\.(?= [A-Z])|(?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED}))){{0,4}}"
 )
 _WORD = re.compile(r"[A-Za-zà-ÿ]+(?:'[A-Za-z]+)?")
 # Particles that begin no name after its title: the Duke of, but Miss de Vere.
