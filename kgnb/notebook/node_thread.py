@@ -24,6 +24,7 @@ from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.notebook.processes import NodeProcesses
 from kgnb.notebook.shutdown import HOOKS
+from kgnb.stores.queue.types import QueueName
 from kgnb.worker.counters import Counters
 
 if TYPE_CHECKING:
@@ -149,11 +150,14 @@ class NodeRun:
 
     @property
     def nothing_left(self) -> bool:
-        """Whether the queues were empty at the last look and nothing is held here."""
+        """Whether the queues that are served were empty at the last look and nothing is held here."""
         if not self._processes:
             return self._worker is not None and self._worker.nothing_left
-        counts = ("waiting", "chapters", "leased", "delayed")
-        return self.cluster is not None and not any(q[c] for q in self.cluster["queues"] for c in counts)
+        if self.cluster is None:
+            return False
+        wanted, counts = self._settings.wanted_providers, ("waiting", "chapters", "leased", "delayed")
+        queues = [q for q in self.cluster["queues"] if any(q[count] for count in counts)]
+        return all(wanted and QueueName(q["queue"]).provider_key not in wanted for q in queues)
 
     # --- in its thread
 

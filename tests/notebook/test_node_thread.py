@@ -177,6 +177,16 @@ class TestProcesses:
         alone = Settings.load(**Settings.for_slots(1_200), slots_each="local=1")
         assert shared_out(alone, cpus=4) == (0, alone)
 
+    def test_what_waits_for_others_keeps_no_run_from_ending(self, data: Path) -> None:
+        one = node(data, providers="Mine", redis_host="127.0.0.1", redis_port=1).start(processes=1)
+        run = one._run
+        assert run is not None
+        empty = dict.fromkeys(("chapters", "leased", "delayed"), 0)
+        for provider, ends in (("other", True), ("mine", False)):
+            run.cluster = {"queues": [empty | {"queue": f"kg:task:queue:{provider}", "waiting": 3}]}
+            assert run.nothing_left is ends
+        one.stop(now=True)
+
     def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path, tmp_path: Path) -> None:
         with open_embedded(tmp_path / "graph", redis=False) as engines:
             assert engines.endpoints.bolt_uri is not None
