@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -31,6 +31,7 @@ class Answers:
     def __init__(self, text: str, offsets: Mapping[str, Sequence[int]], person: Callable[[str], str]) -> None:
         self._text = text
         self._paragraph_ends = [m.start() for m in re.finditer("\n", text)]
+        self._quotes = [m.start() for m in re.finditer('"', text)]
         called: dict[int, set[str]] = {}
         speakers: dict[int, str] = {}
         for name, found in offsets.items():
@@ -52,7 +53,7 @@ class Answers:
         """The paragraph's number, and whether ``at`` is within quotation marks."""
         k = bisect_right(self._paragraph_ends, at)
         start = self._paragraph_ends[k - 1] + 1 if k else 0
-        return k, self._text.count('"', start, at) % 2 == 1
+        return k, (bisect_left(self._quotes, at) - bisect_left(self._quotes, start)) % 2 == 1
 
     def _is_called(self, name: str, at: int) -> bool:
         end = at + len(name)
