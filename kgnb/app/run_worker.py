@@ -64,8 +64,7 @@ async def serve(
                     await _run_node(app, node, leaving, drain)
                 restart = app.engines_gone
                 if drain and not (restart or leaving.is_set()):
-                    with suppress(ServiceError):  # only a remark
-                        await _tell_waiting(app)
+                    await _tell_waiting(app)
                 if on_left is not None:
                     await on_left(app)
             if app.outages.is_down("redis"):
@@ -93,10 +92,14 @@ async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: b
 
 
 async def _tell_waiting(app: App) -> None:
-    """Say which tasks wait for providers that this node doesn't serve."""
+    """Say which tasks wait for providers that this node doesn't serve; nothing while the database is down."""
     served = {provider.key for provider in app.providers.served()}
     waiting = defaultdict(list)
-    for task in await app.ledger.tasks.unfinished():
+    try:
+        unfinished = await app.ledger.tasks.unfinished()
+    except ServiceError:
+        return
+    for task in unfinished:
         key = task.provider.lower() or QueueName(task.queue).provider_key
         if key and key not in served:
             waiting[one_line(task.provider or key)].append(str(task.id))
