@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -217,15 +218,17 @@ async def build(
         await app.providers.client(chosen).reachable()  # before anything is written
     planned = await plan(app, book, path, provider, again=again)
     del book  # its texts are stored: free the memory
-    worked = [planned.task.id]
+    if planned.found_finished:
+        listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
+    worked: list[int] = []
     while not planned.found_finished:
-        await bring_to_end(app, planned, listener)
-        if again or await _retry_until_stalled(app, "sql", lambda: _is_finished(app, facts, chosen)):
-            return await summary(app, planned, time.monotonic() - started, worked)
-        planned = await _plan(app, facts, planned.imported, planned.provider, planned.model)
         worked.append(planned.task.id)
-    listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
-    return await summary(app, planned, time.monotonic() - started)
+        await bring_to_end(app, planned, listener)
+        if again:
+            break
+        plan_rest = partial(_plan, app, facts, planned.imported, planned.provider, planned.model)
+        planned = await _retry_until_stalled(app, "sql", plan_rest)
+    return await summary(app, planned, time.monotonic() - started, worked)
 
 
 async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
@@ -320,11 +323,17 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         if app.engines_gone:
             raise BuildStopped("build.engines_gone")
         if _is_stalled(app, watch):
-            with suppress(errors.ServiceError):
-                answer = (await breaker_of(app).state(planned.provider.name)).answer
-                raise _stall_error(app, f"{answer.reason} " if answer.refused else "")
-            raise _stall_error(app)
+            raise _stall_error(app, await _last_refusal(app, planned.provider))
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _last_refusal(app: App, provider: Provider) -> str:
+    """What the provider answered last, if it refuses; "" also while Redis is away."""
+    try:
+        answer = (await breaker_of(app).state(provider.name)).answer
+    except errors.ServiceError:
+        return ""
+    return f"{answer.reason} " if answer.refused else ""
 
 
 def _stage(progress: Progress) -> str:

@@ -129,7 +129,7 @@ def print_json(value: object) -> None:
     What a terminal would obey, and bytes of a file name that aren't UTF-8, occur inside strings only and are
     escaped.
     """
-    text = json.dumps(value, ensure_ascii=not takes_any_text(), default=str)
+    text = json.dumps(value, ensure_ascii=not takes_any_text())
     print(text if text.isprintable() else "".join(map(_printable, text)))
 
 

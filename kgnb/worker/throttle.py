@@ -303,7 +303,7 @@ class ProviderThrottle:
                 await self._share(self._breaker.record_refusal(name, reason, kind))
             return until
         finally:
-            del self._pausing[name]
+            self._pausing.pop(name, None)
 
     async def lift_automatic_pause(self, provider: Provider) -> None:
         """End a pause that a node set by itself: the user starts a build in spite of it."""

@@ -1,10 +1,12 @@
-"""How many chapters a node asks its queues for."""
+"""How many of a provider's slots a node uses, and how many chapters it asks its queues for."""
 
 from __future__ import annotations
 
 import pytest
 
-from kgnb.worker.slots import max_unwritten, read_ahead
+from kgnb.stores.queue.types import QueueName, QueueState
+from kgnb.worker import slots as slots_module
+from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
 
 
 @pytest.mark.parametrize(
@@ -23,3 +25,53 @@ def test_more_are_read_ahead_where_the_stores_are_far(beside: float, chapters: i
 @pytest.mark.parametrize(("slots", "chapters"), [(1, 2), (60, 120), (100, 120), (200, 120), (400, 200)])
 def test_fewer_wait_for_the_graph_where_slots_are_many(slots: int, chapters: int) -> None:
     assert max_unwritten(slots) == chapters
+
+
+def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(slots_module.time, "monotonic", lambda: now[0])
+    limiter = SlotLimiter(40)
+    for _ in range(40):
+        limiter.on_rate_limit()
+    assert limiter.slots == 20
+    now[0] += 10
+    limiter.on_rate_limit()
+    assert limiter.slots == 10
+    for _ in range(9):
+        limiter.on_success()
+    assert limiter.slots == 10
+    limiter.on_success()
+    assert limiter.slots == 11
+    for _ in range(11):
+        limiter.on_success()
+    assert limiter.slots == 12
+    for _ in range(2_000):
+        limiter.on_success()
+    assert limiter.slots == 40
+    for _ in range(20):
+        now[0] += 10
+        limiter.on_rate_limit()
+    assert limiter.slots == 1
+    limiter.on_success()
+    assert limiter.slots == 2
+
+
+OLD, NEW, OTHER = (QueueName(f"{prefix}:qwen") for prefix in ("old", "new", "other"))
+IDLE, BUSY = QueueState(0, 0, 0, 0, 0, 0), QueueState(0, 9, 0, 0, 0, 1)
+
+
+def test_queues_with_work_share_the_slots_and_each_other_is_asked_for_one() -> None:
+    found = claims_by_queue(9, [OLD, NEW, OTHER], {OLD: BUSY, NEW: BUSY, OTHER: IDLE})
+    assert (sorted((found[OLD], found[NEW])), found[OTHER]) == ([4, 5], 1)
+    assert claims_by_queue(4, [OLD, NEW], {OLD: BUSY, NEW: IDLE}) == {OLD: 4, NEW: 1}
+
+
+def test_a_quiet_queue_is_not_asked_when_those_with_work_take_all() -> None:
+    assert claims_by_queue(1, [OLD, NEW], {OLD: BUSY, NEW: IDLE}) == {OLD: 1, NEW: 0}
+    assert claims_by_queue(0, [OLD, NEW], {}) == {OLD: 0, NEW: 0}
+
+
+def test_without_work_all_are_asked() -> None:
+    assert claims_by_queue(4, [OLD, NEW], {}) == {OLD: 2, NEW: 2}

@@ -95,7 +95,7 @@ class FormAliases(StatedAliases):
         for name, candidate in self._classifier.candidates.items():
             stem = name.removesuffix(head_of(name))
             if stem in fulls and stem != name and name in self.counts and head_of(name) not in words.MARRIED:
-                self._join(fulls[stem], name, "名")  # 秉德老汉 is 何秉德
+                self._join(fulls[stem], name, "名")  # 守田老汉 is 何守田
             if len(stem) > 1 and stem != name and (name in self.counts or self._is_titled(stem, candidate)):
                 longer[stem][name] = candidate.count
         for stem, names in longer.items():

@@ -250,5 +250,5 @@ class NameClassifier:
             return False
         share, frequency = candidate.count / tail.count, self.frequency(head)
         if tail.name[0] in words.COMMON_SURNAMES:
-            return share >= 0.15 and share >= 4 * SURNAME_LIFT * frequency  # 苏云舒 is 云舒
+            return share >= 0.15 and share >= 4 * SURNAME_LIFT * frequency  # 何云舒 is 云舒
         return len(head) > 1 or share >= SURNAME_LIFT * frequency
