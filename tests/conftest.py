@@ -142,10 +142,13 @@ class Bolt:
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """The embedded engines on a folder of this test session."""
+    """The embedded engines on a folder of this test session, or those that another process lends."""
     from kgnb.stores.embedded.connect import open_embedded
 
-    with open_embedded(tmp_path_factory.mktemp("engines")) as engines:
+    lent = os.environ.get("LENT_ENGINES")
+    with open_embedded(Path(lent) if lent else tmp_path_factory.mktemp("engines")) as engines:
+        if lent:
+            _empty(engines.endpoints)
         yield engines
 
 
