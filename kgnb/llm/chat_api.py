@@ -69,7 +69,7 @@ class ChatApi(ABC):
         answer = await self._answer(self._create(body))
         if isinstance(answer, ErrorResponse):
             return answer
-        return self._read(answer) or _hidden_error(answer) or UNREADABLE
+        return _hidden_error(answer) or self._read(answer) or UNREADABLE
 
     async def models(self) -> list[str] | ErrorResponse:
         """The names of the models that the endpoint lists. Asks no model."""
@@ -142,9 +142,9 @@ def count(value: Any) -> int:
 
 
 def _hidden_error(answer: Any) -> ErrorResponse | None:
-    """The error in a body of status 200, as some gateways send it."""
-    error = get(answer, "error")
-    if not isinstance(error, dict):
+    """The error in a body of status 200, as some gateways and z.ai send it."""
+    error = answer if get(answer, "success") is False else get(answer, "error")
+    if not error:
         return None
-    code = error.get("code")
+    code = get(error, "code")
     return ErrorResponse(code if isinstance(code, int) and 400 <= code < 600 else 502, {"error": error})

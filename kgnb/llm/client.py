@@ -202,7 +202,7 @@ class LlmClient:
                 if got.status in (400, 422):
                     other = learnt.after_refusal(tried, got, form.limit(prompt))
                 if other is None:
-                    raise await self._diagnosis.explained(self._error(got, model, 1), model, got.status)
+                    raise await self._diagnosis.explained(self._error(got, model, 1), model, got)
                 tried.append(other)
         finally:
             learnt.release()
@@ -212,7 +212,7 @@ class LlmClient:
     ) -> ChatReply | ErrorResponse:
         """Send a request, and again after failures that may be transient (exponential backoff with jitter).
 
-        Returns a refusal of the request itself as a value; raises the other errors.
+        Returns a refusal of the request itself, or for its model, as a value; raises the other errors.
         """
         attempt = 1
         while True:
@@ -222,7 +222,7 @@ class LlmClient:
             if not isinstance(got, ErrorResponse):
                 return got
             error = self._error(got, body["model"], attempt)
-            if isinstance(error, errors.RequestRejected):
+            if isinstance(error, errors.RequestRejected | errors.PromptTooLong) or got.meaning == "no_model":
                 return got
             if isinstance(error, errors.AuthRejected | errors.QuotaExhausted) and keys.drop(api):
                 facts = {"number": keys.all.index(api) + 1, "keys": len(keys.all), "status": got.status}

@@ -40,10 +40,13 @@ class Diagnosis:
         self._found: dict[tuple[str, int], tuple[float, str, dict[str, Any]]] = {}
         self._looking = asyncio.Lock()
 
-    async def explained(self, error: errors.ProviderError, model: str, status: int) -> errors.ProviderError:
+    async def explained(
+        self, error: errors.ProviderError, model: str, refusal: ErrorResponse
+    ) -> errors.ProviderError:
         """An error that names the cause and its remedy; ``error`` itself where no cause is found."""
-        says_model = _SAYS_MODEL.search(str(error.facts.get("detail")))
-        if status not in (200, 404, 405) and not (status in (400, 422) and says_model):
+        status, means = refusal.status, refusal.meaning
+        says_model = status in (400, 422) and not means and _SAYS_MODEL.search(refusal.message)
+        if status not in (200, 404, 405) and means != "no_model" and not says_model:
             return error  # many take names that they don't list: deployments, endpoint ids
         async with self._looking:
             until, key, facts = self._found.get((model, status), (0.0, "", {}))

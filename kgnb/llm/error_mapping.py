@@ -17,69 +17,24 @@ from kgnb.core import errors
 from kgnb.core.model import Provider, Usage
 from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
+from kgnb.llm.presets import refusals
 
 REFUSED = 451
 """Status of a reply that the model or its moderation declined, whatever the response's own was."""
+READ_CHARS = 4_000
+"""Characters of a refusal that are searched; some go on to repeat the request."""
 MAX_RETRY_AFTER = 3_600.0
 """Upper bound, in seconds, of an endpoint's Retry-After."""
 
-_CODES: Mapping[type[errors.ProviderError], frozenset[str]] = {
-    errors.QuotaExhausted: frozenset(
-        {
-            "insufficient_quota",  # OpenAI and many after it, with 429
-            "billing_hard_limit_reached",
-            "billing_not_active",
-            "billing_error",  # Anthropic
-            "AccountOverdueError",  # Volcengine, with 403
-            "insufficient_balance",
-            "exceeded_current_quota_error",  # Moonshot
-            *("Arrearage", "AllocationQuota.FreeTierOnly"),  # DashScope
-            "1113",  # Zhipu
-            "30001",  # SiliconFlow
-        }
-    ),
-    errors.ReplyRefused: frozenset(
-        {
-            "content_filter",
-            "content_policy_violation",
-            *("data_inspection_failed", "DataInspectionFailed"),  # DashScope
-            "1301",  # Zhipu
-        }
-    ),
-    # The first: Gemini, with 400.
-    errors.AuthRejected: frozenset({"API_KEY_INVALID", "invalid_api_key", "InvalidApiKey"}),
-    errors.ReplyUnparsable: frozenset({"json_validate_failed"}),  # Groq, with 400: no JSON was written
-    errors.PromptTooLong: frozenset(
-        {"context_length_exceeded", "string_above_max_length", "request_too_large"}
-    ),
+_KINDS: Mapping[str, tuple[type[errors.ProviderError], str]] = {
+    "quota": (errors.QuotaExhausted, "provider.quota"),
+    "refused": (errors.ReplyRefused, "provider.refused"),
+    "auth": (errors.AuthRejected, "provider.auth"),
+    "unparsable": (errors.ReplyUnparsable, "provider.unparsable"),
+    "too_long": (errors.PromptTooLong, "provider.too_long"),
 }
-"""What an error's type, code or reason means, the first that fits."""
-_STATUSES: Mapping[int, type[errors.ProviderError]] = {
-    402: errors.QuotaExhausted,
-    REFUSED: errors.ReplyRefused,
-    401: errors.AuthRejected,
-    403: errors.AuthRejected,
-    413: errors.PromptTooLong,
-}
-_TEXTS: Mapping[type[errors.ProviderError], str] = {
-    errors.QuotaExhausted: "provider.quota",
-    errors.ReplyRefused: "provider.refused",
-    errors.AuthRejected: "provider.auth",
-    errors.ReplyUnparsable: "provider.unparsable",
-    errors.PromptTooLong: "provider.too_long",
-}
+"""Class and text of what an error means by the presets' ``refusals``; the others go by their status."""
 _TRANSIENT = frozenset({408, 409, 425})
-
-# vLLM, DeepSeek, llama.cpp and Anthropic answer 400 without a specific code in these two cases; OpenAI 429 to
-# a request that alone exceeds the tokens a minute.
-_SAYS_TOO_LONG = re.compile(
-    r"(?:maximum|exceed\w*|available) (?:model )?context|context (?:length|window|size)|prompt is too long|"
-    r"request too large",
-    re.I,
-)
-_SAYS_NO_CREDIT = re.compile(r"credit balance is too low", re.I)
-_SAYS_RATE = re.compile(r"allocated quota exceeded", re.I)
-"""DashScope's limits a minute, with the code insufficient_quota."""
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -109,29 +64,20 @@ class ErrorResponse:
         return [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
 
     @property
-    def codes(self) -> frozenset[str]:
-        """The body's error type, code and reasons."""
-        told = (
-            *(self._error.get(k) for k in ("type", "code")),
-            *(one.get("reason") for one in self._details),
-        )
-        return frozenset(str(one) for one in told if one is not None)
-
-    @property
-    def kind(self) -> type[errors.ProviderError] | None:
-        """What the endpoint says of the request, key or account; None for what only the status tells."""
-        said = self.message
-        codes = frozenset() if _SAYS_RATE.search(said) else self.codes
+    def meaning(self) -> str:
+        """What the endpoint says of request, key or account: a name of the presets' ``refusals``, or none."""
+        known = refusals().items()
         metadata = self._error.get("metadata")
         if isinstance(metadata, dict) and "flagged_input" in metadata:  # OpenRouter, with 403
-            return errors.ReplyRefused
-        if found := next((kind for kind, known in _CODES.items() if codes & known), None):
-            return found
-        if self.status == 400 and _SAYS_NO_CREDIT.search(said):
-            return errors.QuotaExhausted
-        if self.status in (400, 422, 429) and _SAYS_TOO_LONG.search(said):
-            return errors.PromptTooLong
-        return _STATUSES.get(self.status)
+            return "refused"
+        reasons = [one.get("reason") for one in self._details]
+        codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons)}
+        said = self.message[:READ_CHARS]
+        return (
+            next((name for name, one in known if one.says and one.says.search(said)), "")
+            or next((name for name, one in known if codes & one.codes), "")
+            or next((name for name, one in known if self.status in one.statuses), "")
+        )
 
     @property
     def param(self) -> str:
@@ -141,7 +87,7 @@ class ErrorResponse:
     @property
     def message(self) -> str:
         """The endpoint's message; never shown for a refused key, which some endpoints repeat."""
-        message = self._error.get("message") or self._error.get("detail") or ""
+        message = next(filter(None, map(self._error.get, ("message", "msg", "detail"))), "")
         if not isinstance(message, str):
             return _as_json(message)
         return "" if message.startswith("<") else message
@@ -190,7 +136,7 @@ def error_for(
     refusal: ErrorResponse, provider: Provider, host: str, model: str, tries: int
 ) -> errors.ProviderError:
     """The error for ``refusal``; ProviderDown where a retry may help."""
-    name, status, kind = provider.name, refusal.status, refusal.kind
+    name, status = provider.name, refusal.status
     if refusal.waited:
         seconds = round(refusal.waited)
         return errors.ProviderDown("provider.timeout", provider=name, seconds=seconds, tries=tries)
@@ -198,16 +144,19 @@ def error_for(
         return errors.ProviderDown("provider.unreachable", provider=name, host=host, tries=tries)
     if status == 200:
         return errors.RequestRejected("provider.garbled", provider=name)
-    if kind is not None:
-        return kind(_TEXTS[kind], provider=name, status=status, detail=f"HTTP {status}")
+    meaning = refusal.meaning
+    if meaning in _KINDS:
+        kind, text = _KINDS[meaning]
+        return kind(text, provider=name, status=status, detail=f"HTTP {status}")
     detail = without_secrets(clean(refusal.message, 2_000), provider)[:200].rstrip() or "-"
     heard = f"HTTP {status}: {detail}"
-    if status == 429:
+    if status == 429 or meaning == "rate":
         wait = refusal.retry_after()
         wait = random.uniform(5, 10) if wait is None else wait  # noqa: S311
         return errors.RateLimited("provider.rate", provider=name, retry_after=wait, detail=heard)
     if status >= 500 or status in _TRANSIENT:
         facts = {"status": status, "tries": tries, "detail": heard}
         return errors.ProviderDown("provider.failing", provider=name, **facts)
-    rejected = errors.EndpointWrong if status == 404 else errors.RequestRejected
+    wrong = status == 404 or meaning == "no_model"
+    rejected = errors.EndpointWrong if wrong else errors.RequestRejected
     return rejected("provider.rejected", provider=name, model=model, status=status, detail=detail)

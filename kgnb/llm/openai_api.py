@@ -8,6 +8,7 @@ import openai
 
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
+from kgnb.extract.reply import is_complete
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
 from kgnb.llm.error_mapping import REFUSED, ErrorResponse
 from kgnb.llm.request_form import RequestForm
@@ -15,7 +16,7 @@ from kgnb.llm.request_form import RequestForm
 _REFUSED = ("content_filter", "sensitive")  # the second: Zhipu
 _LENGTH = ("length", "max_tokens", "model_length")  # the last: Mistral
 _FAILED = ("insufficient_system_resource", "network_error", "error")
-"""DeepSeek, Zhipu, OpenRouter: cut off inside."""
+"""DeepSeek, Zhipu, OpenRouter: cut off inside. Gateways: no choice at all."""
 
 
 class OpenAIApi(ChatApi):
@@ -57,19 +58,22 @@ class OpenAIApi(ChatApi):
     @staticmethod
     def _read(answer: Any) -> ChatReply | ErrorResponse | None:
         """The first choice; None in another form."""
-        choices = get(answer, "choices")
+        choices, usage = get(answer, "choices"), _usage(answer)
         choice = choices[0] if isinstance(choices, list) and choices else None
         message = get(choice, "message")
+        finish = str(get(choice, "finish_reason")).partition(":")[0]  # Gemini: "content_filter: SAFETY"
+        if choices == [] or finish in _FAILED:
+            said = f"finish_reason {finish}" if choices else "no choices"
+            return ErrorResponse(502, {"message": said}, usage=usage)
         if not isinstance(message, dict):
             return None
-        text, usage = joined_text(message.get("content")), _usage(answer)
-        finish = get(choice, "finish_reason")
-        if finish in _FAILED:
-            return ErrorResponse(502, usage=usage)
+        text = joined_text(message.get("content"))
         if finish in _REFUSED or (message.get("refusal") and not text):
             return ErrorResponse(REFUSED, usage=usage)
-        thought = bool(usage.reasoning_tokens or message.get("reasoning_content") or message.get("reasoning"))
-        return ChatReply(text, usage, finish in _LENGTH, thought)
+        thoughts = joined_text(message.get("reasoning_content") or message.get("reasoning"))
+        if not text and is_complete(thoughts.strip()):
+            text = thoughts  # vLLM's parser of thoughts takes the reply of a model that had none for them
+        return ChatReply(text, usage, finish in _LENGTH, bool(usage.reasoning_tokens or thoughts))
 
 
 def _usage(answer: Any) -> Usage:

@@ -5,6 +5,7 @@ The facts are in ``presets.toml``, with their date and sources; nothing here is 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
@@ -24,6 +25,14 @@ STALE_DAYS = 183
 
 class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Refusal(_Fact):
+    """How an error is told: by a pattern of its message, by its type, code or reason, by its status."""
+
+    says: re.Pattern[str] | None = None
+    codes: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
 
 
 class Peak(_Fact):
@@ -117,6 +126,12 @@ UNKNOWN = Preset()
 def presets() -> Mapping[str, Preset]:
     """All presets by name, in the file's order."""
     return {name: Preset(name=name, **fields) for name, fields in _file()["provider"].items()}
+
+
+@cache
+def refusals() -> Mapping[str, Refusal]:
+    """What errors mean, by name, the first that fits."""
+    return {name: Refusal(**fields) for name, fields in _file()["refusals"].items()}
 
 
 def presets_date() -> date:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kgnb.core.model import Provider
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.error_mapping import ErrorResponse
+from kgnb.llm.error_mapping import READ_CHARS, ErrorResponse
 from kgnb.llm.presets import preset_for
 
 TOKENS_BESIDE = 4_096
@@ -26,13 +26,12 @@ HOLD_FACTOR, HOLD_SECONDS = 3.0, 0.03
 """A field is refused before anything is generated, so about as fast as models are listed."""
 HOLD_MOST = 5.0
 """Most seconds that the list of models is waited for."""
-READ_CHARS = 4_000
-"""Characters of a refusal that are searched for the name of a field; some go on to repeat the request."""
 
 _LEVELS = ("strict", "json", "text")
 _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
 _EFFORTS = ("none", "minimal", "low")
 """Values of reasoning_effort, the least first."""
+_WINDOW = re.compile(r"(?:context (?:length|window|size)|max_model_len|max_seq_len)\D{1,40}?(\d{4,7})", re.I)
 _NUMBER = re.compile(r"(?<![\w.])\d{4,7}(?![\w.])")
 
 
@@ -102,6 +101,10 @@ class RequestForm:
         ``limit``: the output limit that was sent; ``guess``: try simpler forms when no field is named.
         """
         param, said = refusal.param, refusal.text[:READ_CHARS]
+        if refusal.meaning == "too_long":  # a server that counts the limit in
+            window = _WINDOW.search(said)
+            half = int(window[1]) // 2 if window else 0
+            return replace(self, fixed_limit=half) if LEAST_LIMIT <= half < limit else None
         part = self._named_in(param) or self._named_in(said)
         if part == "structured" and not _SCHEMA.search(f"{param} {said}"):
             return replace(self, structured=("text",))
@@ -123,7 +126,7 @@ class RequestForm:
 
     def _named_in(self, text: str) -> str:
         """The part with another form that ``text`` names first; empty without one."""
-        thinking = {"thinking": (*self.thinking[0], "thinking", "reasoning")}
+        thinking = {"thinking": (*self.thinking[0], "thinking", "reasoning", "思考")}
         names = {**_PARTS, **thinking, "limit_fields": tuple(filter(None, self.limit_fields[:1]))}
         text = text.lower()
         found = [
@@ -188,7 +191,7 @@ class LearntForm:
         """The form to try after a refusal of the last one ``tried``; None when the request is wrong."""
         if self.form not in tried:
             return self.form  # learnt by another request meanwhile
-        guess = self._good is None and refusal.param != "model"
+        guess = self._good is None and refusal.param != "model" and not refusal.meaning
         found = tried[-1].without_refused(refusal, limit, guess=guess)
         found = None if found in tried else found
         self.form = found or self._good or tried[0]

@@ -300,7 +300,7 @@ async def test_an_endpoint_that_could_not_be_opened_is_opened_by_the_next_reques
         (400, google("API key not valid.", reason="API_KEY_INVALID"), AuthRejected),
         (429, google("Quota exceeded", retryDelay="7s"), RateLimited),
         (429, error("insufficient_quota", "Allocated quota exceeded, please increase it"), RateLimited),
-        (403, error("insufficient_quota", "Allocated quota exceeded"), AuthRejected),
+        (403, error("insufficient_quota", "Allocated quota exceeded"), RateLimited),
         (403, error("AllocationQuota.FreeTierOnly", "The free tier has been exhausted"), QuotaExhausted),
         (403, error("AccountOverdueError"), QuotaExhausted),
         (403, json.dumps({"error": {"code": 403, "metadata": {"flagged_input": "x"}}}), ReplyRefused),
@@ -319,7 +319,8 @@ async def test_an_endpoint_that_could_not_be_opened_is_opened_by_the_next_reques
         (200, "<html>welcome</html>", RequestRejected),
         (200, '{"choices": [', RequestRejected),
         (200, '{"choices": [{"message": "hi"}]}', RequestRejected),
-        (200, '{"choices": []}', RequestRejected),
+        (200, '{"choices": []}', ProviderDown),
+        (200, '{"choices": null}', RequestRejected),
     ],
 )
 async def test_every_answer_has_its_class(status: int, body: str, kind: type[ProviderError]) -> None:

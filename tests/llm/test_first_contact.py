@@ -1,0 +1,135 @@
+"""What a new user meets at this year's endpoints: their refusals, word for word, and what kgnb says of them.
+
+The bodies are from the providers' lists of errors and from reports of users, November 2026.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kgnb.core.errors import (
+    AuthRejected,
+    EndpointWrong,
+    PromptTooLong,
+    ProviderDown,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    ReplyRefused,
+)
+from kgnb.llm.presets import Preset, presets
+from tests.llm.test_client import Scripted, ask_for, completion, error
+from tests.llm.test_request_forms import asked_of
+
+NO_CHANNEL = "当前分组 default 下对于模型 gpt-x 无可用渠道 (request id: 2025121521151664761470129816750)"
+SENSITIVE = (
+    "系统检测到输入或生成内容可能包含不安全或敏感内容，请您避免输入易产生敏感内容的提示语，感谢您的配合。"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        # Zhipu and z.ai
+        (400, error("1301", SENSITIVE), ReplyRefused),
+        (429, error("1113", "您的账户已欠费，请充值后重试"), QuotaExhausted),
+        (429, error("1302", "您的账户已达到速率限制，请您控制请求频率"), RateLimited),
+        (429, error("1308", "已达到 5 小时的使用上限"), QuotaExhausted),
+        (400, error("1261", "Prompt 超长"), PromptTooLong),
+        (400, error("1211", "模型不存在，请检查模型代码。"), EndpointWrong),
+        (200, json.dumps({"code": 401, "msg": "token expired", "success": False}), AuthRejected),
+        # DashScope
+        (400, error("data_inspection_failed", "Input data may contain inappropriate content"), ReplyRefused),
+        (400, error("Arrearage", "Access denied, please make sure your account is …"), QuotaExhausted),
+        (400, error("invalid_parameter_error", "Range of input length should be [1, 129024]"), PromptTooLong),
+        (404, error("model_not_found", "The model `m` does not exist or you do not …"), EndpointWrong),
+        # Volcengine
+        (400, error("InputTextSensitiveContentDetected", "may contain sensitive …"), ReplyRefused),
+        (404, error("ModelNotOpen", "Your account has not activated the model"), EndpointWrong),
+        (403, error("AccountOverdueError", "overdue balance"), QuotaExhausted),
+        (429, error("SetLimitExceeded", "Your account has reached the set inference limit"), QuotaExhausted),
+        # OpenRouter, Gemini, OpenAI
+        (402, error(402, "Insufficient credits."), QuotaExhausted),
+        (400, error(400, "m is not a valid model ID"), EndpointWrong),
+        (400, error(400, "The input token count (1200000) exceeds the maximum number …"), PromptTooLong),
+        (200, completion("", "content_filter: PROHIBITED_CONTENT"), ReplyRefused),
+        (403, error("model_not_found", "Project has no access to model m"), EndpointWrong),
+        # one-api and new-api
+        (429, error(None, "当前分组上游负载已饱和，请稍后再试", "new_api_error"), RateLimited),
+        (503, error(None, NO_CHANNEL, "one_api_error"), EndpointWrong),
+        (503, error("model_not_found", "No available channel for model m", "new_api_error"), EndpointWrong),
+        (403, error("insufficient_user_quota", "用户额度不足"), QuotaExhausted),
+        (403, error(None, "该令牌额度已用尽", "one_api_error"), QuotaExhausted),
+        (200, json.dumps({"id": "x", "choices": [], "usage": {}}), ProviderDown),
+        (200, json.dumps({"error": "upstream closed"}), ProviderDown),
+        # servers of one's own
+        (404, error("model_not_found", "model 'm' not found, try pulling it first"), EndpointWrong),
+        (503, error(503, "Loading model", "unavailable_error"), ProviderDown),
+    ],
+)
+async def test_a_refusal_is_called_by_its_name_and_costs_one_request(
+    status: int, body: str, kind: type[ProviderError]
+) -> None:
+    async with Scripted((status, body, {}), models={"/v1/models": ["gpt-4", "gpt-5"]}) as llm:
+        c = asked_of(Preset(name="o"), llm.url, thinking="leave", structured="text")
+        with pytest.raises(kind) as caught:
+            await c.ask(ask_for(), "m")
+        await c.close()
+    assert type(caught.value) is kind
+    assert kind is not EndpointWrong or "gpt-4" in str(caught.value)
+    assert kind is not ProviderDown or "HTTP 50" in str(caught.value)
+    assert len(llm.seen) <= 2  # a form without temperature is tried where a 400 names nothing
+
+
+async def test_a_channel_that_is_down_for_a_model_that_is_there_is_an_outage() -> None:
+    async with Scripted((503, error(None, NO_CHANNEL), {}), models={"/v1/models": ["m"]}) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        with pytest.raises(ProviderDown):
+            await c.ask(ask_for(), "m")
+        await c.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (1100 in the "
+        "messages, 7900 in the completion). Please reduce the length of the messages or completion.",
+        "'max_tokens' or 'max_completion_tokens' is too large: 7900. This model's maximum context length is "
+        "8192 tokens and your request has 1100 input tokens (7900 > 8192 - 1100).",
+    ],
+)
+async def test_a_limit_that_the_context_has_no_room_for_is_lowered_before_the_passage_is_split(
+    said: str,
+) -> None:
+    async with Scripted((400, error(None, said, "BadRequestError"), {}), (200, completion(), {})) as llm:
+        c = asked_of(presets()["vllm"], llm.url)
+        for _ in range(2):
+            await c.ask(ask_for(), "m")
+        await c.close()
+    before, *after = (body["max_tokens"] for _, _, body in llm.seen)
+    assert before > 4_096
+    assert after == [4_096, 4_096]
+    async with Scripted((400, error(None, said), {})) as llm:
+        c = asked_of(presets()["vllm"], llm.url, max_output_tokens=2_000)
+        with pytest.raises(PromptTooLong):
+            await c.ask(ask_for(), "m")
+        await c.close()
+    assert len(llm.seen) == 1
+
+
+async def test_a_reply_that_a_server_took_for_thoughts_is_read() -> None:
+    thoughts = {"reasoning_content": '{"characters": []}'}
+    async with Scripted((200, completion(None, "stop", **thoughts), {})) as llm:
+        c = asked_of(presets()["vllm"], llm.url)
+        assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
+        await c.close()
+
+
+async def test_parts_of_a_content_are_joined() -> None:
+    parts = [{"type": "text", "text": '{"characters"'}, {"type": "text", "text": ": []}"}]
+    async with Scripted((200, completion(parts), {})) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
+        await c.close()
