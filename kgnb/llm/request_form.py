@@ -144,7 +144,7 @@ class RequestForm:
 
 
 _PARTS = {
-    "structured": ("response_format", "output_config", "json_schema", "json_object"),
+    "structured": ("response_format", "output_config", "json_schema", "json_object", "json mode"),
     "thinking": (),
     "temperature": ("temperature",),
     "limit_fields": (),
