@@ -3,10 +3,13 @@ chapter that gets no answer, a provider and a novel that main deletes, two tasks
 
     scripts/services.sh start; set -a; source .services/test-env; set +a
     python bench/chaos.py [--chapters 120,80,40] [--nodes 3] [--slots 4] [--kill-every 2] [--lease 30]
-        [--seed 7] [--without poison,moved,twins,deleted,old_worker,outages]
+        [--seed 7] [--redis server|cluster|sentinels]
+        [--without poison,moved,twins,deleted,old_worker,outages]
 
 The same code as tests/worker/test_chaos.py, in any size. First the same books on a good day, then the bad
 one; then kills without a replacement, to see how soon the chapters of a dead node are claimed by the others.
+With ``--redis`` the bad day has Debian's redis-server as a cluster, whose master dies twice and whose queue's
+slot moves, or as a pair under sentinels, whose master dies twice: failovers in place of Redis's outage.
 Empties Redis and Neo4j. Prints one JSON object for each.
 """
 
@@ -24,6 +27,14 @@ from tests.support.chaos import bad_day, good_day
 from tests.support.chaos_plan import Plan
 from tests.support.node_deaths import death_figures
 
+SERVERS = Plan.outages
+FAILOVERS = (*SERVERS, ("redis", 0.8))
+OUTAGES = {
+    "server": SERVERS,
+    "sentinels": FAILOVERS,
+    "cluster": (SERVERS[0], ("slot", 0.3), *FAILOVERS[1:]),
+}
+
 
 def main() -> None:
     args = arguments()
@@ -36,7 +47,8 @@ def main() -> None:
         kill_every=args.kill_every,
         limit=args.limit,
         seed=args.seed,
-        **troubles(args.without.split(","), args.chapters.count(",")),
+        redis=args.redis,
+        **troubles(args.without.split(","), args.chapters.count(","), args.redis),
     )
     with tempfile.TemporaryDirectory() as folder:
         place = Path(args.keep or folder)
@@ -48,11 +60,11 @@ def main() -> None:
             print(death_figures(place, kills=args.deaths, lease=args.lease, chapters=long).line())
 
 
-def troubles(without: list[str], last: int) -> dict[str, Any]:
+def troubles(without: list[str], last: int, redis: str) -> dict[str, Any]:
     """Each on a book of its own where there are enough; ``last`` is the last book's number."""
     every = {"poison": (min(1, last), 3), "moved": 0, "twins": last, "deleted": 40, "old_worker": True}
-    off: dict[str, Any] = {"outages": ()} if "outages" in without else {}
-    return off | {name: value for name, value in every.items() if name not in without}
+    outages = () if "outages" in without else OUTAGES[redis]
+    return {"outages": outages} | {name: value for name, value in every.items() if name not in without}
 
 
 def arguments() -> argparse.Namespace:
@@ -67,6 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kill-every", type=float, default=2.0, help="seconds")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--redis", choices=OUTAGES, default="server")
     parser.add_argument("--deaths", type=int, default=5, help="kills in the second part")
     parser.add_argument("--without", default="", help="troubles, comma-separated")
     parser.add_argument("--keep", help="a folder for logs and graphs")

@@ -187,9 +187,7 @@ async def test_a_master_that_dies_in_mid_run(
         light_node(redis_cluster.url, ledger, tmp_path, model, "b", lease=6),
     ):
         await until(lambda: asked(model, 4))
-        master = redis_cluster.owner(QUEUE)
-        master.says("WAIT", 1, 1_000)  # what isn't replicated is lost by Redis itself
-        master.kill()
+        redis_cluster.owner(QUEUE).kill_replicated()
         await until(lambda: is_down(light))
         model.open.set()
         await until(lambda: finished(ledger, task_id))
@@ -206,8 +204,7 @@ async def test_a_failover_by_sentinels(ledger: Ledger, tmp_path: Path) -> None:
         task_id = await submitted(ledger, url, 8)
         async with light_node(url, ledger, tmp_path, model, lease=6) as light:
             await until(lambda: asked(model, 2))
-            servers.master.says("WAIT", 1, 1_000)
-            servers.master.kill()
+            servers.master.kill_replicated()
             await until(lambda: is_down(light))
             model.open.set()
             await until(lambda: finished(ledger, task_id))

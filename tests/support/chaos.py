@@ -7,16 +7,18 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from tests.support.chaos_plan import Figures, Plan
-from tests.support.cluster import Cluster, Node, cluster, server_start, server_stop
+from tests.support.cluster import QUEUE, Cluster, Node, cluster, server_start, server_stop
 from tests.support.commands import Llm, llm, novel
 from tests.support.main_system import LEAVING, LEAVING_QUEUE, MainSystem
 from tests.support.paths import ROOT
+from tests.support.redis_servers import RedisCluster, RedisServers, RedisUnderSentinels
 from tests.support.witness import COMPLETE, POISON, Witness, api_key
 
 FAR = """
@@ -24,6 +26,11 @@ import os
 import kgnb.core.process_id as process
 process.host_id = lambda: os.environ["FAR_MACHINE"]
 """
+REDIS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
+    "server": contextlib.nullcontext,
+    "cluster": RedisCluster,
+    "sentinels": RedisUnderSentinels,
+}
 OLD_NOVEL = ["孙明远独自行路，并无他人同往。"] * 20
 FIRST_NOVEL = 2
 """The first book's; the first one of all is an old worker's."""
@@ -102,10 +109,11 @@ def bad_day(folder: Path, plan: Plan, good: GoodDay) -> Figures:
     options = {"latency": plan.latency, "retry_after": plan.retry_after, "faults": plan.faults}
     with (
         llm(seed=plan.seed, **options) as server,
-        cluster(folder / "bad", server, KGNB_LEASE_SECONDS=f"{plan.lease:g}") as place,
+        REDIS[plan.redis](folder / "redis") as own,
+        cluster(folder / "bad", server, own, KGNB_LEASE_SECONDS=f"{plan.lease:g}") as place,
     ):
         place.nice = 5
-        day = _Day(plan, place, server, books(folder, plan))
+        day = _Day(plan, place, server, books(folder, plan), own)
         try:
             figures = day.run(good)
         finally:
@@ -120,11 +128,14 @@ def bad_day(folder: Path, plan: Plan, good: GoodDay) -> Figures:
 class _Day:
     """The trouble-maker."""
 
-    def __init__(self, plan: Plan, place: Cluster, server: Llm, files: list[Path]) -> None:
+    def __init__(
+        self, plan: Plan, place: Cluster, server: Llm, files: list[Path], own: RedisServers | None
+    ) -> None:
         self._plan = plan
         self._place = place
         self._server = server
         self._files = files
+        self._own_redis = own
         poison = chapter_text(files[plan.poison[0]], plan.poison[1]) if plan.poison else ""
         twins = "" if plan.twins is None else files[plan.twins].read_text("utf-8")
         self._witness = Witness(server, place, poison=poison, twins=twins)
@@ -265,14 +276,23 @@ class _Day:
             if not self._reached(share):
                 return
             began = time.monotonic()
-            server_stop(name)
-            self._note(f"stopped {name}")
-            try:
-                self._over.wait(self._plan.down)
-            finally:
-                server_start(name)
+            self._note(f"stops {name}")
+            if self._own_redis and name == "redis":
+                self._own_redis.fail_over(QUEUE, self._plan.down)
+            elif name == "slot":
+                assert isinstance(self._own_redis, RedisCluster)
+                self._own_redis.move_slot(QUEUE, lambda: time.sleep(0.05))
+            else:
+                self._restart(name)
             self._note(f"started {name}")
-            self._outages[name] = round(time.monotonic() - began, 1)
+            self._outages[name] = round(time.monotonic() - began + self._outages.get(name, 0.0), 1)
+
+    def _restart(self, name: str) -> None:
+        server_stop(name)
+        try:
+            self._over.wait(self._plan.down)
+        finally:
+            server_start(name)
 
     def _lose_redis(self) -> None:
         if self._plan.flush_at <= 1 and self._reached(self._plan.flush_at):

@@ -12,7 +12,11 @@ FAULTS = Faults(rate_429=0.10, rate_500=0.05, broken=0.05, truncated=0.05)
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens. Times in seconds; ``outages``: server → share of the chapters done at which it stops."""
+    """What happens. Times in seconds; ``outages``: server → share of the chapters done at which it stops.
+
+    With ``redis`` "cluster" or "sentinels" an outage of Redis is a failover, and one of "slot" moves the
+    queue's slot to another master.
+    """
 
     chapters: tuple[int, ...] = (120, 80)
     lines: int = 6
@@ -24,6 +28,7 @@ class Plan:
     lease: float = 5.0
     kill_every: float = 2.0  # at least
     outages: tuple[tuple[str, float], ...] = (("redis", 0.15), ("mariadb", 0.4), ("neo4j", 0.65))
+    redis: str = "server"
     down: float = 1.0  # at least
     flush_at: float = 2.0  # share of the chapters done at which Redis loses everything; above 1: never
     poison: tuple[int, int] | None = None  # (book, chapter number): every request for it gets 504

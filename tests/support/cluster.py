@@ -17,7 +17,6 @@ from typing import Any
 
 import neo4j
 import pytest
-import redis
 import sqlalchemy as sa
 from redis.connection import parse_url
 
@@ -29,6 +28,7 @@ from kgnb.stores.queue.types import QueueName
 from tests.conftest import new_database, outside
 from tests.support.commands import Llm, Place, Running, timeless
 from tests.support.paths import ROOT
+from tests.support.redis_servers import REDIS_DOWN, RedisServers, follower
 
 QUEUE = QueueName("kg:task:queue:dryrun")
 """Where `submit` puts the tasks of the provider that the tests use."""
@@ -129,7 +129,8 @@ class Cluster:
     path: Path
     env: dict[str, str]
     sql_url: str
-    redis: redis.Redis
+    redis: Any
+    """A client of its Redis."""
     bolt: tuple[str, tuple[str, str]]
 
     def __post_init__(self) -> None:
@@ -248,7 +249,7 @@ class Cluster:
         """Waits for ``condition``, outages of Redis and SQL included; returns the seconds it took."""
         began = time.monotonic()
         while True:
-            with contextlib.suppress(redis.ConnectionError, redis.TimeoutError, sa.exc.OperationalError):
+            with contextlib.suppress(*REDIS_DOWN, sa.exc.OperationalError):
                 if condition():
                     return time.monotonic() - began
             if time.monotonic() - began > seconds:
@@ -284,9 +285,11 @@ async def _export(env: dict[str, str], data: Path, task: int, target: Path) -> N
 
 
 @contextlib.contextmanager
-def cluster(path: Path, llm: Llm | None = None, **env: str) -> Iterator[Cluster]:
-    """An emptied Redis and Neo4j and a database of its own; ``path`` is for logs and exports. ``env`` goes to
-    every node and command, over the short times that suit tests."""
+def cluster(
+    path: Path, llm: Llm | None = None, servers: RedisServers | None = None, **env: str
+) -> Iterator[Cluster]:
+    """An emptied Redis (``servers``: instead of the usual one) and Neo4j and a database of its own; ``path``
+    is for logs and exports. ``env`` goes to every node and command, over the short times that suit tests."""
     at = parse_url(outside("KGNB_TEST_REDIS_URL"))
     bolt = {name: outside(f"KGNB_TEST_{name}") for name in ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD")}
     path.mkdir(parents=True, exist_ok=True)
@@ -307,12 +310,11 @@ def cluster(path: Path, llm: Llm | None = None, **env: str) -> Iterator[Cluster]
             "KGNB_CPU_WORKERS": "threads",
             "KGNB_LANG": "en",
             **(llm.env() if llm else {}),
+            **(servers.env if servers else {}),
             **env,
         }
-        client = redis.Redis(**at, decode_responses=True)
-        one = Cluster(
-            path, given, url, client, (bolt["NEO4J_URI"], (bolt["NEO4J_USER"], bolt["NEO4J_PASSWORD"]))
-        )
+        login = bolt["NEO4J_URI"], (bolt["NEO4J_USER"], bolt["NEO4J_PASSWORD"])
+        one = Cluster(path, given, url, follower(given), login)
         one.wipe()
         try:
             yield one

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 import neo4j
+import redis
 import sqlalchemy as sa
 from pydantic import SecretStr
 
@@ -139,8 +140,10 @@ class MainSystem:
             stderr=log,
         )
         log.close()
+        in_cluster = isinstance(self._place.redis, redis.RedisCluster)
+        everywhere = {"target_nodes": redis.RedisCluster.ALL_NODES} if in_cluster else {}
         self._place.wait_until(
-            lambda: any(client["cmd"] == "brpop" for client in self._place.redis.client_list()),
+            lambda: "'cmd': 'brpop'" in str(self._place.redis.client_list(**everywhere)),
             60,
             "the old worker waits",
         )

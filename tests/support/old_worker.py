@@ -17,11 +17,11 @@ from datetime import datetime
 from typing import TypeVar
 
 import neo4j
-import redis
 import sqlalchemy as sa
 
 from kgnb.core.model import beijing_now
 from kgnb.stores.ledger import tables as t
+from tests.support.redis_servers import REDIS_DOWN, follower
 
 R = TypeVar("R")
 
@@ -34,8 +34,7 @@ MERGE (p:Character {name: $hero, novel_id: $novel}) SET p.task_id = [$task], p.e
 MERGE (p)-[e:APPEARS_IN]->(c) SET e.novel_id = $novel, e.task_id = [$task]
 """
 DOWN = (
-    redis.ConnectionError,
-    redis.TimeoutError,
+    *REDIS_DOWN,
     sa.exc.OperationalError,
     neo4j.exceptions.DriverError,
     neo4j.exceptions.TransientError,
@@ -57,9 +56,7 @@ class OldWorker:
     def __init__(self, name: str, queue: str, pace: float, env: dict[str, str]) -> None:
         self._name, self._queue, self._pace = name, queue, pace
         self._node, self._worker = f"kg:nodes:{name}", f"kg:worker:{WORKER_ID}"
-        self._redis = redis.Redis(
-            env["REDIS_HOST"], int(env["REDIS_PORT"]), password=env["REDIS_PASSWORD"], decode_responses=True
-        )
+        self._redis = follower(env)
         login = {"username": env["DB_USER"], "password": env["DB_PASSWORD"], "database": env["DB_NAME"]}
         url = sa.URL.create("mysql+pymysql", host=env["DB_HOST"], port=int(env["DB_PORT"]), **login)
         self._sql = sa.create_engine(url, pool_pre_ping=True)
@@ -133,7 +130,7 @@ class OldWorker:
         worker |= {"last_heartbeat": time.time()}
         if task is not None:
             worker |= {"task_id": task, "start_time": time.time()}
-        with client.pipeline() as pipe:
+        with client.pipeline(transaction=False) as pipe:
             pipe.hset(self._worker, mapping={name: json.dumps(value) for name, value in worker.items()})
             pipe.expire(self._worker, 7200)
             if task is None:

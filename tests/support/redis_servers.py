@@ -6,12 +6,13 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import redis
 from redis.crc import key_slot
+from redis.sentinel import Sentinel
 
 PASSWORD = "p%41/: w"
 COMMON = ("--bind", "127.0.0.1", "--save", "", "--repl-diskless-sync-delay", "0", "--loglevel", "warning")
@@ -23,6 +24,14 @@ CLUSTER = (
     "--cluster-replica-validity-factor",
     "0",
 )
+REDIS_DOWN = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.RedisClusterException,
+)
+"""What a client says in an outage or a failover."""
 GUARDED = ("--requirepass", PASSWORD, "--masterauth", PASSWORD)
 
 
@@ -37,10 +46,16 @@ class RedisServer:
         if config:
             (folder / "server.conf").write_text(config, "utf-8")
             files = [str(folder / "server.conf")]
-        command = ["redis-server", *files, "--port", str(self.port), "--dir", str(folder), *options]
-        self.process = subprocess.Popen(command, stdout=(folder / "log").open("wb"))
+        self._command = ["redis-server", *files, "--port", str(self.port), "--dir", str(folder), *options]
+        self._log = folder / "log"
         password = PASSWORD if "--requirepass" in options else None
         self.client = redis.Redis(port=self.port, password=password, decode_responses=True)
+        self.start()
+
+    def start(self, *options: str) -> None:
+        """Starts it (again), with nothing of what it held, and waits until it answers."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen([*self._command, *options], stdout=log)
         until(lambda: self.answers())
 
     def answers(self) -> bool:
@@ -48,6 +63,10 @@ class RedisServer:
             return bool(self.client.ping())
         except redis.ConnectionError:
             return False
+
+    @property
+    def is_master(self) -> bool:
+        return self.client.info("replication")["role"] == "master"
 
     def says(self, *command: str | int) -> Any:
         return self.client.execute_command(*command)
@@ -57,9 +76,28 @@ class RedisServer:
         self.process.kill()
         self.process.wait(10)
 
+    def kill_replicated(self) -> None:
+        """Kills a master once its replica has all that it holds: else Redis itself loses something."""
+        until(lambda: self._replica().get("state") == "online")
+        self.says("CLIENT", "PAUSE", 60_000, "WRITE")
+        until(lambda: self._replica()["offset"] == self.client.info("replication")["master_repl_offset"])
+        self.kill()
 
-class _Servers:
-    """Ends with the block."""
+    def _replica(self) -> dict[str, Any]:
+        return self.client.info("replication").get("slave0", {})
+
+
+class RedisServers:
+    """Ends with the block. ``env`` names them to nodes and commands."""
+
+    @property
+    def env(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    def fail_over(self, key: str, down: float = 0.0) -> None:
+        """Kills the master that has ``key`` and waits until its replica is one, ``down`` seconds at least;
+        then starts it again, as the replica of that."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +109,7 @@ class _Servers:
         raise NotImplementedError
 
 
-class RedisCluster(_Servers):
+class RedisCluster(RedisServers):
     """Three masters with a replica each."""
 
     def __init__(self, folder: Path) -> None:
@@ -93,18 +131,35 @@ class RedisCluster(_Servers):
         return f"redis://127.0.0.1:{random.choice(self.living).port}/0"
 
     @property
+    def env(self) -> dict[str, str]:
+        return {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.servers[-1].port), "REDIS_PASSWORD": ""}
+
+    def fail_over(self, key: str, down: float = 0.0) -> None:
+        dead = self.owner(key)
+        dead.kill_replicated()
+        time.sleep(down)
+        until(lambda: self._find_owner(key))
+        dead.start()
+
+    @property
     def living(self) -> list[RedisServer]:
         return [server for server in self.servers if server.process.poll() is None]
 
     def masters(self) -> list[RedisServer]:
-        return [s for s in self.living if s.client.info("replication")["role"] == "master"]
+        return [server for server in self.living if server.is_master]
 
     def owner(self, key: str) -> RedisServer:
         """The master that has the key's slot."""
+        found = self._find_owner(key)
+        assert found
+        return found
+
+    def _find_owner(self, key: str) -> RedisServer | None:
+        """None while the others take the dead one for it."""
         slot = key_slot(key.encode())
         ranges = self.masters()[0].says("CLUSTER", "SLOTS")
-        (port,) = (at[1] for first, last, at, *_ in ranges if first <= slot <= last)
-        return next(server for server in self.living if server.port == port)
+        ports = {at[1] for first, last, at, *_ in ranges if first <= slot <= last}
+        return next((server for server in self.living if server.port in ports), None)
 
     def move_slot(self, key: str, pause: Callable[[], None]) -> None:
         """Moves a key's slot to another master as redis-cli does, one key after the other; ``pause()`` before
@@ -134,7 +189,7 @@ class RedisCluster(_Servers):
             server.kill()
 
 
-class RedisUnderSentinels(_Servers):
+class RedisUnderSentinels(RedisServers):
     """A master, its replica and three sentinels, all with a password."""
 
     def __init__(self, folder: Path) -> None:
@@ -152,6 +207,18 @@ class RedisUnderSentinels(_Servers):
         until(lambda: all(self._knows_all(one) for one in self.sentinels))
 
     @property
+    def env(self) -> dict[str, str]:
+        passwords = {"REDIS_PASSWORD": PASSWORD, "REDIS_SENTINEL_PASSWORD": PASSWORD}
+        return {"REDIS_SENTINEL": self.addresses, **passwords}
+
+    def fail_over(self, key: str = "", down: float = 0.0) -> None:
+        self.master.kill_replicated()
+        time.sleep(down)
+        until(lambda: self.replica.is_master)
+        self.master, self.replica = self.replica, self.master
+        self.replica.start("--replicaof", f"127.0.0.1 {self.master.port}")
+
+    @property
     def addresses(self) -> str:
         return ",".join(f"127.0.0.1:{one.port}" for one in self.sentinels)
 
@@ -162,6 +229,21 @@ class RedisUnderSentinels(_Servers):
     def close(self) -> None:
         for server in (*self.sentinels, self.replica, self.master):
             server.kill()
+
+
+def follower(env: Mapping[str, str]) -> Any:
+    """A client of the Redis that ``env`` names, which follows the masters of a cluster or of sentinels."""
+    own: dict[str, Any] = {"password": env["REDIS_PASSWORD"] or None, "decode_responses": True}
+    if sentinels := env.get("REDIS_SENTINEL"):
+        addresses = [one.split(":") for one in sentinels.split(",")]
+        manager = Sentinel(addresses, sentinel_kwargs={"password": env["REDIS_SENTINEL_PASSWORD"]})
+        return manager.master_for("mymaster", **own)
+    at = (env["REDIS_HOST"], int(env["REDIS_PORT"]))
+    client = redis.Redis(*at, **own)
+    if not client.info("cluster")["cluster_enabled"]:
+        return client
+    client.close()
+    return redis.RedisCluster(*at, **own)
 
 
 def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
