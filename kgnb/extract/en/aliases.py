@@ -55,8 +55,12 @@ class AliasResolver(BookPersons):
         for name in self.by_count:
             parts = self.parts[name]
             one_word = len(parts.rest) == 1 and bool(parts.titles) is titled
-            if one_word and not (single and len(self.clusters.names_of(name)) > 1):
+            if one_word and not (single and self._has_other_name(name)):
                 yield name, parts
+
+    def _has_other_name(self, name: str) -> bool:
+        """Whether the person has a name besides ``name`` and ``name`` of a place."""
+        return any(n != name and not n.startswith(name + " of ") for n in self.clusters.names_of(name))
 
     # --- the steps ---
 
