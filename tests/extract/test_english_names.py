@@ -136,7 +136,8 @@ def test_answers_of_a_very_long_book_are_counted() -> None:
     turn = '"Come, Ann," said Rosa.\n"Yes," said {}.\n'
     text = turn.format("Basil") * 900 + turn.format("Tobias") * 700
     offsets = {n: [m.start() for m in re.finditer(n, text)] for n in ("Ann", "Rosa", "Basil", "Tobias")}
-    assert set(Answers(text, offsets, str).answering()) == {("Ann", "Basil"), ("Ann", "Tobias")}
+    answering = set(Answers(text, offsets, str).answering())
+    assert answering == {("Ann", "Basil", 900), ("Ann", "Tobias", 700)}
 
 
 def test_a_word_that_opens_a_sentence_is_no_first_name() -> None:
@@ -187,3 +188,26 @@ def test_a_place_behind_a_person_is_no_surname() -> None:
     found = people(text)
     assert found["Edwin"].name == "Edwin"
     assert "Corwick Hollow" not in found["Edwin"].aliases
+
+
+def test_titles_that_mean_the_same_are_one_persons() -> None:
+    pairs = [(name, "Anne") for name in ("Monsieur Rochat", "Mr. Rochat", "Doctor Pell", "Dr. Pell")]
+    found = people(pages(*pairs) + "\n\nLouis Rochat said so.")
+    assert found["Monsieur Rochat"] is found["Mr. Rochat"] is found["Louis Rochat"]
+    assert found["Doctor Pell"] is found["Dr. Pell"]
+
+
+def test_a_place_behind_a_lady_does_not_hide_her_first_name() -> None:
+    text = pages(("Clara", "Mr. Fenn"), times=10) + "\n\nMiss Marlow of Hatherley was Clara Marlow.\n\n"
+    found = people(text + pages(("Miss Marlow", "Mrs. Quill"), times=3))
+    assert found["Miss Marlow"] is found["Miss Marlow of Hatherley"] is found["Clara"]
+
+
+def test_a_husband_called_by_his_surname_is_not_his_wife() -> None:
+    found = people(pages(("Thorne", "Anne"), ("Mrs. Thorne", "Anne")))
+    assert found["Thorne"] is not found["Mrs. Thorne"]
+
+
+def test_sisters_together_are_nobody() -> None:
+    found = people(pages(("Miss Fenn", "Anne")) + "\n\nThe Miss Fenns danced, and the Misses Fenn sang.\n\n" * 2)
+    assert not {"Miss Fenns", "Misses Fenn"} & set(found)

@@ -23,6 +23,9 @@ _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
 )
 _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister")
 
+SURE_ANSWERS = 5
+"""Answers to a name from which on some sentences with both names are no objection."""
+
 
 class AliasResolver(BookPersons):
     """Resolves the aliases of one book."""
@@ -42,6 +45,7 @@ class AliasResolver(BookPersons):
         self._join_first_names()
         self._join_titled_surnames()
         self._join_surnames()
+        self._join_first_names(of_family=True)
         self._join_nicknames()
         self._join_ranks()
         self._join_eldest_daughters()
@@ -59,18 +63,21 @@ class AliasResolver(BookPersons):
                 yield name, parts
 
     def _has_other_name(self, name: str) -> bool:
-        """Whether the person has a name besides ``name`` and ``name`` of a place."""
-        return any(n != name and not n.startswith(name + " of ") for n in self.clusters.names_of(name))
+        """Whether the person has a name besides ``name``, ``name`` of a place and the same in other words."""
+        mine = self.parts[name]
+        others = (self.parts[n] for n in self.clusters.names_of(name))
+        same = mine.titles, mine.first, mine.last
+        return any((p.titles, p.first, p.last) != same for p in others)
 
     # --- the steps ---
 
     def _join_same_words(self) -> None:
-        """Miss Elizabeth Marlow and Elizabeth Marlow; Lady Isabel de Vere and Isabel de Vere."""
+        """Miss Elizabeth Marlow and Elizabeth Marlow; Monsieur Dale and Mr. Dale."""
         by_words: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for name in self.by_count:
-            rest = self.parts[name].rest
-            if len(rest) >= 2:
-                by_words[tuple(w.lower() for w in rest)].append(name)
+            parts = self.parts[name]
+            said = parts.rest if parts.is_full else (*parts.titles, "", *parts.rest)
+            by_words[tuple(w.lower() for w in said)].append(name)
         for names in by_words.values():
             wife = "mrs" in self.parts[names[0]].titles
             for other in names[1:]:
@@ -103,17 +110,21 @@ class AliasResolver(BookPersons):
                 if best := self._exclusive_person(name, self._roots(fulls, name)):
                     self.clusters.join(best, name, "title and first name")
 
-    def _join_first_names(self) -> None:
-        """Anne and Anne Harland: the full name that begins so; of several the one never in its sentence."""
+    def _join_first_names(self, *, of_family: bool = False) -> None:
+        """Anne and Anne Harland: the full name that begins so; of several the one never in its sentence.
+
+        Lady Mary Somebody, mentioned once, is not the Mary of every page; ``of_family``: unless the surname
+        is a frequent one and that Mary has no other full name.
+        """
         for name, _ in self._one_word_names(titled=False):
-            # Lady Mary Somebody, mentioned once, is not the Mary of every page.
-            least = 0.015 * self.counts[name]
+            if of_family and any(self.parts[n].is_full for n in self.clusters.names_of(name)):
+                continue
             fulls = [
                 n
                 for n in self._by_first.get(name, ())
                 if self.parts[n].is_full
                 and "mrs" not in self.parts[n].titles
-                and (not self.parts[n].titles or self._count(n) >= least)
+                and (not self.parts[n].titles or self._is_frequent(n, name, of_family=of_family))
             ]
             titled = sum(
                 self.counts[n]
@@ -130,6 +141,11 @@ class AliasResolver(BookPersons):
                 best = self._exclusive_person(name, roots)
             if best:
                 self.clusters.join(best, name, "first name")
+
+    def _is_frequent(self, full: str, first: str, *, of_family: bool) -> bool:
+        """Whether the full name, or its surname, is frequent enough beside the first name."""
+        family = sum(self.counts[n] for n in self._by_last[self.parts[full].last]) if of_family else 0
+        return self._count(full) >= 0.015 * self.counts[first] or family >= 0.1 * self.counts[first]
 
     def _join_titled_surnames(self) -> None:
         """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
@@ -174,6 +190,8 @@ class AliasResolver(BookPersons):
             (best, n), *others = bearers.most_common(2)
             # A lady is not called by her surname alone while others bear it.
             clear = not others or (n >= 1.2 * others[0][1] and not self._titles(best) & {"mrs", "miss"})
+            if "mrs" in self._titles(best) and self.candidates[name].speaks > 1 and self.gender(name) != "f":
+                continue  # her husband
             if clear and self.co_occurrence.ratio(name, best, 0.0, least=3.0) < 1.5:
                 self.clusters.join(best, name, "surname")
             elif self.counts[name] < n:
@@ -230,10 +248,10 @@ class AliasResolver(BookPersons):
 
     def _join_who_answer(self) -> None:
         """Aunt Cicely is Mrs. Peel if Mrs. Peel answers to "Aunt Cicely", who has no other full name."""
-        for called, answerer in list(Answers(self.text, self.offsets, self.clusters.root).answering()):
+        for called, answerer, n in list(Answers(self.text, self.offsets, self.clusters.root).answering()):
             bare = not any(self.parts[n].is_full for n in self.clusters.names_of(called))
             roots = [self.clusters.root(answerer)] if bare and self._same_gender(called, answerer) else []
-            if best := self._exclusive_person(called, roots, strict=True):
+            if best := self._exclusive_person(called, roots, strict=n < SURE_ANSWERS):
                 self.clusters.join(best, called, "answers to it")
 
     def _wife_of(self, husband: str, bride: str) -> str:

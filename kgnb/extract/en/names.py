@@ -210,25 +210,34 @@ class NameClassifier:
         score += min(2.5, 0.8 * math.log1p(speaks))
         place = place_share(candidate)
         if not titled and speaks * 10 < count:
-            score -= 3.0 * place + (1.5 if place >= 0.3 and count >= 5 else 0.0)
+            of = candidate.before["of"] / count
+            mostly = place >= 0.15 and place + 0.5 * of >= 0.4
+            score -= 3.0 * place + (1.5 if count >= 5 and (place >= 0.3 or mostly) else 0.0)
         if candidate.articles > 0.5 * count and speaks < 0.15 * count:
             score -= 2.0 if speaks * 20 <= count else 1.0  # the Thames
+        if count >= 5 and candidate.before["and"] > 0.9 * count:
+            score -= 1.0  # the Coach and Horses
         if not speaks and _is_exclamation(candidate):
             score -= 1.5
         first = key(name.split(" ")[-1 if titled else 0])
         if first in FIRST_NAMES:
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
-            score -= 1.5 * min(1.0, self.lower[name.lower()] / count)  # Death, Art
+            score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Lovers
         if key(name) in words.PEOPLES:
             score -= 3.0
-        if last in words.PLACE_ENDS | words.ORG_ENDS and not speaks:
+        if last in words.PLACE_ENDS | words.ORG_ENDS and speaks < 0.2 * count:
             score -= 2.0
         if count >= 3 and not candidate.articles and not any(self.lower[w.lower()] for w in name.split(" ")):
             score += 0.5  # never a common word
         if count < 3 and not titled and not speaks and first not in FIRST_NAMES:
             score -= 0.7
         return score
+
+    def _common_noun(self, name: str) -> int:
+        """How often the book writes the word, or that of which it is the plural, without a capital."""
+        word = name.lower()
+        return self.lower[word] + (self.lower[word[:-1]] if word.endswith("s") else 0)
 
     def _score_relatives(self) -> None:
         """Raise names that share a part with a sure one: Elizabeth Marlow with Elizabeth, Mr. Marlow."""

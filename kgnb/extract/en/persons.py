@@ -54,8 +54,13 @@ def split_name(name: str) -> NameParts:
     while n < len(parts) - 1 and key(parts[n]) in words.HONORIFICS:
         n += 1
     if len(parts) == 1 and key(parts[0]) in words.RANKS:
-        return NameParts((key(parts[0]),), ())
-    return NameParts(tuple(key(p) for p in parts[:n]), tuple(parts[n:]))
+        return NameParts((_title(parts[0]),), ())
+    return NameParts(tuple(_title(p) for p in parts[:n]), tuple(parts[n:]))
+
+
+def _title(word: str) -> str:
+    """Monsieur is Mr., Doctor is Dr."""
+    return words.SAME_TITLES.get(key(word), key(word))
 
 
 class BookPersons:
@@ -65,7 +70,9 @@ class BookPersons:
         persons = classifier.persons()
         beside = _beside_places(persons, classifier.candidates)
         beside |= {n.partition(" ")[2] for n in beside}
-        lasts = {n.split(" ")[-1] for n in persons}
+        lasts: Counter[str] = Counter()
+        for name, candidate in persons.items():
+            lasts[name.split(" ")[-1]] += candidate.count
         self.text = text
         self.candidates = {
             n: c
@@ -225,12 +232,15 @@ def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
     return bool(a and b and not a & b)
 
 
-def _is_family(name: str, candidate: Candidate, lasts: set[str]) -> bool:
-    """The Marlows, the Penroses: a family, not a person."""
+def _is_family(name: str, candidate: Candidate, lasts: Mapping[str, int]) -> bool:
+    """The Marlows, the Penroses, the two Miss Marlows: a family, not a person."""
     last = name.split(" ")[-1]
-    if not last.endswith("s") or candidate.articles < 0.4 * candidate.count:
+    if not last.endswith("s"):
         return False
-    return last[:-1] in lasts or last[:-2] in lasts
+    if is_titled(name) and lasts.get(last[:-1], 0) > 5 * lasts[last]:
+        return True
+    of_one = last[:-1] in lasts or last[:-2] in lasts
+    return of_one and candidate.articles >= 0.4 * candidate.count
 
 
 def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) -> bool:

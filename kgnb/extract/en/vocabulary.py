@@ -26,6 +26,8 @@ FEMALE_NAMES = _LISTS["female_names"]
 MALE_NAMES = _LISTS["male_names"]
 GENERIC = _LISTS["generic"]
 HONORIFICS = MALE | FEMALE | NEUTRAL
+SAME_TITLES = {title: one for one in ("mr", "mrs", "miss", "dr", "rev") for title in _LISTS[f"same_as_{one}"]}
+"""Title → the usual one that means the same."""
 
 
 def _with_plurals(singulars: frozenset[str]) -> frozenset[str]:
