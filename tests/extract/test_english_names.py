@@ -209,5 +209,7 @@ def test_a_husband_called_by_his_surname_is_not_his_wife() -> None:
 
 
 def test_sisters_together_are_nobody() -> None:
-    found = people(pages(("Miss Fenn", "Anne")) + "\n\nThe Miss Fenns danced, and the Misses Fenn sang.\n\n" * 2)
+    found = people(
+        pages(("Miss Fenn", "Anne")) + "\n\nThe Miss Fenns danced, and the Misses Fenn sang.\n\n" * 2
+    )
     assert not {"Miss Fenns", "Misses Fenn"} & set(found)
