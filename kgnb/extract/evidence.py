@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from functools import cached_property
+from itertools import compress
 from typing import TypeVar
 
 from kgnb.extract.generic_words import is_generic
@@ -63,7 +64,11 @@ class ChapterText:
     @cached_property
     def _offsets(self) -> list[int]:
         """Of each letter, its offset in the text."""
-        return [at for at, char in enumerate(self._text) for _ in _LETTERS[ord(char)]]
+        found = [_LETTERS[code] for code in map(ord, self._text)]
+        offsets = list(compress(range(len(found)), found))
+        if len(offsets) == len(self._letters):  # no character has several letters
+            return offsets
+        return [at for at, folded in enumerate(found) for _ in folded]
 
     def find_quote(self, quote: str) -> str:
         """Return the text's own wording of ``quote``, one line, shortened to quotation.EVIDENCE_CHARS.

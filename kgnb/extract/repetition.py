@@ -13,4 +13,6 @@ def is_looping(text: str) -> bool:
     tail = text[-TAIL:]
     if len(tail) < TAIL:
         return False
+    if tail.find(tail[LONGEST_UNIT:]) == LONGEST_UNIT:  # nearly every reply: its end occurs nowhere before
+        return False
     return any(tail.startswith(tail[unit:]) for unit in range(1, LONGEST_UNIT + 1))

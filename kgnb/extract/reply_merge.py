@@ -32,6 +32,7 @@ def merge(extractions: Sequence[Extraction]) -> Extraction:
         events=_merged((e.events for e in extractions), _by_name),
         relations=_merged((e.relations for e in extractions), _by_ends),
         things=_merged((e.things for e in extractions), _by_name),
+        absent=[],  # given, as pydantic looks a default's factory up by its signature each time
     )
 
 
