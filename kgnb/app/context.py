@@ -228,9 +228,7 @@ def _graph_target(settings: Settings, engines: Embedded | None) -> GraphTarget:
     assert ends.bolt_uri is not None
     assert ends.bolt_password is not None
     folder = ends.sqlite_path.parent
-    return GraphTarget(
-        ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, fresh=True, folder=folder
-    )
+    return GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, folder=folder)
 
 
 async def _prepare(app: App, sql: bool) -> None:

@@ -47,9 +47,8 @@ def sql_url(settings: Settings) -> sa.URL:
 class GraphTarget:
     """A graph database; an empty ``database`` is the server's default.
 
-    ``ca``: a file of the only certificates to trust; it switches TLS on. ``fresh``: an engine that was just
-    started, slow at first. ``folder``: of its data, if here. ``timeout``: seconds of one transaction with all
-    its retries, far below a lease.
+    ``ca``: a file of the only certificates to trust; it switches TLS on. ``folder``: of its data,
+    if here. ``timeout``: seconds of one transaction with all its retries, far below a lease.
     """
 
     uri: str
@@ -57,6 +56,5 @@ class GraphTarget:
     password: SecretStr = field(repr=False)
     database: str = ""
     ca: str = ""
-    fresh: bool = False
     folder: Path | None = None
     timeout: float = 10.0

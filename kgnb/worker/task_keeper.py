@@ -25,7 +25,6 @@ from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.task_lifecycle import Opening
 from kgnb.stores.queue.types import Backoff, BuriedItem, Claim, QueueName
 from kgnb.worker.chapter_worker import Stores
-from kgnb.worker.engine_warmup import warming_up
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
@@ -304,10 +303,8 @@ class TaskKeeper:
         route = await self._router.route(task, claim.queue)
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
-        fresh_engine = self._stores.graph if self._stores.graph_target.fresh else None
-        async with warming_up(fresh_engine, self._stores.outages):
-            run = self._book_runner(route.provider)
-            found, state = await run(scan_names, self._stores.sql_target, task.novel_id, lang)
+        run = self._book_runner(route.provider)
+        found, state = await run(scan_names, self._stores.sql_target, task.novel_id, lang)
         ledger, kinds = self._stores.ledger, route.config.thing_kinds
         frozen = await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
         task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen

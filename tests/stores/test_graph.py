@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import neo4j
 import pytest
-from neo4j import AsyncTransaction
 from pydantic import SecretStr
 
 from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
@@ -26,12 +25,9 @@ from kgnb.extract.model import Extraction
 from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
 from kgnb.graph.project.settle import ChapterProjector, novel_graph
 from kgnb.stores.graph import cypher
-from kgnb.stores.graph import driver as graph_driver
 from kgnb.stores.graph import store as graph_module
 from kgnb.stores.graph.store import ApplyResult, GraphStore
 from kgnb.stores.targets import GraphTarget
-from kgnb.worker.engine_warmup import warming_up
-from kgnb.worker.outages import Outages
 from tests.support.proxy import Proxy
 
 
@@ -214,28 +210,6 @@ async def test_a_projection_is_read_back_as_it_was(store: GraphStore) -> None:
         for name in cypher.TIMES:
             at = datetime.fromisoformat(str(thing.properties[name]))
             assert timedelta(minutes=-5) < now - at < timedelta(minutes=5)
-
-
-async def test_a_warm_up_runs_what_a_projection_runs_and_leaves_nothing(
-    store: GraphStore, spy: Spy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran: list[str] = []
-
-    async def record(tx: AsyncTransaction, text: str, **params: Any) -> Any:
-        ran.append(text)
-        return await graph_driver.run(tx, text, **params)
-
-    monkeypatch.setattr("kgnb.stores.graph.store.run", record)
-    before = spy.everything()
-    async with warming_up(store, Outages()):
-        async with asyncio.timeout(30):
-            while not ran:
-                await asyncio.sleep(0.01)
-    assert spy.everything() == before
-    warmed = set(ran)
-    ran.clear()
-    await store.project(1, Novel.make(1).projections(), number=0, check=yes)
-    assert warmed & set(ran)
 
 
 async def test_writing_again_changes_nothing(store: GraphStore, spy: Spy) -> None:

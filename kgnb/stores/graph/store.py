@@ -28,8 +28,6 @@ from kgnb.stores.graph.write_cache import WriteCache
 from kgnb.stores.probes import ServiceFacts, bolt_facts
 from kgnb.stores.targets import GraphTarget
 
-WARMUP_NOVEL = -1
-"""Novel id of the statements that warm an engine up; no such novel is ever stored."""
 BATCH = 4_000
 """Rows of one transaction of settle: what both engines write in a fraction of a second. A transaction takes
 seven round trips, which a server far away makes a second."""
@@ -161,26 +159,12 @@ class GraphStore:
         Raises GraphConflict when the settle number isn't ``number`` any more and LeaseLost when ``check``
         returns False; then nothing is written.
         """
-        nodes, edges = _rows(graphs)
-        nodes = self._known.without_known(novel_id, number, nodes)
-        edges = self._known.without_known(novel_id, number, edges)
+        known = self._known.tasks(novel_id, number)
+        nodes = _new_rows((graph.nodes for graph in graphs), cypher.node_row, known)
+        edges = _new_rows((graph.edges for graph in graphs), cypher.edge_row, known)
         await self._ensure_types(type_ for _, type_, _ in edges)
         await self._fenced(novel_id, _additions(nodes, edges), number=number, check=check)
         self._known.add(novel_id, number, (*nodes.items(), *edges.items()))
-
-    async def warm_up(self, graphs: Sequence[Graph]) -> None:
-        """Run the statements of :meth:`project` and roll them back.
-
-        A freshly started engine runs its first statements ten times slower than later ones.
-        """
-        statements = _additions(*_rows(graphs))
-
-        async def body(tx: AsyncTransaction) -> None:
-            for statement in statements:
-                await run(tx, statement.text, novel=WARMUP_NOVEL, p=statement.parameter())
-            await tx.rollback()
-
-        await self._bolt.write(body)
 
     async def apply(
         self,
@@ -314,25 +298,21 @@ def _must_hold(check: Check) -> None:
         raise LeaseLost("graph.lease_lost")
 
 
-def _united(parts: Iterable[Mapping[K, N]], row_of: Callable[[N], cypher.Row]) -> dict[K, cypher.Row]:
-    """Return each key's first row, with the task ids of all its rows."""
+def _new_rows(
+    parts: Iterable[Mapping[K, N]], row_of: Callable[[N], cypher.Row], known: Mapping[Any, frozenset[int]]
+) -> dict[K, cypher.Row]:
+    """Each key's first row with the task ids of all its rows, less what is ``known`` to be written."""
     rows: dict[K, cypher.Row] = {}
+    nowhere: frozenset[int] = frozenset()
     for part in parts:
         for key, one in part.items():
-            if (first := rows.get(key)) is None:
+            tasks = cast(list[int], one.properties["task_id"])
+            if (first := rows.get(key)) is not None:
+                if first[-1] != tasks:
+                    first[-1] = sorted({*cast(list[int], first[-1]), *tasks})
+            elif not known.get(key, nowhere).issuperset(tasks):
                 rows[key] = row_of(one)
-            elif first[-1] != (tasks := one.properties.get("task_id")):
-                first[-1] = sorted({*cast(list[int], first[-1]), *cast(list[int], tasks)})
     return rows
-
-
-def _rows(
-    graphs: Sequence[Graph],
-) -> tuple[dict[NodeKey, cypher.Row], dict[EdgeKey, cypher.Row]]:
-    """The nodes and edges of all graphs, each once."""
-    nodes = _united((graph.nodes for graph in graphs), cypher.node_row)
-    edges = _united((graph.edges for graph in graphs), cypher.edge_row)
-    return nodes, edges
 
 
 def _additions(nodes: Mapping[NodeKey, cypher.Row], edges: Mapping[EdgeKey, cypher.Row]) -> list[Statement]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar, cast
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 from kgnb.graph.model import EdgeKey, NodeKey
 from kgnb.stores.graph.cypher import Row
@@ -11,7 +11,6 @@ from kgnb.stores.graph.cypher import Row
 MOST_KNOWN = 20_000
 """Nodes and edges remembered as written: some 5 MB; 三国演义 has 12,000 ties."""
 
-K = TypeVar("K", NodeKey, EdgeKey)
 Ref = NodeKey | EdgeKey
 
 
@@ -27,13 +26,9 @@ class WriteCache:
         self._tasks: dict[Ref, frozenset[int]] = {}
         self._same: dict[frozenset[int], frozenset[int]] = {}  # few, but each row has its own copy
 
-    def without_known(self, novel_id: int, number: int, rows: dict[K, Row]) -> dict[K, Row]:
-        """Return the rows without those that would change nothing."""
-        if self._novel != (novel_id, number):
-            return rows
-        none: frozenset[int] = frozenset()
-        known = self._tasks.get
-        return {k: row for k, row in rows.items() if not known(k, none) >= set(cast(list[int], row[-1]))}
+    def tasks(self, novel_id: int, number: int) -> Mapping[Ref, frozenset[int]]:
+        """What is written under this settle number → the tasks it was written for."""
+        return self._tasks if self._novel == (novel_id, number) else {}
 
     def add(self, novel_id: int, number: int, rows: Iterable[tuple[Ref, Row]]) -> None:
         """Note rows that are committed; what belongs to one chapter alone never comes again."""
