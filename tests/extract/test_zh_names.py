@@ -221,3 +221,39 @@ def test_a_given_name_with_a_title_is_the_full_name() -> None:
 @pytest.mark.parametrize("word", ["伯母", "二姑父"])
 def test_kinship_words_that_begin_like_a_surname_or_a_number_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
+
+
+def every_fourth(text: str, name: str, form: str) -> str:
+    count = itertools.count()
+    return re.sub(name, lambda m: form if next(count) % 4 == 0 else m[0], text)
+
+
+@pytest.mark.parametrize(("short", "full"), [("七戒", "狸七戒"), ("青冥", "玄青冥"), ("七戒", "唐七戒")])
+def test_what_stands_before_one_name_only_belongs_to_it(short: str, full: str) -> None:
+    pages = scenes([(short, "林秀英"), (short, "周德海"), (short, "何家辉")]) + scenes([("林秀英", "周德海")])
+    found = people(every_fourth(pages, short, full))
+    assert bearer(found, full) is bearer(found, short)
+
+
+def test_who_calls_himself_old_is_the_speaker_of_that_surname() -> None:
+    pages = scenes([("薛霸天", "林秀英"), ("薛霸天", "周德海"), ("林秀英", "周德海")])
+    said = "".join(
+        f"薛霸天大叫：“{a}老薛{b}！”\n"
+        for a in ("俺", "有我")
+        for b in ("来了", "不怕", "在此", "去也", "饿了")
+    )
+    found = people(pages + said)
+    assert bearer(found, "老薛") is bearer(found, "薛霸天")
+
+
+def test_a_word_before_a_title_is_no_person_of_its_own() -> None:
+    text = (
+        scenes([("石头大仙", "林秀英"), ("石头大仙", "周德海")]) + "他搬石头，见石头就搬。石头很大。\n" * 80
+    )
+    assert bearer(people(text), "石头大仙").aliases == ()
+    assert "石头" not in names(text)
+
+
+def test_a_princess_is_not_the_man_whose_given_name_her_fief_has() -> None:
+    found = people(scenes([("郑平阳", "林秀英"), ("平阳公主", "周德海")]))
+    assert bearer(found, "平阳公主") is not bearer(found, "郑平阳")

@@ -85,22 +85,21 @@ class StatedAliases:
                     self._join(full, alias.removesuffix("先生"), "号")
 
     def _count(self, name: str) -> int:
-        """Occurrences of a name, remembered if there are any; the bigram counts spare most searches."""
-        if name not in self.counts:
-            n = self._max_count(name)
-            if n and len(name) != 2:
-                n = self.text.count(name)
-            if not n:
-                return 0
-            self.counts[name] = n
-        return self.counts[name]
+        """Occurrences of a name; the bigram counts spare most searches."""
+        if name in self.counts:
+            return self.counts[name]
+        n = self._max_count(name)
+        return self.text.count(name) if n and len(name) != 2 else n
 
     def _max_count(self, name: str) -> int:
         """Upper bound of a name's occurrences: those of its rarest bigram."""
         return min((self._bigrams.counts[a + b] for a, b in pairwise(name)), default=1)
 
     def _join(self, full: str, alias: str, reason: str) -> None:
-        if self._count(full) and self._count(alias):
+        """Join two names that the text has; both are names of it from then on."""
+        counts = {name: self._count(name) for name in (full, alias)}
+        if all(counts.values()):
+            self.counts.update(counts)
             self.clusters.join(full, alias, reason)
 
     def _bearer_before(self, at: int) -> str:

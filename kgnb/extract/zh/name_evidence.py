@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.candidates import Candidate
+from kgnb.extract.zh.candidates import NEVER_BEFORE_HEAD, Candidate
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import form_score, titled_surname
 
@@ -60,8 +60,9 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
     if name in common_words and name[0] in words.NUMERALS:
         penalty += 0.5  # 一壁, 一面: more often an adverb than anybody
-    if len(name) == 3 and common_words.get(name[:2], 0.0) >= 1.5:
-        penalty += 1.0  # 何必单
+    phrase = len(name) == 3 or (len(name) == 4 and not NEVER_BEFORE_HEAD.isdisjoint(name[:2]))
+    if phrase and common_words.get(name[:2], 0.0) >= 1.5:
+        penalty += 1.0  # 何必单, 告诉太太
     if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:
         penalty += 1.5  # 女怪, 妇人: a common noun
     if len(name) == 3 and name[1] == name[2] and not candidate.speaks and not titled_surname(name):

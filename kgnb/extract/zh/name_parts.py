@@ -12,12 +12,14 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.courtesy_names import StatedAliases
-from kgnb.extract.zh.name_evidence import share_of
+from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
 _BEFORE_OBJECT = words.SPEECH_VERBS | frozenset("请咐")
 """Verbs right before a person's name: 车马请, 将军吩咐 are no nicknames of whoever follows."""
+OWN = 20.0
+"""Lift of the character before a name that belongs to it, over that of the same before other names."""
 LONGER_FORMS = 6
 """Fewest occurrences of a longer form of a name."""
 
@@ -94,8 +96,9 @@ class FormAliases(StatedAliases):
         longer: dict[str, Counter[str]] = defaultdict(Counter)
         for name, candidate in self._classifier.candidates.items():
             stem = name.removesuffix(head_of(name))
-            if stem in fulls and stem != name and name in self.counts and head_of(name) not in words.MARRIED:
-                self._join(fulls[stem], name, "名")  # 守田老汉 is 何守田
+            mans = head_of(name) not in words.MARRIED | words.WIFE_TITLES
+            if stem in fulls and stem != name and name in self.counts and mans:
+                self._join(fulls[stem], name, "名")  # 守田老汉 is 何守田, but 平阳公主 has a fief's name
             if len(stem) > 1 and stem != name and (name in self.counts or self._is_titled(stem, candidate)):
                 longer[stem][name] = candidate.count
         for stem, names in longer.items():
@@ -124,20 +127,40 @@ class FormAliases(StatedAliases):
         return total >= n + 2 and (numbered or likely or n >= 0.3 * total)
 
     def _join_longer_forms(self) -> None:
-        """紫阳真君 is 真君: a word that stands before hardly anything but the name."""
-        accepted = [n for n in self.counts if not surname_of(n) or titled_surname(n)]
+        """紫阳真君 is 真君, 猪八戒 is 八戒: what stands before hardly anything else, or no other name."""
         before: Counter[tuple[str, str]] = Counter()
-        for start, name in self._bigrams.find_all(accepted):
+        for start, name in self._bigrams.find_all(self.counts):
             for n in (1, 2):
                 before[self.text[max(0, start - n) : start], name] += 1
+        surnames = self._own_surnames(before)
         often = {
             word + name: name
             for (word, name), n in before.items()
-            if n >= LONGER_FORMS and n >= 0.5 * self._occurrences(word) and self._can_precede(word, name)
+            if n >= LONGER_FORMS
+            and (n >= 0.5 * self._occurrences(word) or surnames.get(name) == word)
+            and self._can_precede(word, name, surnames.get(name, ""))
         }
         for longer, candidate in self._classifier.with_neighbours(often).items():
-            if self._classifier.left_score(candidate) >= 0:
+            known = longer[0] in words.SURE_SURNAMES and len(longer) == len(often[longer]) + 1
+            least = -0.3 if known else 0.0
+            if self._classifier.left_score(candidate) >= least and not has_fixed_side(candidate.left):
                 self._join(often[longer], longer, "全称")
+
+    def _own_surnames(self, before: Mapping[tuple[str, str], int]) -> dict[str, str]:
+        """Name → the one character that stands before it :data:`OWN` times as often as before other names."""
+        single = {pair: n for pair, n in before.items() if len(pair[0]) == 1}
+        everywhere, mentions = Counter[str](), Counter[str]()
+        for (char, name), n in single.items():
+            everywhere[char] += n
+            mentions[name] += n
+        total, found = mentions.total(), defaultdict[str, list[str]](list)
+        for (char, name), n in single.items():
+            if n < max(LONGER_FORMS, 0.3 * everywhere[char]):
+                continue
+            by_others = (everywhere[char] - n + 0.5) / (total - mentions[name] + 1)
+            if n / mentions[name] >= OWN * by_others and is_han(char):
+                found[name].append(char)
+        return {name: chars[0] for name, chars in found.items() if len(chars) == 1}
 
     def _occurrences(self, word: str) -> float:
         """Occurrences in the text of one or two characters."""
@@ -147,13 +170,15 @@ class FormAliases(StatedAliases):
             else self._classifier.frequency(word) * len(self.text)
         )
 
-    def _can_precede(self, word: str, name: str) -> bool:
-        """Whether the word may be part of a longer name, and no surname of it is."""
-        if word in words.COMPOUND_SURNAMES or word in words.COMMON_SURNAMES:
+    def _can_precede(self, word: str, name: str, surname: str) -> bool:
+        """Whether the word may be part of a longer name; ``surname``: the name's own."""
+        if word != surname and (word in words.COMPOUND_SURNAMES or word in words.COMMON_SURNAMES):
             return False
         if not is_han(word) or word[0] in words.DETERMINERS - words.NUMERALS:
             return False
-        if word[1:] + name in self.counts:
+        if len(word) == 1 and surname_of(name) and not titled_surname(name):
+            return False
+        if len(word) > 1 and word[1:] + name in self.counts:
             return False
         return words.NEVER_IN_NAMES.isdisjoint(word) and word[-1] not in words.UNLIKELY_NAME_ENDS - {"上"}
 

@@ -67,8 +67,8 @@ class NameClassifier:
         likely = candidates(self.bigrams, least, {*speaking, *called}, cohesive)
         names = sorted(self.foreign.names().union(likely))
         found = with_neighbours(self.bigrams, names, speaking, called)
-        given = {w[-2:] for w in names if len(w) > 2}
-        self.common_words, self.known_places = words.look_up(given.union(names, more_words))
+        parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
+        self.common_words, self.known_places = words.look_up(parts.union(names, more_words))
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in self.foreign.full}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
