@@ -14,7 +14,7 @@ from kgnb.app.settle import settle_every_novel
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import ServiceDown
 from kgnb.core.messages import say
-from kgnb.core.model import Provider, Usage
+from kgnb.core.model import Provider, Usage, beijing_time
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import has_shared_memory
@@ -329,7 +329,8 @@ def _node(
     throttle = ProviderThrottle(
         app.queue,
         app.outages,
-        SpendingTracker(app.ledger, budget_of(app.settings)),
+        # The windows of a budget are all nodes': a machine whose clock is wrong must not have its own.
+        SpendingTracker(app.ledger, budget_of(app.settings), lambda: beijing_time(app.queue.clock.now())),
         RateLimits(app.queue.connection, parse_amounts(app.settings.rpm), parse_amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
         slots_for=lambda provider: _slots(app.settings, provider),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
@@ -19,7 +20,12 @@ BEIJING = timezone(timedelta(hours=8), "UTC+8")
 
 def beijing_now() -> datetime:
     """The current time as SQL stores it: naive, UTC+8, whole microseconds."""
-    return datetime.now(BEIJING).replace(tzinfo=None)
+    return beijing_time(time.time())
+
+
+def beijing_time(seconds: float) -> datetime:
+    """Epoch seconds as SQL stores a time."""
+    return datetime.fromtimestamp(seconds, BEIJING).replace(tzinfo=None)
 
 
 def in_viewers_zone(stored: datetime) -> datetime:

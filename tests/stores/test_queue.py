@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kgnb.core.messages import say
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take, until_expired
@@ -18,6 +19,16 @@ from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, ope
 async def make(redis_url: str) -> AsyncIterator[Maker]:
     async with nodes_on(redis_url) as maker:
         yield maker
+
+
+async def set_clock(seconds: float, *nodes: Queue) -> None:
+    """As if Redis' clock had been set: all times in it, and those that nodes know, are the old clock's."""
+    client = nodes[0].redis
+    for key in (NEW.own_key("lease"), NEW.own_key("later")):
+        for member, at in await client.zrange(key, 0, -1, withscores=True):
+            await client.zadd(key, {member: at - 1_000 * seconds})
+    for node in nodes:
+        node.clock._offsets = {queue: at - seconds for queue, at in node.clock._offsets.items()}
 
 
 class TestOrder:
@@ -110,6 +121,34 @@ class TestLeases:
         assert await queue.fail(claim, "late") == "lost"
         assert await other.ack([again]) == [True]
         assert await other.ack([again]) == [False]
+
+    async def test_a_clock_set_forward_ends_no_living_nodes_lease(self, make: Maker) -> None:
+        living, dead, other = make(lease=1.5), make("dead", lease=1.5), make("b", lease=1.5)
+        await opened(living, 1, 2)
+        renewer = LeaseRenewer(living)
+        renewer.start()
+        (kept,) = (await take(living, chapters=1)).claims
+        renewer.hold(kept)
+        (lost,) = (await take(dead, chapters=1)).claims
+        await take(other)
+        await set_clock(7_200, living, other)
+        for _ in range(2):  # only the first one sees the step
+            assert not (await take(other, chapters=1)).claims
+        await until_expired(lost, 1.5)
+        assert ids(await take(other, chapters=2)) == [(1, 2)]
+        assert not renewer.lost(kept)
+        assert await living.ack([kept]) == [True]
+        await asyncio.to_thread(renewer.stop)
+
+    async def test_a_clock_set_back_holds_no_dead_nodes_chapter(self, make: Maker) -> None:
+        dead, other = make(hold=0.3), make("b", lease=0.3, hold=0.3)
+        await opened(dead, 1, 2)
+        (lost, later) = (await take(dead, chapters=2)).claims
+        await dead.release([later], delay=10)
+        await set_clock(-7_200, other)
+        assert not (await take(other, chapters=2)).claims
+        await until_expired(lost, 0.7)
+        assert sorted(ids(await take(other, chapters=2))) == [(1, 1), (1, 2)]
 
     async def test_full_node_reaps_too(self, make: Maker) -> None:
         queue = make()

@@ -136,11 +136,13 @@ class LeaseRenewer(threading.Thread):
             for claim in (claim for claim, held in self._held.items() if not held.lost):
                 by_queue.setdefault(claim.queue, []).append(claim)
             told = {claim for claim, held in self._held.items() if held.progressed}
+            ends = {claim: held.hold_end for claim, held in self._held.items()}
         if not by_queue:
             return True
         sent = time.monotonic()
         try:
-            replies = await self._connection.send([self._renewal(*one, told) for one in by_queue.items()])
+            renewals = [self._renewal(*one, told, ends) for one in by_queue.items()]
+            replies = await self._connection.send(renewals)
         except ServiceError as error:
             if not self._down:
                 # The node reports an outage: its own calls fail too.
@@ -154,10 +156,15 @@ class LeaseRenewer(threading.Thread):
                 self._record(claim, sent, bool(good), claim in told)
         return True
 
-    def _renewal(self, queue: QueueName, claims: list[Claim], told: set[Claim]) -> Command:
-        times = (round(self._lease * 1000), round(self._hold * 1000))
-        args = [a for c in claims for a in (c.member, c.token, c.asked, int(c in told))]
-        return script_call("renew", queue, self._node, *times, *args)
+    def _renewal(
+        self, queue: QueueName, claims: list[Claim], told: set[Claim], ends: dict[Claim, float]
+    ) -> Command:
+        now = time.monotonic()
+        args: list[str | int] = []
+        for c in claims:
+            left = min(self._lease, self._hold if c in told else ends[c] - now)
+            args += [c.member, c.token, c.asked, int(c in told), round(left * 1000)]
+        return script_call("renew", queue, self._node, *args)
 
     def _record(self, claim: Claim, sent: float, good: bool, progressed: bool) -> None:
         with self._guard:

@@ -28,6 +28,7 @@ from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceError, ServiceRefused
 from kgnb.core.messages import say
+from kgnb.stores.queue.clock import RedisClock
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, QUEUES, QueueInspector, pause_commands, read_pauses
 from kgnb.stores.queue.types import (
@@ -78,6 +79,7 @@ class Queue(QueueInspector):
         self._open_tasks: dict[QueueName, int] = {}  # of each queue ever polled, at its last poll
         self._solo: tuple[QueueName, int] | None = None
         self._working_alone = False
+        self.clock = RedisClock()
         self._reached = self._in_outage = False
         self._grace_until = 0.0
         self._releases: set[asyncio.Task[None]] = set()
@@ -153,6 +155,9 @@ class Queue(QueueInspector):
         for ask, reply in answered:
             solo.setdefault(poll.add_reply(ask.queue, reply), ask.queue)
             self._open_tasks[ask.queue] = poll.states[ask.queue].open_tasks
+            # Set forward: live nodes' leases seem to have ended. Let these renew before this one reaps again.
+            if self.clock.learn(ask.queue, poll.sent_at, poll.clocks[ask.queue]) > self.lease_seconds / 3:
+                self._grace_until = poll.sent_at + self.lease_seconds / 2
         self._working_alone = self._working_alone or any(claim.alone for claim in poll.claims)
         modes = (_DRAINING, _DRAINING_ELSEWHERE)
         self._solo = next(((solo[mode], mode) for mode in modes if mode in solo), None)
@@ -223,6 +228,7 @@ class Queue(QueueInspector):
             "none" if grace else "free" if ask.outage else "count",
             max(0, self._max_open - sum(others)),
             ",".join(map(str, ask.held)),
+            self.clock.expected(ask.queue) or "",
         )
 
     def _end_outage(self, sent_at: float) -> None:

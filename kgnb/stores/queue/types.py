@@ -219,6 +219,7 @@ class PollResult:
         chapters_left: per held task the chapters that wait, are leased or delayed; 0 = may settle. A task
             that is missing is no longer held.
         newer: items and open tasks left alone because a newer version made them.
+        clocks: Redis' time in epoch milliseconds when each queue was polled.
     """
 
     claims: list[Claim] = field(default_factory=list)
@@ -230,10 +231,11 @@ class PollResult:
     limited: dict[str, float] = field(default_factory=dict)
     chapters_left: dict[tuple[QueueName, int], int] = field(default_factory=dict)
     newer: int = 0
+    clocks: dict[QueueName, int] = field(default_factory=dict)
 
     def add_reply(self, queue: QueueName, reply: list[Any]) -> int:
         """Add poll.lua's reply for one queue; return its ``solo`` mode."""
-        claims, refreshed, buried, left, state, newer, solo = reply
+        claims, refreshed, buried, left, state, newer, solo, clock = reply
         self.claims += [Claim.read(queue, one, self.sent_at) for one in claims]
         self.refreshed += [Claim.read(queue, one, self.sent_at) for one in refreshed]
         for member, reason, token in buried:
@@ -244,6 +246,7 @@ class PollResult:
         self.chapters_left |= {(queue, int(task)): int(count) for task, count in left}
         self.states[queue] = QueueState(*map(int, state))
         self.newer += int(newer)
+        self.clocks[queue] = int(clock)
         return int(solo)
 
 

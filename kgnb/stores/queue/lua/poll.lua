@@ -1,8 +1,8 @@
 -- One node's poll of one queue: list delayed chapters that are due, reap expired leases, claim.
 -- ARGV: node, lease ms, hold ms, chapters wanted, tasks wanted, only this task ("" = any), alone ("1": this node
 --       is empty and asks no other queue), reap ("count", "free": count no delivery, "none"), open tasks at
---       most, held tasks (comma-separated).
--- Returns {claims, refreshed, buried, left, {waiting, chapters, leased, delayed, dead, open}, newer, solo};
+--       most, held tasks (comma-separated), the time in ms that this clock should show ("" = unknown).
+-- Returns {claims, refreshed, buried, left, {waiting, chapters, leased, delayed, dead, open}, newer, solo, now};
 --       a claim is {member, token, deliveries, failures, asked, fresh, alone}; solo 1: this node empties its slots
 --       for a chapter that is to run alone, 2: another node does.
 
@@ -36,6 +36,19 @@ local function lease(member, record, alone)
   keep(member, record)
   redis.call('ZADD', LEASE, now + (kind == 'c' and math.min(lease_ms, hold_ms) or lease_ms), member)
   claims[#claims + 1] = answer(member, record, alone)
+end
+
+-- A clock that was set: forward, living holders get the time to renew; back, nothing may wait for the old time.
+local function heed_clock()
+  local step = now - (tonumber(ARGV[11]) or math.huge)
+  if step > lease_ms / 3 then reap_mode = 'none' end
+  if step > -lease_ms / 3 then return end
+  local latest = now + math.max(lease_ms, hold_ms)
+  for _, key in ipairs({LEASE, LATER}) do
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. digits(latest), '+inf')) do
+      redis.call('ZADD', key, latest, member)
+    end
+  end
 end
 
 -- What this node holds is in the ring and has its version there: either key may have been lost.
@@ -275,6 +288,7 @@ local function report_buried(mine)
   end
 end
 
+heed_clock()
 restore_mine()
 restore_leases()
 move_due()
@@ -289,4 +303,4 @@ end
 if #claims > 0 then redis.call('SET', TOKEN, digits(last)) end
 local left, refreshed, mine = report_mine()
 report_buried(mine)
-return {claims, refreshed, buried, left, state(), newer, solo}
+return {claims, refreshed, buried, left, state(), newer, solo, now}

@@ -1,11 +1,11 @@
--- Renews leases. ARGV: node, lease ms, hold ms, then member, token, asked and progress ("1": a part of the chapter was
---       stored since the last renewal) of each. Returns 1 or 0 (lost) each.
--- A chapter is held for at most `hold` without progress, an open task's item as long as its node lives.
+-- Renews leases. ARGV: node, then member, token, asked, progress ("1": a part of the chapter was stored since the last
+--       renewal) and lease ms of each. Returns 1 or 0 (lost) each.
+-- How long a chapter may be held without progress is told by its node: this clock may be set while it is held.
 
-local node, lease_ms, hold_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local node = ARGV[1]
 local now = clock()
 local results = {}
-for i = 4, #ARGV, 4 do
+for i = 2, #ARGV, 5 do
   local member, token = ARGV[i], ARGV[i + 1]
   local record = held(member)
   if not record and redis.call('ZSCORE', LEASE, member) then -- HELD was lost, the lease wasn't
@@ -18,10 +18,9 @@ for i = 4, #ARGV, 4 do
     uncount(record)
     keep(member, record)
   end
-  local deadline = now + lease_ms
-  if alive and parts(member) == 'c' then deadline = math.min(deadline, record.since + hold_ms) end
-  alive = alive and deadline > now
-  if alive then redis.call('ZADD', LEASE, deadline, member) end
+  local lease_ms = tonumber(ARGV[i + 4])
+  alive = alive and lease_ms > 0
+  if alive then redis.call('ZADD', LEASE, now + lease_ms, member) end
   results[#results + 1] = alive and 1 or 0
 end
 return results
