@@ -23,6 +23,8 @@ NAMED = 2.0
 """Weight of a statement that names the bearer beside the noun."""
 BY_SURNAME = 1.0
 """Weight of one whose bearer has the surname and stands in a sentence nearby."""
+CALLED = 0.3
+"""How sure it is that who speaks of Aunt Cicely is her nephew or niece."""
 FAR = 0.85
 """Weight of one whose bearer has the surname and stands elsewhere in the chapter."""
 TOGETHER = 0.8
@@ -40,6 +42,9 @@ _PHRASE = re.compile(
     rf"(?:{_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b(?:{_NOUN})\b)"
 )
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
+_KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
+_BEFORE_TITLE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
+_SURNAME = re.compile(r" ([A-Z][a-zà-ÿ'-]+)")
 _VOCATIVE = re.compile(r"(?<=[\s\"])(Mamm?a|Mother|Papa|Father|Daddy|Mummy|Uncle|Aunt)(?=[,!?.;])")
 _AND = re.compile(r" and ")
 _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) )?")
@@ -95,7 +100,7 @@ class _Phrase(NamedTuple):
 def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     """Yield what the chapter says, one item for each occurrence."""
     for match in _PHRASE.finditer(text):
-        owners = _possessors(match, persons)
+        owners = _owners(match[0].split(" ", 1)[0], match.start(), persons)
         for phrase in _nouns(match) if owners else ():
             for owner in owners:
                 yield from _of_phrase(phrase, owner, persons)
@@ -104,6 +109,22 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
         if caller:
             called = _Phrase(match.start(), match.end(), match[1].lower(), plural=False)
             yield from _unnamed(called, caller, ROLES[called.noun], persons)
+    for mention in persons.people:
+        if title := _KIN_TITLE.match(mention.form):
+            yield from _of_kin_title(mention, title[1].lower().removesuffix("ie"), persons)
+
+
+def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterator[Statement]:
+    """Aunt Cicely is the aunt of who calls her so, and my Aunt Cicely mine."""
+    before = _BEFORE_TITLE.search(persons.text, max(0, bearer.start - 40), bearer.start)
+    owners: list[Antecedent] = []
+    if before:
+        owners = _owners(before[1], before.start(), persons)
+    elif persons.in_speech(bearer.start) and (caller := speaker(bearer.start, persons)):
+        owners = [Antecedent(caller.mention, caller.weight * CALLED)]
+    for owner, weight in owners:
+        if (possessor := owner.entry.name) != (name := bearer.entry.name):
+            yield Statement(possessor, ROLES[noun], name, NAMED * weight, bearer.start, bearer.end, noun)
 
 
 def _nouns(match: re.Match[str]) -> Iterator[_Phrase]:
@@ -112,14 +133,14 @@ def _nouns(match: re.Match[str]) -> Iterator[_Phrase]:
         yield _Phrase(match.start(), more.end(), more[1], bool(more[2]))
 
 
-def _possessors(match: re.Match[str], persons: ChapterPersons) -> list[Antecedent]:
-    word = match[0].split(" ", 1)[0]
+def _owners(word: str, offset: int, persons: ChapterPersons) -> list[Antecedent]:
+    """Whom the possessive ``word`` at ``offset`` means."""
     if word in ("'s", "'", ""):
-        owner = persons.ending_at(match.start())
+        owner = persons.ending_at(offset)
         return [Antecedent(owner, 1.0)] if owner else []
     if word in ("their", "Their"):
-        return _couple(match.start(), persons)
-    found = antecedent_of(word, match.start(), persons)
+        return _couple(offset, persons)
+    found = antecedent_of(word, offset, persons)
     return [found] if found else []
 
 
