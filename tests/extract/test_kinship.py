@@ -60,6 +60,10 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
             "Mrs. Harland left. Nora missed her father and mother.",
             ("Mrs. Harland", "PARENT_OF", "Nora Harland"),
         ),
+        ("Rufus liked his aunt Harland. Mrs. Harland left.", ("Mrs. Harland", "FAMILY", "Rufus")),
+        ("Rufus ran to his Aunt Cicely.", ("Aunt Cicely", "FAMILY", "Rufus")),
+        ('"Aunt Cicely! Aunt Cicely!" cried Rufus.', ("Aunt Cicely", "FAMILY", "Rufus")),
+        ("They left. Edwin and Nora Harland had slept.", ("Edwin Harland", "FAMILY", "Nora Harland")),
     ],
 )
 def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
@@ -76,6 +80,7 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "Winifred asked Rufus about Nora's horse.",
         'Rufus came.\n"Is it your sister, Nora',
         "In praising his sister, Winifred forgot Rufus.",
+        "Rufus and Nora Harland sat in the garden with Aunt Cicely.",
     ],
 )
 def test_company_and_strangers_are_no_kin(text: str) -> None:
@@ -98,11 +103,16 @@ def test_of_a_crowd_nobody_is_meant() -> None:
     assert not [r for r in found if r.type == "SIBLING"]
 
 
-def test_a_wife_is_named_after_her_husband() -> None:
-    wife = NameEntry("Mrs. Edwin Harland", (), "Character", 9)
-    text = "Mrs. Edwin Harland came in. Edwin slept."
-    (found,) = rules.extract(text, lang="en", names=[*PEOPLE, wife]).relations
-    assert (found.source, found.type, found.target) == ("Edwin Harland", "SPOUSE", "Mrs. Edwin Harland")
+@pytest.mark.parametrize("name", ["Mrs. Edwin Harland", "Mrs. Edwin"])
+def test_a_wife_is_named_after_her_husband(name: str) -> None:
+    wife = NameEntry(name, (), "Character", 9)
+    (found,) = rules.extract(f"{name} came in. Edwin slept.", lang="en", names=[*PEOPLE, wife]).relations
+    assert (found.source, found.type, found.target) == ("Edwin Harland", "SPOUSE", name)
+
+
+def test_a_lady_is_not_her_own_husband() -> None:
+    wife = NameEntry("Mrs. Nora Harland", (), "Character", 9)
+    assert not rules.extract(f"{wife.name} came in. Nora slept.", lang="en", names=[*PEOPLE, wife]).relations
 
 
 def test_a_child_of_another_surname_takes_more_statements_still() -> None:

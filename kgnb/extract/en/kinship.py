@@ -23,7 +23,7 @@ NAMED = 2.0
 """Weight of a statement that names the bearer beside the noun."""
 BY_SURNAME = 1.0
 """Weight of one whose bearer has the surname and stands in a sentence nearby."""
-CALLED = 0.3
+CALLED = 0.2
 """How sure it is that who speaks of Aunt Cicely is her nephew or niece."""
 FAR = 0.85
 """Weight of one whose bearer has the surname and stands elsewhere in the chapter."""
@@ -212,7 +212,12 @@ def _score(fits: bool | None, role: Role, *, near: bool, here: bool) -> float:
 
 
 def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterator[Mention]:
-    """The names right behind the noun; of a plural noun all that are listed there."""
+    """The names right behind the noun (of aunt Dale the only lady's); of a plural noun all listed there."""
+    if role.kin and (surname := _SURNAME.match(persons.text, phrase.end)):
+        bearers = persons.bearers(surname[1], role.gender)
+        if len(bearers) == 1 and surname[1] not in persons.forms(bearers[0]):
+            yield Mention(bearers[0], surname[1], surname.start(1), surname.end())
+            return
     join = _JOIN.match(persons.text, phrase.end)
     bearer = persons.starting_at(join.end()) if join else None
     if (

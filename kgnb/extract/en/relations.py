@@ -10,7 +10,8 @@ from operator import attrgetter, itemgetter
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions, husbands
-from kgnb.extract.en.kinship import NAMED, Statement, Tie, statements
+from kgnb.extract.en.kinship import BY_SURNAME, NAMED, Statement, Tie, statements
+from kgnb.extract.en.persons import split_name
 from kgnb.extract.en.roles import ROLES
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 
@@ -75,7 +76,7 @@ _MATCHER = PatternMatcher(_PATTERNS)
 def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words."""
     persons = ChapterPersons(text, people)
-    said = [*statements(text, persons), *_named_couples(persons)]
+    said = [*statements(text, persons), *_named_couples(persons), *_of_one_surname(persons)]
     return _MATCHER.match(text, people, MAX_GAP) + _married_couples(text, people) + _added_up(said)
 
 
@@ -136,6 +137,17 @@ def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
     by_form = {form: ms[0] for ms in persons.mentions_of.values() for form in persons.forms(ms[0].entry)}
     for form, wife in by_form.items():
         his = next((by_form[name] for name in husbands(form) if name in by_form), wife)
-        if his.entry.name != wife.entry.name:
+        if his.entry.name != wife.entry.name and persons.gender(his.entry) != "f":
             names = his.entry.name, ROLES["wife"], wife.entry.name
             yield Statement(*names, NAMED, wife.start, wife.end, "wife")
+
+
+def _of_one_surname(persons: ChapterPersons) -> Iterator[Statement]:
+    """Matthew and Clara Dale are of one family where Matthew is a Dale elsewhere."""
+    for one, other in pairwise(persons.people):
+        named = split_name(other.form)
+        listed = " " not in one.form and persons.text[one.end : other.start] == " and "
+        full = named.is_full and not named.titles and one.entry.name != other.entry.name
+        if listed and full and one.form != named.last in persons.facts(one.entry).surnames:
+            names = one.entry.name, ROLES["cousin"], other.entry.name
+            yield Statement(*names, BY_SURNAME, one.start, other.end, named.last)
