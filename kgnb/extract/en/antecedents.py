@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
@@ -48,7 +47,7 @@ def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons) -> Anteced
     if not persons.in_speech(offset):
         return None  # the narrator's own kin
     if word == "your":
-        return _addressee(*persons.paragraph(offset), persons)
+        return persons.remembered(_addressee, *persons.paragraph(offset))
     return speaker(offset, persons)
 
 
@@ -68,7 +67,7 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecede
         subject = _subject_pronoun(gender, start, end, persons)
         if fitting and (subject is None or fitting[0].start < subject or back == MAX_SENTENCES_BACK):
             return Antecedent(fitting[0], _certainty(fitting, gender, persons) / (1 + 0.4 * back))
-    before = _before_paragraph(gender, begin, persons)
+    before = persons.remembered(_before_paragraph, gender, begin)
     return Antecedent(before, BEFORE_PARAGRAPH) if before and not speech else None
 
 
@@ -87,16 +86,15 @@ def _certainty(fitting: Sequence[Mention], gender: str, persons: ChapterPersons)
     return 1.0 if len(names) == 1 and known else 0.6 if known else 0.4
 
 
-# --- speech: each function below is asked about the same paragraph again and again, hence the caches ---
+# --- speech: each function below is asked about the same paragraph again and again, hence remembered ---
 
 
 def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
     """Return who says the speech at ``offset``: the person beside a verb of speech in its paragraph."""
-    return _speaker(*persons.paragraph(offset), persons)
+    return persons.remembered(_speaker, *persons.paragraph(offset))
 
 
-@lru_cache(maxsize=4)
-def _speaker(start: int, end: int, persons: ChapterPersons) -> Antecedent | None:
+def _speaker(persons: ChapterPersons, start: int, end: int) -> Antecedent | None:
     for mention in persons.between(start, end):
         before = persons.text[max(start, mention.start - 40) : mention.start]
         if _VERB_BEFORE.search(before) or (
@@ -105,13 +103,12 @@ def _speaker(start: int, end: int, persons: ChapterPersons) -> Antecedent | None
             return Antecedent(mention, 1.0)
     if match := _PRONOUN_SPEAKS.search(persons.text, start, end):
         pronoun = 1 if match[1] else 2
-        found = _before_paragraph(_GENDERS[match[pronoun]], start, persons)
+        found = persons.remembered(_before_paragraph, _GENDERS[match[pronoun]], start)
         return Antecedent(found, FROM_SPEECH) if found else None
     return None
 
 
-@lru_cache(maxsize=4)
-def _before_paragraph(gender: str, start: int, persons: ChapterPersons) -> Mention | None:
+def _before_paragraph(persons: ChapterPersons, gender: str, start: int) -> Mention | None:
     """The last person of this gender whom the narrator names in the two paragraphs before."""
     begin = persons.paragraph(max(0, persons.paragraph(max(0, start - 1))[0] - 1))[0]
     named = [
@@ -122,8 +119,7 @@ def _before_paragraph(gender: str, start: int, persons: ChapterPersons) -> Menti
     return named[-1] if named else None
 
 
-@lru_cache(maxsize=4)
-def _addressee(start: int, end: int, persons: ChapterPersons) -> Antecedent | None:
+def _addressee(persons: ChapterPersons, start: int, end: int) -> Antecedent | None:
     """Who is called by name in the paragraph's speech, if somebody else than its speaker."""
     called = [
         m
@@ -132,7 +128,7 @@ def _addressee(start: int, end: int, persons: ChapterPersons) -> Antecedent | No
         and persons.text[m.end : m.end + 1] in ",!?."
         and persons.text[max(0, m.start - 2) : m.start] in (", ", ' "', ". ", "h ", "r ")
     ]
-    mine = _speaker(start, end, persons)
+    mine = persons.remembered(_speaker, start, end)
     if called and (not mine or called[0].entry.name != mine.mention.entry.name):
         return Antecedent(called[0], FROM_SPEECH)
     return None

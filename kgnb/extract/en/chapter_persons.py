@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.persons import pronoun_gender, split_name
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
+
+T = TypeVar("T")
 
 MAX_SENTENCE = 2_000
 """Characters after which a sentence ends anyway: bounds the work on a text without full stops."""
@@ -98,6 +100,15 @@ class ChapterPersons:
         self._starts = [m.start for m in people]
         self._by_end = {m.end: m for m in people}
         self._genders: dict[str, str] = {}
+        self._remembered: dict[object, Any] = {}
+
+    def remembered(self, find: Callable[..., T], *args: object) -> T:
+        """Return ``find(self, *args)``, found once a chapter."""
+        key = find, args
+        if key not in self._remembered:
+            self._remembered[key] = find(self, *args)
+        found: T = self._remembered[key]
+        return found
 
     @cached_property
     def ends(self) -> list[int]:

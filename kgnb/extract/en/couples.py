@@ -51,7 +51,7 @@ def _first_known(titles: Iterable[str], surname: str, is_known: Callable[[str], 
 
 
 def husbands(wife: str) -> list[str]:
-    """Return the names that a wife's gives her husband (Mrs. Edwin, Mrs. Edwin Dale, Lady Edwin); else none."""
+    """Return the names that a wife's gives her husband (Mrs. Edwin, Mrs. Edwin Dale, Lady Edwin)."""
     title, _, rest = wife.partition(" ")
     titled = [f"{his} {rest}" for of, hers in _COUPLES if title in hers for his in of]
     if title == "Lady":
