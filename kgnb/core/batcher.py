@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from kgnb.core.errors import RowRefused
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -16,8 +18,9 @@ class Batcher(Generic[T, R]):
 
     A lone item is flushed at once; under load batches grow by themselves, so there is no delay to tune.
     ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is raised
-    to every caller of the batch. ``gap``: least seconds between the starts of two flushes, for flushes that
-    cost much whatever their size. ``together``: flushes in flight at once.
+    to every caller of the batch. Of a batch with a refused row each item is tried again alone. ``gap``: least
+    seconds between the starts of two flushes, for flushes that cost much whatever their size. ``together``:
+    flushes in flight at once.
     """
 
     def __init__(
@@ -65,6 +68,10 @@ class Batcher(Generic[T, R]):
                 done.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - raised to every caller, none is swallowed
+            if isinstance(error, RowRefused) and len(batch) > 1:
+                for one in batch:
+                    await self._flush_one([one])
+                return
             for _, done in batch:
                 if not done.done():
                     done.set_exception(error)

@@ -7,7 +7,7 @@
     │   └── MissingFile, an InputError and a FileNotFoundError
     ├── BuildStopped, NodeStopped                                  exit 3
     ├── NodeLeaving, LeaseLost, GraphConflict
-    ├── ServiceError: ServiceDown, ServiceRefused
+    ├── ServiceError: ServiceDown, ServiceRefused, RowRefused
     └── ProviderError
         ├── ProviderDown, ProviderPaused, AuthRejected
         ├── RequestRejected: EndpointWrong
@@ -78,6 +78,10 @@ class ServiceDown(ServiceError):
 
 class ServiceRefused(ServiceError):
     """The service refused (wrong password, missing right); waiting won't help."""
+
+
+class RowRefused(ServiceError):
+    """A rule of the database that kgnb doesn't know refused one statement; others may well pass."""
 
 
 class BuildStopped(KgnbError):

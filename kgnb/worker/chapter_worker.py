@@ -150,10 +150,11 @@ class ChapterWorker:
         else:
             await self._ack(claim)
 
-    async def count_crash(self, claim: Claim, error: Exception) -> None:
-        """Count a bug of kgnb as the chapter's failure, so that it does not come back for ever."""
+    async def count_crash(self, claim: Claim, reason: str) -> None:
+        """Count a bug of kgnb, or a row that SQL refuses, as the chapter's failure: it must not come back
+        for ever."""
         with suppress(LeaseLost):
-            await self._count_failure(claim, repr(error))
+            await self._count_failure(claim, reason)
 
     async def _process(
         self, claim: Claim, info: TaskInfo, work: ChapterWork, on_recorded: Callable[[float], None]

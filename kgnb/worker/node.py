@@ -278,12 +278,14 @@ class WorkerNode:
             raise
         except errors.ServiceDown:  # Bolt: a node that reaches it writes the graph
             await self._hand_back(claim)
+        except errors.RowRefused as error:  # of this chapter alone, or of every one
+            await self._chapters.count_crash(claim, str(error))
         except errors.KgnbError as error:
             log.warning(say("node.chapter_back", **self._chapters.log_facts(claim), reason=error))
             await self._hand_back(claim, HAND_BACK_SECONDS)
         except Exception as error:  # a bug on one chapter must neither loop nor stop the others
             log.exception(say("node.slot_broke", **self._chapters.log_facts(claim)))
-            await self._chapters.count_crash(claim, error)
+            await self._chapters.count_crash(claim, repr(error))
 
     async def _process_chapter(self, claim: Claim) -> None:
         started = time.monotonic()

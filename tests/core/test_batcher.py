@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from kgnb.core.batcher import Batcher
+from kgnb.core.errors import RowRefused
 
 
 class Doubler:
@@ -48,6 +49,18 @@ async def test_an_error_reaches_every_caller_of_its_batch_and_no_other() -> None
     assert [type(r) for r in results] == [ValueError, ValueError]
     assert await before == 2
     assert await batcher.do(3) == 6
+
+
+async def test_a_refused_row_is_refused_alone() -> None:
+    async def flush(items: Sequence[int]) -> Sequence[int]:
+        await asyncio.sleep(0)
+        if 2 in items:
+            raise RowRefused("ledger.row", service="sql", where="here", reason="odd")
+        return items
+
+    batcher: Batcher[int, int] = Batcher(flush)
+    results = await asyncio.gather(*map(batcher.do, range(5)), return_exceptions=True)
+    assert [type(one) for one in results] == [int, int, RowRefused, int, int]
 
 
 async def test_a_caller_that_gave_up_disturbs_nobody() -> None:

@@ -18,7 +18,7 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-from kgnb.core.errors import ServiceDown, ServiceRefused
+from kgnb.core.errors import RowRefused, ServiceDown, ServiceRefused
 from kgnb.core.model import ChapterStatus, TaskStatus, Usage
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import database as sql_module
@@ -318,6 +318,29 @@ class TestErrors:
             assert "sk-canary" not in "".join(traceback.format_exception(caught.value))
             if at.password:
                 assert str(at.password) not in repr(vars(ledger.database)) + str(ledger.database._engine)
+
+    async def test_a_rule_of_the_databases_own_is_named(self, sql_url: str) -> None:
+        async with opened(sql_url) as ledger:
+            refuse = (
+                "BEGIN SELECT RAISE(ABORT, 'not here'); END"
+                if ledger.database.sqlite
+                else "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not here'"
+            )
+            trigger = "CREATE TRIGGER rule BEFORE INSERT ON ai_providers FOR EACH ROW"
+            await execute(ledger, sa.text(f"{trigger} {refuse}"))
+            with pytest.raises(RowRefused, match="not here"):
+                await execute(ledger, sa.insert(t.ai_providers).values(name="x"))
+
+    @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
+    async def test_a_locked_table_is_no_server_that_is_down(
+        self, sql_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sql_module, "RETRY_SECONDS", 0.0)
+        too_long = sa.text("SET STATEMENT max_statement_time=0.05 FOR SELECT SLEEP(5)")
+        async with opened(sql_url) as ledger:
+            with pytest.raises(ServiceDown) as caught:
+                await execute(ledger, too_long)
+        assert caught.value.key == "ledger.busy"
 
     async def test_files_that_are_no_database(self, tmp_path: Path) -> None:
         assert isinstance(await self.error(f"sqlite:///{tmp_path}"), ServiceRefused)

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.worker import chapter_worker
 from kgnb.worker.node import WorkerNode
 from tests.support.ledgers import QUEUE, execute, opened, scalar, set_task, task_row
 from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
@@ -51,8 +52,8 @@ async def test_the_rules_do_their_tasks_behind_a_paused_provider(
         assert sum(model.asked.values()) == 2
 
 
-async def finished(ledger: Ledger, task_id: int) -> bool:
-    return (await task_row(ledger, task_id))["status"] == "completed"
+async def finished(ledger: Ledger, task_id: int, status: str = "completed") -> bool:
+    return bool((await task_row(ledger, task_id))["status"] == status)
 
 
 async def test_a_node_empties_no_slot_for_a_chapter_whose_provider_is_paused(redis_url: str) -> None:
@@ -89,6 +90,33 @@ async def test_a_paused_tasks_requests_end_in_the_reply_cache_and_none_begins(
         await light.queue.push(QUEUE, task_id)  # somebody goes on with it
         await until(lambda: finished(ledger, task_id))
     assert list(model.asked.values()) == [1] * 5
+
+
+async def test_a_chapter_whose_row_the_database_refuses_fails_alone(
+    redis_url: str,
+    ledger: Ledger,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A trigger, a check or a column that main's people added."""
+    monkeypatch.setattr(chapter_worker, "RETRY_SECONDS", (0.0, 0.0))
+    refuse = (
+        "WHEN NEW.chapter_number = 2 BEGIN SELECT RAISE(ABORT, 'not this'); END"
+        if ledger.database.sqlite
+        else "IF NEW.chapter_number = 2 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this'; END IF"
+    )
+    trigger = "CREATE TRIGGER rule BEFORE INSERT ON kgnb_extractions FOR EACH ROW"
+    await execute(ledger, sa.text(f"{trigger} {refuse}"))
+    model = Model(slots=5)
+    model.open.set()
+    task_id = await submitted(ledger, redis_url, 5)
+    async with light_node(redis_url, ledger, tmp_path, model):
+        await until(lambda: finished(ledger, task_id, "failed"))
+    progress = await ledger.tasks.progress(task_id)
+    assert (progress.completed, progress.failed) == (4, 1)
+    assert "not this" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 async def test_a_chapter_is_stopped_at_the_moment_when_a_time_limit_of_its_own_ends() -> None:

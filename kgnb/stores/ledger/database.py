@@ -31,7 +31,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 
 from kgnb.book.model import text_hash
-from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
+from kgnb.core.errors import KgnbError, RowRefused, ServiceDown, ServiceError, ServiceRefused
 from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations
@@ -62,15 +62,16 @@ _MYSQL_ARGUMENTS: dict[str, Any] = {
     "write_timeout": SOCKET_SECONDS,
 }
 
-_ErrorKind = Literal["retry", "down", "refused", "untrusted", "no_database", "full", "file", "broken"]
+_ErrorKind = Literal["retry", "down", "refused", "untrusted", "no_database", "full", "file", "broken", "row"]
 
 _MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
-    # Deadlock, lock wait, row or table definition changed since it was read.
-    "retry": (1213, 1205, 1020, 1412),
+    # Deadlock, lock wait, row or table definition changed since it was read, too long a statement (which
+    # waited for a lock on the table, or the server is overloaded).
+    "retry": (1213, 1205, 1020, 1412, 1969, 3024),
     # Unreachable, gone, shutting down, too many connections, killed or timed out.
     "down": (
-        *(0, 1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1317, 1927, 1969),
-        *(2002, 2003, 2006, 2013, 2014, 2027, 2055, 3024, 4031),
+        *(0, 1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1317, 1927),
+        *(2002, 2003, 2006, 2013, 2014, 2027, 2055, 4031),
     ),
     # Passwords, hosts, rights, TLS, expired or locked accounts, a read-only server.
     "refused": (
@@ -79,6 +80,12 @@ _MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
     ),
     "no_database": (1049,),
     "full": (1021, 1041, 1114),
+    # A trigger, check, foreign key, type or missing default of a table that main or its owner has changed; a
+    # column or table that went missing after the start. Not 1062: a second row of the same key is expected.
+    "row": (
+        *(1048, 1054, 1146, 1216, 1217, 1264, 1265, 1292, 1356, 1364, 1366, 1406, 1423, 1442, 1451, 1452),
+        *(1644, 3819, 4025),
+    ),
 }
 _MYSQL_ERRORS: dict[int, _ErrorKind] = {code: kind for kind, codes in _MYSQL_CODES.items() for code in codes}
 _SQLITE_ERRORS: dict[int, _ErrorKind] = {
@@ -92,7 +99,11 @@ _SQLITE_ERRORS: dict[int, _ErrorKind] = {
     sqlite3.SQLITE_AUTH: "file",
     sqlite3.SQLITE_NOTADB: "broken",
     sqlite3.SQLITE_CORRUPT: "broken",
+    sqlite3.SQLITE_CONSTRAINT_CHECK: "row",
+    sqlite3.SQLITE_CONSTRAINT_NOTNULL: "row",
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER: "row",
 }
+_RAISED: dict[_ErrorKind, type[ServiceError]] = {"down": ServiceDown, "full": ServiceDown, "row": RowRefused}
 
 
 class Database:
@@ -141,7 +152,7 @@ class Database:
         """Run ``fn(connection)`` in one transaction, in a thread; ``write=False`` for one that only reads.
 
         ``fn`` may run more than once. Raises ServiceDown(service="sql") when the database is unreachable,
-        full or busy for too long, ServiceRefused when it denies access.
+        full or busy for too long, ServiceRefused when it denies access, RowRefused when it denies one row.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: self.run_blocking(fn, write=write))
@@ -170,7 +181,7 @@ class Database:
             return ServiceDown("ledger.busy", service="sql", where=self.where)
         if kind == "down" and self.sqlite and is_full(Path(self.where)):
             kind = "full"  # SQLite calls some of it an I/O error
-        raised = ServiceDown if kind in ("down", "full") else ServiceRefused
+        raised = _RAISED.get(kind, ServiceRefused)
         reason = " ".join(map(str, error.orig.args))[:300] if error.orig is not None else ""
         return raised(f"ledger.{kind}", service="sql", where=self.where, reason=reason)
 
@@ -329,7 +340,8 @@ def _error_kind(error: sa.exc.DBAPIError) -> _ErrorKind | None:
     """Classify a driver's error; None for a faulty statement, which isn't the service's failure."""
     orig = error.orig
     if isinstance(orig, sqlite3.Error):
-        return _SQLITE_ERRORS.get(getattr(orig, "sqlite_errorcode", -1) & 0xFF)
+        code = getattr(orig, "sqlite_errorcode", -1)
+        return _SQLITE_ERRORS.get(code) or _SQLITE_ERRORS.get(code & 0xFF)
     if is_untrusted_certificate(orig):
         return "untrusted"
     code = orig.args[0] if orig is not None and orig.args else None
