@@ -56,9 +56,11 @@ def chapters(chars: int, *, cast: int = 300, per_chapter: int = 10, seed: int = 
         yield "".join(text)
 
 
-def write_novel(path: Path, count: int, chars: int, *, mark: str = "") -> None:
-    """Writes the first ``count`` of :func:`chapters`; ``mark`` at each one's end makes it a book of its
-    own: chapters that are alike would make it an edition of the last one."""
+def write_novel(path: Path, count: int, chars: int, *, mark: str = "", people: int = 10) -> None:
+    """Writes the first ``count`` of :func:`chapters`, with ``people`` in each.
+
+    ``mark`` at each one's end makes it a book of its own: chapters that are alike would make it an edition of
+    the last one."""
     with path.open("w", encoding="utf-8") as file:
-        for text in itertools.islice(chapters(chars), count):
+        for text in itertools.islice(chapters(chars, per_chapter=people), count):
             file.write(f"{text}\n{mark}\n\n")

@@ -96,6 +96,21 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def servers(folder: str) -> list[int]:
+    """The embedded engines of a data folder, and every dry-run server that this process started."""
+    mine = [pid for pid in children(os.getpid()) if "kgnb.llm.dryrun" in command_line(pid)]
+    engines = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
+    return mine + [pid for pid in engines if re.search(f"(java|valkey|redis).*{folder}", command_line(pid))]
+
+
+def command_line(pid: int) -> str:
+    """A process's words; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
 @contextmanager
 def data_folder() -> Iterator[Path]:
     """An empty folder whose engines, if any, are gone a moment later."""

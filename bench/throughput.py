@@ -1,18 +1,21 @@
 """How close a build comes to what the LLM's latency allows, and what memory the node takes.
 
-    python bench/throughput.py [--chapters 600] [--chars 3000] [--latency 0.3] [--slots 60] [--runs 1]
-                               [--outside [--away 0]]
+    python bench/throughput.py [--chapters 600] [--chars 3000] [--people 10] [--latency 0.3] [--slots 60]
+                               [--runs 1] [--outside [--away 0]]
 
 Starts the dry-run LLM server and `kgnb build` as processes of their own, on the embedded engines (with
 ``--outside`` on those that REDIS_HOST, DB_HOST and NEO4J_URI name, as if they were so many milliseconds
 ``--away``). Prints one JSON object, the medians of all runs:
 
+    start     seconds from the process's start to its first request
     wall      seconds from the first request to the last chapter's write
-    ratio     wall over the ideal: chapters x latency / slots; asking_ratio, up to the last reply
+    ratio     wall over the ideal: chapters x latency / slots; asking_ratio, up to the last reply; end_ratio,
+              up to the end of the process
     settle    seconds that making the graph exact took; closing, from the last chapter to the closed task
     overhead  characters of a request beside the chapter's own
-    peak_mb   the node process's own peak memory (VmHWM)
-    cpu       its processor seconds, helper processes not included
+    peak_mb   the node process's own peak memory (VmHWM); helper_mb, that of its largest helper
+    cpu       its processor seconds, helper processes not included; others_cpu, those of the embedded engines
+              and of the dry-run server, which share the machine with it
 
 Before that, on stderr, the processor milliseconds of one request: the client's and its SDK's alone.
 """
@@ -27,7 +30,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,7 @@ from kit import (
     medians,
     peak_kib,
     provider_env,
+    servers,
     stats,
     tell,
 )
@@ -65,7 +69,8 @@ def main() -> None:
         with data_folder() as place, dryrun(args.latency) as base_url:
             book = place / "bench.txt"
             # Real servers keep the last run's book: each run has a text of its own.
-            write_novel(book, args.chapters, args.chars, mark=f"{time.time()}.{number}")
+            mark = f"{time.time()}.{number}"
+            write_novel(book, args.chapters, args.chars, mark=mark, people=args.people)
             with far(args.away) as names:
                 runs.append(measure(args, place, book, base_url, names))
             print(runs[-1], file=sys.stderr)
@@ -129,10 +134,11 @@ def measure(
     env = environment(args.outside, **provider_env(base_url), **more)
     command = [sys.executable, "-m", "kgnb", "build", str(book), "--provider", "dryrun", "--json"]
     command += ["--slots", str(args.slots), "--data", str(place / "data")]
-    log = place / "log"
+    log, began = place / "log", time.time()
     with log.open("wb") as errors:
         build = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
-        watched = watch(build)
+        watched = watch(build, str(place))
+    ended = time.time()
     said = build.stdout.read() if build.stdout else ""
     if build.returncode:
         sys.exit(f"build: exit {build.returncode}\n{log.read_text('utf-8')[-2000:]}")
@@ -142,17 +148,21 @@ def measure(
     wall, ideal = last - asked["first"], args.chapters * args.latency / args.slots
     return {
         "chapters": result["completed"],
+        "start": round(asked["first"] - began, 2),
         "requests_a_chapter": round(asked["requests"] / result["completed"], 3),
         "overhead": round((2 * result["prompt_tokens"] - result["chars"]) / asked["requests"]),
         "wall": round(wall, 2),
         "ideal": round(ideal, 2),
         "ratio": round(wall / ideal, 3),
         "asking_ratio": round((asked["answered_at"] - asked["first"]) / ideal, 3),
+        "end_ratio": round((ended - asked["first"]) / ideal, 3),
         "settle": settle,
         "closing": round(closed - last, 2),
         "seconds_in_all": result["seconds"],
         "peak_mb": round(watched.peak / 1024, 1),
+        "helper_mb": round(watched.helper / 1024, 1),
         "cpu": round(watched.cpu, 2),
+        "others_cpu": round(sum(watched.others.values()), 2),
         "most_in_flight": asked["most_in_flight"],
         "nodes": sum(result[k] for k in ("characters", "locations", "organizations", "events")),
         "relations": result["relations"],
@@ -161,21 +171,25 @@ def measure(
 
 @dataclass
 class Watched:
-    """A process's peak resident size in KiB, its helper processes' largest, and its processor seconds."""
+    """A process's peak resident size in KiB, its helper processes' largest, its processor seconds, and those
+    of the servers that it uses, by process id."""
 
     peak: int = 0
     helper: int = 0
     cpu: float = 0.0
+    others: dict[int, float] = field(default_factory=dict)
 
 
-def watch(process: subprocess.Popen[Any]) -> Watched:
-    """Looks at a process until it has ended."""
+def watch(process: subprocess.Popen[Any], folder: str = "") -> Watched:
+    """Looks at a process until it has ended, and at the embedded engines of ``folder``."""
     seen = Watched()
     while process.poll() is None:
         seen.peak = peak_kib(process.pid, seen.peak)
         for child in children(process.pid):
             seen.helper = peak_kib(child, seen.helper)
         seen.cpu = cpu_seconds(process.pid, seen.cpu)
+        for pid in servers(folder) if folder else ():
+            seen.others[pid] = cpu_seconds(pid, seen.others.get(pid, 0.0))
         time.sleep(0.1)
     return seen
 
@@ -199,6 +213,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--chapters", type=int, default=600)
     parser.add_argument("--chars", type=int, default=3000)
+    parser.add_argument("--people", type=int, default=10, help="in each chapter")
     parser.add_argument("--latency", type=float, default=0.3)
     parser.add_argument("--slots", type=int, default=60)
     parser.add_argument("--runs", type=int, default=1)
