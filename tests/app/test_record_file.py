@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,32 @@ def test_a_sane_number_of_people_in_a_chapter(tmp_path: Path) -> None:
             refused(tmp_path / "a.json", "broken_export")
         else:
             assert len(record_file.read_record(tmp_path / "a.json").extractions) == 1
+
+
+_ROW = '{"task_id": 1, "chapter_id": 1, "text_hash": "", "provider": "rules", "extraction": '
+_KEYS = ",".join(f'"{i}":0' for i in range(1_500_000))
+_GUARDED = {
+    "keys": f"{_ROW}{{{_KEYS}}}}}",
+    "people": _ROW + '{"characters":[' + ",".join(['{"name":"a"}'] * 500_000) + "]}}",
+    "last": _ROW + "{}}," * 20_000 + _ROW + '{"characters":[1,' + "{}," * 150_000 + "1]}, 5",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="resource is POSIX only")
+@pytest.mark.parametrize("kind", _GUARDED)
+def test_what_is_refused_takes_no_memory_beyond_its_size(tmp_path: Path, kind: str) -> None:
+    """In a process of its own, whose peak is its own."""
+    text = f'{{"record": {{"version": 1, "novel": {{"title": "t"}}, "extractions": [{_GUARDED[kind]}]}}}}'
+    (tmp_path / "a.json").write_text(text, "utf-8")
+    code = (
+        "import resource, sys\nfrom kgnb.app import record_file\nfrom kgnb.core.errors import InputError\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\nbefore = peak()\n"
+        "try: record_file.read_record(sys.argv[1])\nexcept InputError as error: print(error.key, peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.json")], capture_output=True, text=True, check=True
+    )
+    key, peak = done.stdout.split()
+    assert key == "exchange.broken_export"
+    kib = int(peak) // (1024 if sys.platform == "darwin" else 1)
+    assert kib < 80 << 10  # the file has up to 16 MB; parsed whole, 200 and more
