@@ -105,7 +105,8 @@ def test_what_is_refused_takes_no_memory_beyond_its_size(tmp_path: Path, kind: s
     code = (
         "import resource, sys\nfrom kgnb.app import record_file\nfrom kgnb.core.errors import InputError\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\nbefore = peak()\n"
-        "try: record_file.read_record(sys.argv[1])\nexcept InputError as error: print(error.key, peak() - before)"
+        "try: record_file.read_record(sys.argv[1])\n"
+        "except InputError as error: print(error.key, peak() - before)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "a.json")], capture_output=True, text=True, check=True
