@@ -46,7 +46,7 @@ def read_record(path: str | Path) -> SavedRecord:
         rows[part].append(value)
     single = {part: rows.pop(part)[-1] for part in ("version", "novel") if part in rows}
     try:
-        return SavedRecord(**single, **rows)
+        return SavedRecord.model_validate(single | rows)
     except ValidationError as error:
         raise _refusal(place, error) from None
 

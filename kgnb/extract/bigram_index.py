@@ -46,16 +46,17 @@ class BigramIndex:
         bigrams = map(operator.add, chars[::2], chars[1::2])
         return Counter(dict(zip(bigrams, counts.values(), strict=True)))
 
-    def offsets(self, bigrams: Iterable[str]) -> list[int]:
-        """Return the offsets at which one of ``bigrams`` occurs, ascending."""
+    def offsets(self, bigrams: Iterable[str]) -> array[int]:
+        """Return the offsets at which one of ``bigrams`` occurs, ascending: in a text without sentences, at
+        nearly all places."""
         wanted = _codes(bigrams)
         if wanted <= self._cached:
-            return list(compress(self._cached_offsets, map(wanted.__contains__, self._cached_codes)))
-        return list(compress(count(), map(wanted.__contains__, self._codes)))
+            return array("I", compress(self._cached_offsets, map(wanted.__contains__, self._cached_codes)))
+        return array("I", compress(count(), map(wanted.__contains__, self._codes)))
 
     def cache_offsets(self, bigrams: Iterable[str]) -> None:
         """Remember where ``bigrams`` occur: later searches for a subset of them skip the rest of the text."""
-        self._cached_offsets = array("I", self.offsets(bigrams))
+        self._cached_offsets = self.offsets(bigrams)
         self._cached_codes = array("I", map(self._codes.__getitem__, self._cached_offsets))
         self._cached = _codes(bigrams)
 

@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -22,6 +23,7 @@ from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import sentences as sentences_zh
 from kgnb.extract.zh import vocabulary
+from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.surnames import given_of, has_surname, surname_of
 from tests.support.paths import NOVELS, STORIES
 
@@ -476,7 +478,19 @@ def test_pairs_are_counted_and_found_in_any_text(text: str) -> None:
     grams = BigramIndex(text)
     assert grams.counts["关羽"] == text.count("关羽")
     assert grams.counts.total() == max(0, len(text) - 1)
-    assert grams.offsets(["关羽"]) == [m.start() for m in re.finditer("关羽", text)]
+    assert list(grams.offsets(["关羽"])) == [m.start() for m in re.finditer("关羽", text)]
+
+
+def test_a_text_without_a_sentence_takes_memory_by_its_length() -> None:
+    text = "字" * 50_000
+    NameClassifier("字", ())  # loads the dictionary
+    tracemalloc.start()
+    try:
+        NameClassifier(text, ())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 * len(text)  # with a list of the places of its one pair of characters: 48
 
 
 def test_company_is_measured_against_chance() -> None:
