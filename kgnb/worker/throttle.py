@@ -278,10 +278,11 @@ class ProviderThrottle:
         """Whether this node stops asking with its refused key, as another one serves the provider."""
         if name in self.refused:
             return True
+        # Before the look at the others: two that are refused at once must not rely on each other.
+        stopped = await self._share(self._breaker.stop_alone(name, self._queue.node)) or {self._queue.node}
         nodes = await self._share(self._queue.nodes()) or []
-        if not any(node.name != self._queue.node and node.can_ask(name) for node in nodes):
+        if not any(node.name not in stopped and node.can_ask(name) for node in nodes):
             return False
-        await self._share(self._breaker.stop_alone(name))
         if name not in self.refused:  # by another slot, meanwhile
             until = time.time() + self._suspend_seconds
             self.refused[name] = KeyRefusal(until, reason)
@@ -326,7 +327,8 @@ class ProviderThrottle:
                 await self._breaker.resume(provider.name)
             self.refused.pop(provider.name, None)
             self._asked[provider.key] = asked[provider]
-        resumed = await self._breaker.resumed(list(self.refused))
+        await self._breaker.go_on([provider.name for provider in replaced], self._queue.node)
+        resumed = await self._breaker.resumed(list(self.refused), self._queue.node)
         kept = {provider.name for provider in providers}.difference(resumed)
         self.refused = {name: one for name, one in self.refused.items() if name in kept}
 

@@ -286,18 +286,19 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
         assert (await node.throttle.provider_states([node.provider]))[NAME].paused
 
 
+async def shows_itself(node: Asking, name: str) -> None:
+    presence, refused = Presence(node.queue), node.throttle.refused
+    if node.queue.node != name:
+        await presence.claim_name(name)
+    told = {provider: one.reason for provider, one in refused.items()}
+    slots = [WorkerState(1, NAME)]
+    now = datetime.now().astimezone()
+    await presence.heartbeat(workers=slots, started_at=now, slots=1, refused=told)
+
+
 async def test_a_refused_key_stops_its_own_node_while_another_ones_is_taken(
     redis_url: str, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def shows_itself(node: Asking, name: str) -> None:
-        presence, refused = Presence(node.queue), node.throttle.refused
-        if node.queue.node != name:
-            await presence.claim_name(name)
-        told = {provider: one.reason for provider, one in refused.items()}
-        slots = [WorkerState(1, NAME)]
-        now = datetime.now().astimezone()
-        await presence.heartbeat(workers=slots, started_at=now, slots=1, refused=told)
-
     async with (
         FakeServer(key="right") as llm,
         asking(redis_url, llm.base_url, key="wrong") as one,
@@ -334,6 +335,25 @@ async def test_a_refused_key_stops_its_own_node_while_another_ones_is_taken(
         replaced = replace(one.provider, api_key=SecretStr("another"))
         await one.throttle.lift_mended_pauses([replaced])
         assert not one.throttle.refused
+
+
+async def test_two_refused_at_once_do_not_rely_on_each_other(redis_url: str, redis: Redis) -> None:
+    async with (
+        FakeServer(key="right") as llm,
+        asking(redis_url, llm.base_url, key="wrong") as one,
+        asking(redis_url, llm.base_url, key="bad") as other,
+    ):
+        for node, name in ((one, "one"), (other, "other")):
+            await shows_itself(node, name)
+            await node.throttle.lift_mended_pauses([node.provider])
+        await asyncio.gather(one.ask(), other.ask("关羽。"), return_exceptions=True)  # no heartbeat since
+        assert await redis.exists(SUSPEND)
+        right = replace(one.provider, api_key=SecretStr("right"))
+        for node in (one, other):
+            await node.throttle.lift_mended_pauses([right])
+        assert not await redis.exists(SUSPEND)
+        assert not one.throttle.refused
+        assert not other.throttle.refused
 
 
 async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, redis: Redis) -> None:

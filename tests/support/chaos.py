@@ -27,7 +27,7 @@ import kgnb.core.process_id as process
 process.host_id = lambda: os.environ["FAR_MACHINE"]
 """
 REDIS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
-    "server": contextlib.nullcontext,
+    "server": lambda _: contextlib.nullcontext(),
     "cluster": RedisCluster,
     "sentinels": RedisUnderSentinels,
 }
