@@ -215,7 +215,7 @@ async def build(
     facts = book.facts
     found = await _is_finished(app, facts, chosen) and not again
     if not found and not chosen.is_rules:
-        await app.providers.client(chosen).reachable()  # before anything is written
+        await app.providers.client(chosen).models()  # raises if it is down, before anything is written
     planned = await plan(app, book, path, provider, again=again)
     del book  # its texts are stored: free the memory
     if planned.found_finished:

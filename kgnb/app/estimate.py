@@ -57,7 +57,7 @@ async def estimate(
     provider = app.providers.requested(provider_name)
     model = await app.router.model_for(provider)
     if not provider.is_rules:
-        await app.providers.client(provider).reachable()
+        await app.providers.client(provider).models()
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
     tasks, open_ = await _sampled_tasks(app, book.facts, imported, provider, model, sample, listener)

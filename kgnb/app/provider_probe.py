@@ -99,7 +99,6 @@ async def draft_models(app: App, draft: Draft) -> list[str]:
     """
     client = _client(app, draft)
     try:
-        await client.reachable()
         return sorted(await client.models())
     finally:
         await client.close()
@@ -126,27 +125,25 @@ def _client(app: App, draft: Draft) -> LlmClient:
 
 async def _probe(app: App, client: LlmClient, model: str) -> ProviderProbe:
     provider, spending = client.provider, SpendingTracker(app.ledger, Budget())
-    error, kind, reached, started = "", "", True, time.monotonic()
+    error, kind, models, started = "", "", None, time.monotonic()
     try:
         await client.ask(TEST_PROMPT, model, spent=lambda usage, _: spending.record(provider, model, usage))
     except ReplyError:
         pass  # truncated or declined, but it answered
     except ProviderError as failed:
         error, kind = str(failed), failed.key
-        with suppress(ProviderError):
-            reached = False
-            await client.reachable()
-            reached = True
     seconds = time.monotonic() - started
+    with suppress(ProviderError):
+        models = await client.models()
     with suppress(ServiceDown):
         await spending.flush()
     return ProviderProbe(
         name=provider.name,
         model=model,
         seconds=seconds,
-        models=await client.models() if reached else [],
+        models=models or [],
         error=error,
-        reached=reached,
+        reached=not error or models is not None,
         kind=kind,
     )
 

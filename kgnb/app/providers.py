@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from kgnb.app.context import App
 from kgnb.core.addresses import redacted_url
 from kgnb.core.api_keys import ApiKeys
-from kgnb.core.endpoint import checked_key
+from kgnb.core.endpoint import checked_keys
 from kgnb.core.errors import InputError, SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
@@ -180,7 +180,7 @@ async def _checked(
     if url is not None:
         check_url(Provider(name, base_url=url.strip() or "-"))
     if key is not None:
-        checked_key(Provider(name, api_key=key))
+        checked_keys(Provider(name, api_key=key))
     texts = {"--url": url, "--display-name": display_name, "API key": key and key.get_secret_value()}
     for what, text in texts.items():
         most = MAX_DISPLAY_NAME if what == "--display-name" else MAX_COLUMN

@@ -25,13 +25,13 @@ def checked_url(provider: Provider) -> str:
     return url
 
 
-def checked_key(provider: Provider) -> str:
-    """The provider's key; raise SettingsError for one that can't be sent in a header."""
-    key = provider.api_key.get_secret_value().strip()
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        # The HTTP library's error would quote it.
-        raise SettingsError("provider.bad_key", provider=provider.name)
-    return key
+def checked_keys(provider: Provider) -> None:
+    """Raise SettingsError for a key that can't be sent in a header."""
+    for secret in provider.all_keys:
+        key = secret.get_secret_value().strip()
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            # The HTTP library's error would quote it.
+            raise SettingsError("provider.bad_key", provider=provider.name)
 
 
 def proxy_of(url: str) -> str | None:

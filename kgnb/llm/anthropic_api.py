@@ -9,17 +9,15 @@ import anthropic
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
-from kgnb.llm.error_mapping import REFUSED, ErrorResponse
+from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse
 from kgnb.llm.request_form import RequestForm
-
-MODELS_LISTED = 1_000
-"""Most names of a list of models; the interface allows no more at a time."""
 
 
 class AnthropicApi(ChatApi):
     """``POST {base_url}/v1/messages`` with one key."""
 
     sdk = anthropic
+    models_path = "/v1/models?limit=1000"  # no more at a time
 
     def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
         at = base_url.removesuffix("/messages").removesuffix("/v1")
@@ -33,28 +31,27 @@ class AnthropicApi(ChatApi):
             "model": model,
             "system": [cached],
             "messages": [{"role": "user", "content": prompt.user}],
-            **form.limit_and_temperature(prompt),
         }
-        if form.level == "strict" and prompt.schema:
+        if form.structured[0] == "strict":
             body["output_config"] = {"format": {"type": "json_schema", "schema": prompt.schema}}
-        return body | form.extra
+        return body | form.fields(prompt)
 
     async def _create(self, body: dict[str, Any]) -> Any:
         create = self.client.messages.with_raw_response.create  # extra_body: as in OpenAIApi
-        return await create(model=body["model"], max_tokens=body["max_tokens"], messages=(), extra_body=body)
-
-    async def _list(self) -> Any:
-        return await self.client.models.with_raw_response.list(limit=MODELS_LISTED)
+        limit = body["max_tokens"]
+        return (
+            await create(model=body["model"], max_tokens=limit, messages=(), extra_body=body)
+        ).http_response.content
 
     @staticmethod
-    def _read(answer: Any) -> ChatReply | ErrorResponse | None:
-        """The text blocks; None in another form."""
+    def _read(answer: Any) -> ChatReply | ErrorResponse:
+        """The text blocks."""
         blocks = get(answer, "content")
         if not isinstance(blocks, list):
-            return None
+            return UNREADABLE
         text, usage, reason = joined_text(blocks), _usage(get(answer, "usage")), get(answer, "stop_reason")
         if reason == "refusal":
-            return ErrorResponse(REFUSED, usage=usage)
+            return ErrorResponse(502, {"code": reason}, usage=usage)
         thought = any(get(block, "type") == "thinking" for block in blocks)
         return ChatReply(text, usage, reason in ("max_tokens", "model_context_window_exceeded"), thought)
 

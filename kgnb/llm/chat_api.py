@@ -41,11 +41,14 @@ class ChatApi(ABC):
     """
 
     sdk: ModuleType
+    models_path: str
+    """Where it lists its models, below base_url."""
 
     def __init__(self, made: Callable[..., Any], provider: Provider, base_url: str, connections: int) -> None:
         """``made``: the SDK's asynchronous client."""
         options = client_options(provider, base_url, connections)
         self.client = made(**options)
+        self.headers: dict[str, Any] = {}
         # Not the environment's (OPENAI_CUSTOM_HEADERS, ANTHROPIC_…), which all would get.
         self.client._custom_headers = options["default_headers"]
 
@@ -57,43 +60,35 @@ class ChatApi(ABC):
     @abstractmethod
     async def _create(self, body: dict[str, Any]) -> Any: ...
 
-    @abstractmethod
-    async def _list(self) -> Any: ...
-
     @staticmethod
     @abstractmethod
-    def _read(answer: Any) -> ChatReply | ErrorResponse | None: ...
+    def _read(answer: Any) -> ChatReply | ErrorResponse: ...
 
     async def reply(self, body: dict[str, Any]) -> ChatReply | ErrorResponse:
         """Send one request."""
         answer = await self._answer(self._create(body))
         if isinstance(answer, ErrorResponse):
             return answer
-        return _hidden_error(answer) or self._read(answer) or UNREADABLE
+        return _hidden_error(answer) or self._read(answer)
 
-    async def models(self) -> list[str] | ErrorResponse:
-        """The names of the models that the endpoint lists. Asks no model."""
-        answer = await self._answer(self._list())
-        if isinstance(answer, ErrorResponse):
-            return answer
+    async def models(self, below: str = "") -> list[str] | ErrorResponse:
+        """The names of the models that the endpoint lists, ``below`` its base_url. Asks no model."""
+        path, options = below + self.models_path, {"headers": self.headers}
+        answer = await self._answer(self.client.get(path, cast_to=str, options=options))
         items = get(answer, "data")
-        if not isinstance(items, list):
-            return UNREADABLE
-        return [name for item in items if isinstance(name := get(item, "id"), str)]
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self.client.close()
+        if isinstance(items, list):
+            return [name for item in items if isinstance(name := get(item, "id"), str)]
+        return answer if isinstance(answer, ErrorResponse) else UNREADABLE
 
     async def _answer(self, call: Awaitable[Any]) -> Any:
-        """The JSON that a call's raw response holds, or an ErrorResponse."""
+        """The JSON that a call's response holds, or an ErrorResponse."""
         try:
-            content = (await call).http_response.content
+            content = await call
         except self.sdk.APIStatusError as error:
             return ErrorResponse(error.status_code, error.body, error.response.headers)
         except (BodyTooLong, self.sdk.APIConnectionError, *_UNMAPPED) as error:
-            causes = (error, error.__cause__)  # openai 2 hides each error behind its own
-            return UNREADABLE if any(isinstance(one, BodyTooLong) for one in causes) else SILENCE
+            # openai 2 hides each error behind its own
+            return UNREADABLE if BodyTooLong in (type(error), type(error.__cause__)) else SILENCE
         try:
             return json.loads(content)
         except (ValueError, RecursionError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kgnb.core import errors
-from kgnb.core.endpoint import checked_key, checked_url, proxy_of
+from kgnb.core.endpoint import checked_keys, checked_url, proxy_of
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
@@ -56,10 +56,6 @@ class Completion:
     usage: Usage
 
 
-async def _freely() -> None:
-    """Admits every request."""
-
-
 @dataclass(slots=True)
 class _Meter:
     """Admits one call's requests; sums the usage of those that ended, counts those that timed out."""
@@ -80,28 +76,26 @@ class LlmClient:
 
     def __init__(self, provider: Provider, *, timeout: float, tries: int, connections: int) -> None:
         self.provider = provider
-        self.usage = Usage()
-        """Cost of all calls so far, including failed and cancelled ones."""
         self.busy = 0
         """Calls in flight."""
         self._timeout = provider.options.timeout or timeout
         self._tries = max(1, provider.options.tries or tries)
         self._connections = connections
         self._url = checked_url(replace(provider, base_url=provider.base_url or preset_url(provider.name)))
-        for key in (provider.api_key, *provider.all_keys):
-            checked_key(replace(provider, api_key=key))
+        checked_keys(provider)
         checked_interface(provider)
         proxy_of(self._url)
         self._learnt: dict[str, LearntForm] = {}
         self._diagnosis = Diagnosis(provider, self._url, self._list_models)
-        self._opening: asyncio.Task[KeysInTurn] | None = None
+        self._opening = asyncio.Lock()
+        self._keys: KeysInTurn | None = None
 
     async def ask(
         self,
         prompt: Prompt,
         model: str,
         *,
-        admit: Callable[[], Awaitable[None]] = _freely,
+        admit: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
         spent: Callable[[Usage, int], None] = lambda _usage, _timeouts: None,
     ) -> Completion:
         """Return the reply of ``model`` to ``prompt``, without its thoughts.
@@ -126,39 +120,33 @@ class LlmClient:
             raise
         finally:
             self.busy -= 1
-            self.usage += meter.usage
             spent(meter.usage, meter.timeouts)
 
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
         """The JSON that would be sent for ``prompt``."""
         return (await self._opened()).all[0].body(prompt, model, self._form_of(model).form)
 
-    async def reachable(self) -> None:
-        """Raise ProviderDown unless the endpoint answers, with whatever status. Asks no model."""
-        found = await self._list_models(self._url)
+    async def models(self) -> list[str]:
+        """Names of the models that the endpoint lists; empty where it has no list. Asks no model.
+
+        Raises ProviderDown when it doesn't answer at all.
+        """
+        found = await self._list_models()
         if found is SILENCE:
             raise self._error(SILENCE, "", 1)
-
-    async def models(self) -> list[str]:
-        """Names of the models that the endpoint lists; empty where it has no list. Asks no model."""
-        found = await self._list_models(self._url)
         return found if isinstance(found, list) else []  # many endpoints have no list
 
     async def close(self) -> None:
         """Close the connections."""
-        for learnt in self._learnt.values():
-            learnt.release()
-        for api in (await self._opened()).all if self._opening else ():
-            await api.close()
+        for api in self._keys.all if self._keys else ():
+            await api.client.close()
 
     async def _opened(self) -> KeysInTurn:
         """The endpoint with each key, opened on first use: to import an SDK takes most of a second."""
-        opening = self._opening = self._opening or asyncio.create_task(asyncio.to_thread(self._open))
-        try:
-            return await asyncio.shield(opening)
-        finally:
-            if opening.done() and (opening.cancelled() or opening.exception()):
-                self._opening = None  # such as too many open files: the next request tries again
+        async with self._opening:
+            if self._keys is None:
+                self._keys = await asyncio.to_thread(self._open)
+            return self._keys
 
     def _open(self) -> KeysInTurn:
         from kgnb.llm.chat_api import KeysInTurn
@@ -167,19 +155,13 @@ class LlmClient:
         providers = [replace(self.provider, api_key=key) for key in keys]
         return KeysInTurn([made(one, self._url, self._connections) for one in providers])
 
-    async def _list_models(self, base_url: str) -> list[str] | ErrorResponse:
-        """The models that the endpoint lists, at another address of the same host if need be."""
-        api = (await self._opened()).next()
-        if base_url != self._url:
-            api = interface_of(self.provider)(self.provider, base_url, 1)
+    async def _list_models(self, below: str = "") -> list[str] | ErrorResponse:
+        """The models that the endpoint lists, ``below`` its base_url."""
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                return await api.models()
+                return await (await self._opened()).next().models(below)
         except TimeoutError:
             return SILENCE
-        finally:
-            if base_url != self._url:
-                await api.close()
 
     def _form_of(self, model: str) -> LearntForm:
         if model not in self._learnt:
@@ -189,7 +171,7 @@ class LlmClient:
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ChatReply:
         """Ask in the richest form that the model accepts; what it refuses is left out from then on."""
         keys, learnt = await self._opened(), self._form_of(model)
-        await learnt.hold(keys.all[0].models)
+        await learnt.hold(self._list_models)
         try:
             tried = [learnt.form]
             while True:
@@ -229,11 +211,11 @@ class LlmClient:
                 log.warning("%s", say("provider.key_dropped", provider=self.provider.name, **facts))
                 continue
             asked = got.retry_after()
-            wait = _backoff(attempt) if asked is None else asked * random.uniform(1.0, 1.2)  # noqa: S311
-            gives_up = attempt == self._tries or wait > MAX_WAIT * 1.2
+            least = min(8.0, 0.5 * 2 ** (attempt - 1)) if asked is None else asked
+            gives_up = attempt == self._tries or least > MAX_WAIT
             if gives_up or not isinstance(error, errors.ProviderDown):
                 raise error
-            await asyncio.sleep(wait)
+            await asyncio.sleep(least * random.uniform(1.0, 1.5))  # noqa: S311 - spreads the slots, no secret
             attempt += 1
 
     async def _sent(self, api: ChatApi, body: dict[str, Any], meter: _Meter) -> ChatReply | ErrorResponse:
@@ -249,11 +231,6 @@ class LlmClient:
 
     def _error(self, refusal: ErrorResponse, model: str, tries: int) -> errors.ProviderError:
         return error_for(refusal, self.provider, urlsplit(self._url).hostname or "", model, tries)
-
-
-def _backoff(attempt: int) -> float:
-    step: float = min(8.0, 0.5 * 2 ** (attempt - 1))
-    return step * random.uniform(0.5, 1.5)  # noqa: S311 - spreads the slots, no secret
 
 
 # --- the SDK of a provider ----------------------------------------------------------------------------------

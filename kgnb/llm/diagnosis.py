@@ -27,7 +27,7 @@ _VERSION = re.compile(r"/v\d|/compatible|/openai", re.I)
 _SAYS_MODEL = re.compile(r"model|模型", re.I)
 
 Listing = Callable[[str], Awaitable[list[str] | ErrorResponse]]
-"""The names of the models that the endpoint at a base_url lists."""
+"""The names of the models that the endpoint lists, below its base_url."""
 
 
 class Diagnosis:
@@ -58,21 +58,19 @@ class Diagnosis:
         return errors.EndpointWrong(key, **{**error.facts, "model": model, "status": status, **facts})
 
     async def _cause(self, key: str, status: int, model: str) -> tuple[str, dict[str, Any]]:
-        listed = await self._list_models(self._base_url)
+        listed = await self._list_models("")
         if isinstance(listed, list) and listed and status != 200:
             if _plain(model) in map(_plain, listed):
                 return "", {}
             nearest = difflib.get_close_matches(model, listed, NEAREST, cutoff=0.0)
             names = [without_secrets(clean(name, 80), self._provider) for name in nearest]
             return "provider.no_such_model", {"nearest": names[0], "listed": ", ".join(names)}
-        if not isinstance(listed, list) and status in (200, 404, 405) and self._lacks_version():
-            longer = await self._list_models(f"{self._base_url}/v1")
+        versioned = _VERSION.search(urlsplit(self._base_url).path)
+        if not isinstance(listed, list) and status in (200, 404, 405) and not versioned:
+            longer = await self._list_models("/v1")
             if not isinstance(longer, ErrorResponse) or longer.status in (401, 403):
                 return "provider.no_version", {"url": redacted_url(f"{self._base_url}/v1")}
         return (key if status in (400, 422) else ""), {}  # no list can deny that it has no such model
-
-    def _lacks_version(self) -> bool:
-        return not _VERSION.search(urlsplit(self._base_url).path)
 
 
 def _plain(model: str) -> str:

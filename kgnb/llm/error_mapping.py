@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import email.utils
 import json
 import math
@@ -10,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,6 @@ from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
 from kgnb.llm.presets import refusals
 
-REFUSED = 451
-"""Status of a reply that the model or its moderation declined, whatever the response's own was."""
 READ_CHARS = 4_000
 """Characters of a refusal that are searched; some go on to repeat the request."""
 MAX_RETRY_AFTER = 3_600.0
@@ -66,13 +64,11 @@ class ErrorResponse:
     @property
     def meaning(self) -> str:
         """What the endpoint says of request, key or account: a name of the presets' ``refusals``, or none."""
-        known = refusals().items()
+        known, said = refusals().items(), self.message[:READ_CHARS]
         metadata = self._error.get("metadata")
-        if isinstance(metadata, dict) and "flagged_input" in metadata:  # OpenRouter, with 403
-            return "refused"
+        marks = list(metadata) if isinstance(metadata, dict) else []
         reasons = [one.get("reason") for one in self._details]
-        codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons)}
-        said = self.message[:READ_CHARS]
+        codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons, *marks)}
         return (
             next((name for name, one in known if one.says and one.says.search(said)), "")
             or next((name for name, one in known if codes & one.codes), "")
@@ -88,31 +84,24 @@ class ErrorResponse:
     def message(self) -> str:
         """The endpoint's message; never shown for a refused key, which some endpoints repeat."""
         message = next(filter(None, map(self._error.get, ("message", "msg", "detail"))), "")
-        if not isinstance(message, str):
-            return _as_json(message)
-        return "" if message.startswith("<") else message
+        said = message if isinstance(message, str) else self.text
+        return "" if said.startswith("<") else said
 
     @property
     def text(self) -> str:
         """The whole body as JSON."""
-        return _as_json(self.body)
+        try:
+            return json.dumps(self.body, ensure_ascii=False)
+        except RecursionError:
+            return ""
 
     def retry_after(self) -> float | None:
-        """Seconds to wait by retry-after-ms, Retry-After (number or date) or Google's details; else None."""
-        headers = self.headers or {}
-        for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-            seconds = _seconds(headers.get(name, ""))
-            if seconds is not None:
-                return min(MAX_RETRY_AFTER, seconds * unit)
+        """Seconds to wait by Retry-After (a number or a date) or Google's details; else None."""
+        asked = _seconds((self.headers or {}).get("retry-after", ""))
+        if asked is not None:
+            return min(MAX_RETRY_AFTER, asked)
         delays = (_DELAY.fullmatch(str(one.get("retryDelay"))) for one in self._details)
         return next((min(MAX_RETRY_AFTER, float(delay[1])) for delay in delays if delay), None)
-
-
-def _as_json(value: Any) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        return ""
 
 
 SILENCE = ErrorResponse(0, usage=Usage())
@@ -123,12 +112,10 @@ UNREADABLE = ErrorResponse(200)
 
 def _seconds(value: str) -> float | None:
     """Seconds of a header: a number, or the time until a date."""
-    with contextlib.suppress(ValueError):
-        number = float(value)
-        return number if math.isfinite(number) and number >= 0 else None
-    with contextlib.suppress(ValueError, OverflowError):  # a year or an hour that no calendar has
-        parts = email.utils.parsedate_tz(value)
-        return max(0.0, email.utils.mktime_tz(parts) - time.time()) if parts else None
+    with suppress(ValueError, OverflowError):  # a year or an hour that no calendar has
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    with suppress(ValueError):
+        return number if 0 <= (number := float(value)) < math.inf else None
     return None
 
 
@@ -155,8 +142,7 @@ def error_for(
         wait = random.uniform(5, 10) if wait is None else wait  # noqa: S311
         return errors.RateLimited("provider.rate", provider=name, retry_after=wait, detail=heard)
     if status >= 500 or status in _TRANSIENT:
-        facts = {"status": status, "tries": tries, "detail": heard}
-        return errors.ProviderDown("provider.failing", provider=name, **facts)
+        return errors.ProviderDown("provider.failing", provider=name, tries=tries, detail=heard)
     wrong = status == 404 or meaning == "no_model"
     rejected = errors.EndpointWrong if wrong else errors.RequestRejected
     return rejected("provider.rejected", provider=name, model=model, status=status, detail=detail)

@@ -15,8 +15,6 @@ from kgnb.core.endpoint import proxy_of
 from kgnb.core.model import Provider
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx2
 else:  # openai 3 is made of httpx2, openai 2 (in notebook images) of httpx: alike in what is used
     (_base,) = (one for one in DefaultAsyncHttpxClient.__mro__ if one.__name__ == "AsyncClient")
@@ -29,11 +27,11 @@ KEEP_SECONDS = 55.0
 MAX_BODY = 8_000_000
 """Most bytes of a response that are read: 1,000 times a usual one."""
 
+_trusted = cache(httpx2.create_ssl_context)
+"""The certificates that this machine trusts, beside openai 2 certifi's; or SSL_CERT_FILE's. Read once."""
+
 NO_KEY = "-"
 """Given to an SDK for an endpoint without keys; with none it would read one from the environment."""
-
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-"""zlib's value for detecting the format from the data."""
 
 
 class BodyTooLong(Exception):
@@ -79,12 +77,6 @@ def _http_client(base_url: str, connections: int) -> httpx2.AsyncClient:
     )
 
 
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that this machine trusts, beside openai 2 certifi's; or SSL_CERT_FILE's. Read once."""
-    return httpx2.create_ssl_context()
-
-
 async def _bound_body(response: httpx2.Response) -> None:
     packed = response.headers.pop("content-encoding", "identity") in ("gzip", "deflate")
     assert isinstance(response.stream, httpx2.AsyncByteStream)
@@ -96,7 +88,10 @@ class _BoundedStream(httpx2.AsyncByteStream):
 
     def __init__(self, stream: httpx2.AsyncByteStream, *, packed: bool) -> None:
         self._stream = stream
-        self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB).decompress if packed else lambda piece, _: piece
+        # 32: the format is seen from the data.
+        self._inflate = (
+            zlib.decompressobj(32 + zlib.MAX_WBITS).decompress if packed else lambda piece, _: piece
+        )
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = MAX_BODY

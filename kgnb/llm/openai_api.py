@@ -10,19 +10,19 @@ from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.extract.reply import is_complete
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
-from kgnb.llm.error_mapping import REFUSED, ErrorResponse
+from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse
 from kgnb.llm.request_form import RequestForm
 
-_REFUSED = ("content_filter", "sensitive")  # the second: Zhipu
 _LENGTH = ("length", "max_tokens", "model_length")  # the last: Mistral
-_FAILED = ("insufficient_system_resource", "network_error", "error")
-"""DeepSeek, Zhipu, OpenRouter: cut off inside. Gateways: no choice at all."""
+_FAILED = ("content_filter", "sensitive", "insufficient_system_resource", "network_error", "error")
+"""Moderation, the second Zhipu's; cut off inside: DeepSeek, Zhipu, OpenRouter."""
 
 
 class OpenAIApi(ChatApi):
     """``POST {base_url}/chat/completions`` with one key."""
 
     sdk = openai
+    models_path = "/models"
 
     def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
         super().__init__(
@@ -30,46 +30,44 @@ class OpenAIApi(ChatApi):
         )
         self.client.organization = provider.options.organization  # not the environment's either
         self.client.project = provider.options.project
-        has_key = bool(provider.api_key.get_secret_value().strip())
-        self._headers = {} if has_key else {"Authorization": openai.Omit()}
+        if not provider.api_key.get_secret_value().strip():
+            self.headers = {"Authorization": openai.Omit()}
 
     @staticmethod
     def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
         """The JSON of one request."""
         roles = {"system": prompt.system, "user": prompt.user}
         messages = [{"role": role, "content": content} for role, content in roles.items()]
-        body: dict[str, Any] = {"model": model, "messages": messages, **form.limit_and_temperature(prompt)}
-        if form.level == "strict" and prompt.schema:
+        body: dict[str, Any] = {"model": model, "messages": messages}
+        if form.structured[0] == "strict":
             named = {"name": "extraction", "strict": True, "schema": prompt.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
-        elif form.level != "text":
+        elif form.structured[0] == "json":
             body["response_format"] = {"type": "json_object"}
-        return body | form.extra
+        return body | form.fields(prompt)
 
     async def _create(self, body: dict[str, Any]) -> Any:
         # All in extra_body: the SDK would walk through each field for every type that it may have, a third of
         # a request's processor time.
         create, left_out = self.client.chat.completions.with_raw_response.create, openai.omit
-        return await create(model=left_out, messages=left_out, extra_body=body, extra_headers=self._headers)
-
-    async def _list(self) -> Any:
-        return await self.client.models.with_raw_response.list(extra_headers=self._headers)
+        raw = await create(model=left_out, messages=left_out, extra_body=body, extra_headers=self.headers)
+        return raw.http_response.content
 
     @staticmethod
-    def _read(answer: Any) -> ChatReply | ErrorResponse | None:
-        """The first choice; None in another form."""
+    def _read(answer: Any) -> ChatReply | ErrorResponse:
+        """The first choice."""
         choices, usage = get(answer, "choices"), _usage(answer)
         choice = choices[0] if isinstance(choices, list) and choices else None
         message = get(choice, "message")
         finish = str(get(choice, "finish_reason")).partition(":")[0]  # Gemini: "content_filter: SAFETY"
-        if choices == [] or finish in _FAILED:
+        if choices == [] or finish in _FAILED:  # the first: gateways
             said = f"finish_reason {finish}" if choices else "no choices"
-            return ErrorResponse(502, {"message": said}, usage=usage)
+            return ErrorResponse(502, {"code": finish, "message": said}, usage=usage)
         if not isinstance(message, dict):
-            return None
+            return UNREADABLE
         text = joined_text(message.get("content"))
-        if finish in _REFUSED or (message.get("refusal") and not text):
-            return ErrorResponse(REFUSED, usage=usage)
+        if message.get("refusal") and not text:
+            return ErrorResponse(502, {"code": "refusal"}, usage=usage)
         thoughts = joined_text(message.get("reasoning_content") or message.get("reasoning"))
         if not text and is_complete(thoughts.strip()):
             text = thoughts  # vLLM's parser of thoughts takes the reply of a model that had none for them

@@ -13,10 +13,10 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from kgnb.core.addresses import origin
 from kgnb.core.model import Provider
 
 STALE_DAYS = 183
@@ -145,7 +145,10 @@ def preset_for(provider: Provider, model: str = "") -> Preset:
 
     The name ``openai`` beside an unknown host says nothing: it is the default name of any endpoint.
     """
-    found = _by_host(provider.base_url)
+    host, _, port = origin(provider.base_url).partition("://")[2].rpartition(":")
+    labels = host.split(".")
+    names = {f":{port}", *(".".join(labels[at:]) for at in range(len(labels)))}
+    found = next((preset for preset in presets().values() if names & {*preset.hosts}), None)
     if found is None and not (provider.base_url and provider.key == "openai"):
         found = preset_named(provider.name)
     return (found or UNKNOWN).for_model(model)
@@ -161,19 +164,6 @@ def preset_url(name: str) -> str:
     """The address in the preset of this name; empty without one."""
     preset = preset_named(name)
     return preset.base_url if preset else ""
-
-
-def _by_host(base_url: str) -> Preset | None:
-    try:
-        parts = urlsplit(base_url)
-        host, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        return None
-    for preset in presets().values():
-        for known in preset.hosts:
-            if host == known or host.endswith(f".{known}") or (port and known == f":{port}"):
-                return preset
-    return None
 
 
 @cache

@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,8 +23,8 @@ LEAST_LIMIT = 1_024
 """A smaller number in a refusal is none that a limit should be lowered to."""
 HOLD_FACTOR, HOLD_SECONDS = 3.0, 0.03
 """A field is refused before anything is generated, so about as fast as models are listed."""
-HOLD_MOST = 5.0
-"""Most seconds that the list of models is waited for."""
+HOLD_MOST = 15.0
+"""Most seconds that others are held back for a request."""
 
 _LEVELS = ("strict", "json", "text")
 _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
@@ -47,7 +46,7 @@ class RequestForm:
     thinking: Sequence[Mapping[str, Any]] = ({},)
     """Fields that switch reasoning off or on."""
     temperature: Sequence[float | None] = (0, None)
-    limit_fields: Sequence[str] = ("max_tokens", "max_completion_tokens", "")
+    limit_fields: tuple[str, ...] = ("max_tokens", "max_completion_tokens", "")
     """Names of the output limit."""
     fixed_limit: int | None = None
     """The output limit in tokens: the user's, or the largest that the endpoint named; None: by size."""
@@ -68,32 +67,22 @@ class RequestForm:
         return cls(
             structured=_LEVELS[_LEVELS.index(level) :],
             thinking=(thinking, {}) if thinking else ({},),
-            temperature=(None,) if temperature is None else (temperature, None),
+            temperature=tuple(dict.fromkeys((temperature, None))),
             limit_fields=tuple(dict.fromkeys((preset.limit_field, *others))),
             fixed_limit=options.max_output_tokens,
             thinks=options.thinking in ("on", "leave") or preset.always_thinks,
             own=options.extra_body,
         )
 
-    @property
-    def level(self) -> str:
-        """How the reply is held to its schema: strict, json or text."""
-        return self.structured[0]
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """Fields of the body that differ between providers."""
-        return {**self.thinking[0], **self.own}
-
-    def limit_and_temperature(self, prompt: Prompt) -> dict[str, Any]:
-        """Temperature and output limit."""
+    def fields(self, prompt: Prompt) -> dict[str, Any]:
+        """Temperature, output limit, and the fields that differ between providers."""
         sent = {"temperature": self.temperature[0], self.limit_fields[0]: self.limit(prompt)}
-        return {name: value for name, value in sent.items() if name and value is not None}
+        known = {name: value for name, value in sent.items() if name and value is not None}
+        return {**known, **self.thinking[0], **self.own}
 
     def limit(self, prompt: Prompt) -> int:
         """The most tokens of a reply to ``prompt``."""
-        by_size = TOKENS_BESIDE + len(prompt.user) + (THINKING_TOKENS if self.thinks else 0)
-        return self.fixed_limit or by_size
+        return self.fixed_limit or TOKENS_BESIDE + len(prompt.user) + THINKING_TOKENS * self.thinks
 
     def without_refused(self, refusal: ErrorResponse, limit: int, *, guess: bool) -> RequestForm | None:
         """The form to try after a refusal; None when nothing is left that may be at fault.
@@ -116,7 +105,10 @@ class RequestForm:
                 return replace(self, fixed_limit=max(smaller))
         if not part and guess:
             part = next((p for p in _PARTS if len(getattr(self, p)) > 1), "")
-        return self._next(part) if part and len(getattr(self, part)) > 1 else None
+        if not part or len(getattr(self, part)) == 1:
+            return None
+        thinks = self.thinks or part == "thinking"  # it isn't switched off any more
+        return replace(self, thinks=thinks, **{part: getattr(self, part)[1:]})
 
     def _other_effort(self, said: str) -> str | None:
         """The least effort that a refusal names beside the one that was sent."""
@@ -126,26 +118,21 @@ class RequestForm:
 
     def _named_in(self, text: str) -> str:
         """The part with another form that ``text`` names first; empty without one."""
-        thinking = {"thinking": (*self.thinking[0], "thinking", "reasoning", "思考")}
-        names = {**_PARTS, **thinking, "limit_fields": tuple(filter(None, self.limit_fields[:1]))}
         text = text.lower()
+        sent = {"thinking": tuple(self.thinking[0]), "limit_fields": self.limit_fields[:1]}
         found = [
-            (at, part)
-            for part, words in names.items()
+            (text.find(word), part)
+            for part, words in _PARTS.items()
             if len(getattr(self, part)) > 1 or part == "limit_fields"
-            for word in words
-            if (at := text.find(word)) >= 0
+            for word in (*words, *sent.get(part, ()))
+            if word and word in text
         ]
-        return min(found)[1] if found else ""
-
-    def _next(self, part: str) -> RequestForm:
-        thinks = self.thinks or part == "thinking"  # it isn't switched off any more
-        return replace(self, thinks=thinks, **{part: getattr(self, part)[1:]})
+        return min(found, default=(0, ""))[1]
 
 
 _PARTS = {
     "structured": ("response_format", "output_config", "json_schema", "json_object", "json mode"),
-    "thinking": (),
+    "thinking": ("thinking", "reasoning", "思考"),
     "temperature": ("temperature",),
     "limit_fields": (),
 }
@@ -176,10 +163,8 @@ class LearntForm:
 
     async def _release(self, list_models: Callable[[], Awaitable[object]]) -> None:
         began = time.monotonic()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HOLD_MOST):
-                await list_models()
-        self._span = HOLD_FACTOR * (time.monotonic() - began) + HOLD_SECONDS
+        await list_models()
+        self._span = min(HOLD_MOST, HOLD_FACTOR * (time.monotonic() - began) + HOLD_SECONDS)
         self._until = max(self._until, began + self._span)
         while (left := self._until - time.monotonic()) > 0:  # noqa: ASYNC110 - until moves on
             await asyncio.sleep(left)
@@ -200,8 +185,7 @@ class LearntForm:
 
     def accept(self, form: RequestForm, *, thought: bool) -> None:
         """A request of this form was answered; ``thought``: the model reasoned before."""
-        if thought and not form.thinks:  # its limit needs room for that
-            form = replace(form, thinks=True)
+        form = replace(form, thinks=form.thinks or thought)  # its limit needs room for that
         if self._good != form:
             self._good = self.form = form
 

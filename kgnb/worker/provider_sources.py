@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from kgnb.core.addresses import holds_secret, origin, redacted_url
-from kgnb.core.endpoint import checked_key, checked_url, is_here
+from kgnb.core.endpoint import checked_keys, checked_url, is_here
 from kgnb.core.errors import SettingsError
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions, parse_options
@@ -128,7 +128,7 @@ def check_usable(provider: Provider) -> None:
     served_here = is_here(urlsplit(provider.base_url).hostname or "")
     if not (provider.api_key.get_secret_value() or served_here) and preset_for(provider).needs_key:
         raise SettingsError("provider.no_key", provider=provider.name)
-    checked_key(provider)
+    checked_keys(provider)
     checked_interface(provider)
 
 

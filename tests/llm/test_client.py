@@ -15,6 +15,7 @@ import traceback
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -48,15 +49,27 @@ CANARY = "sk-canary-7f3a91c2d4e5"
 TEXT = "刘备与关羽在涿城相见，说道天下大势。张飞大笑。关羽和曹操同行。"
 
 
+class CountingClient(LlmClient):
+    """A client that sums what its calls cost, including failed and cancelled ones."""
+
+    usage = Usage()
+
+    async def ask(self, prompt: Prompt, model: str, **more: Any) -> Completion:
+        def spent(usage: Usage, _timeouts: int) -> None:
+            self.usage += usage
+
+        return await super().ask(prompt, model, spent=spent, **more)
+
+
 def ask_for(text: str = TEXT) -> Prompt:
     return PromptBuilder("zh", [], TaskConfig()).prompt(text)
 
 
 def client(
     url: str, *, name: str = "openai", timeout: float = 5, tries: int = 3, key: str = CANARY
-) -> LlmClient:
+) -> CountingClient:
     provider = Provider(name, url, SecretStr(key), ("dryrun",))
-    return LlmClient(provider, timeout=timeout, tries=tries, connections=20)
+    return CountingClient(provider, timeout=timeout, tries=tries, connections=20)
 
 
 def address(server: asyncio.Server) -> str:
@@ -64,7 +77,7 @@ def address(server: asyncio.Server) -> str:
 
 
 async def failing(
-    c: LlmClient, model: str = "dryrun", kind: type[ProviderError] = ProviderError
+    c: CountingClient, model: str = "dryrun", kind: type[ProviderError] = ProviderError
 ) -> ProviderError:
     try:
         with pytest.raises(kind) as caught:
@@ -244,7 +257,7 @@ async def test_anthropic_on_the_dry_run() -> None:
 
 async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
     async with FakeServer(latency=0.2) as llm:
-        c = LlmClient(Provider("o", llm.base_url), timeout=10, tries=1, connections=60)
+        c = CountingClient(Provider("o", llm.base_url), timeout=10, tries=1, connections=60)
         await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(120)))
         await c.close()
         assert llm.stats.most_in_flight == 60
@@ -344,7 +357,6 @@ async def test_an_answer_that_is_no_utf8_is_no_outage() -> None:
     [
         ({"retry-after": "7"}, 7, 7),
         ({"retry-after": "0.5"}, 0.5, 0.5),
-        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5, 1.5),
         ({"retry-after": "+40"}, 30, 41),  # a date so many seconds from now
         ({"retry-after": "-40"}, 0, 0),
         ({"retry-after": "soon"}, 5, 10),
@@ -353,7 +365,7 @@ async def test_an_answer_that_is_no_utf8_is_no_outage() -> None:
         ({"retry-after": "1e12"}, 3600, 3600),
         ({"retry-after": "Fri, 31 Dec 99999 23:59:59 GMT"}, 5, 10),
         ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 3600, 3600),
-        ({"retry-after": "Fri, 31 Dec 2026 99999999999999999999:59:59 GMT"}, 3600, 3600),
+        ({"retry-after": "Fri, 31 Dec 2026 99999999999999999999:59:59 GMT"}, 5, 10),
         ({}, 5, 10),
     ],
 )
@@ -465,17 +477,17 @@ async def test_cancelling_counts_what_was_finished_and_leaves_the_client_usable(
         await c.close()
 
 
-async def test_reachable_asks_nothing_and_tells_an_outage_from_any_answer() -> None:
+async def test_a_list_of_models_asks_none_and_tells_an_outage_from_any_answer() -> None:
     async with FakeServer(key="right") as llm:
         for key in ("right", "wrong"):
             c = client(llm.base_url, key=key)
-            await c.reachable()
+            await c.models()
             await c.close()
         assert llm.stats.requests == 0
         url = llm.base_url
     c = client(url)
     with pytest.raises(ProviderDown) as caught:
-        await c.reachable()
+        await c.models()
     await c.close()
     assert caught.value.__context__ is None
 
@@ -620,7 +632,7 @@ async def test_a_query_value_that_an_endpoint_repeats_is_hidden_but_not_its_year
     query = {"key": SecretStr("2024-geheim-query")}
     provider = Provider("o", "", SecretStr(CANARY), (), ProviderOptions(default_query=query))
     async with Scripted((404, error("x", "no gpt-2024-08-06 for ?key=2024-geheim-query"), {})) as llm:
-        c = LlmClient(replace(provider, base_url=llm.url), timeout=5, tries=1, connections=1)
+        c = CountingClient(replace(provider, base_url=llm.url), timeout=5, tries=1, connections=1)
         found = await failing(c, kind=RequestRejected)
     assert "no gpt-2024-08-06 for ***" in str(found)
 

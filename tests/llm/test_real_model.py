@@ -55,7 +55,8 @@ async def test_a_reply_follows_the_schema_and_its_usage_is_counted(llama: str) -
 async def test_the_output_limit_is_kept(llama: str) -> None:
     prompt = PromptBuilder("en", [], TaskConfig()).prompt("Alice met Bob in Paris. They were friends.")
     c = client(llama, max_output_tokens=24)
-    with pytest.raises(ReplyTruncated):
+    with pytest.raises(ReplyTruncated) as caught:
         await c.ask(prompt, "smollm2")
     await c.close()
-    assert c.usage.completion_tokens == 24
+    assert caught.value.usage
+    assert caught.value.usage.completion_tokens == 24

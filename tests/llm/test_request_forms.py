@@ -17,16 +17,16 @@ from kgnb.llm.client import LlmClient
 from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.fake.server import FakeServer
 from kgnb.llm.presets import Preset, presets
-from tests.llm.test_client import Scripted, ask_for, completion, error
+from tests.llm.test_client import CountingClient, Scripted, ask_for, completion, error
 
 PRESETS = list(presets().values())
 
 
-def asked_of(preset: Preset, url: str = "", **options: Any) -> LlmClient:
+def asked_of(preset: Preset, url: str = "", **options: Any) -> CountingClient:
     """A client of the preset's provider, at another address."""
     at = preset.base_url or "http://127.0.0.1:9/v1"
     provider = Provider(preset.name, at, SecretStr("k"), (), ProviderOptions(**options))
-    made = LlmClient(provider, timeout=5, tries=1, connections=20)
+    made = CountingClient(provider, timeout=5, tries=1, connections=20)
     made._url = url or made._url
     made._diagnosis = Diagnosis(provider, made._url, made._list_models)
     return made
@@ -329,10 +329,10 @@ async def test_no_model_is_called_missing_that_may_be_there(
 # --- several keys
 
 
-def with_keys(url: str, *keys: str) -> LlmClient:
+def with_keys(url: str, *keys: str) -> CountingClient:
     first, *others = map(SecretStr, keys)
     options = ProviderOptions(api_keys=tuple(others))
-    return LlmClient(Provider("p", url, first, (), options), timeout=5, tries=1, connections=2)
+    return CountingClient(Provider("p", url, first, (), options), timeout=5, tries=1, connections=2)
 
 
 async def test_keys_are_used_in_turn() -> None:

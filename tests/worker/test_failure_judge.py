@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from kgnb.core.errors import EndpointWrong, ProviderDown, ProviderError, RateLimited, RequestUnanswered
 from kgnb.core.model import Usage
-from kgnb.llm.client import TEST_PROMPT
+from kgnb.llm.client import TEST_PROMPT, Completion
 from kgnb.llm.fake import server
 from kgnb.llm.fake.http import Request, Response, error_response
 from kgnb.llm.fake.server import FakeServer, Faults
@@ -205,15 +205,25 @@ async def test_who_refuses_one_passage_as_if_it_were_all_is_not_paused(
     assert (await state(node)).paused
 
 
-async def test_a_request_that_timed_out_is_spending(llm: Server, redis_url: str, tmp_path: Path) -> None:
+async def test_a_request_that_timed_out_is_spending(
+    llm: Server, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[Usage] = []
+
+    async def counted(*given: Any, **more: Any) -> Completion:
+        done = await ask(*given, **more)
+        answered.append(done.usage)
+        return done
+
     llm.failure = Response(0, b"")
     async with (
         opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger,
         asking(redis_url, llm.base_url, ledger=ledger, timeout=0.2, tries=2) as node,
     ):
+        ask = node.client.ask
+        monkeypatch.setattr(node.client, "ask", counted)
         assert await fate(node) is RequestUnanswered
         await answers(node, 1)
-        before = node.client.usage  # what was answered
         await node.throttle.flush()
         (row,) = await ledger.spending.since(date.min)
-        assert row.usage == before + Usage(2, 2 * len(POISON))
+        assert row.usage == sum(answered, Usage(2, 2 * len(POISON)))
