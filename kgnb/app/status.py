@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from kgnb.app.condition import add_conditions
 from kgnb.app.context import App, budget_of
 from kgnb.core.addresses import redacted_url
-from kgnb.core.errors import SettingsError
+from kgnb.core.errors import ServiceRefused, SettingsError
 from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import Spent
 from kgnb.stores.ledger.task_stats import FailedChapter, TaskFigures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.stores.queue.inspect import LeaseInfo, NodeInfo
-from kgnb.stores.queue.types import QueueName
+from kgnb.stores.queue.inspect import NODES, QUEUES, LeaseInfo, NodeInfo
+from kgnb.stores.queue.types import QueueName, QueueState
 from kgnb.worker.budget import Budget
 from kgnb.worker.slots import queues_of
 
@@ -32,6 +32,7 @@ IDLE_TASK_SECONDS = 30.0
 FAILURES = 200
 """How many of a task's failed chapters are listed with their reasons."""
 
+T = TypeVar("T")
 _ACTIVE = (TaskStatus.CREATED, TaskStatus.RUNNING)
 
 
@@ -46,10 +47,14 @@ class StatusReport:
         self._old_workers_at = float("-inf")
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
         self._failures: dict[int, tuple[int, list[FailedChapter]]] = {}  # with how many there were
+        self._broken: dict[str, QueueState] = {}  # lists of nodes, queues that can't be read
 
     async def read(self) -> dict[str, Any]:
-        """Everything as JSON-ready values. Raises ServiceDown or ServiceRefused rather than return a part."""
-        app = self._app
+        """Everything as JSON-ready values. Raises ServiceDown or ServiceRefused rather than return a part.
+
+        A key of a wrong type hides what it should hold: it is among the queues, with its problem.
+        """
+        app, self._broken = self._app, {}
         await app.providers.refresh()
         providers = list(app.providers.all())
         tasks = await self._tasks()
@@ -58,12 +63,13 @@ class StatusReport:
         leases = await app.queue.leases(queues)
         pauses = await self._breaker.states([p.name for p in providers if not p.is_rules])
         spent = await app.ledger.spending.since(self._budget.first_day(beijing_now()))
+        nodes = [_node(node, leases, providers) for node in await self._nodes()]
         found = {
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "nodes": [_node(node, leases, providers) for node in await self._nodes()],
+            "nodes": nodes,
             "queues": [
                 {"queue": name, **asdict(state)}
-                for name, state in states.items()
+                for name, state in [*states.items(), *self._broken.items()]
                 if any(asdict(state).values())
             ],
             "providers": [
@@ -99,14 +105,24 @@ class StatusReport:
         """Every known queue: of the providers, of the tasks, and those that nodes have polled."""
         names = set(queues_of(providers, self._app.settings.prefixes))
         names |= {QueueName(task.queue) for task, _ in tasks if task.queue}
-        return sorted(names | set(await self._app.queue.polled_queues()))
+        return sorted(names.union(await self._listed(QUEUES, self._app.queue.polled_queues())))
 
     async def _nodes(self) -> list[NodeInfo]:
         now = time.monotonic()
         if now - self._old_workers_at >= OLD_WORKERS_SECONDS:
             self._old_workers = await self._app.queue.foreign_nodes()
             self._old_workers_at = now
-        return await self._app.queue.nodes() + self._old_workers
+        return await self._listed(NODES, self._app.queue.nodes()) + self._old_workers
+
+    async def _listed(self, key: str, reading: Awaitable[list[T]]) -> list[T]:
+        """What is listed under ``key``; nothing where a key has a wrong type, which is noted."""
+        try:
+            return await reading
+        except ServiceRefused as error:
+            if error.key != "queue.wrong_type":
+                raise
+            self._broken[key] = QueueState(0, 0, 0, 0, 0, 0, problem=str(error))
+            return []
 
     async def _tasks(self) -> list[tuple[Task, TaskFigures]]:
         ledger = self._app.ledger

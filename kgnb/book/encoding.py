@@ -1,5 +1,5 @@
 """Decode a text file's bytes. UTF-8, UTF-16/32, GB18030 and Big5 are detected here, by how common the decoded
-characters are, HZ and the Japanese ones likewise; charset-normalizer detects the rest."""
+characters are, HZ, UTF-7 and the Japanese ones likewise; charset-normalizer detects the rest."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def decode(data: bytes) -> str | None:
         if wide is not None or data.strip(b"\0").count(0) > len(data) * _MAX_PADDING:
             return wide
         data = data.replace(b"\0", b"")
-    return _hz(data) or _utf8(data) or _chinese(data) or _japanese(data) or _western(data) or _other(data)
+    return (
+        _seven_bit(data) or _utf8(data) or _chinese(data) or _japanese(data) or _western(data) or _other(data)
+    )
 
 
 def _is_intact(text: str) -> bool:
@@ -84,10 +86,12 @@ def _has_few_blocks(text: str) -> bool:
     return odd <= len(text) * 0.1
 
 
-def _hz(data: bytes) -> str | None:
-    """HZ: ASCII, with GB 2312's characters between ``~{`` and ``~}``."""
-    is_hz = b"~{" in data and data.isascii() and _score(data[:_SAMPLE], "hz") > 0.45
-    return data.decode("hz", "replace") if is_hz else None
+def _seven_bit(data: bytes) -> str | None:
+    """HZ and UTF-7: ASCII, with other characters between ``~{`` and ``~}``, and between ``+`` and ``-``."""
+    for name, mark in (("hz", b"~{"), ("utf-7", b"+")):
+        if mark in data and data.isascii() and _score(data[:_SAMPLE], name) > 0.45:
+            return data.decode(name, "replace")
+    return None
 
 
 def _utf8(data: bytes) -> str | None:

@@ -24,8 +24,8 @@ CONNECT_SECONDS = 10.0
 """Timeout for connecting."""
 KEEP_SECONDS = 55.0
 """Idle connections are closed before servers and proxies close them (60 s and more)."""
-MAX_BODY = 8_000_000
-"""Most bytes of a response that are read: 1,000 times a usual one."""
+MAX_BODY = 4_000_000
+"""Most bytes of a response that are read: 500 times a usual one. As JSON values they take 120 MB at most."""
 
 _trusted = cache(httpx2.create_ssl_context)
 """The certificates that this machine trusts, beside openai 2 certifi's; or SSL_CERT_FILE's. Read once."""

@@ -78,6 +78,9 @@ def simplified() -> str:
             for e in ("shift_jis", "cp932", "euc_jp", "iso2022_jp")
         ],
         ("hz", simplified()),
+        ("utf-7", simplified()),
+        ("utf-7", "“It’s late,” he said — a+b, C++.\n" + EN),
+        ("ascii", "Google+ and 2+2-, +AMA+ or C++: R+D-, Ca2+.\n" + EN),
         ("ascii", "A set ~{x, y~} and ~{another one\n" + EN),
     ],
     ids=lambda v: v if len(v) < 12 else v[:4].strip(),
