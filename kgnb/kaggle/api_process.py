@@ -91,8 +91,9 @@ def _failure(error: Exception) -> Answer:
         return _error(kind, f"{status} {causes[-1]}" if down else str(error))
     if isinstance(error, RequestException | LowLevelError | OSError):
         return _error("down", f"{type(error).__name__}: {_root_reason(causes[-1])}")
-    plain = isinstance(error, ValueError) and str(error)  # how the package refuses; others may be bugs
-    return _error("refused", str(error) if plain else f"{type(error).__name__}: {error}")
+    if isinstance(error, ValueError) and str(error):  # how the package refuses
+        return _error("refused", str(error))
+    return _error("unreadable", f"{type(error).__name__}: {error}")  # a state or field that it doesn't know
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -243,7 +243,8 @@ class KaggleClient:
             raise ServiceRefused("kaggle.no_login", service="kaggle")
         if answer["error"] == "down":
             raise ServiceDown("kaggle.down", service="kaggle", reason=reason)
-        raise ServiceRefused("kaggle.refused", service="kaggle", reason=reason)
+        key = "kaggle.unreadable" if answer["error"] == "unreadable" else "kaggle.refused"
+        raise ServiceRefused(key, service="kaggle", reason=reason)
 
 
 def _reason(text: str) -> str:

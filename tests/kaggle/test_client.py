@@ -100,6 +100,15 @@ class TestFailures:
         with pytest.raises(ServiceRefused, match="wrong kernel slug"):
             await kaggle.status("reader/nonesuch")
 
+    async def test_a_state_that_the_package_does_not_know(
+        self, stub: KaggleStub, kaggle: KaggleClient
+    ) -> None:
+        stub.statuses = ["HIBERNATING"]
+        with pytest.raises(ServiceRefused) as caught:
+            await kaggle.status(KERNEL)
+        assert caught.value.key == "kaggle.unreadable"
+        assert "HIBERNATING" in str(caught.value)
+
     async def test_nobody_logged_in(
         self, stub: KaggleStub, kaggle: KaggleClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:

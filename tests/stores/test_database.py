@@ -215,11 +215,11 @@ class TestMainsTables:
 
     async def test_json_that_is_text_or_null(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
-        raw = sa.text("UPDATE knowledge_graph_tasks SET chapter_ids = 'null'")
-        await execute(ledger, raw)
-        assert (await ledger.tasks.get(task_id)).chapter_ids is None
-        await execute(ledger, sa.text("UPDATE knowledge_graph_tasks SET chapter_ids = '[\"2\", 1, {}]'"))
-        assert (await ledger.tasks.get(task_id)).chapter_ids == (2, 1)
+        update = sa.text("UPDATE knowledge_graph_tasks SET chapter_ids = :ids")
+        stored = {"null": None, '["2", 1, {}]': (2, 1), '"[2, 1]"': (2, 1), '{"all": 0}': (), "7": ()}
+        for text, wanted in stored.items():
+            await execute(ledger, update.bindparams(ids=text))
+            assert (await ledger.tasks.get(task_id)).chapter_ids == wanted
 
     async def test_a_task_of_main_without_anything_of_ours(self, ledger: Ledger) -> None:
         novel_id = (await ledger.books.import_book(make_book(numbered(2)))).novel_id

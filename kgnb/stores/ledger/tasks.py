@@ -184,14 +184,13 @@ def _task_query() -> sa.Select[Any]:
 
 def _read_task(row: Any) -> Task:
     """The task of a :func:`_task_query` row."""
-    ids = row["chapter_ids"]
     return Task(
         id=row["id"],
         novel_id=row["novel_id"] or 0,
         name=row["task_name"] or "",
         status=_status(row["status"]),
         use_ai=row["use_ai"] != 0,
-        chapter_ids=_ids(ids) if isinstance(ids, list) and ids else None,
+        chapter_ids=_ids(row["chapter_ids"]),
         provider=row["provider"] or "",
         model=row["model"] or "",
         queue=row["queue"] or "",
@@ -201,8 +200,13 @@ def _read_task(row: Any) -> Task:
     )
 
 
-def _ids(values: list[Any]) -> tuple[int, ...]:
-    return tuple(int(v) for v in values if isinstance(v, int) or (isinstance(v, str) and v.isdecimal()))
+def _ids(value: Any) -> tuple[int, ...] | None:
+    """The chapters that a task names, None for all: also JSON within JSON. What is no list names none."""
+    ids = t.read_json(value)
+    if not ids:
+        return None
+    known = ids if isinstance(ids, list) else []
+    return tuple(int(v) for v in known if isinstance(v, int) or (isinstance(v, str) and v.isdecimal()))
 
 
 def _status(text: str | None) -> TaskStatus:
