@@ -42,7 +42,7 @@ PSEUDO_COUNT = 100.0
 MAX_LOG_ODDS = 1.5
 """Log odds are clipped to plus and minus this."""
 UNSEEN_LOG_ODDS = -0.7
-"""Log odds of a word that is beside none of the seeds."""
+"""Log odds of a word that is beside none of many seeds; less, the fewer they are."""
 
 
 @dataclass(slots=True)
@@ -190,6 +190,8 @@ class NameClassifier:
         self._words = Counter(text.lower().split(" "))
         self._total = max(1, self._words.total())
         seeds = [c for c in self.candidates.values() if c.speaks >= 3 or is_titled(c.name)]
+        known = sum(c.count for c in seeds)
+        self._unseen = UNSEEN_LOG_ODDS * known / (known + PSEUDO_COUNT)
         self._before = self._odds(c.before for c in seeds)
         self._after = self._odds(c.after for c in seeds)
         for candidate in self.candidates.values():
@@ -204,8 +206,8 @@ class NameClassifier:
     def _score(self, candidate: Candidate) -> float:
         name, count, speaks = candidate.name, candidate.count, candidate.speaks
         titled, last = is_titled(name), key(name.split(" ")[-1])
-        score = mean_log_odds(candidate.before, self._before, UNSEEN_LOG_ODDS)
-        score += mean_log_odds(candidate.after, self._after, UNSEEN_LOG_ODDS)
+        score = mean_log_odds(candidate.before, self._before, self._unseen)
+        score += mean_log_odds(candidate.after, self._after, self._unseen)
         score += 2.0 if titled else 0.0
         score += min(2.5, 0.8 * math.log1p(speaks))
         place = place_share(candidate)
