@@ -208,6 +208,31 @@ def test_a_husband_called_by_his_surname_is_not_his_wife() -> None:
     assert found["Thorne"] is not found["Mrs. Thorne"]
 
 
+def test_a_brothers_wife_is_not_the_bride() -> None:
+    text = pages(("Sir Lionel Dale", "Miss Moss"), ("Mrs. Rupert Dale", "Anne"))
+    found = people(text + "\n\nSir Lionel Dale married Miss Moss.")
+    assert found["Mrs. Rupert Dale"] is not found["Miss Moss"]
+
+
+def test_a_surname_behind_aunt_is_the_only_ladys() -> None:
+    found = people(pages(("Aunt Tibbits", "Rupert"), ("Mrs. Tibbits", "Rupert")))
+    assert found["Aunt Tibbits"] is found["Mrs. Tibbits"]
+
+
+def test_a_king_of_another_word_and_a_french_particle_are_whole_names() -> None:
+    found = people(pages(("Hollow King", "Anne"), ("d'Orsel", "Étienne")))
+    assert {"Hollow King", "d'Orsel", "Étienne"} <= set(found)
+
+
+def test_the_people_of_a_short_text_are_found() -> None:
+    text = (
+        'Vesna drew her cloak about her. "He is late," said Vesna.\n\n"Ithrin is always late," Dorn '
+        'answered. Dorn was a smith. Lord Tavish crossed the hall with Ithrin.\n\n"Run," said Ithrin, and '
+        'Vesna ran, and Lord Tavish looked away, for Dorn had wept. "Little Vesna," said Lord Tavish.'
+    )
+    assert {"Vesna", "Ithrin", "Dorn", "Lord Tavish"} <= set(people(text))
+
+
 def test_sisters_together_are_nobody() -> None:
     found = people(
         pages(("Miss Fenn", "Anne")) + "\n\nThe Miss Fenns danced, and the Misses Fenn sang.\n\n" * 2

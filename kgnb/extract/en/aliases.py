@@ -171,6 +171,15 @@ class AliasResolver(BookPersons):
                 best = self._exclusive_person(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
             if best:
                 self.clusters.join(best, name, "title and surname")
+            elif parts.titles == ("aunt",) and len(ladies := self._ladies(parts.last)) == 1:
+                self.clusters.join(ladies[0], name, "title and surname")
+
+    def _ladies(self, surname: str) -> list[str]:
+        """The names Mrs. Surname and Lady Surname."""
+        titled = [("mrs",), ("lady",)]
+        return [
+            n for n in self._by_last[surname] if self.parts[n].titles in titled and not self.parts[n].is_full
+        ]
 
     def _join_surnames(self) -> None:
         """Vance is who mostly bears it with a title; the Badger is the Grey Badger."""
@@ -256,8 +265,12 @@ class AliasResolver(BookPersons):
 
     def _wife_of(self, husband: str, bride: str) -> str:
         """The Mrs. of the husband's surname, if she has no other name and the bride's comes first."""
-        surname = self.parts[husband].last
-        wives = [n for n in self._by_last.get(surname, ()) if self.parts[n].titles == ("mrs",)]
+        his = self.parts[husband]
+        wives = [
+            n
+            for n in self._by_last.get(his.last, ())
+            if self.parts[n].titles == ("mrs",) and self.parts[n].first in (his.first, his.last)
+        ]
         if len(wives) != 1 or len(self.clusters.names_of(wives[0])) > 1 or self.gender(bride) != "f":
             return ""
         median = [sorted(self.offsets[n])[self.counts[n] // 2] for n in (bride, wives[0])]

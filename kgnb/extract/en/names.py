@@ -19,8 +19,10 @@ from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 
 _HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len, reverse=True))
 _ABBREVIATED = "(?:Mrs?|Ms|Dr|St|Rev)"
+_CAPITAL = "[A-ZÀ-ÖØ-Þ]"
 _CAPITALISED = (
-    r"(?:Mc|Mac|O'|D')?[A-Z][a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{2})(?:-[A-Z]?[a-z]+)*|[A-Z]\.(?= ?[A-Z][a-z])"
+    rf"(?:Mc|Mac|O'|[Dd]')?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}})(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
+    rf"|{_CAPITAL}\.(?= ?[A-Z][a-z])"
 )
 _PARTICLE = "of|de|du|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
@@ -28,7 +30,7 @@ _PHRASE = re.compile(
     rf"(?:(?:{_ABBREVIATED}\.|(?:{_HONORIFIC})\b) ){{0,2}}(?:{_CAPITALISED})"
     rf"(?: (?:{_ABBREVIATED}\.(?= [A-Z])|(?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED}))){{0,4}}"
 )
-_WORD = re.compile(r"[A-Za-zà-ÿ]+(?:'[A-Za-z]+)?")
+_WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 # Particles that begin no name after its title: the Duke of, but Miss de Vere.
 _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
@@ -84,7 +86,7 @@ class Candidates:
     def __init__(self, text: str) -> None:
         self.text = text
         self.lower = Counter(w for w in _WORD.findall(text) if w[0].islower())
-        self._within_sentence = Counter(re.findall(r"(?<=[a-z,;] )[A-Z][a-zà-ÿ]+", text))
+        self._within_sentence = Counter(re.findall(rf"(?<=[a-z,;] ){_CAPITAL}[a-zà-ÿ]+", text))
         self.found: dict[str, Candidate] = {}
         for match in _PHRASE.finditer(text):
             self._add_phrase(match)
@@ -167,6 +169,7 @@ def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
     for i, part in enumerate(parts):
         if (
             i > begin
+            and (i < len(parts) - 1 or key(parts[i - 1]) in FIRST_NAMES)  # not the Hollow King
             and key(part) in words.HONORIFICS
             and key(parts[i - 1]) not in words.HONORIFICS
             and parts[i - 1] not in _PARTICLES
@@ -221,6 +224,8 @@ class NameClassifier:
             score -= 1.0  # the Coach and Horses
         if not speaks and _is_exclamation(candidate):
             score -= 1.5
+        if not speaks and candidate.openings == count and name.endswith("ly"):
+            score -= 1.5  # Finally
         first = key(name.split(" ")[-1 if titled else 0])
         if first in FIRST_NAMES:
             score += 2.0 if " " in name else 1.0
