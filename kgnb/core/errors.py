@@ -178,6 +178,11 @@ class RequestUnanswered(ReplyError):
 class ReplyTruncated(ReplyError):
     """The reply was cut off (finish_reason=length): retry, then split the chunk."""
 
+    def __init__(self, key: str, *, provider: str, reply: str = "", **facts: object) -> None:
+        super().__init__(key, provider=provider, **facts)
+        self.reply = reply
+        """What there is of it; no fact, so never logged."""
+
 
 class ReplyUnparsable(ReplyError):
     """The reply holds no JSON object, even after repair: retry, then split the chunk."""

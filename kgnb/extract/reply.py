@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, SupportsIndex
 
 from pydantic import BaseModel, ValidationError
@@ -57,6 +57,15 @@ def parse(text: str, *, provider: str) -> Parsed:
         raise ReplyUnparsable("provider.unparsable", provider=provider)
     found, lost = repaired
     return _validated(found, repaired=True, lost=lost)
+
+
+def parse_cut(text: str, *, provider: str) -> Parsed:
+    """Return the whole items of a reply that was cut off; the cut one counts as rejected.
+
+    Raises ReplyUnparsable when there is none.
+    """
+    found = parse(_closed_after_whole_items(without_thoughts(text)[:MAX_REPAIR]), provider=provider)
+    return replace(found, rejected=found.rejected + 1)
 
 
 # --- finding the object -------------------------------------------------------------------------------------
@@ -213,6 +222,24 @@ def _closed_object(body: str) -> str | None:
     return None if _CONTINUES.match(body, end) else source
 
 
+def _closed_after_whole_items(body: str) -> str:
+    """A truncated object up to the last whole item of its outermost list, closed; empty without one."""
+    start, end, closing = max(0, body.find("{")), 0, ""
+    closers, level = "", 0  # of what is open, the innermost last; the outermost list's depth
+    for token in _TOKENS.finditer(body, start):
+        mark = token[0]
+        if mark in _CLOSERS:
+            closers += _CLOSERS[mark]
+            level = level or (len(closers) if mark == "[" else 0)
+        elif mark in ("}", "]"):
+            closers = closers.removesuffix(mark)
+        if len(closers) > MAX_DEPTH:
+            break
+        if mark in ("}", ",") and 0 < level == len(closers) and closers.endswith("]"):
+            end, closing = token.end() - (mark == ","), closers[::-1]
+    return body[start:end] + closing if end else ""
+
+
 class _BoundedStr(str):
     """Bounds json_repair's work: raises OverflowError once it was indexed or sliced ``reads_left[0]`` times.
 
@@ -241,6 +268,8 @@ class _BoundedStr(str):
         return _BoundedStr(other.__add__(self), self.reads_left)
 
 
+_CLOSERS = {"{": "}", "[": "]"}
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\],]', re.DOTALL)  # a string may end with the text
 _BRACES = re.compile(r"[{}\[\]]")
 _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 

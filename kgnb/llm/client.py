@@ -113,7 +113,7 @@ class LlmClient:
             reply = await self._formed(prompt, model, meter)
             text = without_thoughts(reply.text)
             if (reply.cut or is_looping(text)) and not is_complete(text):
-                raise errors.ReplyTruncated("provider.truncated", provider=self.provider.name)
+                raise errors.ReplyTruncated("provider.truncated", provider=self.provider.name, reply=text)
             return Completion(text, meter.usage)
         except errors.ProviderError as error:
             error.usage = meter.usage

@@ -2,7 +2,7 @@
 
 Nothing is paid for twice: the cache is read before every request, and a complete reply that parses is cached
 before any other use. A truncated or unparsable reply is asked for once more, then its chunk is split in
-halves; no text is dropped.
+halves; no text is dropped. Where it is too short for that, the whole items of a truncated reply count.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ COMMIT_GAP = 0.05
 OUTAGE_POLL_SECONDS = 0.25
 """How often a request that waits for the end of an outage checks whether it is over."""
 SPLIT, TRUNCATED = "split", "split:truncated"
-"""Cached instead of a reply for a chunk that must be split, TRUNCATED because its replies were cut off."""
+"""Cached instead of a reply for a chunk that must be split, TRUNCATED because its replies were cut off; of a
+chunk too short for that the last of them follows."""
 SPLITTING = (errors.ReplyTruncated, errors.ReplyUnparsable, errors.PromptTooLong, errors.RequestUnanswered)
 """What a shorter chunk may mend."""
 REPLY_TRIES = 2
@@ -150,10 +151,10 @@ class ChapterExtractor:
                 raise
             replies.refusal = error
         except SPLITTING as error:
-            halves = chunking.halve(text, info.lang)
+            cut, halves = isinstance(error, errors.ReplyTruncated), chunking.halve(text, info.lang)
             if halves is None:
-                raise
-            cut = isinstance(error, errors.ReplyTruncated)
+                replies.answers.append(await self._whole_items(error, request, info, replies))
+                return
             # Cached, so that no later attempt pays to learn it.
             await self._cache_reply(request, info, replies, TRUNCATED if cut else SPLIT)
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
@@ -161,6 +162,20 @@ class ChapterExtractor:
             for half in halves:
                 await self._extract_chunk(half, info, replies)
             replies.answers[start:] = [replace(a, flags=a.flags | flags) for a in replies.answers[start:]]
+
+    async def _whole_items(
+        self, error: errors.ProviderError, request: Prompt, info: TaskInfo, replies: _ChapterReplies
+    ) -> ChapterAnswer:
+        """What a cut-off reply holds, as its passage is too short to be split; else raise ``error``."""
+        if not isinstance(error, errors.ReplyTruncated):
+            raise error
+        try:
+            parsed = reply.parse_cut(error.reply, provider=info.provider.name)
+        except errors.ReplyUnparsable:
+            raise error from None
+        await self._cache_reply(request, info, replies, TRUNCATED + error.reply)
+        answer = _answer(parsed, request, error.reply, Usage())
+        return replace(answer, flags=answer.flags | {Flag.TRUNCATED})
 
     async def _cache_reply(
         self, request: Prompt, info: TaskInfo, replies: _ChapterReplies, text: str, usage: Usage = Usage()
@@ -175,8 +190,9 @@ class ChapterExtractor:
         stored = await self._outages.retry_until_up(
             "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=replies.lease.lost
         )
-        if stored == TRUNCATED:
-            raise errors.ReplyTruncated("provider.truncated", provider=info.provider.name)
+        if stored is not None and stored.startswith(TRUNCATED):
+            cut = stored.removeprefix(TRUNCATED)
+            raise errors.ReplyTruncated("provider.truncated", provider=info.provider.name, reply=cut)
         if stored == SPLIT:
             raise errors.ReplyUnparsable("provider.unparsable", provider=info.provider.name)
         if stored is not None:

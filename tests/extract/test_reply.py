@@ -377,6 +377,43 @@ def test_items_that_mending_loses_are_counted() -> None:
     assert len(parsed.extraction.characters) + parsed.rejected >= 10
 
 
+def test_of_a_cut_off_reply_each_whole_item_is_kept_and_no_half_one() -> None:
+    text, whole = json.dumps(FULL), Extraction.model_validate(FULL)
+    counts = []
+    for end in (*range(0, len(text), 3), len(text) - 1):
+        try:
+            found = reply.parse_cut(text[:end], provider="p")
+        except ReplyUnparsable:
+            counts.append(0)
+            continue
+        assert found.rejected == 1
+        kept = [(kind, getattr(found.extraction, kind)) for kind in FULL]
+        assert all(items == getattr(whole, kind)[: len(items)] for kind, items in kept)
+        counts.append(sum(len(items) for _, items in kept))
+    assert counts == sorted(counts)
+    assert counts[-1] == sum(map(len, FULL.values()))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('```json\n{"characters": [{"name": "x}]"}, {"name": "y", "aliases": ["q"', ["x}]"]),
+        ('{"r": {"characters": ["a", "b\\"', ["a"]),
+        ("<think>{}</think>" + '{"characters": [{"name": "a"}, ' * 2, ["a"]),
+    ],
+)
+def test_a_cut_off_reply_may_be_wrapped(text: str, names: list[str]) -> None:
+    assert [c.name for c in reply.parse_cut(text, provider="p").extraction.characters] == names
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"characters": [' + "[" * 99_999, '[{"name": "a"}, ', "prose, [1]"]
+)
+def test_a_cut_off_reply_without_a_whole_item_is_none(text: str) -> None:
+    with pytest.raises(ReplyUnparsable):
+        reply.parse_cut(text, provider="p")
+
+
 def test_hostile_broken_json_takes_bounded_time() -> None:
     item = '{"name": "a" "description": "x"b"y", }'
     text = '{"characters": [' + item * 4_000 + "]}"

@@ -17,7 +17,8 @@ import pytest
 from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, RequestUnanswered, ServiceDown
 from kgnb.core.model import Novel, Provider, Task, TaskConfig, TaskStatus, Usage
 from kgnb.extract.model import Flag
-from kgnb.llm.client import Completion
+from kgnb.llm.client import Completion, LlmClient
+from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.lease_renewer import Lease
@@ -128,6 +129,21 @@ async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Database) -
     assert answer.flags == again.flags == {Flag.SPLIT, Flag.TRUNCATED}
     assert again.extraction == answer.extraction
     assert throttle.asked == asked
+
+
+async def test_the_whole_items_of_a_cut_off_reply_count_where_nothing_is_left_to_split(sql: Database) -> None:
+    async with FakeServer(faults=Faults(truncated=1.0)) as llm:
+        client = LlmClient(Provider("llm", llm.base_url), timeout=5, tries=1, connections=1)
+        throttle = cast("Any", Gate(told))
+        throttle.complete = lambda _, prompt, model, **more: client.ask(prompt, "dryrun")
+        answer, again = [await extractor(sql, throttle).extract("".join(LINES), INFO) for _ in range(2)]
+        await client.close()
+    assert "刘备" in {c.name for c in answer.extraction.characters}
+    assert again.extraction == answer.extraction
+    assert answer.flags == again.flags >= {Flag.TRUNCATED, Flag.PARTIAL}
+    assert Flag.SPLIT not in answer.flags
+    assert answer.usage.requests == llm.stats.requests == 2
+    assert again.usage == Usage()
 
 
 async def test_a_request_that_is_never_answered_is_asked_in_halves(sql: Database) -> None:
