@@ -1,4 +1,4 @@
-"""What this process or machine has too little of for the embedded engines: disk, open files, addresses.
+"""What this process or machine has too little of for the embedded engines: disk, files, addresses.
 
 Only the standard library, for the process that owns the engines.
 """
@@ -19,6 +19,8 @@ MIN_DISK_MB = 8
 """With less the engines' logs of writes don't fit any more."""
 MIN_FILES = 256
 """The graph engine opens some 120: Java's archives, and two for each kind of node and relation."""
+MIN_FILE_MB = 64
+"""The largest file that a process may write: the record of a novel of 45 MB has more."""
 MIN_ADDRESSES_MB = 3_000
 """Java reserves some 2,700 MB of addresses, of which it uses a tenth."""
 
@@ -32,9 +34,17 @@ def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # Java and Valkey raise their limit to the hard one
     if 0 <= files < MIN_FILES:
         yield "engine.few_files", {"limit": files, "least": MIN_FILES}
+    yield from small_files()
     addresses = resource.getrlimit(resource.RLIMIT_AS)[0]
     if 0 <= addresses < MIN_ADDRESSES_MB << 20:
         yield "engine.few_addresses", {"mb": addresses >> 20, "least": MIN_ADDRESSES_MB}
+
+
+def small_files() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the same where files may not grow (ulimit -f): the engines start, and fail on writing."""
+    largest = -1 if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if 0 <= largest < MIN_FILE_MB << 20:
+        yield "engine.small_files", {"mb": largest >> 20, "least": MIN_FILE_MB}
 
 
 def is_full(path: Path) -> bool:

@@ -24,6 +24,7 @@ import resource, sys
 from pathlib import Path
 from kgnb.core.shortages import shortages
 resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))
 print(*(key for key, _ in shortages(Path("/"))))
 """
@@ -31,7 +32,7 @@ print(*(key for key, _ in shortages(Path("/"))))
 
 def test_limits_of_the_process() -> None:
     ran = subprocess.run([sys.executable, "-c", BOTH], capture_output=True, text=True, check=True)
-    assert {"engine.few_files", "engine.few_addresses"} <= set(ran.stdout.split())
+    assert {"engine.few_files", "engine.small_files", "engine.few_addresses"} <= set(ran.stdout.split())
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch, free: int = 0) -> None:
@@ -53,6 +54,19 @@ async def test_an_engine_that_cannot_start_for_want_of_room(
     engine.release_lock()
     assert caught.value.key == "engine.disk_full"
     assert str(tmp_path) in str(caught.value)
+
+
+async def test_files_that_may_not_grow_are_named_before_anything_is_written(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    engine = Valkey(open_folder(tmp_path), tmp_path, "/bin/false")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(EngineError) as caught:
+            await engine.start(60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.key == "engine.small_files"
 
 
 async def test_doctor_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

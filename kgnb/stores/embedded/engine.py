@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from kgnb.core.errors import EngineError
 from kgnb.core.process_id import ProcessId, holders_of, identify, is_alive, send_signal
-from kgnb.core.shortages import shortages
+from kgnb.core.shortages import shortages, small_files
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -80,6 +80,8 @@ class Engine(ABC):
 
     async def start(self, timeout: float) -> None:
         """Run the engine and wait until it is ready. Raises EngineError; then nothing is left running."""
+        for lack, facts in small_files():
+            raise EngineError(lack, **facts)
         log = self.folder.log(self.name)
         self.process = await self._spawn(log)
         try:
