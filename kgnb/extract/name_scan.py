@@ -108,8 +108,9 @@ def _scan_zh(text: str) -> Iterable[_Found]:
 def _scan_en(text: str) -> Iterable[_Found]:
     classifier = names_en.NameClassifier(text)
     resolver = aliases_en.AliasResolver(text, classifier)
+    persons = resolver.resolve()
     implied = resolver.implied_offsets()
-    for name, names in resolver.resolve().items():
+    for name, names in persons.items():
         offsets = [a for n in names for a in (*resolver.candidates[n].offsets, *implied.get(n, ()))]
         yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
     for name, (kind, offsets) in places_en.places(classifier).items():

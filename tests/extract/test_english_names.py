@@ -233,6 +233,14 @@ def test_the_people_of_a_short_text_are_found() -> None:
     assert {"Vesna", "Ithrin", "Dorn", "Lord Tavish"} <= set(people(text))
 
 
+def test_a_rank_alone_is_its_only_bearer() -> None:
+    text = pages(("General Dale", "Captain Thorne"), ("Captain Pell", "Anne"))
+    said = "\n\nThe general was the captain's friend. It was the general opinion."
+    found, alone = people(text + said), people(text)
+    gained = {name: found[name].mentions - alone[name].mentions for name in alone}
+    assert {name: n for name, n in gained.items() if n} == {"General Dale": 1}
+
+
 def test_sisters_together_are_nobody() -> None:
     found = people(
         pages(("Miss Fenn", "Anne")) + "\n\nThe Miss Fenns danced, and the Misses Fenn sang.\n\n" * 2

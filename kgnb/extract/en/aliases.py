@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.bare_ranks import dominant_bearer, rank_mentions
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
@@ -31,9 +32,11 @@ class AliasResolver(BookPersons):
     """Resolves the aliases of one book."""
 
     def implied_offsets(self) -> Mapping[str, list[int]]:
-        """Return name → offsets where a couple's words mean its bearer without the name itself."""
+        """Return name → offsets where a couple's words or a rank mean its bearer without the name."""
         found: dict[str, list[int]] = defaultdict(list)
-        for start, _, name in couple_mentions(self.text, self.candidates.__contains__):
+        couples = couple_mentions(self.text, self.candidates.__contains__)
+        ranks = rank_mentions(self.text, self.counts, self.clusters.root)
+        for start, _, name in (*couples, *ranks):
             found[name].append(start)
         return found
 
@@ -201,7 +204,10 @@ class AliasResolver(BookPersons):
             clear = not others or (n >= 1.2 * others[0][1] and not self._titles(best) & {"mrs", "miss"})
             if "mrs" in self._titles(best) and self.candidates[name].speaks > 1 and self.gender(name) != "f":
                 continue  # her husband
-            if clear and self.co_occurrence.ratio(name, best, 0.0, least=3.0) < 1.5:
+            rare = (
+                others and self.counts[name] < 0.02 * n
+            )  # the name of Dale, where all are Mr. and Miss Dale
+            if clear and not rare and self.co_occurrence.ratio(name, best, 0.0, least=3.0) < 1.5:
                 self.clusters.join(best, name, "surname")
             elif self.counts[name] < n:
                 self.dropped.add(name)  # the family's name, nobody's in particular
@@ -283,10 +289,9 @@ class AliasResolver(BookPersons):
             for other in self.by_count:
                 if self.parts[other].rest and self.parts[name].titles[0] in self.parts[other].titles:
                     bearers[self.clusters.root(other)] += self.counts[other]
-            top = bearers.most_common(2)
-            if top and (len(top) == 1 or top[0][1] >= 2.5 * top[1][1]):
-                self.clusters.join(top[0][0], name, "rank")
-            elif top:
+            if best := dominant_bearer(bearers):
+                self.clusters.join(best, name, "rank")
+            elif bearers:
                 self.dropped.add(name)  # any of them
 
     def _has_first_name(self, parts: NameParts) -> bool:

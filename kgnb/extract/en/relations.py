@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter, itemgetter
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions, husbands
 from kgnb.extract.en.kinship import BY_SURNAME, NAMED, Statement, Tie, statements
@@ -23,12 +24,14 @@ MAX_GAP = 44
 
 
 def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """Return the mentions and those that "Mr. and Mrs. Dale" or "the Dales" imply."""
+    """Return the mentions and those that "Mr. and Mrs. Dale", "the Dales" or "the general" imply."""
     forms = {m.form: m.entry for m in mentions if m.entry.kind == "Character"}
     taken = {m.start for m in mentions}
+    counts = Counter(m.form for m in mentions if m.form in forms)
+    ranks = rank_mentions(text, counts, lambda form: forms[form].name)
     added = [
         Mention(forms[name], name, start, end)
-        for start, end, name in couple_mentions(text, forms.__contains__)
+        for start, end, name in (*couple_mentions(text, forms.__contains__), *ranks)
         if start not in taken
     ]
     return sorted([*mentions, *added], key=attrgetter("start")) if added else list(mentions)

@@ -1,0 +1,49 @@
+"""Ranks without a name: "the general" is the only General of an English book or chapter."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.persons import split_name
+
+DOMINANT = 2.5
+"""How many times as often as any other bearer of the rank the one who is meant is named."""
+
+_ADJECTIVES = frozenset(("general", "major"))
+_NOUNS = "|".join(sorted(words.RANKS - _ADJECTIVES))
+_AUXILIARY = "was|is|had|has|did|does|would|could|should|must|might|may|will|can|and|in|to|at|with|on|for"
+_RANK = re.compile(
+    rf"\b[Tt]he (?:({_NOUNS})\b(?! (?:[A-Z]|of\b|who\b|that\b))"
+    rf"|({'|'.join(sorted(_ADJECTIVES))})(?=[^\w -]| (?:{_AUXILIARY}|{words.SPEECH_VERB})\b))"
+)
+
+
+def dominant_bearer(counts: Mapping[str, int]) -> str:
+    """Return the one named far more often than the others; empty if there is none."""
+    top = Counter(counts).most_common(2)
+    return top[0][0] if top and (len(top) == 1 or top[0][1] >= DOMINANT * top[1][1]) else ""
+
+
+def rank_mentions(
+    text: str, counts: Mapping[str, int], person: Callable[[str], str] = str
+) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, name) of each "the general" that means the bearer of ``name``, General Dale.
+
+    ``counts``: name → occurrences; ``person``: name → its bearer.
+    """
+    bearers: dict[str, Counter[str]] = {}
+    named: dict[tuple[str, str], str] = {}
+    for name, count in counts.items():
+        parts = split_name(name)
+        for title in parts.titles if parts.rest else ():
+            who = person(name)
+            bearers.setdefault(title, Counter())[who] += count
+            named.setdefault((title, who), name)
+    for match in _RANK.finditer(text) if bearers else ():
+        rank = match[1] or match[2]
+        title = words.SAME_TITLES.get(rank, rank)
+        if who := dominant_bearer(bearers.get(title, {})):
+            yield match.end() - len(rank), match.end(), named[title, who]
