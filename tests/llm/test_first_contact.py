@@ -50,7 +50,11 @@ SENSITIVE = (
         (404, error("ModelNotOpen", "Your account has not activated the model"), EndpointWrong),
         (403, error("AccountOverdueError", "overdue balance"), QuotaExhausted),
         (429, error("SetLimitExceeded", "Your account has reached the set inference limit"), QuotaExhausted),
-        # OpenRouter, Gemini, OpenAI
+        # others
+        (400, json.dumps({"code": 20012, "message": "Model does not exist.", "data": None}), EndpointWrong),
+        (401, '"Invalid token"', AuthRejected),
+        (400, json.dumps({"message": "Invalid model: m", "type": "invalid_model"}), EndpointWrong),
+        (400, error("model_decommissioned", "The model `m` has been decommissioned"), EndpointWrong),
         (402, error(402, "Insufficient credits."), QuotaExhausted),
         (400, error(400, "m is not a valid model ID"), EndpointWrong),
         (400, error(400, "The input token count (1200000) exceeds the maximum number …"), PromptTooLong),
