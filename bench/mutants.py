@@ -45,16 +45,16 @@ def main() -> None:
         sys.exit(run_copied(args.folder))
     assert not any(name.startswith(tuple(one.replace("/", ".") for one in TARGETS)) for name in sys.modules)
     seed = args.seed or random.randrange(10**6)
-    mutants = sample(args.only, seed)
+    mutants = [one for one in sample(seed)[: args.count] if re.search(args.only, one.path)]
     if args.again:
         survived = re.findall(r"(?:SURVIVED|UNREACHED) (.*)", Path(args.again).read_text("utf-8"))
         mutants = [one for one in mutants if one.shown() in set(survived)]
     if args.list:
-        print(*(one.shown() for one in mutants[: args.count]), sep="\n")
+        print(*(one.shown() for one in mutants), sep="\n")
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as engines, lent_engines(Path(engines)):
         tests = LineTests(args.tests)
-        fates = judge_all(mutants[: args.count], tests, time.monotonic() + args.minutes * 60)
+        fates = judge_all(mutants, tests, time.monotonic() + args.minutes * 60)
     tell(summary(fates) | {"of": len(mutants), "seed": seed})
 
 
@@ -77,11 +77,11 @@ def copied(folder: Path) -> None:
         shutil.copy(ROOT / name, folder / name)
 
 
-def sample(only: str, seed: int) -> list[Mutant]:
-    """All mutants of the files whose path has ``only``, in the seed's order."""
+def sample(seed: int) -> list[Mutant]:
+    """All mutants, in the seed's order."""
     sources = (path for folder in TARGETS for path in sorted((ROOT / folder).rglob("*")))
     files = [path.relative_to(ROOT) for path in sources if path.suffix in (".py", ".lua")]
-    mutants = [one for path in files if re.search(only, str(path)) for one in mutants_of(path)]
+    mutants = [one for path in files for one in mutants_of(path)]
     random.Random(seed).shuffle(mutants)
     return mutants
 
@@ -169,7 +169,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=300, help="mutants at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: a random one, printed)")
     parser.add_argument("--minutes", type=float, default=90.0, help="no mutant begins later")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="files whose path has it")
+    parser.add_argument(
+        "--only", default="", metavar="PATTERN", help="those of the sample whose file's path has it"
+    )
     parser.add_argument("--again", metavar="LOG", help="only what survived there")
     parser.add_argument("--folder", type=Path, help="where the copy is kept (default: nowhere)")
     parser.add_argument("--tests", nargs="+", metavar="FOLDER", default=TESTS, help="tests that may run")
