@@ -57,11 +57,10 @@ def main() -> None:
 
 
 def run_copied(folder: Path | None) -> int:
-    """This command on a copy of the tree, made anew where ``folder`` holds none."""
+    """This command on a copy of the tree. What ``folder`` knows of the lines is of the same code."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = folder or Path(temporary)
-        if not (copy / "bench").is_dir():
-            copied(copy)
+        copied(copy)
         given = {name: value for name, value in os.environ.items() if name.startswith("KGNB_")}
         env = environment() | given | {"PYTHONPATH": str(copy), INSIDE: "1"}
         return subprocess.call([sys.executable, copy / "bench" / "mutants.py", *sys.argv[1:]], env=env)

@@ -56,6 +56,7 @@ def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
     assert limiter.slots == 1
     limiter.on_success()
     assert limiter.slots == 2
+    assert SlotLimiter(1).slots == SlotLimiter(0).slots == 1
 
 
 OLD, NEW, OTHER = (QueueName(f"{prefix}:qwen") for prefix in ("old", "new", "other"))
