@@ -43,8 +43,8 @@ BELOW = ("core", "book", "extract", "graph", "llm")
 PATIENCE, LEAST_SECONDS, START_SECONDS = 10, 30, 600
 """Tests may take this many times as long as they do alone, and so many seconds more, for the machine may be
 busy; and so long until the first begins, for others may use the servers."""
-QUICK, ENOUGH = 2.0, 30.0
-"""Seconds of tests that are tried first, and of all that are tried for one mutant."""
+QUICK = 2.0
+"""Seconds of tests that are tried first."""
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,10 @@ def below_process(pid: int) -> list[int]:
 class LineTests:
     """For each line of the mutated files the tests that execute it, and the seconds that each takes."""
 
-    def __init__(self, folders: Iterable[str]) -> None:
+    def __init__(self, folders: Iterable[str], enough: float) -> None:
         """Of all tests of ``folders`` that run kgnb's stores or nodes; those that no run in this tree has
-        recorded as they are run now, traced."""
+        recorded as they are run now, traced. ``enough`` seconds of them are tried for one mutant."""
+        self._enough = enough
         self.seconds: dict[str, float] = {}
         self._of: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         for path in (path for folder in folders for path in sorted((ROOT / folder).glob("test_*.py"))):
@@ -225,7 +226,7 @@ class LineTests:
             ranks[file] += 1
             turns[test] = (ranks[file], self.seconds[test])
         if more := self._within(
-            [one for one in sorted(left, key=turns.__getitem__) if one not in first], ENOUGH
+            [one for one in sorted(left, key=turns.__getitem__) if one not in first], self._enough
         ):
             yield more
 

@@ -50,7 +50,7 @@ def main() -> None:
         print(*(one.shown() for one in mutants), sep="\n")
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as engines, lent_engines(Path(engines)):
-        tests = LineTests(args.tests)
+        tests = LineTests(args.tests, args.seconds)
         log = Log(args.log, args.again)
         judge_all(mutants, tests, log, time.monotonic() + args.minutes * 60)
     tell(log.summary() | {"of": len(mutants), "seed": seed})
@@ -190,6 +190,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="judge anew what survived in the log")
     parser.add_argument("--folder", type=Path, help="where the copy is kept (default: nowhere)")
     parser.add_argument("--tests", nargs="+", metavar="FOLDER", default=TESTS, help="tests that may run")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of tests that are tried for one mutant")
     parser.add_argument("--list", action="store_true", help="only show the sample")
     return parser.parse_args()
 
