@@ -40,7 +40,7 @@ LIBRARIES = (
 )
 BELOW = ("core", "book", "extract", "graph", "llm")
 """Packages of kgnb that import none of the mutated ones: loaded once, too."""
-PATIENCE, LEAST_SECONDS, START_SECONDS = 10, 30, 600
+PATIENCE, LEAST_SECONDS, START_SECONDS = 4, 30, 600
 """Tests may take this many times as long as they do alone, and so many seconds more, for the machine may be
 busy; and so long until the first begins, for others may use the servers."""
 QUICK = 2.0
@@ -215,7 +215,7 @@ class LineTests:
     def batches(self, mutant: Mutant) -> Iterator[list[str]]:
         """First the quickest tests of a mutant; then others, of every file the quickest first, while there is
         time."""
-        left = sorted(self.of(mutant), key=self.seconds.__getitem__)
+        left = sorted(self.of(mutant) & self.seconds.keys(), key=self.seconds.__getitem__)
         first = self._within(left, QUICK) or left[:1]
         if first:
             yield first
