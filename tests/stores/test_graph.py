@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import random
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -718,6 +720,12 @@ async def test_the_schema_can_be_made_twice_at_once(
     await asyncio.gather(*(one.prepare() for one in stores))
     for one in stores:
         await one.close()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        stores.clear()
+        del one
+        gc.collect()
+    assert not [str(one.message) for one in heard if "unclosed" in str(one.message)]
     assert spy("MATCH (n) RETURN count(n)") == [[0]]
     spy("CREATE (:Character {name: 'a', novel_id: 1})")
     with pytest.raises(neo4j.exceptions.ClientError):

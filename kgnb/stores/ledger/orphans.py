@@ -31,7 +31,7 @@ class Orphans(DatabasePart):
     """Finds and deletes them."""
 
     @reading
-    def find(self, c: sa.Connection, after: int = 0) -> tuple[list[Orphan], int]:
+    def find(self, c: sa.Connection, after: int) -> tuple[list[Orphan], int]:
         """Orphans among kgnb's next novels above ``after``, and the last one looked at (0: the end)."""
         ids: set[int] = set()
         for table in (t.task_facts, *_OF_NOVEL):
