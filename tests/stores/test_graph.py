@@ -681,10 +681,11 @@ async def test_counts(store: GraphStore) -> None:
 async def test_questions(store: GraphStore, spy: Spy) -> None:
     await settle(store, Novel.make(1).exact(), 1)
     (answer,) = await store.query(
-        "MATCH (c:Character {name: $name}) RETURN c.name AS name, c.created_at AS at, c", {"name": "人1"}
+        "MATCH (c:Character {name: $name}) RETURN c.name AS name, [c.created_at] AS at, c", {"name": "人1"}
     )
     assert answer["name"] == answer["c"]["name"] == "人1"
-    assert answer["at"][:2] == "20"
+    assert answer["at"][0] == answer["c"]["created_at"]
+    assert answer["at"][0][:2] == "20"
     path = (
         "MATCH (a:Character {name: '人1'}), (b:Character {name: '人2'}) "
         "MATCH p = shortestPath((a)-[*..6]-(b)) RETURN length(p) AS steps"
@@ -720,12 +721,13 @@ async def test_the_schema_can_be_made_twice_at_once(
     await asyncio.gather(*(one.prepare() for one in stores))
     for one in stores:
         await one.close()
+    gc.collect()  # what other tests left behind isn't meant
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         stores.clear()
         del one
         gc.collect()
-    assert not [str(one.message) for one in heard if "unclosed" in str(one.message)]
+    assert not [str(one.message) for one in heard if "Driver" in str(one.message)]
     assert spy("MATCH (n) RETURN count(n)") == [[0]]
     spy("CREATE (:Character {name: 'a', novel_id: 1})")
     with pytest.raises(neo4j.exceptions.ClientError):

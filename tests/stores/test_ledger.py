@@ -161,6 +161,7 @@ class TestCatalog:
             {"type": "APPEARS_IN", "enabled": True},
             {"type": "X] DELETE", "enabled": True},
             {"type": "OFF", "enabled": False},
+            {"type": "KNOWS", "enabled": False},  # what unknown types become
             {"enabled": True},
         ]
         kinds = [{"type": "character", "enabled": True}, {"type": "法宝"}, {"type": "x", "enabled": False}]

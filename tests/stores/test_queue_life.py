@@ -137,6 +137,16 @@ class TestRenewer:
         assert (renewer.lost(stale), renewer.holds(stale)) == (True, False)
         assert await other.ack([taken]) == [True]
 
+    async def test_a_chapters_hold_ends_its_lease_without_a_renewal_too(self, make: Maker) -> None:
+        queue = make(lease=30.0, hold=5.0)
+        task = await opened(queue, 1, 1)
+        (chapter,) = (await take(queue, chapters=1)).claims
+        renewer = LeaseRenewer(queue)
+        async with closed(renewer):
+            renewer.hold(task, chapter)
+        assert renewer.holds_until(chapter) == chapter.sent_at + 5.0
+        assert renewer.holds_until(task) == task.sent_at + 30.0
+
     async def test_a_renewed_lease_is_counted_from_before_it_was_asked_for(self, make: Maker) -> None:
         class Noting(LeaseRenewer):
             asked_by = 0.0
