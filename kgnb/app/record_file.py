@@ -13,14 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from kgnb.core.errors import InputError
 from kgnb.stores.ledger import transfer
-from kgnb.stores.ledger.transfer import MAX_DECISIONS, VERSION, SavedRecord
+from kgnb.stores.ledger.transfer import MAX_DECISIONS, MAX_ROW_VALUES, VERSION, SavedRecord
 
 MAX_BYTES = 256 << 20
 """Largest file read: with the longest web novels, of 60 MB, an export has about 150 MB."""
 MAX_VALUES = 3_000_000
 """Most values in it: far more than those exports have."""
-MAX_ROW_VALUES = 200_000
-"""Most values in a row, each of which takes more memory than its text: far more than a chapter's results."""
 MAX_ROWS = 500_000
 """Most rows: 20 tasks for 10,000 chapters have 400,000 states and results."""
 

@@ -266,6 +266,7 @@ class TestRefusals:
             [f"UPDATE novels SET file_size = {2**40}"],
             ["UPDATE novels SET created_at = 'yesterday'"],
             ["""UPDATE novels SET tags = '"\\ud800"'"""],
+            ["UPDATE novels SET tags = '[' || replace(hex(zeroblob(100001)), '0', '0,') || '0]'"],
             [
                 "ALTER TABLE novels ADD COLUMN x AS (1)",
                 "ALTER TABLE kgnb_schema RENAME TO y",

@@ -27,6 +27,7 @@ from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_name
 from kgnb.stores.ledger.transfer import (
     MAX_DECIDED_NAMES,
     MAX_DECISIONS,
+    MAX_ROW_VALUES,
     CheckedDecision,
     CheckedExtraction,
     CheckedName,
@@ -121,6 +122,9 @@ def _authorize(action: int, *_names: object) -> int:
 
 def _checked(table: sa.Table, stored: Row) -> Row:
     """The row with each value as its column's type. Raises BrokenRecord that names table and column."""
+    texts = (value for value in stored.values() if isinstance(value, str))
+    if table is not t.chapters and sum(text.count(",") for text in texts) > MAX_ROW_VALUES:
+        raise BrokenRecord(f"{table.name}: more values than a row can hold")  # before they take memory
     row = {column.name: _value(column, stored[column.name]) for column in table.columns}
     row |= {name: value for name, value in _REPLACED.items() if name in row}
     try:

@@ -33,6 +33,8 @@ VERSION = 1
 """Of the record in an export; newer ones are refused."""
 MAX_DECISIONS, MAX_DECIDED_NAMES = 3_000, 20_000
 """Decisions of a book and names in them: far more than anybody makes by hand, few enough to settle with."""
+MAX_ROW_VALUES = 200_000
+"""Most values in a row, each of which takes more memory than its text: far more than a chapter's results."""
 MAX_TITLE, MAX_TEXT = 10_000, 16 << 20
 """Characters: as much as MySQL's columns hold, or more."""
 Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
