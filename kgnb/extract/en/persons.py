@@ -152,7 +152,7 @@ class BookPersons:
         return not a or not b or a == b
 
     def gender(self, name: str) -> str:
-        """Return "m", "f" or "" by title, else by first name, else by the pronouns that follow the names."""
+        """Return "m", "f" or "" by title, by first name, by the pronouns that follow, or by a rare title."""
         titles = self._titles(name)
         if titles & words.FEMALE:
             return "f"
@@ -169,7 +169,9 @@ class BookPersons:
         names = "\x00".join(self.clusters.names_of(name))
         if names not in self._gender:
             self._gender[names] = self._gender_by_pronouns(self.clusters.names_of(name))
-        return self._gender[names]
+        rare = {title for p in parts for title in p.titles}
+        female, male = bool(rare & words.FEMALE), bool(rare & words.MALE)
+        return self._gender[names] or ("" if female == male else "f" if female else "m")
 
     def _gender_by_pronouns(self, names: Iterable[str]) -> str:
         """Majority vote of the pronouns within 60 characters after the first 200 occurrences of each name."""
