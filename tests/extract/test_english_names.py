@@ -233,6 +233,17 @@ def test_the_people_of_a_short_text_are_found() -> None:
     assert {"Vesna", "Ithrin", "Dorn", "Lord Tavish"} <= set(people(text))
 
 
+def test_who_became_another_ones_mate_is_not_that_one() -> None:
+    found = people(pages(("Tom Finch", "Peter Moss")) + "\n\nTom Finch became Peter Moss's mate.")
+    assert found["Tom Finch"] is not found["Peter Moss"]
+
+
+def test_a_doctor_is_who_bears_the_title_with_a_first_name() -> None:
+    text = pages(("Dr. Winter", "Anne"), ("Peter Winter", "Anne")) + "\n\nDr. Margaret Winter smiled."
+    found = people(text)
+    assert found["Dr. Winter"] is found["Dr. Margaret Winter"] is not found["Peter Winter"]
+
+
 def test_a_rank_alone_is_its_only_bearer() -> None:
     text = pages(("General Dale", "Captain Thorne"), ("Captain Pell", "Anne"))
     said = "\n\nThe general was the captain's friend. It was the general opinion."

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import pytest
 
+from kgnb import story_path
 from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
-from kgnb.extract import rules
+from kgnb.extract import name_scan, rules
 from kgnb.extract.model import Extraction, NameEntry, Relation
-from kgnb.graph.model import ExtractionRow, SettleRow
+from kgnb.graph.model import RELATION_GROUPS, ExtractionRow, SettleRow
 from kgnb.graph.project.settle import novel_graph
 
 PEOPLE = [
@@ -126,13 +130,36 @@ def ties_of(texts: list[str]) -> set[tuple[str, str, str]]:
     return ties([rules.extract(text, lang="en", names=PEOPLE) for text in texts], RULES)
 
 
-def ties(found: list[Extraction], provider: str) -> set[tuple[str, str, str]]:
+STORY = {
+    ("Captain Marlow", "PARENT_OF", "Clara Marlow"),
+    ("Captain Marlow", "PARENT_OF", "Robert Marlow"),
+    ("Clara Marlow", "SIBLING", "Robert Marlow"),
+    ("Clara Marlow", "SPOUSE", "Edmund Hale"),
+    ("Dr. Winter", "SIBLING", "Peter Winter"),
+}
+"""The family ties of the built-in story, as a reader finds them."""
+
+
+def test_the_built_in_storys_family_ties_are_found_and_no_others() -> None:
+    text = story_path("en").read_text("utf-8")
+    parts = re.split(r"^Chapter \d+\..*$", text, flags=re.MULTILINE)[1:]
+    names = name_scan.scan(list(enumerate(parts, 1)), "en")
+    people = {e.name: {e.name, *e.aliases} for e in names if e.kind == "Character"}
+    assert people["Dr. Winter"] >= {"Margaret", "Dr. Margaret Winter"}
+    assert people["Captain Marlow"] >= {"Captain Josiah Marlow"}
+    found = ties([rules.extract(part, lang="en", names=names) for part in parts], RULES, names)
+    assert {tie for tie in found if tie[1] in RELATION_GROUPS["family"]} == STORY
+
+
+def ties(
+    found: list[Extraction], provider: str, people: Sequence[NameEntry] = PEOPLE
+) -> set[tuple[str, str, str]]:
     chapters = [Chapter(i, 1, i, "", 1) for i in range(1, len(found) + 1)]
     rows = [
         SettleRow(ExtractionRow(1, 1, i, i, "", "", extraction, provider, "", 1))
         for i, extraction in enumerate(found, 1)
     ]
-    graph = novel_graph(Novel(1, ""), chapters, rows, PEOPLE, TaskConfig())
+    graph = novel_graph(Novel(1, ""), chapters, rows, people, TaskConfig())
     return {
         (e.source[1], e.type, e.target[1])
         for e in graph.edges.values()

@@ -164,6 +164,8 @@ class AliasResolver(BookPersons):
             ]
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
+            of_rank = [r for r in roots if set(parts.titles) & self._titles(r) & words.NEUTRAL]
+            roots = of_rank if len(of_rank) == 1 else roots  # Dr. Anne Pell rather than Tom Pell
             doubt = len(roots) > 1 or bool(set(parts.titles) & {"mrs", "lady"})
             if parts.titles == ("miss",):
                 best = self._daughter_called_miss(name, roots)

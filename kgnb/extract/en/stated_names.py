@@ -40,8 +40,8 @@ def stated_names(text: str, offsets: Mapping[str, Sequence[int]]) -> Iterator[St
     places = sorted((at, name) for name, found in offsets.items() for at in found)
     for (start, one), (after, other) in pairwise(places):
         end = start + len(one)
-        if one == other or not 0 < after - end <= MAX_GAP:
-            continue
+        if one == other or not 0 < after - end <= MAX_GAP or text.startswith("'s ", after + len(other)):
+            continue  # Tom became Mr. Dale's mate
         if _ALSO.fullmatch(text, end, after) or _said_to_have_been(text, end, after, after + len(other)):
             yield StatedName(one, other, married=False)
         elif _WIFE_OF.fullmatch(text, end, after):
