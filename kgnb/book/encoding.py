@@ -119,10 +119,11 @@ def _chinese(data: bytes) -> str | None:
 
 
 def _japanese(data: bytes) -> str | None:
-    """Japanese: a fifth of a Japanese text's characters and more are kana."""
+    """Japanese: a fifth and more of a Japanese text's characters that aren't ASCII are kana."""
     for name in ("iso2022_jp", "cp932", "euc_jp"):
         sample = data[:_SAMPLE].decode(name, "replace")
-        if len(re.findall("[ぁ-ヿ]", sample)) > len(sample) * 0.2 and _is_intact(sample):
+        beyond = len(re.findall(r"[^\x00-\x7f]", sample))
+        if len(re.findall("[ぁ-ヿ]", sample)) > beyond * 0.2 and _is_intact(sample):
             text = data.decode(name, "replace")
             return text if _is_intact(text) else None
     return None

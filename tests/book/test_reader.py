@@ -77,6 +77,7 @@ def simplified() -> str:
             )
             for e in ("shift_jis", "cp932", "euc_jp", "iso2022_jp")
         ],
+        ("shift_jis", "Chapter 1\n彼は「Hello」と言った。It was a dark and stormy night.\n" * 3),
         ("hz", simplified()),
         ("utf-7", simplified()),
         ("utf-7", "“It’s late,” he said — a+b, C++.\n" + EN),
