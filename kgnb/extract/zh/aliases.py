@@ -192,7 +192,9 @@ class AliasResolver(FormAliases):
             full = any(n in fulls and n not in title for n in self.clusters.names_of(title))
             if self.clusters.root(title) == best or full:
                 continue
-            apart = self.co_occurrence.ratio(title, best, 0.0) < 0.6
+            # 悟能 before 悟净 twice in a book is a list of two; 后主 is a rank.
+            sure = title[-1] in words.RANK_ENDS or n >= 0.05 * self.counts[title]
+            apart = self.co_occurrence.ratio(title, best, 0.0 if sure else 9.0) < 0.6
             headed = head_of(title) and n >= max(LONGER_FORMS, 0.1 * self.counts[title], 0.8 * total)
             if n >= 2 and n >= 0.6 * total and (apart or headed):
                 self._join(best, title, "称")
