@@ -51,6 +51,8 @@ def reason_text(one: NameReason) -> str:
     """Why an alias is somebody's."""
     facts = {"other": one_line(one.other), "detail": one_line(one.detail), "apart": one.apart}
     kind = _SCAN_REASONS.get(one.detail, "table") if one.kind == "table" else one.kind
+    if kind in ("short", "long"):  # of the two names, whichever leads
+        kind = "long" if len(one.alias) > len(one.other) else "short"
     return say(f"names.why_{kind}", **facts)
 
 

@@ -48,6 +48,7 @@ class AliasResolver(FormAliases):
         self._join_with_surnames()
         self._join_heads()
         self._join_longer_forms()
+        self._join_proper_names()
         self.co_occurrence = self._locate()
         self._pronouns = Pronouns(self.text, self.offsets)
         self._join_given_names()

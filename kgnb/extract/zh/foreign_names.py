@@ -35,7 +35,7 @@ _WORD_STARTS = {"夫": "人", "伯": "爵", "马": "上", "特": "别", "基": "
 class ForeignNames:
     """The transliterated names of one book; which of them are persons' is for others to say."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, speaking: Container[str] = ()) -> None:
         self.full = _most_frequent_ends(Counter(_DOTTED.findall(text)))
         """Full name with dots → occurrences."""
         parts = {part for name in self.full for part in _PARTS.split(name) if len(part) > 1}
@@ -45,7 +45,7 @@ class ForeignNames:
         self.is_translated = occurrences >= max(3, len(text) / TRANSLATED)
         known |= parts
         if self.is_translated:
-            known |= {run for run in runs if _sounds_foreign(run)}
+            known |= {run for run in runs if _sounds_foreign(run) or run in speaking}
         self.bare = {run for run in known if run in runs and not is_role(run)}
         """Parts of names, and names without a dot, that stand alone."""
         self.titled = _with_titles(text, self.bare | parts)

@@ -62,7 +62,7 @@ class NameClassifier:
         self.bigrams = BigramIndex(text)
         self._least = least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         speaking, called = speakers(text), named(text)
-        self.foreign = ForeignNames(text)
+        self.foreign = ForeignNames(text, speaking)
         self._cohesive = cohesive = cohesive_bigrams(self.bigrams)
         likely = candidates(self.bigrams, least, {*speaking, *called}, cohesive)
         names = sorted(self.foreign.names().union(likely))
