@@ -60,8 +60,12 @@ class CoOccurrence:
         expected = self.expected(one, other)
         if expected < least:
             return unsure
+        return self.together(one, other) / expected
+
+    def together(self, one: Who, other: Who) -> int:
+        """Return how many sentences hold both, but for those in which one stands right beside the other."""
         shared = len(self._counts(one)[0].keys() & self._counts(other)[0].keys())
-        return max(0, shared - self._apposed(one, other)) / expected
+        return max(0, shared - self._apposed(one, other))
 
     def _apposed(self, one: Who, other: Who) -> int:
         """How often a name of one stands right beside a name of the other: 铁臂熊王虎 is one person."""

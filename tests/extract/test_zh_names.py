@@ -8,11 +8,14 @@ import re
 import pytest
 
 from kgnb.book.reader import story_path
+from kgnb.core.messages import say
 from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.candidates import can_be_name
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.pronouns import Pronouns
+from kgnb.graph.resolve.name_listing import NameReason
+from kgnb.render.names_text import reason_text
 from tests.extract.test_name_scan import bearer, scenes
 from tests.support.fuzzing import grows_evenly
 
@@ -257,3 +260,29 @@ def test_a_word_before_a_title_is_no_person_of_its_own() -> None:
 def test_a_princess_is_not_the_man_whose_given_name_her_fief_has() -> None:
     found = people(scenes([("郑平阳", "林秀英"), ("平阳公主", "周德海")]))
     assert bearer(found, "平阳公主") is not bearer(found, "郑平阳")
+
+
+def test_a_father_is_not_his_daughter_who_alone_is_called_by_her_name() -> None:
+    pages = scenes([("郑小娥", "林秀英"), ("郑员外", "周德海"), ("林秀英", "郑小娥")])
+    text = pages + "郑小娥笑道：“家父郑员外素爱才子。”\n郑小娥道：“我父亲郑员外不在。”\n" * 5
+    found = people(text)
+    assert bearer(found, "郑员外") is not bearer(found, "郑小娥")
+
+
+def test_a_nickname_is_joined_with_the_proper_name_that_the_text_states() -> None:
+    pages = scenes([("黑牛", "林秀英"), ("黑牛", "周德海"), ("何守谦", "林秀英"), ("顾云舟", "黑牛")])
+    found = people(pages + "黑牛的学名何守谦写在册上。\n")
+    assert bearer(found, "黑牛").name == "何守谦"
+
+
+def test_two_names_in_a_row_are_no_title_and_its_bearer() -> None:
+    pages = scenes([("悟石", "林秀英"), ("悟石", "周德海"), ("沈铁山", "何家辉"), ("沈铁山", "顾云舟")])
+    found = people(pages + "师父叫悟石沈铁山来。\n悟石沈铁山都来了。\n")
+    assert bearer(found, "悟石") is not bearer(found, "沈铁山")
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_the_reason_of_a_form_says_whether_it_is_the_longer_one(short: bool) -> None:
+    one, other = ("三戒", "猪三戒") if short else ("猪三戒", "三戒")
+    why = reason_text(NameReason(alias=one, other=other, kind="table", detail="全称"))
+    assert why == say("names.why_short" if short else "names.why_long", other=other)

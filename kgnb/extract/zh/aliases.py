@@ -15,12 +15,13 @@ from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.name_evidence import has_fixed_side
+from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.name_parts import LONGER_FORMS, FormAliases
 from kgnb.extract.zh.pronouns import Pronouns
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
+_PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
 
@@ -28,6 +29,8 @@ APART = 0.6
 """Most observed over expected shared sentences of two names of one person."""
 SOLE = 1.2
 """The same where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
+TOGETHER = 0.2
+"""Largest share of a title's mentions beside its bearer in a sentence, where too few are expected to tell."""
 FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near."""
 COVERED = 0.8
@@ -158,7 +161,9 @@ class AliasResolver(FormAliases):
             return ""
         if n >= 0.9 * votes.total() and max_ratio == APART:
             max_ratio = SOLE  # who else would it be?
-        return best if self.co_occurrence.ratio(names, best, 0.0) < max_ratio else ""
+        often = self.co_occurrence.together(names, best) > TOGETHER * places
+        unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
+        return best if self.co_occurrence.ratio(names, best, unsure) < max_ratio else ""
 
     def _is_rarer(self, person: str, titles: tuple[str, ...]) -> bool:
         """Whether the one person of a surname is hardly ever where nobody has the title: 沙悟净 is 沙和尚."""
@@ -195,7 +200,7 @@ class AliasResolver(FormAliases):
                 continue
             # 悟能 before 悟净 twice in a book is a list of two; 后主 is a rank.
             sure = title[-1] in words.RANK_ENDS or n >= 0.05 * self.counts[title]
-            apart = self.co_occurrence.ratio(title, best, 0.0 if sure else 9.0) < 0.6
+            apart = sure and self.co_occurrence.ratio(title, best, 0.0) < 0.6
             headed = head_of(title) and n >= max(LONGER_FORMS, 0.1 * self.counts[title], 0.8 * total)
             if n >= 2 and n >= 0.6 * total and (apart or headed):
                 self._join(best, title, "称")
@@ -215,6 +220,8 @@ class AliasResolver(FormAliases):
             candidate = self._classifier.candidates.get(name)
             if candidate and has_fixed_side(candidate.right):
                 continue  # 何老 of 何老秀才
+            if candidate and share_of(candidate.left, _PARENT_ENDS) >= 0.1:
+                continue  # 家父何员外 is the father of whoever else is called 何
             if best := self._nearby_bearer(forms, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
 
