@@ -16,10 +16,15 @@ log = logging.getLogger(__name__)
 
 
 def cancel_on_sigterm() -> None:
-    """SIGTERM ends the running command the way Ctrl-C does."""
+    """SIGTERM ends the running command the way Ctrl-C does: the second one cuts its last waits short."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def on_signal() -> None:
+        if task.cancelling() < 2:  # a third would cut short what hands the work back
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_signal)
 
 
 def stop_on_signals(stop: Callable[[], None], *, within: float) -> None:

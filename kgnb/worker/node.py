@@ -136,11 +136,13 @@ class WorkerNode:
         """Wait up to ``seconds`` for chapters in flight, then hand everything back. Starts no new request."""
         self._stopping = True
         self.throttle.stop_requests()
-        if self._running and seconds > 0:
-            await asyncio.wait(list(self._running), timeout=seconds)
-        self._cancel(self._running)
-        await asyncio.gather(*self._running, return_exceptions=True)
-        await self.task_keeper.release_all_except()
+        try:
+            if self._running and seconds > 0:
+                await asyncio.wait(list(self._running), timeout=seconds)
+        finally:  # also when a second signal cuts the wait short
+            self._cancel(self._running)
+            await asyncio.gather(*self._running, return_exceptions=True)
+            await self.task_keeper.release_all_except()
 
     @property
     def nothing_left(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,18 @@ class TestStopped:
             assert dict(place.sql(states)) == {"completed": done, "pending": CHAPTERS - done}
         check_end(place, start(place, book), undisturbed)
         assert server.stats.requests == CHAPTERS
+
+    def test_more_signals_cut_the_wait_for_replies_short(self, place: Place, book: Path, server: Llm) -> None:
+        server.server.latency = 60.0
+        build = start(place, book)
+        build.until(lambda: server.stats.requests >= 4)
+        for _ in range(3):
+            build.send(signal.SIGTERM)
+            time.sleep(0.5)
+        ran = build.ended()
+        assert ran.code == 130, ran
+        assert len(ran.err.splitlines()) == 1, ran
+        assert place.sql("SELECT DISTINCT status FROM knowledge_graph_chapter_status") == [("pending",)]
 
     def test_a_signal_while_it_starts(self, place: Place, book: Path) -> None:
         build = start(place, book)
