@@ -53,11 +53,24 @@ class TestOrder:
     async def test_chapters_in_turn_over_tasks(self, make: Maker) -> None:
         queue = make()
         await opened(queue, 1, 2000)
-        await opened(queue, 2, 3)
+        await opened(queue, 2, 3, first=3001)
         order = ids(await take(queue, chapters=8))
-        assert sorted(order[:6]) == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+        assert sorted(order[:6]) == [(1, 1), (1, 2), (1, 3), (2, 3001), (2, 3002), (2, 3003)]
         assert order[6:] == [(1, 4), (1, 5)]
         assert {task for task, _ in order[:2]} == {1, 2}
+
+    async def test_a_chapter_that_two_tasks_want_is_claimed_once_at_a_time(self, make: Maker) -> None:
+        queue, other = make(), make("b")
+        await opened(queue, 1, 3)
+        await opened(queue, 2, 3)
+        poll = await take(queue, chapters=2)
+        assert len({claim.chapter_id for claim in poll.claims}) == 2
+        (last,) = (await take(other, chapters=9)).claims
+        assert {claim.chapter_id for claim in (*poll.claims, last)} == {1, 2, 3}
+        assert not (await take(other, chapters=9)).claims
+        await other.ack([last])
+        ((task, chapter),) = ids(await take(queue, chapters=9))
+        assert (3 - task, chapter) == (last.task_id, last.chapter_id)
 
     async def test_released_chapters_come_first_and_in_order(self, make: Maker) -> None:
         queue = make()
@@ -356,8 +369,8 @@ class TestAlone:
         assert not (await take(other, chapters=1, idle=True)).claims
         assert [c.alone for c in (await take(other, chapters=1, idle=True)).claims] == [True]
         assert not (await take(queue, chapters=1)).claims
-        await opened(queue, 2, 1)
-        assert ids(await take(queue, chapters=1)) == [(2, 1)], "no longer drains"
+        await opened(queue, 2, 1, first=2)
+        assert ids(await take(queue, chapters=1)) == [(2, 2)], "no longer drains"
 
     @pytest.mark.parametrize("idle", [True, False])
     async def test_while_its_provider_is_paused_the_others_are_served(self, make: Maker, idle: bool) -> None:

@@ -41,12 +41,12 @@ async def take(queue: Queue, key: QueueName = NEW, **wants: Any) -> PollResult:
     return await queue.poll([ClaimRequest(key, **wants)])
 
 
-async def opened(queue: Queue, task_id: int, chapters: int, key: QueueName = NEW) -> Claim:
-    """A task that was pushed, claimed and opened with chapters 1 to ``chapters``."""
+async def opened(queue: Queue, task_id: int, chapters: int, key: QueueName = NEW, *, first: int = 1) -> Claim:
+    """A task that was pushed, claimed and opened with so many chapters."""
     await queue.push(key, task_id)
     (claim,) = (await take(queue, key, tasks=1)).claims
     assert claim.task_id == task_id
-    assert await queue.open_task(claim, range(1, chapters + 1))
+    assert await queue.open_task(claim, range(first, first + chapters))
     return claim
 
 

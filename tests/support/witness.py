@@ -89,7 +89,7 @@ class Witness:
         self.asked.append(one)
         if stored is None:
             self.unsure.append(one)
-        elif stored and not one.twin:  # between its look and its turn to ask, the other's reply was stored
+        elif stored:
             self.stored_again.append(one)
         return response
 

@@ -107,7 +107,7 @@ class TestFresh:
     async def test_ack_of_the_item_takes_chapters_in_flight_along(self, make: Maker) -> None:
         queue = make()
         claim = await opened(queue, 1, 5)
-        await opened(queue, 2, 1)
+        await opened(queue, 2, 1, first=6)
         flying = (await take(queue, chapters=3)).claims
         assert await queue.ack([claim]) == [True]
         assert [c.task_id for c, good in zip(flying, await queue.ack(flying), strict=True) if good] == [2]

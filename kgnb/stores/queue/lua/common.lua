@@ -15,6 +15,7 @@
 --   kgnb:later:{Q}         zset   delayed chapters (members) -> due in ms
 --   kgnb:count:{Q}         hash   chapter (member) -> "deliveries failures" while it is not leased
 --   kgnb:dead:{Q}          hash   member, or g:<sha1> for garbage -> {item, reason, deliveries, failures, at, token}
+--   kgnb:twins:{Q}         set    tasks that share chapters with another open one
 --   kgnb:untold:{Q}        set    dead members that the ledger doesn't know of yet
 --
 -- Redis may lose any one of them, by an eviction: what it held is found again from the others (poll, opened, renew).
@@ -25,7 +26,7 @@ local Q = KEYS[1]
 local function name(what) return 'kgnb:' .. what .. ':{' .. Q .. '}' end
 local TOKEN, LEASE, HELD, OPEN, META = name('token'), name('lease'), name('held'), name('open'), name('meta')
 local ALONE, SOLO, LATER, COUNT = name('alone'), name('solo'), name('later'), name('count')
-local DEAD, UNTOLD = name('dead'), name('untold')
+local DEAD, UNTOLD, TWINS = name('dead'), name('untold'), name('twins')
 local function todo(task) return name('todo') .. ':' .. task end
 local function rest(task) return name('rest') .. ':' .. task end
 
@@ -163,6 +164,7 @@ local function forget(task, now)
   redis.call('DEL', todo(task), rest(task))
   redis.call('LREM', OPEN, 0, task)
   redis.call('HDEL', META, task)
+  redis.call('SREM', TWINS, task)
   for _, chapter in ipairs(flying) do redis.call('SADD', rest(task), chapter) end
   return flying
 end

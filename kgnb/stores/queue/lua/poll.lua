@@ -16,6 +16,8 @@ local last = tonumber(redis.call('GET', TOKEN) or '0')
 local claims, buried, newer, solo = {}, {}, 0, 0
 local ring, open = {}, 0
 for _, task in ipairs(redis.call('LRANGE', OPEN, 0, -1)) do ring[task], open = true, open + 1 end
+local twins = {}
+for _, task in ipairs(redis.call('SMEMBERS', TWINS)) do twins[task] = true end
 local foreign, known, versions = {}, {}, redis.call('HGETALL', META)
 for i = 1, #versions, 2 do
   known[versions[i]] = true
@@ -229,6 +231,28 @@ local function claim_alone()
   return false
 end
 
+-- Whether another task's lease is on the same chapter: both would ask for it, while the one that waits gets the
+-- reply from the cache.
+local function twin_in_flight(task, chapter)
+  for other in pairs(twins) do
+    if other ~= task and redis.call('HEXISTS', HELD, 'c:' .. other .. ':' .. chapter) == 1 then return true end
+  end
+  return false
+end
+
+-- Takes the next chapter that waits; those that are in flight for another task go behind the others.
+local function next_chapter(task)
+  local list = todo(task)
+  local chapter = redis.call('LPOP', list)
+  if not chapter or not twins[task] or not twin_in_flight(task, chapter) then return chapter end
+  for _ = 1, redis.call('LLEN', list) do
+    redis.call('RPUSH', list, chapter)
+    chapter = redis.call('LPOP', list)
+    if not twin_in_flight(task, chapter) then return chapter end
+  end
+  redis.call('LPUSH', list, chapter)
+end
+
 -- Claims one chapter from each task in turn. A task that nobody holds and of which nothing is left leaves the
 -- ring: its item may have gone to an old worker, and it would take up a place for ever.
 local function rotate()
@@ -237,7 +261,7 @@ local function rotate()
     local task = redis.call('LMOVE', OPEN, OPEN, 'LEFT', 'RIGHT')
     if not task then return end
     local chapter
-    if not foreign[task] and (only == '' or only == task) then chapter = redis.call('LPOP', todo(task)) end
+    if not foreign[task] and (only == '' or only == task) then chapter = next_chapter(task) end
     if chapter then
       misses, want_chapters = 0, want_chapters - 1
       claim_chapter('c:' .. task .. ':' .. chapter)
