@@ -35,7 +35,7 @@ from kgnb.cli.streams import discard_stdout, prepare_streams
 from kgnb.cli.tasks import add_task
 from kgnb.cli.transfer import add_export, add_import
 from kgnb.cli.worker import add_worker
-from kgnb.core.errors import KgnbError
+from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import Language, environment_language, say, use_language
 from kgnb.core.safe_text import one_line
 
@@ -99,6 +99,9 @@ def _run(args: argparse.Namespace) -> int:
             _complain(say(key, reason=error))
             discard_stdout()  # or Python fails once more to write what is left
             return BROKE
+        if isinstance(error, OSError) and error.errno in _PATH_ERRORS and error.filename is not None:
+            _complain(say("cli.path", path=error.filename, reason=error.strerror))
+            return InputError.exit_code
         # A bug of kgnb's own: it must not look like "finished with failed chapters" (exit 1).
         log.exception(say("cli.broke"))
         return BROKE
@@ -130,6 +133,13 @@ _SHORTAGES = {
     errno.ENOMEM: "cli.no_memory",
     errno.EAGAIN: "cli.no_processes",
 }
+
+
+_PATH_ERRORS = (
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+)
+"""A path that the user gave, in an option or a setting, is one that can't be."""
 
 
 def _complain(text: str) -> None:

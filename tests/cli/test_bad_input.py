@@ -290,6 +290,17 @@ class TestPlaces:
         book.chmod(0)
         self.plainly(place, "build", book).refused("permission")
 
+    @pytest.mark.parametrize("words", [["export", "1", "-o"], ["kaggle", "init"], ["kaggle", "push"]])
+    def test_a_name_that_no_file_can_have(self, place: Place, words: list[str]) -> None:
+        place.run(*words, "n" * 300 + ".html").refused("nnn.html")
+
+    def test_a_copy_of_the_record_where_one_may_not_look(self, place: Place, tmp_path: Path) -> None:
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0)
+        setting = {"KGNB_COPY_TO": str(closed / "copy")}
+        started = place.start("build", STORY, prepare=give_up_power, env=setting)
+        started.ended().refused(str(closed))
+
     def test_an_output_that_cannot_be_written_is_said_before_the_work(self, place: Place) -> None:
         ran = place.run("build", STORY, "--provider", "rules", "-o", place.path)
         ran.refused(str(place.path))
