@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.canaries import spilled
+from tests.support.canaries import spilled, spilled_in_logs
 
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process would compile all packages anew: 3 s
     sys.dont_write_bytecode = False
@@ -109,10 +109,11 @@ def _reaches_services(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fails a test during which a secret was printed or logged, by whichever path of an error."""
+    """Fails a test during which a secret was printed or logged, by whichever path of an error and process."""
     report = yield
     text = "".join(content for _, content in report.sections)
-    if secret := spilled(text):
+    folder = getattr(item, "funcargs", {}).get("tmp_path") if report.when == "call" else None
+    if secret := spilled(text) or (spilled_in_logs(folder) if folder else ""):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} printed or logged a secret: {secret}"
     return report
