@@ -1,4 +1,4 @@
-"""What is known of providers: addresses, a suggested model, what their endpoints accept, prices.
+"""What is known of providers: addresses, a suggested model, what endpoints accept, their errors, prices.
 
 The facts are in ``presets.toml``, with their date and sources; nothing here is asked of an endpoint.
 """
