@@ -244,6 +244,16 @@ def test_a_doctor_is_who_bears_the_title_with_a_first_name() -> None:
     assert found["Dr. Winter"] is found["Dr. Margaret Winter"] is not found["Peter Winter"]
 
 
+def test_a_surname_that_is_hardly_ever_alone_is_nobodys() -> None:
+    text = pages(("Mr. Dale", "Anne"), ("Mrs. Dale", "Anne"), times=12)
+    found = people(text + '\n\n"She bears the name of Dale," said Anne.')
+    assert "Dale" not in found
+
+
+def test_a_first_name_within_a_sentence_is_a_person_at_once() -> None:
+    assert "Ada" in people(pages(("Rufus", "Mr. Fenn")) + "\n\nThen Rufus told Ada, and laughed.")
+
+
 def test_a_rank_alone_is_its_only_bearer() -> None:
     text = pages(("General Dale", "Captain Thorne"), ("Captain Pell", "Anne"))
     said = "\n\nThe general was the captain's friend. It was the general opinion."

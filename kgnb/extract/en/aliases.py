@@ -196,6 +196,7 @@ class AliasResolver(BookPersons):
             for other in self._by_first.get(name, ()):
                 if other.startswith(name + " of "):
                     bearers[self.clusters.root(other)] += self.counts[other]
+            shared = len(bearers) > 1
             men = Counter({r: n for r, n in bearers.items() if self.gender(r) != "f"})
             if men and max(men.values()) >= 0.2 * max(bearers.values()):
                 bearers = men  # a lady is seldom called by her surname alone
@@ -206,9 +207,7 @@ class AliasResolver(BookPersons):
             clear = not others or (n >= 1.2 * others[0][1] and not self._titles(best) & {"mrs", "miss"})
             if "mrs" in self._titles(best) and self.candidates[name].speaks > 1 and self.gender(name) != "f":
                 continue  # her husband
-            rare = (
-                others and self.counts[name] < 0.02 * n
-            )  # the name of Dale, where all are Mr. and Miss Dale
+            rare = shared and self.counts[name] < 0.02 * n  # where all are Mr. and Miss Dale
             if clear and not rare and self.co_occurrence.ratio(name, best, 0.0, least=3.0) < 1.5:
                 self.clusters.join(best, name, "surname")
             elif self.counts[name] < n:

@@ -272,14 +272,15 @@ class NameClassifier:
         return {
             name: c
             for name, c in self.candidates.items()
-            if c.score >= 0.0 and (c.count >= 2 or c.speaks or c.score >= 3.0 or _is_plainly_a_person(name))
+            if c.score >= 0.0
+            and (c.count >= 2 or c.speaks or c.score >= 3.0 or _is_plainly_a_person(name, c.score))
         }
 
 
-def _is_plainly_a_person(name: str) -> bool:
-    """Whether one occurrence is enough: a title, or a common first name and more."""
+def _is_plainly_a_person(name: str, score: float) -> bool:
+    """Whether one occurrence is enough: a title, or a common first name and more or with a good score."""
     first, _, rest = name.partition(" ")
-    return is_titled(name) or (bool(rest) and key(first) in FIRST_NAMES)
+    return is_titled(name) or (key(first) in FIRST_NAMES and (bool(rest) or score >= 1.5))
 
 
 def place_share(candidate: Candidate) -> float:

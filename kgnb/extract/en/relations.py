@@ -148,9 +148,10 @@ def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
 def _of_one_surname(persons: ChapterPersons) -> Iterator[Statement]:
     """Matthew and Clara Dale are of one family where Matthew is a Dale elsewhere."""
     for one, other in pairwise(persons.people):
+        if " " in one.form or persons.text[one.end : other.start] != " and ":
+            continue
         named = split_name(other.form)
-        listed = " " not in one.form and persons.text[one.end : other.start] == " and "
         full = named.is_full and not named.titles and one.entry.name != other.entry.name
-        if listed and full and one.form != named.last in persons.facts(one.entry).surnames:
+        if full and one.form != named.last in persons.facts(one.entry).surnames:
             names = one.entry.name, ROLES["cousin"], other.entry.name
             yield Statement(*names, BY_SURNAME, one.start, other.end, named.last)
