@@ -190,7 +190,8 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     if word[0] not in words.DETERMINERS:
         return True
     # 十三郎, 二柱子 may be names; 二将, 三大王, 四大天师 are counted.
-    counted = is_role(word[1:]) or word[1] in words.COUNTED or word[1] in words.DETERMINERS or word[1] == "大"
+    group = len(word) == 4 and is_role(word[2:]) and word[0] in "三四五八十"  # 四海龙王
+    counted = group or is_role(word[1:]) or word[1] in words.COUNTED | words.DETERMINERS or word[1] == "大"
     return word[0] in words.NUMERALS and not counted
 
 
