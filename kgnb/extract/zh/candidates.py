@@ -185,7 +185,8 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     whole = stem in cohesive and word[1] not in words.NEVER_IN_NAMES and not is_role(stem)
     if word[:2] in words.COMPOUND_SURNAMES or whole:
         return True
-    if is_role(word[:2]) or word[0] in words.NEVER_FIRST or not words.NEVER_IN_NAMES.isdisjoint(word):
+    body = word[:-1] if word[-1] == "让" and word[0] in words.COMMON_SURNAMES else word
+    if is_role(word[:2]) or word[0] in words.NEVER_FIRST or not words.NEVER_IN_NAMES.isdisjoint(body):
         return False
     if word[0] not in words.DETERMINERS:
         return True
