@@ -14,7 +14,15 @@ from kgnb.core.messages import say
 from kgnb.core.model import Provider, TaskStatus
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
-from kgnb.stores.queue.types import Backoff, Claim, ClaimRequest, PollResult, QueueName, QueueState
+from kgnb.stores.queue.types import (
+    Backoff,
+    Claim,
+    ClaimRequest,
+    PollResult,
+    QueueName,
+    QueueState,
+    idle_seconds,
+)
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, Stores
 from kgnb.worker.extractor import ChapterExtractor
 from kgnb.worker.provider_registry import ProviderRegistry
@@ -108,6 +116,7 @@ class WorkerNode:
                 return
             if poll is not None and (busy or self._running or self.task_keeper.open_tasks):
                 backoff.reset()
+            backoff.last = idle_seconds(self.stores.queue.node_count)
             with suppress(TimeoutError):
                 async with asyncio.timeout(backoff.delay()):
                     await self._wake.wait()

@@ -26,7 +26,7 @@ from kgnb.core.model import Progress
 from kgnb.stores.queue.connection import Command, mapped_errors
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, WorkerState, new_identity
-from kgnb.stores.queue.types import Backoff, ClaimRequest
+from kgnb.stores.queue.types import Backoff, ClaimRequest, idle_seconds
 from tests.support.queues import (
     NEW,
     OLD,
@@ -348,6 +348,18 @@ class TestConnections:
             assert full * 0.75 <= delay <= full
         backoff.reset()
         assert backoff.delay() <= 0.2
+
+    @pytest.mark.parametrize("nodes", [1, 20, 50, 100])
+    def test_many_idle_nodes_ask_no_more_often_than_twenty(self, nodes: int) -> None:
+        assert nodes / idle_seconds(nodes) <= 10
+        assert 2 <= idle_seconds(nodes) <= 10
+
+    async def test_a_heartbeat_tells_how_many_nodes_there_are(self, make: Maker) -> None:
+        for number, queue in enumerate((make(), make("b")), 1):
+            presence = Presence(queue)
+            await presence.claim_name(queue.node)
+            await presence.heartbeat(workers=[], started_at=datetime.now(UTC), slots=2)
+            assert queue.node_count == number
 
 
 class TestPresence:

@@ -143,7 +143,7 @@ class Presence:
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the call fail midway, leave() removes all
         self._written = {}
-        kept = (await self._connection.send(commands))[keep_name_at]
+        kept, self._queue.node_count = (await self._connection.send(commands))[keep_name_at:][:2]
         self._workers = present
         if kept:
             self._written = {worker.id: worker for worker in workers}
@@ -164,6 +164,7 @@ class Presence:
         }
         return [  # the reply to the first one says whether the name is still this node's
             ("EVAL", _KEEP, 1, f"kgnb:node:{name}", self._identity, NODE_TTL),
+            ("HLEN", NODES),
             ("HSET", key, *_hash(fields)),
             ("EXPIRE", key, NODE_TTL),
             ("HSET", NODES, name, self._identity),

@@ -73,6 +73,7 @@ class Queue(QueueInspector):
         self.url = url
         super().__init__(RedisConnection(url, lease_seconds))
         self.node = node or f"node-{uuid.uuid4().hex[:8]}"
+        self.node_count = 1  # on this Redis, as of the last heartbeat
         self.lease_seconds = lease_seconds
         self.hold_seconds = hold_seconds
         self._max_open = max_open_tasks

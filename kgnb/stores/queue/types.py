@@ -259,6 +259,15 @@ class QueuedTask:
     dead: bool = False
 
 
+def idle_seconds(nodes: int) -> float:
+    """Return the longest wait in seconds between two polls of a node without work, one of ``nodes``.
+
+    All together ask at most ten times a second from 20 nodes to 100: Redis is spared, and new work is still
+    found by one of them at once.
+    """
+    return min(10.0, max(2.0, nodes / 10))
+
+
 @dataclass(slots=True)
 class Backoff:
     """Exponential backoff between polls that found nothing: from ``first`` to ``last`` seconds, doubling;
