@@ -40,7 +40,7 @@ LIBRARIES = (
 )
 BELOW = ("core", "book", "extract", "graph", "llm")
 """Packages of kgnb that import none of the mutated ones: loaded once, too."""
-PATIENCE, LEAST_SECONDS, START_SECONDS = 4, 30, 600
+PATIENCE, LEAST_SECONDS, START_SECONDS = 4, 30, 1800
 """Tests may take this many times as long as they do alone, and so many seconds more, for the machine may be
 busy; and so long until the first begins, for others may use the servers."""
 QUICK = 2.0
