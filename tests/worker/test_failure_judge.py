@@ -79,6 +79,8 @@ async def test_the_last_chapter_of_all_ends_by_a_test_request_and_pauses_nobody(
             await node.ask(POISON)
         assert all(word in str(error.value) for word in ("504", "upstream timed out", "KGNB_CHUNK_CHARS"))
     assert await state(node) == ProviderState()
+    answer = (await node.throttle.provider_states([node.provider]))[NAME].answer
+    assert 0 < answer.seconds < 60
     assert llm.stats.requests == 3  # the test requests; the others were never counted
 
 
