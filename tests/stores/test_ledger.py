@@ -475,6 +475,10 @@ class TestChapters:
         row = await task_row(ledger, task_id)
         counts = [row[f"{k}_chapters"] for k in ("completed", "skipped", "failed", "total")]
         assert counts == [1, 1, 1, 3]
+        assert await ledger.task_lifecycle.close(task_id, 10) is TaskStatus.FAILED
+        assert len(await ledger.task_stats.finished()) == 1  # one chapter makes a graph
+        await execute(ledger, set_task(task_id, completed_chapters=0))
+        assert await ledger.task_stats.finished() == []
 
     async def test_hostile_text_is_stored(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
