@@ -33,7 +33,7 @@ from kgnb.cli.main import main as kgnb
 from tests.support.cluster import Cluster, cluster, server_start, server_stop
 from tests.support.commands import llm, novel
 
-SETTLED = 15.0
+SETTLED = 75.0
 """Seconds until nodes look as seldom as they will."""
 DONE = re.compile(r"chapter \d+: completed")
 

@@ -35,12 +35,12 @@ def main() -> None:
 def measure(seconds: float, url: str, data: str, base_url: str) -> dict[str, float]:
     from tests.support.proxy import Proxy
 
-    at = parse_url(url)
+    at = parse_url(url)  # type: ignore[no-untyped-call]
     with redis.Redis.from_url(url) as client:
         client.flushall()
     with Proxy(at["host"], at["port"]) as proxy:
         more = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(proxy.port), "REDIS_PASSWORD": at["password"]}
-        env = environment(**provider_env(base_url), **more)
+        env = environment(False, **provider_env(base_url), **more)
         command = [sys.executable, "-m", "kgnb", "worker", "--slots", "2", "--data", data]
         with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as node:
             wait_for_node(url, node)

@@ -45,7 +45,8 @@ def persons_of(
     from kgnb.core.model import Chapter, Novel, TaskConfig
     from kgnb.extract import evidence
     from kgnb.graph.model import ExtractionRow, SettleRow
-    from kgnb.graph.project.settle import ProjectionContext, novel_builder
+    from kgnb.graph.project.graph_builder import ProjectionContext
+    from kgnb.graph.project.settle import novel_builder
     from kgnb.graph.resolve.name_listing import list_names
 
     began = time.process_time()

@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -78,7 +78,9 @@ def pure(gold: Path) -> Iterator[Row]:
     people, lang = load(gold)
     chapters = [(c.number, c.text) for c in read_book(_text(gold)).chapters]
     tables = {"none": [], "scan": name_scan.scan(chapters, lang)}
-    for per, spelling in (("form", "gold"), ("person", "gold"), ("form", "text"))[: 3 if lang == "en" else 2]:
+    cases: list[tuple[Literal["form", "person"], Literal["gold", "text"]]]
+    cases = [("form", "gold"), ("person", "gold"), ("form", "text")]
+    for per, spelling in cases[: 3 if lang == "en" else 2]:
         oracle = Oracle(people, lang, per=per, spelling=spelling)
         rows, truth = oracle.rows(chapters, LIMIT)
         for table, entries in tables.items():

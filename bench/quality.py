@@ -270,8 +270,10 @@ def main() -> None:
         noisy_replies.print_tables(books, judge_of(args.shared), chapters_of)
         return
     rows = []
+    lang: Lang
     for path, gold in books:
-        text, found = path.read_text(encoding="utf-8"), run_book(path, gold["lang"])
+        lang = "zh" if gold["lang"] == "zh" else "en"
+        text, found = path.read_text(encoding="utf-8"), run_book(path, lang)
         known = "characters" in gold
         score = score_of(gold, found, text, judge_of(args.shared), show=args.show) if known else {}
         rows.append(row(path.stem, len(text), found, score))

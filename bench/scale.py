@@ -46,7 +46,7 @@ def measure(args: argparse.Namespace, chapters: int) -> dict[str, Any]:
         book, log = place / "bench.txt", place / "log"
         write_novel(book, chapters, args.chars)
         more = {"LOG_LEVEL": "INFO", "KGNB_LOG_JSON": "1", "KGNB_KEYS": str(place / "keys")}
-        env = environment(**provider_env(base_url), **more)
+        env = environment(False, **provider_env(base_url), **more)
         kgnb, data = [sys.executable, "-m", "kgnb"], ["--data", str(place / "data")]
         submit = [*kgnb, "submit", str(book), "--provider", "dryrun", *data]
         subprocess.run(submit, env=env, check=True, stdout=subprocess.DEVNULL)

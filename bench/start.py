@@ -62,6 +62,7 @@ def engines(runs: int) -> dict[str, float]:
 def up(data: Path) -> float:
     began = time.perf_counter()
     with open_embedded(data, grace=0) as held:
+        assert held.endpoints.redis_url is not None
         client = redis.Redis.from_url(held.endpoints.redis_url.get_secret_value())
         assert client.ping()
         client.close()
@@ -70,6 +71,7 @@ def up(data: Path) -> float:
 
 
 async def answers(ends: Endpoints) -> None:
+    assert ends.bolt_uri is not None and ends.bolt_password is not None
     graph = GraphStore(GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database))
     await graph.ping()
     await graph.close()

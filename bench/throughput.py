@@ -118,7 +118,11 @@ def far(away: float) -> Iterator[dict[str, str]]:
         return
     own = Settings.load()
     bolt = urlsplit(own.neo4j_uri)
-    ends = [(own.redis_host, own.redis_port), (own.db_host, own.db_port), (bolt.hostname, bolt.port)]
+    ends = [
+        (own.redis_host or "", own.redis_port),
+        (own.db_host or "", own.db_port),
+        (bolt.hostname or "", bolt.port or 7687),
+    ]
     with ExitStack() as stack:
         redis, db, graph = (stack.enter_context(Proxy(*end, latency=away / 1000)).port for end in ends)
         yield {

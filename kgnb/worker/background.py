@@ -26,7 +26,8 @@ from kgnb.worker.reconciler import Reconciler
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
-"""Far below the 180 s after which main considers a node gone; short enough for a live list."""
+"""Far below the 180 s after which main considers a node gone; short enough for a live list. Many nodes wait
+longer, up to a minute: each time takes three commands a slot."""
 CHANGE_SECONDS = 2.0
 """Longest delay until a slot's new task is shown. With hundreds of slots each time takes as many commands."""
 PROGRESS_SECONDS = 0.5
@@ -78,7 +79,8 @@ class BackgroundLoops:
         async with self._heartbeat_lock:  # an older state must not overwrite a newer one
             states = await self._worker_states()
             now = time.monotonic()
-            due = now - self._shown_at >= HEARTBEAT_SECONDS
+            nodes = self._node.stores.queue.node_count
+            due = now - self._shown_at >= min(60.0, max(HEARTBEAT_SECONDS, nodes * 0.6))
             refused = {name: one.reason for name, one in self._node.throttle.refused.items()}
             if states == self._shown and refused == self._refused and not due:
                 return
