@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import os
 import re
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 

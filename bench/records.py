@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import multiprocessing
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice

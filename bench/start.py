@@ -71,7 +71,8 @@ def up(data: Path) -> float:
 
 
 async def answers(ends: Endpoints) -> None:
-    assert ends.bolt_uri is not None and ends.bolt_password is not None
+    assert ends.bolt_uri is not None
+    assert ends.bolt_password is not None
     graph = GraphStore(GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database))
     await graph.ping()
     await graph.close()

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import random
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
