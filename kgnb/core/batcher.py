@@ -62,16 +62,19 @@ class Batcher(Generic[T, R]):
 
     async def _flush_one(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:
-            results = await self._flush([item for item, _ in batch])
+            try:
+                results = await self._flush([item for item, _ in batch])
+            except RowRefused:
+                if len(batch) == 1:
+                    raise
+                for one in batch:
+                    await self._flush_one([one])
+                return
         except asyncio.CancelledError:
             for _, done in batch:
                 done.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - raised to every caller, none is swallowed
-            if isinstance(error, RowRefused) and len(batch) > 1:
-                for one in batch:
-                    await self._flush_one([one])
-                return
             for _, done in batch:
                 if not done.done():
                     done.set_exception(error)

@@ -38,10 +38,8 @@ class AnthropicApi(ChatApi):
 
     async def _create(self, body: dict[str, Any]) -> Any:
         create = self.client.messages.with_raw_response.create  # extra_body: as in OpenAIApi
-        limit = body["max_tokens"]
-        return (
-            await create(model=body["model"], max_tokens=limit, messages=(), extra_body=body)
-        ).http_response.content
+        raw = await create(model=body["model"], max_tokens=body["max_tokens"], messages=(), extra_body=body)
+        return raw.http_response.content
 
     @staticmethod
     def _read(answer: Any) -> ChatReply | ErrorResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -69,7 +69,10 @@ class ChatApi(ABC):
         answer = await self._answer(self._create(body))
         if isinstance(answer, ErrorResponse):
             return answer
-        return _hidden_error(answer) or self._read(answer)
+        read = self._read(answer)
+        if isinstance(read, ChatReply):
+            return read  # whatever stands in an "error" beside it
+        return replace(_hidden_error(answer) or read, usage=read.usage)
 
     async def models(self, below: str = "") -> list[str] | ErrorResponse:
         """The names of the models that the endpoint lists, ``below`` its base_url. Asks no model."""

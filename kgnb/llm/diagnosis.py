@@ -45,7 +45,7 @@ class Diagnosis:
     ) -> errors.ProviderError:
         """An error that names the cause and its remedy; ``error`` itself where no cause is found."""
         status, means = refusal.status, refusal.meaning
-        says_model = status in (400, 422) and not means and _SAYS_MODEL.search(refusal.message)
+        says_model = status in (400, 422) and not means and _SAYS_MODEL.search(str(error.facts["detail"]))
         if status not in (200, 404, 405) and means != "no_model" and not says_model:
             return error  # many take names that they don't list: deployments, endpoint ids
         async with self._looking:

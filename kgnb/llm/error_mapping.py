@@ -1,4 +1,4 @@
-"""Maps an endpoint's error response to the error tree, by status, ``type`` and ``code``, for all dialects."""
+"""Maps an endpoint's error response to the error tree, by its words, codes and status, for all dialects."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ class ErrorResponse:
         marks = list(metadata) if isinstance(metadata, dict) else []
         reasons = [one.get("reason") for one in self._details]
         codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons, *marks)}
+        codes |= {code.partition(".")[0] for code in codes}  # Volcengine: SensitiveContentDetected.Violence
         return (
             next((name for name, one in known if one.says and one.says.search(said)), "")
             or next((name for name, one in known if codes & one.codes), "")

@@ -114,3 +114,23 @@ async def test_nothing_is_left_lying_when_a_flush_ends(together: int) -> None:
 
     async with asyncio.timeout(10):
         await asyncio.gather(*map(caller, range(1, 6)))
+
+
+async def test_who_waits_for_a_refused_batch_is_released_when_its_flush_is_cancelled() -> None:
+    runner: list[asyncio.Task[object] | None] = []
+
+    async def flush(items: Sequence[int]) -> Sequence[int]:
+        if len(items) > 1:
+            raise RowRefused("sql.row", service="sql")
+        runner.append(asyncio.current_task())
+        return await asyncio.Event().wait() and []
+
+    batcher = Batcher(flush)
+    callers = [asyncio.create_task(batcher.do(i)) for i in range(2)]
+    while not runner:
+        await asyncio.sleep(0)
+    assert runner[0]
+    runner[0].cancel()
+    async with asyncio.timeout(10):
+        found = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(one) for one in found] == [asyncio.CancelledError] * 2

@@ -47,6 +47,7 @@ SENSITIVE = (
         (404, error("model_not_found", "The model `m` does not exist or you do not …"), EndpointWrong),
         # Volcengine
         (400, error("InputTextSensitiveContentDetected", "may contain sensitive …"), ReplyRefused),
+        (400, error("SensitiveContentDetected.Violence", "may contain violence …"), ReplyRefused),
         (404, error("ModelNotOpen", "Your account has not activated the model"), EndpointWrong),
         (403, error("AccountOverdueError", "overdue balance"), QuotaExhausted),
         (429, error("SetLimitExceeded", "Your account has reached the set inference limit"), QuotaExhausted),
@@ -127,6 +128,14 @@ async def test_a_reply_that_a_server_took_for_thoughts_is_read() -> None:
     thoughts = {"reasoning_content": '{"characters": []}'}
     async with Scripted((200, completion(None, "stop", **thoughts), {})) as llm:
         c = asked_of(presets()["vllm"], llm.url)
+        assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
+        await c.close()
+
+
+async def test_a_reply_beside_an_error_without_content_is_read() -> None:
+    answer = {**json.loads(completion()), **json.loads(error(None, "", ""))}
+    async with Scripted((200, json.dumps(answer), {})) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
         assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
         await c.close()
 
