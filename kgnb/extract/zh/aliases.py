@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
-from kgnb.extract.zh.name_parts import LONGER_FORMS, FormAliases
+from kgnb.extract.zh.name_parts import FormAliases
 from kgnb.extract.zh.pronouns import Pronouns
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
@@ -33,8 +33,6 @@ TOGETHER = 0.2
 """Largest share of a title's mentions beside its bearer in a sentence, where too few are expected to tell."""
 FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near."""
-COVERED = 0.8
-"""Least share of a rare name's windows that hold the frequent title of the same person."""
 SCENES = 10
 """Fewest mentions near the only bearer of a surname, of a title that is mostly used elsewhere in the book."""
 
@@ -57,10 +55,8 @@ class AliasResolver(FormAliases):
         self._join_given_names()
         self._join_addresses()
         self._join_appositive_titles()
-        own = {n for n in self.counts if self._names_itself(n)}
-        self._join_surname_titles(self.counts.keys() - own)
+        self._join_surname_titles()
         self._join_bare_titles()
-        self._join_surname_titles(own)  # 老孙 in the speech of 行者: both stand in one sentence
         counts = {
             n: len(self.offsets[n]) if n in self.offsets else count
             for n, count in self.counts.items()
@@ -157,23 +153,13 @@ class AliasResolver(FormAliases):
             return ""
         only = n >= max(FEW, 0.8 * votes.total()) and n >= 0.3 * places
         only = only or (len(roots) == 1 and n >= SCENES and self._is_told(best, names))
-        if n < 0.6 * places and not only and not (len(roots) == 1 and self._is_rarer(best, names)):
+        if n < 0.6 * places and not only:
             return ""
         if n >= 0.9 * votes.total() and max_ratio == APART:
             max_ratio = SOLE  # who else would it be?
         often = self.co_occurrence.together(names, best) > TOGETHER * places
         unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
         return best if self.co_occurrence.ratio(names, best, unsure) < max_ratio else ""
-
-    def _is_rarer(self, person: str, titles: tuple[str, ...]) -> bool:
-        """Whether the one person of a surname is hardly ever where nobody has the title: 沙悟净 is 沙和尚."""
-        known = self.clusters.names_of(person)
-        if sum(len(self.offsets[n]) for n in known) > sum(len(self.offsets[t]) for t in titles):
-            return False
-        return (
-            self.co_occurrence.expected(titles, person) >= 2
-            and self.co_occurrence.coverage(person, titles) >= COVERED
-        )
 
     def _is_told(self, person: str, titles: tuple[str, ...]) -> bool:
         """Whether 他 or 她 says that the one person of a surname is of the title's sex."""
@@ -195,26 +181,23 @@ class AliasResolver(FormAliases):
             followers[match[1]][self.clusters.root(match[2])] += 1
         for title, after in followers.items():
             (best, n), total = after.most_common(1)[0], after.total()
-            full = any(n in fulls and n not in title for n in self.clusters.names_of(title))
-            if self.clusters.root(title) == best or full:
+            if self.clusters.root(title) == best or any(n in fulls for n in self.clusters.names_of(title)):
                 continue
-            # 悟能 before 悟净 twice in a book is a list of two; 后主 is a rank.
-            sure = title[-1] in words.RANK_ENDS or n >= 0.05 * self.counts[title]
-            apart = sure and self.co_occurrence.ratio(title, best, 0.0) < 0.6
-            headed = head_of(title) and n >= max(LONGER_FORMS, 0.1 * self.counts[title], 0.8 * total)
-            if n >= 2 and n >= 0.6 * total and (apart or headed):
+            # One name before another twice in a book is a list of two, but for a rank.
+            often = title[-1] in words.RANK_ENDS or n >= 0.05 * self.counts[title]
+            if n >= 2 and n >= 0.6 * total and often and self.co_occurrence.ratio(title, best, 0.0) < 0.6:
                 self._join(best, title, "称")
             elif total >= max(3, 0.08 * self.counts[title]) and len(after) >= 2:
                 self.dropped.add(title)
 
-    def _join_surname_titles(self, names: Set[str]) -> None:
+    def _join_surname_titles(self) -> None:
         """何公, 程公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
         bearers = self._bearers()
         wives = tuple(words.WIFE_TITLES)
-        for name in [n for n in self.counts if n in names and _called_by(n) and not n.endswith(wives)]:
-            # 关某 and 俺老张 are how people name themselves: a name beside "says" is no objection.
+        for name in [n for n in self.counts if _called_by(n) and not n.endswith(wives)]:
+            # 何某 is how a person names himself: his own name in the sentence is no objection.
             title = name.replace(_called_by(name), "", 1)
-            max_ratio = 9.0 if name[-1] == "某" or self._names_itself(name) else _most_together(title)
+            max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
             forms = tuple(self.clusters.names_of(name))
             others = bearers.get(_called_by(name), set()) - set(forms)
             candidate = self._classifier.candidates.get(name)
@@ -224,11 +207,6 @@ class AliasResolver(FormAliases):
                 continue  # 家父何员外 is the father of whoever else is called 何
             if best := self._nearby_bearer(forms, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
-
-    def _names_itself(self, name: str) -> bool:
-        """Whether the text has 我老孙 or 俺老张."""
-        found = self._classifier.candidates.get(name)
-        return name[0] == "老" and found is not None and found.named > 0
 
     def _join_bare_titles(self) -> None:
         """行者 is 王行者 in a book in which hardly anybody else has that title."""

@@ -21,7 +21,7 @@ _EPITHET = re.compile(
     rf"(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?([{HAN}]{{2,5}})(?![{HAN}])"
 )
 _PROPER_NAME = re.compile(
-    rf"([{HAN}]{{2,4}}?)的?(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})"
+    rf"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
@@ -88,11 +88,16 @@ class StatedAliases:
                     self._join(full, alias.removesuffix("先生"), "号")
 
     def _join_proper_names(self) -> None:
-        """黑牛的大名何守田: what somebody with a nickname is called in full."""
+        """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
         for match in _PROPER_NAME.finditer(self.text):
-            bearer = next((w for n in (4, 3, 2) if (w := match[1][-n:]) in self.counts), "")
-            full = next((w for n in (4, 3, 2) if (w := match[2][:n]) in self.counts and surname_of(w)), "")
-            if bearer and full and not surname_of(self.clusters.root(bearer)):
+            full, at = match[1], match.start()
+            bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的"))
+            if (
+                bearer
+                and full in self.counts
+                and surname_of(full)
+                and not surname_of(self.clusters.root(bearer))
+            ):
                 self._join(full, bearer, "号")
 
     def _count(self, name: str) -> int:

@@ -127,7 +127,7 @@ class FormAliases(StatedAliases):
         return total >= n + 2 and (numbered or likely or n >= 0.3 * total)
 
     def _join_longer_forms(self) -> None:
-        """紫阳真君 is 真君, 猪八戒 is 八戒: what stands before hardly anything else, or no other name."""
+        """紫阳真君 is 真君, 狸七戒 is 七戒: what stands before hardly anything else, or no other name."""
         before: Counter[tuple[str, str]] = Counter()
         for start, name in self._bigrams.find_all(self.counts):
             for n in (1, 2):
@@ -141,9 +141,7 @@ class FormAliases(StatedAliases):
             and self._can_precede(word, name, surnames.get(name, ""))
         }
         for longer, candidate in self._classifier.with_neighbours(often).items():
-            known = longer[0] in words.SURE_SURNAMES and len(longer) == len(often[longer]) + 1
-            least = -0.3 if known else 0.0
-            if self._classifier.left_score(candidate) >= least and not has_fixed_side(candidate.left):
+            if self._classifier.left_score(candidate) >= 0 and not has_fixed_side(candidate.left):
                 self._join(often[longer], longer, "全称")
 
     def _own_surnames(self, before: Mapping[tuple[str, str], int]) -> dict[str, str]:
@@ -176,8 +174,10 @@ class FormAliases(StatedAliases):
             return False
         if not is_han(word) or word[0] in words.DETERMINERS - words.NUMERALS:
             return False
-        if len(word) == 1 and surname_of(name) and not titled_surname(name):
-            return False
+        if word in words.MODIFIERS | words.FAMILIAR_PREFIXES or (
+            surname_of(name) and not titled_surname(name)
+        ):
+            return False  # 小青冥 and 假青冥 may be somebody else; who has a surname needs none
         if len(word) > 1 and word[1:] + name in self.counts:
             return False
         return words.NEVER_IN_NAMES.isdisjoint(word) and word[-1] not in words.UNLIKELY_NAME_ENDS - {"上"}
