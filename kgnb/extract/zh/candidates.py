@@ -94,7 +94,9 @@ def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str], cohesi
     found = cohesive.union(speaking)
     bigrams.cache_offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))
     found |= (
-        _surnamed(bigrams, least, pairs) | _headed(bigrams, least, pairs) | _familiar(bigrams, least, pairs)
+        _surnamed(bigrams, least, pairs)
+        | _headed(bigrams, least, pairs, cohesive)
+        | _familiar(bigrams, least, pairs)
     )
     found |= {w[: -len(head)] for w in found if len(head := head_of(w)) == 2 and len(w) > 3}
     return sorted(w for w in found if can_be_name(w, cohesive))
@@ -125,11 +127,11 @@ def _surnamed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     return one | {w for w, n in counts.items() if n >= least and len(w) > 2 and is_han(w[2:])}
 
 
-def _headed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
+def _headed(bigrams: BigramIndex, least: int, pairs: set[str], cohesive: set[str]) -> set[str]:
     """Return strings of one to three characters and a head that occur ``least`` times (黑山大王, 胖妞)."""
     text, counts = bigrams.text, Counter[str]()
     for at in bigrams.offsets(_LONG_HEADS):
-        size = _room(text, at, 3)
+        size = max(_room(text, at, 3), 2 if text[at - 2 : at] in cohesive else 0)
         counts.update([text[at - n : at + 2] for n in range(1, size + 1)])
     for at in bigrams.offsets(p for p in pairs if p[1] in _SHORT_HEADS):
         size = _room(text, at + 1, 2)
@@ -177,7 +179,9 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
         return False  # 轰|地一声
     if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:
         return False  # 李和顾: two of them
-    if word[:2] in words.COMPOUND_SURNAMES or (word in cohesive and word[1] not in words.NEVER_IN_NAMES):
+    stem = word.removesuffix(head_of(word)) if len(word) > 3 else word
+    whole = stem in cohesive and word[1] not in words.NEVER_IN_NAMES and not is_role(stem)
+    if word[:2] in words.COMPOUND_SURNAMES or whole:
         return True
     body = word[:-1] if word[-1] == "让" and word[0] in words.COMMON_SURNAMES else word
     if is_role(word[:2]) or word[0] in words.NEVER_FIRST or not words.NEVER_IN_NAMES.isdisjoint(body):

@@ -174,10 +174,10 @@ class FormAliases(StatedAliases):
             return False
         if not is_han(word) or word[0] in words.DETERMINERS - words.NUMERALS:
             return False
-        if word in words.MODIFIERS | words.FAMILIAR_PREFIXES or (
-            surname_of(name) and not titled_surname(name)
-        ):
-            return False  # 小青冥 and 假青冥 may be somebody else; who has a surname needs none
+        if word in words.MODIFIERS | words.FAMILIAR_PREFIXES:
+            return False  # 小青冥 and 假青冥 may be somebody else
+        if len(word) == 1 and surname_of(name) and not titled_surname(name):
+            return False
         if len(word) > 1 and word[1:] + name in self.counts:
             return False
         return words.NEVER_IN_NAMES.isdisjoint(word) and word[-1] not in words.UNLIKELY_NAME_ENDS - {"上"}
