@@ -119,11 +119,13 @@ def _chinese(data: bytes) -> str | None:
 
 
 def _japanese(data: bytes) -> str | None:
-    """Japanese: a fifth and more of a Japanese text's characters that aren't ASCII are kana."""
+    """Japanese: a fifth and more of its characters that aren't ASCII are kana, some of them side by side: a
+    lone accented letter of the Mac or of DOS may look like one."""
     for name in ("iso2022_jp", "cp932", "euc_jp"):
         sample = data[:_SAMPLE].decode(name, "replace")
         beyond = len(re.findall(r"[^\x00-\x7f]", sample))
-        if len(re.findall("[ぁ-ヿ]", sample)) > beyond * 0.2 and _is_intact(sample):
+        kana = re.findall("[ぁ-ヿ]+", sample)
+        if len("".join(kana)) > max(beyond * 0.2, len(kana)) and _is_intact(sample):
             text = data.decode(name, "replace")
             return text if _is_intact(text) else None
     return None

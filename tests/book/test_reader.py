@@ -106,6 +106,10 @@ def test_the_word_that_notepad_got_wrong() -> None:
     assert text_encoding.decode("山僻小路".encode("gb18030")) == "山僻小路"  # valid UTF-8 by accident
 
 
+def test_a_lone_accented_letter_of_dos_is_no_kana() -> None:
+    assert "teau" in (text_encoding.decode(f"A château. {EN}".encode("cp437")) or "")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
 def test_a_damaged_byte_costs_a_few_characters_only(encoding: str) -> None:
     data = simplified().encode(encoding)
