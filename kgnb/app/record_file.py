@@ -37,8 +37,6 @@ def read_record(path: str | Path) -> SavedRecord:
     """Return an export's record. Blocking. Raises InputError for other files and exports of a newer kgnb."""
     place = Path(path).expanduser()
     data = _load(place)
-    for _ in _checked(place, data):
-        pass  # row by row before any is kept: a file that is refused takes no memory beyond its own size
     rows: defaultdict[str, list[Any]] = defaultdict(list, chapters=[])
     for part, value in _checked(place, data):
         rows[part].append(value)
