@@ -99,7 +99,7 @@ _GUARDED = {
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("kind", _GUARDED)
 def test_what_is_refused_takes_little_memory(tmp_path: Path, kind: str) -> None:
-    """In a process of its own. Not by getrusage, whose peak begins with that of the process that starts it."""
+    """In a process of its own, and not by getrusage, whose peak begins with its parent's."""
     text = f'{{"record": {{"version": 1, "novel": {{"title": "t"}}, "extractions": [{_GUARDED[kind]}]}}}}'
     (tmp_path / "a.json").write_text(text, "utf-8")
     code = (
