@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 UNHEALTHY = 1
 WITHIN_SECONDS = 60
-"""Six heartbeats: a node that is silent for longer hangs or has lost Redis."""
+"""Two to six heartbeats: a node that is silent for longer hangs or has lost Redis."""
 
 
 async def health(args: argparse.Namespace, settings: Settings) -> int:

@@ -26,8 +26,7 @@ from kgnb.worker.reconciler import Reconciler
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
-"""Far below the 180 s after which main considers a node gone; short enough for a live list. Many nodes wait
-longer, up to a minute: each time takes three commands a slot."""
+"""Far below the 180 s after which main considers a node gone; short enough for a live list."""
 CHANGE_SECONDS = 2.0
 """Longest delay until a slot's new task is shown. With hundreds of slots each time takes as many commands."""
 PROGRESS_SECONDS = 0.5
@@ -36,6 +35,14 @@ WATCH_SECONDS = 2.0
 """Longest delay until main's commands take effect."""
 PROVIDERS_SECONDS = 5.0
 """Longest delay until a provider that was added, changed or switched off is noticed."""
+
+
+def heartbeat_seconds(nodes: int) -> float:
+    """Return the seconds between two heartbeats of one of ``nodes``: each takes three commands a slot.
+
+    At most half of what `kgnb health` waits before it calls a node silent.
+    """
+    return min(30.0, max(HEARTBEAT_SECONDS, nodes * 0.6))
 
 
 class BackgroundLoops:
@@ -79,8 +86,7 @@ class BackgroundLoops:
         async with self._heartbeat_lock:  # an older state must not overwrite a newer one
             states = await self._worker_states()
             now = time.monotonic()
-            nodes = self._node.stores.queue.node_count
-            due = now - self._shown_at >= min(60.0, max(HEARTBEAT_SECONDS, nodes * 0.6))
+            due = now - self._shown_at >= heartbeat_seconds(self._node.stores.queue.node_count)
             refused = {name: one.reason for name, one in self._node.throttle.refused.items()}
             if states == self._shown and refused == self._refused and not due:
                 return

@@ -10,12 +10,13 @@ from typing import Any, cast
 
 import pytest
 
+from kgnb.cli.health import WITHIN_SECONDS
 from kgnb.core.errors import ServiceDown
 from kgnb.core.model import Provider
 from kgnb.stores.queue.presence import Presence as RealPresence
 from kgnb.stores.queue.presence import WorkerState
 from kgnb.stores.queue.types import Claim, QueueName
-from kgnb.worker.background import BackgroundLoops
+from kgnb.worker.background import HEARTBEAT_SECONDS, BackgroundLoops, heartbeat_seconds
 from tests.support.ledgers import new_task, opened
 from tests.support.queues import nodes_on
 
@@ -44,6 +45,7 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
         task_keeper=SimpleNamespace(open_tasks={}),
         only_task=None,
         throttle=SimpleNamespace(refused={}),
+        stores=SimpleNamespace(queue=SimpleNamespace(node_count=1)),
     )
     background = BackgroundLoops(*cast("Any", (node, presence, None, [1, 2])))
     for task, chapter, began in ((7, 1, 10.0), (7, 2, 20.0), (8, 1, 30.0)):
@@ -55,6 +57,11 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
         ([WorkerState(1, "a", 7, 10.0), idle], True),
         ([WorkerState(1, "a", 8, 30.0), idle], False),
     ]
+
+
+def test_a_node_among_many_is_no_silent_one() -> None:
+    assert heartbeat_seconds(1) == HEARTBEAT_SECONDS
+    assert 2 * heartbeat_seconds(1_000) <= WITHIN_SECONDS
 
 
 class CutOff(RealPresence):
