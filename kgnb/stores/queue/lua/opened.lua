@@ -32,14 +32,7 @@ for chapter in string.gmatch(ARGV[5], '%d+') do
   end
 end
 
-local function shares_chapters(other)
-  for chapter in string.gmatch(ARGV[5], '%d+') do
-    if redis.call('SISMEMBER', rest(other), chapter) == 1 then return true end
-  end
-  return false
-end
-
 for _, other in ipairs(redis.call('LRANGE', OPEN, 0, -1)) do
-  if other ~= task and shares_chapters(other) then redis.call('SADD', TWINS, task, other) end
+  if other ~= task and #redis.call('SINTER', rest(task), rest(other)) > 0 then redis.call('SADD', TWINS, task, other) end
 end
 return 1
