@@ -267,3 +267,12 @@ def test_sisters_together_are_nobody() -> None:
         pages(("Miss Fenn", "Anne")) + "\n\nThe Miss Fenns danced, and the Misses Fenn sang.\n\n" * 2
     )
     assert not {"Miss Fenns", "Misses Fenn"} & set(found)
+
+
+def test_a_surname_that_is_a_first_name_and_s_is_no_family() -> None:
+    assert "Mr. Rogers" in people(pages(("Roger", "Anne"), times=40) + pages(("Mr. Rogers", "Anne"), times=3))
+
+
+def test_an_aunt_beside_the_lady_of_her_surname_is_another() -> None:
+    found = people(pages(("Aunt Tibbits", "Mrs. Tibbits")))
+    assert found["Aunt Tibbits"] is not found["Mrs. Tibbits"]

@@ -64,7 +64,6 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
             "Mrs. Harland left. Nora missed her father and mother.",
             ("Mrs. Harland", "PARENT_OF", "Nora Harland"),
         ),
-        ("Rufus liked his aunt Harland. Mrs. Harland left.", ("Mrs. Harland", "FAMILY", "Rufus")),
         ("Captain Thorne rose. The captain's son Rufus ran.", ("Captain Thorne", "PARENT_OF", "Rufus")),
         ("Rufus ran to his Aunt Cicely.", ("Aunt Cicely", "FAMILY", "Rufus")),
         ('"Aunt Cicely! Aunt Cicely!" cried Rufus.', ("Aunt Cicely", "FAMILY", "Rufus")),

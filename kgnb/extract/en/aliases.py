@@ -174,10 +174,10 @@ class AliasResolver(BookPersons):
                 best = roots[0] if self.co_occurrence.ratio(name, roots[0], unsure) < 0.8 else ""
             else:
                 best = self._exclusive_person(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
+            if not best and parts.titles == ("aunt",) and len(ladies := self._ladies(parts.last)) == 1:
+                best = self._exclusive_person(name, ladies)
             if best:
                 self.clusters.join(best, name, "title and surname")
-            elif parts.titles == ("aunt",) and len(ladies := self._ladies(parts.last)) == 1:
-                self.clusters.join(ladies[0], name, "title and surname")
 
     def _ladies(self, surname: str) -> list[str]:
         """The names Mrs. Surname and Lady Surname."""

@@ -172,10 +172,6 @@ class ChapterPersons:
         """Return whether the person may be of this gender ("" fits all)."""
         return not gender or self.gender(entry) in ("", gender)
 
-    def bearers(self, surname: str, gender: str) -> list[NameEntry]:
-        """Return the persons of this surname and gender."""
-        return [e for e in self.by_surname.get(surname, ()) if self.gender(e) == gender]
-
     def ending_at(self, offset: int) -> Mention | None:
         """Return the mention that ends at ``offset``."""
         return self._by_end.get(offset)

@@ -44,7 +44,6 @@ _PHRASE = re.compile(
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _BEFORE_TITLE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
-_SURNAME = re.compile(r" ([A-Z][a-zà-ÿ'-]+)")
 _VOCATIVE = re.compile(r"(?<=[\s\"])(Mamm?a|Mother|Papa|Father|Daddy|Mummy|Uncle|Aunt)(?=[,!?.;])")
 _AND = re.compile(r" and ")
 _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) )?")
@@ -212,12 +211,7 @@ def _score(fits: bool | None, role: Role, *, near: bool, here: bool) -> float:
 
 
 def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterator[Mention]:
-    """The names right behind the noun (of aunt Dale the only lady's); of a plural noun all listed there."""
-    if role.kin and (surname := _SURNAME.match(persons.text, phrase.end)):
-        bearers = persons.bearers(surname[1], role.gender)
-        if len(bearers) == 1 and surname[1] not in persons.forms(bearers[0]):
-            yield Mention(bearers[0], surname[1], surname.start(1), surname.end())
-            return
+    """The names right behind the noun; of a plural noun all that are listed there."""
     join = _JOIN.match(persons.text, phrase.end)
     bearer = persons.starting_at(join.end()) if join else None
     if (

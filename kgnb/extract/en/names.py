@@ -220,17 +220,13 @@ class NameClassifier:
             score -= 3.0 * place + (1.5 if count >= 5 and (place >= 0.3 or mostly) else 0.0)
         if candidate.articles > 0.5 * count and speaks < 0.15 * count:
             score -= 2.0 if speaks * 20 <= count else 1.0  # the Thames
-        if count >= 5 and candidate.before["and"] > 0.9 * count:
-            score -= 1.0  # the Coach and Horses
         if not speaks and _is_exclamation(candidate):
             score -= 1.5
-        if not speaks and candidate.openings == count and name.endswith("ly"):
-            score -= 1.5  # Finally
         first = key(name.split(" ")[-1 if titled else 0])
         if first in FIRST_NAMES:
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
-            score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Lovers
+            score -= 1.5 * min(1.0, self.lower[name.lower()] / count)  # Death, Art
         if key(name) in words.PEOPLES:
             score -= 3.0
         if last in words.PLACE_ENDS | words.ORG_ENDS and speaks < 0.2 * count:
@@ -240,11 +236,6 @@ class NameClassifier:
         if count < 3 and not titled and not speaks and first not in FIRST_NAMES:
             score -= 0.7
         return score
-
-    def _common_noun(self, name: str) -> int:
-        """How often the book writes the word, or that of which it is the plural, without a capital."""
-        word = name.lower()
-        return self.lower[word] + (self.lower[word[:-1]] if word.endswith("s") else 0)
 
     def _score_relatives(self) -> None:
         """Raise names that share a part with a sure one: Elizabeth Marlow with Elizabeth, Mr. Marlow."""

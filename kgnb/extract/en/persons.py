@@ -70,14 +70,12 @@ class BookPersons:
         persons = classifier.persons()
         beside = _beside_places(persons, classifier.candidates)
         beside |= {n.partition(" ")[2] for n in beside}
-        lasts: Counter[str] = Counter()
-        for name, candidate in persons.items():
-            lasts[name.split(" ")[-1]] += candidate.count
+        lasts = {n.split(" ")[-1] for n in persons}
         self.text = text
         self.candidates = {
             n: c
             for n, c in persons.items()
-            if not (n in beside or _is_family(n, c, lasts) or _is_kind(n, c, classifier.candidates))
+            if not (n in beside or _is_family(c, lasts, persons) or _is_kind(n, c, classifier.candidates))
         }
         self.counts = {n: c.count for n, c in self.candidates.items()}
         self.parts = {n: split_name(n) for n in self.candidates}
@@ -152,7 +150,7 @@ class BookPersons:
         return not a or not b or a == b
 
     def gender(self, name: str) -> str:
-        """Return "m", "f" or "" by title, by first name, by the pronouns that follow, or by a rare title."""
+        """Return "m", "f" or "" by title, else by first name, else by the pronouns that follow the names."""
         titles = self._titles(name)
         if titles & words.FEMALE:
             return "f"
@@ -169,9 +167,7 @@ class BookPersons:
         names = "\x00".join(self.clusters.names_of(name))
         if names not in self._gender:
             self._gender[names] = self._gender_by_pronouns(self.clusters.names_of(name))
-        rare = {title for p in parts for title in p.titles}
-        female, male = bool(rare & words.FEMALE), bool(rare & words.MALE)
-        return self._gender[names] or ("" if female == male else "f" if female else "m")
+        return self._gender[names]
 
     def _gender_by_pronouns(self, names: Iterable[str]) -> str:
         """Majority vote of the pronouns within 60 characters after the first 200 occurrences of each name."""
@@ -234,12 +230,13 @@ def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
     return bool(a and b and not a & b)
 
 
-def _is_family(name: str, candidate: Candidate, lasts: Mapping[str, int]) -> bool:
+def _is_family(candidate: Candidate, lasts: set[str], persons: Mapping[str, Candidate]) -> bool:
     """The Marlows, the Penroses, the two Miss Marlows: a family, not a person."""
-    last = name.split(" ")[-1]
+    last = candidate.name.split(" ")[-1]
     if not last.endswith("s"):
         return False
-    if is_titled(name) and lasts.get(last[:-1], 0) > 5 * lasts[last]:
+    one = persons.get(candidate.name[:-1])
+    if one and is_titled(one.name) and one.count > candidate.count:
         return True
     of_one = last[:-1] in lasts or last[:-2] in lasts
     return of_one and candidate.articles >= 0.4 * candidate.count
