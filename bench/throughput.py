@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import subprocess
 import sys
 import time
@@ -186,13 +187,15 @@ class Watched:
 
 def watch(process: subprocess.Popen[Any], folder: str = "") -> Watched:
     """Looks at a process until it has ended, and at the embedded engines of ``folder``."""
-    seen = Watched()
+    seen, engines, looked_at = Watched(), list[int](), -math.inf
     while process.poll() is None:
+        if folder and time.monotonic() - looked_at >= 1.0:  # reads every process of the machine
+            engines, looked_at = servers(folder), time.monotonic()
         seen.peak = peak_kib(process.pid, seen.peak)
         for child in children(process.pid):
             seen.helper = peak_kib(child, seen.helper)
         seen.cpu = cpu_seconds(process.pid, seen.cpu)
-        for pid in servers(folder) if folder else ():
+        for pid in engines:
             seen.others[pid] = cpu_seconds(pid, seen.others.get(pid, 0.0))
         time.sleep(0.1)
     return seen

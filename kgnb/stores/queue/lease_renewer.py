@@ -131,18 +131,17 @@ class LeaseRenewer(threading.Thread):
             runner.run(self._connection.close())
 
     async def _renew(self) -> bool:
+        by_queue: dict[QueueName, list[tuple[Claim, bool, float]]] = {}
+        sent = time.monotonic()
         with self._guard:
-            by_queue: dict[QueueName, list[Claim]] = {}
-            for claim in (claim for claim, held in self._held.items() if not held.lost):
-                by_queue.setdefault(claim.queue, []).append(claim)
-            told = {claim for claim, held in self._held.items() if held.progressed}
-            ends = {claim: held.hold_end for claim, held in self._held.items()}
+            for claim, held in self._held.items():
+                left = self._hold if held.progressed else held.hold_end - sent
+                if not held.lost:
+                    by_queue.setdefault(claim.queue, []).append((claim, held.progressed, left))
         if not by_queue:
             return True
-        sent = time.monotonic()
         try:
-            renewals = [self._renewal(*one, told, ends) for one in by_queue.items()]
-            replies = await self._connection.send(renewals)
+            replies = await self._connection.send([self._renewal(*one) for one in by_queue.items()])
         except ServiceError as error:
             if not self._down:
                 # The node reports an outage: its own calls fail too.
@@ -151,19 +150,16 @@ class LeaseRenewer(threading.Thread):
             self._down = True
             return False
         self._down = False
-        for claims, alive in zip(by_queue.values(), replies, strict=True):
-            for claim, good in zip(claims, alive, strict=True):
-                self._record(claim, sent, bool(good), claim in told)
+        for renewed, alive in zip(by_queue.values(), replies, strict=True):
+            for (claim, told, _), good in zip(renewed, alive, strict=True):
+                self._record(claim, sent, bool(good), told)
         return True
 
-    def _renewal(
-        self, queue: QueueName, claims: list[Claim], told: set[Claim], ends: dict[Claim, float]
-    ) -> Command:
-        now = time.monotonic()
+    def _renewal(self, queue: QueueName, claims: list[tuple[Claim, bool, float]]) -> Command:
         args: list[str | int] = []
-        for c in claims:
-            left = min(self._lease, self._hold if c in told else ends[c] - now)
-            args += [c.member, c.token, c.asked, int(c in told), round(left * 1000)]
+        for claim, told, left in claims:
+            milliseconds = round(1_000 * min(self._lease, left))
+            args += [claim.member, claim.token, claim.asked, int(told), milliseconds]
         return script_call("renew", queue, self._node, *args)
 
     def _record(self, claim: Claim, sent: float, good: bool, progressed: bool) -> None:

@@ -4,8 +4,8 @@
 --   Q                      waiting task items, JSON as producers write it
 --   kgnb:token:{Q}         the last token
 --   kgnb:lease:{Q}         zset   member -> deadline in ms; members are t:<task> and c:<task>:<chapter>
---   kgnb:held:{Q}          hash   member -> {token, node, since, deliveries, failures, uncounted;
---                                 tasks: item, opened, asked, answered}
+--   kgnb:held:{Q}          hash   member -> {token, node, since (only earlier nodes read it), deliveries,
+--                                 failures, uncounted; tasks: item, opened, asked, answered}
 --   kgnb:open:{Q}          list   ring of the claimed and open tasks; chapters are claimed round-robin
 --   kgnb:meta:{Q}          hash   task -> version of the node that claimed it
 --   kgnb:todo:{Q}:<task>   list   chapters that wait, next first

@@ -33,6 +33,7 @@ for chapter in string.gmatch(ARGV[5], '%d+') do
 end
 
 for _, other in ipairs(redis.call('LRANGE', OPEN, 0, -1)) do
-  if other ~= task and #redis.call('SINTER', rest(task), rest(other)) > 0 then redis.call('SADD', TWINS, task, other) end
+  local shared = other == task and {} or redis.call('SINTER', rest(task), rest(other))
+  if #shared > 0 then redis.call('SADD', TWINS, task, other) end
 end
 return 1
