@@ -142,7 +142,7 @@ class TestStopped:
             build.send(signal.SIGTERM)
             time.sleep(0.5)
         ran = build.ended()
-        assert ran.code == 130, ran
+        assert ran.code in (130, -signal.SIGTERM), ran  # the third may find Python leaving
         assert len(ran.err.splitlines()) == 1, ran
         assert place.sql("SELECT DISTINCT status FROM knowledge_graph_chapter_status") == [("pending",)]
 
