@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.queue.cluster import Cluster
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest
@@ -217,3 +218,19 @@ async def asked(model: Model, prompts: int) -> bool:
 
 async def is_down(light: LightNode) -> bool:
     return light.node.stores.outages.is_down("redis")
+
+
+async def test_connections_opened_while_others_are_closed_are_closed_too() -> None:
+    closed: list[int] = []
+
+    class Client:
+        async def aclose(self) -> None:
+            closed.append(len(closed))
+            if len(closed) == 1:
+                cluster._client(("127.0.0.1", 3))
+
+    cluster = Cluster(("127.0.0.1", 1), lambda _: cast("Any", Client()))
+    for port in (1, 2):
+        cluster._client(("127.0.0.1", port))
+    await cluster.close()
+    assert closed == [0, 1, 2]

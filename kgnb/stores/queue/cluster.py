@@ -78,8 +78,9 @@ class Cluster:
         return [self._client(owner) for owner in dict.fromkeys(owners) if owner]
 
     async def close(self) -> None:
-        """Close the connections."""
-        for client in self._clients.values():
+        """Close the connections, also those that a call in flight opens meanwhile."""
+        while self._clients:
+            _, client = self._clients.popitem()
             await client.aclose()
 
     async def _send_round(
