@@ -190,16 +190,17 @@ def test_chapters_frozen_at_every_stage(nodes: Cluster, model: Llm, tmp_path: Pa
 
 
 def test_frozen_while_settling(nodes: Cluster, tmp_path: Path) -> None:
-    task = nodes.submit(novel(tmp_path / "book.txt", 6))
-    frozen = nodes.start_node("frozen", 4)
-    nodes.wait_until(lambda: nodes.chapters(task).get("completed"), 30, "a chapter is done", every=0.01)
-    novel_id = nodes.number("SELECT novel_id FROM knowledge_graph_tasks WHERE id = :id", id=task)
-    stale = {"name": "路人甲", "novel_id": novel_id}
     with graph(nodes) as driver:
+        driver.verify_connectivity()  # first: the lock must be there before the last chapter is done
+        task = nodes.submit(novel(tmp_path / "book.txt", 24))
+        frozen = nodes.start_node("frozen", 4)
+        nodes.wait_until(lambda: nodes.chapters(task).get("completed"), 30, "a chapter is done", every=0.01)
+        novel_id = nodes.number("SELECT novel_id FROM knowledge_graph_tasks WHERE id = :id", id=task)
+        stale = {"name": "路人甲", "novel_id": novel_id}
         # What no row accounts for is taken away by the settle: it will come here, and wait.
         driver.execute_query("CREATE (n:Character) SET n = $p, n.task_id = [$task]", p=stale, task=task)
         with locked(driver, "Character", **stale):
-            nodes.wait_until(lambda: nodes.chapters(task) == {"completed": 6}, 20, "all chapters are done")
+            nodes.wait_until(lambda: nodes.chapters(task) == {"completed": 24}, 30, "all chapters are done")
             nodes.wait_until(lambda: blocked(driver), 20, "the settle waits in the graph")
             frozen.freeze()
             froze_at = time.monotonic()
