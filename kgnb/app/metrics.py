@@ -159,7 +159,7 @@ def _slots(node: WorkerNode) -> Iterator[Metric]:
 
 
 def _providers(node: WorkerNode) -> Iterator[Metric]:
-    served, paused = [p for p in node.providers.served() if not p.is_rules], dict(node.throttle.paused)
+    served, paused = [p for p in node.providers.served() if not p.is_rules], node.throttle.paused
     shut = {p.key: int(p.name in paused) for p in served}
     waits = {p.key: round(node.throttle.rate_wait(p), 1) for p in served}
     yield _gauge("kgnb_provider_paused", "Whether it is paused for every node.", shut, "provider")

@@ -177,9 +177,9 @@ class WorkerNode:
         self.queue_states = poll.states
         self.poll_count += 1
         self._newer_items = poll.newer
-        paused = self.throttle.paused.keys()
+        paused = self.throttle.paused
         self.throttle.on_poll(poll, served)
-        if paused - self.throttle.paused.keys():
+        if paused - self.throttle.paused:
             self._wake.set()  # a pause is over: poll its queues at once
         return poll
 

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -85,13 +85,13 @@ class ProviderThrottle:
         slots_for: Callable[[Provider], int],
         total_slots: int | None = None,
     ) -> None:
-        self.paused: Mapping[str, float] = {}
-        """Paused providers → until (epoch seconds), as of the node's last poll."""
+        self.paused: Set[str] = frozenset()
+        """Paused providers, as of the node's last poll."""
         self.refused: dict[str, KeyRefusal] = {}
         """By provider, why this node alone doesn't ask it: others' keys are taken."""
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Called with a provider's queue key and the seconds of each answered request."""
-        self._pausing: dict[str, float] = {}  # pauses on their way to Redis, which no poll has read yet
+        self._pausing: set[str] = set()  # pauses on their way to Redis, which no poll has read yet
         self._mean_seconds: dict[str, float] = {}  # by queue key, a moving average
         self._outages = outages
         self._spending = spending
@@ -266,7 +266,7 @@ class ProviderThrottle:
             facts = (name, reason, error.key, _fingerprint(provider))
             paused = await self._share(self._breaker.record_failure(*facts))
             if paused:
-                self.paused = {**self.paused, name: time.time() + self._suspend_seconds}
+                self.paused |= {name}
         elif isinstance(error, errors.RequestRejected):
             await self._share(self._breaker.record_refusal(name, reason, error.key, certain=False))
         elif isinstance(error, errors.ReplyError):  # the provider answers: resets consecutive failures
@@ -286,7 +286,7 @@ class ProviderThrottle:
         if name not in self.refused:  # by another slot, meanwhile
             until = time.time() + self._suspend_seconds
             self.refused[name] = KeyRefusal(until, reason)
-            self.paused = {**self.paused, name: until}
+            self.paused |= {name}
             log.error(say("node.key_refused", provider=name, reason=reason))
         return True
 
@@ -296,15 +296,15 @@ class ProviderThrottle:
         if name in self.paused:  # a wrong key fails every slot at once
             return None
         reason, kind = str(error), error.key
-        self._pausing[name] = time.time() + (seconds or self._suspend_seconds)
-        self.paused = {**self.paused, **self._pausing}
+        self._pausing.add(name)
+        self.paused |= {name}
         try:
             until = await self._share(self._breaker.pause(name, seconds, reason, refused=asked, kind=kind))
             if until and not isinstance(error, errors.BudgetReached):  # the provider itself refuses
                 await self._share(self._breaker.record_refusal(name, reason, kind))
             return until
         finally:
-            self._pausing.pop(name, None)
+            self._pausing.discard(name)
 
     async def lift_automatic_pause(self, provider: Provider) -> None:
         """End a pause that a node set by itself: the user starts a build in spite of it."""
@@ -385,8 +385,7 @@ class ProviderThrottle:
     def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
         """Adopt a poll's pauses and rate limits."""
         self.refused = {name: one for name, one in self.refused.items() if one.until > time.time()}
-        alone = {name: one.until for name, one in self.refused.items()}
-        self.paused = {**alone, **self._pausing, **poll.paused}
+        self.paused = self.refused.keys() | self._pausing | poll.paused
         self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:

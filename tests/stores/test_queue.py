@@ -316,6 +316,19 @@ class TestLeases:
         await queue.revive(NEW, 1)
         assert await items(queue) == [item]
 
+    async def test_a_dead_task_that_is_pushed_again_is_dead_no_more(self, make: Maker) -> None:
+        queue = make()
+        await queue.push(NEW, 1)
+        for _ in range(10):
+            await die(queue, tasks=1)
+        await take(queue)
+        assert [dead.task_id for dead in await queue.dead_items(NEW)] == [1]
+        await queue.push(NEW, 1)
+        poll = await take(queue, tasks=1)
+        assert [claim.deliveries for claim in poll.claims] == [1]
+        assert not poll.buried
+        assert not await queue.dead_items(NEW)
+
     async def test_forget_node_takes_no_other_nodes_leases(self, make: Maker) -> None:
         queue, other = make(), make("b")
         await opened(queue, 1, 4)

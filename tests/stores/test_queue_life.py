@@ -253,7 +253,7 @@ class TestLostCalls:
             await queue.redis.set("ai:provider:suspend:OpenAI", '{"until": 99999999999.5}')
             poll = await queue.poll([ClaimRequest(NEW, chapters=2), ClaimRequest(OLD)], ["OpenAI", "openai"])
             assert ids(poll) == [(1, 1), (1, 2)]
-            assert poll.paused == {"OpenAI": 99999999999.5}
+            assert poll.paused == {"OpenAI"}
             await queue.redis.script_flush()
             assert await queue.ack(poll.claims) == [True, True]
             await queue.redis.script_flush()
@@ -266,12 +266,12 @@ class TestLostCalls:
     async def test_a_pause_is_a_pause_whatever_it_says(self, make: Maker, value: str) -> None:
         queue = make()
         await queue.redis.set("ai:provider:suspend:x", value)
-        assert (await queue.poll([], ["x", "y"])).paused["x"] > time.time()
+        assert (await queue.poll([], ["x", "y"])).paused == {"x"}
 
     async def test_a_pause_of_another_type_is_one_too(self, make: Maker) -> None:
         queue = make()
         await queue.redis.rpush("ai:provider:suspend:x", "1")
-        assert (await queue.poll([ClaimRequest(NEW)], ["x", "y"])).paused.keys() == {"x"}
+        assert (await queue.poll([ClaimRequest(NEW)], ["x", "y"])).paused == {"x"}
 
     async def test_unreachable_and_refused(self, redis_url: str) -> None:
         async with nodes_on("redis://127.0.0.1:1/0") as make:

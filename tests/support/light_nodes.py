@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,7 +41,7 @@ class Model:
     asked: Counter[str] = field(default_factory=Counter)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     slots: int = 2
-    paused: Mapping[str, float] = field(default_factory=dict)
+    paused: Set[str] = frozenset()
 
     @contextlib.asynccontextmanager
     async def request_slot(self, *_: object) -> AsyncIterator[None]:
@@ -154,9 +154,11 @@ async def light_node(
         await queue.close()
 
 
-async def submitted(ledger: Ledger, queue_url: str, chapters: int, *, use_ai: bool = True) -> int:
+async def submitted(
+    ledger: Ledger, queue_url: str, chapters: int, salt: str = "", *, use_ai: bool = True
+) -> int:
     """A task over a new book, its item in the queue."""
-    _, task_id = await new_task(ledger, chapters, "" if use_ai else "规则")
+    _, task_id = await new_task(ledger, chapters, salt if use_ai else "规则")
     await execute(ledger, set_task(task_id, use_ai=use_ai))
     queue = Queue(SecretStr(queue_url), lease_seconds=30, hold_seconds=900)
     await queue.push(QUEUE, task_id)

@@ -246,7 +246,7 @@ async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, red
         assert state.failures == 0
         await other.throttle.lift_automatic_pause(other.provider)  # as `kgnb providers resume` does
         assert not (await other.throttle.provider_states([other.provider]))[NAME].paused
-        node.throttle.paused = {}
+        node.throttle.paused = set()
         with pytest.raises(BudgetReached):  # paused again: nobody raised it
             await node.ask()
         assert (await other.throttle.provider_states([other.provider]))[NAME].paused

@@ -261,7 +261,8 @@ class TestItems:
         await queue.push(NEW, 2)
         (chapter,) = (await take(queue, chapters=1, tasks=1)).claims
         assert (chapter.task_id, chapter.chapter_id) == (1, 1)
-        await queue.ack([chapter])
+        assert not (await take(queue, chapters=1, tasks=1)).claims
+        assert await queue.ack([chapter]) == [True]  # in flight, it kept its place
         await take(queue, chapters=1, tasks=1)
         assert ids(await take(queue, chapters=1, tasks=1)) == [(2, 0)]
 

@@ -17,7 +17,7 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker import chapter_worker
 from kgnb.worker.node import WorkerNode
-from tests.support.ledgers import QUEUE, execute, opened, scalar, set_task, task_row
+from tests.support.ledgers import QUEUE, execute, novel_ids, opened, scalar, set_task, status_row, task_row
 from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
 from tests.support.queues import NEW, die, nodes_on, take
 from tests.support.queues import opened as opened_task
@@ -82,14 +82,61 @@ async def test_a_paused_tasks_requests_end_in_the_reply_cache_and_none_begins(
         await light.node.check_tasks()
         model.open.set()
         await until(lambda: nothing_in_flight(light))
-        assert (
-            len(model.asked) == await scalar(ledger, sa.select(sa.func.count()).select_from(t.replies)) == 2
-        )
+        assert len(model.asked) == await stored_replies(ledger) == 2
         progress = await ledger.tasks.progress(task_id)
         assert (progress.pending, progress.running, progress.completed) == (5, 0, 0)
         await light.queue.push(QUEUE, task_id)  # somebody goes on with it
         await until(lambda: finished(ledger, task_id))
     assert list(model.asked.values()) == [1] * 5
+
+
+async def test_a_cancelled_tasks_request_ends_at_once_and_a_paused_ones_goes_on(
+    redis_url: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    model = Model()
+    paused, cancelled = [await submitted(ledger, redis_url, 1, salt) for salt in "甲乙"]
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
+        await until(lambda: asked(model, 2))
+        await execute(ledger, set_task(paused, status="paused"))
+        await execute(ledger, set_task(cancelled, status="cancelled"))
+        await light.node.check_tasks()
+        other = await submitted(ledger, redis_url, 1, "丙")
+        await until(lambda: asked(model, 3))  # in the slot that the cancelled one had
+        assert sorted(claim.task_id for claim in light.node.slots) == [paused, other]
+        model.open.set()
+        await until(lambda: finished(ledger, other))
+        await until(lambda: nothing_in_flight(light))
+        assert await stored_replies(ledger) == 2
+    for task_id in (paused, cancelled):
+        progress = await ledger.tasks.progress(task_id)
+        assert (progress.running, progress.completed) == (0, 0)
+
+
+async def test_a_chapter_that_killed_ten_nodes_is_told_as_failed_once(
+    redis_url: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    model = Model()
+    task_id = await submitted(ledger, redis_url, 2)
+    (novel_id,) = await novel_ids(ledger)
+    first, second = [c.id for c in await ledger.books.chapters(novel_id)]
+    async with nodes_on(redis_url) as make:
+        queue = make()
+        (claim,) = (await take(queue, QUEUE, tasks=1)).claims
+        assert await queue.open_task(claim, [first])
+        for _ in range(25):  # from the fifth on, one poll finds it and the next one takes it
+            await take(queue, QUEUE, tasks=1, chapters=1, idle=True)
+            await queue.forget_node("a", [QUEUE])
+        async with light_node(redis_url, ledger, tmp_path, model, "b"):
+
+            async def told() -> bool:
+                return not await queue.redis.exists(f"kgnb:untold:{{{QUEUE}}}")
+
+            await until(told)
+            assert (await status_row(ledger, task_id, first))["status"] == "failed"
+            await until(lambda: asked(model, 1))
+            model.open.set()
+            await until(lambda: finished(ledger, task_id, "failed"))
+    assert (await status_row(ledger, task_id, second))["status"] == "completed"
 
 
 async def test_a_chapter_whose_row_the_database_refuses_fails_alone(
@@ -143,6 +190,10 @@ async def test_a_chapter_is_stopped_at_the_moment_when_a_time_limit_of_its_own_e
 
 async def asked(model: Model, count: int) -> bool:
     return len(model.asked) == count
+
+
+async def stored_replies(ledger: Ledger) -> object:
+    return await scalar(ledger, sa.select(sa.func.count()).select_from(t.replies))
 
 
 async def nothing_in_flight(light: LightNode) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -262,32 +261,6 @@ class NodeInfo:
         if isinstance(task_id, int):
             self.busy[provider] = self.busy.get(provider, 0) + 1
             self.tasks.add(task_id)
-
-
-def pause_commands(providers: Iterable[str]) -> list[Command]:
-    """Return the commands whose replies :func:`read_pauses` reads; one key each, for Redis Cluster."""
-    return [("GET", PAUSE_PREFIX + name) for name in providers]
-
-
-def read_pauses(providers: Sequence[str], replies: Sequence[Any]) -> dict[str, float]:
-    """Return the paused providers → end of the pause in epoch seconds, never in the past.
-
-    The key's presence pauses, whatever its value or type: anyone may write it. Raises replies that are other
-    errors.
-    """
-    paused: dict[str, float] = {}
-    soon = time.time() + 1
-    for name, value in zip(providers, replies, strict=True):
-        if value is None:
-            continue
-        if isinstance(value, Exception) and not isinstance(value, ServiceRefused):
-            raise value
-        try:
-            until = float(json.loads(value)["until"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            until = soon
-        paused[name] = until if until > soon else soon
-    return paused
 
 
 def parse_json(raw: bytes) -> Any:

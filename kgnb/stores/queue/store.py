@@ -30,7 +30,7 @@ from kgnb.core.errors import ServiceError, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.stores.queue.clock import RedisClock
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
-from kgnb.stores.queue.inspect import LIMIT_PREFIX, QUEUES, QueueInspector, pause_commands, read_pauses
+from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, QUEUES, QueueInspector
 from kgnb.stores.queue.types import (
     BuriedItem,
     Claim,
@@ -133,16 +133,17 @@ class Queue(QueueInspector):
         polls = [self._poll_command(ask, ask.queue == alone_in) for ask in shaped]
         registrations = self.register_commands(ask.queue for ask in asks if ask.queue not in self._open_tasks)
         limits: list[Command] = [("PTTL", LIMIT_PREFIX + name) for name in providers]
+        # Whatever its value or type, the key pauses: anyone may write it.
+        pauses: list[Command] = [("EXISTS", PAUSE_PREFIX + name) for name in providers]
         poll = PollResult(sent_at=time.monotonic())
         polled: list[Any] = []
         try:
             polled, registered, limited, paused = await self.connection.try_send_groups(
-                polls, registrations, limits, pause_commands(providers)
+                polls, registrations, limits, pauses
             )
             answered = self._without_broken(shaped, polled)
             with mapped_errors(self.connection.where):
-                raise_errors([*registered, *limited])
-                poll.paused = read_pauses(providers, paused)
+                raise_errors([*registered, *limited, *paused])
         except ServiceError:
             self._in_outage = self._reached
             for ask, reply in zip(shaped, polled, strict=False):  # those whose server in a cluster answered
@@ -151,6 +152,7 @@ class Queue(QueueInspector):
             self._start_release(poll.claims)
             raise
         self._end_outage(poll.sent_at)
+        poll.paused = {name for name, exists in zip(providers, paused, strict=True) if exists}
         poll.limited = {name: ms / 1_000 for name, ms in zip(providers, limited, strict=True) if ms > 0}
         solo: dict[int, QueueName] = {}
         for ask, reply in answered:

@@ -214,7 +214,7 @@ class PollResult:
         refreshed: fresh claims of held tasks that were asked for again (main retried them, or queued a copy).
             Open each again with Queue.open_task; until then every poll reports it.
         sent_at: time.monotonic() before the poll was sent.
-        paused: provider → end of its pause, in epoch seconds and never in the past.
+        paused: providers that are paused.
         limited: rate-limited provider → seconds left.
         chapters_left: per held task the chapters that wait, are leased or delayed; 0 = may settle. A task
             that is missing is no longer held.
@@ -227,7 +227,7 @@ class PollResult:
     buried: list[BuriedItem] = field(default_factory=list)
     states: dict[QueueName, QueueState] = field(default_factory=dict)
     sent_at: float = 0.0
-    paused: dict[str, float] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
     limited: dict[str, float] = field(default_factory=dict)
     chapters_left: dict[tuple[QueueName, int], int] = field(default_factory=dict)
     newer: int = 0
