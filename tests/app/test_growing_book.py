@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.model import TaskStatus
+from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.extract.model import NameEntry
+from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.ledger import Ledger
 from tests.conftest import lent_folder
 from tests.support.cluster import cluster
@@ -72,6 +73,23 @@ class TestTasksOfAGrowingBook:
         assert await finish_chapter(ledger, task_id, ids[0], 6)
         await grown(ledger, [f"{text}改。" for text in numbered(3)])
         assert await unplanned(ledger, novel_id) == ids[:1]  # the others are read as they are now
+
+    @pytest.mark.parametrize(("text", "status"), [("改" * 99, "failed"), ("短", "skipped")])
+    async def test_a_changed_chapter_that_ended_without_a_result_is_not_planned_for_ever(
+        self, ledger: Ledger, text: str, status: str
+    ) -> None:
+        novel_id, ids = await grown(ledger, numbered(3))
+        first = await new(ledger, novel_id)
+        await open_with(ledger, first, 5)
+        for chapter_id in ids:
+            assert await finish_chapter(ledger, first, chapter_id, 6)
+        await grown(ledger, [text, *numbered(3)[1:]])
+        assert await unplanned(ledger, novel_id) == ids[:1]
+        second = await new(ledger, novel_id, ids[:1])
+        await open_with(ledger, second, 7)
+        await ledger.chapters.claim([(second, ids[0], 8)])
+        await ledger.chapters.end([ChapterEnd(second, ids[0], 8, ChapterStatus(status))])
+        assert await unplanned(ledger, novel_id) == []
 
     async def test_chapters_of_a_cancelled_task_are_for_a_new_one(self, ledger: Ledger) -> None:
         novel_id, ids = await grown(ledger, numbered(2))

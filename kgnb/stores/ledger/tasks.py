@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -271,16 +270,23 @@ def count_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
 
 def _uncovered_chapters(c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
     k, e, s = t.chapters.c, t.extractions.c, t.chapter_status.c
-    extracted: dict[int, set[str]] = defaultdict(set)
-    for chapter_id, text_hash in c.execute(sa.select(e.chapter_id, e.text_hash).where(e.task_id.in_(tasks))):
-        extracted[chapter_id].add(text_hash)
-    ended = sa.select(s.chapter_id, s.status).where(s.kg_task_id.in_(tasks), s.status.not_in(OPEN_STATES))
-    states = pairs(c.execute(ended))
+    rows = sa.select(e.chapter_id, e.task_id, e.text_hash).where(e.task_id.in_(tasks))
+    extracted = c.execute(rows.order_by(e.task_id)).all()
+    last_row = {chapter_id: task_id for chapter_id, task_id, _ in extracted}
+    ends = sa.select(s.chapter_id, s.kg_task_id, s.status).where(
+        s.kg_task_id.in_(tasks), s.status.not_in(OPEN_STATES)
+    )
+    # A changed chapter that failed, or is too short by now, still has its earlier text's row, of an older task.
+    ended_without_row = {
+        chapter_id: status
+        for chapter_id, task_id, status in c.execute(ends.order_by(s.kg_task_id))
+        if task_id > last_row.get(chapter_id, 0)
+    }
+    grown = _grown_chapters(c, [i for i, state in ended_without_row.items() if state == ChapterStatus.SKIPPED])
+    covered = {(i, text_hash) for i, _, text_hash in extracted}
     chapters = sa.select(k.id, content_hash(c)).where(k.novel_id == novel_id)
     hashes = c.execute(chapters.order_by(k.chapter_number, k.id)).all()
-    grown = _grown_chapters(c, [i for i, state in states.items() if state == ChapterStatus.SKIPPED])
-    ended_without_row = {i for i in states if i not in extracted and i not in grown}
-    return [i for i, h in hashes if h not in extracted.get(i, ()) and i not in ended_without_row]
+    return [i for i, h in hashes if (i, h) not in covered and (i in grown or i not in ended_without_row)]
 
 
 def _grown_chapters(c: sa.Connection, skipped: Sequence[int]) -> set[int]:
