@@ -309,7 +309,8 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         progress, task = await _progress_and_task(app, planned.task.id, watch)
         if progress.ended != before:  # chapters that are handed back and claimed again are no progress
             before, watch.progress_at = progress.ended, time.monotonic()
-        listener(planned.step(_stage(progress), progress, **pace.figures(progress)))
+        waited = app.providers.waited(planned.provider)
+        listener(planned.step(_stage(progress), progress, waited=waited, **pace.figures(progress)))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
         # The item that this build queued starts a paused task: only a pause after that ends the build.
         stopped = (TaskStatus.CANCELLED, TaskStatus.PAUSED) if opened else (TaskStatus.CANCELLED,)

@@ -11,12 +11,15 @@ from kgnb.app.estimate import scaled
 from kgnb.app.prices import quote
 from kgnb.core.model import Lang, Provider, TaskConfig, Usage
 from kgnb.extract.prompt import PromptBuilder
+from kgnb.llm.request_form import THINKING_TOKENS, RequestForm
 
 TOKENS_PER_CHAR = {"zh": 0.6, "en": 0.3}
 """What DeepSeek says of its models (api-docs.deepseek.com, Token & Token Usage); those of others differ."""
 REPLY_SHARE = 0.4
 """Tokens of a reply by those of its passage: a guess, not measured. Both serve until the model has done a
 chapter here."""
+THOUGHTS = THINKING_TOKENS // 2
+"""Tokens before each reply of a model that thinks: half of the room that it is left, a guess."""
 RECENT_TASKS = 50
 """Tasks among which those of the same model are looked for."""
 
@@ -51,7 +54,7 @@ async def quick_estimate(app: App, size: BookSize, provider_name: str | None) ->
     if provider.is_rules:
         return QuickEstimate(model, free=True)
     earlier = await _earlier(app, provider, model, sum(size.chapters))
-    usage = earlier or _reckoned(app, size)
+    usage = earlier or _reckoned(app, size, thinks=RequestForm.first(provider, model).thinks)
     cost = quote(budget_of(app.settings), provider, model, usage, datetime.now(UTC))
     return QuickEstimate(model, usage, cost.now, cost.currency, measured=earlier is not None)
 
@@ -66,11 +69,13 @@ async def _earlier(app: App, provider: Provider, model: str, chars: int) -> Usag
     return scaled(spent, chars, read) if read and spent.prompt_tokens else None
 
 
-def _reckoned(app: App, size: BookSize) -> Usage:
+def _reckoned(app: App, size: BookSize, *, thinks: bool) -> Usage:
     config = TaskConfig()
     limit = max(app.settings.chunk_chars, config.max_content_length)
     requests = sum(max(1, math.ceil(chars / limit)) for chars in size.chapters)
     prompt = PromptBuilder(size.lang, (), config).prompt("")
     text = sum(size.chapters) * TOKENS_PER_CHAR[size.lang]
     around = requests * (len(prompt.system) + len(prompt.user)) * TOKENS_PER_CHAR[size.lang]
-    return Usage(requests, round(text + around), round(text * REPLY_SHARE))
+    thoughts = requests * THOUGHTS if thinks else 0
+    reply = round(text * REPLY_SHARE) + thoughts
+    return Usage(requests, round(text + around), reply, reasoning_tokens=thoughts)

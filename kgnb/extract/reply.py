@@ -18,7 +18,15 @@ from pydantic import BaseModel, ValidationError
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import model
 from kgnb.extract.reply_punctuation import with_ascii_punctuation
-from kgnb.extract.reply_shape import has_stray, items_of, kind_named, lists_in, mended_item, united
+from kgnb.extract.reply_shape import (
+    connected,
+    has_stray,
+    items_of,
+    kind_named,
+    lists_in,
+    mended_item,
+    united,
+)
 
 MAX_REPLY = 1_000_000
 """Longest reply parsed, in characters; an honest one has a few thousand."""
@@ -164,8 +172,8 @@ def _with_repeated_lists(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which a list given twice under one key counts in full; Python would keep the last."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        for kind in model.LISTS.keys() & value.keys():
-            value[kind] = [item for key, given in pairs if key == kind for item in items_of(given)]
+        for name in (key for key in value if key in model.LISTS or isinstance(value[key], list)):
+            value[name] = [item for key, given in pairs if key == name for item in items_of(given)]
     return value
 
 
@@ -278,7 +286,7 @@ _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 
 def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Parsed:
-    plain = {kind: [mended_item(item, kind) for item in items] for kind, items in lists.items()}
+    plain = {kind: [mended_item(item, kind) for item in items] for kind, items in connected(lists).items()}
     try:
         if all(len(items) <= model.MAX_ITEMS for items in plain.values()):
             return Parsed(model.Extraction.model_validate(plain), repaired, lost)

@@ -1,4 +1,4 @@
-"""Broken JSON whose own punctuation is Chinese: full-width brackets, colons, commas and quotes."""
+"""Broken JSON with other signs than JSON's own: full-width brackets, curly quotes, ``=>``, doubled braces."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ MAX_TEXT = 200_000
 """Longest text that is looked through, in characters."""
 
 _FULL_WIDTH = str.maketrans("｛｝［］：，；＂\u3000\u00a0", '{}[]:,;"  ')
+_KEY = re.compile(r"[\"“”「『＂](\w+)[\"“”」』＂](?=\s*[:：=])")
+_LISTED = re.compile(r'(?<=")、\s*(?=")')
+_ASSIGNS = re.compile("=>?")
+_AND_SO_ON = re.compile(r"(?<![.…])(?:…+|\.{3,})(?=\s*[\]}])")
 _OPENS = re.compile(r'["“”「『＂]')
-_BEFORE_END = r"(?=\s*(?:[,:;}\]，：；｝］]|\Z))"
+_BEFORE_END = r"(?=(?:\s|\\n)*(?:[,:;=}\]，：；｝］]|\Z))"
 _CLOSES_STRAIGHT = re.compile(rf'(?<!\\)"{_BEFORE_END}')
 _CLOSES = re.compile(rf"[”“」』＂]{_BEFORE_END}")
 
@@ -24,6 +28,9 @@ def with_ascii_punctuation(text: str) -> str:
         return text
     if "&quot;" in text and '"' not in text:
         text = html.unescape(text)
+    if 0 < 2 * text.count("{{") == text.count("{"):  # copied from a template
+        text = text.replace("{{", "{").replace("}}", "}")
+    text = _LISTED.sub(", ", _KEY.sub(r'"\1"', text))
     start = next((at for at, c in enumerate(text) if c in "{[｛［"), len(text))
     end = max(map(text.rfind, "}]｝］")) + 1
     return text[:start] + _translated(text[start:end]) + text[max(start, end) :]
@@ -38,7 +45,13 @@ def _translated(text: str) -> str:
         if closes is None:
             break
         inside = text[opens.end() : closes.start()]
-        pieces.append(text[at : opens.start()].translate(_FULL_WIDTH))
+        pieces.append(_plain(text[at : opens.start()]))
         pieces.append(f'"{inside if straight else inside.replace(chr(34), chr(92) + chr(34))}"')
         at = closes.end()
-    return "".join((*pieces, text[at:].translate(_FULL_WIDTH)))
+    return "".join((*pieces, _plain(text[at:])))
+
+
+def _plain(between: str) -> str:
+    """What stands between strings, as JSON has it."""
+    between = between.translate(_FULL_WIDTH).replace("\\n", "\n")
+    return _AND_SO_ON.sub("", _ASSIGNS.sub(":", between))

@@ -17,18 +17,18 @@ _KIND_WORDS = {
     "locations": "location locations place places 地点 地名 场所",
     "organizations": "organization organizations organisation organisations group groups 组织 机构 势力",
     "events": "event events 事件",
-    "relations": "relation relations relationship relationships 关系 人物关系",
+    "relations": "relation relations relationship relationships triples edges links 关系 人物关系 三元组",
     "things": "thing things",
 }
 _FIELD_WORDS = {
-    "name": "名称 姓名 名字",
+    "name": "entity entity_name id 名称 姓名 名字 实体",
     "aliases": "alias 别名 别称",
     "description": "描述 简介 desc summary",
     "traits": "trait 性格 特征",
-    "type": "relation relationship predicate label 类型 关系",
+    "type": "relation relationship relation_type relationship_type predicate label 类型 关系 关系类型",
     "kind": "type label 类型",
-    "source": "from subject head 主体",
-    "target": "to object tail 客体",
+    "source": "from subject head entity1 person1 character1 源 来源 主体 主语 人物1",
+    "target": "to object tail entity2 person2 character2 目标 客体 宾语 对象 人物2",
     "evidence": "quote 证据 原文",
     "participants": "characters people 参与者 人物",
     "location": "place 地点",
@@ -36,6 +36,8 @@ _FIELD_WORDS = {
 _TELLS_KIND = ("kind", "type", "label", "category", "entity_type", "类型")
 _NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
+_CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
+_BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|[:：|(),，（）]")
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
 
 
@@ -65,12 +67,20 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
     if depth and (single := _single_item(value)):
         return single
     found: dict[str, list[Any]] = {}
+    others: list[Any] = []
     for key, given in value.items():
-        if kind := _KIND_OF.get(key.strip().lower()):
+        if kind := _kind_of_key(key, given):
             found.setdefault(kind, []).extend(items_of(given))
-    others = (given for key, given in value.items() if key.strip().lower() not in _KIND_OF)
-    deeper = united(lists_in(one, depth + 1) for one in others if one)
+        elif given:
+            others.append(given)
+    deeper = united(lists_in(one, depth + 1) for one in others)
     return {**(deeper or {}), **found} or None
+
+
+def _kind_of_key(key: str, given: Any) -> str | None:
+    """The kind of the items under a key: its own name, or the only one in ``人物列表``, ``characterList``."""
+    words = _CAMEL.sub(" ", key) if _is_list_of_items(given) else ""
+    return _KIND_OF.get(key.strip().lower()) or kind_named(words)
 
 
 def has_stray(value: Any, depth: int = 0) -> bool:
@@ -133,6 +143,8 @@ def items_of(value: Any) -> list[Any]:
         return []
     if not isinstance(value, dict) or "name" in value or "source" in value:
         return [value]
+    if value.get("type") == "array":  # the list's schema, which some repeat before they fill it
+        return []
     if all(map(_is_list_of_items, value.values())):
         return [
             one for inner in value.values() for one in inner
@@ -143,6 +155,34 @@ def items_of(value: Any) -> list[Any]:
         )
         return [{"name": name, **one} for name, one in named]
     return [value]
+
+
+def connected(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """``lists`` with the relations that stand in others' items, and names in place of their numbers."""
+    relations = [one for tie in lists.get("relations", ()) for one in _each_target(tie)]
+    names: dict[str, Any] = {}
+    for item in (
+        one for kind in lists if kind != "relations" for one in lists[kind] if isinstance(one, dict)
+    ):
+        names |= {str(item["id"]): item.get("name")} if _is_number(item.get("id")) else {}
+        for key, given in item.items():
+            if isinstance(given, list | dict) and _KIND_OF.get(key.strip().lower()) == "relations":
+                source = mended_item(dict(item), "things").get("name")
+                inner = items_of(given)
+                relations += [{"source": source, **one} if isinstance(one, dict) else one for one in inner]
+    for at, tie in enumerate(relations):
+        if isinstance(tie, dict) and _is_number(tie.get("source")) and _is_number(tie.get("target")):
+            relations[at] = {**tie, **{end: names.get(str(tie[end])) for end in ("source", "target")}}
+    return {**lists, "relations": relations} if relations else dict(lists)
+
+
+def _each_target(tie: Any) -> list[Any]:
+    targets = tie.get("target") if isinstance(tie, dict) else None
+    return [{**tie, "target": one} for one in targets] if isinstance(targets, list) else [tie]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.isdecimal())
 
 
 def _is_list_of_items(value: Any) -> bool:
@@ -172,6 +212,8 @@ def mended_item(item: Any, kind: str) -> Any:
     """``item`` with the fields of its kind: keys by their own names, names as texts, lists as lists."""
     if isinstance(item, str) and kind != "relations":
         return {"name": item}
+    if isinstance(item, str):
+        item = [part.strip() for part in _BETWEEN.split(item) if part.strip()]
     if isinstance(item, list) and kind == "relations":
         return _triple(item)
     if not isinstance(item, dict):
@@ -183,23 +225,29 @@ def mended_item(item: Any, kind: str) -> Any:
         given = item.get(key)
         if given and (type(given) is not list or dict in map(type, given)):
             item[key] = _split(given)
-    if dict in map(type, item.values()):
+    if not {dict, list}.isdisjoint(map(type, item.values())):
         return {key: value if key in lists else _named(value) for key, value in item.items()}
     return item
 
 
 def _named(value: Any) -> Any:
-    """The name in an object that stands in place of it."""
+    """The name in an object, or a list of one, that stands in place of it."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     return value["name"] if isinstance(value, dict) and isinstance(value.get("name"), str) else value
 
 
 def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     fields, words = _FIELDS[kind], _OTHER_WORDS[kind]
-    own = {key: given for key, given in item.items() if key in fields}
-    for key, given in item.items():
+    told = {key: given for key, given in item.items() if key in fields}
+    own = {key: given for key, given in told.items() if not (key == "type" and _is_kind(str(given)))}
+    others = [(k, given) for k, given in item.items() if not (k in told or (k == "id" and _is_number(given)))]
+    for key, given in sorted(
+        others, key=lambda one: one[0] == "id"
+    ):  # that only where nothing else is a name
         plain = key.strip().lower()
         own.setdefault(plain if plain in fields else words.get(plain, key), given)
-    return own
+    return {**told, **own}
 
 
 def _triple(item: list[Any]) -> Any:

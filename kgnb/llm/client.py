@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -78,6 +79,7 @@ class LlmClient:
         self.provider = provider
         self.busy = 0
         """Calls in flight."""
+        self._sent_at: list[float] = []  # of requests in flight, the oldest first (time.monotonic())
         self._timeout = provider.options.timeout or timeout
         self._tries = max(1, provider.options.tries or tries)
         self._connections = connections
@@ -122,6 +124,11 @@ class LlmClient:
             self.busy -= 1
             spent(meter.usage, meter.timeouts)
 
+    @property
+    def waited(self) -> float:
+        """Seconds since the oldest request in flight was sent; 0 without one."""
+        return time.monotonic() - self._sent_at[0] if self._sent_at else 0.0
+
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
         """The JSON that would be sent for ``prompt``."""
         return (await self._opened()).all[0].body(prompt, model, self._form_of(model).form)
@@ -133,7 +140,7 @@ class LlmClient:
         """
         found = await self._list_models()
         if found is SILENCE:
-            raise self._error(SILENCE, "", 1)
+            raise self._error(SILENCE)
         return found if isinstance(found, list) else []  # many endpoints have no list
 
     async def close(self) -> None:
@@ -180,11 +187,9 @@ class LlmClient:
                 if not isinstance(got, ErrorResponse):
                     learnt.accept(form, thought=got.thought)
                     return got
-                other = None
-                if got.status in (400, 422):
-                    other = learnt.after_refusal(tried, got, form.limit(prompt))
+                other = learnt.after_refusal(tried, got, form.limit(prompt))
                 if other is None:
-                    raise await self._diagnosis.explained(self._error(got, model, 1), model, got)
+                    raise await self._diagnosis.explained(self._error(got, model), model, got)
                 tried.append(other)
         finally:
             learnt.release()
@@ -192,10 +197,7 @@ class LlmClient:
     async def _tried(
         self, keys: KeysInTurn, body: dict[str, Any], meter: _Meter
     ) -> ChatReply | ErrorResponse:
-        """Send a request, and again after failures that may be transient (exponential backoff with jitter).
-
-        Returns a refusal of the request itself, or for its model, as a value; raises the other errors.
-        """
+        """Send a request, again after failures that may pass (exponential backoff with jitter)."""
         attempt = 1
         while True:
             await meter.admit()
@@ -203,34 +205,34 @@ class LlmClient:
             got = await self._sent(api, body, meter)
             if not isinstance(got, ErrorResponse):
                 return got
-            error = self._error(got, body["model"], attempt)
-            if isinstance(error, errors.RequestRejected | errors.PromptTooLong) or got.meaning == "no_model":
-                return got
-            if isinstance(error, errors.AuthRejected | errors.QuotaExhausted) and keys.drop(api):
+            if got.meaning in ("auth", "quota") and keys.drop(api):
                 facts = {"number": keys.all.index(api) + 1, "keys": len(keys.all), "status": got.status}
                 log.warning("%s", say("provider.key_dropped", provider=self.provider.name, **facts))
                 continue
             asked = got.retry_after()
             least = min(8.0, 0.5 * 2 ** (attempt - 1)) if asked is None else asked
-            gives_up = attempt == self._tries or least > MAX_WAIT
-            if gives_up or not isinstance(error, errors.ProviderDown):
-                raise error
+            if attempt == self._tries or least > MAX_WAIT or not got.may_pass:
+                return replace(got, tries=attempt)
             await asyncio.sleep(least * random.uniform(1.0, 1.5))  # noqa: S311 - spreads the slots, no secret
             attempt += 1
 
     async def _sent(self, api: ChatApi, body: dict[str, Any], meter: _Meter) -> ChatReply | ErrorResponse:
         """Make one HTTP request."""
+        began = time.monotonic()
+        self._sent_at.append(began)
         try:
             async with asyncio.timeout(self._timeout):
                 got = await api.reply(body)
         except TimeoutError:
             meter.timeouts += 1
             return replace(SILENCE, waited=self._timeout)
+        finally:
+            self._sent_at.remove(began)
         meter.usage += got.usage
         return got
 
-    def _error(self, refusal: ErrorResponse, model: str, tries: int) -> errors.ProviderError:
-        return error_for(refusal, self.provider, urlsplit(self._url).hostname or "", model, tries)
+    def _error(self, refusal: ErrorResponse, model: str = "") -> errors.ProviderError:
+        return error_for(refusal, self.provider, urlsplit(self._url).hostname or "", model)
 
 
 # --- the SDK of a provider ----------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from kgnb.core.addresses import redacted_url
 from kgnb.core.model import Provider
 from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
-from kgnb.llm.error_mapping import ErrorResponse
+from kgnb.llm.error_mapping import SHOWN_CHARS, SILENCE, ErrorResponse
 
 NEAREST = 5
 """Names of models that an error lists."""
 KEEP_SECONDS = 60.0
-"""How long a finding holds: sixty chapters that fail at once cost one look."""
+"""How long a list holds: sixty chapters that fail at once cost one look."""
 
 _VERSION = re.compile(r"/v\d|/compatible|/openai", re.I)
 
@@ -37,7 +37,7 @@ class Diagnosis:
         self._provider = provider
         self._base_url = base_url
         self._list_models = list_models
-        self._found: dict[tuple[str, int], tuple[float, str, dict[str, Any]]] = {}
+        self._lists: dict[str, tuple[float, list[str] | ErrorResponse]] = {}
         self._looking = asyncio.Lock()
 
     async def explained(
@@ -45,32 +45,36 @@ class Diagnosis:
     ) -> errors.ProviderError:
         """An error that names the cause and its remedy; ``error`` itself where no cause is found."""
         status, means = refusal.status, refusal.meaning
-        says_model = status in (400, 422) and not means and _SAYS_MODEL.search(str(error.facts["detail"]))
-        if status not in (200, 404, 405) and means != "no_model" and not says_model:
+        unclear = status in (400, 422) and means == "rejected"
+        says_model = unclear and _SAYS_MODEL.search(refusal.message[:SHOWN_CHARS])
+        if status not in (200, 404, 405) and means not in ("no_model", "no_channel") and not says_model:
             return error  # many take names that they don't list: deployments, endpoint ids
-        async with self._looking:
-            until, key, facts = self._found.get((model, status), (0.0, "", {}))
-            if time.monotonic() > until:
-                key, facts = await self._cause(error.key, status, model)
-                self._found[model, status] = time.monotonic() + KEEP_SECONDS, key, facts
-        if not key:
-            return error
-        return errors.EndpointWrong(key, **{**error.facts, "model": model, "status": status, **facts})
-
-    async def _cause(self, key: str, status: int, model: str) -> tuple[str, dict[str, Any]]:
-        listed = await self._list_models("")
+        facts: dict[str, Any] = dict(error.facts)
+        listed = await self._listed("")
         if isinstance(listed, list) and listed and status != 200:
             if _plain(model) in map(_plain, listed):
-                return "", {}
+                return error
             nearest = difflib.get_close_matches(model, listed, NEAREST, cutoff=0.0)
             names = [without_secrets(clean(name, 80), self._provider) for name in nearest]
-            return "provider.no_such_model", {"nearest": names[0], "listed": ", ".join(names)}
+            facts |= {"nearest": names[0], "listed": ", ".join(names)}
+            return errors.EndpointWrong("provider.no_such_model", **facts)
         versioned = _VERSION.search(urlsplit(self._base_url).path)
         if not isinstance(listed, list) and status in (200, 404, 405) and not versioned:
-            longer = await self._list_models("/v1")
+            longer = await self._listed("/v1")
             if not isinstance(longer, ErrorResponse) or longer.status in (401, 403):
-                return "provider.no_version", {"url": redacted_url(f"{self._base_url}/v1")}
-        return (key if status in (400, 422) else ""), {}  # no list can deny that it has no such model
+                facts["url"] = redacted_url(f"{self._base_url}/v1")
+                return errors.EndpointWrong("provider.no_version", **facts)
+        # No list can deny that it has no such model.
+        return errors.EndpointWrong(error.key, **facts) if status in (400, 422) else error
+
+    async def _listed(self, below: str) -> list[str] | ErrorResponse:
+        """What the endpoint lists ``below`` its base_url, asked for once in :data:`KEEP_SECONDS`."""
+        async with self._looking:
+            until, found = self._lists.get(below, (0.0, SILENCE))
+            if time.monotonic() > until:
+                found = await self._list_models(below)
+                self._lists[below] = time.monotonic() + KEEP_SECONDS, found
+            return found
 
 
 def _plain(model: str) -> str:

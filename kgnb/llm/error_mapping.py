@@ -19,20 +19,29 @@ from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
 from kgnb.llm.presets import refusals
 
+SHOWN_CHARS = 200
+"""Characters of an endpoint's message in an error."""
 READ_CHARS = 4_000
 """Characters of a refusal that are searched; some go on to repeat the request."""
 MAX_RETRY_AFTER = 3_600.0
 """Upper bound, in seconds, of an endpoint's Retry-After."""
 
 _KINDS: Mapping[str, tuple[type[errors.ProviderError], str]] = {
+    "timeout": (errors.ProviderDown, "provider.timeout"),
+    "silence": (errors.ProviderDown, "provider.unreachable"),
+    "failing": (errors.ProviderDown, "provider.failing"),
+    "rate": (errors.RateLimited, "provider.rate"),
     "quota": (errors.QuotaExhausted, "provider.quota"),
-    "refused": (errors.ReplyRefused, "provider.refused"),
     "auth": (errors.AuthRejected, "provider.auth"),
+    "refused": (errors.ReplyRefused, "provider.refused"),
     "unparsable": (errors.ReplyUnparsable, "provider.unparsable"),
     "too_long": (errors.PromptTooLong, "provider.too_long"),
+    "garbled": (errors.RequestRejected, "provider.garbled"),
+    "no_channel": (errors.ProviderDown, "provider.failing"),
+    "no_model": (errors.EndpointWrong, "provider.rejected"),
+    "rejected": (errors.RequestRejected, "provider.rejected"),
 }
-"""Class and text of what an error means by the presets' ``refusals``; the others go by their status."""
-_TRANSIENT = frozenset({408, 409, 425})
+"""Class and text of what a response means."""
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -48,6 +57,8 @@ class ErrorResponse:
     headers: Mapping[str, str] | None = None
     usage: Usage = Usage(requests=1)
     waited: float = 0.0
+    tries: int = 1
+    """Requests of the call so far."""
 
     @property
     def _error(self) -> dict[str, Any]:
@@ -63,18 +74,28 @@ class ErrorResponse:
 
     @property
     def meaning(self) -> str:
-        """What the endpoint says of request, key or account: a name of the presets' ``refusals``, or none."""
+        """What it means, by its words, its codes, then its status: a key of ``_KINDS``."""
         known, said = refusals().items(), self.message[:READ_CHARS]
         metadata = self._error.get("metadata")
         marks = list(metadata) if isinstance(metadata, dict) else []
         reasons = [one.get("reason") for one in self._details]
         codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons, *marks)}
         codes |= {code.partition(".")[0] for code in codes}  # Volcengine: SensitiveContentDetected.Violence
-        return (
+        found = (
             next((name for name, one in known if one.says and one.says.search(said)), "")
             or next((name for name, one in known if codes & one.codes), "")
-            or next((name for name, one in known if self.status in one.statuses), "")
+            or next((name for name, one in known if self.status in one.statuses), "rejected")
         )
+        if self.waited:
+            return "timeout"
+        if self.status < 500:
+            return found
+        return {"no_model": "no_channel", "rejected": "failing"}.get(found, found)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may be answered soon."""
+        return _KINDS[self.meaning][0] is errors.ProviderDown
 
     @property
     def param(self) -> str:
@@ -120,30 +141,20 @@ def _seconds(value: str) -> float | None:
     return None
 
 
-def error_for(
-    refusal: ErrorResponse, provider: Provider, host: str, model: str, tries: int
-) -> errors.ProviderError:
-    """The error for ``refusal``; ProviderDown where a retry may help."""
-    name, status = provider.name, refusal.status
-    if refusal.waited:
-        seconds = round(refusal.waited)
-        return errors.ProviderDown("provider.timeout", provider=name, seconds=seconds, tries=tries)
-    if status == 0:
-        return errors.ProviderDown("provider.unreachable", provider=name, host=host, tries=tries)
-    if status == 200:
-        return errors.RequestRejected("provider.garbled", provider=name)
-    meaning = refusal.meaning
-    if meaning in _KINDS:
-        kind, text = _KINDS[meaning]
-        return kind(text, provider=name, status=status, detail=f"HTTP {status}")
-    detail = without_secrets(clean(refusal.message, 2_000), provider)[:200].rstrip() or "-"
-    heard = f"HTTP {status}: {detail}"
-    if status == 429 or meaning == "rate":
+def error_for(refusal: ErrorResponse, provider: Provider, host: str, model: str) -> errors.ProviderError:
+    """The error for ``refusal``, with the endpoint's words but for secrets; a refused key's are not told."""
+    kind, text = _KINDS[refusal.meaning]
+    told = "" if kind is errors.AuthRejected else refusal.message
+    said = clean(without_secrets(clean(told, 2_000), provider), SHOWN_CHARS)
+    facts: dict[str, object] = {
+        "host": host,
+        "model": model,
+        "status": refusal.status,
+        "tries": refusal.tries,
+        "seconds": round(refusal.waited),
+        "detail": f"HTTP {refusal.status}: {said}".removesuffix(": ") if refusal.status else "",
+    }
+    if kind is errors.RateLimited:
         wait = refusal.retry_after()
-        wait = random.uniform(5, 10) if wait is None else wait  # noqa: S311
-        return errors.RateLimited("provider.rate", provider=name, retry_after=wait, detail=heard)
-    if status >= 500 or status in _TRANSIENT:
-        return errors.ProviderDown("provider.failing", provider=name, tries=tries, detail=heard)
-    wrong = status == 404 or meaning == "no_model"
-    rejected = errors.EndpointWrong if wrong else errors.RequestRejected
-    return rejected("provider.rejected", provider=name, model=model, status=status, detail=detail)
+        facts["retry_after"] = random.uniform(5, 10) if wait is None else wait  # noqa: S311
+    return kind(text, provider=provider.name, **facts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -78,32 +77,18 @@ def _http_client(base_url: str, connections: int) -> httpx2.AsyncClient:
 
 
 async def _bound_body(response: httpx2.Response) -> None:
+    """Read a body, decompressed if the server packed it unasked; raise BodyTooLong beyond MAX_BODY bytes."""
     packed = response.headers.pop("content-encoding", "identity") in ("gzip", "deflate")
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _BoundedStream(response.stream, packed=packed)
-
-
-class _BoundedStream(httpx2.AsyncByteStream):
-    """A body that raises BodyTooLong beyond MAX_BODY bytes, decompressed if the server packed it unasked."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream, *, packed: bool) -> None:
-        self._stream = stream
-        # 32: the format is seen from the data.
-        self._inflate = (
-            zlib.decompressobj(32 + zlib.MAX_WBITS).decompress if packed else lambda piece, _: piece
-        )
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = MAX_BODY
-        async for piece in self._stream:
-            try:
-                plain = self._inflate(piece, left + 1)
-            except zlib.error:
-                raise BodyTooLong from None
-            left -= len(plain)
-            if left < 0:
-                raise BodyTooLong
-            yield plain
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+    # 32: the format is seen from the data.
+    inflate = zlib.decompressobj(32 + zlib.MAX_WBITS).decompress if packed else lambda piece, _: piece
+    stream, body = response.stream, bytearray()
+    assert isinstance(stream, httpx2.AsyncByteStream)
+    async for piece in stream:
+        try:
+            body += inflate(piece, MAX_BODY + 1 - len(body))
+        except zlib.error:
+            raise BodyTooLong from None
+        if len(body) > MAX_BODY:
+            raise BodyTooLong
+    await stream.aclose()
+    response.stream = httpx2.ByteStream(bytes(body))

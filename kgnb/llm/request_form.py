@@ -29,7 +29,8 @@ HOLD_MOST = 15.0
 _LEVELS = ("strict", "json", "text")
 _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
 _EFFORTS = ("none", "minimal", "low")
-"""Values of reasoning_effort, the least first."""
+"""Least efforts of reasoning, the first the least; each model that has any has the last."""
+_REASONS_ALWAYS = re.compile(r"mandatory|(?:cannot|can't|can not) be (?:disabled|turned off)", re.I)
 _WINDOW = re.compile(r"(?:context (?:length|window|size)|max_model_len|max_seq_len)\D{1,40}?(\d{4,7})", re.I)
 _NUMBER = re.compile(r"(?<![\w.])\d{4,7}(?![\w.])")
 
@@ -97,8 +98,8 @@ class RequestForm:
         part = self._named_in(param) or self._named_in(said)
         if part == "structured" and not _SCHEMA.search(f"{param} {said}"):
             return replace(self, structured=("text",))
-        if part == "thinking" and (effort := self._other_effort(said)):
-            return replace(self, thinking=({**self.thinking[0], "reasoning_effort": effort}, {}))
+        if part == "thinking" and (other := self._other_effort(said)):
+            return replace(self, thinks=True, thinking=(other, {}))
         if part == "limit_fields" and not any(n and n in said for n in self.limit_fields[1:]):
             smaller = [n for n in map(int, _NUMBER.findall(said)) if LEAST_LIMIT <= n < limit]
             if smaller:
@@ -110,11 +111,16 @@ class RequestForm:
         thinks = self.thinks or part == "thinking"  # it isn't switched off any more
         return replace(self, thinks=thinks, **{part: getattr(self, part)[1:]})
 
-    def _other_effort(self, said: str) -> str | None:
-        """The least effort that a refusal names beside the one that was sent."""
-        sent = self.thinking[0].get("reasoning_effort")
-        others = _EFFORTS if sent in _EFFORTS else ()
-        return next((e for e in others if e != sent and re.search(f"['\"`]{e}['\"`\\\\]", said)), None)
+    def _other_effort(self, said: str) -> Mapping[str, Any] | None:
+        """The fields for the least effort that a refusal leaves; None where the field itself is refused."""
+        name, value = next(iter(self.thinking[0].items()))
+        sent = value.get("effort") if isinstance(value, Mapping) else value
+        named = (e for e in _EFFORTS if re.search(f"['\"`]{e}['\"`\\\\]", said))
+        least = _EFFORTS[-1] if _REASONS_ALWAYS.search(said) else None
+        effort = next((e for e in named if e != sent), least)
+        if sent not in _EFFORTS or effort in (None, sent):
+            return None
+        return {name: {**value, "effort": effort} if isinstance(value, Mapping) else effort}
 
     def _named_in(self, text: str) -> str:
         """The part with another form that ``text`` names first; empty without one."""
@@ -173,10 +179,12 @@ class LearntForm:
     def after_refusal(
         self, tried: Sequence[RequestForm], refusal: ErrorResponse, limit: int
     ) -> RequestForm | None:
-        """The form to try after a refusal of the last one ``tried``; None when the request is wrong."""
+        """The form to try after a refusal of the last one ``tried``; None when the form isn't at fault."""
+        if refusal.status not in (400, 422):
+            return None
         if self.form not in tried:
             return self.form  # learnt by another request meanwhile
-        guess = self._good is None and refusal.param != "model" and not refusal.meaning
+        guess = self._good is None and refusal.param != "model" and refusal.meaning == "rejected"
         found = tried[-1].without_refused(refusal, limit, guess=guess)
         found = None if found in tried else found
         self.form = found or self._good or tried[0]

@@ -21,7 +21,9 @@ REFRESHES = 2
 LINE_PERCENT = 10.0
 """In a log, a line is written when so much more is done …"""
 LINE_SECONDS = 60.0
-"""… or so long after the last one, if anything has changed."""
+"""… or so long after the last one, if anything has changed or a request is in flight."""
+SLOW_SECONDS = 10.0
+"""A model that takes longer for a reply is told to be waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class BuildStep:
     """Progress of a build: what it is doing, its task and the chapters so far.
 
     ``rate``: chapters a minute in this run, None before any ended; ``cost``: of the task so far, None where
-    it isn't known, in ``currency`` ("" where the prices are the user's own).
+    it isn't known, in ``currency`` ("" where the prices are the user's own); ``waited``: seconds since the
+    oldest request in flight was sent.
     """
 
     stage: str
@@ -40,6 +43,7 @@ class BuildStep:
     rate: float | None = None
     cost: float | None = None
     currency: str = ""
+    waited: float = 0.0
 
     @property
     def total(self) -> int:
@@ -58,12 +62,14 @@ class BuildStep:
         return say(keys.get(self.stage, "cli.bar_scan"))
 
     def facts(self) -> list[str]:
-        """Time left, speed, failures, tokens and money, as far as they are known."""
+        """Time left and speed, or the time of a slow request; failures, tokens, money; as far as known."""
         progress = self.progress
         known: list[str] = []
         if self.rate and self.stage == "chapters":
             left = duration(60 * progress.open / self.rate)
             known = [say("cli.bar_left", time=left), say("cli.bar_rate", rate=f"{self.rate:.1f}")]
+        elif self.waited >= SLOW_SECONDS and self.stage == "chapters":
+            known = [say("cli.bar_waited", time=duration(self.waited))]
         if progress.failed:
             known.append(say("cli.bar_failed", failed=progress.failed))
         if tokens := progress.usage.prompt_tokens + progress.usage.completion_tokens:
@@ -193,7 +199,8 @@ class _Lines:
             return True
         if step.percent - last.percent >= LINE_PERCENT:
             return True
-        return step.progress != last.progress and self._clock() - self._at >= LINE_SECONDS
+        alive = step.progress != last.progress or step.waited >= SLOW_SECONDS
+        return alive and self._clock() - self._at >= LINE_SECONDS
 
     def close(self) -> None:
         pass

@@ -223,6 +223,11 @@ class ProviderRegistry:
         self._clients[provider.key] = (provider, made)
         return made
 
+    def waited(self, provider: Provider) -> float:
+        """Seconds since the provider's oldest request in flight here was sent; 0 without one."""
+        held = self._clients.get(provider.key)
+        return held[1].waited if held is not None else 0.0
+
     async def close(self) -> None:
         """Close every client."""
         clients = [client for _, client in self._clients.values()] + self._retired

@@ -1,13 +1,18 @@
 """What usage costs, now and outside of peak hours; how old the known prices may be."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kgnb.app.context import open_app
 from kgnb.app.doctor import _presets
 from kgnb.app.prices import Quote, quote
+from kgnb.app.quick_estimate import THOUGHTS, BookSize, quick_estimate
 from kgnb.core.model import Provider, Usage
-from kgnb.llm.presets import STALE_DAYS, presets_date
+from kgnb.core.settings import Settings
+from kgnb.llm.presets import STALE_DAYS, presets, presets_date
 from kgnb.worker.budget import Budget
 
 PEAK = datetime(2026, 11, 26, 2, tzinfo=UTC)  # a Thursday
@@ -33,6 +38,20 @@ def test_without_peak_hours_there_is_one_price_and_without_any_none() -> None:
     assert (luna.now, luna.off_peak, luna.currency) == (pytest.approx(0.1 + 0.01 + 0.5), None, "USD")
     assert quote(Budget(), Provider("mine", "http://h/v1"), "m", USED, PEAK) == Quote()
     assert quote(Budget(), Provider("mine", "http://h/v1"), "m", Usage(), PEAK) == Quote(0.0)
+
+
+@pytest.mark.parametrize(("name", "thinks"), [("moonshot", True), ("deepseek", False)])
+async def test_a_book_is_reckoned_with_the_thoughts_of_a_model_that_always_has_some(
+    tmp_path: Path, name: str, thinks: bool
+) -> None:
+    preset = presets()[name]
+    given: dict[str, Any] = {"openai_base_url": preset.base_url, "openai_api_key": "k", "provider_name": name}
+    settings = Settings.load(data=tmp_path / "data", lang="zh", openai_model=preset.model, **given)
+    async with open_app(settings, queue=False, graph=False) as app:
+        found = await quick_estimate(app, BookSize("zh", (3_000, 3_000)), None)
+    assert not found.measured
+    assert found.usage.reasoning_tokens == (2 * THOUGHTS if thinks else 0)
+    assert found.usage.completion_tokens == 6_000 * 0.6 * 0.4 + found.usage.reasoning_tokens
 
 
 def test_doctor_says_when_the_presets_are_old() -> None:

@@ -161,6 +161,14 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         re.sub(r'"([^"]*)"', r"“\1”", SHORT),
         re.sub(r'"([^"]*)"', r"「\1」", SHORT),
         SHORT.replace('"', "“"),
+        SHORT.replace('"name"', '“name"').replace('"characters"', '“characters"'),
+        of(PEOPLE.replace('["玄德"]', '["玄德"、"玄德"]')),
+        of(PEOPLE.replace('"关羽"}]', '"关羽"}, ……]')),
+        # signs of other languages
+        SHORT.replace('": ', '" => '),
+        SHORT.replace('": ', '"='),
+        SHORT.replace("{", "{{").replace("}", "}}"),
+        SHORT.replace("[{", "[\\n  {").replace(", ", ",\\n "),
         of(PEOPLE, TIES.replace('"FRIEND_OF"', '“FRIEND_OF”，"evidence"："他说：“走！”，再见"')),
         # the object elsewhere, or in pieces
         f'{{"response": {{"data": {{"extraction": {SHORT}}}}}}}',
@@ -180,7 +188,22 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         f"主要人物 [{LIU}]\n次要人物 [{GUAN}]\n{TIES}",
         f"```json\n[{TYPED}]\n```\n```json\n{TIES}\n```",
         f'"characters": {PEOPLE},\n"relations": {TIES}',
+        f'{{"type": "object", "properties": {{"characters": {{"type": "array"}}}}}}\n{SHORT}',
+        f'{{"characters": [{LIU[:-1]}, "relations": [{{"target": "关羽", "type": "FRIEND_OF"}}]}}, {GUAN}]}}',
+        f'[{TYPED}, {{"type": "relation", "source": "刘备", "target": "关羽", "relation": "FRIEND_OF"}}]',
+        '{"nodes": [{"id": "刘备", "label": "Character", "aliases": ["玄德"]}, '
+        '{"id": "关羽", "label": "Character"}], '
+        '"edges": [{"from": "刘备", "to": "关羽", "label": "FRIEND_OF"}]}',
+        of(
+            PEOPLE.replace('"name"', '"id": 1, "name"', 1).replace('{"name"', '{"id": "2", "name"'),
+            ('[{"source": 1, "target": 2, "type": "FRIEND_OF"}]'),
+        ),
         # other keys
+        SHORT.replace("characters", "人物列表").replace("relations", "人物关系表"),
+        SHORT.replace("characters", "mainCharacters").replace("relations", "relation_list"),
+        SHORT.replace("relations", "triples"),
+        SHORT.replace('"source"', '"人物1"').replace('"target"', '"人物2"').replace('"type"', '"关系类型"'),
+        SHORT.replace('"source"', '"entity1"').replace('"target"', '"entity2"'),
         SHORT.replace("characters", "Characters").replace('"name"', '"Name"').replace("source", "Source"),
         SHORT.replace("characters", "人物").replace("relations", "关系").replace('"name"', '"姓名"'),
         SHORT.replace("characters", "character").replace("relations", "relationships"),
@@ -196,6 +219,10 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         of('[{"name": "刘备", "aliases": {"字": "玄德"}}, {"name": "关羽", "aliases": "无"}]'),
         of(PEOPLE.replace('"aliases"', '"protagonist_score": "95分", "confidence": "高", "aliases"')),
         of(relations='[["刘备", "FRIEND_OF", "关羽"]]'),
+        of(relations='["刘备 -> 关羽: FRIEND_OF"]'),
+        of(relations='["刘备 --FRIEND_OF--> 关羽"]'),
+        of(relations=TIES.replace('"关羽"', '["关羽"]')),
+        of(PEOPLE.replace('"关羽"', '["关羽"]')),
         of(relations='[{"source": {"name": "刘备"}, "target": {"name": "关羽"}, "type": "FRIEND_OF"}]'),
     ],
 )
@@ -352,6 +379,28 @@ def test_objects_in_prose_are_joined_but_for_drafts() -> None:
     ):
         found = parse(f"First:\n{first}\nThen:\n{second}").extraction
         assert [c.name for c in found.characters] == names.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "people", "rejected"),
+    [
+        ('{"characters": [{"id": 1}, {"id": 2, "name": "关羽"}]}', ["关羽"], 1),
+        ('{"characters": [{"name": "关羽", "relations": ["刘备的义弟"]}]}', ["关羽"], 1),
+        ('{"characters": ["关羽"], "relations": [{"source": 1, "target": 2}, "刘备与关羽"]}', ["关羽"], 2),
+        ('{"characters": ["关羽"], "relations": [["刘备", "朋友", "关羽"]]}', ["关羽"], 1),  # whose friend?
+    ],
+)
+def test_what_cannot_be_read_without_doubt_is_told(text: str, people: list[str], rejected: int) -> None:
+    parsed = parse(text)
+    assert [c.name for c in parsed.extraction.characters] == people
+    assert (parsed.extraction.relations, parsed.rejected) == ([], rejected)
+
+
+def test_a_relation_to_several_is_one_to_each_and_a_list_given_twice_in_an_item_counts_in_full() -> None:
+    tie = '{"source": "刘备", "target": ["关羽", "张飞"], "type": "FRIEND_OF"}'
+    found = parse(of('[{"name": "刘备", "aliases": ["玄德"], "aliases": ["先主"]}]', f"[{tie}]"))
+    assert [(r.source, r.target) for r in found.extraction.relations] == [("刘备", "关羽"), ("刘备", "张飞")]
+    assert found.extraction.characters[0].aliases == ["玄德", "先主"]
 
 
 def test_a_name_in_hundreds_of_brackets_is_none() -> None:

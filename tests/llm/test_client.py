@@ -257,6 +257,21 @@ async def test_anthropic_on_the_dry_run() -> None:
         await failing(client(llm.root_url, name="anthropic", key="wrong"), kind=AuthRejected)
 
 
+async def test_how_long_the_oldest_request_has_been_in_flight() -> None:
+    async with FakeServer(latency=0.4) as llm:
+        c = client(llm.base_url)
+        await c.body(ask_for(), "dryrun")  # the SDK is imported
+        asks = [asyncio.create_task(c.ask(ask_for(f"第{i}句。"), "dryrun")) for i in range(2)]
+        assert c.waited == 0
+        while llm.stats.in_flight == 0:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert 0.2 <= c.waited < 5
+        await asyncio.gather(*asks)
+        assert c.waited == 0
+        await c.close()
+
+
 async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
     async with FakeServer(latency=0.2) as llm:
         c = CountingClient(Provider("o", llm.base_url), timeout=10, tries=1, connections=60)

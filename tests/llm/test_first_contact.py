@@ -24,6 +24,8 @@ from tests.llm.test_client import Scripted, ask_for, completion, error
 from tests.llm.test_request_forms import asked_of
 
 NO_CHANNEL = "当前分组 default 下对于模型 gpt-x 无可用渠道 (request id: 2025121521151664761470129816750)"
+NO_QUOTA = "You exceeded your current quota, please check your plan and billing details."
+TOKENS_A_MINUTE = "https://help.aliyun.com/zh/model-studio/error-code#token-limit"
 SENSITIVE = (
     "系统检测到输入或生成内容可能包含不安全或敏感内容，请您避免输入易产生敏感内容的提示语，感谢您的配合。"
 )
@@ -45,6 +47,7 @@ SENSITIVE = (
         (400, error("Arrearage", "Access denied, please make sure your account is …"), QuotaExhausted),
         (400, error("invalid_parameter_error", "Range of input length should be [1, 129024]"), PromptTooLong),
         (404, error("model_not_found", "The model `m` does not exist or you do not …"), EndpointWrong),
+        (429, error("insufficient_quota", f"{NO_QUOTA} For details, see: {TOKENS_A_MINUTE}"), RateLimited),
         # Volcengine
         (400, error("InputTextSensitiveContentDetected", "may contain sensitive …"), ReplyRefused),
         (400, error("SensitiveContentDetected.Violence", "may contain violence …"), ReplyRefused),
@@ -61,6 +64,7 @@ SENSITIVE = (
         (400, error(400, "The input token count (1200000) exceeds the maximum number …"), PromptTooLong),
         (200, completion("", "content_filter: PROHIBITED_CONTENT"), ReplyRefused),
         (403, error("model_not_found", "Project has no access to model m"), EndpointWrong),
+        (429, error("insufficient_quota", f"{NO_QUOTA} Docs: https://platform.openai.com"), QuotaExhausted),
         # one-api and new-api
         (429, error(None, "当前分组上游负载已饱和，请稍后再试", "new_api_error"), RateLimited),
         (503, error(None, NO_CHANNEL, "one_api_error"), EndpointWrong),
@@ -88,12 +92,18 @@ async def test_a_refusal_is_called_by_its_name_and_costs_one_request(
     assert len(llm.seen) <= 2  # a form without temperature is tried where a 400 names nothing
 
 
-async def test_a_channel_that_is_down_for_a_model_that_is_there_is_an_outage() -> None:
-    async with Scripted((503, error(None, NO_CHANNEL), {}), models={"/v1/models": ["m"]}) as llm:
-        c = asked_of(Preset(name="o"), llm.url)
-        with pytest.raises(ProviderDown):
-            await c.ask(ask_for(), "m")
-        await c.close()
+async def test_a_channel_that_is_down_for_a_model_that_is_there_is_an_outage_and_asked_again() -> None:
+    down = (503, error(None, NO_CHANNEL), {"retry-after": "0"})
+    for answers, requests in ([down, down, (200, completion(), {})], 3), ([down], 4):
+        async with Scripted(*answers, models={"/v1/models": ["m"]}) as llm:
+            c = asked_of(Preset(name="o"), llm.url, tries=4)
+            if len(answers) > 1:
+                await c.ask(ask_for(), "m")
+            else:
+                with pytest.raises(ProviderDown, match="4"):
+                    await c.ask(ask_for(), "m")
+            await c.close()
+        assert len(llm.seen) == requests
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from kgnb.llm.presets import UNKNOWN, preset_for, presets, presets_date
         ("deepseek", "https://gateway.example/v1", "deepseek"),
         ("mine", "https://API.OpenAI.com:443/v1", "openai"),
         ("mine", "https://api.openai.com.evil.example/v1", ""),
+        ("mine", "https://ws-1.cn-beijing.maas.aliyuncs.com/compatible-mode/v1", "qwen"),
         ("mine", "https://[", ""),
     ],
 )

@@ -147,17 +147,43 @@ async def test_a_field_is_found_by_its_name_where_no_param_is_given(said: str, k
     assert len(llm.seen) == 2
 
 
-async def test_an_effort_that_a_model_has_not_is_replaced_by_the_least_that_it_has() -> None:
-    no = error(
-        "unsupported_value",
-        "Unsupported value: 'none' is not supported. Supported values are: 'low', 'medium', and 'high'.",
-        param="reasoning_effort",
-    )
-    async with Scripted((400, no, {}), (200, completion(), {})) as llm:
-        c = asked_of(presets()["openai"], llm.url)
-        await c.ask(ask_for(), "gpt-of-tomorrow")
+NO_NONE = "Unsupported value: 'none' is not supported. Supported values are: 'low', 'medium', and 'high'."
+MANDATORY = "Reasoning is mandatory for this endpoint and cannot be disabled."
+
+
+@pytest.mark.parametrize(
+    ("preset", "said", "param", "efforts"),
+    [
+        ("openai", NO_NONE, "reasoning_effort", [{"reasoning_effort": "none"}, {"reasoning_effort": "low"}]),
+        (
+            "openrouter",
+            MANDATORY,
+            None,
+            [{"reasoning": {"effort": "none"}}, {"reasoning": {"effort": "low"}}],
+        ),
+        ("openrouter", "Unknown field: reasoning", None, [{"reasoning": {"effort": "none"}}, {}]),
+        (
+            "gemini",
+            'Thinking level "minimal" is not supported: use "low"',
+            None,
+            [
+                {"reasoning_effort": "minimal"},
+                {"reasoning_effort": "low"},
+            ],
+        ),
+    ],
+)
+async def test_an_effort_that_a_model_has_not_is_replaced_by_the_least_that_it_has(
+    preset: str, said: str, param: str | None, efforts: list[dict[str, Any]]
+) -> None:
+    async with Scripted((400, error(400, said, param=param), {}), (200, completion(), {})) as llm:
+        c = asked_of(presets()[preset], llm.url)
+        await c.ask(ask_for(), "model-of-tomorrow")
         await c.close()
-    assert [body["reasoning_effort"] for _, _, body in llm.seen] == ["none", "low"]
+    sent = [{k: v for k, v in body.items() if k.startswith("reasoning")} for _, _, body in llm.seen]
+    assert sent == efforts
+    before, after = (body.get("max_tokens") or body["max_completion_tokens"] for _, _, body in llm.seen)
+    assert after == before + 8_192  # room for thoughts
 
 
 async def test_a_limit_that_is_too_large_is_lowered_to_the_largest_that_is_named() -> None:

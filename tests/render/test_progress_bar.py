@@ -60,6 +60,20 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
     assert [line.split()[0] for line in lines[-2:]] == ["settling", "done"]
 
 
+def test_a_log_says_now_and_then_that_a_slow_model_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = progress_bar._Lines(lambda: now)
+    for now in range(0, 200, 5):
+        lines.show(step("chapters", 0, 1, waited=float(now)))
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "chapters 0/1 0%",
+        "chapters 0/1 0% · waiting for the model for 1 min 0 s",
+        "chapters 0/1 0% · waiting for the model for 2 min 0 s",
+        "chapters 0/1 0% · waiting for the model for 3 min 0 s",
+    ]
+
+
 def test_a_terminal_gets_one_line_and_log_lines_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     screen.isatty = lambda: True  # type: ignore[method-assign]
