@@ -48,7 +48,7 @@ async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS
 
     def resolve() -> list[ListedName]:
         context = ProjectionContext(novel, entries, config, combine_decisions(decisions))
-        texts = ledger.books.texts_blocking(novel.id)
+        texts = (text for _, text in ledger.books.texts_blocking(novel.id))
         builder = novel_builder(context, chapters, rows, lambda forms: evidence.names_in_texts(forms, texts))
         return list_names(builder.graph(whole=True), builder.names, entries, kinds)
 

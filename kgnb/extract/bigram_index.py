@@ -13,6 +13,9 @@ from itertools import compress, count
 _UTF16 = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
 _BEYOND_BMP = re.compile("[^\u0000-\uffff]")
 
+BLOCK = 1 << 18
+"""Characters whose bigrams are in memory at a time."""
+
 
 def _encode(text: str) -> bytes:
     """Two bytes a character; a question mark for what has no such form (emoji, lone surrogates)."""
@@ -25,23 +28,35 @@ def _codes(bigrams: Iterable[str]) -> set[int]:
 
 
 class BigramIndex:
-    """A text whose bigrams are kept as integers: four bytes each, compared at a third of a string's cost."""
+    """A text searched by its bigrams, as integers, which compare at a third of a string's cost.
+
+    They are made anew a block at a time for each search of the whole text, which costs a tenth of the search:
+    kept, they would take twice the text's memory.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        code = memoryview(_encode(text))
-        size = max(0, len(text) - 1)
-        self._codes = array("I", bytes(4 * size))  # the bigram at each offset
-        for first in (0, 1):
-            pairs = code[2 * first : 2 * first + (len(code) // 2 - first) // 2 * 4]
-            self._codes[first::2] = array("I", pairs.cast("I"))
         self.counts = self._count()
         self._cached: set[int] = set()  # bigrams whose offsets are known: _cached_offsets, _cached_codes
         self._cached_offsets = self._cached_codes = array("I")
 
+    def _blocks(self) -> Iterator[tuple[int, array[int]]]:
+        """Yield (offset, the bigrams from there on) for each block of the text."""
+        for start in range(0, len(self.text) - 1, BLOCK):
+            code = memoryview(_encode(self.text[start : start + BLOCK + 1]))
+            size = len(code) // 2 - 1
+            codes = array("I", [0]) * size
+            for first in (0, 1):
+                pairs = array("I")
+                pairs.frombytes(code[2 * first : 2 * first + (size + 1 - first) // 2 * 4])
+                codes[first::2] = pairs
+            yield start, codes
+
     def _count(self) -> Counter[str]:
         """Bigram → occurrences in the text."""
-        counts = Counter(self._codes)
+        counts = Counter[int]()
+        for _, codes in self._blocks():
+            counts.update(codes)
         chars = array("I", counts).tobytes().decode(_UTF16)
         bigrams = map(operator.add, chars[::2], chars[1::2])
         return Counter(dict(zip(bigrams, counts.values(), strict=True)))
@@ -52,13 +67,20 @@ class BigramIndex:
         wanted = _codes(bigrams)
         if wanted <= self._cached:
             return array("I", compress(self._cached_offsets, map(wanted.__contains__, self._cached_codes)))
-        return array("I", compress(count(), map(wanted.__contains__, self._codes)))
+        found = array("I")
+        for start, codes in self._blocks():
+            found.extend(compress(count(start), map(wanted.__contains__, codes)))
+        return found
 
     def cache_offsets(self, bigrams: Iterable[str]) -> None:
         """Remember where ``bigrams`` occur: later searches for a subset of them skip the rest of the text."""
-        self._cached_offsets = self.offsets(bigrams)
-        self._cached_codes = array("I", map(self._codes.__getitem__, self._cached_offsets))
-        self._cached = _codes(bigrams)
+        wanted = _codes(bigrams)
+        offsets, kept = array("I"), array("I")
+        for start, codes in self._blocks():
+            hits = bytes(map(wanted.__contains__, codes))
+            offsets.extend(compress(count(start), hits))
+            kept.extend(compress(codes, hits))
+        self._cached, self._cached_offsets, self._cached_codes = wanted, offsets, kept
 
     def find_all(self, words: Iterable[str]) -> Iterator[tuple[int, str]]:
         """Yield (offset, word) from the left: the longest word at each place, without overlaps.

@@ -27,12 +27,12 @@ _Found = tuple[str, list[str], str, list[int], list[_Reason]]
 """Canonical name, all names, kind, offsets, reasons."""
 
 
-def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
+def scan(chapters: Iterable[tuple[int, str]], lang: Lang) -> list[NameEntry]:
     """Return the names of a book, the most mentioned first; CPU-bound, meant for a process pool.
 
-    ``chapters``: (number, text) in the book's order. Entries of kind ``Character`` have aliases, ``Location``
-    and ``Organization`` none. A Chinese book is read in simplified characters; its names come back as it
-    writes them, the more frequent form first.
+    ``chapters``: (number, text) in the book's order, taken one at a time. Entries of kind ``Character`` have
+    aliases, ``Location`` and ``Organization`` none. A Chinese book is read in simplified characters; its
+    names come back as it writes them, the more frequent form first.
     """
     normalise = sentences_zh.normalise if lang == "zh" else sentences_en.normalise
     book = _BookText(((number, normalise(text)) for number, text in chapters), fold_scripts=lang == "zh")
@@ -48,17 +48,20 @@ class _BookText:
     def __init__(self, chapters: Iterable[tuple[int, str]], *, fold_scripts: bool) -> None:
         self._numbers: list[int] = []
         self._starts: list[int] = []
-        pieces: list[str] = []
+        original: list[str] = []
+        folded: list[str] = []
         length = 0
         for number, text in chapters:
             self._numbers.append(number)
             self._starts.append(length)
-            pieces.append(text)
             length += len(text) + 1
-        self._original = self.text = "\n".join(pieces)
-        if fold_scripts:
-            folded = "\n".join(script.simplified(p, traditional=script.is_traditional(p)) for p in pieces)
-            self.text = self._original if folded == self._original else folded
+            original.append(text)
+            traditional = fold_scripts and script.is_traditional(text)
+            simple = script.simplified(text, traditional=traditional) if fold_scripts else text
+            folded.append(text if simple == text else simple)  # one copy of what both are
+        self._original = self.text = "\n".join(original)
+        if folded != original:
+            self.text = "\n".join(folded)
 
     def entry(
         self,

@@ -93,9 +93,7 @@ async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEnt
     try:
         ledger = Ledger(opened)
         state = await ledger.books.text_digest(novel_id)
-        chapters = await ledger.books.chapters(novel_id)
-        texts = await ledger.books.texts([c.id for c in chapters])
-        return name_scan.scan([(c.number, texts.get(c.id, "")) for c in chapters], lang), state
+        return name_scan.scan(ledger.books.texts_blocking(novel_id), lang), state
     finally:
         await opened.close()
 
@@ -144,14 +142,14 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
         chapters = await ledger.books.chapters(novel_id)
         rows = await ledger.extractions.settle_rows(novel_id)
         names = await ledger.names.read(novel_id)
-        texts = ledger.books.texts_blocking
+        texts = (text for _, text in ledger.books.texts_blocking(novel_id))
         final = novel_graph(
             job.novel,
             chapters,
             rows,
             names,
             await with_novel_kinds(ledger, novel_id, job.config),
-            find_in_text=lambda forms: evidence.names_in_texts(forms, texts(novel_id)),
+            find_in_text=lambda forms: evidence.names_in_texts(forms, texts),
             decisions=combine_decisions(await ledger.name_decisions.read(novel_id)),
         )
         # Tasks that kgnb never opened: an old worker's graph isn't ours to remove.

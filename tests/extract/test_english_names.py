@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
+
+import pytest
 
 from kgnb.extract import name_scan
+from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import fits_family, name_facts
 from kgnb.extract.en.vocatives import Answers
@@ -32,6 +36,13 @@ def people(text: str) -> dict[str, NameEntry]:
     """Every name and alias → its person."""
     found = [e for e in name_scan.scan([(1, text)], "en") if e.kind == "Character"]
     return {name: e for e in found for name in (e.name, *e.aliases)}
+
+
+def test_words_are_counted_in_parts_as_in_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in (1, 2, 5, 100):
+        monkeypatch.setattr(names, "PART", size)
+        for text in ("", " ", "One", " The  cat\nand The dog "):
+            assert names._word_counts(text) == Counter(text.lower().split(" "))
 
 
 def test_a_first_name_is_whose_full_name_is_far_more_frequent() -> None:

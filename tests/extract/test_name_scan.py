@@ -14,7 +14,7 @@ import tracemalloc
 import pytest
 
 from kgnb.core.model import Lang
-from kgnb.extract import name_scan
+from kgnb.extract import bigram_index, name_scan
 from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import sentences as sentences_en
@@ -462,6 +462,12 @@ def test_trie_matches_the_longest_word() -> None:
     assert re.findall(trie_pattern([]), "关羽") == []
 
 
+@pytest.fixture(params=[1, 2, 3, bigram_index.BLOCK], ids="block {}".format)
+def _block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bigram_index, "BLOCK", request.param)
+
+
+@pytest.mark.usefixtures("_block")
 def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     words = ["关羽", "关云长", "云长", "长兄", "张飞"]
     text = "关云长兄与关羽、张飞云长兄"
@@ -473,12 +479,25 @@ def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     assert list(BigramIndex("关").find_all(["关", "关羽"])) == []
 
 
+@pytest.mark.usefixtures("_block")
 @pytest.mark.parametrize("text", ["", "关", "关羽", "关羽关羽张", "😀关羽\ud83d\ude00关羽\udc00", "a关羽b"])
 def test_pairs_are_counted_and_found_in_any_text(text: str) -> None:
     grams = BigramIndex(text)
     assert grams.counts["关羽"] == text.count("关羽")
     assert grams.counts.total() == max(0, len(text) - 1)
     assert list(grams.offsets(["关羽"])) == [m.start() for m in re.finditer("关羽", text)]
+
+
+def test_a_long_texts_bigrams_take_less_memory_than_all_of_them_would() -> None:
+    text = "关羽与张飞" * 400_000
+    tracemalloc.start()
+    try:
+        found = BigramIndex(text).offsets(["关羽"])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(found) == 400_000
+    assert peak < 4 * len(text)  # with all bigrams at a time: 8
 
 
 def test_a_text_without_a_sentence_takes_memory_by_its_length() -> None:

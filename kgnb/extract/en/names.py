@@ -45,6 +45,8 @@ MAX_LOG_ODDS = 1.5
 """Log odds are clipped to plus and minus this."""
 UNSEEN_LOG_ODDS = -0.7
 """Log odds of a word that is beside none of many seeds; less, the fewer they are."""
+PART = 1 << 18
+"""Characters whose words are counted at a time."""
 
 
 @dataclass(slots=True)
@@ -180,6 +182,17 @@ def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
     yield " ".join(parts[begin:]), offset
 
 
+def _word_counts(text: str) -> Counter[str]:
+    """Lower-case words → occurrences; a part of the text at a time, as each word is an object of its own."""
+    counts, start = Counter[str](), 0
+    while start <= len(text):
+        end = text.find(" ", start + PART)
+        end = end if end >= 0 else len(text)
+        counts.update(text[start:end].lower().split(" "))
+        start = end + 1
+    return counts
+
+
 # --- the classifier -----------------------------------------------------------------------------------------
 
 
@@ -190,7 +203,7 @@ class NameClassifier:
         self.text = text
         found = Candidates(text)
         self.candidates, self.lower = found.found, found.lower
-        self._words = Counter(text.lower().split(" "))
+        self._words = _word_counts(text)
         self._total = max(1, self._words.total())
         seeds = [c for c in self.candidates.values() if c.speaks >= 3 or is_titled(c.name)]
         known = sum(c.count for c in seeds)

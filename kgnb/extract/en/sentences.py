@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " "})
 _END = re.compile(r"[.!?](?<!Mr.)(?<!Mrs.)(?<!Ms.)(?<!Dr.)(?<!St.)(?<!Rev.)(?=[\s\"])|\n")
@@ -14,6 +15,6 @@ def normalise(text: str) -> str:
     return re.sub(r" ?\n ?", " ", re.sub(r"\n ?\n\s*", "\x00", text)).replace("\x00", "\n")
 
 
-def sentence_ends(text: str) -> list[int]:
+def sentence_ends(text: str) -> array[int]:
     """Return the offsets of the characters that end sentences."""
-    return [m.start() for m in _END.finditer(text)]
+    return array("I", (m.start() for m in _END.finditer(text)))

@@ -8,6 +8,7 @@ titles alone join nobody. The English twin has the same steps for first names, s
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
@@ -73,7 +74,7 @@ class AliasResolver(FormAliases):
         titles = {n[len(titled_surname(n)) :] for n in self.counts if titled_surname(n)}
         titles |= {head_of(n) for n in self.counts}
         forms += [t for t in titles if len(t) > 1]
-        self.offsets = {n: [] for n in (*self.counts, *forms, *self.borderline)}
+        self.offsets = {n: array("I") for n in (*self.counts, *forms, *self.borderline)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
         return CoOccurrence(self.clusters, self.offsets, sentence_ends(self.text), WINDOW)

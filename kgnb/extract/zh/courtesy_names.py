@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter, defaultdict
 from itertools import pairwise
 
@@ -43,7 +44,7 @@ class StatedAliases:
         self.clusters = NameClusters(self.counts)
         self.courtesy: set[str] = set()
         self.dropped: set[str] = set()
-        self.offsets: dict[str, list[int]] = {}
+        self.offsets: dict[str, array[int]] = {}
 
     def _join_courtesy_names(self) -> None:
         """姓何名恭字子安 and 程勇，字伯远; a courtesy name claimed for several goes to one of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -214,9 +215,12 @@ class _Apposition:
         self._before: dict[str, Counter[str]] = defaultdict(Counter)
         self._mentions: Counter[str] = Counter()
         text = bigrams.text
-        places = [(at, persons[name]) for at, name in bigrams.find_all(persons)]
-        tails = Counter((text[at - 2 : at], who) for at, who in places if at > 1)
-        for at, who in places:
+        places, bearers = array("I"), list[str]()
+        for at, name in bigrams.find_all(persons):
+            places.append(at)
+            bearers.append(persons[name])
+        tails = Counter((text[at - 2 : at], who) for at, who in zip(places, bearers, strict=True) if at > 1)
+        for at, who in zip(places, bearers, strict=True):
             self._mentions[who] += 1
             if at > 1 and tails[text[at - 2 : at], who] >= FEWEST:
                 for n in range(2, min(LONGEST + 1, at) + 1):

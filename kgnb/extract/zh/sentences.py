@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 
 _SPACES = re.compile(r"\s+")
 _END = re.compile(r"[。！？!?；;\n]")
@@ -13,6 +14,6 @@ def normalise(text: str) -> str:
     return _SPACES.sub("\n", text)
 
 
-def sentence_ends(text: str) -> list[int]:
+def sentence_ends(text: str) -> array[int]:
     """Return the offsets of the characters that end sentences."""
-    return [m.start() for m in _END.finditer(text)]
+    return array("I", (m.start() for m in _END.finditer(text)))

@@ -28,7 +28,6 @@ from kgnb.stores.ledger.database import (
 from kgnb.stores.ledger.migrations import content_hash
 
 IDS_PER_STATEMENT = 500
-TEXTS_PER_PAGE = 100
 SAMPLED_CHAPTERS = 8
 """Of a stored novel, when it is compared with a new text."""
 SAMPLED_PASSAGES = 20
@@ -114,14 +113,14 @@ class Books(DatabasePart):
         """The text of each chapter that exists, by id."""
         return _read_texts(c, chapter_ids)
 
-    def texts_blocking(self, novel_id: int) -> Iterator[str]:
-        """Yield the texts of the novel's chapters in order, read page by page in the caller's thread."""
-        k = t.chapters.c
-        query = sa.select(k.id).where(k.novel_id == novel_id).order_by(k.chapter_number, k.id)
-        ids = self._database.run_blocking(lambda c: list(c.scalars(query)), write=False)
-        for page in pages(ids, TEXTS_PER_PAGE):
-            texts = self._database.run_blocking(partial(_read_texts, chapter_ids=page), write=False)
-            yield from (texts[chapter_id] for chapter_id in page if chapter_id in texts)
+    def texts_blocking(self, novel_id: int) -> Iterator[tuple[int, str]]:
+        """Yield (number, text) of the novel's chapters in order, read page by page in the caller's thread."""
+        read = partial(_read_chapters, novel_id=novel_id)
+        chapters = self._database.run_blocking(read, write=False)
+        for page in pages(chapters, IDS_PER_STATEMENT):
+            read_texts = partial(_read_texts, chapter_ids=[chapter.id for chapter in page])
+            texts = self._database.run_blocking(read_texts, write=False)
+            yield from ((chapter.number, texts.get(chapter.id, "")) for chapter in page)
 
     @reading
     def text_digest(self, c: sa.Connection, novel_id: int) -> str:
