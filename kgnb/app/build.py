@@ -291,10 +291,13 @@ async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+        failure = watching.exception() if watching.done() and not watching.cancelled() else None
+        if isinstance(failure, errors.ServiceRefused):
+            watch.refused = watch.refused or failure
         if watch.refused is not None:
             raise BuildStopped("build.refused", reason=_reason(watch.refused)) from watch.refused
-        if watching.done() and not watching.cancelled() and watching.exception() is not None:
-            raise watching.exception() or AssertionError
+        if failure is not None:
+            raise failure
 
 
 def _reason(error: Exception) -> str:

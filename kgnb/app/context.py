@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from kgnb.app.settle import settle_every_novel
 from kgnb.core.amounts import parse_amounts, parse_prices
-from kgnb.core.errors import ServiceDown
+from kgnb.core.errors import ServiceDown, ServiceError
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage, beijing_time
 from kgnb.core.process_pool import CpuPool
@@ -303,7 +303,7 @@ async def running_node(
             finally:  # also when a second cancel cuts leaving short
                 loops.cancel()
                 await asyncio.gather(loops, return_exceptions=True)
-            with suppress(ServiceDown, TimeoutError):
+            with suppress(ServiceError, TimeoutError):
                 async with asyncio.timeout(LEAVING_SECONDS):
                     await node.throttle.flush()
                     await background.publish_progress()

@@ -58,13 +58,14 @@ async def doctor(settings: Settings) -> list[Check]:
     """Check everything; each provider gets one real request, which costs a few tokens."""
     place = detect_host()
     python = Check("python", True, f"{platform.python_version()} {platform.machine()}")
-    services = [await check_service(settings, name) for name in ("sql", "redis", "bolt")]
+    services = await asyncio.gather(*(check_service(settings, name) for name in ("sql", "redis", "bolt")))
     checks = [python, _packages(), _presets(date.today()), *_machine(place, settings), *services]
     if services[0].ok and services[1].ok:
         try:
             async with open_app(settings, graph=False) as app:
-                checks += await _queues(app)
-                checks += [await _provider(app, one) for one in app.providers.all() if one.key != RULES]
+                asked = [_provider(app, one) for one in app.providers.all() if one.key != RULES]
+                queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
+                checks += [*queues, *providers]
         except KgnbError as error:
             checks.append(Check("services", False, str(error)))
     return checks

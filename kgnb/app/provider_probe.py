@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +20,7 @@ from kgnb.core.errors import ProviderError, ReplyError, ServiceDown, SettingsErr
 from kgnb.core.messages import language
 from kgnb.core.model import Provider
 from kgnb.extract.prompt import PromptBuilder
-from kgnb.llm.client import TEST_PROMPT, LlmClient
+from kgnb.llm.client import LIST_SECONDS, TEST_PROMPT, LlmClient
 from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.provider_sources import check_name, check_url
 
@@ -54,10 +56,12 @@ class Draft:
 async def probe_provider(app: App, name: str) -> ProviderProbe:
     """Send the provider's first model one short request, ignoring limits and pauses; its cost is counted.
 
-    Raises SettingsError for an unknown or unusable provider, ServiceDown.
+    An endpoint that doesn't list its models either is given up after LIST_SECONDS. Raises SettingsError for
+    an unknown or unusable provider, ServiceDown.
     """
     provider = app.providers.requested(name)
-    return await _probe(app, app.providers.client(provider), await app.router.model_for(provider))
+    client = _client(provider, app.settings.llm_timeout)
+    return await _probe(app, client, await app.router.model_for(provider))
 
 
 async def check_provider(app: App, name: str) -> ProviderProbe:
@@ -85,11 +89,7 @@ async def probe_draft(app: App, draft: Draft) -> ProviderProbe:
 
     Raises SettingsError for what can't be a provider.
     """
-    client = _client(app, draft)
-    try:
-        return await _probe(app, client, draft.model)
-    finally:
-        await client.close()
+    return await _probe(app, _draft_client(app, draft), draft.model)
 
 
 async def draft_models(app: App, draft: Draft) -> list[str]:
@@ -97,14 +97,20 @@ async def draft_models(app: App, draft: Draft) -> list[str]:
 
     Raises SettingsError for what can't be a provider, ProviderDown when it doesn't answer.
     """
-    client = _client(app, draft)
+    client = _draft_client(app, draft)
     try:
         return sorted(await client.models())
     finally:
         await client.close()
 
 
-def _client(app: App, draft: Draft) -> LlmClient:
+def _client(provider: Provider, timeout: float) -> LlmClient:
+    """A client for one request: a second try would only make a person wait."""
+    once = provider.options.model_copy(update={"tries": 1})
+    return LlmClient(replace(provider, options=once), timeout=timeout, tries=1, connections=2)
+
+
+def _draft_client(app: App, draft: Draft) -> LlmClient:
     check_name(draft.name)
     url = draft.url.strip().rstrip("/")
     provider = Provider(draft.name, base_url=url or "-", models=(draft.model,))
@@ -119,33 +125,52 @@ def _client(app: App, draft: Draft) -> LlmClient:
         raise SettingsError(problem.key, **problem.facts)
     if draft.key is not None:  # another key's answer would say nothing of it
         provider = replace(provider, options=provider.options.model_copy(update={"api_keys": ()}))
-    timeout = min(DRAFT_SECONDS, app.settings.llm_timeout)
-    return LlmClient(provider, timeout=timeout, tries=1, connections=1)
+    return _client(provider, min(DRAFT_SECONDS, app.settings.llm_timeout))
 
 
 async def _probe(app: App, client: LlmClient, model: str) -> ProviderProbe:
+    """Send one request, close the client and note the cost."""
     provider, spending = client.provider, SpendingTracker(app.ledger, Budget())
-    error, kind, models, started = "", "", None, time.monotonic()
+    asking = asyncio.create_task(
+        _failure(
+            client.ask(TEST_PROMPT, model, spent=lambda usage, _: spending.record(provider, model, usage))
+        )
+    )
+    models: list[str] | None = None
+    started = time.monotonic()
     try:
-        await client.ask(TEST_PROMPT, model, spent=lambda usage, _: spending.record(provider, model, usage))
-    except ReplyError:
-        pass  # truncated or declined, but it answered
-    except ProviderError as failed:
-        error, kind = str(failed), failed.key
-    seconds = time.monotonic() - started
-    with suppress(ProviderError):
         models = await client.models()
+        failed, ended = await asking  # the endpoint is there: a slow model gets its whole time
+    except ProviderError as silent:
+        await asyncio.wait([asking], timeout=max(0.0, started + LIST_SECONDS - time.monotonic()))
+        failed, ended = asking.result() if asking.done() else (silent, time.monotonic())
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
+        await client.close()
     with suppress(ServiceDown):
         await spending.flush()
     return ProviderProbe(
         name=provider.name,
         model=model,
-        seconds=seconds,
+        seconds=ended - started,
         models=models or [],
-        error=error,
-        reached=not error or models is not None,
-        kind=kind,
+        error=str(failed or ""),
+        reached=failed is None or models is not None,
+        kind=failed.key if failed else "",
     )
+
+
+async def _failure(request: Awaitable[object]) -> tuple[ProviderError | None, float]:
+    """How a request failed, if it did, and when it ended (time.monotonic())."""
+    failed = None
+    try:
+        await request
+    except ReplyError:
+        pass  # truncated or declined, but it answered
+    except ProviderError as error:
+        failed = error
+    return failed, time.monotonic()
 
 
 async def preview_request(app: App, name: str) -> dict[str, Any]:

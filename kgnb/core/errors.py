@@ -7,7 +7,8 @@
     │   └── MissingFile, an InputError and a FileNotFoundError
     ├── BuildStopped, NodeStopped                                  exit 3
     ├── NodeLeaving, LeaseLost, GraphConflict
-    ├── ServiceError: ServiceDown, ServiceRefused, RowRefused
+    ├── ServiceError: ServiceDown, RowRefused
+    │   └── ServiceRefused: TableMissing
     └── ProviderError
         ├── ProviderDown, ProviderPaused, AuthRejected
         ├── RequestRejected: EndpointWrong
@@ -78,6 +79,10 @@ class ServiceDown(ServiceError):
 
 class ServiceRefused(ServiceError):
     """The service refused (wrong password, missing right); waiting won't help."""
+
+
+class TableMissing(ServiceRefused):
+    """A table or column went missing in mid-run: nothing more can be stored."""
 
 
 class RowRefused(ServiceError):

@@ -164,9 +164,10 @@ class LlmClient:
 
     async def _list_models(self, below: str = "") -> list[str] | ErrorResponse:
         """The models that the endpoint lists, ``below`` its base_url."""
+        keys = await self._opened()  # the SDK's import is not the endpoint's time
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                return await (await self._opened()).next().models(below)
+                return await keys.next().models(below)
         except TimeoutError:
             return SILENCE
 

@@ -1,7 +1,7 @@
 """A node's background loops: heartbeat, progress, main's commands, providers, spending, the reconciler.
 
-Each loop survives its own failure: an outage is reported and waited out, any other error is logged and the
-step tried again.
+Each loop survives its own failure: an outage is reported and waited out, a missing table ends the node, any
+other error is logged and the step tried again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
-from kgnb.core.errors import KgnbError, ServiceDown
+from kgnb.core.errors import KgnbError, ServiceDown, TableMissing
 from kgnb.core.messages import say
 from kgnb.core.model import RULES
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.worker.node import WorkerNode
-from kgnb.worker.outages import Outages
 from kgnb.worker.reconciler import Reconciler
 
 log = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ class BackgroundLoops:
 
     async def run(self) -> None:
         """Run every loop until cancelled."""
-        stores, providers, throttle = self._node.stores, self._node.providers, self._node.throttle
+        providers, throttle = self._node.providers, self._node.throttle
         # (interval, step, service that a step without an error proves to be up; "" = none)
         loops = {
             "heartbeat": (CHANGE_SECONDS, self.heartbeat, ""),
@@ -79,7 +78,7 @@ class BackgroundLoops:
         }
         async with asyncio.TaskGroup() as group:
             for name, (seconds, step, service) in loops.items():
-                group.create_task(_repeat(seconds, step, name, service, stores.outages))
+                group.create_task(_repeat(seconds, step, name, service, self._node))
 
     async def heartbeat(self) -> None:
         """Write the node's and its slots' state to Redis, when it changed or is due."""
@@ -156,19 +155,21 @@ class BackgroundLoops:
 
 
 async def _repeat(
-    seconds: float, step: Callable[[], Awaitable[None]], name: str, service: str, outages: Outages
+    seconds: float, step: Callable[[], Awaitable[None]], name: str, service: str, node: WorkerNode
 ) -> None:
     while True:
         try:
             await step()
         except ServiceDown as error:
-            outages.report_down(error)
+            node.stores.outages.report_down(error)
+        except TableMissing as error:
+            node.give_up(error)
         except KgnbError as error:
             log.error(say("node.upkeep_failed", loop=name, reason=str(error)))
         except Exception:  # a background loop must outlive its own bugs
             log.exception(say("node.upkeep_failed", loop=name, reason=""))
         else:
-            outages.report_up(*filter(None, [service]))
+            node.stores.outages.report_up(*filter(None, [service]))
         task = asyncio.current_task()
         if task and task.cancelling():  # a driver may have swallowed the cancellation
             raise asyncio.CancelledError

@@ -94,6 +94,7 @@ class WorkerNode:
         self._cancelled: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._given_up: errors.ServiceRefused | None = None
         self._polled_tasks: list[tuple[QueueName, int]] = []
         self._newer_logged = False
         self._newer_items = 0
@@ -105,7 +106,7 @@ class WorkerNode:
     async def run(self, *, drain: bool = False, until: Callable[[], bool] = lambda: False) -> None:
         """Work until :meth:`stop`, until ``until()`` holds, or with ``drain`` until nothing is left.
 
-        Raises ServiceRefused and SettingsError; outages are waited out.
+        Raises ServiceRefused (also what :meth:`give_up` was told) and SettingsError; outages are waited out.
         """
         backoff = Backoff()
         while not self._stopping and not until():
@@ -113,13 +114,20 @@ class WorkerNode:
             poll = await self._poll()
             busy = poll is not None and await self._handle_poll(poll)
             if drain and poll is not None and not busy and self.nothing_left:
-                return
+                break
             if poll is not None and (busy or self._running or self.task_keeper.open_tasks):
                 backoff.reset()
             backoff.last = idle_seconds(self.stores.queue.node_count)
             with suppress(TimeoutError):
                 async with asyncio.timeout(backoff.delay()):
                     await self._wake.wait()
+        if self._given_up is not None:
+            raise self._given_up
+
+    def give_up(self, error: errors.ServiceRefused) -> None:
+        """End :meth:`run` with ``error``, which would meet every chapter."""
+        self._given_up = error
+        self.stop()
 
     def stop(self) -> None:
         """Claim nothing more; :meth:`run` returns soon. Call it on the event loop only."""
@@ -289,6 +297,9 @@ class WorkerNode:
             raise
         except errors.ServiceDown:  # Bolt: a node that reaches it writes the graph
             await self._hand_back(claim)
+        except errors.TableMissing as error:
+            await self._hand_back(claim)
+            self.give_up(error)
         except errors.RowRefused as error:  # of this chapter alone, or of every one
             await self._chapters.count_crash(claim, str(error))
         except errors.KgnbError as error:
@@ -355,12 +366,16 @@ class WorkerNode:
                 await self.stores.ledger.chapters.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
         except errors.ServiceDown as error:
             self.stores.outages.report_down(error)
+        except errors.TableMissing as error:
+            self.give_up(error)
         except TimeoutError:
             log.warning(say("node.service_silent", service="sql"))
 
     def _task_stuck(self, task_id: int, error: Exception) -> None:
         self.unpublished_tasks.add(task_id)
         self._listener(NodeEvent("stuck", task_id, error=error))
+        if isinstance(error, errors.TableMissing):
+            self.give_up(error)
         self._wake.set()
 
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:

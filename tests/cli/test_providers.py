@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from aiohttp import web
 from pydantic import SecretStr
 
 from kgnb.app.context import open_app
@@ -33,7 +35,8 @@ from kgnb.worker.provider_registry import ProviderRegistry
 from tests.support.commands import KEY, STORY, Llm, Place, llm
 from tests.support.ledgers import execute, opened
 
-URL = "http://127.0.0.1:9/v1"
+HOST = "127.0.0.1"
+URL = f"http://{HOST}:9/v1"
 AWAY = "http://llm.example/v1"
 """An address that wants a key, as this machine's own doesn't."""
 OTHER_KEY = "sk-canary-other-77"
@@ -432,6 +435,31 @@ async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
         async with open_app(settings, queue=False, graph=False) as app:
             probe = await probe_draft(app, Draft("mine", llm.base_url, "dryrun", SecretStr("wrong")))
     assert probe.kind == "provider.auth"
+
+
+class SlowModel(FakeServer):
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(4 if request.method == "POST" else 0)
+        return await super()._handle(request)
+
+
+async def test_a_silent_endpoint_is_told_from_a_slow_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that lists no models either is left, whatever its requests may take."""
+    for module in ("kgnb.llm.client", "kgnb.app.provider_probe"):
+        monkeypatch.setattr(f"{module}.LIST_SECONDS", 3.0)
+    with socket.create_server((HOST, 0)) as mute:
+        async with SlowModel() as slow:
+            urls = {"slow": slow.base_url, "mute": f"http://{HOST}:{mute.getsockname()[1]}/v1"}
+            options = {name: {"base_url": url, "timeout": 600, "tries": 9} for name, url in urls.items()}
+            settings = Settings.load(data=tmp_path / "data", provider_options=SecretStr(json.dumps(options)))
+            async with open_app(settings, queue=False, graph=False) as app, asyncio.timeout(60):
+                drafts = [Draft(name, url, "dryrun", SecretStr("k")) for name, url in urls.items()]
+                answered, silent = await asyncio.gather(*(probe_draft(app, draft) for draft in drafts))
+    assert (answered.error, answered.reached, silent.reached) == ("", True, False)
+    assert answered.seconds > 3.0
+    assert silent.kind == "provider.unreachable"
 
 
 def test_the_key_file_is_refused_inside_the_data_folder(place: Place) -> None:

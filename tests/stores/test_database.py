@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -341,6 +342,30 @@ class TestErrors:
             with pytest.raises(ServiceDown) as caught:
                 await execute(ledger, too_long)
         assert caught.value.key == "ledger.busy"
+
+    @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
+    async def test_a_locked_table_is_waited_for_as_long_as_a_locked_row(self, sql_url: str) -> None:
+        async with opened(sql_url) as ledger:
+            waits = sa.text("SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout")
+            (found,) = await ledger.database.run(lambda c: c.execute(waits).all())
+        assert found == (sql_module.LOCK_SECONDS, sql_module.LOCK_SECONDS)
+
+    async def test_a_server_that_never_greets_is_left_after_the_time_for_connecting(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[float | None] = []
+        settimeout = socket.socket.settimeout
+
+        def noted(self: socket.socket, seconds: float | None) -> None:
+            if seconds is not None:
+                seen.append(seconds)
+            settimeout(self, seconds and 0.1)
+
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            monkeypatch.setattr(socket.socket, "settimeout", noted)
+            error = await self.error(f"mysql+pymysql://u:p@127.0.0.1:{silent.getsockname()[1]}/x")
+        assert isinstance(error, ServiceDown)
+        assert set(seen) == {sql_module.CONNECT_SECONDS}
 
     async def test_files_that_are_no_database(self, tmp_path: Path) -> None:
         assert isinstance(await self.error(f"sqlite:///{tmp_path}"), ServiceRefused)

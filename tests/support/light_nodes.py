@@ -108,6 +108,7 @@ class LightNode:
     queue: Queue
     renewer: LeaseRenewer
     graph: GraphStub
+    running: asyncio.Task[None]
 
 
 @contextlib.asynccontextmanager
@@ -142,7 +143,7 @@ async def light_node(
     renewer.start()
     running = [asyncio.create_task(node.run()), asyncio.create_task(reconcile())]
     try:
-        yield LightNode(node, queue, renewer, graph)
+        yield LightNode(node, queue, renewer, graph, running[0])
     finally:
         model.open.set()
         for one in running:

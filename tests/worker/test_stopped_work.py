@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from redis.asyncio import Redis
 
+from kgnb.core.errors import TableMissing
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker import chapter_worker
@@ -164,6 +165,47 @@ async def test_a_chapter_whose_row_the_database_refuses_fails_alone(
     assert (progress.completed, progress.failed) == (4, 1)
     assert "not this" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+_STATUS = "ALTER TABLE knowledge_graph_chapter_status RENAME COLUMN"
+
+
+@pytest.mark.parametrize(
+    ("away", "back", "named"),
+    [
+        (
+            "ALTER TABLE kgnb_extractions RENAME TO away",
+            "ALTER TABLE away RENAME TO kgnb_extractions",
+            "kgnb_extractions",
+        ),
+        ("ALTER TABLE kgnb_claims RENAME TO away", "ALTER TABLE away RENAME TO kgnb_claims", "kgnb_claims"),
+        (f"{_STATUS} error_message TO away", f"{_STATUS} away TO error_message", "error_message"),
+    ],
+)
+async def test_a_table_that_goes_missing_stops_the_node_and_fails_nothing(
+    redis_url: str,
+    ledger: Ledger,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    away: str,
+    back: str,
+    named: str,
+) -> None:
+    model = Model()
+    task_id = await submitted(ledger, redis_url, 5)
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
+        await until(lambda: asked(model, 2))
+        await execute(ledger, sa.text(away))
+        model.open.set()
+        with pytest.raises(TableMissing) as caught:
+            await asyncio.wait_for(light.running, 20)
+    await execute(ledger, sa.text(back))
+    assert named in str(caught.value)
+    assert "Traceback" not in caplog.text
+    assert (await ledger.tasks.progress(task_id)).failed == 0
+    async with light_node(redis_url, ledger, tmp_path, model, "b"):
+        await until(lambda: finished(ledger, task_id))
+    assert (await ledger.tasks.progress(task_id)).completed == 5
 
 
 async def test_a_chapter_is_stopped_at_the_moment_when_a_time_limit_of_its_own_ends() -> None:

@@ -31,7 +31,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 
 from kgnb.book.model import text_hash
-from kgnb.core.errors import KgnbError, RowRefused, ServiceDown, ServiceError, ServiceRefused
+from kgnb.core.errors import KgnbError, RowRefused, ServiceDown, ServiceError, ServiceRefused, TableMissing
 from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations
@@ -58,11 +58,13 @@ RETRY_SECONDS = 8.0
 _SQLITE_ARGUMENTS: dict[str, Any] = {"timeout": LOCK_SECONDS}
 _MYSQL_ARGUMENTS: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
-    "read_timeout": SOCKET_SECONDS,
+    "read_timeout": CONNECT_SECONDS,  # until the server has greeted: _mysql_connected
     "write_timeout": SOCKET_SECONDS,
 }
 
-_ErrorKind = Literal["retry", "down", "refused", "untrusted", "no_database", "full", "file", "broken", "row"]
+_ErrorKind = Literal[
+    "retry", "down", "refused", "untrusted", "no_database", "full", "file", "broken", "row", "table"
+]
 
 _MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
     # Deadlock, lock wait, row or table definition changed since it was read, too long a statement (which
@@ -80,12 +82,14 @@ _MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
     ),
     "no_database": (1049,),
     "full": (1021, 1041, 1114),
-    # A trigger, check, foreign key, type or missing default of a table that main or its owner has changed; a
-    # column or table that went missing after the start. Not 1062: a second row of the same key is expected.
+    # A trigger, check, foreign key, type or missing default of a table that main or its owner has changed.
+    # Not 1062: a second row of the same key is expected.
     "row": (
-        *(1048, 1054, 1146, 1216, 1217, 1264, 1265, 1292, 1356, 1364, 1366, 1406, 1423, 1442, 1451, 1452),
-        *(1644, 3819, 4025),
+        *(1048, 1216, 1217, 1264, 1265, 1292, 1356, 1364, 1366, 1406, 1423, 1442, 1451, 1452, 1644, 3819),
+        4025,
     ),
+    # An unknown column or table: one of ours that went missing, or what a trigger names.
+    "table": (1054, 1146),
 }
 _MYSQL_ERRORS: dict[int, _ErrorKind] = {code: kind for kind, codes in _MYSQL_CODES.items() for code in codes}
 _SQLITE_ERRORS: dict[int, _ErrorKind] = {
@@ -102,6 +106,7 @@ _SQLITE_ERRORS: dict[int, _ErrorKind] = {
     sqlite3.SQLITE_CONSTRAINT_CHECK: "row",
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: "row",
     sqlite3.SQLITE_CONSTRAINT_TRIGGER: "row",
+    sqlite3.SQLITE_ERROR: "table",  # or any other fault of a statement
 }
 _RAISED: dict[_ErrorKind, type[ServiceError]] = {"down": ServiceDown, "full": ServiceDown, "row": RowRefused}
 
@@ -152,7 +157,8 @@ class Database:
         """Run ``fn(connection)`` in one transaction, in a thread; ``write=False`` for one that only reads.
 
         ``fn`` may run more than once. Raises ServiceDown(service="sql") when the database is unreachable,
-        full or busy for too long, ServiceRefused when it denies access, RowRefused when it denies one row.
+        full or busy for too long, ServiceRefused when it denies access, TableMissing when a table or column
+        is gone, RowRefused when it denies one row.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: self.run_blocking(fn, write=write))
@@ -170,11 +176,24 @@ class Database:
                 raise ServiceDown("ledger.busy", service="sql", where=self.where) from error
             except sa.exc.DBAPIError as error:
                 kind = _error_kind(error)
+                if kind == "table":
+                    self._raise_missing(error)
+                    kind = None if self.sqlite else "row"
                 if kind is None:
                     raise
                 if kind != "retry" or time.monotonic() > give_up:
                     raise self._error(kind, error) from error
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
+
+    def _raise_missing(self, error: sa.exc.DBAPIError) -> None:
+        """Raise TableMissing if one of the tables is, or lacks a column."""
+        with self._engine.connect() as connection:
+            connection.execution_options(kgnb_write=False)
+            found = migrations.first_missing(connection)
+        if found is not None:
+            table, columns = found
+            facts = {"where": self.where, "table": table, "columns": ", ".join(columns)}
+            raise TableMissing("ledger.table", service="sql", **facts) from error
 
     def _error(self, kind: _ErrorKind, error: sa.exc.DBAPIError) -> KgnbError:
         if kind == "retry":
@@ -310,11 +329,13 @@ def _mysql_connected(connection: Any, _record: object) -> None:
         if mariadb
         else f"max_execution_time={STATEMENT_SECONDS * 1000}, wait_timeout={2 * IDLE_SECONDS}"
     )
+    connection._read_timeout = SOCKET_SECONDS
     with connection.cursor() as cursor:
         # Strict: a text that doesn't fit is an error, never truncated silently. NO_BACKSLASH_ESCAPES (the
         # driver reads it from each answer's status) makes quoting long Chinese texts 60 times faster.
         mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES')"
-        cursor.execute(f"SET SESSION innodb_lock_wait_timeout={LOCK_SECONDS}, {mode}, {limit}")
+        locks = f"innodb_lock_wait_timeout={LOCK_SECONDS}, lock_wait_timeout={LOCK_SECONDS}"  # rows', tables'
+        cursor.execute(f"SET SESSION {locks}, {mode}, {limit}")
         if not connection.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
             # A proxy hides the status flag: server and driver must agree on backslashes.
             cursor.execute("SET SESSION sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')")

@@ -128,9 +128,8 @@ def _add_columns(connection: sa.Connection, table: sa.Table, present: Collection
 
 
 def _fillers(table: sa.Table, columns: Sequence[_Column]) -> dict[str, Any]:
-    missing = set(table.columns.keys()) - {column.name for column in columns}
-    if missing:
-        names = ", ".join(sorted(missing))
+    if missing := _missing(table, columns):
+        names = ", ".join(missing)
         raise ServiceRefused("ledger.columns", service="sql", table=table.name, columns=names)
     lists = {column.name for column in table.columns if isinstance(column.type, sa.JSON)}
     return {
@@ -138,6 +137,17 @@ def _fillers(table: sa.Table, columns: Sequence[_Column]) -> dict[str, Any]:
         for name, type_, required in columns
         if required and name != "id"
     }
+
+
+def _missing(table: sa.Table, columns: Sequence[_Column]) -> list[str]:
+    return sorted(set(table.columns.keys()) - {column.name for column in columns})
+
+
+def first_missing(connection: sa.Connection) -> tuple[str, list[str]] | None:
+    """The first table that isn't there or lacks columns, and these; None if all is as prepared."""
+    present = _columns(connection)
+    gaps = ((table.name, _missing(table, present.get(table.name, ()))) for table in (*MAIN, *OWN))
+    return next((gap for gap in gaps if gap[1]), None)
 
 
 _ENUM = re.compile(r"enum\('((?:[^']|'')*)'", re.IGNORECASE)
