@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -96,25 +96,6 @@ class ChatApi(ABC):
             return json.loads(content)
         except (ValueError, RecursionError):
             return UNREADABLE
-
-
-class KeysInTurn:
-    """A provider's endpoint with each of its keys in turn, without those that were refused."""
-
-    def __init__(self, apis: Sequence[ChatApi]) -> None:
-        self.all = apis
-        self._left = list(apis)
-
-    def next(self) -> ChatApi:
-        """The endpoint with the key whose turn it is."""
-        self._left.append(self._left.pop(0))
-        return self._left[-1]
-
-    def drop(self, api: ChatApi) -> bool:
-        """Use this one's key no more; whether others are left. After the last one all are tried anew."""
-        others = [one for one in self._left if one is not api]
-        self._left = others or list(self.all)
-        return bool(others)
 
 
 # --- reading an answer, which is hostile input --------------------------------------------------------------

@@ -30,7 +30,7 @@ from kgnb.llm.presets import preset_for, preset_url
 from kgnb.llm.request_form import LearntForm, RequestForm
 
 if TYPE_CHECKING:
-    from kgnb.llm.chat_api import ChatApi, ChatReply, KeysInTurn
+    from kgnb.llm.chat_api import ChatApi, ChatReply
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,8 @@ class LlmClient:
         self._learnt: dict[str, LearntForm] = {}
         self._diagnosis = Diagnosis(provider, self._url, self._list_models)
         self._opening = asyncio.Lock()
-        self._keys: KeysInTurn | None = None
+        self._apis: list[ChatApi] = []  # one for each key
+        self._in_turn: list[ChatApi] = []  # without those whose key was refused
 
     async def ask(
         self,
@@ -131,7 +132,7 @@ class LlmClient:
 
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
         """The JSON that would be sent for ``prompt``."""
-        return (await self._opened()).all[0].body(prompt, model, self._form_of(model).form)
+        return (await self._opened())[0].body(prompt, model, self._form_of(model).form)
 
     async def models(self) -> list[str]:
         """Names of the models that the endpoint lists; empty where it has no list. Asks no model.
@@ -145,29 +146,42 @@ class LlmClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        for api in self._keys.all if self._keys else ():
+        for api in self._apis:
             await api.client.close()
 
-    async def _opened(self) -> KeysInTurn:
+    async def _opened(self) -> list[ChatApi]:
         """The endpoint with each key, opened on first use: to import an SDK takes most of a second."""
         async with self._opening:
-            if self._keys is None:
-                self._keys = await asyncio.to_thread(self._open)
-            return self._keys
+            if not self._apis:
+                self._apis = await asyncio.to_thread(self._open)
+                self._in_turn = list(self._apis)
+            return self._apis
 
-    def _open(self) -> KeysInTurn:
-        from kgnb.llm.chat_api import KeysInTurn
-
+    def _open(self) -> list[ChatApi]:
         made, keys = interface_of(self.provider), self.provider.all_keys or (self.provider.api_key,)
         providers = [replace(self.provider, api_key=key) for key in keys]
-        return KeysInTurn([made(one, self._url, self._connections) for one in providers])
+        return [made(one, self._url, self._connections) for one in providers]
+
+    def _next(self) -> ChatApi:
+        """The endpoint with the key whose turn it is."""
+        self._in_turn.append(self._in_turn.pop(0))
+        return self._in_turn[-1]
+
+    def _drop(self, api: ChatApi, status: int) -> bool:
+        """Use this one's key no more; whether others are left. After the last one all are tried anew."""
+        others = [one for one in self._in_turn if one is not api]
+        self._in_turn = others or list(self._apis)
+        if others:
+            facts = {"number": self._apis.index(api) + 1, "keys": len(self._apis), "status": status}
+            log.warning("%s", say("provider.key_dropped", provider=self.provider.name, **facts))
+        return bool(others)
 
     async def _list_models(self, below: str = "") -> list[str] | ErrorResponse:
         """The models that the endpoint lists, ``below`` its base_url."""
-        keys = await self._opened()  # the SDK's import is not the endpoint's time
+        await self._opened()  # the SDK's import is not the endpoint's time
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                return await keys.next().models(below)
+                return await self._next().models(below)
         except TimeoutError:
             return SILENCE
 
@@ -178,13 +192,13 @@ class LlmClient:
 
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ChatReply:
         """Ask in the richest form that the model accepts; what it refuses is left out from then on."""
-        keys, learnt = await self._opened(), self._form_of(model)
+        (api, *_), learnt = await self._opened(), self._form_of(model)
         await learnt.hold(self._list_models)
         try:
             tried = [learnt.form]
             while True:
                 form = tried[-1]
-                got = await self._tried(keys, keys.all[0].body(prompt, model, form), meter)
+                got = await self._tried(api.body(prompt, model, form), meter)
                 if not isinstance(got, ErrorResponse):
                     learnt.accept(form, thought=got.thought)
                     return got
@@ -195,20 +209,16 @@ class LlmClient:
         finally:
             learnt.release()
 
-    async def _tried(
-        self, keys: KeysInTurn, body: dict[str, Any], meter: _Meter
-    ) -> ChatReply | ErrorResponse:
+    async def _tried(self, body: dict[str, Any], meter: _Meter) -> ChatReply | ErrorResponse:
         """Send a request, again after failures that may pass (exponential backoff with jitter)."""
         attempt = 1
         while True:
             await meter.admit()
-            api = keys.next()
+            api = self._next()
             got = await self._sent(api, body, meter)
             if not isinstance(got, ErrorResponse):
                 return got
-            if got.meaning in ("auth", "quota") and keys.drop(api):
-                facts = {"number": keys.all.index(api) + 1, "keys": len(keys.all), "status": got.status}
-                log.warning("%s", say("provider.key_dropped", provider=self.provider.name, **facts))
+            if got.meaning in ("auth", "quota") and self._drop(api, got.status):
                 continue
             asked = got.retry_after()
             least = min(8.0, 0.5 * 2 ** (attempt - 1)) if asked is None else asked

@@ -26,14 +26,16 @@ _VERSION = re.compile(r"/v\d|/compatible|/openai", re.I)
 
 _SAYS_MODEL = re.compile(r"model|模型", re.I)
 
-Listing = Callable[[str], Awaitable[list[str] | ErrorResponse]]
-"""The names of the models that the endpoint lists, below its base_url."""
-
 
 class Diagnosis:
-    """Explains rejections of one provider; asks for lists of models only."""
+    """Explains rejections of one provider. ``list_models``: the models that it lists below its base_url."""
 
-    def __init__(self, provider: Provider, base_url: str, list_models: Listing) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        base_url: str,
+        list_models: Callable[[str], Awaitable[list[str] | ErrorResponse]],
+    ) -> None:
         self._provider = provider
         self._base_url = base_url
         self._list_models = list_models

@@ -89,7 +89,7 @@ class ErrorResponse:
         if self.waited:
             return "timeout"
         if self.status < 500:
-            return found
+            return "rate" if (self.status, found) == (429, "no_model") else found
         return {"no_model": "no_channel", "rejected": "failing"}.get(found, found)
 
     @property

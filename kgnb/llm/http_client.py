@@ -29,9 +29,6 @@ MAX_BODY = 4_000_000
 _trusted = cache(httpx2.create_ssl_context)
 """The certificates that this machine trusts, beside openai 2 certifi's; or SSL_CERT_FILE's. Read once."""
 
-NO_KEY = "-"
-"""Given to an SDK for an endpoint without keys; with none it would read one from the environment."""
-
 
 class BodyTooLong(Exception):
     """A response's body is longer than is read, or packed in a way that can't be read."""
@@ -46,7 +43,7 @@ def client_options(provider: Provider, base_url: str, connections: int) -> dict[
     headers, query = provider.options.extra_headers, provider.options.default_query
     address = httpx2.URL(base_url)
     return {
-        "api_key": key or NO_KEY,
+        "api_key": key or "-",  # with none an SDK would read one from the environment
         # HTTP has one header for a login and a key.
         "base_url": address.copy_with(userinfo=b"") if key else address,
         "default_headers": {name: value.get_secret_value() for name, value in headers.items()},

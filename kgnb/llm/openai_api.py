@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -70,7 +71,10 @@ class OpenAIApi(ChatApi):
             return ErrorResponse(502, {"code": "refusal"}, usage=usage)
         thoughts = joined_text(message.get("reasoning_content") or message.get("reasoning"))
         if not text and is_complete(thoughts.strip()):
-            text = thoughts  # vLLM's parser of thoughts takes the reply of a model that had none for them
+            text, thoughts = thoughts, ""  # vLLM's parser took the reply of a model that had none for them
+        if thoughts and not usage.reasoning_tokens:  # Moonshot, vLLM: reckoned by their characters
+            share = len(thoughts) / (len(thoughts) + len(text))
+            usage = replace(usage, reasoning_tokens=round(usage.completion_tokens * share))
         return ChatReply(text, usage, finish in _LENGTH, bool(usage.reasoning_tokens or thoughts))
 
 

@@ -226,7 +226,7 @@ async def test_added_changed_and_switched_off_rows_are_followed(
 
 async def is_closed(client: LlmClient) -> bool:
     """Whether the connections of a client that has asked for something are closed."""
-    return all(api.client.is_closed() for api in (await client._opened()).all)
+    return all(api.client.is_closed() for api in await client._opened())
 
 
 async def test_a_replaced_client_is_closed_once_its_requests_are_done(

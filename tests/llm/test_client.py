@@ -573,8 +573,7 @@ async def test_the_key_is_in_no_error_log_or_repr(name: str, caplog: pytest.LogC
                 await c.ask(ask_for(), "m")
             except ProviderError as e:
                 seen += [str(e), repr(e), str(e.facts), str(vars(e)), "".join(traceback.format_exception(e))]
-            keys = await c._opened()
-            seen.append(repr(keys) + str(vars(keys)))
+            seen += [repr(api) + str(vars(api)) for api in await c._opened()]
             await c.close()
             assert any(CANARY in str(h) for _, h, _ in llm.seen)
     everything = "\n".join([*seen, caplog.text, *(str(r.args) for r in caplog.records)])

@@ -67,6 +67,7 @@ SENSITIVE = (
         (429, error("insufficient_quota", f"{NO_QUOTA} Docs: https://platform.openai.com"), QuotaExhausted),
         # one-api and new-api
         (429, error(None, "当前分组上游负载已饱和，请稍后再试", "new_api_error"), RateLimited),
+        (429, error("model_not_found", "No available channel for model m"), RateLimited),
         (503, error(None, NO_CHANNEL, "one_api_error"), EndpointWrong),
         (503, error("model_not_found", "No available channel for model m", "new_api_error"), EndpointWrong),
         (403, error("insufficient_user_quota", "用户额度不足"), QuotaExhausted),

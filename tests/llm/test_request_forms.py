@@ -246,6 +246,14 @@ async def test_thoughts_never_reach_the_parser_and_are_counted() -> None:
     assert after > before  # a model that thinks needs room for it
 
 
+async def test_thoughts_that_are_sent_but_not_counted_are_reckoned_by_their_length() -> None:
+    async with Scripted((200, completion('{"events": []}', reasoning_content="hm" * 49), {})) as llm:
+        c = asked_of(presets()["moonshot"], llm.url)
+        done = await c.ask(ask_for(), "kimi-k3")
+        await c.close()
+    assert done.usage == Usage(1, 11, 7, 0, 6)  # 98 characters of 112
+
+
 @pytest.mark.parametrize(
     ("content", "finish", "whole"),
     [
