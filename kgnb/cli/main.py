@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import os
 import select
 import sys
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ BROKE = 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; without a command shows the help (0, as kubectl and gh)."""
     prepare_streams()
+    # Helper processes (pip, loky's and the trackers of both) import nothing from the folder this runs in.
+    os.environ["PYTHONSAFEPATH"] = "1"
     words = list(sys.argv[1:] if argv is None else argv)
     use_language(_language_option(words) or environment_language())
     args = make_parser().parse_args(words)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kgnb.core import host
+from kgnb.core.errors import InputError
 
 KINDS = ("datasets", "notebooks", "models", "competitions")
 """Folders of the inputs, each with one folder an owner."""
@@ -55,6 +56,12 @@ def holds_all_inputs(path: Path) -> bool:
 
 
 def env_file() -> Path | None:
-    """Return the working folder's ``.env``; None where there is none, or that folder is an input."""
-    own = Path.cwd() / ".env"
+    """Return the working folder's ``.env``; None where there is none, or that folder is an input.
+
+    Raises InputError where the working folder was deleted.
+    """
+    try:
+        own = Path.cwd() / ".env"
+    except FileNotFoundError:
+        raise InputError("settings.no_working_folder") from None
     return own if own.is_file() and not is_input(own.parent) else None

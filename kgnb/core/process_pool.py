@@ -124,6 +124,7 @@ class _Processes:
                     timeout=IDLE_SECONDS,
                     initializer=_start_worker,
                     initargs=(os.getpid(),),
+                    env={"PYTHONSAFEPATH": "1"},  # no module of the working folder before sys.path is ours
                 )
             return self._executor
 

@@ -324,3 +324,22 @@ class TestCommandLine:
         (line,) = ran.stderr.splitlines()
         assert line.startswith("kgnb: ")
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_working_folder_that_was_deleted(self, tmp_path: Path) -> None:
+        command = f"rmdir {tmp_path}; exec {sys.executable} -m kgnb status"
+        env = environment(KGNB_LANG="en")
+        ran = subprocess.run(["sh", "-c", command], env=env, cwd=tmp_path, capture_output=True, text=True)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        (line,) = ran.stderr.splitlines()
+        assert "deleted" in line
+
+    def test_modules_of_the_working_folder_are_not_imported(self, place: Place, tmp_path: Path) -> None:
+        for name in ("select", "signal", "threading", "pickle", "argparse", "loky", "redis", "json"):
+            (tmp_path / f"{name}.py").write_text("import os\nos.write(2, b'INTRUDER')\nos._exit(7)\n")
+        command = "import sys; from kgnb.cli.main import main; sys.exit(main())"
+        words = ["build", str(STORY), "--provider", "rules", "--again", "--json", "--data", str(place.data)]
+        ran = subprocess.run(
+            [sys.executable, "-P", "-c", command, *words],
+            env=environment(**place.env, KGNB_CPU_WORKERS="1"), cwd=tmp_path, capture_output=True, text=True,
+        )  # fmt: skip
+        assert (ran.returncode, "INTRUDER" in ran.stderr) == (0, False), ran.stderr

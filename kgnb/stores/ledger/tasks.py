@@ -276,13 +276,15 @@ def _uncovered_chapters(c: sa.Connection, novel_id: int, tasks: Collection[int])
     ends = sa.select(s.chapter_id, s.kg_task_id, s.status).where(
         s.kg_task_id.in_(tasks), s.status.not_in(OPEN_STATES)
     )
-    # A changed chapter that failed, or is too short by now, still has its earlier text's row, of an older task.
+    # A changed chapter that failed, or is too short by now, keeps its earlier text's row, of an older task.
     ended_without_row = {
         chapter_id: status
         for chapter_id, task_id, status in c.execute(ends.order_by(s.kg_task_id))
         if task_id > last_row.get(chapter_id, 0)
     }
-    grown = _grown_chapters(c, [i for i, state in ended_without_row.items() if state == ChapterStatus.SKIPPED])
+    grown = _grown_chapters(
+        c, [i for i, state in ended_without_row.items() if state == ChapterStatus.SKIPPED]
+    )
     covered = {(i, text_hash) for i, _, text_hash in extracted}
     chapters = sa.select(k.id, content_hash(c)).where(k.novel_id == novel_id)
     hashes = c.execute(chapters.order_by(k.chapter_number, k.id)).all()
