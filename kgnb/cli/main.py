@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
-import os
 import select
 import sys
 from collections.abc import Sequence
@@ -52,8 +51,6 @@ BROKE = 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; without a command shows the help (0, as kubectl and gh)."""
     prepare_streams()
-    # Helper processes (pip, loky's and the trackers of both) import nothing from the folder this runs in.
-    os.environ["PYTHONSAFEPATH"] = "1"
     words = list(sys.argv[1:] if argv is None else argv)
     use_language(_language_option(words) or environment_language())
     args = make_parser().parse_args(words)
@@ -79,9 +76,11 @@ def _run(args: argparse.Namespace) -> int:
     import asyncio  # here and not at the top: help and errors of parsing need none of these
 
     from kgnb.core.event_loop import new_loop, tune_process
+    from kgnb.core.host import keep_working_folder_off_path
     from kgnb.core.secrets import load_settings
 
     try:
+        keep_working_folder_off_path()
         settings, _ = load_settings(**_overrides(args))
         _configure_logging(args, settings)
         tune_process()

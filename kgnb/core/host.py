@@ -223,6 +223,14 @@ def is_secret_name(name: str) -> bool:
     return name not in NO_SECRETS and any(word in name for word in SECRET_WORDS)
 
 
+def keep_working_folder_off_path() -> None:
+    """Let the Python processes that this one starts import nothing from the working folder.
+
+    Others start some of them, without ``-P``: loky's workers, its resource tracker and multiprocessing's.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
+
+
 def environment_secrets() -> dict[str, SecretStr]:
     """The secrets in the environment, which must not leave with a notebook: also passwords inside of URLs."""
     found = {

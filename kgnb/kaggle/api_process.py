@@ -6,7 +6,7 @@ that it needs nothing but ``kaggle`` itself.
 
 Each line of stdin is a request ``{"call": name, "arguments": {…}}``. Its answer on stdout is a line
 ``{"event": text}`` for each piece of a log and for what the package printed, then ``{"value": …}`` or
-``{"error": "no_login" | "down" | "missing" | "refused", "reason": …}``.
+``{"error": "no_login" | "no_json" | "down" | "missing" | "refused" | "unreadable", "reason": …}``.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def _failure(error: Exception) -> Answer:
         down = status == 429 or status >= 500
         missing = "missing" if status in MISSING else "refused"
         kind = "no_login" if status == 401 else "down" if down else missing
-        return _error(kind, f"{status} {causes[-1]}" if down else str(error))
+        return _error(kind, f"{status} {response.reason}" if down else str(error))
+    if isinstance(error, json.JSONDecodeError):
+        return _error("no_json")
     if isinstance(error, RequestException | LowLevelError | OSError):
         return _error("down", f"{type(error).__name__}: {_root_reason(causes[-1])}")
     if isinstance(error, ValueError) and str(error):  # how the package refuses

@@ -96,6 +96,24 @@ class TestFailures:
         with pytest.raises(kind):
             await kaggle.status(KERNEL)
 
+    async def test_a_web_page_instead_of_an_answer(self, stub: KaggleStub, kaggle: KaggleClient) -> None:
+        stub.page = b"<html><title>Log in to this network</title>"
+        with pytest.raises(ServiceDown, match="HTTPS_PROXY"):
+            await kaggle.username()
+        stub.page = b""
+        assert await kaggle.username() == "reader"
+        stub.page = b"<html>"
+        with pytest.raises(ServiceDown, match="HTTPS_PROXY"):
+            await kaggle.status(KERNEL)
+
+    async def test_too_many_requests_are_told_in_few_words(
+        self, stub: KaggleStub, kaggle: KaggleClient
+    ) -> None:
+        stub.faults = [429]
+        with pytest.raises(ServiceDown) as caught:
+            await kaggle.status(KERNEL)
+        assert caught.value.facts["reason"] == "429 Too Many Requests"
+
     async def test_a_refusal_that_the_package_rewords(self, stub: KaggleStub, kaggle: KaggleClient) -> None:
         with pytest.raises(ServiceRefused, match="wrong kernel slug"):
             await kaggle.status("reader/nonesuch")

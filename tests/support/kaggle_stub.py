@@ -92,6 +92,8 @@ class KaggleStub:
     log: str = ""
     faults: list[int] = field(default_factory=list)
     """HTTP errors of the next requests of the kernels' API."""
+    page: bytes = b""
+    """A web page that answers in the API's place."""
     delay: float = 0.0
     """Seconds before each answer of the kernels' API."""
     versions: int = 0
@@ -288,6 +290,9 @@ def kaggle_stub(folder: Path) -> Iterator[KaggleStub]:
             name = self.path.rpartition("/")[2]
             stub.requests.append((name, body))
             stub.authorizations.add(self.headers.get("Authorization", ""))
+            if stub.page:
+                self._send(200, stub.page, "text/html")
+                return
             status, answer = stub.answer(name, body)
             self._send(status, json.dumps(answer).encode(), "application/json")
 
