@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from kgnb.app import build as build_use_case
 from kgnb.app import library
-from kgnb.app.build import BuildResult
+from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app, start_engines
 from kgnb.app.export import export
 from kgnb.core import colab
@@ -246,7 +246,7 @@ def build(
         ]  # build alone holds it, until it is stored
         name = books[0].title
         with ProgressBar(quiet=not progress) as bar:
-            async with open_app(settings) as app:
+            async with open_app(settings, graph=False) as app:
                 result = await build_use_case.build(
                     app, books.pop(), Path(book), wanted, again=again, listener=bar.show
                 )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb.app.context import App, budget_of, running_node
+from kgnb.app.build_result import BuildResult, graph_figures
+from kgnb.app.context import App, at_once, budget_of, running_node
 from kgnb.app.pace import Pace
 from kgnb.app.providers import breaker_of
 from kgnb.app.tasks import cancel_task
@@ -21,11 +22,12 @@ from kgnb.book.reader import read_book
 from kgnb.core import errors
 from kgnb.core.errors import BuildStopped
 from kgnb.core.messages import say
-from kgnb.core.model import STRUCTURAL_RELATIONS, Progress, Provider, Task, TaskStatus, Usage
+from kgnb.core.model import Progress, Provider, Task, TaskStatus, Usage
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.node import NodeEvent
+from kgnb.worker.prompt_names import freeze_names
 
 STUCK_TIMES = 3
 """`build` gives up after this many failures in a row to open or settle its task."""
@@ -52,35 +54,6 @@ class Plan:
     def pace(self, app: App) -> Pace:
         """Return a new meter of the task's speed and cost."""
         return Pace(budget_of(app.settings), self.provider, self.model)
-
-
-@dataclass(frozen=True, slots=True)
-class BuildResult:
-    """Figures of a build. ``requests``, tokens and ``seconds`` are this run's, the others the task's."""
-
-    task_id: int
-    novel_id: int
-    status: str
-    chapters: int
-    completed: int
-    failed: int
-    skipped: int
-    characters: int
-    locations: int
-    organizations: int
-    events: int
-    relations: int
-    chars: int
-    requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the object that ``build --json`` prints."""
-        return asdict(self)
 
 
 log = logging.getLogger(__name__)
@@ -213,11 +186,10 @@ async def build(
     started = time.monotonic()
     chosen = app.providers.requested(provider)
     facts = book.facts
-    found = await _is_finished(app, facts, chosen) and not again
-    if not found and not chosen.is_rules:
-        await app.providers.client(chosen).models()  # raises if it is down, before anything is written
-    planned = await plan(app, book, path, provider, again=again)
-    del book  # its texts are stored: free the memory
+    planning = asyncio.create_task(_plan_and_scan(app, book, path, chosen, listener, again=again))
+    del book  # once its texts are stored, their memory is free
+    await at_once(planning, app.open_graph())
+    planned = planning.result()
     if planned.found_finished:
         listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
     worked: list[int] = []
@@ -229,6 +201,24 @@ async def build(
         plan_rest = partial(_plan, app, facts, planned.imported, planned.provider, planned.model)
         planned = await _retry_until_stalled(app, "sql", plan_rest)
     return await summary(app, planned, time.monotonic() - started, worked)
+
+
+async def _plan_and_scan(
+    app: App, book: Book, path: Path, chosen: Provider, listener: Listener, *, again: bool
+) -> Plan:
+    """:func:`plan`, and the name scan of a new task, which takes as long as the graph engine's start."""
+    found = await _is_finished(app, book.facts, chosen) and not again
+    if not found and not chosen.is_rules:
+        await app.providers.client(chosen).models()  # raises if it is down, before anything is written
+    planned = await plan(app, book, path, chosen.name, again=again)
+    del book
+    if not (planned.found_finished or planned.resumed):
+        listener(planned.step("scan", await app.ledger.tasks.progress(planned.task.id)))
+        route = await app.router.route(planned.task, QueueName(planned.task.queue))
+        kinds = route.config.thing_kinds
+        scan = freeze_names(app.ledger, app.pool, app.sql_target, planned.task, route.provider, kinds)
+        await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
+    return planned
 
 
 async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
@@ -405,17 +395,6 @@ async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int]
         **graph_figures(counts),
         **asdict(spent),
     )
-
-
-def graph_figures(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the figures of a :class:`BuildResult` that are counts of the graph."""
-    return {
-        "characters": counts["Character"],
-        "locations": counts["Location"],
-        "organizations": counts["Organization"],
-        "events": counts["Event"],
-        "relations": sum(n for t, n in counts.items() if t.isupper() and t not in STRUCTURAL_RELATIONS),
-    }
 
 
 async def submit(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kgnb.app.settle import settle_every_novel
 from kgnb.core.amounts import parse_amounts, parse_prices
@@ -63,12 +63,11 @@ class App:
     router: TaskRouter
     pool: CpuPool
     sql_target: SqlTarget
+    engines: list[Embedded]
     graph_target: GraphTarget | None = None
-    engines: Embedded | None = None
     _queue: Queue | None = None
     _graph: GraphStore | None = None
     outages: Outages = field(default_factory=Outages)
-    _embeds: bool = False
     identity: str = field(default_factory=new_identity)
     """Identity in the cluster of the node that runs here."""
     spent: dict[int, Usage] = field(default_factory=dict)
@@ -82,14 +81,37 @@ class App:
 
     @property
     def graph(self) -> GraphStore:
-        """The graph store, if :func:`open_app` was asked for it."""
+        """The graph store, if :func:`open_app` was asked for it or :meth:`open_graph` has opened it."""
         assert self._graph is not None
         return self._graph
 
     @property
     def engines_gone(self) -> bool:
         """Whether the embedded engines ended (their supervisor was killed): the app must be reopened."""
-        return self.engines is not None and self._embeds and not self.engines.alive
+        return not all(engines.alive for engines in self.engines)
+
+    async def open_graph(self) -> None:
+        """Open the graph store unless it is open. Raises what :func:`open_app` raises."""
+        if self._graph is None:
+            engines = await asyncio.to_thread(start_engines, self.settings, queue=False, graph=True)
+            self.engines += [engines] if engines is not None else []
+            await self.connect_graph()
+            await self.fill_new_graph()
+
+    async def connect_graph(self) -> None:
+        """Prepare the graph store; its engine runs."""
+        self.graph_target = _graph_target(self.settings, self.engines)
+        self._graph = GraphStore(self.graph_target)
+        await self._graph.prepare()
+
+    async def fill_new_graph(self) -> None:
+        """Fill a graph that was made anew beside an older record; one that was cut short is filled again."""
+        # A shared database may hold thousands of novels that this machine's graph was never to have.
+        if self.settings.embedded_graph and self.settings.embedded_sql:
+            unsettled = DataFolder(self.settings.data.resolve()).unsettled
+            if unsettled.exists():
+                await settle_every_novel(self)
+                unsettled.unlink(missing_ok=True)
 
     def meter(self, task_id: int, usage: Usage) -> None:
         """Add to what this process spent on a task."""
@@ -105,19 +127,20 @@ async def open_app(
     ``sql``, ``queue`` and ``graph`` say which services the caller needs; without SQL no provider is known.
     Raises InputError, EngineError, ServiceDown and ServiceRefused.
     """
-    engines = await asyncio.to_thread(start_engines, settings, queue=queue, graph=graph)
+    started = await asyncio.to_thread(start_engines, settings, queue=queue, graph=graph)
+    engines = [started] if started is not None else []
     copy = RecordCopy(settings)
     try:
-        app = _connect(settings, engines, queue, graph)
+        app = _connect(settings, engines, queue)
         try:
-            await _prepare(app, sql)
+            await _prepare(app, sql, graph)
             yield app
         finally:
             await _close(app)
     finally:
         await asyncio.to_thread(copy.close)
-        if engines is not None:
-            await asyncio.to_thread(engines.close)
+        for one in engines:
+            one.close()
 
 
 @asynccontextmanager
@@ -169,9 +192,8 @@ def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded |
     return open_embedded(settings.data, redis=redis, graph=bolt, heap_mb=settings.graph_heap_mb)
 
 
-def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: bool) -> App:
+def _connect(settings: Settings, engines: list[Embedded], queue: bool) -> App:
     sql_target = _sql_target(settings)
-    graph_target = _graph_target(settings, engines) if graph else None
     sql = Database(sql_target)
     ledger = Ledger(sql, thing_kinds=settings.thing_kinds)
     providers = ProviderRegistry(ledger, settings)
@@ -184,11 +206,8 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
         router=TaskRouter(ledger, providers),
         pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads" or not has_shared_memory()),
         sql_target=sql_target,
-        graph_target=graph_target,
         engines=engines,
-        _embeds=(queue and settings.embedded_redis) or (graph and settings.embedded_graph),
         _queue=_queue(settings, engines) if queue else None,
-        _graph=GraphStore(graph_target) if graph_target else None,
     )
 
 
@@ -205,16 +224,16 @@ def _sql_target(settings: Settings) -> SqlTarget:
     )
 
 
-def _queue(settings: Settings, engines: Embedded | None) -> Queue:
+def _queue(settings: Settings, engines: list[Embedded]) -> Queue:
     url = settings.redis_url
     if settings.embedded_redis:
-        assert engines is not None
-        assert engines.endpoints.redis_url is not None
-        url = engines.endpoints.redis_url
+        ends = engines[-1].endpoints
+        assert ends.redis_url is not None
+        url = ends.redis_url
     return Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
 
 
-def _graph_target(settings: Settings, engines: Embedded | None) -> GraphTarget:
+def _graph_target(settings: Settings, engines: list[Embedded]) -> GraphTarget:
     if not settings.embedded_graph:
         return GraphTarget(
             settings.neo4j_uri,
@@ -223,41 +242,31 @@ def _graph_target(settings: Settings, engines: Embedded | None) -> GraphTarget:
             settings.neo4j_database,
             ca=settings.neo4j_ca,
         )
-    assert engines is not None
-    ends = engines.endpoints
+    ends = engines[-1].endpoints
     assert ends.bolt_uri is not None
     assert ends.bolt_password is not None
     folder = ends.sqlite_path.parent
     return GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, folder=folder)
 
 
-async def _prepare(app: App, sql: bool) -> None:
-    calls: list[Coroutine[Any, Any, object]] = [app.sql.prepare()] if sql else []
+async def _prepare(app: App, sql: bool, graph: bool) -> None:
+    calls: list[Awaitable[object]] = [app.sql.prepare()] if sql else []
     if app._queue is not None:
         calls.append(app._queue.ping())
-    if app._graph is not None:
-        calls.append(app._graph.prepare())
-    await _at_once(*calls)
+    if graph:
+        calls.append(app.connect_graph())
+    await at_once(*calls)
     if sql:
         await app.providers.refresh()
-    # A shared database may hold thousands of novels that this machine's graph was never to have.
-    if sql and app._graph is not None and app.settings.embedded_graph and app.settings.embedded_sql:
-        await _settle_new_graph(app)
+        if graph:
+            await app.fill_new_graph()
 
 
-async def _at_once(*calls: Coroutine[Any, Any, object]) -> None:
+async def at_once(*calls: Awaitable[object]) -> None:
     """Await calls to servers that may be far away; raise the first one's error when all have ended."""
     for result in await asyncio.gather(*calls, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
-
-
-async def _settle_new_graph(app: App) -> None:
-    """Fill a graph that was made anew beside an older record; one that was cut short is filled again."""
-    unsettled = DataFolder(app.settings.data.resolve()).unsettled
-    if unsettled.exists():
-        await settle_every_novel(app)
-        unsettled.unlink(missing_ok=True)
 
 
 async def _close(app: App) -> None:
@@ -291,7 +300,7 @@ async def running_node(
         node = _node(app, renewer, name, only_task, listener)
         ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
         # The providers' problems are reported before anything is claimed.
-        await _at_once(presence.forget_dead_neighbours(), app.providers.refresh_and_log())
+        await at_once(presence.forget_dead_neighbours(), app.providers.refresh_and_log())
         background = BackgroundLoops(node, presence, app.cache, ids)
         await background.heartbeat()
         loops = asyncio.create_task(background.run())

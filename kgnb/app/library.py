@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgnb.app.build import BuildResult, graph_figures
+from kgnb.app.build_result import BuildResult, graph_figures
 from kgnb.app.context import App
 from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings

@@ -73,7 +73,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     title = books[0].title
     output_format = options.format_of(args.output) or "html" if args.output else ""
     with ProgressBar(quiet=args.json) as bar:
-        async with context.open_app(settings) as app:
+        async with context.open_app(settings, graph=False) as app:
             result = await build.build(
                 app, books.pop(), path, args.provider, again=args.again, listener=bar.show
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from neo4j import AsyncTransaction
@@ -15,7 +15,9 @@ from kgnb.core.model import beijing_now
 from kgnb.stores.graph.driver import BoltDriver, run
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database
-from kgnb.stores.queue.connection import RedisConnection
+
+if TYPE_CHECKING:  # a book's settle imports this module, and has no use for the client
+    from kgnb.stores.queue.connection import RedisConnection
 
 PROBE_NAME = "kgnb:doctor"
 """Redis key and SQL row that are written and taken back."""

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Self
 
 from kgnb.core.event_loop import new_loop, release_memory
-from kgnb.core.model import Lang, Novel, TaskConfig
-from kgnb.core.process_pool import PoolRun
+from kgnb.core.model import Lang, Novel, Provider, TaskConfig
+from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract import evidence, name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.graph.project.settle import novel_graph
@@ -77,6 +77,11 @@ class SettleJob:
     novel: Novel
     config: TaskConfig
     number: int
+
+
+def book_runner(pool: CpuPool, provider: Provider) -> PoolRun:
+    """Where a book's scan and settle run; the rules' own processes hold the word lists already."""
+    return pool.run if provider.is_rules else pool.run_long
 
 
 def scan_names(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:

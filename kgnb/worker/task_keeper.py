@@ -14,11 +14,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
-from kgnb.book.reader import language
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.messages import say
-from kgnb.core.model import RULES, ChapterStatus, Lang, Provider, Task, TaskStatus
-from kgnb.core.process_pool import CpuPool, PoolRun
+from kgnb.core.model import RULES, ChapterStatus, Task, TaskStatus
+from kgnb.core.process_pool import CpuPool
 from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.ledger.chapters import ChapterEnd
@@ -27,9 +26,10 @@ from kgnb.stores.queue.types import Backoff, BuriedItem, Claim, QueueName
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
+from kgnb.worker.prompt_names import book_language, freeze_names
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.settle_lease import SettleLease
-from kgnb.worker.settle_process import SettleJob, scan_names, settle_in_process
+from kgnb.worker.settle_process import SettleJob, book_runner, settle_in_process
 from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,6 @@ MAX_FAILURES = 3
 """A task whose scan or settle breaks so often in a row ends as failed; as for chapters (common.lua)."""
 STUCK_SECONDS = 5.0
 """Delay before a task that can't go on is taken again."""
-SAMPLE_CHAPTERS = 3
-"""Chapters from which a book's language is detected."""
 
 
 @dataclass(slots=True)
@@ -110,7 +108,7 @@ class TaskKeeper:
         info = TaskInfo(
             task=task,
             novel=novel,
-            lang=await self._language(task.novel_id),
+            lang=await book_language(ledger, task.novel_id),
             names=frozen,
             config=route.config,
             provider=route.provider,
@@ -119,11 +117,6 @@ class TaskKeeper:
         )
         self._infos[(task.id, queue)] = info
         return info
-
-    async def _language(self, novel_id: int) -> Lang:
-        first = await self._stores.ledger.books.chapters(novel_id, first=SAMPLE_CHAPTERS)
-        texts = await self._stores.ledger.books.texts([c.id for c in first])
-        return language("".join(texts.values()))
 
     # --- steps
 
@@ -299,14 +292,10 @@ class TaskKeeper:
         known = await self.info(claim.task_id, claim.queue)
         if known is not None:
             return known
-        task = opening.task
+        task, ledger = opening.task, self._stores.ledger
         route = await self._router.route(task, claim.queue)
-        lang = await self._language(task.novel_id)
-        log.info(say("node.scan", task=task.id))
-        run = self._book_runner(route.provider)
-        found, state = await run(scan_names, self._stores.sql_target, task.novel_id, lang)
-        ledger, kinds = self._stores.ledger, route.config.thing_kinds
-        frozen = await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
+        kinds = route.config.thing_kinds
+        frozen = await freeze_names(ledger, self._pool, self._stores.sql_target, task, route.provider, kinds)
         task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen
         route = await self._router.route(task, claim.queue)
         return await self._remember(task, claim.queue, route, frozen)
@@ -339,7 +328,7 @@ class TaskKeeper:
 
         async def settle(number: int) -> None:
             job = SettleJob(stores.sql_target, stores.graph_target, info.novel, info.config, number)
-            run = self._book_runner(info.provider)
+            run = book_runner(self._pool, info.provider)
             await settle_in_process(run, job, lambda: stores.renewer.holds_until(held.claim))
 
         seconds, task = stores.queue.lease_seconds, held.claim.task_id
@@ -347,10 +336,6 @@ class TaskKeeper:
         if not await held.lease.settle(settle):
             raise GraphConflict("graph.conflict", novel=info.novel.id)
         held.lease = None
-
-    def _book_runner(self, provider: Provider) -> PoolRun:
-        """Where a book's scan and settle run; the rules' own processes hold the word lists already."""
-        return self._pool.run if provider.is_rules else self._pool.run_long
 
     # --- ends
 

@@ -1,0 +1,84 @@
+"""What `build` does at its start, and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.app import build
+from kgnb.app.context import App, open_app
+from kgnb.core.errors import EngineError
+from kgnb.core.settings import Settings
+from kgnb.render.progress_bar import BuildStep
+from tests.support.commands import STORY
+
+
+async def built(app: App, stages: list[str]) -> build.BuildResult:
+    def show(step: BuildStep) -> None:
+        stages.append(step.stage)
+
+    return await build.build(app, await build.read(STORY, None, None), STORY, "rules", listener=show)
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> Any:
+    async with open_app(Settings.load(data=tmp_path / "data", lang="zh"), graph=False) as one:
+        yield one
+
+
+async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned, freeze, start = asyncio.Event(), build.freeze_names, App.open_graph
+
+    async def freeze_and_tell(*given: Any) -> Any:
+        names = await freeze(*given)
+        scanned.set()
+        return names
+
+    async def start_late(self: App) -> None:
+        await asyncio.wait_for(scanned.wait(), 120)
+        await start(self)
+
+    monkeypatch.setattr(build, "freeze_names", freeze_and_tell)
+    monkeypatch.setattr(App, "open_graph", start_late)
+    stages: list[str] = []
+    result = await built(app, stages)
+    assert (result.status, result.completed) == ("completed", result.chapters)
+    assert stages[0] == "scan"
+    assert stages[-1] == "done"
+
+
+async def test_a_scan_that_failed_is_repeated_by_the_node(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures, freeze = [1], build.freeze_names
+
+    async def fail_once(*given: Any) -> Any:
+        if failures.pop():
+            raise BrokenProcessPool
+        return await freeze(*given)
+
+    monkeypatch.setattr(build, "freeze_names", fail_once)
+    result = await built(app, [])
+    assert failures == []
+    assert (result.status, result.completed) == ("completed", result.chapters)
+    assert result.characters > 3
+
+
+async def test_a_graph_engine_that_does_not_start_ends_the_build_and_its_task_waits(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: App) -> None:
+        raise EngineError("engine.package_missing", package="arcadedb-embedded")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(App, "open_graph", broken)
+        with pytest.raises(EngineError):
+            await built(app, [])
+    stages: list[str] = []
+    result = await built(app, stages)
+    assert stages[0] == "resumed"
+    assert (result.task_id, result.completed) == (1, result.chapters)
