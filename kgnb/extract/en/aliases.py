@@ -24,6 +24,8 @@ _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
 )
 _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister")
 
+MIN_BEGINNING = 3
+"""Letters of a short form that a longer first name begins with."""
 SURE_ANSWERS = 5
 """Answers to a name from which on some sentences with both names are no objection."""
 
@@ -48,8 +50,8 @@ class AliasResolver(BookPersons):
         self._join_first_names()
         self._join_titled_surnames()
         self._join_surnames()
-        self._join_first_names(of_family=True)
         self._join_nicknames()
+        self._join_beginnings()
         self._join_ranks()
         self._join_eldest_daughters()
         self._join_stated_names()
@@ -76,16 +78,15 @@ class AliasResolver(BookPersons):
 
     def _join_same_words(self) -> None:
         """Miss Elizabeth Marlow and Elizabeth Marlow; Monsieur Dale and Mr. Dale."""
-        by_words: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        by_words: dict[tuple[bool | str, ...], list[str]] = defaultdict(list)
         for name in self.by_count:
             parts = self.parts[name]
             said = parts.rest if parts.is_full else (*parts.titles, "", *parts.rest)
-            by_words[tuple(w.lower() for w in said)].append(name)
-        for names in by_words.values():
-            wife = "mrs" in self.parts[names[0]].titles
-            for other in names[1:]:
-                if self._same_gender(names[0], other) and ("mrs" in self.parts[other].titles) == wife:
-                    self.clusters.join(names[0], other, "same words")
+            by_words[self._is_named_after_husband(name), *(w.lower() for w in said)].append(name)
+        for one, *others in by_words.values():
+            for other in others:
+                if self._same_gender(one, other):
+                    self.clusters.join(one, other, "same words")
 
     def _join_of_places(self) -> None:
         """Mrs. Fenn of Orchard Street is Mrs. Fenn; the Duke of York is not any Duke."""
@@ -113,21 +114,18 @@ class AliasResolver(BookPersons):
                 if best := self._exclusive_person(name, self._roots(fulls, name)):
                     self.clusters.join(best, name, "title and first name")
 
-    def _join_first_names(self, *, of_family: bool = False) -> None:
+    def _join_first_names(self) -> None:
         """Anne and Anne Harland: the full name that begins so; of several the one never in its sentence.
 
-        Lady Mary Somebody, mentioned once, is not the Mary of every page; ``of_family``: unless the surname
-        is a frequent one and that Mary has no other full name.
+        Lady Mary Somebody, mentioned once, is not the Mary of every page.
         """
         for name, _ in self._one_word_names(titled=False):
-            if of_family and any(self.parts[n].is_full for n in self.clusters.names_of(name)):
-                continue
             fulls = [
                 n
                 for n in self._by_first.get(name, ())
                 if self.parts[n].is_full
                 and "mrs" not in self.parts[n].titles
-                and (not self.parts[n].titles or self._is_frequent(n, name, of_family=of_family))
+                and (not self.parts[n].titles or self._count(n) >= 0.015 * self.counts[name])
             ]
             titled = sum(
                 self.counts[n]
@@ -145,11 +143,6 @@ class AliasResolver(BookPersons):
             if best:
                 self.clusters.join(best, name, "first name")
 
-    def _is_frequent(self, full: str, first: str, *, of_family: bool) -> bool:
-        """Whether the full name, or its surname, is frequent enough beside the first name."""
-        family = sum(self.counts[n] for n in self._by_last[self.parts[full].last]) if of_family else 0
-        return self._count(full) >= 0.015 * self.counts[first] or family >= 0.1 * self.counts[first]
-
     def _join_titled_surnames(self) -> None:
         """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
         for name, parts in self._one_word_names(titled=True, single=True):
@@ -158,7 +151,7 @@ class AliasResolver(BookPersons):
                 for n in self._by_last.get(parts.last, ())
                 if self.parts[n].is_full
                 and not titles_clash(parts.titles, self._titles(n))
-                and "mrs" not in self.parts[n].titles
+                and not self._is_named_after_husband(n)
                 and not self._is_rank_of_lady(parts.titles, n)
                 and not self._has_own_title(name, self.clusters.root(n))
             ]
@@ -166,25 +159,22 @@ class AliasResolver(BookPersons):
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
             of_rank = [r for r in roots if set(parts.titles) & self._titles(r) & words.NEUTRAL]
             roots = of_rank if len(of_rank) == 1 else roots  # Dr. Anne Pell rather than Tom Pell
-            doubt = len(roots) > 1 or bool(set(parts.titles) & {"mrs", "lady"})
+            lady = bool(set(parts.titles) & {"mrs", "lady"})
+            doubt = len(roots) > 1 or (lady and not any(set(parts.titles) & self._titles(r) for r in roots))
             if parts.titles == ("miss",):
                 best = self._daughter_called_miss(name, roots)
-            elif roots and not set(parts.titles) & {"mrs", "lady"} and self._first_dominates(roots):
+            elif roots and not lady and self._first_dominates(roots):
                 unsure = 9.0 if len(roots) > 1 else 0.0
                 best = roots[0] if self.co_occurrence.ratio(name, roots[0], unsure) < 0.8 else ""
             else:
                 best = self._exclusive_person(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
-            if not best and parts.titles == ("aunt",) and len(ladies := self._ladies(parts.last)) == 1:
-                best = self._exclusive_person(name, ladies)
             if best:
                 self.clusters.join(best, name, "title and surname")
 
-    def _ladies(self, surname: str) -> list[str]:
-        """The names Mrs. Surname and Lady Surname."""
-        titled = [("mrs",), ("lady",)]
-        return [
-            n for n in self._by_last[surname] if self.parts[n].titles in titled and not self.parts[n].is_full
-        ]
+    def _is_named_after_husband(self, name: str) -> bool:
+        """Mrs. John Dale, not Mrs. Rachel Dale."""
+        parts = self.parts[name]
+        return "mrs" in parts.titles and key(parts.first) not in words.FEMALE_NAMES
 
     def _join_surnames(self) -> None:
         """Vance is who mostly bears it with a title; the Badger is the Grey Badger."""
@@ -230,12 +220,26 @@ class AliasResolver(BookPersons):
                 for r in self._roots(bearers, name)
                 if self.co_occurrence.coverage(name, r) >= 0.4 or self._same_surname(name, r)
             ]
-            rare = self.counts[name] < 5  # too few occurrences to measure: the word list decides
+            # With too few occurrences to measure, the word list decides.
+            rare = self.counts[name] < 5 and self._count(name) < 10
             best = self._exclusive_person(name, near, strict=len(near) > 1, unsure=0.0 if rare else 9.0)
             if not best and len(near) == 1 and self._same_surname(name, near[0]):
                 best = near[0]
             if best:
                 self.clusters.join(best, name, "nickname")
+
+    def _join_beginnings(self) -> None:
+        """Huck Finch and Huckleberry Finch: a first name that is the beginning of a longer one."""
+        for name in self.by_count:
+            short = self.parts[name]
+            if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
+                longer = [n for n in self._by_last[short.last] if self._is_longer(n, short.first)]
+                if best := self._exclusive_person(name, self._roots(longer, name), strict=True):
+                    self.clusters.join(best, name, "nickname")
+
+    def _is_longer(self, name: str, beginning: str) -> bool:
+        first = self.parts[name].first
+        return self.parts[name].is_full and first.startswith(beginning) and len(first) > len(beginning) + 1
 
     def _join_eldest_daughters(self) -> None:
         """Miss Marlow is Jane Marlow: of three daughters or more the one never called Miss Jane."""

@@ -21,10 +21,10 @@ _HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len
 _ABBREVIATED = "(?:Mrs?|Ms|Dr|St|Rev)"
 _CAPITAL = "[A-ZÀ-ÖØ-Þ]"
 _CAPITALISED = (
-    rf"(?:Mc|Mac|O'|[Dd]')?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}})(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
-    rf"|{_CAPITAL}\.(?= ?[A-Z][a-z])"
+    rf"(?:Mc|Mac|O'|[Dd]')?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}}|[a-zà-ÿ])(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
+    rf"|\b{_CAPITAL}\.(?= ?[A-Z][a-z])"
 )
-_PARTICLE = "of|de|du|la|le|von|van|der|den|the|del|di|da|bin|ibn"
+_PARTICLE = "of|de|du|des|della|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
 _PHRASE = re.compile(
     rf"(?:(?:{_ABBREVIATED}\.|(?:{_HONORIFIC})\b) ){{0,2}}(?:{_CAPITALISED})"
@@ -34,9 +34,13 @@ _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 # Particles that begin no name after its title: the Duke of, but Miss de Vere.
 _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
+_SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
+_TITLES = words.HONORIFICS - {"st", "saint"}
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 
+SURE_SPEECHES = 3
+"""Speeches that make a name of a word which is none in other books: Friday, Pooh."""
 SEED_CAP = 80
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 100.0
@@ -74,9 +78,9 @@ def key(word: str) -> str:
 
 
 def is_titled(name: str) -> bool:
-    """Return whether the name is an honorific and more."""
+    """Return whether the name is an honorific and more; St. Paul is as often a church or a town."""
     first, _, rest = name.partition(" ")
-    return bool(rest) and key(first) in words.HONORIFICS
+    return bool(rest) and key(first) in _TITLES
 
 
 # --- candidates ---------------------------------------------------------------------------------------------
@@ -89,6 +93,9 @@ class Candidates:
         self.text = text
         self.lower = Counter(w for w in _WORD.findall(text) if w[0].islower())
         self._within_sentence = Counter(re.findall(rf"(?<=[a-z,;] ){_CAPITAL}[a-zà-ÿ]+", text))
+        said = Counter(_SAYS.findall(text))
+        spoken = {key(w) for w, n in said.items() if n >= SURE_SPEECHES and self._is_proper(w)}
+        self._no_names = words.NOT_NAMES - (spoken - words.GENERIC - words.HONORIFICS)
         self.found: dict[str, Candidate] = {}
         for match in _PHRASE.finditer(text):
             self._add_phrase(match)
@@ -120,7 +127,7 @@ class Candidates:
             opening = False
         while (
             parts
-            and (key(parts[-1]) in words.NOT_NAMES or parts[-1] in _PARTICLES)
+            and (key(parts[-1]) in self._no_names or parts[-1] in _PARTICLES)
             and not (len(parts) == 1 and key(parts[0]) in words.RANKS)
         ):
             parts = parts[:-1]
@@ -135,7 +142,7 @@ class Candidates:
             return named or key(word) in words.RANKS
         if key(word) in words.MONTHS and len(parts) > 1 and not opening:
             return True  # May Harland
-        if key(word) in words.NOT_NAMES or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
+        if key(word) in self._no_names or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
         if not opening or self._is_proper(word):
             return True
@@ -153,7 +160,7 @@ class Candidates:
         before = text[max(0, at - 16) : at].split(" ")
         after = text[end : end + 16].split(" ", 2)
         previous = before[-2] if len(before) > 1 else ""
-        if previous.lower().strip('"') in ("the", "a", "an"):
+        if previous.lower().strip('"') in ("the", "a", "an") and "\n" not in before[-1]:
             candidate.articles += 1
             previous = before[-3] if len(before) > 2 else ""
         following = after[0] or (after[1] if len(after) > 1 else "")
@@ -232,14 +239,15 @@ class NameClassifier:
             mostly = place >= 0.15 and place + 0.5 * of >= 0.4
             score -= 3.0 * place + (1.5 if count >= 5 and (place >= 0.3 or mostly) else 0.0)
         if candidate.articles > 0.5 * count and speaks < 0.15 * count:
-            score -= 2.0 if speaks * 20 <= count else 1.0  # the Thames
-        if not speaks and _is_exclamation(candidate):
-            score -= 1.5
+            share = candidate.articles / count
+            score -= (3.0 if speaks * 20 <= count else 1.0) * share  # the Thames
+        if not speaks and (_is_exclamation(candidate) or candidate.after['"'] >= 0.2 * count):
+            score -= 1.5  # Humph!; at the "Coach and Horses" he
         first = key(name.split(" ")[-1 if titled else 0])
         if first in FIRST_NAMES:
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
-            score -= 1.5 * min(1.0, self.lower[name.lower()] / count)  # Death, Art
+            score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Coach and Horses
         if key(name) in words.PEOPLES:
             score -= 3.0
         if last in words.PLACE_ENDS | words.ORG_ENDS and speaks < 0.2 * count:
@@ -249,6 +257,11 @@ class NameClassifier:
         if count < 3 and not titled and not speaks and first not in FIRST_NAMES:
             score -= 0.7
         return score
+
+    def _common_noun(self, name: str) -> int:
+        """How often the book writes the word, or that of which it is the plural, without a capital."""
+        word = name.lower()
+        return self.lower[word] + (self.lower[word[:-1]] if word.endswith("s") else 0)
 
     def _score_relatives(self) -> None:
         """Raise names that share a part with a sure one: Elizabeth Marlow with Elizabeth, Mr. Marlow."""
@@ -293,7 +306,8 @@ def place_share(candidate: Candidate) -> float:
 
 
 def _is_exclamation(candidate: Candidate) -> bool:
-    """Whether the word mostly begins a sentence and a mark follows: Humph! Aye, aye."""
+    """Whether the word begins all its sentences, or most and a mark follows: Finally he; Humph!"""
     stops = sum(n for word, n in candidate.after.items() if not word[:1].isalpha())
-    count = candidate.count
-    return " " not in candidate.name and candidate.openings >= 0.85 * count and stops >= 0.6 * count
+    count, openings = candidate.count, candidate.openings
+    begins = openings == count >= 4 or (openings >= 0.85 * count and stops >= 0.6 * count)
+    return begins and " " not in candidate.name

@@ -11,7 +11,7 @@ MAX_GAP = 40
 """Most characters between the two names."""
 
 _ALSO = re.compile(
-    r",? [(-]*(?:otherwise|alias|formerly|once|née|now|became|had become|afterwards|presently"
+    r",? [(-]*(?:otherwise|alias|formerly|once|née|now|afterwards|presently"
     r"|(?:(?:is|was|are) )?(?:also|better|commonly|generally|usually) (?:known|called) (?:as|by))"
     r"(?: called)?,? (?:a |the )?"
 )
