@@ -18,11 +18,12 @@ import shutil
 import signal
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ LIBRARIES = (
 )
 BELOW = ("core", "book", "extract", "graph", "llm")
 """Packages of kgnb that import none of the mutated ones: loaded once, too."""
-PATIENCE, LEAST_SECONDS, START_SECONDS = 4, 30, 1800
+PATIENCE, LEAST_SECONDS, START_SECONDS = 4, 90, 1800
 """Tests may take this many times as long as they do alone, and so many seconds more, for the machine may be
 busy; and so long until the first begins, for others may use the servers."""
 QUICK = 2.0
@@ -177,13 +178,13 @@ def below_process(pid: int) -> list[int]:
 class LineTests:
     """For each line of the mutated files the tests that execute it, and the seconds that each takes."""
 
-    def __init__(self, folders: Iterable[str], enough: float) -> None:
-        """Of all tests of ``folders`` that run kgnb's stores or nodes; those that no run in this tree has
+    def __init__(self, paths: Iterable[str], enough: float) -> None:
+        """Of all tests below ``paths`` that run kgnb's stores or nodes; those that no run in this tree has
         recorded as they are run now, traced. ``enough`` seconds of them are tried for one mutant."""
         self._enough = enough
         self.seconds: dict[str, float] = {}
         self._of: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for path in (path for folder in folders for path in sorted((ROOT / folder).glob("test_*.py"))):
+        for path in chain(*(sorted((ROOT / one).glob("test_*.py")) or [ROOT / one] for one in paths)):
             if not RUNS_KGNB.search(path.read_text("utf-8")):
                 continue
             kept = recorded(path)
@@ -193,8 +194,10 @@ class LineTests:
 
     def of(self, mutant: Mutant) -> set[str]:
         """The tests that execute a mutant."""
+        if mutant.path.endswith("common.lua"):  # every script's head
+            return set().union(*(self._at(path, [0]) for path in [*self._of] if path.endswith(".lua")))
         if mutant.path.endswith(".lua"):
-            return self._of_script(mutant)
+            return self._at(mutant.path, [0])
         if mutant.name:
             named = [self._at(path, lines) for path, lines in lines_with(mutant.name) if path in self._of]
             return set().union(*named) or self._at(mutant.path, self._of[mutant.path])
@@ -203,32 +206,19 @@ class LineTests:
     def _at(self, path: str, lines: Iterable[int]) -> set[str]:
         return set().union(*(self._of[path].get(line, ()) for line in lines))
 
-    def _of_script(self, mutant: Mutant) -> set[str]:
-        path = Path(mutant.path)
-        if path.name != "common.lua":
-            return self._at(mutant.path, [0])
-        names = callers(mutant.name, (ROOT / path).read_text("utf-8")) if mutant.name else {""}
-        word = re.compile("|".join(rf"\b{name}\b" for name in names))
-        scripts = [one for one in (ROOT / path.parent).glob("*.lua") if word.search(one.read_text("utf-8"))]
-        return set().union(*(self._at(f"{path.parent}/{one.name}", [0]) for one in scripts))
-
-    def batches(self, mutant: Mutant) -> Iterator[list[str]]:
+    def batches(self, mutant: Mutant) -> Iterable[list[str]]:
         """First the quickest tests of a mutant; then others, of every file the quickest first, while there is
         time."""
         left = sorted(self.of(mutant) & self.seconds.keys(), key=self.seconds.__getitem__)
         first = self._within(left, QUICK) or left[:1]
-        if first:
-            yield first
-        ranks: dict[str, int] = defaultdict(int)
+        ranks: Counter[str] = Counter()
         turns = {}
         for test in left:
             file = test.partition("::")[0]
             ranks[file] += 1
             turns[test] = (ranks[file], self.seconds[test])
-        if more := self._within(
-            [one for one in sorted(left, key=turns.__getitem__) if one not in first], self._enough
-        ):
-            yield more
+        others = sorted(turns.keys() - first, key=turns.__getitem__)
+        return filter(None, (first, self._within(others, self._enough)))
 
     def _within(self, tests: Iterable[str], most: float) -> list[str]:
         kept, spent = [], 0.0
@@ -239,29 +229,15 @@ class LineTests:
         return kept
 
 
-def callers(name: str, text: str) -> set[str]:
-    """A name of a script's head, and the names that use it, directly or not."""
-    found, more = {name}, True
-    while more:
-        before = len(found)
-        for one in re.finditer(r"(?m)^local (?:function )?(\w+)(?:[^\n]*end$|[^\n]*\n(?:[ -].*\n)*)", text):
-            if any(re.search(rf"\b{other}\b", one[0]) for other in found):
-                found.add(one[1])
-        more = len(found) > before
-    return found
-
-
 @cache
 def lines_with(name: str) -> list[tuple[str, list[int]]]:
     """The lines of every module that have a word."""
     word = re.compile(rf"\b{name}\b")
-    found = []
-    for path in (ROOT / "kgnb").rglob("*.py"):
-        text = path.read_text("utf-8").splitlines()
-        found.append(
-            (str(path.relative_to(ROOT)), [n for n, line in enumerate(text, 1) if word.search(line)])
-        )
-    return found
+    texts = {path: path.read_text("utf-8").splitlines() for path in (ROOT / "kgnb").rglob("*.py")}
+    return [
+        (str(path.relative_to(ROOT)), [n for n, line in enumerate(text, 1) if word.search(line)])
+        for path, text in texts.items()
+    ]
 
 
 def recorded(path: Path) -> dict[str, Any]:

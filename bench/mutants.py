@@ -1,7 +1,7 @@
 """How many small changes of the code the tests notice, on a random sample (mutation testing).
 
-    python bench/mutants.py [--count 300] [--seed N] [--minutes 90] [--only PATTERN] [--log FILE [--again]]
-                            [--folder FOLDER] [--tests FOLDER...] [--list]
+    python bench/mutants.py [--count 300] [--seed N] [--only PATTERN] [--log FILE [--again]]
+                            [--folder FOLDER] [--tests PATH...] [--seconds 60] [--list]
 
 The mutated files are those that kgnb's guarantees rest on: queue with its Lua, ledger, graph store, worker
 (with limits and budget). Each mutant changes one place of a copy of the tree, and the tests that execute that
@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kit import ROOT, environment, tell
@@ -45,14 +45,17 @@ def main() -> None:
         sys.exit(run_copied(args.folder))
     assert not any(name.startswith(tuple(one.replace("/", ".") for one in TARGETS)) for name in sys.modules)
     seed = args.seed or random.randrange(10**6)
-    mutants = [one for one in sample(seed)[: args.count] if re.search(args.only, one.path)]
+    mutants = [one for one in sample(seed)[: args.count] if re.search(args.only, one.shown())]
     if args.list:
         print(*(one.shown() for one in mutants), sep="\n")
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as engines, lent_engines(Path(engines)):
-        tests = LineTests(args.tests, args.seconds)
-        log = Log(args.log, args.again)
-        judge_all(mutants, tests, log, time.monotonic() + args.minutes * 60)
+        tests, log = LineTests(args.tests, args.seconds), Log(args.log, args.again)
+        for mutant in mutants:
+            if not log.knows(mutant):
+                began = time.monotonic()
+                fate, by = judged(mutant, tests)
+                log.add(mutant, fate, by, time.monotonic() - began)
     tell(log.summary() | {"of": len(mutants), "seed": seed})
 
 
@@ -115,17 +118,6 @@ class Log:
         return {"mutants": run, "noticed": noticed} | counts
 
 
-def judge_all(mutants: Iterable[Mutant], tests: LineTests, log: Log, end: float) -> None:
-    """Judge each that the log doesn't know, until the time is over."""
-    for mutant in mutants:
-        began = time.monotonic()
-        if began > end:
-            return
-        if not log.knows(mutant):
-            fate, by = judged(mutant, tests)
-            log.add(mutant, fate, by, time.monotonic() - began)
-
-
 def judged(mutant: Mutant, tests: LineTests) -> tuple[str, Sequence[str]]:
     """What became of a mutant, and the tests that noticed it. One that fails without it counts no more."""
     batch: list[str] = []
@@ -180,16 +172,13 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--count", type=int, default=300, help="mutants at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: a random one, printed)")
-    parser.add_argument("--minutes", type=float, default=90.0, help="no mutant begins later")
-    parser.add_argument(
-        "--only", default="", metavar="PATTERN", help="those of the sample whose file's path has it"
-    )
+    parser.add_argument("--only", default="", metavar="PATTERN", help="those of the sample that have it")
     parser.add_argument(
         "--log", type=Path, default=Path("/dev/stdout"), metavar="FILE", help="where to go on"
     )
     parser.add_argument("--again", action="store_true", help="judge anew what survived in the log")
     parser.add_argument("--folder", type=Path, help="where the copy is kept (default: nowhere)")
-    parser.add_argument("--tests", nargs="+", metavar="FOLDER", default=TESTS, help="tests that may run")
+    parser.add_argument("--tests", nargs="+", metavar="PATH", default=TESTS, help="folders or files of tests")
     parser.add_argument("--seconds", type=float, default=60.0, help="of tests that are tried for one mutant")
     parser.add_argument("--list", action="store_true", help="only show the sample")
     return parser.parse_args()

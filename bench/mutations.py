@@ -173,16 +173,4 @@ def lua_mutants(path: str, text: str) -> Iterator[Mutant]:
         for found in re.finditer(pattern, text):
             if not any(start <= found.start() < end for start, end in comments):
                 changed = str(int(found[0]) + 1) if new == "plus one" else new
-                yield Mutant(
-                    path, found.start(), found[0], changed, name=function_around(text, found.start())
-                )
-
-
-def function_around(text: str, at: int) -> str:
-    """The function of a script that ``at`` is in, or the variable of its line; "" for what always runs."""
-    begun = [one for one in re.finditer(r"(?m)^local (?:function )?(\w+)", text) if one.start() <= at]
-    if not begun:
-        return ""
-    ends = re.compile(r"(?m)^end|(?<=end)$" if "function" in begun[-1][0] else r"$", re.M)
-    ended = ends.search(text, begun[-1].end())
-    return begun[-1][1] if ended is None or at <= ended.end() else ""
+                yield Mutant(path, found.start(), found[0], changed)

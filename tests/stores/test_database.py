@@ -381,14 +381,19 @@ class TestErrors:
         monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 0.5)
         monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
         async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+            novel_id, _ = await new_task(ledger)
             other = sqlite3.connect(tmp_path / "kgnb.db", isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(ServiceDown):
-                await ledger.books.import_book(make_book(numbered(1)))
-            assert await novel_ids(ledger) == []  # readers don't wait
+            with pytest.raises(ServiceDown) as busy:
+                await ledger.books.import_book(make_book(numbered(1, "乙"), title="乙"))
+            assert busy.value.key == "ledger.busy"
+            assert await novel_ids(ledger) == [novel_id]  # readers don't wait
+            assert len([*ledger.books.texts_blocking(novel_id)]) == 3
             other.execute("ROLLBACK")
             other.close()
-            assert (await ledger.books.import_book(make_book(numbered(1)))).new_chapters == 1
+            assert (
+                await ledger.books.import_book(make_book(numbered(1, "乙"), title="乙"))
+            ).new_chapters == 1
 
     async def test_a_connection_that_was_killed(self, ledger: Ledger) -> None:
         if ledger.database.sqlite:

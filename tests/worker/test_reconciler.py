@@ -14,11 +14,12 @@ import pytest
 import redis
 
 from kgnb.app.context import open_app
+from kgnb.core.model import RULES
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.connect import open_embedded
 from kgnb.worker.reconciler import Reconciler
 from tests.support.commands import Llm, Place, Running, llm, novel
-from tests.support.ledgers import QUEUE, new_task, open_with
+from tests.support.ledgers import QUEUE, execute, new_task, open_with, set_task
 from tests.support.queues import take
 
 SOON = {"KG_WORKER_GUARD_INTERVAL": "0.5", "KGNB_LEASE_SECONDS": "3"}
@@ -172,6 +173,8 @@ async def test_a_lost_task_that_had_been_opened_comes_back_as_such(tmp_path: Pat
         _, waiting = await new_task(app.ledger, salt="a")
         _, opened = await new_task(app.ledger, salt="b")
         assert (await open_with(app.ledger, opened, 1)).outcome == "open"
+        _, by_rules = await new_task(app.ledger, salt="c")
+        await execute(app.ledger, set_task(by_rules, use_ai=False))
         node = SimpleNamespace(
             stores=SimpleNamespace(ledger=app.ledger, queue=app.queue),
             providers=app.providers,
@@ -182,3 +185,5 @@ async def test_a_lost_task_that_had_been_opened_comes_back_as_such(tmp_path: Pat
         await Reconciler(cast("Any", node), app.cache).run_once()
         claims = (await take(app.queue, QUEUE, tasks=2)).claims
         assert {claim.task_id: claim.fresh for claim in claims} == {waiting: True, opened: False}
+        (claim,) = (await take(app.queue, QUEUE.with_provider(RULES), tasks=2)).claims
+        assert claim.task_id == by_rules

@@ -195,33 +195,27 @@ class GraphStore:
         """Whether the novel has a node."""
         return bool((await self._bolt.rows(cypher.count_nodes("Novel"), novel=novel_id))[0][0])
 
-    async def delete_task(self, novel_id: int, task_id: int, number: int) -> ApplyResult:
+    async def delete_task(self, novel_id: int, task_id: int, number: int) -> None:
         """Remove the task's id from the novel's nodes and edges; delete those left with none.
 
         Raises GraphConflict when the settle number isn't ``number`` any more.
         """
-        removed = written = 0
         for part in cypher.PARTS:
-            kept, gone = (cypher.drop_task(*part, last=last) for last in (False, True))
-            written += await self._repeat(novel_id, kept, number, task=task_id)
-            removed += await self._repeat(novel_id, gone, number, task=task_id)
-        return ApplyResult(written, removed)
+            for last in (False, True):
+                await self._repeat(novel_id, cypher.drop_task(*part, last=last), number, task=task_id)
 
     async def delete_novel(self, novel_id: int, number: int) -> None:
         """Delete a whole novel. Raises GraphConflict too."""
         for part in cypher.PARTS:
             await self._repeat(novel_id, cypher.drop(*part), number)
 
-    async def _repeat(self, novel_id: int, text: str, number: int, **params: int) -> int:
+    async def _repeat(self, novel_id: int, text: str, number: int, **params: int) -> None:
         """Run a statement that works on one batch, until it finds nothing more."""
-        params["limit"], total = BATCH, 0
-        while True:
+        params["limit"], done = BATCH, BATCH
+        while done >= BATCH:
             done = await self._fenced(
                 novel_id, [Statement(text, [])], number=number, check=lambda: True, **params
             )
-            total += done
-            if done < BATCH:
-                return total
 
     # --- reading
 

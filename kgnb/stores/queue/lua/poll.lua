@@ -265,13 +265,12 @@ local function rotate()
     if chapter then
       misses, want_chapters = 0, want_chapters - 1
       claim_chapter('c:' .. task .. ':' .. chapter)
+    elseif not foreign[task] and redis.call('EXISTS', rest(task)) == 0
+        and redis.call('HEXISTS', HELD, 't:' .. task) == 0 then
+      forget(task)
+      round = round - 1
     else
       misses = misses + 1
-      if not foreign[task] and redis.call('EXISTS', rest(task)) == 0
-          and redis.call('HEXISTS', HELD, 't:' .. task) == 0 then
-        forget(task)
-        open, round, misses = open - 1, round - 1, misses - 1
-      end
     end
   end
 end
