@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -35,6 +35,13 @@ async def nodes_on(redis_url: str) -> AsyncIterator[Maker]:
     yield one
     for queue in made:
         await queue.close()
+
+
+def claim_of(task: int, chapter: int = 0, key: QueueName = NEW) -> Claim:
+    """A claim of a chapter, or of the task itself, that was given just now."""
+    kind: Literal["task", "chapter"] = "chapter" if chapter else "task"
+    given = {"fresh": False, "alone": False, "asked": 0, "sent_at": time.monotonic()}
+    return Claim(key, kind, task, chapter, token=1, deliveries=1, failures=0, **given)
 
 
 async def take(queue: Queue, key: QueueName = NEW, **wants: Any) -> PollResult:

@@ -18,7 +18,7 @@ from kgnb.stores.queue.presence import WorkerState
 from kgnb.stores.queue.types import Claim, QueueName
 from kgnb.worker.background import HEARTBEAT_SECONDS, BackgroundLoops, heartbeat_seconds
 from tests.support.ledgers import new_task, opened
-from tests.support.queues import nodes_on
+from tests.support.queues import claim_of, nodes_on
 
 
 class Presence:
@@ -29,10 +29,6 @@ class Presence:
 
     async def heartbeat(self, *, workers: list[WorkerState], anew: bool, **_: object) -> None:
         self.told.append((workers, anew))
-
-
-def claim(task: int, chapter: int) -> Claim:
-    return Claim(QueueName("kg:task:queue:a"), "chapter", task, chapter, 1, 1, 0)
 
 
 async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
@@ -49,9 +45,9 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
     )
     background = BackgroundLoops(*cast("Any", (node, presence, None, [1, 2])))
     for task, chapter, began in ((7, 1, 10.0), (7, 2, 20.0), (8, 1, 30.0)):
-        slots[claim(task, chapter)] = began
+        slots[claim_of(task, chapter, QueueName("kg:task:queue:a"))] = began
         await background.heartbeat()
-        del slots[claim(task, chapter)]
+        slots.clear()
     idle = WorkerState(2, "a")
     assert presence.told == [
         ([WorkerState(1, "a", 7, 10.0), idle], True),

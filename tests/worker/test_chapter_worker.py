@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,12 +13,12 @@ from kgnb.core.errors import GraphConflict, RowRefused
 from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
-from kgnb.stores.queue.types import Claim, QueueName
+from kgnb.stores.queue.types import Claim
 from kgnb.worker import chapter_worker
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, _Projection
 from kgnb.worker.outages import Outages
 from tests.support import ledgers
-from tests.support.queues import NEW, nodes_on, take
+from tests.support.queues import NEW, claim_of, nodes_on, take
 
 
 class Stores:
@@ -51,8 +50,7 @@ class Stores:
 
 def item(number: int, rows: int = 1) -> _Projection:
     people = [GraphNode("Character", f"{number}:{i}", {}) for i in range(rows)]
-    claim = Claim(QueueName("kg:task:queue:a"), "chapter", 7, number, 1, 1, 0, sent_at=time.monotonic())
-    return _Projection(claim, 1, Graph({one.ref: one for one in people}))
+    return _Projection(claim_of(7, number), 1, Graph({one.ref: one for one in people}))
 
 
 def worker(stores: Stores) -> ChapterWorker:

@@ -44,6 +44,7 @@ class Gate:
 
     def __init__(self, model: Model) -> None:
         self.model, self.asked = model, 0
+        self.hashes: list[str] = []
 
     @contextlib.asynccontextmanager
     async def request_slot(self, *_: object) -> AsyncIterator[None]:
@@ -51,6 +52,7 @@ class Gate:
 
     async def complete(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
         self.asked += 1
+        self.hashes.append(prompt.hash)
         passage = prompt.user.partition(">\n")[2].rpartition("\n<")[0]
         return Completion(self.model(passage), Usage(1, 10, 10))
 
@@ -99,6 +101,14 @@ def cut_off(text: str) -> str:
     if len(text) > 400:
         raise ReplyTruncated("provider.truncated", provider="llm")
     return told(text)
+
+
+async def test_an_answer_names_the_prompt_that_it_is_to(sql: Database) -> None:
+    gate = Gate(told)
+    assert (await extractor(sql, gate).extract(LINES[0], INFO)).prompt_hash == gate.hashes[0]
+    several = (await extractor(sql, gate).extract(TEXT, INFO)).prompt_hash
+    assert len(several) == 64
+    assert several not in gate.hashes
 
 
 async def test_a_whole_chapter_has_no_flag(sql: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from kgnb.core.errors import ServiceRefused
 from kgnb.core.messages import say
-from kgnb.stores.queue.types import ClaimRequest, QueueName
+from kgnb.stores.queue.types import ClaimRequest, QueueName, item_task_id
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take
 
 
@@ -123,6 +123,7 @@ class TestItems:
             '{"task_id": 7, "v": "new"}', "[" * 5000, '{"a":' * 900 + "1" + "}" * 900, "\xff\x00",
             '{"task_id": 7, "pad": "' + "x" * 70_000 + '"}', '{"task_id": 7}}',
         ]  # fmt: skip
+        assert not any(item_task_id(text.encode()) for text in bad if '"v"' not in text)
         for text in bad:
             await queue.redis.lpush(NEW, text)
         await queue.push(NEW, 5)

@@ -16,11 +16,12 @@ from kgnb.core.errors import GraphConflict
 from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.graph.store import GraphStore
-from kgnb.stores.queue.types import Claim, QueueName
+from kgnb.stores.queue.types import Claim
 from kgnb.stores.targets import GraphTarget
 from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.settle_process import SettleJob
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
+from tests.support.queues import claim_of
 
 NOVEL = Novel(1, "三国演义")
 EXACT = Graph({("Novel", "1"): GraphNode("Novel", "1", {"title": NOVEL.title, "task_id": [7, 8]})})
@@ -67,7 +68,7 @@ class Settles:
         """A node settles the novel before it closes the task."""
         here: Any = self
         keeper = TaskKeeper(here, here, here, on_closed=print, on_stuck=print)
-        held = OpenTask(Claim(QueueName("kg:task:queue:a"), "task", task_id, 0, task_id, 1, 0), 0.0)
+        held = OpenTask(claim_of(task_id), 0.0)
         info: Any = SimpleNamespace(novel=NOVEL, config=TaskConfig(), provider=Provider("a"))
 
         async def settle() -> None:  # as often as the keeper opens the task again

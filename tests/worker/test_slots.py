@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from kgnb.llm.fake.server import FakeServer
 from kgnb.stores.queue.types import QueueName, QueueState
 from kgnb.worker import slots as slots_module
 from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
+from tests.support.throttles import asking
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,12 @@ def test_a_quiet_queue_is_not_asked_when_those_with_work_take_all() -> None:
 
 def test_without_work_all_are_asked() -> None:
     assert claims_by_queue(4, [OLD, NEW], {}) == {OLD: 2, NEW: 2}
+
+
+async def test_one_slow_answer_moves_a_providers_mean_a_little(redis_url: str) -> None:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
+        await node.ask()
+        quick = node.throttle.request_seconds(node.provider)
+        llm.latency = quick + 1.0
+        await node.ask("张飞。")
+        assert quick < node.throttle.request_seconds(node.provider) < llm.latency / 2

@@ -14,7 +14,7 @@ from kgnb.core.errors import KgnbError, LeaseLost, ServiceDown
 from kgnb.stores.queue.types import Claim
 from kgnb.worker.outages import Outages
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
-from tests.support.queues import NEW
+from tests.support.queues import claim_of
 
 DOWN = ServiceDown("graph.down", service="bolt", where="there")
 
@@ -62,7 +62,7 @@ class Here:
         await asyncio.wait_for(step, 10)
 
 
-CLAIM = Claim(NEW, "task", 7, 0, 1, 1, 0)
+CLAIM = claim_of(7)
 
 
 def failing(*errors: Exception | None) -> Callable[[], None]:

@@ -69,10 +69,10 @@ class Claim:
     token: int
     deliveries: int = field(compare=False)
     failures: int = field(compare=False)
-    fresh: bool = field(default=False, compare=False)
-    alone: bool = field(default=False, compare=False)
-    asked: int = field(default=0, compare=False)
-    sent_at: float = field(default=0.0, compare=False)
+    fresh: bool = field(compare=False)
+    alone: bool = field(compare=False)
+    asked: int = field(compare=False)
+    sent_at: float = field(compare=False)
 
     @property
     def member(self) -> str:
