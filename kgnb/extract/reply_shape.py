@@ -159,26 +159,29 @@ def items_of(value: Any) -> list[Any]:
 
 def connected(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     """``lists`` with the relations that stand in others' items, and names in place of their numbers."""
-    relations = [one for tie in lists.get("relations", ()) for one in _each_target(tie)]
+    relations = list(lists.get("relations", ()))
     names: dict[str, Any] = {}
-    for item in (
-        one for kind in lists if kind != "relations" for one in lists[kind] if isinstance(one, dict)
-    ):
-        names |= {str(item["id"]): item.get("name")} if _is_number(item.get("id")) else {}
-        for key, given in item.items():
-            if isinstance(given, list | dict) and _KIND_OF.get(key.strip().lower()) == "relations":
-                source = mended_item(dict(item), "things").get("name")
-                inner = items_of(given)
+    others = ((kind, one) for kind in lists if kind != "relations" for one in lists[kind])
+    for item in (one for kind, one in others if isinstance(one, dict) and not one.keys() <= _FIELDS[kind]):
+        if _is_number(item.get("id")):
+            names[str(item["id"])] = item.get("name")
+        for key in [key for key, given in item.items() if type(given) in (dict, list)]:
+            if _KIND_OF.get(key.strip().lower()) == "relations":
+                source, inner = mended_item(dict(item), "things").get("name"), items_of(item[key])
                 relations += [{"source": source, **one} if isinstance(one, dict) else one for one in inner]
-    for at, tie in enumerate(relations):
-        if isinstance(tie, dict) and _is_number(tie.get("source")) and _is_number(tie.get("target")):
-            relations[at] = {**tie, **{end: names.get(str(tie[end])) for end in ("source", "target")}}
-    return {**lists, "relations": relations} if relations else dict(lists)
+    ties = [one for tie in relations for one in _ties(tie, names)]
+    return {**lists, "relations": ties} if ties else dict(lists)
 
 
-def _each_target(tie: Any) -> list[Any]:
-    targets = tie.get("target") if isinstance(tie, dict) else None
-    return [{**tie, "target": one} for one in targets] if isinstance(targets, list) else [tie]
+def _ties(tie: Any, names: Mapping[str, Any]) -> list[Any]:
+    """A relation, or one to each of its targets; the ends by name."""
+    if not isinstance(tie, dict):
+        return [tie]
+    if isinstance(targets := tie.get("target"), list):
+        return [{**tie, "target": one} for one in targets]
+    if _is_number(tie.get("source")) and _is_number(tie.get("target")):
+        return [{**tie, **{end: names.get(str(tie[end])) for end in ("source", "target")}}]
+    return [tie]
 
 
 def _is_number(value: Any) -> bool:
@@ -193,7 +196,7 @@ def _is_list_of_items(value: Any) -> bool:
 
 _FIELDS = {kind: frozenset(item.model_fields) for kind, item in LISTS.items()}
 _LISTS = {
-    kind: [name for name, field in item.model_fields.items() if field.annotation == list[str]]
+    kind: frozenset(name for name, field in item.model_fields.items() if field.annotation == list[str])
     for kind, item in LISTS.items()
 }
 _OTHER_WORDS = {
@@ -225,7 +228,8 @@ def mended_item(item: Any, kind: str) -> Any:
         given = item.get(key)
         if given and (type(given) is not list or dict in map(type, given)):
             item[key] = _split(given)
-    if not {dict, list}.isdisjoint(map(type, item.values())):
+    types = list(map(type, item.values()))
+    if dict in types or types.count(list) > len(lists & item.keys()):
         return {key: value if key in lists else _named(value) for key, value in item.items()}
     return item
 

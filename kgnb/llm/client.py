@@ -170,10 +170,10 @@ class LlmClient:
     def _drop(self, api: ChatApi, status: int) -> bool:
         """Use this one's key no more; whether others are left. After the last one all are tried anew."""
         others = [one for one in self._in_turn if one is not api]
-        self._in_turn = others or list(self._apis)
-        if others:
+        if others and api in self._in_turn:  # not by another request before
             facts = {"number": self._apis.index(api) + 1, "keys": len(self._apis), "status": status}
             log.warning("%s", say("provider.key_dropped", provider=self.provider.name, **facts))
+        self._in_turn = others or list(self._apis)
         return bool(others)
 
     async def _list_models(self, below: str = "") -> list[str] | ErrorResponse:

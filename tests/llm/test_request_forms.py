@@ -396,6 +396,20 @@ async def test_a_key_of_several_that_is_refused_is_used_no_more_and_told_once(
     assert "sk-wrong" not in told
 
 
+async def test_requests_that_fail_together_with_one_key_tell_it_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with FakeServer(key="good", latency=0.2) as llm:
+        c = with_keys(llm.base_url, "sk-wrong-key", "good")
+        await c.ask(ask_for(), "dryrun")  # keys in turn: the form is learnt with the good one
+        caplog.clear()
+        c._in_turn = list(await c._opened())
+        await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(6)))
+        await c.close()
+    assert llm.stats.outcomes["401"] > 2
+    assert len([r for r in caplog.records if r.name == "kgnb.llm.client"]) == 1
+
+
 async def test_keys_that_are_all_refused_stop_the_provider_and_are_tried_anew() -> None:
     async with FakeServer(key="good") as llm:
         c = with_keys(llm.base_url, "wrong", "bad")

@@ -20,9 +20,7 @@ def test_no_retired_model_is_named() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     found = []
     for name in listed.stdout.split():
-        if name in HISTORY or not name.endswith(
-            (".md", ".py", ".toml", ".ipynb", ".example", ".yaml", ".sh")
-        ):
+        if name in HISTORY or not name.endswith(TEXTS):
             continue
         text = (ROOT / name).read_text("utf-8")
         found += [(name, match[0]) for match in RETIRED.finditer(text)]
