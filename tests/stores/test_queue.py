@@ -386,6 +386,18 @@ class TestAlone:
         await opened(queue, 2, 1, first=2)
         assert ids(await take(queue, chapters=1)) == [(2, 2)], "no longer drains"
 
+    async def test_it_waits_while_it_is_in_flight_for_another_task(self, make: Maker) -> None:
+        queue, other = make(), make("b")
+        await self.worn(queue, 1, 1)
+        await opened(other, 2, 1)
+        assert not (await take(queue, chapters=1)).claims, "reserved"
+        (flying,) = (await take(other, chapters=1)).claims
+        assert (flying.task_id, flying.chapter_id) == (2, 1)
+        assert (await take(queue, chapters=1, idle=True)).claims == []
+        await other.ack([flying])
+        assert not (await take(queue, chapters=1, idle=True)).claims, "reserved again"
+        assert ids(await take(queue, chapters=1, idle=True)) == [(1, 1)]
+
     @pytest.mark.parametrize("idle", [True, False])
     async def test_while_its_provider_is_paused_the_others_are_served(self, make: Maker, idle: bool) -> None:
         queue = make()

@@ -68,7 +68,7 @@ def death_figures(folder: Path, *, kills: int, lease: float, chapters: int, node
             place.start_node(f"m{number}")
         # A graph server that has just started takes seconds for its first writes, and a slow graph holds back
         # all claiming: that isn't what is measured.
-        place.wait_until(lambda: place.chapters(task).get("completed", 0) >= 12, 60, "the graph is warm")
+        place.wait_until(lambda: place.chapters(task).get("completed", 0) >= 12, 180, "the graph is warm")
         for number in range(kills):
             place.joined(*place.living)
             die(place, rng.choice(place.living), deaths)

@@ -199,13 +199,23 @@ local function claim_chapter(member, alone)
   lease(member, {deliveries = deliveries + 1, failures = failures}, alone)
 end
 
+-- Whether another task's lease is on the same chapter: both would ask for it, while the one that waits gets the
+-- reply from the cache.
+local function twin_in_flight(task, chapter)
+  if not twins[task] then return false end
+  for other in pairs(twins) do
+    if other ~= task and redis.call('HEXISTS', HELD, 'c:' .. other .. ':' .. chapter) == 1 then return true end
+  end
+  return false
+end
+
 -- A chapter that killed nodes runs alone on an empty node. One node registers in SOLO and empties its slots for it,
 -- the others go on; the first empty node claims it. Returns true when it was claimed: then claim nothing else.
 local function claim_alone()
   local waiting
   for _, member in ipairs(redis.call('LRANGE', ALONE, 0, SCAN - 1)) do
-    local _, task = parts(member)
-    if not foreign[task] and (only == '' or only == task) then
+    local _, task, chapter = parts(member)
+    if not foreign[task] and (only == '' or only == task) and not twin_in_flight(task, chapter) then
       waiting = member
       break
     end
@@ -231,20 +241,11 @@ local function claim_alone()
   return false
 end
 
--- Whether another task's lease is on the same chapter: both would ask for it, while the one that waits gets the
--- reply from the cache.
-local function twin_in_flight(task, chapter)
-  for other in pairs(twins) do
-    if other ~= task and redis.call('HEXISTS', HELD, 'c:' .. other .. ':' .. chapter) == 1 then return true end
-  end
-  return false
-end
-
 -- Takes the next chapter that waits; those that are in flight for another task go behind the others.
 local function next_chapter(task)
   local list = todo(task)
   local chapter = redis.call('LPOP', list)
-  if not chapter or not twins[task] or not twin_in_flight(task, chapter) then return chapter end
+  if not chapter or not twin_in_flight(task, chapter) then return chapter end
   for _ = 1, redis.call('LLEN', list) do
     redis.call('RPUSH', list, chapter)
     chapter = redis.call('LPOP', list)
