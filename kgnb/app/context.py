@@ -262,11 +262,13 @@ async def _prepare(app: App, sql: bool, graph: bool) -> None:
             await app.fill_new_graph()
 
 
-async def at_once(*calls: Awaitable[object]) -> None:
+async def at_once(*calls: Awaitable[object]) -> list[Any]:
     """Await calls to servers that may be far away; raise the first one's error when all have ended."""
-    for result in await asyncio.gather(*calls, return_exceptions=True):
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
         if isinstance(result, BaseException):
             raise result
+    return results
 
 
 async def _close(app: App) -> None:
@@ -293,14 +295,17 @@ async def running_node(
     """
     settings = app.settings
     presence = Presence(app.queue, app.identity)
-    name = await presence.claim_name(settings.node_name or socket.gethostname())
+    # The providers' problems are reported before anything is claimed.
+    name, ids, _ = await at_once(
+        presence.claim_name(settings.node_name or socket.gethostname()),
+        app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS),
+        app.providers.refresh_and_log(),
+    )
     renewer = LeaseRenewer(app.queue, node=name)
     renewer.start()
     try:
         node = _node(app, renewer, name, only_task, listener)
-        ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
-        # The providers' problems are reported before anything is claimed.
-        await at_once(presence.forget_dead_neighbours(), app.providers.refresh_and_log())
+        await presence.forget_dead_neighbours()
         background = BackgroundLoops(node, presence, app.cache, ids)
         await background.heartbeat()
         loops = asyncio.create_task(background.run())

@@ -446,7 +446,7 @@ class TestErrors:
                 far = at.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
                 async with opened(far) as there:
                     begun = proxy.trips
-                    assert begun <= 20  # connecting takes twelve; there are eighteen tables
+                    assert begun <= 14  # connecting takes eleven; there are eighteen tables
                     works = await there.chapters.claim([(task_id, one, 11) for one in ids])
                     rows = [row_of(work, task_id, 11) for work in works.values()]
                     assert all(await there.extractions.save(rows, [("{}",)] * count))

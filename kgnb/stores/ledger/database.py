@@ -60,6 +60,7 @@ _MYSQL_ARGUMENTS: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
     "read_timeout": CONNECT_SECONDS,  # until the server has greeted: _mysql_connected
     "write_timeout": SOCKET_SECONDS,
+    "autocommit": None,  # _mysql_connected switches it off
 }
 
 _ErrorKind = Literal[
@@ -118,7 +119,6 @@ class Database:
         url = target.url
         self.sqlite = url.get_backend_name() == "sqlite"
         self.where = url.database or "" if self.sqlite else f"{url.host}:{url.port or 3306}/{url.database}"
-        options = JSON_OPTIONS if self.sqlite else JSON_OPTIONS | {"isolation_level": "READ COMMITTED"}
         connect_args = _SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS
         if target.tls is not None:
             connect_args = connect_args | {"ssl": ssl.create_default_context(cafile=target.tls or None)}
@@ -132,7 +132,7 @@ class Database:
             pool_reset_on_return=None,  # every transaction has ended: saves a ROLLBACK round trip
             hide_parameters=True,
             connect_args=connect_args,
-            **options,
+            **JSON_OPTIONS,
         )
         sa.event.listen(self._engine, "connect", _sqlite_connected if self.sqlite else _mysql_connected)
         if self.sqlite:
@@ -330,12 +330,14 @@ def _mysql_connected(connection: Any, _record: object) -> None:
         else f"max_execution_time={STATEMENT_SECONDS * 1000}, wait_timeout={2 * IDLE_SECONDS}"
     )
     connection._read_timeout = SOCKET_SECONDS
+    # In the same statement: by SQLAlchemy and the driver it would take three more, of a server far away.
+    isolation = f"{'tx' if mariadb else 'transaction'}_isolation='READ-COMMITTED', autocommit=0"
     with connection.cursor() as cursor:
         # Strict: a text that doesn't fit is an error, never truncated silently. NO_BACKSLASH_ESCAPES (the
         # driver reads it from each answer's status) makes quoting long Chinese texts 60 times faster.
         mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES')"
         locks = f"innodb_lock_wait_timeout={LOCK_SECONDS}, lock_wait_timeout={LOCK_SECONDS}"  # rows', tables'
-        cursor.execute(f"SET SESSION {locks}, {mode}, {limit}")
+        cursor.execute(f"SET SESSION {isolation}, {locks}, {mode}, {limit}")
         if not connection.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
             # A proxy hides the status flag: server and driver must agree on backslashes.
             cursor.execute("SET SESSION sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')")

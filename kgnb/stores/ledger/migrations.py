@@ -28,19 +28,36 @@ def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
     Returns, for each of main's tables, values for columns that are NOT NULL without a default. Raises
     ServiceRefused for a newer database, or where one of main's tables lacks a column.
     """
-    with _one_at_a_time(connection):
-        present = _columns(connection)
-        version = _version(connection) if versions.name in present else None
-        for table in (*MAIN, *OWN):
-            if table.name not in present:
-                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    connection.execute(sa.schema.CreateIndex(index))
-        for table in OWN:
-            if table.name in present:
-                _add_columns(connection, table, {column.name for column in present[table.name]})
-        _write_version(connection, version)
+    present, version = _state(connection)
+    if version != VERSION or not _is_complete(present):
+        with _one_at_a_time(connection):
+            present, version = _state(connection)  # another node may have done it meanwhile
+            _complete(connection, present)
+            _write_version(connection, version)
     return {t.name: _fillers(t, present[t.name]) for t in MAIN if t.name in present}
+
+
+def _state(connection: sa.Connection) -> tuple[_Present, int | None]:
+    """Every table's columns, and the version."""
+    present = _columns(connection)
+    return present, _version(connection) if versions.name in present else None
+
+
+def _is_complete(present: _Present) -> bool:
+    own = all({*t.columns.keys()} <= {column.name for column in present.get(t.name, ())} for t in OWN)
+    return own and all(table.name in present for table in MAIN)
+
+
+def _complete(connection: sa.Connection, present: _Present) -> None:
+    """Create the tables that are missing, and the columns of kgnb's own."""
+    for table in (*MAIN, *OWN):
+        if table.name not in present:
+            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(sa.schema.CreateIndex(index))
+    for table in OWN:
+        if table.name in present:
+            _add_columns(connection, table, {column.name for column in present[table.name]})
 
 
 @contextmanager
@@ -67,8 +84,11 @@ class _Column(NamedTuple):
     required: bool
 
 
-def _columns(connection: sa.Connection) -> dict[str, list[_Column]]:
-    """Every table's columns."""
+_Present = dict[str, list[_Column]]
+"""Table → its columns, as the database has them."""
+
+
+def _columns(connection: sa.Connection) -> _Present:
     if connection.dialect.name != "sqlite":
         return _mysql_columns(connection)
     found = sa.inspect(connection).get_multi_columns()
@@ -81,7 +101,7 @@ def _columns(connection: sa.Connection) -> dict[str, list[_Column]]:
     }
 
 
-def _mysql_columns(connection: sa.Connection) -> dict[str, list[_Column]]:
+def _mysql_columns(connection: sa.Connection) -> _Present:
     # One query: SQLAlchemy asks for each table, twenty round trips to a server that may be far away.
     query = sa.text(
         "SELECT table_name, column_name, column_type, collation_name, is_nullable, column_default, extra "
