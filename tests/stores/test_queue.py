@@ -60,6 +60,16 @@ class TestOrder:
         assert order[6:] == [(1, 4), (1, 5)]
         assert {task for task, _ in order[:2]} == {1, 2}
 
+    async def test_a_chapter_may_have_a_negative_id(self, make: Maker) -> None:
+        queue = make()
+        await queue.push(NEW, 1)
+        (task,) = (await take(queue, tasks=1)).claims
+        await queue.open_task(task, [-7, 8])
+        claims = (await take(queue, chapters=9)).claims
+        assert sorted(claim.chapter_id for claim in claims) == [-7, 8]
+        assert await queue.ack(claims) == [True] * 2
+        assert not (await take(queue, chapters=9)).claims
+
     async def test_a_chapter_that_two_tasks_want_is_claimed_once_at_a_time(self, make: Maker) -> None:
         queue, other = make(), make("b")
         await opened(queue, 1, 3)

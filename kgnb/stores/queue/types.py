@@ -16,7 +16,7 @@ MAX_ID = 2**53 - 1
 """Largest task id: Lua numbers are exact up to here."""
 MAX_ITEM_BYTES = 65_536
 """Larger items are buried (common.lua has the same limit)."""
-_MEMBER = re.compile(r"([tc]):([0-9]{1,19})(?::([0-9]{1,19}))?")
+_MEMBER = re.compile(r"([tc]):([0-9]{1,19})(?::(-?[0-9]{1,19}))?")
 
 
 class QueueName(str):

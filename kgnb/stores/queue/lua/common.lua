@@ -46,7 +46,7 @@ local function clock()
 end
 
 local function parts(member)
-  local kind, task, chapter = string.match(member, '^(%a):(%d+):?(%d*)$')
+  local kind, task, chapter = string.match(member, '^(%a):(%d+):?(%-?%d*)$')
   return kind, task, chapter
 end
 

@@ -14,8 +14,8 @@ redis.call('HSET', META, task, VERSION)
 if not redis.call('LPOS', OPEN, task) then redis.call('RPUSH', OPEN, task) end
 local waiting, revive = {}, {}
 for _, chapter in ipairs(redis.call('LRANGE', todo(task), 0, -1)) do waiting[chapter] = true end
-for chapter in string.gmatch(ARGV[4], '%d+') do revive[chapter] = true end
-for chapter in string.gmatch(ARGV[5], '%d+') do
+for chapter in string.gmatch(ARGV[4], '%-?%d+') do revive[chapter] = true end
+for chapter in string.gmatch(ARGV[5], '%-?%d+') do
   local one = 'c:' .. task .. ':' .. chapter
   local known = waiting[chapter] or placed(one)
   local dead = not known and redis.call('HEXISTS', DEAD, one) == 1
