@@ -14,6 +14,7 @@ import logging
 import select
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,8 @@ _PATH_ERRORS = (
 
 
 def _complain(text: str) -> None:
-    print(f"kgnb: {one_line(text)}", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be gone
+        print(f"kgnb: {one_line(text)}", file=sys.stderr)
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:

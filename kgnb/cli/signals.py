@@ -1,4 +1,4 @@
-"""What SIGTERM and Ctrl-C do: end a one-shot command, let a worker leave."""
+"""What SIGTERM, Ctrl-C and the end of the terminal do: end a one-shot command, let a worker leave."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def cancel_on_sigterm() -> None:
-    """SIGTERM ends the running command the way Ctrl-C does: the second one cuts its last waits short."""
+    """SIGTERM and SIGHUP end the running command as Ctrl-C does: the second cuts its last waits short."""
     task = asyncio.current_task()
     assert task is not None
 
@@ -24,12 +24,20 @@ def cancel_on_sigterm() -> None:
         if task.cancelling() < 2:  # a third would cut short what hands the work back
             task.cancel()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_signal)
+    for number in _end_signals():
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+
+
+def _end_signals() -> list[signal.Signals]:
+    """SIGTERM, and SIGHUP unless ``nohup`` or the user's shell has it ignored."""
+    hangup = getattr(signal, "SIGHUP", None)
+    heeded = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return [signal.SIGTERM, *([hangup] if heeded else [])]
 
 
 def stop_on_signals(stop: Callable[[], None], *, within: float) -> None:
-    """The first SIGTERM or SIGINT calls ``stop`` and gives the worker ``within`` seconds; the second ends the
-    process at once (its leases expire by themselves)."""
+    """The first SIGTERM, SIGHUP or SIGINT calls ``stop`` and gives the worker ``within`` seconds; the second
+    ends the process at once (its leases expire by themselves)."""
     loop = asyncio.get_running_loop()
     deadline: list[threading.Timer] = []
 
@@ -49,5 +57,5 @@ def stop_on_signals(stop: Callable[[], None], *, within: float) -> None:
         deadline[0].start()
         stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (*_end_signals(), signal.SIGINT):
         loop.add_signal_handler(number, on_signal)

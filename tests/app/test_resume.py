@@ -118,7 +118,7 @@ class TestStopped:
     def test_signals_end_with_130_and_keep_the_state(
         self, place: Place, book: Path, server: Llm, undisturbed: dict[str, Any]
     ) -> None:
-        for after, number in ((8, signal.SIGINT), (24, signal.SIGTERM)):
+        for after, number in ((8, signal.SIGINT), (16, signal.SIGHUP), (24, signal.SIGTERM)):
             build = start(place, book)
             build.until(lambda after=after: server.stats.requests >= after)
             os.killpg(build.process.pid, number)  # as a terminal does
@@ -133,6 +133,13 @@ class TestStopped:
             assert dict(place.sql(states)) == {"completed": done, "pending": CHAPTERS - done}
         check_end(place, start(place, book), undisturbed)
         assert server.stats.requests == CHAPTERS
+
+    def test_under_nohup_the_end_of_the_terminal_is_nothing(self, place: Place, server: Llm) -> None:
+        nohup = {"prepare": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
+        build = place.start("build", STORY, "--provider", "dryrun", "--json", **nohup)
+        build.until(lambda: server.stats.requests >= 1)
+        build.send(signal.SIGHUP)
+        assert build.ended().json["completed"] == 6
 
     def test_more_signals_cut_the_wait_for_replies_short(self, place: Place, book: Path, server: Llm) -> None:
         server.server.latency = 60.0

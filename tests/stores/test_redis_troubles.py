@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from redis import exceptions
 
 from kgnb.app import doctor
 from kgnb.app.context import open_app
+from kgnb.app.run_worker import serve
 from kgnb.app.status import StatusReport
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.settings import Settings
@@ -64,6 +66,21 @@ async def test_a_queue_that_cannot_be_read_hides_no_other(embedded: Any, tmp_pat
     assert all(one.name in one.detail for one in failed)
     notes = [cell.value for row in queues_table(read["queues"]).rows for cell in row.notes]
     assert notes == [found[queue]["problem"]]
+
+
+@pytest.mark.parametrize("key", ["kgnb:queues", "kgnb:nodes", "kgnb:ids", "kgnb:node:here", "kg:nodes:here"])
+async def test_a_node_that_cannot_register_names_the_key(embedded: Any, tmp_path: Path, key: str) -> None:
+    url = embedded.endpoints.redis_url.get_secret_value()
+    with lent_folder(embedded, tmp_path / "data"), redis.Redis.from_url(url) as client:
+        client.flushall()
+        wrong = client.rpush if key in ("kgnb:ids", "kgnb:node:here") else client.set
+        wrong(key, "y")
+        settings = Settings.load(data=tmp_path / "data", node_name="here")
+        with pytest.raises(ServiceRefused) as caught:
+            await serve(settings, asyncio.Event())
+        client.delete(key)
+    assert caught.value.key == "queue.wrong_type"
+    assert key in str(caught.value)
 
 
 @pytest.mark.parametrize(

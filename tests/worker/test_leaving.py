@@ -56,7 +56,7 @@ def hashes(nodes: Cluster) -> list[str]:
     return [*found, *nodes.redis.scan_iter("kgnb:node:*")]
 
 
-@pytest.mark.parametrize(("number", "drain"), [(signal.SIGINT, 10.0), (signal.SIGTERM, 6.0)])
+@pytest.mark.parametrize(("number", "drain"), [(signal.SIGINT, 10.0), (signal.SIGHUP, 6.0)])
 def test_it_drains_and_hands_back(
     nodes: Cluster, model: Llm, tmp_path: Path, number: signal.Signals, drain: float
 ) -> None:
