@@ -297,6 +297,23 @@ class TestOpening:
         again = await open_with(ledger, task_id, 11)
         assert (again.chapters, again.task.chapter_ids) == (chapters, None)
 
+    @pytest.mark.parametrize("listed", [{"all": 0}, "[1, 2", ["first"]])
+    async def test_a_list_of_chapters_that_cannot_be_read_fails_the_task(
+        self, ledger: Ledger, listed: object
+    ) -> None:
+        _, task_id = await new_task(ledger)
+        chapters = (await open_with(ledger, task_id, 10)).chapters
+        await execute(ledger, set_task(task_id, chapter_ids=listed))
+        opening = await open_with(ledger, task_id, 11)
+        task = await ledger.tasks.get(task_id)
+        assert (opening.outcome, opening.chapters, opening.task) == ("finished", [], task)
+        assert task is not None
+        assert task.status is TaskStatus.FAILED
+        assert "chapter_ids" in task.error
+        assert (await ledger.tasks.progress(task_id)).skipped == 0  # they go on once it is corrected
+        await execute(ledger, set_task(task_id, chapter_ids=None))
+        assert (await open_with(ledger, task_id, 12)).chapters == chapters
+
     async def test_thousands_of_chapters_open_at_once(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger, 5_000)
         opening = await open_with(ledger, task_id, 10)

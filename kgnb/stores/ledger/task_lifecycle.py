@@ -58,7 +58,8 @@ class TaskLifecycle(DatabasePart):
 
         Outcomes: ``open``: the task runs, every chapter has its row, queue, provider and model are stored;
         ``stale``: a higher token opened it; ``paused``: it is, and the item isn't fresh; ``finished``:
-        nothing is left to do (a status that main wrote over the closing one is corrected); ``elsewhere``: it
+        nothing is left to do (a status that main wrote over the closing one is corrected), or its list of
+        chapters can't be read and it has failed; ``elsewhere``: it
         was opened from a queue other than ``instead_of``, which the caller found deserted. (That an
         ``old_worker`` is at work on it, only the caller can tell.)
         """
@@ -72,6 +73,8 @@ class TaskLifecycle(DatabasePart):
             return Opening("cancelled", task, [])
         if task.status is TaskStatus.PAUSED and not fresh:
             return Opening("paused", task, [])
+        if task.chapter_ids == ():
+            return Opening("finished", _fail_unreadable(c, task), [])
         chapters = self._complete_chapter_rows(c, task)
         # Completed by another program and never opened by kgnb: not ours to settle.
         foreign = stored_token is None and task.status is TaskStatus.COMPLETED
@@ -187,6 +190,15 @@ def _start_task(c: sa.Connection, task: Task, facts: dict[str, Any]) -> None:
     row = {**facts, "task_id": task.id, "novel_id": task.novel_id, "settled": 0, "opened_at": beijing_now()}
     changed = ("queue", "provider", "model", "token", "settled", "opened_at")
     upsert(c, t.task_facts, [row], lambda _, new: {k: new[k] for k in changed})
+
+
+def _fail_unreadable(c: sa.Connection, task: Task) -> Task:
+    """End a task as failed that doesn't say which chapters it is about."""
+    if task.status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
+        return task
+    error = say("ledger.chapter_ids")
+    tasks.set_task(c, task.id, status=TaskStatus.FAILED, error_message=error, failed_at=beijing_now())
+    return replace(task, status=TaskStatus.FAILED, error=error)
 
 
 def _correct_status(c: sa.Connection, task: Task) -> Task:
