@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -165,7 +165,8 @@ class _ReportErrorOnce:
         elif not self.reported:
             self.reported = True
             if sys.stderr is not None:
-                print(f"kgnb: {say('logs.broken', reason=error.strerror or error)}", file=sys.stderr)
+                with suppress(OSError):  # it may be stderr itself
+                    print(f"kgnb: {say('logs.broken', reason=error.strerror or error)}", file=sys.stderr)
 
 
 class _StreamHandler(_ReportErrorOnce, logging.StreamHandler[TextIO]):

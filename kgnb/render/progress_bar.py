@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TextIO, cast
 
@@ -155,7 +155,8 @@ class _TerminalBar:
         )  # fmt: skip
 
     def close(self) -> None:
-        self._stack.close()
+        with suppress(OSError):  # the terminal may be gone
+            self._stack.close()
 
 
 class _NotebookBar:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +121,7 @@ class TestStopped:
     def test_signals_end_with_130_and_keep_the_state(
         self, place: Place, book: Path, server: Llm, undisturbed: dict[str, Any]
     ) -> None:
-        for after, number in ((8, signal.SIGINT), (16, signal.SIGHUP), (24, signal.SIGTERM)):
+        for after, number in ((8, signal.SIGINT), (24, signal.SIGTERM)):
             build = start(place, book)
             build.until(lambda after=after: server.stats.requests >= after)
             os.killpg(build.process.pid, number)  # as a terminal does
@@ -133,6 +136,39 @@ class TestStopped:
             assert dict(place.sql(states)) == {"completed": done, "pending": CHAPTERS - done}
         check_end(place, start(place, book), undisturbed)
         assert server.stats.requests == CHAPTERS
+
+    def test_a_terminal_that_is_closed_ends_it(self, place: Place, book: Path, server: Llm) -> None:
+        terminal, its_side = os.openpty()
+        os.set_blocking(terminal, False)
+        own = {"prepare": lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0)}
+        words = ("build", book, "--provider", "dryrun", "--slots", SLOTS)
+        build = place.start(*words, stdout=its_side, stderr=its_side, **own)
+        os.close(its_side)
+
+        def at_work() -> bool:
+            with suppress(BlockingIOError, OSError):
+                os.read(terminal, 100_000)
+            return server.stats.requests >= 8
+
+        build.until(at_work)
+        os.close(terminal)
+        assert build.ended().code == 130
+        assert stored(place) == server.stats.requests < CHAPTERS
+        states = place.sql("SELECT DISTINCT status FROM knowledge_graph_chapter_status")
+        assert set(states) == {("completed",), ("pending",)}
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_while_it_settles(
+        self, place: Place, book: Path, server: Llm, undisturbed: dict[str, Any], number: signal.Signals
+    ) -> None:
+        server.server.latency = 0.0
+        build = start(place, book)
+        build.until(lambda: settling(place))
+        os.killpg(build.process.pid, number)
+        ran = build.ended()
+        assert ran.code == 130, ran
+        assert "Traceback" not in ran.err
+        check_end(place, start(place, book), undisturbed)
 
     def test_under_nohup_the_end_of_the_terminal_is_nothing(self, place: Place, server: Llm) -> None:
         nohup = {"prepare": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
