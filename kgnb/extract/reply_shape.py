@@ -12,6 +12,9 @@ from kgnb.extract.model import LISTS
 MAX_DEPTH = 6
 """Levels of wrapping that are looked into."""
 
+MAX_ENDS = 20
+"""Most targets, and keys, of a relation that is made one to each: no reply may grow by being read."""
+
 _KIND_WORDS = {
     "characters": "character characters person persons people 人物 角色",
     "locations": "location locations place places 地点 地名 场所",
@@ -177,7 +180,7 @@ def _ties(tie: Any, names: Mapping[str, Any]) -> list[Any]:
     """A relation, or one to each of its targets; the ends by name."""
     if not isinstance(tie, dict):
         return [tie]
-    if isinstance(targets := tie.get("target"), list):
+    if isinstance(targets := tie.get("target"), list) and max(len(tie), len(targets)) <= MAX_ENDS and targets:
         return [{**tie, "target": one} for one in targets]
     if _is_number(tie.get("source")) and _is_number(tie.get("target")):
         return [{**tie, **{end: names.get(str(tie[end])) for end in ("source", "target")}}]

@@ -388,6 +388,12 @@ def test_objects_in_prose_are_joined_but_for_drafts() -> None:
         ('{"characters": [{"name": "关羽", "relations": ["刘备的义弟"]}]}', ["关羽"], 1),
         ('{"characters": ["关羽"], "relations": [{"source": 1, "target": 2}, "刘备与关羽"]}', ["关羽"], 2),
         ('{"characters": ["关羽"], "relations": [["刘备", "朋友", "关羽"]]}', ["关羽"], 1),  # whose friend?
+        ('{"characters": ["关羽"], "relations": [{"source": "关羽", "target": []}]}', ["关羽"], 1),
+        (
+            '{"characters": ["关羽"], "relations": [{"source": "关羽", "target": [' + "1," * 9_999 + "2]}]}",
+            ["关羽"],
+            1,
+        ),
     ],
 )
 def test_what_cannot_be_read_without_doubt_is_told(text: str, people: list[str], rejected: int) -> None:
