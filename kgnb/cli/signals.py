@@ -30,9 +30,10 @@ def cancel_on_sigterm() -> None:
 
 def _end_signals() -> list[signal.Signals]:
     """SIGTERM, and SIGHUP unless ``nohup`` or the user's shell has it ignored."""
-    hangup = getattr(signal, "SIGHUP", None)
-    heeded = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
-    return [signal.SIGTERM, *([hangup] if heeded else [])]
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+        return [signal.SIGTERM]
+    return [signal.SIGTERM, hangup]
 
 
 def stop_on_signals(stop: Callable[[], None], *, within: float) -> None:

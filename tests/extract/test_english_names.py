@@ -8,8 +8,6 @@ from collections import Counter
 
 import pytest
 
-import pytest
-
 from kgnb.extract import name_scan
 from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
