@@ -298,6 +298,8 @@ class TestErrors:
         assert isinstance(error, ServiceDown)
         assert "geheim" not in "".join(traceback.format_exception(error))
         assert isinstance(await self.error("mysql://u:p@no-such-host.invalid/x"), ServiceDown)
+        with pytest.raises(ServiceDown):
+            await database_at("mysql://u:p@127.0.0.1:1/x").ping()
 
     async def test_passwords_and_rows_stay_out_of_errors(self, sql_url: str) -> None:
         at = sa.make_url(sql_url)
@@ -322,6 +324,11 @@ class TestErrors:
 
     async def test_a_rule_of_the_databases_own_is_named(self, sql_url: str) -> None:
         async with opened(sql_url) as ledger:
+            if not ledger.database.sqlite:
+                check = "ALTER TABLE ai_providers ADD CONSTRAINT not_y CHECK (name <> 'y')"
+                await execute(ledger, sa.text(check))
+                with pytest.raises(RowRefused, match="not_y"):
+                    await execute(ledger, sa.insert(t.ai_providers).values(name="y"))
             refuse = (
                 "BEGIN SELECT RAISE(ABORT, 'not here'); END"
                 if ledger.database.sqlite

@@ -748,6 +748,8 @@ async def test_errors_are_told_apart(bolt: Any) -> None:
         await away.settle_number(1)
     assert down.value.service == "bolt"
     with pytest.raises(ServiceDown):
+        await away.ping()
+    with pytest.raises(ServiceDown):
         await away.project(1, [], number=0, check=yes)
     await away.close()
     for uri in ("bolt://[:::", "ftp://x"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,11 +14,14 @@ import pytest
 import sqlalchemy as sa
 from redis.asyncio import Redis
 
-from kgnb.core.errors import TableMissing
+from kgnb.core.errors import ProviderDown, TableMissing
+from kgnb.core.messages import say
+from kgnb.llm.client import Completion
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker import chapter_worker
-from kgnb.worker.node import WorkerNode
+from kgnb.worker import node as node_module
+from kgnb.worker.node import NodeEvent, WorkerNode
 from tests.support.ledgers import QUEUE, execute, novel_ids, opened, scalar, set_task, status_row, task_row
 from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
 from tests.support.queues import NEW, die, nodes_on, take
@@ -138,6 +142,39 @@ async def test_a_chapter_that_killed_ten_nodes_is_told_as_failed_once(
             model.open.set()
             await until(lambda: finished(ledger, task_id, "failed"))
     assert (await status_row(ledger, task_id, second))["status"] == "completed"
+
+
+class Failing(Model):
+    """A model that can't be reached at the first two times."""
+
+    async def complete(self, *args: Any, **options: Any) -> Completion:
+        if sum(self.asked.values()) < 2:
+            self.asked["failed"] += 1
+            raise ProviderDown("provider.unreachable", provider="DeepSeek", host="there", tries=1)
+        return await super().complete(*args, **options)
+
+
+async def test_a_providers_failure_is_told_and_the_chapter_asked_again(
+    redis_url: str,
+    ledger: Ledger,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(node_module, "HAND_BACK_SECONDS", 0.1)
+    caplog.set_level(logging.DEBUG, node_module.__name__)
+    model, events = Failing(), list[NodeEvent]()
+    model.open.set()
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
+        light.node._listener = events.append
+        task_id = await submitted(ledger, redis_url, 1)
+        await until(lambda: finished(ledger, task_id))
+    told = [(event.kind, event.task_id, event.provider) for event in events if event.kind == "provider"]
+    assert told == [("provider", task_id, "DeepSeek")] * 2
+    assert all(isinstance(event.error, ProviderDown) for event in events if event.kind == "provider")
+    levels = [record.levelname for record in caplog.records if "there" in record.getMessage()]
+    assert levels == ["WARNING", "DEBUG"]
+    assert say("node.provider_back", provider="DeepSeek") in caplog.text
 
 
 async def test_a_chapter_whose_row_the_database_refuses_fails_alone(
