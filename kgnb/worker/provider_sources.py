@@ -43,10 +43,16 @@ def environment_provider(settings: Settings) -> Provider | None:
 
 
 def settings_for(provider: Provider) -> dict[str, Any]:
-    """Arguments of Settings.load that describe ``provider`` as the environment's own; none for the rules."""
+    """Arguments of Settings.load that describe ``provider`` as the environment's own; none for the rules.
+
+    Raises SettingsError for a name or an address that can't be one, before what the latter may hold is in any
+    variable that a verbose traceback shows.
+    """
     if provider.is_rules:
         return {}
     check_name(provider.name)
+    if provider.base_url:
+        check_url(provider)
     described = {
         "provider_name": provider.name,
         "openai_base_url": provider.base_url or preset_url(provider.name),

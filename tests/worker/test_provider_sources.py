@@ -1,5 +1,6 @@
 """Which provider is asked, with what: the environment, the table, presets and options together."""
 
+from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from kgnb.worker.provider_sources import (
 )
 
 KEY = SecretStr("sk-canary-1")
+LOGIN = "login-canary"
 
 
 def own(**given: Any) -> Provider | None:
@@ -41,6 +43,14 @@ class TestTheEnvironmentsProvider:
         found = own(provider_name="ollama")
         assert found is not None
         check_usable(found)
+
+    def test_a_login_in_an_address_is_in_no_frame_of_a_verbose_traceback(self) -> None:
+        provider = Provider("mine", f"http://u:{LOGIN}@host/v1", models=("m",))
+        with pytest.raises(SettingsError) as caught:
+            own(**settings_for(provider))
+        told = TracebackException.from_exception(caught.value, capture_locals=True)
+        assert caught.value.key == "provider.url_secret"
+        assert LOGIN not in "".join(told.format())
 
     def test_is_none_without_anything(self) -> None:
         assert own() is None
