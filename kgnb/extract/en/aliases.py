@@ -183,9 +183,6 @@ class AliasResolver(BookPersons):
             for other in self._by_last.get(name, ()):
                 if self.parts[other].titles or self.parts[other].is_full:
                     bearers[self.clusters.root(other)] += self.counts[other]
-            for other in self._by_first.get(name, ()):
-                if other.startswith(name + " of "):
-                    bearers[self.clusters.root(other)] += self.counts[other]
             shared = len(bearers) > 1
             men = Counter({r: n for r, n in bearers.items() if self.gender(r) != "f"})
             if men and max(men.values()) >= 0.2 * max(bearers.values()):

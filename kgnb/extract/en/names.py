@@ -27,6 +27,7 @@ _CAPITALISED = (
 _PARTICLE = "of|de|du|des|della|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
 _PHRASE = re.compile(
+    rf"(?={_CAPITAL}|d')"  # most places are no name's: see that at once
     rf"(?:(?:{_ABBREVIATED}\.|(?:{_HONORIFIC})\b) ){{0,2}}(?:{_CAPITALISED})"
     rf"(?: (?:{_ABBREVIATED}\.(?= [A-Z])|(?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED}))){{0,4}}"
 )
