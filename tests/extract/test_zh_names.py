@@ -11,8 +11,10 @@ from kgnb.book.reader import story_path
 from kgnb.core.messages import say
 from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
-from kgnb.extract.zh.candidates import can_be_name
+from kgnb.extract.zh.candidates import Candidate, can_be_name
 from kgnb.extract.zh.foreign_names import ForeignNames
+from kgnb.extract.zh.name_evidence import own_score
+from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.pronouns import Pronouns
 from kgnb.graph.resolve.name_listing import NameReason
 from kgnb.render.names_text import reason_text
@@ -48,12 +50,14 @@ def test_people_whom_a_title_or_a_pet_name_names(one: str, other: str) -> None:
     assert {one, other, "周德海", "林秀英"} <= set(found)
 
 
-@pytest.mark.parametrize("word", ["三大王", "二将", "那和尚", "曹宅", "又问", "四大金刚", "国王大喜", "李家"])
+@pytest.mark.parametrize(
+    "word", ["三大王", "二将", "那和尚", "曹宅", "又问", "四大金刚", "国王大喜", "李家", "群猴", "因又"]
+)
 def test_roles_families_places_and_what_is_counted_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
 
 
-@pytest.mark.parametrize("word", ["七巧", "三宝", "五台真人", "诸葛瑾", "百里奚", "九如", "司马光"])
+@pytest.mark.parametrize("word", ["七巧", "三宝", "六儿", "五台真人", "诸葛瑾", "百里奚", "九如", "司马光"])
 def test_a_numeral_or_a_compound_surname_may_begin_a_name(word: str) -> None:
     assert can_be_name(word)
 
@@ -137,6 +141,12 @@ def test_a_ladys_title_is_no_mans(pronoun: str, fits: bool) -> None:
     text = f"唐晓岚进门，{pronoun}放下伞。“她来了。”唐晓岚笑了，{pronoun}不说话。唐晓岚坐下，{pronoun}累了。"
     offsets = {"唐晓岚": [m.start() for m in re.finditer("唐晓岚", text)]}
     assert Pronouns(text, offsets).fits("唐小姐", ["唐晓岚"]) is fits
+
+
+def test_a_pronoun_that_is_no_subject_is_somebody_else() -> None:
+    text = "唐晓岚不敢看他。唐晓岚别过脸去，她走了。唐晓岚怕他。唐晓岚想见他一面，她哭了。唐晓岚等着他。"
+    offsets = {"唐晓岚": [m.start() for m in re.finditer("唐晓岚", text)]}
+    assert Pronouns(text, offsets).fits("唐小姐", ["唐晓岚"])
 
 
 def test_a_married_woman_is_no_gentleman() -> None:
@@ -286,3 +296,59 @@ def test_the_reason_of_a_form_says_whether_it_is_the_longer_one(short: bool) -> 
     one, other = ("三戒", "猪三戒") if short else ("猪三戒", "三戒")
     why = reason_text(NameReason(alias=one, other=other, kind="table", detail="全称"))
     assert why == say("names.why_short" if short else "names.why_long", other=other)
+
+
+def test_an_unmarried_lady_is_who_alone_has_her_surname() -> None:
+    pages = scenes([("唐云舒", "林秀英"), ("唐云舒", "周德海"), ("唐云舒", "何家辉")])
+    assert bearer(people(every_fourth(pages, "唐云舒", "唐姑娘")), "唐姑娘").name == "唐云舒"
+
+
+def test_one_shared_sentence_does_not_tell_the_only_bearer_of_a_surname_from_a_title() -> None:
+    text = (
+        "韩厉在亭子里坐着。柳三刀来了。\n" * 3
+        + "“韩师兄，他来了。”柳三刀道。韩厉站起来。\n" * 3
+        + "柳三刀看着韩厉说韩师兄好。\n"
+    )
+    assert bearer(people(text + scenes([("周德海", "林秀英")])), "韩师兄").name == "韩厉"
+
+
+def speaker(word: str, speaks: int, count: int) -> Candidate:
+    """A candidate with neighbours of all kinds."""
+    sides = dict.fromkeys("甲乙丙丁戊己庚辛壬癸子丑", count // 12)
+    return Candidate(word, speaks, count=count, left=sides, right=sides)
+
+
+def test_a_common_word_that_often_speaks_in_a_short_text_is_half_a_word() -> None:
+    word = {"铁锁": 1.6}
+    often, seldom = (speaker("铁锁", n, 24) for n in (5, 2))
+    assert own_score(often, {}) - own_score(often, word) == pytest.approx(0.8)
+    assert own_score(seldom, {}) - own_score(seldom, word) == pytest.approx(1.6)
+
+
+def test_pieces_of_words_in_a_short_text_are_nobodys_name() -> None:
+    text = scenes([("周德海", "林秀英")]) + "周德海的行李箱在门口。\n林秀英提着行李箱走了。\n"
+    assert "李箱" not in names(text)
+
+
+def test_a_title_ends_with_no_surname() -> None:
+    pages = scenes([("周德海", "林秀英")])
+    book = NameClassifier(pages + "那边龙王敖钦来了。\n见了龙王敖钦、众人都拜。\n龙王敖钦笑了。\n", ())
+    assert book.is_fragment(book.candidates["王敖钦"])
+
+
+def test_where_words_are_said_is_no_speaker() -> None:
+    where, whose = (own_score(speaker(w, 26, 60), {}) for w in ("口内", "口欲"))
+    assert where < whose - 1
+
+
+def test_a_name_whose_first_character_has_no_other_use_may_end_like_a_village() -> None:
+    assert "霁村" in names(scenes([("霁村", "林秀英"), ("霁村", "周德海")]))
+    assert not can_be_name("霁村")
+
+
+def test_a_surname_that_only_begins_names_speaks_for_a_rare_one() -> None:
+    pages = (
+        scenes([("顾云舒", "林秀英"), ("顾明远", "周德海")]) + "那天顾敬来过。顾敬送他的马，是顾敬养的。\n"
+    )
+    often, seldom = (NameClassifier(pages + more, ()) for more in ("", "顾不得许多。他只顾走。" * 40))
+    assert often.candidates["顾敬"].score > seldom.candidates["顾敬"].score

@@ -158,7 +158,7 @@ class AliasResolver(FormAliases):
             return ""
         if n >= 0.9 * votes.total() and max_ratio == APART:
             max_ratio = SOLE  # who else would it be?
-        often = self.co_occurrence.together(names, best) > TOGETHER * places
+        often = self.co_occurrence.together(names, best) > max(places > 2, TOGETHER * places)
         unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
         return best if self.co_occurrence.ratio(names, best, unsure) < max_ratio else ""
 
@@ -194,8 +194,7 @@ class AliasResolver(FormAliases):
     def _join_surname_titles(self) -> None:
         """何公, 程公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
         bearers = self._bearers()
-        wives = tuple(words.WIFE_TITLES)
-        for name in [n for n in self.counts if _called_by(n) and not n.endswith(wives)]:
+        for name in [n for n in self.counts if _called_by(n) and not _is_married(n)]:
             # 何某 is how a person names himself: his own name in the sentence is no objection.
             title = name.replace(_called_by(name), "", 1)
             max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
@@ -242,6 +241,14 @@ def _most_together(title: str) -> float:
     A rank (太尉, 学究) is one person's; by a common title (老爷, 公子) a family's father and son are called.
     """
     return SOLE if len(title) > 1 and not is_generic(title) else APART
+
+
+def _is_married(name: str) -> bool:
+    """Whether the title is that of a wife: 何太太 and 何大娘, but not 何姑娘."""
+    return (
+        max((t for t in words.WOMENS_TITLES | words.WIFE_TITLES if name.endswith(t)), key=len, default="")
+        in words.WIFE_TITLES
+    )
 
 
 def _called_by(name: str) -> str:

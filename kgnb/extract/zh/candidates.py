@@ -24,7 +24,7 @@ _SENTENCE_TO_QUOTE = re.compile(
 _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 
 _NAMING = re.compile(
-    "(?:名叫|名唤|唤做|唤作|叫做|叫作|名为|名曰|名字叫|小名|自称|人称|[道别绰外诨浑名自]号[为叫曰唤]?|[我他她]叫(?![做作])|唤名|号[为曰]|[我吾某]乃|在下|我是|俺是)"
+    "(?:名叫|名唤|唤做|唤作|叫做|叫作|名为|名曰|名字叫|小名|自称|人称|[道别绰外诨浑名自]号[为叫曰唤]?|[我他她]叫(?![做作])|唤名|号[为曰])"
     rf"[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 
@@ -84,7 +84,7 @@ def speakers(text: str) -> dict[str, int]:
 
 
 def named(text: str) -> Counter[str]:
-    """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 我是)."""
+    """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 唤做)."""
     return Counter(_NAMING.findall(text))
 
 
@@ -173,7 +173,11 @@ def _familiar(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
 
 def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     """Return whether the characters alone allow a name; of ``cohesive`` bigrams (婵娟) any may be one."""
-    if is_role(word) or word[-1] in words.HOUSE_ENDS or (word[1] in "家国" and word[2:] in _AFTER_HOME):
+    if (
+        is_role(word)
+        or (word[-1] in words.HOUSE_ENDS and word not in cohesive)
+        or (word[1] in "家国" and word[2:] in _AFTER_HOME)
+    ):
         return False  # 李家, 贺家坡, but 李家明, 王国强
     if word[1] in words.NUMERALS and word[0] in "地得":
         return False  # 轰|地一声

@@ -26,7 +26,9 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     share = candidate.speaks / max(1, candidate.count)
     score = min(2.0, 0.5 * math.log1p(candidate.speaks)) + 2.0 * min(0.3, share)
     score += NAMED * min(1.0, 0.5 * candidate.named)
-    score += form_score(candidate.name) - fixed_phrase_penalty(candidate)
+    form = form_score(candidate.name)
+    score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
+    score -= fixed_phrase_penalty(candidate)
     return score - _grammar_penalty(candidate) - _word_penalty(candidate, common_words)
 
 
@@ -52,10 +54,11 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
     """For a form that other words have. A frequent speaker has a name, even one like a word: 秋月, 明珠."""
     name, penalty = candidate.name, 0.0
     surnamed = name[0] in words.COMMON_SURNAMES
-    talks = candidate.speaks >= max(10, 0.05 * candidate.count)
+    talks = candidate.speaks >= min(max(10, 0.05 * candidate.count), max(4, 0.1 * candidate.count))
     if has_unlikely_end(name):
         word = name in common_words and _speaks_as_person(candidate)
-        penalty += 0.6 if word else UNLIKELY_END if talks or surnamed else 3.0
+        usual = 0.6 if word else UNLIKELY_END
+        penalty += usual if surnamed or (talks and name[-1] not in words.LOCALIZERS) else 3.0
     if name in common_words:
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
     if name in common_words and name[0] in words.NUMERALS:
@@ -86,7 +89,8 @@ def has_unlikely_end(name: str) -> bool:
 def fixed_phrase_penalty(candidate: Candidate) -> float:
     """Return a penalty for low accessor variety: set phrases (后人有诗, 言讫) have few neighbours."""
     if candidate.count < 5:
-        return 0.0
+        sides = (candidate.left, candidate.right) if candidate.count > 1 else ()
+        return 1.0 if any(len(side) == 1 and is_han("".join(side)) for side in sides) else 0.0
     root = math.sqrt(candidate.count)
     left, right = len(candidate.left) / root, len(candidate.right) / root
     if candidate.count < 12:

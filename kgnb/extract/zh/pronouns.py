@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kgnb.extract.zh import vocabulary as words
 
-_PRONOUN = re.compile("[他她]")
-AHEAD = 30
-"""Characters after a name in which the first pronoun is taken for the person's."""
+_PRONOUN = re.compile(r"(?<=[，,。！？!?；;：:\n“”「」])[他她]")
+AHEAD = 40
+"""Characters after a name in which the first pronoun that begins a clause is taken for the person's: subjects
+stay, while 他 in 林晓不敢看他 is somebody else."""
 SAMPLE = 200
 """Occurrences of a person that are looked at."""
 

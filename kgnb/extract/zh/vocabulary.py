@@ -50,6 +50,7 @@ GENERIC_ORG_HEADS = _LISTS["generic_org_heads"]
 GENERIC_PLACES = _LISTS["generic_places"]
 BEFORE_PLACE = _LISTS["before_place"]
 UNLIKELY_NAME_ENDS = _LISTS["unlikely_name_ends"]
+LOCALIZERS = _LISTS["localizers"]
 NEVER_IN_NAMES = _LISTS["never_in_names"]
 GENERIC = _LISTS["generic"]
 
