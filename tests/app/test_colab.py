@@ -27,6 +27,7 @@ from kgnb.core.settings import Settings
 from kgnb.notebook import node as nodes
 from kgnb.stores.embedded import record_copy
 from kgnb.stores.embedded.data_folder import file_lock
+from kgnb.stores.embedded.restore import restore_data_folder
 
 HERE = replace(detect_host(), kind="colab", in_kernel=True)
 KEY = "proxy-key-canary"
@@ -205,6 +206,22 @@ class TestDrive:
             record_copy.copy_record(source, tmp_path / "copy")
         record_copy.copy_record(source, tmp_path / "copy")
         assert written(tmp_path / "copy" / "kgnb.db") == ["甲", "乙"]
+
+    def test_a_full_drive_keeps_the_last_copy_and_no_part_of_another(self, tmp_path: Path) -> None:
+        source, copy = tmp_path / "data" / "kgnb.db", tmp_path / "copy"
+        write(source, "甲")
+        record_copy.copy_record(source, copy)
+        (copy / "kgnb.db.part").symlink_to("/dev/full")
+        write(source, "乙")
+        with pytest.raises(OSError, match="No space left"):
+            record_copy.copy_record(source, copy)
+        assert sorted(path.name for path in copy.iterdir()) == ["VERSION", "kgnb.db"]
+        assert written(copy / "kgnb.db") == ["甲"]
+
+    def test_a_drive_that_cannot_be_read_is_refused_at_the_start(self, tmp_path: Path) -> None:
+        copy = str(tmp_path / ("x" * 300))  # an error that means neither "nothing there" nor "no folder"
+        with pytest.raises(InputError, match=r"x{300}"):
+            restore_data_folder(Settings.load(data=tmp_path / "data", copy_to=copy))
 
     def test_the_last_copy_waits_for_that_of_another_process(self, tmp_path: Path) -> None:
         settings = Settings.load(data=tmp_path, copy_to=str(tmp_path / "copy"))

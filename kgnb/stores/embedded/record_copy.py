@@ -121,9 +121,10 @@ def _replace(source: Path, copy: Path) -> None:
         with closing(sqlite3.connect(source)) as record, closing(sqlite3.connect(draft)) as made:
             record.backup(made)
         shutil.copyfile(draft, sent)  # SQLite's own writes would be many small ones over a network
+        sent.replace(copy)
     finally:
         draft.unlink(missing_ok=True)
-    sent.replace(copy)
+        sent.unlink(missing_ok=True)  # cut short by a full disk, it would keep it full
 
 
 def _changed_at(source: Path) -> int:

@@ -68,10 +68,14 @@ def restore_data_folder(settings: Settings) -> Path | None:
     ``settings.copy_to`` is the source, once there is one. Blocks for as long as the copy takes.
     Raises InputError when the source holds no data folder, more than one, or one of a newer kgnb.
     """
-    name = settings.resume_from or _own_copy(settings)
+    data = settings.data
+    try:
+        name = settings.resume_from or _own_copy(settings)
+    except OSError as error:  # a Drive that was disconnected
+        raise InputError("resume.copy_failed", source=settings.copy_to, data=data, reason=error) from error
     if not name:
         return None
-    given, data = _located(name), settings.data
+    given = _located(name)
     if settings.sqlite_path != data / "kgnb.db" or not settings.embedded_sql:
         log.info(say("resume.own_record", source=given))
         return None
