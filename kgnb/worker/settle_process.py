@@ -13,14 +13,14 @@ import os
 import struct
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Self
 
 from kgnb.core.event_loop import new_loop, release_memory
-from kgnb.core.model import Lang, Novel, Provider, TaskConfig
+from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig
 from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract import evidence, name_scan
 from kgnb.extract.model import NameEntry
@@ -133,9 +133,9 @@ def run_settle(job: SettleJob, permit: Path) -> ApplyResult:
         return runner.run(_settle(job, allowed))
 
 
-async def with_novel_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) -> TaskConfig:
-    """The config, extended by the kinds of things that any task of the novel asks for."""
-    asked = (task.thing_kinds or () for task in await ledger.tasks.of_novel(novel_id))
+def with_novel_kinds(tasks: Iterable[Task], config: TaskConfig) -> TaskConfig:
+    """The config, extended by the kinds of things that any of a novel's ``tasks`` asks for."""
+    asked = (task.thing_kinds or () for task in tasks)
     kinds = dict.fromkeys((*config.thing_kinds, *chain.from_iterable(asked)))
     return replace(config, thing_kinds=tuple(kinds))
 
@@ -147,18 +147,19 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
         chapters = await ledger.books.chapters(novel_id)
         rows = await ledger.extractions.settle_rows(novel_id)
         names = await ledger.names.read(novel_id)
+        tasks = await ledger.tasks.of_novel(novel_id)
         texts = (text for _, text in ledger.books.texts_blocking(novel_id))
         final = novel_graph(
             job.novel,
             chapters,
             rows,
             names,
-            await with_novel_kinds(ledger, novel_id, job.config),
+            with_novel_kinds(tasks, job.config),
             find_in_text=lambda forms: evidence.names_in_texts(forms, texts),
             decisions=combine_decisions(await ledger.name_decisions.read(novel_id)),
         )
         # Tasks that kgnb never opened: an old worker's graph isn't ours to remove.
-        foreign = {t.id for t in await ledger.tasks.of_novel(novel_id) if not t.provider}
+        foreign = {task.id for task in tasks if not task.provider}
         done = await graph.apply(novel_id, final, number=job.number, check=allowed.holds, foreign=foreign)
         await ledger.extractions.note_dropped(novel_id, final.dropped)
         return done

@@ -63,7 +63,8 @@ class TaskRouter:
 
     async def novel_config(self, novel_id: int) -> TaskConfig:
         """The default config with the kinds of things that any task of the novel asks for."""
-        return await with_novel_kinds(self._ledger, novel_id, await self._ledger.providers.default_config())
+        tasks = await self._ledger.tasks.of_novel(novel_id)
+        return with_novel_kinds(tasks, await self._ledger.providers.default_config())
 
 
 def _model_of(provider: Provider, config: TaskConfig) -> str:

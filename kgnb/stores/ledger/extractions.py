@@ -28,7 +28,7 @@ from kgnb.stores.ledger.tables import USAGE_COLUMNS, Key, has_key, read_usage, u
 MAX_RAW_CHARS = 64 * 1024
 MAX_RAW_REPLIES = 16
 """Bounds of the replies kept for a chapter, of its newest run only."""
-PAGE = 100
+PAGE = 200
 """Rows held in memory while a novel is settled."""
 _KNOWN_FLAGS = frozenset(Flag)
 _SAME_COLUMNS = (
