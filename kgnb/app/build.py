@@ -216,7 +216,7 @@ async def _plan_and_scan(
         listener(planned.step("scan", await app.ledger.tasks.progress(planned.task.id)))
         route = await app.router.route(planned.task, QueueName(planned.task.queue))
         kinds = route.config.thing_kinds
-        scan = freeze_names(app.ledger, app.pool, app.sql_target, planned.task, route.provider, kinds)
+        scan = freeze_names(app.ledger, app.pool, planned.task, route.provider, kinds)
         await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
     return planned
 

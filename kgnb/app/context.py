@@ -62,9 +62,7 @@ class App:
     providers: ProviderRegistry
     router: TaskRouter
     pool: CpuPool
-    sql_target: SqlTarget
     engines: list[Embedded]
-    graph_target: GraphTarget | None = None
     _queue: Queue | None = None
     _graph: GraphStore | None = None
     outages: Outages = field(default_factory=Outages)
@@ -100,8 +98,7 @@ class App:
 
     async def connect_graph(self) -> None:
         """Prepare the graph store; its engine runs."""
-        self.graph_target = _graph_target(self.settings, self.engines)
-        self._graph = GraphStore(self.graph_target)
+        self._graph = GraphStore(_graph_target(self.settings, self.engines))
         await self._graph.prepare()
 
     async def fill_new_graph(self) -> None:
@@ -193,8 +190,7 @@ def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded |
 
 
 def _connect(settings: Settings, engines: list[Embedded], queue: bool) -> App:
-    sql_target = _sql_target(settings)
-    sql = Database(sql_target)
+    sql = Database(_sql_target(settings))
     ledger = Ledger(sql, thing_kinds=settings.thing_kinds)
     providers = ProviderRegistry(ledger, settings)
     return App(
@@ -205,7 +201,6 @@ def _connect(settings: Settings, engines: list[Embedded], queue: bool) -> App:
         providers=providers,
         router=TaskRouter(ledger, providers),
         pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads" or not has_shared_memory()),
-        sql_target=sql_target,
         engines=engines,
         _queue=_queue(settings, engines) if queue else None,
     )
@@ -359,8 +354,7 @@ def _node(
         chunk_chars=app.settings.chunk_chars,
         meter=app.meter,
     )
-    assert app.graph_target is not None
-    stores = Stores(app.ledger, app.queue, app.graph, renewer, app.outages, app.sql_target, app.graph_target)
+    stores = Stores(app.ledger, app.queue, app.graph, renewer, app.outages)
     return WorkerNode(
         stores,
         app.providers,

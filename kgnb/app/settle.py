@@ -14,7 +14,6 @@ from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.targets import GraphTarget, SqlTarget
 from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.settle_process import SettleJob, settle_in_process
 from kgnb.worker.task_router import TaskRouter
@@ -31,8 +30,6 @@ class Parts(Protocol):
     ledger: Ledger
     router: TaskRouter
     pool: CpuPool
-    sql_target: SqlTarget
-    graph_target: GraphTarget | None
 
     @property
     def graph(self) -> GraphStore: ...  # noqa: D102
@@ -42,9 +39,8 @@ async def settle_novel(app: Parts, novel: Novel) -> None:
     """Make the novel's graph what its rows and names say now; needs the graph store. Raises ServiceDown."""
 
     async def settle(number: int) -> None:
-        assert app.graph_target is not None
         config = await app.router.novel_config(novel.id)
-        job = SettleJob(app.sql_target, app.graph_target, novel, config, number)
+        job = SettleJob(app.ledger.database.target, app.graph.target, novel, config, number)
         # No node's lease to lose: only a newer settle or the end of this process stops this one.
         await settle_in_process(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)
 

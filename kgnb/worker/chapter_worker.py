@@ -31,7 +31,6 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim
-from kgnb.stores.targets import GraphTarget, SqlTarget
 from kgnb.worker.extractor import COMMIT_GAP, ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
 
@@ -63,15 +62,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """A node's stores, their connection settings, its lease renewer and its outages."""
+    """A node's stores, its lease renewer and its outages."""
 
     ledger: Ledger
     queue: Queue
     graph: GraphStore
     renewer: LeaseRenewer
     outages: Outages
-    sql_target: SqlTarget
-    graph_target: GraphTarget
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # hashed by identity

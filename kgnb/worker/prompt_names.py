@@ -11,7 +11,6 @@ from kgnb.core.model import Lang, Provider, Task
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.targets import SqlTarget
 from kgnb.worker.settle_process import book_runner, scan_names
 
 log = logging.getLogger(__name__)
@@ -21,7 +20,7 @@ SAMPLE_CHAPTERS = 3
 
 
 async def freeze_names(
-    ledger: Ledger, pool: CpuPool, sql: SqlTarget, task: Task, provider: Provider, kinds: Sequence[str]
+    ledger: Ledger, pool: CpuPool, task: Task, provider: Provider, kinds: Sequence[str]
 ) -> Sequence[NameEntry]:
     """Scan the task's book for the names of its prompts, and store them for good; return those stored before.
 
@@ -32,7 +31,7 @@ async def freeze_names(
         return frozen
     lang = await book_language(ledger, task.novel_id)
     log.info(say("node.scan", task=task.id))
-    found, state = await book_runner(pool, provider)(scan_names, sql, task.novel_id, lang)
+    found, state = await book_runner(pool, provider)(scan_names, ledger.database.target, task.novel_id, lang)
     return await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
 
 

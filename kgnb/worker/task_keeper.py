@@ -295,7 +295,7 @@ class TaskKeeper:
         task, ledger = opening.task, self._stores.ledger
         route = await self._router.route(task, claim.queue)
         kinds = route.config.thing_kinds
-        frozen = await freeze_names(ledger, self._pool, self._stores.sql_target, task, route.provider, kinds)
+        frozen = await freeze_names(ledger, self._pool, task, route.provider, kinds)
         task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen
         route = await self._router.route(task, claim.queue)
         return await self._remember(task, claim.queue, route, frozen)
@@ -327,7 +327,8 @@ class TaskKeeper:
         stores = self._stores
 
         async def settle(number: int) -> None:
-            job = SettleJob(stores.sql_target, stores.graph_target, info.novel, info.config, number)
+            sql, graph = stores.ledger.database.target, stores.graph.target
+            job = SettleJob(sql, graph, info.novel, info.config, number)
             run = book_runner(self._pool, info.provider)
             await settle_in_process(run, job, lambda: stores.renewer.holds_until(held.claim))
 

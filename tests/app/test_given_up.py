@@ -36,6 +36,8 @@ async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 class Graph:
     """Lets everybody settle, unless another settle holds the lease."""
 
+    target = None
+
     def __init__(self, turn: str = "mine") -> None:
         self.turn = turn
         self.tries = 0

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import redis as plain_redis
 import sqlalchemy as sa
-from pydantic import SecretStr
 from redis.connection import parse_url
 
 from kgnb.app import dead_letters, providers
@@ -28,7 +27,6 @@ from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.types import Claim, QueueName
-from kgnb.stores.targets import GraphTarget
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.task_keeper import TaskKeeper
 from kgnb.worker.throttle import ProviderThrottle
@@ -106,9 +104,9 @@ async def hold(app: App) -> Claim:
 @contextmanager
 def keeping(app: App) -> Iterator[TaskKeeper]:
     """What keeps tasks open on a node that reaches no graph."""
-    place, renewer = GraphTarget("", "", SecretStr("")), LeaseRenewer(app.queue)
+    renewer = LeaseRenewer(app.queue)
     renewer.start()
-    stores: Any = (app.ledger, app.queue, None, renewer, app.outages, app.sql_target, place)
+    stores: Any = (app.ledger, app.queue, None, renewer, app.outages)
     told: dict[str, Any] = {"on_closed": lambda *_: None, "on_stuck": lambda *_: None}
     yield TaskKeeper(Stores(*stores), app.providers, app.pool, **told)
     renewer.stop()

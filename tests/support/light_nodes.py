@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 from pydantic import SecretStr
@@ -71,6 +70,8 @@ class Model:
 class GraphStub:
     """Takes every graph; ``gate`` is awaited before each call."""
 
+    target = None
+
     def __init__(self) -> None:
         self.gate: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
 
@@ -131,8 +132,7 @@ async def light_node(
     await providers.refresh()
     parts = cast("Any", (cache, providers, model, pool, outages))
     extractor = ChapterExtractor(*parts, chunk_chars=8_000, meter=lambda *_: None)
-    where = (None, SimpleNamespace(fresh=False))
-    stores = Stores(ledger, queue, *cast("Any", (graph, renewer, outages, *where)))
+    stores = Stores(ledger, queue, *cast("Any", (graph, renewer, outages)))
     node = WorkerNode(stores, providers, extractor, *cast("Any", (model, pool, settings)), name=name)
 
     async def reconcile() -> None:

@@ -44,7 +44,7 @@ class Settles:
         self.runs = 0
         self.go_on = asyncio.Event()
         self.queue = SimpleNamespace(lease_seconds=30.0)
-        self.ledger = self.sql_target = self.graph_target = None
+        self.ledger = SimpleNamespace(database=SimpleNamespace(target=None))
         self.renewer = self
 
     def holds_until(self, _claim: Claim) -> float:

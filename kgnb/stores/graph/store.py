@@ -50,6 +50,7 @@ class GraphStore:
     """One graph database. Every method may raise ServiceDown and ServiceRefused (``service="bolt"``)."""
 
     def __init__(self, target: GraphTarget) -> None:
+        self.target = target
         self._bolt = BoltDriver(target)
         self._types: set[str] = set()  # relationship types that the engine knows
         self._known = WriteCache()

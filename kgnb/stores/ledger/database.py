@@ -116,7 +116,7 @@ class Database:
     """One database, which connects at first use; its URL carries the password and is never shown."""
 
     def __init__(self, target: SqlTarget) -> None:
-        url = target.url
+        self.target, url = target, target.url
         self.sqlite = url.get_backend_name() == "sqlite"
         self.where = url.database or "" if self.sqlite else f"{url.host}:{url.port or 3306}/{url.database}"
         connect_args = _SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS
