@@ -34,8 +34,6 @@ TOGETHER = 0.2
 """Largest share of a title's mentions beside its bearer in a sentence, where too few are expected to tell."""
 FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near."""
-SCENES = 10
-"""Fewest mentions near the only bearer of a surname, of a title that is mostly used elsewhere in the book."""
 
 
 class AliasResolver(FormAliases):
@@ -141,8 +139,7 @@ class AliasResolver(FormAliases):
     ) -> str:
         """Of a surname's bearers the one nearest to 60 % of ``names``, if it keeps out of their sentences.
 
-        Where hardly another bearer is ever near, 30 % are enough; of the only bearer, whose sex the title
-        tells, :data:`SCENES` names.
+        Where hardly another bearer is ever near, 30 % are enough.
 
         ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
         """
@@ -153,7 +150,6 @@ class AliasResolver(FormAliases):
         if not best or self.co_occurrence.expected(names, best) < least:
             return ""
         only = n >= max(FEW, 0.8 * votes.total()) and n >= 0.3 * places
-        only = only or (len(roots) == 1 and n >= SCENES and self._is_told(best, names))
         if n < 0.6 * places and not only:
             return ""
         if n >= 0.9 * votes.total() and max_ratio == APART:
@@ -161,10 +157,6 @@ class AliasResolver(FormAliases):
         often = self.co_occurrence.together(names, best) > max(places > 2, TOGETHER * places)
         unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
         return best if self.co_occurrence.ratio(names, best, unsure) < max_ratio else ""
-
-    def _is_told(self, person: str, titles: tuple[str, ...]) -> bool:
-        """Whether 他 or 她 says that the one person of a surname is of the title's sex."""
-        return all(self._pronouns.tells(t, self.clusters.names_of(person)) for t in titles)
 
     def _join_appositive_titles(self) -> None:
         """县令何恭: a word before full names is joined with its one bearer; a title of several is dropped."""
@@ -222,7 +214,7 @@ class AliasResolver(FormAliases):
             apart = self.co_occurrence.ratio((title,), best, 9.0) < 0.7
             near = self.co_occurrence.coverage((title,), best) >= 0.6
             dominant = n >= 0.8 * roots.total() and total - roots.total() >= n
-            if apart and dominant and (near or self._is_name(alone[title])):
+            if apart and dominant and near:
                 self.counts[title] = total
                 self.clusters.join(best, title, "称")
 

@@ -6,7 +6,6 @@ import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 
 from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.generic_words import is_generic
@@ -183,12 +182,6 @@ class FormAliases(StatedAliases):
             return False
         return words.NEVER_IN_NAMES.isdisjoint(word) and word[-1] not in words.UNLIKELY_NAME_ENDS - {"上"}
 
-    def _is_name(self, word: Candidate) -> bool:
-        """Whether a title stands where names do, not after measure words or before plurals."""
-        measured = sum(n for c, n in word.left.items() if c in words.MEASURES)
-        plural = sum(n for c, n in word.right.items() if c in words.PLURALS)
-        return measured + plural <= 0.1 * word.count and self._classifier.left_score(word) >= 0
-
 
 # --- nicknames ---
 
@@ -205,8 +198,8 @@ class _Apposition:
     """What stands right before the full names of one book.
 
     Any word may stand before a name. A nickname does so before one name only, more often than that name's
-    share of all names explains (a log-likelihood ratio, Dunning 1993), has its own left boundary (successor
-    variety, Harris 1955), and keeps the neighbours of a name where it stands alone.
+    share of all names explains (a log-likelihood ratio, Dunning 1993), and keeps the neighbours of a name
+    where it stands alone.
     """
 
     def __init__(self, bigrams: BigramIndex, persons: Mapping[str, str]) -> None:
@@ -226,14 +219,6 @@ class _Apposition:
                 for n in range(2, min(LONGEST + 1, at) + 1):
                     self._before[text[at - n : at]][who] += 1
 
-    @cached_property
-    def _chars_before(self) -> Mapping[str, set[str]]:
-        """Word → characters before it where a name follows."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for word in (w for w, after in self._before.items() if after.total() >= FEWEST):
-            found[word[1:]].add(word[0])
-        return found
-
     def nicknames(self) -> Iterator[tuple[str, str, int]]:
         """Yield (nickname, who bears it, appositions), the most frequent first."""
         total = self._mentions.total()
@@ -242,19 +227,8 @@ class _Apposition:
             if n < FEWEST or n < 0.8 * after.total() or len(word) > LONGEST or not is_han(word):
                 continue
             surprise = n * math.log(total / self._mentions[who]) if total > self._mentions[who] else 0.0
-            if (
-                surprise >= SIGNIFICANT * (2 if len(word) == 2 else 1) or len(self._mentions) == 1
-            ) and self._is_whole(word, who, n):
+            if surprise >= SIGNIFICANT * (2 if len(word) == 2 else 1) or len(self._mentions) == 1:
                 yield word, who, n
-
-    def _is_whole(self, word: str, who: str, n: int) -> bool:
-        """Whether what precedes the word varies, and the word without its first character is none itself."""
-        longer = (
-            self._before[w][who] for char in self._chars_before[word] if (w := char + word) in self._before
-        )
-        if max(longer, default=0) >= 0.7 * n:
-            return False
-        return len(word) == 2 or n >= 0.7 * self._before[word[1:]][who]
 
 
 def _parts(word: str) -> set[str]:

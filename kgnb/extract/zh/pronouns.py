@@ -30,11 +30,6 @@ class Pronouns:
         against, favour = self._votes(title, names)
         return against <= favour
 
-    def tells(self, title: str, names: Iterable[str]) -> bool:
-        """Return whether the pronouns say that the person of ``names`` is of the sex of the title."""
-        against, favour = self._votes(title, list(names))
-        return favour >= 3 and favour > 1.5 * against
-
     def _votes(self, title: str, names: Sequence[str]) -> tuple[int, int]:
         """How many pronouns speak against the title's sex, and for it."""
         woman = title.endswith(tuple(words.WOMENS_TITLES))
