@@ -141,8 +141,9 @@ def check_usable(provider: Provider) -> None:
 def why_unusable(provider: Provider) -> SettingsError | None:
     """The reason why ``provider`` can't be served; None when it can."""
     try:
-        if ":" in provider.name or not provider.name.isprintable():
-            check_name(provider.name)  # its queue's key would read as another provider's
+        name = provider.name
+        if len(name) > 100 or not name.isprintable() or any(c in name for c in ":{}"):
+            check_name(name)  # its queue's key would read as another one's, or no table would take the name
         check_usable(provider)
     except SettingsError as error:
         return error

@@ -16,6 +16,7 @@ from kgnb.worker.provider_sources import (
     completed,
     environment_provider,
     settings_for,
+    why_unusable,
     with_options,
 )
 
@@ -25,6 +26,16 @@ LOGIN = "login-canary"
 
 def own(**given: Any) -> Provider | None:
     return environment_provider(Settings.load(**given))
+
+
+@pytest.mark.parametrize("name", ["a:b", "{x}", "n" * 101, "a\u200bb", "a\nb"])
+def test_a_name_that_no_queue_or_table_can_have_is_left_alone(name: str) -> None:
+    found = own(provider_name=name, openai_base_url="http://127.0.0.1:9/v1")
+    assert found is not None
+    problem = why_unusable(found)
+    assert problem is not None
+    assert problem.key == "provider.bad_name"
+    assert name not in str(problem) or name.isprintable()
 
 
 class TestTheEnvironmentsProvider:
