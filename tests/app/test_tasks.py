@@ -630,7 +630,7 @@ class TestProviders:
             "ai:provider:suspend:DeepSeek", '{"until": 1}', ex=60
         )  # by some other program
         assert (await providers.resume_provider(app, "DeepSeek")).until
-        assert (await app.queue.poll([], ["DeepSeek"])).paused == {}
+        assert (await app.queue.poll([], ["DeepSeek"])).paused == set()
         assert not (await providers.resume_provider(app, "DeepSeek")).until
 
     @pytest.mark.parametrize("by_hand", [True, False])
