@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.persons import pronoun_gender, split_name
+from kgnb.extract.en.persons import majority_gender, split_name
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
@@ -157,16 +157,10 @@ class ChapterPersons:
     def gender(self, entry: NameEntry) -> str:
         """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""
         if entry.name not in self._genders:
-            self._genders[entry.name] = self.facts(entry).gender or self._gender_by_pronouns(entry)
+            ends = (mention.end for mention in self.mentions_of[entry.name][:PRONOUN_MENTIONS])
+            named = self.facts(entry).gender
+            self._genders[entry.name] = named or majority_gender(self.text, ends, least=2)
         return self._genders[entry.name]
-
-    def _gender_by_pronouns(self, entry: NameEntry) -> str:
-        votes: Counter[str] = Counter()
-        for mention in self.mentions_of[entry.name][:PRONOUN_MENTIONS]:
-            if gender := pronoun_gender(self.text, mention.end):
-                votes[gender] += 1
-        (best, n), *_ = votes.most_common(1) or [("", 0)]
-        return best if n >= 2 and n >= 0.7 * votes.total() else ""
 
     def fits(self, entry: NameEntry, gender: str) -> bool:
         """Return whether the person may be of this gender ("" fits all)."""

@@ -38,6 +38,7 @@ _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
 _SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
 _TITLES = words.HONORIFICS - {"st", "saint"}
+_NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 
 SURE_SPEECHES = 3
@@ -251,7 +252,7 @@ class NameClassifier:
             score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Coach and Horses
         if key(name) in words.PEOPLES:
             score -= 3.0
-        if last in words.PLACE_ENDS | words.ORG_ENDS and speaks < 0.2 * count:
+        if last in _NO_PERSON_ENDS and speaks < 0.2 * count:
             score -= 2.0
         if count >= 3 and not candidate.articles and not any(self.lower[w.lower()] for w in name.split(" ")):
             score += 0.5  # never a common word
@@ -276,7 +277,7 @@ class NameClassifier:
                 and not is_titled(candidate.name)
                 and (parts[0] in firsts or parts[-1] in lasts)
             ):
-                place = key(parts[-1]) in words.PLACE_ENDS | words.ORG_ENDS
+                place = key(parts[-1]) in _NO_PERSON_ENDS
                 candidate.score += 0.0 if place else 3.0
             elif len(parts) == 1 and parts[0] in lasts:
                 candidate.score += 1.5

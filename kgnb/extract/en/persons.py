@@ -17,6 +17,8 @@ _PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNOR
 _MILITARY = words.RANKS & words.NEUTRAL
 KIN_TITLES = frozenset(("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"))
 """Titles that only some people give."""
+PRONOUN_MENTIONS = 200
+"""Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
 WINDOW = 1500
 """Characters of a co-occurrence window: about a page."""
 
@@ -83,7 +85,7 @@ class BookPersons:
         self.offsets = {n: c.offsets for n, c in self.candidates.items()}
         self.co_occurrence = CoOccurrence(self.clusters, self.offsets, sentence_ends(text), WINDOW)
         self.by_count = sorted(self.counts, key=lambda n: (-self.counts[n], n))
-        self._gender: dict[str, str] = {}
+        self._gender: dict[tuple[str, ...], str] = {}
         self.dropped: set[str] = set()
         self._by_first: dict[str, list[str]] = defaultdict(list)  # first word after the titles → names
         self._by_last: dict[str, list[str]] = defaultdict(list)  # last word → names
@@ -164,22 +166,11 @@ class BookPersons:
             return "f"
         if firsts & words.MALE_NAMES and not firsts & words.FEMALE_NAMES:
             return "m"
-        names = "\x00".join(self.clusters.names_of(name))
+        names = tuple(self.clusters.names_of(name))
         if names not in self._gender:
-            self._gender[names] = self._gender_by_pronouns(self.clusters.names_of(name))
+            ends = (at + len(n) for n in names for at in self.offsets[n][:PRONOUN_MENTIONS])
+            self._gender[names] = majority_gender(self.text, ends, least=4)
         return self._gender[names]
-
-    def _gender_by_pronouns(self, names: Iterable[str]) -> str:
-        """Majority vote of the pronouns within 60 characters after the first 200 occurrences of each name."""
-        votes: Counter[str] = Counter()
-        for name in names:
-            for at in self.candidates[name].offsets[:200]:
-                if gender := pronoun_gender(self.text, at + len(name)):
-                    votes[gender] += 1
-        if votes.total() < 4:
-            return ""
-        best, n = votes.most_common(1)[0]
-        return best if n >= 0.7 * votes.total() else ""
 
     def _daughter_called_miss(self, name: str, roots: list[str]) -> str:
         """Of a family's daughters the only one, or the one mentioned near "Miss Surname" far more often."""
@@ -216,12 +207,15 @@ class BookPersons:
         )
 
 
-def pronoun_gender(text: str, offset: int) -> str:
-    """Return "m" or "f" by the first pronoun within 60 characters of ``offset``; "" if there is none."""
-    match = _PRONOUN.search(text, offset, offset + 60)
-    if match is None:
-        return ""
-    return "f" if match[1].lower().startswith(("she", "her")) else "m"
+def majority_gender(text: str, ends: Iterable[int], least: int) -> str:
+    """Return "m" or "f" by a vote of the first pronouns within 60 characters behind the names.
+
+    ``ends``: offsets at which names end. "" where fewer than ``least`` vote or no 70 % of them agree.
+    """
+    found = (_PRONOUN.search(text, end, end + 60) for end in ends)
+    votes = Counter("f" if m[1].lower().startswith(("she", "her")) else "m" for m in found if m)
+    (best, n), *_ = votes.most_common(1) or [("", 0)]
+    return best if n >= 0.7 * votes.total() and votes.total() >= least else ""
 
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
