@@ -296,12 +296,10 @@ class AliasResolver(BookPersons):
             elif bearers:
                 self.dropped.add(name)  # any of them
 
-    def _has_first_name(self, parts: NameParts) -> bool:
-        """Whether the first word is a name by itself: not so in Old Stone, Doctor's Stone, Massa Stone."""
-        return key(parts.first) in FIRST_NAMES or parts.first in self.candidates
-
     def _canonical_rank(self, name: str) -> tuple[int, int, int, str]:
         """A full name without title first, if it occurs more than once; then the more frequent."""
         parts, count = self.parts[name], self.counts[name]
-        full = parts.is_full and not parts.titles and len(parts.rest) <= 3 and self._has_first_name(parts)
-        return (int(full and count >= 2), int(bool(parts.rest)), count, name)
+        # Not so in Old Stone, Massa Stone.
+        named = key(parts.first) in FIRST_NAMES or parts.first in self.candidates
+        full = named and count >= 2 and parts.is_full and not parts.titles and len(parts.rest) <= 3
+        return (int(full), int(bool(parts.rest)), count, name)
