@@ -230,13 +230,10 @@ class AliasResolver(BookPersons):
         for name in self.by_count:
             short = self.parts[name]
             if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
-                longer = [n for n in self._by_last[short.last] if self._is_longer(n, short.first)]
+                family = [(n, self.parts[n]) for n in self._by_last[short.last]]
+                longer = [n for n, p in family if p.is_full and p.first[:-2].startswith(short.first)]
                 if best := self._exclusive_person(name, self._roots(longer, name), strict=True):
                     self.clusters.join(best, name, "nickname")
-
-    def _is_longer(self, name: str, beginning: str) -> bool:
-        first = self.parts[name].first
-        return self.parts[name].is_full and first.startswith(beginning) and len(first) > len(beginning) + 1
 
     def _join_eldest_daughters(self) -> None:
         """Miss Marlow is Jane Marlow: of three daughters or more the one never called Miss Jane."""
