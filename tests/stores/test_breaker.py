@@ -236,7 +236,7 @@ async def failing(node: Asking, error: type[Exception], times: int, redis: Redis
 
 
 async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_resets(
-    redis_url: str, redis: Redis
+    redis_url: str, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         llm.faults = Faults(rate_500=1.0)
@@ -246,7 +246,9 @@ async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_rese
         llm.faults = Faults(rate_500=1.0)
         await failing(node, ProviderDown, 2, redis)
         assert NAME not in node.throttle.paused
+        assert not caplog.records
         await failing(node, ProviderDown, 1, redis)
+        assert len(caplog.records) == 1
         asked = llm.stats.requests
         with pytest.raises(ProviderPaused):  # at once, without a poll
             await node.ask()

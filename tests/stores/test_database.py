@@ -222,6 +222,12 @@ class TestMainsTables:
             await execute(ledger, update.bindparams(ids=text))
             assert (await ledger.tasks.get(task_id)).chapter_ids == wanted
 
+    async def test_a_task_of_no_novel(self, ledger: Ledger) -> None:
+        await execute(ledger, sa.insert(t.tasks).values(id=9, status="created"))
+        task = await ledger.tasks.get(9)
+        assert task is not None
+        assert (task.novel_id, task.name) == (0, "")
+
     async def test_a_task_of_main_without_anything_of_ours(self, ledger: Ledger) -> None:
         novel_id = (await ledger.books.import_book(make_book(numbered(2)))).novel_id
         await execute(ledger, sa.insert(t.tasks).values(novel_id=novel_id, status="created", task_name="x"))

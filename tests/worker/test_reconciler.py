@@ -12,11 +12,13 @@ from typing import Any, cast
 
 import pytest
 import redis
+import sqlalchemy as sa
 
 from kgnb.app.context import open_app
 from kgnb.core.model import RULES
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.ledger import tables as t
 from kgnb.worker.reconciler import Reconciler
 from tests.support.commands import Llm, Place, Running, llm, novel
 from tests.support.ledgers import QUEUE, execute, new_task, open_with, set_task
@@ -175,6 +177,9 @@ async def test_a_lost_task_that_had_been_opened_comes_back_as_such(tmp_path: Pat
         assert (await open_with(app.ledger, opened, 1)).outcome == "open"
         _, by_rules = await new_task(app.ledger, salt="c")
         await execute(app.ledger, set_task(by_rules, use_ai=False))
+        _, old_workers = await new_task(app.ledger, salt="d")
+        await execute(app.ledger, set_task(old_workers, status="running"))
+        await execute(app.ledger, sa.delete(t.task_facts).where(t.task_facts.c.task_id == old_workers))
         node = SimpleNamespace(
             stores=SimpleNamespace(ledger=app.ledger, queue=app.queue),
             providers=app.providers,
