@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
 import pytest
 
 from kgnb.llm.fake.server import FakeServer
 from kgnb.stores.queue.types import QueueName, QueueState
 from kgnb.worker import slots as slots_module
 from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
+from tests.support.ledgers import opened
+from tests.support.light_nodes import Model, done, light_node, submitted, until
 from tests.support.throttles import asking
 
 
@@ -78,6 +84,26 @@ def test_a_quiet_queue_is_not_asked_when_those_with_work_take_all() -> None:
 
 def test_without_work_all_are_asked() -> None:
     assert claims_by_queue(4, [OLD, NEW], {}) == {OLD: 2, NEW: 2}
+
+
+async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit(
+    redis_url: str, sql_url: str, tmp_path: Path
+) -> None:
+    model, go_on = Model(slots=1), asyncio.Event()
+    model.open.set()
+    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
+        light.graph.gate = cast("Any", go_on.wait)
+        task_id = await submitted(ledger, redis_url, 8)
+        most = 1 + max_unwritten(1)
+        await until(lambda: asked(model, most))
+        await asyncio.sleep(1.0)
+        assert len(model.asked) == most
+        go_on.set()
+        await until(lambda: done(ledger, light, task_id))
+
+
+async def asked(model: Model, count: int) -> bool:
+    return len(model.asked) == count
 
 
 async def test_one_slow_answer_moves_a_providers_mean_a_little(redis_url: str) -> None:
