@@ -20,6 +20,8 @@ from kgnb.worker.background import HEARTBEAT_SECONDS, BackgroundLoops, heartbeat
 from tests.support.ledgers import new_task, opened
 from tests.support.queues import claim_of, nodes_on
 
+A = QueueName("kg:task:queue:a")
+
 
 class Presence:
     """Keeps what it is told to write."""
@@ -31,21 +33,34 @@ class Presence:
         self.told.append((workers, anew))
 
 
-async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
-    slots: dict[Claim, float] = {}
-    presence = Presence()
+def shown_by(presence: Presence, slots: dict[Claim, float], kept: dict[int, float]) -> BackgroundLoops:
+    """The loops of a node with two slots that keeps tasks open since some time."""
+    open_tasks = {task: SimpleNamespace(info=None, since=since) for task, since in kept.items()}
     node = SimpleNamespace(
         slots=slots,
         providers=SimpleNamespace(served=lambda: [Provider("a")]),
         settings=SimpleNamespace(slots_for=lambda *_: 2),
-        task_keeper=SimpleNamespace(open_tasks={}),
+        task_keeper=SimpleNamespace(open_tasks=open_tasks),
         only_task=None,
         throttle=SimpleNamespace(refused={}),
         stores=SimpleNamespace(queue=SimpleNamespace(node_count=1)),
     )
-    background = BackgroundLoops(*cast("Any", (node, presence, None, [1, 2])))
+    return BackgroundLoops(*cast("Any", (node, presence, None, [1, 2, 3])))
+
+
+async def test_a_task_that_is_kept_open_is_shown_unless_a_slot_shows_it() -> None:
+    presence = Presence()
+    await shown_by(presence, {claim_of(7, 1, A): 10.0}, {7: 5.0, 8: 6.0}).heartbeat()
+    (workers, _) = presence.told[0]
+    assert [(state.task_id, state.kept) for state in workers] == [(7, False), (8, True), (None, False)]
+
+
+async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
+    slots: dict[Claim, float] = {}
+    presence = Presence()
+    background = shown_by(presence, slots, {})
     for task, chapter, began in ((7, 1, 10.0), (7, 2, 20.0), (8, 1, 30.0)):
-        slots[claim_of(task, chapter, QueueName("kg:task:queue:a"))] = began
+        slots[claim_of(task, chapter, A)] = began
         await background.heartbeat()
         slots.clear()
     idle = WorkerState(2, "a")
