@@ -261,7 +261,11 @@ async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_rese
     [(Faults(truncated=1.0), ReplyTruncated), (Faults(refused=1.0), ReplyRefused)],
 )
 async def test_replies_that_are_the_chapters_trouble_show_that_the_provider_lives(
-    redis_url: str, redis: Redis, faults: Faults, error: type[Exception]
+    redis_url: str,
+    redis: Redis,
+    faults: Faults,
+    error: type[Exception],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with FakeServer(faults=Faults(rate_500=1.0)) as llm, asking(redis_url, llm.base_url) as node:
         await failing(node, ProviderDown, 2, redis)
@@ -269,6 +273,7 @@ async def test_replies_that_are_the_chapters_trouble_show_that_the_provider_live
         await failing(node, error, 5, redis)
         assert await redis.get(FAIL) is None
         assert await redis.get(SUSPEND) is None
+        assert not caplog.records  # none is told as a pause
 
 
 async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(

@@ -266,6 +266,7 @@ class TestOpening:
         await execute(ledger, set_task(task_id, status="completed"))
         states = {"kg_task_id": task_id, "chapter_id": chapter.id, "status": "completed"}
         await execute(ledger, sa.insert(t.chapter_status).values(**states))
+        assert (await ledger.task_commands.retry(task_id)).outcome == "refused"
         assert (await open_with(ledger, task_id, 10)).outcome == "finished"
 
     async def test_gone(self, ledger: Ledger) -> None:

@@ -81,16 +81,13 @@ class TaskCommands(DatabasePart):
         return CommandOutcome("done", task)
 
     @transaction
-    def change_model(self, c: sa.Connection, provider: str, models: Sequence[str]) -> int:
-        """Give the first of ``models`` to the provider's unfinished tasks that have none of them.
-
-        Return how many tasks that were.
-        """
+    def change_model(self, c: sa.Connection, provider: str, models: Sequence[str]) -> None:
+        """Give the first of ``models`` to the provider's unfinished tasks that have none of them."""
         f, k = t.task_facts.c, t.tasks.c
         finished = sa.select(k.id).where(k.status == TaskStatus.COMPLETED)
         theirs = (sa.func.lower(f.provider) == provider.lower(), f.model.not_in(models))
         change = sa.update(t.task_facts).where(*theirs, f.task_id.not_in(finished)).values(model=models[0])
-        return c.execute(change).rowcount
+        c.execute(change)
 
     @transaction
     def retry(
