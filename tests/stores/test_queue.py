@@ -130,6 +130,9 @@ class TestLeases:
         lost = (script_call("tokens", "kgnb:ids", 3), ("DEL", "kgnb:ids"))
         numbers = [int(first) for first in (await queue.connection.send(lost * 5))[::2]]
         assert numbers == sorted(set(numbers))
+        many = script_call("tokens", "kgnb:ids", 10**9)
+        first, second = map(int, await queue.connection.send([many, many]))
+        assert second >= first + 10**9
 
     async def test_expired_lease_moves_on_and_its_token_is_stale(self, make: Maker) -> None:
         queue, other = make(lease=0.3), make("b", lease=30)
