@@ -19,11 +19,11 @@ from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import model
 from kgnb.extract.reply_punctuation import with_ascii_punctuation
 from kgnb.extract.reply_shape import (
-    connected,
     has_stray,
     items_of,
     kind_named,
     lists_in,
+    mended,
     mended_item,
     united,
 )
@@ -168,16 +168,27 @@ def _is_balanced(body: str) -> bool:
     return body.count("{") <= body.count("}") and body.count("[") <= body.count("]")
 
 
-def _with_repeated_lists(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object in which a list given twice under one key counts in full; Python would keep the last."""
+def _with_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+    """A JSON object of whose keys some are given twice; Python would keep the last.
+
+    Lists count in full. An object whose first key comes again is several, without brackets between.
+    """
     value = dict(pairs)
-    if len(value) != len(pairs):
-        for name in (key for key in value if key in model.LISTS or isinstance(value[key], list)):
-            value[name] = [item for key, given in pairs if key == name for item in items_of(given)]
-    return value
+    if len(value) == len(pairs):
+        return value
+    if not isinstance(value[pairs[0][0]], list | dict):
+        starts = [at for at, (key, _) in enumerate(pairs) if key == pairs[0][0]]
+        if len(starts) > 1:
+            ends = (*starts[1:], len(pairs))
+            return [dict(pairs[start:end]) for start, end in zip(starts, ends, strict=True)]
+    joined: dict[str, list[Any]] = {}
+    for key, given in pairs:
+        joined.setdefault(key, []).extend(items_of(given))
+    listed = (key for key in joined if key in model.LISTS or isinstance(value[key], list))
+    return {**value, **{key: joined[key] for key in listed}}
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_with_repeated_lists, strict=False)
+_DECODER = json.JSONDecoder(object_pairs_hook=_with_repeated_keys, strict=False)
 
 
 # --- repairing ----------------------------------------------------------------------------------------------
@@ -286,7 +297,7 @@ _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 
 def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Parsed:
-    plain = {kind: [mended_item(item, kind) for item in items] for kind, items in connected(lists).items()}
+    plain = mended(lists)
     try:
         if all(len(items) <= model.MAX_ITEMS for items in plain.values()):
             return Parsed(model.Extraction.model_validate(plain), repaired, lost)

@@ -9,7 +9,8 @@ MAX_TEXT = 200_000
 """Longest text that is looked through, in characters."""
 
 _FULL_WIDTH = str.maketrans("｛｝［］：，；＂\u3000\u00a0", '{}[]:,;"  ')
-_KEY = re.compile(r"[\"“”「『＂](\w+)[\"“”」』＂](?=\s*[:：=])")
+_KEY = re.compile(r"(?:\"(\w+)[“”」』＂]|[“”「『＂](\w+)\")(?=\s*[:：=])")
+"""A key whose quotes don't match. Two curly ones may stand in a string: ``"人称“玄德”：仁厚"``."""
 _LISTED = re.compile(r'(?<=")、\s*(?=")')
 _ASSIGNS = re.compile("=>?")
 _AND_SO_ON = re.compile(r"(?<![.…])(?:…+|\.{3,})(?=\s*[\]}])")
@@ -30,7 +31,7 @@ def with_ascii_punctuation(text: str) -> str:
         text = html.unescape(text)
     if 0 < 2 * text.count("{{") == text.count("{"):  # copied from a template
         text = text.replace("{{", "{").replace("}}", "}")
-    text = _LISTED.sub(", ", _KEY.sub(r'"\1"', text))
+    text = _LISTED.sub(", ", _KEY.sub(r'"\1\2"', text))
     start = next((at for at, c in enumerate(text) if c in "{[｛［"), len(text))
     end = max(map(text.rfind, "}]｝］")) + 1
     return text[:start] + _translated(text[start:end]) + text[max(start, end) :]

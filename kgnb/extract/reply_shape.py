@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.extract.model import LISTS
 
 MAX_DEPTH = 6
@@ -37,6 +38,8 @@ _FIELD_WORDS = {
     "location": "place 地点",
 }
 _TELLS_KIND = ("kind", "type", "label", "category", "entity_type", "类型")
+_CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
+"""What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
 _NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 _CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
@@ -51,6 +54,10 @@ def _by_word(words: Mapping[str, str]) -> dict[str, str]:
 _KIND_OF = _by_word(_KIND_WORDS)
 _LONGEST_FIRST = "|".join(sorted(_KIND_OF, key=len, reverse=True))
 _KIND_WORD = re.compile(rf"(?<![a-z])(?:{_LONGEST_FIRST})(?![a-z])")
+_ENDS_LIST = re.compile(
+    rf"(?:{_LONGEST_FIRST})(?:[ _]?(?:list|array|data|info|items|found|mentioned)|列表|表|清单|名单|信息)?$"
+)
+"""The end of a list's key: a group's members are no groups."""
 
 
 def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
@@ -69,21 +76,21 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
         return None
     if depth and (single := _single_item(value)):
         return single
+    kinds = {key: kind for key, given in value.items() if (kind := _kind_of_key(key, given))}
+    if "name" in _fields_of(value, "things") and not any(isinstance(value[k], list | dict) for k in kinds):
+        kinds = {}  # an item: its group, its place
     found: dict[str, list[Any]] = {}
-    others: list[Any] = []
-    for key, given in value.items():
-        if kind := _kind_of_key(key, given):
-            found.setdefault(kind, []).extend(items_of(given))
-        elif given:
-            others.append(given)
-    deeper = united(lists_in(one, depth + 1) for one in others)
+    for key, kind in kinds.items():
+        found.setdefault(kind, []).extend(items_of(value[key]))
+    deeper = united(lists_in(given, depth + 1) for key, given in value.items() if key not in kinds and given)
     return {**(deeper or {}), **found} or None
 
 
 def _kind_of_key(key: str, given: Any) -> str | None:
     """The kind of the items under a key: its own name, or the only one in ``人物列表``, ``characterList``."""
-    words = _CAMEL.sub(" ", key) if _is_list_of_items(given) else ""
-    return _KIND_OF.get(key.strip().lower()) or kind_named(words)
+    plain = _CAMEL.sub(" ", key.strip()).lower()
+    is_list = _is_list_of_items(given) and _ENDS_LIST.search(plain)
+    return _KIND_OF.get(key.strip().lower()) or (kind_named(plain) if is_list else None)
 
 
 def has_stray(value: Any, depth: int = 0) -> bool:
@@ -146,49 +153,16 @@ def items_of(value: Any) -> list[Any]:
         return []
     if not isinstance(value, dict) or "name" in value or "source" in value:
         return [value]
-    if value.get("type") == "array":  # the list's schema, which some repeat before they fill it
-        return []
-    if all(map(_is_list_of_items, value.values())):
-        return [
-            one for inner in value.values() for one in inner
-        ]  # {"items": […]}, {"main": […], "minor": […]}
+    lists = [inner for inner in value.values() if _is_list_of_items(inner)]
+    if len(lists) == len(value) or value.get("type") == "array":
+        # {"items": […]}, {"main": […], "minor": […]}, or the list's schema, which some repeat first
+        return [one for inner in lists for one in inner]
     if all(one is None or isinstance(one, str | dict) for one in value.values()):
         named = (
             (name, one if isinstance(one, dict) else {"description": one}) for name, one in value.items()
         )
         return [{"name": name, **one} for name, one in named]
     return [value]
-
-
-def connected(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """``lists`` with the relations that stand in others' items, and names in place of their numbers."""
-    relations = list(lists.get("relations", ()))
-    names: dict[str, Any] = {}
-    others = ((kind, one) for kind in lists if kind != "relations" for one in lists[kind])
-    for item in (one for kind, one in others if isinstance(one, dict) and not one.keys() <= _FIELDS[kind]):
-        if _is_number(item.get("id")):
-            names[str(item["id"])] = item.get("name")
-        for key in [key for key, given in item.items() if type(given) in (dict, list)]:
-            if _KIND_OF.get(key.strip().lower()) == "relations":
-                source, inner = mended_item(dict(item), "things").get("name"), items_of(item[key])
-                relations += [{"source": source, **one} if isinstance(one, dict) else one for one in inner]
-    ties = [one for tie in relations for one in _ties(tie, names)]
-    return {**lists, "relations": ties} if ties else dict(lists)
-
-
-def _ties(tie: Any, names: Mapping[str, Any]) -> list[Any]:
-    """A relation, or one to each of its targets; the ends by name."""
-    if not isinstance(tie, dict):
-        return [tie]
-    if isinstance(targets := tie.get("target"), list) and max(len(tie), len(targets)) <= MAX_ENDS and targets:
-        return [{**tie, "target": one} for one in targets]
-    if _is_number(tie.get("source")) and _is_number(tie.get("target")):
-        return [{**tie, **{end: names.get(str(tie[end])) for end in ("source", "target")}}]
-    return [tie]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) or (isinstance(value, str) and value.isdecimal())
 
 
 def _is_list_of_items(value: Any) -> bool:
@@ -218,7 +192,7 @@ def mended_item(item: Any, kind: str) -> Any:
     """``item`` with the fields of its kind: keys by their own names, names as texts, lists as lists."""
     if isinstance(item, str) and kind != "relations":
         return {"name": item}
-    if isinstance(item, str):
+    if isinstance(item, str) and "<" not in item:  # no arrow back
         item = [part.strip() for part in _BETWEEN.split(item) if part.strip()]
     if isinstance(item, list) and kind == "relations":
         return _triple(item)
@@ -237,6 +211,56 @@ def mended_item(item: Any, kind: str) -> Any:
     return item
 
 
+def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """``lists`` with each item mended, relations taken out of other items, and names in place of ids."""
+    found = {kind: [mended_item(one, kind) for one in items] for kind, items in lists.items()}
+    relations = found.pop("relations", [])
+    names: dict[str, Any] = {}
+    for kind, items in found.items():
+        for told, item in zip(lists[kind], items, strict=True):
+            if not isinstance(told, dict) or told.keys() <= _FIELDS[kind]:
+                continue
+            name = item.get("name")
+            for key, given in told.items():
+                plain = key.strip().lower()
+                if plain == "id" and isinstance(given, str | int):  # no one's if each list counts from one
+                    names[str(given)] = name if names.get(str(given), name) == name else None
+                elif _KIND_OF.get(plain) == "relations" and isinstance(given, list | dict):
+                    ties = (mended_item(one, "relations") for one in items_of(given))
+                    relations += [{"source": name, **one} if isinstance(one, dict) else one for one in ties]
+    for event in found.get("events", ()):
+        if names and isinstance(event, dict):
+            event["participants"] = [_by_id(one, names) for one in event.get("participants") or ()]
+            event["location"] = _by_id(event.get("location"), names)
+    found["relations"] = [_by_names(one, names) for tie in relations for one in _one_to_each(tie)]
+    return found
+
+
+def _one_to_each(tie: Any) -> list[Any]:
+    """A relation, or one to each of its targets."""
+    targets = tie.get("target") if isinstance(tie, dict) else None
+    if isinstance(targets, list) and targets and max(len(tie), len(targets)) <= MAX_ENDS:
+        return [{**tie, "target": _named(one)} for one in targets]
+    return [tie]
+
+
+def _by_names(tie: Any, names: Mapping[str, Any]) -> Any:
+    """A relation between names, whose ends may be given by ids."""
+    if not isinstance(tie, dict):
+        return tie
+    source, target = ends = tie.get("source"), tie.get("target")
+    if all(isinstance(one, str) and one.isdecimal() for one in ends):
+        names = {str(source): None, str(target): None, **names}
+    return {**tie, "source": _by_id(source, names), "target": _by_id(target, names)}
+
+
+def _by_id(value: Any, names: Mapping[str, Any]) -> Any:
+    """The name of the entity with an id, None for a number that is no id; any other value as it is."""
+    if isinstance(value, int | float):
+        return names.get(str(value))
+    return names.get(value, value) if isinstance(value, str) else value
+
+
 def _named(value: Any) -> Any:
     """The name in an object, or a list of one, that stands in place of it."""
     if isinstance(value, list) and len(value) == 1:
@@ -248,12 +272,11 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     fields, words = _FIELDS[kind], _OTHER_WORDS[kind]
     told = {key: given for key, given in item.items() if key in fields}
     own = {key: given for key, given in told.items() if not (key == "type" and _is_kind(str(given)))}
-    others = [(k, given) for k, given in item.items() if not (k in told or (k == "id" and _is_number(given)))]
-    for key, given in sorted(
-        others, key=lambda one: one[0] == "id"
-    ):  # that only where nothing else is a name
-        plain = key.strip().lower()
-        own.setdefault(plain if plain in fields else words.get(plain, key), given)
+    others = [(key.strip().lower(), given) for key, given in item.items() if key not in told]
+    others.sort(key=lambda one: one[0] == "id")  # a name only where nothing else is one
+    for plain, given in others:
+        if plain != "id" or (isinstance(given, str) and not _CODE.fullmatch(given)):
+            own.setdefault(plain if plain in fields else words.get(plain, plain), given)
     return {**told, **own}
 
 
@@ -261,9 +284,14 @@ def _triple(item: list[Any]) -> Any:
     """``["何恭", "FRIEND_OF", "程勇"]`` as a relation, wherever its type stands."""
     types = [one for one in item if isinstance(one, str) and _TYPE.fullmatch(one)]
     ends = [one for one in item if one not in types]
-    if len(types) == 1 and len(ends) == 2:
+    if len(types) == 1 and len(ends) == 2 and (types[0] == item[1] or _is_type(types[0])):
         return {"source": ends[0], "type": types[0], "target": ends[1]}
     return item
+
+
+def _is_type(word: str) -> bool:
+    """Whether a word in capitals is a relation's type wherever it stands: ``FBI`` may be a name."""
+    return "_" in word or word in CHARACTER_RELATIONS
 
 
 def _split(value: Any, depth: int = 0) -> list[Any]:

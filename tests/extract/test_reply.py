@@ -389,6 +389,16 @@ def test_objects_in_prose_are_joined_but_for_drafts() -> None:
         ('{"characters": ["关羽"], "relations": [{"source": 1, "target": 2}, "刘备与关羽"]}', ["关羽"], 2),
         ('{"characters": ["关羽"], "relations": [["刘备", "朋友", "关羽"]]}', ["关羽"], 1),  # whose friend?
         ('{"characters": ["关羽"], "relations": [{"source": "关羽", "target": []}]}', ["关羽"], 1),
+        ('{"characters": ["关羽"], "relations": [{"source": "关羽", "target": 2}]}', ["关羽"], 1),
+        ('{"characters": ["关羽"], "relations": ["关羽 <-- LEADS -- 刘备"]}', ["关羽"], 1),
+        ('{"characters": ["Dana"], "relations": [["FBI", "employs", "Dana"]]}', ["Dana"], 1),
+        ('{"nodes": [{"id": "n1", "label": "关羽", "type": "person"}], "edges": []}', [], 1),
+        (  # whose number?
+            '{"characters": [{"id": 1, "name": "刘备"}, {"id": 2, "name": "关羽"}], '
+            '"locations": [{"id": 1, "name": "涿县"}], "relations": [{"source": 1, "target": 2}]}',
+            ["刘备", "关羽"],
+            1,
+        ),
         (
             '{"characters": ["关羽"], "relations": [{"source": "关羽", "target": [' + "1," * 9_999 + "2]}]}",
             ["关羽"],
@@ -407,6 +417,53 @@ def test_a_relation_to_several_is_one_to_each_and_a_list_given_twice_in_an_item_
     found = parse(of('[{"name": "刘备", "aliases": ["玄德"], "aliases": ["先主"]}]', f"[{tie}]"))
     assert [(r.source, r.target) for r in found.extraction.relations] == [("刘备", "关羽"), ("刘备", "张飞")]
     assert found.extraction.characters[0].aliases == ["玄德", "先主"]
+
+
+@pytest.mark.parametrize(
+    "relations",
+    [
+        '[{"from": 1, "to": 2, "type": "LEADS"}]',
+        '[{"source": 1, "target": [2], "type": "LEADS"}]',
+        '[{"source": "刘备", "target": "2", "type": "LEADS"}]',
+        '[{"head": {"name": "刘备"}, "tail": 2.0, "type": "LEADS"}, {"from": 1, "to": 2, "type": "LEADS"}]',
+    ],
+)
+@pytest.mark.parametrize("code", ['"P2"', "2"])
+def test_ends_and_participants_that_are_ids_are_the_people_with_these_ids(relations: str, code: str) -> None:
+    text = f"""{{"characters": [{{"ID": 1, "姓名": "刘备"}}, {{"id": 2, "name": "关羽"}}],
+        "events": [{{"name": "结义", "participants": [1, 2]}}], "relations": {relations}}}"""
+    found = parse(text.replace("2,", f"{code},").replace("2]", f"{code}]").replace('"2"', code)).extraction
+    assert [(r.source, r.type, r.target) for r in found.relations] == [("刘备", "LEADS", "关羽")]
+    assert found.events[0].participants == ["刘备", "关羽"]
+
+
+def test_a_relation_in_a_persons_own_object_keeps_its_ends() -> None:
+    tie = '{"from": "张飞", "to": "关羽", "type": "FOLLOWS"}'
+    (found,) = parse(f'{{"characters": [{{"name": "刘备", "relations": [{tie}]}}]}}').extraction.relations
+    assert (found.source, found.target) == ("张飞", "关羽")
+
+
+def test_objects_run_together_are_each_their_own() -> None:
+    people = '[{"name": "刘备", "aliases": ["玄德"], "name": "关羽", "aliases": ["云长"]}]'
+    found = parse(f'{{"characters": {people}}}').extraction.characters
+    assert [(c.name, c.aliases) for c in found] == [("刘备", ["玄德"]), ("关羽", ["云长"])]
+
+
+def test_what_only_names_a_kind_beside_something_else_is_not_of_it() -> None:
+    others = '"group_members": [{"name": "张飞"}], "nodes": [{"id": "刘备", "group": "蜀"}]'
+    assert parse(f'{{"characters": ["关羽"], {others}}}').extraction.organizations == []
+    with pytest.raises(ReplyUnparsable):
+        parse('[{"name": "刘备", "location": "涿县"}]')
+
+
+def test_a_schema_around_the_items_is_looked_through() -> None:
+    people = '{"type": "array", "items": [{"name": "刘备"}]}'
+    assert [c.name for c in parse(f'{{"characters": {people}}}').extraction.characters] == ["刘备"]
+
+
+def test_curly_quotes_in_a_text_stay_when_its_json_is_mended() -> None:
+    text = '{"characters": [{"name": "刘备", "description": "人称“玄德”：仁厚"} {"name": "关羽"}]}'
+    assert parse(text).extraction.characters[0].description == "人称“玄德”：仁厚"
 
 
 def test_a_name_in_hundreds_of_brackets_is_none() -> None:
@@ -474,6 +531,11 @@ def test_hostile_broken_json_takes_bounded_time() -> None:
     text = '{"characters": [' + item * 4_000 + "]}"
     with contextlib.suppress(ReplyUnparsable):
         parse(text)
+
+
+def test_hundred_thousand_keys_of_which_one_is_given_twice_take_bounded_time() -> None:
+    keys = ", ".join(f'"{at}": []' for at in (*range(60_000), 1))
+    assert parse(f'{{"characters": ["刘备"], {keys}}}').extraction.characters[0].name == "刘备"
 
 
 # --- merging
