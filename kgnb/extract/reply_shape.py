@@ -161,7 +161,7 @@ def items_of(value: Any) -> list[Any]:
         named = (
             (name, one if isinstance(one, dict) else {"description": one}) for name, one in value.items()
         )
-        return [{"name": name, **one} for name, one in named]
+        return [{"id": name, "name": name, **one} for name, one in named]
     return [value]
 
 

@@ -31,6 +31,8 @@ _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
 _EFFORTS = ("none", "minimal", "low")
 """Least efforts of reasoning, the first the least; each model that has any has the last."""
 _REASONS_ALWAYS = re.compile(r"mandatory|(?:cannot|can't|can not) be (?:disabled|turned off)", re.I)
+_MAY_BE_OF_FORM = ("rejected", "too_long", "no_model")
+"""What a refusal of a field may look like; others may repeat a reply, and with it the book's words."""
 _WINDOW = re.compile(r"(?:context (?:length|window|size)|max_model_len|max_seq_len)\D{1,40}?(\d{4,7})", re.I)
 _NUMBER = re.compile(r"(?<![\w.])\d{4,7}(?![\w.])")
 
@@ -180,7 +182,7 @@ class LearntForm:
         self, tried: Sequence[RequestForm], refusal: ErrorResponse, limit: int
     ) -> RequestForm | None:
         """The form to try after a refusal of the last one ``tried``; None when the form isn't at fault."""
-        if refusal.status not in (400, 422):
+        if refusal.status not in (400, 422) or refusal.meaning not in _MAY_BE_OF_FORM:
             return None
         if self.form not in tried:
             return self.form  # learnt by another request meanwhile

@@ -437,6 +437,13 @@ def test_ends_and_participants_that_are_ids_are_the_people_with_these_ids(relati
     assert found.events[0].participants == ["刘备", "关羽"]
 
 
+def test_a_maps_keys_are_names_or_ids() -> None:
+    people = '{"p1": {"name": "刘备"}, "关羽": {"aliases": ["云长"]}}'
+    found = parse(of(people, '[{"source": "p1", "target": "关羽", "type": "LEADS"}]')).extraction
+    assert [c.name for c in found.characters] == ["刘备", "关羽"]
+    assert [(r.source, r.target) for r in found.relations] == [("刘备", "关羽")]
+
+
 def test_a_relation_in_a_persons_own_object_keeps_its_ends() -> None:
     tie = '{"from": "张飞", "to": "关羽", "type": "FOLLOWS"}'
     (found,) = parse(f'{{"characters": [{{"name": "刘备", "relations": [{tie}]}}]}}').extraction.relations

@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from kgnb.core.addresses import redacted_url
@@ -258,15 +259,22 @@ async def test_anthropic_on_the_dry_run() -> None:
 
 
 async def test_how_long_the_oldest_request_has_been_in_flight() -> None:
-    async with FakeServer(latency=0.4) as llm:
+    answers = asyncio.Event()
+
+    class Waiting(FakeServer):
+        async def _handle(self, request: web.Request) -> web.StreamResponse:
+            await answers.wait()
+            return await super()._handle(request)
+
+    async with Waiting() as llm:
         c = client(llm.base_url)
         await c.body(ask_for(), "dryrun")  # the SDK is imported
         asks = [asyncio.create_task(c.ask(ask_for(f"第{i}句。"), "dryrun")) for i in range(2)]
         assert c.waited == 0
-        while llm.stats.in_flight == 0:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
-        assert 0.2 <= c.waited < 5
+        async with asyncio.timeout(30):
+            while c.waited < 0.2:
+                await asyncio.sleep(0.01)
+        answers.set()
         await asyncio.gather(*asks)
         assert c.waited == 0
         await c.close()
