@@ -6,6 +6,7 @@ import asyncio
 import platform
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +26,7 @@ from kgnb.core.settings import Settings
 from kgnb.core.shortages import free_mb, has_shared_memory, shortages
 from kgnb.llm.presets import STALE_DAYS, presets, presets_date
 from kgnb.render.formatting import duration
+from kgnb.stores.embedded.restore import restore_data_folder
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
 
 PACKAGES = (
@@ -58,6 +60,9 @@ async def doctor(settings: Settings) -> list[Check]:
     """Check everything; each provider gets one real request, which costs a few tokens."""
     place = detect_host()
     python = Check("python", True, f"{platform.python_version()} {platform.machine()}")
+    if settings.embedded_sql:
+        with suppress(KgnbError):  # each service says it again
+            await asyncio.to_thread(restore_data_folder, settings)  # by one alone
     services = await asyncio.gather(*(check_service(settings, name) for name in ("sql", "redis", "bolt")))
     checks = [python, _packages(), _presets(date.today()), *_machine(place, settings), *services]
     if services[0].ok and services[1].ok:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from kgnb.app import doctor
 from kgnb.book.model import Book, BookChapter
 from kgnb.core.errors import InputError, ServiceRefused
 from kgnb.core.settings import Settings
@@ -114,6 +115,18 @@ class TestSources:
         assert sorted(files(data)) == ["VERSION", "kgnb.db"]
         assert rows(data) == rows(source)
         assert not (data / restore.DRAFT).exists()
+
+    async def test_the_services_that_doctor_asks_find_it_there(
+        self, source: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Three at once, SQL's check would open a record that another one's copy then replaces."""
+
+        async def check(_: Settings, name: str) -> doctor.Check:
+            assert rows(data) == rows(source)
+            return doctor.Check(name, False, "")
+
+        monkeypatch.setattr(doctor, "check_service", check)
+        assert len(await doctor.doctor(settings(data, source))) >= 3
 
     def test_a_read_only_input_becomes_writable(self, source: Path, data: Path) -> None:
         for path in sorted(source.rglob("*"), reverse=True):
