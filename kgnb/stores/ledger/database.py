@@ -187,9 +187,7 @@ class Database:
 
     def _raise_missing(self, error: sa.exc.DBAPIError) -> None:
         """Raise TableMissing if one of the tables is, or lacks a column."""
-        with self._engine.connect() as connection:
-            connection.execution_options(kgnb_write=False)
-            found = migrations.first_missing(connection)
+        found = self.run_blocking(migrations.first_missing, write=False)
         if found is not None:
             table, columns = found
             facts = {"where": self.where, "table": table, "columns": ", ".join(columns)}
