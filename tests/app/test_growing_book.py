@@ -138,6 +138,7 @@ class TestNameTable:
     async def test_the_table_is_that_of_the_last_scan_however_the_book_came(self, ledger: Ledger) -> None:
         novel_id, _ = await grown(ledger, numbered(3))
         first = await new(ledger, novel_id)
+        await open_with(ledger, first, 5)
         await ledger.names.freeze(first, novel_id, [self.OLD], await ledger.books.text_digest(novel_id))
         await grown(ledger, numbered(5))
         second = await new(ledger, novel_id)
@@ -155,6 +156,24 @@ class TestNameTable:
         await ledger.names.freeze(quick, novel_id, [self.NEW], await ledger.books.text_digest(novel_id))
         assert await ledger.names.freeze(slow, novel_id, [self.OLD], before) == [self.OLD]
         assert await ledger.names.read(novel_id) == [self.NEW]
+
+    async def test_a_task_that_nobody_opened_is_scanned_again_with_what_came_meanwhile(
+        self, ledger: Ledger
+    ) -> None:
+        novel_id, _ = await grown(ledger, numbered(3))
+        task_id = await new(ledger, novel_id)
+        before = await ledger.books.text_digest(novel_id)
+        await ledger.names.freeze(task_id, novel_id, [self.OLD], before)  # as `build` does
+        await grown(ledger, numbered(3))
+        assert await ledger.names.frozen(task_id) == [self.OLD]
+        await grown(ledger, numbered(5))
+        assert await ledger.names.frozen(task_id) is None
+        await ledger.names.freeze(task_id, novel_id, [self.OLD], before)  # a scan that began before
+        assert await ledger.names.frozen(task_id) is None
+        await open_with(ledger, task_id, 5)
+        await ledger.names.freeze(task_id, novel_id, [self.NEW], await ledger.books.text_digest(novel_id))
+        await grown(ledger, numbered(6))
+        assert await ledger.names.frozen(task_id) == [self.NEW]
 
 
 # --- as a user runs it --------------------------------------------------------------------------------------

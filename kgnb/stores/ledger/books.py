@@ -81,6 +81,8 @@ class Books(DatabasePart):
         else:
             lock_novel(c, novel_id)
         changed = _write_chapters(self._database, c, novel_id, book)
+        if changed and (known or edition):
+            _drop_early_names(c, novel_id)
         if not known:
             _insert_book(c, novel_id, book, edition=edition)
         return ImportedBook(novel_id, known, edition, changed, _read_chapters(c, novel_id))
@@ -288,6 +290,14 @@ def _store_hashes(c: sa.Connection, novel_id: int, last_id: int, plan: _ChapterP
 def _insert_book(c: sa.Connection, novel_id: int, book: Book, *, edition: bool) -> None:
     row = {"sha256": book.sha256, "novel_id": novel_id, "lang": book.lang, "edition": int(edition)}
     c.execute(sa.insert(t.books).values(**row, created_at=beijing_now()))
+
+
+def _drop_early_names(c: sa.Connection, novel_id: int) -> None:
+    """Have the text scanned anew for tasks whose names were frozen before they were opened."""
+    f = t.task_facts.c
+    opened = sa.exists().where(t.chapter_status.c.kg_task_id == f.task_id)
+    early = c.scalars(sa.select(f.task_id).where(f.novel_id == novel_id, f.names.is_not(None), ~opened)).all()
+    c.execute(sa.update(t.task_facts).where(f.task_id.in_(early)).values(names=None))
 
 
 def _novel_row(book: Book, path: str, size: int) -> Row:

@@ -1,7 +1,7 @@
 """Names in SQL: a novel's name table, the names of a task's prompts, and people's decisions about names.
 
-A task's names are frozen when it is first opened, so that its prompts can be reproduced and the reply cache
-hits after a crash. Decisions that were undone are kept, with the time.
+A task's names are frozen when it is first opened, or before, so that its prompts can be reproduced and the
+reply cache hits after a crash. Decisions that were undone are kept, with the time.
 """
 
 from __future__ import annotations
@@ -54,15 +54,21 @@ class Names(DatabasePart):
     ) -> list[NameEntry]:
         """Store the names and entity kinds of the task's prompts, unless it has some; return its names.
 
+        Nothing is stored for a task that nobody has opened, where the text changed since the scan began.
+
         They replace the novel's name table, unless there is one and the text changed since their scan began:
         ``digest`` is ``books.text_digest`` of then. ``kinds`` count unless the task has kinds of its own.
         """
-        task, _ = locked_task(c, task_id)
+        task, token = locked_task(c, task_id)
         stored = self._read_frozen(c, task_id)
         if stored is not None:
             return stored
         if task is None:  # deleted meanwhile: nothing of it is kept
             return list(names)
+        if digest and token is None:  # scanned before it was opened: it will take new chapters along
+            lock_novel(c, novel_id)
+            if digest != text_digest(c, novel_id):
+                return list(names)
         rows = [astuple(n)[:-1] for n in names]  # without the reasons
         asked = kinds if task.thing_kinds is None else task.thing_kinds
         row = {

@@ -173,7 +173,7 @@ task_facts = _own(
     sa.Column("token", BigId, nullable=False),  # of the lease that opened it last; only rises
     sa.Column("settled", Flag, nullable=False),
     *_columns(sa.DateTime, "opened_at", "settled_at"),
-    sa.Column("names", LongText),  # JSON, frozen when first opened
+    sa.Column("names", LongText),  # JSON, frozen when first opened, or before
     sa.Column("kinds", LongText),  # JSON: kinds of things to extract, frozen with the names
     sa.Column("dropped", sa.Integer),  # characters of its rows that don't occur in the book
 )
