@@ -122,8 +122,10 @@ async def open_app(
     """Start or join the embedded engines that are needed, connect and prepare every store.
 
     ``sql``, ``queue`` and ``graph`` say which services the caller needs; without SQL no provider is known.
-    Raises InputError, EngineError, ServiceDown and ServiceRefused.
+    Fills an empty data folder from a previous run, or its copy, first if the settings name one. Raises
+    InputError, EngineError, ServiceDown and ServiceRefused.
     """
+    await asyncio.to_thread(restore_data_folder, settings)
     started = await asyncio.to_thread(start_engines, settings, queue=queue, graph=graph)
     engines = [started] if started is not None else []
     copy = RecordCopy(settings)
@@ -178,14 +180,10 @@ async def enter_when_up(
 
 
 def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:
-    """Start or join the embedded engines that these settings use; they live until the result is closed.
-
-    Fills an empty data folder from a previous run, or its copy, first if the settings name one.
-    """
+    """Start or join the embedded engines that these settings use; they live until the result is closed."""
     redis, bolt = queue and settings.embedded_redis, graph and settings.embedded_graph
     if not (redis or bolt or settings.embedded_sql):
         return None
-    restore_data_folder(settings)
     return open_embedded(settings.data, redis=redis, graph=bolt, heap_mb=settings.graph_heap_mb)
 
 

@@ -53,6 +53,20 @@ async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
     assert stages[-1] == "done"
 
 
+async def test_a_run_that_is_not_resumed_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("other", "data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data" / "kgnb.db").touch()
+    settings = Settings.load(data=tmp_path / "data", resume_from=str(tmp_path / "other"))
+    async with open_app(settings, graph=False) as one:
+        await one.open_graph()
+    assert [record.levelname for record in caplog.records if str(tmp_path / "other") in record.message] == [
+        "WARNING"
+    ]
+
+
 async def test_a_scan_that_failed_is_repeated_by_the_node(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     failures, freeze = [1], build.freeze_names
 

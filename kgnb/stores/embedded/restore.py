@@ -92,7 +92,7 @@ def restore_data_folder(settings: Settings) -> Path | None:
 
 def _own_copy(settings: Settings) -> str:
     """The copy of the record that an earlier machine left, while this one has nothing of its own."""
-    copy = settings.copy_folder
+    copy = settings.copy_folder if settings.embedded_sql else None
     there = copy is not None and (copy / "VERSION").is_file()
     return str(copy) if there and not _is_used(settings.data) else ""
 
