@@ -1,12 +1,13 @@
 """The process that holds Kaggle's own Python package and answers :class:`kgnb.kaggle.client.KaggleClient`.
 
 That package logs in when it is imported, prints, ends the process with SystemExit and waits without a limit:
-here none of it reaches the caller, who can end the process at any time. Run as a file, not as a module, so
-that it needs nothing but ``kaggle`` itself.
+here none of it reaches the caller, who can end the process at any time. Nor does it bound what it reads: here
+answers, their lines and the process's memory are bounded. Run as a file, not as a module, so that it needs
+nothing but ``kaggle`` itself.
 
 Each line of stdin is a request ``{"call": name, "arguments": {…}}``. Its answer on stdout is a line
 ``{"event": text}`` for each piece of a log and for what the package printed, then ``{"value": …}`` or
-``{"error": "no_login" | "no_json" | "down" | "missing" | "refused" | "unreadable", "reason": …}``.
+``{"error": "no_login" | "not_kaggle" | "down" | "missing" | "refused" | "unreadable", "reason": …}``.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 Answer = dict[str, Any]
@@ -27,10 +30,43 @@ Emit = Callable[[Any], None]
 
 MISSING = (403, 404)
 """Status of what isn't there, or isn't this account's: Kaggle doesn't tell one from the other."""
+MEMORY = 256 << 20
+"""Bytes of data that the process may hold: parsed JSON takes up to 30 times its length."""
+LARGEST = 512 << 20
+"""Bytes that are read of an answer."""
+LONGEST = 12 << 20
+"""Bytes that are kept of an answer: of a longer one its first HEAD, and of the rest TAIL or more."""
+HEAD, TAIL = 2 << 20, 6 << 20
+LONGEST_LINE = 1 << 20
+"""Bytes that are kept of a line of a log under way."""
+MOST_PAGES = 200
+"""Pages of one listing, 20 files each."""
+CUT = "\n[…]\n"
+"""Stands in a log for what was left out of its middle."""
+PIECE_END = re.compile(rb"[ !#-/:-@G-\[\]-`g-tv-~]|(?=[\xc0-\xff])")
+"""Where a character of a JSON string ends for sure: after ASCII that is no quote, no backslash and none of
+``u0041``, and before a character of several bytes."""
+
+
+class TooLarge(Exception):
+    """An answer of more than LARGEST bytes, or one of more than LONGEST that can't be shortened."""
+
+
+class EndlessPages(Exception):
+    """A listing whose pages come back, or are more than MOST_PAGES."""
+
+
+class NotKaggle(Exception):
+    """JSON that is no answer of Kaggle's interface."""
 
 
 def main() -> None:
     """Answer requests until stdin ends."""
+    if sys.platform != "win32":
+        import resource
+
+        with contextlib.suppress(ValueError):  # where less is allowed already
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the caller's to handle
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -62,6 +98,10 @@ def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
 
 def _logged_in() -> Any:
     """The package's KaggleApi; None without credentials, or with none that Kaggle accepts."""
+    import requests
+
+    requests.Response.content = property(_content)  # type: ignore[assignment]
+    requests.Response.iter_lines = _lines  # type: ignore[method-assign, assignment]
     import kaggle  # logs in as it is imported, and says nothing when that fails
 
     api = kaggle.api
@@ -71,6 +111,46 @@ def _logged_in() -> Any:
         except SystemExit:
             return None
     return api
+
+
+# --- bounds of what is read
+
+
+def _content(response: Any) -> bytes:
+    """``requests.Response.content``, bounded: of a long answer the middle, a part of its log, is left out."""
+    if response._content is False:
+        response._content = _read(response.iter_content(1 << 20))
+    content: bytes = response._content
+    return content
+
+
+def _read(pieces: Iterator[bytes]) -> bytes:
+    kept, size = bytearray(), 0
+    for piece in pieces:
+        size += len(piece)
+        if size > LARGEST:
+            raise TooLarge(f"> {LARGEST >> 20} MB")
+        kept += piece
+        if len(kept) > LONGEST:
+            del kept[HEAD:-TAIL]
+    if size > len(kept):
+        before, after = PIECE_END.search(kept, HEAD - LONGEST_LINE, HEAD), PIECE_END.search(kept, HEAD)
+        if not (before and after):
+            raise TooLarge(f"> {LONGEST >> 20} MB")
+        kept[before.end() : after.end()] = json.dumps(CUT)[1:-1].encode()
+    return bytes(kept)
+
+
+def _lines(response: Any, **_: Any) -> Iterator[str]:
+    """``requests.Response.iter_lines``, bounded: the end of a long line is left out."""
+    line = b""
+    for piece in response.iter_content(512):
+        first, *more = piece.split(b"\n")
+        line += first[: LONGEST_LINE - len(line)]
+        for following in more:
+            yield line.decode("utf-8", "replace").rstrip("\r")
+            line = following
+    yield line.decode("utf-8", "replace")
 
 
 # --- failures
@@ -89,8 +169,8 @@ def _failure(error: Exception) -> Answer:
         missing = "missing" if status in MISSING else "refused"
         kind = "no_login" if status == 401 else "down" if down else missing
         return _error(kind, f"{status} {response.reason}" if down else str(error))
-    if isinstance(error, json.JSONDecodeError):
-        return _error("no_json")
+    if isinstance(error, json.JSONDecodeError | NotKaggle):
+        return _error("not_kaggle")
     if isinstance(error, RequestException | LowLevelError | OSError):
         return _error("down", f"{type(error).__name__}: {_root_reason(causes[-1])}")
     if isinstance(error, ValueError) and str(error):  # how the package refuses
@@ -124,6 +204,22 @@ class _Calls:
     def __init__(self, api: Any, emit: Emit) -> None:
         self._api = api
         self._emit = emit
+        self._answer: Answer = {}
+        """The last one, with the fields that Kaggle sent."""
+        self._pages: set[str] = set()
+        api.get_response_processor = lambda: self._check
+
+    def _check(self, response: Any) -> None:
+        """The package's hook for each answer, in which it takes what is missing for the default. Raises
+        NotKaggle, EndlessPages."""
+        self._api._check_response_version(response)
+        self._answer = response.json()
+        if not isinstance(self._answer, dict) or "code" in self._answer:
+            raise NotKaggle
+        if page := self._answer.get("nextPageToken"):
+            if page in self._pages or len(self._pages) == MOST_PAGES:
+                raise EndlessPages(len(self._pages))
+            self._pages.add(page)
 
     def username(self) -> str | None:
         name: str | None = self._api.get_config_value(self._api.CONFIG_NAME_USER)
@@ -131,6 +227,8 @@ class _Calls:
 
     def push(self, folder: str, limit: int | None, run: bool) -> Answer:
         pushed = self._api.kernels_push(folder, limit, no_run=not run)
+        if not (pushed.error or pushed.url):
+            raise NotKaggle
         invalid = {
             "dataset": pushed.invalid_dataset_sources,
             "competition": pushed.invalid_competition_sources,
@@ -147,6 +245,8 @@ class _Calls:
 
     def status(self, kernel: str) -> Answer:
         found = self._api.kernels_status(kernel)
+        if self._answer and "status" not in self._answer:  # {} is one whose fields all have their default
+            raise NotKaggle
         return {"state": found.status.name, "failure": found.failure_message or ""}
 
     def logs(self, kernel: str) -> str:
@@ -158,6 +258,7 @@ class _Calls:
             self._emit(str(event.get("data", "")))
 
     def output(self, kernel: str, folder: str, pattern: str | None) -> Answer:
+        self._api.download_file = self._download
         try:
             files, _token = self._api.kernels_output(kernel, folder, file_pattern=pattern, force=True)
         except OSError as error:
@@ -165,6 +266,16 @@ class _Calls:
                 raise
             return {"error": error.strerror, "files": []}
         return {"error": "", "files": list(files)}
+
+    def _download(self, response: Any, file: str, *options: Any) -> None:
+        """The package's ``download_file``; the file stays as it was until all of the new one is there."""
+        part = Path(f"{file}.part")
+        try:
+            type(self._api).download_file(self._api, response, str(part), *options)
+            part.replace(file)
+        finally:
+            for left in (part, Path(f"{part}.kaggle-partial")):
+                left.unlink(missing_ok=True)
 
     def quota(self) -> Answer:
         found = self._api.quota_view()

@@ -241,8 +241,8 @@ class KaggleClient:
         reason = _reason(str(answer["reason"])) or "?"
         if answer["error"] == "no_login":
             raise ServiceRefused("kaggle.no_login", service="kaggle")
-        if answer["error"] == "no_json":
-            raise ServiceDown("kaggle.no_json", service="kaggle")
+        if answer["error"] == "not_kaggle":
+            raise ServiceDown("kaggle.not_kaggle", service="kaggle")
         if answer["error"] == "down":
             raise ServiceDown("kaggle.down", service="kaggle", reason=reason)
         key = "kaggle.unreadable" if answer["error"] == "unreadable" else "kaggle.refused"

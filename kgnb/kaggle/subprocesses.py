@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from kgnb.core.safe_text import one_line
 
 LONGEST_LINE = 1 << 28
-"""Bytes in a line of a child's output: a run's whole log may be one."""
+"""Bytes in a line of a child's output: all that Kaggle's process may hold."""
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import pytest
 
 from kgnb.cli.main import make_parser
 from kgnb.core.settings import Settings
-from kgnb.kaggle import api_process, client, notebook_bundle
+from kgnb.kaggle import api_process, client, kernel_metadata, notebook_bundle
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.notebook_bundle import Wheel
 from tests.support.kaggle_stub import KaggleStub, kaggle_stub
@@ -61,6 +61,24 @@ def stub(certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def kaggle(stub: KaggleStub) -> KaggleClient:
     """A client of the stub, in this process."""
     return KaggleClient(InProcess())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder to push."""
+    made = tmp_path / "pushed"
+    made.mkdir()
+    meta = {
+        **kernel_metadata.TEMPLATE,
+        "id": "reader/some-notebook",
+        "title": "Some notebook",
+        "code_file": "a.ipynb",
+    }
+    (made / "kernel-metadata.json").write_text(json.dumps(meta), "utf-8")
+    (made / "a.ipynb").write_text(
+        json.dumps({"cells": [], "nbformat": 4, "metadata": {"kernelspec": {"name": "python3"}}}), "utf-8"
+    )
+    return made
 
 
 @pytest.fixture(scope="session")

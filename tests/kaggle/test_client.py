@@ -9,24 +9,11 @@ from typing import Any
 import pytest
 
 from kgnb.core.errors import InputError, KgnbError, ServiceDown, ServiceRefused
-from kgnb.kaggle import client, kernel_metadata, kernels
+from kgnb.kaggle import client, kernels
 from kgnb.kaggle.client import Dataset, KaggleClient, KernelStatus, Quota, SessionsTaken
 from tests.support.kaggle_stub import CAP, TOKEN, KaggleStub
 
 KERNEL = "reader/some-notebook"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder to push."""
-    made = tmp_path / "pushed"
-    made.mkdir()
-    meta = {**kernel_metadata.TEMPLATE, "id": KERNEL, "title": "Some notebook", "code_file": "a.ipynb"}
-    (made / "kernel-metadata.json").write_text(json.dumps(meta), "utf-8")
-    (made / "a.ipynb").write_text(
-        json.dumps({"cells": [], "nbformat": 4, "metadata": {"kernelspec": {"name": "python3"}}}), "utf-8"
-    )
-    return made
 
 
 class TestPush:

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -94,6 +94,10 @@ class KaggleStub:
     """HTTP errors of the next requests of the kernels' API."""
     page: bytes = b""
     """A web page that answers in the API's place."""
+    pieces: Callable[[], Iterator[bytes]] | None = None
+    """The body of an answer in the kernels' API's place, sent piece by piece."""
+    broken_off: set[str] = field(default_factory=set)
+    """Files whose transfer always ends too early."""
     delay: float = 0.0
     """Seconds before each answer of the kernels' API."""
     versions: int = 0
@@ -293,27 +297,44 @@ def kaggle_stub(folder: Path) -> Iterator[KaggleStub]:
             if stub.page:
                 self._send(200, stub.page, "text/html")
                 return
+            if stub.pieces and name != "IntrospectToken":
+                self._send_pieces(stub.pieces(), "application/json")
+                return
             status, answer = stub.answer(name, body)
             self._send(status, json.dumps(answer).encode(), "application/json")
 
         def do_GET(self) -> None:
-            if "/logs/stream/" in self.path:
+            if "/logs/stream/" in self.path and stub.pieces:
+                self._send_pieces(stub.pieces(), "text/event-stream")
+            elif "/logs/stream/" in self.path:
                 lines = "".join(f"data: {json.dumps({'data': line})}\n\n" for line in stub.log.splitlines())
                 self._send(200, f"{lines}data: END_OF_LOG\n\n".encode(), "text/event-stream")
             else:
-                self._send(200, stub.files[self.path.removeprefix("/file/")], "application/octet-stream")
+                name = self.path.removeprefix("/file/")
+                shorter = 1 if name in stub.broken_off else 0
+                self._send(200, stub.files[name], "application/octet-stream", shorter)
 
         def do_PUT(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
             stub.uploaded(self.path.rpartition("/")[2], data)
             self._send(200, b"{}", "application/json")
 
-        def _send(self, status: int, data: bytes, kind: str) -> None:
+        def _send(self, status: int, data: bytes, kind: str, shorter: int = 0) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data[: len(data) - shorter])
+            self.close_connection = shorter > 0
+
+        def _send_pieces(self, pieces: Iterator[bytes], kind: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            with suppress(OSError):  # the client has had enough
+                for piece in pieces:
+                    self.wfile.write(piece)
 
         def log_message(self, *_: object) -> None:
             return
