@@ -24,6 +24,7 @@ _SCAN_REASONS = {
     "简称": "short",
     "全称": "long",
     "姓与称": "surname_title",
+    "名与称": "given_title",
     "same words": "same_words",
     "title and first name": "first",
     "first name": "first",

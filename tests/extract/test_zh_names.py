@@ -15,7 +15,7 @@ from kgnb.extract.zh.candidates import Candidate, can_be_name
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.name_evidence import own_score
 from kgnb.extract.zh.names import NameClassifier
-from kgnb.extract.zh.pronouns import Pronouns
+from kgnb.extract.zh.sexes import Sexes
 from kgnb.graph.resolve.name_listing import NameReason
 from kgnb.render.names_text import reason_text
 from tests.extract.test_name_scan import bearer, scenes
@@ -140,17 +140,28 @@ def test_who_is_said_to_be_called_so_has_a_name() -> None:
 def test_a_ladys_title_is_no_mans(pronoun: str, fits: bool) -> None:
     text = f"唐晓岚进门，{pronoun}放下伞。“她来了。”唐晓岚笑了，{pronoun}不说话。唐晓岚坐下，{pronoun}累了。"
     offsets = {"唐晓岚": [m.start() for m in re.finditer("唐晓岚", text)]}
-    assert Pronouns(text, offsets).fits("唐小姐", ["唐晓岚"]) is fits
+    assert Sexes(text, offsets).fits("唐小姐", ["唐晓岚"]) is fits
 
 
 def test_a_pronoun_that_is_no_subject_is_somebody_else() -> None:
     text = "唐晓岚不敢看他。唐晓岚别过脸去，她走了。唐晓岚怕他。唐晓岚想见他一面，她哭了。唐晓岚等着他。"
     offsets = {"唐晓岚": [m.start() for m in re.finditer("唐晓岚", text)]}
-    assert Pronouns(text, offsets).fits("唐小姐", ["唐晓岚"])
+    assert Sexes(text, offsets).fits("唐小姐", ["唐晓岚"])
 
 
 def test_a_married_woman_is_no_gentleman() -> None:
-    assert not Pronouns("朱白氏来了。", {"朱白氏": [0]}).fits("朱先生", ["朱白氏"])
+    assert not Sexes("朱白氏来了。", {"朱白氏": [0]}).fits("朱先生", ["朱白氏"])
+
+
+@pytest.mark.parametrize("sentence", ["唐晓岚姐姐来了。", "唐晓岚妹妹来了。唐晓岚叔叔来了。唐晓岚小姐走了。"])
+def test_the_title_behind_a_name_tells_the_sex(sentence: str) -> None:
+    sexes = Sexes(sentence, {"唐晓岚": [m.start() for m in re.finditer("唐晓岚", sentence)]})
+    assert not sexes.fits("唐大哥", ["唐晓岚"])
+    assert sexes.fits("唐姑娘", ["唐晓岚"])
+
+
+def test_a_title_that_only_begins_another_kinship_word_tells_nothing() -> None:
+    assert Sexes("唐晓岚姐夫来了。", {"唐晓岚": [0]}).fits("唐大哥", ["唐晓岚"])
 
 
 def test_the_built_in_story_is_right_to_the_last_name() -> None:
@@ -344,3 +355,44 @@ def test_a_surname_that_only_begins_names_speaks_for_a_rare_one() -> None:
     )
     often, seldom = (NameClassifier(pages + more, ()) for more in ("", "顾不得许多。他只顾走。" * 40))
     assert often.candidates["顾敬"].score > seldom.candidates["顾敬"].score
+
+
+def pages_of(*persons: str) -> str:
+    """Scenes of each person with others who have no character in common."""
+    return scenes([(person, other) for person in persons for other in ("林秀英", "周德海")])
+
+
+@pytest.mark.parametrize("form", ["岚丫头", "岚姑娘", "岚姐姐", "岚二叔", "岚哥", "岚儿"])
+def test_a_character_of_the_given_name_and_a_title_are_who_alone_has_it(form: str) -> None:
+    assert bearer(people(every_fourth(pages_of("何晓岚"), "何晓岚", form)), form).name == "何晓岚"
+
+
+def test_a_title_of_the_other_sex_is_somebody_else() -> None:
+    ladies = every_fourth(pages_of("何晓岚"), "何晓岚", "何晓岚姐姐")
+    found = people(every_fourth(ladies, "何晓岚(?!姐)", "岚二叔"))
+    assert bearer(found, "岚二叔") is not bearer(found, "何晓岚")
+
+
+def test_a_title_that_two_may_bear_is_nobodys() -> None:
+    one, other = (every_fourth(pages_of(full), full, "岚姑娘") for full in ("何晓岚", "顾岚舒"))
+    found = people(one + other)
+    assert bearer(found, "岚姑娘").name == "岚姑娘"
+    found = people("".join(a + b for a, b in zip(one.split("\n"), other.split("\n"), strict=True)))
+    assert bearer(found, "岚姑娘").name == "岚姑娘"
+
+
+def test_who_shares_sentences_with_a_title_is_somebody_else() -> None:
+    pages = every_fourth(pages_of("何晓岚"), "何晓岚", "岚姑娘")
+    assert bearer(people(pages), "岚姑娘").name == "何晓岚"
+    found = people(pages + "何晓岚和岚姑娘来了。何晓岚看着岚姑娘。" * 9)
+    assert bearer(found, "岚姑娘") is not bearer(found, "何晓岚")
+
+
+def test_a_kinship_word_is_no_short_form() -> None:
+    found = people(every_fourth(pages_of("何世安"), "何世安", "世兄"))
+    assert bearer(found, "世兄") is not bearer(found, "何世安")
+
+
+def test_a_pet_name_that_two_may_bear_stays_a_name() -> None:
+    pages = every_fourth(pages_of("何晓岚"), "何晓岚", "岚儿")
+    assert bearer(people(pages + pages_of("顾岚舒")), "岚儿").name == "岚儿"

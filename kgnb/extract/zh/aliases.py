@@ -16,12 +16,26 @@ from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.name_parts import FormAliases
-from kgnb.extract.zh.pronouns import Pronouns
 from kgnb.extract.zh.sentences import sentence_ends
-from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
+from kgnb.extract.zh.sexes import Sexes
+from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 
+_GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
+_RANKED_TITLES: dict[str, list[str]] = {}
+"""First character → titles after a character of a given name, with a rank (二爷) or without."""
+for _title in (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿")):
+    _RANKED_TITLES.setdefault(_title[0], []).append(_title)
+_NOT_GIVEN = (
+    words.BEFORE_KIN
+    | words.RANKED
+    | words.MODIFIERS
+    | words.DETERMINERS
+    | words.NEVER_IN_NAMES
+    | words.UNLIKELY_NAME_ENDS
+)
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -34,6 +48,9 @@ TOGETHER = 0.2
 """Largest share of a title's mentions beside its bearer in a sentence, where too few are expected to tell."""
 FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near."""
+
+ADDRESS = -0.5
+"""Least log odds of what precedes a form of address: in speech names have other neighbours."""
 
 
 class AliasResolver(FormAliases):
@@ -49,9 +66,11 @@ class AliasResolver(FormAliases):
         self._join_heads()
         self._join_longer_forms()
         self._join_proper_names()
+        self._short_forms = self._given_characters()
         self.co_occurrence = self._locate()
-        self._pronouns = Pronouns(self.text, self.offsets)
+        self._sexes = Sexes(self.text, self.offsets)
         self._join_given_names()
+        self._join_given_characters()
         self._join_addresses()
         self._join_appositive_titles()
         self._join_surname_titles()
@@ -72,7 +91,7 @@ class AliasResolver(FormAliases):
         titles = {n[len(titled_surname(n)) :] for n in self.counts if titled_surname(n)}
         titles |= {head_of(n) for n in self.counts}
         forms += [t for t in titles if len(t) > 1]
-        self.offsets = {n: array("I") for n in (*self.counts, *forms, *self.borderline)}
+        self.offsets = {n: array("I") for n in (*self.counts, *forms, *self.borderline, *self._short_forms)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
         return CoOccurrence(self.clusters, self.offsets, sentence_ends(self.text), WINDOW)
@@ -86,6 +105,66 @@ class AliasResolver(FormAliases):
                 continue
             if self.co_occurrence.coverage((given,), full) >= 0.6:
                 self._join_located(full, given, "名")
+
+    def _given_characters(self) -> dict[str, set[str]]:
+        """Return a character and a title (明哥, 云二爷) → names whose given name has that character."""
+        bearers: dict[str, set[str]] = defaultdict(set)
+        surnames = set(words.SURE_SURNAMES)
+        for name in self.counts:
+            if name[1:] in words.TITLES_AFTER_GIVEN:
+                bearers[name[0]].add(name)
+            elif not (titled_surname(name) or head_of(name) or name.endswith(_GIVEN_TITLES)):
+                surnames.add(surname_of(name))
+                for char in given_of(name):
+                    bearers[char].add(name)
+        for char in surnames | _NOT_GIVEN:
+            bearers.pop(char, None)
+        forms = {
+            char + title: names
+            for char, names in bearers.items()
+            for first, titles in _RANKED_TITLES.items()
+            if self._bigrams.counts[char + first] >= FEW
+            for title in titles
+            if self._max_count(char + title) >= FEW
+        }
+        return {
+            form: names
+            for form, names in forms.items()
+            if form in self.counts or not (is_role(form) or form in self._common or form[:2] in self.counts)
+        }
+
+    def _join_given_characters(self) -> None:
+        """明哥 is 周志明, the only man near whose given name has 明, unless both are met in a sentence."""
+        for form, names in sorted(self._short_forms.items()):
+            joined = len(self.clusters.members.get(form, ())) > 1
+            if joined or not self._stands_as_name(form):
+                continue
+            roots = sorted({self.clusters.root(name) for name in names} - {form})
+            alone = len(roots) == 1
+            fitting = [r for r in roots if self._may_be(form, r, alone=alone)]
+            own = form[-1] == "儿" and form in self.counts and not alone  # 莺儿 is a name by itself
+            if len(fitting) == 1 and not own:
+                self._join_located(fitting[0], form, "名与称")
+
+    def _stands_as_name(self, form: str) -> bool:
+        """Whether a form of address is used often enough, and what precedes it precedes names."""
+        places = self.offsets[form]
+        before = Candidate(form, left=Counter(self.text[at - 1] for at in places if at))
+        least = 0.0 if form[-1] == "儿" else ADDRESS
+        often = len(places) >= FEW and not has_fixed_side(before.left)
+        return often and self._classifier.left_score(before) >= least
+
+    def _may_be(self, form: str, person: str, *, alone: bool) -> bool:
+        """Whether the sex, the passages and the sentences of a form and a person allow that they are one.
+
+        ``alone``: whether nobody else has the character of the form.
+        """
+        often = self.co_occurrence.together((form,), person) > max(1, TOGETHER * len(self.offsets[form]))
+        return (
+            self._sexes.fits(form, self.clusters.names_of(person))
+            and self.co_occurrence.coverage((form,), person) >= (0.3 if alone else 0.6)
+            and self.co_occurrence.ratio((form,), person, 9.0 if often else 0.0) < (SOLE if alone else APART)
+        )
 
     def _join_addresses(self) -> None:
         """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
@@ -144,7 +223,7 @@ class AliasResolver(FormAliases):
         ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
         """
         roots = sorted({self.clusters.root(o) for o in others})
-        roots = [r for r in roots if all(self._pronouns.fits(n, self.clusters.names_of(r)) for n in names)]
+        roots = [r for r in roots if all(self._sexes.fits(n, self.clusters.names_of(r)) for n in names)]
         votes, places = self.co_occurrence.nearest_votes(names, roots, WINDOW)
         best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
         if not best or self.co_occurrence.expected(names, best) < least:
