@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kgnb.core.model import CHARACTER_RELATIONS
-from kgnb.extract.model import LISTS
+from kgnb.extract.model import LISTS, MAX_NAME
 
 MAX_DEPTH = 6
 """Levels of wrapping that are looked into."""
 
 MAX_ENDS = 20
-"""Most targets, and keys, of a relation that is made one to each: no reply may grow by being read."""
+"""Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
 
 _KIND_WORDS = {
     "characters": "character characters person persons people 人物 角色",
@@ -226,22 +226,43 @@ def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
                 if plain == "id" and isinstance(given, str | int):  # no one's if each list counts from one
                     names[str(given)] = name if names.get(str(given), name) == name else None
                 elif _KIND_OF.get(plain) == "relations" and isinstance(given, list | dict):
-                    ties = (mended_item(one, "relations") for one in items_of(given))
-                    relations += [{"source": name, **one} if isinstance(one, dict) else one for one in ties]
+                    inner = (mended_item(one, "relations") for one in items_of(given))
+                    relations += [{"source": name, **one} if isinstance(one, dict) else one for one in inner]
     for event in found.get("events", ()):
         if names and isinstance(event, dict):
             event["participants"] = [_by_id(one, names) for one in event.get("participants") or ()]
             event["location"] = _by_id(event.get("location"), names)
-    found["relations"] = [_by_names(one, names) for tie in relations for one in _one_to_each(tie)]
-    return found
+    people = [one for item in found.get("characters", ()) for one in _each_person(item)]
+    named = (one.get("name") for one in people if isinstance(one, dict))
+    known = frozenset(name for name in named if isinstance(name, str))
+    ties = [_by_names(one, names) for tie in relations for one in _one_to_each(tie, known)]
+    return {**found, "characters": people, "relations": ties}
 
 
-def _one_to_each(tie: Any) -> list[Any]:
-    """A relation, or one to each of its targets."""
-    targets = tie.get("target") if isinstance(tie, dict) else None
-    if isinstance(targets, list) and targets and max(len(tie), len(targets)) <= MAX_ENDS:
-        return [{**tie, "target": _named(one)} for one in targets]
-    return [tie]
+def _each_person(item: Any) -> list[Any]:
+    """A person, or each of several whose names stand in one text: ``关羽、张飞``."""
+    name = item.get("name") if isinstance(item, dict) else None
+    if not isinstance(name, str) or "、" not in name or len(name) > MAX_NAME:
+        return [item]
+    return [{**item, "name": one, "aliases": []} for one in _split(name)]  # whose would they be?
+
+
+def _one_to_each(tie: Any, people: frozenset[str]) -> list[Any]:
+    """A relation, or one between each of its ends."""
+    if not isinstance(tie, dict):
+        return [tie]
+    sources, targets = (_ends(tie.get(end), people) for end in ("source", "target"))
+    if len(sources) == len(targets) == 1 or max(len(tie), len(sources) * len(targets)) > MAX_ENDS:
+        return [tie]
+    return [{**tie, "source": source, "target": target} for source in sources for target in targets]
+
+
+def _ends(value: Any, people: frozenset[str]) -> list[Any]:
+    """The entities that stand for one end: in a list, or people in one text."""
+    if isinstance(value, str):
+        parts = _split(value) if "、" in value else []
+        return parts if parts and people.issuperset(parts) else [value]
+    return [_named(one) for one in value] if isinstance(value, list) and value else [value]
 
 
 def _by_names(tie: Any, names: Mapping[str, Any]) -> Any:
@@ -249,14 +270,13 @@ def _by_names(tie: Any, names: Mapping[str, Any]) -> Any:
     if not isinstance(tie, dict):
         return tie
     source, target = ends = tie.get("source"), tie.get("target")
-    if all(isinstance(one, str) and one.isdecimal() for one in ends):
-        names = {str(source): None, str(target): None, **names}
-    return {**tie, "source": _by_id(source, names), "target": _by_id(target, names)}
+    numbers = all(isinstance(one, str) and one.isdecimal() for one in ends)
+    return {**tie, "source": _by_id(source, names, numbers), "target": _by_id(target, names, numbers)}
 
 
-def _by_id(value: Any, names: Mapping[str, Any]) -> Any:
+def _by_id(value: Any, names: Mapping[str, Any], is_number: bool = False) -> Any:
     """The name of the entity with an id, None for a number that is no id; any other value as it is."""
-    if isinstance(value, int | float):
+    if is_number or isinstance(value, int | float):
         return names.get(str(value))
     return names.get(value, value) if isinstance(value, str) else value
 

@@ -437,6 +437,20 @@ def test_ends_and_participants_that_are_ids_are_the_people_with_these_ids(relati
     assert found.events[0].participants == ["刘备", "关羽"]
 
 
+def test_people_named_in_one_text_are_each_their_own() -> None:
+    people = '["刘备", {"name": "关羽、张飞", "aliases": ["云长"]}]'
+    ties = """[{"source": "刘备", "target": "关羽、张飞", "type": "LEADS"},
+        {"source": ["关羽", "张飞"], "target": "刘备", "type": "FOLLOWS"},
+        {"source": "刘备", "target": "关羽、张飞结义", "type": "LEADS"}]"""
+    found = parse(of(people, ties)).extraction
+    assert [(c.name, c.aliases) for c in found.characters] == [("刘备", []), ("关羽", []), ("张飞", [])]
+    assert [(r.source, r.type, r.target) for r in found.relations] == [
+        *(("刘备", "LEADS", "关羽"), ("刘备", "LEADS", "张飞")),
+        *(("关羽", "FOLLOWS", "刘备"), ("张飞", "FOLLOWS", "刘备")),
+        ("刘备", "LEADS", "关羽、张飞结义"),
+    ]
+
+
 def test_a_maps_keys_are_names_or_ids() -> None:
     people = '{"p1": {"name": "刘备"}, "关羽": {"aliases": ["云长"]}}'
     found = parse(of(people, '[{"source": "p1", "target": "关羽", "type": "LEADS"}]')).extraction
