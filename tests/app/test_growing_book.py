@@ -313,7 +313,8 @@ def test_submitted_editions_on_real_servers_are_paid_once_on_two_nodes(tmp_path:
     head, *first = parts(novel(tmp_path / "a.txt", 6, seed=66))
     *_, more, inserted = parts(novel(tmp_path / "b.txt", 8, seed=66))
     chapters = [*first[:4], inserted, *first[4:], more]
-    with llm(latency=2.0) as server, cluster(tmp_path / "nodes", server) as nodes:
+    leases = {"KGNB_LEASE_SECONDS": "60"}  # nobody dies here; a lost one would be paid twice
+    with llm(latency=2.0) as server, cluster(tmp_path / "nodes", server, **leases) as nodes:
         nodes.joined(nodes.start_node("a", 1), nodes.start_node("b", 1))
         old = nodes.submit(written(tmp_path / "old.txt", head, first))
         nodes.wait_until(lambda: nodes.chapters(old).get("completed", 0) >= 1, seconds=60)
