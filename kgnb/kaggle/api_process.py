@@ -37,6 +37,8 @@ LARGEST = 512 << 20
 LONGEST = 12 << 20
 """Bytes that are kept of an answer: of a longer one its first HEAD, and of the rest TAIL or more."""
 HEAD, TAIL = 2 << 20, 6 << 20
+NEAR = 1 << 16
+"""How many bytes before the end of HEAD its last character may end."""
 LONGEST_LINE = 1 << 20
 """Bytes that are kept of a line of a log under way."""
 MOST_PAGES = 200
@@ -134,7 +136,7 @@ def _read(pieces: Iterator[bytes]) -> bytes:
         if len(kept) > LONGEST:
             del kept[HEAD:-TAIL]
     if size > len(kept):
-        before, after = PIECE_END.search(kept, HEAD - LONGEST_LINE, HEAD), PIECE_END.search(kept, HEAD)
+        before, after = PIECE_END.search(kept, HEAD - NEAR, HEAD), PIECE_END.search(kept, HEAD)
         if not (before and after):
             raise TooLarge(f"> {LONGEST >> 20} MB")
         kept[before.end() : after.end()] = json.dumps(CUT)[1:-1].encode()

@@ -238,15 +238,9 @@ class KaggleClient:
             return answer["value"]
         if missing_ok and answer["error"] == "missing":
             return None
-        reason = _reason(str(answer["reason"])) or "?"
-        if answer["error"] == "no_login":
-            raise ServiceRefused("kaggle.no_login", service="kaggle")
-        if answer["error"] == "not_kaggle":
-            raise ServiceDown("kaggle.not_kaggle", service="kaggle")
-        if answer["error"] == "down":
-            raise ServiceDown("kaggle.down", service="kaggle", reason=reason)
-        key = "kaggle.unreadable" if answer["error"] == "unreadable" else "kaggle.refused"
-        raise ServiceRefused(key, service="kaggle", reason=reason)
+        kind = ServiceDown if answer["error"] in ("down", "not_kaggle") else ServiceRefused
+        key = "refused" if answer["error"] == "missing" else answer["error"]
+        raise kind(f"kaggle.{key}", service="kaggle", reason=_reason(str(answer["reason"])) or "?")
 
 
 def _reason(text: str) -> str:
