@@ -77,7 +77,7 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
     if depth and (single := _single_item(value)):
         return single
     kinds = {key: kind for key, given in value.items() if (kind := _kind_of_key(key, given))}
-    if "name" in _fields_of(value, "things") and not any(isinstance(value[k], list | dict) for k in kinds):
+    if "name" in _fields_of(value, "things") and all(isinstance(value[key], str | int) for key in kinds):
         kinds = {}  # an item: its group, its place
     found: dict[str, list[Any]] = {}
     for key, kind in kinds.items():
@@ -153,10 +153,12 @@ def items_of(value: Any) -> list[Any]:
         return []
     if not isinstance(value, dict) or "name" in value or "source" in value:
         return [value]
-    lists = [inner for inner in value.values() if _is_list_of_items(inner)]
+    lists = {key: inner for key, inner in value.items() if _is_list_of_items(inner)}
     if len(lists) == len(value) or value.get("type") == "array":
-        # {"items": […]}, {"main": […], "minor": […]}, or the list's schema, which some repeat first
-        return [one for inner in lists for one in inner]
+        # {"items": […]}, {"main": […]}, {"ALLY": […]}, or the list's schema, which some repeat first
+        return [
+            {"type": key, **one} if _is_type(key) else one for key, inner in lists.items() for one in inner
+        ]
     if all(one is None or isinstance(one, str | dict) for one in value.values()):
         named = (
             (name, one if isinstance(one, dict) else {"description": one}) for name, one in value.items()

@@ -213,6 +213,7 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         of(f'{{"items": {PEOPLE}}}', f'{{"items": {TIES}}}'),
         of(f"[{PEOPLE}]"),
         of(f'{{"main": [{LIU}], "minor": [{GUAN}]}}'),
+        of(relations='{"FRIEND_OF": [{"source": "刘备", "target": "关羽"}]}'),
         of('{"刘备": {"aliases": ["玄德"]}, "关羽": {}}'),
         of('{"刘备": {"aliases": ["玄德"]}, "关羽": null}'),
         f'[{TYPED}, {{"from": "刘备", "to": "关羽", "relation": "FRIEND_OF"}}]',
@@ -293,6 +294,7 @@ def test_what_is_no_result_is_unparsable_and_soon_found_so(text: str) -> None:
 def test_empty_lists_are_a_result_and_missing_ones_are_empty() -> None:
     assert parse('{"characters": []}') == reply.Parsed(Extraction())
     assert parse('{"relations": null, "note": "nothing"}') == reply.Parsed(Extraction())
+    assert parse('{"id": "x1", "characters": null}') == reply.Parsed(Extraction())
 
 
 def test_wrong_items_are_rejected_and_counted_the_others_kept() -> None:
