@@ -96,8 +96,8 @@ def _run(args: argparse.Namespace) -> int:
         _complain(str(error))
         return error.exit_code
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and _stdout_has_no_reader():
-            return OK
+        if isinstance(error, OSError) and error.errno in _NO_READER and _stdout_has_no_reader():
+            return _NO_READER[error.errno]
         if (key := _shortage(error)) is not None:
             _complain(say(key, reason=error))
             discard_stdout()  # or Python fails once more to write what is left
@@ -111,13 +111,17 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _stdout_has_no_reader() -> bool:
-    """Whether it is stdout's pipe that broke (`… | head`), no connection; the rest then goes nowhere."""
+    """Whether it is stdout's pipe or terminal that is gone, no connection; the rest then goes nowhere."""
     stdout = select.poll()
     stdout.register(sys.stdout, 0)
-    if not stdout.poll(0):  # a pipe without a reader has an error
+    if not stdout.poll(0):  # without a reader it has an error
         return False
     discard_stdout()
     return True
+
+
+_NO_READER = {errno.EPIPE: OK, errno.EIO: INTERRUPTED}
+"""Exit codes by what writing to stdout fails with: `… | head`, a terminal that was closed."""
 
 
 def _shortage(error: BaseException) -> str | None:

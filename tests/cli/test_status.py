@@ -187,6 +187,13 @@ class TestWatch:
         assert "Tasks" in last  # the last status stays on the terminal
         assert "Traceback" not in drawn + last
 
+    def test_a_terminal_that_is_closed_ends_it_without_a_traceback(self, place: Place) -> None:
+        watcher = Terminal(place, "status", "--watch")
+        watcher.until(r"\x1b\[\?1049h")
+        os.close(watcher._at)
+        ran = watcher.running.ended()
+        assert (ran.code, ran.err) == (130, "")
+
     def test_a_small_terminal_is_not_overrun(self, place: Place) -> None:
         with llm(latency=0.01) as server:
             book = novel(place.path / "book.txt", 2, lines=4)
