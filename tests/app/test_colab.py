@@ -222,6 +222,8 @@ class TestDrive:
         copy = str(tmp_path / ("x" * 300))  # an error that means neither "nothing there" nor "no folder"
         with pytest.raises(InputError, match=r"x{300}"):
             restore_data_folder(Settings.load(data=tmp_path / "data", copy_to=copy))
+        outside = {"db_host": "db.example", "db_password": "x"}  # no record of its own, so no copy
+        assert restore_data_folder(Settings.load(data=tmp_path / "data", copy_to=copy, **outside)) is None
 
     def test_the_last_copy_waits_for_that_of_another_process(self, tmp_path: Path) -> None:
         settings = Settings.load(data=tmp_path, copy_to=str(tmp_path / "copy"))

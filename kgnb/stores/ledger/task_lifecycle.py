@@ -59,9 +59,9 @@ class TaskLifecycle(DatabasePart):
         Outcomes: ``open``: the task runs, every chapter has its row, queue, provider and model are stored;
         ``stale``: a higher token opened it; ``paused``: it is, and the item isn't fresh; ``finished``:
         nothing is left to do (a status that main wrote over the closing one is corrected), or its list of
-        chapters can't be read and it has failed; ``elsewhere``: it
-        was opened from a queue other than ``instead_of``, which the caller found deserted. (That an
-        ``old_worker`` is at work on it, only the caller can tell.)
+        chapters can't be read and it has failed; ``elsewhere``: it was opened from a queue other than
+        ``instead_of``, which the caller found deserted. (That an ``old_worker`` is at work on it, only the
+        caller can tell.)
         """
         facts = {"queue": queue, "provider": provider, "model": model, "token": token}
         task, stored_token = tasks.locked_task(c, task_id)
