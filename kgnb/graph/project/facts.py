@@ -10,22 +10,8 @@ from kgnb.core.model import Chapter
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation
 from kgnb.extract.strength import combined_strength
-from kgnb.graph.model import NodeKey, Value
+from kgnb.graph.model import EdgeKey, NodeKey, Value
 from kgnb.graph.resolve.chapter_identity import ChapterPersons
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedChapter:
-    """One chapter being projected, with its reply's names resolved to nodes."""
-
-    chapter: Chapter
-    key: NodeKey
-    tasks: frozenset[int]
-    known: dict[str, NodeKey]  # names in the reply's lists, see known_names
-    persons: ChapterPersons
-    by_ai: bool
-    alone: dict[int, int]  # chapter id → number: shared by all that is in no other chapter
-
 
 _NO_TEXTS: Mapping[str, str] = {}  # shared: most edges have none
 
@@ -141,6 +127,23 @@ class TieFacts(Facts):
         if not self.by_ai:
             return combined_strength(values)
         return (2 * sum(values) + len(values)) // (2 * len(values))
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedChapter:
+    """One chapter being projected, with its reply's names resolved to nodes."""
+
+    chapter: Chapter
+    key: NodeKey
+    tasks: frozenset[int]
+    known: dict[str, NodeKey]  # names in the reply's lists, see known_names
+    persons: ChapterPersons
+    by_ai: bool
+    alone: dict[int, int]  # chapter id → number: shared by all that is in no other chapter
+    events: dict[NodeKey, NodeFacts] = field(default_factory=lambda: defaultdict(NodeFacts))
+    edges: dict[EdgeKey, Facts] = field(
+        default_factory=lambda: defaultdict(Facts)
+    )  # an end is of the chapter
 
 
 FindInText = Callable[[Collection[str]], Collection[str]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -89,15 +89,15 @@ class GraphBuilder:
         table = context.table if entries is context.spellings.entries else name_table(entries)
         if only is not None:
             table = table.restricted_to(map(self._form, context.decided_names.union(only)))
-        self._chapter_names = [self._spelling.names(one) for one in chapters]
+        self._chapter_names = deque(self._spelling.names(one) for one in chapters)  # of those to come
         self._resolver = PersonResolver(self._chapter_names, table, context.decisions)
         self._not_in_book: set[NodeKey] = set()
         self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
-        self._nodes: dict[NodeKey, NodeFacts] = defaultdict(NodeFacts)
-        self._edges: dict[EdgeKey, Facts] = defaultdict(Facts)
+        self._entities: dict[NodeKey, NodeFacts] = defaultdict(NodeFacts)
+        self._memberships: dict[EdgeKey, Facts] = defaultdict(Facts)
         self._ties: dict[EdgeKey, TieFacts] = defaultdict(TieFacts)
-        self._events: dict[str, Chapter] = {}
+        self._graph = Graph()
 
     @property
     def names(self) -> NameResolution:
@@ -118,11 +118,10 @@ class GraphBuilder:
     def add(self, chapter: Chapter, row: SettleRow) -> None:
         """Add the next chapter's row."""
         index = len(self._chapters)
+        names = self._chapter_names.popleft()
         found = self._spelling.extraction(row.row.extraction)
-        same = found is row.row.extraction
-        known = self._chapter_names[index].known if same else known_names(found)
-        mentions = self._chapter_names[index].mentions
-        persons = ChapterPersons(self._resolver, index, chapter.number, mentions)
+        known = names.known if found is row.row.extraction else known_names(found)
+        persons = ChapterPersons(self._resolver, index, chapter.number, names.mentions)
         key = ("Chapter", str(chapter.id))
         by_ai, alone = row.row.extracted_by == "ai", {chapter.id: chapter.number}
         here = ResolvedChapter(chapter, key, row.tasks, known, persons, by_ai, alone)
@@ -132,6 +131,7 @@ class GraphBuilder:
             self._add_event(here, event)
         for relation in found.relations if self._context.with_relations else ():
             self._add_relation(here, relation)
+        self._finish(here)
 
     # --- nodes
 
@@ -180,12 +180,12 @@ class GraphBuilder:
 
     def _add_occurrence(self, here: ResolvedChapter, key: NodeKey, name: str, confidence: float) -> NodeFacts:
         """Count the entity in the chapter under this name; a character also gets APPEARS_IN."""
-        facts = self._nodes[key]
+        facts = self._entities[key]
         facts.add_chapter(here, confidence)
         if key[1] != name:
             facts.lists["aliases"].add(name)
         if key[0] == "Character":
-            self._edges[key, "APPEARS_IN", here.key].add_chapter(here, confidence)
+            here.edges[key, "APPEARS_IN", here.key].add_chapter(here, confidence)
         return facts
 
     def _end(
@@ -206,7 +206,7 @@ class GraphBuilder:
             return None
         if label == "Character" and key[1] in self._resolver.split_off:
             key = (label, self._resolver.quoted(key[1], quote))
-        facts = self._nodes.get(key)
+        facts = self._entities.get(key)
         if facts is None or here.chapter.id not in facts.chapters:
             self._add_occurrence(here, key, own, IMPLIED)
         return key
@@ -226,20 +226,19 @@ class GraphBuilder:
 
     def _add_event(self, here: ResolvedChapter, event: Event) -> None:
         key = ("Event", event_id(self._novel.id, here.chapter.id, event.name))
-        facts = self._nodes[key]
+        facts = here.events[key]
         facts.add_claim(here, event)
         facts.add_texts(name=event.name, description=event.description, importance=event.importance)
-        self._events[key[1]] = here.chapter
         for name in event.participants:
             end = self._end(here, name)
             if end is not None or not self._is_not_in_book(here, name):
                 facts.lists["participants"].add(end[1] if end and end[0] != "Event" else name)
             if end is not None and end[0] == "Character":
-                edge = self._edges[end, "PARTICIPATES_IN", key]
+                edge = here.edges[end, "PARTICIPATES_IN", key]
                 edge.add_chapter(here, event.confidence, unverified=event.unverified)
         where = self._end(here, event.location, "Location") if event.location else None
         if where is not None and where[0] == "Location":
-            edge = self._edges[key, "OCCURS_IN", where]
+            edge = here.edges[key, "OCCURS_IN", where]
             edge.add_chapter(here, event.confidence, unverified=event.unverified)
 
     def _add_relation(self, here: ResolvedChapter, relation: Relation) -> None:
@@ -268,7 +267,7 @@ class GraphBuilder:
             facts.add_label(label, here)
 
     def _add_structural(self, here: ResolvedChapter, relation: Relation, edge: EdgeKey, label: str) -> None:
-        facts = self._edges[edge]
+        facts = (self._memberships if edge[1] == "BELONGS_TO" else here.edges)[edge]
         facts.add_claim(here, relation)
         text = label or relation.description
         if edge[1] == "BELONGS_TO":
@@ -285,40 +284,36 @@ class GraphBuilder:
 
     # --- result
 
+    def _finish(self, here: ResolvedChapter) -> None:
+        """Make the nodes and edges that belong to this chapter alone: four in five of a book's."""
+        for key, facts in here.events.items():
+            event = properties.event(self._novel.id, key[1], facts, here.chapter)
+            self._graph.nodes[key] = GraphNode(*key, event)
+        equal: dict[object, properties.Properties] = {}  # most have the same, as APPEARS_IN of all characters
+        for edge, facts in here.edges.items():
+            same = edge[1], facts.confidence, facts.unverified, *facts.texts.items()
+            if (found := equal.get(same)) is None:
+                found = equal[same] = properties.structural_edge(self._novel.id, edge[1], facts)
+            self._graph.edges[edge] = GraphEdge(*edge, found)
+
     def graph(self, *, whole: bool) -> Graph:
         """The graph; to be called once. ``whole``: the chapters are all of the novel's; mark protagonists."""
-        self._chapter_names.clear()  # in a long book as large as a tenth of the graph
-        graph = Graph(dropped=dict(sorted(self._dropped.items())))
+        graph, novel = self._graph, self._novel.id
+        graph.dropped = dict(sorted(self._dropped.items()))
         for node in self._novel_and_chapters():
             graph.nodes[node.ref] = node
-        for key in sorted(self._nodes):  # popped: never all facts and properties in memory
-            facts = self._nodes[key] if key[0] == "Character" else self._nodes.pop(key)
+        for key, facts in self._entities.items():
             graph.nodes[key] = GraphNode(*key, self._properties(key, facts))
         if whole:
             properties.mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         for edge in refuted(self._ties):
             del self._ties[edge]
-        equal: dict[object, dict[str, Value]] = {}
-        for edge in sorted([*self._edges, *self._ties]):
-            if edge in self._ties:
-                found = properties.tie(self._novel.id, self._ties.pop(edge))
-            else:
-                found = self._structural(edge, equal)
-            graph.edges[edge] = GraphEdge(*edge, found)
+        for edge, facts in self._memberships.items():
+            graph.edges[edge] = GraphEdge(*edge, properties.structural_edge(novel, edge[1], facts))
+        while self._ties:  # never all facts and properties in memory
+            edge, tie = self._ties.popitem()
+            graph.edges[edge] = GraphEdge(*edge, properties.tie(novel, tie))
         return graph
-
-    def _structural(self, edge: EdgeKey, equal: dict[object, dict[str, Value]]) -> dict[str, Value]:
-        """The properties of an edge that is no tie; one dict, kept in ``equal``, for all with the same facts.
-
-        Most of a novel's edges belong to one chapter and have no text, as APPEARS_IN of all its characters.
-        """
-        type_, facts = edge[1], self._edges.pop(edge)
-        if facts.texts or len(facts.chapters) > 1:
-            return properties.structural_edge(self._novel.id, type_, facts)
-        key = type_, facts.by_ai, facts.unverified, facts.confidence, facts.tasks, *facts.chapters
-        if (found := equal.get(key)) is None:
-            found = equal[key] = properties.structural_edge(self._novel.id, type_, facts)
-        return found
 
     def _novel_and_chapters(self) -> Iterator[GraphNode]:
         novel = self._novel
@@ -342,8 +337,6 @@ class GraphBuilder:
         if label == "Character":
             aliases = self._aliases(name, facts.lists.get("aliases", set()))
             return properties.character(novel, name, facts, aliases)
-        if label == "Event":
-            return properties.event(novel, name, facts, self._events[name])
         of_label = properties.thing if label == "Thing" else properties.place
         return of_label(novel, name, facts)
 
@@ -355,5 +348,5 @@ class GraphBuilder:
             return []
         accepted = {a for a in others if persons.accepts_alias(name, form(a))}
         own = {a for a in accepted if form(a) == name}
-        free = {a for a in accepted - own if ("Character", form(a)) not in self._nodes}
+        free = {a for a in accepted - own if ("Character", form(a)) not in self._entities}
         return sorted(own | free)

@@ -107,6 +107,7 @@ def novel_builder(
         ordered.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in by_id), key=lambda r: order(r.row))
     builder = GraphBuilder(context, [found for _, found in ordered])
+    del ordered  # the builder forgets the names of each chapter that is added
     builder.drop_absent(absent, find_in_text)
     for one in rows:
         if (chapter := by_id.get(one.row.chapter_id)) is not None:
