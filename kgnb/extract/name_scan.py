@@ -23,7 +23,7 @@ MAX_NAMES = 3_000
 
 _Reason = tuple[str, str, str]
 """Alias, name that it was joined with, reason."""
-_Found = tuple[str, list[str], str, list[int], list[_Reason]]
+_Found = tuple[str, list[str], str, Sequence[int], list[_Reason]]
 """Canonical name, all names, kind, offsets, reasons."""
 
 
@@ -104,8 +104,8 @@ def _scan_zh(text: str) -> Iterable[_Found]:
         taken.update(names)
         offsets = [a for n in names for a in resolver.offsets.get(n, ())]
         yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
-    for name, (kind, offsets) in places_zh.places(classifier, by_ending, taken).items():
-        yield name, [], kind, offsets, []
+    for name, (kind, at) in places_zh.places(classifier, by_ending, taken).items():
+        yield name, [], kind, at, []
 
 
 def _scan_en(text: str) -> Iterable[_Found]:

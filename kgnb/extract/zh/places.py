@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
@@ -39,7 +40,7 @@ def candidates(text: str) -> tuple[dict[str, int], set[str]]:
 
 def places(
     classifier: NameClassifier, by_ending: Mapping[str, int], persons: set[str]
-) -> dict[str, tuple[str, list[int]]]:
+) -> dict[str, tuple[str, array[int]]]:
     """Return name → (kind, offsets) of places and organizations.
 
     ``by_ending``: of :func:`candidates`; ``persons``: names that are taken.
@@ -48,7 +49,7 @@ def places(
     known, common = classifier.known_places - persons, classifier.common_words
     formed = {w for w in by_ending if _can_be_name(w, persons) and (w in known or w not in common)}
     wanted = {w for w in known | _without_fragments(formed, by_ending) if not _is_generic(w)}
-    offsets: dict[str, list[int]] = defaultdict(list)
+    offsets: dict[str, array[int]] = defaultdict(lambda: array("I"))
     left: dict[str, Counter[str]] = defaultdict(Counter)
     right: dict[str, Counter[str]] = defaultdict(Counter)
     for start, word in bigrams.find_all(wanted):

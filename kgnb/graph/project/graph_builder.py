@@ -285,10 +285,10 @@ class GraphBuilder:
     # --- result
 
     def _finish(self, here: ResolvedChapter) -> None:
-        """Make the nodes and edges that belong to this chapter alone: four in five of a book's."""
-        for key, facts in here.events.items():
-            event = properties.event(self._novel.id, key[1], facts, here.chapter)
-            self._graph.nodes[key] = GraphNode(*key, event)
+        """Make the nodes and edges that belong to this chapter alone, which most of a book do."""
+        for key, event in here.events.items():
+            of_event = properties.event(self._novel.id, key[1], event, here.chapter)
+            self._graph.nodes[key] = GraphNode(*key, of_event)
         equal: dict[object, properties.Properties] = {}  # most have the same, as APPEARS_IN of all characters
         for edge, facts in here.edges.items():
             same = edge[1], facts.confidence, facts.unverified, *facts.texts.items()
@@ -302,8 +302,8 @@ class GraphBuilder:
         graph.dropped = dict(sorted(self._dropped.items()))
         for node in self._novel_and_chapters():
             graph.nodes[node.ref] = node
-        for key, facts in self._entities.items():
-            graph.nodes[key] = GraphNode(*key, self._properties(key, facts))
+        for key, entity in self._entities.items():
+            graph.nodes[key] = GraphNode(*key, self._properties(key, entity))
         if whole:
             properties.mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         for edge in refuted(self._ties):
