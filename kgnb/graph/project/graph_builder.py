@@ -95,6 +95,7 @@ class GraphBuilder:
         self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
         self._entities: dict[NodeKey, NodeFacts] = defaultdict(NodeFacts)
+        self._keys: dict[NodeKey, NodeKey] = {}  # see _one_key
         self._memberships: dict[EdgeKey, Facts] = defaultdict(Facts)
         self._ties: dict[EdgeKey, TieFacts] = defaultdict(TieFacts)
         self._graph = Graph()
@@ -180,6 +181,7 @@ class GraphBuilder:
 
     def _add_occurrence(self, here: ResolvedChapter, key: NodeKey, name: str, confidence: float) -> NodeFacts:
         """Count the entity in the chapter under this name; a character also gets APPEARS_IN."""
+        key = self._one_key(key)
         facts = self._entities[key]
         facts.add_chapter(here, confidence)
         if key[1] != name:
@@ -209,7 +211,11 @@ class GraphBuilder:
         facts = self._entities.get(key)
         if facts is None or here.chapter.id not in facts.chapters:
             self._add_occurrence(here, key, own, IMPLIED)
-        return key
+        return self._one_key(key)
+
+    def _one_key(self, key: NodeKey) -> NodeKey:
+        """The same tuple for all edges of a node: a book has several hundred thousand."""
+        return self._keys.setdefault(key, key)
 
     def _key(self, here: ResolvedChapter, label: str, name: str) -> NodeKey | None:
         """The node that the name means in this chapter; None for a word that means nobody there."""
