@@ -1,8 +1,9 @@
 """Alias resolution for a Chinese book: which names are one person's, and why.
 
 Joined are: a name and the courtesy name or epithet that the text states; a given name and surname + given
-name; a title that mostly precedes one name; surname + title and its only possible bearer. Kinship words and
-titles alone join nobody. The English twin has the same steps for first names, surnames, titles and nicknames.
+name; a title that mostly precedes one name; surname, or a character of the given name, + title and its only
+possible bearer. Kinship words and titles alone join nobody. The English twin has the same steps for first
+names, surnames, titles and nicknames.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ SOLE = 1.2
 TOGETHER = 0.2
 """Largest share of a title's mentions beside its bearer in a sentence, where too few are expected to tell."""
 FEW = 3
-"""Fewest mentions near a bearer, of a title that is mostly used where no bearer is near."""
+"""Fewest mentions near a bearer, of a title that is mostly used where no bearer is near; and fewest of a
+character of a given name with a title."""
 
 ADDRESS = -0.5
 """Least log odds of what precedes a form of address: in speech names have other neighbours."""
