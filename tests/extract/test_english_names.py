@@ -9,10 +9,11 @@ from collections import Counter
 import pytest
 
 from kgnb.extract import name_scan
+from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import fits_family, name_facts
-from kgnb.extract.en.persons import WINDOW
+from kgnb.extract.en.persons import WINDOW, split_name, titles_clash
 from kgnb.extract.en.sentences import normalise
 from kgnb.extract.en.vocatives import Answers
 from kgnb.extract.model import NameEntry
@@ -360,3 +361,45 @@ def test_an_aunt_is_not_the_mother_of_her_surname() -> None:
     scenes = [pages((lady, "Rosa"), times=1) for lady in ("Aunt Tibbits", "Mrs. Tibbits")]
     found = people("\n\n".join(scenes * 6))
     assert found["Aunt Tibbits"] is not found["Mrs. Tibbits"]
+
+
+def test_a_first_name_is_the_full_name_of_a_frequent_family_though_it_is_given_once() -> None:
+    text = pages(("Helen", "Mr. Marlow"), times=20)
+    assert "Miss Helen Marlow" in people(text + "\n\nNobody had told Miss Helen Marlow.")["Helen"].aliases
+    found = people(text + "\n\nNobody had told Lady Helen Quill.")
+    assert found["Helen"] is not found["Lady Helen Quill"]
+
+
+def test_an_aunt_is_the_lady_of_her_name() -> None:
+    scenes = [pages((lady, "Rosa"), times=1) for lady in ("Aunt Agnes", "Lady Agnes")]
+    found = people("\n\n".join(scenes * 6))
+    assert found["Aunt Agnes"] is found["Lady Agnes"]
+
+
+def test_a_man_who_is_called_an_aunt_in_jest_stays_a_man() -> None:
+    text = pages(("Tibs", "Mr. Moss"), times=12) + "\n\nThen Tibs took his hat and went his way." * 8
+    found = people(text + '\n\n"Come, Auntie Tibs," said Mr. Moss.')
+    assert found["Tibs"] is not found.get("Auntie Tibs")
+
+
+def test_granny_may_have_another_title_too() -> None:
+    assert not titles_clash(split_name("Granny Dale").titles, split_name("Mrs. Dale").titles)
+
+
+def test_a_nickname_of_very_many_people_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    syllables = [
+        a + b for a in ("ba", "co", "di", "fe", "gu", "ha", "jo") for b in ("rd", "lm", "nk", "st", "mp")
+    ]
+    crowd = "".join(
+        f"\n\nNobody had told Thomas {s.capitalize()}. Thomas {s.capitalize()} left." for s in syllables
+    )
+    asked = 0
+
+    def ratio(*_: object, **__: object) -> float:
+        nonlocal asked
+        asked += 1
+        return 0.0
+
+    monkeypatch.setattr(CoOccurrence, "ratio", ratio)
+    people(crowd + crowd.replace("Thomas", "Tom"))
+    assert asked < len(syllables)

@@ -19,7 +19,7 @@ from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import Answers
 
 # Titles that go with a first name: Miss Anne, Sir Robert.
-_BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
+_BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
     ("master", "sir", "uncle", "cousin", "king", "st", "brother", "father")
 )
 _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister")
@@ -50,6 +50,7 @@ class AliasResolver(BookPersons):
         self._join_first_names()
         self._join_titled_surnames()
         self._join_surnames()
+        self._join_introduced()
         self._join_nicknames()
         self._join_beginnings()
         self._join_ranks()
@@ -107,6 +108,7 @@ class AliasResolver(BookPersons):
             elif parts.first in self.candidates and parts.titles[-1] in _JOIN_FIRST_NAME:
                 bare = parts.first
                 jest = parts.titles[-1] in ("sir", "lady") and self.counts[name] < 0.1 * self.counts[bare]
+                jest = jest or self._is_kin_of_other_gender(name, bare)
                 if self.counts[bare] >= 3 and not jest and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
                     self.clusters.join(bare, name, "title and first name")
             elif parts.titles[-1] in KIN_TITLES and parts.first not in self.candidates:
@@ -143,6 +145,10 @@ class AliasResolver(BookPersons):
             if best:
                 self.clusters.join(best, name, "first name")
 
+    def _is_kin_of_other_gender(self, titled: str, bare: str) -> bool:
+        """Whether a title of kin is given in jest: Auntie Tim."""
+        return bool(set(self.parts[titled].titles) & KIN_TITLES) and not self._same_gender(titled, bare)
+
     def _join_titled_surnames(self) -> None:
         """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
         for name, parts in self._one_word_names(titled=True, single=True):
@@ -168,11 +174,13 @@ class AliasResolver(BookPersons):
                 best = roots[0] if self.co_occurrence.ratio(name, roots[0], unsure) < 0.8 else ""
             else:
                 best = self._exclusive_person(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
+            if not best and parts.titles == ("aunt",) and (noble := f"Lady {parts.last}") in self.counts:
+                best = self._exclusive_person(name, [self.clusters.root(noble)])
             if best:
                 self.clusters.join(best, name, "title and surname")
 
     def _is_named_after_husband(self, name: str) -> bool:
-        """Mrs. John Dale, not Mrs. Rachel Dale."""
+        """Mrs. John Dale, not Mrs. Clara Dale."""
         parts = self.parts[name]
         return "mrs" in parts.titles and key(parts.first) not in words.FEMALE_NAMES
 
@@ -181,7 +189,8 @@ class AliasResolver(BookPersons):
         for name, _ in self._one_word_names(titled=False, single=True):
             bearers: Counter[str] = Counter()
             for other in self._by_last.get(name, ()):
-                if self.parts[other].titles or self.parts[other].is_full:
+                titled = self.parts[other].titles or self.parts[other].is_full
+                if titled and not self._is_kin_of_other_gender(other, name):
                     bearers[self.clusters.root(other)] += self.counts[other]
             shared = len(bearers) > 1
             men = Counter({r: n for r, n in bearers.items() if self.gender(r) != "f"})
@@ -199,6 +208,19 @@ class AliasResolver(BookPersons):
                 self.clusters.join(best, name, "surname")
             elif self.counts[name] < n:
                 self.dropped.add(name)  # the family's name, nobody's in particular
+
+    def _join_introduced(self) -> None:
+        """Helen is Miss Helen Marlow, though she is called so only once, where the Marlows are many."""
+        for name, _ in self._one_word_names(titled=False, single=True):
+            fulls = [
+                n
+                for n in self._by_first.get(name, ())
+                if self.parts[n].is_full
+                and "mrs" not in self.parts[n].titles
+                and sum(self.counts[f] for f in self._by_last[self.parts[n].last]) >= 0.1 * self.counts[name]
+            ]
+            if best := self._exclusive_person(name, self._roots(fulls, name)):
+                self.clusters.join(best, name, "first name")
 
     def _join_nicknames(self) -> None:
         """Lizzy and Elizabeth: a long form of the word list that is near but never in its sentence."""
@@ -226,7 +248,7 @@ class AliasResolver(BookPersons):
                 self.clusters.join(best, name, "nickname")
 
     def _join_beginnings(self) -> None:
-        """Huck Finch and Huckleberry Finch: a first name that is the beginning of a longer one."""
+        """Clem Finch and Clemmons Finch: a first name that is the beginning of a longer one."""
         for name in self.by_count:
             short = self.parts[name]
             if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:

@@ -42,7 +42,7 @@ _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 
 SURE_SPEECHES = 3
-"""Speeches that make a name of a word which is none in other books: Friday, Pooh."""
+"""Speeches that make a name of a word which is none in other books: Sunday, Bah."""
 SEED_CAP = 80
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 100.0

@@ -15,12 +15,16 @@ from kgnb.extract.name_clusters import NameClusters
 
 _PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
 _MILITARY = words.RANKS & words.NEUTRAL
-KIN_TITLES = frozenset(("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"))
+KIN_TITLES = frozenset(
+    ("aunt", "uncle", "cousin", "brother", "sister", "father", "mother", "grandfather", "grandmother")
+)
 """Titles that only some people give."""
 PRONOUN_MENTIONS = 200
 """Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
 WINDOW = 1500
 """Characters of a co-occurrence window: about a page."""
+MAX_NAMESAKES = 30
+"""Names with one first or last word that others are compared with, at most: more than twice a novel's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,16 @@ class BookPersons:
         self._by_first: dict[str, list[str]] = defaultdict(list)  # first word after the titles → names
         self._by_last: dict[str, list[str]] = defaultdict(list)  # last word → names
         for name in self.by_count:
-            if self.parts[name].last:
-                self._by_first[self.parts[name].first].append(name)
-                self._by_last[self.parts[name].last].append(name)
+            parts = self.parts[name]
+            for namesakes in (self._by_first[parts.first], self._by_last[parts.last]) if parts.last else ():
+                if len(namesakes) < MAX_NAMESAKES:
+                    namesakes.append(name)
 
     def _roots(self, names: Iterable[str], name: str) -> list[str]:
         """The persons of ``names`` other than ``name``'s own whose gender does not contradict it."""
+        names = list(names)
+        if len(names) >= MAX_NAMESAKES:
+            return []  # any of them
         roots = dict.fromkeys(self.clusters.root(n) for n in names)
         return [r for r in roots if r != self.clusters.root(name) and self._same_gender(name, r)]
 

@@ -26,7 +26,12 @@ FEMALE_NAMES = _LISTS["female_names"]
 MALE_NAMES = _LISTS["male_names"]
 GENERIC = _LISTS["generic"]
 HONORIFICS = MALE | FEMALE | NEUTRAL
-SAME_TITLES = {title: one for one in ("mr", "mrs", "miss", "dr", "rev") for title in _LISTS[f"same_as_{one}"]}
+SAME_TITLES = {
+    title: name.removeprefix("same_as_")
+    for name, titles in _LISTS.items()
+    if name.startswith("same_as_")
+    for title in titles
+}
 """Title → the usual one that means the same."""
 
 
