@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import tracemalloc
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -632,3 +633,21 @@ def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
         assert ChapterProjector(NOVEL, table, TaskConfig()).project(chapter(1), one) == whole.graph(
             whole=False
         )
+
+
+def test_a_long_books_graph_takes_little_more_memory_while_it_is_made() -> None:
+    def content(number: int) -> dict[str, Any]:
+        present = [f"人{(7 * number + 13 * i) % 40}" for i in range(8)]
+        events = [{"name": f"{number}之{i}", "participants": present[i : i + 3]} for i in range(6)]
+        return {"characters": people(*present), "events": events}
+
+    numbers = range(1, 301)
+    chapters, rows = [chapter(n) for n in numbers], [SettleRow(row(n, content(n))) for n in numbers]
+    tracemalloc.start()
+    try:
+        graph = novel_graph(NOVEL, chapters, rows, [], TaskConfig())
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(graph.edges) == 300 * (8 + 18)
+    assert peak < 1.25 * kept  # with the facts of all chapters beside their nodes and edges: 1.33
