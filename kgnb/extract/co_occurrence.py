@@ -27,24 +27,21 @@ class CoOccurrence:
     ) -> None:
         self._clusters = clusters
         self._offsets = offsets
-        self._sentences = {n: Counter(bisect_left(sentence_ends, a) for a in at) for n, at in offsets.items()}
-        self._windows = {n: Counter(a // window for a in at) for n, at in offsets.items()}
+        self._sentence_ends = sentence_ends
+        self._window = window
         length = sentence_ends[-1] if sentence_ends else 1
         self._sentences_per_window = max(1.0, len(sentence_ends) * window / max(length, 1))
         self._known_edges: dict[tuple[str, ...], tuple[set[int], set[int]]] = {}
-        self._totals: dict[tuple[str, ...], tuple[Counter[int], Counter[int]]] = {}
+        self._known_counts: dict[tuple[str, ...], tuple[set[int], Counter[int]]] = {}
 
-    def _counts(self, who: Who) -> tuple[Counter[int], Counter[int]]:
-        """Sentence → occurrences and window → occurrences, all names added up."""
+    def _counts(self, who: Who) -> tuple[set[int], Counter[int]]:
+        """Sentences, and window → occurrences, of all names; found when first asked for: few are compared."""
         names = tuple(self._clusters.names_of(who)) if isinstance(who, str) else who
-        if names not in self._totals:
-            sentences: Counter[int] = Counter()
-            windows: Counter[int] = Counter()
-            for one in names:
-                sentences.update(self._sentences.get(one, {}))
-                windows.update(self._windows.get(one, {}))
-            self._totals[names] = sentences, windows
-        return self._totals[names]
+        if names not in self._known_counts:
+            at = [a for n in names for a in self._offsets.get(n, ())]
+            sentences = {bisect_left(self._sentence_ends, a) for a in at}
+            self._known_counts[names] = sentences, Counter(a // self._window for a in at)
+        return self._known_counts[names]
 
     def expected(self, one: Who, other: Who) -> float:
         """Return how many sentences both would share if each occurred at random within its windows."""
@@ -64,7 +61,7 @@ class CoOccurrence:
 
     def together(self, one: Who, other: Who) -> int:
         """Return how many sentences hold both, but for those in which one stands right beside the other."""
-        shared = len(self._counts(one)[0].keys() & self._counts(other)[0].keys())
+        shared = len(self._counts(one)[0] & self._counts(other)[0])
         return max(0, shared - self._apposed(one, other))
 
     def _apposed(self, one: Who, other: Who) -> int:
