@@ -190,9 +190,14 @@ def means_of(rows: Sequence[dict[str, Any]], langs: Sequence[str]) -> list[dict[
 
 
 def relation_scores(path: Path, found: dict[str, Any], shared: Path) -> dict[str, Any]:
-    """What ``eval_relations.py`` says of the finished graph, for a book with gold relations."""
+    """What ``eval_relations.py`` says of the finished graph, for a book with gold relations.
+
+    Of nodes with as many of a gold person's names it takes the lowest id, hence that in the most chapters.
+    """
     graph = graph_of(found)
-    ids = {ref: str(number) for number, ref in enumerate(graph.nodes)}
+    chapters = {ref: int(str(node.properties.get("count", 0))) for ref, node in graph.nodes.items()}
+    ranked = sorted(graph.nodes, key=lambda ref: (-chapters[ref], ref))
+    ids = {ref: f"{number:09}" for number, ref in enumerate(ranked)}
     nodes = [
         {"id": ids[n.ref], "label": n.label, "name": n.properties.get("name", ""), "properties": n.properties}
         for n in graph.nodes.values()
