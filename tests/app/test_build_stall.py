@@ -30,8 +30,11 @@ class App:
         self.settings = SimpleNamespace(stall_seconds=stall)
         self.outages = Outages()
         self.engines_gone = False
-        self.tasks = self.ledger = self.queue = self
+        self.tasks = self.ledger = self.queue = self.providers = self
         self._looks = count()
+
+    def waited(self, _provider: Provider) -> float:
+        return 0.0
 
     async def progress(self, _task: int) -> Progress:
         running = next(self._looks) % 2
@@ -48,7 +51,7 @@ class App:
 def watching(app: App) -> Awaitable[None]:
     pace = SimpleNamespace(figures=lambda _: {})
     planned: Any = SimpleNamespace(
-        task=TASK, provider=Provider("p"), step=lambda *_: None, pace=lambda _: pace
+        task=TASK, provider=Provider("p"), step=lambda *_, **__: None, pace=lambda _: pace
     )
     watch = build._TaskWatch(progress_at=time.monotonic())
     return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20)
