@@ -26,6 +26,7 @@ from kgnb.worker.provider_sources import (
     check_usable,
     completed,
     environment_provider,
+    unknown_provider,
     why_unusable,
     with_options,
 )
@@ -143,11 +144,11 @@ class ProviderRegistry:
     def get(self, name: str) -> Provider:
         """The provider called ``name``, ignoring case.
 
-        Raises SettingsError, with the known names, when there is none.
+        Raises SettingsError, with what is missing or the known names, when there is none.
         """
         provider = self._known.get(name.strip().lower())
         if provider is None:
-            raise SettingsError("provider.unknown", provider=name, known=", ".join(sorted(self._known)))
+            raise unknown_provider(name, self._settings, self._known)
         return provider
 
     def requested(self, name: str | None) -> Provider:

@@ -6,7 +6,9 @@ A secret goes only to an address from its own source, to the preset's, or to one
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,18 +17,20 @@ from pydantic import SecretStr
 from kgnb.core.addresses import holds_secret, origin, redacted_url
 from kgnb.core.endpoint import checked_keys, checked_url, is_here
 from kgnb.core.errors import SettingsError
+from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions, parse_options
 from kgnb.core.settings import Settings
 from kgnb.llm.client import checked_interface
-from kgnb.llm.presets import preset_for, preset_named, preset_url
+from kgnb.llm.presets import preset_for, preset_named, preset_url, presets
 
 
 def environment_provider(settings: Settings) -> Provider | None:
     """The provider that OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL and KGNB_PROVIDER_NAME describe.
 
-    What they leave open is the preset's. None where they give neither an address nor a key, unless the name
-    is that of a preset that wants none.
+    What they leave open is the preset's; without one there is no address, so that a misspelt name's key goes
+    nowhere. None where they give neither an address nor a key, unless the name is that of a preset that wants
+    none.
     """
     named = preset_named(settings.provider_name)
     keyless = named is not None and not named.needs_key
@@ -35,7 +39,7 @@ def environment_provider(settings: Settings) -> Provider | None:
     return completed(
         Provider(
             name=settings.provider_name,
-            base_url=settings.openai_base_url or preset_url(settings.provider_name) or preset_url("openai"),
+            base_url=settings.openai_base_url,
             api_key=settings.openai_api_key,
             models=(settings.openai_model,) if settings.openai_model else (),
         )
@@ -105,7 +109,7 @@ def check_not_shadowed(row: Provider, settings: Settings, confirmed: str) -> Non
     if not settings.embedded_sql or own is None or own.key != row.key:
         return
     if origin(row.base_url) not in (origin(own.base_url), confirmed):
-        urls = {"url": redacted_url(row.base_url), "own": redacted_url(own.base_url)}
+        urls = {"url": redacted_url(row.base_url), "own": redacted_url(own.base_url) or "-"}
         raise SettingsError("provider.shadowed", provider=row.name, **urls)
 
 
@@ -129,13 +133,36 @@ def check_usable(provider: Provider) -> None:
     if provider.is_rules:
         return
     if not provider.base_url:
-        raise SettingsError("provider.no_url", provider=provider.name)
+        raise SettingsError("provider.no_url", provider=provider.name, likely=_likely(provider.name))
     check_url(provider)
     served_here = is_here(urlsplit(provider.base_url).hostname or "")
     if not (provider.api_key.get_secret_value() or served_here) and preset_for(provider).needs_key:
         raise SettingsError("provider.no_key", provider=provider.name)
     checked_keys(provider)
     checked_interface(provider)
+
+
+def unknown_provider(name: str, settings: Settings, known: Iterable[str]) -> SettingsError:
+    """The error for a name that is none of ``known``: what a preset still lacks, else the nearest name."""
+    preset = preset_named(name)
+    if preset is None:
+        facts = {"known": ", ".join(sorted(known)), "likely": _likely(name, known)}
+        return SettingsError("provider.unknown", provider=name, **facts)
+    own, missing = environment_provider(settings), []
+    named = settings.provider_name.strip().lower() == name.strip().lower()
+    if not named:
+        missing.append(f"KGNB_PROVIDER_NAME={name}")
+    by_default = "provider_name" not in settings.model_fields_set
+    others = own is not None and not by_default and why_unusable(own) is None
+    if preset.needs_key and (named or others or not settings.openai_api_key.get_secret_value()):
+        missing.append("OPENAI_API_KEY=…")
+    return SettingsError("provider.unset", provider=name, missing=" ".join(missing))
+
+
+def _likely(name: str, known: Iterable[str] = ()) -> str:
+    """Asks whether the nearest of the presets' and the ``known`` names was meant; empty without one."""
+    nearest = get_close_matches(name.strip().lower(), {*presets(), *known}, 1)
+    return say("provider.likely", nearest=nearest[0]) if nearest else ""
 
 
 def why_unusable(provider: Provider) -> SettingsError | None:

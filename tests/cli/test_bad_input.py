@@ -83,6 +83,13 @@ class TestProviders:
         place.run("submit", STORY, "--provider", "nobody").refused("nobody")
         assert untouched(place)
 
+    def test_a_misspelt_name_is_refused_before_its_key_is_sent(self, place: Place) -> None:
+        env = {"KGNB_PROVIDER_NAME": "deepsek", "OPENAI_API_KEY": "k"}
+        for asked in ((), ("--provider", "deepsek")):
+            place.run("build", STORY, *asked, env=env).refused("deepsek ", "deepseek", "OPENAI_BASE_URL")
+        place.run("build", STORY, "--provider", "deepseek", env=env).refused("KGNB_PROVIDER_NAME=deepseek")
+        assert untouched(place)
+
     def test_no_key(self, place: Place) -> None:
         env = {"OPENAI_BASE_URL": "https://llm.example/v1", "OPENAI_MODEL": "m"}
         place.run("build", STORY, "--provider", "openai", env=env).refused("OPENAI_API_KEY")

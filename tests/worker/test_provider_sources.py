@@ -16,6 +16,7 @@ from kgnb.worker.provider_sources import (
     completed,
     environment_provider,
     settings_for,
+    unknown_provider,
     why_unusable,
     with_options,
 )
@@ -71,6 +72,51 @@ class TestTheEnvironmentsProvider:
         assert found is not None
         with pytest.raises(SettingsError):
             check_usable(found)
+
+
+class TestANameThatIsNotKnown:
+    def test_has_no_address_so_that_its_key_goes_nowhere(self) -> None:
+        found = own(provider_name="deepsek", openai_api_key=KEY)
+        assert found is not None
+        assert found.base_url == ""
+        with pytest.raises(SettingsError) as caught:
+            check_usable(found)
+        text = str(caught.value)
+        assert all(word in text for word in ("deepsek ", "deepseek？", "OPENAI_BASE_URL", "OPENAI_MODEL"))
+
+    @pytest.mark.parametrize("given", [{}, {"provider_name": "openai"}])
+    def test_a_key_alone_is_openais(self, given: dict[str, str]) -> None:
+        found = own(openai_api_key=KEY, **given)
+        assert found is not None
+        assert found.base_url == "https://api.openai.com/v1"
+
+    @pytest.mark.parametrize(
+        ("given", "missing"),
+        [
+            ({"provider_name": "DeepSeek"}, "OPENAI_API_KEY=…"),
+            ({"openai_api_key": KEY}, "KGNB_PROVIDER_NAME=deepseek"),
+            ({}, "KGNB_PROVIDER_NAME=deepseek OPENAI_API_KEY=…"),
+            ({"provider_name": "deepsek", "openai_api_key": KEY}, "KGNB_PROVIDER_NAME=deepseek"),
+            (
+                {"provider_name": "openai", "openai_api_key": KEY},
+                "KGNB_PROVIDER_NAME=deepseek OPENAI_API_KEY=…",
+            ),
+        ],
+    )
+    def test_of_a_presets_only_what_is_missing_is_asked_for(
+        self, given: dict[str, Any], missing: str
+    ) -> None:
+        error = unknown_provider("deepseek", Settings.load(**given), ["rules"])
+        assert error.facts["missing"] == missing
+        assert "kgnb providers add deepseek" in str(error)
+
+    def test_without_a_key_that_it_needs_none_of(self) -> None:
+        assert unknown_provider("ollama", Settings.load(), []).facts["missing"] == "KGNB_PROVIDER_NAME=ollama"
+
+    @pytest.mark.parametrize(("typed", "meant"), [("deepsek", "deepseek？"), ("myhost", "my-host？")])
+    def test_the_nearest_one_is_told(self, typed: str, meant: str) -> None:
+        assert meant in str(unknown_provider(typed, Settings.load(), ["rules", "my-host"]))
+        assert "是不是" not in str(unknown_provider("zzzzzz", Settings.load(), ["rules"]))
 
 
 def options(text: str) -> Settings:
