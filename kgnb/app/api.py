@@ -190,7 +190,10 @@ class BookGraph:
         return run(self._on(lambda app: app.graph.read(self.result.novel_id)))
 
     def show(self) -> None:
-        """Show the graph in a notebook: a static image, and an interactive view that works offline."""
+        """Show the graph in a notebook: a static image, and an interactive view that works offline.
+
+        Raises InputError in a plain script; :meth:`save` writes the same view to a file.
+        """
         from kgnb.render.picture.page import display
 
         display(self.graph(), title=self.title, lang=language())

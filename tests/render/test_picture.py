@@ -26,6 +26,7 @@ from kgnb.core.messages import texts
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.graph.importance import edge_weight
 from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, group_of
+from kgnb.render import query_results
 from kgnb.render.picture import layout, scene, selection, static
 from kgnb.render.picture import page as picture_page
 
@@ -256,6 +257,21 @@ def test_the_page_says_what_is_known() -> None:
     assert data["kinds"]["SIBLING"] == "兄弟姐妹"
 
 
+def test_the_line_under_the_title_counts_the_relations_that_the_tables_list() -> None:
+    graph = sanguo()
+    everything = len(query_results.relations(graph))
+    drawn = scene.lay_out(graph, 5)
+    named = {frozenset((e.source, e.target)) for t in drawn.ties if t.drawn for e in t.edges}
+    shown = sum(
+        frozenset((e.source, e.target)) in named for e in graph.edges.values() if e.type != "APPEARS_IN"
+    )
+    assert shown > len(named)  # two relations of one pair
+    assert (
+        static.summary(drawn, "zh") == f"图中 5 位人物、{shown} 条关系；全书 124 位人物、{everything} 条关系"
+    )
+    assert f"In the book: 124 characters, {everything} ties" in picture_page.html(graph, title="x", lang="en")
+
+
 def test_the_page_speaks_two_languages() -> None:
     zh, en = (picture_page.html(sanguo(), title="x", lang=lang) for lang in ("zh", "en"))
     assert 'lang="zh-CN"' in zh
@@ -355,6 +371,8 @@ def test_png() -> None:
 
 
 def test_without_a_notebook_it_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"graph\.html"):  # a plain script, with IPython
+        picture_page.display(hostile(), title="三国演义")
     monkeypatch.setitem(sys.modules, "IPython.display", None)
     with pytest.raises(InputError, match=r"graph\.html"):
         picture_page.display(hostile(), title="三国演义")
@@ -364,6 +382,7 @@ def test_display_sends_a_still_image_and_a_sandboxed_frame(monkeypatch: pytest.M
     notebook = pytest.importorskip("IPython.display")
     sent: list[Any] = []
     monkeypatch.setattr(notebook, "display", lambda thing, **_: sent.append(thing))
+    monkeypatch.setattr("IPython.get_ipython", object)
     picture_page.display(hostile(), title=EVIL[0])
     assert ElementTree.fromstring(sent[0]["image/svg+xml"]).tag.endswith("svg")
     frame = sent[1].data

@@ -92,12 +92,15 @@ def png(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_P
 def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 640) -> None:
     """Show the graph in a notebook: a still image for any viewer, then the interactive page.
 
-    Raises InputError where IPython isn't installed: there is no notebook to show it in.
+    Raises InputError where IPython doesn't run: there is no notebook to show it in.
     """
     try:
         notebook = importlib.import_module("IPython.display")
+        shell = importlib.import_module("IPython").get_ipython()
     except ImportError:
-        raise InputError("exchange.no_notebook") from None
+        shell = None
+    if shell is None:  # a plain script: IPython would print the whole image
+        raise InputError("exchange.no_notebook")
     image: dict[str, object] = {"text/plain": title, "image/svg+xml": svg(graph, title=title, lang=lang)}
     if drawn := png(graph, title=title, lang=lang):
         image["image/png"] = base64.b64encode(drawn).decode()

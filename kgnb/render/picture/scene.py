@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgnb.core.messages import Language, texts
+from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph
 from kgnb.render.picture import layout, selection
 from kgnb.render.picture.selection import Person, Tie
@@ -53,12 +54,18 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Circles with their places, and ties with their widths; ``everybody`` counts the graph's characters."""
+    """Circles with their places, ties with their widths; the graph's characters and relations in numbers."""
 
     spots: list[Spot]
     ties: list[Tie]
     top_weight: float
     everybody: int
+    relations: int
+
+    @property
+    def drawn_relations(self) -> int:
+        """The relations that its lines stand for: two people may have several."""
+        return sum(len(tie.edges) for tie in self.ties if tie.drawn)
 
     def width(self, tie: Tie) -> float:
         """A tie's width in points, 1 to 6."""
@@ -80,7 +87,8 @@ def lay_out(graph: Graph, limit: int, before: Scene | None = None) -> Scene:
     drawn = [t for t in chosen.ties if t.drawn]
     top = max((t.weight for t in drawn), default=0.0)
     everybody = sum(node.label == "Character" for node in graph.nodes.values())
-    return Scene(_spots(chosen.people, drawn, top, before), chosen.ties, top, everybody)
+    relations = sum(map(is_tie, graph.edges.values()))
+    return Scene(_spots(chosen.people, drawn, top, before), chosen.ties, top, everybody, relations)
 
 
 def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float, before: Scene | None) -> list[Spot]:

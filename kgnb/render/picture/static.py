@@ -41,9 +41,10 @@ class _Frame:
 
 
 def summary(shown: Scene, lang: Language) -> str:
-    """The line under the title: how many of the book's characters and ties are shown."""
-    ties = sum(t.drawn for t in shown.ties)
-    return localized("picture.summary", lang, people=len(shown.spots), ties=ties, all=shown.everybody)
+    """The line under the title: how many of the book's characters and relations are drawn."""
+    drawn = {"people": len(shown.spots), "relations": shown.drawn_relations}
+    everything = {"all_people": shown.everybody, "all_relations": shown.relations}
+    return localized("picture.summary", lang, **drawn, **everything)
 
 
 def svg(shown: Scene, title: str, lang: Language) -> str:
