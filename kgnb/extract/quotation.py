@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 EVIDENCE_CHARS = 160
@@ -15,18 +15,23 @@ _CUT = "…"
 
 
 def quote(text: str, sentence_ends: Sequence[int], start: int, end: int) -> str:
-    """Return the sentence around ``start``-``end``; a longer one than a quote is cut at clauses, with …."""
+    """Return the sentences of ``start``-``end``; longer ones than a quote are cut at clauses, with …."""
     k = bisect_right(sentence_ends, start)
     begin = sentence_ends[k - 1] + 1 if k else 0
-    stop = sentence_ends[k] + 1 if k < len(sentence_ends) else len(text)
+    last = bisect_left(sentence_ends, end - 1, k)
+    stop = sentence_ends[last] + 1 if last < len(sentence_ends) else len(text)
     if stop - begin <= EVIDENCE_CHARS:
-        return text[begin:stop].strip().lstrip(_CLOSERS)
+        return _one_line(text[begin:stop])
     room = EVIDENCE_CHARS - 2 * len(_CUT)
     end = min(max(end, start), stop, start + room)
     low = begin if end - begin <= room else _clause_start(text, max(begin, (start + end - room) // 2), start)
     high = stop if stop - low <= room else _clause_end(text, end, low + room)
-    part = text[low:high].strip().lstrip(_CLOSERS)
+    part = _one_line(text[low:high])
     return (_CUT if low > begin else "") + part + (_CUT if high < stop else "")
+
+
+def _one_line(part: str) -> str:
+    return part.strip().lstrip(_CLOSERS).replace("\n", " ")
 
 
 def shortened(text: str) -> str:

@@ -89,3 +89,11 @@ def test_the_gold_pairs_are_well_formed(book: str) -> None:
         assert {one, other} <= gold["characters"].keys()
         assert one != other
         assert kind in kinds
+
+
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_the_evidence_of_a_tie_of_two_sentences_is_both(gap: str) -> None:
+    text = f"天黑了。周文回到镇上。{gap}码头上站着他的弟弟周武。天亮了。"
+    (tie,) = rules.extract(text, lang="zh", names=PEOPLE).relations
+    assert tie.type == "SIBLING"
+    assert tie.evidence == f"周文回到镇上。{gap and ' '}码头上站着他的弟弟周武。"

@@ -396,3 +396,21 @@ def test_a_kinship_word_is_no_short_form() -> None:
 def test_a_pet_name_that_two_may_bear_stays_a_name() -> None:
     pages = every_fourth(pages_of("何晓岚"), "何晓岚", "岚儿")
     assert bearer(people(pages + pages_of("顾岚舒")), "岚儿").name == "岚儿"
+
+
+@pytest.mark.parametrize("title", ["天子", "皇帝", "太公", "老太爷", "老爷子"])
+def test_a_ruler_or_the_eldest_of_a_family_is_not_who_has_that_surname(title: str) -> None:
+    pages = every_fourth(pages_of("何敬"), "何敬", "何" + title)
+    found = people(pages + f"众人见{title}来了。{title}听了大怒。" * 40)
+    assert "何" + title not in found["何敬"].aliases
+
+
+def test_what_says_where_is_no_form_of_address() -> None:
+    pages = every_fourth(pages_of("何敬"), "何敬", "何子外") + "他站在圈子外。众人在圈子外来看。" * 40
+    assert "何子外" not in NameClassifier(pages, ()).addresses({})
+
+
+@pytest.mark.parametrize("word", ["即目", "乃常山"])
+def test_an_adverb_before_a_name_begins_no_nickname(word: str) -> None:
+    pages = every_fourth(pages_of("何晓岚"), "何晓岚", word + "何晓岚")
+    assert word not in names(pages + f"众人道：“{word}。”")

@@ -178,7 +178,7 @@ class AliasResolver(FormAliases):
         for form, bare in self.addresses.items():
             others = bearers.get(surname_of(form), set()) - {form, bare}
             if bare in words.TITLES or bare in words.TITLES_AFTER_SURNAME:
-                if bare not in words.WIFE_TITLES and (
+                if bare not in words.WIFE_TITLES | words.ELDERS and (
                     best := self._nearby_bearer((form,), others, _most_together(bare))
                 ):
                     self._join_located(best, form, "姓与互斥")
@@ -270,6 +270,8 @@ class AliasResolver(FormAliases):
         for name in [n for n in self.counts if _called_by(n) and not _is_married(n)]:
             # 何某 is how a person names himself: his own name in the sentence is no objection.
             title = name.replace(_called_by(name), "", 1)
+            if title in words.ELDERS:
+                continue
             max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
             forms = tuple(self.clusters.names_of(name))
             others = bearers.get(_called_by(name), set()) - set(forms)

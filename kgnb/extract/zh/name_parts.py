@@ -18,6 +18,8 @@ from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surna
 
 _BEFORE_OBJECT = words.SPEECH_VERBS | frozenset("请咐")
 """Verbs right before a person's name: 车马请, 将军吩咐 are no nicknames of whoever follows."""
+_COUNTING = words.DETERMINERS - words.NUMERALS - {"两"}
+"""What no nickname contains, unlike numerals (九纹龙, 两头蛇)."""
 OWN = 20.0
 """Lift of the character before a name that belongs to it, over that of the same before other names."""
 LONGER_FORMS = 6
@@ -69,6 +71,8 @@ class FormAliases(StatedAliases):
         if (
             word[-2:] in words.GENERIC
             or word[:2] in words.TITLES_AFTER_SURNAME
+            or word[0] in words.NEVER_FIRST
+            or not _COUNTING.isdisjoint(word)
             or word[-1] in _BEFORE_OBJECT
             or (word[0] in words.NUMERALS and word[1] in words.MEASURES)
             or word[-1] in words.HOUSE_ENDS

@@ -219,6 +219,8 @@ class NameClassifier:
             if len(name) not in (3, 4) or not has_surname(name) or candidate.score < -0.5:
                 continue
             title = tail in words.TITLES or tail in words.TITLES_AFTER_SURNAME
+            if tail in words.SOVEREIGNS or (tail[-1] in words.LOCALIZERS and not title):
+                continue  # 宋天子 is no 宋, and 子外 a piece of 圈子外
             word = tail in self.common_words and candidate.score < 0.5
             word = word or tail[-1] in words.SPEECH_VERBS  # 某某云
             if not title and (word or not words.UNLIKELY_NAME_ENDS.isdisjoint(tail)):
