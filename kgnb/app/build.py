@@ -62,11 +62,14 @@ R = TypeVar("R")
 
 
 async def read(path: Path, title: str | None, author: str | None) -> Book:
-    """Read the book at ``path``, and log how many lines of boilerplate were left out; raises InputError."""
+    """Read the book at ``path``; log what was left out of it or not found in it. Raises InputError."""
     check_title(title)
     book = await asyncio.to_thread(read_book, path, title=title, author=author)
     if book.left_out:
         log.info(say("book.left_out", title=book.title, lines=book.left_out))
+    if book.missing:
+        numbers = ", ".join(map(str, book.missing[:10])) + ("…" if len(book.missing) > 10 else "")
+        log.warning(say("book.missing_headings", title=book.title, numbers=numbers))
     return book
 
 

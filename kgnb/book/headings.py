@@ -6,14 +6,18 @@ A heading is a short line of its own. Levels: 1 volume or part, 2 chapter, 3 sec
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
+from typing import NamedTuple
 
 VOLUME, CHAPTER, SECTION = 1, 2, 3
 MAX_HEADINGS = 100_000
 """A text with more has none: it is a list. The longest web novels have some 10,000 chapters."""
+MOST_MISSING = 3
+"""Headings in a row that a book may lack: joined lines hide some."""
 
 _GAP = r"[ \t\u3000\xa0]"
 _NUM = r"[0-9０-９零〇○一二三四五六七八九十百千万萬两兩廿卅壹贰叁肆伍陆柒捌玖拾佰]{1,9}"
@@ -74,6 +78,7 @@ _BARE_NUMBER = re.compile(
     re.M,
 )
 _SENTENCE_END = ("。", "，", "；", "、", "：", ",", ";", "”", "」", "』")
+_BEFORE_HEADING = (".", "!", "?", '"', "”", "’", "。", "！", "？", "…", "」", "*", "_", "：", "）")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +120,17 @@ def find(text: str, marked: Sequence[Heading] = ()) -> list[Heading]:
         return []
     headings = _without_doubtful([found[k] for k in sorted(found)])
     if not any(h.level >= CHAPTER and h.number is not None for h in headings) and not marked:
-        bare = _bare_numbers(text)
+        bare = _bare_numbers(text, [h.start for h in headings if h.level == VOLUME])
         taken = {h.start for h in bare}
         headings = sorted([h for h in headings if h.start not in taken] + bare, key=lambda h: h.start)
     return headings
+
+
+def missing(found: Sequence[Heading]) -> tuple[int, ...]:
+    """Return the numbers of the chapters, a few in a row, that lack a heading between two others."""
+    numbers = [h.number for h in found if h.level == CHAPTER and h.number is not None]
+    gaps = (range(a + 1, b) for a, b in pairwise(numbers) if b - a - 1 <= MOST_MISSING)
+    return tuple(dict.fromkeys(chain.from_iterable(gaps)))
 
 
 def number_of(digits: str) -> int | None:
@@ -253,9 +265,12 @@ def _is_english_title(rest: str) -> bool:
 def _after_break(text: str, start: int) -> bool:
     """Whether the line before is blank or ends a sentence, so that this one continues no wrapped prose."""
     before = text[max(0, start - 200) : start].rstrip(" \t\u3000")
-    return not before or before.endswith("\n\n") or before.rstrip("\n \t\u3000").endswith(
-        (".", "!", "?", '"', "”", "’", "。", "！", "？", "…", "」", "*", "_", "：", "）")
-    ) or re.search(r"\n[ \t\u3000]*\n$", before) is not None  # fmt: skip
+    return re.search(r"\n[ \t\u3000]*\n$", before) is not None or _after_sentence(text, start)
+
+
+def _after_sentence(text: str, start: int) -> bool:
+    before = text[max(0, start - 200) : start].rstrip("\n \t\u3000")
+    return not before or before.endswith(_BEFORE_HEADING)
 
 
 _TITLE_LINE = re.compile(r"[ \t]{0,40}\n?[ \t]{0,40}(?P<title>[^\n]{1,60})\n[ \t]*(?:\n|$)")
@@ -274,22 +289,80 @@ def _with_title_below(text: str, heading: Heading) -> Heading:
     return replace(heading, end=found.end("title") + 1, title=f"{heading.title} {title}")
 
 
-def _bare_numbers(text: str) -> list[Heading]:
-    """Numbers without a unit ("12. 标题", "三", "IV"): only as a sequence 1, 2, 3 … with text in between."""
-    chain: list[Heading] = []
+def _bare_numbers(text: str, volumes: Sequence[int]) -> list[Heading]:
+    """Numbers without a unit ("12. 标题", "三", "IV"): only as a sequence 1, 2, 3 … with text in between.
+
+    ``volumes``: where volumes start; in each the numbers may begin anew. Some numbers may be missing if most
+    of the others stand where a sentence has ended: those of pages don't.
+    """
+    lines = list(islice(_number_lines(text, volumes), MAX_HEADINGS + 1))
+    if len(lines) > MAX_HEADINGS:
+        return []
+    numbers = _Numbers(lines)
+    whole, broken = numbers.sequence(broken=False), numbers.sequence(broken=True)
+    missing = sum(max(0, b.number - a.number - 1) for a, b in pairwise([_FRONT, *broken]))
+    ended = sum(_after_sentence(text, line.heading.start) for line in broken)
+    likely = missing * 4 <= len(broken) and ended * 4 >= len(broken) * 3
+    best = broken if likely and len(broken) > len(whole) else whole
+    return [line.heading for line in best] if len(best) >= 3 else []
+
+
+class _Line(NamedTuple):
+    """A line that begins with a number; ``form``: its digits' script, and whether nothing else is there."""
+
+    heading: Heading
+    number: int
+    form: tuple[str, bool]
+    volume: int
+
+
+_FRONT = _Line(Heading(0, 0, "", CHAPTER), 0, ("", True), 0)  # what is before the first number
+
+
+def _number_lines(text: str, volumes: Sequence[int]) -> Iterator[_Line]:
     for found in _BARE_NUMBER.finditer(text):
-        number, rest = number_of(found["number"]), found["rest"] or ""
+        digits, rest = found["number"], found["rest"] or ""
+        number = number_of(digits)
         if number is None or rest[1:].rstrip().endswith((*_SENTENCE_END, ".")) or "。" in rest:
             continue
+        script = "1" if digits.isdecimal() else "I" if digits.isascii() else "一"
         heading = _heading(found, found["title"], CHAPTER, number)
-        if len(chain) == 1 and number == chain[0].number:
-            chain = [heading]  # the first was in the table of contents
-        elif _continues(chain, heading):
-            chain.append(heading)
-    return chain if len(chain) >= 3 else []
+        yield _Line(heading, number, (script, not rest.strip()), bisect(volumes, found.start()))
 
 
-def _continues(chain: list[Heading], heading: Heading) -> bool:
-    if not chain:
-        return heading.number in (0, 1)
-    return heading.number == (chain[-1].number or 0) + 1 and heading.start - chain[-1].end >= 200
+class _Numbers:
+    """The lines of a text that begin with numbers, and the sequences 1, 2, 3 … among them."""
+
+    def __init__(self, lines: Sequence[_Line]) -> None:
+        self.lines = lines
+        self.latest = {(line.volume, line.form, line.number): line.heading.start for line in lines}
+
+    def sequence(self, *, broken: bool) -> list[_Line]:
+        """The lines whose numbers follow each other with text in between; ``broken``: or go on elsewhere."""
+        kept: list[_Line] = []
+        for line in self.lines:
+            last = kept[-1] if kept else _FRONT
+            if kept and line.number == last.number <= 1:
+                kept[-1] = line  # the one before was in the table of contents
+            elif line.number <= 1 and not kept:
+                kept = [line]
+            elif line.heading.start - last.heading.end >= 200 and (
+                line.number == last.number + 1 or (broken and self._goes_on_elsewhere(last, line))
+            ):
+                kept.append(line)
+        return kept
+
+    def _goes_on_elsewhere(self, last: _Line, line: _Line) -> bool:
+        """Whether the line begins a volume anew, or the numbers before it are missing in the volume."""
+        if not self._comes_after(line, line, line.number + 1):
+            return False
+        if line.number == 1:
+            return line.volume > last.volume
+        missing = range(last.number + 1, line.number)
+        if not 0 < len(missing) <= MOST_MISSING or last.form not in (line.form, _FRONT.form):
+            return False
+        return not any(self._comes_after(last, line, number) for number in missing)
+
+    def _comes_after(self, place: _Line, like: _Line, number: int) -> bool:
+        """Whether the number stands behind a place, written like a line and in its volume."""
+        return self.latest.get((like.volume, like.form, number), -1) > place.heading.start

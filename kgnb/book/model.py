@@ -32,6 +32,7 @@ class Book:
     """A book as read from a file; ``sha256``: :func:`text_hash` of the whole normalised text.
 
     ``left_out``: lines of download sites and appeals for votes that no chapter holds.
+    ``missing``: see :func:`kgnb.book.headings.missing`.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Book:
     chapters: tuple[BookChapter, ...]
     sha256: str
     left_out: int = 0
+    missing: tuple[int, ...] = ()
 
     @property
     def facts(self) -> BookFacts:

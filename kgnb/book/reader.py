@@ -58,6 +58,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
         chapters=tuple(chapter_division.divide(text, found, lang)),
         sha256=sha256,
         left_out=boilerplate.count(text),
+        missing=headings.missing(found),
     )
 
 

@@ -83,6 +83,8 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
         options.print_json(result.as_dict())
     else:
         print(say("cli.built", title=one_line(title), **result.as_dict()))
+        if not (result.characters or result.failed):
+            print(say("cli.nobody"))
         if args.output:
             key = "cli.picture_written" if output_format == "html" else "cli.graph_written"
             print(say(key, path=args.output))

@@ -340,8 +340,9 @@ def test_no_headings_no_loss(tmp_path: Path) -> None:
 def test_more_headings_than_any_book_has_are_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They would take more memory and time than their text."""
     monkeypatch.setattr(headings, "MAX_HEADINGS", 20)
-    for heading, name in (("第{}章 风", "b.txt"), ("CHAPTER {}.", "b.txt"), ("## 风 {}", "b.md")):
-        texts = [f"{heading.format(n)}\n\n{'他走了。' * 20}\n\n" for n in range(1, 22)]
+    forms = (("第{}章 风", "b.txt"), ("CHAPTER {}.", "b.txt"), ("{}", "b.txt"), ("## 风 {}", "b.md"))
+    for heading, name in forms:
+        texts = [f"{heading.format(n)}\n\n{'他走了。' * 55}\n\n" for n in range(1, 22)]
         assert len(book(tmp_path, "".join(texts[:20]), name).chapters) == 20
         assert titles(book(tmp_path, "".join(texts), name)) == ["第1部分"]
 

@@ -128,6 +128,24 @@ class TestProgress:
         assert "6/6" in ran.err
         assert "6/6" not in ran.out
         assert "6 completed" in ran.out
+        assert "No people" not in ran.out
+
+    def test_a_book_without_people_ends_in_what_to_try(self, tmp_path: Path) -> None:
+        place = Place(tmp_path)
+        (tmp_path / "book.txt").write_text("Il pleut.\n", encoding="utf-8")
+        for lang, said in (("en", "No people were found."), ("zh", "没有找到人物。")):
+            ran = place.run("build", tmp_path / "book.txt", "--provider", "rules", "--lang", lang)
+            assert ran.code == 0
+            assert said in ran.out.splitlines()[-1]
+            assert "--provider" in ran.out.splitlines()[-1]
+
+    def test_chapters_without_a_heading_are_told(self, tmp_path: Path) -> None:
+        body = "林远来到山下，他遇见了苏晴。苏晴说：“你来了。”林远点点头。\n" * 10
+        text = "".join(f"第{n}章\n{body}" for n in (1, 2, 4, 5))
+        (tmp_path / "book.txt").write_text(text, encoding="utf-8")
+        ran = Place(tmp_path).run("build", tmp_path / "book.txt", "--provider", "rules", "--lang", "en")
+        assert ran.code == 0
+        assert "chapters without a heading: 3." in ran.err
 
 
 class TestSecrets:
