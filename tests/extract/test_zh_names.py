@@ -414,3 +414,11 @@ def test_what_says_where_is_no_form_of_address() -> None:
 def test_an_adverb_before_a_name_begins_no_nickname(word: str) -> None:
     pages = every_fourth(pages_of("何晓岚"), "何晓岚", word + "何晓岚")
     assert word not in names(pages + f"众人道：“{word}。”")
+
+
+def test_what_a_described_person_is_called_is_that_person() -> None:
+    pages = every_fourth(pages_of("何敬"), "何敬", "何半城")
+    found = people("天黑了。何敬是镇上的首富，家里有田，人称何半城。\n" + pages)
+    assert bearer(found, "何半城") is bearer(found, "何敬")
+    found = people("天黑了。何敬是林秀英的邻居，人称何半城。\n" + pages)
+    assert bearer(found, "何半城") is not bearer(found, "何敬")

@@ -26,6 +26,8 @@ _PROPER_NAME = re.compile(
 )
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
+# The subject of a sentence with 是, and the rest of it.
+_DESCRIBED = re.compile(rf"(?<=[。！？\n])([{HAN}]{{2,4}}?)(?:本|原|便|就)?[是乃]([{HAN}，、]+)[，,]$")
 
 
 class StatedAliases:
@@ -81,7 +83,7 @@ class StatedAliases:
     def _join_epithets(self) -> None:
         """人称, 号, 小名: what else the text says someone is called."""
         for match in _EPITHET.finditer(self.text):
-            full = self._bearer_before(match.start())
+            full = self._bearer_before(match.start()) or self._described_before(match.start())
             alias = match[1]
             if full and alias not in words.TITLES and self._count(alias) >= 2:
                 self._join(full, alias, "号")
@@ -118,6 +120,15 @@ class StatedAliases:
         if all(counts.values()):
             self.counts.update(counts)
             self.clusters.join(full, alias, reason)
+
+    def _described_before(self, at: int) -> str:
+        """The one person that the sentence up to ``at`` says something of: 何恭是镇上的首富，人称…."""
+        described = _DESCRIBED.search(self.text, max(0, at - 40), at)
+        if described is None:
+            return ""
+        full, rest = described.groups()
+        others = (rest[i : i + size] for i in range(len(rest)) for size in (2, 3, 4))
+        return full if full in self.counts and self.counts.keys().isdisjoint(others) else ""
 
     def _bearer_before(self, at: int) -> str:
         """The accepted full name that ends before ``at``; for 名X the one nearby whose given name is X."""
