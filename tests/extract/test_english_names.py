@@ -79,6 +79,16 @@ def test_a_ship_and_a_rank_of_many_are_nobody() -> None:
     assert {"Vorhut", "Captain"}.isdisjoint(people(text))
 
 
+def test_streets_and_regiments_are_nobody_and_a_lady_may_be_called_like_one() -> None:
+    told = (
+        "Then Robert Street gave them a view of the water, then Vincent Square gave them another."
+        " He left the 9th Harrow Lancers, as the 9th Harrow Lancers did. They had Midsummer and a harvest."
+        " Midsummer came. Martha and Midsummer were gone, he thought."
+    )
+    found = people(pages(("Martha Lane", "Mr. Dale")) + "\n\n" + told)
+    assert set(found) == {"Martha Lane", "Mr. Dale"}
+
+
 def test_a_title_that_ends_a_sentence_names_nobody() -> None:
     text = pages(("Captain Holz", "Captain Quill"), times=4)
     assert people(text).keys() == people(text + '\n\n"Yes," said the Captain. The Captain slept.' * 9).keys()

@@ -246,7 +246,7 @@ class NameClassifier:
         if not speaks and (_is_exclamation(candidate) or candidate.after['"'] >= 0.2 * count):
             score -= 1.5  # Humph!; at the "Coach and Horses" he
         first = key(name.split(" ")[-1 if titled else 0])
-        if first in FIRST_NAMES:
+        if first in FIRST_NAMES and (speaks or titled or last not in words.STREET_ENDS):  # not Robert Street
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
             score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Coach and Horses

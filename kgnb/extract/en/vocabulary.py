@@ -18,7 +18,8 @@ SPEECH_VERB = "|".join(sorted(SPEECH_VERBS))
 """The verbs of speech as alternatives of a regular expression."""
 BEFORE_PLACE = _LISTS["before_place"]
 COMPASS = _LISTS["compass"]
-PLACE_ENDS = _LISTS["place_ends"]
+STREET_ENDS = _LISTS["street_ends"]
+PLACE_ENDS = STREET_ENDS | _LISTS["place_ends"]
 ORG_ENDS = _LISTS["org_ends"]
 NOT_NAMES = _LISTS["not_names"]
 MONTHS = _LISTS["months"]
