@@ -50,8 +50,15 @@ async def find_task(app: App, task_id: int) -> Task:
     """Return the task; raises InputError when there is none."""
     task = await app.ledger.tasks.get(task_id)
     if task is None:
-        raise InputError("cli.no_task", task=task_id)
+        raise _no_task(app, task_id)
     return task
+
+
+def _no_task(app: App, task_id: int) -> InputError:
+    """The error for a task that isn't there: people look in another folder than they built in."""
+    settings = app.settings
+    place = settings.data.absolute() if settings.embedded_sql else f"{settings.db_host}/{settings.db_name}"
+    return InputError("cli.no_task", task=task_id, place=place)
 
 
 async def pause_task(app: App, task_id: int) -> CommandResult:
@@ -60,10 +67,12 @@ async def pause_task(app: App, task_id: int) -> CommandResult:
     Raises InputError when a node still holds a fresh item of it after a lease and ``LET_GO_SECONDS``: that
     node may start the task later.
     """
-    found = _checked(await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable")
+    found = _checked(
+        app, await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable"
+    )
     if await _end_items(app, found.task):
         # A node that took a fresh item before writes "running" before it acknowledges the item.
-        _checked(await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable")
+        _checked(app, await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable")
     return CommandResult(found.task, found.task.status, found.outcome == "done")
 
 
@@ -87,14 +96,14 @@ async def _end_items(app: App, task: Task) -> bool:
 async def resume_task(app: App, task_id: int) -> CommandResult:
     """Queue a paused task again."""
     found = await app.ledger.task_commands.resume(task_id)
-    _checked(found, "operate.retry_instead" if found.task.status in _RETRIED else "operate.not_paused")
+    _checked(app, found, "operate.retry_instead" if found.task.status in _RETRIED else "operate.not_paused")
     return CommandResult(found.task, found.task.status, queue=await push(app, found.task))
 
 
 async def cancel_task(app: App, task_id: int) -> CommandResult:
     """End a task until it is retried: nodes hand its chapters back within 2 s."""
     found = _checked(
-        await app.ledger.task_commands.stop(task_id, TaskStatus.CANCELLED), "operate.not_cancellable"
+        app, await app.ledger.task_commands.stop(task_id, TaskStatus.CANCELLED), "operate.not_cancellable"
     )
     await drop_items(app, found.task)
     return CommandResult(found.task, found.task.status, found.outcome == "done")
@@ -119,7 +128,7 @@ async def retry_chapters(
             dead[letter.chapter_id] = max(letter.token, dead.get(letter.chapter_id, 0))
     item = any(not letter.chapter_id for letter in letters)
     found = await app.ledger.task_commands.retry(task_id, dead, only=only_dead, item=item)
-    _checked(found, _nothing_to_retry(found.task.status))
+    _checked(app, found, _nothing_to_retry(found.task.status))
     # The ledger first: a letter that is still listed after a crash is dropped when the task is opened next.
     await app.queue.remove_dead(letters)
     queue = await push(app, found.task)
@@ -133,12 +142,12 @@ def _nothing_to_retry(status: TaskStatus) -> str:
     return "operate.nothing_failed" if waiting else "operate.nothing_to_retry"
 
 
-def _checked(found: CommandOutcome, refusal: str) -> CommandOutcome:
+def _checked(app: App, found: CommandOutcome, refusal: str) -> CommandOutcome:
     """Return ``found`` if the command was carried out, else raise InputError."""
     if found.outcome == "gone":
         if found.task.novel_id:
             raise InputError("operate.no_novel", task=found.task.id)
-        raise InputError("cli.no_task", task=found.task.id)
+        raise _no_task(app, found.task.id)
     if found.outcome == "refused":
         raise InputError(refusal, task=found.task.id, status=found.task.status.value)
     return found
@@ -152,7 +161,7 @@ async def delete_task(app: App, task_id: int) -> CommandResult:
     """
     task = await find_task(app, task_id)
     if await app.ledger.task_commands.clear(task_id) is None:
-        raise InputError("cli.no_task", task=task_id)
+        raise _no_task(app, task_id)
     queues = await known_queues(app, task)
     await drop_items(app, task)
     await app.queue.remove_dead([i for i in await dead_items(app, queues) if i.task_id == task_id])

@@ -43,7 +43,7 @@ def add_submit(commands: Commands[Parser]) -> None:
 
 
 def _book_options(added: Parser) -> None:
-    options.file_argument(added, "book", metavar="BOOK", help=say("cli.help_book"))
+    options.file_argument(added, "book", metavar=say("cli.value_book"), help=say("cli.help_book"))
     added.add_argument("--title", help=say("cli.help_title"))
     added.add_argument("--author", help=say("cli.help_author"))
     added.add_argument("--kinds", metavar="a,b", help=say("cli.help_kinds"))
@@ -86,8 +86,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
         if not (result.characters or result.failed):
             print(say("cli.nobody"))
         if args.output:
-            key = "cli.picture_written" if output_format == "html" else "cli.graph_written"
-            print(say(key, path=args.output))
+            print(options.written(args.output, output_format))
     return options.FAILED_CHAPTERS if result.failed else options.OK
 
 

@@ -99,8 +99,9 @@ def add_names(commands: Commands[Parser]) -> None:
     for name, run, others in (("merge", merge, "others"), ("split", split, "aliases")):
         one = command(commands, name, run)
         task_argument(one)
-        one.add_argument("person", metavar="NAME", help=say("cli.help_names_person"))
-        one.add_argument(others, nargs="+", metavar=others.upper()[:-1], help=say(f"cli.help_names_{others}"))
+        one.add_argument("person", metavar=say("cli.value_name"), help=say("cli.help_names_person"))
+        shown, about = say(f"cli.value_{others}"), say(f"cli.help_names_{others}")
+        one.add_argument(others, nargs="+", metavar=shown, help=about)
         if run is split:
             one.add_argument(
                 "--chapters", type=_chapter_range, metavar="A-B", help=say("cli.help_names_chapters")

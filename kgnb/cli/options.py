@@ -63,13 +63,15 @@ def json_option(added: Parser) -> None:
 
 def task_argument(added: Parser, **options: Any) -> None:
     """Adds ``TASK``."""
-    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"), **options)
+    added.add_argument(
+        "task", type=row_id, metavar=say("cli.value_task"), help=say("cli.help_task"), **options
+    )
 
 
 def chapter_argument(added: Parser, **options: Any) -> None:
     """Adds ``CHAPTER``."""
-    about = say("cli.help_chapter")
-    added.add_argument("chapter", type=chapter_number, metavar="CHAPTER", help=about, **options)
+    about, shown = say("cli.help_chapter"), say("cli.value_chapter")
+    added.add_argument("chapter", type=chapter_number, metavar=shown, help=about, **options)
 
 
 def file_argument(
@@ -121,6 +123,11 @@ def format_of(path: Path) -> str | None:
 
 
 # --- showing
+
+
+def written(path: Path, form: str) -> str:
+    """Says where a graph was written, in the format ``form``."""
+    return say("cli.picture_written" if form == "html" else "cli.graph_written", path=path)
 
 
 def print_json(value: object) -> None:

@@ -83,7 +83,7 @@ class Parser(argparse.ArgumentParser):
     def add_commands(self, dest: str) -> Commands[Parser]:
         """Makes this a family; ``dest`` is the attribute that names the chosen command. Bare, it shows its
         help."""
-        self._commands = self.add_subparsers(dest=dest, metavar="COMMAND", prog=self.prog)
+        self._commands = self.add_subparsers(dest=dest, metavar=say("cli.value_command"), prog=self.prog)
         self.set_defaults(run=None, parser=self)
         return self._commands
 
@@ -147,12 +147,18 @@ class Parser(argparse.ArgumentParser):
             text = say("cli.bad_choice", name=name, value=value, known=known)
         elif mistyped := self._mistyped_option(self._words[: self._words.index(value)]):
             text = self._unknown_option(mistyped)
-        elif like := get_close_matches(value, choices, 1):
+        elif like := self._like(value, choices):
             suggestion = self._commands.choices[like[0]].prog
             text = say("cli.no_command_like", word=value, suggestion=suggestion)
         else:
             text = say("cli.no_command", word=value)
         raise argparse.ArgumentError(None, text)
+
+    def _like(self, word: str, choices: Iterable[str]) -> list[str]:
+        """The command that was meant, if that can be guessed."""
+        if word in _LISTS and "status" in choices and self._words[-1] == word:
+            return ["status"]
+        return get_close_matches(word, choices, 1)
 
     def _mistyped_option(self, words: Iterable[str]) -> str | None:
         """The first word that looks like an option and is none of this command's."""
@@ -186,6 +192,8 @@ class Parser(argparse.ArgumentParser):
         return message
 
 
+_LISTS = ("books", "tasks", "list")
+"""What people type, alone, to see what there is."""
 _MESSAGES = {
     name: re.compile(pattern, re.S)
     for name, pattern in {

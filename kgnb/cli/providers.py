@@ -63,7 +63,7 @@ def add_providers(commands: Commands[Parser]) -> None:
 
 
 def _name_argument(added: Parser) -> None:
-    added.add_argument("provider", metavar="NAME", help=say("cli.help_provider_name"))
+    added.add_argument("provider", metavar=say("cli.value_name"), help=say("cli.help_provider_name"))
 
 
 def _show_argument(added: Parser) -> None:

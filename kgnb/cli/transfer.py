@@ -30,7 +30,9 @@ def add_export(commands: Commands[Parser]) -> None:
 def add_import(commands: Commands[Parser]) -> None:
     """Declares `kgnb import`."""
     added = options.command(commands, "import", import_record)
-    options.file_argument(added, "file", metavar="FILE.json", help=say("cli.help_import_file"))
+    options.file_argument(
+        added, "file", metavar=f"{say('cli.value_file')}.json", help=say("cli.help_import_file")
+    )
     options.json_option(added)
 
 
@@ -46,6 +48,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     async with context.open_app(settings, queue=False) as app:
         task = await tasks.find_task(app, args.task)
         await export.export(app, task.novel_id, chosen, args.output)
+    print(options.written(args.output, chosen))
     return options.OK
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -91,7 +93,9 @@ class ChatApi(ABC):
             return ErrorResponse(error.status_code, error.body, error.response.headers)
         except (BodyTooLong, self.sdk.APIConnectionError, *_UNMAPPED) as error:
             # openai 2 hides each error behind its own
-            return UNREADABLE if BodyTooLong in (type(error), type(error.__cause__)) else SILENCE
+            if BodyTooLong in (type(error), type(error.__cause__)):
+                return UNREADABLE
+            return replace(SILENCE, reason=_system_reason(error))
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
@@ -118,6 +122,15 @@ def joined_text(content: Any) -> str:
 def count(value: Any) -> int:
     """A number of tokens; 0 for what is none."""
     return value if type(value) is int and 0 <= value < MAX_TOKENS_COUNTED else 0
+
+
+def _system_reason(error: BaseException) -> str:
+    """Why there is no connection, by the error that the others were raised for; empty if it doesn't tell."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    if isinstance(error, socket.gaierror):
+        return error.strerror or ""
+    return os.strerror(error.errno) if isinstance(error, ConnectionError) and error.errno else ""
 
 
 def _hidden_error(answer: Any) -> ErrorResponse | None:

@@ -140,8 +140,8 @@ class LlmClient:
         Raises ProviderDown when it doesn't answer at all.
         """
         found = await self._list_models()
-        if found is SILENCE:
-            raise self._error(SILENCE)
+        if isinstance(found, ErrorResponse) and not found.status:
+            raise self._error(found)
         return found if isinstance(found, list) else []  # many endpoints have no list
 
     async def close(self) -> None:
@@ -243,7 +243,7 @@ class LlmClient:
         return got
 
     def _error(self, refusal: ErrorResponse, model: str = "") -> errors.ProviderError:
-        return error_for(refusal, self.provider, urlsplit(self._url).hostname or "", model)
+        return error_for(refusal, self.provider, urlsplit(self._url).netloc.rpartition("@")[2], model)
 
 
 # --- the SDK of a provider ----------------------------------------------------------------------------------

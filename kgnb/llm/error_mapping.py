@@ -59,6 +59,8 @@ class ErrorResponse:
     waited: float = 0.0
     tries: int = 1
     """Requests of the call so far."""
+    reason: str = ""
+    """Why there was no connection, in the system's words."""
 
     @property
     def _error(self) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def error_for(refusal: ErrorResponse, provider: Provider, host: str, model: str)
     told = "" if kind is errors.AuthRejected else refusal.message
     said = clean(without_secrets(clean(told, 2_000), provider), SHOWN_CHARS)
     facts: dict[str, object] = {
-        "host": host,
+        "host": f"{host}: {refusal.reason}".removesuffix(": "),
         "model": model,
         "status": refusal.status,
         "tries": refusal.tries,

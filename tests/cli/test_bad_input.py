@@ -73,7 +73,9 @@ class TestBooks:
 
     def test_a_task_that_is_not_there(self, place: Place, tmp_path: Path) -> None:
         target = tmp_path / "x.json"
-        place.run("export", "77", "--format", "json", "-o", target).refused("77", "kgnb status")
+        place.run("export", "77", "--format", "json", "-o", target).refused(
+            "77", "kgnb status", "--data", str(place.data)
+        )
         assert not target.exists()
 
 
@@ -103,7 +105,7 @@ class TestProviders:
     def test_nothing_listens_at_its_address(self, place: Place) -> None:
         env = {"OPENAI_BASE_URL": f"http://{CLOSED}:9/v1", "OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}
         ran = place.run("build", STORY, env=env)
-        ran.refused("openai", CLOSED, "base_url")
+        ran.refused("openai", f"{CLOSED}:9: Connection refused", "OPENAI_BASE_URL")
         assert untouched(place)
 
     @pytest.mark.parametrize("key", ["sk-with space", "sk-中文"])

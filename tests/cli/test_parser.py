@@ -101,6 +101,9 @@ class TestTypingErrors:
             ("build book.txt --sluts 3", "Did you mean --slots? See kgnb build --help."),
             ("build book.txt --title=x --provder=rules", "Did you mean --provider?"),
             ("submit book.txt --providr rules", "Did you mean --provider?"),  # and not: --provider is missing
+            ("books", "Did you mean kgnb status?"),
+            ("tasks", "Did you mean kgnb status?"),
+            ("tasks pause 1", "Did you mean kgnb task?"),
             ("--lnag zh status", "Did you mean --lang?"),  # and not: there is no command zh
         ],
     )
@@ -128,6 +131,18 @@ class TestTypingErrors:
         chinese = kgnb(*words.split(), lang="zh").refused()
         assert CHINESE.search(chinese)
         assert not re.search(r"\b(argument|required|invalid|unrecognized)\b", chinese)
+
+    @pytest.mark.parametrize(
+        ("words", "text"),
+        [
+            ("build", "缺少 书。"),
+            ("names", "缺少 任务号。"),
+            ("split 1", "缺少 名字, 别名。"),
+            ("merge 1 a", "缺少 别的名字。"),
+        ],
+    )
+    def test_name_what_is_missing_in_ones_language(self, words: str, text: str) -> None:
+        assert text in kgnb(*words.split(), lang="zh").refused()
 
     def test_show_what_was_typed_and_do_nothing_else(self) -> None:
         for words in (
@@ -208,7 +223,8 @@ class TestEndings:
         built = json.loads((tmp_path / "graph.JSON").read_text("utf-8"))
         assert built["nodes"]
         for name, start in {"a.html": b"<!DOCTYPE html", "b.zip": b"PK", "c.graphml": b"<?xml"}.items():
-            assert place.run("export", "1", "-o", name).code == 0
+            ran = place.run("export", "1", "-o", name)
+            assert (ran.code, name in ran.out) == (0, True)
             assert (tmp_path / name).read_bytes()[:14].lower().startswith(start.lower())
         assert place.run("export", "1", "--format", "json", "-o", "plain").code == 0
         assert json.loads((tmp_path / "plain").read_text("utf-8"))["nodes"] == built["nodes"]
