@@ -346,7 +346,7 @@ def test_what_a_test_finds_wrong_is_told_with_advice(place: Place, server: Llm) 
     add = ("providers", "add", "a", "--model", "dryrun", "--key-stdin", "--save-key", "--url")
     for key, url, code, word in (
         ("wrong", server.server.base_url, 1, "key"),
-        (KEY, URL, 2, "base_url"),
+        (KEY, URL, 2, "OPENAI_BASE_URL"),
     ):
         ran = place.start(*add, url, stdin=-1)
         ran.process.stdin.write(f"{key}\n")
