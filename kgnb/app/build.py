@@ -189,6 +189,8 @@ async def build(
     started = time.monotonic()
     chosen = app.providers.requested(provider)
     facts = book.facts
+    if not app.settings.embedded_graph:
+        await app.open_graph()  # raises if it is away, before anything is written
     planning = asyncio.create_task(_plan_and_scan(app, book, path, chosen, listener, again=again))
     del book  # once its texts are stored, their memory is free
     await at_once(planning, app.open_graph())
