@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import uuid
@@ -21,6 +22,7 @@ from tests.support.canaries import spilled, spilled_in_logs
 
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process would compile all packages anew: 3 s
     sys.dont_write_bytecode = False
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, by all that is started too
 os.environ.setdefault("KGNB_CPU_WORKERS", "threads")  # a process takes half a second to start
 
 
