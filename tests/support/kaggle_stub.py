@@ -343,6 +343,12 @@ def kaggle_stub(folder: Path) -> Iterator[KaggleStub]:
         daemon_threads = True
         allow_reuse_address = True
 
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            if not isinstance(
+                sys.exc_info()[1], OSError
+            ):  # of a client that has gone: no words of the package's
+                super().handle_error(request, client_address)
+
     with Server(("127.0.0.1", 0), Handler) as server:
         stub.port = server.server_address[1]
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -143,7 +143,8 @@ def _keep(asked: dict[str, Any], given: int, out: int, err: int, end: int) -> No
     os.environ.clear()
     os.environ.update(asked["env"])
     sys.argv = ["kgnb", *asked["args"]]
-    sys.path[0] = asked["cwd"]
+    if not sys.flags.safe_path:
+        sys.path[0] = asked["cwd"]
 
 
 if __name__ == "__main__":
