@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ class Kernel:
     env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # A test may shut it down in a thread; two that end one ZeroMQ context abort the process.
+        self._ending = threading.Lock()
         self.manager = KernelManager(kernel_name="python3")
         spec = self.manager.kernel_spec
         assert spec is not None
@@ -123,7 +126,8 @@ class Kernel:
     def shut_down(self) -> float:
         """As a person's Shut Down does it; returns how long it took."""
         began = time.monotonic()
-        self.manager.shutdown_kernel()
+        with self._ending:
+            self.manager.shutdown_kernel()
         return time.monotonic() - began
 
     def gone(self, seconds: float) -> bool:
@@ -137,9 +141,10 @@ class Kernel:
     def close(self) -> None:
         with contextlib.suppress(Exception):
             self.client.stop_channels()
-        if self.is_alive:
-            self.manager.shutdown_kernel(now=True)
-        self.manager.cleanup_resources()
+        with self._ending:
+            if self.is_alive:
+                self.manager.shutdown_kernel(now=True)
+            self.manager.cleanup_resources()
 
 
 @contextlib.contextmanager
