@@ -23,7 +23,7 @@ def quote(text: str, sentence_ends: Sequence[int], start: int, end: int) -> str:
     if stop - begin <= EVIDENCE_CHARS:
         return _one_line(text[begin:stop])
     room = EVIDENCE_CHARS - 2 * len(_CUT)
-    end = min(max(end, start), stop, start + room)
+    end = end if end - start <= room else start + room // 2
     low = begin if end - begin <= room else _clause_start(text, max(begin, (start + end - room) // 2), start)
     high = stop if stop - low <= room else _clause_end(text, end, low + room)
     part = _one_line(text[low:high])

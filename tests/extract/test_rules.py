@@ -137,8 +137,8 @@ def test_evidence_is_a_short_quote_from_the_chapter() -> None:
         "…(那日天色将晚，)+刘备同着关羽走入帐中，(众人都不言语，)+众人都不言语…", tie.evidence
     )
     assert EVIDENCE_CHARS - 10 < len(tie.evidence) <= EVIDENCE_CHARS
-    (tie,) = rules.extract("Anne " + "and so on " * 30 + "met Mary.", lang="en", names=EN).relations
-    assert re.fullmatch("Anne (and so on )+and( so)?…|…(so )?(on )?(and so on )+met Mary.", tie.evidence)
+    (tie,) = rules.extract("Anne " + "walked onwards " * 22 + "to Mary.", lang="en", names=EN).relations
+    assert re.fullmatch("Anne (walked onwards ){9,}walked( onwards)?…", tie.evidence)  # no half words
 
 
 def test_english_names_match_whole_words_over_line_ends() -> None:
