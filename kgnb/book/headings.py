@@ -300,11 +300,11 @@ def _bare_numbers(text: str, volumes: Sequence[int]) -> list[Heading]:
         return []
     numbers = _Numbers(lines)
     whole, broken = numbers.sequence(broken=False), numbers.sequence(broken=True)
-    missing = sum(max(0, b.number - a.number - 1) for a, b in pairwise([_FRONT, *broken]))
-    ended = sum(_after_sentence(text, line.heading.start) for line in broken)
-    likely = missing * 4 <= len(broken) and ended * 4 >= len(broken) * 3
-    best = broken if likely and len(broken) > len(whole) else whole
-    return [line.heading for line in best] if len(best) >= 3 else []
+    gone = missing([_FRONT.heading, *broken])
+    ended = sum(_after_sentence(text, h.start) for h in broken)
+    likely = len(gone) * 4 <= len(broken) and ended * 4 >= len(broken) * 3
+    best = max(whole, broken, key=len) if likely else whole
+    return best if len(best) >= 3 else []
 
 
 class _Line(NamedTuple):
@@ -316,7 +316,7 @@ class _Line(NamedTuple):
     volume: int
 
 
-_FRONT = _Line(Heading(0, 0, "", CHAPTER), 0, ("", True), 0)  # what is before the first number
+_FRONT = _Line(Heading(0, 0, "", CHAPTER, 0), 0, ("", True), 0)  # what is before the first number
 
 
 def _number_lines(text: str, volumes: Sequence[int]) -> Iterator[_Line]:
@@ -337,8 +337,8 @@ class _Numbers:
         self.lines = lines
         self.latest = {(line.volume, line.form, line.number): line.heading.start for line in lines}
 
-    def sequence(self, *, broken: bool) -> list[_Line]:
-        """The lines whose numbers follow each other with text in between; ``broken``: or go on elsewhere."""
+    def sequence(self, *, broken: bool) -> list[Heading]:
+        """Those whose numbers follow each other with text in between; ``broken``: or go on elsewhere."""
         kept: list[_Line] = []
         for line in self.lines:
             last = kept[-1] if kept else _FRONT
@@ -350,7 +350,7 @@ class _Numbers:
                 line.number == last.number + 1 or (broken and self._goes_on_elsewhere(last, line))
             ):
                 kept.append(line)
-        return kept
+        return [line.heading for line in kept]
 
     def _goes_on_elsewhere(self, last: _Line, line: _Line) -> bool:
         """Whether the line begins a volume anew, or the numbers before it are missing in the volume."""
@@ -358,10 +358,10 @@ class _Numbers:
             return False
         if line.number == 1:
             return line.volume > last.volume
-        missing = range(last.number + 1, line.number)
-        if not 0 < len(missing) <= MOST_MISSING or last.form not in (line.form, _FRONT.form):
+        between = range(last.number + 1, line.number)
+        if not 0 < len(between) <= MOST_MISSING or last.form not in (line.form, _FRONT.form):
             return False
-        return not any(self._comes_after(last, line, number) for number in missing)
+        return not any(self._comes_after(last, line, number) for number in between)
 
     def _comes_after(self, place: _Line, like: _Line, number: int) -> bool:
         """Whether the number stands behind a place, written like a line and in its volume."""
