@@ -25,10 +25,8 @@ from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
-_RANKED_TITLES: dict[str, list[str]] = {}
-"""First character → titles after a character of a given name, with a rank (二爷) or without."""
-for _title in (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿")):
-    _RANKED_TITLES.setdefault(_title[0], []).append(_title)
+_RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
+"""Titles after a character of a given name, with a rank (二爷) or without."""
 _NOT_GIVEN = (
     words.BEFORE_KIN
     | words.RANKED
@@ -37,6 +35,7 @@ _NOT_GIVEN = (
     | words.NEVER_IN_NAMES
     | words.UNLIKELY_NAME_ENDS
 )
+_OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -124,10 +123,8 @@ class AliasResolver(FormAliases):
         forms = {
             char + title: names
             for char, names in bearers.items()
-            for first, titles in _RANKED_TITLES.items()
-            if self._bigrams.counts[char + first] >= FEW
-            for title in titles
-            if self._max_count(char + title) >= FEW
+            for title in _RANKED_TITLES
+            if self._bigrams.counts[char + title[0]] >= FEW and self._max_count(char + title) >= FEW
         }
         return {
             form: names
@@ -161,12 +158,18 @@ class AliasResolver(FormAliases):
 
         ``alone``: whether nobody else has the character of the form.
         """
-        often = self.co_occurrence.together((form,), person) > max(1, TOGETHER * len(self.offsets[form]))
         return (
             self._sexes.fits(form, self.clusters.names_of(person))
             and self.co_occurrence.coverage((form,), person) >= (0.3 if alone else 0.6)
-            and self.co_occurrence.ratio((form,), person, 9.0 if often else 0.0) < (SOLE if alone else APART)
+            and self._keep_apart((form,), person, SOLE if alone else APART)
         )
+
+    def _keep_apart(self, forms: tuple[str, ...], person: str, max_ratio: float) -> bool:
+        """Whether the forms are met in the person's sentences as seldom as names of the same person are."""
+        places = sum(len(self.offsets[form]) for form in forms)
+        often = self.co_occurrence.together(forms, person) > max(places > 2, TOGETHER * places)
+        unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
+        return self.co_occurrence.ratio(forms, person, unsure) < max_ratio
 
     def _join_addresses(self) -> None:
         """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
@@ -178,7 +181,7 @@ class AliasResolver(FormAliases):
         for form, bare in self.addresses.items():
             others = bearers.get(surname_of(form), set()) - {form, bare}
             if bare in words.TITLES or bare in words.TITLES_AFTER_SURNAME:
-                if bare not in words.WIFE_TITLES | words.ELDERS and (
+                if not _is_of_kin(form) and (
                     best := self._nearby_bearer((form,), others, _most_together(bare))
                 ):
                     self._join_located(best, form, "姓与互斥")
@@ -235,9 +238,7 @@ class AliasResolver(FormAliases):
             return ""
         if n >= 0.9 * votes.total() and max_ratio == APART:
             max_ratio = SOLE  # who else would it be?
-        often = self.co_occurrence.together(names, best) > max(places > 2, TOGETHER * places)
-        unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
-        return best if self.co_occurrence.ratio(names, best, unsure) < max_ratio else ""
+        return best if self._keep_apart(names, best, max_ratio) else ""
 
     def _join_appositive_titles(self) -> None:
         """县令何恭: a word before full names is joined with its one bearer; a title of several is dropped."""
@@ -267,11 +268,9 @@ class AliasResolver(FormAliases):
     def _join_surname_titles(self) -> None:
         """何公, 程公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
         bearers = self._bearers()
-        for name in [n for n in self.counts if _called_by(n) and not _is_married(n)]:
+        for name in [n for n in self.counts if _called_by(n) and not _is_of_kin(n)]:
             # 何某 is how a person names himself: his own name in the sentence is no objection.
             title = name.replace(_called_by(name), "", 1)
-            if title in words.ELDERS:
-                continue
             max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
             forms = tuple(self.clusters.names_of(name))
             others = bearers.get(_called_by(name), set()) - set(forms)
@@ -318,12 +317,10 @@ def _most_together(title: str) -> float:
     return SOLE if len(title) > 1 and not is_generic(title) else APART
 
 
-def _is_married(name: str) -> bool:
-    """Whether the title is that of a wife: 何太太 and 何大娘, but not 何姑娘."""
-    return (
-        max((t for t in words.WOMENS_TITLES | words.WIFE_TITLES if name.endswith(t)), key=len, default="")
-        in words.WIFE_TITLES
-    )
+def _is_of_kin(name: str) -> bool:
+    """Whether the title is a wife's or an elder's: 何太太, 何大娘 and 何太公, but not 何姑娘."""
+    title = max((t for t in words.WOMENS_TITLES | _OF_KIN if name.endswith(t)), key=len, default="")
+    return title in _OF_KIN
 
 
 def _called_by(name: str) -> str:
