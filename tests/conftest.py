@@ -122,15 +122,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(autouse=True)
-def _own_language_and_log() -> Iterator[None]:
-    """What a test says in another language, and where its log goes, stays with it."""
+def _own_language_log_and_environment() -> Iterator[None]:
+    """What a test says in another language, where its log goes, and what a command that it runs in this
+    process puts into the environment stay with it."""
     from kgnb.core.messages import language, use_language
 
     before = language()
     loggers = [logging.getLogger(name) for name in ("", "kgnb")]
     handlers = [list(logger.handlers) for logger in loggers]
+    variables = dict(os.environ)
     yield
     use_language(before)
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
     for logger, kept in zip(loggers, handlers, strict=True):
         logger.handlers[:] = [one for one in logger.handlers if one in kept]
 

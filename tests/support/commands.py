@@ -29,7 +29,18 @@ from tests.support.warm_commands import Warm
 STORY = ROOT / "kgnb" / "book" / "data" / "story.txt"
 KEY = "sk-canary-4f1d9c7ab2e8"
 
-_OURS = ("KG_", "KGNB_", "REDIS_", "DB_", "NEO4J_", "OPENAI_", "ANTHROPIC_", "LOG_LEVEL", "MARK_")
+_OURS = (
+    "KG_",
+    "KGNB_",
+    "REDIS_",
+    "DB_",
+    "NEO4J_",
+    "OPENAI_",
+    "ANTHROPIC_",
+    "LOG_LEVEL",
+    "MARK_",
+    "PYTHONSAFEPATH",
+)
 
 
 # --- the LLM ------------------------------------------------------------------------------------------------
@@ -111,8 +122,8 @@ class Ran:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without any setting of kgnb but one, and ``more``: what only calculates
-    does so in threads, for a process takes half a second to start."""
+    """This process's environment without any setting of kgnb but one, nor what a command sets for those that
+    it starts, and ``more``: what only calculates does so in threads, for a process takes half a second."""
     bare = {k: v for k, v in os.environ.items() if not k.upper().startswith(_OURS)}
     return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "KGNB_CPU_WORKERS": "threads"} | more
 

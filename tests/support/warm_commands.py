@@ -143,8 +143,7 @@ def _keep(asked: dict[str, Any], given: int, out: int, err: int, end: int) -> No
     os.environ.clear()
     os.environ.update(asked["env"])
     sys.argv = ["kgnb", *asked["args"]]
-    if not sys.flags.safe_path:
-        sys.path[0] = asked["cwd"]
+    sys.path[0] = asked["cwd"]
 
 
 if __name__ == "__main__":
