@@ -351,10 +351,7 @@ def test_a_part_that_is_played_is_nobodys_name() -> None:
 
 @pytest.mark.parametrize("title", ["Widow", "Viscount", "Marchioness", "Farmer", "Deacon", "Vicar", "Granny"])
 def test_a_title_says_that_somebody_is_a_person(title: str) -> None:
-    text = (
-        pages(("Anne", "Rosa")) + f"\n\nThey were at {title} Quill's. Nobody asked {title} Quill for bread."
-    )
-    assert f"{title} Quill" in people(text)
+    assert f"{title} Quill" in people(pages(("Anne", "Rosa")) + f"\n\nThey were at {title} Quill's.")
 
 
 def test_the_beginning_of_a_shortened_word_is_no_name() -> None:
@@ -363,7 +360,7 @@ def test_the_beginning_of_a_shortened_word_is_no_name() -> None:
 
 
 def test_a_word_that_only_begins_sentences_is_no_name() -> None:
-    text = pages(("Anne", "Rosa"), times=12) + "\n\nFinally Anne smiled. Finally, nobody had told Rosa." * 4
+    text = pages(("Anne", "Rosa"), times=12) + "\n\nFinally, nobody had told Rosa. Finally the rain came." * 4
     assert people(text).keys() == {"Anne", "Rosa"}
 
 

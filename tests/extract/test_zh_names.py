@@ -395,7 +395,7 @@ def test_a_kinship_word_is_no_short_form() -> None:
 
 def test_a_pet_name_that_two_may_bear_stays_a_name() -> None:
     pages = every_fourth(pages_of("何晓岚"), "何晓岚", "岚儿")
-    assert bearer(people(pages + pages_of("顾岚舒")), "岚儿").name == "岚儿"
+    assert bearer(people(pages_of("顾岚舒") + pages), "岚儿").name == "岚儿"
 
 
 @pytest.mark.parametrize("title", ["天子", "皇帝", "太公", "老太爷", "老爷子"])
