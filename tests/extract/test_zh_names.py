@@ -388,6 +388,13 @@ def test_who_shares_sentences_with_a_title_is_somebody_else() -> None:
     assert bearer(found, "岚姑娘") is not bearer(found, "何晓岚")
 
 
+def test_a_title_that_the_text_gives_to_somebody_else_joins_no_two() -> None:
+    pages = every_fourth(pages_of("何晓岚"), "何晓岚", "岚姑娘")
+    found = people(pages + "\n林秀英，人称岚姑娘。\n")
+    assert bearer(found, "岚姑娘").name == "林秀英"
+    assert bearer(found, "何晓岚").name == "何晓岚"
+
+
 def test_a_kinship_word_is_no_short_form() -> None:
     found = people(every_fourth(pages_of("何世安"), "何世安", "世兄"))
     assert bearer(found, "世兄") is not bearer(found, "何世安")

@@ -129,13 +129,13 @@ class AliasResolver(FormAliases):
         return {
             form: names
             for form, names in forms.items()
-            if form in self.counts or not (is_role(form) or form in self._common or form[:2] in self.counts)
+            if form in self.counts or not (is_role(form) or form in self._common)
         }
 
     def _join_given_characters(self) -> None:
         """明哥 is 周志明, the only man near whose given name has 明, unless both are met in a sentence."""
         for form, names in sorted(self._short_forms.items()):
-            joined = len(self.clusters.members.get(form, ())) > 1
+            joined = form in self.counts and len(self.clusters.names_of(form)) > 1
             if joined or not self._stands_as_name(form):
                 continue
             roots = sorted({self.clusters.root(name) for name in names} - {form})
