@@ -41,6 +41,13 @@ def people(text: str) -> dict[str, NameEntry]:
     return {name: e for e in found for name in (e.name, *e.aliases)}
 
 
+def test_only_the_most_mentioned_persons_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = pages(("Tom Finch", "Peter Moss"), ("Tom Finch", "Anne Dale"), ("Peter Moss", "Tom Finch"))
+    assert {"Tom Finch", "Peter Moss", "Anne Dale"} <= people(text).keys()
+    monkeypatch.setattr(names, "MAX_PERSONS", 2)
+    assert people(text).keys() == {"Tom Finch", "Peter Moss"}
+
+
 def test_words_are_counted_in_parts_as_in_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     for size in (1, 2, 5, 100):
         monkeypatch.setattr(names, "PART", size)

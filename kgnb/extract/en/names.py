@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import nlargest
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
@@ -51,6 +52,9 @@ MAX_LOG_ODDS = 1.5
 """Log odds are clipped to plus and minus this."""
 UNSEEN_LOG_ODDS = -0.7
 """Log odds of a word that is beside none of many seeds; less, the fewer they are."""
+MAX_PERSONS = 10_000
+"""Names taken for persons', at most, the most mentioned; a long novel has about a thousand. It bounds the
+comparisons of a text in which every word is another name."""
 PART = 1 << 18
 """Characters whose words are counted at a time."""
 
@@ -287,13 +291,16 @@ class NameClassifier:
                 candidate.score += 2.0
 
     def persons(self) -> dict[str, Candidate]:
-        """Return the candidates over the threshold with enough evidence."""
-        return {
+        """Return the candidates over the threshold with enough evidence, ``MAX_PERSONS`` at most."""
+        persons = {
             name: c
             for name, c in self.candidates.items()
             if c.score >= 0.0
             and (c.count >= 2 or c.speaks or c.score >= 3.0 or _is_plainly_a_person(name, c.score))
         }
+        if len(persons) <= MAX_PERSONS:
+            return persons
+        return {c.name: c for c in nlargest(MAX_PERSONS, persons.values(), key=lambda c: c.count)}
 
 
 def _is_plainly_a_person(name: str, score: float) -> bool:
