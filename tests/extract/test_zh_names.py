@@ -395,6 +395,18 @@ def test_a_title_that_the_text_gives_to_somebody_else_joins_no_two() -> None:
     assert bearer(found, "何晓岚").name == "何晓岚"
 
 
+def test_a_rank_is_who_is_called_by_it_in_full() -> None:
+    pages = every_fourth(pages_of("何晓岚"), "何晓岚", "何都头")
+    assert bearer(people(pages), "何都头").name == "何晓岚"
+    found = people(pages + pages_of("何世安") + "都头何世安来了。\n")
+    assert bearer(found, "何都头") is not bearer(found, "何晓岚")
+
+
+def test_a_title_after_a_given_name_makes_no_full_name() -> None:
+    found = people(every_fourth(pages_of("凤姐"), "凤姐", "凤丫头"))
+    assert bearer(found, "凤丫头").name == "凤姐"
+
+
 def test_a_kinship_word_is_no_short_form() -> None:
     found = people(every_fourth(pages_of("何世安"), "何世安", "世兄"))
     assert bearer(found, "世兄") is not bearer(found, "何世安")

@@ -181,8 +181,9 @@ class AliasResolver(FormAliases):
         for form, bare in self.addresses.items():
             others = bearers.get(surname_of(form), set()) - {form, bare}
             if bare in words.TITLES or bare in words.TITLES_AFTER_SURNAME:
+                bearers_of_it = self._bearers_of_title(bare, others)
                 if not _is_of_kin(form) and (
-                    best := self._nearby_bearer((form,), others, _most_together(bare))
+                    best := self._nearby_bearer((form,), bearers_of_it, _most_together(bare))
                 ):
                     self._join_located(best, form, "姓与互斥")
             elif self._is_pair(form, bare, totals[bare]):
@@ -217,6 +218,12 @@ class AliasResolver(FormAliases):
             if surname_of(name) and not _called_by(name):
                 found[surname_of(name)].add(name)
         return found
+
+    def _bearers_of_title(self, title: str, persons: set[str]) -> set[str]:
+        """Of the persons those to whom the text gives a rank (都头王虎); all where it gives it to none."""
+        if len(title) < 2 or is_generic(title):
+            return persons
+        return {p for p in persons if self._count(title + p)} or persons
 
     def _nearby_bearer(
         self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = APART, least: float = 0.4
@@ -273,7 +280,7 @@ class AliasResolver(FormAliases):
             title = name.replace(_called_by(name), "", 1)
             max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
             forms = tuple(self.clusters.names_of(name))
-            others = bearers.get(_called_by(name), set()) - set(forms)
+            others = self._bearers_of_title(title, bearers.get(_called_by(name), set()) - set(forms))
             candidate = self._classifier.candidates.get(name)
             if candidate and has_fixed_side(candidate.right):
                 continue  # 何老 of 何老秀才
@@ -302,7 +309,8 @@ class AliasResolver(FormAliases):
 
     def _canonical_rank(self, name: str) -> tuple[bool, bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""
-        full = bool(surname_of(name)) and not titled_surname(name)
+        titled = titled_surname(name) or given_of(name) in words.TITLES_AFTER_GIVEN
+        full = bool(surname_of(name)) and not titled
         given = given_of(name) not in self.courtesy and name not in self.courtesy
         # 辛 is a surname, but 辛岚 is 顾辛岚.
         whole = name not in map(given_of, self.clusters.names_of(name))
