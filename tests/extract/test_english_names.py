@@ -417,3 +417,20 @@ def test_a_nickname_of_very_many_people_is_nobodys(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(CoOccurrence, "ratio", ratio)
     people(crowd + crowd.replace("Thomas", "Tom"))
     assert asked < len(syllables)
+
+
+def test_what_has_an_article_and_hardly_ever_speaks_is_nobody() -> None:
+    ship = '"Ahoy!" answered the Aurora.\n\n' * 2 + "They went to the window of the Aurora.\n\n" * 12
+    ship += "Mr. Fenn, the Aurora, and Anne Marsh had gone.\n\n" * 12
+    found = people(pages(("Anne Marsh", "Mr. Fenn")) + "\n\n" + ship)
+    assert "Aurora" not in found
+    found = people(pages(("the Badger", "Mr. Fenn")))
+    assert "Badger" in found
+
+
+def test_a_word_called_out_once_with_a_title_is_a_jest() -> None:
+    said = '\n\n"Not so fast, Mr. {}, not so fast!" said Anne Marsh.'
+    talk = pages(("Anne Marsh", "Mr. Fenn")) + "\n\nSuch impudence had never been heard of."
+    assert "Mr. Impudence" not in people(talk + said.format("Impudence"))
+    assert "Mr. Impudence" in people(talk + said.format("Impudence") + "\n\nMr. Impudence had come.")
+    assert "Mr. Sedley" in people(talk + said.format("Sedley"))

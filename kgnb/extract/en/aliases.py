@@ -169,9 +169,6 @@ class AliasResolver(BookPersons):
             doubt = len(roots) > 1 or (lady and not any(set(parts.titles) & self._titles(r) for r in roots))
             if parts.titles == ("miss",):
                 best = self._daughter_called_miss(name, roots)
-            elif roots and not lady and self._first_dominates(roots):
-                unsure = 9.0 if len(roots) > 1 else 0.0
-                best = roots[0] if self.co_occurrence.ratio(name, roots[0], unsure) < 0.8 else ""
             else:
                 best = self._exclusive_person(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
             if not best and parts.titles == ("aunt",) and (noble := f"Lady {parts.last}") in self.counts:
@@ -226,7 +223,7 @@ class AliasResolver(BookPersons):
         """Lizzy and Elizabeth: a long form of the word list that is near but never in its sentence."""
         for name in self.by_count:
             longs = words.NICKNAMES.get(self.parts[name].first.lower())
-            if not longs or len(self.clusters.names_of(name)) > 6:
+            if not longs:
                 continue
             bearers = [
                 n
@@ -320,5 +317,5 @@ class AliasResolver(BookPersons):
         parts, count = self.parts[name], self.counts[name]
         # Not so in Old Stone, Massa Stone.
         named = key(parts.first) in FIRST_NAMES or parts.first in self.candidates
-        full = named and count >= 2 and parts.is_full and not parts.titles and len(parts.rest) <= 3
+        full = named and count >= 2 and parts.is_full and not parts.titles
         return (int(full), int(bool(parts.rest)), count, name)

@@ -244,9 +244,8 @@ class NameClassifier:
             of = candidate.before["of"] / count
             mostly = place >= 0.15 and place + 0.5 * of >= 0.4
             score -= 3.0 * place + (1.5 if count >= 5 and (place >= 0.3 or mostly) else 0.0)
-        if candidate.articles > 0.5 * count and speaks < 0.15 * count:
-            share = candidate.articles / count
-            score -= (3.0 if speaks * 20 <= count else 1.0) * share  # the Thames
+        if candidate.articles > 0.5 * count:  # the Thames, but the Rabbit speaks
+            score -= max(0.0, 3.0 - 20.0 * speaks / count) * candidate.articles / count
         if not speaks and (_is_exclamation(candidate) or candidate.after['"'] >= 0.2 * count):
             score -= 1.5  # Humph!; at the "Coach and Horses" he
         first = key(name.split(" ")[-1 if titled else 0])
@@ -263,6 +262,14 @@ class NameClassifier:
         if count < 3 and not titled and not speaks and first not in FIRST_NAMES:
             score -= 0.7
         return score
+
+    def _is_called_in_jest(self, candidate: Candidate) -> bool:
+        """Mr. Impudence: a common word that somebody is called with a title, and that once."""
+        if candidate.count > 1 or not is_titled(candidate.name):
+            return False
+        (before,), (after,) = candidate.before, candidate.after
+        word = candidate.name.split(" ")[-1].lower()
+        return before.endswith(",") and not after[:1].isalpha() and self.lower[word] > 0
 
     def _common_noun(self, name: str) -> int:
         """How often the book writes the word, or that of which it is the plural, without a capital."""
@@ -297,6 +304,7 @@ class NameClassifier:
             for name, c in self.candidates.items()
             if c.score >= 0.0
             and (c.count >= 2 or c.speaks or c.score >= 3.0 or _is_plainly_a_person(name, c.score))
+            and not self._is_called_in_jest(c)
         }
         if len(persons) <= MAX_PERSONS:
             return persons
