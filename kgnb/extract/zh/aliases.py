@@ -66,7 +66,6 @@ class AliasResolver(FormAliases):
         self._join_with_surnames()
         self._join_heads()
         self._join_longer_forms()
-        self._join_proper_names()
         self._short_forms = self._given_characters()
         self.co_occurrence = self._locate()
         self._sexes = Sexes(self.text, self.offsets)
@@ -150,8 +149,7 @@ class AliasResolver(FormAliases):
         places = self.offsets[form]
         before = Candidate(form, left=Counter(self.text[at - 1] for at in places if at))
         least = 0.0 if form[-1] == "儿" else ADDRESS
-        often = len(places) >= FEW and not has_fixed_side(before.left)
-        return often and self._classifier.left_score(before) >= least
+        return len(places) >= FEW and self._classifier.left_score(before) >= least
 
     def _may_be(self, form: str, person: str, *, alone: bool) -> bool:
         """Whether the sex, the passages and the sentences of a form and a person allow that they are one.
