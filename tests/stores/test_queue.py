@@ -83,6 +83,18 @@ class TestOrder:
         ((task, chapter),) = ids(await take(queue, chapters=9))
         assert (3 - task, chapter) == (last.task_id, last.chapter_id)
 
+    async def test_what_a_task_that_left_has_in_flight_is_not_the_other_tasks(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 3)
+        await opened(queue, 2, 3)
+        claims = (await take(queue, chapters=2)).claims
+        flying = next(claim for claim in claims if claim.task_id == 1)
+        assert await queue.leave([NEW], 1) == {flying.chapter_id}
+        others = (await take(queue, chapters=9)).claims
+        assert flying.chapter_id not in {claim.chapter_id for claim in others}
+        await queue.ack([flying])
+        assert ids(await take(queue, chapters=9)) == [(2, flying.chapter_id)]
+
     async def test_released_chapters_come_first_and_in_order(self, make: Maker) -> None:
         queue = make()
         await opened(queue, 1, 6)

@@ -15,7 +15,7 @@
 --   kgnb:later:{Q}         zset   delayed chapters (members) -> due in ms
 --   kgnb:count:{Q}         hash   chapter (member) -> "deliveries failures" while it is not leased
 --   kgnb:dead:{Q}          hash   member, or g:<sha1> for garbage -> {item, reason, deliveries, failures, at, token}
---   kgnb:twins:{Q}         set    tasks that share chapters with another open one
+--   kgnb:twins:{Q}         set    tasks that share chapters with another one, while any is left
 --   kgnb:untold:{Q}        set    dead members that the ledger doesn't know of yet
 --
 -- Redis may lose any one of them, by an eviction: what it held is found again from the others (poll, opened, renew).
@@ -164,7 +164,6 @@ local function forget(task, now)
   redis.call('DEL', todo(task), rest(task))
   redis.call('LREM', OPEN, 0, task)
   redis.call('HDEL', META, task)
-  redis.call('SREM', TWINS, task)
   for _, chapter in ipairs(flying) do redis.call('SADD', rest(task), chapter) end
   return flying
 end

@@ -17,7 +17,9 @@ local claims, buried, newer, solo = {}, {}, 0, 0
 local ring, open = {}, 0
 for _, task in ipairs(redis.call('LRANGE', OPEN, 0, -1)) do ring[task], open = true, open + 1 end
 local twins = {}
-for _, task in ipairs(redis.call('SMEMBERS', TWINS)) do twins[task] = true end
+for _, task in ipairs(redis.call('SMEMBERS', TWINS)) do -- one that left may still have chapters in flight
+  if redis.call('EXISTS', rest(task)) == 1 then twins[task] = true else redis.call('SREM', TWINS, task) end
+end
 local foreign, known, versions = {}, {}, redis.call('HGETALL', META)
 for i = 1, #versions, 2 do
   known[versions[i]] = true
