@@ -49,7 +49,8 @@ class Plan:
 
     def step(self, stage: str, progress: Progress, **figures: Any) -> BuildStep:
         """Return the progress event for listeners."""
-        return BuildStep(stage, progress, self.task.id, self.book.chapters, **figures)
+        provider = "" if self.provider.is_rules else f"{self.provider.name} {self.model}"
+        return BuildStep(stage, progress, self.task.id, self.book.chapters, provider=provider, **figures)
 
     def pace(self, app: App) -> Pace:
         """Return a new meter of the task's speed and cost."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from kgnb.app.context import App, open_app
 from kgnb.app.provider_probe import probe_provider
 from kgnb.app.status import StatusReport
+from kgnb.app.untouched import passing_folder
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import Host, detect_host
@@ -63,16 +64,18 @@ async def doctor(settings: Settings) -> list[Check]:
     if settings.embedded_sql:
         with suppress(KgnbError):  # each service says it again
             await asyncio.to_thread(restore_data_folder, settings)  # by one alone
-    services = await asyncio.gather(*(check_service(settings, name) for name in ("sql", "redis", "bolt")))
-    checks = [python, _packages(), _presets(date.today()), *_machine(place, settings), *services]
-    if services[0].ok and services[1].ok:
-        try:
-            async with open_app(settings, graph=False) as app:
-                asked = [_provider(app, one) for one in app.providers.all() if one.key != RULES]
-                queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
-                checks += [*queues, *providers]
-        except KgnbError as error:
-            checks.append(Check("services", False, str(error)))
+    checks = [python, _packages(), _presets(date.today()), *_machine(place, settings)]
+    try:
+        with passing_folder(settings) as own:
+            services = await asyncio.gather(*(check_service(own, name) for name in ("sql", "redis", "bolt")))
+            checks += services
+            if services[0].ok and services[1].ok:
+                async with open_app(own, graph=False) as app:
+                    asked = [_provider(app, one) for one in app.providers.all() if one.key != RULES]
+                    queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
+                    checks += [*queues, *providers]
+    except KgnbError as error:
+        checks.append(Check("services", False, str(error)))
     return checks
 
 

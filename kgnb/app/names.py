@@ -14,6 +14,7 @@ from kgnb.app.context import App
 from kgnb.app.settle import settle_novel
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
+from kgnb.core.messages import say
 from kgnb.core.model import Novel
 from kgnb.extract import evidence
 from kgnb.extract.model import MAX_NAME, clean
@@ -144,7 +145,7 @@ def _bearers(index: NameIndex, name: str) -> list[str]:
     bearers = index.people(name)
     if not bearers:
         if near := index.nearest(name):
-            raise InputError("names.unknown", name=name, nearest="、".join(near))
+            raise InputError("names.unknown", name=name, nearest=say("names.comma").join(near))
         raise InputError("names.unknown_all", name=name)
     return bearers
 
@@ -152,5 +153,5 @@ def _bearers(index: NameIndex, name: str) -> list[str]:
 def _person(index: NameIndex, name: str) -> str:
     bearers = _bearers(index, name)
     if len(bearers) > 1:
-        raise InputError("names.several", name=clean(name, MAX_NAME), people="、".join(bearers))
+        raise InputError("names.several", name=clean(name, MAX_NAME), people=say("names.comma").join(bearers))
     return bearers[0]

@@ -23,7 +23,7 @@ REASON_CHARS = 300
 def add_dead(commands: Commands[Parser]) -> None:
     """Declares `kgnb dead` and its commands."""
     parts = options.family(commands, "dead")
-    options.json_option(options.command(parts, "list", list_dead, text="dead_list"))
+    options.json_option(options.command(parts, "list", list_dead, text="dead_list", looks=True))
     for name, run, option, about in (
         ("retry", retry, "--all", "dead_all"),
         ("drop", drop, "--garbage", "garbage"),

@@ -37,6 +37,8 @@ async def health(args: argparse.Namespace, settings: Settings) -> int:
 
 def add_health(commands: Commands[Parser]) -> None:
     """Declares `kgnb health`."""
-    added = command(commands, "health", health)
+    added = command(commands, "health", health, looks=True)
     about = say("cli.help_within", seconds=WITHIN_SECONDS)
-    added.add_argument("--within", type=seconds, default=WITHIN_SECONDS, metavar="SECONDS", help=about)
+    added.add_argument(
+        "--within", type=seconds, default=WITHIN_SECONDS, metavar=say("cli.value_seconds"), help=about
+    )

@@ -94,7 +94,9 @@ def add_names(commands: Commands[Parser]) -> None:
     task_argument(added)
     added.add_argument("--top", type=row_id, default=SHOWN, metavar="N", help=say("cli.help_names_top"))
     added.add_argument("--all", action="store_true", help=say("cli.help_names_all"))
-    added.add_argument("--undo", type=row_id, metavar="ID", help=say("cli.help_names_undo"))
+    added.add_argument(
+        "--undo", type=row_id, metavar=say("cli.value_number"), help=say("cli.help_names_undo")
+    )
     json_option(added)
     for name, run, others in (("merge", merge, "others"), ("split", split, "aliases")):
         one = command(commands, name, run)

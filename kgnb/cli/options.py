@@ -28,11 +28,16 @@ FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".z
 # --- declaring a command
 
 
-def command(commands: Commands[Parser], name: str, run: Command | None, *, text: str = "") -> Parser:
-    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options."""
+def command(
+    commands: Commands[Parser], name: str, run: Command | None, *, text: str = "", looks: bool = False
+) -> Parser:
+    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options.
+
+    One that only ``looks`` leaves no data folder where there was none.
+    """
     about = say(f"cli.help_{text or name}")
     added = commands.add_parser(name, help=about, description=about)
-    added.set_defaults(run=run, parser=added)
+    added.set_defaults(run=run, parser=added, looks=looks)
     common_options(added)
     return added
 
@@ -52,7 +57,9 @@ def common_options(added: Parser, default: Any = argparse.SUPPRESS) -> None:
     what stands before the command."""
     common, languages = added.common, ("zh", "en")
     about = say("cli.help_data")
-    file_argument(common, "--data", completes="directory", metavar="DIR", default=default, help=about)
+    file_argument(
+        common, "--data", completes="directory", metavar=say("cli.value_folder"), default=default, help=about
+    )
     common.add_argument("--lang", choices=languages, default=default, help=say("cli.help_lang"))
 
 
@@ -62,7 +69,8 @@ def json_option(added: Parser) -> None:
 
 
 def task_argument(added: Parser, **options: Any) -> None:
-    """Adds ``TASK``."""
+    """Adds ``TASK``: where there is no data folder there is none to do anything with."""
+    added.set_defaults(looks=True)
     added.add_argument(
         "task", type=row_id, metavar=say("cli.value_task"), help=say("cli.help_task"), **options
     )

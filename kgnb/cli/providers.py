@@ -37,15 +37,15 @@ MAX_KEY = 10_000
 def add_providers(commands: Commands[Parser]) -> None:
     """Declares `kgnb providers` and its commands; `kgnb pause|resume PROVIDER` is how two were spelled."""
     parts = options.family(commands, "providers", text="providers_group")
-    options.json_option(options.command(parts, "list", list_providers, text="providers_list"))
+    options.json_option(options.command(parts, "list", list_providers, text="providers_list", looks=True))
     options.json_option(options.command(parts, "presets", list_presets, text="providers_presets"))
     _declare_add(parts)
     setting = options.command(parts, "set", set_options, text="providers_set")
     _name_argument(setting)
-    setting.add_argument("options", metavar="KEY=VALUE", nargs="*", help=say("cli.help_option"))
+    setting.add_argument("options", metavar=say("cli.value_option"), nargs="*", help=say("cli.help_option"))
     _show_argument(setting)
     options.json_option(setting)
-    testing = options.command(parts, "test", test, text="providers_test")
+    testing = options.command(parts, "test", test, text="providers_test", looks=True)
     _name_argument(testing)
     _show_argument(testing)
     removing = options.command(parts, "remove", remove, text="providers_remove")
@@ -54,7 +54,11 @@ def add_providers(commands: Commands[Parser]) -> None:
     pausing = options.command(parts, "pause", pause)
     _name_argument(pausing)
     pausing.add_argument(
-        "--for", dest="seconds", type=options.seconds, metavar="SECONDS", help=say("cli.help_for")
+        "--for",
+        dest="seconds",
+        type=options.seconds,
+        metavar=say("cli.value_seconds"),
+        help=say("cli.help_for"),
     )
     resuming = options.command(parts, "resume", resume)
     _name_argument(resuming)
@@ -73,11 +77,13 @@ def _show_argument(added: Parser) -> None:
 def _declare_add(parts: Commands[Parser]) -> None:
     added = options.command(parts, "add", add, text="providers_add")
     _name_argument(added)
-    added.add_argument("--url", metavar="URL", help=say("cli.help_url"))
-    added.add_argument("--model", metavar="M", action="append", default=[], help=say("cli.help_model"))
-    added.add_argument("--display-name", metavar="TEXT", help=say("cli.help_display_name"))
+    added.add_argument("--url", metavar=say("cli.value_url"), help=say("cli.help_url"))
+    added.add_argument(
+        "--model", metavar=say("cli.value_model"), action="append", default=[], help=say("cli.help_model")
+    )
+    added.add_argument("--display-name", metavar=say("cli.value_text"), help=say("cli.help_display_name"))
     source = added.add_mutually_exclusive_group()
-    source.add_argument("--key-env", metavar="VAR", help=say("cli.help_key_env"))
+    source.add_argument("--key-env", metavar=say("cli.value_variable"), help=say("cli.help_key_env"))
     source.add_argument("--key-stdin", action="store_true", help=say("cli.help_key_stdin"))
     added.add_argument("--save-key", action="store_true", help=say("cli.help_save_key"))
     _show_argument(added)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -39,14 +40,18 @@ def add_status(commands: Commands[Parser]) -> None:
 async def show_status(args: argparse.Namespace, settings: Settings) -> int:
     """Show the state of everything, with ``--watch`` until Ctrl-C or SIGTERM; that is exit code 0."""
     from kgnb.app import context, status
+    from kgnb.app.untouched import has_record, passing_folder
 
     if not args.watch:
-        async with context.open_app(settings, graph=False) as app:
-            found = await status.StatusReport(app).read()
+        with passing_folder(settings) as at:
+            async with context.open_app(at, graph=False) as app:
+                found = await status.StatusReport(app).read()
         if args.json:
             _show_json(found, "")
         else:
             _print_page(found, color=not settings.no_color)
+        if not has_record(settings):
+            print(f"kgnb: {say('explore.no_record', place=settings.data.absolute())}", file=sys.stderr)
         return OK
     cancel_on_sigterm()
     screen = Screen(color=not settings.no_color)
@@ -72,19 +77,22 @@ def _show_json(status: Status | None, reason: str) -> None:
 async def _watch(settings: Settings, show: Show) -> NoReturn:
     """Raise what is wrong at the start; show later outages and wait until they end.
 
-    Embedded engines that somebody ended are joined or started again.
+    Embedded engines that somebody ended are joined or started again, and those of a new data folder joined.
     """
     from kgnb.app import context, status
+    from kgnb.app.untouched import passing_folder
 
     started = False
     while True:
         try:
-            async with context.open_app(settings, graph=False) as app:
+            async with AsyncExitStack() as stack:
+                at = stack.enter_context(passing_folder(settings))
+                app = await stack.enter_async_context(context.open_app(at, graph=False))
                 report = status.StatusReport(app)
                 if not started:
                     show(await report.read(), "")
                     started = True
-                while not app.engines_gone:
+                while not app.engines_gone and (at is settings or not settings.data.exists()):
                     await asyncio.sleep(WATCH_SECONDS)
                     try:
                         show(await report.read(), "")

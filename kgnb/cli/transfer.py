@@ -23,7 +23,13 @@ def add_export(commands: Commands[Parser]) -> None:
     added.add_argument("--format", choices=options.FORMATS, help=say("cli.help_format"))
     about = say("cli.help_output")
     options.file_argument(
-        added, "-o", "--output", type=options.graph_file, metavar="FILE", required=True, help=about
+        added,
+        "-o",
+        "--output",
+        type=options.graph_file,
+        metavar=say("cli.value_file"),
+        required=True,
+        help=about,
     )
 
 

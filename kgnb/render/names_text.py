@@ -9,6 +9,8 @@ from kgnb.core.model import in_viewers_zone
 from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
     from kgnb.graph.resolve.name_listing import ListedName, NameReason
 
@@ -42,10 +44,15 @@ _SCAN_REASONS = {
 
 def named_line(one: ListedName) -> str:
     """One person (or place …) with what else it is called, and why."""
-    with_reasons = [f"{one_line(w.alias)}（{reason_text(w)}）" for w in one.reasons]
-    aliases = "；".join(with_reasons) or "、".join(map(one_line, one.aliases))
+    aliases = reasons_text(one.reasons) or say("names.comma").join(map(one_line, one.aliases))
     facts = {"name": one_line(one.name), "mentions": one.mentions, "chapters": one.chapters}
     return say("names.line_aliases" if aliases else "names.line", aliases=aliases, **facts)
+
+
+def reasons_text(reasons: Sequence[NameReason]) -> str:
+    """Aliases, each with why it is somebody's."""
+    each = (say("names.aside", name=one_line(one.alias), more=reason_text(one)) for one in reasons)
+    return say("names.semicolon").join(each)
 
 
 def reason_text(one: NameReason) -> str:
@@ -61,14 +68,14 @@ def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> s
     """What a command did with a book's names."""
     first, *others = map(one_line, done.names)
     key = f"names.{'undone' if undone else done.kind}" + ("" if done.changed else "_before")
-    return say(key, name=first, others="、".join(others), number=done.id, task=task)
+    return say(key, name=first, others=say("names.comma").join(others), number=done.id, task=task)
 
 
 def decision_line(decision: Decision) -> str:
     """One decision: its number, what it says, when it was made, and whether it was undone."""
     first, *others = map(one_line, decision.names)
     made = f"{in_viewers_zone(decision.made_at):%Y-%m-%d %H:%M}" if decision.made_at else ""
-    facts = {"number": decision.id, "name": first, "others": "、".join(others), "made": made}
+    facts = {"number": decision.id, "name": first, "others": say("names.comma").join(others), "made": made}
     if not decision.in_force:
         return say("names.decision_undone", **facts)
     if decision.chapters is not None:

@@ -44,6 +44,8 @@ class BuildStep:
     cost: float | None = None
     currency: str = ""
     waited: float = 0.0
+    provider: str = ""
+    """Who extracts: the provider's name and its model; "" for the rules."""
 
     @property
     def total(self) -> int:
@@ -101,6 +103,9 @@ class ProgressBar:
             key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
             print(say(key, task=step.task), file=sys.stderr)
         if step.stage != "found":
+            if self._bar is None:
+                who = say("cli.by_provider", provider=step.provider) if step.provider else say("cli.by_rules")
+                print(who, file=sys.stderr)
             self._bar = self._bar or _new_bar()
             self._bar.show(step)
 

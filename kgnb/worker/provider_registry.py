@@ -154,12 +154,27 @@ class ProviderRegistry:
     def requested(self, name: str | None) -> Provider:
         """The provider called ``name``; without a name the environment's, else the rules.
 
-        Raises SettingsError when there is none of that name or it can't be asked.
+        The log says why it is the rules where KGNB_PROVIDER_NAME names another. Raises SettingsError when
+        there is none of that name or it can't be asked.
         """
-        own = environment_provider(self._settings)
-        provider = self.get(name or (own.name if own else RULES))
+        own, named = environment_provider(self._settings), self._named
+        if not name and (error := self.passed_over()):
+            log.warning("%s", say("provider.passed_over", reason=str(error)))
+        provider = self.get(name or (own.name if own else named if named in self._known else RULES))
         self.check_usable(provider)
         return provider
+
+    @property
+    def _named(self) -> str:
+        """The key of the provider that KGNB_PROVIDER_NAME names; "" where it isn't set."""
+        is_set = "provider_name" in self._settings.model_fields_set
+        return self._settings.provider_name.strip().lower() if is_set else ""
+
+    def passed_over(self) -> SettingsError | None:
+        """What KGNB_PROVIDER_NAME's provider lacks, so that the rules are the default in its stead, if so."""
+        if environment_provider(self._settings) or self._named in ("", *self._known):
+            return None
+        return unknown_provider(self._settings.provider_name, self._settings, self._known)
 
     def source(self, provider: Provider) -> Literal["rules", "table", "environment"]:
         """Where the provider is described."""

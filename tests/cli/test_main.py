@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -120,6 +121,47 @@ class TestLanguages:
         assert ran.out == f"kgnb {kgnb.__version__}\n"
 
 
+class TestWithoutADataFolder:
+    """A newcomer's first commands, or anybody's in the wrong folder."""
+
+    @pytest.mark.parametrize("words", ["cost 1", "task pause 1", "names 1", "dead retry 1"])
+    def test_what_needs_a_task_says_where_it_looked(self, tmp_path: Path, words: str) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        before = sorted(tmp_path.iterdir())
+        place.run(*words.split()).refused("no task 1", str(place.data), "--data")
+        assert sorted(tmp_path.iterdir()) == before
+
+    def test_a_watched_status_sees_the_first_book(self, tmp_path: Path) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        watching = place.start("status", "--watch", "--json")
+        assert watching.process.stdout is not None
+        assert json.loads(watching.process.stdout.readline())["tasks"] == []
+        assert not place.data.exists()
+        assert place.run("build", STORY, "--provider", "rules").code == 0
+        lines = map(json.loads, watching.process.stdout)
+        assert next(found for found in lines if found["tasks"])["tasks"][0]["task_id"] == 1
+        watching.send(signal.SIGTERM)
+        assert watching.ended().code == 0
+        assert [path.name for path in tmp_path.glob(".kgnb-*")] == []
+
+    def test_what_only_tests_leaves_nothing(self, tmp_path: Path) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        before = sorted(tmp_path.iterdir())
+        status = place.run("status")
+        assert status.code == 0
+        assert f"No book was ever built in {place.data}" in status.err
+        doctor = place.run("doctor", "--json")
+        assert {one["name"]: one["ok"] for one in doctor.json["checks"]}.items() >= {
+            ("sql", True), ("redis", True), ("bolt", True), ("queues", True),
+        }  # fmt: skip
+        assert str(place.data) in doctor.out
+        assert place.run("providers", "list").code == 0
+        assert place.run("health").code == 1
+        assert place.run("dead", "list").code == 0
+        assert place.left_over(10) == []
+        assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.usefixtures("running_engines")
 class TestProgress:
     def test_goes_to_stderr(self, tmp_path: Path) -> None:
@@ -129,6 +171,30 @@ class TestProgress:
         assert "6/6" not in ran.out
         assert "6 completed" in ran.out
         assert "No people" not in ran.out
+
+    def test_says_who_reads_and_why_it_is_not_who_was_meant(self, tmp_path: Path) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        meant = {"KGNB_PROVIDER_NAME": "deepseek"}
+        plain = place.run("build", STORY)
+        assert "Read by the built-in rules" in plain.err
+        assert "KGNB_PROVIDER_NAME" not in plain.err
+        for words in (("--again",), ("--json",)):
+            ran = place.run("build", STORY, *words, env=meant)
+            assert ran.code == 0
+            assert "the built-in rules read in its stead" in ran.err
+            assert "export OPENAI_API_KEY=…" in ran.err
+        assert "in its stead" not in place.run("build", STORY, "--provider", "rules", env=meant).err
+
+    def test_the_provider_that_the_environment_names_may_be_the_tables(self, tmp_path: Path) -> None:
+        with llm() as server:
+            place = Place(tmp_path, {"KGNB_LANG": "en"})
+            given = ("--url", server.server.base_url, "--model", "dryrun", "--key-env", "MINE")
+            kept = {"MINE": KEY, "KGNB_KEYS": str(tmp_path / "keys.json")}
+            assert place.run("providers", "add", "mine", *given, "--save-key", env=kept).code == 0
+            ran = place.run("build", STORY, env=kept | {"KGNB_PROVIDER_NAME": "Mine"})
+            assert ran.code == 0, ran
+            assert "Read by mine dryrun" in ran.err
+            assert server.stats.requests >= 6
 
     def test_a_book_without_people_ends_in_what_to_try(self, tmp_path: Path) -> None:
         place = Place(tmp_path)

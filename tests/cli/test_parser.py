@@ -13,13 +13,14 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kgnb.cli.main import make_parser
 from kgnb.cli.parser import Parser
-from kgnb.core.messages import use_language
+from kgnb.core.messages import Language, use_language
 from tests.support.commands import STORY, Place, Ran, Running, environment
 
 OLD = ("pause-task", "resume-task", "cancel", "retry", "delete", "pause", "resume")
@@ -49,7 +50,33 @@ def on_terminal(*args: str, columns: int = 80, **env: str) -> str:
     return shown.decode().replace("\r", "")
 
 
+def every_parser(parser: Parser) -> Iterator[Parser]:
+    """The parser and those of its commands."""
+    yield parser
+    for one in parser._commands.choices.values() if parser._commands else ():
+        yield from every_parser(one)
+
+
 class TestHelp:
+    @pytest.mark.parametrize("lang", ["zh", "en"])
+    def test_speaks_one_language(self, lang: Language) -> None:
+        use_language(lang)
+        try:
+            parsers = list(every_parser(make_parser()))
+        finally:
+            use_language("zh")
+        assert len(parsers) > 40
+        for parser in parsers:
+            values = [a for a in parser._actions if a.nargs != 0 and a.choices is None]
+            names = [str(a.metavar) for a in values]
+            helps = [a.help or "" for a in parser._actions if a is not parser._commands]
+            if lang == "en":
+                assert not CHINESE.search(" ".join([*names, *helps]))
+                continue
+            assert all(map(CHINESE.search, helps)), parser.prog
+            foreign = {name for name in names if not CHINESE.search(name)}
+            assert foreign <= {"N", "A-B", "graph.html"}, parser.prog
+
     @pytest.mark.parametrize(("lang", "titles"), [("en", ("Books:", "Tasks:")), ("zh", ("书:", "任务:"))])
     def test_lists_every_command_in_a_group(self, lang: str, titles: tuple[str, ...]) -> None:
         ran = kgnb("--help", lang=lang)

@@ -247,6 +247,10 @@ def test_the_page_says_what_is_known() -> None:
     assert data["shown"] == picture_page.PAGE_PEOPLE
     assert len(people) == 124  # everybody can be found
     assert sorted(i for circle in data["circles"] for i in circle["people"]) == list(range(data["shown"]))
+    assert [(circle["name"], len(circle["people"])) for circle in data["circles"]] == [
+        ("曹操等 77 人", 77),
+        ("刘备等 3 人", 3),
+    ]
     liu = people["刘备"]
     assert (liu["aliases"], liu["description"], liu["traits"]) == (["玄德"], "汉室宗亲", ["仁"])
     assert liu["organizations"] == ["蜀（君主）"]
@@ -334,7 +338,9 @@ def test_svg_is_valid_and_holds_the_names() -> None:
     root = ElementTree.fromstring(picture_page.svg(sanguo(), title="三国演义"))
     texts = [e.text for e in root.iter() if e.tag.endswith("text")]
     assert {"三国演义", "刘备", "关羽", "张飞", "曹操", "亲属", "敌对"} <= set(texts)
-    assert sum(e.tag.endswith("circle") for e in root.iter()) == picture_page.STILL_PEOPLE
+    people = picture_page.STILL_PEOPLE
+    assert {f"曹操等 {people - 3} 人", "刘备等 3 人"} <= set(texts)  # what the two colours of circles mean
+    assert sum(e.tag.endswith("circle") for e in root.iter()) == people + 2
     left, top, width, height = map(float, str(root.get("viewBox")).split())
     for circle in (e for e in root.iter() if e.tag.endswith("circle")):
         x, y, r = (float(circle.get(k, "")) for k in ("cx", "cy", "r"))
@@ -459,10 +465,11 @@ def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
     with page.expect_download() as saved:
         page.click("#png")
     assert saved.value.path().read_bytes().startswith(b"\x89PNG")
-    names = (  # written at the window's size, not the picture's
+    names = (  # written at the window's size, not the picture's, and those of the chief characters always
         "() => { const cy = document.getElementById('graph')._cyreg.cy, written = cy.nodes(':visible')"
         ".filter(n => n.style('text-opacity') > 0); return written.length > 20"
-        " && written.every(n => parseFloat(n.style('font-size')) * cy.zoom() > 10.9) }"
+        " && written.every(n => parseFloat(n.style('font-size')) * cy.zoom() > 10.9)"
+        " && [...Array(16).keys()].every(i => written.contains(cy.getElementById('n' + i))) }"
     )
     page.set_viewport_size({"width": 400, "height": 800})
     page.wait_for_function(names)

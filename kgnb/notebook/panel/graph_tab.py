@@ -21,7 +21,7 @@ from kgnb.graph.resolve.decisions import DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.render.names_text import changed_line, decision_line, reason_text
+from kgnb.render.names_text import changed_line, decision_line, reasons_text
 from kgnb.render.picture import page as picture_page
 from kgnb.render.picture.scene import Scene, lay_out
 
@@ -315,5 +315,4 @@ class NamesBox:
 def _reasons(chosen: ListedName | None) -> str:
     if chosen is None:
         return ""
-    lines = "；".join(f"{one_line(reason.alias)}：{reason_text(reason)}" for reason in chosen.reasons)
-    return f'<span class="dim">{html.text(lines or say("panel.no_alias"), 400)}</span>'
+    return f'<span class="dim">{html.text(reasons_text(chosen.reasons) or say("panel.no_alias"), 400)}</span>'

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import ipywidgets as w
 
-from kgnb.core.errors import InputError
+from kgnb.core.errors import InputError, SettingsError
 from kgnb.core.messages import language, say
 from kgnb.core.model import Lang
 from kgnb.notebook.panel import html, widgets
@@ -164,20 +164,25 @@ class SubmitBox:
     def _submit(self) -> None:
         chosen, provider = self._wanted(), self.provider.value or None
         title, author = self.title.value.strip(), self.author.value.strip()
-        self._controller.run(
-            say("panel.submitting", name=chosen.name),
-            lambda app: chosen.submitted(app, provider, title, author),
-            self._submitted,
-        )
+
+        async def work(app: App) -> tuple[Plan, SettingsError | None]:
+            plan = await chosen.submitted(app, provider, title, author)
+            return plan, None if provider else app.providers.passed_over()
+
+        self._controller.run(say("panel.submitting", name=chosen.name), work, self._submitted)
         self.path.value = ""
         self._choose(None)
 
-    def _submitted(self, plan: Plan) -> str:
+    def _submitted(self, done: tuple[Plan, SettingsError | None]) -> str:
+        plan, lack = done
         self._controller.read_status_of_others()
         key = "panel.found_finished" if plan.found_finished else "panel.submitted"
-        told = say(key, title=plan.book.title, task=plan.task.id, chapters=plan.book.chapters)
+        facts = {"title": plan.book.title, "task": plan.task.id, "chapters": plan.book.chapters}
+        told = say(key, **facts, provider=plan.provider.name)
         alive = self._controller.node.is_alive
-        return told if alive or plan.found_finished else told + " " + say("panel.start_it")
+        why = [say("provider.passed_over", reason=str(lack))] if lack else []
+        start = [] if alive or plan.found_finished else [say("panel.start_it")]
+        return " ".join([told, *why, *start])
 
     # --- refreshing
 

@@ -25,7 +25,6 @@ from kgnb.graph.model import Graph, NodeKey, group_of
 from kgnb.render.picture import static
 from kgnb.render.picture.scene import (
     EDGE_COLOURS,
-    NODE_COLOURS,
     Scene,
     Spot,
     label_of,
@@ -45,7 +44,7 @@ _MOST_EVENTS = 12
 _OTHER_DESCRIPTION = 120  # characters kept of those who aren't shown at first
 _PAGE_WORDS = (
     *("hint", "nothing", "aliases", "traits", "organizations", "events", "relations"),
-    *("chapters", "first", "times", "no_match", "comma", "many", "circle", "others"),
+    *("chapters", "first", "times", "no_match", "comma", "many"),
 )
 
 
@@ -156,7 +155,7 @@ def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
     rest = select_rest(graph, len(shown.spots))
     kinds = {edge.type for tie in (*shown.ties, *rest.ties) for edge in tie.edges}
     names = {k: localized(f"relation.{k}", lang) if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
-    around = _organizations_and_events(graph, {spot.person.node.ref for spot in shown.spots})
+    around = _organizations_and_events(graph, {spot.person.node.ref for spot in shown.spots}, lang)
     return {
         "words": {w: texts(lang)[f"picture.{w}"] for w in _PAGE_WORDS},
         "kinds": names,
@@ -176,21 +175,11 @@ def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
             *(_known_of(person) for person in rest.people[len(shown.spots) :]),
         ],
         "ties": [_tie(rest.people, tie, shown.width(tie)) for tie in (*shown.ties, *rest.ties)],
-        "circles": _circles(shown),
+        "circles": [
+            {"fill": shown.spots[own[0]].fill, "name": shown.circle_name(own, lang), "people": own}
+            for own in shown.circles
+        ],
     }
-
-
-def _circles(shown: Scene) -> list[dict[str, Any]]:
-    """Each colour of circles and who has it: a community, the most important first; the last, all others."""
-    members: dict[str, list[int]] = {}
-    for index, spot in enumerate(shown.spots):
-        members.setdefault(spot.fill, []).append(index)
-    named = [
-        {"fill": colour, "people": members[colour], "others": colour == NODE_COLOURS[-1]}
-        for colour in NODE_COLOURS
-        if colour in members
-    ]
-    return named if len(named) > 1 else []
 
 
 def _person(spot: Spot, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
@@ -239,7 +228,9 @@ def _tie(people: Sequence[Person], tie: Tie, width: float) -> dict[str, Any]:
     return {"a": tie.a, "b": tie.b, "width": width, "drawn": tie.drawn, "relations": relations}
 
 
-def _organizations_and_events(graph: Graph, people: set[NodeKey]) -> dict[NodeKey, dict[str, list[str]]]:
+def _organizations_and_events(
+    graph: Graph, people: set[NodeKey], lang: Language
+) -> dict[NodeKey, dict[str, list[str]]]:
     """The organizations and events of each character shown."""
     found = {ref: {"organizations": list[str](), "events": list[str]()} for ref in people}
     for edge in sorted(graph.edges.values(), key=lambda e: e.ref):
@@ -248,7 +239,9 @@ def _organizations_and_events(graph: Graph, people: set[NodeKey]) -> dict[NodeKe
         if kind and node and edge.source in people and len(found[edge.source][kind]) < _MOST_EVENTS:
             name = _text(node.properties.get("name") or node.key)
             role = _text(edge.properties.get("position") or edge.properties.get("role"))
-            found[edge.source][kind].append(f"{name}（{role}）" if role else name)
+            found[edge.source][kind].append(
+                localized("names.aside", lang, name=name, more=role) if role else name
+            )
     return found
 
 

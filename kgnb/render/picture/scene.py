@@ -67,6 +67,21 @@ class Scene:
         """The relations that its lines stand for: two people may have several."""
         return sum(len(tie.edges) for tie in self.ties if tie.drawn)
 
+    @property
+    def circles(self) -> list[list[int]]:
+        """Who shares a colour: communities, the largest first, then all others; none where all share one."""
+        members: dict[str, list[int]] = {colour: [] for colour in NODE_COLOURS}
+        for index, spot in enumerate(self.spots):
+            members[spot.fill].append(index)
+        found = [indexes for indexes in members.values() if indexes]
+        return found if len(found) > 1 else []
+
+    def circle_name(self, members: Sequence[int], lang: Language) -> str:
+        """What a legend calls one of the :attr:`circles`: its most important member and how many they are."""
+        first = self.spots[members[0]]
+        key = "picture.others" if first.fill == NODE_COLOURS[-1] else "picture.circle"
+        return localized(key, lang, name=first.label, n=len(members))
+
     def width(self, tie: Tie) -> float:
         """A tie's width in points, 1 to 6."""
         return round(1.0 + 5.0 * (tie.weight / self.top_weight) ** 0.6, 2) if self.top_weight else 1.0

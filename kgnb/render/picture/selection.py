@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kgnb.graph.communities import communities
 from kgnb.graph.importance import (
     ACQUAINTANCE_WEIGHT,
     RankedCharacter,
@@ -21,7 +22,8 @@ NO_COMMUNITY = 1_000
 
 _TIES_EACH = 4
 """Drawn ties that a character may claim; its more important neighbours may have three times as many."""
-
+_FOES = 0.2
+"""Factor for ties of foes when communities are looked for: they meet often, but don't belong together."""
 
 _REST_TIES, _REST_TIES_EACH = 2_000, 8
 """Ties kept of people who aren't shown at first, in all and of each: they bound the page's size."""
@@ -61,7 +63,7 @@ class Selection:
 def select(graph: Graph, limit: int) -> Selection:
     """The ``limit`` most important characters and their ties; deterministic."""
     people, ties = _people_and_ties(graph, limit)
-    _assign_communities(people, [t for t in ties if t.drawn])
+    _assign_communities(people, ties)
     return Selection(people, ties)
 
 
@@ -131,27 +133,11 @@ def _mark_drawn(ties: Sequence[Tie], people: int) -> None:
 
 
 def _assign_communities(people: Sequence[Person], ties: Sequence[Tie]) -> None:
-    """Weighted label propagation; a community gets the label of its most important member."""
-    near: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
-    for tie in ties:
-        close = tie.weight * (0.2 if tie.group == "enmity" else 1.0)
-        near[tie.a].append((tie.b, close))
-        near[tie.b].append((tie.a, close))
-    label = list(range(len(people)))
-    for _ in range(12):
-        before = list(label)
-        for i in reversed(range(len(people))):
-            votes: defaultdict[int, float] = defaultdict(float)
-            for j, weight in near[i]:
-                votes[label[j]] += weight
-            if votes:
-                label[i] = max(votes, key=lambda k: (votes[k], -k))
-        if label == before:
-            break
-    sizes = {k: label.count(k) for k in set(label)}
-    order = {
-        k: n if sizes[k] > 1 else NO_COMMUNITY
-        for n, k in enumerate(sorted(sizes, key=lambda k: (-sizes[k], k)))
-    }
-    for person, own in zip(people, label, strict=True):
-        person.community = order[own]
+    """Number the communities of all ties, drawn or not: the largest is 0, then the one of the more important
+    member."""
+    links = [(tie.a, tie.b, tie.weight * (_FOES if tie.group == "enmity" else 1.0)) for tie in ties]
+    found = communities(len(people), links)
+    sizes = Counter(found)
+    order = {own: n for n, own in enumerate(sorted(sizes, key=lambda own: (-sizes[own], own)))}
+    for person, own in zip(people, found, strict=True):
+        person.community = order[own] if sizes[own] > 1 else NO_COMMUNITY

@@ -6,9 +6,10 @@ import functools
 import importlib
 import io
 import logging
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from kgnb.core.messages import Language, say
 from kgnb.render.picture import scene
@@ -16,7 +17,8 @@ from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, localized, prin
 
 log = logging.getLogger(__name__)
 
-_MARGIN, _HEAD, _FOOT = 36.0, 64.0, 46.0
+_MARGIN, _HEAD, _FOOT = 36.0, 64.0, 22.0
+_LEGEND_LINE = 24.0
 _Point: TypeAlias = tuple[float, float]
 _INK, _SOFT, _PAPER = "#232833", "#69717f", "#fdfcf9"
 
@@ -24,7 +26,7 @@ _INK, _SOFT, _PAPER = "#232833", "#69717f", "#fdfcf9"
 class _Frame:
     """The image's size, and its origin in the layout's coordinates."""
 
-    def __init__(self, shown: Scene) -> None:
+    def __init__(self, shown: Scene, lang: Language) -> None:
         spots = shown.spots
         reach = [max(s.radius, scene.text_width(s.label) * s.font / 2) for s in spots]
         self.left = min((s.x - r for s, r in zip(spots, reach, strict=True)), default=0.0) - _MARGIN
@@ -33,7 +35,11 @@ class _Frame:
         bottom = max((s.y + s.radius + s.font * 1.3 for s in spots), default=0.0) + _MARGIN / 2 + _FOOT
         self.width = max(right - self.left, 640.0)
         self.left -= (self.width - (right - self.left)) / 2
-        self.height = max(bottom - self.top, 240.0)
+        self.legend = [
+            *_rows(_ties_legend(shown, lang), self.width),
+            *_rows(_circles_legend(shown, lang), self.width),
+        ]
+        self.height = max(bottom - self.top, 240.0) + _LEGEND_LINE * len(self.legend)
 
     def centre(self, spot: Spot) -> tuple[float, float]:
         """A circle's centre in the image."""
@@ -49,7 +55,7 @@ def summary(shown: Scene, lang: Language) -> str:
 
 def svg(shown: Scene, title: str, lang: Language) -> str:
     """The image as an SVG document, all texts escaped."""
-    frame = _Frame(shown)
+    frame = _Frame(shown, lang)
     w, h = round(frame.width), round(frame.height)
     pen = _SvgPen()
     _draw(pen, shown, frame, title, lang)
@@ -69,7 +75,7 @@ class _Pen(Protocol):
 
     def line(self, start: _Point, end: _Point, colour: str, width: float, *, faint: bool = False) -> None: ...
 
-    def circle(self, spot: Spot, centre: _Point) -> None: ...
+    def circle(self, centre: _Point, radius: float, fill: str, border: str) -> None: ...
 
     def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None: ...
 
@@ -81,20 +87,53 @@ def _draw(pen: _Pen, shown: Scene, frame: _Frame, title: str, lang: Language) ->
         a, b = (frame.centre(shown.spots[i]) for i in (tie.a, tie.b))
         pen.line(a, b, EDGE_COLOURS[tie.group], shown.width(tie), faint=True)
     for spot in shown.spots:
-        pen.circle(spot, frame.centre(spot))
+        pen.circle(frame.centre(spot), spot.radius, spot.fill, spot.border)
     for spot in reversed(shown.spots):
         x, y = frame.centre(spot)
         below = round(y + spot.radius + spot.font * 1.05, 1)
         pen.text((x, below), spot.label, spot.font, _INK, centred=True)
     pen.text((_MARGIN, 36), title, 22, _INK)
     pen.text((_MARGIN, 58), summary(shown, lang), 13, _SOFT)
-    x, y = _MARGIN, round(frame.height - 22)
-    present = {tie.group for tie in drawn}
-    for group in (group for group in EDGE_COLOURS if group in present):
-        name = localized(f"picture.{group}", lang)
-        pen.line((x, y - 4), (x + 24, y - 4), EDGE_COLOURS[group], 4)
-        pen.text((x + 30, y), name, 13, _SOFT)
-        x += round(54 + scene.text_width(name) * 13)
+    for number, row in enumerate(reversed(frame.legend)):
+        y = round(frame.height - _FOOT - _LEGEND_LINE * number)
+        for x, entry in row:
+            if entry.border:
+                pen.circle((x + 16, y - 4), 8, entry.colour, entry.border)
+            else:
+                pen.line((x, y - 4), (x + 24, y - 4), entry.colour, 4)
+            pen.text((x + 30, y), entry.name, 13, _SOFT)
+
+
+class _Entry(NamedTuple):
+    """What a colour of the legend means: of a line, or of a circle with its ``border``."""
+
+    name: str
+    colour: str
+    border: str = ""
+
+
+def _ties_legend(shown: Scene, lang: Language) -> list[_Entry]:
+    present = {tie.group for tie in shown.ties if tie.drawn}
+    return [_Entry(localized(f"picture.{g}", lang), c) for g, c in EDGE_COLOURS.items() if g in present]
+
+
+def _circles_legend(shown: Scene, lang: Language) -> list[_Entry]:
+    first = ((shown.spots[own[0]], own) for own in shown.circles)
+    return [_Entry(shown.circle_name(own, lang), spot.fill, spot.border) for spot, own in first]
+
+
+def _rows(entries: Sequence[_Entry], width: float) -> list[list[tuple[float, _Entry]]]:
+    """The entries with their distance from the left, in as many rows as they need."""
+    rows: list[list[tuple[float, _Entry]]] = []
+    x = width
+    for entry in entries:
+        wide = round(54 + scene.text_width(entry.name) * 13)
+        if x + wide > width:
+            rows.append([])
+            x = _MARGIN
+        rows[-1].append((x, entry))
+        x += wide
+    return rows
 
 
 def _xml(text: str) -> str:
@@ -111,11 +150,10 @@ class _SvgPen:
         place = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
         self.parts.append(f'<line {place} stroke="{colour}" stroke-width="{width:g}"{opacity}/>')
 
-    def circle(self, spot: Spot, centre: _Point) -> None:
+    def circle(self, centre: _Point, radius: float, fill: str, border: str) -> None:
         x, y = centre
         self.parts.append(
-            f'<circle cx="{x}" cy="{y}" r="{spot.radius}" fill="{spot.fill}" stroke="{spot.border}"'
-            ' stroke-width="1.5"/>'
+            f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{border}" stroke-width="1.5"/>'
         )
 
     def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None:
@@ -156,13 +194,13 @@ def png(shown: Scene, title: str, lang: Language) -> bytes | None:
     except ImportError:
         log.info(say("picture.no_png", reason="Pillow"))
         return None
+    frame = _Frame(shown, lang)
     text = "".join([title, summary(shown, lang), *(s.label for s in shown.spots)])
     files = _FONT_FILES if max(text, default="") > "\u2e7f" else (*_LATIN_FONT_FILES, *_FONT_FILES)
     file = next((file for file in files if Path(file).is_file()), None)
     if file is None:
         log.info(say("picture.no_png", reason="CJK font"))
         return None
-    frame = _Frame(shown)
     pen = _PngPen(pillow, functools.cache(lambda size: fonts.truetype(file, size)), frame)
     _draw(pen, shown, frame, title, lang)
     out = io.BytesIO()
@@ -186,10 +224,10 @@ class _PngPen:
         fill = colour + "99" if faint else colour
         self._pen.line(points, fill=fill, width=max(1, round(width * self._scale)))
 
-    def circle(self, spot: Spot, centre: _Point) -> None:
-        (x, y), r, s = centre, spot.radius, self._scale
+    def circle(self, centre: _Point, radius: float, fill: str, border: str) -> None:
+        (x, y), r, s = centre, radius, self._scale
         box = [(x - r) * s, (y - r) * s, (x + r) * s, (y + r) * s]
-        self._pen.ellipse(box, fill=spot.fill, outline=spot.border, width=max(1, round(1.5 * s)))
+        self._pen.ellipse(box, fill=fill, outline=border, width=max(1, round(1.5 * s)))
 
     def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None:
         point = (at[0] * self._scale, at[1] * self._scale)

@@ -1,6 +1,7 @@
 (function () {
   "use strict";
   // Everything that comes from a book is put on the page with textContent or drawn on the canvas, never as markup.
+  var CHIEF = 16;  // listed beside the graph, and always with their names in it
   var data = JSON.parse(document.getElementById("data").textContent);
   var words = data.words, people = data.people, ties = data.ties;
   document.querySelector(".off").remove();  // says what a page shows where this script doesn't run
@@ -110,19 +111,26 @@
     });
     writeSoon();
   }
-  // Names are readable however far out: each at 11 pixels or more where none is written yet, the lit and important first.
+  // Names are readable however far out: each at 11 pixels or more below its circle, else above it, where none is
+  // written yet, the lit and important first. Those of the chief characters are always written.
   function writeNames() {
     var zoom = cy.zoom(), taken = [];
+    function free(box) {
+      return !taken.some(function (other) {
+        return box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3];
+      });
+    }
     cy.batch(function () {
       function rank(node) { return node.data("z") + (node.hasClass("near") ? people.length : 0); }
       cy.nodes().not(".out").sort(function (a, b) { return rank(b) - rank(a); }).forEach(function (node) {
         var size = Math.max(node.data("font"), 11 / zoom), at = node.position(), half = size * widthOf(node.data("label")) / 2;
-        var top = at.y + node.data("r") / 2, box = [at.x - half, top, at.x + half, top + size * 1.2];
-        var free = node.hasClass("near") || !taken.some(function (other) {
-          return box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3];
+        var r = node.data("r") / 2, boxes = [at.y + r, at.y - r - size * 1.2].map(function (top) {
+          return [at.x - half, top, at.x + half, top + size * 1.2];
         });
-        if (free) taken.push(box);
-        node.style({ "font-size": size, "text-opacity": free ? 1 : 0 });
+        var sure = node.hasClass("near") || node.data("z") > people.length - CHIEF, box = boxes.find(free) || (sure ? boxes[0] : null);
+        if (box) taken.push(box);
+        var above = box === boxes[1];
+        node.style({ "font-size": size, "text-opacity": box ? 1 : 0, "text-valign": above ? "top" : "bottom", "text-margin-y": above ? -3 : 3 });
       });
     });
   }
@@ -162,7 +170,7 @@
   }
   function welcome() {
     panel.appendChild(el("p", people.length ? words.hint : words.nothing, "hint"));
-    people.slice(0, 16).forEach(function (p, i) {
+    people.slice(0, CHIEF).forEach(function (p, i) {
       var line = panel.appendChild(el("div", undefined, "tie")), link = line.appendChild(el("a", p.name));
       link.addEventListener("click", function () { choose(i, true); });
       if (p.chapters) line.appendChild(el("span", say("chapters", p.chapters), "times"));
@@ -260,7 +268,7 @@
     var button = el("button"), dot = button.appendChild(el("b"));
     dot.style.background = c.fill;
     button.type = "button";
-    button.appendChild(document.createTextNode(say(c.others ? "others" : "circle", c.people.length).replace("{name}", people[c.people[0]].label)));
+    button.appendChild(document.createTextNode(c.name));
     button.addEventListener("click", function () { chosen = opened = -1; circle = circle === i ? -1 : i; refresh(); describe(); });
     legend.appendChild(button);
   });
