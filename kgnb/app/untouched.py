@@ -18,12 +18,6 @@ STOP_SECONDS = 20.0
 """The engines of a folder that was only looked at have ended by then."""
 
 
-def has_record(settings: Settings) -> bool:
-    """Whether there is a record, or a database server or another run's folder to find it in."""
-    elsewhere = not settings.embedded_sql or settings.resume_from or settings.copy_to
-    return bool(elsewhere) or settings.sqlite_path.exists()
-
-
 @contextmanager
 def passing_folder(settings: Settings) -> Iterator[Settings]:
     """Give the settings; while their data folder isn't there, with a passing one beside its place.

@@ -21,7 +21,7 @@ def add_build(commands: Commands[Parser]) -> None:
     """Declares `kgnb build`."""
     added = options.command(commands, "build", build)
     _book_options(added)
-    added.add_argument("--provider", metavar=say("cli.value_name"), help=say("cli.help_provider"))
+    added.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
     about_estimate = say("cli.help_estimate", chapters=SAMPLE)
     added.add_argument(
         "--estimate", type=options.whole(1_000), nargs="?", const=SAMPLE, metavar="N", help=about_estimate
@@ -39,24 +39,20 @@ def add_submit(commands: Commands[Parser]) -> None:
     """Declares `kgnb submit`."""
     added = options.command(commands, "submit", submit)
     _book_options(added)
-    added.add_argument(
-        "--provider", metavar=say("cli.value_name"), required=True, help=say("cli.help_provider")
-    )
+    added.add_argument("--provider", metavar="NAME", required=True, help=say("cli.help_provider"))
 
 
 def _book_options(added: Parser) -> None:
-    options.file_argument(added, "book", metavar=say("cli.value_book"), help=say("cli.help_book"))
-    added.add_argument("--title", metavar=say("cli.value_title"), help=say("cli.help_title"))
-    added.add_argument("--author", metavar=say("cli.value_author"), help=say("cli.help_author"))
-    added.add_argument("--kinds", metavar=say("cli.value_kinds"), help=say("cli.help_kinds"))
+    options.file_argument(added, "book", metavar="BOOK", help=say("cli.help_book"))
+    added.add_argument("--title", metavar="TITLE", help=say("cli.help_title"))
+    added.add_argument("--author", metavar="AUTHOR", help=say("cli.help_author"))
+    added.add_argument("--kinds", metavar="KIND,KIND", help=say("cli.help_kinds"))
     added.add_argument("--again", action="store_true", help=say("cli.help_again"))
 
 
 def resume_option(added: Parser) -> None:
     """Adds ``--resume-from``."""
-    options.file_argument(
-        added, "--resume-from", metavar=say("cli.value_source"), help=say("cli.help_resume_from")
-    )
+    options.file_argument(added, "--resume-from", metavar="DIR|ZIP", help=say("cli.help_resume_from"))
 
 
 async def build(args: argparse.Namespace, settings: Settings) -> int:

@@ -39,6 +39,4 @@ def add_health(commands: Commands[Parser]) -> None:
     """Declares `kgnb health`."""
     added = command(commands, "health", health, looks=True)
     about = say("cli.help_within", seconds=WITHIN_SECONDS)
-    added.add_argument(
-        "--within", type=seconds, default=WITHIN_SECONDS, metavar=say("cli.value_seconds"), help=about
-    )
+    added.add_argument("--within", type=seconds, default=WITHIN_SECONDS, metavar="SECONDS", help=about)

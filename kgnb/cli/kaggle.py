@@ -146,7 +146,7 @@ def add_kaggle(commands: Commands[Parser]) -> None:
     kaggle_push.add_init_and_push(parts)
     for name, run in (("status", status), ("logs", logs), ("output", output), ("stop", stop)):
         added = options.command(parts, name, run, text=f"kaggle_{name}")
-        added.add_argument("kernel", metavar=say("cli.value_owned"), help=say("cli.help_kaggle_kernel"))
+        added.add_argument("kernel", metavar="OWNER/NAME", help=say("cli.help_kaggle_kernel"))
         if run in (status, logs):
             added.add_argument("-f", "--follow", action="store_true", help=say("cli.help_kaggle_follow"))
         if run in (status, output):
@@ -154,15 +154,15 @@ def add_kaggle(commands: Commands[Parser]) -> None:
     _declare_secrets(parts)
     added = options.command(parts, "wheels", wheels, text="kaggle_wheels")
     about = say("cli.help_kaggle_wheels_dir")
-    options.file_argument(added, "folder", completes="directory", metavar=say("cli.value_folder"), help=about)
-    added.add_argument("--owner", metavar=say("cli.value_name"), help=say("cli.help_kaggle_wheels_owner"))
+    options.file_argument(added, "folder", completes="directory", metavar="DIR", help=about)
+    added.add_argument("--owner", metavar="NAME", help=say("cli.help_kaggle_wheels_owner"))
 
 
 def _declare_secrets(parts: Commands[Parser]) -> None:
     secrets = options.family(parts, "secrets", text="kaggle_secrets", dest="secrets_part")
     for name, run in (("create", create_secrets), ("delete", delete_secrets)):
         added = options.command(secrets, name, run, text=f"kaggle_secrets_{name}")
-        added.add_argument("dataset", metavar=say("cli.value_name"), help=say("cli.help_kaggle_dataset_name"))
+        added.add_argument("dataset", metavar="NAME", help=say("cli.help_kaggle_dataset_name"))
         if run is create_secrets:
             about = say("cli.help_kaggle_variables", default=" ".join(PROVIDER))
-            added.add_argument("variables", metavar=say("cli.value_variable"), nargs="*", help=about)
+            added.add_argument("variables", metavar="VARIABLE", nargs="*", help=about)

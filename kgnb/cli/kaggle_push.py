@@ -255,14 +255,12 @@ def add_init_and_push(parts: Commands[Parser]) -> None:
     """Declares `kgnb kaggle init` and `kgnb kaggle push`."""
     adding = options.command(parts, "init", init, text="kaggle_init")
     about = say("cli.help_kaggle_dir")
-    options.file_argument(
-        adding, "folder", completes="directory", metavar=say("cli.value_folder"), help=about
-    )
+    options.file_argument(adding, "folder", completes="directory", metavar="DIR", help=about)
     _notebook_options(adding)
     added = options.command(parts, "push", push, text="kaggle_push")
     about = say("cli.help_kaggle_what")
-    options.file_argument(added, "what", metavar=say("cli.value_books"), nargs="*", help=about)
-    added.add_argument("--provider", metavar=say("cli.value_name"), help=say("cli.help_kaggle_provider"))
+    options.file_argument(added, "what", metavar="BOOK|DIR", nargs="*", help=about)
+    added.add_argument("--provider", metavar="NAME", help=say("cli.help_kaggle_provider"))
     _notebook_options(added)
     _run_options(added)
 
@@ -271,22 +269,15 @@ def output_option(added: Parser) -> None:
     """Declares ``-o DIR``."""
     about = say("cli.help_kaggle_output_dir")
     names = ("-o", "--output")
-    options.file_argument(added, *names, completes="directory", metavar=say("cli.value_folder"), help=about)
+    options.file_argument(added, *names, completes="directory", metavar="DIR", help=about)
 
 
 def _run_options(added: Parser) -> None:
     added.add_argument(
-        "--timeout",
-        type=options.seconds,
-        metavar=say("cli.value_seconds"),
-        help=say("cli.help_kaggle_timeout"),
+        "--timeout", type=options.seconds, metavar="SECONDS", help=say("cli.help_kaggle_timeout")
     )
     added.add_argument(
-        "--wait",
-        type=float,
-        default=120.0,
-        metavar=say("cli.value_minutes"),
-        help=say("cli.help_kaggle_wait"),
+        "--wait", type=float, default=120.0, metavar="MINUTES", help=say("cli.help_kaggle_wait")
     )
     for option in ("fresh", "delete-secrets"):
         about = say(f"cli.help_kaggle_{option.replace('-', '_')}")
@@ -298,29 +289,19 @@ def _run_options(added: Parser) -> None:
 
 
 def _notebook_options(added: Parser) -> None:
-    added.add_argument("--notebook", metavar=say("cli.value_notebook"), help=say("cli.help_kaggle_notebook"))
-    added.add_argument("--title", metavar=say("cli.value_title"), help=say("cli.help_kaggle_title"))
-    added.add_argument("--owner", metavar=say("cli.value_name"), help=say("cli.help_kaggle_owner"))
-    added.add_argument("--model", metavar=say("cli.value_name"), help=say("cli.help_kaggle_model"))
+    added.add_argument("--notebook", metavar="worker|quickstart|FILE", help=say("cli.help_kaggle_notebook"))
+    added.add_argument("--title", metavar="TITLE", help=say("cli.help_kaggle_title"))
+    added.add_argument("--owner", metavar="NAME", help=say("cli.help_kaggle_owner"))
+    added.add_argument("--model", metavar="NAME", help=say("cli.help_kaggle_model"))
     added.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar=say("cli.value_assignment"),
-        help=say("cli.help_kaggle_set"),
+        "--set", action="append", default=[], metavar="NAME=VALUE", help=say("cli.help_kaggle_set")
     )
     for option in ("gpu", "tpu", "public", "no-internet"):
         added.add_argument(
             f"--{option}", action="store_true", help=say(f"cli.help_kaggle_{option.replace('-', '_')}")
         )
-    added.add_argument(
-        "--accelerator", metavar=say("cli.value_name"), help=say("cli.help_kaggle_accelerator")
-    )
+    added.add_argument("--accelerator", metavar="NAME", help=say("cli.help_kaggle_accelerator"))
     for option in ("dataset", "kernel"):
         about = say(f"cli.help_kaggle_{option}_source")
-        added.add_argument(
-            f"--{option}", action="append", default=[], metavar=say("cli.value_owned"), help=about
-        )
-    added.add_argument(
-        "--secrets-dataset", metavar=say("cli.value_owned"), help=say("cli.help_kaggle_secrets_dataset")
-    )
+        added.add_argument(f"--{option}", action="append", default=[], metavar="OWNER/NAME", help=about)
+    added.add_argument("--secrets-dataset", metavar="OWNER/NAME", help=say("cli.help_kaggle_secrets_dataset"))

@@ -94,16 +94,14 @@ def add_names(commands: Commands[Parser]) -> None:
     task_argument(added)
     added.add_argument("--top", type=row_id, default=SHOWN, metavar="N", help=say("cli.help_names_top"))
     added.add_argument("--all", action="store_true", help=say("cli.help_names_all"))
-    added.add_argument(
-        "--undo", type=row_id, metavar=say("cli.value_number"), help=say("cli.help_names_undo")
-    )
+    added.add_argument("--undo", type=row_id, metavar="NUMBER", help=say("cli.help_names_undo"))
     json_option(added)
     for name, run, others in (("merge", merge, "others"), ("split", split, "aliases")):
         one = command(commands, name, run)
         task_argument(one)
-        one.add_argument("person", metavar=say("cli.value_name"), help=say("cli.help_names_person"))
-        shown, about = say(f"cli.value_{others}"), say(f"cli.help_names_{others}")
-        one.add_argument(others, nargs="+", metavar=shown, help=about)
+        one.add_argument("person", metavar="NAME", help=say("cli.help_names_person"))
+        shown = "ALIAS" if run is split else "OTHER"
+        one.add_argument(others, nargs="+", metavar=shown, help=say(f"cli.help_names_{others}"))
         if run is split:
             one.add_argument(
                 "--chapters", type=_chapter_range, metavar="A-B", help=say("cli.help_names_chapters")

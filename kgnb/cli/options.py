@@ -57,9 +57,7 @@ def common_options(added: Parser, default: Any = argparse.SUPPRESS) -> None:
     what stands before the command."""
     common, languages = added.common, ("zh", "en")
     about = say("cli.help_data")
-    file_argument(
-        common, "--data", completes="directory", metavar=say("cli.value_folder"), default=default, help=about
-    )
+    file_argument(common, "--data", completes="directory", metavar="DIR", default=default, help=about)
     common.add_argument("--lang", choices=languages, default=default, help=say("cli.help_lang"))
 
 
@@ -71,14 +69,12 @@ def json_option(added: Parser) -> None:
 def task_argument(added: Parser, **options: Any) -> None:
     """Adds ``TASK``: where there is no data folder there is none to do anything with."""
     added.set_defaults(looks=True)
-    added.add_argument(
-        "task", type=row_id, metavar=say("cli.value_task"), help=say("cli.help_task"), **options
-    )
+    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"), **options)
 
 
 def chapter_argument(added: Parser, **options: Any) -> None:
     """Adds ``CHAPTER``."""
-    about, shown = say("cli.help_chapter"), say("cli.value_chapter")
+    about, shown = say("cli.help_chapter"), "CHAPTER"
     added.add_argument("chapter", type=chapter_number, metavar=shown, help=about, **options)
 
 

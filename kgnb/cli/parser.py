@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from rich_argparse import RichHelpFormatter
 
-from kgnb.core.messages import say
+from kgnb.core.messages import say, say_or
 from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Parser(argparse.ArgumentParser):
     def add_commands(self, dest: str) -> Commands[Parser]:
         """Makes this a family; ``dest`` is the attribute that names the chosen command. Bare, it shows its
         help."""
-        self._commands = self.add_subparsers(dest=dest, metavar=say("cli.value_command"), prog=self.prog)
+        self._commands = self.add_subparsers(dest=dest, metavar="COMMAND", prog=self.prog)
         self.set_defaults(run=None, parser=self)
         return self._commands
 
@@ -97,8 +97,15 @@ class Parser(argparse.ArgumentParser):
 
     # --- help
 
+    def _translate_values(self) -> None:
+        """Names values in the user's language; declarations have English words in capitals."""
+        for action in self._actions:
+            if isinstance(action.metavar, str):
+                action.metavar = re.sub("[A-Z]{2,}", lambda m: say_or(f"value.{m[0]}", m[0]), action.metavar)
+
     def format_help(self) -> str:
         """The help: usage, description, commands in groups, arguments and options."""
+        self._translate_values()
         formatter = self._get_formatter()
         own_first = sorted(self._actions, key=lambda action: action in self.common._group_actions)
         formatter.add_usage(self.usage, own_first, self._mutually_exclusive_groups)
@@ -125,6 +132,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Remembers the words, so that an error can point at the one that is mistyped."""
         self._words = args or ()
+        self._translate_values()
         return super().parse_known_args(args, namespace)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:

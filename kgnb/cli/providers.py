@@ -42,7 +42,7 @@ def add_providers(commands: Commands[Parser]) -> None:
     _declare_add(parts)
     setting = options.command(parts, "set", set_options, text="providers_set")
     _name_argument(setting)
-    setting.add_argument("options", metavar=say("cli.value_option"), nargs="*", help=say("cli.help_option"))
+    setting.add_argument("options", metavar="KEY=VALUE", nargs="*", help=say("cli.help_option"))
     _show_argument(setting)
     options.json_option(setting)
     testing = options.command(parts, "test", test, text="providers_test", looks=True)
@@ -54,11 +54,7 @@ def add_providers(commands: Commands[Parser]) -> None:
     pausing = options.command(parts, "pause", pause)
     _name_argument(pausing)
     pausing.add_argument(
-        "--for",
-        dest="seconds",
-        type=options.seconds,
-        metavar=say("cli.value_seconds"),
-        help=say("cli.help_for"),
+        "--for", dest="seconds", type=options.seconds, metavar="SECONDS", help=say("cli.help_for")
     )
     resuming = options.command(parts, "resume", resume)
     _name_argument(resuming)
@@ -67,7 +63,7 @@ def add_providers(commands: Commands[Parser]) -> None:
 
 
 def _name_argument(added: Parser) -> None:
-    added.add_argument("provider", metavar=say("cli.value_name"), help=say("cli.help_provider_name"))
+    added.add_argument("provider", metavar="NAME", help=say("cli.help_provider_name"))
 
 
 def _show_argument(added: Parser) -> None:
@@ -77,13 +73,11 @@ def _show_argument(added: Parser) -> None:
 def _declare_add(parts: Commands[Parser]) -> None:
     added = options.command(parts, "add", add, text="providers_add")
     _name_argument(added)
-    added.add_argument("--url", metavar=say("cli.value_url"), help=say("cli.help_url"))
-    added.add_argument(
-        "--model", metavar=say("cli.value_model"), action="append", default=[], help=say("cli.help_model")
-    )
-    added.add_argument("--display-name", metavar=say("cli.value_text"), help=say("cli.help_display_name"))
+    added.add_argument("--url", metavar="URL", help=say("cli.help_url"))
+    added.add_argument("--model", metavar="MODEL", action="append", default=[], help=say("cli.help_model"))
+    added.add_argument("--display-name", metavar="TEXT", help=say("cli.help_display_name"))
     source = added.add_mutually_exclusive_group()
-    source.add_argument("--key-env", metavar=say("cli.value_variable"), help=say("cli.help_key_env"))
+    source.add_argument("--key-env", metavar="VARIABLE", help=say("cli.help_key_env"))
     source.add_argument("--key-stdin", action="store_true", help=say("cli.help_key_stdin"))
     added.add_argument("--save-key", action="store_true", help=say("cli.help_save_key"))
     _show_argument(added)

@@ -40,7 +40,7 @@ def add_status(commands: Commands[Parser]) -> None:
 async def show_status(args: argparse.Namespace, settings: Settings) -> int:
     """Show the state of everything, with ``--watch`` until Ctrl-C or SIGTERM; that is exit code 0."""
     from kgnb.app import context, status
-    from kgnb.app.untouched import has_record, passing_folder
+    from kgnb.app.untouched import passing_folder
 
     if not args.watch:
         with passing_folder(settings) as at:
@@ -50,7 +50,7 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
             _show_json(found, "")
         else:
             _print_page(found, color=not settings.no_color)
-        if not has_record(settings):
+        if at is not settings:
             print(f"kgnb: {say('explore.no_record', place=settings.data.absolute())}", file=sys.stderr)
         return OK
     cancel_on_sigterm()

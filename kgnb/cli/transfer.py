@@ -23,22 +23,14 @@ def add_export(commands: Commands[Parser]) -> None:
     added.add_argument("--format", choices=options.FORMATS, help=say("cli.help_format"))
     about = say("cli.help_output")
     options.file_argument(
-        added,
-        "-o",
-        "--output",
-        type=options.graph_file,
-        metavar=say("cli.value_file"),
-        required=True,
-        help=about,
+        added, "-o", "--output", type=options.graph_file, metavar="FILE", required=True, help=about
     )
 
 
 def add_import(commands: Commands[Parser]) -> None:
     """Declares `kgnb import`."""
     added = options.command(commands, "import", import_record)
-    options.file_argument(
-        added, "file", metavar=f"{say('cli.value_file')}.json", help=say("cli.help_import_file")
-    )
+    options.file_argument(added, "file", metavar="FILE.json", help=say("cli.help_import_file"))
     options.json_option(added)
 
 

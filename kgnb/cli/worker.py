@@ -32,7 +32,7 @@ def add_worker(commands: Commands[Parser]) -> None:
     """Declares `kgnb worker`."""
     added = command(commands, "worker", worker)
     added.add_argument("--drain", action="store_true", help=say("cli.help_drain"))
-    added.add_argument("--providers", metavar=say("cli.value_names"), help=say("cli.help_providers"))
+    added.add_argument("--providers", metavar="NAME,NAME", help=say("cli.help_providers"))
     added.add_argument("--slots", type=slots, metavar="N", help=say("cli.help_slots"))
     resume_option(added)
     added.add_argument("--fail-fast", action="store_true", help=say("cli.help_fail_fast"))

@@ -63,6 +63,8 @@ class TestHelp:
         use_language(lang)
         try:
             parsers = list(every_parser(make_parser()))
+            for parser in parsers:
+                parser.format_help()  # names the values
         finally:
             use_language("zh")
         assert len(parsers) > 40
