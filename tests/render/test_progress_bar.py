@@ -51,7 +51,8 @@ def shown() -> None:
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     shown()
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "scanning 0/40 0%"
+    assert lines[0].startswith("Read by the built-in rules")
+    assert lines[1] == "scanning 0/40 0%"
     assert [line.split()[1] for line in lines if line.startswith("chapters")] == [
         "0/40",
         *(f"{n}/40" for n in (4, 8, 12, 16, 20, 24, 28, 32, 36)),
