@@ -23,8 +23,8 @@ def _encode(text: str) -> bytes:
     return code if len(code) == 2 * len(text) else _BEYOND_BMP.sub("?", text).encode(_UTF16, "replace")
 
 
-def _codes(bigrams: Iterable[str]) -> set[int]:
-    return set(array("I", b"".join(_encode(b) for b in bigrams)))
+def _codes(bigrams: Iterable[str]) -> array[int]:
+    return array("I", _encode("".join(bigrams)))
 
 
 class BigramIndex:
@@ -36,7 +36,9 @@ class BigramIndex:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.counts = self._count()
+        self._counts = Counter[int]()
+        for _, codes in self._blocks():
+            self._counts.update(codes)
         self._cached: set[int] = set()  # bigrams whose offsets are known: _cached_offsets, _cached_codes
         self._cached_offsets = self._cached_codes = array("I")
 
@@ -52,19 +54,21 @@ class BigramIndex:
                 codes[first::2] = pairs
             yield start, codes
 
-    def _count(self) -> Counter[str]:
-        """Bigram → occurrences in the text."""
-        counts = Counter[int]()
-        for _, codes in self._blocks():
-            counts.update(codes)
-        chars = array("I", counts).tobytes().decode(_UTF16)
+    def count(self, bigram: str) -> int:
+        """Return how often ``bigram`` occurs in the text."""
+        return self._counts.get(int.from_bytes(_encode(bigram), sys.byteorder), 0)
+
+    def frequent(self, least: int) -> dict[str, int]:
+        """Return the bigrams that occur ``least`` times → occurrences."""
+        codes = array("I", (code for code, n in self._counts.items() if n >= least))
+        chars = codes.tobytes().decode(_UTF16)
         bigrams = map(operator.add, chars[::2], chars[1::2])
-        return Counter(dict(zip(bigrams, counts.values(), strict=True)))
+        return dict(zip(bigrams, map(self._counts.__getitem__, codes), strict=True))
 
     def offsets(self, bigrams: Iterable[str]) -> array[int]:
         """Return the offsets at which one of ``bigrams`` occurs, ascending: in a text without sentences, at
         nearly all places."""
-        wanted = _codes(bigrams)
+        wanted = set(_codes(bigrams))
         if wanted <= self._cached:
             return array("I", compress(self._cached_offsets, map(wanted.__contains__, self._cached_codes)))
         found = array("I")
@@ -74,7 +78,7 @@ class BigramIndex:
 
     def cache_offsets(self, bigrams: Iterable[str]) -> None:
         """Remember where ``bigrams`` occur: later searches for a subset of them skip the rest of the text."""
-        wanted = _codes(bigrams)
+        wanted = set(_codes(bigrams))
         offsets, kept = array("I"), array("I")
         for start, codes in self._blocks():
             hits = bytes(map(wanted.__contains__, codes))

@@ -27,6 +27,7 @@ from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, tit
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
 _RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
 """Titles after a character of a given name, with a rank (二爷) or without."""
+_TITLE_STARTS = {title[0] for title in _RANKED_TITLES}
 _NOT_GIVEN = (
     words.BEFORE_KIN
     | words.RANKED
@@ -119,17 +120,17 @@ class AliasResolver(FormAliases):
                     bearers[char].add(name)
         for char in surnames | _NOT_GIVEN:
             bearers.pop(char, None)
-        forms = {
-            char + title: names
-            for char, names in bearers.items()
-            for title in _RANKED_TITLES
-            if self._bigrams.counts[char + title[0]] >= FEW and self._max_count(char + title) >= FEW
-        }
+        forms = {char + title: names for char, names in bearers.items() for title in self._titles_after(char)}
         return {
             form: names
             for form, names in forms.items()
             if form in self.counts or not (is_role(form) or form in self._common)
         }
+
+    def _titles_after(self, char: str) -> list[str]:
+        """The titles that stand behind a character often enough."""
+        starts = {start for start in _TITLE_STARTS if self._bigrams.count(char + start) >= FEW}
+        return [t for t in _RANKED_TITLES if t[0] in starts and self._max_count(char + t) >= FEW]
 
     def _join_given_characters(self) -> None:
         """明哥 is 周志明, the only man near whose given name has 明, unless both are met in a sentence."""

@@ -69,18 +69,14 @@ def speech_clauses(text: str) -> Iterable[str]:
 
 def speakers(text: str) -> dict[str, int]:
     """Return clause beginnings of 2 to 4 characters → times that they look like a speaker by what follows."""
-    following: dict[str, Counter[str]] = {}
+    total, good = Counter[str](), Counter[str]()
     for clause in speech_clauses(text):
         for n in range(2, min(5, len(clause))):
             if clause[n - 1] != "大" or clause[n] not in _LOUD:  # 甲大怒: it is 甲 who speaks
-                following.setdefault(clause[:n], Counter())[clause[n]] += 1
-    found = {}
-    for word, after in following.items():
-        good = sum(v for c, v in after.items() if c in words.AFTER_SPEAKER or c in words.ACTION_VERBS)
-        total = after.total() - after["儿"]  # 莲姐儿道 says nothing against 莲姐
-        if good >= 2 and good >= 0.5 * total:
-            found[word] = good
-    return found
+                word, after = clause[:n], clause[n]
+                total[word] += after != "儿"  # 莲姐儿道 says nothing against 莲姐
+                good[word] += after in words.AFTER_SPEAKER or after in words.ACTION_VERBS
+    return {word: n for word, n in good.items() if n >= 2 and n >= 0.5 * total[word]}
 
 
 def named(text: str) -> Counter[str]:
@@ -107,9 +103,8 @@ def _starting_bigrams(bigrams: BigramIndex, least: int) -> set[str]:
     first = words.SURNAMES | words.FAMILIAR_PREFIXES
     return {
         pair
-        for pair, n in bigrams.counts.items()
-        if n >= least
-        and (pair[0] in first or pair in words.COMPOUND_SURNAMES or pair[1] in _SHORT_HEADS)
+        for pair in bigrams.frequent(least)
+        if (pair[0] in first or pair in words.COMPOUND_SURNAMES or pair[1] in _SHORT_HEADS)
         and (is_han(pair) or (pair[0] in words.FAMILIAR_PREFIXES and pair[1].isupper()))  # 阿K
     }
 
@@ -139,16 +134,16 @@ def _headed(bigrams: BigramIndex, least: int, pairs: set[str], cohesive: set[str
     return {w for w, n in counts.items() if n >= least}
 
 
-def cohesive_bigrams(bigrams: BigramIndex) -> set[str]:
-    """Return bigrams whose rarer character hardly occurs elsewhere (琉璃, 婵娟): no chance neighbours."""
+def cohesive_bigrams(bigrams: BigramIndex, chars: Mapping[str, int]) -> set[str]:
+    """Return bigrams whose rarer character hardly occurs elsewhere (琉璃, 婵娟): no chance neighbours.
+
+    ``chars``: character → occurrences in the text.
+    """
     least = 3 if len(bigrams.text) < 100_000 else 5
-    chars = Counter[str]()
-    for pair, n in bigrams.counts.items():
-        chars[pair[0]] += n
     return {
         pair
-        for pair, n in bigrams.counts.items()
-        if n >= least and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) and is_han(pair)
+        for pair, n in bigrams.frequent(least).items()
+        if is_han(pair) and n >= COHESION * min(chars[pair[0]], chars[pair[1]])
     }
 
 

@@ -96,7 +96,7 @@ class StatedAliases:
 
     def _max_count(self, name: str) -> int:
         """Upper bound of a name's occurrences: those of its rarest bigram."""
-        return min((self._bigrams.counts[a + b] for a, b in pairwise(name)), default=1)
+        return min((self._bigrams.count(a + b) for a, b in pairwise(name)), default=1)
 
     def _join(self, full: str, alias: str, reason: str) -> None:
         """Join two names that the text has; both are names of it from then on."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import compress
 
 from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.generic_words import is_generic
@@ -38,9 +39,7 @@ class FormAliases(StatedAliases):
         """铁臂熊王虎: a word that stands before one person's name only, and alone as a name does."""
         fulls = {n: self.clusters.root(n) for n in self.counts if surname_of(n) and n not in self.courtesy}
         found = [
-            nickname
-            for nickname in _Apposition(self._bigrams, fulls).nicknames()
-            if self._can_be_nickname(nickname[0])
+            nickname for nickname in _nicknames(self._bigrams, fulls) if self._can_be_nickname(nickname[0])
         ]
         alone = self._classifier.with_neighbours(w for w, _, _ in found)
         joined: set[str] = set()
@@ -167,9 +166,7 @@ class FormAliases(StatedAliases):
     def _occurrences(self, word: str) -> float:
         """Occurrences in the text of one or two characters."""
         return (
-            self._bigrams.counts[word]
-            if len(word) == 2
-            else self._classifier.frequency(word) * len(self.text)
+            self._bigrams.count(word) if len(word) == 2 else self._classifier.frequency(word) * len(self.text)
         )
 
     def _can_precede(self, word: str, name: str, surname: str) -> bool:
@@ -198,41 +195,41 @@ SIGNIFICANT = 2.5
 two characters, which are many, need twice that."""
 
 
-class _Apposition:
-    """What stands right before the full names of one book.
+def _nicknames(bigrams: BigramIndex, persons: Mapping[str, str]) -> list[tuple[str, str, int]]:
+    """Return (nickname, who bears it, appositions), the most frequent first.
 
     Any word may stand before a name. A nickname does so before one name only, more often than that name's
     share of all names explains (a log-likelihood ratio, Dunning 1993), and keeps the neighbours of a name
-    where it stands alone.
+    where it stands alone, which is for others to say.
+
+    ``persons``: full name → who bears it (any key that is equal for one person).
     """
-
-    def __init__(self, bigrams: BigramIndex, persons: Mapping[str, str]) -> None:
-        """``persons``: full name → who bears it (any key that is equal for one person)."""
-        self._bigrams = bigrams
-        self._before: dict[str, Counter[str]] = defaultdict(Counter)
-        self._mentions: Counter[str] = Counter()
-        text = bigrams.text
-        places, bearers = array("I"), list[str]()
-        for at, name in bigrams.find_all(persons):
-            places.append(at)
-            bearers.append(persons[name])
-        tails = Counter((text[at - 2 : at], who) for at, who in zip(places, bearers, strict=True) if at > 1)
-        for at, who in zip(places, bearers, strict=True):
-            self._mentions[who] += 1
-            if at > 1 and tails[text[at - 2 : at], who] >= FEWEST:
-                for n in range(2, min(LONGEST + 1, at) + 1):
-                    self._before[text[at - n : at]][who] += 1
-
-    def nicknames(self) -> Iterator[tuple[str, str, int]]:
-        """Yield (nickname, who bears it, appositions), the most frequent first."""
-        total = self._mentions.total()
-        for word, after in sorted(self._before.items(), key=lambda i: (-i[1].total(), i[0])):
-            who, n = min(after.items(), key=lambda i: (-i[1], i[0]))
-            if n < FEWEST or n < 0.8 * after.total() or len(word) > LONGEST or not is_han(word):
+    text = bigrams.text
+    places, bearers = array("I"), list[str]()
+    for at, name in bigrams.find_all(persons):
+        places.append(at)
+        bearers.append(persons[name])
+    mentions = Counter(bearers)
+    total = mentions.total()
+    found = []
+    for size in range(2, LONGEST + 1):
+        pairs = Counter(zip(_before(text, places, size), bearers, strict=True))
+        if size == 2:  # most places end here: a longer word before a name is no more frequent than its end
+            often = [pairs[pair] >= FEWEST for pair in zip(_before(text, places, 2), bearers, strict=True)]
+            places, bearers = array("I", compress(places, often)), list(compress(bearers, often))
+        everywhere = Counter(_before(text, places, size))
+        for (word, who), n in pairs.items():
+            if n < FEWEST or n < 0.8 * everywhere[word] or not is_han(word):
                 continue
-            surprise = n * math.log(total / self._mentions[who]) if total > self._mentions[who] else 0.0
-            if surprise >= SIGNIFICANT * (2 if len(word) == 2 else 1) or len(self._mentions) == 1:
-                yield word, who, n
+            surprise = n * math.log(total / mentions[who])
+            if surprise >= SIGNIFICANT * (2 if size == 2 else 1) or len(mentions) == 1:
+                found.append((everywhere[word], word, who, n))
+    return [(word, who, n) for _, word, who, n in sorted(found, key=lambda i: (-i[0], i[1]))]
+
+
+def _before(text: str, places: Iterable[int], size: int) -> Iterator[str]:
+    """The characters before each place."""
+    return (text[max(0, at - size) : at] for at in places)
 
 
 def _parts(word: str) -> set[str]:

@@ -65,7 +65,8 @@ class NameClassifier:
         self._least = least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         speaking, called = speakers(text), named(text)
         self.foreign = ForeignNames(text, speaking)
-        self._cohesive = cohesive = cohesive_bigrams(self.bigrams)
+        self._counts = Counter(text)
+        self._cohesive = cohesive = cohesive_bigrams(self.bigrams, self._counts)
         likely = candidates(self.bigrams, least, {*speaking, *called}, cohesive)
         names = sorted(self.foreign.names().union(likely))
         found = with_neighbours(self.bigrams, names, speaking, called)
@@ -77,7 +78,6 @@ class NameClassifier:
             if longer and longer.count < 0.9 * candidate.count:
                 candidate.right.pop("儿", None)
         total = len(text) or 1
-        self._counts = Counter(text)
         self._priors = {c: n / total for c, n in self._counts.items()}
         self._own = {w: self._own_score(c) for w, c in self.candidates.items()}
         self._learn(self._seeds())
@@ -101,7 +101,7 @@ class NameClassifier:
         if n < 4 or len(name) != 3 or not has_surname(name) or not has_unlikely_end(name):
             return False
         quoting = share_of(candidate.right, words.QUOTE_MARKS)
-        return self.bigrams.counts[name[:2]] <= 1.1 * n and quoting < 0.2
+        return self.bigrams.count(name[:2]) <= 1.1 * n and quoting < 0.2
 
     def _learn(self, seeds: Sequence[Candidate]) -> None:
         """Learn the log odds of neighbours from ``seeds``, and score all candidates by them."""
@@ -123,7 +123,7 @@ class NameClassifier:
         for name in self._own:
             surname = surname_of(name)
             if surname and not (has_unlikely_end(name) or titled_surname(name) or name in self.common_words):
-                mentions = self.bigrams.counts[surname] if len(surname) > 1 else self._counts[surname]
+                mentions = self.bigrams.count(surname) if len(surname) > 1 else self._counts[surname]
                 self._own[name] += FAMILY * named[surname] / max(1, mentions)
 
     def _odds(self, sides: Iterable[Mapping[str, int]]) -> dict[str, float]:
@@ -228,7 +228,7 @@ class NameClassifier:
             shorter = persons.get(name[:-1])
             if shorter and shorter.count > 2 * candidate.count:
                 continue
-            rarer = candidate.score < 1.3 or self.bigrams.counts[tail] > 3.5 * candidate.count
+            rarer = candidate.score < 1.3 or self.bigrams.count(tail) > 3.5 * candidate.count
             counted = tail[0] in words.DETERMINERS and tail[-1] == "人"  # 秦二人
             if rarer and name[:-2] in surnames and tail[-1] not in "州郡县城国" and not counted:
                 found[name] = tail

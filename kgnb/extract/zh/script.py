@@ -6,6 +6,7 @@ folded text is one in the text itself. Folded forms are compared, never shown.
 
 from __future__ import annotations
 
+import operator
 import re
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 _TABLE = Path(__file__).parent / "data" / "traditional.txt"
 HAN = "\u3400-\u9fff"
 """Chinese characters, as a range within a regular expression's set."""
-_HAN_CHAR = re.compile(f"[{HAN}]")
+_HAN_RUN = re.compile(f"[{HAN}]+")
 
 SAMPLE = 2_000
 """Characters at a text's beginning by which its script is detected."""
@@ -53,9 +54,9 @@ def fold(name: str) -> str:
 
 def is_traditional(text: str) -> bool:
     """Return whether the text is written in traditional characters."""
-    han = _HAN_CHAR.findall(text[:SAMPLE])
-    certain = _tables()[0]
-    return sum(ord(char) in certain for char in han) > TRADITIONAL_SHARE * len(han)
+    han = "".join(_HAN_RUN.findall(text[:SAMPLE]))
+    folded: int = sum(map(operator.ne, han, fold(han)))
+    return folded > TRADITIONAL_SHARE * len(han)
 
 
 def simplified(text: str, *, traditional: bool) -> str:
@@ -63,4 +64,4 @@ def simplified(text: str, *, traditional: bool) -> str:
 
     Characters that both scripts have (乾) are folded only in a ``traditional`` text.
     """
-    return text if text.isascii() else text.translate(_tables()[traditional])
+    return text.translate(_tables()[1]) if traditional else fold(text)
