@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kgnb.app.build_result import BuildResult, graph_figures
-from kgnb.app.context import App, at_once, budget_of, running_node
+from kgnb.app.context import App, budget_of, running_node
 from kgnb.app.pace import Pace
 from kgnb.app.providers import breaker_of
 from kgnb.app.tasks import cancel_task
@@ -21,6 +21,7 @@ from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
 from kgnb.core import errors
 from kgnb.core.errors import BuildStopped
+from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import Progress, Provider, Task, TaskStatus, Usage
 from kgnb.render.progress_bar import BuildStep
@@ -82,7 +83,9 @@ def _size(path: Path) -> int:
         return 0
 
 
-async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, again: bool) -> Plan:
+async def plan(
+    app: App, book: Book, path: Path, provider_name: str | None, *, again: bool, model: str | None = None
+) -> Plan:
     """Import the book, find or create its task, and queue it unless it is queued.
 
     Chapters that the book grew by since its task was made get a task of their own, queued behind it. Tasks
@@ -90,7 +93,7 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     are asked for the same kinds as the others.
     """
     provider = app.providers.requested(provider_name)
-    model = await app.router.model_for(provider)
+    model = await app.router.model_for(provider) if model is None else model
     size = await asyncio.to_thread(_size, path)
     imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
     return await _plan(app, book.facts, imported, provider, model, again=again)
@@ -116,9 +119,8 @@ async def _plan(
     return Plan(book, imported, provider, model, task)
 
 
-async def _is_finished(app: App, book: BookFacts, provider: Provider) -> bool:
-    """Whether :func:`plan` would find this book finished; read-only. Raises SettingsError."""
-    model = await app.router.model_for(provider)
+async def _is_finished(app: App, book: BookFacts, provider: Provider, model: str) -> bool:
+    """Whether :func:`plan` would find this book finished; read-only."""
     novel_id = await app.ledger.books.find_novel_id(book.sha256)
     if novel_id is None:
         return False
@@ -142,22 +144,22 @@ async def new_task(
     chapters: list[int] | None,
     kinds: Sequence[str] | None,
 ) -> Task:
-    """Create a task over ``chapters`` (None: all of the novel's) and queue it."""
+    """Create a task over ``chapters`` (None: all of the novel's) and push its item."""
     everything = chapters is None or len(chapters) == len(imported.chapters)
+    queue = QueueName(app.settings.prefixes[0] + provider.key)
     task_id = await app.ledger.tasks.create(
         imported.novel_id,
         provider=provider.name,
         model=model,
         use_ai=not provider.is_rules,
         name=book.title,
-        queue=app.settings.prefixes[0] + provider.key,
+        queue=queue,
         chapter_ids=None if everything else chapters,
         thing_kinds=kinds,
     )
-    task = await app.ledger.tasks.get(task_id)
+    task, _ = await at_once(app.ledger.tasks.get(task_id), app.queue.push(queue, task_id))
     assert task is not None
-    await queue_task(app, task, provider)
-    return task
+    return task  # type: ignore[no-any-return]
 
 
 async def queue_task(app: App, task: Task, provider: Provider) -> None:
@@ -190,11 +192,10 @@ async def build(
     started = time.monotonic()
     chosen = app.providers.requested(provider)
     facts = book.facts
-    if not app.settings.embedded_graph:
-        await app.open_graph()  # raises if it is away, before anything is written
-    planning = asyncio.create_task(_plan_and_scan(app, book, path, chosen, listener, again=again))
+    opening = asyncio.create_task(app.open_graph())
+    planning = asyncio.create_task(_plan_and_scan(app, book, path, chosen, listener, opening, again))
     del book  # once its texts are stored, their memory is free
-    await at_once(planning, app.open_graph())
+    await at_once(planning, opening)
     planned = planning.result()
     if planned.found_finished:
         listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
@@ -210,16 +211,19 @@ async def build(
 
 
 async def _plan_and_scan(
-    app: App, book: Book, path: Path, chosen: Provider, listener: Listener, *, again: bool
+    app: App, book: Book, path: Path, chosen: Provider, tell: Listener, graph: Awaitable[None], again: bool
 ) -> Plan:
     """:func:`plan`, and the name scan of a new task, which takes as long as the graph engine's start."""
-    found = await _is_finished(app, book.facts, chosen) and not again
+    model = await app.router.model_for(chosen)
+    found = not again and await _is_finished(app, book.facts, chosen, model)
     if not found and not chosen.is_rules:
         await app.providers.client(chosen).models()  # raises if it is down, before anything is written
-    planned = await plan(app, book, path, chosen.name, again=again)
+    if not app.settings.embedded_graph:
+        await graph  # likewise
+    planned = await plan(app, book, path, chosen.name, again=again, model=model)
     del book
     if not (planned.found_finished or planned.resumed):
-        listener(planned.step("scan", await app.ledger.tasks.progress(planned.task.id)))
+        tell(planned.step("scan", Progress()))
         route = await app.router.route(planned.task, QueueName(planned.task.queue))
         kinds = route.config.thing_kinds
         scan = freeze_names(app.ledger, app.pool, planned.task, route.provider, kinds)
@@ -230,7 +234,8 @@ async def _plan_and_scan(
 async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
     """Run a node until the plan's task is closed. Raises what :func:`build` raises."""
     stage = "resumed" if planned.resumed else "started"
-    listener(planned.step(stage, await app.ledger.tasks.progress(planned.task.id)))
+    progress = await app.ledger.tasks.progress(planned.task.id) if planned.resumed else Progress()
+    listener(planned.step(stage, progress))
     try:
         await _run_node(app, planned, listener)
     except BuildStopped as stopped:

@@ -8,11 +8,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kgnb.app.settle import settle_every_novel
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import ServiceDown, ServiceError
+from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage, beijing_time
 from kgnb.core.process_pool import CpuPool
@@ -255,15 +256,6 @@ async def _prepare(app: App, sql: bool, graph: bool) -> None:
             await app.fill_new_graph()
 
 
-async def at_once(*calls: Awaitable[object]) -> list[Any]:
-    """Await calls to servers that may be far away; raise the first one's error when all have ended."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results
-
-
 async def _close(app: App) -> None:
     await app.providers.close()
     await app.pool.close()
@@ -288,19 +280,20 @@ async def running_node(
     """
     settings = app.settings
     presence = Presence(app.queue, app.identity)
-    # The providers' problems are reported before anything is claimed.
-    name, ids, _ = await at_once(
+    # The providers' problems are reported before anything is claimed. What a node asks side by side when it
+    # opens a task finds its connections open.
+    name, ids, *_ = await at_once(
         presence.claim_name(settings.node_name or socket.gethostname()),
         app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS),
         app.providers.refresh_and_log(),
+        *[app.sql.ping() for _ in range(settings.db_pool_size - 1)],
     )
     renewer = LeaseRenewer(app.queue, node=name)
     renewer.start()
     try:
         node = _node(app, renewer, name, only_task, listener)
-        await presence.forget_dead_neighbours()
         background = BackgroundLoops(node, presence, app.cache, ids)
-        await background.heartbeat()
+        await at_once(presence.forget_dead_neighbours(), background.heartbeat())
         loops = asyncio.create_task(background.run())
         try:
             yield node

@@ -6,7 +6,7 @@ Works on connected stores and without a node. All raise ServiceDown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from kgnb.app.context import App
 from kgnb.app.task_items import dead_items
@@ -19,27 +19,21 @@ from kgnb.stores.queue.types import DeadItem
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter with the names a person knows.
+    """A dead item with the names a person knows.
 
     ``chapter`` is the chapter's number: 0 for a task's own item, None where the chapter is gone. ``title`` is
     the chapter's title, or the task's name. Garbage, an item that names no task, has ``task_id`` 0.
     """
 
-    task_id: int
-    chapter_id: int
+    item: DeadItem
     chapter: int | None
     title: str
-    reason: str
-    deliveries: int
-    failures: int
-    at: float  # epoch seconds
-    queue: str
-    item: DeadItem
 
     def as_dict(self) -> dict[str, object]:
         """Return the object that ``dead list --json`` prints."""
-        names = (f.name for f in fields(self) if f.name != "item")
-        return {name: getattr(self, name) for name in names}
+        names = ("task_id", "chapter_id", "reason", "deliveries", "failures", "at", "queue")
+        told = {name: getattr(self.item, name) for name in names}
+        return told | {"chapter": self.chapter, "title": self.title}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +68,7 @@ def _letter(
     title = task_names.get(item.task_id, "") if item.task_id else item.item
     if item.chapter_id:
         chapter, title = chapters.get((item.task_id, item.chapter_id), (None, ""))
-    return DeadLetter(
-        task_id=item.task_id,
-        chapter_id=item.chapter_id,
-        chapter=chapter,
-        title=title,
-        reason=item.reason,
-        deliveries=item.deliveries,
-        failures=item.failures,
-        at=item.at,
-        queue=item.queue,
-        item=item,
-    )
+    return DeadLetter(item, chapter, title)
 
 
 async def retry_dead_letters(app: App, task_id: int | None = None, chapter: int | None = None) -> RetryResult:
@@ -154,9 +137,9 @@ async def drop_garbage(app: App) -> int:
 
 async def _matching(app: App, task_id: int, chapter: int | None) -> list[DeadItem]:
     """Return the task's dead items, or those of one chapter by number; raises InputError when none match."""
-    found = [letter for letter in await list_dead_letters(app) if letter.task_id == task_id]
+    found = [letter for letter in await list_dead_letters(app) if letter.item.task_id == task_id]
     if chapter is not None:
-        wanted = [letter.item for letter in found if letter.chapter_id and letter.chapter == chapter]
+        wanted = [letter.item for letter in found if letter.item.chapter_id and letter.chapter == chapter]
         if not wanted:
             raise InputError("operate.chapter_not_dead", task=task_id, chapter=chapter)
         return wanted

@@ -48,16 +48,17 @@ async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _entry_line(entry: DeadLetter) -> str:
-    kind = "chapter" if entry.chapter_id else "task" if entry.task_id else "garbage"
+    item = entry.item
+    kind = "chapter" if item.chapter_id else "task" if item.task_id else "garbage"
     facts = {
-        "when": options.local_time(entry.at),
-        "task": entry.task_id,
+        "when": options.local_time(item.at),
+        "task": item.task_id,
         "chapter": "?" if entry.chapter is None else entry.chapter,
         "title": one_line(entry.title, TITLE_CHARS),
-        "reason": one_line(entry.reason, REASON_CHARS),
-        "deliveries": entry.deliveries,
-        "failures": entry.failures,
-        "queue": one_line(entry.queue),
+        "reason": one_line(item.reason, REASON_CHARS),
+        "deliveries": item.deliveries,
+        "failures": item.failures,
+        "queue": one_line(item.queue),
     }
     return say(f"operate.dead_{kind}", **facts)
 

@@ -97,8 +97,6 @@ class Preset(_Fact):
     prices: Mapping[str, Price] = {}
     """By a pattern of the model's name."""
     peak: Peak | None = None
-    batch: bool = False
-    """Whether it has a batch interface at a lower price."""
     note_zh: str = ""
     note_en: str = ""
     sources: tuple[str, ...] = ()

@@ -11,12 +11,9 @@ from kgnb.core.model import Lang, Provider, Task
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.worker.settle_process import book_runner, scan_names
+from kgnb.worker.settle_process import SAMPLE_CHAPTERS, book_runner, scan_names
 
 log = logging.getLogger(__name__)
-
-SAMPLE_CHAPTERS = 3
-"""Chapters from which a book's language is detected."""
 
 
 async def freeze_names(
@@ -29,14 +26,11 @@ async def freeze_names(
     frozen = await ledger.names.frozen(task.id)
     if frozen is not None:
         return frozen
-    lang = await book_language(ledger, task.novel_id)
     log.info(say("node.scan", task=task.id))
-    found, state = await book_runner(pool, provider)(scan_names, ledger.database.target, task.novel_id, lang)
+    found, state = await book_runner(pool, provider)(scan_names, ledger.database.target, task.novel_id)
     return await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
 
 
 async def book_language(ledger: Ledger, novel_id: int) -> Lang:
     """Detect the language of a book from its first chapters."""
-    first = await ledger.books.chapters(novel_id, first=SAMPLE_CHAPTERS)
-    texts = await ledger.books.texts([c.id for c in first])
-    return language("".join(texts.values()))
+    return language("".join(await ledger.books.first_texts(novel_id, SAMPLE_CHAPTERS)))

@@ -15,12 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Self
 
-from kgnb.core.event_loop import new_loop, release_memory
-from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig
+from kgnb.book.reader import language
+from kgnb.core.event_loop import at_once, new_loop, release_memory
+from kgnb.core.model import Novel, Provider, Task, TaskConfig
 from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract import evidence, name_scan
 from kgnb.extract.model import NameEntry
@@ -31,6 +32,8 @@ from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
 
+SAMPLE_CHAPTERS = 3
+"""Chapters from which a book's language is detected."""
 RENEW_SECONDS = 0.25
 """Interval between two renewals of a permit."""
 
@@ -84,21 +87,24 @@ def book_runner(pool: CpuPool, provider: Provider) -> PoolRun:
     return pool.run if provider.is_rules else pool.run_long
 
 
-def scan_names(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
+def scan_names(sql: SqlTarget, novel_id: int) -> tuple[list[NameEntry], str]:
     """Scan a book for names, in the pool's process; return them and the state of the text they are from."""
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(_scan(sql, novel_id, lang))
+            return runner.run(_scan(sql, novel_id))
     finally:
         release_memory()  # the book's texts: the process stays for the settle
 
 
-async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
+async def _scan(sql: SqlTarget, novel_id: int) -> tuple[list[NameEntry], str]:
     opened = Database(sql)
     try:
         ledger = Ledger(opened)
         state = await ledger.books.text_digest(novel_id)
-        return name_scan.scan(ledger.books.texts_blocking(novel_id), lang), state
+        texts = ledger.books.texts_blocking(novel_id)
+        first = list(islice(texts, SAMPLE_CHAPTERS))
+        lang = language("".join(text for _, text in first))
+        return name_scan.scan(chain(first, texts), lang), state
     finally:
         await opened.close()
 
@@ -144,10 +150,13 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
     sql, graph = Database(job.sql), GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel.id
-        chapters = await ledger.books.chapters(novel_id)
-        rows = await ledger.extractions.settle_rows(novel_id)
-        names = await ledger.names.read(novel_id)
-        tasks = await ledger.tasks.of_novel(novel_id)
+        chapters, rows, names, tasks, decisions = await at_once(
+            ledger.books.chapters(novel_id),
+            ledger.extractions.settle_rows(novel_id),
+            ledger.names.read(novel_id),
+            ledger.tasks.of_novel(novel_id),
+            ledger.name_decisions.read(novel_id),
+        )
         texts = (text for _, text in ledger.books.texts_blocking(novel_id))
         final = novel_graph(
             job.novel,
@@ -156,7 +165,7 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
             names,
             with_novel_kinds(tasks, job.config),
             find_in_text=lambda forms: evidence.names_in_texts(forms, texts),
-            decisions=combine_decisions(await ledger.name_decisions.read(novel_id)),
+            decisions=combine_decisions(decisions),
         )
         # Tasks that kgnb never opened: an old worker's graph isn't ours to remove.
         foreign = {task.id for task in tasks if not task.provider}

@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
+from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, ChapterStatus, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool
@@ -88,8 +89,8 @@ class TaskKeeper:
             known = self._infos.get((task_id, queue))
             if known is not None and self._is_current(known):
                 return known
-            task = await self._stores.ledger.tasks.get(task_id)
-            frozen = await self._stores.ledger.names.frozen(task_id)
+            ledger = self._stores.ledger
+            task, frozen = await at_once(ledger.tasks.get(task_id), ledger.names.frozen(task_id))
             if task is None or frozen is None:
                 return None
             route = await self._router.route(task, queue)
@@ -104,16 +105,20 @@ class TaskKeeper:
         self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
     ) -> TaskInfo:
         ledger = self._stores.ledger
-        novel = await ledger.books.novel(task.novel_id)
+        novel, lang, decisions = await at_once(
+            ledger.books.novel(task.novel_id),
+            book_language(ledger, task.novel_id),
+            ledger.name_decisions.read(task.novel_id),
+        )
         info = TaskInfo(
             task=task,
             novel=novel,
-            lang=await book_language(ledger, task.novel_id),
+            lang=lang,
             names=frozen,
             config=route.config,
             provider=route.provider,
             model=route.model,
-            by_hand=combine_decisions(await ledger.name_decisions.read(novel.id)),
+            by_hand=combine_decisions(decisions),
         )
         self._infos[(task.id, queue)] = info
         return info
@@ -211,10 +216,10 @@ class TaskKeeper:
         False while all of them are in flight from another queue.
         """
         claim = held.claim
-        if held.info is None:
-            await self.announce()  # main resets a running task that no worker hash names
-        dead = await self._stores.queue.dead_chapters(claim)
-        opening = await self._open(held)
+        _, dead, foreign = await at_once(
+            self._announce(held), self._stores.queue.dead_chapters(claim), self._foreign_tasks(held)
+        )
+        opening = await self._open(held, foreign)
         if opening is not None and opening.outcome == "elsewhere":
             await self._redirect_item(claim, QueueName(opening.task.queue))
             self._remove(held)
@@ -230,22 +235,38 @@ class TaskKeeper:
             if opening is not None and opening.outcome == "finished":
                 self._on_closed(claim.task_id, opening.task.status)
             return True
-        held.info = await self._info_of_opened(claim, opening)
         if not opening.chapters:
+            held.info = await self._info_of_opened(claim, opening)
             await self._settle_and_close(held, held.info)
             return True
-        return await self._list_chapters(held, opening.chapters, dead)
+        held.info, in_flight = await at_once(self._info_of_opened(claim, opening), self._leave_others(claim))
+        return await self._list_chapters(held, opening.chapters, in_flight, dead)
 
-    async def _list_chapters(self, held: OpenTask, wanted: Sequence[int], dead: Collection[int]) -> bool:
+    async def _announce(self, held: OpenTask) -> None:
+        if held.info is None:
+            await self.announce()  # main resets a running task that no worker hash names
+
+    async def _foreign_tasks(self, held: OpenTask) -> Collection[int]:
+        """The tasks that old workers are at work on, where this might be one."""
+        first = held.claim.fresh and held.info is None
+        return await self._stores.queue.foreign_tasks() if first else ()
+
+    async def _leave_others(self, claim: Claim) -> set[int]:
+        """Take the task out of every other queue; return its chapters that are in flight from there."""
+        queue = self._stores.queue
+        others = [name for name in await self._providers.all_queues(queue) if name != claim.queue]
+        return await queue.leave(others, claim.task_id)
+
+    async def _list_chapters(
+        self, held: OpenTask, wanted: Sequence[int], in_flight: Collection[int], dead: Collection[int]
+    ) -> bool:
         """List chapters in the queue, but none in flight from another one: these are asked about already.
 
         Those of ``dead`` leave the dead list.
         """
-        claim, queue = held.claim, self._stores.queue
-        others = [name for name in await self._providers.all_queues(queue) if name != claim.queue]
-        in_flight = await queue.leave(others, claim.task_id)
+        claim = held.claim
         chapters = [chapter for chapter in wanted if chapter not in in_flight]
-        if not await queue.open_task(claim, chapters, dead):
+        if not await self._stores.queue.open_task(claim, chapters, dead):
             raise LeaseLost("node.lease_lost")
         held.lease = None  # a settle that is running now misses these chapters
         # A fresh item would start a paused task again; its failures are over (opened.lua).
@@ -254,14 +275,13 @@ class TaskKeeper:
             log.info(say("node.task_open", task=claim.task_id, chapters=len(chapters)))
         return bool(chapters)
 
-    async def _open(self, held: OpenTask) -> Opening | None:
+    async def _open(self, held: OpenTask, foreign: Collection[int]) -> Opening | None:
         ledger, claim = self._stores.ledger, held.claim
         task = await ledger.tasks.get(claim.task_id)
         if task is None:
             return None
         # Should the old worker die, main queues the task again. A fresh item of a paused one is a retry.
-        waits = claim.fresh and held.info is None and task.status in (TaskStatus.CREATED, TaskStatus.RUNNING)
-        if waits and task.id in await self._stores.queue.foreign_tasks():
+        if task.id in foreign and task.status in (TaskStatus.CREATED, TaskStatus.RUNNING):
             return Opening("old_worker", task, [])
         route = await self._router.route(task, claim.queue)
         rules = claim.queue.with_provider(RULES)

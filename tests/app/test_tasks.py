@@ -461,7 +461,7 @@ class TestRetrying:
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
         (entry,) = await dead_letters.list_dead_letters(app)
-        assert (entry.task_id, entry.chapter, entry.title) == (task_id, 0, "三国")
+        assert (entry.item.task_id, entry.chapter, entry.title) == (task_id, 0, "三国")
         assert (await tasks_use_case.retry_task(app, task_id)).queue == NEW
         assert await dead_letters.list_dead_letters(app) == []
         await hold(app)
@@ -545,9 +545,13 @@ class TestDeadList:
     async def test_shows_and_retries_one_chapter(self, app: App) -> None:
         task_id = await failed_task(app, 4, dead=2)
         first, second = await dead_letters.list_dead_letters(app)
-        assert (first.task_id, first.chapter, first.title) == (task_id, 1, "第1回")
-        assert (first.reason, first.deliveries, first.failures) == ("no JSON in the reply", 0, 1)
-        assert abs(first.at - time.time()) < 60
+        assert (first.item.task_id, first.chapter, first.title) == (task_id, 1, "第1回")
+        assert (first.item.reason, first.item.deliveries, first.item.failures) == (
+            "no JSON in the reply",
+            0,
+            1,
+        )
+        assert abs(first.item.at - time.time()) < 60
         assert json.loads(json.dumps(first.as_dict()))["queue"] == NEW
         with refused("operate.chapter_not_dead"):
             await dead_letters.retry_dead_letters(app, task_id, 3)
@@ -555,7 +559,7 @@ class TestDeadList:
         assert (done.tasks, done.entries) == ((task_id,), 1)
         assert [e.chapter for e in await dead_letters.list_dead_letters(app)] == [1]
         await hold(app)
-        assert [c.chapter_id for c in await chapters(app, 9)] == [second.chapter_id]
+        assert [c.chapter_id for c in await chapters(app, 9)] == [second.item.chapter_id]
         assert await states(app, task_id) == {"completed": 2, "failed": 1, "running": 1}
 
     async def test_dropped_chapters_stay_failed(self, app: App) -> None:
@@ -590,11 +594,11 @@ class TestDeadList:
         for text in ("no json", '{"task_id": "seven"}'):
             await app.queue.redis.lpush(OLD, text)
         await take(app.queue, OLD, tasks=1)
-        assert [e.task_id for e in await dead_letters.list_dead_letters(app)].count(0) == 2
+        assert [e.item.task_id for e in await dead_letters.list_dead_letters(app)].count(0) == 2
         done = await dead_letters.retry_dead_letters(app)
         assert (done.tasks, done.entries, done.left) == ((running,), 1, (stopped,))
         assert await dead_letters.drop_garbage(app) == 2
-        assert {e.task_id for e in await dead_letters.list_dead_letters(app)} == {stopped}
+        assert {e.item.task_id for e in await dead_letters.list_dead_letters(app)} == {stopped}
         await dead_letters.retry_dead_letters(app, stopped)  # by name it starts again
         assert await status(app, stopped) == "created"
 
@@ -609,7 +613,7 @@ class TestDeadList:
         await app.queue.push(QueueName("kg:task:queue:gone"), await new_task(app, push=False))
         (claim,) = (await take(app.queue, QueueName("kg:task:queue:gone"), tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
-        assert [e.queue for e in await dead_letters.list_dead_letters(app)] == ["kg:task:queue:gone"]
+        assert [e.item.queue for e in await dead_letters.list_dead_letters(app)] == ["kg:task:queue:gone"]
 
 
 class TestProviders:

@@ -9,7 +9,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncTransaction, Query, TrustCustomCAs
+from neo4j import (
+    READ_ACCESS,
+    AsyncDriver,
+    AsyncGraphDatabase,
+    AsyncSession,
+    AsyncTransaction,
+    Query,
+    TrustCustomCAs,
+)
 from neo4j.exceptions import (
     AuthError,
     ClientError,
@@ -30,6 +38,7 @@ from kgnb.stores.targets import GraphTarget
 
 T = TypeVar("T")
 
+CONNECTIONS = 4
 READ_PATIENCE = 3
 """Factor on the transaction time limit for the next rows of a long result: lines are slow, and readers hold
 no locks."""
@@ -62,6 +71,7 @@ class BoltDriver:
         self._timeout = target.timeout
         self._driver: AsyncDriver | None = None
         self._writer = asyncio.Lock()
+        self._readers = asyncio.Semaphore(CONNECTIONS - 1)  # one is left for the writer
 
     async def close(self) -> None:
         """Close all connections."""
@@ -77,7 +87,7 @@ class BoltDriver:
                     auth=(self._target.user, self._target.password.get_secret_value()),
                     connection_timeout=5.0,
                     connection_acquisition_timeout=self._timeout,
-                    max_connection_pool_size=4,
+                    max_connection_pool_size=CONNECTIONS,
                     keep_alive=True,
                     user_agent="kgnb",
                     notifications_min_severity="OFF",  # hints for whoever writes Cypher by hand
@@ -92,6 +102,7 @@ class BoltDriver:
         """Return all rows of a reading statement."""
         with self._mapped():
             async with (
+                self._readers,
                 asyncio.timeout(self._timeout),
                 self._open().session(database=self._database) as session,
             ):
@@ -106,7 +117,7 @@ class BoltDriver:
         ``at_once``: rows fetched together, in memory; the time limit holds for each such fetch.
         """
         with self._mapped():
-            async with self._open().session(database=self._database) as session:
+            async with self._readers, self._open().session(database=self._database) as session:
                 async with asyncio.timeout(self._timeout):
                     result = await session.run(Query(text, timeout=30 * self._timeout), params)
                 while True:
@@ -135,41 +146,46 @@ class BoltDriver:
             raise self._error(error) from error
 
     async def execute(self, text: str, **params: Any) -> None:
-        """Run a statement that changes data or schema, in a transaction of its own."""
+        """:meth:`write` for one statement that changes data or schema: a single round trip."""
 
-        async def body(tx: AsyncTransaction) -> None:
-            await run(tx, text, **params)
+        async def once(session: AsyncSession, left: float) -> None:
+            await (await session.run(Query(text, timeout=left), params)).consume()
 
-        await self.write(body)
+        await self._repeat(once)
 
     async def write(self, body: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
         """Run ``body`` in one transaction, again from the start whenever it loses a race.
 
         An exception of ``body`` rolls back. Raises ServiceDown when the time limit is over.
         """
+
+        async def once(session: AsyncSession, left: float) -> T:
+            async with await session.begin_transaction(timeout=left) as tx:
+                result = await body(tx)
+                if not tx.closed():  # the body may have rolled back
+                    await tx.commit()
+                return result
+
+        return await self._repeat(once)
+
+    async def _repeat(self, once: Callable[[AsyncSession, float], Awaitable[T]]) -> T:
+        """Await ``once(session, seconds left)``, again whenever it loses a race."""
         async with self._writer:
             end = time.monotonic() + self._timeout
             while True:
+                left = max(0.1, end - time.monotonic())
                 try:
-                    return await self._attempt(body, end)
+                    # The embedded engine knows no time limit for transactions: the clock runs here as well.
+                    async with (
+                        asyncio.timeout(left),
+                        self._open().session(database=self._database) as session,
+                    ):
+                        return await once(session, left)
                 except (TimeoutError, OSError, Neo4jError, DriverError) as error:
                     pause = random.uniform(*JITTER)  # noqa: S311 - no secret
                     if not _lost_race(error) or time.monotonic() + pause >= end:
                         raise self._error(error) from error
                     await asyncio.sleep(pause)
-
-    async def _attempt(self, body: Callable[[AsyncTransaction], Awaitable[T]], end: float) -> T:
-        left = max(0.1, end - time.monotonic())
-        # The embedded engine knows no time limit for transactions, so the clock runs here as well.
-        async with (
-            asyncio.timeout(left),
-            self._open().session(database=self._database) as session,
-            await session.begin_transaction(timeout=left) as tx,
-        ):
-            result = await body(tx)
-            if not tx.closed():  # the body may have rolled back
-                await tx.commit()
-            return result
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:

@@ -12,12 +12,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal, TypeVar, cast
 
 from neo4j import AsyncTransaction
 
 from kgnb.core.errors import GraphConflict, LeaseLost
+from kgnb.core.event_loop import at_once
 from kgnb.graph.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
@@ -58,7 +60,8 @@ class GraphStore:
     async def prepare(self) -> None:
         """Create missing constraints, indexes and relationship types."""
         # Asked first: a node that takes over must not spend three round trips on each that exists.
-        existing = [row[0] for text in cypher.SCHEMA_NAMES for row in await self._bolt.rows(text)]
+        found = await at_once(*map(self._bolt.rows, cypher.SCHEMA_NAMES))
+        existing = [row[0] for rows in found for row in rows]
         for name, statement in cypher.schema().items():
             if name not in existing:
                 await self._bolt.execute(statement)
@@ -225,6 +228,9 @@ class GraphStore:
         graph = Graph()
         add = partial(add_node, graph, novel_id), partial(add_edge, graph, novel_id)
         await self._each(novel_id, *add, times=True)
+        # Labels were read side by side: in the same order again.
+        graph.nodes = dict(sorted(graph.nodes.items(), key=lambda item: LABELS.index(item[0][0])))
+        graph.edges = dict(sorted(graph.edges.items(), key=lambda item: cypher.SOURCES.index(item[0][0][0])))
         return graph
 
     async def _each(
@@ -236,36 +242,37 @@ class GraphStore:
         times: bool,
     ) -> None:
         """Call ``node`` with each node's label and record, ``edge`` with each edge's start and record."""
-        for label in LABELS:
-            text = cypher.read_nodes(label, times=times)
-            await self._bolt.each(text, partial(node, label), novel=novel_id)
-        for source in cypher.SOURCES:
 
-            def edges(row: list[Any], source: str = source) -> None:
-                for record in row[1]:
-                    edge((source, str(row[0])), record)
+        def edges(source: str, row: list[Any]) -> None:
+            for record in row[1]:
+                edge((source, str(row[0])), record)
 
-            text = cypher.read_edges(source, times=times)
-            # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
-            await self._bolt.each(text, edges, at_once=1, novel=novel_id)
+        each = partial(self._bolt.each, novel=novel_id)
+        nodes = [each(cypher.read_nodes(label, times=times), partial(node, label)) for label in LABELS]
+        # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
+        ties = [
+            each(cypher.read_edges(source, times=times), partial(edges, source), at_once=1)
+            for source in cypher.SOURCES
+        ]
+        await at_once(*ties, *nodes)
 
     async def counts(self, novel_id: int) -> dict[str, int]:
         """The novel's nodes by label and its edges by type, in one dict; zero where there are none."""
         counts = dict.fromkeys((*LABELS, *cypher.TYPES), 0)
-        for label in LABELS:
-            counts[label] = int((await self._bolt.rows(cypher.count_nodes(label), novel=novel_id))[0][0])
-        for source in cypher.SOURCES:
-            for type_, count in await self._bolt.rows(cypher.count_edges(source), novel=novel_id):
-                counts[type_] = counts.get(type_, 0) + int(count)
+        texts = [*map(cypher.count_nodes, LABELS), *map(cypher.count_edges, cypher.SOURCES)]
+        found = await at_once(*[self._bolt.rows(text, novel=novel_id) for text in texts])
+        counts |= {label: int(rows[0][0]) for label, rows in zip(LABELS, found, strict=False)}
+        for type_, count in chain(*found[len(LABELS) :]):
+            counts[type_] = counts.get(type_, 0) + int(count)
         return counts
 
     async def sizes(self) -> dict[int, int]:
         """Return each novel's number of entities and events."""
         sizes: dict[int, int] = defaultdict(int)
-        for label in (*NAMED_LABELS, "Event"):
-            for novel_id, count in await self._bolt.rows(cypher.count_by_novel(label)):
-                if isinstance(novel_id, int):
-                    sizes[novel_id] += int(count)
+        texts = map(cypher.count_by_novel, (*NAMED_LABELS, "Event"))
+        for novel_id, count in chain(*await at_once(*map(self._bolt.rows, texts))):
+            if isinstance(novel_id, int):
+                sizes[novel_id] += int(count)
         return dict(sizes)
 
     async def query(self, text: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

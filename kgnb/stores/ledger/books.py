@@ -76,16 +76,18 @@ class Books(DatabasePart):
         if novel_id is None:
             novel_id = _novel_of_edition(c, book)
         edition = novel_id is not None and not known
+        stored: list[_StoredChapter] = []
         if novel_id is None:
             novel_id = self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
         else:
             lock_novel(c, novel_id)
-        changed = _write_chapters(self._database, c, novel_id, book)
+            stored = _stored_hashes(c, novel_id)
+        changed, chapters = _write_chapters(self._database, c, novel_id, book, stored)
         if changed and (known or edition):
             _drop_early_names(c, novel_id)
         if not known:
             _insert_book(c, novel_id, book, edition=edition)
-        return ImportedBook(novel_id, known, edition, changed, _read_chapters(c, novel_id))
+        return ImportedBook(novel_id, known, edition, changed, chapters)
 
     @reading
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
@@ -102,11 +104,9 @@ class Books(DatabasePart):
         return Novel(row["id"], row["title"] or "", row["author"] or "")
 
     @reading
-    def chapters(
-        self, c: sa.Connection, novel_id: int, ids: Collection[int] | None = None, *, first: int | None = None
-    ) -> list[Chapter]:
-        """The novel's chapters in order, or its ``first`` so many; of these only ``ids``, if given."""
-        found = _read_chapters(c, novel_id, first)
+    def chapters(self, c: sa.Connection, novel_id: int, ids: Collection[int] | None = None) -> list[Chapter]:
+        """The novel's chapters in order; only ``ids``, if given."""
+        found = _read_chapters(c, novel_id)
         wanted = None if ids is None else set(ids)
         return [chapter for chapter in found if wanted is None or chapter.id in wanted]
 
@@ -114,6 +114,13 @@ class Books(DatabasePart):
     def texts(self, c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
         """The text of each chapter that exists, by id."""
         return _read_texts(c, chapter_ids)
+
+    @reading
+    def first_texts(self, c: sa.Connection, novel_id: int, count: int) -> list[str]:
+        """The texts of the novel's first ``count`` chapters."""
+        k = t.chapters.c
+        query = sa.select(sa.func.coalesce(k.content, "")).where(k.novel_id == novel_id)
+        return list(c.scalars(query.order_by(k.chapter_number, k.id).limit(count)))
 
     def texts_blocking(self, novel_id: int) -> Iterator[tuple[int, str]]:
         """Yield (number, text) of the novel's chapters in order, read page by page in the caller's thread."""
@@ -141,6 +148,10 @@ class Books(DatabasePart):
 # --- import -------------------------------------------------------------------------------------------------
 
 
+_StoredChapter = tuple[int, int, str]
+"""Id, number, hash of the present text."""
+
+
 @dataclass(frozen=True, slots=True)
 class _ChapterPlan:
     changed: list[tuple[BookChapter, int]]  # with the id of the stored chapter
@@ -161,6 +172,8 @@ def lock_novel(c: sa.Connection, novel_id: int) -> None:
 
 def existing_novels(c: sa.Connection, novel_ids: Collection[int]) -> set[int]:
     """Those of ``novel_ids`` that exist and that main isn't deleting."""
+    if not novel_ids:
+        return set()
     query = sa.select(t.novels.c.id).where(t.novels.c.id.in_(list(novel_ids)), novel_not_deleting())
     return set(c.scalars(query))
 
@@ -225,34 +238,40 @@ def _passages(letters: str, size: int) -> list[str]:
     return [letters[at : at + size] for at in range(0, len(letters) - size + 1, step)][:SAMPLED_PASSAGES]
 
 
-def _stored_hashes(c: sa.Connection, novel_id: int) -> list[tuple[int, int, str]]:
-    """(id, number, hash of the present text) of the novel's chapters in order."""
+def _stored_hashes(c: sa.Connection, novel_id: int) -> list[_StoredChapter]:
+    """The novel's chapters in order."""
     k = t.chapters.c
     query = sa.select(k.id, k.chapter_number, content_hash(c)).where(k.novel_id == novel_id)
     query = query.order_by(k.chapter_number, k.id)
     return [(i, n or 0, h) for i, n, h in c.execute(query)]
 
 
-def _write_chapters(database: Database, c: sa.Connection, novel_id: int, book: Book) -> int:
-    """Make the novel's chapters those of the book; return how many are new or have another text."""
-    plan = _plan_chapters(_stored_hashes(c, novel_id), book.chapters)
+def _write_chapters(
+    database: Database, c: sa.Connection, novel_id: int, book: Book, stored: Sequence[_StoredChapter]
+) -> tuple[int, list[Chapter]]:
+    """Make the novel's ``stored`` chapters those of the book; return how many are new or have another text,
+    and all chapters."""
+    plan = _plan_chapters(stored, book.chapters)
     for chapter, chapter_id in plan.changed:
         values = _chapter_row(novel_id, chapter, book.lang)
         c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
     for chapter, chapter_id in plan.renumbered:
         values = {"chapter_number": chapter.number, "title": chapter.title[:255]}
         c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
-    last_id, now = c.scalar(sa.select(sa.func.max(t.chapters.c.id))) or 0, beijing_now()
+    now = beijing_now()
     for page in pages(plan.new, IDS_PER_STATEMENT):  # each holds a copy of its texts
         rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in page]
         database.insert(c, t.chapters, rows)
+    chapters = _read_chapters(c, novel_id)
     if changed := len(plan.new) + len(plan.changed):
-        _store_hashes(c, novel_id, last_id, plan)
-        _count_chapters(c, novel_id)
-    return changed
+        before = {chapter_id for chapter_id, _, _ in stored}
+        new = [(chapter.id, chapter.number) for chapter in chapters if chapter.id not in before]
+        _store_hashes(c, novel_id, new, plan)
+        _store_counts(c, novel_id, chapters)
+    return changed, chapters
 
 
-def _plan_chapters(stored: Sequence[tuple[int, int, str]], chapters: Sequence[BookChapter]) -> _ChapterPlan:
+def _plan_chapters(stored: Sequence[_StoredChapter], chapters: Sequence[BookChapter]) -> _ChapterPlan:
     """Match chapters by text first, so that an inserted one changes none after it, then by number."""
     by_hash: dict[str, list[tuple[int, int]]] = defaultdict(list)
     unmatched = {chapter_id: number for chapter_id, number, _ in stored}
@@ -278,11 +297,11 @@ def _plan_chapters(stored: Sequence[tuple[int, int, str]], chapters: Sequence[Bo
     return _ChapterPlan(changed, renumbered, new, {c.number: c.hash for c in rest})
 
 
-def _store_hashes(c: sa.Connection, novel_id: int, last_id: int, plan: _ChapterPlan) -> None:
-    new = sa.select(t.chapters.c.id, t.chapters.c.chapter_number).where(
-        t.chapters.c.novel_id == novel_id, t.chapters.c.id > last_id
-    )
-    ids = [(i, n) for i, n in c.execute(new)] + [(i, chapter.number) for chapter, i in plan.changed]
+def _store_hashes(
+    c: sa.Connection, novel_id: int, new: Sequence[tuple[int, int]], plan: _ChapterPlan
+) -> None:
+    """Store the hashes of ``new`` chapters (id, number) and of changed ones."""
+    ids = [*new, *((i, chapter.number) for chapter, i in plan.changed)]
     rows = [{"chapter_id": i, "novel_id": novel_id, "text_hash": plan.hashes[n]} for i, n in ids]
     upsert(c, t.chapter_hashes, rows, lambda _, new: {"text_hash": new.text_hash, "novel_id": new.novel_id})
 
@@ -330,10 +349,9 @@ def _chapter_row(novel_id: int, chapter: BookChapter, lang: str) -> dict[str, ob
     }
 
 
-def _count_chapters(c: sa.Connection, novel_id: int) -> None:
-    counts = sa.select(sa.func.count(), sa.func.sum(t.chapters.c.word_count))
-    number, words = c.execute(counts.where(t.chapters.c.novel_id == novel_id)).one()
-    values = {"total_chapters": number, "total_word_count": int(words or 0), "updated_at": beijing_now()}
+def _store_counts(c: sa.Connection, novel_id: int, chapters: Sequence[Chapter]) -> None:
+    words = sum(chapter.word_count for chapter in chapters)
+    values = {"total_chapters": len(chapters), "total_word_count": words, "updated_at": beijing_now()}
     c.execute(sa.update(t.novels).where(t.novels.c.id == novel_id).values(**values))
 
 
@@ -349,8 +367,8 @@ def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tu
         if all(chapter in stored for chapter in hashes):
             return found, True, [stored[chapter] for chapter in hashes]
     novel_id = database.insert(c, t.novels, [_novel_row(book, "", 0)])
-    _write_chapters(database, c, novel_id, book)
-    ids = {number: i for i, number, _ in _stored_hashes(c, novel_id)}
+    _, chapters = _write_chapters(database, c, novel_id, book, [])
+    ids = {chapter.number: chapter.id for chapter in chapters}
     if known is None:
         _insert_book(c, novel_id, book, edition=False)
     return novel_id, False, [ids[n] for n, _ in hashes]
@@ -367,10 +385,10 @@ def _other_candidates(c: sa.Connection, known: int, hashes: Sequence[tuple[int, 
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def _read_chapters(c: sa.Connection, novel_id: int, first: int | None = None) -> list[Chapter]:
+def _read_chapters(c: sa.Connection, novel_id: int) -> list[Chapter]:
     k = t.chapters.c
     query = sa.select(k.id, k.novel_id, k.chapter_number, k.title, k.word_count)
-    query = query.where(k.novel_id == novel_id).order_by(k.chapter_number, k.id).limit(first)
+    query = query.where(k.novel_id == novel_id).order_by(k.chapter_number, k.id)
     return [
         Chapter(i, novel, number or 0, title or "", words or 0)
         for i, novel, number, title, words in c.execute(query)

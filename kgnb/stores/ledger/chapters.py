@@ -97,7 +97,7 @@ class Chapters(DatabasePart):
             results.append(result is not False)
         if writes:
             _write_ends(c, writes.values())
-            raise_tokens(c, {key: end.token for key, end in writes.items()})
+            raise_tokens(c, {k: end.token for k, end in writes.items() if end.token > stored.get(k, 0)})
             _write_counts(c, writes.values())
         return results
 

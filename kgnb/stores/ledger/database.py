@@ -7,14 +7,13 @@ lock wait, so it must be repeatable.
 SQLite runs in WAL mode with ``synchronous=FULL``: the graph and the queue are written only after a commit, so
 it must survive a power loss. Group commit (core/batcher.py) shares one fsync among many chapters. Writers
 begin with ``BEGIN IMMEDIATE`` behind a lock of this process; SQLite's polling wait is left to other processes
-on the same file. MySQL transactions are READ COMMITTED; row locks are taken in one order: task, claim,
-chapter.
+on the same file. MySQL (mysql.py) transactions are READ COMMITTED; row locks are taken in one order: task,
+claim, chapter.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import sqlite3
 import ssl
@@ -28,13 +27,14 @@ from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from kgnb.book.model import text_hash
 from kgnb.core.errors import KgnbError, RowRefused, ServiceDown, ServiceError, ServiceRefused, TableMissing
 from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
-from kgnb.stores.ledger import migrations
+from kgnb.stores.ledger import migrations, mysql
 from kgnb.stores.ledger.tables import JSON_OPTIONS
 from kgnb.stores.targets import SqlTarget
 
@@ -43,25 +43,10 @@ R = TypeVar("R")
 T = TypeVar("T")
 Row = Mapping[str, Any]
 
-CONNECT_SECONDS = 8
-LOCK_SECONDS = 5
-STATEMENT_SECONDS = 12
-SOCKET_SECONDS = 15
-IDLE_SECONDS = 10
-"""All well below the lease of 30 s: a node whose database hangs notices while it holds its leases, and one
-that froze within a transaction soon loses its locks."""
-PING_AFTER_SECONDS = 1.0
-"""A connection idle for less is handed out without a ping, which saves a busy node a round trip."""
 RETRY_SECONDS = 8.0
 """How long a transaction is repeated after deadlocks and lock waits."""
 
-_SQLITE_ARGUMENTS: dict[str, Any] = {"timeout": LOCK_SECONDS}
-_MYSQL_ARGUMENTS: dict[str, Any] = {
-    "connect_timeout": CONNECT_SECONDS,
-    "read_timeout": CONNECT_SECONDS,  # until the server has greeted: _mysql_connected
-    "write_timeout": SOCKET_SECONDS,
-    "autocommit": None,  # _mysql_connected switches it off
-}
+_SQLITE_ARGUMENTS: dict[str, Any] = {"timeout": mysql.LOCK_SECONDS}
 
 _ErrorKind = Literal[
     "retry", "down", "refused", "untrusted", "no_database", "full", "file", "broken", "row", "table"
@@ -119,27 +104,26 @@ class Database:
         self.target, url = target, target.url
         self.sqlite = url.get_backend_name() == "sqlite"
         self.where = url.database or "" if self.sqlite else f"{url.host}:{url.port or 3306}/{url.database}"
-        connect_args = _SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS
+        connect_args = _SQLITE_ARGUMENTS if self.sqlite else mysql.ARGUMENTS
         if target.tls is not None:
             connect_args = connect_args | {"ssl": ssl.create_default_context(cafile=target.tls or None)}
         self._engine = sa.create_engine(
-            url,
+            url if self.sqlite else url.set(drivername=mysql.DRIVER),
             pool_size=target.pool_size,
             max_overflow=target.max_overflow,
             pool_timeout=target.pool_timeout,
-            pool_recycle=target.recycle if target.pre_ping else min(target.recycle, IDLE_SECONDS),
+            pool_recycle=target.recycle if target.pre_ping else min(target.recycle, mysql.IDLE_SECONDS),
             pool_use_lifo=True,
             pool_reset_on_return=None,  # every transaction has ended: saves a ROLLBACK round trip
             hide_parameters=True,
             connect_args=connect_args,
             **JSON_OPTIONS,
         )
-        sa.event.listen(self._engine, "connect", _sqlite_connected if self.sqlite else _mysql_connected)
-        if self.sqlite:
-            sa.event.listen(self._engine, "begin", _sqlite_begin)
-        elif target.pre_ping:
-            sa.event.listen(self._engine, "checkin", _mysql_returned)
-            sa.event.listen(self._engine, "checkout", _mysql_ping)
+        sa.event.listen(self._engine, "connect", _sqlite_connected if self.sqlite else mysql.connected)
+        sa.event.listen(self._engine, "begin", _sqlite_begin if self.sqlite else mysql.begin)
+        if target.pre_ping and not self.sqlite:
+            sa.event.listen(self._engine, "checkin", mysql.returned)
+            sa.event.listen(self._engine, "checkout", mysql.ping)
         self._threads = ThreadPoolExecutor(
             target.pool_size + target.max_overflow, thread_name_prefix="kgnb-sql"
         )
@@ -151,7 +135,8 @@ class Database:
 
         Raises ServiceRefused for a database of a newer kgnb, or where one of main's tables lacks a column.
         """
-        self._fillers = await self.run(migrations.prepare)
+        prepared = await self.run(migrations.fillers_if_complete, write=False)
+        self._fillers = await self.run(migrations.prepare) if prepared is None else prepared
 
     async def run(self, fn: Callable[[sa.Connection], R], *, write: bool = True) -> R:
         """Run ``fn(connection)`` in one transaction, in a thread; ``write=False`` for one that only reads.
@@ -297,7 +282,7 @@ def upsert(
         keys = list(table.primary_key.columns)
         statement: Any = lite.on_conflict_do_update(index_elements=keys, set_=update(table.c, lite.excluded))
     else:
-        my = mysql.insert(table)
+        my = mysql_insert(table)
         statement = my.on_duplicate_key_update(**update(table.c, my.inserted))
     connection.execute(statement, list(rows))
 
@@ -315,43 +300,6 @@ def _sqlite_connected(connection: sqlite3.Connection, _record: object) -> None:
 def _sqlite_begin(connection: sa.Connection) -> None:
     write = connection.get_execution_options().get("kgnb_write", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def _mysql_connected(connection: Any, _record: object) -> None:
-    from pymysql.constants import SERVER_STATUS  # 8 MB that SQLite doesn't need
-
-    mariadb = "mariadb" in connection.get_server_info().lower()
-    # MySQL has no limit for idle transactions, only for idle connections; the pool's ping replaces those.
-    limit = (
-        f"max_statement_time={STATEMENT_SECONDS}, idle_transaction_timeout={IDLE_SECONDS}"
-        if mariadb
-        else f"max_execution_time={STATEMENT_SECONDS * 1000}, wait_timeout={2 * IDLE_SECONDS}"
-    )
-    connection._read_timeout = SOCKET_SECONDS
-    # In the same statement: by SQLAlchemy and the driver it would take three more, of a server far away.
-    isolation = f"{'tx' if mariadb else 'transaction'}_isolation='READ-COMMITTED', autocommit=0"
-    with connection.cursor() as cursor:
-        # Strict: a text that doesn't fit is an error, never truncated silently. NO_BACKSLASH_ESCAPES (the
-        # driver reads it from each answer's status) makes quoting long Chinese texts 60 times faster.
-        mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES')"
-        locks = f"innodb_lock_wait_timeout={LOCK_SECONDS}, lock_wait_timeout={LOCK_SECONDS}"  # rows', tables'
-        cursor.execute(f"SET SESSION {isolation}, {locks}, {mode}, {limit}")
-        if not connection.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
-            # A proxy hides the status flag: server and driver must agree on backslashes.
-            cursor.execute("SET SESSION sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')")
-
-
-def _mysql_returned(_connection: Any, record: Any) -> None:
-    record.info["used"] = time.monotonic()
-
-
-def _mysql_ping(connection: Any, record: Any, _proxy: object) -> None:
-    if time.monotonic() - record.info.get("used", math.inf) < PING_AFTER_SECONDS:
-        return
-    try:
-        connection.ping(reconnect=False)
-    except connection.Error as error:
-        raise sa.exc.DisconnectionError from error  # makes the pool try another connection
 
 
 # --- errors -------------------------------------------------------------------------------------------------

@@ -28,12 +28,20 @@ def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
     Returns, for each of main's tables, values for columns that are NOT NULL without a default. Raises
     ServiceRefused for a newer database, or where one of main's tables lacks a column.
     """
+    with _one_at_a_time(connection):
+        present, version = _state(connection)  # another node may have done it meanwhile
+        _complete(connection, present)
+        _write_version(connection, version)
+    return _all_fillers(present)
+
+
+def fillers_if_complete(connection: sa.Connection) -> dict[str, dict[str, Any]] | None:
+    """What :func:`prepare` returns, by reading alone; None where it has something to do."""
     present, version = _state(connection)
-    if version != VERSION or not _is_complete(present):
-        with _one_at_a_time(connection):
-            present, version = _state(connection)  # another node may have done it meanwhile
-            _complete(connection, present)
-            _write_version(connection, version)
+    return _all_fillers(present) if version == VERSION and _is_complete(present) else None
+
+
+def _all_fillers(present: _Present) -> dict[str, dict[str, Any]]:
     return {t.name: _fillers(t, present[t.name]) for t in MAIN if t.name in present}
 
 

@@ -65,10 +65,10 @@ class Names(DatabasePart):
             return stored
         if task is None:  # deleted meanwhile: nothing of it is kept
             return list(names)
-        if digest and token is None:  # scanned before it was opened: it will take new chapters along
-            lock_novel(c, novel_id)
-            if digest != text_digest(c, novel_id):
-                return list(names)
+        lock_novel(c, novel_id)
+        same_text = digest == text_digest(c, novel_id)
+        if digest and token is None and not same_text:
+            return list(names)  # scanned before it was opened: it will take new chapters along
         rows = [astuple(n)[:-1] for n in names]  # without the reasons
         asked = kinds if task.thing_kinds is None else task.thing_kinds
         row = {
@@ -77,18 +77,16 @@ class Names(DatabasePart):
             "kinds": json.dumps(list(asked), ensure_ascii=False),
         }
         upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names, "kinds": new.kinds})
-        _replace_names(c, novel_id, names, digest)
+        _replace_names(c, novel_id, names, same_text=same_text)
         return list(names)
 
 
-def _replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry], digest: str) -> None:
-    lock_novel(c, novel_id)
-    own = t.names.c.novel_id == novel_id
-    present = c.scalar(sa.select(sa.func.count()).select_from(t.names).where(own))
-    if present and digest != text_digest(c, novel_id):
+def _replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry], *, same_text: bool) -> None:
+    if same_text:
+        c.execute(sa.delete(t.names).where(t.names.c.novel_id == novel_id))
+    elif read_names(c, novel_id):
         return
-    c.execute(sa.delete(t.names).where(own))
-    extend_names(c, novel_id, entries)
+    _write_names(c, novel_id, entries, {})
 
 
 def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
@@ -115,7 +113,13 @@ def read_frozen_names(stored: str) -> list[NameEntry]:
 def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:
     """Merge ``entries`` into the novel's name table: union of aliases, maxima of counts, the widest span."""
     lock_novel(c, novel_id)
-    merged = {(e.kind, e.name): e for e in read_names(c, novel_id)}
+    _write_names(c, novel_id, entries, {(e.kind, e.name): e for e in read_names(c, novel_id)})
+
+
+def _write_names(
+    c: sa.Connection, novel_id: int, entries: Sequence[NameEntry], merged: dict[tuple[str, str], NameEntry]
+) -> None:
+    """Merge ``entries`` into those of ``merged``, by kind and name, which are stored."""
     written = {}
     for entry in entries:
         key = (entry.kind[:40], entry.name[:200])

@@ -117,16 +117,24 @@ class Providers(DatabasePart):
         c.execute(change.where(t.ai_providers.c.id.in_(ids)))
         return len(ids)
 
-    @transaction
-    def seen(self, c: sa.Connection) -> dict[str, bool]:
+    async def seen(self) -> dict[str, bool]:
         """Queue keys (lower case) of all providers that were ever in the table → whether they are active."""
-        rows, now = _provider_rows(c), beijing_now()
-        active = {row.provider.key for row in rows if row.active}
-        known = set(c.scalars(sa.select(t.seen_providers.c.name)))
-        new = {row.provider.key for row in rows} - known
-        rows_of_new = [{"name": key, "seen_at": now} for key in sorted(new)]
-        upsert(c, t.seen_providers, rows_of_new, lambda _, row: {"seen_at": row.seen_at})
-        return {key: key in active for key in known | new}
+        present, known = await self._present_and_seen()
+        if new := present.keys() - known:
+            await self._note_seen(sorted(new))
+        return {key: present.get(key, False) for key in known | new}
+
+    @reading
+    def _present_and_seen(self, c: sa.Connection) -> tuple[dict[str, bool], set[str]]:
+        rows = sorted(_provider_rows(c), key=lambda row: row.active)  # of one name, an active one counts
+        present = {row.provider.key: row.active for row in rows}
+        return present, set(c.scalars(sa.select(t.seen_providers.c.name)))
+
+    @transaction
+    def _note_seen(self, c: sa.Connection, keys: Sequence[str]) -> None:
+        now = beijing_now()
+        rows = [{"name": key, "seen_at": now} for key in keys]
+        upsert(c, t.seen_providers, rows, lambda _, row: {"seen_at": row.seen_at})
 
     @reading
     def default_config(self, c: sa.Connection) -> TaskConfig:

@@ -7,7 +7,8 @@ running.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -75,33 +76,35 @@ class TaskLifecycle(DatabasePart):
             return Opening("paused", task, [])
         if task.chapter_ids == ():
             return Opening("finished", _fail_unreadable(c, task), [])
-        chapters = self._complete_chapter_rows(c, task)
+        states = self._complete_chapter_rows(c, task)
+        chapters = [chapter for chapter, state in states.items() if state in tasks.OPEN_STATES]
         # Completed by another program and never opened by kgnb: not ours to settle.
         foreign = stored_token is None and task.status is TaskStatus.COMPLETED
         if not chapters and (task.settled or foreign):
             return Opening("finished", _correct_status(c, task), [])
         if task.queue not in ("", queue, instead_of):
             return Opening("elsewhere", task, [])
-        _start_task(c, task, facts)
+        _start_task(c, task, facts, Counter(states.values()))
         running = replace(task, queue=queue, provider=provider, model=model)
         return Opening("open", replace(running, status=TaskStatus.RUNNING, settled=False), chapters)
 
-    def _complete_chapter_rows(self, c: sa.Connection, task: Task) -> list[int]:
-        """Insert the task's missing chapter rows; return the ids of chapters still to do, in order."""
+    def _complete_chapter_rows(self, c: sa.Connection, task: Task) -> dict[int, str]:
+        """Insert the task's missing chapter rows; return every row's status by the chapter's id, in order."""
         k, s = t.chapters.c, t.chapter_status.c
         query = sa.select(k.id).where(k.novel_id == task.novel_id).order_by(k.chapter_number, k.id)
         only = None if task.chapter_ids is None else set(task.chapter_ids)
         wanted = [i for i in c.scalars(query) if only is None or i in only]
-        states = tasks.read_states(c, task.id)
+        stored = tasks.read_states(c, task.id)
         now = beijing_now()
-        missing = [pending_chapter_row(task.id, i, now) for i in wanted if i not in states]
+        missing = [pending_chapter_row(task.id, i, now) for i in wanted if i not in stored]
         self._database.insert(c, t.chapter_status, missing)
-        existing = set(wanted)
-        if deleted := [i for i, state in states.items() if state in tasks.OPEN_STATES and i not in existing]:
+        states = {i: stored.pop(i, ChapterStatus.PENDING) for i in wanted}
+        if deleted := [i for i, state in stored.items() if state in tasks.OPEN_STATES]:
             # By main: waiting for them would never end.
             still_open = s.chapter_id.in_(deleted), s.status.in_(tasks.OPEN_STATES)
             tasks.set_chapters(c, task.id, *still_open, status=ChapterStatus.SKIPPED, completed_at=now)
-        return [i for i in wanted if states.get(i, ChapterStatus.PENDING) in tasks.OPEN_STATES]
+            stored |= dict.fromkeys(deleted, ChapterStatus.SKIPPED)
+        return states | stored
 
     @transaction
     def close(self, c: sa.Connection, task_id: int, token: int) -> TaskStatus | None:
@@ -113,9 +116,10 @@ class TaskLifecycle(DatabasePart):
         task, stored = tasks.locked_task(c, task_id)
         if task is None or stored != token or task.status in tasks.STOPPED:
             return None
-        if any(tasks.count_states(c, task_id).get(state) for state in tasks.OPEN_STATES):
+        states = tasks.count_states(c, task_id)
+        if any(states.get(state) for state in tasks.OPEN_STATES):
             return None
-        counts, now = tasks.count_columns(c, task_id), beijing_now()
+        counts, now = tasks.columns_of(states), beijing_now()
         failed = counts["failed_chapters"]
         status = TaskStatus.FAILED if failed else TaskStatus.COMPLETED
         error = say("ledger.chapters_failed", failed=failed) if failed else None
@@ -183,10 +187,10 @@ def pending_chapter_row(task_id: int, chapter_id: int, now: datetime) -> Row:
     }
 
 
-def _start_task(c: sa.Connection, task: Task, facts: dict[str, Any]) -> None:
+def _start_task(c: sa.Connection, task: Task, facts: dict[str, Any], states: Mapping[str, int]) -> None:
     started = sa.func.coalesce(t.tasks.c.started_at, beijing_now())
     values = {"status": TaskStatus.RUNNING, "started_at": started, "paused_at": None, "completed_at": None}
-    tasks.set_task(c, task.id, **values, **tasks.count_columns(c, task.id))
+    tasks.set_task(c, task.id, **values, **tasks.columns_of(states))
     row = {**facts, "task_id": task.id, "novel_id": task.novel_id, "settled": 0, "opened_at": beijing_now()}
     changed = ("queue", "provider", "model", "token", "settled", "opened_at")
     upsert(c, t.task_facts, [row], lambda _, new: {k: new[k] for k in changed})

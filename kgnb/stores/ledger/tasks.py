@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,7 +46,7 @@ class Tasks(DatabasePart):
         ``create`` does it in a transaction of its own. ``queue`` is where the task's item will wait, and be
         queued again if it is lost. ``thing_kinds`` override those of the config that it is opened with.
         """
-        in_novel = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
+        in_novel = sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id).scalar_subquery()
         now = beijing_now()
         row = dict.fromkeys(_ZERO_COLUMNS, 0) | {
             "task_name": name[:255],
@@ -259,7 +259,11 @@ def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:
 
 def count_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
     """Values of the task row's count columns, from its chapters' rows."""
-    counts = count_states(c, task_id)
+    return columns_of(count_states(c, task_id))
+
+
+def columns_of(counts: Mapping[str, int]) -> dict[str, int]:
+    """Values of the task row's count columns where these are its chapters by status."""
     return {
         "total_chapters": sum(counts.values()),
         "completed_chapters": counts.get(ChapterStatus.COMPLETED, 0),

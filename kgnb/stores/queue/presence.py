@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kgnb import __version__
+from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import Progress, TaskStatus, beijing_now
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
@@ -82,8 +83,8 @@ class Presence:
         while not await self._take(name := wanted if number == 1 else f"{wanted}-{number}"):
             number += 1
         self._queue.node = name
-        await self._connection.send_one(("HSET", NODES, name, self._identity))
-        await self._queue.forget_node(name)
+        listing: Command = ("HSET", NODES, name, self._identity)
+        await at_once(self._connection.send_one(listing), self._queue.forget_node(name))
         return name
 
     async def _take(self, name: str) -> bool:
