@@ -150,12 +150,13 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
     sql, graph = Database(job.sql), GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel.id
-        chapters, rows, names, tasks, decisions = await at_once(
+        chapters, rows, names, tasks, decisions, _ = await at_once(
             ledger.books.chapters(novel_id),
             ledger.extractions.settle_rows(novel_id),
             ledger.names.read(novel_id),
             ledger.tasks.of_novel(novel_id),
             ledger.name_decisions.read(novel_id),
+            graph.ping(),  # connects meanwhile
         )
         texts = (text for _, text in ledger.books.texts_blocking(novel_id))
         final = novel_graph(

@@ -460,6 +460,9 @@ class TestErrors:
                 async with opened(far) as there:
                     begun = proxy.trips
                     assert begun <= 6  # there are eighteen tables
+                    await there.tasks.get(task_id)
+                    assert proxy.trips == begun + 1  # nothing to commit
+                    begun = proxy.trips
                     works = await there.chapters.claim([(task_id, one, 11) for one in ids])
                     rows = [row_of(work, task_id, 11) for work in works.values()]
                     assert all(await there.extractions.save(rows, [("{}",)] * count))

@@ -185,9 +185,11 @@ class GraphStore:
         completes. Nodes and edges of the tasks in ``foreign`` stay. Raises GraphConflict and LeaseLost like
         :meth:`project`.
         """
-        await self._ensure_types(type_ for _, type_, _ in graph.edges)
         found = GraphDiff(graph, foreign)
-        await self._each(novel_id, found.compare_node, found.compare_edge, times=False)
+        await at_once(
+            self._ensure_types(type_ for _, type_, _ in graph.edges),
+            self._each(novel_id, found.compare_node, found.compare_edge, times=False),
+        )
         removed = written = 0
         for statements in _batches(found.removals()):
             removed += await self._fenced(novel_id, statements, number=number, check=check)
