@@ -242,6 +242,7 @@ async def test_a_replaced_client_is_closed_once_its_requests_are_done(
         await providers.refresh()
         new = providers.client(providers.get("a"))
         assert new is not old
+        assert providers.client(providers.get("a")) is new
         await new.models()
         await providers.refresh()
         assert (await asking).text  # it was let finish

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import re
@@ -549,11 +548,30 @@ def test_a_cut_off_reply_without_a_whole_item_is_none(text: str) -> None:
         reply.parse_cut(text, provider="p")
 
 
-def test_hostile_broken_json_takes_bounded_time() -> None:
-    item = '{"name": "a" "description": "x"b"y", }'
-    text = '{"characters": [' + item * 4_000 + "]}"
-    with contextlib.suppress(ReplyUnparsable):
-        parse(text)
+@pytest.mark.parametrize("size", [4_000, 180_000])
+def test_reads_of_hostile_quotes_do_not_grow_with_the_reply(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    bounded = reply._BoundedStr
+
+    def spied(text: str, reads_left: list[int]) -> reply._BoundedStr:
+        monkeypatch.setattr(reply, "_BoundedStr", bounded)
+        nonlocal left
+        left = reads_left
+        return bounded(text, reads_left)
+
+    monkeypatch.setattr(reply, "_BoundedStr", spied)
+    monkeypatch.setattr(reply, "MAX_READS", 100_000)
+    unit = '": "": "-”'
+    with pytest.raises(ReplyUnparsable):
+        parse('{"characters": [' + unit * (size // len(unit)) + "]}")
+    assert left == [-1]  # 100,000 reads, then it stopped
+
+
+def test_json_nested_in_fences_without_end_is_unparsable() -> None:
+    with pytest.raises(ReplyUnparsable):
+        parse('{"characters": [' + '"```json' * 3_000 + "]}")
 
 
 def test_very_many_keys_of_which_one_is_given_twice_take_bounded_time() -> None:

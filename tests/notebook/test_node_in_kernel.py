@@ -344,13 +344,17 @@ def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm
     assert f"{place.data / 'kgnb-report.html'}" in lines[-2]
 
     report = json.loads((place.data / "kgnb-report.json").read_text("utf-8"))
-    done = report["local"]["outcomes"]["completed"]
+    states = dict(
+        place.sql(
+            "SELECT status, count(*) FROM knowledge_graph_chapter_status GROUP BY status ORDER BY status"
+        )
+    )
+    assert list(states) == ["completed", "pending"]
+    done = states["completed"]
     assert report["why"] == "session"
     assert report["left"] == {"tasks": 1, "chapters": 120 - done}
-    assert place.sql("SELECT status, count(*) FROM knowledge_graph_chapter_status GROUP BY status") == [
-        ("completed", done),
-        ("pending", 120 - done),
-    ]
+    # One that the node leaves between its commit and its count is done all the same.
+    assert 0 < report["local"]["outcomes"]["completed"] <= done
     with engines(place) as (_, queue):
         assert claimable(queue)
         assert queue.llen(f"kgnb:todo:{{{QUEUE}}}:1") == 120 - done

@@ -79,10 +79,14 @@ class Page:
         filled += "e.placeholder == 'mine')"
         self.page.wait_for_function(filled, timeout=1_000 * SECONDS)
 
+    def send(self, label: str) -> None:
+        """Press a form's button, not sooner than a person could: while the kernel is busy, typed texts are
+        sent later than a press."""
+        self.page.wait_for_timeout(1_000)
+        self.press(label)
+
     def save(self) -> None:
-        """Press the form's button, not sooner than a person could: typed texts are sent with a delay."""
-        self.page.wait_for_timeout(700)
-        self.press("测试并保存")
+        self.send("测试并保存")
 
     def says(self, words: str) -> None:
         said = self.panel.locator(f".kgnb-said:has-text('{words}')")
@@ -99,7 +103,7 @@ class Page:
             book.write_text(book.read_text("utf-8") + POISON, "utf-8")  # in the last chapter
         tab(self.page, "运行")
         self.fill("book.txt", str(book))
-        self.press("提交")
+        self.send("提交")
 
     def run(self, code: str) -> None:
         jupyter_lab.type_cell(self.page, code)

@@ -408,6 +408,26 @@ class TestErrors:
                 await ledger.books.import_book(make_book(numbered(1, "乙"), title="乙"))
             ).new_chapters == 1
 
+    async def test_a_lock_that_is_let_go_is_no_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 600.0)
+        monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.1)
+        other = sqlite3.connect(tmp_path / "kgnb.db", isolation_level=None, check_same_thread=False)
+        tries: list[int] = []
+
+        def write(c: sa.Connection) -> None:
+            tries.append(1)
+            if len(tries) == 2:
+                other.execute("ROLLBACK")
+            c.execute(sa.insert(t.novels).values(title="甲"))
+
+        async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+            other.execute("BEGIN IMMEDIATE")
+            await ledger.database.run(write, write=False)  # so that the lock is met within ``write``
+            assert (len(tries), len(await novel_ids(ledger))) == (2, 1)
+        other.close()
+
     async def test_a_connection_that_was_killed(self, ledger: Ledger) -> None:
         if ledger.database.sqlite:
             pytest.skip("SQLite has no connections to kill")

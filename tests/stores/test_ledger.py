@@ -418,6 +418,18 @@ class TestChapters:
         assert await ledger.chapters.still_claimed([(*key, 11)]) == set()
         assert await ledger.chapters.end([end]) == [True]  # said again
 
+    async def test_failed_chapters_are_told_in_the_books_order(self, ledger: Ledger) -> None:
+        _, task_id = await new_task(ledger, 4)
+        ids = (await open_with(ledger, task_id, 10)).chapters
+        for number in (4, 1, 3):
+            end = ChapterEnd(task_id, ids[number - 1], 20, ChapterStatus.FAILED, error=f"why {number}")
+            assert await ledger.chapters.end([end]) == [True]
+        failed = await ledger.task_stats.failures(task_id, 2)
+        assert [(one.chapter, one.title, one.reason) for one in failed] == [
+            (1, "第1回", "why 1"),
+            (3, "第3回", "why 3"),
+        ]
+
     async def test_a_batch_mixes_tasks_and_fates(self, ledger: Ledger) -> None:
         _, one = await new_task(ledger, 3, "甲")
         _, two = await new_task(ledger, 3, "乙")

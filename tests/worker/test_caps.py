@@ -38,7 +38,7 @@ class Busy:
         time.sleep(1.5 * LATENCY)
         found = self._by_provider(), self.all.most
         assert node.leave()[0] == 0, node.log()
-        self.nodes.wait_until(lambda: not self.all.now, 10, "nothing is in flight")
+        self.nodes.wait_until(lambda: not self.all.now, 30, "nothing is in flight")
         for one in self.models:
             one.stats.most_in_flight = 0
         self.all.restart()

@@ -157,12 +157,12 @@ def test_chapters_frozen_at_every_stage(nodes: Cluster, model: Llm, tmp_path: Pa
         with contextlib.ExitStack() as locks:
             locks.enter_context(locked_task(nodes, task))
             # The first chapter: its row and its graph are there, its end waits for the task's row.
-            nodes.wait_until(lambda: count(driver, written) >= 1, 10, "one in the graph")
-            nodes.wait_until(lambda: waiting_for_sql(nodes), 5, "a transaction that waits in SQL")
+            nodes.wait_until(lambda: count(driver, written) >= 1, 30, "one in the graph")
+            nodes.wait_until(lambda: waiting_for_sql(nodes), 30, "a transaction that waits in SQL")
             # The second: its row is there, its graph waits for the Novel node.
             locks.enter_context(locked(driver, "Novel", id=novel_id))
-            nodes.wait_until(lambda: blocked(driver), 10, "a transaction that waits in the graph")
-            nodes.wait_until(lambda: waiting_for_sql(nodes), 5, "one still waits in SQL")
+            nodes.wait_until(lambda: blocked(driver), 30, "a transaction that waits in the graph")
+            nodes.wait_until(lambda: waiting_for_sql(nodes), 30, "one still waits in SQL")
             frozen.freeze()
             froze_at = time.monotonic()
             with_row = rows_by_status(nodes, task)
@@ -182,7 +182,7 @@ def test_chapters_frozen_at_every_stage(nodes: Cluster, model: Llm, tmp_path: Pa
     time.sleep(max(0.0, froze_at + max(2 * LEASE, 12.5) - time.monotonic()))
     before = everything(nodes)
     frozen.thaw()
-    nodes.wait_until(lambda: frozen.log().count("another node holds the lease") >= 2, 10, "it notices")
+    nodes.wait_until(lambda: frozen.log().count("another node holds the lease") >= 2, 30, "it notices")
     time.sleep(2)
     unchanged(before, everything(nodes))
     assert "Traceback" not in frozen.log(), frozen.log()

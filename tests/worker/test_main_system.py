@@ -258,8 +258,8 @@ def test_tasks_that_main_made(main: Main, model: Llm) -> None:
             main.push(OLD, twice)
         nodes.wait_until(lambda: nodes.finished(*tasks), 60, "all tasks are done")
         nodes.wait_until(lambda: not nodes.redis.llen(NEW) + nodes.redis.llen(OLD), 20, "no item is left")
-        nodes.wait_until(lambda: not nodes.held(NEW, chapters=False), 10, "nothing is leased any more")
-        nodes.wait_until(lambda: not nodes.held(OLD, chapters=False), 10, "nothing is leased any more")
+        nodes.wait_until(lambda: not nodes.held(NEW, chapters=False), 30, "nothing is leased any more")
+        nodes.wait_until(lambda: not nodes.held(OLD, chapters=False), 30, "nothing is leased any more")
         time.sleep(1.5)
     for task in tasks:
         row, last = main.row(task), tab.told(task)[-1]
@@ -297,15 +297,15 @@ def test_commands_by_way_of_the_tables(main: Main, model: Llm) -> None:
     node = nodes.start_node("a", 8)
     main.push(OLD, stopped)
     main.push(OLD, cancelled)
-    nodes.wait_until(lambda: main.busy(stopped) and main.busy(cancelled), 40, "both are at work")
+    nodes.wait_until(lambda: main.busy(stopped) and main.busy(cancelled), 60, "both are at work")
     with Tab(nodes) as tab:
         main.write(stopped, status="paused")
         main.write(cancelled, status="cancelled")
-        nodes.wait_until(lambda: not main.busy(stopped) and not main.busy(cancelled), 10, "handed back")
+        nodes.wait_until(lambda: not main.busy(stopped) and not main.busy(cancelled), 30, "handed back")
         # Once the replies, which are paid, have come.
-        nodes.wait_until(lambda: nodes.chapters(stopped) == {"pending": 5}, 15, "chapters are pending again")
-        nodes.wait_until(lambda: not nodes.held(OLD, chapters=False), 10, "the tasks are let go")
-        nodes.wait_until(lambda: not tab.read(), 10, "and no slot names them")
+        nodes.wait_until(lambda: nodes.chapters(stopped) == {"pending": 5}, 30, "chapters are pending again")
+        nodes.wait_until(lambda: not nodes.held(OLD, chapters=False), 30, "the tasks are let go")
+        nodes.wait_until(lambda: not tab.read(), 30, "and no slot names them")
         model.server.latency = 0.1
         asked = model.stats.requests
         time.sleep(4)  # the reconciler looks too
@@ -346,7 +346,7 @@ def test_resets_by_mains_guard(main: Main, model: Llm) -> None:
     wrote = []
     for status in ("completed", "failed", "created"):
         done = nodes.chapters(task).get("completed", 0)
-        nodes.wait_until(lambda done=done: nodes.chapters(task).get("completed", 0) > done, 40, "it goes on")
+        nodes.wait_until(lambda done=done: nodes.chapters(task).get("completed", 0) > done, 60, "it goes on")
         assert nodes.status(task) == "running"
         main.write(task, status=status, error_message="no live worker")
         wrote.append(status)
@@ -382,12 +382,12 @@ def test_items_keep_what_main_wrote_into_them(main: Main, model: Llm) -> None:
     }
     main.push(OLD, task, **extra)
     node = nodes.start_node("a", 2, KGNB_DRAIN_SECONDS="0.5")
-    nodes.wait_until(lambda: len(main.busy(task)) == 2, 40, "it is at work")
+    nodes.wait_until(lambda: len(main.busy(task)) == 2, 60, "it is at work")
     # Main deletes a hash of a slot at work; the node writes it again.
     named = [k for k in nodes.redis.scan_iter("kg:worker:*") if nodes.redis.hget(k, "task_id") == str(task)]
     assert named
     nodes.redis.delete(*named)
-    nodes.wait_until(lambda: any(nodes.redis.exists(k) for k in named), 15, "the hash is there again")
+    nodes.wait_until(lambda: any(nodes.redis.exists(k) for k in named), 30, "the hash is there again")
     assert node.leave()[0] == 0
     (item,) = nodes.redis.lrange(OLD, 0, -1)
     found = json.loads(item)
