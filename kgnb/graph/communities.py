@@ -22,11 +22,12 @@ def communities(count: int, links: Iterable[Link]) -> list[int]:
         near[a][b] = near[b][a] = weight
     found = list(range(count))
     while True:
-        moved = _renumbered(_moved(near))
-        if len(set(moved)) == len(near):
-            return _renumbered(found)
-        found = [moved[community] for community in found]
-        near = _merged(near, moved)
+        moved = _moved(near)
+        numbers = {community: number for number, community in enumerate(dict.fromkeys(moved))}
+        found = [numbers[moved[community]] for community in found]
+        if len(numbers) == len(near):
+            return found
+        near = _merged(near, [numbers[community] for community in moved])
 
 
 def _moved(near: _Near) -> list[int]:
@@ -60,9 +61,3 @@ def _merged(near: _Near, of: Sequence[int]) -> _Near:
         for other, weight in weights.items():
             merged[of[node]][of[other]] += weight
     return [dict(weights) for weights in merged]
-
-
-def _renumbered(of: Sequence[int]) -> list[int]:
-    """The same communities numbered in the order of their first member."""
-    numbers = {community: number for number, community in enumerate(dict.fromkeys(of))}
-    return [numbers[community] for community in of]

@@ -6,7 +6,6 @@ import functools
 import importlib
 import io
 import logging
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -35,10 +34,7 @@ class _Frame:
         bottom = max((s.y + s.radius + s.font * 1.3 for s in spots), default=0.0) + _MARGIN / 2 + _FOOT
         self.width = max(right - self.left, 640.0)
         self.left -= (self.width - (right - self.left)) / 2
-        self.legend = [
-            *_rows(_ties_legend(shown, lang), self.width),
-            *_rows(_circles_legend(shown, lang), self.width),
-        ]
+        self.legend = _legend(shown, lang, self.width)
         self.height = max(bottom - self.top, 240.0) + _LEGEND_LINE * len(self.legend)
 
     def centre(self, spot: Spot) -> tuple[float, float]:
@@ -96,43 +92,39 @@ def _draw(pen: _Pen, shown: Scene, frame: _Frame, title: str, lang: Language) ->
     pen.text((_MARGIN, 58), summary(shown, lang), 13, _SOFT)
     for number, row in enumerate(reversed(frame.legend)):
         y = round(frame.height - _FOOT - _LEGEND_LINE * number)
-        for x, entry in row:
-            if entry.border:
-                pen.circle((x + 16, y - 4), 8, entry.colour, entry.border)
+        for name, colour, border, x in row:
+            if border:
+                pen.circle((x + 16, y - 4), 8, colour, border)
             else:
-                pen.line((x, y - 4), (x + 24, y - 4), entry.colour, 4)
-            pen.text((x + 30, y), entry.name, 13, _SOFT)
+                pen.line((x, y - 4), (x + 24, y - 4), colour, 4)
+            pen.text((x + 30, y), name, 13, _SOFT)
 
 
 class _Entry(NamedTuple):
-    """What a colour of the legend means: of a line, or of a circle with its ``border``."""
+    """What a colour means: of a line, or of a circle with its ``border``; ``x`` is its place in its row."""
 
     name: str
     colour: str
     border: str = ""
+    x: float = 0.0
 
 
-def _ties_legend(shown: Scene, lang: Language) -> list[_Entry]:
+def _legend(shown: Scene, lang: Language, width: float) -> list[list[_Entry]]:
+    """The lines' colours, then the circles', each in as many rows as they need."""
     present = {tie.group for tie in shown.ties if tie.drawn}
-    return [_Entry(localized(f"picture.{g}", lang), c) for g, c in EDGE_COLOURS.items() if g in present]
-
-
-def _circles_legend(shown: Scene, lang: Language) -> list[_Entry]:
+    lines = [_Entry(localized(f"picture.{g}", lang), c) for g, c in EDGE_COLOURS.items() if g in present]
     first = ((shown.spots[own[0]], own) for own in shown.circles)
-    return [_Entry(shown.circle_name(own, lang), spot.fill, spot.border) for spot, own in first]
-
-
-def _rows(entries: Sequence[_Entry], width: float) -> list[list[tuple[float, _Entry]]]:
-    """The entries with their distance from the left, in as many rows as they need."""
-    rows: list[list[tuple[float, _Entry]]] = []
-    x = width
-    for entry in entries:
-        wide = round(54 + scene.text_width(entry.name) * 13)
-        if x + wide > width:
-            rows.append([])
-            x = _MARGIN
-        rows[-1].append((x, entry))
-        x += wide
+    circles = [_Entry(shown.circle_name(own, lang), spot.fill, spot.border) for spot, own in first]
+    rows: list[list[_Entry]] = []
+    for entries in (lines, circles):
+        x = width
+        for entry in entries:
+            wide = round(54 + scene.text_width(entry.name) * 13)
+            if x + wide > width:
+                rows.append([])
+                x = _MARGIN
+            rows[-1].append(entry._replace(x=x))
+            x += wide
     return rows
 
 
