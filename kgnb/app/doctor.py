@@ -67,16 +67,24 @@ async def doctor(settings: Settings) -> list[Check]:
     checks = [python, _packages(), _presets(date.today()), *_machine(place, settings)]
     try:
         with passing_folder(settings) as own:
-            services = await asyncio.gather(*(check_service(own, name) for name in ("sql", "redis", "bolt")))
-            checks += services
-            if services[0].ok and services[1].ok:
-                async with open_app(own, graph=False) as app:
-                    asked = [_provider(app, one) for one in app.providers.all() if one.key != RULES]
-                    queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
-                    checks += [*queues, *providers]
+            (sql, redis, *rest), bolt = await asyncio.gather(_records(own), check_service(own, "bolt"))
+            return [*checks, sql, redis, bolt, *rest]
     except KgnbError as error:
-        checks.append(Check("services", False, str(error)))
-    return checks
+        return [*checks, Check("services", False, str(error))]
+
+
+async def _records(settings: Settings) -> list[Check]:
+    """SQL, then Redis; where both are well also what they hold, and the providers."""
+    checks = await asyncio.gather(*(check_service(settings, name) for name in ("sql", "redis")))
+    if not all(one.ok for one in checks):
+        return checks
+    try:
+        async with open_app(settings, graph=False) as app:
+            asked = [_provider(app, one) for one in app.providers.all() if one.key != RULES]
+            queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
+            return [*checks, *queues, *providers]
+    except KgnbError as error:
+        return [*checks, Check("services", False, str(error))]
 
 
 # --- this machine

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 MAX_WAIT = 30.0
 """Longest wait between two tries; an endpoint that asks for more is treated as down."""
-LIST_SECONDS = 10.0
+LIST_SECONDS = 6.0
 """Timeout for lists of models."""
 
 _OK_SCHEMA = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from kgnb.app import doctor
+from kgnb.core.model import Provider
+from kgnb.core.settings import Settings
 from tests.support.cluster import Cluster, cluster
 from tests.support.commands import Place, llm
 
@@ -83,6 +87,31 @@ def test_a_provider_that_refuses_its_key(servers: Cluster, tmp_path: Path) -> No
     found = checks(ran)
     assert found["dryrun"]["ok"] is False
     assert "wrong-key-canary" not in ran.out + ran.err
+
+
+async def test_a_provider_is_asked_while_the_graph_is_awaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph engine's start and an endpoint's silence take seconds each."""
+    asked, check_service = asyncio.Event(), doctor.check_service
+
+    async def slow_graph(settings: Settings, name: str) -> doctor.Check:
+        if name == "bolt":
+            await asked.wait()
+            return doctor.Check(name, True, "")
+        return await check_service(settings, name)
+
+    async def provider(_app: App, one: Provider) -> doctor.Check:
+        asked.set()
+        return doctor.Check(one.name, True, "")
+
+    monkeypatch.setattr(doctor, "check_service", slow_graph)
+    monkeypatch.setattr(doctor, "_provider", provider)
+    address = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_model": "m"}
+    settings = Settings.load(data=tmp_path / "data", openai_api_key=SecretStr("k"), **address)
+    async with asyncio.timeout(120):
+        names = [one.name for one in await doctor.doctor(settings)]
+    assert names[-5:] == ["sql", "redis", "bolt", "queues", "openai"]
 
 
 async def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,11 @@ import json
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import neo4j
@@ -145,6 +147,40 @@ def test_engines_that_start_at_the_same_moment_have_ports_of_their_own(
             stack.enter_context(held)
             ports += two
         assert len(set(ports)) == 4
+
+
+@pytest.mark.parametrize("which", ["bolt", "http"])
+async def test_a_port_that_another_program_takes_before_the_engine_is_left_to_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    chosen: list[tuple[int, int]] = []
+    free_ports = arcadedb._free_ports
+
+    def choose() -> tuple[socket.socket, int, int]:
+        held, *ports = free_ports()
+        chosen.append((ports[0], ports[1]))
+        if len(chosen) == 1:
+            taker.bind(("127.0.0.1", ports[which == "http"]))
+            taker.listen()
+        return held, *chosen[-1]
+
+    monkeypatch.setattr(arcadedb, "_free_ports", choose)
+    folder = DataFolder(data)
+    for part in (folder.logs, folder.graph, run_dir := tmp_path / "run"):
+        part.mkdir(parents=True)
+    with socket.socket() as taker:
+        java = files("arcadedb_embedded").joinpath("jre/bin/java")
+        engine = arcadedb.ArcadeDb(folder, run_dir, str(java))
+        first = engine.endpoint()
+        await engine.adopt_folder(None)
+        try:
+            await engine.start(300)
+            assert engine.endpoint()["bolt_uri"] == f"bolt://127.0.0.1:{chosen[1][0]}"
+            assert engine.endpoint()["bolt_password"] != first["bolt_password"]
+        finally:
+            await engine.stop()
+            engine.release_lock()
+    assert len(chosen) == 2
 
 
 def test_a_later_client_can_ask_for_one_more_engine(data: Path) -> None:

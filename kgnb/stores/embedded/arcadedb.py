@@ -49,6 +49,7 @@ _JVM = (
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
 )
+_PORT_TAKEN = b"Unable to listen"
 _BOLT_HELLO = b"\x60\x60\xb0\x17" + b"\x00\x00\x04\x05" + b"\x00" * 12  # magic, then version 5.4
 
 
@@ -63,9 +64,20 @@ class ArcadeDb(Engine):
         self._heap_mb = heap_mb
         self._root = run_dir / "graph"
         self._password_file = self._root / "password"
+        self._choose_ports()
+
+    def _choose_ports(self) -> None:
+        # With a new password: the program that has the port may have been sent it.
         self._password = secrets.token_urlsafe(24)
         # The HTTP server can't be switched off.
         self._held, self._bolt_port, self._http_port = _free_ports()
+
+    def has_moved(self, said: bytes) -> bool:
+        """Whether it ``said`` that a port was taken, after which it hangs; then it has chosen others."""
+        if moved := _PORT_TAKEN in said:
+            self._held.close()
+            self._choose_ports()
+        return moved
 
     def prepare(self) -> tuple[list[str], bytes]:
         """Remove an earlier run's users; write the password to a file of mode 600.
@@ -163,7 +175,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _free_ports() -> tuple[socket.socket, int, int]:
     """Return a socket and two random ports, which no other kgnb takes while the socket is open: it holds the
-    port before them, the first of three. An engine whose port is taken would hang.
+    port before them, the first of three.
 
     They are below those of outgoing connections, which could take them before Java binds them.
     """

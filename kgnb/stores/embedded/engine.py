@@ -35,6 +35,7 @@ class Engine(ABC):
         self.run_dir = run_dir
         self.process: asyncio.subprocess.Process | None = None
         self._lock: int | None = None
+        self._log_start = 0  # offset in the log of what the running process says
 
     @abstractmethod
     def prepare(self) -> tuple[list[str], bytes]:
@@ -50,6 +51,10 @@ class Engine(ABC):
 
     def started(self) -> None:  # noqa: B027 (a hook, empty by default)
         """Called once the engine is ready."""
+
+    def has_moved(self, said: bytes) -> bool:  # noqa: ARG002 (a hook)
+        """Whether the engine ``said`` that another program has its port; then it has chosen others."""
+        return False
 
     @property
     def identity(self) -> ProcessId | None:
@@ -89,6 +94,10 @@ class Engine(ABC):
                 while not await self.is_ready():
                     if (code := self.process.returncode) is not None:
                         raise self._failed("engine.start_failed", log, code=code)
+                    if self.has_moved(log.read_bytes()[self._log_start :]):
+                        self.process.kill()
+                        await self.process.wait()
+                        self.process = await self._spawn(log)
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             await self.stop()
@@ -116,6 +125,7 @@ class Engine(ABC):
         assert self._lock is not None, "adopt_folder comes first"
         argv, text = self.prepare()
         with log.open("ab") as output:
+            self._log_start = output.tell()
             try:
                 process = await asyncio.create_subprocess_exec(
                     *argv,
