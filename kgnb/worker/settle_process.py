@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from kgnb.book.reader import language
-from kgnb.core.event_loop import at_once, new_loop, release_memory
+from kgnb.core.event_loop import new_loop, release_memory
 from kgnb.core.model import Novel, Provider, Task, TaskConfig
 from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract import evidence, name_scan
@@ -150,14 +150,12 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
     sql, graph = Database(job.sql), GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel.id
-        chapters, rows, names, tasks, decisions, _ = await at_once(
-            ledger.books.chapters(novel_id),
-            ledger.extractions.settle_rows(novel_id),
-            ledger.names.read(novel_id),
-            ledger.tasks.of_novel(novel_id),
-            ledger.name_decisions.read(novel_id),
-            graph.ping(),  # connects meanwhile
-        )
+        # One after another: a node and its helpers have five connections together.
+        chapters = await ledger.books.chapters(novel_id)
+        rows = await ledger.extractions.settle_rows(novel_id)
+        names = await ledger.names.read(novel_id)
+        tasks = await ledger.tasks.of_novel(novel_id)
+        decisions = await ledger.name_decisions.read(novel_id)
         texts = (text for _, text in ledger.books.texts_blocking(novel_id))
         final = novel_graph(
             job.novel,
