@@ -111,26 +111,31 @@
     });
     writeSoon();
   }
-  // Names are readable however far out: each at 11 pixels or more below its circle, else above it, where none is
-  // written yet, the lit and important first. Those of the chief characters are always written.
+  // Names are readable however far out: each at 11 pixels or more at a side of its circle where none is written yet,
+  // the lit and important first. Those of the chief characters are always written, where they cover least.
+  var SIDES = [["center", "bottom", 0, 3], ["center", "top", 0, -3], ["right", "center", 3, 0], ["left", "center", -3, 0]];
   function writeNames() {
     var zoom = cy.zoom(), taken = [];
-    function free(box) {
-      return !taken.some(function (other) {
-        return box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3];
-      });
+    function covered(box) {
+      return taken.reduce(function (sum, other) {
+        var wide = Math.min(box[2], other[2]) - Math.max(box[0], other[0]), high = Math.min(box[3], other[3]) - Math.max(box[1], other[1]);
+        return wide > 0 && high > 0 ? sum + wide * high : sum;
+      }, 0);
     }
     cy.batch(function () {
       function rank(node) { return node.data("z") + (node.hasClass("near") ? people.length : 0); }
       cy.nodes().not(".out").sort(function (a, b) { return rank(b) - rank(a); }).forEach(function (node) {
         var size = Math.max(node.data("font"), 11 / zoom), at = node.position(), half = size * widthOf(node.data("label")) / 2;
-        var r = node.data("r") / 2, boxes = [at.y + r, at.y - r - size * 1.2].map(function (top) {
-          return [at.x - half, top, at.x + half, top + size * 1.2];
+        var r = node.data("r") / 2, high = size * 1.2, best = null;
+        SIDES.forEach(function (side) {
+          var x = at.x + Math.sign(side[2]) * (r + half), y = at.y + Math.sign(side[3]) * (r + high / 2);
+          var box = [x - half, y - high / 2, x + half, y + high / 2], cost = covered(box);
+          if (!best || cost < best.cost) best = { cost: cost, box: box, side: side };
         });
-        var sure = node.hasClass("near") || node.data("z") > people.length - CHIEF, box = boxes.find(free) || (sure ? boxes[0] : null);
-        if (box) taken.push(box);
-        var above = box === boxes[1];
-        node.style({ "font-size": size, "text-opacity": box ? 1 : 0, "text-valign": above ? "top" : "bottom", "text-margin-y": above ? -3 : 3 });
+        var written = best.cost === 0 || node.hasClass("near") || node.data("z") > people.length - CHIEF;
+        if (written) taken.push(best.box);
+        node.style({ "font-size": size, "text-opacity": written ? 1 : 0, "text-halign": best.side[0], "text-valign": best.side[1],
+          "text-margin-x": best.side[2], "text-margin-y": best.side[3] });
       });
     });
   }
@@ -309,6 +314,7 @@
     document.getElementById("graph").style.marginBottom = below ? legend.offsetHeight + 20 + "px" : "";
     cy.resize();
     cy.fit(undefined, 36);
+    if (cy.zoom() < 0.4) cy.fit(cy.nodes().slice(0, 2 * CHIEF), 36);  // in a small window the rest is found by moving it
   }
   window.addEventListener("resize", fitAll);
   showMany();
