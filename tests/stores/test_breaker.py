@@ -154,7 +154,7 @@ async def test_pausing_at_once_with_a_reason_and_resuming(breaker: CircuitBreake
 
 async def test_a_longer_pause_that_stands_is_left(breaker: CircuitBreaker, redis: Redis) -> None:
     await redis.set(SUSPEND, json.dumps({"until": time.time() + 5_000}), ex=5_000)
-    await breaker.pause(NAME, 60, "short")
+    assert await breaker.pause(NAME, 60, "short"), "it is paused"
     assert await redis.ttl(SUSPEND) > 4_900
     await redis.set(SUSPEND, json.dumps({"until": time.time() + 9e9}))
     await breaker.pause(NAME, 60)

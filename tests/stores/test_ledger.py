@@ -418,6 +418,16 @@ class TestChapters:
         assert await ledger.chapters.still_claimed([(*key, 11)]) == set()
         assert await ledger.chapters.end([end]) == [True]  # said again
 
+    async def test_main_sees_which_chapter_runs_and_that_its_task_does(self, ledger: Ledger) -> None:
+        _, task_id = await new_task(ledger)
+        chapters = (await open_with(ledger, task_id, 10)).chapters
+        for token, chapter in enumerate(chapters[:2], 11):
+            await execute(ledger, set_task(task_id, status="completed", completed_at=beijing_now()))
+            await ledger.chapters.claim([(task_id, chapter, token)])
+            row = await task_row(ledger, task_id)
+            assert (row["status"], row["completed_at"]) == ("running", None)
+            assert row["current_chapter_id"] == chapter
+
     async def test_failed_chapters_are_told_in_the_books_order(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger, 4)
         ids = (await open_with(ledger, task_id, 10)).chapters

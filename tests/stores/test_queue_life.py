@@ -479,12 +479,15 @@ class TestPresence:
         assert await Presence(queue).claim_name("n") == "n-2"
 
     async def test_who_lost_its_name_leaves_the_keys_of_who_has_it(self, make: Maker) -> None:
-        frozen, other = Presence(make()), Presence(make())
+        queue = make()
+        frozen, other = Presence(queue), Presence(make())
         await frozen.claim_name("n")
         await self.beat(frozen)
         await make().redis.delete("kgnb:node:n")
         assert await other.claim_name("n") == "n"
         await self.beat(other)
+        await self.beat(frozen)
+        assert queue.node == "n-2", "it takes another name"
         await frozen.leave()
         assert [node.name for node in await make().nodes()] == ["n"]
 
