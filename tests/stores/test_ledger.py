@@ -14,6 +14,7 @@ from pymysql.constants import SERVER_STATUS
 from kgnb.book.model import text_hash
 from kgnb.core.errors import InputError
 from kgnb.core.model import CHARACTER_RELATIONS, ChapterStatus, TaskConfig, TaskStatus, Usage, beijing_now
+from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.chapters import ChapterEnd
@@ -172,6 +173,14 @@ class TestCatalog:
         assert config.thing_kinds == ("法宝",)
         assert config.relation_types == (*(r for r in CHARACTER_RELATIONS if r != "HATES"), "SWORN_BROTHER")
         assert (config.ai_provider, config.ai_model, config.max_content_length) == ("DeepSeek", "b", 9000)
+
+    async def test_a_providers_options_are_replaced_and_no_others(self, ledger: Ledger) -> None:
+        for name in ("a", "b", "c"):
+            await ledger.providers.save_options(name, ProviderOptions(organization=name))
+        await ledger.providers.save_options("B", ProviderOptions(organization="anew"))
+        await ledger.providers.save_options("c", ProviderOptions())
+        _, options = await ledger.providers.active_with_options()
+        assert {name: one.organization for name, one in options.items()} == {"a": "a", "b": "anew"}
 
 
 class TestOpening:

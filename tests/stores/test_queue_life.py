@@ -201,6 +201,21 @@ class TestRenewer:
         finally:
             renewer.stop()
 
+    async def test_a_renewal_without_progress_makes_no_hold_longer(self, make: Maker) -> None:
+        queue = make(lease=30.0, hold=30.0)
+        await opened(queue, 1, 1)
+        (claim,) = (await take(queue, chapters=1)).claims
+        before = await queue.redis.zscore(NEW.own_key("lease"), claim.member)
+        renewer = LeaseRenewer(queue)
+        async with closed(renewer):
+            renewer.hold(claim)
+            await asyncio.sleep(0.5)
+            began = time.monotonic()
+            assert await renewer._renew()
+            took = time.monotonic() - began
+        after = await queue.redis.zscore(NEW.own_key("lease"), claim.member)
+        assert after - before <= 1_000 * took + 2
+
     async def test_a_delivery_with_progress_does_not_count(self, make: Maker) -> None:
         queue = make()
         await opened(queue, 1, 1)
@@ -288,16 +303,19 @@ class TestLostCalls:
 
     async def test_after_an_outage_leases_get_a_moment_to_be_renewed(self, own_server: Server) -> None:
         async with nodes_on(f"redis://127.0.0.1:{own_server.port}/0") as make:
-            queue, other = make(lease=1.5), make("b", lease=1.5)
+            queue, other, patient = make(lease=1.5), make("b", lease=1.5), make("c", lease=30.0)
             await opened(queue, 1, 1)
             (claim,) = (await take(queue, chapters=1)).claims
-            await take(other)
+            for node in (other, patient):
+                await take(node)
             own_server.kill()
-            with pytest.raises(ServiceDown):
-                await take(other)
+            for node in (other, patient):
+                with pytest.raises(ServiceDown):
+                    await take(node)
             await until_expired(claim, 1.5)
             own_server.start()
-            assert not (await take(other, chapters=1)).claims
+            for node in (other, patient, patient):
+                assert not (await take(node, chapters=1)).claims
             renewer = LeaseRenewer(queue)
             renewer.hold(claim)
             assert not renewer.holds(claim), "nothing may be written before it is renewed"

@@ -100,6 +100,15 @@ async def test_tasks_that_end_together_settle_one_after_the_other(graph: GraphSt
     assert await graph.read(NOVEL.id)
 
 
+async def test_settles_that_end_no_task_take_turns(graph: GraphStore) -> None:
+    node = Settles(graph)
+    first = asyncio.create_task(SettleLease(graph, NOVEL.id, 600.0).settle(node.write))
+    await until(lambda: node.runs == 1)
+    assert not await SettleLease(graph, NOVEL.id, 600.0).settle(node.write)
+    node.go_on.set()
+    assert await first
+
+
 async def test_the_lease_is_renewed_while_the_settle_runs(graph: GraphStore, bolt: Any) -> None:
     ends: list[int] = []
 
