@@ -189,7 +189,7 @@ class AliasResolver(FormAliases):
                 # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin.
                 others = {o for o in others if len(given_of(o)) == 1}
                 best = self._nearby_bearer((form, bare), others)
-                if best and bare not in self.courtesy:
+                if best:
                     self.courtesy.add(bare)
                     self._join_located(best, form, "姓与互斥")
                     self._join_located(best, bare, "姓与互斥")

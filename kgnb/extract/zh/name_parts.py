@@ -44,7 +44,11 @@ class FormAliases(StatedAliases):
         alone = self._classifier.with_neighbours(w for w, _, _ in found)
         joined: set[str] = set()
         for word, full, n in found:
-            if _parts(word) & joined or not self._behaves_as_name(alone[word], n):
+            if (
+                _parts(word) & joined
+                or not self._behaves_as_name(alone[word], n)
+                or self._is_beginning(alone[word], full)
+            ):
                 continue
             joined.add(word)
             self.counts.setdefault(word, alone[word].count)
@@ -58,6 +62,12 @@ class FormAliases(StatedAliases):
         if share >= 0.5:
             return share < 1
         return share >= 0.1 and left >= -0.3 and word.name[-2:] not in words.TITLES
+
+    def _is_beginning(self, word: Candidate, bearer: str) -> bool:
+        """Whether what follows the word, where its bearer doesn't, is one character: 扑天|雕, 飞报|入."""
+        names = {name[0] for name in self.clusters.names_of(bearer)}
+        after = {char: n for char, n in word.right.items() if char not in names}
+        return bool(after) and has_fixed_side(after) and word.name not in self.counts
 
     def _can_be_nickname(self, word: str) -> bool:
         """Whether no part of the word is a name, a word for many people or grammar."""
