@@ -58,10 +58,8 @@ class FormAliases(StatedAliases):
         """Whether a word stands before its bearer often enough, and what precedes it precedes names."""
         share, left = appositions / word.count, self._classifier.left_score(word)
         if len(word.name) == 2:
-            return share >= 0.25 and left >= 0.2 and share < 1
-        if share >= 0.5:
-            return share < 1
-        return share >= 0.1 and left >= -0.3 and word.name[-2:] not in words.TITLES
+            return 0.25 <= share < 1 and left >= 0.2
+        return 0.1 <= share < 1 and (share >= 0.5 or left >= -0.3)
 
     def _is_beginning(self, word: Candidate, bearer: str) -> bool:
         """Whether what follows the word, where its bearer doesn't, is one character: 扑天|雕, 飞报|入."""
@@ -71,19 +69,14 @@ class FormAliases(StatedAliases):
 
     def _can_be_nickname(self, word: str) -> bool:
         """Whether no part of the word is a name, a word for many people or grammar."""
-        if (
-            (_parts(word) & self.counts.keys()) - {word}
-            or is_generic(word)
-            or not words.NEVER_IN_NAMES.isdisjoint(word)
-        ):
+        if (_parts(word) & self.counts.keys()) - {word} or not words.NEVER_IN_NAMES.isdisjoint(word):
             return False
         if (
-            word[-2:] in words.GENERIC
-            or word[:2] in words.TITLES_AFTER_SURNAME
+            is_generic(word)
+            or word[-2:] in words.GENERIC
             or word[0] in words.NEVER_FIRST
             or not _COUNTING.isdisjoint(word)
             or word[-1] in _BEFORE_OBJECT
-            or (word[0] in words.NUMERALS and word[1] in words.MEASURES)
             or word[-1] in words.HOUSE_ENDS
             or word[-1] in words.UNLIKELY_NAME_ENDS - words.NUMERALS
         ):
