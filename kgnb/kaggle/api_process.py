@@ -41,7 +41,7 @@ NEAR = 1 << 16
 """How many bytes before the end of HEAD its last character may end."""
 LONGEST_LINE = 1 << 20
 """Bytes that are kept of a line of a log under way."""
-MOST_PAGES = 200
+MOST_PAGES = 100
 """Pages of one listing, 20 files each."""
 CUT = "\n[…]\n"
 """Stands in a log for what was left out of its middle."""
