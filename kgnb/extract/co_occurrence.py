@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 
 from kgnb.extract.name_clusters import NameClusters
 
@@ -15,7 +16,7 @@ Who = str | tuple[str, ...]
 class CoOccurrence:
     """Sentences and windows in which the names of one book occur.
 
-    ``offsets``: name → character offsets; ``sentence_ends``: character offsets; ``window``: characters.
+    ``offsets``: name → character offsets, ascending; ``sentence_ends``: likewise; ``window``: characters.
     """
 
     def __init__(
@@ -31,17 +32,21 @@ class CoOccurrence:
         self._window = window
         length = sentence_ends[-1] if sentence_ends else 1
         self._sentences_per_window = max(1.0, len(sentence_ends) * window / max(length, 1))
-        self._known_edges: dict[tuple[str, ...], tuple[set[int], set[int]]] = {}
-        self._known_counts: dict[tuple[str, ...], tuple[set[int], Counter[int]]] = {}
+        self._known_counts: dict[str, tuple[tuple[str, ...], set[int], Counter[int]]] = {}
+
+    def _names(self, who: Who) -> tuple[str, ...]:
+        return tuple(self._clusters.names_of(who)) if isinstance(who, str) else who
 
     def _counts(self, who: Who) -> tuple[set[int], Counter[int]]:
-        """Sentences, and window → occurrences, of all names; found when first asked for: few are compared."""
-        names = tuple(self._clusters.names_of(who)) if isinstance(who, str) else who
-        if names not in self._known_counts:
+        """Sentences, and window → occurrences, of all names; kept until a join adds some."""
+        names = self._names(who)
+        known, sentences, windows = self._known_counts.get(names[0], ((), set(), Counter()))
+        if known != names:
             at = [a for n in names for a in self._offsets.get(n, ())]
             sentences = {bisect_left(self._sentence_ends, a) for a in at}
-            self._known_counts[names] = sentences, Counter(a // self._window for a in at)
-        return self._known_counts[names]
+            windows = Counter(a // self._window for a in at)
+            self._known_counts[names[0]] = names, sentences, windows
+        return sentences, windows
 
     def expected(self, one: Who, other: Who) -> float:
         """Return how many sentences both would share if each occurred at random within its windows."""
@@ -66,16 +71,15 @@ class CoOccurrence:
 
     def _apposed(self, one: Who, other: Who) -> int:
         """How often a name of one stands right beside a name of the other: 铁臂熊王虎 is one person."""
-        (starts, ends), (others, other_ends) = self._edges(one), self._edges(other)
-        return len(ends & others) + len(starts & other_ends)
+        pairs = product(self._names(one), self._names(other))
+        return sum(self._adjacent(a, b) + self._adjacent(b, a) for a, b in pairs)
 
-    def _edges(self, who: Who) -> tuple[set[int], set[int]]:
-        """Offsets at which the names of ``who`` begin and end."""
-        names = tuple(self._clusters.names_of(who)) if isinstance(who, str) else who
-        if names not in self._known_edges:
-            at = [(a, a + len(n)) for n in names for a in self._offsets.get(n, ())]
-            self._known_edges[names] = {start for start, _ in at}, {end for _, end in at}
-        return self._known_edges[names]
+    def _adjacent(self, left: str, right: str) -> int:
+        """How often ``right`` begins where ``left`` ends: the rarer one's offsets are looked for."""
+        size, lefts, rights = len(left), self._offsets.get(left, ()), self._offsets.get(right, ())
+        if len(lefts) <= len(rights):
+            return sum(_contains(rights, at + size) for at in lefts)
+        return sum(_contains(lefts, at - size) for at in rights)
 
     def coverage(self, one: Who, other: Who) -> float:
         """Return the share of ``one``'s windows in which, or next to which, ``other`` occurs too."""
@@ -101,3 +105,9 @@ class CoOccurrence:
             if near and abs(near[0] - place) <= within:
                 votes[near[1]] += 1
         return votes, len(places)
+
+
+def _contains(offsets: Sequence[int], at: int) -> bool:
+    """Whether an offset is among ascending ones."""
+    found = bisect_left(offsets, at)
+    return found < len(offsets) and offsets[found] == at

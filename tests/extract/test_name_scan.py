@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tracemalloc
+from array import array
 
 import pytest
 
@@ -498,6 +499,22 @@ def test_a_long_texts_bigrams_take_less_memory_than_all_of_them_would() -> None:
         tracemalloc.stop()
     assert len(found) == 400_000
     assert peak < 4 * len(text)  # with all bigrams at a time: 8
+
+
+def test_a_person_who_gets_more_names_is_kept_in_memory_once() -> None:
+    at = {name: array("I", range(first, 200_000, 200)) for first, name in enumerate("甲乙丙丁戊己")}
+    clusters, shared, kept = NameClusters(at), [], []
+    near = CoOccurrence(clusters, at, array("I", range(49, 200_000, 50)), 800)
+    tracemalloc.start()
+    try:
+        for alias in "乙丙丁戊":
+            clusters.join("甲", alias, "号")
+            shared.append(near.together("甲", "己"))
+            kept.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert shared == [1_000, 1_000, 1_000, 0]  # 戊 stands right before 己 in each sentence
+    assert kept[-1] < 1.5 * kept[0]
 
 
 def test_a_text_without_a_sentence_takes_memory_by_its_length() -> None:
