@@ -482,6 +482,20 @@ def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
+def test_a_small_window_begins_with_the_chief_characters(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "g.html"
+    path.write_text(picture_page.html(crowd(200), title="人群"), encoding="utf-8")
+    page, _, _ = watched(browser, path)
+    page.set_viewport_size({"width": 500, "height": 400})
+    page.wait_for_function(  # more than the window holds is drawn, and they are within it
+        "() => { const cy = document.getElementById('graph')._cyreg?.cy; if (!cy) return false;"
+        " const box = cy.extent(), all = cy.nodes(), inside = all.filter(n => n.position('x') > box.x1 &&"
+        " n.position('x') < box.x2 && n.position('y') > box.y1 && n.position('y') < box.y2);"
+        " return inside.length < all.length && inside.contains(all.slice(0, 16)) }"
+    )
+    page.close()
+
+
 @pytest.mark.parametrize("framed", [False, True], ids=["file", "srcdoc"])
 def test_hostile_names_are_inert_in_a_browser(browser: Any, tmp_path: Path, framed: bool) -> None:
     path = tmp_path / "g.html"
