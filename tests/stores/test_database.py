@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import signal
 import socket
 import sqlite3
@@ -306,6 +307,20 @@ class TestErrors:
         assert isinstance(await self.error("mysql://u:p@no-such-host.invalid/x"), ServiceDown)
         with pytest.raises(ServiceDown):
             await database_at("mysql://u:p@127.0.0.1:1/x").ping()
+
+    async def test_an_io_error_of_a_file_is_waited_for_and_names_the_file(self, tmp_path: Path) -> None:
+        database = database_at(f"sqlite:///{tmp_path / 'kgnb.db'}")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        try:
+            await database.run(lambda c: c.exec_driver_sql("CREATE TABLE t (x)"))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+            with pytest.raises(ServiceDown) as caught:
+                await database.run(lambda c: c.exec_driver_sql("INSERT INTO t VALUES (zeroblob(200000))"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            await database.close()
+        assert caught.value.key == "ledger.file"
+        assert "disk I/O error" in caught.value.facts["reason"]
 
     async def test_passwords_and_rows_stay_out_of_errors(self, sql_url: str) -> None:
         at = sa.make_url(sql_url)

@@ -181,9 +181,9 @@ class Database:
     def _error(self, kind: _ErrorKind, error: sa.exc.DBAPIError) -> KgnbError:
         if kind == "retry":
             return ServiceDown("ledger.busy", service="sql", where=self.where)
-        if kind == "down" and self.sqlite and is_full(Path(self.where)):
-            kind = "full"  # SQLite calls some of it an I/O error
         raised = _RAISED.get(kind, ServiceRefused)
+        if kind == "down" and self.sqlite:  # an I/O error, which may pass; there is no server to look for
+            kind = "full" if is_full(Path(self.where)) else "file"
         reason = " ".join(map(str, error.orig.args))[:300] if error.orig is not None else ""
         return raised(f"ledger.{kind}", service="sql", where=self.where, reason=reason)
 
