@@ -434,6 +434,12 @@ def test_the_beginning_of_a_longer_word_is_no_nickname() -> None:
     assert "铁面神" not in names(pages + "众人去看铁面神像。\n")
 
 
+def test_what_stands_before_others_too_is_no_nickname() -> None:
+    pages = pages_of("何晓岚").replace("何晓岚", "铁面神何晓岚", 4) + "众人道：“铁面神！”\n"
+    assert "铁面神" in names(pages)
+    assert "铁面神" not in names(pages.replace("林秀英", "铁面神林秀英", 2))
+
+
 def test_what_a_described_person_is_called_is_that_person() -> None:
     pages = every_fourth(pages_of("何敬"), "何敬", "何半城")
     found = people("天黑了。何敬是镇上的首富，家里有田，人称何半城。\n" + pages)

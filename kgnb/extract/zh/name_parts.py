@@ -213,20 +213,22 @@ def _nicknames(bigrams: BigramIndex, persons: Mapping[str, str]) -> list[tuple[s
         places.append(at)
         bearers.append(persons[name])
     mentions = Counter(bearers)
-    total = mentions.total()
+    total, everywhere = mentions.total(), places
     found = []
     for size in range(2, LONGEST + 1):
         pairs = Counter(zip(_before(text, places, size), bearers, strict=True))
+        often = {pair: n for pair, n in pairs.items() if n >= FEWEST}
         if size == 2:  # most places end here: a longer word before a name is no more frequent than its end
-            often = [pairs[pair] >= FEWEST for pair in zip(_before(text, places, 2), bearers, strict=True)]
-            places, bearers = array("I", compress(places, often)), list(compress(bearers, often))
-        everywhere = Counter(_before(text, places, size))
-        for (word, who), n in pairs.items():
-            if n < FEWEST or n < 0.8 * everywhere[word] or not is_han(word):
+            kept = [pair in often for pair in zip(_before(text, places, 2), bearers, strict=True)]
+            places, bearers = array("I", compress(places, kept)), list(compress(bearers, kept))
+        words = {word for word, _ in often}
+        counts = Counter(word for word in _before(text, everywhere, size) if word in words)
+        for (word, who), n in often.items():
+            if n < 0.8 * counts[word] or not is_han(word):
                 continue
             surprise = n * math.log(total / mentions[who])
             if surprise >= SIGNIFICANT * (2 if size == 2 else 1) or len(mentions) == 1:
-                found.append((everywhere[word], word, who, n))
+                found.append((counts[word], word, who, n))
     return [(word, who, n) for _, word, who, n in sorted(found, key=lambda i: (-i[0], i[1]))]
 
 
