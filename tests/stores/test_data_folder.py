@@ -121,6 +121,21 @@ def test_an_older_folder_is_migrated(data: Path, monkeypatch: pytest.MonkeyPatch
         assert json.loads((data / "VERSION").read_text()) == {"schema": 3}
 
 
+def test_the_version_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power loss leaves an empty file of that name."""
+    version, synced = tmp_path / "VERSION", []
+
+    def fsync(handle: int) -> None:
+        synced.append((os.fstat(handle).st_ino, os.fstat(handle).st_size, version.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder_module.write_json(version, {"schema": 1})
+    status = version.stat()
+    assert synced == [(status.st_ino, status.st_size, False)]
+
+
 def test_a_broken_version_file_is_refused(data: Path) -> None:
     data.mkdir()
     (data / "VERSION").write_text("[]")

@@ -148,9 +148,12 @@ def file_lock(path: Path) -> Iterator[int | None]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file in one step, so that a reader never sees half of it."""
+    """Replace the file in one step, so that neither a reader nor a power loss finds half of it."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    draft.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
 
 
