@@ -222,7 +222,8 @@ class AliasResolver(FormAliases):
         """Of the persons those to whom the text gives a rank (都头王虎); all where it gives it to none."""
         if len(title) < 2 or is_generic(title):
             return persons
-        return {p for p in persons if self._count(title + p)} or persons
+        text, offsets = self.text, self.offsets
+        return {p for p in persons if any(text.endswith(title, 0, at) for at in offsets[p])} or persons
 
     def _nearby_bearer(
         self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = APART, least: float = 0.4
