@@ -109,7 +109,7 @@ class FormAliases(StatedAliases):
                 longer[stem][name] = candidate.count
         for stem, names in longer.items():
             name, n = max(names.items(), key=lambda i: (i[1], i[0]))
-            if n >= 0.6 * names.total() and self._is_short_form(stem, name, n):
+            if self._is_short_form(stem, name, n):
                 self._join(name, stem, "简称")
 
     def _is_titled(self, name: str, titled: Candidate) -> bool:
@@ -144,10 +144,10 @@ class FormAliases(StatedAliases):
             for (word, name), n in before.items()
             if n >= LONGER_FORMS
             and (n >= 0.5 * self._occurrences(word) or surnames.get(name) == word)
-            and self._can_precede(word, name, surnames.get(name, ""))
+            and self._can_precede(word, name)
         }
         for longer, candidate in self._classifier.with_neighbours(often).items():
-            if self._classifier.left_score(candidate) >= 0 and not has_fixed_side(candidate.left):
+            if self._classifier.left_score(candidate) >= 0:
                 self._join(often[longer], longer, "全称")
 
     def _own_surnames(self, before: Mapping[tuple[str, str], int]) -> dict[str, str]:
@@ -172,10 +172,8 @@ class FormAliases(StatedAliases):
             self._bigrams.count(word) if len(word) == 2 else self._classifier.frequency(word) * len(self.text)
         )
 
-    def _can_precede(self, word: str, name: str, surname: str) -> bool:
-        """Whether the word may be part of a longer name; ``surname``: the name's own."""
-        if word != surname and (word in words.COMPOUND_SURNAMES or word in words.COMMON_SURNAMES):
-            return False
+    def _can_precede(self, word: str, name: str) -> bool:
+        """Whether the word may be part of a longer name."""
         if not is_han(word) or word[0] in words.DETERMINERS - words.NUMERALS:
             return False
         if word in words.MODIFIERS | words.FAMILIAR_PREFIXES:
