@@ -18,6 +18,7 @@ import pytest
 
 from kgnb.core.errors import EngineError, InputError
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive, send_signal
+from kgnb.stores.embedded import connect
 from kgnb.stores.embedded import data_folder as folder_module
 from kgnb.stores.embedded import engine as engine_module
 from kgnb.stores.embedded.connect import open_embedded
@@ -149,6 +150,35 @@ def test_a_broken_note_is_none(data: Path, text: str) -> None:
     folder = open_folder(data)
     folder.note.write_bytes(text.encode("utf-8", "surrogateescape"))
     assert folder_module.read_note(folder) == {}
+
+
+STRANGER = """
+import os, socket, sys
+os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print("listens", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+def test_a_supervisor_of_another_user_is_not_spoken_to_not_even_by_root() -> None:
+    """A note that a stranger forged names the stranger's own socket."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        path = str(Path(folder, "s"))
+        stranger = subprocess.Popen(
+            [sys.executable, "-c", STRANGER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        with stranger:
+            assert stranger.stdout is not None
+            assert stranger.stdout.readline() == "listens\n"
+            with pytest.raises(EngineError) as caught:
+                connect._connect_socket({"socket": path}, folder_module.DataFolder(Path(folder)))
+            stranger.terminate()
+    assert caught.value.key == "engine.open_by_other_user"
 
 
 UNWRITABLE = """
