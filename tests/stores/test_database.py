@@ -443,7 +443,24 @@ class TestErrors:
             assert (len(tries), len(await novel_ids(ledger))) == (2, 1)
         other.close()
 
-    async def test_a_connection_that_was_killed(self, ledger: Ledger) -> None:
+    async def test_what_was_not_committed_is_never_committed_later(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_connection: object) -> None:
+            raise RuntimeError
+
+        add = sa.insert(t.novels).values(title="甲")
+        with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+            patched.setattr(ledger.database._engine.dialect, "do_commit", refuse)
+            await execute(ledger, add)
+        await ledger.database.ping()
+        assert await novel_ids(ledger) == []
+        await execute(ledger, add)
+        assert len(await novel_ids(ledger)) == 1
+
+    async def test_a_connection_that_was_killed(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         if ledger.database.sqlite:
             pytest.skip("SQLite has no connections to kill")
 
@@ -453,7 +470,10 @@ class TestErrors:
 
         with pytest.raises(ServiceDown):
             await ledger.database.run(kill_itself)
+        commits: list[object] = []
+        monkeypatch.setattr(pymysql.connections.Connection, "commit", commits.append)
         await ledger.database.ping()
+        assert commits == []  # nothing began on the new one
 
     async def test_a_connection_is_asked_whether_it_lives_only_when_it_lay_idle(
         self, ledger: Ledger, sql_url: str, monkeypatch: pytest.MonkeyPatch

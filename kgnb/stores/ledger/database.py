@@ -114,7 +114,6 @@ class Database:
             pool_timeout=target.pool_timeout,
             pool_recycle=target.recycle if target.pre_ping else min(target.recycle, mysql.IDLE_SECONDS),
             pool_use_lifo=True,
-            pool_reset_on_return=None,  # every transaction has ended: saves a ROLLBACK round trip
             hide_parameters=True,
             connect_args=connect_args,
             **JSON_OPTIONS,

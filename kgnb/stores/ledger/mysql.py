@@ -82,11 +82,11 @@ registry.register("mysql.kgnb", __name__, "Dialect")
 def begin(connection: sa.Connection) -> None:
     """Begin a transaction that writes (event "begin")."""
     if connection.get_execution_options().get("kgnb_write", True):
-        connection.exec_driver_sql("BEGIN")
         connection.connection.record_info["begun"] = True  # type: ignore[index]
+        connection.exec_driver_sql("BEGIN")
 
 
-def connected(connection: Any, _record: object) -> None:
+def connected(connection: Any, record: Any) -> None:
     """Set the session up, in one statement (event "connect")."""
     from pymysql.constants import SERVER_STATUS  # 8 MB that SQLite doesn't need
 
@@ -98,6 +98,7 @@ def connected(connection: Any, _record: object) -> None:
         else f"max_execution_time={STATEMENT_SECONDS * 1000}, wait_timeout={2 * IDLE_SECONDS}"
     )
     connection._read_timeout = SOCKET_SECONDS
+    record.record_info["begun"] = False  # the record outlives a lost connection
     # In the same statement: by SQLAlchemy and the driver it would take three more, of a server far away.
     isolation = f"{'tx' if mariadb else 'transaction'}_isolation='READ-COMMITTED', autocommit=1"
     with connection.cursor() as cursor:
