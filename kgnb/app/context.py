@@ -281,12 +281,13 @@ async def running_node(
     settings = app.settings
     presence = Presence(app.queue, app.identity)
     # The providers' problems are reported before anything is claimed. What a node asks side by side when it
-    # opens a task finds its connections open.
+    # opens a task finds three SQL connections open.
     name, ids, *_ = await at_once(
         presence.claim_name(settings.node_name or socket.gethostname()),
         app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS),
         app.providers.refresh_and_log(),
-        *[app.sql.ping() for _ in range(settings.db_pool_size - 1)],
+        app.sql.ping(),
+        app.sql.ping(),
     )
     renewer = LeaseRenewer(app.queue, node=name)
     renewer.start()
