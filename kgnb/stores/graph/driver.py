@@ -132,6 +132,7 @@ class BoltDriver:
         """Answer a user's own query in a transaction that is never committed; InputError if it is wrong."""
         try:
             async with (
+                self._readers,
                 asyncio.timeout(self._timeout * 6),
                 self._open().session(database=self._database, default_access_mode=READ_ACCESS) as session,
                 await session.begin_transaction(timeout=self._timeout * 6) as tx,
