@@ -450,9 +450,10 @@ class TestErrors:
             raise RuntimeError
 
         add = sa.insert(t.novels).values(title="甲")
-        with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        with monkeypatch.context() as patched:
             patched.setattr(ledger.database._engine.dialect, "do_commit", refuse)
-            await execute(ledger, add)
+            with pytest.raises(RuntimeError):
+                await execute(ledger, add)
         await ledger.database.ping()
         assert await novel_ids(ledger) == []
         await execute(ledger, add)
