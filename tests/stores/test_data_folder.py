@@ -247,6 +247,7 @@ def test_an_engine_that_cannot_start_says_where_to_look(data: Path) -> None:
     assert caught.value.key == "engine.start_failed"
     log = Path(str(caught.value.facts["log"]))
     assert "not a manifest" in log.read_text()
+    assert "not a manifest" in str(caught.value)
     manifest.unlink()
     with open_embedded(data, graph=False) as embedded, redis_client(embedded) as q:
         assert q.ping(), "the same supervisor can try again"

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from kgnb.core.errors import EngineError
 from kgnb.core.process_id import ProcessId, holders_of, identify, is_alive, send_signal
+from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import shortages, small_files
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 
@@ -23,6 +24,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _POLL = 0.03  # seconds between two looks at a starting engine or a lock
 _STOP_GRACE = 20.0  # seconds for a clean end before SIGKILL; ArcadeDB flushes its pages in it
 _ORPHAN_GRACE = 10.0
+_SAID_CHARS = 300  # of a log's end, in an error
 
 
 class Engine(ABC):
@@ -94,7 +96,7 @@ class Engine(ABC):
                 while not await self.is_ready():
                     if (code := self.process.returncode) is not None:
                         raise self._failed("engine.start_failed", log, code=code)
-                    if self.has_moved(log.read_bytes()[self._log_start :]):
+                    if self.has_moved(self._said(log)):
                         self.process.kill()
                         await self.process.wait()
                         self.process = await self._spawn(log)
@@ -108,7 +110,13 @@ class Engine(ABC):
         """The error of a failed start; what the engine lacks comes before what it says itself."""
         for lack, lack_facts in shortages(self.folder.root):
             return EngineError(lack, **lack_facts)
-        return EngineError(key, engine=self.name, log=log, **facts)
+        # Also here: the log of a folder that was only looked at goes with it.
+        said = one_line(" ".join(self._said(log).decode("utf-8", "replace").split())[-_SAID_CHARS:])
+        return EngineError(key, engine=self.name, log=log, said=said, **facts)
+
+    def _said(self, log: Path) -> bytes:
+        """What the process that was started last has written to its log."""
+        return log.read_bytes()[self._log_start :]
 
     async def stop(self) -> None:
         """Stop the engine with SIGTERM, or SIGKILL when it doesn't end."""
