@@ -761,7 +761,10 @@ async def test_errors_are_told_apart(bolt: Any) -> None:
 
 
 async def test_an_engine_that_never_answers_is_down() -> None:
+    asked: list[asyncio.StreamReader] = []
+
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(reader)
         await reader.read(-1)
         writer.close()
 
@@ -772,5 +775,9 @@ async def test_an_engine_that_never_answers_is_down() -> None:
         await store.settle_number(1)
     with pytest.raises(ServiceDown):
         await store.project(1, [], number=0, check=yes)
+    asked.clear()
+    with pytest.raises(ServiceDown):
+        await store.counts(1)
+    assert len(asked) < 6  # the first three that are silent tell it for all eleven
     await store.close()
     server.close()
