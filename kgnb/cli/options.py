@@ -74,8 +74,8 @@ def task_argument(added: Parser, **options: Any) -> None:
 
 def chapter_argument(added: Parser, **options: Any) -> None:
     """Adds ``CHAPTER``."""
-    about, shown = say("cli.help_chapter"), "CHAPTER"
-    added.add_argument("chapter", type=chapter_number, metavar=shown, help=about, **options)
+    about = say("cli.help_chapter")
+    added.add_argument("chapter", type=chapter_number, metavar="CHAPTER", help=about, **options)
 
 
 def file_argument(

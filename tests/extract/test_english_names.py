@@ -434,3 +434,17 @@ def test_a_word_called_out_once_with_a_title_is_a_jest() -> None:
     assert "Mr. Impudence" not in people(talk + said.format("Impudence"))
     assert "Mr. Impudence" in people(talk + said.format("Impudence") + "\n\nMr. Impudence had come.")
     assert "Mr. Sedley" in people(talk + said.format("Sedley"))
+
+
+def test_a_name_that_two_may_bear_alike_is_neithers() -> None:
+    found = people(pages(("Tom Dale", "Anne Marsh"), ("John Dale", "Anne Marsh"), ("Mr. Dale", "Anne Marsh")))
+    assert found["Mr. Dale"] not in (found["Tom Dale"], found["John Dale"])
+    pairs = (("Clemmons Finch", "Rosa"), ("Clementine Finch", "Rosa"), ("Clem Finch", "Rosa"))
+    found = people(pages(*pairs, times=12))
+    assert found["Clem Finch"] not in (found["Clemmons Finch"], found["Clementine Finch"])
+
+
+def test_the_pronouns_behind_an_officers_name_tell_nothing() -> None:
+    looks = "\n\nCaptain Thorne looked up, and she smiled. Captain Thorne turned; her face was pale." * 6
+    text = pages(("Captain Thorne", "Anne Marsh"), ("Frederick Thorne", "Anne Marsh"), times=10) + looks
+    assert people(text)["Captain Thorne"].name == "Frederick Thorne"

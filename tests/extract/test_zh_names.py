@@ -400,6 +400,11 @@ def test_a_title_after_a_given_name_makes_no_full_name() -> None:
     assert bearer(found, "凤丫头").name == "凤姐"
 
 
+def test_a_name_with_two_titles_alike_is_short_for_neither() -> None:
+    pairs = (("玄明道长", "林秀英"), ("玄明公子", "周德海"), ("玄明道长", "玄明公子"), ("玄明", "林秀英"))
+    assert {"玄明道长", "玄明公子"}.isdisjoint(people(scenes([*pairs]))["玄明"].aliases)
+
+
 def test_a_kinship_word_is_no_short_form() -> None:
     found = people(every_fourth(pages_of("何世安"), "何世安", "世兄"))
     assert bearer(found, "世兄") is not bearer(found, "何世安")

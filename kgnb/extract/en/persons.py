@@ -119,7 +119,9 @@ class BookPersons:
         judged = sorted(
             (self.co_occurrence.ratio(name, r, max(0.2, unsure)), i, r) for i, r in enumerate(roots)
         )
-        return judged[0][2] if judged[0][0] < 0.3 else ""
+        if judged[0][0] < 0.3 and (not strict or judged[1][0] > 0.3):
+            return judged[0][2]
+        return ""
 
     def _same_surname(self, one: str, other: str) -> bool:
         lasts = [
@@ -164,6 +166,8 @@ class BookPersons:
             return "f"
         if titles & words.MALE:
             return "m"
+        if titles & _MILITARY:
+            return ""  # the pronouns that follow are often those of the person an officer looks at
         parts = [self.parts[n] for n in self.clusters.names_of(name)]
         firsts = {p.first.lower() for p in parts} - {p.last.lower() for p in parts if p.is_full}
         if firsts & words.FEMALE_NAMES and not firsts & words.MALE_NAMES:

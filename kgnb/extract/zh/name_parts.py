@@ -109,7 +109,7 @@ class FormAliases(StatedAliases):
                 longer[stem][name] = candidate.count
         for stem, names in longer.items():
             name, n = max(names.items(), key=lambda i: (i[1], i[0]))
-            if self._is_short_form(stem, name, n):
+            if n >= 0.6 * names.total() and self._is_short_form(stem, name, n):
                 self._join(name, stem, "简称")
 
     def _is_titled(self, name: str, titled: Candidate) -> bool:
