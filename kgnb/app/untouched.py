@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kgnb.core.errors import InputError
+from kgnb.core.process_id import ProcessId, send_signal
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from kgnb.stores.embedded.restore import wait_until_closed
@@ -37,8 +37,8 @@ def passing_folder(settings: Settings) -> Iterator[Settings]:
             error.facts = {key: shown if fact == folder else fact for key, fact in error.facts.items()}
             raise
         finally:
-            with suppress(KeyError, TypeError, ProcessLookupError):
-                os.kill(read_note(DataFolder(folder))["supervisor"]["pid"], signal.SIGTERM)
+            if supervisor := read_note(DataFolder(folder)).get("supervisor"):
+                send_signal(ProcessId(**supervisor), signal.SIGTERM)
             wait_until_closed(folder, STOP_SECONDS)
 
 
