@@ -436,6 +436,7 @@ def test_an_adverb_before_a_name_begins_no_nickname(word: str) -> None:
 def test_the_beginning_of_a_longer_word_is_no_nickname() -> None:
     pages = every_fourth(pages_of("何晓岚"), "何晓岚", "铁面神何晓岚")
     assert "铁面神" in names(pages + "众人道：“铁面神！”\n")
+    assert "铁面神" in names(pages + "铁面神道：“走罢！”\n")  # as behind any name
     assert "铁面神" not in names(pages + "众人去看铁面神像。\n")
 
 

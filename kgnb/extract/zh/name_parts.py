@@ -62,10 +62,12 @@ class FormAliases(StatedAliases):
         return 0.1 <= share < 1 and (share >= 0.5 or left >= -0.3)
 
     def _is_beginning(self, word: Candidate, bearer: str) -> bool:
-        """Whether what follows the word, where its bearer doesn't, is one character: 扑天|雕, 飞报|入."""
+        """Whether what follows the word, where its bearer doesn't, is one character, and none that often
+        follows names: 扑天|雕, 飞报|入."""
         names = {name[0] for name in self.clusters.names_of(bearer)}
-        after = {char: n for char, n in word.right.items() if char not in names}
-        return bool(after) and has_fixed_side(after) and word.name not in self.counts
+        after = Counter({char: n for char, n in word.right.items() if char not in names})
+        fixed = bool(after) and has_fixed_side(after) and word.name not in self.counts
+        return fixed and self._classifier.right_score(Candidate(word.name, right=after)) <= 0
 
     def _can_be_nickname(self, word: str) -> bool:
         """Whether no part of the word is a name, a word for many people or grammar."""

@@ -157,6 +157,10 @@ class NameClassifier:
         """Return the mean log odds of what precedes a string, as of one that may be a name."""
         return mean_log_odds(found.left, self._left, 0.0)
 
+    def right_score(self, found: Candidate) -> float:
+        """Return the mean log odds of what follows a string, likewise."""
+        return mean_log_odds(found.right, self._right, 0.0)
+
     def frequency(self, char: str) -> float:
         """Return the character's share of the text."""
         return self._priors.get(char, 0.0)
