@@ -86,8 +86,9 @@ def _run(args: argparse.Namespace) -> int:
         settings, _ = load_settings(**_overrides(args))
         _configure_logging(args, settings)
         tune_process()
+        looks = args.looks or (args.of_task and settings.embedded_sql)
         with (
-            passing_folder(settings) if args.looks else nullcontext(settings) as at,
+            passing_folder(settings) if looks else nullcontext(settings) as at,
             asyncio.Runner(loop_factory=new_loop) as runner,
         ):
             code: int = runner.run(args.run(args, at))

@@ -37,7 +37,7 @@ def command(
     """
     about = say(f"cli.help_{text or name}")
     added = commands.add_parser(name, help=about, description=about)
-    added.set_defaults(run=run, parser=added, looks=looks)
+    added.set_defaults(run=run, parser=added, looks=looks, of_task=False)
     common_options(added)
     return added
 
@@ -67,8 +67,8 @@ def json_option(added: Parser) -> None:
 
 
 def task_argument(added: Parser, **options: Any) -> None:
-    """Adds ``TASK``: where there is no data folder there is none to do anything with."""
-    added.set_defaults(looks=True)
+    """Adds ``TASK``: where the record is in a data folder that isn't there, there is none."""
+    added.set_defaults(of_task=True)
     added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"), **options)
 
 

@@ -131,6 +131,24 @@ class TestWithoutADataFolder:
         place.run(*words.split()).refused("no task 1", str(place.data), "--data")
         assert sorted(tmp_path.iterdir()) == before
 
+    @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
+    def test_a_task_of_a_database_of_ones_own_is_queued_where_the_folder_will_be(
+        self, tmp_path: Path, sql_url: str
+    ) -> None:
+        at = sa.make_url(sql_url)
+        sql = {"DB_HOST": at.host, "DB_PORT": str(at.port), "DB_NAME": at.database}
+        sql |= {"DB_USER": at.username, "DB_PASSWORD": at.password}
+        for name in ("here", "there"):
+            (tmp_path / name).mkdir()
+        here, there = (Place(tmp_path / name, sql) for name in ("here", "there"))
+        assert here.run("submit", STORY, "--provider", "rules").code == 0
+        assert here.run("task", "cancel", "1").code == 0
+        assert there.run("task", "retry", "1").code == 0
+        (queue,) = there.run("status", "--json").json["queues"]
+        assert queue["waiting"] == 1
+        for place in (here, there):
+            assert place.left_over(20) == []
+
     def test_a_watched_status_sees_the_first_book(self, tmp_path: Path) -> None:
         place = Place(tmp_path, {"KGNB_LANG": "en"})
         watching = place.start("status", "--watch", "--json")
