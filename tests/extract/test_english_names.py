@@ -434,6 +434,7 @@ def test_a_word_called_out_once_with_a_title_is_a_jest() -> None:
     assert "Mr. Impudence" not in people(talk + said.format("Impudence"))
     assert "Mr. Impudence" in people(talk + said.format("Impudence") + "\n\nMr. Impudence had come.")
     assert "Mr. Sedley" in people(talk + said.format("Sedley"))
+    assert "Mr. Brown" in people(talk + '\n\n"Well!" said her uncle, Mr. Brown. The door was brown.')
 
 
 def test_a_name_that_two_may_bear_alike_is_neithers() -> None:

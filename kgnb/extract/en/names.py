@@ -267,9 +267,10 @@ class NameClassifier:
         """Mr. Impudence: a common word that somebody is called with a title, and that once."""
         if candidate.count > 1 or not is_titled(candidate.name):
             return False
-        (before,), (after,) = candidate.before, candidate.after
+        (at,), (before,), (after,) = candidate.offsets, candidate.before, candidate.after
+        spoken = self.text.count('"', self.text.rfind("\n", 0, at) + 1, at) % 2  # her uncle, Mr. Brown.
         word = candidate.name.split(" ")[-1].lower()
-        return before.endswith(",") and not after[:1].isalpha() and self.lower[word] > 0
+        return bool(spoken) and before.endswith(",") and not after[:1].isalpha() and self.lower[word] > 0
 
     def _common_noun(self, name: str) -> int:
         """How often the book writes the word, or that of which it is the plural, without a capital."""
