@@ -40,9 +40,7 @@ _HINT = re.compile(
     r"|\.(?:com|net|cn|org|cc|me|info|la|tw)|声明|票|推荐|订阅|打赏|鲜花|追读|待续|章完|本章|全书完|全文完|完本|更|页"
     r"|[Pp]age\s\d"
 )
-
-
-_ANY_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_ANY_LINE = re.compile(r"[^\n]+\n?|\n+")  # blank lines, of which a file may have millions, together
 
 
 def without(text: str) -> str:
