@@ -38,6 +38,7 @@ def closing(*numbers: int) -> Callable[[], None]:
 
 @pytest.mark.parametrize("closed", [(0, 1, 2), (0,), (1,)])
 def test_closed_streams_end_nothing(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    (tmp_path / "data").mkdir()  # else a command that only looks leaves none
     assert run(tmp_path, preexec_fn=closing(*closed)).returncode == 0
     assert (tmp_path / "data" / "kgnb.db").exists()
 
