@@ -32,9 +32,10 @@ MAX_REPLY = 1_000_000
 """Longest reply parsed, in characters; an honest one has a few thousand."""
 MAX_REPAIR = 200_000
 """Longest broken JSON repaired, in characters: the repair is slow, pure Python."""
+READS_A_CHARACTER = 60
+"""Reads of the text per character while JSON is repaired: common faults take 2, hostile ones thousands."""
 MAX_READS = 2_000_000
-"""Reads of the text while JSON is repaired, about a second: common faults take 2 a character, hostile ones
-thousands."""
+"""Reads in all: about a second."""
 MAX_DEPTH = 24
 """Deepest nesting of JSON repaired; the object asked for has four levels."""
 MAX_STARTS = 32
@@ -203,7 +204,8 @@ def _repaired(body: str) -> tuple[dict[str, list[Any]], int] | None:
     import json_repair  # needed by few replies, so not loaded with the package
 
     try:
-        bounded = _BoundedStr(source, [MAX_READS])
+        reads = min(MAX_READS, READS_A_CHARACTER * (len(source) + 1_000))
+        bounded = _BoundedStr(source, [reads])
         decoded = json_repair.repair_json(bounded, return_objects=True, skip_json_loads=True)
     except (RecursionError, OverflowError, ValueError):  # ValueError: nested too deeply, in newer versions
         return None
