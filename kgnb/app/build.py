@@ -157,9 +157,10 @@ async def new_task(
         chapter_ids=None if everything else chapters,
         thing_kinds=kinds,
     )
+    task: Task | None
     task, _ = await at_once(app.ledger.tasks.get(task_id), app.queue.push(queue, task_id))
     assert task is not None
-    return task  # type: ignore[no-any-return]
+    return task
 
 
 async def queue_task(app: App, task: Task, provider: Provider) -> None:

@@ -65,12 +65,9 @@ async def doctor(settings: Settings) -> list[Check]:
         with suppress(KgnbError):  # each service says it again
             await asyncio.to_thread(restore_data_folder, settings)  # by one alone
     checks = [python, _packages(), _presets(date.today()), *_machine(place, settings)]
-    try:
-        with passing_folder(settings) as own:
-            (sql, redis, *rest), bolt = await asyncio.gather(_records(own), check_service(own, "bolt"))
-            return [*checks, sql, redis, bolt, *rest]
-    except KgnbError as error:
-        return [*checks, Check("services", False, str(error))]
+    with passing_folder(settings) as own:
+        (sql, redis, *rest), bolt = await asyncio.gather(_records(own), check_service(own, "bolt"))
+    return [*checks, sql, redis, bolt, *rest]
 
 
 async def _records(settings: Settings) -> list[Check]:

@@ -281,6 +281,13 @@ def test_a_father_is_not_his_daughter_who_alone_is_called_by_her_name() -> None:
     assert bearer(found, "郑员外") is not bearer(found, "郑小娥")
 
 
+def test_a_nickname_is_joined_with_the_proper_name_that_the_text_states() -> None:
+    pages = scenes([("黑牛", "林秀英"), ("黑牛", "周德海"), ("何守谦", "林秀英"), ("顾云舟", "黑牛")])
+    assert bearer(people(pages + "黑牛的学名叫何守谦。\n"), "黑牛").name == "何守谦"
+    found = people(pages + "黑牛的大名何守谦早有耳闻。\n")  # he has heard of him
+    assert bearer(found, "黑牛").name == "黑牛"
+
+
 def test_two_names_in_a_row_are_no_title_and_its_bearer() -> None:
     pages = scenes([("悟石", "林秀英"), ("悟石", "周德海"), ("沈铁山", "何家辉"), ("沈铁山", "顾云舟")])
     found = people(pages + "师父叫悟石沈铁山来。\n悟石沈铁山都来了。\n")

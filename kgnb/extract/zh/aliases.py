@@ -67,6 +67,7 @@ class AliasResolver(FormAliases):
         self._join_with_surnames()
         self._join_heads()
         self._join_longer_forms()
+        self._join_proper_names()
         self._short_forms = self._given_characters()
         self.co_occurrence = self._locate()
         self._sexes = Sexes(self.text, self.offsets)

@@ -21,6 +21,9 @@ _EPITHET = re.compile(
     r"(?:江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名|乳名|小字|法号|法名|人送外号)"
     rf"(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?([{HAN}]{{2,5}})(?![{HAN}])"
 )
+_PROPER_NAME = re.compile(
+    rf"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
+)
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
 # The subject of a sentence with 是, and the rest of it.
@@ -86,6 +89,19 @@ class StatedAliases:
                 self._join(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
                     self._join(full, alias.removesuffix("先生"), "号")
+
+    def _join_proper_names(self) -> None:
+        """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
+        for match in _PROPER_NAME.finditer(self.text):
+            full, at = match[1], match.start()
+            bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的"))
+            if (
+                bearer
+                and full in self.counts
+                and surname_of(full)
+                and not surname_of(self.clusters.root(bearer))
+            ):
+                self._join(full, bearer, "号")
 
     def _count(self, name: str) -> int:
         """Occurrences of a name; the bigram counts spare most searches."""
