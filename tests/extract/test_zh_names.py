@@ -50,6 +50,16 @@ def test_people_whom_a_title_or_a_pet_name_names(one: str, other: str) -> None:
     assert {one, other, "周德海", "林秀英"} <= set(found)
 
 
+def test_who_is_listed_beside_speakers_is_a_person() -> None:
+    told = (
+        scenes([("周德海", "林秀英")]) + "\n他请周德海、锄兰、林秀英吃饭。街上有锄兰、周德海两个。锄兰不来。"
+    )
+    assert "锄兰" in people(told)
+    apart = told.replace("、锄兰、", "和锄兰并").replace("锄兰、周", "锄兰并周")
+    assert "锄兰" not in people(apart)
+    assert not people(told.replace("锄兰", "五将")).keys() & {"五将"}
+
+
 @pytest.mark.parametrize(
     "word", ["三大王", "二将", "那和尚", "曹宅", "又问", "四大金刚", "国王大喜", "李家", "群猴", "因又"]
 )

@@ -28,6 +28,8 @@ _NAMING = re.compile(
     rf"[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 
+_LISTED = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}(?=、)|(?<=、)[{HAN}]{{2,4}}(?![{HAN}])")
+
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
 
@@ -82,6 +84,21 @@ def speakers(text: str) -> dict[str, int]:
 def named(text: str) -> Counter[str]:
     """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 唤做)."""
     return Counter(_NAMING.findall(text))
+
+
+def listed(text: str, names: Container[str]) -> set[str]:
+    """Return words of 2 to 4 characters that two lists have beside one of ``names`` (子安、X、伯远).
+
+    What is coordinated with persons is a person (Roark & Charniak 1998), whatever its form.
+    """
+    found = Counter[str]()
+    for match in _LISTED.finditer(text):
+        start, end = match.span()
+        sizes = range(2, 5)
+        beside = [text[max(0, start - 1 - n) : start - 1] for n in sizes if text.endswith("、", 0, start)]
+        beside += [text[end + 1 : end + 1 + n] for n in sizes if text.startswith("、", end)]
+        found[match[0]] += any(word in names for word in beside)
+    return {word for word, n in found.items() if n >= 2 and word[0] not in words.DETERMINERS}
 
 
 def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str], cohesive: set[str]) -> list[str]:

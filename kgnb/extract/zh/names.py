@@ -18,6 +18,7 @@ from kgnb.extract.zh.candidates import (
     Candidate,
     candidates,
     cohesive_bigrams,
+    listed,
     named,
     speakers,
     with_neighbours,
@@ -46,6 +47,8 @@ SHRINKAGE = 2.0
 """Occurrences without evidence that are added to each candidate's: of three, the mean says little."""
 UNKNOWN_WORD = 0.8
 """Worth of a cohesive bigram that no dictionary knows and that no preposition of place precedes."""
+LISTED = 1.5
+"""Worth of two lists that have a candidate beside a speaker."""
 FAMILY = 0.5
 """Worth of a surname whose every mention begins one of the book's surest names."""
 SURE_SCORE = 1.8
@@ -63,11 +66,12 @@ class NameClassifier:
         self.text = text
         self.bigrams = BigramIndex(text)
         self._least = least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
-        speaking, called = speakers(text), named(text)
+        speaking = speakers(text)
+        called, beside = named(text), listed(text, speaking)
         self.foreign = ForeignNames(text, speaking)
         self._counts = Counter(text)
         self._cohesive = cohesive = cohesive_bigrams(self.bigrams, self._counts)
-        likely = candidates(self.bigrams, least, {*speaking, *called}, cohesive)
+        likely = candidates(self.bigrams, least, {*speaking, *called, *beside}, cohesive)
         names = sorted(self.foreign.names().union(likely))
         found = with_neighbours(self.bigrams, names, speaking, called)
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
@@ -84,6 +88,8 @@ class NameClassifier:
         sure = self._sure()
         self._favour_families(sure)
         self._learn(sure)
+        for name in beside & self.candidates.keys():
+            self.candidates[name].score += LISTED
 
     def _own_score(self, candidate: Candidate) -> float:
         if candidate.name in self.foreign.bare:
