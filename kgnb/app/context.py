@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from kgnb.app.settle import settle_every_novel
 from kgnb.core.amounts import parse_amounts, parse_prices
-from kgnb.core.errors import ServiceDown, ServiceError
+from kgnb.core.errors import InputError, ServiceDown, ServiceError
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage, beijing_time
@@ -23,6 +23,7 @@ from kgnb.stores.embedded.connect import Embedded, open_embedded
 from kgnb.stores.embedded.data_folder import DataFolder
 from kgnb.stores.embedded.record_copy import RecordCopy
 from kgnb.stores.embedded.restore import restore_data_folder
+from kgnb.stores.embedded.temporary_folder import lacks_folder, temporary_folder
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
@@ -141,6 +142,35 @@ async def open_app(
         await asyncio.to_thread(copy.close)
         for one in engines:
             one.close()
+
+
+@asynccontextmanager
+async def open_to_look(
+    settings: Settings, *, sql: bool = True, queue: bool = True, graph: bool = True
+) -> AsyncIterator[App]:
+    """As :func:`open_app`, for what only looks, tests or takes away: leave no folder where there was none.
+
+    The app's settings are then not ``settings``: they name a temporary folder.
+    """
+    async with temporary_folder(settings) as own, open_app(own, sql=sql, queue=queue, graph=graph) as app:
+        yield app
+
+
+@asynccontextmanager
+async def open_for_task(
+    settings: Settings, task_id: int, *, queue: bool = True, graph: bool = True
+) -> AsyncIterator[App]:
+    """As :func:`open_app`, but start and make nothing when the task's record can't be there."""
+    if settings.embedded_sql and lacks_folder(settings):
+        raise no_task(settings, task_id)
+    async with open_app(settings, queue=queue, graph=graph) as app:
+        yield app
+
+
+def no_task(settings: Settings, task_id: int) -> InputError:
+    """The error for a task that isn't there: people look in another folder than they built in."""
+    place = settings.data.absolute() if settings.embedded_sql else f"{settings.db_host}/{settings.db_name}"
+    return InputError("cli.no_task", task=task_id, place=place)
 
 
 @asynccontextmanager

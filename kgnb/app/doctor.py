@@ -13,10 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
-from kgnb.app.context import App, open_app
+from kgnb.app.context import App, open_to_look
 from kgnb.app.provider_probe import probe_provider
 from kgnb.app.status import StatusReport
-from kgnb.app.untouched import passing_folder
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import Host, detect_host
@@ -65,8 +64,7 @@ async def doctor(settings: Settings) -> list[Check]:
         with suppress(KgnbError):  # each service says it again
             await asyncio.to_thread(restore_data_folder, settings)  # by one alone
     checks = [python, _packages(), _presets(date.today()), *_machine(place, settings)]
-    with passing_folder(settings) as own:
-        (sql, redis, *rest), bolt = await asyncio.gather(_records(own), check_service(own, "bolt"))
+    (sql, redis, *rest), bolt = await asyncio.gather(_records(settings), check_service(settings, "bolt"))
     return [*checks, sql, redis, bolt, *rest]
 
 
@@ -76,7 +74,7 @@ async def _records(settings: Settings) -> list[Check]:
     if not all(one.ok for one in checks):
         return checks
     try:
-        async with open_app(settings, graph=False) as app:
+        async with open_to_look(settings, graph=False) as app:
             asked = [_provider(app, one) for one in app.providers.all() if one.key != RULES]
             queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
             return [*checks, *queues, *providers]
@@ -147,7 +145,8 @@ async def check_service(settings: Settings, name: str) -> Check:
     place = say("doctor.embedded") if embedded else await _address(settings, name)
     started = time.monotonic()
     try:
-        async with open_app(settings, sql=name == "sql", queue=name == "redis", graph=name == "bolt") as app:
+        services = {"sql": name == "sql", "queue": name == "redis", "graph": name == "bolt"}
+        async with open_to_look(settings, **services) as app:
             connected = time.monotonic() - started
             facts = await _facts(app, name, settings)
     except KgnbError as error:

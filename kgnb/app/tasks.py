@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from kgnb.app.context import App
+from kgnb.app.context import App, no_task
 from kgnb.app.settle import in_turn, settle_novel
 from kgnb.app.task_items import (
     LET_GO_SECONDS,
@@ -50,15 +50,8 @@ async def find_task(app: App, task_id: int) -> Task:
     """Return the task; raises InputError when there is none."""
     task = await app.ledger.tasks.get(task_id)
     if task is None:
-        raise _no_task(app, task_id)
+        raise no_task(app.settings, task_id)
     return task
-
-
-def _no_task(app: App, task_id: int) -> InputError:
-    """The error for a task that isn't there: people look in another folder than they built in."""
-    settings = app.settings
-    place = settings.data.absolute() if settings.embedded_sql else f"{settings.db_host}/{settings.db_name}"
-    return InputError("cli.no_task", task=task_id, place=place)
 
 
 async def pause_task(app: App, task_id: int) -> CommandResult:
@@ -147,7 +140,7 @@ def _checked(app: App, found: CommandOutcome, refusal: str) -> CommandOutcome:
     if found.outcome == "gone":
         if found.task.novel_id:
             raise InputError("operate.no_novel", task=found.task.id)
-        raise _no_task(app, found.task.id)
+        raise no_task(app.settings, found.task.id)
     if found.outcome == "refused":
         raise InputError(refusal, task=found.task.id, status=found.task.status.value)
     return found
@@ -161,7 +154,7 @@ async def delete_task(app: App, task_id: int) -> CommandResult:
     """
     task = await find_task(app, task_id)
     if await app.ledger.task_commands.clear(task_id) is None:
-        raise _no_task(app, task_id)
+        raise no_task(app.settings, task_id)
     queues = await known_queues(app, task)
     await drop_items(app, task)
     await app.queue.remove_dead([i for i in await dead_items(app, queues) if i.task_id == task_id])

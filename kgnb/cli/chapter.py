@@ -26,7 +26,7 @@ async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
     """Prints one chapter's record."""
     from kgnb.app import chapter_detail, context
 
-    async with context.open_app(settings, queue=False, graph=False) as app:
+    async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
         found = await chapter_detail.read_chapter(app, args.task, args.chapter, raw=args.raw)
     if args.json:
         print_json(found)

@@ -33,7 +33,7 @@ async def cost(args: argparse.Namespace, settings: Settings) -> int:
     """Prints what a task cost by model, and what the rest of it will."""
     from kgnb.app import context, cost
 
-    async with context.open_app(settings, queue=False, graph=False) as app:
+    async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
         found = await cost.task_cost(app, args.task)
     if args.json:
         print_json(found)

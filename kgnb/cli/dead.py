@@ -23,7 +23,7 @@ REASON_CHARS = 300
 def add_dead(commands: Commands[Parser]) -> None:
     """Declares `kgnb dead` and its commands."""
     parts = options.family(commands, "dead")
-    options.json_option(options.command(parts, "list", list_dead, text="dead_list", looks=True))
+    options.json_option(options.command(parts, "list", list_dead, text="dead_list"))
     for name, run, option, about in (
         ("retry", retry, "--all", "dead_all"),
         ("drop", drop, "--garbage", "garbage"),
@@ -38,7 +38,7 @@ async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
     """Lists the dead letters of every queue."""
     from kgnb.app import context, dead_letters
 
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_to_look(settings, graph=False) as app:
         entries = await dead_letters.list_dead_letters(app)
     if args.json:
         options.print_json({"dead": [entry.as_dict() for entry in entries]})
@@ -69,7 +69,7 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
 
     if (args.task is None) != args.all:
         raise InputError("operate.which", option="--all")
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_to_look(settings, graph=False) as app:
         done = await dead_letters.retry_dead_letters(app, args.task, args.chapter)
     if done.tasks:
         print(say("operate.dead_retried", entries=done.entries, tasks=", ".join(map(str, done.tasks))))
@@ -84,7 +84,7 @@ async def drop(args: argparse.Namespace, settings: Settings) -> int:
 
     if (args.task is None) != args.garbage:
         raise InputError("operate.which", option="--garbage")
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_to_look(settings, graph=False) as app:
         if args.garbage:
             count = await dead_letters.drop_garbage(app)
         else:

@@ -21,10 +21,10 @@ WITHIN_SECONDS = 60
 
 async def health(args: argparse.Namespace, settings: Settings) -> int:
     """Reports whether a node of this machine sent a heartbeat lately."""
-    from kgnb.app.context import open_app
+    from kgnb.app.context import open_to_look
     from kgnb.stores.queue.presence import local_nodes
 
-    async with open_app(settings, sql=False, graph=False) as app:
+    async with open_to_look(settings, sql=False, graph=False) as app:
         nodes = await local_nodes(app.queue)
     for node in nodes:
         if node.age is not None and node.age <= args.within:
@@ -37,6 +37,6 @@ async def health(args: argparse.Namespace, settings: Settings) -> int:
 
 def add_health(commands: Commands[Parser]) -> None:
     """Declares `kgnb health`."""
-    added = command(commands, "health", health, looks=True)
+    added = command(commands, "health", health)
     about = say("cli.help_within", seconds=WITHIN_SECONDS)
     added.add_argument("--within", type=seconds, default=WITHIN_SECONDS, metavar="SECONDS", help=about)

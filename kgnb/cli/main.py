@@ -14,7 +14,7 @@ import logging
 import select
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,6 @@ def _language_option(words: Sequence[str]) -> Language | None:
 def _run(args: argparse.Namespace) -> int:
     import asyncio  # here and not at the top: help and errors of parsing need none of these
 
-    from kgnb.app.untouched import passing_folder
     from kgnb.core.event_loop import new_loop, tune_process
     from kgnb.core.host import keep_working_folder_off_path
     from kgnb.core.secrets import load_settings
@@ -86,12 +85,8 @@ def _run(args: argparse.Namespace) -> int:
         settings, _ = load_settings(**_overrides(args))
         _configure_logging(args, settings)
         tune_process()
-        looks = args.looks or (args.of_task and settings.embedded_sql)
-        with (
-            passing_folder(settings) if looks else nullcontext(settings) as at,
-            asyncio.Runner(loop_factory=new_loop) as runner,
-        ):
-            code: int = runner.run(args.run(args, at))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            code: int = runner.run(args.run(args, settings))
         sys.stdout.flush()  # a failure to write can still be reported here
         return code
     except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, and SIGTERM by cancel_on_sigterm

@@ -27,9 +27,9 @@ async def names(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.render.names_text import decision_line, named_line
 
     if args.undo is not None:
-        async with context.open_app(settings, queue=False) as app:
+        async with context.open_for_task(settings, args.task, queue=False) as app:
             return _show_change(args, await names.undo(app, args.task, args.undo), undone=True)
-    async with context.open_app(settings, queue=False, graph=False) as app:
+    async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
         found = await names.names_of(app, args.task, NAMED_LABELS if args.all else NAMED_LABELS[:1])
     if args.json:
         print_json([one.as_dict() for one in found.listed])
@@ -50,7 +50,7 @@ async def merge(args: argparse.Namespace, settings: Settings) -> int:
     """Makes several names one person."""
     from kgnb.app import context, names
 
-    async with context.open_app(settings, queue=False) as app:
+    async with context.open_for_task(settings, args.task, queue=False) as app:
         return _show_change(args, await names.merge(app, args.task, args.person, args.others, by=BY))
 
 
@@ -60,7 +60,7 @@ async def split(args: argparse.Namespace, settings: Settings) -> int:
 
     if args.chapters is not None and len(args.aliases) > 1:
         raise InputError("names.one_only")
-    async with context.open_app(settings, queue=False) as app:
+    async with context.open_for_task(settings, args.task, queue=False) as app:
         if args.chapters is not None:
             done = await names.part(app, args.task, args.person, args.aliases[0], args.chapters, by=BY)
         else:

@@ -28,16 +28,11 @@ FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".z
 # --- declaring a command
 
 
-def command(
-    commands: Commands[Parser], name: str, run: Command | None, *, text: str = "", looks: bool = False
-) -> Parser:
-    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options.
-
-    One that only ``looks`` leaves no data folder where there was none.
-    """
+def command(commands: Commands[Parser], name: str, run: Command | None, *, text: str = "") -> Parser:
+    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options."""
     about = say(f"cli.help_{text or name}")
     added = commands.add_parser(name, help=about, description=about)
-    added.set_defaults(run=run, parser=added, looks=looks, of_task=False)
+    added.set_defaults(run=run, parser=added)
     common_options(added)
     return added
 
@@ -67,8 +62,7 @@ def json_option(added: Parser) -> None:
 
 
 def task_argument(added: Parser, **options: Any) -> None:
-    """Adds ``TASK``: where the record is in a data folder that isn't there, there is none."""
-    added.set_defaults(of_task=True)
+    """Adds ``TASK``."""
     added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"), **options)
 
 

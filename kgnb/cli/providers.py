@@ -37,7 +37,7 @@ MAX_KEY = 10_000
 def add_providers(commands: Commands[Parser]) -> None:
     """Declares `kgnb providers` and its commands; `kgnb pause|resume PROVIDER` is how two were spelled."""
     parts = options.family(commands, "providers", text="providers_group")
-    options.json_option(options.command(parts, "list", list_providers, text="providers_list", looks=True))
+    options.json_option(options.command(parts, "list", list_providers, text="providers_list"))
     options.json_option(options.command(parts, "presets", list_presets, text="providers_presets"))
     _declare_add(parts)
     setting = options.command(parts, "set", set_options, text="providers_set")
@@ -45,7 +45,7 @@ def add_providers(commands: Commands[Parser]) -> None:
     setting.add_argument("options", metavar="KEY=VALUE", nargs="*", help=say("cli.help_option"))
     _show_argument(setting)
     options.json_option(setting)
-    testing = options.command(parts, "test", test, text="providers_test", looks=True)
+    testing = options.command(parts, "test", test, text="providers_test")
     _name_argument(testing)
     _show_argument(testing)
     removing = options.command(parts, "remove", remove, text="providers_remove")
@@ -90,7 +90,7 @@ async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
     """Lists the providers and their state."""
     from kgnb.app import context, providers
 
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_to_look(settings, graph=False) as app:
         found = await providers.list_providers(app)
     if args.json:
         options.print_json({"providers": [one.as_dict() for one in found]})
@@ -276,7 +276,7 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
     if args.provider.strip().lower() == RULES:
         print(say("providers.test_rules"))
         return options.OK
-    async with context.open_app(settings, queue=False, graph=False) as app:
+    async with context.open_to_look(settings, queue=False, graph=False) as app:
         if args.show:
             _print_request(await provider_probe.preview_request(app, args.provider))
             return options.OK
@@ -295,7 +295,7 @@ async def remove(args: argparse.Namespace, settings: Settings) -> int:
     """Switches a provider off; ``--delete`` removes its row and its key."""
     from kgnb.app import context, providers
 
-    async with context.open_app(settings, queue=False, graph=False) as app:
+    async with context.open_to_look(settings, queue=False, graph=False) as app:
         await providers.remove_provider(app, args.provider, delete=args.delete)
     print(say("providers.deleted" if args.delete else "providers.off", name=args.provider.strip()))
     return options.OK
@@ -316,7 +316,7 @@ async def resume(args: argparse.Namespace, settings: Settings) -> int:
     """Ends a provider's pause."""
     from kgnb.app import context, providers
 
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_to_look(settings, graph=False) as app:
         ended = await providers.resume_provider(app, args.provider)
     what = "provider_resumed" if ended.until else "provider_not_paused"
     print(say(f"operate.{what}", provider=one_line(ended.provider)))

@@ -7,7 +7,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -40,17 +39,15 @@ def add_status(commands: Commands[Parser]) -> None:
 async def show_status(args: argparse.Namespace, settings: Settings) -> int:
     """Show the state of everything, with ``--watch`` until Ctrl-C or SIGTERM; that is exit code 0."""
     from kgnb.app import context, status
-    from kgnb.app.untouched import passing_folder
 
     if not args.watch:
-        with passing_folder(settings) as at:
-            async with context.open_app(at, graph=False) as app:
-                found = await status.StatusReport(app).read()
+        async with context.open_to_look(settings, graph=False) as app:
+            found = await status.StatusReport(app).read()
         if args.json:
             _show_json(found, "")
         else:
             _print_page(found, color=not settings.no_color)
-        if at is not settings:
+        if app.settings is not settings:
             print(f"kgnb: {say('explore.no_record', place=settings.data.absolute())}", file=sys.stderr)
         return OK
     cancel_on_sigterm()
@@ -80,19 +77,16 @@ async def _watch(settings: Settings, show: Show) -> NoReturn:
     Embedded engines that somebody ended are joined or started again, and those of a new data folder joined.
     """
     from kgnb.app import context, status
-    from kgnb.app.untouched import passing_folder
 
     started = False
     while True:
         try:
-            async with AsyncExitStack() as stack:
-                at = stack.enter_context(passing_folder(settings))
-                app = await stack.enter_async_context(context.open_app(at, graph=False))
+            async with context.open_to_look(settings, graph=False) as app:
                 report = status.StatusReport(app)
                 if not started:
                     show(await report.read(), "")
                     started = True
-                while not app.engines_gone and (at is settings or not settings.data.exists()):
+                while not app.engines_gone and (app.settings is settings or not settings.data.exists()):
                     await asyncio.sleep(WATCH_SECONDS)
                     try:
                         show(await report.read(), "")

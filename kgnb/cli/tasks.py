@@ -44,7 +44,7 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
     """Pauses a task on every node."""
     from kgnb.app import context, tasks
 
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_for_task(settings, args.task, graph=False) as app:
         done = await tasks.pause_task(app, args.task)
     print(say("operate.was_paused" if done.changed else "operate.was_paused_before", task=args.task))
     return OK
@@ -54,7 +54,7 @@ async def cancel(args: argparse.Namespace, settings: Settings) -> int:
     """Cancels a task on every node."""
     from kgnb.app import context, tasks
 
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_for_task(settings, args.task, graph=False) as app:
         done = await tasks.cancel_task(app, args.task)
     print(say("operate.was_cancelled" if done.changed else "operate.was_cancelled_before", task=args.task))
     return OK
@@ -64,7 +64,7 @@ async def resume(args: argparse.Namespace, settings: Settings) -> int:
     """Queues a paused task again."""
     from kgnb.app import context, tasks
 
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_for_task(settings, args.task, graph=False) as app:
         done = await tasks.resume_task(app, args.task)
     print(say("operate.queued_again", task=args.task, queue=one_line(done.queue)))
     return OK
@@ -74,7 +74,7 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
     """Queues a task's failed chapters again, or the whole of a cancelled task."""
     from kgnb.app import context, tasks
 
-    async with context.open_app(settings, graph=False) as app:
+    async with context.open_for_task(settings, args.task, graph=False) as app:
         done = await tasks.retry_task(app, args.task)
     facts = {"task": args.task, "queue": one_line(done.queue)}
     if done.chapters:
@@ -90,7 +90,7 @@ async def delete(args: argparse.Namespace, settings: Settings) -> int:
 
     if not (args.yes or sys.stdin.isatty()):
         raise InputError("operate.needs_yes", task=args.task)
-    async with context.open_app(settings) as app:
+    async with context.open_for_task(settings, args.task) as app:
         task = await tasks.find_task(app, args.task)
         if not (args.yes or _confirmed(task)):
             print(say("operate.not_deleted"))

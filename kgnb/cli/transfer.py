@@ -43,7 +43,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     if chosen is None:
         raise InputError("cli.no_format", path=args.output, known=" ".join(options.FORMAT_OF_ENDING))
     check_place(args.output)
-    async with context.open_app(settings, queue=False) as app:
+    async with context.open_for_task(settings, args.task, queue=False) as app:
         task = await tasks.find_task(app, args.task)
         await export.export(app, task.novel_id, chosen, args.output)
     print(options.written(args.output, chosen))

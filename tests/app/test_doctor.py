@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.app import doctor
+from kgnb.app import context, doctor
+from kgnb.core.errors import InputError
 from kgnb.core.model import Provider
 from kgnb.core.settings import Settings
 from tests.support.cluster import Cluster, cluster
@@ -112,6 +113,22 @@ async def test_a_provider_is_asked_while_the_graph_is_awaited(
     async with asyncio.timeout(120):
         names = [one.name for one in await doctor.doctor(settings)]
     assert names[-5:] == ["sql", "redis", "bolt", "queues", "openai"]
+
+
+async def test_what_fails_in_a_temporary_folder_names_the_one_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(settings: Settings, **_: bool) -> None:
+        assert settings.data.is_dir()
+        raise InputError("engine.folder_unusable", path=settings.data, reason="full")
+
+    monkeypatch.setattr(context, "start_engines", full)
+    found = {one.name: one for one in await doctor.doctor(Settings.load(data=tmp_path / "data"))}
+    for name in ("sql", "redis", "bolt"):
+        assert not found[name].ok
+        assert str(tmp_path / "data") in found[name].detail
+        assert ".kgnb-" not in found[name].detail
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,9 @@ class TestWithoutADataFolder:
         assert place.run("providers", "list").code == 0
         assert place.run("health").code == 1
         assert place.run("dead", "list").code == 0
+        assert place.run("providers", "resume", "rules").code == 0
+        place.run("providers", "remove", "nobody").refused("nobody")
+        place.run("dead", "retry", "--all").refused("No task has an entry on the dead list")
         assert place.left_over(10) == []
         assert sorted(tmp_path.iterdir()) == before
 
