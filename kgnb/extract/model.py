@@ -23,6 +23,7 @@ MAX_CHAPTER_ITEMS = 5_000
 
 _BREAKS = re.compile(r"[\n\r\t]")
 _SPACES = re.compile(r"\s+")
+_DIGITS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 
 def clean(value: object, limit: int) -> str:
@@ -65,7 +66,8 @@ def _number(low: float, high: float, default: float) -> Any:
         try:
             number = float(value) if isinstance(value, (int, float, str)) else default
         except ValueError:
-            return default
+            found = _DIGITS.search(str(value))  # "8/10", "95 分"
+            number = float(found[0]) if found else default
         except OverflowError:  # an integer of hundreds of digits
             return high if isinstance(value, int) and value > 0 else low
         return min(high, max(low, number)) if number == number else default

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import model
-from kgnb.extract.reply_punctuation import with_ascii_punctuation
+from kgnb.extract.reply_punctuation import with_ascii_punctuation, with_tables_as_json
 from kgnb.extract.reply_shape import (
     has_stray,
     items_of,
@@ -58,9 +58,10 @@ def parse(text: str, *, provider: str) -> Parsed:
     Raises ReplyUnparsable when no object has one of the lists asked for, or when the object is truncated.
     """
     body = without_thoughts(text) if len(text) <= MAX_REPLY else ""
+    body = _ESCAPED_TWICE.sub(r"\\", body)
     if (found := _strict(body)) is not None:
         return _validated(found, repaired=False, lost=0)
-    for text in dict.fromkeys((body, with_ascii_punctuation(body))):
+    for text in dict.fromkeys((body, with_tables_as_json(body), with_ascii_punctuation(body))):
         if _is_balanced(text) and (found := _in_prose(text)) is not None:
             return _validated(found, repaired=True, lost=0)
     if (repaired := _repaired(text)) is None:
@@ -82,6 +83,8 @@ def parse_cut(text: str, *, provider: str) -> Parsed:
 
 _THOUGHTS_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_ANSWER_OPENS = re.compile(r"^(?:```\w*\s*)?\{", re.MULTILINE)
+_ESCAPED_TWICE = re.compile(r"(?<!\\)\\\\(?=u[0-9a-fA-F]{4})")
 
 
 def is_complete(text: str) -> bool:
@@ -90,13 +93,19 @@ def is_complete(text: str) -> bool:
 
 
 def without_thoughts(text: str) -> str:
-    """The reply after a reasoning model's thoughts; empty when they never end."""
+    """The reply after a reasoning model's thoughts; empty when they never end.
+
+    Thoughts that aren't closed before an object at the reply's end, some models' fault, end where it begins.
+    """
     text = text.strip().lstrip("\ufeff")
     if text[:1] == "{":
         return text
     *_, last = _THOUGHTS_END.split(text)  # some servers cut the opening tag off
     last = last.strip()
-    return "" if _THOUGHTS_OPEN.match(last) else last
+    if not _THOUGHTS_OPEN.match(last):
+        return last
+    opens = _ANSWER_OPENS.search(last) if last.endswith(("}", "```")) else None
+    return last[opens.start() :] if opens else ""
 
 
 def _strict(body: str) -> dict[str, list[Any]] | None:
@@ -201,6 +210,8 @@ def _repaired(body: str) -> tuple[dict[str, list[Any]], int] | None:
     source = _closed_object(body)
     if source is None:
         return None
+    if source.count("[") > source.count("]"):
+        source = _UNCLOSED_LIST.sub("]", source)
     import json_repair  # needed by few replies, so not loaded with the package
 
     try:
@@ -293,6 +304,7 @@ class _BoundedStr(str):
 _CLOSERS = {"{": "}", "[": "]"}
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\],]', re.DOTALL)  # a string may end with the text
 _BRACES = re.compile(r"[{}\[\]]")
+_UNCLOSED_LIST = re.compile(rf'(?<=\}})(?=\s*,\s*"(?:{"|".join(model.LISTS)})"\s*:\s*\[)')
 _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 

@@ -1,8 +1,9 @@
-"""Broken JSON with other signs than JSON's own: full-width brackets, curly quotes, ``=>``, doubled braces."""
+"""JSON with other signs than its own: full-width brackets, curly quotes, ``=>``, doubled braces, tables."""
 
 from __future__ import annotations
 
 import html
+import json
 import re
 
 MAX_TEXT = 200_000
@@ -14,6 +15,8 @@ _KEY = re.compile(r"(?:\"(\w+)[“”」』＂]|[“”「『＂](\w+)\")(?=\s*[
 _LISTED = re.compile(r'(?<=")、\s*(?=")')
 _ASSIGNS = re.compile("=>?")
 _AND_SO_ON = re.compile(r"(?<![.…])(?:…+|\.{3,})(?=\s*[\]}])")
+_QUOTED_LINE = re.compile(r"^[>+|][ \t]?", re.MULTILINE)
+_TABLE = re.compile(r"^\|.*\|[ \t]*\n\|[ :|-]+\n(?:\|.*\|[ \t]*(?:\n|\Z))+", re.MULTILINE)
 _OPENS = re.compile(r'["“”「『＂]')
 _BEFORE_END = r"(?=(?:\s|\\n)*(?:[,:;=}\]，：；｝］]|\Z))"
 _CLOSES_STRAIGHT = re.compile(rf'(?<!\\)"{_BEFORE_END}')
@@ -25,8 +28,10 @@ def with_ascii_punctuation(text: str) -> str:
 
     What stands inside a string stays: ``"他说：“走”"`` is the book's own.
     """
-    if len(text) > MAX_TEXT:
+    if len(text) > MAX_TEXT or "{'" in text:  # Python's, whose punctuation is JSON's
         return text
+    if len(_QUOTED_LINE.findall(text)) == text.count("\n") + 1:
+        text = _QUOTED_LINE.sub("", text)
     if "&quot;" in text and '"' not in text:
         text = html.unescape(text)
     if 0 < 2 * text.count("{{") == text.count("{"):  # copied from a template
@@ -35,6 +40,20 @@ def with_ascii_punctuation(text: str) -> str:
     start = next((at for at, c in enumerate(text) if c in "{[｛［"), len(text))
     end = max(map(text.rfind, "}]｝］")) + 1
     return text[:start] + _translated(text[start:end]) + text[max(start, end) :]
+
+
+def with_tables_as_json(text: str) -> str:
+    """``text`` with a list of objects for each markdown table; as it is where one is cut off."""
+    if len(text) > MAX_TEXT:
+        return text
+    found = _TABLE.sub(lambda table: json.dumps(_rows(table[0]), ensure_ascii=False) + "\n", text)
+    return text if re.search(r"^\|", found, re.MULTILINE) else found
+
+
+def _rows(table: str) -> list[dict[str, str]]:
+    cells = (line.strip()[1:-1].split("|") for line in table.splitlines())
+    keys, _, *rows = ([one.strip() for one in line] for line in cells)
+    return [dict(zip(keys, row, strict=False)) for row in rows]
 
 
 def _translated(text: str) -> str:

@@ -17,38 +17,52 @@ MAX_ENDS = 20
 """Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
 
 _KIND_WORDS = {
-    "characters": "character characters person persons people 人物 角色",
-    "locations": "location locations place places 地点 地名 场所",
-    "organizations": "organization organizations organisation organisations group groups 组织 机构 势力",
+    "characters": "character characters char chars person persons people cast 人物 角色",
+    "locations": "location locations locs place places 地点 地名 场所",
+    "organizations": "organization organizations organisation organisations orgs group groups 组织 机构 势力",
     "events": "event events 事件",
-    "relations": "relation relations relationship relationships triples edges links 关系 人物关系 三元组",
+    "relations": "relation relations relationship relationships rels triples edges links 关系 三元组",
     "things": "thing things",
 }
 _FIELD_WORDS = {
-    "name": "entity entity_name id 名称 姓名 名字 实体",
+    "id": "编号 序号",
+    "name": "entity fullname 全名 名称 姓名 名字 名 实体",
     "aliases": "alias 别名 别称",
     "description": "描述 简介 desc summary",
     "traits": "trait 性格 特征",
-    "type": "relation relationship relation_type relationship_type predicate label 类型 关系 关系类型",
+    "title": "头衔 称号",
+    "protagonist_score": "主角评分 主角分数",
+    "type": "relation relationship relationtype relationshiptype predicate label 类型 关系 关系类型 谓语",
     "kind": "type label 类型",
-    "source": "from subject head entity1 person1 character1 源 来源 主体 主语 人物1",
-    "target": "to object tail entity2 person2 character2 目标 客体 宾语 对象 人物2",
-    "evidence": "quote 证据 原文",
-    "participants": "characters people 参与者 人物",
-    "location": "place 地点",
+    "source": "source from subject head start 源 来源 起点 主体 主语",
+    "target": "target to object tail end 目标 客体 宾语 对象 终点",
+    "strength": "强度",
+    "evidence": "quote 证据 依据 原文",
+    "participants": "characters people 参与者 参与人物 人物",
+    "location": "place 地点 发生地点",
+    "importance": "重要性",
 }
-_TELLS_KIND = ("kind", "type", "label", "category", "entity_type", "类型")
+_WHO = ("name", "entity", "node", "id", "character", "person", "实体", "人物", "角色", "名称", "姓名", "名")
+"""What keys add to an end's word: ``source_id``, ``目标人物``; with a number it is an end itself."""
+_ORDINALS = {"source": "1a甲", "target": "2b乙"}
+_TELLS_KIND = ("kind", "type", "label", "labels", "category", "entity_type", "类型")
+_NUMBERS = ("protagonist_score", "strength", "confidence")
 _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
 """What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
 _NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 _CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
-_BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|[:：|(),，（）]")
+_BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
 
 
 def _by_word(words: Mapping[str, str]) -> dict[str, str]:
     return {word: name for name, listed in words.items() for word in listed.split()}
+
+
+def _plain(key: str) -> str:
+    """A key without case and separators: ``sourceName`` and ``source_name`` are one."""
+    return "".join(filter(str.isalnum, key)).lower()
 
 
 _KIND_OF = _by_word(_KIND_WORDS)
@@ -77,7 +91,7 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
     if depth and (single := _single_item(value)):
         return single
     kinds = {key: kind for key, given in value.items() if (kind := _kind_of_key(key, given))}
-    if "name" in _fields_of(value, "things") and all(isinstance(value[key], str | int) for key in kinds):
+    if _is_named(value) and all(isinstance(value[key], str | int) for key in kinds):
         kinds = {}  # an item: its group, its place
     found: dict[str, list[Any]] = {}
     for key, kind in kinds.items():
@@ -90,14 +104,14 @@ def _kind_of_key(key: str, given: Any) -> str | None:
     """The kind of the items under a key: its own name, or the only one in ``人物列表``, ``characterList``."""
     plain = _CAMEL.sub(" ", key.strip()).lower()
     is_list = _is_list_of_items(given) and _ENDS_LIST.search(plain)
-    return _KIND_OF.get(key.strip().lower()) or (kind_named(plain) if is_list else None)
+    return _KIND_OF.get(_plain(key)) or (kind_named(plain) if is_list else None)
 
 
 def has_stray(value: Any, depth: int = 0) -> bool:
     """Whether ``value`` is an item that nothing says the kind of, or a list with one."""
     if isinstance(value, list) and depth <= MAX_DEPTH:
         return any(has_stray(one, depth + 1) for one in value)
-    return isinstance(value, dict) and "name" in _fields_of(value, "things") and lists_in(value, 1) is None
+    return isinstance(value, dict) and _is_named(value) and lists_in(value, 1) is None
 
 
 def kind_named(prose: str) -> str | None:
@@ -117,8 +131,9 @@ def united(parts: Iterable[dict[str, list[Any]] | None]) -> dict[str, list[Any]]
 
 
 def _decoded(text: str) -> Any:
-    """The JSON that a string holds, if it does."""
-    if text.lstrip()[:1] not in ("{", "["):
+    """The JSON that a string holds, perhaps in a fence, if it does."""
+    text = text.strip("` \t\r\n").removeprefix("json").lstrip()
+    if text[:1] not in ("{", "["):
         return None
     try:
         return json.loads(text, strict=False)
@@ -129,20 +144,20 @@ def _decoded(text: str) -> Any:
 def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
     """An item that stands outside of a list and says itself what it is; or a list that is named so."""
     is_wrapper = any(map(_is_list_of_items, value.values()))
-    if _fields_of(value, "relations") >= {"source", "target"} and not is_wrapper:
+    if {_field(key, "relations") for key in value} >= {"source", "target"} and not is_wrapper:
         return {"relations": [value]}
-    told = (value.get(key) for key in _TELLS_KIND)
-    kind = next((_KIND_OF[t.strip().lower()] for t in told if isinstance(t, str) and _is_kind(t)), None)
+    told = (_text(value.get(key)) for key in _TELLS_KIND)
+    kind = next((_KIND_OF[_plain(t)] for t in told if isinstance(t, str) and _is_kind(t)), None)
     if kind is None:
         return None
-    if "name" in _fields_of(value, kind):
+    if _is_named(value, kind):
         return {kind: [value]}
     lists = [given for given in value.values() if isinstance(given, list)]
     return {kind: lists[0]} if len(lists) == 1 else None
 
 
 def _is_kind(text: str) -> bool:
-    return text.strip().lower() in _KIND_OF
+    return _plain(text) in _KIND_OF
 
 
 def items_of(value: Any) -> list[Any]:
@@ -178,16 +193,33 @@ _LISTS = {
     kind: frozenset(name for name, field in item.model_fields.items() if field.annotation == list[str])
     for kind, item in LISTS.items()
 }
-_OTHER_WORDS = {
-    kind: _by_word({name: words for name, words in _FIELD_WORDS.items() if name in fields})
-    for kind, fields in _FIELDS.items()
-}
 
 
-def _fields_of(item: Mapping[str, Any], kind: str) -> set[str]:
-    """The fields that an item's keys stand for."""
-    words = (key.strip().lower() for key in item)
-    return {_OTHER_WORDS[kind].get(word, word) for word in words}
+def _words_of(kind: str) -> dict[str, str]:
+    """The fields that keys of a kind's items may stand for, by :func:`_plain` words."""
+    fields = _FIELDS[kind]
+    words = _by_word({name: words for name, words in _FIELD_WORDS.items() if name in fields or name == "id"})
+    for end in fields & _ORDINALS.keys():
+        words |= {word + who: end for word in _FIELD_WORDS[end].split() for who in _WHO}
+        words |= {who + number: end for who in _WHO for number in _ORDINALS[end]}
+    name = "name" if "name" in fields else "type"
+    for own in ("entity", "node", *_KIND_WORDS[kind].split()):
+        words = {f"{own}{who}": name for who in ("", "name", "名", "名称", "姓名")} | words
+        words |= {f"{own}id": "id", f"{own}type": "type"}
+    return words | {_plain(name): name for name in fields}
+
+
+_WORDS = {kind: _words_of(kind) for kind in LISTS}
+
+
+def _field(key: str, kind: str) -> str:
+    """The field that a key stands for, or the key itself."""
+    return _WORDS[kind].get(plain := _plain(key), plain)
+
+
+def _is_named(item: Iterable[str], kind: str = "things") -> bool:
+    """Whether the keys of an object tell its name, if only by an id."""
+    return any(_field(key, kind) in ("name", "id") for key in item)
 
 
 def mended_item(item: Any, kind: str) -> Any:
@@ -202,19 +234,26 @@ def mended_item(item: Any, kind: str) -> Any:
         return item
     if not item.keys() <= _FIELDS[kind]:
         item = _renamed(item, kind)
+    if kind == "events" and not item.get("name") and (told := item.get("title") or item.get("description")):
+        item["name"] = told[:MAX_NAME] if isinstance(told, str) else told
     lists = _LISTS[kind]
     for key in lists:
         given = item.get(key)
         if given and (type(given) is not list or dict in map(type, given)):
-            item[key] = _split(given)
+            has_roles = key == "participants" and isinstance(given, dict) and "name" not in given
+            item[key] = _split(list(given) if has_roles and _is_texts(given.values()) else given)
     types = list(map(type, item.values()))
     if dict in types or types.count(list) > len(lists & item.keys()):
-        return {key: value if key in lists else _named(value) for key, value in item.items()}
+        return {key: value if key in lists else _one_text(value, key) for key, value in item.items()}
     return item
 
 
 def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """``lists`` with each item mended, relations taken out of other items, and names in place of ids."""
+    """``lists`` with each item mended, relations taken out of other items, and names in place of ids.
+
+    Items without any content, such as a copy of the format, are left out.
+    """
+    lists = {kind: [item for item in items if not _is_blank(item)] for kind, items in lists.items()}
     found = {kind: [mended_item(one, kind) for one in items] for kind, items in lists.items()}
     relations = found.pop("relations", [])
     names: dict[str, Any] = {}
@@ -224,10 +263,11 @@ def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
                 continue
             name = item.get("name")
             for key, given in told.items():
-                plain = key.strip().lower()
-                if plain == "id" and isinstance(given, str | int):  # no one's if each list counts from one
+                if _field(key, kind) == "id" and isinstance(
+                    given, str | int
+                ):  # no one's if each list counts from one
                     names[str(given)] = name if names.get(str(given), name) == name else None
-                elif _KIND_OF.get(plain) == "relations" and isinstance(given, list | dict):
+                elif _KIND_OF.get(_plain(key)) == "relations" and isinstance(given, list | dict):
                     inner = (mended_item(one, "relations") for one in items_of(given))
                     relations += [{"source": name, **one} if isinstance(one, dict) else one for one in inner]
     for event in found.get("events", ()):
@@ -264,7 +304,7 @@ def _ends(value: Any, people: frozenset[str]) -> list[Any]:
     if isinstance(value, str):
         parts = _split(value) if "、" in value else []
         return parts if parts and people.issuperset(parts) else [value]
-    return [_named(one) for one in value] if isinstance(value, list) and value else [value]
+    return [_text(one) for one in value] if isinstance(value, list) and value else [value]
 
 
 def _by_names(tie: Any, names: Mapping[str, Any]) -> Any:
@@ -283,22 +323,51 @@ def _by_id(value: Any, names: Mapping[str, Any], is_number: bool = False) -> Any
     return names.get(value, value) if isinstance(value, str) else value
 
 
-def _named(value: Any) -> Any:
-    """The name in an object, or a list of one, that stands in place of it."""
+def _is_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(one, str) for one in values)
+
+
+def _is_blank(item: Any) -> bool:
+    """Whether an item says nothing: ``{}``, ``{"name": "", "aliases": [], "protagonist_score": 0}``."""
+    if not isinstance(item, dict):
+        return item in (None, "")
+    return not any(given for key, given in item.items() if key not in _NUMBERS)
+
+
+def _text(value: Any) -> Any:
+    """The name, or else the only text, in an object or a list of one that stands in place of it."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return value["name"] if isinstance(value, dict) and isinstance(value.get("name"), str) else value
+    if not isinstance(value, dict):
+        return value
+    texts = {_field(key, "characters"): text for key, text in value.items() if isinstance(text, str)}
+    named = (texts[field] for field in ("name", "aliases", "id") if field in texts)
+    return next(named, next(iter(texts.values())) if len(texts) == 1 else value)
+
+
+def _one_text(value: Any, key: str) -> Any:
+    """A field's value as one text; of several, which a relation has at its ends only, the first counts."""
+    if not isinstance(value, list) or key in ("name", "source", "target"):
+        return _text(value)
+    texts = [text for one in value if isinstance(text := _text(one), str)]
+    return "；".join(texts) if key == "description" else "".join(texts[:1])
 
 
 def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
-    fields, words = _FIELDS[kind], _OTHER_WORDS[kind]
+    inner = (item.get(key) for key in ("properties", "attributes"))
+    fields, item = _FIELDS[kind], {**next((one for one in inner if isinstance(one, dict)), {}), **item}
     told = {key: given for key, given in item.items() if key in fields}
     own = {key: given for key, given in told.items() if not (key == "type" and _is_kind(str(given)))}
-    others = [(key.strip().lower(), given) for key, given in item.items() if key not in told]
+    others = [(_field(key, kind), given) for key, given in item.items() if key not in told]
     others.sort(key=lambda one: one[0] == "id")  # a name only where nothing else is one
-    for plain, given in others:
-        if plain != "id" or (isinstance(given, str) and not _CODE.fullmatch(given)):
-            own.setdefault(plain if plain in fields else words.get(plain, plain), given)
+    for field, given in others:
+        if field != "id":
+            own.setdefault(field, given)
+        elif isinstance(given, str) and not _CODE.fullmatch(given):
+            own.setdefault("name", given)
+    pairs = [given for key, given in own.items() if key not in fields and isinstance(given, list)]
+    if kind == "relations" and "source" not in own and "target" not in own and len(pairs) == 1:
+        own |= zip(("source", "target"), pairs[0], strict=False) if len(pairs[0]) == 2 else ()
     return {**told, **own}
 
 
@@ -306,8 +375,8 @@ def _triple(item: list[Any]) -> Any:
     """``["何恭", "FRIEND_OF", "程勇"]`` as a relation, wherever its type stands."""
     types = [one for one in item if isinstance(one, str) and _TYPE.fullmatch(one)]
     ends = [one for one in item if one not in types]
-    if len(types) == 1 and len(ends) == 2 and (types[0] == item[1] or _is_type(types[0])):
-        return {"source": ends[0], "type": types[0], "target": ends[1]}
+    if len(types) == 1 and len(ends) in (2, 3) and (types[0] == item[1] or _is_type(types[0])):
+        return {"type": types[0], **dict(zip(("source", "target", "description"), ends, strict=False))}
     return item
 
 
@@ -324,6 +393,4 @@ def _split(value: Any, depth: int = 0) -> list[Any]:
     if isinstance(value, dict):
         inner = value.values() if depth < MAX_DEPTH else ()
         return [value["name"]] if "name" in value else [one for v in inner for one in _split(v, depth + 1)]
-    if not isinstance(value, list):
-        return [value]
-    return [part.get("name") if isinstance(part, dict) else part for part in value]
+    return [_text(part) for part in value] if isinstance(value, list) else [value]

@@ -135,8 +135,11 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         f"\\boxed{{{SHORT}}}",
         f"const result = {SHORT};",
         f"<|channel|>analysis<|message|>{{a}}<|end|><|channel|>final<|message|>{SHORT}",
+        f"<think>\n先列人物。\n{SHORT}",  # thoughts that end without saying so
+        f"<think>\n先列人物。\n\n```json\n{SHORT}\n```",
         f"{SHORT}}}",
         f"{SHORT}]}}",
+        SHORT.replace("[{", "[\n{").replace(", {", ",\n{").replace("\n", "\n> ").join(("> ", "")),
         f"{{{SHORT}}}",
         # JSON with a person's or another language's habits
         SHORT.replace('"', "'")[:-1] + ", 'events': None}",
@@ -152,6 +155,8 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         SHORT.replace('"', "&quot;"),
         SHORT.replace('"', '\\"'),
         SHORT.replace(" ", "\u00a0"),
+        json.dumps(json.loads(SHORT)).replace("\\", "\\\\"),
+        SHORT.replace('}], "rel', '}, "rel'),
         SHORT.replace(" ", "\u3000"),
         # Chinese punctuation in place of JSON's
         SHORT.replace('": ', '"：').replace(", ", "，"),
@@ -174,6 +179,7 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         f'{{"status": "ok", "meta": {{"n": 2}}, "data": {SHORT}}}',
         json.dumps(SHORT),
         json.dumps({"output": SHORT}),
+        json.dumps({"output": f"```json\n{SHORT}\n```"}),
         f'{{"name": "extraction", "arguments": {SHORT}}}',
         f'{{"entities": {{"characters": {PEOPLE}}}, "relations": {TIES}}}',
         f'[{{"characters": {PEOPLE}}}, {{"relations": {TIES}}}]',
@@ -197,7 +203,22 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
             PEOPLE.replace('"name"', '"id": 1, "name"', 1).replace('{"name"', '{"id": "2", "name"'),
             ('[{"source": 1, "target": 2, "type": "FRIEND_OF"}]'),
         ),
+        "## 人物\n| 姓名 | 性格 | 别名 |\n|---|--|:-:|\n| 刘备 | 仁 | 玄德 |\n| 关羽 |||\n\n"
+        "## 关系\n| 源 | 关系 | 目标 |\n|---|---|---|\n| 刘备 | FRIEND_OF | 关羽 |",
+        '{"nodes": [{"id": "刘备", "labels": ["Character"], "properties": {"aliases": ["玄德"]}}, '
+        '{"id": "关羽", "labels": ["Person"], "attributes": {}}], "relationships": '
+        '[{"startNode": "刘备", "endNode": {"id": "关羽"}, "type": "FRIEND_OF", "properties": {}}]}',
+        of(
+            PEOPLE.replace('"name"', '"char_id": 1, "name"', 1).replace('{"name"', '{"char_id": 2, "name"'),
+            '[{"source_id": 1, "target_id": 2, "type": "FRIEND_OF"}]',
+        ),
         # other keys
+        SHORT.replace('"source"', '"source_name"').replace('"target"', '"targetEntity"'),
+        SHORT.replace('"source"', '"源实体"').replace('"target"', '"目标人物"').replace('"type"', '"谓语"'),
+        SHORT.replace('"source"', '"人物A"').replace('"target"', '"人物 B"').replace('"type"', '"关系名称"'),
+        SHORT.replace('"source"', '"character_1"').replace('"target"', '"character_2"'),
+        SHORT.replace('"name"', '"character_name"').replace("characters", "cast"),
+        SHORT.replace('"name"', '"\u200bname"').replace("characters", "chars").replace("relations", "rels"),
         SHORT.replace("characters", "人物列表").replace("relations", "人物关系表"),
         SHORT.replace("characters", "mainCharacters").replace("relations", "relation_list"),
         SHORT.replace("relations", "triples"),
@@ -219,7 +240,14 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         of('[{"name": "刘备", "aliases": {"字": "玄德"}}, {"name": "关羽", "aliases": "无"}]'),
         of(PEOPLE.replace('"aliases"', '"protagonist_score": "95分", "confidence": "高", "aliases"')),
         of(relations='[["刘备", "FRIEND_OF", "关羽"]]'),
+        of(relations='[["刘备", "FRIEND_OF", "关羽", "结义"]]'),
+        of(relations='[{"characters": ["刘备", "关羽"], "type": "FRIEND_OF"}]'),
+        of(relations=TIES.replace('"FRIEND_OF"', '["FRIEND_OF", "LEADS"], "evidence": ["念刘备", "关羽"]')),
+        of(PEOPLE.replace('"aliases"', '"title": ["皇叔", "主公"], "description": {"zh": "仁"}, "aliases"')),
+        of(f'[{{}}, {LIU}, null, {GUAN}, {{"name": "", "aliases": [], "protagonist_score": 0}}]'),
         of(relations='["刘备 -> 关羽: FRIEND_OF"]'),
+        of(relations='["(刘备)-[:FRIEND_OF]->(关羽)"]'),
+        of(relations='["刘备 -[FRIEND_OF]-> 关羽"]'),
         of(relations='["刘备 --FRIEND_OF--> 关羽"]'),
         of(relations=TIES.replace('"关羽"', '["关羽"]')),
         of(PEOPLE.replace('"关羽"', '["关羽"]')),
@@ -327,7 +355,7 @@ def test_wrong_items_are_rejected_and_counted_the_others_kept() -> None:
     assert [place.name for place in found.locations] == ["涿县"]
     assert found.events[0].participants == ["刘备", "张飞"]
     assert found.organizations == []
-    assert parsed.rejected == 6 + 2 + 1
+    assert parsed.rejected == 4 + 2 + 1
 
 
 def test_odd_types_of_fields() -> None:
@@ -342,18 +370,35 @@ def test_odd_types_of_fields() -> None:
                         "traits": None,
                         "x": {"y": []},
                     },
-                    {"name": "关羽", "protagonist_score": "very high", "aliases": [{"name": "云长"}, 5]},
+                    {"name": "关羽", "protagonist_score": "very high", "aliases": [{"alias": "云长"}, 5]},
+                    {"name": "赵云", "protagonist_score": "约 60/100", "description": ["常山人", "武将"]},
                     {"name": "张飞", "protagonist_score": 1e9},
                 ],
-                "events": [{"name": "战", "participants": [{"name": "刘备", "role": "主将"}, "关羽"]}],
+                "events": [
+                    {"name": "战", "participants": [{"name": "刘备", "role": "主将"}, "关羽"]},
+                    {
+                        "description": "夜宴",
+                        "participants": {"刘备": "主", "关羽": "客"},
+                        "location": ["府", "城"],
+                    },
+                    {
+                        "title": "别",
+                        "participants": [{"role": "主", "character": "刘备"}, {"a": "1", "b": "2"}],
+                    },
+                ],
             }
         )
     )
-    first, second, third = parsed.extraction.characters
+    first, second, fourth, third = parsed.extraction.characters
     assert (first.aliases, first.protagonist_score) == (["玄德", "刘皇叔"], 95)
     assert (second.aliases, second.protagonist_score) == (["云长"], 0)
     assert third.protagonist_score == 100
-    assert parsed.extraction.events[0].participants == ["刘备", "关羽"]
+    assert (fourth.protagonist_score, fourth.description) == (60, "常山人；武将")
+    assert [(e.name, e.participants, e.location) for e in parsed.extraction.events] == [
+        ("战", ["刘备", "关羽"], ""),
+        ("夜宴", ["刘备", "关羽"], "府"),
+        ("别", ["刘备"], ""),
+    ]
     assert parsed.rejected == 0
 
 

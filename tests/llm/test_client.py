@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
@@ -730,11 +729,11 @@ async def test_where_a_provider_is_asked(
 ) -> None:
     seen: list[str] = []
 
-    async def send(_self: object, request: httpx2.Request, **_options: object) -> httpx2.Response:
+    async def send(_self: object, request: Any, **_options: object) -> Any:
         seen.append(str(request.url))
-        return httpx2.Response(404, request=request)
+        return http_client.httpx2.Response(404, request=request)
 
-    monkeypatch.setattr(httpx2.AsyncClient, "send", send)
+    monkeypatch.setattr(http_client.httpx2.AsyncClient, "send", send)
     await failing(client(url, name=name), kind=RequestRejected)
     assert seen[0] == asked
 
