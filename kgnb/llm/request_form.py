@@ -30,7 +30,9 @@ _LEVELS = ("strict", "json", "text")
 _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
 _EFFORTS = ("none", "minimal", "low")
 """Least efforts of reasoning, the first the least; each model that has any has the last."""
-_REASONS_ALWAYS = re.compile(r"mandatory|(?:cannot|can't|can not) be (?:disabled|turned off)", re.I)
+_REASONS_ALWAYS = re.compile(
+    r"mandatory|can(?:'t| ?not) be (?:disabled|turned off)|other thinking level", re.I
+)
 _MAY_BE_OF_FORM = ("rejected", "too_long", "no_model")
 """What a refusal of a field may look like; others may repeat a reply, and with it the book's words."""
 _WINDOW = re.compile(r"(?:context (?:length|window|size)|max_model_len|max_seq_len)\D{1,40}?(\d{4,7})", re.I)
@@ -117,7 +119,7 @@ class RequestForm:
         """The fields for the least effort that a refusal leaves; None where the field itself is refused."""
         name, value = next(iter(self.thinking[0].items()))
         sent = value.get("effort") if isinstance(value, Mapping) else value
-        named = (e for e in _EFFORTS if re.search(f"['\"`]{e}['\"`\\\\]", said))
+        named = (e for e in _EFFORTS if re.search(rf"['\"`]{e}['\"`\\]|values are:[^.]*\b{e}\b", said))
         least = _EFFORTS[-1] if _REASONS_ALWAYS.search(said) else None
         effort = next((e for e in named if e != sent), least)
         if sent not in _EFFORTS or effort in (None, sent):

@@ -161,6 +161,18 @@ MANDATORY = "Reasoning is mandatory for this endpoint and cannot be disabled."
             None,
             [{"reasoning": {"effort": "none"}}, {"reasoning": {"effort": "low"}}],
         ),
+        (
+            "gemini",
+            "Thinking level MINIMAL is not supported for this model. Please retry with other thinking level.",
+            None,
+            [{"reasoning_effort": "minimal"}, {"reasoning_effort": "low"}],
+        ),
+        (
+            "gemini",
+            "Invalid reasoning_effort: minimal. Valid values are: high, low, medium, none",
+            None,
+            [{"reasoning_effort": "minimal"}, {"reasoning_effort": "none"}],
+        ),
         ("openrouter", "Unknown field: reasoning", None, [{"reasoning": {"effort": "none"}}, {}]),
         (
             "gemini",
