@@ -23,7 +23,7 @@ from kgnb.core import errors
 from kgnb.core.errors import BuildStopped
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
-from kgnb.core.model import Progress, Provider, Task, TaskStatus, Usage
+from kgnb.core.model import STOPPED_STATUSES, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
@@ -318,7 +318,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         listener(planned.step(_stage(progress), progress, waited=waited, **pace.figures(progress)))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
         # The item that this build queued starts a paused task: only a pause after that ends the build.
-        stopped = (TaskStatus.CANCELLED, TaskStatus.PAUSED) if opened else (TaskStatus.CANCELLED,)
+        stopped = STOPPED_STATUSES if opened else (TaskStatus.CANCELLED,)
         if task is None or task.status in stopped:
             paused = task is not None and task.status is TaskStatus.PAUSED
             how = "build.paused_elsewhere" if paused else "build.stopped_elsewhere"

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from kgnb.core.messages import say
-from kgnb.core.model import RULES, TaskStatus
+from kgnb.core.model import ACTIVE_STATUSES, RULES, TaskStatus
 from kgnb.extract.model import GAPS
 from kgnb.stores.queue.types import QueueName
 
@@ -99,7 +99,7 @@ def condition(
     task: Item, provider: Item | None, nodes: Sequence[Item], *, down: str, stuck: str, now: float
 ) -> Condition:
     """One task's condition; ``nodes`` are those that live."""
-    if task["status"] not in (TaskStatus.CREATED, TaskStatus.RUNNING):
+    if task["status"] not in ACTIVE_STATUSES:
         return _ended(task)
     if down:
         return Condition("stuck", down, by="service", mend="connect")

@@ -12,7 +12,7 @@ from kgnb.app.context import App
 from kgnb.app.task_items import dead_items
 from kgnb.app.tasks import find_task, retry_chapters
 from kgnb.core.errors import InputError
-from kgnb.core.model import ChapterStatus, TaskStatus
+from kgnb.core.model import STOPPED_STATUSES, ChapterStatus
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.queue.types import DeadItem
 
@@ -88,8 +88,7 @@ async def retry_dead_letters(app: App, task_id: int | None = None, chapter: int 
     if not by_task:
         raise InputError("operate.nothing_dead")
     statuses = await app.ledger.tasks.statuses(by_task)
-    stopped = (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)
-    wanted = [i for i in sorted(by_task) if statuses.get(i) not in stopped]
+    wanted = [i for i in sorted(by_task) if statuses.get(i) not in (None, *STOPPED_STATUSES)]
     for one in wanted:
         await _retry(app, one, by_task[one])
     left = tuple(sorted(by_task.keys() - set(wanted)))

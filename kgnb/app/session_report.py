@@ -25,6 +25,7 @@ from kgnb.core import colab
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import SHORTEST_SECRET, Host, environment_secrets, variable
 from kgnb.core.messages import say
+from kgnb.core.model import ACTIVE_STATUSES
 from kgnb.core.provider_options import parse_options
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
@@ -98,7 +99,7 @@ class SessionReport:
     def _facts(self, why: str, error: str, data: Path) -> dict[str, Any]:
         cluster = self.cluster or {"tasks": [], "queues": [], "providers": []}
         tasks = [task | {"left": _chapters_left(task)} for task in cluster["tasks"]]
-        open_tasks = [task for task in tasks if task["left"] or task["status"] in ("created", "running")]
+        open_tasks = [task for task in tasks if task["left"] or task["status"] in ACTIVE_STATUSES]
         return {
             "kgnb": __version__,
             "written_at": _clock(time.time()),

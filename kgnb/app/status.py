@@ -13,7 +13,7 @@ from kgnb.app.condition import add_conditions
 from kgnb.app.context import App, budget_of
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import ServiceRefused, SettingsError
-from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
+from kgnb.core.model import ACTIVE_STATUSES, ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import Spent
 from kgnb.stores.ledger.task_stats import FailedChapter, TaskFigures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
@@ -33,7 +33,6 @@ FAILURES = 200
 """How many of a task's failed chapters are listed with their reasons."""
 
 T = TypeVar("T")
-_ACTIVE = (TaskStatus.CREATED, TaskStatus.RUNNING)
 
 
 class StatusReport:
@@ -136,7 +135,9 @@ class StatusReport:
         }
         counts = await ledger.task_stats.figures(sorted(listed.keys() - reused.keys()))
         self._idle_tasks = reused | {
-            i: (now, listed[i].status, one) for i, one in counts.items() if listed[i].status not in _ACTIVE
+            i: (now, listed[i].status, one)
+            for i, one in counts.items()
+            if listed[i].status not in ACTIVE_STATUSES
         }
         counts |= {i: counted for i, (_, _, counted) in reused.items()}
         return [(listed[i], counts[i]) for i in sorted(listed, reverse=True)]

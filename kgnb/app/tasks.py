@@ -24,11 +24,9 @@ from kgnb.app.task_items import (
     wait_until_released,
 )
 from kgnb.core.errors import InputError
-from kgnb.core.model import Task, TaskStatus
+from kgnb.core.model import ACTIVE_STATUSES, Task, TaskStatus
 from kgnb.stores.ledger.task_commands import CommandOutcome
 from kgnb.stores.queue.types import ClaimRequest, DeadItem
-
-_RETRIED = (TaskStatus.CANCELLED, TaskStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,8 @@ async def _end_items(app: App, task: Task) -> bool:
 async def resume_task(app: App, task_id: int) -> CommandResult:
     """Queue a paused task again."""
     found = await app.ledger.task_commands.resume(task_id)
-    _checked(app, found, "operate.retry_instead" if found.task.status in _RETRIED else "operate.not_paused")
+    is_ended = found.task.status in (TaskStatus.CANCELLED, TaskStatus.FAILED)
+    _checked(app, found, "operate.retry_instead" if is_ended else "operate.not_paused")
     return CommandResult(found.task, found.task.status, queue=await push(app, found.task))
 
 
@@ -131,7 +130,7 @@ async def retry_chapters(
 def _nothing_to_retry(status: TaskStatus) -> str:
     if status is TaskStatus.PAUSED:
         return "operate.resume_instead"
-    waiting = status in (TaskStatus.CREATED, TaskStatus.RUNNING)
+    waiting = status in ACTIVE_STATUSES
     return "operate.nothing_failed" if waiting else "operate.nothing_to_retry"
 
 

@@ -44,6 +44,14 @@ class TaskStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+ACTIVE_STATUSES = (TaskStatus.CREATED, TaskStatus.RUNNING)
+"""Of a task that nodes work on, or are to."""
+STOPPED_STATUSES = (TaskStatus.PAUSED, TaskStatus.CANCELLED)
+"""Of a task that a person stopped."""
+CLOSED_STATUSES = (TaskStatus.COMPLETED, TaskStatus.FAILED)
+"""Of a task whose work has ended by itself."""
+
+
 class ChapterStatus(StrEnum):
     """``knowledge_graph_chapter_status.status``; *skipped*: empty or under 10 characters of text."""
 
@@ -200,7 +208,7 @@ class Task:
     @property
     def ended(self) -> bool:
         """Whether it has ended and its graph is settled."""
-        return self.settled and self.status in (TaskStatus.COMPLETED, TaskStatus.FAILED)
+        return self.settled and self.status in CLOSED_STATUSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
-from kgnb.core.model import RULES, ChapterStatus, Task, TaskStatus
+from kgnb.core.model import ACTIVE_STATUSES, RULES, STOPPED_STATUSES, ChapterStatus, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import combine_decisions
@@ -281,7 +281,7 @@ class TaskKeeper:
         if task is None:
             return None
         # Should the old worker die, main queues the task again. A fresh item of a paused one is a retry.
-        if task.id in foreign and task.status in (TaskStatus.CREATED, TaskStatus.RUNNING):
+        if task.id in foreign and task.status in ACTIVE_STATUSES:
             return Opening("old_worker", task, [])
         route = await self._router.route(task, claim.queue)
         rules = claim.queue.with_provider(RULES)
@@ -422,8 +422,7 @@ class TaskKeeper:
         if not task_ids:
             return {}
         statuses = await self._stores.ledger.tasks.statuses(task_ids)
-        ends = (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)
-        stopped = {t: status for t in task_ids if (status := statuses.get(t)) in ends}
+        stopped = {t: status for t in task_ids if (status := statuses.get(t)) in (None, *STOPPED_STATUSES)}
         for task_id, held in list(self.open_tasks.items()):
             if held.step is None and (task_id in stopped or statuses.get(task_id) != TaskStatus.RUNNING):
                 self._start(held)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
+from kgnb.core.model import ACTIVE_STATUSES
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import Command, PanelController
 from kgnb.notebook.panel.submit_box import SubmitBox
@@ -85,7 +86,7 @@ class TaskRow:
         """Show the task's current state."""
         self._status, self._novel = task["status"], task["novel_id"]
         widgets.show(self._about, html.task(task))
-        is_open = self._status in ("created", "running")
+        is_open = self._status in ACTIVE_STATUSES
         widgets.label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
         widgets.label(self.open, say("panel.close_row" if self.chapters.is_open else "panel.open_row"))
         self._delete.refresh()

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
+from kgnb.core.model import ACTIVE_STATUSES, CLOSED_STATUSES, ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import existing_novels
 from kgnb.stores.ledger.chapters import raise_tokens
@@ -30,8 +30,6 @@ from kgnb.stores.ledger.tasks import (
     set_chapters,
     set_task,
 )
-
-ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ class TaskCommands(DatabasePart):
         if not (chapters or item or _can_restart(c, task, token, only)):
             return CommandOutcome("refused", task)
         values: dict[str, Any] = {}
-        if task.status not in (TaskStatus.CREATED, TaskStatus.RUNNING):
+        if task.status not in ACTIVE_STATUSES:
             values = {"status": TaskStatus.CREATED, "error_message": None, "retry_scheduled_at": None}
             values |= {"paused_at": None, "completed_at": None}
         counts = count_columns(c, task_id)
@@ -123,7 +121,7 @@ class TaskCommands(DatabasePart):
     def give_up(self, c: sa.Connection, task_id: int, reason: str) -> bool:
         """End a created or running task as failed, so that nobody queues it again; False: it isn't one."""
         task, _ = locked_task(c, task_id)
-        if task is None or task.status not in (TaskStatus.CREATED, TaskStatus.RUNNING):
+        if task is None or task.status not in ACTIVE_STATUSES:
             return False
         set_task(c, task_id, status=TaskStatus.FAILED, error_message=reason[:2_000], failed_at=beijing_now())
         return True
@@ -144,7 +142,7 @@ class TaskCommands(DatabasePart):
 
 def _is_finished(c: sa.Connection, task: Task, token: int | None) -> bool:
     """Whether the task ended; of one that no kgnb ever opened, the status alone decides."""
-    if task.status not in ENDED or not (task.settled or token is None):
+    if task.status not in CLOSED_STATUSES or not (task.settled or token is None):
         return False
     counts = count_states(c, task.id)
     return not any(counts.get(state) for state in OPEN_STATES)
@@ -152,7 +150,7 @@ def _is_finished(c: sa.Connection, task: Task, token: int | None) -> bool:
 
 def _can_restart(c: sa.Connection, task: Task, token: int | None, only: bool) -> bool:
     """Whether a retry would start something in a task without failed chapters."""
-    if only or task.status in (TaskStatus.CREATED, TaskStatus.RUNNING, TaskStatus.PAUSED):
+    if only or task.status in (*ACTIVE_STATUSES, TaskStatus.PAUSED):
         return False
     foreign = token is None and task.status is TaskStatus.FAILED  # an older worker gave it up as a whole
     return task.status is TaskStatus.CANCELLED or foreign or not _is_finished(c, task, token)

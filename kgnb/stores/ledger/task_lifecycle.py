@@ -16,7 +16,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from kgnb.core.messages import say
-from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
+from kgnb.core.model import CLOSED_STATUSES, STOPPED_STATUSES, ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger import tasks
 from kgnb.stores.ledger.books import existing_novels
@@ -114,7 +114,7 @@ class TaskLifecycle(DatabasePart):
         task, or a higher token opened it.
         """
         task, stored = tasks.locked_task(c, task_id)
-        if task is None or stored != token or task.status in tasks.STOPPED:
+        if task is None or stored != token or task.status in STOPPED_STATUSES:
             return None
         states = tasks.count_states(c, task_id)
         if any(states.get(state) for state in tasks.OPEN_STATES):
@@ -198,7 +198,7 @@ def _start_task(c: sa.Connection, task: Task, facts: dict[str, Any], states: Map
 
 def _fail_unreadable(c: sa.Connection, task: Task) -> Task:
     """End a task as failed that doesn't say which chapters it is about."""
-    if task.status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
+    if task.status in CLOSED_STATUSES:
         return task
     error = say("ledger.chapter_ids")
     tasks.set_task(c, task.id, status=TaskStatus.FAILED, error_message=error, failed_at=beijing_now())
@@ -207,7 +207,7 @@ def _fail_unreadable(c: sa.Connection, task: Task) -> Task:
 
 def _correct_status(c: sa.Connection, task: Task) -> Task:
     """Restore a finished task's status where main overwrote it after the task was closed."""
-    if task.status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
+    if task.status in CLOSED_STATUSES:
         return task
     counts = tasks.count_columns(c, task.id)
     status = TaskStatus.FAILED if counts["failed_chapters"] else TaskStatus.COMPLETED

@@ -8,7 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, beijing_now
+from kgnb.core.model import (
+    ACTIVE_STATUSES,
+    MIN_CHAPTER_CHARS,
+    STOPPED_STATUSES,
+    ChapterStatus,
+    Progress,
+    Task,
+    TaskStatus,
+    beijing_now,
+)
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
 from kgnb.stores.ledger.database import DatabasePart, pairs, reading, transaction
@@ -18,7 +27,6 @@ from kgnb.stores.ledger.tables import read_usage, usage_columns
 DEFAULT_RETRY_MINUTES = 10
 
 OPEN_STATES = (ChapterStatus.PENDING, ChapterStatus.RUNNING)
-STOPPED = (TaskStatus.PAUSED, TaskStatus.CANCELLED)
 _ZERO_COLUMNS = (
     *("completed_chapters", "failed_chapters", "skipped_chapters", "total_entities", "total_relations"),
     *("auto_retry_enabled", "retry_count"),
@@ -98,7 +106,7 @@ class Tasks(DatabasePart):
     @reading
     def unfinished(self, c: sa.Connection, limit: int = 1_000, *, after: int = 0) -> list[Task]:
         """Created or running tasks of novels that exist, oldest first, with ids greater than ``after``."""
-        is_open = t.tasks.c.status.in_((TaskStatus.CREATED, TaskStatus.RUNNING))
+        is_open = t.tasks.c.status.in_(ACTIVE_STATUSES)
         return _read_tasks(c, is_open, _has_novel(), t.tasks.c.id > after, limit=limit)
 
     @reading
@@ -215,7 +223,7 @@ def _status(text: str | None) -> TaskStatus:
 
 def is_stopped(text: str | None) -> bool:
     """Whether nobody may work on a task with this status."""
-    return _status(text) in STOPPED
+    return _status(text) in STOPPED_STATUSES
 
 
 def no_task(task_id: int) -> Task:

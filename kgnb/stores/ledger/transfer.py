@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kgnb.book.model import Book, BookChapter, text_hash
-from kgnb.core.model import ChapterStatus, Lang, TaskStatus, Usage, beijing_now
+from kgnb.core.model import CLOSED_STATUSES, ChapterStatus, Lang, TaskStatus, Usage, beijing_now
 from kgnb.extract.model import LISTS, MAX_CHAPTER_ITEMS, Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.resolve.decisions import Decision
@@ -28,7 +28,6 @@ from kgnb.stores.ledger.providers import read_kinds
 from kgnb.stores.ledger.task_lifecycle import mark_settled, pending_chapter_row
 from kgnb.stores.ledger.tasks import OPEN_STATES, Tasks, count_columns, locked_task, set_task
 
-ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 VERSION = 1
 """Of the record in an export; newer ones are refused."""
 MAX_DECISIONS, MAX_DECIDED_NAMES = 3_000, 20_000
@@ -210,7 +209,7 @@ class Transfer(DatabasePart):
     def finish_import(self, c: sa.Connection, saved: SavedRecord, imported: ImportedRecord) -> None:
         """Give tasks that the record shows as ended that status, once the graph is settled from them."""
         for saved_task in saved.tasks:
-            if saved_task.status not in ENDED:
+            if saved_task.status not in (*CLOSED_STATUSES, TaskStatus.CANCELLED):
                 continue
             task_id, now = imported.tasks[saved_task.id], beijing_now()
             task, token = locked_task(c, task_id)
