@@ -75,12 +75,13 @@ async def read(path: Path, title: str | None, author: str | None) -> Book:
     return book
 
 
-def _size(path: Path) -> int:
-    """Bytes of a book's file; 0 once it was deleted, as its text has been read."""
+async def store_book(app: App, book: Book, path: Path) -> ImportedBook:
+    """Store the book that was read from ``path``, unless it is stored; the file may be gone since."""
     try:
-        return path.stat().st_size
+        size = (await asyncio.to_thread(path.stat)).st_size
     except OSError:
-        return 0
+        size = 0
+    return await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
 
 
 async def plan(
@@ -94,8 +95,7 @@ async def plan(
     """
     provider = app.providers.requested(provider_name)
     model = await app.router.model_for(provider) if model is None else model
-    size = await asyncio.to_thread(_size, path)
-    imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
+    imported = await store_book(app, book, path)
     return await _plan(app, book.facts, imported, provider, model, again=again)
 
 

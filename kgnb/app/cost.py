@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from kgnb.app.context import App, budget_of
-from kgnb.app.status import cost
 from kgnb.app.tasks import find_task
 from kgnb.core.model import ChapterStatus, Usage
 
@@ -25,7 +24,7 @@ async def task_cost(app: App, task_id: int) -> dict[str, Any]:
     done = found.count(ChapterStatus.COMPLETED)
     left = found.count(ChapterStatus.PENDING, ChapterStatus.RUNNING)
     total = sum(found.spent.values(), Usage())
-    money = cost(found.spent, budget) if total != Usage() else 0.0
+    money = budget.total_cost(found.spent) if total != Usage() else 0.0
     return {
         "task_id": task.id,
         "name": task.name,

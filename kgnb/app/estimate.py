@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kgnb.app.build import Listener, Plan, bring_to_end, new_task, own_kinds, queue_task
+from kgnb.app.build import Listener, Plan, bring_to_end, new_task, own_kinds, queue_task, store_book
 from kgnb.app.context import App, budget_of
 from kgnb.app.prices import quote
 from kgnb.book.model import Book, BookFacts
@@ -58,8 +57,7 @@ async def estimate(
     model = await app.router.model_for(provider)
     if not provider.is_rules:
         await app.providers.client(provider).models()
-    size = await asyncio.to_thread(lambda: path.stat().st_size)
-    imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
+    imported = await store_book(app, book, path)
     tasks, open_ = await _sampled_tasks(app, book.facts, imported, provider, model, sample, listener)
     figures = (await app.ledger.task_stats.figures(tasks)).values()
     spent = sum((usage for found in figures for usage in found.spent.values()), Usage())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
@@ -120,7 +120,7 @@ class StatusReport:
         except ServiceRefused as error:
             if error.key != "queue.wrong_type":
                 raise
-            self._broken[key] = QueueState(0, 0, 0, 0, 0, 0, problem=str(error))
+            self._broken[key] = QueueState(problem=str(error))
             return []
 
     async def _tasks(self) -> list[tuple[Task, TaskFigures]]:
@@ -218,17 +218,11 @@ def _spending(provider: Provider, spent: Sequence[Spent], budget: Budget) -> dic
             by_model[one.provider, one.model] += one.usage
     return {
         **asdict(sum(by_model.values(), Usage())),
-        "cost": cost(by_model, budget),
+        "cost": budget.total_cost(by_model),
         "days": budget.days,
         "budget": money or None,
         "budget_tokens": round(tokens) or None,
     }
-
-
-def cost(spent: Mapping[tuple[str, str], Usage], budget: Budget) -> float | None:
-    """The cost of usage by (provider, model) in the currency of the prices; None where a price is missing."""
-    costs = [budget.cost(*model, usage) for model, usage in spent.items() if usage != Usage()]
-    return None if None in costs or not costs else round(sum(c for c in costs if c is not None), 4)
 
 
 def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
@@ -260,5 +254,5 @@ def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
         "queue": task.queue,
         "chars": counted.chars,
         **asdict(sum(counted.spent.values(), Usage())),
-        "cost": cost(counted.spent, budget),
+        "cost": budget.total_cost(counted.spent),
     }

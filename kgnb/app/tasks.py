@@ -33,12 +33,11 @@ from kgnb.stores.queue.types import ClaimRequest, DeadItem
 class CommandResult:
     """What a command did to a task.
 
-    ``was`` is the status before it; ``changed`` is False when the task was in the wanted state already;
-    ``chapters`` counts those to be done again; ``queue`` holds the task's new item.
+    ``task`` is as it was before; ``changed`` is False when it was in the wanted state already; ``chapters``
+    counts those to be done again; ``queue`` holds the task's new item.
     """
 
     task: Task
-    was: TaskStatus
     changed: bool = True
     chapters: int = 0
     queue: str = ""
@@ -64,7 +63,7 @@ async def pause_task(app: App, task_id: int) -> CommandResult:
     if await _end_items(app, found.task):
         # A node that took a fresh item before writes "running" before it acknowledges the item.
         _checked(app, await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable")
-    return CommandResult(found.task, found.task.status, found.outcome == "done")
+    return CommandResult(found.task, found.outcome == "done")
 
 
 async def _end_items(app: App, task: Task) -> bool:
@@ -89,7 +88,7 @@ async def resume_task(app: App, task_id: int) -> CommandResult:
     found = await app.ledger.task_commands.resume(task_id)
     is_ended = found.task.status in (TaskStatus.CANCELLED, TaskStatus.FAILED)
     _checked(app, found, "operate.retry_instead" if is_ended else "operate.not_paused")
-    return CommandResult(found.task, found.task.status, queue=await push(app, found.task))
+    return CommandResult(found.task, queue=await push(app, found.task))
 
 
 async def cancel_task(app: App, task_id: int) -> CommandResult:
@@ -98,7 +97,7 @@ async def cancel_task(app: App, task_id: int) -> CommandResult:
         app, await app.ledger.task_commands.stop(task_id, TaskStatus.CANCELLED), "operate.not_cancellable"
     )
     await drop_items(app, found.task)
-    return CommandResult(found.task, found.task.status, found.outcome == "done")
+    return CommandResult(found.task, found.outcome == "done")
 
 
 async def retry_task(app: App, task_id: int) -> CommandResult:
@@ -124,7 +123,7 @@ async def retry_chapters(
     # The ledger first: a letter that is still listed after a crash is dropped when the task is opened next.
     await app.queue.remove_dead(letters)
     queue = await push(app, found.task)
-    return CommandResult(found.task, found.task.status, chapters=found.chapters, queue=queue)
+    return CommandResult(found.task, chapters=found.chapters, queue=queue)
 
 
 def _nothing_to_retry(status: TaskStatus) -> str:
@@ -161,7 +160,7 @@ async def delete_task(app: App, task_id: int) -> CommandResult:
     await _remove_from_graph(app, task)
     await app.ledger.task_lifecycle.delete(task_id)
     await drop_items(app, task)
-    return CommandResult(task, task.status)
+    return CommandResult(task)
 
 
 async def _remove_from_graph(app: App, task: Task) -> None:

@@ -53,7 +53,7 @@ class QueryRows(list[dict[str, Any]]):
         keys = list(self[0]) if self else []
         if not self._every_column:
             keys = [k for k in keys if any(row[k] not in ("", [], 0, None) for row in self)]
-        heads = [str(say_or(f"explore.col_{key}", key)) for key in keys]
+        heads = [say_or(f"explore.col_{key}", key) for key in keys]
         return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
 
     def frame(self) -> Any:
@@ -131,7 +131,7 @@ def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Quer
     rows = [
         {
             "name": e.name,
-            "kind": str(say(f"explore.kind_{e.kind}")),
+            "kind": say(f"explore.kind_{e.kind}"),
             "aliases": list(e.aliases),
             "chapters": len(e.chapters),
             "first": e.chapters[0] if e.chapters else 0,
@@ -139,7 +139,7 @@ def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Quer
         }
         for e in entities
     ]
-    note = str(say("explore.found", count=len(rows)))
+    note = say("explore.found", count=len(rows))
     if not rows:
         note = say("explore.close", names=", ".join(close)) if close else say("explore.nothing")
     return QueryRows(say("explore.find", text=text), rows, note)
@@ -150,7 +150,7 @@ def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
     rows = [
         {
             "name": n.entity.name,
-            "kind": str(say(f"explore.kind_{n.entity.kind}")),
+            "kind": say(f"explore.kind_{n.entity.kind}"),
             "relations": _relations(n.edges, entity.ref),
             "strength": _strength(n.edges),
             "chapters": _chapter_count(n.edges),
@@ -164,7 +164,7 @@ def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
         charts.Ray(n.entity.name, relation(n.edges[0], entity.ref), group_of(n.edges[0].type), n.weight)
         for n in closest[:RAYS]
     ]
-    title = str(say("explore.neighbours", name=entity.name))
+    title = say("explore.neighbours", name=entity.name)
     note = _entity_note(entity) if rows else say("explore.alone")
     return QueryRows(title, rows, note, charts.star(entity.name, rays, title))
 
@@ -182,7 +182,7 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
         }
         for s in steps
     ]
-    title = str(say("explore.path", source=start.name, target=end.name))
+    title = say("explore.path", source=start.name, target=end.name)
     links = [
         charts.Ray(s.target.name, relation(first, s.source.ref), group_of(first.type))
         for s in steps
@@ -210,7 +210,7 @@ def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequen
         for t in turns
         if t.edges or t.events
     ]
-    title = str(say("explore.between", a=a.name, b=b.name))
+    title = say("explore.between", a=a.name, b=b.name)
     if not turns or a.ref == b.ref:
         return QueryRows(title, [], say("explore.same") if a.ref == b.ref else say("explore.apart"))
     note = say("explore.between_note", both=len(turns), tied=sum(bool(t.edges) for t in turns))
@@ -218,7 +218,7 @@ def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequen
 
 
 def _lanes(chapters: Sequence[int], lanes: Sequence[charts.Lane], title: str) -> str:
-    return charts.lanes(chapters, lanes, title, str(say("explore.axis")))
+    return charts.lanes(chapters, lanes, title, say("explore.axis"))
 
 
 def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.Lane]:
@@ -250,7 +250,7 @@ def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequenc
     own = {e.chapter: 1 + len(e.events) for e in entries}
     lanes = [charts.Lane(entity.name, own)]
     lanes += [charts.Lane(name, together[name], charts.WARM) for name in closest]
-    title = str(say("explore.timeline", name=entity.name))
+    title = say("explore.timeline", name=entity.name)
     note = say("explore.with", count=len(closest)) if closest else _entity_note(entity)
     return QueryRows(title, rows, note, _lanes(chapters or list(own), lanes, title) if entries else "")
 
@@ -271,7 +271,7 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
         for s in standing
     ]
     lanes = [charts.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1)) for s in standing[:LANES]]
-    title = str(say("explore.top", kind=say(f"explore.kind_{kind}")))
+    title = say("explore.top", kind=say(f"explore.kind_{kind}"))
     note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
     return QueryRows(title, rows, note, _lanes(chapters, lanes, title))
 
@@ -296,7 +296,7 @@ def relations(graph: Graph) -> QueryRows:
         for edge in ties
         if edge.source in graph.nodes and edge.target in graph.nodes
     ]
-    return QueryRows(str(say("explore.all_relations")), rows)
+    return QueryRows(say("explore.all_relations"), rows)
 
 
 def _entity_note(entity: Entity) -> str:

@@ -56,6 +56,11 @@ class Budget:
         price = self.price(provider, model)
         return None if price is None else cost_at(price, usage)
 
+    def total_cost(self, spent: Mapping[tuple[str, str], Usage]) -> float | None:
+        """Money that usage by (provider, model) cost; None where there is none or a price is missing."""
+        costs = [self.cost(*model, usage) for model, usage in spent.items() if usage != Usage()]
+        return None if None in costs or not costs else round(sum(c for c in costs if c is not None), 4)
+
     def first_day(self, now: datetime) -> date:
         """The first day of the window."""
         return now.date() - timedelta(days=self.days - 1)

@@ -186,7 +186,7 @@ class TestPausing:
     async def test_a_waiting_task_stays_paused_and_goes_on_when_resumed(self, app: App) -> None:
         task_id = await new_task(app)
         done = await tasks_use_case.pause_task(app, task_id)
-        assert (done.was, done.changed) == (TaskStatus.CREATED, True)
+        assert (done.task.status, done.changed) == (TaskStatus.CREATED, True)
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["paused_at"] is not None) == ("paused", True)
         assert (await take(app.queue, NEW, tasks=1)).claims == []  # its fresh item would have started it
@@ -202,7 +202,7 @@ class TestPausing:
         (claim, *_) = await chapters(app, 1)
         for queue in (NEW, OLD):
             await app.queue.push(queue, task_id)
-        assert (await tasks_use_case.pause_task(app, task_id)).was is TaskStatus.RUNNING
+        assert (await tasks_use_case.pause_task(app, task_id)).task.status is TaskStatus.RUNNING
         assert await items(app.queue, NEW) == await items(app.queue, OLD) == []
         assert await app.ledger.chapters.claim([(task_id, claim.chapter_id, claim.token + 1)]) == {}
         poll = await take(app.queue, NEW, held=(task_id,))
@@ -274,7 +274,7 @@ class TestPausing:
         await asyncio.sleep(1.5)  # much too late: SQL was slow
         assert not pausing.done()
         await reopen(app, claim)
-        assert (await pausing).was is TaskStatus.CREATED
+        assert (await pausing).task.status is TaskStatus.CREATED
         assert await status(app, task_id) == "paused"
 
     async def test_one_that_main_pauses_and_retries_meanwhile(self, app: App) -> None:
@@ -287,7 +287,7 @@ class TestPausing:
         pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
         await asyncio.sleep(0.3)
         await reopen(app, fresh)
-        assert (await pausing).was is TaskStatus.PAUSED
+        assert (await pausing).task.status is TaskStatus.PAUSED
         assert await status(app, task_id) == "paused"
 
     async def test_one_whose_taker_died_or_hands_it_back(self, app: App) -> None:
@@ -344,7 +344,7 @@ class TestPausing:
 class TestCancelling:
     async def test_a_cancelled_task_is_over_until_it_is_retried(self, app: App) -> None:
         task_id = await new_task(app)
-        assert (await tasks_use_case.cancel_task(app, task_id)).was is TaskStatus.CREATED
+        assert (await tasks_use_case.cancel_task(app, task_id)).task.status is TaskStatus.CREATED
         assert not (await tasks_use_case.cancel_task(app, task_id)).changed
         assert await items(app.queue, NEW) == []
         with refused("operate.not_pausable"):
@@ -352,7 +352,7 @@ class TestCancelling:
         with refused("operate.retry_instead"):
             await tasks_use_case.resume_task(app, task_id)
         done = await tasks_use_case.retry_task(app, task_id)
-        assert (done.was, done.chapters, done.queue) == (TaskStatus.CANCELLED, 0, NEW)
+        assert (done.task.status, done.chapters, done.queue) == (TaskStatus.CANCELLED, 0, NEW)
         await hold(app)
         assert await states(app, task_id) == {"pending": 3}
 
@@ -361,7 +361,7 @@ class TestCancelling:
         await hold(app)
         await chapters(app, 2)
         await tasks_use_case.pause_task(app, task_id)
-        assert (await tasks_use_case.cancel_task(app, task_id)).was is TaskStatus.PAUSED
+        assert (await tasks_use_case.cancel_task(app, task_id)).task.status is TaskStatus.PAUSED
         assert await app.ledger.tasks.unfinished() == []
         assert await states(app, task_id) == {"pending": 1, "running": 2}  # their nodes hand these back
 
@@ -371,7 +371,7 @@ class TestRetrying:
         task_id = await failed_task(app, 4, dead=2)
         await app.queue.redis.flushdb()
         done = await tasks_use_case.retry_task(app, task_id)
-        assert (done.was, done.chapters, done.queue) == (TaskStatus.FAILED, 2, NEW)
+        assert (done.task.status, done.chapters, done.queue) == (TaskStatus.FAILED, 2, NEW)
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["failed_chapters"], row["error_message"]) == ("created", 0, None)
         await hold(app)
@@ -393,7 +393,7 @@ class TestRetrying:
         claims = await chapters(app, 2)
         await bury(app, claims[0], told=told)
         done = await tasks_use_case.retry_task(app, task_id)
-        assert (done.was, done.chapters) == (TaskStatus.RUNNING, 1)
+        assert (done.task.status, done.chapters) == (TaskStatus.RUNNING, 1)
         assert await status(app, task_id) == "running"
         if not told:  # its holder has heard of the end, and writes it only now
             assert not await mark(app, claims[0], ChapterStatus.FAILED)

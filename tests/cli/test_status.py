@@ -25,7 +25,6 @@ from pydantic import SecretStr
 from rich.cells import cell_len
 
 from kgnb import __version__
-from kgnb.app.status import cost
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
 from kgnb.stores.embedded.connect import open_embedded
@@ -447,7 +446,7 @@ class TestFigures:
     def test_cost_needs_every_price(self) -> None:
         budget = Budget(prices={"a": (2.0, 8.0), "b/x": (1.0, 0.0)})
         million = Usage(1, 1_000_000, 1_000_000)
-        assert cost({("A", "m"): million, ("b", "X"): million}, budget) == 11.0
-        assert cost({("A", "m"): million, ("b", "y"): million}, budget) is None
-        assert cost({("A", "m"): million, ("rules", ""): Usage()}, budget) == 10.0
-        assert cost({("rules", ""): Usage()}, budget) is None
+        assert budget.total_cost({("A", "m"): million, ("b", "X"): million}) == 11.0
+        assert budget.total_cost({("A", "m"): million, ("b", "y"): million}) is None
+        assert budget.total_cost({("A", "m"): million, ("rules", ""): Usage()}) == 10.0
+        assert budget.total_cost({("rules", ""): Usage()}) is None

@@ -171,7 +171,7 @@ class QueueInspector:
 
 def _state(reply: Any) -> QueueState:
     if isinstance(reply, ServiceRefused):
-        return QueueState(0, 0, 0, 0, 0, 0, problem=str(reply))
+        return QueueState(problem=str(reply))
     return QueueState(*map(int, reply))
 
 

@@ -153,12 +153,12 @@ class QueueState:
     """Counts of a queue: waiting items, waiting chapters, leases of both, delayed chapters, dead entries,
     tasks that are claimed or open. ``problem`` says why they can't be read, if so."""
 
-    waiting: int
-    chapters: int
-    leased: int
-    delayed: int
-    dead: int
-    open_tasks: int
+    waiting: int = 0
+    chapters: int = 0
+    leased: int = 0
+    delayed: int = 0
+    dead: int = 0
+    open_tasks: int = 0
     problem: str = field(default="", kw_only=True)
 
 
