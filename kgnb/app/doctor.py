@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from urllib.parse import urlsplit
 
 from kgnb.app.context import App, open_to_look
 from kgnb.app.provider_probe import probe_provider
@@ -28,6 +27,7 @@ from kgnb.llm.presets import STALE_DAYS, presets, presets_date
 from kgnb.render.formatting import duration
 from kgnb.stores.embedded.restore import restore_data_folder
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
+from kgnb.stores.targets import needs_data_folder, service_address
 
 PACKAGES = (
     *("kgnb", "redis", "SQLAlchemy", "neo4j", "openai", "anthropic", "aiohttp"),
@@ -120,8 +120,8 @@ def _machine(place: Host, settings: Settings) -> list[Check]:
 
 def _limits(settings: Settings) -> list[Check]:
     """What the embedded engines and worker processes lack; nothing where all is well."""
-    embeds = settings.embedded_redis or settings.embedded_graph or settings.embedded_sql
-    found = [say(key, **facts) for key, facts in (shortages(settings.data) if embeds else ())]
+    lacking = shortages(settings.data) if needs_data_folder(settings) else ()
+    found = [say(key, **facts) for key, facts in lacking]
     checks = [Check("limits", False, " ".join(found))] if found else []
     if settings.cpu_workers != "threads" and not has_shared_memory():
         checks.append(Check("shared memory", True, say("doctor.in_threads"), say("doctor.no_shared_memory")))
@@ -137,12 +137,8 @@ def _low(mb: int | None, least: int, text: str) -> str:
 
 async def check_service(settings: Settings, name: str) -> Check:
     """Check whether "sql", "redis" or "bolt" answers and is writable; the other two aren't opened."""
-    embedded = {
-        "sql": settings.embedded_sql,
-        "redis": settings.embedded_redis,
-        "bolt": settings.embedded_graph,
-    }[name]
-    place = say("doctor.embedded") if embedded else await _address(settings, name)
+    address = service_address(settings, name)
+    place = say("doctor.embedded") if address is None else await _resolved(*address)
     started = time.monotonic()
     try:
         services = {"sql": name == "sql", "queue": name == "redis", "graph": name == "bolt"}
@@ -151,7 +147,7 @@ async def check_service(settings: Settings, name: str) -> Check:
             facts = await _facts(app, name, settings)
     except KgnbError as error:
         return Check(name, False, f"{place}: {error}")
-    return _healthy(name, place, facts, connected, embedded)
+    return _healthy(name, place, facts, connected, embedded=address is None)
 
 
 async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
@@ -163,7 +159,7 @@ async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
     return await app.graph.check(tls=bool(settings.neo4j_ca) or "+s" in settings.neo4j_uri.partition(":")[0])
 
 
-def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, embedded: bool) -> Check:
+def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, *, embedded: bool) -> Check:
     details = [facts.version, place]
     if embedded and name == "bolt":  # ArcadeDB reports itself as Neo4j
         details[0] = f"ArcadeDB {version('arcadedb-embedded')}"
@@ -179,18 +175,8 @@ def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, embed
     return Check(name, True, say("doctor.comma").join(filter(None, details)), " ".join(mend))
 
 
-def address_of(settings: Settings, name: str) -> tuple[str, int]:
-    """Return host and port, as set, of "sql", "redis" or "bolt". Never a password."""
-    if name == "sql":
-        return settings.db_host, settings.db_port
-    url = settings.redis_url.get_secret_value() if name == "redis" else settings.neo4j_uri
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (6379 if name == "redis" else 7687)
-
-
-async def _address(settings: Settings, name: str) -> str:
-    """Return host and port as set, and the address that the name resolves to."""
-    host, port = address_of(settings, name)
+async def _resolved(host: str, port: int) -> str:
+    """Host and port as set, and the address that the name resolves to."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # connecting fails with a better message

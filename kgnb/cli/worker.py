@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from kgnb import __version__
 from kgnb.cli.build import resume_option
 from kgnb.cli.options import OK, command, slots
 from kgnb.cli.parser import Commands, Parser
@@ -93,13 +94,30 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
 
 def _introduce(app: App, node: WorkerNode, *, card: bool) -> None:
     """The node's name in the log, and on a terminal its card."""
-    from kgnb.app.node_card import node_card
     from kgnb.core import logging as log_setup
     from kgnb.render import terminal
+    from kgnb.render.node_card import node_card
+    from kgnb.stores.targets import SERVICES, service_address
 
     log_setup.name_node(node.name)
-    if card and sys.stdout.isatty():
-        terminal.show(node_card(app, node), color=not app.settings.no_color)
+    if not (card and sys.stdout.isatty()):
+        return
+    settings, served = app.settings, app.providers.served()
+    keys = [provider.key for provider in served]
+    slots = [(one.name, one.models, node.slot_limit(one, keys)) for one in served]
+    places = {name: _place(service_address(settings, name)) for name in SERVICES}
+    shown = node_card(__version__, node.name, slots, places, settings.data.absolute(), settings.drain_seconds)
+    terminal.show(shown, color=not settings.no_color)
+
+
+def _place(address: tuple[str, int] | None) -> str:
+    """An address as a URL has it; "" of an embedded service."""
+    from kgnb.core.service_addresses import in_url
+
+    if address is None:
+        return ""
+    host, port = address
+    return f"{in_url(host)}:{port}" if host else "unix"
 
 
 def _why_left(stop: asyncio.Event, session: Session) -> str:

@@ -1,14 +1,33 @@
-"""Connection settings of SQL and Bolt, picklable: another process opens the same stores with them."""
+"""Where the stores are. The targets of SQL and Bolt are picklable: another process opens the same stores."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kgnb.core.settings import Settings
+
+SERVICES = ("redis", "sql", "bolt")
+
+
+def service_address(settings: Settings, name: str) -> tuple[str, int] | None:
+    """Return host and port, as set, of one of the services; None for an embedded one. Never a password."""
+    if name == "sql":
+        return None if settings.embedded_sql else (settings.db_host, settings.db_port)
+    embedded, url, port = settings.embedded_graph, settings.neo4j_uri, 7687
+    if name == "redis":
+        embedded, url, port = settings.embedded_redis, settings.redis_url.get_secret_value(), 6379
+    parts = urlsplit(url)
+    return None if embedded else (parts.hostname or "", parts.port or port)
+
+
+def needs_data_folder(settings: Settings) -> bool:
+    """Whether a service is embedded."""
+    return any(service_address(settings, name) is None for name in SERVICES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from kgnb.core.process_id import ProcessId, send_signal
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from kgnb.stores.embedded.restore import wait_until_closed
+from kgnb.stores.targets import needs_data_folder
 
 STOP_SECONDS = 20.0
 """The engines of a folder that was only looked at have ended by then."""
@@ -21,9 +22,9 @@ STOP_SECONDS = 20.0
 
 def lacks_folder(settings: Settings) -> bool:
     """Whether the settings use a data folder that isn't there and that no earlier run fills."""
-    embeds = settings.embedded_sql or settings.embedded_redis or settings.embedded_graph
     try:
-        return embeds and not (settings.data.exists() or settings.resume_from or settings.copy_to)
+        missing = not (settings.data.exists() or settings.resume_from or settings.copy_to)
+        return missing and needs_data_folder(settings)
     except OSError:  # it is said when the folder is opened
         return False
 
