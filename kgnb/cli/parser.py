@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from rich_argparse import RichHelpFormatter
@@ -15,6 +16,7 @@ from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 WRONG_USAGE = 2
 """Exit code of a command line that isn't understood."""
@@ -62,6 +64,29 @@ class HelpFormatter(RichHelpFormatter):
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
         """Adds the line of options and arguments, with its first word in the user's language."""
         super().add_usage(usage, actions, groups, say("cli.usage") if prefix is None else prefix)
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Adds an option's lines."""
+        super().add_argument(action)
+        listed = self._current_section.rich_actions
+        listed[:] = [(_head_type()(head.plain, spans=head.spans), text) for head, text in listed]
+
+
+@cache
+def _head_type() -> type[Text]:
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    class Head(Text):
+        """What stands before an option's text, measured in columns: a Chinese character takes two."""
+
+        def __len__(self) -> int:
+            return cell_len(self.plain)
+
+        def set_length(self, new_length: int) -> None:
+            self.pad_right(new_length - len(self))
+
+    return Head
 
 
 class Parser(argparse.ArgumentParser):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from kgnb.cli.main import make_parser
 from kgnb.cli.parser import Parser
@@ -58,6 +59,16 @@ def every_parser(parser: Parser) -> Iterator[Parser]:
 
 
 class TestHelp:
+    def test_texts_begin_in_one_column(self) -> None:
+        for parser in every_parser(make_parser()):
+            heads = [
+                cell_len(line[: found.end()])
+                for line in parser.format_help().splitlines()
+                if (found := re.match(r"  \S.*?\S {2,}(?=\S)", line))
+            ]
+            assert heads, parser.prog
+            assert len(set(heads)) == 1, parser.prog
+
     @pytest.mark.parametrize("lang", ["zh", "en"])
     def test_speaks_one_language(self, lang: Language) -> None:
         use_language(lang)
