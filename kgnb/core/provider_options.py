@@ -131,7 +131,7 @@ def parse_options(text: str) -> dict[str, ProviderOptions]:
         found = json.loads(text or "{}")
     except (ValueError, RecursionError):  # a JSON error's text would quote the content
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not all(isinstance(given, dict) for given in found.values()):
         raise ValueError('must be JSON, like {"deepseek": {"thinking": "on"}}')
     options = {}
     for name, given in found.items():

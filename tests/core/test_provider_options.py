@@ -77,6 +77,11 @@ def test_text_that_is_no_options_is_refused_without_quoting_it(text: str) -> Non
     assert CANARY not in str(caught.value)
 
 
+def test_options_without_their_providers_name_are_refused_with_an_example() -> None:
+    with pytest.raises(ValueError, match=r'must be JSON, like {"deepseek": {'):
+        parse_options('{"max_output_tokens": 400}')
+
+
 def test_a_provider_is_made_of_plain_values_and_shows_no_login() -> None:
     made = Provider("p", f"http://me:{CANARY}@host/v1?key={CANARY}", CANARY, options={"timeout": 60})  # type: ignore[arg-type]
     assert made.api_key.get_secret_value() == CANARY
