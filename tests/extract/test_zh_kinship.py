@@ -51,6 +51,10 @@ def ties(text: str) -> set[tuple[str, str, str]]:
         ("诸葛岩笑道：“这是我徒弟老程。”", ("诸葛岩", "MASTER_OF", "老程")),
         ("周德海，诸葛岩之弟也。", ("周德海", "SIBLING", "诸葛岩")),
         ("诸葛岩看着周文与老程二人结为兄弟。", ("周文", "SIBLING", "老程")),
+        ("老程是诸葛岩座下的大弟子。", ("诸葛岩", "MASTER_OF", "老程")),
+        ("诸葛岩的关门弟子老程来了。", ("诸葛岩", "MASTER_OF", "老程")),
+        ("天黑了，周文才回家。妻子林秀英坐在灯下。", ("周文", "SPOUSE", "林秀英")),
+        ("周文引兵五万，从东来；外甥老程从西来。", ("周文", "FAMILY", "老程")),
     ],
 )
 def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
@@ -69,6 +73,10 @@ def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
         "林秀英说：「今日好。」我父亲周德海不在家。",
         "周文说：「林秀英来了」，他的父亲周德海点头。",
         "周德海、老程两个喝酒。孟先生的太太不在家。",
+        "周文看了看桌上。太太叫林秀英去拿水。",
+        "周文起身道谢。夫人林秀英也起身。",
+        "“周文呢？”妻子林秀英在里屋问。",
+        "码头上只有周文。大伙都望着妻子林秀英那边。",
     ],
 )
 def test_company_and_courtesy_are_no_kinship(text: str) -> None:

@@ -298,6 +298,15 @@ def test_a_nickname_is_joined_with_the_proper_name_that_the_text_states() -> Non
     assert bearer(found, "黑牛").name == "黑牛"
 
 
+@pytest.mark.parametrize(("called", "full"), [("老邹", "邹大勇"), ("冯督军", "冯国梁")])
+def test_who_is_called_by_his_surname_is_joined_with_the_name_that_the_text_states(
+    called: str, full: str
+) -> None:
+    pages = scenes([(called, "林秀英"), (called, "周德海")])
+    found = people(f"{pages}{called}本名{full}，管着十二辆车。谁也没把{full}放在眼里。\n")
+    assert bearer(found, called).name == full
+
+
 def test_two_names_in_a_row_are_no_title_and_its_bearer() -> None:
     pages = scenes([("悟石", "林秀英"), ("悟石", "周德海"), ("沈铁山", "何家辉"), ("沈铁山", "顾云舟")])
     found = people(pages + "师父叫悟石沈铁山来。\n悟石沈铁山都来了。\n")

@@ -11,7 +11,7 @@ from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.script import HAN
-from kgnb.extract.zh.surnames import given_of, surname_of
+from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 
 _INTRODUCTION = re.compile(
     rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)(?:[，,；;]?(?:表)?字([{HAN}]{{2}})|(?![{HAN}]))"
@@ -95,13 +95,10 @@ class StatedAliases:
         for match in _PROPER_NAME.finditer(self.text):
             full, at = match[1], match.start()
             bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的"))
-            if (
-                bearer
-                and full in self.counts
-                and surname_of(full)
-                and not surname_of(self.clusters.root(bearer))
-            ):
-                self._join(full, bearer, "号")
+            if bearer and surname_of(full) and self._count(full) > 1:
+                root = self.clusters.root(bearer)
+                if titled_surname(root) or not surname_of(root):
+                    self._join(full, bearer, "号")
 
     def _count(self, name: str) -> int:
         """Occurrences of a name; the bigram counts spare most searches."""

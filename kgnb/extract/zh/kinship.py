@@ -1,8 +1,8 @@
 """Family ties that a Chinese text states by a kin noun before a name (唤子甲), in lists and for couples.
 
-The possessor is the person spoken of (其弟), the speaker (我父亲), the clause's subject (唤子) or, of 长子,
-the last person of that surname. Lists (长子甲，次子乙; 甲、乙弟兄两个) tie their members. Words that
-strangers use too (兄弟, 哥哥) need a common surname.
+The possessor is the person spoken of (其弟), the speaker (我父亲), the clause's subject (唤子), that of the
+clause before (甲来了。妻子乙…) or, of 长子, the last person of that surname. Lists (长子甲，次子乙;
+甲、乙弟兄两个) tie their members. Words that strangers use too (兄弟, 哥哥) need a common surname.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from kgnb.extract.zh.surnames import surname_of, titled_surname
 
 FAR = 100
 """Most characters between a child's name and its parent's."""
+NEAR = 60
+"""Most characters between a relative and the person whom the text goes on about."""
 INDIRECT = 0.6
 """Confidence of a tie whose possessor is not named beside the kin noun."""
 
@@ -33,6 +35,9 @@ _RELATIVE = (
 )
 _SIBLING = "(?:(?:胞|亲|长|嫡亲)(?:兄|弟|哥|姐|妹|兄弟|妹子)|(?:同胞|嫡亲)(?:兄弟|哥哥|弟弟|姐姐|妹妹))"
 _BROTHER = "(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|妹子|二弟|三弟|大哥|二哥|[兄弟姊姐妹])"
+DISCIPLE = (
+    "(?:(?:[门座]下的?)?(?:[大二三小]|首席|开山|关门|入室|亲传|真传|记名)?(?:徒弟|弟子|徒儿)|门生|学生)"
+)
 _NOUNS = (
     (_CHILD, "PARENT_OF", False, False),
     (_PARENT, "PARENT_OF", True, False),
@@ -157,7 +162,21 @@ class Kinship:
             return last
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
-        return self._namesake(kin, k) if _BORN.fullmatch(kin.noun) else None
+        return self._namesake(kin, k) if _BORN.fullmatch(kin.noun) else self._topic(kin, k)
+
+    def _topic(self, kin: _Kin, k: int) -> Mention | None:
+        """Of a clause that begins with the noun (妻子乙) the person whose name began one last."""
+        direct = kin.end == kin.bearer.start and len(kin.noun) > 1 and kin.noun not in words.MARRIED
+        if direct and self._begins_clause(kin.start):
+            for mention in reversed(self._people[max(0, k - 4) : k]):
+                if kin.start - mention.end > NEAR or _CLOSED.search(self._text, mention.end, kin.start):
+                    break
+                if self._begins_clause(mention.start):
+                    return mention
+        return None
+
+    def _begins_clause(self, at: int) -> bool:
+        return self._text[max(0, at - 1) : at] in "。！？；，\n"
 
     def _namesake(self, kin: _Kin, k: int) -> Mention | None:
         """The last person of the bearer's surname: 长子 needs a father, who is hardly ever far."""

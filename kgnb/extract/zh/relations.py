@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.kinship import Kinship
+from kgnb.extract.zh.kinship import DISCIPLE, Kinship
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, surname_of
@@ -84,7 +84,7 @@ _NOUNS = (
     (_KIN, "FAMILY", False),
     ("(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)", "SPOUSE", False),
     ("(?:师父|师傅|师尊|主人|老师|师)", "MASTER_OF", True),
-    ("(?:亲传弟子|门下弟子|徒弟|弟子|徒儿|徒|门生|门人|学生)", "MASTER_OF", False),
+    (f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF", False),
     (_SUBORDINATE, "LEADS", False),
     ("(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)", "FRIEND", False),
 )
