@@ -414,7 +414,7 @@ def english(text: str, times: int = 6) -> dict[str, NameEntry]:
 def test_the_eldest_daughter_has_the_bare_title() -> None:
     found = english(
         '"Yes," said Nora Hale. Nora laughed. "Sit down, Miss Hale," said Mr. Crane. Miss Hale sat down.\n'
-        '"No," said Ada Lisle. Ada wept. Miss Ada went out. "Well," said Miss Lisle. She saw Mr. Crane.\n'
+        '"No," said Ada Lisle. Ada wept. Miss Ada went out. "Well," said Miss Lisle. Miss Lisle kissed Ada.\n'
     )
     assert bearer(found, "Miss Hale") is bearer(found, "Nora")
     assert bearer(found, "Miss Lisle") is not bearer(found, "Ada")

@@ -50,9 +50,11 @@ class AliasResolver(BookPersons):
         self._join_first_names()
         self._join_titled_surnames()
         self._join_surnames()
+        self._join_titles()
         self._join_introduced()
         self._join_nicknames()
         self._join_beginnings()
+        self._join_last_parts()
         self._join_ranks()
         self._join_eldest_daughters()
         self._join_stated_names()
@@ -71,7 +73,7 @@ class AliasResolver(BookPersons):
     def _has_other_name(self, name: str) -> bool:
         """Whether the person has a name besides ``name``, ``name`` of a place and the same in other words."""
         mine = self.parts[name]
-        others = (self.parts[n] for n in self.clusters.names_of(name))
+        others = self._parts_of(name)
         same = mine.titles, mine.first, mine.last
         return any((p.titles, p.first, p.last) != same for p in others)
 
@@ -206,6 +208,16 @@ class AliasResolver(BookPersons):
             elif self.counts[name] < n:
                 self.dropped.add(name)  # the family's name, nobody's in particular
 
+    def _join_titles(self) -> None:
+        """Monsieur Dale is Dale of the Hill, Mr. Fenn is Dr. Fenn, unless one has a first name too."""
+        for name, parts in self._one_word_names(titled=True, single=True):
+            if parts.titles not in (("mr",), ("dr",)):
+                continue
+            roots = self._roots(self._by_last[parts.last], name)
+            alike = len(roots) == 1 and self._titles(roots[0]) <= {"mr", "dr"}
+            if alike and all({p.first, p.last} == {parts.last} for p in self._parts_of(roots[0])):
+                self._join_unless_company(roots[0], name, "title and surname")
+
     def _join_introduced(self) -> None:
         """Helen is Miss Helen Marlow, though she is called so only once, where the Marlows are many."""
         for name, _ in self._one_word_names(titled=False, single=True):
@@ -231,18 +243,26 @@ class AliasResolver(BookPersons):
                 for n in self._by_first.get(long.capitalize(), ())
                 if not self.parts[n].titles or (self.parts[n].is_full and "sir" not in self._titles(n))
             ]
-            near = [
-                r
-                for r in self._roots(bearers, name)
-                if self.co_occurrence.coverage(name, r) >= 0.4 or self._same_surname(name, r)
-            ]
+            near = [r for r in self._roots(bearers, name) if self._is_near(name, r)]
             # With too few occurrences to measure, the word list decides.
             rare = self.counts[name] < 5 and self._count(name) < 10
             best = self._exclusive_person(name, near, strict=len(near) > 1, unsure=0.0 if rare else 9.0)
-            if not best and len(near) == 1 and self._same_surname(name, near[0]):
+            if not best and len(near) == 1 and self._may_be_nickname(name, near[0]):
                 best = near[0]
             if best:
                 self.clusters.join(best, name, "nickname")
+
+    def _is_near(self, name: str, person: str) -> bool:
+        """Whether the rarer of both is mostly on the other's pages, or they are of one family."""
+        coverage = self.co_occurrence.coverage
+        on_pages = max(coverage(name, person), coverage(person, name)) >= 0.4
+        return on_pages or self._same_surname(name, person, unsure=False)
+
+    def _may_be_nickname(self, name: str, person: str) -> bool:
+        """Whether they have one surname or, where either has none, are never in one sentence: Aunt Polly need
+        not be Mary."""
+        apart = not self.co_occurrence.together(name, person) and not self._titles(name) & KIN_TITLES
+        return self._same_surname(name, person, unsure=apart)
 
     def _join_beginnings(self) -> None:
         """Clem Finch and Clemmons Finch: a first name that is the beginning of a longer one."""
@@ -253,6 +273,19 @@ class AliasResolver(BookPersons):
                 longer = [n for n, p in family if p.is_full and p.first[:-2].startswith(short.first)]
                 if best := self._exclusive_person(name, self._roots(longer, name), strict=True):
                     self.clusters.join(best, name, "nickname")
+
+    def _join_last_parts(self) -> None:
+        """Smith-Dale is also called Dale; Anne-Marie is not called Marie, nor the Fish-Porter the Porter."""
+        for name in self.by_count:
+            first, _, last = self.parts[name].last.rpartition("-")
+            bearer = self.candidates.get(last) if first and key(last) not in FIRST_NAMES else None
+            if bearer and bearer.articles < 0.5 * bearer.count:
+                self._join_unless_company(last, name, "surname")
+
+    def _join_unless_company(self, one: str, other: str, reason: str) -> None:
+        """Join both names unless their genders differ or they keep company."""
+        if self._same_gender(one, other) and self.co_occurrence.ratio(one, other, 0.0, least=3.0) < 1.5:
+            self.clusters.join(one, other, reason)
 
     def _join_eldest_daughters(self) -> None:
         """Miss Marlow is Jane Marlow: of three daughters or more the one never called Miss Jane."""

@@ -22,7 +22,7 @@ _HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len
 _ABBREVIATED = "(?:Mrs?|Ms|Dr|St|Rev)"
 _CAPITAL = "[A-ZÀ-ÖØ-Þ]"
 _CAPITALISED = (
-    rf"(?:Mc|Mac|O'|[Dd]')?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}}|[a-zà-ÿ])(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
+    rf"(?:Mc|Mac|O'|[Dd]'|{_CAPITAL}-)?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}}|[a-zà-ÿ])(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
     rf"|\b{_CAPITAL}\.(?= ?[A-Z][a-z])"
 )
 _PARTICLE = "of|de|du|des|della|la|le|von|van|der|den|the|del|di|da|bin|ibn"
@@ -52,6 +52,8 @@ MAX_LOG_ODDS = 1.5
 """Log odds are clipped to plus and minus this."""
 UNSEEN_LOG_ODDS = -0.7
 """Log odds of a word that is beside none of many seeds; less, the fewer they are."""
+STANDARD_ERROR = 0.5
+"""Of one occurrence's log odds; of a mean over n occurrences it is smaller by the square root of n."""
 MAX_PERSONS = 10_000
 """Names taken for persons', at most, the most mentioned; a long novel has about a thousand. It bounds the
 comparisons of a text in which every word is another name."""
@@ -133,13 +135,17 @@ class Candidates:
             opening = False
         while (
             parts
-            and (key(parts[-1]) in self._no_names or parts[-1] in _PARTICLES)
+            and (parts[-1] in _PARTICLES or (self._is_no_name(parts[-1]) and not _is_surname(parts)))
             and not (len(parts) == 1 and key(parts[0]) in words.RANKS)
         ):
             parts = parts[:-1]
         if parts and (len(parts) > 1 or len(parts[0]) > 1):
             for piece, offset in _split_at_honorifics(parts):
                 self._add(piece, start + offset)
+
+    def _is_no_name(self, word: str) -> bool:
+        """Sunday, Aye-aye."""
+        return key(word) in self._no_names or all(part in self._no_names for part in key(word).split("-"))
 
     def _can_begin(self, parts: list[str], opening: bool) -> bool:
         word = parts[0]
@@ -148,7 +154,7 @@ class Candidates:
             return named or key(word) in words.RANKS
         if key(word) in words.MONTHS and len(parts) > 1 and not opening:
             return True  # May Harland
-        if key(word) in self._no_names or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
+        if self._is_no_name(word) or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
         if not opening or self._is_proper(word):
             return True
@@ -175,6 +181,12 @@ class Candidates:
             candidate.speaks += 1
         candidate.before[previous] += 1
         candidate.after[following] += 1
+
+
+def _is_surname(parts: list[str]) -> bool:
+    """Whether a month ends a name: Mr. March, Anne May."""
+    before = key(parts[-2]) if len(parts) > 1 else ""
+    return key(parts[-1]) in words.MONTHS and (before in FIRST_NAMES or before in _TITLES)
 
 
 def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
@@ -281,7 +293,9 @@ class NameClassifier:
         """Raise names that share a part with a sure one: Elizabeth Marlow with Elizabeth, Mr. Marlow."""
         sure = [c.name.split(" ") for c in self.candidates.values() if c.score >= 1.5 and c.count >= 3]
         firsts = {p[0] for p in sure if len(p) == 1}
-        lasts = {p[-1] for p in sure if is_titled(" ".join(p))}
+        titled = [p for p in sure if is_titled(" ".join(p))]
+        lasts = {p[-1] for p in titled}
+        surnames = {p[-1] for p in titled if "of" not in p}  # not Kent, of the Duke of Kent
         for candidate in self.candidates.values():
             parts = candidate.name.split(" ")
             if (
@@ -291,7 +305,7 @@ class NameClassifier:
             ):
                 place = key(parts[-1]) in _NO_PERSON_ENDS
                 candidate.score += 0.0 if place else 3.0
-            elif len(parts) == 1 and parts[0] in lasts:
+            elif len(parts) == 1 and parts[0] in surnames:
                 candidate.score += 1.5
             elif len(parts) == 1 and any(
                 w.capitalize() in firsts for w in words.NICKNAMES.get(key(parts[0]), ())
@@ -299,23 +313,33 @@ class NameClassifier:
                 candidate.score += 2.0
 
     def persons(self) -> dict[str, Candidate]:
-        """Return the candidates over the threshold with enough evidence, ``MAX_PERSONS`` at most."""
+        """Return the sure persons' names and likely ones that begin or end alike, ``MAX_PERSONS`` at most."""
+        likely = {
+            n: c for n, c in self.candidates.items() if c.score >= 0.0 and not self._is_called_in_jest(c)
+        }
+        sure = {name for name, c in likely.items() if _is_sure(c)}
+        firsts, lasts = {n.split(" ")[0] for n in sure}, {n.split(" ")[-1] for n in sure}
         persons = {
             name: c
-            for name, c in self.candidates.items()
-            if c.score >= 0.0
-            and (c.count >= 2 or c.speaks or c.score >= 3.0 or _is_plainly_a_person(name, c.score))
-            and not self._is_called_in_jest(c)
+            for name, c in likely.items()
+            if name in sure
+            or ((c.count > 1 or c.speaks) and (name.split(" ")[0] in firsts or name.split(" ")[-1] in lasts))
         }
         if len(persons) <= MAX_PERSONS:
             return persons
         return {c.name: c for c in nlargest(MAX_PERSONS, persons.values(), key=lambda c: c.count)}
 
 
-def _is_plainly_a_person(name: str, score: float) -> bool:
-    """Whether one occurrence is enough: a title, or a common first name and more or with a good score."""
+def _is_sure(candidate: Candidate) -> bool:
+    """Whether a candidate needs no relative: a title, a common first name and more or with a good score, or
+    a score above zero by more than chance, which is the larger the fewer occurrences a mean has."""
+    name, score = candidate.name, candidate.score
     first, _, rest = name.partition(" ")
-    return is_titled(name) or (key(first) in FIRST_NAMES and (bool(rest) or score >= 1.5))
+    if is_titled(name) or (key(first) in FIRST_NAMES and (bool(rest) or score >= 1.5)):
+        return True
+    if candidate.count == 1 and not candidate.speaks:
+        return score >= 3.0
+    return score >= STANDARD_ERROR / math.sqrt(candidate.count)
 
 
 def place_share(candidate: Candidate) -> float:

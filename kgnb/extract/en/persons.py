@@ -123,12 +123,13 @@ class BookPersons:
             return judged[0][2]
         return ""
 
-    def _same_surname(self, one: str, other: str) -> bool:
+    def _same_surname(self, one: str, other: str, *, unsure: bool) -> bool:
+        """Whether both have a surname in common; ``unsure`` where either has none."""
         lasts = [
             {self.parts[n].last for n in self.clusters.names_of(w) if self.parts[n].is_full}
             for w in (one, other)
         ]
-        return bool(lasts[0] & lasts[1] - {""})
+        return bool(lasts[0] & lasts[1] - {""}) if all(lasts) else unsure
 
     def _is_surname(self, word: str, name: str) -> bool:
         """Whether persons other than ``name``'s have ``word`` as their last name."""
@@ -168,7 +169,7 @@ class BookPersons:
             return "m"
         if titles & _MILITARY:
             return ""  # the pronouns that follow are often those of the person an officer looks at
-        parts = [self.parts[n] for n in self.clusters.names_of(name)]
+        parts = self._parts_of(name)
         firsts = {p.first.lower() for p in parts} - {p.last.lower() for p in parts if p.is_full}
         if firsts & words.FEMALE_NAMES and not firsts & words.MALE_NAMES:
             return "f"
@@ -200,6 +201,9 @@ class BookPersons:
             return False  # no married couple bears the name: Mr. Fenn is Mr. Tobias Fenn
         if titles not in (("miss",), ("mr",)):
             return False
+        only = titles == ("miss",) and self._maidens(surname, name) == {root}
+        if only and not self.co_occurrence.together(name, root):
+            return False  # nobody else can be Miss Fenn
         full_weight = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Quill is how she is introduced
         own = sum(
             self.counts[n] * (2.0 if len(self.parts[n].rest) == 1 else full_weight)
@@ -207,6 +211,15 @@ class BookPersons:
             if self.parts[n].titles == titles and n != name
         )
         return own > 0.08 * self.counts[name]
+
+    def _maidens(self, surname: str, name: str) -> set[str]:
+        """The unmarried ladies who bear the surname in other words than ``name``."""
+        bearers = {self.clusters.root(n) for n in self._by_last[surname] if n != name}
+        return {r for r in bearers if self.gender(r) == "f" and not {"mrs", "lady"} & self._titles(r)}
+
+    def _parts_of(self, name: str) -> list[NameParts]:
+        """The parts of all names of the person."""
+        return [self.parts[n] for n in self.clusters.names_of(name)]
 
     def _is_rank_of_lady(self, titles: tuple[str, ...], other: str) -> bool:
         """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor."""

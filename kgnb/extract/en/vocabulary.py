@@ -21,7 +21,6 @@ COMPASS = _LISTS["compass"]
 STREET_ENDS = _LISTS["street_ends"]
 PLACE_ENDS = STREET_ENDS | _LISTS["place_ends"]
 ORG_ENDS = _LISTS["org_ends"]
-NOT_NAMES = _LISTS["not_names"]
 MONTHS = _LISTS["months"]
 FEMALE_NAMES = _LISTS["female_names"]
 MALE_NAMES = _LISTS["male_names"]
@@ -44,7 +43,9 @@ def _with_plurals(singulars: frozenset[str]) -> frozenset[str]:
     }
 
 
-PEOPLES = _with_plurals(_LISTS["peoples"]) - FEMALE_NAMES - MALE_NAMES  # Norman is a man
+_FIRST_NAMES = FEMALE_NAMES | MALE_NAMES  # Norman, Frances
+NOT_NAMES = _LISTS["not_names"] | (_with_plurals(_LISTS["not_names"]) - _FIRST_NAMES)
+PEOPLES = _with_plurals(_LISTS["peoples"]) - _FIRST_NAMES
 
 
 def _nicknames() -> dict[str, frozenset[str]]:
