@@ -41,6 +41,9 @@ def ties(text: str) -> set[tuple[str, str, str]]:
         ("周文和弟弟周武去了县城。", ("周文", "SIBLING", "周武")),
         ("林秀英说：“我父亲周德海不在家。”", ("周德海", "PARENT_OF", "林秀英")),
         ("林秀英说：「我父亲周德海不在家。」", ("周德海", "PARENT_OF", "林秀英")),
+        ("“我父亲周德海不在家。”林秀英说。", ("周德海", "PARENT_OF", "林秀英")),
+        ("周文看了她一眼。“我父亲周德海不在家。”林秀英说。", ("周德海", "PARENT_OF", "林秀英")),
+        ("周武道：“我父亲周德海不在家。”林秀英道：“好。”", ("周德海", "PARENT_OF", "周武")),
         ("林秀英来了，她的丈夫周文也来了。", ("林秀英", "SPOUSE", "周文")),
         ("周文、周武弟兄两个都没念过书。", ("周文", "SIBLING", "周武")),
         ("周文、林秀英夫妻二人开了一家店。", ("周文", "SPOUSE", "林秀英")),
@@ -81,6 +84,11 @@ def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
 )
 def test_company_and_courtesy_are_no_kinship(text: str) -> None:
     assert not {t for t in ties(text) if t[1] in ("PARENT_OF", "SIBLING", "SPOUSE", "FAMILY")}
+
+
+def test_a_colon_says_who_speaks() -> None:
+    found = ties("周武道：“我父亲周德海不在家。”林秀英道：“好。”")
+    assert not [t for t in found if "林秀英" in t]
 
 
 def test_only_two_who_swear_become_siblings() -> None:

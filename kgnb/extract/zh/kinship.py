@@ -191,10 +191,16 @@ class Kinship:
         return None
 
     def _speaker(self, at: int) -> Mention | None:
-        """Who says what stands at ``at``: the person named last before the quotation."""
+        """Who says what stands at ``at``: the person right behind the quotation (“…。”甲说), unless a colon
+        introduces it, or the person named last before it."""
         opened = max(self._text.rfind(mark, max(0, at - 300), at) for mark in "“「『")
         if opened < 0 or _CLOSED.search(self._text, opened, at):
             return None
+        closed = _CLOSED.search(self._text, at, at + 300)
+        if closed and not self._text.startswith(("：", ":", "，", ","), max(0, opened - 1)):
+            k = bisect_left(self._starts, closed.end())
+            if self._starts[k : k + 1] == [closed.end()]:
+                return self._people[k]
         k = bisect_left(self._starts, opened)
         last = self._people[k - 1] if k else None
         near = last is not None and opened - last.end <= 12
