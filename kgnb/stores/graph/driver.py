@@ -110,11 +110,11 @@ class BoltDriver:
                 return await result.values()
 
     async def each(
-        self, text: str, row: Callable[[list[Any]], None], *, at_once: int = 1000, **params: Any
+        self, text: str, row: Callable[[list[Any]], None], *, fetched: int = 1000, **params: Any
     ) -> None:
         """Call ``row`` with each row of a result too large for one list.
 
-        ``at_once``: rows fetched together, in memory; the time limit holds for each such fetch.
+        ``fetched``: rows in memory at a time; the time limit holds for each fetch.
         """
         with self._mapped():
             async with self._readers, self._open().session(database=self._database) as session:
@@ -122,7 +122,7 @@ class BoltDriver:
                     result = await session.run(Query(text, timeout=30 * self._timeout), params)
                 while True:
                     async with asyncio.timeout(self._timeout * READ_PATIENCE):
-                        records = await result.fetch(at_once)
+                        records = await result.fetch(fetched)
                     for record in records:
                         row(record.values())
                     if not records:

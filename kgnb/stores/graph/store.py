@@ -7,10 +7,9 @@ asks ``check``, whether the writer's lease lives, right before writing and once 
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -20,6 +19,7 @@ from typing import Any, Literal, TypeVar, cast
 from neo4j import AsyncTransaction
 
 from kgnb.core.errors import GraphConflict, LeaseLost
+from kgnb.core.event_loop import all_or_none
 from kgnb.graph.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
@@ -38,7 +38,6 @@ Check = Callable[[], bool]
 SettleTurn = tuple[Literal["mine", "held", "done"], int]
 K = TypeVar("K")
 N = TypeVar("N", bound=GraphNode | GraphEdge)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class GraphStore:
     async def prepare(self) -> None:
         """Create missing constraints, indexes and relationship types."""
         # Asked first: a node that takes over must not spend three round trips on each that exists.
-        found = await _side_by_side(*map(self._bolt.rows, cypher.SCHEMA_NAMES))
+        found = await all_or_none(*map(self._bolt.rows, cypher.SCHEMA_NAMES))
         existing = [row[0] for rows in found for row in rows]
         for name, statement in cypher.schema().items():
             if name not in existing:
@@ -187,7 +186,7 @@ class GraphStore:
         :meth:`project`.
         """
         found = GraphDiff(graph, foreign)
-        await _side_by_side(
+        await all_or_none(
             self._ensure_types(type_ for _, type_, _ in graph.edges),
             self._each(novel_id, found.compare_node, found.compare_edge, times=False),
         )
@@ -254,16 +253,16 @@ class GraphStore:
         nodes = [each(cypher.read_nodes(label, times=times), partial(node, label)) for label in LABELS]
         # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
         ties = [
-            each(cypher.read_edges(source, times=times), partial(edges, source), at_once=1)
+            each(cypher.read_edges(source, times=times), partial(edges, source), fetched=1)
             for source in cypher.SOURCES
         ]
-        await _side_by_side(*ties, *nodes)
+        await all_or_none(*ties, *nodes)
 
     async def counts(self, novel_id: int) -> dict[str, int]:
         """The novel's nodes by label and its edges by type, in one dict; zero where there are none."""
         counts = dict.fromkeys((*LABELS, *cypher.TYPES), 0)
         texts = [*map(cypher.count_nodes, LABELS), *map(cypher.count_edges, cypher.SOURCES)]
-        found = await _side_by_side(*[self._bolt.rows(text, novel=novel_id) for text in texts])
+        found = await all_or_none(*[self._bolt.rows(text, novel=novel_id) for text in texts])
         counts |= {label: int(rows[0][0]) for label, rows in zip(LABELS, found, strict=False)}
         for type_, count in chain(*found[len(LABELS) :]):
             counts[type_] = counts.get(type_, 0) + int(count)
@@ -273,7 +272,7 @@ class GraphStore:
         """Return each novel's number of entities and events."""
         sizes: dict[int, int] = defaultdict(int)
         texts = map(cypher.count_by_novel, (*NAMED_LABELS, "Event"))
-        for novel_id, count in chain(*await _side_by_side(*map(self._bolt.rows, texts))):
+        for novel_id, count in chain(*await all_or_none(*map(self._bolt.rows, texts))):
             if isinstance(novel_id, int):
                 sizes[novel_id] += int(count)
         return dict(sizes)
@@ -288,16 +287,6 @@ class GraphStore:
             {key: with_iso_times(value) for key, value in row.items()}
             for row in await self._bolt.ask(text, dict(params or {}))
         ]
-
-
-async def _side_by_side(*calls: Coroutine[Any, Any, T]) -> list[T]:
-    """Await calls together; the first error ends the others, which would wait for as long one by one."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call) for call in calls]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0]  # noqa: B904 - its own cause says more
-    return [task.result() for task in tasks]
 
 
 def _others_turn(rows: Sequence[Sequence[Any]], after: int | None) -> SettleTurn | None:
