@@ -16,17 +16,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
-
-from pydantic import SecretStr
+from urllib.parse import quote
 
 from kgnb import __version__
 from kgnb.core import colab
 from kgnb.core.errors import KgnbError
-from kgnb.core.host import SHORTEST_SECRET, Host, environment_secrets, variable
+from kgnb.core.host import SHORTEST_SECRET, Host, variable
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES
-from kgnb.core.provider_options import parse_options
+from kgnb.core.secrets import known_secrets
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
 from kgnb.stores.embedded.record_copy import copy_place
@@ -69,7 +67,8 @@ class SessionReport:
         from kgnb.app.dead_letters import list_dead_letters
         from kgnb.app.status import StatusReport
 
-        self._secrets |= {provider.api_key.get_secret_value() for provider in app.providers.all()}
+        keys = (provider.api_key.get_secret_value() for provider in app.providers.all())
+        self._secrets |= {key for key in keys if len(key) >= SHORTEST_SECRET}
         try:
             self.cluster = await StatusReport(app).read()
             self.dead = [entry.as_dict() for entry in await list_dead_letters(app)]
@@ -171,15 +170,8 @@ class SessionReport:
 
     def _known_secrets(self) -> set[str]:
         """Every secret known to this process, in the forms in which an error's text may quote it."""
-        settings = self.settings
-        values = (getattr(settings, name) for name in type(settings).model_fields)
-        own = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
-        told = parse_options(settings.provider_options.get_secret_value()).values()
-        further = [*environment_secrets().values(), *(one for options in told for one in options.secrets)]
-        own |= {one.get_secret_value() for one in further}
-        own |= {urlsplit(settings.redis_url.get_secret_value()).password or ""} | self._secrets
-        own |= {quote(secret, safe="") for secret in own}
-        return {secret for secret in own if len(secret) >= SHORTEST_SECRET}
+        own = {one.get_secret_value() for one in known_secrets(self.settings).values()} | self._secrets
+        return own | {quote(secret, safe="") for secret in own}
 
 
 def _masked(value: Any, secrets: Iterable[str]) -> Any:

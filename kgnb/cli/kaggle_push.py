@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +26,6 @@ from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from kgnb.core.settings import Settings
     from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
     from kgnb.kaggle.kernel_metadata import Metadata
@@ -216,27 +213,13 @@ async def _books_text(
 def _text(settings: Settings, parcel: Parcel, wheel: Wheel) -> str:
     """The notebook with kgnb in it as it leaves. Raises InputError for a secret in it, or when it is too
     large."""
+    from kgnb.core.secrets import known_secrets
     from kgnb.kaggle import notebook_bundle
 
     made = notebook_bundle.parcel(parcel.notebook, wheel, variables=parcel.variables)
     text = notebook_bundle.written(made)
-    notebook_bundle.check_secrets(made, wheel, _known_secrets(settings))
+    notebook_bundle.check_secrets(made, wheel, known_secrets(settings))
     return text
-
-
-def _known_secrets(settings: Settings) -> Mapping[str, SecretStr]:
-    """Every secret of the settings and the environment, by variable: none may be in what is pushed."""
-    from pydantic import SecretStr
-
-    from kgnb.core.host import SHORTEST_SECRET, environment_secrets
-    from kgnb.core.settings import Settings
-
-    found = environment_secrets()
-    for variable, field_name in Settings.variables().items():
-        value = getattr(settings, field_name)
-        if isinstance(value, SecretStr) and len(value) >= SHORTEST_SECRET:
-            found[variable] = value
-    return found
 
 
 def _write_files(folder: Path, meta: Metadata, notebook: str) -> None:

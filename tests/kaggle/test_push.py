@@ -369,6 +369,15 @@ class TestNotebooks:
 
 
 class TestRefused:
+    def test_a_secret_among_a_providers_options_stays_here(
+        self, command: Command, stub: KaggleStub, book: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        headers = {"X-Gateway": "canary-header-2026"}
+        monkeypatch.setenv("KGNB_PROVIDER_OPTIONS", json.dumps({"mine": {"extra_headers": headers}}))
+        with pytest.raises(InputError, match="KGNB_PROVIDER_OPTIONS"):
+            command("push", book, "--set", "KG_WORKER_NODE_NAME=canary-header-2026")
+        assert not stub.pushes()
+
     @pytest.mark.parametrize(
         ("meta", "options", "word"),
         [
