@@ -145,25 +145,21 @@ async def open_app(
 
 
 @asynccontextmanager
-async def open_to_look(
-    settings: Settings, *, sql: bool = True, queue: bool = True, graph: bool = True
-) -> AsyncIterator[App]:
+async def open_to_look(settings: Settings, **services: bool) -> AsyncIterator[App]:
     """As :func:`open_app`, for what only looks, tests or takes away: leave no folder where there was none.
 
     The app's settings are then not ``settings``: they name a temporary folder.
     """
-    async with temporary_folder(settings) as own, open_app(own, sql=sql, queue=queue, graph=graph) as app:
+    async with temporary_folder(settings) as own, open_app(own, **services) as app:
         yield app
 
 
 @asynccontextmanager
-async def open_for_task(
-    settings: Settings, task_id: int, *, queue: bool = True, graph: bool = True
-) -> AsyncIterator[App]:
+async def open_for_task(settings: Settings, task_id: int, **services: bool) -> AsyncIterator[App]:
     """As :func:`open_app`, but start and make nothing when the task's record can't be there."""
     if settings.embedded_sql and lacks_folder(settings):
         raise no_task(settings, task_id)
-    async with open_app(settings, queue=queue, graph=graph) as app:
+    async with open_app(settings, **services) as app:
         yield app
 
 
@@ -319,7 +315,7 @@ async def running_node(
         app.sql.ping(),
         app.sql.ping(),
     )
-    renewer = LeaseRenewer(app.queue, node=name)
+    renewer = LeaseRenewer(app.queue)
     renewer.start()
     try:
         node = _node(app, renewer, name, only_task, listener)

@@ -16,6 +16,7 @@ from kgnb.app.context import App
 from kgnb.core.errors import SettingsError
 from kgnb.core.model import Usage
 from kgnb.core.settings import Settings
+from kgnb.stores.targets import SERVICES
 from kgnb.worker.node import NodeEvent, WorkerNode
 
 try:
@@ -24,7 +25,6 @@ try:
 except ImportError:
     raise SettingsError("metrics.missing") from None
 
-SERVICES = ("redis", "sql", "bolt")
 SECONDS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160)
 """Histogram buckets of request times: a model takes from a second to two minutes for a chapter."""
 

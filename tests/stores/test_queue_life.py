@@ -93,7 +93,7 @@ class TestRenewer:
         queue, other = make(lease=1.2), make("b", lease=1.2)
         task = await opened(queue, 1, 2)
         claims = [task, *(await take(queue, chapters=2)).claims]
-        renewer = LeaseRenewer(queue, node="a")
+        renewer = LeaseRenewer(queue)
         renewer.start()
         try:
             renewer.hold(*claims)

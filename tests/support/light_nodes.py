@@ -127,7 +127,7 @@ async def light_node(
     env = {"openai_base_url": base_url, "openai_api_key": "k", "openai_model": "m"}
     settings = Settings.load(data=folder, provider_name="DeepSeek", **env)
     queue = Queue(SecretStr(redis_url), node=name, lease_seconds=lease, hold_seconds=settings.hold_seconds)
-    renewer, outages, graph = LeaseRenewer(queue, node=name), Outages(), GraphStub()
+    renewer, outages, graph = LeaseRenewer(queue), Outages(), GraphStub()
     providers, cache, pool = ProviderRegistry(ledger, settings), ReplyCache(ledger.database), PoolStub()
     await providers.refresh()
     parts = cast("Any", (cache, providers, model, pool, outages))

@@ -18,7 +18,7 @@ import redis.asyncio as aioredis
 from redis import exceptions
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from kgnb.stores.queue.types import Command
+from kgnb.stores.queue.types import Command, key_of
 
 Address = tuple[str, int]
 
@@ -134,5 +134,5 @@ class Cluster:
 def _owner(owners: Sequence[Address | None], command: Command) -> Address | None:
     if command[0] in _KEYLESS:  # any master will do
         return next(filter(None, owners), None)
-    key = command[3] if command[0] in ("EVAL", "EVALSHA") else command[1]
+    key = key_of(command)
     return owners[key_slot(key if isinstance(key, bytes) else str(key).encode())]

@@ -28,7 +28,7 @@ from redis.backoff import NoBackoff
 from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.queue.cluster import Address, Cluster, pipelined
-from kgnb.stores.queue.types import Command
+from kgnb.stores.queue.types import Command, key_of
 
 ASYNC_CONNECTIONS = 2
 """With the lease renewer's one, three connections a node (in a cluster to each master)."""
@@ -131,11 +131,6 @@ _TEMPORARY = {
     "NOREPLICAS": "queue.down",
     "BUSY": "queue.down",  # an endless script
 }
-
-
-def _key_of(command: Command) -> object:
-    """The key that a command, or a script, was called with."""
-    return command[3] if command[0] in ("EVAL", "EVALSHA") else command[1]
 
 
 _OWN_OPTIONS = ("cluster", "sentinel", "master", "sentinel_password")
@@ -257,7 +252,7 @@ class RedisConnection:
 
     def _named_type(self, command: Command, reply: Any) -> Any:
         if isinstance(reply, exceptions.ResponseError) and "WRONGTYPE" in str(reply):
-            facts = {"where": self.where, "name": _key_of(command)}
+            facts = {"where": self.where, "name": key_of(command)}
             return ServiceRefused("queue.wrong_type", service="redis", **facts)
         return reply
 

@@ -51,8 +51,8 @@ class LeaseRenewer(threading.Thread):
     it and it may still be renewed; :meth:`holds` is False meanwhile.
     """
 
-    def __init__(self, queue: Queue, *, node: str = "") -> None:
-        super().__init__(name=f"kgnb-renewer {node}".strip(), daemon=True)
+    def __init__(self, queue: Queue) -> None:
+        super().__init__(name=f"kgnb-renewer {queue.node}", daemon=True)
         self._connection = RedisConnection(queue.url, queue.lease_seconds, connections=1)
         self._node = queue.node
         self._lease = queue.lease_seconds

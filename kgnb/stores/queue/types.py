@@ -99,6 +99,11 @@ class Claim:
         )
 
 
+def key_of(command: Command) -> Any:
+    """The key that a command, or a script, is called with."""
+    return command[3] if command[0] in ("EVAL", "EVALSHA") else command[1]
+
+
 def parse_member(member: str) -> tuple[str, int, int]:
     """Kind, task and chapter of a member; garbage has task and chapter 0."""
     found = _MEMBER.fullmatch(member)
