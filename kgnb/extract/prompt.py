@@ -213,9 +213,12 @@ _STRICT_TYPES: dict[Any, dict[str, Any]] = {
 def _schema(lists: Sequence[str]) -> dict[str, Any]:
     """The JSON schema of the lists, in the subset that strict decoding takes."""
     items = {name: {key: _STRICT_TYPES[kind] for key, kind in _FIELDS[name].items()} for name in lists}
-    return _closed({name: {"type": "array", "items": _closed(fields)} for name, fields in items.items()})
+    return closed_object(
+        {name: {"type": "array", "items": closed_object(fields)} for name, fields in items.items()}
+    )
 
 
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+def closed_object(properties: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object with these properties, each required, and no others."""
     required = list(properties)
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.error_mapping import SILENCE, UNREADABLE, ErrorResponse
@@ -130,6 +132,8 @@ def _system_reason(error: BaseException) -> str:
         error = cause
     if isinstance(error, socket.gaierror):
         return error.strerror or ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return say("provider.untrusted", reason=error.verify_message)
     return os.strerror(error.errno) if isinstance(error, ConnectionError) and error.errno else ""
 
 

@@ -21,7 +21,7 @@ from kgnb.core import errors
 from kgnb.core.endpoint import checked_keys, checked_url, proxy_of
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
-from kgnb.extract.prompt import Prompt
+from kgnb.extract.prompt import Prompt, closed_object
 from kgnb.extract.repetition import is_looping
 from kgnb.extract.reply import is_complete, without_thoughts
 from kgnb.llm.diagnosis import Diagnosis
@@ -39,13 +39,9 @@ MAX_WAIT = 30.0
 LIST_SECONDS = 6.0
 """Timeout for lists of models."""
 
-_OK_SCHEMA = {
-    "type": "object",
-    "properties": {"ok": {"type": "boolean"}},
-    "required": ["ok"],
-    "additionalProperties": False,
-}
-TEST_PROMPT = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", _OK_SCHEMA)
+TEST_PROMPT = Prompt(
+    "Answer with a JSON object.", 'Answer {"ok": true}', "", closed_object({"ok": {"type": "boolean"}})
+)
 """Shows whether a provider answers at all."""
 
 
@@ -159,8 +155,7 @@ class LlmClient:
 
     def _open(self) -> list[ChatApi]:
         made, keys = interface_of(self.provider), self.provider.all_keys or (self.provider.api_key,)
-        providers = [replace(self.provider, api_key=key) for key in keys]
-        return [made(one, self._url, self._connections) for one in providers]
+        return [made(replace(self.provider, api_key=key), self._url, self._connections) for key in keys]
 
     def _next(self) -> ChatApi:
         """The endpoint with the key whose turn it is."""

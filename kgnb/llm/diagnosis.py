@@ -51,21 +51,21 @@ class Diagnosis:
         says_model = unclear and _SAYS_MODEL.search(refusal.message[:SHOWN_CHARS])
         if status not in (200, 404, 405) and means not in ("no_model", "no_channel") and not says_model:
             return error  # many take names that they don't list: deployments, endpoint ids
-        facts: dict[str, Any] = dict(error.facts)
+        facts: dict[str, Any] = error.facts
         listed = await self._listed("")
         if isinstance(listed, list) and listed and status != 200:
             if _plain(model) in map(_plain, listed):
                 return error
             nearest = difflib.get_close_matches(model, listed, NEAREST, cutoff=0.0)
             names = [without_secrets(clean(name, 80), self._provider) for name in nearest]
-            facts |= {"nearest": names[0], "listed": ", ".join(names)}
+            facts = {**facts, "nearest": names[0], "listed": ", ".join(names)}
             return errors.EndpointWrong("provider.no_such_model", **facts)
         versioned = _VERSION.search(urlsplit(self._base_url).path)
         if not isinstance(listed, list) and status in (200, 404, 405) and not versioned:
             longer = await self._listed("/v1")
             if not isinstance(longer, ErrorResponse) or longer.status in (401, 403):
-                facts["url"] = redacted_url(f"{self._base_url}/v1")
-                return errors.EndpointWrong("provider.no_version", **facts)
+                url = f"{redacted_url(self._base_url)}/v1"
+                return errors.EndpointWrong("provider.no_version", **facts, url=url)
         # No list can deny that it has no such model.
         return errors.EndpointWrong(error.key, **facts) if status in (400, 422) else error
 

@@ -112,8 +112,7 @@ class Preset(_Fact):
 
     def price(self, model: str) -> Price | None:
         """The price of ``model``, if known."""
-        found = (p for pattern, p in self.prices.items() if fnmatchcase(model.lower(), pattern))
-        return next(found, None)
+        return next((p for name, p in self.prices.items() if fnmatchcase(model.lower(), name)), None)
 
 
 UNKNOWN = Preset()
@@ -160,8 +159,7 @@ def preset_named(name: str) -> Preset | None:
 
 def preset_url(name: str) -> str:
     """The address in the preset of this name; empty without one."""
-    preset = preset_named(name)
-    return preset.base_url if preset else ""
+    return (preset_named(name) or UNKNOWN).base_url
 
 
 @cache

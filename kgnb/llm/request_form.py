@@ -30,9 +30,7 @@ _LEVELS = ("strict", "json", "text")
 _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
 _EFFORTS = ("none", "minimal", "low")
 """Least efforts of reasoning, the first the least; each model that has any has the last."""
-_REASONS_ALWAYS = re.compile(
-    r"mandatory|can(?:'t| ?not) be (?:disabled|turned off)|other thinking level", re.I
-)
+_REASONS_ALWAYS = re.compile(r"(?i)mandatory|can(?:'t| ?not) be (?:disabled|turned off)|other thinking level")
 _MAY_BE_OF_FORM = ("rejected", "too_long", "no_model")
 """What a refusal of a field may look like; others may repeat a reply, and with it the book's words."""
 _WINDOW = re.compile(r"(?:context (?:length|window|size)|max_model_len|max_seq_len)\D{1,40}?(\d{4,7})", re.I)

@@ -76,6 +76,13 @@ class TestStumbles:
         if flag:
             assert status(place, result["task_id"])["flags"] == {flag: server.stats.outcomes[fault]}
 
+    def test_no_more_requests_are_in_flight_than_an_endpoint_may_have(self, place: Place, book: Path) -> None:
+        with llm(latency=0.1) as server:
+            env = server.env(name="narrow")
+            env["KGNB_PROVIDER_OPTIONS"] = json.dumps({"narrow": {"max_in_flight": 2}})
+            result = place.build(book, "--provider", "narrow", "--slots", "6", env=env)
+            assert (result["completed"], server.stats.most_in_flight) == (CHAPTERS, 2)
+
     def test_a_reply_that_is_always_too_long_is_split(self, place: Place, book: Path) -> None:
         with llm() as server:
             env = server.env(name="small", model="dryrun-small-context")

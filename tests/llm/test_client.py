@@ -875,7 +875,9 @@ async def test_https_is_checked_against_the_certificates_that_are_trusted(
     async with Scripted(OK) as llm:
         server = await asyncio.start_server(llm._serve, "127.0.0.1", 0, ssl=ca.server())
         url = address(server).replace("http:", "https:")
-        await failing(client(url, tries=1), kind=ProviderDown)
+        told = str(await failing(client(url, tries=1), kind=ProviderDown))
+        assert "certificate" in told  # OpenSSL's reason
+        assert "SSL_CERT_FILE" in told
         monkeypatch.setenv("SSL_CERT_FILE", str(ca.ca))
         http_client._trusted.cache_clear()
         c = client(url)

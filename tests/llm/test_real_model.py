@@ -12,8 +12,9 @@ import pytest
 from kgnb.core.errors import ReplyTruncated
 from kgnb.core.model import Provider, TaskConfig
 from kgnb.core.provider_options import ProviderOptions
+from kgnb.extract import reply
 from kgnb.extract.prompt import PromptBuilder
-from kgnb.llm.client import TEST_PROMPT, LlmClient
+from kgnb.llm.client import LlmClient
 
 pytestmark = pytest.mark.skipif(os.environ.get("CI") == "true", reason="a minute of one core")
 
@@ -29,7 +30,7 @@ def llama() -> str:
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.n_ctx, params.n_parallel, params.port = 4_096, 1, 0
-    params.cpuparams.n_threads = 2
+    params.cpuparams.n_threads = 1  # so that its replies are the same each time
     global _server  # it ends with its last reference
     _server = xllamacpp.Server(params)
     return f"{_server.listening_address}/v1"
@@ -41,14 +42,20 @@ def client(url: str, **options: int) -> LlmClient:
 
 
 @pytest.mark.timeout(600)
-async def test_a_reply_follows_the_schema_and_its_usage_is_counted(llama: str) -> None:
-    c = client(llama)
-    done = await c.ask(TEST_PROMPT, "smollm2")
+async def test_an_extraction_follows_its_schema_and_its_usage_is_counted(llama: str) -> None:
+    config = TaskConfig(labels=("Location",), relation_types=())  # for more the model never ends
+    prompt = PromptBuilder("en", [], config).prompt("They sailed from Dover to Calais.")
+    c = client(llama, max_output_tokens=400)
+    done = await c.ask(prompt, "smollm2")
     await c.close()
-    assert type(json.loads(done.text)["ok"]) is bool
+    parsed = reply.parse(done.text, provider="llama")
+    assert (parsed.repaired, parsed.rejected) == (False, 0)
+    assert {"Dover", "Calais"} <= {place.name for place in parsed.extraction.locations}
+    (items,) = json.loads(done.text).values()
+    assert [*map(set, items)] == [{"name", "description", "type"}] * len(items)
     assert done.usage.requests == 1
-    assert done.usage.prompt_tokens > 10
-    assert 3 < done.usage.completion_tokens < 50
+    assert done.usage.prompt_tokens > 100
+    assert 20 < done.usage.completion_tokens <= 400
 
 
 @pytest.mark.timeout(600)

@@ -77,7 +77,10 @@ def _signed(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
     )
-    if not ca:
+    if ca:  # Python 3.13 asks what it is for: to sign certificates and lists of revoked ones
+        usage = x509.KeyUsage(*(False,) * 5, True, True, False, False)
+        builder = builder.add_extension(usage, critical=True)
+    else:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(by, hashes.SHA256())
 
