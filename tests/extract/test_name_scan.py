@@ -246,7 +246,6 @@ def scenes(cast: list[tuple[str, str]], seed: int = 4) -> str:
         ("关羽", "关"),
         ("关云长", "关"),
         ("欧阳锋", "欧阳"),
-        ("歐陽鋒", "歐陽"),
         ("上官婉儿", "上官"),
         ("司马懿", "司马"),  # 司 is a surname too
         ("欧阳", ""),  # nobody is called 阳 of the family 欧
