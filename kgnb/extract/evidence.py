@@ -107,7 +107,8 @@ class ChapterText:
 
         ``unique``: the letters occur only there."""
         (lead, before), (tail, after) = _leading_marks(quote), _leading_marks(quote[::-1])
-        if unique and (here := self._text.find(quote)) >= 0:  # word for word
+        here = self._text.find(quote)
+        if here >= 0 and (unique or len(letters(self._text[:here])) == at):  # word for word
             start, end = here + lead, here + len(quote) - tail
         else:
             start, end = self._offsets[at], self._offsets[at + len(wanted) - 1] + 1

@@ -232,7 +232,7 @@ class WorkerNode:
         )
         room = min(limit - busy, limit + max_unwritten(limit) - unwritten)
         if not provider.is_rules:
-            room += read_ahead(limit, self.throttle.request_seconds(provider), self._overhead)
+            room += read_ahead(limit, self.throttle.answers_due(provider, self._overhead))
         return max(0, room)
 
     # --- acting

@@ -17,7 +17,7 @@ SLOTS_PER_READ_AHEAD = 4
 MIN_OVERHEAD_SECONDS = 0.5
 """Least time a chapter spends outside its requests: poll, claim, read, storing the replies (each batched).
 
-As many chapters are read ahead as are answered in that time; with a slow provider that is few, so that a
+As many chapters are read ahead as answers are due in that time; with a slow provider that is few, so that a
 book's last chapters are left for other nodes."""
 SMOOTHING_CHAPTERS = 30
 """Window, in chapters, of the moving average of the time spent outside requests."""
@@ -55,13 +55,9 @@ class SlotLimiter:
             self.slots, self._successes = self.slots + 1, 0
 
 
-def read_ahead(slots: int, seconds: float, overhead: float = 0.0) -> int:
-    """Number of chapters to read ahead for ``slots`` of a provider.
-
-    ``seconds``: mean time of a request (0: unknown); ``overhead``: a chapter's mean time outside requests.
-    """
-    answered = round(slots * max(MIN_OVERHEAD_SECONDS, overhead) / seconds) if seconds else 0
-    return max(slots // SLOTS_PER_READ_AHEAD, min(slots, answered))
+def read_ahead(slots: int, due: int) -> int:
+    """Number of chapters to read ahead for ``slots`` of a provider of which so many answers are ``due``."""
+    return max(slots // SLOTS_PER_READ_AHEAD, min(slots, due))
 
 
 def max_unwritten(slots: int) -> int:

@@ -18,16 +18,10 @@ from tests.support.throttles import asking
 
 
 @pytest.mark.parametrize(
-    ("slots", "seconds", "chapters"),
-    [(60, 0.0, 15), (60, 0.3, 60), (60, 0.5, 60), (60, 1.0, 30), (60, 15.0, 15), (4, 15.0, 1), (1, 0.1, 1)],
+    ("slots", "due", "chapters"), [(60, 0, 15), (60, 30, 30), (60, 90, 60), (4, 0, 1), (1, 1, 1), (1, 0, 0)]
 )
-def test_as_many_are_read_ahead_as_are_answered_meanwhile(slots: int, seconds: float, chapters: int) -> None:
-    assert read_ahead(slots, seconds) == chapters
-
-
-@pytest.mark.parametrize(("beside", "chapters"), [(0.1, 15), (2.0, 24), (4.0, 48), (60.0, 60)])
-def test_more_are_read_ahead_where_the_stores_are_far(beside: float, chapters: int) -> None:
-    assert read_ahead(60, 5.0, beside) == chapters
+def test_as_many_are_read_ahead_as_answers_are_due(slots: int, due: int, chapters: int) -> None:
+    assert read_ahead(slots, due) == chapters
 
 
 @pytest.mark.parametrize(("slots", "chapters"), [(1, 2), (60, 120), (100, 120), (200, 120), (400, 200)])
@@ -114,4 +108,30 @@ async def test_one_slow_answer_moves_a_providers_mean_a_little(redis_url: str) -
         llm.latency = took[0] + 1.0
         await node.ask("张飞。")
         first, second = took
-        assert first < node.throttle.request_seconds(node.provider) < (first + second) / 2
+        assert first < node.throttle._mean_seconds[node.provider.key] < (first + second) / 2
+
+
+async def test_answers_are_due_when_the_provider_has_answered_so_far(redis_url: str) -> None:
+    async with FakeServer(latency=1.0) as llm, asking(redis_url, llm.base_url) as node:
+
+        def due(overhead: float) -> int:
+            return node.throttle.answers_due(node.provider, overhead)
+
+        first = asyncio.create_task(node.ask("刘备。"))
+        await until(lambda: true(llm.stats.in_flight == 1))
+        assert due(60.0) == 0  # nobody knows yet
+        await first
+        llm.latency = 60.0
+        asks = [asyncio.create_task(node.ask(f"第{n}句。")) for n in range(3)]
+        await until(lambda: true(llm.stats.in_flight == 3))
+        assert (due(0.0), due(60.0)) == (0, 3)
+        await until(lambda: true(due(0.0) == 3))
+        await until(lambda: true(due(0.0) == 0))  # late: nobody knows any more
+        for ask in asks:
+            ask.cancel()
+        await asyncio.gather(*asks, return_exceptions=True)
+        assert due(60.0) == 0
+
+
+async def true(holds: bool) -> bool:
+    return holds
