@@ -213,7 +213,7 @@ def test_a_place_behind_a_person_is_no_surname() -> None:
     text = (
         pages(("Edwin", "Queel"))
         + "\n\n"
-        + "He lived at Corwick Hollow. They came from Corwick Hollow.\n\n" * 3
+        + "He lived at Corwick Hollow. They came from Corwick Hollow.\n\n" * 12
     )
     text += "He showed Edwin Corwick Hollow. Queel said that Edwin Corwick Hollow liked.\n\n"
     found = people(text)
@@ -377,23 +377,10 @@ def test_an_aunt_is_not_the_mother_of_her_surname() -> None:
     assert found["Aunt Tibbits"] is not found["Mrs. Tibbits"]
 
 
-def test_a_first_name_is_the_full_name_of_a_frequent_family_though_it_is_given_once() -> None:
-    text = pages(("Helen", "Mr. Marlow"), times=20)
-    assert "Miss Helen Marlow" in people(text + "\n\nNobody had told Miss Helen Marlow.")["Helen"].aliases
-    found = people(text + "\n\nNobody had told Lady Helen Quill.")
-    assert found["Helen"] is not found["Lady Helen Quill"]
-
-
 def test_an_aunt_is_the_lady_of_her_name() -> None:
     scenes = [pages((lady, "Rosa"), times=1) for lady in ("Aunt Agnes", "Lady Agnes")]
     found = people("\n\n".join(scenes * 6))
     assert found["Aunt Agnes"] is found["Lady Agnes"]
-
-
-def test_a_man_who_is_called_an_aunt_in_jest_stays_a_man() -> None:
-    text = pages(("Tibs", "Mr. Moss"), times=12) + "\n\nThen Tibs took his hat and went his way." * 8
-    found = people(text + '\n\n"Come, Auntie Tibs," said Mr. Moss.')
-    assert found["Tibs"] is not found.get("Auntie Tibs")
 
 
 def test_granny_may_have_another_title_too() -> None:
@@ -529,3 +516,11 @@ def test_a_nickname_never_in_one_sentence_with_its_long_form_is_the_same_person(
     assert found["Nelly"] is found["Ellen"]
     found = people(chapter + "\n\nNelly gave Ellen the lamp, and Ellen thanked her.")
     assert found["Nelly"] is not found["Ellen"]
+
+
+@pytest.mark.parametrize(("opening", "closing"), ["‘’", "''"])
+def test_speeches_in_single_quotation_marks_are_read_like_others(opening: str, closing: str) -> None:
+    text = "Anne said, \"I don't know what 'love' is; give 'em to the dogs' master.\" \"No,\" said he."
+    british = "Anne said, <I don't know what \"love\" is; give 'em to the dogs' master.> <No,> said he."
+    assert normalise(text) == text
+    assert normalise(british.replace("<", opening).replace(">", closing)) == text

@@ -51,9 +51,7 @@ class AliasResolver(BookPersons):
         self._join_titled_surnames()
         self._join_surnames()
         self._join_titles()
-        self._join_introduced()
         self._join_nicknames()
-        self._join_beginnings()
         self._join_last_parts()
         self._join_ranks()
         self._join_eldest_daughters()
@@ -110,7 +108,6 @@ class AliasResolver(BookPersons):
             elif parts.first in self.candidates and parts.titles[-1] in _JOIN_FIRST_NAME:
                 bare = parts.first
                 jest = parts.titles[-1] in ("sir", "lady") and self.counts[name] < 0.1 * self.counts[bare]
-                jest = jest or self._is_kin_of_other_gender(name, bare)
                 if self.counts[bare] >= 3 and not jest and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
                     self.clusters.join(bare, name, "title and first name")
             elif parts.titles[-1] in KIN_TITLES and parts.first not in self.candidates:
@@ -147,10 +144,6 @@ class AliasResolver(BookPersons):
             if best:
                 self.clusters.join(best, name, "first name")
 
-    def _is_kin_of_other_gender(self, titled: str, bare: str) -> bool:
-        """Whether a title of kin is given in jest: Auntie Tim."""
-        return bool(set(self.parts[titled].titles) & KIN_TITLES) and not self._same_gender(titled, bare)
-
     def _join_titled_surnames(self) -> None:
         """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
         for name, parts in self._one_word_names(titled=True, single=True):
@@ -160,7 +153,6 @@ class AliasResolver(BookPersons):
                 if self.parts[n].is_full
                 and not titles_clash(parts.titles, self._titles(n))
                 and not self._is_named_after_husband(n)
-                and not self._is_rank_of_lady(parts.titles, n)
                 and not self._has_own_title(name, self.clusters.root(n))
             ]
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
@@ -188,8 +180,7 @@ class AliasResolver(BookPersons):
         for name, _ in self._one_word_names(titled=False, single=True):
             bearers: Counter[str] = Counter()
             for other in self._by_last.get(name, ()):
-                titled = self.parts[other].titles or self.parts[other].is_full
-                if titled and not self._is_kin_of_other_gender(other, name):
+                if self.parts[other].titles or self.parts[other].is_full:
                     bearers[self.clusters.root(other)] += self.counts[other]
             shared = len(bearers) > 1
             men = Counter({r: n for r, n in bearers.items() if self.gender(r) != "f"})
@@ -218,32 +209,10 @@ class AliasResolver(BookPersons):
             if alike and all({p.first, p.last} == {parts.last} for p in self._parts_of(roots[0])):
                 self._join_unless_company(roots[0], name, "title and surname")
 
-    def _join_introduced(self) -> None:
-        """Helen is Miss Helen Marlow, though she is called so only once, where the Marlows are many."""
-        for name, _ in self._one_word_names(titled=False, single=True):
-            fulls = [
-                n
-                for n in self._by_first.get(name, ())
-                if self.parts[n].is_full
-                and "mrs" not in self.parts[n].titles
-                and sum(self.counts[f] for f in self._by_last[self.parts[n].last]) >= 0.1 * self.counts[name]
-            ]
-            if best := self._exclusive_person(name, self._roots(fulls, name)):
-                self.clusters.join(best, name, "first name")
-
     def _join_nicknames(self) -> None:
-        """Lizzy and Elizabeth: a long form of the word list that is near but never in its sentence."""
+        """Lizzy and Elizabeth: a long form that is near but never in its sentence."""
         for name in self.by_count:
-            longs = words.NICKNAMES.get(self.parts[name].first.lower())
-            if not longs:
-                continue
-            bearers = [
-                n
-                for long in sorted(longs)
-                for n in self._by_first.get(long.capitalize(), ())
-                if not self.parts[n].titles or (self.parts[n].is_full and "sir" not in self._titles(n))
-            ]
-            near = [r for r in self._roots(bearers, name) if self._is_near(name, r)]
+            near = [r for r in self._roots(self._long_forms(name), name) if self._is_near(name, r)]
             # With too few occurrences to measure, the word list decides.
             rare = self.counts[name] < 5 and self._count(name) < 10
             best = self._exclusive_person(name, near, strict=len(near) > 1, unsure=0.0 if rare else 9.0)
@@ -251,6 +220,17 @@ class AliasResolver(BookPersons):
                 best = near[0]
             if best:
                 self.clusters.join(best, name, "nickname")
+
+    def _long_forms(self, name: str) -> list[str]:
+        """The names that begin with a long form of the first name, by the word list or, in one family, by its
+        first letters: Elizabeth of Lizzy, Clemmons Finch of Clem Finch."""
+        short = self.parts[name]
+        longs = {long.capitalize() for long in words.NICKNAMES.get(short.first.lower(), ())}
+        if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
+            firsts = {self.parts[n].first for n in self._by_last[short.last] if self.parts[n].is_full}
+            longs |= {first for first in firsts if first[:-2].startswith(short.first)}
+        forms = [(n, self.parts[n]) for long in sorted(longs) for n in self._by_first.get(long, ())]
+        return [n for n, p in forms if not p.titles or (p.is_full and "sir" not in self._titles(n))]
 
     def _is_near(self, name: str, person: str) -> bool:
         """Whether the rarer of both is mostly on the other's pages, or they are of one family."""
@@ -263,16 +243,6 @@ class AliasResolver(BookPersons):
         not be Mary."""
         apart = not self.co_occurrence.together(name, person) and not self._titles(name) & KIN_TITLES
         return self._same_surname(name, person, unsure=apart)
-
-    def _join_beginnings(self) -> None:
-        """Clem Finch and Clemmons Finch: a first name that is the beginning of a longer one."""
-        for name in self.by_count:
-            short = self.parts[name]
-            if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
-                family = [(n, self.parts[n]) for n in self._by_last[short.last]]
-                longer = [n for n, p in family if p.is_full and p.first[:-2].startswith(short.first)]
-                if best := self._exclusive_person(name, self._roots(longer, name), strict=True):
-                    self.clusters.join(best, name, "nickname")
 
     def _join_last_parts(self) -> None:
         """Smith-Dale is also called Dale; Anne-Marie is not called Marie, nor the Fish-Porter the Porter."""

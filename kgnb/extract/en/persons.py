@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kgnb.extract.co_occurrence import CoOccurrence
@@ -221,12 +221,6 @@ class BookPersons:
         """The parts of all names of the person."""
         return [self.parts[n] for n in self.clusters.names_of(name)]
 
-    def _is_rank_of_lady(self, titles: tuple[str, ...], other: str) -> bool:
-        """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor."""
-        return (
-            set(titles) <= _MILITARY and self.gender(other) == "f" and not set(titles) & self._titles(other)
-        )
-
 
 def majority_gender(text: str, ends: Iterable[int], least: int) -> str:
     """Return "m" or "f" by a vote of the first pronouns within 60 characters behind the names.
@@ -266,24 +260,19 @@ def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) ->
 
 
 def _beside_places(persons: Iterable[str], found: Mapping[str, Candidate]) -> set[str]:
-    """The names that are a person and then a place: He showed Anne Stone House."""
-    titled = {end for name in found if is_titled(name) for end in _ends(name)}
+    """The names that are a person and then a place named far more often: He showed Anne Stone House."""
+    surnames = {name.rpartition(" ")[2] for name in found if is_titled(name)}
     beside = ((name, name.partition(" ")[2]) for name in persons if not is_titled(name))
     return {
         name
         for name, rest in beside
-        if rest in found and rest not in titled and _is_named_more(found[rest], found[name])
+        if rest in found
+        and rest not in surnames
+        and _is_place(found[rest])
+        and found[rest].count > 10 * found[name].count
     }
 
 
-def _ends(name: str) -> Iterator[str]:
-    """Harland Stone and Stone, of Mr. Harland Stone."""
-    while name := name.partition(" ")[2]:
-        yield name
-
-
-def _is_named_more(place: Candidate, name: Candidate) -> bool:
-    """Whether a place of several words is named more often, or one of a single word far more often."""
-    ratio, share = (1, 0.3) if " " in place.name else (10, 0.2)
-    silent = place.speaks * 20 <= place.count
-    return silent and place.count > ratio * name.count and place_share(place) >= share
+def _is_place(candidate: Candidate) -> bool:
+    """Whether a candidate follows prepositions of place and hardly ever speaks."""
+    return candidate.speaks * 20 <= candidate.count and place_share(candidate) >= 0.2

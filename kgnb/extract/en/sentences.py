@@ -6,13 +6,24 @@ import re
 from array import array
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " "})
+_SWAPPED = str.maketrans({"“": "'", "”": "'", '"': "'", "\x00": '"'})
+_OPENING = re.compile(r"(?<!\S)(?!'(?:em|er|im|is|n|t(?:is|was)|un)\b)['‘](?=\w)")
+_CLOSING = re.compile(r"['’](?<=[,.!?…—-].)(?=\s|$)")
 _END = re.compile(r"[.!?](?<!Mr.)(?<!Mrs.)(?<!Ms.)(?<!Dr.)(?<!St.)(?<!Rev.)(?=[\s\"])|\n")
 
 
 def normalise(text: str) -> str:
     """Return the text with straight quotes, one space between words and one line break between paragraphs."""
-    text = re.sub(r"[ \t]+", " ", re.sub(r"\r\n?", "\n", text.translate(_QUOTES)))
+    text = _in_double_quotes(text).translate(_QUOTES)
+    text = re.sub(r"[ \t]+", " ", re.sub(r"\r\n?", "\n", text))
     return re.sub(r" ?\n ?", " ", re.sub(r"\n ?\n\s*", "\x00", text)).replace("\x00", "\n")
+
+
+def _in_double_quotes(text: str) -> str:
+    """Return a text whose speeches stand in single quotation marks, as British ones do, in double ones."""
+    if 2 * len(_CLOSING.findall(text)) <= text.count('"') + text.count("“"):
+        return text
+    return _CLOSING.sub("\x00", _OPENING.sub("\x00", text)).translate(_SWAPPED)
 
 
 def sentence_ends(text: str) -> array[int]:
