@@ -157,7 +157,7 @@ async def open_to_look(settings: Settings, **services: bool) -> AsyncIterator[Ap
 @asynccontextmanager
 async def open_for_task(settings: Settings, task_id: int, **services: bool) -> AsyncIterator[App]:
     """As :func:`open_app`, but start and make nothing when the task's record can't be there."""
-    if settings.embedded_sql and lacks_folder(settings):
+    if settings.embedded_sql and lacks_folder(settings) and not settings.sqlite_path.exists():
         raise no_task(settings, task_id)
     async with open_app(settings, **services) as app:
         yield app

@@ -131,6 +131,15 @@ class TestWithoutADataFolder:
         place.run(*words.split()).refused("no task 1", str(place.data), "--data")
         assert sorted(tmp_path.iterdir()) == before
 
+    @pytest.mark.usefixtures("running_engines")
+    def test_a_task_of_a_record_elsewhere_is_there(self, tmp_path: Path) -> None:
+        for name in ("here", "there"):
+            (tmp_path / name).mkdir()
+        here = Place(tmp_path / "here")
+        assert here.run("build", STORY, "--provider", "rules").code == 0
+        there = Place(tmp_path / "there", {"DB_PATH": str(here.data / "kgnb.db")})
+        assert there.run("cost", "1").code == 0
+
     @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
     def test_a_task_of_a_database_of_ones_own_is_queued_where_the_folder_will_be(
         self, tmp_path: Path, sql_url: str
