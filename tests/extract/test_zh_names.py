@@ -61,7 +61,8 @@ def test_who_is_listed_beside_speakers_is_a_person() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["三大王", "二将", "那和尚", "曹宅", "又问", "四大金刚", "国王大喜", "李家", "群猴", "因又"]
+    "word",
+    ["三大王", "二将", "那和尚", "曹宅", "又问", "四大金刚", "国王大喜", "李家", "王婶家", "群猴", "因又"],
 )
 def test_roles_families_places_and_what_is_counted_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
-from kgnb.extract.zh.surnames import head_of, is_role
+from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
 
 _BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}})[：:，,]?\s*[“「『\"]")
 _AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
@@ -189,8 +189,9 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
         is_role(word)
         or (word[-1] in words.HOUSE_ENDS and word not in cohesive)
         or (word[1] in "家国" and word[2:] in _AFTER_HOME)
+        or (word[-1] == "家" and titled_surname(word[:-1]))
     ):
-        return False  # 李家, 贺家坡, but 李家明, 王国强
+        return False  # 李家, 贺家坡, 王婶家, but 李家明, 王国强
     if word[1] in words.NUMERALS and word[0] in "地得":
         return False  # 轰|地一声
     if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:

@@ -74,6 +74,7 @@ _GROUP_TYPES = {
 }
 _SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4}
 _OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣做]$|那$")
+_SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
 _HUSBANDS, _WIVES = ("先生", "老爷", "少爷", "员外", "官人"), ("太太", "夫人", "奶奶", "娘子")
@@ -155,7 +156,7 @@ class Kinship:
         between = self._text[last.end : kin.start]
         if _THIRD_PERSONS.search(before):
             near = len(between) <= 40 and between.count("。") <= 1
-            return last if near and not _CLOSED.search(between) else None
+            return last if near and not _SPEAKER.match(between) else None  # 甲说：“他的妻子…”
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
             return last
         if len(between) <= 12 and _HAS_CHILDREN.fullmatch(between):
