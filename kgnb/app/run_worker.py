@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -18,7 +17,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.node import NodeEvent, WorkerNode
-from kgnb.worker.session import UNLIMITED, Session
+from kgnb.worker.session import UNLIMITED, Departure, Session
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ SESSION_CHECK_SECONDS = 1.0
 
 async def serve(
     settings: Settings,
-    stop: asyncio.Event,
+    departure: Departure,
     *,
     drain: bool = False,
     fail_fast: bool = False,
@@ -36,20 +35,18 @@ async def serve(
     listener: Callable[[NodeEvent], None] = lambda _: None,
     on_ready: Callable[[App, WorkerNode], None] = lambda _app, _node: None,
     on_left: Callable[[App], Awaitable[None]] | None = None,
-    drain_limit: Callable[[], float] = lambda: math.inf,
 ) -> None:
-    """Run a node until ``stop`` is set, the session ends or, with ``drain``, nothing is left to do.
+    """Run a node until it is asked to leave, the session ends or, with ``drain``, nothing is left to do.
 
     Waits for services that are down at the start (``fail_fast``: raises ServiceDown); embedded engines that
     die are restarted. ``on_ready`` is called with each node that runs, ``on_left`` when it has handed
-    everything back and the stores are still open. ``drain_limit()`` bounds the seconds that chapters in
-    flight get when the node leaves. Raises errors that waiting can't mend.
+    everything back and the stores are still open. Raises errors that waiting can't mend.
     """
 
     def patience() -> float:
-        return session.drain_seconds(min(settings.drain_seconds, drain_limit()))
+        return session.drain_seconds(min(settings.drain_seconds, departure.drain_limit))
 
-    async with leaving_when(stop, session) as leaving:
+    async with leaving_when(departure.wanted, session) as leaving:
         restart = True
         while restart and not leaving.is_set():
             async with open_waiting(settings, stop=leaving, fail_fast=fail_fast) as app:
@@ -60,6 +57,7 @@ async def serve(
                     node = await enter_when_up(stack, join, leaving, fail_fast)
                     if node is None:
                         return
+                    departure.node = node
                     on_ready(app, node)
                     await _run_node(app, node, leaving, drain)
                 restart = app.engines_gone

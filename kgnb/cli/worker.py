@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kgnb.app.metrics import Metrics
     from kgnb.core.settings import Settings
     from kgnb.worker.node import NodeEvent, WorkerNode
-    from kgnb.worker.session import Session
+    from kgnb.worker.session import Departure, Session
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +56,10 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     from kgnb.cli.signals import stop_on_signals
     from kgnb.core.host import detect_host
     from kgnb.worker.counters import Counters
-    from kgnb.worker.session import Session
+    from kgnb.worker.session import Departure, Session
 
-    stop = asyncio.Event()
-    stop_on_signals(stop.set, within=settings.drain_seconds + HAND_BACK_SECONDS)
+    departure = Departure()
+    stop_on_signals(departure.ask, within=settings.drain_seconds + HAND_BACK_SECONDS)
     # Unlimited unless the user says so: only a notebook's session ends by itself.
     session = Session(time.time(), settings.session_seconds or None, settings.session_margin)
     counters = Counters()
@@ -79,7 +79,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
 
     await serve(
         settings,
-        stop,
+        departure,
         drain=args.drain,
         fail_fast=args.fail_fast,
         session=session,
@@ -88,7 +88,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         on_left=report.read_status if session.seconds is not None else None,
     )
     if session.seconds is not None:
-        await asyncio.to_thread(report.write, _why_left(stop, session))
+        await asyncio.to_thread(report.write, _why_left(departure, session))
     return OK
 
 
@@ -120,5 +120,5 @@ def _place(address: tuple[str, int] | None) -> str:
     return f"{in_url(host)}:{port}" if host else "unix"
 
 
-def _why_left(stop: asyncio.Event, session: Session) -> str:
-    return "stopped" if stop.is_set() else "session" if session.is_ending else "drained"
+def _why_left(departure: Departure, session: Session) -> str:
+    return "stopped" if departure.wanted.is_set() else "session" if session.is_ending else "drained"

@@ -26,6 +26,7 @@ from kgnb.notebook.processes import NodeProcesses
 from kgnb.notebook.shutdown import HOOKS
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.counters import Counters
+from kgnb.worker.session import Departure
 
 if TYPE_CHECKING:
     from kgnb.app.context import App
@@ -90,15 +91,13 @@ class NodeRun:
         self._recent = recent
         self._processes = processes
         self._loop = new_loop()
-        self._stop = asyncio.Event()
-        self._drain_limit = math.inf
+        self._departure = Departure()
         self.is_leaving = False
         self._kernel_ends = False
         self._guard = threading.Lock()
         self._app: App | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._reading: asyncio.Task[None] | None = None
-        self._worker: WorkerNode | None = None
         self._node_processes: NodeProcesses | None = None
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -146,13 +145,15 @@ class NodeRun:
     @property
     def polls(self) -> tuple[int, int]:
         """Counts status reads and the node's polls: changes with every look at the queues."""
-        return self.status_reads, self._worker.poll_count if self._worker is not None else 0
+        worker = self._departure.node
+        return self.status_reads, worker.poll_count if worker is not None else 0
 
     @property
     def nothing_left(self) -> bool:
         """Whether the queues that are served were empty at the last look and nothing is held here."""
         if not self._processes:
-            return self._worker is not None and self._worker.nothing_left
+            worker = self._departure.node
+            return worker is not None and worker.nothing_left
         if self.cluster is None:
             return False
         wanted, counts = self._settings.wanted_providers, ("waiting", "chapters", "leased", "delayed")
@@ -180,7 +181,7 @@ class NodeRun:
 
     def _close(self, end: State) -> None:
         self._disconnect()
-        self._worker = None
+        self._departure.node = None
         self._loop.run_until_complete(self._cancel_tasks())
         self._loop.close()
         try:
@@ -218,16 +219,15 @@ class NodeRun:
 
         await serve(
             self._settings,
-            self._stop,
+            self._departure,
             session=self._session,
             listener=self._counters.on_event,
             on_ready=self._on_ready,
             on_left=self._on_left,
-            drain_limit=lambda: self._drain_limit,
         )
 
     def _on_ready(self, app: App, worker: WorkerNode) -> None:
-        self._worker, self.name = worker, worker.name
+        self.name = worker.name
         self._counters.follow(app.spent, worker)
         self._on_connected(app)
 
@@ -271,7 +271,7 @@ class NodeRun:
         from kgnb.app.run_worker import leaving_when
 
         settings, session = self._settings, self._session
-        async with leaving_when(self._stop, session) as leaving:
+        async with leaving_when(self._departure.wanted, session) as leaving:
             processes = NodeProcesses(settings, session, self._processes, self._process_states)
             self._node_processes = processes
             working = asyncio.create_task(processes.run(leaving))
@@ -279,7 +279,7 @@ class NodeRun:
                 while not working.done():
                     await self._watch_engines(leaving, working)
             finally:
-                processes.leave(now=math.isfinite(self._drain_limit))
+                processes.leave(now=math.isfinite(self._departure.drain_limit))
                 await working
             if not self._kernel_ends:
                 async with open_app(settings, graph=False) as app:
@@ -322,12 +322,8 @@ class NodeRun:
             self._calls.discard(task)
 
     def _leave(self, drain_limit: float) -> None:
-        self._drain_limit = min(self._drain_limit, drain_limit)
-        self._stop.set()
+        self._departure.ask(drain_limit)
         if self.state in (State.STARTING, State.RUNNING):
             self.state = State.STOPPING
-        if math.isfinite(self._drain_limit):
-            if self._worker is not None:
-                self._loop.call_later(self._drain_limit, self._worker.stop_now)
-            if self._node_processes is not None:
-                self._node_processes.leave(now=True)
+        if self._node_processes is not None and math.isfinite(self._departure.drain_limit):
+            self._node_processes.leave(now=True)

@@ -23,7 +23,7 @@ from kgnb.core.settings import Settings
 from kgnb.notebook.processes import EXIT_FAILED, LEAVE_NOW, LENGTH_BYTES, MESSAGE_MARK
 from kgnb.worker.counters import Counters
 from kgnb.worker.node import WorkerNode
-from kgnb.worker.session import Session
+from kgnb.worker.session import Departure, Session
 
 STDIN = 0
 STATE_SECONDS = 1.0
@@ -70,24 +70,21 @@ class _ProcessNode:
     def __init__(self, settings: Settings, session: Session) -> None:
         self._settings = settings
         self._session = session
-        self._drain_limit = math.inf
-        self._worker: WorkerNode | None = None
+        self._departure = Departure()
         self._counters = Counters()
-        self._stop = asyncio.Event()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._read_orders, args=(loop,), daemon=True).start()
-        loop.add_signal_handler(signal.SIGTERM, self._leave, math.inf)
+        loop.add_signal_handler(signal.SIGTERM, self._departure.ask)
         sending = asyncio.create_task(self._send_states())
         try:
             await serve(
                 self._settings,
-                self._stop,
+                self._departure,
                 session=self._session,
                 listener=self._counters.on_event,
                 on_ready=self._on_ready,
-                drain_limit=lambda: self._drain_limit,
             )
         finally:
             sending.cancel()
@@ -96,17 +93,10 @@ class _ProcessNode:
     def _read_orders(self, loop: asyncio.AbstractEventLoop) -> None:
         """An order to leave may be followed by a more urgent one; end of file: the parent is gone."""
         while order := os.read(STDIN, 1):
-            loop.call_soon_threadsafe(self._leave, 0.0 if order == LEAVE_NOW else math.inf)
-        loop.call_soon_threadsafe(self._leave, ORPHAN_SECONDS)
-
-    def _leave(self, drain_limit: float) -> None:
-        self._drain_limit = min(self._drain_limit, drain_limit)
-        self._stop.set()
-        if self._worker is not None and math.isfinite(self._drain_limit):
-            asyncio.get_running_loop().call_later(self._drain_limit, self._worker.stop_now)
+            loop.call_soon_threadsafe(self._departure.ask, 0.0 if order == LEAVE_NOW else math.inf)
+        loop.call_soon_threadsafe(self._departure.ask, ORPHAN_SECONDS)
 
     def _on_ready(self, app: App, worker: WorkerNode) -> None:
-        self._worker = worker
         self._counters.follow(app.spent, worker)
         log_setup.name_node(worker.name)
 

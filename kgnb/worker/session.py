@@ -1,9 +1,15 @@
-"""Sessions of limited length (Kaggle, Colab): when a node must leave, before the machine is taken away."""
+"""When a node leaves: before its session ends (Kaggle, Colab take the machine away), or when asked to."""
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kgnb.worker.node import WorkerNode
 
 MARGIN_SHARE = 0.1
 """Upper bound of the margin, as a share of the session: a short session is mostly for working."""
@@ -47,3 +53,21 @@ class Session:
 
 UNLIMITED = Session(0.0)
 """A server's session: it ends when it is stopped."""
+
+
+class Departure:
+    """The request to a node to leave, and how long its chapters in flight may take then."""
+
+    def __init__(self) -> None:
+        self.wanted = asyncio.Event()
+        self.drain_limit = math.inf
+        """Seconds for the chapters in flight, at most."""
+        self.node: WorkerNode | None = None
+        """The node that runs."""
+
+    def ask(self, drain_limit: float = math.inf) -> None:
+        """Ask to leave; asked again, a node can only be hurried. Call it on the event loop only."""
+        self.drain_limit = min(self.drain_limit, drain_limit)
+        self.wanted.set()
+        if self.node is not None and math.isfinite(self.drain_limit):
+            asyncio.get_running_loop().call_later(self.drain_limit, self.node.stop_now)

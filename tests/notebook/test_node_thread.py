@@ -126,7 +126,7 @@ class TestEnds:
             for limit in limits:
                 run.ask_to_stop(limit)
             run.join(60)
-            assert (one.state, run._drain_limit) == ("stopped", 0)
+            assert (one.state, run._departure.drain_limit) == ("stopped", 0)
 
     def test_services_that_never_come_end_with_the_session_and_a_report(self, data: Path) -> None:
         with socket.socket() as taken:
