@@ -37,13 +37,23 @@ POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The task that `build` or `submit` works on, and whether it was finished already."""
+class Order:
+    """A stored book, and the provider and model that are to read it."""
 
     book: BookFacts
     imported: ImportedBook
     provider: Provider
     model: str
+
+    def plan(self, task: Task, **state: bool) -> Plan:
+        """Return the plan to do it by ``task``."""
+        return Plan(self.book, self.imported, self.provider, self.model, task, **state)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Order):
+    """The task that `build` or `submit` works on, and whether it was finished already."""
+
     task: Task
     found_finished: bool = False
     resumed: bool = False
@@ -96,27 +106,30 @@ async def plan(
     provider = app.providers.requested(provider_name)
     model = await app.router.model_for(provider) if model is None else model
     imported = await store_book(app, book, path)
-    return await _plan(app, book.facts, imported, provider, model, again=again)
+    return await _plan(app, Order(book.facts, imported, provider, model), again=again)
 
 
-async def _plan(
-    app: App, book: BookFacts, imported: ImportedBook, provider: Provider, model: str, *, again: bool = False
-) -> Plan:
+async def _plan(app: App, order: Order, *, again: bool = False) -> Plan:
     """:func:`plan` for an imported book, even if another edition was imported since."""
-    novel_id, tasks = imported.novel_id, app.ledger.tasks
-    earlier = [] if again else await tasks.with_model(novel_id, provider.name, model, own_kinds(app))
+    novel_id, tasks = order.imported.novel_id, app.ledger.tasks
+    earlier = [] if again else await earlier_tasks(app, order)
     missing = await tasks.unplanned_chapters(novel_id, [task.id for task in earlier]) if earlier else []
     live = [task for task in earlier if task.status is not TaskStatus.CANCELLED]
     kinds = own_kinds(app) or (earlier[-1].thing_kinds if earlier else None)
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
         if missing:
-            await new_task(app, book, imported, provider, model, missing, kinds)
-        await queue_task(app, unfinished, provider)
-        return Plan(book, imported, provider, model, unfinished, resumed=True)
+            await new_task(app, order, missing, kinds)
+        await queue_task(app, unfinished, order.provider)
+        return order.plan(unfinished, resumed=True)
     if live and not missing:
-        return Plan(book, imported, provider, model, live[-1], found_finished=True)
-    task = await new_task(app, book, imported, provider, model, missing or None, kinds)
-    return Plan(book, imported, provider, model, task)
+        return order.plan(live[-1], found_finished=True)
+    return order.plan(await new_task(app, order, missing or None, kinds))
+
+
+async def earlier_tasks(app: App, order: Order) -> list[Task]:
+    """Return the tasks over the book, or a part of it, that ask the same for the same; oldest first."""
+    novel_id, provider = order.imported.novel_id, order.provider.name
+    return await app.ledger.tasks.with_model(novel_id, provider, order.model, own_kinds(app))
 
 
 async def _is_finished(app: App, book: BookFacts, provider: Provider, model: str) -> bool:
@@ -135,24 +148,17 @@ def own_kinds(app: App) -> tuple[str, ...] | None:
     return app.ledger.providers.thing_kinds or None
 
 
-async def new_task(
-    app: App,
-    book: BookFacts,
-    imported: ImportedBook,
-    provider: Provider,
-    model: str,
-    chapters: list[int] | None,
-    kinds: Sequence[str] | None,
-) -> Task:
+async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Sequence[str] | None) -> Task:
     """Create a task over ``chapters`` (None: all of the novel's) and push its item."""
+    imported, provider = order.imported, order.provider
     everything = chapters is None or len(chapters) == len(imported.chapters)
     queue = QueueName(app.settings.prefixes[0] + provider.key)
     task_id = await app.ledger.tasks.create(
         imported.novel_id,
         provider=provider.name,
-        model=model,
+        model=order.model,
         use_ai=not provider.is_rules,
-        name=book.title,
+        name=order.book.title,
         queue=queue,
         chapter_ids=None if everything else chapters,
         thing_kinds=kinds,
@@ -192,7 +198,6 @@ async def build(
     """
     started = time.monotonic()
     chosen = app.providers.requested(provider)
-    facts = book.facts
     opening = asyncio.create_task(app.open_graph())
     planning = asyncio.create_task(_plan_and_scan(app, book, path, chosen, listener, opening, again))
     del book  # once its texts are stored, their memory is free
@@ -206,8 +211,7 @@ async def build(
         await bring_to_end(app, planned, listener)
         if again:
             break
-        plan_rest = partial(_plan, app, facts, planned.imported, planned.provider, planned.model)
-        planned = await _retry_until_stalled(app, "sql", plan_rest)
+        planned = await _retry_until_stalled(app, "sql", partial(_plan, app, planned))
     return await summary(app, planned, time.monotonic() - started, worked)
 
 
@@ -297,13 +301,11 @@ async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
         if isinstance(failure, errors.ServiceRefused):
             watch.refused = watch.refused or failure
         if watch.refused is not None:
-            raise BuildStopped("build.refused", reason=_reason(watch.refused)) from watch.refused
+            known = isinstance(watch.refused, errors.KgnbError)
+            reason = str(watch.refused) if known else f"{watch.refused!r}."
+            raise BuildStopped("build.refused", reason=reason) from watch.refused
         if failure is not None:
             raise failure
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, errors.KgnbError) else f"{error!r}."
 
 
 async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: Listener) -> None:

@@ -7,12 +7,12 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kgnb.app.build import Listener, Plan, bring_to_end, new_task, own_kinds, queue_task, store_book
+from kgnb.app import build
 from kgnb.app.context import App, budget_of
 from kgnb.app.prices import quote
-from kgnb.book.model import Book, BookFacts
+from kgnb.book.model import Book
 from kgnb.core.errors import InputError
-from kgnb.core.model import Chapter, Provider, Task, TaskStatus, Usage
+from kgnb.core.model import Chapter, Task, TaskStatus, Usage
 from kgnb.stores.ledger.books import ImportedBook
 
 
@@ -46,7 +46,7 @@ async def estimate(
     provider_name: str | None,
     *,
     sample: int,
-    listener: Listener = lambda _: None,
+    listener: build.Listener = lambda _: None,
 ) -> Estimate:
     """Work ``sample`` chapters spread over the book, unless some are done already, and extrapolate.
 
@@ -57,8 +57,9 @@ async def estimate(
     model = await app.router.model_for(provider)
     if not provider.is_rules:
         await app.providers.client(provider).models()
-    imported = await store_book(app, book, path)
-    tasks, open_ = await _sampled_tasks(app, book.facts, imported, provider, model, sample, listener)
+    imported = await build.store_book(app, book, path)
+    order = build.Order(book.facts, imported, provider, model)
+    tasks, open_ = await _sampled_tasks(app, order, sample, listener)
     figures = (await app.ledger.task_stats.figures(tasks)).values()
     spent = sum((usage for found in figures for usage in found.spent.values()), Usage())
     done = [chapter for chapter in imported.chapters if chapter.id not in open_]
@@ -83,29 +84,22 @@ async def estimate(
 
 
 async def _sampled_tasks(
-    app: App,
-    book: BookFacts,
-    imported: ImportedBook,
-    provider: Provider,
-    model: str,
-    sample: int,
-    listener: Listener,
+    app: App, order: build.Order, sample: int, listener: build.Listener
 ) -> tuple[list[int], set[int]]:
     """Return the tasks to extrapolate from and the chapters they leave; works a sample if nothing is done."""
-    novel_id, kinds = imported.novel_id, own_kinds(app)
-    known = await app.ledger.tasks.with_model(novel_id, provider.name, model, kinds)
+    imported, novel_id = order.imported, order.imported.novel_id
+    known = await build.earlier_tasks(app, order)
     tasks = {task.id for task in known}
     left = set(await app.ledger.tasks.uncovered_chapters(novel_id, tasks))
-    if len(left) < len(imported.chapters) or provider.is_rules:
+    if len(left) < len(imported.chapters) or order.provider.is_rules:
         return sorted(tasks), left
     task = begun = _interrupted_estimate(known, imported, sample)
     if task is None:
         some = [chapter.id for chapter in spread(imported.chapters, sample)]
-        task = await new_task(app, book, imported, provider, model, some, kinds)
+        task = await build.new_task(app, order, some, build.own_kinds(app))
     else:
-        await queue_task(app, task, provider)
-    plan = Plan(book, imported, provider, model, task, resumed=begun is not None)
-    await bring_to_end(app, plan, listener)
+        await build.queue_task(app, task, order.provider)
+    await build.bring_to_end(app, order.plan(task, resumed=begun is not None), listener)
     tasks.add(task.id)
     return sorted(tasks), set(await app.ledger.tasks.uncovered_chapters(novel_id, tasks))
 
