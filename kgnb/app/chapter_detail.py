@@ -30,12 +30,12 @@ async def read_chapter(app: App, task_id: int, number: int, *, raw: bool = False
 
 
 async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterState | None]:
-    for chapter in await app.ledger.books.chapters(task.novel_id):
-        if chapter.number != number or (task.chapter_ids is not None and chapter.id not in task.chapter_ids):
-            continue
-        states = await app.ledger.task_stats.chapter_states(task_id=task.id, chapter_id=chapter.id)
-        return chapter, next(iter(states), None)
-    raise InputError("chapter.not_there", task=task.id, chapter=number)
+    listed = await app.ledger.books.chapters(task.novel_id, task.chapter_ids)
+    chapter = next((one for one in listed if one.number == number), None)
+    if chapter is None:
+        raise InputError("chapter.not_there", task=task.id, chapter=number)
+    states = await app.ledger.task_stats.chapter_states(task_id=task.id, chapter_id=chapter.id)
+    return chapter, next(iter(states), None)
 
 
 def _state(state: ChapterState | None) -> dict[str, Any]:

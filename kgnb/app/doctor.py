@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kgnb.app.context import App, open_to_look
@@ -17,7 +16,7 @@ from kgnb.app.provider_probe import probe_provider
 from kgnb.app.status import StatusReport
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import KgnbError
-from kgnb.core.host import Host, detect_host
+from kgnb.core.host import Host, detect_host, installed_version
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.safe_text import one_line
@@ -86,12 +85,7 @@ async def _records(settings: Settings) -> list[Check]:
 
 
 def _packages() -> Check:
-    found = []
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"{name} -")
+    found = (f"{name} {installed_version(name) or '-'}" for name in PACKAGES)
     return Check("packages", True, ", ".join(found))
 
 
@@ -162,7 +156,7 @@ async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
 def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, *, embedded: bool) -> Check:
     details = [facts.version, place]
     if embedded and name == "bolt":  # ArcadeDB reports itself as Neo4j
-        details[0] = f"ArcadeDB {version('arcadedb-embedded')}"
+        details[0] = f"ArcadeDB {installed_version('arcadedb-embedded')}"
     if not embedded:
         details.append(facts.tls or say("doctor.no_tls"))
     details.append(say("doctor.answers", start=f"{connected:.1f}", ms=f"{facts.ms:.1f}"))

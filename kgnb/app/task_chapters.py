@@ -29,9 +29,7 @@ async def list_chapters(app: App, task_id: int) -> Sequence[ListedChapter]:
     task = await find_task(app, task_id)
     found = await app.ledger.task_stats.chapter_states(task_id=task.id)
     states = {one.chapter_id: (one.status, one.error) for one in found}
-    wanted = None if task.chapter_ids is None else set(task.chapter_ids)
     return [
         ListedChapter(one.number, one.title, *states.get(one.id, (ChapterStatus.PENDING.value, "")))
-        for one in await app.ledger.books.chapters(task.novel_id)
-        if wanted is None or one.id in wanted
+        for one in await app.ledger.books.chapters(task.novel_id, task.chapter_ids)
     ]

@@ -84,7 +84,7 @@ def detect_host() -> Host:
         versions={
             "python": ".".join(map(str, sys.version_info[:3])),
             "kgnb": __version__,
-            **{name: _version(name) for name in ("ipykernel", "ipywidgets", "ipython")},
+            **{name: installed_version(name) for name in ("ipykernel", "ipywidgets", "ipython")},
         },
         cpus=usable_cpus(),
         memory_mb=_memory_mb(),
@@ -138,7 +138,8 @@ def _is_importable(name: str) -> bool:
         return False
 
 
-def _version(name: str) -> str:
+def installed_version(name: str) -> str:
+    """The version of an installed package; empty without it."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

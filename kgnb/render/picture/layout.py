@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
+_PUSHES = 120  # rounds in which boxes that overlap are moved apart, at most
 _MAX_PAIRS = 900_000  # pairs compared over all rounds: about half a second
 _ASPECT = 1.25  # width of a picture by its height
 _GRAVITY = 0.16  # pull to the centre: keeps loosely tied nodes near the rest
@@ -143,9 +144,9 @@ def _attract(points: Sequence[Sequence[float]], links: Sequence[Link], forces: S
         forces[b][1] -= dy * pull * 0.5
 
 
-def _push_apart(points: Sequence[list[float]], boxes: Sequence[Box], rounds: int = 120) -> None:
+def _push_apart(points: Sequence[list[float]], boxes: Sequence[Box]) -> None:
     """Move overlapping boxes apart along the shorter axis; the less important one moves more."""
-    for _ in range(rounds):
+    for _ in range(_PUSHES):
         moved = False
         for i in range(len(points)):
             for j in range(i):

@@ -75,7 +75,7 @@ class Engine(ABC):
                 return
             for orphan in _orphans(path, recorded):
                 send_signal(orphan, number)
-            self._lock = await _lock_within(path, _ORPHAN_GRACE)
+            self._lock = await _lock_soon(path)
         if self._lock is None:
             raise EngineError("engine.open_elsewhere", path=self.folder.root)
 
@@ -181,8 +181,8 @@ def _orphans(path: Path, recorded: ProcessId | None) -> list[ProcessId]:
     return [recorded] if recorded is not None and is_alive(recorded) else []
 
 
-async def _lock_within(path: Path, seconds: float) -> int | None:
-    for _ in range(int(seconds / _POLL)):
+async def _lock_soon(path: Path) -> int | None:
+    for _ in range(int(_ORPHAN_GRACE / _POLL)):
         if (handle := try_lock(path)) is not None:
             return handle
         await asyncio.sleep(_POLL)
