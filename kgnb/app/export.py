@@ -9,10 +9,8 @@ from typing import Any
 
 from kgnb.app.context import App
 from kgnb.core.messages import language
-from kgnb.core.model import Task
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.render.export import write
-from kgnb.stores.ledger.task_stats import ChapterState
 from kgnb.stores.ledger.transfer import VERSION, SavedState
 
 
@@ -32,12 +30,13 @@ async def record(app: App, novel_id: int) -> dict[str, Any]:
     ledger = app.ledger
     chapters = await ledger.books.chapters(novel_id)
     texts = await ledger.books.texts([c.id for c in chapters])
+    states = await ledger.task_stats.chapter_states(novel_id=novel_id)
     return {
         "version": VERSION,
         "novel": asdict(await ledger.books.novel(novel_id)) | await ledger.books.newest_text(novel_id),
         "chapters": [asdict(c) | {"text": texts.get(c.id, "")} for c in chapters],
-        "tasks": [_task_row(t) for t in await ledger.tasks.of_novel(novel_id)],
-        "states": [_state_row(s) for s in await ledger.task_stats.chapter_states(novel_id=novel_id)],
+        "tasks": [asdict(t) | {"status": t.status.value} for t in await ledger.tasks.of_novel(novel_id)],
+        "states": [{name: getattr(state, name) for name in SavedState.model_fields} for state in states],
         "extractions": [row async for row in ledger.extractions.json_rows(novel_id)],
         "names": [asdict(n) for n in await ledger.names.read(novel_id)],
         "decisions": [_decision_row(d) for d in await ledger.name_decisions.read(novel_id)],
@@ -48,11 +47,3 @@ def _decision_row(decision: Decision) -> dict[str, Any]:
     """The decision with its times (Beijing, no zone) in ISO 8601."""
     times = {"made_at": decision.made_at, "undone_at": decision.undone_at}
     return asdict(decision) | {k: at.isoformat() if at else None for k, at in times.items()}
-
-
-def _state_row(state: ChapterState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in SavedState.model_fields}
-
-
-def _task_row(task: Task) -> dict[str, Any]:
-    return asdict(task) | {"status": task.status.value}

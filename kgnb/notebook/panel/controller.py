@@ -58,10 +58,10 @@ class Message:
 class PanelController:
     """Runs commands from clicks without blocking the main thread; the refresher shows their outcome."""
 
-    def __init__(self, node: Node, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, node: Node) -> None:
         self.node = node
         self.cell_watch = CellWatch()
-        self.wake = wake
+        self.wake: Callable[[], None] = lambda: None
         """Wakes the refresher."""
         self.refresh: Callable[[], None] = lambda: None
         """Refreshes every widget now; called after a click, on the main thread."""
