@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from kgnb.core.model import CHARACTER_RELATIONS
@@ -16,35 +18,7 @@ MAX_DEPTH = 6
 MAX_ENDS = 20
 """Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
 
-_KIND_WORDS = {
-    "characters": "character characters char chars person persons people cast 人物 角色",
-    "locations": "location locations locs place places 地点 地名 场所",
-    "organizations": "organization organizations organisation organisations orgs group groups 组织 机构 势力",
-    "events": "event events 事件",
-    "relations": "relation relations relationship relationships rels triples edges links 关系 三元组",
-    "things": "thing things",
-}
-_FIELD_WORDS = {
-    "id": "编号 序号",
-    "name": "entity fullname 全名 名称 姓名 名字 名 实体",
-    "aliases": "alias 别名 别称",
-    "description": "描述 简介 desc summary",
-    "traits": "trait 性格 特征",
-    "title": "头衔 称号",
-    "protagonist_score": "主角评分 主角分数",
-    "type": "relation relationship relationtype relationshiptype predicate label 类型 关系 关系类型 谓语",
-    "kind": "type label 类型",
-    "source": "source from subject head start 源 来源 起点 主体 主语",
-    "target": "target to object tail end 目标 客体 宾语 对象 终点",
-    "strength": "强度",
-    "evidence": "quote 证据 依据 原文",
-    "participants": "characters people 参与者 参与人物 人物",
-    "location": "place 地点 发生地点",
-    "importance": "重要性",
-}
-_WHO = ("name", "entity", "node", "id", "character", "person", "实体", "人物", "角色", "名称", "姓名", "名")
-"""What keys add to an end's word: ``source_id``, ``目标人物``; with a number it is an end itself."""
-_ORDINALS = {"source": "1a甲", "target": "2b乙"}
+_KEYS = tomllib.loads(Path(__file__).with_name("reply_keys.toml").read_text("utf-8"))
 _TELLS_KIND = ("kind", "type", "label", "labels", "category", "entity_type", "类型")
 _NUMBERS = ("protagonist_score", "strength", "confidence")
 _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
@@ -65,12 +39,11 @@ def _plain(key: str) -> str:
     return "".join(filter(str.isalnum, key)).lower()
 
 
-_KIND_OF = _by_word(_KIND_WORDS)
+_KIND_OF = _by_word(_KEYS["lists"])
 _LONGEST_FIRST = "|".join(sorted(_KIND_OF, key=len, reverse=True))
 _KIND_WORD = re.compile(rf"(?<![a-z])(?:{_LONGEST_FIRST})(?![a-z])")
-_ENDS_LIST = re.compile(
-    rf"(?:{_LONGEST_FIRST})(?:[ _]?(?:list|array|data|info|items|found|mentioned)|列表|表|清单|名单|信息)?$"
-)
+_LIST = "[ _]?(?:list|array|data|info|items|found|mentioned)|列表|表|清单|名单|信息"
+_ENDS_LIST = re.compile(rf"(?<![a-z])({_LONGEST_FIRST})(?:{_LIST})?$")
 """The end of a list's key: a group's members are no groups."""
 
 
@@ -90,8 +63,9 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
         return None
     if depth and (single := _single_item(value)):
         return single
-    kinds = {key: kind for key, given in value.items() if (kind := _kind_of_key(key, given))}
-    if _is_named(value) and all(isinstance(value[key], str | int) for key in kinds):
+    named = _is_named(value)
+    kinds = {key: kind for key, given in value.items() if (kind := _kind_of_key(key, given, named))}
+    if named and all(isinstance(value[key], str | int) for key in kinds):
         kinds = {}  # an item: its group, its place
     found: dict[str, list[Any]] = {}
     for key, kind in kinds.items():
@@ -100,11 +74,15 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
     return {**(deeper or {}), **found} or None
 
 
-def _kind_of_key(key: str, given: Any) -> str | None:
-    """The kind of the items under a key: its own name, or the only one in ``人物列表``, ``characterList``."""
-    plain = _CAMEL.sub(" ", key.strip()).lower()
-    is_list = _is_list_of_items(given) and _ENDS_LIST.search(plain)
-    return _KIND_OF.get(_plain(key)) or (kind_named(plain) if is_list else None)
+def _kind_of_key(key: str, given: Any, of_item: bool) -> str | None:
+    """The kind of the items under a key: its own name, or what ``人物列表``, ``mainCharacters`` end in.
+
+    ``of_item``: of an item, the names in such a list are not items themselves.
+    """
+    ends = _ENDS_LIST.search(_CAMEL.sub(" ", key.strip()).lower())
+    are_names = not of_item and isinstance(given, list) and str in map(type, given)
+    of_list = _KIND_OF[ends[1]] if ends and (are_names or _is_list_of_items(given)) else None
+    return _KIND_OF.get(_plain(key)) or of_list
 
 
 def has_stray(value: Any, depth: int = 0) -> bool:
@@ -197,13 +175,15 @@ _LISTS = {
 
 def _words_of(kind: str) -> dict[str, str]:
     """The fields that keys of a kind's items may stand for, by :func:`_plain` words."""
-    fields = _FIELDS[kind]
-    words = _by_word({name: words for name, words in _FIELD_WORDS.items() if name in fields or name == "id"})
-    for end in fields & _ORDINALS.keys():
-        words |= {word + who: end for word in _FIELD_WORDS[end].split() for who in _WHO}
-        words |= {who + number: end for who in _WHO for number in _ORDINALS[end]}
+    fields, ends = _FIELDS[kind], _KEYS["ends"]
+    listed = {name: words for name, words in _KEYS["fields"].items() if name in fields or name == "id"}
+    words = _by_word(listed)
+    for end in fields & ends.keys():
+        for who in ends["who"].split():
+            words |= {word + who: end for word in listed[end].split()}
+            words |= {who + number: end for number in ends[end].split()}
     name = "name" if "name" in fields else "type"
-    for own in ("entity", "node", *_KIND_WORDS[kind].split()):
+    for own in ("entity", "node", *_KEYS["lists"][kind].split()):
         words = {f"{own}{who}": name for who in ("", "name", "名", "名称", "姓名")} | words
         words |= {f"{own}id": "id", f"{own}type": "type"}
     return words | {_plain(name): name for name in fields}
@@ -240,8 +220,8 @@ def mended_item(item: Any, kind: str) -> Any:
     for key in lists:
         given = item.get(key)
         if given and (type(given) is not list or dict in map(type, given)):
-            has_roles = key == "participants" and isinstance(given, dict) and "name" not in given
-            item[key] = _split(list(given) if has_roles and _is_texts(given.values()) else given)
+            roles = key == "participants" and isinstance(given, dict) and "name" not in given
+            item[key] = _split([*given] if roles and str in map(type, given.values()) else given)
     types = list(map(type, item.values()))
     if dict in types or types.count(list) > len(lists & item.keys()):
         return {key: value if key in lists else _one_text(value, key) for key, value in item.items()}
@@ -263,9 +243,8 @@ def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
                 continue
             name = item.get("name")
             for key, given in told.items():
-                if _field(key, kind) == "id" and isinstance(
-                    given, str | int
-                ):  # no one's if each list counts from one
+                if isinstance(given, str | int) and _field(key, kind) == "id":
+                    # No one's if each list counts from one.
                     names[str(given)] = name if names.get(str(given), name) == name else None
                 elif _KIND_OF.get(_plain(key)) == "relations" and isinstance(given, list | dict):
                     inner = (mended_item(one, "relations") for one in items_of(given))
@@ -323,10 +302,6 @@ def _by_id(value: Any, names: Mapping[str, Any], is_number: bool = False) -> Any
     return names.get(value, value) if isinstance(value, str) else value
 
 
-def _is_texts(values: Iterable[Any]) -> bool:
-    return all(isinstance(one, str) for one in values)
-
-
 def _is_blank(item: Any) -> bool:
     """Whether an item says nothing: ``{}``, ``{"name": "", "aliases": [], "protagonist_score": 0}``."""
     if not isinstance(item, dict):
@@ -365,9 +340,10 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
             own.setdefault(field, given)
         elif isinstance(given, str) and not _CODE.fullmatch(given):
             own.setdefault("name", given)
-    pairs = [given for key, given in own.items() if key not in fields and isinstance(given, list)]
-    if kind == "relations" and "source" not in own and "target" not in own and len(pairs) == 1:
-        own |= zip(("source", "target"), pairs[0], strict=False) if len(pairs[0]) == 2 else ()
+    if kind == "relations" and not {"source", "target"} & own.keys():
+        lists = [given for key, given in own.items() if key not in fields and isinstance(given, list)]
+        if len(lists) == 1 and len(lists[0]) == 2:  # "characters": ["刘备", "关羽"]
+            own["source"], own["target"] = lists[0]
     return {**told, **own}
 
 

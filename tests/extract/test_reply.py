@@ -222,6 +222,8 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         SHORT.replace("characters", "人物列表").replace("relations", "人物关系表"),
         SHORT.replace("characters", "mainCharacters").replace("relations", "relation_list"),
         SHORT.replace("relations", "triples"),
+        SHORT.replace("relations", "character_relations"),
+        f'{{"人物列表": {PEOPLE}, "主要人物关系": ["刘备 -> 关羽: FRIEND_OF"]}}',
         SHORT.replace('"source"', '"人物1"').replace('"target"', '"人物2"').replace('"type"', '"关系类型"'),
         SHORT.replace('"source"', '"entity1"').replace('"target"', '"entity2"'),
         SHORT.replace("characters", "Characters").replace('"name"', '"Name"').replace("source", "Source"),
