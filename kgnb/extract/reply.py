@@ -64,10 +64,12 @@ def parse(text: str, *, provider: str) -> Parsed:
     for text in dict.fromkeys((body, with_tables_as_json(body), with_ascii_punctuation(body))):
         if _is_balanced(text) and (found := _in_prose(text)) is not None:
             return _validated(found, repaired=True, lost=0)
-    if (repaired := _repaired(text)) is None:
-        raise ReplyUnparsable("provider.unparsable", provider=provider)
-    found, lost = repaired
-    return _validated(found, repaired=True, lost=lost)
+    if (repaired := _repaired(text)) is not None:
+        found, lost = repaired
+        parsed = _validated(found, repaired=True, lost=lost)
+        if not parsed.rejected or any(getattr(parsed.extraction, kind) for kind in found):
+            return parsed
+    raise ReplyUnparsable("provider.unparsable", provider=provider)
 
 
 def parse_cut(text: str, *, provider: str) -> Parsed:

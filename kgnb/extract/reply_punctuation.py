@@ -15,7 +15,8 @@ _KEY = re.compile(r"(?:\"(\w+)[“”」』＂]|[“”「『＂](\w+)\")(?=\s*[
 _LISTED = re.compile(r'(?<=")、\s*(?=")')
 _ASSIGNS = re.compile("=>?")
 _AND_SO_ON = re.compile(r"(?<![.…])(?:…+|\.{3,})(?=\s*[\]}])")
-_QUOTED_LINE = re.compile(r"^[>+|][ \t]?", re.MULTILINE)
+_QUOTED_LINE = re.compile(r"^(?:[>+|]|[ \t]*\d+[:.|]?(?=[\s{}\[\]\"]))[ \t]?", re.MULTILINE)
+"""What some put before each line: a quotation's mark, its number."""
 _TABLE = re.compile(r"^\|.*\|[ \t]*\n\|[ :|-]+\n(?:\|.*\|[ \t]*(?:\n|\Z))+", re.MULTILINE)
 _OPENS = re.compile(r'["“”「『＂]')
 _BEFORE_END = r"(?=(?:\s|\\n)*(?:[,:;=}\]，：；｝］]|\Z))"

@@ -140,6 +140,7 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         f"{SHORT}}}",
         f"{SHORT}]}}",
         SHORT.replace("[{", "[\n{").replace(", {", ",\n{").replace("\n", "\n> ").join(("> ", "")),
+        "\n".join(f"{n:3} {line}" for n, line in enumerate(SHORT.replace("[", "[\n").split("\n"), 1)),
         f"{{{SHORT}}}",
         # JSON with a person's or another language's habits
         SHORT.replace('"', "'")[:-1] + ", 'events': None}",
@@ -299,6 +300,7 @@ def test_a_broken_reply_that_was_cut_off_is_never_mended() -> None:
         "对不起，我不能这样做。",
         '{"error": "I can not do that"}',
         '{"message": {"content": "no"}}',
+        '{"characters": [{"nom": "刘备",},]}',  # mended, it says nothing that can be used
         "<think>" + TEXT,
         '[{"name": "刘备"}]',
         f"[{LIU}, {GUAN}, {TIES[1:-1]}]",  # people, or places?
