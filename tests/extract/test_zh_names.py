@@ -308,6 +308,19 @@ def test_who_is_called_by_his_surname_is_joined_with_the_name_that_the_text_stat
     assert bearer(found, called).name == full
 
 
+def test_a_kin_noun_says_who_has_a_name() -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")])
+    aside = "他母亲方淑芬背着一口锅。门外站着方淑芬的影子。\n"
+    assert "方淑芬" in people(pages + aside)
+    assert "方淑芬" not in people(pages + aside.replace("母亲", "看见"))
+
+
+def test_a_title_of_one_family_stays_with_whom_the_text_gives_it() -> None:
+    pages = scenes([("冯督军", "林秀英"), ("冯督军", "周德海")])
+    text = f"{pages}冯督军大名冯国梁，早年贩过盐。冯国梁不提这些。\n冯玉琴是他堂妹。冯督军家里来了冯玉琴。\n"
+    assert bearer(people(text), "冯督军").aliases == ("冯督军",)
+
+
 def test_two_names_in_a_row_are_no_title_and_its_bearer() -> None:
     pages = scenes([("悟石", "林秀英"), ("悟石", "周德海"), ("沈铁山", "何家辉"), ("沈铁山", "顾云舟")])
     found = people(pages + "师父叫悟石沈铁山来。\n悟石沈铁山都来了。\n")

@@ -281,7 +281,10 @@ class AliasResolver(FormAliases):
             title = name.replace(_called_by(name), "", 1)
             max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
             forms = tuple(self.clusters.names_of(name))
-            others = self._bearers_of_title(title, bearers.get(_called_by(name), set()) - set(forms))
+            namesakes = bearers.get(_called_by(name), set())
+            if any(not name.startswith(form) for form in namesakes.intersection(forms)):
+                continue  # 冯督军 whose proper name the text states
+            others = self._bearers_of_title(title, namesakes - set(forms))
             candidate = self._classifier.candidates.get(name)
             if candidate and has_fixed_side(candidate.right):
                 continue  # 何老 of 何老秀才

@@ -28,6 +28,10 @@ _NAMING = re.compile(
     rf"[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 
+_RELATED = re.compile(
+    "(?:父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|之[子女弟妻父兄妹]|[长次][子女]|侄[儿子女]|女婿|外甥)"
+    rf"(?=([{HAN}]{{2,3}}))"
+)
 _LISTED = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}(?=、)|(?<=、)[{HAN}]{{2,4}}(?![{HAN}])")
 
 COHESION = 0.6
@@ -84,6 +88,13 @@ def speakers(text: str) -> dict[str, int]:
 def named(text: str) -> Counter[str]:
     """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 唤做)."""
     return Counter(_NAMING.findall(text))
+
+
+def related(text: str) -> Counter[str]:
+    """Return what may be a full name → times that it stands behind a kin noun (父亲X)."""
+    found = Counter(_RELATED.findall(text))
+    surnames = words.COMMON_SURNAMES, words.SURNAMES  # of names of two characters, and of three
+    return Counter({word: n for word, n in found.items() if word[0] in surnames[len(word) - 2]})
 
 
 def listed(text: str, names: Container[str]) -> set[str]:

@@ -61,8 +61,6 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += usual if surnamed or (talks and name[-1] not in words.LOCALIZERS) else 3.0
     if name in common_words:
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
-    if name in common_words and name[0] in words.NUMERALS:
-        penalty += 0.5  # 一壁, 一面: more often an adverb than anybody
     phrase = len(name) == 3 or (len(name) == 4 and not NEVER_BEFORE_HEAD.isdisjoint(name[:2]))
     if phrase and common_words.get(name[:2], 0.0) >= 1.5:
         penalty += 1.0  # 何必单, 告诉太太

@@ -20,6 +20,7 @@ from kgnb.extract.zh.candidates import (
     cohesive_bigrams,
     listed,
     named,
+    related,
     speakers,
     with_neighbours,
 )
@@ -49,6 +50,8 @@ UNKNOWN_WORD = 0.8
 """Worth of a cohesive bigram that no dictionary knows and that no preposition of place precedes."""
 LISTED = 1.5
 """Worth of two lists that have a candidate beside a speaker."""
+RELATED = 0.75
+"""Worth of a kin noun before a surnamed candidate (父亲何恭), twice at most."""
 FAMILY = 0.5
 """Worth of a surname whose every mention begins one of the book's surest names."""
 SURE_SCORE = 1.8
@@ -90,6 +93,9 @@ class NameClassifier:
         self._learn(sure)
         for name in beside & self.candidates.keys():
             self.candidates[name].score += LISTED
+        for name, n in related(text).items():
+            if name in self.candidates:
+                self.candidates[name].score += RELATED * min(n, 2)
 
     def _own_score(self, candidate: Candidate) -> float:
         if candidate.name in self.foreign.bare:
