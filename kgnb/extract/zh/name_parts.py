@@ -182,8 +182,6 @@ class FormAliases(StatedAliases):
             return False  # 小青冥 and 假青冥 may be somebody else
         if len(word) == 1 and surname_of(name) and not titled_surname(name):
             return False
-        if len(word) > 1 and word[1:] + name in self.counts:
-            return False
         return words.NEVER_IN_NAMES.isdisjoint(word) and word[-1] not in words.UNLIKELY_NAME_ENDS - {"上"}
 
 
