@@ -27,6 +27,7 @@ from kgnb.core.model import STOPPED_STATUSES, Progress, Provider, Task, TaskStat
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
+from kgnb.worker import settle_process
 from kgnb.worker.node import NodeEvent
 from kgnb.worker.prompt_names import freeze_names
 
@@ -222,7 +223,9 @@ async def _plan_and_scan(
     model = await app.router.model_for(chosen)
     found = not again and await _is_finished(app, book.facts, chosen, model)
     if not found and not chosen.is_rules:
-        await app.providers.client(chosen).models()  # raises if it is down, before anything is written
+        # The second raises if the provider is down, before anything is written.
+        models = app.providers.client(chosen).models()
+        await at_once(app.pool.warm_up(settle_process.__name__), models)
     if not app.settings.embedded_graph:
         await graph  # likewise
     planned = await plan(app, book, path, chosen.name, again=again, model=model)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 from kgnb.core.event_loop import tune_process
@@ -60,10 +61,7 @@ class CpuPool:
         if self._long_threads is not None:
             return await asyncio.wrap_future(self._long_threads.submit(function, *args, **kwargs))
         await self._long_runs.acquire()
-        if not self._idle:
-            self._single.append(_Processes(1))
-            self._idle.append(self._single[-1])
-        own = self._idle.pop()
+        own = self._idle_process()
 
         def release() -> None:
             self._idle.append(own)
@@ -82,6 +80,23 @@ class CpuPool:
             raise
         work.add_done_callback(on_done)
         return await asyncio.wrap_future(work)
+
+    async def warm_up(self, module: str) -> None:
+        """Start the process of the next :meth:`run_long`, which imports ``module`` meanwhile.
+
+        That no process can be started, or that it dies, is for the next call to tell.
+        """
+        if self._long_threads is None:
+            own = self._idle_process()
+            self._idle.append(own)  # its next work waits behind this
+            with suppress(OSError, BrokenPool):
+                await own.submit(_import, module)
+
+    def _idle_process(self) -> _Processes:
+        if not self._idle:
+            self._single.append(_Processes(1))
+            return self._single[-1]
+        return self._idle.pop()
 
     async def close(self) -> None:
         """End the processes; work in flight is lost."""
@@ -138,6 +153,10 @@ class _Processes:
             executor, self._executor = self._executor, None
         if executor is not None:
             await asyncio.to_thread(executor.shutdown, wait=True, kill_workers=True)
+
+
+def _import(module: str) -> None:
+    import_module(module)
 
 
 def _start_worker(parent: int) -> None:
