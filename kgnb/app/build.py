@@ -319,7 +319,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         progress, task = await _progress_and_task(app, planned.task.id, watch)
         if progress.ended != before:  # chapters that are handed back and claimed again are no progress
             before, watch.progress_at = progress.ended, time.monotonic()
-        waited = app.providers.waited(planned.provider)
+        waited = max(app.providers.ages(planned.provider), default=0.0)
         listener(planned.step(_stage(progress), progress, waited=waited, **pace.figures(progress)))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
         # The item that this build queued starts a paused task: only a pause after that ends the build.

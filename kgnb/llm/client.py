@@ -122,9 +122,10 @@ class LlmClient:
             spent(meter.usage, meter.timeouts)
 
     @property
-    def waited(self) -> float:
-        """Seconds since the oldest request in flight was sent; 0 without one."""
-        return time.monotonic() - self._sent_at[0] if self._sent_at else 0.0
+    def ages(self) -> list[float]:
+        """Seconds since each request in flight was sent, the oldest first."""
+        now = time.monotonic()
+        return [now - sent_at for sent_at in self._sent_at]
 
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
         """The JSON that would be sent for ``prompt``."""

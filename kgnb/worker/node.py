@@ -232,7 +232,8 @@ class WorkerNode:
         )
         room = min(limit - busy, limit + max_unwritten(limit) - unwritten)
         if not provider.is_rules:
-            room += read_ahead(limit, self.throttle.answers_due(provider, self._overhead))
+            seconds, ages = self.throttle.request_seconds(provider), self.providers.ages(provider)
+            room += read_ahead(limit, seconds, ages, self._overhead)
         return max(0, room)
 
     # --- acting

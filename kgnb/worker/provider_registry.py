@@ -239,10 +239,10 @@ class ProviderRegistry:
         self._clients[provider.key] = (provider, made)
         return made
 
-    def waited(self, provider: Provider) -> float:
-        """Seconds since the provider's oldest request in flight here was sent; 0 without one."""
+    def ages(self, provider: Provider) -> list[float]:
+        """Seconds since each of the provider's requests in flight here was sent, the oldest first."""
         held = self._clients.get(provider.key)
-        return held[1].waited if held is not None else 0.0
+        return held[1].ages if held is not None else []
 
     async def close(self) -> None:
         """Close every client."""

@@ -55,8 +55,14 @@ class SlotLimiter:
             self.slots, self._successes = self.slots + 1, 0
 
 
-def read_ahead(slots: int, due: int) -> int:
-    """Number of chapters to read ahead for ``slots`` of a provider of which so many answers are ``due``."""
+def read_ahead(slots: int, seconds: float, ages: Iterable[float], overhead: float = 0.0) -> int:
+    """Number of chapters to read ahead for ``slots`` of a provider.
+
+    ``seconds``: mean time of a request (0: unknown); ``ages``: seconds since each of those in flight was
+    sent; ``overhead``: a chapter's mean time outside requests.
+    """
+    within = max(MIN_OVERHEAD_SECONDS, overhead)
+    due = sum(abs(age - seconds) <= within for age in ages) if seconds else 0
     return max(slots // SLOTS_PER_READ_AHEAD, min(slots, due))
 
 

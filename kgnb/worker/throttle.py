@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import math
 import sys
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,7 +32,7 @@ from kgnb.stores.queue.types import PollResult
 from kgnb.worker.budget import SpendingTracker
 from kgnb.worker.failure_judge import FailureJudge, Moment
 from kgnb.worker.outages import Outages
-from kgnb.worker.slots import MIN_OVERHEAD_SECONDS, SlotLimiter
+from kgnb.worker.slots import SlotLimiter
 
 R = TypeVar("R")
 
@@ -50,7 +48,7 @@ TEST_SECONDS = 30.0
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)  # hashed by identity
+@dataclass(slots=True)
 class _Call:
     """One call of a client, which may take several HTTP requests."""
 
@@ -95,7 +93,6 @@ class ProviderThrottle:
         """Called with a provider's queue key and the seconds of each answered request."""
         self._pausing: set[str] = set()  # pauses on their way to Redis, which no poll has read yet
         self._mean_seconds: dict[str, float] = {}  # by queue key, a moving average
-        self._in_flight: dict[str, set[_Call]] = defaultdict(set)  # by queue key
         self._outages = outages
         self._spending = spending
         self._rates = rates
@@ -148,12 +145,8 @@ class ProviderThrottle:
         return done
 
     async def _ask(self, client: LlmClient, prompt: Prompt, call: _Call) -> Completion:
-        spent, in_flight = partial(self._record_usage, call), self._in_flight[call.provider.key]
-        in_flight.add(call)
-        try:
-            return await client.ask(prompt, call.model, admit=partial(self._admit, call), spent=spent)
-        finally:
-            in_flight.discard(call)
+        spent = partial(self._record_usage, call)
+        return await client.ask(prompt, call.model, admit=partial(self._admit, call), spent=spent)
 
     # --- before a request
 
@@ -380,12 +373,9 @@ class ProviderThrottle:
             self._limiters[provider.key] = SlotLimiter(self._slots_for(provider))
         return self._limiters[provider.key]
 
-    def answers_due(self, provider: Provider, overhead: float) -> int:
-        """Number of requests in flight whose answers are due: as old as the provider's mean response time,
-        give or take ``overhead``, a chapter's mean seconds outside requests. 0 before the first answer."""
-        expected = time.monotonic() - self._mean_seconds.get(provider.key, math.inf)
-        within = max(MIN_OVERHEAD_SECONDS, overhead)
-        return sum(abs(call.began - expected) <= within for call in self._in_flight[provider.key])
+    def request_seconds(self, provider: Provider) -> float:
+        """Moving average of the provider's response time; 0 before the first answer."""
+        return self._mean_seconds.get(provider.key, 0.0)
 
     def rate_wait(self, provider: Provider) -> float:
         """Seconds until a rate limit of the provider is over, its own or the user's; 0 = none."""

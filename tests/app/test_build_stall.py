@@ -33,8 +33,8 @@ class App:
         self.tasks = self.ledger = self.queue = self.providers = self
         self._looks = count()
 
-    def waited(self, _provider: Provider) -> float:
-        return 0.0
+    def ages(self, _provider: Provider) -> list[float]:
+        return []
 
     async def progress(self, _task: int) -> Progress:
         running = next(self._looks) % 2

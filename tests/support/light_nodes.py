@@ -57,8 +57,8 @@ class Model:
     def rate_wait(self, _: object) -> float:
         return 0.0
 
-    def answers_due(self, *_: object) -> int:
-        return 0
+    def request_seconds(self, _: object) -> float:
+        return 0.0
 
     def on_poll(self, poll: PollResult, _: object) -> None:
         self.paused = poll.paused

@@ -18,10 +18,28 @@ from tests.support.throttles import asking
 
 
 @pytest.mark.parametrize(
-    ("slots", "due", "chapters"), [(60, 0, 15), (60, 30, 30), (60, 90, 60), (4, 0, 1), (1, 1, 1), (1, 0, 0)]
+    ("slots", "seconds", "ages", "chapters"),
+    [
+        (60, 0.0, [9.0] * 60, 15),  # nobody knows how long a request takes
+        (60, 0.3, [0.0] * 60, 60),
+        (60, 2.0, [1.4] * 60, 15),
+        (60, 2.0, [1.6] * 60, 60),  # all at once: all slots will be free
+        (60, 2.0, [1.6] * 20 + [0.5] * 40, 20),
+        (60, 2.0, [2.4] * 20 + [2.6] * 40, 20),  # nobody knows when those will be answered
+        (60, 0.3, [0.2] * 90, 60),
+        (4, 15.0, [3.0] * 4, 1),
+        (1, 0.1, [0.0], 1),
+    ],
 )
-def test_as_many_are_read_ahead_as_answers_are_due(slots: int, due: int, chapters: int) -> None:
-    assert read_ahead(slots, due) == chapters
+def test_as_many_are_read_ahead_as_answers_are_due(
+    slots: int, seconds: float, ages: list[float], chapters: int
+) -> None:
+    assert read_ahead(slots, seconds, ages) == chapters
+
+
+@pytest.mark.parametrize(("beside", "chapters"), [(0.1, 15), (2.5, 30), (60.0, 60)])
+def test_more_are_read_ahead_where_the_stores_are_far(beside: float, chapters: int) -> None:
+    assert read_ahead(60, 5.0, [age / 12 for age in range(60)], beside) == chapters
 
 
 @pytest.mark.parametrize(("slots", "chapters"), [(1, 2), (60, 120), (100, 120), (200, 120), (400, 200)])
@@ -108,30 +126,4 @@ async def test_one_slow_answer_moves_a_providers_mean_a_little(redis_url: str) -
         llm.latency = took[0] + 1.0
         await node.ask("张飞。")
         first, second = took
-        assert first < node.throttle._mean_seconds[node.provider.key] < (first + second) / 2
-
-
-async def test_answers_are_due_when_the_provider_has_answered_so_far(redis_url: str) -> None:
-    async with FakeServer(latency=1.0) as llm, asking(redis_url, llm.base_url) as node:
-
-        def due(overhead: float) -> int:
-            return node.throttle.answers_due(node.provider, overhead)
-
-        first = asyncio.create_task(node.ask("刘备。"))
-        await until(lambda: true(llm.stats.in_flight == 1))
-        assert due(60.0) == 0  # nobody knows yet
-        await first
-        llm.latency = 60.0
-        asks = [asyncio.create_task(node.ask(f"第{n}句。")) for n in range(3)]
-        await until(lambda: true(llm.stats.in_flight == 3))
-        assert (due(0.0), due(60.0)) == (0, 3)
-        await until(lambda: true(due(0.0) == 3))
-        await until(lambda: true(due(0.0) == 0))  # late: nobody knows any more
-        for ask in asks:
-            ask.cancel()
-        await asyncio.gather(*asks, return_exceptions=True)
-        assert due(60.0) == 0
-
-
-async def true(holds: bool) -> bool:
-    return holds
+        assert first < node.throttle.request_seconds(node.provider) < (first + second) / 2
