@@ -175,18 +175,18 @@ _LISTS = {
 
 def _words_of(kind: str) -> dict[str, str]:
     """The fields that keys of a kind's items may stand for, by :func:`_plain` words."""
-    fields, ends = _FIELDS[kind], _KEYS["ends"]
-    listed = {name: words for name, words in _KEYS["fields"].items() if name in fields or name == "id"}
-    words = _by_word(listed)
+    fields, ends = {"id", *_FIELDS[kind]}, _KEYS["ends"]
+    listed = {name: words.split() for name, words in _KEYS["fields"].items()}
+    words = {word: name for name in listed if name in fields for word in (name, *listed[name])}
+    if "name" not in fields:
+        words = dict.fromkeys(("name", *listed["name"]), "type") | words  # a relation's
+    own = ("entity", "node", *_KEYS["lists"][kind].split())
+    named = dict.fromkeys(own, words["name"]) | {one + word: words[word] for one in own for word in words}
     for end in fields & ends.keys():
         for who in ends["who"].split():
-            words |= {word + who: end for word in listed[end].split()}
+            words |= {word + who: end for word in (end, *listed[end])}
             words |= {who + number: end for number in ends[end].split()}
-    name = "name" if "name" in fields else "type"
-    for own in ("entity", "node", *_KEYS["lists"][kind].split()):
-        words = {f"{own}{who}": name for who in ("", "name", "名", "名称", "姓名")} | words
-        words |= {f"{own}id": "id", f"{own}type": "type"}
-    return words | {_plain(name): name for name in fields}
+    return named | words | {_plain(name): name for name in fields}
 
 
 _WORDS = {kind: _words_of(kind) for kind in LISTS}

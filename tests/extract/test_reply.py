@@ -218,6 +218,8 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         SHORT.replace('"source"', '"源实体"').replace('"target"', '"目标人物"').replace('"type"', '"谓语"'),
         SHORT.replace('"source"', '"人物A"').replace('"target"', '"人物 B"').replace('"type"', '"关系名称"'),
         SHORT.replace('"source"', '"character_1"').replace('"target"', '"character_2"'),
+        SHORT.replace('"target"', '"to_character_name"').replace('"type"', '"edge_type"'),
+        SHORT.replace('"type"', '"rel"').replace('"aliases"', '"人物别名"').replace('"name"', '"entity"'),
         SHORT.replace('"name"', '"character_name"').replace("characters", "cast"),
         SHORT.replace('"name"', '"\u200bname"').replace("characters", "chars").replace("relations", "rels"),
         SHORT.replace("characters", "人物列表").replace("relations", "人物关系表"),
