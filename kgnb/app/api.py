@@ -8,7 +8,6 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -291,10 +290,6 @@ def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
     return found, (found and found.resume_from) or (found or settings).data
 
 
-def _when(stored: datetime | None) -> str:
-    return in_viewers_zone(stored).isoformat(" ", "minutes") if stored else ""
-
-
 async def _books(settings: Settings) -> list[dict[str, Any]]:
     async with open_app(settings, queue=False) as app:
         sizes = await app.graph.sizes()
@@ -306,7 +301,7 @@ async def _books(settings: Settings) -> list[dict[str, Any]]:
                 "chapters": one.chapters,
                 "entities": sizes.get(one.novel_id, 0),
                 "provider": " ".join(filter(None, (one.provider, one.model))),
-                "finished": _when(one.completed_at),
+                "finished": in_viewers_zone(at).isoformat(" ", "minutes") if (at := one.completed_at) else "",
             }
             for one in await library.books(app)
         ]
