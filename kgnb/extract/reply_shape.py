@@ -125,17 +125,13 @@ def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
     if {_field(key, "relations") for key in value} >= {"source", "target"} and not is_wrapper:
         return {"relations": [value]}
     told = (_text(value.get(key)) for key in _TELLS_KIND)
-    kind = next((_KIND_OF[_plain(t)] for t in told if isinstance(t, str) and _is_kind(t)), None)
+    kind = next((_KIND_OF[_plain(t)] for t in told if isinstance(t, str) and _plain(t) in _KIND_OF), None)
     if kind is None:
         return None
     if _is_named(value, kind):
         return {kind: [value]}
     lists = [given for given in value.values() if isinstance(given, list)]
     return {kind: lists[0]} if len(lists) == 1 else None
-
-
-def _is_kind(text: str) -> bool:
-    return _plain(text) in _KIND_OF
 
 
 def items_of(value: Any) -> list[Any]:
@@ -332,7 +328,7 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     inner = (item.get(key) for key in ("properties", "attributes"))
     fields, item = _FIELDS[kind], {**next((one for one in inner if isinstance(one, dict)), {}), **item}
     told = {key: given for key, given in item.items() if key in fields}
-    own = {key: given for key, given in told.items() if not (key == "type" and _is_kind(str(given)))}
+    own = {key: given for key, given in told.items() if key != "type" or _plain(str(given)) not in _KIND_OF}
     others = [(_field(key, kind), given) for key, given in item.items() if key not in told]
     others.sort(key=lambda one: one[0] == "id")  # a name only where nothing else is one
     for field, given in others:
