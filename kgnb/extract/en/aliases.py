@@ -26,8 +26,6 @@ _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", 
 
 MIN_BEGINNING = 3
 """Letters of a short form that a longer first name begins with."""
-SURE_ANSWERS = 5
-"""Answers to a name from which on some sentences with both names are no objection."""
 
 
 class AliasResolver(BookPersons):
@@ -260,16 +258,7 @@ class AliasResolver(BookPersons):
     def _join_eldest_daughters(self) -> None:
         """Miss Marlow is Jane Marlow: of three daughters or more the one never called Miss Jane."""
         for name, parts in self._one_word_names(titled=True, single=True):
-            if parts.titles != ("miss",):
-                continue
-            family = [
-                n
-                for n in self._by_last.get(parts.last, ())
-                if len(self.parts[n].rest) == 2
-                and set(self.parts[n].titles) <= {"miss"}
-                and self.gender(n) == "f"
-            ]
-            sisters = self._roots(family, name)
+            sisters = self._maidens(parts.last, name) if parts.titles == ("miss",) else ()
             eldest = [r for r in sisters if "miss" not in self._titles(r)]
             if len(eldest) == 1 and len(sisters) > 2 and self.co_occurrence.ratio(name, eldest[0], 0.0) < 1.5:
                 self.clusters.join(eldest[0], name, "the eldest")
@@ -284,10 +273,10 @@ class AliasResolver(BookPersons):
 
     def _join_who_answer(self) -> None:
         """Aunt Cicely is Mrs. Peel if Mrs. Peel answers to "Aunt Cicely", who has no other full name."""
-        for called, answerer, n in list(Answers(self.text, self.offsets, self.clusters.root).answering()):
+        for called, answerer in list(Answers(self.text, self.offsets, self.clusters.root).answering()):
             bare = not any(self.parts[n].is_full for n in self.clusters.names_of(called))
             roots = [self.clusters.root(answerer)] if bare and self._same_gender(called, answerer) else []
-            if best := self._exclusive_person(called, roots, strict=n < SURE_ANSWERS):
+            if best := self._exclusive_person(called, roots):
                 self.clusters.join(best, called, "answers to it")
 
     def _wife_of(self, husband: str, bride: str) -> str:

@@ -303,14 +303,9 @@ class NameClassifier:
                 and not is_titled(candidate.name)
                 and (parts[0] in firsts or parts[-1] in lasts)
             ):
-                place = key(parts[-1]) in _NO_PERSON_ENDS
-                candidate.score += 0.0 if place else 3.0
+                candidate.score += 3.0
             elif len(parts) == 1 and parts[0] in surnames:
                 candidate.score += 1.5
-            elif len(parts) == 1 and any(
-                w.capitalize() in firsts for w in words.NICKNAMES.get(key(parts[0]), ())
-            ):
-                candidate.score += 2.0
 
     def persons(self) -> dict[str, Candidate]:
         """Return the sure persons' names and likely ones that begin or end alike, ``MAX_PERSONS`` at most."""

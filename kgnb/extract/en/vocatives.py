@@ -65,12 +65,12 @@ class Answers:
         before = _BEFORE.search(self._text, max(0, at - 16), at)
         return bool(before or _AFTER.match(self._text, at + len(name)))
 
-    def answering(self) -> Iterator[tuple[str, str, int]]:
-        """Yield (person called, another person who answers to that name, how often)."""
+    def answering(self) -> Iterator[tuple[str, str]]:
+        """Yield (person called, another person who answers to that name)."""
         total = self._speeches.total()
         for called, answers in self._answers.items():
             for answerer, n in answers.items():
                 enough = n >= MIN_ANSWERS and n >= MIN_SHARE * answers.total()
                 share = self._speeches[answerer] / total
                 if enough and called != answerer and binomial_tail(n, answers.total(), share) <= MAX_P:
-                    yield called, answerer, n
+                    yield called, answerer
