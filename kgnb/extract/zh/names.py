@@ -262,8 +262,6 @@ class NameClassifier:
             longer = self.candidates.get(name + char)
             if times >= 0.6 * n and longer and longer.score > candidate.score - 0.5:
                 return True
-            if times >= 0.95 * n and longer and longer.score > 0 and name not in self.common_words:
-                return True
         return False
 
     def _is_extension(self, candidate: Candidate, kept: Mapping[str, Candidate]) -> bool:
