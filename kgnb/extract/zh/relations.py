@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.kinship import DISCIPLE, Kinship
+from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, Kinship
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, surname_of
@@ -78,12 +78,12 @@ _ATTACK = (
 
 # (noun, type, inverted): "A 的 noun B" gives A type B, inverted B type A; "A 是 B 的 noun" the reverse.
 _NOUNS = (
-    ("(?:长|次|幼|少|养|义|嫡|庶|独|亲|三|四|小|大)?(?:子|女|儿子|女儿|闺女)", "PARENT_OF", False),
-    ("(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|父|母|爹|娘)", "PARENT_OF", True),
+    (CHILD, "PARENT_OF", False),
+    (PARENT, "PARENT_OF", True),
     (_SIBLING, "SIBLING", False),
     (_KIN, "FAMILY", False),
     ("(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)", "SPOUSE", False),
-    ("(?:师父|师傅|师尊|主人|老师|师)", "MASTER_OF", True),
+    (f"(?:{MASTER}|主人|师)", "MASTER_OF", True),
     (f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF", False),
     (_SUBORDINATE, "LEADS", False),
     ("(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)", "FRIEND", False),
