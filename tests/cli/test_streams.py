@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from kgnb.app import build
+from kgnb.app.context import open_app
 from kgnb.book.reader import read_book, readable
 from kgnb.core.errors import InputError
+from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import open_folder
-from tests.support.commands import environment
+from tests.support.commands import STORY, environment
 
 COMMAND = ("providers", "list", "--json")
 
@@ -106,5 +108,11 @@ def test_a_data_folder_that_the_engines_could_not_open(tmp_path: Path) -> None:
     assert caught.value.key == "engine.folder_name"
 
 
-def test_a_book_may_be_deleted_once_it_was_read(tmp_path: Path) -> None:
-    assert build._size(tmp_path / "gone.txt") == 0
+async def test_a_book_may_be_deleted_once_it_was_read(tmp_path: Path) -> None:
+    file = tmp_path / "gone.txt"
+    file.write_text(STORY.read_text("utf-8"), "utf-8")
+    book = read_book(file)
+    file.unlink()
+    async with open_app(Settings.load(data=tmp_path / "data"), queue=False, graph=False) as app:
+        stored = await build.store_book(app, book, file)
+        assert len(await app.ledger.books.chapters(stored.novel_id)) == len(book.chapters)
