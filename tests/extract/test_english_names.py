@@ -209,6 +209,18 @@ def test_many_of_a_kind_are_nobody() -> None:
     assert "Marshlanders" not in people(pages(("Corwick", "Queel")) + "\n\n" + kind * 5)
 
 
+def test_a_place_behind_a_person_is_no_surname() -> None:
+    text = (
+        pages(("Edwin", "Queel"))
+        + "\n\n"
+        + "He lived at Corwick Hollow. They came from Corwick Hollow.\n\n" * 12
+    )
+    text += "He showed Edwin Corwick Hollow. Queel said that Edwin Corwick Hollow liked.\n\n"
+    found = people(text)
+    assert found["Edwin"].name == "Edwin"
+    assert "Corwick Hollow" not in found["Edwin"].aliases
+
+
 def test_titles_that_mean_the_same_are_one_persons() -> None:
     pairs = [(name, "Anne") for name in ("Monsieur Rochat", "Mr. Rochat", "Doctor Pell", "Dr. Pell")]
     found = people(pages(*pairs) + "\n\nLouis Rochat said so.")

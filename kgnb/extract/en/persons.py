@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key
+from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key, place_share
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.name_clusters import NameClusters
 
@@ -74,12 +74,14 @@ class BookPersons:
 
     def __init__(self, text: str, classifier: NameClassifier) -> None:
         persons = classifier.persons()
+        beside = _beside_places(persons, classifier.candidates)
+        beside |= {n.partition(" ")[2] for n in beside}
         lasts = {n.split(" ")[-1] for n in persons}
         self.text = text
         self.candidates = {
             n: c
             for n, c in persons.items()
-            if not (_is_family(c, lasts, persons) or _is_kind(n, c, classifier.candidates))
+            if not (n in beside or _is_family(c, lasts, persons) or _is_kind(n, c, classifier.candidates))
         }
         self.counts = {n: c.count for n, c in self.candidates.items()}
         self.parts = {n: split_name(n) for n in self.candidates}
@@ -247,3 +249,22 @@ def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) ->
     if one is None or one is candidate or candidate.speaks or is_titled(name):
         return False
     return one.articles >= 0.4 * one.count
+
+
+def _beside_places(persons: Iterable[str], found: Mapping[str, Candidate]) -> set[str]:
+    """The names that are a person and then a place named far more often: He showed Anne Stone House."""
+    surnames = {name.rpartition(" ")[2] for name in found if is_titled(name)}
+    beside = ((name, name.partition(" ")[2]) for name in persons if not is_titled(name))
+    return {
+        name
+        for name, rest in beside
+        if rest in found
+        and rest not in surnames
+        and _is_place(found[rest])
+        and found[rest].count > 10 * found[name].count
+    }
+
+
+def _is_place(candidate: Candidate) -> bool:
+    """Whether a candidate follows prepositions of place and hardly ever speaks."""
+    return candidate.speaks * 20 <= candidate.count and place_share(candidate) >= 0.2
