@@ -531,3 +531,21 @@ def test_a_lady_who_is_seldom_called_so_is_the_lady_of_her_surname() -> None:
     text += "\n\n" + "Then the rain came down on the river and on the town. " * 30
     found = people(text + "\n\n" + pages(("Lady Ashby", "Tom"), times=2))
     assert found["Lady Ashby"] is found["Clara Ashby"]
+
+
+def test_a_surname_that_looks_like_the_plural_of_a_common_word_is_one() -> None:
+    assert "Mr. Wells" in people("They had met Mr. Wells in town. Mr. Wells had a dog.\n\n" * 6)
+
+
+def test_a_rank_is_not_a_ladys() -> None:
+    found = people(
+        pages(("General Peel", "Tom"), times=8) + "\n\n" + pages(("Eleanor Peel", "Rosa"), times=8)
+    )
+    assert found["General Peel"] is not found["Eleanor Peel"]
+
+
+def test_a_man_called_by_his_surname_is_not_his_wife() -> None:
+    mowing = 'Quarrin drove to the farm, and he was happy. "Mow it," said Quarrin.\n\n' * 8
+    sewing = 'Clara was at home, and she sewed. "Yes," said Clara.\n\n' * 8
+    found = people(mowing + sewing + "Nobody had seen Clara Quarrin there.")
+    assert found["Quarrin"] is not found["Clara"]

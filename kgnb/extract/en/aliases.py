@@ -151,6 +151,7 @@ class AliasResolver(BookPersons):
                 if self.parts[n].is_full
                 and not titles_clash(parts.titles, self._titles(n))
                 and not self._is_named_after_husband(n)
+                and not self._is_rank_of_lady(parts.titles, n)
                 and not self._has_own_title(name, self.clusters.root(n))
             ]
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
@@ -189,8 +190,9 @@ class AliasResolver(BookPersons):
             (best, n), *others = bearers.most_common(2)
             # A lady is not called by her surname alone while others bear it.
             clear = not others or (n >= 1.2 * others[0][1] and not self._titles(best) & {"mrs", "miss"})
-            if "mrs" in self._titles(best) and self.candidates[name].speaks > 1 and self.gender(name) != "f":
-                continue  # her husband
+            wife = "mrs" in self._titles(best) and self.candidates[name].speaks > 1
+            if self.gender(best) == "f" and self.gender(name) in (("m", "") if wife else ("m",)):
+                continue  # her husband or father
             rare = shared and self.counts[name] < 0.02 * n  # where all are Mr. and Miss Dale
             if clear and not rare and self.co_occurrence.ratio(name, best, 0.0, least=3.0) < 1.5:
                 self.clusters.join(best, name, "surname")

@@ -204,6 +204,12 @@ class BookPersons:
         )
         return own > 0.08 * self.counts[name]
 
+    def _is_rank_of_lady(self, titles: tuple[str, ...], other: str) -> bool:
+        """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor."""
+        return (
+            set(titles) <= _MILITARY and self.gender(other) == "f" and not set(titles) & self._titles(other)
+        )
+
     def _maidens(self, surname: str, name: str) -> set[str]:
         """The unmarried ladies who bear the surname in other words than ``name``."""
         bearers = {self.clusters.root(n) for n in self._by_last[surname] if n != name}

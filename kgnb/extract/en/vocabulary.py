@@ -21,6 +21,7 @@ COMPASS = _LISTS["compass"]
 STREET_ENDS = _LISTS["street_ends"]
 PLACE_ENDS = STREET_ENDS | _LISTS["place_ends"]
 ORG_ENDS = _LISTS["org_ends"]
+NOT_NAMES = _LISTS["not_names"]
 MONTHS = _LISTS["months"]
 FEMALE_NAMES = _LISTS["female_names"]
 MALE_NAMES = _LISTS["male_names"]
@@ -43,9 +44,7 @@ def _with_plurals(singulars: frozenset[str]) -> frozenset[str]:
     }
 
 
-_FIRST_NAMES = FEMALE_NAMES | MALE_NAMES  # Norman, Frances
-NOT_NAMES = _LISTS["not_names"] | (_with_plurals(_LISTS["not_names"]) - _FIRST_NAMES)
-PEOPLES = _with_plurals(_LISTS["peoples"]) - _FIRST_NAMES
+PEOPLES = _with_plurals(_LISTS["peoples"]) - FEMALE_NAMES - MALE_NAMES  # Norman is a man
 
 
 def _nicknames() -> dict[str, frozenset[str]]:
