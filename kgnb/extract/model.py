@@ -23,7 +23,7 @@ MAX_CHAPTER_ITEMS = 5_000
 
 _BREAKS = re.compile(r"[\n\r\t]")
 _SPACES = re.compile(r"\s+")
-_DIGITS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+_RATING = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?:\s*/\s*([1-9]\d{0,8}))?")
 
 
 def clean(value: object, limit: int) -> str:
@@ -66,8 +66,10 @@ def _number(low: float, high: float, default: float) -> Any:
         try:
             number = float(value) if isinstance(value, (int, float, str)) else default
         except ValueError:
-            found = _DIGITS.search(str(value))  # "8/10", "95 分"
-            number = float(found[0]) if found else default
+            found = _RATING.search(str(value))  # "8/10", "95 分"
+            number = float(found[1]) if found else default
+            if found and found[2]:
+                number *= high / float(found[2])
         except OverflowError:  # an integer of hundreds of digits
             return high if isinstance(value, int) and value > 0 else low
         return min(high, max(low, number)) if number == number else default

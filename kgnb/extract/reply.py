@@ -85,7 +85,7 @@ def parse_cut(text: str, *, provider: str) -> Parsed:
 
 _THOUGHTS_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_ANSWER_OPENS = re.compile(r"^(?:```\w*\s*)?\{", re.MULTILINE)
+_ANSWER_OPENS = re.compile(r'^(?:```\w*\s*)?\{\s*"?\w+"?\s*:\s*[\[{]', re.MULTILINE)
 _ESCAPED_TWICE = re.compile(r"(?<!\\)\\\\(?=u[0-9a-fA-F]{4})")
 
 
@@ -97,7 +97,8 @@ def is_complete(text: str) -> bool:
 def without_thoughts(text: str) -> str:
     """The reply after a reasoning model's thoughts; empty when they never end.
 
-    Thoughts that aren't closed before an object at the reply's end, some models' fault, end where it begins.
+    Thoughts that aren't closed before an object at the reply's end, some models' fault, end where it begins;
+    of several the first ones may be drafts that the thoughts rejected.
     """
     text = text.strip().lstrip("\ufeff")
     if text[:1] == "{":
@@ -106,8 +107,8 @@ def without_thoughts(text: str) -> str:
     last = last.strip()
     if not _THOUGHTS_OPEN.match(last):
         return last
-    opens = _ANSWER_OPENS.search(last) if last.endswith(("}", "```")) else None
-    return last[opens.start() :] if opens else ""
+    opens = [found.start() for found in _ANSWER_OPENS.finditer(last)] if last.endswith(("}", "```")) else []
+    return last[opens[0] :] if len(opens) == 1 else ""
 
 
 def _strict(body: str) -> dict[str, list[Any]] | None:
@@ -212,8 +213,8 @@ def _repaired(body: str) -> tuple[dict[str, list[Any]], int] | None:
     source = _closed_object(body)
     if source is None:
         return None
-    if source.count("[") > source.count("]"):
-        source = _UNCLOSED_LIST.sub("]", source)
+    if (unclosed := source.count("[") - source.count("]")) > 0:
+        source = _UNCLOSED_LIST.sub("]", source, unclosed)
     import json_repair  # needed by few replies, so not loaded with the package
 
     try:

@@ -8,6 +8,8 @@ import re
 
 MAX_TEXT = 200_000
 """Longest text that is looked through, in characters."""
+MAX_HEADING = 40
+"""Characters of a table's heading that count: each row repeats them."""
 
 _FULL_WIDTH = str.maketrans("｛｝［］：，；＂\u3000\u00a0", '{}[]:,;"  ')
 _KEY = re.compile(r"(?:\"(\w+)[“”」』＂]|[“”「『＂](\w+)\")(?=\s*[:：=])")
@@ -53,7 +55,8 @@ def with_tables_as_json(text: str) -> str:
 
 def _rows(table: str) -> list[dict[str, str]]:
     cells = (line.strip()[1:-1].split("|") for line in table.splitlines())
-    keys, _, *rows = ([one.strip() for one in line] for line in cells)
+    headings, _, *rows = ([one.strip() for one in line] for line in cells)
+    keys = [one[:MAX_HEADING] for one in headings]
     return [dict(zip(keys, row, strict=False)) for row in rows]
 
 

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.extract.model import LISTS, MAX_NAME
@@ -170,22 +170,31 @@ _LISTS = {
 
 
 def _words_of(kind: str) -> dict[str, str]:
-    """The fields that keys of a kind's items may stand for, by :func:`_plain` words."""
+    """The fields that keys of a kind's items may stand for, by :func:`_plain` words, the surest first.
+
+    ``姓名`` tells a name before ``人物`` does, which may be a role.
+    """
     fields, ends = {"id", *_FIELDS[kind]}, _KEYS["ends"]
     listed = {name: words.split() for name, words in _KEYS["fields"].items()}
-    words = {word: name for name in listed if name in fields for word in (name, *listed[name])}
-    if "name" not in fields:
-        words = dict.fromkeys(("name", *listed["name"]), "type") | words  # a relation's
+    told = {word: name for name in listed if name in fields for word in (name, *listed[name])}
+    names = dict.fromkeys(("name", *listed["name"]), "name" if "name" in fields else "type")
     own = ("entity", "node", *_KEYS["lists"][kind].split())
-    named = dict.fromkeys(own, words["name"]) | {one + word: words[word] for one in own for word in words}
+    compound = {one + word: field for one in own for word, field in (names | told).items()}
+    words = {_plain(name): name for name in fields}
     for end in fields & ends.keys():
         for who in ends["who"].split():
             words |= {word + who: end for word in (end, *listed[end])}
             words |= {who + number: end for number in ends[end].split()}
-    return named | words | {_plain(name): name for name in fields}
+    for less_sure in (told, compound, dict.fromkeys(own, names["name"]), names):
+        words |= {word: field for word, field in less_sure.items() if word not in words}
+    return words
 
 
 _WORDS = {kind: _words_of(kind) for kind in LISTS}
+_RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _WORDS.items()}
+_OF_BOTH = {*_KIND_OF, "entities", "nodes", "participants"} - {"relations"}
+"""Keys of a list with both ends of a relation, unlike its ``chapters``."""
+_RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _WORDS.items()}
 
 
 def _field(key: str, kind: str) -> str:
@@ -216,8 +225,7 @@ def mended_item(item: Any, kind: str) -> Any:
     for key in lists:
         given = item.get(key)
         if given and (type(given) is not list or dict in map(type, given)):
-            roles = key == "participants" and isinstance(given, dict) and "name" not in given
-            item[key] = _split([*given] if roles and str in map(type, given.values()) else given)
+            item[key] = given if key == "participants" and _has_roles(given) else _split(given)
     types = list(map(type, item.values()))
     if dict in types or types.count(list) > len(lists & item.keys()):
         return {key: value if key in lists else _one_text(value, key) for key, value in item.items()}
@@ -245,15 +253,26 @@ def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
                 elif _KIND_OF.get(_plain(key)) == "relations" and isinstance(given, list | dict):
                     inner = (mended_item(one, "relations") for one in items_of(given))
                     relations += [{"source": name, **one} if isinstance(one, dict) else one for one in inner]
-    for event in found.get("events", ()):
-        if names and isinstance(event, dict):
-            event["participants"] = [_by_id(one, names) for one in event.get("participants") or ()]
-            event["location"] = _by_id(event.get("location"), names)
     people = [one for item in found.get("characters", ()) for one in _each_person(item)]
     named = (one.get("name") for one in people if isinstance(one, dict))
     known = frozenset(name for name in named if isinstance(name, str))
+    for event in found.get("events", ()):
+        if not isinstance(event, dict):
+            continue
+        if _has_roles(given := event.get("participants")):
+            event["participants"] = [*given] if known.intersection(given) else [*given.values()]
+        if names:
+            event["participants"] = [_by_id(one, names) for one in event.get("participants") or ()]
+            event["location"] = _by_id(event.get("location"), names)
     ties = [_by_names(one, names) for tie in relations for one in _one_to_each(tie, known)]
     return {**found, "characters": people, "relations": ties}
+
+
+def _has_roles(participants: Any) -> TypeGuard[dict[str, str]]:
+    """Whether they are given as ``{"刘备": "守方"}`` or ``{"守方": "刘备"}``."""
+    if not isinstance(participants, dict) or "name" in participants:
+        return False
+    return all(isinstance(one, str) for one in participants.values())
 
 
 def _each_person(item: Any) -> list[Any]:
@@ -329,17 +348,18 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     fields, item = _FIELDS[kind], {**next((one for one in inner if isinstance(one, dict)), {}), **item}
     told = {key: given for key, given in item.items() if key in fields}
     own = {key: given for key, given in told.items() if key != "type" or _plain(str(given)) not in _KIND_OF}
-    others = [(_field(key, kind), given) for key, given in item.items() if key not in told]
-    others.sort(key=lambda one: one[0] == "id")  # a name only where nothing else is one
-    for field, given in others:
+    others = [(_field(key, kind), _RANKS[kind].get(_plain(key), 0), key) for key in item if key not in told]
+    # A name by the surest key, by an id only where nothing else is one.
+    for field, _, key in sorted(others, key=lambda one: (one[0] == "id", one[1])):
+        given = item[key]
         if field != "id":
             own.setdefault(field, given)
         elif isinstance(given, str) and not _CODE.fullmatch(given):
             own.setdefault("name", given)
     if kind == "relations" and not {"source", "target"} & own.keys():
-        lists = [given for key, given in own.items() if key not in fields and isinstance(given, list)]
-        if len(lists) == 1 and len(lists[0]) == 2:  # "characters": ["刘备", "关羽"]
-            own["source"], own["target"] = lists[0]
+        pairs = [own[key] for key in own if key in _OF_BOTH and isinstance(own[key], list)]
+        if len(pairs) == 1 and len(pairs[0]) == 2:  # "characters": ["刘备", "关羽"]
+            own["source"], own["target"] = pairs[0]
     return {**told, **own}
 
 

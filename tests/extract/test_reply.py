@@ -10,6 +10,7 @@ from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import reply
 from kgnb.extract.model import MAX_CHAPTER_ITEMS, Extraction
 from kgnb.extract.reply_merge import merge
+from kgnb.extract.reply_punctuation import with_tables_as_json
 from kgnb.llm.fake import model as fake_model
 
 FULL = {
@@ -304,6 +305,7 @@ def test_a_broken_reply_that_was_cut_off_is_never_mended() -> None:
         '{"message": {"content": "no"}}',
         '{"characters": [{"nom": "刘备",},]}',  # mended, it says nothing that can be used
         "<think>" + TEXT,
+        f'<think>\n{{"characters": [{{"name": "曹操"}}]}}\n不对，没有曹操。\n{SHORT}',  # a draft, or a part?
         '[{"name": "刘备"}]',
         f"[{LIU}, {GUAN}, {TIES[1:-1]}]",  # people, or places?
         f"```json\n{PEOPLE}\n```\n```json\n{TIES}\n```",
@@ -716,3 +718,58 @@ def test_what_merging_unites() -> None:
     ]
     assert [(e.participants, e.location) for e in both.events] == [(["刘备", "张飞"], "桃园")]
     assert merge([]) == Extraction()
+
+
+@pytest.mark.parametrize(
+    ("kind", "item", "wanted"),
+    [
+        ("characters", {"角色": "主角", "姓名": "刘备"}, {"name": "刘备"}),
+        ("characters", {"名": "备", "姓名": "刘备"}, {"name": "刘备"}),
+        ("characters", {"entity": "PERSON", "full_name": "Tom Sawyer"}, {"name": "Tom Sawyer"}),
+        ("characters", {"name": "刘备", "protagonist_score": "9/10"}, {"protagonist_score": 90}),
+        (
+            "relations",
+            {"name": "桃园", "源": "刘备", "目标": "关羽", "关系": "FRIEND_OF"},
+            {"type": "FRIEND_OF"},
+        ),
+        (
+            "relations",
+            {"start": "第3回", "人物1": "刘备", "人物2": "关羽", "type": "ENEMY_OF"},
+            {"source": "刘备"},
+        ),
+    ],
+)
+def test_the_surest_of_several_keys_counts_wherever_it_stands(
+    kind: str, item: dict[str, str], wanted: dict[str, object]
+) -> None:
+    for keys in (list(item), list(reversed(item))):
+        (found,) = getattr(parse(json.dumps({kind: [{key: item[key] for key in keys}]})).extraction, kind)
+        assert {key: getattr(found, key) for key in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    "given", [{"守方": "刘备", "攻方": "关羽"}, {"刘备": "守方", "关羽": "攻方"}, ["刘备", "关羽"]]
+)
+def test_roles_of_participants_are_nobody(given: object) -> None:
+    found = parse(of(PEOPLE)[:-1] + f', "events": [{{"name": "战", "participants": {json.dumps(given)}}}]}}')
+    assert found.extraction.events[0].participants == ["刘备", "关羽"]
+
+
+def test_chapters_of_a_relation_are_not_its_ends() -> None:
+    people = PEOPLE.replace('"name"', '"id": 1, "name"', 1).replace('{"name"', '{"id": 2, "name"')
+    parsed = parse(of(people, '[{"type": "FRIEND_OF", "chapters": [1, 2]}]'))
+    assert (parsed.extraction.relations, parsed.rejected) == ([], 1)
+
+
+def test_a_list_that_is_not_closed_ends_once() -> None:
+    parsed = parse(
+        '{"characters": [{"name": "刘备"}, {"name": "关羽"}, "events": '
+        '[{"name": "战", "location": {"name": "城"}, "characters": ["刘备"]}], "relations": []}'
+    )
+    assert [one.name for one in parsed.extraction.characters] == ["刘备", "关羽"]
+    assert parsed.extraction.events[0].participants == ["刘备"]
+
+
+def test_a_long_heading_is_not_repeated_in_full_for_every_row_of_a_table() -> None:
+    table = "|姓名|" + "k" * 60_000 + "|\n|-|-|\n" + "|a|b|\n" * 20_000
+    assert len(with_tables_as_json(table)) < 10 * len(table)
