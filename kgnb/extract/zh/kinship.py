@@ -77,6 +77,7 @@ _SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4}
 _OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣做]$|那$")
 _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
+_SAYS = re.compile(f"[^，。！？；：听闻见“”「」『』]{{0,8}}[{''.join(sorted(words.SPEECH_VERBS))}](?!完)")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
 _HUSBANDS, _WIVES = ("先生", "老爷", "少爷", "员外", "官人"), ("太太", "夫人", "奶奶", "娘子")
 
@@ -193,8 +194,8 @@ class Kinship:
         return None
 
     def _speaker(self, at: int) -> Mention | None:
-        """Who says what stands at ``at``: the person right behind the quotation (“…。”甲说), unless a colon
-        introduces it, or the person named last before it."""
+        """Who says what stands at ``at``: the person right behind the quotation, unless a colon introduces it,
+        or the person named last before it; nobody where who stands behind only hears it (“…。”甲听了)."""
         opened = max(self._text.rfind(mark, max(0, at - 300), at) for mark in "“「『")
         if opened < 0 or _CLOSED.search(self._text, opened, at):
             return None
@@ -202,7 +203,7 @@ class Kinship:
         if closed and not self._text.startswith(("：", ":", "，", ","), max(0, opened - 1)):
             k = bisect_left(self._starts, closed.end())
             if self._starts[k : k + 1] == [closed.end()]:
-                return self._people[k]
+                return self._people[k] if _SAYS.match(self._text, self._people[k].end) else None
         k = bisect_left(self._starts, opened)
         last = self._people[k - 1] if k else None
         near = last is not None and opened - last.end <= 12
