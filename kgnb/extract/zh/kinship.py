@@ -194,8 +194,8 @@ class Kinship:
         return None
 
     def _speaker(self, at: int) -> Mention | None:
-        """Who says what stands at ``at``: the person right behind the quotation, unless a colon introduces it,
-        or the person named last before it; nobody where who stands behind only hears it (“…。”甲听了)."""
+        """Who says what stands at ``at``: the person right behind the quotation, unless a colon introduces
+        it, or the person named last before it; nobody where who stands behind only hears it (“…。”甲听了)."""
         opened = max(self._text.rfind(mark, max(0, at - 300), at) for mark in "“「『")
         if opened < 0 or _CLOSED.search(self._text, opened, at):
             return None
