@@ -131,6 +131,7 @@ _PATTERNS = (
 
 _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n]{0,6}(?:兄弟|金兰|姐妹)|桃园结义|拜把子")
 
+_WHOSE = re.compile(f"[我你他她](?:的|家)?(?:{PARENT}|{MASTER})")
 _NOT_YET = re.compile("[不未没欲想肯愿]")
 _COUNTED = re.compile("([二两三四])(?:人|个|位)")
 _COUNTS = {"三": 3, "四": 4}
@@ -145,13 +146,15 @@ def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]
 
 
 def _sworn_siblings(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
-    """Sworn siblings: the persons named last in the sentence, as many as it says, else two."""
+    """Sworn siblings: the persons named last in the sentence, as many as it says, else two; nobody where one
+    of them isn't named (甲和她父亲是结拜兄弟)."""
     found = []
     starts = [m.start for m in people]
     for match in _SWORN.finditer(text):
         start = max(0, match.start() - 120)
         begin = max((start + at + 1 for at in sentence_ends(text[start : match.start()])), default=start)
-        if _NOT_YET.search(text, max(begin, match.start() - 8), match.start()):
+        unnamed = _WHOSE.search(text, begin, match.start())
+        if unnamed or _NOT_YET.search(text, max(begin, match.start() - 8), match.start()):
             continue
         counted = _COUNTED.findall(text, begin, match.start())
         within = people[bisect_left(starts, begin) : bisect_left(starts, match.end())]
