@@ -47,7 +47,7 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
             _show_json(found, "")
         else:
             _print_page(found, color=not settings.no_color)
-        if app.settings is not settings:
+        if app.settings is not settings and not found["tasks"]:
             print(f"kgnb: {say('explore.no_record', place=settings.data.absolute())}", file=sys.stderr)
         return OK
     cancel_on_sigterm()

@@ -138,6 +138,7 @@ class TestWithoutADataFolder:
         here = Place(tmp_path / "here")
         assert here.run("build", STORY, "--provider", "rules").code == 0
         there = Place(tmp_path / "there", {"DB_PATH": str(here.data / "kgnb.db")})
+        assert "No book" not in there.run("status", "--lang", "en").err
         assert there.run("cost", "1").code == 0
 
     @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
