@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from kgnb.extract import name_scan
+from kgnb.extract import name_scan, rules
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
@@ -549,3 +549,12 @@ def test_a_man_called_by_his_surname_is_not_his_wife() -> None:
     sewing = 'Clara was at home, and she sewed. "Yes," said Clara.\n\n' * 8
     found = people(mowing + sewing + "Nobody had seen Clara Quarrin there.")
     assert found["Quarrin"] is not found["Clara"]
+
+
+@pytest.mark.parametrize("word", ["Ashley", "Kelly", "Tracy", "Hilary"])
+def test_a_first_name_of_both_sexes_tells_none(word: str) -> None:
+    text = pages(("Clara Moss", f"{word} Crowe"), ("Clara Moss", "Mrs. Crowe"))
+    text += f"\n\nClara Moss came in. {word} Crowe brought her up with his wife, Mrs. Crowe."
+    found = rules.extract(text, lang="en", names=name_scan.scan([(1, text)], "en")).relations
+    couples = [{r.source, r.target} for r in found if r.type == "SPOUSE"]
+    assert couples == [{f"{word} Crowe", "Mrs. Crowe"}]
