@@ -66,6 +66,23 @@ def test_of_several_places_the_first_counts_and_of_a_later_piece_the_one_behind(
     assert ChapterText(text).find_quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
 
 
+def test_many_quotes_that_stand_twice_do_not_read_the_text_again_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = [f"㍿第{number:04}回，何恭大喜。" for number in range(500)]  # one sign of several letters in each
+    looked, letters = [0], evidence.letters
+
+    def counted(text: str) -> str:
+        looked[0] += len(text)
+        return letters(text)
+
+    monkeypatch.setattr(evidence, "letters", counted)
+    text = "".join(lines) + "第0000回：何恭大喜" + "".join(lines)
+    quotes = ChapterText(text)
+    assert [quotes.find_quote(line[1:]) for line in lines] == [line[1:] for line in lines]
+    assert looked[0] < 4 * len(text)
+
+
 def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
     text = "".join(chr(0x4E00 + i) for i in range(900))
     assert ChapterText(text).find_quote(text) == text[: EVIDENCE_CHARS - 1] + "…"
