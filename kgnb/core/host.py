@@ -33,7 +33,7 @@ SECRET_NAMES = ("KGNB_PROVIDER_OPTIONS",)
 """Variables that may hold secrets by another name."""
 SECRET_PARTS = {"PASS", "PWD", "PW"}
 """Words of which one is enough where it stands alone: DB_PASS, not COMPASS."""
-NO_SECRETS = ("KGNB_KEYS", "KGNB_SECRETS_DATASET")
+NO_SECRETS = ("KGNB_KEYS", "KGNB_SECRETS_DATASET", "PWD", "OLDPWD")
 """Names with such a word that hold a path or a name."""
 SHORTEST_SECRET = 8
 """Characters below which a value counts as an ordinary word (``test``), not as a secret."""
@@ -219,9 +219,10 @@ def variable(name: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether a variable of this name holds a secret, see :data:`SECRET_WORDS`."""
     name = name.upper()
-    if name in SECRET_NAMES or not SECRET_PARTS.isdisjoint(name.split("_")):
-        return True
-    return name not in NO_SECRETS and any(word in name for word in SECRET_WORDS)
+    if name in NO_SECRETS:
+        return False
+    is_told = name in SECRET_NAMES or not SECRET_PARTS.isdisjoint(name.split("_"))
+    return is_told or any(word in name for word in SECRET_WORDS)
 
 
 def keep_working_folder_off_path() -> None:

@@ -92,7 +92,8 @@ def test_options_that_are_wrong_are_told_by_name_without_values(monkeypatch: pyt
 @pytest.mark.parametrize("name", ["DB_PASS", "MYSQL_PWD", "KGNB_PROVIDER_OPTIONS", "DEEPSEEK_API_KEY"])
 def test_names_of_secrets(name: str) -> None:
     assert is_secret_name(name)
-    assert not is_secret_name("COMPASS_URL")
+    for other in ("COMPASS_URL", "PWD", "OLDPWD"):  # the last two: a shell's folders
+        assert not is_secret_name(other)
 
 
 def test_a_password_within_an_address_must_not_leave_either(monkeypatch: pytest.MonkeyPatch) -> None:
