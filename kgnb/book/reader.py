@@ -133,7 +133,8 @@ def _read(file: Path, data: bytes) -> _Source:
 _INVISIBLE = re.compile(
     "[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]"
 )
-_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+# "\r\r\n" is one break, written as text twice; a run without "\n" is searched once, not from each "\r".
+_BREAKS = re.compile("(?<!\r)\r+\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
 
 MAX_MARKS = 30

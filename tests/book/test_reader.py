@@ -128,6 +128,7 @@ def test_noise_is_no_text(size: int) -> None:
 
 
 def test_normalising() -> None:
+    assert normalise("a\r\r\n\r\r\nb\r\rc") == "a\n\nb\n\nc"
     assert normalise("\r\na\rb\u2028c\u200b\ufeff\x00\u202ed") == "\na\nb\ncd"
     assert normalise("cafe\u0301 Ａ") == "caf\u00e9 Ａ"
 
