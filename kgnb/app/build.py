@@ -223,9 +223,8 @@ async def _plan_and_scan(
     model = await app.router.model_for(chosen)
     found = not again and await _is_finished(app, book.facts, chosen, model)
     if not found and not chosen.is_rules:
-        # The second raises if the provider is down, before anything is written.
-        models = app.providers.client(chosen).models()
-        await at_once(app.pool.warm_up(settle_process.__name__), models)
+        asking = app.providers.client(chosen).models()  # raises if it is down, before anything is written
+        await at_once(asking, app.pool.warm_up(settle_process.__name__))
     if not app.settings.embedded_graph:
         await graph  # likewise
     planned = await plan(app, book, path, chosen.name, again=again, model=model)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from functools import cached_property
 from itertools import compress
@@ -61,7 +60,6 @@ class ChapterText:
     def __init__(self, text: str) -> None:
         self._text = text
         self._letters = letters(text)
-        self._counted = 0
 
     @cached_property
     def _offsets(self) -> list[int]:
@@ -109,8 +107,7 @@ class ChapterText:
 
         ``unique``: the letters occur only there."""
         (lead, before), (tail, after) = _leading_marks(quote), _leading_marks(quote[::-1])
-        here = self._text.find(quote)
-        if here >= 0 and (unique or self._letters_before(here) == at):  # word for word
+        if unique and (here := self._text.find(quote)) >= 0:  # word for word
             start, end = here + lead, here + len(quote) - tail
         else:
             start, end = self._offsets[at], self._offsets[at + len(wanted) - 1] + 1
@@ -119,13 +116,6 @@ class ChapterText:
         while after and end < len(self._text) and _is_mark(self._text[end]):
             end, after = end + 1, after - 1
         return shortened(clean(self._text[start:end], QUOTED_CHARS))
-
-    def _letters_before(self, offset: int) -> int:
-        """Counted once for a few quotes; many together must not read the text again and again."""
-        self._counted += offset
-        if self._counted <= len(self._text):
-            return len(letters(self._text[:offset]))
-        return bisect_left(self._offsets, offset)
 
     def has_name(self, name: str) -> bool:
         """Return whether a name occurs: as it is, without a bracketed addition, or word by word

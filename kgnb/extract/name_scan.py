@@ -28,7 +28,7 @@ _Found = tuple[str, list[str], str, Sequence[int], list[_Reason]]
 
 
 def scan(chapters: Iterable[tuple[int, str]], lang: Lang) -> list[NameEntry]:
-    """Return the names of a book, the most mentioned first, then the surest; CPU-bound, for a process pool.
+    """Return the names of a book, the most mentioned first; CPU-bound, meant for a process pool.
 
     ``chapters``: (number, text) in the book's order, taken one at a time. Entries of kind ``Character`` have
     aliases, ``Location`` and ``Organization`` none. A Chinese book is read in simplified characters; its
@@ -113,9 +113,8 @@ def _scan_en(text: str) -> Iterable[_Found]:
     resolver = aliases_en.AliasResolver(text, classifier)
     persons = resolver.resolve()
     implied = resolver.implied_offsets()
-    for name, names in sorted(
-        persons.items(), key=lambda p: -max(resolver.candidates[n].score for n in p[1])
-    ):
+    surest_first = sorted(persons.items(), key=lambda p: -max(resolver.candidates[n].score for n in p[1]))
+    for name, names in surest_first:  # of those mentioned as often
         offsets = [a for n in names for a in (*resolver.candidates[n].offsets, *implied.get(n, ()))]
         yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
     for name, (kind, offsets) in places_en.places(classifier).items():

@@ -194,7 +194,6 @@ _WORDS = {kind: _words_of(kind) for kind in LISTS}
 _RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _WORDS.items()}
 _OF_BOTH = {*_KIND_OF, "entities", "nodes", "participants"} - {"relations"}
 """Keys of a list with both ends of a relation, unlike its ``chapters``."""
-_RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _WORDS.items()}
 
 
 def _field(key: str, kind: str) -> str:
