@@ -39,12 +39,23 @@ def _plain(key: str) -> str:
     return "".join(filter(str.isalnum, key)).lower()
 
 
+def _words(key: str) -> str:
+    """A key's words in lower case, ``mainCharacters`` as two."""
+    return _CAMEL.sub(" ", key.strip()).lower()
+
+
 _KIND_OF = _by_word(_KEYS["lists"])
 _LONGEST_FIRST = "|".join(sorted(_KIND_OF, key=len, reverse=True))
 _KIND_WORD = re.compile(rf"(?<![a-z])(?:{_LONGEST_FIRST})(?![a-z])")
 _LIST = "[ _]?(?:list|array|data|info|items|found|mentioned)|列表|表|清单|名单|信息"
 _ENDS_LIST = re.compile(rf"(?<![a-z])({_LONGEST_FIRST})(?:{_LIST})?$")
 """The end of a list's key: a group's members are no groups."""
+_UNWANTED = re.compile(
+    "(?<![a-z])(?:{words})(?![a-z])|{parts}".format_map(
+        {name: words.replace(" ", "|") for name, words in _KEYS["unwanted"].items()}
+    )
+)
+"""``excluded_characters`` are not the passage's."""
 
 
 def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
@@ -63,6 +74,7 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
         return None
     if depth and (single := _single_item(value)):
         return single
+    value = {key: given for key, given in value.items() if not _UNWANTED.search(_words(key))}
     named = _is_named(value)
     kinds = {key: kind for key, given in value.items() if (kind := _kind_of_key(key, given, named))}
     if named and all(isinstance(value[key], str | int) for key in kinds):
@@ -79,7 +91,7 @@ def _kind_of_key(key: str, given: Any, of_item: bool) -> str | None:
 
     ``of_item``: of an item, the names in such a list are not items themselves.
     """
-    ends = _ENDS_LIST.search(_CAMEL.sub(" ", key.strip()).lower())
+    ends = _ENDS_LIST.search(_words(key))
     are_names = not of_item and isinstance(given, list) and str in map(type, given)
     of_list = _KIND_OF[ends[1]] if ends and (are_names or _is_list_of_items(given)) else None
     return _KIND_OF.get(_plain(key)) or of_list

@@ -531,6 +531,20 @@ def test_what_only_names_a_kind_beside_something_else_is_not_of_it() -> None:
         parse('[{"name": "刘备", "location": "涿县"}]')
 
 
+@pytest.mark.parametrize(
+    "key", ["excluded_characters", "ignoredPeople", "排除的人物", "non-characters", "excluded", "未出现"]
+)
+def test_whom_a_reply_leaves_out_is_not_among_its_people(key: str) -> None:
+    others = f'"{key}": [{{"name": "张飞", "type": "person"}}]'
+    for text in (
+        f'{{{others}, "characters": ["关羽"]}}',
+        f'{{"result": {{"characters": ["关羽"], {others}}}}}',
+    ):
+        assert [c.name for c in parse(text).extraction.characters] == ["关羽"]
+    with pytest.raises(ReplyUnparsable):
+        parse(f"{{{others}}}")
+
+
 def test_a_schema_around_the_items_is_looked_through() -> None:
     people = '{"type": "array", "items": [{"name": "刘备"}]}'
     assert [c.name for c in parse(f'{{"characters": {people}}}').extraction.characters] == ["刘备"]
