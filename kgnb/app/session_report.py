@@ -21,6 +21,7 @@ from urllib.parse import quote
 from kgnb import __version__
 from kgnb.core import colab
 from kgnb.core.errors import KgnbError
+from kgnb.core.files import replacing
 from kgnb.core.host import SHORTEST_SECRET, Host, variable
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES
@@ -201,9 +202,8 @@ def _within(path: Path, folder: Path) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, "utf-8", errors="backslashreplace")
-    draft.replace(path)
+    with replacing(path) as out:
+        out.write(text.encode("utf-8", "backslashreplace"))
 
 
 def _copy(data: Path, target: Path) -> None:

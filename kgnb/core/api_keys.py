@@ -6,13 +6,10 @@ A key is saved with its provider's address and used for no other: else anyone wh
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import stat
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +18,9 @@ from pydantic import SecretStr
 
 from kgnb.core.addresses import origin
 from kgnb.core.errors import SettingsError
+from kgnb.core.files import PRIVATE, try_lock, write_json
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+PRIVATE_FOLDER = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +72,20 @@ class ApiKeys:
     def _change(self, provider: str, saved: SavedKey | None) -> None:
         try:
             self.path.parent.mkdir(parents=True, mode=PRIVATE_FOLDER, exist_ok=True)
-            with self._locked():
+            lock = try_lock(self.path.with_name(f".{self.path.name}.lock"), wait=True)
+            assert lock is not None
+            try:
                 keys = self.read() | ({provider.lower(): saved} if saved else {})
                 if saved is None:
                     keys.pop(provider.lower(), None)
-                self._write(keys)
+                found = {
+                    name: {"key": k.key.get_secret_value(), "origin": k.origin} for name, k in keys.items()
+                }
+                write_json(self.path, found, PRIVATE)
+            finally:
+                os.close(lock)
         except OSError as error:
             raise SettingsError("keys.unwritable", path=self.path, reason=error.strerror) from None
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = self.path.with_name(f".{self.path.name}.lock")
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # for 10 s, then an OSError
-            else:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
-
-    def _write(self, keys: Mapping[str, SavedKey]) -> None:
-        content = {name: {"key": k.key.get_secret_value(), "origin": k.origin} for name, k in keys.items()}
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # mode 600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=False, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
 
 
 def _is_shared(status: os.stat_result) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,13 +17,9 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
 
+from kgnb.core.files import try_lock
 from kgnb.core.messages import Text, say
 from kgnb.core.safe_text import LONGEST, one_line
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 MAX_FILES = 64
 """Workers of one data folder that get a log file; others log to standard output only."""
@@ -184,21 +179,8 @@ def _unlocked_file(folder: Path) -> Path | None:
     """The first of worker.log, worker-2.log … that no other process writes, locked; None if all are taken."""
     for number in range(1, MAX_FILES + 1):
         name = "worker" if number == 1 else f"worker-{number}"
-        if _lock(folder / f".{name}.lock"):
+        # A file of its own: a lock on the log would move away with it at the first rotation.
+        if (lock := try_lock(folder / f".{name}.lock")) is not None:
+            _locks.append(lock)
             return folder / f"{name}.log"
     return None
-
-
-def _lock(path: Path) -> bool:
-    # A file of its own: a lock on the log would move away with it at the first rotation.
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # the latter on Windows
-        os.close(handle)
-        return False
-    _locks.append(handle)
-    return True

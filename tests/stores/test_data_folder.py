@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from kgnb.core.errors import EngineError, InputError
+from kgnb.core.files import write_json
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive, send_signal
 from kgnb.stores.embedded import connect
 from kgnb.stores.embedded import data_folder as folder_module
@@ -112,16 +113,6 @@ def test_a_newer_folder_is_refused(data: Path) -> None:
     assert "99" in str(caught.value)
 
 
-def test_an_older_folder_is_migrated(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_embedded(data, redis=False, graph=False).close()
-    monkeypatch.setattr(folder_module, "SCHEMA", 3)
-    steps = {1: lambda root: (root / "one").touch(), 2: lambda root: (root / "one").rename(root / "two")}
-    monkeypatch.setattr(folder_module, "MIGRATIONS", steps)
-    with open_embedded(data, graph=False, grace=GRACE):
-        assert (data / "two").exists()
-        assert json.loads((data / "VERSION").read_text()) == {"schema": 3}
-
-
 def test_the_version_is_on_the_disk_before_it_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +123,7 @@ def test_the_version_is_on_the_disk_before_it_has_its_name(
         synced.append((os.fstat(handle).st_ino, os.fstat(handle).st_size, version.exists()))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    folder_module.write_json(version, {"schema": 1})
+    write_json(version, {"schema": 1})
     status = version.stat()
     assert synced == [(status.st_ino, status.st_size, False)]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import io
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from kgnb.core.errors import InputError
+from kgnb.core.files import replacing
 from kgnb.core.messages import Language
 from kgnb.graph.model import Graph
 from kgnb.render.export.csv_format import to_csv, to_relations_csv
@@ -77,21 +77,11 @@ def _write_whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
                 fill(out)
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, fill)
+        with replacing(path) as out:
+            fill(out)
     except OSError as error:
         raise InputError("exchange.unwritable", path=path, reason=error.strerror or error) from None
     return path
-
-
-def _replace(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
-    draft = path.with_name(f".{path.name[:40]}-{secrets.token_hex(6)}.part")
-    try:
-        with draft.open("xb") as out:
-            fill(out)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def _write_png(graph: Graph, title: str, lang: Language, out: IO[bytes]) -> None:

@@ -24,10 +24,10 @@ from kgnb.stores.embedded.arcadedb import DATABASE, HEAP_MB, USER
 from kgnb.stores.embedded.data_folder import (
     DataFolder,
     file_lock,
-    migrate,
     open_folder,
     read_note,
     runtime_dir,
+    write_version,
 )
 from kgnb.stores.embedded.supervisor import PROTOCOL, Plan
 
@@ -133,8 +133,8 @@ def open_embedded(
     folder = open_folder(data_dir)
     if not want:
         with file_lock(folder.lock_file()) as lock:
-            if lock is not None:  # another holder has migrated already
-                migrate(folder)
+            if lock is not None:  # another holder has written it already
+                write_version(folder)
         return Embedded(Endpoints(folder.sqlite), None)
     try:
         return _join(folder, want, time.monotonic() + start_timeout, grace, heap_mb)
@@ -187,7 +187,7 @@ def _connect(folder: DataFolder, deadline: float, grace: float, heap_mb: int) ->
 
 def _spawn(folder: DataFolder, lock: int, grace: float, heap_mb: int) -> None:
     """Start the supervisor, which inherits the folder's ``lock``."""
-    migrate(folder)
+    write_version(folder)
     if read_note(folder).get("host") != host_id():
         folder.note.unlink(missing_ok=True)  # of another machine or boot: its pids mean nothing here
     plan = Plan(str(folder.root), str(runtime_dir(folder)), lock, grace, heap_mb, language())

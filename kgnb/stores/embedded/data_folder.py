@@ -18,22 +18,20 @@ import json
 import os
 import shutil
 import stat
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kgnb.core import files
 from kgnb.core.errors import EngineError, InputError
+from kgnb.core.files import read_json, write_json
 from kgnb.core.process_id import host_id
 
-if sys.platform != "win32":
-    import fcntl
-
 SCHEMA = 1
-# MIGRATIONS[n] turns a folder of schema n into one of schema n + 1; it runs under the folder's lock.
-MIGRATIONS: dict[int, Callable[[Path], None]] = {}
+"""Of a folder; newer ones are refused."""
 
+_TMP = Path("/tmp")  # noqa: S108 - owner and mode of what is made there are checked
 _SOCKET_PATH_MAX = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 _VERSION_MAX = 1_000  # characters
 _LOG_MAX = 2_000_000  # bytes; a log larger than that at start moves to <name>.1
@@ -48,6 +46,7 @@ class DataFolder:
         self.valkey = root / "valkey"
         self.graph = root / "graph"
         self.logs = root / "logs"
+        self.version = root / "VERSION"
         self.note = root / ".engines.json"
         self.unsettled = root / ".unsettled"
 
@@ -90,8 +89,8 @@ def open_folder(path: Path) -> DataFolder:
         folder = DataFolder(path.resolve())
         for part in (folder.valkey, folder.graph, folder.logs):
             part.mkdir(exist_ok=True)
-        if (version := folder.root / "VERSION").exists():
-            check_schema(version, folder.root)
+        if folder.version.exists():
+            check_schema(folder.version, folder.root)
         if not any(folder.graph.iterdir()):
             folder.unsettled.touch()
         os.close(os.open(folder.lock_file(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -107,33 +106,18 @@ def open_folder(path: Path) -> DataFolder:
     return folder
 
 
-def migrate(folder: DataFolder) -> None:
-    """Bring the folder to this version's schema; only the holder of its lock may call this."""
-    version = folder.root / "VERSION"
-    have: int = _read_version(version)["schema"] if version.exists() else SCHEMA
-    while have < SCHEMA:
-        MIGRATIONS[have](folder.root)
-        have += 1
-        write_json(version, {"schema": have})
-    if not version.exists():
-        write_json(version, {"schema": SCHEMA})
+def write_version(folder: DataFolder) -> None:
+    """Note the schema of a new folder; only the holder of its lock may call this."""
+    if not folder.version.exists():
+        write_json(folder.version, {"schema": SCHEMA})
 
 
 def try_lock(path: Path) -> int | None:
-    """Take the lock and return its file descriptor; None when someone else holds it.
-
-    The lock lives as long as any process has this descriptor open, however that process ends.
-    """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """:func:`kgnb.core.files.try_lock`; raises EngineError for a file system without locks."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    except OSError as error:
-        os.close(handle)
+        return files.try_lock(path)
+    except files.NoLocksError as error:
         raise EngineError("engine.no_locks", path=path.parent) from error
-    return handle
 
 
 @contextlib.contextmanager
@@ -145,25 +129,6 @@ def file_lock(path: Path) -> Iterator[int | None]:
     finally:
         if handle is not None:
             os.close(handle)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file in one step, so that neither a reader nor a power loss finds half of it."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(content, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return what :func:`write_json` wrote; empty without the file, or where it is broken."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def read_note(folder: DataFolder) -> dict[str, Any]:
@@ -183,13 +148,11 @@ def runtime_dir(folder: DataFolder) -> Path:
     Raises EngineError when no temporary directory is fit for it.
     """
     name = hashlib.sha256(f"{folder.identity}:{folder.root}".encode()).hexdigest()[:12]
-    for temporary in dict.fromkeys((Path("/tmp"), Path(tempfile.gettempdir()))):  # noqa: S108 (owner and mode are checked)
-        base = temporary / f"kgnb-{os.getuid()}"
-        if len(os.fsencode(base / name / "redis.sock")) <= _SOCKET_PATH_MAX and _is_private(base):
-            shutil.rmtree(base / name, ignore_errors=True)
-            (base / name).mkdir(mode=0o700)
-            return base / name
-    raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir(), user=os.getuid())
+    made = (base / name for base in _private_dirs(_TMP, Path(tempfile.gettempdir())))
+    found = next(path for path in made if len(os.fsencode(path / "redis.sock")) <= _SOCKET_PATH_MAX)
+    shutil.rmtree(found, ignore_errors=True)
+    found.mkdir(mode=0o700)
+    return found
 
 
 def private_dir() -> Path:
@@ -197,9 +160,13 @@ def private_dir() -> Path:
 
     Raises EngineError when no temporary directory is fit for it.
     """
-    for temporary in dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"))):  # noqa: S108 (owner and mode are checked)
-        if _is_private(base := temporary / f"kgnb-{os.getuid()}"):
-            return base
+    return next(_private_dirs(Path(tempfile.gettempdir()), _TMP))
+
+
+def _private_dirs(*temporary: Path) -> Iterator[Path]:
+    for base in dict.fromkeys(one / f"kgnb-{os.getuid()}" for one in temporary):
+        if _is_private(base):
+            yield base
     raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir(), user=os.getuid())
 
 

@@ -17,9 +17,10 @@ from contextlib import closing
 from pathlib import Path
 
 from kgnb.core.errors import EngineError
+from kgnb.core.files import read_json, write_json
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.data_folder import SCHEMA, copy_id, file_lock, read_json, write_json
+from kgnb.stores.embedded.data_folder import SCHEMA, copy_id, file_lock
 
 log = logging.getLogger(__name__)
 

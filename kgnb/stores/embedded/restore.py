@@ -25,6 +25,7 @@ from typing import TypeVar
 from kgnb.core import host
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
+from kgnb.core.files import read_json, write_json
 from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
@@ -33,10 +34,8 @@ from kgnb.stores.embedded.data_folder import (
     check_schema,
     copy_id,
     file_lock,
-    migrate,
     open_folder,
-    read_json,
-    write_json,
+    write_version,
 )
 from kgnb.stores.embedded.record_copy import NOTE as COPY_NOTE
 from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_record
@@ -130,7 +129,7 @@ def _fill(given: Path, folder: DataFolder) -> None:
     goes_on_from = {"copies": [copy_id(draft)], "changed": record.stat().st_mtime_ns}
     write_json(folder.sqlite.with_name(COPY_NOTE), goes_on_from)
     record.replace(folder.sqlite)
-    migrate(folder)
+    write_version(folder)
 
 
 def _is_used(data: Path) -> bool:

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.errors import EngineError
+from kgnb.core.files import write_json
 from kgnb.core.messages import say, use_language
 from kgnb.core.process_id import ProcessId, host_id, identify
 from kgnb.stores.embedded.arcadedb import ArcadeDb
-from kgnb.stores.embedded.data_folder import DataFolder, read_note, write_json
+from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from kgnb.stores.embedded.engine import Engine
 from kgnb.stores.embedded.valkey import Valkey
 

@@ -1,0 +1,78 @@
+"""Files that several processes share: locks that end with who holds them, writes that nobody sees half of.
+
+Only the standard library, for the process that owns the engines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+PRIVATE = 0o600
+
+
+class NoLocksError(OSError):
+    """The file system has no locks."""
+
+
+def try_lock(path: Path, *, wait: bool = False) -> int | None:
+    """Lock a file that is there for it, made where it is missing; return its descriptor, None when someone
+    else holds the lock. ``wait``: until it is free (on Windows 10 s, then an error).
+
+    The lock lives as long as any process has this descriptor open, however that process ends. Raises
+    NoLocksError, and OSError when the file can't be opened.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), PRIVATE)
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # the latter on Windows
+        os.close(handle)
+        return None
+    except OSError as error:
+        os.close(handle)
+        raise NoLocksError(error.errno, error.strerror, str(path)) from error
+    return handle
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o666) -> Iterator[IO[bytes]]:
+    """Give a new file that takes ``path``'s place when the block ends well; else nothing is left of it."""
+    draft = path.with_name(f".{path.name[:40]}-{secrets.token_hex(6)}.part")
+    try:
+        with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:
+            yield out
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: object, mode: int = 0o666) -> None:
+    """Replace the file in one step, so that neither a reader nor a power loss finds half of it."""
+    with replacing(path, mode) as file:
+        file.write(json.dumps(content, ensure_ascii=False).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that :func:`write_json` wrote; empty without the file, or where it is broken."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
