@@ -216,8 +216,9 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
         return False
     if word[0] not in words.DETERMINERS:
         return True
-    # 十三郎, 二柱子 may be names; 二将, 三大王, 四大天师 are counted.
-    counted = is_role(word[1:]) or word[1] in words.COUNTED | words.DETERMINERS or word[1] == "大"
+    # 十三郎, 二柱子 may be names; 二将, 三大王, 四大天师, 十八个 are counted.
+    what = word.lstrip("".join(words.NUMERALS))
+    counted = is_role(what) or what[:1] in words.COUNTED | words.DETERMINERS | {"", "大"}
     return word[0] in words.NUMERALS and not counted
 
 
