@@ -62,13 +62,28 @@ def test_who_is_listed_beside_speakers_is_a_person() -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["三大王", "二将", "那和尚", "曹宅", "又问", "四大金刚", "国王大喜", "李家", "王婶家", "群猴", "因又"],
+    [
+        "三大王",
+        "二将",
+        "那和尚",
+        "曹宅",
+        "又问",
+        "四大金刚",
+        "国王大喜",
+        "李家",
+        "王婶家",
+        "群猴",
+        "因又",
+        "十八尊",
+    ],
 )
 def test_roles_families_places_and_what_is_counted_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
 
 
-@pytest.mark.parametrize("word", ["七巧", "三宝", "六儿", "五台真人", "诸葛瑾", "百里奚", "九如", "司马光"])
+@pytest.mark.parametrize(
+    "word", ["七巧", "三宝", "六儿", "十八公", "五台真人", "诸葛瑾", "百里奚", "九如", "司马光"]
+)
 def test_a_numeral_or_a_compound_surname_may_begin_a_name(word: str) -> None:
     assert can_be_name(word)
 
@@ -346,6 +361,27 @@ def test_one_shared_sentence_does_not_tell_the_only_bearer_of_a_surname_from_a_t
         + "柳三刀看着韩厉说韩师兄好。\n"
     )
     assert bearer(people(text + scenes([("周德海", "林秀英")])), "韩师兄").name == "韩厉"
+
+
+def about(name: str, title: str) -> str:
+    """Three scenes in which others speak of somebody by a title, each right after a mention of ``name``."""
+    said = (f"{name}在亭子里坐着。\n“{title}{what}。”柳三刀道。\n" for what in ("来了", "不来", "走了"))
+    return "".join(said)
+
+
+def test_a_title_is_not_whom_chance_puts_nearest() -> None:
+    pages = scenes([("韩厉", "林秀英"), ("韩青", "周德海"), ("何家辉", "顾云舟")])
+    told = pages + about("韩厉", "韩教授")
+    assert bearer(people(told), "韩教授").name == "韩厉"
+    told += "韩青在亭子里坐着。\n“韩教授笑了。”柳三刀道。\n"
+    assert bearer(people(told), "韩教授").name == "韩教授"
+
+
+def test_who_shares_a_sentence_with_a_title_is_not_its_bearer_where_another_may_be() -> None:
+    told = about("韩厉", "韩教授") + "韩厉的事韩教授不知道。\n"
+    assert bearer(people(told + scenes([("周德海", "林秀英")])), "韩教授").name == "韩厉"
+    told += scenes([("周德海", "林秀英"), ("韩青", "林秀英")])
+    assert bearer(people(told), "韩教授").name == "韩教授"
 
 
 def speaker(word: str, speaks: int, count: int) -> Candidate:

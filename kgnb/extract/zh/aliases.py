@@ -13,6 +13,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from kgnb.extract.binomial import binomial_tail
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
@@ -50,6 +51,11 @@ TOGETHER = 0.2
 FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near; and fewest of a
 character of a given name with a title."""
+
+CHANCE = 0.2
+"""Most probability that the nearest of several bearers of a surname is it by chance (one-sided sign test)."""
+DOMINANT = 0.8
+"""Share of the mentions of all who may be meant, of somebody who mostly is."""
 
 ADDRESS = -0.5
 """Least log odds of what precedes a form of address: in speech names have other neighbours."""
@@ -161,13 +167,16 @@ class AliasResolver(FormAliases):
         return (
             self._sexes.fits(form, self.clusters.names_of(person))
             and self.co_occurrence.coverage((form,), person) >= (0.3 if alone else 0.6)
-            and self._keep_apart((form,), person, SOLE if alone else APART)
+            and self._keep_apart((form,), person, SOLE if alone else APART, alone=alone)
         )
 
-    def _keep_apart(self, forms: tuple[str, ...], person: str, max_ratio: float) -> bool:
-        """Whether the forms are met in the person's sentences as seldom as names of the same person are."""
+    def _keep_apart(self, forms: tuple[str, ...], person: str, max_ratio: float, *, alone: bool) -> bool:
+        """Whether the forms are met in the person's sentences as seldom as names of the same person are.
+
+        ``alone``: whether nobody else may be meant; then one sentence of both is no objection.
+        """
         places = sum(len(self.offsets[form]) for form in forms)
-        often = self.co_occurrence.together(forms, person) > max(places > 2, TOGETHER * places)
+        often = self.co_occurrence.together(forms, person) > max(alone and places > 2, TOGETHER * places)
         unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
         return self.co_occurrence.ratio(forms, person, unsure) < max_ratio
 
@@ -241,12 +250,23 @@ class AliasResolver(FormAliases):
         best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
         if not best or self.co_occurrence.expected(names, best) < least:
             return ""
+        if n < votes.total() and not self._prevails(best, votes):
+            return ""
         only = n >= max(FEW, 0.8 * votes.total()) and n >= 0.3 * places
         if n < 0.6 * places and not only:
             return ""
         if n >= 0.9 * votes.total() and max_ratio == APART:
             max_ratio = SOLE  # who else would it be?
-        return best if self._keep_apart(names, best, max_ratio) else ""
+        return best if self._keep_apart(names, best, max_ratio, alone=len(roots) == 1) else ""
+
+    def _prevails(self, best: str, votes: Counter[str]) -> bool:
+        """Whether the nearest person is so more often than by chance, or is by far the most mentioned."""
+        mentions = {
+            who: sum(len(self.offsets[n]) for n in self.clusters.names_of(who) if n in self.offsets)
+            for who in votes
+        }
+        by_chance = binomial_tail(votes[best], votes.total(), 0.5)
+        return by_chance <= CHANCE or mentions[best] >= DOMINANT * sum(mentions.values())
 
     def _join_appositive_titles(self) -> None:
         """县令何恭: a word before full names is joined with its one bearer; a title of several is dropped."""
