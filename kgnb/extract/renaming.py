@@ -67,15 +67,6 @@ def in_original_script(extraction: Extraction, text: str) -> Extraction:
         at = folded_text.find(folded := fold(name))
         return text[at : at + len(folded)] if at >= 0 and folded else name
 
-    if folded_text == text:
-        names = "\n".join(_names(extraction))  # one fold, not one for each
-        if fold(names) == names:
-            return extraction
+    if folded_text == text and fold(said := extraction.model_dump_json()) == said:
+        return extraction  # nearly all; else one look for each name
     return renamed(extraction, original)
-
-
-def _names(found: Extraction) -> list[str]:
-    lists = (found.characters, found.locations, found.organizations, found.things)
-    names = [item.name for items in lists for item in items]
-    names += [alias for character in found.characters for alias in character.aliases]
-    return names + [event.location for event in found.events] + found.referenced_names()

@@ -315,19 +315,12 @@ _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 
 def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Parsed:
-    plain = mended(lists)
-    try:
-        if all(len(items) <= model.MAX_ITEMS for items in plain.values()):
-            return Parsed(model.Extraction.model_validate(plain), repaired, lost)
-    except ValidationError:
-        pass
-    rejected = lost
     kept: dict[str, Any] = {}
-    for kind, items in plain.items():
+    for kind, items in mended(lists).items():
         valid = (_valid_item(item, model.LISTS[kind]) for item in items[: model.MAX_ITEMS])
         kept[kind] = [item for item in valid if item is not None]
-        rejected += len(items) - len(kept[kind])
-    return Parsed(model.Extraction(**kept), repaired, rejected)
+        lost += len(items) - len(kept[kind])
+    return Parsed(model.Extraction(**kept), repaired, lost)
 
 
 def _valid_item(item: Any, kind: type[BaseModel]) -> BaseModel | None:

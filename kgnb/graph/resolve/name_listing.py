@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kgnb.extract.model import NameEntry
@@ -50,25 +50,13 @@ class ListedName:
     reasons: tuple[NameReason, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The object that ``names --json`` prints."""
-        return {
-            "name": self.name,
-            "aliases": list(self.aliases),
-            "mentions": self.mentions,
-            "kind": self.kind,
-            "chapters": self.chapters,
-            "reasons": [
-                {
-                    "alias": why.alias,
-                    "with": why.other,
-                    "kind": why.kind,
-                    "detail": why.detail,
-                    "apart": why.apart,
-                    "certainty": why.certainty,
-                }
-                for why in self.reasons
-            ],
-        }
+        """The object that ``names --json`` prints: these fields, a reason's ``other`` as ``with``."""
+        told = asdict(self)
+        told["reasons"] = [
+            {"with" if key == "other" else key: value for key, value in why.items()}
+            for why in told["reasons"]
+        ]
+        return told
 
 
 def list_names(
