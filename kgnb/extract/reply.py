@@ -144,7 +144,7 @@ def _in_prose(body: str) -> dict[str, list[Any]] | None:
             return None  # a piece of a broken object or list
         lists = lists_in([value])
         if lists is None and isinstance(value, list) and (kind := kind_named(body[end:at])):
-            lists = {kind: items_of(value)}
+            lists = {kind: items_of(value, kind)}
         if lists is not None:
             apart = apart or bool(found and body[at] == "{" and body[end:at].strip(" \t\r\n,"))
             found.append(lists)
@@ -169,8 +169,7 @@ def _without_drafts(found: list[dict[str, list[Any]]]) -> list[dict[str, list[An
 
 def _label(item: Any, kind: str) -> str:
     """By which an item is known again: its kind, and its name or ends."""
-    item = mended_item(item, kind)
-    named = map(item.get, ("name", "source", "target")) if isinstance(item, dict) else (item,)
+    named = map(mended_item(item, kind).get, ("name", "source", "target"))
     return "\n".join((kind, *(one for one in named if isinstance(one, str))))
 
 
@@ -197,7 +196,7 @@ def _with_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[d
             return [dict(pairs[start:end]) for start, end in zip(starts, ends, strict=True)]
     joined: dict[str, list[Any]] = {}
     for key, given in pairs:
-        joined.setdefault(key, []).extend(items_of(given))
+        joined.setdefault(key, []).extend(items_of(given, key))
     listed = (key for key in joined if key in model.LISTS or isinstance(value[key], list))
     return {**value, **{key: joined[key] for key in listed}}
 

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -25,7 +26,9 @@ _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
 """What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
 _NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
+_OR = re.compile("[/／]")
 _CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
+_PAIR = re.compile(r"<?[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
 
@@ -81,7 +84,7 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
         kinds = {}  # an item: its group, its place
     found: dict[str, list[Any]] = {}
     for key, kind in kinds.items():
-        found.setdefault(kind, []).extend(items_of(value[key]))
+        found.setdefault(kind, []).extend(items_of(value[key], kind))
     deeper = united(lists_in(given, depth + 1) for key, given in value.items() if key not in kinds and given)
     return {**(deeper or {}), **found} or None
 
@@ -146,8 +149,11 @@ def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
     return {kind: lists[0]} if len(lists) == 1 else None
 
 
-def items_of(value: Any) -> list[Any]:
-    """The value given for a list, as a list: it may be nothing, a single item, or a mapping by name."""
+def items_of(value: Any, kind: str) -> list[Any]:
+    """The value given for a list, as a list: it may be nothing, a single item, or a mapping by name.
+
+    Relations may be mapped by their pair: ``{"刘备-关羽": "结义兄弟"}``.
+    """
     if isinstance(value, list):
         return [one for part in value for one in (part if _is_list_of_items(part) else (part,))]
     if value is None or value == "":
@@ -161,10 +167,11 @@ def items_of(value: Any) -> list[Any]:
             {"type": key, **one} if _is_type(key) else one for key, inner in lists.items() for one in inner
         ]
     if all(one is None or isinstance(one, str | dict) for one in value.values()):
-        named = (
-            (name, one if isinstance(one, dict) else {"description": one}) for name, one in value.items()
-        )
-        return [{"id": name, "name": name, **one} for name, one in named]
+        keys, told = (("pair",), "type") if kind == "relations" else (("id", "name"), "description")
+        return [
+            dict.fromkeys(keys, name) | (one if isinstance(one, dict) else {told: one})
+            for name, one in value.items()
+        ]
     return [value]
 
 
@@ -186,8 +193,10 @@ def _words_of(kind: str) -> dict[str, str]:
 
     ``姓名`` tells a name before ``人物`` does, which may be a role.
     """
-    fields, ends = {"id", *_FIELDS[kind]}, _KEYS["ends"]
-    listed = {name: words.split() for name, words in _KEYS["fields"].items()}
+    beside = ("id",) if kind == "relations" else ("id", "surname", "relations")
+    fields, ends = {*_FIELDS[kind], *beside}, _KEYS["ends"]
+    told_by = {**_KEYS["fields"], "relations": _KEYS["lists"]["relations"]}
+    listed = {name: words.split() for name, words in told_by.items()}
     told = {word: name for name in listed if name in fields for word in (name, *listed[name])}
     names = dict.fromkeys(("name", *listed["name"]), "name" if "name" in fields else "type")
     own = ("entity", "node", *_KEYS["lists"][kind].split())
@@ -218,8 +227,11 @@ def _is_named(item: Iterable[str], kind: str = "things") -> bool:
     return any(_field(key, kind) in ("name", "id") for key in item)
 
 
-def mended_item(item: Any, kind: str) -> Any:
-    """``item`` with the fields of its kind: keys by their own names, names as texts, lists as lists."""
+def mended_item(item: Any, kind: str) -> dict[str, Any]:
+    """``item`` with the fields of its kind: keys by their own names, names as texts, lists as lists.
+
+    It may have an ``id`` and ``relations`` besides. Empty for what is no item.
+    """
     if isinstance(item, str) and kind != "relations":
         return {"name": item}
     if isinstance(item, str) and "<" not in item:  # no arrow back
@@ -227,7 +239,7 @@ def mended_item(item: Any, kind: str) -> Any:
     if isinstance(item, list) and kind == "relations":
         return _triple(item)
     if not isinstance(item, dict):
-        return item
+        return {}
     if not item.keys() <= _FIELDS[kind]:
         item = _renamed(item, kind)
     if kind == "events" and not item.get("name") and (told := item.get("title") or item.get("description")):
@@ -239,44 +251,9 @@ def mended_item(item: Any, kind: str) -> Any:
             item[key] = given if key == "participants" and _has_roles(given) else _split(given)
     types = list(map(type, item.values()))
     if dict in types or types.count(list) > len(lists & item.keys()):
-        return {key: value if key in lists else _one_text(value, key) for key, value in item.items()}
-    return item
-
-
-def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """``lists`` with each item mended, relations taken out of other items, and names in place of ids.
-
-    Items without any content, such as a copy of the format, are left out.
-    """
-    lists = {kind: [item for item in items if not _is_blank(item)] for kind, items in lists.items()}
-    found = {kind: [mended_item(one, kind) for one in items] for kind, items in lists.items()}
-    relations = found.pop("relations", [])
-    names: dict[str, Any] = {}
-    for kind, items in found.items():
-        for told, item in zip(lists[kind], items, strict=True):
-            if not isinstance(told, dict) or told.keys() <= _FIELDS[kind]:
-                continue
-            name = item.get("name")
-            for key, given in told.items():
-                if isinstance(given, str | int) and _field(key, kind) == "id":
-                    # No one's if each list counts from one.
-                    names[str(given)] = name if names.get(str(given), name) == name else None
-                elif _KIND_OF.get(_plain(key)) == "relations" and isinstance(given, list | dict):
-                    inner = (mended_item(one, "relations") for one in items_of(given))
-                    relations += [{"source": name, **one} if isinstance(one, dict) else one for one in inner]
-    people = [one for item in found.get("characters", ()) for one in _each_person(item)]
-    named = (one.get("name") for one in people if isinstance(one, dict))
-    known = frozenset(name for name in named if isinstance(name, str))
-    for event in found.get("events", ()):
-        if not isinstance(event, dict):
-            continue
-        if _has_roles(given := event.get("participants")):
-            event["participants"] = [*given] if known.intersection(given) else [*given.values()]
-        if names:
-            event["participants"] = [_by_id(one, names) for one in event.get("participants") or ()]
-            event["location"] = _by_id(event.get("location"), names)
-    ties = [_by_names(one, names) for tie in relations for one in _one_to_each(tie, known)]
-    return {**found, "characters": people, "relations": ties}
+        kept = {*lists, "relations"}
+        item = {key: value if key in kept else _one_text(value, key) for key, value in item.items()}
+    return dict(item)
 
 
 def _has_roles(participants: Any) -> TypeGuard[dict[str, str]]:
@@ -286,46 +263,92 @@ def _has_roles(participants: Any) -> TypeGuard[dict[str, str]]:
     return all(isinstance(one, str) for one in participants.values())
 
 
-def _each_person(item: Any) -> list[Any]:
-    """A person, or each of several whose names stand in one text: ``关羽、张飞``."""
-    name = item.get("name") if isinstance(item, dict) else None
-    if not isinstance(name, str) or "、" not in name or len(name) > MAX_NAME:
-        return [item]
-    return [{**item, "name": one, "aliases": []} for one in _split(name)]  # whose would they be?
+# --- names --------------------------------------------------------------------------------------------------
 
 
-def _one_to_each(tie: Any, people: frozenset[str]) -> list[Any]:
-    """A relation, or one between each of its ends."""
-    if not isinstance(tie, dict):
-        return [tie]
-    sources, targets = (_ends(tie.get(end), people) for end in ("source", "target"))
-    if len(sources) == len(targets) == 1 or max(len(tie), len(sources) * len(targets)) > MAX_ENDS:
-        return [tie]
-    return [{**tie, "source": source, "target": target} for source in sources for target in targets]
+def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
+    """``lists`` with each item mended, relations taken out of other items, and names in place of ids.
+
+    Items without any content, such as a copy of the format, are left out.
+    """
+    found = {
+        kind: [mended_item(item, kind) for item in items if not _is_blank(item)]
+        for kind, items in lists.items()
+    }
+    ties = found.pop("relations", [])
+    names = _Names(found.get("characters", ()))
+    found["characters"] = names.characters
+    for item in (item for items in found.values() for item in items):
+        names.add(item.get("id"), item.get("name"))
+        inner = item.get("relations")
+        if isinstance(inner, list | dict):
+            told = (mended_item(one, "relations") for one in items_of(inner, "relations"))
+            ties += [{"source": item.get("name"), **one} for one in told]
+    for event in found.get("events", ()):
+        if _has_roles(given := event.get("participants")):
+            given = [*given] if names.people.intersection(given) else [*given.values()]
+        event["participants"] = [names.of(one) for one in given or ()]
+        event["location"] = names.of(event.get("location"))
+    return {**found, "relations": [one for tie in ties for one in names.ties(tie)]}
 
 
-def _ends(value: Any, people: frozenset[str]) -> list[Any]:
-    """The entities that stand for one end: in a list, or people in one text."""
-    if isinstance(value, str):
-        parts = _split(value) if "、" in value else []
-        return parts if parts and people.issuperset(parts) else [value]
-    return [_text(one) for one in value] if isinstance(value, list) and value else [value]
+class _Names:
+    """The names in a reply, and what stands in place of them: ids, several in one text, pairs."""
 
+    def __init__(self, characters: Iterable[dict[str, Any]]) -> None:
+        self._by_id: dict[str, Any] = {}
+        self.characters = [one for item in characters for one in self._each_person(item)]
+        self.people = {name for one in self.characters if isinstance(name := one.get("name"), str)}
 
-def _by_names(tie: Any, names: Mapping[str, Any]) -> Any:
-    """A relation between names, whose ends may be given by ids."""
-    if not isinstance(tie, dict):
-        return tie
-    source, target = ends = tie.get("source"), tie.get("target")
-    numbers = all(isinstance(one, str) and one.isdecimal() for one in ends)
-    return {**tie, "source": _by_id(source, names, numbers), "target": _by_id(target, names, numbers)}
+    def _each_person(self, item: dict[str, Any]) -> list[dict[str, Any]]:
+        """A person, or each of several whose names stand in one text; in ``林远/阿远`` both are one's."""
+        name = item.get("name")
+        if not isinstance(name, str) or len(name) > MAX_NAME:
+            return [item]
+        if "、" in name:
+            return [{**item, "name": one, "aliases": []} for one in _split(name)]  # whose would they be?
+        first, *others = (form.strip() for form in _OR.split(name))
+        if not others or min(map(len, (first, *others))) < 2:  # N/A
+            return [item]
+        self.add(name, first)
+        return [{**item, "name": first, "aliases": [*others, *item.get("aliases", ())]}]
 
+    def add(self, key: Any, name: Any) -> None:
+        """Note an item's id; it is no one's if each list counts from one."""
+        if isinstance(key, str | int):
+            self._by_id[str(key)] = name if self._by_id.get(str(key), name) == name else None
 
-def _by_id(value: Any, names: Mapping[str, Any], is_number: bool = False) -> Any:
-    """The name of the entity with an id, None for a number that is no id; any other value as it is."""
-    if is_number or isinstance(value, int | float):
-        return names.get(str(value))
-    return names.get(value, value) if isinstance(value, str) else value
+    def of(self, value: Any) -> Any:
+        """The name of the entity with an id, None for a number that is no id; any other value as it is."""
+        is_text = isinstance(value, str)
+        if isinstance(value, int | float) or (is_text and value.isdecimal() and value not in self.people):
+            return self._by_id.get(str(value))
+        return self._by_id.get(value, value) if is_text else value
+
+    def ties(self, tie: dict[str, Any]) -> list[dict[str, Any]]:
+        """A relation, or one between each of its ends."""
+        if isinstance(pair := tie.get("pair"), str):
+            tie = {**tie, **self._pair(pair, tie.get("source"))}
+        sources, targets = (self._ends(tie.get(end)) for end in ("source", "target"))
+        if max(len(tie), len(sources) * len(targets)) > MAX_ENDS:
+            return [tie]
+        return [{**tie, "source": source, "target": target} for source in sources for target in targets]
+
+    def _ends(self, value: Any) -> list[Any]:
+        """The entities that stand for one end: in a list, or people in one text."""
+        parts = [_text(one) for one in value] if isinstance(value, list) else []
+        if isinstance(value, str) and "、" in value and self.people.issuperset(split := _split(value)):
+            parts = split
+        return [self.of(one) for one in parts or [value]]
+
+    def _pair(self, text: str, source: Any) -> dict[str, str]:
+        """The ends that ``刘备-关羽`` tells: two known people, else what stands around its only sign."""
+        if source or text in self.people:
+            return {"target": text}
+        signs = _PAIR.finditer(text[: 2 * MAX_NAME])
+        cuts = [(text[: sign.start()].strip(), text[sign.end() :].strip()) for sign in signs]
+        known = [ends for ends in cuts if self.people.issuperset(map(self.of, ends))] or cuts
+        return dict(zip(("source", "target"), known[0], strict=True)) if len(known) == 1 else {}
 
 
 def _is_blank(item: Any) -> bool:
@@ -360,13 +383,12 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     told = {key: given for key, given in item.items() if key in fields}
     own = {key: given for key, given in told.items() if key != "type" or _plain(str(given)) not in _KIND_OF}
     others = [(_field(key, kind), _RANKS[kind].get(_plain(key), 0), key) for key in item if key not in told]
-    # A name by the surest key, by an id only where nothing else is one.
-    for field, _, key in sorted(others, key=lambda one: (one[0] == "id", one[1])):
-        given = item[key]
-        if field != "id":
-            own.setdefault(field, given)
-        elif isinstance(given, str) and not _CODE.fullmatch(given):
-            own.setdefault("name", given)
+    for field, _, key in sorted(others, key=itemgetter(1)):  # a name by the surest key
+        own.setdefault(field, item[key])
+    if isinstance(known := own.get("id"), str) and not _CODE.fullmatch(known):
+        own.setdefault("name", known)
+    if isinstance(family := own.get("surname"), str) and isinstance(name := own.get("name"), str):
+        own["name"] = name if family in name else f"{name} {family}" if family.isascii() else family + name
     if kind == "relations" and not {"source", "target"} & own.keys():
         pairs = [own[key] for key in own if key in _OF_BOTH and isinstance(own[key], list)]
         if len(pairs) == 1 and len(pairs[0]) == 2:  # "characters": ["刘备", "关羽"]
@@ -374,13 +396,13 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     return {**told, **own}
 
 
-def _triple(item: list[Any]) -> Any:
+def _triple(item: list[Any]) -> dict[str, Any]:
     """``["何恭", "FRIEND_OF", "程勇"]`` as a relation, wherever its type stands."""
     types = [one for one in item if isinstance(one, str) and _TYPE.fullmatch(one)]
     ends = [one for one in item if one not in types]
     if len(types) == 1 and len(ends) in (2, 3) and (types[0] == item[1] or _is_type(types[0])):
         return {"type": types[0], **dict(zip(("source", "target", "description"), ends, strict=False))}
-    return item
+    return {}
 
 
 def _is_type(word: str) -> bool:

@@ -505,6 +505,43 @@ def test_people_named_in_one_text_are_each_their_own() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "relations",
+    [
+        '{"刘备-关羽": "结义兄弟"}',
+        '{"刘备 与 关羽": {"type": "结义兄弟"}}',
+        '{"1→2": "结义兄弟"}',
+        '[{"source": "刘备/玄德", "target": "2", "type": "结义兄弟"}]',
+    ],
+)
+def test_a_relation_may_be_keyed_by_its_pair_and_a_name_stand_beside_another(relations: str) -> None:
+    people = '[{"id": 1, "name": "刘备/玄德"}, {"id": 2, "姓": "关", "名": "羽"}]'
+    parsed = parse(of(people, relations))
+    assert [(c.name, c.aliases) for c in parsed.extraction.characters] == [("刘备", ["玄德"]), ("关羽", [])]
+    assert [(r.source, r.type, r.target) for r in parsed.extraction.relations] == [
+        ("刘备", "结义兄弟", "关羽")
+    ]
+    assert parsed.rejected == 0
+
+
+def test_a_sign_within_a_name_parts_nobody() -> None:
+    people = '["Jean-Luc", "N/A", "Martin Luther King, Jr.", {"first_name": "Will", "last_name": "Riker"}]'
+    relations = '{"Jean-Luc": {"Riker": "FRIEND"}, "Jean-Luc - Will Riker": "FRIEND", "Will Riker": "MASTER"}'
+    parsed = parse(of(people, relations))
+    assert [c.name for c in parsed.extraction.characters] == [
+        *("Jean-Luc", "N/A", "Martin Luther King, Jr.", "Will Riker")
+    ]
+    assert [(r.source, r.target) for r in parsed.extraction.relations] == [("Jean-Luc", "Will Riker")]
+    assert parsed.rejected == 2
+
+
+def test_people_in_a_persons_own_object_are_who_the_person_is_tied_to() -> None:
+    (tie,) = parse(
+        '{"characters": [{"name": "刘备", "关系": {"关羽": "兄弟"}}, "关羽"]}'
+    ).extraction.relations
+    assert (tie.source, tie.type, tie.target) == ("刘备", "兄弟", "关羽")
+
+
 def test_a_maps_keys_are_names_or_ids() -> None:
     people = '{"p1": {"name": "刘备"}, "关羽": {"aliases": ["云长"]}}'
     found = parse(of(people, '[{"source": "p1", "target": "关羽", "type": "LEADS"}]')).extraction
