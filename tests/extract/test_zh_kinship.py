@@ -58,6 +58,8 @@ def ties(text: str) -> set[tuple[str, str, str]]:
         ("诸葛岩的关门弟子老程来了。", ("诸葛岩", "MASTER_OF", "老程")),
         ("天黑了，周文才回家。妻子林秀英坐在灯下。", ("周文", "SPOUSE", "林秀英")),
         ("周文引兵五万，从东来；外甥老程从西来。", ("周文", "FAMILY", "老程")),
+        ("周德海带着儿子周文坐在上首。", ("周德海", "PARENT_OF", "周文")),
+        ("林秀英有个哥哥，叫老程，在外地。林秀英的师傅是周文，早走了。", ("周文", "MASTER_OF", "林秀英")),
     ],
 )
 def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
@@ -85,10 +87,21 @@ def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
         "周文起身道谢。夫人林秀英也起身。",
         "“周文呢？”妻子林秀英在里屋问。",
         "码头上只有周文。大伙都望着妻子林秀英那边。",
+        "林秀英的父亲是周德海的司机。",
+        "林秀英见周文蹲在地上，把那夫妻树埋了。",
     ],
 )
 def test_company_and_courtesy_are_no_kinship(text: str) -> None:
     assert not {t for t in ties(text) if t[1] in ("PARENT_OF", "SIBLING", "SPOUSE", "FAMILY")}
+
+
+def test_who_begins_a_clause_behind_a_kin_noun_is_not_the_one_it_names() -> None:
+    assert ties("林秀英是周文的妻子，老程来的那年才十八岁。") == {("周文", "SPOUSE", "林秀英")}
+
+
+def test_the_first_of_father_and_son_is_not_the_father_where_the_text_says_so() -> None:
+    told = "周文的父亲周德海是教授，父子两个话都不多。"
+    assert ties(told) == {("周德海", "PARENT_OF", "周文")}
 
 
 def test_a_colon_says_who_speaks() -> None:

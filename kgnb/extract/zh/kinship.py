@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
+from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN
@@ -50,17 +51,13 @@ _NOUNS = (
     ("(?:徒弟|弟子|徒儿|门生|学生)", "MASTER_OF", False, False),
 )
 _ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(_NOUNS)) + ")"
-_LINK = "[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|是|便是|就是)?(?:“[^“”。，]{1,6}”|“)?"
+_LINK = "[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|是|便是|就是)?“?"
 _NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
-_TITLED = re.compile(f"{_ANY_NOUN}[{HAN}]{{2,6}}$")
 _BORN = re.compile("[长次幼少三四五][子女]")
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
-_DIRECT = re.compile("(?:之|的|家的?|有个|有一个)?")
-_DEED = re.compile(f"[{HAN}]{{0,4}}[遣令命教唤引带同与和携叫派差使领把将同请]")
-_HAS_CHILDREN = re.compile(
-    "[^。！？]{0,4}[有生]了?[一二两三四五六七八九几]个?[^。！？]{0,6}[：:，,；]?(?:为)?"
-)
+_DIRECT = re.compile("(?:之|的|家的?|有[一二两三四五几]?个)?")
+_DEED = re.compile(f"[{HAN}]{{0,4}}[遣令命教唤引带同与和携叫派差使领把将同请]着?")
 _GROUP = re.compile(
     "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
     "(?P<size>两个|二人|两人|俩|三个|三人|四人|四个)?"
@@ -79,7 +76,18 @@ _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
 _SAYS = re.compile(f"[^，。！？；：听闻见“”「」『』]{{0,8}}[{''.join(sorted(words.SPEECH_VERBS))}](?!完)")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
+_BEFORE_SUBJECT = "。！？；，、\n"
 _HUSBANDS, _WIVES = ("先生", "老爷", "少爷", "员外", "官人"), ("太太", "夫人", "奶奶", "娘子")
+
+
+def _is_named(link: str, after: str) -> bool:
+    """Whether a kin noun names the person behind it: not in 父亲是甲的司机, nor in 是乙的妻子，甲三岁那年.
+
+    ``link``: what is between the two; ``after``: the character behind the name.
+    """
+    if link in ("，", ","):
+        return not after.isalpha()
+    return not link.endswith("是") or after not in ("的", "之")
 
 
 class _Kin(NamedTuple):
@@ -105,24 +113,29 @@ class Kinship:
         return [m.start for m in self._people]
 
     def ties(self) -> list[PatternMatch]:
-        """Return the ties that kin nouns before names, groups and couples state."""
-        return [*self._of_nouns(), *self._of_groups(), *self._of_couples()]
+        """Return the ties that kin nouns before names, groups and couples state.
+
+        Of two groups' members (父子) the first is taken for the elder, unless a noun says that it is not.
+        """
+        found = list(self._of_nouns())
+        stated = {(m.target, m.type, m.source) for m in found if m.type not in SYMMETRIC_RELATIONS}
+        found += (m for m in self._of_groups() if (m.source, m.type, m.target) not in stated)
+        return [*found, *self._of_couples()]
 
     # --- kin nouns ---
 
     def _kin(self) -> Iterator[_Kin]:
-        """Kin nouns that a name follows: 长子甲, 弟弟名叫甲, 长子骠骑将军甲."""
+        """Kin nouns that a name follows: 长子甲, 弟弟名叫甲."""
         free = 0
         for mention in self._people:
             begin, at = max(free, mention.start - 14), mention.start
             free = mention.end
             match = _NAMED.search(self._text, begin, at)
-            if match is None and self._text[max(begin, at - 2) : at] in words.TITLES:
-                match = _TITLED.search(self._text, max(begin, at - 9), at)
             if match:
                 rule = int(str(match.lastgroup)[1:])
-                noun = match[rule + 1]
-                yield _Kin(match.start(), match.start() + len(noun), noun, _NOUNS[rule], mention)
+                noun, end = match[rule + 1], match.end(rule + 1)
+                if _is_named(self._text[end:at], self._text[free : free + 1]):
+                    yield _Kin(match.start(), end, noun, _NOUNS[rule], mention)
 
     def _of_nouns(self) -> Iterator[PatternMatch]:
         last: tuple[_Kin, Mention | None] | None = None
@@ -160,8 +173,6 @@ class Kinship:
             near = len(between) <= 40 and between.count("。") <= 1
             return last if near and not _SPEAKER.match(between) else None  # 甲说：“他的妻子…”
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
-            return last
-        if len(between) <= 12 and _HAS_CHILDREN.fullmatch(between):
             return last
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
@@ -255,14 +266,15 @@ class Kinship:
         return self._pair(at) if len(between) > 2 and not _OTHERS.search(between) and size in (0, 2) else []
 
     def _pair(self, at: int) -> list[Mention]:
-        """The only two persons of a sentence that is up to sixty characters long before ``at``."""
+        """The only two persons of a sentence that is up to sixty characters long before ``at``, if both begin
+        a clause: in 甲见乙坐着 the word that follows is about somebody else, or one of the two."""
         k = bisect_left(self._ends, at)
         begin = self._ends[k - 1] if k else 0
         if at - begin > 60:
             return []
         within = self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, at)]
-        named = {m.entry.name: m for m in within}
-        return list(named.values()) if len(named) == 2 else []
+        named = {m.entry.name: m for m in within if self._text[m.start - 1 : m.start] in _BEFORE_SUBJECT}
+        return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
 
     def _of_couples(self) -> Iterator[PatternMatch]:
         """王先生 and 王太太 of one chapter."""

@@ -111,7 +111,7 @@ _PATTERNS = (
     RelationPattern("(?:痛恨|恨透了?|憎恨|仇恨|怨恨|恨)", "HATES"),
     RelationPattern("(?:拜|拜了)", "MASTER_OF", after="为师", inverted=True),
     RelationPattern("(?:投降了?|归顺了?|效忠于?|侍奉|辅佐|投靠了?|归降了?|事)", "SERVES"),
-    RelationPattern("(?:追随着?|跟随着?|随)", "FOLLOWS"),
+    RelationPattern("追随着?", "FOLLOWS"),
     RelationPattern("(?:急|便|乃|遂|即|又)?(?:遣|差|派)", "LEADS"),
     RelationPattern("(?:急|便|乃|遂|即|又)?(?:命|令)", "LEADS", after=f"[{HAN}]{{0,2}}{_TASK}"),
     RelationPattern(_AND, "SPOUSE", after=f"{_ARE}(?:一对)?(?:夫妻|夫妇|两口子)"),
