@@ -28,7 +28,8 @@ SCORES = ("recall", "precision", "merged", "false_merges")
 
 def extraction_of(text: str, lang: Any, answer: Callable[[str], str]) -> Extraction:
     """A chapter's extraction from the model's replies."""
-    from kgnb.extract import chunking, evidence, reply, reply_merge
+    from kgnb.core import chunking
+    from kgnb.extract import evidence, reply, reply_merge
 
     page = evidence.ChapterText(text)
     parts = [

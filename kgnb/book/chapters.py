@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kgnb.book import boilerplate, headings
 from kgnb.book.headings import Heading
 from kgnb.book.model import BookChapter
+from kgnb.core import chunking
 from kgnb.core.model import Lang
 
 CHAPTER_BYTES = 60_000
@@ -27,10 +28,27 @@ def divide(text: str, found: list[Heading], lang: Lang) -> Iterator[BookChapter]
     number = 0
     for index, section in enumerate(_sections(text, found, lang), 1):
         title = section.title or (f"第{index}部分" if lang == "zh" else f"Part {index}")
-        for part, body in enumerate(_cut(section.text, CHAPTER_BYTES, _utf8_bytes), 1):
+        for part, body in enumerate(_cut(section.text, lang), 1):
             number += 1
             suffix = "" if part == 1 else (f"（{part}）" if lang == "zh" else f" ({part})")
             yield BookChapter(number, title + suffix, body)
+
+
+def _cut(text: str, lang: Lang) -> list[str]:
+    """The text in parts of at most :data:`CHAPTER_BYTES`."""
+    limit = CHAPTER_BYTES
+    while True:
+        parts = _parts(text, limit, lang)
+        largest = max((len(part.encode("utf-8")) for part in parts), default=0)
+        if largest <= CHAPTER_BYTES:
+            return parts
+        limit = limit * CHAPTER_BYTES // largest
+
+
+def _parts(text: str, limit: int, lang: Lang) -> list[str]:
+    """The text in parts of at most ``limit`` characters."""
+    parts = chunking.split(text, limit, lang)
+    return [body for body in map(_body, parts) if body] if len(parts) > 1 else [text]
 
 
 @dataclass(slots=True)
@@ -56,7 +74,7 @@ def _sections(text: str, found: list[Heading], lang: Lang) -> list[_Section]:
     if sum(len(s.text) for s in sections) * 2 < len(text.strip()) - len(front):
         sections = []  # under the lines that look like headings is hardly any text: a list, not a book
     if not sections:
-        return [_Section("", part) for part in _cut(_body(boilerplate.without(text)), PART_CHARS, len)]
+        return [_Section("", part) for part in _parts(_body(boilerplate.without(text)), PART_CHARS, lang)]
     if len(front) > FRONT_CHARS:
         sections.insert(0, _Section("卷首" if lang == "zh" else "Front matter", front))
     return sections
@@ -141,43 +159,3 @@ _FRONT_MATTER = frozenset(
     ["目录", "目錄", "封面", "扉页", "书名页", "版权", "版权页", "版权信息", "版权声明",
      "cover", "contents", "tableofcontents", "copyright", "titlepage", "halftitlepage"]
 )  # fmt: skip
-
-
-def _utf8_bytes(text: str) -> int:
-    return len(text.encode("utf-8"))
-
-
-def _cut(text: str, limit: int, size: Callable[[str], int]) -> list[str]:
-    """Parts of at most ``limit``, cut at paragraph ends; within a longer paragraph at sentence ends."""
-    if size(text) <= limit:
-        return [text]
-    parts: list[str] = []
-    held: list[str] = []
-    room = limit
-    for unit in _units(text, limit, size):
-        need = size(unit)
-        if need > room and held:
-            parts.append("".join(held))
-            held, room = [], limit
-        held.append(unit)
-        room -= need
-    parts.append("".join(held))
-    return [body for body in map(_body, parts) if body]
-
-
-_SENTENCE = re.compile(r"[^。！？!?.…]*[。！？!?.…]*[”’」』\"']*")
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # a text's only line breaks, once it is normalised
-
-
-def _units(text: str, limit: int, size: Callable[[str], int]) -> Iterator[str]:
-    """Paragraphs; sentences of a paragraph over the limit; slices of a sentence over it."""
-    for line in _LINE.finditer(text):
-        paragraph = line[0]
-        if size(paragraph) <= limit:
-            yield paragraph
-            continue
-        for found in _SENTENCE.finditer(paragraph):
-            sentence = found[0]
-            step = len(sentence) if size(sentence) <= limit else limit // 4
-            for start in range(0, len(sentence), max(1, step)):
-                yield sentence[start : start + step]

@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
-from kgnb.core import errors
+from kgnb.core import chunking, errors
 from kgnb.core.batcher import Batcher
 from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
-from kgnb.extract import chunking, evidence, reply, reply_merge, rules
+from kgnb.extract import evidence, reply, reply_merge, rules
 from kgnb.extract.model import Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.extract.renaming import in_original_script

@@ -7,6 +7,7 @@ import zipfile
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
@@ -19,8 +20,8 @@ from kgnb.book.chapters import CHAPTER_BYTES
 from kgnb.book.epub import MAX_TAG, plain_tags
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book
+from kgnb.core import chunking
 from kgnb.core.errors import InputError
-from kgnb.extract import chunking
 from tests.support.fuzzing import EXAMPLES, PIECES, SENTENCES, TEXTS, fuzz, grows_evenly
 
 ENCODINGS = [
@@ -99,11 +100,14 @@ def test_any_text_is_a_book(folder: Path, text: str, kind: str) -> None:
 @fuzz(40)
 @given(TEXTS, st.integers(4, 40), st.booleans())
 def test_cutting_loses_nothing(text: str, limit: int, by_bytes: bool) -> None:
-    size = chapter_division._utf8_bytes if by_bytes else len
     text = normalise(text.encode("utf-8", "ignore").decode())
-    parts = chapter_division._cut(text, limit, size)
+    if by_bytes:
+        with mock.patch.object(chapter_division, "CHAPTER_BYTES", limit):
+            parts = chapter_division._cut(text, "zh")
+    else:
+        parts = chapter_division._parts(text, limit, "en")
     assert visible("".join(parts)) == visible(text)
-    assert all(size(part) <= limit for part in parts)
+    assert all(len(part.encode() if by_bytes else part) <= limit for part in parts)
 
 
 BODIES = st.lists(st.sampled_from(SENTENCES[:4]), min_size=1, max_size=6).map(

@@ -1,4 +1,4 @@
-"""Split a chapter into chunks, one request each: whole sentences, about equally long, nothing lost."""
+"""Split a text into chunks of whole sentences, about equally long, nothing lost."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ _CLOSERS = "”’」』）》】〉\"')\\]"
 _ZH_END = re.compile(rf"(?:[。！？!?]+|…+)[{_CLOSERS}]*\s*")
 # Only from the first mark of a run: trying each of them would take quadratic time.
 _EN_END = re.compile(rf"(?:(?<![.!?])[.!?]+|(?<!…)…+)[{_CLOSERS}]*(?:\s+|$)")
-_PARAGRAPH = re.compile(rf"[。！？!?….][{_CLOSERS}]*[^\S\n]*\n\s*")
-_LINE = re.compile(r"\n\s*")  # ends verse and lists; in hard-wrapped text it may be mid-sentence
+_BREAK = r"\n(?:[^\S\n]*\n)*"  # the next line keeps its indent
+_PARAGRAPH = re.compile(rf"[。！？!?….][{_CLOSERS}]*[^\S\n]*{_BREAK}")
+_LINE = re.compile(_BREAK)  # ends verse and lists; in hard-wrapped text it may be mid-sentence
 _CLAUSE = re.compile(r"[，,；;：:、—]+\s*|\s+")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Rev|Hon|Capt|Col|Gen|Lt|Sgt|Esq|Jr|Sr|vs|etc|No|Vol|[A-Z]))\.$"
@@ -23,6 +24,9 @@ _ABBREVIATION = re.compile(
 
 _PARAGRAPH_SLACK = 0.15
 """Share of a chunk by which a paragraph end may be further from the ideal cut than a sentence end and win."""
+
+_CONTEXT = 8
+"""Characters before and behind a range in which a match may begin or end: runs of punctuation are short."""
 
 
 def split(text: str, limit: int, lang: Lang) -> list[str]:
@@ -34,13 +38,12 @@ def split(text: str, limit: int, lang: Lang) -> list[str]:
     """
     if limit < 1:
         raise ValueError("a chunk holds at least one character")
-    chunks = []
-    while len(text) > limit:
-        pieces = -(-len(text) // limit)
-        at = _balanced(text, limit, pieces, lang)
-        chunks.append(text[:at])
-        text = text[at:]
-    return [*chunks, text] if text else chunks
+    chunks, start = [], 0
+    while (rest := len(text) - start) > limit:
+        window = text[start : start + limit + _CONTEXT]
+        chunks.append(window[: _balanced(window, rest, limit, lang)])
+        start += len(chunks[-1])
+    return [*chunks, text[start:]] if rest else chunks
 
 
 def halve(text: str, lang: Lang) -> tuple[str, str] | None:
@@ -57,15 +60,17 @@ def halve(text: str, lang: Lang) -> tuple[str, str] | None:
     return text[:at], text[at:]
 
 
-def _balanced(text: str, limit: int, pieces: int, lang: Lang) -> int:
-    """The end of a first chunk that leaves the rest as even; with one chunk more if there is none."""
+def _balanced(text: str, size: int, limit: int, lang: Lang) -> int:
+    """The end of a first chunk that leaves the rest of ``size`` characters as even; with one chunk more if
+    there is none."""
+    pieces = -(-size // limit)
     for count in (pieces, pieces + 1):
-        ideal = len(text) // count
-        low = max(1, ideal // 2, len(text) - (count - 1) * limit)
+        ideal = size // count
+        low = max(1, ideal // 2, size - (count - 1) * limit)
         if at := _sentence_end(text, low, ideal, min(limit, 2 * ideal), lang):
             return at
-    ideal = len(text) // pieces
-    low = max(1, len(text) - (pieces - 1) * limit)
+    ideal = size // pieces
+    low = max(1, size - (pieces - 1) * limit)
     return _sentence_end(text, 1, ideal, limit, lang) or _within_sentence(text, low, ideal, limit)
 
 
@@ -96,9 +101,7 @@ def _nearest_cut(pattern: re.Pattern[str], text: str, low: int, ideal: int, high
 
 def _cuts(pattern: re.Pattern[str], text: str, low: int, high: int) -> Iterator[int]:
     """Ends of the pattern's matches within [low, high], trailing space included where it fits."""
-    # A match may begin before ``low``: runs of punctuation are short, so 8 characters of lead suffice.
-    start = max(0, low - 8)
-    for match in pattern.finditer(text, start, min(len(text), high + 8)):
+    for match in pattern.finditer(text, max(0, low - _CONTEXT), min(len(text), high + _CONTEXT)):
         end = match.end()
         if end > high:
             end = match.start() + len(match.group().rstrip())

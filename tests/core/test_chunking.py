@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from kgnb.extract import chunking
+from kgnb.core import chunking
 
 ZH_END = "。！？…”』」）\n"
 
@@ -148,7 +148,7 @@ def test_an_abbreviation_near_the_middle_is_no_border(word: str) -> None:
     "halves",
     [
         (zh(3), zh(198)),
-        (zh(99, "。 \n　"), zh(103)),
+        (zh(99, "。 \n"), "　" + zh(103)),  # the indent is the next line's
         ("字" * 100, zh(100)),  # the only sentence end is the text's own
         (zh(48, "。\n") + zh(12), zh(140)),  # a paragraph's end, but in the first quarter
     ],
