@@ -19,10 +19,11 @@ from kgnb.core.model import Novel
 from kgnb.extract import evidence
 from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.model import NAMED_LABELS
+from kgnb.graph.name_index import NameIndex
 from kgnb.graph.project.graph_builder import ProjectionContext
 from kgnb.graph.project.settle import novel_builder
 from kgnb.graph.resolve.decisions import Decision, DecisionOutcome, combine_decisions
-from kgnb.graph.resolve.name_listing import ListedName, NameIndex, list_names
+from kgnb.graph.resolve.name_listing import ListedName, list_names
 
 MAX_NAMES = 100
 """Bound on the names in one decision."""
@@ -62,7 +63,7 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
     Raises InputError for an unknown name, with the nearest ones, and for a name of several persons.
     """
     names = await names_of(app, task_id, ("Character",))
-    index = NameIndex(names.listed)
+    index = _index(names)
     first = _person(index, name)
     more = [
         person for person in dict.fromkeys(_person(index, o) for o in _bounded(others)) if person != first
@@ -80,7 +81,7 @@ async def split(
     Raises InputError where an alias is unknown, or ``name`` itself.
     """
     names = await names_of(app, task_id, ("Character",))
-    index = NameIndex(names.listed)
+    index = _index(names)
     person = _person(index, name)
     first = index.form(clean(name, MAX_NAME))
     leaving = []
@@ -106,9 +107,9 @@ async def part(
     Raises InputError where ``name`` is unknown, or ``other`` means the same person.
     """
     names = await names_of(app, task_id, ("Character",))
-    index = NameIndex(names.listed)
+    index = _index(names)
     first, other = _person(index, name), clean(other, MAX_NAME)
-    second = (index.people(other) or [other])[0]
+    second = (index.bearers(other) or [other])[0]
     if not second or second == first:
         raise InputError("names.itself", name=first)
     decision = Decision(0, "split", (first, second), made_by=by, chapters=chapters)
@@ -140,9 +141,13 @@ def _bounded(names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def _bearers(index: NameIndex, name: str) -> list[str]:
+def _index(names: NameEditor) -> NameIndex[str]:
+    return NameIndex((one.name, one.name, one.aliases) for one in names.listed)
+
+
+def _bearers(index: NameIndex[str], name: str) -> list[str]:
     name = clean(name, MAX_NAME)
-    bearers = index.people(name)
+    bearers = index.bearers(name)
     if not bearers:
         if near := index.nearest(name):
             raise InputError("names.unknown", name=name, nearest=say("names.comma").join(near))
@@ -150,7 +155,7 @@ def _bearers(index: NameIndex, name: str) -> list[str]:
     return bearers
 
 
-def _person(index: NameIndex, name: str) -> str:
+def _person(index: NameIndex[str], name: str) -> str:
     bearers = _bearers(index, name)
     if len(bearers) > 1:
         raise InputError("names.several", name=clean(name, MAX_NAME), people=say("names.comma").join(bearers))

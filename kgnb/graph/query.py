@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,18 +9,15 @@ from itertools import pairwise
 
 from kgnb.core.errors import InputError
 from kgnb.core.model import STRUCTURAL_RELATIONS
-from kgnb.extract.model import MAX_NAME, MAX_TEXT
-from kgnb.extract.zh.script import fold
+from kgnb.extract.evidence import letters
+from kgnb.extract.model import MAX_NAME
 from kgnb.graph.importance import edge_weight, rank_characters
 from kgnb.graph.model import NAMED_LABELS, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.name_index import MAX_SUGGESTIONS, NameIndex
 
 KINDS = (*NAMED_LABELS, "Event")
 """Labels of entities, in the order in which results list them."""
 CHARACTER = frozenset({"Character"})
-MIN_SIMILARITY = 0.5
-"""Least similarity of a suggested name (ratio of difflib, 0-1): one character of two, as many Chinese names
-have two."""
-MAX_SUGGESTIONS = 5
 
 Adjacency = dict[NodeKey, list[GraphEdge]]
 """Neighbour → edges to it."""
@@ -103,11 +98,7 @@ class GraphQuery:
         self.entities: Mapping[NodeKey, Entity] = {
             node.ref: self._entity(node) for node in graph.nodes.values() if node.label in KINDS
         }
-        entities = self.entities.values()
-        self._names = _by_name((e.name, e.ref) for e in entities)
-        self._aliases = _by_name((alias, e.ref) for e in entities for alias in e.aliases)
-        self._loose_names = _by_name((normalized(e.name), e.ref) for e in entities)
-        self._loose_aliases = _by_name((normalized(a), e.ref) for e in entities for a in e.aliases)
+        self._names = NameIndex((e.ref, e.name, e.aliases) for e in self.entities.values())
 
     def _index_edges(self) -> None:
         nodes = self.graph.nodes
@@ -161,24 +152,13 @@ class GraphQuery:
         raise InputError("explore.unknown_quite", name=shown)
 
     def _candidates(self, name: str) -> list[Entity]:
-        word = name.strip()
-        for own, other, key in (
-            (self._names, self._aliases, word),
-            (self._loose_names, self._loose_aliases, normalized(word)),
-        ):
-            if refs := own.get(key):
-                # A name alone can't tell a place, a group and a person apart: take the first kind.
-                best = min(KINDS.index(ref[0]) for ref in refs)
-                return [self.entities[ref] for ref in refs if KINDS.index(ref[0]) == best]
-            if refs := other.get(key):
-                return sorted((self.entities[ref] for ref in refs), key=_presence)
-        return []
+        """The entities called so, of one kind: a name can't tell a place, a group and a person apart."""
+        found = sorted((self.entities[ref] for ref in self._names.bearers(name)), key=_presence)
+        return [entity for entity in found if entity.kind == found[0].kind]
 
     def similar_names(self, name: str) -> list[str]:
-        """Names and aliases similar to ``name``, the most similar first."""
-        words = list(self._names | self._aliases)
-        word = name.strip()[:MAX_NAME]
-        return difflib.get_close_matches(word, words, MAX_SUGGESTIONS, MIN_SIMILARITY) if word else []
+        """Names and aliases like ``name``, the nearest first."""
+        return self._names.nearest(name.strip()[:MAX_NAME])
 
     def find(self, text: str) -> list[Entity]:
         """Entities with ``text`` in a name or in the description.
@@ -186,7 +166,7 @@ class GraphQuery:
         Exact names come first, then aliases, beginnings of names, parts of names, descriptions; among equals
         those that occur in more chapters.
         """
-        wanted = normalized(text)
+        wanted = letters(text)
         if not wanted:
             return []
         found = ((rank, e) for e in self.entities.values() if (rank := _match_rank(e, wanted)) is not None)
@@ -283,28 +263,14 @@ class GraphQuery:
         return len(near) - events, events
 
 
-def normalized(text: str) -> str:
-    """A text as people type it: simplified, without case, width, blanks and the dot between foreign names."""
-    folded = fold(unicodedata.normalize("NFKC", text[:MAX_TEXT]).casefold())
-    return "".join(c for c in folded if not c.isspace() and c not in "·・•")
-
-
 def edge_chapters(edge: GraphEdge) -> list[int]:
     """The numbers of the chapters that have the edge."""
     return list(_numbers(_list(edge.properties.get("chapters"))))
 
 
-def _by_name(pairs: Iterable[tuple[str, NodeKey]]) -> dict[str, dict[NodeKey, None]]:
-    found: defaultdict[str, dict[NodeKey, None]] = defaultdict(dict)
-    for name, ref in pairs:
-        if name:
-            found[name][ref] = None
-    return dict(found)
-
-
 def _match_rank(entity: Entity, wanted: str) -> int | None:
     """How well the entity matches, 0 best; None if not at all."""
-    own, others = normalized(entity.name), [normalized(a) for a in entity.aliases]
+    own, others = letters(entity.name), [letters(a) for a in entity.aliases]
     if wanted == own:
         return 0
     if wanted in others:
@@ -313,7 +279,7 @@ def _match_rank(entity: Entity, wanted: str) -> int | None:
         return 2
     if wanted in own or any(wanted in other for other in others):
         return 3
-    return 4 if wanted in normalized(entity.description) else None
+    return 4 if wanted in letters(entity.description) else None
 
 
 def _presence(entity: Entity) -> tuple[int, int, NodeKey]:

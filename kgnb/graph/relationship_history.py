@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.extract.evidence import letters
 from kgnb.extract.model import Relation
 from kgnb.graph.model import GraphEdge, SettleRow, Value
-from kgnb.graph.query import Entity, GraphQuery, edge_chapters, normalized
+from kgnb.graph.query import Entity, GraphQuery, edge_chapters
 from kgnb.graph.relation_types import relation_type
 
 
@@ -102,7 +103,7 @@ def _is_between(relation: Relation, type_: str, source: Entity, target: Entity) 
 
 
 def _is_called(name: str, entity: Entity) -> bool:
-    return normalized(name) in {normalized(own) for own in (entity.name, *entity.aliases)}
+    return letters(name) in {letters(own) for own in (entity.name, *entity.aliases)}
 
 
 def _strength(properties: Mapping[str, Value]) -> int:

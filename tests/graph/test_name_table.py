@@ -10,6 +10,7 @@ import pytest
 
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
+from kgnb.graph.name_index import NameIndex
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.graph.resolve.identity import Persons
@@ -230,3 +231,11 @@ def test_thousands_of_decisions_are_combined() -> None:
     assert not combined.merged.keys() & combined.separated.keys()
     chain = [Decision(i, "merge", (f"a{i}", f"a{i + 1}")) for i in range(1, 3_000)]
     assert combine_decisions(chain).preferred == ["a2999"]
+
+
+def test_a_name_is_found_as_people_type_it_the_exact_form_first() -> None:
+    index = NameIndex([(1, "José", ["Jean-Luc"]), (2, "Jose", ["王某"]), (3, "劉備", ["玄德", "José"])])
+    typed = ("José", " Jose ", "JOSE", "jean luc", "刘备", "玄 德", "", "？")
+    assert list(map(index.bearers, typed)) == [[1], [2], [1, 2], [1], [3], [3], [], []]
+    assert list(map(index.form, ("刘备", "jean-luc", "nobody"))) == ["劉備", "Jean-Luc", "nobody"]
+    assert (index.nearest("刘"), index.nearest("Jsoe")[0]) == (["劉備"], "Jose")

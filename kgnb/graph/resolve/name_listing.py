@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,11 +13,6 @@ from kgnb.graph.project.graph_builder import NameResolution
 from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_classes import MergeReason
 from kgnb.graph.resolve.spelling import folded
-
-MAX_SUGGESTIONS = 5
-"""Names suggested in place of an unknown one."""
-MIN_SIMILARITY = 0.4
-"""Least similarity of a suggested name: the ratio of difflib, 0-1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,43 +126,3 @@ def _merge_reasons(persons: Persons, name: str) -> dict[str, NameReason]:
                 found[alias] = NameReason(alias, known, reason.kind, reason.detail, apart, reason.certainty)
                 queue.append(alias)
     return found
-
-
-# --- finding ------------------------------------------------------------------------------------------------
-
-
-class NameIndex:
-    """The persons of a listing by every name of theirs; a person's own name is nobody's alias.
-
-    Script and letter case are ignored.
-    """
-
-    def __init__(self, listed: Iterable[ListedName]) -> None:
-        self._bearers: dict[str, dict[str, None]] = defaultdict(dict)
-        self._forms: dict[str, str] = {}
-        people = [one for one in listed if one.kind == "Character"]
-        for one in people:
-            self._bearers[folded(one.name)][one.name] = None
-            self._forms[folded(one.name)] = one.name
-        own = set(self._bearers)
-        for one in people:
-            for alias in one.aliases:
-                if folded(alias) not in own:
-                    self._bearers[folded(alias)][one.name] = None
-                    self._forms.setdefault(folded(alias), alias)
-
-    def people(self, name: str) -> list[str]:
-        """The own names of the persons called ``name``."""
-        return list(self._bearers.get(folded(name), ()))
-
-    def form(self, name: str) -> str:
-        """The book's form of the name; the name itself where the book doesn't have it."""
-        return self._forms.get(folded(name), name)
-
-    def nearest(self, name: str) -> list[str]:
-        """Suggestions for an unknown name: those that contain it or are part of it, then the most similar."""
-        plain = folded(name)
-        part = [form for key, form in self._forms.items() if plain and (plain in key or key in plain)]
-        similar = difflib.get_close_matches(plain, list(self._forms), MAX_SUGGESTIONS, MIN_SIMILARITY)
-        found = dict.fromkeys([*part[:MAX_SUGGESTIONS], *(self._forms[key] for key in similar)])
-        return list(found)[:MAX_SUGGESTIONS]
