@@ -82,12 +82,12 @@ class _Reader:
         lines: list[Line] = []
         for name in spine:
             lines += _document(self._text(name), labels.get(name, ""), MAX_LINES - len(lines))
-        return Epub(package.title.strip(), "、".join(package.authors), lines)
+        return Epub(package.title, "、".join(package.authors), lines)
 
     def _package_name(self) -> str:
-        for tag, values in _elements(self._text("META-INF/container.xml")):
-            if tag == "rootfile" and values.get("full-path"):
-                return values["full-path"]
+        for _, values, _ in _elements(self._text("META-INF/container.xml"), "rootfile"):
+            if path := values.get("full-path"):
+                return path
         raise InputError("book.epub_broken", path=self.path, reason="META-INF/container.xml")
 
     def _labels(self, package: _Package) -> dict[str, str]:
@@ -103,8 +103,8 @@ class _Reader:
         locked = any(self.names[name].flag_bits & 1 for name in spine)
         if not locked and "META-INF/encryption.xml" in self.names:
             # Fonts may be obfuscated in free books; an encrypted document is DRM.
-            listed = _elements(self._text("META-INF/encryption.xml"))
-            hidden = {values.get("uri", "") for tag, values in listed if tag == "cipherreference"}
+            listed = _elements(self._text("META-INF/encryption.xml"), "cipherreference")
+            hidden = {values.get("uri", "") for _, values, _ in listed}
             locked = not {_archive_name("", uri) for uri in hidden}.isdisjoint(spine)
         if locked:
             raise InputError("book.epub_locked", path=self.path)
@@ -222,9 +222,19 @@ def _tokens(markup: str) -> Iterator[Token]:
     yield from parser.tokens
 
 
-def _elements(markup: str) -> Iterator[tuple[str, Attributes]]:
-    """Name and attributes of each element."""
-    return ((name, values) for kind, name, values in _tokens(markup) if kind == "start")
+def _elements(markup: str, *names: str) -> Iterator[tuple[str, Attributes, str]]:
+    """Name, attributes and text of each element of these names, in the order of their ends."""
+    unclosed: list[tuple[str, Attributes, list[str]]] = []
+    for kind, word, values in _tokens(markup):
+        if kind == "text" and unclosed:
+            unclosed[-1][2].append(word)
+        elif kind == "start" and word in names:
+            unclosed.append((word, values, []))
+        elif kind == "end" and unclosed and unclosed[-1][0] == word:
+            _, values, texts = unclosed.pop()
+            yield word, values, "".join(texts).strip()
+    for word, values, texts in unclosed:
+        yield word, values, "".join(texts).strip()
 
 
 @dataclass(slots=True)
@@ -239,33 +249,25 @@ class _Package:
 
 
 def _package(markup: str, base: str) -> _Package:
-    package, inside = _Package(), ""
+    package = _Package()
     files: dict[str, str] = {}
     documents: list[str] = []
-    for kind, word, values in _tokens(markup):
-        if kind == "text":
-            _add_words(package, inside, word)
-            continue
-        # The first title is the book's; others may name its series.
-        inside = word if kind == "start" and (word == "creator" or not package.title) else ""
-        if kind == "start" and word == "item":
+    for word, values, text in _elements(markup, "title", "creator", "item", "itemref"):
+        if word == "title":
+            package.title = package.title or text  # the first is the book's; others may name its series
+        elif word == "creator" and text and len(package.authors) < 10:
+            package.authors.append(text)
+        elif word == "item":
             name = _archive_name(base, values.get("href", ""))
             nav = "nav" in values.get("properties", "").split()
             if nav or values.get("media-type") == "application/x-dtbncx+xml":
                 package.contents.append(name)
             if not nav:
                 files[values.get("id", "")] = name
-        elif kind == "start" and word == "itemref" and values.get("linear", "yes") != "no":
+        elif word == "itemref" and values.get("linear", "yes") != "no":
             documents.append(values.get("idref", ""))
     package.spine = [files[one] for one in documents if one in files]
     return package
-
-
-def _add_words(package: _Package, inside: str, words: str) -> None:
-    if inside == "title":
-        package.title += words
-    elif inside == "creator" and words.strip() and len(package.authors) < 10:
-        package.authors.append(words.strip())
 
 
 _MAX_LABEL = 200
@@ -274,20 +276,15 @@ _MAX_LABEL = 200
 
 def _contents(markup: str) -> Iterator[tuple[str, str]]:
     """(link, label) entries of a table of contents: .ncx (navPoint, text, content) or nav document (a)."""
-    label, href, reading = "", "", False
-    for kind, word, values in _tokens(markup):
-        if kind == "text":
-            label += word[:_MAX_LABEL] if reading and len(label) < _MAX_LABEL else ""
-        elif word in ("a", "text"):
-            reading = kind == "start"
-            if reading:
-                label, href = "", values.get("href", "")
-            elif href:
-                yield href, label.strip()[:_MAX_LABEL]
-                label, href = "", ""
-        elif word == "content" and values.get("src") and label:
-            yield values["src"], label.strip()[:_MAX_LABEL]
-            label, href = "", ""
+    label = ""
+    for word, values, text in _elements(markup, "a", "text", "content"):
+        if word == "text":
+            label = text[:_MAX_LABEL]
+        elif word == "a" and values.get("href"):
+            yield values["href"], text[:_MAX_LABEL]
+        elif word == "content" and label and values.get("src"):
+            yield values["src"], label
+            label = ""
 
 
 _SKIPPED = frozenset(["head", "script", "style", "svg", "math", "nav", "rt", "rp", "template"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+_Reason = TypeVar("_Reason")
 
 
 class NameClusters:
@@ -33,21 +35,9 @@ class NameClusters:
         self._joins[a] = [*self._joins.pop(a, ()), *self._joins.pop(b, ()), (one, other, reason)]
 
     def reasons_for(self, name: str, names: Sequence[str]) -> list[tuple[str, str, str]]:
-        """Return (alias, name it was joined with, reason) for those of ``names`` that a chain of joins within
-        ``names`` links to ``name``, nearest joins first."""
-        links: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-        for one, other, reason in self._joins.get(self.root(name), ()):
-            links[one].append((other, one, reason))
-            links[other].append((one, other, reason))
-        missing, found = set(names) - {name}, []
-        near = deque(links[name])
-        while near:
-            alias, known, reason = near.popleft()
-            if alias in missing:
-                missing.remove(alias)
-                found.append((alias, known, reason))
-                near.extend(links[alias])
-        return found
+        """Return :func:`joined_from` ``name`` by joins within ``names``."""
+        joins, within = self._joins.get(self.root(name), ()), {name, *names}
+        return joined_from(name, (join for join in joins if within.issuperset(join[:2])))
 
     def persons(self, counts: Mapping[str, int], rank: Callable[[str], Any]) -> dict[str, list[str]]:
         """Return canonical name (of the highest ``rank``) → the person's names, the most frequent first.
@@ -64,3 +54,23 @@ class NameClusters:
     def names_of(self, name: str) -> list[str]:
         """Return all names in the cluster of ``name``."""
         return self.members[self.root(name)]
+
+
+def joined_from(name: str, joins: Iterable[tuple[str, str, _Reason]]) -> list[tuple[str, str, _Reason]]:
+    """Return (alias, name it was joined with, reason) for all that a chain of joins links to ``name``.
+
+    The nearest first (breadth-first search); a join is (one, other, reason).
+    """
+    links: dict[str, list[tuple[str, _Reason]]] = defaultdict(list)
+    for one, other, reason in joins:
+        links[one].append((other, reason))
+        links[other].append((one, reason))
+    found: list[tuple[str, str, _Reason]] = []
+    seen, near = {name}, [name]
+    for known in near:  # grows while it is iterated
+        for alias, reason in links[known]:
+            if alias not in seen:
+                seen.add(alias)
+                near.append(alias)
+                found.append((alias, known, reason))
+    return found

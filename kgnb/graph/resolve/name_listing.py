@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kgnb.extract.model import NameEntry
+from kgnb.extract.name_clusters import joined_from
 from kgnb.graph.model import NAMED_LABELS, Graph
 from kgnb.graph.project.graph_builder import NameResolution
 from kgnb.graph.resolve.identity import Persons
-from kgnb.graph.resolve.name_classes import MergeReason
 from kgnb.graph.resolve.spelling import folded
 
 
@@ -109,20 +109,10 @@ def _reasons(names: NameResolution, name: str, aliases: Sequence[str]) -> tuple[
 
 
 def _merge_reasons(persons: Persons, name: str) -> dict[str, NameReason]:
-    """Other names of the person → the last merge on the way there from ``name`` (breadth-first search)."""
+    """Other names of the person → the last merge on the way there from ``name``."""
     members = set(persons.classes.members_of(name))
-    adjacent: dict[str, list[MergeReason]] = defaultdict(list)
-    for reason in persons.classes.reasons:
-        if reason.one in members:
-            adjacent[reason.one].append(reason)
-            adjacent[reason.other].append(reason)
-    found: dict[str, NameReason] = {}
-    queue = [name]
-    for known in queue:  # grows while it is iterated
-        for reason in adjacent[known]:
-            alias = reason.other if reason.one == known else reason.one
-            if alias != name and alias not in found:
-                apart = reason.counts.apart
-                found[alias] = NameReason(alias, known, reason.kind, reason.detail, apart, reason.certainty)
-                queue.append(alias)
-    return found
+    merges = [(one.one, one.other, one) for one in persons.classes.reasons if one.one in members]
+    return {
+        alias: NameReason(alias, known, why.kind, why.detail, why.counts.apart, why.certainty)
+        for alias, known, why in joined_from(name, merges)
+    }
