@@ -86,7 +86,6 @@ async def test_a_refusal_is_called_by_its_name_and_costs_one_request(
         c = asked_of(Preset(name="o"), llm.url, thinking="leave", structured="text")
         with pytest.raises(kind) as caught:
             await c.ask(ask_for(), "m")
-        await c.close()
     assert type(caught.value) is kind
     assert kind is not EndpointWrong or "gpt-4" in str(caught.value)
     assert kind is not ProviderDown or "HTTP 50" in str(caught.value)
@@ -103,7 +102,6 @@ async def test_a_channel_that_is_down_for_a_model_that_is_there_is_an_outage_and
             else:
                 with pytest.raises(ProviderDown, match="4"):
                     await c.ask(ask_for(), "m")
-            await c.close()
         assert len(llm.seen) == requests
 
 
@@ -123,7 +121,6 @@ async def test_a_limit_that_the_context_has_no_room_for_is_lowered_before_the_pa
         c = asked_of(presets()["vllm"], llm.url)
         for _ in range(2):
             await c.ask(ask_for(), "m")
-        await c.close()
     before, *after = (body["max_tokens"] for _, _, body in llm.seen)
     assert before > 4_096
     assert after == [4_096, 4_096]
@@ -131,7 +128,6 @@ async def test_a_limit_that_the_context_has_no_room_for_is_lowered_before_the_pa
         c = asked_of(presets()["vllm"], llm.url, max_output_tokens=2_000)
         with pytest.raises(PromptTooLong):
             await c.ask(ask_for(), "m")
-        await c.close()
     assert len(llm.seen) == 1
 
 
@@ -140,7 +136,6 @@ async def test_a_reply_that_a_server_took_for_thoughts_is_read() -> None:
     async with Scripted((200, completion(None, "stop", **thoughts), {})) as llm:
         c = asked_of(presets()["vllm"], llm.url)
         assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
-        await c.close()
 
 
 async def test_a_reply_beside_an_error_without_content_is_read() -> None:
@@ -148,7 +143,6 @@ async def test_a_reply_beside_an_error_without_content_is_read() -> None:
     async with Scripted((200, json.dumps(answer), {})) as llm:
         c = asked_of(Preset(name="o"), llm.url)
         assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
-        await c.close()
 
 
 async def test_parts_of_a_content_are_joined() -> None:
@@ -156,4 +150,3 @@ async def test_parts_of_a_content_are_joined() -> None:
     async with Scripted((200, completion(parts), {})) as llm:
         c = asked_of(Preset(name="o"), llm.url)
         assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
-        await c.close()

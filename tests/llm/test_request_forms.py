@@ -90,7 +90,6 @@ async def test_headers_query_organization_and_project_are_sent() -> None:
         provider = Provider("o", llm.url, SecretStr("k"), ("m",), options)
         c = LlmClient(provider, timeout=5, tries=1, connections=1)
         await c.ask(ask_for(), "m")
-        await c.close()
     first, headers, _ = llm.seen[0]
     assert first.split()[1] == "/v1/chat/completions?api-version=7"
     named = {"x-mine": "header-secret", "openai-organization": "org", "openai-project": "proj"}
@@ -119,7 +118,6 @@ async def test_each_field_that_is_refused_costs_one_request(preset: Preset, refu
         c = asked_of(preset, url)
         texts = [f"刘备和关羽说话{i}。" for i in range(8)]
         done = await asyncio.gather(*(c.ask(ask_for(text), "dryrun") for text in texts))
-        await c.close()
     assert all(reply.parse(one.text, provider="p") for one in done)
     assert llm.stats.outcomes == {"400": 1, "ok": 8}
 
@@ -142,7 +140,6 @@ async def test_a_field_is_found_by_its_name_where_no_param_is_given(said: str, k
     async with Scripted((400, error(None, said), {}), (200, completion(), {})) as llm:
         c = asked_of(presets()["deepseek"], llm.url)
         await c.ask(ask_for(), "m")
-        await c.close()
     assert llm.seen[-1][2].keys() - {"model", "messages"} == kept
     assert len(llm.seen) == 2
 
@@ -191,7 +188,6 @@ async def test_an_effort_that_a_model_has_not_is_replaced_by_the_least_that_it_h
     async with Scripted((400, error(400, said, param=param), {}), (200, completion(), {})) as llm:
         c = asked_of(presets()[preset], llm.url)
         await c.ask(ask_for(), "model-of-tomorrow")
-        await c.close()
     sent = [{k: v for k, v in body.items() if k.startswith("reasoning")} for _, _, body in llm.seen]
     assert sent == efforts
     before, after = (body.get("max_tokens") or body["max_completion_tokens"] for _, _, body in llm.seen)
@@ -207,7 +203,6 @@ async def test_a_reply_that_a_refusal_repeats_changes_no_form() -> None:
         with pytest.raises(ReplyUnparsable):
             await c.ask(ask_for(), "m")
         await c.ask(ask_for(), "m")
-        await c.close()
     first, then = (body for _, _, body in llm.seen)
     assert then == first
 
@@ -217,7 +212,6 @@ async def test_a_limit_that_is_too_large_is_lowered_to_the_largest_that_is_named
     async with Scripted((400, no, {}), (200, completion(), {})) as llm:
         c = asked_of(presets()["deepseek"], llm.url, max_output_tokens=20_000)
         await c.ask(ask_for(), "m")
-        await c.close()
     assert [body["max_tokens"] for _, _, body in llm.seen] == [20_000, 8_192]
 
 
@@ -227,7 +221,6 @@ async def test_an_endpoint_may_refuse_every_name_of_the_limit_and_more() -> None
     async with Scripted(*answers, (200, completion(), {})) as llm:
         c = asked_of(Preset(name="o"), llm.url)
         await c.ask(ask_for(), "m")
-        await c.close()
     assert llm.seen[-1][2].keys() == {"model", "messages"}
 
 
@@ -239,7 +232,6 @@ async def test_a_schema_that_is_refused_leaves_json_and_a_format_that_is_refused
         async with Scripted((400, error(None, said), {}), (200, completion(), {})) as llm:
             c = asked_of(Preset(name="o"), llm.url)
             await c.ask(ask_for(), "m")
-            await c.close()
         assert llm.seen[-1][2].get("response_format") == left
 
 
@@ -252,7 +244,6 @@ async def test_others_wait_for_what_the_first_request_learns_but_not_for_its_rep
         for one in asks:
             one.cancel()
         await asyncio.gather(*asks, return_exceptions=True)
-        await c.close()
 
 
 # --- thoughts, limits, loops
@@ -267,7 +258,6 @@ async def test_thoughts_never_reach_the_parser_and_are_counted() -> None:
         done = await c.ask(ask_for(), "m")
         assert (done.text, done.usage) == ('{"events": []}', Usage(1, 11, 50, 0, 40))
         await c.ask(ask_for(), "m")
-        await c.close()
     before, after = (body["max_tokens"] for _, _, body in llm.seen)
     assert after > before  # a model that thinks needs room for it
 
@@ -276,7 +266,6 @@ async def test_thoughts_that_are_sent_but_not_counted_are_reckoned_by_their_leng
     async with Scripted((200, completion('{"events": []}', reasoning_content="hm" * 49), {})) as llm:
         c = asked_of(presets()["moonshot"], llm.url)
         done = await c.ask(ask_for(), "kimi-k3")
-        await c.close()
     assert done.usage == Usage(1, 11, 7, 0, 6)  # 98 characters of 112
 
 
@@ -299,7 +288,6 @@ async def test_a_reply_is_cut_off_unless_its_object_is_whole(content: str, finis
         else:
             with pytest.raises(ReplyTruncated):
                 await c.ask(ask_for(), "m")
-        await c.close()
 
 
 async def test_the_servers_model_keeps_to_the_limit() -> None:
@@ -307,7 +295,6 @@ async def test_the_servers_model_keeps_to_the_limit() -> None:
         c = asked_of(Preset(name="o"), llm.base_url, max_output_tokens=16)
         with pytest.raises(ReplyTruncated) as caught:
             await c.ask(ask_for(), "dryrun")
-        await c.close()
     assert caught.value.usage == c.usage
     assert c.usage.completion_tokens == 16
 
@@ -316,7 +303,6 @@ async def test_requests_that_are_all_wrong_try_each_form_once() -> None:
     async with Scripted((400, error(None, "no luck"), {}), models={"/v1/models": ["m"]}) as llm:
         c = asked_of(Preset(name="o"), llm.url)
         await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "m") for i in range(10)), return_exceptions=True)
-        await c.close()
     assert len(llm.seen) == len({json.dumps(body) for _, _, body in llm.seen}) <= 10 * 8
 
 
@@ -328,7 +314,6 @@ async def test_a_model_that_the_endpoint_has_not_is_told_with_the_nearest_names(
         c = asked_of(Preset(name="lost"), llm.base_url)
         with pytest.raises(RequestRejected) as caught:
             await c.ask(ask_for(), "dryrun-no-jsom")
-        await c.close()
     assert caught.value.key == "provider.no_such_model"
     assert "kgnb providers add lost --model dryrun-no-json" in str(caught.value)
     assert str(caught.value.facts["listed"]).startswith("dryrun-no-json, ")
@@ -339,7 +324,6 @@ async def test_a_missing_v1_is_told_once_for_all_requests() -> None:
     async with Scripted(no, models={"/v1/models": ["m"]}) as llm:
         c = asked_of(Preset(name="bare"), llm.url.removesuffix("/v1"))
         found = await asyncio.gather(*(c.ask(ask_for(), "m") for _ in range(5)), return_exceptions=True)
-        await c.close()
     assert {getattr(one, "key", one) for one in found} == {"provider.no_version"}
     assert f"kgnb providers add bare --url {llm.url}" in str(found[0])
     assert llm.listed <= 3  # the hold's, and the two addresses
@@ -351,7 +335,6 @@ async def test_a_model_that_is_listed_keeps_the_endpoints_own_words() -> None:
         c = asked_of(Preset(name="o"), llm.url)
         with pytest.raises(RequestRejected, match="no luck today") as caught:
             await c.ask(ask_for(), "m")
-        await c.close()
     assert not isinstance(caught.value, EndpointWrong)
 
 
@@ -364,7 +347,6 @@ async def test_what_one_status_means_is_not_told_for_another() -> None:
             with pytest.raises(RequestRejected) as caught:
                 await c.ask(ask_for(), "m")
             told.append((caught.value.key, "no such model" in str(caught.value)))
-        await c.close()
     assert told == [("provider.rejected", True), ("provider.garbled", False)]
 
 
@@ -384,7 +366,6 @@ async def test_no_model_is_called_missing_that_may_be_there(
         c = asked_of(Preset(name="o"), llm.url)
         with pytest.raises(RequestRejected, match=said[:50]):
             await c.ask(ask_for(), "m")
-        await c.close()
 
 
 # --- several keys
@@ -401,7 +382,6 @@ async def test_keys_are_used_in_turn() -> None:
         c = with_keys(llm.url, "one", "two", "three")
         for _ in range(6):
             await c.ask(ask_for(), "m")
-        await c.close()
     sent = [headers["authorization"] for _, headers, _ in llm.seen]
     assert sorted(sent[:3]) == sorted(f"Bearer {key}" for key in ("one", "two", "three"))
     assert sent[3:] == sent[:3]
@@ -414,7 +394,6 @@ async def test_a_key_of_several_that_is_refused_is_used_no_more_and_told_once(
         c = with_keys(llm.base_url, "sk-wrong-key", "good")
         for i in range(4):
             await c.ask(ask_for(f"第{i}句。"), "dryrun")
-        await c.close()
     assert llm.stats.outcomes == {"401": 1, "ok": 4}
     assert c.usage.requests == 5
     (told,) = [r.getMessage() for r in caplog.records if r.name == "kgnb.llm.client"]
@@ -431,7 +410,6 @@ async def test_requests_that_fail_together_with_one_key_tell_it_once(
         caplog.clear()
         c._in_turn = list(await c._opened())
         await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(6)))
-        await c.close()
     assert llm.stats.outcomes["401"] > 1
     assert len([r for r in caplog.records if r.name == "kgnb.llm.client"]) == 1
 
@@ -443,5 +421,4 @@ async def test_keys_that_are_all_refused_stop_the_provider_and_are_tried_anew() 
             await c.ask(ask_for(), "dryrun")
         llm.key = "bad"
         await c.ask(ask_for(), "dryrun")
-        await c.close()
     assert c.usage.requests <= 4
