@@ -24,22 +24,13 @@ class RankedCharacter:
     @property
     def name(self) -> str:
         """The name to show."""
-        return str(self.node.properties.get("name") or self.node.key)
+        return self.node.text("name") or self.node.key
 
 
 def edge_weight(edge: GraphEdge) -> float:
     """Strength times the square root of the number of chapters; see :data:`ACQUAINTANCE_WEIGHT`."""
-    weight = number(edge.properties.get("strength"), 5) * math.sqrt(
-        max(1.0, number(edge.properties.get("count"), 1))
-    )
+    weight = edge.number("strength", 5) * math.sqrt(max(1.0, edge.number("count", 1)))
     return weight * (ACQUAINTANCE_WEIGHT if group_of(edge.type) == "other" else 1.0)
-
-
-def number(value: object, default: float = 0.0) -> float:
-    """A property as a finite number, else ``default``."""
-    if isinstance(value, (int, float)) and math.isfinite(value):
-        return float(value)
-    return default
 
 
 def is_tie(edge: GraphEdge) -> bool:
@@ -57,8 +48,7 @@ def rank_characters(graph: Graph) -> list[RankedCharacter]:
     degree: defaultdict[NodeKey, float] = defaultdict(float)
     for edge in graph.edges.values():
         if edge.type == "APPEARS_IN" and edge.target in graph.nodes:
-            chapter = graph.nodes[edge.target].properties.get("chapter_number")
-            chapters[edge.source].append(int(number(chapter)))
+            chapters[edge.source].append(int(graph.nodes[edge.target].number("chapter_number")))
         elif is_tie(edge):
             degree[edge.source] += edge_weight(edge)
             degree[edge.target] += edge_weight(edge)
@@ -68,7 +58,7 @@ def rank_characters(graph: Graph) -> list[RankedCharacter]:
     ranking = []
     for node in nodes:
         seen = chapters[node.ref]
-        score = min(100.0, max(0.0, number(node.properties.get("protagonist_score")))) / 100
+        score = min(100.0, max(0.0, node.number("protagonist_score"))) / 100
         presence = math.log1p(len(seen)) / math.log1p(most_chapters) if most_chapters else 0.0
         centrality = math.sqrt(degree[node.ref] / highest_degree) if highest_degree else 0.0
         weight = 0.4 * presence + 0.35 * centrality + 0.25 * score

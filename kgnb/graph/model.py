@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -95,8 +96,34 @@ NAMED_LABELS = ("Character", "Location", "Organization", "Thing")
 Value = str | int | float | bool | list[str] | list[int]
 
 
+class _Stored:
+    """A node or an edge: reads its properties, whatever wrote them."""
+
+    __slots__ = ()
+    properties: dict[str, Value]
+
+    def text(self, key: str) -> str:
+        """A property as text; empty without one."""
+        return str(self.properties.get(key) or "")
+
+    def texts(self, key: str) -> list[str]:
+        """A list of texts; empty without one."""
+        value = self.properties.get(key)
+        return list(map(str, value)) if isinstance(value, list) else []
+
+    def number(self, key: str, default: float = 0.0) -> float:
+        """A property as a finite number, else ``default``."""
+        value = self.properties.get(key)
+        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else default
+
+    def numbers(self, key: str) -> list[int]:
+        """The whole numbers in a property: a list of them, or a single one."""
+        value = self.properties.get(key)
+        return [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
+
+
 @dataclass(slots=True)
-class GraphNode:
+class GraphNode(_Stored):
     """A node as the graph store writes it; ``properties`` include those of its unique key."""
 
     label: str
@@ -110,7 +137,7 @@ class GraphNode:
 
 
 @dataclass(slots=True)
-class GraphEdge:
+class GraphEdge(_Stored):
     """An edge as the graph store writes it; equal edges of a novel may share their ``properties``."""
 
     source: NodeKey

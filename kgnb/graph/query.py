@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -85,10 +85,10 @@ class GraphQuery:
             (number, node)
             for node in graph.nodes.values()
             if node.label == "Chapter"
-            for number in _numbers([node.properties.get("chapter_number")])
+            for number in node.numbers("chapter_number")
         ]
         chapters.sort(key=lambda chapter: chapter[0])
-        self.chapter_titles = {number: str(node.properties.get("title") or "") for number, node in chapters}
+        self.chapter_titles = {number: node.text("title") for number, node in chapters}
         """Chapter number → title, in order."""
         self.chapter_numbers = {int(node.key): n for n, node in chapters if node.key.isdecimal()}
         """Chapter id → number, in order."""
@@ -106,30 +106,26 @@ class GraphQuery:
             if edge.source not in nodes or edge.target not in nodes or edge.source == edge.target:
                 continue
             if edge.type == "APPEARS_IN":
-                number = nodes[edge.target].properties.get("chapter_number")
-                self._chapters_of[edge.source].update(_numbers([number]))
+                self._chapters_of[edge.source].update(nodes[edge.target].numbers("chapter_number"))
             else:
                 self._adjacent[edge.source].setdefault(edge.target, []).append(edge)
                 self._adjacent[edge.target].setdefault(edge.source, []).append(edge)
         for event in nodes.values():
             if event.label == "Event":
-                at = _numbers([event.properties.get("chapter_number")])
+                at = event.numbers("chapter_number")
                 self._chapters_of[event.ref].update(at)
                 for ref in self._adjacent[event.ref]:
                     self._chapters_of[ref].update(at)
 
     def _entity(self, node: GraphNode) -> Entity:
-        properties = node.properties
-        aliases = [str(a) for a in _list(properties.get("aliases"))]
-        if properties.get("base_name"):  # of a namesake
-            aliases.append(str(properties["base_name"]))
-        name = str(properties.get("name") or node.key)
-        chapters = self._chapters_of[node.ref] | set(_numbers(_list(properties.get("chapters"))))
+        aliases = [*node.texts("aliases"), node.text("base_name")]  # the latter of a namesake
+        name = node.text("name") or node.key
+        chapters = self._chapters_of[node.ref].union(node.numbers("chapters"))
         return Entity(
             node.ref,
             name,
             tuple(dict.fromkeys(alias for alias in aliases if alias and alias != name)),
-            str(properties.get("description") or ""),
+            node.text("description"),
             tuple(sorted(chapters)),
         )
 
@@ -234,7 +230,7 @@ class GraphQuery:
                         if other != ref and other[0] in CHARACTER:
                             weights[number][self.entities[other].name] += 1.0
             elif near[0] in CHARACTER:
-                for number in {number for edge in edges for number in edge_chapters(edge)}:
+                for number in {number for edge in edges for number in edge.numbers("chapters")}:
                     weights[number][self.entities[near].name] += _weight(edges)
         return [
             TimelineEntry(
@@ -263,11 +259,6 @@ class GraphQuery:
         return len(near) - events, events
 
 
-def edge_chapters(edge: GraphEdge) -> list[int]:
-    """The numbers of the chapters that have the edge."""
-    return list(_numbers(_list(edge.properties.get("chapters"))))
-
-
 def _match_rank(entity: Entity, wanted: str) -> int | None:
     """How well the entity matches, 0 best; None if not at all."""
     own, others = letters(entity.name), [letters(a) for a in entity.aliases]
@@ -292,11 +283,3 @@ def _weight(edges: Iterable[GraphEdge]) -> float:
 
 def _by_strength(edge: GraphEdge) -> tuple[bool, float, str, NodeKey]:
     return edge.type in STRUCTURAL_RELATIONS, -edge_weight(edge), edge.type, edge.source
-
-
-def _numbers(values: Iterable[object]) -> Iterator[int]:
-    yield from (v for v in values if isinstance(v, int) and not isinstance(v, bool))
-
-
-def _list(value: object) -> list[object]:
-    return list(value) if isinstance(value, list) else []

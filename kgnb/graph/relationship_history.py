@@ -14,7 +14,7 @@ from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.evidence import letters
 from kgnb.extract.model import Relation
 from kgnb.graph.model import GraphEdge, SettleRow, Value
-from kgnb.graph.query import Entity, GraphQuery, edge_chapters
+from kgnb.graph.query import Entity, GraphQuery
 from kgnb.graph.relation_types import relation_type
 
 
@@ -34,7 +34,7 @@ class PairChapter:
 
 def tied_chapters(query: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
     """The chapters in which the pair has an edge: id → number."""
-    wanted = {number for edge in query.edges(a.ref, b.ref) for number in edge_chapters(edge)}
+    wanted = {number for edge in query.edges(a.ref, b.ref) for number in edge.numbers("chapters")}
     return {key: number for key, number in query.chapter_numbers.items() if number in wanted}
 
 
@@ -54,7 +54,7 @@ def history(
     types = {edge.type for edge in edges}
     edges_in: defaultdict[int, list[GraphEdge]] = defaultdict(list)
     for edge in edges:
-        for number in edge_chapters(edge):
+        for number in edge.numbers("chapters"):
             properties = _properties_in(edge, types, query, relations.get(number, ()))
             edges_in[number].append(GraphEdge(edge.source, edge.type, edge.target, properties))
     events_in: defaultdict[int, set[str]] = defaultdict(set)

@@ -9,7 +9,7 @@ from typing import Any
 from kgnb.core.messages import say, say_or
 from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.safe_text import one_line
-from kgnb.graph.importance import edge_weight, is_tie, number
+from kgnb.graph.importance import edge_weight, is_tie
 from kgnb.graph.model import Graph, GraphEdge, NodeKey, group_of
 from kgnb.graph.query import Entity, Neighbour, PathStep, RankedEntity, TimelineEntry
 from kgnb.graph.relationship_history import PairChapter
@@ -113,17 +113,16 @@ def _relations(edges: Iterable[GraphEdge], seen_from: NodeKey) -> list[str]:
 
 
 def _first_text(edges: Iterable[GraphEdge], *keys: str) -> str:
-    texts = (str(edge.properties.get(key) or "") for key in keys for edge in edges)
+    texts = (edge.text(key) for key in keys for edge in edges)
     return next(filter(None, texts), "")
 
 
 def _chapter_count(edges: Iterable[GraphEdge]) -> int:
-    listed = (edge.properties.get("chapters") for edge in edges)
-    return len({n for some in listed if isinstance(some, list) for n in some if isinstance(n, int)})
+    return len({number for edge in edges for number in edge.numbers("chapters")})
 
 
 def _strength(edges: Iterable[GraphEdge]) -> int:
-    return round(max((number(e.properties.get("strength")) for e in edges), default=0.0))
+    return round(max((e.number("strength") for e in edges), default=0.0))
 
 
 def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryRows:
@@ -288,10 +287,10 @@ def relations(graph: Graph) -> QueryRows:
             "relations": tie_word(edge),
             "target": shown_name(graph.nodes[edge.target]),
             "kind": edge.type,
-            "strength": round(number(edge.properties.get("strength"))),
+            "strength": round(edge.number("strength")),
             "chapters": _chapter_count([edge]),
-            "description": str(edge.properties.get("description") or ""),
-            "evidence": str(edge.properties.get("evidence") or ""),
+            "description": edge.text("description"),
+            "evidence": edge.text("evidence"),
         }
         for edge in ties
         if edge.source in graph.nodes and edge.target in graph.nodes

@@ -484,3 +484,14 @@ class TestCharts:
         assert charts.star("x", [], "t") == ""
         assert QueryRows("空", []).picture == ""
         well_formed(QueryRows("空", [], note="没有"))
+
+
+def test_a_person_is_in_the_chapters_of_their_events() -> None:
+    """Also where no edge says so, as in a graph that another program has written."""
+    nodes = [
+        GraphNode("Character", "甲", {"name": "甲"}),
+        GraphNode("Event", "1_7_x", {"name": "战", "chapter_number": 3}),
+    ]
+    edge = GraphEdge(nodes[0].ref, "PARTICIPATES_IN", nodes[1].ref, {})
+    query = GraphQuery(Graph({node.ref: node for node in nodes}, {edge.ref: edge}))
+    assert [(one.name, one.chapters) for one in query.entities.values()] == [("甲", (3,)), ("战", (3,))]

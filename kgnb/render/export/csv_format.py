@@ -40,7 +40,7 @@ def to_csv(graph: Graph, out: IO[bytes]) -> None:
 
 def to_relations_csv(graph: Graph, out: IO[bytes]) -> None:
     """Write the relations between characters as one table, with their names; cells as in :func:`to_csv`."""
-    people = {n.ref: str(n.properties.get("name", "")) for n in nodes(graph) if n.label == "Character"}
+    people = {n.ref: n.text("name") for n in nodes(graph) if n.label == "Character"}
     ties = [e for e in edges(graph) if e.source in people and e.target in people]
     rows = [((people[e.source], e.type, people[e.target]), e.properties) for e in ties]
     _fill(out, ("source", "type", "target"), rows)

@@ -26,7 +26,7 @@ def edges(graph: Graph) -> list[GraphEdge]:
 
 def shown_name(node: GraphNode) -> str:
     """The node's name or title."""
-    return str(node.properties.get("name") or node.properties.get("title") or node.key)
+    return node.text("name") or node.text("title") or node.key
 
 
 def property_types(items: Iterable[Mapping[str, Value]]) -> dict[str, str]:

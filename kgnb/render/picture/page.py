@@ -20,7 +20,7 @@ from typing import Any
 from kgnb.core.errors import InputError
 from kgnb.core.messages import Language, texts
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
-from kgnb.graph.importance import is_tie, number
+from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph, NodeKey, group_of
 from kgnb.render.picture import static
 from kgnb.render.picture.scene import (
@@ -183,7 +183,7 @@ def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
 
 
 def _person(spot: Spot, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
-    facts = spot.person.node.properties
+    node = spot.person.node
     return {
         **_known_of(spot.person),
         "x": spot.x,
@@ -192,21 +192,21 @@ def _person(spot: Spot, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str
         "font": spot.font,
         "fill": spot.fill,
         "border": spot.border,
-        "description": _text(facts.get("description")),
-        "traits": _list(facts.get("traits")),
-        **around[spot.person.node.ref],
+        "description": printable(node.text("description")),
+        "traits": list(map(printable, node.texts("traits"))),
+        **around[node.ref],
     }
 
 
 def _known_of(person: Person) -> dict[str, Any]:
     """What the page knows of everybody; it finds a place itself for those who aren't shown at first."""
-    facts = person.node.properties
+    node = person.node
     return {
         "name": printable(person.name),
         "label": label_of(person.name),
-        "title": _text(facts.get("title")),
-        "description": _text(facts.get("description"))[:_OTHER_DESCRIPTION],
-        "aliases": _list(facts.get("aliases")),
+        "title": printable(node.text("title")),
+        "description": printable(node.text("description"))[:_OTHER_DESCRIPTION],
+        "aliases": list(map(printable, node.texts("aliases"))),
         "chapters": person.chapters,
         "first": person.first_chapter,
     }
@@ -216,12 +216,12 @@ def _tie(people: Sequence[Person], tie: Tie, width: float) -> dict[str, Any]:
     relations = [
         {
             "kind": edge.type,
-            "label": _text(edge.properties.get("label")),
+            "label": printable(edge.text("label")),
             "from": tie.a if people[tie.a].node.ref == edge.source else tie.b,
-            "count": int(number(edge.properties.get("count"), 1)),
-            "first": _first(edge.properties.get("chapters")),
-            "description": _text(edge.properties.get("description")),
-            "evidence": _text(edge.properties.get("evidence")),
+            "count": int(edge.number("count", 1)),
+            "first": min(edge.numbers("chapters"), default=0),
+            "description": printable(edge.text("description")),
+            "evidence": printable(edge.text("evidence")),
         }
         for edge in tie.edges
     ]
@@ -237,23 +237,9 @@ def _organizations_and_events(
         kind = {"BELONGS_TO": "organizations", "PARTICIPATES_IN": "events"}.get(edge.type)
         node = graph.nodes.get(edge.target)
         if kind and node and edge.source in people and len(found[edge.source][kind]) < _MOST_EVENTS:
-            name = _text(node.properties.get("name") or node.key)
-            role = _text(edge.properties.get("position") or edge.properties.get("role"))
+            name = printable(node.text("name") or node.key)
+            role = printable(edge.text("position") or edge.text("role"))
             found[edge.source][kind].append(
                 localized("names.aside", lang, name=name, more=role) if role else name
             )
     return found
-
-
-def _text(value: object) -> str:
-    return "" if value is None else printable(value)
-
-
-def _first(chapters: object) -> int:
-    """The lowest chapter number, 0 for none."""
-    numbers = chapters if isinstance(chapters, list) else []
-    return min((n for n in numbers if isinstance(n, int)), default=0)
-
-
-def _list(value: object) -> list[str]:
-    return [printable(v) for v in value] if isinstance(value, list) else []

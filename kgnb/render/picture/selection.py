@@ -12,7 +12,6 @@ from kgnb.graph.importance import (
     RankedCharacter,
     edge_weight,
     is_tie,
-    number,
     rank_characters,
 )
 from kgnb.graph.model import Graph, GraphEdge, NodeKey, group_of
@@ -92,7 +91,7 @@ def _closeness(edge: GraphEdge) -> float:
     """How much an edge says about two characters. An acquaintance's count of meetings doesn't matter here, so
     that siblings who meet often are siblings first."""
     return (
-        number(edge.properties.get("strength"), 5) * ACQUAINTANCE_WEIGHT
+        edge.number("strength", 5) * ACQUAINTANCE_WEIGHT
         if group_of(edge.type) == "other"
         else edge_weight(edge)
     )
