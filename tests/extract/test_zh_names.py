@@ -224,7 +224,7 @@ def test_a_rank_after_a_surname_is_its_bearer(title: str) -> None:
     assert bearer(people(text), "谢" + title).name == "谢无涯"
 
 
-@pytest.mark.parametrize("word", ["师爷", "董事长", "巡抚"])
+@pytest.mark.parametrize("word", ["师爷", "董事长", "巡抚", "教师"])
 def test_a_title_after_surnames_is_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
 
@@ -382,6 +382,24 @@ def test_who_shares_a_sentence_with_a_title_is_not_its_bearer_where_another_may_
     assert bearer(people(told + scenes([("周德海", "林秀英")])), "韩教授").name == "韩厉"
     told += scenes([("周德海", "林秀英"), ("韩青", "林秀英")])
     assert bearer(people(told), "韩教授").name == "韩教授"
+
+
+def test_whom_the_narrator_names_others_address_by_a_title() -> None:
+    said = (f"柳三刀看着韩厉：“韩教授，{what}。”\n韩厉点头。\n" for what in ("你来了", "坐吧", "别走"))
+    found = people("".join(said) + scenes([("周德海", "林秀英")]))
+    assert bearer(found, "韩教授").name == "韩厉"
+
+
+def test_a_title_that_is_mostly_met_without_its_bearer_is_not_that_one() -> None:
+    near = scenes([("何家辉", "林秀英"), ("燕王", "周德海")]) + about("何家辉", "燕王") * 4
+    near += "燕王何家辉来了。\n" * 5
+    found = people(near)
+    assert bearer(found, "燕王") is bearer(found, "何家辉")
+    elsewhere = scenes([("周德海", "林秀英"), ("林秀英", "柳三刀")]) + scenes(
+        [("顾云舟", "燕王"), ("沈铁山", "燕王")]
+    )
+    found = people(near + elsewhere)
+    assert bearer(found, "燕王") is not bearer(found, "何家辉")
 
 
 def speaker(word: str, speaks: int, count: int) -> Candidate:

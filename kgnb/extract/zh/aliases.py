@@ -21,7 +21,6 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.name_parts import FormAliases
-from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 
@@ -38,6 +37,8 @@ _NOT_GIVEN = (
     | words.UNLIKELY_NAME_ENDS
 )
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
+_END_OR_SPEECH = re.compile(r"[。！？!?；;\n“「『]")
+"""Ends a sentence, or begins speech: whom the narrator names, others address (甲看着乙：“乙先生，…”)."""
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -102,7 +103,8 @@ class AliasResolver(FormAliases):
         self.offsets = {n: array("I") for n in (*self.counts, *forms, *self.borderline, *self._short_forms)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
-        return CoOccurrence(self.clusters, self.offsets, sentence_ends(self.text), WINDOW)
+        ends = array("I", (m.start() for m in _END_OR_SPEECH.finditer(self.text)))
+        return CoOccurrence(self.clusters, self.offsets, ends, WINDOW)
 
     def _join_given_names(self) -> None:
         """晓雯 is 周晓雯 if no other name of the book ends so and 周晓雯 is mentioned nearby."""
@@ -288,7 +290,10 @@ class AliasResolver(FormAliases):
                 continue
             # One name before another twice in a book is a list of two, but for a rank.
             often = title[-1] in words.RANK_ENDS or n >= 0.05 * self.counts[title]
-            if n >= 2 and n >= 0.6 * total and often and self.co_occurrence.ratio(title, best, 0.0) < 0.6:
+            company = self.co_occurrence
+            apart = company.ratio(title, best, 0.0) < APART
+            near = company.expected(title, best) < 1 or company.coverage((title,), best) >= 0.6
+            if n >= 2 and n >= 0.6 * total and often and apart and near:
                 self._join(best, title, "称")
             elif total >= max(3, 0.08 * self.counts[title]) and len(after) >= 2:
                 self.dropped.add(title)

@@ -136,10 +136,8 @@ class FormAliases(StatedAliases):
 
     def _join_longer_forms(self) -> None:
         """紫阳真君 is 真君, 狸七戒 is 七戒: what stands before hardly anything else, or no other name."""
-        before: Counter[tuple[str, str]] = Counter()
-        for start, name in self._bigrams.find_all(self.counts):
-            for n in (1, 2):
-                before[self.text[max(0, start - n) : start], name] += 1
+        found = list(self._bigrams.find_all(self.counts))
+        before = Counter((self.text[max(0, at - n) : at], name) for n in (1, 2) for at, name in found)
         surnames = self._own_surnames(before)
         often = {
             word + name: name
