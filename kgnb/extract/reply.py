@@ -17,11 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import model
+from kgnb.extract.reply_keys import kind_in_heading
 from kgnb.extract.reply_punctuation import with_ascii_punctuation, with_tables_as_json
 from kgnb.extract.reply_shape import (
     has_stray,
     items_of,
-    kind_named,
     lists_in,
     mended,
     mended_item,
@@ -143,7 +143,7 @@ def _in_prose(body: str) -> dict[str, list[Any]] | None:
         if not _is_balanced(before):
             return None  # a piece of a broken object or list
         lists = lists_in([value])
-        if lists is None and isinstance(value, list) and (kind := kind_named(body[end:at])):
+        if lists is None and isinstance(value, list) and (kind := kind_in_heading(body[end:at])):
             lists = {kind: items_of(value, kind)}
         if lists is not None:
             apart = apart or bool(found and body[at] == "{" and body[end:at].strip(" \t\r\n,"))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, TypeGuard
 
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.extract.model import LISTS, MAX_NAME
+from kgnb.extract.reply_keys import OF_BOTH, field_of, is_unwanted, kind_at_end, kind_called, rank_of
 
 MAX_DEPTH = 6
 """Levels of wrapping that are looked into."""
@@ -19,7 +18,6 @@ MAX_DEPTH = 6
 MAX_ENDS = 20
 """Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
 
-_KEYS = tomllib.loads(Path(__file__).with_name("reply_keys.toml").read_text("utf-8"))
 _TELLS_KIND = ("kind", "type", "label", "labels", "category", "entity_type", "类型")
 _NUMBERS = ("protagonist_score", "strength", "confidence")
 _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
@@ -27,38 +25,9 @@ _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
 _NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 _OR = re.compile("[/／]")
-_CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
 _PAIR = re.compile(r"<?[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
-
-
-def _by_word(words: Mapping[str, str]) -> dict[str, str]:
-    return {word: name for name, listed in words.items() for word in listed.split()}
-
-
-def _plain(key: str) -> str:
-    """A key without case and separators: ``sourceName`` and ``source_name`` are one."""
-    return "".join(filter(str.isalnum, key)).lower()
-
-
-def _words(key: str) -> str:
-    """A key's words in lower case, ``mainCharacters`` as two."""
-    return _CAMEL.sub(" ", key.strip()).lower()
-
-
-_KIND_OF = _by_word(_KEYS["lists"])
-_LONGEST_FIRST = "|".join(sorted(_KIND_OF, key=len, reverse=True))
-_KIND_WORD = re.compile(rf"(?<![a-z])(?:{_LONGEST_FIRST})(?![a-z])")
-_LIST = "[ _]?(?:list|array|data|info|items|found|mentioned)|列表|表|清单|名单|信息"
-_ENDS_LIST = re.compile(rf"(?<![a-z])({_LONGEST_FIRST})(?:{_LIST})?$")
-"""The end of a list's key: a group's members are no groups."""
-_UNWANTED = re.compile(
-    "(?<![a-z])(?:{words})(?![a-z])|{parts}".format_map(
-        {name: words.replace(" ", "|") for name, words in _KEYS["unwanted"].items()}
-    )
-)
-"""``excluded_characters`` are not the passage's."""
 
 
 def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
@@ -77,7 +46,7 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
         return None
     if depth and (single := _single_item(value)):
         return single
-    value = {key: given for key, given in value.items() if not _UNWANTED.search(_words(key))}
+    value = {key: given for key, given in value.items() if not is_unwanted(key)}
     named = _is_named(value)
     kinds = {key: kind for key, given in value.items() if (kind := _kind_of_key(key, given, named))}
     if named and all(isinstance(value[key], str | int) for key in kinds):
@@ -90,14 +59,9 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
 
 
 def _kind_of_key(key: str, given: Any, of_item: bool) -> str | None:
-    """The kind of the items under a key: its own name, or what ``人物列表``, ``mainCharacters`` end in.
-
-    ``of_item``: of an item, the names in such a list are not items themselves.
-    """
-    ends = _ENDS_LIST.search(_words(key))
+    """The kind of the items under a key. ``of_item``: of an item, names in such a list are not items."""
     are_names = not of_item and isinstance(given, list) and str in map(type, given)
-    of_list = _KIND_OF[ends[1]] if ends and (are_names or _is_list_of_items(given)) else None
-    return _KIND_OF.get(_plain(key)) or of_list
+    return kind_called(key) or (kind_at_end(key) if are_names or _is_list_of_items(given) else None)
 
 
 def has_stray(value: Any, depth: int = 0) -> bool:
@@ -105,13 +69,6 @@ def has_stray(value: Any, depth: int = 0) -> bool:
     if isinstance(value, list) and depth <= MAX_DEPTH:
         return any(has_stray(one, depth + 1) for one in value)
     return isinstance(value, dict) and _is_named(value) and lists_in(value, 1) is None
-
-
-def kind_named(prose: str) -> str | None:
-    """The kind that the heading of a list names: the last line of ``prose`` that is no fence, if only one."""
-    lines = [line for line in prose.lower().splitlines() if line.strip(" \t`~") not in ("", "json")]
-    kinds = {_KIND_OF[word[0]] for word in _KIND_WORD.finditer(lines[-1])} if lines else set()
-    return kinds.pop() if len(kinds) == 1 else None
 
 
 def united(parts: Iterable[dict[str, list[Any]] | None]) -> dict[str, list[Any]] | None:
@@ -137,10 +94,10 @@ def _decoded(text: str) -> Any:
 def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
     """An item that stands outside of a list and says itself what it is; or a list that is named so."""
     is_wrapper = any(map(_is_list_of_items, value.values()))
-    if {_field(key, "relations") for key in value} >= {"source", "target"} and not is_wrapper:
+    if {field_of(key, "relations") for key in value} >= {"source", "target"} and not is_wrapper:
         return {"relations": [value]}
     told = (_text(value.get(key)) for key in _TELLS_KIND)
-    kind = next((_KIND_OF[_plain(t)] for t in told if isinstance(t, str) and _plain(t) in _KIND_OF), None)
+    kind = next(filter(None, (kind_called(one) for one in told if isinstance(one, str))), None)
     if kind is None:
         return None
     if _is_named(value, kind):
@@ -164,7 +121,10 @@ def items_of(value: Any, kind: str) -> list[Any]:
     if len(lists) == len(value) or value.get("type") == "array":
         # {"items": […]}, {"main": […]}, {"ALLY": […]}, or the list's schema, which some repeat first
         return [
-            {"type": key, **one} if _is_type(key) else one for key, inner in lists.items() for one in inner
+            {"type": key, **one} if _is_type(key) else one
+            for key, inner in lists.items()
+            if not is_unwanted(key)
+            for one in inner
         ]
     if all(one is None or isinstance(one, str | dict) for one in value.values()):
         keys, told = (("pair",), "type") if kind == "relations" else (("id", "name"), "description")
@@ -188,43 +148,9 @@ _LISTS = {
 }
 
 
-def _words_of(kind: str) -> dict[str, str]:
-    """The fields that keys of a kind's items may stand for, by :func:`_plain` words, the surest first.
-
-    ``姓名`` tells a name before ``人物`` does, which may be a role.
-    """
-    beside = ("id",) if kind == "relations" else ("id", "surname", "relations")
-    fields, ends = {*_FIELDS[kind], *beside}, _KEYS["ends"]
-    told_by = {**_KEYS["fields"], "relations": _KEYS["lists"]["relations"]}
-    listed = {name: words.split() for name, words in told_by.items()}
-    told = {word: name for name in listed if name in fields for word in (name, *listed[name])}
-    names = dict.fromkeys(("name", *listed["name"]), "name" if "name" in fields else "type")
-    own = ("entity", "node", *_KEYS["lists"][kind].split())
-    compound = {one + word: field for one in own for word, field in (names | told).items()}
-    words = {_plain(name): name for name in fields}
-    for end in fields & ends.keys():
-        for who in ends["who"].split():
-            words |= {word + who: end for word in (end, *listed[end])}
-            words |= {who + number: end for number in ends[end].split()}
-    for less_sure in (told, compound, dict.fromkeys(own, names["name"]), names):
-        words |= {word: field for word, field in less_sure.items() if word not in words}
-    return words
-
-
-_WORDS = {kind: _words_of(kind) for kind in LISTS}
-_RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _WORDS.items()}
-_OF_BOTH = {*_KIND_OF, "entities", "nodes", "participants"} - {"relations"}
-"""Keys of a list with both ends of a relation, unlike its ``chapters``."""
-
-
-def _field(key: str, kind: str) -> str:
-    """The field that a key stands for, or the key itself."""
-    return _WORDS[kind].get(plain := _plain(key), plain)
-
-
 def _is_named(item: Iterable[str], kind: str = "things") -> bool:
     """Whether the keys of an object tell its name, if only by an id."""
-    return any(_field(key, kind) in ("name", "id") for key in item)
+    return any(field_of(key, kind) in ("name", "id") for key in item)
 
 
 def mended_item(item: Any, kind: str) -> dict[str, Any]:
@@ -364,7 +290,7 @@ def _text(value: Any) -> Any:
         value = value[0]
     if not isinstance(value, dict):
         return value
-    texts = {_field(key, "characters"): text for key, text in value.items() if isinstance(text, str)}
+    texts = {field_of(key, "characters"): text for key, text in value.items() if isinstance(text, str)}
     named = (texts[field] for field in ("name", "aliases", "id") if field in texts)
     return next(named, next(iter(texts.values())) if len(texts) == 1 else value)
 
@@ -381,8 +307,8 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     inner = (item.get(key) for key in ("properties", "attributes"))
     fields, item = _FIELDS[kind], {**next((one for one in inner if isinstance(one, dict)), {}), **item}
     told = {key: given for key, given in item.items() if key in fields}
-    own = {key: given for key, given in told.items() if key != "type" or _plain(str(given)) not in _KIND_OF}
-    others = [(_field(key, kind), _RANKS[kind].get(_plain(key), 0), key) for key in item if key not in told]
+    own = {key: given for key, given in told.items() if key != "type" or not kind_called(str(given))}
+    others = [(field_of(key, kind), rank_of(key, kind), key) for key in item if key not in told]
     for field, _, key in sorted(others, key=itemgetter(1)):  # a name by the surest key
         own.setdefault(field, item[key])
     if isinstance(known := own.get("id"), str) and not _CODE.fullmatch(known):
@@ -390,7 +316,7 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     if isinstance(family := own.get("surname"), str) and isinstance(name := own.get("name"), str):
         own["name"] = name if family in name else f"{name} {family}" if family.isascii() else family + name
     if kind == "relations" and not {"source", "target"} & own.keys():
-        pairs = [own[key] for key in own if key in _OF_BOTH and isinstance(own[key], list)]
+        pairs = [own[key] for key in own if key in OF_BOTH and isinstance(own[key], list)]
         if len(pairs) == 1 and len(pairs[0]) == 2:  # "characters": ["刘备", "关羽"]
             own["source"], own["target"] = pairs[0]
     return {**told, **own}

@@ -576,6 +576,7 @@ def test_whom_a_reply_leaves_out_is_not_among_its_people(key: str) -> None:
     for text in (
         f'{{{others}, "characters": ["关羽"]}}',
         f'{{"result": {{"characters": ["关羽"], {others}}}}}',
+        f'{{"characters": {{"main": [{{"name": "关羽"}}], {others}}}}}',
     ):
         assert [c.name for c in parse(text).extraction.characters] == ["关羽"]
     with pytest.raises(ReplyUnparsable):
