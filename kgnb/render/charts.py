@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from kgnb.core.safe_text import one_line
-from kgnb.render.picture.scene import EDGE_COLOURS, FONTS, printable, text_width
+from kgnb.render.formatting import cut
+from kgnb.render.html import text
+from kgnb.render.picture.scene import EDGE_COLOURS, FONTS
 
 ACCENT = "#3a7bd5"
 WARM = "#d9822b"
@@ -24,28 +25,10 @@ _WIDTH = 860
 _NAME_WIDTH = 132
 _COUNT_WIDTH = 52
 _LANE_HEIGHT = 21
-_CELL_WIDTH = 60
+_CELL_COLUMNS = 120
+_BOX_COLUMNS = 24
 
 STYLE = f"<style>\n{Path(__file__).with_name('charts.css').read_text('utf-8')}</style>"
-
-
-def text(value: object, width: float = 0) -> str:
-    """``value`` as HTML text on one line, cut at ``width`` full-width characters."""
-    line = one_line(printable(value))
-    return escape(shortened(line, width) if width else line, quote=True)
-
-
-def shortened(line: str, width: float) -> str:
-    """The line cut at ``width`` full-width characters."""
-    if text_width(line[: int(3 * width)]) <= width and len(line) <= 3 * width:
-        return line
-    kept, used = [], 1.0
-    for character in line:
-        used += text_width(character)
-        if used > width:
-            break
-        kept.append(character)
-    return "".join(kept).rstrip() + "…"
 
 
 def block(title: str, note: str, *parts: str) -> str:
@@ -59,7 +42,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     body, right = [], set[int]()
     for row in rows:
         right |= {i for i, cell in enumerate(row) if isinstance(cell, int)}
-        cells = (f"<td{_class(i, right)}>{text(cell, _CELL_WIDTH)}</td>" for i, cell in enumerate(row))
+        cells = (f"<td{_class(i, right)}>{text(cell, _CELL_COLUMNS)}</td>" for i, cell in enumerate(row))
         body.append(f"<tr>{''.join(cells)}</tr>")
     top = "".join(f"<th{_class(i, right)}>{text(head)}</th>" for i, head in enumerate(heads))
     parts = f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody>"
@@ -123,7 +106,7 @@ def _lane(lane: Lane, top: float, positions: dict[int, int], bins: int, step: fl
             bars.append(f"M{left:.1f} {base:.1f}v{-height:.1f}h{step - gap:.1f}v{height:.1f}z")
     baseline = f"M{_NAME_WIDTH} {base}H{_WIDTH - _COUNT_WIDTH}"
     return (
-        _label(_NAME_WIDTH - 10, base - 1, shortened(lane.name, 9), ' text-anchor="end"')
+        _label(_NAME_WIDTH - 10, base - 1, cut(lane.name, 17), ' text-anchor="end"')
         + f'<path d="{baseline}" stroke="currentColor" stroke-opacity=".16"/>'
         + f'<path d="{"".join(bars)}" fill="{lane.colour}" fill-opacity=".85"/>'
         + _label(_WIDTH, base - 1, str(len(lane.marks)), ' text-anchor="end" fill-opacity=".66"')
@@ -171,7 +154,7 @@ def star(centre: str, rays: Sequence[Ray], title: str) -> str:
         names.append(_dot(x, y, 6.0, colour) + _ray_label(x, y, math.cos(angle), ray))
     middle = _dot(cx, cy, 13.0, ACCENT)
     bold = ' text-anchor="middle" font-weight="600" font-size="14.5"'
-    name = _label(cx, cy + 32, shortened(centre, 12), bold)
+    name = _label(cx, cy + 32, cut(centre, 24), bold)
     return _svg(height, title, *lines, *names, middle, name, width=width)
 
 
@@ -187,20 +170,20 @@ def _ray_label(x: float, y: float, side: float, ray: Ray) -> str:
         anchor, y = "middle", (y - 22 if y < 200 else y + 20)
     more = f' text-anchor="{anchor}"'
     faint = f'{more} font-size="11" fill-opacity=".66"'
-    return _label(x, y, shortened(ray.name, 8), more) + _label(x, y + 14, shortened(ray.word, 9), faint)
+    return _label(x, y, cut(ray.name, 16), more) + _label(x, y + 14, cut(ray.word, 18), faint)
 
 
 def chain(start: str, links: Sequence[Ray]) -> str:
     """Names in boxes with the ties that lead to each, on as many lines as they need."""
     parts = [_box(start, ACCENT)]
     for i, link in enumerate(links, 1):
-        parts.append(f'<i style="border-color:{_colour(link)}">{text(link.word, 12)}</i>')
+        parts.append(f'<i style="border-color:{_colour(link)}">{text(link.word, _BOX_COLUMNS)}</i>')
         parts.append(_box(link.name, ACCENT if i == len(links) else FAINT))
     return f'<div class="c">{"".join(parts)}</div>'
 
 
 def _box(name: str, colour: str) -> str:
-    return f'<b style="border-color:{colour}">{text(name, 12)}</b>'
+    return f'<b style="border-color:{colour}">{text(name, _BOX_COLUMNS)}</b>'
 
 
 def _colour(ray: Ray) -> str:

@@ -15,6 +15,7 @@ from kgnb.graph.query import Entity, Neighbour, PathStep, RankedEntity, Timeline
 from kgnb.graph.relationship_history import PairChapter
 from kgnb.render import charts
 from kgnb.render.export.ordering import shown_name
+from kgnb.render.html import text
 from kgnb.render.picture.scene import EDGE_COLOURS
 
 HTML_ROWS = 200
@@ -75,7 +76,7 @@ class QueryRows(list[dict[str, Any]]):
             self.note,
             self.picture,
             charts.table(heads, rows) if rows else "",
-            f'<div class="d">{charts.text(more)}</div>' if more else "",
+            f'<div class="d">{text(more)}</div>' if more else "",
         )
 
     def __repr__(self) -> str:
