@@ -84,9 +84,10 @@ class CpuPool:
     async def warm_up(self, module: str) -> None:
         """Start the process of the next :meth:`run_long`, which imports ``module`` meanwhile.
 
-        That no process can be started, or that it dies, is for the next call to tell.
+        Nothing where all are at work. That no process can be started, or that it dies, is for the next call
+        to tell.
         """
-        if self._long_threads is None:
+        if self._long_threads is None and (self._idle or len(self._single) < self.workers):
             own = self._idle_process()
             self._idle.append(own)  # its next work waits behind this
             with suppress(OSError, BrokenPool):

@@ -64,6 +64,22 @@ async def test_a_process_that_was_warmed_up_has_the_imports_of_the_next_long_wor
         await pool.close()
 
 
+async def test_no_process_is_warmed_up_beyond_those_that_work(tmp_path: Path) -> None:
+    pool, end = CpuPool(1), tmp_path / "end"
+    try:
+        working = asyncio.create_task(pool.run_long(hold, tmp_path / "begun", end))
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread((tmp_path / "begun").exists):
+                await asyncio.sleep(0.01)
+        await pool.warm_up("json")
+        assert len(pool._single) == 1
+        end.touch()
+        await working
+    finally:
+        end.touch()
+        await pool.close()
+
+
 async def test_a_process_that_dies_in_its_warming_up_is_for_the_next_work_to_tell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
