@@ -124,27 +124,24 @@ class SessionReport:
     def _go_on(self, data: Path) -> dict[str, str]:
         """How to go on in another session: a notebook cell, and a command where there is a terminal."""
         settings, output = self.settings, self.place.output_dir
-        start = "import kgnb\nnode = kgnb.Node.from_env({})\nnode.start()"
+        where, command = str(data.absolute()), ""
         if not settings.embedded_redis:
-            text = say("farewell.go_on_shared")
-            return {"text": text, "cell": start.format(""), "command": "kgnb worker"}
-        if output is not None and _within(data, output):
-            cell = start.format(f"resume_from={variable(KERNEL_VARIABLE) or 'OWNER/NOTEBOOK'!r}")
-            return {"text": say("farewell.go_on_kaggle"), "cell": cell, "command": ""}
-        if settings.copy_folder:
+            text, given, command = say("farewell.go_on_shared"), "", "kgnb worker"
+        elif output is not None and _within(data, output):
+            text = say("farewell.go_on_kaggle")
+            given = f"resume_from={variable(KERNEL_VARIABLE) or 'OWNER/NOTEBOOK'!r}"
+        elif settings.copy_folder:
+            place = copy_place(settings.sqlite_path, settings.copy_folder)
+            text = say("farewell.go_on_here", data=place)
             is_drive = settings.copy_to == str(colab.COPY)
             given = "data='drive'" if is_drive else f"copy_to={settings.copy_to!r}"
-            place = copy_place(settings.sqlite_path, settings.copy_folder)
             if place != settings.copy_folder:
                 given += f", resume_from={str(place)!r}"
-            text = say("farewell.go_on_here", data=place)
-            return {"text": text, "cell": start.format(given), "command": ""}
-        where = str(data.absolute())
-        return {
-            "text": say("farewell.go_on_here", data=where),
-            "cell": start.format(f"data={where!r}"),
-            "command": f"kgnb worker --data {shlex.quote(where)}",
-        }
+        else:
+            text, given = say("farewell.go_on_here", data=where), f"data={where!r}"
+            command = f"kgnb worker --data {shlex.quote(where)}"
+        cell = f"import kgnb\nnode = kgnb.Node.from_env({given})\nnode.start()"
+        return {"text": text, "cell": cell, "command": command}
 
     def _keep_data(self) -> Path:
         """Copy the record to the output folder where it would be lost; return where the data stays."""

@@ -150,22 +150,10 @@ def _node(node: NodeInfo, leases: Sequence[LeaseInfo], providers: Sequence[Provi
         held = [lease for lease in leases if lease.node == node.name]
         keys = [lease.queue.provider_key for lease in held if lease.chapter_id]
         in_flight, tasks = Counter(names.get(key, key) for key in keys), {lease.task_id for lease in held}
-    return {
-        "name": node.name,
-        "heartbeat": node.heartbeat,
-        "age": node.age,
-        "pid": node.pid,
-        "slots": node.slots,
-        "started_at": node.started_at,
-        "version": node.version,
-        "kgnb": node.kgnb,
-        "providers": [
-            _share(name, in_flight[name], node.shares.get(name, 0))
-            for name in sorted(node.shares.keys() | in_flight.keys())
-        ],
-        "tasks": sorted(tasks),
-        "refused": node.refused,
-    }
+    told = {key: value for key, value in asdict(node).items() if key not in ("shares", "busy")}
+    names_here = sorted(node.shares.keys() | in_flight.keys())
+    shares = [_share(name, in_flight[name], node.shares.get(name, 0)) for name in names_here]
+    return told | {"providers": shares, "tasks": sorted(tasks)}
 
 
 def _share(provider: str, in_flight: int, slots: int) -> dict[str, Any]:

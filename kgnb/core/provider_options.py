@@ -108,6 +108,12 @@ class ProviderOptions(BaseModel):
         return plain
 
 
+def first_error(error: ValidationError) -> tuple[str, str]:
+    """The field of a model that is wrong, and why, without its value."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
+
+
 def checked_options(given: Any) -> ProviderOptions:
     """The options that a mapping describes.
 
@@ -118,8 +124,7 @@ def checked_options(given: Any) -> ProviderOptions:
     try:
         return ProviderOptions.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise ValueError(f"{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise ValueError(": ".join(first_error(error))) from None
 
 
 def parse_options(text: str) -> dict[str, ProviderOptions]:

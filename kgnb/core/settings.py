@@ -20,7 +20,7 @@ from kgnb.core.addresses import holds_secret
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
-from kgnb.core.provider_options import parse_options
+from kgnb.core.provider_options import first_error, parse_options
 from kgnb.core.service_addresses import (
     check_bolt_uri,
     check_host,
@@ -289,11 +289,8 @@ class Settings(BaseSettings):
         try:
             return cls(**aliased)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = str(first["loc"][0])
-            raise SettingsError(
-                "settings.invalid", name=where, reason=first["msg"].removeprefix("Value error, ")
-            ) from None
+            name, reason = first_error(error)
+            raise SettingsError("settings.invalid", name=name, reason=reason) from None
 
     @classmethod
     def variables(cls) -> dict[str, str]:

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceRefused
 from kgnb.stores.queue.connection import RedisConnection
-from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, hash_fields, parse_json
+from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, hash_fields, json_object
 from kgnb.stores.queue.types import Command
 
 FAILURES_IN_A_ROW = 3
@@ -287,13 +287,10 @@ class CircuitBreaker:
         answer = ProviderAnswer() if broken else _read_answer(reply.answer)
         if reply.pause is None:
             return ProviderState(failures=count, not_before=not_before, answer=answer)
-        if reply.pause_ms > 0:
-            until = now + reply.pause_ms / 1_000
-        else:
-            until = _number(_object(reply.pause).get("until")) or now + FAIL_TTL
-        details = _object(reply.details)
+        noted, details = json_object(reply.pause).get("until"), json_object(reply.details)
+        until = now + reply.pause_ms / 1_000 if reply.pause_ms > 0 else _number(noted) or now + FAIL_TTL
         by_hand, reason = details.get("by_hand") is True, str(details.get("reason") or "")
-        ours = details.get("until") == _object(reply.pause).get("until")  # nobody wrote another pause over it
+        ours = details.get("until") == noted  # nobody wrote another pause over it
         key, kind = (str(details.get(name) or "") if ours else "" for name in ("key", "kind"))
         return ProviderState(until, reason, count, not_before, by_hand, key, kind, answer)
 
@@ -339,12 +336,6 @@ def _read_answer(reply: Sequence[Any]) -> ProviderAnswer:
         name: max(0.0, _number(found.get(name))) for name in ("answered_at", "seconds", "refused_at", "since")
     }
     return ProviderAnswer(**times, reason=found.get("reason", ""), kind=found.get("kind", ""))
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    """Return a JSON object from a key that anyone may write; empty for anything else."""
-    found = parse_json(value) if isinstance(value, bytes) else None
-    return found if isinstance(found, dict) else {}
 
 
 def _number(value: Any) -> float:

@@ -151,7 +151,7 @@ class QueueInspector:
         for name, (raw, left, about) in zip(names, zip(*[replies] * 3, strict=True), strict=True):
             fields = {field: parse_json(value) for field, value in hash_fields(raw).items()}
             if fields:
-                seen.append(NodeInfo.read(name, fields, left, parse_json(about or b"")))
+                seen.append(NodeInfo.read(name, fields, left, json_object(about)))
         return seen
 
     async def leases(self, queues: Sequence[QueueName]) -> list[LeaseInfo]:
@@ -225,15 +225,12 @@ class NodeInfo:
     refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Any) -> NodeInfo:
+    def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Mapping[str, Any]) -> NodeInfo:
         """Parse its hash; ``left``: its key's TTL in ms, ``about``: what only kgnb nodes report.
 
         An old worker may have taken the name of a kgnb node that died a moment ago: then the pids differ.
         """
-        report = about if isinstance(about, dict) else {}
-        slots = report.get("slots")
-        shares = slots if isinstance(slots, dict) else {}
-        refused = report.get("refused")
+        shares, refused = json_object(about.get("slots")), json_object(about.get("refused"))
         return cls(
             name=name,
             heartbeat=fields.get("last_heartbeat"),
@@ -241,12 +238,10 @@ class NodeInfo:
             pid=fields.get("pid"),
             slots=fields.get("workers_per_provider"),
             started_at=fields.get("started_at"),
-            version=str(report.get("version", "")),
-            kgnb=bool(report) and report.get("pid") in (None, fields.get("pid")),
+            version=str(about.get("version", "")),
+            kgnb=bool(about) and about.get("pid") in (None, fields.get("pid")),
             shares={str(provider): n for provider, n in shares.items() if isinstance(n, int)},
-            refused={str(name): str(why) for name, why in refused.items()}
-            if isinstance(refused, dict)
-            else {},
+            refused={str(name): str(why) for name, why in refused.items()},
         )
 
     def can_ask(self, provider: str) -> bool:
@@ -269,6 +264,12 @@ def parse_json(raw: bytes) -> Any:
         return json.loads(raw)
     except (ValueError, RecursionError):  # written by something else
         return None
+
+
+def json_object(value: Any) -> dict[str, Any]:
+    """Return a JSON object from a key that anyone may write, or within one; empty for anything else."""
+    found = parse_json(value) if isinstance(value, bytes) else value
+    return found if isinstance(found, dict) else {}
 
 
 def hash_fields(reply: Any) -> dict[str, bytes]:
