@@ -170,40 +170,31 @@ def no_task(settings: Settings, task_id: int) -> InputError:
 
 
 @asynccontextmanager
-async def open_waiting(
-    settings: Settings, *, stop: asyncio.Event, graph: bool = True, fail_fast: bool = False
-) -> AsyncIterator[App | None]:
-    """As :func:`open_app`, but wait for services that are down; None when ``stop`` is set meanwhile.
+async def when_up(
+    connect: Callable[[], AbstractAsyncContextManager[T]], stop: asyncio.Event, *, fail_fast: bool = False
+) -> AsyncIterator[T | None]:
+    """Enter ``connect()`` as soon as its services are up; None when ``stop`` is set first.
 
-    Errors that waiting can't mend (a wrong password, a broken folder) are raised.
-    """
-    async with AsyncExitStack() as stack:
-        yield await enter_when_up(stack, lambda: open_app(settings, graph=graph), stop, fail_fast)
-
-
-async def enter_when_up(
-    stack: AsyncExitStack,
-    connect: Callable[[], AbstractAsyncContextManager[T]],
-    stop: asyncio.Event,
-    fail_fast: bool,
-) -> T | None:
-    """Enter ``connect()`` as soon as the services are up; None when ``stop`` is set first.
-
-    Raises ServiceDown if ``fail_fast``.
+    Raises ServiceDown if ``fail_fast``, and errors that waiting can't mend (a wrong password, a broken
+    folder).
     """
     logged = ""
-    while not stop.is_set():
-        try:
-            return await stack.enter_async_context(connect())
-        except ServiceDown as error:
-            if fail_fast:
-                raise
-            if str(error) != logged:
-                logged = str(error)
-                log.warning(say("node.waiting", reason=logged))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), WAIT_SECONDS)
-    return None
+    async with AsyncExitStack() as stack:
+        while not stop.is_set():
+            try:
+                entered = await stack.enter_async_context(connect())
+            except ServiceDown as error:
+                if fail_fast:
+                    raise
+                if str(error) != logged:
+                    logged = str(error)
+                    log.warning(say("node.waiting", reason=logged))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), WAIT_SECONDS)
+            else:
+                yield entered
+                return
+        yield None
 
 
 def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:

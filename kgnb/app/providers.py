@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
@@ -42,10 +42,6 @@ class ProviderView:
     paused_until: float | None
     reason: str
     options: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

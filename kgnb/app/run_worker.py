@@ -6,16 +6,17 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import chain
 
-from kgnb.app.context import App, enter_when_up, open_waiting, running_node
+from kgnb.app.context import App, open_app, running_node, when_up
 from kgnb.core.errors import NodeStopped, ServiceError, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.types import QueueName
+from kgnb.worker.counters import Counters
 from kgnb.worker.node import NodeEvent, WorkerNode
 from kgnb.worker.session import UNLIMITED, Departure, Session
 
@@ -28,6 +29,7 @@ SESSION_CHECK_SECONDS = 1.0
 async def serve(
     settings: Settings,
     departure: Departure,
+    counters: Counters,
     *,
     drain: bool = False,
     fail_fast: bool = False,
@@ -39,9 +41,14 @@ async def serve(
     """Run a node until it is asked to leave, the session ends or, with ``drain``, nothing is left to do.
 
     Waits for services that are down at the start (``fail_fast``: raises ServiceDown); embedded engines that
-    die are restarted. ``on_ready`` is called with each node that runs, ``on_left`` when it has handed
-    everything back and the stores are still open. Raises errors that waiting can't mend.
+    die are restarted. ``counters`` count what each node does, ``listener`` gets its events; ``on_ready`` is
+    called with each node that runs, ``on_left`` when it has handed everything back and the stores are still
+    open. Raises errors that waiting can't mend.
     """
+
+    def on_event(event: NodeEvent) -> None:
+        counters.on_event(event)
+        listener(event)
 
     def patience() -> float:
         return session.drain_seconds(min(settings.drain_seconds, departure.drain_limit))
@@ -49,15 +56,15 @@ async def serve(
     async with leaving_when(departure.wanted, session) as leaving:
         restart = True
         while restart and not leaving.is_set():
-            async with open_waiting(settings, stop=leaving, fail_fast=fail_fast) as app:
+            async with when_up(partial(open_app, settings), leaving, fail_fast=fail_fast) as app:
                 if app is None:
                     return
-                async with AsyncExitStack() as stack:
-                    join = partial(running_node, app, listener=listener, patience=patience)
-                    node = await enter_when_up(stack, join, leaving, fail_fast)
+                join = partial(running_node, app, listener=on_event, patience=patience)
+                async with when_up(join, leaving, fail_fast=fail_fast) as node:
                     if node is None:
                         return
                     departure.node = node
+                    counters.follow(app.spent, node)
                     on_ready(app, node)
                     await _run_node(app, node, leaving, drain)
                 restart = app.engines_gone

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kgnb.cli.options import OK, chapter_argument, command, json_option, print_json, task_argument
-from kgnb.cli.parser import Commands, Parser
+from kgnb.app import chapter_detail, context
+from kgnb.cli.options import show
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-
-if TYPE_CHECKING:
-    from kgnb.core.settings import Settings
+from kgnb.core.settings import Settings
 
 NAMES = 40
 """Names of one kind that are listed."""
@@ -24,24 +22,9 @@ SHOWN_CHARS = 80
 
 async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
     """Prints one chapter's record."""
-    from kgnb.app import chapter_detail, context
-
     async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
         found = await chapter_detail.read_chapter(app, args.task, args.chapter, raw=args.raw)
-    if args.json:
-        print_json(found)
-    else:
-        print("\n".join(_chapter_lines(found)))
-    return OK
-
-
-def add_chapter(commands: Commands[Parser]) -> None:
-    """Declares `kgnb chapter`."""
-    added = command(commands, "chapter", show_chapter, text="chapter_command")
-    task_argument(added)
-    chapter_argument(added)
-    added.add_argument("--raw", action="store_true", help=say("cli.help_raw"))
-    json_option(added)
+    return show(args, found, lambda: _chapter_lines(found))
 
 
 # --- for a person

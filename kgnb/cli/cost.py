@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kgnb.cli.options import OK, command, json_option, print_json, task_argument
-from kgnb.cli.parser import Commands, Parser
+from kgnb.app import context, cost, estimate
+from kgnb.app.estimate import Estimate
+from kgnb.book.model import Book
+from kgnb.cli.options import show
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-
-if TYPE_CHECKING:
-    from kgnb.app.estimate import Estimate
-    from kgnb.book.model import Book
-    from kgnb.core.settings import Settings
-    from kgnb.render.table import Table
-
-SAMPLE = 3
-"""Chapters that an estimate extracts. They are paid for; chapters' costs differ by about a tenth."""
+from kgnb.core.settings import Settings
+from kgnb.render import terminal
+from kgnb.render.formatting import compact, money
+from kgnb.render.progress_bar import ProgressBar
+from kgnb.render.table import Table, columns, rows
 
 
-def add_cost(commands: Commands[Parser]) -> None:
-    """Declares `kgnb cost`."""
-    added = command(commands, "cost", cost)
-    task_argument(added)
-    json_option(added)
-
-
-async def cost(args: argparse.Namespace, settings: Settings) -> int:
+async def show_cost(args: argparse.Namespace, settings: Settings) -> int:
     """Prints what a task cost by model, and what the rest of it will."""
-    from kgnb.app import context, cost
-
     async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
         found = await cost.task_cost(app, args.task)
-    if args.json:
-        print_json(found)
-    else:
-        print("\n".join(_cost_lines(found)))
-    return OK
+    return show(args, found, lambda: _cost_lines(found))
 
 
 def _cost_lines(found: dict[str, Any]) -> list[str]:
-    from kgnb.render import terminal
-    from kgnb.render.formatting import compact, money
-
     counts = {"completed": found["completed"], "chapters": found["chapters"]}
     head = say("cost.head", task=found["task_id"], name=one_line(found["name"]), **counts)
     lines = [head, *terminal.plain_lines(terminal.Rows(_models_table(found)))]
@@ -61,8 +42,6 @@ def _cost_lines(found: dict[str, Any]) -> list[str]:
 
 def _models_table(found: dict[str, Any]) -> Table:
     """What was spent at each model, and in all."""
-    from kgnb.render.table import Table, columns, rows
-
     heads = columns(
         "cost", provider="name", model="name", requests="quantity", prompt_tokens="quantity",
         cached_tokens="quantity", completion_tokens="quantity", price="price", cost="money",
@@ -74,29 +53,20 @@ def _models_table(found: dict[str, Any]) -> Table:
 
 async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book) -> int:
     """Extracts a few of the book's chapters and prints what the whole will cost."""
-    from kgnb.app import context, estimate
-    from kgnb.render.progress_bar import ProgressBar
-
     with ProgressBar(quiet=args.json) as bar:
         async with context.open_app(settings) as app:
             found = await estimate.estimate(
                 app, book, Path(args.book), args.provider, sample=args.estimate, listener=bar.show
             )
-    if args.json:
-        print_json(dataclasses.asdict(found))
-    else:
-        print(_estimate_text(found))
-    return OK
+    return show(args, found, lambda: _estimate_lines(found))
 
 
-def _estimate_text(found: Estimate) -> str:
-    from kgnb.render.formatting import compact, money
-
+def _estimate_lines(found: Estimate) -> list[str]:
     chapters = {"sampled": found.sampled, "chapters": found.chapters - found.sampled}
     facts = {"title": one_line(found.title), "model": one_line(f"{found.provider}/{found.model}".strip("/"))}
     spent, rest = (compact(u.prompt_tokens + u.completion_tokens) for u in (found.spent, found.left))
     paid, due = ("-" if cost is None else money(cost) for cost in (found.cost, found.left_cost))
-    lines = [say("cost.estimate", **facts, **chapters, spent=spent, paid=paid, left=rest, due=due)]
+    lines: list[str] = [say("cost.estimate", **facts, **chapters, spent=spent, paid=paid, left=rest, due=due)]
     if found.spent.reasoning_tokens:
         share = round(100 * found.spent.reasoning_tokens / max(1, found.spent.completion_tokens))
         lines.append(say("cost.reasoning", percent=share, provider=one_line(found.provider)))
@@ -107,4 +77,4 @@ def _estimate_text(found: Estimate) -> str:
         lines.append(say(f"cost.{peak}", money=money(found.left_off_peak)))
     if found.left_cost is None:
         lines.append(say("cost.no_price"))
-    return "\n".join(lines)
+    return lines

@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+from kgnb.app import context, dead_letters
+from kgnb.app.dead_letters import DeadLetter
 from kgnb.cli import options
-from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-
-if TYPE_CHECKING:
-    from kgnb.app.dead_letters import DeadLetter
-    from kgnb.core.settings import Settings
+from kgnb.core.settings import Settings
 
 TITLE_CHARS = 80
 """What a line shows of a title, or of garbage."""
 REASON_CHARS = 300
 
 
-def add_dead(commands: Commands[Parser]) -> None:
-    """Declares `kgnb dead` and its commands."""
-    parts = options.family(commands, "dead")
-    options.json_option(options.command(parts, "list", list_dead, text="dead_list"))
-    for name, run, option, about in (
-        ("retry", retry, "--all", "dead_all"),
-        ("drop", drop, "--garbage", "garbage"),
-    ):
-        added = options.command(parts, name, run, text=f"dead_{name}")
-        options.task_argument(added, nargs="?")
-        options.chapter_argument(added, nargs="?")
-        added.add_argument(option, action="store_true", help=say(f"cli.help_{about}"))
-
-
 async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
     """Lists the dead letters of every queue."""
-    from kgnb.app import context, dead_letters
-
     async with context.open_to_look(settings, graph=False) as app:
         entries = await dead_letters.list_dead_letters(app)
-    if args.json:
-        options.print_json({"dead": [entry.as_dict() for entry in entries]})
-    else:
-        print("\n".join(map(_entry_line, entries)) or say("operate.dead_none"))
-    return options.OK
+    facts = {"dead": [entry.as_dict() for entry in entries]}
+    return options.show(
+        args, facts, lambda: map(_entry_line, entries) if entries else [say("operate.dead_none")]
+    )
 
 
 def _entry_line(entry: DeadLetter) -> str:
@@ -65,8 +45,6 @@ def _entry_line(entry: DeadLetter) -> str:
 
 async def retry(args: argparse.Namespace, settings: Settings) -> int:
     """Queues dead letters again: a chapter's, a task's, or with ``--all`` every task's."""
-    from kgnb.app import context, dead_letters
-
     if (args.task is None) != args.all:
         raise InputError("operate.which", option="--all")
     async with context.open_to_look(settings, graph=False) as app:
@@ -80,8 +58,6 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
 
 async def drop(args: argparse.Namespace, settings: Settings) -> int:
     """Drops dead letters: a chapter's, a task's, or with ``--garbage`` those that belong to no task."""
-    from kgnb.app import context, dead_letters
-
     if (args.task is None) != args.garbage:
         raise InputError("operate.which", option="--garbage")
     async with context.open_to_look(settings, graph=False) as app:

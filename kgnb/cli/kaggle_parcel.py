@@ -7,14 +7,25 @@ import asyncio
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kgnb.core.errors import InputError
+from kgnb.core.host import is_secret_name
 from kgnb.core.messages import language, say
-
-if TYPE_CHECKING:
-    from kgnb.kaggle.client import KaggleClient
-    from kgnb.kaggle.kernel_metadata import Metadata
+from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
+from kgnb.kaggle import book_parcel, kernel_metadata, notebook_bundle
+from kgnb.kaggle.client import KaggleClient
+from kgnb.kaggle.datasets import check_name
+from kgnb.kaggle.kernel_metadata import (
+    NOBODY,
+    TEMPLATE,
+    Metadata,
+    check_internet,
+    check_metadata,
+    read_flag,
+    read_metadata,
+    slug_of,
+)
 
 METADATA = "kernel-metadata.json"
 CODE = "kgnb.ipynb"
@@ -57,8 +68,7 @@ async def named_parcel(args: argparse.Namespace) -> Parcel:
 
 
 async def _books_parcel(args: argparse.Namespace, books: list[Path]) -> Parcel:
-    from kgnb.app.build import read
-    from kgnb.kaggle import book_parcel, kernel_metadata
+    from kgnb.app.build import read  # slow, and of no use to the other commands
 
     titles = [(await read(book, None, None)).title for book in books]  # no run for what isn't a book
     more = f" +{len(titles) - 1}" if titles[1:] else ""
@@ -70,9 +80,6 @@ async def _books_parcel(args: argparse.Namespace, books: list[Path]) -> Parcel:
 
 def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
     """The metadata of ``source``, else of the template; and the notebook that these or the options name."""
-    from kgnb.kaggle import notebook_bundle
-    from kgnb.kaggle.kernel_metadata import NOBODY, TEMPLATE, read_metadata, slug_of
-
     root = notebook_bundle.checkout()
     at = next((f for f in (source, root) if f is not None and (f / METADATA).is_file()), None)
     meta: Metadata = dict(read_metadata(at / METADATA)) if at else dict(TEMPLATE)
@@ -91,8 +98,6 @@ def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
 
 async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
     """Adds what options and the account say to the metadata and the variables, and checks these."""
-    from kgnb.kaggle.kernel_metadata import NOBODY, check_internet, check_metadata
-
     meta = parcel.meta
     if meta["id"].startswith(f"{NOBODY}/") or args.owner:
         owner = args.owner or await client.username()
@@ -150,9 +155,6 @@ async def _go_on(args: argparse.Namespace, client: KaggleClient, parcel: Parcel)
 
 def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
     """Variables the notebook sets for itself: plain settings, and where its credentials are."""
-    from kgnb.core.host import is_secret_name
-    from kgnb.core.secrets import DATASET_VARIABLE
-
     # The report names the notebook where it says how to go on.
     variables = {"KGNB_KERNEL": meta["id"], "KGNB_LANG": language()}
     for given in args.set:
@@ -175,10 +177,6 @@ def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
 
 def _check_secrets(dataset: str, meta: Metadata) -> None:
     """Raises InputError unless dataset and notebook are both this account's, and private."""
-    from kgnb.core.secrets import DATASET_FILE
-    from kgnb.kaggle.datasets import check_name
-    from kgnb.kaggle.kernel_metadata import read_flag
-
     owner = meta["id"].partition("/")[0]
     check_name(dataset)
     if dataset.partition("/")[0].lower() != owner.lower():

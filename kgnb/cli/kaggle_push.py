@@ -7,7 +7,6 @@ import asyncio
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kgnb.cli import options
 from kgnb.cli.kaggle_parcel import (
@@ -21,15 +20,15 @@ from kgnb.cli.kaggle_parcel import (
     notebook_parcel,
     warn,
 )
-from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
-
-if TYPE_CHECKING:
-    from kgnb.core.settings import Settings
-    from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
-    from kgnb.kaggle.kernel_metadata import Metadata
-    from kgnb.kaggle.notebook_bundle import Wheel
+from kgnb.core.secrets import known_secrets
+from kgnb.core.settings import Settings
+from kgnb.kaggle import build_notebook, datasets, kernels, notebook_bundle
+from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
+from kgnb.kaggle.kernel_metadata import Metadata, read_flag
+from kgnb.kaggle.notebook_bundle import Wheel
+from kgnb.render.formatting import duration
 
 WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
 """Variables that give a worker without a book something to do."""
@@ -40,14 +39,11 @@ WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
 
 async def init(args: argparse.Namespace, settings: Settings) -> int:
     """Writes a folder that `kaggle kernels push` accepts."""
-    from kgnb.kaggle.client import KaggleClient
-    from kgnb.kaggle.notebook_bundle import own_wheel
-
     folder = Path(args.folder)
     parcel = notebook_parcel(args, folder)
     async with KaggleClient() as client:
         await complete(args, client, parcel)
-    text = _text(settings, parcel, await own_wheel())
+    text = _text(settings, parcel, await notebook_bundle.own_wheel())
     await asyncio.to_thread(_write_files, folder, parcel.meta, text)
     print(say("kaggle.made", folder=folder, id=parcel.meta["id"]))
     return options.OK
@@ -55,8 +51,6 @@ async def init(args: argparse.Namespace, settings: Settings) -> int:
 
 async def push(args: argparse.Namespace, settings: Settings) -> int:
     """Pushes books, or a notebook, and with --follow stays until the output is here."""
-    from kgnb.kaggle.client import KaggleClient
-
     async with KaggleClient() as client:
         parcel = await named_parcel(args)
         await complete(args, client, parcel)
@@ -75,8 +69,6 @@ async def push(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, parcel: Parcel) -> int:
     """With --follow or -o waits for the run's end, takes the credentials away and fetches the output."""
-    from kgnb.kaggle import datasets, kernels
-
     if args.no_run:
         return options.OK
     if not _follows(args):
@@ -113,8 +105,6 @@ async def fetch(
     client: KaggleClient, kernel: str, output: str, ended: KernelStatus, *, books: bool = False
 ) -> int:
     """Fetches the output of a run that ended; of a run of ``books`` only what a person looks at."""
-    from kgnb.kaggle import build_notebook
-
     files = await client.output(kernel, Path(output), build_notebook.RESULTS if books else None)
     print("\n".join(map(str, files)) or say("kaggle.no_output", kernel=kernel))
     for graph in build_notebook.results(files):
@@ -150,10 +140,6 @@ def _check_work(args: argparse.Namespace, settings: Settings, parcel: Parcel) ->
 async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
     """Tells Kaggle's limits. Raises KgnbError for a run that they don't allow, or credentials that others
     could read."""
-    from kgnb.kaggle import datasets, kernels
-    from kgnb.kaggle.kernel_metadata import read_flag
-    from kgnb.render.formatting import duration
-
     if args.secrets_dataset:
         await datasets.check_secrets_dataset(client, args.secrets_dataset)
     found = parcel.earlier if not args.kernel else None
@@ -170,10 +156,7 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel:
 
 
 async def _send(args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel) -> Pushed:
-    from kgnb.kaggle import kernels
-    from kgnb.kaggle.notebook_bundle import own_wheel
-
-    wheel = await own_wheel()
+    wheel = await notebook_bundle.own_wheel()
     if parcel.packed:
         text = await _books_text(args, client, settings, parcel, wheel)
     else:
@@ -192,8 +175,6 @@ async def _books_text(
     args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel, wheel: Wheel
 ) -> str:
     """The notebook that builds the books, which travel in it, or in a dataset where it would be too large."""
-    from kgnb.kaggle import build_notebook, datasets
-
     how = {"provider": args.provider, "earlier": parcel.earlier}
     if args.public:
         warn(say("kaggle.public_books"))
@@ -213,9 +194,6 @@ async def _books_text(
 def _text(settings: Settings, parcel: Parcel, wheel: Wheel) -> str:
     """The notebook with kgnb in it as it leaves. Raises InputError for a secret in it, or when it is too
     large."""
-    from kgnb.core.secrets import known_secrets
-    from kgnb.kaggle import notebook_bundle
-
     made = notebook_bundle.parcel(parcel.notebook, wheel, variables=parcel.variables)
     text = notebook_bundle.written(made)
     notebook_bundle.check_secrets(made, wheel, known_secrets(settings))
@@ -229,62 +207,3 @@ def _write_files(folder: Path, meta: Metadata, notebook: str) -> None:
         (folder / METADATA).write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", "utf-8")
     except OSError as error:
         raise InputError("kaggle.cannot_write", folder=folder, reason=error.strerror) from None
-
-
-# --- the parser
-
-
-def add_init_and_push(parts: Commands[Parser]) -> None:
-    """Declares `kgnb kaggle init` and `kgnb kaggle push`."""
-    adding = options.command(parts, "init", init, text="kaggle_init")
-    about = say("cli.help_kaggle_dir")
-    options.file_argument(adding, "folder", completes="directory", metavar="DIR", help=about)
-    _notebook_options(adding)
-    added = options.command(parts, "push", push, text="kaggle_push")
-    about = say("cli.help_kaggle_what")
-    options.file_argument(added, "what", metavar="BOOK|DIR", nargs="*", help=about)
-    added.add_argument("--provider", metavar="NAME", help=say("cli.help_kaggle_provider"))
-    _notebook_options(added)
-    _run_options(added)
-
-
-def output_option(added: Parser) -> None:
-    """Declares ``-o DIR``."""
-    about = say("cli.help_kaggle_output_dir")
-    names = ("-o", "--output")
-    options.file_argument(added, *names, completes="directory", metavar="DIR", help=about)
-
-
-def _run_options(added: Parser) -> None:
-    added.add_argument(
-        "--timeout", type=options.seconds, metavar="SECONDS", help=say("cli.help_kaggle_timeout")
-    )
-    added.add_argument(
-        "--wait", type=float, default=120.0, metavar="MINUTES", help=say("cli.help_kaggle_wait")
-    )
-    for option in ("fresh", "delete-secrets"):
-        about = say(f"cli.help_kaggle_{option.replace('-', '_')}")
-        added.add_argument(f"--{option}", action="store_true", help=about)
-    one = added.add_mutually_exclusive_group()
-    one.add_argument("-f", "--follow", action="store_true", help=say("cli.help_kaggle_follow"))
-    one.add_argument("--no-run", action="store_true", help=say("cli.help_kaggle_no_run"))
-    output_option(added)
-
-
-def _notebook_options(added: Parser) -> None:
-    added.add_argument("--notebook", metavar="worker|quickstart|FILE", help=say("cli.help_kaggle_notebook"))
-    added.add_argument("--title", metavar="TITLE", help=say("cli.help_kaggle_title"))
-    added.add_argument("--owner", metavar="NAME", help=say("cli.help_kaggle_owner"))
-    added.add_argument("--model", metavar="NAME", help=say("cli.help_kaggle_model"))
-    added.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help=say("cli.help_kaggle_set")
-    )
-    for option in ("gpu", "tpu", "public", "no-internet"):
-        added.add_argument(
-            f"--{option}", action="store_true", help=say(f"cli.help_kaggle_{option.replace('-', '_')}")
-        )
-    added.add_argument("--accelerator", metavar="NAME", help=say("cli.help_kaggle_accelerator"))
-    for option in ("dataset", "kernel"):
-        about = say(f"cli.help_kaggle_{option}_source")
-        added.add_argument(f"--{option}", action="append", default=[], metavar="OWNER/NAME", help=about)
-    added.add_argument("--secrets-dataset", metavar="OWNER/NAME", help=say("cli.help_kaggle_secrets_dataset"))

@@ -18,24 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgnb import __version__
-from kgnb.cli.build import add_build, add_submit
-from kgnb.cli.chapter import add_chapter
-from kgnb.cli.completion import add_completion
-from kgnb.cli.cost import add_cost
-from kgnb.cli.dead import add_dead
-from kgnb.cli.doctor import add_doctor
-from kgnb.cli.health import add_health
-from kgnb.cli.kaggle import add_kaggle
-from kgnb.cli.names import add_names
-from kgnb.cli.options import INTERRUPTED, OK, common_options
-from kgnb.cli.parser import Parser
-from kgnb.cli.providers import add_providers
-from kgnb.cli.status import add_status
+from kgnb.cli.commands import chosen, make_parser
+from kgnb.cli.options import INTERRUPTED, OK
 from kgnb.cli.streams import discard_stdout, prepare_streams
-from kgnb.cli.tasks import add_task
-from kgnb.cli.transfer import add_export, add_import
-from kgnb.cli.worker import add_worker
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import Language, environment_language, say, use_language
 from kgnb.core.safe_text import one_line
@@ -85,8 +70,9 @@ def _run(args: argparse.Namespace) -> int:
         settings, _ = load_settings(**_overrides(args))
         _configure_logging(args, settings)
         tune_process()
+        run = chosen(args)
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            code: int = runner.run(args.run(args, settings))
+            code = runner.run(run(args, settings))
         sys.stdout.flush()  # a failure to write can still be reported here
         return code
     except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, and SIGTERM by cancel_on_sigterm
@@ -183,29 +169,3 @@ def _configure_logging(args: argparse.Namespace, settings: Settings) -> None:
             files=settings.log_files,
             as_json=settings.log_json,
         )
-
-
-# --- the parser
-
-
-def make_parser() -> Parser:
-    """The parser of the whole command line, its texts in the language in force."""
-    parser = Parser(prog="kgnb", description=say("cli.about"))
-    parser.add_argument(
-        "--version", action="version", version=f"kgnb {__version__}", help=say("cli.help_version")
-    )
-    common_options(parser, default=None)
-    commands = parser.add_commands("name")
-    for group, adders in {
-        "books": (add_build, add_submit, add_export, add_import, add_names),
-        "running": (add_worker, add_health, add_doctor),
-        "looking": (add_status, add_chapter, add_cost),
-        "tasks": (add_task, add_dead),
-        "providers": (add_providers, add_kaggle),
-    }.items():
-        parser.start_group(say(f"cli.group_{group}"))
-        for add in adders:
-            add(commands)
-    parser.start_group(say("cli.group_shell"))
-    add_completion(commands, parser)
-    return parser

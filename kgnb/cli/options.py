@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kgnb.cli.parser import Commands, Parser
 from kgnb.cli.streams import takes_any_text
 from kgnb.core.messages import say
-
-if TYPE_CHECKING:
-    from kgnb.core.settings import Settings
-
-    Command = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
 
 OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
 
@@ -28,8 +24,12 @@ FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".z
 # --- declaring a command
 
 
-def command(commands: Commands[Parser], name: str, run: Command | None, *, text: str = "") -> Parser:
-    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options."""
+def command(commands: Commands[Parser], name: str, run: str | None, *, text: str = "") -> Parser:
+    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options.
+
+    ``run``: "module:function" of this package, async, which takes the arguments and the settings and returns
+    the exit code; None for a family.
+    """
     about = say(f"cli.help_{text or name}")
     added = commands.add_parser(name, help=about, description=about)
     added.set_defaults(run=run, parser=added)
@@ -105,6 +105,15 @@ slots = whole(5_000)
 """Chapters in flight: far more than one process can do anything with."""
 
 
+def chapter_range(text: str) -> tuple[int, int]:
+    """The type of ``90`` or ``90-110``: the first and the last chapter's number."""
+    first, _, last = text.partition("-")
+    found = chapter_number(first), chapter_number(last or first)
+    if found[0] > found[1]:
+        raise argparse.ArgumentTypeError(say("names.bad_chapters"))
+    return found
+
+
 def graph_file(text: str) -> Path:
     """The type of a file to write a graph to: its ending is one of a format, or it has none."""
     path = Path(text)
@@ -128,13 +137,22 @@ def written(path: Path, form: str) -> str:
     return say("cli.picture_written" if form == "html" else "cli.graph_written", path=path)
 
 
+def show(args: argparse.Namespace, facts: object, lines: Callable[[], Iterable[str]]) -> int:
+    """Prints ``facts`` as one line of JSON where ``--json`` asks for it, else ``lines()``; returns OK."""
+    if args.json:
+        print_json(facts)
+    else:
+        print("\n".join(lines()))
+    return OK
+
+
 def print_json(value: object) -> None:
-    """Prints one line of JSON.
+    """Prints one line of JSON; in ``value`` may be dataclasses.
 
     What a terminal would obey, and bytes of a file name that aren't UTF-8, occur inside strings only and are
     escaped.
     """
-    text = json.dumps(value, ensure_ascii=not takes_any_text())
+    text = json.dumps(value, ensure_ascii=not takes_any_text(), default=dataclasses.asdict)
     print(text if text.isprintable() else "".join(map(_printable, text)))
 
 

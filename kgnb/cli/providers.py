@@ -8,20 +8,20 @@ import getpass
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pydantic import SecretStr
+
+from kgnb.app import context, provider_probe, providers
+from kgnb.app.providers import AddedProvider, ProviderView
 from kgnb.cli import options
-from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
-from kgnb.core.messages import say
+from kgnb.core.host import variable
+from kgnb.core.messages import language, say
+from kgnb.core.model import RULES
 from kgnb.core.safe_text import one_line
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from kgnb.app.providers import AddedProvider, ProviderView
-    from kgnb.core.settings import Settings
-    from kgnb.llm.presets import Preset
+from kgnb.core.settings import Settings
+from kgnb.llm.presets import Preset, preset_named, presets, presets_date
 
 ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
@@ -31,73 +31,14 @@ MAX_KEY = 10_000
 """Characters read from standard input: far above any key."""
 
 
-# --- the parser
-
-
-def add_providers(commands: Commands[Parser]) -> None:
-    """Declares `kgnb providers` and its commands; `kgnb pause|resume PROVIDER` is how two were spelled."""
-    parts = options.family(commands, "providers", text="providers_group")
-    options.json_option(options.command(parts, "list", list_providers, text="providers_list"))
-    options.json_option(options.command(parts, "presets", list_presets, text="providers_presets"))
-    _declare_add(parts)
-    setting = options.command(parts, "set", set_options, text="providers_set")
-    _name_argument(setting)
-    setting.add_argument("options", metavar="KEY=VALUE", nargs="*", help=say("cli.help_option"))
-    _show_argument(setting)
-    options.json_option(setting)
-    testing = options.command(parts, "test", test, text="providers_test")
-    _name_argument(testing)
-    _show_argument(testing)
-    removing = options.command(parts, "remove", remove, text="providers_remove")
-    _name_argument(removing)
-    removing.add_argument("--delete", action="store_true", help=say("cli.help_delete"))
-    pausing = options.command(parts, "pause", pause)
-    _name_argument(pausing)
-    pausing.add_argument(
-        "--for", dest="seconds", type=options.seconds, metavar="SECONDS", help=say("cli.help_for")
-    )
-    resuming = options.command(parts, "resume", resume)
-    _name_argument(resuming)
-    options.old_spelling(commands, "pause", pausing)
-    options.old_spelling(commands, "resume", resuming)
-
-
-def _name_argument(added: Parser) -> None:
-    added.add_argument("provider", metavar="NAME", help=say("cli.help_provider_name"))
-
-
-def _show_argument(added: Parser) -> None:
-    added.add_argument("--show", action="store_true", help=say("cli.help_show_request"))
-
-
-def _declare_add(parts: Commands[Parser]) -> None:
-    added = options.command(parts, "add", add, text="providers_add")
-    _name_argument(added)
-    added.add_argument("--url", metavar="URL", help=say("cli.help_url"))
-    added.add_argument("--model", metavar="MODEL", action="append", default=[], help=say("cli.help_model"))
-    added.add_argument("--display-name", metavar="TEXT", help=say("cli.help_display_name"))
-    source = added.add_mutually_exclusive_group()
-    source.add_argument("--key-env", metavar="VARIABLE", help=say("cli.help_key_env"))
-    source.add_argument("--key-stdin", action="store_true", help=say("cli.help_key_stdin"))
-    added.add_argument("--save-key", action="store_true", help=say("cli.help_save_key"))
-    _show_argument(added)
-
-
 # --- list
 
 
 async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
     """Lists the providers and their state."""
-    from kgnb.app import context, providers
-
     async with context.open_to_look(settings, graph=False) as app:
         found = await providers.list_providers(app)
-    if args.json:
-        options.print_json({"providers": [one.as_dict() for one in found]})
-    else:
-        for one in found:
-            print(_provider_line(one))
-    return options.OK
+    return options.show(args, {"providers": found}, lambda: map(_provider_line, found))
 
 
 def _provider_line(one: ProviderView) -> str:
@@ -137,21 +78,13 @@ def _state(one: ProviderView) -> str:
 
 async def list_presets(args: argparse.Namespace, _: Settings) -> int:
     """Lists the providers that kgnb knows: suggested model, prices, where a key is made."""
-    from kgnb.llm.presets import presets, presets_date
-
-    if args.json:
-        found = [preset.model_dump(mode="json") for preset in presets().values()]
-        options.print_json({"date": presets_date().isoformat(), "presets": found})
-        return options.OK
-    for preset in presets().values():
-        print(_preset_text(preset))
-    print(say("providers.presets_date", date=presets_date()))
-    return options.OK
+    known, date = presets().values(), presets_date()
+    facts = {"date": date.isoformat(), "presets": [preset.model_dump(mode="json") for preset in known]}
+    note = say("providers.presets_date", date=date)
+    return options.show(args, facts, lambda: [*map(_preset_text, known), note])
 
 
 def _preset_text(preset: Preset) -> str:
-    from kgnb.core.messages import language
-
     price = preset.price(preset.model)
     facts = [preset.model or "-", preset.base_url or "-"]
     if price is not None:
@@ -169,23 +102,18 @@ def _preset_text(preset: Preset) -> str:
 
 async def set_options(args: argparse.Namespace, settings: Settings) -> int:
     """Changes what every node tells a provider, and prints what is set."""
-    from kgnb.app import context, provider_probe, providers
-
     changes = dict(map(_assignment, args.options))
     async with context.open_app(settings, queue=False, graph=False) as app:
         told = await providers.set_options(app, args.provider.strip(), changes)
         shown = {"request": await provider_probe.preview_request(app, args.provider)} if args.show else {}
-    if args.json:
-        options.print_json({"provider": args.provider.strip(), "options": told, **shown})
-        return options.OK
-    print(say("providers.told", name=one_line(args.provider.strip()), options=_options_text(told) or "-"))
-    if shown:
-        _print_request(shown["request"])
-    return options.OK
+    name = args.provider.strip()
+    line = say("providers.told", name=one_line(name), options=_options_text(told) or "-")
+    facts = {"provider": name, "options": told, **shown}
+    return options.show(args, facts, lambda: [line, *map(_request_text, shown.values())])
 
 
-def _print_request(shown: dict[str, Any]) -> None:
-    print(json.dumps(shown, ensure_ascii=False, indent=2))
+def _request_text(shown: dict[str, Any]) -> str:
+    return json.dumps(shown, ensure_ascii=False, indent=2)
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -204,8 +132,6 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 async def add(args: argparse.Namespace, settings: Settings) -> int:
     """Adds a provider or changes the one of that name, and says where its key is kept."""
-    from kgnb.app import context, provider_probe, providers
-
     key = await _read_key(args, settings)
     async with context.open_app(settings, queue=False, graph=False) as app:
         done = await providers.add_provider(
@@ -223,7 +149,7 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
         if text := _where_key_is(done, settings):
             print(text)
         if args.show:  # fails without a key: what was done is told before
-            _print_request(await provider_probe.preview_request(app, args.provider))
+            print(_request_text(await provider_probe.preview_request(app, args.provider)))
     return options.OK
 
 
@@ -239,11 +165,6 @@ async def _read_key(args: argparse.Namespace, settings: Settings) -> SecretStr |
 
     One that was typed is saved, as the question says; else typing it would be for nothing.
     """
-    from pydantic import SecretStr
-
-    from kgnb.core.host import variable
-    from kgnb.llm.presets import preset_named
-
     if args.key_env:
         return _not_empty(SecretStr(variable(args.key_env)), args.key_env)
     if args.key_stdin:
@@ -270,15 +191,12 @@ def _not_empty(key: SecretStr, source: str) -> SecretStr:
 
 async def test(args: argparse.Namespace, settings: Settings) -> int:
     """Asks the provider once for real."""
-    from kgnb.app import context, provider_probe
-    from kgnb.core.model import RULES
-
     if args.provider.strip().lower() == RULES:
         print(say("providers.test_rules"))
         return options.OK
     async with context.open_to_look(settings, queue=False, graph=False) as app:
         if args.show:
-            _print_request(await provider_probe.preview_request(app, args.provider))
+            print(_request_text(await provider_probe.preview_request(app, args.provider)))
             return options.OK
         result = await provider_probe.probe_provider(app, args.provider)
     if result.error:
@@ -293,8 +211,6 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
 
 async def remove(args: argparse.Namespace, settings: Settings) -> int:
     """Switches a provider off; ``--delete`` removes its row and its key."""
-    from kgnb.app import context, providers
-
     async with context.open_to_look(settings, queue=False, graph=False) as app:
         await providers.remove_provider(app, args.provider, delete=args.delete)
     print(say("providers.deleted" if args.delete else "providers.off", name=args.provider.strip()))
@@ -303,8 +219,6 @@ async def remove(args: argparse.Namespace, settings: Settings) -> int:
 
 async def pause(args: argparse.Namespace, settings: Settings) -> int:
     """Pauses a provider on every node."""
-    from kgnb.app import context, providers
-
     async with context.open_app(settings, graph=False) as app:
         paused = await providers.pause_provider(app, args.provider, args.seconds)
     facts = {"seconds": round(paused.seconds), "when": options.local_time(paused.until)}
@@ -314,8 +228,6 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
 
 async def resume(args: argparse.Namespace, settings: Settings) -> int:
     """Ends a provider's pause."""
-    from kgnb.app import context, providers
-
     async with context.open_to_look(settings, graph=False) as app:
         ended = await providers.resume_provider(app, args.provider)
     what = "provider_resumed" if ended.until else "provider_not_paused"

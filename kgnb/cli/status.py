@@ -8,19 +8,18 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from kgnb.cli.options import OK, command, json_option
-from kgnb.cli.parser import Commands, Parser
+from rich.live import Live
+
+from kgnb.app import context, status
+from kgnb.cli.options import OK
 from kgnb.cli.signals import cancel_on_sigterm
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-
-if TYPE_CHECKING:
-    from rich.live import Live
-
-    from kgnb.core.settings import Settings
+from kgnb.core.settings import Settings
+from kgnb.render import terminal
 
 WATCH_SECONDS = 2.0
 
@@ -29,17 +28,8 @@ Show = Callable[[Status | None, str], None]
 """Shows a status, or None and why it could not be read."""
 
 
-def add_status(commands: Commands[Parser]) -> None:
-    """Declares `kgnb status`."""
-    added = command(commands, "status", show_status)
-    json_option(added)
-    added.add_argument("--watch", action="store_true", help=say("cli.help_watch"))
-
-
 async def show_status(args: argparse.Namespace, settings: Settings) -> int:
     """Show the state of everything, with ``--watch`` until Ctrl-C or SIGTERM; that is exit code 0."""
-    from kgnb.app import context, status
-
     if not args.watch:
         async with context.open_to_look(settings, graph=False) as app:
             found = await status.StatusReport(app).read()
@@ -61,8 +51,6 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _print_page(status: Status, *, color: bool) -> None:
-    from kgnb.render import terminal
-
     terminal.show(terminal.status_page(status), color=color)
 
 
@@ -76,8 +64,6 @@ async def _watch(settings: Settings, show: Show) -> NoReturn:
 
     Embedded engines that somebody ended are joined or started again, and those of a new data folder joined.
     """
-    from kgnb.app import context, status
-
     started = False
     while True:
         try:
@@ -109,8 +95,6 @@ class Screen:
 
     def show(self, status: Status | None, reason: str) -> None:
         """Show a status, or the last one below the reason why there is nothing newer."""
-        from kgnb.render import terminal
-
         self._last = status or self._last
         warning = ""
         if reason:

@@ -11,32 +11,28 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from kgnb import __version__
-from kgnb.cli.build import resume_option
-from kgnb.cli.options import OK, command, slots
-from kgnb.cli.parser import Commands, Parser
+from kgnb.app.context import App
+from kgnb.app.run_worker import serve
+from kgnb.app.session_report import SessionReport
+from kgnb.cli.options import OK
+from kgnb.cli.signals import stop_on_signals
+from kgnb.core import logging as log_setup
+from kgnb.core.host import detect_host
 from kgnb.core.messages import say
+from kgnb.core.service_addresses import in_url
+from kgnb.core.settings import Settings
+from kgnb.stores.targets import SERVICES, service_address
+from kgnb.worker.counters import Counters
+from kgnb.worker.node import WorkerNode
+from kgnb.worker.session import Departure, Session
 
 if TYPE_CHECKING:
-    from kgnb.app.context import App
     from kgnb.app.metrics import Metrics
-    from kgnb.core.settings import Settings
-    from kgnb.worker.node import NodeEvent, WorkerNode
-    from kgnb.worker.session import Departure, Session
 
 log = logging.getLogger(__name__)
 
 HAND_BACK_SECONDS = 4.5
 """How long a worker that leaves may take beyond its drain: a server that hangs must not keep it."""
-
-
-def add_worker(commands: Commands[Parser]) -> None:
-    """Declares `kgnb worker`."""
-    added = command(commands, "worker", worker)
-    added.add_argument("--drain", action="store_true", help=say("cli.help_drain"))
-    added.add_argument("--providers", metavar="NAME,NAME", help=say("cli.help_providers"))
-    added.add_argument("--slots", type=slots, metavar="N", help=say("cli.help_slots"))
-    resume_option(added)
-    added.add_argument("--fail-fast", action="store_true", help=say("cli.help_fail_fast"))
 
 
 async def worker(args: argparse.Namespace, settings: Settings) -> int:
@@ -51,13 +47,6 @@ async def worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
-    from kgnb.app.run_worker import serve
-    from kgnb.app.session_report import SessionReport
-    from kgnb.cli.signals import stop_on_signals
-    from kgnb.core.host import detect_host
-    from kgnb.worker.counters import Counters
-    from kgnb.worker.session import Departure, Session
-
     departure = Departure()
     stop_on_signals(departure.ask, within=settings.drain_seconds + HAND_BACK_SECONDS)
     # Unlimited unless the user says so: only a notebook's session ends by itself.
@@ -68,22 +57,17 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     def on_ready(app: App, node: WorkerNode) -> None:
         _introduce(app, node, card=not settings.log_json and not report.node)  # not after a restart
         report.node = node.name
-        counters.follow(app.spent, node)
         if metrics:
             metrics.watch(app, node)
-
-    def on_event(event: NodeEvent) -> None:
-        counters.on_event(event)
-        if metrics:
-            metrics.on_event(event)
 
     await serve(
         settings,
         departure,
+        counters,
         drain=args.drain,
         fail_fast=args.fail_fast,
         session=session,
-        listener=on_event,
+        listener=metrics.on_event if metrics else lambda _: None,
         on_ready=on_ready,
         on_left=report.read_status if session.seconds is not None else None,
     )
@@ -94,10 +78,8 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
 
 def _introduce(app: App, node: WorkerNode, *, card: bool) -> None:
     """The node's name in the log, and on a terminal its card."""
-    from kgnb.core import logging as log_setup
     from kgnb.render import terminal
     from kgnb.render.node_card import node_card
-    from kgnb.stores.targets import SERVICES, service_address
 
     log_setup.name_node(node.name)
     if not (card and sys.stdout.isatty()):
@@ -112,8 +94,6 @@ def _introduce(app: App, node: WorkerNode, *, card: bool) -> None:
 
 def _place(address: tuple[str, int] | None) -> str:
     """An address as a URL has it; "" of an embedded service."""
-    from kgnb.core.service_addresses import in_url
-
     if address is None:
         return ""
     host, port = address

@@ -9,8 +9,8 @@ import asyncio
 import json
 import re
 import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -20,7 +20,7 @@ from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
 from kgnb.core.host import environment_secrets
 from kgnb.core.safe_text import one_line
 from kgnb.kaggle import api_process
-from kgnb.kaggle.subprocesses import subprocess
+from kgnb.kaggle.subprocesses import end
 
 Tell = Callable[[str], None]
 State = Literal[
@@ -32,6 +32,8 @@ CALL_SECONDS = 120.0
 """For one call: a push is a request of 1 MB."""
 TRANSFER_SECONDS = 3600.0
 """Limit for fetching a run's files, up to 20 GB, and for sending a dataset."""
+LONGEST_LINE = 1 << 28
+"""Bytes in an answer: all that Kaggle's process may hold."""
 LOWEST_VERSION = (2, 2, 5)
 """Of the package kaggle: older ones lack the quota and a push that only saves."""
 
@@ -86,8 +88,7 @@ class ApiProcess:
     """:mod:`kgnb.kaggle.api_process`: started at the first request, ended after one that took too long."""
 
     def __init__(self) -> None:
-        self._stack = AsyncExitStack()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
 
     async def answer(
         self, call: str, arguments: Mapping[str, Any], emit: Tell, seconds: float | None
@@ -101,7 +102,9 @@ class ApiProcess:
 
     async def _exchange(self, call: str, arguments: Mapping[str, Any], emit: Tell) -> Mapping[str, Any]:
         if self._process is None:
-            self._process = await self._stack.enter_async_context(subprocess(*_command(), requests=True))
+            self._process = await asyncio.create_subprocess_exec(
+                *_command(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=LONGEST_LINE
+            )
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -116,8 +119,9 @@ class ApiProcess:
 
     async def close(self) -> None:
         """End the process."""
-        self._process = None
-        await self._stack.aclose()
+        process, self._process = self._process, None
+        if process is not None:
+            await end(process)
 
 
 def _command() -> list[str]:

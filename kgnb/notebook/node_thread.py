@@ -220,15 +220,14 @@ class NodeRun:
         await serve(
             self._settings,
             self._departure,
+            self._counters,
             session=self._session,
-            listener=self._counters.on_event,
             on_ready=self._on_ready,
             on_left=self._on_left,
         )
 
     def _on_ready(self, app: App, worker: WorkerNode) -> None:
         self.name = worker.name
-        self._counters.follow(app.spent, worker)
         self._on_connected(app)
 
     def _on_connected(self, app: App) -> None:
@@ -286,9 +285,9 @@ class NodeRun:
                     await self._on_left(app)
 
     async def _watch_engines(self, leaving: asyncio.Event, working: asyncio.Task[None]) -> None:
-        from kgnb.app.context import open_waiting
+        from kgnb.app.context import open_app, when_up
 
-        async with open_waiting(self._settings, stop=leaving, graph=False) as app:
+        async with when_up(lambda: open_app(self._settings, graph=False), leaving) as app:
             if app is None:
                 await asyncio.wait([working])
                 return

@@ -13,7 +13,6 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from kgnb.app.context import App
 from kgnb.app.run_worker import serve
 from kgnb.core import logging as log_setup
 from kgnb.core.errors import KgnbError
@@ -22,7 +21,6 @@ from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.notebook.processes import EXIT_FAILED, LEAVE_NOW, LENGTH_BYTES, MESSAGE_MARK
 from kgnb.worker.counters import Counters
-from kgnb.worker.node import WorkerNode
 from kgnb.worker.session import Departure, Session
 
 STDIN = 0
@@ -82,9 +80,9 @@ class _ProcessNode:
             await serve(
                 self._settings,
                 self._departure,
+                self._counters,
                 session=self._session,
-                listener=self._counters.on_event,
-                on_ready=self._on_ready,
+                on_ready=lambda _, worker: log_setup.name_node(worker.name),
             )
         finally:
             sending.cancel()
@@ -95,10 +93,6 @@ class _ProcessNode:
         while order := os.read(STDIN, 1):
             loop.call_soon_threadsafe(self._departure.ask, 0.0 if order == LEAVE_NOW else math.inf)
         loop.call_soon_threadsafe(self._departure.ask, ORPHAN_SECONDS)
-
-    def _on_ready(self, app: App, worker: WorkerNode) -> None:
-        self._counters.follow(app.spent, worker)
-        log_setup.name_node(worker.name)
 
     async def _send_states(self) -> None:
         sent: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from kgnb.app.context import enter_when_up
+from kgnb.app.context import when_up
 from kgnb.core.errors import ServiceDown
 from kgnb.stores.queue.presence import Presence
 from kgnb.stores.queue.store import Queue
@@ -38,19 +38,19 @@ class Joining:
 class TestServicesThatVanish:
     async def test_are_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("kgnb.app.context.WAIT_SECONDS", 0.01)
-        async with contextlib.AsyncExitStack() as stack:
-            assert await enter_when_up(stack, Joining(3), asyncio.Event(), False) == "node"  # type: ignore[arg-type]
+        async with when_up(Joining(3), asyncio.Event()) as joined:
+            assert joined == "node"
 
     async def test_end_a_node_that_must_not_wait(self) -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            with pytest.raises(ServiceDown):
-                await enter_when_up(stack, Joining(1), asyncio.Event(), True)  # type: ignore[arg-type]
+        with pytest.raises(ServiceDown):
+            async with when_up(Joining(1), asyncio.Event(), fail_fast=True):
+                pass
 
     async def test_do_not_hold_a_node_that_has_to_leave(self) -> None:
         leaving = asyncio.Event()
         asyncio.get_running_loop().call_later(0.05, leaving.set)
-        async with contextlib.AsyncExitStack() as stack:
-            assert await enter_when_up(stack, Joining(99), leaving, False) is None  # type: ignore[arg-type]
+        async with when_up(Joining(99), leaving) as joined:
+            assert joined is None
 
 
 @contextlib.asynccontextmanager

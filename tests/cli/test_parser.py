@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from kgnb.cli.main import make_parser
+from kgnb.cli.commands import make_parser
 from kgnb.cli.parser import Parser
 from kgnb.core.messages import Language, use_language
 from tests.support.commands import STORY, Place, Ran, Running, environment
@@ -124,7 +124,7 @@ class TestHelp:
 
     def test_parsing_loads_neither_rich_nor_settings(self) -> None:
         code = (
-            "import sys; from kgnb.cli.main import make_parser; make_parser().parse_args(['status'])\n"
+            "import sys; from kgnb.cli.commands import make_parser; make_parser().parse_args(['status'])\n"
             "print([name for name in ('rich.console', 'pydantic', 'shtab') if name in sys.modules])"
         )
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

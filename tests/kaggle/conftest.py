@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kgnb.cli.main import make_parser
+from kgnb.cli.commands import chosen, make_parser
 from kgnb.core.settings import Settings
 from kgnb.kaggle import api_process, client, kernel_metadata, notebook_bundle
 from kgnb.kaggle.client import KaggleClient
@@ -108,7 +108,6 @@ def command(stub: KaggleStub, small_wheel: Wheel, monkeypatch: pytest.MonkeyPatc
 
     def run(*words: str | Path) -> int:
         args = make_parser().parse_args(["kaggle", *map(str, words)])
-        code: int = asyncio.run(args.run(args, Settings.load()))
-        return code
+        return asyncio.run(chosen(args)(args, Settings.load()))
 
     return run

@@ -21,7 +21,7 @@ import pytest
 import redis
 import yaml
 
-from kgnb.cli.main import make_parser
+from kgnb.cli.commands import make_parser
 from kgnb.cli.worker import HAND_BACK_SECONDS
 from kgnb.core.settings import Settings
 from kgnb.stores.targets import sql_url

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kgnb.cli.main import make_parser
+from kgnb.cli.commands import make_parser
 from kgnb.core import messages
 from kgnb.core.model import ChapterStatus, TaskStatus, Usage
 from kgnb.core.settings import Settings

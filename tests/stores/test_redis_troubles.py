@@ -20,6 +20,7 @@ from kgnb.render.status_view import queues_table
 from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import QueueName
+from kgnb.worker.counters import Counters
 from kgnb.worker.session import Departure
 from tests.conftest import lent_folder
 
@@ -77,7 +78,7 @@ async def test_a_node_that_cannot_register_names_the_key(embedded: Any, tmp_path
         wrong(key, "y")
         settings = Settings.load(data=tmp_path / "data", node_name="here")
         with pytest.raises(ServiceRefused) as caught:
-            await serve(settings, Departure())
+            await serve(settings, Departure(), Counters())
         client.delete(key)
     assert caught.value.key == "queue.wrong_type"
     assert key in str(caught.value)
