@@ -259,6 +259,22 @@ def test_the_people_of_a_short_text_are_found() -> None:
     assert {"Vesna", "Ithrin", "Dorn", "Lord Tavish"} <= set(people(text))
 
 
+def test_who_does_what_people_do_is_a_person_where_nobody_speaks() -> None:
+    text = (
+        "The rain fell upon Aldern. Marek had gone.\n\nOn the hill I saw Aldern. Then Marek took two coats "
+        "down from the hook of the door."
+    )
+    assert people(text).keys() == {"Marek"}
+
+
+def test_a_mark_of_any_kind_behind_a_name_says_the_same() -> None:
+    text = pages(("Tom Finch", "Anne Dale")) + (
+        '\n\n"Come in, Rodya!" she cried. "Sit down, Rodya," he said. "Is it you, Rodya?" Nobody came. '
+        '"Go home, Rodya."'
+    )
+    assert people(text).keys() == {"Tom Finch", "Anne Dale", "Rodya"}
+
+
 def test_who_became_another_ones_mate_is_not_that_one() -> None:
     found = people(pages(("Tom Finch", "Peter Moss")) + "\n\nTom Finch became Peter Moss's mate.")
     assert found["Tom Finch"] is not found["Peter Moss"]
