@@ -113,22 +113,19 @@ class Character(_Item):
     confidence: Confidence = 1.0
 
 
-class Location(_Item):
+class _Typed(_Item):
+    name: Name
+    description: Text = ""
+    type: OptionalName = ""
+    confidence: Confidence = 1.0
+
+
+class Location(_Typed):
     """A place."""
 
-    name: Name
-    description: Text = ""
-    type: OptionalName = ""
-    confidence: Confidence = 1.0
 
-
-class Organization(_Item):
+class Organization(_Typed):
     """A group, house, army, sect or company."""
-
-    name: Name
-    description: Text = ""
-    type: OptionalName = ""
-    confidence: Confidence = 1.0
 
 
 class Thing(_Item):

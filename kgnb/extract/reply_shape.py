@@ -24,7 +24,6 @@ _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
 """What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
 _NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
-_OR = re.compile("[/／]")
 _PAIR = re.compile(r"<?[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
@@ -166,20 +165,19 @@ def mended_item(item: Any, kind: str) -> dict[str, Any]:
         return _triple(item)
     if not isinstance(item, dict):
         return {}
-    if not item.keys() <= _FIELDS[kind]:
-        item = _renamed(item, kind)
-    if kind == "events" and not item.get("name") and (told := item.get("title") or item.get("description")):
-        item["name"] = told[:MAX_NAME] if isinstance(told, str) else told
+    own: dict[str, Any] = item if item.keys() <= _FIELDS[kind] else _renamed(item, kind)
+    if kind == "events" and not own.get("name") and (told := own.get("title") or own.get("description")):
+        own["name"] = told[:MAX_NAME] if isinstance(told, str) else told
     lists = _LISTS[kind]
     for key in lists:
-        given = item.get(key)
+        given = own.get(key)
         if given and (type(given) is not list or dict in map(type, given)):
-            item[key] = given if key == "participants" and _has_roles(given) else _split(given)
-    types = list(map(type, item.values()))
-    if dict in types or types.count(list) > len(lists & item.keys()):
+            own[key] = given if key == "participants" and _has_roles(given) else _split(given)
+    types = list(map(type, own.values()))
+    if dict in types or types.count(list) > len(lists & own.keys()):
         kept = {*lists, "relations"}
-        item = {key: value if key in kept else _one_text(value, key) for key, value in item.items()}
-    return dict(item)
+        return {key: value if key in kept else _one_text(value, key) for key, value in own.items()}
+    return own
 
 
 def _has_roles(participants: Any) -> TypeGuard[dict[str, str]]:
@@ -205,9 +203,9 @@ def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
     names = _Names(found.get("characters", ()))
     found["characters"] = names.characters
     for item in (item for items in found.values() for item in items):
-        names.add(item.get("id"), item.get("name"))
-        inner = item.get("relations")
-        if isinstance(inner, list | dict):
+        if "id" in item:
+            names.add(item["id"], item.get("name"))
+        if isinstance(inner := item.get("relations"), list | dict):
             told = (mended_item(one, "relations") for one in items_of(inner, "relations"))
             ties += [{"source": item.get("name"), **one} for one in told]
     for event in found.get("events", ()):
@@ -233,7 +231,7 @@ class _Names:
             return [item]
         if "、" in name:
             return [{**item, "name": one, "aliases": []} for one in _split(name)]  # whose would they be?
-        first, *others = (form.strip() for form in _OR.split(name))
+        first, *others = map(str.strip, name.replace("／", "/").split("/"))
         if not others or min(map(len, (first, *others))) < 2:  # N/A
             return [item]
         self.add(name, first)

@@ -6,7 +6,7 @@ from typing import Any
 
 import anthropic
 
-from kgnb.core.model import Provider, Usage
+from kgnb.core.model import Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
 from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse
@@ -16,12 +16,9 @@ from kgnb.llm.request_form import RequestForm
 class AnthropicApi(ChatApi):
     """``POST {base_url}/v1/messages`` with one key."""
 
-    sdk = anthropic
+    sdk, made = anthropic, anthropic.AsyncAnthropic
+    endings = ("/messages", "/v1")
     models_path = "/v1/models?limit=1000"  # no more at a time
-
-    def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
-        at = base_url.removesuffix("/messages").removesuffix("/v1")
-        super().__init__(anthropic.AsyncAnthropic, provider, at, connections)
 
     @staticmethod
     def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:

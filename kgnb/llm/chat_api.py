@@ -45,13 +45,18 @@ class ChatApi(ABC):
     """
 
     sdk: ModuleType
+    made: Callable[..., Any]
+    """The SDK's asynchronous client."""
+    endings: tuple[str, ...]
+    """What a base_url may have behind the address that the SDK takes, the last first."""
     models_path: str
     """Where it lists its models, below base_url."""
 
-    def __init__(self, made: Callable[..., Any], provider: Provider, base_url: str, connections: int) -> None:
-        """``made``: the SDK's asynchronous client."""
+    def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
+        for ending in self.endings:
+            base_url = base_url.removesuffix(ending)
         options = client_options(provider, base_url, connections)
-        self.client = made(**options)
+        self.client = self.made(**options)
         self.headers: dict[str, Any] = {}
         # Not the environment's (OPENAI_CUSTOM_HEADERS, ANTHROPIC_…), which all would get.
         self.client._custom_headers = options["default_headers"]

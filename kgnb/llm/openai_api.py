@@ -22,13 +22,12 @@ _FAILED = ("content_filter", "sensitive", "insufficient_system_resource", "netwo
 class OpenAIApi(ChatApi):
     """``POST {base_url}/chat/completions`` with one key."""
 
-    sdk = openai
+    sdk, made = openai, openai.AsyncOpenAI
+    endings = ("/chat/completions",)
     models_path = "/models"
 
     def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
-        super().__init__(
-            openai.AsyncOpenAI, provider, base_url.removesuffix("/chat/completions"), connections
-        )
+        super().__init__(provider, base_url, connections)
         self.client.organization = provider.options.organization  # not the environment's either
         self.client.project = provider.options.project
         if not provider.api_key.get_secret_value().strip():
