@@ -110,12 +110,12 @@ def _kind() -> Kind:
         return "colab"
     if in_kernel():
         return "vscode" if _in_vscode() else "jupyter"
-    if _ipython_shell() is not None:
+    if ipython_shell() is not None:
         return "ipython"
     return "terminal" if sys.stdin is not None and sys.stdin.isatty() else "server"
 
 
-def _ipython_shell() -> Any:
+def ipython_shell() -> Any:
     """The running IPython shell or None; never imports IPython."""
     ipython = sys.modules.get("IPython")
     return None if ipython is None else ipython.get_ipython()
@@ -123,12 +123,12 @@ def _ipython_shell() -> Any:
 
 def in_kernel() -> bool:
     """Whether this is a notebook's kernel."""
-    return getattr(_ipython_shell(), "kernel", None) is not None
+    return getattr(ipython_shell(), "kernel", None) is not None
 
 
 def _in_vscode() -> bool:
     in_its_terminal = any(map(os.environ.get, ("VSCODE_PID", "VSCODE_CWD", "VSCODE_IPC_HOOK_CLI")))
-    return in_its_terminal or "__vsc_ipynb_file__" in getattr(_ipython_shell(), "user_ns", {})
+    return in_its_terminal or "__vsc_ipynb_file__" in getattr(ipython_shell(), "user_ns", {})
 
 
 def _is_importable(name: str) -> bool:

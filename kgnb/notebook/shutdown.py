@@ -9,11 +9,12 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from kgnb.core.host import ipython_shell
 
 Listener = Callable[[bool], None]
 """Called when the process is about to end: with True, it ends when this returns; with False, soon."""
@@ -80,8 +81,7 @@ class ShutdownHooks:
     def _wrap_kernel_shutdown(self) -> None:
         """A kernel that shuts down ends its child processes first, and may be killed while it waits for them
         (for multiprocessing's resource tracker, say): tell the listeners before it begins."""
-        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-        kernel = getattr(shell, "kernel", None)
+        kernel = getattr(ipython_shell(), "kernel", None)
         if kernel is None or not hasattr(kernel, "do_shutdown"):
             return
         original = kernel.do_shutdown

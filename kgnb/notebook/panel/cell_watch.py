@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from typing import Any
+
+from kgnb.core.host import ipython_shell
 
 MIN_SECONDS = 1.0
 """Cells that run shorter are not reported."""
@@ -20,9 +21,8 @@ class CellWatch:
 
     def watch(self) -> None:
         """Start watching, including the cell that calls this. Can be called again."""
-        ipython = sys.modules.get("IPython")
-        shell = None if ipython is None else ipython.get_ipython()
-        if shell is None or getattr(shell, "kernel", None) is None or shell is self._shell:
+        shell = ipython_shell()
+        if getattr(shell, "kernel", None) is None or shell is self._shell:
             return
         self._shell = shell
         shell.events.register("pre_execute", self._on_cell_start)

@@ -287,8 +287,7 @@ class ProviderForm:
             self._saved = False
             self.key.take()
         self._hint_key()
-        if tuple(self.model.options) != tuple(self._models):
-            self.model.options = tuple(self._models)
+        self.model.options = tuple(self._models)
         anyway = self._refused == Draft(*self._typed(), self.key.typed)
         widgets.label(self.add, say("panel.save_anyway" if anyway else "panel.test_and_save"))
 

@@ -44,9 +44,9 @@ class RunTab:
     def refresh(self, status: html.Item) -> None:
         """Show the current tasks."""
         alive, cluster = self._controller.node.is_alive, status["cluster"] or {}
-        widgets.enable(self.start, not alive)
-        widgets.enable(self.stop, alive and status["state"] != "stopping")
-        widgets.enable(self.now, alive)
+        self.start.disabled = alive
+        self.stop.disabled = not alive or status["state"] == "stopping"
+        self.now.disabled = not alive
         self.book.refresh([provider["name"] for provider in cluster.get("providers", ())])
         tasks = cluster.get("tasks", ())
         shown = {task["task_id"]: task for task in tasks[:MAX_TASKS]}
@@ -90,9 +90,8 @@ class TaskRow:
         widgets.label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
         widgets.label(self.open, say("panel.close_row" if self.chapters.is_open else "panel.open_row"))
         self._delete.refresh()
-        widgets.enable(self.pause, is_open or self._status == "paused")
-        widgets.enable(self.cancel, is_open or self._status == "paused")
-        widgets.enable(self.retry, bool(task["failed"]) or self._status in ("failed", "cancelled"))
+        self.pause.disabled = self.cancel.disabled = not (is_open or self._status == "paused")
+        self.retry.disabled = not (task["failed"] or self._status in ("failed", "cancelled"))
         widgets.visible(self.graph, bool(task["completed"]) and not is_open)
         self.chapters.update(task)
 

@@ -1,4 +1,7 @@
-"""Builders for widgets, limited to what ipywidgets 7.7.1 and 8 have in common."""
+"""Builders for widgets, limited to what ipywidgets 7.7.1 and 8 have in common.
+
+Assigning the value that a widget has already sends nothing.
+"""
 
 from __future__ import annotations
 
@@ -75,9 +78,7 @@ class RowList:
         self.rows = {key: self.rows.get(key) or self._make(item) for key, item in items.items()}
         for key, row in self.rows.items():
             row.update(items[key])
-        boxes = tuple(row.box for row in self.rows.values())
-        if tuple(self.box.children) != boxes:
-            self.box.children = boxes
+        self.box.children = tuple(row.box for row in self.rows.values())
 
 
 def row(*children: Any, wrap: bool = True, **layout: str) -> Any:
@@ -124,29 +125,18 @@ def checkbox(label: str, value: bool = False, **layout: str) -> Any:
 
 
 def label(button: Any, text: str) -> None:
-    """Set a button's label if it changed."""
-    if button.description != text:
-        button.description = button.tooltip = text
-
-
-def enable(button: Any, enabled: bool) -> None:
-    """Enable or disable a button if that changes it."""
-    if button.disabled is enabled:
-        button.disabled = not enabled
+    """Set a button's label."""
+    button.description = button.tooltip = text
 
 
 def visible(widget: Any, shown: bool) -> None:
-    """Show or hide a widget if that changes it."""
-    wanted = "" if shown else "none"
-    if (widget.layout.display or "") != wanted:
-        widget.layout.display = wanted
+    """Show or hide a widget."""
+    widget.layout.display = "" if shown else "none"
 
 
 def show(widget: Any, *parts: str) -> None:
-    """Show the parts in an HTML widget if they changed: an assignment would send them again."""
-    value = _block(parts)
-    if widget.value != value:
-        widget.value = value
+    """Show the parts in an HTML widget."""
+    widget.value = _block(parts)
 
 
 def _block(parts: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.errors import InputError
+from kgnb.core.host import ipython_shell
 from kgnb.core.messages import Language, texts
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.graph.importance import is_tie
@@ -93,13 +94,9 @@ def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 64
 
     Raises InputError where IPython doesn't run: there is no notebook to show it in.
     """
-    try:
-        notebook = importlib.import_module("IPython.display")
-        shell = importlib.import_module("IPython").get_ipython()
-    except ImportError:
-        shell = None
-    if shell is None:  # a plain script: IPython would print the whole image
+    if ipython_shell() is None:  # a plain script: IPython would print the whole image
         raise InputError("exchange.no_notebook")
+    notebook = importlib.import_module("IPython.display")
     image: dict[str, object] = {"text/plain": title, "image/svg+xml": svg(graph, title=title, lang=lang)}
     if drawn := png(graph, title=title, lang=lang):
         image["image/png"] = base64.b64encode(drawn).decode()
