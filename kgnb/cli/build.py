@@ -38,10 +38,10 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
             if args.output:
                 await export.export(app, result.novel_id, output_format, args.output)
     lines: list[str] = [say("cli.built", title=one_line(title), **result.as_dict())]
-    if not (result.characters or result.failed):
+    if nobody := not (result.characters or result.failed):
         lines.append(say("cli.nobody"))
-    if args.output:
-        lines.append(options.written(args.output, output_format))
+    if args.output:  # there is nothing to see in an empty picture
+        lines.append(options.written(args.output, "" if nobody else output_format))
     options.show(args, result, lambda: lines)
     return options.FAILED_CHAPTERS if result.failed else options.OK
 

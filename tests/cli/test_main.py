@@ -235,6 +235,9 @@ class TestProgress:
             assert ran.code == 0
             assert said in ran.out.splitlines()[-1]
             assert "--provider" in ran.out.splitlines()[-1]
+        graph = tmp_path / "graph.html"
+        ran = place.run("build", tmp_path / "book.txt", "--provider", "rules", "--lang", "en", "-o", graph)
+        assert ran.out.splitlines()[-1] == f"The graph is in {graph}"  # and not: open it in a browser
 
     def test_chapters_without_a_heading_are_told(self, tmp_path: Path) -> None:
         body = "林远来到山下，他遇见了苏晴。苏晴说：“你来了。”林远点点头。\n" * 10
