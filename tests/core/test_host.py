@@ -418,11 +418,11 @@ class TestEveryFace:
     def test_the_provider_they_name_is_used(self, elsewhere: Elsewhere, where: dict[str, str]) -> None:
         code = IN_KERNEL + (
             "import kgnb\nfrom kgnb.app import api\n"
-            "from kgnb.cli import main\nimport argparse, sys\n"
+            "from kgnb.cli import main\n"
             "one = [api._settings(None, None), kgnb.Node.from_env().settings]\n"
             "async def run(args, settings): one.append(settings); return 0\n"
-            "args = main.make_parser().parse_args(['providers', 'list']); args.run = run\n"
-            "main._run(args)\n"
+            "main.chosen = lambda _: run\n"
+            "main._run(main.make_parser().parse_args(['providers', 'list']))\n"
             "print([(s.provider_name, s.openai_model, s.openai_api_key.get_secret_value()) for s in one])"
         )
         shown = elsewhere.run(code, FAKE_STORE=self.SECRETS, **where)
