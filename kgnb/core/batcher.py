@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from kgnb.core.errors import RowRefused
@@ -19,8 +20,9 @@ class Batcher(Generic[T, R]):
     A lone item is flushed at once; under load batches grow by themselves, so there is no delay to tune.
     ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is raised
     to every caller of the batch. Of a batch with a refused row each item is tried again alone. ``gap``: least
-    seconds between the starts of two flushes, for flushes that cost much whatever their size. ``together``:
-    flushes in flight at once.
+    seconds between the starts of two flushes, for flushes that cost much whatever their size; a full batch
+    doesn't wait for it, nor the last one: when ``expects_more()`` is False, no item is about to come.
+    ``together``: flushes in flight at once.
     """
 
     def __init__(
@@ -29,13 +31,16 @@ class Batcher(Generic[T, R]):
         *,
         limit: int = 100,
         gap: float = 0.0,
+        expects_more: Callable[[], bool] = lambda: True,
         together: int = 1,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._gap = gap
+        self._expects_more = expects_more
         self._together = together
         self._next_start = 0.0  # time.monotonic() before which no flush starts
+        self._due = asyncio.Event()  # set when what waits need not wait for the gap
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._runners: set[asyncio.Task[None]] = set()
 
@@ -45,14 +50,22 @@ class Batcher(Generic[T, R]):
         self._waiting.append((item, done))
         if len(self._runners) < self._together:
             self._runners.add(asyncio.create_task(self._run()))
+        if self._is_due():
+            self._due.set()
         return await done
+
+    def _is_due(self) -> bool:
+        return len(self._waiting) >= self._limit or not self._expects_more()
 
     async def _run(self) -> None:
         try:
             while self._waiting:
                 left = self._next_start - time.monotonic()
-                if left > 0 and len(self._waiting) < self._limit:
-                    await asyncio.sleep(left)
+                if left > 0 and not self._is_due():
+                    self._due.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(left):
+                            await self._due.wait()
                     continue  # another flush may have taken them
                 self._next_start = time.monotonic() + self._gap
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]

@@ -38,9 +38,9 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-PROJECT_LIMIT, PROJECT_GAP = 100, 0.15
-"""Most chapters in one graph transaction, and seconds between two: each costs some twenty round trips, and a
-chapter that waits for one holds no slot."""
+PROJECT_LIMIT, PROJECT_GAP = 100, 0.3
+"""Most chapters in one graph transaction, and seconds between two while others are on their way to it: each
+costs some twenty round trips, and a chapter that waits for one holds no slot."""
 PROJECT_ROWS = 6_000
 """Most nodes and edges in one graph transaction of several chapters, which must end within 10 s. A hundred
 chapters of the benchmark have 5,600."""
@@ -89,8 +89,13 @@ class ChapterWorker:
             self._save_all, gap=COMMIT_GAP
         )
         self._projections: Batcher[_Projection, bool] = Batcher(
-            self._project_all, limit=PROJECT_LIMIT, gap=PROJECT_GAP, together=PROJECT_TOGETHER
+            self._project_all,
+            limit=PROJECT_LIMIT,
+            gap=PROJECT_GAP,
+            expects_more=lambda: self._to_record > 0,
+            together=PROJECT_TOGETHER,
         )
+        self._to_record = 0  # chapters at work that aren't on record yet
         # Novel id → its settle number as last read, and when (time.monotonic()).
         self._settle_numbers: dict[int, tuple[int, float]] = {}
         self._ends: Batcher[ChapterEnd, bool] = Batcher(lambda ends: stores.ledger.chapters.end(ends))
@@ -159,7 +164,11 @@ class ChapterWorker:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
             await self._end(claim, _chapter_end(claim, ChapterStatus.SKIPPED))
             return Outcome.SKIPPED
-        graph, end = await self._extract_and_save(claim, info, work, on_recorded)
+        self._to_record += 1
+        try:
+            graph, end = await self._extract_and_save(claim, info, work, on_recorded)
+        finally:
+            self._to_record -= 1
         projection = _Projection(claim, info.novel.id, graph)
         # Another node may reach the graph.
         patience = self._stores.queue.lease_seconds

@@ -85,6 +85,27 @@ async def test_the_gap_keeps_flushes_apart_but_a_full_batch_goes() -> None:
     assert flush.batches[2:] == [[3, 4, 5], [6]]
 
 
+@pytest.mark.parametrize("together", [1, 2])
+async def test_the_last_batch_and_a_full_one_end_a_wait_for_the_gap(together: int) -> None:
+    flush, coming = Doubler(), 6
+    batcher = Batcher(flush, limit=4, gap=30.0, together=together, expects_more=lambda: coming > 0)
+
+    async def come() -> int:
+        nonlocal coming
+        coming -= 1
+        return await batcher.do(coming)
+
+    async with asyncio.timeout(10):
+        assert await come() == 10
+        early = [asyncio.create_task(come()) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert flush.batches == [[5]]
+        late = [asyncio.create_task(come()) for _ in range(2)]
+        await asyncio.gather(*early, *late)
+        assert await come() == 0
+    assert flush.batches == [[5], [4, 3, 2, 1], [0]]
+
+
 async def test_two_flushes_together_and_no_more() -> None:
     flush = Doubler(0.05)
     batcher = Batcher(flush, limit=2, together=2)
