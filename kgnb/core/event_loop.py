@@ -11,9 +11,10 @@ import atexit
 import ctypes
 import gc
 import sys
-from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 GC_THRESHOLD = 10_000
@@ -49,6 +50,23 @@ async def all_or_none(*calls: Coroutine[Any, Any, T]) -> list[T]:
     except ExceptionGroup as failed:
         raise failed.exceptions[0]  # noqa: B904 - its own cause says more
     return [task.result() for task in tasks]
+
+
+class Turns:
+    """Runs pieces of work on the loop, one for each of its turns, in the order in which they were asked for.
+
+    What else is ready runs between two: a request must not wait for the work on sixty replies that came
+    together.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``work`` returns, which should take a millisecond at most."""
+        async with self._lock:
+            await asyncio.sleep(0)
+            return work(*args, **kwargs)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -115,11 +115,11 @@ class ChapterWorker:
         self._numbers.pop(claim, None)
 
     async def run(
-        self, claim: Claim, info: TaskInfo, on_recorded: Callable[[float], None] = lambda _: None
+        self, claim: Claim, info: TaskInfo, on_stored: Callable[[float], None] = lambda _: None
     ) -> Outcome:
         """Work a claimed chapter to its end.
 
-        ``on_recorded(seconds)`` is called when nothing is left to ask, with the time of the requests: the
+        ``on_stored(seconds)`` is called when nothing is left to ask, with the time of the requests: the
         replies are durable then, and the chapter needs no slot for the writing.
 
         Raises LeaseLost when another node has the chapter by now, ProviderError when the provider can't go
@@ -132,7 +132,7 @@ class ChapterWorker:
             return Outcome.NOT_OURS
         self._numbers[claim] = work.chapter.number
         try:
-            return await self._process(claim, info, work, on_recorded)
+            return await self._process(claim, info, work, on_stored)
         except EndpointWrong:
             raise
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
@@ -159,14 +159,14 @@ class ChapterWorker:
             await self._count_failure(claim, reason)
 
     async def _process(
-        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_recorded: Callable[[float], None]
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_stored: Callable[[float], None]
     ) -> Outcome:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
             await self._end(claim, _chapter_end(claim, ChapterStatus.SKIPPED))
             return Outcome.SKIPPED
         self._to_record += 1
         try:
-            graph, end = await self._extract_and_save(claim, info, work, on_recorded)
+            graph, end = await self._extract_and_save(claim, info, work, on_stored)
         finally:
             self._to_record -= 1
         projection = _Projection(claim, info.novel.id, graph)
@@ -178,7 +178,7 @@ class ChapterWorker:
         return Outcome.COMPLETED
 
     async def _extract_and_save(
-        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_recorded: Callable[[float], None]
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_stored: Callable[[float], None]
     ) -> tuple[Graph, ChapterEnd]:
         """Make the chapter's row durable, unless it is; return its graph and its end.
 
@@ -187,14 +187,15 @@ class ChapterWorker:
         row = work.row
         if row is None:
             lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
-            answer = await self._extractor.extract(work.text, info, lease, last_try=last_try)
-            on_recorded(answer.seconds)
+            answer = await self._extractor.extract(
+                work.text, info, lease, last_try=last_try, on_stored=on_stored
+            )
             row, raw = _row(claim, info, work, answer), answer.raw
             if not await self._retry(claim, "sql", lambda: self._rows.do((row, raw))):
                 raise LeaseLost("node.lease_lost")
         else:
-            on_recorded(0.0)
-        graph = info.graphs.project(work.chapter, row)
+            on_stored(0.0)
+        graph = await self._extractor.turns.run(info.graphs.project, work.chapter, row)
         return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row.extraction, _gap_note(row))
 
     async def _count_failure(self, claim: Claim, reason: str) -> Outcome:

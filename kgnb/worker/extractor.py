@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 from kgnb.core import chunking, errors
 from kgnb.core.batcher import Batcher
+from kgnb.core.event_loop import Turns
 from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract import evidence, reply, reply_merge, rules
@@ -69,8 +70,7 @@ class TaskInfo:
 
 @dataclass(frozen=True, slots=True)
 class ChapterAnswer:
-    """An extraction and where it came from. ``raw``: the unparsed replies, oldest first; ``seconds``: time
-    of its requests, including the wait for a request slot (0: nothing was asked)."""
+    """An extraction and where it came from. ``raw``: the unparsed replies, oldest first."""
 
     extraction: Extraction
     prompt_hash: str = ""
@@ -78,7 +78,6 @@ class ChapterAnswer:
     usage: Usage = Usage()
     rejected: int = 0
     raw: tuple[str, ...] = ()
-    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -114,31 +113,40 @@ class ChapterExtractor:
         self._outages = outages
         self._chunk_chars = chunk_chars
         self._meter = meter
+        self.turns = Turns()
+        """For work on chapters whose replies are stored."""
         self._asking: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
         self._cache_reads: Batcher[tuple[str, int], str | None] = Batcher(self._read_cache)
         self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
     async def extract(
-        self, text: str, info: TaskInfo, lease: Lease = UNLEASED, *, last_try: bool = False
+        self,
+        text: str,
+        info: TaskInfo,
+        lease: Lease = UNLEASED,
+        *,
+        last_try: bool = False,
+        on_stored: Callable[[float], None] = lambda _: None,
     ) -> ChapterAnswer:
         """Extract a whole chapter.
 
         ``last_try``: a chunk that the provider refuses is left out and flagged, unless no other is left.
+        ``on_stored(seconds)`` is called when the replies are durable and nothing is left to ask, with the
+        time of the requests, including the wait for a request slot (0: nothing was asked).
 
         Raises LeaseLost as soon as ``lease`` is lost, ReplyError when the replies are unusable, another
         ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
             found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
+            on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self._chunk_chars, info.config.max_content_length)
         replies = _ChapterReplies(lease, last_try)
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
-        answer = _merged(replies, evidence.ChapterText(text))
-        if info.lang == "zh":
-            answer = replace(answer, extraction=in_original_script(answer.extraction, text))
-        return answer
+        on_stored(replies.seconds)
+        return await self.turns.run(_merged, replies, text, info.lang)
 
     async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
@@ -257,9 +265,9 @@ def _has_content(found: Extraction) -> bool:
     return any((*lists, found.things))
 
 
-def _merged(replies: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnswer:
+def _merged(replies: _ChapterReplies, text: str, lang: Lang) -> ChapterAnswer:
     """Merge the chunks' answers into the chapter's; raise ReplyRefused when none is left."""
-    answers, refusal = replies.answers, replies.refusal
+    answers, refusal, page = replies.answers, replies.refusal, evidence.ChapterText(text)
     if refusal is not None and not answers:
         raise refusal
     hashes = [a.prompt_hash for a in answers]
@@ -270,12 +278,12 @@ def _merged(replies: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnsw
         flags.add(Flag.REFUSED)
     if evidence.count_unverified(extraction):
         flags.add(Flag.UNVERIFIED)
+    extraction = evidence.mark_absent(extraction, page)
     return ChapterAnswer(
-        extraction=evidence.mark_absent(extraction, page),
+        extraction=in_original_script(extraction, text) if lang == "zh" else extraction,
         prompt_hash=whole_hash,
         flags=frozenset(flags),
         usage=sum((a.usage for a in answers), replies.wasted),
         rejected=sum(a.rejected for a in answers),
         raw=tuple(r for a in answers for r in a.raw),
-        seconds=replies.seconds,
     )
