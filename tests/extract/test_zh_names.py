@@ -207,7 +207,7 @@ def test_the_built_in_story_is_right_to_the_last_name() -> None:
             "魏守田 老魏",
             "孟怀安 孟县令",
             "周铁嘴",
-            "林晚晴",
+            "林晚晴 晚晴",
             "沈算盘",
             "阿豆",
             "白眉翁",
@@ -542,9 +542,9 @@ def test_what_stands_before_others_too_is_no_nickname() -> None:
     assert "铁面神" not in names(pages)
 
 
-def test_what_a_described_person_is_called_is_that_person() -> None:
+def test_what_all_call_a_person_is_that_person() -> None:
     pages = every_fourth(pages_of("何敬"), "何敬", "何半城")
-    found = people("天黑了。何敬是镇上的首富，家里有田，人称何半城。\n" + pages)
+    found = people("首富叫何敬，大家都叫他何半城。\n" + pages)
     assert bearer(found, "何半城") is bearer(found, "何敬")
-    found = people("天黑了。何敬是林秀英的邻居，人称何半城。\n" + pages)
+    found = people("首富叫何敬，他不认得何半城。\n" + pages)
     assert bearer(found, "何半城") is not bearer(found, "何敬")

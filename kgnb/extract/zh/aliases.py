@@ -37,9 +37,9 @@ _NOT_GIVEN = (
     | words.UNLIKELY_NAME_ENDS
 )
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
+_PARENT_ENDS = frozenset("父爹爸母亲")
 _END_OR_SPEECH = re.compile(r"[。！？!?；;\n“「『]")
 """Ends a sentence, or begins speech: whom the narrator names, others address (甲看着乙：“乙先生，…”)."""
-_PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
 
@@ -100,7 +100,7 @@ class AliasResolver(FormAliases):
         titles = {n[len(titled_surname(n)) :] for n in self.counts if titled_surname(n)}
         titles |= {head_of(n) for n in self.counts}
         forms += [t for t in titles if len(t) > 1]
-        self.offsets = {n: array("I") for n in (*self.counts, *forms, *self.borderline, *self._short_forms)}
+        self.offsets = {n: array("I") for n in (*self.counts, *forms, *self._short_forms)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
         ends = array("I", (m.start() for m in _END_OR_SPEECH.finditer(self.text)))
@@ -110,10 +110,7 @@ class AliasResolver(FormAliases):
         """晓雯 is 周晓雯 if no other name of the book ends so and 周晓雯 is mentioned nearby."""
         bearers = Counter(self.given_names.values())
         for full, given in self.given_names.items():
-            taken = bearers[given] > 1 or given in self.courtesy or given in self.clusters.members
-            if taken or len(self.offsets[given]) < 2:
-                continue
-            if self.co_occurrence.coverage((given,), full) >= 0.6:
+            if bearers[given] == 1 and self.co_occurrence.coverage((given,), full) >= 0.6:
                 self._join_located(full, given, "名")
 
     def _given_characters(self) -> dict[str, set[str]]:
@@ -158,8 +155,7 @@ class AliasResolver(FormAliases):
         """Whether a form of address is used often enough, and what precedes it precedes names."""
         places = self.offsets[form]
         before = Candidate(form, left=Counter(self.text[at - 1] for at in places if at))
-        least = 0.0 if form[-1] == "儿" else ADDRESS
-        return len(places) >= FEW and self._classifier.left_score(before) >= least
+        return len(places) >= FEW and self._classifier.left_score(before) >= ADDRESS
 
     def _may_be(self, form: str, person: str, *, alone: bool) -> bool:
         """Whether the sex, the passages and the sentences of a form and a person allow that they are one.
@@ -169,7 +165,7 @@ class AliasResolver(FormAliases):
         return (
             self._sexes.fits(form, self.clusters.names_of(person))
             and self.co_occurrence.coverage((form,), person) >= (0.3 if alone else 0.6)
-            and self._keep_apart((form,), person, SOLE if alone else APART, alone=alone)
+            and self._keep_apart((form,), person, APART, alone=alone)
         )
 
     def _keep_apart(self, forms: tuple[str, ...], person: str, max_ratio: float, *, alone: bool) -> bool:
@@ -193,9 +189,7 @@ class AliasResolver(FormAliases):
             others = bearers.get(surname_of(form), set()) - {form, bare}
             if bare in words.TITLES or bare in words.TITLES_AFTER_SURNAME:
                 bearers_of_it = self._bearers_of_title(bare, others)
-                if not _is_of_kin(form) and (
-                    best := self._nearby_bearer((form,), bearers_of_it, _most_together(bare))
-                ):
+                if not _is_of_kin(form) and (best := self._nearby_bearer((form,), bearers_of_it)):
                     self._join_located(best, form, "姓与互斥")
             elif self._is_pair(form, bare, totals[bare]):
                 # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin.
@@ -278,7 +272,6 @@ class AliasResolver(FormAliases):
             for n in self.counts
             if surname_of(n) in words.SURE_SURNAMES and n not in self.courtesy and n not in titles
         }
-        fulls |= self.borderline
         if not titles or not fulls:
             return
         followers: dict[str, Counter[str]] = defaultdict(Counter)
@@ -304,7 +297,7 @@ class AliasResolver(FormAliases):
         for name in [n for n in self.counts if _called_by(n) and not _is_of_kin(n)]:
             # 何某 is how a person names himself: his own name in the sentence is no objection.
             title = name.replace(_called_by(name), "", 1)
-            max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
+            max_ratio = 9.0 if name[-1] == "某" else APART
             forms = tuple(self.clusters.names_of(name))
             namesakes = bearers.get(_called_by(name), set())
             if any(not name.startswith(form) for form in namesakes.intersection(forms)):
@@ -344,14 +337,6 @@ class AliasResolver(FormAliases):
         # 辛 is a surname, but 辛岚 is 顾辛岚.
         whole = name not in map(given_of, self.clusters.names_of(name))
         return full, given, whole, self.counts[name], name
-
-
-def _most_together(title: str) -> float:
-    """Most observed over expected shared sentences of surname + title and its bearer.
-
-    A rank (太尉, 学究) is one person's; by a common title (老爷, 公子) a family's father and son are called.
-    """
-    return SOLE if len(title) > 1 and not is_generic(title) else APART
 
 
 def _is_of_kin(name: str) -> bool:

@@ -18,16 +18,15 @@ _INTRODUCTION = re.compile(
 )
 _COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _EPITHET = re.compile(
-    r"(?:江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名|乳名|小字|法号|法名|人送外号)"
-    rf"(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?([{HAN}]{{2,5}})(?![{HAN}])"
+    rf"(?:[，,][{HAN}]{{1,6}}都叫[他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名|乳名|小字"
+    rf"|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
+    rf"([{HAN}]{{2,5}})(?![{HAN}])"
 )
 _PROPER_NAME = re.compile(
     rf"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
-# The subject of a sentence with 是, and the rest of it.
-_DESCRIBED = re.compile(rf"(?<=[。！？\n])([{HAN}]{{2,4}}?)(?:本|原|便|就)?[是乃]([{HAN}，、]+)[，,]$")
 
 
 class StatedAliases:
@@ -42,7 +41,6 @@ class StatedAliases:
         self.counts = {name: c.count for name, c in persons.items()}
         self.addresses = classifier.addresses(persons)
         self.given_names = classifier.given_names(persons)
-        self.borderline = classifier.borderline(persons)
         self.clusters = NameClusters(self.counts)
         self.courtesy: set[str] = set()
         self.dropped: set[str] = set()
@@ -83,7 +81,7 @@ class StatedAliases:
     def _join_epithets(self) -> None:
         """人称, 号, 小名: what else the text says someone is called."""
         for match in _EPITHET.finditer(self.text):
-            full = self._bearer_before(match.start()) or self._described_before(match.start())
+            full = self._bearer_before(match.start())
             alias = match[1]
             if full and alias not in words.TITLES and self._count(alias) >= 2:
                 self._join(full, alias, "号")
@@ -117,15 +115,6 @@ class StatedAliases:
         if all(counts.values()):
             self.counts.update(counts)
             self.clusters.join(full, alias, reason)
-
-    def _described_before(self, at: int) -> str:
-        """The one person that the sentence up to ``at`` says something of: 何恭是镇上的首富，人称…."""
-        described = _DESCRIBED.search(self.text, max(0, at - 40), at)
-        if described is None:
-            return ""
-        full, rest = described.groups()
-        others = (rest[i : i + size] for i in range(len(rest)) for size in (2, 3, 4))
-        return full if full in self.counts and self.counts.keys().isdisjoint(others) else ""
 
     def _bearer_before(self, at: int) -> str:
         """The accepted full name that ends before ``at``; for 名X the one nearby whose given name is X."""

@@ -30,9 +30,9 @@ INDIRECT = 0.6
 # (noun, type, from the noun's bearer to the possessor, only within a surname)
 CHILD = "(?:[长次幼少养义嫡庶独亲三四五小大][子女]|[大小二三亲]?(?:儿子|女儿|闺女)|[子女])"
 PARENT = "(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|[父母爹娘])"
-_RELATIVE = (
-    "(?:(?:从|族|堂|表)(?:兄|弟|哥|姐|妹)|侄儿|侄子|侄女|侄|叔父|叔叔|伯父|伯伯|舅舅|姑姑|孙子|孙女|孙儿|外甥"
-    "|祖父|爷爷|奶奶|女婿|岳父|丈人|嫂嫂|嫂子|嫂)"
+RELATIVE = (
+    "(?:[从族堂表][兄弟哥姐妹]|侄儿|侄子|侄女|侄|叔父|叔叔|伯父|伯伯|舅舅|姑姑|孙子|孙女|孙儿|外甥|祖父|爷爷|奶奶"
+    "|外公|外婆|女婿|岳父|丈人|妻弟|妹夫|姐夫|嫂嫂|嫂子|嫂)"
 )
 _SIBLING = "(?:(?:胞|亲|长|嫡亲)(?:兄|弟|哥|姐|妹|兄弟|妹子)|(?:同胞|嫡亲)(?:兄弟|哥哥|弟弟|姐姐|妹妹))"
 _BROTHER = "(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|妹子|二弟|三弟|大哥|二哥|[兄弟姊姐妹])"
@@ -43,7 +43,7 @@ DISCIPLE = (
 _NOUNS = (
     (CHILD, "PARENT_OF", False, False),
     (PARENT, "PARENT_OF", True, False),
-    (_RELATIVE, "FAMILY", False, False),
+    (RELATIVE, "FAMILY", False, False),
     (_SIBLING, "SIBLING", False, False),
     (_BROTHER, "SIBLING", False, True),
     ("(?:未婚妻|妻子|正妻|老婆|媳妇|丈夫|浑家|娘子|夫人|太太|[妻妾])", "SPOUSE", False, False),

@@ -210,18 +210,6 @@ class NameClassifier:
             and not is_role(w[-2:])
         }
 
-    def borderline(self, persons: Mapping[str, Candidate]) -> set[str]:
-        """Return full names of two characters just under the threshold: names after a title (县令何恭)."""
-        return {
-            w
-            for w, c in self.candidates.items()
-            if w not in persons
-            and len(w) == 2
-            and w[0] in words.COMMON_SURNAMES
-            and c.score >= 0
-            and not self.is_fragment(c)
-        }
-
     def addresses(self, persons: Mapping[str, Candidate]) -> dict[str, str]:
         """Return forms of address → what is left without the surname: 何子安 → 子安, 何使君 → 使君.
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, Kinship
+from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, RELATIVE, Kinship
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, surname_of
@@ -57,10 +57,6 @@ _POSSESSIVE = "(?:之|的|家的?)?"
 _GENITIVE = "(?:之|的)?"
 _IS = "(?:是|乃|乃是|就是|正是|，乃|，是|，乃是)"
 _SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|兄|弟|姊|姐|妹)"
-_KIN = (
-    "(?:从兄|从弟|族兄|族弟|堂兄|堂弟|堂姐|堂妹|表哥|表弟|表姐|表妹|表兄|侄儿|侄子|侄女|侄|叔父|叔叔|叔|伯父"
-    "|伯伯|舅舅|舅|姑姑|孙子|孙女|孙|外甥|祖父|爷爷|奶奶|外公|外婆|女婿|岳父|妻弟|妹夫|姐夫|嫂嫂|嫂)"
-)
 _SUBORDINATE = (
     "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
     "|婢女|小厮|管家)"
@@ -81,7 +77,7 @@ _NOUNS = (
     (CHILD, "PARENT_OF", False),
     (PARENT, "PARENT_OF", True),
     (_SIBLING, "SIBLING", False),
-    (_KIN, "FAMILY", False),
+    (f"(?:{RELATIVE}|[叔舅孙])", "FAMILY", False),
     ("(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)", "SPOUSE", False),
     (f"(?:{MASTER}|主人|师)", "MASTER_OF", True),
     (f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF", False),
@@ -103,10 +99,6 @@ _PATTERNS = (
     ),
     RelationPattern("(?:许|嫁|配|许配|许嫁)(?:与|给|了|到)", "SPOUSE"),
     RelationPattern("(?:拜|认|拜了|认了)", "PARENT_OF", after="[为做作](?:义父|父|干爹|干娘)", inverted=True),
-    *(
-        RelationPattern("[，,]", kind, after=f"之{noun}(?:也|{_END})", inverted=not inverted)
-        for noun, kind, inverted in _NOUNS
-    ),
     RelationPattern("(?:深爱着?|爱上了?|暗恋着?|喜欢上?|爱慕|爱着|钟情于|倾心于)", "LOVES"),
     RelationPattern("(?:痛恨|恨透了?|憎恨|仇恨|怨恨|恨)", "HATES"),
     RelationPattern("(?:拜|拜了)", "MASTER_OF", after="为师", inverted=True),
