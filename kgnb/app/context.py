@@ -157,8 +157,12 @@ async def open_to_look(settings: Settings, **services: bool) -> AsyncIterator[Ap
 @asynccontextmanager
 async def open_for_task(settings: Settings, task_id: int, **services: bool) -> AsyncIterator[App]:
     """As :func:`open_app`, but start and make nothing when the task's record can't be there."""
-    if settings.embedded_sql and lacks_folder(settings) and not settings.sqlite_path.exists():
-        raise no_task(settings, task_id)
+    if lacks_folder(settings):
+        if settings.embedded_sql and not settings.sqlite_path.exists():
+            raise no_task(settings, task_id)
+        async with open_to_look(settings, queue=False, graph=False) as app:
+            if await app.ledger.tasks.get(task_id) is None:
+                raise no_task(settings, task_id)
     async with open_app(settings, **services) as app:
         yield app
 

@@ -383,6 +383,12 @@ class TestDeleting:
         kgnb.said("task", "delete", third["task_id"], "--yes")
         assert all(count == 0 for count in kgnb.prepared(counts, graph=True).values())
 
+    def test_what_is_not_there_leaves_no_folder(self, tmp_path: Path, services: dict[str, str]) -> None:
+        place = Place(tmp_path, {name: value for name, value in services.items() if name.startswith("DB_")})
+        for words in (("pause", "77"), ("delete", "77", "--yes")):
+            place.run("task", *words).refused("77", place.env["DB_NAME"])
+            assert not place.data.exists()
+
     def test_while_a_worker_runs_it(self, anywhere: Typed, server: Llm, tmp_path: Path) -> None:
         kgnb, book = anywhere, novel(tmp_path / "book.txt", 120)
         kgnb.build(book, "--provider", "rules")
