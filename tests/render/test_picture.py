@@ -235,7 +235,7 @@ def test_people_without_ties_stand_in_rows_below() -> None:
 def test_nobody() -> None:
     assert layout.place([], []) == []
     assert data_of(picture_page.html(Graph(), title="空"))["people"] == []
-    ElementTree.fromstring(picture_page.svg(Graph(), title="空"))
+    ElementTree.fromstring(static.svg(Graph(), title="空"))
 
 
 # --- the page -----------------------------------------------------------------------------------------------
@@ -335,10 +335,10 @@ def test_it_says_how_and_when_the_ties_were_found() -> None:
 
 
 def test_svg_is_valid_and_holds_the_names() -> None:
-    root = ElementTree.fromstring(picture_page.svg(sanguo(), title="三国演义"))
+    root = ElementTree.fromstring(static.svg(sanguo(), title="三国演义"))
     texts = [e.text for e in root.iter() if e.tag.endswith("text")]
     assert {"三国演义", "刘备", "关羽", "张飞", "曹操", "亲属", "敌对"} <= set(texts)
-    people = picture_page.STILL_PEOPLE
+    people = static.STILL_PEOPLE
     assert {f"曹操等 {people - 3} 人", "刘备等 3 人"} <= set(texts)  # what the two colours of circles mean
     assert sum(e.tag.endswith("circle") for e in root.iter()) == people + 2
     left, top, width, height = map(float, str(root.get("viewBox")).split())
@@ -350,7 +350,7 @@ def test_svg_is_valid_and_holds_the_names() -> None:
 
 @pytest.mark.parametrize("title", EVIL)
 def test_svg_with_hostile_names(title: str) -> None:
-    root = ElementTree.fromstring(picture_page.svg(hostile(), title=title).encode("utf-8"))
+    root = ElementTree.fromstring(static.svg(hostile(), title=title).encode("utf-8"))
     tags = {e.tag.rpartition("}")[2] for e in root.iter()}
     assert tags == {"svg", "title", "rect", "text", "line", "circle"}
     assert not [k for e in root.iter() for k in e.keys() if k.startswith("on") or "href" in k]  # noqa: SIM118
@@ -359,7 +359,7 @@ def test_svg_with_hostile_names(title: str) -> None:
 def test_png_or_a_reason(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(static, "_FONT_FILES", ())
     with caplog.at_level("INFO", logger="kgnb.render.picture.static"):
-        assert picture_page.png(sanguo(), title="三国演义") is None
+        assert static.png(sanguo(), title="三国演义") is None
     assert "pip install pillow" in caplog.text
 
 
@@ -367,7 +367,7 @@ def test_png() -> None:
     image = pytest.importorskip("PIL.Image")
     import io
 
-    drawn = picture_page.png(sanguo(), title="三国演义")
+    drawn = static.png(sanguo(), title="三国演义")
     if drawn is None:
         pytest.skip("no font with Chinese characters here")
     with image.open(io.BytesIO(drawn)) as opened:

@@ -30,6 +30,7 @@ from kgnb.llm.client import LlmClient
 from kgnb.llm.fake.server import FakeServer
 from kgnb.notebook.panel.graph_tab import draw
 from kgnb.render.picture import page as picture_page
+from kgnb.render.picture import static
 from kgnb.stores.graph.cypher import KEYS
 from tests.conftest import lent_folder, outside
 from tests.support.commands import Place, llm
@@ -235,7 +236,7 @@ def test_the_page_runs_nothing_of_theirs(place: Place, graph: Graph) -> None:
 
 
 def test_the_still_picture_is_valid_and_inert(graph: Graph) -> None:
-    root = ElementTree.fromstring(picture_page.svg(graph, title="</title><script>alert(1)</script>"))
+    root = ElementTree.fromstring(static.svg(graph, title="</title><script>alert(1)</script>"))
     drawn = "".join(root.itertext())
     assert "DETACH DELETE" in drawn
     assert not [e.tag for e in root.iter() if e.tag.rpartition("}")[2] in ("script", "img", "foreignObject")]

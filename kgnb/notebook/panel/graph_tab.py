@@ -23,6 +23,7 @@ from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.names_text import changed_line, decision_line, reasons_text
 from kgnb.render.picture import page as picture_page
+from kgnb.render.picture import static
 from kgnb.render.picture.scene import Scene, lay_out
 
 HEIGHT = 600
@@ -62,7 +63,7 @@ def draw(
         path.write_text(page, "utf-8")
     except OSError as error:
         raise InputError("panel.not_written", path=path, reason=error.strerror) from error
-    image = base64.b64encode(picture_page.svg(graph, title=title, lang=lang).encode()).decode()
+    image = base64.b64encode(static.svg(graph, title=title, lang=lang).encode()).decode()
     return Drawn(
         title=title,
         page=picture_page.iframe(page, HEIGHT),

@@ -22,7 +22,7 @@ from kgnb.render.export.csv_format import to_csv, to_relations_csv
 from kgnb.render.export.cypher_format import to_cypher
 from kgnb.render.export.graphml_format import to_graphml
 from kgnb.render.export.json_format import Record, to_json
-from kgnb.render.picture import page
+from kgnb.render.picture import page, static
 
 __all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
 
@@ -44,7 +44,7 @@ def write(
         "graphml": lambda out: _as_text(out, lambda text: to_graphml(graph, text)),
         "cypher": lambda out: _as_text(out, lambda text: to_cypher(graph, text)),
         "html": lambda out: _as_text(out, lambda text: text.write(page.html(graph, title=title, lang=lang))),
-        "svg": lambda out: _as_text(out, lambda text: text.write(page.svg(graph, title=title, lang=lang))),
+        "svg": lambda out: _as_text(out, lambda text: text.write(static.svg(graph, title=title, lang=lang))),
         "png": lambda out: _write_png(graph, title, lang, out),
     }
     format = {"zip": "csv", "htm": "html"}.get(format, format)
@@ -85,7 +85,7 @@ def _write_whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
 
 
 def _write_png(graph: Graph, title: str, lang: Language, out: IO[bytes]) -> None:
-    drawn = page.png(graph, title=title, lang=lang)
+    drawn = static.png(graph, title=title, lang=lang)
     if drawn is None:
         raise InputError("exchange.no_png")
     out.write(drawn)

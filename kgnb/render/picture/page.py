@@ -1,4 +1,4 @@
-"""A graph as an interactive page, as a still image, and as both in a notebook.
+"""A graph as an interactive page, and in a notebook with a still image before it.
 
 The page is one file that needs no network: cytoscape.js is inlined, coordinates are computed here. Names,
 descriptions and quotes are hostile input: they enter the page as JSON data and are shown as text only. The
@@ -35,11 +35,8 @@ from kgnb.render.picture.scene import (
 )
 from kgnb.render.picture.selection import Person, Tie, select_rest
 
-__all__ = ["display", "html", "png", "svg"]
-
 PAGE_PEOPLE = 80
-STILL_PEOPLE = 45
-"""How many characters a page and a still image show by default; more would be hard to read."""
+"""How many characters a page shows at first; more would be hard to read."""
 
 _MOST_EVENTS = 12
 _OTHER_DESCRIPTION = 120  # characters kept of those who aren't shown at first
@@ -79,16 +76,6 @@ def html(
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 
-def svg(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> str:
-    """A still image with the ``limit`` most important characters as an SVG document."""
-    return static.svg(lay_out(graph, limit), title, lang)
-
-
-def png(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> bytes | None:
-    """The same image as a PNG, or None and a log line where Pillow or a font for it is missing."""
-    return static.png(lay_out(graph, limit), title, lang)
-
-
 def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 640) -> None:
     """Show the graph in a notebook: a still image for any viewer, then the interactive page.
 
@@ -97,8 +84,11 @@ def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 64
     if ipython_shell() is None:  # a plain script: IPython would print the whole image
         raise InputError("exchange.no_notebook")
     notebook = importlib.import_module("IPython.display")
-    image: dict[str, object] = {"text/plain": title, "image/svg+xml": svg(graph, title=title, lang=lang)}
-    if drawn := png(graph, title=title, lang=lang):
+    image: dict[str, object] = {
+        "text/plain": title,
+        "image/svg+xml": static.svg(graph, title=title, lang=lang),
+    }
+    if drawn := static.png(graph, title=title, lang=lang):
         image["image/png"] = base64.b64encode(drawn).decode()
     notebook.display(image, raw=True)
     frame = iframe(html(graph, title=title, lang=lang), height)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from kgnb.core.messages import Language, say
+from kgnb.graph.model import Graph
 from kgnb.render.picture import scene
-from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, localized, printable
+from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, lay_out, localized, printable
 
 log = logging.getLogger(__name__)
 
+STILL_PEOPLE = 45
+"""How many characters an image shows; more would be hard to read."""
 _MARGIN, _HEAD, _FOOT = 36.0, 64.0, 22.0
 _LEGEND_LINE = 24.0
 _Point: TypeAlias = tuple[float, float]
@@ -49,8 +52,9 @@ def summary(shown: Scene, lang: Language) -> str:
     return localized("picture.summary", lang, **drawn, **everything)
 
 
-def svg(shown: Scene, title: str, lang: Language) -> str:
+def svg(graph: Graph, *, title: str, lang: Language = "zh") -> str:
     """The image as an SVG document, all texts escaped."""
+    shown = lay_out(graph, STILL_PEOPLE)
     frame = _Frame(shown, lang)
     w, h = round(frame.width), round(frame.height)
     pen = _SvgPen()
@@ -178,7 +182,7 @@ _SCALE = 2  # pixels per point, for high-density screens
 _MAX_PIXELS = 6_000
 
 
-def png(shown: Scene, title: str, lang: Language) -> bytes | None:
+def png(graph: Graph, *, title: str, lang: Language = "zh") -> bytes | None:
     """The image as a PNG, or None and a log line where Pillow or a font for the names is missing."""
     try:
         pillow = (importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageDraw"))
@@ -186,6 +190,7 @@ def png(shown: Scene, title: str, lang: Language) -> bytes | None:
     except ImportError:
         log.info(say("picture.no_png", reason="Pillow"))
         return None
+    shown = lay_out(graph, STILL_PEOPLE)
     frame = _Frame(shown, lang)
     text = "".join([title, summary(shown, lang), *(s.label for s in shown.spots)])
     files = _FONT_FILES if max(text, default="") > "\u2e7f" else (*_LATIN_FONT_FILES, *_FONT_FILES)
