@@ -188,18 +188,12 @@ async def _queues(app: App) -> list[Check]:
     except KgnbError as error:
         return [Check("queues", False, str(error))]
     queues = [_queue(one) for one in status["queues"]] or [Check("queues", True, say("doctor.no_queues"))]
-    return queues + [_held_up(task) for task in status["tasks"] if _needs_somebody(task["condition"])]
-
-
-def _needs_somebody(condition: dict[str, Any]) -> bool:
-    """Whether a task waits for a node that serves its provider, or for what a person must mend."""
-    return bool(condition["state"] == "stuck" or condition["by"] == "node")
-
-
-def _held_up(task: dict[str, Any]) -> Check:
-    return Check(
-        say("doctor.task", task=task["task_id"]), True, one_line(task["name"]), task["condition"]["why"]
-    )
+    for task in status["tasks"]:
+        condition = task["condition"]
+        if condition["state"] == "stuck" or condition["by"] == "node":  # a person must mend it, or serve it
+            name = say("doctor.task", task=task["task_id"])
+            queues.append(Check(name, True, one_line(task["name"]), condition["why"]))
+    return queues
 
 
 def _queue(queue: dict[str, Any]) -> Check:
