@@ -165,7 +165,7 @@ class AliasResolver(FormAliases):
         return (
             self._sexes.fits(form, self.clusters.names_of(person))
             and self.co_occurrence.coverage((form,), person) >= (0.3 if alone else 0.6)
-            and self._keep_apart((form,), person, APART, alone=alone)
+            and self._keep_apart((form,), person, SOLE if alone else APART, alone=alone)
         )
 
     def _keep_apart(self, forms: tuple[str, ...], person: str, max_ratio: float, *, alone: bool) -> bool:
