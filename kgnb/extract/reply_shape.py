@@ -235,7 +235,7 @@ class _Names:
         if not others or min(map(len, (first, *others))) < 2:  # N/A
             return [item]
         self.add(name, first)
-        return [{**item, "name": first, "aliases": [*others, *item.get("aliases", ())]}]
+        return [{**item, "name": first, "aliases": [*others, *(item.get("aliases") or ())]}]
 
     def add(self, key: Any, name: Any) -> None:
         """Note an item's id; it is no one's if each list counts from one."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import ChapterText, letters
-from kgnb.extract.model import MAX_ITEMS, MAX_TEXT, Character, Extraction
+from kgnb.extract.model import LISTS, MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
 from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.renaming import in_original_script
@@ -36,25 +38,23 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
     max_leaves=8,
 )
-KINDS = ["characters", "locations", "organizations", "events", "relations", "things"]
-FIELDS = [
-    *[
-        "name",
-        "aliases",
-        "description",
-        "traits",
-        "title",
-        "protagonist_score",
-        "confidence",
-        "type",
-        "kind",
-        "importance",
-    ],
-    *["participants", "location", "evidence", "source", "target", "strength", "unverified"],
-]
+KINDS = list(LISTS)
+FIELDS = sorted({field for item in LISTS.values() for field in item.model_fields})
 ITEMS = st.dictionaries(st.sampled_from(FIELDS), WORDS | st.lists(WORDS, max_size=4) | VALUES, max_size=8)
 REPLIES = st.dictionaries(
     st.sampled_from([*KINDS, "absent", "x"]), st.lists(ITEMS | VALUES, max_size=4) | VALUES
+)
+
+KEYS_OF_REPLIES = tomllib.loads(Path(reply.__file__).with_name("reply_keys.toml").read_text("utf-8"))
+WORDS_OF_REPLIES = " ".join([*KEYS_OF_REPLIES["lists"].values(), *KEYS_OF_REPLIES["fields"].values()])
+OTHER_KEYS = st.sampled_from(f"{WORDS_OF_REPLIES} 刘备-关羽 excluded properties items".split())
+OTHER_VALUES = st.sampled_from(
+    ["刘备", "刘备/玄德", "刘备、关羽", "N/A", "1", 1, 2.0, True, None, "FRIEND_OF", '{"人物": ["甲"]}']
+)
+OTHER_SHAPES = st.recursive(
+    OTHER_VALUES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(OTHER_KEYS, inner, max_size=5),
+    max_leaves=12,
 )
 
 PLAIN = st.sampled_from(
@@ -117,7 +117,8 @@ def is_sound(found: Extraction) -> bool:
 
 
 @fuzz()
-@given(REPLIES | VALUES, st.booleans())
+@given(REPLIES | VALUES | OTHER_SHAPES | st.dictionaries(OTHER_KEYS, OTHER_SHAPES), st.booleans())
+@example({"characters": [{"name": "刘备/玄德", "aliases": None}]}, True)
 @example({"characters": [{"name": "刘备", "protagonist_score": HUGE}]}, True)
 @example({"relations": [{"source": "刘备", "target": "关羽", "strength": -HUGE}]}, True)
 @example({"characters": [{"name": "刘备", "aliases": "玄德" + " " * 5_000 + "、皇叔"}]}, True)
