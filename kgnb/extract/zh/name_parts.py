@@ -9,18 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import compress
 
 from kgnb.extract.bigram_index import BigramIndex
-from kgnb.extract.generic_words import is_generic
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.courtesy_names import StatedAliases
-from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
+from kgnb.extract.zh.name_evidence import has_fixed_side
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
-_BEFORE_OBJECT = words.SPEECH_VERBS | frozenset("请咐")
-"""Verbs right before a person's name: 车马请, 将军吩咐 are no nicknames of whoever follows."""
-_COUNTING = words.DETERMINERS - words.NUMERALS - {"两"}
-"""What no nickname contains, unlike numerals (九纹龙, 两头蛇)."""
 OWN = 20.0
 """Lift of the character before a name that belongs to it, over that of the same before other names."""
 LONGER_FORMS = 6
@@ -74,11 +69,8 @@ class FormAliases(StatedAliases):
         if (_parts(word) & self.counts.keys()) - {word} or not words.NEVER_IN_NAMES.isdisjoint(word):
             return False
         if (
-            is_generic(word)
-            or word[-2:] in words.GENERIC
+            word[-2:] in words.GENERIC
             or word[0] in words.NEVER_FIRST
-            or not _COUNTING.isdisjoint(word)
-            or word[-1] in _BEFORE_OBJECT
             or word[-1] in words.HOUSE_ENDS
             or word[-1] in words.UNLIKELY_NAME_ENDS - words.NUMERALS
         ):
@@ -121,8 +113,6 @@ class FormAliases(StatedAliases):
     def _is_short_form(self, stem: str, name: str, n: int) -> bool:
         """Whether the name without its head is one: accepted, mostly with the head, or 王五 of 王五爷."""
         candidate = self._classifier.candidates.get(stem)
-        if candidate and share_of(candidate.right, words.PLACE_CHARS) >= 0.5:
-            return False  # 青石国王 is king of 青石国
         if stem in self._classifier.known_places or head_of(name) in words.MARRIED:
             return False
         if titled_surname(stem) or given_of(name) in words.TITLES_AFTER_SURNAME:
