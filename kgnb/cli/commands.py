@@ -210,7 +210,7 @@ def _add_providers(commands: Commands[Parser]) -> None:
     """`kgnb pause|resume PROVIDER` is how two were spelled."""
     parts = family(commands, "providers", text="providers_group")
     json_option(command(parts, "list", "providers:list_providers", text="providers_list"))
-    json_option(command(parts, "presets", "providers:list_presets", text="providers_presets"))
+    json_option(command(parts, "presets", "presets:list_presets", text="providers_presets"))
     _add_provider(parts)
     setting = _of_provider(parts, "set", "set_options", text="providers_set")
     setting.add_argument("options", metavar="KEY=VALUE", nargs="*", help=say("cli.help_option"))

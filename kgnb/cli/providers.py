@@ -1,4 +1,4 @@
-"""`kgnb providers list|presets|add|set|test|remove|pause|resume`. An API key is never an argument."""
+"""`kgnb providers list|add|set|test|remove|pause|resume`. An API key is never an argument."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from kgnb.app.providers import AddedProvider, ProviderView
 from kgnb.cli import options
 from kgnb.core.errors import InputError
 from kgnb.core.host import variable
-from kgnb.core.messages import language, say
+from kgnb.core.messages import say
 from kgnb.core.model import RULES
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.llm.presets import Preset, preset_named, presets, presets_date
+from kgnb.llm.presets import preset_named
 
 ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
@@ -71,30 +71,6 @@ def _state(one: ProviderView) -> str:
     if not one.active:
         return say("providers.state_off")
     return one_line(one.problem) or say("providers.state_active")
-
-
-# --- presets
-
-
-async def list_presets(args: argparse.Namespace, _: Settings) -> int:
-    """Lists the providers that kgnb knows: suggested model, prices, where a key is made."""
-    known, date = presets().values(), presets_date()
-    facts = {"date": date.isoformat(), "presets": [preset.model_dump(mode="json") for preset in known]}
-    note = say("providers.presets_date", date=date)
-    return options.show(args, facts, lambda: [*map(_preset_text, known), note])
-
-
-def _preset_text(preset: Preset) -> str:
-    price = preset.price(preset.model)
-    facts = [preset.model or "-", preset.base_url or "-"]
-    if price is not None:
-        amounts = "/".join(f"{amount:g}" for amount in price.amounts)
-        facts.append(say("providers.price", amounts=amounts, currency=price.currency, date=price.as_of))
-    if preset.key_url:
-        facts.append(say("providers.key_page", url=preset.key_url))
-    if note := getattr(preset, f"note_{language()}"):
-        facts.append(note)
-    return "\n    ".join((f"{preset.name}  {preset.title}", *facts))
 
 
 # --- set
