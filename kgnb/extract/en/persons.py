@@ -159,8 +159,6 @@ class BookPersons:
             return "f"
         if titles & words.MALE:
             return "m"
-        if titles & _MILITARY:
-            return ""  # the pronouns that follow are often those of the person an officer looks at
         parts = self._parts_of(name)
         firsts = {p.first.lower() for p in parts} - {p.last.lower() for p in parts if p.is_full}
         if firsts & words.FEMALE_NAMES and not firsts & words.MALE_NAMES:

@@ -15,15 +15,10 @@ _ALSO = re.compile(
     r"|(?:(?:is|was|are) )?(?:also|better|commonly|generally|usually) (?:known|called) (?:as|by))"
     r"(?: called)?,? (?:a |the )?"
 )
-_THAT_WAS = re.compile(r",? ?(?:--|[(,]) ?(?:(?:poor|dear|the|late|old|our) )*")
-_WAS = re.compile(r" (?:that|as) was\b")
 _WIFE_OF = re.compile(r",? (?:(?:is|was|now|as|became|and) )?(?:now )?(?:the |a )?(?:wife|bride) of ")
 _MARRIED = re.compile(
     r" (?:(?:had|has|was|is) )?(?:(?:just|lately|already|now|since|at last) )?(?:married|wedded)(?: to)?"
     r" (?:a |the )?|'?s marriage (?:to|with) (?:a |the )?"
-)
-_UNREAL = re.compile(
-    r"\b(?:if|wish|wished|unless|suppose|supposed|whether|hoped|hope)\b[^.;!?]*$", re.IGNORECASE
 )
 
 
@@ -42,19 +37,9 @@ def stated_names(text: str, offsets: Mapping[str, Sequence[int]]) -> Iterator[St
         end = start + len(one)
         if one == other or not 0 < after - end <= MAX_GAP or text.startswith("'s ", after + len(other)):
             continue  # Tom became Mr. Dale's mate
-        if _ALSO.fullmatch(text, end, after) or _said_to_have_been(text, end, after, after + len(other)):
+        if _ALSO.fullmatch(text, end, after):
             yield StatedName(one, other, married=False)
         elif _WIFE_OF.fullmatch(text, end, after):
             yield StatedName(other, one, married=True)
-        elif _MARRIED.fullmatch(text, end, after) and not _is_unreal(text, start, after + len(other)):
+        elif _MARRIED.fullmatch(text, end, after):
             yield StatedName(one, other, married=True)
-
-
-def _said_to_have_been(text: str, end: int, start: int, stop: int) -> bool:
-    """Mrs. Dale (poor Miss Moss that was)."""
-    return bool(_THAT_WAS.fullmatch(text, end, start) and _WAS.match(text, stop))
-
-
-def _is_unreal(text: str, start: int, end: int) -> bool:
-    """Whether the marriage is only wished or supposed."""
-    return bool(_UNREAL.search(text, max(0, start - 60), start)) or text.startswith(" instead", end)
