@@ -24,6 +24,7 @@ _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
 """What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
 _NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
+_NAME = re.compile(r"[^\W\d_][\w·•・.'’ -]+")
 _PAIR = re.compile(r"<?[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
@@ -232,7 +233,7 @@ class _Names:
         if "、" in name:
             return [{**item, "name": one, "aliases": []} for one in _split(name)]  # whose would they be?
         first, *others = map(str.strip, name.replace("／", "/").split("/"))
-        if not others or min(map(len, (first, *others))) < 2:  # N/A
+        if not others or not all(map(_NAME.fullmatch, (first, *others))):  # N/A, http://…
             return [item]
         self.add(name, first)
         return [{**item, "name": first, "aliases": [*others, *(item.get("aliases") or ())]}]

@@ -525,12 +525,11 @@ def test_a_relation_may_be_keyed_by_its_pair_and_a_name_stand_beside_another(rel
 
 
 def test_a_sign_within_a_name_parts_nobody() -> None:
-    people = '["Jean-Luc", "N/A", "Martin Luther King, Jr.", {"first_name": "Will", "last_name": "Riker"}]'
+    names = ["Jean-Luc", "N/A", "Martin Luther King, Jr.", "=cmd|/c calc", "Will Riker"]
+    people = json.dumps([*names[:-1], {"first_name": "Will", "last_name": "Riker"}])
     relations = '{"Jean-Luc": {"Riker": "FRIEND"}, "Jean-Luc - Will Riker": "FRIEND", "Will Riker": "MASTER"}'
     parsed = parse(of(people, relations))
-    assert [c.name for c in parsed.extraction.characters] == [
-        *("Jean-Luc", "N/A", "Martin Luther King, Jr.", "Will Riker")
-    ]
+    assert [c.name for c in parsed.extraction.characters] == names
     assert [(r.source, r.target) for r in parsed.extraction.relations] == [("Jean-Luc", "Will Riker")]
     assert parsed.rejected == 2
 
