@@ -124,6 +124,16 @@ def test_a_family_name_of_several_full_names_belongs_to_none_of_them() -> None:
     assert bearer(found, "卡特太太") not in (bearer(found, "海伦"), bearer(found, "约翰"))
 
 
+def test_a_title_that_begins_with_a_sound_is_no_part_of_a_transliterated_name() -> None:
+    text = (
+        "威廉·格雷说：“走吧。”爱德华·撒切尔笑了。撒切尔法官说：“威廉，等等爱德华。”威廉摇头，爱德华叹气。\n"
+    )
+    found = people(text * 4)
+    assert bearer(found, "威廉") is bearer(found, "威廉·格雷")
+    assert bearer(found, "爱德华") is bearer(found, "爱德华·撒切尔")
+    assert bearer(found, "爱德华") is bearer(found, "撒切尔法官")
+
+
 def test_a_transliterated_first_name_may_stand_before_a_chinese_surname() -> None:
     found = people("海伦·赵说：“走吧。”海伦笑了。约翰问海伦·赵：“去哪？”海伦不说话，约翰也不说话。\n" * 3)
     assert bearer(found, "海伦") is bearer(found, "海伦·赵")

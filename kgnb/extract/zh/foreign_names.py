@@ -29,7 +29,8 @@ LONG = 3
 TRANSLATED = 2_000
 """Most characters of text for each long or full name (three at least) of a book with foreign characters, in
 which shorter runs are names too."""
-_WORD_STARTS = {"夫": "人", "伯": "爵", "马": "上", "特": "别", "基": "本"}
+_WORDS = words.FOREIGN_TITLES | {"马上", "特别", "基本"}
+"""Words whose first character is a sound too."""
 
 
 class ForeignNames:
@@ -141,7 +142,7 @@ def _runs(text: str) -> Counter[str]:
         after = text[end : end + 1]
         if (start and text[start - 1] in _DOTS) or (after and after in _DOTS):
             continue
-        if _WORD_STARTS.get(text[end - 1]) == after:
+        if text[end - 1 : end + 1] in _WORDS:
             end -= 1  # 沃龙佐夫|夫人, 安娜|马上
         if end - start > 1:
             found[text[start:end]] += 1
