@@ -240,7 +240,7 @@ class _Names:
 
     def add(self, key: Any, name: Any) -> None:
         """Note an item's id; it is no one's if each list counts from one."""
-        if isinstance(key, str | int):
+        if isinstance(key, str | int) and isinstance(name, str):
             self._by_id[str(key)] = name if self._by_id.get(str(key), name) == name else None
 
     def of(self, value: Any) -> Any:
@@ -267,13 +267,16 @@ class _Names:
         return [self.of(one) for one in parts or [value]]
 
     def _pair(self, text: str, source: Any) -> dict[str, str]:
-        """The ends that ``刘备-关羽`` tells: two known people, else what stands around its only sign."""
+        """The ends that ``刘备-关羽`` tells: both known people, or else one of them."""
         if source or text in self.people:
             return {"target": text}
         signs = _PAIR.finditer(text[: 2 * MAX_NAME])
         cuts = [(text[: sign.start()].strip(), text[sign.end() :].strip()) for sign in signs]
-        known = [ends for ends in cuts if self.people.issuperset(map(self.of, ends))] or cuts
-        return dict(zip(("source", "target"), known[0], strict=True)) if len(known) == 1 else {}
+        for least in (2, 1):
+            known = [ends for ends in cuts if sum(self.of(end) in self.people for end in ends) >= least]
+            if len(known) == 1:
+                return dict(zip(("source", "target"), known[0], strict=True))
+        return {}
 
 
 def _is_blank(item: Any) -> bool:

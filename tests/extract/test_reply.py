@@ -439,6 +439,11 @@ def test_objects_in_prose_are_joined_but_for_drafts() -> None:
     ("text", "people", "rejected"),
     [
         ('{"characters": [{"id": 1}, {"id": 2, "name": "关羽"}]}', ["关羽"], 1),
+        (
+            '{"characters": [{"id": 1, "name": [1, 2]}, "关羽"], "relations": {"1-关羽": "x"}}',
+            ["关羽"],
+            2,
+        ),
         ('{"characters": [{"name": "关羽", "relations": ["刘备的义弟"]}]}', ["关羽"], 1),
         ('{"characters": ["关羽"], "relations": [{"source": 1, "target": 2}, "刘备与关羽"]}', ["关羽"], 2),
         ('{"characters": ["关羽"], "relations": [["刘备", "朋友", "关羽"]]}', ["关羽"], 1),  # whose friend?
@@ -527,10 +532,11 @@ def test_a_relation_may_be_keyed_by_its_pair_and_a_name_stand_beside_another(rel
 def test_a_sign_within_a_name_parts_nobody() -> None:
     names = ["Jean-Luc", "N/A", "Martin Luther King, Jr.", "=cmd|/c calc", "Will Riker"]
     people = json.dumps([*names[:-1], {"first_name": "Will", "last_name": "Riker"}])
-    relations = '{"Jean-Luc": {"Riker": "FRIEND"}, "Jean-Luc - Will Riker": "FRIEND", "Will Riker": "MASTER"}'
-    parsed = parse(of(people, relations))
+    pairs = {"Jean-Luc - Will Riker": "FRIEND", "Jean-Luc & Q": "ENEMY", "Mary-Ann": "x", "Will Riker": "x"}
+    parsed = parse(of(people, json.dumps(pairs)))
     assert [c.name for c in parsed.extraction.characters] == names
-    assert [(r.source, r.target) for r in parsed.extraction.relations] == [("Jean-Luc", "Will Riker")]
+    ties = [(r.source, r.target) for r in parsed.extraction.relations]
+    assert ties == [("Jean-Luc", "Will Riker"), ("Jean-Luc", "Q")]
     assert parsed.rejected == 2
 
 
