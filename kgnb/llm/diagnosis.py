@@ -23,7 +23,6 @@ KEEP_SECONDS = 60.0
 """How long a list holds: sixty chapters that fail at once cost one look."""
 
 _VERSION = re.compile(r"/v\d|/compatible|/openai", re.I)
-
 _SAYS_MODEL = re.compile(r"model|模型", re.I)
 
 
