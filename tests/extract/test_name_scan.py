@@ -308,10 +308,11 @@ def test_a_bare_given_name_is_the_ones_who_has_it(full: str) -> None:
     assert found[full].aliases == ("晓雯",)
 
 
-def test_a_bare_given_name_far_from_who_has_it_or_said_once_is_nobodys() -> None:
+def test_a_bare_given_name_far_from_who_has_it_is_nobodys() -> None:
     here = scenes([("周晓雯", "令狐冲")])
-    for text in (here + scenes([("张无忌", "赵敏")] * 6) + ALONE.format(n="晓雯"), here + "晚上晓雯也来了。"):
-        assert chinese(text)["周晓雯"].aliases == ()
+    far = here + scenes([("张无忌", "赵敏")] * 6) + ALONE.format(n="晓雯")
+    assert chinese(far)["周晓雯"].aliases == ()
+    assert chinese(here + "晚上晓雯也来了。")["周晓雯"].aliases == ("晓雯",)
 
 
 @pytest.mark.parametrize("other", ["李晓雯", "欧阳晓雯"])

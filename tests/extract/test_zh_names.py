@@ -134,6 +134,13 @@ def test_a_title_that_begins_with_a_sound_is_no_part_of_a_transliterated_name() 
     assert bearer(found, "爱德华") is bearer(found, "撒切尔法官")
 
 
+def test_a_sound_that_is_mostly_a_word_ends_a_transliterated_name() -> None:
+    text = (
+        "伊丽莎白走进花园。“早上好。”伊丽莎白说。马吕斯对珂赛特说：“伊丽莎白来了。”珂赛特笑了，马吕斯叹气。\n"
+    )
+    assert {"伊丽莎白", "马吕斯", "珂赛特"} <= names(text * 4)
+
+
 def test_a_transliterated_first_name_may_stand_before_a_chinese_surname() -> None:
     found = people("海伦·赵说：“走吧。”海伦笑了。约翰问海伦·赵：“去哪？”海伦不说话，约翰也不说话。\n" * 3)
     assert bearer(found, "海伦") is bearer(found, "海伦·赵")
