@@ -371,7 +371,9 @@ def test_a_part_that_is_played_is_nobodys_name() -> None:
     assert found["Tom"] is not found["Robin Hood"]
 
 
-@pytest.mark.parametrize("title", ["Widow", "Viscount", "Marchioness", "Farmer", "Deacon", "Vicar", "Granny"])
+@pytest.mark.parametrize(
+    "title", ["Widow", "Viscount", "Marchioness", "Farmer", "Deacon", "Vicar", "Granny", "Aunty", "Prefect"]
+)
 def test_a_title_says_that_somebody_is_a_person(title: str) -> None:
     assert f"{title} Quill" in people(pages(("Anne", "Rosa")) + f"\n\nThey were at {title} Quill's.")
 
