@@ -22,7 +22,6 @@ class Batcher(Generic[T, R]):
     to every caller of the batch. Of a batch with a refused row each item is tried again alone. ``gap``: least
     seconds between the starts of two flushes, for flushes that cost much whatever their size; a full batch
     doesn't wait for it, nor the last one: when ``expects_more()`` is False, no item is about to come.
-    ``together``: flushes in flight at once.
     """
 
     def __init__(
@@ -32,24 +31,22 @@ class Batcher(Generic[T, R]):
         limit: int = 100,
         gap: float = 0.0,
         expects_more: Callable[[], bool] = lambda: True,
-        together: int = 1,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._gap = gap
         self._expects_more = expects_more
-        self._together = together
         self._next_start = 0.0  # time.monotonic() before which no flush starts
         self._due = asyncio.Event()  # set when what waits need not wait for the gap
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
-        self._runners: set[asyncio.Task[None]] = set()
+        self._runner: asyncio.Task[None] | None = None
 
     async def do(self, item: T) -> R:
         """Return the flush's result for ``item``."""
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        if len(self._runners) < self._together:
-            self._runners.add(asyncio.create_task(self._run()))
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
         if self._is_due():
             self._due.set()
         return await done
@@ -66,12 +63,11 @@ class Batcher(Generic[T, R]):
                     with suppress(TimeoutError):
                         async with asyncio.timeout(left):
                             await self._due.wait()
-                    continue  # another flush may have taken them
                 self._next_start = time.monotonic() + self._gap
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._flush_one(batch)
         finally:
-            self._runners.discard(asyncio.current_task())
+            self._runner = None
 
     async def _flush_one(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:

@@ -44,8 +44,6 @@ costs some twenty round trips, and a chapter that waits for one holds no slot.""
 PROJECT_ROWS = 6_000
 """Most nodes and edges in one graph transaction of several chapters, which must end within 10 s. A hundred
 chapters of the benchmark have 5,600."""
-PROJECT_TOGETHER = 2
-"""Concurrent transactions: the rows of the next are made while the engine writes one."""
 RETRY_SECONDS = (5.0, 30.0)
 """Wait after a chapter's own first and second failure; the third is final."""
 
@@ -93,7 +91,6 @@ class ChapterWorker:
             limit=PROJECT_LIMIT,
             gap=PROJECT_GAP,
             expects_more=lambda: self._to_record > 0,
-            together=PROJECT_TOGETHER,
         )
         self._to_record = 0  # chapters at work that aren't on record yet
         # Novel id → its settle number as last read, and when (time.monotonic()).

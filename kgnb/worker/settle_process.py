@@ -27,7 +27,7 @@ from kgnb.extract import evidence, name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.graph.project.settle import novel_graph
 from kgnb.graph.resolve.decisions import combine_decisions
-from kgnb.stores.graph.store import ApplyResult, GraphStore
+from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
@@ -109,7 +109,7 @@ async def _scan(sql: SqlTarget, novel_id: int) -> tuple[list[NameEntry], str]:
         await opened.close()
 
 
-async def settle_in_process(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> ApplyResult:
+async def settle_in_process(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> int:
     """Run the settle in a process of the pool; ``until()`` returns until when the lease certainly holds.
 
     Raises GraphConflict, LeaseLost, ServiceDown, and BrokenProcessPool when the process died.
@@ -119,8 +119,8 @@ async def settle_in_process(run: PoolRun, job: SettleJob, until: Callable[[], fl
         permit.until(until())
         renewal = asyncio.create_task(_renew(permit, until))
         try:
-            result: ApplyResult = await run(run_settle, job, path)
-            return result
+            changed: int = await run(run_settle, job, path)
+            return changed
         finally:
             renewal.cancel()
             permit.until(0.0)  # a settle that still runs writes nothing more
@@ -133,7 +133,7 @@ async def _renew(permit: Permit, until: Callable[[], float]) -> None:
         await asyncio.sleep(RENEW_SECONDS)
 
 
-def run_settle(job: SettleJob, permit: Path) -> ApplyResult:
+def run_settle(job: SettleJob, permit: Path) -> int:
     """Settle a novel, in the pool's process, while ``permit`` holds."""
     with Permit(permit) as allowed, asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_settle(job, allowed))
@@ -146,7 +146,7 @@ def with_novel_kinds(tasks: Iterable[Task], config: TaskConfig) -> TaskConfig:
     return replace(config, thing_kinds=tuple(kinds))
 
 
-async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
+async def _settle(job: SettleJob, allowed: Permit) -> int:
     sql, graph = Database(job.sql), GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel.id

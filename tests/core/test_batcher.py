@@ -16,16 +16,12 @@ class Doubler:
     def __init__(self, seconds: float = 0.0) -> None:
         self.batches: list[list[int]] = []
         self.began: list[float] = []
-        self.going = self.most = 0
         self._seconds = seconds
 
     async def __call__(self, items: Sequence[int]) -> Sequence[int]:
         self.batches.append(list(items))
         self.began.append(time.monotonic())
-        self.going += 1
-        self.most = max(self.most, self.going)
         await asyncio.sleep(self._seconds)
-        self.going -= 1
         if 13 in items:
             raise ValueError("unlucky")
         return [2 * i for i in items]
@@ -85,10 +81,9 @@ async def test_the_gap_keeps_flushes_apart_but_a_full_batch_goes() -> None:
     assert flush.batches[2:] == [[3, 4, 5], [6]]
 
 
-@pytest.mark.parametrize("together", [1, 2])
-async def test_the_last_batch_and_a_full_one_end_a_wait_for_the_gap(together: int) -> None:
+async def test_the_last_batch_and_a_full_one_end_a_wait_for_the_gap() -> None:
     flush, coming = Doubler(), 6
-    batcher = Batcher(flush, limit=4, gap=30.0, together=together, expects_more=lambda: coming > 0)
+    batcher = Batcher(flush, limit=4, gap=30.0, expects_more=lambda: coming > 0)
 
     async def come() -> int:
         nonlocal coming
@@ -106,28 +101,8 @@ async def test_the_last_batch_and_a_full_one_end_a_wait_for_the_gap(together: in
     assert flush.batches == [[5], [4, 3, 2, 1], [0]]
 
 
-async def test_two_flushes_together_and_no_more() -> None:
-    flush = Doubler(0.05)
-    batcher = Batcher(flush, limit=2, together=2)
-    assert await asyncio.gather(*(batcher.do(i) for i in range(6))) == [2 * i for i in range(6)]
-    assert flush.batches == [[0, 1], [2, 3], [4, 5]]
-    assert flush.most == 2
-
-
-async def test_the_gap_holds_for_flushes_together_too() -> None:
-    flush = Doubler(0.5)
-    batcher = Batcher(flush, gap=0.1, together=2)
-    first = asyncio.create_task(batcher.do(0))
-    await asyncio.sleep(0.01)
-    assert await asyncio.gather(first, batcher.do(1), batcher.do(2)) == [0, 2, 4]
-    assert flush.batches == [[0], [1, 2]]
-    assert flush.began[1] - flush.began[0] >= 0.09
-    assert flush.most == 2
-
-
-@pytest.mark.parametrize("together", [1, 2])
-async def test_nothing_is_left_lying_when_a_flush_ends(together: int) -> None:
-    batcher = Batcher(Doubler(), limit=3, together=together)
+async def test_nothing_is_left_lying_when_a_flush_ends() -> None:
+    batcher = Batcher(Doubler(), limit=3)
 
     async def caller(number: int) -> None:
         for i in range(200):

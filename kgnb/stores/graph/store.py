@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -38,14 +37,6 @@ Check = Callable[[], bool]
 SettleTurn = tuple[Literal["mine", "held", "done"], int]
 K = TypeVar("K")
 N = TypeVar("N", bound=GraphNode | GraphEdge)
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyResult:
-    """Nodes and edges that a settle created or changed, and those it deleted."""
-
-    written: int = 0
-    removed: int = 0
 
 
 class GraphStore:
@@ -178,8 +169,8 @@ class GraphStore:
         number: int,
         check: Check,
         foreign: Collection[int] = (),
-    ) -> ApplyResult:
-        """Make the novel's nodes and edges exactly ``graph``, writing only the differences.
+    ) -> int:
+        """Make the novel's nodes and edges exactly ``graph``, writing only the differences; return how many.
 
         Transactions have at most :data:`BATCH` rows; an interrupted call leaves a mix that the next one
         completes. Nodes and edges of the tasks in ``foreign`` stay. Raises GraphConflict and LeaseLost like
@@ -190,12 +181,10 @@ class GraphStore:
             self._ensure_types(type_ for _, type_, _ in graph.edges),
             self._each(novel_id, found.compare_node, found.compare_edge, times=False),
         )
-        removed = written = 0
-        for statements in _batches(found.removals()):
-            removed += await self._fenced(novel_id, statements, number=number, check=check)
-        for statements in _batches(found.upserts()):
-            written += await self._fenced(novel_id, statements, number=number, check=check)
-        return ApplyResult(written, removed)
+        changed = 0
+        for statements in chain(_batches(found.removals()), _batches(found.upserts())):
+            changed += await self._fenced(novel_id, statements, number=number, check=check)
+        return changed
 
     async def has_novel(self, novel_id: int) -> bool:
         """Whether the novel has a node."""
