@@ -150,7 +150,7 @@ class ChapterExtractor:
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
         on_stored(replies.seconds)
-        return await self.turns.run(_merged, replies, text, info.lang)
+        return await self.turns.run(lambda: _merged(replies, text, info.lang))
 
     async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
