@@ -17,19 +17,14 @@ from kgnb.extract.patterns import Mention
 
 MAX_SENTENCES_BACK = 6
 """Sentences before a pronoun's own in which its antecedent is looked for."""
-BEFORE_PARAGRAPH = 0.3
-"""How sure it is that a pronoun without an antecedent in its paragraph means who was named last before it."""
 FROM_SPEECH = 0.35
-"""How sure it is that "said she" means who was named last, and "your" who is called by name."""
+"""How sure it is that "your" means who is called by name."""
 
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
 _SPEAK = words.SPEECH_VERB
 _VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|poor|little|old|young|dear) )*$')
 _VERB_AFTER = re.compile(rf"(?: \w+ly)?,? (?:{_SPEAK})\b")
-_PRONOUN_SPEAKS = re.compile(
-    rf'"[^"\n]{{0,4}}\b(?:(?:{_SPEAK}) (he|she)\b|(he|she) (?:\w+ly )?(?:{_SPEAK})\b)'
-)
 
 
 class Antecedent(NamedTuple):
@@ -67,8 +62,7 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecede
         subject = _subject_pronoun(gender, start, end, persons)
         if fitting and (subject is None or fitting[0].start < subject or back == MAX_SENTENCES_BACK):
             return Antecedent(fitting[0], _certainty(fitting, gender, persons) / (1 + 0.4 * back))
-    before = persons.remembered(_before_paragraph, gender, begin)
-    return Antecedent(before, BEFORE_PARAGRAPH) if before and not speech else None
+    return None
 
 
 def _subject_pronoun(gender: str, start: int, end: int, persons: ChapterPersons) -> int | None:
@@ -101,22 +95,7 @@ def _speaker(persons: ChapterPersons, start: int, end: int) -> Antecedent | None
             _VERB_AFTER.match(persons.text, mention.end, end) and not persons.in_speech(mention.start)
         ):
             return Antecedent(mention, 1.0)
-    if match := _PRONOUN_SPEAKS.search(persons.text, start, end):
-        pronoun = 1 if match[1] else 2
-        found = persons.remembered(_before_paragraph, _GENDERS[match[pronoun]], start)
-        return Antecedent(found, FROM_SPEECH) if found else None
     return None
-
-
-def _before_paragraph(persons: ChapterPersons, gender: str, start: int) -> Mention | None:
-    """The last person of this gender whom the narrator names in the two paragraphs before."""
-    begin = persons.paragraph(max(0, persons.paragraph(max(0, start - 1))[0] - 1))[0]
-    named = [
-        m
-        for m in persons.between(begin, start)
-        if persons.gender(m.entry) == gender and not persons.in_speech(m.start)
-    ]
-    return named[-1] if named else None
 
 
 def _addressee(persons: ChapterPersons, start: int, end: int) -> Antecedent | None:

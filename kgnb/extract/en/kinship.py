@@ -1,4 +1,4 @@
-"""What an English chapter says of kin, masters and friends: "his sister Jane", "Jane's father", "Mamma".
+"""What an English chapter says of kin, masters and friends: "his sister Jane", "Jane's father".
 
 Every statement has a noun that says what one is to another (:mod:`.roles`) and its possessor. The bearer is
 named beside it, or is who has the possessor's surname and can be it, or who stands nearby.
@@ -44,7 +44,6 @@ _PHRASE = re.compile(
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _BEFORE_TITLE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
-_VOCATIVE = re.compile(r"(?<=[\s\"])(Mamm?a|Mother|Papa|Father|Daddy|Mummy|Uncle|Aunt)(?=[,!?.;])")
 _AND = re.compile(r" and ")
 _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) )?")
 _LIST = re.compile(r",? and |, ")
@@ -103,11 +102,6 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
         for phrase in _nouns(match) if owners else ():
             for owner in owners:
                 yield from _of_phrase(phrase, owner, persons)
-    for match in _VOCATIVE.finditer(text):
-        caller = speaker(match.start(), persons) if persons.in_speech(match.start()) else None
-        if caller:
-            called = _Phrase(match.start(), match.end(), match[1].lower(), plural=False)
-            yield from _unnamed(called, caller, ROLES[called.noun], persons)
     for mention in persons.people:
         if title := _KIN_TITLE.match(mention.form):
             yield from _of_kin_title(mention, title[1].lower().removesuffix("ie"), persons)
