@@ -189,7 +189,7 @@ def test_what_a_model_says_is_left_alone() -> None:
 
 
 def test_a_pronoun_means_nobody_of_another_paragraph() -> None:
-    apart = confidences("Winifred slept.\nRain fell, and her nephew Edwin was gone.")
+    apart = confidences("Winifred slept.\n\nRain fell, and her nephew Edwin was gone.")
     assert ("Edwin Harland", "FAMILY", "Winifred") not in apart
     assert ("Edwin Harland", "FAMILY", "Winifred") in confidences(
         "Winifred slept. Rain fell, and her nephew Edwin was gone."
