@@ -36,13 +36,12 @@ def divide(text: str, found: list[Heading], lang: Lang) -> Iterator[BookChapter]
 
 def _cut(text: str, lang: Lang) -> list[str]:
     """The text in parts of at most :data:`CHAPTER_BYTES`."""
-    limit = CHAPTER_BYTES
-    while True:
-        parts = _parts(text, limit, lang)
-        largest = max((len(part.encode("utf-8")) for part in parts), default=0)
-        if largest <= CHAPTER_BYTES:
-            return parts
-        limit = limit * CHAPTER_BYTES // largest
+    size = len(text.encode("utf-8"))
+    if size <= CHAPTER_BYTES:
+        return [text]
+    # So long where characters take as many bytes as in the whole text; where they take more, it is cut again.
+    parts = _parts(text, len(text) * CHAPTER_BYTES // size, lang)
+    return [piece for part in parts for piece in _cut(part, lang)]
 
 
 def _parts(text: str, limit: int, lang: Lang) -> list[str]:

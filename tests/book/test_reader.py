@@ -11,6 +11,7 @@ import time
 import tracemalloc
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -18,6 +19,7 @@ from kgnb.book import chapters, headings
 from kgnb.book import encoding as text_encoding
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book, story_path
+from kgnb.core import chunking
 from kgnb.core.errors import InputError
 from tests.support.paths import NOVELS
 
@@ -363,6 +365,15 @@ def test_one_endless_paragraph(tmp_path: Path) -> None:
         read = book(tmp_path, "第一章 甲\n" + text)
         assert "".join(c.text for c in read.chapters) == text
         assert all(len(c.text.encode()) <= 60_000 for c in read.chapters)
+
+
+def test_a_little_too_long_is_cut_at_once(tmp_path: Path) -> None:
+    """A limit that shrank a little at a time took 19 s for the second of these."""
+    for count, parts in ((20_001, 2), (40_001, 3)):
+        with mock.patch.object(chunking, "split", wraps=chunking.split) as split:
+            read = book(tmp_path, "第一章 甲\n" + "字" * count)
+        assert [len(c.text) // 1_000 for c in read.chapters] == [count // parts // 1_000] * parts
+        assert split.call_count == 1
 
 
 def test_five_megabytes_in_a_second(tmp_path: Path) -> None:
