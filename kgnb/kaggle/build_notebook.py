@@ -10,7 +10,6 @@ from kgnb.core.errors import InputError
 from kgnb.core.kaggle_inputs import find_input
 from kgnb.core.messages import say
 from kgnb.kaggle import book_parcel
-from kgnb.stores.embedded.restore import find_data_folder
 
 Notebook = dict[str, Any]
 
@@ -44,6 +43,8 @@ def earlier_data(run: str) -> str:
 
     Raises InputError when the output isn't attached: to begin anew would pay for every chapter again.
     """
+    from kgnb.stores.embedded.restore import find_data_folder  # slow, and only needed on Kaggle
+
     if not run:
         return ""
     output = find_input(run, ["notebooks"])

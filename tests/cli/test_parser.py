@@ -130,6 +130,14 @@ class TestHelp:
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert ran.stdout == "[]\n"
 
+    @pytest.mark.parametrize("module", ["kaggle", "presets"])
+    def test_commands_that_need_no_store_load_none(self, module: str) -> None:
+        code = (
+            f"import sys, kgnb.cli.{module}; print([x for x in ('sqlalchemy', 'redis') if x in sys.modules])"
+        )
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert ran.stdout == "[]\n"
+
 
 class TestTypingErrors:
     @pytest.mark.parametrize(
