@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, TypeGuard
 
@@ -22,10 +22,12 @@ _TELLS_KIND = ("kind", "type", "label", "labels", "category", "entity_type", "�
 _NUMBERS = ("protagonist_score", "strength", "confidence")
 _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
 """What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
-_NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
+_NOTHING = frozenset(
+    ("无", "未知", "无关系", "没有关系", "none", "no relation", "null", "n/a", "unknown", *"-?")
+)
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 _NAME = re.compile(r"[^\W\d_][\w·•・.'’ -]+")
-_PAIR = re.compile(r"<?[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
+_PAIR = re.compile(r"<[-=]+>|(?<![<=-])[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
 
@@ -220,13 +222,17 @@ def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
 class _Names:
     """The names in a reply, and what stands in place of them: ids, several in one text, pairs."""
 
-    def __init__(self, characters: Iterable[dict[str, Any]]) -> None:
+    def __init__(self, characters: Sequence[dict[str, Any]]) -> None:
         self._by_id: dict[str, Any] = {}
+        self._listed = {name for one in characters if isinstance(name := one.get("name"), str)}
         self.characters = [one for item in characters for one in self._each_person(item)]
         self.people = {name for one in self.characters if isinstance(name := one.get("name"), str)}
 
     def _each_person(self, item: dict[str, Any]) -> list[dict[str, Any]]:
-        """A person, or each of several whose names stand in one text; in ``林远/阿远`` both are one's."""
+        """A person, or each of several whose names stand in one text.
+
+        In ``林远/阿远`` both are one's, unless the list has either by itself.
+        """
         name = item.get("name")
         if not isinstance(name, str) or len(name) > MAX_NAME:
             return [item]
@@ -235,6 +241,8 @@ class _Names:
         first, *others = map(str.strip, name.replace("／", "/").split("/"))
         if not others or not all(map(_NAME.fullmatch, (first, *others))):  # N/A, http://…
             return [item]
+        if self._listed.intersection((first, *others)):
+            return [{**item, "name": one, "aliases": []} for one in (first, *others)]
         self.add(name, first)
         return [{**item, "name": first, "aliases": [*others, *(item.get("aliases") or ())]}]
 
@@ -251,8 +259,10 @@ class _Names:
         return self._by_id.get(value, value) if is_text else value
 
     def ties(self, tie: dict[str, Any]) -> list[dict[str, Any]]:
-        """A relation, or one between each of its ends."""
+        """A relation, or one between each of its ends; none where a pair is said to have none."""
         if isinstance(pair := tie.get("pair"), str):
+            if _says_nothing(tie.get("type", pair) or tie.get("description")):
+                return []
             tie = {**tie, **self._pair(pair, tie.get("source"))}
         sources, targets = (self._ends(tie.get(end)) for end in ("source", "target"))
         if max(len(tie), len(sources) * len(targets)) > MAX_ENDS:
@@ -286,6 +296,11 @@ def _is_blank(item: Any) -> bool:
     return not any(given for key, given in item.items() if key not in _NUMBERS)
 
 
+def _says_nothing(value: Any) -> bool:
+    """Whether it is empty, or a word for nothing: ``无``, ``N/A``."""
+    return not value or (isinstance(value, str) and value.strip().lower() in _NOTHING)
+
+
 def _text(value: Any) -> Any:
     """The name, or else the only text, in an object or a list of one that stands in place of it."""
     if isinstance(value, list) and len(value) == 1:
@@ -315,7 +330,8 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
         own.setdefault(field, item[key])
     if isinstance(known := own.get("id"), str) and not _CODE.fullmatch(known):
         own.setdefault("name", known)
-    if isinstance(family := own.get("surname"), str) and isinstance(name := own.get("name"), str):
+    family, name = own.get("surname"), own.get("name")
+    if isinstance(family, str) and isinstance(name, str) and not _says_nothing(family):
         own["name"] = name if family in name else f"{name} {family}" if family.isascii() else family + name
     if kind == "relations" and not {"source", "target"} & own.keys():
         pairs = [own[key] for key in own if key in OF_BOTH and isinstance(own[key], list)]
@@ -342,7 +358,7 @@ def _split(value: Any, depth: int = 0) -> list[Any]:
     """``"子安、何使君"`` as a list, and ``[{"name": …}]`` or ``{"字": …}`` as names."""
     if isinstance(value, str):
         parts = (part.strip() for part in _SEPARATORS.split(value))
-        return [part for part in parts if part.lower() not in _NOTHING]
+        return [part for part in parts if not _says_nothing(part)]
     if isinstance(value, dict):
         inner = value.values() if depth < MAX_DEPTH else ()
         return [value["name"]] if "name" in value else [one for v in inner for one in _split(v, depth + 1)]

@@ -540,6 +540,45 @@ def test_a_sign_within_a_name_parts_nobody() -> None:
     assert parsed.rejected == 2
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "null",
+        '""',
+        '"无"',
+        '"没有关系"',
+        '"None"',
+        '{"type": "no relation", "description": "they never meet"}',
+    ],
+)
+def test_a_pair_that_is_said_to_have_no_relation_has_none(told: str) -> None:
+    pairs = (
+        f'{{"刘备-关羽": "兄弟", "刘备-曹操": {told}, "关羽-曹操": {{"type": "", "description": "故人"}}}}'
+    )
+    parsed = parse(of('["刘备", "关羽", "曹操"]', pairs))
+    ties = [(r.source, r.target) for r in parsed.extraction.relations]
+    assert ties == [("刘备", "关羽"), ("关羽", "曹操")]
+    assert parsed.rejected == 0
+
+
+@pytest.mark.parametrize("arrow", ["<-", " <-- ", "<=", "←"])
+def test_a_pair_with_an_arrow_back_is_not_read_forward(arrow: str) -> None:
+    parsed = parse(of('["刘备", "刘禅"]', json.dumps({f"刘禅{arrow}刘备": "PARENT_OF"})))
+    assert (parsed.extraction.relations, parsed.rejected) == ([], 1)
+
+
+def test_two_people_in_one_text_of_whom_one_is_listed_too_are_not_one() -> None:
+    found = parse(of('["宋江/吴用", "吴用", "林远/阿远"]', "[]")).extraction
+    people = [(c.name, c.aliases) for c in found.characters]
+    assert people == [("宋江", []), ("吴用", []), ("吴用", []), ("林远", ["阿远"])]
+
+
+@pytest.mark.parametrize("family", ["无", "未知", "N/A", "unknown", "?", ""])
+def test_a_surname_that_nobody_knows_is_no_part_of_the_name(family: str) -> None:
+    (person,) = parse(of(json.dumps([{"surname": family, "name": "阿大"}]), "[]")).extraction.characters
+    assert person.name == "阿大"
+
+
 def test_people_in_a_persons_own_object_are_who_the_person_is_tied_to() -> None:
     (tie,) = parse(
         '{"characters": [{"name": "刘备", "关系": {"关羽": "兄弟"}}, "关羽"]}'
