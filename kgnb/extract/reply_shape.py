@@ -263,7 +263,8 @@ class _Names:
         if isinstance(pair := tie.get("pair"), str):
             if _says_nothing(tie.get("type", pair) or tie.get("description")):
                 return []
-            tie = {**tie, **self._pair(pair, tie.get("source"))}
+            if not tie.keys() >= {"source", "target"}:
+                tie = {**tie, **self._pair(pair, tie.get("source"))}
         sources, targets = (self._ends(tie.get(end)) for end in ("source", "target"))
         if max(len(tie), len(sources) * len(targets)) > MAX_ENDS:
             return [tie]
@@ -277,16 +278,19 @@ class _Names:
         return [self.of(one) for one in parts or [value]]
 
     def _pair(self, text: str, source: Any) -> dict[str, str]:
-        """The ends that ``刘备-关羽`` tells: both known people, or else one of them."""
-        if source or text in self.people:
+        """The ends that ``刘备-关羽`` tells: both known people, or else one of them.
+
+        With a ``source``, whose object this stands in, a text that isn't two known people is the other end.
+        """
+        if text in self.people:
             return {"target": text}
         signs = _PAIR.finditer(text[: 2 * MAX_NAME])
         cuts = [(text[: sign.start()].strip(), text[sign.end() :].strip()) for sign in signs]
-        for least in (2, 1):
+        for least in (2,) if source else (2, 1):
             known = [ends for ends in cuts if sum(self.of(end) in self.people for end in ends) >= least]
             if len(known) == 1:
                 return dict(zip(("source", "target"), known[0], strict=True))
-        return {}
+        return {"target": text} if source else {}
 
 
 def _is_blank(item: Any) -> bool:
@@ -332,7 +336,13 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
         own.setdefault("name", known)
     family, name = own.get("surname"), own.get("name")
     if isinstance(family, str) and isinstance(name, str) and not _says_nothing(family):
-        own["name"] = name if family in name else f"{name} {family}" if family.isascii() else family + name
+        own["name"] = (
+            name
+            if family.lower() in name.lower()
+            else f"{name} {family}"
+            if family.isascii()
+            else family + name
+        )
     if kind == "relations" and not {"source", "target"} & own.keys():
         pairs = [own[key] for key in own if key in OF_BOTH and isinstance(own[key], list)]
         if len(pairs) == 1 and len(pairs[0]) == 2:  # "characters": ["刘备", "关羽"]

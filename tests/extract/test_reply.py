@@ -579,11 +579,22 @@ def test_a_surname_that_nobody_knows_is_no_part_of_the_name(family: str) -> None
     assert person.name == "阿大"
 
 
+def test_a_surname_in_capitals_that_the_name_has_is_not_added() -> None:
+    (person,) = parse(of('[{"surname": "DARCY", "name": "Mr. Darcy"}]', "[]")).extraction.characters
+    assert person.name == "Mr. Darcy"
+
+
 def test_people_in_a_persons_own_object_are_who_the_person_is_tied_to() -> None:
-    (tie,) = parse(
-        '{"characters": [{"name": "刘备", "关系": {"关羽": "兄弟"}}, "关羽"]}'
-    ).extraction.relations
-    assert (tie.source, tie.type, tie.target) == ("刘备", "兄弟", "关羽")
+    for key in ("关羽", "刘备-关羽"):
+        people = f'[{{"name": "刘备", "关系": {{"{key}": "兄弟"}}}}, "关羽"]'
+        (tie,) = parse(of(people, "[]")).extraction.relations
+        assert (tie.source, tie.type, tie.target) == ("刘备", "兄弟", "关羽")
+
+
+def test_the_ends_that_a_relation_tells_itself_count_before_its_key() -> None:
+    pairs = '{"刘备-关羽": {"source": "关羽", "target": "刘备", "type": "FOLLOWS"}}'
+    (tie,) = parse(of('["刘备", "关羽"]', pairs)).extraction.relations
+    assert (tie.source, tie.target) == ("关羽", "刘备")
 
 
 def test_a_maps_keys_are_names_or_ids() -> None:
