@@ -565,3 +565,9 @@ def test_what_all_call_a_person_is_that_person() -> None:
     assert bearer(found, "何半城") is bearer(found, "何敬")
     found = people("首富叫何敬，他不认得何半城。\n" + pages)
     assert bearer(found, "何半城") is not bearer(found, "何敬")
+
+
+def test_what_all_tell_a_person_to_do_is_no_name() -> None:
+    pages = pages_of("何敬") + "林秀英道：“快来，快来！”\n"
+    found = people("门口站着何敬，大家都叫他快来。\n" + pages)
+    assert "快来" not in bearer(found, "何敬").aliases

@@ -18,9 +18,9 @@ _INTRODUCTION = re.compile(
 )
 _COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _EPITHET = re.compile(
-    rf"(?:[，,][{HAN}]{{1,6}}都叫[他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名|乳名|小字"
-    rf"|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
-    rf"([{HAN}]{{2,5}})(?![{HAN}])"
+    rf"(?:(?P<all>[，,][{HAN}]{{1,6}}都叫[他她])|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
+    rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
+    rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
 _PROPER_NAME = re.compile(
     rf"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
@@ -82,7 +82,9 @@ class StatedAliases:
         """人称, 号, 小名: what else the text says someone is called."""
         for match in _EPITHET.finditer(self.text):
             full = self._bearer_before(match.start())
-            alias = match[1]
+            alias = match["alias"]
+            if match["all"] and alias not in self.counts:
+                continue  # an order: 大家都叫他快来
             if full and alias not in words.TITLES and self._count(alias) >= 2:
                 self._join(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
