@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from kgnb import story_path
 from kgnb.extract import name_scan, rules
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import names
@@ -256,6 +257,15 @@ def test_the_people_of_a_short_text_are_found() -> None:
         'Vesna ran, and Lord Tavish looked away, for Dorn had wept. "Little Vesna," said Lord Tavish.'
     )
     assert {"Vesna", "Ithrin", "Dorn", "Lord Tavish"} <= set(people(text))
+
+
+def test_the_built_in_story_has_its_people_and_no_others() -> None:
+    found = people(story_path("en").read_text("utf-8")).values()
+    assert {entry.name for entry in found} == {
+        *("Clara Marlow", "Edmund Hale", "Dr. Winter", "Tom Finch", "Robert Marlow", "Captain Marlow"),
+        *("Silas Crane", "Sir Walter Ashby", "Ben Garrick", "Peter Winter", "Mrs. Pettigrew"),
+        *("Colonel Bright", "Constable Dobbs", "Jem"),
+    }
 
 
 def test_who_does_what_people_do_is_a_person_where_nobody_speaks() -> None:
