@@ -61,11 +61,11 @@ def _language_option(words: Sequence[str]) -> Language | None:
 def _run(args: argparse.Namespace) -> int:
     import asyncio  # here and not at the top: help and errors of parsing need none of these
 
-    from kgnb.core.event_loop import new_loop, tune_process
-    from kgnb.core.host import keep_working_folder_off_path
-    from kgnb.core.secrets import load_settings
-
     try:
+        from kgnb.core.event_loop import new_loop, tune_process
+        from kgnb.core.host import keep_working_folder_off_path
+        from kgnb.core.secrets import load_settings
+
         keep_working_folder_off_path()
         settings, _ = load_settings(**_overrides(args))
         _configure_logging(args, settings)

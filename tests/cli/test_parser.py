@@ -138,6 +138,20 @@ class TestHelp:
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert ran.stdout == "[]\n"
 
+    @pytest.mark.parametrize("module", ["kgnb.core.secrets", "kgnb.cli.status"])
+    def test_ctrl_c_while_a_command_is_loaded_is_one_line(self, module: str) -> None:
+        code = (
+            "import sys; from kgnb.cli.main import main\n"
+            "class Interrupt:\n"
+            "    def find_spec(self, name, *_):\n"
+            f"        if name == {module!r}: raise KeyboardInterrupt\n"
+            "sys.meta_path.insert(0, Interrupt())\n"
+            "sys.exit(main(['status', '--lang', 'en']))"
+        )
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        said = "kgnb: Interrupted; the state is kept. Run the same command to go on.\n"
+        assert (ran.returncode, ran.stderr) == (130, said)
+
 
 class TestTypingErrors:
     @pytest.mark.parametrize(
