@@ -170,7 +170,7 @@ class Kinship:
             return None
         between = self._text[last.end : kin.start]
         if _THIRD_PERSONS.search(before):
-            near = len(between) <= NEAR and between.count("。") <= 2
+            near = len(between) <= 40 and between.count("。") <= 1
             return last if near and not _SPEAKER.match(between) else None  # 甲说：“他的妻子…”
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
             return last
