@@ -149,6 +149,9 @@ def test_a_bride_bears_her_husbands_name_afterwards() -> None:
     assert found["Miss Moss"] is not found["Mrs. Dale"]
     found = people(after + wedding + before)  # his mother
     assert found["Miss Moss"] is not found["Mrs. Dale"]
+    for wish in ("If Mr. Dale had married Miss Moss", "I hoped Mr. Dale married Miss Moss instead"):
+        found = people(f"{before}\n\n{wish}, all would be well.\n\n{after}")
+        assert found["Miss Moss"] is not found["Mrs. Dale"]
 
 
 def test_who_answers_to_a_name_bears_it() -> None:

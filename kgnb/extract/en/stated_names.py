@@ -20,6 +20,9 @@ _MARRIED = re.compile(
     r" (?:(?:had|has|was|is) )?(?:(?:just|lately|already|now|since|at last) )?(?:married|wedded)(?: to)?"
     r" (?:a |the )?|'?s marriage (?:to|with) (?:a |the )?"
 )
+_UNREAL = re.compile(
+    r"\b(?:if|wish|wished|unless|suppose|supposed|whether|hoped|hope)\b[^.;!?]*$", re.IGNORECASE
+)
 
 
 class StatedName(NamedTuple):
@@ -41,5 +44,10 @@ def stated_names(text: str, offsets: Mapping[str, Sequence[int]]) -> Iterator[St
             yield StatedName(one, other, married=False)
         elif _WIFE_OF.fullmatch(text, end, after):
             yield StatedName(other, one, married=True)
-        elif _MARRIED.fullmatch(text, end, after):
+        elif _MARRIED.fullmatch(text, end, after) and not _is_unreal(text, start, after + len(other)):
             yield StatedName(one, other, married=True)
+
+
+def _is_unreal(text: str, start: int, end: int) -> bool:
+    """Whether the marriage is only wished or supposed."""
+    return bool(_UNREAL.search(text, max(0, start - 60), start)) or text.startswith(" instead", end)
