@@ -11,9 +11,7 @@ import atexit
 import ctypes
 import gc
 import sys
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -29,9 +27,6 @@ _M_ARENA_MAX = -8  # malloc.h
 SWITCH_SECONDS = 0.0005
 """Longest wait of the loop for the GIL. With Python's default of 5 ms the SQL threads delayed requests: 240
 of 2 s, sixty at a time, took 1.064 times the ideal instead of 1.050."""
-
-TURN_SECONDS = 0.003
-"""Longest wait of a request for other chapters' work. Shorter turns cost more changes between threads."""
 
 
 async def at_once(*calls: Awaitable[object]) -> list[Any]:
@@ -54,44 +49,6 @@ async def all_or_none(*calls: Coroutine[Any, Any, T]) -> list[T]:
     except ExceptionGroup as failed:
         raise failed.exceptions[0]  # noqa: B904 - its own cause says more
     return [task.result() for task in tasks]
-
-
-class Turns:
-    """Runs pieces of work on the loop in the order in which they were asked for, for TURN_SECONDS at a time.
-
-    What else is ready runs in between: a request must not wait for the work on sixty replies that came
-    together.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
-        self._runner: asyncio.Task[None] | None = None
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Return what ``work`` returns, which should take a millisecond at most."""
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, done))
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
-        return await done
-
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                await asyncio.sleep(0)
-                end = time.monotonic() + TURN_SECONDS
-                while self._waiting and time.monotonic() < end:
-                    self._run_one(*self._waiting.popleft())
-        finally:
-            self._runner = None
-
-    def _run_one(self, work: Callable[[], Any], done: asyncio.Future[Any]) -> None:
-        if done.cancelled():
-            return
-        try:
-            done.set_result(work())
-        except Exception as error:  # noqa: BLE001 - raised to the caller, none is swallowed
-            done.set_exception(error)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

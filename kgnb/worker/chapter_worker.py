@@ -16,7 +16,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import TypeVar
 
 from kgnb.book.model import text_hash
@@ -193,7 +192,7 @@ class ChapterWorker:
                 raise LeaseLost("node.lease_lost")
         else:
             on_stored(0.0)
-        graph = await self._extractor.turns.run(partial(info.graphs.project, work.chapter, row))
+        graph = info.graphs.project(work.chapter, row)
         return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row.extraction, _gap_note(row))
 
     async def _count_failure(self, claim: Claim, reason: str) -> Outcome:

@@ -17,7 +17,6 @@ from weakref import WeakValueDictionary
 
 from kgnb.core import chunking, errors
 from kgnb.core.batcher import Batcher
-from kgnb.core.event_loop import Turns
 from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract import evidence, reply, reply_merge, rules
@@ -114,8 +113,6 @@ class ChapterExtractor:
         self._outages = outages
         self._chunk_chars = chunk_chars
         self._meter = meter
-        self.turns = Turns()
-        """For work on chapters whose replies are stored."""
         self._asking: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
         self._cache_reads: Batcher[tuple[str, int], str | None] = Batcher(self._read_cache)
         self._cache_writes: Batcher[CachedReply, None] = Batcher(
@@ -150,7 +147,7 @@ class ChapterExtractor:
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
         on_stored(replies.seconds)
-        return await self.turns.run(lambda: _merged(replies, text, info.lang))
+        return _merged(replies, text, info.lang)
 
     async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
