@@ -336,18 +336,18 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
         own.setdefault("name", known)
     family, name = own.get("surname"), own.get("name")
     if isinstance(family, str) and isinstance(name, str) and not _says_nothing(family):
-        own["name"] = (
-            name
-            if family.lower() in name.lower()
-            else f"{name} {family}"
-            if family.isascii()
-            else family + name
-        )
+        own["name"] = _with_surname(name, family)
     if kind == "relations" and not {"source", "target"} & own.keys():
         pairs = [own[key] for key in own if key in OF_BOTH and isinstance(own[key], list)]
         if len(pairs) == 1 and len(pairs[0]) == 2:  # "characters": ["刘备", "关羽"]
             own["source"], own["target"] = pairs[0]
     return {**told, **own}
+
+
+def _with_surname(name: str, family: str) -> str:
+    if family.lower() in name.lower():
+        return name
+    return f"{name} {family}" if family.isascii() else family + name
 
 
 def _triple(item: list[Any]) -> dict[str, Any]:
