@@ -21,9 +21,7 @@ class Batcher(Generic[T, R]):
     ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is raised
     to every caller of the batch. Of a batch with a refused row each item is tried again alone. ``gap``: least
     seconds between the starts of two flushes, for flushes that cost much whatever their size; a full batch
-    doesn't wait for it, nor the last one: when ``expects_more()`` is False, no item is about to come. Nor
-    does an item whose caller is cancelled, which is flushed all the same: a node that leaves has no later
-    time.
+    doesn't wait for it, nor the last one: when ``expects_more()`` is False, no item is about to come.
     """
 
     def __init__(
@@ -51,11 +49,7 @@ class Batcher(Generic[T, R]):
             self._runner = asyncio.create_task(self._run())
         if self._is_due():
             self._due.set()
-        try:
-            return await done
-        except asyncio.CancelledError:
-            self._due.set()
-            raise
+        return await done
 
     def _is_due(self) -> bool:
         return len(self._waiting) >= self._limit or not self._expects_more()

@@ -31,13 +31,15 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim
-from kgnb.worker.extractor import COMMIT_GAP, ChapterAnswer, ChapterExtractor, TaskInfo
+from kgnb.worker.extractor import ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
 
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
+COMMIT_GAP = 0.05
+"""Least seconds between two commits of rows: each is a disk flush, and no slot waits for it."""
 PROJECT_LIMIT, PROJECT_GAP = 100, 0.3
 """Most chapters in one graph transaction, and seconds between two while others are on their way to it: each
 costs some twenty round trips, and a chapter that waits for one holds no slot."""

@@ -32,9 +32,6 @@ from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.throttle import ProviderThrottle
 
-COMMIT_GAP = 0.05
-"""Least seconds between two commits of replies while others are awaited, and between two of rows: each is a
-disk flush and some milliseconds of work, and no request waits for it."""
 OUTAGE_POLL_SECONDS = 0.25
 """How often a request that waits for the end of an outage checks whether it is over."""
 SPLIT, TRUNCATED = "split", "split:truncated"
@@ -115,10 +112,7 @@ class ChapterExtractor:
         self._meter = meter
         self._asking: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
         self._cache_reads: Batcher[tuple[str, int], str | None] = Batcher(self._read_cache)
-        self._cache_writes: Batcher[CachedReply, None] = Batcher(
-            self._write_cache, gap=COMMIT_GAP, expects_more=lambda: self._unanswered > 0
-        )
-        self._unanswered = 0  # requests in flight or waiting for a slot
+        self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
     async def extract(
         self,
@@ -228,15 +222,11 @@ class ChapterExtractor:
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
-        self._unanswered += 1
-        try:
-            async with self._throttle.request_slot(info.provider, lease.lost):
-                await self._wait_until_safe(lease)
-                # Looked up anew: its key or address may have changed since the task was opened.
-                client = self._providers.client(self._providers.find(info.provider.key) or info.provider)
-                return await self._throttle.complete(client, request, info.model, lost=lease.lost)
-        finally:
-            self._unanswered -= 1
+        async with self._throttle.request_slot(info.provider, lease.lost):
+            await self._wait_until_safe(lease)
+            # Looked up anew: its key or address may have changed since the task was opened.
+            client = self._providers.client(self._providers.find(info.provider.key) or info.provider)
+            return await self._throttle.complete(client, request, info.model, lost=lease.lost)
 
     async def _wait_until_safe(self, lease: Lease) -> None:
         """Wait while a reply could not be stored, or might belong to another node by then."""

@@ -19,7 +19,7 @@ from kgnb.core.messages import say
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.worker import chapter_worker, extractor
+from kgnb.worker import chapter_worker
 from kgnb.worker import node as node_module
 from kgnb.worker.node import NodeEvent, WorkerNode
 from tests.support.ledgers import QUEUE, execute, novel_ids, opened, scalar, set_task, status_row, task_row
@@ -267,49 +267,12 @@ async def test_a_chapter_is_stopped_at_the_moment_when_a_time_limit_of_its_own_e
         await work
 
 
-class OneByOne(Model):
-    """A model that answers as many requests as it is let."""
-
-    answered = 0
-
-    async def complete(self, *args: Any, **options: Any) -> Completion:
-        number = len(self.asked)
-        self.open.set()
-        done = await super().complete(*args, **options)
-        while self.answered <= number:
-            await asyncio.sleep(0.001)
-        return done
-
-
-async def test_a_leaving_node_stores_a_reply_that_waits_for_the_next_commit(
-    redis_url: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(extractor, "COMMIT_GAP", 60.0)
-    model = OneByOne()
-    await submitted(ledger, redis_url, 5)
-    async with light_node(redis_url, ledger, tmp_path, model, lease=10) as light:
-        await until(lambda: asked(model, 2))
-        model.answered = 1
-        await until(lambda: asked(model, 3))  # the first reply is stored
-        assert await stored_replies(ledger) == 1
-        waiting = light.node._chapters._extractor._cache_writes._waiting
-        model.answered = 2
-        while not waiting:
-            await asyncio.sleep(0.001)
-        await light.node.leave(0.0)
-        await until(lambda: replies_are_stored(ledger, 2))
-
-
 async def asked(model: Model, count: int) -> bool:
     return len(model.asked) == count
 
 
 async def stored_replies(ledger: Ledger) -> object:
     return await scalar(ledger, sa.select(sa.func.count()).select_from(t.replies))
-
-
-async def replies_are_stored(ledger: Ledger, count: int) -> bool:
-    return await stored_replies(ledger) == count
 
 
 async def nothing_in_flight(light: LightNode) -> bool:

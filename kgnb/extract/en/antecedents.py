@@ -23,7 +23,8 @@ FROM_SPEECH = 0.35
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
 _SPEAK = words.SPEECH_VERB
-_VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|poor|little|old|young|dear) )*$')
+_EPITHETS = "|".join(sorted(words.EPITHETS))
+_VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|{_EPITHETS}) )*$')
 _VERB_AFTER = re.compile(rf"(?: \w+ly)?,? (?:{_SPEAK})\b")
 
 

@@ -38,7 +38,6 @@ _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
 _SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
-_EPITHETS = frozenset(("poor", "little", "old", "young", "dear"))  # said little Ann
 _TITLES = words.HONORIFICS - {"st", "saint"}
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
@@ -181,7 +180,7 @@ class Candidates:
         if previous.lower().strip('"') in ("the", "a", "an") and "\n" not in before[-1]:
             candidate.articles += 1
             previous = before[-3] if len(before) > 2 else ""
-        verb = before[-3] if previous in _EPITHETS and len(before) > 2 else previous
+        verb = before[-3] if previous in words.EPITHETS and len(before) > 2 else previous
         following = after[0] or (after[1] if len(after) > 1 else "")
         if following[:1] != "'" and not following[:1].isalnum():
             following = following[:1]  # a mark, whatever comes behind it

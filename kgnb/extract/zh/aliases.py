@@ -21,6 +21,7 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.name_parts import FormAliases
+from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 
@@ -38,8 +39,6 @@ _NOT_GIVEN = (
 )
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
 _PARENT_ENDS = frozenset("父爹爸母亲")
-_END_OR_SPEECH = re.compile(r"[。！？!?；;\n“「『]")
-"""Ends a sentence, or begins speech: whom the narrator names, others address (甲看着乙：“乙先生，…”)."""
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
 
@@ -103,7 +102,7 @@ class AliasResolver(FormAliases):
         self.offsets = {n: array("I") for n in (*self.counts, *forms, *self._short_forms)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
-        ends = array("I", (m.start() for m in _END_OR_SPEECH.finditer(self.text)))
+        ends = sentence_ends(self.text, speech=True)  # 甲看着乙：“乙先生，…” names 乙 twice, not two people
         return CoOccurrence(self.clusters, self.offsets, ends, WINDOW)
 
     def _join_given_names(self) -> None:

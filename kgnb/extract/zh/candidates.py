@@ -46,6 +46,9 @@ NEVER_BEFORE_HEAD = (
     words.NEVER_IN_NAMES | words.UNLIKELY_NAME_ENDS | words.DETERMINERS | words.SPEECH_VERBS | words.MODIFIERS
 ) - words.NUMERALS
 """Characters that are no part of a name before its head, and no surname: grammar, verbs, adjectives."""
+_NUMERALS = "".join(words.NUMERALS)
+_COUNTED = words.COUNTED | words.DETERMINERS | {"", "大"}
+"""First characters of what is counted, behind a numeral."""
 
 
 @dataclass(slots=True)
@@ -217,8 +220,8 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     if word[0] not in words.DETERMINERS:
         return True
     # 十三郎, 二柱子 may be names; 二将, 三大王, 四大天师, 十八个 are counted.
-    what = word.lstrip("".join(words.NUMERALS))
-    counted = is_role(what) or what[:1] in words.COUNTED | words.DETERMINERS | {"", "大"}
+    what = word.lstrip(_NUMERALS)
+    counted = is_role(what) or what[:1] in _COUNTED
     return word[0] in words.NUMERALS and not counted
 
 

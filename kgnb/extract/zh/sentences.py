@@ -7,6 +7,7 @@ from array import array
 
 _SPACES = re.compile(r"\s+")
 _END = re.compile(r"[。！？!?；;\n]")
+_END_OR_SPEECH = re.compile(rf"{_END.pattern}|[“「『]")
 
 
 def normalise(text: str) -> str:
@@ -14,6 +15,6 @@ def normalise(text: str) -> str:
     return _SPACES.sub("\n", text)
 
 
-def sentence_ends(text: str) -> array[int]:
-    """Return the offsets of the characters that end sentences."""
-    return array("I", (m.start() for m in _END.finditer(text)))
+def sentence_ends(text: str, *, speech: bool = False) -> array[int]:
+    """Return the offsets of what ends sentences; with ``speech``, also of the marks that begin it."""
+    return array("I", (m.start() for m in (_END_OR_SPEECH if speech else _END).finditer(text)))
