@@ -150,7 +150,9 @@ class Novel:
 
 @pytest.fixture
 async def store(bolt: Any) -> AsyncIterator[GraphStore]:
-    one = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
+    # A machine with other work takes longer than a node's patience for a server's first plans.
+    target = GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database, timeout=60.0)
+    one = GraphStore(target)
     await one.prepare()
     yield one
     await one.close()

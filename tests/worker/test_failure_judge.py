@@ -220,7 +220,7 @@ async def test_a_request_that_timed_out_is_spending(
     llm.failure = Response(0, b"")
     async with (
         opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger,
-        asking(redis_url, llm.base_url, ledger=ledger, timeout=0.2, tries=2) as node,
+        asking(redis_url, llm.base_url, ledger=ledger, timeout=2.0, tries=2) as node,
     ):
         ask = node.client.ask
         monkeypatch.setattr(node.client, "ask", counted)
