@@ -8,13 +8,17 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import compress, count
+from itertools import chain, compress, count
+
+from kgnb.extract.word_search import start_pattern
 
 _UTF16 = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
 _BEYOND_BMP = re.compile("[^\u0000-\uffff]")
 
 BLOCK = 1 << 18
 """Characters whose bigrams are in memory at a time."""
+MANY = 1_000
+"""Bigrams for which an expression takes longer than to compare all of the text's, which takes always as long."""
 
 
 def _encode(text: str) -> bytes:
@@ -28,10 +32,10 @@ def _codes(bigrams: Iterable[str]) -> array[int]:
 
 
 class BigramIndex:
-    """A text searched by its bigrams, as integers, which compare at a third of a string's cost.
+    """A text searched by its bigrams: each is looked for once, and its offsets are remembered.
 
-    They are made anew a block at a time for each search of the whole text, which costs a tenth of the search:
-    kept, they would take twice the text's memory.
+    They are counted, and looked for by hundreds, as integers, which compare at a third of a string's cost;
+    these are made anew a block at a time: kept, they would take twice the text's memory.
     """
 
     def __init__(self, text: str) -> None:
@@ -39,8 +43,7 @@ class BigramIndex:
         self._counts = Counter[int]()
         for _, codes in self._blocks():
             self._counts.update(codes)
-        self._cached: set[int] = set()  # bigrams whose offsets are known: _cached_offsets, _cached_codes
-        self._cached_offsets = self._cached_codes = array("I")
+        self._offsets: dict[str, array[int]] = {}
 
     def _blocks(self) -> Iterator[tuple[int, array[int]]]:
         """Yield (offset, the bigrams from there on) for each block of the text."""
@@ -65,26 +68,29 @@ class BigramIndex:
         bigrams = map(operator.add, chars[::2], chars[1::2])
         return dict(zip(bigrams, map(self._counts.__getitem__, codes), strict=True))
 
-    def offsets(self, bigrams: Iterable[str]) -> array[int]:
-        """Return the offsets at which one of ``bigrams`` occurs, ascending: in a text without sentences, at
-        nearly all places."""
-        wanted = set(_codes(bigrams))
-        if wanted <= self._cached:
-            return array("I", compress(self._cached_offsets, map(wanted.__contains__, self._cached_codes)))
-        found = array("I")
-        for start, codes in self._blocks():
-            found.extend(compress(count(start), map(wanted.__contains__, codes)))
-        return found
+    def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
+        """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""
+        wanted = set(bigrams)
+        self._find(wanted - self._offsets.keys())
+        return chain.from_iterable(map(self._offsets.__getitem__, wanted))
 
-    def cache_offsets(self, bigrams: Iterable[str]) -> None:
-        """Remember where ``bigrams`` occur: later searches for a subset of them skip the rest of the text."""
+    def _find(self, bigrams: set[str]) -> None:
+        """Look for bigrams in one pass over the text."""
+        found = {bigram: array("I") for bigram in bigrams}
+        for at in self._likely_offsets(bigrams) if bigrams else ():
+            offsets = found.get(self.text[at : at + 2])
+            if offsets is not None:
+                offsets.append(at)
+        self._offsets |= found
+
+    def _likely_offsets(self, bigrams: set[str]) -> Iterator[int]:
+        """Offsets at which one of ``bigrams`` may occur, ascending."""
+        if len(bigrams) < MANY:
+            yield from (match.start() for match in start_pattern(bigrams).finditer(self.text))
+            return
         wanted = set(_codes(bigrams))
-        offsets, kept = array("I"), array("I")
         for start, codes in self._blocks():
-            hits = bytes(map(wanted.__contains__, codes))
-            offsets.extend(compress(count(start), hits))
-            kept.extend(compress(codes, hits))
-        self._cached, self._cached_offsets, self._cached_codes = wanted, offsets, kept
+            yield from compress(count(start), map(wanted.__contains__, codes))
 
     def find_all(self, words: Iterable[str]) -> Iterator[tuple[int, str]]:
         """Yield (offset, word) from the left: the longest word at each place, without overlaps.
@@ -95,7 +101,7 @@ class BigramIndex:
         text, known = self.text, {w for w in words if len(w) >= 2}
         lengths = lengths_by_start(known)
         free = 0
-        for at in self.offsets(lengths):
+        for at in sorted(self.offsets(lengths)):
             if at >= free:
                 for n in lengths.get(text[at : at + 2], ()):
                     word = text[at : at + n]

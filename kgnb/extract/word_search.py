@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _Trie = dict[str, "_Trie"]
 
@@ -40,6 +40,15 @@ def _render(node: _Trie) -> str:
     return joined + "?" if is_word else joined
 
 
+def start_pattern(starts: Collection[str]) -> re.Pattern[str]:
+    """Return an expression for two characters that may be one of ``starts``, at its first one.
+
+    It fits any first character of theirs before any second one: two lookups in a set, however many they are.
+    """
+    first, second = (trie_pattern(start[i] for start in starts) for i in (0, 1))
+    return re.compile(f"{first}(?={second})")
+
+
 class WordSearch:
     """A fixed set of words, indexed by their first two characters; each text is read once."""
 
@@ -51,8 +60,7 @@ class WordSearch:
                 self._by_start.setdefault(word[:2], []).append(word)
             elif word:
                 self._single.append(word)
-        first, second = (trie_pattern(start[i] for start in self._by_start) for i in (0, 1))
-        self._starts = re.compile(f"{first}(?={second})")
+        self._starts = start_pattern(self._by_start)
 
     def find_in(self, text: str) -> set[str]:
         """Return the words that occur in ``text``, character for character; they may overlap."""

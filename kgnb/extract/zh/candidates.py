@@ -119,7 +119,7 @@ def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str], cohesi
     """Return the strings that may be names, sorted; ``speaking``, ``cohesive``: likely ones."""
     pairs = _starting_bigrams(bigrams, least)
     found = cohesive.union(speaking)
-    bigrams.cache_offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))
+    bigrams.offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))  # in one pass
     found |= (
         _surnamed(bigrams, least, pairs)
         | _headed(bigrams, least, pairs, cohesive)
@@ -145,7 +145,7 @@ def _surnamed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     one = {p for p in pairs if p[0] in words.SURNAMES}
     text, counts = bigrams.text, Counter[str]()
     counts.update(text[a : a + 3] for a in bigrams.offsets(one))
-    at = bigrams.offsets(pairs & words.COMPOUND_SURNAMES)
+    at = list(bigrams.offsets(pairs & words.COMPOUND_SURNAMES))
     for size in (3, 4):
         counts.update(text[a : a + size] for a in at if text[a : a + 2] not in one or size > 3)
     ranked = bigrams.offsets(p for p in one if p[1] in words.RANKED)
@@ -234,7 +234,7 @@ def with_neighbours(
     end = len(text)
     for at in bigrams.offsets(lengths):
         left = text[at - 1] if at else "\n"
-        for n in lengths.get(text[at : at + 2], ()):
+        for n in lengths[text[at : at + 2]]:
             candidate = found.get(text[at : at + n])
             if candidate is not None:
                 candidate.count += 1
