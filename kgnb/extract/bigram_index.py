@@ -18,7 +18,7 @@ _BEYOND_BMP = re.compile("[^\u0000-\uffff]")
 BLOCK = 1 << 18
 """Characters whose bigrams are in memory at a time."""
 MANY = 1_000
-"""Bigrams for which an expression takes longer than to compare all of the text's, which takes always as long."""
+"""Bigrams for which an expression takes longer than to compare all of the text's with them."""
 
 
 def _encode(text: str) -> bytes:
