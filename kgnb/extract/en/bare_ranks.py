@@ -16,7 +16,7 @@ _ADJECTIVES = frozenset(("general", "major"))
 _NOUNS = "|".join(sorted(words.RANKS - _ADJECTIVES))
 _AUXILIARY = "was|is|had|has|did|does|would|could|should|must|might|may|will|can|and|in|to|at|with|on|for"
 _RANK = re.compile(
-    rf"[Tt]he (?<!\w.he )(?:({_NOUNS})\b(?! (?:[A-Z]|of\b|who\b|that\b))"
+    rf"he (?<=\b[Tt]he )(?:({_NOUNS})\b(?! (?:[A-Z]|of\b|who\b|that\b))"
     rf"|({'|'.join(sorted(_ADJECTIVES))})(?=[^\w -]| (?:{_AUXILIARY}|{words.SPEECH_VERB})\b))"
 )
 

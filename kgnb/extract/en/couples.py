@@ -14,7 +14,7 @@ _AND_MRS = re.compile(r" and (?:Mrs|Lady)\.? (?=([A-Z][a-zà-ÿ'-]+))")
 _TITLE = re.compile(rf"\b(?i:{_HIS})\.?$")
 LONGEST_TITLE = 12
 """Characters before "and Mrs." in which a title is looked for."""
-_FAMILY = re.compile(r"[Tt]he (?<!\w.he )([A-Z][a-zà-ÿ]+s)\b(?! [A-Z])")
+_FAMILY = re.compile(r"he (?<=\b[Tt]he )([A-Z][a-zà-ÿ]+s)\b(?! [A-Z])")
 _COUPLES = [
     ([form for t in sorted(his) for form in (t.capitalize(), t.capitalize() + ".")], hers)
     for his, hers in ((_TITLES - _PEERS, ["Mrs", "Mrs."]), (_PEERS, ["Lady"]))

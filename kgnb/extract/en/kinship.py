@@ -18,6 +18,7 @@ from kgnb.extract.en.chapter_persons import ChapterPersons, fits_family
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
+from kgnb.extract.word_search import trie_pattern
 
 NAMED = 2.0
 """Weight of a statement that names the bearer beside the noun."""
@@ -31,19 +32,19 @@ TOGETHER = 0.8
 """How sure it is that "their" means the two who are named together before."""
 NEARBY = 0.45
 """Weight of one whose bearer stands nearby, and no surname contradicts."""
+MAX_POSSESSIVE = 60
+"""Characters before a noun in which its possessive is looked for."""
 MAX_POSSIBLE = 40
 """Persons nearby and of the family, at most, among whom the bearer of a noun without a name is looked for."""
 
-_NOUN = "|".join(sorted((re.escape(n) for n in ROLES), key=len, reverse=True))
+_NOUN = trie_pattern(ROLES)
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _PRONOUN = r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir)"
 _POSSESSOR = rf"{_PRONOUN}|'s?| s"  # some texts have lost their apostrophes
-_PHRASE = re.compile(
-    rf"(?:{_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b(?:{_NOUN})\b)"
-)
+_POSSESSIVE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
+_KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
-_BEFORE_TITLE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
 _AND = re.compile(r" and ")
 _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) )?")
 _LIST = re.compile(r",? and |, ")
@@ -97,9 +98,10 @@ class _Phrase(NamedTuple):
 
 def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     """Yield what the chapter says, one item for each occurrence."""
-    for match in _PHRASE.finditer(text):
-        owners = _owners(match[0].split(" ", 1)[0], match.start(), persons)
-        for phrase in _nouns(match) if owners else ():
+    for match in _KIN.finditer(text):
+        before = _possessive(text, match.start(1))
+        owners = _owners(before, persons) if before else ()
+        for phrase in _nouns(before.start(), match) if before and owners else ():
             for owner in owners:
                 yield from _of_phrase(phrase, owner, persons)
     for mention in persons.people:
@@ -109,10 +111,9 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
 
 def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterator[Statement]:
     """Aunt Cicely is the aunt of who calls her so, and my Aunt Cicely mine."""
-    before = _BEFORE_TITLE.search(persons.text, max(0, bearer.start - 40), bearer.start)
     owners: list[Antecedent] = []
-    if before:
-        owners = _owners(before[1], before.start(), persons)
+    if before := _possessive(persons.text, bearer.start):
+        owners = _owners(before, persons)
     elif persons.in_speech(bearer.start) and (caller := speaker(bearer.start, persons)):
         owners = [Antecedent(caller.mention, caller.weight * CALLED)]
     for owner, weight in owners:
@@ -120,15 +121,21 @@ def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterat
             yield Statement(possessor, ROLES[noun], name, NAMED * weight, bearer.start, bearer.end, noun)
 
 
-def _nouns(match: re.Match[str]) -> Iterator[_Phrase]:
-    yield _Phrase(match.start(), match.end(), match[1], bool(match[2]))
+def _nouns(start: int, match: re.Match[str]) -> Iterator[_Phrase]:
+    yield _Phrase(start, match.end(), match[1], bool(match[2]))
     if more := _AND_NOUN.match(match.string, match.end()):
-        yield _Phrase(match.start(), more.end(), more[1], bool(more[2]))
+        yield _Phrase(start, more.end(), more[1], bool(more[2]))
 
 
-def _owners(word: str, offset: int, persons: ChapterPersons) -> list[Antecedent]:
-    """Whom the possessive ``word`` at ``offset`` means."""
-    if word in ("'s", "'", ""):
+def _possessive(text: str, offset: int) -> re.Match[str] | None:
+    """The possessive of the noun at ``offset``, with the adjectives between; group 1 without them."""
+    return _POSSESSIVE.search(text, max(0, offset - MAX_POSSESSIVE), offset)
+
+
+def _owners(possessive: re.Match[str], persons: ChapterPersons) -> list[Antecedent]:
+    """Whom the possessive means."""
+    word, offset = possessive[1], possessive.start()
+    if word in ("'s", "'", " s"):
         owner = persons.ending_at(offset)
         return [Antecedent(owner, 1.0)] if owner else []
     if word in ("their", "Their"):

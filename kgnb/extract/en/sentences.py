@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from array import array
 
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " "})
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " ", "\t": " "})
 _SWAPPED = str.maketrans({"“": "'", "”": "'", '"': "'", "\x00": '"'})
 _OPENING = re.compile(r"(?<!\S)(?!'(?:em|er|im|is|n|t(?:is|was)|un)\b)['‘](?=\w)")
 _CLOSING = re.compile(r"['’](?<=[,.!?…—-].)(?=\s|$)")
-_END = re.compile(r"[.!?](?<!Mr.)(?<!Mrs.)(?<!Ms.)(?<!Dr.)(?<!St.)(?<!Rev.)(?=[\s\"])|\n")
+# A pattern that begins with one set of characters skips all others quickly.
+_END = re.compile(r"[.!?\n](?:(?<=\n)|(?=[\s\"])(?<!(?:[MD]r|Ms|St).)(?<!(?:Mrs|Rev).))")
 
 
 def normalise(text: str) -> str:
     """Return the text with straight quotes, one space between words and one line break between paragraphs."""
-    text = _in_double_quotes(text).translate(_QUOTES)
-    text = re.sub(r"[ \t]+", " ", re.sub(r"\r\n?", "\n", text))
-    return re.sub(r" ?\n ?", " ", re.sub(r"\n ?\n\s*", "\x00", text)).replace("\x00", "\n")
+    text = _in_double_quotes(text).translate(_QUOTES).replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub(r"\n ?\n\s*", "\x00", re.sub("  +", " ", text))
+    return text.replace(" \n", "\n").replace("\n ", "\n").replace("\n", " ").replace("\x00", "\n")
 
 
 def _in_double_quotes(text: str) -> str:
@@ -28,4 +29,4 @@ def _in_double_quotes(text: str) -> str:
 
 def sentence_ends(text: str) -> array[int]:
     """Return the offsets of the characters that end sentences."""
-    return array("I", (m.start() for m in _END.finditer(text)))
+    return array("I", [m.start() for m in _END.finditer(text)])
