@@ -7,16 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kgnb.core.model import Lang
-from kgnb.extract.en import aliases as aliases_en
-from kgnb.extract.en import names as names_en
-from kgnb.extract.en import places as places_en
-from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import NameEntry
-from kgnb.extract.zh import aliases as aliases_zh
-from kgnb.extract.zh import names as names_zh
-from kgnb.extract.zh import places as places_zh
 from kgnb.extract.zh import script
-from kgnb.extract.zh import sentences as sentences_zh
 
 MAX_NAMES = 3_000
 """Most names kept per book: more than any reader knows, and a bound for the matching."""
@@ -34,7 +26,11 @@ def scan(chapters: Iterable[tuple[int, str]], lang: Lang) -> list[NameEntry]:
     aliases, ``Location`` and ``Organization`` none. A Chinese book is read in simplified characters; its
     names come back as it writes them, the more frequent form first.
     """
-    normalise = sentences_zh.normalise if lang == "zh" else sentences_en.normalise
+    # Only the book's own language is loaded: its patterns take a good part of a short book's time.
+    if lang == "zh":
+        from kgnb.extract.zh.sentences import normalise
+    else:
+        from kgnb.extract.en.sentences import normalise
     book = _BookText(((number, normalise(text)) for number, text in chapters), fold_scripts=lang == "zh")
     find = _scan_zh if lang == "zh" else _scan_en
     entries = [book.entry(*found) for found in find(book.text)]
@@ -96,27 +92,35 @@ class _BookText:
 
 
 def _scan_zh(text: str) -> Iterable[_Found]:
-    by_ending, after_preposition = places_zh.candidates(text)
-    classifier = names_zh.NameClassifier(text, after_preposition.union(by_ending))
-    resolver = aliases_zh.AliasResolver(text, classifier)
+    from kgnb.extract.zh import places
+    from kgnb.extract.zh.aliases import AliasResolver
+    from kgnb.extract.zh.names import NameClassifier
+
+    by_ending, after_preposition = places.candidates(text)
+    classifier = NameClassifier(text, after_preposition.union(by_ending))
+    resolver = AliasResolver(text, classifier)
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)
         offsets = [a for n in names for a in resolver.offsets.get(n, ())]
         yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
-    for name, (kind, at) in places_zh.places(classifier, by_ending, taken).items():
+    for name, (kind, at) in places.places(classifier, by_ending, taken).items():
         yield name, [], kind, at, []
 
 
 def _scan_en(text: str) -> Iterable[_Found]:
-    classifier = names_en.NameClassifier(text)
-    resolver = aliases_en.AliasResolver(text, classifier)
+    from kgnb.extract.en import places
+    from kgnb.extract.en.aliases import AliasResolver
+    from kgnb.extract.en.names import NameClassifier
+
+    classifier = NameClassifier(text)
+    resolver = AliasResolver(text, classifier)
     persons = resolver.resolve()
     implied = resolver.implied_offsets()
     surest_first = sorted(persons.items(), key=lambda p: -max(resolver.candidates[n].score for n in p[1]))
     for name, names in surest_first:  # of those mentioned as often
         offsets = [a for n in names for a in (*resolver.candidates[n].offsets, *implied.get(n, ()))]
         yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
-    for name, (kind, offsets) in places_en.places(classifier).items():
+    for name, (kind, offsets) in places.places(classifier).items():
         if name not in resolver.candidates:
             yield name, [], kind, offsets, []

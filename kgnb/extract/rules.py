@@ -10,17 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kgnb.core.model import SYMMETRIC_RELATIONS, Lang
-from kgnb.extract.en import relations as relations_en
-from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.quotation import quote
 from kgnb.extract.renaming import renamed
 from kgnb.extract.strength import strength_of
 from kgnb.extract.word_search import trie_pattern
-from kgnb.extract.zh import relations as relations_zh
 from kgnb.extract.zh import script
-from kgnb.extract.zh import sentences as sentences_zh
 
 MAX_RELATIONS = 300
 """Most relations per chapter, the strongest first; at most half of them are stated ones."""
@@ -72,7 +68,8 @@ def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool)
             entries.setdefault(form, entry)
     expression = trie_pattern(entries)
     if lang == "en":
-        expression = rf"(?<![\w'-]){expression}(?![\w-])"
+        first = trie_pattern(form[:1] for form in entries)  # most places are no name's: see that at once
+        expression = rf"(?={first})(?<![\w'-]){expression}(?![\w-])"
     top = max((n.mentions for n in names if n.kind == "Character"), default=1)
     return _NameIndex(re.compile(expression), entries, originals, max(1, top))
 
@@ -92,24 +89,29 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     ``evidence`` of a relation is its sentence. Chinese is read in simplified characters; names and quotes
     come back as the text writes them.
     """
-    language = relations_zh if lang == "zh" else relations_en
-    sentences = sentences_zh if lang == "zh" else sentences_en
-    original = text = sentences.normalise(text)
+    if lang == "en":  # only the book's own language is loaded
+        from kgnb.extract.en.relations import stated_relations, with_implied_mentions
+        from kgnb.extract.en.sentences import normalise, sentence_ends
+    else:
+        from kgnb.extract.zh.relations import stated_relations, with_implied_mentions
+        from kgnb.extract.zh.sentences import normalise, sentence_ends
+    original = text = normalise(text)
     traditional = lang == "zh" and script.is_traditional(text)
     if lang == "zh":
         text = script.simplified(text, traditional=traditional)
     index = _name_index(list(names), lang, traditional)
     mentions = [Mention(index.entries[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
-    mentions = language.with_implied_mentions(text, mentions)
+    mentions = with_implied_mentions(text, mentions)
     people = [m for m in mentions if m.entry.kind == "Character"]
-    stated = language.stated_relations(text, people)
+    ends = sentence_ends(text)
+    stated = stated_relations(text, people, ends)
     if text != original:
         stated = [m._replace(label=_original_label(m, text, original)) for m in stated]
     found = Extraction(
         characters=_characters(people, index.top),
         locations=[Location(name=n, confidence=c) for n, c in _of_kind(mentions, "Location")],
         organizations=[Organization(name=n, confidence=c) for n, c in _of_kind(mentions, "Organization")],
-        relations=_relations(original, people, sentences.sentence_ends(text), stated),
+        relations=_relations(original, people, ends, stated),
     )
     return _with_original_names(found, index.originals, original) if index.originals else found
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.persons import majority_gender, split_name
-from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
@@ -94,9 +93,10 @@ def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
 class ChapterPersons:
     """The mentions of persons in one chapter, by place, sentence and surname."""
 
-    def __init__(self, text: str, people: Sequence[Mention]) -> None:
+    def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int]) -> None:
         self.text = text
         self.people = people
+        self._sentence_ends = ends
         self._starts = [m.start for m in people]
         self._by_end = {m.end: m for m in people}
         self._genders: dict[str, str] = {}
@@ -113,7 +113,7 @@ class ChapterPersons:
     @cached_property
     def ends(self) -> list[int]:
         """Offsets of the characters that end sentences."""
-        ends = sentence_ends(self.text)
+        ends = self._sentence_ends
         gaps = pairwise((0, *ends, len(self.text)))
         return sorted([*ends, *(at for a, b in gaps for at in range(a + MAX_SENTENCE, b, MAX_SENTENCE))])
 

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from heapq import nlargest
 
 from kgnb.extract.en import vocabulary as words
@@ -36,6 +37,7 @@ _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 # Particles that begin no name after its title: the Duke of, but Miss de Vere.
 _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
+_WITHIN_SENTENCE = re.compile(rf"{_CAPITAL}(?<=[a-z,;] .)[a-zà-ÿ]+")
 _SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
 _TITLES = words.HONORIFICS - {"st", "saint"}
@@ -64,6 +66,8 @@ MAX_PERSONS = 10_000
 comparisons of a text in which every word is another name."""
 PART = 1 << 18
 """Characters whose words are counted at a time."""
+PHRASES = 1 << 14
+"""Capitalised phrases, at most, whose names are remembered; a long novel has as many."""
 
 
 @dataclass(slots=True)
@@ -104,14 +108,22 @@ class Candidates:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.lower = Counter(w for w in _WORD.findall(text) if w[0].islower())
-        self._within_sentence = Counter(re.findall(rf"(?<=[a-z,;] ){_CAPITAL}[a-zà-ÿ]+", text))
+        self.tokens = _token_counts(text)
+        self.lower = Counter[str]()
+        for token, n in self.tokens.items():
+            for word in _WORD.findall(token):
+                if word[0].islower():
+                    self.lower[word] += n
+        self._within_sentence = Counter(_WITHIN_SENTENCE.findall(text))
         said = Counter(_SAYS.findall(text))
         spoken = {key(w) for w, n in said.items() if n >= SURE_SPEECHES and self._is_proper(w)}
         self._no_names = words.NOT_NAMES - (spoken - words.GENERIC - words.HONORIFICS)
         self.found: dict[str, Candidate] = {}
+        names_in = lru_cache(maxsize=PHRASES)(self._names_in)
         for match in _PHRASE.finditer(text):
-            self._add_phrase(match)
+            at = match.start()
+            for name, offset in names_in(match[0], self._is_opening(at)):
+                self._add(name, at + offset)
 
     def _is_proper(self, word: str) -> bool:
         """Whether the book capitalises the word within sentences too."""
@@ -127,10 +139,9 @@ class Candidates:
             or text[max(0, at - 2) : at].strip()[-1:] in _OPENING_MARKS
         )
 
-    def _add_phrase(self, match: re.Match[str]) -> None:
-        """Strip words that are no part of a name from both ends, and add what is left."""
-        start, parts = match.start(), match[0].split(" ")
-        opening = self._is_opening(start)
+    def _names_in(self, phrase: str, opening: bool) -> list[tuple[str, int]]:
+        """(name, offset) of what is left of a phrase without the words at both ends that are part of none."""
+        start, parts = 0, phrase.split(" ")
         while parts and not self._can_begin(parts, opening):
             start += len(parts[0]) + 1
             parts = parts[1:]
@@ -144,9 +155,9 @@ class Candidates:
             and not (len(parts) == 1 and key(parts[0]) in words.RANKS)
         ):
             parts = parts[:-1]
-        if parts and (len(parts) > 1 or len(parts[0]) > 1):
-            for piece, offset in _split_at_honorifics(parts):
-                self._add(piece, start + offset)
+        if len(" ".join(parts)) < 2:
+            return []
+        return [(name, start + offset) for name, offset in _split_at_honorifics(parts)]
 
     def _is_no_name(self, word: str) -> bool:
         """Sunday, Aye-aye."""
@@ -215,13 +226,13 @@ def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
     yield " ".join(parts[begin:]), offset
 
 
-def _word_counts(text: str) -> Counter[str]:
-    """Lower-case words → occurrences; a part of the text at a time, as each word is an object of its own."""
+def _token_counts(text: str) -> Counter[str]:
+    """What stands between spaces → occurrences; a part of the text at a time, as each is an object."""
     counts, start = Counter[str](), 0
     while start <= len(text):
         end = text.find(" ", start + PART)
         end = end if end >= 0 else len(text)
-        counts.update(text[start:end].lower().split(" "))
+        counts.update(text[start:end].split(" "))
         start = end + 1
     return counts
 
@@ -236,7 +247,9 @@ class NameClassifier:
         self.text = text
         found = Candidates(text)
         self.candidates, self.lower = found.found, found.lower
-        self._words = _word_counts(text)
+        self._words = Counter[str]()
+        for token, n in found.tokens.items():
+            self._words[token.lower()] += n
         self._total = max(1, self._words.total())
         seeds = [c for c in self.candidates.values() if c.speaks >= 3 or is_titled(c.name)]
         known = sum(c.count for c in seeds)

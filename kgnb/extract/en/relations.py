@@ -76,9 +76,9 @@ _PATTERNS = (
 _MATCHER = PatternMatcher(_PATTERNS)
 
 
-def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
-    """Return the relations between persons that the text states in words."""
-    persons = ChapterPersons(text, people)
+def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
+    """Return the relations between persons that the text states in words; ``ends``: of its sentences."""
+    persons = ChapterPersons(text, people, ends)
     said = [*statements(text, persons), *_named_couples(persons), *_of_one_surname(persons)]
     return _MATCHER.match(text, people, MAX_GAP) + _married_couples(text, people) + _added_up(said)
 

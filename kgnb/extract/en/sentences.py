@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections.abc import Mapping
 
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " ", "\t": " "})
-_SWAPPED = str.maketrans({"“": "'", "”": "'", '"': "'", "\x00": '"'})
+_STRAIGHT = dict(zip("’‘“”_\u00a0\t\r", "''\"\"   \n", strict=True))
+_SWAPPED = {"“": "'", "”": "'", '"': "'", "\x00": '"'}
 _OPENING = re.compile(r"(?<!\S)(?!'(?:em|er|im|is|n|t(?:is|was)|un)\b)['‘](?=\w)")
 _CLOSING = re.compile(r"['’](?<=[,.!?…—-].)(?=\s|$)")
 # A pattern that begins with one set of characters skips all others quickly.
@@ -15,7 +16,7 @@ _END = re.compile(r"[.!?\n](?:(?<=\n)|(?=[\s\"])(?<!(?:[MD]r|Ms|St).)(?<!(?:Mrs|
 
 def normalise(text: str) -> str:
     """Return the text with straight quotes, one space between words and one line break between paragraphs."""
-    text = _in_double_quotes(text).translate(_QUOTES).replace("\r\n", "\n").replace("\r", "\n")
+    text = _replaced(_in_double_quotes(text).replace("\r\n", "\n"), _STRAIGHT)
     text = re.sub(r"\n ?\n\s*", "\x00", re.sub("  +", " ", text))
     return text.replace(" \n", "\n").replace("\n ", "\n").replace("\n", " ").replace("\x00", "\n")
 
@@ -24,7 +25,14 @@ def _in_double_quotes(text: str) -> str:
     """Return a text whose speeches stand in single quotation marks, as British ones do, in double ones."""
     if 2 * len(_CLOSING.findall(text)) <= text.count('"') + text.count("“"):
         return text
-    return _CLOSING.sub("\x00", _OPENING.sub("\x00", text)).translate(_SWAPPED)
+    return _replaced(_CLOSING.sub("\x00", _OPENING.sub("\x00", text)), _SWAPPED)
+
+
+def _replaced(text: str, replacements: Mapping[str, str]) -> str:
+    """The text with replacements made one after the other: much quicker than ``translate``."""
+    for old, new in replacements.items():
+        text = text.replace(old, new)
+    return text
 
 
 def sentence_ends(text: str) -> array[int]:

@@ -131,9 +131,9 @@ _COUNTS = {"三": 3, "四": 4}
 _MATCHER = PatternMatcher(_PATTERNS)
 
 
-def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
+def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words."""
-    kin = Kinship(text, people, sentence_ends(text)).ties()
+    kin = Kinship(text, people, ends).ties()
     return _MATCHER.match(text, people, MAX_GAP) + kin + _sworn_siblings(text, people)
 
 
