@@ -59,6 +59,9 @@ def ties(text: str) -> set[tuple[str, str, str]]:
         ("周文引兵五万，从东来；外甥老程从西来。", ("周文", "FAMILY", "老程")),
         ("周德海带着儿子周文坐在上首。", ("周德海", "PARENT_OF", "周文")),
         ("林秀英来了。她的丈夫周文扶着她。", ("林秀英", "SPOUSE", "周文")),
+        ("周武是侯爷周德海的第三个儿子，住在城里。", ("周德海", "PARENT_OF", "周武")),
+        ("诸葛岩的第二个徒弟老程来了。", ("诸葛岩", "MASTER_OF", "老程")),
+        ("周武是林秀英生的，人人都知道。", ("林秀英", "PARENT_OF", "周武")),
         ("林秀英有个哥哥，叫老程，在外地。林秀英的师傅是周文，早走了。", ("周文", "MASTER_OF", "林秀英")),
     ],
 )
@@ -89,6 +92,7 @@ def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
         "“周文呢？”妻子林秀英在里屋问。",
         "码头上只有周文。大伙都望着妻子林秀英那边。",
         "林秀英的父亲是周德海的司机。",
+        "孟太太因笑道：“总是你那好哥哥，老程这样的，两口子遮天盖日。",
         "林秀英见周文蹲在地上，把那夫妻树埋了。",
     ],
 )
@@ -103,6 +107,15 @@ def test_who_begins_a_clause_behind_a_kin_noun_is_not_the_one_it_names() -> None
 def test_the_first_of_father_and_son_is_not_the_father_where_the_text_says_so() -> None:
     told = "周文的父亲周德海是教授，父子两个话都不多。"
     assert ties(told) == {("周德海", "PARENT_OF", "周文")}
+
+
+def test_the_third_pupil_is_not_the_second_ones() -> None:
+    told = "诸葛岩收得大徒弟周文二徒弟周武三徒弟老程。"
+    assert not [t for t in ties(told) if t[0] == "周武"]
+
+
+def test_whose_brother_somebodys_master_is_is_not_the_master() -> None:
+    assert not ties("周文道：“我师父便是周德海御弟。”")
 
 
 def test_a_colon_says_who_speaks() -> None:

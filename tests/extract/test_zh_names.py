@@ -75,6 +75,10 @@ def test_who_is_listed_beside_speakers_is_a_person() -> None:
         "群猴",
         "因又",
         "十八尊",
+        "李家母",
+        "秦二人",
+        "土人",
+        "近臣",
     ],
 )
 def test_roles_families_places_and_what_is_counted_are_nobodys_name(word: str) -> None:
@@ -571,3 +575,46 @@ def test_what_all_tell_a_person_to_do_is_no_name() -> None:
     pages = pages_of("何敬") + "林秀英道：“快来，快来！”\n"
     found = people("门口站着何敬，大家都叫他快来。\n" + pages)
     assert "快来" not in bearer(found, "何敬").aliases
+
+
+def test_a_courtesy_name_after_another_surname_is_somebody_else() -> None:
+    pages = scenes([("赵敬", "林秀英"), ("子安", "周德海"), ("何子安", "林秀英"), ("赵敬", "周德海")])
+    found = people(pages + "赵敬字子安，何家村人。\n")
+    assert bearer(found, "子安").name == "赵敬"
+    assert bearer(found, "何子安") is not bearer(found, "赵敬")
+
+
+def test_a_surname_and_the_beginning_of_several_titles_is_nobodys_name() -> None:
+    said = ("“何师兄，", "“何师弟，", "“何师兄，", "“何师叔，", "“何师兄，", "“何师弟，", "“何师兄，")
+    told = scenes([("何守谦", "林秀英")]) + "".join(f"{address}快走。”林秀英说。\n" for address in said)
+    classifier = NameClassifier(told, ())
+    assert classifier.is_fragment(classifier.candidates["何师"])
+
+
+def test_a_character_of_the_given_name_twice_is_who_alone_has_it() -> None:
+    pages = every_fourth(pages_of("何晓岚"), "何晓岚", "岚岚")
+    assert bearer(people(pages), "岚岚").name == "何晓岚"
+    adverb = pages_of("何晓渐").replace("何晓渐走进屋里", "何晓渐走进屋里，天渐渐黑了")
+    assert "渐渐" not in names(adverb)
+
+
+def test_a_headed_name_that_mostly_speaks_may_end_like_a_common_noun() -> None:
+    told = scenes([("周德海", "林秀英")]) + "玄清真人道：“坐。”\n“好。”玄清真人道。\n掌门玄清真人来了。\n"
+    assert "玄清真人" in people(told)
+    assert "玄清真人" not in people(told.replace("玄清真人道", "真人道"))
+
+
+def test_whose_kin_is_named_has_a_name() -> None:
+    told = scenes([("周德海", "林秀英")]) + "门开了，厉启明不见了。厉启明的母亲来了。\n"
+    kin, none = (NameClassifier(t, ()).candidates["厉启明"] for t in (told, told.replace("母亲", "牛车")))
+    assert kin.score > none.score
+
+
+def test_a_piece_that_begins_with_a_particle_is_nobodys_name() -> None:
+    assert not can_be_name("的手", {"的手"})
+    assert can_be_name("哪吒", {"哪吒"})
+
+
+def test_a_proper_name_that_is_told_once_is_the_nicknames_bearer() -> None:
+    pages = scenes([("胖墩", "林秀英"), ("胖墩", "周德海")])
+    assert bearer(people(pages + "胖墩大名叫郑浩，是本地人。\n"), "胖墩").name == "郑浩"

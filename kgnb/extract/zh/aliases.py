@@ -109,11 +109,12 @@ class AliasResolver(FormAliases):
         """晓雯 is 周晓雯 if no other name of the book ends so and 周晓雯 is mentioned nearby."""
         bearers = Counter(self.given_names.values())
         for full, given in self.given_names.items():
-            if bearers[given] == 1 and self.co_occurrence.coverage((given,), full) >= 0.6:
+            near = bearers[given] == 1 and self.co_occurrence.coverage((given,), full) >= 0.6
+            if near and self._shares_surname(full, given):
                 self._join_located(full, given, "名")
 
     def _given_characters(self) -> dict[str, set[str]]:
-        """Return a character and a title (明哥, 云二爷) → names whose given name has that character."""
+        """Return a character and a title (明哥, 云二爷), or it twice (明明) → full names that have it."""
         bearers: dict[str, set[str]] = defaultdict(set)
         surnames = set(words.SURE_SURNAMES)
         for name in self.counts:
@@ -129,13 +130,16 @@ class AliasResolver(FormAliases):
         return {
             form: names
             for form, names in forms.items()
-            if form in self.counts or not (is_role(form) or form in self._common)
+            if form in self.counts or form[0] == form[1:] or not (is_role(form) or form in self._common)
         }
 
     def _titles_after(self, char: str) -> list[str]:
-        """The titles that stand behind a character often enough."""
+        """The titles, and the character itself, that stand behind a character often enough."""
         starts = {start for start in _TITLE_STARTS if self._bigrams.count(char + start) >= FEW}
-        return [t for t in _RANKED_TITLES if t[0] in starts and self._max_count(char + t) >= FEW]
+        titles = [t for t in _RANKED_TITLES if t[0] in starts and self._max_count(char + t) >= FEW]
+        doubled = char + char
+        often = self._bigrams.count(doubled) >= FEW and char not in words.COUNTED
+        return [*titles, char] if often and self._classifier.common_words.get(doubled, 0.0) < 2 else titles
 
     def _join_given_characters(self) -> None:
         """明哥 is 周志明, the only man near whose given name has 明, unless both are met in a sentence."""
@@ -198,7 +202,7 @@ class AliasResolver(FormAliases):
                     self.courtesy.add(bare)
                     self._join_located(best, form, "姓与互斥")
                     self._join_located(best, bare, "姓与互斥")
-                elif bare in accepted:
+                elif bare in accepted and self._shares_surname(form, bare):
                     self._join_located(bare, form, "姓与互斥")
 
     def _join_located(self, person: str, form: str, reason: str) -> None:

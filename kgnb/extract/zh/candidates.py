@@ -28,17 +28,16 @@ _NAMING = re.compile(
     rf"[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 
-_RELATED = re.compile(
-    "(?:父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|之[子女弟妻父兄妹]|[长次][子女]|侄[儿子女]|女婿|外甥)"
-    rf"(?=([{HAN}]{{2,3}}))"
-)
+_KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|女婿|外甥"
+_RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|[长次][子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
+_RELATING = re.compile(f"[的之](?:{_KIN})")
 _LISTED = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}(?=、)|(?<=、)[{HAN}]{{2,4}}(?![{HAN}])")
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
 
-_AFTER_HOME = frozenset(("", *"坡口湾渡桥岭河湖沟堡坝洼塘"))
-"""Ends of a hamlet's name behind a family's; those of given names (林, 山, 峰) aren't here."""
+_AFTER_HOME = frozenset(("", *"坡口湾渡桥岭河湖沟堡坝洼塘父母兄弟姐妹"))
+"""What follows a family's name: kin (李家母女), ends of a hamlet's (not those of given names, 林, 山, 峰)."""
 _LOUD = "怒喜惊笑叫骂呼哭喝"
 _SHORT_HEADS = {h for h in words.NAME_HEADS if len(h) == 1}
 _LONG_HEADS = {h for h in words.NAME_HEADS if len(h) == 2}
@@ -94,10 +93,13 @@ def named(text: str) -> Counter[str]:
 
 
 def related(text: str) -> Counter[str]:
-    """Return what may be a full name → times that it stands behind a kin noun (父亲X)."""
+    """Return what may be a full name → times that a kin noun is beside it (父亲X, X的父亲)."""
     found = Counter(_RELATED.findall(text))
+    for at in (match.start() for match in _RELATING.finditer(text)):
+        found.update(text[max(0, at - n) : at] for n in (2, 3))
     surnames = words.COMMON_SURNAMES, words.SURNAMES  # of names of two characters, and of three
-    return Counter({word: n for word, n in found.items() if word[0] in surnames[len(word) - 2]})
+    fulls = (word for word in found if len(word) > 1)
+    return Counter({word: found[word] for word in fulls if word[0] in surnames[len(word) - 2]})
 
 
 def listed(text: str, names: Container[str]) -> set[str]:
@@ -206,13 +208,13 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
         or (word[-1] == "家" and titled_surname(word[:-1]))
     ):
         return False  # 李家, 贺家坡, 王婶家, but 李家明, 王国强
-    if word[1] in words.NUMERALS and word[0] in "地得":
-        return False  # 轰|地一声
+    if word[1] in words.NUMERALS and (word[0] in "地得" or word[2:] in ("人", "将")):
+        return False  # 轰|地一声, 秦二人
     if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:
         return False  # 李和顾: two of them
     stem = word.removesuffix(head_of(word)) if len(word) > 3 else word
-    whole = stem in cohesive and word[1] not in words.NEVER_IN_NAMES and not is_role(stem)
-    if word[:2] in words.COMPOUND_SURNAMES or whole:
+    whole = stem in cohesive and word[1] not in words.NEVER_IN_NAMES and word[0] not in "的着"
+    if word[:2] in words.COMPOUND_SURNAMES or (whole and not is_role(stem)):
         return True
     body = word[:-1] if word[-1] == "让" and word[0] in words.COMMON_SURNAMES else word
     if is_role(word[:2]) or word[0] in words.NEVER_FIRST or not words.NEVER_IN_NAMES.isdisjoint(body):

@@ -95,7 +95,7 @@ class StatedAliases:
         for match in _PROPER_NAME.finditer(self.text):
             full, at = match[1], match.start()
             bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的"))
-            if bearer and surname_of(full) and self._count(full) > 1:
+            if bearer and surname_of(full):
                 root = self.clusters.root(bearer)
                 if titled_surname(root) or not surname_of(root):
                     self._join(full, bearer, "号")

@@ -28,7 +28,8 @@ INDIRECT = 0.6
 """Confidence of a tie whose possessor is not named beside the kin noun."""
 
 # (noun, type, from the noun's bearer to the possessor, only within a surname)
-CHILD = "(?:[长次幼少养义嫡庶独亲三四五小大][子女]|[大小二三亲]?(?:儿子|女儿|闺女)|[子女])"
+_NTH = "(?:第[一二三四五六七八九十]+个)?"
+CHILD = f"(?:[长次幼少养义嫡庶独亲三四五小大][子女]|{_NTH}[大小二三亲]?(?:儿子|女儿|闺女)|[子女])"
 PARENT = "(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|[父母爹娘])"
 RELATIVE = (
     "(?:[从族堂表][兄弟哥姐妹]|侄儿|侄子|侄女|侄|叔父|叔叔|伯父|伯伯|舅舅|姑姑|孙子|孙女|孙儿|外甥|祖父|爷爷|奶奶"
@@ -38,7 +39,8 @@ _SIBLING = "(?:(?:胞|亲|长|嫡亲)(?:兄|弟|哥|姐|妹|兄弟|妹子)|(?:�
 _BROTHER = "(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|妹子|二弟|三弟|大哥|二哥|[兄弟姊姐妹])"
 MASTER = "(?:师父|师傅|师尊|恩师|老师)"
 DISCIPLE = (
-    "(?:(?:[门座]下的?)?(?:[大二三小]|首席|开山|关门|入室|亲传|真传|记名)?(?:徒弟|弟子|徒儿)|门生|学生)"
+    f"(?:(?:[门座]下的?)?{_NTH}(?:[大二三小]|首席|开山|关门|入室|亲传|真传|记名)?"
+    "(?:徒弟|弟子|徒儿)|门生|学生)"
 )
 _NOUNS = (
     (CHILD, "PARENT_OF", False, False),
@@ -53,6 +55,7 @@ _NOUNS = (
 _ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(_NOUNS)) + ")"
 _LINK = "[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|是|便是|就是)?“?"
 _NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
+_OF_BEARER = re.compile(f"[的之]|御弟|{CHILD}|{RELATIVE}|{DISCIPLE}")
 _BORN = re.compile("[长次幼少三四五][子女]")
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
@@ -74,6 +77,7 @@ _SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4}
 _OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣做]$|那$")
 _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
+_QUOTED = re.compile("[：:][“「『]")
 _SAYS = re.compile(f"[^，。！？；：听闻见“”「」『』]{{0,8}}[{''.join(sorted(words.SPEECH_VERBS))}](?!完)")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
 _BEFORE_SUBJECT = "。！？；，、\n"
@@ -83,11 +87,11 @@ _HUSBANDS, _WIVES = ("先生", "老爷", "少爷", "员外", "官人"), ("太太
 def _is_named(link: str, after: str) -> bool:
     """Whether a kin noun names the person behind it: not in 父亲是甲的司机, nor in 是乙的妻子，甲三岁那年.
 
-    ``link``: what is between the two; ``after``: the character behind the name.
+    ``link``: what is between the two; ``after``: the characters behind the name.
     """
     if link in ("，", ","):
-        return not after.isalpha()
-    return not link.endswith("是") or after not in ("的", "之")
+        return not after[:1].isalpha()
+    return not link.endswith("是") or not _OF_BEARER.match(after)
 
 
 class _Kin(NamedTuple):
@@ -134,7 +138,7 @@ class Kinship:
             if match:
                 rule = int(str(match.lastgroup)[1:])
                 noun, end = match[rule + 1], match.end(rule + 1)
-                if _is_named(self._text[end:at], self._text[free : free + 1]):
+                if _is_named(self._text[end:at], self._text[free : free + 6]):
                     yield _Kin(match.start(), end, noun, _NOUNS[rule], mention)
 
     def _of_nouns(self) -> Iterator[PatternMatch]:
@@ -273,6 +277,8 @@ class Kinship:
         if at - begin > 60:
             return []
         within = self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, at)]
+        if len(within) > 1 and _QUOTED.search(self._text, within[0].end, within[-1].start):
+            return []  # 甲道：“乙两口子…”
         named = {m.entry.name: m for m in within if self._text[m.start - 1 : m.start] in _BEFORE_SUBJECT}
         return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
 

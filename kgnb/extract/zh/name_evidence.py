@@ -55,6 +55,7 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
     name, penalty = candidate.name, 0.0
     surnamed = name[0] in words.COMMON_SURNAMES
     talks = candidate.speaks >= min(max(10, 0.05 * candidate.count), max(4, 0.1 * candidate.count))
+    talks = talks or (len(name) > 3 and candidate.speaks > 0.5 * candidate.count)  # 玄清真人
     if has_unlikely_end(name):
         word = name in common_words and _speaks_as_person(candidate)
         usual = 0.6 if word else UNLIKELY_END

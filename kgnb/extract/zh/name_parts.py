@@ -84,10 +84,16 @@ class FormAliases(StatedAliases):
             if surname_of(name) and len(given_of(name)) >= 2:
                 longer[given_of(name)].append(name)
         for given, fulls in longer.items():
-            if given in self.counts and len({self.clusters.root(f) for f in fulls}) == 1:
+            one = given in self.counts and len({self.clusters.root(f) for f in fulls}) == 1
+            if one and self._shares_surname(fulls[0], given):
                 self.clusters.join(fulls[0], given, "姓")
         for name in [n for n in self.counts if n[-1] == "儿" and n[:-1] in self.counts]:
             self.clusters.join(name[:-1], name, "儿")
+
+    def _shares_surname(self, full: str, name: str) -> bool:
+        """Whether the person of ``name`` has the surname of a full name, or none."""
+        surnames = {surname_of(n) for n in self.clusters.names_of(name) if n != name} - {""}
+        return not surnames or surname_of(full) in surnames
 
     def _join_heads(self) -> None:
         """青云 is 青云大仙, 子安先生 is 何子安: a name and the same with a head."""

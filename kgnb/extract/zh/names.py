@@ -78,7 +78,9 @@ class NameClassifier:
         names = sorted(self.foreign.names().union(likely))
         found = with_neighbours(self.bigrams, names, speaking, called)
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
-        self.common_words, self.known_places = words.look_up(parts.union(names, more_words))
+        doubled = {pair for pair in self.bigrams.frequent(least) if pair[0] == pair[1]}
+        self.common_words, known_places = words.look_up(parts.union(names, doubled, more_words))
+        self.known_places = known_places - doubled
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in self.foreign.full}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
@@ -233,8 +235,7 @@ class NameClassifier:
             if shorter and shorter.count > 2 * candidate.count:
                 continue
             rarer = candidate.score < 1.3 or self.bigrams.count(tail) > 3.5 * candidate.count
-            counted = tail[0] in words.DETERMINERS and tail[-1] == "人"  # 秦二人
-            if rarer and name[:-2] in surnames and tail[-1] not in "州郡县城国" and not counted:
+            if rarer and name[:-2] in surnames and tail[-1] not in "州郡县城国":
                 found[name] = tail
         return found
 
@@ -243,6 +244,10 @@ class NameClassifier:
         name, n = candidate.name, candidate.count
         if name in words.COMPOUND_SURNAMES:
             return True
+        counted = "人将" if name[-1] in words.NUMERALS else ""
+        titles = (c for c in candidate.right if titled_surname(name + c) or c in counted)
+        if sum(candidate.right[c] for c in titles) >= 0.6 * n:
+            return True  # 何师 of 何师兄 and 何师弟, 秦二 of 秦二人
         for char, times in candidate.left.items():
             if times >= 0.7 * n and (char + name in self.candidates or is_role(char + name[0])):
                 return True  # in 国王何恭 and 和尚道 no surname is meant

@@ -9,6 +9,7 @@ from itertools import combinations
 from operator import attrgetter
 
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
+from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, RELATIVE, Kinship
 from kgnb.extract.zh.script import HAN
@@ -55,7 +56,9 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
 # Words of relations, and what joins them to names.
 _POSSESSIVE = "(?:之|的|家的?)?"
 _GENITIVE = "(?:之|的)?"
-_IS = "(?:是|乃|乃是|就是|正是|，乃|，是|，乃是)"
+# What may stand before the second name: 甲是永宁侯乙的女儿.
+_TITLE = f"(?:[{HAN}]{{0,3}}{trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)})?"
+_IS = f"(?:是|乃|乃是|就是|正是|，乃|，是|，乃是){_TITLE}"
 _SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|兄|弟|姊|姐|妹)"
 _SUBORDINATE = (
     "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
@@ -91,6 +94,7 @@ _PATTERNS = (
         RelationPattern(_IS, kind, after=f"{_GENITIVE}{noun}(?:{_END})", inverted=not inverted)
         for noun, kind, inverted in _NOUNS
     ),
+    RelationPattern(_IS, "PARENT_OF", after=f"(?:所|亲)?生的?(?:{_END})", inverted=True),
     RelationPattern(_WITH, "ENEMY", after=_FIGHT),
     RelationPattern(_ATTACK, "ENEMY"),
     RelationPattern("(?:娶|迎娶|嫁给|嫁与|嫁了|娶了)", "SPOUSE"),
@@ -125,6 +129,7 @@ _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n
 
 _WHOSE = re.compile(f"[我你他她](?:的|家)?(?:{PARENT}|{MASTER})")
 _NOT_YET = re.compile("[不未没欲想肯愿]")
+_NTH = re.compile(f"[次二三四五幼小]({DISCIPLE}|儿子|女儿|[子女])$")
 _COUNTED = re.compile("([二两三四])(?:人|个|位)")
 _COUNTS = {"三": 3, "四": 4}
 
@@ -134,7 +139,14 @@ _MATCHER = PatternMatcher(_PATTERNS)
 def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words."""
     kin = Kinship(text, people, ends).ties()
-    return _MATCHER.match(text, people, MAX_GAP) + kin + _sworn_siblings(text, people)
+    found = [match for match in _MATCHER.match(text, people, MAX_GAP) if not _continues_list(text, match)]
+    return found + kin + _sworn_siblings(text, people)
+
+
+def _continues_list(text: str, match: PatternMatch) -> bool:
+    """Whether the first of the two is counted as the second is, without a comma: 二徒弟甲三徒弟乙."""
+    counted = _NTH.match(match.label)
+    return counted is not None and text.find(counted[1], max(0, match.start - 6), match.start) >= 0
 
 
 def _sworn_siblings(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
