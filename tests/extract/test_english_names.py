@@ -542,6 +542,54 @@ def test_a_nickname_never_in_one_sentence_with_its_long_form_is_the_same_person(
     assert found["Nelly"] is not found["Ellen"]
 
 
+def test_a_diminutive_is_his_whose_name_it_lengthens() -> None:
+    pair = pages(("Wick", "Rosa"), ("Wicky", "Rosa"), times=8)
+    found = people(pair)
+    assert found["Wicky"] is found["Wick"] is not found["Rosa"]
+    found = people(pair + "\n\nWick gave Wicky the lamp, and Wicky thanked Wick. Wick and Wicky ran." * 4)
+    assert found["Wicky"] is not found["Wick"]
+
+
+def test_a_nickname_with_another_surname_is_another_person() -> None:
+    found = people(pages(("Tommy Marsh", "Mrs. Dale"), ("Tom Vance", "Mrs. Dale"), times=1))
+    assert found["Tommy Marsh"] is not found["Tom Vance"]
+    found = people(pages(("Tommy Marsh", "Mrs. Dale"), ("Tom Marsh", "Mrs. Dale"), times=1))
+    assert found["Tommy Marsh"] is found["Tom Marsh"]
+
+
+def test_an_epithet_behind_a_full_name_is_the_same_persons() -> None:
+    told = "\n\nThen Anne Marsh gave {0} a lamp. Nobody had told {0}."
+    story = pages(("Wick Vance", "Anne Marsh"), ("Wick Dale", "Anne Marsh"))
+    found = people(story + told.format("Wick Vance the Terrible"))
+    assert found["Wick Vance the Terrible"] is found["Wick Vance"] is not found["Wick Dale"]
+
+
+def test_a_verb_of_speech_beside_a_name_once_may_be_chance() -> None:
+    county = "They came from Tarsia. They went to Tarsia. Nobody stayed in Tarsia.\n\n" * 3
+    chance = county + "There was no town but Tarsia called so."
+    assert "Tarsia" not in people(pages(("Anne Marsh", "Mr. Fenn")) + "\n\n" + chance)
+
+
+def test_what_only_ever_has_something_is_a_house_or_a_title() -> None:
+    gift = "\n\nThen Anne Marsh gave him {0} letter. They had to wait for {0} boat and for {0} tea." * 2
+    cast = pages(("Anne Marsh", "Mr. Fenn")) + gift.format("Rosa's")
+    assert "Corwick" not in people(cast + gift.format("Corwick's"))
+    assert "Corwick" in people(cast + gift.format("Corwick's") + pages(("Corwick", "Rosa"), times=2))
+
+
+def test_a_compound_is_a_common_word_where_it_stands_without_a_capital() -> None:
+    drink = "\n\nThen Anne Marsh gave {0}, and {0}, and marsh-water. They had to wait for {0} and {1}."
+    cast = pages(("Anne Marsh", "Mr. Fenn"))
+    assert "Marsh-water" not in people(cast + drink.format("Marsh-water", "marsh-water"))
+    assert "Ann-Maria" in people(cast + drink.format("Ann-Maria", "marsh-water"))
+
+
+def test_what_has_an_article_speaks_beside_a_quotation_mark_only() -> None:
+    news = "\n\nThey saw that the Arrow went out of port. All knew the Arrow's boats and the Arrow's sails."
+    assert "Arrow" not in people(pages(("Rosa", "Tom")) + news * 4)
+    assert "Otter" in people(pages(("the Otter", "Tom")))
+
+
 @pytest.mark.parametrize(("opening", "closing"), ["‘’", "''"])
 def test_speeches_in_single_quotation_marks_are_read_like_others(opening: str, closing: str) -> None:
     text = "Anne said, \"I don't know what 'love' is; give 'em to the dogs' master.\" \"No,\" said he."

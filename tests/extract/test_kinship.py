@@ -46,6 +46,7 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
         ("Rufus, the apprentice of Captain Thorne, ran.", ("Captain Thorne", "MASTER_OF", "Rufus")),
         ("Rufus, the child of Captain Thorne, ran.", ("Captain Thorne", "PARENT_OF", "Rufus")),
         ("Rufus was the twin of Winifred.", ("Rufus", "SIBLING", "Winifred")),
+        ("If Winifred, the twin of Rufus, had come …", ("Rufus", "SIBLING", "Winifred")),
         ("Winifred feared her old enemy, Miss Pell.", ("Miss Pell", "ENEMY", "Winifred")),
         (
             "Captain Thorne kissed his daughters, Nora and Winifred.",
@@ -84,6 +85,8 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         'Rufus came.\n"Is it your sister, Nora',
         "In praising his sister, Winifred forgot Rufus.",
         "Rufus and Nora Harland sat in the garden with Aunt Cicely.",
+        "If Captain Thorne had married Miss Pell, all would be well.",
+        "We do so wish that Rufus had married Miss Pell.",
     ],
 )
 def test_company_and_strangers_are_no_kin(text: str) -> None:

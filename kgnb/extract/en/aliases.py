@@ -88,11 +88,13 @@ class AliasResolver(BookPersons):
                     self.clusters.join(one, other, "same words")
 
     def _join_of_places(self) -> None:
-        """Mrs. Fenn of Orchard Street is Mrs. Fenn; the Duke of York is not any Duke."""
+        """Mrs. Fenn of Orchard Street is Mrs. Fenn, Tom Finch the Red Tom Finch; the Duke of York is not any
+        Duke."""
         for name in self.by_count:
-            plain, of, _ = name.partition(" of ")
-            if of and plain in self.candidates and self.parts[plain].rest:
-                self.clusters.join(plain, name, "of a place")
+            for particle, least in ((" of ", 1), (" the ", 2)):
+                plain, found, _ = name.partition(particle)
+                if found and plain in self.candidates and len(self.parts[plain].rest) >= least:
+                    self.clusters.join(plain, name, "of a place")
 
     def _join_titled_first_names(self) -> None:
         """Sir Robert and Sir Robert Harland; Miss Anne and Anne."""
@@ -222,21 +224,26 @@ class AliasResolver(BookPersons):
                 self.clusters.join(best, name, "nickname")
 
     def _long_forms(self, name: str) -> list[str]:
-        """The names that begin with a long form of the first name, by the word list or, in one family, by its
-        first letters: Elizabeth of Lizzy, Clemmons Finch of Clem Finch."""
+        """The names that begin with a long form of the first name: by the word list (Elizabeth of Lizzy), by
+        its ending (Huck of Hucky, Rob of Robbie) or, in one family, by its first letters (Clemmons Finch of
+        Clem Finch)."""
         short = self.parts[name]
         longs = {long.capitalize() for long in words.NICKNAMES.get(short.first.lower(), ())}
         if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
             firsts = {self.parts[n].first for n in self._by_last[short.last] if self.parts[n].is_full}
             longs |= {first for first in firsts if first[:-2].startswith(short.first)}
+        stem = short.first.removesuffix("y").removesuffix("ie")
+        if stem != short.first and len(stem) >= MIN_BEGINNING:
+            longs |= {stem, stem[:-1]} if stem[-1] == stem[-2] else {stem}
         forms = [(n, self.parts[n]) for long in sorted(longs) for n in self._by_first.get(long, ())]
         return [n for n, p in forms if not p.titles or (p.is_full and "sir" not in self._titles(n))]
 
     def _is_near(self, name: str, person: str) -> bool:
-        """Whether the rarer of both is mostly on the other's pages, or they are of one family."""
+        """Whether they are of one family or, where either has no surname, the rarer is mostly on the other's
+        pages."""
         coverage = self.co_occurrence.coverage
         on_pages = max(coverage(name, person), coverage(person, name)) >= 0.4
-        return on_pages or self._same_surname(name, person, unsure=False)
+        return self._same_surname(name, person, unsure=on_pages)
 
     def _may_be_nickname(self, name: str, person: str) -> bool:
         """Whether they have one surname or, where either has none, are never in one sentence: Aunt Polly need

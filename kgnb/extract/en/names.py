@@ -34,6 +34,7 @@ _PHRASE = re.compile(
     rf"(?: (?:{_ABBREVIATED}\.(?= [A-Z])|(?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED}))){{0,4}}"
 )
 _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
+_COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
 # Particles that begin no name after its title: the Duke of, but Miss de Vere.
 _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
@@ -46,6 +47,8 @@ FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 
 SURE_SPEECHES = 3
 """Speeches that make a name of a word which is none in other books: Sunday, Bah."""
+SPEECH_REACH = 50
+"""Characters around a name with an article in which the quotation mark stands if it is a speaker's."""
 SEED_CAP = 80
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 100.0
@@ -111,7 +114,7 @@ class Candidates:
         self.tokens = _token_counts(text)
         self.lower = Counter[str]()
         for token, n in self.tokens.items():
-            for word in _WORD.findall(token):
+            for word in (*_WORD.findall(token), *_COMPOUND.findall(token)):
                 if word[0].islower():
                     self.lower[word] += n
         self._within_sentence = Counter(_WITHIN_SENTENCE.findall(text))
@@ -188,7 +191,8 @@ class Candidates:
         before = text[max(0, at - 16) : at].split(" ")
         after = text[end : end + 16].split(" ", 2)
         previous = before[-2] if len(before) > 1 else ""
-        if previous.lower().strip('"') in ("the", "a", "an") and "\n" not in before[-1]:
+        article = previous.lower().strip('"') in ("the", "a", "an") and "\n" not in before[-1]
+        if article:
             candidate.articles += 1
             previous = before[-3] if len(before) > 2 else ""
         verb = before[-3] if previous in words.EPITHETS and len(before) > 2 else previous
@@ -196,8 +200,9 @@ class Candidates:
         if following[:1] != "'" and not following[:1].isalnum():
             following = following[:1]  # a mark, whatever comes behind it
         previous, following = previous.lower(), following.lower()
-        if verb.lower() in words.SPEECH_VERBS or following.rstrip(",.:;") in words.SPEECH_VERBS:
-            candidate.speaks += 1
+        speaks = verb.lower() in words.SPEECH_VERBS or following.rstrip(",.:;") in words.SPEECH_VERBS
+        if speaks and not (article and '"' not in text[max(0, at - SPEECH_REACH) : end + SPEECH_REACH]):
+            candidate.speaks += 1  # the Rabbit; but the ship Arrow "went out of harbour" only
         candidate.before[previous] += 1
         candidate.after[following] += 1
 
@@ -278,7 +283,8 @@ class NameClassifier:
         score += 2.0 if titled else 0.0
         score += min(2.5, 0.8 * math.log1p(speaks))
         place = place_share(candidate)
-        if not titled and speaks * 10 < count:
+        chance = speaks == 1 and count >= 5 and not candidate.articles  # no county but Surrey called so
+        if not titled and (chance or speaks * 10 < count):
             of = candidate.before["of"] / count
             mostly = place >= 0.15 and place + 0.5 * of >= 0.4
             score -= 3.0 * place + (1.5 if count >= 5 and (place >= 0.3 or mostly) else 0.0)
@@ -291,6 +297,9 @@ class NameClassifier:
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
             score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Coach and Horses
+        owns = sum(n for word, n in candidate.after.items() if word[:1] == "'" or word == "s")
+        if not titled and count >= 4 and owns >= 0.7 * count:
+            score -= 1.5  # Simpson's, Lovers' Vows
         if key(name) in words.PEOPLES:
             score -= 3.0
         if last in _NO_PERSON_ENDS and speaks < 0.2 * count:

@@ -14,6 +14,7 @@ from kgnb.extract.en.couples import couple_mentions, husbands
 from kgnb.extract.en.kinship import BY_SURNAME, NAMED, Statement, Tie, statements
 from kgnb.extract.en.persons import split_name
 from kgnb.extract.en.roles import ROLES
+from kgnb.extract.en.stated_names import is_unreal
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 
 MAX_CONFIDENCE = 0.95
@@ -80,7 +81,14 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
     """Return the relations between persons that the text states in words; ``ends``: of its sentences."""
     persons = ChapterPersons(text, people, ends)
     said = [*statements(text, persons), *_named_couples(persons), *_of_one_surname(persons)]
-    return _MATCHER.match(text, people, MAX_GAP) + _married_couples(text, people) + _added_up(said)
+    matches = [m for m in _MATCHER.match(text, people, MAX_GAP) if _is_real(text, m)]
+    return matches + _married_couples(text, people) + _added_up(said)
+
+
+def _is_real(text: str, match: PatternMatch) -> bool:
+    """Not "if Tom married Jane"; but "if Jane, the sister of Tom, …" says whose sister she is."""
+    apposed = f", {match.label}" in text[match.start : match.end]
+    return apposed or not is_unreal(text, match.start, match.end)
 
 
 def _added_up(found: Sequence[Statement]) -> list[PatternMatch]:

@@ -44,10 +44,10 @@ def stated_names(text: str, offsets: Mapping[str, Sequence[int]]) -> Iterator[St
             yield StatedName(one, other, married=False)
         elif _WIFE_OF.fullmatch(text, end, after):
             yield StatedName(other, one, married=True)
-        elif _MARRIED.fullmatch(text, end, after) and not _is_unreal(text, start, after + len(other)):
+        elif _MARRIED.fullmatch(text, end, after) and not is_unreal(text, start, after + len(other)):
             yield StatedName(one, other, married=True)
 
 
-def _is_unreal(text: str, start: int, end: int) -> bool:
-    """Whether the marriage is only wished or supposed."""
+def is_unreal(text: str, start: int, end: int) -> bool:
+    """Return whether what is said at ``start``-``end`` is only wished or supposed."""
     return bool(_UNREAL.search(text, max(0, start - 60), start)) or text.startswith(" instead", end)
