@@ -6,8 +6,10 @@ The distributional evidence of both languages' name classifiers: characters in C
 from __future__ import annotations
 
 import math
+import operator
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import repeat
 
 
 def pooled_counts(sides: Iterable[Mapping[str, int]], cap: int) -> dict[str, float]:
@@ -44,4 +46,4 @@ def log_odds(
 def mean_log_odds(side: Mapping[str, int], odds: Mapping[str, float], unseen: float) -> float:
     """Return the mean over all neighbours of one candidate; ``unseen``: log odds of one not in ``odds``."""
     total = sum(side.values()) or 1
-    return sum(n * odds.get(neighbour, unseen) for neighbour, n in side.items()) / total
+    return sum(map(operator.mul, side.values(), map(odds.get, side, repeat(unseen)))) / total

@@ -176,7 +176,7 @@ def cohesive_bigrams(bigrams: BigramIndex, chars: Mapping[str, int]) -> set[str]
     return {
         pair
         for pair, n in bigrams.frequent(least).items()
-        if is_han(pair) and n >= COHESION * min(chars[pair[0]], chars[pair[1]])
+        if n >= COHESION * min(chars[pair[0]], chars[pair[1]]) and is_han(pair)
     }
 
 

@@ -117,5 +117,5 @@ def _effective_number(side: Mapping[str, int]) -> float:
 
 def share_of(side: Mapping[str, int], chars: frozenset[str]) -> float:
     """Return the share of the neighbours that are among ``chars``."""
-    total = sum(side.values()) or 1
-    return sum(n for c, n in side.items() if c in chars) / total
+    found = chars.intersection(side)
+    return sum(map(side.__getitem__, found)) / sum(side.values()) if found else 0.0

@@ -26,16 +26,15 @@ _GENERIC = re.compile(
 def candidates(text: str) -> tuple[dict[str, int], set[str]]:
     """Return words that end like a place or organization → count, and bigrams that follow a preposition."""
     least = _least(text)
-    by_ending: Counter[str] = Counter()
-    for match in _ENDING.finditer(text):
-        for start in range(match.start() - 1, max(-1, match.start() - 4), -1):
-            if not text[start].isalpha():
-                break
-            by_ending[text[start : match.end()]] += 1
+    by_ending: dict[str, int] = {}
+    endings = [match.span() for match in _ENDING.finditer(text)]
+    for size in (1, 2, 3):  # a longer word is no more frequent than its end
+        found = Counter(text[start - size : end] for start, end in endings if start >= size)
+        frequent = {word: n for word, n in found.items() if n >= least and word[0].isalpha()}
+        endings = [(start, end) for start, end in endings if text[start - size : end] in frequent]
+        by_ending |= frequent
     after = Counter(_AFTER_PREPOSITION.findall(text))
-    return {w: n for w, n in by_ending.items() if n >= least}, {
-        w for w, n in after.items() if n >= max(1, least // 2)
-    }
+    return by_ending, {w for w, n in after.items() if n >= max(1, least // 2)}
 
 
 def places(

@@ -15,6 +15,7 @@ _TABLE = Path(__file__).parent / "data" / "traditional.txt"
 HAN = "\u3400-\u9fff"
 """Chinese characters, as a range within a regular expression's set."""
 _HAN_RUN = re.compile(f"[{HAN}]+")
+_ALL_HAN = re.compile(f"[{HAN}]*")
 
 SAMPLE = 2_000
 """Characters at a text's beginning by which its script is detected."""
@@ -41,7 +42,7 @@ def _unchanged() -> re.Pattern[str]:
 
 def is_han(word: str) -> bool:
     """Return whether all characters are Chinese ones."""
-    return all("\u3400" <= c <= "\u9fff" for c in word)
+    return _ALL_HAN.fullmatch(word) is not None
 
 
 def fold(name: str) -> str:

@@ -72,11 +72,13 @@ def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
     spec = importlib.util.find_spec("jieba")
     if spec is None or not spec.origin:
         return common, places
-    with (Path(spec.origin).parent / "dict.txt").open(encoding="utf-8") as lines:
+    encoded = {word.encode("utf-8", "replace"): word for word in wanted}
+    with (Path(spec.origin).parent / "dict.txt").open("rb") as lines:  # as bytes: most lines are skipped
         for line in lines:  # word, frequency, part of speech
-            word, _, rest = line.partition(" ")
-            if word in wanted:
-                frequency, _, tag = rest.strip().partition(" ")
+            code, _, rest = line.partition(b" ")
+            if code in encoded:
+                word = encoded[code]
+                frequency, _, tag = rest.decode().strip().partition(" ")
                 if tag == "ns":
                     places.add(word)
                 if not tag.startswith("nr") or word in NOT_NAMES:
