@@ -8,6 +8,10 @@ from collections.abc import Collection, Iterable
 _Trie = dict[str, "_Trie"]
 
 
+GROUP = 32
+"""First characters of words that are compared one by one; of more, a group is chosen by a set."""
+
+
 def trie_pattern(words: Iterable[str]) -> str:
     """Return a regular expression for the longest of ``words`` at a place; it never matches for no words."""
     root: _Trie = {}
@@ -16,26 +20,37 @@ def trie_pattern(words: Iterable[str]) -> str:
         for char in word:
             node = node.setdefault(char, {})
         node[""] = {}
-    return _render(root) or r"(?!)"
+    chars = sorted(root)
+    if all(below.keys() == {""} for below in root.values()):
+        return _one_of(chars) if chars else r"(?!)"
+    # Literals only: by their first characters the search skips most places.
+    branches = [re.escape(char) + _render(root[char]) for char in chars]
+    if len(chars) <= 4 * GROUP:
+        return f"(?:{'|'.join(branches)})"
+    long = not any("" in below for below in root.values())
+    likely = _one_of(chars) + (_one_of(set().union(*root.values())) if long else "")
+    groups = [
+        f"(?={_one_of(chars[i : i + GROUP])})(?:{'|'.join(branches[i : i + GROUP])})"
+        for i in range(0, len(chars), GROUP)
+    ]
+    return f"(?={likely})(?:{'|'.join(groups)})"
+
+
+def _one_of(chars: Iterable[str]) -> str:
+    escaped = [re.escape(char) for char in sorted(chars)]
+    return escaped[0] if len(escaped) == 1 else f"[{''.join(escaped)}]"
 
 
 def _render(node: _Trie) -> str:
-    """Branches share their first character, so that a miss costs one set lookup."""
-    is_word = "" in node
-    single: list[str] = []
-    branches: list[str] = []
-    for char, below in sorted(node.items()):
-        if char == "":
-            continue
-        rest = _render(below)
-        if rest:
-            branches.append(re.escape(char) + rest)
-        else:
-            single.append(re.escape(char))
-    if single:
-        branches.append(single[0] if len(single) == 1 else f"[{''.join(single)}]")
+    """The rest of the words; those of one character are one set, for a single look-up."""
+    branches = [
+        re.escape(char) + _render(below) for char, below in sorted(node.items()) if len(below) > ("" in below)
+    ]
+    if single := [char for char, below in node.items() if char and below.keys() == {""}]:
+        branches.append(_one_of(single))
     if not branches:
         return ""
+    is_word = "" in node
     joined = branches[0] if len(branches) == 1 and not is_word else f"(?:{'|'.join(branches)})"
     return joined + "?" if is_word else joined
 
