@@ -46,4 +46,5 @@ def log_odds(
 def mean_log_odds(side: Mapping[str, int], odds: Mapping[str, float], unseen: float) -> float:
     """Return the mean over all neighbours of one candidate; ``unseen``: log odds of one not in ``odds``."""
     total = sum(side.values()) or 1
-    return sum(map(operator.mul, side.values(), map(odds.get, side, repeat(unseen)))) / total
+    added: float = sum(map(operator.mul, side.values(), map(odds.get, side, repeat(unseen))))
+    return added / total

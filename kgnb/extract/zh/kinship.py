@@ -17,7 +17,7 @@ from typing import NamedTuple
 from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.script import HAN
+from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import surname_of, titled_surname
 
 FAR = 100
@@ -56,6 +56,10 @@ _ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(
 _LINK = "[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|是|便是|就是)?“?"
 _NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
 _OF_BEARER = re.compile(f"[的之]|御弟|{CHILD}|{RELATIVE}|{DISCIPLE}")
+# Cheap, and true before any name with a kin noun: hardly a name has one.
+_MAYBE_NAMED = re.compile(f"[{''.join(c for c in _ANY_NOUN if is_han(c))}]{_LINK}$")
+_LINK_CHARS = 5
+"""Most characters of such a match."""
 _BORN = re.compile("[长次幼少三四五][子女]")
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
@@ -134,7 +138,8 @@ class Kinship:
         for mention in self._people:
             begin, at = max(free, mention.start - 14), mention.start
             free = mention.end
-            match = _NAMED.search(self._text, begin, at)
+            likely = _MAYBE_NAMED.search(self._text, max(begin, at - _LINK_CHARS), at)
+            match = _NAMED.search(self._text, begin, at) if likely else None
             if match:
                 rule = int(str(match.lastgroup)[1:])
                 noun, end = match[rule + 1], match.end(rule + 1)

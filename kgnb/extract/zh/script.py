@@ -33,11 +33,11 @@ def _tables() -> tuple[dict[int, str], dict[int, str]]:
 
 
 @cache
-def _unchanged() -> re.Pattern[str]:
-    """Matches text that folding leaves as it is, as most is, in a tenth of the time of folding it."""
+def _foldable() -> re.Pattern[str]:
+    """Matches what folding may change: most texts have hardly any of it."""
     basic = "".join(chr(code) for code in _tables()[0] if code < 0x10000)
     # The rare characters beyond are one range: listed singly they slow every match down.
-    return re.compile(f"[^{basic}\U00010000-\U0010ffff]*")
+    return re.compile(f"[{basic}\U00010000-\U0010ffff]+")
 
 
 def is_han(word: str) -> bool:
@@ -50,7 +50,7 @@ def fold(name: str) -> str:
 
     A character that simplified texts have too (乾) stays: 李乾 and 李干 are two people.
     """
-    return name if _unchanged().fullmatch(name) else name.translate(_tables()[0])
+    return _foldable().sub(lambda match: match[0].translate(_tables()[0]), name)
 
 
 def is_traditional(text: str) -> bool:
