@@ -76,7 +76,7 @@ async def _records(settings: Settings) -> list[Check]:
         async with open_to_look(settings, graph=False) as app:
             asked = [_provider(app, one) for one in app.providers.all() if one.key != RULES]
             queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
-            return [*checks, *queues, *providers]
+            return [*checks, *queues, *(providers or [Check("providers", True, say("doctor.rules_only"))])]
     except KgnbError as error:
         return [*checks, Check("services", False, str(error))]
 

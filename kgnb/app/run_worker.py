@@ -79,7 +79,8 @@ async def serve(
 
 
 async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: bool) -> None:
-    log.info(say("node.started", node=node.name, slots=app.settings.slots_for()))
+    served = ", ".join(one_line(provider.name) for provider in app.providers.served())
+    log.info(say("node.started", node=node.name, slots=app.settings.slots_for(), providers=served))
     if app.settings.slots_by_hand:
         log.info(say("node.slots_by_hand", slots=app.settings.slots))
 
@@ -97,15 +98,16 @@ async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: b
 
 
 async def _tell_waiting(app: App) -> None:
-    """Say which tasks wait for providers that this node doesn't serve; nothing while the database is down."""
+    """Say which tasks wait for providers that this node doesn't serve; nothing while a service is down."""
     served = {provider.key for provider in app.providers.served()}
     waiting = defaultdict(list)
     try:
         unfinished = await app.ledger.tasks.unfinished()
+        queues = await app.queue.waiting_queues(app.settings.prefixes) if unfinished else {}
     except ServiceError:
         return
     for task in unfinished:
-        key = task.provider.lower() or QueueName(task.queue).provider_key
+        key = task.provider.lower() or QueueName(task.queue or queues.get(task.id, "")).provider_key
         if key and key not in served:
             waiting[one_line(task.provider or key)].append(str(task.id))
     if waiting:

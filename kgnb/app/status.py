@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -24,8 +24,9 @@ from kgnb.worker.slots import queues_of
 
 TASKS = 20
 """How many of the newest tasks are listed; unfinished ones are listed however old."""
-OLD_WORKERS_SECONDS = 30.0
-"""How often workers of the old system are searched for: that scans all keys of Redis."""
+SCAN_SECONDS = 30.0
+"""How often workers of the old system, and items in queues that no node serves, are searched for: that scans
+all keys of Redis."""
 IDLE_TASK_SECONDS = 30.0
 """How long the figures of a task that isn't running are reused: its many rows rarely change."""
 
@@ -43,7 +44,8 @@ class StatusReport:
         self._breaker = CircuitBreaker(app.queue.connection)
         self._budget = budget_of(app.settings)
         self._old_workers: list[NodeInfo] = []
-        self._old_workers_at = float("-inf")
+        self._old_workers_at = self._waiting_at = float("-inf")
+        self._waiting: dict[int, QueueName] = {}
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
         self._failures: dict[int, tuple[int, list[FailedChapter]]] = {}  # with how many there were
         self._broken: dict[str, QueueState] = {}  # lists of nodes, queues that can't be read
@@ -108,7 +110,7 @@ class StatusReport:
 
     async def _nodes(self) -> list[NodeInfo]:
         now = time.monotonic()
-        if now - self._old_workers_at >= OLD_WORKERS_SECONDS:
+        if now - self._old_workers_at >= SCAN_SECONDS:
             self._old_workers = await self._app.queue.foreign_nodes()
             self._old_workers_at = now
         return await self._listed(NODES, self._app.queue.nodes()) + self._old_workers
@@ -140,7 +142,18 @@ class StatusReport:
             if listed[i].status not in ACTIVE_STATUSES
         }
         counts |= {i: counted for i, (_, _, counted) in reused.items()}
-        return [(listed[i], counts[i]) for i in sorted(listed, reverse=True)]
+        await self._find_items(listed.values())
+        return [(self._with_queue(listed[i]), counts[i]) for i in sorted(listed, reverse=True)]
+
+    async def _find_items(self, tasks: Iterable[Task]) -> None:
+        """Search the items of tasks that no node opened: what serves their queue may be missing."""
+        unopened = any(not task.queue and task.status in ACTIVE_STATUSES for task in tasks)
+        if unopened and time.monotonic() - self._waiting_at >= SCAN_SECONDS:
+            self._waiting = await self._app.queue.waiting_queues(self._app.settings.prefixes)
+            self._waiting_at = time.monotonic()
+
+    def _with_queue(self, task: Task) -> Task:
+        return task if task.queue else replace(task, queue=self._waiting.get(task.id, ""))
 
 
 def _node(node: NodeInfo, leases: Sequence[LeaseInfo], providers: Sequence[Provider]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from rich_argparse import RichHelpFormatter
@@ -191,6 +192,8 @@ class Parser(argparse.ArgumentParser):
         """The command that was meant, if that can be guessed."""
         if word in _LISTS and "status" in choices and self._words[-1] == word:
             return ["status"]
+        if "build" in choices and Path(word).suffix:  # a book
+            return ["build"]
         return get_close_matches(word, choices, 1)
 
     def _mistyped_option(self, words: Iterable[str]) -> str | None:

@@ -124,6 +124,8 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
         print(say(what, name=one_line(done.name, NAME_CHARS), **facts))
         if text := _where_key_is(done, settings):
             print(text)
+        if not done.models:
+            print(say("provider.no_model", provider=done.name))
         if args.show:  # fails without a key: what was done is told before
             print(_request_text(await provider_probe.preview_request(app, args.provider)))
     return options.OK

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 from pydantic import SecretStr
 
 from kgnb.app.context import when_up
@@ -112,3 +116,28 @@ def test_a_name_that_nobody_has_is_said_and_drains_at_once(tmp_path: Path) -> No
         assert "Tasks 1 are left: they wait for rules" in ran.out
     finally:
         place.kill_everything()
+
+
+@pytest.mark.usefixtures("running_engines")
+def test_a_task_of_a_provider_that_nobody_here_knows_is_told(embedded: Any, tmp_path: Path) -> None:
+    """Main queued it for a provider whose key no node has yet: only the item in Redis says which."""
+    place, queue = Place(tmp_path), "kg:ai_queue:other"
+    assert place.run("submit", novel(tmp_path / "book.txt", 1), "--provider", "rules").code == 0
+    task = {"id": 2, "novel_id": 1, "task_name": "x", "use_ai": 1, "status": "created"}
+    with contextlib.closing(sqlite3.connect(embedded.endpoints.sqlite_path)) as main, main:
+        main.execute(f"INSERT INTO knowledge_graph_tasks ({', '.join(task)}) VALUES {(*task.values(),)}")
+    with redis.Redis.from_url(embedded.endpoints.redis_url.get_secret_value()) as main:
+        main.rpush(queue, json.dumps({"task_id": 2, "provider": "other"}))
+        main.rpush(f"{queue}s", "no item")
+    ran = place.run("worker", "--drain", "--lang", "en")
+    assert ran.code == 0
+    assert "serves rules" in ran.out
+    assert "Tasks 2 are left: they wait for other" in ran.out
+    told = place.run("status", "--json").json
+    assert {task["task_id"]: task["queue"] for task in told["tasks"]} == {2: queue, 1: "kg:task:queue:rules"}
+    assert [(one["queue"], one["waiting"]) for one in told["queues"]] == [(queue, 1)]
+    checks = {
+        one["name"]: one["detail"] for one in place.run("doctor", "--json", "--lang", "en").json["checks"]
+    }
+    assert checks["providers"].startswith("no LLM")
+    assert checks[queue].startswith("1 waiting")

@@ -319,6 +319,7 @@ def test_a_provider_is_added_listed_tested_used_and_removed(place: Place, server
     assert "added" in first.out
     assert "--save-key" in first.out  # the embedded database holds no key
     assert listed(place)["DeepSeek"]["key"] is False
+    assert "no model" not in first.out
     saved = place.run("providers", "add", "deepseek", "--key-env", "MY_KEY", "--save-key")
     assert saved.code == 0, saved
     assert "changed" in saved.out
@@ -341,6 +342,8 @@ def test_a_provider_is_added_listed_tested_used_and_removed(place: Place, server
     assert "DeepSeek" not in listed(place)
     assert holding(place.path, KEY) == []
     place.run("providers", "remove", "deepseek").refused("deepseek", "providers list")
+    bare = place.run("providers", "add", "mine", "--url", server.server.base_url)
+    assert "Run kgnb providers add mine --model NAME" in bare.out
 
 
 def test_what_a_test_finds_wrong_is_told_with_advice(place: Place, server: Llm) -> None:

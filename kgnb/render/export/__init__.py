@@ -49,7 +49,7 @@ def write(
     }
     format = {"zip": "csv", "htm": "html"}.get(format, format)
     if format not in writers:
-        raise InputError("exchange.unknown_format", format=format, known=", ".join(FORMATS))
+        raise InputError("exchange.unknown_format", format=format, known=", ".join((*FORMATS, "zip")))
     return _write_whole(Path(path).expanduser(), writers[format])
 
 

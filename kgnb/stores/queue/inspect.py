@@ -107,7 +107,7 @@ class QueueInspector:
 
         Scans all keys, of more than 200,000 the first ones: call it rarely.
         """
-        found = await self._node_and_worker_keys()
+        found = await self._keys("kg:[nw]o[dr]*", "hash")
         names = [k.removeprefix(NODE_PREFIX) for k in found if k.startswith(NODE_PREFIX)]
         nodes = [node for node in await self.nodes_named(names) if not node.kgnb]
         workers = [k for k in found if k.startswith("kg:worker:")] if nodes else []
@@ -118,14 +118,25 @@ class QueueInspector:
                     node.add_slot(fields)
         return nodes
 
-    async def _node_and_worker_keys(self) -> list[str]:
+    async def waiting_queues(self, prefixes: Sequence[str]) -> dict[int, QueueName]:
+        """Return where each task's item waits, also in queues that no node ever polled.
+
+        Scans like :meth:`foreign_nodes`.
+        """
+        queues = [QueueName(key) for prefix in prefixes for key in await self._keys(f"{prefix}*", "list")]
+        replies = await self.connection.send([("LRANGE", queue, 0, -1) for queue in queues])
+        waiting = zip(queues, replies, strict=True)
+        found = {item_task_id(item): queue for queue, items in waiting for item in items}
+        return {task_id: queue for task_id, queue in found.items() if task_id is not None}
+
+    async def _keys(self, pattern: str, kind: str) -> list[str]:
         found = set()
         with mapped_errors(self.connection.where):
             servers: list[Any] = await self.connection.masters()  # redis-py leaves execute_command untyped
             for server in servers:
                 cursor = 0
                 for _ in range(SCANS):
-                    command = ("SCAN", cursor, "MATCH", "kg:[nw]o[dr]*", "COUNT", SCAN_KEYS, "TYPE", "hash")
+                    command = ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_KEYS, "TYPE", kind)
                     reply = await server.execute_command(*command)
                     found |= {key.decode("utf-8", "replace") for key in reply[1]}
                     cursor = int(reply[0])
