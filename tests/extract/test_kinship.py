@@ -85,6 +85,8 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         'Rufus came.\n"Is it your sister, Nora',
         "In praising his sister, Winifred forgot Rufus.",
         "Rufus and Nora Harland sat in the garden with Aunt Cicely.",
+        '"Do not heed my friend, Miss Pell," said Rufus.',
+        "Winifred waited for her beloved Miss Pell.",
         "If Captain Thorne had married Miss Pell, all would be well.",
         "We do so wish that Rufus had married Miss Pell.",
     ],
@@ -177,6 +179,19 @@ def test_of_contradicting_kinships_the_often_stated_one_holds() -> None:
         ("Captain Thorne", "SIBLING", "Winifred"),
         *KNOWN,
     }
+
+
+def test_brothers_and_sisters_are_of_one_generation() -> None:
+    kin = [
+        *["Winifred, the sister of Rufus, came. Captain Thorne, the brother of Rufus, came."] * 3,
+        "Captain Thorne, the father of Winifred, came.",
+        *["Miss Pell, the mother of Rufus, came."] * 3,
+        "Captain Thorne had married Miss Pell.",
+    ]
+    wrong = {("Captain Thorne", "PARENT_OF", "Winifred"), ("Captain Thorne", "SPOUSE", "Miss Pell")}
+    assert wrong <= ties_of([kin[3], kin[7]])
+    assert wrong.isdisjoint(ties_of(kin))
+    assert ("Captain Thorne", "PARENT_OF", "Winifred") in ties_of([*kin, *[kin[3]] * 4])
 
 
 KNOWN = {("Captain Thorne", "KNOWS", "Winifred")}

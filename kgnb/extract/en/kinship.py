@@ -52,6 +52,7 @@ _COPULA = re.compile(
     r"(?:,| (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
 )
 _COMMA = re.compile(r"[,.;:!?)\"\n]|$")
+_SPEECH_END = re.compile(r'[,.;!?-]+"')
 _CLOSED = re.compile(r"[,.;:!?)\"\n]|$| (?:was|is|had|who|and|of|in|at|to)\b")
 
 
@@ -220,9 +221,9 @@ def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterat
         and join
         and join[0][0] == ","
         and not phrase.plural
-        and not _COMMA.match(persons.text, bearer.end)
+        and (not _COMMA.match(persons.text, bearer.end) or _SPEECH_END.match(persons.text, bearer.end))
     ):
-        return  # in pleasing her sister, Jane smiled
+        return  # in pleasing her sister, Jane smiled; "don't heed my friend, Jane," said he
     while bearer and persons.fits(bearer.entry, role.gender):
         yield bearer
         comma = _LIST.match(persons.text, bearer.end) if phrase.plural else None

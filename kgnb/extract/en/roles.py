@@ -48,7 +48,7 @@ def _roles() -> dict[str, Role]:
         ("friend", "FRIEND", False, "", "friend companion confidante confidant"),
         ("enemy", "ENEMY", False, "", "enemy foe nemesis"),
         ("rival", "RIVAL", False, "", "rival"),
-        ("lover", "LOVES", False, "", "lover sweetheart beloved"),
+        ("lover", "LOVES", False, "", "lover sweetheart"),
     )
     return {
         noun: Role(name, kind, inverted, gender, kin=rows is kin)

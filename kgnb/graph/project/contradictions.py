@@ -2,7 +2,8 @@
 
 Rules give each statement a confidence: high where the text names both persons, low where one of them was
 inferred. Over the book the odds of all statements of a tie add up; a tie counts from odds of three to five
-on, unless others contradict it with better odds: a pair has one kinship, a person one wife or husband.
+on, unless others contradict it with better odds: a pair has one kinship, a person one wife or
+husband, brothers and sisters are of one generation.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
-from kgnb.graph.model import RELATION_GROUPS, EdgeKey
+from kgnb.graph.model import RELATION_GROUPS, EdgeKey, NodeKey
 from kgnb.graph.project.facts import TieFacts
 
 MIN_ODDS = 0.6
@@ -30,7 +31,8 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     by_rules = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: odds for edge, odds in by_rules.items() if edge[1] in _KIN}
     weak = {edge for edge, odds in by_rules.items() if odds < MIN_ODDS and edge[1] != "KNOWS"}
-    return weak | _below(kin, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
+    unlikely = weak | _below(kin, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
+    return unlikely | _across_generations({e: odds for e, odds in kin.items() if e not in unlikely})
 
 
 def _below(kin: Mapping[EdgeKey, float], groups: _Groups, share: float) -> set[EdgeKey]:
@@ -40,6 +42,33 @@ def _below(kin: Mapping[EdgeKey, float], groups: _Groups, share: float) -> set[E
         for group in groups(edge):
             best[group] = max(best[group], odds)
     return {edge for edge, odds in kin.items() if any(odds < share * best[g] for g in groups(edge))}
+
+
+def _across_generations(kin: Mapping[EdgeKey, float]) -> set[EdgeKey]:
+    """The parents and spouses who would be of another generation than their brothers and sisters, where that
+    is stated less than the two ties that contradict it: Tom is no father of Ann, whose brother is his own."""
+    siblings: dict[NodeKey, dict[NodeKey, float]] = defaultdict(dict)
+    children: dict[NodeKey, dict[NodeKey, float]] = defaultdict(dict)
+    for (source, kind, target), odds in kin.items():
+        if kind == "SIBLING":
+            siblings[source][target] = siblings[target][source] = odds
+        elif kind == "PARENT_OF":
+            children[source][target] = odds
+
+    def outdone(edge: EdgeKey) -> bool:
+        one, kind, other = edge
+        sides = {
+            "PARENT_OF": [(one, siblings[other])],
+            "SPOUSE": [(one, children[other]), (other, children[one])],
+        }
+        return any(
+            kin[edge] < min(odds, near[third])
+            for who, near in sides.get(kind, ())
+            for third, odds in siblings[who].items()
+            if third in near
+        )
+
+    return {edge for edge in kin if outdone(edge)}
 
 
 def _pairs(edge: EdgeKey) -> Iterator[object]:
