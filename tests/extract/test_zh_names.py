@@ -618,3 +618,17 @@ def test_a_piece_that_begins_with_a_particle_is_nobodys_name() -> None:
 def test_a_proper_name_that_is_told_once_is_the_nicknames_bearer() -> None:
     pages = scenes([("胖墩", "林秀英"), ("胖墩", "周德海")])
     assert bearer(people(pages + "胖墩大名叫郑浩，是本地人。\n"), "胖墩").name == "郑浩"
+
+
+def test_a_surname_before_a_word_that_no_dictionary_knows_makes_a_name() -> None:
+    told = scenes([("周德海", "林秀英")]) + "编辑方嬿姝，也来了。\n方嬿姝走进屋里。一时方嬿姝来了。\n"
+    assert "方嬿姝" in people(told)
+    assert "方便门" not in people(told.replace("方嬿姝", "方便门"))
+
+
+def test_a_nickname_in_a_later_clause_is_the_sentences_subjects() -> None:
+    pages = scenes([("刘小军", "林秀英"), ("小广播", "周德海")])
+    told = "刘小军是本地人，油嘴滑舌，外号叫小广播。\n"
+    assert bearer(people(pages + told), "小广播").name == "刘小军"
+    seen = told.replace("是本地人", "看见一个人")
+    assert bearer(people(pages + seen), "小广播").name == "小广播"

@@ -25,6 +25,7 @@ _EPITHET = re.compile(
 _PROPER_NAME = re.compile(
     rf"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
+_TOPIC = re.compile(rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是[^。！？“”「」\n]*[，；,;]$")
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
 
@@ -81,7 +82,7 @@ class StatedAliases:
     def _join_epithets(self) -> None:
         """人称, 号, 小名: what else the text says someone is called."""
         for match in _EPITHET.finditer(self.text):
-            full = self._bearer_before(match.start())
+            full = self._bearer_before(match.start()) or self._topic(match.start())
             alias = match["alias"]
             if match["all"] and alias not in self.counts:
                 continue  # an order: 大家都叫他快来
@@ -117,6 +118,11 @@ class StatedAliases:
         if all(counts.values()):
             self.counts.update(counts)
             self.clusters.join(full, alias, reason)
+
+    def _topic(self, at: int) -> str:
+        """The accepted name that begins the sentence, if that says who it is (何恭是账房，外号铁算盘)."""
+        topic = _TOPIC.search(self.text[max(0, at - 60) : at])
+        return topic[1] if topic and topic[1] in self.counts else ""
 
     def _bearer_before(self, at: int) -> str:
         """The accepted full name that ends before ``at``; for 名X the one nearby whose given name is X."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import surname_of, titled_surname
@@ -53,7 +54,8 @@ _NOUNS = (
     ("(?:徒弟|弟子|徒儿|门生|学生)", "MASTER_OF", False, False),
 )
 _ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(_NOUNS)) + ")"
-_LINK = "[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|是|便是|就是)?“?"
+_OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
+_LINK = f"[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|(?:便|就)?是(?:{_OFFICE})?)?“?"
 _NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
 _OF_BEARER = re.compile(f"[的之]|御弟|{CHILD}|{RELATIVE}|{DISCIPLE}")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
@@ -93,6 +95,8 @@ def _is_named(link: str, after: str) -> bool:
 
     ``link``: what is between the two; ``after``: the characters behind the name.
     """
+    if after.startswith(("媳妇", "家的")):
+        return False
     if link in ("，", ","):
         return not after[:1].isalpha()
     return not link.endswith("是") or not _OF_BEARER.match(after)

@@ -93,21 +93,30 @@ class NameClassifier:
         sure = self._sure()
         self._favour_families(sure)
         self._learn(sure)
-        for name in beside & self.candidates.keys():
-            self.candidates[name].score += LISTED
-        for name, n in related(text).items():
-            if name in self.candidates:
-                self.candidates[name].score += RELATED * min(n, 2)
+        self._favour(beside)
+
+    def _favour(self, beside: Iterable[str]) -> None:
+        """Favour who is listed beside speakers or named as kin, and a surname before an unknown word."""
+        kin = related(self.text)
+        for name, candidate in self.candidates.items():
+            candidate.score += LISTED * (name in beside) + RELATED * min(kin[name], 2)
+            surnamed = len(name) == 3 and has_surname(name) and self._is_unknown(name[1:], candidate)
+            if surnamed and min(self.left_score(candidate), self.right_score(candidate)) > 0:
+                candidate.score += UNKNOWN_WORD
 
     def _own_score(self, candidate: Candidate) -> float:
         if candidate.name in self.foreign.bare:
             return foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
         score = own_score(candidate, self.common_words)
-        if candidate.name in self._cohesive and candidate.name not in self.common_words:
-            at_place = share_of(candidate.left, words.BEFORE_PLACE)
-            whole = not (has_fixed_side(candidate.left) or has_fixed_side(candidate.right))
-            score += UNKNOWN_WORD if at_place < 0.2 and whole else 0.0
+        score += UNKNOWN_WORD if self._is_unknown(candidate.name, candidate) else 0.0
         return score + (UNLIKELY_END if self._always_ends_so(candidate) else 0.0)
+
+    def _is_unknown(self, word: str, candidate: Candidate) -> bool:
+        """Whether a candidate is or ends with a cohesive bigram that no dictionary knows, and is no place."""
+        if word not in self._cohesive or word in self.common_words:
+            return False
+        whole = not (has_fixed_side(candidate.left) or has_fixed_side(candidate.right))
+        return whole and share_of(candidate.left, words.BEFORE_PLACE) < 0.2
 
     def _always_ends_so(self, candidate: Candidate) -> bool:
         """Whether a surname and a character never stand without an unlikely end: 钱有道, not 子安|道."""
