@@ -87,7 +87,8 @@ _QUOTED = re.compile("[：:][“「『]")
 _SAYS = re.compile(f"[^，。！？；：听闻见“”「」『』]{{0,8}}[{''.join(sorted(words.SPEECH_VERBS))}](?!完)")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
 _BEFORE_SUBJECT = "。！？；，、\n"
-_HUSBANDS, _WIVES = ("先生", "老爷", "少爷", "员外", "官人"), ("太太", "夫人", "奶奶", "娘子")
+# 王夫人 beside 王老爷 may have her own family's name.
+_WIVES = {"先生": ("太太", "夫人"), "老爷": ("太太", "奶奶"), "少爷": ("奶奶",), "员外": ("娘子",)}
 
 
 def _is_named(link: str, after: str) -> bool:
@@ -208,6 +209,8 @@ class Kinship:
     def _namesake(self, kin: _Kin, k: int) -> Mention | None:
         """The last person of the bearer's surname: 长子 needs a father, who is hardly ever far."""
         surname = surname_of(kin.bearer.entry.name)
+        if self._text.endswith(("是", "是第"), 0, kin.start):
+            return None  # 东边的是甲，西边的是次子乙: brothers
         for mention in reversed(self._people[max(0, k - 6) : k]):
             name = mention.entry.name
             if kin.start - mention.end > FAR or not surname:
@@ -295,8 +298,8 @@ class Kinship:
         """王先生 and 王太太 of one chapter."""
         called = {m.entry.name: m for m in self._people if titled_surname(m.entry.name)}
         for name, husband in called.items():
-            title = next((t for t in _HUSBANDS if name.endswith(t)), "")
-            for wife in (called.get(name.removesuffix(title) + w) for w in _WIVES) if title else ():
+            title = name[-2:]
+            for wife in (called.get(name[:-2] + w) for w in _WIVES.get(title, ())):
                 if wife is not None:
                     start, end = min(husband.start, wife.start), max(husband.end, wife.end)
                     start = max(start, end - 150)

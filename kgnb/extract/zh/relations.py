@@ -88,6 +88,17 @@ _NOUNS = (
     ("(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)", "FRIEND", False),
 )
 
+_BRETHREN = "(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)"
+# (noun, type): "A 与 B 是 noun".
+_BOTH = (
+    ("(?:一对)?(?:夫妻|夫妇|两口子)", "SPOUSE"),
+    (f"{_BRETHREN}(?:二人|两个|俩|{_END})", "SIBLING"),
+    ("(?:父子|母子|父女|母女)", "PARENT_OF"),
+    ("师徒", "MASTER_OF"),
+    (f"(?:[{HAN}]{{1,4}}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)", "FRIEND"),
+    ("(?:一对)?(?:恋人|情侣)", "LOVES"),
+)
+
 _PATTERNS = (
     *(RelationPattern(f"{_POSSESSIVE}{noun}", kind, inverted=inverted) for noun, kind, inverted in _NOUNS),
     *(
@@ -97,11 +108,10 @@ _PATTERNS = (
     RelationPattern(_IS, "PARENT_OF", after=f"(?:所|亲)?生的?(?:{_END})", inverted=True),
     RelationPattern(_WITH, "ENEMY", after=_FIGHT),
     RelationPattern(_ATTACK, "ENEMY"),
-    RelationPattern("(?:娶|迎娶|嫁给|嫁与|嫁了|娶了)", "SPOUSE"),
+    RelationPattern("(?:迎?娶了?|(?:许配?|嫁|许嫁|配)(?:与|给|了|到))", "SPOUSE"),
     RelationPattern(
         _AND, "SPOUSE", after="(?:成亲|结婚|成婚|完婚|拜堂|领证|(?:配|结|成|做)(?:为|了|成)?(?:夫妇|夫妻))"
     ),
-    RelationPattern("(?:许|嫁|配|许配|许嫁)(?:与|给|了|到)", "SPOUSE"),
     RelationPattern("(?:拜|认|拜了|认了)", "PARENT_OF", after="[为做作](?:义父|父|干爹|干娘)", inverted=True),
     RelationPattern("(?:深爱着?|爱上了?|暗恋着?|喜欢上?|爱慕|爱着|钟情于|倾心于)", "LOVES"),
     RelationPattern("(?:痛恨|恨透了?|憎恨|仇恨|怨恨|恨)", "HATES"),
@@ -110,19 +120,8 @@ _PATTERNS = (
     RelationPattern("追随着?", "FOLLOWS"),
     RelationPattern("(?:急|便|乃|遂|即|又)?(?:遣|差|派)", "LEADS"),
     RelationPattern("(?:急|便|乃|遂|即|又)?(?:命|令)", "LEADS", after=f"[{HAN}]{{0,2}}{_TASK}"),
-    RelationPattern(_AND, "SPOUSE", after=f"{_ARE}(?:一对)?(?:夫妻|夫妇|两口子)"),
-    RelationPattern(
-        _AND, "SIBLING", after=f"{_ARE}?(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)(?:二人|两个|俩)"
-    ),
-    RelationPattern(
-        _AND, "SIBLING", after=f"{_ARE}(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)(?:{_END})"
-    ),
-    RelationPattern(_AND, "PARENT_OF", after=f"{_ARE}(?:父子|母子|父女|母女)"),
-    RelationPattern(_AND, "MASTER_OF", after=f"{_ARE}(?:师徒)"),
-    RelationPattern(
-        _AND, "FRIEND", after=f"{_ARE}(?:[{HAN}]{{1,4}}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)"
-    ),
-    RelationPattern(_AND, "LOVES", after=f"{_ARE}(?:一对)?(?:恋人|情侣)"),
+    RelationPattern(_AND, "SIBLING", after=f"{_BRETHREN}(?:二人|两个|俩)"),
+    *(RelationPattern(_AND, kind, after=_ARE + both) for both, kind in _BOTH),
 )
 
 _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n]{0,6}(?:兄弟|金兰|姐妹)|桃园结义|拜把子")
