@@ -8,7 +8,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain, compress, count
+from itertools import chain, compress, count, repeat
 
 from kgnb.extract.word_search import start_pattern
 
@@ -60,6 +60,10 @@ class BigramIndex:
     def count(self, bigram: str) -> int:
         """Return how often ``bigram`` occurs in the text."""
         return self._counts.get(int.from_bytes(_encode(bigram), sys.byteorder), 0)
+
+    def counts(self, bigrams: Iterable[str]) -> Iterator[int]:
+        """Return how often each of ``bigrams`` occurs in the text."""
+        return map(self._counts.get, _codes(bigrams), repeat(0))
 
     def frequent(self, least: int) -> dict[str, int]:
         """Return the bigrams that occur ``least`` times → occurrences."""

@@ -12,6 +12,7 @@ import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import compress
 
 from kgnb.extract.binomial import binomial_tail
 from kgnb.extract.co_occurrence import CoOccurrence
@@ -28,7 +29,8 @@ from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, tit
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
 _RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
 """Titles after a character of a given name, with a rank (二爷) or without."""
-_TITLE_STARTS = {title[0] for title in _RANKED_TITLES}
+_TITLES_FROM = {title[0]: [t for t in _RANKED_TITLES if t[0] == title[0]] for title in _RANKED_TITLES}
+"""Their first characters → the titles."""
 _NOT_GIVEN = (
     words.BEFORE_KIN
     | words.RANKED
@@ -135,8 +137,9 @@ class AliasResolver(FormAliases):
 
     def _titles_after(self, char: str) -> list[str]:
         """The titles, and the character itself, that stand behind a character often enough."""
-        starts = {start for start in _TITLE_STARTS if self._bigrams.count(char + start) >= FEW}
-        titles = [t for t in _RANKED_TITLES if t[0] in starts and self._max_count(char + t) >= FEW]
+        counts = self._bigrams.counts(char + start for start in _TITLES_FROM)
+        starts = compress(_TITLES_FROM, map(FEW.__le__, counts))
+        titles = [t for start in starts for t in _TITLES_FROM[start] if self._max_count(char + t) >= FEW]
         doubled = char + char
         often = self._bigrams.count(doubled) >= FEW and char not in words.COUNTED
         return [*titles, char] if often and self._classifier.common_words.get(doubled, 0.0) < 2 else titles

@@ -37,7 +37,7 @@ class ForeignNames:
     """The transliterated names of one book; which of them are persons' is for others to say."""
 
     def __init__(self, text: str, speaking: Container[str] = ()) -> None:
-        self.full = _most_frequent_ends(Counter(_DOTTED.findall(text)))
+        self.full = _most_frequent_ends(Counter(_DOTTED.findall(text) if _PARTS.search(text) else ()))
         """Full name with dots → occurrences."""
         parts = {part for name in self.full for part in _PARTS.split(name) if len(part) > 1}
         runs = Counter({run: n for run, n in _runs(text).items() if n >= 2 or run in parts})
