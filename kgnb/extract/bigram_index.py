@@ -75,7 +75,7 @@ class BigramIndex:
     def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
         """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""
         wanted = set(bigrams)
-        self._find(wanted - self._offsets.keys())
+        self._find({bigram for bigram in wanted if bigram not in self._offsets})
         return chain.from_iterable(map(self._offsets.__getitem__, wanted))
 
     def _find(self, bigrams: set[str]) -> None:

@@ -12,6 +12,7 @@ import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 from itertools import compress
 
 from kgnb.extract.binomial import binomial_tail
@@ -29,8 +30,6 @@ from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, tit
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
 _RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
 """Titles after a character of a given name, with a rank (二爷) or without."""
-_TITLES_FROM = {title[0]: [t for t in _RANKED_TITLES if t[0] == title[0]] for title in _RANKED_TITLES}
-"""Their first characters → the titles."""
 _NOT_GIVEN = (
     words.BEFORE_KIN
     | words.RANKED
@@ -135,11 +134,20 @@ class AliasResolver(FormAliases):
             if form in self.counts or form[0] == form[1:] or not (is_role(form) or form in self._common)
         }
 
+    @cached_property
+    def _titles_from(self) -> dict[str, list[str]]:
+        """First character → the titles that begin with it, of those that the book has often enough."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for title in _RANKED_TITLES:
+            if len(title) == 1 or self._max_count(title) >= FEW:
+                found[title[0]].append(title)
+        return found
+
     def _titles_after(self, char: str) -> list[str]:
         """The titles, and the character itself, that stand behind a character often enough."""
-        counts = self._bigrams.counts(char + start for start in _TITLES_FROM)
-        starts = compress(_TITLES_FROM, map(FEW.__le__, counts))
-        titles = [t for start in starts for t in _TITLES_FROM[start] if self._max_count(char + t) >= FEW]
+        counts = self._bigrams.counts(char + start for start in self._titles_from)
+        starts = compress(self._titles_from, map(FEW.__le__, counts))
+        titles = [title for start in starts for title in self._titles_from[start]]
         doubled = char + char
         often = self._bigrams.count(doubled) >= FEW and char not in words.COUNTED
         return [*titles, char] if often and self._classifier.common_words.get(doubled, 0.0) < 2 else titles

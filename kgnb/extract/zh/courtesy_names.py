@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from array import array
 from collections import Counter, defaultdict
-from itertools import pairwise
 
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.zh import vocabulary as words
@@ -112,7 +112,7 @@ class StatedAliases:
 
     def _max_count(self, name: str) -> int:
         """Upper bound of a name's occurrences: those of its rarest bigram."""
-        return min((self._bigrams.count(a + b) for a, b in pairwise(name)), default=1)
+        return min(self._bigrams.counts(map(operator.add, name, name[1:])), default=1)
 
     def _join(self, full: str, alias: str, reason: str) -> None:
         """Join two names that the text has; both are names of it from then on."""
