@@ -632,3 +632,16 @@ def test_a_nickname_in_a_later_clause_is_the_sentences_subjects() -> None:
     assert bearer(people(pages + told), "小广播").name == "刘小军"
     seen = told.replace("是本地人", "看见一个人")
     assert bearer(people(pages + seen), "小广播").name == "小广播"
+
+
+def places(text: str) -> set[str]:
+    return {e.name for e in name_scan.scan([(1, text)], "zh") if e.kind == "Location"}
+
+
+def test_pieces_of_words_and_deeds_are_no_places() -> None:
+    pages = scenes([("周德海", "林秀英")])
+    assert places(pages + "众人来打清溪寨。打清溪寨去。要打清溪寨。到清溪寨。\n") == {"清溪寨"}
+    looks = "他到门前观看。谁在门前观看？又来门前观看。\n"
+    assert "门前观" not in places(pages + looks)
+    adverb = "人们自苦处都来。在苦处都笑。他的苦处都说了。那些苦处都好。说苦处都不信。\n"
+    assert not {"处都", "苦处都"} & places(pages + adverb)

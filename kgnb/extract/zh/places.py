@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
@@ -58,9 +58,10 @@ def places(
     found = {}
     for word, at in offsets.items():
         kind, count = kind_of(word), len(at)
-        if count < _least(text):
+        if count < _least(text) or _is_piece(word, right[word], offsets):
             continue
-        is_place = _follows_prepositions(left[word], count, 0.15 if word in known else 0.25)
+        unsure = 0.5 if word[-1] == "都" else 0.25  # 处都: mostly the adverb
+        is_place = _follows_prepositions(left[word], count, 0.15 if word in known else unsure)
         if is_place or (kind == "Organization" and _is_organization(word, left[word], right[word], count)):
             found[word] = kind, at
     return found
@@ -88,11 +89,18 @@ def _without_fragments(formed: set[str], counts: Mapping[str, int]) -> set[str]:
     return formed - dropped
 
 
+def _is_piece(word: str, right: Mapping[str, int], places: Container[str]) -> bool:
+    """Whether mostly a character follows that makes another word of its end: 上梁|山, 头观|看."""
+    char, n = max(right.items(), key=lambda i: (i[1], i[0]))
+    another = word[1:] + char in places and word + char not in places
+    return n >= 0.6 * sum(right.values()) and (another or word[-1] + char == "观看")
+
+
 def _can_be_name(word: str, persons: set[str]) -> bool:
     """Whether no part of the word speaks against a name: grammar, a verb of motion in front, a person."""
     if word in persons or word[0] in words.DETERMINERS or word[0] in words.BEFORE_PLACE:
         return False
-    if word[:2] in persons or word[:3] in persons:
+    if not persons.isdisjoint((word[:2], word[:3], word[1:], word[2:])):
         return False
     end = next((n for n in (3, 2) if word[-n:] in _LONG_ENDS and len(word) > n), 1)
     return not set(word) & words.NEVER_IN_NAMES and not set(word[:-end]) & words.UNLIKELY_NAME_ENDS
