@@ -396,7 +396,7 @@ async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int]
     Waits for stores that are down; raises BuildStopped after ``stall_seconds``.
     """
     progress, task = await _progress_and_task(app, planned.task.id)
-    counts = await _retry_until_stalled(app, "bolt", lambda: app.graph.counts(planned.imported.novel_id))
+    figures = await _retry_until_stalled(app, "bolt", partial(graph_figures, app, planned.imported.novel_id))
     spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(
         task_id=planned.task.id,
@@ -408,7 +408,7 @@ async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int]
         skipped=progress.skipped,
         chars=planned.book.chars,
         seconds=round(seconds, 2),
-        **graph_figures(counts),
+        **figures,
         **asdict(spent),
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from kgnb.app.settle import Parts, settle_missing
 from kgnb.core.model import STRUCTURAL_RELATIONS
 
 
@@ -37,8 +37,11 @@ class BuildResult:
         return asdict(self)
 
 
-def graph_figures(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the figures of a :class:`BuildResult` that are counts of the graph."""
+async def graph_figures(app: Parts, novel_id: int) -> dict[str, int]:
+    """Return the figures of a :class:`BuildResult` that are counts of the graph, which is made again from the
+    record where it is missing. Raises ServiceDown."""
+    await settle_missing(app, novel_id)
+    counts = await app.graph.counts(novel_id)
     return {
         "characters": counts["Character"],
         "locations": counts["Location"],

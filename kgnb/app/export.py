@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.app.context import App
+from kgnb.app.settle import settle_missing
 from kgnb.core.messages import language
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.render.export import write
@@ -19,6 +20,7 @@ async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
 
     Raises InputError when ``path`` can't be written.
     """
+    await settle_missing(app, novel_id)
     graph = await app.graph.read(novel_id)
     rows = await record(app, novel_id) if kind == "json" else {}
     title = (await app.ledger.books.novel(novel_id)).title

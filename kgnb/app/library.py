@@ -128,5 +128,5 @@ async def opened(app: App, one: FinishedTask) -> BuildResult:
         failed=progress.failed,
         skipped=progress.skipped,
         chars=progress.chars,
-        **graph_figures(await app.graph.counts(one.novel_id)),
+        **await graph_figures(app, one.novel_id),
     )

@@ -50,9 +50,20 @@ async def settle_novel(app: Parts, novel: Novel) -> None:
 async def settle_every_novel(app: Parts) -> None:
     """Make a new graph what the whole record says. Raises ServiceDown."""
     for novel_id in await app.ledger.extractions.novels():
-        novel = await app.ledger.books.novel(novel_id)
-        log.info(say("resume.settles", title=novel.title))
-        await settle_novel(app, novel)
+        await _settle_from_record(app, novel_id)
+
+
+async def settle_missing(app: Parts, novel_id: int) -> None:
+    """Make the novel's graph from its rows where the graph store has nothing of it: one that was emptied, or
+    another one. Raises ServiceDown."""
+    if not await app.graph.has_novel(novel_id) and novel_id in await app.ledger.extractions.novels():
+        await _settle_from_record(app, novel_id)
+
+
+async def _settle_from_record(app: Parts, novel_id: int) -> None:
+    novel = await app.ledger.books.novel(novel_id)
+    log.info(say("resume.settles", title=novel.title))
+    await settle_novel(app, novel)
 
 
 async def in_turn(

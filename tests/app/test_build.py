@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import neo4j
 import pytest
 
 from tests.conftest import lent_folder
@@ -162,6 +163,25 @@ class TestFoundAgain:
         )
         assert ran.code == 0
         assert ran.json["task_id"] == by_llm["task_id"]
+
+    def test_a_graph_that_was_lost_is_made_again(
+        self, place: Place, embedded: Any, by_llm: dict[str, object]
+    ) -> None:
+        """Another Neo4j, or one that was emptied: whoever asks for the book gets it from the record."""
+
+        def lose() -> None:
+            at = embedded.endpoints
+            login = at.bolt_user, at.bolt_password.get_secret_value()
+            with neo4j.GraphDatabase.driver(at.bolt_uri, auth=login) as driver:
+                driver.execute_query("MATCH (n) DETACH DELETE n", database_=at.bolt_database)
+
+        whole = place.graph()
+        lose()
+        shown = place.build(STORY, "--provider", "dryrun")
+        assert (shown["requests"], shown["characters"]) == (0, by_llm["characters"])
+        assert place.graph() == whole
+        lose()
+        assert place.graph() == whole  # an export is enough
 
     def test_again_makes_a_new_task_from_stored_replies(
         self, place: Place, server: Llm, by_llm: dict[str, object], by_rules: dict[str, object]

@@ -133,7 +133,12 @@ class TestWords:
         ran = kgnb("dead", "list")
         assert (ran.code, len(ran.out.splitlines())) == (0, 2), ran
         line = ran.out.splitlines()[0]
-        for word in (f"task {task_id}", "chapter 1 第1回", "no JSON in the reply", "0 deliveries, 1 failure"):
+        for word in (
+            f"task {task_id}",
+            "chapter 1 第1回",
+            "no JSON in the reply",
+            "1 failures, 0 nodes lost",
+        ):
             assert word in line
         (first, _) = kgnb("dead", "list", "--json").json["dead"]
         assert (first["task_id"], first["chapter"], first["title"]) == (task_id, 1, "第1回")
