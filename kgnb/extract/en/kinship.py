@@ -51,8 +51,7 @@ _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
     r"(?:,| (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
 )
-_COMMA = re.compile(r"[,.;:!?)\"\n]|$")
-_SPEECH_END = re.compile(r'[,.;!?-]+"')
+_APPOSED = re.compile(r'(?![,.;!?-]+")[,.;:!?)"\n]|$')
 _CLOSED = re.compile(r"[,.;:!?)\"\n]|$| (?:was|is|had|who|and|of|in|at|to)\b")
 
 
@@ -221,7 +220,7 @@ def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterat
         and join
         and join[0][0] == ","
         and not phrase.plural
-        and (not _COMMA.match(persons.text, bearer.end) or _SPEECH_END.match(persons.text, bearer.end))
+        and not _APPOSED.match(persons.text, bearer.end)
     ):
         return  # in pleasing her sister, Jane smiled; "don't heed my friend, Jane," said he
     while bearer and persons.fits(bearer.entry, role.gender):

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import nlargest
+from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
@@ -144,14 +145,10 @@ class Candidates:
 
     def _names_in(self, phrase: str, opening: bool) -> list[tuple[str, int]]:
         """(name, offset) of what is left of a phrase without the words at both ends that are part of none."""
-        start, parts = 0, phrase.split(" ")
+        parts = phrase.split(" ")
         while parts and not self._can_begin(parts, opening):
-            start += len(parts[0]) + 1
-            parts = parts[1:]
-            while parts and parts[0] in _PARTICLES:
-                start += len(parts[0]) + 1
-                parts = parts[1:]
-            opening = False
+            parts, opening = parts[1:], False
+        start = len(phrase) - len(" ".join(parts))
         while (
             parts
             and (parts[-1] in _PARTICLES or (self._is_no_name(parts[-1]) and not _is_surname(parts)))
@@ -168,6 +165,8 @@ class Candidates:
 
     def _can_begin(self, parts: list[str], opening: bool) -> bool:
         word = parts[0]
+        if word in _PARTICLES:
+            return False
         if key(word) in words.HONORIFICS:
             named = len(parts) > 1 and parts[1] not in _NO_FIRST_PARTICLES
             return named or key(word) in words.RANKS
@@ -215,20 +214,16 @@ def _is_surname(parts: list[str]) -> bool:
 
 def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
     """(name, offset) of each name in a phrase: "Jane Mrs. Long" are two."""
-    begin, offset = 0, 0
-    at = 0
-    for i, part in enumerate(parts):
-        if (
-            i > begin
-            and (i < len(parts) - 1 or key(parts[i - 1]) in FIRST_NAMES)  # not the Hollow King
-            and key(part) in words.HONORIFICS
-            and key(parts[i - 1]) not in words.HONORIFICS
-            and parts[i - 1] not in _PARTICLES
-        ):
-            yield " ".join(parts[begin:i]), offset
-            begin, offset = i, at
-        at += len(part) + 1
-    yield " ".join(parts[begin:]), offset
+    cuts = [
+        i
+        for i in range(1, len(parts))
+        if (i < len(parts) - 1 or key(parts[i - 1]) in FIRST_NAMES)  # not the Hollow King
+        and key(parts[i]) in words.HONORIFICS
+        and key(parts[i - 1]) not in words.HONORIFICS
+        and parts[i - 1] not in _PARTICLES
+    ]
+    for begin, end in pairwise([0, *cuts, len(parts)]):
+        yield " ".join(parts[begin:end]), sum(len(part) + 1 for part in parts[:begin])
 
 
 def _token_counts(text: str) -> Counter[str]:

@@ -47,25 +47,19 @@ def _below(kin: Mapping[EdgeKey, float], groups: _Groups, share: float) -> set[E
 def _across_generations(kin: Mapping[EdgeKey, float]) -> set[EdgeKey]:
     """The parents and spouses who would be of another generation than their brothers and sisters, where that
     is stated less than the two ties that contradict it: Tom is no father of Ann, whose brother is his own."""
-    siblings: dict[NodeKey, dict[NodeKey, float]] = defaultdict(dict)
-    children: dict[NodeKey, dict[NodeKey, float]] = defaultdict(dict)
+    links: dict[tuple[str, NodeKey], dict[NodeKey, float]] = defaultdict(dict)
     for (source, kind, target), odds in kin.items():
+        links[kind, source][target] = odds
         if kind == "SIBLING":
-            siblings[source][target] = siblings[target][source] = odds
-        elif kind == "PARENT_OF":
-            children[source][target] = odds
+            links[kind, target][source] = odds
 
     def outdone(edge: EdgeKey) -> bool:
         one, kind, other = edge
-        sides = {
-            "PARENT_OF": [(one, siblings[other])],
-            "SPOUSE": [(one, children[other]), (other, children[one])],
-        }
+        third = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}.get(kind, "")
         return any(
-            kin[edge] < min(odds, near[third])
-            for who, near in sides.get(kind, ())
-            for third, odds in siblings[who].items()
-            if third in near
+            kin[edge] < min(odds, links[third, b].get(sibling, 0.0))
+            for a, b in ((one, other), (other, one))
+            for sibling, odds in links["SIBLING", a].items()
         )
 
     return {edge for edge in kin if outdone(edge)}
