@@ -7,7 +7,7 @@ names (黑山大王, 王太太, 胖妞) or begin with a prefix of familiar names
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,10 +16,10 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
 
-_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}})[：:，,]?\s*[“「『\"]")
+_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}}+)[：:，,]?\s*[“「『\"]")
 _AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
 _SENTENCE_TO_QUOTE = re.compile(
-    rf"(?:^|[。！？!?”」\n])([{HAN}]{{3,14}})[，,][^。！？!?：:“”「」\n]{{0,40}}[：:]\s*[“「『\"]"
+    rf"[。！？!?”」\n]([{HAN}]{{3,14}}+)[，,][^。！？!?：:“”「」\n]{{0,40}}+[：:]\s*[“「『\"]"
 )
 _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 
@@ -31,7 +31,7 @@ _NAMING = re.compile(
 _KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|女婿|外甥"
 _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|[长次][子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
 _RELATING = re.compile(f"[的之](?:{_KIN})")
-_LISTED = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}(?=、)|(?<=、)[{HAN}]{{2,4}}(?![{HAN}])")
+_LISTED = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}+(?=、)|(?<=、)[{HAN}]{{2,4}}+(?![{HAN}])")
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
@@ -71,13 +71,13 @@ def speech_clauses(text: str) -> Iterable[str]:
     for match in _AFTER_QUOTE.finditer(text):
         if _SPEECH_VERB.search(match[1], 2) or not words.ACTION_VERBS.isdisjoint(match[1][2:5]):
             yield match[1]
-    for match in _SENTENCE_TO_QUOTE.finditer(text):
+    for match in _SENTENCE_TO_QUOTE.finditer(f"\n{text}"):
         yield match[1]
 
 
 def speakers(text: str) -> dict[str, int]:
     """Return clause beginnings of 2 to 4 characters → times that they look like a speaker by what follows."""
-    total, good = Counter[str](), Counter[str]()
+    total, good = defaultdict[str, int](int), defaultdict[str, int](int)
     for clause in speech_clauses(text):
         for n in range(2, min(5, len(clause))):
             if clause[n - 1] != "大" or clause[n] not in _LOUD:  # 甲大怒: it is 甲 who speaks

@@ -296,7 +296,8 @@ class Kinship:
 
     def _of_couples(self) -> Iterator[PatternMatch]:
         """王先生 and 王太太 of one chapter."""
-        called = {m.entry.name: m for m in self._people if titled_surname(m.entry.name)}
+        last = {m.entry.name: m for m in self._people}
+        called = {name: mention for name, mention in last.items() if titled_surname(name)}
         for name, husband in called.items():
             title = name[-2:]
             for wife in (called.get(name[:-2] + w) for w in _WIVES.get(title, ())):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from kgnb.extract.zh import vocabulary as words
+
+NAMES = 1 << 14
+"""Names whose parts are remembered: the candidates of a long book, which are asked for again and again."""
 
 _ROLES = words.TITLES | {
     w for w in words.GENERIC | words.NAME_HEADS | words.TITLES_AFTER_SURNAME if len(w) > 1
@@ -26,6 +31,7 @@ def given_of(name: str) -> str:
     return name[len(surname_of(name)) :]
 
 
+@lru_cache(NAMES)
 def titled_surname(name: str) -> str:
     """Return the surname of surname + title (何公, 王太太, 王五爷, 顾大少爷); empty if the name is none."""
     for size in (2, 1):
@@ -37,6 +43,7 @@ def titled_surname(name: str) -> str:
     return ""
 
 
+@lru_cache(NAMES)
 def head_of(name: str) -> str:
     """Return the word that heads the name (大王 of 黑山大王); empty if there is none."""
     return next((name[-n:] for n in (2, 1) if len(name) > n and name[-n:] in words.NAME_HEADS), "")
