@@ -58,7 +58,9 @@ class PatternMatcher:
     @cached_property
     def _any_between(self) -> re.Pattern[str]:
         """One expression that rejects most gaps at once: hardly any states a relation."""
-        return re.compile("|".join(f"(?:{p.between})" for p in self._patterns))
+        return re.compile(
+            "|".join(f"(?:{between})" for between in dict.fromkeys(p.between for p in self._patterns))
+        )
 
     @cached_property
     def _compiled(self) -> list[tuple[re.Pattern[str], re.Pattern[str], RelationPattern]]:
