@@ -23,13 +23,20 @@ _SENTENCE_TO_QUOTE = re.compile(
 )
 _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 
+# Branches begin with a character, not with a set: the search then skips what begins none of them.
+_CALLED_SO = (
+    *("名叫", "名唤", "唤做", "唤作", "叫做", "叫作", "名为", "名曰", "名字叫", "小名", "自称", "人称"),
+    *(f"{char}号[为叫曰唤]?" for char in "道别绰外诨浑名自"),
+    *(f"{char}叫(?![做作])" for char in "我他她"),
+    *("唤名", "号[为曰]"),
+)
 _NAMING = re.compile(
-    "(?:名叫|名唤|唤做|唤作|叫做|叫作|名为|名曰|名字叫|小名|自称|人称|[道别绰外诨浑名自]号[为叫曰唤]?|[我他她]叫(?![做作])|唤名|号[为曰])"
+    f"(?:{'|'.join(_CALLED_SO)})"
     rf"[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 
 _KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|女婿|外甥"
-_RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|[长次][子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
+_RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
 _RELATING = re.compile(f"[的之](?:{_KIN})")
 _LISTED = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}+(?=、)|(?<=、)[{HAN}]{{2,4}}+(?![{HAN}])")
 

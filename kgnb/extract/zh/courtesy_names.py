@@ -18,7 +18,7 @@ _INTRODUCTION = re.compile(
 )
 _COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _EPITHET = re.compile(
-    rf"(?:(?P<all>[，,][{HAN}]{{1,6}}都叫[他她])|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
+    rf"(?:，[{HAN}]{{1,6}}都叫[他她]|,[{HAN}]{{1,6}}都叫[他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
     rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
     rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
@@ -84,7 +84,7 @@ class StatedAliases:
         for match in _EPITHET.finditer(self.text):
             full = self._bearer_before(match.start()) or self._topic(match.start())
             alias = match["alias"]
-            if match["all"] and alias not in self.counts:
+            if match[0][0] in "，," and alias not in self.counts:
                 continue  # an order: 大家都叫他快来
             if full and alias not in words.TITLES and self._count(alias) >= 2:
                 self._join(full, alias, "号")

@@ -124,7 +124,11 @@ _PATTERNS = (
     *(RelationPattern(_AND, kind, after=_ARE + both) for both, kind in _BOTH),
 )
 
-_SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n]{0,6}(?:兄弟|金兰|姐妹)|桃园结义|拜把子")
+# Branches begin with a character: the search then skips what begins none of them.
+_SWEAR = ("结为", "结成", "结拜", "义结", "拜为", "结义")
+_SWORN = re.compile(
+    "|".join((*(rf"{verb}[^。！？\n]{{0,6}}(?:兄弟|金兰|姐妹)" for verb in _SWEAR), "桃园结义", "拜把子"))
+)
 
 _WHOSE = re.compile(f"[我你他她](?:的|家)?(?:{PARENT}|{MASTER})")
 _NOT_YET = re.compile("[不未没欲想肯愿]")
