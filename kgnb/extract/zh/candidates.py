@@ -124,9 +124,11 @@ def listed(text: str, names: Container[str]) -> set[str]:
     return {word for word, n in found.items() if n >= 2 and word[0] not in words.DETERMINERS}
 
 
-def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str], cohesive: set[str]) -> list[str]:
-    """Return the strings that may be names, sorted; ``speaking``, ``cohesive``: likely ones."""
-    pairs = _starting_bigrams(bigrams, least)
+def candidates(
+    bigrams: BigramIndex, pairs: set[str], least: int, speaking: Iterable[str], cohesive: set[str]
+) -> list[str]:
+    """Return the strings that may be names, sorted: those that begin with one of ``pairs`` occur ``least``
+    times; ``speaking``, ``cohesive``: likely ones."""
     found = cohesive.union(speaking)
     bigrams.offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))  # in one pass
     found |= (
@@ -138,12 +140,12 @@ def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str], cohesi
     return sorted(w for w in found if can_be_name(w, cohesive))
 
 
-def _starting_bigrams(bigrams: BigramIndex, least: int) -> set[str]:
-    """Return bigrams that occur ``least`` times and may begin a surnamed, headed or familiar name."""
+def starting_bigrams(bigrams: Iterable[str]) -> set[str]:
+    """Return the bigrams that may begin a surnamed, headed or familiar name."""
     first = words.SURNAMES | words.FAMILIAR_PREFIXES
     return {
         pair
-        for pair in bigrams.frequent(least)
+        for pair in bigrams
         if (pair[0] in first or pair in words.COMPOUND_SURNAMES or pair[1] in _SHORT_HEADS)
         and (is_han(pair) or (pair[0] in words.FAMILIAR_PREFIXES and pair[1].isupper()))  # 阿K
     }
@@ -174,16 +176,15 @@ def _headed(bigrams: BigramIndex, least: int, pairs: set[str], cohesive: set[str
     return {w for w, n in counts.items() if n >= least}
 
 
-def cohesive_bigrams(bigrams: BigramIndex, chars: Mapping[str, int]) -> set[str]:
+def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least: int) -> set[str]:
     """Return bigrams whose rarer character hardly occurs elsewhere (琉璃, 婵娟): no chance neighbours.
 
-    ``chars``: character → occurrences in the text.
+    ``bigrams``, ``chars``: bigram, and character, → occurrences in the text; ``least``: of such a bigram.
     """
-    least = 3 if len(bigrams.text) < 100_000 else 5
     return {
         pair
-        for pair, n in bigrams.frequent(least).items()
-        if n >= COHESION * min(chars[pair[0]], chars[pair[1]]) and is_han(pair)
+        for pair, n in bigrams.items()
+        if n >= least and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) and is_han(pair)
     }
 
 

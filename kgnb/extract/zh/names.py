@@ -22,6 +22,7 @@ from kgnb.extract.zh.candidates import (
     named,
     related,
     speakers,
+    starting_bigrams,
     with_neighbours,
 )
 from kgnb.extract.zh.foreign_names import ForeignNames
@@ -73,8 +74,10 @@ class NameClassifier:
         called, beside = named(text), listed(text, speaking)
         self.foreign = ForeignNames(text, speaking)
         self._counts = Counter(text)
-        self._cohesive = cohesive = cohesive_bigrams(self.bigrams, self._counts)
-        likely = candidates(self.bigrams, least, {*speaking, *called, *beside}, cohesive)
+        frequent = self.bigrams.frequent(least)
+        self._cohesive = cohesive = cohesive_bigrams(frequent, self._counts, 3 if len(text) < 100_000 else 5)
+        pairs = starting_bigrams(frequent)
+        likely = candidates(self.bigrams, pairs, least, {*speaking, *called, *beside}, cohesive)
         names = sorted(self.foreign.names().union(likely))
         found = with_neighbours(self.bigrams, names, speaking, called)
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
