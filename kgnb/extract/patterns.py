@@ -56,15 +56,12 @@ class PatternMatcher:
         self._patterns = tuple(patterns)
 
     @cached_property
-    def _any_between(self) -> re.Pattern[str]:
-        """One expression that rejects most gaps at once: hardly any states a relation."""
-        return re.compile(
-            "|".join(f"(?:{between})" for between in dict.fromkeys(p.between for p in self._patterns))
-        )
-
-    @cached_property
-    def _compiled(self) -> list[tuple[re.Pattern[str], re.Pattern[str], RelationPattern]]:
-        return [(re.compile(p.between), re.compile(p.after), p) for p in self._patterns]
+    def _between(self) -> re.Pattern[str]:
+        """What may stand between names, each a group numbered as its first pattern; most gaps fit none."""
+        numbers: dict[str, int] = {}
+        for number, pattern in enumerate(self._patterns):
+            numbers.setdefault(pattern.between, number)
+        return re.compile("|".join(f"(?P<p{number}>{between})" for between, number in numbers.items()))
 
     def match(self, text: str, people: Sequence[Mention], max_gap: int) -> list[PatternMatch]:
         """Return the relations between neighbouring mentions at most ``max_gap`` characters apart."""
@@ -72,14 +69,17 @@ class PatternMatcher:
         for a, b in pairwise(people):
             if not 0 <= b.start - a.end <= max_gap or a.entry.name == b.entry.name:
                 continue
-            if self._any_between.fullmatch(text, a.end, b.start) and (match := self._first_match(text, a, b)):
+            gap = self._between.fullmatch(text, a.end, b.start)
+            if gap and gap.lastgroup and (match := self._first_match(text, a, b, int(gap.lastgroup[1:]))):
                 found.append(match)
         return found
 
-    def _first_match(self, text: str, a: Mention, b: Mention) -> PatternMatch | None:
+    def _first_match(self, text: str, a: Mention, b: Mention, number: int) -> PatternMatch | None:
+        """The relation by pattern ``number``, which fits the gap, or the next that fits what follows too."""
         gap, tail = text[a.end : b.start], text[b.end : b.end + MAX_AFTER]
-        for between, after, pattern in self._compiled:
-            following = after.match(tail) if between.fullmatch(gap) else None
+        for i, pattern in enumerate(self._patterns[number:]):
+            fits = i == 0 or re.fullmatch(pattern.between, gap)
+            following = re.match(pattern.after, tail) if fits else None
             if not following:
                 continue
             source, target = (b, a) if pattern.inverted else (a, b)
