@@ -25,7 +25,7 @@ from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import sentences as sentences_zh
 from kgnb.extract.zh import vocabulary
 from kgnb.extract.zh.names import NameClassifier
-from kgnb.extract.zh.surnames import given_of, has_surname, surname_of
+from kgnb.extract.zh.surnames import given_of, surname_of
 from tests.support.paths import NOVELS, STORIES
 
 HEADING = re.compile(r"^(?:第.+章.*|Chapter \d+)$", re.M)
@@ -256,7 +256,6 @@ def scenes(cast: list[tuple[str, str]], seed: int = 4) -> str:
 )
 def test_a_full_name_is_surname_and_given_name(name: str, surname: str) -> None:
     assert (surname_of(name), given_of(name)) == (surname, name.removeprefix(surname))
-    assert has_surname(name) is (surname != "")
 
 
 def chinese(text: str) -> dict[str, NameEntry]:

@@ -60,8 +60,6 @@ _NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
 _OF_BEARER = re.compile(f"[的之]|御弟|{CHILD}|{RELATIVE}|{DISCIPLE}")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
 _MAYBE_NAMED = re.compile(f"[{''.join(c for c in _ANY_NOUN if is_han(c))}]{_LINK}$")
-_LINK_CHARS = 5
-"""Most characters of such a match."""
 _BORN = re.compile("[长次幼少三四五][子女]")
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
@@ -143,7 +141,7 @@ class Kinship:
         for mention in self._people:
             begin, at = max(free, mention.start - 14), mention.start
             free = mention.end
-            likely = _MAYBE_NAMED.search(self._text, max(begin, at - _LINK_CHARS), at)
+            likely = _MAYBE_NAMED.search(self._text, begin, at)
             match = _NAMED.search(self._text, begin, at) if likely else None
             if match:
                 rule = int(str(match.lastgroup)[1:])

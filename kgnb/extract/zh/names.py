@@ -35,7 +35,7 @@ from kgnb.extract.zh.name_evidence import (
     own_score,
     share_of,
 )
-from kgnb.extract.zh.surnames import has_surname, is_role, surname_of, titled_surname
+from kgnb.extract.zh.surnames import is_role, surname_of, titled_surname
 
 SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
@@ -103,7 +103,7 @@ class NameClassifier:
         kin = related(self.text)
         for name, candidate in self.candidates.items():
             candidate.score += LISTED * (name in beside) + RELATED * min(kin[name], 2)
-            surnamed = len(name) == 3 and has_surname(name) and self._is_unknown(name[1:], candidate)
+            surnamed = len(name) == 3 and surname_of(name) and self._is_unknown(name[1:], candidate)
             if surnamed and min(self.left_score(candidate), self.right_score(candidate)) > 0:
                 candidate.score += UNKNOWN_WORD
 
@@ -124,7 +124,7 @@ class NameClassifier:
     def _always_ends_so(self, candidate: Candidate) -> bool:
         """Whether a surname and a character never stand without an unlikely end: 钱有道, not 子安|道."""
         name, n = candidate.name, candidate.count
-        if n < 4 or len(name) != 3 or not has_surname(name) or not has_unlikely_end(name):
+        if n < 4 or len(name) != 3 or not surname_of(name) or not has_unlikely_end(name):
             return False
         quoting = share_of(candidate.right, words.QUOTE_MARKS)
         return self.bigrams.count(name[:2]) <= 1.1 * n and quoting < 0.2
@@ -161,7 +161,7 @@ class NameClassifier:
             c
             for c in self.candidates.values()
             if c.speaks >= 2
-            and has_surname(c.name)
+            and surname_of(c.name)
             and c.name not in self.common_words
             and not has_unlikely_end(c.name)
         ]
@@ -218,7 +218,7 @@ class NameClassifier:
         return {
             w: w[-2:]
             for w in persons
-            if has_surname(w)
+            if surname_of(w)
             and (len(w) == 3 or (w[:2] in words.COMPOUND_SURNAMES and len(w) == 4))
             and self.common_words.get(w[-2:], 0.0) < 1.5
             and not is_role(w[-2:])
@@ -234,7 +234,7 @@ class NameClassifier:
         surnames = words.SURE_SURNAMES | {w[0] for w, c in persons.items() if c.count >= 20}
         for name, candidate in self.candidates.items():
             tail = name[-2:]
-            if len(name) not in (3, 4) or not has_surname(name) or candidate.score < -0.5:
+            if len(name) not in (3, 4) or not surname_of(name) or candidate.score < -0.5:
                 continue
             title = tail in words.TITLES or tail in words.TITLES_AFTER_SURNAME
             if tail in words.SOVEREIGNS or (tail[-1] in words.LOCALIZERS and not title):

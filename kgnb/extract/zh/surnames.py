@@ -14,13 +14,8 @@ _ROLES = words.TITLES | {
 }
 
 
-def has_surname(word: str) -> bool:
-    """Return whether the word can be read as surname and given name."""
-    return surname_of(word) != ""
-
-
 def surname_of(name: str) -> str:
-    """Return the surname that a full name begins with; empty if it has none."""
+    """Return the surname that a full name, or what may be one, begins with; empty if it has none."""
     if name[:2] in words.COMPOUND_SURNAMES and 3 <= len(name) <= 4:
         return name[:2]
     return name[0] if name[0] in words.SURNAMES and len(name) <= 3 else ""
