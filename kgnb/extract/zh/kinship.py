@@ -81,7 +81,6 @@ _SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4}
 _OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣做]$|那$")
 _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
-_QUOTED = re.compile("[：:][“「『]")
 _SAYS = re.compile(f"[^，。！？；：听闻见“”「」『』]{{0,8}}[{''.join(sorted(words.SPEECH_VERBS))}](?!完)")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
 _BEFORE_SUBJECT = "。！？；，、\n"
@@ -284,11 +283,10 @@ class Kinship:
         a clause: in 甲见乙坐着 the word that follows is about somebody else, or one of the two."""
         k = bisect_left(self._ends, at)
         begin = self._ends[k - 1] if k else 0
+        begin = max(begin, *(self._text.rfind(mark, begin, at) for mark in "“「『"))  # 甲道：“乙两口子…”
         if at - begin > 60:
             return []
         within = self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, at)]
-        if len(within) > 1 and _QUOTED.search(self._text, within[0].end, within[-1].start):
-            return []  # 甲道：“乙两口子…”
         named = {m.entry.name: m for m in within if self._text[m.start - 1 : m.start] in _BEFORE_SUBJECT}
         return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
 
