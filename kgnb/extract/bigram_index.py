@@ -7,7 +7,7 @@ import re
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, compress, count, repeat
 
 from kgnb.extract.word_search import start_pattern
@@ -72,22 +72,22 @@ class BigramIndex:
         bigrams = map(operator.add, chars[::2], chars[1::2])
         return dict(zip(bigrams, map(self._counts.__getitem__, codes), strict=True))
 
-    def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
-        """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""
+    def find(self, bigrams: Iterable[str]) -> dict[str, array[int]]:
+        """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""
         wanted = set(bigrams)
-        self._find({bigram for bigram in wanted if bigram not in self._offsets})
-        return chain.from_iterable(map(self._offsets.__getitem__, wanted))
-
-    def _find(self, bigrams: set[str]) -> None:
-        """Look for bigrams in one pass over the text."""
-        found = {bigram: array("I") for bigram in bigrams}
-        for at in self._likely_offsets(bigrams) if bigrams else ():
-            offsets = found.get(self.text[at : at + 2])
+        new = {bigram: array("I") for bigram in wanted if bigram not in self._offsets}
+        for at in self._likely_offsets(new) if new else ():
+            offsets = new.get(self.text[at : at + 2])
             if offsets is not None:
                 offsets.append(at)
-        self._offsets |= found
+        self._offsets |= new
+        return {bigram: self._offsets[bigram] for bigram in wanted}
 
-    def _likely_offsets(self, bigrams: set[str]) -> Iterator[int]:
+    def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
+        """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""
+        return chain.from_iterable(self.find(bigrams).values())
+
+    def _likely_offsets(self, bigrams: Collection[str]) -> Iterator[int]:
         """Offsets at which one of ``bigrams`` may occur, ascending."""
         if len(bigrams) < MANY:
             yield from (match.start() for match in start_pattern(bigrams).finditer(self.text))

@@ -474,7 +474,7 @@ def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     expected = [(m.start(), m[0]) for m in re.finditer(trie_pattern(words), text)]
     grams = BigramIndex(text)
     assert list(grams.find_all(words)) == expected
-    grams.offsets({w[:2] for w in words} | {"兄与"})
+    grams.find({w[:2] for w in words} | {"兄与"})
     assert list(grams.find_all(words)) == expected
     assert list(BigramIndex("关").find_all(["关", "关羽"])) == []
 

@@ -130,7 +130,7 @@ def candidates(
     """Return the strings that may be names, sorted: those that begin with one of ``pairs`` occur ``least``
     times; ``speaking``, ``cohesive``: likely ones."""
     found = cohesive.union(speaking)
-    bigrams.offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))  # in one pass
+    bigrams.find(pairs.union(_LONG_HEADS, (w[:2] for w in found)))  # in one pass
     found |= (
         _surnamed(bigrams, least, pairs)
         | _headed(bigrams, least, pairs, cohesive)
@@ -240,15 +240,29 @@ def with_neighbours(
 ) -> dict[str, Candidate]:
     """Return the candidates with the neighbours of every occurrence."""
     found = {w: Candidate(w, speaking.get(w, 0), called.get(w, 0)) for w in names}
-    lengths, text = lengths_by_start(found), bigrams.text
-    end = len(text)
-    for at in bigrams.offsets(lengths):
-        left = text[at - 1] if at else "\n"
-        for n in lengths[text[at : at + 2]]:
-            candidate = found.get(text[at : at + n])
-            if candidate is not None:
-                candidate.count += 1
-                right = text[at + n] if at + n < end else "\n"
-                candidate.left[left] = candidate.left.get(left, 0) + 1
-                candidate.right[right] = candidate.right.get(right, 0) + 1
+    text, lengths = f"\n{bigrams.text}\n", lengths_by_start(found)
+    for start, offsets in bigrams.find(lengths).items():
+        for size in lengths[start]:
+            end = size + 1
+            for word, places in _by_word(text, offsets, size) if size > 2 else ((start, offsets),):
+                if candidate := found.get(word):
+                    candidate.count = len(places)
+                    candidate.left = _tally(text[at] for at in places)
+                    candidate.right = _tally(text[at + end] for at in places)
     return found
+
+
+def _by_word(text: str, offsets: Iterable[int], size: int) -> Iterable[tuple[str, list[int]]]:
+    """What stands behind each offset → its offsets."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for at in offsets:
+        found[text[at + 1 : at + 1 + size]].append(at)
+    return found.items()
+
+
+def _tally(chars: Iterable[str]) -> dict[str, int]:
+    """Each character → times."""
+    counts: dict[str, int] = {}
+    for char in chars:
+        counts[char] = counts.get(char, 0) + 1
+    return counts

@@ -94,7 +94,7 @@ def fixed_phrase_penalty(candidate: Candidate) -> float:
     left, right = len(candidate.left) / root, len(candidate.right) / root
     if candidate.count < 12:
         return 1.5 if min(len(candidate.left), len(candidate.right)) == 1 else 0.0
-    before, n = max(candidate.left.items(), key=lambda i: i[1])
+    before, n = most_frequent(candidate.left)
     if n >= 0.6 * candidate.count and is_han(before) and before not in words.SURNAMES:
         return 2.0  # 陛下金旨: the end of a phrase
     # A hero of thousands of mentions has few neighbours for his count, but none of them dominates.
@@ -105,8 +105,14 @@ def fixed_phrase_penalty(candidate: Candidate) -> float:
 
 def has_fixed_side(side: Mapping[str, int]) -> bool:
     """Return whether one character is nearly the only neighbour: 青|石渡, 三少|爷 are pieces of a word."""
-    char, n = max(side.items(), key=lambda i: (i[1], i[0]), default=("", 0))
+    char, n = most_frequent(side)
     return n >= 0.6 * sum(side.values()) and is_han(char)
+
+
+def most_frequent(side: Mapping[str, int]) -> tuple[str, int]:
+    """Return the most frequent neighbour and its times; of several any, and ("", 0) where there is none."""
+    char = max(side, key=side.__getitem__, default="")
+    return char, side.get(char, 0)
 
 
 def _effective_number(side: Mapping[str, int]) -> float:

@@ -32,6 +32,7 @@ from kgnb.extract.zh.name_evidence import (
     foreign_score,
     has_fixed_side,
     has_unlikely_end,
+    most_frequent,
     own_score,
     share_of,
 )
@@ -55,6 +56,7 @@ RELATED = 0.75
 """Worth of a kin noun before a surnamed candidate (父亲何恭), twice at most."""
 FAMILY = 0.5
 """Worth of a surname whose every mention begins one of the book's surest names."""
+_TITLE_ENDS = frozenset(title[-1] for title in words.TITLES_AFTER_SURNAME)
 SURE_SCORE = 1.8
 """Score of a candidate that others are learnt from."""
 
@@ -257,17 +259,14 @@ class NameClassifier:
         if name in words.COMPOUND_SURNAMES:
             return True
         counted = "人将" if name[-1] in words.NUMERALS else ""
-        titles = (c for c in candidate.right if titled_surname(name + c) or c in counted)
-        if sum(candidate.right[c] for c in titles) >= 0.6 * n:
+        ends = _TITLE_ENDS.union(counted).intersection(candidate.right)
+        if sum(candidate.right[c] for c in ends if titled_surname(name + c) or c in counted) >= 0.6 * n:
             return True  # 何师 of 何师兄 and 何师弟, 秦二 of 秦二人
-        for char, times in candidate.left.items():
-            if times >= 0.7 * n and (char + name in self.candidates or is_role(char + name[0])):
-                return True  # in 国王何恭 and 和尚道 no surname is meant
-        for char, times in candidate.right.items():
-            longer = self.candidates.get(name + char)
-            if times >= 0.6 * n and longer and longer.score > candidate.score - 0.5:
-                return True
-        return False
+        (before, left), (after, right) = most_frequent(candidate.left), most_frequent(candidate.right)
+        if left >= 0.7 * n and (before + name in self.candidates or is_role(before + name[0])):
+            return True  # in 国王何恭 and 和尚道 no surname is meant
+        longer = self.candidates.get(name + after)
+        return right >= 0.6 * n and longer is not None and longer.score > candidate.score - 0.5
 
     def _is_extension(self, candidate: Candidate, kept: Mapping[str, Candidate]) -> bool:
         """Whether the candidate is a shorter name plus what happens to be beside it."""

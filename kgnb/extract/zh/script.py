@@ -55,6 +55,8 @@ def fold(name: str) -> str:
 
 def is_traditional(text: str) -> bool:
     """Return whether the text is written in traditional characters."""
+    if not _foldable().search(text, 0, SAMPLE):
+        return False
     han = "".join(_HAN_RUN.findall(text[:SAMPLE]))
     folded: int = sum(map(operator.ne, han, fold(han)))
     return folded > TRADITIONAL_SHARE * len(han)
