@@ -587,7 +587,9 @@ def test_a_compound_is_a_common_word_where_it_stands_without_a_capital() -> None
 def test_what_has_an_article_speaks_beside_a_quotation_mark_only() -> None:
     news = "\n\nThey saw that the Arrow went out of port. All knew the Arrow's boats and the Arrow's sails."
     assert "Arrow" not in people(pages(("Rosa", "Tom")) + news * 4)
-    assert "Otter" in people(pages(("the Otter", "Tom")))
+    talk = pages(("the Otter", "Tom"))
+    assert "Otter" in people(talk)
+    assert "Otter" in people(re.sub('(^|\n)"', r"\1— ", talk).replace('"', ""))
 
 
 @pytest.mark.parametrize(("opening", "closing"), ["‘’", "''"])

@@ -49,7 +49,7 @@ FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 SURE_SPEECHES = 3
 """Speeches that make a name of a word which is none in other books: Sunday, Bah."""
 SPEECH_REACH = 50
-"""Characters around a name with an article in which the quotation mark stands if it is a speaker's."""
+"""Characters before and behind in which a quotation mark stands if a name with an article is a speaker's."""
 SEED_CAP = 80
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 100.0
@@ -115,10 +115,12 @@ class Candidates:
         self.tokens = _token_counts(text)
         self.lower = Counter[str]()
         for token, n in self.tokens.items():
-            for word in (*_WORD.findall(token), *_COMPOUND.findall(token)):
+            compounds = _COMPOUND.findall(token) if "-" in token else ()
+            for word in (*_WORD.findall(token), *compounds):
                 if word[0].islower():
                     self.lower[word] += n
         self._within_sentence = Counter(_WITHIN_SENTENCE.findall(text))
+        self._has_quotes = '"' in text
         said = Counter(_SAYS.findall(text))
         spoken = {key(w) for w, n in said.items() if n >= SURE_SPEECHES and self._is_proper(w)}
         self._no_names = words.NOT_NAMES - (spoken - words.GENERIC - words.HONORIFICS)
@@ -200,10 +202,15 @@ class Candidates:
             following = following[:1]  # a mark, whatever comes behind it
         previous, following = previous.lower(), following.lower()
         speaks = verb.lower() in words.SPEECH_VERBS or following.rstrip(",.:;") in words.SPEECH_VERBS
-        if speaks and not (article and '"' not in text[max(0, at - SPEECH_REACH) : end + SPEECH_REACH]):
+        if speaks and (not article or self._is_beside_speech(at)):
             candidate.speaks += 1  # the Rabbit; but the ship Arrow "went out of harbour" only
         candidate.before[previous] += 1
         candidate.after[following] += 1
+
+    def _is_beside_speech(self, at: int) -> bool:
+        """Whether a quotation mark stands nearby, as far as the text has any."""
+        near = self.text[max(0, at - SPEECH_REACH) : at + SPEECH_REACH]
+        return '"' in near or not self._has_quotes
 
 
 def _is_surname(parts: list[str]) -> bool:
