@@ -43,6 +43,7 @@ def names(text: str) -> set[str]:
         ("阿K", "小Ｍ"),
         ("青阳子", "悟真子"),
         ("许四", "许四嫂"),
+        ("宋妈妈", "沈娘娘"),
     ],
 )
 def test_people_whom_a_title_or_a_pet_name_names(one: str, other: str) -> None:
@@ -79,6 +80,7 @@ def test_who_is_listed_beside_speakers_is_a_person() -> None:
         "秦二人",
         "土人",
         "近臣",
+        "三星",
     ],
 )
 def test_roles_families_places_and_what_is_counted_are_nobodys_name(word: str) -> None:
