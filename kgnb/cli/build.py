@@ -42,6 +42,8 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
         lines.append(say("cli.nobody"))
     if args.output:  # there is nothing to see in an empty picture
         lines.append(options.written(args.output, "" if nobody else output_format))
+    elif not nobody:
+        lines.append(say("cli.see_it"))
     options.show(args, result, lambda: lines)
     return options.FAILED_CHAPTERS if result.failed else options.OK
 

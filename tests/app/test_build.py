@@ -149,6 +149,7 @@ class TestFoundAgain:
         assert server.stats.requests == before
         assert "--again" in ran.err
         assert "青石渡" in ran.out
+        assert "-o graph.html" in ran.out
         again = place.build(STORY, "--provider", "dryrun")
         figures = ("requests", "prompt_tokens", "completion_tokens", "seconds")
         assert {k: v for k, v in again.items() if k not in figures} == {
