@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
 from kgnb.extract.zh import vocabulary as words
@@ -38,7 +39,8 @@ _NAMING = re.compile(
 _KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|女婿|外甥"
 _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
 _RELATING = re.compile(f"[的之](?:{_KIN})")
-_LISTED = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}+(?=、)|(?<=、)[{HAN}]{{2,4}}+(?![{HAN}])")
+_LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
+_LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
@@ -115,12 +117,12 @@ def listed(text: str, names: Container[str]) -> set[str]:
     What is coordinated with persons is a person (Roark & Charniak 1998), whatever its form.
     """
     found = Counter[str]()
-    for match in _LISTED.finditer(text):
-        start, end = match.span()
+    matches = chain(_LISTED_AFTER.finditer(text), _LISTED_BEFORE.finditer(text))
+    for start, end in {match.span(match.lastindex or 0) for match in matches}:
         sizes = range(2, 5)
         beside = [text[max(0, start - 1 - n) : start - 1] for n in sizes if text.endswith("、", 0, start)]
         beside += [text[end + 1 : end + 1 + n] for n in sizes if text.startswith("、", end)]
-        found[match[0]] += any(word in names for word in beside)
+        found[text[start:end]] += any(word in names for word in beside)
     return {word for word, n in found.items() if n >= 2 and word[0] not in words.DETERMINERS}
 
 

@@ -133,7 +133,10 @@ class FormAliases(StatedAliases):
     def _join_longer_forms(self) -> None:
         """紫阳真君 is 真君, 狸七戒 is 七戒: what stands before hardly anything else, or no other name."""
         found = list(self._bigrams.find_all(self.counts))
-        before = Counter((self.text[max(0, at - n) : at], name) for n in (1, 2) for at, name in found)
+        places, names = [at for at, _ in found], [name for _, name in found]
+        before = Counter(
+            pair for n in (1, 2) for pair in zip(_before(self.text, places, n), names, strict=True)
+        )
         surnames = self._own_surnames(before)
         often = {
             word + name: name
@@ -226,7 +229,7 @@ def _nicknames(bigrams: BigramIndex, persons: Mapping[str, str]) -> list[tuple[s
 
 def _before(text: str, places: Iterable[int], size: int) -> Iterator[str]:
     """The characters before each place."""
-    return (text[max(0, at - size) : at] for at in places)
+    return (text[at - size if at > size else 0 : at] for at in places)
 
 
 def _parts(word: str) -> set[str]:
