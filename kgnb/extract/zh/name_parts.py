@@ -133,10 +133,7 @@ class FormAliases(StatedAliases):
     def _join_longer_forms(self) -> None:
         """紫阳真君 is 真君, 狸七戒 is 七戒: what stands before hardly anything else, or no other name."""
         found = list(self._bigrams.find_all(self.counts))
-        places, names = [at for at, _ in found], [name for _, name in found]
-        before = Counter(
-            pair for n in (1, 2) for pair in zip(_before(self.text, places, n), names, strict=True)
-        )
+        before = Counter((self.text[max(0, at - n) : at], name) for n in (1, 2) for at, name in found)
         surnames = self._own_surnames(before)
         often = {
             word + name: name

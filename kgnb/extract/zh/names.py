@@ -46,6 +46,8 @@ LOW = -1.5
 """Least log odds of one neighbour: what no seed has beside it is only unusual."""
 SURNAME_LIFT = 5.0
 """How much more often a surname precedes its bearer's name than it precedes anything."""
+MOST_OF_SIDE = 1.5
+"""Most that the neighbours on one side are worth."""
 SHRINKAGE = 2.0
 """Occurrences without evidence that are added to each candidate's: of three, the mean says little."""
 UNKNOWN_WORD = 0.8
@@ -98,6 +100,8 @@ class NameClassifier:
         sure = self._sure()
         self._favour_families(sure)
         self._learn(sure)
+        for name, candidate in self.candidates.items():
+            candidate.score = self._own[name] + self._context_score(candidate)
         self._favour(beside)
 
     def _favour(self, beside: Iterable[str]) -> None:
@@ -132,15 +136,18 @@ class NameClassifier:
         return self.bigrams.count(name[:2]) <= 1.1 * n and quoting < 0.2
 
     def _learn(self, seeds: Sequence[Candidate]) -> None:
-        """Learn the log odds of neighbours from ``seeds``, and score all candidates by them."""
+        """Learn the log odds of neighbours from ``seeds``."""
         self._left = self._odds(c.left for c in seeds)
         self._right = self._odds(c.right for c in seeds)
-        for name, candidate in self.candidates.items():
-            candidate.score = self._own[name] + self._context_score(candidate)
 
     def _sure(self) -> list[Candidate]:
         """The candidates that the first seeds make sure of: seeds of the second round (self-training)."""
-        sure = {w for w, c in self.candidates.items() if c.score >= SURE_SCORE and w not in self.common_words}
+        likely = {w: own for w, own in self._own.items() if own >= SURE_SCORE - 2 * MOST_OF_SIDE}
+        sure = {
+            w
+            for w, own in likely.items()
+            if w not in self.common_words and own + self._context_score(self.candidates[w]) >= SURE_SCORE
+        }
         return [self.candidates[w] for w in sorted(sure) if w[:-1] not in sure]
 
     def _favour_families(self, sure: Iterable[Candidate]) -> None:
@@ -179,7 +186,7 @@ class NameClassifier:
         sure = candidate.count / (candidate.count + SHRINKAGE)
         left = sure * mean_log_odds(candidate.left, self._left, 0.0)
         right = sure * mean_log_odds(candidate.right, self._right, 0.0)
-        return min(left, 1.5) + min(right, 1.5)
+        return min(left, MOST_OF_SIDE) + min(right, MOST_OF_SIDE)
 
     def left_score(self, found: Candidate) -> float:
         """Return the mean log odds of what precedes a string, as of one that may be a name."""
