@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from kgnb.app.build_result import BuildResult, graph_figures
 from kgnb.app.context import App, budget_of, running_node
+from kgnb.app.graph_warm_up import warm_up_graph
 from kgnb.app.pace import Pace
 from kgnb.app.providers import breaker_of
 from kgnb.app.tasks import cancel_task
@@ -202,7 +203,7 @@ async def build(
     opening = asyncio.create_task(app.open_graph())
     planning = asyncio.create_task(_plan_and_scan(app, book, path, chosen, listener, opening, again))
     del book  # once its texts are stored, their memory is free
-    await at_once(planning, opening)
+    await at_once(planning, _warmed_up(app, opening, planning.done))
     planned = planning.result()
     if planned.found_finished:
         listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
@@ -214,6 +215,13 @@ async def build(
             break
         planned = await _retry_until_stalled(app, "sql", partial(_plan, app, planned))
     return await summary(app, planned, time.monotonic() - started, worked)
+
+
+async def _warmed_up(app: App, opening: Awaitable[None], is_planned: Callable[[], bool]) -> None:
+    """Wait for the graph engine; until the book is planned and scanned, an embedded one warms up."""
+    await opening
+    if app.settings.embedded_graph:
+        await warm_up_graph(app.graph, is_planned)
 
 
 async def _plan_and_scan(

@@ -58,7 +58,8 @@ def parse(text: str, *, provider: str) -> Parsed:
     Raises ReplyUnparsable when no object has one of the lists asked for, or when the object is truncated.
     """
     body = without_thoughts(text) if len(text) <= MAX_REPLY else ""
-    body = _ESCAPED_TWICE.sub(r"\\", body)
+    if r"\\u" in body:
+        body = _ESCAPED_TWICE.sub(r"\\", body)
     if (found := _strict(body)) is not None:
         return _validated(found, repaired=False, lost=0)
     for text in dict.fromkeys((body, with_tables_as_json(body), with_ascii_punctuation(body))):
@@ -314,12 +315,12 @@ _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 
 def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Parsed:
-    kept: dict[str, Any] = {}
+    kept: dict[str, Any] = {kind: [] for kind in model.Extraction.model_fields}
     for kind, items in mended(lists).items():
         valid = (_valid_item(item, model.LISTS[kind]) for item in items[: model.MAX_ITEMS])
         kept[kind] = [item for item in valid if item is not None]
         lost += len(items) - len(kept[kind])
-    return Parsed(model.Extraction(**kept), repaired, lost)
+    return Parsed(model.Extraction.model_construct(**kept), repaired, lost)
 
 
 def _valid_item(item: Any, kind: type[BaseModel]) -> BaseModel | None:

@@ -223,6 +223,17 @@ async def test_writing_again_changes_nothing(store: GraphStore, spy: Spy) -> Non
     assert spy.everything() == before
 
 
+async def test_a_rehearsal_writes_nothing(store: GraphStore, spy: Spy) -> None:
+    novel = Novel.make(1)
+    await store.project(1, novel.projections()[:1], number=0, check=yes)
+    before = spy.everything()
+    for novel_id in (1, -1):
+        await store.rehearse(novel_id, novel.projections())
+    assert spy.everything() == before
+    await store.project(1, novel.projections(), number=0, check=yes)
+    assert spy.everything() != before
+
+
 async def test_another_task_only_adds_its_id(store: GraphStore) -> None:
     first, second = Novel.make(1, count=1, task=7), Novel.make(1, count=1, task=3)
     await store.project(1, first.projections(), number=0, check=yes)

@@ -154,12 +154,21 @@ class GraphStore:
         Raises GraphConflict when the settle number isn't ``number`` any more and LeaseLost when ``check``
         returns False; then nothing is written.
         """
-        known = self._known.tasks(novel_id, number)
-        nodes = _new_rows((graph.nodes for graph in graphs), cypher.node_row, known)
-        edges = _new_rows((graph.edges for graph in graphs), cypher.edge_row, known)
+        nodes, edges = _rows(graphs, self._known.tasks(novel_id, number))
         await self._ensure_types(type_ for _, type_, _ in edges)
         await self._fenced(novel_id, _additions(nodes, edges), number=number, check=check)
         self._known.add(novel_id, number, (*nodes.items(), *edges.items()))
+
+    async def rehearse(self, novel_id: int, graphs: Sequence[Graph]) -> None:
+        """Do what :meth:`project` does in a transaction that is rolled back."""
+        statements = _additions(*_rows(graphs, {}))
+
+        async def body(tx: AsyncTransaction) -> None:
+            for one in statements:
+                await run(tx, one.text, novel=novel_id, p=one.parameter())
+            await tx.rollback()
+
+        await self._bolt.write(body)
 
     async def apply(
         self,
@@ -289,6 +298,15 @@ def _others_turn(rows: Sequence[Sequence[Any]], after: int | None) -> SettleTurn
 def _must_hold(check: Check) -> None:
     if not check():
         raise LeaseLost("graph.lease_lost")
+
+
+def _rows(
+    graphs: Sequence[Graph], known: Mapping[Any, frozenset[int]]
+) -> tuple[dict[NodeKey, cypher.Row], dict[EdgeKey, cypher.Row]]:
+    return (
+        _new_rows((graph.nodes for graph in graphs), cypher.node_row, known),
+        _new_rows((graph.edges for graph in graphs), cypher.edge_row, known),
+    )
 
 
 def _new_rows(
