@@ -62,6 +62,8 @@ def read_ahead(slots: int, seconds: float, ages: Iterable[float], overhead: floa
     sent; ``overhead``: a chapter's mean time outside requests.
     """
     within = max(MIN_OVERHEAD_SECONDS, overhead)
+    if 0 < seconds <= within:
+        return slots  # each will be free by then, whether its request was sent or is about to be
     due = sum(abs(age - seconds) <= within for age in ages) if seconds else 0
     return max(slots // SLOTS_PER_READ_AHEAD, min(slots, due))
 

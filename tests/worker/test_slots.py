@@ -26,6 +26,7 @@ from tests.support.throttles import asking
         (60, 2.0, [1.6] * 60, 60),  # all at once: all slots will be free
         (60, 2.0, [1.6] * 20 + [0.5] * 40, 20),
         (60, 2.0, [2.4] * 20 + [2.6] * 40, 20),  # nobody knows when those will be answered
+        (60, 0.3, [0.2] * 10, 60),  # the others are about to be sent
         (60, 0.3, [0.2] * 90, 60),
         (4, 15.0, [3.0] * 4, 1),
         (1, 0.1, [0.0], 1),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from neo4j import (
     READ_ACCESS,
@@ -31,11 +32,13 @@ from neo4j.exceptions import (
 )
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceError, ServiceRefused
+from kgnb.core.event_loop import LoopThread
 from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.targets import GraphTarget
 
+M = TypeVar("M", bound=Callable[..., Coroutine[Any, Any, Any]])
 T = TypeVar("T")
 
 CONNECTIONS = 4
@@ -55,11 +58,26 @@ _OVERTAKEN = frozenset(
 """Error codes of a transaction that lost a race."""
 
 
+def _in_thread(method: M) -> M:
+    """The method of BoltDriver, run in its thread."""
+
+    @wraps(method)
+    async def run(self: BoltDriver, *args: Any, **kwargs: Any) -> Any:
+        return await self._thread.run(method(self, *args, **kwargs))
+
+    return cast(M, run)
+
+
 class BoltDriver:
     """One driver, opened at first use. Writing transactions take turns: in one process they would only make
-    each other retry."""
+    each other retry.
+
+    It lives in a thread of its own: a transaction is some twenty round trips, each of which would wait behind
+    a busy node's work on replies. Callbacks are called there.
+    """
 
     def __init__(self, target: GraphTarget) -> None:
+        self._thread = LoopThread("kgnb-bolt")
         self._target = target
         self.where = target.uri
         self._tls: dict[str, Any] = {}
@@ -74,7 +92,13 @@ class BoltDriver:
         self._readers = asyncio.Semaphore(CONNECTIONS - 1)  # one is left for the writer
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; another call opens them again."""
+        if self._driver is not None:
+            await self._close()
+        await self._thread.stop()
+
+    @_in_thread
+    async def _close(self) -> None:
         driver, self._driver = self._driver, None
         if driver is not None:
             await driver.close()
@@ -98,6 +122,7 @@ class BoltDriver:
                 raise ServiceRefused("graph.refused", service="bolt", **facts) from error
         return self._driver
 
+    @_in_thread
     async def rows(self, text: str, **params: Any) -> list[list[Any]]:
         """Return all rows of a reading statement."""
         with self._mapped():
@@ -109,6 +134,7 @@ class BoltDriver:
                 result = await session.run(Query(text, timeout=self._timeout), params)
                 return await result.values()
 
+    @_in_thread
     async def each(
         self, text: str, row: Callable[[list[Any]], None], *, fetched: int = 1000, **params: Any
     ) -> None:
@@ -128,6 +154,7 @@ class BoltDriver:
                     if not records:
                         return
 
+    @_in_thread
     async def ask(self, text: str, params: dict[str, Any]) -> list[dict[str, Any]]:
         """Answer a user's own query in a transaction that is never committed; InputError if it is wrong."""
         try:
@@ -146,6 +173,7 @@ class BoltDriver:
                 raise InputError("graph.question", reason=error.message or _code(error)) from error
             raise self._error(error) from error
 
+    @_in_thread
     async def execute(self, text: str, **params: Any) -> None:
         """:meth:`write` for one statement that changes data or schema: a single round trip."""
 
@@ -154,6 +182,7 @@ class BoltDriver:
 
         await self._repeat(once)
 
+    @_in_thread
     async def write(self, body: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
         """Run ``body`` in one transaction, again from the start whenever it loses a race.
 

@@ -1,0 +1,86 @@
+"""A loop in a thread of its own runs beside the caller's, ends with it, and hands on what is raised."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kgnb.core.event_loop import LoopThread
+
+
+@pytest.fixture
+async def beside() -> AsyncIterator[LoopThread]:
+    one = LoopThread("kgnb-test")
+    yield one
+    await one.stop()
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "kgnb-test"]
+
+
+async def test_it_runs_while_the_callers_loop_is_busy(beside: LoopThread) -> None:
+    done = threading.Event()
+
+    async def work() -> str:
+        await asyncio.sleep(0.01)
+        done.set()
+        return threading.current_thread().name
+
+    waiting = asyncio.create_task(beside.run(work()))
+    await asyncio.sleep(0)
+    assert done.wait(30)  # blocks this loop
+    assert await waiting == "kgnb-test"
+
+
+async def test_an_error_comes_back_and_the_thread_goes_on(beside: LoopThread) -> None:
+    async def fail() -> None:
+        raise LookupError("gone")
+
+    for _ in range(2):
+        with pytest.raises(LookupError, match="gone"):
+            await beside.run(fail())
+    assert len(threads()) == 1
+
+
+async def test_a_cancelled_caller_cancels_the_work(beside: LoopThread) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    waiting = asyncio.create_task(beside.run(work()))
+    assert await asyncio.to_thread(begun.wait, 30)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await asyncio.to_thread(ended.wait, 30)
+
+
+async def test_stopping_waits_for_the_clean_up_and_it_may_start_again(beside: LoopThread) -> None:
+    begun, cleaned = threading.Event(), []
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.05)
+            cleaned.append(True)
+
+    waiting = asyncio.create_task(beside.run(work()))
+    assert await asyncio.to_thread(begun.wait, 30)
+    await beside.stop()
+    assert cleaned == [True]
+    assert threads() == []
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await beside.run(asyncio.sleep(0, "again")) == "again"
+    assert len(threads()) == 1
