@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -53,6 +53,19 @@ def _updated(one: M, **fields: object) -> M:
     return one.model_copy(update=changed) if changed else one
 
 
+def _names(extraction: Extraction) -> Iterator[str]:
+    """Every name that :func:`renamed` may change."""
+    yield from extraction.referenced_names()
+    for holders in (extraction.characters, extraction.things):
+        for holder in holders:
+            yield from holder.aliases
+    for event in extraction.events:
+        yield event.location
+    lists = (extraction.characters, extraction.locations, extraction.organizations, extraction.things)
+    for items in (*lists, extraction.events):
+        yield from (item.name for item in items)
+
+
 def in_original_script(extraction: Extraction, text: str) -> Extraction:
     """Return the extraction with names that ``text`` has in the other Chinese script as written there.
 
@@ -67,6 +80,6 @@ def in_original_script(extraction: Extraction, text: str) -> Extraction:
         at = folded_text.find(folded := fold(name))
         return text[at : at + len(folded)] if at >= 0 and folded else name
 
-    if folded_text == text and fold(said := extraction.model_dump_json()) == said:
+    if folded_text == text and fold(names := "".join(_names(extraction))) == names:
         return extraction  # nearly all; else one look for each name
     return renamed(extraction, original)
