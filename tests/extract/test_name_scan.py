@@ -462,6 +462,25 @@ def test_trie_matches_the_longest_word() -> None:
     assert re.findall(trie_pattern([]), "关羽") == []
 
 
+@pytest.mark.parametrize("more", [[], ["一"]], ids=["words", "and a character"])
+@pytest.mark.parametrize("firsts", [3, 400])
+def test_trie_of_few_or_many_first_characters_matches_the_longest_word(firsts: int, more: list[str]) -> None:
+    chars = [chr(code) for code in range(0x4E00, 0x4E00 + firsts)]
+    words = [
+        *more,
+        *(char + "羽" for char in chars),
+        *(char + "羽飞" for char in chars[::2]),
+        chars[-1] + "云",
+    ]
+    text = "".join(f"一{char}羽飞羽{char}，{char}云" for char in (*chars, "龙"))
+    expected, at = [], 0
+    while at < len(text):
+        longest = max((word for word in words if text.startswith(word, at)), key=len, default="")
+        expected += [longest] if longest else []
+        at += len(longest) or 1
+    assert re.findall(trie_pattern(words), text) == expected
+
+
 @pytest.fixture(params=[1, 2, 3, bigram_index.BLOCK], ids="block {}".format)
 def _block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bigram_index, "BLOCK", request.param)
