@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import compress
 
 from kgnb.core.model import Lang
 from kgnb.extract.model import NameEntry
@@ -44,7 +42,6 @@ class _BookText:
     """The chapters as one ``text``, in simplified characters with ``fold_scripts``."""
 
     def __init__(self, chapters: Iterable[tuple[int, str]], *, fold_scripts: bool) -> None:
-        self._changed: set[str] = set()  # characters that stand for other ones somewhere
         self._numbers: list[int] = []
         self._starts: list[int] = []
         original: list[str] = []
@@ -57,13 +54,9 @@ class _BookText:
             original.append(text)
             traditional = fold_scripts and script.is_traditional(text)
             simple = script.simplified(text, traditional=traditional) if fold_scripts else text
-            if simple == text:
-                simple = text  # one copy of what both are
-            else:
-                self._changed.update(compress(simple, map(operator.ne, simple, text)))
-            folded.append(simple)
+            folded.append(text if simple == text else simple)  # one copy of what both are
         self._original = self.text = "\n".join(original)
-        if self._changed:
+        if folded != original:
             self.text = "\n".join(folded)
 
     def entry(
@@ -76,7 +69,7 @@ class _BookText:
     ) -> NameEntry:
         """Return the entry of one person or place that occurs at ``offsets``."""
         chapters = [self._numbers[bisect_right(self._starts, at) - 1] for at in offsets]
-        if self._changed:
+        if self.text is not self._original:
             forms = {n: self._original_forms(n, offsets) for n in (name, *names)}
             reasons = [(forms[alias][0], forms[other][0], reason) for alias, other, reason in reasons]
             name, *names = dict.fromkeys(f for original in forms.values() for f in original)
@@ -93,8 +86,6 @@ class _BookText:
 
     def _original_forms(self, name: str, offsets: Sequence[int]) -> list[str]:
         """The name as the book writes it at ``offsets``, the most frequent form first."""
-        if self._changed.isdisjoint(name):
-            return [name]
         size, text = len(name), self.text
         found = Counter(self._original[a : a + size] for a in offsets if text.startswith(name, a))
         return sorted(found, key=lambda form: (-found[form], form)) or [name]

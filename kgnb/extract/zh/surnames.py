@@ -6,9 +6,6 @@ from functools import lru_cache
 
 from kgnb.extract.zh import vocabulary as words
 
-NAMES = 1 << 14
-"""Names whose parts are remembered: the candidates of a long book, which are asked for again and again."""
-
 _ROLES = words.TITLES | {
     w for w in words.GENERIC | words.NAME_HEADS | words.TITLES_AFTER_SURNAME if len(w) > 1
 }
@@ -26,7 +23,7 @@ def given_of(name: str) -> str:
     return name[len(surname_of(name)) :]
 
 
-@lru_cache(NAMES)
+@lru_cache(16_384)  # as many candidates as a long book has: each is asked about again and again
 def titled_surname(name: str) -> str:
     """Return the surname of surname + title (何公, 王太太, 王五爷, 顾大少爷); empty if the name is none."""
     for size in (2, 1):
@@ -38,7 +35,7 @@ def titled_surname(name: str) -> str:
     return ""
 
 
-@lru_cache(NAMES)
+@lru_cache(16_384)
 def head_of(name: str) -> str:
     """Return the word that heads the name (大王 of 黑山大王); empty if there is none."""
     return next((name[-n:] for n in (2, 1) if len(name) > n and name[-n:] in words.NAME_HEADS), "")
