@@ -12,7 +12,7 @@ import ctypes
 import gc
 import sys
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -62,30 +62,39 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 class LoopThread:
-    """An event loop in a thread of its own, for what must not wait for the work of the caller's loop."""
+    """An event loop in a thread of its own, for what must not wait for the work of the caller's loop.
 
-    def __init__(self, name: str) -> None:
+    ``clean_up`` is awaited there at the end, when nothing else runs there any more.
+    """
+
+    def __init__(self, name: str, clean_up: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._name = name
+        self._clean_up = clean_up
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of ``work``; a cancelled caller cancels it. The first call starts the thread."""
         if self._running is None:
             loop = new_loop()
-            thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
+            thread = threading.Thread(target=self._live, args=(loop,), name=self._name, daemon=True)
             thread.start()
             self._running = loop, thread
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._running[0]))
 
     async def stop(self) -> None:
-        """Cancel what is running there, wait for its end and end the thread."""
-        if self._running is None:
-            return
-        await self.run(_cancel_others())
-        (loop, thread), self._running = self._running, None
-        loop.call_soon_threadsafe(loop.stop)
-        await asyncio.to_thread(thread.join)
-        loop.close()
+        """Cancel what runs there, wait for its end and the clean-up; a later call starts another thread."""
+        if self._running is not None:
+            (loop, thread), self._running = self._running, None
+            loop.call_soon_threadsafe(loop.stop)
+            await asyncio.to_thread(thread.join)
+
+    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loop.run_forever()
+            loop.run_until_complete(_cancel_others())
+            loop.run_until_complete(self._clean_up())
+        finally:
+            loop.close()
 
 
 async def _cancel_others() -> None:

@@ -11,9 +11,13 @@ import pytest
 from kgnb.core.event_loop import LoopThread
 
 
+async def nothing() -> None:
+    """Nothing to clean up."""
+
+
 @pytest.fixture
 async def beside() -> AsyncIterator[LoopThread]:
-    one = LoopThread("kgnb-test")
+    one = LoopThread("kgnb-test", nothing)
     yield one
     await one.stop()
 
@@ -84,3 +88,46 @@ async def test_stopping_waits_for_the_clean_up_and_it_may_start_again(beside: Lo
         await waiting
     assert await beside.run(asyncio.sleep(0, "again")) == "again"
     assert len(threads()) == 1
+
+
+async def test_a_call_while_it_stops_is_answered_by_another_thread() -> None:
+    begun, ended = threading.Event(), []
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.2)
+            ended.append("work")
+
+    async def clean_up() -> None:
+        ended.append("clean up")
+
+    one = LoopThread("kgnb-test", clean_up)
+    waiting = asyncio.create_task(one.run(work()))
+    assert await asyncio.to_thread(begun.wait, 30)
+    stopping = [asyncio.create_task(one.stop()) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        assert await one.run(asyncio.sleep(0.3, "answered")) == "answered"
+        await asyncio.gather(*stopping)
+    assert ended == ["work", "clean up"]
+    assert waiting.cancelled()
+    await one.stop()
+    assert threads() == []
+
+
+async def test_a_cancelled_stop_still_ends_the_thread() -> None:
+    cleaned = threading.Event()
+
+    async def clean_up() -> None:
+        await asyncio.sleep(0.1)
+        cleaned.set()
+
+    one = LoopThread("kgnb-test", clean_up)
+    await one.run(nothing())
+    stopping = asyncio.create_task(one.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    assert await asyncio.to_thread(cleaned.wait, 30)

@@ -223,6 +223,17 @@ async def test_writing_again_changes_nothing(store: GraphStore, spy: Spy) -> Non
     assert spy.everything() == before
 
 
+async def test_a_store_closed_while_it_works_opens_again(store: GraphStore) -> None:
+    for _ in range(2):
+        work = [asyncio.create_task(store.settle_number(1)) for _ in range(8)]
+        work += [asyncio.create_task(store.extend_settle(1, 0, 1.0)) for _ in range(3)]
+        await asyncio.sleep(0.01)  # some work, some wait for their turn
+        await store.close()
+        assert not (await asyncio.wait(work, timeout=30))[1]
+    assert await asyncio.gather(*[store.settle_number(1) for _ in range(8)]) == [0] * 8
+    await asyncio.gather(*[store.extend_settle(1, 0, 1.0) for _ in range(3)])
+
+
 async def test_a_rehearsal_writes_nothing(store: GraphStore, spy: Spy) -> None:
     novel = Novel.make(1)
     await store.project(1, novel.projections()[:1], number=0, check=yes)

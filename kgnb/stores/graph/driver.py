@@ -77,7 +77,7 @@ class BoltDriver:
     """
 
     def __init__(self, target: GraphTarget) -> None:
-        self._thread = LoopThread("kgnb-bolt")
+        self._thread = LoopThread("kgnb-bolt", self._clean_up)
         self._target = target
         self.where = target.uri
         self._tls: dict[str, Any] = {}
@@ -88,17 +88,18 @@ class BoltDriver:
         self._database = target.database or None
         self._timeout = target.timeout
         self._driver: AsyncDriver | None = None
+        self._make_locks()
+
+    def _make_locks(self) -> None:
         self._writer = asyncio.Lock()
         self._readers = asyncio.Semaphore(CONNECTIONS - 1)  # one is left for the writer
 
     async def close(self) -> None:
-        """Close all connections; another call opens them again."""
-        if self._driver is not None:
-            await self._close()
+        """End what runs and close all connections; another call opens them again."""
         await self._thread.stop()
 
-    @_in_thread
-    async def _close(self) -> None:
+    async def _clean_up(self) -> None:
+        self._make_locks()  # those that were waited for belong to the thread's loop
         driver, self._driver = self._driver, None
         if driver is not None:
             await driver.close()
