@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
+from kgnb.core.messages import say
+
 T = TypeVar("T")
 
 
@@ -32,7 +34,7 @@ def _parse(text: str, parse_value: Callable[[str], T]) -> dict[str, T]:
         name, _, value = part.rpartition("=")
         parsed, key = parse_value(value), name.strip().lower()
         if key in found:
-            raise ValueError("names a provider twice")
+            raise ValueError(say("rule.twice"))
         found[key] = parsed
     return found
 
@@ -40,7 +42,7 @@ def _parse(text: str, parse_value: Callable[[str], T]) -> dict[str, T]:
 def _prices(text: str) -> tuple[float, ...]:
     numbers = text.split("/")
     if len(numbers) not in (2, 3):
-        raise ValueError("must be prompt/reply or prompt/reply/cached, like deepseek=2/8/0.2")
+        raise ValueError(say("rule.prices"))
     return tuple(_number(number, allow_zero=True) for number in numbers)
 
 
@@ -48,7 +50,7 @@ def _number(text: str, *, allow_zero: bool = False) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ValueError("must be a number or name=number,name=number") from None
+        raise ValueError(say("rule.amounts")) from None
     if not math.isfinite(number) or number < 0 or (number == 0 and not allow_zero):
-        raise ValueError("must be above 0")
+        raise ValueError(say("rule.above_zero"))
     return number

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from kgnb.core.messages import say
+
 Thinking = Literal["off", "on", "leave"]
 Structured = Literal["auto", "strict", "json", "text"]
 
@@ -64,14 +66,14 @@ class ProviderOptions(BaseModel):
     @classmethod
     def _own_fields(cls, body: dict[str, Any]) -> dict[str, Any]:
         if taken := sorted(RESERVED_BODY & body.keys()):
-            raise ValueError(f"must not set {', '.join(taken)}")
+            raise ValueError(say("rule.own_field", fields=", ".join(taken)))
         return body
 
     @field_validator("organization", "project")
     @classmethod
     def _header_value(cls, text: str | None) -> str | None:
         if text and not (text.isascii() and text.isprintable()):
-            raise ValueError("must be printable ASCII characters")
+            raise ValueError(say("rule.ascii"))
         return text
 
     @field_validator("extra_headers")
@@ -80,7 +82,7 @@ class ProviderOptions(BaseModel):
         for name, value in headers.items():
             text = value.get_secret_value()
             if not _HEADER_NAME.fullmatch(name) or not text.isascii() or not text.isprintable():
-                raise ValueError("must be names and values of printable ASCII characters")
+                raise ValueError(say("rule.headers"))
         return headers
 
     @field_validator("api_keys")
@@ -89,7 +91,7 @@ class ProviderOptions(BaseModel):
         for key in keys:
             text = key.get_secret_value()
             if not text or " " in text or not text.isascii() or not text.isprintable():
-                raise ValueError("must be keys of printable ASCII characters without spaces")
+                raise ValueError(say("rule.keys"))
         return keys
 
     def merged(self, over: ProviderOptions) -> ProviderOptions:
@@ -108,10 +110,28 @@ class ProviderOptions(BaseModel):
         return plain
 
 
+_RULES = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "rule.whole"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "rule.number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "rule.truth"),
+    "greater_than": "rule.above",
+    "greater_than_equal": "rule.least",
+    "less_than_equal": "rule.most",
+    "literal_error": "rule.choice",
+    "extra_forbidden": "rule.unknown",
+    "dict_type": "rule.mapping",
+    "string_type": "rule.text",
+    "tuple_type": "rule.several",
+}
+"""What a value must be, by pydantic's type of the error."""
+
+
 def first_error(error: ValidationError) -> tuple[str, str]:
-    """The field of a model that is wrong, and why, without its value."""
+    """The field of a model that is wrong, and what it must be, without its value."""
     first = error.errors(include_input=False, include_url=False)[0]
-    return str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
+    key, facts = _RULES.get(first["type"]), first.get("ctx", {})
+    reason = say(key, **facts) if key else facts.get("error", first["msg"])
+    return str(first["loc"][0]), str(reason)
 
 
 def checked_options(given: Any) -> ProviderOptions:
@@ -120,7 +140,7 @@ def checked_options(given: Any) -> ProviderOptions:
     Raises ValueError that names the first wrong option and says why, without its value.
     """
     if not isinstance(given, Mapping):
-        raise ValueError('must be options, like {"thinking": "on"}')
+        raise ValueError(say("rule.options"))
     try:
         return ProviderOptions.model_validate(given)
     except ValidationError as error:
@@ -137,7 +157,7 @@ def parse_options(text: str) -> dict[str, ProviderOptions]:
     except (ValueError, RecursionError):  # a JSON error's text would quote the content
         found = None
     if not isinstance(found, dict) or not all(isinstance(given, dict) for given in found.values()):
-        raise ValueError('must be JSON, like {"deepseek": {"thinking": "on"}}')
+        raise ValueError(say("rule.options_json"))
     options = {}
     for name, given in found.items():
         try:

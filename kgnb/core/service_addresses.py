@@ -6,6 +6,8 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from kgnb.core.messages import say
+
 _NO_HOST = re.compile(r"[\s/\\@?#:\[\]%\x00-\x1f]")
 _BOLT_SCHEMES = {f"{scheme}{tls}" for scheme in ("bolt", "neo4j") for tls in ("", "+s", "+ssc")}
 _REDIS_NUMBERS = {
@@ -29,9 +31,7 @@ def check_host(text: str) -> str:
     except UnicodeError:  # an empty or too long label
         fits = False
     if not fits:
-        raise ValueError(
-            "must be a host name or an IP address alone; port, user and password have settings of their own"
-        )
+        raise ValueError(say("rule.host"))
     return text
 
 
@@ -53,9 +53,7 @@ def check_redis_host(text: str) -> str:
     except ValueError:  # its message would quote a part of the password
         fits = False
     if not fits:
-        raise ValueError(
-            "must be a host or redis://host:port/db, with :/@?# in a password as %3A %2F %40 %3F %23"
-        )
+        raise ValueError(say("rule.redis"))
     return text
 
 
@@ -74,9 +72,9 @@ def check_bolt_uri(uri: str) -> str:
         return uri
     scheme, _, rest = uri.partition("://")
     if scheme not in _BOLT_SCHEMES:
-        raise ValueError("must start with bolt:// or neo4j:// (or +s, +ssc)")
+        raise ValueError(say("rule.bolt_scheme"))
     if "@" in rest:  # the driver refuses it, and its address is in messages
-        raise ValueError("must hold no user or password: they go into NEO4J_USER and NEO4J_PASSWORD")
+        raise ValueError(say("rule.bolt_login"))
     try:
         url = urlsplit(uri)
         fits = _names_server(url) and url.path in ("", "/") and not url.fragment
@@ -84,7 +82,7 @@ def check_bolt_uri(uri: str) -> str:
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError("must be like bolt://host:7687 or neo4j://host:7687")
+        raise ValueError(say("rule.bolt"))
     return uri
 
 
@@ -98,5 +96,5 @@ def check_sentinels(text: str) -> str:
         except ValueError:
             fits = False
         if not fits:
-            raise ValueError("must be host:port,host:port")
+            raise ValueError(say("rule.sentinels"))
     return ",".join(addresses)

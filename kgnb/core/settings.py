@@ -20,6 +20,7 @@ from kgnb.core.addresses import holds_secret
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
+from kgnb.core.messages import say
 from kgnb.core.provider_options import first_error, parse_options
 from kgnb.core.service_addresses import (
     check_bolt_uri,
@@ -211,23 +212,23 @@ class Settings(BaseSettings):
     @classmethod
     def _known_workers(cls, value: object) -> object:
         if value != "threads" and not str(value).isdecimal():
-            raise ValueError('must be a number from 0, or "threads"')
+            raise ValueError(say("rule.cpu_workers"))
         return value if value == "threads" else int(str(value))
 
     @field_validator("log_level")
     @classmethod
     def _level(cls, level: str) -> str:
         if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
-            raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+            raise ValueError(say("rule.log_level"))
         return level.upper()
 
     @field_validator("openai_base_url")
     @classmethod
     def _http(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
+            raise ValueError(say("rule.http"))
         if holds_secret(url):
-            raise ValueError("must hold no login, ? or #: a key goes into OPENAI_API_KEY")
+            raise ValueError(say("rule.no_login"))
         return url.rstrip("/")
 
     @field_validator("provider_options")
@@ -250,11 +251,10 @@ class Settings(BaseSettings):
 
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-            except OSError as error:  # SSLError is one
-                reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-                raise ValueError(
-                    f"must name a readable file of certificates in PEM form ({reason})"
-                ) from None
+            except (OSError, ValueError) as error:  # SSLError is an OSError; the other: no path at all
+                is_file = isinstance(error, ssl.SSLError)
+                reason = say("rule.no_certificate") if is_file else getattr(error, "strerror", path)
+                raise ValueError(say("rule.certificates", reason=reason)) from None
         return path
 
     _hosts = field_validator("db_host", "metrics_host")(check_host)
@@ -268,7 +268,7 @@ class Settings(BaseSettings):
     @classmethod
     def _name(cls, name: str) -> str:
         if len(name) > 255 or not name.isprintable():
-            raise ValueError("must be a name of printable characters")
+            raise ValueError(say("rule.name"))
         return name
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

@@ -72,13 +72,13 @@ def test_later_options_win_and_the_others_stay() -> None:
     ],
 )
 def test_text_that_is_no_options_is_refused_without_quoting_it(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must be|timeout|api_keys") as caught:
+    with pytest.raises(ValueError, match=r"要写|timeout|api_keys") as caught:
         parse_options(text)
     assert CANARY not in str(caught.value)
 
 
 def test_options_without_their_providers_name_are_refused_with_an_example() -> None:
-    with pytest.raises(ValueError, match=r'must be JSON, like {"deepseek": {'):
+    with pytest.raises(ValueError, match=r'要写 JSON，例如 {"deepseek": {'):
         parse_options('{"max_output_tokens": 400}')
 
 

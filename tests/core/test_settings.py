@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kgnb.core.errors import SettingsError
+from kgnb.core.messages import Language, use_language
+from kgnb.core.provider_options import ProviderOptions, checked_options
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.targets import sql_url
@@ -40,6 +45,55 @@ class TestSlots:
 
 
 PASSWORD = "cAnary-5ecret"
+
+
+HAN = re.compile(r"[\u4e00-\u9fff]")
+BAD = [
+    "x y",
+    "-5",
+    "1e400",
+    "1.5",
+    "x=1,x=1",
+    "x=1/2/3/4",
+    "a:b:c",
+    "ftp://h",
+    "bolt://u:p@h",
+    '{"a": {"b": 1}}',
+]
+
+
+def told(call: Callable[..., object], *given: object, **named: object) -> str:
+    """What is wrong with the arguments of ``call``; empty where it takes them."""
+    try:
+        call(*given, **named)
+    except SettingsError as error:
+        return str(error.facts["reason"])
+    except ValueError as error:
+        return str(error).partition(": ")[2] or str(error)
+    return ""
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("variable", sorted(Settings.variables()))
+def test_what_a_wrong_setting_must_be_is_told_in_the_users_language(
+    variable: str, language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_language(language)
+    reasons = [told(Settings.load, **{Settings.variables()[variable]: "\x00"})]
+    for value in BAD:
+        monkeypatch.setenv(variable, value)
+        reasons.append(told(Settings.load))
+    assert all(bool(HAN.search(reason)) is (language == "zh") for reason in reasons if reason), reasons
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("name", [*ProviderOptions.model_fields, "nothing"])
+def test_and_what_an_option_must_be(name: str, language: Language) -> None:
+    use_language(language)
+    bad: list[object] = [-1, "x", "ä", 1.5, math.inf, [1], ["a b"], {"a": "ä"}, {"model": "x"}, 10**12, None]
+    reasons = [told(checked_options, {name: value}) for value in bad]
+    assert any(reasons)
+    assert all(bool(HAN.search(reason)) is (language == "zh") for reason in reasons if reason), reasons
 
 
 class TestAddresses:
