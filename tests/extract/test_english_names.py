@@ -550,6 +550,14 @@ def test_a_diminutive_is_his_whose_name_it_lengthens() -> None:
     assert found["Wicky"] is not found["Wick"]
 
 
+@pytest.mark.parametrize(("one", "other"), [("Emily", "Emil"), ("Kitty", "Kit")])
+def test_a_woman_is_no_diminutive_of_a_mans_name(one: str, other: str) -> None:
+    found = people(pages((other, "Rosa"), (one, "Rosa"), times=8))
+    assert found[one] is not found[other]
+    found = people(pages(("Bert", "Rosa"), ("Bertie", "Rosa"), times=8))
+    assert found["Bert"] is found["Bertie"]
+
+
 def test_a_nickname_with_another_surname_is_another_person() -> None:
     found = people(pages(("Tommy Marsh", "Mrs. Dale"), ("Tom Vance", "Mrs. Dale"), times=1))
     assert found["Tommy Marsh"] is not found["Tom Vance"]
@@ -562,6 +570,10 @@ def test_an_epithet_behind_a_full_name_is_the_same_persons() -> None:
     story = pages(("Wick Vance", "Anne Marsh"), ("Wick Dale", "Anne Marsh"))
     found = people(story + told.format("Wick Vance the Terrible"))
     assert found["Wick Vance the Terrible"] is found["Wick Vance"] is not found["Wick Dale"]
+    elder = people(story + told.format("Wick Vance the Elder"))
+    assert elder["Wick Vance the Elder"] is not elder["Wick Vance"]
+    both = people(story + told.format("Wick Vance the Baker") + told.format("Wick Vance the Smith"))
+    assert both["Wick Vance the Baker"] is not both["Wick Vance the Smith"]
 
 
 def test_a_verb_of_speech_beside_a_name_once_may_be_chance() -> None:

@@ -600,6 +600,17 @@ def test_a_character_of_the_given_name_twice_is_who_alone_has_it() -> None:
     assert "渐渐" not in names(adverb)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("王清", "“我记得清清楚楚。”{0}道。{0}看得清清楚楚，账目清清楚楚。\n"),
+        ("陈静", "“静静地听。”{0}说。{0}静静地坐着，{0}走了。\n"),
+    ],
+)
+def test_an_adverb_of_a_character_twice_is_nobody(name: str, said: str) -> None:
+    assert bearer(people(said.format(name) * 3), name).aliases == ()
+
+
 def test_a_headed_name_that_mostly_speaks_may_end_like_a_common_noun() -> None:
     told = scenes([("周德海", "林秀英")]) + "玄清真人道：“坐。”\n“好。”玄清真人道。\n掌门玄清真人来了。\n"
     assert "玄清真人" in people(told)

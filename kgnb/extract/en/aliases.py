@@ -44,6 +44,7 @@ class AliasResolver(BookPersons):
         """Return canonical name → all names of that person, the most frequent first."""
         self._join_same_words()
         self._join_of_places()
+        self._join_epithets()
         self._join_titled_first_names()
         self._join_first_names()
         self._join_titled_surnames()
@@ -88,13 +89,22 @@ class AliasResolver(BookPersons):
                     self.clusters.join(one, other, "same words")
 
     def _join_of_places(self) -> None:
-        """Mrs. Fenn of Orchard Street is Mrs. Fenn, Tom Finch the Red Tom Finch; the Duke of York is not any
-        Duke."""
+        """Mrs. Fenn of Orchard Street is Mrs. Fenn; the Duke of York is not any Duke."""
         for name in self.by_count:
-            for particle, least in ((" of ", 1), (" the ", 2)):
-                plain, found, _ = name.partition(particle)
-                if found and plain in self.candidates and len(self.parts[plain].rest) >= least:
-                    self.clusters.join(plain, name, "of a place")
+            plain, of, _ = name.partition(" of ")
+            if of and plain in self.candidates and self.parts[plain].rest:
+                self.clusters.join(plain, name, "of a place")
+
+    def _join_epithets(self) -> None:
+        """Tom Finch the Red is Tom Finch; the Elder, or the Baker where one is the Smith, is a namesake."""
+        epithets: dict[str, list[str]] = defaultdict(list)
+        for name in self.by_count:
+            plain, the, epithet = name.partition(" the ")
+            if the and plain in self.candidates and len(self.parts[plain].rest) > 1:
+                epithets[plain].append(epithet)
+        for plain, (epithet, *others) in epithets.items():
+            if not others and key(epithet) not in words.BEFORE_KIN:
+                self.clusters.join(plain, f"{plain} the {epithet}", "of a place")
 
     def _join_titled_first_names(self) -> None:
         """Sir Robert and Sir Robert Harland; Miss Anne and Anne."""
@@ -225,8 +235,8 @@ class AliasResolver(BookPersons):
 
     def _long_forms(self, name: str) -> list[str]:
         """The names that begin with a long form of the first name: by the word list (Elizabeth of Lizzy), by
-        its ending (Huck of Hucky, Rob of Robbie) or, in one family, by its first letters (Clemmons Finch of
-        Clem Finch)."""
+        its ending (Huck of Hucky, Rob of Robbie; not Emil of Emily) or, in one family, by its first letters
+        (Clemmons Finch of Clem Finch)."""
         short = self.parts[name]
         longs = {long.capitalize() for long in words.NICKNAMES.get(short.first.lower(), ())}
         if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
@@ -234,7 +244,10 @@ class AliasResolver(BookPersons):
             longs |= {first for first in firsts if first[:-2].startswith(short.first)}
         stem = short.first.removesuffix("y").removesuffix("ie")
         if stem != short.first and len(stem) >= MIN_BEGINNING:
-            longs |= {stem, stem[:-1]} if stem[-1] == stem[-2] else {stem}
+            stems = {stem, stem[:-1]} if stem[-1] == stem[-2] else {stem}
+            first = key(short.first)
+            known = [sex for sex in (words.FEMALE_NAMES, words.MALE_NAMES) if first in sex]
+            longs |= {s for s in stems if not known or any(key(s) in sex for sex in known)}
         forms = [(n, self.parts[n]) for long in sorted(longs) for n in self._by_first.get(long, ())]
         return [n for n, p in forms if not p.titles or (p.is_full and "sir" not in self._titles(n))]
 

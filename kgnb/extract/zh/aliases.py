@@ -27,6 +27,7 @@ from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 
+_ADVERBIAL = frozenset("地")
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
 _RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
 """Titles after a character of a given name, with a rank (二爷) or without."""
@@ -148,9 +149,15 @@ class AliasResolver(FormAliases):
         counts = self._bigrams.counts(char + start for start in self._titles_from)
         starts = compress(self._titles_from, map(FEW.__le__, counts))
         titles = [title for start in starts for title in self._titles_from[start]]
-        doubled = char + char
-        often = self._bigrams.count(doubled) >= FEW and char not in words.COUNTED
-        return [*titles, char] if often and self._classifier.common_words.get(doubled, 0.0) < 2 else titles
+        return [*titles, char] if self._is_called_twice(char) else titles
+
+    def _is_called_twice(self, char: str) -> bool:
+        """Whether the character twice is somebody who speaks: not 静静地, 快快乐乐, 渐渐."""
+        doubled = self._classifier.candidates.get(char + char)
+        if doubled is None or not doubled.speaks or doubled.count < FEW or char in words.COUNTED:
+            return False
+        adverbial = share_of(doubled.right, _ADVERBIAL) >= 0.05
+        return not adverbial and self._classifier.common_words.get(doubled.name, 0.0) < 2
 
     def _join_given_characters(self) -> None:
         """明哥 is 周志明, the only man near whose given name has 明, unless both are met in a sentence."""

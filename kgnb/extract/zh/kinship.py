@@ -43,6 +43,10 @@ DISCIPLE = (
     f"(?:(?:[门座]下的?)?{_NTH}(?:[大二三小]|首席|开山|关门|入室|亲传|真传|记名)?"
     "(?:徒弟|弟子|徒儿)|门生|学生)"
 )
+SUBORDINATE = (
+    "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
+    "|婢女|小厮|管家|司机|秘书|助手|助理|保镖|跟班|书童|长随)"
+)
 _NOUNS = (
     (CHILD, "PARENT_OF", False, False),
     (PARENT, "PARENT_OF", True, False),
@@ -57,7 +61,7 @@ _ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(
 _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
 _LINK = f"[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|(?:便|就)?是(?:{_OFFICE})?)?“?"
 _NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
-_OF_BEARER = re.compile(f"[的之]|御弟|{CHILD}|{RELATIVE}|{DISCIPLE}")
+_OF_BEARER = re.compile(f"[的之]|御弟|{CHILD}|{RELATIVE}|{DISCIPLE}|{SUBORDINATE}")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
 _MAYBE_NAMED = re.compile(f"[{''.join(c for c in _ANY_NOUN if is_han(c))}]{_LINK}$")
 _BORN = re.compile("[长次幼少三四五][子女]")
@@ -97,7 +101,7 @@ def _is_named(link: str, after: str) -> bool:
         return False
     if link in ("，", ","):
         return not after[:1].isalpha()
-    return not link.endswith("是") or not _OF_BEARER.match(after)
+    return "是" not in link or not _OF_BEARER.match(after)
 
 
 class _Kin(NamedTuple):
