@@ -63,7 +63,7 @@ class Diagnosis:
         if not isinstance(listed, list) and status in (200, 404, 405) and not versioned:
             longer = await self._listed("/v1")
             if not isinstance(longer, ErrorResponse) or longer.status in (401, 403):
-                url = f"{redacted_url(self._base_url)}/v1"
+                url = redacted_url(self._base_url.removesuffix("/chat/completions")) + "/v1"
                 return errors.EndpointWrong("provider.no_version", **facts, url=url)
         # No list can deny that it has no such model.
         return errors.EndpointWrong(error.key, **facts) if status in (400, 422) else error

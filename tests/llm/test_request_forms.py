@@ -319,12 +319,14 @@ async def test_a_model_that_the_endpoint_has_not_is_told_with_the_nearest_names(
     assert str(caught.value.facts["listed"]).startswith("dryrun-no-json, ")
 
 
-async def test_a_missing_v1_is_told_once_for_all_requests() -> None:
+@pytest.mark.parametrize("path", ["", "/chat/completions"])
+async def test_a_missing_v1_is_told_once_for_all_requests(path: str) -> None:
     no = (404, error(None, "no such path"), {})
     async with Scripted(no, models={"/v1/models": ["m"]}) as llm:
-        c = asked_of(Preset(name="bare"), llm.url.removesuffix("/v1"))
+        c = asked_of(Preset(name="bare"), llm.url.removesuffix("/v1") + path)
         found = await asyncio.gather(*(c.ask(ask_for(), "m") for _ in range(5)), return_exceptions=True)
     assert {getattr(one, "key", one) for one in found} == {"provider.no_version"}
+    assert found[0].facts["url"] == llm.url  # type: ignore[union-attr]
     assert f"kgnb providers add bare --url {llm.url}" in str(found[0])
     assert llm.listed <= 3  # the hold's, and the two addresses
 
