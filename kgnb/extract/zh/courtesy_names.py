@@ -25,7 +25,7 @@ _EPITHET = re.compile(
 _PROPER_NAME = re.compile(
     rf"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
-_TOPIC = re.compile(rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是[^。！？“”「」\n]*[，；,;]$")
+_TOPIC = re.compile(rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是([^。！？“”「」\n他她其有姓]*[，；,;])$")
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
 
@@ -122,9 +122,13 @@ class StatedAliases:
             self.clusters.join(full, alias, reason)
 
     def _topic(self, at: int) -> str:
-        """The accepted name that begins the sentence, if that says who it is (何恭是账房，外号铁算盘)."""
+        """The accepted name that begins a sentence about nobody else (何恭是账房，外号铁算盘)."""
         topic = _TOPIC.search(self.text[max(0, at - 60) : at])
-        return topic[1] if topic and topic[1] in self.counts else ""
+        if not topic or topic[1] not in self.counts:
+            return ""
+        said = topic[2]
+        others = (said[i : i + n] in self.counts for i in range(len(said)) for n in (2, 3, 4))
+        return "" if any(others) else topic[1]
 
     def _bearer_before(self, at: int) -> str:
         """The accepted full name that ends before ``at``; for 名X the one nearby whose given name is X."""

@@ -43,10 +43,6 @@ DISCIPLE = (
     f"(?:(?:[门座]下的?)?{_NTH}(?:[大二三小]|首席|开山|关门|入室|亲传|真传|记名)?"
     "(?:徒弟|弟子|徒儿)|门生|学生)"
 )
-SUBORDINATE = (
-    "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
-    "|婢女|小厮|管家|司机|秘书|助手|助理|保镖|跟班|书童|长随)"
-)
 _NOUNS = (
     (CHILD, "PARENT_OF", False, False),
     (PARENT, "PARENT_OF", True, False),
@@ -61,7 +57,7 @@ _ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(
 _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
 _LINK = f"[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|(?:便|就)?是(?:{_OFFICE})?)?“?"
 _NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
-_OF_BEARER = re.compile(f"[的之]|御弟|{CHILD}|{RELATIVE}|{DISCIPLE}|{SUBORDINATE}")
+_OPEN = re.compile(r"[^\W了呀啊呢也矣哩]")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
 _MAYBE_NAMED = re.compile(f"[{''.join(c for c in _ANY_NOUN if is_han(c))}]{_LINK}$")
 _BORN = re.compile("[长次幼少三四五][子女]")
@@ -93,7 +89,7 @@ _WIVES = {"先生": ("太太", "夫人"), "老爷": ("太太", "奶奶"), "少�
 
 
 def _is_named(link: str, after: str) -> bool:
-    """Whether a kin noun names the person behind it: not in 父亲是甲的司机, nor in 是乙的妻子，甲三岁那年.
+    """Whether a kin noun names the person behind it: not in 父亲是甲的司机, 是甲杀的, 妻子，甲三岁那年.
 
     ``link``: what is between the two; ``after``: the characters behind the name.
     """
@@ -101,7 +97,7 @@ def _is_named(link: str, after: str) -> bool:
         return False
     if link in ("，", ","):
         return not after[:1].isalpha()
-    return "是" not in link or not _OF_BEARER.match(after)
+    return "是" not in link or not _OPEN.match(after)
 
 
 class _Kin(NamedTuple):
@@ -149,7 +145,7 @@ class Kinship:
             if match:
                 rule = int(str(match.lastgroup)[1:])
                 noun, end = match[rule + 1], match.end(rule + 1)
-                if _is_named(self._text[end:at], self._text[free : free + 6]):
+                if _is_named(self._text[end:at], self._text[free : free + 2]):
                     yield _Kin(match.start(), end, noun, _NOUNS[rule], mention)
 
     def _of_nouns(self) -> Iterator[PatternMatch]:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, RELATIVE, SUBORDINATE, Kinship
+from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, RELATIVE, Kinship
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, surname_of
@@ -57,9 +57,13 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
 _POSSESSIVE = "(?:之|的|家的?)?"
 _GENITIVE = "(?:之|的)?"
 # What may stand before the second name: 甲是永宁侯乙的女儿.
-_TITLE = f"(?:[{HAN}]{{0,3}}{trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)})?"
+_TITLE = f"(?:(?![不否非被])[{HAN}]{{0,3}}{trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)})?"
 _IS = f"(?:是|乃|乃是|就是|正是|，乃|，是|，乃是){_TITLE}"
 _SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|兄|弟|姊|姐|妹)"
+_SUBORDINATE = (
+    "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
+    "|婢女|小厮|管家|司机|秘书|助手|助理|保镖|跟班|书童|长随)"
+)
 _FIGHT = "(?:交战|交锋|交马|大战|厮杀|战[^船书场袍]|战$|战，|斗|激战|决战|搏斗|死战|酣战|对战|动手|交手)"
 _END = rf"(?![{HAN}])|(?=[也矣])"  # 周文乃周武叔父周德海之子: the uncle is not 周文
 _WITH = "(?:与|和|同|跟)"
@@ -80,7 +84,7 @@ _NOUNS = (
     ("(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)", "SPOUSE", False),
     (f"(?:{MASTER}|主人|师)", "MASTER_OF", True),
     (f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF", False),
-    (SUBORDINATE, "LEADS", False),
+    (_SUBORDINATE, "LEADS", False),
     ("(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)", "FRIEND", False),
 )
 
