@@ -12,6 +12,8 @@ from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import Extraction, NameEntry, Relation
 from kgnb.graph.model import RELATION_GROUPS, ExtractionRow, SettleRow
+from kgnb.graph.project.contradictions import refuted
+from kgnb.graph.project.facts import TieFacts
 from kgnb.graph.project.settle import novel_graph
 
 PEOPLE = [
@@ -192,6 +194,25 @@ def test_brothers_and_sisters_are_of_one_generation() -> None:
     assert wrong <= ties_of([kin[3], kin[7]])
     assert wrong.isdisjoint(ties_of(kin))
     assert ("Captain Thorne", "PARENT_OF", "Winifred") in ties_of([*kin, *[kin[3]] * 4])
+
+
+class CountedOdds(float):
+    comparisons = 0
+
+    def __lt__(self, other: float) -> bool:
+        CountedOdds.comparisons += 1
+        return super().__lt__(other)
+
+
+def test_who_has_all_as_brothers_and_children_costs_no_square_of_them() -> None:
+    person = ("Character", "Rufus")
+    ties = {
+        (person, kind, ("Character", f"{kind} {i}")): TieFacts(odds=CountedOdds(2.0))
+        for kind in ("SIBLING", "PARENT_OF")
+        for i in range(200)
+    }
+    assert refuted(ties) == set()
+    assert 0 < CountedOdds.comparisons < 20 * len(ties)
 
 
 KNOWN = {("Captain Thorne", "KNOWS", "Winifred")}

@@ -56,10 +56,11 @@ def _across_generations(kin: Mapping[EdgeKey, float]) -> set[EdgeKey]:
     def outdone(edge: EdgeKey) -> bool:
         one, kind, other = edge
         third = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}.get(kind, "")
+        both = [(links["SIBLING", a], links[third, b]) for a, b in ((one, other), (other, one))]
         return any(
-            kin[edge] < min(odds, links[third, b].get(sibling, 0.0))
-            for a, b in ((one, other), (other, one))
-            for sibling, odds in links["SIBLING", a].items()
+            kin[edge] < min(siblings[person], others[person])
+            for siblings, others in both
+            for person in siblings.keys() & others.keys()  # as many as the fewer: a text may give all to one
         )
 
     return {edge for edge in kin if outdone(edge)}
