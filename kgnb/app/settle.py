@@ -54,9 +54,9 @@ async def settle_every_novel(app: Parts) -> None:
 
 
 async def settle_missing(app: Parts, novel_id: int) -> None:
-    """Make the novel's graph from its rows where the graph store has nothing of it: one that was emptied, or
-    another one. Raises ServiceDown."""
-    if not await app.graph.has_novel(novel_id) and novel_id in await app.ledger.extractions.novels():
+    """Make the novel's graph from its rows where the graph store has nothing of it (one that was emptied, or
+    another one), or what a settle left that was interrupted. Raises ServiceDown."""
+    if await app.graph.is_unsettled(novel_id) and novel_id in await app.ledger.extractions.novels():
         await _settle_from_record(app, novel_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -15,6 +16,8 @@ from xml.etree import ElementTree
 import neo4j
 import pytest
 
+from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.targets import GraphTarget
 from tests.conftest import lent_folder
 from tests.support.commands import STORY, Llm, Place, llm, novel
 
@@ -183,6 +186,18 @@ class TestFoundAgain:
         assert place.graph() == whole
         lose()
         assert place.graph() == whole  # an export is enough
+
+        async def interrupted() -> None:
+            at = embedded.endpoints
+            store = GraphStore(GraphTarget(at.bolt_uri, at.bolt_user, at.bolt_password, at.bolt_database))
+            try:
+                assert (await store.begin_settle(int(str(by_llm["novel_id"])), 0.01))[0] == "mine"
+            finally:
+                await store.close()
+
+        lose()
+        asyncio.run(interrupted())
+        assert place.graph() == whole
 
     def test_again_makes_a_new_task_from_stored_replies(
         self, place: Place, server: Llm, by_llm: dict[str, object], by_rules: dict[str, object]

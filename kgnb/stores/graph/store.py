@@ -199,6 +199,11 @@ class GraphStore:
         """Whether the novel has a node."""
         return bool((await self._bolt.rows(cypher.count_nodes("Novel"), novel=novel_id))[0][0])
 
+    async def is_unsettled(self, novel_id: int) -> bool:
+        """Whether the novel has no node, or its last settle hasn't come to its end (yet)."""
+        rows = await self._bolt.rows(cypher.SETTLE_STATE, novel=novel_id, task=0)
+        return not rows or rows[0][0] > rows[0][1]
+
     async def delete_task(self, novel_id: int, task_id: int, number: int) -> None:
         """Remove the task's id from the novel's nodes and edges; delete those left with none.
 
