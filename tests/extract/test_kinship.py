@@ -37,6 +37,8 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
 @pytest.mark.parametrize(
     ("text", "tie"),
     [
+        ('"This is my brother, Rufus," said Winifred.', ("Rufus", "SIBLING", "Winifred")),
+        ('"May I present my friend, Miss Pell?" said Rufus.', ("Miss Pell", "FRIEND", "Rufus")),
         ("Rufus went home. His sister Winifred had waited.", ("Rufus", "SIBLING", "Winifred")),
         ("Miss Pell's younger brother, Rufus, drowned.", ("Miss Pell", "SIBLING", "Rufus")),
         ("Winifred, Captain Thorne's wife, said nothing.", ("Captain Thorne", "SPOUSE", "Winifred")),

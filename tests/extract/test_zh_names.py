@@ -621,6 +621,8 @@ def test_whose_kin_is_named_has_a_name() -> None:
     told = scenes([("周德海", "林秀英")]) + "门开了，厉启明不见了。厉启明的母亲来了。\n"
     kin, none = (NameClassifier(t, ()).candidates["厉启明"] for t in (told, told.replace("母亲", "牛车")))
     assert kin.score > none.score
+    felt = scenes([("周德海", "林秀英")]) + "高兴的母亲笑了，高兴的父亲也笑了。林秀英高兴地走了。\n"
+    assert "高兴" not in people(felt)
 
 
 def test_a_piece_that_begins_with_a_particle_is_nobodys_name() -> None:

@@ -52,6 +52,9 @@ _COPULA = re.compile(
     r"(?:,| (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
 )
 _APPOSED = re.compile(r'(?![,.;!?-]+")[,.;:!?)"\n]|$')
+_INTRODUCING = re.compile(
+    r"\b(?:(?:this|here)(?: is|'s)|meet|introduce(?: you to)?|present) $", re.IGNORECASE
+)
 _CLOSED = re.compile(r"[,.;:!?)\"\n]|$| (?:was|is|had|who|and|of|in|at|to)\b")
 
 
@@ -215,13 +218,11 @@ def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterat
     """The names right behind the noun; of a plural noun all that are listed there."""
     join = _JOIN.match(persons.text, phrase.end)
     bearer = persons.starting_at(join.end()) if join else None
-    if (
-        bearer
-        and join
-        and join[0][0] == ","
-        and not phrase.plural
-        and not _APPOSED.match(persons.text, bearer.end)
-    ):
+    apposed = bearer and (
+        _APPOSED.match(persons.text, bearer.end)
+        or _INTRODUCING.search(persons.text, max(0, phrase.start - 20), phrase.start)
+    )
+    if join and join[0][0] == "," and not phrase.plural and not apposed:
         return  # in pleasing her sister, Jane smiled; "don't heed my friend, Jane," said he
     while bearer and persons.fits(bearer.entry, role.gender):
         yield bearer

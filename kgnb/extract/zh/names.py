@@ -108,7 +108,8 @@ class NameClassifier:
         """Favour who is listed beside speakers or named as kin, and a surname before an unknown word."""
         kin = related(self.text)
         for name, candidate in self.candidates.items():
-            candidate.score += LISTED * (name in beside) + RELATED * min(kin[name], 2)
+            related_to = 0 if name in self.common_words else min(kin[name], 2)  # 高兴的母亲
+            candidate.score += LISTED * (name in beside) + RELATED * related_to
             surnamed = len(name) == 3 and surname_of(name) and self._is_unknown(name[1:], candidate)
             if surnamed and min(self.left_score(candidate), self.right_score(candidate)) > 0:
                 candidate.score += UNKNOWN_WORD
