@@ -80,6 +80,7 @@ async def serve(
 
 async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: bool) -> None:
     served = ", ".join(one_line(provider.name) for provider in app.providers.served())
+    served = served or say("status.no_providers")
     log.info(say("node.started", node=node.name, slots=app.settings.slots_for(), providers=served))
     if app.settings.slots_by_hand:
         log.info(say("node.slots_by_hand", slots=app.settings.slots))

@@ -113,6 +113,7 @@ def test_a_name_that_nobody_has_is_said_and_drains_at_once(tmp_path: Path) -> No
         ran = place.run("worker", "--providers", "opnai", "--drain", "--lang", "en")
         assert ran.code == 0
         assert "no provider opnai" in ran.out
+        assert "serves (none)" in ran.out
         assert "Tasks 1 are left: they wait for rules" in ran.out
     finally:
         place.kill_everything()
