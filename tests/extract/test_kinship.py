@@ -37,6 +37,7 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
 @pytest.mark.parametrize(
     ("text", "tie"),
     [
+        ("None knew if he lived, but Rufus married Winifred.", ("Rufus", "SPOUSE", "Winifred")),
         ('"This is my brother, Rufus," said Winifred.', ("Rufus", "SIBLING", "Winifred")),
         ('"May I present my friend, Miss Pell?" said Rufus.', ("Miss Pell", "FRIEND", "Rufus")),
         ("Rufus went home. His sister Winifred had waited.", ("Rufus", "SIBLING", "Winifred")),

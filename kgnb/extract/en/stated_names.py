@@ -21,7 +21,7 @@ _MARRIED = re.compile(
     r" (?:a |the )?|'?s marriage (?:to|with) (?:a |the )?"
 )
 _UNREAL = re.compile(
-    r"\b(?:if|wish|wished|unless|suppose|supposed|whether|hoped|hope)\b[^.;!?]*$", re.IGNORECASE
+    r"\b(?:if|wish|wished|unless|suppose|supposed|whether|hoped|hope)\b(?:(?!, but )[^.;!?])*$", re.IGNORECASE
 )
 
 
