@@ -574,6 +574,8 @@ def test_an_epithet_behind_a_full_name_is_the_same_persons() -> None:
     assert elder["Wick Vance the Elder"] is not elder["Wick Vance"]
     both = people(story + told.format("Wick Vance the Baker") + told.format("Wick Vance the Smith"))
     assert both["Wick Vance the Baker"] is not both["Wick Vance the Smith"]
+    both = people(story + told.format("Wick Vance of Mill Lane") + told.format("Wick Vance of Bath"))
+    assert both["Wick Vance of Mill Lane"] is not both["Wick Vance of Bath"]
 
 
 def test_a_verb_of_speech_beside_a_name_once_may_be_chance() -> None:

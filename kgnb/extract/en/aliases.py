@@ -44,7 +44,6 @@ class AliasResolver(BookPersons):
         """Return canonical name → all names of that person, the most frequent first."""
         self._join_same_words()
         self._join_of_places()
-        self._join_epithets()
         self._join_titled_first_names()
         self._join_first_names()
         self._join_titled_surnames()
@@ -89,22 +88,17 @@ class AliasResolver(BookPersons):
                     self.clusters.join(one, other, "same words")
 
     def _join_of_places(self) -> None:
-        """Mrs. Fenn of Orchard Street is Mrs. Fenn; the Duke of York is not any Duke."""
+        """Mrs. Fenn of Orchard Street is Mrs. Fenn, Tom Finch the Red Tom Finch; the Duke of York is not any
+        Duke, nor the Elder, or the Baker where one is the Smith, any Tom Finch."""
+        longer: dict[tuple[str, str], list[str]] = defaultdict(list)
         for name in self.by_count:
-            plain, of, _ = name.partition(" of ")
-            if of and plain in self.candidates and self.parts[plain].rest:
+            for particle, least in ((" of ", 1), (" the ", 2)):
+                plain, found, _ = name.partition(particle)
+                if found and plain in self.candidates and len(self.parts[plain].rest) >= least:
+                    longer[plain, particle].append(name)
+        for (plain, particle), (name, *namesakes) in longer.items():
+            if not namesakes and key(name.removeprefix(plain + particle)) not in words.BEFORE_KIN:
                 self.clusters.join(plain, name, "of a place")
-
-    def _join_epithets(self) -> None:
-        """Tom Finch the Red is Tom Finch; the Elder, or the Baker where one is the Smith, is a namesake."""
-        epithets: dict[str, list[str]] = defaultdict(list)
-        for name in self.by_count:
-            plain, the, epithet = name.partition(" the ")
-            if the and plain in self.candidates and len(self.parts[plain].rest) > 1:
-                epithets[plain].append(epithet)
-        for plain, (epithet, *others) in epithets.items():
-            if not others and key(epithet) not in words.BEFORE_KIN:
-                self.clusters.join(plain, f"{plain} the {epithet}", "of a place")
 
     def _join_titled_first_names(self) -> None:
         """Sir Robert and Sir Robert Harland; Miss Anne and Anne."""
