@@ -45,24 +45,26 @@ _lock = threading.Lock()
 
 def run(work: Coroutine[Any, Any, R]) -> R:
     """Return the result of ``work``; an interrupt cancels it, waits for its clean-up and is raised again."""
-    future = spawn(work)
+    ended = threading.Event()
+
+    async def watched() -> R:
+        try:
+            return await work
+        finally:
+            ended.set()
+
+    future = spawn(watched())
     try:
         return future.result()
     except KeyboardInterrupt:
-        _cancel(future)
+        future.cancel()  # which ends the future at once
+        ended.wait(CLEAN_UP_SECONDS)
         raise
 
 
 def spawn(work: Coroutine[Any, Any, R]) -> Future[R]:
     """Start ``work`` on kgnb's loop and return at once."""
     return asyncio.run_coroutine_threadsafe(work, _running_loop())
-
-
-def _cancel(future: Future[Any]) -> None:
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    future.cancel()
-    done.wait(timeout=CLEAN_UP_SECONDS)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
