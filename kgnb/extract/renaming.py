@@ -56,9 +56,8 @@ def _updated(one: M, **fields: object) -> M:
 def _names(extraction: Extraction) -> Iterator[str]:
     """Every name that :func:`renamed` may change."""
     yield from extraction.referenced_names()
-    for holders in (extraction.characters, extraction.things):
-        for holder in holders:
-            yield from holder.aliases
+    for character in extraction.characters:
+        yield from character.aliases
     for event in extraction.events:
         yield event.location
     lists = (extraction.characters, extraction.locations, extraction.organizations, extraction.things)

@@ -9,7 +9,7 @@ import pytest
 from kgnb.core.model import TaskConfig
 from kgnb.extract import name_scan, rules
 from kgnb.extract.generic_words import is_generic
-from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.model import LISTS, Extraction, NameEntry
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.zh import script
 from kgnb.graph.model import Graph, SettleRow
@@ -213,6 +213,14 @@ class TestReplies:
 
     def test_and_the_other_way_round(self) -> None:
         assert self.written("刘备大笑。", characters=people("劉備")).characters[0].name == "刘备"
+
+    @pytest.mark.parametrize("field", ["name", "aliases", "participants", "location", "source", "target"])
+    def test_and_the_other_way_round_wherever_a_name_may_stand(self, field: str) -> None:
+        lists = [kind for kind, item in LISTS.items() if field in item.model_fields]
+        for kind in lists if field != "aliases" else ["characters"]:  # a thing's stay as they are
+            plain = {n: "关羽" for n in ("name", "source", "target") if n in LISTS[kind].model_fields}
+            found = self.written("刘备大笑。关羽大怒。", **{kind: [plain | {field: "劉備"}]})
+            assert "刘备" in found.model_dump_json()
 
     def test_where_the_scripts_agree_nothing_is_touched(self) -> None:
         given = Extraction.model_validate({"characters": people("刘备", aliases=["玄德"])})
