@@ -231,7 +231,8 @@ class WorkerNode:
             for claims in (self.slots, self._running.values())
         )
         room = min(limit - busy, limit + max_unwritten(limit) - unwritten)
-        if not provider.is_rules:
+        # What was read ahead would be asked beyond a limited number of slots.
+        if not (provider.is_rules or self.throttle.limiter(provider).is_limited):
             seconds, ages = self.throttle.request_seconds(provider), self.providers.ages(provider)
             room += read_ahead(limit, seconds, ages, self._overhead)
         return max(0, room)

@@ -40,6 +40,11 @@ class SlotLimiter:
         self._successes = 0  # since the last change
         self._halved_at = -math.inf
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether slots that a 429 took aren't back yet."""
+        return self.slots < self._maximum
+
     def on_rate_limit(self) -> None:
         """Halve the slots, once for all requests of a burst."""
         now = time.monotonic()
@@ -48,7 +53,7 @@ class SlotLimiter:
 
     def on_success(self) -> None:
         """Count a success; add a slot after a full round of them."""
-        if self.slots >= self._maximum:
+        if not self.is_limited:
             return
         self._successes += 1
         if self._successes >= self.slots:
