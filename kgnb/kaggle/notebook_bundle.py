@@ -32,6 +32,8 @@ Notebook = dict[str, Any]
 
 MOST_BYTES = 900_000
 """Of a whole notebook as Kaggle's client sends it; the server refuses 1 MB."""
+_TEXT_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "pb": 0}]
+"""xz for text, whose bytes have no position in a word."""
 BUILD_SECONDS = 180.0
 CELL = "kgnb-embedded"
 """Id of the cell that carries the wheel."""
@@ -65,7 +67,7 @@ class Wheel:
             data = self.files[path]
             kept = data.partition(b"\n\n")[0] if path.endswith("/METADATA") else data
             parts += [path, kept.decode()]
-        return as_text(lzma.compress("\0".join(parts).encode("gb18030"), preset=9))
+        return as_text(lzma.compress("\0".join(parts).encode("gb18030"), filters=_TEXT_FILTERS))
 
     @property
     def metadata_path(self) -> str:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from kgnb.app import api
 
 
-def test_an_interrupted_call_is_over_when_it_has_cleaned_up() -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also in a background job of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_call_is_over_when_it_has_cleaned_up(interruptible: None) -> None:
     begun, cleaned = threading.Event(), []
 
     async def work() -> None:

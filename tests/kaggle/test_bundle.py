@@ -88,7 +88,7 @@ class TestParcel:
         largest = max((ROOT / "notebooks").glob("*.ipynb"), key=lambda path: path.stat().st_size)
         one = notebook_bundle.read_notebook(largest)
         text = notebook_bundle.written(notebook_bundle.parcel(one, wheel))
-        assert len(text) < 0.95 * notebook_bundle.MOST_BYTES  # with room for a short book
+        assert len(text) < 0.96 * notebook_bundle.MOST_BYTES  # with room for a book of some 25,000 characters
 
     def test_is_the_same_each_time(self, small_wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):
