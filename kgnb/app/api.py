@@ -18,7 +18,7 @@ from kgnb.app.context import App, open_app, start_engines
 from kgnb.app.export import export
 from kgnb.core import colab
 from kgnb.core.errors import InputError
-from kgnb.core.event_loop import new_loop
+from kgnb.core.event_loop import LoopThread
 from kgnb.core.messages import language, say
 from kgnb.core.model import Provider, in_viewers_zone
 from kgnb.core.secrets import load_settings
@@ -39,8 +39,7 @@ CLEAN_UP_SECONDS = 15.0
 
 _ALL = 1_000_000_000
 
-_loop: asyncio.AbstractEventLoop | None = None
-_lock = threading.Lock()
+_thread = LoopThread("kgnb-loop")
 
 
 def run(work: Coroutine[Any, Any, R]) -> R:
@@ -64,16 +63,7 @@ def run(work: Coroutine[Any, Any, R]) -> R:
 
 def spawn(work: Coroutine[Any, Any, R]) -> Future[R]:
     """Start ``work`` on kgnb's loop and return at once."""
-    return asyncio.run_coroutine_threadsafe(work, _running_loop())
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    global _loop
-    with _lock:
-        if _loop is None or _loop.is_closed():
-            _loop = new_loop()
-            threading.Thread(target=_loop.run_forever, name="kgnb-loop", daemon=True).start()
-        return _loop
+    return _thread.submit(work)
 
 
 class BookGraph:

@@ -13,6 +13,7 @@ import gc
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -67,24 +68,34 @@ class LoopThread:
     ``clean_up`` is awaited there at the end, when nothing else runs there any more.
     """
 
-    def __init__(self, name: str, clean_up: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, name: str, clean_up: Callable[[], Coroutine[Any, Any, object]] = lambda: asyncio.sleep(0)
+    ) -> None:
         self._name = name
         self._clean_up = clean_up
+        self._starting = threading.Lock()
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
 
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start ``work`` from any thread and return at once. The first call starts the loop's thread."""
+        with self._starting:
+            if self._running is None:
+                loop = new_loop()
+                thread = threading.Thread(target=self._live, args=(loop,), name=self._name, daemon=True)
+                thread.start()
+                self._running = loop, thread
+            return asyncio.run_coroutine_threadsafe(work, self._running[0])
+
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of ``work``; a cancelled caller cancels it. The first call starts the thread."""
-        if self._running is None:
-            loop = new_loop()
-            thread = threading.Thread(target=self._live, args=(loop,), name=self._name, daemon=True)
-            thread.start()
-            self._running = loop, thread
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._running[0]))
+        """Return the result of ``work``; a cancelled caller cancels it."""
+        return await asyncio.wrap_future(self.submit(work))
 
     async def stop(self) -> None:
         """Cancel what runs there, wait for its end and the clean-up; a later call starts another thread."""
-        if self._running is not None:
-            (loop, thread), self._running = self._running, None
+        with self._starting:
+            running, self._running = self._running, None
+        if running is not None:
+            loop, thread = running
             loop.call_soon_threadsafe(loop.stop)
             await asyncio.to_thread(thread.join)
 

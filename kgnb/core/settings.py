@@ -251,10 +251,10 @@ class Settings(BaseSettings):
 
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-            except (OSError, ValueError) as error:  # SSLError is an OSError; the other: no path at all
-                is_file = isinstance(error, ssl.SSLError)
-                reason = say("rule.no_certificate") if is_file else getattr(error, "strerror", path)
-                raise ValueError(say("rule.certificates", reason=reason)) from None
+            except (ssl.SSLError, ValueError):  # the second: no path at all
+                raise ValueError(say("rule.certificates", reason=say("rule.no_certificate"))) from None
+            except OSError as error:
+                raise ValueError(say("rule.certificates", reason=error.strerror)) from None
         return path
 
     _hosts = field_validator("db_host", "metrics_host")(check_host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from kgnb.app import api
+from tests.support.endless import Endless
 
 
 @pytest.fixture
@@ -21,23 +21,15 @@ def interruptible() -> Iterator[None]:
 
 
 def test_an_interrupted_call_is_over_when_it_has_cleaned_up(interruptible: None) -> None:
-    begun, cleaned = threading.Event(), []
-
-    async def work() -> None:
-        begun.set()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            await asyncio.sleep(0.3)
-            cleaned.append(True)
+    work = Endless(seconds=0.3)
 
     def interrupt() -> None:
-        begun.wait(30)
+        work.begun.wait(30)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     interrupting = threading.Thread(target=interrupt)
     interrupting.start()
     with pytest.raises(KeyboardInterrupt):
-        api.run(work())
-    assert cleaned == [True]
+        api.run(work.run())
+    assert work.cleaned.is_set()
     interrupting.join()

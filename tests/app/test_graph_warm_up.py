@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import cast
 
@@ -66,7 +67,7 @@ async def test_a_build_leaves_only_its_novel(tmp_path: Path, monkeypatch: pytest
 
     async def late(*given: object) -> object:
         while not rehearsed:  # the story is scanned before the engine is up
-            await build.asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)
         return await scan(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(build, "freeze_names", late)

@@ -9,15 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kgnb.core.event_loop import LoopThread
-
-
-async def nothing() -> None:
-    """Nothing to clean up."""
+from tests.support.endless import Endless
 
 
 @pytest.fixture
 async def beside() -> AsyncIterator[LoopThread]:
-    one = LoopThread("kgnb-test", nothing)
+    one = LoopThread("kgnb-test")
     yield one
     await one.stop()
 
@@ -51,38 +48,21 @@ async def test_an_error_comes_back_and_the_thread_goes_on(beside: LoopThread) ->
 
 
 async def test_a_cancelled_caller_cancels_the_work(beside: LoopThread) -> None:
-    begun, ended = threading.Event(), threading.Event()
-
-    async def work() -> None:
-        begun.set()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            ended.set()
-
-    waiting = asyncio.create_task(beside.run(work()))
-    assert await asyncio.to_thread(begun.wait, 30)
+    work = Endless()
+    waiting = asyncio.create_task(beside.run(work.run()))
+    assert await asyncio.to_thread(work.begun.wait, 30)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert await asyncio.to_thread(ended.wait, 30)
+    assert await asyncio.to_thread(work.cleaned.wait, 30)
 
 
 async def test_stopping_waits_for_the_clean_up_and_it_may_start_again(beside: LoopThread) -> None:
-    begun, cleaned = threading.Event(), []
-
-    async def work() -> None:
-        begun.set()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            await asyncio.sleep(0.05)
-            cleaned.append(True)
-
-    waiting = asyncio.create_task(beside.run(work()))
-    assert await asyncio.to_thread(begun.wait, 30)
+    work = Endless()
+    waiting = asyncio.create_task(beside.run(work.run()))
+    assert await asyncio.to_thread(work.begun.wait, 30)
     await beside.stop()
-    assert cleaned == [True]
+    assert work.cleaned.is_set()
     assert threads() == []
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -91,28 +71,20 @@ async def test_stopping_waits_for_the_clean_up_and_it_may_start_again(beside: Lo
 
 
 async def test_a_call_while_it_stops_is_answered_by_another_thread() -> None:
-    begun, ended = threading.Event(), []
-
-    async def work() -> None:
-        begun.set()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            await asyncio.sleep(0.2)
-            ended.append("work")
+    work, work_had_ended = Endless(seconds=0.2), []
 
     async def clean_up() -> None:
-        ended.append("clean up")
+        work_had_ended.append(work.cleaned.is_set())
 
     one = LoopThread("kgnb-test", clean_up)
-    waiting = asyncio.create_task(one.run(work()))
-    assert await asyncio.to_thread(begun.wait, 30)
+    waiting = asyncio.create_task(one.run(work.run()))
+    assert await asyncio.to_thread(work.begun.wait, 30)
     stopping = [asyncio.create_task(one.stop()) for _ in range(2)]
     await asyncio.sleep(0.05)
     async with asyncio.timeout(30):
         assert await one.run(asyncio.sleep(0.3, "answered")) == "answered"
         await asyncio.gather(*stopping)
-    assert ended == ["work", "clean up"]
+    assert work_had_ended == [True]
     assert waiting.cancelled()
     await one.stop()
     assert threads() == []
@@ -126,7 +98,7 @@ async def test_a_cancelled_stop_still_ends_the_thread() -> None:
         cleaned.set()
 
     one = LoopThread("kgnb-test", clean_up)
-    await one.run(nothing())
+    await one.run(asyncio.sleep(0))
     stopping = asyncio.create_task(one.stop())
     await asyncio.sleep(0)
     stopping.cancel()
