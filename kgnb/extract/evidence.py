@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from functools import cached_property
-from itertools import compress
+from itertools import compress, takewhile
 from typing import TypeVar
 
 from kgnb.extract.generic_words import is_generic
@@ -59,7 +59,10 @@ class ChapterText:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._letters = letters(text)
+
+    @cached_property
+    def _letters(self) -> str:  # a reply that only copies from the text needs none of them
+        return letters(self._text)
 
     @cached_property
     def _offsets(self) -> list[int]:
@@ -78,10 +81,10 @@ class ChapterText:
         wanted = letters(quote)
         if _is_too_short(wanted):
             return ""
+        if quote in self._text:
+            return shortened(clean(quote, QUOTED_CHARS))
         at = self._letters.find(wanted)
-        if at >= 0:
-            return self._wording(at, wanted, quote, unique=self._letters.find(wanted, at + 1) < 0)
-        return self._find_pieces(quote)
+        return self._wording(at, wanted, quote) if at >= 0 else self._find_pieces(quote)
 
     def _find_pieces(self, quote: str) -> str:
         pieces = [piece for piece in _GAP.split(quote) if letters(piece)]
@@ -102,15 +105,10 @@ class ChapterText:
             start = self._letters.find(first, start + len(first))
         return ""
 
-    def _wording(self, at: int, wanted: str, quote: str, *, unique: bool = False) -> str:
-        """The text's wording of the letters from index ``at``, with as many marks around it as ``quote`` has.
-
-        ``unique``: the letters occur only there."""
-        (lead, before), (tail, after) = _leading_marks(quote), _leading_marks(quote[::-1])
-        if unique and (here := self._text.find(quote)) >= 0:  # word for word
-            start, end = here + lead, here + len(quote) - tail
-        else:
-            start, end = self._offsets[at], self._offsets[at + len(wanted) - 1] + 1
+    def _wording(self, at: int, wanted: str, quote: str) -> str:
+        """The text's wording of the letters from index ``at``, with as many marks around as in ``quote``."""
+        before, after = _leading_marks(quote), _leading_marks(quote[::-1])
+        start, end = self._offsets[at], self._offsets[at + len(wanted) - 1] + 1
         while before and start and _is_mark(self._text[start - 1]):
             start, before = start - 1, before - 1
         while after and end < len(self._text) and _is_mark(self._text[end]):
@@ -130,7 +128,7 @@ class ChapterText:
 
     def _has_letters(self, form: str) -> bool:
         wanted = letters(form)
-        return wanted != "" and wanted in self._letters
+        return wanted != "" and (form in self._text or wanted in self._letters)
 
     @cached_property
     def _words(self) -> frozenset[str]:
@@ -143,14 +141,10 @@ def _is_too_short(wanted: str) -> bool:
     return 2 * len(wanted) - len(wanted.encode("ascii", "ignore")) < MIN_WEIGHT
 
 
-def _leading_marks(text: str) -> tuple[int, int]:
-    """Number of characters before the first letter, and of those that are no space."""
-    marks = 0
-    for index, character in enumerate(text):
-        if _LETTERS[ord(character)]:
-            return index, marks
-        marks += not character.isspace()
-    return len(text), marks
+def _leading_marks(text: str) -> int:
+    """Number of characters before the first letter, without spaces."""
+    before = takewhile(lambda character: not _LETTERS[ord(character)], text)
+    return sum(not character.isspace() for character in before)
 
 
 def _is_mark(character: str) -> bool:

@@ -62,7 +62,8 @@ def test_what_does_not_stand_in_the_text_is_not_found(said: str) -> None:
 
 def test_of_several_places_the_first_counts_and_of_a_later_piece_the_one_behind() -> None:
     text = "“兄弟同心”，众人道。三人桃园结义，说道，兄弟同心。"
-    assert ChapterText(text).find_quote("，兄弟同心。") == "“兄弟同心”"
+    assert ChapterText(text).find_quote("《兄弟同心》") == "“兄弟同心”"
+    assert ChapterText(text).find_quote("，兄弟同心。") == "，兄弟同心。"  # word for word
     assert ChapterText(text).find_quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
 
 
