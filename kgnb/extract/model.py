@@ -63,6 +63,8 @@ def _names(value: object) -> list[str]:
 
 def _number(low: float, high: float, default: float) -> Any:
     def read(value: object) -> float:
+        if type(value) is float and low <= value <= high:
+            return value
         try:
             number = float(value) if isinstance(value, (int, float, str)) else default
         except ValueError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import compress
+from operator import ne
 
 from kgnb.core.model import Lang
 from kgnb.extract.model import NameEntry
@@ -46,6 +48,7 @@ class _BookText:
         self._starts: list[int] = []
         original: list[str] = []
         folded: list[str] = []
+        self._folded_to = set[str]()
         length = 0
         for number, text in chapters:
             self._numbers.append(number)
@@ -55,6 +58,7 @@ class _BookText:
             traditional = fold_scripts and script.is_traditional(text)
             simple = script.simplified(text, traditional=traditional) if fold_scripts else text
             folded.append(text if simple == text else simple)  # one copy of what both are
+            self._folded_to.update(compress(simple, map(ne, simple, text)) if simple != text else ())
         self._original = self.text = "\n".join(original)
         if folded != original:
             self.text = "\n".join(folded)
@@ -86,6 +90,8 @@ class _BookText:
 
     def _original_forms(self, name: str, offsets: Sequence[int]) -> list[str]:
         """The name as the book writes it at ``offsets``, the most frequent form first."""
+        if self._folded_to.isdisjoint(name):
+            return [name]
         size, text = len(name), self.text
         found = Counter(self._original[a : a + size] for a in offsets if text.startswith(name, a))
         return sorted(found, key=lambda form: (-found[form], form)) or [name]

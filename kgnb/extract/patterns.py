@@ -50,18 +50,21 @@ class RelationPattern(NamedTuple):
 
 
 class PatternMatcher:
-    """Patterns in order of precedence; the first that fits a pair of names gives their relation."""
+    """Patterns in order of precedence; the first that fits a pair of names gives their relation.
+
+    Those with the same words between the names are tried together, where the first of them stands.
+    """
 
     def __init__(self, patterns: Sequence[RelationPattern]) -> None:
         self._patterns = tuple(patterns)
 
     @cached_property
-    def _between(self) -> re.Pattern[str]:
-        """What may stand between names, each a group numbered as its first pattern; most gaps fit none."""
-        numbers: dict[str, int] = {}
+    def _expression(self) -> re.Pattern[str]:
+        """Matches gap, tab and what follows; its groups are numbered as the patterns. Most gaps fit none."""
+        following: dict[str, list[str]] = {}
         for number, pattern in enumerate(self._patterns):
-            numbers.setdefault(pattern.between, number)
-        return re.compile("|".join(f"(?P<p{number}>{between})" for between, number in numbers.items()))
+            following.setdefault(pattern.between, []).append(f"(?P<p{number}>{pattern.after})")
+        return re.compile("|".join(f"(?:{gap})\t(?:{'|'.join(after)})" for gap, after in following.items()))
 
     def match(self, text: str, people: Sequence[Mention], max_gap: int) -> list[PatternMatch]:
         """Return the relations between neighbouring mentions at most ``max_gap`` characters apart."""
@@ -69,21 +72,13 @@ class PatternMatcher:
         for a, b in pairwise(people):
             if not 0 <= b.start - a.end <= max_gap or a.entry.name == b.entry.name:
                 continue
-            gap = self._between.fullmatch(text, a.end, b.start)
-            if gap and gap.lastgroup and (match := self._first_match(text, a, b, int(gap.lastgroup[1:]))):
-                found.append(match)
+            # A normalised text has no tab.
+            fits = self._expression.match(f"{text[a.end : b.start]}\t{text[b.end : b.end + MAX_AFTER]}")
+            if fits and fits.lastgroup:
+                pattern = self._patterns[int(fits.lastgroup[1:])]
+                one, other = (b, a) if pattern.inverted else (a, b)
+                gap, _, after = fits[0].partition("\t")
+                label, end = (gap + after).strip(" ,，的之是乃"), b.end + len(after)
+                names = one.entry.name, pattern.type, other.entry.name
+                found.append(PatternMatch(*names, label, a.start, end))
         return found
-
-    def _first_match(self, text: str, a: Mention, b: Mention, number: int) -> PatternMatch | None:
-        """The relation by pattern ``number``, which fits the gap, or the next that fits what follows too."""
-        gap, tail = text[a.end : b.start], text[b.end : b.end + MAX_AFTER]
-        for i, pattern in enumerate(self._patterns[number:]):
-            fits = i == 0 or re.fullmatch(pattern.between, gap)
-            following = re.match(pattern.after, tail) if fits else None
-            if not following:
-                continue
-            source, target = (b, a) if pattern.inverted else (a, b)
-            label = (gap + following[0]).strip(" ,，的之是乃")
-            end = b.end + len(following[0])
-            return PatternMatch(source.entry.name, pattern.type, target.entry.name, label, a.start, end)
-        return None

@@ -113,7 +113,8 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
         organizations=[Organization(name=n, confidence=c) for n, c in _of_kind(mentions, "Organization")],
         relations=_relations(original, people, ends, stated),
     )
-    return _with_original_names(found, index.originals, original) if index.originals else found
+    unfolded = any(m.entry.name in index.originals for m in mentions)
+    return _with_original_names(found, index.originals, original) if unfolded else found
 
 
 def _original_label(match: PatternMatch, text: str, original: str) -> str:
@@ -142,20 +143,18 @@ def _confidence(entry: NameEntry) -> float:
     return round(min(0.9, 0.5 + 0.2 * math.log10(max(1, entry.mentions))), 2)
 
 
-def _characters(people: Iterable[Mention], top: int) -> list[Character]:
-    forms: dict[str, Counter[str]] = defaultdict(Counter)
-    entries: dict[str, NameEntry] = {}
-    for mention in people:
-        forms[mention.entry.name][mention.form] += 1
-        entries[mention.entry.name] = mention.entry
+def _characters(people: Sequence[Mention], top: int) -> list[Character]:
+    entries = {m.entry.name: m.entry for m in people}
+    counts = Counter(m.entry.name for m in people)
+    forms = {(m.entry.name, m.form) for m in people}
     return [
         Character(
             name=name,
-            aliases=[f for f in entries[name].aliases if f in counts],
+            aliases=[f for f in entries[name].aliases if (name, f) in forms],
             protagonist_score=round(100 * math.sqrt(entries[name].mentions / top)),
             confidence=_confidence(entries[name]),
         )
-        for name, counts in sorted(forms.items(), key=lambda i: (-i[1].total(), i[0]))
+        for name, _ in sorted(counts.items(), key=lambda i: (-i[1], i[0]))
     ]
 
 
@@ -197,24 +196,24 @@ def _co_occurrences(
     weights: dict[_Pair, float] = defaultdict(float)
     first: dict[_Pair, tuple[int, int]] = {}
     shared: dict[_Pair, tuple[int, bool]] = {}  # last sentence counted, and whether it held both
-    sentence = [bisect_right(ends, m.start) for m in people]
-    for i, mention in enumerate(people):
-        for j in range(i - 1, -1, -1):
-            other = people[j]
-            distance = mention.start - other.end
-            if sentence[i] - sentence[j] > 1 or distance > MAX_DISTANCE * 3:
+    named = [(m.entry.name, m.start, m.end, bisect_right(ends, m.start)) for m in people]
+    for i, (name, start, end, sentence) in enumerate(named):
+        for k in range(i - 1, -1, -1):
+            other, begin, stop, its_sentence = named[k]
+            distance, same = start - stop, sentence == its_sentence
+            if sentence - its_sentence > 1 or distance > MAX_DISTANCE * 3:
                 break
-            same = sentence[i] == sentence[j]
-            if other.entry.name == mention.entry.name or (not same and distance > MAX_DISTANCE):
+            if other == name or (not same and distance > MAX_DISTANCE):
                 continue
-            a, b = sorted((mention.entry.name, other.entry.name))
-            if not same and shared.get((a, b), (-9, False))[0] >= sentence[i] - 1:
+            pair = (name, other) if name < other else (other, name)
+            last = shared.get(pair, (-9, False))
+            if not same and last[0] >= sentence - 1:
                 continue  # one of the two sentences is counted already
-            if shared.get((a, b)) != (sentence[i], same):
-                weights[(a, b)] += 1.0 if same else NEIGHBOUR_WEIGHT
-                shared[(a, b)] = (sentence[i], same)
+            if last != (sentence, same):
+                weights[pair] += 1.0 if same else NEIGHBOUR_WEIGHT
+                shared[pair] = sentence, same
             if same:
-                first.setdefault((a, b), (other.start, mention.end))
+                first.setdefault(pair, (begin, end))
     return {p: w for p, w in weights.items() if p in first}, first
 
 

@@ -17,8 +17,8 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
 
-_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}}+)[：:，,]?\s*[“「『\"]")
-_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
+_BEFORE_QUOTE = re.compile(rf"\b([{HAN}]{{2,10}}+)[：:，,]?\s*[“「『\"]")
+_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})\b")
 _SENTENCE_TO_QUOTE = re.compile(
     rf"[。！？!?”」\n]([{HAN}]{{3,14}}+)[，,][^。！？!?：:“”「」\n]{{0,40}}+[：:]\s*[“「『\"]"
 )
@@ -33,14 +33,14 @@ _CALLED_SO = (
 )
 _NAMING = re.compile(
     f"(?:{'|'.join(_CALLED_SO)})"
-    rf"[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
+    rf"[“「『]?([{HAN}]{{2,4}})\b"
 )
 
 _KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|女婿|外甥"
 _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
 _RELATING = re.compile(f"[的之](?:{_KIN})")
-_LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
-_LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
+_LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)\b")
+_LISTED_BEFORE = re.compile("、(?:" + "|".join(rf"(?<=\b([{HAN}]{{{n}}})、)" for n in (2, 3, 4)) + ")")
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
@@ -243,14 +243,14 @@ def with_neighbours(
     """Return the candidates with the neighbours of every occurrence."""
     found = {w: Candidate(w, speaking.get(w, 0), called.get(w, 0)) for w in names}
     text, lengths = f"\n{bigrams.text}\n", lengths_by_start(found)
+    behind = {size: text[size + 1 :] for size in set(chain.from_iterable(lengths.values()))}
     for start, offsets in bigrams.find(lengths).items():
         for size in lengths[start]:
-            end = size + 1
             for word, places in _by_word(text, offsets, size) if size > 2 else ((start, offsets),):
                 if candidate := found.get(word):
                     candidate.count = len(places)
-                    candidate.left = _tally(text[at] for at in places)
-                    candidate.right = _tally(text[at + end] for at in places)
+                    candidate.left = _tally(map(text.__getitem__, places))
+                    candidate.right = _tally(map(behind[size].__getitem__, places))
     return found
 
 

@@ -132,8 +132,10 @@ class FormAliases(StatedAliases):
 
     def _join_longer_forms(self) -> None:
         """紫阳真君 is 真君, 狸七戒 is 七戒: what stands before hardly anything else, or no other name."""
-        found = list(self._bigrams.find_all(self.counts))
-        before = Counter((self.text[max(0, at - n) : at], name) for n in (1, 2) for at, name in found)
+        places, names = zip(*self._bigrams.find_all(self.counts), strict=True) if self.counts else ((), ())
+        before = Counter[tuple[str, str]]()
+        for size in (1, 2):
+            before.update(zip(_before(self.text, places, size), names, strict=True))
         surnames = self._own_surnames(before)
         often = {
             word + name: name

@@ -85,7 +85,7 @@ class NameClassifier:
         names = sorted(self.foreign.names().union(likely))
         found = with_neighbours(self.bigrams, names, speaking, called)
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
-        doubled = {pair for pair in self.bigrams.frequent(least) if pair[0] == pair[1]}
+        doubled = {pair for pair in frequent if pair[0] == pair[1]}
         self.common_words, known_places = words.look_up(parts.union(names, doubled, more_words))
         self.known_places = known_places - doubled
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in self.foreign.full}

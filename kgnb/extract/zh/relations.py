@@ -19,8 +19,11 @@ from kgnb.extract.zh.surnames import given_of, surname_of
 MAX_GAP = 8
 """Most characters between two names of a stated relation."""
 
+_KIN = "子女弟兄妻父母妹"
+# What follows is asked first: it excludes more characters, more cheaply, than what precedes.
 _ACTING = re.compile(
-    rf"(?:(?<![{HAN}])|(?<=却说|且说|原来)|(?<=乃))([{HAN}])(?=[{''.join(sorted(words.AFTER_SPEAKER))}遣令命教唤使引]|之?[长次幼少三四]?[子女弟兄妻父母妹]|之)"
+    rf"([{HAN}])(?=[{''.join(sorted(words.AFTER_SPEAKER))}遣令命教唤使引之{_KIN}]|[长次幼少三四][{_KIN}])"
+    rf"(?:(?<![{HAN}].)|(?<=乃.)|(?<=(?:却说|且说|原来).))"
 )
 
 
