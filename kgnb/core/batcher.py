@@ -21,7 +21,7 @@ class Batcher(Generic[T, R]):
     ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is raised
     to every caller of the batch. Of a batch with a refused row each item is tried again alone. ``gap``: least
     seconds between the starts of two flushes, for flushes that cost much whatever their size; a full batch
-    doesn't wait for it, nor the last one: when ``expects_more()`` is False, no item is about to come.
+    doesn't wait for it, nor the last ones: those of which ``expects_more(waiting)`` says that too few are to come.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Batcher(Generic[T, R]):
         *,
         limit: int = 100,
         gap: float = 0.0,
-        expects_more: Callable[[], bool] = lambda: True,
+        expects_more: Callable[[int], bool] = lambda _waiting: True,
     ) -> None:
         self._flush = flush
         self._limit = limit
@@ -52,7 +52,8 @@ class Batcher(Generic[T, R]):
         return await done
 
     def _is_due(self) -> bool:
-        return len(self._waiting) >= self._limit or not self._expects_more()
+        waiting = len(self._waiting)
+        return waiting >= self._limit or not self._expects_more(waiting)
 
     async def _run(self) -> None:
         try:

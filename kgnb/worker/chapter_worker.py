@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 COMMIT_GAP = 0.05
 """Least seconds between two commits of rows: each is a disk flush, and no slot waits for it."""
 PROJECT_LIMIT, PROJECT_GAP = 100, 0.3
-"""Most chapters in one graph transaction, and seconds between two while others are on their way to it: each
-costs some twenty round trips, and a chapter that waits for one holds no slot."""
+"""Most chapters in one graph transaction, and seconds between two while more chapters are on their way to it
+than wait: each costs some twenty round trips, and a chapter that waits for one holds no slot."""
 PROJECT_ROWS = 6_000
 """Most nodes and edges in one graph transaction of several chapters, which must end within 10 s. A hundred
 chapters of the benchmark have 5,600."""
@@ -92,7 +92,7 @@ class ChapterWorker:
             self._project_all,
             limit=PROJECT_LIMIT,
             gap=PROJECT_GAP,
-            expects_more=lambda: self._to_record > 0,
+            expects_more=lambda waiting: self._to_record > waiting,
         )
         self._to_record = 0  # chapters at work that aren't on record yet
         # Novel id → its settle number as last read, and when (time.monotonic()).

@@ -19,6 +19,8 @@ MIN_OVERHEAD_SECONDS = 0.5
 
 As many chapters are read ahead as answers are due in that time; with a slow provider that is few, so that a
 book's last chapters are left for other nodes."""
+MAX_ROUNDS_AHEAD = 2
+"""Chapters read ahead for a slot, at most."""
 SMOOTHING_CHAPTERS = 30
 """Window, in chapters, of the moving average of the time spent outside requests."""
 MAX_UNWRITTEN = 120
@@ -67,8 +69,8 @@ def read_ahead(slots: int, seconds: float, ages: Iterable[float], overhead: floa
     sent; ``overhead``: a chapter's mean time outside requests.
     """
     within = max(MIN_OVERHEAD_SECONDS, overhead)
-    if 0 < seconds <= within:
-        return slots  # each will be free by then, whether its request was sent or is about to be
+    if 0 < seconds <= within:  # each will be free by then, and some of them again
+        return math.ceil(slots * min(MAX_ROUNDS_AHEAD, within / seconds))
     due = sum(abs(age - seconds) <= within for age in ages) if seconds else 0
     return max(slots // SLOTS_PER_READ_AHEAD, min(slots, due))
 

@@ -182,6 +182,8 @@ class ProviderThrottle:
             raise
 
     async def _wait_for_turn(self, call: _Call, reservation: RateReservation, seconds: float) -> None:
+        if seconds <= 0:  # sleep(0) would wait behind all other work of a busy loop
+            return
         try:
             await asyncio.sleep(seconds)
             self._check_allowed(call.provider, call.lost)

@@ -83,7 +83,7 @@ async def test_the_gap_keeps_flushes_apart_but_a_full_batch_goes() -> None:
 
 async def test_the_last_batch_and_a_full_one_end_a_wait_for_the_gap() -> None:
     flush, coming = Doubler(), 6
-    batcher = Batcher(flush, limit=4, gap=30.0, expects_more=lambda: coming > 0)
+    batcher = Batcher(flush, limit=4, gap=30.0, expects_more=lambda _waiting: coming > 0)
 
     async def come() -> int:
         nonlocal coming

@@ -21,15 +21,16 @@ from tests.support.throttles import asking
     ("slots", "seconds", "ages", "chapters"),
     [
         (60, 0.0, [9.0] * 60, 15),  # nobody knows how long a request takes
-        (60, 0.3, [0.0] * 60, 60),
+        (60, 0.5, [0.0] * 60, 60),
+        (60, 0.3, [0.0] * 60, 100),  # most of them twice in half a second
         (60, 2.0, [1.4] * 60, 15),
         (60, 2.0, [1.6] * 60, 60),  # all at once: all slots will be free
         (60, 2.0, [1.6] * 20 + [0.5] * 40, 20),
         (60, 2.0, [2.4] * 20 + [2.6] * 40, 20),  # nobody knows when those will be answered
-        (60, 0.3, [0.2] * 10, 60),  # the others are about to be sent
-        (60, 0.3, [0.2] * 90, 60),
+        (60, 0.4, [0.2] * 10, 75),  # the others are about to be sent
+        (60, 0.4, [0.2] * 90, 75),
         (4, 15.0, [3.0] * 4, 1),
-        (1, 0.1, [0.0], 1),
+        (1, 0.1, [0.0], 2),
     ],
 )
 def test_as_many_are_read_ahead_as_answers_are_due(
