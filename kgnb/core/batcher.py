@@ -21,7 +21,7 @@ class Batcher(Generic[T, R]):
     ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is raised
     to every caller of the batch. Of a batch with a refused row each item is tried again alone. ``gap``: least
     seconds between the starts of two flushes, for flushes that cost much whatever their size; a full batch
-    doesn't wait for it, nor the last ones: those of which ``expects_more(waiting)`` says that too few are to come.
+    doesn't wait for it, nor the last ones, when ``expects_more(waiting)`` says that too few are to come.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ def test_as_many_are_read_ahead_as_answers_are_due(
     assert read_ahead(slots, seconds, ages) == chapters
 
 
-@pytest.mark.parametrize(("beside", "chapters"), [(0.1, 15), (2.5, 30), (60.0, 60)])
+@pytest.mark.parametrize(("beside", "chapters"), [(0.1, 15), (2.5, 30), (60.0, 120)])
 def test_more_are_read_ahead_where_the_stores_are_far(beside: float, chapters: int) -> None:
     assert read_ahead(60, 5.0, [age / 12 for age in range(60)], beside) == chapters
 
