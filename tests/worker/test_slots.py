@@ -131,7 +131,7 @@ async def test_nothing_is_read_ahead_while_a_429_has_taken_slots(
         assert len(light.node.slots) == 2
         model.is_limited = False
         light.node.wake()
-        await until(lambda: asked(model, 4))
+        await until(lambda: asked(model, 6))
 
 
 async def polled(light: LightNode, count: int) -> bool:
