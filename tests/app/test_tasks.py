@@ -32,7 +32,7 @@ from kgnb.worker.task_keeper import TaskKeeper
 from kgnb.worker.throttle import ProviderThrottle
 from tests.conftest import new_database, outside
 from tests.support.ledgers import execute, finish_chapter, make_book, numbered, scalar, set_task, task_row
-from tests.support.queues import ids, items, old_worker, take
+from tests.support.queues import fail_for_good, ids, items, old_worker, take
 
 NEW, OLD = QueueName("kg:task:queue:deepseek"), QueueName("kg:ai_queue:deepseek")
 
@@ -136,7 +136,7 @@ async def chapters(app: App, count: int) -> list[Claim]:
 
 
 async def bury(app: App, claim: Claim, *, told: bool = True) -> None:
-    assert await app.queue.fail(claim, "no JSON in the reply", final=True) == "dead"
+    await fail_for_good(app.queue, claim, "no JSON in the reply")
     if told:
         await mark(app, claim, ChapterStatus.FAILED)
         await app.queue.confirm_buried([claim])
@@ -459,7 +459,7 @@ class TestRetrying:
     async def test_an_item_that_was_never_opened(self, app: App) -> None:
         task_id = await new_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
-        await app.queue.fail(claim, "broken", final=True)
+        await fail_for_good(app.queue, claim)
         (entry,) = await dead_letters.list_dead_letters(app)
         assert (entry.item.task_id, entry.chapter, entry.title) == (task_id, 0, "三国")
         assert (await tasks_use_case.retry_task(app, task_id)).queue == NEW
@@ -549,7 +549,7 @@ class TestDeadList:
         assert (first.item.reason, first.item.deliveries, first.item.failures) == (
             "no JSON in the reply",
             0,
-            1,
+            3,
         )
         assert abs(first.item.at - time.time()) < 60
         assert json.loads(json.dumps(first.as_dict()))["queue"] == NEW
@@ -580,7 +580,7 @@ class TestDeadList:
     async def test_a_dropped_item_ends_its_task(self, app: App) -> None:
         task_id = await new_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
-        await app.queue.fail(claim, "broken", final=True)
+        await fail_for_good(app.queue, claim)
         assert await dead_letters.drop_dead_letters(app, task_id) == 1
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["error_message"]) == ("failed", "broken")
@@ -612,7 +612,7 @@ class TestDeadList:
     async def test_queues_of_providers_that_are_gone(self, app: App) -> None:
         await app.queue.push(QueueName("kg:task:queue:gone"), await new_task(app, push=False))
         (claim,) = (await take(app.queue, QueueName("kg:task:queue:gone"), tasks=1)).claims
-        await app.queue.fail(claim, "broken", final=True)
+        await fail_for_good(app.queue, claim)
         assert [e.item.queue for e in await dead_letters.list_dead_letters(app)] == ["kg:task:queue:gone"]
 
 

@@ -13,7 +13,19 @@ from kgnb.stores.queue.connection import script_call
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName
-from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take, until_expired
+from tests.support.queues import (
+    NEW,
+    OLD,
+    Maker,
+    die,
+    fail_for_good,
+    ids,
+    items,
+    nodes_on,
+    opened,
+    take,
+    until_expired,
+)
 
 
 @pytest.fixture
@@ -263,7 +275,7 @@ class TestLeases:
         queue = make()
         await opened(queue, 1, 1)
         (claim,) = (await take(queue, chapters=1)).claims
-        assert await queue.fail(claim, "refused", final=True) == "dead"
+        await fail_for_good(queue, claim)
         await queue.forget_node("a", [NEW])
         (task,) = (await take(queue, tasks=1)).claims
         assert not task.fresh
@@ -279,7 +291,7 @@ class TestLeases:
         task = await opened(queue, 1, 1)
         (claim,) = (await take(queue, chapters=1)).claims
         revive = await queue.dead_chapters(task)  # the ledger is read now: not failed yet
-        assert await queue.fail(claim, "refused", final=True) == "dead"
+        await fail_for_good(queue, claim)
         await queue.confirm_buried([claim])
         assert await queue.open_task(task, [1], revive)
         assert not (await take(queue, chapters=1)).claims

@@ -307,14 +307,14 @@ class Queue(QueueInspector):
         return await self._for_each("release", claims, head, lambda claim: (claim.member, claim.token))
 
     async def fail(
-        self, claim: Claim, reason: str, *, delay: float = 0.0, final: bool = False
+        self, claim: Claim, reason: str, *, delay: float = 0.0
     ) -> Literal["retry", "dead", "lost"]:
-        """Report a chapter's own failure: retry after ``delay`` seconds, dead at the third or if ``final``.
+        """Report a chapter's own failure: retry after ``delay`` seconds, dead at the third.
 
         After "dead", write it to the ledger and call :meth:`confirm_buried`; until then every poll reports it
         to its task's holder. An opened task's item never dies, it is retried.
         """
-        command = script_call("fail", claim.queue, claim.member, claim.token, reason, _ms(delay), int(final))
+        command = script_call("fail", claim.queue, claim.member, claim.token, reason, _ms(delay))
         outcome: Literal["retry", "dead", "lost"] = (await self.connection.send_one(command)).decode()
         return outcome
 

@@ -1,5 +1,5 @@
 -- Records a failure of the chapter (or unopened item) itself. That is an outcome: the delivery does not count.
--- ARGV: member, token, reason, delay ms, final ("1": no further try). Returns "retry", "dead" or "lost".
+-- ARGV: member, token, reason, delay ms. Returns "retry", "dead" or "lost".
 
 local member, reason, delay = ARGV[1], ARGV[3], tonumber(ARGV[4])
 local now = clock()
@@ -7,7 +7,7 @@ local record = held(member, ARGV[2])
 if not record then return 'lost' end
 record.failures = record.failures + 1
 uncount(record)
-if (ARGV[5] == '1' or record.failures >= MAX_FAILURES) and not record.opened then
+if record.failures >= MAX_FAILURES and not record.opened then
   let_go(member)
   bury(member, record, reason, now)
   return 'dead'
