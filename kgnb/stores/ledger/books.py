@@ -42,15 +42,9 @@ next to none."""
 
 @dataclass(frozen=True, slots=True)
 class ImportedBook:
-    """What an import did. ``known``: this very text was there; ``edition``: another text of the novel was.
-
-    ``new_chapters`` counts chapters that were added or whose text changed.
-    """
+    """An imported book's novel, and its chapters in order."""
 
     novel_id: int
-    known: bool
-    edition: bool
-    new_chapters: int
     chapters: list[Chapter]
 
 
@@ -71,23 +65,14 @@ class Books(DatabasePart):
 
     @transaction
     def _import(self, c: sa.Connection, book: Book, file_path: str, file_size: int) -> ImportedBook:
-        novel_id = _novel_of_text(c, book)
-        known = novel_id is not None
-        if novel_id is None:
-            novel_id = _novel_of_edition(c, book)
-        edition = novel_id is not None and not known
-        stored: list[_StoredChapter] = []
-        if novel_id is None:
-            novel_id = self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
-        else:
-            lock_novel(c, novel_id)
-            stored = _stored_hashes(c, novel_id)
-        changed, chapters = _write_chapters(self._database, c, novel_id, book, stored)
-        if changed and (known or edition):
-            _drop_early_names(c, novel_id)
+        known = _novel_of_text(c, book)
+        earlier = known or _novel_of_edition(c, book)
+        novel_id = earlier or self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
+        lock_novel(c, novel_id)
+        chapters = _write_chapters(self._database, c, novel_id, book)
         if not known:
-            _insert_book(c, novel_id, book, edition=edition)
-        return ImportedBook(novel_id, known, edition, changed, chapters)
+            _insert_book(c, novel_id, book, edition=earlier is not None)
+        return ImportedBook(novel_id, chapters)
 
     @reading
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
@@ -246,11 +231,9 @@ def _stored_hashes(c: sa.Connection, novel_id: int) -> list[_StoredChapter]:
     return [(i, n or 0, h) for i, n, h in c.execute(query)]
 
 
-def _write_chapters(
-    database: Database, c: sa.Connection, novel_id: int, book: Book, stored: Sequence[_StoredChapter]
-) -> tuple[int, list[Chapter]]:
-    """Make the novel's ``stored`` chapters those of the book; return how many are new or have another text,
-    and all chapters."""
+def _write_chapters(database: Database, c: sa.Connection, novel_id: int, book: Book) -> list[Chapter]:
+    """Make the novel's chapters those of the book; return them."""
+    stored = _stored_hashes(c, novel_id)
     plan = _plan_chapters(stored, book.chapters)
     for chapter, chapter_id in plan.changed:
         values = _chapter_row(novel_id, chapter, book.lang)
@@ -263,12 +246,13 @@ def _write_chapters(
         rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in page]
         database.insert(c, t.chapters, rows)
     chapters = _read_chapters(c, novel_id)
-    if changed := len(plan.new) + len(plan.changed):
+    if plan.new or plan.changed:
         before = {chapter_id for chapter_id, _, _ in stored}
         new = [(chapter.id, chapter.number) for chapter in chapters if chapter.id not in before]
         _store_hashes(c, novel_id, new, plan)
         _store_counts(c, novel_id, chapters)
-    return changed, chapters
+        _drop_early_names(c, novel_id)
+    return chapters
 
 
 def _plan_chapters(stored: Sequence[_StoredChapter], chapters: Sequence[BookChapter]) -> _ChapterPlan:
@@ -367,8 +351,7 @@ def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tu
         if all(chapter in stored for chapter in hashes):
             return found, True, [stored[chapter] for chapter in hashes]
     novel_id = database.insert(c, t.novels, [_novel_row(book, "", 0)])
-    _, chapters = _write_chapters(database, c, novel_id, book, [])
-    ids = {chapter.number: chapter.id for chapter in chapters}
+    ids = {chapter.number: chapter.id for chapter in _write_chapters(database, c, novel_id, book)}
     if known is None:
         _insert_book(c, novel_id, book, edition=False)
     return novel_id, False, [ids[n] for n, _ in hashes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any, NamedTuple
@@ -52,8 +52,8 @@ def _state(connection: sa.Connection) -> tuple[_Present, int | None]:
 
 
 def _is_complete(present: _Present) -> bool:
-    own = all({*t.columns.keys()} <= {column.name for column in present.get(t.name, ())} for t in OWN)
-    return own and all(table.name in present for table in MAIN)
+    incomplete = any(_missing(table, present.get(table.name, ())) for table in OWN)
+    return not incomplete and all(table.name in present for table in MAIN)
 
 
 def _complete(connection: sa.Connection, present: _Present) -> None:
@@ -65,7 +65,7 @@ def _complete(connection: sa.Connection, present: _Present) -> None:
                 connection.execute(sa.schema.CreateIndex(index))
     for table in OWN:
         if table.name in present:
-            _add_columns(connection, table, {column.name for column in present[table.name]})
+            _add_columns(connection, table, _missing(table, present[table.name]))
 
 
 @contextmanager
@@ -141,15 +141,12 @@ def _write_version(connection: sa.Connection, found: int | None) -> None:
         connection.execute(sa.update(versions).values(**values))
 
 
-def _add_columns(connection: sa.Connection, table: sa.Table, present: Collection[str]) -> None:
+def _add_columns(connection: sa.Connection, table: sa.Table, names: Sequence[str]) -> None:
     """Add columns that an older kgnb's table lacks, nullable, so that old rows stay valid."""
     quote = connection.dialect.identifier_preparer.quote
-    for column in table.columns:
-        if column.name not in present:
-            kind = column.type.compile(connection.dialect)
-            connection.exec_driver_sql(
-                f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind} NULL"
-            )
+    for name in names:
+        kind = table.c[name].type.compile(connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(name)} {kind} NULL")
 
 
 # --- main's wider tables ------------------------------------------------------------------------------------
