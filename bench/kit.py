@@ -129,10 +129,8 @@ def graph_target(outside: bool) -> Iterator[GraphTarget]:
     from kgnb.stores.embedded.connect import open_embedded
 
     with data_folder() as folder, open_embedded(folder / "data", redis=False) as engines:
-        ends = engines.endpoints
-        assert ends.bolt_uri is not None
-        assert ends.bolt_password is not None
-        yield GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
+        assert engines.graph is not None
+        yield engines.graph
 
 
 @contextmanager
@@ -144,8 +142,8 @@ def redis_url(outside: bool) -> Iterator[str]:
     from kgnb.stores.embedded.connect import open_embedded
 
     with data_folder() as folder, open_embedded(folder / "data", graph=False) as engines:
-        assert engines.endpoints.redis_url is not None
-        yield engines.endpoints.redis_url.get_secret_value()
+        assert engines.redis_url is not None
+        yield engines.redis_url.get_secret_value()
 
 
 def medians(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from statistics import median
 import redis
 from kit import data_folder, environment, run, seconds, tell
 
-from kgnb.stores.embedded.connect import Endpoints, open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.targets import GraphTarget
 
@@ -62,18 +62,17 @@ def engines(runs: int) -> dict[str, float]:
 def up(data: Path) -> float:
     began = time.perf_counter()
     with open_embedded(data, grace=0) as held:
-        assert held.endpoints.redis_url is not None
-        client = redis.Redis.from_url(held.endpoints.redis_url.get_secret_value())
+        assert held.redis_url is not None
+        client = redis.Redis.from_url(held.redis_url.get_secret_value())
         assert client.ping()
         client.close()
-        run(answers(held.endpoints))
+        assert held.graph is not None
+        run(answers(held.graph))
         return round(time.perf_counter() - began, 3)
 
 
-async def answers(ends: Endpoints) -> None:
-    assert ends.bolt_uri is not None
-    assert ends.bolt_password is not None
-    graph = GraphStore(GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database))
+async def answers(target: GraphTarget) -> None:
+    graph = GraphStore(target)
     await graph.ping()
     await graph.close()
 

@@ -156,7 +156,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     lent = os.environ.get("LENT_ENGINES")
     with open_embedded(Path(lent) if lent else tmp_path_factory.mktemp("engines")) as engines:
         if lent:
-            _empty(engines.endpoints)
+            _empty(engines)
         yield engines
 
 
@@ -171,28 +171,26 @@ def running_engines(embedded: Any, tmp_path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def lent_folder(embedded: Any, link: Path) -> Iterator[None]:
     """``link`` is the folder of :func:`embedded`; one test, or module, at a time has it."""
-    folder: Path = embedded.endpoints.sqlite_path.parent
-    link.symlink_to(folder)
+    link.symlink_to(embedded.folder.root)
     try:
         yield
     finally:
-        _empty(embedded.endpoints)
+        _empty(embedded)
         link.unlink()
 
 
-def _empty(endpoints: Any) -> None:
+def _empty(engines: Any) -> None:
     import neo4j
     import redis
 
-    with redis.Redis.from_url(endpoints.redis_url.get_secret_value()) as client:
+    with redis.Redis.from_url(engines.redis_url.get_secret_value()) as client:
         client.flushall()
-    login = endpoints.bolt_user, endpoints.bolt_password.get_secret_value()
-    with neo4j.GraphDatabase.driver(endpoints.bolt_uri, auth=login) as driver:
-        driver.execute_query("MATCH (n) DETACH DELETE n", database_=endpoints.bolt_database)
-    engines = {"valkey", "graph", "logs", "VERSION"}
-    folder = endpoints.sqlite_path.parent
+    at, folder = engines.graph, engines.folder.root
+    with neo4j.GraphDatabase.driver(at.uri, auth=(at.user, at.password.get_secret_value())) as driver:
+        driver.execute_query("MATCH (n) DETACH DELETE n", database_=at.database)
+    kept = {"valkey", "graph", "logs", "VERSION"}
     for entry in (*folder.iterdir(), *folder.glob("logs/worker*.log*")):
-        if entry.name in engines or entry.name.startswith("."):
+        if entry.name in kept or entry.name.startswith("."):
             continue
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
@@ -203,7 +201,7 @@ def redis_url(request: pytest.FixtureRequest) -> str:
     import redis
 
     if request.param == "valkey":
-        url = request.getfixturevalue("embedded").endpoints.redis_url
+        url = request.getfixturevalue("embedded").redis_url
         url = url.get_secret_value() if hasattr(url, "get_secret_value") else url
     else:
         url = outside("KGNB_TEST_REDIS_URL")
@@ -246,8 +244,8 @@ def bolt(request: pytest.FixtureRequest) -> Bolt:
     import neo4j
 
     if request.param == "arcadedb":
-        ends = request.getfixturevalue("embedded").endpoints
-        at = Bolt(ends.bolt_uri, ends.bolt_user, ends.bolt_password.get_secret_value())
+        graph = request.getfixturevalue("embedded").graph
+        at = Bolt(graph.uri, graph.user, graph.password.get_secret_value())
     else:
         at = Bolt(
             outside("KGNB_TEST_NEO4J_URI"),

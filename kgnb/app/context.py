@@ -242,9 +242,8 @@ def _sql_target(settings: Settings) -> SqlTarget:
 def _queue(settings: Settings, engines: list[Embedded]) -> Queue:
     url = settings.redis_url
     if settings.embedded_redis:
-        ends = engines[-1].endpoints
-        assert ends.redis_url is not None
-        url = ends.redis_url
+        assert engines[-1].redis_url is not None
+        url = engines[-1].redis_url
     return Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
 
 
@@ -257,11 +256,9 @@ def _graph_target(settings: Settings, engines: list[Embedded]) -> GraphTarget:
             settings.neo4j_database,
             ca=settings.neo4j_ca,
         )
-    ends = engines[-1].endpoints
-    assert ends.bolt_uri is not None
-    assert ends.bolt_password is not None
-    folder = ends.sqlite_path.parent
-    return GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, folder=folder)
+    target = engines[-1].graph
+    assert target is not None
+    return target
 
 
 async def _prepare(app: App, sql: bool, graph: bool) -> None:

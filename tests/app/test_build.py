@@ -17,7 +17,6 @@ import neo4j
 import pytest
 
 from kgnb.stores.graph.store import GraphStore
-from kgnb.stores.targets import GraphTarget
 from tests.conftest import lent_folder
 from tests.support.commands import STORY, Llm, Place, llm, novel
 
@@ -174,10 +173,9 @@ class TestFoundAgain:
         """Another Neo4j, or one that was emptied: whoever asks for the book gets it from the record."""
 
         def lose() -> None:
-            at = embedded.endpoints
-            login = at.bolt_user, at.bolt_password.get_secret_value()
-            with neo4j.GraphDatabase.driver(at.bolt_uri, auth=login) as driver:
-                driver.execute_query("MATCH (n) DETACH DELETE n", database_=at.bolt_database)
+            at = embedded.graph
+            with neo4j.GraphDatabase.driver(at.uri, auth=(at.user, at.password.get_secret_value())) as driver:
+                driver.execute_query("MATCH (n) DETACH DELETE n", database_=at.database)
 
         whole = place.graph()
         lose()
@@ -188,8 +186,7 @@ class TestFoundAgain:
         assert place.graph() == whole  # an export is enough
 
         async def interrupted() -> None:
-            at = embedded.endpoints
-            store = GraphStore(GraphTarget(at.bolt_uri, at.bolt_user, at.bolt_password, at.bolt_database))
+            store = GraphStore(embedded.graph)
             try:
                 assert (await store.begin_settle(int(str(by_llm["novel_id"])), 0.01))[0] == "mine"
             finally:
@@ -266,7 +263,7 @@ class TestWhileItRuns:
         with (
             llm(latency=0.1) as server,
             open_embedded(place.data) as engines,
-            redis.Redis.from_url(engines.endpoints.redis_url.get_secret_value()) as client,
+            redis.Redis.from_url(engines.redis_url.get_secret_value()) as client,
             client.pubsub(ignore_subscribe_messages=True) as heard,
         ):
             heard.subscribe("kg:progress")

@@ -125,9 +125,9 @@ def test_a_task_of_a_provider_that_nobody_here_knows_is_told(embedded: Any, tmp_
     place, queue = Place(tmp_path), "kg:ai_queue:other"
     assert place.run("submit", novel(tmp_path / "book.txt", 1), "--provider", "rules").code == 0
     task = {"id": 2, "novel_id": 1, "task_name": "x", "use_ai": 1, "status": "created"}
-    with contextlib.closing(sqlite3.connect(embedded.endpoints.sqlite_path)) as main, main:
+    with contextlib.closing(sqlite3.connect(embedded.folder.sqlite)) as main, main:
         main.execute(f"INSERT INTO knowledge_graph_tasks ({', '.join(task)}) VALUES {(*task.values(),)}")
-    with redis.Redis.from_url(embedded.endpoints.redis_url.get_secret_value()) as main:
+    with redis.Redis.from_url(embedded.redis_url.get_secret_value()) as main:
         main.rpush(queue, json.dumps({"task_id": 2, "provider": "other"}))
         main.rpush(f"{queue}s", "no item")
     ran = place.run("worker", "--drain", "--lang", "en")

@@ -270,7 +270,7 @@ _proxies: dict[str, Any] = {}
 def redis_server(tmp_path: Path) -> Iterator[str]:
     """The port of a way to a Redis of its own that can be shut and opened again."""
     with open_embedded(tmp_path / "redis", graph=False) as engines:
-        at = redis.connection.parse_url(engines.endpoints.redis_url.get_secret_value())
+        at = redis.connection.parse_url(engines.redis_url.get_secret_value())
         proxy = Proxy(at)
         _proxies[proxy.port] = proxy
         yield proxy.port

@@ -53,8 +53,8 @@ def place(tmp_path: Path, running_engines: None, server: Llm) -> Iterator[Place]
 def engines(place: Place) -> Iterator[tuple[Embedded, redis.Redis]]:
     """The folder's engines, held open while kernels come and go, and a look into the queue."""
     with open_embedded(place.data) as held:
-        assert held.endpoints.redis_url is not None
-        url = held.endpoints.redis_url.get_secret_value()
+        assert held.redis_url is not None
+        url = held.redis_url.get_secret_value()
         with redis.Redis.from_url(url, decode_responses=True) as client:
             yield held, client
 

@@ -189,8 +189,8 @@ class TestProcesses:
 
     def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path, tmp_path: Path) -> None:
         with open_embedded(tmp_path / "graph", redis=False) as engines:
-            assert engines.endpoints.bolt_uri is not None
-            one = node(data, neo4j_uri=engines.endpoints.bolt_uri, neo4j_password="canary-wrong")
+            assert engines.graph is not None
+            one = node(data, neo4j_uri=engines.graph.uri, neo4j_password="canary-wrong")
             one.start(processes=2)
             until(lambda: one.state == "failed", 60)
             until(lambda: not one.is_alive)

@@ -122,7 +122,7 @@ def is_json(item: bytes) -> bool:
 
 def test_the_queue_counts_what_it_hands_out(embedded: Any) -> None:
     """Each item is a task for poll.lua and for what counts waiting items, or garbage for both."""
-    url = embedded.endpoints.redis_url
+    url = embedded.redis_url
     server = redis.Redis.from_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
 
     async def poll() -> tuple[set[int], int]:

@@ -70,7 +70,7 @@ def test_data_outlives_the_engines_and_no_secret_is_left(data: Path) -> None:
         graph_driver(embedded) as g,
     ):
         secrets = [
-            embedded.endpoints.bolt_password.get_secret_value(),
+            embedded.graph.password.get_secret_value(),
             q.connection_pool.connection_kwargs["password"],
         ]
         q.lpush("kg:task:queue:openai", "书")
@@ -78,7 +78,7 @@ def test_data_outlives_the_engines_and_no_secret_is_left(data: Path) -> None:
         assert not files_containing(data, secrets)
         lines = command_lines()
         assert not any(secret.encode() in lines for secret in secrets)
-        assert not any(secret in repr(embedded.endpoints) for secret in secrets)
+        assert not any(secret in repr((embedded.graph, embedded.redis_url)) for secret in secrets)
         running = processes(data)
     assert all_ended(running)
     assert not files_containing(data, [*secrets, "PBKDF2", "server-users"])
@@ -90,7 +90,7 @@ def test_data_outlives_the_engines_and_no_secret_is_left(data: Path) -> None:
         redis_client(embedded) as q,
         graph_driver(embedded) as g,
     ):
-        assert embedded.endpoints.bolt_password.get_secret_value() not in secrets
+        assert embedded.graph.password.get_secret_value() not in secrets
         assert q.lrange("kg:task:queue:openai", 0, -1) == ["书"]
         assert g.execute_query("MATCH (n:Novel) RETURN n.title AS t").records[0]["t"] == "三国演义"
 
@@ -185,17 +185,16 @@ async def test_a_port_that_another_program_takes_before_the_engine_is_left_to_it
 
 def test_a_later_client_can_ask_for_one_more_engine(data: Path) -> None:
     with open_embedded(data, graph=False, grace=GRACE) as first:
-        assert first.endpoints.bolt_uri is None
-        assert first.endpoints.bolt_password is None
+        assert first.graph is None
         with open_embedded(data, redis=False) as second, graph_driver(second) as g:
-            assert second.endpoints.redis_url is None
+            assert second.redis_url is None
             assert g.execute_query("RETURN 1 AS one").records[0]["one"] == 1
         assert len(processes(data)) == 3
 
 
 def test_without_engines_nothing_runs(data: Path) -> None:
     with open_embedded(data, redis=False, graph=False) as embedded:
-        assert embedded.endpoints.sqlite_path == data / "kgnb.db"
+        assert embedded.folder.sqlite == data / "kgnb.db"
         assert processes(data) == []
         assert embedded.alive
     assert not embedded.alive

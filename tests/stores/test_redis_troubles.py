@@ -26,7 +26,7 @@ from tests.conftest import lent_folder
 
 
 async def test_a_key_of_another_type_is_named(embedded: Any) -> None:
-    url, queue = embedded.endpoints.redis_url, QueueName("kg:task:queue:x")
+    url, queue = embedded.redis_url, QueueName("kg:task:queue:x")
     connection = RedisConnection(url, 30)
     with redis.Redis.from_url(url.get_secret_value()) as client:
         client.set(queue, "y")
@@ -42,7 +42,7 @@ async def test_a_key_of_another_type_is_named(embedded: Any) -> None:
 
 async def test_a_queue_that_cannot_be_read_hides_no_other(embedded: Any, tmp_path: Path) -> None:
     """What others need: status goes on with a line that names the key, doctor with a failed check."""
-    url, queue = embedded.endpoints.redis_url, QueueName("kg:task:queue:rules")
+    url, queue = embedded.redis_url, QueueName("kg:task:queue:rules")
     with lent_folder(embedded, tmp_path / "data"), redis.Redis.from_url(url.get_secret_value()) as client:
         client.flushall()  # other tests leave something
         client.set(queue, "y")
@@ -71,7 +71,7 @@ async def test_a_queue_that_cannot_be_read_hides_no_other(embedded: Any, tmp_pat
 
 @pytest.mark.parametrize("key", ["kgnb:queues", "kgnb:nodes", "kgnb:ids", "kgnb:node:here", "kg:nodes:here"])
 async def test_a_node_that_cannot_register_names_the_key(embedded: Any, tmp_path: Path, key: str) -> None:
-    url = embedded.endpoints.redis_url.get_secret_value()
+    url = embedded.redis_url.get_secret_value()
     with lent_folder(embedded, tmp_path / "data"), redis.Redis.from_url(url) as client:
         client.flushall()
         wrong = client.rpush if key in ("kgnb:ids", "kgnb:node:here") else client.set

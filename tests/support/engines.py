@@ -27,9 +27,9 @@ import json, sys
 from pathlib import Path
 from kgnb.stores.embedded.connect import open_embedded
 held = open_embedded(Path(sys.argv[1]), **json.loads(sys.argv[2]))
-ends = held.endpoints
-secret = lambda value: value and value.get_secret_value()
-print(json.dumps([secret(ends.redis_url), ends.bolt_uri, secret(ends.bolt_password)]), flush=True)
+url, at = held.redis_url, held.graph
+bolt = [at.uri, at.password.get_secret_value()] if at else [None, None]
+print(json.dumps([url and url.get_secret_value(), *bolt]), flush=True)
 exec(sys.argv[3])
 sys.stdin.read()
 """
@@ -69,9 +69,9 @@ def client(data: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], 
 
 
 def endpoint_values(embedded: Embedded) -> list[str | None]:
-    ends = embedded.endpoints
-    secrets = [value and value.get_secret_value() for value in (ends.redis_url, ends.bolt_password)]
-    return [secrets[0], ends.bolt_uri, secrets[1]]
+    url, graph = embedded.redis_url, embedded.graph
+    bolt = [graph.uri, graph.password.get_secret_value()] if graph else [None, None]
+    return [url and url.get_secret_value(), *bolt]
 
 
 def processes(data: Path) -> list[ProcessId]:
@@ -101,14 +101,12 @@ def all_ended(watched: list[ProcessId], seconds: float = 10) -> bool:
 
 
 def redis_client(embedded: Embedded) -> redis.Redis:
-    return redis.Redis.from_url(embedded.endpoints.redis_url.get_secret_value(), decode_responses=True)
+    return redis.Redis.from_url(embedded.redis_url.get_secret_value(), decode_responses=True)
 
 
 def graph_driver(embedded: Embedded) -> neo4j.Driver:
-    ends = embedded.endpoints
-    return neo4j.GraphDatabase.driver(
-        ends.bolt_uri, auth=(ends.bolt_user, ends.bolt_password.get_secret_value())
-    )
+    at = embedded.graph
+    return neo4j.GraphDatabase.driver(at.uri, auth=(at.user, at.password.get_secret_value()))
 
 
 def files_containing(data: Path, secrets: list[str]) -> list[Path]:

@@ -55,7 +55,7 @@ def switch_off(place: Place, name: str) -> None:
 def queue_of(place: Place) -> Iterator[redis.Redis]:
     """The embedded queue, beside the commands that use it."""
     with open_embedded(place.data, graph=False) as engines:
-        url = engines.endpoints.redis_url
+        url = engines.redis_url
         assert url is not None
         with redis.Redis.from_url(url.get_secret_value()) as client:
             yield client

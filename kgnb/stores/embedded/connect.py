@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import weakref
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,6 +31,7 @@ from kgnb.stores.embedded.data_folder import (
     write_version,
 )
 from kgnb.stores.embedded.supervisor import PROTOCOL, Plan
+from kgnb.stores.targets import GraphTarget
 
 GRACE = 3.0  # seconds the engines outlive their last client
 _POLL = 0.05
@@ -47,26 +49,21 @@ _BOOT = (
 )
 
 
-@dataclass(frozen=True)
-class Endpoints:
-    """Addresses of a data folder's engines. A field is None when its engine wasn't asked for.
+class Embedded:
+    """A connection to the supervisor of a data folder; the engines live at least as long as it is open.
 
-    ``redis_url`` is redis-py's form and holds the password; ``bolt_*`` are for the neo4j driver.
+    ``redis_url`` (with the password) and ``graph``: where its engines are, None of one that wasn't asked for.
     """
 
-    sqlite_path: Path
-    redis_url: SecretStr | None = None
-    bolt_uri: str | None = None
-    bolt_user: str = USER
-    bolt_password: SecretStr | None = None
-    bolt_database: str = DATABASE
-
-
-class Embedded:
-    """A connection to the supervisor of a data folder; the engines live at least as long as it is open."""
-
-    def __init__(self, endpoints: Endpoints, connection: socket.socket | None) -> None:
-        self.endpoints = endpoints
+    def __init__(
+        self, folder: DataFolder, connection: socket.socket | None, answer: Mapping[str, str]
+    ) -> None:
+        self.folder = folder
+        self.redis_url = SecretStr(answer["redis_url"]) if "redis_url" in answer else None
+        self.graph: GraphTarget | None = None
+        if "bolt_uri" in answer:
+            password = SecretStr(answer["bolt_password"])
+            self.graph = GraphTarget(answer["bolt_uri"], USER, password, DATABASE, folder=folder.root)
         self._connection = connection
         self._closed = False
         _open.add(self)
@@ -135,7 +132,7 @@ def open_embedded(
         with file_lock(folder.lock_file()) as lock:
             if lock is not None:  # another holder has written it already
                 write_version(folder)
-        return Embedded(Endpoints(folder.sqlite), None)
+        return Embedded(folder, None, {})
     try:
         return _join(folder, want, time.monotonic() + start_timeout, grace, heap_mb)
     except OSError as error:  # a full disk, or the folder was taken away meanwhile
@@ -151,7 +148,7 @@ def _join(folder: DataFolder, want: dict[str, str], deadline: float, grace: floa
             connection.close()
             raise
         if answer is not None:
-            return Embedded(_endpoints(folder, answer), connection)
+            return Embedded(folder, connection, answer)
         connection.close()  # the supervisor was about to end: start or join the next one
 
 
@@ -256,13 +253,3 @@ def _request_engines(
         raise EngineError(answer["error"], **answer["facts"])
     connection.settimeout(None)
     return answer
-
-
-def _endpoints(folder: DataFolder, answer: dict[str, Any]) -> Endpoints:
-    redis_url, password = answer.get("redis_url"), answer.get("bolt_password")
-    return Endpoints(
-        sqlite_path=folder.sqlite,
-        redis_url=SecretStr(redis_url) if redis_url else None,
-        bolt_uri=answer.get("bolt_uri"),
-        bolt_password=SecretStr(password) if password else None,
-    )
