@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -14,8 +14,8 @@ from kgnb.app.context import App, budget_of
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import ServiceRefused, SettingsError
 from kgnb.core.model import ACTIVE_STATUSES, ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
-from kgnb.stores.ledger.spending import Spent
-from kgnb.stores.ledger.task_stats import FailedChapter, TaskFigures
+from kgnb.stores.ledger.spending import SpendingKey
+from kgnb.stores.ledger.task_stats import TaskFigures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.inspect import NODES, QUEUES, LeaseInfo, NodeInfo
 from kgnb.stores.queue.types import QueueName, QueueState
@@ -47,7 +47,7 @@ class StatusReport:
         self._old_workers_at = self._waiting_at = float("-inf")
         self._waiting: dict[int, QueueName] = {}
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
-        self._failures: dict[int, tuple[int, list[FailedChapter]]] = {}  # with how many there were
+        self._failures: dict[int, tuple[int, list[dict[str, Any]]]] = {}  # with how many there were
         self._broken: dict[str, QueueState] = {}  # lists of nodes, queues that can't be read
 
     async def read(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class StatusReport:
         count = counted.count(ChapterStatus.FAILED)
         if count != self._failures.get(task.id, (0, []))[0]:
             self._failures[task.id] = count, await self._app.ledger.task_stats.failures(task.id, FAILURES)
-        return [asdict(one) for one in self._failures[task.id][1]] if count else []
+        return self._failures[task.id][1] if count else []
 
     async def _queues(
         self, providers: Sequence[Provider], tasks: Sequence[tuple[Task, TaskFigures]]
@@ -210,13 +210,13 @@ def _provider_state(state: ProviderState, limited: float, problem: SettingsError
     return "ok" if state.answer.answered_at else "untested"
 
 
-def _spending(provider: Provider, spent: Sequence[Spent], budget: Budget) -> dict[str, Any]:
+def _spending(provider: Provider, spent: Mapping[SpendingKey, Usage], budget: Budget) -> dict[str, Any]:
     """What all nodes spent at the provider within the budget's days, and its limits (None: no limit)."""
     money, tokens = budget.limits(provider.key)
     by_model: defaultdict[tuple[str, str], Usage] = defaultdict(Usage)
-    for one in spent:
-        if one.provider == provider.key:
-            by_model[one.provider, one.model] += one.usage
+    for (name, model, _), usage in spent.items():
+        if name == provider.key:
+            by_model[name, model] += usage
     return {
         **asdict(sum(by_model.values(), Usage())),
         "cost": budget.total_cost(by_model),

@@ -16,13 +16,11 @@ from datetime import date, datetime, timedelta
 from kgnb.core.errors import BudgetReached
 from kgnb.core.model import Provider, Usage, beijing_now
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.spending import Spent
+from kgnb.stores.ledger.spending import SpendingKey
 
 FRESH_SECONDS = 10.0
 """Greatest age of the other nodes' spending that a budget is checked against."""
 MILLION = 1_000_000
-
-_Key = tuple[str, str, date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,8 @@ class SpendingTracker:
         self.budget = budget
         self._ledger = ledger
         self._clock = clock
-        self._unwritten: dict[_Key, Usage] = {}
-        self._stored: dict[_Key, Usage] = {}
+        self._unwritten: dict[SpendingKey, Usage] = {}
+        self._stored: dict[SpendingKey, Usage] = {}
         self._read_at = float("-inf")
         self._writing = asyncio.Lock()
         self._flushes: set[asyncio.Task[None]] = set()
@@ -121,13 +119,12 @@ class SpendingTracker:
             if not self._unwritten and not stale:
                 return
             writing, since = dict(self._unwritten), self.budget.first_day(self._clock())
-            rows = [Spent(*key, usage) for key, usage in writing.items()]
-            known = await self._ledger.spending.add(rows, since if self._has_limits else None)
+            stored = await self._ledger.spending.add(writing, since if self._has_limits else None)
             for key, usage in writing.items():
                 self._unwritten[key] -= usage
                 if self._unwritten[key] == Usage():
                     del self._unwritten[key]
-            self._stored = {(s.provider, s.model, s.day): s.usage for s in known}
+            self._stored = stored
             self._read_at = time.monotonic()
 
     def is_stale(self, provider: Provider) -> bool:

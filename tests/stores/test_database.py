@@ -28,7 +28,6 @@ from kgnb.stores.ledger import migrations, mysql
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.spending import Spent
 from tests.support.ledgers import (
     database_at,
     execute,
@@ -266,9 +265,10 @@ class TestSchema:
             assert [row.usage for row in await rows_of(ledger, task_id=task_id)] == [Usage(2, 30, 40)] * 3
             assert (await ledger.tasks.progress(task_id)).usage == Usage(6, 90, 120)
             day = date(2026, 3, 10)
-            more = [Spent(name, "m", day, Usage(1, 50, 5, 40)) for name in ("p", "q")]
+            more = {(name, "m", day): Usage(1, 50, 5, 40) for name in ("p", "q")}
             await ledger.spending.add(more)  # two at once: another statement than that of one
-            assert await ledger.spending.since(day) == [Spent("p", "m", day, Usage(2, 150, 15, 40)), more[1]]
+            both = {("p", "m", day): Usage(2, 150, 15, 40)}
+            assert await ledger.spending.since(day) == more | both
             assert await ledger.names.frozen(task_id) is None
             await ledger.names.freeze(task_id, novel_id, [NameEntry("刘备")])
             assert len(await ledger.names.read(novel_id)) == 1

@@ -19,7 +19,6 @@ from kgnb.llm.client import Completion
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.spending import Spent
 from kgnb.worker.budget import Budget, SpendingTracker
 from tests.support.commands import Llm, Place, llm, novel
 from tests.support.ledgers import opened
@@ -138,10 +137,10 @@ async def test_what_is_spent_is_summed_by_model_and_day(ledger: Ledger) -> None:
     await spending.flush()
     await spending.flush()
     day = NOON.date()
-    assert await ledger.spending.since(day) == [
-        Spent("deepseek", "chat", day, Usage(3, 30, 15, 12)),
-        Spent("deepseek", "聊" * 200, day + timedelta(days=1), Usage(1, 2**31, 0, 2**31)),
-    ]
+    assert await ledger.spending.since(day) == {
+        ("deepseek", "chat", day): Usage(3, 30, 15, 12),
+        ("deepseek", "聊" * 200, day + timedelta(days=1)): Usage(1, 2**31, 0, 2**31),
+    }
     assert len(await ledger.spending.since(day + timedelta(days=1))) == 1
 
 
@@ -173,8 +172,8 @@ async def test_what_could_not_be_written_counts_and_is_written_later(
             spending.check(PROVIDER, "chat")
         await spending.flush()
         await spending.flush()
-        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
-        assert row.usage == Usage(2, 10, 6)
+        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
+        assert spent == Usage(2, 10, 6)
 
 
 async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Path) -> None:
@@ -186,11 +185,11 @@ async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Pat
             await asyncio.sleep(0.1)  # it has begun, and waits for the other writer
             spending.record(PROVIDER, "chat", Usage(1, 1, 1))
         await writing
-        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
-        assert row.usage == Usage(1, 10, 5)
+        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
+        assert spent == Usage(1, 10, 5)
         await spending.flush()
-        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
-        assert row.usage == Usage(2, 11, 6)
+        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
+        assert spent == Usage(2, 11, 6)
 
 
 async def test_a_cancelled_write_counts_once(tmp_path: Path) -> None:
@@ -204,8 +203,8 @@ async def test_a_cancelled_write_counts_once(tmp_path: Path) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await writing
         await spending.flush()
-        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
-        assert row.usage == Usage(1, 10, 5)
+        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
+        assert spent == Usage(1, 10, 5)
 
 
 # --- at the throttle
@@ -220,11 +219,11 @@ async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: 
             with pytest.raises(ReplyTruncated) as error:
                 await node.ask()
         await node.throttle.flush()
-        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
+        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
         assert error.value.usage is not None
-        assert row.usage == error.value.usage + error.value.usage
-        assert row.usage.requests == 2
-        assert row.usage.completion_tokens > 0
+        assert spent == error.value.usage + error.value.usage
+        assert spent.requests == 2
+        assert spent.completion_tokens > 0
 
 
 async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, redis_url: str) -> None:
@@ -263,8 +262,8 @@ async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
         monkeypatch.setattr(node.client, "ask", silent)
         await node.ask("刘备与关羽。")
         await node.throttle.flush()
-        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
-        assert row.usage == Usage(1, 6, 14)
+        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
+        assert spent == Usage(1, 6, 14)
 
 
 # --- a build

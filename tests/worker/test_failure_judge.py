@@ -227,5 +227,5 @@ async def test_a_request_that_timed_out_is_spending(
         assert await fate(node) is RequestUnanswered
         await answers(node, 1)
         await node.throttle.flush()
-        (row,) = await ledger.spending.since(date.min)
-        assert row.usage == sum(answered, Usage(2, 2 * len(POISON)))
+        (spent,) = (await ledger.spending.since(date.min)).values()
+        assert spent == sum(answered, Usage(2, 2 * len(POISON)))

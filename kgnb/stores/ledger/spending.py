@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -14,44 +13,38 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import DatabasePart, reading, storable, transaction, upsert
 from kgnb.stores.ledger.tables import USAGE_COLUMNS, read_usage, usage_columns
 
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Usage of one provider (lower-case name) and model on one day in Beijing."""
-
-    provider: str
-    model: str
-    day: date
-    usage: Usage
+SpendingKey = tuple[str, str, date]
+"""Provider (lower-case name), model, day in Beijing."""
 
 
 class Spending(DatabasePart):
     """``kgnb_spending``."""
 
     @transaction
-    def add(self, c: sa.Connection, rows: Sequence[Spent], since: date | None = None) -> list[Spent]:
-        """Add ``rows``; return what all nodes spent from the day ``since`` on (nothing without it).
+    def add(
+        self, c: sa.Connection, spent: Mapping[SpendingKey, Usage], since: date | None = None
+    ) -> dict[SpendingKey, Usage]:
+        """Add what was ``spent``; return what all nodes spent from the day ``since`` on (nothing without it).
 
         After ServiceDown the rows may be counted, but most likely are not.
         """
         values = [
             {
-                "provider": row.provider[:100],
-                "model": storable(row.model)[:200],
-                "day": row.day,
-                **{name: getattr(row.usage, name) for name in USAGE_COLUMNS},
+                "provider": provider[:100],
+                "model": storable(model)[:200],
+                "day": day,
+                **{name: getattr(usage, name) for name in USAGE_COLUMNS},
             }
-            for row in sorted(rows, key=lambda r: (r.provider, r.model, r.day))  # one order: no deadlocks
+            for (provider, model, day), usage in sorted(spent.items())  # one order: no deadlocks
         ]
         upsert(c, t.spending, values, _sums)
-        return self._read_since(c, since) if since is not None else []
+        return self._read_since(c, since) if since is not None else {}
 
-    def _read_since(self, c: sa.Connection, day: date) -> list[Spent]:
+    def _read_since(self, c: sa.Connection, day: date) -> dict[SpendingKey, Usage]:
         """What all nodes spent from ``day`` on."""
         k = t.spending.c
         query = sa.select(k.provider, k.model, k.day, *usage_columns(t.spending))
-        rows = c.execute(query.where(k.day >= day).order_by(k.provider, k.model, k.day))
-        return [Spent(row[0], row[1], row[2], read_usage(row[3:])) for row in rows]
+        return {(row[0], row[1], row[2]): read_usage(row[3:]) for row in c.execute(query.where(k.day >= day))}
 
     since = reading(_read_since)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -56,15 +57,6 @@ class ChapterState:
     relations: int
     started_at: datetime | None
     completed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class FailedChapter:
-    """A chapter that failed, by its number in the book, and why."""
-
-    chapter: int
-    title: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +115,22 @@ class TaskStats(DatabasePart):
         return found
 
     @reading
-    def failures(self, c: sa.Connection, task_id: int, limit: int) -> list[FailedChapter]:
-        """The first ``limit`` failed chapters of a task, in the book's order."""
+    def failures(self, c: sa.Connection, task_id: int, limit: int) -> list[dict[str, Any]]:
+        """``chapter`` (number), ``title`` and ``reason`` of a task's first ``limit`` failed chapters, in the
+        book's order."""
         s, k = t.chapter_status.c, t.chapters.c
         query = (
-            sa.select(k.chapter_number, _text(k.title), _text(s.error_message))
+            sa.select(
+                k.chapter_number.label("chapter"),
+                _text(k.title).label("title"),
+                _text(s.error_message).label("reason"),
+            )
             .select_from(t.chapter_status.join(t.chapters, k.id == s.chapter_id))
             .where(s.kg_task_id == task_id, s.status == ChapterStatus.FAILED)
             .order_by(k.chapter_number)
             .limit(limit)
         )
-        return [FailedChapter(*row) for row in c.execute(query)]
+        return [dict(row) for row in c.execute(query).mappings()]
 
     @reading
     def finished(self, c: sa.Connection) -> list[FinishedTask]:
