@@ -30,7 +30,6 @@ from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker import settle_process
 from kgnb.worker.node import NodeEvent
-from kgnb.worker.prompt_names import freeze_names
 
 STUCK_TIMES = 3
 """`build` gives up after this many failures in a row to open or settle its task."""
@@ -241,7 +240,7 @@ async def _plan_and_scan(
         tell(planned.step("scan", Progress()))
         route = await app.router.route(planned.task, QueueName(planned.task.queue))
         kinds = route.config.thing_kinds
-        scan = freeze_names(app.ledger, app.pool, planned.task, route.provider, kinds)
+        scan = settle_process.freeze_names(app.ledger, app.pool, planned.task, route.provider, kinds)
         await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
     return planned
 

@@ -8,19 +8,20 @@ its lease, the permit is no longer renewed and the settle ends with LeaseLost.
 from __future__ import annotations
 
 import asyncio
+import logging
 import mmap
 import os
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
-from kgnb.book.reader import language
 from kgnb.core.event_loop import new_loop, release_memory
+from kgnb.core.messages import say
 from kgnb.core.model import Novel, Provider, Task, TaskConfig
 from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract import evidence, name_scan
@@ -32,8 +33,8 @@ from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
 
-SAMPLE_CHAPTERS = 3
-"""Chapters from which a book's language is detected."""
+log = logging.getLogger(__name__)
+
 RENEW_SECONDS = 0.25
 """Interval between two renewals of a permit."""
 
@@ -87,6 +88,21 @@ def book_runner(pool: CpuPool, provider: Provider) -> PoolRun:
     return pool.run if provider.is_rules else pool.run_long
 
 
+async def freeze_names(
+    ledger: Ledger, pool: CpuPool, task: Task, provider: Provider, kinds: Sequence[str]
+) -> Sequence[NameEntry]:
+    """Scan the task's book for the names of its prompts, and store them for good; return those stored before.
+
+    Raises ServiceDown, and BrokenProcessPool when the scan's process died.
+    """
+    frozen = await ledger.names.frozen(task.id)
+    if frozen is not None:
+        return frozen
+    log.info(say("node.scan", task=task.id))
+    found, state = await book_runner(pool, provider)(scan_names, ledger.database.target, task.novel_id)
+    return await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
+
+
 def scan_names(sql: SqlTarget, novel_id: int) -> tuple[list[NameEntry], str]:
     """Scan a book for names, in the pool's process; return them and the state of the text they are from."""
     try:
@@ -101,10 +117,8 @@ async def _scan(sql: SqlTarget, novel_id: int) -> tuple[list[NameEntry], str]:
     try:
         ledger = Ledger(opened)
         state = await ledger.books.text_digest(novel_id)
-        texts = ledger.books.texts_blocking(novel_id)
-        first = list(islice(texts, SAMPLE_CHAPTERS))
-        lang = language("".join(text for _, text in first))
-        return name_scan.scan(chain(first, texts), lang), state
+        lang = await ledger.books.language(novel_id)
+        return name_scan.scan(ledger.books.texts_blocking(novel_id), lang), state
     finally:
         await opened.close()
 

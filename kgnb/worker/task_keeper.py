@@ -27,10 +27,9 @@ from kgnb.stores.queue.types import Backoff, BuriedItem, Claim, QueueName
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
-from kgnb.worker.prompt_names import book_language, freeze_names
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.settle_lease import SettleLease
-from kgnb.worker.settle_process import SettleJob, book_runner, settle_in_process
+from kgnb.worker.settle_process import SettleJob, book_runner, freeze_names, settle_in_process
 from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)
@@ -107,7 +106,7 @@ class TaskKeeper:
         ledger = self._stores.ledger
         novel, lang, decisions = await at_once(
             ledger.books.novel(task.novel_id),
-            book_language(ledger, task.novel_id),
+            ledger.books.language(task.novel_id),
             ledger.name_decisions.read(task.novel_id),
         )
         info = TaskInfo(

@@ -11,8 +11,9 @@ from functools import partial
 import sqlalchemy as sa
 
 from kgnb.book.model import Book, BookChapter
+from kgnb.book.reader import language
 from kgnb.core.errors import InputError
-from kgnb.core.model import Chapter, Novel, beijing_now
+from kgnb.core.model import Chapter, Lang, Novel, beijing_now
 from kgnb.extract.zh.script import fold
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import (
@@ -28,6 +29,8 @@ from kgnb.stores.ledger.database import (
 from kgnb.stores.ledger.migrations import content_hash
 
 IDS_PER_STATEMENT = 500
+LANGUAGE_CHAPTERS = 3
+"""Chapters from which a book's language is detected."""
 SAMPLED_CHAPTERS = 8
 """Of a stored novel, when it is compared with a new text."""
 SAMPLED_PASSAGES = 20
@@ -101,11 +104,11 @@ class Books(DatabasePart):
         return _read_texts(c, chapter_ids)
 
     @reading
-    def first_texts(self, c: sa.Connection, novel_id: int, count: int) -> list[str]:
-        """The texts of the novel's first ``count`` chapters."""
+    def language(self, c: sa.Connection, novel_id: int) -> Lang:
+        """The language of the novel's first chapters."""
         k = t.chapters.c
         query = sa.select(sa.func.coalesce(k.content, "")).where(k.novel_id == novel_id)
-        return list(c.scalars(query.order_by(k.chapter_number, k.id).limit(count)))
+        return language("".join(c.scalars(query.order_by(k.chapter_number, k.id).limit(LANGUAGE_CHAPTERS))))
 
     def texts_blocking(self, novel_id: int) -> Iterator[tuple[int, str]]:
         """Yield (number, text) of the novel's chapters in order, read page by page in the caller's thread."""
