@@ -89,22 +89,14 @@ async def redis_facts(connection: RedisConnection, *, tls: bool) -> ServiceFacts
         ]
     )
     (info,) = await connection.try_send([("INFO",)])  # an ACL may refuse it: then nothing is known
-    facts = _info_fields(info)
+    facts = info if isinstance(info, dict) else {}
     name = ("Valkey" if "valkey_version" in facts else "Redis") + " Cluster" * connection.is_cluster
     version = facts.get("valkey_version") or facts.get("redis_version", "")
     policy = facts.get("maxmemory_policy", "")
-    evicts = policy not in SAFE_POLICIES and facts.get("maxmemory", "0") != "0"
+    evicts = policy not in SAFE_POLICIES and facts.get("maxmemory", 0) != 0
     notes = (("doctor.eviction", {"policy": policy}),) if evicts else ()
     skew = int(seconds) + int(micros) / 1e6 - now
     return ServiceFacts(f"{name} {version}".strip(), ms, skew, "TLS" if tls else "", notes)
-
-
-def _info_fields(reply: object) -> dict[str, str]:
-    if isinstance(reply, dict):
-        return {str(k): str(v) for k, v in reply.items()}
-    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else ""
-    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
-    return {key: value for key, _, value in pairs}
 
 
 async def bolt_facts(bolt: BoltDriver, *, tls: bool) -> ServiceFacts:

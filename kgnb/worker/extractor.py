@@ -20,7 +20,7 @@ from kgnb.core.batcher import Batcher
 from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract import evidence, reply, reply_merge, rules
-from kgnb.extract.model import Extraction, Flag, NameEntry
+from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.extract.renaming import in_original_script
 from kgnb.graph.project.settle import ChapterProjector
@@ -245,19 +245,14 @@ class ChapterExtractor:
 
 
 def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> ChapterAnswer:
-    flags = set()
-    if parsed.repaired:
-        flags.add(Flag.REPAIRED)
-    if parsed.rejected:
-        flags.add(Flag.PARTIAL)
-    if not _has_content(parsed.extraction):
-        flags.add(Flag.EMPTY)
-    return ChapterAnswer(parsed.extraction, request.hash, frozenset(flags), usage, parsed.rejected, (raw,))
+    empty = not _has_content(parsed.extraction)
+    signs = {Flag.REPAIRED: parsed.repaired, Flag.PARTIAL: parsed.rejected, Flag.EMPTY: empty}
+    flags = frozenset(flag for flag, shown in signs.items() if shown)
+    return ChapterAnswer(parsed.extraction, request.hash, flags, usage, parsed.rejected, (raw,))
 
 
 def _has_content(found: Extraction) -> bool:
-    lists = (found.characters, found.locations, found.organizations, found.events, found.relations)
-    return any((*lists, found.things))
+    return any(getattr(found, name) for name in LISTS)
 
 
 def _merged(replies: _ChapterReplies, text: str, lang: Lang) -> ChapterAnswer:

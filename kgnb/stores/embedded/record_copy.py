@@ -62,11 +62,8 @@ class RecordCopy:
         assert self._target is not None
         try:
             return copy_record(self._source, self._target)
-        except (
-            OSError,
-            sqlite3.Error,
-            EngineError,
-        ) as error:  # a full or unmounted Drive doesn't end the work
+        except (OSError, sqlite3.Error, EngineError) as error:
+            # A full or unmounted Drive doesn't end the work.
             log.warning(say("resume.not_copied", target=self._target, reason=error))
             return True
 

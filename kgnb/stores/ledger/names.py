@@ -77,16 +77,11 @@ class Names(DatabasePart):
             "kinds": json.dumps(list(asked), ensure_ascii=False),
         }
         upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names, "kinds": new.kinds})
-        _replace_names(c, novel_id, names, same_text=same_text)
+        if same_text:
+            c.execute(sa.delete(t.names).where(t.names.c.novel_id == novel_id))
+        if same_text or not read_names(c, novel_id):
+            _write_names(c, novel_id, names, {})
         return list(names)
-
-
-def _replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry], *, same_text: bool) -> None:
-    if same_text:
-        c.execute(sa.delete(t.names).where(t.names.c.novel_id == novel_id))
-    elif read_names(c, novel_id):
-        return
-    _write_names(c, novel_id, entries, {})
 
 
 def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:

@@ -157,8 +157,10 @@ class CircuitBreaker:
             return
         self._failing.discard(provider)
         self._reset_at[provider] = time.monotonic() + SUCCESS_INTERVAL
-        noted = _note_answer(provider, seconds)
-        await self._connection.send([("DEL", _FAIL_PREFIX + provider), *noted])
+        key = _ANSWER_PREFIX + provider
+        answered = ("HSET", key, "answered_at", time.time(), "seconds", round(seconds, 3))
+        forgotten = ("DEL", _FAIL_PREFIX + provider), _forget_refusals(provider)
+        await self._connection.send([*forgotten, answered, ("EXPIRE", key, ANSWER_TTL)])
 
     def is_success_recorded(self, provider: str) -> bool:
         """Whether :meth:`record_success` would do nothing."""
@@ -306,12 +308,6 @@ class _Reply(NamedTuple):
     answer: Any
 
 
-def _note_answer(provider: str, seconds: float) -> list[Command]:
-    """The commands that note an answer after ``seconds``."""
-    noted = ("HSET", _ANSWER_PREFIX + provider, "answered_at", time.time(), "seconds", round(seconds, 3))
-    return [noted, _forget_refusals(provider), ("EXPIRE", _ANSWER_PREFIX + provider, ANSWER_TTL)]
-
-
 def _note_refusal(provider: str, reason: str, kind: str, *, certain: bool) -> list[Command]:
     """The commands that note a refusal; a ``certain`` one (a wrong key) holds for every request."""
     key, now = _ANSWER_PREFIX + provider, time.time()
@@ -325,11 +321,10 @@ def _note_refusal(provider: str, reason: str, kind: str, *, certain: bool) -> li
 
 
 def _forget_refusals(provider: str) -> Command:
-    """The command that forgets refusals."""
     return ("HDEL", _ANSWER_PREFIX + provider, "refused_at", "since", "reason", "kind")
 
 
-def _read_answer(reply: Sequence[Any]) -> ProviderAnswer:
+def _read_answer(reply: Mapping[bytes, bytes]) -> ProviderAnswer:
     """The answer in a hash that anyone may write: what is no number is 0."""
     found = {name: value.decode("utf-8", "replace") for name, value in hash_fields(reply).items()}
     times = {

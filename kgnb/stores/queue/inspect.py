@@ -92,10 +92,8 @@ class QueueInspector:
 
     async def polled_queues(self) -> list[QueueName]:
         """Every queue that a node has polled since Redis was empty last, by name."""
-        return sorted(
-            QueueName(queue.decode("utf-8", "replace"))
-            for queue in await self.connection.send_one(("SMEMBERS", QUEUES))
-        )
+        found = await self.connection.send_one(("SMEMBERS", QUEUES))
+        return sorted(QueueName(queue.decode("utf-8", "replace")) for queue in found)
 
     async def nodes(self) -> list[NodeInfo]:
         """Return the kgnb nodes that are alive, by name."""
@@ -150,13 +148,8 @@ class QueueInspector:
 
     async def nodes_named(self, names: Sequence[str]) -> list[NodeInfo]:
         """Return those of these nodes that are alive, kgnb's and others, in this order."""
-        commands: list[Command] = []
-        for name in names:
-            commands += [
-                ("HGETALL", NODE_PREFIX + name),
-                ("PTTL", NODE_PREFIX + name),
-                ("GET", ABOUT_PREFIX + name),
-            ]
+        of_node = ("HGETALL", NODE_PREFIX), ("PTTL", NODE_PREFIX), ("GET", ABOUT_PREFIX)
+        commands: list[Command] = [(read, prefix + name) for name in names for read, prefix in of_node]
         replies = iter(await self.connection.send(commands))
         seen = []
         for name, (raw, left, about) in zip(names, zip(*[replies] * 3, strict=True), strict=True):
@@ -283,7 +276,6 @@ def json_object(value: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def hash_fields(reply: Any) -> dict[str, bytes]:
-    """Return a hash; redis-py answers with a dict or a flat list, by version."""
-    flat = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
-    return {name.decode("utf-8", "replace"): value for name, value in flat.items()}
+def hash_fields(reply: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    """Return a hash with its fields' names as texts."""
+    return {name.decode("utf-8", "replace"): value for name, value in reply.items()}
