@@ -16,7 +16,6 @@ from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.settle_process import SettleJob, settle_in_process
-from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,6 @@ class Parts(Protocol):
 
     settings: Settings
     ledger: Ledger
-    router: TaskRouter
     pool: CpuPool
 
     @property
@@ -39,7 +37,7 @@ async def settle_novel(app: Parts, novel: Novel) -> None:
     """Make the novel's graph what its rows and names say now; needs the graph store. Raises ServiceDown."""
 
     async def settle(number: int) -> None:
-        config = await app.router.novel_config(novel.id)
+        config = await app.ledger.providers.default_config()
         job = SettleJob(app.ledger.database.target, app.graph.target, novel, config, number)
         # No node's lease to lose: only a newer settle or the end of this process stops this one.
         await settle_in_process(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)

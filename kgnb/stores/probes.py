@@ -27,21 +27,13 @@ SAFE_POLICIES = ("", "noeviction")
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """What a service says about itself.
+    """What a service says about itself."""
 
-    Attributes:
-        version: as the server names itself.
-        ms: of one round trip.
-        skew: its clock minus ours in seconds; None where it can't be asked.
-        tls: cipher or version; "" = not encrypted.
-        notes: keys of texts about what should be changed, with their facts.
-    """
-
-    version: str
-    ms: float
-    skew: float | None = None
-    tls: str = ""
-    notes: tuple[tuple[str, dict[str, Any]], ...] = ()
+    version: str  # as the server names itself
+    ms: float  # of one round trip
+    skew: float | None = None  # its clock minus ours in seconds; None where it can't be asked
+    tls: str = ""  # cipher or version; "" = not encrypted
+    notes: tuple[tuple[str, dict[str, Any]], ...] = ()  # keys of texts on what to change, with their facts
 
 
 async def sql_facts(sql: Database) -> ServiceFacts:

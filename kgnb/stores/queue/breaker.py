@@ -47,23 +47,14 @@ _STOPPED_PREFIX = "kgnb:stopped:"
 
 @dataclass(frozen=True, slots=True)
 class ProviderAnswer:
-    """A provider's last answer and last refusal; times in epoch seconds, 0 = never.
-
-    Attributes:
-        answered_at: when a request was answered last.
-        seconds: how long that answer took; 0 = unknown.
-        refused_at: when a request was refused, or got no answer, last.
-        since: first refusal after the last answer.
-        reason: of the last refusal.
-        kind: key of the last refusal's text.
-    """
+    """A provider's last answer and last refusal; times in epoch seconds, 0 = never."""
 
     answered_at: float = 0.0
-    seconds: float = 0.0
-    refused_at: float = 0.0
-    since: float = 0.0
-    reason: str = ""
-    kind: str = ""
+    seconds: float = 0.0  # that the last answer took; 0 = unknown
+    refused_at: float = 0.0  # or got no answer
+    since: float = 0.0  # the first refusal after the last answer
+    reason: str = ""  # of the last refusal
+    kind: str = ""  # key of that reason's text
 
     @property
     def refused(self) -> bool:
@@ -73,26 +64,15 @@ class ProviderAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ProviderState:
-    """A provider's state on all nodes.
+    """A provider's state on all nodes."""
 
-    Attributes:
-        until: end of the pause in epoch seconds; 0 = not paused.
-        reason: why it is paused.
-        failures: counted consecutive failures.
-        not_before: end of its rate limit in epoch seconds; 0 = none.
-        by_hand: a person paused it.
-        refused: fingerprint of the key, address and models whose refusal paused it; "" = unknown.
-        kind: key of the error's text that paused it; "" = unknown.
-        answer: what it answered last.
-    """
-
-    until: float = 0.0
-    reason: str = ""
-    failures: int = 0
-    not_before: float = 0.0
-    by_hand: bool = False
-    refused: str = ""
-    kind: str = ""
+    until: float = 0.0  # end of the pause in epoch seconds; 0 = not paused
+    reason: str = ""  # why it is paused
+    failures: int = 0  # consecutive ones, as counted
+    not_before: float = 0.0  # end of its rate limit in epoch seconds; 0 = none
+    by_hand: bool = False  # a person paused it
+    refused: str = ""  # fingerprint of the key, address and models whose refusal paused it; "" = unknown
+    kind: str = ""  # key of the error's text that paused it; "" = unknown
     answer: ProviderAnswer = ProviderAnswer()
 
     @property

@@ -202,31 +202,20 @@ class LeaseInfo:
 
 @dataclass(slots=True)
 class NodeInfo:
-    """A node as its hash describes it; fields typed Any may hold whatever somebody wrote there.
-
-    Attributes:
-        heartbeat: ISO 8601, like ``started_at``.
-        age: seconds since the heartbeat, by Redis' clock.
-        slots: per provider at most.
-        kgnb: False for an old worker.
-        shares: provider → its slots here.
-        busy: provider → busy slots (old workers only).
-        tasks: what the busy slots work on (old workers only).
-        refused: provider → why it refuses this node's key.
-    """
+    """A node as its hash describes it; fields typed Any may hold whatever somebody wrote there."""
 
     name: str
-    heartbeat: Any
-    age: float | None
+    heartbeat: Any  # ISO 8601, like started_at
+    age: float | None  # seconds since the heartbeat, by Redis' clock
     pid: Any
-    slots: Any
+    slots: Any  # of each provider at most
     started_at: Any
     version: str
-    kgnb: bool
-    shares: dict[str, int] = field(default_factory=dict)
-    busy: dict[str, int] = field(default_factory=dict)
-    tasks: set[int] = field(default_factory=set)
-    refused: dict[str, str] = field(default_factory=dict)
+    kgnb: bool  # False for an old worker
+    shares: dict[str, int] = field(default_factory=dict)  # provider → its slots here
+    busy: dict[str, int] = field(default_factory=dict)  # provider → busy slots (old workers only)
+    tasks: set[int] = field(default_factory=set)  # what these work on
+    refused: dict[str, str] = field(default_factory=dict)  # provider → why it refuses this node's key
 
     @classmethod
     def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Mapping[str, Any]) -> NodeInfo:

@@ -50,29 +50,21 @@ class QueueName(str):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A leased task or chapter. Two claims are equal if they are the same lease.
-
-    Attributes:
-        chapter_id: 0 for a task.
-        deliveries: how often it was handed out, this time included.
-        failures: its own failures so far.
-        fresh: a task that somebody asked for since it was last opened.
-        alone: to be worked while every other slot of the node is empty.
-        asked: how many requests for the task this claim covers; opening or ending it answers these.
-        sent_at: time.monotonic() before the claim was sent; the lease can't have begun earlier.
-    """
+    """A leased task or chapter. Two claims are equal if they are the same lease."""
 
     queue: QueueName
     kind: Literal["task", "chapter"]
     task_id: int
-    chapter_id: int
+    chapter_id: int  # 0 for a task
     token: int
-    deliveries: int = field(compare=False)
-    failures: int = field(compare=False)
-    fresh: bool = field(compare=False)
-    alone: bool = field(compare=False)
-    asked: int = field(compare=False)
-    sent_at: float = field(compare=False)
+    deliveries: int = field(compare=False)  # how often it was handed out, this time included
+    failures: int = field(compare=False)  # its own, so far
+    fresh: bool = field(compare=False)  # a task that somebody asked for since it was last opened
+    alone: bool = field(compare=False)  # to be worked while every other slot of the node is empty
+    asked: int = field(
+        compare=False
+    )  # requests for the task that it covers: opening or ending it answers these
+    sent_at: float = field(compare=False)  # time.monotonic(); the lease can't have begun earlier
 
     @property
     def member(self) -> str:
@@ -133,24 +125,15 @@ def is_fresh_item(item: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """What a node asks of one queue.
-
-    Attributes:
-        chapters: how many to claim at most; -1: none, as the provider must not be asked.
-        tasks: how many tasks to claim at most.
-        only_task: serve this task alone (``kgnb build``).
-        idle: no chapter is in flight on the whole node.
-        outage: SQL or Bolt can't be reached, so leases that expire now count no delivery.
-        held: tasks that this node keeps open from this queue.
-    """
+    """What a node asks of one queue."""
 
     queue: QueueName
-    chapters: int = 0
-    tasks: int = 0
-    only_task: int | None = None
-    idle: bool = False
-    outage: bool = False
-    held: tuple[int, ...] = ()
+    chapters: int = 0  # to claim at most; -1: none, as the provider must not be asked
+    tasks: int = 0  # to claim at most
+    only_task: int | None = None  # serve this task alone (``kgnb build``)
+    idle: bool = False  # no chapter is in flight on the whole node
+    outage: bool = False  # SQL or Bolt can't be reached, so leases that expire now count no delivery
+    held: tuple[int, ...] = ()  # tasks that this node keeps open from this queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,28 +198,21 @@ class DeadItem(BuriedItem):
 class PollResult:
     """What one poll of all queues gave.
 
-    Attributes:
-        refreshed: fresh claims of held tasks that were asked for again (main retried them, or queued a copy).
-            Open each again with Queue.open_task; until then every poll reports it.
-        sent_at: time.monotonic() before the poll was sent.
-        paused: providers that are paused.
-        limited: rate-limited provider → seconds left.
-        chapters_left: per held task the chapters that wait, are leased or delayed; 0 = may settle. A task
-            that is missing is no longer held.
-        newer: items and open tasks left alone because a newer version made them.
-        clocks: Redis' time in epoch milliseconds when each queue was polled.
+    ``refreshed``: fresh claims of held tasks that were asked for again (main retried them, or queued a copy).
+    Open each again with Queue.open_task; until then every poll reports it. ``chapters_left``: per held task
+    the chapters that wait, are leased or delayed; 0 = may settle. A task that is missing is no longer held.
     """
 
     claims: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
     buried: list[BuriedItem] = field(default_factory=list)
     states: dict[QueueName, QueueState] = field(default_factory=dict)
-    sent_at: float = 0.0
-    paused: set[str] = field(default_factory=set)
-    limited: dict[str, float] = field(default_factory=dict)
+    sent_at: float = 0.0  # time.monotonic()
+    paused: set[str] = field(default_factory=set)  # providers
+    limited: dict[str, float] = field(default_factory=dict)  # rate-limited provider → seconds left
     chapters_left: dict[tuple[QueueName, int], int] = field(default_factory=dict)
-    newer: int = 0
-    clocks: dict[QueueName, int] = field(default_factory=dict)
+    newer: int = 0  # items and open tasks left alone because a newer version made them
+    clocks: dict[QueueName, int] = field(default_factory=dict)  # Redis' time then, in epoch milliseconds
 
     def add_reply(self, queue: QueueName, reply: list[Any]) -> int:
         """Add poll.lua's reply for one queue; return its ``solo`` mode."""
