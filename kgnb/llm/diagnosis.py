@@ -7,6 +7,7 @@ import difflib
 import re
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,20 +27,15 @@ _VERSION = re.compile(r"/v\d|/compatible|/openai", re.I)
 _SAYS_MODEL = re.compile(r"model|模型", re.I)
 
 
+@dataclass(eq=False, repr=False)
 class Diagnosis:
     """Explains rejections of one provider. ``list_models``: the models that it lists below its base_url."""
 
-    def __init__(
-        self,
-        provider: Provider,
-        base_url: str,
-        list_models: Callable[[str], Awaitable[list[str] | ErrorResponse]],
-    ) -> None:
-        self._provider = provider
-        self._base_url = base_url
-        self._list_models = list_models
-        self._lists: dict[str, tuple[float, list[str] | ErrorResponse]] = {}
-        self._looking = asyncio.Lock()
+    provider: Provider
+    base_url: str
+    list_models: Callable[[str], Awaitable[list[str] | ErrorResponse]]
+    _lists: dict[str, tuple[float, list[str] | ErrorResponse]] = field(default_factory=dict, init=False)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def explained(
         self, error: errors.ProviderError, model: str, refusal: ErrorResponse
@@ -56,14 +52,14 @@ class Diagnosis:
             if _plain(model) in map(_plain, listed):
                 return error
             nearest = difflib.get_close_matches(model, listed, NEAREST, cutoff=0.0)
-            names = [without_secrets(clean(name, 80), self._provider) for name in nearest]
+            names = [without_secrets(clean(name, 80), self.provider) for name in nearest]
             facts = {**facts, "nearest": names[0], "listed": ", ".join(names)}
             return errors.EndpointWrong("provider.no_such_model", **facts)
-        versioned = _VERSION.search(urlsplit(self._base_url).path)
+        versioned = _VERSION.search(urlsplit(self.base_url).path)
         if not isinstance(listed, list) and status in (200, 404, 405) and not versioned:
             longer = await self._listed("/v1")
             if not isinstance(longer, ErrorResponse) or longer.status in (401, 403):
-                url = redacted_url(self._base_url.removesuffix("/chat/completions")) + "/v1"
+                url = redacted_url(self.base_url.removesuffix("/chat/completions")) + "/v1"
                 return errors.EndpointWrong("provider.no_version", **facts, url=url)
         # No list can deny that it has no such model.
         return errors.EndpointWrong(error.key, **facts) if status in (400, 422) else error
@@ -73,7 +69,7 @@ class Diagnosis:
         async with self._looking:
             until, found = self._lists.get(below, (0.0, SILENCE))
             if time.monotonic() > until:
-                found = await self._list_models(below)
+                found = await self.list_models(below)
                 self._lists[below] = time.monotonic() + KEEP_SECONDS, found
             return found
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from kgnb.core.errors import GraphConflict, ServiceError
 from kgnb.core.messages import say
@@ -22,6 +23,7 @@ GIVE_BACK_SECONDS = 1.5
 """How long a settle that failed or was cancelled tries to give the lease back; else it expires."""
 
 
+@dataclass(eq=False)
 class SettleLease:
     """The settle lease of a novel for ``seconds``, as seen by one who wants the graph settled.
 
@@ -29,12 +31,11 @@ class SettleLease:
     while it settled for this task.
     """
 
-    def __init__(self, graph: GraphStore, novel_id: int, seconds: float, *, task: int = 0) -> None:
-        self._graph = graph
-        self._novel_id = novel_id
-        self._seconds = seconds
-        self._task = task
-        self._seen: int | None = None  # number of the settle that was running at the first try
+    graph: GraphStore
+    novel_id: int
+    seconds: float
+    task: int = 0
+    _seen: int | None = field(default=None, init=False)  # number of the settle that ran at the first try
 
     async def settle(self, work: Callable[[int], Awaitable[object]], *, exact: bool = True) -> bool:
         """Await ``work(settle number)`` under the lease, unless another settle that began since the first try
@@ -43,11 +44,9 @@ class SettleLease:
         ``exact``: ``work`` is a whole settle. Raises what ``work`` raises, and ServiceDown.
         """
         seen = self._seen if exact else None
-        turn, number = await self._graph.begin_settle(
-            self._novel_id, self._seconds, after=seen, task=self._task
-        )
+        turn, number = await self.graph.begin_settle(self.novel_id, self.seconds, after=seen, task=self.task)
         if turn == "held" and self._seen is None:
-            log.info(say("node.settle_waits", novel=self._novel_id))
+            log.info(say("node.settle_waits", novel=self.novel_id))
         self._seen = number if self._seen is None else self._seen
         return turn == "done" or (turn == "mine" and await self._run(work, number, exact))
 
@@ -62,10 +61,10 @@ class SettleLease:
             renewal.cancel()
             with suppress(ServiceError, TimeoutError):
                 async with asyncio.timeout(None if done else GIVE_BACK_SECONDS):
-                    await self._graph.extend_settle(self._novel_id, number, 0.0, done=done and exact)
+                    await self.graph.extend_settle(self.novel_id, number, 0.0, done=done and exact)
 
     async def _renew(self, number: int) -> None:
         while True:
-            await asyncio.sleep(self._seconds / 3)
+            await asyncio.sleep(self.seconds / 3)
             with suppress(ServiceError):  # one that expired is renewed too, unless another settle took it
-                await self._graph.extend_settle(self._novel_id, number, self._seconds)
+                await self.graph.extend_settle(self.novel_id, number, self.seconds)

@@ -98,6 +98,7 @@ class ServerStats:
         return told | {"distinct": len(self.prompts), "answered_twice": self.answered_twice}
 
 
+@dataclass(eq=False, kw_only=True)
 class FakeServer:
     """The server, in this process: ``async with FakeServer(latency=0.3) as llm: … llm.base_url``.
 
@@ -106,33 +107,20 @@ class FakeServer:
     of the body that get a 400; ``answer``: the model, from passage to reply.
     """
 
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        latency: float = 0.0,
-        faults: Faults | None = None,
-        seed: int = 0,
-        key: str = "",
-        retry_after: float = 1.0,
-        prompt_cache: bool = False,
-        refuse: Collection[str] = (),
-        answer: Callable[[str], str] = fake_model.answer,
-    ) -> None:
-        self.latency = latency
-        self.faults = faults or Faults()
-        self.seed = seed
-        self.key = key
-        self.retry_after = retry_after
-        self.prompt_cache = prompt_cache
-        self.refuse = refuse
-        self.answer = answer
-        self.stats = ServerStats()
-        self._at = (host, port)
-        self._runner: web.AppRunner | None = None
-        self._peers: set[object] = set()
-        self._systems: set[str] = set()
+    host: str = "127.0.0.1"
+    port: int = 0
+    latency: float = 0.0
+    faults: Faults = Faults()
+    seed: int = 0
+    key: str = ""
+    retry_after: float = 1.0
+    prompt_cache: bool = False
+    refuse: Collection[str] = ()
+    answer: Callable[[str], str] = fake_model.answer
+    stats: ServerStats = field(default_factory=ServerStats, init=False)
+    _runner: web.AppRunner | None = field(default=None, init=False)
+    _peers: set[object] = field(default_factory=set, init=False)
+    _systems: set[str] = field(default_factory=set, init=False)
 
     async def start(self) -> Self:
         """Listen; port 0 takes a free one."""
@@ -140,8 +128,9 @@ class FakeServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
         await runner.setup()
-        await web.TCPSite(runner, *self._at, backlog=1024).start()
-        self._runner, self._at = runner, runner.addresses[0][:2]
+        await web.TCPSite(runner, self.host, self.port, backlog=1024).start()
+        self.host, self.port = runner.addresses[0][:2]
+        self._runner = runner
         return self
 
     async def stop(self) -> None:
@@ -159,7 +148,7 @@ class FakeServer:
     @property
     def root_url(self) -> str:
         """Address without a path: base_url for Anthropic's interface, and for /stats."""
-        return f"http://{self._at[0]}:{self._at[1]}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def base_url(self) -> str:

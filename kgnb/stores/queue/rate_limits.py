@@ -8,7 +8,7 @@ call, or by :meth:`RateLimits.flush`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kgnb.core.errors import RateReached
 from kgnb.core.model import Provider
@@ -53,24 +53,16 @@ class _Limits:
         return max(1, round(chars * self.mean_tokens / self.mean_chars))
 
 
+@dataclass(eq=False)
 class RateLimits:
     """``rpm`` and ``tpm``: limits a minute by lower-case provider name, "" for all that aren't named."""
 
-    def __init__(
-        self,
-        connection: RedisConnection,
-        rpm: Mapping[str, float],
-        tpm: Mapping[str, float],
-        *,
-        window: float = WINDOW_SECONDS,
-        longest: float = LONGEST_WAIT,
-    ) -> None:
-        self._connection = connection
-        self._rpm = rpm
-        self._tpm = tpm
-        self._window = window
-        self._longest = longest
-        self._known: dict[str, _Limits] = {}
+    connection: RedisConnection
+    rpm: Mapping[str, float]
+    tpm: Mapping[str, float]
+    window: float = WINDOW_SECONDS
+    longest: float = LONGEST_WAIT
+    _known: dict[str, _Limits] = field(default_factory=dict, init=False)
 
     def has_limit(self, provider: Provider) -> bool:
         """Whether the provider has a limit."""
@@ -120,11 +112,11 @@ class RateLimits:
             tokens,
             f"{owed_requests:.0f}",
             f"{owed_tokens:.0f}",
-            round(self._longest * 1_000),
-            round(self._window * 1_000),
+            round(self.longest * 1_000),
+            round(self.window * 1_000),
         )
         try:
-            reserved, milliseconds = await self._connection.send_one(command)
+            reserved, milliseconds = await self.connection.send_one(command)
         except BaseException:  # it may have been executed: counting twice is safe, losing usage isn't
             limits.owed_requests += max(0.0, owed_requests)
             limits.owed_tokens += max(0.0, owed_tokens)
@@ -133,6 +125,6 @@ class RateLimits:
 
     def _limits_of(self, key: str) -> _Limits:
         if key not in self._known:
-            rpm, tpm = (given.get(key, given.get("", 0.0)) for given in (self._rpm, self._tpm))
+            rpm, tpm = (given.get(key, given.get("", 0.0)) for given in (self.rpm, self.tpm))
             self._known[key] = _Limits(rpm, tpm)
         return self._known[key]
