@@ -82,7 +82,7 @@ class TestNames:
     async def test_a_node_that_stood_still_for_too_long_takes_another(self, redis_url: str) -> None:
         async with present(redis_url, "n") as frozen:
             assert await shown(frozen) == "n"
-            await frozen._queue.redis.delete("kgnb:node:n")  # its time ran out
+            await frozen._queue.connection.client.delete("kgnb:node:n")  # its time ran out
             async with present(redis_url, "n") as other:
                 assert await shown(other) == "n"
                 await shown(frozen)

@@ -369,7 +369,7 @@ class TestCancelling:
 class TestRetrying:
     async def test_after_redis_lost_everything(self, app: App) -> None:
         task_id = await failed_task(app, 4, dead=2)
-        await app.queue.redis.flushdb()
+        await app.queue.connection.client.flushdb()
         done = await tasks_use_case.retry_task(app, task_id)
         assert (done.task.status, done.chapters, done.queue) == (TaskStatus.FAILED, 2, NEW)
         row = await task_row(app.ledger, task_id)
@@ -526,7 +526,7 @@ class TestOldWorkers:
         with self.taking(app) as take_next:
             assert await take_next(task_id) == ("created", False)
             assert ids(await take(app.queue, NEW, tasks=1)) == []
-            await app.queue.redis.delete("kg:nodes:old")  # it dies; main queues the task again
+            await app.queue.connection.client.delete("kg:nodes:old")  # it dies; main queues the task again
             await app.queue.push(NEW, task_id)
             assert await take_next(task_id) == ("running", True)
 
@@ -592,7 +592,7 @@ class TestDeadList:
         running, stopped = await failed_task(app, 3), await failed_task(app, 2, dead=2, salt="别")
         await execute(app.ledger, set_task(stopped, status="cancelled"))
         for text in ("no json", '{"task_id": "seven"}'):
-            await app.queue.redis.lpush(OLD, text)
+            await app.queue.connection.client.lpush(OLD, text)
         await take(app.queue, OLD, tasks=1)
         assert [e.item.task_id for e in await dead_letters.list_dead_letters(app)].count(0) == 2
         done = await dead_letters.retry_dead_letters(app)
@@ -630,7 +630,7 @@ class TestProviders:
         assert list((await app.queue.poll([], ["DeepSeek", "deepseek"])).paused) == ["DeepSeek"]
 
     async def test_resuming_says_whether_there_was_a_pause(self, app: App) -> None:
-        await app.queue.redis.set(
+        await app.queue.connection.client.set(
             "ai:provider:suspend:DeepSeek", '{"until": 1}', ex=60
         )  # by some other program
         assert (await providers.resume_provider(app, "DeepSeek")).until

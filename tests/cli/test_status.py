@@ -379,26 +379,28 @@ class TestRedis:
         assert (node.name, node.version, node.shares) == ("节点", __version__, {"OpenAI": 2, "rules": 1})
         assert node.age is not None
         assert 0 <= node.age < 5
-        await queue.redis.expire("kg:nodes:节点", 100)
+        await queue.connection.client.expire("kg:nodes:节点", 100)
         assert (await queue.nodes())[0].age == pytest.approx(80, abs=2)
         await presence.leave()
         assert await queue.nodes() == []
-        assert await queue.redis.keys("kgnb:about:*") == []
+        assert await queue.connection.client.keys("kgnb:about:*") == []
 
     async def test_old_workers_and_what_they_do(self, queue: Queue) -> None:
         presence = Presence(queue)
         await presence.claim_name("new")
         await presence.heartbeat(workers=[], started_at=datetime.now().astimezone(), slots=2)
         fields = {"node_id": '"old"', "node_type": '"worker"', "pid": "7", "workers_per_provider": "2"}
-        await queue.redis.hset("kg:nodes:old", mapping=fields)
+        await queue.connection.client.hset("kg:nodes:old", mapping=fields)
         for number, more in enumerate(({"task_id": "9", "start_time": "1.5"}, {})):
             slot = {"provider": '"openai"', "pid": "7", "node_name": '"old"', **more}
-            await queue.redis.hset(f"kg:worker:{number}", mapping=slot)
-        await queue.redis.hset("kg:worker:99", mapping={"node_name": '"gone"', "task_id": "3"})
-        await queue.redis.hset("kg:worker:98", mapping={"node_name": "{not json", "task_id": "[]"})
-        await queue.redis.set("kg:nodes:text", "not a hash")
+            await queue.connection.client.hset(f"kg:worker:{number}", mapping=slot)
+        await queue.connection.client.hset("kg:worker:99", mapping={"node_name": '"gone"', "task_id": "3"})
+        await queue.connection.client.hset(
+            "kg:worker:98", mapping={"node_name": "{not json", "task_id": "[]"}
+        )
+        await queue.connection.client.set("kg:nodes:text", "not a hash")
         for number in range(500):
-            await queue.redis.set(f"other:{number}", "x")
+            await queue.connection.client.set(f"other:{number}", "x")
         (node,) = await queue.foreign_nodes()
         assert (node.name, node.kgnb, node.pid, node.slots, node.age) == ("old", False, 7, 2, None)
         assert (node.shares, node.busy, node.tasks) == ({"openai": 2}, {"openai": 1}, {9})

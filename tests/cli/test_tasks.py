@@ -157,7 +157,9 @@ class TestWords:
 
     def test_garbage_is_shown_harmless(self, kgnb: Typed) -> None:
         async def litter(app: App) -> None:
-            await app.queue.redis.lpush("kg:task:queue:dryrun", "\x1b]0;owned\x07\u202e" + "x" * 500)
+            await app.queue.connection.client.lpush(
+                "kg:task:queue:dryrun", "\x1b]0;owned\x07\u202e" + "x" * 500
+            )
             await app.queue.poll([ClaimRequest(QueueName("kg:task:queue:dryrun"), tasks=1)])
 
         kgnb.prepared(litter)

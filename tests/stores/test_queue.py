@@ -36,7 +36,7 @@ async def make(redis_url: str) -> AsyncIterator[Maker]:
 
 async def set_clock(seconds: float, *nodes: Queue) -> None:
     """As if Redis' clock had been set: all times in it, and those that nodes know, are the old clock's."""
-    client = nodes[0].redis
+    client = nodes[0].connection.client
     for key in (NEW.own_key("lease"), NEW.own_key("later")):
         for member, at in await client.zrange(key, 0, -1, withscores=True):
             await client.zadd(key, {member: at - 1_000 * seconds})
@@ -56,8 +56,8 @@ class TestOrder:
 
     async def test_takes_what_old_producers_wrote(self, make: Maker) -> None:
         queue = make()
-        await queue.redis.lpush(NEW, '{"task_id": 1, "provider": "openai"}', '{"task_id": 2}')
-        await queue.redis.rpush(OLD, '{"task_id": 3}', '{"task_id": 4}')
+        await queue.connection.client.lpush(NEW, '{"task_id": 1, "provider": "openai"}', '{"task_id": 2}')
+        await queue.connection.client.rpush(OLD, '{"task_id": 3}', '{"task_id": 4}')
         assert ids(await queue.poll([ClaimRequest(NEW, tasks=1), ClaimRequest(OLD, tasks=1)])) == [
             (1, 0),
             (3, 0),
@@ -148,7 +148,7 @@ class TestLeases:
         for task_id in range(1, 4):
             await opened(queue, task_id, 20)
             tokens += [c.token for c in (await take(queue, chapters=20)).claims]
-            await queue.redis.flushall()
+            await queue.connection.client.flushall()
         assert len(tokens) == 60
         assert tokens == sorted(set(tokens))
         lost = (script_call("tokens", "kgnb:ids", 3), ("DEL", "kgnb:ids"))
@@ -343,7 +343,7 @@ class TestLeases:
     async def test_ten_deliveries_bury_an_unopened_item(self, make: Maker) -> None:
         queue = make()
         item = {"note": [], "task_id": 1, "provider": "openai", "v": 1}
-        await queue.redis.lpush(NEW, json.dumps(item))
+        await queue.connection.client.lpush(NEW, json.dumps(item))
         counts = [c.deliveries for _ in range(11) for c in await die(queue, tasks=1)]
         assert counts == list(range(1, 11))
         poll = await take(queue)
@@ -445,7 +445,9 @@ class TestAlone:
         got = [claim for _ in range(4) for claim in ids(await queue.poll([shut, free]))]
         assert sorted(got) == [(2, 1), (2, 2), (2, 3)]
         await make("b").poll([ClaimRequest(NEW, chapters=1)])
-        assert await queue.redis.get(f"kgnb:solo:{{{NEW}}}") == b"b", "somebody else may empty itself for it"
+        assert await queue.connection.client.get(f"kgnb:solo:{{{NEW}}}") == b"b", (
+            "somebody else may empty itself for it"
+        )
 
     async def test_a_dead_drainer_starves_nobody(self, make: Maker) -> None:
         queue, other = make(lease=0.3), make("b", lease=0.3)
@@ -454,4 +456,4 @@ class TestAlone:
         await take(other, chapters=1)
         await asyncio.sleep(0.4)
         await take(other, chapters=1)
-        assert await other.redis.get(f"kgnb:solo:{{{NEW}}}") == b"b"
+        assert await other.connection.client.get(f"kgnb:solo:{{{NEW}}}") == b"b"

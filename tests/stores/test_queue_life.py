@@ -205,7 +205,7 @@ class TestRenewer:
         queue = make(lease=30.0, hold=30.0)
         await opened(queue, 1, 1)
         (claim,) = (await take(queue, chapters=1)).claims
-        before = await queue.redis.zscore(NEW.own_key("lease"), claim.member)
+        before = await queue.connection.client.zscore(NEW.own_key("lease"), claim.member)
         renewer = LeaseRenewer(queue)
         async with closed(renewer):
             renewer.hold(claim)
@@ -213,7 +213,7 @@ class TestRenewer:
             began = time.monotonic()
             assert await renewer._renew()
             took = time.monotonic() - began
-        after = await queue.redis.zscore(NEW.own_key("lease"), claim.member)
+        after = await queue.connection.client.zscore(NEW.own_key("lease"), claim.member)
         assert after - before <= 1_000 * took + 2
 
     async def test_a_delivery_with_progress_does_not_count(self, make: Maker) -> None:
@@ -264,14 +264,14 @@ class TestLostCalls:
         renewer.start()
         try:
             renewer.hold(claim)
-            await queue.redis.script_flush()
-            await queue.redis.set("ai:provider:suspend:OpenAI", '{"until": 99999999999.5}')
+            await queue.connection.client.script_flush()
+            await queue.connection.client.set("ai:provider:suspend:OpenAI", '{"until": 99999999999.5}')
             poll = await queue.poll([ClaimRequest(NEW, chapters=2), ClaimRequest(OLD)], ["OpenAI", "openai"])
             assert ids(poll) == [(1, 1), (1, 2)]
             assert poll.paused == {"OpenAI"}
-            await queue.redis.script_flush()
+            await queue.connection.client.script_flush()
             assert await queue.ack(poll.claims) == [True, True]
-            await queue.redis.script_flush()
+            await queue.connection.client.script_flush()
             await until_expired(claim, 1.2)
             assert renewer.holds(claim)
         finally:
@@ -280,12 +280,12 @@ class TestLostCalls:
     @pytest.mark.parametrize("value", ["null", "[]", "x", '{"until": "soon"}', '{"until": 5}', "[" * 9999])
     async def test_a_pause_is_a_pause_whatever_it_says(self, make: Maker, value: str) -> None:
         queue = make()
-        await queue.redis.set("ai:provider:suspend:x", value)
+        await queue.connection.client.set("ai:provider:suspend:x", value)
         assert (await queue.poll([], ["x", "y"])).paused == {"x"}
 
     async def test_a_pause_of_another_type_is_one_too(self, make: Maker) -> None:
         queue = make()
-        await queue.redis.rpush("ai:provider:suspend:x", "1")
+        await queue.connection.client.rpush("ai:provider:suspend:x", "1")
         assert (await queue.poll([ClaimRequest(NEW)], ["x", "y"])).paused == {"x"}
 
     async def test_unreachable_and_refused(self, redis_url: str) -> None:
@@ -338,15 +338,17 @@ class TestConnections:
         renewer = LeaseRenewer(queue)
         renewer.start()
         renewer.hold(await opened(queue, 1, 1))
-        before = (await probe.redis.info("commandstats")).get("cmdstat_pttl", {"calls": 0})["calls"]
+        before = (await probe.connection.client.info("commandstats")).get("cmdstat_pttl", {"calls": 0})[
+            "calls"
+        ]
         backoff, started = Backoff(), time.monotonic()
         try:
             while time.monotonic() - started < 6:
                 mine = [ClaimRequest(key, held=(1,)) for key in (NEW, OLD)]
                 await queue.poll(mine, ["openai"])
                 await asyncio.sleep(backoff.delay())
-            polls = (await probe.redis.info("commandstats"))["cmdstat_pttl"]["calls"] - before
-            clients = len(await probe.redis.client_list())
+            polls = (await probe.connection.client.info("commandstats"))["cmdstat_pttl"]["calls"] - before
+            clients = len(await probe.connection.client.client_list())
         finally:
             renewer.stop()
         assert polls / 6 <= 2
@@ -354,9 +356,11 @@ class TestConnections:
 
     async def test_many_calls_at_once_share_two_connections(self, make: Maker) -> None:
         queue, probe = make(), make("probe")
-        before = len(await probe.redis.client_list())  # an earlier test's connections may still be closing
+        before = len(
+            await probe.connection.client.client_list()
+        )  # an earlier test's connections may still be closing
         await asyncio.gather(*(queue.push(NEW, n) for n in range(1, 200)))
-        assert len(await probe.redis.client_list()) <= before + 2
+        assert len(await probe.connection.client.client_list()) <= before + 2
         assert (await queue.states([NEW]))[NEW].waiting == 199
 
     def test_backoff(self) -> None:
@@ -392,29 +396,33 @@ class TestPresence:
         one, two, three = await queue.new_worker_ids(3)
         await self.beat(presence, WorkerState(one, "OpenAI"), WorkerState(two, "rules", 7, 5.0))
         worker = {
-            k.decode(): json.loads(v) for k, v in (await queue.redis.hgetall(f"kg:worker:{two}")).items()
+            k.decode(): json.loads(v)
+            for k, v in (await queue.connection.client.hgetall(f"kg:worker:{two}")).items()
         }
         beat = worker.pop("last_heartbeat")
         assert abs(beat - time.time()) < 5
         assert worker == {
             "provider": "rules", "pid": os.getpid(), "node_name": "节点", "task_id": 7, "start_time": 5.0
         }  # fmt: skip
-        node = {k.decode(): json.loads(v) for k, v in (await queue.redis.hgetall("kg:nodes:节点")).items()}
+        node = {
+            k.decode(): json.loads(v)
+            for k, v in (await queue.connection.client.hgetall("kg:nodes:节点")).items()
+        }
         assert datetime.fromisoformat(node.pop("last_heartbeat")) > datetime.fromisoformat(
             node.pop("started_at")
         )
         assert node == {
             "node_id": "节点", "node_type": "worker", "workers_per_provider": 2, "pid": os.getpid()
         }  # fmt: skip
-        assert 170 < await queue.redis.ttl("kg:nodes:节点") <= 180
-        assert 7000 < await queue.redis.ttl(f"kg:worker:{one}") <= 7200
+        assert 170 < await queue.connection.client.ttl("kg:nodes:节点") <= 180
+        assert 7000 < await queue.connection.client.ttl(f"kg:worker:{one}") <= 7200
         await self.beat(presence, WorkerState(two, "rules"), WorkerState(three, "rules", 7))
-        assert not await queue.redis.exists(f"kg:worker:{one}")
-        assert not await queue.redis.hexists(f"kg:worker:{two}", "task_id")
+        assert not await queue.connection.client.exists(f"kg:worker:{one}")
+        assert not await queue.connection.client.hexists(f"kg:worker:{two}", "task_id")
         assert [n.name for n in await queue.nodes()] == ["节点"]
         await presence.leave()
-        assert await queue.redis.keys("kg:*") == []
-        assert await queue.redis.keys("kgnb:node:*") == []
+        assert await queue.connection.client.keys("kg:*") == []
+        assert await queue.connection.client.keys("kgnb:node:*") == []
         assert await queue.nodes() == []
 
     async def test_between_beats_only_what_changed_is_written(self, make: Maker) -> None:
@@ -423,13 +431,13 @@ class TestPresence:
         await presence.claim_name("n")
         one, two = [f"kg:worker:{number}" for number in (1, 2)]
         await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a"), anew=False)
-        assert await queue.redis.exists(one, two) == 2
-        await queue.redis.delete(one)
+        assert await queue.connection.client.exists(one, two) == 2
+        await queue.connection.client.delete(one)
         await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a", 8, 6.0), anew=False)
-        assert await queue.redis.exists(one) == 0
-        assert await queue.redis.hget(two, "task_id") == b"8"
+        assert await queue.connection.client.exists(one) == 0
+        assert await queue.connection.client.hget(two, "task_id") == b"8"
         await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a", 8, 6.0))
-        assert await queue.redis.hget(one, "task_id") == b"7"
+        assert await queue.connection.client.hget(one, "task_id") == b"7"
 
     async def test_names_of_live_nodes_are_not_taken(self, make: Maker) -> None:
         presences = [Presence(make()) for _ in range(3)]
@@ -476,14 +484,14 @@ class TestPresence:
         assert await presence.claim_name("n") == "n-2"
         await self.beat(presence)
         gone = json.dumps({**json.loads(new_identity()), "pid": 2**22 + 1})  # a process of this machine
-        await queue.redis.hset("kgnb:nodes", mapping={"n": gone, "kgnb": gone})
-        await queue.redis.hset("kg:nodes:kgnb", mapping={"pid": 2**22 + 1})
+        await queue.connection.client.hset("kgnb:nodes", mapping={"n": gone, "kgnb": gone})
+        await queue.connection.client.hset("kg:nodes:kgnb", mapping={"pid": 2**22 + 1})
         await presence.forget_dead_neighbours()
-        assert await queue.redis.hkeys("kgnb:nodes") == [b"n-2"]
-        assert sorted(await queue.redis.keys("kg:nodes:*")) == [b"kg:nodes:n", b"kg:nodes:n-2"]
+        assert await queue.connection.client.hkeys("kgnb:nodes") == [b"n-2"]
+        assert sorted(await queue.connection.client.keys("kg:nodes:*")) == [b"kg:nodes:n", b"kg:nodes:n-2"]
         await old_worker(queue, "n-2", 9)  # it starts after this node and doesn't look
         await presence.leave()
-        assert sorted(await queue.redis.keys("kg:nodes:*")) == [b"kg:nodes:n", b"kg:nodes:n-2"]
+        assert sorted(await queue.connection.client.keys("kg:nodes:*")) == [b"kg:nodes:n", b"kg:nodes:n-2"]
 
     async def test_an_old_worker_takes_a_killed_nodes_name(self, make: Maker) -> None:
         queue = make()
@@ -493,7 +501,7 @@ class TestPresence:
         assert await queue.foreign_tasks() == set()
         await old_worker(queue, "n", 9)
         assert (await queue.foreign_tasks(), await queue.nodes()) == ({9}, [])
-        await queue.redis.delete("kgnb:node:n")
+        await queue.connection.client.delete("kgnb:node:n")
         assert await Presence(queue).claim_name("n") == "n-2"
 
     async def test_who_lost_its_name_leaves_the_keys_of_who_has_it(self, make: Maker) -> None:
@@ -501,7 +509,7 @@ class TestPresence:
         frozen, other = Presence(queue), Presence(make())
         await frozen.claim_name("n")
         await self.beat(frozen)
-        await make().redis.delete("kgnb:node:n")
+        await make().connection.client.delete("kgnb:node:n")
         assert await other.claim_name("n") == "n"
         await self.beat(other)
         await self.beat(frozen)
@@ -518,7 +526,7 @@ class TestPresence:
 
     async def test_progress(self, make: Maker) -> None:
         queue = make()
-        async with queue.redis.pubsub() as heard:
+        async with queue.connection.client.pubsub() as heard:
             await heard.subscribe("kg:progress")
             await heard.get_message(timeout=2)
             await Presence(queue).publish("kg:progress", 7, Progress(total=3, completed=1, failed=1))

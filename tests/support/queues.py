@@ -67,14 +67,14 @@ async def die(queue: Queue, **wants: Any) -> list[Claim]:
 async def fail_for_good(queue: Queue, claim: Claim, reason: str = "broken") -> None:
     """The claim fails for the last time: its earlier failures are made up."""
     held = claim.queue.own_key("held")
-    record = json.loads(await queue.redis.hget(held, claim.member))
-    await queue.redis.hset(held, claim.member, json.dumps(record | {"failures": 2}))
+    record = json.loads(await queue.connection.client.hget(held, claim.member))
+    await queue.connection.client.hset(held, claim.member, json.dumps(record | {"failures": 2}))
     assert await queue.fail(claim, reason) == "dead"
 
 
 async def items(queue: Queue, key: QueueName = NEW) -> list[dict[str, Any]]:
     """The waiting items, next in line first."""
-    found = [json.loads(raw) for raw in await queue.redis.lrange(key, 0, -1)]
+    found = [json.loads(raw) for raw in await queue.connection.client.lrange(key, 0, -1)]
     return found if key == OLD else found[::-1]
 
 

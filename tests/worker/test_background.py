@@ -106,7 +106,7 @@ async def test_the_last_progress_is_told_after_what_kept_it_back(
             task_keeper=SimpleNamespace(),
         )
         background = BackgroundLoops(*cast("Any", (node, presence, None, [])))
-        async with queue.redis.pubsub(ignore_subscribe_messages=True) as heard:
+        async with queue.connection.client.pubsub(ignore_subscribe_messages=True) as heard:
             await heard.subscribe("kg:progress")
             await heard.get_message(timeout=2)
             for _ in range(2):

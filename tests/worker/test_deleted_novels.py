@@ -67,7 +67,7 @@ class Place:
 
     async def turn(self, *, after_leases: bool) -> None:
         self.queue.lease_seconds = 0 if after_leases else 30
-        await self.queue.redis.delete("kgnb:reconciler")
+        await self.queue.connection.client.delete("kgnb:reconciler")
         await self.reconciler.run_once()
 
     async def rows(self, novel_id: int, task_id: int) -> dict[str, int]:

@@ -28,7 +28,7 @@ async def test_a_key_is_lost_in_mid_book(redis_url: str, tmp_path: Path, key: st
         task_id = await submitted(ledger, redis_url, CHAPTERS)
         async with light_node(redis_url, ledger, tmp_path, model) as a:
             await until(lambda: in_flight(model))
-            redis, own = a.queue.redis, QUEUE.own_key
+            redis, own = a.queue.connection.client, QUEUE.own_key
             (died,) = (await take(make("dead", lease=0.6), QUEUE, chapters=1)).claims
             todo, due = f"{own('todo')}:{task_id}", time.time() * 1000 + 300
             await redis.zadd(own("later"), {f"c:{task_id}:{int(await redis.lpop(todo))}": due})
@@ -56,7 +56,7 @@ async def test_sql_remembers_higher_tokens_than_an_emptied_redis_gives(
         task_id = await submitted(ledger, redis_url, 5)
         async with light_node(redis_url, ledger, tmp_path, model) as a:
             await until(lambda: in_flight(model))
-            await a.queue.redis.flushall()
+            await a.queue.connection.client.flushall()
         await execute(ledger, sa.update(t.task_facts).values(token=ahead))
         await execute(ledger, sa.update(t.claims).values(token=t.claims.c.token + 86_400_000_000))
         async with light_node(redis_url, ledger, tmp_path, model) as a:

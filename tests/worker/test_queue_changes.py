@@ -79,13 +79,13 @@ class Place:
     async def reconcile(self) -> None:
         parts = {"stores": SimpleNamespace(ledger=self.ledger, queue=self.queue), "only_task": None}
         node = SimpleNamespace(**parts, providers=self.providers, settings=self.settings, wake=lambda: None)
-        await self.queue.redis.delete("kgnb:reconciler")  # its turn again
+        await self.queue.connection.client.delete("kgnb:reconciler")  # its turn again
         await Reconciler(cast("Any", node), ReplyCache(self.ledger.database)).run_once()
 
     async def waiting(self) -> dict[str, int]:
         """The lengths of all queues that aren't empty."""
-        keys = [key async for key in self.queue.redis.scan_iter("kg:*queue:*", _type="list")]
-        return {key.decode(): await self.queue.redis.llen(key) for key in keys}
+        keys = [key async for key in self.queue.connection.client.scan_iter("kg:*queue:*", _type="list")]
+        return {key.decode(): await self.queue.connection.client.llen(key) for key in keys}
 
 
 @pytest.fixture
@@ -116,11 +116,11 @@ async def test_what_waits_in_a_queue_that_a_node_does_not_serve_is_not_lost(
 
 async def test_what_is_lost_is_pushed_only_after_a_look_everywhere(place: Place) -> None:
     await place.task()
-    await place.queue.redis.set(OFF, "not a list")
+    await place.queue.connection.client.set(OFF, "not a list")
     with pytest.raises(ServiceRefused, match=OFF):
         await place.reconcile()
     assert await place.waiting() == {}
-    await place.queue.redis.delete(OFF)
+    await place.queue.connection.client.delete(OFF)
     for _ in range(3):
         await place.reconcile()
     assert await place.waiting() == {"kg:task:queue:default": 1}
@@ -141,7 +141,7 @@ async def test_a_task_that_an_old_worker_took_is_not_queued_again(place: Place) 
     await old_worker(place.queue, "old", task_id)
     await place.reconcile()
     assert await place.waiting() == {}
-    await place.queue.redis.delete("kg:nodes:old")
+    await place.queue.connection.client.delete("kg:nodes:old")
     await place.reconcile()
     assert await place.waiting() == {RULES: 1}
 
@@ -190,7 +190,7 @@ async def test_chapters_of_a_task_that_is_gone_end_unless_it_is_held(place: Plac
     task, _ = await place.opened_from(RULES, task_id)
     if not held:
         await place.queue.release([task.claim])
-        assert await place.queue.redis.rpop(RULES)  # by an old worker
+        assert await place.queue.connection.client.rpop(RULES)  # by an old worker
     await place.ledger.task_lifecycle.delete(task_id)
     (claim,) = (await take(place.queue, RULES, chapters=1)).claims
     await place.node()._process_chapter(claim)
@@ -203,7 +203,7 @@ async def test_chapters_alone_keep_no_task_from_being_queued(place: Place) -> No
     task_id = await place.task()
     task, _ = await place.opened_from(QWEN, task_id)
     await place.queue.release([task.claim])
-    assert await place.queue.redis.lpop(QWEN)
+    assert await place.queue.connection.client.lpop(QWEN)
     for _ in range(2):
         await place.reconcile()
     assert await place.waiting() == {QWEN: 1}

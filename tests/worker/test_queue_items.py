@@ -125,7 +125,7 @@ class TestItems:
         ]  # fmt: skip
         assert not any(item_task_id(text.encode()) for text in bad if '"v"' not in text)
         for text in bad:
-            await queue.redis.lpush(NEW, text)
+            await queue.connection.client.lpush(NEW, text)
         await queue.push(NEW, 5)
         poll = await take(queue, tasks=1)
         assert ids(poll) == [(5, 0)]
@@ -141,12 +141,12 @@ class TestItems:
     async def test_newer_versions_are_left_alone(self, make: Maker) -> None:
         queue = make()
         await queue.push(NEW, 1)
-        await queue.redis.rpush(NEW, '{"task_id": 9, "v": 2}')
-        await queue.redis.rpush(NEW, '{"task_id": 8, "kgnb": {"v": 2, "opened": true}}')
+        await queue.connection.client.rpush(NEW, '{"task_id": 9, "v": 2}')
+        await queue.connection.client.rpush(NEW, '{"task_id": 8, "kgnb": {"v": 2, "opened": true}}')
         poll = await take(queue, tasks=5)
         assert (ids(poll), poll.newer) == ([(1, 0)], 2)
         assert await queue.open_task(poll.claims[0], [1, 2])
-        await queue.redis.hset(f"kgnb:meta:{{{NEW}}}", "1", 2)
+        await queue.connection.client.hset(f"kgnb:meta:{{{NEW}}}", "1", 2)
         await queue.forget_node("a", [NEW])
         poll = await take(queue, tasks=5, chapters=5)
         assert poll.claims == []
@@ -157,7 +157,7 @@ class TestItems:
     async def test_any_number_of_newer_items_hides_nothing_behind_them(self, make: Maker, key: str) -> None:
         queue = make()
         newer = [json.dumps({"task_id": n, "v": 2}) for n in range(100, 950)]
-        push = queue.redis.rpush if key == OLD else queue.redis.lpush
+        push = queue.connection.client.rpush if key == OLD else queue.connection.client.lpush
         await push(key, *newer)
         await queue.push(key, 1)
         poll = await take(queue, key, tasks=1)
@@ -168,31 +168,31 @@ class TestItems:
         self, make: Maker, caplog: pytest.LogCaptureFixture
     ) -> None:
         queue = make()
-        await queue.redis.set(OLD, "not a list")
+        await queue.connection.client.set(OLD, "not a list")
         await queue.push(NEW, 1)
         asks = [ClaimRequest(OLD, chapters=1, tasks=1), ClaimRequest(NEW, chapters=1, tasks=1)]
         assert ids(await queue.poll(asks)) == [(1, 0)]
         await queue.poll(asks)
         (told,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
         assert OLD in told
-        await queue.redis.delete(OLD)
+        await queue.connection.client.delete(OLD)
         await queue.push(OLD, 2)
         assert ids(await queue.poll(asks)) == [(2, 0)]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
     async def test_a_whole_queue_moves_in_its_order(self, make: Maker, key: QueueName) -> None:
         queue, target = make(), key.with_provider("other")
-        end = queue.redis.rpush if key == OLD else queue.redis.lpush
+        end = queue.connection.client.rpush if key == OLD else queue.connection.client.lpush
         await end(key, "garbage")
         for number in range(1, 451):
             item = {"task_id": number % 300 + 1, "provider": "openai", "note": ["长", "\ud800", number]}
             await end(key, json.dumps(item))
         before = list(range(1, 451))
-        looks = (await queue.redis.info("commandstats"))["cmdstat_lrange"]["calls"]
+        looks = (await queue.connection.client.info("commandstats"))["cmdstat_lrange"]["calls"]
         assert await queue.move(key, target) == list(dict.fromkeys(n % 300 + 1 for n in before))
-        assert (await queue.redis.info("commandstats"))["cmdstat_lrange"]["calls"] - looks <= 2
-        assert await queue.redis.lrange(key, 0, -1) == [b"garbage"]
-        moved = [json.loads(raw) for raw in await queue.redis.lrange(target, 0, -1)]
+        assert (await queue.connection.client.info("commandstats"))["cmdstat_lrange"]["calls"] - looks <= 2
+        assert await queue.connection.client.lrange(key, 0, -1) == [b"garbage"]
+        moved = [json.loads(raw) for raw in await queue.connection.client.lrange(target, 0, -1)]
         moved = moved if key == OLD else moved[::-1]
         assert [i["note"][2] for i in moved] == before
         assert {i["provider"] for i in moved} == {"other"}
@@ -208,7 +208,7 @@ class TestItems:
             assert await queue.move(key, target) == [1, 2]
         waiting = [("kgnb" in item, item["task_id"]) for item in await items(queue, target)]
         assert sorted(waiting) == [(False, 1), (False, 2), (True, 2)]
-        assert await queue.redis.llen(key) == 0
+        assert await queue.connection.client.llen(key) == 0
 
     async def test_a_moved_tasks_chapters_go_and_a_held_ones_stay(self, make: Maker) -> None:
         queue = make()
@@ -221,19 +221,21 @@ class TestItems:
         known = await queue.find_tasks([NEW])
         assert moved not in known
         assert known[other].held
-        assert [await queue.redis.scard(f"kgnb:rest:{{{NEW}}}:{task}") for task in (moved, other)] == [0, 2]
+        assert [
+            await queue.connection.client.scard(f"kgnb:rest:{{{NEW}}}:{task}") for task in (moved, other)
+        ] == [0, 2]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
     async def test_unknown_fields_survive_to_the_byte(self, make: Maker, key: str) -> None:
         queue = make()
         raw = '{"task_id": 7 , "big": 12345678901234567890, "e": [], "s": "，\\"kgnb\\":{}}", "f": 1.10 }'
-        await queue.redis.lpush(key, raw)
+        await queue.connection.client.lpush(key, raw)
         for round_ in range(3):
             (claim,) = (await take(queue, key, tasks=1)).claims
             assert await queue.open_task(claim, [1])
             await queue.forget_node("a", [key])
             await take(queue, key)
-            (text,) = await queue.redis.lrange(key, 0, -1)
+            (text,) = await queue.connection.client.lrange(key, 0, -1)
             head, _, mark = text.decode().rpartition(',"kgnb":')
             assert head + "}" == raw
             assert json.loads("{" + f'"kgnb":{mark}')["kgnb"]["deliveries"] == round_ + 1
@@ -241,7 +243,7 @@ class TestItems:
     async def test_a_mark_that_somebody_reformatted(self, make: Maker) -> None:
         queue = make()
         text = json.dumps({"kgnb": {"v": 1, "opened": True, "deliveries": 3}, "task_id": 7, "x": [1]})
-        await queue.redis.lpush(NEW, text)
+        await queue.connection.client.lpush(NEW, text)
         (claim,) = (await take(queue, tasks=1)).claims
         assert (claim.fresh, claim.deliveries) == (False, 4)
         await queue.release([claim], counted=True)
@@ -258,7 +260,7 @@ class TestItems:
         queue = make(cap=1)
         claim = await opened(queue, 1, 1)
         await queue.release([claim])
-        await queue.redis.rpop(NEW)  # BRPOP of an old worker
+        await queue.connection.client.rpop(NEW)  # BRPOP of an old worker
         await queue.push(NEW, 2)
         (chapter,) = (await take(queue, chapters=1, tasks=1)).claims
         assert (chapter.task_id, chapter.chapter_id) == (1, 1)
@@ -280,6 +282,6 @@ class TestItems:
             3: (True, False),
             4: (False, False),
         }
-        await queue.redis.set(OLD, "not a list")
+        await queue.connection.client.set(OLD, "not a list")
         with pytest.raises(ServiceRefused, match=OLD):
             await queue.find_tasks([NEW, OLD])

@@ -52,7 +52,7 @@ async def test_the_rules_do_their_tasks_behind_a_paused_provider(
         assert task.queue == "kg:task:queue:rules"
         assert light.node.queue_states[QUEUE].leased <= 1  # the other task's item, and none of its chapters
         model.open.set()
-        await light.queue.redis.delete(PAUSE)
+        await light.queue.connection.client.delete(PAUSE)
         await until(lambda: finished(ledger, by_ai))
         assert sum(model.asked.values()) == 2
 
@@ -69,11 +69,11 @@ async def test_a_node_empties_no_slot_for_a_chapter_whose_provider_is_paused(red
             await die(queue, chapters=1)
         busy = {"chapters": 2, "tasks": 1, "idle": False}
         await take(queue, **busy)
-        assert await queue.redis.exists(f"kgnb:solo:{{{NEW}}}")  # registered, to empty its slots
+        assert await queue.connection.client.exists(f"kgnb:solo:{{{NEW}}}")  # registered, to empty its slots
         await queue.push(NEW, 2)
         poll = await take(queue, chapters=-1, tasks=1, idle=False)
         assert [(claim.kind, claim.task_id) for claim in poll.claims] == [("task", 2)]
-        assert not await queue.redis.exists(f"kgnb:solo:{{{NEW}}}")
+        assert not await queue.connection.client.exists(f"kgnb:solo:{{{NEW}}}")
 
 
 async def test_a_paused_tasks_requests_end_in_the_reply_cache_and_none_begins(
@@ -134,7 +134,7 @@ async def test_a_chapter_that_killed_ten_nodes_is_told_as_failed_once(
         async with light_node(redis_url, ledger, tmp_path, model, "b"):
 
             async def told() -> bool:
-                return not await queue.redis.exists(f"kgnb:untold:{{{QUEUE}}}")
+                return not await queue.connection.client.exists(f"kgnb:untold:{{{QUEUE}}}")
 
             await until(told)
             assert (await status_row(ledger, task_id, first))["status"] == "failed"

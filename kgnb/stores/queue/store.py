@@ -22,7 +22,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-import redis.asyncio as aioredis
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
@@ -85,11 +84,6 @@ class Queue(QueueInspector):
         self._grace_until = 0.0
         self._releases: set[asyncio.Task[None]] = set()
         self._broken: set[QueueName] = set()
-
-    @property
-    def redis(self) -> aioredis.Redis:
-        """The node's own client."""
-        return self.connection.client
 
     async def ping(self) -> None:
         """Raise ServiceDown or ServiceRefused unless Redis answers."""
