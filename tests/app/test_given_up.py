@@ -110,7 +110,7 @@ async def test_an_outage_counts_as_no_death(app: App, monkeypatch: pytest.Monkey
         patched.setattr(app.ledger.task_commands, "give_up", away)
         assert (await on_a_new_node(app)).failures == 2
     assert app.outages.is_down("sql")
-    await app.queue.forget_node(app.queue.node, [NEW])  # its lease expires
+    await app.queue.forget_node(app.queue.node)  # its lease expires
     assert (await on_a_new_node(app)).failures == 2
     assert await status(app, task_id) == "failed"
 

@@ -245,7 +245,7 @@ class TestPausing:
         task_id = await new_task(app)
         await hold(app)
         (dying, *_) = await chapters(app, 3)
-        await app.queue.forget_node(app.queue.node, [NEW])
+        await app.queue.forget_node(app.queue.node)
         task = await app.ledger.tasks.get(task_id)
         assert task is not None
         await app.ledger.names.freeze(task_id, task.novel_id, ())
@@ -293,7 +293,7 @@ class TestPausing:
     async def test_one_whose_taker_died_or_hands_it_back(self, app: App) -> None:
         task_id = await new_task(app)
         assert len((await take(app.queue, NEW, tasks=1)).claims) == 1
-        await app.queue.forget_node(app.queue.node, [NEW])
+        await app.queue.forget_node(app.queue.node)
         await tasks_use_case.pause_task(app, task_id)
         assert (await take(app.queue, NEW, tasks=1)).claims == []
         await tasks_use_case.resume_task(app, task_id)

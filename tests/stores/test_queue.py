@@ -51,7 +51,7 @@ class TestOrder:
         for task_id in (1, 2, 3):
             await queue.push(key, task_id)
         assert ids(await take(queue, key, tasks=2)) == [(1, 0), (2, 0)]
-        assert await queue.forget_node("a", [key]) == 2
+        assert await queue.forget_node("a") == 2
         assert ids(await take(queue, key, tasks=3)) == [(1, 0), (2, 0), (3, 0)]
 
     async def test_takes_what_old_producers_wrote(self, make: Maker) -> None:
@@ -218,7 +218,7 @@ class TestLeases:
         for _ in range(12):
             (claim,) = (await take(queue, chapters=1, outage=True)).claims
             assert claim.deliveries == 1
-            await queue.forget_node("a", [NEW])
+            await queue.forget_node("a")
         await take(queue)
         (claim,) = (await take(queue, chapters=1)).claims
         assert await queue.release([claim], counted=True) == [True]
@@ -276,7 +276,7 @@ class TestLeases:
         await opened(queue, 1, 1)
         (claim,) = (await take(queue, chapters=1)).claims
         await fail_for_good(queue, claim)
-        await queue.forget_node("a", [NEW])
+        await queue.forget_node("a")
         (task,) = (await take(queue, tasks=1)).claims
         assert not task.fresh
         assert await queue.open_task(task, [1], await queue.dead_chapters(task))

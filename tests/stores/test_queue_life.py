@@ -128,7 +128,7 @@ class TestRenewer:
         queue, other = make(), make("b")
         await opened(other, 1, 1)
         (stale,) = (await take(queue, chapters=1)).claims
-        await other.forget_node("a", [NEW])
+        await other.forget_node("a")
         (taken,) = (await take(other, chapters=1)).claims
         renewer = LeaseRenewer(queue)
         async with closed(renewer):
@@ -230,7 +230,7 @@ class TestRenewer:
                         renewer.progressed(claim)
                     assert await renewer._renew()
                 renewer.forget(claim)
-                await queue.forget_node("a", [NEW])
+                await queue.forget_node("a")
         assert deliveries == [*[1] * 12, 2]
 
 

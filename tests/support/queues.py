@@ -60,7 +60,7 @@ async def opened(queue: Queue, task_id: int, chapters: int, key: QueueName = NEW
 async def die(queue: Queue, **wants: Any) -> list[Claim]:
     """Claims, and dies with what it got; the next poll reaps it."""
     claims = (await take(queue, **wants)).claims
-    await queue.forget_node(queue.node, [NEW, OLD])
+    await queue.forget_node(queue.node)
     return claims
 
 

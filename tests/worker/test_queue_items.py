@@ -71,7 +71,7 @@ class TestFresh:
         await opened(queue, 1, 1)
         await queue.push(NEW, 1)
         await take(queue, held=(1,))
-        await queue.forget_node("a", [NEW])
+        await queue.forget_node("a")
         (claim,) = (await take(other, tasks=1)).claims
         assert claim.fresh
 
@@ -147,7 +147,7 @@ class TestItems:
         assert (ids(poll), poll.newer) == ([(1, 0)], 2)
         assert await queue.open_task(poll.claims[0], [1, 2])
         await queue.connection.client.hset(f"kgnb:meta:{{{NEW}}}", "1", 2)
-        await queue.forget_node("a", [NEW])
+        await queue.forget_node("a")
         poll = await take(queue, tasks=5, chapters=5)
         assert poll.claims == []
         assert poll.newer >= 3
@@ -214,7 +214,7 @@ class TestItems:
         queue = make()
         for task in (1, 2):
             await opened(queue, task, 2)
-        await queue.forget_node("a", [NEW])
+        await queue.forget_node("a")
         assert len((await take(queue, tasks=1)).claims) == 1  # one of them is somebody's again
         (moved,) = await queue.move(NEW, NEW.with_provider("other"))
         other = 3 - moved
@@ -233,7 +233,7 @@ class TestItems:
         for round_ in range(3):
             (claim,) = (await take(queue, key, tasks=1)).claims
             assert await queue.open_task(claim, [1])
-            await queue.forget_node("a", [key])
+            await queue.forget_node("a")
             await take(queue, key)
             (text,) = await queue.connection.client.lrange(key, 0, -1)
             head, _, mark = text.decode().rpartition(',"kgnb":')

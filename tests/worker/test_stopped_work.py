@@ -130,7 +130,7 @@ async def test_a_chapter_that_killed_ten_nodes_is_told_as_failed_once(
         assert await queue.open_task(claim, [first])
         for _ in range(25):  # from the fifth on, one poll finds it and the next one takes it
             await take(queue, QUEUE, tasks=1, chapters=1, idle=True)
-            await queue.forget_node("a", [QUEUE])
+            await queue.forget_node("a")
         async with light_node(redis_url, ledger, tmp_path, model, "b"):
 
             async def told() -> bool:

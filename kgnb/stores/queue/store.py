@@ -399,12 +399,9 @@ class Queue(QueueInspector):
         confirmations: list[Command] = [("SREM", i.queue.own_key("untold"), i.member) for i in items]
         await self.connection.send([*removals, *confirmations])
 
-    async def forget_node(self, name: str, queues: Sequence[QueueName] = ()) -> int:
-        """End the leases of a node that is known to be dead, and return how many; the next poll reaps them.
-
-        Without ``queues``: in every queue that any node has polled.
-        """
-        commands = [script_call("expire", queue, name) for queue in queues or await self.polled_queues()]
+    async def forget_node(self, name: str) -> int:
+        """End the leases of a node that is known to be dead; return how many. The next poll reaps them."""
+        commands = [script_call("expire", queue, name) for queue in await self.polled_queues()]
         return sum(await self.connection.send(commands))
 
     async def new_worker_ids(self, count: int) -> list[int]:
