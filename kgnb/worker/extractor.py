@@ -89,27 +89,19 @@ class _ChapterReplies:
     refusal: errors.ReplyRefused | None = None
 
 
+@dataclass(eq=False, repr=False)
 class ChapterExtractor:
     """Extracts chapters; ``meter(task_id, usage)`` is called with the cost of every request."""
 
-    def __init__(
-        self,
-        cache: ReplyCache,
-        providers: ProviderRegistry,
-        throttle: ProviderThrottle,
-        pool: CpuPool,
-        outages: Outages,
-        *,
-        chunk_chars: int,
-        meter: Callable[[int, Usage], None],
-    ) -> None:
-        self._cache = cache
-        self._providers = providers
-        self._throttle = throttle
-        self._pool = pool
-        self._outages = outages
-        self._chunk_chars = chunk_chars
-        self._meter = meter
+    cache: ReplyCache
+    providers: ProviderRegistry
+    throttle: ProviderThrottle
+    pool: CpuPool
+    outages: Outages
+    chunk_chars: int
+    meter: Callable[[int, Usage], None]
+
+    def __post_init__(self) -> None:
         self._asking: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
         self._cache_reads: Batcher[tuple[str, int], str | None] = Batcher(self._read_cache)
         self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
@@ -133,10 +125,10 @@ class ChapterExtractor:
         ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
-            found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
+            found = await self.pool.run(rules.extract, text, lang=info.lang, names=info.names)
             on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
-        limit = max(self._chunk_chars, info.config.max_content_length)
+        limit = max(self.chunk_chars, info.config.max_content_length)
         replies = _ChapterReplies(lease, last_try)
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
@@ -185,12 +177,12 @@ class ChapterExtractor:
     ) -> None:
         key = reply_key(info.provider.name, info.model, request.hash)
         entry = CachedReply(key, info.provider.name, info.model, text, info.task.id, usage)
-        await self._outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
+        await self.outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
         replies.lease.progressed()
 
     async def _chunk_answer(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
         key = reply_key(info.provider.name, info.model, request.hash)
-        stored = await self._outages.retry_until_up(
+        stored = await self.outages.retry_until_up(
             "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=replies.lease.lost
         )
         if stored is not None and stored.startswith(TRUNCATED):
@@ -217,30 +209,30 @@ class ChapterExtractor:
             raise
         finally:
             replies.seconds += time.monotonic() - began
-            self._meter(info.task.id, spent)
+            self.meter(info.task.id, spent)
         await self._cache_reply(request, info, replies, done.text, done.usage)
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
-        async with self._throttle.request_slot(info.provider, lease.lost):
+        async with self.throttle.request_slot(info.provider, lease.lost):
             await self._wait_until_safe(lease)
             # Looked up anew: its key or address may have changed since the task was opened.
-            client = self._providers.client(self._providers.find(info.provider.key) or info.provider)
-            return await self._throttle.complete(client, request, info.model, lost=lease.lost)
+            client = self.providers.client(self.providers.find(info.provider.key) or info.provider)
+            return await self.throttle.complete(client, request, info.model, lost=lease.lost)
 
     async def _wait_until_safe(self, lease: Lease) -> None:
         """Wait while a reply could not be stored, or might belong to another node by then."""
-        while self._outages.is_down("redis", "sql") or not lease.lives():
+        while self.outages.is_down("redis", "sql") or not lease.lives():
             if lease.lost():
                 raise errors.LeaseLost("node.lease_lost")
             await asyncio.sleep(OUTAGE_POLL_SECONDS)
 
     async def _read_cache(self, wanted: Sequence[tuple[str, int]]) -> Sequence[str | None]:
-        found = await self._cache.get(dict(wanted))
+        found = await self.cache.get(dict(wanted))
         return [found.get(key) for key, _ in wanted]
 
     async def _write_cache(self, entries: Sequence[CachedReply]) -> Sequence[None]:
-        await self._cache.put(entries)
+        await self.cache.put(entries)
         return [None] * len(entries)
 
 

@@ -51,6 +51,7 @@ class OpenTask:
     lease: SettleLease | None = None  # while it waits to be settled
 
 
+@dataclass(eq=False, repr=False)
 class TaskKeeper:
     """Keeps tasks open on behalf of all nodes.
 
@@ -58,21 +59,14 @@ class TaskKeeper:
     one fails: it goes back to the queue for :data:`STUCK_SECONDS`, or ends as failed.
     """
 
-    def __init__(
-        self,
-        stores: Stores,
-        providers: ProviderRegistry,
-        pool: CpuPool,
-        *,
-        on_closed: Callable[[int, TaskStatus], None],
-        on_stuck: Callable[[int, Exception], None],
-    ) -> None:
-        self._stores = stores
-        self._providers = providers
-        self._router = TaskRouter(stores.ledger, providers)
-        self._pool = pool
-        self._on_closed = on_closed
-        self._on_stuck = on_stuck
+    stores: Stores
+    providers: ProviderRegistry
+    pool: CpuPool
+    on_closed: Callable[[int, TaskStatus], None]
+    on_stuck: Callable[[int, Exception], None]
+
+    def __post_init__(self) -> None:
+        self._router = TaskRouter(self.stores.ledger, self.providers)
         self._infos: dict[tuple[int, QueueName], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
         self.open_tasks: dict[int, OpenTask] = {}
@@ -88,7 +82,7 @@ class TaskKeeper:
             known = self._infos.get((task_id, queue))
             if known is not None and self._is_current(known):
                 return known
-            ledger = self._stores.ledger
+            ledger = self.stores.ledger
             task, frozen = await at_once(ledger.tasks.get(task_id), ledger.names.frozen(task_id))
             if task is None or frozen is None:
                 return None
@@ -97,13 +91,13 @@ class TaskKeeper:
 
     def _is_current(self, info: TaskInfo) -> bool:
         """Whether the provider's models, of which the task has one, are still the same."""
-        provider = self._providers.find(info.provider.key)
+        provider = self.providers.find(info.provider.key)
         return provider is None or provider.models == info.provider.models
 
     async def _remember(
         self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
     ) -> TaskInfo:
-        ledger = self._stores.ledger
+        ledger = self.stores.ledger
         novel, lang, decisions = await at_once(
             ledger.books.novel(task.novel_id),
             ledger.books.language(task.novel_id),
@@ -133,7 +127,7 @@ class TaskKeeper:
         if kept is not None and kept.claim.queue != claim.queue:
             await self._redirect_item(claim, kept.claim.queue)
             return
-        self._stores.renewer.hold(claim)
+        self.stores.renewer.hold(claim)
         held = self.open_tasks[claim.task_id] = OpenTask(claim, time.time())
         self._start(held)
 
@@ -143,10 +137,10 @@ class TaskKeeper:
         Producers push to either prefix, but chapters of a task come from one queue only.
         """
         log.info(say("node.task_elsewhere", task=claim.task_id, queue=queue))
-        there = (await self._stores.queue.find_tasks([queue])).get(claim.task_id) if claim.fresh else None
+        there = (await self.stores.queue.find_tasks([queue])).get(claim.task_id) if claim.fresh else None
         if claim.fresh and not (there and there.fresh):  # else they would pile up while nobody takes any
-            await self._stores.queue.push(queue, claim.task_id)
-        await self._stores.queue.ack([claim], elsewhere=True)
+            await self.stores.queue.push(queue, claim.task_id)
+        await self.stores.queue.ack([claim], elsewhere=True)
 
     def idle_tasks(self, queue: QueueName) -> tuple[int, ...]:
         """The tasks open from ``queue`` that no step is running for."""
@@ -180,7 +174,7 @@ class TaskKeeper:
             self._logged_reasons[held.claim.task_id] = str(error)
             text = say("node.task_stuck", task=held.claim.task_id, reason=str(error))
             log.log(logging.ERROR if news else logging.DEBUG, text)
-            self._on_stuck(held.claim.task_id, error)
+            self.on_stuck(held.claim.task_id, error)
             await self._give_back(held, STUCK_SECONDS)
         except BrokenProcessPool as error:
             await self._count_failure(held, error, say("node.book_process_died"))
@@ -192,20 +186,20 @@ class TaskKeeper:
 
     async def _advance_until_done(self, held: OpenTask) -> None:
         backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.0)
-        give_up = time.monotonic() + self._stores.queue.lease_seconds
+        give_up = time.monotonic() + self.stores.queue.lease_seconds
         while True:
             try:
                 if await self.advance(held):
                     self._logged_reasons.pop(held.claim.task_id, None)
                     return
             except ServiceDown as error:
-                self._stores.outages.report_down(error)
+                self.stores.outages.report_down(error)
                 if error.service == "bolt" and time.monotonic() >= give_up:  # another node may reach it
                     await self._give_back(held)
                     return
             except GraphConflict:
                 pass  # opened again after the wait: main may have stopped the task or deleted its novel
-            if self._stores.renewer.lost(held.claim):
+            if self.stores.renewer.lost(held.claim):
                 raise LeaseLost("node.lease_lost")
             await asyncio.sleep(backoff.delay())
 
@@ -216,7 +210,7 @@ class TaskKeeper:
         """
         claim = held.claim
         _, dead, foreign = await at_once(
-            self._announce(held), self._stores.queue.dead_chapters(claim), self._foreign_tasks(held)
+            self._announce(held), self.stores.queue.dead_chapters(claim), self._foreign_tasks(held)
         )
         opening = await self._open(held, foreign)
         if opening is not None and opening.outcome == "elsewhere":
@@ -232,7 +226,7 @@ class TaskKeeper:
             log.info(say("node.task_dropped", task=claim.task_id, outcome=outcome))
             await self._ack_and_remove(held)
             if opening is not None and opening.outcome == "finished":
-                self._on_closed(claim.task_id, opening.task.status)
+                self.on_closed(claim.task_id, opening.task.status)
             return True
         if not opening.chapters:
             held.info = await self._info_of_opened(claim, opening)
@@ -248,12 +242,12 @@ class TaskKeeper:
     async def _foreign_tasks(self, held: OpenTask) -> Collection[int]:
         """The tasks that old workers are at work on, where this might be one."""
         first = held.claim.fresh and held.info is None
-        return await self._stores.queue.foreign_tasks() if first else ()
+        return await self.stores.queue.foreign_tasks() if first else ()
 
     async def _leave_others(self, claim: Claim) -> set[int]:
         """Take the task out of every other queue; return its chapters that are in flight from there."""
-        queue = self._stores.queue
-        others = [name for name in await self._providers.all_queues(queue) if name != claim.queue]
+        queue = self.stores.queue
+        others = [name for name in await self.providers.all_queues(queue) if name != claim.queue]
         return await queue.leave(others, claim.task_id)
 
     async def _list_chapters(
@@ -265,7 +259,7 @@ class TaskKeeper:
         """
         claim = held.claim
         chapters = [chapter for chapter in wanted if chapter not in in_flight]
-        if not await self._stores.queue.open_task(claim, chapters, dead):
+        if not await self.stores.queue.open_task(claim, chapters, dead):
             raise LeaseLost("node.lease_lost")
         held.lease = None  # a settle that is running now misses these chapters
         # A fresh item would start a paused task again; its failures are over (opened.lua).
@@ -275,7 +269,7 @@ class TaskKeeper:
         return bool(chapters)
 
     async def _open(self, held: OpenTask, foreign: Collection[int]) -> Opening | None:
-        ledger, claim = self._stores.ledger, held.claim
+        ledger, claim = self.stores.ledger, held.claim
         task = await ledger.tasks.get(claim.task_id)
         if task is None:
             return None
@@ -284,7 +278,7 @@ class TaskKeeper:
             return Opening("old_worker", task, [])
         route = await self._router.route(task, claim.queue)
         rules = claim.queue.with_provider(RULES)
-        served = RULES in (provider.key for provider in self._providers.served())
+        served = RULES in (provider.key for provider in self.providers.served())
         if route.provider.is_rules and served and claim.queue not in (rules, task.queue):
             # Not behind an LLM's pauses and limits.
             return Opening("elsewhere", replace(task, queue=rules), [])
@@ -303,18 +297,18 @@ class TaskKeeper:
         if task.queue in ("", queue):
             return False
         opened_from = QueueName(task.queue)
-        if await self._providers.is_gone(opened_from.provider_key):
+        if await self.providers.is_gone(opened_from.provider_key):
             return True
-        return task.id not in await self._stores.queue.find_tasks([opened_from])
+        return task.id not in await self.stores.queue.find_tasks([opened_from])
 
     async def _info_of_opened(self, claim: Claim, opening: Opening) -> TaskInfo:
         known = await self.info(claim.task_id, claim.queue)
         if known is not None:
             return known
-        task, ledger = opening.task, self._stores.ledger
+        task, ledger = opening.task, self.stores.ledger
         route = await self._router.route(task, claim.queue)
         kinds = route.config.thing_kinds
-        frozen = await freeze_names(ledger, self._pool, task, route.provider, kinds)
+        frozen = await freeze_names(ledger, self.pool, task, route.provider, kinds)
         task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen
         route = await self._router.route(task, claim.queue)
         return await self._remember(task, claim.queue, route, frozen)
@@ -327,28 +321,28 @@ class TaskKeeper:
             if b.chapter_id
         ]
         if ends:
-            await self._stores.ledger.chapters.end(ends)
-        await self._stores.queue.confirm_buried(buried)
+            await self.stores.ledger.chapters.end(ends)
+        await self.stores.queue.confirm_buried(buried)
 
     async def _settle_and_close(self, held: OpenTask, info: TaskInfo) -> None:
         claim, started = held.claim, time.monotonic()
         await self._settle(held, info)
-        status = await self._stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
+        status = await self.stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
         if status is None:
             return  # a chapter is pending again; closed by a later poll
         await self._ack_and_remove(held)
         seconds = time.monotonic() - started
         log.info(say("node.task_closed", task=claim.task_id, status=status.value, seconds=round(seconds, 1)))
-        self._on_closed(claim.task_id, status)
+        self.on_closed(claim.task_id, status)
 
     async def _settle(self, held: OpenTask, info: TaskInfo) -> None:
         """Settle the novel; raise GraphConflict while another settle does."""
-        stores = self._stores
+        stores = self.stores
 
         async def settle(number: int) -> None:
             sql, graph = stores.ledger.database.target, stores.graph.target
             job = SettleJob(sql, graph, info.novel, info.config, number)
-            run = book_runner(self._pool, info.provider)
+            run = book_runner(self.pool, info.provider)
             await settle_in_process(run, job, lambda: stores.renewer.holds_until(held.claim))
 
         seconds, task = stores.queue.lease_seconds, held.claim.task_id
@@ -361,14 +355,14 @@ class TaskKeeper:
 
     async def _ack_and_remove(self, held: OpenTask) -> None:
         claim = held.claim
-        await self._stores.queue.ack([claim])
-        await self._stores.queue.drop_task(claim.queue, claim.task_id)
+        await self.stores.queue.ack([claim])
+        await self.stores.queue.drop_task(claim.queue, claim.task_id)
         self._remove(held)
 
     def _remove(self, held: OpenTask) -> None:
         if self.open_tasks.get(held.claim.task_id) is held:
             del self.open_tasks[held.claim.task_id]
-        self._stores.renewer.forget(held.claim)
+        self.stores.renewer.forget(held.claim)
         self._infos.pop((held.claim.task_id, held.claim.queue), None)
 
     async def _give_back(self, held: OpenTask, delay: float = 0.0, *, above: int = 0) -> None:
@@ -377,7 +371,7 @@ class TaskKeeper:
 
     async def _count_failure(self, held: OpenTask, error: Exception, reason: str) -> None:
         """Hand a task back whose scan or settle broke; end it as failed the third time in a row."""
-        claim, stores = held.claim, self._stores
+        claim, stores = held.claim, self.stores
         self._remove(held)
         given_up = KgnbError("node.task_given_up", task=claim.task_id, reason=reason)
         last = claim.failures + 1 >= MAX_FAILURES
@@ -391,14 +385,14 @@ class TaskKeeper:
                 await stores.queue.fail(claim, reason, delay=STUCK_SECONDS)
         except ServiceDown as outage:  # the lease expires
             stores.outages.report_down(outage)
-        self._on_stuck(claim.task_id, error)
+        self.on_stuck(claim.task_id, error)
 
     async def _release(self, held: Sequence[OpenTask], delay: float = 0.0, *, above: int = 0) -> None:
         """Return items to the queue; during an outage their leases expire instead."""
         try:
-            await self._stores.queue.release([h.claim for h in held], delay=delay, above=above)
+            await self.stores.queue.release([h.claim for h in held], delay=delay, above=above)
         except ServiceDown as error:
-            self._stores.outages.report_down(error)
+            self.stores.outages.report_down(error)
 
     async def release_all_except(self, queues: Collection[QueueName] = ()) -> None:
         """Hand every open task back, except those of ``queues``, for other nodes to take at once."""
@@ -420,7 +414,7 @@ class TaskKeeper:
         self._infos = {key: info for key, info in self._infos.items() if key[0] in task_ids}
         if not task_ids:
             return {}
-        statuses = await self._stores.ledger.tasks.statuses(task_ids)
+        statuses = await self.stores.ledger.tasks.statuses(task_ids)
         stopped = {t: status for t in task_ids if (status := statuses.get(t)) in (None, *STOPPED_STATUSES)}
         for task_id, held in list(self.open_tasks.items()):
             if held.step is None and (task_id in stopped or statuses.get(task_id) != TaskStatus.RUNNING):

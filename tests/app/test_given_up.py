@@ -70,7 +70,7 @@ async def on_a_new_node(app: App, graph: Graph | None = None) -> Claim:
     """A node that has just started takes the next task, and does what it can."""
     (claim,) = (await take(app.queue, NEW, tasks=1)).claims
     with keeping(app) as keeper:
-        keeper._stores = replace(keeper._stores, graph=graph or Graph())  # type: ignore[arg-type]
+        keeper.stores = replace(keeper.stores, graph=graph or Graph())  # type: ignore[arg-type]
         await keeper.take(claim)
         await stepped(keeper, claim.task_id)
         assert not keeper.open_tasks
