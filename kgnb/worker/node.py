@@ -54,28 +54,21 @@ class NodeEvent:
     error: Exception | None = None
 
 
+@dataclass(eq=False, repr=False)
 class WorkerNode:
     """One worker node on one event loop. ``only_task`` makes it serve a single task (``build``)."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        providers: ProviderRegistry,
-        extractor: ChapterExtractor,
-        throttle: ProviderThrottle,
-        pool: CpuPool,
-        settings: Settings,
-        *,
-        name: str,
-        only_task: int | None = None,
-        listener: Callable[[NodeEvent], None] = lambda _: None,
-    ) -> None:
-        self.stores = stores
-        self.providers = providers
-        self.throttle = throttle
-        self.settings = settings
-        self.name = name
-        self.only_task = only_task
+    stores: Stores
+    providers: ProviderRegistry
+    extractor: ChapterExtractor
+    throttle: ProviderThrottle
+    pool: CpuPool
+    settings: Settings
+    name: str
+    only_task: int | None = None
+    listener: Callable[[NodeEvent], None] = lambda _: None
+
+    def __post_init__(self) -> None:
         self.slots: dict[Claim, float] = {}
         """The chapters that hold a slot → since when (epoch seconds)."""
         self.unpublished_tasks: set[int] = set()
@@ -85,11 +78,9 @@ class WorkerNode:
         """Successful polls so far."""
         self.decisive_poll: float = 1
         """The first poll that shows whether anything is left: its queues may have been filled anew before."""
-        self.task_keeper = TaskKeeper(
-            stores, providers, pool, on_closed=self._task_closed, on_stuck=self._task_stuck
-        )
-        self._chapters = ChapterWorker(stores, extractor)
-        self._listener = listener
+        told = self._task_closed, self._task_stuck
+        self.task_keeper = TaskKeeper(self.stores, self.providers, self.pool, *told)
+        self._chapters = ChapterWorker(self.stores, self.extractor)
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._cancelled: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -348,7 +339,7 @@ class WorkerNode:
         facts = self._chapters.log_facts(claim)
         log.info(say("node.chapter", seconds=round(seconds, 1), outcome=outcome.value, **facts))
         key = claim.queue.provider_key
-        self._listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
+        self.listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
     def _report_provider_failure(self, claim: Claim, provider: str, error: errors.ProviderError) -> None:
         """Logged as a warning once, until the provider fails in another way or works again."""
@@ -357,7 +348,7 @@ class WorkerNode:
         facts = self._chapters.log_facts(claim)
         text = say("node.provider_failed", provider=provider, reason=str(error), **facts)
         log.log(logging.WARNING if news else logging.DEBUG, text)
-        self._listener(NodeEvent("provider", claim.task_id, provider=provider, error=error))
+        self.listener(NodeEvent("provider", claim.task_id, provider=provider, error=error))
 
     async def _hand_back(self, claim: Claim, delay: float = 0.0, *, counted: bool = False) -> None:
         """Return a chapter without counting a failure; during an outage its lease expires instead."""
@@ -375,14 +366,14 @@ class WorkerNode:
 
     def _task_stuck(self, task_id: int, error: Exception) -> None:
         self.unpublished_tasks.add(task_id)
-        self._listener(NodeEvent("stuck", task_id, error=error))
+        self.listener(NodeEvent("stuck", task_id, error=error))
         if isinstance(error, errors.TableMissing):
             self.give_up(error)
         self._wake.set()
 
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:
         self.unpublished_tasks.add(task_id)
-        self._listener(NodeEvent("task", task_id, outcome=status.value))
+        self.listener(NodeEvent("task", task_id, outcome=status.value))
         self._wake.set()
 
     # --- main's commands
