@@ -450,7 +450,7 @@ class TestChapters:
             end = ChapterEnd(task_id, ids[number - 1], 20, ChapterStatus.FAILED, error=f"why {number}")
             assert await ledger.chapters.end([end]) == [True]
         failed = await ledger.task_stats.failures(task_id, 2)
-        assert [(one.chapter, one.title, one.reason) for one in failed] == [
+        assert [tuple(one.values()) for one in failed] == [
             (1, "第1回", "why 1"),
             (3, "第3回", "why 3"),
         ]
