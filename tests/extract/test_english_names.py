@@ -646,3 +646,49 @@ def test_a_first_name_of_both_sexes_tells_none(word: str) -> None:
     found = rules.extract(text, lang="en", names=name_scan.scan([(1, text)], "en")).relations
     couples = [{r.source, r.target} for r in found if r.type == "SPOUSE"]
     assert couples == [{f"{word} Crowe", "Mrs. Crowe"}]
+
+
+def test_what_is_drawn_out_called_so_or_quoted_is_no_speaker() -> None:
+    text = pages(("Tom Finch", "Mr. Dale")) + "\n\n"
+    text += '"Soo--oop of the e--e--evening!" sang Tom Finch. ' * 4
+    text += "They had lived in a villa called Ferndene. " + 'Tom Finch only said "Provisions" and ran. ' * 3
+    assert set(people(text)) == {"Tom Finch", "Mr. Dale"}
+
+
+def test_places_teachings_and_members_of_parties_are_nobody() -> None:
+    told = "Nobody saw {a}, and {a} had its day. Then {a} gave them the lamp. There {a} stood."
+    text = pages(("Tom Finch", "Mr. Dale"), times=12)
+    for nobody in ("Port Moresk", "Derby Railway", "Vegetarianism", "Venice", "Comanche", "Queen Square"):
+        assert set(people(f"{text}\n\n{told.format(a=nobody)}")) == {"Tom Finch", "Mr. Dale"}, nobody
+
+
+def test_who_is_only_compared_with_is_not_in_the_story() -> None:
+    text = pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\nHe sang like {0}, and he ate like {0}."
+    assert "Peter Quill" not in people(text.format("Peter Quill"))
+    assert "Peter Quill" in people(text.format("Peter Quill") + " Then Peter Quill came. Peter Quill went.")
+
+
+def test_a_name_may_begin_a_sentence() -> None:
+    text = pages(("Ysolda", "Mr. Dale")) + "\n\n"
+    text += "The lamp was lit. Marrec took the road. The rain went on. Marrec sang. It was dark."
+    text += " Marrec was gone."
+    assert "Marrec" in people(text)
+    text = pages(("Ysolda", "Mr. Dale"), times=12)
+    assert "Rupert" in people(text + '\n\nThe rain went on. "Rupert, look at the lamp."')
+
+
+def test_a_person_noun_may_have_an_article() -> None:
+    text = pages(("Ysolda", "Mr. Dale"), times=6) + "\n\n"
+    text += "They saw the Lamp-Woman there, and the Lamp-Woman was gone. There the Lamp-Woman stood."
+    assert "Lamp-Woman" in people(text)
+
+
+def test_a_kind_is_no_surname_and_what_one_of_a_kind_is_called_is_its_name() -> None:
+    text = pages(("Bruno", "Mr. Dale"), ("Bruno Bear", "Mr. Dale"), ("the Bear", "Mr. Dale")) + "\n\n"
+    text += "He was only a bear, and Bruno was his name. " * 4
+    assert people(text)["Bruno Bear"].name == "Bruno"
+    text = (
+        pages(("the Knave", "Mr. Dale"))
+        + "\n\nThe Knave of Cups, he stole the lamp. There the Knave of Cups, at"
+    )
+    assert people(text)["Knave"].name == "Knave of Cups"

@@ -323,7 +323,10 @@ class AliasResolver(BookPersons):
     def _canonical_rank(self, name: str) -> tuple[int, int, int, str]:
         """A full name without title first, if it occurs more than once; then the more frequent."""
         parts, count = self.parts[name], self.counts[name]
-        # Not so in Old Stone, Massa Stone.
-        named = key(parts.first) in FIRST_NAMES or parts.first in self.candidates
+        # Not so in Old Stone, Massa Stone, nor in Bruin Bear, who is a Bear.
+        kind = self.candidates.get(parts.last) if self.lower[parts.last.lower()] else None
+        named = key(parts.first) in FIRST_NAMES or (
+            parts.first in self.candidates and not (kind and kind.articles >= 0.1 * kind.count)
+        )
         full = named and count >= 2 and parts.is_full and not parts.titles
         return (int(full), int(bool(parts.rest)), count, name)

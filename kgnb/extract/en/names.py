@@ -36,13 +36,21 @@ _PHRASE = re.compile(
 )
 _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
+# Behind a word that is drawn out: Soo--oop.
+_DRAWL = re.compile(r"[-–—]+([a-z])\1")
+_PLACE_HEAD = re.compile("(?:Port|Fort|Mount|Lake|Cape|Boulevard|Rue|San|Santa|Saint|St\\.?) ")
+_TEACHING = re.compile("[a-z](?:ism|ology|osophy)$")
+_AGENT = re.compile("(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
 # Particles that begin no name after its title: the Duke of, but Miss de Vere.
 _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
 _WITHIN_SENTENCE = re.compile(rf"{_CAPITAL}(?<=[a-z,;] .)[a-zà-ÿ]+")
 _SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
+_SPEECH_BEFORE = words.SPEECH_VERBS - {"called"}  # what is called Ferndene need not speak
 _TITLES = words.HONORIFICS - {"st", "saint"}
+_ROYAL = frozenset(("king", "queen", "prince", "princess", "duke"))
+_NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county", "squares", "streets"))
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 
@@ -58,9 +66,12 @@ MAX_LOG_ODDS = 1.5
 """Log odds are clipped to plus and minus this."""
 PREDICATE_EXCESS = 4.0
 """How much oftener a verb of what people do stands behind a name than elsewhere; 1: twice as often."""
-MARKS = '.,;:!?()"-–—…\n'
+MARKS = '.,;:?()"-–—…\n'
 MARK_LOG_ODDS = 1.3
-"""Log odds of a punctuation mark behind a name, where there are many seeds; places have one as well."""
+"""Log odds of a punctuation mark behind a name, where there are many seeds; places have one as well, and
+an exclamation mark more often stands behind what is no name."""
+OPENING_LOG_ODDS = 0.5
+"""Log odds of a punctuation mark before a name, where there are many seeds."""
 UNSEEN_LOG_ODDS = -0.7
 """Log odds of a word that is beside none of many seeds; less, the fewer they are."""
 STANDARD_ERROR = 0.5
@@ -99,8 +110,10 @@ def key(word: str) -> str:
 
 
 def is_titled(name: str) -> bool:
-    """Return whether the name is an honorific and more; St. Paul is as often a church or a town."""
+    """Return whether the name is an honorific and more; not St. Paul, a church, nor Prince Edward Island."""
     first, _, rest = name.partition(" ")
+    if key(first) in _ROYAL and key(rest.split(" ")[-1]) in _NAMED_AFTER_KINGS:
+        return False
     return bool(rest) and key(first) in _TITLES
 
 
@@ -128,6 +141,8 @@ class Candidates:
         names_in = lru_cache(maxsize=PHRASES)(self._names_in)
         for match in _PHRASE.finditer(text):
             at = match.start()
+            if _DRAWL.match(text, match.end()):
+                continue
             for name, offset in names_in(match[0], self._is_opening(at)):
                 self._add(name, at + offset)
 
@@ -189,10 +204,10 @@ class Candidates:
             candidate = self.found[name] = Candidate(name)
         candidate.offsets.append(at)
         candidate.openings += self._is_opening(at)
-        before = text[max(0, at - 16) : at].split(" ")
+        before = text[max(0, at - 16) : at].replace("\n", "\n ").split(" ")
         after = text[end : end + 16].split(" ", 2)
-        previous = before[-2] if len(before) > 1 else ""
-        article = previous.lower().strip('"') in ("the", "a", "an") and "\n" not in before[-1]
+        previous = before[-2] if len(before) > 1 and not before[-1] else '"'
+        article = previous.lower().strip('"') in ("the", "a", "an")
         if article:
             candidate.articles += 1
             previous = before[-3] if len(before) > 2 else ""
@@ -200,8 +215,10 @@ class Candidates:
         following = after[0] or (after[1] if len(after) > 1 else "")
         if following[:1] != "'" and not following[:1].isalnum():
             following = following[:1]  # a mark, whatever comes behind it
+        if not previous[-1:].isalnum():
+            previous = previous[-1:]
         previous, following = previous.lower(), following.lower()
-        speaks = verb.lower() in words.SPEECH_VERBS or following.rstrip(",.:;") in words.SPEECH_VERBS
+        speaks = verb.lower() in _SPEECH_BEFORE or following.rstrip(",.:;") in words.SPEECH_VERBS
         if speaks and (not article or self._is_beside_speech(at)):
             candidate.speaks += 1  # the Rabbit; but the ship Arrow "went out of harbour" only
         candidate.before[previous] += 1
@@ -263,8 +280,9 @@ class NameClassifier:
         learnt = known / (known + PSEUDO_COUNT)
         self._unseen = UNSEEN_LOG_ODDS * learnt
         self._before = self._odds(c.before for c in seeds)
+        self._before |= dict.fromkeys(MARKS + "!", OPENING_LOG_ODDS * learnt)  # any word may begin a sentence
         self._after = self._odds((c.after for c in seeds), words.PREDICATES)
-        self._after |= dict.fromkeys(MARKS, MARK_LOG_ODDS * learnt)
+        self._after |= dict.fromkeys(MARKS, MARK_LOG_ODDS * learnt) | {"!": 0.0}
         for candidate in self.candidates.values():
             candidate.score = self._score(candidate)
         self._score_relatives()
@@ -280,32 +298,18 @@ class NameClassifier:
     def _score(self, candidate: Candidate) -> float:
         name, count, speaks = candidate.name, candidate.count, candidate.speaks
         titled, last = is_titled(name), key(name.split(" ")[-1])
+        noun = bool(_AGENT.search(name))
         score = mean_log_odds(candidate.before, self._before, self._unseen)
         score += mean_log_odds(candidate.after, self._after, self._unseen)
-        score += 2.0 if titled else 0.0
+        score += 2.0 if titled else 1.0 if noun else 0.0
         score += min(2.5, 0.8 * math.log1p(speaks))
-        place = place_share(candidate)
-        chance = speaks == 1 and count >= 5 and not candidate.articles  # no county but Surrey called so
-        if not titled and (chance or speaks * 10 < count):
-            of = candidate.before["of"] / count
-            mostly = place >= 0.15 and place + 0.5 * of >= 0.4
-            score -= 3.0 * place + (1.5 if count >= 5 and (place >= 0.3 or mostly) else 0.0)
-        if candidate.articles > 0.5 * count:  # the Thames, but the Rabbit speaks
-            score -= max(0.0, 3.0 - 20.0 * speaks / count) * candidate.articles / count
-        if not speaks and (_is_exclamation(candidate) or candidate.after['"'] >= 0.2 * count):
-            score -= 1.5  # Humph!; at the "Coach and Horses" he
+        score -= _thing_penalty(candidate, titled=titled, noun=noun)
+        score -= _name_penalty(name, titled=titled, speaks=speaks / count)
         first = key(name.split(" ")[-1 if titled else 0])
         if first in FIRST_NAMES and (speaks or titled or last not in words.STREET_ENDS):  # not Robert Street
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
             score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Coach and Horses
-        owns = sum(n for word, n in candidate.after.items() if word[:1] == "'" or word == "s")
-        if not titled and count >= 4 and owns >= 0.7 * count:
-            score -= 1.5  # Simpson's, Lovers' Vows
-        if key(name) in words.PEOPLES:
-            score -= 3.0
-        if last in _NO_PERSON_ENDS and speaks < 0.2 * count:
-            score -= 2.0
         if count >= 3 and not candidate.articles and not any(self.lower[w.lower()] for w in name.split(" ")):
             score += 0.5  # never a common word
         if count < 3 and not titled and not speaks and first not in FIRST_NAMES:
@@ -329,7 +333,7 @@ class NameClassifier:
     def _score_relatives(self) -> None:
         """Raise names that share a part with a sure one: Elizabeth Marlow with Elizabeth, Mr. Marlow."""
         sure = [c.name.split(" ") for c in self.candidates.values() if c.score >= 1.5 and c.count >= 3]
-        firsts = {p[0] for p in sure if len(p) == 1}
+        firsts = {p[0]: self.candidates[p[0]].score for p in sure if len(p) == 1}
         titled = [p for p in sure if is_titled(" ".join(p))]
         lasts = {p[-1] for p in titled}
         surnames = {p[-1] for p in titled if "of" not in p}  # not Kent, of the Duke of Kent
@@ -341,13 +345,17 @@ class NameClassifier:
                 and (parts[0] in firsts or parts[-1] in lasts)
             ):
                 candidate.score += 3.0
+                if parts[1] == "of" and candidate.count > 1:  # the Knave of Hearts is as sure as the Knave
+                    candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
             elif len(parts) == 1 and parts[0] in surnames:
                 candidate.score += 1.5
 
     def persons(self) -> dict[str, Candidate]:
         """Return the sure persons' names and likely ones that begin or end alike, ``MAX_PERSONS`` at most."""
         likely = {
-            n: c for n, c in self.candidates.items() if c.score >= 0.0 and not self._is_called_in_jest(c)
+            n: c
+            for n, c in self.candidates.items()
+            if c.score >= 0.0 and not (self._is_called_in_jest(c) or _is_only_compared(c))
         }
         sure = {name for name, c in likely.items() if _is_sure(c)}
         firsts, lasts = {n.split(" ")[0] for n in sure}, {n.split(" ")[-1] for n in sure}
@@ -363,11 +371,12 @@ class NameClassifier:
 
 
 def _is_sure(candidate: Candidate) -> bool:
-    """Whether a candidate needs no relative: a title, a common first name and more or with a good score, or
-    a score above zero by more than chance, which is the larger the fewer occurrences a mean has."""
+    """Whether a candidate needs no relative: a title, a common first name and more, called or with a good
+    score, or a score above zero by more than chance, which is the larger the fewer occurrences a mean has."""
     name, score = candidate.name, candidate.score
     first, _, rest = name.partition(" ")
-    if is_titled(name) or (key(first) in FIRST_NAMES and (bool(rest) or score >= 1.5)):
+    addressed = candidate.before['"'] and candidate.after[","]
+    if is_titled(name) or (key(first) in FIRST_NAMES and (rest or score >= 1.5 or addressed)):
         return True
     if candidate.count == 1 and not candidate.speaks:
         return score >= 3.0
@@ -377,6 +386,39 @@ def _is_sure(candidate: Candidate) -> bool:
 def place_share(candidate: Candidate) -> float:
     """Return the share of occurrences after a preposition or verb that precedes places."""
     return sum(n for w, n in candidate.before.items() if w in words.BEFORE_PLACE) / candidate.count
+
+
+def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
+    """How much the neighbours speak for a place, a thing or an exclamation."""
+    count, speaks, place = candidate.count, candidate.speaks, place_share(candidate)
+    penalty = 0.0
+    chance = speaks == 1 and count >= 5 and not candidate.articles  # no county but Surrey called so
+    if not titled and (chance or speaks * 10 < count):
+        mostly = place >= 0.15 and place + 0.5 * candidate.before["of"] / count >= 0.4
+        penalty += 3.0 * place + (1.5 if count >= 5 and (place >= 0.3 or mostly) else 0.0)
+    if candidate.articles > 0.5 * count and not noun:  # the Thames, but the Rabbit speaks
+        penalty += max(0.0, 3.0 - 20.0 * speaks / count) * candidate.articles / count
+    if not speaks and (_is_exclamation(candidate) or candidate.after['"'] >= 0.2 * count):
+        penalty += 1.5  # Humph!; at the "Coach and Horses" he
+    owns = sum(n for word, n in candidate.after.items() if word[:1] == "'" or word == "s")
+    if not titled and count >= 4 and owns >= 0.7 * count:
+        penalty += 1.5  # Simpson's, Lovers' Vows
+    return penalty
+
+
+def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
+    """How much the words of a name say that it is no person's; ``speaks``: share beside a verb of speech."""
+    last = key(name.split(" ")[-1])
+    place = key(name) in words.KNOWN_PLACES and not speaks
+    penalty = 3.0 if place or key(name) in words.PEOPLES or _TEACHING.search(name) else 0.0
+    if (last in _NO_PERSON_ENDS or _PLACE_HEAD.match(name)) and speaks < 0.2:
+        penalty += 3.0 if last in words.STREET_ENDS and not titled else 2.0
+    return penalty
+
+
+def _is_only_compared(candidate: Candidate) -> bool:
+    """Whether somebody is only what others are like: sang like Caruso."""
+    return candidate.before["like"] > 0.5 * candidate.count and not candidate.speaks
 
 
 def _is_exclamation(candidate: Candidate) -> bool:
