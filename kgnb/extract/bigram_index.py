@@ -67,10 +67,9 @@ class BigramIndex:
 
     def frequent(self, least: int) -> dict[str, int]:
         """Return the bigrams that occur ``least`` times → occurrences."""
-        codes = array("I", (code for code, n in self._counts.items() if n >= least))
-        chars = codes.tobytes().decode(_UTF16)
-        bigrams = map(operator.add, chars[::2], chars[1::2])
-        return dict(zip(bigrams, map(self._counts.__getitem__, codes), strict=True))
+        found = {code: n for code, n in self._counts.items() if n >= least}
+        chars = array("I", found).tobytes().decode(_UTF16)
+        return dict(zip(map(operator.add, chars[::2], chars[1::2]), found.values(), strict=True))
 
     def find(self, bigrams: Iterable[str]) -> dict[str, array[int]]:
         """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""
@@ -116,7 +115,9 @@ class BigramIndex:
 
 def lengths_by_start(words: Iterable[str]) -> dict[str, list[int]]:
     """Return first two characters → lengths of the words that begin with them, the longest first."""
-    starts: dict[str, set[int]] = {}
-    for word in words:
-        starts.setdefault(word[:2], set()).add(len(word))
-    return {start: sorted(lengths, reverse=True) for start, lengths in starts.items()}
+    starts: dict[str, list[int]] = {}
+    for word in sorted(words, key=len, reverse=True):
+        lengths = starts.setdefault(word[:2], [])
+        if len(word) not in lengths:
+            lengths.append(len(word))
+    return starts

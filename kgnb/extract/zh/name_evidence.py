@@ -42,12 +42,15 @@ def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, tr
 
 def _grammar_penalty(candidate: Candidate) -> float:
     """For measure words before it and plurals behind: they go with common nouns."""
-    titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
-    measured = (2.0 if titled else 6.0) * share_of(candidate.left, words.MEASURES)
-    shown = 2.0 * share_of(candidate.left, words.DEMONSTRATIVES)
-    pair = 4.0 * share_of(candidate.right, _TWO) if len(candidate.name) == 2 else 0.0  # 李顾两位
-    pair += 3.0 * max(0.0, share_of(candidate.right, words.PLACE_CHARS) - 0.3)  # 白鹭洲
-    return measured + shown + pair + 6.0 * share_of(candidate.right, words.PLURALS)
+    penalty = 0.0
+    if not words.DETERMINERS.isdisjoint(candidate.left):
+        titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
+        penalty += (2.0 if titled else 6.0) * share_of(candidate.left, words.MEASURES)
+        penalty += 2.0 * share_of(candidate.left, words.DEMONSTRATIVES)
+    if len(candidate.name) == 2:
+        penalty += 4.0 * share_of(candidate.right, _TWO)  # 李顾两位
+    penalty += 3.0 * max(0.0, share_of(candidate.right, words.PLACE_CHARS) - 0.3)  # 白鹭洲
+    return penalty + 6.0 * share_of(candidate.right, words.PLURALS)
 
 
 def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:

@@ -133,24 +133,28 @@ class FormAliases(StatedAliases):
     def _join_longer_forms(self) -> None:
         """紫阳真君 is 真君, 狸七戒 is 七戒: what stands before hardly anything else, or no other name."""
         places, names = zip(*self._bigrams.find_all(self.counts), strict=True) if self.counts else ((), ())
-        before = Counter[tuple[str, str]]()
-        for size in (1, 2):
-            before.update(zip(_before(self.text, places, size), names, strict=True))
-        surnames = self._own_surnames(before)
-        often = {
+        single = Counter(zip(_before(self.text, places, 1), names, strict=True))
+        often = {pair for pair, n in single.items() if n >= LONGER_FORMS}
+        # A longer word before a name is no more frequent than its end.
+        longer = (pair in often for pair in zip(_before(self.text, places, 1), names, strict=True))
+        double = Counter(compress(zip(_before(self.text, places, 2), names, strict=True), longer))
+        surnames = self._own_surnames(single)
+        forms = {
             word + name: name
-            for (word, name), n in before.items()
+            for (word, name), n in (single | double).items()
             if n >= LONGER_FORMS
             and (n >= 0.5 * self._occurrences(word) or surnames.get(name) == word)
             and self._can_precede(word, name)
         }
-        for longer, candidate in self._classifier.with_neighbours(often).items():
+        for form, candidate in self._classifier.with_neighbours(forms).items():
             if self._classifier.left_score(candidate) >= 0:
-                self._join(often[longer], longer, "全称")
+                self._join(forms[form], form, "全称")
 
-    def _own_surnames(self, before: Mapping[tuple[str, str], int]) -> dict[str, str]:
-        """Name → the one character that stands before it :data:`OWN` times as often as before other names."""
-        single = {pair: n for pair, n in before.items() if len(pair[0]) == 1}
+    def _own_surnames(self, single: Mapping[tuple[str, str], int]) -> dict[str, str]:
+        """Name → the one character that stands before it :data:`OWN` times as often as before other names.
+
+        ``single``: (character, name that it stands before) → times.
+        """
         everywhere, mentions = Counter[str](), Counter[str]()
         for (char, name), n in single.items():
             everywhere[char] += n
@@ -207,15 +211,15 @@ def _nicknames(bigrams: BigramIndex, persons: Mapping[str, str]) -> list[tuple[s
         places.append(at)
         bearers.append(persons[name])
     mentions = Counter(bearers)
-    total, everywhere = mentions.total(), places
-    found = []
+    total, everywhere, found = mentions.total(), places, []
     for size in range(2, LONGEST + 1):
         pairs = Counter(zip(_before(text, places, size), bearers, strict=True))
         often = {pair: n for pair, n in pairs.items() if n >= FEWEST}
+        words = {word for word, _ in often}
         if size == 2:  # most places end here: a longer word before a name is no more frequent than its end
+            everywhere = array("I", compress(places, map(words.__contains__, _before(text, places, 2))))
             kept = [pair in often for pair in zip(_before(text, places, 2), bearers, strict=True)]
             places, bearers = array("I", compress(places, kept)), list(compress(bearers, kept))
-        words = {word for word, _ in often}
         counts = Counter(word for word in _before(text, everywhere, size) if word in words)
         for (word, who), n in often.items():
             if n < 0.8 * counts[word] or not is_han(word):

@@ -17,4 +17,4 @@ def normalise(text: str) -> str:
 
 def sentence_ends(text: str, *, speech: bool = False) -> array[int]:
     """Return the offsets of what ends sentences; with ``speech``, also of the marks that begin it."""
-    return array("I", (m.start() for m in (_END_OR_SPEECH if speech else _END).finditer(text)))
+    return array("I", [m.start() for m in (_END_OR_SPEECH if speech else _END).finditer(text)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from itertools import repeat
 from pathlib import Path
 
 from kgnb.extract.word_lists import read_word_lists
@@ -75,7 +74,8 @@ def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
         return common, places
     encoded = {word.encode("utf-8", "replace"): word for word in wanted}
     with (Path(spec.origin).parent / "dict.txt").open("rb") as lines:  # as bytes: most lines are skipped
-        for code, _, rest in map(bytes.partition, lines, repeat(b" ")):  # word, frequency, part of speech
+        for line in lines:  # word, frequency, part of speech
+            code, _, rest = line.partition(b" ")
             if code in encoded:
                 word = encoded[code]
                 frequency, _, tag = rest.decode().strip().partition(" ")
