@@ -5,9 +5,9 @@ SHARED holds ``eval_characters.py`` and ``data/novels`` (default: ``../shared`` 
 FILE --lang zh|en`` measures a book without a gold list instead. One row a book: recall, precision, merged,
 false merges; relations; seconds and speed of the whole run, start-up included, and its peak memory.
 
-Each book is read by a fresh Python: the pre-scan in it, then half of the chapters there and half in a fork of
-it. Seconds run from before that Python's start until its last relation is there; memory is the sum of both
-processes' peaks.
+Each book is read by a fresh Python that is set up as kgnb's worker processes are: the pre-scan in it, then
+half of the chapters there and half in a fork of it. Seconds run from before that Python's start until its
+last relation is there; memory is the sum of both processes' peaks.
 """
 
 from __future__ import annotations
@@ -95,8 +95,10 @@ def peak() -> int:
 
 def read_book(path: Path, lang: Lang) -> dict[str, Any]:
     """Names, extractions in the order of the chapters, seconds of the pre-scan, and memory."""
+    from kgnb.core.event_loop import tune_process
     from kgnb.extract import name_scan
 
+    tune_process()
     began = time.perf_counter()
     chapters = chapters_of(path.read_text(encoding="utf-8"))
     entries = name_scan.scan(chapters, lang)

@@ -58,10 +58,11 @@ def places(
     found = {}
     for word, at in offsets.items():
         kind, count = kind_of(word), len(at)
-        if count < _least(text) or _is_piece(word, right[word], offsets):
+        vague = word not in known and word[-1] in words.AMBIGUOUS_PLACE_ENDS
+        if count < _least(text) or _is_piece(word, right[word], offsets, vague=vague):
             continue
-        unsure = 0.5 if word[-1] == "都" else 0.25  # 处都: mostly the adverb
-        is_place = _follows_prepositions(left[word], count, 0.15 if word in known else unsure)
+        share = 0.15 if word in known else 0.5 if vague else 0.25
+        is_place = _follows_prepositions(left[word], count, share)
         if is_place or (kind == "Organization" and _is_organization(word, left[word], right[word], count)):
             found[word] = kind, at
     return found
@@ -89,11 +90,14 @@ def _without_fragments(formed: set[str], counts: Mapping[str, int]) -> set[str]:
     return formed - dropped
 
 
-def _is_piece(word: str, right: Mapping[str, int], places: Container[str]) -> bool:
-    """Whether mostly a character follows that makes another word of its end: 上梁|山, 头观|看."""
+def _is_piece(word: str, right: Mapping[str, int], places: Container[str], *, vague: bool) -> bool:
+    """Whether mostly a character follows that makes another word of its end: 上梁|山, 头观|看.
+
+    ``vague``: whether the end is mostly another word than a place's.
+    """
     char, n = max(right.items(), key=lambda i: (i[1], i[0]))
     another = word[1:] + char in places and word + char not in places
-    return n >= 0.6 * sum(right.values()) and (another or word[-1] + char == "观看")
+    return n >= 0.6 * sum(right.values()) and (another or vague)
 
 
 def _can_be_name(word: str, persons: set[str]) -> bool:

@@ -47,7 +47,8 @@ FOREIGN_TITLES = _LISTS["foreign_titles"]
 FOREIGN_SOUNDS = _LISTS["foreign_sounds"]
 OTHER_SOUNDS = _LISTS["other_sounds"]
 PLACE_ENDS = _LISTS["place_ends"]
-PLACE_CHARS = frozenset(end for end in PLACE_ENDS if len(end) == 1) - {"都", "观"}
+AMBIGUOUS_PLACE_ENDS = _LISTS["ambiguous_place_ends"]
+PLACE_CHARS = frozenset(end for end in PLACE_ENDS if len(end) == 1) - AMBIGUOUS_PLACE_ENDS
 ORG_ENDS = _LISTS["org_ends"]
 AFTER_ORG = _LISTS["after_org"]
 GENERIC_ORG_HEADS = _LISTS["generic_org_heads"]
