@@ -222,8 +222,7 @@ class WorkerNode:
             for claims in (self.slots, self._running.values())
         )
         room = min(limit - busy, limit + max_unwritten(limit) - unwritten)
-        # What was read ahead would be asked beyond a limited number of slots.
-        if not (provider.is_rules or self.throttle.limiter(provider).is_limited):
+        if not provider.is_rules:
             seconds, ages = self.throttle.request_seconds(provider), self.providers.ages(provider)
             room += read_ahead(limit, seconds, ages, self._overhead)
         return max(0, room)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import time
@@ -32,34 +33,42 @@ HALVING_SECONDS = 2.0
 
 
 class SlotLimiter:
-    """How many of a provider's slots one node uses (AIMD): half after a 429, then one more after as many
+    """The slots of a provider that one node uses (AIMD): half after a 429, then one more after as many
     successes as there are slots."""
 
     def __init__(self, maximum: int) -> None:
         self.slots = max(1, maximum)
         """Slots to use now."""
+        self.requests = asyncio.Semaphore(self.slots)
+        """To be acquired by each request, and given back by :meth:`release`."""
         self._maximum = self.slots
+        self._owed = 0  # requests in flight whose slots a 429 took
         self._successes = 0  # since the last change
         self._halved_at = -math.inf
 
-    @property
-    def is_limited(self) -> bool:
-        """Whether slots that a 429 took aren't back yet."""
-        return self.slots < self._maximum
+    def release(self) -> None:
+        """End a request."""
+        if self._owed:
+            self._owed -= 1
+        else:
+            self.requests.release()
 
     def on_rate_limit(self) -> None:
         """Halve the slots, once for all requests of a burst."""
         now = time.monotonic()
         if now - self._halved_at >= HALVING_SECONDS:
-            self.slots, self._successes, self._halved_at = max(1, self.slots // 2), 0, now
+            left = max(1, self.slots // 2)
+            self._owed += self.slots - left
+            self.slots, self._successes, self._halved_at = left, 0, now
 
     def on_success(self) -> None:
         """Count a success; add a slot after a full round of them."""
-        if not self.is_limited:
+        if self.slots == self._maximum:
             return
         self._successes += 1
         if self._successes >= self.slots:
             self.slots, self._successes = self.slots + 1, 0
+            self.release()
 
 
 def read_ahead(slots: int, seconds: float, ages: Iterable[float], overhead: float = 0.0) -> int:

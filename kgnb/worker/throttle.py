@@ -104,7 +104,6 @@ class ProviderThrottle:
         self._slots_for = slots_for
         self._limiters: dict[str, SlotLimiter] = {}
         self._leaving = False
-        self._requests: dict[str, asyncio.Semaphore] = {}
         # Each provider has at least one slot, and chapters are read ahead: only this enforces the total.
         self._all_requests = asyncio.Semaphore(total_slots or sys.maxsize)
         self._sharing: set[asyncio.Task[object]] = set()
@@ -182,10 +181,9 @@ class ProviderThrottle:
             raise
 
     async def _wait_for_turn(self, call: _Call, reservation: RateReservation, seconds: float) -> None:
-        if seconds <= 0:  # sleep(0) would wait behind all other work of a busy loop
-            return
         try:
-            await asyncio.sleep(seconds)
+            if seconds > 0:  # sleep(0) would wait behind all other work of a busy loop
+                await asyncio.sleep(seconds)
             self._check_allowed(call.provider, call.lost)
         except BaseException:
             self._rates.cancel(call.provider, reservation)
@@ -354,11 +352,9 @@ class ProviderThrottle:
 
         Raises ProviderPaused, NodeLeaving, and LeaseLost when ``lost()`` holds, while it waits and after it.
         """
-        if provider.key not in self._requests:
-            self._requests[provider.key] = asyncio.Semaphore(self._slots_for(provider))
-        slots = self._requests[provider.key]
+        slots = self.limiter(provider)
         check = partial(self._check_allowed, provider, lost)
-        await _acquire(slots, check)
+        await _acquire(slots.requests, check)
         try:
             await _acquire(self._all_requests, check)
             try:

@@ -40,8 +40,6 @@ class Model:
     asked: Counter[str] = field(default_factory=Counter)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     slots: int = 2
-    is_limited: bool = False
-    seconds: float = 0.0  # of a request
     paused: Set[str] = frozenset()
 
     @contextlib.asynccontextmanager
@@ -60,7 +58,7 @@ class Model:
         return 0.0
 
     def request_seconds(self, _: object) -> float:
-        return self.seconds
+        return 0.0
 
     def on_poll(self, poll: PollResult, _: object) -> None:
         self.paused = poll.paused

@@ -13,7 +13,7 @@ from kgnb.stores.queue.types import QueueName, QueueState
 from kgnb.worker import slots as slots_module
 from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
 from tests.support.ledgers import opened
-from tests.support.light_nodes import LightNode, Model, done, light_node, submitted, until
+from tests.support.light_nodes import Model, done, light_node, submitted, until
 from tests.support.throttles import asking
 
 
@@ -55,11 +55,9 @@ def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
     now = [1_000.0]
     monkeypatch.setattr(slots_module.time, "monotonic", lambda: now[0])
     limiter = SlotLimiter(40)
-    assert not limiter.is_limited
     for _ in range(40):
         limiter.on_rate_limit()
     assert limiter.slots == 20
-    assert limiter.is_limited
     now[0] += 10
     limiter.on_rate_limit()
     assert limiter.slots == 10
@@ -74,7 +72,6 @@ def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
     for _ in range(2_000):
         limiter.on_success()
     assert limiter.slots == 40
-    assert not limiter.is_limited
     for _ in range(20):
         now[0] += 10
         limiter.on_rate_limit()
@@ -119,24 +116,38 @@ async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit
         await until(lambda: done(ledger, light, task_id))
 
 
-async def test_nothing_is_read_ahead_while_a_429_has_taken_slots(
-    redis_url: str, sql_url: str, tmp_path: Path
-) -> None:
-    model = Model(slots=2, is_limited=True, seconds=0.1)
-    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
-        await submitted(ledger, redis_url, 30)
-        await until(lambda: asked(model, 2))
-        polls = light.node.poll_count
-        await until(lambda: polled(light, polls + 3))
-        assert len(light.node.slots) == 2
-        model.is_limited = False
-        light.node.wake()
-        await until(lambda: asked(model, 6))
+async def test_what_waits_is_not_asked_beyond_the_slots_that_a_429_left(redis_url: str) -> None:
+    async with asking(redis_url, most=8) as node:
+        limiter = node.throttle.limiter(node.provider)
+        asking_now: list[asyncio.Event] = []
 
+        async def ask() -> None:
+            async with node.throttle.request_slot(node.provider):
+                asking_now.append(done := asyncio.Event())
+                await done.wait()
+                asking_now.remove(done)
 
-async def polled(light: LightNode, count: int) -> bool:
-    light.node.wake()
-    return light.node.poll_count >= count
+        async def after_answers(count: int) -> int:
+            for done in asking_now[:count]:
+                done.set()
+            await asyncio.sleep(0.05)
+            return len(asking_now)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(24):
+                group.create_task(ask())
+            assert await after_answers(0) == 8
+            limiter.on_rate_limit()
+            assert await after_answers(3) == 5
+            assert await after_answers(3) == 4
+            for _ in range(limiter.slots):
+                limiter.on_success()
+            assert await after_answers(2) == 5
+            for _ in range(5 + 6 + 7):
+                limiter.on_success()
+            assert await after_answers(8) == 8
+            while asking_now:
+                await after_answers(8)
 
 
 async def asked(model: Model, count: int) -> bool:
