@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.patterns import Mention
 
@@ -22,10 +21,6 @@ FROM_SPEECH = 0.35
 
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
-_SPEAK = words.SPEECH_VERB
-_EPITHETS = "|".join(sorted(words.EPITHETS))
-_VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|{_EPITHETS}) )*$')
-_VERB_AFTER = re.compile(rf"(?: \w+ly)?,? (?:{_SPEAK})\b")
 
 
 class Antecedent(NamedTuple):
@@ -40,16 +35,14 @@ def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons) -> Anteced
     word = pronoun.lower()
     if word in _GENDERS:
         return _third_person(_GENDERS[word], offset, persons)
-    if not persons.in_speech(offset):
+    if not persons.paragraphs.in_speech(offset):
         return None  # the narrator's own kin
-    if word == "your":
-        return persons.remembered(_addressee, *persons.paragraph(offset))
-    return speaker(offset, persons)
+    return _addressee(offset, persons) if word == "your" else speaker(offset, persons)
 
 
 def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecedent | None:
-    begin = persons.paragraph(offset)[0]
-    speech = persons.in_speech(offset)
+    begin = persons.paragraphs.start(offset)
+    speech = persons.paragraphs.in_speech(offset)
     for back in range(MAX_SENTENCES_BACK + 1):
         start, end = persons.sentence(offset, back)
         start, end = max(start, begin), min(end, offset)
@@ -58,7 +51,7 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecede
         fitting = [
             m
             for m in persons.between(start, end)
-            if persons.fits(m.entry, gender) and persons.in_speech(m.start) == speech
+            if persons.fits(m.entry, gender) and persons.paragraphs.in_speech(m.start) == speech
         ]
         subject = _subject_pronoun(gender, start, end, persons)
         if fitting and (subject is None or fitting[0].start < subject or back == MAX_SENTENCES_BACK):
@@ -81,34 +74,16 @@ def _certainty(fitting: Sequence[Mention], gender: str, persons: ChapterPersons)
     return 1.0 if len(names) == 1 and known else 0.6 if known else 0.4
 
 
-# --- speech: each function below is asked about the same paragraph again and again, hence remembered ---
-
-
 def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
     """Return who says the speech at ``offset``: the person beside a verb of speech in its paragraph."""
-    return persons.remembered(_speaker, *persons.paragraph(offset))
+    mention = persons.speakers.get(persons.paragraphs.number(offset))
+    return Antecedent(mention, 1.0) if mention else None
 
 
-def _speaker(persons: ChapterPersons, start: int, end: int) -> Antecedent | None:
-    for mention in persons.between(start, end):
-        before = persons.text[max(start, mention.start - 40) : mention.start]
-        if _VERB_BEFORE.search(before) or (
-            _VERB_AFTER.match(persons.text, mention.end, end) and not persons.in_speech(mention.start)
-        ):
-            return Antecedent(mention, 1.0)
-    return None
-
-
-def _addressee(persons: ChapterPersons, start: int, end: int) -> Antecedent | None:
+def _addressee(offset: int, persons: ChapterPersons) -> Antecedent | None:
     """Who is called by name in the paragraph's speech, if somebody else than its speaker."""
-    called = [
-        m
-        for m in persons.between(start, end)
-        if persons.in_speech(m.start)
-        and persons.text[m.end : m.end + 1] in ",!?."
-        and persons.text[max(0, m.start - 2) : m.start] in (", ", ' "', ". ", "h ", "r ")
-    ]
-    mine = persons.remembered(_speaker, start, end)
-    if called and (not mine or called[0].entry.name != mine.mention.entry.name):
-        return Antecedent(called[0], FROM_SPEECH)
-    return None
+    paragraph = persons.paragraphs.number(offset)
+    mention, mine = persons.called.get(paragraph), persons.speakers.get(paragraph)
+    if mention is None or (mine and mention.entry.name == mine.entry.name):
+        return None
+    return Antecedent(mention, FROM_SPEECH)

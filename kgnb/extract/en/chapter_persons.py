@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import majority_gender, split_name
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
-
-T = TypeVar("T")
 
 MAX_SENTENCE = 2_000
 """Characters after which a sentence ends anyway: bounds the work on a text without full stops."""
@@ -100,15 +98,6 @@ class ChapterPersons:
         self._starts = [m.start for m in people]
         self._by_end = {m.end: m for m in people}
         self._genders: dict[str, str] = {}
-        self._remembered: dict[object, Any] = {}
-
-    def remembered(self, find: Callable[..., T], *args: object) -> T:
-        """Return ``find(self, *args)``, found once a chapter."""
-        key = find, args
-        if key not in self._remembered:
-            self._remembered[key] = find(self, *args)
-        found: T = self._remembered[key]
-        return found
 
     @cached_property
     def ends(self) -> list[int]:
@@ -118,14 +107,23 @@ class ChapterPersons:
         return sorted([*ends, *(at for a, b in gaps for at in range(a + MAX_SENTENCE, b, MAX_SENTENCE))])
 
     @cached_property
-    def _lines(self) -> list[int]:
-        """Offsets of the line breaks."""
-        return [m.start() for m in re.finditer("\n", self.text)]
+    def paragraphs(self) -> Paragraphs:
+        """The paragraphs of the chapter."""
+        return Paragraphs(self.text)
 
     @cached_property
-    def _quotes(self) -> list[int]:
-        """Offsets of the quotation marks."""
-        return [m.start() for m in re.finditer('"', self.text)]
+    def speakers(self) -> dict[int, Mention]:
+        """Paragraph → the first person beside a verb of speech."""
+        return self._by_paragraph(self.paragraphs.is_speaker)
+
+    @cached_property
+    def called(self) -> dict[int, Mention]:
+        """Paragraph → the first person called by name in its speech."""
+        return self._by_paragraph(self.paragraphs.is_called)
+
+    def _by_paragraph(self, holds: Callable[[int, int], bool]) -> dict[int, Mention]:
+        found = [m for m in reversed(self.people) if holds(m.start, m.end)]
+        return {self.paragraphs.number(m.start): m for m in found}
 
     @cached_property
     def mentions_of(self) -> dict[str, list[Mention]]:
@@ -190,15 +188,3 @@ class ChapterPersons:
             return 0, 0
         k = min(k, len(self.ends))
         return (self.ends[k - 1] + 1 if k else 0), (self.ends[k] if k < len(self.ends) else len(self.text))
-
-    def paragraph(self, offset: int) -> tuple[int, int]:
-        """Return start and end of the paragraph at ``offset``."""
-        k = bisect_left(self._lines, offset)
-        return (self._lines[k - 1] + 1 if k else 0), (
-            self._lines[k] if k < len(self._lines) else len(self.text)
-        )
-
-    def in_speech(self, offset: int) -> bool:
-        """Return whether ``offset`` is within quotation marks."""
-        start, _ = self.paragraph(offset)
-        return (bisect_left(self._quotes, offset) - bisect_left(self._quotes, start)) % 2 == 1

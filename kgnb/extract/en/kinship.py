@@ -117,7 +117,7 @@ def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterat
     owners: list[Antecedent] = []
     if before := _possessive(persons.text, bearer.start):
         owners = _owners(before, persons)
-    elif persons.in_speech(bearer.start) and (caller := speaker(bearer.start, persons)):
+    elif persons.paragraphs.in_speech(bearer.start) and (caller := speaker(bearer.start, persons)):
         owners = [Antecedent(caller.mention, caller.weight * CALLED)]
     for owner, weight in owners:
         if (possessor := owner.entry.name) != (name := bearer.entry.name):

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kgnb.extract.binomial import binomial_tail
-from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.paragraphs import Paragraphs
 
 MAX_P = 0.02
 """Probability at most of so many answers if who speaks next had nothing to do with who is called."""
 MIN_ANSWERS = 2
 MIN_SHARE = 0.4
 """Least answers, and least share of all answers to the name, of one person."""
-
-_BEFORE = re.compile(rf"\b(?:{words.SPEECH_VERB}) $")
-_AFTER = re.compile(rf" (?:{words.SPEECH_VERB})\b")
-_CALLED = re.compile(r"(?:, |\"|\bdear )$")
 
 
 class Answers:
@@ -29,17 +23,15 @@ class Answers:
     """
 
     def __init__(self, text: str, offsets: Mapping[str, Sequence[int]], person: Callable[[str], str]) -> None:
-        self._text = text
-        self._paragraph_ends = [m.start() for m in re.finditer("\n", text)]
-        self._quotes = [m.start() for m in re.finditer('"', text)]
+        paragraphs = Paragraphs(text)
         called: dict[int, set[str]] = {}
         speakers: dict[int, str] = {}
         for name, found in offsets.items():
             for at in found:
-                paragraph, in_speech = self._place(at)
-                if in_speech and self._is_called(name, at):
+                paragraph, end = paragraphs.number(at), at + len(name)
+                if paragraphs.is_called(at, end):
                     called.setdefault(paragraph, set()).add(person(name))
-                elif not in_speech and self._speaks(name, at):
+                elif paragraphs.is_speaker(at, end):
                     speakers[paragraph] = person(name)
         self._speeches = Counter(speakers.values())
         self._answers: dict[str, Counter[str]] = {}
@@ -48,22 +40,6 @@ class Answers:
             if answerer and answerer != speakers.get(paragraph):
                 for name in sorted(names):
                     self._answers.setdefault(name, Counter())[answerer] += 1
-
-    def _place(self, at: int) -> tuple[int, bool]:
-        """The paragraph's number, and whether ``at`` is within quotation marks."""
-        k = bisect_right(self._paragraph_ends, at)
-        start = self._paragraph_ends[k - 1] + 1 if k else 0
-        return k, (bisect_left(self._quotes, at) - bisect_left(self._quotes, start)) % 2 == 1
-
-    def _is_called(self, name: str, at: int) -> bool:
-        end = at + len(name)
-        return self._text[end : end + 1] in {",", "!", "?", "."} and bool(
-            _CALLED.search(self._text, max(0, at - 6), at)
-        )
-
-    def _speaks(self, name: str, at: int) -> bool:
-        before = _BEFORE.search(self._text, max(0, at - 16), at)
-        return bool(before or _AFTER.match(self._text, at + len(name)))
 
     def answering(self) -> Iterator[tuple[str, str]]:
         """Yield (person called, another person who answers to that name)."""

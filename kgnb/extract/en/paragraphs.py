@@ -1,0 +1,47 @@
+"""The paragraphs of an English text: what is speech there, who speaks and who is called by name."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+
+from kgnb.extract.en import vocabulary as words
+
+_SPEAK = words.SPEECH_VERB
+_EPITHETS = "|".join(sorted(words.EPITHETS))
+_VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|{_EPITHETS}) )*$')
+_VERB_AFTER = re.compile(rf"(?: \w+ly)?,? (?:{_SPEAK})\b")
+_CALLED = re.compile(r'(?:, |"|\b(?:dear|Oh|oh) |\. )$')
+
+
+class Paragraphs:
+    """The paragraphs of one text, by offset."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._ends = [m.start() for m in re.finditer("\n", text)]
+        self._quotes = [m.start() for m in re.finditer('"', text)]
+
+    def number(self, offset: int) -> int:
+        """Return the number of the paragraph at ``offset``."""
+        return bisect_left(self._ends, offset)
+
+    def start(self, offset: int) -> int:
+        """Return the start of the paragraph at ``offset``."""
+        k = self.number(offset)
+        return self._ends[k - 1] + 1 if k else 0
+
+    def in_speech(self, offset: int) -> bool:
+        """Return whether ``offset`` is within quotation marks."""
+        return (bisect_left(self._quotes, offset) - bisect_left(self._quotes, self.start(offset))) % 2 == 1
+
+    def is_called(self, start: int, end: int) -> bool:
+        """Return whether the name at ``start``-``end`` is called in speech: "Come, Henry," said she."""
+        called = self._text[end : end + 1] in {",", "!", "?", "."} and self.in_speech(start)
+        return called and bool(_CALLED.search(self._text, max(0, start - 6), start))
+
+    def is_speaker(self, start: int, end: int) -> bool:
+        """Return whether the bearer of the name at ``start``-``end`` says something: "Come," said Henry."""
+        if _VERB_BEFORE.search(self._text, max(0, start - 40), start):
+            return True
+        return bool(_VERB_AFTER.match(self._text, end)) and not self.in_speech(start)
