@@ -13,8 +13,8 @@ from kgnb.extract import name_scan, rules
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.chapter_persons import fits_family, name_facts
-from kgnb.extract.en.persons import WINDOW, split_name, titles_clash
+from kgnb.extract.en.chapter_persons import fits_family
+from kgnb.extract.en.persons import WINDOW, name_facts, split_name, titles_clash
 from kgnb.extract.en.sentences import normalise
 from kgnb.extract.en.vocatives import Answers
 from kgnb.extract.model import NameEntry

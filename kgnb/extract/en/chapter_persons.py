@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
 
-from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.paragraphs import Paragraphs
-from kgnb.extract.en.persons import majority_gender, split_name
+from kgnb.extract.en.persons import NameFacts, majority_gender, name_facts
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
@@ -19,50 +17,6 @@ MAX_SENTENCE = 2_000
 """Characters after which a sentence ends anyway: bounds the work on a text without full stops."""
 PRONOUN_MENTIONS = 40
 """Mentions of a person, at most, whose following pronouns vote on its gender."""
-
-
-class NameFacts(NamedTuple):
-    """What all names of a person say.
-
-    ``gender``: "m", "f" or ""; ``surnames``: her or his own; ``married``: behind a wife's title.
-    """
-
-    gender: str
-    titles: frozenset[str]
-    surnames: frozenset[str]
-    married: frozenset[str]
-
-
-@lru_cache(maxsize=4096)
-def name_facts(forms: tuple[str, ...]) -> NameFacts:
-    """Return the facts of a person of these names."""
-    titles: Counter[str] = Counter()
-    surnames: set[str] = set()
-    married: set[str] = set()
-    firsts: set[str] = set()
-    for form in forms:
-        parts = split_name(form)
-        titles.update(parts.titles)
-        if parts.last and (parts.is_full or (parts.titles and not _before_first_name(parts.titles))):
-            wife = "mrs" in parts.titles or (parts.titles[-1:] == ("lady",) and not parts.is_full)
-            (married if wife else surnames).add(parts.last)
-        if parts.is_full or not parts.titles or _before_first_name(parts.titles):
-            firsts.add(parts.first.lower())
-    named = frozenset(titles)
-    firsts -= {surname.lower() for surname in surnames | married}
-    return NameFacts(_gender(named, firsts), named, frozenset(surnames), frozenset(married))
-
-
-def _before_first_name(titles: Sequence[str]) -> bool:
-    return titles[-1] in ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
-
-
-def _gender(titles: frozenset[str], firsts: set[str]) -> str:
-    female, male = bool(titles & words.FEMALE), bool(titles & words.MALE)
-    if female != male:
-        return "f" if female else "m"
-    female, male = bool(firsts & words.FEMALE_NAMES), bool(firsts & words.MALE_NAMES)
-    return ("f" if female else "m") if female != male else ""
 
 
 def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
@@ -67,6 +69,50 @@ def split_name(name: str) -> NameParts:
 def _title(word: str) -> str:
     """Monsieur is Mr., Doctor is Dr."""
     return words.SAME_TITLES.get(key(word), key(word))
+
+
+class NameFacts(NamedTuple):
+    """What all names of a person say.
+
+    ``gender``: "m", "f" or ""; ``surnames``: her or his own; ``married``: behind a wife's title.
+    """
+
+    gender: str
+    titles: frozenset[str]
+    surnames: frozenset[str]
+    married: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def name_facts(forms: tuple[str, ...]) -> NameFacts:
+    """Return the facts of a person of these names."""
+    titles: Counter[str] = Counter()
+    surnames: set[str] = set()
+    married: set[str] = set()
+    firsts: set[str] = set()
+    for form in forms:
+        parts = split_name(form)
+        titles.update(parts.titles)
+        if parts.last and (parts.is_full or (parts.titles and not _before_first_name(parts.titles))):
+            wife = "mrs" in parts.titles or (parts.titles[-1:] == ("lady",) and not parts.is_full)
+            (married if wife else surnames).add(parts.last)
+        if parts.is_full or not parts.titles or _before_first_name(parts.titles):
+            firsts.add(parts.first.lower())
+    named = frozenset(titles)
+    firsts -= {surname.lower() for surname in surnames | married}
+    return NameFacts(_gender(named, firsts), named, frozenset(surnames), frozenset(married))
+
+
+def _before_first_name(titles: Sequence[str]) -> bool:
+    return titles[-1] in ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
+
+
+def _gender(titles: frozenset[str], firsts: set[str]) -> str:
+    female, male = bool(titles & words.FEMALE), bool(titles & words.MALE)
+    if female != male:
+        return "f" if female else "m"
+    female, male = bool(firsts & words.FEMALE_NAMES), bool(firsts & words.MALE_NAMES)
+    return ("f" if female else "m") if female != male else ""
 
 
 class BookPersons:
@@ -144,9 +190,9 @@ class BookPersons:
         """Occurrences of all names of the person."""
         return sum(self.counts[n] for n in self.clusters.names_of(name))
 
-    def _titles(self, name: str) -> set[str]:
+    def _titles(self, name: str) -> frozenset[str]:
         """Titles of the person."""
-        return {title for parts in self._parts_of(name) for title in parts.titles}
+        return name_facts(tuple(self.clusters.names_of(name))).titles
 
     def _same_gender(self, one: str, other: str) -> bool:
         """Whether both persons' genders agree, as far as they are known."""
@@ -154,22 +200,11 @@ class BookPersons:
         return not a or not b or a == b
 
     def gender(self, name: str) -> str:
-        """Return "m", "f" or "" by title, else by first name, else by the pronouns that follow the names."""
-        titles = self._titles(name)
-        if titles & words.FEMALE:
-            return "f"
-        if titles & words.MALE:
-            return "m"
-        parts = self._parts_of(name)
-        firsts = {p.first.lower() for p in parts} - {p.last.lower() for p in parts if p.is_full}
-        if firsts & words.FEMALE_NAMES and not firsts & words.MALE_NAMES:
-            return "f"
-        if firsts & words.MALE_NAMES and not firsts & words.FEMALE_NAMES:
-            return "m"
+        """Return "m", "f" or "" by title or first name, else by the pronouns that follow the names."""
         names = tuple(self.clusters.names_of(name))
         if names not in self._gender:
             ends = (at + len(n) for n in names for at in self.offsets[n][:PRONOUN_MENTIONS])
-            self._gender[names] = majority_gender(self.text, ends, least=4)
+            self._gender[names] = name_facts(names).gender or majority_gender(self.text, ends, least=4)
         return self._gender[names]
 
     def _daughter_called_miss(self, name: str, roots: list[str]) -> str:
