@@ -47,36 +47,41 @@ def old_spelling(commands: Commands[Parser], name: str, now: Parser) -> None:
     commands.choices[name] = now
 
 
+def argument(
+    added: argparse._ActionsContainer, *names: str, text: str = "", completes: str = "", **options: Any
+) -> None:
+    """Adds an option or a positional argument, as ``add_argument``.
+
+    Its help is ``cli.help_<text>``, by default that of its own name. A shell completes it with names where it
+    ``completes`` a "file" or a "directory".
+    """
+    if "help" not in options:
+        options["help"] = say(f"cli.help_{text or names[-1].lstrip('-').replace('-', '_')}")
+    made = added.add_argument(*names, **options)
+    if completes:
+        made.complete = completes  # type: ignore[attr-defined]
+
+
 def common_options(added: Parser, default: Any = argparse.SUPPRESS) -> None:
     """Adds what may stand before and after a command. By default an option that isn't given leaves alone
     what stands before the command."""
-    common, languages = added.common, ("zh", "en")
-    about = say("cli.help_data")
-    file_argument(common, "--data", completes="directory", metavar="DIR", default=default, help=about)
-    common.add_argument("--lang", choices=languages, default=default, help=say("cli.help_lang"))
+    argument(added.common, "--data", completes="directory", metavar="DIR", default=default)
+    argument(added.common, "--lang", choices=("zh", "en"), default=default)
 
 
 def json_option(added: Parser) -> None:
     """Adds ``--json``: one object on stdout, no more."""
-    added.add_argument("--json", action="store_true", help=say("cli.help_json"))
+    argument(added, "--json", action="store_true")
 
 
 def task_argument(added: Parser, **options: Any) -> None:
     """Adds ``TASK``."""
-    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"), **options)
+    argument(added, "task", type=row_id, metavar="TASK", **options)
 
 
 def chapter_argument(added: Parser, **options: Any) -> None:
     """Adds ``CHAPTER``."""
-    about = say("cli.help_chapter")
-    added.add_argument("chapter", type=chapter_number, metavar="CHAPTER", help=about, **options)
-
-
-def file_argument(
-    added: Parser | argparse._ArgumentGroup, *names: str, completes: str = "file", **options: Any
-) -> None:
-    """Adds an argument that a shell completes with the names of files, or of directories."""
-    added.add_argument(*names, **options).complete = completes  # type: ignore[attr-defined]
+    argument(added, "chapter", type=chapter_number, metavar="CHAPTER", **options)
 
 
 # --- types

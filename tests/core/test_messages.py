@@ -138,7 +138,7 @@ def constants() -> dict[str, str]:
 @cache
 def words() -> set[str]:
     """What a hole may be filled with: strings of the package, and names of its classes and their fields."""
-    found = {text.lstrip(">").replace("-", "_") for text in constants()}
+    found = {text.lstrip(">-").replace("-", "_") for text in constants()}  # an option's name too
     found |= {word for text in constants() for word in re.findall("[A-Z]{2,}", text)}  # of help's NAME=VALUE
     for _, node in nodes():
         if isinstance(node, ast.ClassDef):
