@@ -36,14 +36,18 @@ BROKE = 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; without a command shows the help (0, as kubectl and gh)."""
-    prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     use_language(_language_option(words) or environment_language())
-    args = make_parser().parse_args(words)
-    if args.run is None:
-        args.parser.print_help()
-        return OK
-    return _run(args)
+    try:
+        prepare_streams()
+        args = make_parser().parse_args(words)
+        if args.run is None:
+            args.parser.print_help()
+            return OK
+        return _run(args)
+    except KeyboardInterrupt:  # Ctrl-C, and SIGTERM by cancel_on_sigterm
+        _complain(say("cli.interrupted"))
+        return INTERRUPTED
 
 
 def _language_option(words: Sequence[str]) -> Language | None:
@@ -75,9 +79,8 @@ def _run(args: argparse.Namespace) -> int:
             code = runner.run(run(args, settings))
         sys.stdout.flush()  # a failure to write can still be reported here
         return code
-    except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, and SIGTERM by cancel_on_sigterm
-        _complain(say("cli.interrupted"))
-        return INTERRUPTED
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     except KgnbError as error:
         _complain(str(error))
         return error.exit_code

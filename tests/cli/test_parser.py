@@ -148,7 +148,21 @@ class TestHelp:
             "sys.meta_path.insert(0, Interrupt())\n"
             "sys.exit(main(['status', '--lang', 'en']))"
         )
-        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        self.is_interrupted(code)
+
+    @pytest.mark.parametrize("step", ["prepare_streams", "make_parser"])
+    def test_ctrl_c_before_the_command_is_known_is_one_line(self, step: str) -> None:
+        code = (
+            "import sys; from kgnb.cli import main\n"
+            "def interrupted(): raise KeyboardInterrupt\n"
+            f"main.{step} = interrupted\n"
+            "sys.exit(main.main(['status', '--lang', 'en']))"
+        )
+        self.is_interrupted(code)
+
+    def is_interrupted(self, code: str) -> None:
+        given = os.environ | {"KGNB_LANG": "en"}
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=given)
         said = "kgnb: Interrupted; the state is kept. Run the same command to go on.\n"
         assert (ran.returncode, ran.stderr) == (130, said)
 
