@@ -6,9 +6,10 @@ thread, from copies of the node's dicts (copying a dict is atomic).
 
 from __future__ import annotations
 
-from collections import Counter
+import collections
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from kgnb import __version__
@@ -20,8 +21,15 @@ from kgnb.stores.targets import SERVICES
 from kgnb.worker.node import NodeEvent, WorkerNode
 
 try:
-    from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, start_http_server
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+    from prometheus_client import (
+        CollectorRegistry,
+        Counter,
+        Histogram,
+        ProcessCollector,
+        disable_created_metrics,
+        start_http_server,
+    )
+    from prometheus_client.core import GaugeMetricFamily, Metric
 except ImportError:
     raise SettingsError("metrics.missing") from None
 
@@ -37,22 +45,20 @@ class Metrics:
 
     def __init__(self, settings: Settings) -> None:
         self._watched: tuple[App, WorkerNode] | None = None
-        self._chapters: Counter[tuple[str, str]] = Counter()
-        self._errors: Counter[tuple[str, str]] = Counter()
-        self._tasks: Counter[str] = Counter()
-        self._usage: dict[str, Usage] = {}
         self._providers: dict[int, str] = {}  # of the tasks' requests
         self._counted: dict[int, Usage] = {}
         registry = CollectorRegistry()
         registry.register(self)  # calls collect()
         ProcessCollector(registry=registry)
-        self._seconds = Histogram(
-            "kgnb_request_seconds",
-            "Requests that a provider answered.",
-            ["provider"],
-            registry=registry,
-            buckets=SECONDS,
-        )
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        counter, by = partial(Counter, registry=registry), "provider"
+        self._chapters = counter("kgnb_chapters", "Chapters that came to an end here.", [by, "outcome"])
+        self._tasks = counter("kgnb_tasks", "Tasks that this node closed.", ["status"])
+        self._errors = counter("kgnb_provider_errors", "Calls that failed for good.", [by, "kind"])
+        self._requests = counter("kgnb_requests", "HTTP requests to providers.", [by])
+        self._tokens = counter("kgnb_tokens", "Tokens as providers count.", [by, "kind"])
+        answered = "Requests that a provider answered."
+        self._seconds = Histogram("kgnb_request_seconds", answered, [by], registry=registry, buckets=SECONDS)
         host, port = settings.metrics_host, settings.metrics_port
         try:
             self._server, self._thread = start_http_server(port, host, registry)
@@ -70,14 +76,14 @@ class Metrics:
     def on_event(self, event: NodeEvent) -> None:
         """Count an event of the node."""
         if event.kind == "chapter":
-            self._chapters[event.provider, event.outcome] += 1
+            self._chapters.labels(event.provider, event.outcome).inc()
             self._providers[event.task_id] = event.provider
         elif event.kind == "provider":
             key = event.provider.lower()
-            self._errors[key, type(event.error).__name__] += 1
+            self._errors.labels(key, type(event.error).__name__).inc()
             self._providers[event.task_id] = key
         elif event.kind == "task":
-            self._tasks[event.outcome] += 1
+            self._tasks.labels(event.outcome).inc()
         self._count_usage()
 
     def _count_usage(self) -> None:
@@ -88,7 +94,10 @@ class Metrics:
             provider = self._providers.get(task_id)
             if provider is not None and spent != (before := self._counted.get(task_id, Usage())):
                 self._counted[task_id] = spent
-                self._usage[provider] = self._usage.get(provider, Usage()) + (spent - before)
+                grown = spent - before
+                self._requests.labels(provider).inc(grown.requests)
+                self._tokens.labels(provider, "prompt").inc(grown.prompt_tokens)
+                self._tokens.labels(provider, "completion").inc(grown.completion_tokens)
 
     def close(self) -> None:
         """Stop listening."""
@@ -99,8 +108,7 @@ class Metrics:
     # --- a scrape
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric; called by the server's thread at each scrape."""
-        yield from self._counters()
+        """Yield every gauge; called by the server's thread at each scrape."""
         if self._watched is not None:
             app, node = self._watched
             yield _gauge("kgnb_node_info", "This node.", {(__version__, node.name): 1}, "version", "node")
@@ -111,35 +119,13 @@ class Metrics:
             up = {name: int(name not in down) for name in SERVICES}
             yield _gauge("kgnb_service_up", "Whether the service answers.", up, "service")
 
-    def _counters(self) -> Iterator[Metric]:
-        usage, ended, closed = dict(self._usage), dict(self._chapters), dict(self._tasks)
-        errors = dict(self._errors)
-        requests = {p: u.requests for p, u in usage.items()}
-        yield _counter("kgnb_chapters", "Chapters that came to an end here.", ended, "provider", "outcome")
-        yield _counter("kgnb_tasks", "Tasks that this node closed.", closed, "status")
-        yield _counter("kgnb_provider_errors", "Calls that failed for good.", errors, "provider", "kind")
-        yield _counter("kgnb_requests", "HTTP requests to providers.", requests, "provider")
-        yield _counter("kgnb_tokens", "Tokens as providers count.", _tokens(usage), "provider", "kind")
-
-
-def _tokens(usage: Mapping[str, Usage]) -> dict[tuple[str, str], int]:
-    prompt = {(p, "prompt"): u.prompt_tokens for p, u in usage.items()}
-    return prompt | {(p, "completion"): u.completion_tokens for p, u in usage.items()}
-
 
 _Values = Mapping[Any, float]
 """Values by label: the one label's value, or a tuple of all."""
 
 
 def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
-    return _filled(GaugeMetricFamily(name, text, labels=labels), values)
-
-
-def _counter(name: str, text: str, values: _Values, *labels: str) -> Metric:
-    return _filled(CounterMetricFamily(name, text, labels=labels), values)
-
-
-def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
     for key, value in values.items():
         family.add_metric(list(key) if isinstance(key, tuple) else [key], value)
     return family
@@ -147,7 +133,7 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) ->
 
 def _slots(node: WorkerNode) -> Iterator[Metric]:
     served = node.providers.served()
-    busy = Counter(claim.queue.provider_key for claim in list(node.slots))
+    busy = collections.Counter(claim.queue.provider_key for claim in list(node.slots))
     keys = [p.key for p in served]
     most = {key: node.settings.slots_for(key, keys) for key in keys}
     allowed = {p.key: min(most[p.key], node.throttle.limiter(p).slots) for p in served if not p.is_rules}
