@@ -19,7 +19,7 @@ from kgnb.app.export import export
 from kgnb.core import colab
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import LoopThread
-from kgnb.core.messages import language, say
+from kgnb.core.messages import say
 from kgnb.core.model import Provider, in_viewers_zone
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
@@ -187,7 +187,7 @@ class BookGraph:
         """
         from kgnb.render.picture.page import display
 
-        display(self.graph(), title=self.title, lang=language())
+        display(self.graph(), title=self.title)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write the graph as html, png, svg, json, csv, graphml or cypher, by the ending or ``format``.

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from kgnb.app.context import App
 from kgnb.app.settle import settle_missing
-from kgnb.core.messages import language
-from kgnb.graph.resolve.decisions import Decision
 from kgnb.render.export import write
 from kgnb.stores.ledger.transfer import VERSION, SavedState
 
@@ -24,7 +24,7 @@ async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
     graph = await app.graph.read(novel_id)
     rows = await record(app, novel_id) if kind == "json" else {}
     title = (await app.ledger.books.novel(novel_id)).title
-    await asyncio.to_thread(write, graph, rows, path, kind, title=title, lang=language())
+    await asyncio.to_thread(write, graph, rows, path, kind, title=title)
 
 
 async def record(app: App, novel_id: int) -> dict[str, Any]:
@@ -37,15 +37,9 @@ async def record(app: App, novel_id: int) -> dict[str, Any]:
         "version": VERSION,
         "novel": asdict(await ledger.books.novel(novel_id)) | await ledger.books.newest_text(novel_id),
         "chapters": [asdict(c) | {"text": texts.get(c.id, "")} for c in chapters],
-        "tasks": [asdict(t) | {"status": t.status.value} for t in await ledger.tasks.of_novel(novel_id)],
+        "tasks": list(map(asdict, await ledger.tasks.of_novel(novel_id))),
         "states": [{name: getattr(state, name) for name in SavedState.model_fields} for state in states],
         "extractions": [row async for row in ledger.extractions.json_rows(novel_id)],
-        "names": [asdict(n) for n in await ledger.names.read(novel_id)],
-        "decisions": [_decision_row(d) for d in await ledger.name_decisions.read(novel_id)],
+        "names": list(map(asdict, await ledger.names.read(novel_id))),
+        "decisions": to_jsonable_python(await ledger.name_decisions.read(novel_id)),
     }
-
-
-def _decision_row(decision: Decision) -> dict[str, Any]:
-    """The decision with its times (Beijing, no zone) in ISO 8601."""
-    times = {"made_at": decision.made_at, "undone_at": decision.undone_at}
-    return asdict(decision) | {k: at.isoformat() if at else None for k, at in times.items()}

@@ -97,7 +97,7 @@ def test_json_shape(tmp_path: Path) -> None:
 def test_json_takes_rows_as_they_come() -> None:
     out = io.StringIO()
     export.to_json(graph("甲", "乙"), RECORD, out)
-    assert json.loads(out.getvalue())["record"]["extractions"][0]["flags"] == ["repaired", "split"]
+    assert set(json.loads(out.getvalue())["record"]["extractions"][0]["flags"]) == {"repaired", "split"}
 
 
 def test_an_empty_graph_is_valid_in_every_format(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from kgnb.core.errors import InputError
-from kgnb.core.messages import texts
+from kgnb.core.messages import texts, use_language
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.graph.importance import edge_weight
 from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, group_of
@@ -270,14 +270,20 @@ def test_the_line_under_the_title_counts_the_relations_that_the_tables_list() ->
         frozenset((e.source, e.target)) in named for e in graph.edges.values() if e.type != "APPEARS_IN"
     )
     assert shown > len(named)  # two relations of one pair
-    assert (
-        static.summary(drawn, "zh") == f"图中 5 位人物、{shown} 条关系；全书 124 位人物、{everything} 条关系"
-    )
-    assert f"In the book: 124 characters, {everything} ties" in picture_page.html(graph, title="x", lang="en")
+    assert static.summary(drawn) == f"图中 5 位人物、{shown} 条关系；全书 124 位人物、{everything} 条关系"
+    assert f"In the book: 124 characters, {everything} ties" in english_page(graph)
+
+
+def english_page(graph: Graph) -> str:
+    use_language("en")
+    try:
+        return picture_page.html(graph, title="x")
+    finally:
+        use_language("zh")
 
 
 def test_the_page_speaks_two_languages() -> None:
-    zh, en = (picture_page.html(sanguo(), title="x", lang=lang) for lang in ("zh", "en"))
+    zh, en = picture_page.html(sanguo(), title="x"), english_page(sanguo())
     assert 'lang="zh-CN"' in zh
     assert "搜索人物" in zh
     assert 'lang="en"' in en
@@ -314,7 +320,9 @@ def test_only_the_two_scripts_may_run_and_nothing_may_be_fetched() -> None:
 
 
 def test_the_page_is_light() -> None:
-    assert len(picture_page.html(crowd(300), title="x", limit=300).encode()) < 1_000_000
+    graph = crowd(300)
+    everybody = scene.lay_out(graph, 300)
+    assert len(picture_page.html(graph, title="x", scene=everybody).encode()) < 1_000_000
     large = crowd(1_000)
     for edge in large.edges.values():
         edge.properties["evidence"] = "说明两个人是什么关系的一句原文，" * 8
@@ -326,7 +334,7 @@ def test_it_says_how_and_when_the_ties_were_found() -> None:
     assert "规则" not in picture_page.html(graph, title="x").split("<main>")[0]
     for edge in graph.edges.values():
         edge.properties |= {"extracted_by": "rule", "updated_at": "2026-11-26T08:00:00Z"}
-    head = picture_page.html(graph, title="x", lang="en").split("<main>")[0]
+    head = english_page(graph).split("<main>")[0]
     assert "found by rules, without a model · 2026-11-26" in head
     assert len(picture_page.html(sanguo(), title="x").encode()) < 600_000
 

@@ -16,7 +16,6 @@ from typing import IO
 
 from kgnb.core.errors import InputError
 from kgnb.core.files import replacing
-from kgnb.core.messages import Language
 from kgnb.graph.model import Graph
 from kgnb.render.export.csv_format import to_csv, to_relations_csv
 from kgnb.render.export.cypher_format import to_cypher
@@ -30,9 +29,7 @@ FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png")
 """Formats of :func:`write`; ``csv``: a .zip of all tables, or, in a file named .csv, one of the relations."""
 
 
-def write(
-    graph: Graph, record: Record, path: str | Path, format: str, *, title: str = "", lang: Language = "zh"
-) -> Path:
+def write(graph: Graph, record: Record, path: str | Path, format: str, *, title: str = "") -> Path:
     """Write ``graph`` to ``path`` in one of :data:`FORMATS`; an old file stays until the new one is complete.
 
     ``record`` goes into JSON only. Raises InputError for an unknown format or a path that can't be written.
@@ -43,9 +40,9 @@ def write(
         "csv": lambda out: (to_relations_csv if one_table else to_csv)(graph, out),
         "graphml": lambda out: _as_text(out, lambda text: to_graphml(graph, text)),
         "cypher": lambda out: _as_text(out, lambda text: to_cypher(graph, text)),
-        "html": lambda out: _as_text(out, lambda text: text.write(page.html(graph, title=title, lang=lang))),
-        "svg": lambda out: _as_text(out, lambda text: text.write(static.svg(graph, title=title, lang=lang))),
-        "png": lambda out: _write_png(graph, title, lang, out),
+        "html": lambda out: _as_text(out, lambda text: text.write(page.html(graph, title=title))),
+        "svg": lambda out: _as_text(out, lambda text: text.write(static.svg(graph, title=title))),
+        "png": lambda out: _write_png(graph, title, out),
     }
     format = {"zip": "csv", "htm": "html"}.get(format, format)
     if format not in writers:
@@ -84,8 +81,8 @@ def _write_whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
     return path
 
 
-def _write_png(graph: Graph, title: str, lang: Language, out: IO[bytes]) -> None:
-    drawn = static.png(graph, title=title, lang=lang)
+def _write_png(graph: Graph, title: str, out: IO[bytes]) -> None:
+    drawn = static.png(graph, title=title)
     if drawn is None:
         raise InputError("exchange.no_png")
     out.write(drawn)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 from collections.abc import Iterable, Mapping
-from datetime import date
-from enum import Enum
 from typing import IO, Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render.export.ordering import edges, node_id, nodes, shown_name
@@ -45,30 +42,7 @@ def _rows(out: IO[str], rows: Iterable[Any]) -> None:
 
 
 def _dump(value: object) -> str:
-    return json.dumps(_json_value(value), ensure_ascii=False, default=_json_value, allow_nan=False)
-
-
-def _json_value(value: Any) -> Any:
-    """Rows and models as JSON values, every secret as ""."""
-    if isinstance(value, SecretStr):
-        return ""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _json_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): _json_value(v) for k, v in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted(_json_value(v) for v in value)
-    if isinstance(value, (list, tuple)):
-        return [_json_value(v) for v in value]
-    if isinstance(value, date):  # a datetime is one
-        return value.isoformat()
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return json.dumps(to_jsonable_python(value, inf_nan_mode="null"), ensure_ascii=False)
 
 
 def _json_node(node: GraphNode) -> dict[str, object]:

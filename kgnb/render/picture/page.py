@@ -19,7 +19,7 @@ from typing import Any
 
 from kgnb.core.errors import InputError
 from kgnb.core.host import ipython_shell
-from kgnb.core.messages import Language, texts
+from kgnb.core.messages import language, say, texts
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph, NodeKey, group_of
@@ -30,7 +30,6 @@ from kgnb.render.picture.scene import (
     Spot,
     label_of,
     lay_out,
-    localized,
     printable,
 )
 from kgnb.render.picture.selection import Person, Tie, select_rest
@@ -46,29 +45,22 @@ _PAGE_WORDS = (
 )
 
 
-def html(
-    graph: Graph,
-    *,
-    title: str,
-    lang: Language = "zh",
-    limit: int = PAGE_PEOPLE,
-    scene: Scene | None = None,
-) -> str:
-    """A self-contained interactive page: the ``limit`` most important characters are shown at first, and
-    everybody is found by search and brought in by a slider. ``scene``: those laid out already."""
-    shown = scene or lay_out(graph, limit)
+def html(graph: Graph, *, title: str, scene: Scene | None = None) -> str:
+    """A self-contained interactive page: the :data:`PAGE_PEOPLE` most important characters are shown at
+    first, and everybody is found by search and brought in by a slider. ``scene``: those laid out already."""
+    shown = scene or lay_out(graph, PAGE_PEOPLE)
     library, script = _asset("cytoscape.min.js"), _asset("picture.js")
     parts = {
-        "LANG": "zh-CN" if lang == "zh" else "en",
+        "LANG": "zh-CN" if language() == "zh" else "en",
         "POLICY": _policy(library, script),
         "TITLE": escape(printable(title)),
-        "NOTE": escape(" · ".join(filter(None, (static.summary(shown, lang), _method(graph, lang))))),
+        "NOTE": escape(" · ".join(filter(None, (static.summary(shown), _method(graph))))),
         **{
-            name.upper(): escape(localized(f"picture.{name}", lang))
+            name.upper(): escape(say(f"picture.{name}"))
             for name in ("search", "fit", "all", "png", "noscript")
         },
         "STYLE": _asset("picture.css"),
-        "DATA": _json(_page_data(graph, shown, lang)),
+        "DATA": _json(_page_data(graph, shown)),
         "LIBRARY": library,
         "SCRIPT": script,
     }
@@ -76,7 +68,7 @@ def html(
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 
-def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 640) -> None:
+def display(graph: Graph, *, title: str) -> None:
     """Show the graph in a notebook: a still image for any viewer, then the interactive page.
 
     Raises InputError where IPython doesn't run: there is no notebook to show it in.
@@ -84,14 +76,11 @@ def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 64
     if ipython_shell() is None:  # a plain script: IPython would print the whole image
         raise InputError("exchange.no_notebook")
     notebook = importlib.import_module("IPython.display")
-    image: dict[str, object] = {
-        "text/plain": title,
-        "image/svg+xml": static.svg(graph, title=title, lang=lang),
-    }
-    if drawn := static.png(graph, title=title, lang=lang):
+    image: dict[str, object] = {"text/plain": title, "image/svg+xml": static.svg(graph, title=title)}
+    if drawn := static.png(graph, title=title):
         image["image/png"] = base64.b64encode(drawn).decode()
     notebook.display(image, raw=True)
-    frame = iframe(html(graph, title=title, lang=lang), height)
+    frame = iframe(html(graph, title=title))
     notebook.display(notebook.HTML(f"<div>{frame}</div>"))  # IPython warns about a leading <iframe>
 
 
@@ -127,7 +116,7 @@ def _json(data: object) -> str:
     return text
 
 
-def _method(graph: Graph, lang: Language) -> str:
+def _method(graph: Graph) -> str:
     """Whether rules or a model found the ties, and the day of the newest; "" where the graph doesn't say."""
     ties = [edge.properties for edge in graph.edges.values() if is_tie(edge)]
     made_by = {facts.get("extracted_by") for facts in ties} & {"ai", "rule"}
@@ -135,22 +124,22 @@ def _method(graph: Graph, lang: Language) -> str:
         return ""
     word = made_by.pop() if len(made_by) == 1 else "both"
     newest = max((str(facts["updated_at"]) for facts in ties if facts.get("updated_at")), default="")
-    return " · ".join(filter(None, (localized(f"picture.by_{word}", lang), printable(newest[:10]))))
+    return " · ".join(filter(None, (say(f"picture.by_{word}"), printable(newest[:10]))))
 
 
-def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
+def _page_data(graph: Graph, shown: Scene) -> dict[str, Any]:
     rest = select_rest(graph, len(shown.spots))
     kinds = {edge.type for tie in (*shown.ties, *rest.ties) for edge in tie.edges}
-    names = {k: localized(f"relation.{k}", lang) if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
-    around = _organizations_and_events(graph, {spot.person.node.ref for spot in shown.spots}, lang)
+    names = {k: say(f"relation.{k}") if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
+    around = _organizations_and_events(graph, {spot.person.node.ref for spot in shown.spots})
     return {
-        "words": {w: texts(lang)[f"picture.{w}"] for w in _PAGE_WORDS},
+        "words": {w: texts(language())[f"picture.{w}"] for w in _PAGE_WORDS},
         "kinds": names,
         "symmetric": sorted(SYMMETRIC_RELATIONS & kinds),
         "groups": [
             {
                 "id": g,
-                "name": localized(f"picture.{g}", lang),
+                "name": say(f"picture.{g}"),
                 "colour": colour,
                 "kinds": [k for k in names if group_of(k) == g],
             }
@@ -163,7 +152,7 @@ def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
         ],
         "ties": [_tie(rest.people, tie, shown.width(tie)) for tie in (*shown.ties, *rest.ties)],
         "circles": [
-            {"fill": shown.spots[own[0]].fill, "name": shown.circle_name(own, lang), "people": own}
+            {"fill": shown.spots[own[0]].fill, "name": shown.circle_name(own), "people": own}
             for own in shown.circles
         ],
     }
@@ -215,9 +204,7 @@ def _tie(people: Sequence[Person], tie: Tie, width: float) -> dict[str, Any]:
     return {"a": tie.a, "b": tie.b, "width": width, "drawn": tie.drawn, "relations": relations}
 
 
-def _organizations_and_events(
-    graph: Graph, people: set[NodeKey], lang: Language
-) -> dict[NodeKey, dict[str, list[str]]]:
+def _organizations_and_events(graph: Graph, people: set[NodeKey]) -> dict[NodeKey, dict[str, list[str]]]:
     """The organizations and events of each character shown."""
     found = {ref: {"organizations": list[str](), "events": list[str]()} for ref in people}
     for edge in sorted(graph.edges.values(), key=lambda e: e.ref):
@@ -226,7 +213,5 @@ def _organizations_and_events(
         if kind and node and edge.source in people and len(found[edge.source][kind]) < _MOST_EVENTS:
             name = printable(node.text("name") or node.key)
             role = printable(edge.text("position") or edge.text("role"))
-            found[edge.source][kind].append(
-                localized("names.aside", lang, name=name, more=role) if role else name
-            )
+            found[edge.source][kind].append(say("names.aside", name=name, more=role) if role else name)
     return found

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kgnb.core.messages import Language, texts
+from kgnb.core.messages import say
 from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph
 from kgnb.render.picture import layout, selection
@@ -76,11 +76,11 @@ class Scene:
         found = [indexes for indexes in members.values() if indexes]
         return found if len(found) > 1 else []
 
-    def circle_name(self, members: Sequence[int], lang: Language) -> str:
+    def circle_name(self, members: Sequence[int]) -> str:
         """What a legend calls one of the :attr:`circles`: its most important member and how many they are."""
         first = self.spots[members[0]]
         key = "picture.others" if first.fill == NODE_COLOURS[-1] else "picture.circle"
-        return localized(key, lang, name=first.label, n=len(members))
+        return say(key, name=first.label, n=len(members))
 
     def width(self, tie: Tie) -> float:
         """A tie's width in points, 1 to 6."""
@@ -139,8 +139,3 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uf
 def printable(text: object) -> str:
     """The text without characters that XML forbids or UTF-8 can't encode."""
     return _UNPRINTABLE.sub("", str(text))
-
-
-def localized(key: str, lang: Language, **facts: object) -> str:
-    """A text in the picture's own language, which may differ from the program's."""
-    return texts(lang)[key].format(**facts)

@@ -8,12 +8,12 @@ import io
 import logging
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from kgnb.core.messages import Language, say
+from kgnb.core.messages import say
 from kgnb.graph.model import Graph
 from kgnb.render.picture import scene
-from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, lay_out, localized, printable
+from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, lay_out, printable
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _INK, _SOFT, _PAPER = "#232833", "#69717f", "#fdfcf9"
 class _Frame:
     """The image's size, and its origin in the layout's coordinates."""
 
-    def __init__(self, shown: Scene, lang: Language) -> None:
+    def __init__(self, shown: Scene) -> None:
         spots = shown.spots
         reach = [max(s.radius, scene.text_width(s.label) * s.font / 2) for s in spots]
         self.left = min((s.x - r for s, r in zip(spots, reach, strict=True)), default=0.0) - _MARGIN
@@ -37,7 +37,7 @@ class _Frame:
         bottom = max((s.y + s.radius + s.font * 1.3 for s in spots), default=0.0) + _MARGIN / 2 + _FOOT
         self.width = max(right - self.left, 640.0)
         self.left -= (self.width - (right - self.left)) / 2
-        self.legend = _legend(shown, lang, self.width)
+        self.legend = _legend(shown, self.width)
         self.height = max(bottom - self.top, 240.0) + _LEGEND_LINE * len(self.legend)
 
     def centre(self, spot: Spot) -> tuple[float, float]:
@@ -45,20 +45,20 @@ class _Frame:
         return round(spot.x - self.left, 1), round(spot.y - self.top, 1)
 
 
-def summary(shown: Scene, lang: Language) -> str:
+def summary(shown: Scene) -> str:
     """The line under the title: how many of the book's characters and relations are drawn."""
     drawn = {"people": len(shown.spots), "relations": shown.drawn_relations}
     everything = {"all_people": shown.everybody, "all_relations": shown.relations}
-    return localized("picture.summary", lang, **drawn, **everything)
+    return say("picture.summary", **drawn, **everything)
 
 
-def svg(graph: Graph, *, title: str, lang: Language = "zh") -> str:
+def svg(graph: Graph, *, title: str) -> str:
     """The image as an SVG document, all texts escaped."""
     shown = lay_out(graph, STILL_PEOPLE)
-    frame = _Frame(shown, lang)
+    frame = _Frame(shown)
     w, h = round(frame.width), round(frame.height)
     pen = _SvgPen()
-    _draw(pen, shown, frame, title, lang)
+    _draw(pen, shown, frame, title)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}"'
         f' role="img" font-family="{escape(scene.FONTS)}">',
@@ -70,17 +70,7 @@ def svg(graph: Graph, *, title: str, lang: Language = "zh") -> str:
     return "\n".join(parts)
 
 
-class _Pen(Protocol):
-    """Draws in the image's points."""
-
-    def line(self, start: _Point, end: _Point, colour: str, width: float, *, faint: bool = False) -> None: ...
-
-    def circle(self, centre: _Point, radius: float, fill: str, border: str) -> None: ...
-
-    def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None: ...
-
-
-def _draw(pen: _Pen, shown: Scene, frame: _Frame, title: str, lang: Language) -> None:
+def _draw(pen: _SvgPen | _PngPen, shown: Scene, frame: _Frame, title: str) -> None:
     """Ties, circles, names, headline and legend; the most important are drawn last."""
     drawn = [tie for tie in shown.ties if tie.drawn]
     for tie in reversed(drawn):
@@ -93,7 +83,7 @@ def _draw(pen: _Pen, shown: Scene, frame: _Frame, title: str, lang: Language) ->
         below = round(y + spot.radius + spot.font * 1.05, 1)
         pen.text((x, below), spot.label, spot.font, _INK, centred=True)
     pen.text((_MARGIN, 36), title, 22, _INK)
-    pen.text((_MARGIN, 58), summary(shown, lang), 13, _SOFT)
+    pen.text((_MARGIN, 58), summary(shown), 13, _SOFT)
     for number, row in enumerate(reversed(frame.legend)):
         y = round(frame.height - _FOOT - _LEGEND_LINE * number)
         for name, colour, border, x in row:
@@ -113,12 +103,12 @@ class _Entry(NamedTuple):
     x: float = 0.0
 
 
-def _legend(shown: Scene, lang: Language, width: float) -> list[list[_Entry]]:
+def _legend(shown: Scene, width: float) -> list[list[_Entry]]:
     """The lines' colours, then the circles', each in as many rows as they need."""
     present = {tie.group for tie in shown.ties if tie.drawn}
-    lines = [_Entry(localized(f"picture.{g}", lang), c) for g, c in EDGE_COLOURS.items() if g in present]
+    lines = [_Entry(say(f"picture.{g}"), c) for g, c in EDGE_COLOURS.items() if g in present]
     first = ((shown.spots[own[0]], own) for own in shown.circles)
-    circles = [_Entry(shown.circle_name(own, lang), spot.fill, spot.border) for spot, own in first]
+    circles = [_Entry(shown.circle_name(own), spot.fill, spot.border) for spot, own in first]
     rows: list[list[_Entry]] = []
     for entries in (lines, circles):
         x = width
@@ -137,6 +127,8 @@ def _xml(text: str) -> str:
 
 
 class _SvgPen:
+    """Draws in the image's points."""
+
     def __init__(self) -> None:
         self.parts: list[str] = []
 
@@ -182,7 +174,7 @@ _SCALE = 2  # pixels per point, for high-density screens
 _MAX_PIXELS = 6_000
 
 
-def png(graph: Graph, *, title: str, lang: Language = "zh") -> bytes | None:
+def png(graph: Graph, *, title: str) -> bytes | None:
     """The image as a PNG, or None and a log line where Pillow or a font for the names is missing."""
     try:
         pillow = (importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageDraw"))
@@ -191,22 +183,22 @@ def png(graph: Graph, *, title: str, lang: Language = "zh") -> bytes | None:
         log.info(say("picture.no_png", reason="Pillow"))
         return None
     shown = lay_out(graph, STILL_PEOPLE)
-    frame = _Frame(shown, lang)
-    text = "".join([title, summary(shown, lang), *(s.label for s in shown.spots)])
+    frame = _Frame(shown)
+    text = "".join([title, summary(shown), *(s.label for s in shown.spots)])
     files = _FONT_FILES if max(text, default="") > "\u2e7f" else (*_LATIN_FONT_FILES, *_FONT_FILES)
     file = next((file for file in files if Path(file).is_file()), None)
     if file is None:
         log.info(say("picture.no_png", reason="CJK font"))
         return None
     pen = _PngPen(pillow, functools.cache(lambda size: fonts.truetype(file, size)), frame)
-    _draw(pen, shown, frame, title, lang)
+    _draw(pen, shown, frame, title)
     out = io.BytesIO()
     pen.image.save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
 class _PngPen:
-    """Draws with Pillow, which is optional and therefore untyped here."""
+    """The same with Pillow, which is optional and therefore untyped here."""
 
     def __init__(self, pillow: tuple[Any, Any], font: Any, frame: _Frame) -> None:
         self._font = font
