@@ -62,7 +62,11 @@ async def doctor(settings: Settings) -> list[Check]:
     if settings.embedded_sql:
         with suppress(KgnbError):  # each service says it again
             await asyncio.to_thread(restore_data_folder, settings)  # by one alone
-    checks = [python, _packages(), _presets(date.today()), *_machine(place, settings)]
+    packages = ", ".join(f"{name} {installed_version(name) or '-'}" for name in PACKAGES)
+    checks = [
+        *(python, Check("packages", True, packages), _presets(date.today())),
+        *_machine(place, settings),
+    ]
     (sql, redis, *rest), bolt = await asyncio.gather(_records(settings), check_service(settings, "bolt"))
     return [*checks, sql, redis, bolt, *rest]
 
@@ -82,11 +86,6 @@ async def _records(settings: Settings) -> list[Check]:
 
 
 # --- this machine
-
-
-def _packages() -> Check:
-    found = (f"{name} {installed_version(name) or '-'}" for name in PACKAGES)
-    return Check("packages", True, ", ".join(found))
 
 
 def _presets(today: date) -> Check:

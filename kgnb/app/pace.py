@@ -28,7 +28,9 @@ class Pace:
 
     def figures(self, progress: Progress) -> dict[str, Any]:
         """``rate``, ``cost`` and ``currency`` of a :class:`~kgnb.render.progress_bar.BuildStep`."""
-        cost = self._cost(progress)
+        cost = Quote()
+        if not self._provider.is_rules:
+            cost = quote(self._budget, self._provider, self._model, progress.usage, datetime.now(UTC))
         return {"rate": self._rate(progress), "cost": cost.now, "currency": cost.currency}
 
     def _rate(self, progress: Progress) -> float | None:
@@ -41,8 +43,3 @@ class Pace:
             self._ended.popleft()
         since, before = self._ended[0]
         return 60 * (progress.ended - before) / (now - since) if progress.ended > before else None
-
-    def _cost(self, progress: Progress) -> Quote:
-        if self._provider.is_rules:
-            return Quote()
-        return quote(self._budget, self._provider, self._model, progress.usage, datetime.now(UTC))

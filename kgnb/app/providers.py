@@ -59,38 +59,18 @@ class AddedProvider:
 async def list_providers(app: App) -> list[ProviderView]:
     """Return the table's providers, the environment's, and the rules. Raises ServiceDown."""
     rows = await app.ledger.providers.list_rows()
+    listed = [(app.providers.with_key(row.provider), "table", row.display_name, row.active) for row in rows]
     own = environment_provider(app.settings)
-    in_table = {row.provider.key for row in rows}
-    names = [p.name for p in app.providers.all() if not p.is_rules]
-    names += [row.provider.name for row in rows]
-    states = await breaker_of(app).states(names)
-    found = [
-        _view(
-            app,
-            app.providers.with_key(row.provider),
-            states,
-            source="table",
-            display_name=row.display_name,
-            active=row.active,
-        )
-        for row in rows
-    ]
-    if own is not None and own.key not in in_table:
-        found.append(_view(app, own, states, source="environment"))
-    rules = app.providers.get(RULES)
-    return [*found, _view(app, rules, states, source="rules")]
+    if own is not None and own.key not in {provider.key for provider, *_ in listed}:
+        listed.append((own, "environment", "", True))
+    states = await breaker_of(app).states([provider.name for provider, *_ in listed])
+    listed.append((app.providers.get(RULES), "rules", "", True))
+    return [_view(app, states.get(one[0].name, ProviderState()), *one) for one in listed]
 
 
 def _view(
-    app: App,
-    provider: Provider,
-    states: dict[str, ProviderState],
-    *,
-    source: str,
-    display_name: str = "",
-    active: bool = True,
+    app: App, state: ProviderState, provider: Provider, source: str, display_name: str, active: bool
 ) -> ProviderView:
-    state = states.get(provider.name, ProviderState())
     provider, wrong = app.providers.with_options(provider)
     return ProviderView(
         name=provider.name,
@@ -200,7 +180,10 @@ async def set_options(app: App, name: str, changes: Mapping[str, Any]) -> dict[s
         option, _, field = path.partition(".")
         if option in SECRET_OPTIONS:
             raise SettingsError("provider.secret_option", option=option, provider=provider)
-        _put(values.setdefault(option, {}) if field else values, field or option, value)
+        within = values.setdefault(option, {}) if field else values
+        if not isinstance(within, dict):
+            raise SettingsError("provider.bad_option", reason=path, known="extra_body")
+        within.pop(field or option, None) if value is None else within.update({field or option: value})
     try:
         options = checked_options({k: v for k, v in values.items() if v != {}})
     except ValueError as error:
@@ -209,12 +192,6 @@ async def set_options(app: App, name: str, changes: Mapping[str, Any]) -> dict[s
     await app.ledger.providers.save_options(provider, options)
     await app.providers.refresh()
     return _shown_options(options)
-
-
-def _put(values: Any, name: str, value: Any) -> None:
-    if not isinstance(values, dict):
-        raise SettingsError("provider.bad_option", reason=name, known="extra_body")
-    values.pop(name, None) if value is None else values.update({name: value})
 
 
 async def remove_provider(app: App, name: str, *, delete: bool) -> None:

@@ -85,7 +85,9 @@ class SessionReport:
         """
         folder = self.place.output_dir or self.settings.copy_folder or self.settings.data
         target = folder / f"{NAME}.html"
-        facts = _masked(self._facts(why, error, self._keep_data()), self._known_secrets())
+        own = {one.get_secret_value() for one in known_secrets(self.settings).values()} | self._secrets
+        forms = own | {quote(secret, safe="") for secret in own}  # as an error's text may have them
+        facts = _masked(self._facts(why, error, self._keep_data()), forms)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _replace(folder / f"{NAME}.json", json.dumps(facts, ensure_ascii=False, indent=1, default=str))
@@ -98,7 +100,10 @@ class SessionReport:
 
     def _facts(self, why: str, error: str, data: Path) -> dict[str, Any]:
         cluster = self.cluster or {"tasks": [], "queues": [], "providers": []}
-        tasks = [task | {"left": _chapters_left(task)} for task in cluster["tasks"]]
+        tasks = [
+            task | {"left": max(0, task["chapters"] - task["completed"] - task["failed"] - task["skipped"])}
+            for task in cluster["tasks"]
+        ]
         open_tasks = [task for task in tasks if task["left"] or task["status"] in ACTIVE_STATUSES]
         return {
             "kgnb": __version__,
@@ -166,11 +171,6 @@ class SessionReport:
         log.info(say("farewell.copied", path=target))
         return target
 
-    def _known_secrets(self) -> set[str]:
-        """Every secret known to this process, in the forms in which an error's text may quote it."""
-        own = {one.get_secret_value() for one in known_secrets(self.settings).values()} | self._secrets
-        return own | {quote(secret, safe="") for secret in own}
-
 
 def _masked(value: Any, secrets: Iterable[str]) -> Any:
     """``value`` with every secret masked in all its texts."""
@@ -183,11 +183,6 @@ def _masked(value: Any, secrets: Iterable[str]) -> Any:
     if isinstance(value, list | tuple):
         return [_masked(one, secrets) for one in value]
     return value
-
-
-def _chapters_left(task: dict[str, Any]) -> int:
-    left: int = task["chapters"] - task["completed"] - task["failed"] - task["skipped"]
-    return max(0, left)
 
 
 def _clock(seconds: float) -> str:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from kgnb.app import chapter_detail, context
+from kgnb.app import chapters, context
 from kgnb.cli.options import show
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
@@ -23,7 +23,7 @@ SHOWN_CHARS = 80
 async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
     """Prints one chapter's record."""
     async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
-        found = await chapter_detail.read_chapter(app, args.task, args.chapter, raw=args.raw)
+        found = await chapters.read_chapter(app, args.task, args.chapter, raw=args.raw)
     return show(args, found, lambda: _chapter_lines(found))
 
 

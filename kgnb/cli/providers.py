@@ -54,11 +54,8 @@ def _provider_line(one: ProviderView) -> str:
 
 
 def _options_text(told: dict[str, Any]) -> str:
-    return one_line(" ".join(f"{name}={_value_text(value)}" for name, value in told.items()))
-
-
-def _value_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in told.items()}
+    return one_line(" ".join(f"{name}={text}" for name, text in texts.items()))
 
 
 def _state(one: ProviderView) -> str:

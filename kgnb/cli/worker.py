@@ -72,7 +72,8 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         on_left=report.read_status if session.seconds is not None else None,
     )
     if session.seconds is not None:
-        await asyncio.to_thread(report.write, _why_left(departure, session))
+        why = "stopped" if departure.wanted.is_set() else "session" if session.is_ending else "drained"
+        await asyncio.to_thread(report.write, why)
     return OK
 
 
@@ -98,7 +99,3 @@ def _place(address: tuple[str, int] | None) -> str:
         return ""
     host, port = address
     return f"{in_url(host)}:{port}" if host else "unix"
-
-
-def _why_left(departure: Departure, session: Session) -> str:
-    return "stopped" if departure.wanted.is_set() else "session" if session.is_ending else "drained"

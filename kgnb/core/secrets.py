@@ -67,6 +67,11 @@ class SecretTrouble(SettingsError):
         self.names = tuple(names)
         self.missing = missing
 
+    def about(self, names: Sequence[str]) -> SecretTrouble:
+        """The same trouble with other names."""
+        facts = {key: fact for key, fact in self.facts.items() if key != "names"}
+        return SecretTrouble(self.key, names=names, missing=self.missing, **facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -154,7 +159,7 @@ def _unresolved(troubles: Iterable[SecretTrouble], found: Secrets) -> Iterator[S
     for trouble in troubles:
         names = [name for name in trouble.names if name not in found]
         if names or not trouble.names:
-            yield SecretTrouble(trouble.key, names=names, missing=trouble.missing, **_facts(trouble))
+            yield trouble.about(names)
 
 
 def _read_kaggle(found: Secrets, names: Sequence[str], host: Host) -> list[SecretTrouble]:
@@ -172,7 +177,7 @@ def _read_kaggle(found: Secrets, names: Sequence[str], host: Host) -> list[Secre
 
     first = ask(names[0])
     if isinstance(first, SecretTrouble):  # the others would fail alike
-        return [SecretTrouble(first.key, names=names, **_facts(first))]
+        return [first.about(names)]
     with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
         answers = dict(zip(names, [first, *pool.map(ask, names[1:])], strict=True))
     found |= {
@@ -181,20 +186,14 @@ def _read_kaggle(found: Secrets, names: Sequence[str], host: Host) -> list[Secre
         if isinstance(value, SecretStr) and value
     }
     failed = {name: value for name, value in answers.items() if isinstance(value, SecretTrouble)}
-    troubles = [
-        SecretTrouble(key, names=[n for n in failed if failed[n].key == key], **_facts(one))
-        for key, one in {one.key: one for one in failed.values()}.items()
-    ]
+    kinds = {one.key: one for one in failed.values()}
+    troubles = [one.about([n for n in failed if failed[n].key == one.key]) for one in kinds.values()]
     if missing := [name for name, value in answers.items() if value is None]:
         # A run from the editor has at least one secret attached if it uses any; a pushed run has none.
         pushed = host.batch and len(missing) == len(names)
         key = "secret.kaggle_pushed" if pushed else "secret.kaggle_not_attached"
         troubles.append(SecretTrouble(key, names=missing, missing=True))
     return troubles
-
-
-def _facts(trouble: SecretTrouble) -> dict[str, Any]:
-    return {k: v for k, v in trouble.facts.items() if k != "names"}
 
 
 def _request_kaggle(module: Any, client: Any, name: str) -> SecretStr | SecretTrouble | None:

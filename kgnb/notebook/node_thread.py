@@ -304,11 +304,10 @@ class NodeRun:
             try:
                 self.cluster, self.cluster_error = await status_report.read(), ""
                 self.status_reads += 1
-            except ServiceDown as error:
-                self.cluster_error = str(error)
             except KgnbError as error:
                 self.cluster_error = str(error)
-                log.warning(say("notebook.look_failed", reason=str(error)))
+                if not isinstance(error, ServiceDown):
+                    log.warning(say("notebook.look_failed", reason=str(error)))
             await asyncio.sleep(STATUS_SECONDS)
 
     async def _tracked(self, work: Callable[[App], Awaitable[R]], app: App) -> R:

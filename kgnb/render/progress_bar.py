@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TextIO, cast
+from typing import Any, Self, TextIO, cast
 
 from kgnb.core import logging as log_setup
 from kgnb.core.host import in_kernel, is_batch
@@ -86,7 +86,7 @@ class ProgressBar:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._bar: _Bar | None = None
+        self._bar: _TerminalBar | _NotebookBar | _Lines | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -110,13 +110,7 @@ class ProgressBar:
             self._bar.show(step)
 
 
-class _Bar(Protocol):
-    def show(self, step: BuildStep) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def _new_bar() -> _Bar:
+def _new_bar() -> _TerminalBar | _NotebookBar | _Lines:
     if in_kernel() and not is_batch():
         return _NotebookBar()
     return _TerminalBar() if sys.stderr.isatty() else _Lines()

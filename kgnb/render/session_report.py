@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -50,21 +50,19 @@ def _card(title: str | None, content: str) -> str:
     return f'{heading}<div class="card">{content}</div>'
 
 
-def _pairs(pairs: Iterable[tuple[str, object]]) -> str:
-    cells = (f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in pairs)
-    return f"<dl>{''.join(cells)}</dl>"
+def _pairs(**pairs: object) -> str:
+    """Values under their names, the texts ``farewell.<key>``."""
+    cells = (f"<dt>{text(say(f'farewell.{key}'))}</dt><dd>{text(value)}</dd>" for key, value in pairs.items())
+    return f"<dl>{''.join(f'<div>{cell}</div>' for cell in cells)}</dl>"
 
 
 def _about(facts: Facts) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return _pairs(
-        [
-            (say("farewell.node"), facts["node"] or "-"),
-            (say("farewell.place"), facts["place"]),
-            (say("farewell.started"), facts["session"]["started_at"]),
-            (say("farewell.written_at"), facts["written_at"]),
-            (say("farewell.versions"), versions),
-        ]
+        node=facts["node"] or "-",
+        place=facts["place"],
+        started=facts["session"]["started_at"],
+        written_at=facts["written_at"],
+        versions=", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
     )
 
 
@@ -74,13 +72,11 @@ def _here(local: Facts) -> str:
     ]
     errors = [f"{name} × {count}" for name, count in local["errors"].items()]
     return _pairs(
-        [
-            (say("farewell.chapters"), ", ".join(outcomes) or "0"),
-            (say("farewell.requests"), f"{local['requests']:,}"),
-            (say("farewell.prompt_tokens"), f"{local['prompt_tokens']:,}"),
-            (say("farewell.completion_tokens"), f"{local['completion_tokens']:,}"),
-            (say("farewell.errors"), ", ".join(errors) or say("farewell.none")),
-        ]
+        chapters=", ".join(outcomes) or "0",
+        requests=f"{local['requests']:,}",
+        prompt_tokens=f"{local['prompt_tokens']:,}",
+        completion_tokens=f"{local['completion_tokens']:,}",
+        errors=", ".join(errors) or say("farewell.none"),
     )
 
 

@@ -80,13 +80,9 @@ def queues_table(queues: Sequence[Item]) -> Table:
         "status", queue="name", waiting="count", chapters="count", leased="count", delayed="count",
         dead="failures", open="count",
     )  # fmt: skip
-    return _table("queues", heads, tuple(map(_queue_row, queues)))
-
-
-def _queue_row(queue: Item) -> Row:
-    (row,) = rows([{**queue, "open": queue["open_tasks"]}])
-    problem = queue.get("problem")
-    return Row(row.cells, (Cell(problem, "bad"),) if problem else ())
+    listed = rows({**queue, "open": queue["open_tasks"]} for queue in queues)
+    notes = [(Cell(queue["problem"], "bad"),) if queue.get("problem") else () for queue in queues]
+    return _table("queues", heads, tuple(Row(row.cells, n) for row, n in zip(listed, notes, strict=True)))
 
 
 def providers_table(providers: Sequence[Item]) -> Table:
@@ -192,13 +188,12 @@ def failure_notes(failures: Sequence[Item]) -> list[str]:
     for one in failures:
         chapters.setdefault(one["reason"], []).append(one["chapter"])
     reasons = sorted(chapters, key=lambda reason: -len(chapters[reason]))
-    return [_failure_note(reason, chapters[reason]) for reason in reasons[:REASONS]]
-
-
-def _failure_note(reason: str, chapters: Sequence[int]) -> str:
-    more = " …" if len(chapters) > CHAPTERS_NAMED else ""
-    named = say("status.comma").join(map(str, chapters[:CHAPTERS_NAMED])) + more
-    return say("status.failed_chapters", chapters=named, reason=reason)
+    notes: list[str] = []
+    for reason in reasons[:REASONS]:
+        more = " …" if len(chapters[reason]) > CHAPTERS_NAMED else ""
+        named = say("status.comma").join(map(str, chapters[reason][:CHAPTERS_NAMED])) + more
+        notes.append(say("status.failed_chapters", chapters=named, reason=reason))
+    return notes
 
 
 def _task_notes(task: Item) -> Iterator[Cell]:

@@ -20,7 +20,7 @@ import pytest
 from nbclient import NotebookClient
 
 import kgnb
-from kgnb.app.task_chapters import ListedChapter
+from kgnb.app.chapters import ListedChapter
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say, use_language
 from kgnb.core.settings import Settings

@@ -43,7 +43,7 @@ class Service:
         """The result of the last test."""
         settings = controller.node.settings
         known = getattr(settings, ADDRESS[name])
-        self._user = without_login(known)[1] if "@" in known else ""  # of a Redis URL
+        self._user = without_login(known)[1]  # of a Redis URL
         label = say(f"panel.f_{ADDRESS[name]}")
         self.address = AddressBox(label, say("panel.embedded_hint"), known, self._taken)
         self.fields = {
@@ -79,7 +79,9 @@ class Service:
             return {} if self.name == "redis" and now.redis_sentinel else dict(EMBEDDED[self.name])
         found: dict[str, Any] = {key: box.value for key, box in self.fields.items()}
         before = getattr(now, ADDRESS[self.name])
-        same = self._shown(before) == address and all(getattr(now, k) == found[k] for k in LOGIN[self.name])
+        same = without_login(before)[0] == address and all(
+            getattr(now, k) == found[k] for k in LOGIN[self.name]
+        )
         found[ADDRESS[self.name]] = before if same else address
         if self.secret.typed is not None:
             found[SECRET[self.name]] = self.secret.typed
@@ -100,10 +102,6 @@ class Service:
             found["redis_host"] = f"{scheme}://{user}:{secret}@{rest}"
         return found
 
-    @staticmethod
-    def _shown(address: str) -> str:
-        return without_login(address)[0] if "@" in address else address
-
     def is_changed(self, settings: Settings) -> bool:
         """Whether ``settings`` name another service than the node's."""
         now = self._controller.node.settings
@@ -113,7 +111,7 @@ class Service:
     def fill(self, settings: Settings) -> None:
         """Show other settings and forget the typed secret."""
         self.secret.take()
-        self.address.box.value = self._shown(getattr(settings, ADDRESS[self.name]))
+        self.address.box.value = without_login(getattr(settings, ADDRESS[self.name]))[0]
         for key, box in self.fields.items():
             box.value = getattr(settings, key)
 

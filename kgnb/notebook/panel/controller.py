@@ -183,17 +183,10 @@ class PanelController:
         self.track(doing, self.node.call(work, **stores), done)
 
     def run_in_thread(self, doing: str, work: Callable[[], R], done: Done[R]) -> None:
-        """As :meth:`track`, for blocking ``work`` in a thread of its own."""
-        future: Future[R] = Future()
+        """As :meth:`track`, for blocking ``work`` in a thread."""
+        from kgnb.app.api import spawn
 
-        def run() -> None:
-            try:
-                future.set_result(work())
-            except Exception as error:  # noqa: BLE001 — the future's reader shows it
-                future.set_exception(error)
-
-        threading.Thread(target=run, name="kgnb-panel-work", daemon=True).start()
-        self.track(doing, future, done)
+        self.track(doing, spawn(asyncio.to_thread(work)), done)
 
     def command_task(self, name: Command, task_id: int) -> None:
         """Pause, resume, cancel, retry or delete a task; its outcome is shown."""

@@ -14,7 +14,7 @@ from kgnb.app import names as names_use_case
 from kgnb.app.context import App
 from kgnb.app.names import NameEditor, names_of
 from kgnb.core.errors import InputError, KgnbError
-from kgnb.core.messages import language, say
+from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.model import Graph
 from kgnb.graph.resolve.decisions import DecisionOutcome
@@ -56,14 +56,13 @@ def draw(
 
     Raises InputError when the page can't be written.
     """
-    lang = language()
     scene = lay_out(graph, picture_page.PAGE_PEOPLE, before)
-    page = picture_page.html(graph, title=title, lang=lang, scene=scene)
+    page = picture_page.html(graph, title=title, scene=scene)
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
         raise InputError("panel.not_written", path=path, reason=error.strerror) from error
-    image = base64.b64encode(static.svg(graph, title=title, lang=lang).encode()).decode()
+    image = base64.b64encode(static.svg(graph, title=title).encode()).decode()
     return Drawn(
         title=title,
         page=picture_page.iframe(page, HEIGHT),
@@ -128,7 +127,10 @@ class GraphTab:
         """Follow the newest task that has finished since the last look; at first, the newest finished one."""
         if not tasks:  # unknown while a node starts: what it lists then is no news
             return
-        done = [one for one in tasks if one["status"] == "completed" or _has_gaps(one)]
+        # A failed one has gaps: what it completed is in the graph.
+        done = [
+            t for t in tasks if t["status"] == "completed" or (t["status"] == "failed" and t["completed"])
+        ]
         news = [one for one in done if one["task_id"] not in self._finished]
         self._finished = {one["task_id"] for one in done}
         drawn = self._drawn.names.novel.id if self._drawn is not None else 0
@@ -199,11 +201,6 @@ class GraphTab:
         self._link.outputs = (_linked(drawn.path),)
 
 
-def _has_gaps(task: html.Item) -> bool:
-    """Whether the task ended with failed chapters and others that are in the graph."""
-    return task["status"] == "failed" and bool(task["completed"])
-
-
 def _linked(path: Path) -> dict[str, Any]:
     """Return an output with a link, relative to the notebook."""
     line = (
@@ -269,7 +266,8 @@ class NamesBox:
         chosen = self._chosen()
         aliases = [(one_line(a), a) for a in chosen.aliases] if chosen else []
         widgets.options(self.alias, aliases or [(say("panel.no_alias"), "")])
-        widgets.show(self._why, _reasons(chosen))
+        why = reasons_text(chosen.reasons) or say("panel.no_alias") if chosen else ""
+        widgets.show(self._why, f'<span class="dim">{html.text(why, 400)}</span>' if why else "")
 
     def _chosen(self) -> ListedName | None:
         names = self._names
@@ -311,9 +309,3 @@ class NamesBox:
         self._decide(
             say("panel.undoing"), lambda app, task: names_use_case.undo(app, task, number), undone=True
         )
-
-
-def _reasons(chosen: ListedName | None) -> str:
-    if chosen is None:
-        return ""
-    return f'<span class="dim">{html.text(reasons_text(chosen.reasons) or say("panel.no_alias"), 400)}</span>'

@@ -22,7 +22,7 @@ from kgnb.render.status_view import nodes_table, provider_row, queues_table, tas
 from kgnb.render.table import Cell, Row, Table, Tone, cell_text, columns, rows
 
 if TYPE_CHECKING:
-    from kgnb.app.task_chapters import ListedChapter
+    from kgnb.app.chapters import ListedChapter
 
 Item = Mapping[str, Any]
 
@@ -102,6 +102,7 @@ def cards(status: Item) -> str:
     local, tokens = status["local"], status["local"]["prompt_tokens"] + status["local"]["completion_tokens"]
     outcomes, minute = local["outcomes"], local["per_minute"]
     left = status["session_left"]
+    costs = [p["cost"] for p in (status["cluster"] or {}).get("providers", ()) if p["cost"] is not None]
     done = outcomes.get("completed", 0) + outcomes.get("skipped", 0)
     shown = [
         (str(sum(local["in_flight"].values())), say("panel.card_in_flight")),
@@ -110,17 +111,11 @@ def cards(status: Item) -> str:
         (str(outcomes.get("failed", 0)), say("panel.card_failed")),
         (compact(local["requests"]), say("panel.card_requests")),
         (compact(tokens), say("panel.card_tokens")),
-        (_cost(status["cluster"]), say("panel.card_money")),
+        (money(sum(costs)) if costs else "-", say("panel.card_money")),
         (say("notebook.unlimited") if left is None else minutes(left), say("panel.card_session")),
     ]
     body = "".join(f'<div class="kgnb-card"><b>{text(n)}</b><span>{text(w)}</span></div>' for n, w in shown)
     return f'<div class="kgnb-cards">{body}</div>'
-
-
-def _cost(cluster: Item | None) -> str:
-    """The cost of all providers within their budgets' days; "-" where no price is known."""
-    costs = [p["cost"] for p in (cluster or {}).get("providers", ()) if p["cost"] is not None]
-    return money(sum(costs)) if costs else "-"
 
 
 def chart(per_minute: Sequence[int]) -> str:

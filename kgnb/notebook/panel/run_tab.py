@@ -16,8 +16,8 @@ from kgnb.notebook.panel.submit_box import SubmitBox
 from kgnb.render.formatting import cut
 
 if TYPE_CHECKING:
+    from kgnb.app.chapters import ListedChapter
     from kgnb.app.dead_letters import RetryResult
-    from kgnb.app.task_chapters import ListedChapter
 
 MAX_TASKS = 30
 """Rows shown; `kgnb status` shows the rest."""
@@ -135,7 +135,7 @@ class ChapterList:
         self._show()
 
     def _read(self) -> None:
-        from kgnb.app.task_chapters import list_chapters
+        from kgnb.app.chapters import list_chapters
 
         self._reading = True
         future = self._controller.node.call(lambda app: list_chapters(app, self._id))

@@ -52,8 +52,7 @@ class AddressBox:
 
     def __init__(self, label: str, hint: str, value: str, taken: Callable[[str, SecretStr], None]) -> None:
         """``taken(user, password)`` is called with the login of a typed URL."""
-        shown = value if "@" not in value else without_login(value)[0]
-        self.box = widgets.field(label, shown, hint=hint)
+        self.box = widgets.field(label, without_login(value)[0], hint=hint)
         self._taken = taken
         self.box.observe(self._read, names="value")
 

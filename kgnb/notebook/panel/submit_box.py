@@ -189,17 +189,14 @@ class SubmitBox:
     def refresh(self, providers: list[str]) -> None:
         """Offer these providers and show what is known of the chosen book."""
         widgets.options(self.provider, [(say("panel.by_default"), ""), *((name, name) for name in providers)])
-        facts = []
+        facts: list[str] = []
         if self._size is not None:
-            facts.append(_size_text(self._chosen.name if self._chosen else "", self._size))
+            size, name = self._size, self._chosen.name if self._chosen else ""
+            counts = {"chapters": len(size.chapters), "chars": compact(sum(size.chapters))}
+            facts.append(say("panel.book_size", name=name, lang=say(f"panel.lang_{size.lang}"), **counts))
         if self._estimate is not None:
             facts.append(estimate_text(self._estimate))
         widgets.show(self._about, *map(html.dim, facts))
-
-
-def _size_text(name: str, size: BookSize) -> str:
-    facts = {"chapters": len(size.chapters), "chars": compact(sum(size.chapters))}
-    return say("panel.book_size", name=name, lang=say(f"panel.lang_{size.lang}"), **facts)
 
 
 def estimate_text(found: QuickEstimate) -> str:

@@ -1,17 +1,43 @@
-"""One chapter of a task: state, extraction, doubtful parts, raw replies."""
+"""A task's chapters: their states, and one with its extraction, doubtful parts and raw replies."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kgnb.app.context import App
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
-from kgnb.core.model import Chapter, Task
+from kgnb.core.model import Chapter, ChapterStatus, Task
 from kgnb.extract import evidence
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger.task_stats import ChapterState
+
+
+@dataclass(frozen=True, slots=True)
+class ListedChapter:
+    """A chapter: its number and title in the book, its status and why it failed, if it did."""
+
+    number: int
+    title: str
+    status: str
+    reason: str = ""
+
+
+async def list_chapters(app: App, task_id: int) -> Sequence[ListedChapter]:
+    """Return the task's chapters in the book's order.
+
+    A chapter without a row, of a task that no node has opened yet, is pending. Raises InputError when there
+    is no task.
+    """
+    task = await find_task(app, task_id)
+    found = await app.ledger.task_stats.chapter_states(task_id=task.id)
+    states = {one.chapter_id: (one.status, one.error) for one in found}
+    return [
+        ListedChapter(one.number, one.title, *states.get(one.id, (ChapterStatus.PENDING.value, "")))
+        for one in await app.ledger.books.chapters(task.novel_id, task.chapter_ids)
+    ]
 
 
 async def read_chapter(app: App, task_id: int, number: int, *, raw: bool = False) -> dict[str, Any]:
