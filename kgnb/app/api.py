@@ -15,7 +15,7 @@ from kgnb.app import build as build_use_case
 from kgnb.app import library
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app, start_engines
-from kgnb.app.export import export
+from kgnb.app.transfer import export
 from kgnb.core import colab
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import LoopThread

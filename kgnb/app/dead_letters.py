@@ -49,26 +49,19 @@ class RetryResult:
 async def list_dead_letters(app: App) -> list[DeadLetter]:
     """Return the dead letters of every known queue, oldest first."""
     items = await dead_items(app)
-    chapters: dict[tuple[int, int], tuple[int, str]] = {}
-    task_names: dict[int, str] = {}
+    named: dict[tuple[int, int], tuple[int, str]] = {}  # by task and chapter, 0 for the task's own item
     for task_id in sorted({i.task_id for i in items} - {0}):
         task = await app.ledger.tasks.get(task_id)
         if task is not None:
-            task_names[task_id] = task.name
+            named[task_id, 0] = 0, task.name
             ids = [i.chapter_id for i in items if i.task_id == task_id]
             found = await app.ledger.books.chapters(task.novel_id, ids)
-            chapters |= {(task_id, c.id): (c.number, c.title) for c in found}
-    return [_letter(item, chapters, task_names) for item in items]
-
-
-def _letter(
-    item: DeadItem, chapters: dict[tuple[int, int], tuple[int, str]], task_names: dict[int, str]
-) -> DeadLetter:
-    chapter: int | None = 0
-    title = task_names.get(item.task_id, "") if item.task_id else item.item
-    if item.chapter_id:
-        chapter, title = chapters.get((item.task_id, item.chapter_id), (None, ""))
-    return DeadLetter(item, chapter, title)
+            named |= {(task_id, c.id): (c.number, c.title) for c in found}
+    letters = []
+    for item in items:
+        unknown = (None if item.chapter_id else 0, "" if item.task_id else item.item)
+        letters.append(DeadLetter(item, *named.get((item.task_id, item.chapter_id), unknown)))
+    return letters
 
 
 async def retry_dead_letters(app: App, task_id: int | None = None, chapter: int | None = None) -> RetryResult:

@@ -62,15 +62,14 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
 
     Raises InputError for an unknown name, with the nearest ones, and for a name of several persons.
     """
-    names = await names_of(app, task_id, ("Character",))
-    index = _index(names)
+    novel, index = await _people(app, task_id)
     first = _person(index, name)
     more = [
         person for person in dict.fromkeys(_person(index, o) for o in _bounded(others)) if person != first
     ]
     if not more:
         return DecisionOutcome("merge", (first, *map(index.form, others)), changed=False)
-    return await _decide(app, names.novel, Decision(0, "merge", (first, *more), made_by=by))
+    return await _decide(app, novel, Decision(0, "merge", (first, *more), made_by=by))
 
 
 async def split(
@@ -80,21 +79,19 @@ async def split(
 
     Raises InputError where an alias is unknown, or ``name`` itself.
     """
-    names = await names_of(app, task_id, ("Character",))
-    index = _index(names)
+    novel, index = await _people(app, task_id)
     person = _person(index, name)
     first = index.form(clean(name, MAX_NAME))
-    leaving = []
+    leaving: dict[str, None] = {}
     for alias in _bounded(aliases):
         bearers = _bearers(index, alias)
         if index.form(alias) == first:
             raise InputError("names.itself", name=first)
         if person in bearers:
-            leaving.append(index.form(alias))
+            leaving[index.form(alias)] = None
     if not leaving:
         return DecisionOutcome("split", (first, *map(index.form, aliases)), changed=False)
-    leaving = list(dict.fromkeys(leaving))
-    return await _decide(app, names.novel, Decision(0, "split", (first, *leaving), made_by=by))
+    return await _decide(app, novel, Decision(0, "split", (first, *leaving), made_by=by))
 
 
 async def part(
@@ -106,14 +103,13 @@ async def part(
 
     Raises InputError where ``name`` is unknown, or ``other`` means the same person.
     """
-    names = await names_of(app, task_id, ("Character",))
-    index = _index(names)
+    novel, index = await _people(app, task_id)
     first, other = _person(index, name), clean(other, MAX_NAME)
     second = (index.bearers(other) or [other])[0]
     if not second or second == first:
         raise InputError("names.itself", name=first)
     decision = Decision(0, "split", (first, second), made_by=by, chapters=chapters)
-    return await _decide(app, names.novel, decision)
+    return await _decide(app, novel, decision)
 
 
 async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
@@ -141,8 +137,10 @@ def _bounded(names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def _index(names: NameEditor) -> NameIndex[str]:
-    return NameIndex((one.name, one.name, one.aliases) for one in names.listed)
+async def _people(app: App, task_id: int) -> tuple[Novel, NameIndex[str]]:
+    """The task's book, and its persons by what they are called."""
+    names = await names_of(app, task_id, ("Character",))
+    return names.novel, NameIndex((one.name, one.name, one.aliases) for one in names.listed)
 
 
 def _bearers(index: NameIndex[str], name: str) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from kgnb.app import build as use_case
-from kgnb.app import context, export
+from kgnb.app import context, transfer
 from kgnb.cli import options
 from kgnb.cli.cost import show_estimate
 from kgnb.cli.signals import cancel_on_sigterm
@@ -36,7 +36,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
                 app, books.pop(), path, args.provider, again=args.again, listener=bar.show
             )
             if args.output:
-                await export.export(app, result.novel_id, output_format, args.output)
+                await transfer.export(app, result.novel_id, output_format, args.output)
     lines: list[str] = [say("cli.built", title=one_line(title), **result.as_dict())]
     if nobody := not (result.characters or result.failed):
         lines.append(say("cli.nobody"))

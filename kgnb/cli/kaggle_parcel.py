@@ -115,15 +115,15 @@ async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parce
 
 
 def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
-    for option, key in (("gpu", "enable_gpu"), ("tpu", "enable_tpu")):
-        if getattr(args, option):
-            meta[key] = True
-    if args.accelerator:
-        meta["machine_shape"] = args.accelerator
-    if args.public:
-        meta["is_private"] = False
-    if args.no_internet:
-        meta["enable_internet"] = False
+    for given, key, value in (
+        (args.gpu, "enable_gpu", True),
+        (args.tpu, "enable_tpu", True),
+        (args.accelerator, "machine_shape", args.accelerator),
+        (args.public, "is_private", False),
+        (args.no_internet, "enable_internet", False),
+    ):
+        if given:
+            meta[key] = value
     for option, key in (("dataset", "dataset_sources"), ("kernel", "kernel_sources")):
         for source in getattr(args, option):
             attach(meta, key, source)

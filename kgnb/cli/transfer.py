@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from kgnb.app import context, export, import_book, tasks
+from kgnb.app import context, transfer
+from kgnb.app.tasks import find_task
 from kgnb.cli import options
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -20,8 +21,8 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
         raise InputError("cli.no_format", path=args.output, known=" ".join(options.FORMAT_OF_ENDING))
     check_place(args.output)
     async with context.open_for_task(settings, args.task, queue=False) as app:
-        task = await tasks.find_task(app, args.task)
-        await export.export(app, task.novel_id, chosen, args.output)
+        task = await find_task(app, args.task)
+        await transfer.export(app, task.novel_id, chosen, args.output)
     print(options.written(args.output, chosen))
     return options.OK
 
@@ -29,7 +30,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
 async def import_record(args: argparse.Namespace, settings: Settings) -> int:
     """Takes a JSON export into this database and makes its graph."""
     async with context.open_app(settings, queue=False) as app:
-        imported = await import_book.import_book(app, args.file)
+        imported = await transfer.import_book(app, args.file)
     tasks = ", ".join(map(str, imported.tasks)) or "-"
     key = "cli.imported_again" if imported.known else "cli.imported"
     line = say(key, title=one_line(imported.title), chapters=imported.chapters, tasks=tasks)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from kgnb.core.messages import say
 from kgnb.render.formatting import cut
 from kgnb.render.html import text
 from kgnb.render.picture.scene import EDGE_COLOURS, FONTS
@@ -75,8 +76,8 @@ class Lane:
     """The amount drawn at full height, so that lanes can be compared; 0 for the lane's own maximum."""
 
 
-def lanes(chapters: Sequence[int], rows: Sequence[Lane], title: str, axis: str) -> str:
-    """A strip of bars per lane over the chapters, higher for larger amounts; ``axis`` labels the numbers."""
+def lanes(chapters: Sequence[int], rows: Sequence[Lane], title: str) -> str:
+    """A strip of bars per lane over the chapters, higher for larger amounts."""
     if not chapters or not rows:
         return ""
     positions = {number: i for i, number in enumerate(sorted(set(chapters)))}
@@ -84,7 +85,7 @@ def lanes(chapters: Sequence[int], rows: Sequence[Lane], title: str, axis: str) 
     step = (_WIDTH - _NAME_WIDTH - _COUNT_WIDTH) / bins
     parts = [_lane(lane, i * _LANE_HEIGHT + 4, positions, bins, step) for i, lane in enumerate(rows)]
     bottom = len(rows) * _LANE_HEIGHT + 6
-    parts.append(_axis(sorted(positions), bottom, bins, step, axis))
+    parts.append(_axis(sorted(positions), bottom, bins, step))
     return _svg(bottom + 22, title, *parts)
 
 
@@ -113,14 +114,14 @@ def _lane(lane: Lane, top: float, positions: dict[int, int], bins: int, step: fl
     )
 
 
-def _axis(numbers: Sequence[int], top: float, bins: int, step: float, axis: str) -> str:
+def _axis(numbers: Sequence[int], top: float, bins: int, step: float) -> str:
     ticks = min(len(numbers), 9)
     faint = ' fill-opacity=".66" font-size="11"'
     labels = []
     for i in sorted({round(tick * (len(numbers) - 1) / max(1, ticks - 1)) for tick in range(ticks)}):
         x = _NAME_WIDTH + (i * bins // len(numbers) + 0.5) * step
         labels.append(_label(x, top + 13, str(numbers[i]), f' text-anchor="middle"{faint}'))
-    labels.append(_label(_NAME_WIDTH - 10, top + 13, axis, f' text-anchor="end"{faint}'))
+    labels.append(_label(_NAME_WIDTH - 10, top + 13, say("explore.axis"), f' text-anchor="end"{faint}'))
     return "".join(labels)
 
 

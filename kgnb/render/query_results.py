@@ -134,7 +134,7 @@ def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Quer
             "kind": say(f"explore.kind_{e.kind}"),
             "aliases": list(e.aliases),
             "chapters": len(e.chapters),
-            "first": e.chapters[0] if e.chapters else 0,
+            "first": next(iter(e.chapters), 0),
             "description": e.description,
         }
         for e in entities
@@ -214,11 +214,7 @@ def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequen
     if not turns or a.ref == b.ref:
         return QueryRows(title, [], say("explore.same") if a.ref == b.ref else say("explore.apart"))
     note = say("explore.between_note", both=len(turns), tied=sum(bool(t.edges) for t in turns))
-    return QueryRows(title, rows, note, _lanes(chapters, _tie_lanes(turns, a.ref), title))
-
-
-def _lanes(chapters: Sequence[int], lanes: Sequence[charts.Lane], title: str) -> str:
-    return charts.lanes(chapters, lanes, title, say("explore.axis"))
+    return QueryRows(title, rows, note, charts.lanes(chapters, _tie_lanes(turns, a.ref), title))
 
 
 def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.Lane]:
@@ -252,7 +248,7 @@ def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequenc
     lanes += [charts.Lane(name, together[name], charts.WARM) for name in closest]
     title = say("explore.timeline", name=entity.name)
     note = say("explore.with", count=len(closest)) if closest else _entity_note(entity)
-    return QueryRows(title, rows, note, _lanes(chapters or list(own), lanes, title) if entries else "")
+    return QueryRows(title, rows, note, charts.lanes(chapters or list(own), lanes, title) if entries else "")
 
 
 def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) -> QueryRows:
@@ -273,7 +269,7 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
     lanes = [charts.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1)) for s in standing[:LANES]]
     title = say("explore.top", kind=say(f"explore.kind_{kind}"))
     note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
-    return QueryRows(title, rows, note, _lanes(chapters, lanes, title))
+    return QueryRows(title, rows, note, charts.lanes(chapters, lanes, title))
 
 
 def relations(graph: Graph) -> QueryRows:

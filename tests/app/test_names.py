@@ -16,7 +16,7 @@ import pytest
 import kgnb
 from kgnb.app import names as names_use_case
 from kgnb.app.context import App, open_app
-from kgnb.app.export import record
+from kgnb.app.transfer import record
 from kgnb.cli import main as cli_main
 from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language

@@ -466,7 +466,7 @@ class TestCharts:
     def test_a_long_book_is_drawn_in_columns(self) -> None:
         chapters = list(range(1, 2_001))
         rows = [charts.Lane("甲", dict.fromkeys(chapters, 1)), charts.Lane("乙", {2_000: 3, 9_999: 1})]
-        drawn = charts.lanes(chapters, rows, "t", "章")
+        drawn = charts.lanes(chapters, rows, "t")
         first, second = (path.split('"')[0] for path in drawn.split('<path d="M')[1:] if "v-" in path)
         assert first.count("z") == charts.MOST_BINS
         assert second.count("z") == 1  # a chapter that the book doesn't have is not drawn
@@ -474,13 +474,13 @@ class TestCharts:
 
     def test_compared_lanes_share_a_scale(self) -> None:
         def height(amount: int) -> float:
-            drawn = charts.lanes([1, 2], [charts.Lane("x", {1: amount}, most=10)], "t", "")
+            drawn = charts.lanes([1, 2], [charts.Lane("x", {1: amount}, most=10)], "t")
             return float(drawn.split("v-")[1].split("h")[0])
 
         assert height(1) < height(4) < height(10) == height(99)
 
     def test_there_is_nothing_to_draw(self) -> None:
-        assert charts.lanes([], [charts.Lane("x", {1: 1})], "t", "") == ""
+        assert charts.lanes([], [charts.Lane("x", {1: 1})], "t") == ""
         assert charts.star("x", [], "t") == ""
         assert QueryRows("空", []).picture == ""
         well_formed(QueryRows("空", [], note="没有"))

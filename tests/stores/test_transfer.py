@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from kgnb.app.export import record
+from kgnb.app.transfer import record
 from kgnb.core.model import Usage
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t

@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 from redis.connection import parse_url
 
-from kgnb.app import export as export_use_case
+from kgnb.app import transfer as export_use_case
 from kgnb.app.context import open_app
 from kgnb.app.tasks import find_task
 from kgnb.core.settings import Settings

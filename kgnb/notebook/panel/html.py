@@ -200,20 +200,14 @@ def chapters(listed: Sequence[ListedChapter]) -> str:
     """A task's chapters with their states and reasons, those first that failed or are at work."""
     order = sorted(listed, key=lambda one: (_CHAPTER_ORDER.get(one.status, len(_CHAPTER_ORDER)), one.number))
     heads = columns("panel", number="id", title="title", state="state", reason="text")
-    cells = [
-        Row(
-            {
-                "number": Cell(one.number),
-                "title": Cell(cut(one.title, 40)),
-                "state": Cell(say_or(f"word.{one.status}", one.status), _CHAPTER_TONES.get(one.status, "")),
-                "reason": Cell(cut(one.reason, 240)),
-            }
-        )
-        for one in order[:MAX_CHAPTERS]
-    ]
-    more = len(order) - len(cells)
+    shown = []
+    for one in order[:MAX_CHAPTERS]:
+        state = Cell(say_or(f"word.{one.status}", one.status), _CHAPTER_TONES.get(one.status, ""))
+        title, reason = Cell(cut(one.title, 40)), Cell(cut(one.reason, 240))
+        shown.append(Row({"number": Cell(one.number), "title": title, "state": state, "reason": reason}))
+    more = len(order) - len(shown)
     rest = dim(say("panel.more_chapters", count=more)) if more else ""
-    return f'<div class="kgnb-scroll">{shared.table(Table(heads, tuple(cells)))}</div>{rest}'
+    return f'<div class="kgnb-scroll">{shared.table(Table(heads, tuple(shown)))}</div>{rest}'
 
 
 def provider(one: Item) -> str:

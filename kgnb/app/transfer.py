@@ -1,16 +1,17 @@
-"""Export a novel: its graph as a file, its record as JSON-ready values."""
+"""Export a novel, its graph as a file or its record as JSON-ready values; import such a record."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from kgnb.app.context import App
-from kgnb.app.settle import settle_missing
+from kgnb.app.record_file import read_record
+from kgnb.app.settle import settle_missing, settle_novel
 from kgnb.render.export import write
 from kgnb.stores.ledger.transfer import VERSION, SavedState
 
@@ -43,3 +44,28 @@ async def record(app: App, novel_id: int) -> dict[str, Any]:
         "names": list(map(asdict, await ledger.names.read(novel_id))),
         "decisions": to_jsonable_python(await ledger.name_decisions.read(novel_id)),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """Outcome of an import. ``tasks``: new ids; ``chapters``: results that were new; ``known``: the book was
+    here before."""
+
+    novel_id: int
+    title: str
+    known: bool
+    tasks: tuple[int, ...]
+    chapters: int
+
+
+async def import_book(app: App, path: str | Path) -> ImportResult:
+    """Store an export's record and build the graph from it; repeating it completes an interrupted import.
+
+    Tasks that were unfinished when exported are paused here. Raises InputError.
+    """
+    saved = await asyncio.to_thread(read_record, path)
+    taken = await app.ledger.transfer.import_record(saved)
+    novel = await app.ledger.books.novel(taken.novel_id)
+    await settle_novel(app, novel)
+    await app.ledger.transfer.finish_import(saved, taken)
+    return ImportResult(novel.id, novel.title, taken.known, tuple(sorted(taken.tasks.values())), taken.rows)
