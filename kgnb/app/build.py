@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,7 +76,8 @@ R = TypeVar("R")
 
 async def read(path: Path, title: str | None, author: str | None) -> Book:
     """Read the book at ``path``; log what was left out of it or not found in it. Raises InputError."""
-    check_title(title)
+    if title is not None and not 0 < len(title.strip()) <= 255:  # as many as the tables take
+        raise errors.InputError("book.bad_title")
     book = await asyncio.to_thread(read_book, path, title=title, author=author)
     if book.left_out:
         log.info(say("book.left_out", title=book.title, lines=book.left_out))
@@ -212,7 +213,7 @@ async def build(
         await bring_to_end(app, planned, listener)
         if again:
             break
-        planned = await _retry_until_stalled(app, "sql", partial(_plan, app, planned))
+        planned = await _TaskWatch(app).retry("sql", partial(_plan, app, planned))
     return await summary(app, planned, time.monotonic() - started, worked)
 
 
@@ -256,7 +257,7 @@ async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
         if isinstance(stopped.__cause__, errors.EndpointWrong) and not planned.resumed:
             await _withdraw_unstarted(app, planned.task)
         raise
-    progress, _ = await _progress_and_task(app, planned.task.id)
+    progress, _ = await _TaskWatch(app).read(planned.task.id)
     listener(planned.step("done", progress, **planned.pace(app).figures(progress)))
 
 
@@ -272,12 +273,13 @@ async def _withdraw_unstarted(app: App, task: Task) -> None:
 
 @dataclass(slots=True)
 class _TaskWatch:
-    """State of the watched task, from the node's events and from SQL."""
+    """The watched task, by the node's events and by SQL; patience while services are down."""
 
+    app: App
     closed: bool = False
     refused: Exception | None = None
     stuck: int = 0  # times in a row
-    progress_at: float = 0.0  # monotonic
+    progress_at: float = field(default_factory=time.monotonic)
 
     def on_event(self, event: NodeEvent) -> None:
         if event.kind == "task":
@@ -291,9 +293,30 @@ class _TaskWatch:
         elif event.kind == "chapter":
             self.stuck = 0
 
+    @property
+    def is_stalled(self) -> bool:
+        return time.monotonic() - self.progress_at > self.app.settings.stall_seconds
+
+    def stall_error(self, reason: str = "") -> BuildStopped:
+        minutes = round(self.app.settings.stall_seconds / 60)
+        return BuildStopped("build.stalled", minutes=minutes, reason=reason)
+
+    async def retry(self, service: str, call: Callable[[], Awaitable[R]]) -> R:
+        """Retry ``call`` while the service is down; raises BuildStopped after a stall."""
+        try:
+            return await self.app.outages.retry_until_up(service, call, lost=lambda: self.is_stalled)
+        except errors.LeaseLost:
+            raise self.stall_error() from None
+
+    async def read(self, task_id: int) -> tuple[Progress, Task | None]:
+        """:meth:`retry` to read the task and its progress."""
+        tasks = self.app.ledger.tasks
+        progress = await self.retry("sql", lambda: tasks.progress(task_id))
+        return progress, await self.retry("sql", lambda: tasks.get(task_id))
+
 
 async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
-    watch = _TaskWatch(progress_at=time.monotonic())
+    watch = _TaskWatch(app)
     app.providers.serve_only(planned.provider)
     async with running_node(app, only_task=planned.task.id, listener=watch.on_event) as node:
         if not planned.provider.is_rules:
@@ -322,7 +345,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
     before, opened = -1, False
     pace = planned.pace(app)
     while not watch.closed:
-        progress, task = await _progress_and_task(app, planned.task.id, watch)
+        progress, task = await watch.read(planned.task.id)
         if progress.ended != before:  # chapters that are handed back and claimed again are no progress
             before, watch.progress_at = progress.ended, time.monotonic()
         waited = max(app.providers.ages(planned.provider), default=0.0)
@@ -334,13 +357,13 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
             paused = task is not None and task.status is TaskStatus.PAUSED
             how = "build.paused_elsewhere" if paused else "build.stopped_elsewhere"
             raise BuildStopped(how, task=planned.task.id)
-        if await _is_given_up(app, task, watch):
+        if await _is_given_up(task, watch):
             raise BuildStopped("build.refused", reason=task.error)
         watch.closed = watch.closed or task.ended
         if app.engines_gone:
             raise BuildStopped("build.engines_gone")
-        if _is_stalled(app, watch):
-            raise _stall_error(app, await _last_refusal(app, planned.provider))
+        if watch.is_stalled:
+            raise watch.stall_error(await _last_refusal(app, planned.provider))
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -359,42 +382,12 @@ def _stage(progress: Progress) -> str:
     return "chapters" if progress.ended or progress.running else "scan"
 
 
-async def _is_given_up(app: App, task: Task, watch: _TaskWatch) -> bool:
+async def _is_given_up(task: Task, watch: _TaskWatch) -> bool:
     """Whether the task failed as a whole: it isn't settled, and no queue has it any more."""
     if task.status is not TaskStatus.FAILED or task.settled or not task.queue:
         return False
     queues = [QueueName(task.queue)]
-    return task.id not in await _retry_until_stalled(
-        app, "redis", lambda: app.queue.find_tasks(queues), watch
-    )
-
-
-async def _retry_until_stalled(
-    app: App, service: str, call: Callable[[], Awaitable[R]], watch: _TaskWatch | None = None
-) -> R:
-    """Retry ``call`` while the service is down; raises BuildStopped after a stall."""
-    watch = watch or _TaskWatch(progress_at=time.monotonic())
-    try:
-        return await app.outages.retry_until_up(service, call, lost=lambda: _is_stalled(app, watch))
-    except errors.LeaseLost:
-        raise _stall_error(app) from None
-
-
-async def _progress_and_task(
-    app: App, task_id: int, watch: _TaskWatch | None = None
-) -> tuple[Progress, Task | None]:
-    async def read() -> tuple[Progress, Task | None]:
-        return await app.ledger.tasks.progress(task_id), await app.ledger.tasks.get(task_id)
-
-    return await _retry_until_stalled(app, "sql", read, watch)
-
-
-def _is_stalled(app: App, watch: _TaskWatch) -> bool:
-    return time.monotonic() - watch.progress_at > app.settings.stall_seconds
-
-
-def _stall_error(app: App, reason: str = "") -> BuildStopped:
-    return BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60), reason=reason)
+    return task.id not in await watch.retry("redis", lambda: watch.app.queue.find_tasks(queues))
 
 
 async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int] = ()) -> BuildResult:
@@ -402,8 +395,9 @@ async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int]
 
     Waits for stores that are down; raises BuildStopped after ``stall_seconds``.
     """
-    progress, task = await _progress_and_task(app, planned.task.id)
-    figures = await _retry_until_stalled(app, "bolt", partial(graph_figures, app, planned.imported.novel_id))
+    watch = _TaskWatch(app)
+    progress, task = await watch.read(planned.task.id)
+    figures = await watch.retry("bolt", partial(graph_figures, app, planned.imported.novel_id))
     spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(
         task_id=planned.task.id,
@@ -431,9 +425,3 @@ async def submit(
 ) -> Plan:
     """Read the book at ``path``, import it and queue its task for the nodes. Raises InputError."""
     return await plan(app, await read(path, title, author), path, provider, again=again)
-
-
-def check_title(title: str | None) -> None:
-    """Raise InputError for an empty title or one over the tables' 255 characters."""
-    if title is not None and not 0 < len(title.strip()) <= 255:
-        raise errors.InputError("book.bad_title")

@@ -148,7 +148,7 @@ def _bearers(index: NameIndex[str], name: str) -> list[str]:
     bearers = index.bearers(name)
     if not bearers:
         if near := index.nearest(name):
-            raise InputError("names.unknown", name=name, nearest=say("names.comma").join(near))
+            raise InputError("names.unknown", name=name, nearest=say("status.comma").join(near))
         raise InputError("names.unknown_all", name=name)
     return bearers
 
@@ -156,5 +156,7 @@ def _bearers(index: NameIndex[str], name: str) -> list[str]:
 def _person(index: NameIndex[str], name: str) -> str:
     bearers = _bearers(index, name)
     if len(bearers) > 1:
-        raise InputError("names.several", name=clean(name, MAX_NAME), people=say("names.comma").join(bearers))
+        raise InputError(
+            "names.several", name=clean(name, MAX_NAME), people=say("status.comma").join(bearers)
+        )
     return bearers[0]

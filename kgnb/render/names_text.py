@@ -44,7 +44,7 @@ _SCAN_REASONS = {
 
 def named_line(one: ListedName) -> str:
     """One person (or place …) with what else it is called, and why."""
-    aliases = reasons_text(one.reasons) or say("names.comma").join(map(one_line, one.aliases))
+    aliases = reasons_text(one.reasons) or say("status.comma").join(map(one_line, one.aliases))
     facts = {"name": one_line(one.name), "mentions": one.mentions, "chapters": one.chapters}
     return say("names.line_aliases" if aliases else "names.line", aliases=aliases, **facts)
 
@@ -68,14 +68,14 @@ def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> s
     """What a command did with a book's names."""
     first, *others = map(one_line, done.names)
     key = f"names.{'undone' if undone else done.kind}" + ("" if done.changed else "_before")
-    return say(key, name=first, others=say("names.comma").join(others), number=done.id, task=task)
+    return say(key, name=first, others=say("status.comma").join(others), number=done.id, task=task)
 
 
 def decision_line(decision: Decision) -> str:
     """One decision: its number, what it says, when it was made, and whether it was undone."""
     first, *others = map(one_line, decision.names)
     made = f"{in_viewers_zone(decision.made_at):%Y-%m-%d %H:%M}" if decision.made_at else ""
-    facts = {"number": decision.id, "name": first, "others": say("names.comma").join(others), "made": made}
+    facts = {"number": decision.id, "name": first, "others": say("status.comma").join(others), "made": made}
     if not decision.in_force:
         return say("names.decision_undone", **facts)
     if decision.chapters is not None:

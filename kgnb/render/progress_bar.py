@@ -60,7 +60,7 @@ class BuildStep:
     @property
     def label(self) -> str:
         """What the build is doing, in words."""
-        keys = {"chapters": "cli.bar_chapters", "settling": "cli.bar_settling", "done": "cli.bar_done"}
+        keys = {"chapters": "cli.bar_chapters", "settling": "status.is_settling", "done": "cli.bar_done"}
         return say(keys.get(self.stage, "cli.bar_scan"))
 
     def facts(self) -> list[str]:
@@ -69,7 +69,7 @@ class BuildStep:
         known: list[str] = []
         if self.rate and self.stage == "chapters":
             left = duration(60 * progress.open / self.rate)
-            known = [say("cli.bar_left", time=left), say("cli.bar_rate", rate=f"{self.rate:.1f}")]
+            known = [say("cli.bar_left", time=left), say("status.per_minute", rate=f"{self.rate:.1f}")]
         elif self.waited >= SLOW_SECONDS and self.stage == "chapters":
             known = [say("cli.bar_waited", time=duration(self.waited))]
         if progress.failed:

@@ -30,7 +30,7 @@ def page(facts: Facts) -> str:
         f'<h1>{text(title)}</h1><p class="dim">{why}</p>{error}',
         _card(None, _about(facts)),
         _card(say("farewell.here"), _here(facts["local"])),
-        _card(say("farewell.tasks"), _tasks(facts)),
+        _card(say("panel.tasks"), _tasks(facts)),
         _card(say("farewell.dead"), _dead(facts)) if facts["dead"] else "",
         _card(say("farewell.todo"), _todo(facts)),
         _card(say("farewell.go_on"), _go_on(facts["go_on"])) if _unfinished(facts) else "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable
 from dataclasses import replace
 from itertools import count
@@ -53,7 +52,7 @@ def watching(app: App) -> Awaitable[None]:
     planned: Any = SimpleNamespace(
         task=TASK, provider=Provider("p"), step=lambda *_, **__: None, pace=lambda _: pace
     )
-    watch = build._TaskWatch(progress_at=time.monotonic())
+    watch = build._TaskWatch(cast("Any", app))
     return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20)
 
 

@@ -36,7 +36,7 @@ def worst(status: Item) -> Alert | None:
     """The alert for a node's status whose tasks have conditions; None where all is well."""
     if status["error"]:
         mend: Mend = "connect" if status["error_service"] else "start"
-        return Alert("bad", say("panel.failed", reason=status["error"]), mend)
+        return Alert("bad", say("notebook.failed", reason=status["error"]), mend)
     down = service_down(status)
     if down:
         return Alert("bad", down, "connect")

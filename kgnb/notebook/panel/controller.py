@@ -96,7 +96,7 @@ class PanelController:
         found = self.node.sources.get(variable)
         if found is None:
             return say("panel.source_given")
-        return say("panel.source_environment") if found == ENVIRONMENT else found
+        return say("providers.source_environment") if found == ENVIRONMENT else found
 
     def status(self) -> dict[str, Any]:
         """Return :meth:`Node.status`, with the last known cluster while the node doesn't read it.

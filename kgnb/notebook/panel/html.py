@@ -108,7 +108,7 @@ def cards(status: Item) -> str:
         (str(sum(local["in_flight"].values())), say("panel.card_in_flight")),
         (str(max(minute[-2:])), say("panel.card_rate")),
         (str(done), say("panel.card_done")),
-        (str(outcomes.get("failed", 0)), say("panel.card_failed")),
+        (str(outcomes.get("failed", 0)), say("word.failed")),
         (compact(local["requests"]), say("panel.card_requests")),
         (compact(tokens), say("panel.card_tokens")),
         (money(sum(costs)) if costs else "-", say("panel.card_money")),

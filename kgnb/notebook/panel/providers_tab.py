@@ -144,7 +144,7 @@ class ProviderForm:
         self._refused: Draft | None = None
         self._saved = False
         known = [(preset.title, preset.name) for preset in presets().values() if preset.base_url]
-        self.preset = widgets.choice(say("panel.f_preset"), [(say("panel.other_endpoint"), ""), *known])
+        self.preset = widgets.choice(say("panel.f_by"), [(say("panel.other_endpoint"), ""), *known])
         self.preset.observe(lambda _: self._fill(), names="value")
         self.name = widgets.field(say("panel.f_provider"), hint="mine")
         self.url = widgets.field("base_url", hint="https://api.example.com/v1")
