@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from kgnb.app.context import App
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
@@ -67,10 +69,8 @@ async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterStat
 def _state(state: ChapterState | None) -> dict[str, Any]:
     if state is None:  # a task of the main program that no node has opened yet
         return {"status": "pending", "entities": 0, "relations": 0, "error": ""}
-    times = {
-        key: at.isoformat() if (at := getattr(state, key)) else None for key in ("started_at", "completed_at")
-    }
-    return asdict(state) | times
+    found: dict[str, Any] = to_jsonable_python(state)
+    return found
 
 
 def _extraction(row: ExtractionRow) -> dict[str, Any]:

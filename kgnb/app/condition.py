@@ -56,8 +56,7 @@ BUDGETS = ("provider.budget_money", "provider.budget_tokens", "provider.no_price
 class Condition:
     """A task's state, why it is so, and what mends it.
 
-    ``since`` and ``until`` in epoch seconds, None where unknown; ``by``: what paused it; ``provider``: the
-    name of the one that it depends on, "" where none is known.
+    ``since`` and ``until`` in epoch seconds, None where unknown; ``by``: what paused it.
     """
 
     state: State
@@ -66,7 +65,6 @@ class Condition:
     until: float | None = None
     by: Cause = ""
     mend: Mend = ""
-    provider: str = ""
 
 
 def add_conditions(
@@ -77,7 +75,8 @@ def add_conditions(
     stuck: Mapping[int, str] | None = None,
     now: float | None = None,
 ) -> dict[str, Any]:
-    """Return a status with each task's ``condition`` (:class:`Condition` as a dict), as of ``now``.
+    """Return a status with each task's ``condition`` as of ``now``: :class:`Condition` as a dict, and the
+    ``provider`` that it depends on, "" where none is known.
 
     ``left``: a node that ended since the status was read; ``down``: why it can't be read again; ``stuck``: by
     task, why it can't be opened here.

@@ -49,10 +49,15 @@ def no_book(shown: object) -> InputError:
 
 
 def _settings_for(settings: Settings, source: Path) -> Settings:
-    if source.is_dir() and os.access(source, os.W_OK | os.X_OK):  # the engines can work in it
+    if source.is_dir() and writable(source):
         return settings.model_copy(update={"data": source, "copy_to": ""})
     given = {"data": _copy_target(source), "resume_from": str(source), "copy_to": ""}
     return settings.model_copy(update=given)
+
+
+def writable(folder: Path) -> bool:
+    """Whether the engines can work in this folder."""
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _copy_target(source: Path) -> Path:

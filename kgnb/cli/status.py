@@ -36,7 +36,7 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
         if args.json:
             _show_json(found, "")
         else:
-            _print_page(found, color=not settings.no_color)
+            terminal.show(terminal.status_page(found), color=not settings.no_color)
         if app.settings is not settings and not found["tasks"]:
             print(f"kgnb: {say('explore.no_record', place=settings.data.absolute())}", file=sys.stderr)
         return OK
@@ -48,10 +48,6 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
         return OK
     finally:
         screen.close()
-
-
-def _print_page(status: Status, *, color: bool) -> None:
-    terminal.show(terminal.status_page(status), color=color)
 
 
 def _show_json(status: Status | None, reason: str) -> None:
@@ -105,7 +101,11 @@ class Screen:
             print("\n".join(terminal.plain_lines(page)) + "\n", flush=True)
             return
         if self._live is None:
-            self._live = terminal.start_live(color=self._color)
+            out = terminal.console(color=self._color)
+            self._live = Live(
+                console=out, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+            )
+            self._live.start()
         self._live.update(terminal.FirstLines(page), refresh=True)
 
     def close(self) -> None:
@@ -114,4 +114,4 @@ class Screen:
             return
         self._live.stop()
         if self._last is not None:
-            _print_page(self._last, color=self._color)
+            terminal.show(terminal.status_page(self._last), color=self._color)

@@ -17,9 +17,9 @@ from kgnb.app.session_report import SessionReport
 from kgnb.cli.options import OK
 from kgnb.cli.signals import stop_on_signals
 from kgnb.core import logging as log_setup
+from kgnb.core.addresses import in_url
 from kgnb.core.host import detect_host
 from kgnb.core.messages import say
-from kgnb.core.service_addresses import in_url
 from kgnb.core.settings import Settings
 from kgnb.stores.targets import SERVICES, service_address
 from kgnb.worker.counters import Counters

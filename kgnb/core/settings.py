@@ -16,19 +16,19 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from kgnb.core.addresses import holds_secret
+from kgnb.core.addresses import (
+    check_bolt_uri,
+    check_host,
+    check_redis_host,
+    check_sentinels,
+    holds_secret,
+    in_url,
+)
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
 from kgnb.core.messages import say
 from kgnb.core.provider_options import first_error, parse_options
-from kgnb.core.service_addresses import (
-    check_bolt_uri,
-    check_host,
-    check_redis_host,
-    check_sentinels,
-    in_url,
-)
 
 MANY_PROVIDERS = 100
 """More providers than any node serves, so that an explicit number of slots is never divided among them."""

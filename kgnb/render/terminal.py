@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.padding import Padding
 from rich.segment import Segment
 from rich.table import Table as Grid
@@ -75,19 +74,6 @@ def show(page: RenderableType, *, color: bool) -> None:
         out.print(page)
     else:
         print("\n".join(plain_lines(page)))
-
-
-def start_live(*, color: bool) -> Live:
-    """The terminal's alternate screen, which ``update(page, refresh=True)`` redraws in place."""
-    live = Live(
-        console=console(color=color),
-        screen=True,
-        auto_refresh=False,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    live.start()
-    return live
 
 
 def status_page(status: Item, warning: str = "") -> RenderableType:
