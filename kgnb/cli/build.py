@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from kgnb.app import build as use_case
@@ -55,6 +54,6 @@ async def submit(args: argparse.Namespace, settings: Settings) -> int:
     async with context.open_app(settings, graph=False) as app:
         plan = await use_case.plan(app, book, path, args.provider, again=args.again)
     if plan.found_finished:
-        print("kgnb:", say("cli.found_finished", task=plan.task.id), file=sys.stderr)
+        options.warn(say("cli.found_finished", task=plan.task.id))
     print(plan.task.id)
     return options.OK

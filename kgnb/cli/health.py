@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from kgnb.app.context import open_to_look
-from kgnb.cli.options import OK
+from kgnb.cli.options import OK, warn
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
@@ -24,5 +23,5 @@ async def health(args: argparse.Namespace, settings: Settings) -> int:
             print(say("health.ok", name=one_line(node.name), seconds=round(node.age)))
             return OK
     facts = {"names": one_line(", ".join(node.name for node in nodes)), "seconds": args.within}
-    print("kgnb:", say("health.silent" if nodes else "health.nobody", **facts), file=sys.stderr)
+    warn(say("health.silent" if nodes else "health.nobody", **facts))
     return UNHEALTHY

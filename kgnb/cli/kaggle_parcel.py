@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kgnb.cli.options import warn
 from kgnb.core.errors import InputError
 from kgnb.core.host import is_secret_name
 from kgnb.core.messages import language, say
@@ -44,11 +44,6 @@ class Parcel:
     """The books, packed, if any travel."""
     earlier: str | None = None
     """The run (OWNER/NAME) whose output it goes on from."""
-
-
-def warn(text: str) -> None:
-    """Prints a line for a person who watches, apart from what a program reads."""
-    print(f"kgnb: {text}", file=sys.stderr, flush=True)
 
 
 async def named_parcel(args: argparse.Namespace) -> Parcel:

@@ -18,8 +18,8 @@ from kgnb.cli.kaggle_parcel import (
     complete,
     named_parcel,
     notebook_parcel,
-    warn,
 )
+from kgnb.cli.options import warn
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.secrets import known_secrets

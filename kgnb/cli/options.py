@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -163,6 +164,11 @@ def print_json(value: object) -> None:
 
 def _printable(character: str) -> str:
     return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
+def warn(text: str) -> None:
+    """Prints a line for a person who watches, apart from what a program reads."""
+    print(f"kgnb: {text}", file=sys.stderr, flush=True)
 
 
 def local_time(epoch_seconds: float) -> str:

@@ -175,7 +175,7 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
             return options.OK
         result = await provider_probe.probe_provider(app, args.provider)
     if result.error:
-        print(f"kgnb: {one_line(result.error)}", file=sys.stderr)
+        options.warn(one_line(result.error))
     else:
         facts = {"name": one_line(result.name), "model": one_line(result.model)}
         print(say("providers.works", **facts, ms=round(1_000 * result.seconds)))

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from rich.live import Live
 
 from kgnb.app import context, status
-from kgnb.cli.options import OK
+from kgnb.cli.options import OK, warn
 from kgnb.cli.signals import cancel_on_sigterm
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
@@ -38,7 +38,7 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
         else:
             terminal.show(terminal.status_page(found), color=not settings.no_color)
         if app.settings is not settings and not found["tasks"]:
-            print(f"kgnb: {say('explore.no_record', place=settings.data.absolute())}", file=sys.stderr)
+            warn(say("explore.no_record", place=settings.data.absolute()))
         return OK
     cancel_on_sigterm()
     screen = Screen(color=not settings.no_color)
