@@ -204,7 +204,6 @@ def _queue(queue: dict[str, Any]) -> Check:
 
 async def _provider(app: App, provider: Provider) -> Check:
     try:
-        app.providers.check_usable(provider)
         tested = await probe_provider(app, provider.name)
     except KgnbError as error:
         return Check(provider.name, False, str(error))

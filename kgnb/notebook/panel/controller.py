@@ -182,12 +182,6 @@ class PanelController:
         """As :meth:`track`, for :meth:`Node.call` of ``work`` with ``stores``."""
         self.track(doing, self.node.call(work, **stores), done)
 
-    def run_in_thread(self, doing: str, work: Callable[[], R], done: Done[R]) -> None:
-        """As :meth:`track`, for blocking ``work`` in a thread."""
-        from kgnb.app.api import spawn
-
-        self.track(doing, spawn(asyncio.to_thread(work)), done)
-
     def command_task(self, name: Command, task_id: int) -> None:
         """Pause, resume, cancel, retry or delete a task; its outcome is shown."""
         from kgnb.app import tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import ipywidgets as w
 
 from kgnb.app import names as names_use_case
+from kgnb.app.api import spawn
 from kgnb.app.context import App
 from kgnb.app.names import NameEditor, names_of
 from kgnb.core.errors import InputError, KgnbError
@@ -166,9 +168,11 @@ class GraphTab:
             told = await change(app) if change is not None else ""
             return await app.graph.read(novel), await names_of(app, task, ("Character",)), told
 
-        self._controller.run_in_thread(
-            doing, lambda: draw(*node.call(read, graph=True).result(), title, path, before), self._done
-        )
+        async def drawn() -> Drawn:
+            found = await asyncio.wrap_future(node.call(read, graph=True))
+            return await asyncio.to_thread(draw, *found, title, path, before)
+
+        self._controller.track(doing, spawn(drawn()), self._done)
 
     def _done(self, drawn: Drawn) -> str | tuple[str, str]:
         self._drawn = drawn

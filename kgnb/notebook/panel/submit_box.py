@@ -124,6 +124,8 @@ class SubmitBox:
             self.sample.value = ""
 
     def _choose(self, chosen: ChosenBook | None) -> None:
+        from kgnb.app.api import spawn
+
         self._chosen, self._size = chosen, None
         self.title.value = self.author.value = ""
         self._forget_estimate()
@@ -134,7 +136,8 @@ class SubmitBox:
             if self._chosen is chosen:
                 self.title.value, self.author.value, self._size = found
 
-        self._controller.run_in_thread(say("panel.looking_at", name=chosen.name), chosen.look, read)
+        looking = spawn(asyncio.to_thread(chosen.look))
+        self._controller.track(say("panel.looking_at", name=chosen.name), looking, read)
 
     def _forget_estimate(self) -> None:
         self._estimate = None
