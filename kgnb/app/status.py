@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -43,9 +43,7 @@ class StatusReport:
         self._app = app
         self._breaker = CircuitBreaker(app.queue.connection)
         self._budget = budget_of(app.settings)
-        self._old_workers: list[NodeInfo] = []
-        self._old_workers_at = self._waiting_at = float("-inf")
-        self._waiting: dict[int, QueueName] = {}
+        self._scans: dict[object, tuple[float, Any]] = {}  # what scans of Redis found, and when
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
         self._failures: dict[int, tuple[int, list[dict[str, Any]]]] = {}  # with how many there were
         self._broken: dict[str, QueueState] = {}  # lists of nodes, queues that can't be read
@@ -109,11 +107,15 @@ class StatusReport:
         return sorted(names.union(await self._listed(QUEUES, self._app.queue.polled_queues())))
 
     async def _nodes(self) -> list[NodeInfo]:
-        now = time.monotonic()
-        if now - self._old_workers_at >= SCAN_SECONDS:
-            self._old_workers = await self._app.queue.foreign_nodes()
-            self._old_workers_at = now
-        return await self._listed(NODES, self._app.queue.nodes()) + self._old_workers
+        old_workers = await self._scanned(self._app.queue.foreign_nodes)
+        return await self._listed(NODES, self._app.queue.nodes()) + old_workers
+
+    async def _scanned(self, scan: Callable[..., Awaitable[T]], *given: object) -> T:
+        """What ``scan(*given)`` found, at most SCAN_SECONDS ago."""
+        if time.monotonic() - self._scans.get(scan, (float("-inf"),))[0] >= SCAN_SECONDS:
+            self._scans[scan] = time.monotonic(), await scan(*given)
+        found: T = self._scans[scan][1]
+        return found
 
     async def _listed(self, key: str, reading: Awaitable[list[T]]) -> list[T]:
         """What is listed under ``key``; nothing where a key has a wrong type, which is noted."""
@@ -142,18 +144,12 @@ class StatusReport:
             if listed[i].status not in ACTIVE_STATUSES
         }
         counts |= {i: counted for i, (_, _, counted) in reused.items()}
-        await self._find_items(listed.values())
-        return [(self._with_queue(listed[i]), counts[i]) for i in sorted(listed, reverse=True)]
-
-    async def _find_items(self, tasks: Iterable[Task]) -> None:
-        """Search the items of tasks that no node opened: what serves their queue may be missing."""
-        unopened = any(not task.queue and task.status in ACTIVE_STATUSES for task in tasks)
-        if unopened and time.monotonic() - self._waiting_at >= SCAN_SECONDS:
-            self._waiting = await self._app.queue.waiting_queues(self._app.settings.prefixes)
-            self._waiting_at = time.monotonic()
-
-    def _with_queue(self, task: Task) -> Task:
-        return task if task.queue else replace(task, queue=self._waiting.get(task.id, ""))
+        waiting: Mapping[int, QueueName] = {}
+        # Of tasks that no node opened: what serves their queue may be missing.
+        if any(not task.queue and task.status in ACTIVE_STATUSES for task in listed.values()):
+            waiting = await self._scanned(self._app.queue.waiting_queues, self._app.settings.prefixes)
+        tasks = [replace(task, queue=task.queue or waiting.get(i, "")) for i, task in listed.items()]
+        return [(task, counts[task.id]) for task in sorted(tasks, key=lambda task: -task.id)]
 
 
 def _node(node: NodeInfo, leases: Sequence[LeaseInfo], providers: Sequence[Provider]) -> dict[str, Any]:
