@@ -137,7 +137,7 @@ class TestWords:
             f"task {task_id}",
             "chapter 1 第1回",
             "no JSON in the reply",
-            "1 failures, 0 nodes lost",
+            "3 failures, 0 nodes lost",
         ):
             assert word in line
         (first, _) = kgnb("dead", "list", "--json").json["dead"]
