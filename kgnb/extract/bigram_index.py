@@ -7,8 +7,8 @@ import re
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from itertools import chain, compress, count, repeat
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 
 from kgnb.extract.word_search import start_pattern
 
@@ -17,8 +17,6 @@ _BEYOND_BMP = re.compile("[^\u0000-\uffff]")
 
 BLOCK = 1 << 18
 """Characters whose bigrams are in memory at a time."""
-MANY = 1_000
-"""Bigrams for which an expression takes longer than to compare all of the text's with them."""
 
 
 def _encode(text: str) -> bytes:
@@ -34,28 +32,20 @@ def _codes(bigrams: Iterable[str]) -> array[int]:
 class BigramIndex:
     """A text searched by its bigrams: each is looked for once, and its offsets are remembered.
 
-    They are counted, and looked for by hundreds, as integers, which compare at a third of a string's cost;
-    these are made anew a block at a time: kept, they would take twice the text's memory.
+    They are counted as integers, which compare at a third of a string's cost; these are made a block at a
+    time: all of a text's would take twice its memory.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._counts = Counter[int]()
-        for _, codes in self._blocks():
-            self._counts.update(codes)
-        self._offsets: dict[str, array[int]] = {}
-
-    def _blocks(self) -> Iterator[tuple[int, array[int]]]:
-        """Yield (offset, the bigrams from there on) for each block of the text."""
-        for start in range(0, len(self.text) - 1, BLOCK):
-            code = memoryview(_encode(self.text[start : start + BLOCK + 1]))
-            size = len(code) // 2 - 1
-            codes = array("I", [0]) * size
-            for first in (0, 1):
+        for start in range(0, len(text) - 1, BLOCK):
+            code = memoryview(_encode(text[start : start + BLOCK + 1]))
+            for first in (0, 2):  # bytes: of the bigrams at even offsets, then of those at odd ones
                 pairs = array("I")
-                pairs.frombytes(code[2 * first : 2 * first + (size + 1 - first) // 2 * 4])
-                codes[first::2] = pairs
-            yield start, codes
+                pairs.frombytes(code[first : first + (len(code) - first) // 4 * 4])
+                self._counts.update(pairs)
+        self._offsets: dict[str, array[int]] = {}
 
     def count(self, bigram: str) -> int:
         """Return how often ``bigram`` occurs in the text."""
@@ -75,7 +65,8 @@ class BigramIndex:
         """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""
         wanted = set(bigrams)
         new = {bigram: array("I") for bigram in wanted if bigram not in self._offsets}
-        for at in self._likely_offsets(new) if new else ():
+        for match in start_pattern(new).finditer(self.text) if new else ():
+            at = match.start()
             offsets = new.get(self.text[at : at + 2])
             if offsets is not None:
                 offsets.append(at)
@@ -85,15 +76,6 @@ class BigramIndex:
     def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
         """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""
         return chain.from_iterable(self.find(bigrams).values())
-
-    def _likely_offsets(self, bigrams: Collection[str]) -> Iterator[int]:
-        """Offsets at which one of ``bigrams`` may occur, ascending."""
-        if len(bigrams) < MANY:
-            yield from (match.start() for match in start_pattern(bigrams).finditer(self.text))
-            return
-        wanted = set(_codes(bigrams))
-        for start, codes in self._blocks():
-            yield from compress(count(start), map(wanted.__contains__, codes))
 
     def find_all(self, words: Iterable[str]) -> Iterator[tuple[int, str]]:
         """Yield (offset, word) from the left: the longest word at each place, without overlaps.
