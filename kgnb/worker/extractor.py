@@ -27,7 +27,7 @@ from kgnb.graph.project.settle import ChapterProjector
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
-from kgnb.stores.queue.lease_renewer import UNLEASED, Lease
+from kgnb.stores.queue.lease_renewer import Lease
 from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.throttle import ProviderThrottle
@@ -107,13 +107,7 @@ class ChapterExtractor:
         self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
     async def extract(
-        self,
-        text: str,
-        info: TaskInfo,
-        lease: Lease = UNLEASED,
-        *,
-        last_try: bool = False,
-        on_stored: Callable[[float], None] = lambda _: None,
+        self, text: str, info: TaskInfo, lease: Lease, *, last_try: bool, on_stored: Callable[[float], None]
     ) -> ChapterAnswer:
         """Extract a whole chapter.
 

@@ -22,13 +22,14 @@ from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.lease_renewer import Lease
-from kgnb.worker.extractor import ChapterExtractor, TaskInfo
+from kgnb.worker.extractor import ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
 from tests.support.ledgers import database_at
 from tests.support.throttles import asking
 
 Model = Callable[[str], str]
 LINES = ["刘备与关羽同行，往涿县去了一遭。", "张飞在城外饮酒，三人相见大喜。", "曹操领兵到了徐州城下扎营。"]
+UNLEASED = Lease(lambda: True, lambda: False)
 TEXT = "\n".join(line * 14 for line in LINES)
 
 
@@ -91,6 +92,18 @@ def extractor(
     return ChapterExtractor(*parts, chunk_chars=200, meter=lambda *_: None)
 
 
+async def extract(
+    extractor: ChapterExtractor,
+    text: str,
+    info: TaskInfo,
+    lease: Lease = UNLEASED,
+    *,
+    last_try: bool = False,
+    on_stored: Callable[[float], None] = lambda _: None,
+) -> ChapterAnswer:
+    return await extractor.extract(text, info, lease, last_try=last_try, on_stored=on_stored)
+
+
 def refused(text: str) -> str:
     if "张飞" in text:
         raise ReplyRefused("provider.refused", provider="llm")
@@ -105,14 +118,14 @@ def cut_off(text: str) -> str:
 
 async def test_an_answer_names_the_prompt_that_it_is_to(sql: Database) -> None:
     gate = Gate(told)
-    assert (await extractor(sql, gate).extract(LINES[0], INFO)).prompt_hash == gate.hashes[0]
-    several = (await extractor(sql, gate).extract(TEXT, INFO)).prompt_hash
+    assert (await extract(extractor(sql, gate), LINES[0], INFO)).prompt_hash == gate.hashes[0]
+    several = (await extract(extractor(sql, gate), TEXT, INFO)).prompt_hash
     assert len(several) == 64
     assert several not in gate.hashes
 
 
 async def test_a_whole_chapter_has_no_flag(sql: Database) -> None:
-    answer = await extractor(sql, Gate(told)).extract(TEXT, INFO)
+    answer = await extract(extractor(sql, Gate(told)), TEXT, INFO)
     assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "张飞", "曹操"]
     assert answer.flags == frozenset()
     assert answer.extraction.absent == []
@@ -122,20 +135,20 @@ async def test_a_whole_chapter_has_no_flag(sql: Database) -> None:
 async def test_a_refused_part_is_left_out_only_when_there_is_no_more_trying(sql: Database) -> None:
     throttle = Gate(refused)
     with pytest.raises(ReplyRefused):
-        await extractor(sql, throttle).extract(TEXT, INFO)
-    answer = await extractor(sql, throttle).extract(TEXT, INFO, last_try=True)
+        await extract(extractor(sql, throttle), TEXT, INFO)
+    answer = await extract(extractor(sql, throttle), TEXT, INFO, last_try=True)
     assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "曹操"]
     assert answer.flags == {Flag.REFUSED}
     with pytest.raises(ReplyRefused):  # nothing is left
-        await extractor(sql, throttle).extract(LINES[1] * 3, INFO, last_try=True)
+        await extract(extractor(sql, throttle), LINES[1] * 3, INFO, last_try=True)
 
 
 async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Database) -> None:
     throttle = Gate(cut_off)
     info = replace(INFO, config=TaskConfig(max_content_length=900))
-    answer = await extractor(sql, throttle).extract(TEXT, info)
+    answer = await extract(extractor(sql, throttle), TEXT, info)
     asked = throttle.asked
-    again = await extractor(sql, throttle).extract(TEXT, info)
+    again = await extract(extractor(sql, throttle), TEXT, info)
     assert answer.flags == again.flags == {Flag.SPLIT, Flag.TRUNCATED}
     assert again.extraction == answer.extraction
     assert throttle.asked == asked
@@ -146,7 +159,7 @@ async def test_the_whole_items_of_a_cut_off_reply_count_where_nothing_is_left_to
         client = LlmClient(Provider("llm", llm.base_url), timeout=5, tries=1, connections=1)
         throttle = cast("Any", Gate(told))
         throttle.complete = lambda _, prompt, model, **more: client.ask(prompt, "dryrun")
-        answer, again = [await extractor(sql, throttle).extract("".join(LINES), INFO) for _ in range(2)]
+        answer, again = [await extract(extractor(sql, throttle), "".join(LINES), INFO) for _ in range(2)]
         await client.close()
     assert "刘备" in {c.name for c in answer.extraction.characters}
     assert again.extraction == answer.extraction
@@ -164,18 +177,18 @@ async def test_a_request_that_is_never_answered_is_asked_in_halves(sql: Database
 
     throttle = Gate(slow)
     info = replace(INFO, config=TaskConfig(max_content_length=900))
-    answer = await extractor(sql, throttle).extract(TEXT, info)
+    answer = await extract(extractor(sql, throttle), TEXT, info)
     assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "张飞", "曹操"]
     assert (answer.flags, throttle.asked) == ({Flag.SPLIT}, 3)
-    await extractor(sql, throttle).extract(TEXT, info)
+    await extract(extractor(sql, throttle), TEXT, info)
     assert throttle.asked == 3
 
 
 async def test_a_chunk_that_gave_nothing_is_told(sql: Database) -> None:
-    answer = await extractor(sql, Gate(lambda _: '{"characters": []}')).extract(TEXT, INFO)
+    answer = await extract(extractor(sql, Gate(lambda _: '{"characters": []}')), TEXT, INFO)
     assert answer.flags == {Flag.EMPTY}
     some = Gate(lambda text: told(text) if "张飞" in text else '{"events": []}')
-    part = await extractor(sql, some).extract(TEXT.replace("相", "又相").replace("了", ""), INFO)
+    part = await extract(extractor(sql, some), TEXT.replace("相", "又相").replace("了", ""), INFO)
     assert part.flags == {Flag.EMPTY}
     assert part.extraction.characters
 
@@ -187,7 +200,7 @@ async def test_quotes_and_names_are_looked_up_in_the_whole_chapter(sql: Database
         lies = [{"source": "刘备", "target": "关羽", "evidence": "二人拔剑相斗"}]
         return json.dumps({"characters": [{"name": n} for n in names], "relations": ties + lies})
 
-    answer = await extractor(sql, Gate(dreamt)).extract(TEXT, INFO)
+    answer = await extract(extractor(sql, Gate(dreamt)), TEXT, INFO)
     assert answer.extraction.absent == ["哈利·波特"]
     assert [r.unverified for r in answer.extraction.relations] == [False, True]
     assert answer.flags == {Flag.UNVERIFIED}
@@ -203,8 +216,11 @@ LOST = Lease(lambda: False, lambda: True)
 async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Database, model: Model) -> None:
     throttle = Gate(model)
     with pytest.raises(LeaseLost):
-        await extractor(sql, throttle).extract(
-            TEXT, INFO, Lease(lambda: not throttle.asked, lambda: bool(throttle.asked))
+        await extract(
+            extractor(sql, throttle),
+            TEXT,
+            INFO,
+            Lease(lambda: not throttle.asked, lambda: bool(throttle.asked)),
         )
     assert throttle.asked == 1
 
@@ -214,7 +230,7 @@ async def test_only_what_was_paid_for_now_is_progress(sql: Database) -> None:
     throttle = Gate(told)
     lease = Lease(lambda: True, lambda: False, lambda: told_after.append(throttle.asked))
     for _ in range(2):
-        await extractor(sql, throttle).extract(TEXT, INFO, lease)
+        await extract(extractor(sql, throttle), TEXT, INFO, lease)
     assert told_after == [1, 2, 3]
 
 
@@ -228,7 +244,7 @@ async def test_nothing_is_asked_while_nobody_knows_whether_the_lease_lives(
         asked.append(throttle.asked)
         return len(asked) > 3
 
-    answer = await extractor(sql, throttle).extract(TEXT, INFO, Lease(lives, lambda: False))
+    answer = await extract(extractor(sql, throttle), TEXT, INFO, Lease(lives, lambda: False))
     assert asked[:4] == [0] * 4
     assert answer.flags == frozenset()
 
@@ -237,7 +253,9 @@ async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(s
     throttle, outages = Gate(told), Outages()
     outages.report_down(ServiceDown("queue.down", service="redis", where="there"))
     with pytest.raises(LeaseLost):
-        await extractor(sql, throttle, outages=outages).extract(TEXT, INFO, Lease(lambda: True, lambda: True))
+        await extract(
+            extractor(sql, throttle, outages=outages), TEXT, INFO, Lease(lambda: True, lambda: True)
+        )
     assert throttle.asked == 0
 
 
@@ -245,7 +263,7 @@ async def test_a_lease_that_is_lost_in_an_outage_of_sql_ends_the_look_into_the_c
     throttle, nowhere = Gate(told), database_at("mysql://u:p@127.0.0.1:9/x")
     async with asyncio.timeout(20):
         with pytest.raises(LeaseLost):
-            await extractor(nowhere, throttle).extract(TEXT, INFO, LOST)
+            await extract(extractor(nowhere, throttle), TEXT, INFO, LOST)
     await nowhere.close()
     assert throttle.asked == 0
 
@@ -258,4 +276,4 @@ async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_
         lease = Lease(lambda: True, lambda: node.outages.is_down("redis"))
         async with asyncio.timeout(60):
             with pytest.raises(LeaseLost):
-                await extractor(sql, node.throttle, providers, node.outages).extract(TEXT, INFO, lease)
+                await extract(extractor(sql, node.throttle, providers, node.outages), TEXT, INFO, lease)

@@ -29,10 +29,6 @@ class Lease:
     progressed: Callable[[], None] = lambda: None
 
 
-UNLEASED = Lease(lambda: True, lambda: False)
-"""For work that no other node can claim."""
-
-
 @dataclass(slots=True)
 class _Held:
     """A claim that is renewed; times by time.monotonic()."""
