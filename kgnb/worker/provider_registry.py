@@ -23,7 +23,6 @@ from kgnb.stores.queue.inspect import QueueInspector
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_sources import (
     check_not_shadowed,
-    check_usable,
     completed,
     environment_provider,
     unknown_provider,
@@ -186,7 +185,6 @@ class ProviderRegistry:
         """Raise SettingsError with the reason why the provider can't be asked, if so."""
         if problem := self._problems.get(provider.key):
             raise SettingsError(problem.key, **problem.facts)
-        check_usable(provider)
 
     def find(self, key: str) -> Provider | None:
         """The provider whose queue key is ``key``, if it is known."""

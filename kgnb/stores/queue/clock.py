@@ -42,11 +42,8 @@ class RedisClock:
         offset = milliseconds / 1_000 - sent_at
         step = offset - self._offsets.get(queue, offset)
         self._offsets[queue] = offset
-        self._compare(time.time() - self.now())
-        return step
-
-    def _compare(self, ahead: float) -> None:
-        wrong = abs(ahead) > TOLD_FROM
-        if wrong and not self._told:
+        ahead = time.time() - self.now()
+        if (wrong := abs(ahead) > TOLD_FROM) and not self._told:
             log.warning(say("queue.log_clock", seconds=f"{ahead:+.0f}"))
         self._told = wrong
+        return step
