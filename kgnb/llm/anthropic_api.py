@@ -40,7 +40,6 @@ class AnthropicApi(ChatApi):
 
     @staticmethod
     def _read(answer: Any) -> ChatReply | ErrorResponse:
-        """The text blocks."""
         blocks = get(answer, "content")
         if not isinstance(blocks, list):
             return UNREADABLE

@@ -55,7 +55,6 @@ class OpenAIApi(ChatApi):
 
     @staticmethod
     def _read(answer: Any) -> ChatReply | ErrorResponse:
-        """The first choice."""
         choices, usage = get(answer, "choices"), _usage(answer)
         choice = choices[0] if isinstance(choices, list) and choices else None
         message = get(choice, "message")

@@ -245,7 +245,6 @@ def _check_space(size: int, target: Path) -> None:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Extract the record's files of a zip into the folder ``target``."""
     try:
         with open_archive(archive) as packed:
             root = _archive_root(archive, packed)

@@ -170,7 +170,6 @@ class Database:
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
 
     def _raise_missing(self, error: sa.exc.DBAPIError) -> None:
-        """Raise TableMissing if one of the tables is, or lacks a column."""
         found = self.run_blocking(migrations.first_missing, write=False)
         if found is not None:
             table, columns = found

@@ -46,7 +46,6 @@ def _all_fillers(present: _Present) -> dict[str, dict[str, Any]]:
 
 
 def _state(connection: sa.Connection) -> tuple[_Present, int | None]:
-    """Every table's columns, and the version."""
     present = _columns(connection)
     return present, _version(connection) if versions.name in present else None
 
@@ -57,7 +56,6 @@ def _is_complete(present: _Present) -> bool:
 
 
 def _complete(connection: sa.Connection, present: _Present) -> None:
-    """Create the tables that are missing, and the columns of kgnb's own."""
     for table in (*MAIN, *OWN):
         if table.name not in present:
             connection.execute(sa.schema.CreateTable(table, if_not_exists=True))

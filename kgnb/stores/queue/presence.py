@@ -210,7 +210,6 @@ class Presence:
         self._workers = set()
 
     def _removals(self, name: str, identity: bytes) -> list[Command]:
-        """Commands that delete the keys of the kgnb node with this name and identity."""
         return [
             ("EVAL", _REMOVE_SHOWN, 1, f"kg:nodes:{name}", parse_json(identity)["pid"]),
             ("DEL", ABOUT_PREFIX + name),
