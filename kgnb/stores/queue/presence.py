@@ -66,8 +66,7 @@ class Presence:
         self._connection = queue.connection
         self._identity = identity or new_identity()
         self._requested_name = ""
-        self._workers: set[int] = set()
-        self._written: dict[int, WorkerState] = {}  # as last written to Redis
+        self._written: dict[int, WorkerState | None] = {}  # slots' states in Redis; None = unknown
 
     # --- names
 
@@ -133,22 +132,18 @@ class Presence:
         Without ``anew`` only slots that changed are written. Commands that name tasks come first and those
         that remove come last, so that a hash names each open task at every moment.
         """
-        written = {} if anew else self._written
-        changed = [worker for worker in workers if written.get(worker.id) != worker]
+        changed = [worker for worker in workers if anew or self._written.get(worker.id) != worker]
         ordered = sorted(changed, key=lambda worker: worker.task_id is None)
         commands = [command for worker in ordered for command in self._worker_commands(worker)]
         keep_name_at = len(commands)
         commands += self._node_commands(started_at, slots)
         commands.append(self._about_command(workers, slots, refused or {}))
-        present = {worker.id for worker in workers}
-        commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
-        self._workers |= present  # should the call fail midway, leave() removes all
-        self._written = {}
+        present = {worker.id: worker for worker in workers}
+        commands += [("DEL", f"kg:worker:{gone}") for gone in self._written.keys() - present.keys()]
+        self._written |= dict.fromkeys(present)  # should the call fail midway, leave() removes all
         kept, self._queue.node_count = (await self._connection.send(commands))[keep_name_at:][:2]
-        self._workers = present
-        if kept:
-            self._written = {worker.id: worker for worker in workers}
-        else:  # frozen for so long that another node has taken the name
+        self._written = {**present} if kept else dict.fromkeys(present)
+        if not kept:  # frozen for so long that another node has taken the name
             log.warning(say("node.renamed", name=self._queue.node))
             await self.claim_name(self._requested_name)
 
@@ -202,12 +197,12 @@ class Presence:
     async def leave(self) -> None:
         """Remove everything this node wrote about itself."""
         name = self._queue.node
-        commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._workers]
+        commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._written]
         identity = self._identity.encode()
         if await self._connection.send_one(("GET", f"kgnb:node:{name}")) == identity:
             commands += [("HDEL", NODES, name), *self._removals(name, identity)]
         await self._connection.send(commands)
-        self._workers = set()
+        self._written = {}
 
     def _removals(self, name: str, identity: bytes) -> list[Command]:
         return [
