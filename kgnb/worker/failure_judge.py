@@ -7,9 +7,9 @@ chapter. Each node judges by its own requests.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OTHERS_ANSWERED = 10
 """Answers to others, with no other failure between them, after which a repeated 429 is the request's own:
@@ -24,29 +24,26 @@ LIMITED_PATIENCE = 8 * 3_600.0
 class Moment:
     """When a request began, and what its provider had answered and failed by then; ``limited``: by a 429."""
 
-    at: float
-    answered: int
-    failed: int
-    limited: int
+    at: float = 0.0
+    answered: int = 0
+    failed: int = 0
+    limited: int = 0
 
 
 class FailureJudge:
     """Counts the answers and failures of one node's requests, by provider."""
 
     def __init__(self) -> None:
-        self._answered: Counter[str] = Counter()
-        self._failed: Counter[str] = Counter()
-        self._limited: Counter[str] = Counter()
+        self._counts: defaultdict[str, Moment] = defaultdict(Moment)
         self._failing: dict[tuple[str, str], Moment] = {}  # → the start of the first of its failures
 
     def now(self, provider: str) -> Moment:
         """This moment, for a request that begins."""
-        counts = (count[provider] for count in (self._answered, self._failed, self._limited))
-        return Moment(time.monotonic(), *counts)
+        return replace(self._counts[provider], at=time.monotonic())
 
     def on_answer(self, provider: str, request: str) -> None:
         """Count an answer, whether it could be used or not."""
-        self._answered[provider] += 1
+        self._counts[provider].answered += 1
         self._failing.pop((provider, request), None)
 
     async def is_own(
@@ -70,8 +67,8 @@ class FailureJudge:
             failed -= now.limited - since.limited  # who refuses others for their number is no outage
         alone = failed == 0
         patient = now.at - first.at > (LIMITED_PATIENCE if limited else PATIENCE)
-        self._failed[provider] += 1
-        self._limited[provider] += limited
+        self._counts[provider].failed += 1
+        self._counts[provider].limited += limited
         first.failed += 1  # what it counts are the others'
         first.limited += limited
         if limited and not alone:
