@@ -314,11 +314,7 @@ class Queue(QueueInspector):
 
     async def confirm_buried(self, buried: Iterable[BuriedItem | Claim]) -> None:
         """Stop reporting these burials: the ledger has them."""
-        commands: list[Command] = []
-        for one in buried:
-            member = f"c:{one.task_id}:{one.chapter_id}" if one.chapter_id else f"t:{one.task_id}"
-            commands.append(("SREM", one.queue.own_key("untold"), member))
-        await self.connection.send(commands)
+        await self.connection.send([("SREM", one.queue.own_key("untold"), one.member) for one in buried])
 
     async def _for_each(
         self,

@@ -158,6 +158,7 @@ class BuriedItem:
     """
 
     queue: QueueName
+    member: str
     task_id: int
     chapter_id: int
     reason: str
@@ -169,7 +170,6 @@ class DeadItem(BuriedItem):
     """An entry of the dead list. ``item``: the text of a task's item or of garbage, unchanged; ``at``: epoch
     seconds of its burial."""
 
-    member: str
     deliveries: int
     failures: int
     at: float
@@ -220,10 +220,11 @@ class PollResult:
         self.claims += [Claim.read(queue, one, self.sent_at) for one in claims]
         self.refreshed += [Claim.read(queue, one, self.sent_at) for one in refreshed]
         for member, reason, token in buried:
-            _, task_id, chapter_id = parse_member(member.decode())
+            _, task_id, chapter_id = parse_member(name := member.decode())
             key = reason.decode("utf-8", "replace")
-            text = say_or(key, key)
-            self.buried.append(BuriedItem(queue, task_id, chapter_id, text, int(token or 0)))
+            self.buried.append(
+                BuriedItem(queue, name, task_id, chapter_id, say_or(key, key), int(token or 0))
+            )
         self.chapters_left |= {(queue, int(task)): int(count) for task, count in left}
         self.states[queue] = QueueState(*map(int, state))
         self.newer += int(newer)
