@@ -90,8 +90,7 @@ class CircuitBreaker:
     def __init__(self, connection: RedisConnection, suspend_seconds: float = 600) -> None:
         self._connection = connection
         self._pause_seconds = suspend_seconds
-        self._failing: set[str] = set()
-        self._reset_at: dict[str, float] = {}
+        self._reset_until: dict[str, float] = {}  # until when a success needn't reset the count again
         self._limited: dict[str, float] = {}  # end, by time.monotonic()
         self._limited_at: dict[str, float] = {}  # when this node set it
 
@@ -102,7 +101,7 @@ class CircuitBreaker:
 
         Return True when this was the third in a row, which pauses the provider with ``reason``.
         """
-        self._failing.add(provider)
+        self._reset_until.pop(provider, None)
         window = ("SET", _WINDOW_PREFIX + provider, b"1", "NX", "EX", FAILURE_WINDOW)
         noted = _note_refusal(provider, reason, kind, certain=False)
         if not (await self._connection.send([window, *noted]))[0]:
@@ -125,7 +124,7 @@ class CircuitBreaker:
 
     async def record_refusal(self, provider: str, reason: str, kind: str, *, certain: bool = True) -> None:
         """Note for people that ``provider`` refuses; no failure. ``certain``: whatever it is asked."""
-        self._reset_at.pop(provider, None)
+        self._reset_until.pop(provider, None)
         await self._connection.send(_note_refusal(provider, reason, kind, certain=certain))
 
     async def record_success(self, provider: str, seconds: float = 0.0) -> None:
@@ -135,8 +134,7 @@ class CircuitBreaker:
         """
         if self.is_success_recorded(provider):
             return
-        self._failing.discard(provider)
-        self._reset_at[provider] = time.monotonic() + SUCCESS_INTERVAL
+        self._reset_until[provider] = time.monotonic() + SUCCESS_INTERVAL
         key = _ANSWER_PREFIX + provider
         answered = ("HSET", key, "answered_at", time.time(), "seconds", round(seconds, 3))
         forgotten = ("DEL", _FAIL_PREFIX + provider), _forget_refusals(provider)
@@ -144,7 +142,7 @@ class CircuitBreaker:
 
     def is_success_recorded(self, provider: str) -> bool:
         """Whether :meth:`record_success` would do nothing."""
-        return provider not in self._failing and time.monotonic() < self._reset_at.get(provider, 0.0)
+        return time.monotonic() < self._reset_until.get(provider, 0.0)
 
     async def pause(
         self,
@@ -179,7 +177,6 @@ class CircuitBreaker:
 
     async def resume(self, provider: str) -> None:
         """End a pause, on every node, and forget failures and rate limits."""
-        self._failing.discard(provider)
         self._limited.pop(provider, None)
         # One by one: the keys lie in different slots of a cluster.
         ours = (_DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, _STOPPED_PREFIX)
@@ -262,7 +259,7 @@ class CircuitBreaker:
     def _read(self, name: str, now: float, reply: _Reply, asked_at: float) -> ProviderState:
         count = max(0, int(_number(reply.failures)))
         if count:
-            self._failing.add(name)
+            self._reset_until.pop(name, None)
         not_before = now + reply.limit_ms / 1_000 if reply.limit_ms > 0 else 0.0
         self._update_limit(name, reply.limit_ms / 1_000, asked_at)
         broken = isinstance(reply.answer, ServiceRefused)  # a key of the wrong type
