@@ -32,19 +32,15 @@ def needs_data_folder(settings: Settings) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SqlTarget:
-    """A SQL database. ``url`` holds the password, which its ``repr`` masks.
+    """A SQL database; ``pool_size`` + ``max_overflow`` bounds connections and threads alike."""
 
-    ``pool_size`` + ``max_overflow`` bounds connections and threads alike; ``pool_timeout`` and ``recycle``
-    are seconds. ``tls``: None = without TLS, "" = trust the system's certificates, else a CA file.
-    """
-
-    url: sa.URL
+    url: sa.URL  # with the password, which its repr masks
     pool_size: int = 3
     max_overflow: int = 2
-    pool_timeout: float = 30.0
+    pool_timeout: float = 30.0  # seconds, as is recycle
     recycle: int = 3600
     pre_ping: bool = True
-    tls: str | None = None
+    tls: str | None = None  # None = without TLS, "" = trust the system's certificates, else a CA file
 
 
 def sql_url(settings: Settings) -> sa.URL:
@@ -64,16 +60,12 @@ def sql_url(settings: Settings) -> sa.URL:
 
 @dataclass(frozen=True, slots=True)
 class GraphTarget:
-    """A graph database; an empty ``database`` is the server's default.
-
-    ``ca``: a file of the only certificates to trust; it switches TLS on. ``folder``: of its data,
-    if here. ``timeout``: seconds of one transaction with all its retries, far below a lease.
-    """
+    """A graph database."""
 
     uri: str
     user: str
     password: SecretStr = field(repr=False)
-    database: str = ""
-    ca: str = ""
-    folder: Path | None = None
-    timeout: float = 10.0
+    database: str = ""  # empty: the server's default
+    ca: str = ""  # a file of the only certificates to trust; it switches TLS on
+    folder: Path | None = None  # of its data, if here
+    timeout: float = 10.0  # seconds of one transaction with all its retries, far below a lease

@@ -25,16 +25,13 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits by lower-case provider name ("" for every other provider), and prices.
-
-    ``prices`` of a million tokens by ``name`` or ``name/model``: (prompt, reply) or (prompt, reply, cached
-    prompt). ``days``: length of the window, including today.
-    """
+    """Limits by lower-case provider name ("" for every other provider), and prices of a million tokens by
+    ``name`` or ``name/model``: (prompt, reply) or (prompt, reply, cached prompt)."""
 
     money: Mapping[str, float] = field(default_factory=dict)
     tokens: Mapping[str, float] = field(default_factory=dict)
     prices: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    days: int = 30
+    days: int = 30  # length of the window, including today
 
     def limits(self, provider: str) -> tuple[float, float]:
         """(money, tokens) that the provider may cost; 0 = unlimited."""

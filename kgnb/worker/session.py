@@ -17,12 +17,11 @@ MARGIN_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session that its host ends without notice. ``seconds``: its length, None = unlimited; ``margin``:
-    how many seconds before the end a node starts to leave."""
+    """A session that its host ends without notice."""
 
     started_at: float  # epoch seconds
-    seconds: float | None = None
-    margin: float = 0.0
+    seconds: float | None = None  # its length, None = unlimited
+    margin: float = 0.0  # how many seconds before the end a node starts to leave
 
     @property
     def ends_at(self) -> float | None:

@@ -73,13 +73,12 @@ _COMPLETE = frozenset({"ok", "fenced", "broken"})
 
 @dataclass(slots=True)
 class ServerStats:
-    """Counts of requests. ``prompts``: requests by prompt (sha256 of system and user message); ``answered``:
-    those of them that got a complete, usable reply."""
+    """Counts of requests."""
 
     requests: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    prompts: Counter[str] = field(default_factory=Counter)
-    answered: Counter[str] = field(default_factory=Counter)
+    prompts: Counter[str] = field(default_factory=Counter)  # by the sha256 of system and user message
+    answered: Counter[str] = field(default_factory=Counter)  # those of them with a complete, usable reply
     in_flight: int = 0
     most_in_flight: int = 0
     connections: int = 0

@@ -30,13 +30,12 @@ Outcome = Literal["open", "finished", "paused", "cancelled", "gone", "stale", "e
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The result of opening a task. ``chapters``: ids still to do, in order; ``task`` is as it is now;
-    ``token``: the higher one of a stale opening."""
+    """The result of opening a task."""
 
     outcome: Outcome
-    task: Task
-    chapters: list[int]
-    token: int = 0
+    task: Task  # as it is now
+    chapters: list[int]  # ids still to do, in order
+    token: int = 0  # the higher one of a stale opening
 
 
 class TaskLifecycle(DatabasePart):

@@ -24,21 +24,16 @@ ENDED_STATES = (ChapterStatus.COMPLETED, ChapterStatus.FAILED, ChapterStatus.SKI
 
 @dataclass(slots=True)
 class TaskFigures:
-    """One task's chapters by status, rows by flag, usage by (provider, model), and speed.
+    """What one task has done so far."""
 
-    ``unverified``: events and relations without a quote from the text; ``dropped``: characters that don't
-    occur in the book; ``rejected``: items of replies that could not be used; ``rate``: chapters that ended
-    per minute in the last :data:`RATE_SECONDS`, None when none did.
-    """
-
-    counts: dict[str, int] = field(default_factory=dict)
-    flags: dict[str, int] = field(default_factory=dict)
-    spent: dict[tuple[str, str], Usage] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)  # chapters by status
+    flags: dict[str, int] = field(default_factory=dict)  # rows by flag
+    spent: dict[tuple[str, str], Usage] = field(default_factory=dict)  # by (provider, model)
     chars: int = 0
-    rate: float | None = None
-    unverified: int = 0
-    rejected: int = 0
-    dropped: int = 0
+    rate: float | None = None  # chapters that ended per minute in the last RATE_SECONDS; None when none did
+    unverified: int = 0  # events and relations without a quote from the text
+    rejected: int = 0  # items of replies that could not be used
+    dropped: int = 0  # characters that don't occur in the book
 
     def count(self, *statuses: ChapterStatus) -> int:
         """Chapters with one of ``statuses``."""

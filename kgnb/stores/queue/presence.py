@@ -46,16 +46,13 @@ _KEEP = (
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """What main shows of one slot, or of an open task that no slot names (``kept``).
-
-    ``since``: start of its task in epoch seconds; without ``task_id`` the slot is idle.
-    """
+    """What main shows of one slot, or of an open task that no slot names."""
 
     id: int
     provider: str
-    task_id: int | None = None
-    since: float | None = None
-    kept: bool = False
+    task_id: int | None = None  # None: the slot is idle
+    since: float | None = None  # start of its task in epoch seconds
+    kept: bool = False  # no slot names the task
 
 
 class Presence:

@@ -167,13 +167,12 @@ class BuriedItem:
 
 @dataclass(frozen=True)
 class DeadItem(BuriedItem):
-    """An entry of the dead list. ``item``: the text of a task's item or of garbage, unchanged; ``at``: epoch
-    seconds of its burial."""
+    """An entry of the dead list."""
 
     deliveries: int
     failures: int
-    at: float
-    item: str
+    at: float  # of its burial, in epoch seconds
+    item: str  # the text of a task's item or of garbage, unchanged
 
     @classmethod
     def read(cls, queue: QueueName, member: str, raw: bytes) -> DeadItem:
