@@ -99,23 +99,18 @@ class ServerStats:
 
 @dataclass(eq=False, kw_only=True)
 class FakeServer:
-    """The server, in this process: ``async with FakeServer(latency=0.3) as llm: … llm.base_url``.
-
-    ``latency``: seconds before each response; ``retry_after``: seconds that a 429 asks for; ``key``: other
-    keys get a 401; ``prompt_cache``: a repeated system message counts as cached tokens; ``refuse``: fields
-    of the body that get a 400; ``answer``: the model, from passage to reply.
-    """
+    """The server, in this process: ``async with FakeServer(latency=0.3) as llm: … llm.base_url``."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    latency: float = 0.0
+    latency: float = 0.0  # seconds before each response
     faults: Faults = Faults()
     seed: int = 0
-    key: str = ""
-    retry_after: float = 1.0
-    prompt_cache: bool = False
-    refuse: Collection[str] = ()
-    answer: Callable[[str], str] = fake_model.answer
+    key: str = ""  # other keys get a 401
+    retry_after: float = 1.0  # seconds that a 429 asks for
+    prompt_cache: bool = False  # a repeated system message counts as cached tokens
+    refuse: Collection[str] = ()  # fields of the body that get a 400
+    answer: Callable[[str], str] = fake_model.answer  # the model, from passage to reply
     stats: ServerStats = field(default_factory=ServerStats, init=False)
     _runner: web.AppRunner | None = field(default=None, init=False)
     _peers: set[object] = field(default_factory=set, init=False)

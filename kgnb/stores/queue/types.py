@@ -138,16 +138,15 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Counts of a queue: waiting items, waiting chapters, leases of both, delayed chapters, dead entries,
-    tasks that are claimed or open. ``problem`` says why they can't be read, if so."""
+    """Counts of a queue."""
 
-    waiting: int = 0
-    chapters: int = 0
-    leased: int = 0
-    delayed: int = 0
-    dead: int = 0
-    open_tasks: int = 0
-    problem: str = field(default="", kw_only=True)
+    waiting: int = 0  # items
+    chapters: int = 0  # that wait
+    leased: int = 0  # items and chapters
+    delayed: int = 0  # chapters
+    dead: int = 0  # entries of the dead list
+    open_tasks: int = 0  # or claimed
+    problem: str = field(default="", kw_only=True)  # why they can't be read, if so
 
 
 @dataclass(frozen=True)
