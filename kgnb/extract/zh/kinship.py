@@ -18,7 +18,7 @@ from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.script import HAN, is_han
+from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import surname_of, titled_surname
 
 FAR = 100
@@ -64,7 +64,7 @@ _BORN = re.compile("[长次幼少三四五][子女]")
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
 _DIRECT = re.compile("(?:之|的|家的?|有[一二两三四五几]?个)?")
-_DEED = re.compile(f"[{HAN}]{{0,4}}[遣令命教唤引带同与和携叫派差使领把将同请]着?")
+_DEED = re.compile(r"\w{0,4}[遣令命教唤引带同与和携叫派差使领把将同请]着?")
 _GROUP = re.compile(
     "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
     "(?P<size>两个|二人|两人|俩|三个|三人|四人|四个)?"

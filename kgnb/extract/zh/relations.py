@@ -60,7 +60,7 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
 _POSSESSIVE = "(?:之|的|家的?)?"
 _GENITIVE = "(?:之|的)?"
 # What may stand before the second name: 甲是永宁侯乙的女儿.
-_TITLE = f"(?:(?![不否非被])[{HAN}]{{0,3}}{trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)})?"
+_TITLE = rf"(?:(?![不否非被])\w{{0,3}}{trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)})?"
 _IS = f"(?:是|乃|乃是|就是|正是|，乃|，是|，乃是){_TITLE}"
 _SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|兄|弟|姊|姐|妹)"
 _SUBORDINATE = (
@@ -68,7 +68,7 @@ _SUBORDINATE = (
     "|婢女|小厮|管家|司机|秘书|助手|助理|保镖|跟班|书童|长随)"
 )
 _FIGHT = "(?:交战|交锋|交马|大战|厮杀|战[^船书场袍]|战$|战，|斗|激战|决战|搏斗|死战|酣战|对战|动手|交手)"
-_END = rf"(?![{HAN}])|(?=[也矣])"  # 周文乃周武叔父周德海之子: the uncle is not 周文
+_END = r"\b|(?=[也矣])"  # 周文乃周武叔父周德海之子: the uncle is not 周文
 _WITH = "(?:与|和|同|跟)"
 _AND = "(?:与|和|同|跟|、)"
 _ARE = "(?:是|乃|本是|原是|为|成了|已是|二人是|两人是|俩是)"
@@ -98,7 +98,7 @@ _BOTH = (
     (f"{_BRETHREN}(?:二人|两个|俩|{_END})", "SIBLING"),
     ("(?:父子|母子|父女|母女)", "PARENT_OF"),
     ("师徒", "MASTER_OF"),
-    (f"(?:[{HAN}]{{1,4}}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)", "FRIEND"),
+    (r"(?:\w{1,4}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)", "FRIEND"),
     ("(?:一对)?(?:恋人|情侣)", "LOVES"),
 )
 
@@ -122,7 +122,7 @@ _PATTERNS = (
     RelationPattern("(?:投降了?|归顺了?|效忠于?|侍奉|辅佐|投靠了?|归降了?|事)", "SERVES"),
     RelationPattern("追随着?", "FOLLOWS"),
     RelationPattern("(?:急|便|乃|遂|即|又)?(?:遣|差|派)", "LEADS"),
-    RelationPattern("(?:急|便|乃|遂|即|又)?(?:命|令)", "LEADS", after=f"[{HAN}]{{0,2}}{_TASK}"),
+    RelationPattern("(?:急|便|乃|遂|即|又)?(?:命|令)", "LEADS", after=rf"\w{{0,2}}{_TASK}"),
     RelationPattern(_AND, "SIBLING", after=f"{_BRETHREN}(?:二人|两个|俩)"),
     *(RelationPattern(_AND, kind, after=_ARE + both) for both, kind in _BOTH),
 )
