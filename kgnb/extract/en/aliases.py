@@ -16,7 +16,7 @@ from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
-from kgnb.extract.en.vocatives import Answers
+from kgnb.extract.en.vocatives import answering
 
 # Titles that go with a first name: Miss Anne, Sir Robert.
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
@@ -289,7 +289,7 @@ class AliasResolver(BookPersons):
 
     def _join_who_answer(self) -> None:
         """Aunt Cicely is Mrs. Peel if Mrs. Peel answers to "Aunt Cicely", who has no other full name."""
-        for called, answerer in list(Answers(self.text, self.offsets, self.clusters.root).answering()):
+        for called, answerer in list(answering(self.text, self.offsets, self.clusters.root)):
             bare = not any(self.parts[n].is_full for n in self.clusters.names_of(called))
             roots = [self.clusters.root(answerer)] if bare and self._same_gender(called, answerer) else []
             if best := self._exclusive_person(called, roots):

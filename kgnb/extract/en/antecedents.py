@@ -61,10 +61,8 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecede
 
 def _subject_pronoun(gender: str, start: int, end: int, persons: ChapterPersons) -> int | None:
     """Offset of the first subject pronoun: in "She saw Jane … her" she was named in a sentence before."""
-    for match in _SUBJECT.finditer(persons.text, start, end):
-        if _GENDERS[match[1].lower()] == gender:
-            return match.start()
-    return None
+    found = _SUBJECT.finditer(persons.text, start, end)
+    return next((m.start() for m in found if _GENDERS[m[1].lower()] == gender), None)
 
 
 def _certainty(fitting: Sequence[Mention], gender: str, persons: ChapterPersons) -> float:

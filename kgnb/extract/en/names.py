@@ -94,7 +94,6 @@ class Candidate:
     before: Counter[str] = field(default_factory=Counter)  # words
     after: Counter[str] = field(default_factory=Counter)
     articles: int = 0  # occurrences after an article
-    openings: int = 0  # occurrences that begin a sentence
     speaks: int = 0  # occurrences beside a verb of speech
     score: float = 0.0
 
@@ -203,7 +202,6 @@ class Candidates:
         if candidate is None:
             candidate = self.found[name] = Candidate(name)
         candidate.offsets.append(at)
-        candidate.openings += self._is_opening(at)
         before = text[max(0, at - 16) : at].replace("\n", "\n ").split(" ")
         after = text[end : end + 16].split(" ", 2)
         previous = before[-2] if len(before) > 1 and not before[-1] else '"'
@@ -424,6 +422,7 @@ def _is_only_compared(candidate: Candidate) -> bool:
 def _is_exclamation(candidate: Candidate) -> bool:
     """Whether the word begins all its sentences, or most and a mark follows: Finally he; Humph!"""
     stops = sum(n for word, n in candidate.after.items() if not word[:1].isalpha())
-    count, openings = candidate.count, candidate.openings
+    openings = sum(n for word, n in candidate.before.items() if word in _OPENING_MARKS)
+    count = candidate.count
     begins = openings == count >= 4 or (openings >= 0.85 * count and stops >= 0.6 * count)
     return begins and " " not in candidate.name

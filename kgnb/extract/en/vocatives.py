@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kgnb.extract.binomial import binomial_tail
@@ -15,38 +15,32 @@ MIN_SHARE = 0.4
 """Least answers, and least share of all answers to the name, of one person."""
 
 
-class Answers:
-    """Names called in speech, and the speakers of the next paragraphs.
+def answering(
+    text: str, offsets: Mapping[str, Sequence[int]], person: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (person called, another person who answers to that name); ``person``: name → its person.
 
-    ``person``: name → its person. Whether a person answers to a name is a one-sided binomial test against the
-    person's share of all speeches.
+    A one-sided binomial test of who speaks in the next paragraph against the share of all speeches.
     """
-
-    def __init__(self, text: str, offsets: Mapping[str, Sequence[int]], person: Callable[[str], str]) -> None:
-        paragraphs = Paragraphs(text)
-        called: dict[int, set[str]] = {}
-        speakers: dict[int, str] = {}
-        for name, found in offsets.items():
-            for at in found:
-                paragraph, end = paragraphs.number(at), at + len(name)
-                if paragraphs.is_called(at, end):
-                    called.setdefault(paragraph, set()).add(person(name))
-                elif paragraphs.is_speaker(at, end):
-                    speakers[paragraph] = person(name)
-        self._speeches = Counter(speakers.values())
-        self._answers: dict[str, Counter[str]] = {}
-        for paragraph, names in called.items():
-            answerer = speakers.get(paragraph + 1)
-            if answerer and answerer != speakers.get(paragraph):
-                for name in sorted(names):
-                    self._answers.setdefault(name, Counter())[answerer] += 1
-
-    def answering(self) -> Iterator[tuple[str, str]]:
-        """Yield (person called, another person who answers to that name)."""
-        total = self._speeches.total()
-        for called, answers in self._answers.items():
-            for answerer, n in answers.items():
-                enough = n >= MIN_ANSWERS and n >= MIN_SHARE * answers.total()
-                share = self._speeches[answerer] / total
-                if enough and called != answerer and binomial_tail(n, answers.total(), share) <= MAX_P:
-                    yield called, answerer
+    paragraphs = Paragraphs(text)
+    called: dict[int, set[str]] = defaultdict(set)
+    speakers: dict[int, str] = {}
+    for name, found in offsets.items():
+        for at in found:
+            paragraph, end = paragraphs.number(at), at + len(name)
+            if paragraphs.is_called(at, end):
+                called[paragraph].add(person(name))
+            elif paragraphs.is_speaker(at, end):
+                speakers[paragraph] = person(name)
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    for paragraph, names in called.items():
+        if (answerer := speakers.get(paragraph + 1)) and answerer != speakers.get(paragraph):
+            for name in sorted(names):
+                answers[name][answerer] += 1
+    speeches = Counter(speakers.values())
+    for name, counts in answers.items():
+        for answerer, n in counts.items():
+            enough = n >= MIN_ANSWERS and n >= MIN_SHARE * counts.total()
+            share = speeches[answerer] / len(speakers)
+            if enough and name != answerer and binomial_tail(n, counts.total(), share) <= MAX_P:
+                yield name, answerer
