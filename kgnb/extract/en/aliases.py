@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import dominant_bearer, rank_mentions
 from kgnb.extract.en.couples import couple_mentions
-from kgnb.extract.en.names import FIRST_NAMES, key
+from kgnb.extract.en.names import FIRST_NAMES, is_only_compared, key
 from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import answering
@@ -56,7 +56,9 @@ class AliasResolver(BookPersons):
         self._join_stated_names()
         self._join_who_answer()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
-        return self.clusters.persons(counts, self._canonical_rank)
+        persons = self.clusters.persons(counts, self._canonical_rank)
+        compared = {n for n, c in self.candidates.items() if is_only_compared(c)}
+        return {name: names for name, names in persons.items() if not compared.issuperset(names)}
 
     def _one_word_names(self, *, titled: bool, single: bool = False) -> Iterator[tuple[str, NameParts]]:
         """Names of one word, with or without titles; ``single``: only those not joined with others so far."""

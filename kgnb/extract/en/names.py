@@ -56,8 +56,6 @@ FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 
 SURE_SPEECHES = 3
 """Speeches that make a name of a word which is none in other books: Sunday, Bah."""
-SPEECH_REACH = 50
-"""Characters before and behind in which a quotation mark stands if a name with an article is a speaker's."""
 SEED_CAP = 80
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 100.0
@@ -132,7 +130,6 @@ class Candidates:
                 if word[0].islower():
                     self.lower[word] += n
         self._within_sentence = Counter(_WITHIN_SENTENCE.findall(text))
-        self._has_quotes = '"' in text
         said = Counter(_SAYS.findall(text))
         spoken = {key(w) for w, n in said.items() if n >= SURE_SPEECHES and self._is_proper(w)}
         self._no_names = words.NOT_NAMES - (spoken - words.GENERIC - words.HONORIFICS)
@@ -217,15 +214,9 @@ class Candidates:
             previous = previous[-1:]
         previous, following = previous.lower(), following.lower()
         speaks = verb.lower() in _SPEECH_BEFORE or following.rstrip(",.:;") in words.SPEECH_VERBS
-        if speaks and (not article or self._is_beside_speech(at)):
-            candidate.speaks += 1  # the Rabbit; but the ship Arrow "went out of harbour" only
+        candidate.speaks += speaks
         candidate.before[previous] += 1
         candidate.after[following] += 1
-
-    def _is_beside_speech(self, at: int) -> bool:
-        """Whether a quotation mark stands nearby, as far as the text has any."""
-        near = self.text[max(0, at - SPEECH_REACH) : at + SPEECH_REACH]
-        return '"' in near or not self._has_quotes
 
 
 def _is_surname(parts: list[str]) -> bool:
@@ -351,9 +342,7 @@ class NameClassifier:
     def persons(self) -> dict[str, Candidate]:
         """Return the sure persons' names and likely ones that begin or end alike, ``MAX_PERSONS`` at most."""
         likely = {
-            n: c
-            for n, c in self.candidates.items()
-            if c.score >= 0.0 and not (self._is_called_in_jest(c) or _is_only_compared(c))
+            n: c for n, c in self.candidates.items() if c.score >= 0.0 and not self._is_called_in_jest(c)
         }
         sure = {name for name, c in likely.items() if _is_sure(c)}
         firsts, lasts = {n.split(" ")[0] for n in sure}, {n.split(" ")[-1] for n in sure}
@@ -414,8 +403,8 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     return penalty
 
 
-def _is_only_compared(candidate: Candidate) -> bool:
-    """Whether somebody is only what others are like: sang like Caruso."""
+def is_only_compared(candidate: Candidate) -> bool:
+    """Return whether somebody is only what others are like: sang like Caruso."""
     return candidate.before["like"] > 0.5 * candidate.count and not candidate.speaks
 
 

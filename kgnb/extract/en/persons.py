@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,6 +21,9 @@ KIN_TITLES = frozenset(
     ("aunt", "uncle", "cousin", "brother", "sister", "father", "mother", "grandfather", "grandmother")
 )
 """Titles that only some people give."""
+_BEFORE_GIVEN_NAME = frozenset(
+    ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
+)
 PRONOUN_MENTIONS = 200
 """Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
 WINDOW = 1500
@@ -86,33 +89,33 @@ class NameFacts(NamedTuple):
 @lru_cache(maxsize=4096)
 def name_facts(forms: tuple[str, ...]) -> NameFacts:
     """Return the facts of a person of these names."""
-    titles: Counter[str] = Counter()
+    titles: set[str] = set()
     surnames: set[str] = set()
     married: set[str] = set()
     firsts: set[str] = set()
     for form in forms:
         parts = split_name(form)
         titles.update(parts.titles)
-        if parts.last and (parts.is_full or (parts.titles and not _before_first_name(parts.titles))):
+        given = not parts.titles or parts.titles[-1] in _BEFORE_GIVEN_NAME  # the one word that may follow
+        if parts.last and (parts.is_full or not given):
             wife = "mrs" in parts.titles or (parts.titles[-1:] == ("lady",) and not parts.is_full)
             (married if wife else surnames).add(parts.last)
-        if parts.is_full or not parts.titles or _before_first_name(parts.titles):
+        if parts.is_full or given:
             firsts.add(parts.first.lower())
     named = frozenset(titles)
     firsts -= {surname.lower() for surname in surnames | married}
     return NameFacts(_gender(named, firsts), named, frozenset(surnames), frozenset(married))
 
 
-def _before_first_name(titles: Sequence[str]) -> bool:
-    return titles[-1] in ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
-
-
 def _gender(titles: frozenset[str], firsts: set[str]) -> str:
-    female, male = bool(titles & words.FEMALE), bool(titles & words.MALE)
-    if female != male:
-        return "f" if female else "m"
-    female, male = bool(firsts & words.FEMALE_NAMES), bool(firsts & words.MALE_NAMES)
-    return ("f" if female else "m") if female != male else ""
+    """By the titles, else by the first names; "" where either are of both or of none."""
+    for found, female, male in (
+        (titles, words.FEMALE, words.MALE),
+        (firsts, words.FEMALE_NAMES, words.MALE_NAMES),
+    ):
+        if found.isdisjoint(female) != found.isdisjoint(male):
+            return "m" if found.isdisjoint(female) else "f"
+    return ""
 
 
 class BookPersons:
@@ -180,11 +183,8 @@ class BookPersons:
 
     def _is_surname(self, word: str, name: str) -> bool:
         """Whether persons other than ``name``'s have ``word`` as their last name."""
-        own = self.clusters.root(name)
-        return any(
-            (p.is_full or {"mr", "mrs"} & set(p.titles)) and self.clusters.root(n) != own
-            for n, p in ((n, self.parts[n]) for n in self._by_last.get(word, ()))
-        )
+        others = [n for n in self._by_last.get(word, ()) if self.clusters.root(n) != self.clusters.root(name)]
+        return any(self.parts[n].is_full or {"mr", "mrs"} & set(self.parts[n].titles) for n in others)
 
     def _count(self, name: str) -> int:
         """Occurrences of all names of the person."""
