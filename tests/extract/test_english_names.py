@@ -691,3 +691,10 @@ def test_a_kind_is_no_surname_and_what_one_of_a_kind_is_called_is_its_name() -> 
         + "\n\nThe Knave of Cups, he stole the lamp. There the Knave of Cups, at"
     )
     assert people(text)["Knave"].name == "Knave of Cups"
+
+
+def test_a_clergyman_is_also_mr() -> None:
+    found = people(
+        pages(*((name, "Mrs. Dale") for name in ("Reverend Hugh Quill", "Mr. Quill", "Parson Quill")))
+    )
+    assert found["Mr. Quill"] is found["Parson Quill"] is found["Reverend Hugh Quill"]

@@ -352,8 +352,6 @@ class NameClassifier:
             if name in sure
             or ((c.count > 1 or c.speaks) and (name.split(" ")[0] in firsts or name.split(" ")[-1] in lasts))
         }
-        if len(persons) <= MAX_PERSONS:
-            return persons
         return {c.name: c for c in nlargest(MAX_PERSONS, persons.values(), key=lambda c: c.count)}
 
 

@@ -266,8 +266,8 @@ def majority_gender(text: str, ends: Iterable[int], least: int) -> str:
 
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Return whether one person would not bear both: Captain and Mr, Mrs and Miss."""
-    a, b = set(one) - KIN_TITLES, set(other) - KIN_TITLES
+    """Return whether one person would not bear both: Captain and Mr, Mrs and Miss; a clergyman is also Mr."""
+    a, b = ({"mr" if t == "rev" else t for t in titles} - KIN_TITLES for titles in (one, other))
     return bool(a and b and not a & b)
 
 
