@@ -159,11 +159,9 @@ def print_json(value: object) -> None:
     escaped.
     """
     text = json.dumps(value, ensure_ascii=not takes_any_text(), default=dataclasses.asdict)
-    print(text if text.isprintable() else "".join(map(_printable, text)))
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else json.dumps(character)[1:-1]
+    print(
+        text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    )
 
 
 def warn(text: str) -> None:

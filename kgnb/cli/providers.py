@@ -22,6 +22,7 @@ from kgnb.core.model import RULES
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.presets import preset_named
+from kgnb.stores.embedded.temporary_folder import lacks_folder
 
 ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
@@ -193,7 +194,9 @@ async def remove(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def pause(args: argparse.Namespace, settings: Settings) -> int:
-    """Pauses a provider on every node."""
+    """Pauses a provider on every node; refuses where there is none and no record for one to work on."""
+    if settings.embedded_redis and settings.embedded_sql and lacks_folder(settings):
+        raise InputError("explore.no_record", place=settings.data.absolute())
     async with context.open_app(settings, graph=False) as app:
         paused = await providers.pause_provider(app, args.provider, args.seconds)
     facts = {"seconds": round(paused.seconds), "when": options.local_time(paused.until)}

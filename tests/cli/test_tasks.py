@@ -396,6 +396,12 @@ class TestDeleting:
             place.run("task", *words).refused("77", place.env["DB_NAME"])
             assert not place.data.exists()
 
+    @pytest.mark.parametrize("words", [["pause", "rules"], ["providers", "pause", "rules"]])
+    def test_a_pause_that_nobody_would_hear_is_refused(self, tmp_path: Path, words: list[str]) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        place.run(*words).refused("No book was ever built in", str(place.data.absolute()))
+        assert not place.data.exists()
+
     def test_while_a_worker_runs_it(self, anywhere: Typed, server: Llm, tmp_path: Path) -> None:
         kgnb, book = anywhere, novel(tmp_path / "book.txt", 120)
         kgnb.build(book, "--provider", "rules")
