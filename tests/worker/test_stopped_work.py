@@ -166,7 +166,7 @@ async def test_a_providers_failure_is_told_and_the_chapter_asked_again(
     model, events = Failing(), list[NodeEvent]()
     model.open.set()
     async with light_node(redis_url, ledger, tmp_path, model) as light:
-        light.node._listener = events.append
+        light.node.listener = events.append
         task_id = await submitted(ledger, redis_url, 1)
         await until(lambda: finished(ledger, task_id))
     told = [(event.kind, event.task_id, event.provider) for event in events if event.kind == "provider"]
