@@ -38,6 +38,7 @@ _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
 # Behind a word that is drawn out: Soo--oop.
 _DRAWL = re.compile(r"[-–—]+([a-z])\1")
+# Port Moresk, socialism, the Fish-Footman.
 _PLACE_HEAD = re.compile("(?:Port|Fort|Mount|Lake|Cape|Boulevard|Rue|San|Santa|Saint|St\\.?) ")
 _TEACHING = re.compile("[a-z](?:ism|ology|osophy)$")
 _AGENT = re.compile("(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
@@ -149,12 +150,7 @@ class Candidates:
 
     def _is_opening(self, at: int) -> bool:
         """Whether a sentence or a quotation begins at ``at``, where any word has a capital."""
-        text = self.text
-        return (
-            at == 0
-            or text[at - 1] in _OPENING_MARKS
-            or text[max(0, at - 2) : at].strip()[-1:] in _OPENING_MARKS
-        )
+        return at == 0 or self.text[max(0, at - 2) : at].rstrip(" ")[-1:] in _OPENING_MARKS
 
     def _names_in(self, phrase: str, opening: bool) -> list[tuple[str, int]]:
         """(name, offset) of what is left of a phrase without the words at both ends that are part of none."""
