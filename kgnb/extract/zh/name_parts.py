@@ -132,35 +132,38 @@ class FormAliases(StatedAliases):
 
     def _join_longer_forms(self) -> None:
         """紫阳真君 is 真君, 狸七戒 is 七戒: what stands before hardly anything else, or no other name."""
-        places, names = zip(*self._bigrams.find_all(self.counts), strict=True) if self.counts else ((), ())
-        single = Counter(zip(_before(self.text, places, 1), names, strict=True))
-        often = {pair for pair, n in single.items() if n >= LONGER_FORMS}
+        text, found = self.text, list(self._bigrams.find_all(self.counts))
+        single = Counter([text[at - 1 : at + len(name)] for at, name in found if at])
+        often = {form for form, n in single.items() if n >= LONGER_FORMS}
         # A longer word before a name is no more frequent than its end.
-        longer = (pair in often for pair in zip(_before(self.text, places, 1), names, strict=True))
-        double = Counter(compress(zip(_before(self.text, places, 2), names, strict=True), longer))
+        double = Counter(
+            [text[at - 2 : at + len(n)] for at, n in found if text[at - 1 : at + len(n)] in often]
+        )
         surnames = self._own_surnames(single)
         forms = {
-            word + name: name
-            for (word, name), n in (single | double).items()
+            form: form[size:]
+            for size, counted in ((1, single), (2, double))
+            for form, n in counted.items()
             if n >= LONGER_FORMS
-            and (n >= 0.5 * self._occurrences(word) or surnames.get(name) == word)
-            and self._can_precede(word, name)
+            and (n >= 0.5 * self._occurrences(form[:size]) or surnames.get(form[size:]) == form[:size])
+            and self._can_precede(form[:size], form[size:])
         }
         for form, candidate in self._classifier.with_neighbours(forms).items():
             if self._classifier.left_score(candidate) >= 0:
                 self._join(forms[form], form, "全称")
 
-    def _own_surnames(self, single: Mapping[tuple[str, str], int]) -> dict[str, str]:
+    def _own_surnames(self, single: Mapping[str, int]) -> dict[str, str]:
         """Name → the one character that stands before it :data:`OWN` times as often as before other names.
 
-        ``single``: (character, name that it stands before) → times.
+        ``single``: character and name behind it → times.
         """
         everywhere, mentions = Counter[str](), Counter[str]()
-        for (char, name), n in single.items():
-            everywhere[char] += n
-            mentions[name] += n
+        for form, n in single.items():
+            everywhere[form[0]] += n
+            mentions[form[1:]] += n
         total, found = mentions.total(), defaultdict[str, list[str]](list)
-        for (char, name), n in single.items():
+        for form, n in single.items():
+            char, name = form[0], form[1:]
             if n < max(LONGER_FORMS, 0.3 * everywhere[char]):
                 continue
             by_others = (everywhere[char] - n + 0.5) / (total - mentions[name] + 1)
