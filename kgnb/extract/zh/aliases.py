@@ -8,7 +8,6 @@ names, surnames, titles and nicknames.
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -18,7 +17,6 @@ from itertools import compress
 from kgnb.extract.binomial import binomial_tail
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
-from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
@@ -287,18 +285,20 @@ class AliasResolver(FormAliases):
 
     def _join_appositive_titles(self) -> None:
         """县令何恭: a word before full names is joined with its one bearer; a title of several is dropped."""
-        titles = {n for n in self.counts if not surname_of(n) or n[-1] in words.RANK_ENDS}
+        titles = [n for n in self.counts if not surname_of(n) or n[-1] in words.RANK_ENDS]
         fulls = {
             n
             for n in self.counts
-            if surname_of(n) in words.SURE_SURNAMES and n not in self.courtesy and n not in titles
+            if surname_of(n) in words.SURE_SURNAMES
+            and n not in self.courtesy
+            and n[-1] not in words.RANK_ENDS
         }
-        if not titles or not fulls:
-            return
-        followers: dict[str, Counter[str]] = defaultdict(Counter)
-        for match in re.finditer(rf"({trie_pattern(titles)})({trie_pattern(fulls)})", self.text):
-            followers[match[1]][self.clusters.root(match[2])] += 1
-        for title, after in followers.items():
+        starts = {at: self.clusters.root(full) for full in fulls for at in self.offsets[full]}
+        for title in titles:
+            ends = (at + len(title) for at in self.offsets[title])
+            after = Counter(starts[end] for end in ends if end in starts)
+            if not after:
+                continue
             (best, n), total = after.most_common(1)[0], after.total()
             if self.clusters.root(title) == best or any(n in fulls for n in self.clusters.names_of(title)):
                 continue
