@@ -660,3 +660,23 @@ def test_pieces_of_words_and_deeds_are_no_places() -> None:
     assert "门前观" not in places(pages + looks)
     adverb = "人们自苦处都来。在苦处都笑。他的苦处都说了。那些苦处都好。说苦处都不信。\n"
     assert not {"处都", "苦处都"} & places(pages + adverb)
+
+
+def test_a_given_name_within_a_full_one_is_nobody_elses_title() -> None:
+    said = ["今天下雨", "城里有戏", "饭菜凉了", "马跑得快", "钱不够用", "门没有关", "灯还亮着", "井水很甜"]
+    verbs = ["说道", "问道", "笑道", "答道", "叹道", "喊道", "叫道", "说道"]
+    deeds = ["喝了茶", "出了门", "上了楼", "坐下来", "站起身", "点点头", "摇摇头", "看着天"]
+    times = ["早上", "中午", "后来", "晚上", "于是", "忽然", "这时", "不久"]
+
+    def talk(name: str, i: int) -> str:
+        i %= 8
+        speech = f"{times[i]}{name}{verbs[i * 3 % 8]}：“{said[i * 5 % 8]}。”{name}{deeds[i * 7 % 8]}。"
+        return (
+            f"{speech}{said[(i * 3 + 1) % 8]}，{name}{deeds[(i * 5 + 2) % 8]}，{times[(i + 3) % 8]}睡了。\n"
+        )
+
+    pages = "".join(talk("栾守义", i) + talk("程勇", i + 1) for i in range(8))
+    pages += talk("守义", 0) + "".join(talk("程勇", i) + talk("林秀英", i + 2) for i in range(8))
+    pages += "".join(f"{a}，{b}。" for a, b in itertools.product(said, said))
+    listed = "后来栾守义程勇上了楼。\n忽然栾守义程勇点点头。\n"
+    assert bearer(people(listed + pages), "守义").name == "栾守义"
