@@ -39,7 +39,8 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 COMMIT_GAP = 0.05
-"""Least seconds between two commits of rows: each is a disk flush, and no slot waits for it."""
+"""Least seconds between two commits of rows while more are to come than wait: each is a disk flush, and no
+slot waits for it."""
 PROJECT_LIMIT, PROJECT_GAP = 100, 0.3
 """Most chapters in one graph transaction, and seconds between two while more chapters are on their way to it
 than wait: each costs some twenty round trips, and a chapter that waits for one holds no slot."""
@@ -86,7 +87,7 @@ class ChapterWorker:
         self._extractor = extractor
         self._claims: Batcher[Claim, ChapterWork | None] = Batcher(self._claim_all)
         self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(
-            self._save_all, gap=COMMIT_GAP
+            self._save_all, gap=COMMIT_GAP, expects_more=lambda waiting: self._to_record > 2 * waiting
         )
         self._projections: Batcher[_Projection, bool] = Batcher(
             self._project_all,
