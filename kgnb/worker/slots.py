@@ -53,12 +53,16 @@ class SlotLimiter:
         else:
             self.requests.release()
 
-    def on_rate_limit(self) -> None:
+    async def on_rate_limit(self) -> None:
         """Halve the slots, once for all requests of a burst."""
         now = time.monotonic()
         if now - self._halved_at >= HALVING_SECONDS:
             left = max(1, self.slots // 2)
-            self._owed += self.slots - left
+            for _ in range(self.slots - left):
+                if self.requests.locked():
+                    self._owed += 1
+                else:
+                    await self.requests.acquire()  # a free one, without a wait
             self.slots, self._successes, self._halved_at = left, 0, now
 
     def on_success(self) -> None:

@@ -250,7 +250,7 @@ class ProviderThrottle:
         if isinstance(error, errors.ProviderPaused | errors.RateReached):
             return
         if isinstance(error, errors.RateLimited):
-            self.limiter(provider).on_rate_limit()
+            await self.limiter(provider).on_rate_limit()
             await self._share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
         elif isinstance(error, errors.BudgetReached):
             paused = await self._pause(name, error, seconds=error.pause_seconds)

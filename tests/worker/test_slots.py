@@ -49,17 +49,17 @@ def test_fewer_wait_for_the_graph_where_slots_are_many(slots: int, chapters: int
     assert max_unwritten(slots) == chapters
 
 
-def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
+async def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [1_000.0]
     monkeypatch.setattr(slots_module.time, "monotonic", lambda: now[0])
     limiter = SlotLimiter(40)
     for _ in range(40):
-        limiter.on_rate_limit()
+        await limiter.on_rate_limit()
     assert limiter.slots == 20
     now[0] += 10
-    limiter.on_rate_limit()
+    await limiter.on_rate_limit()
     assert limiter.slots == 10
     for _ in range(9):
         limiter.on_success()
@@ -74,7 +74,7 @@ def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
     assert limiter.slots == 40
     for _ in range(20):
         now[0] += 10
-        limiter.on_rate_limit()
+        await limiter.on_rate_limit()
     assert limiter.slots == 1
     limiter.on_success()
     assert limiter.slots == 2
@@ -137,7 +137,7 @@ async def test_what_waits_is_not_asked_beyond_the_slots_that_a_429_left(redis_ur
             for _ in range(24):
                 group.create_task(ask())
             assert await after_answers(0) == 8
-            limiter.on_rate_limit()
+            await limiter.on_rate_limit()
             assert await after_answers(3) == 5
             assert await after_answers(3) == 4
             for _ in range(limiter.slots):
@@ -148,6 +148,25 @@ async def test_what_waits_is_not_asked_beyond_the_slots_that_a_429_left(redis_ur
             assert await after_answers(8) == 8
             while asking_now:
                 await after_answers(8)
+
+
+async def test_a_429_takes_slots_that_nobody_uses_too(redis_url: str) -> None:
+    async with asking(redis_url, most=8) as node, asyncio.TaskGroup() as group:
+        limiter, held, done = node.throttle.limiter(node.provider), [0], asyncio.Event()
+
+        async def ask() -> None:
+            async with node.throttle.request_slot(node.provider):
+                held[0] += 1
+                await done.wait()
+
+        group.create_task(ask())
+        await asyncio.sleep(0.05)
+        await limiter.on_rate_limit()
+        for _ in range(7):
+            group.create_task(ask())
+        await asyncio.sleep(0.05)
+        assert held == [4]
+        done.set()
 
 
 async def asked(model: Model, count: int) -> bool:

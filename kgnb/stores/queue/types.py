@@ -61,9 +61,7 @@ class Claim:
     failures: int = field(compare=False)  # its own, so far
     fresh: bool = field(compare=False)  # a task that somebody asked for since it was last opened
     alone: bool = field(compare=False)  # to be worked while every other slot of the node is empty
-    asked: int = field(
-        compare=False
-    )  # requests for the task that it covers: opening or ending it answers these
+    asked: int = field(compare=False)  # requests for the task that opening or ending it answers
     sent_at: float = field(compare=False)  # time.monotonic(); the lease can't have begun earlier
 
     @property
@@ -219,10 +217,8 @@ class PollResult:
         self.refreshed += [Claim.read(queue, one, self.sent_at) for one in refreshed]
         for member, reason, token in buried:
             _, task_id, chapter_id = parse_member(name := member.decode())
-            key = reason.decode("utf-8", "replace")
-            self.buried.append(
-                BuriedItem(queue, name, task_id, chapter_id, say_or(key, key), int(token or 0))
-            )
+            text = say_or(key := reason.decode("utf-8", "replace"), key)
+            self.buried.append(BuriedItem(queue, name, task_id, chapter_id, text, int(token or 0)))
         self.chapters_left |= {(queue, int(task)): int(count) for task, count in left}
         self.states[queue] = QueueState(*map(int, state))
         self.newer += int(newer)
