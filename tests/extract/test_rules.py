@@ -118,6 +118,10 @@ def test_no_tie_is_read_into_mere_company() -> None:
     assert ("关羽", "FAMILY", "刘备") not in ties("刘备乃关羽叔父吕布之子。")
 
 
+def test_a_footnotes_mark_ends_what_is_said_of_a_tie() -> None:
+    assert ("关羽", "SIBLING", "刘备") in ties("关羽是刘备的弟弟①。")
+
+
 def test_short_forms_act_for_whom_was_named_before() -> None:
     found = rules.extract("吕布见张飞。布大怒，云长亦怒。", lang="zh", names=ZH)
     assert ("关羽", "KNOWS", "吕布") in {(r.source, r.type, r.target) for r in found.relations}

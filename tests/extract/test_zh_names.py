@@ -662,6 +662,28 @@ def test_pieces_of_words_and_deeds_are_no_places() -> None:
     assert not {"处都", "苦处都"} & places(pages + adverb)
 
 
+def test_what_is_always_said_within_a_place_is_no_part_of_another_word() -> None:
+    pages = scenes([("周德海", "林秀英")])
+    for where in ("里", "中", "，"):
+        for place in ("白云观", "云都"):
+            told = "众人来到{0}。林秀英还在{0}。周德海从{0}。明天往{0}。人说{0}。\n".replace(
+                "。", f"{where}好。"
+            )
+            assert place in places(pages + told.format(place)), (place, where)
+
+
+@pytest.mark.parametrize("mark", ["①", "1", "²"])
+def test_a_footnotes_mark_belongs_to_no_name(mark: str) -> None:
+    told = "{0}来了。{0}笑道：“好。”{0}走了。\n"
+    text = (
+        scenes([("周德海", "林秀英")]) + told.format("程伯虎") + told.format("子远") + told.format("铁算盘")
+    )
+    text += f"程伯虎，字子远{mark}。程伯虎外号铁算盘{mark}。来了一个人，名叫何守田{mark}，"
+    found = people(text + told.format("何守田"))
+    assert {"子远", "铁算盘"} <= {*found["程伯虎"].aliases}
+    assert "何守田" in found
+
+
 def test_a_given_name_within_a_full_one_is_nobody_elses_title() -> None:
     said = ["今天下雨", "城里有戏", "饭菜凉了", "马跑得快", "钱不够用", "门没有关", "灯还亮着", "井水很甜"]
     verbs = ["说道", "问道", "笑道", "答道", "叹道", "喊道", "叫道", "说道"]

@@ -17,8 +17,8 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
 
-_BEFORE_QUOTE = re.compile(rf"\b([{HAN}]{{2,10}}+)[：:，,]?\s*[“「『\"]")
-_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})\b")
+_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}}+)[：:，,]?\s*[“「『\"]")
+_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
 _SENTENCE_TO_QUOTE = re.compile(
     rf"[。！？!?”」\n]([{HAN}]{{3,14}}+)[，,][^。！？!?：:“”「」\n]{{0,40}}+[：:]\s*[“「『\"]"
 )
@@ -31,16 +31,13 @@ _CALLED_SO = (
     *(f"{char}叫(?![做作])" for char in "我他她"),
     *("唤名", "号[为曰]"),
 )
-_NAMING = re.compile(
-    f"(?:{'|'.join(_CALLED_SO)})"
-    r"[“「『]?(\w{2,4})\b"
-)
+_NAMING = re.compile(f"(?:{'|'.join(_CALLED_SO)})[“「『]?([{HAN}]{{2,4}})(?![{HAN}])")
 
 _KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|女婿|外甥"
 _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
 _RELATING = re.compile(f"[的之](?:{_KIN})")
-_LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)\b")
-_LISTED_BEFORE = re.compile("、(?:" + "|".join(rf"(?<=\b([{HAN}]{{{n}}})、)" for n in (2, 3, 4)) + ")")
+_LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
+_LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""

@@ -10,21 +10,24 @@ from collections import Counter, defaultdict
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
+from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 
 _INTRODUCTION = re.compile(
-    r"姓(\w{1,2})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?(\w{1,2}?)(?:[，,；;]?(?:表)?字(\w{2})|\b)"
+    rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)(?:[，,；;]?(?:表)?字([{HAN}]{{2}})|(?![{HAN}]))"
 )
-_COURTESY = re.compile(r"字(\w{2})\b(?:[，,]?后?改(?:字|为)?(\w{2})\b)?")
+_COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _EPITHET = re.compile(
-    r"(?:，\w{1,6}都叫[他她]|,\w{1,6}都叫[他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
-    r"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
-    r"(?P<alias>\w{2,5})\b"
+    rf"(?:，[{HAN}]{{1,6}}都叫[他她]|,[{HAN}]{{1,6}}都叫[他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
+    rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
+    rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
-_PROPER_NAME = re.compile(r"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?(\w{2,4})\b")
-_TOPIC = re.compile(r"(?<=[。！？\n”」])(\w{2,4}?)是([^。！？“”「」\n他她其有姓]*[，；,;])$")
+_PROPER_NAME = re.compile(
+    rf"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
+)
+_TOPIC = re.compile(rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是([^。！？“”「」\n他她其有姓]*[，；,;])$")
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
-_BEARER = re.compile(r"(\w{1,6}?)[，,：:；;]?表?$")
+_BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
 
 
 class StatedAliases:

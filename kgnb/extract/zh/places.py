@@ -97,7 +97,8 @@ def _is_piece(word: str, right: Mapping[str, int], places: Container[str], *, va
     """
     char, n = max(right.items(), key=lambda i: (i[1], i[0]))
     another = word[1:] + char in places and word + char not in places
-    return n >= 0.6 * sum(right.values()) and (another or vague)
+    verb = vague and char.isalpha() and char not in words.LOCALIZERS  # not 白云观里
+    return n >= 0.6 * sum(right.values()) and (another or verb)
 
 
 def _can_be_name(word: str, persons: set[str]) -> bool:
