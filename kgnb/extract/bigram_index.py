@@ -25,10 +25,6 @@ def _encode(text: str) -> bytes:
     return code if len(code) == 2 * len(text) else _BEYOND_BMP.sub("?", text).encode(_UTF16, "replace")
 
 
-def _codes(bigrams: Iterable[str]) -> array[int]:
-    return array("I", _encode("".join(bigrams)))
-
-
 class BigramIndex:
     """A text searched by its bigrams: each is looked for once, and its offsets are remembered.
 
@@ -53,7 +49,7 @@ class BigramIndex:
 
     def counts(self, bigrams: Iterable[str]) -> Iterator[int]:
         """Return how often each of ``bigrams`` occurs in the text."""
-        return map(self._counts.get, _codes(bigrams), repeat(0))
+        return map(self._counts.get, array("I", _encode("".join(bigrams))), repeat(0))
 
     def frequent(self, least: int) -> dict[str, int]:
         """Return the bigrams that occur ``least`` times → occurrences."""

@@ -600,6 +600,8 @@ def test_a_compound_is_a_common_word_where_it_stands_without_a_capital() -> None
 def test_what_has_an_article_speaks_beside_a_quotation_mark_only() -> None:
     news = "\n\nThey saw that the Arrow went out of port. All knew the Arrow's boats and the Arrow's sails."
     assert "Arrow" not in people(pages(("Rosa", "Tom")) + news * 4)
+    told = "\n\nThe Arrow returned to harbour. At dawn the Arrow answered her helm. He wrote about the Arrow."
+    assert "Arrow" not in people(pages(("Rosa", "Tom"), times=12) + told * 2)
     talk = pages(("the Otter", "Tom"))
     assert "Otter" in people(talk)
     assert "Otter" in people(re.sub('(^|\n)"', r"\1— ", talk).replace('"', ""))
@@ -698,3 +700,36 @@ def test_a_clergyman_is_also_mr() -> None:
         pages(*((name, "Mrs. Dale") for name in ("Reverend Hugh Quill", "Mr. Quill", "Parson Quill")))
     )
     assert found["Mr. Quill"] is found["Parson Quill"] is found["Reverend Hugh Quill"]
+
+
+DAILY = (
+    "Then {a} took the lamp and went out. They found {a} beside the fire. {a} sat down without a word.",
+    "It was {a} who had the key. Mr. Dale looked at {a} for a while. {a} had never been so tired.",
+    "He gave the letter to {a}. The children ran to {a}. {a} shook his head. Nobody knew what {a} felt.",
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["St. Clare", "Saint Bronn", "Santa Claus", "Lake Strom", "Port Merrow", "Lois Lane", "Anne Row"]
+)
+def test_who_speaks_but_once_may_be_named_like_a_place(name: str) -> None:
+    text = "\n\n".join((pages(("Tom Finch", "Mr. Dale"), times=12), *DAILY * 4)).format(a=name)
+    assert name in people(f'{text}\n\n"It is late," said {name}.')
+
+
+def test_a_saints_name_may_be_a_given_one() -> None:
+    text = pages(("St. John", "Mr. Dale"), ("Mr. Rivers", "Mr. Dale"))
+    assert "St. John Rivers" in people("\n\n".join((text, *DAILY)).format(a="St. John Rivers"))
+
+
+@pytest.mark.parametrize("word", ["Talisman", "Ottoman", "Mussulman", "Norseman"])
+def test_not_all_that_ends_like_a_man_is_one(word: str) -> None:
+    told = "Nobody saw the {0}, and the {0} was there. Then the {0} gave them the lamp. There the {0} stood."
+    told += "\n\nThe {0} lay on the table. They looked at the {0} again. He had paid for the {0} in gold."
+    assert word not in people(pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\n" + told.format(word))
+
+
+def test_who_is_liked_is_not_compared_with() -> None:
+    text = pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\n"
+    text += '"I like Mr. Crane," said Tom Finch. "I don\'t like Mr. Crane at all," Mr. Dale answered.'
+    assert "Mr. Crane" in people(text)

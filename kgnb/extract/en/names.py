@@ -38,10 +38,12 @@ _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
 # Behind a word that is drawn out: Soo--oop.
 _DRAWL = re.compile(r"[-–—]+([a-z])\1")
-# Port Moresk, socialism, the Fish-Footman.
-_PLACE_HEAD = re.compile("(?:Port|Fort|Mount|Lake|Cape|Boulevard|Rue|San|Santa|Saint|St\\.?) ")
+# He doesn't like Caruso: no comparison.
+_LIKING = re.compile(r"(?:n't|\b(?:I|you|we|they|to|not|would|should)) like $", re.IGNORECASE)
+# Port Moresk, St. Bride but not St. John Rivers; socialism; the Fish-Footman.
+_PLACE_HEAD = re.compile(r"(?:Port|Fort|Mount|Lake|Cape|Boulevard|Rue) |(?:San|Santa|Saint|St\.?) \S+$")
 _TEACHING = re.compile("[a-z](?:ism|ology|osophy)$")
-_AGENT = re.compile("(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
+_AGENT = re.compile(r"-\w*(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
 # Particles that begin no name after its title: the Duke of, but Miss de Vere.
 _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
@@ -57,6 +59,8 @@ FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 
 SURE_SPEECHES = 3
 """Speeches that make a name of a word which is none in other books: Sunday, Bah."""
+SPEECH_REACH = 50
+"""Characters before and behind in which a quotation mark stands if a name with an article is a speaker's."""
 SEED_CAP = 80
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 100.0
@@ -130,6 +134,7 @@ class Candidates:
             for word in (*_WORD.findall(token), *compounds):
                 if word[0].islower():
                     self.lower[word] += n
+        self._has_quotes = '"' in text
         self._within_sentence = Counter(_WITHIN_SENTENCE.findall(text))
         said = Counter(_SAYS.findall(text))
         spoken = {key(w) for w, n in said.items() if n >= SURE_SPEECHES and self._is_proper(w)}
@@ -140,17 +145,15 @@ class Candidates:
             at = match.start()
             if _DRAWL.match(text, match.end()):
                 continue
-            for name, offset in names_in(match[0], self._is_opening(at)):
+            # Where a sentence or a quotation begins any word has a capital.
+            opening = at == 0 or text[max(0, at - 2) : at].rstrip(" ")[-1:] in _OPENING_MARKS
+            for name, offset in names_in(match[0], opening):
                 self._add(name, at + offset)
 
     def _is_proper(self, word: str) -> bool:
         """Whether the book capitalises the word within sentences too."""
         inside = self._within_sentence[word]
         return inside > 0 and inside >= 0.5 * self.lower[word.lower()]
-
-    def _is_opening(self, at: int) -> bool:
-        """Whether a sentence or a quotation begins at ``at``, where any word has a capital."""
-        return at == 0 or self.text[max(0, at - 2) : at].rstrip(" ")[-1:] in _OPENING_MARKS
 
     def _names_in(self, phrase: str, opening: bool) -> list[tuple[str, int]]:
         """(name, offset) of what is left of a phrase without the words at both ends that are part of none."""
@@ -208,8 +211,12 @@ class Candidates:
             following = following[:1]  # a mark, whatever comes behind it
         if not previous[-1:].isalnum():
             previous = previous[-1:]
+        elif previous == "like" and _LIKING.search(text, max(0, at - 16), at):
+            previous = "likes"
         previous, following = previous.lower(), following.lower()
         speaks = verb.lower() in _SPEECH_BEFORE or following.rstrip(",.:;") in words.SPEECH_VERBS
+        if speaks and article and self._has_quotes:  # the Rabbit; but the ship Arrow returned to harbour
+            speaks = '"' in text[max(0, at - SPEECH_REACH) : end + SPEECH_REACH]
         candidate.speaks += speaks
         candidate.before[previous] += 1
         candidate.after[following] += 1
@@ -324,11 +331,8 @@ class NameClassifier:
         surnames = {p[-1] for p in titled if "of" not in p}  # not Kent, of the Duke of Kent
         for candidate in self.candidates.values():
             parts = candidate.name.split(" ")
-            if (
-                len(parts) > 1
-                and not is_titled(candidate.name)
-                and (parts[0] in firsts or parts[-1] in lasts)
-            ):
+            related = len(parts) > 1 and (parts[0] in firsts or parts[-1] in lasts)
+            if related and not is_titled(candidate.name):
                 candidate.score += 3.0
                 if parts[1] == "of" and candidate.count > 1:  # the Knave of Hearts is as sure as the Knave
                     candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
@@ -342,13 +346,13 @@ class NameClassifier:
         }
         sure = {name for name, c in likely.items() if _is_sure(c)}
         firsts, lasts = {n.split(" ")[0] for n in sure}, {n.split(" ")[-1] for n in sure}
-        persons = {
-            name: c
+        persons = (
+            c
             for name, c in likely.items()
             if name in sure
             or ((c.count > 1 or c.speaks) and (name.split(" ")[0] in firsts or name.split(" ")[-1] in lasts))
-        }
-        return {c.name: c for c in nlargest(MAX_PERSONS, persons.values(), key=lambda c: c.count)}
+        )
+        return {c.name: c for c in nlargest(MAX_PERSONS, persons, key=lambda c: c.count)}
 
 
 def _is_sure(candidate: Candidate) -> bool:
@@ -392,8 +396,10 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     last = key(name.split(" ")[-1])
     place = key(name) in words.KNOWN_PLACES and not speaks
     penalty = 3.0 if place or key(name) in words.PEOPLES or _TEACHING.search(name) else 0.0
-    if (last in _NO_PERSON_ENDS or _PLACE_HEAD.match(name)) and speaks < 0.2:
-        penalty += 3.0 if last in words.STREET_ENDS and not titled else 2.0
+    if last in _NO_PERSON_ENDS and speaks < 0.2:
+        penalty += 2.0 if titled or speaks or last not in words.STREET_ENDS else 3.0
+    elif _PLACE_HEAD.match(name) and not speaks:  # but St. Clare said
+        penalty += 2.0
     return penalty
 
 

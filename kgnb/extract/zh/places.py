@@ -47,7 +47,8 @@ def places(
     text, bigrams = classifier.text, classifier.bigrams
     known, common = classifier.known_places - persons, classifier.common_words
     formed = {w for w in by_ending if _can_be_name(w, persons) and (w in known or w not in common)}
-    wanted = {w for w in known | _without_fragments(formed, by_ending) if not _is_generic(w)}
+    likely = (known | _without_fragments(formed, by_ending)) - words.GENERIC_PLACES
+    wanted = {word for word in likely if not _GENERIC.fullmatch(word)}
     offsets: dict[str, array[int]] = defaultdict(lambda: array("I"))
     left: dict[str, Counter[str]] = defaultdict(Counter)
     right: dict[str, Counter[str]] = defaultdict(Counter)
@@ -109,10 +110,6 @@ def _can_be_name(word: str, persons: set[str]) -> bool:
         return False
     end = next((n for n in (3, 2) if word[-n:] in _LONG_ENDS and len(word) > n), 1)
     return not set(word) & words.NEVER_IN_NAMES and not set(word[:-end]) & words.UNLIKELY_NAME_ENDS
-
-
-def _is_generic(word: str) -> bool:
-    return word in words.GENERIC_PLACES or bool(_GENERIC.fullmatch(word))
 
 
 def _follows_prepositions(left: Mapping[str, int], count: int, share: float) -> bool:
