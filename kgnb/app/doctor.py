@@ -63,10 +63,7 @@ async def doctor(settings: Settings) -> list[Check]:
         with suppress(KgnbError):  # each service says it again
             await asyncio.to_thread(restore_data_folder, settings)  # by one alone
     packages = ", ".join(f"{name} {installed_version(name) or '-'}" for name in PACKAGES)
-    checks = [
-        *(python, Check("packages", True, packages), _presets(date.today())),
-        *_machine(place, settings),
-    ]
+    checks = [python, Check("packages", True, packages), _presets(date.today()), *_machine(place, settings)]
     (sql, redis, *rest), bolt = await asyncio.gather(_records(settings), check_service(settings, "bolt"))
     return [*checks, sql, redis, bolt, *rest]
 

@@ -159,9 +159,7 @@ def print_json(value: object) -> None:
     escaped.
     """
     text = json.dumps(value, ensure_ascii=not takes_any_text(), default=dataclasses.asdict)
-    print(
-        text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-    )
+    print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
 
 
 def warn(text: str) -> None:

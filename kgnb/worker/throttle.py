@@ -386,6 +386,10 @@ class ProviderThrottle:
         self.paused = self.refused.keys() | self._pausing | poll.paused
         self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
+    def is_rate_bound(self, provider: Provider) -> bool:
+        """Whether the user's rate limit was full in the last minute: what is read ahead would come back."""
+        return time.monotonic() - self._rate_full_until.get(provider.key, float("-inf")) < self._rates.window
+
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """The providers' shared states, by name. Raises ServiceDown."""
         return await self._breaker.states([p.name for p in providers if not p.is_rules])

@@ -286,9 +286,11 @@ async def test_a_long_wait_hands_back_and_is_nobodys_failure(
     async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="1") as node:
         await node.ask()
         assert node.throttle.rate_wait(node.provider) == 0
+        assert not node.throttle.is_rate_bound(node.provider)
         for _ in range(3):
             with pytest.raises(RateReached):
                 await node.ask()
+        assert node.throttle.is_rate_bound(node.provider)
         assert llm.stats.requests == 1
         assert 50 < node.throttle.rate_wait(node.provider) <= 61  # the node claims nothing meanwhile
         assert node.throttle.limiter(node.provider).slots == 4

@@ -40,6 +40,8 @@ class Model:
     asked: Counter[str] = field(default_factory=Counter)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     slots: int = 2
+    rate_bound: bool = False
+    seconds: float = 0.0  # of a request
     paused: Set[str] = frozenset()
 
     @contextlib.asynccontextmanager
@@ -57,8 +59,11 @@ class Model:
     def rate_wait(self, _: object) -> float:
         return 0.0
 
+    def is_rate_bound(self, _: object) -> bool:
+        return self.rate_bound
+
     def request_seconds(self, _: object) -> float:
-        return 0.0
+        return self.seconds
 
     def on_poll(self, poll: PollResult, _: object) -> None:
         self.paused = poll.paused

@@ -116,6 +116,26 @@ async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit
         await until(lambda: done(ledger, light, task_id))
 
 
+async def test_nothing_is_read_ahead_of_a_rate_that_was_full(
+    redis_url: str, sql_url: str, tmp_path: Path
+) -> None:
+    model = Model(slots=2, rate_bound=True, seconds=0.1)
+    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
+        await submitted(ledger, redis_url, 30)
+        await until(lambda: asked(model, 2))
+        polls = light.node.poll_count
+
+        async def polled() -> bool:
+            light.node.wake()
+            return light.node.poll_count >= polls + 3
+
+        await until(polled)
+        assert len(light.node.slots) == 2
+        model.rate_bound = False
+        light.node.wake()
+        await until(lambda: asked(model, 6))
+
+
 async def test_what_waits_is_not_asked_beyond_the_slots_that_a_429_left(redis_url: str) -> None:
     async with asking(redis_url, most=8) as node:
         limiter = node.throttle.limiter(node.provider)
