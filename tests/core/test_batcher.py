@@ -101,6 +101,24 @@ async def test_the_last_batch_and_a_full_one_end_a_wait_for_the_gap() -> None:
     assert flush.batches == [[5], [4, 3, 2, 1], [0]]
 
 
+async def test_what_waits_is_weighed_against_what_is_to_come() -> None:
+    flush, coming = Doubler(), 5
+    batcher = Batcher(flush, gap=30.0, expects_more=lambda waiting: coming > waiting)
+
+    async def come() -> int:
+        nonlocal coming
+        coming -= 1
+        return await batcher.do(coming)
+
+    async with asyncio.timeout(10):
+        assert await come() == 8
+        early = asyncio.create_task(come())
+        await asyncio.sleep(0.05)
+        assert flush.batches == [[4]]
+        assert await asyncio.gather(come(), early) == [4, 6]
+    assert flush.batches == [[4], [3, 2]]
+
+
 async def test_nothing_is_left_lying_when_a_flush_ends() -> None:
     batcher = Batcher(Doubler(), limit=3)
 
