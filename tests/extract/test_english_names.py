@@ -717,6 +717,13 @@ def test_who_speaks_but_once_may_be_named_like_a_place(name: str) -> None:
     assert name in people(f'{text}\n\n"It is late," said {name}.')
 
 
+@pytest.mark.parametrize("surname", ["Denver", "Holland", "Cumberland"])
+def test_a_place_that_is_often_a_surname_may_be_one(surname: str) -> None:
+    daily = [line.format(a=name) for name in (f"Mr. {surname}", surname) for line in DAILY]
+    text = "\n\n".join((pages(("Tom Finch", "Mr. Dale"), times=12), *daily))
+    assert surname in people(f'{text}\n\n"It is late," said Mr. {surname}.')
+
+
 def test_a_saints_name_may_be_a_given_one() -> None:
     text = pages(("St. John", "Mr. Dale"), ("Mr. Rivers", "Mr. Dale"))
     assert "St. John Rivers" in people("\n\n".join((text, *DAILY)).format(a="St. John Rivers"))
