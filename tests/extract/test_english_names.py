@@ -736,7 +736,7 @@ def test_not_all_that_ends_like_a_man_is_one(word: str) -> None:
     assert word not in people(pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\n" + told.format(word))
 
 
-def test_who_is_liked_is_not_compared_with() -> None:
-    text = pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\n"
-    text += '"I like Mr. Crane," said Tom Finch. "I don\'t like Mr. Crane at all," Mr. Dale answered.'
-    assert "Mr. Crane" in people(text)
+@pytest.mark.parametrize("said", ["I like Mr. Crane, and so does she!", "So like Mr. Crane, wasn't it?"])
+def test_who_has_a_title_is_somebody_though_others_are_like_him(said: str) -> None:
+    text = pages(("Tom Finch", "Mr. Dale"), times=12)
+    assert "Mr. Crane" in people(f'{text}\n\n"{said}" said Tom Finch.')

@@ -38,8 +38,6 @@ _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
 # Behind a word that is drawn out: Soo--oop.
 _DRAWL = re.compile(r"[-–—]+([a-z])\1")
-# He doesn't like Caruso: no comparison.
-_LIKING = re.compile(r"(?:n't|\b(?:I|you|we|they|to|not|would|should)) like $", re.IGNORECASE)
 # Port Moresk, St. Bride but not St. John Rivers; socialism; the Fish-Footman.
 _PLACE_HEAD = re.compile(r"(?:Port|Fort|Mount|Lake|Cape|Boulevard|Rue) |(?:San|Santa|Saint|St\.?) \S+$")
 _TEACHING = re.compile("[a-z](?:ism|ology|osophy)$")
@@ -211,8 +209,6 @@ class Candidates:
             following = following[:1]  # a mark, whatever comes behind it
         if not previous[-1:].isalnum():
             previous = previous[-1:]
-        elif previous == "like" and _LIKING.search(text, max(0, at - 16), at):
-            previous = "likes"
         previous, following = previous.lower(), following.lower()
         speaks = verb.lower() in _SPEECH_BEFORE or following.rstrip(",.:;") in words.SPEECH_VERBS
         if speaks and article and self._has_quotes:  # the Rabbit; but the ship Arrow returned to harbour
@@ -404,8 +400,9 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
 
 
 def is_only_compared(candidate: Candidate) -> bool:
-    """Return whether somebody is only what others are like: sang like Caruso."""
-    return candidate.before["like"] > 0.5 * candidate.count and not candidate.speaks
+    """Return whether somebody is only what others are like: sang like Caruso; but so like Mr. Dale."""
+    known = candidate.speaks or is_titled(candidate.name)
+    return not known and candidate.before["like"] > 0.5 * candidate.count
 
 
 def _is_exclamation(candidate: Candidate) -> bool:
