@@ -576,6 +576,10 @@ async def test_the_key_is_in_no_error_log_or_repr(name: str, caplog: pytest.LogC
     assert CANARY[3:] not in everything
 
 
+def test_a_dry_run_servers_key_is_in_no_repr() -> None:
+    assert CANARY not in repr(FakeServer(key=CANARY))
+
+
 OTHER_CANARY = "Canary7f3a91c2d4e58b60"
 
 

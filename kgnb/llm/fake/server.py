@@ -106,7 +106,7 @@ class FakeServer:
     latency: float = 0.0  # seconds before each response
     faults: Faults = Faults()
     seed: int = 0
-    key: str = ""  # other keys get a 401
+    key: str = field(default="", repr=False)  # other keys get a 401
     retry_after: float = 1.0  # seconds that a 429 asks for
     prompt_cache: bool = False  # a repeated system message counts as cached tokens
     refuse: Collection[str] = ()  # fields of the body that get a 400
