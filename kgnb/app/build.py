@@ -395,9 +395,8 @@ async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int]
 
     Waits for stores that are down; raises BuildStopped after ``stall_seconds``.
     """
-    watch = _TaskWatch(app)
-    progress, task = await watch.read(planned.task.id)
-    figures = await watch.retry("bolt", partial(graph_figures, app, planned.imported.novel_id))
+    progress, task = await _TaskWatch(app).read(planned.task.id)
+    figures = await _TaskWatch(app).retry("bolt", partial(graph_figures, app, planned.imported.novel_id))
     spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(
         task_id=planned.task.id,

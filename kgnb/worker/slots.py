@@ -47,7 +47,7 @@ class SlotLimiter:
         self._halved_at = -math.inf
 
     def release(self) -> None:
-        """End a request."""
+        """Give a slot back, unless a 429 has taken it."""
         if self._owed:
             self._owed -= 1
         else:

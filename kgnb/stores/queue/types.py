@@ -216,9 +216,11 @@ class PollResult:
         self.claims += [Claim.read(queue, one, self.sent_at) for one in claims]
         self.refreshed += [Claim.read(queue, one, self.sent_at) for one in refreshed]
         for member, reason, token in buried:
-            _, task_id, chapter_id = parse_member(name := member.decode())
-            text = say_or(key := reason.decode("utf-8", "replace"), key)
-            self.buried.append(BuriedItem(queue, name, task_id, chapter_id, text, int(token or 0)))
+            name, key = member.decode(), reason.decode("utf-8", "replace")
+            _, task_id, chapter_id = parse_member(name)
+            self.buried.append(
+                BuriedItem(queue, name, task_id, chapter_id, say_or(key, key), int(token or 0))
+            )
         self.chapters_left |= {(queue, int(task)): int(count) for task, count in left}
         self.states[queue] = QueueState(*map(int, state))
         self.newer += int(newer)
