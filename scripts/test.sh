@@ -60,7 +60,7 @@ part() {
   # shellcheck source=/dev/null
   source "$2/test-env"
   set +a
-  "$VENV/bin/python" -m pytest --part "$name" "${@:3}"
+  "$VENV/bin/python" -m pytest -ra --part "$name" "${@:3}"
 }
 
 dirs=("$DIR")
@@ -112,7 +112,7 @@ if (($# > 0)); then
   # shellcheck source=/dev/null
   source "$DIR/test-env"
   set +a
-  "$VENV/bin/python" -m pytest "$@"
+  "$VENV/bin/python" -m pytest -ra "$@"
   exit
 fi
 
