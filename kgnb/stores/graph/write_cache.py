@@ -40,4 +40,4 @@ class WriteCache:
                 self._tasks[ref] = self._same.setdefault(tasks, tasks)
 
 
-_ONCE = frozenset({"Novel", "Chapter", "Event", "APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN"})
+_ONCE = frozenset({"Chapter", "Event", "APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN"})
