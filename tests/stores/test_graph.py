@@ -797,6 +797,7 @@ async def test_an_engine_that_never_answers_is_down() -> None:
     asked.clear()
     with pytest.raises(ServiceDown):
         await store.counts(1)
-    assert len(asked) < 6  # the first three that are silent tell it for all eleven
+    # The first three that are silent tell it for all eleven; each may let another one in before that.
+    assert len(asked) <= 6
     await store.close()
     server.close()
