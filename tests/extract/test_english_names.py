@@ -15,7 +15,7 @@ from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import fits_family
 from kgnb.extract.en.persons import WINDOW, name_facts, split_name, titles_clash
-from kgnb.extract.en.sentences import normalise
+from kgnb.extract.en.sentences import normalise, sentence_ends
 from kgnb.extract.en.vocatives import answering
 from kgnb.extract.model import NameEntry
 
@@ -740,3 +740,30 @@ def test_not_all_that_ends_like_a_man_is_one(word: str) -> None:
 def test_who_has_a_title_is_somebody_though_others_are_like_him(said: str) -> None:
     text = pages(("Tom Finch", "Mr. Dale"), times=12)
     assert "Mr. Crane" in people(f'{text}\n\n"{said}" said Tom Finch.')
+
+
+def test_abbreviated_and_french_titles_belong_to_their_names() -> None:
+    found = people(pages(("Mme. Vardel", "M. de Brissac"), ("Capt. Moss", "Mlle. Vardel"), times=4))
+    assert {"Mme. Vardel", "M. de Brissac", "Capt. Moss", "Mlle. Vardel"} <= found.keys()
+    found = people(pages(("Brissac", "M. de Brissac"), ("Captain Moss", "Capt. Moss"), times=4))
+    assert found["Captain Moss"] is found["Capt. Moss"]
+    assert list(sentence_ends("I saw Mme. Vardel. Then Col. Moss came. ")) == [17, 38]
+
+
+def test_an_initial_is_no_title() -> None:
+    assert "John M. Dale" in people(pages(("John M. Dale", "Peter Moss")))
+
+
+def test_a_saints_name_is_one_word_before_a_surname() -> None:
+    found = people(pages(("St. John", "Mary Dale"), ("St. John Fenn", "John"), ("John Moss", "Mary Dale")))
+    assert found["St. John"] is found["St. John Fenn"]
+    assert found["John"] is not found["St. John"]
+    assert "Marquis de St. Aubin" in people(pages(("Marquis de St. Aubin", "Mary Dale")))
+
+
+@pytest.mark.parametrize("name", ["M'Cray", "M'ling", "T'sun"])
+def test_a_letter_and_an_apostrophe_may_begin_a_name(name: str) -> None:
+    assert name in people(pages((name, "Peter Moss")))
+    assert "D'you" not in people(
+        pages(("Tom Finch", "Peter Moss")) + "\n\n\"D'you know, d'you?\" said he.\n\n" * 9
+    )

@@ -20,7 +20,7 @@ from kgnb.extract.en.vocatives import answering
 
 # Titles that go with a first name: Miss Anne, Sir Robert.
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
-    ("master", "sir", "uncle", "cousin", "king", "st", "brother", "father")
+    ("master", "sir", "uncle", "cousin", "king", "brother", "father")
 )
 _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister")
 

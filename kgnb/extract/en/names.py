@@ -20,19 +20,22 @@ from itertools import pairwise
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 
-_HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len, reverse=True))
-_ABBREVIATED = "(?:Mrs?|Ms|Dr|St|Rev)"
+_HONORIFIC, _ABBREVIATED = (
+    "|".join(sorted((w.capitalize() for w in titles), key=len, reverse=True))
+    for titles in (words.HONORIFICS, words.ABBREVIATED)
+)
 _CAPITAL = "[A-ZÀ-ÖØ-Þ]"
 _CAPITALISED = (
-    rf"(?:Mc|Mac|O'|[Dd]'|{_CAPITAL}-)?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}}|[a-zà-ÿ])(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
-    rf"|\b{_CAPITAL}\.(?= ?[A-Z][a-z])"
+    rf"(?:Mc|Mac|[MO]'|[Dd]'|{_CAPITAL}-)?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}}|[a-zà-ÿ])(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
+    rf"|\b{_CAPITAL}'[a-z]{{3,}}|\b{_CAPITAL}\.(?= ?[A-Z][a-z])"
 )
 _PARTICLE = "of|de|du|des|della|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
 _PHRASE = re.compile(
     rf"(?={_CAPITAL}|d')"  # most places are no name's: see that at once
-    rf"(?:(?:{_ABBREVIATED}\.|(?:{_HONORIFIC})\b) ){{0,2}}(?:{_CAPITALISED})"
-    rf"(?: (?:{_ABBREVIATED}\.(?= [A-Z])|(?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED}))){{0,4}}"
+    rf"(?:(?:(?:{_ABBREVIATED})\.|(?:{_HONORIFIC})\b) ){{0,2}}"
+    rf"(?:(?<=\. )(?:(?:{_PARTICLE}) ){{1,2}})?(?:{_CAPITALISED})"  # Mme. de Brissac
+    rf"(?: (?:(?:{_PARTICLE}) ){{0,2}}(?:(?:{_ABBREVIATED})\.(?= [A-Z])|{_CAPITALISED})){{0,4}}"
 )
 _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
@@ -42,14 +45,15 @@ _DRAWL = re.compile(r"[-–—]+([a-z])\1")
 _PLACE_HEAD = re.compile(r"(?:Port|Fort|Mount|Lake|Cape|Boulevard|Rue) |(?:San|Santa|Saint|St\.?) \S+$")
 _TEACHING = re.compile("[a-z](?:ism|ology|osophy)$")
 _AGENT = re.compile(r"-\w*(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
-# Particles that begin no name after its title: the Duke of, but Miss de Vere.
-_NO_FIRST_PARTICLES = frozenset(("of", "the"))
+FIRST_PARTICLES = _PARTICLES - {"of", "the"}
+"""Particles that may begin a name behind its title: Miss de Vere, but the Duke of."""
+SAINTS = frozenset(("st", "saint"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
 _WITHIN_SENTENCE = re.compile(rf"{_CAPITAL}(?<=[a-z,;] .)[a-zà-ÿ]+")
 _SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
 _SPEECH_BEFORE = words.SPEECH_VERBS - {"called"}  # what is called Ferndene need not speak
-_TITLES = words.HONORIFICS - {"st", "saint"}
+_TITLES = words.HONORIFICS - SAINTS
 _ROYAL = frozenset(("king", "queen", "prince", "princess", "duke"))
 _NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county", "squares", "streets"))
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
@@ -178,7 +182,7 @@ class Candidates:
         if word in _PARTICLES:
             return False
         if key(word) in words.HONORIFICS:
-            named = len(parts) > 1 and parts[1] not in _NO_FIRST_PARTICLES
+            named = len(parts) > 1 and parts[1] not in ("of", "the")
             return named or key(word) in words.RANKS
         if key(word) in words.MONTHS and len(parts) > 1 and not opening:
             return True  # May Harland
@@ -230,7 +234,7 @@ def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
         i
         for i in range(1, len(parts))
         if (i < len(parts) - 1 or key(parts[i - 1]) in FIRST_NAMES)  # not the Hollow King
-        and key(parts[i]) in words.HONORIFICS
+        and key(parts[i]) in words.HONORIFICS - {"m"}  # John M. Dale
         and key(parts[i - 1]) not in words.HONORIFICS
         and parts[i - 1] not in _PARTICLES
     ]

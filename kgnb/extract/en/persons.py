@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key, place_share
+from kgnb.extract.en.names import (
+    FIRST_PARTICLES,
+    SAINTS,
+    Candidate,
+    NameClassifier,
+    is_titled,
+    key,
+    place_share,
+)
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.name_clusters import NameClusters
 
@@ -59,14 +67,19 @@ class NameParts:
 
 
 def split_name(name: str) -> NameParts:
-    """Return the parts of a name; a rank alone (the Admiral) is a title."""
+    """Return the parts of a name; a rank alone (the Admiral) is a title, St. John one word."""
     parts = name.split(" ")
     n = 0
     while n < len(parts) - 1 and key(parts[n]) in words.HONORIFICS:
         n += 1
     if len(parts) == 1 and key(parts[0]) in words.RANKS:
         return NameParts((_title(parts[0]),), ())
-    return NameParts(tuple(_title(p) for p in parts[:n]), tuple(parts[n:]))
+    titles, rest = parts[:n], parts[n:]
+    if titles and key(titles[-1]) in SAINTS:
+        rest[0] = f"{titles.pop()} {rest[0]}"
+    if titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:
+        rest = rest[1:]
+    return NameParts(tuple(_title(p) for p in titles), tuple(rest))
 
 
 def _title(word: str) -> str:

@@ -6,12 +6,18 @@ import re
 from array import array
 from collections.abc import Mapping
 
+from kgnb.extract.en import vocabulary as words
+
 _STRAIGHT = dict(zip("’‘“”_\u00a0\t\r", "''\"\"   \n", strict=True))
 _SWAPPED = {"“": "'", "”": "'", '"': "'", "\x00": '"'}
 _OPENING = re.compile(r"(?<!\S)(?!'(?:em|er|im|is|n|t(?:is|was)|un)\b)['‘](?=\w)")
 _CLOSING = re.compile(r"['’](?<=[,.!?…—-].)(?=\s|$)")
 # A pattern that begins with one set of characters skips all others quickly.
-_END = re.compile(r"[.!?\n](?:(?<=\n)|(?=[\s\"])(?<!(?:[MD]r|Ms|St).)(?<!(?:Mrs|Rev).))")
+_NO_TITLE = "".join(
+    rf"(?<!\b(?:{'|'.join(sorted(w.capitalize() for w in words.ABBREVIATED if len(w) == n))}).)"
+    for n in sorted({len(w) for w in words.ABBREVIATED})
+)
+_END = re.compile(rf"[.!?\n](?:(?<=\n)|(?=[\s\"]){_NO_TITLE})")
 
 
 def normalise(text: str) -> str:

@@ -29,6 +29,7 @@ MONTHS = _LISTS["months"]
 FEMALE_NAMES = _LISTS["female_names"]
 MALE_NAMES = _LISTS["male_names"]
 GENERIC = _LISTS["generic"]
+ABBREVIATED = _LISTS["abbreviated"]
 HONORIFICS = MALE | FEMALE | NEUTRAL
 SAME_TITLES = {
     title: name.removeprefix("same_as_")
