@@ -18,12 +18,12 @@ from pydantic import BaseModel, ValidationError
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import model
 from kgnb.extract.reply_keys import kind_in_heading
+from kgnb.extract.reply_names import mended
 from kgnb.extract.reply_punctuation import with_ascii_punctuation, with_tables_as_json
 from kgnb.extract.reply_shape import (
     has_stray,
     items_of,
     lists_in,
-    mended,
     mended_item,
     united,
 )
@@ -84,8 +84,14 @@ def parse_cut(text: str, *, provider: str) -> Parsed:
 
 # --- finding the object -------------------------------------------------------------------------------------
 
-_THOUGHTS_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_THOUGHTS = r"(?:\w+:)?(?:think|thinking|thought|reasoning|思考)"
+_THOUGHTS_OPEN = re.compile(
+    rf"<{_THOUGHTS}\b[^<>]*>|\[THINK\]|◁think▷|<\|channel\|>analysis<\|message\|>", re.IGNORECASE
+)
+_THOUGHTS_END = re.compile(
+    rf"</{_THOUGHTS}>|\[/THINK\]|◁/think▷|<\|channel\|>final[^{{]{{0,40}}<\|message\|>", re.IGNORECASE
+)
+"""Of Qwen, DeepSeek and many after them; of Mistral, of Kimi, of gpt-oss, where a server leaves them in."""
 _ANSWER_OPENS = re.compile(r'^(?:```\w*\s*)?\{\s*"?\w+"?\s*:\s*[\[{]', re.MULTILINE)
 _ESCAPED_TWICE = re.compile(r"(?<!\\)\\\\(?=u[0-9a-fA-F]{4})")
 

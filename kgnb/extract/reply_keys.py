@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 
 from kgnb.extract.model import LISTS
@@ -11,9 +12,11 @@ from kgnb.extract.model import LISTS
 _FILE = tomllib.loads(Path(__file__).with_name("reply_keys.toml").read_text("utf-8"))
 _KIND_OF = {word: kind for kind, words in _FILE["lists"].items() for word in words.split()}
 _CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
+_REMARK = re.compile(r"(?<=\w)\s*[(（\[].*", re.DOTALL)
+"""What some write after a key's word: ``强度(1-10)``, ``aliases[]``."""
 _KINDS = "|".join(sorted(_KIND_OF, key=len, reverse=True))
 _KIND = re.compile(rf"(?<![a-z])(?:{_KINDS})(?![a-z])")
-_LIST = "[ _]?(?:list|array|data|info|items|found|mentioned)|列表|表|清单|名单|信息"
+_LIST = "[ _]?(?:list|array|data|info|items|found|mentioned|entities)|列表|表|清单|名单|信息"
 _ENDS_LIST = re.compile(rf"(?<![a-z])({_KINDS})(?:{_LIST})?$")
 """The end of a list's key: a group's members are no groups."""
 _UNWANTED = re.compile(
@@ -24,13 +27,13 @@ _UNWANTED = re.compile(
 
 
 def plain(key: str) -> str:
-    """A key without case and separators: ``sourceName`` and ``source_name`` are one."""
-    return "".join(filter(str.isalnum, key)).lower()
+    """A key without case, separators and remarks: ``sourceName`` and ``source_name（源）`` are one."""
+    return (key if key.isalnum() else "".join(filter(str.isalnum, _REMARK.sub("", key)))).lower()
 
 
 def _words(key: str) -> str:
-    """A key's words in lower case, ``mainCharacters`` as two."""
-    return _CAMEL.sub(" ", key.strip()).lower()
+    """A key's words in lower case and without remarks, ``mainCharacters`` as two."""
+    return _CAMEL.sub(" ", _REMARK.sub("", key).strip()).lower()
 
 
 def kind_called(word: str) -> str | None:
@@ -59,6 +62,14 @@ def is_unwanted(key: str) -> bool:
 # --- items --------------------------------------------------------------------------------------------------
 
 
+_TOLD_BY = {name: [plain(name), *words.split()] for name, words in _FILE["fields"].items()}
+_TOLD_BY["relations"] = ["relations", *_FILE["lists"]["relations"].split()]
+_WHOSE = {"id", "name", "surname", "source", "target", "relations"}
+"""Fields that a key with a further word doesn't tell: ``father_name`` is another's."""
+MAX_END = 40
+"""Characters at a key's end among which a field's word is looked for."""
+
+
 def _words_of(kind: str) -> dict[str, str]:
     """The fields that keys of a kind's items may stand for, by :func:`plain` words, the surest first.
 
@@ -66,31 +77,49 @@ def _words_of(kind: str) -> dict[str, str]:
     """
     beside = ("id",) if kind == "relations" else ("id", "surname", "relations")
     fields, ends = {*LISTS[kind].model_fields, *beside}, _FILE["ends"]
-    told_by = {**_FILE["fields"], "relations": _FILE["lists"]["relations"]}
-    listed = {name: words.split() for name, words in told_by.items()}
-    told = {word: name for name in listed if name in fields for word in (name, *listed[name])}
-    names = dict.fromkeys(("name", *listed["name"]), "name" if "name" in fields else "type")
+    told = {word: name for name, words in _TOLD_BY.items() if name in fields for word in words}
+    names = dict.fromkeys(_TOLD_BY["name"], "name" if "name" in fields else "type")
     own = ("entity", "node", *_FILE["lists"][kind].split())
     compound = {one + word: field for one in own for word, field in (names | told).items()}
     words = {plain(name): name for name in fields}
     for end in fields & ends.keys():
         for who in ends["who"].split():
-            words |= {word + who: end for word in (end, *listed[end])}
+            words |= {word + who: end for word in _TOLD_BY[end]}
             words |= {who + number: end for number in ends[end].split()}
     for less_sure in (told, compound, dict.fromkeys(own, names["name"]), names):
         words |= {word: field for word, field in less_sure.items() if word not in words}
     return words
 
 
+def _end_of(kind: str) -> re.Pattern[str]:
+    fields = LISTS[kind].model_fields.keys() & _TOLD_BY.keys() - _WHOSE
+    words = (word for name in fields for word in _TOLD_BY[name] if len(word) > 1)
+    return re.compile(rf"(?<![a-z])(?:{'|'.join(words)})$")
+
+
 _FIELD_OF = {kind: _words_of(kind) for kind in LISTS}
+_END_OF = {kind: _end_of(kind) for kind in LISTS}
 _RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _FIELD_OF.items()}
-OF_BOTH = frozenset({*_KIND_OF, "entities", "nodes", "participants"} - {"relations"})
-"""Keys of a list with both ends of a relation, unlike its ``chapters``."""
+OF_ENDS = frozenset(
+    {*_KIND_OF, *_TOLD_BY["name"], "entity", "entities", "nodes", "participants", "between", "双方"}
+    - {*_TOLD_BY["relations"]}
+)
+"""Keys of both ends of a relation, or of the one that no other key tells; not its ``chapters``."""
 
 
 def field_of(key: str, kind: str) -> str:
-    """The field, ``id``, ``surname`` or ``relations`` that a key of such an item stands for; else the key."""
-    return _FIELD_OF[kind].get(word := plain(key), word)
+    """The field, ``id``, ``surname`` or ``relations`` that a key of such an item stands for; else the key.
+
+    A key with a further word before it, such as ``supporting_quote``, is the field that its end names.
+    """
+    word = plain(key)
+    return _FIELD_OF[kind].get(word) or _field_at_end(key[-MAX_END:], kind) or word
+
+
+@lru_cache(maxsize=1_000)
+def _field_at_end(key: str, kind: str) -> str | None:
+    ends = _END_OF[kind].search(_words(key))
+    return _FIELD_OF[kind][ends[0]] if ends and not is_unwanted(key) else None
 
 
 def rank_of(key: str, kind: str) -> int:

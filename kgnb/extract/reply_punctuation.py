@@ -55,7 +55,7 @@ def with_tables_as_json(text: str) -> str:
 
 def _rows(table: str) -> list[dict[str, str]]:
     cells = (line.strip()[1:-1].split("|") for line in table.splitlines())
-    headings, _, *rows = ([one.strip() for one in line] for line in cells)
+    headings, _, *rows = ([one.strip(" \t*`") for one in line] for line in cells)
     keys = [one[:MAX_HEADING] for one in headings]
     return [dict(zip(keys, row, strict=False)) for row in rows]
 

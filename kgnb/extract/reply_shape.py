@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, TypeGuard
 
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.extract.model import LISTS, MAX_NAME
-from kgnb.extract.reply_keys import OF_BOTH, field_of, is_unwanted, kind_at_end, kind_called, rank_of
+from kgnb.extract.reply_keys import OF_ENDS, field_of, is_unwanted, kind_at_end, kind_called, plain, rank_of
 
 MAX_DEPTH = 6
 """Levels of wrapping that are looked into."""
 
-MAX_ENDS = 20
-"""Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
-
 _TELLS_KIND = ("kind", "type", "label", "labels", "category", "entity_type", "类型")
-_NUMBERS = ("protagonist_score", "strength", "confidence")
 _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
 """What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
-_NOTHING = frozenset(
-    ("无", "未知", "无关系", "没有关系", "none", "no relation", "null", "n/a", "unknown", *"-?")
-)
+NO_TIE = frozenset(("无", "无关系", "没有关系", "none", "no relation"))
+_NOTHING = NO_TIE | {"未知", "不详", "暂无", "未提及", "null", "n/a", "unknown", "not mentioned", "string"}
+"""Words for nothing, the last of a copied schema."""
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
-_NAME = re.compile(r"[^\W\d_][\w·•・.'’ -]+")
-_PAIR = re.compile(r"<[-=]+>|(?<![<=-])[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
+_AROUND = " \t'\"“”‘’"
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
+ENDS = frozenset(("source", "target"))
+_WANTED = {kind: {"name", *(ENDS | {"type", "pair"} if kind == "relations" else ())} for kind in LISTS}
+"""Fields without which an item is none, so that what they say in place of nothing matters."""
 
 
 def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
@@ -96,9 +94,9 @@ def _decoded(text: str) -> Any:
 def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
     """An item that stands outside of a list and says itself what it is; or a list that is named so."""
     is_wrapper = any(map(_is_list_of_items, value.values()))
-    if {field_of(key, "relations") for key in value} >= {"source", "target"} and not is_wrapper:
+    if _fields_of(value) >= ENDS and not is_wrapper:
         return {"relations": [value]}
-    told = (_text(value.get(key)) for key in _TELLS_KIND)
+    told = (text_in(value.get(key)) for key in _TELLS_KIND)
     kind = next(filter(None, (kind_called(one) for one in told if isinstance(one, str))), None)
     if kind is None:
         return None
@@ -114,7 +112,9 @@ def items_of(value: Any, kind: str) -> list[Any]:
     Relations may be mapped by their pair: ``{"刘备-关羽": "结义兄弟"}``.
     """
     if isinstance(value, list):
-        return [one for part in value for one in (part if _is_list_of_items(part) else (part,))]
+        return [
+            one for part in value for one in (part if _is_list_of_items(part) else _unwrapped(part, kind))
+        ]
     if value is None or value == "":
         return []
     if not isinstance(value, dict) or "name" in value or "source" in value:
@@ -123,11 +123,10 @@ def items_of(value: Any, kind: str) -> list[Any]:
     if len(lists) == len(value) or value.get("type") == "array":
         # {"items": […]}, {"main": […]}, {"ALLY": […]}, or the list's schema, which some repeat first
         return [
-            {"type": key, **one} if _is_type(key) else one
-            for key, inner in lists.items()
-            if not is_unwanted(key)
-            for one in inner
+            _of_group(one, key, kind) for key, inner in lists.items() if not is_unwanted(key) for one in inner
         ]
+    if kind == "relations" and (ties := _ties_by_end(value)):
+        return ties
     if all(one is None or isinstance(one, str | dict) for one in value.values()):
         keys, told = (("pair",), "type") if kind == "relations" else (("id", "name"), "description")
         return [
@@ -135,6 +134,48 @@ def items_of(value: Any, kind: str) -> list[Any]:
             for name, one in value.items()
         ]
     return [value]
+
+
+def _unwrapped(part: Any, kind: str) -> list[Any]:
+    """An item of a list that stands in an object of its own, under its kind or its name."""
+    if not isinstance(part, dict) or len(part) != 1:
+        return [part]
+    ((key, inner),) = part.items()
+    if not isinstance(inner, dict):
+        return [part]
+    if kind_called(key) == kind or plain(key) in ("entity", "node", "item"):
+        return [inner]
+    return [part] if field_of(key, kind) in _FIELDS[kind] else items_of(part, kind)
+
+
+def _of_group(item: dict[str, Any], key: str, kind: str) -> dict[str, Any]:
+    """An item in a list under a key that may be its type, or a relation's source."""
+    if _is_type(key):
+        return {"type": key, **item}
+    has_target = kind == "relations" and ENDS & _fields_of(item) == {"target"}
+    return {"source": key, **item} if has_target else item
+
+
+def _ties_by_end(value: dict[str, Any]) -> list[Any]:
+    """Relations mapped by source and target, or by type: ``{"刘备": {"关羽": "LEADS"}}``,
+    ``{"LEADS": [["刘备", "关羽"]]}``; empty for other maps."""
+    ties: list[Any] = []
+    for key, inner in value.items():
+        if isinstance(inner, dict) and not _FIELDS["relations"].intersection(_fields_of(inner)):
+            ties += [
+                {"source": key, "target": one, **told} if isinstance(told, dict) else [key, told, one]
+                for one, told in inner.items()
+            ]
+        elif isinstance(inner, list) and all(isinstance(one, list) and len(one) == 2 for one in inner):
+            ties += [[one, key, other] for one, other in inner]
+        else:
+            return []
+    return ties
+
+
+def _fields_of(tie: Iterable[str]) -> set[str]:
+    """The fields of a relation that an object's keys tell."""
+    return {field_of(key, "relations") for key in tie}
 
 
 def _is_list_of_items(value: Any) -> bool:
@@ -163,9 +204,9 @@ def mended_item(item: Any, kind: str) -> dict[str, Any]:
     if isinstance(item, str) and kind != "relations":
         return {"name": item}
     if isinstance(item, str) and "<" not in item:  # no arrow back
-        item = [part.strip() for part in _BETWEEN.split(item) if part.strip()]
+        item = [part for one in _BETWEEN.split(item) if (part := one.strip(_AROUND))]
     if isinstance(item, list) and kind == "relations":
-        return _triple(item)
+        return _triple(item) or {"parts": item}
     if not isinstance(item, dict):
         return {}
     own: dict[str, Any] = item if item.keys() <= _FIELDS[kind] else _renamed(item, kind)
@@ -174,8 +215,11 @@ def mended_item(item: Any, kind: str) -> dict[str, Any]:
     lists = _LISTS[kind]
     for key in lists:
         given = own.get(key)
-        if given and (type(given) is not list or dict in map(type, given)):
-            own[key] = given if key == "participants" and _has_roles(given) else _split(given)
+        if given and not (key == "participants" and has_roles(given)):
+            own[key] = split_names(given)
+    for key, given in own.items():
+        if type(given) is str and given.lower() in _NOTHING and key not in _WANTED[kind]:
+            own[key] = ""
     types = list(map(type, own.values()))
     if dict in types or types.count(list) > len(lists & own.keys()):
         kept = {*lists, "relations"}
@@ -183,129 +227,21 @@ def mended_item(item: Any, kind: str) -> dict[str, Any]:
     return own
 
 
-def _has_roles(participants: Any) -> TypeGuard[dict[str, str]]:
+def has_roles(participants: Any) -> TypeGuard[dict[str, str]]:
     """Whether they are given as ``{"刘备": "守方"}`` or ``{"守方": "刘备"}``."""
     if not isinstance(participants, dict) or "name" in participants:
         return False
     return all(isinstance(one, str) for one in participants.values())
 
 
-# --- names --------------------------------------------------------------------------------------------------
+def says_nothing(value: Any) -> bool:
+    """Whether it is empty, a word for nothing, or signs alone: ``无``, ``N/A``, ``...``."""
+    if not value or not isinstance(value, str):
+        return not value
+    return value.strip().lower() in _NOTHING or not any(map(str.isalnum, value))
 
 
-def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
-    """``lists`` with each item mended, relations taken out of other items, and names in place of ids.
-
-    Items without any content, such as a copy of the format, are left out.
-    """
-    found = {
-        kind: [mended_item(item, kind) for item in items if not _is_blank(item)]
-        for kind, items in lists.items()
-    }
-    ties = found.pop("relations", [])
-    names = _Names(found.get("characters", ()))
-    found["characters"] = names.characters
-    for item in (item for items in found.values() for item in items):
-        if "id" in item:
-            names.add(item["id"], item.get("name"))
-        if isinstance(inner := item.get("relations"), list | dict):
-            told = (mended_item(one, "relations") for one in items_of(inner, "relations"))
-            ties += [{"source": item.get("name"), **one} for one in told]
-    for event in found.get("events", ()):
-        if _has_roles(given := event.get("participants")):
-            given = [*given] if names.people.intersection(given) else [*given.values()]
-        event["participants"] = [names.of(one) for one in given or ()]
-        event["location"] = names.of(event.get("location"))
-    return {**found, "relations": [one for tie in ties for one in names.ties(tie)]}
-
-
-class _Names:
-    """The names in a reply, and what stands in place of them: ids, several in one text, pairs."""
-
-    def __init__(self, characters: Sequence[dict[str, Any]]) -> None:
-        self._by_id: dict[str, Any] = {}
-        self._listed = {name for one in characters if isinstance(name := one.get("name"), str)}
-        self.characters = [one for item in characters for one in self._each_person(item)]
-        self.people = {name for one in self.characters if isinstance(name := one.get("name"), str)}
-
-    def _each_person(self, item: dict[str, Any]) -> list[dict[str, Any]]:
-        """A person, or each of several whose names stand in one text.
-
-        In ``林远/阿远`` both are one's, unless the list has either by itself.
-        """
-        name = item.get("name")
-        if not isinstance(name, str) or len(name) > MAX_NAME:
-            return [item]
-        if "、" in name:
-            return [{**item, "name": one, "aliases": []} for one in _split(name)]  # whose would they be?
-        first, *others = map(str.strip, name.replace("／", "/").split("/"))
-        if not others or not all(map(_NAME.fullmatch, (first, *others))):  # N/A, http://…
-            return [item]
-        if self._listed.intersection((first, *others)):
-            return [{**item, "name": one, "aliases": []} for one in (first, *others)]
-        self.add(name, first)
-        return [{**item, "name": first, "aliases": [*others, *(item.get("aliases") or ())]}]
-
-    def add(self, key: Any, name: Any) -> None:
-        """Note an item's id; it is no one's if each list counts from one."""
-        if isinstance(key, str | int) and isinstance(name, str):
-            self._by_id[str(key)] = name if self._by_id.get(str(key), name) == name else None
-
-    def of(self, value: Any) -> Any:
-        """The name of the entity with an id, None for a number that is no id; any other value as it is."""
-        is_text = isinstance(value, str)
-        if isinstance(value, int | float) or (is_text and value.isdecimal() and value not in self.people):
-            return self._by_id.get(str(value))
-        return self._by_id.get(value, value) if is_text else value
-
-    def ties(self, tie: dict[str, Any]) -> list[dict[str, Any]]:
-        """A relation, or one between each of its ends; none where a pair is said to have none."""
-        if isinstance(pair := tie.get("pair"), str):
-            if _says_nothing(tie.get("type", pair) or tie.get("description")):
-                return []
-            if not tie.keys() >= {"source", "target"}:
-                tie = {**tie, **self._pair(pair, tie.get("source"))}
-        sources, targets = (self._ends(tie.get(end)) for end in ("source", "target"))
-        if max(len(tie), len(sources) * len(targets)) > MAX_ENDS:
-            return [tie]
-        return [{**tie, "source": source, "target": target} for source in sources for target in targets]
-
-    def _ends(self, value: Any) -> list[Any]:
-        """The entities that stand for one end: in a list, or people in one text."""
-        parts = [_text(one) for one in value] if isinstance(value, list) else []
-        if isinstance(value, str) and "、" in value and self.people.issuperset(split := _split(value)):
-            parts = split
-        return [self.of(one) for one in parts or [value]]
-
-    def _pair(self, text: str, source: Any) -> dict[str, str]:
-        """The ends that ``刘备-关羽`` tells: both known people, or else one of them.
-
-        With a ``source``, whose object this stands in, a text that isn't two known people is the other end.
-        """
-        if text in self.people:
-            return {"target": text}
-        signs = _PAIR.finditer(text[: 2 * MAX_NAME])
-        cuts = [(text[: sign.start()].strip(), text[sign.end() :].strip()) for sign in signs]
-        for least in (2,) if source else (2, 1):
-            known = [ends for ends in cuts if sum(self.of(end) in self.people for end in ends) >= least]
-            if len(known) == 1:
-                return dict(zip(("source", "target"), known[0], strict=True))
-        return {"target": text} if source else {}
-
-
-def _is_blank(item: Any) -> bool:
-    """Whether an item says nothing: ``{}``, ``{"name": "", "aliases": [], "protagonist_score": 0}``."""
-    if not isinstance(item, dict):
-        return item in (None, "")
-    return not any(given for key, given in item.items() if key not in _NUMBERS)
-
-
-def _says_nothing(value: Any) -> bool:
-    """Whether it is empty, or a word for nothing: ``无``, ``N/A``."""
-    return not value or (isinstance(value, str) and value.strip().lower() in _NOTHING)
-
-
-def _text(value: Any) -> Any:
+def text_in(value: Any) -> Any:
     """The name, or else the only text, in an object or a list of one that stands in place of it."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
@@ -319,8 +255,8 @@ def _text(value: Any) -> Any:
 def _one_text(value: Any, key: str) -> Any:
     """A field's value as one text; of several, which a relation has at its ends only, the first counts."""
     if not isinstance(value, list) or key in ("name", "source", "target"):
-        return _text(value)
-    texts = [text for one in value if isinstance(text := _text(one), str)]
+        return text_in(value)
+    texts = [text for one in value if isinstance(text := text_in(one), str)]
     return "；".join(texts) if key == "description" else "".join(texts[:1])
 
 
@@ -331,16 +267,20 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     own = {key: given for key, given in told.items() if key != "type" or not kind_called(str(given))}
     others = [(field_of(key, kind), rank_of(key, kind), key) for key in item if key not in told]
     for field, _, key in sorted(others, key=itemgetter(1)):  # a name by the surest key
+        if field in ("aliases", "traits") and own.get(field):
+            own[field] = [*split_names(own[field]), *split_names(item[key])]
         own.setdefault(field, item[key])
     if isinstance(known := own.get("id"), str) and not _CODE.fullmatch(known):
         own.setdefault("name", known)
     family, name = own.get("surname"), own.get("name")
-    if isinstance(family, str) and isinstance(name, str) and not _says_nothing(family):
+    if isinstance(family, str) and isinstance(name, str) and not says_nothing(family):
         own["name"] = _with_surname(name, family)
-    if kind == "relations" and not {"source", "target"} & own.keys():
-        pairs = [own[key] for key in own if key in OF_BOTH and isinstance(own[key], list)]
-        if len(pairs) == 1 and len(pairs[0]) == 2:  # "characters": ["刘备", "关羽"]
-            own["source"], own["target"] = pairs[0]
+    if kind == "relations" and not own.keys() >= ENDS:
+        pairs = [given for key, given in item.items() if plain(key) in OF_ENDS and given != own.get("type")]
+        if len(pairs) == 1 and isinstance(pairs[0], str):
+            own.setdefault("pair", pairs[0])
+        elif len(pairs) == 1 and isinstance(pairs[0], list) and len(pairs[0]) == 2 and not own.keys() & ENDS:
+            own["source"], own["target"] = pairs[0]  # "characters": ["刘备", "关羽"]
     return {**told, **own}
 
 
@@ -364,12 +304,16 @@ def _is_type(word: str) -> bool:
     return "_" in word or word in CHARACTER_RELATIONS
 
 
-def _split(value: Any, depth: int = 0) -> list[Any]:
+def split_names(value: Any, depth: int = 0) -> list[Any]:
     """``"子安、何使君"`` as a list, and ``[{"name": …}]`` or ``{"字": …}`` as names."""
     if isinstance(value, str):
         parts = (part.strip() for part in _SEPARATORS.split(value))
-        return [part for part in parts if not _says_nothing(part)]
+        return [part for part in parts if not says_nothing(part)]
     if isinstance(value, dict):
         inner = value.values() if depth < MAX_DEPTH else ()
-        return [value["name"]] if "name" in value else [one for v in inner for one in _split(v, depth + 1)]
-    return [_text(part) for part in value] if isinstance(value, list) else [value]
+        return (
+            [value["name"]] if "name" in value else [one for v in inner for one in split_names(v, depth + 1)]
+        )
+    if not isinstance(value, list):
+        return [value]
+    return [text_in(part) for part in value if not isinstance(part, str) or not says_nothing(part)]

@@ -117,6 +117,7 @@ SHORT = (
 )
 LIU, GUAN = '{"name": "刘备", "aliases": ["玄德"]}', '{"name": "关羽"}'
 PEOPLE = f"[{LIU}, {GUAN}]"
+DRAFT = '先看 {"characters": [{"name": "张三"}]}。'
 TIES = '[{"source": "刘备", "target": "关羽", "type": "FRIEND_OF"}]'
 TYPED = '{"type": "character", "name": "刘备", "aliases": ["玄德"]}, {"type": "Person", "name": "关羽"}'
 
@@ -138,6 +139,13 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         f"<|channel|>analysis<|message|>{{a}}<|end|><|channel|>final<|message|>{SHORT}",
         f"<think>\n先列人物。\n{SHORT}",  # thoughts that end without saying so
         f"<think>\n先列人物。\n\n```json\n{SHORT}\n```",
+        # thoughts with a draft, in other models' signs
+        f'<think time="3s">{DRAFT}</think>{SHORT}',
+        f"<seed:think>{DRAFT}</seed:think>{SHORT}",
+        f"<思考>{DRAFT}</思考>{SHORT}",
+        f"[THINK]{DRAFT}[/THINK]{SHORT}",
+        f"◁think▷{DRAFT}◁/think▷{SHORT}",
+        f"<|channel|>analysis<|message|>{DRAFT}<|end|><|channel|>final <|constrain|>json<|message|>{SHORT}",
         f"{SHORT}}}",
         f"{SHORT}]}}",
         SHORT.replace("[{", "[\n{").replace(", {", ",\n{").replace("\n", "\n> ").join(("> ", "")),
@@ -206,7 +214,7 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
             ('[{"source": 1, "target": 2, "type": "FRIEND_OF"}]'),
         ),
         "## 人物\n| 姓名 | 性格 | 别名 |\n|---|--|:-:|\n| 刘备 | 仁 | 玄德 |\n| 关羽 |||\n\n"
-        "## 关系\n| 源 | 关系 | 目标 |\n|---|---|---|\n| 刘备 | FRIEND_OF | 关羽 |",
+        "## 关系\n| 源 | 关系 | 目标 |\n|---|---|---|\n| **刘备** | `FRIEND_OF` | **关羽** |",
         '{"nodes": [{"id": "刘备", "labels": ["Character"], "properties": {"aliases": ["玄德"]}}, '
         '{"id": "关羽", "labels": ["Person"], "attributes": {}}], "relationships": '
         '[{"startNode": "刘备", "endNode": {"id": "关羽"}, "type": "FRIEND_OF", "properties": {}}]}',
@@ -235,9 +243,39 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         SHORT.replace("characters", "character").replace("relations", "relationships"),
         SHORT.replace('"source"', '"from"').replace('"target"', '"to"').replace('"type"', '"relation"'),
         SHORT.replace("aliases", "alias"),
+        SHORT.replace("characters", "characters(人物)").replace('"name"', '"name（姓名）"'),
+        SHORT.replace('"source"', '"source(源)"').replace("aliases", "aliases[]"),
+        SHORT.replace('"source"', '"头实体"').replace('"target"', '"尾实体"').replace("aliases", "其他称呼"),
+        SHORT.replace("characters", "person_entities").replace("relations", "connections"),
+        SHORT.replace("aliases", "character_nicknames").replace('"type"', '"关系种类"'),
         # lists and fields of other forms
         of(f'{{"items": {PEOPLE}}}', f'{{"items": {TIES}}}'),
         of(f"[{PEOPLE}]"),
+        of(f'[{{"character": {LIU}}}, {{"关羽": {{}}}}]', f'[{{"relation": {TIES[1:-1]}}}]'),
+        of(PEOPLE.replace('"aliases"', '"title": "无", "traits": ["None"], "description": "N/A", "aliases"')),
+        of(PEOPLE.replace('["玄德"]', '["玄德", "无", "..."]')),
+        of(f'[{LIU}, {GUAN}, "无", {{"name": "...", "aliases": ["..."]}}, {{"name": "string"}}]'),
+        f'{of()[:-1]}, "locations": "无", "organizations": [{{"name": "未知", "description": "未提及"}}]}}',
+        of(relations=f'{TIES[:-1]}, {{"source": "刘备", "target": null, "type": "KNOWS"}}]'),
+        of(relations=f'{TIES[:-1]}, {{"source": "刘备", "target": "未知", "type": "KNOWS"}}]'),
+        of(relations=f'{TIES[:-1]}, {{"source": "关羽", "target": "刘备", "type": "无关系"}}]'),
+        of(relations='{"FRIEND_OF": [["刘备", "关羽"]]}'),
+        of(relations='{"刘备": [{"target": "关羽", "type": "FRIEND_OF"}]}'),
+        of(relations='{"刘备": {"关羽": "FRIEND_OF"}}'),
+        of(relations='{"刘备": {"关羽": {"type": "FRIEND_OF"}}}'),
+        of(relations='[["刘备", "关羽", "FRIEND_OF"]]'),
+        of(relations="[\"('刘备', 'FRIEND_OF', '关羽')\"]"),
+        of(relations='["刘备是关羽的FRIEND_OF"]'),
+        of(relations='[{"between": ["刘备", "关羽"], "type": "FRIEND_OF"}]'),
+        of(relations='[{"人物": "刘备、关羽", "关系": "FRIEND_OF"}]'),
+        of(relations='[{"person": "刘备", "related_to": "关羽", "relation": "FRIEND_OF"}]'),
+        of(relations='[{"name": "刘备", "target": "关羽", "type": "FRIEND_OF"}]'),
+        of(f'[{LIU[:-1]}, "relations": [{{"name": "关羽", "type": "FRIEND_OF"}}]}}, {GUAN}]', "[]"),
+        of(f'[{LIU[:-1]}, "relationships": [{{"with": "关羽", "type": "FRIEND_OF"}}]}}, {GUAN}]', "[]"),
+        of(
+            PEOPLE.replace('"name"', '"id": "C1", "name"', 1).replace('{"name"', '{"id": "C2", "name"'),
+            '[{"source": "C1 (刘备)", "target": "C2：关羽", "type": "FRIEND_OF"}]',
+        ),
         of(f'{{"main": [{LIU}], "minor": [{GUAN}]}}'),
         of(relations='{"FRIEND_OF": [{"source": "刘备", "target": "关羽"}]}'),
         of('{"刘备": {"aliases": ["玄德"]}, "关羽": {}}'),
@@ -451,6 +489,11 @@ def test_objects_in_prose_are_joined_but_for_drafts() -> None:
         ('{"characters": ["关羽"], "relations": [{"source": "关羽", "target": 2}]}', ["关羽"], 1),
         ('{"characters": ["关羽"], "relations": ["关羽 <-- LEADS -- 刘备"]}', ["关羽"], 1),
         ('{"characters": ["Dana"], "relations": [["FBI", "employs", "Dana"]]}', ["Dana"], 1),
+        ('{"characters": ["刘备", "关羽"], "relations": ["刘备不是关羽的朋友"]}', ["刘备", "关羽"], 1),
+        ('{"characters": ["Tom", "Huck"], "relations": ["Tom is not the son of Huck"]}', ["Tom", "Huck"], 1),
+        ('{"characters": ["刘备"], "relations": {"刘备": {"总结": "朋友很多"}}}', ["刘备"], 1),
+        ('{"characters": ["刘备", {"role": "子", "father_name": "刘弘"}]}', ["刘备"], 1),
+        ('{"characters": ["刘备"], "relations": [{"data_source": "第3回", "target": "刘备"}]}', ["刘备"], 1),
         ('{"nodes": [{"id": "n1", "label": "关羽", "type": "person"}], "edges": []}', [], 1),
         (  # whose number?
             '{"characters": [{"id": 1, "name": "刘备"}, {"id": 2, "name": "关羽"}], '
@@ -530,7 +573,7 @@ def test_a_relation_may_be_keyed_by_its_pair_and_a_name_stand_beside_another(rel
 
 
 def test_a_sign_within_a_name_parts_nobody() -> None:
-    names = ["Jean-Luc", "N/A", "Martin Luther King, Jr.", "=cmd|/c calc", "Will Riker"]
+    names = ["Jean-Luc", "A/", "Martin Luther King, Jr.", "=cmd|/c calc", "Will Riker"]
     people = json.dumps([*names[:-1], {"first_name": "Will", "last_name": "Riker"}])
     pairs = {"Jean-Luc - Will Riker": "FRIEND", "Jean-Luc & Q": "ENEMY", "Mary-Ann": "x", "Will Riker": "x"}
     parsed = parse(of(people, json.dumps(pairs)))
@@ -577,6 +620,57 @@ def test_two_people_in_one_text_of_whom_one_is_listed_too_are_not_one() -> None:
 def test_a_surname_that_nobody_knows_is_no_part_of_the_name(family: str) -> None:
     (person,) = parse(of(json.dumps([{"surname": family, "name": "阿大"}]), "[]")).extraction.characters
     assert person.name == "阿大"
+
+
+def test_all_other_names_of_a_person_count_under_whatever_keys() -> None:
+    person = {
+        "name": "刘备",
+        "aliases": ["皇叔"],
+        "字": "玄德",
+        "绰号": "大耳",
+        "性格特点": "仁",
+        "personality": "忍",
+    }
+    (found,) = parse(json.dumps({"characters": [person]})).extraction.characters
+    assert sorted(found.aliases) == sorted(["皇叔", "玄德", "大耳"])
+    assert sorted(found.traits) == sorted(["仁", "忍"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "wanted"),
+    [
+        ("events", {"发生地点": "城", "涉及人物": ["刘备"], "重要程度": "high", "原文依据": "引"}, "城"),
+        ("events", {"where": "城", "who": ["刘备"], "significance": "high", "supporting_quote": "引"}, "城"),
+        ("events", {"event_location": "城", "involved_characters": "刘备", "importance": "high"}, "城"),
+    ],
+)
+def test_a_key_with_a_word_before_it_is_the_field_that_its_end_names(
+    kind: str, keys: dict[str, object], wanted: str
+) -> None:
+    text = json.dumps({kind: [{"name": "战", **keys, "absent_characters": ["曹操"]}]})
+    (event,) = parse(text).extraction.events
+    assert (event.location, event.participants, event.importance) == (wanted, ["刘备"], "high")
+    assert event.evidence == ("" if "importance" in keys else "引")
+
+
+def test_people_in_one_text_are_each_their_own_only_if_all_are_known() -> None:
+    ties = """[{"source": "刘备和关羽", "target": "张飞", "type": "LEADS"},
+        {"source": "谢与归", "target": "张飞", "type": "LEADS"}]"""
+    events = '[{"name": "战", "participants": "刘备与关羽"}, {"name": "宴", "participants": ["张飞, 关羽"]}]'
+    people = '["刘备", "关羽", "张飞"]'
+    found = parse(f'{of(people, ties)[:-1]}, "events": {events}}}').extraction
+    assert [(r.source, r.target) for r in found.relations] == [
+        *(("刘备", "张飞"), ("关羽", "张飞")),
+        ("谢与归", "张飞"),
+    ]
+    assert [event.participants for event in found.events] == [["刘备", "关羽"], ["张飞", "关羽"]]
+
+
+def test_a_copy_of_the_format_has_nobody() -> None:
+    for word in ("...", "string", "……"):
+        tie = f'{{"source": "{word}", "target": "{word}", "type": "{word}"}}'
+        parsed = parse(of(f'[{{"name": "{word}", "aliases": ["{word}"]}}]', f"[{tie}]"))
+        assert parsed == reply.Parsed(Extraction())
 
 
 def test_a_surname_in_capitals_that_the_name_has_is_not_added() -> None:

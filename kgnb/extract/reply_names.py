@@ -1,0 +1,183 @@
+"""The names in a reply, and what it gives in place of them: ids, several in one text, pairs, sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kgnb.extract.model import MAX_NAME
+from kgnb.extract.reply_shape import (
+    ENDS,
+    NO_TIE,
+    has_roles,
+    items_of,
+    mended_item,
+    says_nothing,
+    split_names,
+    text_in,
+)
+
+MAX_ENDS = 20
+"""Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
+
+_NUMBERS = ("protagonist_score", "strength", "confidence")
+_NAME = re.compile(r"[^\W\d_][\w·•・.'’ -]+")
+_PAIR = re.compile(r"<[-=]+>|(?<![<=-])[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
+_AND = re.compile(r"[、，,&＆和与及]|\band\b")
+_AFTER_CODE = re.compile(r"[\s(（:：]")
+_SAYS = (
+    re.compile(r"(?P<source>.+?)\s*(?:是|\bis\b)\s*(?P<target>.+?)(?:的|['’]s\b)\s*(?P<type>.+)"),
+    re.compile(r"(?P<source>.+?) is (?!not )(?:the |an? )?(?P<type>.+?) of (?P<target>.+)"),
+)
+
+
+def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
+    """``lists`` with each item mended, relations taken out of other items, and names in place of ids.
+
+    Items without any content, such as a copy of the format, are left out.
+    """
+    found = {
+        kind: [
+            own for item in items if not _is_blank(item) and not _is_nobody(own := mended_item(item, kind))
+        ]
+        for kind, items in lists.items()
+    }
+    ties = found.pop("relations", [])
+    names = _Names(found)
+    found["characters"] = names.characters
+    for item in (item for items in found.values() for item in items):
+        if "id" in item:
+            names.add(item["id"], item.get("name"))
+        if isinstance(inner := item.get("relations"), list | dict):
+            told = (mended_item(one, "relations") for one in items_of(inner, "relations"))
+            ties += [{"source": item.get("name"), **one} for one in told]
+    for event in found.get("events", ()):
+        if has_roles(given := event.get("participants")):
+            given = [*given] if names.people.intersection(given) else [*given.values()]
+        event["participants"] = [name for one in given or () for name in names.each(one)]
+        event["location"] = names.of(event.get("location"))
+    return {**found, "relations": [one for tie in ties for one in names.ties(tie)]}
+
+
+class _Names:
+    """The names in a reply, and what stands in place of them: ids, several in one text, pairs."""
+
+    def __init__(self, found: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+        self._by_id: dict[str, Any] = {}
+        characters = found.get("characters", ())
+        self._listed = {name for one in characters if isinstance(name := one.get("name"), str)}
+        self.characters = [one for item in characters for one in self._each_person(item)]
+        self.people = _names_in(self.characters)
+        self._entities = self.people.union(*map(_names_in, found.values()))
+
+    def _each_person(self, item: dict[str, Any]) -> list[dict[str, Any]]:
+        """A person, or each of several whose names stand in one text.
+
+        In ``林远/阿远`` both are one's, unless the list has either by itself.
+        """
+        name = item.get("name")
+        if not isinstance(name, str) or len(name) > MAX_NAME:
+            return [item]
+        if "、" in name:
+            return [{**item, "name": one, "aliases": []} for one in split_names(name)]  # whose would they be?
+        first, *others = map(str.strip, name.replace("／", "/").split("/"))
+        if not others or not all(map(_NAME.fullmatch, (first, *others))):  # N/A, http://…
+            return [item]
+        if self._listed.intersection((first, *others)):
+            return [{**item, "name": one, "aliases": []} for one in (first, *others)]
+        self.add(name, first)
+        return [{**item, "name": first, "aliases": [*others, *(item.get("aliases") or ())]}]
+
+    def add(self, key: Any, name: Any) -> None:
+        """Note an item's id; it is no one's if each list counts from one."""
+        if isinstance(key, str | int) and isinstance(name, str):
+            self._by_id[str(key)] = name if self._by_id.get(str(key), name) == name else None
+
+    def of(self, value: Any) -> Any:
+        """The name of the entity with an id, None for a number that is no id; any other value as it is."""
+        is_text = isinstance(value, str)
+        if isinstance(value, int | float) or (is_text and value.isdecimal() and value not in self.people):
+            return self._by_id.get(str(value))
+        if not is_text:
+            return value
+        if value in self._by_id or value in self._entities:
+            return self._by_id.get(value, value)
+        code = _AFTER_CODE.split(value, 1)[0]  # "C1 (刘备)"
+        return name if isinstance(name := self._by_id.get(code), str) and name in value else value
+
+    def ties(self, tie: dict[str, Any]) -> list[dict[str, Any]]:
+        """A relation, or one between each of its ends; none where a pair is said to have none."""
+        if _is_no_tie(tie):
+            return []
+        if "parts" in tie:
+            tie = self._told(tie["parts"])
+        if isinstance(pair := tie.get("pair"), str) and not tie.keys() >= ENDS:
+            tie = {**tie, **self._pair(pair, tie)}
+        sources, targets = (self.each(tie.get(end)) for end in ("source", "target"))
+        if max(len(tie), len(sources) * len(targets)) > MAX_ENDS:
+            return [tie]
+        return [{**tie, "source": source, "target": target} for source in sources for target in targets]
+
+    def each(self, value: Any) -> list[Any]:
+        """The entities that stand in one place: in a list, or people in one text."""
+        parts = [text_in(one) for one in value] if isinstance(value, list) else []
+        if isinstance(value, str) and value not in self.people:
+            split = [part.strip() for part in _AND.split(value)]
+            parts = split if self.people.issuperset(split) else []
+        return [self.of(one) for one in parts or [value]]
+
+    def _told(self, parts: list[Any]) -> dict[str, Any]:
+        """The relation that a text or a list tells of two known entities; empty without both."""
+        if len(parts) == 1 and isinstance(parts[0], str):
+            said = filter(None, (form.fullmatch(parts[0][: 2 * MAX_NAME]) for form in _SAYS))
+            return next((tie for one in said if self._joins(tie := one.groupdict())), {})
+        orders = (("source", "type", "target"), ("source", "target", "type"))
+        ties = (dict(zip((*order, "description"), parts, strict=False)) for order in orders)
+        return next((tie for tie in ties if 3 <= len(parts) <= 4 and self._joins(tie)), {})
+
+    def _joins(self, tie: Mapping[str, Any]) -> bool:
+        ends = (self.of(tie.get(end)) for end in ENDS)
+        return all(isinstance(end, str) and end in self._entities for end in ends)
+
+    def _pair(self, text: str, tie: Mapping[str, Any]) -> dict[str, str]:
+        """The ends that ``刘备-关羽`` tells: both known people, or else one of them.
+
+        With a ``source``, whose object this stands in, a text that isn't two known people is the other end.
+        """
+        source = tie.get("source")
+        if text in self.people:
+            return {"source" if "target" in tie else "target": text}
+        signs = _PAIR.finditer(text[: 2 * MAX_NAME])
+        cuts = [(text[: sign.start()].strip(), text[sign.end() :].strip()) for sign in signs]
+        for least in (2,) if source else (2, 1):
+            known = [ends for ends in cuts if sum(self.of(end) in self.people for end in ends) >= least]
+            if len(known) == 1:
+                return dict(zip(("source", "target"), known[0], strict=True))
+        return {"target": text} if source else {}
+
+
+def _names_in(items: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {name for one in items if isinstance(name := one.get("name"), str)}
+
+
+def _is_blank(item: Any) -> bool:
+    """Whether an item says nothing: ``{}``, ``{"name": "", "aliases": [], "protagonist_score": 0}``."""
+    if not isinstance(item, dict):
+        return item is None or (isinstance(item, str) and says_nothing(item))
+    return not any(given for key, given in item.items() if key not in _NUMBERS)
+
+
+def _is_nobody(item: Mapping[str, Any]) -> bool:
+    """Whether an item's name is a word for nothing."""
+    return isinstance(name := item.get("name"), str) and name != "" and says_nothing(name)
+
+
+def _is_no_tie(tie: Mapping[str, Any]) -> bool:
+    """Whether a relation has nobody at an end, or is said to be none."""
+    kind, pair = tie.get("type"), tie.get("pair")
+    if isinstance(pair, str) and says_nothing(tie.get("type", pair) or tie.get("description")):
+        return True
+    ends = [tie[end] for end in ENDS & tie.keys()]
+    nobody = any(end is None or (isinstance(end, str) and says_nothing(end)) for end in ends)
+    return nobody or (isinstance(kind, str) and kind.strip().lower() in NO_TIE)
