@@ -99,7 +99,7 @@ class _Names:
         is_text = isinstance(value, str)
         if isinstance(value, int | float) or (is_text and value.isdecimal() and value not in self.people):
             return self._by_id.get(str(value))
-        if not is_text:
+        if not is_text or not self._by_id:
             return value
         if value in self._by_id or value in self._entities:
             return self._by_id.get(value, value)
@@ -129,8 +129,8 @@ class _Names:
 
     def _told(self, parts: list[Any]) -> dict[str, Any]:
         """The relation that a text or a list tells of two known entities; empty without both."""
-        if len(parts) == 1 and isinstance(parts[0], str):
-            said = filter(None, (form.fullmatch(parts[0][: 2 * MAX_NAME]) for form in _SAYS))
+        if len(parts) == 1 and isinstance(parts[0], str) and len(parts[0]) <= MAX_NAME:
+            said = filter(None, (form.fullmatch(parts[0]) for form in _SAYS))
             return next((tie for one in said if self._joins(tie := one.groupdict())), {})
         orders = (("source", "type", "target"), ("source", "target", "type"))
         ties = (dict(zip((*order, "description"), parts, strict=False)) for order in orders)
