@@ -56,6 +56,7 @@ async def carry(
     """Answer one of aiohttp's requests; a POST's answer takes ``latency`` seconds."""
     started = asyncio.get_running_loop().time()
     asked = Request(request.method, request.path, request.headers, await request.read())
+    await asyncio.sleep(0)  # what came together waits together: an answer takes a millisecond to make
     response = respond(asked)
     if response.status == 0:
         await asyncio.Event().wait()  # until the client leaves

@@ -76,14 +76,14 @@ class _Found:
             self.locations.setdefault(place, {"name": place, "type": "place"})
         for name in names:
             self.characters.setdefault(name, {"name": name, "protagonist_score": str(_hash(name) % 101)})
-        if len(names) > 1 and _hash(sentence) % RELATION_IN == 0:
-            self._relate(names[0], names[1], sentence)
-        if names and _hash(sentence) % EVENT_IN == 0:
+        number = _hash(sentence) if names else 0
+        if len(names) > 1 and number % RELATION_IN == 0:
+            self._relate(names[0], names[1], sentence, strength=1 + number % 10)
+        if names and number % EVENT_IN == 0:
             self._happen(names, places, sentence)
 
-    def _relate(self, source: str, target: str, sentence: str) -> None:
+    def _relate(self, source: str, target: str, sentence: str, *, strength: int) -> None:
         kind = _TYPES[_hash(source + target) % len(_TYPES)]
-        strength = 1 + _hash(sentence) % 10
         relation = {"source": source, "target": target, "type": kind, "strength": strength}
         known = self.relations.setdefault((source, kind, target), relation | {"evidence": sentence[:24]})
         known["strength"] = max(known["strength"], strength)

@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import say
 from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.chat import ChatRequest, apply_fault, completion, models_body, usage_body
@@ -254,7 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(given)
     faults = Faults(**{name: options.pop(name) for name in _FAULTS})
     try:
-        asyncio.run(_serve(FakeServer(faults=faults, **options)))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_serve(FakeServer(faults=faults, **options)))
     except KeyboardInterrupt:
         pass
     except OSError as error:
