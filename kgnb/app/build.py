@@ -16,7 +16,6 @@ from kgnb.app.build_result import BuildResult, graph_figures
 from kgnb.app.context import App, budget_of, running_node
 from kgnb.app.graph_warm_up import warm_up_graph
 from kgnb.app.pace import Pace
-from kgnb.app.providers import breaker_of
 from kgnb.app.tasks import cancel_task
 from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
@@ -28,7 +27,7 @@ from kgnb.core.model import STOPPED_STATUSES, Progress, Provider, Task, TaskStat
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
-from kgnb.worker import settle_process
+from kgnb.worker import book_process
 from kgnb.worker.node import NodeEvent
 
 STUCK_TIMES = 3
@@ -232,7 +231,7 @@ async def _plan_and_scan(
     found = not again and await _is_finished(app, book.facts, chosen, model)
     if not found and not chosen.is_rules:
         asking = app.providers.client(chosen).models()  # raises if it is down, before anything is written
-        await at_once(asking, app.pool.warm_up(settle_process.__name__))
+        await at_once(asking, app.pool.warm_up(book_process.__name__))
     if not app.settings.embedded_graph:
         await graph  # likewise
     planned = await plan(app, book, path, chosen.name, again=again, model=model)
@@ -241,7 +240,7 @@ async def _plan_and_scan(
         tell(planned.step("scan", Progress()))
         route = await app.router.route(planned.task, QueueName(planned.task.queue))
         kinds = route.config.thing_kinds
-        scan = settle_process.freeze_names(app.ledger, app.pool, planned.task, route.provider, kinds)
+        scan = book_process.freeze_names(app.ledger, app.pool, planned.task, route.provider, kinds)
         await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
     return planned
 
@@ -370,7 +369,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
 async def _last_refusal(app: App, provider: Provider) -> str:
     """What the provider answered last, if it refuses; "" also while Redis is away."""
     try:
-        answer = (await breaker_of(app).state(provider.name)).answer
+        answer = (await app.breaker.state(provider.name)).answer
     except errors.ServiceError:
         return ""
     return f"{answer.reason} " if answer.refused else ""

@@ -28,6 +28,7 @@ from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, new_identity
 from kgnb.stores.queue.rate_limits import RateLimits
@@ -84,6 +85,11 @@ class App:
         """The graph store, if :func:`open_app` was asked for it or :meth:`open_graph` has opened it."""
         assert self._graph is not None
         return self._graph
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The circuit breaker that all nodes share, without what a node remembers of its own calls."""
+        return CircuitBreaker(self.queue.connection, self.settings.suspend_seconds)
 
     @property
     def engines_gone(self) -> bool:

@@ -57,13 +57,13 @@ class Check:
 
 async def doctor(settings: Settings) -> list[Check]:
     """Check everything; each provider gets one real request, which costs a few tokens."""
-    place = detect_host()
+    host = detect_host()
     python = Check("python", True, f"{platform.python_version()} {platform.machine()}")
     if settings.embedded_sql:
         with suppress(KgnbError):  # each service says it again
             await asyncio.to_thread(restore_data_folder, settings)  # by one alone
     packages = ", ".join(f"{name} {installed_version(name) or '-'}" for name in PACKAGES)
-    checks = [python, Check("packages", True, packages), _presets(date.today()), *_machine(place, settings)]
+    checks = [python, Check("packages", True, packages), _presets(date.today()), *_machine(host, settings)]
     (sql, redis, *rest), bolt = await asyncio.gather(_records(settings), check_service(settings, "bolt"))
     return [*checks, sql, redis, bolt, *rest]
 
@@ -93,15 +93,15 @@ def _presets(today: date) -> Check:
     return Check("presets", True, say("doctor.presets", **facts), mend)
 
 
-def _machine(place: Host, settings: Settings) -> list[Check]:
-    memory = say("doctor.memory", kind=place.kind, cpus=place.cpus, mb=place.memory_mb, gpu=place.gpu or "-")
+def _machine(host: Host, settings: Settings) -> list[Check]:
+    memory = say("doctor.memory", kind=host.kind, cpus=host.cpus, mb=host.memory_mb, gpu=host.gpu or "-")
     free = free_mb(settings.data)
     disk = say("doctor.disk", mb="?" if free is None else free, folder=settings.data.absolute())
-    seconds = place.seconds(settings.session_seconds)
+    seconds = host.seconds(settings.session_seconds)
     limit = say("doctor.no_limit") if seconds is None else say("doctor.limit", time=duration(seconds))
     slots = say("doctor.slots", slots=settings.slots_for(), most=settings.max_slots)
     return [
-        Check("machine", True, memory, _low(place.memory_mb or None, LOW_MEMORY_MB, "doctor.low_memory")),
+        Check("machine", True, memory, _low(host.memory_mb or None, LOW_MEMORY_MB, "doctor.low_memory")),
         Check("disk", True, disk, _low(free, LOW_DISK_MB, "doctor.low_disk")),
         Check("session", True, say("doctor.comma").join((limit, slots))),
         *_limits(settings),

@@ -13,7 +13,6 @@ from pydantic import SecretStr
 
 from kgnb.app.condition import BUDGETS
 from kgnb.app.context import App
-from kgnb.app.providers import breaker_of
 from kgnb.book.reader import story_path
 from kgnb.core.addresses import origin, redacted_url
 from kgnb.core.errors import ProviderError, ReplyError, ServiceDown, SettingsError
@@ -73,7 +72,7 @@ async def check_provider(app: App, name: str) -> ProviderProbe:
 
 async def note_outcome(app: App, probe: ProviderProbe) -> None:
     """Note a probe's outcome for everybody; success ends a pause that a node set, except for a budget."""
-    breaker = breaker_of(app)
+    breaker = app.breaker
     if probe.error:
         if probe.kind != "provider.rate":
             await breaker.record_refusal(probe.name, probe.error, probe.kind)

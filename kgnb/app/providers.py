@@ -19,7 +19,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
 from kgnb.llm.presets import preset_named, preset_url
-from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
+from kgnb.stores.queue.breaker import ProviderState
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_sources import check_name, check_url, environment_provider
 
@@ -63,7 +63,7 @@ async def list_providers(app: App) -> list[ProviderView]:
     own = environment_provider(app.settings)
     if own is not None and own.key not in {provider.key for provider, *_ in listed}:
         listed.append((own, "environment", "", True))
-    states = await breaker_of(app).states([provider.name for provider, *_ in listed])
+    states = await app.breaker.states([provider.name for provider, *_ in listed])
     listed.append((app.providers.get(RULES), "rules", "", True))
     return [_view(app, states.get(one[0].name, ProviderState()), *one) for one in listed]
 
@@ -221,7 +221,7 @@ async def pause_provider(app: App, name: str, seconds: float | None = None) -> P
     """
     provider = await _stored_name(app, name)
     lasting = app.settings.suspend_seconds if seconds is None else seconds
-    until = await breaker_of(app).pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
+    until = await app.breaker.pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
     return ProviderPause(provider, until, lasting)
 
 
@@ -231,16 +231,11 @@ async def resume_provider(app: App, name: str) -> ProviderPause:
     Chapters that were delayed because of them are due at once.
     """
     provider = await _stored_name(app, name)
-    state = await breaker_of(app).state(provider)
-    await breaker_of(app).resume(provider)
+    state = await app.breaker.state(provider)
+    await app.breaker.resume(provider)
     for prefix in app.settings.prefixes:
         await app.queue.hasten(QueueName(prefix + provider.lower()))
     return ProviderPause(provider, state.until, max(0.0, state.until - time.time()) if state.until else 0.0)
-
-
-def breaker_of(app: App) -> CircuitBreaker:
-    """The breaker that all nodes share."""
-    return CircuitBreaker(app.queue.connection, app.settings.suspend_seconds)
 
 
 async def _stored_name(app: App, name: str) -> str:

@@ -52,7 +52,7 @@ class SessionReport:
     """Reads the status while the stores are open; writes the report when they are closed."""
 
     settings: Settings
-    place: Host
+    host: Host
     session: Session
     local: Callable[[], dict[str, Any]]
     """What this node did (:meth:`kgnb.worker.counters.Counters.summary`)."""
@@ -83,7 +83,7 @@ class SessionReport:
         ``why``: drained, session, deadline, stopped, interrupted or failed (with ``error``). Where the host
         keeps an output folder, the record is copied there too. Blocks. Logs a failure and returns None.
         """
-        folder = self.place.output_dir or self.settings.copy_folder or self.settings.data
+        folder = self.host.output_dir or self.settings.copy_folder or self.settings.data
         target = folder / f"{NAME}.html"
         own = {one.get_secret_value() for one in known_secrets(self.settings).values()} | self._secrets
         forms = own | {quote(secret, safe="") for secret in own}  # as an error's text may have them
@@ -111,8 +111,8 @@ class SessionReport:
             "why": why,
             "error": error,
             "node": self.node,
-            "place": self.place.kind,
-            "versions": {name: text for name, text in self.place.versions.items() if text},
+            "place": self.host.kind,
+            "versions": {name: text for name, text in self.host.versions.items() if text},
             "session": {"started_at": _clock(self.session.started_at), "seconds": self.session.seconds},
             "local": self.local(),
             "known": self.cluster is not None,
@@ -128,7 +128,7 @@ class SessionReport:
 
     def _go_on(self, data: Path) -> dict[str, str]:
         """How to go on in another session: a notebook cell, and a command where there is a terminal."""
-        settings, output = self.settings, self.place.output_dir
+        settings, output = self.settings, self.host.output_dir
         where, command = str(data.absolute()), ""
         if not settings.embedded_redis:
             text, given, command = say("farewell.go_on_shared"), "", "kgnb worker"
@@ -152,7 +152,7 @@ class SessionReport:
         """Copy the record to the output folder where it would be lost; return where the data stays."""
         from kgnb.stores.embedded import restore
 
-        settings, output = self.settings, self.place.output_dir
+        settings, output = self.settings, self.host.output_dir
         if output is None or not settings.embedded_sql or not settings.data.is_dir():
             return settings.data
         left = self.session.left

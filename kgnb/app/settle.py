@@ -14,8 +14,8 @@ from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.worker.book_process import SettleJob, settle_in_process
 from kgnb.worker.settle_lease import SettleLease
-from kgnb.worker.settle_process import SettleJob, settle_in_process
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from kgnb.core.errors import ServiceRefused, SettingsError
 from kgnb.core.model import ACTIVE_STATUSES, ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import SpendingKey
 from kgnb.stores.ledger.task_stats import TaskFigures
-from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
+from kgnb.stores.queue.breaker import ProviderState
 from kgnb.stores.queue.inspect import NODES, QUEUES, LeaseInfo, NodeInfo
 from kgnb.stores.queue.types import QueueName, QueueState
 from kgnb.worker.budget import Budget
@@ -41,7 +41,7 @@ class StatusReport:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._breaker = CircuitBreaker(app.queue.connection)
+        self._breaker = app.breaker
         self._budget = budget_of(app.settings)
         self._scans: dict[object, tuple[float, Any]] = {}  # what scans of Redis found, and when
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}

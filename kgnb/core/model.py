@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Literal
@@ -186,6 +187,13 @@ class TaskConfig:
     relation_types: tuple[str, ...] = CHARACTER_RELATIONS
     thing_kinds: tuple[str, ...] = ()
     labels: tuple[str, ...] = EXTRACTED_LABELS
+
+    def with_kinds_of(self, tasks: Iterable[Task]) -> TaskConfig:
+        """The config, extended by the kinds of things that any of these tasks asks for."""
+        kinds = dict.fromkeys(self.thing_kinds)
+        for task in tasks:
+            kinds |= dict.fromkeys(task.thing_kinds or ())
+        return replace(self, thing_kinds=tuple(kinds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,10 @@ class Node:
     :meth:`stop` that waits.
     """
 
-    def __init__(self, settings: Settings, place: Host | None = None) -> None:
+    def __init__(self, settings: Settings, host: Host | None = None) -> None:
         self.settings = settings
         self._initial_settings = settings
-        self.place = place or detect_host()
+        self.host = host or detect_host()
         self.recent = LogBuffer()
         """The last log lines."""
         self.sources: dict[str, str] = {}
@@ -79,12 +79,12 @@ class Node:
         Returns the running node if it was made from the same settings, so that running a cell again keeps
         what its panel changed. Raises SettingsError that names the setting.
         """
-        place = detect_host()
-        settings, found = load_settings(host=place, **given)
+        host = detect_host()
+        settings, found = load_settings(host=host, **given)
         with _guard:
             if _current is not None and _current.is_alive and _current._initial_settings == settings:
                 return _current
-        node = cls(settings, place)
+        node = cls(settings, host)
         node.sources = {variable: secret.source for variable, secret in found.items()}
         return node
 
@@ -117,8 +117,8 @@ class Node:
     @property
     def session(self) -> Session:
         """This kernel's session: KGNB_SESSION_SECONDS, else the host's limit."""
-        seconds = self.place.seconds(self.settings.session_seconds)
-        return Session(self.place.started_at, seconds, self.settings.session_margin)
+        seconds = self.host.seconds(self.settings.session_seconds)
+        return Session(self.host.started_at, seconds, self.settings.session_margin)
 
     def start(self, processes: int | None = None) -> Node:
         """Start working and return at once.
@@ -133,7 +133,7 @@ class Node:
             if self._run is not None and self._run.is_alive and not self._run.is_leaving:
                 return self
             if (
-                self.place.kind == "colab"
+                self.host.kind == "colab"
                 and not self.settings.embedded_redis
                 and not self.settings.colab_paid
             ):
@@ -141,12 +141,12 @@ class Node:
             previous = _current._run if _current is not None else None
             if previous is not None:
                 previous.ask_to_stop()
-            report = SessionReport(self.settings, self.place, self.session, self._local_status)
-            count, settings = shared_out(self.settings, self.place.cpus)
+            report = SessionReport(self.settings, self.host, self.session, self._local_status)
+            count, settings = shared_out(self.settings, self.host.cpus)
             if processes is not None:
                 count, settings = processes, self.settings
             run = NodeRun(settings, report, self._counters, self._process_states, self.recent, count)
-            run.wants_report = self.place.batch
+            run.wants_report = self.host.batch
             self._run, _current = run, self
             run.start(previous)
         return self
@@ -175,7 +175,7 @@ class Node:
             "error": self.error,
             "error_service": getattr(run.failure, "service", "") if run is not None else "",
             "name": self.name,
-            "place": self.place.kind,
+            "place": self.host.kind,
             "session_left": session.left,
             "session_ends_at": session.ends_at,
             "session_leaves_at": session.leaves_at,
@@ -188,9 +188,9 @@ class Node:
 
     def _session_note(self) -> str:
         """How this session ends, and what to do so that it doesn't end early; "" where nothing ends it."""
-        service, session = self.place.service, self.session
+        service, session = self.host.service, self.session
         parts = []
-        if service is not None and not self.place.batch and service.idle_minutes:
+        if service is not None and not self.host.batch and service.idle_minutes:
             key = f"notebook.idle_{service.idle}"
             parts.append(say(key, place=service.name, minutes=round(service.idle_minutes)))
         if session.leaves_at is not None:
@@ -260,7 +260,7 @@ class Node:
             end_runtime = False
             self.stop(now=True)
         status = self._finish(run)
-        if end_runtime and self.place.kind == "colab":
+        if end_runtime and self.host.kind == "colab":
             print(say("colab.ends"), flush=True)
             colab.end_runtime()
         return status

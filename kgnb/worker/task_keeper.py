@@ -24,12 +24,12 @@ from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.task_lifecycle import Opening
 from kgnb.stores.queue.types import Backoff, BuriedItem, Claim, QueueName
+from kgnb.worker.book_process import SettleJob, book_runner, freeze_names, settle_in_process
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.settle_lease import SettleLease
-from kgnb.worker.settle_process import SettleJob, book_runner, freeze_names, settle_in_process
 from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)

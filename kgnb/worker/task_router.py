@@ -14,7 +14,6 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.provider_sources import why_unusable
-from kgnb.worker.settle_process import with_novel_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class TaskRouter:
     async def novel_config(self, novel_id: int) -> TaskConfig:
         """The default config with the kinds of things that any task of the novel asks for."""
         tasks = await self._ledger.tasks.of_novel(novel_id)
-        return with_novel_kinds(tasks, await self._ledger.providers.default_config())
+        return (await self._ledger.providers.default_config()).with_kinds_of(tasks)
 
 
 def _model_of(provider: Provider, config: TaskConfig) -> str:

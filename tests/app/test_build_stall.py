@@ -29,6 +29,7 @@ class App:
         self.settings = SimpleNamespace(stall_seconds=stall)
         self.outages = Outages()
         self.engines_gone = False
+        self.breaker: object = None
         self.tasks = self.ledger = self.queue = self.providers = self
         self._looks = count()
 
@@ -60,10 +61,11 @@ async def test_chapters_claimed_and_handed_back_are_no_progress(monkeypatch: pyt
     async def state(_name: str) -> ProviderState:
         return ProviderState(answer=ProviderAnswer(refused_at=1e9, reason="It did not answer."))
 
-    monkeypatch.setattr(build, "breaker_of", lambda _: SimpleNamespace(state=state))
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
+    app = App()
+    app.breaker = SimpleNamespace(state=state)
     with pytest.raises(BuildStopped) as stopped:
-        await watching(App())
+        await watching(app)
     assert stopped.value.key == "build.stalled"
     assert "It did not answer." in str(stopped.value)  # why
 

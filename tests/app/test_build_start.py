@@ -14,7 +14,7 @@ from kgnb.app.context import App, open_app
 from kgnb.core.errors import EngineError
 from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
-from kgnb.worker import settle_process
+from kgnb.worker import book_process
 from tests.support.commands import STORY
 
 
@@ -34,7 +34,7 @@ async def app(tmp_path: Path) -> Any:
 async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scanned, freeze, start = asyncio.Event(), settle_process.freeze_names, App.open_graph
+    scanned, freeze, start = asyncio.Event(), book_process.freeze_names, App.open_graph
 
     async def freeze_and_tell(*given: Any) -> Any:
         names = await freeze(*given)
@@ -45,7 +45,7 @@ async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
         await asyncio.wait_for(scanned.wait(), 120)
         await start(self)
 
-    monkeypatch.setattr(settle_process, "freeze_names", freeze_and_tell)
+    monkeypatch.setattr(book_process, "freeze_names", freeze_and_tell)
     monkeypatch.setattr(App, "open_graph", start_late)
     stages: list[str] = []
     result = await built(app, stages)
@@ -69,14 +69,14 @@ async def test_a_run_that_is_not_resumed_is_told_once(
 
 
 async def test_a_scan_that_failed_is_repeated_by_the_node(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    failures, freeze = [1], settle_process.freeze_names
+    failures, freeze = [1], book_process.freeze_names
 
     async def fail_once(*given: Any) -> Any:
         if failures.pop():
             raise BrokenProcessPool
         return await freeze(*given)
 
-    monkeypatch.setattr(settle_process, "freeze_names", fail_once)
+    monkeypatch.setattr(book_process, "freeze_names", fail_once)
     result = await built(app, [])
     assert failures == []
     assert (result.status, result.completed) == ("completed", result.chapters)

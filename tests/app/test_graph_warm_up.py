@@ -16,7 +16,7 @@ from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.core.settings import Settings
 from kgnb.graph.model import Graph
 from kgnb.stores.graph.store import GraphStore
-from kgnb.worker import settle_process
+from kgnb.worker import book_process
 from tests.support.commands import STORY
 
 
@@ -64,14 +64,14 @@ async def test_a_build_leaves_only_its_novel(tmp_path: Path, monkeypatch: pytest
         await rehearse(self, novel_id, graphs)
 
     monkeypatch.setattr(GraphStore, "rehearse", told)
-    scan = settle_process.freeze_names
+    scan = book_process.freeze_names
 
     async def late(*given: object) -> object:
         while not rehearsed:  # the story is scanned before the engine is up
             await asyncio.sleep(0.05)
         return await scan(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(settle_process, "freeze_names", late)
+    monkeypatch.setattr(book_process, "freeze_names", late)
     async with open_app(Settings.load(data=tmp_path / "data", lang="zh"), graph=False) as app:
         result = await build.build(app, await build.read(STORY, None, None), STORY, "rules")
         novels = await app.graph.query("MATCH (n:Novel) RETURN n.id AS id")

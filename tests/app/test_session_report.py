@@ -116,7 +116,7 @@ def test_on_colab_it_goes_on_from_the_copy_wherever_that_is(tmp_path: Path) -> N
         *((f"{tmp_path}/{one}", text) for one, text in copies),
     ):
         one = farewell(tmp_path, copy_to=copy)
-        one.place = dataclasses.replace(one.place, kind="colab")
+        one.host = dataclasses.replace(one.host, kind="colab")
         assert given in one._facts("stopped", "", tmp_path)["go_on"]["cell"]
 
 

@@ -24,7 +24,6 @@ import sqlalchemy as sa
 from redis.connection import parse_url
 
 from kgnb.app.context import App, open_app
-from kgnb.app.providers import breaker_of
 from kgnb.cli.main import main
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
@@ -221,7 +220,7 @@ class TestWords:
     def test_providers(self, kgnb: Typed) -> None:
         line = kgnb.said("providers", "pause", "DryRun", "--for", "90")
         assert line.startswith("dryrun is paused for 90 s, until ")
-        paused = kgnb.prepared(lambda app: breaker_of(app).state("dryrun"))
+        paused = kgnb.prepared(lambda app: app.breaker.state("dryrun"))
         assert 60 < paused.until - time.time() < 91
         assert kgnb.said("providers", "resume", "dryrun") == "dryrun goes on"
         assert kgnb.said("providers", "resume", "dryrun", "--lang", "zh").startswith("dryrun 没有暂停")

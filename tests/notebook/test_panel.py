@@ -385,7 +385,7 @@ class TestConnect:
         from dataclasses import replace
 
         settings = Settings.load(data=tmp_path / "data", redis_host="127.0.0.1", redis_port=9)
-        node = kgnb.Node(settings, replace(kgnb.Node(settings).place, kind="colab"))
+        node = kgnb.Node(settings, replace(kgnb.Node(settings).host, kind="colab"))
         panel = kgnb.panel(node)
         connect, run = panel.tabs["connect"], panel.tabs["run"]
         assert connect.paid.layout.display != "none"

@@ -18,8 +18,8 @@ from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.queue.types import Claim
 from kgnb.stores.targets import GraphTarget
+from kgnb.worker.book_process import SettleJob
 from kgnb.worker.settle_lease import SettleLease
-from kgnb.worker.settle_process import SettleJob
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
 from tests.support.queues import claim_of
 

@@ -163,7 +163,7 @@ class ConnectionsTab:
         self.paid = widgets.checkbox(
             say("panel.colab_paid"),
             controller.node.settings.colab_paid,
-            display="" if controller.node.place.kind == "colab" else "none",
+            display="" if controller.node.host.kind == "colab" else "none",
         )
         intro = widgets.html(html.dim(say("panel.connect_intro")))
         cards = (service.box for service in self.services)

@@ -160,7 +160,7 @@ class GraphTab:
     def _work(self, doing: str, change: Change | None = None) -> None:
         """Apply a change of names, if given, and draw the chosen book."""
         novel, task, title, node = self.book.value, self._task(), self._title(), self._controller.node
-        path = (node.place.output_dir or Path.cwd()) / f"graph-{novel}.html"
+        path = (node.host.output_dir or Path.cwd()) / f"graph-{novel}.html"
         last = self._drawn
         before = last.scene if last is not None and last.names.novel.id == novel else None
 

@@ -46,7 +46,7 @@ def panel(node: Node | None = None) -> Panel | StaticPanel:
     if hasattr(time, "tzset"):
         time.tzset()  # TZ may have been set in a cell: times are shown in the viewer's zone
     node = node or _known_node() or Node.from_env()
-    if node.place.batch or not _has_widgets():
+    if node.host.batch or not _has_widgets():
         return StaticPanel(node)
     with _guard:
         if _panel is None:
@@ -78,7 +78,7 @@ class StaticPanel:
         self.node = node
 
     def _repr_html_(self) -> str:
-        hint = "" if self.node.place.batch else say("panel.no_widgets")
+        hint = "" if self.node.host.batch else say("panel.no_widgets")
         return html.render_html(PanelController(self.node).status(), self.node.recent.lines(), hint)
 
     def __repr__(self) -> str:

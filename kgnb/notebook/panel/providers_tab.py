@@ -305,6 +305,6 @@ async def _save(app: App, draft: Draft, *, row: bool) -> None:
         )
     else:
         await app.ledger.task_commands.change_model(draft.name, [draft.model])
-    state = await providers.breaker_of(app).state(draft.name)
+    state = await app.breaker.state(draft.name)
     if state.paused and not state.by_hand and state.until > time.time():
-        await providers.breaker_of(app).resume(draft.name)
+        await app.breaker.resume(draft.name)

@@ -25,7 +25,7 @@ from kgnb.stores.ledger.tasks import (
     count_columns,
     count_states,
     locked_task,
-    no_task,
+    placeholder,
     read_states,
     set_chapters,
     set_task,
@@ -52,7 +52,7 @@ class TaskCommands(DatabasePart):
         """Set an unfinished task to ``paused``, or that or a paused one to ``cancelled``, as main does."""
         task, token = locked_task(c, task_id)
         if task is None:
-            return CommandOutcome("gone", no_task(task_id))
+            return CommandOutcome("gone", placeholder(task_id))
         if task.status is wanted:
             return CommandOutcome("already", task)
         if task.status is TaskStatus.CANCELLED or _is_finished(c, task, token):
@@ -72,7 +72,7 @@ class TaskCommands(DatabasePart):
         """
         task, _ = locked_task(c, task_id)
         if task is None or not existing_novels(c, [task.novel_id]):
-            return CommandOutcome("gone", task or no_task(task_id))
+            return CommandOutcome("gone", task or placeholder(task_id))
         if task.status is not TaskStatus.PAUSED:
             return CommandOutcome("refused", task)
         set_task(c, task_id, status=TaskStatus.CREATED, paused_at=None)
@@ -105,7 +105,7 @@ class TaskCommands(DatabasePart):
         """
         task, token = locked_task(c, task_id)
         if task is None or not existing_novels(c, [task.novel_id]):
-            return CommandOutcome("gone", task or no_task(task_id))
+            return CommandOutcome("gone", task or placeholder(task_id))
         chapters = _reset_chapters(c, task_id, dict(dead or {}), only)
         if not (chapters or item or _can_restart(c, task, token, only)):
             return CommandOutcome("refused", task)

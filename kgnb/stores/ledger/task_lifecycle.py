@@ -66,7 +66,7 @@ class TaskLifecycle(DatabasePart):
         facts = {"queue": queue, "provider": provider, "model": model, "token": token}
         task, stored_token = tasks.locked_task(c, task_id)
         if task is None or not existing_novels(c, [task.novel_id]):
-            return Opening("gone", task or tasks.no_task(task_id), [])
+            return Opening("gone", task or tasks.placeholder(task_id), [])
         if stored_token is not None and stored_token > token:
             return Opening("stale", task, [], stored_token)
         if task.status is TaskStatus.CANCELLED:

@@ -226,8 +226,8 @@ def is_stopped(text: str | None) -> bool:
     return _status(text) in STOPPED_STATUSES
 
 
-def no_task(task_id: int) -> Task:
-    """A placeholder for a task that doesn't exist."""
+def placeholder(task_id: int) -> Task:
+    """What stands for a task that doesn't exist."""
     return Task(task_id, 0, "", TaskStatus.CANCELLED, use_ai=False, chapter_ids=None)
 
 

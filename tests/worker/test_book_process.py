@@ -10,8 +10,8 @@ import pytest
 
 from kgnb.core.errors import LeaseLost
 from kgnb.core.model import Novel, TaskConfig
-from kgnb.worker import settle_process
-from kgnb.worker.settle_process import Permit, SettleJob
+from kgnb.worker import book_process
+from kgnb.worker.book_process import Permit, SettleJob
 
 
 def test_a_new_permit_permits_nothing() -> None:
@@ -35,7 +35,7 @@ class Here:
         self.path = Path()
 
     async def run_long(self, function, job, path):  # type: ignore[no-untyped-def]
-        assert function is settle_process.run_settle
+        assert function is book_process.run_settle
         self.path = path
         with Permit(path) as permit:
             end = time.monotonic() + self.seconds
@@ -52,7 +52,7 @@ JOB = SettleJob(None, None, Novel(1, "t", ""), TaskConfig(), 1)  # type: ignore[
 
 async def test_the_permit_is_renewed_while_the_lease_lives() -> None:
     pool = Here(1.0)
-    result = await settle_process.settle_in_process(pool.run_long, JOB, lambda: time.monotonic() + 0.5)
+    result = await book_process.settle_in_process(pool.run_long, JOB, lambda: time.monotonic() + 0.5)
     assert result == 1
     assert all(pool.held)
     assert not pool.path.exists()
@@ -62,14 +62,14 @@ async def test_a_lost_lease_ends_the_settle() -> None:
     limit = time.monotonic() + 0.3
     pool = Here(5.0)
     with pytest.raises(LeaseLost):
-        await settle_process.settle_in_process(pool.run_long, JOB, lambda: limit)
+        await book_process.settle_in_process(pool.run_long, JOB, lambda: limit)
     assert not pool.path.exists()
 
 
 async def test_a_settle_that_is_given_up_may_write_nothing_more() -> None:
     pool = Here(30.0)
     work = asyncio.create_task(
-        settle_process.settle_in_process(pool.run_long, JOB, lambda: time.monotonic() + 60)
+        book_process.settle_in_process(pool.run_long, JOB, lambda: time.monotonic() + 60)
     )
     await asyncio.sleep(0.2)
     with Permit(pool.path) as seen:

@@ -14,9 +14,8 @@ import os
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -153,13 +152,6 @@ def run_settle(job: SettleJob, permit: Path) -> int:
         return runner.run(_settle(job, allowed))
 
 
-def with_novel_kinds(tasks: Iterable[Task], config: TaskConfig) -> TaskConfig:
-    """The config, extended by the kinds of things that any of a novel's ``tasks`` asks for."""
-    asked = (task.thing_kinds or () for task in tasks)
-    kinds = dict.fromkeys((*config.thing_kinds, *chain.from_iterable(asked)))
-    return replace(config, thing_kinds=tuple(kinds))
-
-
 async def _settle(job: SettleJob, allowed: Permit) -> int:
     sql, graph = Database(job.sql), GraphStore(job.graph)
     try:
@@ -176,7 +168,7 @@ async def _settle(job: SettleJob, allowed: Permit) -> int:
             chapters,
             rows,
             names,
-            with_novel_kinds(tasks, job.config),
+            job.config.with_kinds_of(tasks),
             find_in_text=lambda forms: evidence.names_in_texts(forms, texts),
             decisions=combine_decisions(decisions),
         )
