@@ -120,7 +120,7 @@ async def _plan(app: App, order: Order, *, again: bool = False) -> Plan:
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
         if missing:
             await new_task(app, order, missing, kinds)
-        await queue_task(app, unfinished, order.provider)
+        await queue_task(app, unfinished)
         return order.plan(unfinished, resumed=True)
     if live and not missing:
         return order.plan(live[-1], found_finished=True)
@@ -153,7 +153,7 @@ async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Se
     """Create a task over ``chapters`` (None: all of the novel's) and push its item."""
     imported, provider = order.imported, order.provider
     everything = chapters is None or len(chapters) == len(imported.chapters)
-    queue = QueueName(app.settings.prefixes[0] + provider.key)
+    queue = app.providers.first_queue(provider.key)
     task_id = await app.ledger.tasks.create(
         imported.novel_id,
         provider=provider.name,
@@ -170,11 +170,10 @@ async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Se
     return task
 
 
-async def queue_task(app: App, task: Task, provider: Provider) -> None:
-    """Push the task's item unless one is waiting or a node keeps the task open."""
-    queue = QueueName(task.queue)
-    if not queue or await app.providers.is_gone(queue.provider_key):
-        queue = QueueName(app.settings.prefixes[0] + provider.key)
+async def queue_task(app: App, task: Task) -> None:
+    """Push the item of a known provider's task unless one is waiting or a node keeps the task open."""
+    queue = await app.router.queue_for(task, usable=True)
+    assert queue is not None
     known = (await app.queue.find_tasks([queue])).get(task.id)
     if known is None:
         await app.queue.push(queue, task.id)

@@ -98,7 +98,7 @@ async def _sampled_tasks(
         some = [chapter.id for chapter in spread(imported.chapters, sample)]
         task = await build.new_task(app, order, some, build.own_kinds(app))
     else:
-        await build.queue_task(app, task, order.provider)
+        await build.queue_task(app, task)
     await build.bring_to_end(app, order.plan(task, resumed=begun is not None), listener)
     tasks.add(task.id)
     return sorted(tasks), set(await app.ledger.tasks.uncovered_chapters(novel_id, tasks))

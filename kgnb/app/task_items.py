@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from kgnb.app.context import App
 from kgnb.core.errors import InputError
-from kgnb.core.model import RULES, Task
+from kgnb.core.model import Task
 from kgnb.stores.queue.types import DeadItem, QueueName
 
 LET_GO_SECONDS = 10.0
@@ -35,23 +35,13 @@ async def drop_items(app: App, task: Task) -> None:
 async def push(app: App, task: Task) -> QueueName:
     """Push a fresh item and return its queue; a second item of one task is harmless.
 
-    Raises InputError for a task that kgnb never opened when no provider could do it.
+    Raises InputError when no provider could do it.
     """
-    queue = QueueName(task.queue or app.settings.prefixes[0] + await _provider_key(app, task))
+    queue = await app.router.queue_for(task, usable=False)
+    if queue is None:
+        raise InputError("operate.nobody", task=task.id)
     await app.queue.push(queue, task.id)
     return queue
-
-
-async def _provider_key(app: App, task: Task) -> str:
-    """Return the task's provider, else the default config's, else the first active one."""
-    if not task.use_ai:
-        return RULES
-    if task.provider:
-        return task.provider.lower()
-    provider = await app.router.default_provider(usable=False)
-    if provider is None:
-        raise InputError("operate.nobody", task=task.id)
-    return provider.key
 
 
 async def dead_items(app: App, queues: Sequence[QueueName] | None = None) -> list[DeadItem]:

@@ -201,6 +201,10 @@ class ProviderRegistry:
         """
         return key not in self._known and not (await self._ledger.providers.seen()).get(key, True)
 
+    def first_queue(self, key: str) -> QueueName:
+        """The queue into which kgnb puts tasks of the provider whose queue key is ``key``."""
+        return QueueName(self._settings.prefixes[0] + key)
+
     async def all_queues(self, queue: QueueInspector) -> list[QueueName]:
         """Every queue that may hold work: of each provider that was ever known, under every prefix, and those
         that any node polled."""

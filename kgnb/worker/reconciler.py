@@ -13,7 +13,7 @@ from functools import partial
 from math import inf
 
 from kgnb.core.messages import say
-from kgnb.core.model import RULES, Provider, Task, TaskStatus
+from kgnb.core.model import Task, TaskStatus
 from kgnb.stores.ledger.orphans import Orphan
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.types import ClaimRequest, QueueName
@@ -37,6 +37,7 @@ class Reconciler:
     def __init__(self, node: WorkerNode, cache: ReplyCache) -> None:
         self._node = node
         self._cache = cache
+        self._router = TaskRouter(node.stores.ledger, node.providers)
         self._evicted_at = -inf
         self._orphans: dict[Orphan, float] = {}  # and since when they were seen as such
         self._swept_to = 0  # the last novel looked at
@@ -84,22 +85,12 @@ class Reconciler:
         return wanted and (bool(task.queue) or task.status is TaskStatus.CREATED)
 
     async def _queue_again(self, task: Task) -> None:
-        queue: QueueName | None = QueueName(task.queue)
-        if not queue or await self._node.providers.is_gone(queue.provider_key):
-            queue = await self._default_queue(task)
+        queue = await self._router.queue_for(task, usable=True)
         if queue is not None:
             opened = task.status is TaskStatus.RUNNING
             await self._node.stores.queue.push(queue, task.id, opened=opened)
             log.warning(say("node.requeued", task=task.id, queue=queue))
             self._node.wake()
-
-    async def _default_queue(self, task: Task) -> QueueName | None:
-        """The queue for a task without one: that of the default config's provider, else of an active one."""
-        provider = await self._default_provider() if task.use_ai else Provider(RULES)
-        return QueueName(self._node.settings.prefixes[0] + provider.key) if provider is not None else None
-
-    async def _default_provider(self) -> Provider | None:
-        return await TaskRouter(self._node.stores.ledger, self._node.providers).default_provider(usable=True)
 
     # --- queues of providers that are gone
 
@@ -118,7 +109,8 @@ class Reconciler:
         queue = self._node.stores.queue
         # No node serves or reaps it any more; this poll turns leases of dead nodes into items again.
         state = (await queue.poll([ClaimRequest(source)])).states.get(source)
-        provider = await self._default_provider() if state is not None and state.waiting else None
+        waits = state is not None and state.waiting
+        provider = await self._router.default_provider(usable=True) if waits else None
         if provider is None:
             return
         target = source.with_provider(provider.key)
@@ -161,7 +153,7 @@ class Reconciler:
 
     async def _retry_due(self) -> None:
         for task in await self._node.stores.ledger.task_lifecycle.start_due_retries():
-            queue = QueueName(task.queue) if task.queue else await self._default_queue(task)
+            queue = await self._router.queue_for(task, usable=True)
             if queue is not None:
                 await self._node.stores.queue.push(queue, task.id)
                 log.info(say("node.retry_due", task=task.id, queue=queue))

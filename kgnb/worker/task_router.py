@@ -1,4 +1,4 @@
-"""Decides which provider and model answer a task, and by which config.
+"""Decides which queue a task waits in, which provider and model answer it, and by which config.
 
 The queue's provider decides; ``use_ai = 0`` means the rules, whatever the queue. The model is the default
 config's ``ai_model`` where the provider lists it, else the first of the provider's ``models``.
@@ -59,6 +59,18 @@ class TaskRouter:
         known = [p for p in self._providers.all() if not (p.is_rules or (usable and why_unusable(p)))]
         wanted = (await self._ledger.providers.default_config()).ai_provider.lower()
         return next((p for p in known if p.key == wanted), known[0] if known else None)
+
+    async def queue_for(self, task: Task, *, usable: bool) -> QueueName | None:
+        """The queue for an item of the task: its own, or its provider's, unless that provider is gone; else
+        the default provider's, ``usable`` as there. None where there is no provider at all."""
+        own = [QueueName(task.queue)] if task.queue else []
+        if task.provider and task.use_ai:
+            own.append(self._providers.first_queue(task.provider.lower()))
+        for queue in own:
+            if not await self._providers.is_gone(queue.provider_key):
+                return queue
+        provider = await self.default_provider(usable=usable) if task.use_ai else Provider(RULES)
+        return self._providers.first_queue(provider.key) if provider is not None else None
 
     async def novel_config(self, novel_id: int) -> TaskConfig:
         """The default config with the kinds of things that any task of the novel asks for."""

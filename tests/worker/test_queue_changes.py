@@ -123,7 +123,7 @@ async def test_what_is_lost_is_pushed_only_after_a_look_everywhere(place: Place)
     await place.queue.connection.client.delete(OFF)
     for _ in range(3):
         await place.reconcile()
-    assert await place.waiting() == {"kg:task:queue:default": 1}
+    assert await place.waiting() == {"kg:task:queue:qwen": 1}  # the task's own provider
 
 
 async def test_copies_never_pile_up_where_they_are_passed_on_to(place: Place) -> None:
