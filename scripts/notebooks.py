@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     wheel = asyncio.run(notebook_bundle.own_wheel())
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        made = notebook_bundle.parcel(notebook_bundle.read_notebook(path), wheel)
+        made = notebook_bundle.bundled(notebook_bundle.read_notebook(path), wheel)
         if links := badges(path.name):
             made["cells"][0]["source"] += f"\n\n{links}"
         notebook_bundle.check_secrets(made, wheel, environment_secrets())

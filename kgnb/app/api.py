@@ -276,7 +276,7 @@ def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
     """Return the settings that lead to finished books (None: there are none) and a name for their place."""
     settings = _settings(data, None)
     given = data is not None and settings.data == Path(data)  # not Colab's "drive"
-    found = library.place(settings, settings.data if given else None)
+    found = library.locate(settings, settings.data if given else None)
     if not settings.embedded_sql:
         return found, settings.db_host
     return found, (found and found.resume_from) or (found or settings).data

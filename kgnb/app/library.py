@@ -22,7 +22,7 @@ MAX_LISTED = 10
 """Titles that an error lists."""
 
 
-def place(settings: Settings, given: Path | None) -> Settings | None:
+def locate(settings: Settings, given: Path | None) -> Settings | None:
     """Settings that lead to books: the data folder; a folder or zip that holds one; on Kaggle an attached
     input by its name, OWNER/NAME. What can't be written is copied into this user's temporary folder when it
     is opened. None where there is nothing to open.

@@ -13,7 +13,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.host import is_secret_name
 from kgnb.core.messages import language, say
 from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
-from kgnb.kaggle import book_parcel, kernel_metadata, notebook_bundle
+from kgnb.kaggle import kernel_metadata, notebook_bundle, packed_books
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.datasets import check_name
 from kgnb.kaggle.kernel_metadata import (
@@ -69,7 +69,7 @@ async def _books_parcel(args: argparse.Namespace, books: list[Path]) -> Parcel:
     more = f" +{len(titles) - 1}" if titles[1:] else ""
     title, slug = kernel_metadata.title_and_slug(args.title or f"kgnb {titles[0]}", more)
     meta = kernel_metadata.TEMPLATE | {"title": title, "id": f"{kernel_metadata.NOBODY}/{slug}"}
-    packed = await asyncio.to_thread(book_parcel.pack, books)
+    packed = await asyncio.to_thread(packed_books.pack, books)
     return Parcel(meta | {"code_file": CODE}, {}, packed=packed)
 
 

@@ -182,7 +182,7 @@ async def _books_text(
     try:
         return _text(settings, parcel, wheel)
     except InputError as error:
-        if error.key != "parcel.too_large":
+        if error.key != "bundle.too_large":
             raise
     dataset = datasets.books_dataset(parcel.meta["id"])
     await datasets.send_books(client, dataset, parcel.packed, print)
@@ -194,7 +194,7 @@ async def _books_text(
 def _text(settings: Settings, parcel: Parcel, wheel: Wheel) -> str:
     """The notebook with kgnb in it as it leaves. Raises InputError for a secret in it, or when it is too
     large."""
-    made = notebook_bundle.parcel(parcel.notebook, wheel, variables=parcel.variables)
+    made = notebook_bundle.bundled(parcel.notebook, wheel, variables=parcel.variables)
     text = notebook_bundle.written(made)
     notebook_bundle.check_secrets(made, wheel, known_secrets(settings))
     return text

@@ -9,7 +9,7 @@ from typing import Any
 from kgnb.core.errors import InputError
 from kgnb.core.kaggle_inputs import find_input
 from kgnb.core.messages import say
-from kgnb.kaggle import book_parcel
+from kgnb.kaggle import packed_books
 
 Notebook = dict[str, Any]
 
@@ -29,7 +29,7 @@ def notebook(books: str, *, provider: str | None, earlier: str | None) -> Notebo
 
 def carried(packed: bytes) -> str:
     """Return the code of a cell that holds the packed books itself."""
-    return CARRIED.format(text=book_parcel.as_text(packed))
+    return CARRIED.format(text=packed_books.as_text(packed))
 
 
 def attached(dataset: str) -> str:
@@ -85,7 +85,7 @@ TITLE = """\
 
 CARRIED = '''\
 # 书就在这个单元格里，不用看。 The books are in this cell; nothing to read.
-from kgnb.kaggle.book_parcel import unpack_text
+from kgnb.kaggle.packed_books import unpack_text
 
 BOOKS = unpack_text("""
 {text}
@@ -94,7 +94,7 @@ BOOKS = unpack_text("""
 
 ATTACHED = """\
 # 书在附加的私有数据集里。 The books are in the attached private dataset.
-from kgnb.kaggle.book_parcel import unpack_dataset
+from kgnb.kaggle.packed_books import unpack_dataset
 
 BOOKS = unpack_dataset({dataset})
 """

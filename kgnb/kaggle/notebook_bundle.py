@@ -24,8 +24,8 @@ from pydantic import SecretStr
 
 from kgnb import __version__
 from kgnb.core.errors import InputError
-from kgnb.kaggle.book_parcel import as_text
 from kgnb.kaggle.kernel_metadata import read_json
+from kgnb.kaggle.packed_books import as_text
 from kgnb.kaggle.subprocesses import pip
 
 Notebook = dict[str, Any]
@@ -114,14 +114,14 @@ async def _pip_wheel(root: Path, folder: str) -> None:
     isolated = [] if util.find_spec("hatchling") is None else ["--no-build-isolation"]
     words = ("wheel", "--no-deps", *isolated, "--wheel-dir", folder, str(root))
     if reason := await pip(*words, seconds=BUILD_SECONDS):
-        raise InputError("parcel.no_wheel", reason=reason)
+        raise InputError("bundle.no_wheel", reason=reason)
 
 
 def _from_installed() -> Wheel:
     try:
         own = metadata.distribution("kgnb")
     except metadata.PackageNotFoundError:
-        raise InputError("parcel.no_wheel", reason="kgnb: no .dist-info") from None
+        raise InputError("bundle.no_wheel", reason="kgnb: no .dist-info") from None
     info = f"kgnb-{own.version}.dist-info"
     left_out = {f"{info}/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")}
     files = {
@@ -130,7 +130,7 @@ def _from_installed() -> Wheel:
         if path.parts[0] in ("kgnb", info) and path.suffix != ".pyc" and str(path) not in left_out
     }
     if "kgnb/__init__.py" not in files:  # an editable install whose checkout is gone
-        raise InputError("parcel.no_wheel", reason="kgnb: RECORD")
+        raise InputError("bundle.no_wheel", reason="kgnb: RECORD")
     return Wheel(f"kgnb-{own.version}-py3-none-any.whl", files)
 
 
@@ -160,7 +160,7 @@ def notebook_path(name: str) -> Path:
         if own.is_file():
             return own
         known = ", ".join(sorted(path.stem for path in own.parent.glob("*.ipynb")))
-        raise InputError("parcel.no_such_notebook", name=name, known=known)
+        raise InputError("bundle.no_such_notebook", name=name, known=known)
     if not Path(name).is_file():
         raise InputError("book.missing", path=name)
     return Path(name)
@@ -168,16 +168,16 @@ def notebook_path(name: str) -> Path:
 
 def read_notebook(path: Path) -> Notebook:
     """The notebook in the file. Raises InputError for anything else."""
-    notebook = read_json(path, "parcel.not_a_notebook")
+    notebook = read_json(path, "bundle.not_a_notebook")
     try:
         if notebook["nbformat"] == 4 and all(isinstance(_source(one), str) for one in notebook["cells"]):
             return dict(notebook)
     except (TypeError, KeyError):
         pass
-    raise InputError("parcel.not_a_notebook", path=path)
+    raise InputError("bundle.not_a_notebook", path=path)
 
 
-def parcel(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | None = None) -> Notebook:
+def bundled(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | None = None) -> Notebook:
     """The notebook's cells with one that sets ``variables`` and installs ``wheel``: in place of those that
     installed kgnb so far, else before all other code. Outputs, widgets' state and other metadata stay here.
     """
@@ -210,7 +210,7 @@ def written(notebook: Notebook) -> str:
     """The notebook as Kaggle's client will send it. Raises InputError when it is too large."""
     text = json.dumps(notebook)
     if len(text) > MOST_BYTES:
-        raise InputError("parcel.too_large", kb=len(text) // 1000, limit=MOST_BYTES // 1000)
+        raise InputError("bundle.too_large", kb=len(text) // 1000, limit=MOST_BYTES // 1000)
     return text
 
 
@@ -322,10 +322,10 @@ def check_secrets(notebook: Notebook, wheel: Wheel, known: Mapping[str, SecretSt
         said = PACKED.sub("", source)
         for kind, pattern in PATTERNS.items():
             if re.search(pattern, said):
-                raise InputError("parcel.secret_like", cell=where[1:], kind=kind)
+                raise InputError("bundle.secret_like", cell=where[1:], kind=kind)
     places = {where: source.encode() for where, source in sources.items()} | dict(wheel.files)
     for name, secret in known.items():
         value = secret.get_secret_value()
         for where, data in places.items():
             if not value.isalpha() and value.encode() in data:  # a plain word is no secret, and everywhere
-                raise InputError("parcel.secret_of", where=where, name=name)
+                raise InputError("bundle.secret_of", where=where, name=name)

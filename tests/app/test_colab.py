@@ -174,7 +174,7 @@ class TestDrive:
         write(other / "kgnb.db", "甲")
         (other / "VERSION").write_text('{"schema": 1}')
         settings = Settings.load(data=tmp_path / "data", copy_to=str(colab.COPY))
-        found = library.place(settings, other)
+        found = library.locate(settings, other)
         assert found is not None
         assert (found.data, found.copy_to) == (other, "")
         monkeypatch.setattr(secrets, "detect_host", lambda: HERE)

@@ -44,7 +44,7 @@ def test_a_strangers_dataset_changes_nothing(attached: Path, monkeypatch: pytest
     settings, _ = load_settings()
     assert (settings.openai_base_url, settings.redis_host, settings.rpm) == ("", "", "")
     assert Settings.load().openai_base_url == ""
-    assert library.place(settings, None) is None
+    assert library.locate(settings, None) is None
     assert restore.restore_data_folder(settings) is None
     assert "stranger/novels" in str(library.no_book("x"))  # told, so that its owner can name it
 
@@ -55,7 +55,7 @@ def test_a_folder_of_everything_names_nobody(attached: Path, given: str) -> None
     with pytest.raises(InputError, match="stranger/novels"):
         restore.restore_data_folder(settings)
     with pytest.raises(InputError, match="stranger/novels"):
-        library.place(Settings.load(), attached.parent / given)
+        library.locate(Settings.load(), attached.parent / given)
 
 
 async def record_a_task(path: Path) -> None:
@@ -72,7 +72,7 @@ def test_an_own_run_is_gone_on_with_by_its_name(attached: Path, folder: str) -> 
     restore.restore_data_folder(settings)
     with contextlib.closing(sqlite3.connect(settings.data / "kgnb.db")) as kept:
         assert kept.execute("SELECT title FROM novels").fetchall() == [("书",)]
-    found = library.place(Settings.load(data=settings.data.parent / "none"), Path("me/my-run"))
+    found = library.locate(Settings.load(data=settings.data.parent / "none"), Path("me/my-run"))
     assert found is not None
 
 

@@ -77,7 +77,7 @@ class TestParcel:
         dirty["cells"][0] |= {"outputs": [output], "execution_count": 7, "metadata": {"tags": ["canary"]}}
         dirty["cells"].insert(0, {"cell_type": "markdown", "metadata": {}, "source": ["# a\n", "b"]})
         dirty["cells"][0]["attachments"] = {"a.png": {"image/png": "canary"}}
-        text = notebook_bundle.written(notebook_bundle.parcel(dirty, small_wheel))
+        text = notebook_bundle.written(notebook_bundle.bundled(dirty, small_wheel))
         assert "canary" not in text
         made = nbformat.reads(text, as_version=4)
         nbformat.validate(made)
@@ -87,23 +87,23 @@ class TestParcel:
     def test_is_below_the_limit(self, wheel: Wheel) -> None:
         largest = max((ROOT / "notebooks").glob("*.ipynb"), key=lambda path: path.stat().st_size)
         one = notebook_bundle.read_notebook(largest)
-        text = notebook_bundle.written(notebook_bundle.parcel(one, wheel))
+        text = notebook_bundle.written(notebook_bundle.bundled(one, wheel))
         assert len(text) < 0.96 * notebook_bundle.MOST_BYTES  # with room for a book of some 25,000 characters
 
     def test_is_the_same_each_time(self, small_wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):
             one = notebook_bundle.read_notebook(path)
-            text = notebook_bundle.written(notebook_bundle.parcel(one, small_wheel))
-            again = notebook_bundle.parcel(json.loads(text), small_wheel)
+            text = notebook_bundle.written(notebook_bundle.bundled(one, small_wheel))
+            again = notebook_bundle.bundled(json.loads(text), small_wheel)
             assert notebook_bundle.written(again) == text  # packed again: one wheel
 
     def test_too_large(self, small_wheel: Wheel) -> None:
         with pytest.raises(InputError, match="900"):
-            notebook_bundle.written(notebook_bundle.parcel(notebook("字" * 160_000), small_wheel))
+            notebook_bundle.written(notebook_bundle.bundled(notebook("字" * 160_000), small_wheel))
 
     def test_variables_are_set_and_never_code(self, small_wheel: Wheel) -> None:
         value = '"\n}; import os; os.abort() #\\'
-        made = notebook_bundle.parcel(
+        made = notebook_bundle.bundled(
             notebook("1"), small_wheel, variables={"KGNB_LANG": "en", "KGNB_X": value}
         )
         setting, _, _ = made["cells"][0]["source"].partition("\n    def here(")
@@ -178,13 +178,13 @@ class TestSecrets:
             notebook_bundle.check_secrets(notebook(f"{cell}\nx = '{looks}'"), small_wheel, {})
 
     def test_variables_are_looked_at_too(self, small_wheel: Wheel) -> None:
-        made = notebook_bundle.parcel(notebook("1"), small_wheel, variables={"KGNB_X": "sk-" + "a1B2" * 8})
+        made = notebook_bundle.bundled(notebook("1"), small_wheel, variables={"KGNB_X": "sk-" + "a1B2" * 8})
         with pytest.raises(InputError, match="1"):
             notebook_bundle.check_secrets(made, small_wheel, {})
 
     def test_our_own_notebooks_pass(self, small_wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):
-            made = notebook_bundle.parcel(notebook_bundle.read_notebook(path), small_wheel)
+            made = notebook_bundle.bundled(notebook_bundle.read_notebook(path), small_wheel)
             notebook_bundle.check_secrets(made, small_wheel, {"REDIS_PASSWORD": SecretStr("correct-horse-9")})
 
     def test_values_of_the_environment(self, small_wheel: Wheel) -> None:

@@ -15,7 +15,7 @@ from kgnb.core import kaggle_inputs
 from kgnb.core.errors import InputError, ServiceDown
 from kgnb.core.messages import use_language
 from kgnb.core.secrets import DATASET_FILE
-from kgnb.kaggle import book_parcel, build_notebook, datasets, kernel_metadata, kernels, notebook_bundle
+from kgnb.kaggle import build_notebook, datasets, kernel_metadata, kernels, notebook_bundle, packed_books
 from tests.kaggle.conftest import Command
 from tests.support.commands import Place, novel
 from tests.support.kaggle_stub import TOKEN, KaggleStub, StubDataset
@@ -60,7 +60,7 @@ def carried(stub: KaggleStub) -> list[bytes]:
     """The books in a pushed notebook."""
     (cell,) = [source for source in sources(stub) if "BOOKS = unpack_text" in source]
     text = cell.partition('unpack_text("""')[2].partition('"""')[0]
-    return [path.read_bytes() for path in book_parcel.unpack_text(text)]
+    return [path.read_bytes() for path in packed_books.unpack_text(text)]
 
 
 class TestBooks:
@@ -107,7 +107,7 @@ class TestBooks:
         assert stub.pushes()[-1]["datasetDataSources"] == [name]
         assert f'unpack_dataset("{name}")' in sources(stub)[2]
         (packed,) = stub.datasets[name].files.values()
-        first, _ = book_parcel.unpack_text(book_parcel.as_text(packed))
+        first, _ = packed_books.unpack_text(packed_books.as_text(packed))
         assert first.read_bytes() == large.read_bytes()
         assert name in capsys.readouterr().out
 
@@ -187,19 +187,19 @@ class TestParcel:
         other.parent.mkdir()
         one.write_bytes(b"PK\x03\x04 one")
         other.write_bytes(b"other")
-        found = book_parcel.unpack_text(book_parcel.as_text(book_parcel.pack([other, one])))
+        found = packed_books.unpack_text(packed_books.as_text(packed_books.pack([other, one])))
         assert [path.read_bytes() for path in found] == [b"other", b"PK\x03\x04 one"]
         assert {path.name for path in found} == {"书.epub"}
 
     def test_from_an_attached_dataset(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kaggle_inputs.host, "KAGGLE_INPUT", tmp_path)
         with pytest.raises(InputError, match="me/my-books"):
-            book_parcel.unpack_dataset("me/my-books")
+            packed_books.unpack_dataset("me/my-books")
         folder = tmp_path / "datasets" / "me" / "my-books"
         folder.mkdir(parents=True)
         (tmp_path / "a.txt").write_text("text")
-        (folder / book_parcel.FILE).write_bytes(book_parcel.pack([tmp_path / "a.txt"]))
-        assert [path.read_text() for path in book_parcel.unpack_dataset("me/my-books")] == ["text"]
+        (folder / packed_books.FILE).write_bytes(packed_books.pack([tmp_path / "a.txt"]))
+        assert [path.read_text() for path in packed_books.unpack_dataset("me/my-books")] == ["text"]
 
     def test_earlier_data(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

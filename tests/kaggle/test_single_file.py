@@ -117,7 +117,7 @@ def test_the_committed_notebooks_install_from_what_the_user_named(name: str, cel
     everything = "".join("".join(one["source"]) for one in cells if one["cell_type"] == "code")
     assert "/kaggle/input" not in everything.replace("/kaggle/input/books/book.txt", "")
     assert "subprocess" not in everything
-    made = notebook_bundle.parcel({"cells": cells}, WHEEL)
+    made = notebook_bundle.bundled({"cells": cells}, WHEEL)
     assert [one for one in made["cells"] if "KGNB =" in one["source"]] == []  # in its place
     assert "import kgnb" in made["cells"][1]["source"]
 
