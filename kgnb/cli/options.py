@@ -152,16 +152,17 @@ def show(args: argparse.Namespace, facts: object, lines: Callable[[], Iterable[s
     return OK
 
 
-def print_json(value: object) -> None:
-    """Prints one line of JSON; in ``value`` may be dataclasses.
+def print_json(value: object, indent: int | None = None) -> None:
+    """Prints JSON, by default one line; in ``value`` may be dataclasses.
 
     What a terminal would obey, and bytes of a file name that aren't UTF-8, occur inside strings only and are
     escaped.
     """
-    text = json.dumps(value, ensure_ascii=not takes_any_text(), default=dataclasses.asdict)
-    if not text.isprintable():  # slow: .2 s for a million characters
-        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-    print(text)
+    text = json.dumps(value, ensure_ascii=not takes_any_text(), default=dataclasses.asdict, indent=indent)
+    for line in text.split("\n"):
+        if not line.isprintable():  # slow: .2 s for a million characters
+            line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+        print(line, flush=True)
 
 
 def warn(text: str) -> None:

@@ -83,11 +83,10 @@ async def set_options(args: argparse.Namespace, settings: Settings) -> int:
     name = args.provider.strip()
     line = say("providers.told", name=one_line(name), options=_options_text(told) or "-")
     facts = {"provider": name, "options": told, **shown}
-    return options.show(args, facts, lambda: [line, *map(_request_text, shown.values())])
-
-
-def _request_text(shown: dict[str, Any]) -> str:
-    return json.dumps(shown, ensure_ascii=False, indent=2)
+    options.show(args, facts, lambda: [line])
+    if args.show and not args.json:
+        options.print_json(shown["request"], indent=2)
+    return options.OK
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -125,7 +124,7 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
         if not done.models:
             print(say("provider.no_model", provider=done.name))
         if args.show:  # fails without a key: what was done is told before
-            print(_request_text(await provider_probe.preview_request(app, args.provider)))
+            options.print_json(await provider_probe.preview_request(app, args.provider), indent=2)
     return options.OK
 
 
@@ -172,7 +171,7 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
         return options.OK
     async with context.open_to_look(settings, queue=False, graph=False) as app:
         if args.show:
-            print(_request_text(await provider_probe.preview_request(app, args.provider)))
+            options.print_json(await provider_probe.preview_request(app, args.provider), indent=2)
             return options.OK
         result = await provider_probe.probe_provider(app, args.provider)
     if result.error:

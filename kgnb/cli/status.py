@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any, NoReturn
 from rich.live import Live
 
 from kgnb.app import context, status
-from kgnb.cli.options import OK, warn
+from kgnb.cli.options import OK, print_json, warn
 from kgnb.cli.signals import cancel_on_sigterm
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
@@ -52,7 +51,7 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
 
 def _show_json(status: Status | None, reason: str) -> None:
     outage = {"at": datetime.now().astimezone().isoformat(timespec="seconds"), "error": reason}
-    print(json.dumps(outage if reason else status, ensure_ascii=False, default=str), flush=True)
+    print_json(outage if reason else status)
 
 
 async def _watch(settings: Settings, show: Show) -> NoReturn:

@@ -185,6 +185,12 @@ class TestWords:
         assert "owned" in listed
         assert all(line.isprintable() for line in listed.splitlines()), listed
         assert KEY not in listed
+        status = kgnb("status", "--json").out
+        assert status.removesuffix("\n").isprintable()
+        assert json.loads(status)["tasks"][0]["name"] == evil
+        told = kgnb("providers", "set", "dryrun", f"extra_body.note={evil}", "--show").out
+        assert all(line.isprintable() for line in told.splitlines()), told
+        assert json.loads(told.partition("\n")[2])["body"]["note"] == evil
         asked: list[str] = []
         monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or "")
         monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
