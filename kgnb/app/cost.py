@@ -23,7 +23,7 @@ async def task_cost(app: App, task_id: int) -> dict[str, Any]:
     budget = budget_of(app.settings)
     done = found.count(ChapterStatus.COMPLETED)
     left = found.count(ChapterStatus.PENDING, ChapterStatus.RUNNING)
-    total = sum(found.spent.values(), Usage())
+    total = found.usage
     money = budget.total_cost(found.spent) if total != Usage() else 0.0
     return {
         "task_id": task.id,

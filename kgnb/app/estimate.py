@@ -61,7 +61,7 @@ async def estimate(
     order = build.Order(book.facts, imported, provider, model)
     tasks, open_ = await _sampled_tasks(app, order, sample, listener)
     figures = (await app.ledger.task_stats.figures(tasks)).values()
-    spent = sum((usage for found in figures for usage in found.spent.values()), Usage())
+    spent = sum((found.usage for found in figures), Usage())
     done = [chapter for chapter in imported.chapters if chapter.id not in open_]
     left = scaled(spent, _words(imported.chapters) - _words(done), _words(done))
     budget, now = budget_of(app.settings), datetime.now(UTC)

@@ -65,7 +65,7 @@ async def _earlier(app: App, provider: Provider, model: str, chars: int) -> Usag
     same = [task.id for task in tasks if (task.provider, task.model) == (provider.name, model)]
     figures = (await app.ledger.task_stats.figures(same)).values()
     read = sum(one.chars for one in figures)
-    spent = sum((usage for one in figures for usage in one.spent.values()), Usage())
+    spent = sum((one.usage for one in figures), Usage())
     return scaled(spent, chars, read) if read and spent.prompt_tokens else None
 
 

@@ -35,6 +35,11 @@ class TaskFigures:
     rejected: int = 0  # items of replies that could not be used
     dropped: int = 0  # characters that don't occur in the book
 
+    @property
+    def usage(self) -> Usage:
+        """What all of its rows cost."""
+        return sum(self.spent.values(), Usage())
+
     def count(self, *statuses: ChapterStatus) -> int:
         """Chapters with one of ``statuses``."""
         return sum(self.counts.get(status, 0) for status in statuses)
