@@ -14,7 +14,7 @@ from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import fits_family
-from kgnb.extract.en.persons import WINDOW, name_facts, split_name, titles_clash
+from kgnb.extract.en.persons import FAR, WINDOW, name_facts, split_name, titles_clash
 from kgnb.extract.en.sentences import normalise, sentence_ends
 from kgnb.extract.en.vocatives import answering
 from kgnb.extract.model import NameEntry
@@ -767,3 +767,36 @@ def test_a_letter_and_an_apostrophe_may_begin_a_name(name: str) -> None:
     assert "D'you" not in people(
         pages(("Tom Finch", "Peter Moss")) + "\n\n\"D'you know, d'you?\" said he.\n\n" * 9
     )
+
+
+def test_mr_surname_is_the_man_of_that_name_who_matters() -> None:
+    text = (
+        pages(("Tobias Fenn", "Anne Marsh"), times=6) + "\n\n" + pages(("Giles Fenn", "Mary Dale"), times=1)
+    )
+    found = people(text + "\n\n" + pages(("Mr. Fenn", "Anne Marsh")))
+    assert found["Mr. Fenn"] is found["Tobias Fenn"]
+    found = people(text + "\n\n" + pages(("Mr. Fenn", "Mrs. Fenn")))
+    assert found["Mr. Fenn"] is not found["Tobias Fenn"]
+
+
+def test_his_wife_named_after_him_makes_nobody_else_mr_surname() -> None:
+    text = pages(("Mr. Tobias Fenn", "Anne Marsh"), times=2) + "\n\nMrs. Tobias Fenn smiled.\n\n"
+    found = people(text + pages(("Mr. Fenn", "Anne Marsh")))
+    assert found["Mr. Fenn"] is found["Mr. Tobias Fenn"]
+
+
+def test_a_comrade_may_have_another_title() -> None:
+    text = pages(("Tobias Fenn", "Anne Marsh"), ("Comrade Fenn", "Anne Marsh"), ("Mr. Fenn", "Anne Marsh"))
+    found = people(text)
+    assert found["Comrade Fenn"] is found["Mr. Fenn"] is found["Tobias Fenn"]
+
+
+def test_a_first_name_in_another_part_of_the_book_is_another_persons() -> None:
+    first = pages(("Joe Fenn", "Anne Marsh"), times=2)
+    last = pages(("Joe", "Mary Dale"), times=8)
+    between = "\n\n" + pages(("Peter Moss", "Mr. Dale"), times=120) + "\n\n"
+    assert len(between) > FAR
+    found = people(first + "\n\n" + last)
+    assert found["Joe"] is found["Joe Fenn"]
+    found = people(first + between + last)
+    assert found["Joe"] is not found["Joe Fenn"]

@@ -166,6 +166,8 @@ class AliasResolver(BookPersons):
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
             of_rank = [r for r in roots if set(parts.titles) & self._titles(r) & words.NEUTRAL]
             roots = of_rank if len(of_rank) == 1 else roots  # Dr. Anne Pell rather than Tom Pell
+            if parts.titles == ("mr",) and not self._has_wife(parts.last) and self._first_dominates(roots):
+                roots = roots[:1]
             lady = bool(set(parts.titles) & {"mrs", "lady"})
             doubt = len(roots) > 1 or (lady and not any(set(parts.titles) & self._titles(r) for r in roots))
             if parts.titles == ("miss",):

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from kgnb.extract.co_occurrence import CoOccurrence
@@ -26,7 +27,10 @@ from kgnb.extract.name_clusters import NameClusters
 _PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
 _MILITARY = words.RANKS & words.NEUTRAL
 KIN_TITLES = frozenset(
-    ("aunt", "uncle", "cousin", "brother", "sister", "father", "mother", "grandfather", "grandmother")
+    (
+        *("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"),
+        *("grandfather", "grandmother", "comrade", "citizen"),
+    )
 )
 """Titles that only some people give."""
 _BEFORE_GIVEN_NAME = frozenset(
@@ -36,6 +40,8 @@ PRONOUN_MENTIONS = 200
 """Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
 WINDOW = 1500
 """Characters of a co-occurrence window: about a page."""
+FAR = 20 * WINDOW
+"""Characters between the parts of a book in which namesakes are different people: about twenty pages."""
 MAX_NAMESAKES = 30
 """Names with one first or last word that others are compared with, at most: more than twice a novel's."""
 
@@ -163,12 +169,27 @@ class BookPersons:
                     namesakes.append(name)
 
     def _roots(self, names: Iterable[str], name: str) -> list[str]:
-        """The persons of ``names`` other than ``name``'s own whose gender does not contradict it."""
+        """The persons of ``names`` other than ``name``'s own whose gender does not contradict it and who are
+        not in another part of the book."""
         names = list(names)
         if len(names) >= MAX_NAMESAKES:
             return []  # any of them
         roots = dict.fromkeys(self.clusters.root(n) for n in names)
-        return [r for r in roots if r != self.clusters.root(name) and self._same_gender(name, r)]
+        return [
+            r
+            for r in roots
+            if r != self.clusters.root(name) and self._same_gender(name, r) and not self._is_far(name, r)
+        ]
+
+    def _is_far(self, name: str, person: str) -> bool:
+        """Whether a name without a title and the person are in parts of the book that lie further apart than
+        the name is ever away: Joe of the first story is not Joe Fenn of the last."""
+        if self.parts[name].titles:
+            return False  # few bear one surname
+        mine = self.offsets[name]
+        theirs = [self.offsets[n] for n in self.clusters.names_of(person)]
+        away = max(mine[0] - max(at[-1] for at in theirs), min(at[0] for at in theirs) - mine[-1])
+        return away > FAR and away > max((b - a for a, b in pairwise(mine)), default=away)
 
     def _exclusive_person(
         self, name: str, roots: list[str], *, strict: bool = False, unsure: float = 0.0
@@ -230,14 +251,14 @@ class BookPersons:
 
     def _first_dominates(self, roots: list[str]) -> bool:
         """Whether the first is the only one or mentioned far more than the second: Tobias, not Edgar."""
-        return len(roots) == 1 or self._count(roots[0]) >= 4 * self._count(roots[1])
+        return len(roots) < 2 or self._count(roots[0]) >= 4 * self._count(roots[1])
 
     def _has_own_title(self, name: str, root: str) -> bool:
         """Whether the person is a younger one of the family, who has a form of her own (Miss Lucy, Mr. Frank
         Claydon), so that ``name``, the bare title and surname, is another's."""
         titles, surname = self.parts[name].titles, self.parts[name].last
-        if titles == ("mr",) and not any("mrs" in self.parts[n].titles for n in self._by_last[surname]):
-            return False  # no married couple bears the name: Mr. Fenn is Mr. Tobias Fenn
+        if titles == ("mr",) and not self._has_wife(surname):
+            return False  # Mr. Fenn is Mr. Tobias Fenn
         if titles not in (("miss",), ("mr",)):
             return False
         only = titles == ("miss",) and self._maidens(surname, name) == {root}
@@ -250,6 +271,12 @@ class BookPersons:
             if self.parts[n].titles == titles and n != name
         )
         return own > 0.08 * self.counts[name]
+
+    def _has_wife(self, surname: str) -> bool:
+        """Whether a married lady is called by the surname alone, so that Mr. Fenn may be an older one."""
+        return any(
+            "mrs" in p.titles and not p.is_full for p in (self.parts[n] for n in self._by_last[surname])
+        )
 
     def _is_rank_of_lady(self, titles: tuple[str, ...], other: str) -> bool:
         """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor."""
