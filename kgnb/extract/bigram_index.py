@@ -7,16 +7,18 @@ import re
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import chain, repeat
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, compress, repeat
 
 from kgnb.extract.word_search import start_pattern
 
 _UTF16 = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
-_BEYOND_BMP = re.compile("[^\u0000-\uffff]")
+_BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 
 BLOCK = 1 << 18
 """Characters whose bigrams are in memory at a time."""
+MANY = 1_000
+"""Bigrams above which all of a text's are looked up: a pattern of so many fits too often where none is."""
 
 
 def _encode(text: str) -> bytes:
@@ -28,20 +30,25 @@ def _encode(text: str) -> bytes:
 class BigramIndex:
     """A text searched by its bigrams: each is looked for once, and its offsets are remembered.
 
-    They are counted as integers, which compare at a third of a string's cost; these are made a block at a
-    time: all of a text's would take twice its memory.
+    Of characters beyond the BMP it only knows that there is one.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._counts = Counter[int]()
-        for start in range(0, len(text) - 1, BLOCK):
-            code = memoryview(_encode(text[start : start + BLOCK + 1]))
-            for first in (0, 2):  # bytes: of the bigrams at even offsets, then of those at odd ones
-                pairs = array("I")
-                pairs.frombytes(code[first : first + (len(code) - first) // 4 * 4])
-                self._counts.update(pairs)
+        for _, codes in self._blocks():
+            self._counts.update(codes)
         self._offsets: dict[str, array[int]] = {}
+
+    def _blocks(self) -> Iterator[tuple[int, array[int]]]:
+        """Yield an offset, and the bigrams from there on as integers, which compare at a third of a string's
+        cost; a block at a time: all of a text's would take twice its memory."""
+        for start in range(0, len(self.text) - 1, BLOCK):
+            code = _encode(self.text[start : start + BLOCK + 1])
+            evens, odds = (array("I", code[i : i + (len(code) - i) // 4 * 4]) for i in (0, 2))
+            codes = evens + odds
+            codes[::2], codes[1::2] = evens, odds
+            yield start, codes
 
     def count(self, bigram: str) -> int:
         """Return how often ``bigram`` occurs in the text."""
@@ -61,13 +68,25 @@ class BigramIndex:
         """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""
         wanted = set(bigrams)
         new = {bigram: array("I") for bigram in wanted if bigram not in self._offsets}
-        for match in start_pattern(new).finditer(self.text) if new else ():
-            at = match.start()
-            offsets = new.get(self.text[at : at + 2])
-            if offsets is not None:
-                offsets.append(at)
+        if len(new) > MANY:
+            self._locate_by_codes(new)
+        elif new:
+            self._locate_by_pattern(new)
         self._offsets |= new
         return {bigram: self._offsets[bigram] for bigram in wanted}
+
+    def _locate_by_codes(self, found: Mapping[str, array[int]]) -> None:
+        offsets = dict(zip(array("I", _encode("".join(found))), found.values(), strict=True))
+        for start, codes in self._blocks():
+            for at, code in compress(enumerate(codes, start), map(offsets.__contains__, codes)):
+                offsets[code].append(at)
+
+    def _locate_by_pattern(self, found: Mapping[str, array[int]]) -> None:
+        for match in start_pattern(found).finditer(self.text):
+            at = match.start()
+            offsets = found.get(self.text[at : at + 2])
+            if offsets is not None:
+                offsets.append(at)
 
     def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
         """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""
@@ -80,15 +99,19 @@ class BigramIndex:
         """
         text, known = self.text, {w for w in words if len(w) >= 2}
         lengths = lengths_by_start(known)
+        found: dict[int, str] = {}
+        for start, offsets in self.find(lengths).items():
+            for n in reversed(lengths[start]):  # the longest last
+                if n == 2:
+                    found |= dict.fromkeys(offsets, start)
+                else:
+                    found |= {at: word for at in offsets if (word := text[at : at + n]) in known}
         free = 0
-        for at in sorted(self.offsets(lengths)):
+        for at in sorted(found):
             if at >= free:
-                for n in lengths.get(text[at : at + 2], ()):
-                    word = text[at : at + n]
-                    if word in known:
-                        yield at, word
-                        free = at + n
-                        break
+                word = found[at]
+                yield at, word
+                free = at + len(word)
 
 
 def lengths_by_start(words: Iterable[str]) -> dict[str, list[int]]:

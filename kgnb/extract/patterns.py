@@ -38,7 +38,7 @@ class PatternMatch(NamedTuple):
 
 
 class RelationPattern(NamedTuple):
-    """Regular expressions for the text between names A and B and for what follows B.
+    """Regular expressions for the text between names A and B, for what follows B, and where that must end.
 
     The relation goes from A to B; ``inverted``: from B to A.
     """
@@ -46,13 +46,15 @@ class RelationPattern(NamedTuple):
     between: str
     type: str
     after: str = ""
+    end: str = ""
     inverted: bool = False
 
 
 class PatternMatcher:
     """Patterns in order of precedence; the first that fits a pair of names gives their relation.
 
-    Those with the same words between the names are tried together, where the first of them stands.
+    Those with the same words between the names and the same end are tried together, where the first of them
+    stands.
     """
 
     def __init__(self, patterns: Sequence[RelationPattern]) -> None:
@@ -61,10 +63,13 @@ class PatternMatcher:
     @cached_property
     def _expression(self) -> re.Pattern[str]:
         """Matches gap, tab and what follows; its groups are numbered as the patterns. Most gaps fit none."""
-        following: dict[str, list[str]] = {}
+        following: dict[tuple[str, str], list[str]] = {}
         for number, pattern in enumerate(self._patterns):
-            following.setdefault(pattern.between, []).append(f"(?P<p{number}>{pattern.after})")
-        return re.compile("|".join(f"(?:{gap})\t(?:{'|'.join(after)})" for gap, after in following.items()))
+            group = following.setdefault((pattern.between, pattern.end), [])
+            group.append(f"(?P<p{number}>{pattern.after})")
+        return re.compile(
+            "|".join(f"(?:{gap})\t(?:{'|'.join(after)})(?:{end})" for (gap, end), after in following.items())
+        )
 
     def match(self, text: str, people: Sequence[Mention], max_gap: int) -> list[PatternMatch]:
         """Return the relations between neighbouring mentions at most ``max_gap`` characters apart."""

@@ -76,11 +76,9 @@ def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool)
 
 def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
     """The entry in simplified characters; the entry itself where folding changes nothing."""
-    name, *aliases = (
-        script.simplified(form, traditional=traditional) for form in (entry.name, *entry.aliases)
-    )
-    folded = replace(entry, name=name, aliases=tuple(aliases))
-    return entry if folded == entry else folded
+    forms = [entry.name, *entry.aliases]
+    folded = [script.simplified(form, traditional=traditional) for form in forms]
+    return entry if folded == forms else replace(entry, name=folded[0], aliases=tuple(folded[1:]))
 
 
 def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:

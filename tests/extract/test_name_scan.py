@@ -486,7 +486,12 @@ def _block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(bigram_index, "BLOCK", request.param)
 
 
-@pytest.mark.usefixtures("_block")
+@pytest.fixture(params=[0, bigram_index.MANY], ids="many {}".format)
+def _many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bigram_index, "MANY", request.param)
+
+
+@pytest.mark.usefixtures("_block", "_many")
 def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     words = ["关羽", "关云长", "云长", "长兄", "张飞"]
     text = "关云长兄与关羽、张飞云长兄"
@@ -498,7 +503,7 @@ def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     assert list(BigramIndex("关").find_all(["关", "关羽"])) == []
 
 
-@pytest.mark.usefixtures("_block")
+@pytest.mark.usefixtures("_block", "_many")
 @pytest.mark.parametrize("text", ["", "关", "关羽", "关羽关羽张", "😀关羽\ud83d\ude00关羽\udc00", "a关羽b"])
 def test_pairs_are_counted_and_found_in_any_text(text: str) -> None:
     grams = BigramIndex(text)

@@ -106,9 +106,7 @@ class StatedAliases:
         if name in self.counts:
             return self.counts[name]
         n = self._max_count(name)
-        if not n or len(name) < 3:
-            return n
-        return sum(self.text.startswith(name, at) for at in self._bigrams.offsets((name[:2],)))
+        return self.text.count(name) if n and len(name) > 2 else n
 
     def _max_count(self, name: str) -> int:
         """Upper bound of a name's occurrences: those of its rarest bigram."""

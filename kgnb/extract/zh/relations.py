@@ -105,10 +105,10 @@ _BOTH = (
 _PATTERNS = (
     *(RelationPattern(f"{_POSSESSIVE}{noun}", kind, inverted=inverted) for noun, kind, inverted in _NOUNS),
     *(
-        RelationPattern(_IS, kind, after=f"{_GENITIVE}{noun}(?:{_END})", inverted=not inverted)
+        RelationPattern(_IS, kind, after=_GENITIVE + noun, end=_END, inverted=not inverted)
         for noun, kind, inverted in _NOUNS
     ),
-    RelationPattern(_IS, "PARENT_OF", after=f"(?:所|亲)?生的?(?:{_END})", inverted=True),
+    RelationPattern(_IS, "PARENT_OF", after="(?:所|亲)?生的?", end=_END, inverted=True),
     RelationPattern(_WITH, "ENEMY", after=_FIGHT),
     RelationPattern(_ATTACK, "ENEMY"),
     RelationPattern("(?:迎?娶了?|(?:许配?|嫁|许嫁|配)(?:与|给|了|到))", "SPOUSE"),
