@@ -21,6 +21,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.event_loop import LoopThread
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, in_viewers_zone
+from kgnb.core.safe_text import one_line
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
@@ -86,7 +87,7 @@ class BookGraph:
         self._engines = start_engines(settings, queue=False, graph=True)
 
     def __repr__(self) -> str:
-        return say(self._message, title=self.title, **self.result.as_dict())
+        return say(self._message, title=one_line(self.title), **self.result.as_dict())
 
     def find(self, text: str) -> QueryRows:
         """Return entities with ``text`` in their name, an alias or the description, best match first."""

@@ -51,8 +51,7 @@ async def output(args: argparse.Namespace, _: Settings) -> int:
     """Fetches a run's output files."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
-        files = await client.output(kernel, Path(args.output or kaggle_push.output_folder(kernel)))
-    print("\n".join(map(str, files)) or say("kaggle.no_output", kernel=kernel))
+        await kaggle_push.fetch_files(client, kernel, args.output or kaggle_push.output_folder(kernel))
     return options.OK
 
 

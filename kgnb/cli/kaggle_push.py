@@ -22,6 +22,7 @@ from kgnb.cli.kaggle_parcel import (
 from kgnb.cli.options import warn
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
 from kgnb.core.secrets import known_secrets
 from kgnb.core.settings import Settings
 from kgnb.kaggle import build_notebook, datasets, kernels, notebook_bundle
@@ -105,14 +106,22 @@ async def fetch(
     client: KaggleClient, kernel: str, output: str, ended: KernelStatus, *, books: bool = False
 ) -> int:
     """Fetches the output of a run that ended; of a run of ``books`` only what a person looks at."""
-    files = await client.output(kernel, Path(output), build_notebook.RESULTS if books else None)
-    print("\n".join(map(str, files)) or say("kaggle.no_output", kernel=kernel))
+    files = await fetch_files(client, kernel, output, build_notebook.RESULTS if books else None)
     for graph in build_notebook.results(files):
-        print(say("kaggle.graph", path=graph))
+        print(say("kaggle.graph", path=one_line(graph)))
     left = build_notebook.chapters_left(files) if books else 0
     if left:
         warn(say("kaggle.chapters_left", count=left))
     return options.OK if ended.state == "COMPLETE" and not left else options.FAILED_CHAPTERS
+
+
+async def fetch_files(
+    client: KaggleClient, kernel: str, output: str, pattern: str | None = None
+) -> list[Path]:
+    """Fetches the files of a run's output, whose name ``pattern`` matches, and prints their names."""
+    files = await client.output(kernel, Path(output), pattern)
+    print("\n".join(map(one_line, files)) or say("kaggle.no_output", kernel=kernel))
+    return files
 
 
 # --- before it leaves

@@ -14,6 +14,7 @@ from kgnb.core import logging as log_setup
 from kgnb.core.host import in_kernel, is_batch
 from kgnb.core.messages import say
 from kgnb.core.model import Progress
+from kgnb.core.safe_text import one_line
 from kgnb.render.formatting import compact, duration, money
 
 REFRESHES = 2
@@ -104,8 +105,8 @@ class ProgressBar:
             print(say(key, task=step.task), file=sys.stderr)
         if step.stage != "found":
             if self._bar is None:
-                who = say("cli.by_provider", provider=step.provider) if step.provider else say("cli.by_rules")
-                print(who, file=sys.stderr)
+                who = one_line(step.provider)
+                print(say("cli.by_provider", provider=who) if who else say("cli.by_rules"), file=sys.stderr)
             self._bar = self._bar or _new_bar()
             self._bar.show(step)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from kgnb.app import api
+from kgnb.app.api import BookGraph
+from kgnb.app.build_result import BuildResult
 from tests.support.endless import Endless
 
 
@@ -33,3 +35,11 @@ def test_an_interrupted_call_is_over_when_it_has_cleaned_up(interruptible: None)
         api.run(work.run())
     assert work.cleaned.is_set()
     interrupting.join()
+
+
+def test_a_books_title_is_no_command_to_the_terminal() -> None:
+    book = object.__new__(BookGraph)  # without its engines
+    book.title, book._message = "\x1b]0;owned\x07\u202e", "explore.opened"
+    book.result = BuildResult(1, 1, "completed", *[0] * 10)
+    assert "owned" in repr(book)
+    assert all(line.isprintable() for line in repr(book).splitlines())

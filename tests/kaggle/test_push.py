@@ -450,6 +450,10 @@ def test_status_logs_output_stop(
     capsys.readouterr()
     assert command("output", kernel) == 0
     assert capsys.readouterr().out == "kaggle-output/some-notebook/some-notebook.log\n"
+    stub.files = {"\u202e\x9b2J.txt": b"whoever made the run named it"}
+    assert command("output", kernel) == 0
+    named, _ = capsys.readouterr().out.splitlines()
+    assert named == "kaggle-output/some-notebook/\\u202e\\x9b2J.txt"
     stub.statuses = ["RUNNING", "COMPLETE"]
     assert command("status", "-f", kernel) == 0
 

@@ -61,6 +61,14 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
     assert [line.split()[0] for line in lines[-2:]] == ["settling", "done"]
 
 
+def test_a_models_name_is_no_command_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressBar() as bar:
+        bar.show(step("started", 0, 0, provider="p \x1b]0;owned\x07\x9b2J"))
+    first = capsys.readouterr().err.splitlines()[0]
+    assert "owned" in first
+    assert first.isprintable()
+
+
 def test_a_log_says_now_and_then_that_a_slow_model_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
     lines = progress_bar._Lines(lambda: now)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -310,7 +311,7 @@ def kaggle_stub(folder: Path) -> Iterator[KaggleStub]:
                 lines = "".join(f"data: {json.dumps({'data': line})}\n\n" for line in stub.log.splitlines())
                 self._send(200, f"{lines}data: END_OF_LOG\n\n".encode(), "text/event-stream")
             else:
-                name = self.path.removeprefix("/file/")
+                name = unquote(self.path.removeprefix("/file/"))
                 shorter = 1 if name in stub.broken_off else 0
                 self._send(200, stub.files[name], "application/octet-stream", shorter)
 
