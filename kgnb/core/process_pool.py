@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from contextlib import suppress
+from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,6 +19,7 @@ from kgnb.core.event_loop import tune_process
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 PoolRun = Callable[..., Awaitable[Any]]
 """:meth:`CpuPool.run` or :meth:`CpuPool.run_long`."""
 
@@ -154,6 +157,22 @@ class _Processes:
             executor, self._executor = self._executor, None
         if executor is not None:
             await asyncio.to_thread(executor.shutdown, wait=True, kill_workers=True)
+
+
+class SharedTuple(tuple[T, ...]):
+    """An argument of many calls: pickled once, and unpickled once in each worker process."""
+
+    @cached_property
+    def _pickled(self) -> bytes:
+        return pickle.dumps(tuple(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self._pickled,)
+
+
+@lru_cache(maxsize=4)
+def _unpickled(value: bytes) -> Any:
+    return pickle.loads(value)  # noqa: S301 - ours
 
 
 def _import(module: str) -> None:

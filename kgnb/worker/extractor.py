@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from kgnb.core import chunking, errors
 from kgnb.core.batcher import Batcher
 from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
-from kgnb.core.process_pool import CpuPool
+from kgnb.core.process_pool import CpuPool, SharedTuple
 from kgnb.extract import evidence, reply, reply_merge, rules
 from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
@@ -60,6 +60,7 @@ class TaskInfo:
     graphs: ChapterProjector = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "names", SharedTuple(self.names))  # of which each chapter would take a copy
         object.__setattr__(self, "prompter", PromptBuilder(self.lang, self.names, self.config))
         graphs = ChapterProjector(self.novel, self.names, self.config, self.by_hand)
         object.__setattr__(self, "graphs", graphs)

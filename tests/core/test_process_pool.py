@@ -16,7 +16,7 @@ import pytest
 
 from kgnb.core import process_pool
 from kgnb.core.event_loop import GC_THRESHOLD
-from kgnb.core.process_pool import CpuPool
+from kgnb.core.process_pool import CpuPool, SharedTuple
 
 
 def where(seconds: float = 0.0) -> tuple[int, int]:
@@ -41,6 +41,26 @@ async def test_long_work_goes_to_the_process_that_is_warm() -> None:
         assert len({pid for pid, _ in both}) == 2
         three = await asyncio.gather(*(pool.run_long(where, 0.1) for _ in range(3)))
         assert {pid for pid, _ in three} == {pid for pid, _ in both}  # the third waited
+    finally:
+        await pool.close()
+
+
+_kept: list[tuple[str, ...]] = []
+
+
+def keep(names: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    _kept.append(names)
+    return len({id(one) for one in _kept}), names
+
+
+@pytest.mark.parametrize("threads", [False, True])
+async def test_a_shared_argument_is_unpickled_once_in_a_process(threads: bool) -> None:
+    pool, names = CpuPool(1, threads=threads), SharedTuple(("关羽", "张飞"))
+    _kept.clear()
+    try:
+        for _ in range(3):
+            assert await pool.run(keep, names) == (1, ("关羽", "张飞"))
+        assert await pool.run(keep, SharedTuple(("赵云",))) == (2, ("赵云",))
     finally:
         await pool.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import pickle
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -16,7 +17,8 @@ import pytest
 
 from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, RequestUnanswered, ServiceDown
 from kgnb.core.model import Novel, Provider, Task, TaskConfig, TaskStatus, Usage
-from kgnb.extract.model import Flag
+from kgnb.extract import rules
+from kgnb.extract.model import Flag, NameEntry
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger.database import Database
@@ -277,3 +279,29 @@ async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_
         async with asyncio.timeout(60):
             with pytest.raises(LeaseLost):
                 await extract(extractor(sql, node.throttle, providers, node.outages), TEXT, INFO, lease)
+
+
+class Wire:
+    """A pool's one process: what it is sent arrives pickled."""
+
+    def __init__(self) -> None:
+        self.names: list[object] = []
+
+    async def run(self, function: Callable[..., object], *args: object, **kwargs: Any) -> object:
+        arrived = pickle.loads(pickle.dumps(kwargs))
+        self.names.append(arrived["names"])
+        return function(*args, **arrived)
+
+
+async def test_the_rules_process_is_sent_a_books_names_with_each_chapter_but_reads_them_once(
+    sql: Database,
+) -> None:
+    wire, names = Wire(), [NameEntry("刘备", mentions=3), NameEntry("关羽", mentions=2)]
+    info = replace(INFO, provider=Provider("rules"), names=names)
+    chapters = ChapterExtractor(*cast("Any", (None, None, None, wire, Outages(), 200, None)))
+    for _ in range(2):
+        answer = await extract(chapters, TEXT, info)
+        assert answer.extraction == rules.extract(TEXT, lang="zh", names=names)
+    first, second = wire.names
+    assert first is second
+    assert first == tuple(names)
