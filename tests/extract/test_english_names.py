@@ -800,3 +800,37 @@ def test_a_first_name_in_another_part_of_the_book_is_another_persons() -> None:
     assert found["Joe"] is found["Joe Fenn"]
     found = people(first + between + last)
     assert found["Joe"] is not found["Joe Fenn"]
+
+
+@pytest.mark.parametrize("word", ["Christianity", "Revolution", "Government", "Highlander", "Silesia"])
+def test_notions_peoples_and_countries_are_nobody(word: str) -> None:
+    told = (
+        f"He spoke of {word}. Nobody knew {word} better; {word} was dear to her, and {word} had won.\n\n" * 3
+    )
+    text = pages(("Tom Finch", "Mr. Dale"), times=12)
+    assert word not in people(f"{text}\n\n{told}")
+    assert "Vernity" in people(
+        f"{text}\n\n{told.replace(word, 'Vernity')}\n\n{pages(('Vernity', 'Mr. Dale'))}"
+    )
+
+
+def test_what_has_an_article_before_old_has_one() -> None:
+    told = "He went to the Old Pasture. The Old Pasture was wide. Once the Old Pasture had grass.\n\n"
+    assert "Pasture" not in people(pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\n" + told * 4)
+
+
+@pytest.mark.parametrize("name", ["Mr. England", "Jack London", "Miss French"])
+def test_a_place_or_people_behind_a_title_or_first_name_is_a_surname(name: str) -> None:
+    assert name in people(pages((name, "Mr. Dale")))
+    assert "London" not in people(
+        pages(("Tom Finch", "Mr. Dale")) + "\n\nThey went to London with Jack.\n\n" * 4
+    )
+
+
+def test_a_queen_may_have_an_article() -> None:
+    told = "\n\nThe Snow Queen kissed him. He saw the Snow Queen. Then the Snow Queen drove on." * 3
+    assert "Snow Queen" in people(pages(("Tom Finch", "Mr. Dale"), times=12) + told)
+
+
+def test_a_title_alone_is_no_name() -> None:
+    assert "M." not in people(pages(("M. Vardel", "Mr. Dale")) + "\n\nM. Then came M. And so on." * 5)

@@ -41,9 +41,9 @@ _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
 # Behind a word that is drawn out: Soo--oop.
 _DRAWL = re.compile(r"[-–—]+([a-z])\1")
-# Port Moresk, St. Bride but not St. John Rivers; socialism; the Fish-Footman.
+# Port Moresk, St. Bride but not St. John Rivers; socialism, charity; the Fish-Footman.
 _PLACE_HEAD = re.compile(r"(?:Port|Fort|Mount|Lake|Cape|Boulevard|Rue) |(?:San|Santa|Saint|St\.?) \S+$")
-_TEACHING = re.compile("[a-z](?:ism|ology|osophy)$")
+_NOTION = re.compile("[a-z](?:ism|ology|osophy|ity|tion|ssion|ernment)$")
 _AGENT = re.compile(r"-\w*(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
 FIRST_PARTICLES = _PARTICLES - {"of", "the"}
 """Particles that may begin a name behind its title: Miss de Vere, but the Duke of."""
@@ -140,7 +140,7 @@ class Candidates:
         self._within_sentence = Counter(_WITHIN_SENTENCE.findall(text))
         said = Counter(_SAYS.findall(text))
         spoken = {key(w) for w, n in said.items() if n >= SURE_SPEECHES and self._is_proper(w)}
-        self._no_names = words.NOT_NAMES - (spoken - words.GENERIC - words.HONORIFICS)
+        self._no_names = words.ABBREVIATED | words.NOT_NAMES - (spoken - words.GENERIC - words.HONORIFICS)
         self.found: dict[str, Candidate] = {}
         names_in = lru_cache(maxsize=PHRASES)(self._names_in)
         for match in _PHRASE.finditer(text):
@@ -202,6 +202,8 @@ class Candidates:
         candidate.offsets.append(at)
         before = text[max(0, at - 16) : at].replace("\n", "\n ").split(" ")
         after = text[end : end + 16].split(" ", 2)
+        if len(before) > 3 and before[-2].istitle() and before[-2].lower() in words.EPITHETS:
+            del before[-2]  # in the Old Pasture
         previous = before[-2] if len(before) > 1 and not before[-1] else '"'
         article = previous.lower().strip('"') in ("the", "a", "an")
         if article:
@@ -223,9 +225,11 @@ class Candidates:
 
 
 def _is_surname(parts: list[str]) -> bool:
-    """Whether a month ends a name: Mr. March, Anne May."""
+    """Whether a month or a country ends a name: Mr. March, Anne May, Jack Holland, Mr. England."""
     before = key(parts[-2]) if len(parts) > 1 else ""
-    return key(parts[-1]) in words.MONTHS and (before in FIRST_NAMES or before in _TITLES)
+    return key(parts[-1]) in words.MONTHS | words.SURNAMES_OF_PLACES and (
+        before in FIRST_NAMES or before in _TITLES
+    )
 
 
 def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
@@ -290,7 +294,7 @@ class NameClassifier:
     def _score(self, candidate: Candidate) -> float:
         name, count, speaks = candidate.name, candidate.count, candidate.speaks
         titled, last = is_titled(name), key(name.split(" ")[-1])
-        noun = bool(_AGENT.search(name))
+        noun = bool(_AGENT.search(name)) or (" " in name and last in words.RANKS)  # the Snow Queen
         score = mean_log_odds(candidate.before, self._before, self._unseen)
         score += mean_log_odds(candidate.after, self._after, self._unseen)
         score += 2.0 if titled else 1.0 if noun else 0.0
@@ -395,7 +399,8 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     """How much the words of a name say that it is no person's; ``speaks``: share beside a verb of speech."""
     last = key(name.split(" ")[-1])
     place = key(name) in words.KNOWN_PLACES and not speaks
-    penalty = 3.0 if place or key(name) in words.PEOPLES or _TEACHING.search(name) else 0.0
+    notion = _NOTION.search(name) and not speaks and last not in FIRST_NAMES
+    penalty = 3.0 if place or notion or key(name) in words.PEOPLES else 0.0
     if last in _NO_PERSON_ENDS and speaks < 0.2:
         penalty += 2.0 if titled or speaks or last not in words.STREET_ENDS else 3.0
     elif _PLACE_HEAD.match(name) and not speaks:  # but St. Clare said
