@@ -7,8 +7,8 @@ import re
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, compress, repeat
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, compress, count, repeat
 
 from kgnb.extract.word_search import start_pattern
 
@@ -18,7 +18,7 @@ _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 BLOCK = 1 << 18
 """Characters whose bigrams are in memory at a time."""
 MANY = 1_000
-"""Bigrams above which all of a text's are looked up: a pattern of so many fits too often where none is."""
+"""Most bigrams that are searched for by a pattern: one of more fits too often where none is."""
 
 
 def _encode(text: str) -> bytes:
@@ -28,10 +28,7 @@ def _encode(text: str) -> bytes:
 
 
 class BigramIndex:
-    """A text searched by its bigrams: each is looked for once, and its offsets are remembered.
-
-    Of characters beyond the BMP it only knows that there is one.
-    """
+    """A text searched by its bigrams: each is looked for once, and its offsets are remembered."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -67,26 +64,21 @@ class BigramIndex:
     def find(self, bigrams: Iterable[str]) -> dict[str, array[int]]:
         """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""
         wanted = set(bigrams)
-        new = {bigram: array("I") for bigram in wanted if bigram not in self._offsets}
-        if len(new) > MANY:
-            self._locate_by_codes(new)
-        elif new:
-            self._locate_by_pattern(new)
+        new = {bigram: array("I") for bigram in wanted.difference(self._offsets)}
+        for at in self._likely_offsets(new) if new else ():
+            offsets = new.get(self.text[at : at + 2])
+            if offsets is not None:
+                offsets.append(at)
         self._offsets |= new
         return {bigram: self._offsets[bigram] for bigram in wanted}
 
-    def _locate_by_codes(self, found: Mapping[str, array[int]]) -> None:
-        offsets = dict(zip(array("I", _encode("".join(found))), found.values(), strict=True))
-        for start, codes in self._blocks():
-            for at, code in compress(enumerate(codes, start), map(offsets.__contains__, codes)):
-                offsets[code].append(at)
-
-    def _locate_by_pattern(self, found: Mapping[str, array[int]]) -> None:
-        for match in start_pattern(found).finditer(self.text):
-            at = match.start()
-            offsets = found.get(self.text[at : at + 2])
-            if offsets is not None:
-                offsets.append(at)
+    def _likely_offsets(self, bigrams: Collection[str]) -> Iterator[int]:
+        if len(bigrams) <= MANY:
+            return (match.start() for match in start_pattern(bigrams).finditer(self.text))
+        wanted = frozenset(array("I", _encode("".join(bigrams))))
+        return chain.from_iterable(
+            compress(count(start), map(wanted.__contains__, codes)) for start, codes in self._blocks()
+        )
 
     def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
         """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""
