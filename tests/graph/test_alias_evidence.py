@@ -92,6 +92,8 @@ def test_binomial_tail_is_exact() -> None:
 def test_parts_of_names() -> None:
     assert parts("Mrs. Lizzy Bennet") == {"lizzy", "elizabeth", "bennet"}
     assert parts("诸葛孔明") == {"诸葛", "葛孔", "孔明"}
+    assert parts("The Aged Man") == {"aged"}
+    assert parts("林夫人") == {"林夫"}
     assert is_short_form("牛王", "牛魔王")
     assert not is_short_form("王牛", "牛魔王")
     assert not is_short_form("Ann", "Anne")

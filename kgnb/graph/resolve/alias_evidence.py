@@ -100,13 +100,17 @@ def log_odds(counts: PairCounts) -> float:
     joined, alone = counts.joined, counts.alone
     one_person = math.lgamma(joined + 1) + math.lgamma(alone + 1) - math.lgamma(joined + alone + 2)
     two_persons = joined * math.log(error) + alone * math.log1p(-error)
-    against = (
+    prior = -math.log(NAMES_A_REPLY) - math.log1p(counts.chapters / 4)
+    return one_person - two_persons + weight_apart(counts) + prior
+
+
+def weight_apart(counts: PairCounts) -> float:
+    """How the chapters that list the two as two persons change the logarithm of the odds."""
+    return (
         counts.contradicted * math.log(LISTED_BESIDE_ALIAS)
         + counts.apart * math.log(LISTED_TWICE / (1 - WRONG_ALIAS))
         + counts.acting * math.log(ACTING_TOGETHER)
     )
-    prior = -math.log(NAMES_A_REPLY) - math.log1p(counts.chapters / 4)
-    return one_person - two_persons + against + prior
 
 
 def is_error(times: int, of: int) -> bool:

@@ -9,25 +9,29 @@ from functools import lru_cache
 from itertools import pairwise, product
 
 from kgnb.extract.en.vocabulary import HONORIFICS, NICKNAMES
+from kgnb.extract.generic_words import is_generic
 
 SHARED_PART = math.log(12)
 """Weight (logarithm of a likelihood ratio) of a distinctive part that both have. So do half of the Chinese
 and most of the English pairs of one person's names, and one in twenty of two persons'."""
 OTHERS_PART = -math.log(3)
-"""Weight where they share none, but a name of a third person has a part of the alias."""
+"""Weight where a name of a third person has a part of the alias that the two do not share."""
 MAX_BEARERS = 8
 """A part of more names than this (a title, a family's name) is not distinctive."""
+_PARTICLES = frozenset({"the", "and", "with", "from", "von", "van", "des", "del", "der", "den"})
 
 
 @lru_cache(maxsize=16_384)
 def parts(name: str) -> frozenset[str]:
-    """A name's words without titles, and what its nicknames stand for; of a Chinese name each two adjacent
-    characters."""
+    """A name's words, and what its nicknames stand for; of a Chinese name each two adjacent characters.
+
+    Without titles and words for many people, which tell nobody from another: the Aged Man, 张将军.
+    """
     if _is_chinese(name):
-        return frozenset(map("".join, pairwise(name)))
-    words = {word.strip(".,'’").casefold() for word in name.replace("-", " ").split()}
+        return frozenset(two for two in map("".join, pairwise(name)) if not is_generic(two))
+    words = {word.strip(".,'’").casefold() for word in name.replace("-", " ").split()} - _PARTICLES
     words.update(*(NICKNAMES.get(word, ()) for word in words))
-    return frozenset(word for word in words if len(word) > 2 and word not in HONORIFICS)
+    return frozenset(w for w in words if len(w) > 2 and w not in HONORIFICS and not is_generic(w))
 
 
 def is_short_form(short: str, name: str) -> bool:
@@ -52,12 +56,13 @@ class NameParts:
     def weight(self, names: Iterable[str], others: Iterable[str]) -> float:
         """How the parts of the names change the logarithm of the odds that they are one person's."""
         names, others = frozenset(names), frozenset(others)
-        mine, theirs = self._distinctive(names), self._distinctive(others)
-        if mine & theirs or any(is_short_form(*sorted(p, key=len)) for p in product(names, others)):
+        if any(is_short_form(*sorted(p, key=len)) for p in product(names, others)):
             return SHARED_PART
-        both = names | others
-        fewest = mine if len(names) < len(others) else theirs
-        return OTHERS_PART if any(self._bearers.get(part, both) - both for part in fewest) else 0.0
+        mine, theirs = self._distinctive(names), self._distinctive(others)
+        shared, both = mine & theirs, names | others
+        rest = (mine if len(names) < len(others) else theirs) - shared
+        of_others = any(self._bearers.get(part, both) - both for part in rest)
+        return (SHARED_PART if shared else 0.0) + (OTHERS_PART if of_others else 0.0)
 
     def are_exclusive(self, names: Iterable[str], others: Iterable[str]) -> bool:
         """Whether only ``names`` and ``others`` have the parts of ``names``."""

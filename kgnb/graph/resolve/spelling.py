@@ -1,4 +1,4 @@
-"""One spelling for each name of a novel: traditional and simplified characters, letter case, leading "the".
+"""One spelling for each name of a novel: script, letter case, punctuation, blanks, leading "the".
 
 Names are compared in folded form. Shown is the name table's form (the most frequent in the book), else the
 form of most chapters; the others stay as aliases.
@@ -6,6 +6,8 @@ form of most chapters; the others stay as aliases.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -52,10 +54,19 @@ class Spelling:
         return renamed(found, self.form) if self._shown else found
 
 
+_APOSTROPHES = re.compile("['’‘ʼ`´]")
+_MARKS = re.compile(r"[\s.,·•・‧=\-‐-―]+")
+
+
 @lru_cache(maxsize=8_192)
 def folded(name: str) -> str:
-    """The form that all spellings of a name share."""
-    return fold(name).casefold().removeprefix("the ")
+    """The form that all spellings of a name share: Mr.Moor, MR MOOR; 玛丽•安, 瑪麗·安.
+
+    Accents count, and so do blanks between Latin letters: Li Na is not Lina.
+    """
+    plain = _APOSTROPHES.sub("", fold(unicodedata.normalize("NFKC", name))).casefold()
+    blank = " " if plain[:1] < "\u2e80" else ""
+    return _MARKS.sub(blank, plain.removeprefix("the ")).strip() or name
 
 
 def _names(one: ChapterNames) -> set[str]:
