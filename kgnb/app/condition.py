@@ -46,6 +46,7 @@ _MENDS: Mapping[str, Mend] = {
     "provider.bad_url": "url",
     "provider.no_url": "url",
     "provider.quota": "resume_provider",
+    "provider.region": "resume_provider",
 }
 """By the key of the error that a provider's requests end in; other errors end by themselves."""
 BUDGETS = ("provider.budget_money", "provider.budget_tokens", "provider.no_price")

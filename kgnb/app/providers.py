@@ -18,7 +18,7 @@ from kgnb.core.errors import InputError, SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
-from kgnb.llm.presets import preset_named, preset_url
+from kgnb.llm.presets import preset_named
 from kgnb.stores.queue.breaker import ProviderState
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_sources import check_name, check_url, environment_provider
@@ -111,7 +111,7 @@ async def add_provider(
     """
     known = await _checked(app, name, url, models, display_name, key)
     preset = preset_named(name)
-    if known is None and preset is not None and url is None:
+    if known is None and preset.base_url and url is None:
         url, display_name = preset.base_url, display_name or preset.title
         models = models or [preset.model] * bool(preset.model)
     embedded = app.settings.embedded_sql
@@ -124,7 +124,7 @@ async def add_provider(
         values["api_key"] = key.get_secret_value().strip()
     # The key first, so that an interruption leaves no row without its key.
     if key is not None and embedded and save_key:
-        address = values.get("base_url") or (known.base_url if known else "") or preset_url(name)
+        address = values.get("base_url") or (known.base_url if known else "") or preset.base_url
         keys = ApiKeys(app.settings.keys_path)
         await asyncio.to_thread(keys.save, name, key, address, outside=app.settings.data)
     if models:
@@ -151,7 +151,7 @@ async def _checked(
     """Return the provider that the table has already; raises SettingsError for values it can't hold."""
     check_name(name)
     rows = [r.provider for r in await app.ledger.providers.list_rows() if r.provider.key == name.lower()]
-    if url is None and not rows and not preset_url(name):
+    if url is None and not rows and not preset_named(name).base_url:
         raise SettingsError("provider.url_needed", provider=name)
     if url is not None:
         check_url(Provider(name, base_url=url.strip() or "-"))

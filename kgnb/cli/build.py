@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from kgnb.app import build as use_case
@@ -15,6 +16,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.render.export import check_place
 from kgnb.render.progress_bar import ProgressBar
+from kgnb.worker.throttle import pauses
 
 
 async def build(args: argparse.Namespace, settings: Settings) -> int:
@@ -25,6 +27,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     # A list, emptied by pop(): the use case alone holds the text, until it is stored.
     books = [await use_case.read(path, args.title, args.author)]
     cancel_on_sigterm()
+    pauses.setLevel(logging.CRITICAL)
     if args.estimate:
         return await show_estimate(args, settings, books[0])
     title = books[0].title

@@ -145,8 +145,7 @@ async def _read_key(args: argparse.Namespace, settings: Settings) -> SecretStr |
     if args.key_stdin:
         line = await asyncio.to_thread(sys.stdin.readline, MAX_KEY)
         return _not_empty(SecretStr(line.strip()), "stdin")
-    preset = preset_named(args.provider)
-    if not sys.stdin.isatty() or (preset is not None and not preset.needs_key):
+    if not sys.stdin.isatty() or not preset_named(args.provider).needs_key:
         return None
     question = "ask_key_saved" if settings.embedded_sql else "ask_key"
     asked = say(f"providers.{question}", name=args.provider, path=settings.keys_path)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import SettingsError
+from kgnb.core.messages import say
 from kgnb.core.model import Provider
 
 
@@ -41,7 +42,7 @@ def proxy_of(url: str) -> str | None:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_here(host) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if is_here(host) or urllib.request.proxy_bypass(_place(url)):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
@@ -54,6 +55,20 @@ def proxy_of(url: str) -> str | None:
     if scheme not in ("http", "https"):
         raise SettingsError("provider.socks")
     return proxy
+
+
+def unreached(url: str, reason: str) -> str:
+    """What an error tells of an address that can't be reached: host, ``reason``, and whether it is on this
+    machine or behind a proxy."""
+    proxy, told = proxy_of(url), f"{_place(url)}: {reason}".removesuffix(": ")
+    if proxy:
+        return told + say("provider.by_proxy", proxy=_place(proxy))
+    return told + (say("provider.in_place") if is_here(urlsplit(url).hostname or "") else "")
+
+
+def _place(url: str) -> str:
+    """Host and port without a login."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def is_here(host: str) -> bool:

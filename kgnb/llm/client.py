@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from kgnb.core import errors
 from kgnb.core.endpoint import checked_keys, checked_url, proxy_of
@@ -26,7 +25,7 @@ from kgnb.extract.repetition import is_looping
 from kgnb.extract.reply import is_complete, without_thoughts
 from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.error_mapping import SILENCE, ErrorResponse, error_for
-from kgnb.llm.presets import preset_for, preset_url
+from kgnb.llm.presets import preset_for, preset_named
 from kgnb.llm.request_form import LearntForm, RequestForm
 
 if TYPE_CHECKING:
@@ -79,7 +78,8 @@ class LlmClient:
         self._timeout = provider.options.timeout or timeout
         self._tries = max(1, provider.options.tries or tries)
         self._connections = connections
-        self._url = checked_url(replace(provider, base_url=provider.base_url or preset_url(provider.name)))
+        address = provider.base_url or preset_named(provider.name).base_url
+        self._url = checked_url(replace(provider, base_url=address))
         checked_keys(provider)
         checked_interface(provider)
         proxy_of(self._url)
@@ -239,7 +239,7 @@ class LlmClient:
         return got
 
     def _error(self, refusal: ErrorResponse, model: str = "") -> errors.ProviderError:
-        return error_for(refusal, self.provider, urlsplit(self._url).netloc.rpartition("@")[2], model)
+        return error_for(refusal, self.provider, self._url, model)
 
 
 # --- the SDK of a provider ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgnb.core import errors
+from kgnb.core.endpoint import unreached
 from kgnb.core.model import Provider, Usage
 from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
@@ -33,6 +34,7 @@ _KINDS: Mapping[str, tuple[type[errors.ProviderError], str]] = {
     "rate": (errors.RateLimited, "provider.rate"),
     "quota": (errors.QuotaExhausted, "provider.quota"),
     "auth": (errors.AuthRejected, "provider.auth"),
+    "region": (errors.AuthRejected, "provider.region"),
     "refused": (errors.ReplyRefused, "provider.refused"),
     "unparsable": (errors.ReplyUnparsable, "provider.unparsable"),
     "too_long": (errors.PromptTooLong, "provider.too_long"),
@@ -77,9 +79,11 @@ class ErrorResponse:
     @property
     def meaning(self) -> str:
         """What it means, by its words, its codes, then its status: a key of ``_KINDS``."""
-        known, said = refusals().items(), self.message[:READ_CHARS]
-        metadata = self._error.get("metadata")
-        marks = list(metadata) if isinstance(metadata, dict) else []
+        known, metadata = refusals().items(), self._error.get("metadata")
+        marks = metadata if isinstance(metadata, dict) else {}
+        said = f"{self.message or self.text}\n{marks.get('raw')}"[
+            :READ_CHARS
+        ]  # raw: what OpenRouter was told
         reasons = [one.get("reason") for one in self._details]
         codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons, *marks)}
         codes |= {code.partition(".")[0] for code in codes}  # Volcengine: SensitiveContentDetected.Violence
@@ -143,13 +147,13 @@ def _seconds(value: str) -> float | None:
     return None
 
 
-def error_for(refusal: ErrorResponse, provider: Provider, host: str, model: str) -> errors.ProviderError:
+def error_for(refusal: ErrorResponse, provider: Provider, url: str, model: str) -> errors.ProviderError:
     """The error for ``refusal``, with the endpoint's words but for secrets; a refused key's are not told."""
     kind, text = _KINDS[refusal.meaning]
     told = "" if kind is errors.AuthRejected else refusal.message
     said = clean(without_secrets(clean(told, 2_000), provider), SHOWN_CHARS)
     facts: dict[str, object] = {
-        "host": f"{host}: {refusal.reason}".removesuffix(": "),
+        "host": unreached(url, refusal.reason),
         "model": model,
         "status": refusal.status,
         "tries": refusal.tries,

@@ -145,21 +145,15 @@ def preset_for(provider: Provider, model: str = "") -> Preset:
     host, _, port = origin(provider.base_url).partition("://")[2].rpartition(":")
     labels = host.split(".")
     names = {f":{port}", *(".".join(labels[at:]) for at in range(len(labels)))}
-    found = next((preset for preset in presets().values() if names & {*preset.hosts}), None)
-    if found is None and not (provider.base_url and provider.key == "openai"):
-        found = preset_named(provider.name)
-    return (found or UNKNOWN).for_model(model)
+    named = UNKNOWN if provider.base_url and provider.key == "openai" else preset_named(provider.name)
+    found = next((preset for preset in presets().values() if names & {*preset.hosts}), named)
+    return found.for_model(model)
 
 
-def preset_named(name: str) -> Preset | None:
-    """The preset of this name or alias, case aside."""
+def preset_named(name: str) -> Preset:
+    """The preset of this name or alias, case aside; :data:`UNKNOWN` for none."""
     key = name.strip().lower()
-    return next((p for p in presets().values() if key == p.name or key in p.aliases), None)
-
-
-def preset_url(name: str) -> str:
-    """The address in the preset of this name; empty without one."""
-    return (preset_named(name) or UNKNOWN).base_url
+    return next((p for p in presets().values() if key == p.name or key in p.aliases), UNKNOWN)
 
 
 @cache

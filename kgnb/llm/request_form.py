@@ -127,7 +127,8 @@ class RequestForm:
     def _named_in(self, text: str) -> str:
         """The part with another form that ``text`` names first; empty without one."""
         text = text.lower()
-        sent = {"thinking": tuple(self.thinking[0]), "limit_fields": self.limit_fields[:1]}
+        values = (f"'{value}'" for value in self.thinking[0].values())
+        sent = {"thinking": (*self.thinking[0], *values), "limit_fields": self.limit_fields[:1]}
         found = [
             (text.find(word), part)
             for part, words in _PARTS.items()

@@ -342,7 +342,8 @@ class WorkerNode:
 
     def _report_provider_failure(self, claim: Claim, provider: str, error: errors.ProviderError) -> None:
         """Logged as a warning once, until the provider fails in another way or works again."""
-        news = self._provider_failures.get(provider) is not type(error)
+        told = provider in self.throttle.paused  # with why it was paused
+        news = not told and self._provider_failures.get(provider) is not type(error)
         self._provider_failures[provider] = type(error)
         facts = self._chapters.log_facts(claim)
         text = say("node.provider_failed", provider=provider, reason=str(error), **facts)

@@ -22,7 +22,7 @@ from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions, parse_options
 from kgnb.core.settings import Settings
 from kgnb.llm.client import checked_interface
-from kgnb.llm.presets import preset_for, preset_named, preset_url, presets
+from kgnb.llm.presets import preset_for, preset_named, presets
 
 
 def environment_provider(settings: Settings) -> Provider | None:
@@ -32,9 +32,8 @@ def environment_provider(settings: Settings) -> Provider | None:
     nowhere. None where they give neither an address nor a key, unless the name is that of a preset that wants
     none.
     """
-    named = preset_named(settings.provider_name)
-    keyless = named is not None and not named.needs_key
-    if not (settings.openai_base_url or settings.openai_api_key.get_secret_value() or keyless):
+    needs_key = preset_named(settings.provider_name).needs_key
+    if needs_key and not (settings.openai_base_url or settings.openai_api_key.get_secret_value()):
         return None
     return completed(
         Provider(
@@ -59,7 +58,7 @@ def settings_for(provider: Provider) -> dict[str, Any]:
         check_url(provider)
     described = {
         "provider_name": provider.name,
-        "openai_base_url": provider.base_url or preset_url(provider.name),
+        "openai_base_url": provider.base_url or preset_named(provider.name).base_url,
         "openai_api_key": next(iter(provider.all_keys), SecretStr("")),
         "openai_model": next(iter(provider.models), ""),
     }
@@ -69,7 +68,7 @@ def settings_for(provider: Provider) -> dict[str, Any]:
 
 def completed(provider: Provider) -> Provider:
     """``provider`` with its preset's address and suggested model where it names none."""
-    url = provider.base_url or preset_url(provider.name)
+    url = provider.base_url or preset_named(provider.name).base_url
     model = preset_for(replace(provider, base_url=url)).model
     return replace(provider, base_url=url, models=provider.models or ((model,) if model else ()))
 
@@ -94,7 +93,7 @@ def _addresses(provider: Provider, given: ProviderOptions, settings: Settings) -
     if given.base_url:
         return {origin(given.base_url)}
     own = environment_provider(settings)
-    urls = [preset_url(provider.name)]
+    urls = [preset_named(provider.name).base_url]
     urls += [own.base_url] if own is not None and own.key == provider.key else []
     return {origin(url) for url in urls if url}
 
@@ -145,7 +144,7 @@ def check_usable(provider: Provider) -> None:
 def unknown_provider(name: str, settings: Settings, known: Iterable[str]) -> SettingsError:
     """The error for a name that is none of ``known``: what a preset still lacks, else the nearest name."""
     preset = preset_named(name)
-    if preset is None:
+    if not preset.name:
         facts = {"known": ", ".join(sorted(known)), "likely": _likely(name, known)}
         return SettingsError("provider.unknown", provider=name, **facts)
     own, missing = environment_provider(settings), []

@@ -46,6 +46,8 @@ TEST_SECONDS = 30.0
 """Timeout of the test request that shows whether a provider answers others."""
 
 log = logging.getLogger(__name__)
+pauses = log.getChild("pauses")
+"""Tells pauses for a reason that a build ends with, so that it needn't tell it twice."""
 
 
 @dataclass(slots=True)
@@ -272,7 +274,8 @@ class ProviderThrottle:
         elif isinstance(error, errors.ReplyError):  # the provider answers: resets consecutive failures
             await self._share(self._breaker.record_success(name))
         if paused:
-            log.error(say("node.provider_paused", provider=name, reason=reason))
+            ends_build = isinstance(error, errors.AuthRejected | errors.QuotaExhausted | errors.EndpointWrong)
+            (pauses if ends_build else log).error(say("node.provider_paused", provider=name, reason=reason))
 
     async def _stopped_alone(self, name: str, reason: str) -> bool:
         """Whether this node stops asking with its refused key, as another one serves the provider."""

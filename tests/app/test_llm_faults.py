@@ -100,10 +100,11 @@ def refused(ran: Ran, *words: str) -> None:
     assert ran.code == 3, ran
     assert ran.out == ""
     assert "Traceback" not in ran.err
-    last = ran.err.splitlines()[-1]
+    *before, last = ran.err.splitlines()
     assert last.startswith("kgnb: ")
     for word in words:
         assert word in last
+    assert not [line for line in before if "HTTP" in line]  # told once
 
 
 class TestSaysNo:

@@ -92,6 +92,63 @@ async def test_a_refusal_is_called_by_its_name_and_costs_one_request(
     assert len(llm.seen) <= 2  # a form without temperature is tried where a 400 names nothing
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, error("unsupported_country_region_territory", "Country, region, or territory not supported")),
+        (403, json.dumps({"error": {"type": "forbidden", "message": "Request not allowed"}})),  # Anthropic
+        (
+            400,
+            json.dumps(
+                [{"error": {"code": 400, "message": "User location is not supported for the API use."}}]
+            ),
+        ),
+        (
+            403,
+            json.dumps(
+                {"error": {"type": "RegionError", "message": "This model is not available in your country."}}
+            ),
+        ),
+        (403, "<html><title>Attention Required! | Cloudflare</title>Sorry, you have been blocked</html>"),
+        (
+            403,  # OpenRouter
+            json.dumps(
+                {
+                    "error": {
+                        "message": "Provider returned error",
+                        "code": 403,
+                        "metadata": {
+                            "raw": '{"error": {"message": "Country, region, or territory not supported"}}'
+                        },
+                    }
+                }
+            ),
+        ),
+    ],
+)
+async def test_a_region_that_is_not_served_is_no_wrong_key(status: int, body: str) -> None:
+    async with Scripted((status, body, {}), models={"/v1/models": ["m"]}) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        with pytest.raises(AuthRejected, match="HTTPS_PROXY") as caught:
+            await c.ask(ask_for(), "m")
+    assert caught.value.key == "provider.region"
+    assert len(llm.seen) == 1
+
+
+async def test_a_server_of_ones_own_that_is_off_is_to_be_started_and_a_proxy_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with pytest.raises(ProviderDown, match="ollama serve"):
+        await asked_of(Preset(name="o"), "http://127.0.0.1:9/v1").ask(ask_for(), "m")
+    monkeypatch.setenv("HTTP_PROXY", "http://me:sesame@127.0.0.1:9")
+    with pytest.raises(ProviderDown, match=r"llm\.example: .+ 127\.0\.0\.1:9") as caught:
+        await asked_of(Preset(name="o"), "http://llm.example/v1").ask(ask_for(), "m")
+    assert "sesame" not in str(caught.value)
+
+
 async def test_a_channel_that_is_down_for_a_model_that_is_there_is_an_outage_and_asked_again() -> None:
     down = (503, error(None, NO_CHANNEL), {"retry-after": "0"})
     for answers, requests in ([down, down, (200, completion(), {})], 3), ([down], 4):

@@ -131,6 +131,10 @@ async def test_each_field_that_is_refused_costs_one_request(preset: Preset, refu
         ),
         ("temperature does not support 0 with this model", {"thinking", "max_tokens", "response_format"}),
         (
+            "invalid temperature: only 1 is allowed for this model",
+            {"thinking", "max_tokens", "response_format"},
+        ),
+        (
             "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
             {"thinking", "temperature", "max_completion_tokens", "response_format"},
         ),
@@ -144,6 +148,29 @@ async def test_a_field_is_found_by_its_name_where_no_param_is_given(said: str, k
     assert len(llm.seen) == 2
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "thinking"),
+    [
+        ("openai", "gpt-6.1-terra", {"reasoning_effort": "none"}),
+        ("openai", "gpt-6-astra", {"reasoning_effort": "low"}),
+        ("openai", "gpt-5-mini", {"reasoning_effort": "minimal"}),
+        ("openai", "gpt-4.1-mini", {}),
+        ("moonshot", "kimi-k3.1-pro", {"reasoning_effort": "low"}),
+        ("zhipu", "glm-5.3", {"reasoning_effort": "low"}),
+        ("zhipu", "glm-4.7-flash", {"thinking": {"type": "disabled"}}),
+        ("gemini", "gemini-3.8-flash", {"reasoning_effort": "low"}),
+        ("anthropic", "claude-opus-5-5", {}),
+        ("groq", "qwen/qwen3.6-32b", {"reasoning_effort": "none"}),
+        ("ollama", "gpt-oss:20b", {"reasoning_effort": "low"}),
+    ],
+)
+async def test_a_model_that_differs_from_its_providers_others_gets_what_it_takes(
+    provider: str, model: str, thinking: dict[str, Any]
+) -> None:
+    body = await sent(asked_of(presets()[provider]), model)
+    assert {key: body[key] for key in body if key.startswith(("reasoning", "thinking"))} == thinking
+
+
 NO_NONE = "Unsupported value: 'none' is not supported. Supported values are: 'low', 'medium', and 'high'."
 MANDATORY = "Reasoning is mandatory for this endpoint and cannot be disabled."
 
@@ -152,6 +179,13 @@ MANDATORY = "Reasoning is mandatory for this endpoint and cannot be disabled."
     ("preset", "said", "param", "efforts"),
     [
         ("openai", NO_NONE, "reasoning_effort", [{"reasoning_effort": "none"}, {"reasoning_effort": "low"}]),
+        (
+            "openai",
+            "Unsupported value: 'none' is not supported with the 'gpt-6-astra' model. "
+            "Supported values are: 'low', 'medium', 'high', 'xhigh', and 'max'.",
+            None,
+            [{"reasoning_effort": "none"}, {"reasoning_effort": "low"}],
+        ),
         (
             "openrouter",
             MANDATORY,
@@ -355,7 +389,7 @@ async def test_what_one_status_means_is_not_told_for_another() -> None:
 @pytest.mark.parametrize(
     ("status", "said", "listed"),
     [
-        (400, "User location is not supported", ["another"]),  # of an endpoint that takes unlisted names
+        (400, "The input is not supported", ["another"]),  # of an endpoint that takes unlisted names
         (400, "The model is tired", ["models/m"]),  # as Gemini lists them
         (404, "The model is tired", ["m:latest"]),  # Ollama
         (422, f"{'a field is wrong ' * 20} in the request to model m", ["another"]),  # a repeated request

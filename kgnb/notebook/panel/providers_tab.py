@@ -191,7 +191,7 @@ class ProviderForm:
         preset, where = preset_named(name), ""
         if name.lower() in self._known:
             hint = say("panel.secret_hint")
-        elif preset is None:
+        elif not preset.name:
             hint = say("panel.key_hint")
         else:
             hint = say("panel.key_needed" if preset.needs_key else "panel.key_needless")
@@ -210,7 +210,7 @@ class ProviderForm:
             raise InputError("provider.url_secret", provider=name, url=redacted_url(url))
         preset, known = preset_named(name), self._known.get(name.lower())
         has_key = self.key.typed is not None or (known is not None and origin(known["url"]) == origin(url))
-        if preset is not None and preset.needs_key and not has_key and origin(preset.base_url) == origin(url):
+        if preset.needs_key and not has_key and origin(preset.base_url) == origin(url):
             raise InputError("panel.key_missing", provider=preset.title, url=preset.key_url)
         return Draft(name, url, model, self.key.typed)
 
