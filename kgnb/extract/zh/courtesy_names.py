@@ -61,6 +61,8 @@ class StatedAliases:
             for courtesy in (match[1], match[2]):
                 if full and courtesy:
                     claims[courtesy][full] += 1
+        claimed = ((full, surname_of(full) + courtesy) for courtesy in claims for full in claims[courtesy])
+        self._bigrams.find(name[:2] for names in claimed for name in names)  # in one pass
         for courtesy, fulls in claims.items():
             self._join_courtesy_name(courtesy, fulls)
 
@@ -106,7 +108,9 @@ class StatedAliases:
         if name in self.counts:
             return self.counts[name]
         n = self._max_count(name)
-        return self.text.count(name) if n and len(name) > 2 else n
+        if not n or len(name) < 3:
+            return n
+        return sum(self.text.startswith(name, at) for at in self._bigrams.offsets((name[:2],)))
 
     def _max_count(self, name: str) -> int:
         """Upper bound of a name's occurrences: those of its rarest bigram."""
