@@ -236,3 +236,24 @@ def test_a_pronoun_means_nobody_of_another_paragraph() -> None:
     assert ("Edwin Harland", "FAMILY", "Winifred") in confidences(
         "Winifred slept. Rain fell, and her nephew Edwin was gone."
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rufus and Winifred were engaged in a long talk.",
+        "Rufus followed Winifred into the garden.",
+        "Captain Thorne was Rufus's father, Miss Pell was Rufus's mother.\n\n"
+        'Rufus came. "And my father?" said Winifred to Rufus.',
+    ],
+)
+def test_who_talks_walks_behind_or_has_parents_himself_is_no_more_than_near(text: str) -> None:
+    assert not confidences(text).keys() & {
+        ("Rufus", kind, "Winifred") for kind in ("SPOUSE", "FOLLOWS", "PARENT_OF")
+    }
+
+
+def test_a_parent_who_stands_near_may_have_parents_in_another_chapter() -> None:
+    text = 'Rufus came. "And my father?" said Winifred to Rufus.'
+    assert ("Rufus", "PARENT_OF", "Winifred") in confidences(text)
+    assert ("Rufus", "SPOUSE", "Winifred") in confidences("Rufus and Winifred were engaged to be married.")

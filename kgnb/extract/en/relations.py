@@ -11,9 +11,9 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions, husbands
-from kgnb.extract.en.kinship import BY_SURNAME, NAMED, Statement, Tie, statements
+from kgnb.extract.en.kinship import BY_SURNAME, NAMED, NEARBY, Statement, Tie, statements
 from kgnb.extract.en.persons import split_name
-from kgnb.extract.en.roles import ROLES
+from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.en.stated_names import is_unreal
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 
@@ -51,7 +51,6 @@ _VERBS = (
     ("had |has ", "killed|kills|slew|murdered|attacked|attacks|stabbed|shot|betrayed|struck", "ENEMY"),
     ("had |has ", "fought|fought with|fought against|fights|duelled with", "ENEMY"),
     ("had |has ", "served|serves|obeyed|swore fealty to", "SERVES"),
-    ("had |has ", "followed|follows", "FOLLOWS"),
     ("had |has ", "led|leads|commanded|commands", "LEADS"),
 )
 
@@ -71,7 +70,11 @@ def _of_patterns() -> Iterator[RelationPattern]:
 _PATTERNS = (
     *_of_patterns(),
     *(RelationPattern(rf" (?:{auxiliary})?(?:{verb}) ", kind) for auxiliary, verb, kind in _VERBS),
-    RelationPattern(r" (?:and|with) ", "SPOUSE", after=r" (?:were|are|had been|got) (?:married|engaged)"),
+    RelationPattern(
+        r" (?:and|with) ",
+        "SPOUSE",
+        after=r" (?:were|are|had been|got) (?:married|engaged(?! (?:in|on|upon|with)\b))",
+    ),
 )
 
 _MATCHER = PatternMatcher(_PATTERNS)
@@ -82,7 +85,22 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
     persons = ChapterPersons(text, people, ends)
     said = [*statements(text, persons), *_named_couples(persons), *_of_one_surname(persons)]
     matches = [m for m in _MATCHER.match(text, people, MAX_GAP) if _is_real(text, m)]
-    return matches + _married_couples(text, people) + _added_up(said)
+    return matches + _married_couples(text, people) + _added_up(_without_children_as_parents(said))
+
+
+def _without_children_as_parents(found: Sequence[Statement]) -> list[Statement]:
+    """Without those in which a father or mother is only who stands nearby, but has parents in this chapter:
+    "And my father," said Anne to Jane."""
+    own_parents = Counter(one.possessor for one in found if _names_parent(one.role))
+    return [
+        one
+        for one in found
+        if not (_names_parent(one.role) and one.weight <= NEARBY and own_parents[one.bearer] > 1)
+    ]
+
+
+def _names_parent(role: Role) -> bool:
+    return role.type == "PARENT_OF" and role.inverted
 
 
 def _is_real(text: str, match: PatternMatch) -> bool:
