@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kgnb.app import build as use_case
@@ -27,12 +28,11 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     # A list, emptied by pop(): the use case alone holds the text, until it is stored.
     books = [await use_case.read(path, args.title, args.author)]
     cancel_on_sigterm()
-    pauses.setLevel(logging.CRITICAL)
     if args.estimate:
         return await show_estimate(args, settings, books[0])
     title = books[0].title
     output_format = options.format_of(args.output) or "html" if args.output else ""
-    with ProgressBar(quiet=args.json) as bar:
+    with _pauses_untold(), ProgressBar(quiet=args.json) as bar:
         async with context.open_app(settings, graph=False) as app:
             result = await use_case.build(
                 app, books.pop(), path, args.provider, again=args.again, listener=bar.show
@@ -48,6 +48,15 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
         lines.append(say("cli.see_it"))
     options.show(args, result, lambda: lines)
     return options.FAILED_CHAPTERS if result.failed else options.OK
+
+
+@contextmanager
+def _pauses_untold() -> Iterator[None]:
+    pauses.disabled = True
+    try:
+        yield
+    finally:
+        pauses.disabled = False
 
 
 async def submit(args: argparse.Namespace, settings: Settings) -> int:
