@@ -13,6 +13,7 @@ class Endless:
 
     seconds: float = 0.1
     begun: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
     cleaned: threading.Event = field(default_factory=threading.Event)
 
     async def run(self) -> None:
@@ -20,5 +21,6 @@ class Endless:
         try:
             await asyncio.sleep(3600)
         finally:
+            self.cancelled.set()
             await asyncio.sleep(self.seconds)
             self.cleaned.set()
