@@ -72,7 +72,9 @@ class StatusReport:
                 if any(asdict(state).values())
             ],
             "providers": [
-                self._provider(p, pauses.get(p.name, ProviderState())) | _spending(p, spent, self._budget)
+                _provider(p, pauses.get(p.name, ProviderState()), app.providers.problem(p))
+                | {"source": app.providers.source(p)}
+                | _spending(p, spent, self._budget)
                 for p in providers
             ],
             "tasks": [
@@ -81,15 +83,6 @@ class StatusReport:
             ],
         }
         return add_conditions(found)
-
-    def _provider(self, provider: Provider, state: ProviderState) -> dict[str, Any]:
-        problem: SettingsError | None = None
-        try:
-            self._app.providers.check_usable(provider)
-        except SettingsError as error:
-            problem = error
-        source = self._app.providers.source(provider)
-        return _provider(provider, state, problem) | {"source": source}
 
     async def _failed_chapters(self, task: Task, counted: TaskFigures) -> list[dict[str, Any]]:
         """Which chapters failed and why; read again only when their number changed."""

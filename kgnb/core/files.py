@@ -69,10 +69,18 @@ def write_json(path: Path, content: object, mode: int = 0o666) -> None:
         os.fsync(file.fileno())
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return the JSON value of a text that others wrote; None for anything else: an error would quote it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object that :func:`write_json` wrote; empty without the file, or where it is broken."""
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = parse_json(path.read_bytes())
+    except OSError:
         return {}
     return found if isinstance(found, dict) else {}

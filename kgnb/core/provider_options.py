@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from kgnb.core.files import parse_json
 from kgnb.core.messages import say
 
 Thinking = Literal["off", "on", "leave"]
@@ -152,10 +153,7 @@ def parse_options(text: str) -> dict[str, ProviderOptions]:
 
     Raises ValueError that says what is wrong, without any value.
     """
-    try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError):  # a JSON error's text would quote the content
-        found = None
+    found = parse_json(text or "{}")
     if not isinstance(found, dict) or not all(isinstance(given, dict) for given in found.values()):
         raise ValueError(say("rule.options_json"))
     options = {}

@@ -104,9 +104,7 @@ async def push_when_free(
             await asyncio.sleep(min(CAP_PAUSE, left))
 
 
-async def follow(
-    client: KaggleClient, kernel: str, tell: Tell, *, pause: float | None = None
-) -> KernelStatus:
+async def follow(client: KaggleClient, kernel: str, tell: Tell) -> KernelStatus:
     """Wait for the run's end and ``tell`` each change; Kaggle may be unreachable for a while."""
     last: KernelStatus | None = None
     reached_at = time.monotonic()
@@ -124,7 +122,7 @@ async def follow(
             if status.over:
                 return status
             last = status
-        await asyncio.sleep(POLL_PAUSE if pause is None else pause)
+        await asyncio.sleep(POLL_PAUSE)
 
 
 def status_sentence(kernel: str, status: KernelStatus) -> str:

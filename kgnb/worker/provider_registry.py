@@ -160,7 +160,8 @@ class ProviderRegistry:
         if not name and (error := self.passed_over()):
             log.warning("%s", say("provider.passed_over", reason=str(error)))
         provider = self.get(name or (own.name if own else named if named in self._known else RULES))
-        self.check_usable(provider)
+        if problem := self.problem(provider):
+            raise SettingsError(problem.key, **problem.facts)
         return provider
 
     @property
@@ -181,10 +182,9 @@ class ProviderRegistry:
             return "rules"
         return "table" if provider.key in self._in_table else "environment"
 
-    def check_usable(self, provider: Provider) -> None:
-        """Raise SettingsError with the reason why the provider can't be asked, if so."""
-        if problem := self._problems.get(provider.key):
-            raise SettingsError(problem.key, **problem.facts)
+    def problem(self, provider: Provider) -> SettingsError | None:
+        """Why the provider can't be asked, if so."""
+        return self._problems.get(provider.key)
 
     def find(self, key: str) -> Provider | None:
         """The provider whose queue key is ``key``, if it is known."""

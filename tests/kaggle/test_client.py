@@ -161,7 +161,10 @@ class TestRun:
     def test_every_state_has_a_sentence(self, state: Any) -> None:
         assert KERNEL in kernels.status_sentence(KERNEL, KernelStatus(state))
 
-    async def test_follows_to_the_end_over_an_outage(self, stub: KaggleStub, kaggle: KaggleClient) -> None:
+    async def test_follows_to_the_end_over_an_outage(
+        self, stub: KaggleStub, kaggle: KaggleClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(kernels, "POLL_PAUSE", 0.01)
         stub.statuses = ["QUEUED", "RUNNING", "RUNNING", "COMPLETE"]
         told: list[str] = []
         outages = [503]
@@ -173,7 +176,7 @@ class TestRun:
             return original(name, body)
 
         stub.answer = sometimes  # type: ignore[method-assign]
-        status = await kernels.follow(kaggle, f"{KERNEL}/2", told.append, pause=0.01)
+        status = await kernels.follow(kaggle, f"{KERNEL}/2", told.append)
         assert status.state == "COMPLETE"
         assert [text for text in told if "503" not in text] == [
             kernels.status_sentence(f"{KERNEL}/2", KernelStatus(state))  # type: ignore[arg-type]

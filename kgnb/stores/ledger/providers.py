@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from kgnb.core.files import parse_json
 from kgnb.core.model import (
     CHARACTER_RELATIONS,
     EXTRACTED_LABELS,
@@ -161,11 +162,7 @@ class Providers(DatabasePart):
 
 def _read_options(text: str) -> ProviderOptions:
     """The valid options of a row that others may have written, one by one: a newer kgnb may know more."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    options = ProviderOptions()
+    found, options = parse_json(text), ProviderOptions()
     for name, value in found.items() if isinstance(found, dict) else ():
         if name not in SECRET_OPTIONS:
             with suppress(ValueError):

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from kgnb.core.errors import ServiceRefused
+from kgnb.core.files import parse_json
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import (
     Command,
@@ -249,14 +250,6 @@ class NodeInfo:
         if isinstance(task_id, int):
             self.busy[provider] = self.busy.get(provider, 0) + 1
             self.tasks.add(task_id)
-
-
-def parse_json(raw: bytes) -> Any:
-    """Return the JSON value; None for anything else."""
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):  # written by something else
-        return None
 
 
 def json_object(value: Any) -> dict[str, Any]:

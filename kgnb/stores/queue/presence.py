@@ -16,10 +16,11 @@ from datetime import datetime
 
 from kgnb import __version__
 from kgnb.core.event_loop import at_once
+from kgnb.core.files import parse_json
 from kgnb.core.messages import say
 from kgnb.core.model import Progress, TaskStatus, beijing_now
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
-from kgnb.stores.queue.inspect import ABOUT_PREFIX, NODE_TTL, NODES, NodeInfo, hash_fields, parse_json
+from kgnb.stores.queue.inspect import ABOUT_PREFIX, NODE_TTL, NODES, NodeInfo, hash_fields
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Command
 
