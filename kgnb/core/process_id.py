@@ -30,27 +30,22 @@ def is_alive(process: ProcessId) -> bool:
     return identify(process.pid) == process
 
 
-def send_signal(process: ProcessId, number: signal.Signals) -> bool:
-    """Signal this process; False if it is gone.
+def send_signal(process: ProcessId, number: signal.Signals) -> None:
+    """Signal this process unless it is gone.
 
     On Linux through a pidfd, so that the pid can't be reused between the check and the signal.
     """
-    try:
+    with contextlib.suppress(ProcessLookupError):
         if not sys.platform.startswith("linux"):
-            if not is_alive(process):
-                return False
-            os.kill(process.pid, number)
-            return True
+            if is_alive(process):
+                os.kill(process.pid, number)
+            return
         handle = os.pidfd_open(process.pid)
         try:
-            if not is_alive(process):
-                return False
-            signal.pidfd_send_signal(handle, number)
+            if is_alive(process):
+                signal.pidfd_send_signal(handle, number)
         finally:
             os.close(handle)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def holders_of(path: Path) -> list[ProcessId]:

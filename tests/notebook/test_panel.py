@@ -178,10 +178,10 @@ class TestSecretInputs:
         assert box.box.value == ""
         assert CANARY not in repr(box.typed)
         assert all(CANARY not in text for _, text in values(box.box))
-        taken = box.take()
-        assert taken is not None
-        assert taken.get_secret_value() == CANARY
-        assert box.take() is None
+        assert box.typed is not None
+        assert box.typed.get_secret_value() == CANARY
+        box.forget()
+        assert box.typed is None
 
     def test_so_is_one_in_a_url(self) -> None:
         taken = []

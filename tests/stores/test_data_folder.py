@@ -71,12 +71,13 @@ async def test_a_recycled_pid_is_never_signalled(data: Path, tmp_path: Path) -> 
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as bystander:
         recycled = ProcessId(bystander.pid, "1")
         assert not is_alive(recycled)
-        assert not send_signal(recycled, signal.SIGKILL)
+        send_signal(recycled, signal.SIGKILL)
         engine = Valkey(open_folder(data), tmp_path, "unused")
         await engine.adopt_folder(recycled)
         engine.release_lock()
         assert bystander.poll() is None
-        assert send_signal(identify(bystander.pid), signal.SIGKILL)
+        send_signal(identify(bystander.pid), signal.SIGKILL)
+        assert bystander.wait(5) == -signal.SIGKILL
 
 
 def test_a_copy_of_an_open_folder_is_a_folder_of_its_own(data: Path, tmp_path: Path) -> None:

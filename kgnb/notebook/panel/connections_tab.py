@@ -110,7 +110,7 @@ class Service:
 
     def fill(self, settings: Settings) -> None:
         """Show other settings and forget the typed secret."""
-        self.secret.take()
+        self.secret.forget()
         self.address.box.value = without_login(getattr(settings, ADDRESS[self.name]))[0]
         for key, box in self.fields.items():
             box.value = getattr(settings, key)

@@ -285,7 +285,7 @@ class ProviderForm:
         self._known = {one["name"].lower(): one for one in found}
         if self._saved:
             self._saved = False
-            self.key.take()
+            self.key.forget()
         self._hint_key()
         self.model.options = tuple(self._models)
         anyway = self._refused == Draft(*self._typed(), self.key.typed)

@@ -40,11 +40,10 @@ class SecretBox:
         if self.typed is None and self.box.placeholder != text:
             self.box.placeholder = text
 
-    def take(self) -> SecretStr | None:
-        """Return the input and forget it."""
-        taken, self.typed = self.typed, None
+    def forget(self) -> None:
+        """Forget the input."""
+        self.typed = None
         self.box.placeholder = self._hint
-        return taken
 
 
 class AddressBox:
