@@ -61,6 +61,14 @@ class BigramIndex:
         chars = array("I", found).tobytes().decode(_UTF16)
         return dict(zip(map(operator.add, chars[::2], chars[1::2]), found.values(), strict=True))
 
+    def characters(self) -> Counter[str]:
+        """Return each character → occurrences: all but the last begin a bigram, of which there are fewer."""
+        found = Counter(self.text[-1:])
+        first = array("I", self._counts).tobytes().decode(_UTF16)[::2]
+        for char, n in zip(first, self._counts.values(), strict=True):
+            found[char] += n
+        return found
+
     def find(self, bigrams: Iterable[str]) -> dict[str, array[int]]:
         """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""
         wanted = set(bigrams)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tracemalloc
 from array import array
+from collections import Counter
 
 import pytest
 
@@ -508,6 +509,7 @@ def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
 def test_pairs_are_counted_and_found_in_any_text(text: str) -> None:
     grams = BigramIndex(text)
     assert grams.count("关羽") == text.count("关羽")
+    assert grams.characters() == Counter(re.sub("[\ud800-\udfff\U00010000-\U0010ffff]", "?", text))
     assert sum(grams.frequent(1).values()) == max(0, len(text) - 1)
     assert list(grams.offsets(["关羽"])) == [m.start() for m in re.finditer("关羽", text)]
 

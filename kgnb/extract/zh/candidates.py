@@ -198,10 +198,9 @@ def _room(text: str, at: int, most: int) -> int:
 def _familiar(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     """Return 小X, 老X, 阿X and the same with a suffix (小顺子, 二柱子) that occur ``least`` times."""
     starts = {p for p in pairs if p[0] in words.FAMILIAR_PREFIXES}
-    text, counts = bigrams.text, Counter[str]()
-    for at in bigrams.offsets(starts):
-        if text[at + 2 : at + 3] in words.FAMILIAR_SUFFIXES:
-            counts[text[at : at + 3]] += 1
+    text = bigrams.text
+    longer = (a for a in bigrams.offsets(starts) if text[a + 2 : a + 3] in words.FAMILIAR_SUFFIXES)
+    counts = Counter(text[a : a + 3] for a in longer)
     short = {p for p in starts if p[0] not in words.NUMERALS}
     return short | {w for w, n in counts.items() if n >= least}
 

@@ -14,7 +14,7 @@ from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 
 _INTRODUCTION = re.compile(
-    rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)(?:[，,；;]?(?:表)?字([{HAN}]{{2}})|(?![{HAN}]))"
+    rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)[，,；;]?表?字([{HAN}]{{2}})"
 )
 _COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _EPITHET = re.compile(
@@ -53,7 +53,7 @@ class StatedAliases:
         introduced: dict[int, str] = {}  # offset of the courtesy name's end → full name
         for match in _INTRODUCTION.finditer(self.text):
             surname, given, courtesy = match.groups()
-            if courtesy and (surname in words.SURNAMES or surname in words.COMPOUND_SURNAMES):
+            if surname in words.SURNAMES or surname in words.COMPOUND_SURNAMES:
                 claims[courtesy][surname + given] += 1
                 introduced[match.end(3)] = surname + given
         for match in _COURTESY.finditer(self.text):

@@ -77,7 +77,7 @@ class NameClassifier:
         speaking = speakers(text)
         called, beside = named(text), listed(text, speaking)
         self.foreign = ForeignNames(text, speaking)
-        self._counts = Counter(text)
+        self._counts = self.bigrams.characters()
         frequent = self.bigrams.frequent(least)
         self._cohesive = cohesive = cohesive_bigrams(frequent, self._counts, 3 if len(text) < 100_000 else 5)
         pairs = starting_bigrams(frequent)
