@@ -63,7 +63,7 @@ class BigramIndex:
 
     def characters(self) -> Counter[str]:
         """Return each character → occurrences: all but the last begin a bigram, of which there are fewer."""
-        found = Counter(self.text[-1:])
+        found = Counter(_encode(self.text[-1:]).decode(_UTF16))
         first = array("I", self._counts).tobytes().decode(_UTF16)[::2]
         for char, n in zip(first, self._counts.values(), strict=True):
             found[char] += n
