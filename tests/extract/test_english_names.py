@@ -450,6 +450,8 @@ def test_a_word_called_out_once_with_a_title_is_a_jest() -> None:
     assert "Mr. Impudence" not in people(talk + said.format("Impudence"))
     assert "Mr. Impudence" in people(talk + said.format("Impudence") + "\n\nMr. Impudence had come.")
     assert "Mr. Sedley" in people(talk + said.format("Sedley"))
+    archers = pages(("Anne Marsh", "Archer"), times=4) + "\n\nSome archer shot an arrow."
+    assert people(archers + said.format("Archer"))["Mr. Archer"].name == "Archer"
     assert "Mr. Brown" in people(talk + '\n\n"Well!" said her uncle, Mr. Brown. The door was brown.')
 
 

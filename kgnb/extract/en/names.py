@@ -314,7 +314,8 @@ class NameClassifier:
 
     def _is_called_in_jest(self, candidate: Candidate) -> bool:
         """Mr. Impudence: a common word that somebody is called with a title, and that once."""
-        if candidate.count > 1 or not is_titled(candidate.name):
+        named = candidate.name.partition(" ")[2] in self.candidates  # Mr. Archer is Archer
+        if candidate.count > 1 or named or not is_titled(candidate.name):
             return False
         (at,), (before,), (after,) = candidate.offsets, candidate.before, candidate.after
         spoken = self.text.count('"', self.text.rfind("\n", 0, at) + 1, at) % 2  # her uncle, Mr. Brown.
