@@ -16,7 +16,7 @@ _REMARK = re.compile(r"(?<=\w)\s*[(（\[].*", re.DOTALL)
 """What some write after a key's word: ``强度(1-10)``, ``aliases[]``."""
 _KINDS = "|".join(sorted(_KIND_OF, key=len, reverse=True))
 _KIND = re.compile(rf"(?<![a-z])(?:{_KINDS})(?![a-z])")
-_LIST = "[ _]?(?:list|array|data|info|items|found|mentioned|entities)|列表|表|清单|名单|信息"
+_LIST = "[ _]?(?:list|array|data|info|items|found|mentioned|entities)|列表|表|清单|名单|信息|节点|实体|边"
 _ENDS_LIST = re.compile(rf"(?<![a-z])({_KINDS})(?:{_LIST})?$")
 """The end of a list's key: a group's members are no groups."""
 _UNWANTED = re.compile(
@@ -101,7 +101,18 @@ _FIELD_OF = {kind: _words_of(kind) for kind in LISTS}
 _END_OF = {kind: _end_of(kind) for kind in LISTS}
 _RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _FIELD_OF.items()}
 OF_ENDS = frozenset(
-    {*_KIND_OF, *_TOLD_BY["name"], "entity", "entities", "nodes", "participants", "between", "双方"}
+    {
+        *_KIND_OF,
+        *_TOLD_BY["name"],
+        "entity",
+        "entities",
+        "nodes",
+        "participants",
+        "parties",
+        "members",
+        "between",
+        "双方",
+    }
     - {*_TOLD_BY["relations"]}
 )
 """Keys of both ends of a relation, or of the one that no other key tells; not its ``chapters``."""

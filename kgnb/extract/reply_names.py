@@ -28,6 +28,7 @@ _AND = re.compile(r"[、，,&＆和与及]|\band\b")
 _AFTER_CODE = re.compile(r"[\s(（:：]")
 _SAYS = (
     re.compile(r"(?P<source>.+?)\s*(?:是|\bis\b)\s*(?P<target>.+?)(?:的|['’]s\b)\s*(?P<type>.+)"),
+    re.compile(r"(?P<source>.+?)(?:[和与跟]|\sand\s)(?P<target>.+?)(?:是|\sare\s(?!not\b))(?P<type>.+)"),
     re.compile(r"(?P<source>.+?) is (?!not )(?:the |an? )?(?P<type>.+?) of (?P<target>.+)"),
 )
 
@@ -145,7 +146,7 @@ class _Names:
 
         With a ``source``, whose object this stands in, a text that isn't two known people is the other end.
         """
-        source = tie.get("source")
+        source, text = tie.get("source"), text.strip("()（）[] ")
         if text in self.people:
             return {"source" if "target" in tie else "target": text}
         signs = _PAIR.finditer(text[: 2 * MAX_NAME])

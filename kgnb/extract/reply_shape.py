@@ -15,7 +15,7 @@ from kgnb.extract.reply_keys import OF_ENDS, field_of, is_unwanted, kind_at_end,
 MAX_DEPTH = 6
 """Levels of wrapping that are looked into."""
 
-_TELLS_KIND = ("kind", "type", "label", "labels", "category", "entity_type", "类型")
+_TELLS_KIND = ("kind", "type", "label", "labels", "category", "entitytype", "类型")
 _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
 """What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
 NO_TIE = frozenset(("无", "无关系", "没有关系", "none", "no relation"))
@@ -23,6 +23,7 @@ _NOTHING = NO_TIE | {"未知", "不详", "暂无", "未提及", "null", "n/a", "
 """Words for nothing, the last of a copied schema."""
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
+_BULLET = re.compile(r"\s*(?:[-*•]|\d+[.、)])\s+")
 _AROUND = " \t'\"“”‘’"
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
 ENDS = frozenset(("source", "target"))
@@ -96,7 +97,7 @@ def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
     is_wrapper = any(map(_is_list_of_items, value.values()))
     if _fields_of(value) >= ENDS and not is_wrapper:
         return {"relations": [value]}
-    told = (text_in(value.get(key)) for key in _TELLS_KIND)
+    told = (text_in(given) for key, given in value.items() if plain(key) in _TELLS_KIND)
     kind = next(filter(None, (kind_called(one) for one in told if isinstance(one, str))), None)
     if kind is None:
         return None
@@ -137,7 +138,13 @@ def items_of(value: Any, kind: str) -> list[Any]:
 
 
 def _unwrapped(part: Any, kind: str) -> list[Any]:
-    """An item of a list that stands in an object of its own, under its kind or its name."""
+    """An item of a list that stands in an object of its own, under its kind or its name; or several relations
+    of one end."""
+    if kind == "relations" and isinstance(part, dict):
+        inner = {key: given for key, given in part.items() if _is_list_of_items(given)}
+        if len(inner) == 1 and not {*map(plain, inner)} & OF_ENDS and not ENDS & _fields_of(inner):
+            beside = {key: given for key, given in part.items() if key not in inner}
+            return [{**beside, **one} for one in next(iter(inner.values()))]
     if not isinstance(part, dict) or len(part) != 1:
         return [part]
     ((key, inner),) = part.items()
@@ -201,6 +208,8 @@ def mended_item(item: Any, kind: str) -> dict[str, Any]:
 
     It may have an ``id`` and ``relations`` besides. Empty for what is no item.
     """
+    if isinstance(item, str) and (bullet := _BULLET.match(item)):
+        item = item[bullet.end() :]
     if isinstance(item, str) and kind != "relations":
         return {"name": item}
     if isinstance(item, str) and "<" not in item:  # no arrow back
@@ -269,7 +278,8 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     for field, _, key in sorted(others, key=itemgetter(1)):  # a name by the surest key
         if field in ("aliases", "traits") and own.get(field):
             own[field] = [*split_names(own[field]), *split_names(item[key])]
-        own.setdefault(field, item[key])
+        if field != "type" or not kind_called(str(item[key])):
+            own.setdefault(field, item[key])
     if isinstance(known := own.get("id"), str) and not _CODE.fullmatch(known):
         own.setdefault("name", known)
     family, name = own.get("surname"), own.get("name")
