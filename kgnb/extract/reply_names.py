@@ -177,7 +177,8 @@ def _is_nobody(item: Mapping[str, Any]) -> bool:
 def _is_no_tie(tie: Mapping[str, Any]) -> bool:
     """Whether a relation has nobody at an end, or is said to be none."""
     kind, pair = tie.get("type"), tie.get("pair")
-    if isinstance(pair, str) and says_nothing(tie.get("type", pair) or tie.get("description")):
+    keyed = isinstance(pair, str) and "target" not in tie
+    if keyed and says_nothing(tie.get("type", pair) or tie.get("description")):
         return True
     ends = [tie[end] for end in ENDS & tie.keys()]
     nobody = any(end is None or (isinstance(end, str) and says_nothing(end)) for end in ends)

@@ -677,6 +677,14 @@ def test_people_in_one_text_are_each_their_own_only_if_all_are_known() -> None:
     assert [event.participants for event in found.events] == [["刘备", "关羽"], ["张飞", "关羽"]]
 
 
+def test_a_relation_that_tells_both_ends_needs_no_type() -> None:
+    for end in ("source", "person", "人物"):
+        (tie,) = parse(
+            of(relations=f'[{{"{end}": "刘备", "target": "关羽", "type": ""}}]')
+        ).extraction.relations
+        assert (tie.source, tie.target) == ("刘备", "关羽")
+
+
 def test_a_copy_of_the_format_has_nobody() -> None:
     for word in ("...", "string", "……"):
         tie = f'{{"source": "{word}", "target": "{word}", "type": "{word}"}}'
