@@ -19,10 +19,10 @@ from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
+from kgnb.extract.word_search import trie_pattern
 
 _HONORIFIC, _ABBREVIATED = (
-    "|".join(sorted((w.capitalize() for w in titles), key=len, reverse=True))
-    for titles in (words.HONORIFICS, words.ABBREVIATED)
+    trie_pattern(w.capitalize() for w in titles) for titles in (words.HONORIFICS, words.ABBREVIATED)
 )
 _CAPITAL = "[A-ZÀ-ÖØ-Þ]"
 _CAPITALISED = (
@@ -33,9 +33,9 @@ _PARTICLE = "of|de|du|des|della|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
 _PHRASE = re.compile(
     rf"(?={_CAPITAL}|d')"  # most places are no name's: see that at once
-    rf"(?:(?:(?:{_ABBREVIATED})\.|(?:{_HONORIFIC})\b) ){{0,2}}"
+    rf"(?:(?:{_ABBREVIATED}\.|{_HONORIFIC}\b) ){{0,2}}"
     rf"(?:(?<=\. )(?:(?:{_PARTICLE}) ){{1,2}})?(?:{_CAPITALISED})"  # Mme. de Brissac
-    rf"(?: (?:(?:{_PARTICLE}) ){{0,2}}(?:(?:{_ABBREVIATED})\.(?= [A-Z])|{_CAPITALISED})){{0,4}}"
+    rf"(?: (?:(?:{_PARTICLE}) ){{0,2}}(?:{_ABBREVIATED}\.(?= [A-Z])|{_CAPITALISED})){{0,4}}"
 )
 _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
