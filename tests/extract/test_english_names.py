@@ -791,6 +791,8 @@ def test_a_comrade_may_have_another_title() -> None:
     text = pages(("Tobias Fenn", "Anne Marsh"), ("Comrade Fenn", "Anne Marsh"), ("Mr. Fenn", "Anne Marsh"))
     found = people(text)
     assert found["Comrade Fenn"] is found["Mr. Fenn"] is found["Tobias Fenn"]
+    found = people(pages(("Comrade Moss", "Anne Marsh"), ("Mr. Moss", "Mary Dale")))
+    assert found["Comrade Moss"] is found["Mr. Moss"]
 
 
 def test_a_first_name_in_another_part_of_the_book_is_another_persons() -> None:

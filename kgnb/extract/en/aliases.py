@@ -210,12 +210,12 @@ class AliasResolver(BookPersons):
                 self.dropped.add(name)  # the family's name, nobody's in particular
 
     def _join_titles(self) -> None:
-        """Monsieur Dale is Dale of the Hill, Mr. Fenn is Dr. Fenn, unless one has a first name too."""
+        """Monsieur Dale is Dale of the Hill, Mr. Fenn Dr. or Comrade Fenn, unless one has a first name."""
         for name, parts in self._one_word_names(titled=True, single=True):
             if parts.titles not in (("mr",), ("dr",)):
                 continue
             roots = self._roots(self._by_last[parts.last], name)
-            alike = len(roots) == 1 and self._titles(roots[0]) <= {"mr", "dr"}
+            alike = len(roots) == 1 and self._titles(roots[0]) - KIN_TITLES <= {"mr", "dr"}
             if alike and all({p.first, p.last} == {parts.last} for p in self._parts_of(roots[0])):
                 self._join_unless_company(roots[0], name, "title and surname")
 
