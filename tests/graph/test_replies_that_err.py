@@ -71,6 +71,14 @@ def test_a_pronoun_or_a_word_for_anybody_joins_nobody_and_is_no_name(word: str) 
     assert found.keys() == {"林远舟", "沈知白", "陆小寒"}
 
 
+@pytest.mark.parametrize("word", ["老爷", "少年"])
+def test_a_generic_word_that_a_reply_gave_once_is_no_name(word: str) -> None:
+    """Others have it too, each listed beside the rest."""
+    people = [f"沈知{given}" for given in "白黑红青"]
+    replies = [{name: [word] if name == chosen else [] for name in people} for chosen in people]
+    assert people_of("zh", ["".join(people)], replies) == {name: set() for name in people}
+
+
 @pytest.mark.parametrize("word", ["the man", "he", "that fellow", "my dear", "her friend"])
 def test_a_pronoun_or_a_description_joins_nobody(word: str) -> None:
     first: People = {"John Harland": ["Mr. Harland", word], "Alice Moor": []}
