@@ -34,6 +34,8 @@ MERGE_ODDS = 4.0
 LONG_BOOK = 12
 """Chapters of a book from which on those odds are needed. They rise from even ones: the few replies about a
 short text hold few errors, and seldom say a thing twice."""
+LARGE_SHARE = 0.25
+"""Least share of a person's mentions with which a generic word is its alias, if errors may explain them."""
 TABLE_ERROR = 0.04
 """Share of the name table's links that are wrong: 21 of 526 in sixteen novels, most of them namesakes'."""
 MAX_OWNERS = 60
@@ -112,6 +114,8 @@ class Persons:
         given, listed = self.evidence.count_given(names, alias)
         if made_by_decision or not is_error(given, listed):
             return True
+        if is_generic(alias) and given < LARGE_SHARE * listed:
+            return False
         return self._odds(names, (alias,))[0] >= self._least_odds
 
     # --- ambiguous names
@@ -208,10 +212,10 @@ class Persons:
         """The logarithm of the odds that both are one person's, and what replies say of them."""
         counts = self.evidence.count(names, others)
         odds = log_odds(counts) + self._parts.weight(names, others)
-        return odds + self._table_weight(names, others), counts
+        return self._with_table(odds, names, others), counts
 
-    def _table_weight(self, names: Collection[str], others: Collection[str]) -> float:
-        """How the name table changes the logarithm of the odds: a witness that reads the text only.
+    def _with_table(self, odds: float, names: Collection[str], others: Collection[str]) -> float:
+        """The logarithm of the odds with the word of the name table, a witness that reads the text only.
 
         It errs in TABLE_ERROR of its links. One that gives a name of one side to somebody of neither speaks
         against a merge as far as the replies list that person and the other side apart. Dawid and Skene,
@@ -220,15 +224,14 @@ class Persons:
         """
         linked = [{n for name in side for n in self._table.other_names(name)} for side in (names, others)]
         if not linked[0].isdisjoint(others):
-            return -math.log(TABLE_ERROR)
-        weight = 0.0
+            return odds - math.log(TABLE_ERROR)
         for known, side, other in ((linked[0], names, others), (linked[1], others, names)):
             thirds = known.difference(side)
-            counts = self.evidence.count(thirds, other) if thirds else NO_COUNTS
+            counts = self.evidence.count(thirds, other) if thirds and odds > 0 else NO_COUNTS
             if counts.apart:
                 ratio = math.exp(weight_apart(counts))
-                weight += math.log(TABLE_ERROR + (1 - TABLE_ERROR) * ratio / (1 + ratio))
-        return weight
+                odds += math.log(TABLE_ERROR + (1 - TABLE_ERROR) * ratio / (1 + ratio))
+        return odds
 
     def _merge_if_likely(self, one: str, other: str) -> bool:
         """Merge the two classes if the replies say so."""

@@ -52,16 +52,18 @@ class NameParts:
         for name in names:
             for part in parts(name):
                 self._bearers[part].add(name)
+        self._common = {part for part, of in self._bearers.items() if len(of) > MAX_BEARERS}
 
     def weight(self, names: Iterable[str], others: Iterable[str]) -> float:
         """How the parts of the names change the logarithm of the odds that they are one person's."""
         names, others = frozenset(names), frozenset(others)
-        if any(is_short_form(*sorted(p, key=len)) for p in product(names, others)):
-            return SHARED_PART
         mine, theirs = self._distinctive(names), self._distinctive(others)
         shared, both = mine & theirs, names | others
         rest = (mine if len(names) < len(others) else theirs) - shared
         of_others = any(self._bearers.get(part, both) - both for part in rest)
+        pairs = product(names, others)
+        if (shared and not of_others) or any(is_short_form(*sorted(p, key=len)) for p in pairs):
+            return SHARED_PART
         return (SHARED_PART if shared else 0.0) + (OTHERS_PART if of_others else 0.0)
 
     def are_exclusive(self, names: Iterable[str], others: Iterable[str]) -> bool:
@@ -70,5 +72,4 @@ class NameParts:
         return all(self._bearers.get(part, both) <= both for name in names for part in parts(name))
 
     def _distinctive(self, names: Iterable[str]) -> frozenset[str]:
-        found = frozenset[str]().union(*map(parts, names))
-        return frozenset(part for part in found if len(self._bearers.get(part, ())) <= MAX_BEARERS)
+        return frozenset[str]().union(*[parts(name) - self._common for name in names])
