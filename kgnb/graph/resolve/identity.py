@@ -35,7 +35,7 @@ LONG_BOOK = 12
 """Chapters of a book from which on those odds are needed. They rise from even ones: the few replies about a
 short text hold few errors, and seldom say a thing twice."""
 LARGE_SHARE = 0.25
-"""Least share of a person's mentions with which a generic word is its alias, if errors may explain them."""
+"""Share of a person's mentions with which a generic word is its alias, however few they are."""
 TABLE_ERROR = 0.04
 """Share of the name table's links that are wrong: 21 of 526 in sixteen novels, most of them namesakes'."""
 MAX_OWNERS = 60
@@ -114,8 +114,8 @@ class Persons:
         given, listed = self.evidence.count_given(names, alias)
         if made_by_decision or not is_error(given, listed):
             return True
-        if is_generic(alias) and given < LARGE_SHARE * listed:
-            return False
+        if is_generic(alias):
+            return given >= LARGE_SHARE * listed
         return self._odds(names, (alias,))[0] >= self._least_odds
 
     # --- ambiguous names
