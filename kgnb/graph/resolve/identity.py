@@ -69,6 +69,7 @@ class Persons:
             self.classes.merge(MergeReason(one_name, other, "hand", str(number)))
         length = min(1.0, max(0, len(replies) - 1) / (LONG_BOOK - 1))
         self._least_odds = math.log(1 + (MERGE_ODDS - 1) * length)
+        self._is_long = length == 1
         self._parts = NameParts(self.evidence.joined_names.keys() | self._chapters_of.keys())
         self._shared = self._shared_words(replies)
         self._ambiguous: set[str] = set()
@@ -218,10 +219,13 @@ class Persons:
         """The logarithm of the odds with the word of the name table, a witness that reads the text only.
 
         It errs in TABLE_ERROR of its links. One that gives a name of one side to somebody of neither speaks
-        against a merge as far as the replies list that person and the other side apart. Dawid and Skene,
+        against a merge as far as the replies list that person and the other side apart. The few replies about
+        a short book are believed without it. Dawid and Skene,
         "Maximum likelihood estimation of observer error-rates", Applied Statistics 28 (1979), for witnesses
         with error rates of their own.
         """
+        if not self._is_long:
+            return odds
         linked = [{n for name in side for n in self._table.other_names(name)} for side in (names, others)]
         if not linked[0].isdisjoint(others):
             return odds - math.log(TABLE_ERROR)
