@@ -9,6 +9,7 @@ from typing import Any
 from kgnb.extract.model import MAX_NAME
 from kgnb.extract.reply_shape import (
     ENDS,
+    MAX_ENDS,
     NO_TIE,
     has_roles,
     items_of,
@@ -18,18 +19,17 @@ from kgnb.extract.reply_shape import (
     text_in,
 )
 
-MAX_ENDS = 20
-"""Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
-
 _NUMBERS = ("protagonist_score", "strength", "confidence")
 _NAME = re.compile(r"[^\W\d_][\w·•・.'’ -]+")
 _PAIR = re.compile(r"<[-=]+>|(?<![<=-])[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _AND = re.compile(r"[、，,&＆和与及]|\band\b")
 _AFTER_CODE = re.compile(r"[\s(（:：]")
 _SAYS = (
-    re.compile(r"(?P<source>.+?)\s*(?:是|\bis\b)\s*(?P<target>.+?)(?:的|['’]s\b)\s*(?P<type>.+)"),
-    re.compile(r"(?P<source>.+?)(?:[和与跟]|\sand\s)(?P<target>.+?)(?:是|\sare\s(?!not\b))(?P<type>.+)"),
-    re.compile(r"(?P<source>.+?) is (?!not )(?:the |an? )?(?P<type>.+?) of (?P<target>.+)"),
+    re.compile(r"(?P<source>.+?) ?(?:是|\b(?:is|are)\b) ?(?P<target>.+?)(?:的|['’]s\b) ?(?P<type>.+)"),
+    re.compile(
+        r"(?P<source>.+?)(?:[和与跟]|\sand\s)(?P<target>.+?)(?:是|\sare\s(?!(?:not|no|never)\b))(?P<type>.+)"
+    ),
+    re.compile(r"(?P<source>.+?) is (?!(?:not|no|never)\b)(?:the |an? )?(?P<type>.+?) of (?P<target>.+)"),
 )
 
 
@@ -105,7 +105,7 @@ class _Names:
         if value in self._by_id or value in self._entities:
             return self._by_id.get(value, value)
         code = _AFTER_CODE.split(value, 1)[0]  # "C1 (刘备)"
-        return name if isinstance(name := self._by_id.get(code), str) and name in value else value
+        return name if isinstance(name := self._by_id.get(code), str) and code != name in value else value
 
     def ties(self, tie: dict[str, Any]) -> list[dict[str, Any]]:
         """A relation, or one between each of its ends; none where a pair is said to have none."""
@@ -138,8 +138,10 @@ class _Names:
         return next((tie for tie in ties if 3 <= len(parts) <= 4 and self._joins(tie)), {})
 
     def _joins(self, tie: Mapping[str, Any]) -> bool:
-        ends = (self.of(tie.get(end)) for end in ENDS)
-        return all(isinstance(end, str) and end in self._entities for end in ends)
+        """Whether the ends are known entities and the type is none: three people are no relation."""
+        ends = [one for end in ENDS for one in self.each(tie[end])]
+        known = [isinstance(one, str) and one in self._entities for one in (tie["type"], *ends)]
+        return not known[0] and all(known[1:])
 
     def _pair(self, text: str, tie: Mapping[str, Any]) -> dict[str, str]:
         """The ends that ``刘备-关羽`` tells: both known people, or else one of them.

@@ -14,6 +14,8 @@ from kgnb.extract.reply_keys import OF_ENDS, field_of, is_unwanted, kind_at_end,
 
 MAX_DEPTH = 6
 """Levels of wrapping that are looked into."""
+MAX_ENDS = 20
+"""Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
 
 _TELLS_KIND = ("kind", "type", "label", "labels", "category", "entitytype", "类型")
 _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
@@ -140,9 +142,10 @@ def items_of(value: Any, kind: str) -> list[Any]:
 def _unwrapped(part: Any, kind: str) -> list[Any]:
     """An item of a list that stands in an object of its own, under its kind or its name; or several relations
     of one end."""
-    if kind == "relations" and isinstance(part, dict):
+    if kind == "relations" and isinstance(part, dict) and len(part) <= MAX_ENDS:
         inner = {key: given for key, given in part.items() if _is_list_of_items(given)}
-        if len(inner) == 1 and not {*map(plain, inner)} & OF_ENDS and not ENDS & _fields_of(inner):
+        own = {*map(plain, inner)} & OF_ENDS or _fields_of(inner) & (_FIELDS[kind] - {"type"})
+        if len(inner) == 1 and not own:
             beside = {key: given for key, given in part.items() if key not in inner}
             return [{**beside, **one} for one in next(iter(inner.values()))]
     if not isinstance(part, dict) or len(part) != 1:
@@ -159,8 +162,8 @@ def _of_group(item: dict[str, Any], key: str, kind: str) -> dict[str, Any]:
     """An item in a list under a key that may be its type, or a relation's source."""
     if _is_type(key):
         return {"type": key, **item}
-    has_target = kind == "relations" and ENDS & _fields_of(item) == {"target"}
-    return {"source": key, **item} if has_target else item
+    no_source = kind == "relations" and ENDS & _fields_of(item) == {"target"}
+    return {"source": key, **item} if no_source and OF_ENDS.isdisjoint(map(plain, item)) else item
 
 
 def _ties_by_end(value: dict[str, Any]) -> list[Any]:
@@ -275,11 +278,13 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
     told = {key: given for key, given in item.items() if key in fields}
     own = {key: given for key, given in told.items() if key != "type" or not kind_called(str(given))}
     others = [(field_of(key, kind), rank_of(key, kind), key) for key in item if key not in told]
+    more: dict[str, list[Any]] = {"aliases": [], "traits": []}  # they count under all their keys
     for field, _, key in sorted(others, key=itemgetter(1)):  # a name by the surest key
-        if field in ("aliases", "traits") and own.get(field):
-            own[field] = [*split_names(own[field]), *split_names(item[key])]
-        if field != "type" or not kind_called(str(item[key])):
+        if field in more:
+            more[field] += split_names(item[key])
+        elif field != "type" or not kind_called(str(item[key])):
             own.setdefault(field, item[key])
+    own |= {field: [*split_names(own.get(field) or ""), *given] for field, given in more.items() if given}
     if isinstance(known := own.get("id"), str) and not _CODE.fullmatch(known):
         own.setdefault("name", known)
     family, name = own.get("surname"), own.get("name")
@@ -287,10 +292,11 @@ def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
         own["name"] = _with_surname(name, family)
     if kind == "relations" and not own.keys() >= ENDS:
         pairs = [given for key, given in item.items() if plain(key) in OF_ENDS and given != own.get("type")]
+        both = [given for given in pairs if isinstance(given, list)]
         if len(pairs) == 1 and isinstance(pairs[0], str):
             own.setdefault("pair", pairs[0])
-        elif len(pairs) == 1 and isinstance(pairs[0], list) and len(pairs[0]) == 2 and not own.keys() & ENDS:
-            own["source"], own["target"] = pairs[0]  # "characters": ["刘备", "关羽"]
+        elif len(both) == 1 and len(both[0]) == 2 and not own.keys() & ENDS:
+            own["source"], own["target"] = both[0]  # "characters": ["刘备", "关羽"]
     return {**told, **own}
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from kgnb.core.errors import ReplyUnparsable
-from kgnb.extract import reply
+from kgnb.extract import reply, reply_shape
 from kgnb.extract.model import MAX_CHAPTER_ITEMS, Extraction
 from kgnb.extract.reply_merge import merge
 from kgnb.extract.reply_punctuation import with_tables_as_json
@@ -277,6 +277,8 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         f"[{TYPED}, {TIES[1:-1]}]".replace('"type": "c', '"Type": "C').replace('"type": "P', '"Type": "P'),
         SHORT.replace("characters", "人物节点").replace("relations", "关系边").replace("aliases", "known_as"),
         of(relations='[{"between": ["刘备", "关羽"], "type": "FRIEND_OF"}]'),
+        of(relations='[{"characters": ["刘备", "关羽"], "type": "FRIEND_OF", "event": "结义"}]'),
+        of(relations='{"items": [{"person": "刘备", "related_to": "关羽", "relation": "FRIEND_OF"}]}'),
         of(relations='[{"人物": "刘备、关羽", "关系": "FRIEND_OF"}]'),
         of(relations='[{"person": "刘备", "related_to": "关羽", "relation": "FRIEND_OF"}]'),
         of(relations='[{"name": "刘备", "target": "关羽", "type": "FRIEND_OF"}]'),
@@ -502,6 +504,8 @@ def test_objects_in_prose_are_joined_but_for_drafts() -> None:
         ('{"characters": ["刘备", "关羽"], "relations": ["刘备不是关羽的朋友"]}', ["刘备", "关羽"], 1),
         ('{"characters": ["Tom", "Huck"], "relations": ["Tom is not the son of Huck"]}', ["Tom", "Huck"], 1),
         ('{"characters": ["Tom", "Huck"], "relations": ["Tom and Huck are not kin"]}', ["Tom", "Huck"], 1),
+        ('{"characters": ["Tom", "Huck"], "relations": ["Tom is no friend of Huck"]}', ["Tom", "Huck"], 1),
+        ('{"characters": ["甲", "乙", "丙"], "relations": [["甲", "乙", "丙"]]}', ["甲", "乙", "丙"], 1),
         ('{"characters": ["刘备"], "relations": {"刘备": {"总结": "朋友很多"}}}', ["刘备"], 1),
         ('{"characters": ["刘备", {"role": "子", "father_name": "刘弘"}]}', ["刘备"], 1),
         ('{"characters": ["刘备"], "relations": [{"data_source": "第3回", "target": "刘备"}]}', ["刘备"], 1),
@@ -675,6 +679,37 @@ def test_people_in_one_text_are_each_their_own_only_if_all_are_known() -> None:
         ("谢与归", "张飞"),
     ]
     assert [event.participants for event in found.events] == [["刘备", "关羽"], ["张飞", "关羽"]]
+
+
+@pytest.mark.parametrize("said", ["刘备和关羽是张飞的FRIEND_OF", "刘备 and 关羽 are 张飞's FRIEND_OF"])
+def test_what_two_are_to_a_third_is_no_tie_between_them(said: str) -> None:
+    ties = parse(of('["刘备", "关羽", "张飞"]', json.dumps([said]))).extraction.relations
+    assert [(r.source, r.target, r.type) for r in ties] == [
+        (one, "张飞", "FRIEND_OF") for one in ("刘备", "关羽")
+    ]
+
+
+def test_a_longer_name_is_nobody_whose_name_stands_in_place_of_an_id() -> None:
+    (tie,) = parse(
+        of('{"Anna": {}, "Tom": {}}', '[{"source": "Anna Smith", "target": "Tom", "type": "KNOWS"}]')
+    ).extraction.relations
+    assert tie.source == "Anna Smith"
+
+
+def test_a_relations_quotes_are_no_relations() -> None:
+    tie = f'{TIES[1:-2]}, "evidence": [{{"text": "桃园"}}, {{"text": "结义"}}]}}'
+    assert [r.evidence for r in parse(of(relations=f"[{tie}]")).extraction.relations] == ["桃园"]
+
+
+def test_no_reply_grows_by_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    says_nothing = reply_shape.says_nothing
+    monkeypatch.setattr(reply_shape, "says_nothing", lambda one: read.append(one) or says_nothing(one))
+    keys = ", ".join(f'"k{at} alias": "b{at}"' for at in range(1_000))
+    ties = f'[{{{keys}, "ties": [{", ".join(["{}"] * 1_000)}]}}]'
+    parsed = parse(of(f'[{{"name": "刘备", {keys}}}]', ties))
+    assert (len(parsed.extraction.characters[0].aliases), parsed.rejected) == (500, 1)
+    assert len(read) < 10_000
 
 
 def test_a_relation_that_tells_both_ends_needs_no_type() -> None:
