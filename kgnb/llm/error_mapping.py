@@ -81,9 +81,8 @@ class ErrorResponse:
         """What it means, by its words, its codes, then its status: a key of ``_KINDS``."""
         known, metadata = refusals().items(), self._error.get("metadata")
         marks = metadata if isinstance(metadata, dict) else {}
-        said = f"{self.message or self.text}\n{marks.get('raw')}"[
-            :READ_CHARS
-        ]  # raw: what OpenRouter was told
+        told = f"{self.message or self.text}\n{marks.get('raw')}"  # raw: what OpenRouter was told
+        said = told[:READ_CHARS]
         reasons = [one.get("reason") for one in self._details]
         codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons, *marks)}
         codes |= {code.partition(".")[0] for code in codes}  # Volcengine: SensitiveContentDetected.Violence

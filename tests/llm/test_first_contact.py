@@ -18,6 +18,7 @@ from kgnb.core.errors import (
     QuotaExhausted,
     RateLimited,
     ReplyRefused,
+    RequestRejected,
 )
 from kgnb.llm.presets import Preset, presets
 from tests.llm.test_client import Scripted, ask_for, completion, error
@@ -133,6 +134,21 @@ async def test_a_region_that_is_not_served_is_no_wrong_key(status: int, body: st
             await c.ask(ask_for(), "m")
     assert caught.value.key == "provider.region"
     assert len(llm.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (500, "<html><title>Worker threw exception | llm.example | Cloudflare</title></html>", ProviderDown),
+        (422, json.dumps({"detail": [{"input": "How do they fare in your country, sir?"}]}), RequestRejected),
+    ],
+)
+async def test_a_gateway_that_fails_and_a_repeated_passage_tell_of_no_region(
+    status: int, body: str, kind: type[ProviderError]
+) -> None:
+    async with Scripted((status, body, {"retry-after": "0"}), models={"/v1/models": ["m"]}) as llm:
+        with pytest.raises(kind):
+            await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
 
 
 async def test_a_server_of_ones_own_that_is_off_is_to_be_started_and_a_proxy_is_named(
