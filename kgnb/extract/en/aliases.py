@@ -215,7 +215,7 @@ class AliasResolver(BookPersons):
             if parts.titles not in (("mr",), ("dr",)):
                 continue
             roots = self._roots(self._by_last[parts.last], name)
-            alike = len(roots) == 1 and self._titles(roots[0]) - KIN_TITLES <= {"mr", "dr"}
+            alike = len(roots) == 1 and self._titles(roots[0]) <= {"mr", "dr", "comrade", "citizen"}
             if alike and all({p.first, p.last} == {parts.last} for p in self._parts_of(roots[0])):
                 self._join_unless_company(roots[0], name, "title and surname")
 

@@ -400,7 +400,8 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     """How much the words of a name say that it is no person's; ``speaks``: share beside a verb of speech."""
     last = key(name.split(" ")[-1])
     place = key(name) in words.KNOWN_PLACES and not speaks
-    notion = _NOTION.search(name) and not speaks and last not in FIRST_NAMES
+    named = titled or not FIRST_NAMES.isdisjoint(map(key, name.split(" ")))
+    notion = _NOTION.search(name) and not (speaks or named)
     penalty = 3.0 if place or notion or key(name) in words.PEOPLES else 0.0
     if last in _NO_PERSON_ENDS and speaks < 0.2:
         penalty += 2.0 if titled or speaks or last not in words.STREET_ENDS else 3.0

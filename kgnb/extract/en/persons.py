@@ -83,7 +83,7 @@ def split_name(name: str) -> NameParts:
     titles, rest = parts[:n], parts[n:]
     if titles and key(titles[-1]) in SAINTS:
         rest[0] = f"{titles.pop()} {rest[0]}"
-    if titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:
+    while titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:  # M. de la Tour
         rest = rest[1:]
     return NameParts(tuple(_title(p) for p in titles), tuple(rest))
 
