@@ -61,15 +61,13 @@ class TaskRouter:
         return next((p for p in known if p.key == wanted), known[0] if known else None)
 
     async def queue_for(self, task: Task, *, usable: bool) -> QueueName | None:
-        """The queue for an item of the task: its own, or its provider's, unless that provider is gone; else
-        the default provider's, ``usable`` as there. None where there is no provider at all."""
-        own = [QueueName(task.queue)] if task.queue else []
-        if task.provider and task.use_ai:
-            own.append(self._providers.first_queue(task.provider.lower()))
-        for queue in own:
-            if not await self._providers.is_gone(queue.provider_key):
-                return queue
-        provider = await self.default_provider(usable=usable) if task.use_ai else Provider(RULES)
+        """The queue for an item of the task: its own, unless that one's provider is gone; else that of its
+        provider, if it is known here; else the default provider's, ``usable`` as there. None without any."""
+        own = QueueName(task.queue)
+        if own and not await self._providers.is_gone(own.provider_key):
+            return own
+        provider = self._providers.find(task.provider.lower() if task.use_ai else RULES)
+        provider = provider or await self.default_provider(usable=usable)
         return self._providers.first_queue(provider.key) if provider is not None else None
 
     async def novel_config(self, novel_id: int) -> TaskConfig:

@@ -39,10 +39,10 @@ class Place:
     providers: ProviderRegistry
     settings: Settings
 
-    async def task(self, *, queue: str = "", chapters: int = 3) -> int:
+    async def task(self, *, queue: str = "", chapters: int = 3, provider: str = "Qwen") -> int:
         """A task that waits nowhere yet."""
         novel = (await self.ledger.books.import_book(make_book(numbered(chapters)))).novel_id
-        one = {"provider": "Qwen", "model": "m", "use_ai": True, "name": "三国"}
+        one = {"provider": provider, "model": "m", "use_ai": True, "name": "三国"}
         task_id = await self.ledger.tasks.create(novel, queue=queue, **one)
         await self.ledger.names.freeze(task_id, novel, [])
         return task_id
@@ -124,6 +124,15 @@ async def test_what_is_lost_is_pushed_only_after_a_look_everywhere(place: Place)
     for _ in range(3):
         await place.reconcile()
     assert await place.waiting() == {"kg:task:queue:qwen": 1}  # the task's own provider
+
+
+async def test_a_task_of_a_provider_that_nobody_knows_here_is_pushed_once_to_the_default(
+    place: Place,
+) -> None:
+    await place.task(provider="Elsewhere")  # an imported record's
+    for _ in range(3):
+        await place.reconcile()
+    assert await place.waiting() == {"kg:task:queue:default": 1}
 
 
 async def test_copies_never_pile_up_where_they_are_passed_on_to(place: Place) -> None:

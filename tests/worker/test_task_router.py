@@ -48,6 +48,8 @@ async def test_a_tasks_item_waits_for_its_own_provider_unless_that_is_gone(sql_u
         assert await ledger.providers.seen() == {"first": True, "second": True}
         assert await queue_of(new) == "kg:task:queue:first"
         assert await queue_of(imported) == "kg:task:queue:second"  # a record names a provider, but no queue
+        strange = replace(new, provider="Elsewhere")  # one that nobody here may ever serve
+        assert await queue_of(strange) == "kg:task:queue:first"
         assert await queue_of(queued) == "kg:ai_queue:second"
         await ledger.providers.remove("Second", delete=False)
         for task in (imported, queued):
