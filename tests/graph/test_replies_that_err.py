@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from kgnb.extract import evidence, name_scan, reply
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, SettleRow
 from kgnb.graph.project.settle import novel_graph
+from kgnb.graph.resolve.name_table import Link, name_table
 
 People = dict[str, list[str]]
 """One reply: name → aliases."""
@@ -121,6 +124,7 @@ def test_chapters_in_two_scripts_have_the_same_people() -> None:
         ("Mr. Harland", "Mr Harland"),
         ("Mr. Harland", "MR. HARLAND"),
         ("Miss O'Hara", "Miss O’Hara"),
+        ("Miss O'Hara", "Miss O´Hara"),
         ("Jean-Luc Petit", "Jean Luc Petit"),
         ("St. Clare", "St Clare"),
         ("José Peña", "Jose\u0301 Pen\u0303a"),
@@ -144,6 +148,12 @@ def test_a_spelling_of_a_chinese_name_is_no_second_person(one: str, other: str) 
     found = people_of("zh", [text], [{one: [], "沈知白": []}, {other: [], "沈知白": []}] * 4)
     assert len(found) == 2
     assert any({one, other} == {name, *aliases} for name, aliases in found.items())
+
+
+def test_an_apostrophe_tells_two_people_apart() -> None:
+    texts = ["Mr. Darcy met Colonel D'Arcy. Darcy bowed. D'Arcy laughed at Darcy."]
+    replies: list[People] = [{"Darcy": ["Mr. Darcy"], "D'Arcy": ["Colonel D'Arcy"]}] * 6
+    assert len(people_of("en", texts, replies)) == 2
 
 
 def test_titles_of_one_person_are_one_and_of_a_couple_two() -> None:
@@ -189,3 +199,18 @@ def test_a_relative_is_told_from_the_one_whose_first_name_is_in_the_alias() -> N
     found = people_of("en", texts, [right] * 40 + [wrong])
     assert found.keys() == {"Alice", "Dolly"}
     assert "Dolly Moor" not in found["Alice"]
+
+
+def test_a_persons_links_are_read_once_for_all_its_names() -> None:
+    class Counted(dict[str, tuple[Link, ...]]):
+        reads = 0
+
+        def get(self, *args: Any) -> Any:
+            self.reads += 1
+            return super().get(*args)
+
+    aliases = [f"伯川{number}" for number in range(100)]
+    table = name_table([NameEntry("林远舟", tuple(aliases))])
+    table = replace(table, links_of=(links := Counted(table.links_of)))
+    assert table.other_names(aliases) == {"林远舟"}
+    assert links.reads == 1

@@ -226,11 +226,10 @@ class Persons:
         """
         if not self._is_long:
             return odds
-        linked = [{n for name in side for n in self._table.other_names(name)} for side in (names, others)]
+        linked = [self._table.other_names(side) for side in (names, others)]
         if not linked[0].isdisjoint(others):
             return odds - math.log(TABLE_ERROR)
-        for known, side, other in ((linked[0], names, others), (linked[1], others, names)):
-            thirds = known.difference(side)
+        for thirds, other in ((linked[0], others), (linked[1], names)):
             counts = self.evidence.count(thirds, other) if thirds and odds > 0 else NO_COUNTS
             if counts.apart:
                 ratio = math.exp(weight_apart(counts))

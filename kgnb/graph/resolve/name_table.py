@@ -41,10 +41,12 @@ class NameTable:
     mention_counts: dict[str, int]  # a character's own name → mentions of all its names
     links_of: dict[str, tuple[Link, ...]]  # a character's own name → its links
 
-    def other_names(self, name: str) -> set[str]:
-        """The names that the table links with ``name`` as one person's."""
-        own = self.canonical["Character"].get(name, name)
-        return {own, *(alias for _, alias, _ in self.links_of.get(own, ()))} - {name}
+    def other_names(self, names: Iterable[str]) -> set[str]:
+        """The further names that the table links with one of ``names`` as one person's."""
+        own = {self.canonical["Character"].get(name, name) for name in names}
+        return own.union(alias for name in own for _, alias, _ in self.links_of.get(name, ())).difference(
+            names
+        )
 
     def restricted_to(self, names: Iterable[str]) -> NameTable:
         """The table with the links of those characters only that bear one of ``names``.

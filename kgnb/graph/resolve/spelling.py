@@ -54,7 +54,7 @@ class Spelling:
         return renamed(found, self.form) if self._shown else found
 
 
-_APOSTROPHES = re.compile("['’‘ʼ`´]")
+_APOSTROPHES = re.compile("[’‘ʼ`´＇]")
 _MARKS = re.compile(r"[\s.,·•・‧=\-‐-―]+")
 
 
@@ -64,7 +64,7 @@ def folded(name: str) -> str:
 
     Accents count, and so do blanks between Latin letters: Li Na is not Lina.
     """
-    plain = _APOSTROPHES.sub("", fold(unicodedata.normalize("NFKC", name))).casefold()
+    plain = fold(unicodedata.normalize("NFKC", _APOSTROPHES.sub("'", name))).casefold()
     blank = " " if plain[:1] < "\u2e80" else ""
     return _MARKS.sub(blank, plain.removeprefix("the ")).strip() or name
 
