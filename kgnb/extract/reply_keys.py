@@ -100,21 +100,7 @@ def _end_of(kind: str) -> re.Pattern[str]:
 _FIELD_OF = {kind: _words_of(kind) for kind in LISTS}
 _END_OF = {kind: _end_of(kind) for kind in LISTS}
 _RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _FIELD_OF.items()}
-OF_ENDS = frozenset(
-    {
-        *_KIND_OF,
-        *_TOLD_BY["name"],
-        "entity",
-        "entities",
-        "nodes",
-        "participants",
-        "parties",
-        "members",
-        "between",
-        "双方",
-    }
-    - {*_TOLD_BY["relations"]}
-)
+OF_ENDS = {*_KIND_OF, *_TOLD_BY["name"], *_FILE["ends"]["both"].split()} - {*_TOLD_BY["relations"]}
 """Keys of both ends of a relation, or of the one that no other key tells; not its ``chapters``."""
 
 
