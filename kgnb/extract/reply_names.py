@@ -111,8 +111,8 @@ class _Names:
         """A relation, or one between each of its ends; none where a pair is said to have none."""
         if _is_no_tie(tie):
             return []
-        if "parts" in tie:
-            tie = self._told(tie["parts"])
+        if "target" not in tie and isinstance(parts := tie.get("parts"), list):
+            tie = self._told(parts)
         if isinstance(pair := tie.get("pair"), str) and not tie.keys() >= ENDS:
             tie = {**tie, **self._pair(pair, tie)}
         sources, targets = (self.each(tie.get(end)) for end in ("source", "target"))

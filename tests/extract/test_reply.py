@@ -701,6 +701,12 @@ def test_a_relations_quotes_are_no_relations() -> None:
     assert [r.evidence for r in parse(of(relations=f"[{tie}]")).extraction.relations] == ["桃园"]
 
 
+@pytest.mark.parametrize("given", ["7", "null", '"x"', "[]", "[[], {}]"])
+def test_a_relation_may_have_parts(given: str) -> None:
+    parsed = parse(of(relations=f'[{TIES[1:-2]}, "parts": {given}}}, {{"parts": {given}}}]'))
+    assert [(r.source, r.target) for r in parsed.extraction.relations] == [("刘备", "关羽")]
+
+
 def test_no_reply_grows_by_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[object] = []
     says_nothing = reply_shape.says_nothing
