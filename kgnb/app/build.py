@@ -172,8 +172,7 @@ async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Se
 
 async def queue_task(app: App, task: Task) -> None:
     """Push the item of a known provider's task unless one is waiting or a node keeps the task open."""
-    queue = await app.router.queue_for(task, usable=True)
-    assert queue is not None
+    queue = await app.router.queue_for(task, usable=True) or app.providers.first_queue(task.provider.lower())
     known = (await app.queue.find_tasks([queue])).get(task.id)
     if known is None:
         await app.queue.push(queue, task.id)

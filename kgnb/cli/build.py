@@ -29,7 +29,8 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     books = [await use_case.read(path, args.title, args.author)]
     cancel_on_sigterm()
     if args.estimate:
-        return await show_estimate(args, settings, books[0])
+        with _pauses_untold():
+            return await show_estimate(args, settings, books[0])
     title = books[0].title
     output_format = options.format_of(args.output) or "html" if args.output else ""
     with _pauses_untold(), ProgressBar(quiet=args.json) as bar:

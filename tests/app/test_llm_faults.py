@@ -124,10 +124,11 @@ class TestSaysNo:
             assert again.json["completed"] == CHAPTERS
             assert again.seconds < 20  # the pause that the wrong key brought is over with the wrong key
 
-    def test_no_quota_stops_at_once(self, place: Place, book: Path) -> None:
+    @pytest.mark.parametrize("options", [(), ("--estimate",)])
+    def test_no_quota_stops_at_once(self, place: Place, book: Path, options: tuple[str, ...]) -> None:
         with llm() as server:
             env = server.env(name="poor", model="dryrun-no-quota")
-            ran = place.run("build", book, "--provider", "poor", "--json", env=env)
+            ran = place.run("build", book, "--provider", "poor", "--json", *options, env=env)
             refused(ran, "poor", "429")
             assert server.stats.requests <= 4
             paused = {
