@@ -61,14 +61,17 @@ class TaskRouter:
         return next((p for p in known if p.key == wanted), known[0] if known else None)
 
     async def queue_for(self, task: Task, *, usable: bool) -> QueueName | None:
-        """The queue for an item of the task: its own, unless that one's provider is gone; else that of its
-        provider, if it is known here; else the default provider's, ``usable`` as there. None without any."""
+        """The queue for an item of the task: its own, or its provider's, unless that provider is gone; else
+        the default provider's. None without any. ``usable``: as there, and of a task without a queue only a
+        provider that is known here; a person's command may mean another node's own."""
         own = QueueName(task.queue)
         if own and not await self._providers.is_gone(own.provider_key):
             return own
-        provider = self._providers.find(task.provider.lower() if task.use_ai else RULES)
-        provider = provider or await self.default_provider(usable=usable)
-        return self._providers.first_queue(provider.key) if provider is not None else None
+        key = task.provider.lower() if task.use_ai else RULES
+        if self._providers.find(key) is None and (usable or not key or await self._providers.is_gone(key)):
+            provider = await self.default_provider(usable=usable)
+            key = provider.key if provider is not None else ""
+        return self._providers.first_queue(key) if key else None
 
     async def novel_config(self, novel_id: int) -> TaskConfig:
         """The default config with the kinds of things that any task of the novel asks for."""
