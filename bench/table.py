@@ -95,8 +95,8 @@ BENCHES = (
     ),
     Bench(
         "throughput.py",
-        "--chapters 600 --latency 5 --slots 60 --away 150",
-        "--chapters 120 --latency 5 --slots 60 --away 150",
+        "--chapters 600 --latency 5 --slots 60 --outside --away 150",
+        "--chapters 120 --latency 5 --slots 60 --outside --away 150",
         "r",
         (
             Row("600 chapters, 5 s, 60 slots, servers 150 ms away: wall ÷ ideal", "ratio"),
