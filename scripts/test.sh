@@ -112,6 +112,7 @@ under_way=()
 # Most tests wait for flushes of a disk: their folders, a gigabyte, lie in memory where there is room.
 if [[ -z ${TMPDIR:-} && -w /dev/shm ]] && (($(df --output=avail /dev/shm | tail -n 1) > 4000000)); then
   in_memory=$(mktemp -d /dev/shm/kgnb-test.XXXXXX)
+  chmod 755 "$in_memory" # some tests run as another user
   export TMPDIR=$in_memory
 fi
 

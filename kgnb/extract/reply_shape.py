@@ -250,7 +250,7 @@ def says_nothing(value: Any) -> bool:
     """Whether it is empty, a word for nothing, or signs alone: ``无``, ``N/A``, ``...``."""
     if not value or not isinstance(value, str):
         return not value
-    return value.strip().lower() in _NOTHING or not any(map(str.isalnum, value))
+    return value.strip().lower() in _NOTHING or (value.isprintable() and not any(map(str.isalnum, value)))
 
 
 def text_in(value: Any) -> Any:

@@ -51,17 +51,18 @@ def error_response(
 
 
 async def carry(
-    request: web.Request, respond: Callable[[Request], Response], latency: float
+    request: web.Request, respond: Callable[[Request], Response], latency: Callable[[], float]
 ) -> web.StreamResponse:
-    """Answer one of aiohttp's requests; a POST's answer takes ``latency`` seconds."""
+    """Answer one of aiohttp's requests; a POST's answer takes ``latency()`` seconds, asked after it."""
     started = asyncio.get_running_loop().time()
     asked = Request(request.method, request.path, request.headers, await request.read())
     await asyncio.sleep(0)  # what came together waits together: an answer takes a millisecond to make
     response = respond(asked)
+    seconds = latency()
     if response.status == 0:
         await asyncio.Event().wait()  # until the client leaves
     if request.method == "POST" and not response.at_once:
-        await asyncio.sleep(started + latency - asyncio.get_running_loop().time())
+        await asyncio.sleep(started + seconds - asyncio.get_running_loop().time())
     sent = web.Response(
         status=abs(response.status),
         body=response.body,

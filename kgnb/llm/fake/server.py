@@ -158,7 +158,7 @@ class FakeServer:
         stats.in_flight += 1
         stats.most_in_flight = max(stats.most_in_flight, stats.in_flight)
         try:
-            return await carry(request, self.respond, self.latency)
+            return await carry(request, self.respond, lambda: self.latency)
         finally:
             self.stats.in_flight -= 1
             self.stats.answered_at = time.time()
