@@ -17,7 +17,7 @@ from kgnb.kaggle import notebook_bundle
 from kgnb.kaggle.notebook_bundle import Wheel
 from tests.support.paths import ROOT
 
-FILES = {"kgnb/书.py": "# 读书 ★\r\n", "kgnb-9.9.dist-info/METADATA": "Name: kgnb\nVersion: 9.9"}
+FILES = {"kgnb/书.py": "书 = '读书 ★'\r\n", "kgnb-9.9.dist-info/METADATA": "Name: kgnb\nVersion: 9.9"}
 
 
 WHEEL = Wheel("kgnb-9.9-py3-none-any.whl", {path: text.encode() for path, text in FILES.items()})

@@ -53,7 +53,7 @@ def error_response(
 async def carry(
     request: web.Request, respond: Callable[[Request], Response], latency: Callable[[], float]
 ) -> web.StreamResponse:
-    """Answer one of aiohttp's requests; a POST's answer takes ``latency()`` seconds, asked after it."""
+    """Answer one of aiohttp's requests; a POST's answer takes ``latency()`` seconds."""
     started = asyncio.get_running_loop().time()
     asked = Request(request.method, request.path, request.headers, await request.read())
     await asyncio.sleep(0)  # what came together waits together: an answer takes a millisecond to make
