@@ -183,5 +183,5 @@ def _is_no_tie(tie: Mapping[str, Any]) -> bool:
     if keyed and says_nothing(tie.get("type", pair) or tie.get("description")):
         return True
     ends = [tie[end] for end in ENDS & tie.keys()]
-    nobody = any(end is None or (isinstance(end, str) and says_nothing(end)) for end in ends)
+    nobody = any(end is None or (isinstance(end, str) and end != "" and says_nothing(end)) for end in ends)
     return nobody or (isinstance(kind, str) and kind.strip().lower() in NO_TIE)
