@@ -16,6 +16,7 @@ from kgnb.app.build_result import BuildResult, graph_figures
 from kgnb.app.context import App, budget_of, running_node
 from kgnb.app.graph_warm_up import warm_up_graph
 from kgnb.app.pace import Pace
+from kgnb.app.task_items import queue_of
 from kgnb.app.tasks import cancel_task
 from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
@@ -171,8 +172,8 @@ async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Se
 
 
 async def queue_task(app: App, task: Task) -> None:
-    """Push the item of a known provider's task unless one is waiting or a node keeps the task open."""
-    queue = await app.router.queue_for(task, usable=True) or app.providers.first_queue(task.provider.lower())
+    """Push the task's item unless one is waiting or a node keeps the task open."""
+    queue = await queue_of(app, task)
     known = (await app.queue.find_tasks([queue])).get(task.id)
     if known is None:
         await app.queue.push(queue, task.id)

@@ -32,14 +32,17 @@ async def drop_items(app: App, task: Task) -> None:
         await app.queue.drop_task(queue, task.id, fresh=True)
 
 
-async def push(app: App, task: Task) -> QueueName:
-    """Push a fresh item and return its queue; a second item of one task is harmless.
-
-    Raises InputError when no provider could do it.
-    """
+async def queue_of(app: App, task: Task) -> QueueName:
+    """The queue for the task's item. Raises InputError when no provider could do it."""
     queue = await app.router.queue_for(task, usable=False)
     if queue is None:
         raise InputError("operate.nobody", task=task.id)
+    return queue
+
+
+async def push(app: App, task: Task) -> QueueName:
+    """Push a fresh item and return its queue, as :func:`queue_of`; a second item of one task is harmless."""
+    queue = await queue_of(app, task)
     await app.queue.push(queue, task.id)
     return queue
 

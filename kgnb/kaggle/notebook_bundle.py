@@ -59,7 +59,7 @@ class Wheel:
 
     @cached_property
     def text(self) -> str:
-        """The wheel's files as a cell carries them; takes a second.
+        """The wheel's files as a cell carries them; takes two seconds.
 
         Neighbours of one kind compress best. Without what nobody misses there: comments, and the page of the
         package index. GB18030 has any text, and Chinese in two bytes a character.

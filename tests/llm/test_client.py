@@ -45,6 +45,7 @@ from kgnb.extract import reply
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.llm import http_client
 from kgnb.llm.client import Completion, LlmClient
+from kgnb.llm.fake.http import Request, Response, carry
 from kgnb.llm.fake.server import FakeServer, Faults
 from tests.support.tls_servers import authority
 
@@ -871,6 +872,26 @@ async def test_https_is_checked_against_the_certificates_that_are_trusted(
 
 
 # --- the dry-run server
+
+
+async def test_each_request_waits_from_its_own_arrival() -> None:
+    arrived: list[int] = []
+    came_before: list[int] = []  # an answer that is being made: how many requests were there by then
+
+    class Arriving:
+        method, path, headers = "POST", "/v1/chat/completions", dict[str, str]()
+
+        async def read(self) -> bytes:
+            arrived.append(len(arrived))
+            return b"{}"
+
+    def respond(_: Request) -> Response:
+        came_before.append(len(arrived))
+        return Response(200, b"{}")
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(carry(Arriving(), respond, lambda: 0.0) for _ in range(3)))  # type: ignore[arg-type]
+    assert came_before == [3, 3, 3]
 
 
 async def until_ok(c: LlmClient, p: Prompt, most: int) -> tuple[Completion, list[str]]:

@@ -223,6 +223,27 @@ async def test_writing_again_changes_nothing(store: GraphStore, spy: Spy) -> Non
     assert spy.everything() == before
 
 
+async def test_what_this_process_wrote_is_not_sent_again(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    run = graph_module.run
+
+    async def noted(tx: Any, text: str, **params: Any) -> Any:
+        sent.extend([text] * ("p" in params))
+        return await run(tx, text, **params)
+
+    monkeypatch.setattr(graph_module, "run", noted)
+    novel, of_chapters = Novel.make(1), ("Chapter", "Event")
+    recurring = [f"(n:{label}" for label in cypher.NODE_PROPERTIES if label not in of_chapters]
+    await store.project(1, novel.projections(), number=0, check=yes)
+    assert all(any(node in text for text in sent) for node in recurring)
+    sent.clear()
+    await store.project(1, novel.projections(), number=0, check=yes)
+    assert sent  # what belongs to one chapter isn't remembered
+    assert not [text for text in sent if any(node in text for node in recurring)]
+
+
 async def test_a_store_closed_while_it_works_opens_again(store: GraphStore) -> None:
     for _ in range(2):
         work = [asyncio.create_task(store.settle_number(1)) for _ in range(8)]

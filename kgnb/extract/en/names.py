@@ -54,6 +54,8 @@ _SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
 _SPEECH_BEFORE = words.SPEECH_VERBS - {"called"}  # what is called Ferndene need not speak
 _TITLES = words.HONORIFICS - SAINTS
+_SPLITTING = words.HONORIFICS - {"m"}  # John M. Dale
+_ODD_SURNAMES = words.MONTHS | words.SURNAMES_OF_PLACES
 _ROYAL = frozenset(("king", "queen", "prince", "princess", "duke"))
 _NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county", "squares", "streets"))
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
@@ -227,9 +229,7 @@ class Candidates:
 def _is_surname(parts: list[str]) -> bool:
     """Whether a month or a country ends a name: Mr. March, Anne May, Jack Holland, Mr. England."""
     before = key(parts[-2]) if len(parts) > 1 else ""
-    return key(parts[-1]) in words.MONTHS | words.SURNAMES_OF_PLACES and (
-        before in FIRST_NAMES or before in _TITLES
-    )
+    return key(parts[-1]) in _ODD_SURNAMES and (before in FIRST_NAMES or before in _TITLES)
 
 
 def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
@@ -238,7 +238,7 @@ def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
         i
         for i in range(1, len(parts))
         if (i < len(parts) - 1 or key(parts[i - 1]) in FIRST_NAMES)  # not the Hollow King
-        and key(parts[i]) in words.HONORIFICS - {"m"}  # John M. Dale
+        and key(parts[i]) in _SPLITTING
         and key(parts[i - 1]) not in words.HONORIFICS
         and parts[i - 1] not in _PARTICLES
     ]
