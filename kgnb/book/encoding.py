@@ -103,7 +103,8 @@ def _utf8(data: bytes) -> str | None:
         # Damaged UTF-8 has far more whole sequences than broken ones; other encodings have hardly any.
         if sum(c > "\x7f" for c in text) - broken < 20 * broken:
             return None
-    if not text.isascii() and max(text) < "\u0800" and _score(_non_ascii_lines(data), "gb18030") > 0.7:
+    alphabetic = not text.isascii() and not re.search("[\u0800-\U0010ffff]", text)
+    if alphabetic and _score(_non_ascii_lines(data), "gb18030") > 0.7:
         return None  # a few Chinese words in GB 18030 may happen to be Latin, Greek or Cyrillic in UTF-8
     return text if _is_intact(text) else None
 

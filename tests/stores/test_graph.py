@@ -28,6 +28,7 @@ from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, Gra
 from kgnb.graph.project.settle import ChapterProjector, novel_graph
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module
+from kgnb.stores.graph.driver import run
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.targets import GraphTarget
 from tests.support.proxy import Proxy
@@ -735,6 +736,18 @@ async def test_questions(store: GraphStore, spy: Spy) -> None:
     with contextlib.suppress(InputError):  # Neo4j says so; on the embedded engine it is rolled back
         await store.query("MATCH (n:Character) DETACH DELETE n")
     assert spy.everything() == before
+
+
+async def test_rows_are_not_formatted_for_a_log_that_nobody_reads(store: GraphStore) -> None:
+    class Told(str):
+        def __repr__(self) -> str:
+            raise AssertionError("formatted")
+
+    rows = [[Told("甲"), 1], [Told("乙"), 2]]
+    assert await store._bolt.write(lambda tx: run(tx, "UNWIND $p AS row RETURN row", p=rows)) == [
+        [["甲", 1]],
+        [["乙", 2]],
+    ]
 
 
 async def test_a_schema_that_is_there_costs_few_round_trips(store: GraphStore, bolt: Any) -> None:

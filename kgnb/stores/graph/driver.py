@@ -246,8 +246,17 @@ class BoltDriver:
 
 async def run(tx: AsyncTransaction, text: str, **params: Any) -> list[list[Any]]:
     """Run one statement of a transaction; return its rows."""
-    result = await tx.run(text, params)
+    told = {name: _Rows(value) if isinstance(value, list) else value for name, value in params.items()}
+    result = await tx.run(text, told)
     return await result.values()
+
+
+class _Rows(list[Any]):
+    """Rows that the driver can write down cheaply: it formats every parameter for its debug log, also when
+    nobody reads that log, a tenth of its thread's time."""
+
+    def __repr__(self) -> str:
+        return f"[{len(self)} rows]"
 
 
 def _code(error: Exception) -> str:
