@@ -20,6 +20,8 @@ from kgnb.extract.reply_shape import (
 )
 
 _NUMBERS = ("protagonist_score", "strength", "confidence")
+_TELL_NOTHING = {"id", "name", "type", *_NUMBERS}
+"""Fields of an item that tell nothing of somebody without a name."""
 _NAME = re.compile(r"[^\W\d_][\w·•・.'’ -]+")
 _PAIR = re.compile(r"<[-=]+>|(?<![<=-])[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _AND = re.compile(r"[、，,&＆和与及]|\band\b")
@@ -36,11 +38,14 @@ _SAYS = (
 def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
     """``lists`` with each item mended, relations taken out of other items, and names in place of ids.
 
-    Items without any content, such as a copy of the format, are left out.
+    Items without any content, such as a copy of the format, are left out. Of somebody called 未知 of whom
+    more is told the name is left out, so that the item counts as rejected.
     """
     found = {
         kind: [
-            own for item in items if not _is_blank(item) and not _is_nobody(own := mended_item(item, kind))
+            {**own, "name": ""} if _has_no_name(own) else own
+            for item in items
+            if not _is_blank(item) and not _is_nobody(own := mended_item(item, kind))
         ]
         for kind, items in lists.items()
     }
@@ -172,6 +177,11 @@ def _is_blank(item: Any) -> bool:
 
 
 def _is_nobody(item: Mapping[str, Any]) -> bool:
+    """Whether an item's name is a word for nothing, and nothing is told of it."""
+    return _has_no_name(item) and not any(item[key] for key in item.keys() - _TELL_NOTHING)
+
+
+def _has_no_name(item: Mapping[str, Any]) -> bool:
     """Whether an item's name is a word for nothing."""
     return isinstance(name := item.get("name"), str) and name != "" and says_nothing(name)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from typing import Any
 
 import pytest
 
@@ -629,6 +630,24 @@ def test_two_people_in_one_text_of_whom_one_is_listed_too_are_not_one() -> None:
     found = parse(of('["宋江/吴用", "吴用", "林远/阿远"]', "[]")).extraction
     people = [(c.name, c.aliases) for c in found.characters]
     assert people == [("宋江", []), ("吴用", []), ("吴用", []), ("林远", ["阿远"])]
+
+
+@pytest.mark.parametrize("name", ["未知", "Unknown", "不详", "..."])
+@pytest.mark.parametrize(
+    ("told", "rejected"),
+    [
+        ({"aliases": ["黑衣人"]}, 1),
+        ({"description": "夜里来的刺客"}, 1),
+        ({"relations": [{"target": "刘备", "type": "ENEMY"}]}, 2),  # the person and the tie
+        ({"aliases": ["无"], "description": "未知", "protagonist_score": 5}, 0),
+    ],
+)
+def test_what_is_told_of_somebody_unknown_counts_as_rejected(
+    name: str, told: dict[str, Any], rejected: int
+) -> None:
+    parsed = parse(of(json.dumps([{"name": "刘备"}, {"name": name, **told}]), "[]"))
+    assert [c.name for c in parsed.extraction.characters] == ["刘备"]
+    assert (parsed.extraction.relations, parsed.rejected) == ([], rejected)
 
 
 @pytest.mark.parametrize("family", ["无", "未知", "N/A", "unknown", "?", ""])

@@ -87,7 +87,9 @@ def answer(text: str) -> str:
         if mark in text:
             return evil(name)
     if "庚" in text:
-        return json.dumps({"characters": [{"name": UNSEEN}, {"name": "\u200b\u202e"}, {"name": "刘备"}]})
+        nobody = {"name": "未知", "aliases": ["黑衣人"], "relations": [{"target": "刘备", "type": "ENEMY"}]}
+        people = [{"name": UNSEEN}, {"name": "\u200b\u202e"}, {"name": "刘备"}, nobody, {"name": "未知"}]
+        return json.dumps({"characters": people})
     return ODD % {"long": LONG, "deep": "[" * 400 + "]" * 400}
 
 
@@ -175,7 +177,7 @@ def test_nothing_unprintable_or_endless_is_stored(graph: Graph) -> None:
 
 def test_what_could_not_be_used_is_counted(place: Place) -> None:
     rejected = dict(place.sql("SELECT chapter_number, rejected FROM kgnb_extractions"))
-    assert rejected[7] == 1  # a name of nothing but format characters
+    assert rejected[7] == 3  # a name of nothing but format characters; somebody unknown, and his tie
     assert rejected[8] >= 9
     (task,) = place.run("status", "--json").json["tasks"]
     assert task["rejected"] == sum(rejected.values())
