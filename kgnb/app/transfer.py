@@ -17,7 +17,7 @@ from kgnb.stores.ledger.transfer import VERSION, SavedState
 
 
 async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
-    """Write the novel's graph to ``path`` as json (with its record), csv, graphml or html.
+    """Write the novel's graph to ``path`` as :func:`kgnb.render.export.write` does, json with its record.
 
     Raises InputError when ``path`` can't be written.
     """

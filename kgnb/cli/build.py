@@ -16,6 +16,7 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.render.export import check_place
+from kgnb.render.formats import format_of
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.worker.throttle import pauses
 
@@ -32,7 +33,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
         with _pauses_untold():
             return await show_estimate(args, settings, books[0])
     title = books[0].title
-    output_format = options.format_of(args.output) or "html" if args.output else ""
+    output_format = format_of(args.output) or "html" if args.output else ""
     with _pauses_untold(), ProgressBar(quiet=args.json) as bar:
         async with context.open_app(settings, graph=False) as app:
             result = await use_case.build(

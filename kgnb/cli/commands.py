@@ -15,6 +15,7 @@ from kgnb.cli.completion import add_completion
 from kgnb.cli.options import argument, command, family, json_option, old_spelling, task_argument
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
+from kgnb.render.formats import FORMAT_OF_ENDING, FORMATS
 
 if TYPE_CHECKING:
     from kgnb.core.settings import Settings
@@ -71,8 +72,8 @@ def _add_build(commands: Commands[Parser]) -> None:
     argument(added, "--slots", type=options.slots, metavar="N")
     argument(added, "--resume-from", metavar="DIR|ZIP", completes="file")
     json_option(added)
-    shape = options.graph_file
-    argument(added, "-o", "--output", type=shape, metavar="graph.html", completes="file", text="picture")
+    shape, about = options.graph_file, say("cli.help_picture", known=" ".join(FORMAT_OF_ENDING))
+    argument(added, "-o", "--output", type=shape, metavar="graph.html", completes="file", help=about)
 
 
 def _add_submit(commands: Commands[Parser]) -> None:
@@ -92,7 +93,7 @@ def _book_options(added: Parser) -> None:
 def _add_export(commands: Commands[Parser]) -> None:
     added = command(commands, "export", "transfer:export_graph")
     task_argument(added)
-    argument(added, "--format", choices=options.FORMATS)
+    argument(added, "--format", choices=FORMATS)
     shape = options.graph_file
     argument(added, "-o", "--output", type=shape, metavar="FILE", required=True, completes="file")
 

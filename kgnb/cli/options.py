@@ -14,13 +14,9 @@ from typing import Any
 from kgnb.cli.parser import Commands, Parser
 from kgnb.cli.streams import takes_any_text
 from kgnb.core.messages import say
+from kgnb.render.formats import FORMAT_OF_ENDING, format_of
 
 OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
-
-FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png")
-"""What `kgnb.render.export` writes; named here too, so that a parser is made without importing it."""
-FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".zip": "csv"}
-
 
 # --- declaring a command
 
@@ -123,16 +119,11 @@ def chapter_range(text: str) -> tuple[int, int]:
 def graph_file(text: str) -> Path:
     """The type of a file to write a graph to: its ending is one of a format, or it has none."""
     path = Path(text)
-    if path.suffix and path.suffix.lower() not in FORMAT_OF_ENDING:
+    if path.suffix and format_of(path) is None:
         raise argparse.ArgumentTypeError(
             say("cli.bad_ending", ending=path.suffix, known=" ".join(FORMAT_OF_ENDING))
         )
     return path
-
-
-def format_of(path: Path) -> str | None:
-    """The format that the file's ending names; None without an ending."""
-    return FORMAT_OF_ENDING.get(path.suffix.lower())
 
 
 # --- showing

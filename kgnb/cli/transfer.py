@@ -12,13 +12,14 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.render.export import check_place
+from kgnb.render.formats import FORMAT_OF_ENDING, format_of
 
 
 async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     """Writes a task's graph, in the format that ``--format`` or the file's ending names."""
-    chosen = args.format or options.format_of(args.output)
+    chosen = args.format or format_of(args.output)
     if chosen is None:
-        raise InputError("cli.no_format", path=args.output, known=" ".join(options.FORMAT_OF_ENDING))
+        raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
     check_place(args.output)
     async with context.open_for_task(settings, args.task, queue=False) as app:
         task = await find_task(app, args.task)

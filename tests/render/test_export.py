@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from kgnb.cli.main import main
 from kgnb.core.errors import InputError
 from kgnb.core.model import Provider
 from kgnb.extract.model import Character, Extraction, Flag, NameEntry
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
+from kgnb.render.formats import FORMATS
+from tests.support.paths import ROOT
 
 HOSTILE = '=cmd|"/c calc"!A1</data><script>alert(1)</script>&\x00\x0b\ud800\u2028]]>\'"'
 
@@ -101,7 +102,7 @@ def test_json_takes_rows_as_they_come() -> None:
 
 
 def test_an_empty_graph_is_valid_in_every_format(tmp_path: Path) -> None:
-    for kind in export.FORMATS:
+    for kind in FORMATS:
         export.write(Graph(), {}, tmp_path / f"g.{kind}", kind)
     assert json.loads((tmp_path / "g.json").read_text()) == {"nodes": [], "edges": [], "record": {}}
     assert ElementTree.parse(tmp_path / "g.graphml").getroot().tag.endswith("graphml")
@@ -109,7 +110,7 @@ def test_an_empty_graph_is_valid_in_every_format(tmp_path: Path) -> None:
         export.write(Graph(), {}, tmp_path / "g.pdf", "pdf")
 
 
-@pytest.mark.parametrize("kind", export.FORMATS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_the_same_graph_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
     one, other = graph("刘备", "关羽", "张飞"), graph("刘备", "关羽", "张飞")
     other.nodes = dict(reversed(other.nodes.items()))
@@ -251,7 +252,9 @@ def test_files_follow_the_umask(tmp_path: Path) -> None:
     assert written.stat().st_mode == plain.stat().st_mode
 
 
-def test_the_command_offers_every_format(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["export", "--help"])
-    assert "{" + ",".join(export.FORMATS) + "}" in "".join(capsys.readouterr().out.split())
+@pytest.mark.parametrize("language", ["docs", "docs/en"])
+def test_the_documents_name_every_format(language: str) -> None:
+    assert "\\|".join(FORMATS) in (ROOT / language / "reference.md").read_text("utf-8")
+    readme = (ROOT / ("README.md" if language == "docs" else "README.en.md")).read_text("utf-8")
+    (line,) = [line for line in readme.splitlines() if line.startswith("book.save(")]
+    assert [name for name in FORMATS if f".{name}" not in line] == []

@@ -21,18 +21,17 @@ from kgnb.render.export.csv_format import to_csv, to_relations_csv
 from kgnb.render.export.cypher_format import to_cypher
 from kgnb.render.export.graphml_format import to_graphml
 from kgnb.render.export.json_format import Record, to_json
+from kgnb.render.formats import FORMAT_OF_ENDING, FORMATS
 from kgnb.render.picture import page, static
 
-__all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
-
-FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png")
-"""Formats of :func:`write`; ``csv``: a .zip of all tables, or, in a file named .csv, one of the relations."""
+__all__ = ["check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
 
 
 def write(graph: Graph, record: Record, path: str | Path, format: str, *, title: str = "") -> Path:
-    """Write ``graph`` to ``path`` in one of :data:`FORMATS`; an old file stays until the new one is complete.
+    """Write ``graph`` to ``path``; an old file stays until the new one is complete.
 
-    ``record`` goes into JSON only. Raises InputError for an unknown format or a path that can't be written.
+    ``format``: one of :data:`~kgnb.render.formats.FORMATS`, or an ending without its dot. ``record`` goes
+    into JSON only. Raises InputError for an unknown format or a path that can't be written.
     """
     one_table = Path(path).suffix.lower() == ".csv"
     writers: dict[str, Callable[[IO[bytes]], None]] = {
@@ -44,10 +43,9 @@ def write(graph: Graph, record: Record, path: str | Path, format: str, *, title:
         "svg": lambda out: _as_text(out, lambda text: text.write(static.svg(graph, title=title))),
         "png": lambda out: _write_png(graph, title, out),
     }
-    format = {"zip": "csv", "htm": "html"}.get(format, format)
-    if format not in writers:
+    if (known := FORMAT_OF_ENDING.get(f".{format}")) is None:
         raise InputError("exchange.unknown_format", format=format, known=", ".join((*FORMATS, "zip")))
-    return _write_whole(Path(path).expanduser(), writers[format])
+    return _write_whole(Path(path).expanduser(), writers[known])
 
 
 def check_place(path: str | Path) -> None:
