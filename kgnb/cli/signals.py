@@ -30,10 +30,8 @@ def cancel_on_sigterm() -> None:
 
 def _end_signals() -> list[signal.Signals]:
     """SIGTERM, and SIGHUP unless ``nohup`` or the user's shell has it ignored."""
-    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
-    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
-        return [signal.SIGTERM]
-    return [signal.SIGTERM, hangup]
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM] if ignored else [signal.SIGTERM, signal.SIGHUP]
 
 
 def stop_on_signals(stop: Callable[[], None], *, within: float) -> None:

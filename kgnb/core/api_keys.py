@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,9 +88,7 @@ class ApiKeys:
 
 
 def _is_shared(status: os.stat_result) -> bool:
-    """Whether other users may read or write the file; Windows keeps profiles private by other means."""
-    if sys.platform == "win32":
-        return False
+    """Whether other users may read or write the file."""
     return bool(stat.S_IMODE(status.st_mode) & 0o077) or status.st_uid != os.geteuid()
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-if sys.platform == "win32":
-    import msvcrt
-else:
+from kgnb.core.errors import EngineError
+
+try:
     import fcntl
+except ImportError:  # native Windows
+    raise EngineError("engine.windows") from None
 
 PRIVATE = 0o600
 
@@ -28,18 +29,15 @@ class NoLocksError(OSError):
 
 def try_lock(path: Path, *, wait: bool = False) -> int | None:
     """Lock a file that is there for it, made where it is missing; return its descriptor, None when someone
-    else holds the lock. ``wait``: until it is free (on Windows 10 s, then an error).
+    else holds the lock. ``wait``: until it is free.
 
     The lock lives as long as any process has this descriptor open, however that process ends. Raises
     NoLocksError, and OSError when the file can't be opened.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), PRIVATE)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
-        if sys.platform == "win32":
-            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # the latter on Windows
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         os.close(handle)
         return None
     except OSError as error:

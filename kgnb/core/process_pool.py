@@ -186,8 +186,7 @@ def _start_worker(parent: int) -> None:
     the signal to end.
     """
     tune_process()
-    if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)
+    os.setpgid(0, 0)
 
     def watch() -> None:
         while os.getppid() == parent:

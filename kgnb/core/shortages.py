@@ -5,15 +5,12 @@ Only the standard library, for the process that owns the engines.
 
 from __future__ import annotations
 
+import resource
 import shutil
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-if sys.platform != "win32":
-    import resource
 
 MIN_DISK_MB = 8
 """With less the engines' logs of writes don't fit any more."""
@@ -29,8 +26,6 @@ def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield keys of texts, with their facts, of what lacks for engines whose data lies in ``folder``."""
     if is_full(folder):
         yield "engine.disk_full", {"path": folder, "least": MIN_DISK_MB}
-    if sys.platform == "win32":
-        return
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # Java and Valkey raise their limit to the hard one
     if 0 <= files < MIN_FILES:
         yield "engine.few_files", {"limit": files, "least": MIN_FILES}
@@ -42,7 +37,7 @@ def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def small_files() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the same where files may not grow (ulimit -f): the engines start, and fail on writing."""
-    largest = -1 if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if 0 <= largest < MIN_FILE_MB << 20:
         yield "engine.small_files", {"mb": largest >> 20, "least": MIN_FILE_MB}
 
@@ -70,8 +65,6 @@ def has_shared_memory() -> bool:
     """Whether processes can share locks; without a writable /dev/shm no worker process can start."""
     import multiprocessing
 
-    if sys.platform == "win32":
-        return True
     try:
         multiprocessing.get_context("fork").Lock()  # forks nothing
     except (OSError, ImportError):

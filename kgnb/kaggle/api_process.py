@@ -18,6 +18,7 @@ import io
 import json
 import os
 import re
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -64,11 +65,8 @@ class NotKaggle(Exception):
 
 def main() -> None:
     """Answer requests until stdin ends."""
-    if sys.platform != "win32":
-        import resource
-
-        with contextlib.suppress(ValueError):  # where less is allowed already
-            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    with contextlib.suppress(ValueError):  # where less is allowed already
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the caller's to handle
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

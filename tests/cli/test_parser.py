@@ -363,3 +363,21 @@ class TestCompletion:
 @pytest.fixture(autouse=True)
 def _chinese_again() -> None:
     use_language("zh")
+
+
+class TestOnWindows:
+    """Where there is no fcntl."""
+
+    CODE = (
+        "import asyncio, sys; sys.modules['fcntl'] = None; from kgnb.cli.main import main; sys.exit(main())"
+    )
+
+    def run(self, *args: str) -> Ran:
+        command = [sys.executable, "-c", self.CODE, *args]
+        return Running.new(command, environment(KGNB_LANG="en"), Path.cwd()).ended()
+
+    def test_a_command_names_wsl(self) -> None:
+        self.run("status").refused("doesn't run on Windows", "WSL")
+
+    def test_help_is_shown(self) -> None:
+        assert self.run("--help").code == 0

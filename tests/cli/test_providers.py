@@ -7,8 +7,6 @@ import json
 import socket
 import sqlite3
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -108,25 +106,6 @@ class TestKeys:
         assert Settings.load().keys_path == Path.home() / ".config/kgnb/keys.json"
         monkeypatch.setenv("KGNB_KEYS", "/y/k.json")
         assert Settings.load().keys_path == Path("/y/k.json")
-
-
-_ON_WINDOWS = """
-import sys, os, json, pathlib, tempfile, types, zoneinfo, pydantic, kgnb.core.errors
-sys.platform = "win32"
-sys.modules["fcntl"] = None
-sys.modules["msvcrt"] = types.SimpleNamespace(LK_LOCK=1, locking=lambda *_: None)
-del os.geteuid
-from kgnb.core.api_keys import ApiKeys
-keys = ApiKeys(pathlib.Path(sys.argv[1]))
-keys.save("a", pydantic.SecretStr("k"), "http://h/v1", outside=pathlib.Path(sys.argv[1] + "-data"))
-print(keys.read()["a"].key.get_secret_value())
-"""
-
-
-def test_keys_are_kept_where_there_is_no_fcntl(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _ON_WINDOWS, str(tmp_path / "keys.json")]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (ran.stdout, ran.stderr) == ("k\n", "")
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

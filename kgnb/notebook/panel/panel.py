@@ -43,8 +43,7 @@ def panel(node: Node | None = None) -> Panel | StaticPanel:
     run, it is a static HTML page of the same facts.
     """
     global _panel
-    if hasattr(time, "tzset"):
-        time.tzset()  # TZ may have been set in a cell: times are shown in the viewer's zone
+    time.tzset()  # TZ may have been set in a cell: times are shown in the viewer's zone
     node = node or _known_node() or Node.from_env()
     if node.host.batch or not _has_widgets():
         return StaticPanel(node)

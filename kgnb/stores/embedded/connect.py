@@ -103,8 +103,7 @@ def _close_in_child() -> None:
         embedded.close()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_in_child)
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 def open_embedded(
@@ -124,8 +123,6 @@ def open_embedded(
 
     Raises InputError when the folder can't be used, EngineError when an engine can't be started or joined.
     """
-    if sys.platform == "win32":
-        raise EngineError("engine.windows")
     want = {name: _program(name) for name, wanted in (("redis", redis), ("graph", graph)) if wanted}
     folder = open_folder(data_dir)
     if not want:
