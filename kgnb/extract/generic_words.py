@@ -14,13 +14,36 @@ _GENERIC = words_en.GENERIC | words_zh.GENERIC
 _ORDINAL_ZH = re.compile(
     "[大二三四五六七八九十老小幺](?:[爷哥弟姐妹叔伯嫂娘郎婶姨舅姑]|奶奶|太太|少爷|小姐|姑娘|公子|老爷|夫人)"
 )
-_ARTICLE = re.compile(
-    r"^(?:(?:the|a|an|my|our|your|his|her|their|old|young|dear|poor|good|little)\s+)+", re.IGNORECASE
+_POINTING_EN = re.compile(rf"(?:{'|'.join(sorted(words_en.POINTING))})\b\s*")
+_POINTING_ZH = re.compile(
+    "(?:[那这此该某每各另]|[我你您他她它吾俺咱其]们?的?)[一两几]?[个位名些群]?|[一两几][个位名些群]"
 )
+_DESCRIBING = re.compile(rf"(?:(?:{'|'.join(sorted(words_en.ENDEARMENTS | words_en.EPITHETS))})\s+)+")
 
 
 @lru_cache(maxsize=8_192)
 def is_generic(name: str) -> bool:
     """Return whether ``name`` is a word for many people: sharing it never makes two names one person."""
-    name = fold(_ARTICLE.sub("", name)).lower()
-    return name in _GENERIC or _ORDINAL_ZH.fullmatch(name) is not None
+    name = fold(name).lower()
+    return is_pointing(name) or _is_for_many(_DESCRIBING.sub("", name, count=1))
+
+
+@lru_cache(maxsize=8_192)
+def is_pointing(name: str) -> bool:
+    """Return whether ``name`` is a word for many people of whom only the passage says which.
+
+    It is nobody's other name: that boy, my dear, the old woman, 那汉子; but the captain, 老爷, Her Majesty.
+    """
+    name = fold(name).lower()
+    if found := _POINTING_ZH.match(name):
+        noun = name[found.end() :]
+        return not noun or noun in words_zh.AFTER_DETERMINER or _is_for_many(noun)
+    found = _POINTING_EN.match(name)
+    noun = _DESCRIBING.sub("", name[found.end() :] if found else name, count=1)
+    if not found:
+        return noun != name and noun in words_en.ANYBODY
+    return noun not in words_en.STYLES and (noun in words_en.AFTER_POSSESSIVE or _is_for_many(noun))
+
+
+def _is_for_many(noun: str) -> bool:
+    return noun in _GENERIC or _ORDINAL_ZH.fullmatch(noun) is not None

@@ -30,12 +30,28 @@ def aliases(graph: Any, name: str) -> list[str]:
     return list(node(graph, "Character", name).properties["aliases"])
 
 
-@pytest.mark.parametrize("word", ["老爷", "二爷", "三小姐", "the Captain", "My dear Papa", "师父"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "老爷",
+        "二爷",
+        "三小姐",
+        "the Captain",
+        "My dear Papa",
+        "师父",
+        "that boy",
+        "my dear",
+        "那汉子",
+        "這個丫頭",
+    ],
+)
 def test_words_for_many_people(word: str) -> None:
     assert is_generic(word)
 
 
-@pytest.mark.parametrize("word", ["曹操", "林姑娘", "Captain Rowe", "Mrs. Bennet", "老子"])
+@pytest.mark.parametrize(
+    "word", ["曹操", "林姑娘", "Captain Rowe", "Mrs. Bennet", "老子", "that Tom", "Darling", "何兄"]
+)
 def test_words_for_one(word: str) -> None:
     assert not is_generic(word)
 

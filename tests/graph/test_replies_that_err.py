@@ -82,6 +82,49 @@ def test_a_pronoun_or_a_description_joins_nobody(word: str) -> None:
     assert found.keys() == {"John Harland", "Alice Moor"}
 
 
+@pytest.mark.parametrize(
+    ("lang", "name", "word"),
+    [("en", "John Harland", w) for w in ("that boy", "my dear", "the old woman", "his friend", "this Boy")]
+    + [("zh", "林远舟", w) for w in ("那汉子", "这丫头", "這個漢子", "我儿", "一个老者", "此人")],
+)
+def test_a_word_that_points_at_somebody_is_no_other_name(lang: Lang, name: str, word: str) -> None:
+    replies: list[People] = [{name: [word]}, {name: []}]
+    assert people_of(lang, EN if lang == "en" else ZH, replies)[name].isdisjoint([word])
+
+
+@pytest.mark.parametrize(("name", "word"), [("Queen Ann", "Her Majesty"), ("John Harland", "the captain")])
+def test_what_only_one_at_a_time_is_called_may_be_an_other_name(name: str, word: str) -> None:
+    assert word in people_of("en", [f"{name}, {word}, came."], [{name: [word]}])[name]
+
+
+EPITHETS = (
+    "Old Ann Peel sat by the fire.",
+    "Ann Peel sang to Sam Hale.",
+    "Young Ann Peel came in with Sam Hale.",
+)
+
+
+@pytest.mark.parametrize("epithet", ["Young", "Old", "Little", "Big", "Poor"])
+def test_a_full_name_with_an_epithet_is_who_bears_it_without(epithet: str) -> None:
+    form = f"{epithet} Ann Peel"
+    found = people_of("en", EPITHETS, [{"Ann Peel": []}, {form: [], "Sam Hale": []}] * 8)
+    assert found.keys() == {"Ann Peel", "Sam Hale"}
+    assert form in found["Ann Peel"]
+
+
+@pytest.mark.parametrize("name", ["Peel", "Mr. Peel"])
+def test_a_surname_with_an_epithet_may_be_a_sons(name: str) -> None:
+    text = f"{name} sat by the fire. Young {name} came in."
+    assert people_of("en", [text], [{name: []}, {f"Young {name}": []}] * 8).keys() == {name, f"Young {name}"}
+
+
+def test_epithets_that_tell_two_people_apart_join_nobody() -> None:
+    people: People = {"Ann Peel": [], "Old Ann Peel": [], "Young Ann Peel": []}
+    assert people_of("en", EPITHETS, [{name: []} for name in people] * 4).keys() == people.keys()
+    both: People = {"Ann Peel": [], "Young Ann Peel": []}  # mother and daughter
+    assert people_of("en", EPITHETS, [both] * 12).keys() == both.keys()
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_groups_name_given_to_its_members_joins_nobody(at_once: bool) -> None:
     group = "林沈陆"

@@ -58,6 +58,7 @@ UNLIKELY_NAME_ENDS = _LISTS["unlikely_name_ends"]
 LOCALIZERS = _LISTS["localizers"]
 NEVER_IN_NAMES = _LISTS["never_in_names"]
 GENERIC = _LISTS["generic"]
+AFTER_DETERMINER = _LISTS["after_determiner"]
 
 
 def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 
-from kgnb.extract.generic_words import is_generic
+from kgnb.extract.generic_words import is_generic, is_pointing
 from kgnb.graph.resolve.alias_evidence import (
     AliasEvidence,
     ChapterMentions,
@@ -26,7 +26,7 @@ from kgnb.graph.resolve.alias_evidence import (
 )
 from kgnb.graph.resolve.decisions import CombinedDecisions, pair
 from kgnb.graph.resolve.name_classes import NO_COUNTS, MergeReason, NameClasses
-from kgnb.graph.resolve.name_parts import NameParts
+from kgnb.graph.resolve.name_parts import NameParts, tell_apart, without_epithet
 from kgnb.graph.resolve.name_table import NameTable
 
 MERGE_ODDS = 4.0
@@ -40,6 +40,8 @@ TABLE_ERROR = 0.04
 """Share of the name table's links that are wrong: 21 of 526 in sixteen novels, most of them namesakes'."""
 MAX_OWNERS = 60
 """A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
+EPITHET_ODDS = math.log(9)
+"""The logarithm of the odds that Young Ann Peel, without an Old one, is the book's Ann Peel."""
 STATED_REASONS = frozenset({"字", "号", "姓", "stated", "same words", "title and first name"})
 """Reasons of the name table that the text states, or that follow from the words of the names."""
 
@@ -77,6 +79,7 @@ class Persons:
         self._merge_by_replies(candidates)
         self._merge_by_table()
         self._merge_by_replies(candidates)
+        self._merge_by_epithets()
         self._merge_generic_words()
         self._person: dict[str, str] = {}
         for names in self.classes.members.values():
@@ -108,7 +111,7 @@ class Persons:
             return False
         if self.person(alias) == person:
             return True
-        if self.is_unambiguous(alias):
+        if self.is_unambiguous(alias) or is_pointing(alias):
             return False
         names = self.classes.members_of(person)
         made_by_decision = not self.evidence.uses(names)
@@ -276,6 +279,21 @@ class Persons:
     def _has_aliases(self, names: Iterable[str]) -> bool:
         """Whether replies list another name together with one of these."""
         return any(name in self.evidence.joined_names for name in names)
+
+    def _merge_by_epithets(self) -> None:
+        """Merge Young Ann Peel and Ann Peel unless there is an Old Ann Peel, or chapters show two people."""
+        forms: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self._chapters_of):
+            if (full := without_epithet(name)) in self._chapters_of:
+                forms[full].append(name)
+        for full, names in forms.items():
+            for name in names if not tell_apart(names) else ():
+                classes = map(self._evident_classes.members_of, (full, name))
+                counts = self.evidence.count(*classes)
+                odds = EPITHET_ODDS + weight_apart(counts)
+                if odds >= self._least_odds and self._may_merge(full, name):
+                    certainty = round(1 / (1 + math.exp(-odds)), 4)
+                    self._merge(MergeReason(full, name, "table", "same words", counts, certainty))
 
     def _merge_generic_words(self) -> None:
         """Merge generic words (奶妈, 奶娘) that replies give to each other and to nobody else."""

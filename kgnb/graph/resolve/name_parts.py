@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise, product
 
-from kgnb.extract.en.vocabulary import HONORIFICS, NICKNAMES
+from kgnb.extract.en.names import key
+from kgnb.extract.en.vocabulary import EPITHETS, HONORIFICS, NICKNAMES
 from kgnb.extract.generic_words import is_generic
 
 SHARED_PART = math.log(12)
@@ -18,6 +19,7 @@ OTHERS_PART = -math.log(3)
 """Weight where a name of a third person has a part of the alias that the two do not share."""
 MAX_BEARERS = 8
 """A part of more names than this (a title, a family's name) is not distinctive."""
+_PITYING = frozenset({"poor", "dear"})
 _PARTICLES = frozenset({"the", "and", "with", "from", "von", "van", "des", "del", "der", "den"})
 
 
@@ -32,6 +34,19 @@ def parts(name: str) -> frozenset[str]:
     words = {word.strip(".,'’").casefold() for word in name.replace("-", " ").split()} - _PARTICLES
     words.update(*(NICKNAMES.get(word, ()) for word in words))
     return frozenset(w for w in words if len(w) > 2 and w not in HONORIFICS and not is_generic(w))
+
+
+def without_epithet(name: str) -> str:
+    """The full name behind an epithet: Ann Peel of Young Ann Peel; empty for Young Peel, Old Mr. Peel."""
+    epithet, _, full = name.partition(" ")
+    first, _, last = full.partition(" ")
+    is_full = last and first[:1].isupper() and key(first) not in HONORIFICS
+    return full if is_full and epithet.lower() in EPITHETS else ""
+
+
+def tell_apart(names: Iterable[str]) -> bool:
+    """Whether epithets before one full name tell people apart: Old and Young Ann Peel, not Poor Ann Peel."""
+    return len({name.partition(" ")[0].lower() for name in names} - _PITYING) > 1
 
 
 def is_short_form(short: str, name: str) -> bool:
