@@ -155,6 +155,8 @@ class ArcadeDb(Engine):
             "server.httpIncomingPort": self._http_port,
             "polyglotEngineEnabled": "false",
             "server.plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
+            "server.saltIterations": 1,  # many rounds protect a weak password; ours is 192 random bits
+            "serverMetrics": "false",  # nobody reads them
             "bolt.host": _HOST,
             "bolt.port": self._bolt_port,
             "bolt.defaultDatabase": DATABASE,
