@@ -66,11 +66,62 @@ def ties(text: str) -> set[tuple[str, str, str]]:
         ("林秀英的舅舅是公司的经理周德海，谁都知道。", ("周德海", "FAMILY", "林秀英")),
         ("周武是林秀英生的，人人都知道。", ("林秀英", "PARENT_OF", "周武")),
         ("林秀英有个哥哥，叫老程，在外地。林秀英的师傅是周文，早走了。", ("周文", "MASTER_OF", "林秀英")),
+        ("周文来了。她的母亲林秀英哭了，她父亲老程没有哭。", ("老程", "PARENT_OF", "周文")),
+        ("老程做过官。他有三个儿子：长子周文，管铺子；次子周武，教书。", ("老程", "PARENT_OF", "周文")),
+        ("老程做过官。他有三个儿子：长子周文，管铺子；次子周武，教书。", ("老程", "PARENT_OF", "周武")),
+        ("长子周文，管着铺子；次子周武，在外地教书。", ("周文", "SIBLING", "周武")),
+        ("林秀英嫁了人。她生了一个儿子，取名周武。", ("林秀英", "PARENT_OF", "周武")),
+        ("老程说：“林秀英是我女儿。”", ("老程", "PARENT_OF", "林秀英")),
+        ("周文走进来。“您是？”他说，“这是我女儿林秀英。”", ("周文", "PARENT_OF", "林秀英")),
     ],
 )
 def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
     a, kind, b = tie
     assert tie in ties(text) or (kind in ("SIBLING", "SPOUSE") and (b, kind, a) in ties(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "tie"),
+    [
+        ("周文对周德海说：“爹，咱们歇一歇吧。”", ("周德海", "PARENT_OF", "周文")),
+        ("周文搓着手道：“爹，歇一歇吧。”\n周德海望了望天，道：“也好。”", ("周德海", "PARENT_OF", "周文")),
+        ("周武在哭。她叫道：“大哥！”\n周文道：“怎么？”他停下了。", ("周武", "SIBLING", "周文")),
+        ("她走了。“哥，下雨了，对不对？”周武说。\n“当然。”周文说。", ("周武", "SIBLING", "周文")),
+        ("周武叫道：“姐，累死我了！”\n周文给她倒水。", ("周武", "SIBLING", "周文")),
+        (
+            "她一把抓住林秀英的手。老程拉住林秀英的手，说：“来！”\n“没事，舅舅。”林秀英说。",
+            ("林秀英", "FAMILY", "老程"),
+        ),
+        ("老程道：“去吧。”\n林秀英道：“妈，我不去！”\n老程道：“去。”", ("老程", "PARENT_OF", "林秀英")),
+        ("诸葛岩对老程道：“徒儿，过来。”", ("诸葛岩", "MASTER_OF", "老程")),
+        ("周德海说：“来。”\n周文说：“不。”\n“你不？”\n“爹，我不。”\n", ("周德海", "PARENT_OF", "周文")),
+    ],
+)
+def test_a_tie_that_a_word_of_address_implies(text: str, tie: tuple[str, str, str]) -> None:
+    a, kind, b = tie
+    assert ties(text) in ({tie}, {(b, kind, a)} if kind in ("SIBLING", "FAMILY") else {tie})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "周文道：“爹，歇一歇吧。”\n老程道：“也好。”",  # no father has another surname
+        "周文对老程说：“大哥，请坐。”她笑了。他也笑了。",  # a stranger
+        "周文对周德海说：“大哥，请坐。”",  # who knows, in a text that tells no woman from a man?
+        "周文道：“爹，歇一歇吧。”\n林秀英走了过来。",
+        "周文对周德海说：“我爹，他走了。”",
+        "周武道：“来！”\n周文道：“爹，你看。”\n周德海道：“好。”",  # either may be meant
+        "老程道：“去吧。”\n林秀英道：“妈，我不去！”",  # one side alone
+        "信上写着：“爹，我走了。”\n周德海看完了。周文道：“哼。”",
+    ],
+)
+def test_a_word_of_address_whose_hearer_is_unsure_implies_nothing(text: str) -> None:
+    assert not {t for t in ties(text) if t[1] in ("PARENT_OF", "SIBLING", "SPOUSE", "FAMILY")}
+
+
+def test_who_answers_by_an_unknown_name_is_not_who_asked() -> None:
+    told = "周文道：“娘，走吧。”老娘道：“我儿，你先走。”周武道：“爹娘怎么办？”"
+    assert not {t for t in ties(told) if t[1] == "PARENT_OF"}
 
 
 @pytest.mark.parametrize(

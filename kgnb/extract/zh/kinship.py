@@ -18,6 +18,7 @@ from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import surname_of, titled_surname
 
@@ -33,8 +34,9 @@ _NTH = "(?:第[一二三四五六七八九十]+个)?"
 CHILD = f"(?:[长次幼少养义嫡庶独亲三四五小大][子女]|{_NTH}[大小二三亲]?(?:儿子|女儿|闺女)|[子女])"
 PARENT = "(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|[父母爹娘])"
 RELATIVE = (
-    "(?:[从族堂表][兄弟哥姐妹]|侄儿|侄子|侄女|侄|叔父|叔叔|伯父|伯伯|舅舅|姑姑|孙子|孙女|孙儿|外甥|祖父|爷爷|奶奶"
-    "|外公|外婆|女婿|岳父|丈人|妻弟|妹夫|姐夫|嫂嫂|嫂子|嫂)"
+    "(?:[从族堂表](?:哥哥|弟弟|姐姐|妹妹|[兄弟哥姐妹])|侄儿|侄子|侄女|侄|叔父|叔叔|伯父|伯伯|舅舅|舅父|姑姑|姑妈|姑母|姨妈|姨母"
+    "|外孙女|外孙|孙子|孙女|孙儿|外甥女|外甥|祖父|祖母|爷爷|奶奶|外公|外婆|姥姥|姥爷|女婿|儿媳妇?|岳父|岳母|丈人|丈母娘"
+    "|妻弟|妹夫|姐夫|嫂嫂|嫂子|嫂)"
 )
 _SIBLING = "(?:(?:胞|亲|长|嫡亲)(?:兄|弟|哥|姐|妹|兄弟|妹子)|(?:同胞|嫡亲)(?:兄弟|哥哥|弟弟|姐姐|妹妹))"
 _BROTHER = "(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|妹子|二弟|三弟|大哥|二哥|[兄弟姊姐妹])"
@@ -55,15 +57,21 @@ _NOUNS = (
 )
 _ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(_NOUNS)) + ")"
 _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
-_LINK = f"[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|(?:便|就)?是(?:{_OFFICE})?)?“?"
+_LINK = f"[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名|(?:便|就)?是(?:{_OFFICE})?)?“?"
 _NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
 _OPEN = re.compile(r"[^\W了呀啊呢也矣哩]")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
 _MAYBE_NAMED = re.compile(f"[{''.join(c for c in _ANY_NOUN if is_han(c))}]{_LINK}$")
 _BORN = re.compile("[长次幼少三四五][子女]")
+_ORDER = "长大次二三四五六小幼"
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
+_IS_MINE = re.compile(
+    f"是[我俺咱吾]们?(?:的|家)?(?:独生|亲生?|唯一的)?{_ANY_NOUN}(?=[，。！？；…、”」』啊呀])"
+)
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
 _DIRECT = re.compile("(?:之|的|家的?|有[一二两三四五几]?个)?")
+# 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
+_HAS = re.compile(r"(?:有[一两二三四五六七八九几][^。！？；“”]{0,14}[：:，,]|生[了下过得]?(?:[一两二]?个)?)$")
 _DEED = re.compile(r"\w{0,4}[遣令命教唤引带同与和携叫派差使领把将同请]着?")
 _GROUP = re.compile(
     "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
@@ -81,7 +89,6 @@ _SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4}
 _OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣做]$|那$")
 _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
-_SAYS = re.compile(f"[^，。！？；：听闻见“”「」『』]{{0,8}}[{''.join(sorted(words.SPEECH_VERBS))}](?!完)")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
 _BEFORE_SUBJECT = "。！？；，、\n"
 # 王夫人 beside 王老爷 may have her own family's name.
@@ -113,9 +120,9 @@ class _Kin(NamedTuple):
 class Kinship:
     """The ties of one chapter's persons."""
 
-    def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int]) -> None:
+    def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int], said: Conversation) -> None:
         """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
-        self._text, self._people, self._ends = text, people, ends
+        self._text, self._people, self._ends, self._said = text, people, ends, said
         self._children: set[int] = set()  # offsets of persons called 长子, 次女
 
     @cached_property
@@ -129,6 +136,7 @@ class Kinship:
         """
         found = list(self._of_nouns())
         stated = {(m.target, m.type, m.source) for m in found if m.type not in SYMMETRIC_RELATIONS}
+        found += self._of_speakers()
         found += (m for m in self._of_groups() if (m.source, m.type, m.target) not in stated)
         return [*found, *self._of_couples()]
 
@@ -149,20 +157,38 @@ class Kinship:
                     yield _Kin(match.start(), end, noun, _NOUNS[rule], mention)
 
     def _of_nouns(self) -> Iterator[PatternMatch]:
-        last: tuple[_Kin, Mention | None] | None = None
+        chain: list[_Kin] = []  # kin counted together, all of one owner
+        owner: Mention | None = None
         for kin in self._kin():
-            if last and kin.start - last[0].bearer.end <= 3:  # 长子甲，次子乙; 父亲甲和弟弟乙
-                owner = last[1]
-                if kin.rule == last[0].rule == _NOUNS[0]:
-                    yield self._match(last[0].bearer, "SIBLING", kin.bearer, kin)
+            last = chain[-1] if chain else None
+            if last and (kin.start - last.bearer.end <= 3 or self._counts_on(last, kin)):
+                for one in chain:  # 长子甲，次子乙; 父亲甲和弟弟乙
+                    if one.rule == kin.rule == _NOUNS[0]:
+                        yield self._match(one.bearer, "SIBLING", kin.bearer, kin)
+                chain.append(kin)
             else:
-                owner = self._owner(kin)
+                owner = owner if last and self._is_of_the_same(last, kin) else self._owner(kin)
+                chain = [kin]
             if _BORN.fullmatch(kin.noun):
                 self._children.add(kin.bearer.start)
-            last = kin, owner
             if owner is not None and self._fits(kin, owner):
                 source, target = (kin.bearer, owner) if kin.rule[2] else (owner, kin.bearer)
                 yield self._match(source, kin.rule[1], target, kin)
+
+    def _is_of_the_same(self, last: _Kin, kin: _Kin) -> bool:
+        """Whether the pronoun before a kin noun repeats that before the last one: 她母亲甲哭了，她父亲乙…."""
+        one, other = (_THIRD_PERSONS.search(self._text, max(0, k.start - 4), k.start) for k in (last, kin))
+        between = self._text[last.bearer.end : kin.start]
+        k = bisect_left(self._starts, kin.start)
+        near = self._people[k - 1] is last.bearer and len(between) <= NEAR and "。" not in between
+        return near and one is not None and other is not None and one[0][0] == other[0][0]
+
+    def _counts_on(self, last: _Kin, kin: _Kin) -> bool:
+        """Whether the text counts the same person's children on: 长子甲，管着铺子；次子乙，…."""
+        between = self._text[last.bearer.end : kin.start]
+        orders = _ORDER.find(last.noun[0]), _ORDER.find(kin.noun[0])
+        later = 0 <= orders[0] < orders[1] and last.noun[1:] == kin.noun[1:] and len(between) <= NEAR
+        return later and "。" not in between and self._begins_clause(kin.start)
 
     def _fits(self, kin: _Kin, owner: Mention) -> bool:
         """Whether the two may be such kin: strangers too say 兄弟 and 哥哥."""
@@ -180,11 +206,16 @@ class Kinship:
         if last is None:
             return None
         between = self._text[last.end : kin.start]
-        if _THIRD_PERSONS.search(before):
+        if third := _THIRD_PERSONS.search(before):
             near = len(between) <= 40 and between.count("。") <= 1
+            near = near or (len(between) <= FAR and between.count(f"。{third[0][0]}") == between.count("。"))
             return last if near and not _SPEAKER.match(between) else None  # 甲说：“他的妻子…”
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
             return last
+        if _HAS.search(self._text, max(0, kin.start - 40), kin.start) and (
+            parent := self._sentences_subject(kin.start)
+        ):
+            return parent
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
         return self._namesake(kin, k) if _BORN.fullmatch(kin.noun) else self._topic(kin, k)
@@ -198,6 +229,17 @@ class Kinship:
                     break
                 if self._begins_clause(mention.start):
                     return mention
+        return None
+
+    def _sentences_subject(self, at: int) -> Mention | None:
+        """The person with whom the sentence of a place begins, or that before it where this has a pronoun."""
+        k = bisect_left(self._ends, at)
+        for begin in (self._ends[i - 1] + 1 if i else 0 for i in (k, k - 1) if i >= 0):
+            i = bisect_left(self._starts, begin)
+            if self._starts[i : i + 1] == [begin]:
+                return self._people[i]
+            if self._text[begin] not in "他她其":
+                break
         return None
 
     def _begins_clause(self, at: int) -> bool:
@@ -218,26 +260,30 @@ class Kinship:
         return None
 
     def _speaker(self, at: int) -> Mention | None:
-        """Who says what stands at ``at``: the person right behind the quotation, unless a colon introduces
-        it, or the person named last before it; nobody where who stands behind only hears it (“…。”甲听了)."""
-        opened = max(self._text.rfind(mark, max(0, at - 300), at) for mark in "“「『")
-        if opened < 0 or _CLOSED.search(self._text, opened, at):
-            return None
-        closed = _CLOSED.search(self._text, at, at + 300)
-        if closed and not self._text.startswith(("：", ":", "，", ","), max(0, opened - 1)):
-            k = bisect_left(self._starts, closed.end())
-            if self._starts[k : k + 1] == [closed.end()]:
-                return self._people[k] if _SAYS.match(self._text, self._people[k].end) else None
-        k = bisect_left(self._starts, opened)
-        last = self._people[k - 1] if k else None
-        near = last is not None and opened - last.end <= 12
-        return last if last and near and not _CLOSED.search(self._text, last.end, opened) else None
+        """Who says what stands at ``at``."""
+        k = self._said.at(at)
+        return self._said.turns[k].speaker if k >= 0 else None
 
     def _match(self, source: Mention, kind: str, target: Mention, kin: _Kin) -> PatternMatch:
         start = min(source.start, target.start, kin.start)
         end = max(source.end, target.end, kin.end)
         start = max(start, end - 150)
         return PatternMatch(source.entry.name, kind, target.entry.name, kin.noun, start, end, INDIRECT)
+
+    def _of_speakers(self) -> Iterator[PatternMatch]:
+        """“甲是我女儿。”: whose kin the speaker says that a person is."""
+        ends: dict[int, Mention] = {}
+        for match in _IS_MINE.finditer(self._text):
+            ends = ends or {m.end: m for m in self._people}
+            at = match.start() - (self._text[match.start() - 1] in "就才可便也乃")
+            bearer, speaker = ends.get(at), self._speaker(at)
+            if bearer is not None and speaker is not None:
+                rule = int(str(match.lastgroup)[1:])
+                start, noun = match.start(f"n{rule}"), match[f"n{rule}"]
+                kin = _Kin(start, match.end(), noun, _NOUNS[rule], bearer)
+                if self._fits(kin, speaker):
+                    source, target = (bearer, speaker) if kin.rule[2] else (speaker, bearer)
+                    yield self._match(source, kin.rule[1], target, kin)
 
     # --- groups and couples ---
 

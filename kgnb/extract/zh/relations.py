@@ -11,6 +11,8 @@ from operator import attrgetter
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.conversation import Conversation
+from kgnb.extract.zh.kin_address import addressed_kin
 from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, RELATIVE, Kinship
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import sentence_ends
@@ -144,9 +146,10 @@ _MATCHER = PatternMatcher(_PATTERNS)
 
 def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words."""
-    kin = Kinship(text, people, ends).ties()
+    said = Conversation(text, people)
+    kin = Kinship(text, people, ends, said).ties()
     found = [match for match in _MATCHER.match(text, people, MAX_GAP) if not _continues_list(text, match)]
-    return found + kin + _sworn_siblings(text, people)
+    return found + kin + _sworn_siblings(text, people) + addressed_kin(text, people, said)
 
 
 def _continues_list(text: str, match: PatternMatch) -> bool:

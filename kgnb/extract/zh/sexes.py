@@ -27,7 +27,8 @@ class Sexes:
 
     def __init__(self, text: str, offsets: Mapping[str, Sequence[int]]) -> None:
         self._text, self._offsets = text, offsets
-        self._tells = text.count("她") >= 0.05 * text.count("他")  # older texts write 他 for both
+        she = text.count("她")
+        self.tells = she > 0 and she >= 0.05 * text.count("他")  # older texts write 他 for both
 
     def fits(self, title: str, names: Iterable[str]) -> bool:
         """Return whether the person of ``names`` may have the title: 小姐 is no man's, 先生 no woman's."""
@@ -46,7 +47,7 @@ class Sexes:
             if match := _TITLE_BEHIND.match(self._text, end):
                 she += match[0].endswith(_WOMENS)
                 he += match[0].endswith(_MENS)
-            elif self._tells and (match := _PRONOUN.search(self._text, end, end + AHEAD)):
+            elif self.tells and (match := _PRONOUN.search(self._text, end, end + AHEAD)):
                 he += match[0] == "他"
                 she += match[0] == "她"
         return he, she

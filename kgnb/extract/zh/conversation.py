@@ -1,0 +1,170 @@
+"""Who says a quotation of a Chinese chapter, and to whom, as far as the words beside it tell."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from kgnb.extract.patterns import Mention
+from kgnb.extract.zh import vocabulary as words
+
+ADJACENT = 120
+"""Most characters between two turns of a conversation."""
+
+_QUOTATION = re.compile("[“「『]([^“「『”」』\n]*)[”」』]")
+_SENTENCE_END = re.compile("[。！？!?；;\n]")
+_VERB = f"[{''.join(sorted(words.SPEECH_VERBS))}]"
+_INTRODUCES = re.compile(f"(?:[：:]|{_VERB}[，,]?)$")
+_SPOKE = re.compile(f"[^，。！？；：听闻见“”「」『』\n]{{0,8}}{_VERB}(?!完)")
+_PRONOUN = re.compile("[他她](?![的们家])")
+_HEARS = re.compile(
+    "(?:[对向朝跟问谓]着?|告诉|吩咐|[看望盯瞪]着|[拉拽扶抱]着|一?把?[拉抱扶握抓拽][住起过]|[看望]了[看望]|[看望瞪]了)$"
+)
+_BEFORE_SUBJECT = "。！？!?；，,”」』\n"
+_SAME_TURN = 40
+"""Most characters between two quotations of a line that are one person's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A quotation; ``speaker`` and ``hearer`` where the text names them beside it."""
+
+    start: int
+    end: int
+    speaker: Mention | None
+    hearer: Mention | None
+
+
+class Conversation:
+    """The turns of one chapter."""
+
+    def __init__(self, text: str, people: Sequence[Mention]) -> None:
+        """``people``: mentions in order of their offsets."""
+        self._text, self._people = text, people
+        self._starts = [m.start for m in people]
+
+    @cached_property
+    def turns(self) -> list[Turn]:
+        """All quotations; whoever asks for none of them doesn't wait for them."""
+        turns: list[Turn] = []
+        for match in _QUOTATION.finditer(self._text):
+            turns.append(self._turn(match, turns))
+        return turns
+
+    @cached_property
+    def _turn_starts(self) -> list[int]:
+        return [turn.start for turn in self.turns]
+
+    def at(self, place: int) -> int:
+        """Return the number of the turn that holds a place; -1 for none."""
+        k = bisect_right(self._turn_starts, place) - 1
+        return k if k >= 0 and place < self.turns[k].end else -1
+
+    def neighbour(self, k: int, step: int, speaker: Mention) -> Turn | None:
+        """Return the turn before (``step`` -1) or after (1) the ``k``-th that somebody else speaks."""
+        while 0 <= k + step < len(self.turns):
+            one, other = sorted((k, k + step))
+            if self.turns[other].start - self.turns[one].end > ADJACENT:
+                return None
+            k += step
+            said = self.turns[k].speaker
+            if said is None or said.entry.name != speaker.entry.name:
+                return self.turns[k] if said else None
+        return None
+
+    def reacts(self, k: int) -> Mention | None:
+        """Return the person with whom the line behind the ``k``-th turn's begins, if it is no quotation."""
+        begin = self._text.find("\n", self.turns[k].end) + 1
+        if not begin or begin - self.turns[k].end > _SAME_TURN:
+            return None
+        i = bisect_left(self._starts, begin)
+        return self._people[i] if self._starts[i : i + 1] == [begin] else None
+
+    def within(self, begin: int, end: int) -> Sequence[Mention]:
+        """Return the mentions that begin in a part of the text."""
+        return self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, end)]
+
+    # --- one turn ---
+
+    def _turn(self, match: re.Match[str], turns: Sequence[Turn]) -> Turn:
+        text = self._text
+        last = turns[-1] if turns else None
+        line = text.rfind("\n", 0, match.start()) + 1
+        goes_on = last is not None and last.end > line
+        begin = last.end if last and goes_on else line
+        speaker, hearer = self._introduced(line, begin, match.start(), turns)
+        if speaker is None:
+            speaker = self._behind(line, match, turns)
+        if speaker is None and last and goes_on and self._goes_on(last, match.start()):
+            speaker = last.speaker
+        alone = begin == match.start() and text[match.end() : match.end() + 1] in ("\n", "")
+        if speaker is None and alone and self._alternates(match.start(), turns):
+            speaker = turns[-2].speaker
+        return Turn(match.start(), match.end(), speaker, hearer)
+
+    def _introduced(
+        self, line: int, begin: int, end: int, turns: Sequence[Turn]
+    ) -> tuple[Mention | None, Mention | None]:
+        """Speaker and hearer by the sentence that introduces a quotation (甲对乙说：)."""
+        said = self._text[begin:end]
+        if not _INTRODUCES.search(said):
+            return None, None
+        begin += max((m.end() for m in _SENTENCE_END.finditer(said)), default=0)
+        named = self.within(begin, end)
+        speaker = next((m for m in named if self._begins_clause(m, begin)), None)
+        if _PRONOUN.match(self._text, begin):
+            speaker = self._subject(line, begin, turns)
+        if speaker is None:
+            return None, None
+        others = {m.entry.name: m for m in named if m.entry.name != speaker.entry.name}
+        heard = [m for m in others.values() if _HEARS.search(self._text, begin, m.start)]
+        return speaker, heard[0] if len(heard) == 1 else None
+
+    def _begins_clause(self, mention: Mention, begin: int) -> bool:
+        return mention.start == begin or self._text[mention.start - 1 : mention.start] in _BEFORE_SUBJECT
+
+    def _behind(self, line: int, match: re.Match[str], turns: Sequence[Turn]) -> Mention | None:
+        """The speaker right behind a quotation (“…”甲说); nobody where a colon introduces it, and not who
+        only hears it (“…”甲听了)."""
+        if self._text[match.start() - 1 : match.start()] in ("：", ":"):
+            return None
+        end = match.end()
+        i = bisect_left(self._starts, end)
+        if self._starts[i : i + 1] == [end]:
+            return self._people[i] if _SPOKE.match(self._text, self._people[i].end) else None
+        if _PRONOUN.match(self._text, end) and _SPOKE.match(self._text, end + 1):
+            return self._subject(line, match.start(), turns)
+        return None
+
+    def _subject(self, line: int, before: int, turns: Sequence[Turn]) -> Mention | None:
+        """The only person who begins a clause of a line's narration before a place, or of the line before."""
+        last_line = self._text.rfind("\n", 0, max(0, line - 1)) + 1
+        for begin, end in ((line, before), (last_line, line)):
+            spoken = [turn for turn in turns[-6:] if turn.end > begin]
+            subjects = {
+                m.entry.name: m
+                for m in self.within(begin, end)
+                if self._begins_clause(m, begin) and not any(t.start < m.start < t.end for t in spoken)
+            }
+            if subjects or self._text[begin] not in "“「『":
+                return next(iter(subjects.values())) if len(subjects) == 1 else None
+        return None
+
+    def _goes_on(self, last: Turn, at: int) -> bool:
+        """Whether what stands between two quotations of a line is about the speaker (“…”甲说，“…”)."""
+        if last.speaker is None or at - last.end > _SAME_TURN:
+            return False
+        return last.speaker.start == last.end or _PRONOUN.match(self._text, last.end) is not None
+
+    def _alternates(self, at: int, turns: Sequence[Turn]) -> bool:
+        """Whether two persons take turns in a line each: “…”甲说 / “…”乙说 / “…”."""
+        if len(turns) < 2:
+            return False
+        last, before = turns[-1], turns[-2]
+        one, other = last.speaker, before.speaker
+        between = self._text[last.end : at]
+        near = between.count("\n") == 1 and self._text.count("\n", before.end, last.start) == 1
+        return near and one is not None and other is not None and one.entry.name != other.entry.name

@@ -1,0 +1,158 @@
+"""Family ties that speech implies: the kin word by which one person addresses another (甲对乙说：“爹，…”).
+
+Who speaks is named beside the quotation, or takes turns with the other. Who is addressed is named there too
+(对乙说), speaks both before and after, or speaks beside it and is the only one around who may be such kin.
+Those of the father's side need a common surname; words that strangers use too (大哥, 爷爷) count in modern
+texts only, which tell 她 from 他: in older ones all the world is a brother.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.conversation import Conversation, Turn
+from kgnb.extract.zh.sexes import Sexes
+from kgnb.extract.zh.surnames import surname_of
+
+IMPLIED = 0.5
+"""Confidence of a tie that nobody states: it follows from a word of address."""
+SCENE = 300
+"""Characters before and after a word of address in which somebody else may be meant by it."""
+LONGEST = 150
+"""Most characters of the evidence."""
+
+
+class _Address(NamedTuple):
+    """What a kin word says of hearer and speaker."""
+
+    type: str  # from the hearer to the speaker
+    from_speaker: bool = False  # from the speaker to the hearer instead
+    surname: bool = False  # of one family
+    strangers: bool = False  # strangers say it too
+    title: str = ""  # a title of the hearer's sex
+
+
+_RANK = "[大二三四五六七八九小老]"
+_MAN, _WOMAN = "先生", "太太"
+_WORDS = (
+    (
+        f"爹爹?|老爸|爸爸?|阿[爹爸]|父[亲皇王](?:大人)?|{_RANK}爹",
+        _Address("PARENT_OF", surname=True, title=_MAN),
+    ),
+    ("妈妈?|阿[妈娘母]|老妈|娘亲?|母[亲后妃](?:大人)?", _Address("PARENT_OF", title=_WOMAN)),
+    ("[我吾乖](?:儿子?|女儿?|孩儿)|女儿|儿子|闺女", _Address("PARENT_OF", from_speaker=True, surname=True)),
+    ("爷爷|祖父|阿公", _Address("FAMILY", surname=True, strangers=True, title=_MAN)),
+    ("外公|姥爷|外祖父", _Address("FAMILY", title=_MAN)),
+    ("外婆|姥姥|外祖母", _Address("FAMILY", title=_WOMAN)),
+    (
+        f"{_RANK}[叔伯]|{_RANK}?(?:叔[叔父]|伯[伯父])",
+        _Address("FAMILY", surname=True, strangers=True, title=_MAN),
+    ),
+    (f"{_RANK}?姑[姑妈母]", _Address("FAMILY", surname=True, strangers=True, title=_WOMAN)),
+    (f"{_RANK}?(?:舅[舅父]|姑[父丈]|姨[父丈]|姐夫|妹夫)|{_RANK}舅", _Address("FAMILY", title=_MAN)),
+    (f"舅[妈母]|{_RANK}?姨[妈母]", _Address("FAMILY", title=_WOMAN)),
+    ("[表堂](?:哥哥?|兄|弟弟?)", _Address("FAMILY", title=_MAN)),
+    ("[表堂](?:姐姐?|妹妹?)", _Address("FAMILY", title=_WOMAN)),
+    (
+        f"{_RANK}?(?:哥哥?|弟弟?)|阿[兄哥弟]|兄长",
+        _Address("SIBLING", surname=True, strangers=True, title=_MAN),
+    ),
+    (
+        f"{_RANK}?(?:[姐姊][姐姊]?|妹妹?)|妹子|阿[姐姊妹]",
+        _Address("SIBLING", surname=True, strangers=True, title=_WOMAN),
+    ),
+    ("老公|夫君|孩子?[他她][爹爸]", _Address("SPOUSE", title=_MAN)),
+    ("老婆|爱妻|孩子?[他她][娘妈]", _Address("SPOUSE", title=_WOMAN)),
+    ("师[父尊]|恩师", _Address("MASTER_OF")),
+    ("徒儿|徒弟", _Address("MASTER_OF", from_speaker=True)),
+)
+_PAUSE = "，。！？!?、…—～：,"
+# What begins none of the words is left with one look.
+_FIRST = (
+    "[好亲爹老爸阿父大二三四五六七八九小妈娘母我吾乖女儿闺爷祖外姥叔伯姑舅姨姐姊妹表堂哥弟兄夫孩爱师恩徒]"
+)
+_SPOKEN_TO = re.compile(
+    f"[“「『{_PAUSE}](?={_FIRST})(?:好|亲)?"
+    f"(?:{'|'.join(f'(?P<k{i}>{word})' for i, (word, _) in enumerate(_WORDS))})"
+    f"(?=[啊呀哪哟]?[{_PAUSE}”」』])"
+)
+
+
+def addressed_kin(text: str, people: Sequence[Mention], said: Conversation) -> list[PatternMatch]:
+    """Return the ties that words of address imply; ``people``: one chapter's persons."""
+    return list(_Addresses(text, people, said).ties())
+
+
+class _Addresses:
+    """The words of address of one chapter."""
+
+    def __init__(self, text: str, people: Sequence[Mention], said: Conversation) -> None:
+        self._text, self._people, self._said = text, people, said
+
+    def ties(self) -> Iterator[PatternMatch]:
+        for match in _SPOKEN_TO.finditer(self._text):
+            k = self._said.at(match.start())
+            speaker = self._said.turns[k].speaker if k >= 0 else None
+            kin = _WORDS[int(str(match.lastgroup)[1:])][1]
+            if speaker is None or (kin.strangers and not self._sexes.tells):
+                continue
+            hearer = self._hearer(k, speaker, kin)
+            if hearer:
+                source, target = (speaker, hearer) if kin.from_speaker else (hearer, speaker)
+                names, word = (source.entry.name, kin.type, target.entry.name), match[str(match.lastgroup)]
+                end = max(match.end(), speaker.end, hearer.end)
+                start = max(min(speaker.start, hearer.start, match.start()), end - LONGEST)
+                yield PatternMatch(*names, word, start, end, IMPLIED)
+
+    def _hearer(self, k: int, speaker: Mention, kin: _Address) -> Mention | None:
+        """Whom the speaker of the ``k``-th turn calls so."""
+        turn = self._said.turns[k]
+        if turn.hearer:
+            return turn.hearer if self._fits(speaker, turn.hearer, kin) else None
+        before, after = (self._said.neighbour(k, step, speaker) for step in (-1, 1))
+        asked = before.speaker if before else None
+        answers = after.speaker if after else self._said.reacts(k)
+        if asked and before and before.hearer and before.hearer.entry.name == speaker.entry.name:
+            return asked if self._fits(speaker, asked, kin) else None
+        fitting = {m.entry.name: m for m in (asked, answers) if m and self._fits(speaker, m, kin)}
+        if len(fitting) != 1:
+            return None
+        (hearer,) = fitting.values()
+        if asked and answers and asked.entry.name == answers.entry.name:
+            return hearer
+        if not (kin.surname and _sure_surname(speaker) and _sure_surname(hearer)):
+            return None
+        return hearer if hearer is answers or self._only_one(turn, speaker, hearer, kin) else None
+
+    def _only_one(self, turn: Turn, speaker: Mention, hearer: Mention, kin: _Address) -> bool:
+        """Whether a scene has nobody else of the family who may be such kin."""
+        around = self._said.within(turn.start - SCENE, turn.end + SCENE)
+        return all(m.entry.name == hearer.entry.name for m in around if self._fits(speaker, m, kin))
+
+    def _fits(self, speaker: Mention, hearer: Mention, kin: _Address) -> bool:
+        """Whether the surnames and the sex of the hearer allow such kin."""
+        one, other = speaker.entry, hearer.entry
+        surnames = {_sure_surname(speaker), _sure_surname(hearer)}
+        alike = len(surnames) == 1 and "" not in surnames
+        if one.name == other.name or (kin.surname and not (alike or ("" in surnames and not kin.strangers))):
+            return False
+        return not kin.title or self._sexes.fits(kin.title, (other.name, *other.aliases))
+
+    @cached_property
+    def _sexes(self) -> Sexes:
+        offsets = defaultdict[str, list[int]](list)
+        for mention in self._people:
+            offsets[mention.form].append(mention.start)
+        return Sexes(self._text, offsets)
+
+
+def _sure_surname(mention: Mention) -> str:
+    """The surname of a person, empty where it is none for sure: 仲谦 may be of any family."""
+    surname = surname_of(mention.entry.name)
+    return surname if surname in words.SURE_SURNAMES or len(mention.entry.name) > 2 else ""
