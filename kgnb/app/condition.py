@@ -38,6 +38,7 @@ _MENDS: Mapping[str, Mend] = {
     "provider.bad_key": "key",
     "provider.no_key": "key",
     "provider.no_such_model": "model",
+    "provider.not_fetched": "model",
     "provider.no_model": "model",
     "provider.rejected": "model",
     "provider.no_version": "url",

@@ -8,8 +8,8 @@ import anthropic
 
 from kgnb.core.model import Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
-from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse
+from kgnb.llm.chat_api import ChatApi, ChatReply, count, joined_text
+from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse, get
 from kgnb.llm.request_form import RequestForm
 
 

@@ -18,7 +18,7 @@ from aiohttp.http import HttpProcessingError
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.error_mapping import SILENCE, UNREADABLE, ErrorResponse
+from kgnb.llm.error_mapping import SILENCE, UNREADABLE, ErrorResponse, get
 from kgnb.llm.http_client import BodyTooLong, client_options
 from kgnb.llm.request_form import RequestForm
 
@@ -81,7 +81,7 @@ class ChatApi(ABC):
         read = self._read(answer)
         if isinstance(read, ChatReply):
             return read  # whatever stands in an "error" beside it
-        return replace(_hidden_error(answer) or read, usage=read.usage)
+        return replace(hidden_error(answer) or read, usage=read.usage)
 
     async def models(self, below: str = "") -> list[str] | ErrorResponse:
         """The names of the models that the endpoint lists, ``below`` its base_url. Asks no model."""
@@ -112,11 +112,6 @@ class ChatApi(ABC):
 # --- reading an answer, which is hostile input --------------------------------------------------------------
 
 
-def get(value: Any, key: str) -> Any:
-    """A JSON object's field; None without one."""
-    return value.get(key) if isinstance(value, dict) else None
-
-
 def joined_text(content: Any) -> str:
     """A message's text: a string, or the text parts of a list."""
     if isinstance(content, str):
@@ -142,7 +137,7 @@ def _system_reason(error: BaseException) -> str:
     return os.strerror(error.errno) if isinstance(error, ConnectionError) and error.errno else ""
 
 
-def _hidden_error(answer: Any) -> ErrorResponse | None:
+def hidden_error(answer: Any) -> ErrorResponse | None:
     """The error in a body of status 200, as some gateways and z.ai send it."""
     error = answer if get(answer, "success") is False else get(answer, "error")
     if not error:

@@ -138,7 +138,7 @@ class LlmClient:
         """
         found = await self._list_models()
         if isinstance(found, ErrorResponse) and not found.status:
-            raise self._error(found)
+            raise error_for(found, self.provider, self._url, "")
         return found if isinstance(found, list) else []  # many endpoints have no list
 
     async def close(self) -> None:
@@ -200,7 +200,8 @@ class LlmClient:
                     return got
                 other = learnt.after_refusal(tried, got, form.limit(prompt))
                 if other is None:
-                    raise await self._diagnosis.explained(self._error(got, model), model, got)
+                    error = error_for(got, self.provider, self._url, model)
+                    raise await self._diagnosis.explained(error, model, got)
                 tried.append(other)
         finally:
             learnt.release()
@@ -237,9 +238,6 @@ class LlmClient:
             self._sent_at.remove(began)
         meter.usage += got.usage
         return got
-
-    def _error(self, refusal: ErrorResponse, model: str = "") -> errors.ProviderError:
-        return error_for(refusal, self.provider, self._url, model)
 
 
 # --- the SDK of a provider ----------------------------------------------------------------------------------

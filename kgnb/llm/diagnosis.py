@@ -17,6 +17,7 @@ from kgnb.core.model import Provider
 from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
 from kgnb.llm.error_mapping import SHOWN_CHARS, SILENCE, ErrorResponse
+from kgnb.llm.presets import preset_for
 
 NEAREST = 5
 """Names of models that an error lists."""
@@ -42,21 +43,22 @@ class Diagnosis:
     ) -> errors.ProviderError:
         """An error that names the cause and its remedy; ``error`` itself where no cause is found."""
         status, means = refusal.status, refusal.meaning
+        no_path = status in (200, 404, 405) or means == "no_channel"  # the last: LM Studio
         unclear = status in (400, 422) and means == "rejected"
         says_model = unclear and _SAYS_MODEL.search(refusal.message[:SHOWN_CHARS])
-        if status not in (200, 404, 405) and means not in ("no_model", "no_channel") and not says_model:
+        if not (no_path or means == "no_model" or says_model):
             return error  # many take names that they don't list: deployments, endpoint ids
-        facts: dict[str, Any] = error.facts
+        facts: dict[str, Any] = dict(error.facts)
         listed = await self._listed("")
-        if isinstance(listed, list) and listed and status != 200:
+        fetch = preset_for(self.provider).fetch
+        if isinstance(listed, list) and (listed or fetch) and status != 200:
             if _plain(model) in map(_plain, listed):
                 return error
             nearest = difflib.get_close_matches(model, listed, NEAREST, cutoff=0.0)
             names = [without_secrets(clean(name, 80), self.provider) for name in nearest]
-            facts = {**facts, "nearest": names[0], "listed": ", ".join(names)}
-            return errors.EndpointWrong("provider.no_such_model", **facts)
-        versioned = _VERSION.search(urlsplit(self.base_url).path)
-        if not isinstance(listed, list) and status in (200, 404, 405) and not versioned:
+            facts |= {"nearest": "".join(names[:1]), "listed": ", ".join(names) or "-", "fetch": fetch}
+            return errors.EndpointWrong(f"provider.{'not_fetched' if fetch else 'no_such_model'}", **facts)
+        if not (isinstance(listed, list) or _VERSION.search(urlsplit(self.base_url).path)) and no_path:
             longer = await self._listed("/v1")
             if not isinstance(longer, ErrorResponse) or longer.status in (401, 403):
                 url = redacted_url(self.base_url.removesuffix("/chat/completions")) + "/v1"

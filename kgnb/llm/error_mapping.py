@@ -67,23 +67,21 @@ class ErrorResponse:
     @property
     def _error(self) -> dict[str, Any]:
         body = self.body[0] if isinstance(self.body, list) and self.body else self.body  # Gemini
-        inner = body.get("error", body) if isinstance(body, dict) else body
+        inner = body.get("error", body.get("errors", body)) if isinstance(body, dict) else body  # ModelScope
         return inner if isinstance(inner, dict) else {"message": inner}
 
     @property
-    def _details(self) -> list[dict[str, Any]]:
+    def _details(self) -> list[Any]:
         """Google's details of an error."""
         details = self._error.get("details")
-        return [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+        return details if isinstance(details, list) else []
 
     @property
     def meaning(self) -> str:
         """What it means, by its words, its codes, then its status: a key of ``_KINDS``."""
-        known, metadata = refusals().items(), self._error.get("metadata")
+        known, said, metadata = refusals().items(), self._words[:READ_CHARS], self._error.get("metadata")
         marks = metadata if isinstance(metadata, dict) else {}
-        told = f"{self.message or self.text}\n{marks.get('raw')}"  # raw: what OpenRouter was told
-        said = told[:READ_CHARS]
-        reasons = [one.get("reason") for one in self._details]
+        reasons = [get(one, "reason") for one in self._details]
         codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons, *marks)}
         codes |= {code.partition(".")[0] for code in codes}  # Volcengine: SensitiveContentDetected.Violence
         found = (
@@ -108,11 +106,19 @@ class ErrorResponse:
         return str(self._error.get("param") or "")
 
     @property
+    def _words(self) -> str:
+        """The endpoint's message, or what OpenRouter was told; no list of fields, which may repeat a book."""
+        told = get(self._error.get("metadata"), "raw")
+        with suppress(ValueError, RecursionError):
+            told = ErrorResponse(0, json.loads(str(told)))._words
+        told = told or next(filter(None, map(self._error.get, ("message", "msg", "detail"))), "")
+        return told if isinstance(told, str) else ""
+
+    @property
     def message(self) -> str:
-        """The endpoint's message; never shown for a refused key, which some endpoints repeat."""
-        message = next(filter(None, map(self._error.get, ("message", "msg", "detail"))), "")
-        said = message if isinstance(message, str) else self.text
-        return "" if said.startswith("<") else said
+        """What is told; never shown for a refused key, which some endpoints repeat."""
+        told = self._words or (self.text if self.body else "")
+        return "" if told.startswith("<") else told
 
     @property
     def text(self) -> str:
@@ -127,7 +133,7 @@ class ErrorResponse:
         asked = _seconds((self.headers or {}).get("retry-after", ""))
         if asked is not None:
             return min(MAX_RETRY_AFTER, asked)
-        delays = (_DELAY.fullmatch(str(one.get("retryDelay"))) for one in self._details)
+        delays = (_DELAY.fullmatch(str(get(one, "retryDelay"))) for one in self._details)
         return next((min(MAX_RETRY_AFTER, float(delay[1])) for delay in delays if delay), None)
 
 
@@ -135,6 +141,11 @@ SILENCE = ErrorResponse(0, usage=Usage())
 """No connection, or one that ended before the response did."""
 UNREADABLE = ErrorResponse(200)
 """A response that is too long, or a success of another form."""
+
+
+def get(value: Any, key: str) -> Any:
+    """A JSON object's field; None without one."""
+    return value.get(key) if isinstance(value, dict) else None
 
 
 def _seconds(value: str) -> float | None:

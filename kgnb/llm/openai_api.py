@@ -10,11 +10,11 @@ import openai
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.extract.reply import is_complete
-from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
-from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse
+from kgnb.llm.chat_api import ChatApi, ChatReply, count, hidden_error, joined_text
+from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse, get
 from kgnb.llm.request_form import RequestForm
 
-_LENGTH = ("length", "max_tokens", "model_length")  # the last: Mistral
+_LENGTH = ("length", "max_tokens", "model_length", "model_context_window_exceeded")  # Mistral, Zhipu
 _FAILED = ("content_filter", "sensitive", "insufficient_system_resource", "network_error", "error")
 """Moderation, the second Zhipu's; cut off inside: DeepSeek, Zhipu, OpenRouter."""
 
@@ -38,7 +38,7 @@ class OpenAIApi(ChatApi):
         """The JSON of one request."""
         roles = {"system": prompt.system, "user": prompt.user}
         messages = [{"role": role, "content": content} for role, content in roles.items()]
-        body: dict[str, Any] = {"model": model, "messages": messages}
+        body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}  # some stream unasked
         if form.structured[0] == "strict":
             named = {"name": "extraction", "strict": True, "schema": prompt.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
@@ -61,7 +61,8 @@ class OpenAIApi(ChatApi):
         finish = str(get(choice, "finish_reason")).partition(":")[0]  # Gemini: "content_filter: SAFETY"
         if choices == [] or finish in _FAILED:  # the first: gateways
             said = f"finish_reason {finish}" if choices else "no choices"
-            return ErrorResponse(502, {"code": finish, "message": said}, usage=usage)
+            told = hidden_error(choice) or ErrorResponse(502, {"code": finish, "message": said})  # OpenRouter
+            return replace(told, usage=usage)
         if not isinstance(message, dict):
             return UNREADABLE
         text = joined_text(message.get("content"))

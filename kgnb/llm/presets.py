@@ -83,6 +83,8 @@ class Preset(_Fact):
     needs_key: bool = True
     key_url: str = ""
     """Page where a key is made."""
+    fetch: str = ""
+    """Command that fetches a model, before its name."""
     thinking_off: Mapping[str, Any] = {}
     """Fields of the body that switch reasoning off; empty: no switch is known."""
     thinking_on: Mapping[str, Any] = {}

@@ -31,9 +31,11 @@ _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
 _EFFORTS = ("none", "minimal", "low")
 """Least efforts of reasoning, the first the least; each model that has any has the last."""
 _REASONS_ALWAYS = re.compile(r"(?i)mandatory|can(?:'t| ?not) be (?:disabled|turned off)|other thinking level")
+_OFF, _MUST_BE_OFF = {"enable_thinking": False}, re.compile(r"enable_thinking\W*(?:must|必须).+false", re.I)
+"""What Qwen's models that think unasked want where the reply isn't streamed."""
 _MAY_BE_OF_FORM = ("rejected", "too_long", "no_model")
 """What a refusal of a field may look like; others may repeat a reply, and with it the book's words."""
-_WINDOW = re.compile(r"(?:context (?:length|window|size)|max_model_len|max_seq_len)\D{1,40}?(\d{4,7})", re.I)
+_WINDOW = re.compile(r"(?:context (?:length|window|size)|max_\w+_len|\(TPM\))\D{1,40}?(\d{4,7})", re.I)
 _NUMBER = re.compile(r"(?<![\w.])\d{4,7}(?![\w.])")
 
 
@@ -93,13 +95,15 @@ class RequestForm:
         ``limit``: the output limit that was sent; ``guess``: try simpler forms when no field is named.
         """
         param, said = refusal.param, refusal.text[:READ_CHARS]
-        if refusal.meaning == "too_long":  # a server that counts the limit in
+        if refusal.meaning == "too_long":  # the limit is counted in, as by Groq's tokens a minute
             window = _WINDOW.search(said)
             half = int(window[1]) // 2 if window else 0
             return replace(self, fixed_limit=half) if LEAST_LIMIT <= half < limit else None
         part = self._named_in(param) or self._named_in(said)
         if part == "structured" and not _SCHEMA.search(f"{param} {said}"):
             return replace(self, structured=("text",))
+        if _MUST_BE_OFF.search(said) and self.thinking[0] != _OFF:
+            return replace(self, thinking=(_OFF, {}))
         if part == "thinking" and (other := self._other_effort(said)):
             return replace(self, thinks=True, thinking=(other, {}))
         if part == "limit_fields" and not any(n and n in said for n in self.limit_fields[1:]):
@@ -183,7 +187,7 @@ class LearntForm:
         self, tried: Sequence[RequestForm], refusal: ErrorResponse, limit: int
     ) -> RequestForm | None:
         """The form to try after a refusal of the last one ``tried``; None when the form isn't at fault."""
-        if refusal.status not in (400, 422) or refusal.meaning not in _MAY_BE_OF_FORM:
+        if refusal.status not in (400, 413, 422, 429) or refusal.meaning not in _MAY_BE_OF_FORM:
             return None
         if self.form not in tried:
             return self.form  # learnt by another request meanwhile

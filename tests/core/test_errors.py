@@ -23,7 +23,7 @@ from kgnb.core.errors import (
         GraphConflict("graph.conflict", novel=3),
         RateLimited("provider.rate", provider="p", retry_after=2.04),
         ReplyUnparsable("provider.unparsable", provider="p"),
-        BudgetReached("provider.quota", provider="p", pause_seconds=5.0, status=429),
+        BudgetReached("provider.quota", provider="p", pause_seconds=5.0, detail="HTTP 429"),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -207,6 +207,7 @@ async def test_what_is_sent_to_an_openai_compatible_endpoint() -> None:
     assert body == {
         "model": "some/model",
         "messages": [{"role": "system", "content": p.system}, {"role": "user", "content": p.user}],
+        "stream": False,
         "temperature": 0,
         "max_tokens": 4_096 + len(p.user),
         "response_format": {

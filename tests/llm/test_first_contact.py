@@ -18,10 +18,11 @@ from kgnb.core.errors import (
     QuotaExhausted,
     RateLimited,
     ReplyRefused,
+    ReplyTruncated,
     RequestRejected,
 )
 from kgnb.llm.presets import Preset, presets
-from tests.llm.test_client import Scripted, ask_for, completion, error
+from tests.llm.test_client import Scripted, ask_for, completion, error, google
 from tests.llm.test_request_forms import asked_of
 
 NO_CHANNEL = "当前分组 default 下对于模型 gpt-x 无可用渠道 (request id: 2025121521151664761470129816750)"
@@ -30,6 +31,13 @@ TOKENS_A_MINUTE = "https://help.aliyun.com/zh/model-studio/error-code#token-limi
 SENSITIVE = (
     "系统检测到输入或生成内容可能包含不安全或敏感内容，请您避免输入易产生敏感内容的提示语，感谢您的配合。"
 )
+
+
+def in_choice(code: int, message: str) -> str:
+    """A reply that its provider broke off, as OpenRouter tells it."""
+    answer = json.loads(completion('{"characters": [', "error"))
+    answer["choices"][0]["error"] = {"code": code, "message": message}
+    return json.dumps(answer)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +51,10 @@ SENSITIVE = (
         (400, error("1261", "Prompt 超长"), PromptTooLong),
         (400, error("1211", "模型不存在，请检查模型代码。"), EndpointWrong),
         (200, json.dumps({"code": 401, "msg": "token expired", "success": False}), AuthRejected),
+        (429, error(None, "余额不足或无可用资源包,请充值。"), QuotaExhausted),  # by a gateway
+        (200, completion('{"characters": [', "model_context_window_exceeded"), ReplyTruncated),
         # DashScope
+        (429, error("Throttling.AllocationQuota", "Free allocated quota exceeded."), QuotaExhausted),
         (400, error("data_inspection_failed", "Input data may contain inappropriate content"), ReplyRefused),
         (400, error("Arrearage", "Access denied, please make sure your account is …"), QuotaExhausted),
         (400, error("invalid_parameter_error", "Range of input length should be [1, 129024]"), PromptTooLong),
@@ -55,7 +66,19 @@ SENSITIVE = (
         (404, error("ModelNotOpen", "Your account has not activated the model"), EndpointWrong),
         (403, error("AccountOverdueError", "overdue balance"), QuotaExhausted),
         (429, error("SetLimitExceeded", "Your account has reached the set inference limit"), QuotaExhausted),
+        # OpenRouter
+        (403, error(403, "Key limit exceeded (total limit). Manage it using https://…"), QuotaExhausted),
+        (200, in_choice(502, "Upstream provider disconnected"), ProviderDown),
+        (200, in_choice(429, "Rate limit exceeded"), RateLimited),
+        # Gemini
+        (429, google("You exceeded your current quota …", reason="RATE_LIMIT_EXCEEDED"), RateLimited),
+        (429, google("* Quota exceeded for metric: …_requests, limit: 0, model: m"), QuotaExhausted),
+        (400, google("Invalid Authorization header."), AuthRejected),
         # others
+        (400, error("invalid_request_error", "Insufficient Balance", "unknown_error"), QuotaExhausted),
+        (429, error("consumer_token_quota_exceeded", "exhausted", "quota_exceeded"), QuotaExhausted),
+        (429, error(None, "you (me) have reached your session usage limit", "api_error"), QuotaExhausted),
+        (403, error(None, "用户额度耗尽", "new_api_error"), QuotaExhausted),
         (400, json.dumps({"code": 20012, "message": "Model does not exist.", "data": None}), EndpointWrong),
         (401, '"Invalid token"', AuthRejected),
         (400, json.dumps({"message": "Invalid model: m", "type": "invalid_model"}), EndpointWrong),
@@ -148,6 +171,43 @@ async def test_a_gateway_that_fails_and_a_repeated_passage_tell_of_no_region(
 ) -> None:
     async with Scripted((status, body, {"retry-after": "0"}), models={"/v1/models": ["m"]}) as llm:
         with pytest.raises(kind):
+            await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            {"error": {"message": "Provider returned error", "metadata": {"raw": "{}"}}},
+            "Provider returned error",
+        ),
+        (
+            {"error": {"message": "Provider returned error", "metadata": {"raw": "no luck"}}},
+            "HTTP 400: no luck",
+        ),
+        (
+            {
+                "error": {
+                    "message": "Provider returned error",
+                    "metadata": {"raw": json.dumps({"error": {"message": "no luck"}}), "provider_name": "P"},
+                }
+            },
+            "HTTP 400: no luck",
+        ),
+        ({"errors": {"message": "no luck", "request_id": "5"}}, "HTTP 400: no luck"),  # ModelScope
+        ({"detail": [{"loc": ["body", "n"], "msg": "no luck"}]}, "no luck"),  # Mistral
+    ],
+)
+async def test_what_is_told_is_what_the_one_who_refused_said(body: dict[str, object], told: str) -> None:
+    async with Scripted((400, json.dumps(body), {}), models={"/v1/models": ["m"]}) as llm:
+        with pytest.raises(RequestRejected, match=told):
+            await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
+
+
+async def test_a_passage_that_a_refusal_repeats_is_no_word_of_the_endpoint() -> None:
+    body = {"detail": [{"loc": ["body", "messages"], "input": "他说：“余额不足，insufficient balance。”"}]}
+    async with Scripted((422, json.dumps(body), {}), models={"/v1/models": ["m"]}) as llm:
+        with pytest.raises(RequestRejected):
             await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
 
 

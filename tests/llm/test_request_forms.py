@@ -60,7 +60,7 @@ async def test_thinking_is_off_a_limit_is_sent_and_the_schema_where_it_is_taken(
             "json": {"response_format": {"type": "json_object"}},
             "text": {},
         }
-        form = {"messages": roles, **formats[preset.structured]}
+        form = {"messages": roles, "stream": False, **formats[preset.structured]}
     limit = 4_096 + len(p.user) + 8_192 * preset.always_thinks
     temperature = {"temperature": 0} if preset.temperature else {}
     wanted = {"model": model, preset.limit_field: limit, **temperature, **form, **preset.thinking_off}
@@ -144,7 +144,7 @@ async def test_a_field_is_found_by_its_name_where_no_param_is_given(said: str, k
     async with Scripted((400, error(None, said), {}), (200, completion(), {})) as llm:
         c = asked_of(presets()["deepseek"], llm.url)
         await c.ask(ask_for(), "m")
-    assert llm.seen[-1][2].keys() - {"model", "messages"} == kept
+    assert llm.seen[-1][2].keys() - {"model", "messages", "stream"} == kept
     assert len(llm.seen) == 2
 
 
@@ -249,13 +249,42 @@ async def test_a_limit_that_is_too_large_is_lowered_to_the_largest_that_is_named
     assert [body["max_tokens"] for _, _, body in llm.seen] == [20_000, 8_192]
 
 
+async def test_a_limit_that_is_counted_against_the_tokens_a_minute_is_lowered() -> None:
+    said = "Request too large for model m on tokens per minute (TPM): Limit 6000, Requested 7328, reduce it"
+    async with Scripted(
+        (413, error("rate_limit_exceeded", said), {}), (200, completion(), {})
+    ) as llm:  # Groq
+        c = asked_of(presets()["groq"], llm.url)
+        await c.ask(ask_for(), "m")
+    before, after = (body["max_completion_tokens"] for _, _, body in llm.seen)
+    assert before > 4_096
+    assert after == 3_000
+
+
+@pytest.mark.parametrize(
+    "must", [" must be set to false for non-streaming calls", "必须设置为false才能进行非流式调用"]
+)
+@pytest.mark.parametrize("thinking", [None, "on"])
+async def test_thinking_is_switched_off_where_that_is_demanded(must: str, thinking: str | None) -> None:
+    no = error("invalid_parameter_error", f"parameter.enable_thinking{must}")
+    for preset in (Preset(name="o"), presets()["qwen"]):
+        async with Scripted((400, no, {}), (200, completion(), {})) as llm:
+            c = asked_of(preset, llm.url, thinking=thinking, structured="json")
+            await c.ask(ask_for(), "m")
+        before, after = (body for _, _, body in llm.seen)
+        if preset.name == "o" or thinking:
+            assert before.get("enable_thinking") is not False
+            assert after["enable_thinking"] is False
+            assert after["response_format"] == before["response_format"]
+
+
 async def test_an_endpoint_may_refuse_every_name_of_the_limit_and_more() -> None:
     refused = ("max_tokens", "max_completion_tokens", "temperature", "response_format")
     answers = [(400, error("unsupported_parameter", "no", param=name), {}) for name in refused]
     async with Scripted(*answers, (200, completion(), {})) as llm:
         c = asked_of(Preset(name="o"), llm.url)
         await c.ask(ask_for(), "m")
-    assert llm.seen[-1][2].keys() == {"model", "messages"}
+    assert llm.seen[-1][2].keys() == {"model", "messages", "stream"}
 
 
 async def test_a_schema_that_is_refused_leaves_json_and_a_format_that_is_refused_leaves_nothing() -> None:
@@ -351,6 +380,23 @@ async def test_a_model_that_the_endpoint_has_not_is_told_with_the_nearest_names(
     assert caught.value.key == "provider.no_such_model"
     assert "kgnb providers add lost --model dryrun-no-json" in str(caught.value)
     assert str(caught.value.facts["listed"]).startswith("dryrun-no-json, ")
+
+
+@pytest.mark.parametrize("listed", [[], ["llama3:latest"]])
+async def test_a_model_that_ollama_has_not_pulled_is_told_with_the_command(listed: list[str]) -> None:
+    no = error(None, 'model "qwen3:8b" not found, try pulling it first', "api_error")
+    async with Scripted((404, no, {}), models={"/v1/models": listed}) as llm:
+        with pytest.raises(EndpointWrong, match=r"ollama pull qwen3:8b") as caught:
+            await asked_of(presets()["ollama"], llm.url).ask(ask_for(), "qwen3:8b")
+    assert not listed or listed[0] in str(caught.value)
+
+
+async def test_a_missing_v1_is_told_where_a_wrong_path_is_answered_with_status_200() -> None:
+    no = json.dumps({"error": "Unexpected endpoint or method. (POST /chat/completions)"})  # LM Studio
+    async with Scripted((200, no, {}), models={"/v1/models": ["m"]}) as llm:
+        with pytest.raises(EndpointWrong) as caught:
+            await asked_of(presets()["lmstudio"], llm.url.removesuffix("/v1")).ask(ask_for(), "m")
+    assert caught.value.key == "provider.no_version"
 
 
 @pytest.mark.parametrize("path", ["", "/chat/completions"])
