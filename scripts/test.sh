@@ -5,7 +5,8 @@
 #
 # Makes .venv-test and .venv-test-old (the kernel of Kaggle and Colab; KGNB_TEST_OLD_PYTHON names another one),
 # installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central), starts the
-# services and stops those that it started. With CI=true a service that can't be had is a failure.
+# services and stops those that it started. With CI=true a service that can't be had is a failure. Tests that
+# would begin after KGNB_TEST_UNTIL (epoch seconds) are skipped, each told at the end.
 #
 # Without arguments five parts run side by side, for most of their time is waiting: tests of whole nodes on real
 # servers (on a second set of these, in .services-nodes), other tests on real servers, notebooks, commands on

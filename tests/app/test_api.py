@@ -12,6 +12,7 @@ from kgnb.app import api
 from kgnb.app.api import BookGraph
 from kgnb.app.build_result import BuildResult
 from tests.support.endless import Endless
+from tests.support.patience import SLOWEST
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_an_interrupted_call_is_over_when_it_has_cleaned_up(interruptible: None)
     work = Endless(seconds=0.3)
 
     def interrupt() -> None:
-        work.begun.wait(30)
+        work.begun.wait(30 * SLOWEST)
         for seconds in (
             0.2,
             5,

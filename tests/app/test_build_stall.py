@@ -16,6 +16,7 @@ from kgnb.core.errors import BuildStopped, InputError
 from kgnb.core.model import Progress, Provider, Task, TaskStatus
 from kgnb.stores.queue.breaker import ProviderAnswer, ProviderState
 from kgnb.worker.outages import Outages
+from tests.support.patience import SLOWEST
 
 TASK = Task(7, 1, "t", TaskStatus.RUNNING, use_ai=True, chapter_ids=None, queue="kg:task:queue:a")
 
@@ -54,7 +55,7 @@ def watching(app: App) -> Awaitable[None]:
         task=TASK, provider=Provider("p"), step=lambda *_, **__: None, pace=lambda _: pace
     )
     watch = build._TaskWatch(cast("Any", app))
-    return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20)
+    return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20 * SLOWEST)
 
 
 async def test_chapters_claimed_and_handed_back_are_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
 from kgnb.worker import book_process
 from tests.support.commands import STORY
+from tests.support.patience import SLOWEST
 
 
 async def built(app: App, stages: list[str]) -> build.BuildResult:
@@ -42,7 +43,7 @@ async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
         return names
 
     async def start_late(self: App) -> None:
-        await asyncio.wait_for(scanned.wait(), 120)
+        await asyncio.wait_for(scanned.wait(), 120 * SLOWEST)
         await start(self)
 
     monkeypatch.setattr(book_process, "freeze_names", freeze_and_tell)

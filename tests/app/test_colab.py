@@ -28,6 +28,7 @@ from kgnb.notebook import node as nodes
 from kgnb.stores.embedded import record_copy
 from kgnb.stores.embedded.data_folder import file_lock
 from kgnb.stores.embedded.restore import restore_data_folder
+from tests.support.patience import SLOWEST
 
 HERE = replace(detect_host(), kind="colab", in_kernel=True)
 KEY = "proxy-key-canary"
@@ -233,7 +234,7 @@ class TestDrive:
             closing_it = threading.Thread(target=copy.close)
             closing_it.start()
             closing_it.join(0.05)
-        closing_it.join(60)
+        closing_it.join(60 * SLOWEST)
         assert written(tmp_path / "copy" / "kgnb.db") == ["甲"]
 
     def test_elsewhere_it_is_a_folder_like_any_other(self, page: Page) -> None:

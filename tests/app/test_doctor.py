@@ -19,6 +19,7 @@ from kgnb.core.model import Provider
 from kgnb.core.settings import Settings
 from tests.support.cluster import Cluster, cluster
 from tests.support.commands import Place, llm
+from tests.support.patience import SLOWEST
 
 if TYPE_CHECKING:
     from kgnb.app.context import App
@@ -110,7 +111,7 @@ async def test_a_provider_is_asked_while_the_graph_is_awaited(
     monkeypatch.setattr(doctor, "_provider", provider)
     address = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_model": "m"}
     settings = Settings.load(data=tmp_path / "data", openai_api_key=SecretStr("k"), **address)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(120 * SLOWEST):
         names = [one.name for one in await doctor.doctor(settings)]
     assert names[-5:] == ["sql", "redis", "bolt", "queues", "openai"]
 

@@ -21,6 +21,7 @@ from kgnb.stores.queue.types import Claim
 from kgnb.worker import task_keeper
 from tests.app.test_tasks import NEW, chapters, hold, keeping, new_task, status, stepped
 from tests.support.ledgers import execute, finish_chapter, task_row
+from tests.support.patience import SLOWEST
 from tests.support.queues import items, take
 
 
@@ -120,7 +121,7 @@ async def test_a_task_whose_novel_goes_while_it_waits_for_its_settle_is_dropped(
     await all_done(app)
     graph = Graph("held")
     waiting = asyncio.create_task(on_a_new_node(app, graph))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20 * SLOWEST):
         while not graph.tries:
             await asyncio.sleep(0.01)
         await execute(app.ledger, sa.update(t.novels).values(is_deleting=1))

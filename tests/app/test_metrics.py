@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kgnb.llm.fake.server import Faults
 from tests.support.commands import KEY, Place, Running, environment, llm, novel
+from tests.support.patience import SLOWEST
 
 CHAPTERS = 12
 
@@ -38,7 +39,7 @@ def port() -> int:
 
 
 def scrape(port: int) -> tuple[str, Samples]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10 * SLOWEST) as answer:
         text = answer.read().decode()
     samples = {
         (one.name, frozenset(one.labels.items())): one.value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from kgnb.stores.ledger.transfer import SavedRecord
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 from tests.support.commands import STORY
 from tests.support.ledgers import learn_names, make_book, numbered, opened
+from tests.support.patience import SLOWEST, happens_within
 
 LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)
 CAO = NameEntry("曹操", ("孟德",), mentions=50)
@@ -265,11 +265,11 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     tab = panel.tabs["graph"]
 
     def shown(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, tab._controller.message
-            time.sleep(0.05)
+        def refreshed() -> object:
             panel.refresh()
+            return condition()
+
+        assert happens_within(60, refreshed), tab._controller.message
 
     try:
         tab._controller.read_status()
@@ -306,7 +306,7 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
         assert "没有这人" in tab._controller.message.text
     finally:
         panel.close()
-        panel._thread.join(5)
+        panel._thread.join(5 * SLOWEST)
         panel_module._panel = None
         use_language("zh")
 

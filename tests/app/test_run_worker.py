@@ -20,6 +20,7 @@ from kgnb.core.errors import ServiceDown
 from kgnb.stores.queue.presence import Presence
 from kgnb.stores.queue.store import Queue
 from tests.support.commands import Place, llm, novel
+from tests.support.patience import SLOWEST
 from tests.support.throttles import asking
 
 DOWN = ServiceDown("queue.down", service="redis", where="there")
@@ -101,7 +102,7 @@ async def test_a_paid_reply_does_not_wait_for_a_redis_that_hangs(
     with llm() as server:
         async with asking(redis_url, server.server.base_url) as node:
             monkeypatch.setattr(node.throttle._breaker, "record_success", hangs)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(60 * SLOWEST):
                 assert (await node.ask()).usage.requests == 1
             answers.set()  # leaving waits for it
 

@@ -20,6 +20,7 @@ from sqlalchemy import make_url
 
 from tests.conftest import lent_folder, outside
 from tests.support.commands import STORY, Place, Ran, environment, llm
+from tests.support.patience import SLOWEST
 
 PR_CAPBSET_DROP = 24
 CLOSED = "127.0.0.1"  # with port 9, where nothing listens
@@ -186,7 +187,7 @@ class TestWorkerWaits:
             assert "Waiting for services" in worker.process.stdout.readline()
             door.open(at["port"])
             rest = worker.process.stdout.read()
-            assert worker.process.wait(10) == 0
+            assert worker.process.wait(10 * SLOWEST) == 0
             assert client.lrange("kg:task:queue:rules", 0, -1) == []
         assert "Waiting" not in rest  # said once
         assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
@@ -195,7 +196,7 @@ class TestWorkerWaits:
         worker = place.start("worker", env=AWAY["redis"])
         assert "Waiting for services" in worker.process.stdout.readline()
         worker.process.terminate()
-        assert worker.process.wait(5) == 0
+        assert worker.process.wait(5 * SLOWEST) == 0
 
 
 class Door:

@@ -251,7 +251,6 @@ class TestProgress:
 class TestSecrets:
     """A canary key and every password, looked for in everything that a run writes or says."""
 
-    @pytest.mark.timeout(180)
     def test_never_leave(self, tmp_path: Path, services: dict[str, str]) -> None:
         secrets = [KEY, services["REDIS_PASSWORD"], services["DB_PASSWORD"], services["NEO4J_PASSWORD"]]
         for name, env in (("embedded", {}), ("real", services)):

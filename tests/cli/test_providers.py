@@ -32,6 +32,7 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.provider_registry import ProviderRegistry
 from tests.support.commands import KEY, STORY, Llm, Place, llm
 from tests.support.ledgers import execute, opened
+from tests.support.patience import SLOWEST
 
 HOST = "127.0.0.1"
 URL = f"http://{HOST}:9/v1"
@@ -437,7 +438,7 @@ async def test_a_silent_endpoint_is_told_from_a_slow_model(
             urls = {"slow": slow.base_url, "mute": f"http://{HOST}:{mute.getsockname()[1]}/v1"}
             options = {name: {"base_url": url, "timeout": 600, "tries": 9} for name, url in urls.items()}
             settings = Settings.load(data=tmp_path / "data", provider_options=SecretStr(json.dumps(options)))
-            async with open_app(settings, queue=False, graph=False) as app, asyncio.timeout(60):
+            async with open_app(settings, queue=False, graph=False) as app, asyncio.timeout(60 * SLOWEST):
                 drafts = [Draft(name, url, "dryrun", SecretStr("k")) for name, url in urls.items()]
                 answered, silent = await asyncio.gather(*(probe_draft(app, draft) for draft in drafts))
     assert (answered.error, answered.reached, silent.reached) == ("", True, False)

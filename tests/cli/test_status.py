@@ -35,6 +35,7 @@ from kgnb.worker.budget import Budget
 from tests.support.commands import KEY, Place, Running, environment, llm, novel
 from tests.support.engines import processes
 from tests.support.ledgers import finish_chapter, new_task, open_with, opened, set_chapter
+from tests.support.patience import SLOWEST
 from tests.support.queues import NEW
 
 SLOTS = 3
@@ -120,7 +121,7 @@ class TestAtWork:
             assert place.run("submit", book, "--provider", "dryrun").code == 0
             worker = place.start("worker", "--fail-fast")
             worker.until(lambda: server.stats.outcomes["401"] > 0)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 30 * SLOWEST
             while True:
                 (state,) = (
                     p for p in place.run("status", "--json").json["providers"] if p["name"] == "dryrun"
@@ -155,7 +156,7 @@ class Terminal:
         self.seen = ""
 
     def until(self, pattern: str, seconds: float = 40) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SLOWEST
         while not re.search(pattern, self.seen, re.S):
             assert time.monotonic() < deadline, (pattern, self.seen[-3000:])
             assert self.running.process.poll() is None, (self.seen, self.running.process.communicate())
@@ -163,7 +164,7 @@ class Terminal:
                 self.seen += os.read(self._at, 65536).decode("utf-8", "replace")
 
     def rest(self) -> str:
-        code = self.running.process.wait(30)
+        code = self.running.process.wait(30 * SLOWEST)
         try:
             while select.select([self._at], [], [], 0.5)[0]:
                 self.seen += os.read(self._at, 65536).decode("utf-8", "replace")
@@ -218,7 +219,7 @@ class TestWatch:
         assert "nodes" in next_line()
         for engine in processes(place.data):
             send_signal(engine, signal.SIGKILL)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 40 * SLOWEST
         assert "error" in next_line() or "nodes" in told[-1]
         while "nodes" not in next_line() or len(told) < 5:
             assert time.monotonic() < deadline, told
@@ -255,7 +256,7 @@ class TestWatch:
         watcher = place.start("status", "--watch", "--json")
         watcher.process.stdout.readline()
         watcher.process.stdout.close()
-        assert watcher.process.wait(30) == 0
+        assert watcher.process.wait(30 * SLOWEST) == 0
         assert watcher.process.stderr.read() == ""
 
     def test_nothing_there_at_the_start_is_refused(self, place: Place) -> None:
@@ -343,7 +344,7 @@ def start_answering(port: str) -> None:
 
 def read_until(running: Running, word: str, *, absent: bool = False, seconds: float = 40) -> None:
     """Reads on to the end of a block that has ``word``, or that hasn't."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOWEST
     block = ""
     while time.monotonic() < deadline:
         line = running.process.stdout.readline()

@@ -33,6 +33,7 @@ from tests.app.test_tasks import failed_task, new_task
 from tests.conftest import new_database, outside
 from tests.support.commands import KEY, Llm, Place, Ran, environment, llm, novel, timeless
 from tests.support.ledgers import execute, set_task
+from tests.support.patience import SLOWEST
 
 REDIS_DB = 7
 CHAPTERS = 12
@@ -67,7 +68,7 @@ class Typed:
         self._capsys.readouterr()
         code = main([*map(str, args), "--data", str(self.place.data)])
         out, err = self._capsys.readouterr()
-        return Ran(code, out, err, 0.0)
+        return Ran(code, out, err)
 
     def said(self, *args: str | int) -> str:
         """What a command that succeeded printed: one line."""
@@ -259,7 +260,7 @@ class Terminal:
 
     def until(self, words: str, seconds: float = 40) -> None:
         """Reads until ``words`` were shown, or to the end."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SLOWEST
         while words not in self.text:
             assert time.monotonic() < deadline, self.text
             if select.select([self._near], [], [], 1.0)[0]:
@@ -272,7 +273,7 @@ class Terminal:
     def ended(self) -> int:
         self.until(END)
         os.close(self._near)
-        return self.process.wait(20)
+        return self.process.wait(20 * SLOWEST)
 
 
 END = "\0"

@@ -10,6 +10,7 @@ import pytest
 
 from kgnb.core.batcher import Batcher
 from kgnb.core.errors import RowRefused
+from tests.support.patience import SLOWEST
 
 
 class Doubler:
@@ -90,7 +91,7 @@ async def test_the_last_batch_and_a_full_one_end_a_wait_for_the_gap() -> None:
         coming -= 1
         return await batcher.do(coming)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10 * SLOWEST):
         assert await come() == 10
         early = [asyncio.create_task(come()) for _ in range(2)]
         await asyncio.sleep(0.05)
@@ -110,7 +111,7 @@ async def test_what_waits_is_weighed_against_what_is_to_come() -> None:
         coming -= 1
         return await batcher.do(coming)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10 * SLOWEST):
         assert await come() == 8
         early = asyncio.create_task(come())
         await asyncio.sleep(0.05)
@@ -126,7 +127,7 @@ async def test_nothing_is_left_lying_when_a_flush_ends() -> None:
         for i in range(200):
             assert await batcher.do(1000 * number + i) == 2 * (1000 * number + i)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10 * SLOWEST):
         await asyncio.gather(*map(caller, range(1, 6)))
 
 
@@ -145,6 +146,6 @@ async def test_who_waits_for_a_refused_batch_is_released_when_its_flush_is_cance
         await asyncio.sleep(0)
     assert runner[0]
     runner[0].cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10 * SLOWEST):
         found = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(one) for one in found] == [asyncio.CancelledError] * 2

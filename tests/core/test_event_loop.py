@@ -10,6 +10,7 @@ import pytest
 
 from kgnb.core.event_loop import LoopThread
 from tests.support.endless import Endless
+from tests.support.patience import SLOWEST
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ async def test_it_runs_while_the_callers_loop_is_busy(beside: LoopThread) -> Non
 
     waiting = asyncio.create_task(beside.run(work()))
     await asyncio.sleep(0)
-    assert done.wait(30)  # blocks this loop
+    assert done.wait(30 * SLOWEST)  # blocks this loop
     assert await waiting == "kgnb-test"
 
 
@@ -81,7 +82,7 @@ async def test_a_call_while_it_stops_is_answered_by_another_thread() -> None:
     assert await asyncio.to_thread(work.begun.wait, 30)
     stopping = [asyncio.create_task(one.stop()) for _ in range(2)]
     await asyncio.sleep(0.05)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(30 * SLOWEST):
         assert await one.run(asyncio.sleep(0.3, "answered")) == "answered"
         await asyncio.gather(*stopping)
     assert work_had_ended == [True]

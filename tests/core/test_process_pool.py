@@ -17,6 +17,7 @@ import pytest
 from kgnb.core import process_pool
 from kgnb.core.event_loop import GC_THRESHOLD
 from kgnb.core.process_pool import CpuPool, SharedTuple
+from tests.support.patience import SLOWEST
 
 
 def where(seconds: float = 0.0) -> tuple[int, int]:
@@ -88,7 +89,7 @@ async def test_no_process_is_warmed_up_beyond_those_that_work(tmp_path: Path) ->
     pool, end = CpuPool(1), tmp_path / "end"
     try:
         working = asyncio.create_task(pool.run_long(hold, tmp_path / "begun", end))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(60 * SLOWEST):
             while not await asyncio.to_thread((tmp_path / "begun").exists):
                 await asyncio.sleep(0.01)
         await pool.warm_up("json")
@@ -163,7 +164,7 @@ async def test_with_threads_long_work_holds_nothing_else_up(tmp_path: Path) -> N
     try:
         first = asyncio.create_task(pool.run_long(hold, tmp_path / "begun", end))
         second = asyncio.create_task(pool.run_long(hold, tmp_path / "begun2", end))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(60 * SLOWEST):
             while not await asyncio.to_thread((tmp_path / "begun").exists):
                 await asyncio.sleep(0.01)
             await pool.run(where)

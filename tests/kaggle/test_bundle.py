@@ -21,6 +21,7 @@ from kgnb.kaggle import build_notebook, notebook_bundle
 from kgnb.kaggle.notebook_bundle import Wheel
 from tests.support.commands import environment
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 
 
 def notebook(*sources: str, **more: Any) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class TestWheel:
         made = wheel.write(tmp_path)
         site = tmp_path / "site"
         pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "-t", site, made]
-        subprocess.run(pip, check=True, timeout=60)
+        subprocess.run(pip, check=True, timeout=60 * SLOWEST)
         (dist,) = metadata.distributions(name="kgnb", path=[str(site)])
         monkeypatch.setattr(metadata, "distribution", lambda _: dist)
         assert notebook_bundle._from_installed() == wheel
@@ -123,7 +124,7 @@ class TestParcel:
             env=environment(KGNB_LANG="zh"),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=30 * SLOWEST,
         )
         assert ran.stdout == f"{value!r} zh\n", ran.stderr  # what a person set by hand stays
 

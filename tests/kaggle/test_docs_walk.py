@@ -31,6 +31,7 @@ from tests.kaggle.conftest import Command
 from tests.support.commands import novel
 from tests.support.kaggle_stub import KaggleStub
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 
 USER = "reader"
 
@@ -79,7 +80,11 @@ class TestKaggle:
     def official(self, tmp_path: Path) -> Any:
         def run(*words: str) -> str:
             ran = subprocess.run(
-                [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60
+                [sys.executable, "-m", *words],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=60 * SLOWEST,
             )
             assert ran.returncode == 0, ran.stderr
             return ran.stdout

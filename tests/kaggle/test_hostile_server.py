@@ -17,6 +17,7 @@ from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.kaggle import api_process, kernels
 from kgnb.kaggle.client import KaggleClient
 from tests.support.kaggle_stub import KaggleStub
+from tests.support.patience import SLOWEST
 
 KERNEL = "reader/some-notebook"
 MB = 1 << 20
@@ -154,7 +155,7 @@ class TestOutput:
             {"active": True, "username": "reader", "files": [], "nextPageToken": next(tokens)},
         )
         with pytest.raises(ServiceRefused) as caught:
-            await asyncio.wait_for(kaggle.output(KERNEL, tmp_path), 60)
+            await asyncio.wait_for(kaggle.output(KERNEL, tmp_path), 60 * SLOWEST)
         assert caught.value.key == "kaggle.unreadable"
         assert "EndlessPages" in str(caught.value)
 

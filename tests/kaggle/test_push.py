@@ -20,6 +20,7 @@ from tests.kaggle.conftest import Command
 from tests.support.commands import Place, novel
 from tests.support.kaggle_stub import TOKEN, KaggleStub, StubDataset
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 
 META = {
     **kernel_metadata.TEMPLATE,
@@ -351,7 +352,7 @@ class TestNotebooks:
     ) -> None:
         assert command("init", "folder", "--notebook", "quickstart", "--gpu") == 0
         bare = [sys.executable, "-m", "kaggle", "kernels", "push", "-p", "folder"]
-        pushed = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        pushed = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, timeout=60 * SLOWEST)
         assert "successfully pushed" in pushed.stdout
         assert "does not resolve" not in pushed.stdout
         (body,) = stub.pushes()

@@ -47,6 +47,7 @@ from kgnb.llm import http_client
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.llm.fake.http import Request, Response, carry
 from kgnb.llm.fake.server import FakeServer, Faults
+from tests.support.patience import SLOWEST
 from tests.support.tls_servers import authority
 
 CANARY = "sk-canary-7f3a91c2d4e5"
@@ -280,7 +281,7 @@ async def test_how_long_the_oldest_request_has_been_in_flight() -> None:
         await c.body(ask_for(), "dryrun")  # the SDK is imported
         asks = [asyncio.create_task(c.ask(ask_for("第1句。"), "dryrun"))]
         assert c.ages == []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(30 * SLOWEST):
             while not (c.ages and c.ages[0] >= 0.2):
                 await asyncio.sleep(0.01)
             asks.append(asyncio.create_task(c.ask(ask_for("第2句。"), "dryrun")))
@@ -890,7 +891,7 @@ async def test_each_request_waits_from_its_own_arrival() -> None:
         came_before.append(len(arrived))
         return Response(200, b"{}")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10 * SLOWEST):
         await asyncio.gather(*(carry(Arriving(), respond, lambda: 0.0) for _ in range(3)))  # type: ignore[arg-type]
     assert came_before == [3, 3, 3]
 

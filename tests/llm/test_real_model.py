@@ -41,7 +41,6 @@ def client(url: str, **options: int) -> LlmClient:
     return LlmClient(provider, timeout=280, tries=1, connections=1)
 
 
-@pytest.mark.timeout(600)
 async def test_an_extraction_follows_its_schema_and_its_usage_is_counted(llama: str) -> None:
     config = TaskConfig(labels=("Location",), relation_types=())  # for more the model never ends
     prompt = PromptBuilder("en", [], config).prompt("They sailed from Dover to Calais.")
@@ -58,7 +57,6 @@ async def test_an_extraction_follows_its_schema_and_its_usage_is_counted(llama: 
     assert 20 < done.usage.completion_tokens <= 400
 
 
-@pytest.mark.timeout(600)
 async def test_the_output_limit_is_kept(llama: str) -> None:
     prompt = PromptBuilder("en", [], TaskConfig()).prompt("Alice met Bob in Paris. They were friends.")
     c = client(llama, max_output_tokens=24)

@@ -21,6 +21,7 @@ from kgnb.stores.embedded.connect import Embedded, open_embedded
 from tests.support.commands import KEY, Llm, Place, environment, llm, novel
 from tests.support.engines import files_containing
 from tests.support.kernels import Kernel, kernel, pythons
+from tests.support.patience import SLOWEST, stretch, until
 
 QUEUE = "kg:task:queue:dryrun"
 SECRETS = {
@@ -65,23 +66,13 @@ def claimable(queue: redis.Redis, task: int = 1) -> bool:
     return nothing and queue.llen(QUEUE) == 1 and not list(queue.scan_iter("kgnb:node:*"))
 
 
-def wait(condition: object, seconds: float, what: str) -> float:
-    """Waits until ``condition()`` holds; returns how long it took."""
-    assert callable(condition)
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, what
-        time.sleep(0.02)
-    return time.monotonic() - began
-
-
 def at_work(k: Kernel, place: Place, server: Llm, *, chapters: int, flying: int, processes: int = 0) -> None:
     """A node with ``flying`` chapters in flight that will not be answered."""
     server.server.latency = LONG
     book = novel(place.path / "book.txt", chapters, lines=6)
     shown = k.run(f"{BEGIN.format(processes)}\nprint(node.submit({str(book)!r}, 'dryrun'))")
     assert (shown.error, shown.out.strip()) == ("", "1"), shown
-    wait(lambda: server.stats.in_flight >= flying, 60, "so many chapters are being asked")
+    until(lambda: server.stats.in_flight >= flying, 60, "so many chapters are being asked")
 
 
 def undisturbed(tmp_path: Path, server: Llm) -> Place:
@@ -186,7 +177,7 @@ def test_a_shutdown_hands_everything_back_and_the_next_kernel_goes_on(
         with kernel(place, python, **MANY) as k:
             at_work(k, place, server, chapters=24, flying=20)
             threading.Thread(target=k.shut_down, daemon=True).start()
-            wait(lambda: claimable(queue), 20, "all is claimable")
+            until(lambda: claimable(queue), 20, "all is claimable")
             assert k.gone(20)
         if python != sys.executable:
             return
@@ -210,19 +201,19 @@ def test_sigterm_busy_or_idle_lets_the_node_leave_and_goes_on_to_the_handler_bef
         )
         at_work(k, place, server, chapters=8, flying=2)
         k.signal(signal.SIGTERM)  # idle
-        wait(lambda: claimable(queue), 20, "all is claimable")
+        until(lambda: claimable(queue), 20, "all is claimable")
         assert k.until("heard") == ["stopped"]
         k.run("node.start()")
-        wait(lambda: server.stats.in_flight >= 2, 60, "it works again")
+        until(lambda: server.stats.in_flight >= 2, 60, "it works again")
         busy = k.begin("time.sleep(6)\nprint(heard)")
         time.sleep(0.5)
         k.signal(signal.SIGTERM)
-        wait(lambda: claimable(queue), 20, "all is claimable")
+        until(lambda: claimable(queue), 20, "all is claimable")
         assert k.finish(busy).out == "['stopped', 'stopped']\n"
         k.run("signal.signal(signal.SIGTERM, signal.SIG_DFL)\nnode.start()")
-        wait(lambda: server.stats.in_flight >= 2, 60, "it works again")
+        until(lambda: server.stats.in_flight >= 2, 60, "it works again")
         k.signal(signal.SIGTERM)  # without a handler before, the kernel dies of it
-        wait(lambda: claimable(queue), 20, "all is claimable")
+        until(lambda: claimable(queue), 20, "all is claimable")
         assert k.gone(20)
 
 
@@ -256,10 +247,10 @@ def test_node_processes_leave_with_their_kernel(place: Place, server: Llm, end: 
                 assert k.run("node.stop(now=True)\nprint(node.state, node.error)").out == "stopped \n"
                 assert claimable(queue)
                 k.run("node.start(processes=2)")
-                wait(lambda: server.stats.in_flight >= 4, 60, "they work again")
+                until(lambda: server.stats.in_flight >= 4, 60, "they work again")
             k.manager.shutdown_kernel(now=end == "kill")
-            wait(lambda: claimable(queue), 6, "all is claimable")
-        wait(
+            until(lambda: claimable(queue), 6, "all is claimable")
+        until(
             lambda: not [c for c in place.left_over(0) if "kgnb.notebook.process_main" in c],
             6,
             "the processes have left",
@@ -282,14 +273,14 @@ def test_a_killed_node_process_is_replaced_and_the_book_is_finished(
     book = novel(place.path / "book.txt", 24, lines=6)
     with kernel(place, python) as k:
         assert k.run(BEGIN.format("processes=2")).error == ""
-        wait(lambda: len(node_processes(k)) == 2, 40, "two processes run")
+        until(lambda: len(node_processes(k)) == 2, 40, "two processes run")
         k.until("node.status()['cluster'] and len(node.status()['cluster']['nodes']) == 2")
         assert k.run(f"print(node.submit({str(book)!r}, 'dryrun'))").out == "1\n"
         k.until(f"{FLYING} >= 4")
         killed, _ = node_processes(k)
         os.kill(killed, signal.SIGKILL)
         k.until(f"any('{killed}' in line.text for line in node.recent.lines(logging.WARNING))")
-        wait(lambda: len(node_processes(k) - {killed}) == 2, 20, "it is replaced")
+        until(lambda: len(node_processes(k) - {killed}) == 2, 20, "it is replaced")
         k.until("node.status()['cluster']['tasks'][0]['status'] == 'completed'", 60)
         assert k.run("node.stop()\nprint(node.state, node.error)").out == "stopped \n"
         assert node_processes(k) == set()
@@ -304,8 +295,8 @@ def test_a_killed_node_process_is_replaced_and_the_book_is_finished(
 
 
 def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm) -> None:
-    seconds = 30
-    server.server.latency = 4
+    seconds = 30 * stretch()
+    server.server.latency = 4 * stretch()
     place.env |= {
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
         "KGNB_SESSION_SECONDS": str(seconds),
@@ -328,7 +319,7 @@ def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm
         cwd=place.path,
         capture_output=True,
         text=True,
-        timeout=seconds + 30,
+        timeout=(seconds + 30) * SLOWEST,
     )
     assert ran.returncode == 0, ran.stderr
     shown = "".join(

@@ -30,6 +30,7 @@ from kgnb.stores.embedded.connect import open_embedded
 from kgnb.worker.counters import MINUTES, Counters, summed
 from tests.support.commands import llm
 from tests.support.engines import files_containing
+from tests.support.patience import SLOWEST, until
 
 
 @pytest.fixture
@@ -48,13 +49,6 @@ def node(data: Path, place: Host | None = None, **given: Any) -> Node:
     return Node(Settings.load(data=data, **given), place or here())
 
 
-def until(condition: Any, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 async def tasks(app: App) -> tuple[str, int]:
     return threading.current_thread().name, len(await app.ledger.tasks.newest(5))
 
@@ -62,10 +56,10 @@ async def tasks(app: App) -> tuple[str, int]:
 class TestCalls:
     def test_run_beside_the_node_or_with_stores_of_their_own(self, data: Path) -> None:
         one = node(data)
-        assert one.call(tasks).result(30) == ("kgnb-loop", 0)
+        assert one.call(tasks).result(30 * SLOWEST) == ("kgnb-loop", 0)
         one.start()
         until(lambda: one.state == "running")
-        assert one.call(tasks).result(30) == ("kgnb-node", 0)
+        assert one.call(tasks).result(30 * SLOWEST) == ("kgnb-node", 0)
 
         began = threading.Event()
 
@@ -74,11 +68,11 @@ class TestCalls:
             await asyncio.sleep(600)
 
         waiting = one.call(long)
-        assert began.wait(5)
+        assert began.wait(5 * SLOWEST)
         one.stop()
         with pytest.raises(concurrent.futures.CancelledError):  # nobody waits for ever
-            waiting.result(5)
-        assert one.call(tasks).result(30) == ("kgnb-loop", 0)
+            waiting.result(5 * SLOWEST)
+        assert one.call(tasks).result(30 * SLOWEST) == ("kgnb-loop", 0)
         assert (one.state, one.error) == ("stopped", "")
 
     def test_one_that_fails_hurts_only_itself(self, data: Path) -> None:
@@ -89,7 +83,7 @@ class TestCalls:
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            one.call(broken).result(10)
+            one.call(broken).result(10 * SLOWEST)
         assert one.state == "running"
         assert one.status()["cluster_error"] == ""
 
@@ -125,7 +119,7 @@ class TestEnds:
             assert run is not None
             for limit in limits:
                 run.ask_to_stop(limit)
-            run.join(60)
+            run.join(60 * SLOWEST)
             assert (one.state, run._departure.drain_limit) == ("stopped", 0)
 
     def test_services_that_never_come_end_with_the_session_and_a_report(self, data: Path) -> None:
@@ -238,11 +232,11 @@ class TestOutput:
             found = await app.graph.query("MATCH (c:Character) RETURN count(c) AS n")
             return int(found[0]["n"])
 
-        nodes = one.call(count, queue=False, graph=True).result(60)
+        nodes = one.call(count, queue=False, graph=True).result(60 * SLOWEST)
         following = node(tmp_path / "next", resume_from=str(output))
         assert following.submit(story_path(), "rules") == task  # found, not made anew
         assert following.run_until()["local"]["outcomes"] == {}
-        assert following.call(count, queue=False, graph=True).result(60) == nodes > 5
+        assert following.call(count, queue=False, graph=True).result(60 * SLOWEST) == nodes > 5
 
 
 class TestTelling:

@@ -15,6 +15,7 @@ from nbclient import NotebookClient
 from tests.support.commands import STORY, Place, environment, llm
 from tests.support.kernels import pythons
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -34,7 +35,7 @@ def executed(
     manager = AsyncKernelManager(kernel_name="python3")
     assert manager.kernel_spec is not None
     manager.kernel_spec.argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    client = NotebookClient(notebook, km=manager, timeout=90, resources={"metadata": {}})
+    client = NotebookClient(notebook, km=manager, timeout=90 * SLOWEST, resources={"metadata": {}})
     client.owns_km = True  # so that the kernel ends with it
     client.resources["metadata"]["path"] = str(NOTEBOOKS)
     with client.setup_kernel(env=env):
@@ -157,7 +158,12 @@ class TestScripts:
         )
         env = environment(**{place.mark: "1", "KGNB_DATA": str(place.data)})
         ran = subprocess.run(
-            [sys.executable, script], env=env, cwd=place.path, capture_output=True, text=True, timeout=60
+            [sys.executable, script],
+            env=env,
+            cwd=place.path,
+            capture_output=True,
+            text=True,
+            timeout=60 * SLOWEST,
         )
         assert (ran.stdout, ran.returncode) == ("once\n6 out.graphml\n", 0), ran.stderr
 
@@ -170,6 +176,11 @@ class TestScripts:
         )
         env = environment(**{place.mark: "1", "KGNB_DATA": str(place.data)})
         ran = subprocess.run(
-            [sys.executable, "-c", code], env=env, cwd=place.path, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", code],
+            env=env,
+            cwd=place.path,
+            capture_output=True,
+            text=True,
+            timeout=60 * SLOWEST,
         )
         assert (ran.stdout, ran.returncode) == ("6\n", 0), ran.stderr

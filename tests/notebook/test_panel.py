@@ -35,6 +35,7 @@ from tests.notebook.test_notebooks import NOTEBOOKS, executed, of_code, outputs,
 from tests.support.commands import _OURS, KEY, STORY, environment, llm, novel
 from tests.support.kernels import pythons
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST, happens_within
 from tests.support.statuses import a_node, a_provider, a_status, a_task
 
 OLD = os.environ.get("KGNB_TEST_OLD_PYTHON", "")
@@ -52,7 +53,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     yield
     if panel_module._panel is not None:
         panel_module._panel.close()
-        panel_module._panel._thread.join(5)
+        panel_module._panel._thread.join(5 * SLOWEST)
         panel_module._panel = None
     if notebook_node.current() is not None:
         notebook_node.current().stop(now=True)
@@ -63,11 +64,8 @@ def made(tmp_path: Path, **given: Any) -> kgnb.Node:
     return kgnb.Node(Settings.load(data=tmp_path / "data", node_name="me", **given))
 
 
-def until(condition: Callable[[], object], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, said()
-        time.sleep(0.05)
+def until(condition: Callable[[], object]) -> None:
+    assert happens_within(40, condition), said()
 
 
 def said() -> str:
@@ -756,7 +754,7 @@ class TestInAKernel:
         env = environment(**{place.mark: "1", "KGNB_DATA": str(place.data)}, **secrets,
                           MARK_URL=f"redis://:{CANARY}@127.0.0.1:9")  # fmt: skip
         where = {"metadata": {"path": str(place.path)}}
-        NotebookClient(made, timeout=60, kernel_name="python3", resources=where).execute(env=env)
+        NotebookClient(made, timeout=60 * SLOWEST, kernel_name="python3", resources=where).execute(env=env)
         text = nbformat.writes(made)
         assert "application/vnd.jupyter.widget-state+json" in text
         assert text.count("127.0.0.1:9") > 3  # the errors are there, only without the password
@@ -806,5 +804,7 @@ def test_most_of_this_on_ipywidgets_7() -> None:
     assert version.stdout == "7.7.1\n", version
     command = [OLD, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     chosen = ["-k", "(TestOnePanel or TestConnect or TestRun or TestSecret) and not hand"]
-    ran = subprocess.run([*command, *chosen], env=env, cwd=ROOT, capture_output=True, text=True, timeout=150)
+    ran = subprocess.run(
+        [*command, *chosen], env=env, cwd=ROOT, capture_output=True, text=True, timeout=150 * SLOWEST
+    )
     assert ran.returncode == 0, ran.stdout

@@ -17,10 +17,12 @@ from tests.support import jupyter_lab, screenshots
 from tests.support.commands import Place, llm, novel
 from tests.support.jupyter_lab import ARTEFACTS, CELL, Lab, open_notebook, run_all, run_cell, tab
 from tests.support.paths import ROOT
+from tests.support.patience import until
 from tests.support.screenshots import Shelf
 
 CANARY = "canary-5be20c9417"
 PANEL = f"{CELL}:has(.kgnb-panel)"
+RUNNING = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status = 'running'"
 
 
 STOP = """async () => {
@@ -45,10 +47,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
     assert one.left_over(20) == []
 
 
-def says(page: Any, words: str, seconds: float = 30) -> Any:
+def says(page: Any, words: str) -> Any:
     """Waits until the panel shows ``words``."""
     found = page.locator(PANEL).first.locator(f"text={words}").first
-    found.wait_for(timeout=1000 * seconds)
+    found.wait_for()
     return found
 
 
@@ -96,7 +98,7 @@ def test_a_person_runs_the_worker_notebook(place: Place) -> None:
             _shown(page, lab)
             _connected(page)
             _busy_book(page, place, shelf)
-            _waits_for_a_cell(page)
+            _waits_for_a_cell(page, place)
             _known_book(page, place, shelf)
             _its_graph(page, place, shelf)
             _its_page(page, place, shelf)
@@ -115,9 +117,9 @@ def _shown(page: Any, lab: Lab) -> None:
     open_notebook(page, lab, "worker.ipynb")
     began = time.monotonic()
     run_all(page)
-    page.wait_for_selector(f"{PANEL} .kgnb-head", timeout=20_000)
+    page.wait_for_selector(f"{PANEL} .kgnb-head")
     print(f"panel after {time.monotonic() - began:.1f} s")
-    says(page, "运行中", 60)
+    says(page, "运行中")
     jupyter_lab.idle(page)
 
 
@@ -156,7 +158,7 @@ def _busy_book(page: Any, place: Place, shelf: Shelf) -> None:
     says(page, f"约 {shelf.chapters} 次请求")
     click(page, "提交")
     says(page, "已排队为任务")
-    panel.locator(".kgnb-task:has-text('进行中')").first.wait_for(timeout=20_000)
+    panel.locator(".kgnb-task:has-text('进行中')").first.wait_for()
     page.wait_for_function("() => parseFloat(document.querySelector('.kgnb-bar i').style.width) > 3")
     click(page, "章节")
     panel.locator("td:has-text('已完成')").first.wait_for()
@@ -165,25 +167,24 @@ def _busy_book(page: Any, place: Place, shelf: Shelf) -> None:
     click(page, "暂停")
     says(page, "已暂停")
     panel.locator("button:visible:has-text('继续')").first.wait_for()
-    time.sleep(2.5)  # nodes let go
+    until(lambda: place.sql(RUNNING) == [(0,)], what="nodes let go")
+    time.sleep(2.5)  # the panel sees it
     before = percent(page)
     time.sleep(2)
     assert percent(page) == before
     click(page, "继续")
-    page.wait_for_function(
-        f"() => parseFloat(document.querySelector('.kgnb-bar i').style.width) > {before}", timeout=20_000
-    )
+    page.wait_for_function(f"() => parseFloat(document.querySelector('.kgnb-bar i').style.width) > {before}")
 
 
-def _waits_for_a_cell(page: Any) -> None:
+def _waits_for_a_cell(page: Any, place: Place) -> None:
     """While another cell runs the figures go on, and the panel says that clicks wait."""
-    jupyter_lab.type_cell(page, "import time; time.sleep(5.5)")
-    told = says(page, "点击要等它结束", 6)
+    jupyter_lab.type_cell(page, "import os, time\nwhile not os.path.exists('go on'): time.sleep(0.1)")
+    told = says(page, "点击要等它结束")
     first, before = told.inner_text(), percent(page)
-    page.wait_for_timeout(2_500)
-    assert told.inner_text() != first  # it counts the seconds
-    assert percent(page) > before
-    told.wait_for(state="detached", timeout=10_000)
+    until(lambda: told.inner_text() != first, what="it counts the seconds")
+    until(lambda: percent(page) > before, what="the bar goes on")
+    (place.path / "go on").touch()
+    told.wait_for(state="detached")
 
 
 def _known_book(page: Any, place: Place, shelf: Shelf) -> None:
@@ -194,7 +195,7 @@ def _known_book(page: Any, place: Place, shelf: Shelf) -> None:
     says(page, "中文，")
     click(page, "提交")
     done = panel.locator(f".kgnb-task:has-text('{shelf.title}'):has-text('已完成')")
-    done.wait_for(timeout=120_000)
+    done.wait_for()
     document(page, place, "panel")
     for words, name in (("提供方", "providers"), ("实况", "live"), ("日志", "log")):
         tab(page, words)
@@ -208,7 +209,7 @@ def _its_graph(page: Any, place: Place, shelf: Shelf) -> None:
     tab(page, "运行")
     row.locator("button:has-text('看图谱')").click()
     frame = panel.frame_locator("iframe")
-    frame.locator(f"text={shelf.hero}").first.wait_for(timeout=20_000)
+    frame.locator(f"text={shelf.hero}").first.wait_for()
     link = panel.locator("a:has-text('graph-2.html')")
     address = link.evaluate("a => a.href")
     with urllib.request.urlopen(
@@ -249,13 +250,13 @@ def _left_and_come_back(page: Any, lab: Lab) -> None:
         "cells => cells.findIndex(c => c.innerText.includes('kgnb.panel(node)') && c.innerText.length < 4000)"
     )
     run_cell(page, number)
-    says(page, "运行中", 20)
+    says(page, "运行中")
 
 
 def _stopped(page: Any) -> None:
     tab(page, "运行")
     jupyter_lab.idle(page)
     print(f"stop shows after {page.evaluate(STOP):.2f} s")
-    says(page, "已停止", 30)
+    says(page, "已停止")
     page.keyboard.press("Control+s")
     time.sleep(1.5)

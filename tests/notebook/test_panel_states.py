@@ -23,7 +23,6 @@ from tests.support.engines import engine_of
 from tests.support.jupyter_lab import ARTEFACTS, Lab, open_notebook, run_all, tab
 
 POISON = "北冥有鱼"
-SECONDS = 90.0
 """How long a state may take to show: machines are slow."""
 CELLS = (
     "import asyncio, kgnb\n"
@@ -48,27 +47,27 @@ class Page:
     def head(self, *words: str) -> None:
         """Wait until the head says all of ``words``."""
         chosen = "".join(f":has-text('{word}')" for word in words)
-        self.panel.locator(f".kgnb-head + .kgnb-note{chosen}").first.wait_for(timeout=1_000 * SECONDS)
+        self.panel.locator(f".kgnb-head + .kgnb-note{chosen}").first.wait_for()
 
     def calm(self) -> None:
         """Wait until the head reports nothing."""
         head = self.panel.locator(".kgnb-head:not(:has(+ .kgnb-note))")
-        head.first.wait_for(timeout=1_000 * SECONDS)
+        head.first.wait_for()
 
     def row(self, *words: str) -> None:
         """Wait until the newest task's row says all of ``words``."""
         tab(self.page, "运行")
         chosen = "".join(f":has-text('{word}')" for word in words)
         newest = self.panel.locator(f".kgnb-row:has(.kgnb-task):nth-child(1){chosen}")
-        newest.first.wait_for(timeout=1_000 * SECONDS)
+        newest.first.wait_for()
 
     def press(self, label: str) -> None:
-        self.panel.locator(f"button:visible:has-text('{label}')").first.click(timeout=1_000 * SECONDS)
+        self.panel.locator(f"button:visible:has-text('{label}')").first.click()
 
     def mend(self, label: str) -> None:
         """Press the head's button."""
         button = self.panel.locator(f"button.mod-warning:visible:has-text('{label}')")
-        button.first.click(timeout=1_000 * SECONDS)
+        button.first.click()
 
     def edit(self, press: Callable[[], None]) -> None:
         """Press what fills the provider's form, and wait until it has."""
@@ -77,7 +76,7 @@ class Page:
         press()
         filled = "() => [...document.querySelectorAll('input')].some(e => e.value == 'dryrun' && "
         filled += "e.placeholder == 'mine')"
-        self.page.wait_for_function(filled, timeout=1_000 * SECONDS)
+        self.page.wait_for_function(filled)
 
     def send(self, label: str) -> None:
         """Press a form's button, not sooner than a person could: while the kernel is busy, typed texts are
@@ -90,7 +89,7 @@ class Page:
 
     def says(self, words: str) -> None:
         said = self.panel.locator(f".kgnb-said:has-text('{words}')")
-        said.first.wait_for(timeout=1_000 * SECONDS)
+        said.first.wait_for()
 
     def fill(self, hint: str, value: str) -> None:
         self.panel.locator(f"input[placeholder*='{hint}']:visible").first.fill(value)
@@ -129,7 +128,7 @@ def shown(tmp_path: Path, running_engines: None) -> Iterator[Page]:
         try:
             open_notebook(page, lab, "panel.ipynb")
             run_all(page)
-            page.wait_for_selector(".kgnb-head:has-text('运行中')", timeout=1_000 * SECONDS)
+            page.wait_for_selector(".kgnb-head:has-text('运行中')")
             yield Page(page, tmp_path, server)
         finally:
             ARTEFACTS.mkdir(exist_ok=True)
@@ -306,7 +305,7 @@ def _english(page: Page) -> None:
     """Nothing is cut off in the longer language."""
     page.run(ENGLISH)
     page.panel = page.page.locator(f"{jupyter_lab.CELL} .kgnb-panel:has-text('Refresh')").last
-    page.panel.wait_for(timeout=1_000 * SECONDS)
+    page.panel.wait_for()
     for name in ("Run", "Providers", "Connect"):
         page.panel.locator(f".lm-TabBar-tab:has-text('{name}')").click()
         time.sleep(0.3)

@@ -14,6 +14,7 @@ import pytest
 
 from kgnb.notebook.shutdown import ShutdownHooks
 from tests.support.commands import environment
+from tests.support.patience import SLOWEST
 
 
 class Listener:
@@ -199,7 +200,7 @@ worker.start()
 def test_an_exit_comes_while_thread_pools_still_work(then: str, said: str) -> None:
     code = SCRIPT.replace("{then}", then)
     ran = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=30 * SLOWEST
     )
     assert (ran.stdout, ran.stderr) == (said, "")
     assert ran.returncode == (-signal.SIGTERM if "os.kill" in then else 0)

@@ -14,7 +14,7 @@ def test_a_secret_is_found() -> None:
     assert spilled(f"HTTP 401: the key {KEY} is wrong") == KEY
     assert spilled("HTTP 401: the key sk-…b2e8 is wrong") == ""
     with pytest.raises(AssertionError, match="printed a secret"):
-        Ran(2, "", f"kgnb: {KEY}", 0.0)
+        Ran(2, "", f"kgnb: {KEY}")
 
 
 def test_a_secret_in_the_log_of_any_process_is_found(tmp_path_factory: pytest.TempPathFactory) -> None:

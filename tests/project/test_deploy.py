@@ -27,6 +27,7 @@ from kgnb.core.settings import Settings
 from kgnb.stores.targets import sql_url
 from tests.support.commands import Place, Running, environment
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 
 ENTRYPOINT = ROOT / "deploy" / "entrypoint.sh"
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -115,7 +116,7 @@ def test_the_image_is_made_of_what_it_copies(tmp_path: Path) -> None:
             shutil.copy(source, tmp_path / name)
     ran = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, timeout=60 * SLOWEST,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     (wheel,) = (tmp_path / "dist").glob("*.whl")
@@ -252,7 +253,9 @@ def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
     path = tmp_path / "kgnb-worker.service"
     text = (ROOT / "deploy" / "kgnb-worker.service").read_text()
     path.write_text(text.replace("/opt/kgnb/bin/kgnb", "/bin/true"))
-    ran = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", path], capture_output=True, text=True, timeout=30 * SLOWEST
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
 
 

@@ -27,6 +27,7 @@ from kgnb.stores.ledger.tables import MAIN
 from kgnb.worker.budget import cost_at
 from tests.support.commands import KEY, Place, environment, llm, novel
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 
 TOP = ("README", "README.en", "SECURITY", "CONTRIBUTING")
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / f"{name}.md" for name in TOP)])
@@ -101,7 +102,6 @@ def steps(block: Block, base_url: str) -> list[tuple[str, object]]:
     return found
 
 
-@pytest.mark.timeout(180)
 def test_the_commands_run(tmp_path: Path) -> None:
     novel(tmp_path / "我的小说.txt", 2, lines=8)
     marked = [b for page in RUN_IN_ORDER for b in blocks() if b.page == page and b.info == "run"]
@@ -112,7 +112,7 @@ def test_the_commands_run(tmp_path: Path) -> None:
         env = {place.mark: "1", "KGNB_DATA": str(place.data), "KGNB_KEYS": str(tmp_path / "keys.json")}
         ran = subprocess.run(
             [sys.executable, "-c", DRIVER], input=json.dumps(todo), env=environment(**env),
-            cwd=tmp_path, capture_output=True, text=True, timeout=150,
+            cwd=tmp_path, capture_output=True, text=True, timeout=150 * SLOWEST,
         )  # fmt: skip
         place.kill_everything()
         assert ran.returncode == 0, ran.stderr

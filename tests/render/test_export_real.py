@@ -20,6 +20,7 @@ from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
 from tests.conftest import Bolt, outside
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 
 EVIL = [
     "'; MATCH (n) DETACH DELETE n; //",
@@ -126,7 +127,7 @@ def test_the_bulk_import_takes_the_tables(tmp_path: Path) -> None:
         env={**os.environ, "NEO4J_HOME": str(tmp_path), "NEO4J_CONF": str(tmp_path / "conf")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=120 * SLOWEST,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]

@@ -33,6 +33,7 @@ from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.types import PollResult
 from kgnb.worker.throttle import _fingerprint
+from tests.support.patience import SLOWEST
 from tests.support.throttles import Asking, asking
 
 NAME = "DeepSeek"
@@ -184,11 +185,11 @@ async def test_a_rate_limit_is_shared_and_only_grows(
 ) -> None:
     other = CircuitBreaker(link, 600)
     await breaker.limit_rate(NAME, 20)
-    assert 19 < breaker.seconds_limited(NAME) <= 20
+    assert 10 < breaker.seconds_limited(NAME) <= 20
     assert other.seconds_limited(NAME) == 0
     state = (await other.states(["x", NAME]))[NAME]
-    assert 18 < state.not_before - time.time() < 21
-    assert 18 < other.seconds_limited(NAME) <= 20
+    assert 10 < state.not_before - time.time() < 21
+    assert 10 < other.seconds_limited(NAME) <= 20
     await other.limit_rate(NAME, 5)
     assert other.seconds_limited(NAME) > 15
     await other.limit_rate(NAME, 60)
@@ -473,6 +474,6 @@ async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_an
         assert {type(one) for one in done[1:]} == {NodeLeaving if left else ProviderPaused}
         assert llm.stats.requests == 1
         node.throttle.paused = set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(5 * SLOWEST):
             (after,) = await asyncio.gather(chapter(), return_exceptions=True)
         assert isinstance(after, NodeLeaving) if left else after == "asked"

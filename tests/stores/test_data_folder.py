@@ -34,6 +34,7 @@ from tests.support.engines import (
     processes,
     redis_client,
 )
+from tests.support.patience import SLOWEST
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ async def test_an_orphan_that_nobody_wrote_down_is_found_and_stopped(
     holder = await asyncio.to_thread(hold_lock, folder.lock_file("redis"))
     engine = Valkey(folder, tmp_path, "unused")
     await engine.adopt_folder(None)
-    assert holder.wait(5) == -signal.SIGKILL
+    assert holder.wait(5 * SLOWEST) == -signal.SIGKILL
     engine.release_lock()
 
 
@@ -77,7 +78,7 @@ async def test_a_recycled_pid_is_never_signalled(data: Path, tmp_path: Path) -> 
         engine.release_lock()
         assert bystander.poll() is None
         send_signal(identify(bystander.pid), signal.SIGKILL)
-        assert bystander.wait(5) == -signal.SIGKILL
+        assert bystander.wait(5 * SLOWEST) == -signal.SIGKILL
 
 
 def test_a_copy_of_an_open_folder_is_a_folder_of_its_own(data: Path, tmp_path: Path) -> None:

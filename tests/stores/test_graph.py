@@ -31,6 +31,7 @@ from kgnb.stores.graph import store as graph_module
 from kgnb.stores.graph.driver import run
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.targets import GraphTarget
+from tests.support.patience import SLOWEST
 from tests.support.proxy import Proxy
 
 
@@ -251,7 +252,7 @@ async def test_a_store_closed_while_it_works_opens_again(store: GraphStore) -> N
         work += [asyncio.create_task(store.extend_settle(1, 0, 1.0)) for _ in range(3)]
         await asyncio.sleep(0.01)  # some work, some wait for their turn
         await store.close()
-        assert not (await asyncio.wait(work, timeout=30))[1]
+        assert not (await asyncio.wait(work, timeout=30 * SLOWEST))[1]
     assert await asyncio.gather(*[store.settle_number(1) for _ in range(8)]) == [0] * 8
     await asyncio.gather(*[store.extend_settle(1, 0, 1.0) for _ in range(3)])
 

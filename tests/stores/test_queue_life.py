@@ -27,6 +27,7 @@ from kgnb.stores.queue.connection import Command, mapped_errors
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, WorkerState, new_identity
 from kgnb.stores.queue.types import Backoff, ClaimRequest, idle_seconds
+from tests.support.patience import SLOWEST
 from tests.support.queues import (
     NEW,
     OLD,
@@ -528,9 +529,9 @@ class TestPresence:
         queue = make()
         async with queue.connection.client.pubsub() as heard:
             await heard.subscribe("kg:progress")
-            await heard.get_message(timeout=2)
+            await heard.get_message(timeout=2 * SLOWEST)
             await Presence(queue).publish("kg:progress", 7, Progress(total=3, completed=1, failed=1))
-            message = await heard.get_message(ignore_subscribe_messages=True, timeout=2)
+            message = await heard.get_message(ignore_subscribe_messages=True, timeout=2 * SLOWEST)
         assert message is not None
         payload = json.loads(message["data"])
         assert payload.pop("updated_at")
@@ -546,7 +547,7 @@ async def test_a_cancellation_that_comes_with_the_answer_is_not_lost() -> None:
 
     async def ask() -> None:
         with mapped_errors("here"):
-            await asyncio.wait_for(answer, 5)
+            await asyncio.wait_for(answer, 5 * SLOWEST)
         await asyncio.sleep(60)
 
     work = asyncio.create_task(ask())

@@ -31,6 +31,7 @@ from kgnb.stores.ledger.tables import MAIN, OWN
 from tests.support.commands import KEY, Place, llm, novel
 from tests.support.engines import files_containing
 from tests.support.ledgers import database_at
+from tests.support.patience import SLOWEST, stretch
 
 
 def data_folder(path: Path, *, schema: int = SCHEMA) -> Path:
@@ -418,12 +419,12 @@ def test_the_next_run_pays_nothing_twice_and_has_the_same_graph(tmp_path: Path) 
     first, worker, build, whole = places
     book = novel(tmp_path / "book.txt", 40, lines=6)
     try:
-        with llm(latency=1.2) as server:
+        with llm(latency=1.2 * stretch()) as server:
             for place in places:
                 place.path.mkdir()
                 place.env |= server.env()
             assert first.run("submit", book, "--provider", "dryrun").code == 0
-            ran = first.run("worker", env={"KGNB_SESSION_SECONDS": "16"})
+            ran = first.run("worker", env={"KGNB_SESSION_SECONDS": f"{16 * stretch()}"})
             assert ran.code == 0, ran
             report = json.loads((first.data / "kgnb-report.json").read_text("utf-8"))
             done, left = report["local"]["outcomes"]["completed"], report["left"]["chapters"]
@@ -434,7 +435,7 @@ def test_the_next_run_pays_nothing_twice_and_has_the_same_graph(tmp_path: Path) 
             assert 0 < done <= recorded <= stored  # one may end while the session does
             assert str(first.data / "kgnb-report.html") in ran.out
             assert f"kgnb worker --data {first.data}" in (first.data / "kgnb-report.html").read_text("utf-8")
-            assert restore.wait_until_closed(first.data, 20)
+            assert restore.wait_until_closed(first.data, 20 * SLOWEST)
             assert files_containing(first.path, [KEY]) == []
 
             shutil.copytree(first.data, tmp_path / "input" / "kgnb-data")

@@ -28,6 +28,7 @@ from kgnb.stores.queue.types import QueueName
 from tests.conftest import new_database, outside
 from tests.support.commands import Llm, Place, Running, timeless
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 from tests.support.redis_servers import REDIS_DOWN, RedisServers, follower
 
 QUEUE = QueueName("kg:task:queue:dryrun")
@@ -56,7 +57,7 @@ def _services(command: str, names: Sequence[str]) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=150,
+        timeout=150 * SLOWEST,
     )
     assert ran.returncode == 0, ran.stderr
 
@@ -106,7 +107,7 @@ class Node(Running):
         """-9 to the node and its helpers; returns when (time.monotonic())."""
         self.kill()
         at = time.monotonic()
-        self.process.wait(10)
+        self.process.wait(10 * SLOWEST)
         return at
 
     def freeze(self) -> None:
@@ -119,7 +120,7 @@ class Node(Running):
         """SIGTERM; returns its exit code and the seconds that it took."""
         began = time.monotonic()
         self.send(signal.SIGTERM)
-        return self.process.wait(timeout), time.monotonic() - began
+        return self.process.wait(timeout * SLOWEST), time.monotonic() - began
 
 
 @dataclass
@@ -246,14 +247,15 @@ class Cluster:
     def wait_until(
         self, condition: Callable[[], object], seconds: float, what: str = "", *, every: float = 0.05
     ) -> float:
-        """Waits for ``condition``, outages of Redis and SQL included; returns the seconds it took."""
+        """Waits for ``condition``, outages of Redis and SQL included; returns the seconds it took. A slow
+        machine has :data:`SLOWEST` times as long."""
         began = time.monotonic()
         while True:
             with contextlib.suppress(*REDIS_DOWN, sa.exc.OperationalError):
                 if condition():
                     return time.monotonic() - began
-            if time.monotonic() - began > seconds:
-                raise AssertionError(f"not within {seconds} s: {what}\n{self.logs()}")
+            if time.monotonic() - began > seconds * SLOWEST:
+                raise AssertionError(f"not within {seconds * SLOWEST} s: {what}\n{self.logs()}")
             time.sleep(every)
 
     def logs(self, lines: int = 12) -> str:

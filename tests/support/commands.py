@@ -24,6 +24,7 @@ from kgnb.llm.fake.server import FakeServer, ServerStats
 from kgnb.stores.graph.cypher import TIMES
 from tests.support.canaries import spilled
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST, happens_within
 from tests.support.warm_commands import Warm
 
 STORY = ROOT / "kgnb" / "book" / "data" / "story.txt"
@@ -57,7 +58,7 @@ class Llm:
         self._do(self.server.start())
 
     def _do(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10 * SLOWEST)
 
     @property
     def stats(self) -> ServerStats:
@@ -74,7 +75,7 @@ class Llm:
     def close(self) -> None:
         self._do(self.server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(5 * SLOWEST)
         self._loop.close()
 
 
@@ -97,7 +98,6 @@ class Ran:
     code: int
     out: str
     err: str
-    seconds: float
 
     def __post_init__(self) -> None:
         printed = (self.out or "") + (self.err or "")  # None: it went elsewhere
@@ -165,7 +165,7 @@ class Place:
         return one
 
     def run(self, *args: str | Path, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
-        """A command from beginning to end."""
+        """A command from beginning to end; ``timeout`` as in :meth:`Running.ended`."""
         return self.start(*args, env=env).ended(timeout)
 
     def _words(self, args: Sequence[str | Path]) -> list[str]:
@@ -196,11 +196,9 @@ class Place:
             return []
 
     def left_over(self, seconds: float) -> list[str]:
-        """What processes of this place's commands still run after ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while (found := self._left()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return list(found.values())
+        """What processes of this place's commands still run after ``seconds`` (:data:`SLOWEST` times)."""
+        happens_within(seconds, lambda: not self._left(), every=0.1)
+        return list(self._left().values())
 
     def _left(self) -> dict[int, str]:
         """Living processes of this place: those with its mark, and forked commands, which show none."""
@@ -220,7 +218,6 @@ class Running:
     """A command under way, the leader of its own process group."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._began = time.monotonic()
         self.process = process
 
     @classmethod
@@ -248,13 +245,15 @@ class Running:
         return cls(subprocess.Popen(command, start_new_session=True, **given, **options))
 
     def ended(self, timeout: float = 120) -> Ran:
+        """Waits for its end; a slow machine has :data:`SLOWEST` times as long."""
+        limit = timeout * SLOWEST
         try:
-            out, err = self.process.communicate(timeout=timeout)
+            out, err = self.process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             self.kill()
             out, err = self.process.communicate()
-            raise AssertionError(f"still running after {timeout} s\n{out}\n{err}") from None
-        return Ran(self.process.returncode, out, err, time.monotonic() - self._began)
+            raise AssertionError(f"still running after {limit} s\n{out}\n{err}") from None
+        return Ran(self.process.returncode, out, err)
 
     def send(self, number: int) -> None:
         self.process.send_signal(number)
@@ -264,13 +263,16 @@ class Running:
         os.killpg(self.process.pid, signal.SIGKILL)
 
     def until(self, condition: Callable[[], object], seconds: float = 90) -> None:
-        """Waits for ``condition``; fails when the command ends or the time is over before."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            ended = self.process.poll() is not None
-            assert not ended, self.process.communicate()
-            assert time.monotonic() < deadline, "it never came to that"
-            time.sleep(0.005)
+        """Waits for ``condition``; fails when the command ends before, or after :data:`SLOWEST` times
+        ``seconds``."""
+
+        def holds() -> bool:
+            if condition():
+                return True
+            assert self.process.poll() is None, self.process.communicate()
+            return False
+
+        assert happens_within(seconds, holds, every=0.005), "it never came to that"
 
 
 def _marked(mark: str) -> dict[int, str]:

@@ -7,8 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from kgnb.core.process_id import ProcessId, is_alive, send_signal
 from kgnb.stores.embedded.connect import Embedded
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from tests.support.paths import ROOT as REPOSITORY
+from tests.support.patience import happens_within
 
 GRACE = 0.3
 
@@ -26,6 +26,7 @@ CLIENT = """
 import json, sys
 from pathlib import Path
 from kgnb.stores.embedded.connect import open_embedded
+from tests.support.patience import happens_within
 held = open_embedded(Path(sys.argv[1]), **json.loads(sys.argv[2]))
 url, at = held.redis_url, held.graph
 bolt = [at.uri, at.password.get_secret_value()] if at else [None, None]
@@ -85,15 +86,6 @@ def engine_of(data: Path, name: str) -> ProcessId | None:
     """The engine that the folder's note names; None while there is no note."""
     process = read_note(DataFolder(data.resolve())).get("engines", {}).get(name)
     return ProcessId(**process) if process else None
-
-
-def happens_within(seconds: float, condition: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.03)
-    return True
 
 
 def all_ended(watched: list[ProcessId], seconds: float = 10) -> bool:

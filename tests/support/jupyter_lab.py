@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import nbformat
 
 from tests.support.commands import environment
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST, happens_within
 
 ARTEFACTS = ROOT / ".artifacts"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -76,14 +76,14 @@ class Lab:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 40
-        while time.monotonic() < deadline:
+        def answers() -> bool:
             assert self._process.poll() is None, (self.folder / ".lab.log").read_text()
             with contextlib.suppress(OSError, urllib.error.URLError):
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api?token={TOKEN}", timeout=2)
-                return
-            time.sleep(0.2)
-        raise AssertionError((self.folder / ".lab.log").read_text())
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api?token={TOKEN}", timeout=2 * SLOWEST)
+                return True
+            return False
+
+        assert happens_within(40, answers), (self.folder / ".lab.log").read_text()
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/lab/tree/{name}?token={TOKEN}&reset"
@@ -96,7 +96,7 @@ class Lab:
     def close(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(10)
+            self._process.wait(10 * SLOWEST)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._log.close()
@@ -108,10 +108,11 @@ def page(width: int = 1280, height: int = 900) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        limit = 60_000 * SLOWEST
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=limit)
         try:
             one = browser.new_page(viewport={"width": width, "height": height}, locale="zh-CN")
-            one.set_default_timeout(20_000)
+            one.set_default_timeout(limit)
             yield one
         finally:
             browser.close()
@@ -120,12 +121,12 @@ def page(width: int = 1280, height: int = 900) -> Iterator[Any]:
 def open_notebook(page: Any, lab: Lab, name: str) -> None:
     """Opens the notebook and waits until its kernel is idle: "Run All" before that is lost."""
     page.goto(lab.url(name))
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=40_000)
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
     idle(page)
 
 
 def idle(page: Any) -> None:
-    page.wait_for_selector('#jp-main-statusbar :text("| Idle")', timeout=60_000)
+    page.wait_for_selector('#jp-main-statusbar :text("| Idle")')
 
 
 def run_all(page: Any) -> None:

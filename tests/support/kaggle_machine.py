@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.commands import environment
+from tests.support.patience import SLOWEST
 
 ENTER = r"""
 set -e
@@ -37,7 +38,7 @@ exec chroot "$root" sh -c 'cd /kaggle/working && exec "$@"' sh "$@"
 RUN = """
 import nbclient, nbformat, sys
 book = nbformat.read("/kaggle/input/.notebook.ipynb", as_version=4)
-client = nbclient.NotebookClient(book, timeout=300, kernel_name="python3")
+client = nbclient.NotebookClient(book, timeout=None, kernel_name="python3")
 try:
     client.execute()
 finally:
@@ -95,7 +96,7 @@ class KaggleMachine:
             env.pop(name, None)
         enter = ["unshare", "-rmpf", "sh", "-c", ENTER, "sh", *map(str, (self.folder / "root", working))]
         command = [*enter, str(self.inputs), str(self.python), "-c", RUN]
-        ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400)
+        ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=140 * SLOWEST)
         self.runs.append(ran)
         return ran
 

@@ -18,6 +18,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 from tests.support.commands import Place, environment
+from tests.support.patience import SLOWEST, happens_within
 
 OLD = os.environ.get("KGNB_TEST_OLD_PYTHON", "")
 """A Python with ipykernel 6.17.1, IPython 7.34 and ipywidgets 7.7.1 (scripts/test.sh makes it)."""
@@ -37,7 +38,6 @@ class Shown:
     out: str = ""
     error: str = ""
     traceback: str = ""
-    seconds: float = 0.0
 
     def json(self) -> Any:
         """Its last line, which must be JSON."""
@@ -64,7 +64,7 @@ class Kernel:
         self.manager.start_kernel(env=environment(**settings), cwd=str(self.place.path))
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=60 * SLOWEST)
 
     @property
     def pid(self) -> int:
@@ -80,14 +80,14 @@ class Kernel:
         return str(self.client.execute(code, stop_on_error=False))
 
     def finish(self, cell: str, timeout: float = 60) -> Shown:
-        """Waits for the cell's end."""
-        shown, began = Shown(), time.monotonic()
+        """Waits for the cell's end; a slow machine has :data:`SLOWEST` times as long."""
+        shown, began, limit = Shown(), time.monotonic(), timeout * SLOWEST
         while True:
-            left = timeout - (time.monotonic() - began)
+            left = limit - (time.monotonic() - began)
             try:
                 message = self.client.get_iopub_msg(timeout=max(0.1, left))
             except queue.Empty:
-                raise AssertionError(f"the cell is still running after {timeout} s: {shown}") from None
+                raise AssertionError(f"the cell is still running after {limit} s: {shown}") from None
             if message["parent_header"].get("msg_id") != cell:
                 continue
             kind, content = message["msg_type"], message["content"]
@@ -96,7 +96,6 @@ class Kernel:
             elif kind == "error":
                 shown.error, shown.traceback = content["ename"], "\n".join(content["traceback"])
             elif kind == "status" and content["execution_state"] == "idle":
-                shown.seconds = time.monotonic() - began
                 return shown
 
     def run(self, code: str, timeout: float = 60) -> Shown:
@@ -109,7 +108,7 @@ class Kernel:
 
     def until(self, expression: str, seconds: float = 40) -> Any:
         """Waits until the expression is true in the kernel."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SLOWEST
         while not (value := self.value(expression)):
             assert time.monotonic() < deadline, f"it never came to {expression}"
             time.sleep(0.1)
@@ -123,20 +122,13 @@ class Kernel:
         """As a person's Interrupt button does it: SIGINT to the whole process group."""
         self.manager.interrupt_kernel()
 
-    def shut_down(self) -> float:
-        """As a person's Shut Down does it; returns how long it took."""
-        began = time.monotonic()
+    def shut_down(self) -> None:
+        """As a person's Shut Down does it."""
         with self._ending:
             self.manager.shutdown_kernel()
-        return time.monotonic() - began
 
     def gone(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while self.is_alive:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
+        return happens_within(seconds, lambda: not self.is_alive)
 
     def close(self) -> None:
         with contextlib.suppress(Exception):

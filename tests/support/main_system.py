@@ -19,6 +19,7 @@ from tests.support.cluster import QUEUE, Cluster
 from tests.support.commands import environment
 from tests.support.old_worker import HERO, through
 from tests.support.paths import ROOT
+from tests.support.patience import SLOWEST
 from tests.support.witness import api_key
 
 LEAVING = "Leaving"
@@ -154,7 +155,7 @@ class MainSystem:
     def old_worker_report(self) -> dict[str, int]:
         """What it says at its end."""
         assert self._old is not None
-        out, _ = self._old.communicate(timeout=10)
+        out, _ = self._old.communicate(timeout=10 * SLOWEST)
         assert self._old.returncode == 0, (self._place.path / "old.log").read_text()
         return json.loads(out)
 
@@ -172,4 +173,4 @@ class MainSystem:
         if self._old is not None:
             with suppress(ProcessLookupError):
                 self._old.kill()
-            self._old.wait(10)
+            self._old.wait(10 * SLOWEST)

@@ -20,8 +20,9 @@ from kgnb.book.model import BookChapter
 from kgnb.book.reader import read_book
 from kgnb.stores.embedded.connect import open_embedded
 from tests.support.commands import Place, Running, llm
-from tests.support.engines import happens_within, redis_client
+from tests.support.engines import redis_client
 from tests.support.oracle import Oracle, Truth
+from tests.support.patience import SLOWEST, happens_within
 
 LIMIT = 4_000
 """Characters of a chunk that the nodes are told: as few as a config's default allows."""
@@ -113,7 +114,7 @@ def on_three_nodes(path: Path, library: Library) -> tuple[list[dict[str, Any]], 
         assert happens_within(900, lambda: place.sql(settled) == [(len(library.books),)]), _told(logs)
         for node in nodes:
             node.send(signal.SIGTERM)
-        assert [node.process.wait(30) for node in nodes] == [0, 0, 0], _told(logs)
+        assert [node.process.wait(30 * SLOWEST) for node in nodes] == [0, 0, 0], _told(logs)
         graphs = [place.graph(task) for task in library.tasks]
     return graphs, [set(DONE.findall(log.read_text("utf-8"))) for log in logs]
 

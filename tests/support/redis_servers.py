@@ -14,6 +14,8 @@ import redis
 from redis.crc import key_slot
 from redis.sentinel import Sentinel
 
+from tests.support.patience import SLOWEST, until
+
 PASSWORD = "p%41/: w"
 COMMON = ("--bind", "127.0.0.1", "--save", "", "--repl-diskless-sync-delay", "0", "--loglevel", "warning")
 CLUSTER = (
@@ -74,7 +76,7 @@ class RedisServer:
     def kill(self) -> None:
         self.client.close()
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(10 * SLOWEST)
 
     def kill_replicated(self) -> None:
         """Kills a master once its replica has all that it holds: else Redis itself loses something."""
@@ -244,14 +246,6 @@ def follower(env: Mapping[str, str]) -> Any:
         return client
     client.close()
     return redis.RedisCluster(*at, **own)
-
-
-def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
-    """Waits until something holds; the limit is no measurement."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def is_free(port: int) -> bool:

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.patience import SLOWEST
+
 
 @dataclass(frozen=True)
 class Authority:
@@ -121,7 +123,7 @@ def mariadb(folder: Path, tls: Authority) -> Iterator[Maria]:
     with (folder / "log").open("w") as log:
         subprocess.run(
             ["mariadb-install-db", f"--defaults-file={settings}", "--skip-test-db"],
-            stdout=log, stderr=log, check=True, timeout=60,
+            stdout=log, stderr=log, check=True, timeout=60 * SLOWEST,
         )  # fmt: skip
         server = subprocess.Popen(
             [shutil.which("mariadbd", path="/usr/sbin:/usr/bin"), f"--defaults-file={settings}"],
@@ -133,11 +135,11 @@ def mariadb(folder: Path, tls: Authority) -> Iterator[Maria]:
             yield maria
         finally:
             server.send_signal(signal.SIGKILL)  # nobody needs its data
-            server.wait(10)
+            server.wait(10 * SLOWEST)
 
 
 def _await(maria: Maria, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 30 * SLOWEST
     while True:
         try:
             return maria.run("SELECT 1")

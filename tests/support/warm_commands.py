@@ -22,6 +22,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import SLOWEST
+
 FIXED = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC", "TZ")
 """Variables that an interpreter reads when it starts: a command that has others starts one of its own."""
 
@@ -61,7 +63,7 @@ class Warm:
 
     def close(self) -> None:
         self._ours.close()
-        self._process.wait(10)
+        self._process.wait(10 * SLOWEST)
 
 
 class Forked(subprocess.Popen[str]):

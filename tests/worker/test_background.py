@@ -18,6 +18,7 @@ from kgnb.stores.queue.presence import WorkerState
 from kgnb.stores.queue.types import Claim, QueueName
 from kgnb.worker.background import HEARTBEAT_SECONDS, BackgroundLoops, heartbeat_seconds
 from tests.support.ledgers import new_task, opened
+from tests.support.patience import SLOWEST
 from tests.support.queues import claim_of, nodes_on
 
 A = QueueName("kg:task:queue:a")
@@ -108,12 +109,12 @@ async def test_the_last_progress_is_told_after_what_kept_it_back(
         background = BackgroundLoops(*cast("Any", (node, presence, None, [])))
         async with queue.connection.client.pubsub(ignore_subscribe_messages=True) as heard:
             await heard.subscribe("kg:progress")
-            await heard.get_message(timeout=2)
+            await heard.get_message(timeout=2 * SLOWEST)
             for _ in range(2):
                 with pytest.raises(type(error)):
                     await background.publish_progress()
             presence.error = None
             await background.publish_progress()
-            messages = [await heard.get_message(timeout=2) for _ in tasks]
+            messages = [await heard.get_message(timeout=2 * SLOWEST) for _ in tasks]
     assert [json.loads(message["data"])["task_id"] for message in messages if message] == tasks
     assert node.unpublished_tasks == set()

@@ -27,6 +27,7 @@ from kgnb.stores.queue.lease_renewer import Lease
 from kgnb.worker.extractor import ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
 from tests.support.ledgers import database_at
+from tests.support.patience import SLOWEST
 from tests.support.throttles import asking
 
 Model = Callable[[str], str]
@@ -263,7 +264,7 @@ async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(s
 
 async def test_a_lease_that_is_lost_in_an_outage_of_sql_ends_the_look_into_the_cache() -> None:
     throttle, nowhere = Gate(told), database_at("mysql://u:p@127.0.0.1:9/x")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20 * SLOWEST):
         with pytest.raises(LeaseLost):
             await extract(extractor(nowhere, throttle), TEXT, INFO, LOST)
     await nowhere.close()
@@ -276,7 +277,7 @@ async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_
     async with asking("redis://127.0.0.1:9/0", rpm="60") as node:
         providers = SimpleNamespace(find=lambda _: None, client=lambda _: node.client)
         lease = Lease(lambda: True, lambda: node.outages.is_down("redis"))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(60 * SLOWEST):
             with pytest.raises(LeaseLost):
                 await extract(extractor(sql, node.throttle, providers, node.outages), TEXT, INFO, lease)
 

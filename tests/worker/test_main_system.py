@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from kgnb.stores.ledger import tables as t
 from tests.support.cluster import Cluster, cluster, outside
 from tests.support.commands import KEY, Llm, llm
+from tests.support.patience import SLOWEST
 
 NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"
 MORE = {
@@ -158,7 +159,7 @@ class Tab:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(10 * SLOWEST)
 
     def _look(self) -> None:
         while not self._over.wait(0.05):

@@ -220,7 +220,6 @@ def test_small_books(per: Any, table: bool) -> None:
 # --- three nodes --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
 def test_three_nodes_in_random_order_make_the_graph_of_one_in_order(tmp_path: Path) -> None:
     library = Library()
     for own in (zh_book(40), en_book(20)):

@@ -21,6 +21,7 @@ from kgnb.stores.targets import GraphTarget
 from kgnb.worker.book_process import SettleJob
 from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
+from tests.support.patience import SLOWEST
 from tests.support.queues import claim_of
 
 NOVEL = Novel(1, "三国演义")
@@ -82,7 +83,7 @@ class Settles:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20 * SLOWEST):
         while not happened():
             await asyncio.sleep(0.01)
 
@@ -94,7 +95,7 @@ async def test_tasks_that_end_together_settle_one_after_the_other(graph: GraphSt
     others = [node.end_of_task(task) for task in (8, 9, 10)]
     await asyncio.sleep(0.3)  # they are there, and would have overtaken it
     node.go_on.set()
-    await asyncio.wait_for(asyncio.gather(first, *others), 20)
+    await asyncio.wait_for(asyncio.gather(first, *others), 20 * SLOWEST)
     # One settle that began since they came does for all of them.
     assert node.runs == 2
     assert await graph.read(NOVEL.id)
@@ -119,7 +120,7 @@ async def test_the_lease_is_renewed_while_the_settle_runs(graph: GraphStore, bol
                 ends.append(found[0][0])
                 await asyncio.sleep(0.05)
 
-    assert await asyncio.wait_for(SettleLease(graph, NOVEL.id, 1.0).settle(work), 20)
+    assert await asyncio.wait_for(SettleLease(graph, NOVEL.id, 1.0).settle(work), 20 * SLOWEST)
     assert ends == sorted(ends)
 
 

@@ -24,6 +24,7 @@ from kgnb.worker import node as node_module
 from kgnb.worker.node import NodeEvent, WorkerNode
 from tests.support.ledgers import QUEUE, execute, novel_ids, opened, scalar, set_task, status_row, task_row
 from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
+from tests.support.patience import SLOWEST
 from tests.support.queues import NEW, die, nodes_on, take
 from tests.support.queues import opened as opened_task
 
@@ -235,7 +236,7 @@ async def test_a_table_that_goes_missing_stops_the_node_and_fails_nothing(
         await execute(ledger, sa.text(away))
         model.open.set()
         with pytest.raises(TableMissing) as caught:
-            await asyncio.wait_for(light.running, 20)
+            await asyncio.wait_for(light.running, 20 * SLOWEST)
     await execute(ledger, sa.text(back))
     assert named in str(caught.value)
     assert "Traceback" not in caplog.text
@@ -246,7 +247,7 @@ async def test_a_table_that_goes_missing_stops_the_node_and_fails_nothing(
 
 
 async def test_a_chapter_is_stopped_at_the_moment_when_a_time_limit_of_its_own_ends() -> None:
-    limit = asyncio.timeout(60)
+    limit = asyncio.timeout(60 * SLOWEST)
 
     async def chapter() -> None:
         with suppress(TimeoutError):

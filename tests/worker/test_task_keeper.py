@@ -14,6 +14,7 @@ from kgnb.core.errors import KgnbError, LeaseLost, ServiceDown
 from kgnb.stores.queue.types import Claim
 from kgnb.worker.outages import Outages
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
+from tests.support.patience import SLOWEST
 from tests.support.queues import claim_of
 
 DOWN = ServiceDown("graph.down", service="bolt", where="there")
@@ -59,7 +60,7 @@ class Here:
         await self.keeper.take(CLAIM)
         step = self.keeper.open_tasks[CLAIM.task_id].step
         assert step is not None
-        await asyncio.wait_for(step, 10)
+        await asyncio.wait_for(step, 10 * SLOWEST)
 
 
 CLAIM = claim_of(7)
@@ -135,7 +136,7 @@ async def test_who_leaves_stops_what_runs_before_it_hands_back() -> None:
     cast("Any", here.keeper).advance = hangs
     await here.keeper.take(CLAIM)
     await asyncio.sleep(0)
-    await asyncio.wait_for(here.keeper.release_all_except(), 5)
+    await asyncio.wait_for(here.keeper.release_all_except(), 5 * SLOWEST)
     assert ended == ["step"]
     assert here.released == [([CLAIM], 0.0)]
     assert not here.keeper.open_tasks
