@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from kgnb.app.api import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
+    from kgnb.app.api import BookGraph, allow_nested_loops, books, open  # noqa: F401 — public, see _HOME
+    from kgnb.app.build_call import build
     from kgnb.book.reader import story_path
     from kgnb.core.colab import upload
     from kgnb.core.errors import KgnbError
@@ -41,7 +42,7 @@ _HOME = {
     "BookGraph": "kgnb.app.api",
     "allow_nested_loops": "kgnb.app.api",
     "books": "kgnb.app.api",
-    "build": "kgnb.app.api",
+    "build": "kgnb.app.build_call",
     "open": "kgnb.app.api",
     "Node": "kgnb.notebook.node",
     "panel": "kgnb.notebook.panel.panel",

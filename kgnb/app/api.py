@@ -16,11 +16,10 @@ from kgnb.app import library
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app, start_engines
 from kgnb.app.transfer import export
-from kgnb.core import colab
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import LoopThread
 from kgnb.core.messages import say
-from kgnb.core.model import Provider, in_viewers_zone
+from kgnb.core.model import in_viewers_zone
 from kgnb.core.safe_text import one_line
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
@@ -31,7 +30,6 @@ from kgnb.render import query_results
 from kgnb.render.export.networkx_format import to_networkx
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.render.query_results import QueryRows
-from kgnb.worker.provider_sources import settings_for
 
 R = TypeVar("R")
 
@@ -211,39 +209,25 @@ class BookGraph:
             return await question(app)
 
 
-def build(
-    book: str | Path,
-    provider: str | Provider | None = None,
+def build_book(
+    settings: Settings,
+    book: Path,
+    provider: str | None,
+    title: str | None,
+    author: str | None,
     *,
-    slots: int | None = None,
-    title: str | None = None,
-    author: str | None = None,
-    data: str | Path | None = None,
-    kinds: str = "",
-    again: bool = False,
-    progress: bool = True,
+    again: bool,
+    progress: bool,
 ) -> BookGraph:
-    """Turn a book (.txt, .md, .epub) into a knowledge graph and return it.
-
-    ``provider``: ``"rules"``, a provider's name, or a :class:`kgnb.Provider` with its key; by default the one
-    that ``OPENAI_…`` describe, else the rules; ``"colab"``: Colab's own models, there. ``slots``: chapters
-    in flight, over both caps. ``data``: the data folder; on Colab ``"drive"`` keeps a copy of its record on
-    Drive and goes on from that. ``kinds``: of things to extract too, ``"法宝,功法"`` (KGNB_THING_KINDS).
-    The same book again is found, not paid again, and an unfinished one goes on where it was. Raises the
-    KgnbError tree of :mod:`kgnb.core.errors`.
-    """
-    wanted = provider.name if isinstance(provider, Provider) else provider
-    settings = _settings(data, slots, kinds, provider)
+    """Carry out :func:`kgnb.build`."""
 
     async def work() -> BookGraph:
-        books = [
-            await build_use_case.read(Path(book), title, author)
-        ]  # build alone holds it, until it is stored
+        books = [await build_use_case.read(book, title, author)]  # build alone holds it, until it is stored
         name = books[0].title
         with ProgressBar(quiet=not progress) as bar:
             async with open_app(settings, graph=False) as app:
                 result = await build_use_case.build(
-                    app, books.pop(), Path(book), wanted, again=again, listener=bar.show
+                    app, books.pop(), book, provider, again=again, listener=bar.show
                 )
                 return await asyncio.to_thread(BookGraph, result, name, settings)
 
@@ -275,7 +259,7 @@ def open(book: library.Wanted = None, data: str | Path | None = None) -> BookGra
 
 def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
     """Return the settings that lead to finished books (None: there are none) and a name for their place."""
-    settings = _settings(data, None)
+    settings, _ = load_settings(**{} if data is None else {"data": Path(data)})
     given = data is not None and settings.data == Path(data)  # not Colab's "drive"
     found = library.locate(settings, settings.data if given else None)
     if not settings.embedded_sql:
@@ -305,18 +289,6 @@ async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> 
         one = await library.choose(app, wanted, place)
         result = await library.opened(app, one)
         return await asyncio.to_thread(BookGraph, result, one.title, settings, message="explore.opened")
-
-
-def _settings(
-    data: str | Path | None, slots: int | None, kinds: str = "", provider: str | Provider | None = None
-) -> Settings:
-    given: dict[str, Any] = {} if data is None else {"data": Path(data)}
-    if isinstance(provider, Provider):
-        given |= settings_for(provider)
-    elif provider == colab.PROVIDER:
-        given["provider_name"] = provider
-    given |= {"kinds": kinds} if kinds else {}
-    return load_settings(**given | Settings.for_slots(slots))[0]
 
 
 def allow_nested_loops() -> None:

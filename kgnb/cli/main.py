@@ -74,6 +74,10 @@ def _run(args: argparse.Namespace) -> int:
         settings, _ = load_settings(**_overrides(args))
         _configure_logging(args, settings)
         tune_process()
+        if args.name == "build" and not args.json:
+            from kgnb.render.progress_bar import tell_reading
+
+            tell_reading(args.book)
         run = chosen(args)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             code = runner.run(run(args, settings))

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, TextIO, cast
 
 from kgnb.core import logging as log_setup
@@ -80,6 +81,11 @@ class BuildStep:
             if self.cost is not None:
                 known.append(f"{money(self.cost)} {self.currency}".strip())
         return known
+
+
+def tell_reading(book: str | Path) -> None:
+    """Tell what a build reads, before it loads what reads it: seconds on a slow machine."""
+    print(say("cli.reading", book=one_line(str(book))), file=sys.stderr, flush=True)
 
 
 class ProgressBar:

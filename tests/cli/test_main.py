@@ -200,6 +200,7 @@ class TestProgress:
         assert ran.code == 0
         assert "6/6" in ran.err
         assert "6/6" not in ran.out
+        assert "Reading" not in ran.out
         assert "6 completed" in ran.out
         assert "No people" not in ran.out
 

@@ -419,9 +419,9 @@ class TestEveryFace:
     @pytest.mark.parametrize("where", [ON_KAGGLE, ON_COLAB], ids=["kaggle", "colab"])
     def test_the_provider_they_name_is_used(self, elsewhere: Elsewhere, where: dict[str, str]) -> None:
         code = IN_KERNEL + (
-            "import kgnb\nfrom kgnb.app import api\n"
+            "import kgnb\nfrom kgnb.app import build_call\n"
             "from kgnb.cli import main\n"
-            "one = [api._settings(None, None), kgnb.Node.from_env().settings]\n"
+            "one = [build_call._settings(), kgnb.Node.from_env().settings]\n"
             "async def run(args, settings): one.append(settings); return 0\n"
             "main.chosen = lambda _: run\n"
             "main._run(main.make_parser().parse_args(['providers', 'list']))\n"
@@ -433,8 +433,8 @@ class TestEveryFace:
     def test_a_source_that_fails_is_told_once(self, elsewhere: Elsewhere) -> None:
         code = (
             "import logging, sys\nlogging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
-            "from kgnb.app import api\nimport kgnb\n"
-            "api._settings(None, None); kgnb.Node.from_env(); api._settings(None, None)"
+            "from kgnb.app import build_call\nimport kgnb\n"
+            "build_call._settings(); kgnb.Node.from_env(); build_call._settings()"
         )
         told = elsewhere.run(code, FAKE_FAULTS=["offline"] * 9, KGNB_LANG="en", **ON_KAGGLE)
         assert told.count("Switch Internet on") == 1

@@ -38,6 +38,41 @@ class TestImport:
         assert list(tmp_path.iterdir()) == []
 
 
+TOLD = """
+import io, sys
+
+class Told(io.StringIO):
+    def write(self, text):
+        print(text.strip(), sorted({"openai", "neo4j", "sqlalchemy", "redis"} & sys.modules.keys()))
+        return len(text)
+
+sys.stderr = Told()
+"""
+"""Each text that goes to stderr, and what heavy has been imported by then, on stdout."""
+
+
+class TestBuild:
+    @pytest.mark.parametrize(
+        ("call", "quiet"),
+        [
+            ("from kgnb.cli.main import main; main(['build', '/no/book.txt'{}])", ", '--json'"),
+            ("import kgnb; kgnb.build('/no/book.txt'{})", ", progress=False"),
+        ],
+    )
+    def test_tells_at_once_what_it_reads(self, call: str, quiet: str, tmp_path: Path) -> None:
+        """Seconds pass on a slow machine until all is imported."""
+        env = environment(KGNB_LANG="en", KGNB_DATA=str(tmp_path / "data"))
+        told, untold = (
+            subprocess.run(
+                [sys.executable, "-c", TOLD + call.format(more)], env=env, capture_output=True, text=True
+            ).stdout
+            for more in ("", quiet)
+        )
+        assert told.startswith("Reading /no/book.txt … []\n")
+        assert "No such file" in untold
+        assert "Reading" not in untold
+
+
 class TestEnvExample:
     TEXT = (ROOT / ".env.example").read_text("utf-8")
 

@@ -1,0 +1,61 @@
+"""``kgnb.build``: tells what it reads before it imports what reads it: seconds on a slow machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kgnb.core import colab
+from kgnb.core.model import Provider
+from kgnb.core.secrets import load_settings
+from kgnb.core.settings import Settings
+from kgnb.render.progress_bar import tell_reading
+from kgnb.worker.provider_sources import settings_for
+
+if TYPE_CHECKING:
+    from kgnb.app.api import BookGraph
+
+
+def build(
+    book: str | Path,
+    provider: str | Provider | None = None,
+    *,
+    slots: int | None = None,
+    title: str | None = None,
+    author: str | None = None,
+    data: str | Path | None = None,
+    kinds: str = "",
+    again: bool = False,
+    progress: bool = True,
+) -> BookGraph:
+    """Turn a book (.txt, .md, .epub) into a knowledge graph and return it.
+
+    ``provider``: ``"rules"``, a provider's name, or a :class:`kgnb.Provider` with its key; by default the one
+    that ``OPENAI_…`` describe, else the rules; ``"colab"``: Colab's own models, there. ``slots``: chapters
+    in flight, over both caps. ``data``: the data folder; on Colab ``"drive"`` keeps a copy of its record on
+    Drive and goes on from that. ``kinds``: of things to extract too, ``"法宝,功法"`` (KGNB_THING_KINDS).
+    The same book again is found, not paid again, and an unfinished one goes on where it was. Raises the
+    KgnbError tree of :mod:`kgnb.core.errors`.
+    """
+    settings = _settings(data, slots, kinds, provider)
+    if progress:
+        tell_reading(book)
+    from kgnb.app.api import build_book
+
+    name = provider.name if isinstance(provider, Provider) else provider
+    return build_book(settings, Path(book), name, title, author, again=again, progress=progress)
+
+
+def _settings(
+    data: str | Path | None = None,
+    slots: int | None = None,
+    kinds: str = "",
+    provider: str | Provider | None = None,
+) -> Settings:
+    given: dict[str, Any] = {} if data is None else {"data": Path(data)}
+    if isinstance(provider, Provider):
+        given |= settings_for(provider)
+    elif provider == colab.PROVIDER:
+        given["provider_name"] = provider
+    given |= {"kinds": kinds} if kinds else {}
+    return load_settings(**given | Settings.for_slots(slots))[0]
