@@ -259,7 +259,8 @@ def open(book: library.Wanted = None, data: str | Path | None = None) -> BookGra
 
 def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
     """Return the settings that lead to finished books (None: there are none) and a name for their place."""
-    settings, _ = load_settings(**{} if data is None else {"data": Path(data)})
+    place: dict[str, Any] = {} if data is None else {"data": Path(data)}
+    settings, _ = load_settings(**place)
     given = data is not None and settings.data == Path(data)  # not Colab's "drive"
     found = library.locate(settings, settings.data if given else None)
     if not settings.embedded_sql:
