@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kgnb.core.errors import EngineError
+from kgnb.core.foreign_json import parse_json
 
 try:
     import fcntl
@@ -65,14 +66,6 @@ def write_json(path: Path, content: object, mode: int = 0o666) -> None:
         file.write(json.dumps(content, ensure_ascii=False).encode())
         file.flush()
         os.fsync(file.fileno())
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Return the JSON value of a text that others wrote; None for anything else: an error would quote it."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from kgnb.core.files import parse_json
+from kgnb.core.foreign_json import parse_json
 from kgnb.core.messages import say
 
 Thinking = Literal["off", "on", "leave"]

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.core.files import parse_json
+from kgnb.core.foreign_json import parse_json
 from kgnb.core.model import (
     CHARACTER_RELATIONS,
     EXTRACTED_LABELS,

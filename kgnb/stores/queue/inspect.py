@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.core.files import parse_json
+from kgnb.core.foreign_json import parse_json
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import (
     Command,

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from kgnb import __version__
 from kgnb.core.event_loop import at_once
-from kgnb.core.files import parse_json
+from kgnb.core.foreign_json import parse_json
 from kgnb.core.messages import say
 from kgnb.core.model import Progress, TaskStatus, beijing_now
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
