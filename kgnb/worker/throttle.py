@@ -94,6 +94,7 @@ class ProviderThrottle:
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Called with a provider's queue key and the seconds of each answered request."""
         self._pausing: set[str] = set()  # pauses on their way to Redis, which no poll has read yet
+        self._told: set[str] = set()  # paused providers of which this node has told why they fail
         self._mean_seconds: dict[str, float] = {}  # by queue key, a moving average
         self._outages = outages
         self._spending = spending
@@ -273,9 +274,12 @@ class ProviderThrottle:
             await self._share(self._breaker.record_refusal(name, reason, error.key, certain=False))
         elif isinstance(error, errors.ReplyError):  # the provider answers: resets consecutive failures
             await self._share(self._breaker.record_success(name))
-        if paused:
+        text = "node.provider_paused" if paused else "node.provider_failed"
+        # A pause that a person or another node set tells nothing of this failure.
+        if paused or (name in self.paused - self._told and not isinstance(error, errors.ReplyError)):
+            self._told.add(name)
             ends_build = isinstance(error, errors.AuthRejected | errors.QuotaExhausted | errors.EndpointWrong)
-            (pauses if ends_build else log).error(say("node.provider_paused", provider=name, reason=reason))
+            (pauses if ends_build else log).error(say(text, provider=name, reason=reason))
 
     async def _stopped_alone(self, name: str, reason: str) -> bool:
         """Whether this node stops asking with its refused key, as another one serves the provider."""
@@ -290,6 +294,7 @@ class ProviderThrottle:
             until = time.time() + self._suspend_seconds
             self.refused[name] = KeyRefusal(until, reason)
             self.paused |= {name}
+            self._told.add(name)
             log.error(say("node.key_refused", provider=name, reason=reason))
         return True
 
@@ -300,11 +305,14 @@ class ProviderThrottle:
             return None
         reason, kind = str(error), error.key
         self._pausing.add(name)
+        self._told.add(name)
         self.paused |= {name}
         try:
             until = await self._share(self._breaker.pause(name, seconds, reason, refused=asked, kind=kind))
             if until and not isinstance(error, errors.BudgetReached):  # the provider itself refuses
                 await self._share(self._breaker.record_refusal(name, reason, kind))
+            if until is None:  # Redis is down
+                self._told.discard(name)
             return until
         finally:
             self._pausing.discard(name)
@@ -387,6 +395,7 @@ class ProviderThrottle:
         """Adopt a poll's pauses and rate limits."""
         self.refused = {name: one for name, one in self.refused.items() if one.until > time.time()}
         self.paused = self.refused.keys() | self._pausing | poll.paused
+        self._told &= self.paused
         self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     def is_rate_bound(self, provider: Provider) -> bool:

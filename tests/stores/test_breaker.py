@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
@@ -24,6 +25,7 @@ from kgnb.core.errors import (
     RateReached,
     ReplyRefused,
     ReplyTruncated,
+    ServiceDown,
 )
 from kgnb.core.messages import say
 from kgnb.core.provider_options import ProviderOptions
@@ -404,6 +406,51 @@ async def test_a_wrong_key_met_by_every_slot_pauses_once(
     assert NAME in node.throttle.paused
     paused = [say("node.provider_paused", provider=NAME, reason=reason) for reason in reasons]
     assert sum(record.getMessage() in paused for record in caplog.records) == 1
+
+
+async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrived, answers = asyncio.Semaphore(0), asyncio.Event()
+
+    class Waiting(FakeServer):
+        async def _handle(self, request: web.Request) -> web.StreamResponse:
+            arrived.release()
+            await answers.wait()
+            return await super()._handle(request)
+
+    async with Waiting(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
+        node.client._form_of("dryrun").release()  # none is held back for the first
+        for _ in range(2):  # each pause anew
+            answers.clear()
+            asks = [asyncio.create_task(node.ask(f"{i}")) for i in range(4)]
+            for _ in asks:
+                await arrived.acquire()
+            by_hand = PollResult(paused={NAME})
+            node.throttle.on_poll(by_hand, [node.provider])
+            answers.set()
+            found = await asyncio.gather(*asks, return_exceptions=True)
+            node.throttle.on_poll(by_hand, [node.provider])
+            node.throttle.on_poll(PollResult(), [node.provider])
+    (reason,) = {str(error) for error in found if isinstance(error, AuthRejected)}
+    told = say("node.provider_failed", provider=NAME, reason=reason)
+    assert [record.getMessage() for record in caplog.records] == [told] * 2
+
+
+async def test_a_failure_while_redis_can_not_pause_the_provider_is_told(
+    redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_given: Any, **_facts: Any) -> float:
+        raise ServiceDown("queue.down", service="redis", where="there")
+
+    async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
+        monkeypatch.setattr(CircuitBreaker, "pause", down)
+        for _ in range(2):
+            with pytest.raises((QuotaExhausted, ProviderPaused)) as caught:
+                await node.ask(model="dryrun-no-quota")
+            if isinstance(caught.value, QuotaExhausted):
+                told = say("node.provider_failed", provider=NAME, reason=str(caught.value))
+    assert [record.getMessage() for record in caplog.records].count(told) == 1
 
 
 @pytest.mark.parametrize("over", ["a person's", "main's", "no balance"])
