@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.settings import Settings
+from kgnb.stores import targets
 from kgnb.stores.targets import GraphTarget
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,8 +124,7 @@ def data_folder() -> Iterator[Path]:
 def graph_target(outside: bool) -> Iterator[GraphTarget]:
     """A graph engine: the real Neo4j, or an embedded one of its own."""
     if outside:
-        own = Settings.load()
-        yield GraphTarget(own.neo4j_uri, own.neo4j_user, own.neo4j_password, own.neo4j_database)
+        yield targets.graph_target(Settings.load())
         return
     from kgnb.stores.embedded.connect import open_embedded
 

@@ -13,6 +13,7 @@ import hashlib
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
-from kgnb.stores.targets import SqlTarget, sql_url
+from kgnb.stores.targets import SqlTarget, sql_target
 
 HEAD_START = 1.0
 """Seconds in which all writers connect."""
@@ -53,7 +54,7 @@ def main() -> None:
 def place_of(outside: bool, folder: Path) -> SqlTarget:
     own = Settings.load() if outside else Settings.load(data=folder / "data", db_type="sqlite")
     (folder / "data").mkdir()
-    return SqlTarget(sql_url(own), pool_size=5, max_overflow=5)
+    return replace(sql_target(own), pool_size=5, max_overflow=5)
 
 
 async def prepare(place: SqlTarget, count: int) -> tuple[int, int, list[int]]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from kgnb.app import build as build_use_case
 from kgnb.app import library
 from kgnb.app.build_result import BuildResult
-from kgnb.app.context import App, open_app, start_engines
+from kgnb.app.context import App, open_app
 from kgnb.app.transfer import export
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import LoopThread
@@ -30,6 +30,7 @@ from kgnb.render import query_results
 from kgnb.render.export.networkx_format import to_networkx
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.render.query_results import QueryRows
+from kgnb.stores.embedded.connect import EmbeddedEngines
 
 R = TypeVar("R")
 
@@ -82,7 +83,8 @@ class BookGraph:
         self._settings = settings
         self._message = message
         self._query_index: tuple[int, GraphQuery] | None = None
-        self._engines = start_engines(settings, queue=False, graph=True)
+        self._engines = EmbeddedEngines(settings)
+        self._engines.start(queue=False, graph=True)
 
     def __repr__(self) -> str:
         return say(self._message, title=one_line(self.title), **self.result.as_dict())
@@ -200,9 +202,7 @@ class BookGraph:
 
     def close(self) -> None:
         """Release the engines; a later query starts them again."""
-        if self._engines is not None:
-            self._engines.close()
-            self._engines = None
+        self._engines.close()
 
     async def _on(self, question: Callable[[App], Awaitable[R]]) -> R:
         async with open_app(self._settings, queue=False) as app:

@@ -358,7 +358,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         if await _is_given_up(task, watch):
             raise BuildStopped("build.refused", reason=task.error)
         watch.closed = watch.closed or task.ended
-        if app.engines_gone:
+        if not app.engines.alive:
             raise BuildStopped("build.engines_gone")
         if watch.is_stalled:
             raise watch.stall_error(await _last_refusal(app, planned.provider))

@@ -19,7 +19,7 @@ from kgnb.core.model import Provider, Usage, beijing_time
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import has_shared_memory
-from kgnb.stores.embedded.connect import Embedded, open_embedded
+from kgnb.stores.embedded.connect import EmbeddedEngines
 from kgnb.stores.embedded.data_folder import DataFolder
 from kgnb.stores.embedded.record_copy import RecordCopy
 from kgnb.stores.embedded.restore import restore_data_folder
@@ -33,7 +33,7 @@ from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, new_identity
 from kgnb.stores.queue.rate_limits import RateLimits
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.targets import GraphTarget, SqlTarget, sql_url
+from kgnb.stores.targets import sql_target
 from kgnb.worker.background import BackgroundLoops
 from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.chapter_worker import Stores
@@ -65,7 +65,7 @@ class App:
     providers: ProviderRegistry
     router: TaskRouter
     pool: CpuPool
-    engines: list[Embedded]
+    engines: EmbeddedEngines
     _queue: Queue | None = None
     _graph: GraphStore | None = None
     outages: Outages = field(default_factory=Outages)
@@ -91,22 +91,16 @@ class App:
         """The circuit breaker that all nodes share, without what a node remembers of its own calls."""
         return CircuitBreaker(self.queue.connection, self.settings.suspend_seconds)
 
-    @property
-    def engines_gone(self) -> bool:
-        """Whether the embedded engines ended (their supervisor was killed): the app must be reopened."""
-        return not all(engines.alive for engines in self.engines)
-
     async def open_graph(self) -> None:
         """Open the graph store unless it is open. Raises what :func:`open_app` raises."""
         if self._graph is None:
-            engines = await asyncio.to_thread(start_engines, self.settings, queue=False, graph=True)
-            self.engines += [engines] if engines is not None else []
+            await asyncio.to_thread(self.engines.start, queue=False, graph=True)
             await self.connect_graph()
             await self.fill_new_graph()
 
     async def connect_graph(self) -> None:
         """Prepare the graph store; its engine runs."""
-        self._graph = GraphStore(_graph_target(self.settings, self.engines))
+        self._graph = GraphStore(self.engines.graph)
         await self._graph.prepare()
 
     async def fill_new_graph(self) -> None:
@@ -134,8 +128,8 @@ async def open_app(
     InputError, EngineError, ServiceDown and ServiceRefused.
     """
     await asyncio.to_thread(restore_data_folder, settings)
-    started = await asyncio.to_thread(start_engines, settings, queue=queue, graph=graph)
-    engines = [started] if started is not None else []
+    engines = EmbeddedEngines(settings)
+    await asyncio.to_thread(engines.start, queue=queue, graph=graph)
     copy = RecordCopy(settings)
     try:
         app = _connect(settings, engines, queue)
@@ -146,8 +140,7 @@ async def open_app(
             await _close(app)
     finally:
         await asyncio.to_thread(copy.close)
-        for one in engines:
-            one.close()
+        engines.close()
 
 
 @asynccontextmanager
@@ -207,18 +200,11 @@ async def when_up(
         yield None
 
 
-def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:
-    """Start or join the embedded engines that these settings use; they live until the result is closed."""
-    redis, bolt = queue and settings.embedded_redis, graph and settings.embedded_graph
-    if not (redis or bolt or settings.embedded_sql):
-        return None
-    return open_embedded(settings.data, redis=redis, graph=bolt, heap_mb=settings.graph_heap_mb)
-
-
-def _connect(settings: Settings, engines: list[Embedded], queue: bool) -> App:
-    sql = Database(_sql_target(settings))
+def _connect(settings: Settings, engines: EmbeddedEngines, queue: bool) -> App:
+    sql = Database(sql_target(settings))
     ledger = Ledger(sql, thing_kinds=settings.thing_kinds)
     providers = ProviderRegistry(ledger, settings)
+    leases, holds = settings.lease_seconds, settings.hold_seconds
     return App(
         settings=settings,
         sql=sql,
@@ -228,43 +214,8 @@ def _connect(settings: Settings, engines: list[Embedded], queue: bool) -> App:
         router=TaskRouter(ledger, providers),
         pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads" or not has_shared_memory()),
         engines=engines,
-        _queue=_queue(settings, engines) if queue else None,
+        _queue=Queue(engines.redis_url, lease_seconds=leases, hold_seconds=holds) if queue else None,
     )
-
-
-def _sql_target(settings: Settings) -> SqlTarget:
-    wants_tls = not settings.embedded_sql and (settings.db_ssl or settings.db_ssl_ca)
-    return SqlTarget(
-        sql_url(settings),
-        pool_size=settings.db_pool_size,
-        max_overflow=settings.db_pool_max_overflow,
-        pool_timeout=settings.db_pool_timeout,
-        recycle=settings.db_pool_recycle,
-        pre_ping=settings.db_pool_pre_ping,
-        tls=settings.db_ssl_ca if wants_tls else None,
-    )
-
-
-def _queue(settings: Settings, engines: list[Embedded]) -> Queue:
-    url = settings.redis_url
-    if settings.embedded_redis:
-        assert engines[-1].redis_url is not None
-        url = engines[-1].redis_url
-    return Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
-
-
-def _graph_target(settings: Settings, engines: list[Embedded]) -> GraphTarget:
-    if not settings.embedded_graph:
-        return GraphTarget(
-            settings.neo4j_uri,
-            settings.neo4j_user,
-            settings.neo4j_password,
-            settings.neo4j_database,
-            ca=settings.neo4j_ca,
-        )
-    target = engines[-1].graph
-    assert target is not None
-    return target
 
 
 async def _prepare(app: App, sql: bool, graph: bool) -> None:

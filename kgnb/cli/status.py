@@ -67,7 +67,7 @@ async def _watch(settings: Settings, show: Show) -> NoReturn:
                 if not started:
                     show(await report.read(), "")
                     started = True
-                while not app.engines_gone and (app.settings is settings or not settings.data.exists()):
+                while app.engines.alive and (app.settings is settings or not settings.data.exists()):
                     await asyncio.sleep(WATCH_SECONDS)
                     try:
                         show(await report.read(), "")

@@ -43,18 +43,28 @@ class SqlTarget:
     tls: str | None = None  # None = without TLS, "" = trust the system's certificates, else a CA file
 
 
-def sql_url(settings: Settings) -> sa.URL:
-    """Return the database's URL, with the password; no part of it can be taken for another."""
-    if settings.embedded_sql:
-        return sa.URL.create("sqlite", database=str(settings.sqlite_path))
-    return sa.URL.create(
-        "mysql+pymysql",
-        settings.db_user,
-        settings.db_password.get_secret_value(),
-        settings.db_host,
-        settings.db_port,
-        settings.db_name,
-        {"charset": settings.db_charset},
+def sql_target(settings: Settings) -> SqlTarget:
+    """Return where the record is; no part of the URL can be taken for another."""
+    url, wants_tls = sa.URL.create("sqlite", database=str(settings.sqlite_path)), False
+    if not settings.embedded_sql:
+        url = sa.URL.create(
+            "mysql+pymysql",
+            settings.db_user,
+            settings.db_password.get_secret_value(),
+            settings.db_host,
+            settings.db_port,
+            settings.db_name,
+            {"charset": settings.db_charset},
+        )
+        wants_tls = settings.db_ssl or bool(settings.db_ssl_ca)
+    return SqlTarget(
+        url,
+        pool_size=settings.db_pool_size,
+        max_overflow=settings.db_pool_max_overflow,
+        pool_timeout=settings.db_pool_timeout,
+        recycle=settings.db_pool_recycle,
+        pre_ping=settings.db_pool_pre_ping,
+        tls=settings.db_ssl_ca if wants_tls else None,
     )
 
 
@@ -69,3 +79,9 @@ class GraphTarget:
     ca: str = ""  # a file of the only certificates to trust; it switches TLS on
     folder: Path | None = None  # of its data, if here
     timeout: float = 10.0  # seconds of one transaction with all its retries, far below a lease
+
+
+def graph_target(settings: Settings) -> GraphTarget:
+    """Return where the graph is, if it isn't embedded."""
+    login = settings.neo4j_user, settings.neo4j_password
+    return GraphTarget(settings.neo4j_uri, *login, settings.neo4j_database, ca=settings.neo4j_ca)

@@ -29,7 +29,7 @@ class App:
         self.known: dict[int, object] = {7: "held"}
         self.settings = SimpleNamespace(stall_seconds=stall)
         self.outages = Outages()
-        self.engines_gone = False
+        self.engines = SimpleNamespace(alive=True)
         self.breaker: object = None
         self.tasks = self.ledger = self.queue = self.providers = self
         self._looks = count()

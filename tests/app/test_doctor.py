@@ -13,10 +13,11 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.app import context, doctor
+from kgnb.app import doctor
 from kgnb.core.errors import InputError
 from kgnb.core.model import Provider
 from kgnb.core.settings import Settings
+from kgnb.stores.embedded import connect
 from tests.support.cluster import Cluster, cluster
 from tests.support.commands import Place, llm
 from tests.support.patience import SLOWEST
@@ -119,11 +120,11 @@ async def test_a_provider_is_asked_while_the_graph_is_awaited(
 async def test_what_fails_in_a_temporary_folder_names_the_one_that_was_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(settings: Settings, **_: bool) -> None:
-        assert settings.data.is_dir()
-        raise InputError("engine.folder_unusable", path=settings.data, reason="full")
+    def full(data: Path, **_: object) -> None:
+        assert data.is_dir()
+        raise InputError("engine.folder_unusable", path=data, reason="full")
 
-    monkeypatch.setattr(context, "start_engines", full)
+    monkeypatch.setattr(connect, "open_embedded", full)
     found = {one.name: one for one in await doctor.doctor(Settings.load(data=tmp_path / "data"))}
     for name in ("sql", "redis", "bolt"):
         assert not found[name].ok

@@ -14,7 +14,7 @@ from kgnb.core.messages import Language, use_language
 from kgnb.core.provider_options import ProviderOptions, checked_options
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.connection import RedisConnection
-from kgnb.stores.targets import sql_url
+from kgnb.stores.targets import sql_target
 
 
 class TestSlots:
@@ -155,7 +155,7 @@ class TestAddresses:
     def test_hosts(self, host: str) -> None:
         settings = Settings.load(db_host=host, redis_host=host, redis_port=7000)
         bare = host.strip("[]")
-        assert sql_url(settings).host == bare
+        assert sql_target(settings).url.host == bare
         options = RedisConnection(settings.redis_url, 30).client.connection_pool.connection_kwargs
         assert (options["host"], options["port"]) == (bare, 7000)
 
@@ -178,11 +178,11 @@ class TestAddresses:
             "db_password": "p@:/?#&%41",
             "db_name": "n?read_default_file=/etc/passwd",
         }
-        url = sql_url(Settings.load(db_host="h", **parts))
+        url = sql_target(Settings.load(db_host="h", **parts)).url
         assert [url.username, url.password, url.database] == list(parts.values())
         assert dict(url.query) == {"charset": "utf8mb4"}
         assert "p@" not in repr(url)
 
     def test_a_folder_may_have_any_name(self, tmp_path: Path) -> None:
         settings = Settings.load(data=tmp_path / "a?b=c&d #%20")
-        assert sql_url(settings).database == str(settings.sqlite_path)
+        assert sql_target(settings).url.database == str(settings.sqlite_path)

@@ -24,7 +24,7 @@ import yaml
 from kgnb.cli.commands import make_parser
 from kgnb.cli.worker import HAND_BACK_SECONDS
 from kgnb.core.settings import Settings
-from kgnb.stores.targets import sql_url
+from kgnb.stores.targets import sql_target
 from tests.support.commands import Place, Running, environment
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
@@ -191,7 +191,7 @@ def test_compose_gives_the_node_settings_that_load(
     assert [settings.embedded_redis, settings.embedded_sql, settings.embedded_graph] == [False] * 3
     mysql = {name: filled(value) for name, value in services["mysql"]["environment"].items()}
     assert (
-        sql_url(settings)
+        sql_target(settings)
         .render_as_string(hide_password=False)
         .startswith(
             f"mysql+pymysql://{mysql['MYSQL_USER']}:{mysql['MYSQL_PASSWORD']}@mysql:3306/{mysql['MYSQL_DATABASE']}?"

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from kgnb.core.errors import EngineError, InputError
 from kgnb.core.messages import language
 from kgnb.core.process_id import host_id
+from kgnb.core.settings import Settings
 from kgnb.stores.embedded.arcadedb import DATABASE, HEAP_MB, USER
 from kgnb.stores.embedded.data_folder import (
     DataFolder,
@@ -31,7 +32,7 @@ from kgnb.stores.embedded.data_folder import (
     write_version,
 )
 from kgnb.stores.embedded.supervisor import PROTOCOL, Plan
-from kgnb.stores.targets import GraphTarget
+from kgnb.stores.targets import GraphTarget, graph_target
 
 GRACE = 3.0  # seconds the engines outlive their last client
 _POLL = 0.05
@@ -134,6 +135,44 @@ def open_embedded(
         return _join(folder, want, time.monotonic() + start_timeout, grace, heap_mb)
     except OSError as error:  # a full disk, or the folder was taken away meanwhile
         raise InputError("engine.folder_unusable", path=folder.root, reason=error) from error
+
+
+class EmbeddedEngines:
+    """The embedded engines of an app: those that its settings use. They live until it is closed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._held: list[Embedded] = []
+
+    def start(self, *, queue: bool, graph: bool) -> None:
+        """Start or join those that are needed, beside any that are held. Raises what :func:`open_embedded`
+        raises."""
+        own = self._settings
+        redis, bolt = queue and own.embedded_redis, graph and own.embedded_graph
+        if redis or bolt or own.embedded_sql:
+            self._held.append(open_embedded(own.data, redis=redis, graph=bolt, heap_mb=own.graph_heap_mb))
+
+    @property
+    def alive(self) -> bool:
+        """Whether none of them ended (their supervisor was killed); once False, the app must be reopened."""
+        return all(one.alive for one in self._held)
+
+    @property
+    def redis_url(self) -> SecretStr:
+        """The queue's URL with its password: of the engine, if it is embedded."""
+        found = (one.redis_url for one in self._held if one.redis_url is not None)
+        return next(found) if self._settings.embedded_redis else self._settings.redis_url
+
+    @property
+    def graph(self) -> GraphTarget:
+        """The graph's target: of the engine, if it is embedded."""
+        found = (one.graph for one in self._held if one.graph is not None)
+        return next(found) if self._settings.embedded_graph else graph_target(self._settings)
+
+    def close(self) -> None:
+        """Leave them."""
+        while self._held:
+            self._held.pop().close()
 
 
 def _join(folder: DataFolder, want: dict[str, str], deadline: float, grace: float, heap_mb: int) -> Embedded:
