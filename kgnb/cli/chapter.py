@@ -9,7 +9,7 @@ from typing import Any
 from kgnb.app import chapters, context
 from kgnb.cli.options import show
 from kgnb.core.messages import say
-from kgnb.core.safe_text import one_line
+from kgnb.core.safe_text import many_lines, one_line
 from kgnb.core.settings import Settings
 
 NAMES = 40
@@ -103,5 +103,4 @@ def _raw_lines(replies: list[str]) -> Iterator[str]:
         yield say("chapter.no_raw")
     for part, text in enumerate(replies, 1):
         yield say("chapter.raw", part=part, parts=len(replies))
-        for line in text.split("\n"):
-            yield one_line(line.rstrip("\r").replace("\t", "    "), len(line))
+        yield many_lines(text)

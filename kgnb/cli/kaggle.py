@@ -9,6 +9,7 @@ from kgnb.cli import kaggle_push, options
 from kgnb.cli.commands import ONE_PROVIDER
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
+from kgnb.core.safe_text import many_lines
 from kgnb.core.secrets import load_secrets
 from kgnb.core.settings import Settings
 from kgnb.kaggle import datasets
@@ -16,7 +17,7 @@ from kgnb.kaggle import wheels as wheel_folder
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.datasets import check_name, send_secrets
 from kgnb.kaggle.kernel_metadata import NOBODY, check_kernel
-from kgnb.kaggle.kernels import follow, log_lines, printable, status_sentence
+from kgnb.kaggle.kernels import follow, log_lines, status_sentence
 
 # --- a run
 
@@ -41,7 +42,7 @@ async def logs(args: argparse.Namespace, _: Settings) -> int:
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         if args.follow:
-            await client.follow_logs(kernel, lambda piece: print(printable(piece).rstrip("\n")))
+            await client.follow_logs(kernel, lambda piece: print(many_lines(piece).rstrip("\n")))
         else:
             print(log_lines(await client.logs(kernel)).rstrip("\n"))
     return options.OK

@@ -14,6 +14,7 @@ from typing import Any
 from kgnb.cli.parser import Commands, Parser
 from kgnb.cli.streams import takes_any_text
 from kgnb.core.messages import say
+from kgnb.core.safe_text import safe_json
 from kgnb.render.formats import FORMAT_OF_ENDING, format_of
 
 OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
@@ -144,16 +145,9 @@ def show(args: argparse.Namespace, facts: object, lines: Callable[[], Iterable[s
 
 
 def print_json(value: object, indent: int | None = None) -> None:
-    """Prints JSON, by default one line; in ``value`` may be dataclasses.
-
-    What a terminal would obey, and bytes of a file name that aren't UTF-8, occur inside strings only and are
-    escaped.
-    """
+    """Prints JSON, by default one line; in ``value`` may be dataclasses."""
     text = json.dumps(value, ensure_ascii=not takes_any_text(), default=dataclasses.asdict, indent=indent)
-    for line in text.split("\n"):
-        if not line.isprintable():  # slow: .2 s for a million characters
-            line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
-        print(line, flush=True)
+    print(safe_json(text), flush=True)
 
 
 def warn(text: str) -> None:

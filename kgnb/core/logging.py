@@ -15,11 +15,12 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from textwrap import indent
 from typing import Any, TextIO
 
 from kgnb.core.files import try_lock
 from kgnb.core.messages import Text, say
-from kgnb.core.safe_text import LONGEST, one_line
+from kgnb.core.safe_text import LONGEST, many_lines, one_line, safe_json
 
 MAX_FILES = 64
 """Workers of one data folder that get a log file; others log to standard output only."""
@@ -105,8 +106,7 @@ class Lines(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:
         """The indented traceback."""
-        text = super().formatException(ei)
-        return "\n".join("    " + one_line(line) for line in text.splitlines())
+        return indent(many_lines(super().formatException(ei), LONGEST), "    ")
 
 
 class JsonLines(logging.Formatter):
@@ -137,9 +137,7 @@ class JsonLines(logging.Formatter):
             fields["logger"] = record.name
         if record.exc_info:
             fields["trace"] = self.formatException(record.exc_info)
-        # ASCII if anything could break the line: U+2028 ends a line for some readers.
-        line = json.dumps(fields, ensure_ascii=False)
-        return line if line.isprintable() else json.dumps(fields)
+        return safe_json(json.dumps(fields, ensure_ascii=False))
 
 
 def _json_value(value: object) -> object:

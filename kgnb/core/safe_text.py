@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 LONGEST = 4_000
 """Characters shown of one text: an error may quote a long reply."""
+LONGEST_LINE = 100_000
+"""Characters shown of each line of a text that people ask for: a reply, a log."""
 
 
 def one_line(text: object, most: int = LONGEST) -> str:
@@ -17,6 +20,20 @@ def one_line(text: object, most: int = LONGEST) -> str:
     if line.isprintable():
         return line
     return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode() for c in line)
+
+
+def many_lines(text: str, most: int = LONGEST_LINE) -> str:
+    """``text`` with its line breaks, each line as :func:`one_line` gives it."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(one_line(line.expandtabs(), most) for line in lines)
+
+
+def safe_json(text: str) -> str:
+    """JSON whose strings have escaped what a terminal would obey, a reader take for a line's end, or UTF-8
+    can't encode."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _is_harmless(character: str) -> bool:

@@ -16,7 +16,7 @@ from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
 from kgnb.core.kaggle_inputs import NAME
 from kgnb.core.messages import say
 from kgnb.core.notebook_services import find_service
-from kgnb.core.safe_text import one_line
+from kgnb.core.safe_text import many_lines, one_line
 from kgnb.kaggle.api_process import CUT
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed, SessionsTaken, Tell
 from kgnb.kaggle.kernel_metadata import Metadata
@@ -27,8 +27,6 @@ POLL_PAUSE = 20.0
 """Seconds between reads of a run's status."""
 PATIENCE = 900.0
 """Seconds that Kaggle may be unreachable while a run is followed."""
-LONGEST_LINE = 100_000
-"""Characters shown of one log line."""
 
 
 # --- limits
@@ -138,10 +136,10 @@ def log_lines(stored: str) -> str:
     """Return a stored log, a JSON list of ``{stream_name, time, data}`` or plain text, as printable text; its
     middle may be left out."""
     if CUT in stored:
-        return printable(CUT.join(_printed(part) for part in stored.split(CUT)))
+        return many_lines(CUT.join(_printed(part) for part in stored.split(CUT)))
     with suppress(ValueError, TypeError, KeyError):
         stored = "".join(str(event["data"]) for event in json.loads(stored))
-    return printable(stored)
+    return many_lines(stored)
 
 
 def _printed(part: str) -> str:
@@ -151,9 +149,3 @@ def _printed(part: str) -> str:
         with suppress(ValueError):
             found.append(json.JSONDecoder().raw_decode(part, field.end())[0])
     return "".join(found) or part
-
-
-def printable(text: str) -> str:
-    """Escape a log's text, hostile like the books and replies in it, except for its line breaks."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(one_line(line.expandtabs(), LONGEST_LINE) for line in lines)
