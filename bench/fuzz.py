@@ -32,7 +32,7 @@ with atheris.instrument_imports(include=["kgnb"]):
     from kgnb.core.amounts import parse_amounts, parse_prices
     from kgnb.core.errors import KgnbError
     from kgnb.extract.reply import parse
-    from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_record
+    from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_foreign_record
     from kgnb.stores.queue.types import item_task_id, parse_member
 
 REFUSALS = (KgnbError, BrokenRecord)
@@ -54,7 +54,7 @@ def taken_over(file: Path) -> None:
     """The record of a data folder that others made."""
     target = FOLDER / "target.db"
     target.unlink(missing_ok=True)
-    copy_record(file, target)
+    copy_foreign_record(file, target)
 
 
 def amounts(data: bytes) -> None:

@@ -37,13 +37,10 @@ class Reconciler:
     def __init__(self, node: WorkerNode, cache: ReplyCache) -> None:
         self._node = node
         self._cache = cache
+        self._router = TaskRouter(node.stores.ledger, node.providers)
         self._evicted_at = -inf
         self._orphans: dict[Orphan, float] = {}  # and since when they were seen as such
         self._swept_to = 0  # the last novel looked at
-
-    @property
-    def _router(self) -> TaskRouter:
-        return TaskRouter(self._node.stores.ledger, self._node.providers)
 
     async def run_once(self) -> None:
         """Reconcile, if it is this node's turn. Raises ServiceDown."""

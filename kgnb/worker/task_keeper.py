@@ -232,7 +232,9 @@ class TaskKeeper:
             held.info = await self._info_of_opened(claim, opening)
             await self._settle_and_close(held, held.info)
             return True
-        held.info, in_flight = await at_once(self._info_of_opened(claim, opening), self._leave_others(claim))
+        held.info, in_flight = await at_once(
+            self._info_of_opened(claim, opening), self._forget_elsewhere(claim)
+        )
         return await self._list_chapters(held, opening.chapters, in_flight, dead)
 
     async def _announce(self, held: OpenTask) -> None:
@@ -244,11 +246,11 @@ class TaskKeeper:
         first = held.claim.fresh and held.info is None
         return await self.stores.queue.foreign_tasks() if first else ()
 
-    async def _leave_others(self, claim: Claim) -> set[int]:
+    async def _forget_elsewhere(self, claim: Claim) -> set[int]:
         """Take the task out of every other queue; return its chapters that are in flight from there."""
         queue = self.stores.queue
         others = [name for name in await self.providers.all_queues(queue) if name != claim.queue]
-        return await queue.leave(others, claim.task_id)
+        return await queue.forget_task(others, claim.task_id)
 
     async def _list_chapters(
         self, held: OpenTask, wanted: Sequence[int], in_flight: Collection[int], dead: Collection[int]

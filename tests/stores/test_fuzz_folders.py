@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kgnb.core.errors import KgnbError
 from kgnb.stores.ledger import tables
-from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_record
+from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_foreign_record
 from kgnb.stores.ledger.ledger import Ledger
 from tests.stores.test_restore import record
 from tests.support.fuzzing import WORDS, fuzz
@@ -61,7 +61,7 @@ def taken_over(source: Path) -> None:
     target = source.with_name("target.db")
     target.unlink(missing_ok=True)
     with contextlib.suppress(BrokenRecord, KgnbError):
-        copy_record(source, target)
+        copy_foreign_record(source, target)
         asyncio.run(read(target))
 
 

@@ -101,7 +101,7 @@ class TestOrder:
         await opened(queue, 2, 3)
         claims = (await take(queue, chapters=2)).claims
         flying = next(claim for claim in claims if claim.task_id == 1)
-        assert await queue.leave([NEW], 1) == {flying.chapter_id}
+        assert await queue.forget_task([NEW], 1) == {flying.chapter_id}
         others = (await take(queue, chapters=9)).claims
         assert flying.chapter_id not in {claim.chapter_id for claim in others}
         await queue.ack([flying])

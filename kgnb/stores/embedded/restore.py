@@ -38,7 +38,7 @@ from kgnb.stores.embedded.data_folder import (
     write_version,
 )
 from kgnb.stores.embedded.record_copy import NOTE as COPY_NOTE
-from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_record
+from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_foreign_record
 
 P = TypeVar("P", bound=PurePath)
 
@@ -121,7 +121,7 @@ def _fill(given: Path, folder: DataFolder) -> None:
         copy_record_files(find_data_folder(given), draft)
     check_schema(draft / "VERSION", given)
     try:
-        copy_record(draft / folder.sqlite.name, record := draft / "record.db")
+        copy_foreign_record(draft / folder.sqlite.name, record := draft / "record.db")
     except BrokenRecord as error:
         raise InputError("resume.broken_record", source=given, reason=error) from error
     for rest in ("-wal", "-shm"):  # of a copy that was cut short

@@ -49,7 +49,7 @@ class BrokenRecord(ValueError):
     """The file isn't a record of kgnb's; the text says where."""
 
 
-def copy_record(source: Path, target: Path) -> None:
+def copy_foreign_record(source: Path, target: Path) -> None:
     """Write the record in ``source``, whose write-ahead log may lie beside it, to the new file ``target``.
 
     Blocking. Raises BrokenRecord, and ServiceRefused for the record of a newer kgnb.

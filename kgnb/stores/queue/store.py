@@ -274,7 +274,7 @@ class Queue(QueueInspector):
             "ack", claims, head, lambda claim: (claim.member, claim.token, claim.asked)
         )
 
-    async def leave(self, queues: Iterable[QueueName], task_id: int) -> set[int]:
+    async def forget_task(self, queues: Iterable[QueueName], task_id: int) -> set[int]:
         """Drop the chapters of a task that was opened from another queue; who keeps it open here loses it.
 
         Chapters in flight stay and are returned: list each only when its lease has ended.
