@@ -25,6 +25,7 @@ from kgnb.core.files import replacing
 from kgnb.core.host import SHORTEST_SECRET, Host, variable
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES
+from kgnb.core.secret_mask import masked
 from kgnb.core.secrets import known_secrets
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
@@ -42,7 +43,6 @@ DEAD_LISTED = 200
 """How many dead chapters are listed; the rest is only counted."""
 CLOSING_SECONDS = 10.0
 """How long unused engines may take to stop before their data is left alone."""
-MASK = "•••"
 KERNEL_VARIABLE = "KGNB_KERNEL"
 """OWNER/NOTEBOOK of a pushed run, which `kgnb kaggle push` sets: nothing else in the run tells it."""
 
@@ -175,9 +175,7 @@ class SessionReport:
 def _masked(value: Any, secrets: Iterable[str]) -> Any:
     """``value`` with every secret masked in all its texts."""
     if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return value
+        return masked(value, secrets)
     if isinstance(value, dict):
         return {_masked(k, secrets): _masked(v, secrets) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -1,13 +1,16 @@
-"""Hides a provider's keys, headers and query parameters in what its endpoint says."""
+"""Hides secrets in texts: known ones anywhere, a provider's also in part, in what its endpoint says."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 from kgnb.core.model import Provider
 
+MASK = "•••"
+"""Stands for a secret in reports, messages and the panel."""
 RUN = 8
 """So many characters of a secret in a row give it away."""
 END = 4
@@ -18,6 +21,13 @@ CODED_RUN = 12
 
 _WORD = re.compile(r"""[^\s"'`,;()<>{}\[\]]+""")
 _MASKED = re.compile(r"(.*?)(?:[*•●…·]+|\.{3,}|[xX]{4,})(.*)")
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with :data:`MASK` for each of ``secrets``, the longest first: another may be a part of it."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
 
 
 def without_secrets(text: str, provider: Provider) -> str:

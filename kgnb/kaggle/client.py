@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
 from kgnb.core.host import environment_secrets
 from kgnb.core.safe_text import one_line
+from kgnb.core.secret_mask import masked
 from kgnb.kaggle import api_process
 from kgnb.kaggle.subprocesses import end
 
@@ -249,6 +250,5 @@ class KaggleClient:
 
 def _reason(text: str) -> str:
     """Kaggle's words as one line, without secrets."""
-    for secret in environment_secrets().values():
-        text = text.replace(secret.get_secret_value(), "••••")
+    text = masked(text, (secret.get_secret_value() for secret in environment_secrets().values()))
     return one_line(" ".join(text.split()), 300)

@@ -18,6 +18,7 @@ from kgnb.core import colab
 from kgnb.core.errors import ServiceDown
 from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import use_language
+from kgnb.core.secret_mask import masked
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 from kgnb.stores.embedded.restore import RECORD
@@ -152,6 +153,10 @@ def test_no_secret_gets_in_however_it_got_into_an_error(
     written(one, "failed", said)
     for path in tmp_path.rglob("*"):
         assert b"canary" not in path.read_bytes(), path
+
+
+def test_a_secret_that_begins_another_leaves_nothing_of_it() -> None:
+    assert masked("401: canary-1-canary", ["canary-1", "canary-1-canary"]) == "401: •••"
 
 
 def test_an_outage_at_the_end_is_told(tmp_path: Path) -> None:

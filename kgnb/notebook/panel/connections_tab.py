@@ -12,10 +12,11 @@ from pydantic import SecretStr
 from kgnb.app.api import spawn
 from kgnb.app.doctor import Check, check_service
 from kgnb.core.messages import say
+from kgnb.core.secret_mask import MASK
 from kgnb.core.settings import Settings
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.notebook.panel.secret_inputs import MASK, AddressBox, SecretBox, checked_address, without_login
+from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, checked_address, without_login
 
 EMBEDDED: dict[str, dict[str, Any]] = {
     "redis": {"redis_host": "", "redis_password": SecretStr(""), "redis_sentinel": ""},

@@ -10,9 +10,8 @@ from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
+from kgnb.core.secret_mask import MASK
 from kgnb.notebook.panel import widgets
-
-MASK = "••••"
 
 
 class SecretBox:
