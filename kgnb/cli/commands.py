@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kgnb import __version__
 from kgnb.cli import options
 from kgnb.cli.completion import add_completion
-from kgnb.cli.options import argument, command, family, json_option, old_spelling, task_argument
+from kgnb.cli.options import argument, command, family, json_option, task_argument
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.render.formats import FORMAT_OF_ENDING, FORMATS
@@ -170,7 +170,6 @@ def _add_cost(commands: Commands[Parser]) -> None:
 
 
 def _add_task(commands: Commands[Parser]) -> None:
-    """Each command also works under its spelling before there was a family."""
     parts = family(commands, "task", text="task_family")
     for name in ("pause", "resume", "cancel", "retry", "delete"):
         run = "tasks:delete" if name == "delete" else "tasks:command"
@@ -179,7 +178,6 @@ def _add_task(commands: Commands[Parser]) -> None:
         task_argument(added)
         if name == "delete":
             argument(added, "--yes", action="store_true")
-        old_spelling(commands, f"{name}-task" if name in ("pause", "resume") else name, added)
 
 
 def _add_dead(commands: Commands[Parser]) -> None:
@@ -196,7 +194,6 @@ def _add_dead(commands: Commands[Parser]) -> None:
 
 
 def _add_providers(commands: Commands[Parser]) -> None:
-    """`kgnb pause|resume PROVIDER` is how two were spelled."""
     parts = family(commands, "providers", text="providers_group")
     json_option(command(parts, "list", "providers:list_providers", text="providers_list"))
     json_option(command(parts, "presets", "presets:list_presets", text="providers_presets"))
@@ -211,8 +208,7 @@ def _add_providers(commands: Commands[Parser]) -> None:
     argument(removing, "--delete", action="store_true")
     pausing = _of_provider(parts, "pause", "pause")
     argument(pausing, "--for", dest="seconds", type=options.seconds, metavar="SECONDS")
-    old_spelling(commands, "pause", pausing)
-    old_spelling(commands, "resume", _of_provider(parts, "resume", "resume"))
+    _of_provider(parts, "resume", "resume")
 
 
 def _of_provider(parts: Commands[Parser], name: str, function: str, *, text: str = "") -> Parser:

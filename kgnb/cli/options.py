@@ -40,11 +40,6 @@ def family(commands: Commands[Parser], name: str, *, text: str = "", dest: str =
     return command(commands, name, None, text=text).add_commands(dest)
 
 
-def old_spelling(commands: Commands[Parser], name: str, now: Parser) -> None:
-    """Keeps ``name`` working as another word for ``now``; help, completion and suggestions don't show it."""
-    commands.choices[name] = now
-
-
 def argument(
     added: argparse._ActionsContainer, *names: str, text: str = "", completes: str = "", **options: Any
 ) -> None:

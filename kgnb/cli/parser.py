@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -115,10 +116,9 @@ class Parser(argparse.ArgumentParser):
 
     def start_group(self, title: str) -> None:
         """Lists the commands declared from here on under ``title``."""
-        self._groups.append((title, len(self._shown_commands())))
+        self._groups.append((title, len(self._listed_commands())))
 
-    def _shown_commands(self) -> list[argparse.Action]:
-        """Commands declared with a help text, in their order; others work, but aren't shown."""
+    def _listed_commands(self) -> list[argparse.Action]:
         return list(self._commands._get_subactions()) if self._commands else []
 
     # --- help
@@ -145,11 +145,11 @@ class Parser(argparse.ArgumentParser):
         return formatter.format_help()
 
     def _sections(self) -> Iterable[tuple[str, list[argparse.Action]]]:
-        shown = self._shown_commands()
+        listed = self._listed_commands()
         groups = self._groups or [(say("cli.title_commands"), 0)]
-        ends = [start for _, start in groups[1:]] + [len(shown)]
+        ends = [start for _, start in groups[1:]] + [len(listed)]
         for (title, start), end in zip(groups, ends, strict=True):
-            yield title, shown[start:end]
+            yield title, listed[start:end]
         for group in self._action_groups:
             yield group.title or "", [a for a in group._group_actions if a is not self._commands]
 
@@ -181,20 +181,22 @@ class Parser(argparse.ArgumentParser):
             text = say("cli.bad_choice", name=name, value=value, known=known)
         elif mistyped := self._mistyped_option(self._words[: self._words.index(value)]):
             text = self._unknown_option(mistyped)
-        elif like := self._like(value, choices):
-            suggestion = self._commands.choices[like[0]].prog
-            text = say("cli.no_command_like", word=value, suggestion=suggestion)
+        elif like := self._like(value, self._commands.choices):
+            text = say("cli.no_command_like", word=value, suggestion=like.prog)
         else:
             text = say("cli.no_command", word=value)
         raise argparse.ArgumentError(None, text)
 
-    def _like(self, word: str, choices: Iterable[str]) -> list[str]:
-        """The command that was meant, if that can be guessed."""
-        if word in _LISTS and "status" in choices and self._words[-1] == word:
-            return ["status"]
-        if "build" in choices and Path(word).suffix:  # a book
-            return ["build"]
-        return get_close_matches(word, choices, 1)
+    def _like(self, word: str, commands: dict[str, Parser]) -> Parser | None:
+        """The command that was meant, if that can be guessed: one of these or of their families."""
+        if word in _LISTS and "status" in commands and self._words[-1] == word:
+            return commands["status"]
+        if "build" in commands and Path(word).suffix:  # a book
+            return commands["build"]
+        families = [one._commands.choices for one in commands.values() if one._commands]
+        known = ChainMap(commands, *families)
+        like = get_close_matches(word, known, 1)
+        return known[like[0]] if like else None
 
     def _mistyped_option(self, words: Iterable[str]) -> str | None:
         """The first word that looks like an option and is none of this command's."""

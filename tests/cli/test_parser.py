@@ -24,7 +24,6 @@ from kgnb.cli.parser import Parser
 from kgnb.core.messages import Language, use_language
 from tests.support.commands import STORY, Place, Ran, Running, environment
 
-OLD = ("pause-task", "resume-task", "cancel", "retry", "delete", "pause", "resume")
 CHINESE = re.compile("[一-鿿]")
 
 
@@ -96,8 +95,7 @@ class TestHelp:
         assert (ran.code, ran.err) == (0, "")
         assert "\x1b" not in ran.out  # a pipe gets plain text
         listed = re.findall(r"^  ([a-z]+) ", ran.out, re.M)
-        assert {*listed, *OLD} == set(make_parser()._commands.choices)  # type: ignore[union-attr]
-        assert not {*listed} & {*OLD}
+        assert {*listed} == set(make_parser()._commands.choices)  # type: ignore[union-attr]
         assert [title for title in titles if f"\n{title}\n" not in ran.out] == []
 
     @pytest.mark.parametrize("args", [(), ("task",), ("dead",), ("providers",), ("kaggle",)])
@@ -173,7 +171,9 @@ class TestTypingErrors:
         [
             ("buidl book.txt", "Did you mean kgnb build? See kgnb --help."),
             ("task puase 1", "Did you mean kgnb task pause? See kgnb task --help."),
-            ("cancle 1", "Did you mean kgnb task cancel?"),  # the spelling it had
+            ("cancle 1", "Did you mean kgnb task cancel?"),
+            ("retry 1", "Did you mean kgnb task retry?"),  # dead retry is for few
+            ("presets", "Did you mean kgnb providers presets?"),
             ("build book.txt --sluts 3", "Did you mean --slots? See kgnb build --help."),
             ("build book.txt --title=x --provder=rules", "Did you mean --provider?"),
             ("submit book.txt --providr rules", "Did you mean --provider?"),  # and not: --provider is missing
@@ -253,28 +253,6 @@ class TestOptionsOfEveryCommand:
             assert CHINESE.search(kgnb(*words).out)
         args = make_parser().parse_args(["--data", "a", "task", "--lang", "en", "pause", "1"])
         assert (args.data, args.lang, args.task) == ("a", "en", 1)
-
-
-class TestOldSpellings:
-    def test_still_work(self) -> None:
-        for old, now in {
-            **{"pause-task 1": "task pause 1", "resume-task 1": "task resume 1", "cancel 1": "task cancel 1"},
-            **{"retry 1": "task retry 1", "delete 1 --yes": "task delete 1 --yes"},
-            **{"pause x --for 9": "providers pause x --for 9", "resume x": "providers resume x"},
-        }.items():
-            before, after = (vars(make_parser().parse_args(words.split())) for words in (old, now))
-            for one in (before, after):
-                assert one.pop("parser").prog == f"kgnb {' '.join(now.split()[:2])}"
-                del one["name"]
-            del after["part"]
-            assert before == after | {"run": before["run"]}
-            assert before["run"] is not None
-
-    @pytest.mark.usefixtures("running_engines")
-    def test_do_what_they_did(self, tmp_path: Path) -> None:
-        place = Place(tmp_path, {"KGNB_LANG": "en"})
-        assert place.run("submit", STORY, "--provider", "rules").code == 0
-        assert place.run("cancel", "1").out == "Task 1 is cancelled; kgnb task retry 1 starts it again\n"
 
 
 class TestEndings:
