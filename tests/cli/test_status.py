@@ -292,7 +292,7 @@ class Proxy:
         self.start()
 
     def _do(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10 * SLOWEST)
 
     def start(self) -> None:
         self._server = self._do(asyncio.start_server(self._serve, "127.0.0.1", int(self.port)))

@@ -19,7 +19,9 @@ from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import open_folder
 from tests.support.commands import STORY, environment
+from tests.support.patience import SLOWEST
 
+LIMIT = 120 * SLOWEST
 COMMAND = ("providers", "list", "--json")
 
 
@@ -27,7 +29,7 @@ def run(
     tmp_path: Path, words: Sequence[str] = COMMAND, env: dict[str, str] | None = None, **options: Any
 ) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "kgnb", *words, "--data", str(tmp_path / "data")]
-    return subprocess.run(command, env=environment(**(env or {})), cwd=tmp_path, timeout=120, **options)
+    return subprocess.run(command, env=environment(**(env or {})), cwd=tmp_path, timeout=LIMIT, **options)
 
 
 def closing(*numbers: int) -> Callable[[], None]:
@@ -54,7 +56,7 @@ prepare_streams()
 sys.exit(subprocess.run([sys.executable, "-c", {inner!r}], close_fds=True).returncode)
 """
     command = [sys.executable, "-c", outer]
-    assert subprocess.run(command, env=environment(), timeout=120, preexec_fn=closing(0)).returncode == 0
+    assert subprocess.run(command, env=environment(), timeout=LIMIT, preexec_fn=closing(0)).returncode == 0
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -692,12 +692,12 @@ def watch():
         time.sleep(0.05)
 watching = threading.Thread(target=watch, daemon=True)
 watching.start()
-watching.join(60)  # this cell runs
+watching.join(240)  # this cell runs
 print(told())
 """
 AWAIT = """
 import asyncio
-for _ in range(600):
+for _ in range(2400):
     if told():
         break
     await asyncio.sleep(0.1)

@@ -215,7 +215,7 @@ def test_a_folder_open_on_another_machine_is_refused(data: Path) -> None:
     lock = try_lock(folder.lock_file())
     folder.note.write_text(json.dumps({"host": "elsewhere", "socket": "/tmp/nowhere", "engines": {}}))
     with pytest.raises(EngineError) as caught:
-        open_embedded(data, start_timeout=10)
+        open_embedded(data, start_timeout=10 * SLOWEST)
     assert caught.value.key == "engine.open_elsewhere"
     os.close(lock)
     with open_embedded(data, graph=False, grace=GRACE) as embedded, redis_client(embedded) as q:

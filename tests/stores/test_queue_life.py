@@ -554,5 +554,5 @@ async def test_a_cancellation_that_comes_with_the_answer_is_not_lost() -> None:
     await asyncio.sleep(0.01)
     answer.set_result(b"PONG")
     work.cancel()
-    await asyncio.wait([work], timeout=2)
+    await asyncio.wait([work], timeout=2 * SLOWEST)
     assert work.cancelled()

@@ -23,6 +23,7 @@ from kgnb.stores.queue.types import ClaimRequest
 from tests.support.commands import Place, llm, novel
 from tests.support.ledgers import QUEUE, opened, task_row
 from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
+from tests.support.patience import SLOWEST
 from tests.support.queues import NEW, OLD, ids, nodes_on, old_worker, take
 from tests.support.queues import opened as opened_task
 from tests.support.redis_servers import PASSWORD, RedisCluster, RedisUnderSentinels
@@ -125,7 +126,7 @@ async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(redis_clus
                     await call
 
         def step() -> None:
-            asyncio.run_coroutine_threadsafe(half_moved(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(half_moved(), loop).result(10 * SLOWEST)
 
         await asyncio.to_thread(redis_cluster.move_slot, NEW, step)
         assert len(pushed) > 5

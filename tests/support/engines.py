@@ -26,7 +26,6 @@ CLIENT = """
 import json, sys
 from pathlib import Path
 from kgnb.stores.embedded.connect import open_embedded
-from tests.support.patience import happens_within
 held = open_embedded(Path(sys.argv[1]), **json.loads(sys.argv[2]))
 url, at = held.redis_url, held.graph
 bolt = [at.uri, at.password.get_secret_value()] if at else [None, None]

@@ -7,6 +7,8 @@ import ssl
 import threading
 from typing import Self
 
+from tests.support.patience import SLOWEST
+
 
 class Proxy:
     """Forwards every connection to ``port`` to ``host:to``, in a thread of its own.
@@ -32,13 +34,13 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(5 * SLOWEST)
         return self
 
     def __exit__(self, *error: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5 * SLOWEST)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(5 * SLOWEST)
 
     async def _start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
