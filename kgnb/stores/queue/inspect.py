@@ -120,13 +120,13 @@ class QueueInspector:
     async def waiting_queues(self, prefixes: Sequence[str]) -> dict[int, QueueName]:
         """Return where each task's item waits, also in queues that no node ever polled.
 
-        Scans like :meth:`foreign_nodes`.
+        Scans like :meth:`foreign_nodes`. No provider's name holds a colon: such lists are another program's.
         """
-        queues = [QueueName(key) for prefix in prefixes for key in await self._keys(f"{prefix}*", "list")]
-        replies = await self.connection.send([("LRANGE", queue, 0, -1) for queue in queues])
-        waiting = zip(queues, replies, strict=True)
-        found = {item_task_id(item): queue for queue, items in waiting for item in items}
-        return {task_id: queue for task_id, queue in found.items() if task_id is not None}
+        found = [(prefix, key) for prefix in prefixes for key in await self._keys(f"{prefix}*", "list")]
+        queues = [QueueName(key) for prefix, key in found if ":" not in key.removeprefix(prefix)]
+        lists = await self.connection.send([("LRANGE", queue, 0, -1) for queue in queues])
+        waiting = ((item_task_id(item), q) for q, items in zip(queues, lists, strict=True) for item in items)
+        return {task_id: queue for task_id, queue in waiting if task_id is not None}
 
     async def _keys(self, pattern: str, kind: str) -> list[str]:
         found = set()
