@@ -26,18 +26,31 @@ def pooled_counts(sides: Iterable[Mapping[str, int]], cap: int) -> dict[str, flo
 
 
 def log_odds(
-    counts: Mapping[str, float], priors: Mapping[str, float], pseudo_count: float, low: float, high: float
+    counts: Mapping[str, float],
+    priors: Mapping[str, float],
+    pseudo_count: float,
+    low: float,
+    high: float,
+    usual: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Return neighbour → log(frequency beside names / frequency anywhere), clipped to ``low``-``high``.
 
     ``priors``: frequency anywhere of each neighbour wanted. The frequency beside names is an m-estimate:
-    smoothed by ``pseudo_count`` observations of the prior.
+    smoothed by ``pseudo_count`` observations of the prior, times what is ``usual`` in the language (neighbour
+    → lift beside names): what a short text doesn't show yet.
     """
-    total = sum(counts.values()) or 1.0
+    total, lifts = sum(counts.values()) or 1.0, usual or {}
     return {
         neighbour: min(
             high,
-            max(low, math.log((counts.get(neighbour, 0) + pseudo_count * p) / (total + pseudo_count) / p)),
+            max(
+                low,
+                math.log(
+                    (counts.get(neighbour, 0) + pseudo_count * p * lifts.get(neighbour, 1.0))
+                    / (total + pseudo_count)
+                    / p
+                ),
+            ),
         )
         for neighbour, p in priors.items()
     }

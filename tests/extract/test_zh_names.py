@@ -227,7 +227,7 @@ def test_the_built_in_story_is_right_to_the_last_name() -> None:
             "陆青川",
             "顾云舟 逐浪",
             "韩铁山",
-            "魏守田 老魏",
+            "魏守田 老魏 魏叔",
             "孟怀安 孟县令",
             "周铁嘴",
             "林晚晴 晚晴",
@@ -348,7 +348,7 @@ def test_who_is_called_by_his_surname_is_joined_with_the_name_that_the_text_stat
 
 def test_a_kin_noun_says_who_has_a_name() -> None:
     pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")])
-    aside = "他母亲方淑芬背着一口锅。门外站着方淑芬的影子。\n"
+    aside = "他母亲方淑芬背着一口锅。门外有方淑芬的影子。\n"
     assert "方淑芬" in people(pages + aside)
     assert "方淑芬" not in people(pages + aside.replace("母亲", "看见"))
 
@@ -702,3 +702,63 @@ def test_a_given_name_within_a_full_one_is_nobody_elses_title() -> None:
     pages += "".join(f"{a}，{b}。" for a, b in itertools.product(said, said))
     listed = "后来栾守义程勇上了楼。\n忽然栾守义程勇点点头。\n"
     assert bearer(people(listed + pages), "守义").name == "栾守义"
+
+
+def test_an_animal_with_a_title_and_a_character_twice_are_somebody() -> None:
+    told = """
+兔妈妈推开门，叫了起来。点点连忙跑出来。兔妈妈说：“我的南瓜不见了！”兔爸爸没有看见。兔爸爸去找猫头鹰爷爷。
+“别着急，墩墩，”点点说，“我们去问猫头鹰爷爷。”墩墩住在山洞里，墩墩的声音像打雷。墩墩和点点轻轻地走，轻轻地敲门。轻轻的，没有声音。
+"""
+    found = names(told)
+    assert {"兔妈妈", "兔爸爸", "猫头鹰爷爷", "墩墩"} <= found
+    assert "轻轻" not in found
+
+
+def test_what_usually_stands_beside_names_tells_in_a_short_text() -> None:
+    told = "天黑了。淑英悄悄地走了。淑英低下头，不说话。“好。”淑英听见有人来了。大家都看着淑英，淑英笑了。\n"
+    assert "淑英" in names(told)
+    for verb in ("悄", "低", "听", "笑"):
+        told = told.replace("淑英" + verb, "那些淑英里" + verb)
+    assert "淑英" not in names(told)
+
+
+@pytest.mark.parametrize(
+    ("told", "full", "alias"),
+    [
+        ("总镖头“铁臂金刀”何守谦来了。\n", "何守谦", "铁臂金刀"),
+        ("这人正是何守谦，外号“撼山虎”。\n", "何守谦", "撼山虎"),
+        ("街上有个何太医。何太医名叫何守谦。\n", "何守谦", "何太医"),
+        ("“谢谢何医生。”林秀英说。\n", "何守谦", "何医生"),
+        ("“何兄，请坐。”林秀英说。\n", "何守谦", "何兄"),
+    ],
+)
+def test_what_a_text_calls_a_person_once_is_that_person(told: str, full: str, alias: str) -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英"), ("何守谦", "周德海")])
+    found = people(pages + told)
+    assert alias in bearer(found, full).aliases
+
+
+@pytest.mark.parametrize(
+    ("told", "form"),
+    [
+        ("他说“铁臂金刀”何守谦没听见。\n", "铁臂金刀"),  # it is said
+        ("他喝了两杯酒，“铁臂金刀”的名字谁都知道。\n", "铁臂金刀"),
+        ("他看见何医生在门口。\n", "何医生"),  # nobody says it to anybody
+        ("“谢谢周医生。”林秀英说。\n", "周医生"),  # two may be meant
+        ("林先生来了。\n", "林先生"),
+    ],
+)
+def test_what_a_text_calls_somebody_once_may_be_nobody(told: str, form: str) -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英"), ("周云舟", "何守谦")])
+    assert form not in names(pages + told)
+
+
+def test_a_rare_title_far_from_the_only_bearer_of_its_surname_is_somebody_else() -> None:
+    pages = scenes([("何守谦", "林秀英"), ("何守谦", "周德海")])
+    others = scenes([("周德海", "林秀英")] * 3)
+    assert "何医生" not in names(f"{pages}{others}“谢谢何医生。”林秀英说。\n")
+
+
+@pytest.mark.parametrize("word", ["大女儿", "小和尚", "老掌柜", "二公子"])
+def test_a_rank_and_a_role_are_nobodys_name(word: str) -> None:
+    assert not can_be_name(word)

@@ -8,7 +8,9 @@ names, surnames, titles and nicknames.
 
 from __future__ import annotations
 
+import re
 from array import array
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cached_property
@@ -17,6 +19,7 @@ from itertools import compress
 from kgnb.extract.binomial import binomial_tail
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
+from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
@@ -57,6 +60,14 @@ CHANCE = 0.2
 DOMINANT = 0.8
 """Share of the mentions of all who may be meant, of somebody who mostly is."""
 
+NEAR = 300
+"""Most characters between a rare form of address and its bearer."""
+
+_ADDRESSED = re.compile(
+    f"[“「『，。！？…](?:谢谢|多谢|好)?([小老](?P<familiar>{trie_pattern(words.COMMON_SURNAMES)})"
+    f"|(?P<titled>{trie_pattern(words.SURE_SURNAMES)}){trie_pattern(words.TITLES_AFTER_SURNAME | {'兄'})})"
+    "(?=[啊呀]?[，。！？…][^”」』]*[”」』])"
+)
 ADDRESS = -0.5
 """Least log odds of what precedes a form of address: in speech names have other neighbours."""
 
@@ -69,6 +80,7 @@ class AliasResolver(FormAliases):
         self._join_foreign_names()
         self._join_courtesy_names()
         self._join_epithets()
+        self._join_quoted_epithets()
         self._join_nicknames()
         self._join_with_surnames()
         self._join_heads()
@@ -83,6 +95,7 @@ class AliasResolver(FormAliases):
         self._join_appositive_titles()
         self._join_surname_titles()
         self._join_bare_titles()
+        self._join_rare_addresses()
         counts = {
             n: len(self.offsets[n]) if n in self.offsets else count
             for n, count in self.counts.items()
@@ -331,6 +344,31 @@ class AliasResolver(FormAliases):
                 continue  # 家父何员外 is the father of whoever else is called 何
             if best := self._nearby_bearer(forms, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
+
+    def _join_rare_addresses(self) -> None:
+        """“谢谢周医生。”, too rare for statistics: the surname's only bearer, near wherever it is said."""
+        said: dict[str, list[int]] = defaultdict(list)
+        surnames: dict[str, str] = {}
+        for match in _ADDRESSED.finditer(self.text):
+            said[match[1]].append(match.start(1))
+            surnames[match[1]] = match["familiar"] or match["titled"]
+        bearers = self._bearers() if said else {}
+        for form, places in said.items():
+            roots = {self.clusters.root(name) for name in bearers.get(surnames[form], ())} - {form}
+            known = form in self.counts and len(self.clusters.names_of(form)) > 1
+            if len(roots) != 1 or known or _is_of_kin(form) or self._count(form) > FEW:
+                continue
+            (person,) = roots
+            names = self.clusters.names_of(person)
+            if self._is_near(names, places) and self._sexes.fits(form, names):
+                self.offsets.setdefault(form, array("I", places))
+                self._join_located(person, form, "姓与称")
+
+    def _is_near(self, names: Iterable[str], places: Iterable[int]) -> bool:
+        """Whether one of the names is near each of the places."""
+        offsets = sorted(at for name in names for at in self.offsets.get(name, ()))
+        around = ((at, bisect_left(offsets, at)) for at in places)
+        return all(any(abs(at - one) <= NEAR for one in offsets[max(0, k - 1) : k + 1]) for at, k in around)
 
     def _join_bare_titles(self) -> None:
         """行者 is 王行者 in a book in which hardly anybody else has that title."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
+from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
@@ -38,6 +39,8 @@ _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[�
 _RELATING = re.compile(f"[的之](?:{_KIN})")
 _LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
 _LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
+
+_TITLED_ANIMAL = re.compile(f"{trie_pattern(words.ANIMALS)}{trie_pattern(words.ANIMALS_TITLES)}")
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
@@ -183,8 +186,15 @@ def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least
     return {
         pair
         for pair, n in bigrams.items()
-        if n >= least and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) and is_han(pair)
+        if n >= least
+        and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) / (2 if pair[0] == pair[1] else 1)
+        and is_han(pair)
     }
+
+
+def titled_animals(text: str) -> Counter[str]:
+    """Return an animal with a title (兔妈妈, 猫头鹰爷爷) → times: somebody in a children's book."""
+    return Counter(match[0] for match in _TITLED_ANIMAL.finditer(text))
 
 
 def _room(text: str, at: int, most: int) -> int:
@@ -209,6 +219,7 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     """Return whether the characters alone allow a name; of ``cohesive`` bigrams (婵娟) any may be one."""
     if (
         is_role(word)
+        or (word[0] in words.RANKED and is_role(word[1:]))  # 大女儿, 老和尚
         or (word[-1] in words.HOUSE_ENDS and word not in cohesive)
         or (word[1] in "家国" and word[2:] in _AFTER_HOME)
         or (word[-1] == "家" and titled_surname(word[:-1]))
@@ -219,7 +230,7 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:
         return False  # 李和顾: two of them
     stem = word.removesuffix(head_of(word)) if len(word) > 3 else word
-    whole = stem in cohesive and word[1] not in words.NEVER_IN_NAMES and word[0] not in "的着"
+    whole = stem in cohesive and word[1] not in words.NEVER_IN_NAMES and word[0] not in "的着我你他她您咱"
     if word[:2] in words.COMPOUND_SURNAMES or (whole and not is_role(stem)):
         return True
     body = word[:-1] if word[-1] == "让" and word[0] in words.COMMON_SURNAMES else word

@@ -22,8 +22,11 @@ _EPITHET = re.compile(
     rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
     rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
+_QUOTED_EPITHET = re.compile(
+    rf"(?<=[{HAN}])(?<![{''.join(sorted(words.SPEECH_VERBS))}])[“「『]([{HAN}]{{2,6}})[”」』](?=[{HAN}])"
+)
 _PROPER_NAME = re.compile(
-    rf"(?:大名|学名|官名|真名|本名|原名|俗名)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
+    rf"(?:大名|学名|官名|真名|本名|原名|俗名|名叫|名唤|名字)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 _TOPIC = re.compile(rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是([^。！？“”「」\n他她其有姓]*[，；,;])$")
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
@@ -88,10 +91,18 @@ class StatedAliases:
             alias = match["alias"]
             if match[0][0] in "，," and alias not in self.counts:
                 continue  # an order: 大家都叫他快来
-            if full and alias not in words.TITLES and self._count(alias) >= 2:
+            if full and alias not in words.TITLES and self._count(alias) >= 1:
                 self._join(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
                     self._join(full, alias.removesuffix("先生"), "号")
+
+    def _join_quoted_epithets(self) -> None:
+        """总镖头“铁臂金刀”何恭: what stands in quotation marks right before a name, and is no speech."""
+        for match in _QUOTED_EPITHET.finditer(self.text):
+            behind = self.text[match.end() : match.end() + 4]
+            full = next((behind[:n] for n in (4, 3, 2) if behind[:n] in self.counts), "")
+            if full and surname_of(full) and match[1] not in words.TITLES:
+                self._join(full, match[1], "号")
 
     def _join_proper_names(self) -> None:
         """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
@@ -100,7 +111,8 @@ class StatedAliases:
             bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的"))
             if bearer and surname_of(full):
                 root = self.clusters.root(bearer)
-                if titled_surname(root) or not surname_of(root):
+                surname = titled_surname(root)
+                if surname == surname_of(full) or not (surname or surname_of(root)):
                     self._join(full, bearer, "号")
 
     def _count(self, name: str) -> int:

@@ -102,16 +102,17 @@ class _Addresses:
             kin = _WORDS[int(str(match.lastgroup)[1:])][1]
             if speaker is None or (kin.strangers and not self._sexes.tells):
                 continue
-            hearer = self._hearer(k, speaker, kin)
+            word = match[str(match.lastgroup)]
+            hearer = self._hearer(k, speaker, kin, word)
             if hearer:
                 source, target = (speaker, hearer) if kin.from_speaker else (hearer, speaker)
-                names, word = (source.entry.name, kin.type, target.entry.name), match[str(match.lastgroup)]
+                names = source.entry.name, kin.type, target.entry.name
                 end = max(match.end(), speaker.end, hearer.end)
                 start = max(min(speaker.start, hearer.start, match.start()), end - LONGEST)
                 yield PatternMatch(*names, word, start, end, IMPLIED)
 
-    def _hearer(self, k: int, speaker: Mention, kin: _Address) -> Mention | None:
-        """Whom the speaker of the ``k``-th turn calls so."""
+    def _hearer(self, k: int, speaker: Mention, kin: _Address, word: str) -> Mention | None:
+        """Whom the speaker of the ``k``-th turn calls by the word."""
         turn = self._said.turns[k]
         if turn.hearer:
             return turn.hearer if self._fits(speaker, turn.hearer, kin) else None
@@ -125,6 +126,8 @@ class _Addresses:
             return None
         (hearer,) = fitting.values()
         if asked and answers and asked.entry.name == answers.entry.name:
+            return hearer
+        if hearer.entry.name.endswith(word) and not kin.strangers:  # 兔妈妈
             return hearer
         if not (kin.surname and _sure_surname(speaker) and _sure_surname(hearer)):
             return None

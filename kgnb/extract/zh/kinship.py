@@ -20,7 +20,7 @@ from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.script import is_han
-from kgnb.extract.zh.surnames import surname_of, titled_surname
+from kgnb.extract.zh.surnames import is_titled_animal, surname_of, titled_surname
 
 FAR = 100
 """Most characters between a child's name and its parent's."""
@@ -92,7 +92,14 @@ _CLOSED = re.compile("[”」』]")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
 _BEFORE_SUBJECT = "。！？；，、\n"
 # 王夫人 beside 王老爷 may have her own family's name.
-_WIVES = {"先生": ("太太", "夫人"), "老爷": ("太太", "奶奶"), "少爷": ("奶奶",), "员外": ("娘子",)}
+_WIVES = {
+    "先生": ("太太", "夫人"),
+    "老爷": ("太太", "奶奶"),
+    "少爷": ("奶奶",),
+    "员外": ("娘子",),
+    "爸爸": ("妈妈",),
+    "爷爷": ("奶奶",),
+}
 
 
 def _is_named(link: str, after: str) -> bool:
@@ -337,9 +344,9 @@ class Kinship:
         return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
 
     def _of_couples(self) -> Iterator[PatternMatch]:
-        """王先生 and 王太太 of one chapter."""
+        """王先生 and 王太太, 兔爸爸 and 兔妈妈 of one chapter."""
         last = {m.entry.name: m for m in self._people}
-        called = {name: mention for name, mention in last.items() if titled_surname(name)}
+        called = {n: mention for n, mention in last.items() if titled_surname(n) or is_titled_animal(n)}
         for name, husband in called.items():
             title = name[-2:]
             for wife in (called.get(name[:-2] + w) for w in _WIVES.get(title, ())):

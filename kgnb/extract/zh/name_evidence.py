@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import NEVER_BEFORE_HEAD, Candidate
 from kgnb.extract.zh.script import is_han
-from kgnb.extract.zh.surnames import form_score, titled_surname
+from kgnb.extract.zh.surnames import form_score, is_titled_animal, titled_surname
 
 UNLIKELY_END = 1.2
 """Against a surnamed word that ends so as names seldom do."""
@@ -49,7 +49,7 @@ def _grammar_penalty(candidate: Candidate) -> float:
         penalty += 2.0 * share_of(candidate.left, words.DEMONSTRATIVES)
     if len(candidate.name) == 2:
         penalty += 4.0 * share_of(candidate.right, _TWO)  # 李顾两位
-    penalty += 3.0 * max(0.0, share_of(candidate.right, words.PLACE_CHARS) - 0.3)  # 白鹭洲
+    penalty += 3.0 * max(0.0, share_of(candidate.right, words.PLACE_CHARS | words.HOUSE_ENDS) - 0.3)  # 白鹭洲
     return penalty + 6.0 * share_of(candidate.right, words.PLURALS)
 
 
@@ -70,7 +70,11 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += 1.0  # 何必单, 告诉太太
     if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:
         penalty += 1.5  # 女怪, 妇人: a common noun
-    if len(name) == 3 and name[1] == name[2] and not candidate.speaks and not titled_surname(name):
+    if (
+        len(name) == 3
+        and name[1] == name[2]
+        and not (candidate.speaks or titled_surname(name) or is_titled_animal(name))
+    ):
         penalty += 1.5  # reduplication: 方渐渐, 乌压压, hardly ever 李圆圆
     return penalty
 

@@ -23,6 +23,7 @@ from kgnb.extract.zh.candidates import (
     related,
     speakers,
     starting_bigrams,
+    titled_animals,
     with_neighbours,
 )
 from kgnb.extract.zh.foreign_names import ForeignNames
@@ -52,12 +53,20 @@ SHRINKAGE = 2.0
 """Occurrences without evidence that are added to each candidate's: of three, the mean says little."""
 UNKNOWN_WORD = 0.8
 """Worth of a cohesive bigram that no dictionary knows and that no preposition of place precedes."""
+RARE = 1.0
+"""Weight of a word from which on a character twice is no pet name."""
 LISTED = 1.5
 """Worth of two lists that have a candidate beside a speaker."""
 RELATED = 0.75
 """Worth of a kin noun before a surnamed candidate (父亲何恭), twice at most."""
 FAMILY = 0.5
 """Worth of a surname whose every mention begins one of the book's surest names."""
+USUAL, UNUSUAL = 1.5, 0.5
+"""Lift beside names of characters that any Chinese text has there often, and seldom."""
+_BEFORE = dict.fromkeys("\n。”“、" + "".join(words.BEFORE_NAMES), USUAL) | dict.fromkeys(
+    words.NEVER_BEFORE_NAMES, UNUSUAL
+)
+_BEHIND = dict.fromkeys(words.BEHIND_NAMES, USUAL) | dict.fromkeys(words.NEVER_BEHIND_NAMES, UNUSUAL)
 _TITLE_ENDS = frozenset(title[-1] for title in words.TITLES_AFTER_SURNAME)
 SURE_SCORE = 1.8
 """Score of a candidate that others are learnt from."""
@@ -81,7 +90,8 @@ class NameClassifier:
         frequent = self.bigrams.frequent(least)
         self._cohesive = cohesive = cohesive_bigrams(frequent, self._counts, 3 if len(text) < 100_000 else 5)
         pairs = starting_bigrams(frequent)
-        likely = candidates(self.bigrams, pairs, least, {*speaking, *called, *beside}, cohesive)
+        animals = {name for name, n in titled_animals(text).items() if n >= least}
+        likely = candidates(self.bigrams, pairs, least, {*speaking, *called, *beside, *animals}, cohesive)
         names = sorted(self.foreign.names().union(likely))
         found = with_neighbours(self.bigrams, names, speaking, called)
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
@@ -123,7 +133,8 @@ class NameClassifier:
 
     def _is_unknown(self, word: str, candidate: Candidate) -> bool:
         """Whether a candidate is or ends with a cohesive bigram that no dictionary knows, and is no place."""
-        if word not in self._cohesive or word in self.common_words:
+        known = self.common_words.get(word, 0.0) >= (RARE if word[:1] == word[1:] else 0.01)  # 豆豆
+        if word not in self._cohesive or known:
             return False
         whole = not (has_fixed_side(candidate.left) or has_fixed_side(candidate.right))
         return whole and share_of(candidate.left, words.BEFORE_PLACE) < 0.2
@@ -138,8 +149,8 @@ class NameClassifier:
 
     def _learn(self, seeds: Sequence[Candidate]) -> None:
         """Learn the log odds of neighbours from ``seeds``."""
-        self._left = self._odds(c.left for c in seeds)
-        self._right = self._odds(c.right for c in seeds)
+        self._left = self._odds((c.left for c in seeds), _BEFORE)
+        self._right = self._odds((c.right for c in seeds), _BEHIND)
 
     def _sure(self) -> list[Candidate]:
         """The candidates that the first seeds make sure of: seeds of the second round (self-training)."""
@@ -162,8 +173,9 @@ class NameClassifier:
                 mentions = self.bigrams.count(surname) if len(surname) > 1 else self._counts[surname]
                 self._own[name] += FAMILY * named[surname] / max(1, mentions)
 
-    def _odds(self, sides: Iterable[Mapping[str, int]]) -> dict[str, float]:
-        return log_odds(pooled_counts(sides, SEED_CAP), self._priors, PSEUDO_COUNT, LOW, math.inf)
+    def _odds(self, sides: Iterable[Mapping[str, int]], usual: Mapping[str, float]) -> dict[str, float]:
+        counts = pooled_counts(sides, SEED_CAP)
+        return log_odds(counts, self._priors, PSEUDO_COUNT, LOW, math.inf, usual)
 
     def _seeds(self) -> list[Candidate]:
         """Speakers that have a surname and are no word, no title and no extension of another speaker."""

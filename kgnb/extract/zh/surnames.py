@@ -41,6 +41,11 @@ def head_of(name: str) -> str:
     return next((name[-n:] for n in (2, 1) if len(name) > n and name[-n:] in words.NAME_HEADS), "")
 
 
+def is_titled_animal(name: str) -> bool:
+    """Return whether the name is an animal with a title: 兔妈妈, 猫头鹰爷爷."""
+    return name[-2:] in words.ANIMALS_TITLES and name[:-2] in words.ANIMALS
+
+
 def is_role(word: str) -> bool:
     """Return whether the word is a title or another noun for a person that names nobody."""
     return word in _ROLES
@@ -52,6 +57,8 @@ def form_score(word: str) -> float:
         return 1.0
     if surname := titled_surname(word):
         return 1.8 if surname in words.SURE_SURNAMES else 0.6
+    if is_titled_animal(word):
+        return 1.8
     if word[0] in words.SURNAMES and word[1] in words.NUMERALS and len(word) == 2:
         return 0.8 if word[0] in words.COMMON_SURNAMES else 0.0
     if len(head_of(word)) == 2 and len(word) > 3:
