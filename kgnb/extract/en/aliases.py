@@ -47,12 +47,13 @@ class AliasResolver(BookPersons):
         self._join_titled_first_names()
         self._join_first_names()
         self._join_titled_surnames()
+        self._join_first_names(single=True)  # Frederick, who is now also Captain Thorne
         self._join_surnames()
         self._join_titles()
         self._join_nicknames()
         self._join_last_parts()
         self._join_ranks()
-        self._join_eldest_daughters()
+        self._join_eldest()
         self._join_stated_names()
         self._join_who_answer()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
@@ -121,12 +122,13 @@ class AliasResolver(BookPersons):
                 if best := self._exclusive_person(name, self._roots(fulls, name)):
                     self.clusters.join(best, name, "title and first name")
 
-    def _join_first_names(self) -> None:
+    def _join_first_names(self, *, single: bool = False) -> None:
         """Anne and Anne Harland: the full name that begins so; of several the one never in its sentence.
 
-        Lady Mary Somebody, mentioned once, is not the Mary of every page.
+        Lady Mary Somebody, mentioned once, is not the Mary of every page. ``single``: only names not joined
+        with others so far.
         """
-        for name, _ in self._one_word_names(titled=False):
+        for name, _ in self._one_word_names(titled=False, single=single):
             fulls = [
                 n
                 for n in self._by_first.get(name, ())
@@ -159,7 +161,7 @@ class AliasResolver(BookPersons):
                 if self.parts[n].is_full
                 and not titles_clash(parts.titles, self._titles(n))
                 and not self._is_named_after_husband(n)
-                and not self._is_rank_of_lady(parts.titles, n)
+                and not self._is_rank_of_lady(name, n)
                 and not self._has_own_title(name, self.clusters.root(n))
             ]
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
@@ -192,9 +194,9 @@ class AliasResolver(BookPersons):
                 if self.parts[other].titles or self.parts[other].is_full:
                     bearers[self.clusters.root(other)] += self.counts[other]
             shared = len(bearers) > 1
-            men = Counter({r: n for r, n in bearers.items() if self.gender(r) != "f"})
-            if men and max(men.values()) >= 0.2 * max(bearers.values()):
-                bearers = men  # a lady is seldom called by her surname alone
+            called = Counter({r: n for r, n in bearers.items() if self._may_be_called_by_surname(r)})
+            if called and max(called.values()) >= 0.2 * max(bearers.values()):
+                bearers = called
             if not bearers:
                 continue
             (best, n), *others = bearers.most_common(2)
@@ -208,6 +210,10 @@ class AliasResolver(BookPersons):
                 self.clusters.join(best, name, "surname")
             elif self.counts[name] < n:
                 self.dropped.add(name)  # the family's name, nobody's in particular
+
+    def _may_be_called_by_surname(self, person: str) -> bool:
+        """Whether a surname alone may mean the person, as it seldom means a lady without a rank."""
+        return self.gender(person) != "f" or not words.RANKS.isdisjoint(self._titles(person) & words.NEUTRAL)
 
     def _join_titles(self) -> None:
         """Monsieur Dale is Dale of the Hill, Mr. Fenn Dr. or Comrade Fenn, unless one has a first name."""
@@ -275,12 +281,21 @@ class AliasResolver(BookPersons):
         if self._same_gender(one, other) and self.co_occurrence.ratio(one, other, 0.0, least=3.0) < 1.5:
             self.clusters.join(one, other, reason)
 
-    def _join_eldest_daughters(self) -> None:
-        """Miss Marlow is Jane Marlow: of three daughters or more the one never called Miss Jane."""
+    def _join_eldest(self) -> None:
+        """Miss Marlow is Jane Marlow: of three daughters or more the one never called Miss Jane.
+
+        Mr. Marlow is Tom Marlow, of two sons, where there is no Mrs. Marlow, whose husband he may be.
+        """
         for name, parts in self._one_word_names(titled=True, single=True):
-            sisters = self._maidens(parts.last, name) if parts.titles == ("miss",) else ()
-            eldest = [r for r in sisters if "miss" not in self._titles(r)]
-            if len(eldest) == 1 and len(sisters) > 2 and self.co_occurrence.ratio(name, eldest[0], 0.0) < 1.5:
+            if parts.titles == ("miss",):
+                children, least = self._maidens(parts.last, name), 3
+            elif parts.titles == ("mr",) and not self._has_wife(parts.last):
+                children, least = self._sons(parts.last, name), 2
+            else:
+                continue
+            eldest = [child for child in children if not set(parts.titles) & self._titles(child)]
+            apart = len(eldest) == 1 and self.co_occurrence.ratio(name, eldest[0], 0.0) < 1.5
+            if apart and len(children) >= least:
                 self.clusters.join(eldest[0], name, "the eldest")
 
     def _join_stated_names(self) -> None:

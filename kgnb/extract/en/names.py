@@ -26,7 +26,7 @@ _HONORIFIC, _ABBREVIATED = (
 )
 _CAPITAL = "[A-ZÀ-ÖØ-Þ]"
 _CAPITALISED = (
-    rf"(?:Mc|Mac|[MO]'|[Dd]'|{_CAPITAL}-)?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}}|[a-zà-ÿ])(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
+    rf"(?:[MO]'|[Dd]'|{_CAPITAL}-|{_CAPITAL}[a-z]{{1,3}}(?={_CAPITAL}))?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}}|[a-zà-ÿ])(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
     rf"|\b{_CAPITAL}'[a-z]{{3,}}|\b{_CAPITAL}\.(?= ?[A-Z][a-z])"
 )
 _PARTICLE = "of|de|du|des|della|la|le|von|van|der|den|the|del|di|da|bin|ibn"
@@ -337,7 +337,7 @@ class NameClassifier:
         for candidate in self.candidates.values():
             parts = candidate.name.split(" ")
             related = len(parts) > 1 and (parts[0] in firsts or parts[-1] in lasts)
-            if related and not is_titled(candidate.name):
+            if related and not (is_titled(candidate.name) or _is_where(candidate)):
                 candidate.score += 3.0
                 if parts[1] == "of" and candidate.count > 1:  # the Knave of Hearts is as sure as the Knave
                     candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
@@ -376,6 +376,12 @@ def _is_sure(candidate: Candidate) -> bool:
 def place_share(candidate: Candidate) -> float:
     """Return the share of occurrences after a preposition or verb that precedes places."""
     return sum(n for w, n in candidate.before.items() if w in words.BEFORE_PLACE) / candidate.count
+
+
+def _is_where(candidate: Candidate) -> bool:
+    """Whether the name often tells where something is, and never who speaks: at Finch Lacey."""
+    located = sum(candidate.before[word] for word in ("at", "in"))
+    return candidate.count >= 5 and not candidate.speaks and located >= 0.3 * candidate.count
 
 
 def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:

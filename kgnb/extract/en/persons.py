@@ -278,16 +278,23 @@ class BookPersons:
             "mrs" in p.titles and not p.is_full for p in (self.parts[n] for n in self._by_last[surname])
         )
 
-    def _is_rank_of_lady(self, titles: tuple[str, ...], other: str) -> bool:
-        """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor."""
-        return (
-            set(titles) <= _MILITARY and self.gender(other) == "f" and not set(titles) & self._titles(other)
-        )
+    def _is_rank_of_lady(self, name: str, other: str) -> bool:
+        """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor, if never she."""
+        titles = set(self.parts[name].titles)
+        is_lady = self.gender(other) == "f" != self.gender(name)
+        return titles <= _MILITARY and is_lady and not titles & self._titles(other)
 
     def _maidens(self, surname: str, name: str) -> set[str]:
         """The unmarried ladies who bear the surname in other words than ``name``."""
         bearers = {self.clusters.root(n) for n in self._by_last[surname] if n != name}
         return {r for r in bearers if self.gender(r) == "f" and not {"mrs", "lady"} & self._titles(r)}
+
+    def _sons(self, surname: str, name: str) -> set[str]:
+        """The men who bear the surname in other words than ``name``, without a title or as Mr. Tom."""
+        bearers = {
+            self.clusters.root(n) for n in self._by_last[surname] if n != name and self.parts[n].is_full
+        }
+        return {r for r in bearers if self.gender(r) == "m" and self._titles(r) <= {"mr", "master"}}
 
     def _parts_of(self, name: str) -> list[NameParts]:
         """The parts of all names of the person."""
