@@ -22,6 +22,7 @@ from tests.support.cluster import (
     stoppable,
 )
 from tests.support.commands import Llm, llm, novel
+from tests.support.patience import SLOWEST
 from tests.support.watching import Connects, Watch, lines_with, processor_seconds
 
 DOWN_SECONDS = 6.0
@@ -114,7 +115,7 @@ def told_once(work: Work, service: str) -> None:
         assert told or node is work.idle, node.log()
         # More than once only where a server that has just started is too slow to answer.
         assert told == [GONE, BACK] * (len(told) // 2), node.log()
-        assert len(told) <= 8, node.log()
+        assert len(told) <= 8 * SLOWEST, node.log()
     troubles = [
         line for n in work.busy for w in ("WARNING", "ERROR") for line in lines_with(n.log(), f" {w} ")
     ]
