@@ -190,13 +190,9 @@ def test_compose_gives_the_node_settings_that_load(
     settings = Settings(_env_file=None)
     assert [settings.embedded_redis, settings.embedded_sql, settings.embedded_graph] == [False] * 3
     mysql = {name: filled(value) for name, value in services["mysql"]["environment"].items()}
-    assert (
-        sql_target(settings)
-        .render_as_string(hide_password=False)
-        .startswith(
-            f"mysql+pymysql://{mysql['MYSQL_USER']}:{mysql['MYSQL_PASSWORD']}@mysql:3306/{mysql['MYSQL_DATABASE']}?"
-        )
-    )
+    login = f"{mysql['MYSQL_USER']}:{mysql['MYSQL_PASSWORD']}@mysql:3306/{mysql['MYSQL_DATABASE']}?"
+    url = sql_target(settings).url.render_as_string(hide_password=False)
+    assert url.startswith(f"mysql+pymysql://{login}")
     assert filled(services["neo4j"]["environment"]["NEO4J_AUTH"]) == "neo4j/n"
     assert filled(services["redis"]["environment"]["REDIS_PASSWORD"]) == "r"
     assert "requirepass" in services["redis"]["command"][2]
