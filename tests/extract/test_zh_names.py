@@ -730,6 +730,7 @@ def test_what_usually_stands_beside_names_tells_in_a_short_text() -> None:
         ("街上有个何太医。何太医名叫何守谦。\n", "何守谦", "何太医"),
         ("“谢谢何医生。”林秀英说。\n", "何守谦", "何医生"),
         ("“何兄，请坐。”林秀英说。\n", "何守谦", "何兄"),
+        ("门外正是睿王何守谦。睿王没有说话。大家都怕睿王。\n", "何守谦", "睿王"),
     ],
 )
 def test_what_a_text_calls_a_person_once_is_that_person(told: str, full: str, alias: str) -> None:
@@ -745,12 +746,18 @@ def test_what_a_text_calls_a_person_once_is_that_person(told: str, full: str, al
         ("他喝了两杯酒，“铁臂金刀”的名字谁都知道。\n", "铁臂金刀"),
         ("他看见何医生在门口。\n", "何医生"),  # nobody says it to anybody
         ("“谢谢周医生。”林秀英说。\n", "周医生"),  # two may be meant
-        ("林先生来了。\n", "林先生"),
+        ("我王何守谦来了。我王没有说话。大家都怕我王。\n", "我王"),
     ],
 )
 def test_what_a_text_calls_somebody_once_may_be_nobody(told: str, form: str) -> None:
     pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英"), ("周云舟", "何守谦")])
     assert form not in names(pages + told)
+
+
+def test_a_rank_of_two_is_neither() -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")])
+    found = people(pages + "睿王何守谦来了。睿王周德海也来了。大家都怕睿王。\n")
+    assert not {"睿王"} & {*bearer(found, "何守谦").aliases, *bearer(found, "周德海").aliases}
 
 
 def test_a_rare_title_far_from_the_only_bearer_of_its_surname_is_somebody_else() -> None:
@@ -762,3 +769,23 @@ def test_a_rare_title_far_from_the_only_bearer_of_its_surname_is_somebody_else()
 @pytest.mark.parametrize("word", ["大女儿", "小和尚", "老掌柜", "二公子"])
 def test_a_rank_and_a_role_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
+
+
+@pytest.mark.parametrize(
+    ("told", "word", "is_one"),
+    [
+        ("她丈夫黄云舟陪着她。他不说话。\n", "黄云舟", True),
+        ("这是我女儿黄云舟，她不说话。\n", "黄云舟", True),
+        ("长子黄云舟在家。\n", "黄云舟", False),  # a text that tells no woman from a man: 黄云 may be meant
+        ("她丈夫黄昏才回家。他不说话。\n", "黄昏才", False),
+        ("“师兄黄云舟！”她说。他不说话。\n", "黄云舟", False),  # who calls says anything
+    ],
+)
+def test_who_is_named_once_behind_a_kin_noun_is_somebody(told: str, word: str, is_one: bool) -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")])
+    assert (word in names(pages + told)) is is_one
+
+
+def test_a_deed_is_no_end_of_a_rare_name() -> None:
+    told = "“没事，林澈做的手术。”她说。林澈是医生，林澈做完了，林澈在门口看着她。\n"
+    assert not {"林澈做"} & names(scenes([("何守谦", "林秀英")]) + told)

@@ -81,6 +81,7 @@ class AliasResolver(FormAliases):
         self._join_courtesy_names()
         self._join_epithets()
         self._join_quoted_epithets()
+        self._join_court_ranks()
         self._join_nicknames()
         self._join_with_surnames()
         self._join_heads()

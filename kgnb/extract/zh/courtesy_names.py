@@ -7,11 +7,12 @@ import re
 from array import array
 from collections import Counter, defaultdict
 
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.script import HAN
-from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
+from kgnb.extract.zh.surnames import given_of, is_role, surname_of, titled_surname
 
 _INTRODUCTION = re.compile(
     rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)[，,；;]?表?字([{HAN}]{{2}})"
@@ -25,6 +26,10 @@ _EPITHET = re.compile(
 _QUOTED_EPITHET = re.compile(
     rf"(?<=[{HAN}])(?<![{''.join(sorted(words.SPEECH_VERBS))}])[“「『]([{HAN}]{{2,6}})[”」』](?=[{HAN}])"
 )
+_COURT_RANK = re.compile(
+    rf"(?:(?<![{HAN}])|(?<=[是乃的封了为]))([{HAN}](?:[王妃嫔]|贵妃|贵人|公主|郡王|郡主|亲王|王爷))(?=[{HAN}]{{2}})"
+)
+_NO_RANKS = words.NEVER_IN_NAMES | words.MODIFIERS | words.BEFORE_KIN
 _PROPER_NAME = re.compile(
     rf"(?:大名|学名|官名|真名|本名|原名|俗名|名叫|名唤|名字)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
@@ -103,6 +108,21 @@ class StatedAliases:
             full = next((behind[:n] for n in (4, 3, 2) if behind[:n] in self.counts), "")
             if full and surname_of(full) and match[1] not in words.TITLES:
                 self._join(full, match[1], "号")
+
+    def _join_court_ranks(self) -> None:
+        """睿王何恭: a rank with its own name that stands before one full name, and also alone."""
+        bearers: dict[str, set[str]] = defaultdict(set)
+        for match in _COURT_RANK.finditer(self.text):
+            behind = self.text[match.end() : match.end() + 4]
+            full = next((behind[:n] for n in (4, 3, 2) if behind[:n] in self.counts), "")
+            if full and surname_of(full) in words.SURE_SURNAMES:
+                bearers[match[1]].add(self.clusters.root(full))
+        for rank, roots in bearers.items():
+            own = rank[0] not in _NO_RANKS and not (
+                is_generic(rank) or is_role(rank) or titled_surname(rank) or rank in self.counts
+            )
+            if own and len(roots) == 1 and self._count(rank) >= 3:
+                self._join(next(iter(roots)), rank, "称")
 
     def _join_proper_names(self) -> None:
         """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""

@@ -72,6 +72,7 @@ _WORDS = (
     ("师[父尊]|恩师", _Address("MASTER_OF")),
     ("徒儿|徒弟", _Address("MASTER_OF", from_speaker=True)),
 )
+_MASTERS = ("太爷", "老爷", "老爷子", "太太", "夫人", "员外")
 _PAUSE = "，。！？!?、…—～：,"
 # What begins none of the words is left with one look.
 _FIRST = (
@@ -127,7 +128,9 @@ class _Addresses:
         (hearer,) = fitting.values()
         if asked and answers and asked.entry.name == answers.entry.name:
             return hearer
-        if hearer.entry.name.endswith(word) and not kin.strangers:  # 兔妈妈
+        if not kin.strangers and hearer.entry.name.endswith(word):  # 兔妈妈
+            return hearer
+        if kin.type == "PARENT_OF" and not kin.from_speaker and _heads_house(hearer):
             return hearer
         if not (kin.surname and _sure_surname(speaker) and _sure_surname(hearer)):
             return None
@@ -153,6 +156,11 @@ class _Addresses:
         for mention in self._people:
             offsets[mention.form].append(mention.start)
         return Sexes(self._text, offsets)
+
+
+def _heads_house(mention: Mention) -> bool:
+    """Whether a person has the title of a house's master or mistress, whom no servant calls 爹."""
+    return any(name.endswith(_MASTERS) for name in (mention.entry.name, *mention.entry.aliases))
 
 
 def _sure_surname(mention: Mention) -> str:

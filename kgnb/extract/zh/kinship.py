@@ -193,9 +193,15 @@ class Kinship:
     def _counts_on(self, last: _Kin, kin: _Kin) -> bool:
         """Whether the text counts the same person's children on: 长子甲，管着铺子；次子乙，…."""
         between = self._text[last.bearer.end : kin.start]
+        children = kin.rule == last.rule == _NOUNS[0]
+        if not children or len(between) > NEAR or not self._begins_clause(kin.start):
+            return False
         orders = _ORDER.find(last.noun[0]), _ORDER.find(kin.noun[0])
-        later = 0 <= orders[0] < orders[1] and last.noun[1:] == kin.noun[1:] and len(between) <= NEAR
-        return later and "。" not in between and self._begins_clause(kin.start)
+        if last.noun[1:] == kin.noun[1:]:
+            return 0 <= orders[0] < orders[1] and "。" not in between
+        # 长子甲，次子乙。大女儿丙: the daughters are counted after the sons.
+        alone = self._people[bisect_left(self._starts, kin.start) - 1] is last.bearer
+        return alone and orders[0] >= 0 and orders[1] in (0, 1) and ("女" in last.noun) != ("女" in kin.noun)
 
     def _fits(self, kin: _Kin, owner: Mention) -> bool:
         """Whether the two may be such kin: strangers too say 兄弟 and 哥哥."""
@@ -235,7 +241,7 @@ class Kinship:
                 if kin.start - mention.end > NEAR or _CLOSED.search(self._text, mention.end, kin.start):
                     break
                 if self._begins_clause(mention.start):
-                    return mention
+                    return None if self._text.startswith(("的", "之"), mention.end) else mention
         return None
 
     def _sentences_subject(self, at: int) -> Mention | None:
