@@ -117,7 +117,7 @@ async def _plan(app: App, order: Order, *, again: bool = False) -> Plan:
     earlier = [] if again else await earlier_tasks(app, order)
     missing = await tasks.unplanned_chapters(novel_id, [task.id for task in earlier]) if earlier else []
     live = [task for task in earlier if task.status is not TaskStatus.CANCELLED]
-    kinds = own_kinds(app) or (earlier[-1].thing_kinds if earlier else None)
+    kinds = own_kinds(app, order.provider) or (earlier[-1].thing_kinds if earlier else None)
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
         if missing:
             await new_task(app, order, missing, kinds)
@@ -130,8 +130,9 @@ async def _plan(app: App, order: Order, *, again: bool = False) -> Plan:
 
 async def earlier_tasks(app: App, order: Order) -> list[Task]:
     """Return the tasks over the book, or a part of it, that ask the same for the same; oldest first."""
-    novel_id, provider = order.imported.novel_id, order.provider.name
-    return await app.ledger.tasks.with_model(novel_id, provider, order.model, own_kinds(app))
+    novel_id, provider = order.imported.novel_id, order.provider
+    kinds = own_kinds(app, provider)
+    return await app.ledger.tasks.with_model(novel_id, provider.name, order.model, kinds)
 
 
 async def _is_finished(app: App, book: BookFacts, provider: Provider, model: str) -> bool:
@@ -139,15 +140,15 @@ async def _is_finished(app: App, book: BookFacts, provider: Provider, model: str
     novel_id = await app.ledger.books.find_novel_id(book.sha256)
     if novel_id is None:
         return False
-    tasks = await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app))
+    tasks = await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app, provider))
     live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
     ended = bool(live) and all(task.ended for task in live)
     return ended and not await app.ledger.tasks.uncovered_chapters(novel_id, [task.id for task in tasks])
 
 
-def own_kinds(app: App) -> tuple[str, ...] | None:
-    """Return the kinds of things that the settings ask for; None leaves them to the config."""
-    return app.ledger.providers.thing_kinds or None
+def own_kinds(app: App, provider: Provider) -> tuple[str, ...] | None:
+    """Return the kinds of things that the settings ask an LLM for; None leaves them to the config."""
+    return None if provider.is_rules else app.ledger.providers.thing_kinds or None
 
 
 async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Sequence[str] | None) -> Task:

@@ -96,7 +96,7 @@ async def _sampled_tasks(
     task = begun = _interrupted_estimate(known, imported, sample)
     if task is None:
         some = [chapter.id for chapter in spread(imported.chapters, sample)]
-        task = await build.new_task(app, order, some, build.own_kinds(app))
+        task = await build.new_task(app, order, some, build.own_kinds(app, order.provider))
     else:
         await build.queue_task(app, task)
     await build.bring_to_end(app, order.plan(task, resumed=begun is not None), listener)

@@ -144,3 +144,5 @@ def test_build_asks_for_kinds_and_a_longer_edition_for_the_same_ones(tmp_path: P
         assert sword["chapters"] == [1, 2, 3]
         again = place.build(longer, env={"KGNB_THING_KINDS": "功法，法宝"})
         assert again["requests"] == 0
+        by_rules = [place.build(book, "--provider", "rules", *more) for more in ((), ("--kinds", "功法"))]
+        assert by_rules[0]["task_id"] == by_rules[1]["task_id"]  # which they don't find
