@@ -222,7 +222,10 @@ class WorkerNode:
             for claims in (self.slots, self._running.values())
         )
         room = min(limit - busy, limit + max_unwritten(limit) - unwritten)
-        if not (provider.is_rules or self.throttle.is_rate_bound(provider)):
+        places = self.throttle.rate_places(provider)
+        if places is not None:
+            room = min(room, places)
+        elif not provider.is_rules:
             seconds, ages = self.throttle.request_seconds(provider), self.providers.ages(provider)
             room += read_ahead(limit, seconds, ages, self._overhead)
         return max(0, room)

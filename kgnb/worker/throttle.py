@@ -174,14 +174,19 @@ class ProviderThrottle:
         if full > LONGEST_WAIT:  # saves a round trip
             raise errors.RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)
         try:
-            return await self._outages.retry_until_up(
+            place = await self._outages.retry_until_up(
                 "redis", lambda: self._rates.reserve(call.provider, call.chars), lost=call.lost
             )
         except errors.RateReached as error:
-            # Claim again a little before the rate frees up, so that slots are filled by then.
-            full = max(1.0, error.retry_after - CLAIM_AHEAD)
-            self._rate_full_until[call.provider.key] = time.monotonic() + full
+            self._note_full(call.provider, max(1.0 + CLAIM_AHEAD, error.retry_after))
             raise
+        self._note_full(call.provider, place.wait)
+        return place
+
+    def _note_full(self, provider: Provider, wait: float) -> None:
+        """Let chapters be claimed a little before a place is free, so that slots are filled by then."""
+        if wait > CLAIM_AHEAD:
+            self._rate_full_until[provider.key] = time.monotonic() + wait - CLAIM_AHEAD
 
     async def _wait_for_turn(self, call: _Call, reservation: RateReservation, seconds: float) -> None:
         try:
@@ -398,9 +403,11 @@ class ProviderThrottle:
         self._told &= self.paused
         self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
-    def is_rate_bound(self, provider: Provider) -> bool:
-        """Whether the user's rate limit was full in the last minute: what is read ahead would come back."""
-        return time.monotonic() - self._rate_full_until.get(provider.key, float("-inf")) < self._rates.window
+    def rate_places(self, provider: Provider) -> int | None:
+        """How many chapters to claim at once, where the user's rate limit was full in the last minute: more
+        would come back."""
+        full = time.monotonic() - self._rate_full_until.get(provider.key, float("-inf")) < self._rates.window
+        return self._rates.places(provider) if full else None
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """The providers' shared states, by name. Raises ServiceDown."""

@@ -30,6 +30,7 @@ from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.connection import Command, RedisConnection
 from kgnb.stores.queue.rate_limits import RateLimits, RateReservation
 from tests.conftest import outside
+from tests.support.patience import SLOWEST
 from tests.support.throttles import NAME, asking
 
 PROVIDER = Provider(NAME)
@@ -280,17 +281,36 @@ async def test_a_short_wait_is_slept_in_the_slot(redis_only: str) -> None:
         assert time.monotonic() - began >= 1.9
 
 
+async def test_a_rate_that_is_booked_out_is_claimed_for_as_it_has_places(redis_url: str) -> None:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="60", most=20) as node:
+        await node.ask()
+        assert node.throttle.rate_places(node.provider) is None
+        asks = [asyncio.create_task(node.ask(f"{i}")) for i in range(14)]  # in six seconds and more
+        async with asyncio.timeout(30 * SLOWEST):
+            while not node.throttle.rate_wait(node.provider):
+                await asyncio.sleep(0.01)
+        assert node.throttle.rate_places(node.provider) == 5
+        assert llm.stats.requests < 14
+        for one in asks:
+            one.cancel()
+        await asyncio.gather(*asks, return_exceptions=True)
+    async with asking(redis_url, rpm="600", tpm="6000") as node:
+        for _ in range(9):
+            node.rates.record_usage(node.provider, 100, RateReservation(), 200)
+        assert node.rates.places(node.provider) == 3  # of 6,000 ÷ 200 a minute
+
+
 async def test_a_long_wait_hands_back_and_is_nobodys_failure(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="1") as node:
         await node.ask()
         assert node.throttle.rate_wait(node.provider) == 0
-        assert not node.throttle.is_rate_bound(node.provider)
+        assert node.throttle.rate_places(node.provider) is None
         for _ in range(3):
             with pytest.raises(RateReached):
                 await node.ask()
-        assert node.throttle.is_rate_bound(node.provider)
+        assert node.throttle.rate_places(node.provider) == 1
         assert llm.stats.requests == 1
         assert 50 < node.throttle.rate_wait(node.provider) <= 61  # the node claims nothing meanwhile
         assert node.throttle.limiter(node.provider).slots == 4

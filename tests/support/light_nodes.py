@@ -41,7 +41,7 @@ class Model:
     asked: Counter[str] = field(default_factory=Counter)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     slots: int = 2
-    rate_bound: bool = False
+    places: int | None = None  # in a rate limit
     seconds: float = 0.0  # of a request
     paused: Set[str] = frozenset()
 
@@ -60,8 +60,8 @@ class Model:
     def rate_wait(self, _: object) -> float:
         return 0.0
 
-    def is_rate_bound(self, _: object) -> bool:
-        return self.rate_bound
+    def rate_places(self, _: object) -> int | None:
+        return self.places
 
     def request_seconds(self, _: object) -> float:
         return self.seconds

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from kgnb.llm.fake.server import FakeServer
-from kgnb.stores.queue.types import QueueName, QueueState
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import ClaimRequest, PollResult, QueueName, QueueState
 from kgnb.worker import slots as slots_module
 from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
 from tests.support.ledgers import opened
@@ -116,10 +118,28 @@ async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit
         await until(lambda: done(ledger, light, task_id))
 
 
+async def test_no_more_is_claimed_than_finds_a_place_in_a_rate_that_was_full(
+    redis_url: str, sql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, poll = list[int](), Queue.poll
+
+    async def counted(self: Queue, requests: Sequence[ClaimRequest], *rest: Any) -> PollResult:
+        claimed.append(max(request.chapters for request in requests))
+        return await poll(self, requests, *rest)
+
+    monkeypatch.setattr(Queue, "poll", counted)
+    model = Model(slots=2, places=1)
+    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
+        await submitted(ledger, redis_url, 30)
+        await until(lambda: asked(model, 2))
+        assert len(light.node.slots) == 2
+    assert max(claimed) == 1
+
+
 async def test_nothing_is_read_ahead_of_a_rate_that_was_full(
     redis_url: str, sql_url: str, tmp_path: Path
 ) -> None:
-    model = Model(slots=2, rate_bound=True, seconds=0.1)
+    model = Model(slots=2, places=9, seconds=0.1)
     async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
         await submitted(ledger, redis_url, 30)
         await until(lambda: asked(model, 2))
@@ -131,7 +151,7 @@ async def test_nothing_is_read_ahead_of_a_rate_that_was_full(
 
         await until(polled)
         assert len(light.node.slots) == 2
-        model.rate_bound = False
+        model.places = None
         light.node.wake()
         await until(lambda: asked(model, 6))
 

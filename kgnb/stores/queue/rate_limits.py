@@ -7,6 +7,7 @@ call, or by :meth:`RateLimits.flush`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,12 +43,14 @@ class _Limits:
     tokens: float
     mean_tokens: float = TOKENS_PER_CHAR
     mean_chars: float = 1.0
+    learnt: float = 0.0  # requests in these sums
     owed_requests: float = 0.0
     owed_tokens: float = 0.0
 
     def learn(self, chars: int, tokens: int) -> None:
         self.mean_tokens = self.mean_tokens * DECAY + tokens
         self.mean_chars = self.mean_chars * DECAY + chars
+        self.learnt = self.learnt * DECAY + 1
 
     def estimate(self, chars: int) -> int:
         return max(1, round(chars * self.mean_tokens / self.mean_chars))
@@ -68,6 +71,14 @@ class RateLimits:
         """Whether the provider has a limit."""
         limits = self._limits_of(provider.key)
         return bool(limits.requests or limits.tokens)
+
+    def places(self, provider: Provider) -> int:
+        """About how many requests find a place in CLAIM_AHEAD seconds of a rate that is used up, or 1."""
+        limits, share = self._limits_of(provider.key), CLAIM_AHEAD / self.window
+        found = [limits.requests * share] if limits.requests else []
+        if limits.tokens:
+            found.append(limits.tokens * share * max(1.0, limits.learnt) / limits.mean_tokens)
+        return max(1, math.ceil(min(found, default=1)))
 
     async def reserve(self, provider: Provider, chars: int) -> RateReservation:
         """Reserve a place for a request with a prompt of ``chars`` characters, in one round trip.
