@@ -11,7 +11,7 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
-from kgnb.extract.zh.script import HAN
+from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import given_of, is_role, surname_of, titled_surname
 
 _INTRODUCTION = re.compile(
@@ -24,11 +24,9 @@ _EPITHET = re.compile(
     rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
 _QUOTED_EPITHET = re.compile(
-    rf"(?<=[{HAN}])(?<![{''.join(sorted(words.SPEECH_VERBS))}])[“「『]([{HAN}]{{2,6}})[”」』](?=[{HAN}])"
+    rf"[“「『](?<=[{HAN}].)(?<![{''.join(sorted(words.SPEECH_VERBS))}].)([{HAN}]{{2,6}})[”」』](?=[{HAN}])"
 )
-_COURT_RANK = re.compile(
-    rf"(?:(?<![{HAN}])|(?<=[是乃的封了为]))([{HAN}](?:[王妃嫔]|贵妃|贵人|公主|郡王|郡主|亲王|王爷))(?=[{HAN}]{{2}})"
-)
+_COURT_RANK = re.compile(rf"(?:王爷|[王妃嫔]|贵妃|贵人|公主|郡王|郡主|亲王)(?=[{HAN}]{{2}})")
 _NO_RANKS = words.NEVER_IN_NAMES | words.MODIFIERS | words.BEFORE_KIN
 _PROPER_NAME = re.compile(
     rf"(?:大名|学名|官名|真名|本名|原名|俗名|名叫|名唤|名字)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
@@ -113,16 +111,23 @@ class StatedAliases:
         """睿王何恭: a rank with its own name that stands before one full name, and also alone."""
         bearers: dict[str, set[str]] = defaultdict(set)
         for match in _COURT_RANK.finditer(self.text):
+            at = match.start() - 1
+            rank = self.text[at : match.end()] if at >= 0 else ""
+            if not rank or not is_han(rank) or rank[0] in _NO_RANKS or not self._may_begin(at):
+                continue
             behind = self.text[match.end() : match.end() + 4]
             full = next((behind[:n] for n in (4, 3, 2) if behind[:n] in self.counts), "")
             if full and surname_of(full) in words.SURE_SURNAMES:
-                bearers[match[1]].add(self.clusters.root(full))
+                bearers[rank].add(self.clusters.root(full))
         for rank, roots in bearers.items():
-            own = rank[0] not in _NO_RANKS and not (
-                is_generic(rank) or is_role(rank) or titled_surname(rank) or rank in self.counts
-            )
+            own = not (is_generic(rank) or is_role(rank) or titled_surname(rank) or rank in self.counts)
             if own and len(roots) == 1 and self._count(rank) >= 3:
                 self._join(next(iter(roots)), rank, "称")
+
+    def _may_begin(self, at: int) -> bool:
+        """Whether a rank may begin at a place: a clause does, or what says who it is (正是睿王何恭)."""
+        before = self.text[max(0, at - 1) : at]
+        return not is_han(before) or before in "是乃的封了为"
 
     def _join_proper_names(self) -> None:
         """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
