@@ -893,6 +893,16 @@ def test_the_eldest_son_has_the_bare_title() -> None:
     assert ("Mr. Marlow", "Tom Marlow", "the eldest") not in married["Tom Marlow"].reasons  # her husband
 
 
+def test_a_full_name_that_introduces_somebody_is_shown() -> None:
+    told = "\n\n{} had come.\n\n"
+    found = people(told.format("Jane Marsh") + pages(("Jane", "Mr. Dale")))
+    assert found["Jane"].name == "Jane Marsh"
+    found = people(told.format("Jane Marsh") + pages(("Miss Marsh", "Mr. Dale")))
+    assert found["Jane Marsh"].name == "Miss Marsh"  # as she is called
+    found = people(told.format("Jane of Dale") + pages(("Jane", "Mr. Dale")))
+    assert found["Jane"].name == "Jane"
+
+
 def test_a_place_named_after_somebody_is_nobody() -> None:
     text = pages(("Finch", "Anne Marsh"))
     told = "\n\nThey lived at {0}. She spoke of {0}, and {0} was sold. Nobody at {0} wept for {0}." * 3

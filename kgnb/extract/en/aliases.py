@@ -340,12 +340,18 @@ class AliasResolver(BookPersons):
                 self.dropped.add(name)  # any of them
 
     def _canonical_rank(self, name: str) -> tuple[int, int, int, str]:
-        """A full name without title first, if it occurs more than once; then the more frequent."""
+        """A full name without title first that occurs twice or introduces its bearer; then by frequency."""
         parts, count = self.parts[name], self.counts[name]
         # Not so in Old Stone, Massa Stone, nor in Bruin Bear, who is a Bear.
         kind = self.candidates.get(parts.last) if self.lower[parts.last.lower()] else None
         named = key(parts.first) in FIRST_NAMES or (
             parts.first in self.candidates and not (kind and kind.articles >= 0.1 * kind.count)
         )
-        full = named and count >= 2 and parts.is_full and not parts.titles
+        full = named and parts.is_full and not parts.titles and (count >= 2 or self._is_introduced(name))
         return (int(full), int(bool(parts.rest)), count, name)
+
+    def _is_introduced(self, name: str) -> bool:
+        """Whether a full name, mentioned once, is that of somebody mostly called by its first word: Jane."""
+        parts = self.parts[name]
+        usual = max(self.clusters.names_of(name), key=lambda n: (self.counts[n], n))
+        return len(parts.rest) == 2 and usual == parts.first and key(usual) in FIRST_NAMES
