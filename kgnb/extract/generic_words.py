@@ -32,16 +32,15 @@ def is_generic(name: str) -> bool:
 def is_pointing(name: str) -> bool:
     """Return whether ``name`` is a word for many people of whom only the passage says which.
 
-    It is nobody's other name: that boy, my dear, the old woman, 那汉子; but the captain, 老爷, Her Majesty.
+    It is nobody's other name: that boy, my dear, 那汉子; but the captain, the old man, 老爷, Her Majesty.
     """
     name = fold(name).lower()
     if found := _POINTING_ZH.match(name):
         noun = name[found.end() :]
         return not noun or noun in words_zh.AFTER_DETERMINER or _is_for_many(noun)
-    found = _POINTING_EN.match(name)
-    noun = _DESCRIBING.sub("", name[found.end() :] if found else name, count=1)
-    if not found:
-        return noun != name and noun in words_en.ANYBODY
+    if not (found := _POINTING_EN.match(name)):
+        return False
+    noun = _DESCRIBING.sub("", name[found.end() :], count=1)
     return noun not in words_en.STYLES and (noun in words_en.AFTER_POSSESSIVE or _is_for_many(noun))
 
 
