@@ -118,6 +118,7 @@ def test_a_tie_that_a_word_of_address_implies(text: str, tie: tuple[str, str, st
         "周文道：“爹，歇一歇吧。”\n林秀英走了过来。",
         "周文对周德海说：“我爹，他走了。”",
         "周武道：“来！”\n周文道：“爹，你看。”\n周德海道：“好。”",  # either may be meant
+        "孟老爷道：“来。”\n老程道：“爹，你看。”\n孟先生道：“好。”",
         "老程道：“去吧。”\n林秀英道：“妈，我不去！”",  # one side alone
         "信上写着：“爹，我走了。”\n周德海看完了。周文道：“哼。”",
     ],
