@@ -31,6 +31,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> GoodDay:
 
 
 class TestBadDay:
+    @pytest.mark.timeout(1500)  # on a slow machine more than any other
     def test_ends_as_a_good_one(self, tmp_path: Path, good: GoodDay) -> None:
         stoppable()
         figures = bad_day(tmp_path, PLAN, good)
