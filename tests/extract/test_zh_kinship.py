@@ -74,6 +74,8 @@ def ties(text: str) -> set[tuple[str, str, str]]:
         ("老程做过官。他有三个儿子：长子周文，管铺子；次子周武，教书。", ("老程", "PARENT_OF", "周武")),
         ("老程有两个儿子：长子周文，教书。大女儿林秀英出嫁了。", ("老程", "PARENT_OF", "林秀英")),
         ("长子周文，管着铺子；次子周武，在外地教书。", ("周文", "SIBLING", "周武")),
+        ("林秀英厉害。她生了两个儿子，大的叫周文，小的叫周武。", ("林秀英", "PARENT_OF", "周武")),
+        ("林秀英厉害。她生了两个儿子，大的叫周文，小的叫周武。", ("周文", "SIBLING", "周武")),
         ("林秀英嫁了人。她生了一个儿子，取名周武。", ("林秀英", "PARENT_OF", "周武")),
         ("老程说：“林秀英是我女儿。”", ("老程", "PARENT_OF", "林秀英")),
         ("兔爸爸出门了。兔妈妈在家。", ("兔爸爸", "SPOUSE", "兔妈妈")),
@@ -100,6 +102,8 @@ def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
         ("老程道：“去吧。”\n林秀英道：“妈，我不去！”\n老程道：“去。”", ("老程", "PARENT_OF", "林秀英")),
         ("兔妈妈说：“谁呀？”\n点点说：“妈妈，是我！”", ("兔妈妈", "PARENT_OF", "点点")),
         ("老程说：“爹，淑英走了。”\n孟老爷叹了一口气，说：“好。”", ("孟老爷", "PARENT_OF", "老程")),
+        ("周德海说：“来。”\n“爹。”周文红了眼睛。\n周德海说：“好。”", ("周德海", "PARENT_OF", "周文")),
+        ("他来了，“爹，”周文放下碗，“我走了。”\n周德海说：“好。”", ("周德海", "PARENT_OF", "周文")),
         ("诸葛岩对老程道：“徒儿，过来。”", ("诸葛岩", "MASTER_OF", "老程")),
         ("周德海说：“来。”\n周文说：“不。”\n“你不？”\n“爹，我不。”\n", ("周德海", "PARENT_OF", "周文")),
     ],
@@ -120,11 +124,19 @@ def test_a_tie_that_a_word_of_address_implies(text: str, tie: tuple[str, str, st
         "周武道：“来！”\n周文道：“爹，你看。”\n周德海道：“好。”",  # either may be meant
         "孟老爷道：“来。”\n老程道：“爹，你看。”\n孟先生道：“好。”",
         "老程道：“去吧。”\n林秀英道：“妈，我不去！”",  # one side alone
+        "天黑了。“爹。”周文红了眼睛。\n周德海说：“好。”",  # who hears it may be moved too
+        "“爹。”周文看见周武红了眼睛。\n周德海说：“好。”",
+        "“爹。”周文听了，红了眼睛。\n周德海说：“好。”",
         "信上写着：“爹，我走了。”\n周德海看完了。周文道：“哼。”",
     ],
 )
 def test_a_word_of_address_whose_hearer_is_unsure_implies_nothing(text: str) -> None:
     assert not {t for t in ties(text) if t[1] in ("PARENT_OF", "SIBLING", "SPOUSE", "FAMILY")}
+
+
+def test_whose_wife_has_children_is_not_their_mother() -> None:
+    told = "老程的妻子林秀英厉害。她生了两个儿子，大的叫周文，小的叫周武。"
+    assert not {t for t in ties(told) if t[1] == "PARENT_OF" and t[0] == "老程"}
 
 
 def test_who_answers_by_an_unknown_name_is_not_who_asked() -> None:
@@ -136,6 +148,7 @@ def test_who_answers_by_an_unknown_name_is_not_who_asked() -> None:
     "text",
     [
         "周德海带兄弟老程进来。",
+        "林秀英看见两条狗，大的叫周文牵着，小的叫了一声，周武笑了。",
         "周文的大女儿出嫁了。老程的事还没有办。大女儿林秀英哭了。",
         "诸葛岩与老程父子都来了。",
         "周文不肯与老程结为兄弟。",

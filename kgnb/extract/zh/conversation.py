@@ -19,6 +19,7 @@ _SENTENCE_END = re.compile("[。！？!?；;\n]")
 _VERB = f"[{''.join(sorted(words.SPEECH_VERBS))}]"
 _INTRODUCES = re.compile(f"(?:[：:]|{_VERB}[，,]?)$")
 _SPOKE = re.compile(f"[^，。！？；：听闻见“”「」『』\n]{{0,8}}{_VERB}(?!完)")
+_CLAUSE = re.compile("[^，。！？；：听闻见等没“”「」『』\n]{1,20}(?=[，。！？；])")
 _PRONOUN = re.compile("[他她](?![的们家])")
 _HEARS = re.compile(
     "(?:[对向朝跟问谓]着?|告诉|吩咐|[看望盯瞪]着|[拉拽扶抱]着|一?把?[拉抱扶握抓拽][住起过]|[看望]了[看望]|[看望瞪]了)$"
@@ -134,10 +135,26 @@ class Conversation:
         end = match.end()
         i = bisect_left(self._starts, end)
         if self._starts[i : i + 1] == [end]:
-            return self._people[i] if _SPOKE.match(self._text, self._people[i].end) else None
+            speaks = _SPOKE.match(self._text, self._people[i].end) or self._acts(i, line, match)
+            return self._people[i] if speaks else None
         if _PRONOUN.match(self._text, end) and _SPOKE.match(self._text, end + 1):
             return self._subject(line, match.start(), turns)
         return None
+
+    def _acts(self, i: int, line: int, match: re.Match[str]) -> bool:
+        """Whether a deed right behind a quotation is the speaker's: one broken off (“爹，”甲放下碗，“…”), or
+        one that begins its line, in a text that gives each speaker a line (“爹。”甲红了眼睛)."""
+        clause = _CLAUSE.match(self._text, self._people[i].end)
+        if clause is None or any(at < clause.end() for at in self._starts[i + 1 : i + 2]):
+            return False
+        return match[1].endswith(("，", ",")) or (self._lines and line == match.start())
+
+    @cached_property
+    def _lines(self) -> bool:
+        """Whether speakers mostly have a line each."""
+        quotations = list(_QUOTATION.finditer(self._text))
+        begins = sum(self._text[max(0, m.start() - 1)] == "\n" for m in quotations)
+        return begins >= 0.3 * len(quotations)
 
     def _subject(self, line: int, before: int, turns: Sequence[Turn]) -> Mention | None:
         """The only person who begins a clause of a line's narration before a place, or of the line before."""

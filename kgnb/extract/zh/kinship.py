@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
@@ -72,6 +72,10 @@ _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
 _DIRECT = re.compile("(?:之|的|家的?|有[一二两三四五几]?个)?")
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
 _HAS = re.compile(r"(?:有[一两二三四五六七八九几][^。！？；“”]{0,14}[：:，,]|生[了下过得]?(?:[一两二]?个)?)$")
+_FIRST_CLAUSE = re.compile("[^，。！？；：\n]*")
+_ELDER = re.compile("(?:大的|老大)(?:名叫|叫|是)$")
+_YOUNGER = re.compile("[，；][^。！？“”]{0,12}?(?:小的|老二)(?:名叫|叫|是)")
+_HAS_TWO = re.compile("[有生养][了下着]?[一两二]个?(?:儿子|女儿|孩子|儿女|闺女)")
 _DEED = re.compile(r"\w{0,4}[遣令命教唤引带同与和携叫派差使领把将同请]着?")
 _GROUP = re.compile(
     "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
@@ -144,6 +148,7 @@ class Kinship:
         found = list(self._of_nouns())
         stated = {(m.target, m.type, m.source) for m in found if m.type not in SYMMETRIC_RELATIONS}
         found += self._of_speakers()
+        found += self._of_elder_and_younger()
         found += (m for m in self._of_groups() if (m.source, m.type, m.target) not in stated)
         return [*found, *self._of_couples()]
 
@@ -245,12 +250,16 @@ class Kinship:
         return None
 
     def _sentences_subject(self, at: int) -> Mention | None:
-        """The person with whom the sentence of a place begins, or that before it where this has a pronoun."""
+        """The only person of the clause that begins the sentence, or the one before if it has a pronoun."""
         k = bisect_left(self._ends, at)
         for begin in (self._ends[i - 1] + 1 if i else 0 for i in (k, k - 1) if i >= 0):
             i = bisect_left(self._starts, begin)
             if self._starts[i : i + 1] == [begin]:
-                return self._people[i]
+                clause = _FIRST_CLAUSE.match(self._text, begin)
+                until = clause.end() if clause else begin
+                k = bisect_left(self._starts, until)
+                names = {m.entry.name for m in self._people[i:k]}
+                return self._people[i] if len(names) == 1 else None  # 甲的妻子乙是个厉害的女人
             if self._text[begin] not in "他她其":
                 break
         return None
@@ -297,6 +306,23 @@ class Kinship:
                 if self._fits(kin, speaker):
                     source, target = (bearer, speaker) if kin.rule[2] else (speaker, bearer)
                     yield self._match(source, kin.rule[1], target, kin)
+
+    def _of_elder_and_younger(self) -> Iterator[PatternMatch]:
+        """甲生了两个儿子，大的叫乙，小的叫丙."""
+        for elder, younger in pairwise(self._people):
+            between = self._text[elder.end : younger.start]
+            if not (
+                _YOUNGER.fullmatch(between)
+                and _ELDER.search(self._text, max(0, elder.start - 4), elder.start)
+            ):
+                continue
+            begin = max(0, elder.start - 30)
+            kin = _Kin(elder.start, elder.start, "子女", _NOUNS[0], elder)
+            yield self._match(elder, "SIBLING", younger, kin)
+            parent = self._sentences_subject(elder.start)
+            if parent is not None and _HAS_TWO.search(self._text, max(begin, parent.end), elder.start):
+                yield self._match(parent, "PARENT_OF", elder, kin)
+                yield self._match(parent, "PARENT_OF", younger, kin)
 
     # --- groups and couples ---
 
