@@ -5,7 +5,6 @@ Only the standard library, for the process that owns the engines.
 
 from __future__ import annotations
 
-import resource
 import shutil
 from collections.abc import Iterator
 from functools import cache
@@ -24,6 +23,8 @@ MIN_ADDRESSES_MB = 3_000
 
 def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield keys of texts, with their facts, of what lacks for engines whose data lies in ``folder``."""
+    import resource  # here, so that on Windows itself core.files tells what to do
+
     if is_full(folder):
         yield "engine.disk_full", {"path": folder, "least": MIN_DISK_MB}
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # Java and Valkey raise their limit to the hard one
@@ -37,6 +38,8 @@ def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def small_files() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the same where files may not grow (ulimit -f): the engines start, and fail on writing."""
+    import resource
+
     largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if 0 <= largest < MIN_FILE_MB << 20:
         yield "engine.small_files", {"mb": largest >> 20, "least": MIN_FILE_MB}

@@ -344,18 +344,23 @@ def _chinese_again() -> None:
 
 
 class TestOnWindows:
-    """Where there is no fcntl."""
+    """Where there is neither fcntl nor resource."""
 
-    CODE = (
-        "import asyncio, sys; sys.modules['fcntl'] = None; from kgnb.cli.main import main; sys.exit(main())"
-    )
+    BEGIN = "import asyncio, sys; sys.modules['fcntl'] = sys.modules['resource'] = None; "
+    MAIN = "from kgnb.cli.main import main; sys.exit(main())"
 
-    def run(self, *args: str) -> Ran:
-        command = [sys.executable, "-c", self.CODE, *args]
+    def run(self, *args: str, code: str = MAIN) -> Ran:
+        command = [sys.executable, "-c", self.BEGIN + code, *args]
         return Running.new(command, environment(KGNB_LANG="en"), Path.cwd()).ended()
 
     def test_a_command_names_wsl(self) -> None:
         self.run("status").refused("doesn't run on Windows", "WSL")
+
+    @pytest.mark.parametrize("call", ["open()", "books()", "build('book.txt')", "Node.from_env()"])
+    def test_so_does_the_library(self, call: str) -> None:
+        told = self.run(code=f"import kgnb; kgnb.{call}").err.splitlines()[-1]
+        assert told.startswith("kgnb.core.errors.EngineError: ")
+        assert "WSL" in told
 
     def test_help_is_shown(self) -> None:
         assert self.run("--help").code == 0
