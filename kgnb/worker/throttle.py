@@ -281,7 +281,8 @@ class ProviderThrottle:
             await self._share(self._breaker.record_success(name))
         text = "node.provider_paused" if paused else "node.provider_failed"
         # A pause that a person or another node set tells nothing of this failure.
-        if paused or (name in self.paused - self._told and not isinstance(error, errors.ReplyError)):
+        fails = not isinstance(error, errors.ReplyError | errors.RateLimited)
+        if paused or (fails and name in self.paused - self._told):
             self._told.add(name)
             ends_build = isinstance(error, errors.AuthRejected | errors.QuotaExhausted | errors.EndpointWrong)
             (pauses if ends_build else log).error(say(text, provider=name, reason=reason))

@@ -412,6 +412,7 @@ async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     arrived, answers = asyncio.Semaphore(0), asyncio.Event()
+    limited = RateLimited("provider.rate", provider=NAME, retry_after=0.0)
 
     class Waiting(FakeServer):
         async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -428,6 +429,7 @@ async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
                 await arrived.acquire()
             by_hand = PollResult(paused={NAME})
             node.throttle.on_poll(by_hand, [node.provider])
+            await node.throttle._on_failure(node.provider, limited)  # no failure, and not asked again
             answers.set()
             found = await asyncio.gather(*asks, return_exceptions=True)
             node.throttle.on_poll(by_hand, [node.provider])
