@@ -110,7 +110,8 @@ class ErrorResponse:
         """The endpoint's message, or what OpenRouter was told; no list of fields, which may repeat a book."""
         told = get(self._error.get("metadata"), "raw")
         with suppress(ValueError, RecursionError):
-            told = ErrorResponse(0, json.loads(str(told)))._words
+            inner = json.loads(told) if isinstance(told, str) else told
+            told = inner and ErrorResponse(0, inner)._words
         told = told or next(filter(None, map(self._error.get, ("message", "msg", "detail"))), "")
         return told if isinstance(told, str) else ""
 

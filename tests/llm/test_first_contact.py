@@ -194,6 +194,10 @@ async def test_a_gateway_that_fails_and_a_repeated_passage_tell_of_no_region(
             },
             "HTTP 400: no luck",
         ),
+        (
+            {"error": {"message": "Provider returned error", "metadata": {"raw": {"detail": "no luck"}}}},
+            "HTTP 400: no luck",
+        ),
         ({"errors": {"message": "no luck", "request_id": "5"}}, "HTTP 400: no luck"),  # ModelScope
         ({"detail": [{"loc": ["body", "n"], "msg": "no luck"}]}, "no luck"),  # Mistral
     ],

@@ -13,14 +13,13 @@ from kgnb.llm.client import Completion
 from tests.llm.test_client import CANARY, Scripted, ask_for, client, completion
 from tests.support.fuzzing import WORDS, fuzz
 
+KEYS = ["error", "errors", "message", "code", "details", "metadata", "raw", "choices", "usage", "content"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS | st.just(CANARY),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["error", "message", "code", "choices", "usage", "content"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
     max_leaves=8,
 )
+DEEP = '{"error": {"metadata": {"raw": ' * 300 + "1" + "}}}" * 300
 BODIES = st.one_of(
     JSON.map(json.dumps),
     JSON.map(completion),
@@ -54,6 +53,7 @@ async def asked(status: int, body: str, headers: dict[str, str]) -> Completion |
 @given(st.sampled_from(STATUSES), BODIES, HEADERS)
 @example(429, "{}", {"retry-after": "9" * 30})
 @example(429, "{}", {"retry-after": "nan"})
+@example(400, DEEP, {})
 @example(200, completion(), {"content-encoding": "gzip"})
 def test_any_answer(status: int, body: str, headers: dict[str, str]) -> None:
     found = asyncio.run(asked(status, body, headers))
