@@ -38,7 +38,6 @@ _MENDS: Mapping[str, Mend] = {
     "provider.bad_key": "key",
     "provider.no_key": "key",
     "provider.no_such_model": "model",
-    "provider.not_fetched": "model",
     "provider.no_model": "model",
     "provider.rejected": "model",
     "provider.no_version": "url",
@@ -47,6 +46,7 @@ _MENDS: Mapping[str, Mend] = {
     "provider.bad_url": "url",
     "provider.no_url": "url",
     "provider.quota": "resume_provider",
+    "provider.not_fetched": "resume_provider",
     "provider.region": "resume_provider",
 }
 """By the key of the error that a provider's requests end in; other errors end by themselves."""
