@@ -33,9 +33,9 @@ def build(
     ``provider``: ``"rules"``, a provider's name, or a :class:`kgnb.Provider` with its key; by default the one
     that ``OPENAI_…`` describe, else the rules; ``"colab"``: Colab's own models, there. ``slots``: chapters
     in flight, over both caps. ``data``: the data folder; on Colab ``"drive"`` keeps a copy of its record on
-    Drive and goes on from that. ``kinds``: of things to extract too, ``"法宝,功法"`` (KGNB_THING_KINDS).
-    The same book again is found, not paid again, and an unfinished one goes on where it was. Raises the
-    KgnbError tree of :mod:`kgnb.core.errors`.
+    Drive and goes on from that. ``kinds``: of things that an LLM extracts too, ``"法宝,功法"``
+    (KGNB_THING_KINDS). The same book again is found, not paid again, and an unfinished one goes on where it
+    was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
     """
     settings = _settings(data, slots, kinds, provider)
     if progress:
