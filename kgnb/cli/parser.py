@@ -189,7 +189,8 @@ class Parser(argparse.ArgumentParser):
 
     def _like(self, word: str, commands: dict[str, Parser]) -> Parser | None:
         """The command that was meant, if that can be guessed: one of these or of their families."""
-        if word in _LISTS and "status" in commands and self._words[-1] == word:
+        more = self._words[self._words.index(word) + 1 :]
+        if word in _LISTS and "status" in commands and (not more or more[0].startswith("-")):
             return commands["status"]
         if "build" in commands and Path(word).suffix:  # a book
             return commands["build"]

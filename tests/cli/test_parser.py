@@ -179,6 +179,7 @@ class TestTypingErrors:
             ("submit book.txt --providr rules", "Did you mean --provider?"),  # and not: --provider is missing
             ("books", "Did you mean kgnb status?"),
             ("tasks", "Did you mean kgnb status?"),
+            ("list --json", "Did you mean kgnb status?"),
             ("book.txt -o graph.html", "Did you mean kgnb build?"),
             ("tasks pause 1", "Did you mean kgnb task?"),
             ("--lnag zh status", "Did you mean --lang?"),  # and not: there is no command zh
