@@ -23,7 +23,6 @@ from tests.support.engines import engine_of
 from tests.support.jupyter_lab import ARTEFACTS, Lab, open_notebook, run_all, tab
 
 POISON = "北冥有鱼"
-"""How long a state may take to show: machines are slow."""
 CELLS = (
     "import asyncio, kgnb\n"
     "from kgnb.worker import chapter_worker\n"
