@@ -26,6 +26,8 @@ PEOPLE = [
         ("兔爸爸", ()),
         ("兔妈妈", ()),
         ("点点", ()),
+        ("孟大夫", ()),
+        ("王妈妈", ()),
     )
 ]
 GOLD = ROOT / "tests" / "extract" / "gold"
@@ -106,6 +108,8 @@ def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
         ("他来了，“爹，”周文放下碗，“我走了。”\n周德海说：“好。”", ("周德海", "PARENT_OF", "周文")),
         ("诸葛岩对老程道：“徒儿，过来。”", ("诸葛岩", "MASTER_OF", "老程")),
         ("周德海说：“来。”\n周文说：“不。”\n“你不？”\n“爹，我不。”\n", ("周德海", "PARENT_OF", "周文")),
+        ("老程对诸葛岩道：“师父，弟子知错了。”", ("诸葛岩", "MASTER_OF", "老程")),
+        ("孟夫人道：“去吧。”\n林秀英道：“妈，我不去！”\n孟夫人道：“去。”", ("孟夫人", "PARENT_OF", "林秀英")),
     ],
 )
 def test_a_tie_that_a_word_of_address_implies(text: str, tie: tuple[str, str, str]) -> None:
@@ -128,10 +132,33 @@ def test_a_tie_that_a_word_of_address_implies(text: str, tie: tuple[str, str, st
         "“爹。”周文看见周武红了眼睛。\n周德海说：“好。”",
         "“爹。”周文听了，红了眼睛。\n周德海说：“好。”",
         "信上写着：“爹，我走了。”\n周德海看完了。周文道：“哼。”",
+        "周德海道：“好。”\n周文道：“老程说：‘来了，爹，我来了。’”\n周德海道：“好。”",  # quoted in a quotation
+        "周德海道：「好。」\n周文道：「老程說：『爹，我來了。』」\n周德海道：「好。」",
+        "周德海道：「好。」\n周文道：「他說『來了』，又說：『爹，來。』」\n周德海道：「好。」",
+        "周文道：“爹，走吧。”\n父亲站起来。\n周武道：“我也去。”",  # the father has no name
+        "周德海坐在床上。\n周文道：“爹，走吧。”\n周武道：“我也去。”",
+        "林秀英说：“快点。”\n周文对着电话说：“妈，我不回来了。”\n林秀英说：“走吧。”",
+        "周德海说：“闺女，来。”\n周武笑了。他说：“她走了。”",
+        "孟大夫说：“来。”\n林秀英道：“妈，我不去！”\n孟大夫说：“来。”",  # her mother would be called 林
+        "王妈妈道：“来。”\n林秀英道：“妈妈，你看！”\n王妈妈道：“好。”",
     ],
 )
 def test_a_word_of_address_whose_hearer_is_unsure_implies_nothing(text: str) -> None:
     assert not {t for t in ties(text) if t[1] in ("PARENT_OF", "SIBLING", "SPOUSE", "FAMILY")}
+
+
+def test_who_is_called_master_need_not_be_a_teacher() -> None:
+    assert not ties("诸葛岩道：“打刀。”\n老程道：“师父，多少斤？”\n诸葛岩道：“一百斤。”")
+
+
+def test_of_words_of_address_that_contradict_each_other_the_usual_one_counts() -> None:
+    father, brother = "周文对周武说：“爹，走吧。”\n", "周武对周文说：“大哥，请坐。”\n"
+    modern = "天黑了。" * 12 + "她走了。"
+    assert not ties(father + brother + modern)
+    assert ties(father + brother * 2 + modern) in (
+        {("周文", "SIBLING", "周武")},
+        {("周武", "SIBLING", "周文")},
+    )
 
 
 def test_whose_wife_has_children_is_not_their_mother() -> None:
@@ -148,6 +175,10 @@ def test_who_answers_by_an_unknown_name_is_not_who_asked() -> None:
     "text",
     [
         "周德海带兄弟老程进来。",
+        "周文说：“要是林秀英是我女儿，该多好。”",
+        "周文说：“谁说林秀英是我女儿？”",
+        "周文说：“林秀英是我女儿？笑话！”",
+        "周文说：“老程说：‘这是我女儿林秀英。’”",
         "林秀英看见两条狗，大的叫周文牵着，小的叫了一声，周武笑了。",
         "周文的大女儿出嫁了。老程的事还没有办。大女儿林秀英哭了。",
         "诸葛岩与老程父子都来了。",

@@ -15,6 +15,8 @@ ADJACENT = 120
 """Most characters between two turns of a conversation."""
 
 _QUOTATION = re.compile("[“「『]([^“「『”」』\n]*)[”」』]")
+_OPENERS = {"”": "“", "」": "「", "』": "『", "’": "‘"}
+_MARK = re.compile("[“”「」『』‘’]")
 _SENTENCE_END = re.compile("[。！？!?；;\n]")
 _VERB = f"[{''.join(sorted(words.SPEECH_VERBS))}]"
 _INTRODUCES = re.compile(f"(?:[：:]|{_VERB}[，,]?)$")
@@ -60,9 +62,21 @@ class Conversation:
         return [turn.start for turn in self.turns]
 
     def at(self, place: int) -> int:
-        """Return the number of the turn that holds a place; -1 for none."""
+        """Return the number of the turn that holds a place; -1 for none, and in words that a turn quotes."""
         k = bisect_right(self._turn_starts, place) - 1
-        return k if k >= 0 and place < self.turns[k].end else -1
+        return k if k >= 0 and place < self.turns[k].end and len(self._opened(place)) <= 1 else -1
+
+    def is_told(self, place: int) -> bool:
+        """Return whether a place is in no quotation."""
+        return not self._opened(place)
+
+    def _opened(self, place: int) -> str:
+        """The quotation marks that a line opens and doesn't close up to a place, that included."""
+        opened = ""
+        for mark in _MARK.findall(self._text, self._text.rfind("\n", 0, place) + 1, place + 1):
+            opener = _OPENERS.get(mark, mark)
+            opened = opened.partition(opener)[0] + (mark if mark == opener else "")
+        return opened
 
     def neighbour(self, k: int, step: int, speaker: Mention) -> Turn | None:
         """Return the turn before (``step`` -1) or after (1) the ``k``-th that somebody else speaks."""

@@ -3,22 +3,24 @@
 Who speaks is named beside the quotation, or takes turns with the other. Who is addressed is named there too
 (对乙说), speaks both before and after, or speaks beside it and is the only one around who may be such kin.
 Those of the father's side need a common surname; words that strangers use too (大哥, 爷爷) count in modern
-texts only, which tell 她 from 他: in older ones all the world is a brother.
+texts only, which tell 她 from 他: in older ones all the world is a brother. Of two words of address that make
+different kin of the same two people the one said more often counts.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation, Turn
 from kgnb.extract.zh.sexes import Sexes
-from kgnb.extract.zh.surnames import surname_of
+from kgnb.extract.zh.surnames import surname_of, titled_surname
 
 IMPLIED = 0.5
 """Confidence of a tie that nobody states: it follows from a word of address."""
@@ -46,7 +48,8 @@ _WORDS = (
         _Address("PARENT_OF", surname=True, title=_MAN),
     ),
     ("妈妈?|阿[妈娘母]|老妈|娘亲?|母[亲后妃](?:大人)?", _Address("PARENT_OF", title=_WOMAN)),
-    ("[我吾乖](?:儿子?|女儿?|孩儿)|女儿|儿子|闺女", _Address("PARENT_OF", from_speaker=True, surname=True)),
+    ("[我吾乖](?:儿子?|孩儿)|儿子", _Address("PARENT_OF", from_speaker=True, surname=True, title=_MAN)),
+    ("[我吾乖]女儿?|女儿|闺女", _Address("PARENT_OF", from_speaker=True, surname=True, title=_WOMAN)),
     ("爷爷|祖父|阿公", _Address("FAMILY", surname=True, strangers=True, title=_MAN)),
     ("外公|姥爷|外祖父", _Address("FAMILY", title=_MAN)),
     ("外婆|姥姥|外祖母", _Address("FAMILY", title=_WOMAN)),
@@ -69,11 +72,18 @@ _WORDS = (
     ),
     ("老公|夫君|孩子?[他她][爹爸]", _Address("SPOUSE", title=_MAN)),
     ("老婆|爱妻|孩子?[他她][娘妈]", _Address("SPOUSE", title=_WOMAN)),
-    ("师[父尊]|恩师", _Address("MASTER_OF")),
+    # Monks are 师父 to everybody: only who calls himself so is a disciple.
+    ("师尊|恩师|师父(?=[^“”「」『』]{1,80}(?:弟子|徒[儿弟]))", _Address("MASTER_OF")),
     ("徒儿|徒弟", _Address("MASTER_OF", from_speaker=True)),
 )
 _MASTERS = ("太爷", "老爷", "老爷子", "太太", "夫人", "员外")
+_OWN_SURNAME = ("夫人", "氏")
+_ABSENT = re.compile(
+    "电话|话筒|听筒|手机|心[里中底想道]|暗[想道自]|梦[里中]|[坟墓]|灵[前位堂]|遗像|照片|信[上中里]"
+)
 _PAUSE = "，。！？!?、…—～：,"
+_FATHER = re.compile("父亲|爸|爹")
+_BESIDE = re.compile("[^。！？“「『\n]*")
 # What begins none of the words is left with one look.
 _FIRST = (
     "[好亲爹老爸阿父大二三四五六七八九小妈娘母我吾乖女儿闺爷祖外姥叔伯姑舅姨姐姊妹表堂哥弟兄夫孩爱师恩徒]"
@@ -87,7 +97,23 @@ _SPOKEN_TO = re.compile(
 
 def addressed_kin(text: str, people: Sequence[Mention], said: Conversation) -> list[PatternMatch]:
     """Return the ties that words of address imply; ``people``: one chapter's persons."""
-    return list(_Addresses(text, people, said).ties())
+    found = list(_Addresses(text, people, said).ties())
+    times: dict[frozenset[str], Counter[tuple[str, str]]] = defaultdict(Counter)
+    for one in found:
+        times[frozenset((one.source, one.target))][_kind(one)] += 1
+    usual = {pair: _most(kinds) for pair, kinds in times.items()}
+    return [one for one in found if usual[frozenset((one.source, one.target))] == _kind(one)]
+
+
+def _kind(match: PatternMatch) -> tuple[str, str]:
+    """What kin the two are, and of which of them."""
+    return match.type, "" if match.type in SYMMETRIC_RELATIONS else match.source
+
+
+def _most(kinds: Counter[tuple[str, str]]) -> tuple[str, str] | None:
+    """The most frequent, if it is one."""
+    (best, n), *others = kinds.most_common(2)
+    return best if not others or others[0][1] < n else None
 
 
 class _Addresses:
@@ -101,7 +127,7 @@ class _Addresses:
             k = self._said.at(match.start())
             speaker = self._said.turns[k].speaker if k >= 0 else None
             kin = _WORDS[int(str(match.lastgroup)[1:])][1]
-            if speaker is None or (kin.strangers and not self._sexes.tells):
+            if speaker is None or (kin.strangers and not self._sexes.tells) or self._is_absent(k):
                 continue
             word = match[str(match.lastgroup)]
             hearer = self._hearer(k, speaker, kin, word)
@@ -134,11 +160,23 @@ class _Addresses:
             return hearer
         if not (kin.surname and _sure_surname(speaker) and _sure_surname(hearer)):
             return None
-        return hearer if hearer is answers or self._only_one(turn, speaker, hearer, kin) else None
+        return hearer if self._only_one(turn, speaker, hearer, kin) else None
+
+    def _is_absent(self, k: int) -> bool:
+        """Whether the words beside the ``k``-th turn say that who is addressed is not there."""
+        turn = self._said.turns[k]
+        begin = max(self._text.rfind(mark, 0, turn.start) for mark in "\n”」』") + 1
+        behind = _BESIDE.match(self._text, turn.end)
+        return any(map(_ABSENT.search, (self._text[begin : turn.start], behind[0] if behind else "")))
 
     def _only_one(self, turn: Turn, speaker: Mention, hearer: Mention, kin: _Address) -> bool:
-        """Whether a scene has nobody else of the family who may be such kin."""
-        around = self._said.within(turn.start - SCENE, turn.end + SCENE)
+        """Whether a scene has nobody else of the family who may be such kin, nor a father without a name."""
+        begin, end = max(0, turn.start - SCENE), turn.end + SCENE
+        if kin.type == "PARENT_OF" and not kin.from_speaker:
+            fathers = _FATHER.finditer(self._text, begin, end)
+            if any(self._said.is_told(match.start()) for match in fathers):
+                return False
+        around = self._said.within(begin, end)
         return all(m.entry.name == hearer.entry.name for m in around if self._fits(speaker, m, kin))
 
     def _fits(self, speaker: Mention, hearer: Mention, kin: _Address) -> bool:
@@ -147,6 +185,8 @@ class _Addresses:
         surnames = {_sure_surname(speaker), _sure_surname(hearer)}
         alike = len(surnames) == 1 and "" not in surnames
         if one.name == other.name or (kin.surname and not (alike or ("" in surnames and not kin.strangers))):
+            return False
+        if kin.type == "PARENT_OF" and not kin.from_speaker and not _may_head(hearer, _sure_surname(speaker)):
             return False
         return not kin.title or self._sexes.fits(kin.title, (other.name, *other.aliases))
 
@@ -161,6 +201,18 @@ class _Addresses:
 def _heads_house(mention: Mention) -> bool:
     """Whether a person has the title of a house's master or mistress, whom no servant calls 爹."""
     return any(name.endswith(_MASTERS) for name in (mention.entry.name, *mention.entry.aliases))
+
+
+def _may_head(mention: Mention, child: str) -> bool:
+    """Whether who is called by surname and title may be the parent of a child of the surname ``child``.
+
+    王妈妈 is anybody's nurse, and 王老板 the mother of none but a 王: a wife has her husband's surname,
+    unless she is 王夫人 or 王氏.
+    """
+    name = mention.entry.name
+    surname = titled_surname(name)
+    married = not child and (name.endswith("先生") or _heads_house(mention))
+    return surname in ("", child) or name.endswith(_OWN_SURNAME) or married
 
 
 def _sure_surname(mention: Mention) -> str:

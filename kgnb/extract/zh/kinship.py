@@ -65,9 +65,7 @@ _MAYBE_NAMED = re.compile(f"[{''.join(c for c in _ANY_NOUN if is_han(c))}]{_LINK
 _BORN = re.compile("[长次幼少三四五][子女]")
 _ORDER = "长大次二三四五六小幼"
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
-_IS_MINE = re.compile(
-    f"是[我俺咱吾]们?(?:的|家)?(?:独生|亲生?|唯一的)?{_ANY_NOUN}(?=[，。！？；…、”」』啊呀])"
-)
+_IS_MINE = re.compile(f"是[我俺咱吾]们?(?:的|家)?(?:独生|亲生?|唯一的)?{_ANY_NOUN}(?=[，。！；…、”」』啊呀])")
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
 _DIRECT = re.compile("(?:之|的|家的?|有[一二两三四五几]?个)?")
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
@@ -299,13 +297,17 @@ class Kinship:
             ends = ends or {m.end: m for m in self._people}
             at = match.start() - (self._text[match.start() - 1] in "就才可便也乃")
             bearer, speaker = ends.get(at), self._speaker(at)
-            if bearer is not None and speaker is not None:
+            if bearer is not None and speaker is not None and self._says(bearer):
                 rule = int(str(match.lastgroup)[1:])
                 start, noun = match.start(f"n{rule}"), match[f"n{rule}"]
                 kin = _Kin(start, match.end(), noun, _NOUNS[rule], bearer)
                 if self._fits(kin, speaker):
                     source, target = (bearer, speaker) if kin.rule[2] else (speaker, bearer)
                     yield self._match(source, kin.rule[1], target, kin)
+
+    def _says(self, bearer: Mention) -> bool:
+        """Whether nothing before a name makes a guess of what is said of it: 要是甲是我女儿, 谁说甲是…."""
+        return self._text[bearer.start - 1] in "“「『，。！？；：—…、"
 
     def _of_elder_and_younger(self) -> Iterator[PatternMatch]:
         """甲生了两个儿子，大的叫乙，小的叫丙."""
