@@ -44,7 +44,7 @@ def shown_by(presence: Presence, slots: dict[Claim, float], kept: dict[int, floa
         task_keeper=SimpleNamespace(open_tasks=open_tasks),
         only_task=None,
         throttle=SimpleNamespace(refused={}),
-        stores=SimpleNamespace(queue=SimpleNamespace(node_count=1)),
+        stores=SimpleNamespace(queue=SimpleNamespace(node_count=1), ledger=None),
     )
     return BackgroundLoops(*cast("Any", (node, presence, None, [1, 2, 3])))
 
@@ -103,6 +103,7 @@ async def test_the_last_progress_is_told_after_what_kept_it_back(
         node = SimpleNamespace(
             unpublished_tasks=set(tasks),
             stores=SimpleNamespace(ledger=ledger),
+            providers=None,
             settings=SimpleNamespace(progress_channel="kg:progress"),
             task_keeper=SimpleNamespace(),
         )
