@@ -18,6 +18,7 @@ from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.fake.server import FakeServer
 from kgnb.llm.presets import Preset, presets
 from tests.llm.test_client import CountingClient, Scripted, ask_for, completion, error
+from tests.support.patience import SLOWEST
 
 PRESETS = list(presets().values())
 
@@ -26,7 +27,7 @@ def asked_of(preset: Preset, url: str = "", **options: Any) -> CountingClient:
     """A client of the preset's provider, at another address."""
     at = preset.base_url or "http://127.0.0.1:9/v1"
     provider = Provider(preset.name, at, SecretStr("k"), (), ProviderOptions(**options))
-    made = CountingClient(provider, timeout=5, tries=1, connections=20)
+    made = CountingClient(provider, timeout=5 * SLOWEST, tries=1, connections=20)
     made._url = url or made._url
     made._diagnosis = Diagnosis(provider, made._url, made._list_models)
     return made
@@ -88,7 +89,7 @@ async def test_headers_query_organization_and_project_are_sent() -> None:
             project="proj",
         )
         provider = Provider("o", llm.url, SecretStr("k"), ("m",), options)
-        c = LlmClient(provider, timeout=5, tries=1, connections=1)
+        c = LlmClient(provider, timeout=5 * SLOWEST, tries=1, connections=1)
         await c.ask(ask_for(), "m")
     first, headers, _ = llm.seen[0]
     assert first.split()[1] == "/v1/chat/completions?api-version=7"
@@ -456,7 +457,7 @@ async def test_no_model_is_called_missing_that_may_be_there(
 def with_keys(url: str, *keys: str) -> CountingClient:
     first, *others = map(SecretStr, keys)
     options = ProviderOptions(api_keys=tuple(others))
-    return CountingClient(Provider("p", url, first, (), options), timeout=5, tries=1, connections=2)
+    return CountingClient(Provider("p", url, first, (), options), timeout=5 * SLOWEST, tries=1, connections=2)
 
 
 async def test_keys_are_used_in_turn() -> None:

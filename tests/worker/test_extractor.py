@@ -159,7 +159,7 @@ async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Database) -
 
 async def test_the_whole_items_of_a_cut_off_reply_count_where_nothing_is_left_to_split(sql: Database) -> None:
     async with FakeServer(faults=Faults(truncated=1.0)) as llm:
-        client = LlmClient(Provider("llm", llm.base_url), timeout=5, tries=1, connections=1)
+        client = LlmClient(Provider("llm", llm.base_url), timeout=5 * SLOWEST, tries=1, connections=1)
         throttle = cast("Any", Gate(told))
         throttle.complete = lambda _, prompt, model, **more: client.ask(prompt, "dryrun")
         answer, again = [await extract(extractor(sql, throttle), "".join(LINES), INFO) for _ in range(2)]
