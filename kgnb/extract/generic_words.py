@@ -18,14 +18,14 @@ _POINTING_EN = re.compile(rf"(?:{'|'.join(sorted(words_en.POINTING))})\b\s*")
 _POINTING_ZH = re.compile(
     "(?:[那这此该某每各另]|[我你您他她它吾俺咱其]们?的?)[一两几]?[个位名些群]?|[一两几][个位名些群]"
 )
-_DESCRIBING = re.compile(rf"(?:(?:{'|'.join(sorted(words_en.ENDEARMENTS | words_en.EPITHETS))})\s+)+")
+_DESCRIBING = re.compile(rf"^(?:(?:{'|'.join(sorted(words_en.ENDEARMENTS | words_en.EPITHETS))})\s+)+")
 
 
 @lru_cache(maxsize=8_192)
 def is_generic(name: str) -> bool:
     """Return whether ``name`` is a word for many people: sharing it never makes two names one person."""
     name = fold(name).lower()
-    return is_pointing(name) or _is_for_many(_DESCRIBING.sub("", name, count=1))
+    return is_pointing(name) or _is_for_many(_DESCRIBING.sub("", name))
 
 
 @lru_cache(maxsize=8_192)
@@ -40,7 +40,7 @@ def is_pointing(name: str) -> bool:
         return not noun or noun in words_zh.AFTER_DETERMINER or _is_for_many(noun)
     if not (found := _POINTING_EN.match(name)):
         return False
-    noun = _DESCRIBING.sub("", name[found.end() :], count=1)
+    noun = _DESCRIBING.sub("", name[found.end() :])
     return noun not in words_en.STYLES and (noun in words_en.AFTER_POSSESSIVE or _is_for_many(noun))
 
 

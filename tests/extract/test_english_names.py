@@ -889,6 +889,8 @@ def test_the_eldest_son_has_the_bare_title() -> None:
     assert found["Mr. Marlow"] is not found["Edmund Marlow"]
     found = people(family + pages(("Giles Marlow", "Anne Dale"), times=3))
     assert found["Mr. Marlow"] is not found["Tom Marlow"]  # nor Giles
+    found = people(family.replace("Sir Hugh Marlow", "Mr. Dale"))
+    assert ("Mr. Marlow", "Tom Marlow", "the eldest") not in found["Tom Marlow"].reasons  # his father
     married = people(family + pages(("Mrs. Marlow", "Anne Dale"), times=3))
     assert ("Mr. Marlow", "Tom Marlow", "the eldest") not in married["Tom Marlow"].reasons  # her husband
 

@@ -284,13 +284,15 @@ class AliasResolver(BookPersons):
     def _join_eldest(self) -> None:
         """Miss Marlow is Jane Marlow: of three daughters or more the one never called Miss Jane.
 
-        Mr. Marlow is Tom Marlow, of two sons, where there is no Mrs. Marlow, whose husband he may be.
+        Mr. Marlow is Tom Marlow, of two sons, where the father may be Sir Hugh, and where there is no Mrs.
+        Marlow, whose husband he may be.
         """
         for name, parts in self._one_word_names(titled=True, single=True):
+            family = parts.last
             if parts.titles == ("miss",):
-                children, least = self._maidens(parts.last, name), 3
-            elif parts.titles == ("mr",) and not self._has_wife(parts.last):
-                children, least = self._sons(parts.last, name), 2
+                children, least = self._maidens(family, name), 3
+            elif parts.titles == ("mr",) and self._has_man_of_rank(family) and not self._has_wife(family):
+                children, least = self._sons(family, name), 2
             else:
                 continue
             eldest = [child for child in children if not set(parts.titles) & self._titles(child)]

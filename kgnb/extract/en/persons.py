@@ -289,6 +289,11 @@ class BookPersons:
         bearers = {self.clusters.root(n) for n in self._by_last[surname] if n != name}
         return {r for r in bearers if self.gender(r) == "f" and not {"mrs", "lady"} & self._titles(r)}
 
+    def _has_man_of_rank(self, surname: str) -> bool:
+        """Whether a man of the family, as the father may be, has another title than Mr.: Sir Hugh."""
+        roots = {self.clusters.root(n) for n in self._by_last[surname]}
+        return any(self.gender(r) == "m" and self._titles(r) - {"mr", "master"} for r in roots)
+
     def _sons(self, surname: str, name: str) -> set[str]:
         """The men who bear the surname in other words than ``name``, without a title or as Mr. Tom."""
         bearers = {

@@ -12,7 +12,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from itertools import compress
 
@@ -361,9 +361,16 @@ class AliasResolver(FormAliases):
                 continue
             (person,) = roots
             names = self.clusters.names_of(person)
-            if self._is_near(names, places) and self._sexes.fits(form, names):
+            if self._is_near(names, places) and self._may_be_addressed(form, surnames[form], names):
                 self.offsets.setdefault(form, array("I", places))
                 self._join_located(person, form, "姓与称")
+
+    def _may_be_addressed(self, form: str, surname: str, names: Collection[str]) -> bool:
+        """Whether the person of ``names`` may be called so, rather than a parent or a wife without a name."""
+        title = form.removeprefix(surname)
+        if title in words.OF_PARENTS_AGE and "老" + surname not in names:
+            return False
+        return self._sexes.is_woman(names) if title in words.WOMENS_TITLES else self._sexes.fits(form, names)
 
     def _is_near(self, names: Iterable[str], places: Iterable[int]) -> bool:
         """Whether one of the names is near each of the places."""

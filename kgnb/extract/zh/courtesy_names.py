@@ -23,9 +23,7 @@ _EPITHET = re.compile(
     rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
     rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
-_QUOTED_EPITHET = re.compile(
-    rf"[“「『](?<=[{HAN}].)(?<![{''.join(sorted(words.SPEECH_VERBS))}].)([{HAN}]{{2,6}})[”」』](?=[{HAN}])"
-)
+_QUOTED_EPITHET = re.compile(rf"[“「『](?<=[{HAN}].)([{HAN}]{{2,6}})[”」』](?=[{HAN}])")
 _COURT_RANK = re.compile(rf"(?:王爷|[王妃嫔]|贵妃|贵人|公主|郡王|郡主|亲王)(?=[{HAN}]{{2}})")
 _NO_RANKS = words.NEVER_IN_NAMES | words.MODIFIERS | words.BEFORE_KIN
 _PROPER_NAME = re.compile(
@@ -100,8 +98,11 @@ class StatedAliases:
                     self._join(full, alias.removesuffix("先生"), "号")
 
     def _join_quoted_epithets(self) -> None:
-        """总镖头“铁臂金刀”何恭: what stands in quotation marks right before a name, and is no speech."""
+        """总镖头“铁臂金刀”何恭, 正是“铁臂金刀”何恭: what is quoted between a role and a name."""
         for match in _QUOTED_EPITHET.finditer(self.text):
+            before = self.text[max(0, match.start() - 3) : match.start()]
+            if before[-1] not in "是乃" and not any(is_role(before[at:]) for at in range(len(before) - 1)):
+                continue
             behind = self.text[match.end() : match.end() + 4]
             full = next((behind[:n] for n in (4, 3, 2) if behind[:n] in self.counts), "")
             if full and surname_of(full) and match[1] not in words.TITLES:

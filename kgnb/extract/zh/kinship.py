@@ -70,6 +70,7 @@ _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
 _DIRECT = re.compile("(?:之|的|家的?|有[一二两三四五几]?个)?")
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
 _HAS = re.compile(r"(?:有[一两二三四五六七八九几][^。！？；“”]{0,14}[：:，,]|生[了下过得]?(?:[一两二]?个)?)$")
+_SOMEBODY_ELSE = re.compile("[的姐妹嫂弟兄哥婶姨姑媳女母妻听看见说]|太太|邻居")
 _FIRST_CLAUSE = re.compile("[^，。！？；：\n]*")
 _ELDER = re.compile("(?:大的|老大)(?:名叫|叫|是)$")
 _YOUNGER = re.compile("[，；][^。！？“”]{0,12}?(?:小的|老二)(?:名叫|叫|是)")
@@ -228,9 +229,8 @@ class Kinship:
             return last if near and not _SPEAKER.match(between) else None  # 甲说：“他的妻子…”
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
             return last
-        if _HAS.search(self._text, max(0, kin.start - 40), kin.start) and (
-            parent := self._sentences_subject(kin.start)
-        ):
+        has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
+        if has and (parent := self._whose_children(has.start())) and parent.entry.name == last.entry.name:
             return parent
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
@@ -246,6 +246,14 @@ class Kinship:
                 if self._begins_clause(mention.start):
                     return None if self._text.startswith(("的", "之"), mention.end) else mention
         return None
+
+    def _whose_children(self, at: int) -> Mention | None:
+        """Of whom the text says at a place that they have children: not 甲 in 甲的妹妹生了…."""
+        parent = self._sentences_subject(at)
+        begin = max(self._text.rfind(mark, 0, at) for mark in _BEFORE_SUBJECT) + 1
+        if parent is None or _SOMEBODY_ELSE.search(self._text, max(begin, parent.end), at):
+            return None
+        return parent
 
     def _sentences_subject(self, at: int) -> Mention | None:
         """The only person of the clause that begins the sentence, or the one before if it has a pronoun."""
@@ -321,8 +329,8 @@ class Kinship:
             begin = max(0, elder.start - 30)
             kin = _Kin(elder.start, elder.start, "子女", _NOUNS[0], elder)
             yield self._match(elder, "SIBLING", younger, kin)
-            parent = self._sentences_subject(elder.start)
-            if parent is not None and _HAS_TWO.search(self._text, max(begin, parent.end), elder.start):
+            has = _HAS_TWO.search(self._text, begin, elder.start)
+            if has and (parent := self._whose_children(has.start())):
                 yield self._match(parent, "PARENT_OF", elder, kin)
                 yield self._match(parent, "PARENT_OF", younger, kin)
 

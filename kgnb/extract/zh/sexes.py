@@ -38,6 +38,11 @@ class Sexes:
         he, she = map(sum, zip(*map(self._votes, names), strict=True))
         return he <= she if woman else she <= he
 
+    def is_woman(self, names: Iterable[str]) -> bool:
+        """Return whether the text speaks of the person of ``names`` as of a woman."""
+        he, she = map(sum, zip(*map(self._votes, names), strict=True))
+        return she > he
+
     def _votes(self, name: str) -> tuple[int, int]:
         """How often the name, the title behind it or the next pronoun is a man's, and a woman's."""
         places = self._offsets.get(name, ())
