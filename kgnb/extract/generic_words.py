@@ -41,7 +41,7 @@ def is_pointing(name: str) -> bool:
     if not (found := _POINTING_EN.match(name)):
         return False
     noun = _DESCRIBING.sub("", name[found.end() :])
-    return noun not in words_en.STYLES and (noun in words_en.AFTER_POSSESSIVE or _is_for_many(noun))
+    return noun not in words_en.STYLES and (noun in words_en.AFTER_POINTING or _is_for_many(noun))
 
 
 def _is_for_many(noun: str) -> bool:

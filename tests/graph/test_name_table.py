@@ -41,6 +41,7 @@ def aliases(graph: Any, name: str) -> list[str]:
         "师父",
         "that boy",
         "my dear",
+        "that guy",
         "那汉子",
         "這個丫頭",
     ],
@@ -50,7 +51,7 @@ def test_words_for_many_people(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["曹操", "林姑娘", "Captain Rowe", "Mrs. Bennet", "老子", "that Tom", "Darling", "何兄"]
+    "word", ["曹操", "林姑娘", "Captain Rowe", "Mrs. Bennet", "老子", "that Tom", "Darling", "Guy", "何兄"]
 )
 def test_words_for_one(word: str) -> None:
     assert not is_generic(word)
