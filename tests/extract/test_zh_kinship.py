@@ -131,6 +131,8 @@ def test_a_tie_that_a_word_of_address_implies(text: str, tie: tuple[str, str, st
         "老程道：“去吧。”\n林秀英道：“妈，我不去！”",  # one side alone
         "天黑了。“爹。”周文红了眼睛。\n周德海说：“好。”",  # who hears it may be moved too
         "“爹。”周文看见周武红了眼睛。\n周德海说：“好。”",
+        "天黑了。\n“爹！”周德海猛地一愣。\n周文跑了进来。",
+        "天黑了。\n“爹！”周德海回过头来。\n周文道：“走吧。”",
         "“爹。”周文听了，红了眼睛。\n周德海说：“好。”",
         "信上写着：“爹，我走了。”\n周德海看完了。周文道：“哼。”",
         "周德海道：“好。”\n周文道：“老程说：‘来了，爹，我来了。’”\n周德海道：“好。”",  # quoted in a quotation

@@ -22,6 +22,8 @@ _VERB = f"[{''.join(sorted(words.SPEECH_VERBS))}]"
 _INTRODUCES = re.compile(f"(?:[：:]|{_VERB}[，,]?)$")
 _SPOKE = re.compile(f"[^，。！？；：听闻见“”「」『』\n]{{0,8}}{_VERB}(?!完)")
 _CLAUSE = re.compile("[^，。！？；：听闻见等没“”「」『』\n]{1,20}(?=[，。！？；])")
+# Who starts at a word may be who hears it: “爹！”甲一愣.
+_REACTS = re.compile("[愣怔惊吓震颤抖僵呆醒停]|[回抬扭转]过?起?[头身]|站住|心")
 _PRONOUN = re.compile("[他她](?![的们家])")
 _HEARS = re.compile(
     "(?:[对向朝跟问谓]着?|告诉|吩咐|[看望盯瞪]着|[拉拽扶抱]着|一?把?[拉抱扶握抓拽][住起过]|[看望]了[看望]|[看望瞪]了)$"
@@ -160,6 +162,8 @@ class Conversation:
         one that begins its line, in a text that gives each speaker a line (“爹。”甲红了眼睛)."""
         clause = _CLAUSE.match(self._text, self._people[i].end)
         if clause is None or any(at < clause.end() for at in self._starts[i + 1 : i + 2]):
+            return False
+        if _REACTS.search(clause[0]):
             return False
         return match[1].endswith(("，", ",")) or (self._lines and line == match.start())
 
