@@ -781,9 +781,11 @@ def test_a_rank_and_a_role_are_nobodys_name(word: str) -> None:
 @pytest.mark.parametrize(
     ("told", "word", "is_one"),
     [
-        ("她丈夫黄云舟陪着她。他不说话。\n", "黄云舟", True),
+        ("她丈夫黄云舟，陪着她。他不说话。\n", "黄云舟", True),
+        ("她丈夫黄云负责做饭。他不说话。\n", "黄云负", False),
+        ("她丈夫黄云住的房子。他不说话。\n", "黄云住", False),
         ("这是我女儿黄云舟，她不说话。\n", "黄云舟", True),
-        ("他女儿黄云舟在家。\n", "黄云舟", False),  # a text that tells no woman from a man: 黄云 may be meant
+        ("他女儿黄云舟在家。\n", "黄云舟", False),  # 黄云 may be meant
         ("她丈夫黄昏才回家。他不说话。\n", "黄昏才", False),
         ("她妈妈毛手毛脚。他不说话。\n", "毛手毛", False),
         ("“师兄黄云舟！”她说。他不说话。\n", "黄云舟", False),  # who calls says anything

@@ -39,9 +39,8 @@ _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[�
 _RELATING = re.compile(f"[的之](?:{_KIN})")
 _INTRODUCED = re.compile(
     rf"(?:{_KIN}|外孙|孙子|孙女|侄女|哥哥|弟弟|姐姐|妹妹|舅舅|叔叔|姑姑|师[兄弟姐妹])(?<![“「『，]..)"
-    rf"(?:是|叫|名叫)?({trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{2}})"
+    rf"(?:是|叫|名叫)?({trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{2}})(?=[^{HAN}]|[和是])"
 )
-_PHRASE_END = re.compile(f"[^{HAN}]|[的和是]")
 _LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
 _LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
 
@@ -117,13 +116,11 @@ def related(text: str) -> Counter[str]:
 
 
 def introduced(text: str) -> set[str]:
-    """Return what a kin noun before it shows for a full name, with the character behind it: 女儿何晓棠在.
+    """Return what a kin noun before it shows for a full name at the end of its phrase: 女儿何晓棠，.
 
-    In older texts, whose names are mostly shorter, only at the end of its phrase: 长子何恭|自, 女儿何晓棠，.
+    Elsewhere its third character may be the next word's: 女儿何棠|负责.
     """
-    modern = text.count("她") > 0.05 * text.count("他")
-    shown = (m for m in _INTRODUCED.finditer(text) if modern or _PHRASE_END.match(text, m.end()))
-    return {text[m.start(1) : m.end() + 1] for m in shown if can_be_name(m[1])}
+    return {m[1] for m in _INTRODUCED.finditer(text) if can_be_name(m[1])}
 
 
 def listed(text: str, names: Container[str]) -> set[str]:

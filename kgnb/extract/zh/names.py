@@ -94,13 +94,13 @@ class NameClassifier:
         animals = {name for name, n in titled_animals(text).items() if n >= least}
         likely = candidates(self.bigrams, pairs, least, {*speaking, *called, *beside, *animals}, cohesive)
         shown = introduced(text)
-        names = sorted(self.foreign.names().union(likely, (w[:3] for w in shown)))
+        names = sorted(self.foreign.names().union(likely, shown))
         found = with_neighbours(self.bigrams, names, speaking, called)
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
         doubled = {pair for pair in frequent if pair[0] == pair[1]}
-        self.common_words, known_places = words.look_up(parts.union(names, doubled, shown, more_words))
+        self.common_words, known_places = words.look_up(parts.union(names, doubled, more_words))
         self.known_places = known_places - doubled
-        once = self.foreign.full.keys() | {w[:3] for w in shown if self._is_full_name(w)}
+        once = self.foreign.full.keys() | {w for w in shown if self._is_full_name(w)}
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in once}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
@@ -117,10 +117,9 @@ class NameClassifier:
             candidate.score = self._own[name] + self._context_score(candidate)
         self._favour(beside)
 
-    def _is_full_name(self, shown: str) -> bool:
-        """Whether what :func:`introduced` shows is a name: 妻子何慧芳在, not 妻子何曾想到, 女儿童言无忌."""
-        word = shown[:3]
-        parts = shown, word, word[:2], word[1:]
+    def _is_full_name(self, word: str) -> bool:
+        """Whether a word that a kin noun introduces holds no other word: 妻子何慧芳, not 妻子何曾想."""
+        parts = word, word[:2], word[1:]
         return not (
             has_unlikely_end(word) or titled_surname(word) or any(p in self.common_words for p in parts)
         )
