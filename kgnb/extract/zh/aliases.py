@@ -354,7 +354,8 @@ class AliasResolver(FormAliases):
             said[match[1]].append(match.start(1))
             surnames[match[1]] = match["familiar"] or match["titled"]
         bearers = self._bearers() if said else {}
-        for form, places in said.items():
+        for form in sorted(said, key=lambda form: not form.startswith("老")):  # 老何 tells that 何叔 is he
+            places = said[form]
             roots = {self.clusters.root(name) for name in bearers.get(surnames[form], ())} - {form}
             known = form in self.counts and len(self.clusters.names_of(form)) > 1
             if len(roots) != 1 or known or _is_of_kin(form) or self._count(form) > FEW:

@@ -206,11 +206,13 @@ def _heads_house(mention: Mention) -> bool:
 def _may_head(mention: Mention, child: str) -> bool:
     """Whether who is called by surname and title may be the parent of a child of the surname ``child``.
 
-    王妈妈 is anybody's nurse, and 王老板 the mother of none but a 王: a wife has her husband's surname,
+    王婆 and 王妈妈 are 妈妈 to anybody, and 王老板 the mother of none but a 王: a wife has her husband's surname,
     unless she is 王夫人 or 王氏.
     """
     name = mention.entry.name
     surname = titled_surname(name)
+    if name.endswith("婆"):
+        return False
     married = not child and (name.endswith("先生") or _heads_house(mention))
     return surname in ("", child) or name.endswith(_OWN_SURNAME) or married
 
