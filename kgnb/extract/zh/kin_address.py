@@ -82,7 +82,10 @@ _ABSENT = re.compile(
     "电话|话筒|听筒|手机|心[里中底想道]|暗[想道自]|梦[里中]|[坟墓]|灵[前位堂]|遗像|照片|信[上中里]"
 )
 _PAUSE = "，。！？!?、…—～：,"
-_FATHER = re.compile("父亲|爸|爹")
+_PARENTS = {
+    _MAN: re.compile("(?<=[的他她其，。！？；：”」\n])(?:父亲|爸爸?|爹爹?)"),
+    _WOMAN: re.compile("(?<=[的他她其，。！？；：”」\n])(?:母亲|妈妈?|亲?娘)(?![子娘家])"),
+}
 _BESIDE = re.compile("[^。！？“「『\n]*")
 # What begins none of the words is left with one look.
 _FIRST = (
@@ -143,6 +146,8 @@ class _Addresses:
         turn = self._said.turns[k]
         if turn.hearer:
             return turn.hearer if self._fits(speaker, turn.hearer, kin) else None
+        if kin.title == _WOMAN and self._is_told(turn, kin):
+            return None
         before, after = (self._said.neighbour(k, step, speaker) for step in (-1, 1))
         asked = before.speaker if before else None
         answers = after.speaker if after else self._said.reacts(k)
@@ -170,14 +175,17 @@ class _Addresses:
         return any(map(_ABSENT.search, (self._text[begin : turn.start], behind[0] if behind else "")))
 
     def _only_one(self, turn: Turn, speaker: Mention, hearer: Mention, kin: _Address) -> bool:
-        """Whether a scene has nobody else of the family who may be such kin, nor a father without a name."""
-        begin, end = max(0, turn.start - SCENE), turn.end + SCENE
-        if kin.type == "PARENT_OF" and not kin.from_speaker:
-            fathers = _FATHER.finditer(self._text, begin, end)
-            if any(self._said.is_told(match.start()) for match in fathers):
-                return False
-        around = self._said.within(begin, end)
-        return all(m.entry.name == hearer.entry.name for m in around if self._fits(speaker, m, kin))
+        """Whether a scene has nobody else of the family who may be such kin."""
+        around = self._said.within(turn.start - SCENE, turn.end + SCENE)
+        return not self._is_told(turn, kin) and all(
+            m.entry.name == hearer.entry.name for m in around if self._fits(speaker, m, kin)
+        )
+
+    def _is_told(self, turn: Turn, kin: _Address) -> bool:
+        """Whether a scene tells of a parent without a name: 甲的娘坐着, 父亲说."""
+        parent = _PARENTS.get(kin.title) if kin.type == "PARENT_OF" and not kin.from_speaker else None
+        found = parent.finditer(self._text, max(0, turn.start - SCENE), turn.end + SCENE) if parent else ()
+        return any(self._said.is_told(match.start()) for match in found)
 
     def _fits(self, speaker: Mention, hearer: Mention, kin: _Address) -> bool:
         """Whether the surnames and the sex of the hearer allow such kin."""
@@ -206,8 +214,8 @@ def _heads_house(mention: Mention) -> bool:
 def _may_head(mention: Mention, child: str) -> bool:
     """Whether who is called by surname and title may be the parent of a child of the surname ``child``.
 
-    王婆 and 王妈妈 are 妈妈 to anybody, and 王老板 the mother of none but a 王: a wife has her husband's surname,
-    unless she is 王夫人 or 王氏.
+    王婆 and 王妈妈 are 妈妈 to anybody, and 王老板 the mother of none but a 王: a wife has her husband's
+    surname, unless she is 王夫人 or 王氏.
     """
     name = mention.entry.name
     surname = titled_surname(name)
