@@ -27,6 +27,7 @@ from kgnb.extract.zh import sentences as sentences_zh
 from kgnb.extract.zh import vocabulary
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.surnames import given_of, surname_of
+from tests.support.fuzzing import grows_evenly
 from tests.support.paths import NOVELS, STORIES
 
 HEADING = re.compile(r"^(?:第.+章.*|Chapter \d+)$", re.M)
@@ -579,3 +580,8 @@ def test_a_whole_novel_gives_its_heroes() -> None:
     assert bearer(found, "玄德") is bearer(found, "刘备")
     assert bearer(found, "孔明") is bearer(found, "诸葛亮")
     assert bearer(found, "张飞") is not bearer(found, "关羽")
+
+
+def test_forms_of_address_in_a_text_of_other_quotation_marks_take_time_by_its_length() -> None:
+    story = "何恭走到门口，看见院子里的雪已经停了，就说，进来坐吧，外面冷得很，"
+    assert grows_evenly(lambda n: name_scan.scan([(1, (story + "，老何，") * n)], "zh"), 2_500)

@@ -8,6 +8,7 @@ import pytest
 
 from kgnb.extract import rules
 from kgnb.extract.model import NameEntry
+from tests.support.fuzzing import grows_evenly
 from tests.support.paths import ROOT
 
 PEOPLE = [
@@ -283,3 +284,17 @@ def test_the_evidence_of_a_tie_of_two_sentences_is_both(gap: str) -> None:
     (tie,) = rules.extract(text, lang="zh", names=PEOPLE).relations
     assert tie.type == "SIBLING"
     assert tie.evidence == f"周文回到镇上。{gap and ' '}码头上站着他的弟弟周武。"
+
+
+@pytest.mark.parametrize("line_end", ["\n", ""])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "周文走来。他说：“爹，你好。”周德海听了，说道：“儿子，坐。”秀英问道：“爹爹，吃了吗？”",
+        "周文说：“爹，你好。”周文说：“爹，坐。”",
+        "周文说：“爹，你好。周德海说：“周武是我儿子，坐。",
+        "周德海生了周文生了一个儿子，取名周武",
+    ],
+)
+def test_speech_takes_time_by_its_length(said: str, line_end: str) -> None:
+    assert grows_evenly(lambda n: rules.extract((said + line_end) * n, lang="zh", names=PEOPLE), 800)

@@ -66,7 +66,7 @@ NEAR = 300
 _ADDRESSED = re.compile(
     f"[“「『，。！？…](?:谢谢|多谢|好)?([小老](?P<familiar>{trie_pattern(words.COMMON_SURNAMES)})"
     f"|(?P<titled>{trie_pattern(words.SURE_SURNAMES)}){trie_pattern(words.TITLES_AFTER_SURNAME | {'兄'})})"
-    "(?=[啊呀]?[，。！？…][^”」』]*[”」』])"
+    "(?=[啊呀]?[，。！？…][^”」』\n]{0,300}[”」』])"
 )
 ADDRESS = -0.5
 """Least log odds of what precedes a form of address: in speech names have other neighbours."""

@@ -13,10 +13,14 @@ from kgnb.extract.zh import vocabulary as words
 
 ADJACENT = 120
 """Most characters between two turns of a conversation."""
+TURNS = 8
+"""Most turns in a row that one person speaks."""
+LONGEST_LINE = 1_000
+"""Characters of a line before a place that are looked at: some texts have no line ends."""
 
 _QUOTATION = re.compile("[“「『]([^“「『”」』\n]*)[”」』]")
 _OPENERS = {"”": "“", "」": "「", "』": "『", "’": "‘"}
-_MARK = re.compile("[“”「」『』‘’]")
+_MARK = re.compile("[“”「」『』‘’\n]")
 _SENTENCE_END = re.compile("[。！？!?；;\n]")
 _VERB = f"[{''.join(sorted(words.SPEECH_VERBS))}]"
 _INTRODUCES = re.compile(f"(?:[：:]|{_VERB}[，,]?)$")
@@ -55,34 +59,46 @@ class Conversation:
     def turns(self) -> list[Turn]:
         """All quotations; whoever asks for none of them doesn't wait for them."""
         turns: list[Turn] = []
-        for match in _QUOTATION.finditer(self._text):
+        for match in self._quotations:
             turns.append(self._turn(match, turns))
         return turns
 
     @cached_property
-    def _turn_starts(self) -> list[int]:
-        return [turn.start for turn in self.turns]
+    def _quotations(self) -> list[re.Match[str]]:
+        return list(_QUOTATION.finditer(self._text))
 
     def at(self, place: int) -> int:
         """Return the number of the turn that holds a place; -1 for none, and in words that a turn quotes."""
-        k = bisect_right(self._turn_starts, place) - 1
-        return k if k >= 0 and place < self.turns[k].end and len(self._opened(place)) <= 1 else -1
+        k = bisect_right(self._quotations, place, key=lambda match: match.start()) - 1
+        return k if k >= 0 and place < self._quotations[k].end() and self._depth(place) <= 1 else -1
 
     def is_told(self, place: int) -> bool:
         """Return whether a place is in no quotation."""
-        return not self._opened(place)
+        return not self._depth(place)
 
-    def _opened(self, place: int) -> str:
-        """The quotation marks that a line opens and doesn't close up to a place, that included."""
-        opened = ""
-        for mark in _MARK.findall(self._text, self._text.rfind("\n", 0, place) + 1, place + 1):
-            opener = _OPENERS.get(mark, mark)
-            opened = opened.partition(opener)[0] + (mark if mark == opener else "")
-        return opened
+    def _depth(self, place: int) -> int:
+        """How many quotations its line opens and doesn't close up to a place, that included."""
+        places, depths = self._depths
+        k = bisect_right(places, place)
+        return depths[k - 1] if k else 0
+
+    @cached_property
+    def _depths(self) -> tuple[list[int], list[int]]:
+        """Offsets of quotation marks and line ends; how many quotations are open from each on."""
+        places, depths, opened = [], [], ""
+        for match in _MARK.finditer(self._text):
+            opener = _OPENERS.get(match[0], match[0])
+            opened = opened.partition(opener)[0] + (opener if match[0] == opener else "")
+            opened = "" if opener == "\n" else opened
+            places.append(match.start())
+            depths.append(len(opened))
+        return places, depths
 
     def neighbour(self, k: int, step: int, speaker: Mention) -> Turn | None:
         """Return the turn before (``step`` -1) or after (1) the ``k``-th that somebody else speaks."""
-        while 0 <= k + step < len(self.turns):
+        for _ in range(TURNS):
+            if not 0 <= k + step < len(self.turns):
+                return None
             one, other = sorted((k, k + step))
             if self.turns[other].start - self.turns[one].end > ADJACENT:
                 return None
@@ -94,22 +110,26 @@ class Conversation:
 
     def reacts(self, k: int) -> Mention | None:
         """Return the person with whom the line behind the ``k``-th turn's begins, if it is no quotation."""
-        begin = self._text.find("\n", self.turns[k].end) + 1
-        if not begin or begin - self.turns[k].end > _SAME_TURN:
-            return None
+        end = self.turns[k].end
+        begin = self._text.find("\n", end, end + _SAME_TURN) + 1
         i = bisect_left(self._starts, begin)
-        return self._people[i] if self._starts[i : i + 1] == [begin] else None
+        return self._people[i] if begin and self._starts[i : i + 1] == [begin] else None
 
     def within(self, begin: int, end: int) -> Sequence[Mention]:
         """Return the mentions that begin in a part of the text."""
         return self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, end)]
+
+    def _line(self, place: int) -> int:
+        """Where the line of a place begins, or what is looked at of it."""
+        least = max(0, place - LONGEST_LINE)
+        return max(least, self._text.rfind("\n", least, place) + 1)
 
     # --- one turn ---
 
     def _turn(self, match: re.Match[str], turns: Sequence[Turn]) -> Turn:
         text = self._text
         last = turns[-1] if turns else None
-        line = text.rfind("\n", 0, match.start()) + 1
+        line = self._line(match.start())
         goes_on = last is not None and last.end > line
         begin = last.end if last and goes_on else line
         speaker, hearer = self._introduced(line, begin, match.start(), turns)
@@ -170,13 +190,12 @@ class Conversation:
     @cached_property
     def _lines(self) -> bool:
         """Whether speakers mostly have a line each."""
-        quotations = list(_QUOTATION.finditer(self._text))
-        begins = sum(self._text[max(0, m.start() - 1)] == "\n" for m in quotations)
-        return begins >= 0.3 * len(quotations)
+        begins = sum(self._text[max(0, m.start() - 1)] == "\n" for m in self._quotations)
+        return begins >= 0.3 * len(self._quotations)
 
     def _subject(self, line: int, before: int, turns: Sequence[Turn]) -> Mention | None:
         """The only person who begins a clause of a line's narration before a place, or of the line before."""
-        last_line = self._text.rfind("\n", 0, max(0, line - 1)) + 1
+        last_line = self._line(max(0, line - 1))
         for begin, end in ((line, before), (last_line, line)):
             spoken = [turn for turn in turns[-6:] if turn.end > begin]
             subjects = {

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
@@ -86,7 +86,7 @@ _PARENTS = {
     _MAN: re.compile("(?<=[的他她其，。！？；：”」\n])(?:父亲|爸爸?|爹爹?)"),
     _WOMAN: re.compile("(?<=[的他她其，。！？；：”」\n])(?:母亲|妈妈?|亲?娘)(?![子娘家])"),
 }
-_BESIDE = re.compile("[^。！？“「『\n]*")
+_BESIDE = re.compile(f"[^。！？“「『\n]{{0,{SCENE}}}")
 # What begins none of the words is left with one look.
 _FIRST = (
     "[好亲爹老爸阿父大二三四五六七八九小妈娘母我吾乖女儿闺爷祖外姥叔伯姑舅姨姐姊妹表堂哥弟兄夫孩爱师恩徒]"
@@ -170,7 +170,8 @@ class _Addresses:
     def _is_absent(self, k: int) -> bool:
         """Whether the words beside the ``k``-th turn say that who is addressed is not there."""
         turn = self._said.turns[k]
-        begin = max(self._text.rfind(mark, 0, turn.start) for mark in "\n”」』") + 1
+        least = max(0, turn.start - SCENE)
+        begin = max(least, *(self._text.rfind(mark, least, turn.start) + 1 for mark in "\n”」』"))
         behind = _BESIDE.match(self._text, turn.end)
         return any(map(_ABSENT.search, (self._text[begin : turn.start], behind[0] if behind else "")))
 
@@ -196,7 +197,11 @@ class _Addresses:
             return False
         if kin.type == "PARENT_OF" and not kin.from_speaker and not _may_head(hearer, _sure_surname(speaker)):
             return False
-        return not kin.title or self._sexes.fits(kin.title, (other.name, *other.aliases))
+        return not kin.title or self._may_be(kin.title, (other.name, *other.aliases))
+
+    @cached_property
+    def _may_be(self) -> Callable[[str, tuple[str, ...]], bool]:
+        return cache(self._sexes.fits)
 
     @cached_property
     def _sexes(self) -> Sexes:

@@ -250,7 +250,8 @@ class Kinship:
     def _whose_children(self, at: int) -> Mention | None:
         """Of whom the text says at a place that they have children: not 甲 in 甲的妹妹生了…."""
         parent = self._sentences_subject(at)
-        begin = max(self._text.rfind(mark, 0, at) for mark in _BEFORE_SUBJECT) + 1
+        least = max(0, at - FAR)
+        begin = max(least, *(self._text.rfind(mark, least, at) + 1 for mark in _BEFORE_SUBJECT))
         if parent is None or _SOMEBODY_ELSE.search(self._text, max(begin, parent.end), at):
             return None
         return parent
