@@ -294,6 +294,7 @@ def test_the_evidence_of_a_tie_of_two_sentences_is_both(gap: str) -> None:
         "周文说：“爹，你好。”周文说：“爹，坐。”",
         "周文说：“爹，你好。周德海说：“周武是我儿子，坐。",
         "周德海生了周文生了一个儿子，取名周武",
+        "长子周文，次子周武，",
     ],
 )
 def test_speech_takes_time_by_its_length(said: str, line_end: str) -> None:

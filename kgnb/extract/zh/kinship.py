@@ -26,6 +26,8 @@ FAR = 100
 """Most characters between a child's name and its parent's."""
 NEAR = 60
 """Most characters between a relative and the person whom the text goes on about."""
+MANY = 20
+"""Most children of a list of whom each next one is told to be a sibling."""
 INDIRECT = 0.6
 """Confidence of a tie whose possessor is not named beside the kin noun."""
 
@@ -176,7 +178,7 @@ class Kinship:
                 for one in chain:  # 长子甲，次子乙; 父亲甲和弟弟乙
                     if one.rule == kin.rule == _NOUNS[0]:
                         yield self._match(one.bearer, "SIBLING", kin.bearer, kin)
-                chain.append(kin)
+                chain = [*chain[-MANY:], kin]
             else:
                 owner = owner if last and self._is_of_the_same(last, kin) else self._owner(kin)
                 chain = [kin]
