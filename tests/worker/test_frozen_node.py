@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from kgnb.stores.ledger import tables as t
 from tests.support.cluster import Cluster, Node, cluster, outside
 from tests.support.commands import Llm, llm, novel
+from tests.support.patience import SLOWEST
 
 LEASE = 5.0
 OVERDUE = 12.0
@@ -145,11 +146,11 @@ def lives_on(nodes: Cluster, node: Node, folder: Path) -> None:
 
 
 def test_chapters_frozen_at_every_stage(nodes: Cluster, model: Llm, tmp_path: Path) -> None:
-    # The second comes when the test has long seen the first, the others when all is frozen; those that are
-    # asked meanwhile wait with the first.
-    Turns(model, 1.5, 7.0, 25.0, 25.0)
+    # The second comes when the test has long seen the first, the others later than any machine takes to see
+    # all this; those that are asked meanwhile wait with the first.
+    Turns(model, 1.5, 10.0, 100.0 * SLOWEST, 100.0 * SLOWEST)
     task = nodes.submit(novel(tmp_path / "book.txt", 12))
-    frozen = nodes.start_node("frozen", 4, KGNB_LLM_TIMEOUT="60")
+    frozen = nodes.start_node("frozen", 4, KGNB_LLM_TIMEOUT=str(200 * SLOWEST))
     nodes.wait_until(lambda: model.stats.in_flight == 4, 30, "four chapters are being asked", every=0.01)
     novel_id = nodes.number("SELECT novel_id FROM knowledge_graph_tasks WHERE id = :id", id=task)
     with graph(nodes) as driver:
