@@ -650,4 +650,6 @@ def test_a_long_books_graph_takes_little_more_memory_while_it_is_made() -> None:
     finally:
         tracemalloc.stop()
     assert len(graph.edges) == 300 * (8 + 18)
-    assert peak < 1.25 * kept  # with the facts of all chapters beside their nodes and edges: 1.33
+    # 101 bytes; with the facts of all chapters beside their nodes and edges: 180. ``kept`` is no measure:
+    # it holds what the first use of words and scripts leaves in caches, a quarter of it.
+    assert peak - kept < 140 * len(graph.edges)
