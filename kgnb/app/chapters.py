@@ -42,7 +42,7 @@ async def list_chapters(app: App, task_id: int) -> Sequence[ListedChapter]:
     ]
 
 
-async def read_chapter(app: App, task_id: int, number: int, *, raw: bool = False) -> dict[str, Any]:
+async def read_chapter(app: App, task_id: int, number: int, *, raw: bool) -> dict[str, Any]:
     """Return the record of the task's chapter ``number``, JSON-ready; ``raw``: with the model's replies.
 
     Raises InputError where there is no such task or chapter.

@@ -118,7 +118,7 @@ def slug_of(title: str) -> str:
         return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
-def title_and_slug(title: str, ending: str = "") -> tuple[str, str]:
+def title_and_slug(title: str, ending: str) -> tuple[str, str]:
     """Return a title that ends in ``ending`` and the slug that Kaggle makes of it, both cut to the length
     that Kaggle takes: a Chinese title's slug is several times as long."""
     for length in range(min(len(title), LONGEST - len(ending)), 0, -1):

@@ -29,10 +29,10 @@ class ChapterNames:
     known: dict[str, NodeKey]  # name or alias in the reply's lists → (label, the item's name)
     mentions: tuple[Mention, ...]  # the reply's characters
     groups: tuple[frozenset[str], ...]  # ends of each relation, participants of each event
-    from_reply: bool = True  # False: from the rules
+    from_reply: bool  # False: from the rules
 
 
-def chapter_names(extraction: Extraction, *, from_reply: bool = True) -> ChapterNames:
+def chapter_names(extraction: Extraction, *, from_reply: bool) -> ChapterNames:
     """The names of an extraction."""
     groups: set[frozenset[str]] = set()
     if from_reply:

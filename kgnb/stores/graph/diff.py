@@ -27,7 +27,7 @@ class GraphDiff:
     task of ``foreign`` (an old worker's, for which there are no rows) stays, with that task's id.
     """
 
-    def __init__(self, graph: Graph, foreign: Collection[int] = ()) -> None:
+    def __init__(self, graph: Graph, foreign: Collection[int]) -> None:
         self._graph = graph
         self._foreign = frozenset(foreign)
         # Not yet found as they are wanted. Of a whole book: the graph's own keys, none that was read.
