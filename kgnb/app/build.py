@@ -155,7 +155,7 @@ async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Se
     """Create a task over ``chapters`` (None: all of the novel's) and push its item."""
     imported, provider = order.imported, order.provider
     everything = chapters is None or len(chapters) == len(imported.chapters)
-    queue = app.providers.first_queue(provider.key)
+    queue = app.providers.first_queue(provider.lower_name)
     task_id = await app.ledger.tasks.create(
         imported.novel_id,
         provider=provider.name,

@@ -246,7 +246,7 @@ async def running_node(
     app: App,
     *,
     only_task: int | None = None,
-    listener: Callable[[NodeEvent], None] = lambda _: None,
+    listener: Callable[[NodeEvent], None],
     patience: Callable[[], float] | None = None,
 ) -> AsyncIterator[WorkerNode]:
     """Give a node with heartbeat and leases, ready for ``node.run()``; it hands back open work at the end.
@@ -337,5 +337,5 @@ def _node(
 
 def _slots(settings: Settings, provider: Provider) -> int:
     """The provider's slots, at most as many as it may have requests in flight."""
-    slots = settings.slots_for(provider.key)
+    slots = settings.slots_for(provider.lower_name)
     return min(slots, provider.options.max_in_flight or slots)

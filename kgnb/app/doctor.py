@@ -75,7 +75,7 @@ async def _records(settings: Settings) -> list[Check]:
         return checks
     try:
         async with open_to_look(settings, graph=False) as app:
-            asked = [_provider(app, one) for one in app.providers.all() if one.key != RULES]
+            asked = [_provider(app, one) for one in app.providers.all() if one.lower_name != RULES]
             queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
             return [*checks, *queues, *(providers or [Check("providers", True, say("doctor.rules_only"))])]
     except KgnbError as error:

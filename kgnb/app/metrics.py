@@ -134,10 +134,14 @@ def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
 def _slots(node: WorkerNode) -> Iterator[Metric]:
     served = node.providers.served()
     busy = collections.Counter(claim.queue.provider_key for claim in list(node.slots))
-    keys = [p.key for p in served]
+    keys = [p.lower_name for p in served]
     most = {key: node.settings.slots_for(key, keys) for key in keys}
-    allowed = {p.key: min(most[p.key], node.throttle.limiter(p).slots) for p in served if not p.is_rules}
-    working = {p.key: busy[p.key] for p in served}
+    allowed = {
+        p.lower_name: min(most[p.lower_name], node.throttle.limiter(p).slots)
+        for p in served
+        if not p.is_rules
+    }
+    working = {p.lower_name: busy[p.lower_name] for p in served}
     yield _gauge("kgnb_slots", "Slots that may work now; a rate limit shrinks them.", allowed, "provider")
     yield _gauge("kgnb_slots_busy", "Chapters in flight.", working, "provider")
     kept = len(node.task_keeper.open_tasks)
@@ -146,8 +150,8 @@ def _slots(node: WorkerNode) -> Iterator[Metric]:
 
 def _providers(node: WorkerNode) -> Iterator[Metric]:
     served, paused = [p for p in node.providers.served() if not p.is_rules], node.throttle.paused
-    shut = {p.key: int(p.name in paused) for p in served}
-    waits = {p.key: round(node.throttle.rate_wait(p), 1) for p in served}
+    shut = {p.lower_name: int(p.name in paused) for p in served}
+    waits = {p.lower_name: round(node.throttle.rate_wait(p), 1) for p in served}
     yield _gauge("kgnb_provider_paused", "Whether it is paused for every node.", shut, "provider")
     yield _gauge("kgnb_provider_limited_seconds", "Until its rate limit is over.", waits, "provider")
 

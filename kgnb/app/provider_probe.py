@@ -114,7 +114,7 @@ def _draft_client(app: App, draft: Draft) -> LlmClient:
     url = draft.url.strip().rstrip("/")
     provider = Provider(draft.name, base_url=url or "-", models=(draft.model,))
     check_url(provider)
-    known = app.providers.find(provider.key)
+    known = app.providers.find(provider.lower_name)
     if draft.key is not None:
         provider = replace(provider, api_key=draft.key)
     elif known is not None and origin(known.base_url) == origin(url):

@@ -61,7 +61,7 @@ async def list_providers(app: App) -> list[ProviderView]:
     rows = await app.ledger.providers.list_rows()
     listed = [(app.providers.with_key(row.provider), "table", row.display_name, row.active) for row in rows]
     own = environment_provider(app.settings)
-    if own is not None and own.key not in {provider.key for provider, *_ in listed}:
+    if own is not None and own.lower_name not in {provider.lower_name for provider, *_ in listed}:
         listed.append((own, "environment", "", True))
     states = await app.breaker.states([provider.name for provider, *_ in listed])
     listed.append((app.providers.get(RULES), "rules", "", True))
@@ -131,7 +131,7 @@ async def add_provider(
         await app.ledger.task_commands.change_model(name, models)
     row, new = await app.ledger.providers.save(name, values)
     await app.providers.refresh()
-    used = app.providers.find(row.provider.key) or row.provider
+    used = app.providers.find(row.provider.lower_name) or row.provider
     key_in = "kept" if used.api_key.get_secret_value() else ""
     if key is not None:
         key_in = "table" if not embedded else "file" if save_key else "given"
@@ -150,7 +150,9 @@ async def _checked(
 ) -> Provider | None:
     """Return the provider that the table has already; raises SettingsError for values it can't hold."""
     check_name(name)
-    rows = [r.provider for r in await app.ledger.providers.list_rows() if r.provider.key == name.lower()]
+    rows = [
+        r.provider for r in await app.ledger.providers.list_rows() if r.provider.lower_name == name.lower()
+    ]
     if url is None and not rows and not preset_named(name).base_url:
         raise SettingsError("provider.url_needed", provider=name)
     if url is not None:

@@ -100,7 +100,7 @@ async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: b
 
 async def _tell_waiting(app: App) -> None:
     """Say which tasks wait for providers that this node doesn't serve; nothing while a service is down."""
-    served = {provider.key for provider in app.providers.served()}
+    served = {provider.lower_name for provider in app.providers.served()}
     waiting = defaultdict(list)
     try:
         unfinished = await app.ledger.tasks.unfinished()

@@ -146,7 +146,7 @@ class StatusReport:
 
 
 def _node(node: NodeInfo, leases: Sequence[LeaseInfo], providers: Sequence[Provider]) -> dict[str, Any]:
-    names = {p.key: p.name for p in providers}
+    names = {p.lower_name: p.name for p in providers}
     in_flight, tasks = Counter(node.busy), set(node.tasks)
     if node.kgnb:
         held = [lease for lease in leases if lease.node == node.name]
@@ -201,10 +201,10 @@ def _provider_state(state: ProviderState, limited: float, problem: SettingsError
 
 def _spending(provider: Provider, spent: Mapping[SpendingKey, Usage], budget: Budget) -> dict[str, Any]:
     """What all nodes spent at the provider within the budget's days, and its limits (None: no limit)."""
-    money, tokens = budget.limits(provider.key)
+    money, tokens = budget.limits(provider.lower_name)
     by_model: defaultdict[tuple[str, str], Usage] = defaultdict(Usage)
     for (name, model, _), usage in spent.items():
-        if name == provider.key:
+        if name == provider.lower_name:
             by_model[name, model] += usage
     return {
         **asdict(sum(by_model.values(), Usage())),

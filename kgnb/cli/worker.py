@@ -86,7 +86,7 @@ def _introduce(app: App, node: WorkerNode, *, card: bool) -> None:
     if not (card and sys.stdout.isatty()):
         return
     settings, served = app.settings, app.providers.served()
-    keys = [provider.key for provider in served]
+    keys = [provider.lower_name for provider in served]
     slots = [(one.name, one.models, node.slot_limit(one, keys)) for one in served]
     places = {name: _place(service_address(settings, name)) for name in SERVICES}
     shown = node_card(__version__, node.name, slots, places, settings.data.absolute(), settings.drain_seconds)

@@ -133,7 +133,7 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Provider:
-    """An LLM endpoint, or ``rules``. ``name`` keeps its case; ``key`` is its form in queue keys.
+    """An LLM endpoint, or ``rules``. ``name`` keeps its case, ``lower_name`` is its form in queue keys.
 
     ``repr`` shows neither the key nor what may be one in the address.
     """
@@ -161,14 +161,14 @@ class Provider:
         return tuple(dict.fromkeys(k for k in (self.api_key, *self.options.api_keys) if k.get_secret_value()))
 
     @property
-    def key(self) -> str:
+    def lower_name(self) -> str:
         """The lower-case name, as in queue keys."""
         return self.name.lower()
 
     @property
     def is_rules(self) -> bool:
         """Whether this is the built-in provider."""
-        return self.key == RULES
+        return self.lower_name == RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def preset_for(provider: Provider, model: str = "") -> Preset:
     host, _, port = origin(provider.base_url).partition("://")[2].rpartition(":")
     labels = host.split(".")
     names = {f":{port}", *(".".join(labels[at:]) for at in range(len(labels)))}
-    named = UNKNOWN if provider.base_url and provider.key == "openai" else preset_named(provider.name)
+    named = UNKNOWN if provider.base_url and provider.lower_name == "openai" else preset_named(provider.name)
     found = next((preset for preset in presets().values() if names & {*preset.hosts}), named)
     return found.for_model(model)
 

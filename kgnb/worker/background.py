@@ -111,13 +111,15 @@ class BackgroundLoops:
         """One state for each slot, and one for each open task that no slot names."""
         node = self._node
         served = node.providers.served()
-        keys = [provider.key for provider in served]
+        keys = [provider.lower_name for provider in served]
         busy: list[WorkerState] = []  # their ids are given at last
         idle: list[WorkerState] = []
         for provider in served:
-            works = [(c.task_id, at) for c, at in node.slots.items() if c.queue.provider_key == provider.key]
+            works = [
+                (c.task_id, at) for c, at in node.slots.items() if c.queue.provider_key == provider.lower_name
+            ]
             busy += [WorkerState(0, provider.name, task_id, since) for task_id, since in sorted(works)]
-            free = max(0, node.settings.slots_for(provider.key, keys) - len(works))
+            free = max(0, node.settings.slots_for(provider.lower_name, keys) - len(works))
             idle += [WorkerState(0, provider.name)] * free
         named = {state.task_id for state in busy}
         for task_id, held in node.task_keeper.open_tasks.items():

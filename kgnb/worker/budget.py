@@ -92,7 +92,7 @@ class SpendingTracker:
     def record(self, provider: Provider, model: str, usage: Usage) -> None:
         """Count what a call cost."""
         if usage != Usage():
-            key = (provider.key, model, self._clock().date())
+            key = (provider.lower_name, model, self._clock().date())
             self._unwritten[key] = self._unwritten.get(key, Usage()) + usage
 
     @property
@@ -126,16 +126,18 @@ class SpendingTracker:
 
     def is_stale(self, provider: Provider) -> bool:
         """Whether :meth:`flush` must read what other nodes spent before :meth:`check` can decide."""
-        return any(self.budget.limits(provider.key)) and time.monotonic() - self._read_at > FRESH_SECONDS
+        return (
+            any(self.budget.limits(provider.lower_name)) and time.monotonic() - self._read_at > FRESH_SECONDS
+        )
 
     def check(self, provider: Provider, model: str) -> None:
         """Raise BudgetReached when the provider may cost no more, as far as is known here."""
-        money, tokens = self.budget.limits(provider.key)
+        money, tokens = self.budget.limits(provider.lower_name)
         if not (money or tokens):
             return
-        if money and self.budget.price(provider.key, model) is None:
+        if money and self.budget.price(provider.lower_name, model) is None:
             raise self._reached("provider.no_price", provider, model=model)
-        spent_money, spent_tokens = self._spent_in_window(provider.key)
+        spent_money, spent_tokens = self._spent_in_window(provider.lower_name)
         if money and spent_money >= money:
             facts = {"spent": f"{spent_money:.4g}", "limit": f"{money:.10g}", "days": self.budget.days}
             raise self._reached("provider.budget_money", provider, **facts)

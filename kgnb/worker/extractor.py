@@ -132,7 +132,7 @@ class ChapterExtractor:
 
     async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
-        asking = self._asking.setdefault((info.provider.key, info.model, request.hash), asyncio.Lock())
+        asking = self._asking.setdefault((info.provider.lower_name, info.model, request.hash), asyncio.Lock())
         try:
             async with asking:  # a chapter of a paused task may be claimed again before its reply has come
                 replies.answers.append(await self._chunk_answer(request, info, replies))
@@ -212,7 +212,7 @@ class ChapterExtractor:
         async with self.throttle.request_slot(info.provider, lease.lost):
             await self._wait_until_safe(lease)
             # Looked up anew: its key or address may have changed since the task was opened.
-            client = self.providers.client(self.providers.find(info.provider.key) or info.provider)
+            client = self.providers.client(self.providers.find(info.provider.lower_name) or info.provider)
             return await self.throttle.complete(client, request, info.model, lost=lease.lost)
 
     async def _wait_until_safe(self, lease: Lease) -> None:

@@ -184,7 +184,7 @@ class WorkerNode:
 
     def _claim_requests(self, served: Sequence[Provider]) -> list[ClaimRequest]:
         outage = self.stores.outages.is_down("sql", "bolt")
-        requests, keys = [], [provider.key for provider in served]
+        requests, keys = [], [provider.lower_name for provider in served]
         for provider in served:
             # Paused on all nodes, or rate-limited: tasks are still opened, as some are for the rules.
             blocked = provider.name in self.throttle.paused or self.throttle.rate_wait(provider) > 0
@@ -208,7 +208,9 @@ class WorkerNode:
 
     def slot_limit(self, provider: Provider, served: Sequence[str]) -> int:
         """How many chapters of the provider may hold slots now, where ``served`` share the total."""
-        limit = min(self.settings.slots_for(provider.key, served), self.throttle.limiter(provider).slots)
+        limit = min(
+            self.settings.slots_for(provider.lower_name, served), self.throttle.limiter(provider).slots
+        )
         if provider.is_rules:  # no provider to protect: keep the processes busy
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
         return limit
@@ -218,7 +220,7 @@ class WorkerNode:
         # A chapter whose replies are stored frees its slot while its row and graph are written; the number of
         # such chapters is bounded, so that slow stores slow the claiming down.
         busy, unwritten = (
-            sum(claim.queue.provider_key == provider.key for claim in claims)
+            sum(claim.queue.provider_key == provider.lower_name for claim in claims)
             for claims in (self.slots, self._running.values())
         )
         room = min(limit - busy, limit + max_unwritten(limit) - unwritten)

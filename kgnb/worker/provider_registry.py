@@ -53,7 +53,7 @@ class ProviderRegistry:
         self._troubles: dict[str, str] = {}
         self._logged: dict[str, str] = {}
         self._saved_keys: Mapping[str, SavedKey] = {}
-        self._only_key = ""
+        self._only_name = ""
         self._clients: dict[str, tuple[Provider, LlmClient]] = {}
         self._retired: list[LlmClient] = []
 
@@ -66,15 +66,15 @@ class ProviderRegistry:
         except SettingsError as error:
             self._saved_keys, troubles[""] = {}, str(error)
         own = environment_provider(self._settings)
-        self._in_table = {row.key for row in rows}
-        filled = [self.with_key(row) for row in rows if row.key != RULES]
-        self._known = _by_key([*filled, *filter(None, [own])])
+        self._in_table = {row.lower_name for row in rows}
+        filled = [self.with_key(row) for row in rows if row.lower_name != RULES]
+        self._known = _by_name([*filled, *filter(None, [own])])
         self._problems = {}
         for key, provider in self._known.items():
             self._known[key], problem = self.with_options(provider)
             if problem is not None:
                 self._problems[key] = problem
-        for key, times in Counter(p.key for p in filled).items():
+        for key, times in Counter(p.lower_name for p in filled).items():
             if times > 1:
                 troubles[key] = say("provider.twice", provider=one_line(key))
         for key, problem in self._problems.items():
@@ -89,7 +89,7 @@ class ProviderRegistry:
     async def refresh_and_log(self) -> None:
         """:meth:`refresh`, and log each problem once, and again when it comes back."""
         await self.refresh()
-        now = {} if self._only_key else self._troubles
+        now = {} if self._only_name else self._troubles
         for key, text in now.items():
             if self._logged.get(key) != text:
                 log.warning("%s", text)
@@ -104,11 +104,11 @@ class ProviderRegistry:
         if provider.api_key.get_secret_value():
             return provider
         at = origin(provider.base_url)
-        kept = self._saved_keys.get(provider.key)
+        kept = self._saved_keys.get(provider.lower_name)
         if kept is not None and kept.origin == at:
             return replace(provider, api_key=kept.key)
         own = environment_provider(self._settings)
-        if own is not None and own.key == provider.key and origin(own.base_url) == at:
+        if own is not None and own.lower_name == provider.lower_name and origin(own.base_url) == at:
             return replace(provider, api_key=own.api_key)
         return provider
 
@@ -119,11 +119,11 @@ class ProviderRegistry:
 
         ``typed``: the user just typed its address, so it needs no other one's consent.
         """
-        kept = self._saved_keys.get(provider.key)
+        kept = self._saved_keys.get(provider.lower_name)
         try:
             if not typed:
                 check_not_shadowed(provider, self._settings, kept.origin if kept else "")
-            stored = self._options.get(provider.key, ProviderOptions())
+            stored = self._options.get(provider.lower_name, ProviderOptions())
             provider = with_options(provider, stored, self._settings)
         except SettingsError as error:
             return provider, error
@@ -166,7 +166,7 @@ class ProviderRegistry:
 
     @property
     def _named(self) -> str:
-        """The key of the provider that KGNB_PROVIDER_NAME names; "" where it isn't set."""
+        """The lower-case name that KGNB_PROVIDER_NAME gives; "" where it isn't set."""
         is_set = "provider_name" in self._settings.model_fields_set
         return self._settings.provider_name.strip().lower() if is_set else ""
 
@@ -180,14 +180,14 @@ class ProviderRegistry:
         """Where the provider is described."""
         if provider.is_rules:
             return "rules"
-        return "table" if provider.key in self._in_table else "environment"
+        return "table" if provider.lower_name in self._in_table else "environment"
 
     def problem(self, provider: Provider) -> SettingsError | None:
         """Why the provider can't be asked, if so."""
-        return self._problems.get(provider.key)
+        return self._problems.get(provider.lower_name)
 
     def find(self, key: str) -> Provider | None:
-        """The provider whose queue key is ``key``, if it is known."""
+        """The provider of this lower-case name, if it is known."""
         return self._known.get(key)
 
     def all(self) -> list[Provider]:
@@ -202,7 +202,7 @@ class ProviderRegistry:
         return key not in self._known and not (await self._ledger.providers.seen()).get(key, True)
 
     def first_queue(self, key: str) -> QueueName:
-        """The queue into which kgnb puts tasks of the provider whose queue key is ``key``."""
+        """The queue into which kgnb puts tasks of the provider of this lower-case name."""
         return QueueName(self._settings.prefixes[0] + key)
 
     async def all_queues(self, queue: QueueInspector) -> list[QueueName]:
@@ -214,36 +214,36 @@ class ProviderRegistry:
 
     def serve_only(self, provider: Provider) -> None:
         """Serve only this provider from now on (`build`)."""
-        self._only_key = provider.key
+        self._only_name = provider.lower_name
         if not provider.is_rules:
             preload(provider)
 
     def served(self) -> list[Provider]:
         """The usable providers that this node serves: those of KG_WORKER_PROVIDERS, or all."""
-        wanted = (self._only_key,) if self._only_key else self._settings.wanted_providers
+        wanted = (self._only_name,) if self._only_name else self._settings.wanted_providers
         return [
             p for key, p in self._known.items() if key not in self._problems and (not wanted or key in wanted)
         ]
 
     def client(self, provider: Provider) -> LlmClient:
         """The provider's client, a new one when its address or key changed. Raises SettingsError."""
-        held = self._clients.get(provider.key)
+        held = self._clients.get(provider.lower_name)
         if held is not None and held[0] == provider:
             return held[1]
         made = LlmClient(
             provider,
             timeout=self._settings.llm_timeout,
             tries=self._settings.llm_tries,
-            connections=self._settings.slots_for(provider.key),
+            connections=self._settings.slots_for(provider.lower_name),
         )
         if held is not None:
             self._retired.append(held[1])  # requests in flight still use it
-        self._clients[provider.key] = (provider, made)
+        self._clients[provider.lower_name] = (provider, made)
         return made
 
     def ages(self, provider: Provider) -> list[float]:
         """Seconds since each of the provider's requests in flight here was sent, the oldest first."""
-        held = self._clients.get(provider.key)
+        held = self._clients.get(provider.lower_name)
         return held[1].ages if held is not None else []
 
     async def close(self) -> None:
@@ -254,9 +254,9 @@ class ProviderRegistry:
             await client.close()
 
 
-def _by_key(providers: Sequence[Provider]) -> dict[str, Provider]:
-    """By key: the first usable provider of each name, else the first; and the rules."""
+def _by_name(providers: Sequence[Provider]) -> dict[str, Provider]:
+    """By lower-case name: the first usable provider of each name, else the first; and the rules."""
     known = {RULES: Provider(RULES)}
     for provider in sorted(providers, key=lambda p: why_unusable(p) is not None):  # a stable sort
-        known.setdefault(provider.key, provider)
+        known.setdefault(provider.lower_name, provider)
     return known

@@ -63,7 +63,9 @@ def settings_for(provider: Provider) -> dict[str, Any]:
         "openai_model": next(iter(provider.models), ""),
     }
     told = provider.options.revealed()
-    return described | ({"provider_options": SecretStr(json.dumps({provider.key: told}))} if told else {})
+    return described | (
+        {"provider_options": SecretStr(json.dumps({provider.lower_name: told}))} if told else {}
+    )
 
 
 def completed(provider: Provider) -> Provider:
@@ -78,7 +80,7 @@ def with_options(provider: Provider, stored: ProviderOptions, settings: Settings
 
     Raises SettingsError where the latter hold secrets for another address.
     """
-    given = parse_options(settings.provider_options.get_secret_value()).get(provider.key)
+    given = parse_options(settings.provider_options.get_secret_value()).get(provider.lower_name)
     if given is None:
         return replace(provider, options=stored)
     if given.secrets and origin(provider.base_url) not in _addresses(provider, given, settings):
@@ -94,7 +96,7 @@ def _addresses(provider: Provider, given: ProviderOptions, settings: Settings) -
         return {origin(given.base_url)}
     own = environment_provider(settings)
     urls = [preset_named(provider.name).base_url]
-    urls += [own.base_url] if own is not None and own.key == provider.key else []
+    urls += [own.base_url] if own is not None and own.lower_name == provider.lower_name else []
     return {origin(url) for url in urls if url}
 
 
@@ -105,7 +107,7 @@ def check_not_shadowed(row: Provider, settings: Settings, confirmed: str) -> Non
     database server is an administrator's: there the row wins.
     """
     own = environment_provider(settings)
-    if not settings.embedded_sql or own is None or own.key != row.key:
+    if not settings.embedded_sql or own is None or own.lower_name != row.lower_name:
         return
     if origin(row.base_url) not in (origin(own.base_url), confirmed):
         urls = {"url": redacted_url(row.base_url), "own": redacted_url(own.base_url) or "-"}

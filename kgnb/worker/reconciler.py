@@ -113,7 +113,7 @@ class Reconciler:
         provider = await self._router.default_provider(usable=True) if waits else None
         if provider is None:
             return
-        target = source.with_provider(provider.key)
+        target = source.with_provider(provider.lower_name)
         for task_id in await queue.move(source, target):
             log.warning(say("node.moved_queue", task=task_id, source=source, target=target))
         self._node.wake()

@@ -95,7 +95,7 @@ def max_unwritten(slots: int) -> int:
 
 def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[QueueName]:
     """Every provider's queue under every prefix, each once."""
-    return list(dict.fromkeys(QueueName(prefix + p.key) for p in providers for prefix in prefixes))
+    return list(dict.fromkeys(QueueName(prefix + p.lower_name) for p in providers for prefix in prefixes))
 
 
 def claims_by_queue(

@@ -91,7 +91,7 @@ class TaskKeeper:
 
     def _is_current(self, info: TaskInfo) -> bool:
         """Whether the provider's models, of which the task has one, are still the same."""
-        provider = self.providers.find(info.provider.key)
+        provider = self.providers.find(info.provider.lower_name)
         return provider is None or provider.models == info.provider.models
 
     async def _remember(
@@ -280,7 +280,7 @@ class TaskKeeper:
             return Opening("old_worker", task, [])
         route = await self._router.route(task, claim.queue)
         rules = claim.queue.with_provider(RULES)
-        served = RULES in (provider.key for provider in self.providers.served())
+        served = RULES in (provider.lower_name for provider in self.providers.served())
         if route.provider.is_rules and served and claim.queue not in (rules, task.queue):
             # Not behind an LLM's pauses and limits.
             return Opening("elsewhere", replace(task, queue=rules), [])

@@ -58,7 +58,7 @@ class TaskRouter:
         """
         known = [p for p in self._providers.all() if not (p.is_rules or (usable and why_unusable(p)))]
         wanted = (await self._ledger.providers.default_config()).ai_provider.lower()
-        return next((p for p in known if p.key == wanted), known[0] if known else None)
+        return next((p for p in known if p.lower_name == wanted), known[0] if known else None)
 
     async def queue_for(self, task: Task, *, usable: bool) -> QueueName | None:
         """The queue for an item of the task: its own, or its provider's, unless that provider is gone; else
@@ -70,7 +70,7 @@ class TaskRouter:
         key = task.provider.lower() if task.use_ai else RULES
         if self._providers.find(key) is None and (usable or not key or await self._providers.is_gone(key)):
             provider = await self.default_provider(usable=usable)
-            key = provider.key if provider is not None else ""
+            key = provider.lower_name if provider is not None else ""
         return self._providers.first_queue(key) if key else None
 
     async def novel_config(self, novel_id: int) -> TaskConfig:

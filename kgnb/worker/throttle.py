@@ -92,17 +92,17 @@ class ProviderThrottle:
         self.refused: dict[str, KeyRefusal] = {}
         """By provider, why this node alone doesn't ask it: others' keys are taken."""
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
-        """Called with a provider's queue key and the seconds of each answered request."""
+        """Called with a provider's lower-case name and the seconds of each answered request."""
         self._pausing: set[str] = set()  # pauses on their way to Redis, which no poll has read yet
         self._told: set[str] = set()  # paused providers of which this node has told why they fail
-        self._mean_seconds: dict[str, float] = {}  # by queue key, a moving average
+        self._mean_seconds: dict[str, float] = {}  # by lower-case name, a moving average
         self._outages = outages
         self._spending = spending
         self._rates = rates
         self._queue = queue
         self._breaker = CircuitBreaker(queue.connection, suspend_seconds)
         self._judge = FailureJudge()
-        self._asked: dict[str, str] = {}  # by queue key, fingerprints of the providers as asked
+        self._asked: dict[str, str] = {}  # by lower-case name, fingerprints of the providers as asked
         self._suspend_seconds = suspend_seconds
         self._slots_for = slots_for
         self._limiters: dict[str, SlotLimiter] = {}
@@ -110,7 +110,7 @@ class ProviderThrottle:
         # Each provider has at least one slot, and chapters are read ahead: only this enforces the total.
         self._all_requests = asyncio.Semaphore(total_slots or sys.maxsize)
         self._sharing: set[asyncio.Task[object]] = set()
-        self._rate_full_until: dict[str, float] = {}  # by queue key (time.monotonic())
+        self._rate_full_until: dict[str, float] = {}  # by lower-case name (time.monotonic())
 
     async def complete(
         self, client: LlmClient, prompt: Prompt, model: str, *, lost: Callable[[], bool] = lambda: False
@@ -122,7 +122,7 @@ class ProviderThrottle:
         """
         provider = client.provider
         chars = len(prompt.system) + len(prompt.user)
-        call = _Call(provider, model, chars, lost, self._judge.now(provider.key))
+        call = _Call(provider, model, chars, lost, self._judge.now(provider.lower_name))
         try:
             done = await self._ask(client, prompt, call)
         except errors.ProviderError as error:
@@ -133,7 +133,7 @@ class ProviderThrottle:
                 raise own from error
             await self._on_failure(provider, error)
             raise
-        self._judge.on_answer(provider.key, prompt.hash)
+        self._judge.on_answer(provider.lower_name, prompt.hash)
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # No usage reported: count one token per character, so that budgets still bind.
             self._spending.record(provider, model, Usage(0, call.chars, len(done.text)))
@@ -170,7 +170,7 @@ class ProviderThrottle:
         call.began = time.monotonic()
 
     async def _reserve(self, call: _Call) -> RateReservation:
-        full = self._rate_full_until.get(call.provider.key, 0.0) - time.monotonic()
+        full = self._rate_full_until.get(call.provider.lower_name, 0.0) - time.monotonic()
         if full > LONGEST_WAIT:  # saves a round trip
             raise errors.RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)
         try:
@@ -186,7 +186,7 @@ class ProviderThrottle:
     def _note_full(self, provider: Provider, wait: float) -> None:
         """Let chapters be claimed a little before a place is free, so that slots are filled by then."""
         if wait > CLAIM_AHEAD:
-            self._rate_full_until[provider.key] = time.monotonic() + wait - CLAIM_AHEAD
+            self._rate_full_until[provider.lower_name] = time.monotonic() + wait - CLAIM_AHEAD
 
     async def _wait_for_turn(self, call: _Call, reservation: RateReservation, seconds: float) -> None:
         try:
@@ -215,7 +215,7 @@ class ProviderThrottle:
         self, client: LlmClient, prompt: Prompt, call: _Call, error: errors.ProviderError
     ) -> bool:
         """Whether the failure is the request's own, as the provider answers others."""
-        key, limited = client.provider.key, isinstance(error, errors.RateLimited)
+        key, limited = client.provider.lower_name, isinstance(error, errors.RateLimited)
         if isinstance(error, errors.ReplyError):
             self._judge.on_answer(key, prompt.hash)
         if isinstance(error, errors.RateReached) or not _may_be_own(error):
@@ -227,7 +227,7 @@ class ProviderThrottle:
 
     async def _answers(self, client: LlmClient, model: str) -> bool:
         """Whether the provider answers a short request."""
-        started = self._judge.now(client.provider.key)
+        started = self._judge.now(client.provider.lower_name)
         call = _Call(client.provider, model, len(TEST_PROMPT.user), lambda: False, started)
         try:
             async with asyncio.timeout(TEST_SECONDS):
@@ -244,10 +244,10 @@ class ProviderThrottle:
         # A request that timed out is billed: one token per character of its prompt leaves room for the reply.
         self._spending.record(call.provider, call.model, usage + Usage(timeouts, timeouts * call.chars))
         took = time.monotonic() - call.began
-        self.on_request_timed(call.provider.key, took)
+        self.on_request_timed(call.provider.lower_name, took)
         if call.reservation is not None:
-            before = self._mean_seconds.get(call.provider.key, took)
-            self._mean_seconds[call.provider.key] = before + (took - before) / SMOOTHING_REQUESTS
+            before = self._mean_seconds.get(call.provider.lower_name, took)
+            self._mean_seconds[call.provider.lower_name] = before + (took - before) / SMOOTHING_REQUESTS
             # Failed tries reported no tokens; their reservations stay used.
             tokens = usage.prompt_tokens + usage.completion_tokens
             self._rates.record_usage(call.provider, call.chars, call.reservation, tokens)
@@ -264,7 +264,7 @@ class ProviderThrottle:
             paused = await self._pause(name, error, seconds=error.pause_seconds)
         elif isinstance(error, errors.AuthRejected | errors.EndpointWrong):
             asked = _fingerprint(provider)
-            if self._asked.get(provider.key, asked) != asked:  # replaced meanwhile
+            if self._asked.get(provider.lower_name, asked) != asked:  # replaced meanwhile
                 return
             if isinstance(error, errors.EndpointWrong) or not await self._stopped_alone(name, reason):
                 paused = await self._pause(name, error, asked=asked)
@@ -336,14 +336,14 @@ class ProviderThrottle:
         resumes the provider. Raises ServiceDown.
         """
         asked = {p: _fingerprint(p) for p in providers if not p.is_rules}
-        replaced = [p for p, now in asked.items() if self._asked.get(p.key) != now]
+        replaced = [p for p, now in asked.items() if self._asked.get(p.lower_name) != now]
         states = await self.provider_states(replaced)
         for provider in replaced:
             if states[provider.name].refused not in ("", asked[provider]):
                 log.warning(say("node.provider_mended", provider=provider.name))
                 await self._breaker.resume(provider.name)
             self.refused.pop(provider.name, None)
-            self._asked[provider.key] = asked[provider]
+            self._asked[provider.lower_name] = asked[provider]
         await self._breaker.go_on([provider.name for provider in replaced], self._queue.node)
         resumed = await self._breaker.resumed(list(self.refused), self._queue.node)
         kept = {provider.name for provider in providers}.difference(resumed)
@@ -384,17 +384,17 @@ class ProviderThrottle:
 
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slot limiter on this node."""
-        if provider.key not in self._limiters:
-            self._limiters[provider.key] = SlotLimiter(self._slots_for(provider))
-        return self._limiters[provider.key]
+        if provider.lower_name not in self._limiters:
+            self._limiters[provider.lower_name] = SlotLimiter(self._slots_for(provider))
+        return self._limiters[provider.lower_name]
 
     def request_seconds(self, provider: Provider) -> float:
         """Moving average of the provider's response time; 0 before the first answer."""
-        return self._mean_seconds.get(provider.key, 0.0)
+        return self._mean_seconds.get(provider.lower_name, 0.0)
 
     def rate_wait(self, provider: Provider) -> float:
         """Seconds until a rate limit of the provider is over, its own or the user's; 0 = none."""
-        full = self._rate_full_until.get(provider.key, 0.0) - time.monotonic()
+        full = self._rate_full_until.get(provider.lower_name, 0.0) - time.monotonic()
         return max(0.0, full, self._breaker.seconds_limited(provider.name))
 
     def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
@@ -407,7 +407,10 @@ class ProviderThrottle:
     def rate_places(self, provider: Provider) -> int | None:
         """How many chapters to claim at once, where the user's rate limit was full in the last minute: more
         would come back."""
-        full = time.monotonic() - self._rate_full_until.get(provider.key, float("-inf")) < self._rates.window
+        full = (
+            time.monotonic() - self._rate_full_until.get(provider.lower_name, float("-inf"))
+            < self._rates.window
+        )
         return self._rates.places(provider) if full else None
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:

@@ -131,8 +131,8 @@ def others_fail(node: Asking, monkeypatch: pytest.MonkeyPatch, *, limited: bool 
 
     async def beside(*args: object, **options: object) -> object:
         if args[0] is not TEST_PROMPT:
-            judge._counts[node.provider.key].failed += 1
-            judge._counts[node.provider.key].limited += limited
+            judge._counts[node.provider.lower_name].failed += 1
+            judge._counts[node.provider.lower_name].limited += limited
         return await answer(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(node.client, "ask", beside)

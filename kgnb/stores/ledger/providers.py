@@ -66,7 +66,7 @@ class Providers(DatabasePart):
 
     @reading
     def active_with_options(self, c: sa.Connection) -> tuple[list[Provider], dict[str, ProviderOptions]]:
-        """The active rows of ``ai_providers``; what kgnb was told about any provider, by its queue key.
+        """The active rows of ``ai_providers``; what kgnb was told about any provider, by its lower-case name.
 
         What isn't valid there, or a secret, is left out.
         """
@@ -112,7 +112,7 @@ class Providers(DatabasePart):
     @transaction
     def remove(self, c: sa.Connection, name: str, *, delete: bool) -> int:
         """Delete, or only switch off, every row called ``name``, case aside; return how many there are."""
-        ids = [row.id for row in _provider_rows(c) if row.provider.key == name.lower()]
+        ids = [row.id for row in _provider_rows(c) if row.provider.lower_name == name.lower()]
         off = sa.update(t.ai_providers).values(is_active=0, updated_at=beijing_now())
         change = sa.delete(t.ai_providers) if delete else off
         c.execute(change.where(t.ai_providers.c.id.in_(ids)))
@@ -128,7 +128,7 @@ class Providers(DatabasePart):
     @reading
     def _present_and_seen(self, c: sa.Connection) -> tuple[dict[str, bool], set[str]]:
         rows = sorted(_provider_rows(c), key=lambda row: row.active)  # of one name, an active one counts
-        present = {row.provider.key: row.active for row in rows}
+        present = {row.provider.lower_name: row.active for row in rows}
         return present, set(c.scalars(sa.select(t.seen_providers.c.name)))
 
     @transaction
@@ -191,7 +191,7 @@ def _provider_rows(c: sa.Connection) -> list[ProviderRow]:
 
 def _named(rows: Iterable[ProviderRow], name: str) -> ProviderRow | None:
     """The row of this name: preferably spelled the same, then active, then the first."""
-    same = [row for row in rows if row.provider.key == name.lower()]
+    same = [row for row in rows if row.provider.lower_name == name.lower()]
     return max(same, key=lambda row: (row.provider.name == name, row.active, -row.id), default=None)
 
 

@@ -69,12 +69,12 @@ class RateLimits:
 
     def has_limit(self, provider: Provider) -> bool:
         """Whether the provider has a limit."""
-        limits = self._limits_of(provider.key)
+        limits = self._limits_of(provider.lower_name)
         return bool(limits.requests or limits.tokens)
 
     def places(self, provider: Provider) -> int:
         """About how many requests find a place in CLAIM_AHEAD seconds of a rate that is used up, or 1."""
-        limits, share = self._limits_of(provider.key), CLAIM_AHEAD / self.window
+        limits, share = self._limits_of(provider.lower_name), CLAIM_AHEAD / self.window
         found = [limits.requests * share] if limits.requests else []
         if limits.tokens:
             found.append(limits.tokens * share * max(1.0, limits.learnt) / limits.mean_tokens)
@@ -85,9 +85,9 @@ class RateLimits:
 
         Raises RateReached when the wait would be longer than ``longest``, ServiceDown, ServiceRefused.
         """
-        limits = self._limits_of(provider.key)
+        limits = self._limits_of(provider.lower_name)
         tokens = limits.estimate(chars) if limits.tokens else 0
-        reserved, milliseconds = await self._call(provider.key, limits, 1, tokens)
+        reserved, milliseconds = await self._call(provider.lower_name, limits, 1, tokens)
         wait = milliseconds / 1_000
         if not reserved:
             raise RateReached("provider.rate_reached", provider=provider.name, retry_after=wait)
@@ -95,13 +95,13 @@ class RateLimits:
 
     def cancel(self, provider: Provider, place: RateReservation) -> None:
         """Return a place that was not used."""
-        limits = self._limits_of(provider.key)
+        limits = self._limits_of(provider.lower_name)
         limits.owed_requests -= 1
         limits.owed_tokens -= place.tokens
 
     def record_usage(self, provider: Provider, chars: int, place: RateReservation, tokens: int) -> None:
         """Correct the reservation of a request that took ``tokens``; 0: no reply, or no usage in it."""
-        limits = self._limits_of(provider.key)
+        limits = self._limits_of(provider.lower_name)
         if tokens:
             limits.learn(chars, tokens)
             limits.owed_tokens += tokens - place.tokens
