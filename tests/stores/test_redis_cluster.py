@@ -22,8 +22,8 @@ from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest
 from tests.support.commands import Place, llm, novel
 from tests.support.ledgers import QUEUE, opened, task_row
-from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
-from tests.support.patience import SLOWEST
+from tests.support.light_nodes import LightNode, Model, light_node, submitted
+from tests.support.patience import SLOWEST, eventually
 from tests.support.queues import NEW, OLD, ids, nodes_on, old_worker, take
 from tests.support.queues import opened as opened_task
 from tests.support.redis_servers import PASSWORD, RedisCluster, RedisUnderSentinels
@@ -147,7 +147,7 @@ async def test_a_poll_that_one_queue_does_not_answer_keeps_nothing_of_the_other(
         slot, *both = redis_cluster.begin_move(OLD)
         with pytest.raises(ServiceDown):
             await queue.poll([ClaimRequest(NEW, tasks=1), ClaimRequest(OLD, tasks=1)])
-        await until(lambda: waits(queue))
+        await eventually(lambda: waits(queue))
         for server in both:
             server.says("CLUSTER", "SETSLOT", slot, "STABLE")
         poll = await queue.poll([ClaimRequest(NEW, tasks=1), ClaimRequest(OLD, tasks=1)])
@@ -169,12 +169,12 @@ async def test_a_slot_that_moves_while_nodes_claim(
         light_node(redis_cluster.url, ledger, tmp_path, model, lease=6) as light,
         light_node(redis_cluster.url, ledger, tmp_path, model, "b", lease=6),
     ):
-        await until(lambda: asked(model, 5))
+        await eventually(lambda: asked(model, 5))
         before = redis_cluster.owner(QUEUE)
         await asyncio.to_thread(redis_cluster.move_slot, QUEUE, lambda: time.sleep(0.05))
         assert redis_cluster.owner(QUEUE) is not before
         assert len(model.asked) < 40, "the work went on only afterwards"
-        await until(lambda: finished(ledger, task_id))
+        await eventually(lambda: finished(ledger, task_id))
         assert not light.node.stores.outages.down
     assert sorted(model.asked.values()) == [1] * 40
 
@@ -188,11 +188,11 @@ async def test_a_master_that_dies_in_mid_run(
         light_node(redis_cluster.url, ledger, tmp_path, model, lease=6) as light,
         light_node(redis_cluster.url, ledger, tmp_path, model, "b", lease=6),
     ):
-        await until(lambda: asked(model, 4))
+        await eventually(lambda: asked(model, 4))
         redis_cluster.owner(QUEUE).kill_replicated()
-        await until(lambda: is_down(light))
+        await eventually(lambda: is_down(light))
         model.open.set()
-        await until(lambda: finished(ledger, task_id))
+        await eventually(lambda: finished(ledger, task_id))
     assert sorted(model.asked.values()) == [1] * 12
 
 
@@ -205,11 +205,11 @@ async def test_a_failover_by_sentinels(ledger: Ledger, tmp_path: Path) -> None:
         url = settings.redis_url.get_secret_value()
         task_id = await submitted(ledger, url, 8)
         async with light_node(url, ledger, tmp_path, model, lease=6) as light:
-            await until(lambda: asked(model, 2))
+            await eventually(lambda: asked(model, 2))
             servers.master.kill_replicated()
-            await until(lambda: is_down(light))
+            await eventually(lambda: is_down(light))
             model.open.set()
-            await until(lambda: finished(ledger, task_id))
+            await eventually(lambda: finished(ledger, task_id))
     assert sorted(model.asked.values()) == [1] * 8
 
 

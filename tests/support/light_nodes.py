@@ -29,7 +29,6 @@ from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
 from tests.support.ledgers import QUEUE, execute, new_task, set_task, task_row
-from tests.support.patience import SLOWEST
 
 REPLY = json.dumps({"characters": [{"name": "刘备"}]})
 
@@ -171,13 +170,6 @@ async def submitted(
     await queue.push(QUEUE, task_id)
     await queue.close()
     return task_id
-
-
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
-    """Wait until something holds; the limit is the test's, not a measurement."""
-    async with asyncio.timeout(seconds * SLOWEST):
-        while not await holds():
-            await asyncio.sleep(0.02)
 
 
 async def in_flight(model: Model) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from tests.support.paths import ROOT
+
+T = TypeVar("T")
 
 SLOWEST = 4
 """How many times as long everything may take on the slowest machine that runs the tests: all limits that
@@ -28,6 +32,14 @@ def happens_within(seconds: float, condition: Callable[[], object], *, every: fl
 def until(condition: Callable[[], object], seconds: float = 40, what: str = "") -> None:
     """Waits until ``condition`` holds; ``what`` it should come to is told when it never does."""
     assert happens_within(seconds, condition), f"it never came to that: {what}"
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], seconds: float = 20) -> T:
+    """Asks until the answer is something, and returns it; as long as :func:`happens_within` at most."""
+    async with asyncio.timeout(seconds * SLOWEST):
+        while not (answer := await ask()):
+            await asyncio.sleep(0.02)
+        return answer
 
 
 @functools.cache

@@ -7,11 +7,13 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim, ClaimRequest, PollResult, QueueName
 
@@ -35,6 +37,13 @@ async def nodes_on(redis_url: str) -> AsyncIterator[Maker]:
     yield one
     for queue in made:
         await queue.close()
+
+
+@asynccontextmanager
+async def closed(renewer: LeaseRenewer) -> AsyncIterator[None]:
+    """Closes the connection of a renewer whose thread isn't started."""
+    yield
+    await renewer._connection.close()
 
 
 def claim_of(task: int, chapter: int = 0, key: QueueName = NEW) -> Claim:
@@ -93,3 +102,25 @@ def ids(poll: PollResult) -> list[tuple[int, int]]:
 async def until_expired(claim: Claim, lease: float) -> None:
     """Waits for the server's clock to pass the end of the lease."""
     await asyncio.sleep(max(0.0, claim.sent_at + lease - time.monotonic()) + 0.1)
+
+
+async def let_pass(seconds: float, queue: Queue) -> None:
+    """As if so much time had passed on the server: what lasts for longer than a test may stand still ends."""
+    client = queue.connection.client
+    for key in (NEW.own_key("lease"), NEW.own_key("later")):
+        for member, at in await client.zrange(key, 0, -1, withscores=True):
+            await client.zadd(key, {member: at - 1_000 * seconds})
+
+
+async def seconds_left(claim: Claim, queue: Queue) -> float:
+    """Until the lease ends, by the server's clock."""
+    async with queue.connection.client.pipeline(transaction=True) as both:
+        (seconds, micros), end = (
+            await both.time().zscore(claim.queue.own_key("lease"), claim.member).execute()
+        )
+    return float(end / 1_000 - seconds - micros / 1_000_000)
+
+
+def aged(claim: Claim, seconds: float) -> Claim:
+    """The same lease as if its node had it for so much longer."""
+    return replace(claim, sent_at=claim.sent_at - seconds)

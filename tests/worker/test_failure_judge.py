@@ -24,7 +24,8 @@ from kgnb.stores.queue.breaker import ProviderState
 from kgnb.worker import chapter_worker, failure_judge, throttle
 from kgnb.worker.throttle import ProviderThrottle
 from tests.support.ledgers import QUEUE, execute, opened, task_row
-from tests.support.light_nodes import light_node, submitted, until
+from tests.support.light_nodes import light_node, submitted
+from tests.support.patience import eventually
 from tests.support.throttles import NAME, Asking, asking
 
 POISON = "无字天书现世"
@@ -102,7 +103,7 @@ async def test_a_chapter_that_always_fails_is_a_dead_letter_and_its_task_closes(
         await execute(ledger, sa.update(t.task_facts).values(model="dryrun"))
         model = cast("Any", RealThrottle())  # type: ignore[call-arg]
         async with light_node(redis_url, ledger, tmp_path, model, base_url=llm.base_url) as light:
-            await until(lambda: closed(ledger, task_id))
+            await eventually(lambda: closed(ledger, task_id))
             (dead,) = await light.queue.dead_items(QUEUE)
         progress = await ledger.tasks.progress(task_id)
     assert (progress.completed, progress.failed, dead.failures) == (2, 1, 3)

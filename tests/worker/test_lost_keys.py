@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from kgnb.stores.ledger import tables as t
 from kgnb.worker.chapter_worker import Outcome
 from tests.support.ledgers import QUEUE, execute, open_with, opened, scalar
-from tests.support.light_nodes import Model, done, in_flight, light_node, submitted, until
+from tests.support.light_nodes import Model, done, in_flight, light_node, submitted
+from tests.support.patience import eventually
 from tests.support.queues import ids, nodes_on, take, until_expired
 
 CHAPTERS = 5
@@ -27,7 +28,7 @@ async def test_a_key_is_lost_in_mid_book(redis_url: str, tmp_path: Path, key: st
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger, nodes_on(redis_url) as make:
         task_id = await submitted(ledger, redis_url, CHAPTERS)
         async with light_node(redis_url, ledger, tmp_path, model) as a:
-            await until(lambda: in_flight(model))
+            await eventually(lambda: in_flight(model))
             redis, own = a.queue.connection.client, QUEUE.own_key
             (died,) = (await take(make("dead", lease=0.6), QUEUE, chapters=1)).claims
             todo, due = f"{own('todo')}:{task_id}", time.time() * 1000 + 300
@@ -37,11 +38,11 @@ async def test_a_key_is_lost_in_mid_book(redis_url: str, tmp_path: Path, key: st
                 await redis.hset(own("count"), worn, "4 0")
             await redis.delete(f"{own(key)}:{task_id}" if key in ("todo", "rest") else own(key))
             if key == "meta":  # nodes of an older version leave the task alone again
-                await until(lambda: redis.hexists(own("meta"), str(task_id)))
+                await eventually(lambda: redis.hexists(own("meta"), str(task_id)))
             async with light_node(redis_url, ledger, tmp_path, model, "b"):
                 await until_expired(died, 0.6)  # nothing that was in flight has ended by then
                 model.open.set()
-                await until(lambda: done(ledger, a, task_id))
+                await eventually(lambda: done(ledger, a, task_id))
         assert set(model.asked.values()) == {1}
         assert (await ledger.tasks.progress(task_id)).completed == CHAPTERS == len(model.asked)
 
@@ -55,12 +56,12 @@ async def test_sql_remembers_higher_tokens_than_an_emptied_redis_gives(
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         task_id = await submitted(ledger, redis_url, 5)
         async with light_node(redis_url, ledger, tmp_path, model) as a:
-            await until(lambda: in_flight(model))
+            await eventually(lambda: in_flight(model))
             await a.queue.connection.client.flushall()
         await execute(ledger, sa.update(t.task_facts).values(token=ahead))
         await execute(ledger, sa.update(t.claims).values(token=t.claims.c.token + 86_400_000_000))
         async with light_node(redis_url, ledger, tmp_path, model) as a:
-            await until(lambda: done(ledger, a, task_id))
+            await eventually(lambda: done(ledger, a, task_id))
         tokens = sa.select(sa.func.min(t.task_facts.c.token))
         assert int(str(await scalar(ledger, tokens))) > ahead
         assert (await ledger.tasks.progress(task_id)).completed == 5
@@ -83,7 +84,7 @@ async def test_a_really_newer_holder_keeps_task_and_chapter(redis_url: str, tmp_
             async def let_go() -> bool:
                 return not a.node.task_keeper.open_tasks
 
-            await until(let_go)
+            await eventually(let_go)
             stale = replace(chapter, token=chapter.token - 1)
             assert await a.node._chapters.run(stale, cast("Any", None)) is Outcome.NOT_OURS
             assert ids(await take(a.queue, QUEUE, chapters=1, tasks=1)) == []

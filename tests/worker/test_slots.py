@@ -15,7 +15,8 @@ from kgnb.stores.queue.types import ClaimRequest, PollResult, QueueName, QueueSt
 from kgnb.worker import slots as slots_module
 from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
 from tests.support.ledgers import opened
-from tests.support.light_nodes import Model, done, light_node, submitted, until
+from tests.support.light_nodes import Model, done, light_node, submitted
+from tests.support.patience import eventually
 from tests.support.throttles import asking
 
 
@@ -111,11 +112,11 @@ async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit
         light.graph.gate = cast("Any", go_on.wait)
         task_id = await submitted(ledger, redis_url, 8)
         most = 1 + max_unwritten(1)
-        await until(lambda: asked(model, most))
+        await eventually(lambda: asked(model, most))
         await asyncio.sleep(1.0)
         assert len(model.asked) == most
         go_on.set()
-        await until(lambda: done(ledger, light, task_id))
+        await eventually(lambda: done(ledger, light, task_id))
 
 
 async def test_no_more_is_claimed_than_finds_a_place_in_a_rate_that_was_full(
@@ -131,7 +132,7 @@ async def test_no_more_is_claimed_than_finds_a_place_in_a_rate_that_was_full(
     model = Model(slots=2, places=1)
     async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
         await submitted(ledger, redis_url, 30)
-        await until(lambda: asked(model, 2))
+        await eventually(lambda: asked(model, 2))
         assert len(light.node.slots) == 2
     assert max(claimed) == 1
 
@@ -142,18 +143,18 @@ async def test_nothing_is_read_ahead_of_a_rate_that_was_full(
     model = Model(slots=2, places=9, seconds=0.1)
     async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
         await submitted(ledger, redis_url, 30)
-        await until(lambda: asked(model, 2))
+        await eventually(lambda: asked(model, 2))
         polls = light.node.poll_count
 
         async def polled() -> bool:
             light.node.wake()
             return light.node.poll_count >= polls + 3
 
-        await until(polled)
+        await eventually(polled)
         assert len(light.node.slots) == 2
         model.places = None
         light.node.wake()
-        await until(lambda: asked(model, 6))
+        await eventually(lambda: asked(model, 6))
 
 
 async def test_what_waits_is_not_asked_beyond_the_slots_that_a_429_left(redis_url: str) -> None:

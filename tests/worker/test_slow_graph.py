@@ -12,7 +12,8 @@ from kgnb.core.errors import ServiceDown
 from kgnb.stores.ledger.extractions import Extractions
 from kgnb.worker.slots import max_unwritten
 from tests.support.ledgers import opened
-from tests.support.light_nodes import Model, done, in_flight, light_node, submitted, until
+from tests.support.light_nodes import Model, done, in_flight, light_node, submitted
+from tests.support.patience import eventually
 
 
 async def unreachable() -> None:
@@ -27,10 +28,10 @@ async def test_chapters_and_settle_go_to_a_node_that_reaches_the_graph(
         task_id = await submitted(ledger, redis_url, 4)
         async with light_node(redis_url, ledger, tmp_path, model) as a:
             a.graph.gate = unreachable
-            await until(lambda: in_flight(model))
+            await eventually(lambda: in_flight(model))
             model.open.set()
             async with light_node(redis_url, ledger, tmp_path, model, "b") as b:
-                await until(lambda: done(ledger, b, task_id))
+                await eventually(lambda: done(ledger, b, task_id))
             assert a.node.stores.outages.is_down("bolt")
         assert set(model.asked.values()) == {1}
         assert (await ledger.tasks.progress(task_id)).completed == 4
@@ -54,14 +55,14 @@ async def test_slots_go_on_while_chapters_wait_to_be_written_but_not_for_ever(
             async def full() -> bool:
                 return len(model.asked) == model.slots + max_unwritten(model.slots)
 
-            await until(full)
+            await eventually(full)
             polls = one.node.poll_count
 
             async def polled_again() -> bool:
                 return one.node.poll_count >= polls + 2
 
-            await until(polled_again)
+            await eventually(polled_again)
             assert await full()
             stored.set()
-            await until(lambda: done(ledger, one, task_id))
+            await eventually(lambda: done(ledger, one, task_id))
         assert (len(model.asked), set(model.asked.values())) == (10, {1})

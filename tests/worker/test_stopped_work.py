@@ -23,8 +23,8 @@ from kgnb.worker import chapter_worker
 from kgnb.worker import node as node_module
 from kgnb.worker.node import NodeEvent, WorkerNode
 from tests.support.ledgers import QUEUE, execute, novel_ids, opened, scalar, set_task, status_row, task_row
-from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
-from tests.support.patience import SLOWEST
+from tests.support.light_nodes import LightNode, Model, light_node, submitted
+from tests.support.patience import SLOWEST, eventually
 from tests.support.queues import NEW, die, nodes_on, take
 from tests.support.queues import opened as opened_task
 
@@ -46,7 +46,7 @@ async def test_the_rules_do_their_tasks_behind_a_paused_provider(
     async with Redis.from_url(redis_url) as redis:
         await redis.set(PAUSE, "1")
     async with light_node(redis_url, ledger, tmp_path, model) as light:
-        await until(lambda: finished(ledger, by_rules))
+        await eventually(lambda: finished(ledger, by_rules))
         assert not model.asked
         task = await ledger.tasks.get(by_rules)
         assert task is not None
@@ -54,7 +54,7 @@ async def test_the_rules_do_their_tasks_behind_a_paused_provider(
         assert light.node.queue_states[QUEUE].leased <= 1  # the other task's item, and none of its chapters
         model.open.set()
         await light.queue.connection.client.delete(PAUSE)
-        await until(lambda: finished(ledger, by_ai))
+        await eventually(lambda: finished(ledger, by_ai))
         assert sum(model.asked.values()) == 2
 
 
@@ -83,16 +83,16 @@ async def test_a_paused_tasks_requests_end_in_the_reply_cache_and_none_begins(
     model = Model()
     task_id = await submitted(ledger, redis_url, 5)
     async with light_node(redis_url, ledger, tmp_path, model) as light:
-        await until(lambda: asked(model, 2))
+        await eventually(lambda: asked(model, 2))
         await execute(ledger, set_task(task_id, status="paused"))
         await light.node.check_tasks()
         model.open.set()
-        await until(lambda: nothing_in_flight(light))
+        await eventually(lambda: nothing_in_flight(light))
         assert len(model.asked) == await stored_replies(ledger) == 2
         progress = await ledger.tasks.progress(task_id)
         assert (progress.pending, progress.running, progress.completed) == (5, 0, 0)
         await light.queue.push(QUEUE, task_id)  # somebody goes on with it
-        await until(lambda: finished(ledger, task_id))
+        await eventually(lambda: finished(ledger, task_id))
     assert list(model.asked.values()) == [1] * 5
 
 
@@ -102,16 +102,16 @@ async def test_a_cancelled_tasks_request_ends_at_once_and_a_paused_ones_goes_on(
     model = Model()
     paused, cancelled = [await submitted(ledger, redis_url, 1, salt) for salt in "甲乙"]
     async with light_node(redis_url, ledger, tmp_path, model) as light:
-        await until(lambda: asked(model, 2))
+        await eventually(lambda: asked(model, 2))
         await execute(ledger, set_task(paused, status="paused"))
         await execute(ledger, set_task(cancelled, status="cancelled"))
         await light.node.check_tasks()
         other = await submitted(ledger, redis_url, 1, "丙")
-        await until(lambda: asked(model, 3))  # in the slot that the cancelled one had
+        await eventually(lambda: asked(model, 3))  # in the slot that the cancelled one had
         assert sorted(claim.task_id for claim in light.node.slots) == [paused, other]
         model.open.set()
-        await until(lambda: finished(ledger, other))
-        await until(lambda: nothing_in_flight(light))
+        await eventually(lambda: finished(ledger, other))
+        await eventually(lambda: nothing_in_flight(light))
         assert await stored_replies(ledger) == 2
     for task_id in (paused, cancelled):
         progress = await ledger.tasks.progress(task_id)
@@ -137,11 +137,11 @@ async def test_a_chapter_that_killed_ten_nodes_is_told_as_failed_once(
             async def told() -> bool:
                 return not await queue.connection.client.exists(f"kgnb:untold:{{{QUEUE}}}")
 
-            await until(told)
+            await eventually(told)
             assert (await status_row(ledger, task_id, first))["status"] == "failed"
-            await until(lambda: asked(model, 1))
+            await eventually(lambda: asked(model, 1))
             model.open.set()
-            await until(lambda: finished(ledger, task_id, "failed"))
+            await eventually(lambda: finished(ledger, task_id, "failed"))
     assert (await status_row(ledger, task_id, second))["status"] == "completed"
 
 
@@ -169,7 +169,7 @@ async def test_a_providers_failure_is_told_and_the_chapter_asked_again(
     async with light_node(redis_url, ledger, tmp_path, model) as light:
         light.node.listener = events.append
         task_id = await submitted(ledger, redis_url, 1)
-        await until(lambda: finished(ledger, task_id))
+        await eventually(lambda: finished(ledger, task_id))
     told = [(event.kind, event.task_id, event.provider) for event in events if event.kind == "provider"]
     assert told == [("provider", task_id, "DeepSeek")] * 2
     assert all(isinstance(event.error, ProviderDown) for event in events if event.kind == "provider")
@@ -198,7 +198,7 @@ async def test_a_chapter_whose_row_the_database_refuses_fails_alone(
     model.open.set()
     task_id = await submitted(ledger, redis_url, 5)
     async with light_node(redis_url, ledger, tmp_path, model):
-        await until(lambda: finished(ledger, task_id, "failed"))
+        await eventually(lambda: finished(ledger, task_id, "failed"))
     progress = await ledger.tasks.progress(task_id)
     assert (progress.completed, progress.failed) == (4, 1)
     assert "not this" in caplog.text
@@ -232,7 +232,7 @@ async def test_a_table_that_goes_missing_stops_the_node_and_fails_nothing(
     model = Model()
     task_id = await submitted(ledger, redis_url, 5)
     async with light_node(redis_url, ledger, tmp_path, model) as light:
-        await until(lambda: asked(model, 2))
+        await eventually(lambda: asked(model, 2))
         await execute(ledger, sa.text(away))
         model.open.set()
         with pytest.raises(TableMissing) as caught:
@@ -242,7 +242,7 @@ async def test_a_table_that_goes_missing_stops_the_node_and_fails_nothing(
     assert "Traceback" not in caplog.text
     assert (await ledger.tasks.progress(task_id)).failed == 0
     async with light_node(redis_url, ledger, tmp_path, model, "b"):
-        await until(lambda: finished(ledger, task_id))
+        await eventually(lambda: finished(ledger, task_id))
     assert (await ledger.tasks.progress(task_id)).completed == 5
 
 
