@@ -125,7 +125,7 @@ async def light_node(
     model: Model,
     name: str = "a",
     *,
-    lease: float = 0.6,
+    lease: float = 30.0,
     base_url: str = "http://127.0.0.1:9/v1",
 ) -> AsyncIterator[LightNode]:
     """A node that runs, with its reconciler, until the end of the block."""

@@ -108,7 +108,7 @@ async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit
 ) -> None:
     model, go_on = Model(slots=1), asyncio.Event()
     model.open.set()
-    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
+    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model) as light:
         light.graph.gate = cast("Any", go_on.wait)
         task_id = await submitted(ledger, redis_url, 8)
         most = 1 + max_unwritten(1)
@@ -130,7 +130,7 @@ async def test_no_more_is_claimed_than_finds_a_place_in_a_rate_that_was_full(
 
     monkeypatch.setattr(Queue, "poll", counted)
     model = Model(slots=2, places=1)
-    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
+    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model) as light:
         await submitted(ledger, redis_url, 30)
         await eventually(lambda: asked(model, 2))
         assert len(light.node.slots) == 2
@@ -141,7 +141,7 @@ async def test_nothing_is_read_ahead_of_a_rate_that_was_full(
     redis_url: str, sql_url: str, tmp_path: Path
 ) -> None:
     model = Model(slots=2, places=9, seconds=0.1)
-    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model, lease=9.0) as light:
+    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model) as light:
         await submitted(ledger, redis_url, 30)
         await eventually(lambda: asked(model, 2))
         polls = light.node.poll_count

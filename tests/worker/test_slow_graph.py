@@ -26,11 +26,11 @@ async def test_chapters_and_settle_go_to_a_node_that_reaches_the_graph(
     model = Model()
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         task_id = await submitted(ledger, redis_url, 4)
-        async with light_node(redis_url, ledger, tmp_path, model) as a:
+        async with light_node(redis_url, ledger, tmp_path, model, lease=0.6) as a:
             a.graph.gate = unreachable
             await eventually(lambda: in_flight(model))
             model.open.set()
-            async with light_node(redis_url, ledger, tmp_path, model, "b") as b:
+            async with light_node(redis_url, ledger, tmp_path, model, "b", lease=0.6) as b:
                 await eventually(lambda: done(ledger, b, task_id))
             assert a.node.stores.outages.is_down("bolt")
         assert set(model.asked.values()) == {1}
@@ -50,7 +50,7 @@ async def test_slots_go_on_while_chapters_wait_to_be_written_but_not_for_ever(
     monkeypatch.setattr(Extractions, "save", slow_save)
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         task_id = await submitted(ledger, redis_url, 10)
-        async with light_node(redis_url, ledger, tmp_path, model, lease=5) as one:
+        async with light_node(redis_url, ledger, tmp_path, model) as one:
 
             async def full() -> bool:
                 return len(model.asked) == model.slots + max_unwritten(model.slots)
