@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from kgnb.core.errors import InputError
+from kgnb.core.input_file import reading
 from kgnb.stores.ledger import transfer
 from kgnb.stores.ledger.transfer import MAX_DECISIONS, MAX_ROW_VALUES, VERSION, SavedRecord
 
@@ -109,16 +110,13 @@ def _values(place: Path, data: bytes) -> Iterator[tuple[str, bytes, int]]:
 
 
 def _load(place: Path) -> bytes:
-    try:
+    with reading(place):
         info = place.stat()
         if not stat.S_ISREG(info.st_mode):
             raise InputError("exchange.no_file", path=place)
         if info.st_size > MAX_BYTES:
             raise InputError("exchange.too_large", path=place, limit=MAX_BYTES >> 20)
         data = place.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError("exchange.unreadable", path=str(place).replace("\0", "?"), reason=reason) from None
     if sum(data.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
         raise InputError("exchange.too_large", path=place, limit=MAX_BYTES >> 20)
     return data

@@ -15,7 +15,8 @@ from kgnb.book import boilerplate, encoding, epub, headings
 from kgnb.book import chapters as chapter_division
 from kgnb.book.headings import Heading
 from kgnb.book.model import Book, text_hash
-from kgnb.core.errors import InputError, MissingFile
+from kgnb.core.errors import InputError
+from kgnb.core.input_file import reading
 from kgnb.core.messages import environment_language
 from kgnb.core.model import Lang
 
@@ -95,7 +96,7 @@ def _one_line(text: str) -> str:
 
 
 def _load(file: Path) -> bytes:
-    try:
+    with reading(file):
         info = file.stat()
         if stat.S_ISDIR(info.st_mode):
             raise InputError("book.folder", path=file)
@@ -106,13 +107,6 @@ def _load(file: Path) -> bytes:
         if info.st_size > MAX_BYTES:
             raise InputError("book.too_large", path=file, mb=info.st_size // 2**20, limit=MAX_BYTES // 2**20)
         data = file.read_bytes()
-    except FileNotFoundError:
-        raise MissingFile("book.missing", path=file) from None
-    except PermissionError:
-        raise InputError("book.permission", path=file) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError("book.unreadable", path=str(file).replace("\0", "?"), reason=reason) from None
     if not data:
         raise InputError("book.empty", path=file)
     return data

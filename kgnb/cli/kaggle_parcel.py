@@ -55,7 +55,7 @@ async def named_parcel(args: argparse.Namespace) -> Parcel:
         if named[1:]:
             raise InputError("kaggle.book_or_notebook")
         if folder is not None and not await asyncio.to_thread((folder / METADATA).is_file):
-            raise InputError("book.missing", path=folder / METADATA)
+            raise InputError("file.missing", path=folder / METADATA)
         return notebook_parcel(args, folder)
     if args.notebook:
         raise InputError("kaggle.book_or_notebook")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.errors import InputError
+from kgnb.core.input_file import reading
 from kgnb.core.kaggle_inputs import NAME
 
 Metadata = dict[str, Any]
@@ -48,12 +49,10 @@ KERNEL = re.compile(r"[\w-]+(?:/[\w-]+(?:/v?\d+)?)?", re.A)
 
 def read_json(path: Path, broken: str) -> Any:
     """Return the file's JSON. Raises InputError, with the key ``broken`` for anything else."""
+    with reading(path):
+        content = path.read_bytes()
     try:
-        return json.loads(path.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError("book.missing", path=path) from None
-    except OSError as error:
-        raise InputError("book.unreadable", path=path, reason=error.strerror) from None
+        return json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise InputError(broken, path=path) from None
 

@@ -174,7 +174,7 @@ def notebook_path(name: str) -> Path:
         known = ", ".join(sorted(path.stem for path in own.parent.glob("*.ipynb")))
         raise InputError("bundle.no_such_notebook", name=name, known=known)
     if not Path(name).is_file():
-        raise InputError("book.missing", path=name)
+        raise InputError("file.missing", path=name)
     return Path(name)
 
 

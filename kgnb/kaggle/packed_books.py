@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kgnb.core.errors import InputError
+from kgnb.core.input_file import reading
 from kgnb.core.kaggle_inputs import find_input
 
 FILE = "books.kgnb"
@@ -28,10 +29,9 @@ def pack(books: Sequence[Path]) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # compressed as a whole, below
         for number, book in enumerate(books, 1):
-            try:
-                archive.writestr(zipfile.ZipInfo(f"{number:03}/{book.name}"), book.read_bytes())
-            except OSError as error:
-                raise InputError("book.unreadable", path=book, reason=error.strerror) from None
+            with reading(book):
+                content = book.read_bytes()
+            archive.writestr(zipfile.ZipInfo(f"{number:03}/{book.name}"), content)
     return lzma.compress(target.getvalue(), preset=9)
 
 

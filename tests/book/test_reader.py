@@ -614,11 +614,11 @@ def test_bad_files(tmp_path: Path, name: str, data: bytes, key: str) -> None:
 
 
 def test_bad_paths(tmp_path: Path) -> None:
-    assert key_of(tmp_path / "none.txt") == "book.missing"
+    assert key_of(tmp_path / "none.txt") == "file.missing"
     assert key_of(tmp_path) == "book.folder"
     assert key_of("/dev/null") == "book.no_file"
-    assert key_of("a\0b.txt") == "book.unreadable"
-    assert key_of("x" * 5_000 + ".txt") == "book.unreadable"
+    assert key_of("a\0b.txt") == "file.unreadable"
+    assert key_of("x" * 5_000 + ".txt") == "file.unreadable"
     os.mkfifo(tmp_path / "pipe.txt")
     assert key_of(tmp_path / "pipe.txt") == "book.no_file"
     huge = tmp_path / "huge.txt"
@@ -635,7 +635,7 @@ def test_no_permission(tmp_path: Path) -> None:
     if user == 0:
         os.seteuid(65534)  # root may read everything: look as nobody
     try:
-        assert key_of(path) == "book.permission"
+        assert key_of(path) == "file.permission"
     finally:
         os.seteuid(user)
 
