@@ -239,8 +239,7 @@ async def _plan_and_scan(
     if not (planned.found_finished or planned.resumed):
         tell(planned.step("scan", Progress()))
         route = await app.router.route(planned.task, QueueName(planned.task.queue))
-        kinds = route.config.thing_kinds
-        scan = book_process.freeze_names(app.ledger, app.pool, planned.task, route.provider, kinds)
+        scan = book_process.freeze_names(app.ledger, app.pool, planned.task, route)
         await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
     return planned
 

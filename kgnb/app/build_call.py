@@ -47,10 +47,7 @@ def build(
 
 
 def _settings(
-    data: str | Path | None = None,
-    slots: int | None = None,
-    kinds: str = "",
-    provider: str | Provider | None = None,
+    data: str | Path | None, slots: int | None, kinds: str, provider: str | Provider | None
 ) -> Settings:
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
     if isinstance(provider, Provider):

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from kgnb.core.event_loop import new_loop, release_memory
 from kgnb.core.messages import say
@@ -31,6 +31,9 @@ from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
+
+if TYPE_CHECKING:
+    from kgnb.worker.task_router import Route
 
 log = logging.getLogger(__name__)
 
@@ -87,19 +90,18 @@ def book_runner(pool: CpuPool, provider: Provider) -> PoolRun:
     return pool.run if provider.is_rules else pool.run_long
 
 
-async def freeze_names(
-    ledger: Ledger, pool: CpuPool, task: Task, provider: Provider, kinds: Sequence[str]
-) -> Sequence[NameEntry]:
-    """Scan the task's book for the names of its prompts, and store them for good; return those stored before.
+async def freeze_names(ledger: Ledger, pool: CpuPool, task: Task, route: Route) -> Sequence[NameEntry]:
+    """Scan the task's book for the names of its prompts; store them and the route's kinds of things for good.
 
-    Raises ServiceDown, and BrokenProcessPool when the scan's process died.
+    Names that are stored already are returned as they are. Raises ServiceDown, and BrokenProcessPool when the
+    scan's process died.
     """
     frozen = await ledger.names.frozen(task.id)
     if frozen is not None:
         return frozen
     log.info(say("node.scan", task=task.id))
-    found, state = await book_runner(pool, provider)(scan_names, ledger.database.target, task.novel_id)
-    return await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
+    found, state = await book_runner(pool, route.provider)(scan_names, ledger.database.target, task.novel_id)
+    return await ledger.names.freeze(task.id, task.novel_id, found, state, route.config.thing_kinds)
 
 
 def scan_names(sql: SqlTarget, novel_id: int) -> tuple[list[NameEntry], str]:

@@ -309,8 +309,7 @@ class TaskKeeper:
             return known
         task, ledger = opening.task, self.stores.ledger
         route = await self._router.route(task, claim.queue)
-        kinds = route.config.thing_kinds
-        frozen = await freeze_names(ledger, self.pool, task, route.provider, kinds)
+        frozen = await freeze_names(ledger, self.pool, task, route)
         task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen
         route = await self._router.route(task, claim.queue)
         return await self._remember(task, claim.queue, route, frozen)

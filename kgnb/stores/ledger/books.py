@@ -375,10 +375,7 @@ def _read_chapters(c: sa.Connection, novel_id: int) -> list[Chapter]:
     k = t.chapters.c
     query = sa.select(k.id, k.novel_id, k.chapter_number, k.title, k.word_count)
     query = query.where(k.novel_id == novel_id).order_by(k.chapter_number, k.id)
-    return [
-        Chapter(i, novel, number or 0, title or "", words or 0)
-        for i, novel, number, title, words in c.execute(query)
-    ]
+    return [t.read_chapter(row) for row in c.execute(query)]
 
 
 def _read_texts(c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:

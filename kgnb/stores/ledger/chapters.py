@@ -170,8 +170,7 @@ def _read_works(c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ChapterWork]
         text, row = r.content or "", rows.get(key)
         if row is not None and row.text_hash != text_hash(text):  # the text changed since
             row = None
-        chapter = Chapter(r.id, r.novel_id, r.chapter_number or 0, r.title or "", r.word_count or 0)
-        works[key] = ChapterWork(chapter, text, row)
+        works[key] = ChapterWork(t.read_chapter(r), text, row)
     return works
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from kgnb.core.model import Usage
+from kgnb.core.model import Chapter, Usage
 
 METADATA = sa.MetaData()
 
@@ -286,6 +286,11 @@ def has_key(table: sa.Table, keys: Iterable[Key]) -> sa.ColumnElement[bool]:
     for task_id, chapter_id in sorted(set(keys)):
         chapter_ids[task_id].append(chapter_id)
     return sa.or_(*(sa.and_(task == i, chapter.in_(ids)) for i, ids in chapter_ids.items()))
+
+
+def read_chapter(row: Any) -> Chapter:
+    """A chapter from its row in :data:`chapters`, where main leaves null what it doesn't know."""
+    return Chapter(row.id, row.novel_id, row.chapter_number or 0, row.title or "", row.word_count or 0)
 
 
 # --- usage columns ------------------------------------------------------------------------------------------
