@@ -9,7 +9,7 @@ import pytest
 
 from kgnb.book.reader import story_path
 from kgnb.core.messages import say
-from kgnb.extract import name_scan
+from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.candidates import Candidate, can_be_name
 from kgnb.extract.zh.foreign_names import ForeignNames
@@ -799,3 +799,70 @@ def test_who_is_named_once_behind_a_kin_noun_is_somebody(told: str, word: str, i
 def test_a_deed_is_no_end_of_a_rare_name() -> None:
     told = "“没事，林澈做的手术。”她说。林澈是医生，林澈做完了，林澈在门口看着她。\n"
     assert not {"林澈做"} & names(scenes([("何守谦", "林秀英")]) + told)
+
+
+def court(*told: str) -> str:
+    """Pages of a few people, what is told of a rank, then the same pages with the rank now and then."""
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")])
+    return pages + "".join(told) + every_fourth(pages, "何守谦", "越王")
+
+
+@pytest.mark.parametrize(
+    "told", ["天子封何守谦为越王，众人都来道喜。", "何守谦遂自立为越王。", "何守谦既为越王，便不出门。"]
+)
+def test_a_rank_is_on_whom_it_is_conferred(told: str) -> None:
+    assert bearer(people(court(told)), "越王").name == "何守谦"
+
+
+def test_a_rank_that_passes_on_is_nobodys_name() -> None:
+    told = "天子封何守谦为越王，众人都来道喜。"
+    assert "越王" not in names(court(told, "后来越王周德海也来了。"))
+    assert "越王" not in names(court(told, "又封周德海为越王。"))
+
+
+def test_a_rank_that_is_met_before_it_is_conferred_was_somebody_elses() -> None:
+    before = every_fourth(scenes([("何守谦", "林秀英")]), "何守谦", "越王")
+    assert bearer(people(before + court("天子封何守谦为越王，众人都来道喜。")), "越王").name == "越王"
+
+
+def test_a_rank_that_names_its_bearer_once_is_who_keeps_out_of_its_sentences() -> None:
+    lines = scenes([("何守谦", "林秀英"), ("周德海", "何守谦")] * 3).split("\n")
+    pages = "\n".join([*lines[::2], *(line.replace("何守谦", "越侯") for line in lines[1::2])])
+    assert bearer(people(pages + "那便是越侯何守谦。\n"), "越侯").name == "何守谦"
+    together = "何守谦和越侯来了。何守谦看着越侯。" * 9
+    assert bearer(people(pages + together + "那便是越侯何守谦。\n"), "越侯").name == "越侯"
+
+
+def test_the_beginning_that_two_names_share_is_nobodys_name() -> None:
+    told = "“你来。”何守谦说。何守义走了。何守谦坐下。“好。”何守义说。何守义叹了口气。\n"
+    pages = scenes([("周德海", "林秀英")]) + told * 2
+    assert "何守" not in names(pages)
+    assert "何守" in names(pages + scenes([("何守", "林秀英")]))
+
+
+@pytest.mark.parametrize("word", ["李两家", "李顾二"])
+def test_two_families_are_nobodys_name(word: str) -> None:
+    assert not can_be_name(word)
+
+
+def test_a_servants_wife_is_called_by_his_name() -> None:
+    pages = scenes([("何旺", "林秀英"), ("何旺家的", "周德海")])
+    found = people(pages)
+    assert {"何旺", "何旺家的"} <= set(found)
+    ties = {
+        (r.source, r.type, r.target)
+        for r in rules.extract(pages, lang="zh", names=[*found.values()]).relations
+    }
+    assert ("何旺", "SPOUSE", "何旺家的") in ties
+    assert "何旺家的" not in names(scenes([("何旺", "林秀英")]) + "他进了何旺家的门。何旺家的狗叫了。" * 5)
+
+
+def test_a_pet_names_ending_makes_nobody_else() -> None:
+    pages = scenes([("黄云", "林秀英"), ("周德海", "林秀英")])
+    assert bearer(people(every_fourth(pages, "黄云", "黄云儿")), "黄云儿").name == "黄云"
+    assert "黄云儿" not in names(pages + "黄云儿子来了。" * 9)
+
+
+def test_a_given_name_may_end_like_a_village() -> None:
+    pages = scenes([("雨村", "林秀英"), ("周德海", "林秀英")]) + "顾雨村来了。顾雨村笑道。" * 2
+    assert bearer(people(pages), "顾雨村").name == "顾雨村"

@@ -23,10 +23,10 @@ from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
-from kgnb.extract.zh.name_parts import FormAliases
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
+from kgnb.extract.zh.title_aliases import APART, TitleAliases
 
 _ADVERBIAL = frozenset("地")
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
@@ -45,8 +45,6 @@ _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
 
-APART = 0.6
-"""Most observed over expected shared sentences of two names of one person."""
 SOLE = 1.2
 """The same where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
 TOGETHER = 0.2
@@ -72,7 +70,7 @@ ADDRESS = -0.5
 """Least log odds of what precedes a form of address: in speech names have other neighbours."""
 
 
-class AliasResolver(FormAliases):
+class AliasResolver(TitleAliases):
     """Resolves the aliases of one book."""
 
     def resolve(self) -> dict[str, list[str]]:
@@ -82,6 +80,7 @@ class AliasResolver(FormAliases):
         self._join_epithets()
         self._join_quoted_epithets()
         self._join_court_ranks()
+        self._join_conferred_ranks()
         self._join_nicknames()
         self._join_with_surnames()
         self._join_heads()
@@ -297,35 +296,6 @@ class AliasResolver(FormAliases):
         by_chance = binomial_tail(votes[best], votes.total(), 0.5)
         return by_chance <= CHANCE or mentions[best] >= DOMINANT * sum(mentions.values())
 
-    def _join_appositive_titles(self) -> None:
-        """县令何恭: a word before full names is joined with its one bearer; a title of several is dropped."""
-        titles = [n for n in self.counts if not surname_of(n) or n[-1] in words.RANK_ENDS]
-        fulls = {
-            n
-            for n in self.counts
-            if surname_of(n) in words.SURE_SURNAMES
-            and n not in self.courtesy
-            and n[-1] not in words.RANK_ENDS
-        }
-        starts = {at: self.clusters.root(full) for full in fulls for at in self.offsets[full]}
-        for title in titles:
-            ends = (at + len(title) for at in self.offsets[title])
-            after = Counter(starts[end] for end in ends if end in starts)
-            if not after:
-                continue
-            (best, n), total = after.most_common(1)[0], after.total()
-            if self.clusters.root(title) == best or any(n in fulls for n in self.clusters.names_of(title)):
-                continue
-            # One name before another twice in a book is a list of two, but for a rank.
-            often = title[-1] in words.RANK_ENDS or n >= 0.05 * self.counts[title]
-            company = self.co_occurrence
-            apart = company.ratio(title, best, 0.0) < APART
-            near = company.expected(title, best) < 1 or company.coverage((title,), best) >= 0.6
-            if n >= 2 and n >= 0.6 * total and often and apart and near:
-                self._join(best, title, "称")
-            elif total >= max(3, 0.08 * self.counts[title]) and len(after) >= 2:
-                self.dropped.add(title)
-
     def _join_surname_titles(self) -> None:
         """何公, 程公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
         bearers = self._bearers()
@@ -378,24 +348,6 @@ class AliasResolver(FormAliases):
         offsets = sorted(at for name in names for at in self.offsets.get(name, ()))
         around = ((at, bisect_left(offsets, at)) for at in places)
         return all(any(abs(at - one) <= NEAR for one in offsets[max(0, k - 1) : k + 1]) for at, k in around)
-
-    def _join_bare_titles(self) -> None:
-        """行者 is 王行者 in a book in which hardly anybody else has that title."""
-        bearers: dict[str, Counter[str]] = defaultdict(Counter)
-        for name in self.counts:
-            title = name[len(titled_surname(name)) :] if titled_surname(name) else head_of(name)
-            if len(title) > 1 and title not in self.counts and not is_generic(title):
-                bearers[title][self.clusters.root(name)] += self.counts[name]
-        alone = self._classifier.with_neighbours(bearers)
-        for title, roots in bearers.items():
-            best, n = max(roots.items(), key=lambda i: (i[1], i[0]))
-            total = alone[title].count
-            apart = self.co_occurrence.ratio((title,), best, 9.0) < 0.7
-            near = self.co_occurrence.coverage((title,), best) >= 0.6
-            dominant = n >= 0.8 * roots.total() and total - roots.total() >= n
-            if apart and dominant and near:
-                self.counts[title] = total
-                self.clusters.join(best, title, "称")
 
     def _canonical_rank(self, name: str) -> tuple[bool, bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""

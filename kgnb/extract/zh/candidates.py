@@ -16,7 +16,7 @@ from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
-from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
+from kgnb.extract.zh.surnames import head_of, is_role, surname_of, titled_surname
 
 _BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}}+)[：:，,]?\s*[“「『\"]")
 _AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
@@ -45,6 +45,11 @@ _LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
 _LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
 
 _TITLED_ANIMAL = re.compile(f"{trie_pattern(words.ANIMALS)}{trie_pattern(words.ANIMALS_TITLES)}")
+
+_WIFE = re.compile(
+    f"{trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{1,2}}家的"
+    f"(?=[{''.join(sorted(words.BEHIND_NAMES | words.SPEECH_VERBS))}来去便也忙等])"
+)
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
@@ -204,6 +209,20 @@ def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least
     }
 
 
+def pet_names(bigrams: Mapping[str, int]) -> set[str]:
+    """Return the bigrams that may be a given name of one character and 儿: 莲儿."""
+    return {pair for pair in bigrams if pair[1] == "儿" and can_be_name(pair)}
+
+
+def wives(text: str, least: int) -> set[str]:
+    """Return 何二旺家的 and its like, which occur ``least`` times as somebody who does or says something.
+
+    So servants' wives are called; elsewhere it is what belongs to a family (何二旺家的狗).
+    """
+    found = Counter(match[0] for match in _WIFE.finditer(text))
+    return {word for word, n in found.items() if n >= least and surname_of(word[:-2])}
+
+
 def titled_animals(text: str) -> Counter[str]:
     """Return an animal with a title (兔妈妈, 猫头鹰爷爷) → times: somebody in a children's book."""
     return Counter(match[0] for match in _TITLED_ANIMAL.finditer(text))
@@ -232,15 +251,19 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     if (
         is_role(word)
         or (word[0] in words.RANKED and is_role(word[1:]))  # 大女儿, 老和尚
-        or (word[-1] in words.HOUSE_ENDS and word not in cohesive)
+        or (word[-1] in words.HOUSE_ENDS and word not in cohesive and word[1:] not in cohesive)
         or (word[1] in "家国" and word[2:] in _AFTER_HOME)
         or (word[-1] == "家" and titled_surname(word[:-1]))
     ):
         return False  # 李家, 贺家坡, 王婶家, but 李家明, 王国强
     if word[1] in words.NUMERALS and (word[0] in "地得" or word[2:] in ("人", "将")):
         return False  # 轰|地一声, 秦二人
+    if word[1] in "两俩":
+        return False  # 李顾|两家
     if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:
         return False  # 李和顾: two of them
+    if len(word) == 3 and word[1] in words.COMMON_SURNAMES and word[2] == "二":
+        return False  # 李顾二|夫人
     stem = word.removesuffix(head_of(word)) if len(word) > 3 else word
     whole = stem in cohesive and word[1] not in words.NEVER_IN_NAMES and word[0] not in "的着我你他她您咱"
     if word[:2] in words.COMPOUND_SURNAMES or (whole and not is_role(stem)):

@@ -232,8 +232,9 @@ class Kinship:
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
             return last
         has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
-        if has and (parent := self._whose_children(has.start())) and parent.entry.name == last.entry.name:
-            return parent
+        if has:  # 生了两个儿子：长子甲: nobody else's but whose the text tells
+            parent = self._whose_children(has.start())
+            return parent if parent and parent.entry.name == last.entry.name else None
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
         return self._namesake(kin, k) if _BORN.fullmatch(kin.noun) else self._topic(kin, k)
@@ -389,13 +390,13 @@ class Kinship:
         return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
 
     def _of_couples(self) -> Iterator[PatternMatch]:
-        """王先生 and 王太太, 兔爸爸 and 兔妈妈 of one chapter."""
+        """王先生 and 王太太, 兔爸爸 and 兔妈妈, 王旺 and 王旺家的 of one chapter."""
         last = {m.entry.name: m for m in self._people}
-        called = {n: mention for n, mention in last.items() if titled_surname(n) or is_titled_animal(n)}
-        for name, husband in called.items():
-            title = name[-2:]
-            for wife in (called.get(name[:-2] + w) for w in _WIVES.get(title, ())):
-                if wife is not None:
-                    start, end = min(husband.start, wife.start), max(husband.end, wife.end)
-                    start = max(start, end - 150)
-                    yield PatternMatch(name, "SPOUSE", wife.entry.name, "夫妇", start, end, INDIRECT)
+        for name, husband in last.items():
+            wives = [name + "家的"] if surname_of(name) else []
+            if titled_surname(name) or is_titled_animal(name):
+                wives += [name[:-2] + title for title in _WIVES.get(name[-2:], ())]
+            for wife in (last[w] for w in wives if w in last):
+                start, end = min(husband.start, wife.start), max(husband.end, wife.end)
+                start = max(start, end - 150)
+                yield PatternMatch(name, "SPOUSE", wife.entry.name, "夫妇", start, end, INDIRECT)

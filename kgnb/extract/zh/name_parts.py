@@ -12,12 +12,14 @@ from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.courtesy_names import StatedAliases
-from kgnb.extract.zh.name_evidence import has_fixed_side
+from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
 OWN = 20.0
 """Lift of the character before a name that belongs to it, over that of the same before other names."""
+_KIN_OF = frozenset("子女媳孙")
+"""What makes a kin noun of 儿: 何恭|儿子."""
 LONGER_FORMS = 6
 """Fewest occurrences of a longer form of a name."""
 
@@ -87,8 +89,11 @@ class FormAliases(StatedAliases):
             one = given in self.counts and len({self.clusters.root(f) for f in fulls}) == 1
             if one and self._shares_surname(fulls[0], given):
                 self.clusters.join(fulls[0], given, "姓")
-        for name in [n for n in self.counts if n[-1] == "儿" and n[:-1] in self.counts]:
-            self.clusters.join(name[:-1], name, "儿")
+        candidates = self._classifier.candidates
+        for name in [n for n in self.counts if n + "儿" in candidates]:
+            pet_name = candidates[name + "儿"]
+            if share_of(pet_name.right, _KIN_OF) < 0.2:
+                self._join(name, pet_name.name, "儿")
 
     def _shares_surname(self, full: str, name: str) -> bool:
         """Whether the person of ``name`` has the surname of a full name, or none."""

@@ -21,11 +21,13 @@ from kgnb.extract.zh.candidates import (
     introduced,
     listed,
     named,
+    pet_names,
     related,
     speakers,
     starting_bigrams,
     titled_animals,
     with_neighbours,
+    wives,
 )
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.name_evidence import (
@@ -38,7 +40,7 @@ from kgnb.extract.zh.name_evidence import (
     own_score,
     share_of,
 )
-from kgnb.extract.zh.surnames import is_role, surname_of, titled_surname
+from kgnb.extract.zh.surnames import is_role, is_wife, surname_of, titled_surname
 
 SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
@@ -69,6 +71,8 @@ _BEFORE = dict.fromkeys("\n。”“、" + "".join(words.BEFORE_NAMES), USUAL) |
 )
 _BEHIND = dict.fromkeys(words.BEHIND_NAMES, USUAL) | dict.fromkeys(words.NEVER_BEHIND_NAMES, UNUSUAL)
 _TITLE_ENDS = frozenset(title[-1] for title in words.TITLES_AFTER_SURNAME)
+SHARED = 0.2
+"""Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
 SURE_SCORE = 1.8
 """Score of a candidate that others are learnt from."""
 
@@ -92,8 +96,14 @@ class NameClassifier:
         self._cohesive = cohesive = cohesive_bigrams(frequent, self._counts, 3 if len(text) < 100_000 else 5)
         pairs = starting_bigrams(frequent)
         animals = {name for name, n in titled_animals(text).items() if n >= least}
-        likely = candidates(self.bigrams, pairs, least, {*speaking, *called, *beside, *animals}, cohesive)
-        shown = introduced(text)
+        likely = candidates(
+            self.bigrams,
+            pairs,
+            least,
+            {*speaking, *called, *beside, *animals, *pet_names(frequent)},
+            cohesive,
+        )
+        shown = introduced(text) | wives(text, least)
         names = sorted(self.foreign.names().union(likely, shown))
         found = with_neighbours(self.bigrams, names, speaking, called)
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
@@ -271,6 +281,8 @@ class NameClassifier:
             title = tail in words.TITLES or tail in words.TITLES_AFTER_SURNAME
             if tail in words.SOVEREIGNS or (tail[-1] in words.LOCALIZERS and not title):
                 continue  # 宋天子 is no 宋, and 子外 a piece of 圈子外
+            if tail[-1] in words.RANK_ENDS and name[0] in words.BEFORE_PLACE:
+                continue  # 于越王
             word = tail in self.common_words and candidate.score < 0.5
             word = word or tail[-1] in words.SPEECH_VERBS  # 某某云
             if not title and (word or not words.UNLIKELY_NAME_ENDS.isdisjoint(tail)):
@@ -295,15 +307,34 @@ class NameClassifier:
         (before, left), (after, right) = most_frequent(candidate.left), most_frequent(candidate.right)
         if left >= 0.7 * n and (before + name in self.candidates or is_role(before + name[0])):
             return True  # in 国王何恭 and 和尚道 no surname is meant
+        if self._is_shared_beginning(candidate):
+            return True
         longer = self.candidates.get(name + after)
-        return right >= 0.6 * n and longer is not None and longer.score > candidate.score - 0.5
+        return (
+            right >= 0.6 * n
+            and longer is not None
+            and longer.score > min(candidate.score - 0.5, SURE_SCORE - 0.5)
+        )
+
+    def _is_shared_beginning(self, candidate: Candidate) -> bool:
+        """Whether a surname and a character hardly stand but in longer names: 何明 of 何明珠 and 何明月."""
+        name = candidate.name
+        if len(name) != 2 or name[0] not in words.COMMON_SURNAMES:
+            return False
+        longer = {c: self.candidates.get(name + c) for c in candidate.right}
+        names = [
+            c for c, found in longer.items() if found and found.score > 0 and not has_unlikely_end(name + c)
+        ]
+        within = sum(candidate.right[c] for c in names)
+        alone = candidate.count - within
+        return len(names) > 1 and alone <= SHARED * candidate.count
 
     def _is_extension(self, candidate: Candidate, kept: Mapping[str, Candidate]) -> bool:
         """Whether the candidate is a shorter name plus what happens to be beside it."""
         name = candidate.name
         for size in range(2, len(name)):
             head, tail = kept.get(name[:size]), kept.get(name[-size:])
-            if head and candidate.count < 0.5 * head.count:
+            if head and candidate.count < 0.5 * head.count and not is_wife(name):
                 return True
             if tail and candidate.count < 0.5 * tail.count and not self._adds_surname(candidate, tail):
                 return True

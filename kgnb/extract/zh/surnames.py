@@ -46,6 +46,11 @@ def is_titled_animal(name: str) -> bool:
     return name[-2:] in words.ANIMALS_TITLES and name[:-2] in words.ANIMALS
 
 
+def is_wife(name: str) -> bool:
+    """Return whether the name is a husband's with what makes his wife's of it: 何二旺家的."""
+    return name.endswith("家的") and bool(surname_of(name[:-2]))
+
+
 def is_role(word: str) -> bool:
     """Return whether the word is a title or another noun for a person that names nobody."""
     return word in _ROLES
@@ -57,7 +62,7 @@ def form_score(word: str) -> float:
         return 1.0
     if surname := titled_surname(word):
         return 1.8 if surname in words.SURE_SURNAMES else 0.6
-    if is_titled_animal(word):
+    if is_titled_animal(word) or is_wife(word):
         return 1.8
     if word[0] in words.SURNAMES and word[1] in words.NUMERALS and len(word) == 2:
         return 0.8 if word[0] in words.COMMON_SURNAMES else 0.0
