@@ -370,6 +370,34 @@ def test_a_short_form_that_begins_a_first_name_is_that_name() -> None:
     assert found["Clara"] is not found["Clarabel"]
 
 
+def test_of_two_named_by_turns_neither_is_the_other() -> None:
+    text = pages(("Tom Finch", "Miss Moss"), ("the Emperor", "Miss Moss"))
+    found = people(text + "\n\nHe dreamt, and saw now the Emperor, now Tom Finch, and now nobody.")
+    assert found["Emperor"] is not found["Tom Finch"]
+
+
+def test_the_father_of_a_family_is_mr_surname() -> None:
+    family = pages(("Tom", "Miss Fenn"), ("Tom Fenn", "Clara Fenn"), times=4)
+    family += "\n\n" + pages(("Mr. Fenn", "Mr. Dale"), ("Mrs. Fenn", "Mr. Dale"), times=1)
+    found = people(family + "\n\nMr. and Mrs. Fenn were at home.")
+    assert found["Tom"] is found["Tom Fenn"] is not found["Mr. Fenn"]
+    found = people(family + "\n\nMr. Fenn was at home.")
+    assert found["Tom"] is found["Mr. Fenn"], "no couple, so Mrs. Fenn may be a widow"
+
+
+def test_a_prince_called_by_his_title_is_not_the_bare_first_name() -> None:
+    text = pages(("Prince Nicholas", "Mr. Dale"), ("Prince Nicholas Moss", "Mr. Dale"), times=8)
+    text += "\n\n" + pages(("Nicholas", "Miss Fenn"), times=8)
+    found = people(text + "\n\n" + pages(("Nicholas Fenn", "Miss Fenn"), times=1))
+    assert found["Nicholas"] is found["Nicholas Fenn"]
+
+
+def test_a_mother_is_not_her_daughter_where_little_is_told() -> None:
+    text = pages(("Wanda", "Mr. Dale"), times=2) + "\n\nWanda Moira Dale was her name.\n\n"
+    found = people(text + "Mrs. Dale put down the lamp. Mrs. Dale went out. " * 6)
+    assert found["Wanda"] is not found["Mrs. Dale"]
+
+
 def test_an_aunt_called_by_a_nickname_is_not_whoever_bears_the_long_form() -> None:
     rain = "Then the rain came down on the river and on the town. " * 30
     polly = pages(("Aunt Polly", "Tom"), times=3) + "\n\nPolly smiled. "
@@ -516,6 +544,13 @@ def test_the_last_part_of_a_hyphenated_name_is_a_surname() -> None:
     assert found["Dale"] is found["Lieutenant Smith-Dale"]
     assert found["Paul"] is not found["Jean-Paul"]
     assert found["Porter"] is not found["Fish-Porter"]
+    text = (
+        pages(("Count Smith-Dale", "Miss Moss"), times=2)
+        + "\n\n"
+        + pages(("Peter Dale", "Ann"), ("Dale", "Ann"))
+    )
+    found = people(text)
+    assert found["Dale"] is found["Peter Dale"] is not found["Count Smith-Dale"]
 
 
 def test_another_title_is_the_same_person_where_nobody_has_a_first_name() -> None:
@@ -684,6 +719,29 @@ def test_who_is_only_compared_with_is_not_in_the_story() -> None:
     text = pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\nHe sang like {0}, and he ate like {0}."
     assert "Peter Quill" not in people(text.format("Peter Quill"))
     assert "Peter Quill" in people(text.format("Peter Quill") + " Then Peter Quill came. Peter Quill went.")
+
+
+CITED = " Nobody gave {0}." * 4
+
+
+@pytest.mark.parametrize(
+    ("more", "is_somebody"),
+    [
+        ("", False),
+        (" {0} came in.", True),
+        (' "Come, {0}, and look," he said.', True),
+        (" {0}, the clerk, is ill.", True),
+    ],
+)
+def test_who_never_does_anything_is_only_cited(more: str, is_somebody: bool) -> None:
+    text = pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\n" + (CITED + more).format("Vandro")
+    assert ("Vandro" in people(text)) is is_somebody
+    assert "Monica" in people(text.replace("Vandro", "Monica")), "a first name may be talked about"
+
+
+def test_what_is_told_in_the_present_tells_nothing_of_who_is_cited() -> None:
+    text = pages(("Tom Finch", "Mr. Dale"), times=12).replace("said", "says") + CITED.format("Vandro")
+    assert "Vandro" in people(text + " It is so. She has it." * 40)
 
 
 def test_a_name_may_begin_a_sentence() -> None:

@@ -7,13 +7,15 @@ people. The Chinese twin has the same steps for given names, surnames, titles an
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import dominant_bearer, rank_mentions
 from kgnb.extract.en.couples import couple_mentions
-from kgnb.extract.en.names import FIRST_NAMES, is_only_compared, key
+from kgnb.extract.en.names import FIRST_NAMES, is_only_cited, is_only_compared, key
 from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import answering
@@ -24,6 +26,10 @@ _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
 )
 _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister")
 
+_NOBLE = frozenset(("prince", "princess", "king", "queen", "sir", "lord"))
+_MR_AND_MRS = re.compile(r"\bMr\.? and Mrs\.? ([\w'-]+)")
+SURE_EXPECTED = 3.0
+"""Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
 MIN_BEGINNING = 3
 """Letters of a short form that a longer first name begins with."""
 
@@ -58,8 +64,12 @@ class AliasResolver(BookPersons):
         self._join_who_answer()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
         persons = self.clusters.persons(counts, self._canonical_rank)
-        compared = {n for n, c in self.candidates.items() if is_only_compared(c)}
-        return {name: names for name, names in persons.items() if not compared.issuperset(names)}
+        absent = {
+            n
+            for n, c in self.candidates.items()
+            if is_only_compared(c) or is_only_cited(c, self.text, self.lower)
+        }
+        return {name: names for name, names in persons.items() if not absent.issuperset(names)}
 
     def _one_word_names(self, *, titled: bool, single: bool = False) -> Iterator[tuple[str, NameParts]]:
         """Names of one word, with or without titles; ``single``: only those not joined with others so far."""
@@ -144,6 +154,7 @@ class AliasResolver(BookPersons):
             if titled > sum(self.counts[n] for n in fulls):
                 continue  # a surname rather: Halliday is Colonel Halliday
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
+            roots = [r for r in roots if not self._has_title_before(name, r)] or roots
             if roots and self._first_dominates(roots):
                 sure = self.co_occurrence.ratio(name, roots[0], 0.0, least=3.0) < 1.2
                 best = roots[0] if sure else ""
@@ -151,6 +162,10 @@ class AliasResolver(BookPersons):
                 best = self._exclusive_person(name, roots)
             if best:
                 self.clusters.join(best, name, "first name")
+
+    def _has_title_before(self, first: str, person: str) -> bool:
+        """Whether the person is called Prince Nicholas, and so perhaps never just Nicholas."""
+        return any(p.rest == (first,) and not _NOBLE.isdisjoint(p.titles) for p in self._parts_of(person))
 
     def _join_titled_surnames(self) -> None:
         """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
@@ -164,6 +179,8 @@ class AliasResolver(BookPersons):
                 and not self._is_rank_of_lady(name, n)
                 and not self._has_own_title(name, self.clusters.root(n))
             ]
+            if parts.titles == ("mr",) and self._has_sons(parts.last, fulls):
+                fulls = []
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
             of_rank = [r for r in roots if set(parts.titles) & self._titles(r) & words.NEUTRAL]
@@ -175,7 +192,8 @@ class AliasResolver(BookPersons):
             if parts.titles == ("miss",):
                 best = self._daughter_called_miss(name, roots)
             else:
-                best = self._exclusive_person(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
+                unsure, least = (9.0, SURE_EXPECTED) if doubt else (0.0, 1.0)
+                best = self._exclusive_person(name, roots, strict=True, unsure=unsure, least=least)
             if not best and parts.titles == ("aunt",) and (noble := f"Lady {parts.last}") in self.counts:
                 best = self._exclusive_person(name, [self.clusters.root(noble)])
             if best:
@@ -185,6 +203,22 @@ class AliasResolver(BookPersons):
         """Mrs. John Dale, not Mrs. Clara Dale."""
         parts = self.parts[name]
         return "mrs" in parts.titles and key(parts.first) not in words.FEMALE_NAMES
+
+    def _has_sons(self, surname: str, fulls: list[str]) -> bool:
+        """Whether Mr. Marlow may be the father of these: there are a "Mr. and Mrs. Marlow" and a Miss, and
+        one of the men is called by his first name alone more often than anybody Mr. Marlow."""
+        titled = max((self.counts.get(f"{mr} {surname}", 0) for mr in ("Mr.", "Mr")), default=0)
+        return (
+            surname in self._couples
+            and not self._has_man_of_rank(surname)
+            and any(self.counts.get(self.parts[n].first, 0) > titled for n in fulls)
+            and bool(self._maidens(surname, ""))
+        )
+
+    @cached_property
+    def _couples(self) -> frozenset[str]:
+        """The surnames of those called Mr. and Mrs."""
+        return frozenset(_MR_AND_MRS.findall(self.text))
 
     def _join_surnames(self) -> None:
         """Vance is who mostly bears it with a title; the Badger is the Grey Badger."""
@@ -230,7 +264,8 @@ class AliasResolver(BookPersons):
         for name in self.by_count:
             near = [r for r in self._roots(self._long_forms(name), name) if self._is_near(name, r)]
             # With too few occurrences to measure, the word list decides.
-            rare = self.counts[name] < 5 and self._count(name) < 10
+            kin = self._titles(name) & KIN_TITLES
+            rare = self.counts[name] < 5 and self._count(name) < 10 and not kin
             best = self._exclusive_person(name, near, strict=len(near) > 1, unsure=0.0 if rare else 9.0)
             if not best and len(near) == 1 and self._may_be_nickname(name, near[0]):
                 best = near[0]
@@ -273,8 +308,12 @@ class AliasResolver(BookPersons):
         for name in self.by_count:
             first, _, last = self.parts[name].last.rpartition("-")
             bearer = self.candidates.get(last) if first and key(last) not in FIRST_NAMES else None
-            if bearer and bearer.articles < 0.5 * bearer.count:
+            if bearer and bearer.articles < 0.5 * bearer.count and not self._bears_as_surname(last):
                 self._join_unless_company(last, name, "surname")
+
+    def _bears_as_surname(self, last: str) -> bool:
+        """Whether who is called ``last`` has a first name before it: Tom Dale is not Smith-Dale."""
+        return any(parts.is_full and parts.last == last for parts in self._parts_of(last))
 
     def _join_unless_company(self, one: str, other: str, reason: str) -> None:
         """Join both names unless their genders differ or they keep company."""

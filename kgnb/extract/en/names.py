@@ -60,7 +60,14 @@ _ROYAL = frozenset(("king", "queen", "prince", "princess", "duke"))
 _NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county", "squares", "streets"))
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
+_DID = "|".join(sorted(words.PAST_VERBS | words.PREDICATES))
+_ACTS = re.compile(
+    rf",? (?:(?:\w+ly|never|only|now|then|also|still|again|who) )?(?:{_DID}|\w+ed)\b"
+    r"|,? the [a-z]"
+)
 
+CITED = 4
+"""Occurrences from which on somebody who never does anything is taken to be only cited."""
 SURE_SPEECHES = 3
 """Speeches that make a name of a word which is none in other books: Sunday, Bah."""
 SPEECH_REACH = 50
@@ -420,6 +427,27 @@ def is_only_compared(candidate: Candidate) -> bool:
     """Return whether somebody is only what others are like: sang like Caruso; but so like Mr. Dale."""
     known = candidate.speaks or is_titled(candidate.name)
     return not known and candidate.before["like"] > 0.5 * candidate.count
+
+
+def is_only_cited(candidate: Candidate, text: str, lower: Mapping[str, int]) -> bool:
+    """Return whether the book, told in the past, never tells what the bearer did, said or was, nor calls him:
+    a painter, a god, a book. A common first name speaks for somebody who is only talked about."""
+    name = candidate.name
+    told = lower["was"] + lower["had"] + lower["said"] > lower["is"] + lower["has"] + lower["says"]
+    known = candidate.speaks or is_titled(name) or key(name.split(" ")[0]) in FIRST_NAMES
+    if not told or known or candidate.count < CITED:
+        return False
+    ends = ((at, at + len(name)) for at in candidate.offsets)
+    return not any(_ACTS.match(text, end) or _is_called(text, at, end) for at, end in ends)
+
+
+def _is_called(text: str, start: int, end: int) -> bool:
+    """Whether the word is called in speech: "Come, Henry," said she."""
+    beside = text[end : end + 1] in ",!?." and (
+        text[start - 2 : start] == ", " or text[start - 1 : start] == '"'
+    )
+    quote = text.rfind('"', max(0, start - SPEECH_REACH * 4), start) if beside else -1
+    return quote >= 0 and not text[quote + 1].isspace()
 
 
 def _is_exclamation(candidate: Candidate) -> bool:

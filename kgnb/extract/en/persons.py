@@ -192,16 +192,19 @@ class BookPersons:
         return away > FAR and away > max((b - a for a, b in pairwise(mine)), default=away)
 
     def _exclusive_person(
-        self, name: str, roots: list[str], *, strict: bool = False, unsure: float = 0.0
+        self, name: str, roots: list[str], *, strict: bool = False, unsure: float = 0.0, least: float = 1.0
     ) -> str:
-        """The person hardly ever in a sentence with ``name``, so that both may be one; empty if unclear."""
+        """The person hardly ever in a sentence with ``name``, so that both may be one; empty if unclear.
+
+        ``unsure``, ``least``: as :meth:`.CoOccurrence.ratio` has them.
+        """
         if not roots:
             return ""
         if len(roots) == 1:
             max_ratio = 0.35 if strict else 0.6
-            return roots[0] if self.co_occurrence.ratio(name, roots[0], unsure) < max_ratio else ""
+            return roots[0] if self.co_occurrence.ratio(name, roots[0], unsure, least) < max_ratio else ""
         judged = sorted(
-            (self.co_occurrence.ratio(name, r, max(0.2, unsure)), i, r) for i, r in enumerate(roots)
+            (self.co_occurrence.ratio(name, r, max(0.2, unsure), least), i, r) for i, r in enumerate(roots)
         )
         if judged[0][0] < 0.3 and (not strict or judged[1][0] > 0.3):
             return judged[0][2]
