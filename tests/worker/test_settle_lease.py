@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.core.errors import GraphConflict
+from kgnb.core.messages import say
 from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.graph.store import GraphStore
@@ -21,7 +23,7 @@ from kgnb.stores.targets import GraphTarget
 from kgnb.worker.book_process import SettleJob
 from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
-from tests.support.patience import SLOWEST
+from tests.support.patience import SLOWEST, eventually
 from tests.support.queues import claim_of
 
 NOVEL = Novel(1, "三国演义")
@@ -47,6 +49,9 @@ class Settles:
         self.queue = SimpleNamespace(lease_seconds=30.0)
         self.ledger = SimpleNamespace(database=SimpleNamespace(target=None))
         self.renewer = self
+
+    async def settles(self) -> bool:
+        return self.running > 0
 
     def holds_until(self, _claim: Claim) -> float:
         return float("inf")
@@ -82,18 +87,20 @@ class Settles:
         return asyncio.create_task(settle())
 
 
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20 * SLOWEST):
-        while not happened():
-            await asyncio.sleep(0.01)
-
-
-async def test_tasks_that_end_together_settle_one_after_the_other(graph: GraphStore) -> None:
+async def test_tasks_that_end_together_settle_one_after_the_other(
+    graph: GraphStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     node = Settles(graph)
     first = node.end_of_task(7)
-    await until(lambda: node.runs == 1)
+    await eventually(node.settles)
     others = [node.end_of_task(task) for task in (8, 9, 10)]
-    await asyncio.sleep(0.3)  # they are there, and would have overtaken it
+
+    async def there() -> bool:
+        return caplog.text.count(say("node.settle_waits", novel=NOVEL.id)) == len(others)
+
+    await eventually(there)
+    await asyncio.sleep(0.1)  # they would have overtaken it
     node.go_on.set()
     await asyncio.wait_for(asyncio.gather(first, *others), 20 * SLOWEST)
     # One settle that began since they came does for all of them.
@@ -104,7 +111,7 @@ async def test_tasks_that_end_together_settle_one_after_the_other(graph: GraphSt
 async def test_settles_that_end_no_task_take_turns(graph: GraphStore) -> None:
     node = Settles(graph)
     first = asyncio.create_task(SettleLease(graph, NOVEL.id, 600.0).settle(node.write))
-    await until(lambda: node.runs == 1)
+    await eventually(node.settles)
     assert not await SettleLease(graph, NOVEL.id, 600.0).settle(node.write)
     node.go_on.set()
     assert await first

@@ -168,27 +168,32 @@ async def test_what_waits_is_not_asked_beyond_the_slots_that_a_429_left(redis_ur
                 await done.wait()
                 asking_now.remove(done)
 
-        async def after_answers(count: int) -> int:
+        async def after_answers(count: int, most: int) -> None:
             for done in asking_now[:count]:
                 done.set()
+
+            async def reached() -> bool:
+                return len(asking_now) == most and not any(done.is_set() for done in asking_now)
+
+            await eventually(reached)
             await asyncio.sleep(0.05)
-            return len(asking_now)
+            assert len(asking_now) == most
 
         async with asyncio.TaskGroup() as group:
             for _ in range(24):
                 group.create_task(ask())
-            assert await after_answers(0) == 8
+            await after_answers(0, 8)
             await limiter.on_rate_limit()
-            assert await after_answers(3) == 5
-            assert await after_answers(3) == 4
+            await after_answers(3, 5)
+            await after_answers(3, 4)
             for _ in range(limiter.slots):
                 limiter.on_success()
-            assert await after_answers(2) == 5
+            await after_answers(2, 5)
             for _ in range(5 + 6 + 7):
                 limiter.on_success()
-            assert await after_answers(8) == 8
-            while asking_now:
-                await after_answers(8)
+            await after_answers(5, 8)
+            for left in (3, 0):
+                await after_answers(8, left)
 
 
 async def test_a_429_takes_slots_that_nobody_uses_too(redis_url: str) -> None:
@@ -200,11 +205,15 @@ async def test_a_429_takes_slots_that_nobody_uses_too(redis_url: str) -> None:
                 held[0] += 1
                 await done.wait()
 
+        async def asking_now(count: int) -> bool:
+            return held == [count]
+
         group.create_task(ask())
-        await asyncio.sleep(0.05)
+        await eventually(lambda: asking_now(1))
         await limiter.on_rate_limit()
         for _ in range(7):
             group.create_task(ask())
+        await eventually(lambda: asking_now(4))
         await asyncio.sleep(0.05)
         assert held == [4]
         done.set()
