@@ -421,9 +421,13 @@ async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
     assert probe.kind == "provider.auth"
 
 
+LIST_SECONDS = 8.0
+"""Longer than the list of models may take where a test stands still, shorter than a request of SlowModel."""
+
+
 class SlowModel(FakeServer):
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(4 if request.method == "POST" else 0)
+        await asyncio.sleep(LIST_SECONDS + 0.5 if request.method == "POST" else 0)
         return await super()._handle(request)
 
 
@@ -432,7 +436,7 @@ async def test_a_silent_endpoint_is_told_from_a_slow_model(
 ) -> None:
     """One that lists no models either is left, whatever its requests may take."""
     for module in ("kgnb.llm.client", "kgnb.app.provider_probe"):
-        monkeypatch.setattr(f"{module}.LIST_SECONDS", 3.0)
+        monkeypatch.setattr(f"{module}.LIST_SECONDS", LIST_SECONDS)
     with socket.create_server((HOST, 0)) as mute:
         async with SlowModel() as slow:
             urls = {"slow": slow.base_url, "mute": f"http://{HOST}:{mute.getsockname()[1]}/v1"}
@@ -442,7 +446,7 @@ async def test_a_silent_endpoint_is_told_from_a_slow_model(
                 drafts = [Draft(name, url, "dryrun", SecretStr("k")) for name, url in urls.items()]
                 answered, silent = await asyncio.gather(*(probe_draft(app, draft) for draft in drafts))
     assert (answered.error, answered.reached, silent.reached) == ("", True, False)
-    assert answered.seconds > 3.0
+    assert answered.seconds > LIST_SECONDS
     assert silent.kind == "provider.unreachable"
 
 

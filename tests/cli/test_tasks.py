@@ -418,6 +418,7 @@ class TestDeleting:
         kgnb.place.env["KGNB_LEASE_SECONDS"] = "300"  # no lease of a live node is waited for
         worker = kgnb.place.start("worker", "--slots", "4", stdout=subprocess.DEVNULL)
         worker.until(lambda: server.stats.requests >= 12)
+        server.server.latency = 2.0  # so that it isn't done before the command is, however slow that is
         assert kgnb.said("task", "delete", 2, "--yes") == "Task 2 is deleted"
         asked = server.stats.requests
         assert asked < 100
@@ -446,11 +447,13 @@ class TestStopping:
         for family, stop, go, what in commands:
             asked = server.stats.requests
             worker.until(lambda asked=asked: server.stats.requests >= asked + 8)  # type: ignore[misc]
+            server.server.latency = 1.5  # so that it isn't done before the command is, however slow that is
             assert kgnb(family, stop, what).code == 0
             worker.until(lambda: kgnb.place.sql(RUNNING) == [(0,)], 10)
             asked = server.stats.requests
             time.sleep(2.5)
             assert server.stats.requests == asked < 140, stop
+            server.server.latency = 0.5
             assert kgnb(family, go, what).code == 0
         server.server.latency = 0.0
         worker.until(lambda: kgnb.place.sql(OPEN_TASKS) == [(0,)], 60)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +32,7 @@ LONG = 300.0
 """Latency of a request that outlives every test."""
 BEGIN = "import kgnb, logging, os, signal, threading, time\nnode = kgnb.Node.from_env()\nnode.start({})"
 FLYING = "sum(node.status()['local']['in_flight'].values())"
+BUSY = "print('busy')\ntime.sleep(600)"
 MANY = {"KG_WORKERS_PER_PROVIDER": "20", "KG_MAX_PROCESSES_PER_PROVIDER": "20"}
 
 
@@ -132,13 +132,11 @@ def interrupted(k: Kernel, place: Place, server: Llm) -> None:
     book = novel(place.path / "other.txt", 60, lines=6, seed=2)
     k.run(f"node.submit({str(book)!r}, 'dryrun')")
     k.until(f"{FLYING} > 1")
-    busy = k.begin("time.sleep(60)")
-    time.sleep(0.5)
+    busy = k.busy(BUSY)
     k.interrupt()
     assert k.finish(busy, 10).error == "KeyboardInterrupt"
     assert k.value("node.state") == "running"
-    blocking = k.begin("s = node.run_until()\nprint(s['state'], s['local']['in_flight'])")
-    time.sleep(2)
+    blocking = k.busy("s = node.run_until()\nprint(s['state'], s['local']['in_flight'])")
     k.interrupt()
     shown = k.finish(blocking, 20)
     assert (shown.error, shown.out.splitlines()[-1]) == ("", "stopped {}"), shown
@@ -205,8 +203,7 @@ def test_sigterm_busy_or_idle_lets_the_node_leave_and_goes_on_to_the_handler_bef
         assert k.until("heard") == ["stopped"]
         k.run("node.start()")
         until(lambda: server.stats.in_flight >= 2, 60, "it works again")
-        busy = k.begin("time.sleep(6)\nprint(heard)")
-        time.sleep(0.5)
+        busy = k.busy("print('busy')\nwhile len(heard) < 2: time.sleep(0.1)\nprint(heard)")
         k.signal(signal.SIGTERM)
         until(lambda: claimable(queue), 20, "all is claimable")
         assert k.finish(busy).out == "['stopped', 'stopped']\n"
@@ -218,12 +215,14 @@ def test_sigterm_busy_or_idle_lets_the_node_leave_and_goes_on_to_the_handler_bef
 
 
 def test_kill_9_leaves_it_to_the_leases(place: Place, server: Llm) -> None:
-    place.env["KGNB_LEASE_SECONDS"] = "4"
+    place.env["KGNB_LEASE_SECONDS"] = "300"
     with engines(place) as (_, queue):
         with kernel(place, **MANY) as k:
             at_work(k, place, server, chapters=20, flying=20)
             k.manager.shutdown_kernel(now=True)
             assert not claimable(queue)
+        leases = queue.zrange(f"kgnb:lease:{{{QUEUE}}}", 0, -1)
+        queue.zadd(f"kgnb:lease:{{{QUEUE}}}", dict.fromkeys(leases, 0))  # as if their time were over
         server.server.latency = 0.02
         ran = place.run("worker", "--drain", "--slots", "20")
         assert ran.code == 0, ran
@@ -238,8 +237,7 @@ def test_node_processes_leave_with_their_kernel(place: Place, server: Llm, end: 
             at_work(k, place, server, chapters=8, flying=4, processes=2)
             k.until(f"{FLYING} >= 4")
             k.until("len(node.status()['cluster']['nodes']) == 2")
-            busy = k.begin("time.sleep(20)")
-            time.sleep(0.3)
+            busy = k.busy(BUSY)
             k.interrupt()
             assert k.finish(busy, 10).error == "KeyboardInterrupt"
             assert k.value(FLYING) >= 4  # it was the cell's alone

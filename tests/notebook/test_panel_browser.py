@@ -23,6 +23,7 @@ from tests.support.screenshots import Shelf
 CANARY = "canary-5be20c9417"
 PANEL = f"{CELL}:has(.kgnb-panel)"
 RUNNING = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status = 'running'"
+COMPLETED = RUNNING.replace("running", "completed")
 
 
 STOP = """async () => {
@@ -168,7 +169,8 @@ def _busy_book(page: Any, place: Place, shelf: Shelf) -> None:
     says(page, "已暂停")
     panel.locator("button:visible:has-text('继续')").first.wait_for()
     until(lambda: place.sql(RUNNING) == [(0,)], what="nodes let go")
-    time.sleep(2.5)  # the panel sees it
+    ((done,),) = place.sql(COMPLETED)
+    says(page, f"{done}/{shelf.chapters} 章")
     before = percent(page)
     time.sleep(2)
     assert percent(page) == before

@@ -79,24 +79,38 @@ class Kernel:
         """Starts a cell."""
         return str(self.client.execute(code, stop_on_error=False))
 
-    def finish(self, cell: str, timeout: float = 60) -> Shown:
-        """Waits for the cell's end; a slow machine has :data:`SLOWEST` times as long."""
-        shown, began, limit = Shown(), time.monotonic(), timeout * SLOWEST
+    def busy(self, code: str) -> str:
+        """Starts a cell that says something, and waits until it has."""
+        cell = self.begin(code)
+        for kind, _ in self._messages(cell, 60):
+            assert kind != "error"
+            if kind == "stream":
+                break
+        return cell
+
+    def _messages(self, cell: str, timeout: float) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Kind and content of what the cell sends."""
+        began, limit = time.monotonic(), timeout * SLOWEST
         while True:
             left = limit - (time.monotonic() - began)
             try:
                 message = self.client.get_iopub_msg(timeout=max(0.1, left))
             except queue.Empty:
-                raise AssertionError(f"the cell is still running after {limit} s: {shown}") from None
-            if message["parent_header"].get("msg_id") != cell:
-                continue
-            kind, content = message["msg_type"], message["content"]
+                raise AssertionError(f"the cell is still running after {limit} s") from None
+            if message["parent_header"].get("msg_id") == cell:
+                yield message["msg_type"], message["content"]
+
+    def finish(self, cell: str, timeout: float = 60) -> Shown:
+        """Waits for the cell's end; a slow machine has :data:`SLOWEST` times as long."""
+        shown = Shown()
+        for kind, content in self._messages(cell, timeout):
             if kind == "stream":
                 shown.out += content["text"]
             elif kind == "error":
                 shown.error, shown.traceback = content["ename"], "\n".join(content["traceback"])
             elif kind == "status" and content["execution_state"] == "idle":
-                return shown
+                break
+        return shown
 
     def run(self, code: str, timeout: float = 60) -> Shown:
         """A cell from beginning to end."""
