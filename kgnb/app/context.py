@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kgnb.app.settle import settle_every_novel
-from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import InputError, ServiceDown, ServiceError
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
@@ -202,7 +201,7 @@ async def when_up(
 
 def _connect(settings: Settings, engines: EmbeddedEngines, queue: bool) -> App:
     sql = Database(sql_target(settings))
-    ledger = Ledger(sql, thing_kinds=settings.thing_kinds)
+    ledger = Ledger(sql, thing_kinds=settings.kinds)
     providers = ProviderRegistry(ledger, settings)
     leases, holds = settings.lease_seconds, settings.hold_seconds
     return App(
@@ -292,9 +291,9 @@ async def running_node(
 def budget_of(settings: Settings) -> Budget:
     """Return the budgets and prices of these settings."""
     return Budget(
-        parse_amounts(settings.budget),
-        parse_amounts(settings.budget_tokens),
-        parse_prices(settings.prices),
+        settings.budget,
+        settings.budget_tokens,
+        settings.prices,
         settings.budget_days,
     )
 
@@ -307,7 +306,7 @@ def _node(
         app.outages,
         # The windows of a budget are all nodes': a machine whose clock is wrong must not have its own.
         SpendingTracker(app.ledger, budget_of(app.settings), lambda: beijing_time(app.queue.clock.now())),
-        RateLimits(app.queue.connection, parse_amounts(app.settings.rpm), parse_amounts(app.settings.tpm)),
+        RateLimits(app.queue.connection, app.settings.rpm, app.settings.tpm),
         suspend_seconds=app.settings.suspend_seconds,
         slots_for=lambda provider: _slots(app.settings, provider),
         total_slots=app.settings.max_slots,

@@ -7,14 +7,13 @@ Sources: arguments, the environment, and what :mod:`kgnb.core.secrets` finds els
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kgnb.core.addresses import (
     check_bolt_uri,
@@ -37,7 +36,19 @@ YEAR = 366 * 86_400
 QUEUE_PREFIXES = ("kg:task:queue:", "kg:ai_queue:")
 
 
-_cached_amounts = cache(parse_amounts)
+def _written(parse: Callable[[str], object]) -> BeforeValidator:
+    """Parses a setting's text; a value of other settings, which is parsed already, stays as it is."""
+    return BeforeValidator(lambda given: parse(given) if isinstance(given, str) else given)
+
+
+def _names(text: str, between: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, re.split(between, text))))
+
+
+Amounts = Annotated[Mapping[str, float], NoDecode, _written(parse_amounts)]
+Prices = Annotated[Mapping[str, tuple[float, ...]], NoDecode, _written(parse_prices)]
+Names = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text, "[,，、;；]"))]
+LowerNames = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text.lower(), ","))]
 
 
 class Settings(BaseSettings):
@@ -135,10 +146,10 @@ class Settings(BaseSettings):
     """Empty = the host's name. -2, -3 … is added while a live node has the name."""
     slots: int = Field(2, validation_alias="KG_WORKERS_PER_PROVIDER", ge=1, le=5_000)
     """Chapters in flight per provider; 2 as in the old worker."""
-    slots_each: str = Field("", validation_alias="KGNB_SLOTS")
+    slots_each: Amounts = Field({}, validation_alias="KGNB_SLOTS")
     """Slots by provider, ``openai=5,deepseek=20``; others have KG_WORKERS_PER_PROVIDER."""
-    providers: str = Field("", validation_alias="KG_WORKER_PROVIDERS")
-    """Comma-separated names to serve; empty = all active ones."""
+    providers: LowerNames = Field((), validation_alias="KG_WORKER_PROVIDERS")
+    """Names to serve, comma-separated; empty = all active ones. Here they are in lower case."""
     max_slots: int = Field(50, validation_alias="KG_MAX_TOTAL_PROCESSES", ge=1, le=1_000_000)
     """Cap on a node's slots. Both caps protect the user's budget, not the machine: slots are cheap."""
     max_slots_per_provider: int = Field(
@@ -167,7 +178,7 @@ class Settings(BaseSettings):
     # --- extraction and providers
     chunk_chars: int = Field(8_000, validation_alias="KGNB_CHUNK_CHARS", ge=200, le=10_000_000)
     """Characters of text in one request; an ordinary chapter fits."""
-    kinds: str = Field("", validation_alias="KGNB_THING_KINDS")
+    kinds: Names = Field((), validation_alias="KGNB_THING_KINDS")
     """Kinds of entities beside the standard four (法宝,功法), comma-separated; empty = the config's."""
     openai_base_url: str = Field("", validation_alias="OPENAI_BASE_URL")
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
@@ -182,17 +193,17 @@ class Settings(BaseSettings):
     """Attempts of one call on connection errors, timeouts and 5xx, before it counts as a provider failure."""
     suspend_seconds: int = Field(600, validation_alias="KGNB_SUSPEND_SECONDS", ge=1, le=366 * 86_400)
     """Seconds for which a failing provider is paused (wire contract)."""
-    rpm: str = Field("", validation_alias="KGNB_RPM")
+    rpm: Amounts = Field({}, validation_alias="KGNB_RPM")
     """Requests a minute of all nodes together: one number for every provider, or name=number,…"""
-    tpm: str = Field("", validation_alias="KGNB_TPM")
+    tpm: Amounts = Field({}, validation_alias="KGNB_TPM")
     """Tokens a minute, prompt and reply together; same form."""
-    budget: str = Field("", validation_alias="KGNB_BUDGET")
+    budget: Amounts = Field({}, validation_alias="KGNB_BUDGET")
     """Money that a provider may cost in KGNB_BUDGET_DAYS, in the currency of KGNB_PRICES; same form."""
-    budget_tokens: str = Field("", validation_alias="KGNB_BUDGET_TOKENS")
+    budget_tokens: Amounts = Field({}, validation_alias="KGNB_BUDGET_TOKENS")
     """Tokens that a provider may use in KGNB_BUDGET_DAYS; same form."""
     budget_days: int = Field(30, validation_alias="KGNB_BUDGET_DAYS", ge=1, le=3_660)
     """Calendar days in Beijing time that a budget covers, today included."""
-    prices: str = Field("", validation_alias="KGNB_PRICES")
+    prices: Prices = Field({}, validation_alias="KGNB_PRICES")
     """Prices of a million tokens, prompt/reply[/cached prompt]: name=2/8,name/model=2/8/0.2."""
     keys: str = Field("", validation_alias="KGNB_KEYS")
     """File of API keys saved on request; empty = kgnb/keys.json in the user's settings folder."""
@@ -235,12 +246,6 @@ class Settings(BaseSettings):
     @classmethod
     def _options(cls, text: SecretStr) -> SecretStr:
         parse_options(text.get_secret_value())
-        return text
-
-    @field_validator("slots_each", "rpm", "tpm", "budget", "budget_tokens", "prices")
-    @classmethod
-    def _by_provider(cls, text: str, info: ValidationInfo) -> str:
-        (parse_prices if info.field_name == "prices" else parse_amounts)(text)
         return text
 
     @field_validator("redis_ca", "db_ssl_ca", "neo4j_ca")
@@ -388,16 +393,6 @@ class Settings(BaseSettings):
         return (self.queue_prefix,) if self.queue_prefix else QUEUE_PREFIXES
 
     @property
-    def wanted_providers(self) -> tuple[str, ...]:
-        """Lower-case names from KG_WORKER_PROVIDERS; empty = all."""
-        return tuple(n.strip().lower() for n in self.providers.split(",") if n.strip())
-
-    @property
-    def thing_kinds(self) -> tuple[str, ...]:
-        """The names in KGNB_THING_KINDS."""
-        return tuple(filter(None, map(str.strip, re.split("[,，、;；]", self.kinds))))
-
-    @property
     def keys_path(self) -> Path:
         """The file of saved API keys, outside any data folder."""
         if self.keys:
@@ -416,7 +411,7 @@ class Settings(BaseSettings):
 
         All ``served`` share the total, at least 1 each; what one of them doesn't want goes to the others.
         """
-        own, left, shares = _cached_amounts(self.slots_each), self.max_slots, dict[str, int]()
+        own, left, shares = self.slots_each, self.max_slots, dict[str, int]()
         wanted = {
             k: min(int(own.get(k, own.get("", self.slots))), self.max_slots_per_provider)
             for k in (*served, key)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kgnb.app.session_report import SessionReport
 from kgnb.core import colab
-from kgnb.core.amounts import parse_amounts
 from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import LogBuffer
@@ -325,14 +324,13 @@ def shared_out(settings: Settings, cpus: int) -> tuple[int, Settings]:
 
     No provider gets more slots than before: there are at most as many processes as the least of them has.
     """
-    own = parse_amounts(settings.slots_each)
-    wanted = [settings.slots_for(key) for key in ("", *own)]
+    wanted = [settings.slots_for(key) for key in ("", *settings.slots_each)]
     count = min(cpus - 1, math.ceil(max(wanted) / SLOTS_A_THREAD), *wanted)
     if count < 2:
         return 0, settings
     caps = ("slots", "max_slots", "max_slots_per_provider")
     shares: dict[str, object] = {cap: max(1, getattr(settings, cap) // count) for cap in caps}
-    shares["slots_each"] = ",".join(f"{key}={int(amount) // count}" for key, amount in own.items())
+    shares["slots_each"] = {key: int(amount) // count for key, amount in settings.slots_each.items()}
     return count, settings.model_copy(update=shares)
 
 

@@ -156,7 +156,7 @@ class NodeRun:
             return worker is not None and worker.nothing_left
         if self.cluster is None:
             return False
-        wanted, counts = self._settings.wanted_providers, ("waiting", "chapters", "leased", "delayed")
+        wanted, counts = self._settings.providers, ("waiting", "chapters", "leased", "delayed")
         queues = [q for q in self.cluster["queues"] if any(q[count] for count in counts)]
         return all(wanted and QueueName(q["queue"]).provider_key not in wanted for q in queues)
 

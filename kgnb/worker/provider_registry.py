@@ -79,7 +79,7 @@ class ProviderRegistry:
                 troubles[key] = say("provider.twice", provider=one_line(key))
         for key, problem in self._problems.items():
             troubles[key] = say("provider.left_alone", provider=one_line(key), reason=str(problem))
-        for key in self._settings.wanted_providers:
+        for key in self._settings.providers:
             if key not in self._known:  # a typo would leave the node idle in silence
                 known = ", ".join(sorted(self._known))
                 troubles[key] = say("provider.nobody", provider=key, known=known)
@@ -220,7 +220,7 @@ class ProviderRegistry:
 
     def served(self) -> list[Provider]:
         """The usable providers that this node serves: those of KG_WORKER_PROVIDERS, or all."""
-        wanted = (self._only_name,) if self._only_name else self._settings.wanted_providers
+        wanted = (self._only_name,) if self._only_name else self._settings.providers
         return [
             p for key, p in self._known.items() if key not in self._problems and (not wanted or key in wanted)
         ]

@@ -77,10 +77,10 @@ class TestConfig:
         assert [task.id for task in found] == [own]
 
     def test_the_setting_is_a_list_with_any_commas(self) -> None:
-        assert Settings.load(kinds="法宝, 功法，丹药、境界;skills").thing_kinds == (
+        assert Settings.load(kinds="法宝, 功法，丹药、境界;skills").kinds == (
             *("法宝", "功法", "丹药", "境界", "skills"),
         )
-        assert Settings.load().thing_kinds == ()
+        assert Settings.load().kinds == ()
 
 
 class TestPrompt:

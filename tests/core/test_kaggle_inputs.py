@@ -42,7 +42,7 @@ def attached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_strangers_dataset_changes_nothing(attached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(attached / "datasets" / "stranger" / "novels")
     settings, _ = load_settings()
-    assert (settings.openai_base_url, settings.redis_host, settings.rpm) == ("", "", "")
+    assert (settings.openai_base_url, settings.redis_host, settings.rpm) == ("", "", {})
     assert Settings.load().openai_base_url == ""
     assert library.locate(settings, None) is None
     assert restore.restore_data_folder(settings) is None

@@ -420,7 +420,7 @@ class TestProviders:
             tab._rows.rows["mine"].slots.value = 7
             tab.apply.click()  # the node leaves and starts anew
             until(lambda: node.state == "running" and node.settings.slots_for("mine") == 7)
-            assert node.settings.wanted_providers == ("mine",)
+            assert node.settings.providers == ("mine",)
             assert all(CANARY not in text for _, text in values(panel._root))
             node.stop(now=True)
         found = [p for p in tmp_path.rglob("*") if p.is_file() and CANARY.encode() in p.read_bytes()]

@@ -92,7 +92,7 @@ class TestEnvExample:
         assert (found.progress_channel, found.drain_seconds, found.slots_each) == (
             "kg:progress",
             10,
-            "openai=5,deepseek=20",
+            {"openai": 5, "deepseek": 20},
         )
 
 

@@ -44,15 +44,14 @@ class ProvidersTab:
 
     def _apply(self) -> None:
         rows = self._rows.rows.values()
-        chosen = [row.name for row in rows if row.served.value]
+        chosen = [row.name.lower() for row in rows if row.served.value]
         if rows and not chosen:
             raise InputError("panel.none_served")
-        slots = {row.name: int(row.slots.value) for row in rows if row.slots in row.box.children}
-        changes: dict[str, Any] = {"providers": "" if len(chosen) == len(rows) else ",".join(chosen)}
+        slots = {row.name.lower(): int(row.slots.value) for row in rows if row.slots in row.box.children}
+        changes: dict[str, Any] = {"providers": () if len(chosen) == len(rows) else chosen}
         if slots:  # explicit, so it raises both caps
             most = Settings.for_slots(max(slots.values()))
-            each = ",".join(f"{name}={n}" for name, n in slots.items() if not set(name) & set(",="))
-            changes |= most | {"slots": self._controller.node.settings.slots, "slots_each": each}
+            changes |= most | {"slots": self._controller.node.settings.slots, "slots_each": slots}
         self._controller.use_settings(self._controller.settings_with(changes))
 
     def refresh(self, status: html.Item) -> None:
@@ -69,7 +68,7 @@ class Row:
     def __init__(self, controller: PanelController, about: html.Item, form: ProviderForm) -> None:
         self._controller, self.about, self.name = controller, about, about["name"]
         key, settings = self.name.lower(), controller.node.settings
-        served = not settings.wanted_providers or key in settings.wanted_providers
+        served = not settings.providers or key in settings.providers
         self.served = widgets.checkbox("", served, width="26px", margin="0 6px 0 0")
         self._about = widgets.html(flex="1 1 220px")
         self.pause = widgets.button(controller, "panel.pause", self._toggle_pause)
