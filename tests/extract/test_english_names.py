@@ -385,6 +385,15 @@ def test_the_father_of_a_family_is_mr_surname() -> None:
     assert found["Tom"] is found["Mr. Fenn"], "no couple, so Mrs. Fenn may be a widow"
 
 
+def test_a_little_one_is_not_mr_surname() -> None:
+    text = (
+        pages(("little Harry Dent", "Miss Moss"), times=3) + "\n\n" + pages(("Mr. Dent", "Mr. Dale"), times=3)
+    )
+    assert people(text)["Mr. Dent"] is not people(text)["Harry Dent"]
+    found = people(text.replace("little ", ""))
+    assert found["Mr. Dent"] is found["Harry Dent"]
+
+
 def test_a_prince_called_by_his_title_is_not_the_bare_first_name() -> None:
     text = pages(("Prince Nicholas", "Mr. Dale"), ("Prince Nicholas Moss", "Mr. Dale"), times=8)
     text += "\n\n" + pages(("Nicholas", "Miss Fenn"), times=8)

@@ -100,6 +100,25 @@ def test_company_and_strangers_are_no_kin(text: str) -> None:
     assert not [tie for tie, sure in confidences(text).items() if sure > 0.375]
 
 
+@pytest.mark.parametrize(
+    ("text", "son"),
+    [
+        ('"Come," said Rufus. "My father, Mr. Harland, is late," said Edwin.', "Edwin Harland"),
+        ('"Come," said Rufus. Then Edwin said, "My father, Mr. Harland, is late."', "Edwin Harland"),
+        ('"Come," said Edwin. "Is my father, Mr. Harland, late?" Rufus asked him again.', "Rufus"),
+        ('"Come," said Rufus. "Go!" said Edwin. "My father, Mr. Harland, is late."', "Edwin Harland"),
+        ('"My father, Mr. Harland, is late." Then Edwin said, "Go," and "Go," said Rufus.', ""),
+        (
+            '"Come, Rufus," said Nora. "Edwin, your father, Mr. Harland, is late," said Winifred.',
+            "Edwin Harland",
+        ),
+    ],
+)
+def test_of_several_speakers_in_a_paragraph_each_says_his_own(text: str, son: str) -> None:
+    kin = {tie for tie in confidences(text) if tie[1] == "PARENT_OF"}
+    assert kin == ({("Mr. Harland", "PARENT_OF", son)} if son else set())
+
+
 def test_who_is_only_near_is_doubtful_until_the_book_says_it_often() -> None:
     text = "Winifred was pale.\nThen Rufus looked at his sister. He smiled."
     (sure,) = confidences(text).values()

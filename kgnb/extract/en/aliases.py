@@ -28,6 +28,8 @@ _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", 
 
 _NOBLE = frozenset(("prince", "princess", "king", "queen", "sir", "lord"))
 _MR_AND_MRS = re.compile(r"\bMr\.? and Mrs\.? ([\w'-]+)")
+LITTLE = 0.1
+"""Least share of a child's mentions that have "little" before them."""
 SURE_EXPECTED = 3.0
 """Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
 MIN_BEGINNING = 3
@@ -177,6 +179,7 @@ class AliasResolver(BookPersons):
                 and not titles_clash(parts.titles, self._titles(n))
                 and not self._is_named_after_husband(n)
                 and not self._is_rank_of_lady(name, n)
+                and not (parts.titles == ("mr",) and self._is_little(n))
                 and not self._has_own_title(name, self.clusters.root(n))
             ]
             if parts.titles == ("mr",) and self._has_sons(parts.last, fulls):
@@ -203,6 +206,11 @@ class AliasResolver(BookPersons):
         """Mrs. John Dale, not Mrs. Clara Dale."""
         parts = self.parts[name]
         return "mrs" in parts.titles and key(parts.first) not in words.FEMALE_NAMES
+
+    def _is_little(self, full: str) -> bool:
+        """Whether the bearer is a child, called little Tom Marlow, and so not Mr. Marlow."""
+        before = sum((self.candidates[n].before for n in self.clusters.names_of(full)), Counter[str]())
+        return before["little"] >= LITTLE * self._count(full)
 
     def _has_sons(self, surname: str, fulls: list[str]) -> bool:
         """Whether Mr. Marlow may be the father of these: there are a "Mr. and Mrs. Marlow" and a Miss, and

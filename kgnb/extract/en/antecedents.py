@@ -73,15 +73,14 @@ def _certainty(fitting: Sequence[Mention], gender: str, persons: ChapterPersons)
 
 
 def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
-    """Return who says the speech at ``offset``: the person beside a verb of speech in its paragraph."""
-    mention = persons.speakers.get(persons.paragraphs.number(offset))
+    """Return who says the speech at ``offset``."""
+    mention = persons.speaker(offset)
     return Antecedent(mention, 1.0) if mention else None
 
 
 def _addressee(offset: int, persons: ChapterPersons) -> Antecedent | None:
-    """Who is called by name in the paragraph's speech, if somebody else than its speaker."""
-    paragraph = persons.paragraphs.number(offset)
-    mention, mine = persons.called.get(paragraph), persons.speakers.get(paragraph)
+    """Who is called by name in the speech, if somebody else than its speaker."""
+    mention, mine = persons.called(offset), persons.speaker(offset)
     if mention is None or (mine and mention.entry.name == mine.entry.name):
         return None
     return Antecedent(mention, FROM_SPEECH)

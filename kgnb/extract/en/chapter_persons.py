@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from kgnb.extract.en.persons import NameFacts, majority_gender, name_facts
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
+_SPEAKS_NEXT = re.compile(r' \w+(?: \w+ly)?[,:] "')  # "Come." Then Tom said, "Go."
 MAX_SENTENCE = 2_000
 """Characters after which a sentence ends anyway: bounds the work on a text without full stops."""
 PRONOUN_MENTIONS = 40
@@ -66,18 +68,41 @@ class ChapterPersons:
         return Paragraphs(self.text)
 
     @cached_property
-    def speakers(self) -> dict[int, Mention]:
-        """Paragraph → the first person beside a verb of speech."""
+    def _speakers(self) -> dict[int, list[Mention]]:
+        """Paragraph → the persons beside verbs of speech."""
         return self._by_paragraph(self.paragraphs.is_speaker)
 
     @cached_property
-    def called(self) -> dict[int, Mention]:
-        """Paragraph → the first person called by name in its speech."""
+    def _called(self) -> dict[int, list[Mention]]:
+        """Paragraph → the persons called by name in its speeches."""
         return self._by_paragraph(self.paragraphs.is_called)
 
-    def _by_paragraph(self, holds: Callable[[int, int], bool]) -> dict[int, Mention]:
-        found = [m for m in reversed(self.people) if holds(m.start, m.end)]
-        return {self.paragraphs.number(m.start): m for m in found}
+    def _by_paragraph(self, holds: Callable[[int, int], bool]) -> dict[int, list[Mention]]:
+        found: dict[int, list[Mention]] = defaultdict(list)
+        for mention in self.people:
+            if holds(mention.start, mention.end):
+                found[self.paragraphs.number(mention.start)].append(mention)
+        return found
+
+    def speaker(self, offset: int) -> Mention | None:
+        """Return who says the speech at ``offset``: the only speaker of its paragraph, of several the one named
+        between it and its neighbours."""
+        mentions = self._speakers.get(self.paragraphs.number(offset), [])
+        if len({m.entry.name for m in mentions}) < 2:
+            return mentions[0] if mentions else None
+        begin, start, end, stop = self.paragraphs.speech(offset)
+        behind = (m for m in mentions if end < m.start < stop and not _SPEAKS_NEXT.match(self.text, m.end))
+        before = (m for m in reversed(mentions) if begin < m.start < start)
+        return next(behind, None) or next(before, None)
+
+    def called(self, offset: int) -> Mention | None:
+        """Return who is called by name in the speech at ``offset``, or in its paragraph of one speaker."""
+        paragraph = self.paragraphs.number(offset)
+        mentions = self._called.get(paragraph, [])
+        if len({m.entry.name for m in self._speakers.get(paragraph, ())}) > 1:
+            _, start, end, _ = self.paragraphs.speech(offset)
+            mentions = [m for m in mentions if start < m.start < end]
+        return mentions[0] if mentions else None
 
     @cached_property
     def mentions_of(self) -> dict[str, list[Mention]]:

@@ -35,6 +35,17 @@ class Paragraphs:
         """Return whether ``offset`` is within quotation marks."""
         return (bisect_left(self._quotes, offset) - bisect_left(self._quotes, self.start(offset))) % 2 == 1
 
+    def speech(self, offset: int) -> tuple[int, int, int, int]:
+        """Return the end of the speech before, start and end of that at ``offset`` and the start of the next,
+        within the paragraph."""
+        k, n, low = self.number(offset), bisect_left(self._quotes, offset), self.start(offset) - 1
+        high = self._ends[k] if k < len(self._ends) else len(self._text)
+
+        def mark(i: int, edge: int) -> int:
+            return self._quotes[i] if 0 <= i < len(self._quotes) and low < self._quotes[i] < high else edge
+
+        return mark(n - 2, low), mark(n - 1, low), mark(n, high), mark(n + 1, high)
+
     def is_called(self, start: int, end: int) -> bool:
         """Return whether the name at ``start``-``end`` is called in speech: "Come, Henry," said she."""
         called = self._text[end : end + 1] in {",", "!", "?", "."} and self.in_speech(start)
