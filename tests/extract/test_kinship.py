@@ -127,6 +127,14 @@ def test_who_is_only_near_is_doubtful_until_the_book_says_it_often() -> None:
     assert ("Rufus", "SIBLING", "Winifred") in ties_of([text] * 3)
 
 
+def test_of_two_of_the_surname_the_brother_is_rather_who_has_a_first_name() -> None:
+    found = confidences("Mr. Harland and Edwin came in. Nora kissed her brother.")
+    brother, mister = (
+        found.get((who, "SIBLING", "Nora Harland"), 0.0) for who in ("Edwin Harland", "Mr. Harland")
+    )
+    assert brother > 2 * mister
+
+
 def test_of_a_crowd_nobody_is_meant() -> None:
     men = [NameEntry(f"Mr. {chr(65 + i)}ton", (), "Character", 9) for i in range(26)]
     men += [NameEntry(f"Captain {chr(65 + i)}ley", (), "Character", 9) for i in range(26)]

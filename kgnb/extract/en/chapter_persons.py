@@ -85,8 +85,8 @@ class ChapterPersons:
         return found
 
     def speaker(self, offset: int) -> Mention | None:
-        """Return who says the speech at ``offset``: the only speaker of its paragraph, of several the one named
-        between it and its neighbours."""
+        """Return who says the speech at ``offset``: the only speaker of its paragraph, of several the one
+        named between it and its neighbours."""
         mentions = self._speakers.get(self.paragraphs.number(offset), [])
         if len({m.entry.name for m in mentions}) < 2:
             return mentions[0] if mentions else None

@@ -38,6 +38,7 @@ MAX_POSSIBLE = 40
 """Persons nearby and of the family, at most, among whom the bearer of a noun without a name is looked for."""
 
 _NOUN = trie_pattern(ROLES)
+_CALLED_BY_FIRST_NAME = ("brother", "sister", "son", "daughter")  # where there is one: Mr. Dale is older
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _PRONOUN = r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir)"
 _POSSESSOR = rf"{_PRONOUN}|'s?| s"  # some texts have lost their apostrophes
@@ -175,6 +176,10 @@ def _unnamed(
     """Who may be meant; all of them where the noun is a plural."""
     owner = possessor.mention.entry
     scores = {name: score for name, score in _scores(phrase.start, owner, role, persons) if score}
+    if role.name in _CALLED_BY_FIRST_NAME:
+        given = {n for n in scores if persons.facts(persons.mentions_of[n][0].entry).given}
+        if any(scores[n] > NEARBY for n in given):
+            scores = {n: s if n in given else s / 2 for n, s in scores.items()}
     if phrase.plural:
         scores = {name: score for name, score in scores.items() if score > NEARBY}
     for name, score in scores.items():

@@ -96,13 +96,15 @@ def _title(word: str) -> str:
 class NameFacts(NamedTuple):
     """What all names of a person say.
 
-    ``gender``: "m", "f" or ""; ``surnames``: her or his own; ``married``: behind a wife's title.
+    ``gender``: "m", "f" or ""; ``surnames``: her or his own; ``married``: behind a wife's title; ``given``:
+    whether there is a first name.
     """
 
     gender: str
     titles: frozenset[str]
     surnames: frozenset[str]
     married: frozenset[str]
+    given: bool
 
 
 @lru_cache(maxsize=4096)
@@ -123,7 +125,7 @@ def name_facts(forms: tuple[str, ...]) -> NameFacts:
             firsts.add(parts.first.lower())
     named = frozenset(titles)
     firsts -= {surname.lower() for surname in surnames | married}
-    return NameFacts(_gender(named, firsts), named, frozenset(surnames), frozenset(married))
+    return NameFacts(_gender(named, firsts), named, frozenset(surnames), frozenset(married), bool(firsts))
 
 
 def _gender(titles: frozenset[str], firsts: set[str]) -> str:
