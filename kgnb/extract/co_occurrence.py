@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
+from itertools import accumulate, product
 
 from kgnb.extract.name_clusters import NameClusters
 
@@ -63,6 +64,14 @@ class CoOccurrence:
         if expected < least:
             return unsure
         return self.together(one, other) / expected
+
+    def chance(self, one: Who, other: Who) -> float:
+        """Return the probability that both share so few sentences by chance (lower tail of a Poisson)."""
+        expected, shared = self.expected(one, other), self.together(one, other)
+        terms = accumulate(
+            range(1, shared + 1), lambda term, k: term * expected / k, initial=math.exp(-expected)
+        )
+        return 1.0 if shared >= expected else sum(terms)
 
     def together(self, one: Who, other: Who) -> int:
         """Return how many sentences hold both, but for those in which one stands right beside the other."""

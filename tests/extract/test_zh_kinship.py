@@ -30,6 +30,7 @@ PEOPLE = [
         ("孟大夫", ()),
         ("王妈妈", ()),
         ("王婆", ()),
+        ("孟姥姥", ()),
     )
 ]
 GOLD = ROOT / "tests" / "extract" / "gold"
@@ -128,6 +129,7 @@ def test_a_tie_that_a_word_of_address_implies(text: str, tie: tuple[str, str, st
         "周文对周德海说：“大哥，请坐。”",  # who knows, in a text that tells no woman from a man?
         "周文道：“爹，歇一歇吧。”\n林秀英走了过来。",
         "周文对周德海说：“我爹，他走了。”",
+        "老程对孟姥姥说：“姥姥，请坐。”",  # so all call her
         "周武道：“来！”\n周文道：“爹，你看。”\n周德海道：“好。”",  # either may be meant
         "孟老爷道：“来。”\n老程道：“爹，你看。”\n孟先生道：“好。”",
         "老程道：“去吧。”\n林秀英道：“妈，我不去！”",  # one side alone
@@ -182,6 +184,11 @@ def test_whose_wife_has_children_is_not_their_mother() -> None:
 )
 def test_whose_kin_have_children_is_not_their_parent(text: str) -> None:
     assert not {t for t in ties(text) if t[1] == "PARENT_OF"}
+
+
+def test_children_of_somebody_without_a_name_are_no_namesakes() -> None:
+    told = "周德海不管事。东府的太爷娶了亲，生了两个儿子：长子周文，次子周武。"
+    assert ties(told) == {("周文", "SIBLING", "周武")}
 
 
 def test_who_visits_is_not_the_father_of_who_opens() -> None:

@@ -866,3 +866,12 @@ def test_a_pet_names_ending_makes_nobody_else() -> None:
 def test_a_given_name_may_end_like_a_village() -> None:
     pages = scenes([("雨村", "林秀英"), ("周德海", "林秀英")]) + "顾雨村来了。顾雨村笑道。" * 2
     assert bearer(people(pages), "顾雨村").name == "顾雨村"
+
+
+def test_a_form_that_never_meets_the_only_one_of_its_surname_is_that_one() -> None:
+    lines = scenes([("沙僧", "林秀英"), ("周德海", "沙僧")]).split("\n")
+    pages = "\n".join([*lines[::2], *(line.replace("沙僧", "沙和尚") for line in lines[1::4]), *lines[3::4]])
+    assert bearer(people(pages), "沙和尚").name == "沙僧"
+    assert bearer(people(pages + "沙僧看着沙和尚。" * 9), "沙和尚").name == "沙和尚"
+    father_and_son = people(pages.replace("沙僧", "沙老爷").replace("沙和尚", "沙少爷"))
+    assert bearer(father_and_son, "沙少爷").name == "沙少爷"

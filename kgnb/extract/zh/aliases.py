@@ -41,6 +41,7 @@ _NOT_GIVEN = (
     | words.UNLIKELY_NAME_ENDS
 )
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
+_OF_A_GENERATION = frozenset("员爷少公子小姐娘哥弟兄妹叔伯姑嫂婶姨老")
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -53,6 +54,10 @@ FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near; and fewest of a
 character of a given name with a title."""
 
+ALWAYS_NEAR = 0.8
+"""Least share of a title's passages that have its bearer, where it is one of a surname's forms."""
+BY_CHANCE = 0.1
+"""Most probability that two forms of one name keep apart so by chance."""
 CHANCE = 0.2
 """Most probability that the nearest of several bearers of a surname is it by chance (one-sided sign test)."""
 DOMINANT = 0.8
@@ -94,6 +99,7 @@ class AliasResolver(TitleAliases):
         self._join_addresses()
         self._join_appositive_titles()
         self._join_surname_titles()
+        self._join_rare_titles()
         self._join_bare_titles()
         self._join_rare_addresses()
         counts = {
@@ -316,6 +322,28 @@ class AliasResolver(TitleAliases):
             if best := self._nearby_bearer(forms, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
 
+    def _join_rare_titles(self) -> None:
+        """沙和尚 is 沙僧, 武二 is 武松: always near one person of the surname, and hardly in a sentence."""
+        by_surname: dict[str, set[str]] = defaultdict(set)
+        for name in self.counts:
+            if surname := _called_by(name) or surname_of(name):
+                by_surname[surname].add(self.clusters.root(name))
+        for name in [n for n in self.counts if _is_rare_title(n)]:
+            root, surname = self.clusters.root(name), _called_by(name) or surname_of(name)
+            fitting = [who for who in sorted(by_surname[surname] - {root}) if self._is_other_form(name, who)]
+            if len(self.clusters.names_of(name)) == 1 and len(fitting) == 1:
+                self.clusters.join(fitting[0], name, "姓与称")
+
+    def _is_other_form(self, form: str, person: str) -> bool:
+        """Whether a rarer form's bearer is always near a person, and never meets that one."""
+        names, company = self.clusters.names_of(person), self.co_occurrence
+        full = any(surname_of(name) and not _called_by(name) for name in names)
+        if _called_by(form) and (full or not _OF_A_GENERATION.isdisjoint(form + "".join(names))):
+            return False  # 何员外 and 何晓岚, 何老爷 and 何少爷 may be father and child
+        rarer = self.counts[form] < sum(self.counts.get(name, 0) for name in names)
+        near = rarer and company.coverage((form,), person) >= ALWAYS_NEAR
+        return near and company.chance((form,), person) <= BY_CHANCE and self._sexes.fits(form, names)
+
     def _join_rare_addresses(self) -> None:
         """“谢谢周医生。”, too rare for statistics: the surname's only bearer, near wherever it is said."""
         said: dict[str, list[int]] = defaultdict(list)
@@ -363,6 +391,17 @@ def _is_of_kin(name: str) -> bool:
     """Whether the title is a wife's or an elder's: 何太太, 何大娘 and 何太公, but not 何姑娘."""
     title = max((t for t in words.WOMENS_TITLES | _OF_KIN if name.endswith(t)), key=len, default="")
     return title in _OF_KIN
+
+
+def _is_titled(name: str) -> bool:
+    """Whether a name is a surname with a title or a number: 何公, 武二."""
+    return bool(_called_by(name)) or (len(name) == 2 and name[1] in words.RANKED)
+
+
+def _is_rare_title(name: str) -> bool:
+    """Whether a name may be another form of somebody's who has the same surname."""
+    surname = _called_by(name) or surname_of(name)
+    return surname in words.SURE_SURNAMES and _is_titled(name) and not _is_of_kin(name)
 
 
 def _called_by(name: str) -> str:

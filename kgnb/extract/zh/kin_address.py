@@ -134,7 +134,7 @@ class _Addresses:
                 continue
             word = match[str(match.lastgroup)]
             hearer = self._hearer(k, speaker, kin, word)
-            if hearer:
+            if hearer and (kin.surname or not _is_called_so(hearer, word)):
                 source, target = (speaker, hearer) if kin.from_speaker else (hearer, speaker)
                 names = source.entry.name, kin.type, target.entry.name
                 end = max(match.end(), speaker.end, hearer.end)
@@ -209,6 +209,12 @@ class _Addresses:
         for mention in self._people:
             offsets[mention.form].append(mention.start)
         return Sexes(self._text, offsets)
+
+
+def _is_called_so(mention: Mention, word: str) -> bool:
+    """Whether the word is by what all call a person: 姥姥 of 刘姥姥."""
+    name = mention.entry.name
+    return name != word and name.removesuffix(word) in words.SURE_SURNAMES
 
 
 def _heads_house(mention: Mention) -> bool:
