@@ -25,6 +25,7 @@ from kgnb.core.errors import BuildStopped
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import STOPPED_STATUSES, Progress, Provider, Task, TaskStatus, Usage
+from kgnb.render.formatting import number_ranges
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
@@ -82,7 +83,8 @@ async def read(path: Path, title: str | None, author: str | None) -> Book:
     if book.left_out:
         log.info(say("book.left_out", title=book.title, lines=book.left_out))
     if book.missing:
-        numbers = ", ".join(map(str, book.missing[:10])) + ("…" if len(book.missing) > 10 else "")
+        ranges = number_ranges(book.missing)
+        numbers = ", ".join(ranges[:10]) + (" …" if len(ranges) > 10 else "")
         log.warning(say("book.missing_headings", title=book.title, numbers=numbers))
     return book
 
@@ -241,6 +243,7 @@ async def _plan_and_scan(
         route = await app.router.route(planned.task, QueueName(planned.task.queue))
         scan = book_process.freeze_names(app.ledger, app.pool, planned.task, route)
         await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
+        tell(planned.step("started", Progress()))
     return planned
 
 
@@ -347,8 +350,9 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         if progress.ended != before:  # chapters that are handed back and claimed again are no progress
             before, watch.progress_at = progress.ended, time.monotonic()
         waited = max(app.providers.ages(planned.provider), default=0.0)
-        listener(planned.step(_stage(progress), progress, waited=waited, **pace.figures(progress)))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
+        stage = _stage(progress, opened)
+        listener(planned.step(stage, progress, waited=waited, **pace.figures(progress)))
         # The item that this build queued starts a paused task: only a pause after that ends the build.
         stopped = STOPPED_STATUSES if opened else (TaskStatus.CANCELLED,)
         if task is None or task.status in stopped:
@@ -374,10 +378,10 @@ async def _last_refusal(app: App, provider: Provider) -> str:
     return f"{answer.reason} " if answer.refused else ""
 
 
-def _stage(progress: Progress) -> str:
+def _stage(progress: Progress, opened: bool) -> str:
     if progress.total and not progress.open:
         return "settling"
-    return "chapters" if progress.ended or progress.running else "scan"
+    return "chapters" if opened or progress.ended else "started"
 
 
 async def _is_given_up(task: Task, watch: _TaskWatch) -> bool:

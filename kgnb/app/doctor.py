@@ -22,6 +22,7 @@ from kgnb.core.model import RULES, Provider
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import free_mb, has_shared_memory, shortages
+from kgnb.extract.zh.dictionary import dictionary_file
 from kgnb.llm.presets import STALE_DAYS, presets, presets_date
 from kgnb.render.formatting import duration
 from kgnb.stores.embedded.restore import restore_data_folder
@@ -63,7 +64,9 @@ async def doctor(settings: Settings) -> list[Check]:
         with suppress(KgnbError):  # each service says it again
             await asyncio.to_thread(restore_data_folder, settings)  # by one alone
     packages = ", ".join(f"{name} {installed_version(name) or '-'}" for name in PACKAGES)
-    checks = [python, Check("packages", True, packages), _presets(date.today()), *_machine(host, settings)]
+    lacking = say("doctor.no_dictionary") if dictionary_file() is None else ""
+    checks = [python, Check("packages", True, packages, lacking)]
+    checks += [_presets(date.today()), *_machine(host, settings)]
     (sql, redis, *rest), bolt = await asyncio.gather(_records(settings), check_service(settings, "bolt"))
     return [*checks, sql, redis, bolt, *rest]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,8 +47,10 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
         lines.append(say("cli.nobody"))
     if args.output:  # there is nothing to see in an empty picture
         lines.append(options.written(args.output, "" if nobody else output_format))
-    elif not nobody:
+    elif result.completed and not nobody:
         lines.append(say("cli.see_it"))
+    if result.failed:
+        lines.append(say("cli.some_failed", failed=result.failed, task=result.task_id))
     options.show(args, result, lambda: lines)
     return options.FAILED_CHAPTERS if result.failed else options.OK
 
@@ -69,5 +72,7 @@ async def submit(args: argparse.Namespace, settings: Settings) -> int:
         plan = await use_case.plan(app, book, path, args.provider, again=args.again)
     if plan.found_finished:
         options.warn(say("cli.found_finished", task=plan.task.id))
+    else:
+        print(say("cli.submitted", task=plan.task.id), file=sys.stderr)
     print(plan.task.id)
     return options.OK

@@ -41,7 +41,7 @@ def _chapter_lines(found: dict[str, Any]) -> Iterator[str]:
     else:
         yield from _origin_lines(found)
         yield from _content_lines(found["extraction"])
-    if "raw" in found:
+    if "raw" in found and found["extraction"] is not None:
         yield from _raw_lines(found["raw"])
 
 

@@ -74,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
         settings, _ = load_settings(**_overrides(args))
         _configure_logging(args, settings)
         tune_process()
-        if args.name == "build" and not args.json:
+        if args.name == "submit" or (args.name == "build" and not args.json):
             from kgnb.render.progress_bar import tell_reading
 
             tell_reading(args.book)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 WRONG_USAGE = 2
 """Exit code of a command line that isn't understood."""
 
+ALIKE = 0.75
+"""How alike a word and a command are, for the command to be what was meant: below it chance decides."""
 OPTION_COLUMNS = 30
 """Columns of help before an option's text: enough for all options but the longest."""
 
@@ -182,22 +184,25 @@ class Parser(argparse.ArgumentParser):
         elif mistyped := self._mistyped_option(self._words[: self._words.index(value)]):
             text = self._unknown_option(mistyped)
         elif like := self._like(value, self._commands.choices):
-            text = say("cli.no_command_like", word=value, suggestion=like.prog)
+            meant = say("cli.or").join(one.prog for one in like)
+            text = say("cli.no_command_like", word=value, suggestion=meant)
         else:
             text = say("cli.no_command", word=value)
         raise argparse.ArgumentError(None, text)
 
-    def _like(self, word: str, commands: dict[str, Parser]) -> Parser | None:
-        """The command that was meant, if that can be guessed: one of these or of their families."""
+    def _like(self, word: str, commands: dict[str, Parser]) -> list[Parser]:
+        """The commands that may have been meant: one of these, or all of its name in their families."""
         more = self._words[self._words.index(word) + 1 :]
         if word in _LISTS and "status" in commands and (not more or more[0].startswith("-")):
-            return commands["status"]
+            return [commands["status"]]
         if "build" in commands and Path(word).suffix:  # a book
-            return commands["build"]
-        families = [one._commands.choices for one in commands.values() if one._commands]
-        known = ChainMap(commands, *families)
-        like = get_close_matches(word, known, 1)
-        return known[like[0]] if like else None
+            return [commands["build"]]
+        families = {name: one._commands.choices for name, one in commands.items() if one._commands}
+        like = get_close_matches(word, [*commands, *chain(*families.values())], 1, ALIKE)
+        if not like or like[0] in commands:
+            return [commands[name] for name in like]
+        found = {name: family[like[0]] for name, family in families.items() if like[0] in family}
+        return [one for name, one in found.items() if name != "dead"] or [*found.values()]  # which few need
 
     def _mistyped_option(self, words: Iterable[str]) -> str | None:
         """The first word that looks like an option and is none of this command's."""

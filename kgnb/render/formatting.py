@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from kgnb.core.messages import say
@@ -54,6 +55,17 @@ def time_of_day(seconds: float) -> str:
     moment = datetime.fromtimestamp(seconds)
     date = "" if moment.date() == datetime.now().date() else f"{moment:%m-%d} "
     return f"{date}{moment:%H:%M} {zone()}"
+
+
+def number_ranges(numbers: Iterable[int]) -> list[str]:
+    """``numbers`` in ascending order, those in a row as a range: ["1–3", "5"]."""
+    ranges: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [number]
+        else:
+            ranges.append([number])
+    return ["–".join(map(str, ends)) for ends in ranges]
 
 
 def cut(text: object, columns: int) -> str:

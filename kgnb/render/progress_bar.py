@@ -38,7 +38,7 @@ class BuildStep:
     """
 
     stage: str
-    """"found", "resumed", "started", "scan", "chapters", "settling" or "done"."""
+    """"found", "resumed", "scan" (names), "started" (engines and node), "chapters", "settling" or "done"."""
     progress: Progress
     task: int
     chapters: int  # of the book
@@ -62,8 +62,9 @@ class BuildStep:
     @property
     def label(self) -> str:
         """What the build is doing, in words."""
-        keys = {"chapters": "cli.bar_chapters", "settling": "status.is_settling", "done": "cli.bar_done"}
-        return say(keys.get(self.stage, "cli.bar_scan"))
+        keys = {"scan": "cli.bar_scan", "chapters": "cli.bar_chapters", "done": "cli.bar_done"}
+        keys["settling"] = "status.is_settling"
+        return say(keys.get(self.stage, "cli.bar_start"))
 
     def facts(self) -> list[str]:
         """Time left and speed, or the time of a slow request; failures, tokens, money; as far as known."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from kgnb.core.messages import say, say_or
 from kgnb.extract.model import GAPS, Flag
-from kgnb.render.formatting import cut, duration, time_of_day
+from kgnb.render.formatting import cut, duration, number_ranges, time_of_day
 from kgnb.render.table import Cell, Column, Row, Table, Tone, columns, rows
 
 Item = Mapping[str, Any]
@@ -23,7 +23,7 @@ MODELS_COLUMNS = 96
 REASONS = 3
 """How many different reasons of failed chapters are shown."""
 CHAPTERS_NAMED = 12
-"""How many of the chapters that failed for one reason are named."""
+"""How many of the chapters that failed for one reason are named, a range of them counted as one."""
 
 _TASK_TONES: dict[str, Tone] = {
     "running": "good", "settling": "good", "waiting": "warn", "paused": "warn", "gaps": "warn",
@@ -98,8 +98,9 @@ def providers_table(providers: Sequence[Item]) -> Table:
 def provider_row(provider: Item) -> Row:
     """A provider's cells, and why it is paused."""
     state = _provider_state(provider)
+    # What is stored was said in the language of whoever paused it.
     by_hand = say("operate.paused_by_hand") if provider["by_hand"] else ""
-    reason = provider["problem"] if provider["state"] == "unusable" else provider["reason"] or by_hand
+    reason = provider["problem"] if provider["state"] == "unusable" else by_hand or provider["reason"]
     cells = {
         "name": Cell(provider["name"]),
         "state": state,
@@ -190,8 +191,9 @@ def failure_notes(failures: Sequence[Item]) -> list[str]:
     reasons = sorted(chapters, key=lambda reason: -len(chapters[reason]))
     notes: list[str] = []
     for reason in reasons[:REASONS]:
-        more = " …" if len(chapters[reason]) > CHAPTERS_NAMED else ""
-        named = say("status.comma").join(map(str, chapters[reason][:CHAPTERS_NAMED])) + more
+        ranges = number_ranges(chapters[reason])
+        more = " …" if len(ranges) > CHAPTERS_NAMED else ""
+        named = say("status.comma").join(ranges[:CHAPTERS_NAMED]) + more
         notes.append(say("status.failed_chapters", chapters=named, reason=reason))
     return notes
 

@@ -72,6 +72,7 @@ class BackgroundLoops:
             "watch": (WATCH_SECONDS, self._node.check_tasks, ""),
             "providers": (PROVIDERS_SECONDS, providers.refresh_and_log, "sql"),
             "keys": (PROVIDERS_SECONDS, lambda: throttle.lift_mended_pauses(providers.served()), ""),
+            "pauses": (WATCH_SECONDS, lambda: throttle.tell_found_pauses(providers.served()), ""),
             "probe": (WATCH_SECONDS, self._probe_graph, ""),
             "spending": (WATCH_SECONDS, throttle.flush, ""),
             "reconcile": (self._node.settings.guard_interval, self._reconcile, ""),

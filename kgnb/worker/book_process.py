@@ -25,6 +25,7 @@ from kgnb.core.model import Novel, Provider, Task, TaskConfig
 from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract import evidence, name_scan
 from kgnb.extract.model import NameEntry
+from kgnb.extract.zh.dictionary import dictionary_file
 from kgnb.graph.project.settle import novel_graph
 from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.graph.store import GraphStore
@@ -100,6 +101,8 @@ async def freeze_names(ledger: Ledger, pool: CpuPool, task: Task, route: Route) 
     if frozen is not None:
         return frozen
     log.info(say("node.scan", task=task.id))
+    if dictionary_file() is None and await ledger.books.language(task.novel_id) == "zh":
+        log.warning(say("node.no_dictionary", task=task.id))
     found, state = await book_runner(pool, route.provider)(scan_names, ledger.database.target, task.novel_id)
     return await ledger.names.freeze(task.id, task.novel_id, found, state, route.config.thing_kinds)
 

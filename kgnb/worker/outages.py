@@ -1,4 +1,8 @@
-"""Which services are down; an outage is logged once when it begins and once when it ends."""
+"""Which services are down; an outage is logged when it begins and when it ends.
+
+A service that starts answers, fails and answers again: what fails so soon after it was back is logged only
+when it lasts.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ log = logging.getLogger(__name__)
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 """Seconds between two tries during an outage (exponential backoff)."""
+SETTLING_SECONDS = 30.0
+"""How long after an outage the next one isn't logged, unless it lasts as long itself."""
 
 
 class Outages:
@@ -27,6 +33,9 @@ class Outages:
 
     def __init__(self) -> None:
         self._down: dict[str, ServiceDown] = {}
+        self._since: dict[str, float] = {}  # when the outage began (time.monotonic())
+        self._back_at: dict[str, float] = {}  # when the last one ended
+        self._told: set[str] = set()  # outages under way that were logged
 
     def is_down(self, *services: str) -> bool:
         """Whether any of ``services`` is known to be down."""
@@ -38,16 +47,24 @@ class Outages:
         return dict(self._down)
 
     def report_down(self, error: ServiceDown) -> None:
-        """Note that a service is down; only the first of consecutive failures is logged."""
-        if error.service not in self._down:
-            log.warning(say("node.service_down", service=error.service, reason=str(error)))
-        self._down[error.service] = error
+        """Note that a service is down; only one of consecutive failures is logged."""
+        service, now = error.service, time.monotonic()
+        since = self._since.setdefault(service, now)
+        is_new = since - self._back_at.get(service, -math.inf) >= SETTLING_SECONDS
+        if service not in self._told and (is_new or now - since >= SETTLING_SECONDS):
+            self._told.add(service)
+            log.warning(say("node.service_down", service=service, reason=str(error)))
+        self._down[service] = error
 
     def report_up(self, *services: str) -> None:
         """Note that ``services`` answered; log the end of an outage."""
         for service in services:
             if self._down.pop(service, None) is not None:
-                log.warning(say("node.service_up", service=service))
+                del self._since[service]
+                self._back_at[service] = time.monotonic()
+                if service in self._told:
+                    self._told.remove(service)
+                    log.warning(say("node.service_up", service=service))
 
     async def retry_until_up(
         self,

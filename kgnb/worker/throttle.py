@@ -25,6 +25,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import TEST_PROMPT, Completion, LlmClient
+from kgnb.render.formatting import time_of_day
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
 from kgnb.stores.queue.store import Queue
@@ -95,6 +96,7 @@ class ProviderThrottle:
         """Called with a provider's lower-case name and the seconds of each answered request."""
         self._pausing: set[str] = set()  # pauses on their way to Redis, which no poll has read yet
         self._told: set[str] = set()  # paused providers of which this node has told why they fail
+        self._found: set[str] = set()  # … that others paused, which this node has told
         self._mean_seconds: dict[str, float] = {}  # by lower-case name, a moving average
         self._outages = outages
         self._spending = spending
@@ -402,6 +404,7 @@ class ProviderThrottle:
         self.refused = {name: one for name, one in self.refused.items() if one.until > time.time()}
         self.paused = self.refused.keys() | self._pausing | poll.paused
         self._told &= self.paused
+        self._found &= self.paused
         self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     def rate_places(self, provider: Provider) -> int | None:
@@ -416,6 +419,19 @@ class ProviderThrottle:
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """The providers' shared states, by name. Raises ServiceDown."""
         return await self._breaker.states([p.name for p in providers if not p.is_rules])
+
+    async def tell_found_pauses(self, providers: Sequence[Provider]) -> None:
+        """Log, once, each pause that others set: a node that does nothing says why. Raises ServiceDown."""
+        found = [p for p in providers if p.name in self.paused - self._told - self._found]
+        for name, state in (await self.provider_states(found)).items() if found else ():
+            if state.paused:
+                self._found.add(name)
+                own_words = "" if state.by_hand else state.reason
+                reason = own_words or say(
+                    f"status.why_{'by_hand' if state.by_hand else 'paused'}", provider=name
+                )
+                until = time_of_day(state.until)
+                log.warning(say("node.pause_found", provider=name, until=until, reason=reason))
 
     async def wait_until_shared(self) -> None:
         """Wait until everything is shared with all nodes; needed before the connections close."""

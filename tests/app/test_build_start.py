@@ -51,8 +51,24 @@ async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
     stages: list[str] = []
     result = await built(app, stages)
     assert (result.status, result.completed) == ("completed", result.chapters)
-    assert stages[0] == "scan"
+    assert stages[:2] == ["scan", "started"]  # the engine's start isn't told as a scan
     assert stages[-1] == "done"
+
+
+@pytest.mark.parametrize(("lang", "told"), [("zh", True), ("en", False)])
+async def test_chinese_books_without_their_dictionary_are_warned_of(
+    app: App,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    lang: str,
+    told: bool,
+) -> None:
+    monkeypatch.setattr(book_process, "dictionary_file", lambda: None)
+    book = tmp_path / "book.txt"
+    book.write_text({"zh": "王大明去找李小红。" * 40, "en": "Tom went to see Mary. " * 40}[lang])
+    await build.build(app, await build.read(book, None, None), book, "rules")
+    assert ("jieba" in caplog.text) == told
 
 
 async def test_a_run_that_is_not_resumed_is_told_once(

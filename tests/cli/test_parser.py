@@ -173,6 +173,7 @@ class TestTypingErrors:
             ("task puase 1", "Did you mean kgnb task pause? See kgnb task --help."),
             ("cancle 1", "Did you mean kgnb task cancel?"),
             ("retry 1", "Did you mean kgnb task retry?"),  # dead retry is for few
+            ("pause deepseek", "Did you mean kgnb task pause or kgnb providers pause?"),
             ("presets", "Did you mean kgnb providers presets?"),
             ("build book.txt --sluts 3", "Did you mean --slots? See kgnb build --help."),
             ("build book.txt --title=x --provder=rules", "Did you mean --provider?"),
@@ -192,6 +193,7 @@ class TestTypingErrors:
         ("words", "text"),
         [
             ("xyzzy", "There is no command xyzzy. See kgnb --help."),
+            ("demo", "There is no command demo. See kgnb --help."),  # and not: did you mean providers remove
             ("status --xyzzy", "There is no option --xyzzy. See kgnb status --help."),
             ("status more", "more is one argument too many."),
             ("build", "These are required: BOOK. See kgnb build --help."),

@@ -26,6 +26,7 @@ from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.graph.importance import edge_weight
 from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, group_of
 from kgnb.render import query_results
+from kgnb.render.export import check_place
 from kgnb.render.picture import layout, scene, selection, static
 from kgnb.render.picture import page as picture_page
 from tests.support.patience import SLOWEST
@@ -362,20 +363,29 @@ def test_svg_with_hostile_names(title: str) -> None:
     assert not [k for e in root.iter() for k in e.keys() if k.startswith("on") or "href" in k]  # noqa: SIM118
 
 
-def test_png_or_a_reason(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(static, "_FONT_FILES", ())
-    with caplog.at_level("INFO", logger="kgnb.render.picture.static"):
-        assert static.png(sanguo(), title="三国演义") is None
-    assert "pip install pillow" in caplog.text
+class TestWhyNoPng:
+    def test_no_font_for_the_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(static, "_FONT_FILES", ())
+        with pytest.raises(InputError, match="fonts-noto-cjk"):
+            static.png(sanguo(), title="三国演义")
+
+    def test_no_pillow_is_told_before_a_book_is_read(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        with pytest.raises(InputError, match=r"pip install pillow"):
+            check_place(tmp_path / "graph.png")
+        check_place(tmp_path / "graph.svg")
 
 
 def test_png() -> None:
     image = pytest.importorskip("PIL.Image")
     import io
 
-    drawn = static.png(sanguo(), title="三国演义")
-    if drawn is None:
-        pytest.skip("no font with Chinese characters here")
+    try:
+        drawn = static.png(sanguo(), title="三国演义")
+    except InputError as error:
+        pytest.skip(str(error))
     with image.open(io.BytesIO(drawn)) as opened:
         assert opened.format == "PNG"
         assert opened.width > 800

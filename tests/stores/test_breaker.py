@@ -444,6 +444,23 @@ async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
     assert [record.getMessage() for record in caplog.records] == [told] * 2
 
 
+async def test_a_node_that_finds_a_provider_paused_says_so_once_in_its_own_language(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
+        breaker = CircuitBreaker(node.queue.connection)
+        for by_hand, why in ((True, "有人暂停了提供方"), (False, "no quota left")):
+            caplog.clear()
+            await breaker.pause(NAME, 600, "no quota left", by_hand=by_hand)
+            for _ in range(3):
+                node.throttle.on_poll(PollResult(paused={NAME}), [node.provider])
+                await node.throttle.tell_found_pauses([node.provider])
+            assert [why in text for text in caplog.messages] == [True]
+            await breaker.resume(NAME)
+            node.throttle.on_poll(PollResult(), [node.provider])
+            await node.throttle.tell_found_pauses([node.provider])
+
+
 async def test_a_failure_while_redis_can_not_pause_the_provider_is_told(
     redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from pathlib import Path
 
 from kgnb.extract.word_lists import read_word_lists
+from kgnb.extract.zh.dictionary import dictionary_file
 
 _LISTS = read_word_lists("zh")
 SURNAMES = _LISTS["surnames"]
@@ -78,11 +77,10 @@ def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
     """
     common: dict[str, float] = {}
     places: set[str] = set()
-    spec = importlib.util.find_spec("jieba")
-    if spec is None or not spec.origin:
+    if (file := dictionary_file()) is None:
         return common, places
     encoded = {word.encode("utf-8", "replace"): word for word in wanted}
-    with (Path(spec.origin).parent / "dict.txt").open("rb") as lines:  # as bytes: most lines are skipped
+    with file.open("rb") as lines:  # as bytes: most lines are skipped
         for line in lines:  # word, frequency, part of speech
             code, _, rest = line.partition(b" ")
             if code in encoded:

@@ -21,7 +21,7 @@ from kgnb.render.export.csv_format import to_csv, to_relations_csv
 from kgnb.render.export.cypher_format import to_cypher
 from kgnb.render.export.graphml_format import to_graphml
 from kgnb.render.export.json_format import Record, to_json
-from kgnb.render.formats import FORMAT_OF_ENDING, FORMATS
+from kgnb.render.formats import FORMAT_OF_ENDING, FORMATS, format_of
 from kgnb.render.picture import page, static
 
 __all__ = ["check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
@@ -34,14 +34,14 @@ def write(graph: Graph, record: Record, path: str | Path, format: str, *, title:
     into JSON only. Raises InputError for an unknown format or a path that can't be written.
     """
     one_table = Path(path).suffix.lower() == ".csv"
-    writers: dict[str, Callable[[IO[bytes]], None]] = {
+    writers: dict[str, Callable[[IO[bytes]], object]] = {
         "json": lambda out: _as_text(out, lambda text: to_json(graph, record, text)),
         "csv": lambda out: (to_relations_csv if one_table else to_csv)(graph, out),
         "graphml": lambda out: _as_text(out, lambda text: to_graphml(graph, text)),
         "cypher": lambda out: _as_text(out, lambda text: to_cypher(graph, text)),
         "html": lambda out: _as_text(out, lambda text: text.write(page.html(graph, title=title))),
         "svg": lambda out: _as_text(out, lambda text: text.write(static.svg(graph, title=title))),
-        "png": lambda out: _write_png(graph, title, out),
+        "png": lambda out: out.write(static.png(graph, title=title)),
     }
     if (known := FORMAT_OF_ENDING.get(f".{format}")) is None:
         raise InputError("exchange.unknown_format", format=format, known=", ".join((*FORMATS, "zip")))
@@ -51,6 +51,8 @@ def write(graph: Graph, record: Record, path: str | Path, format: str, *, title:
 def check_place(path: str | Path) -> None:
     """Raise InputError when :func:`write` could not write to ``path``; changes nothing."""
     place = Path(path).expanduser()
+    if format_of(place) == "png":
+        static.check_pillow()
     above = next(p for p in place.absolute().parents if p.exists())
     if place.is_dir():
         problem = errno.EISDIR
@@ -63,7 +65,7 @@ def check_place(path: str | Path) -> None:
     raise InputError("exchange.unwritable", path=place, reason=os.strerror(problem))
 
 
-def _write_whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
+def _write_whole(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -77,13 +79,6 @@ def _write_whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
     except OSError as error:
         raise InputError("exchange.unwritable", path=path, reason=error.strerror or error) from None
     return path
-
-
-def _write_png(graph: Graph, title: str, out: IO[bytes]) -> None:
-    drawn = static.png(graph, title=title)
-    if drawn is None:
-        raise InputError("exchange.no_png")
-    out.write(drawn)
 
 
 def _as_text(out: IO[bytes], fill: Callable[[IO[str]], object]) -> None:

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import importlib
 import json
+import logging
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -33,6 +34,8 @@ from kgnb.render.picture.scene import (
     printable,
 )
 from kgnb.render.picture.selection import Person, Tie, select_rest
+
+log = logging.getLogger(__name__)
 
 PAGE_PEOPLE = 80
 """How many characters a page shows at first; more would be hard to read."""
@@ -77,8 +80,10 @@ def display(graph: Graph, *, title: str) -> None:
         raise InputError("exchange.no_notebook")
     notebook = importlib.import_module("IPython.display")
     image: dict[str, object] = {"text/plain": title, "image/svg+xml": static.svg(graph, title=title)}
-    if drawn := static.png(graph, title=title):
-        image["image/png"] = base64.b64encode(drawn).decode()
+    try:
+        image["image/png"] = base64.b64encode(static.png(graph, title=title)).decode()
+    except InputError as error:
+        log.info(say("picture.no_png", reason=str(error)))
     notebook.display(image, raw=True)
     frame = iframe(html(graph, title=title))
     notebook.display(notebook.HTML(f"<div>{frame}</div>"))  # IPython warns about a leading <iframe>

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import io
-import logging
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.graph.model import Graph
 from kgnb.render.picture import scene
 from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, lay_out, printable
-
-log = logging.getLogger(__name__)
 
 STILL_PEOPLE = 45
 """How many characters an image shows; more would be hard to read."""
@@ -171,22 +169,25 @@ _SCALE = 2  # pixels per point, for high-density screens
 _MAX_PIXELS = 6_000
 
 
-def png(graph: Graph, *, title: str) -> bytes | None:
-    """The image as a PNG, or None and a log line where Pillow or a font for the names is missing."""
-    try:
-        pillow = (importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageDraw"))
-        fonts = importlib.import_module("PIL.ImageFont")
-    except ImportError:
-        log.info(say("picture.no_png", reason="Pillow"))
-        return None
+def check_pillow() -> None:
+    """Raise InputError when Pillow, which draws PNGs, isn't installed."""
+    if importlib.util.find_spec("PIL") is None:
+        raise InputError("exchange.no_pillow")
+
+
+def png(graph: Graph, *, title: str) -> bytes:
+    """The image as a PNG. Raises InputError where Pillow or a font for the names is missing."""
+    check_pillow()
+    pillow = (importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageDraw"))
+    fonts = importlib.import_module("PIL.ImageFont")
     shown = lay_out(graph, STILL_PEOPLE)
     frame = _Frame(shown)
     text = "".join([title, summary(shown), *(s.label for s in shown.spots)])
-    files = _FONT_FILES if max(text, default="") > "\u2e7f" else (*_LATIN_FONT_FILES, *_FONT_FILES)
+    is_cjk = max(text, default="") > "\u2e7f"
+    files = _FONT_FILES if is_cjk else (*_LATIN_FONT_FILES, *_FONT_FILES)
     file = next((file for file in files if Path(file).is_file()), None)
     if file is None:
-        log.info(say("picture.no_png", reason="CJK font"))
-        return None
+        raise InputError("exchange.no_font", font="fonts-noto-cjk" if is_cjk else "fonts-dejavu-core")
     pen = _PngPen(pillow, functools.cache(lambda size: fonts.truetype(file, size)), frame)
     _draw(pen, shown, frame, title)
     out = io.BytesIO()

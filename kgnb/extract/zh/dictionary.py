@@ -1,0 +1,12 @@
+"""Where jieba's dictionary is; apart from the word lists, which take long to load."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+
+def dictionary_file() -> Path | None:
+    """The file of jieba's dictionary; None without jieba: many words are then taken for names."""
+    spec = importlib.util.find_spec("jieba")
+    return Path(spec.origin).parent / "dict.txt" if spec and spec.origin else None
