@@ -291,7 +291,8 @@ def cluster(
     path: Path, llm: Llm | None = None, servers: RedisServers | None = None, **env: str
 ) -> Iterator[Cluster]:
     """An emptied Redis (``servers``: instead of the usual one) and Neo4j and a database of its own; ``path``
-    is for logs and exports. ``env`` goes to every node and command, over the short times that suit tests."""
+    is for logs and exports. ``env`` goes to every node and command, over the short times that suit tests; a
+    lease lasts for longer than a node may stand still, unless the test is about leases."""
     at = parse_url(outside("KGNB_TEST_REDIS_URL"))
     bolt = {name: outside(f"KGNB_TEST_{name}") for name in ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD")}
     path.mkdir(parents=True, exist_ok=True)
@@ -307,7 +308,6 @@ def cluster(
             "DB_PASSWORD": sql.password,
             "DB_NAME": sql.database,
             **bolt,
-            "KGNB_LEASE_SECONDS": "5",
             "KG_WORKER_GUARD_INTERVAL": "3",
             "KGNB_CPU_WORKERS": "threads",
             "KGNB_LANG": "en",

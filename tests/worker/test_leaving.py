@@ -32,7 +32,7 @@ def model() -> Iterator[Llm]:
 @pytest.fixture
 def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
     stoppable()
-    with cluster(tmp_path, model) as one:
+    with cluster(tmp_path, model, KGNB_LEASE_SECONDS="5") as one:
         yield one
 
 

@@ -99,6 +99,7 @@ def test_the_queue_of_a_provider_that_was_switched_off_is_moved(place: Place, tm
 
 def test_a_deleted_provider_of_a_task_at_work(place: Place, tmp_path: Path) -> None:
     """Its node lets go of it, another provider finishes it, and no chapter is done twice."""
+    place.env["KGNB_LEASE_SECONDS"] = "60"  # one that is lost would be done twice
     with llm(latency=0.5) as server:
         two_providers(place, server)
         assert place.run("submit", novel(tmp_path / "b.txt", 40), "--provider", "First").code == 0
