@@ -14,35 +14,48 @@ from tests.support.patience import SLOWEST
 
 
 class Doubler:
-    def __init__(self, seconds: float = 0.0) -> None:
+    """A flush; while it is ``held`` it has begun and doesn't end."""
+
+    def __init__(self, *, held: bool = False) -> None:
         self.batches: list[list[int]] = []
         self.began: list[float] = []
-        self._seconds = seconds
+        self.has_begun, self.go_on = asyncio.Event(), asyncio.Event()
+        if not held:
+            self.go_on.set()
 
     async def __call__(self, items: Sequence[int]) -> Sequence[int]:
         self.batches.append(list(items))
         self.began.append(time.monotonic())
-        await asyncio.sleep(self._seconds)
+        self.has_begun.set()
+        await asyncio.sleep(0)
+        await self.go_on.wait()
         if 13 in items:
             raise ValueError("unlucky")
         return [2 * i for i in items]
 
 
 async def test_what_arrives_during_a_flush_shares_the_next_one() -> None:
-    flush = Doubler(0.02)
+    flush = Doubler(held=True)
     batcher = Batcher(flush, limit=4)
     first = asyncio.create_task(batcher.do(0))
-    await asyncio.sleep(0.005)
-    assert await asyncio.gather(*(batcher.do(i) for i in range(1, 8))) == [2 * i for i in range(1, 8)]
+    await flush.has_begun.wait()
+    others = [asyncio.create_task(batcher.do(i)) for i in range(1, 8)]
+    await asyncio.sleep(0.01)
+    flush.go_on.set()
+    assert await asyncio.gather(*others) == [2 * i for i in range(1, 8)]
     assert await first == 0
     assert flush.batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
 
 
 async def test_an_error_reaches_every_caller_of_its_batch_and_no_other() -> None:
-    batcher = Batcher(Doubler(0.01))
+    flush = Doubler(held=True)
+    batcher = Batcher(flush)
     before = asyncio.create_task(batcher.do(1))
-    await asyncio.sleep(0.001)
-    results = await asyncio.gather(batcher.do(13), batcher.do(2), return_exceptions=True)
+    await flush.has_begun.wait()
+    two = [asyncio.create_task(batcher.do(i)) for i in (13, 2)]
+    await asyncio.sleep(0.01)
+    flush.go_on.set()
+    results = await asyncio.gather(*two, return_exceptions=True)
     assert [type(r) for r in results] == [ValueError, ValueError]
     assert await before == 2
     assert await batcher.do(3) == 6
@@ -61,11 +74,12 @@ async def test_a_refused_row_is_refused_alone() -> None:
 
 
 async def test_a_caller_that_gave_up_disturbs_nobody() -> None:
-    flush = Doubler(0.02)
+    flush = Doubler(held=True)
     batcher = Batcher(flush)
     gone = asyncio.create_task(batcher.do(1))
-    await asyncio.sleep(0.001)
+    await flush.has_begun.wait()
     gone.cancel()
+    flush.go_on.set()
     assert await batcher.do(2) == 4
     with pytest.raises(asyncio.CancelledError):
         await gone

@@ -295,10 +295,25 @@ async def test_how_long_the_oldest_request_has_been_in_flight() -> None:
 
 
 async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
-    async with FakeServer(latency=0.2) as llm:
-        c = CountingClient(Provider("o", llm.base_url), timeout=10, tries=1, connections=60)
+    there, full = list[int](), asyncio.Event()
+
+    class Full(FakeServer):
+        """Answers from when sixty are there."""
+
+        async def _handle(self, request: web.Request) -> web.StreamResponse:
+            there.append(there[-1] + 1 if there else 1)
+            if there[-1] == 60:
+                full.set()
+            await full.wait()
+            await asyncio.sleep(0.05)  # more would come
+            there.append(there[-1] - 1)
+            return await super()._handle(request)
+
+    async with Full() as llm:
+        c = CountingClient(Provider("o", llm.base_url), timeout=10 * SLOWEST, tries=1, connections=60)
+        c._form_of("dryrun").release()  # none is held back for the first
         await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(120)))
-        assert llm.stats.most_in_flight == 60
+        assert max(there) == 60
         assert llm.stats.connections == 60
         assert c.usage.requests == 120
 

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.budget import Budget, SpendingTracker
 from tests.support.commands import Llm, Place, llm, novel
 from tests.support.ledgers import opened
+from tests.support.patience import SLOWEST
 from tests.support.throttles import NAME, asking
 
 PROVIDER = Provider(NAME)
@@ -176,13 +178,23 @@ async def test_what_could_not_be_written_counts_and_is_written_later(
         assert spent == Usage(2, 10, 6)
 
 
-async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Path) -> None:
+async def test_what_is_spent_during_a_write_is_written_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        add = ledger.spending.add
+
+        async def noted(*given: Any) -> Any:
+            begun.set()
+            return await add(*given)
+
+        monkeypatch.setattr(ledger.spending, "add", noted)
         spending = SpendingTracker(ledger, Budget())
         spending.record(PROVIDER, "chat", Usage(1, 10, 5))
         with locked(tmp_path / "kgnb.db"):
             writing = asyncio.create_task(spending.flush())
-            await asyncio.sleep(0.1)  # it has begun, and waits for the other writer
+            await asyncio.wait_for(begun.wait(), 20 * SLOWEST)  # and waits for the other writer
             spending.record(PROVIDER, "chat", Usage(1, 1, 1))
         await writing
         (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
