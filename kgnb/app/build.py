@@ -116,7 +116,7 @@ async def plan(
 async def _plan(app: App, order: Order, *, again: bool = False) -> Plan:
     """:func:`plan` for an imported book, even if another edition was imported since."""
     novel_id, tasks = order.imported.novel_id, app.ledger.tasks
-    earlier = [] if again else await earlier_tasks(app, order)
+    earlier = [] if again else await earlier_tasks(app, novel_id, order.provider, order.model)
     missing = await tasks.unplanned_chapters(novel_id, [task.id for task in earlier]) if earlier else []
     live = [task for task in earlier if task.status is not TaskStatus.CANCELLED]
     kinds = own_kinds(app, order.provider) or (earlier[-1].thing_kinds if earlier else None)
@@ -130,11 +130,9 @@ async def _plan(app: App, order: Order, *, again: bool = False) -> Plan:
     return order.plan(await new_task(app, order, missing or None, kinds))
 
 
-async def earlier_tasks(app: App, order: Order) -> list[Task]:
+async def earlier_tasks(app: App, novel_id: int, provider: Provider, model: str) -> list[Task]:
     """Return the tasks over the book, or a part of it, that ask the same for the same; oldest first."""
-    novel_id, provider = order.imported.novel_id, order.provider
-    kinds = own_kinds(app, provider)
-    return await app.ledger.tasks.with_model(novel_id, provider.name, order.model, kinds)
+    return await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app, provider))
 
 
 async def _is_finished(app: App, book: BookFacts, provider: Provider, model: str) -> bool:
@@ -142,7 +140,7 @@ async def _is_finished(app: App, book: BookFacts, provider: Provider, model: str
     novel_id = await app.ledger.books.find_novel_id(book.sha256)
     if novel_id is None:
         return False
-    tasks = await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app, provider))
+    tasks = await earlier_tasks(app, novel_id, provider, model)
     live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
     ended = bool(live) and all(task.ended for task in live)
     return ended and not await app.ledger.tasks.uncovered_chapters(novel_id, [task.id for task in tasks])

@@ -88,7 +88,7 @@ async def _sampled_tasks(
 ) -> tuple[list[int], set[int]]:
     """Return the tasks to extrapolate from and the chapters they leave; works a sample if nothing is done."""
     imported, novel_id = order.imported, order.imported.novel_id
-    known = await build.earlier_tasks(app, order)
+    known = await build.earlier_tasks(app, novel_id, order.provider, order.model)
     tasks = {task.id for task in known}
     left = set(await app.ledger.tasks.uncovered_chapters(novel_id, tasks))
     if len(left) < len(imported.chapters) or order.provider.is_rules:

@@ -16,14 +16,12 @@ from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.model import Novel
-from kgnb.extract import evidence
 from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.model import NAMED_LABELS
 from kgnb.graph.name_index import NameIndex
-from kgnb.graph.project.graph_builder import ProjectionContext
-from kgnb.graph.project.settle import novel_builder
-from kgnb.graph.resolve.decisions import Decision, DecisionOutcome, combine_decisions
+from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName, list_names
+from kgnb.worker.novel_record import NovelRecord
 
 MAX_NAMES = 100
 """Bound on the names in one decision."""
@@ -40,21 +38,14 @@ class NameEditor:
 
 async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS) -> NameEditor:
     """Return the names of the task's book as settle resolves them now. Needs no graph store."""
-    ledger = app.ledger
-    novel = await ledger.books.novel((await find_task(app, task_id)).novel_id)
-    chapters = await ledger.books.chapters(novel.id)
-    rows = await ledger.extractions.settle_rows(novel.id)
-    entries = await ledger.names.read(novel.id)
-    config = await app.router.novel_config(novel.id)
-    decisions = await ledger.name_decisions.read(novel.id)
+    novel = await app.ledger.books.novel((await find_task(app, task_id)).novel_id)
+    record = await NovelRecord.read(app.ledger, novel, await app.ledger.providers.default_config())
 
     def resolve() -> list[ListedName]:
-        context = ProjectionContext(novel, entries, config, combine_decisions(decisions))
-        texts = (text for _, text in ledger.books.texts_blocking(novel.id))
-        builder = novel_builder(context, chapters, rows, lambda forms: evidence.names_in_texts(forms, texts))
-        return list_names(builder.graph(whole=True), builder.names, entries, kinds)
+        builder = record.builder()
+        return list_names(builder.graph(whole=True), builder.names, record.names, kinds)
 
-    return NameEditor(novel, await asyncio.to_thread(resolve), decisions)
+    return NameEditor(novel, await asyncio.to_thread(resolve), record.decisions)
 
 
 async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> DecisionOutcome:

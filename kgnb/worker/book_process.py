@@ -23,15 +23,14 @@ from kgnb.core.event_loop import new_loop, release_memory
 from kgnb.core.messages import say
 from kgnb.core.model import Novel, Provider, Task, TaskConfig
 from kgnb.core.process_pool import CpuPool, PoolRun
-from kgnb.extract import evidence, name_scan
+from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.dictionary import dictionary_file
-from kgnb.graph.project.settle import novel_graph
-from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
+from kgnb.worker.novel_record import NovelRecord
 
 if TYPE_CHECKING:
     from kgnb.worker.task_router import Route
@@ -161,24 +160,10 @@ async def _settle(job: SettleJob, allowed: Permit) -> int:
     sql, graph = Database(job.sql), GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel.id
-        # One after another: a node and its helpers have five connections together.
-        chapters = await ledger.books.chapters(novel_id)
-        rows = await ledger.extractions.settle_rows(novel_id)
-        names = await ledger.names.read(novel_id)
-        tasks = await ledger.tasks.of_novel(novel_id)
-        decisions = await ledger.name_decisions.read(novel_id)
-        texts = (text for _, text in ledger.books.texts_blocking(novel_id))
-        final = novel_graph(
-            job.novel,
-            chapters,
-            rows,
-            names,
-            job.config.with_kinds_of(tasks),
-            find_in_text=lambda forms: evidence.names_in_texts(forms, texts),
-            decisions=combine_decisions(decisions),
-        )
+        record = await NovelRecord.read(ledger, job.novel, job.config)
+        final = record.builder().graph(whole=True)
         # Tasks that kgnb never opened: an old worker's graph isn't ours to remove.
-        foreign = {task.id for task in tasks if not task.provider}
+        foreign = {task.id for task in record.tasks if not task.provider}
         done = await graph.apply(novel_id, final, number=job.number, check=allowed.holds, foreign=foreign)
         await ledger.extractions.note_dropped(novel_id, final.dropped)
         return done

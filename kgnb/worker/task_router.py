@@ -26,7 +26,7 @@ class Route:
 
 
 class TaskRouter:
-    """Routes tasks to providers and models; the only reader of ``knowledge_graph_configs``."""
+    """Routes tasks to providers and models."""
 
     def __init__(self, ledger: Ledger, providers: ProviderRegistry) -> None:
         self._ledger = ledger
@@ -72,11 +72,6 @@ class TaskRouter:
             provider = await self.default_provider(usable=usable)
             key = provider.lower_name if provider is not None else ""
         return self._providers.first_queue(key) if key else None
-
-    async def novel_config(self, novel_id: int) -> TaskConfig:
-        """The default config with the kinds of things that any task of the novel asks for."""
-        tasks = await self._ledger.tasks.of_novel(novel_id)
-        return (await self._ledger.providers.default_config()).with_kinds_of(tasks)
 
 
 def _model_of(provider: Provider, config: TaskConfig) -> str:
