@@ -103,13 +103,13 @@ def test_engines_stop_when_the_client_is_killed(data: Path) -> None:
 
 
 def test_a_killed_process_group_can_be_followed_within_the_grace(data: Path) -> None:
-    with client(data, grace=3.0) as (process, before):
+    with client(data, grace=6.0) as (process, before):
         running = processes(data)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         with open_embedded(data, graph=False) as embedded:
             assert endpoint_values(embedded) == before
-            time.sleep(3.3)
+            time.sleep(6.3)
             assert all(map(is_alive, running)), "joining ends the grace period"
     assert all_ended(running)
 
