@@ -261,7 +261,7 @@ class TestWhileItRuns:
         from kgnb.stores.embedded.connect import open_embedded
 
         with (
-            llm(latency=0.1) as server,
+            llm(latency=0.3) as server,
             open_embedded(place.data) as engines,
             redis.Redis.from_url(engines.redis_url.get_secret_value()) as client,
             client.pubsub(ignore_subscribe_messages=True) as heard,
