@@ -58,8 +58,9 @@ def start(place: Place, book: Path) -> Running:
 
 
 def stopped_while_it_settles(place: Place, build: Running) -> None:
-    """All chapters are on record and the task isn't closed: it is being settled, or about to be. Looked at while
-    the build stands still, and it stays so, for a settle may be over before a test acts."""
+    """All chapters are on record and the task isn't closed: it is being settled, or about to be.
+
+    Looked at while the build stands still, and it stays so, for a settle may be over before a test acts."""
 
     def settles() -> bool:
         if place.sql("SELECT count(*) FROM kgnb_extractions") != [(CHAPTERS,)] or place.sql(LEFT) != [(0,)]:
