@@ -16,7 +16,7 @@ from kgnb.app import library
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app
 from kgnb.app.transfer import export
-from kgnb.core.errors import InputError
+from kgnb.core.errors import BuildStopped, InputError, SettingsError
 from kgnb.core.event_loop import LoopThread
 from kgnb.core.messages import say
 from kgnb.core.model import in_viewers_zone
@@ -55,6 +55,9 @@ def run(work: Coroutine[Any, Any, R]) -> R:
     future = spawn(watched())
     try:
         return future.result()
+    except (InputError, SettingsError, BuildStopped) as error:
+        # Its text says what to mend: a notebook would show it below pages of kgnb's own frames.
+        raise error.with_traceback(None) from None
     except KeyboardInterrupt:
         future.cancel()  # which ends the future at once
         ended.wait(CLEAN_UP_SECONDS)

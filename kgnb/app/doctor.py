@@ -139,7 +139,8 @@ async def check_service(settings: Settings, name: str) -> Check:
             connected = time.monotonic() - started
             facts = await _facts(app, name, settings)
     except KgnbError as error:
-        return Check(name, False, f"{place}: {error}")
+        told = str(error)
+        return Check(name, False, told if place in told else f"{place}: {told}")
     return _healthy(name, place, facts, connected, embedded=address is None)
 
 
@@ -160,7 +161,7 @@ def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, *, em
         details.append(facts.tls or say("doctor.no_tls"))
     details.append(say("doctor.answers", start=f"{connected:.1f}", ms=f"{facts.ms:.1f}"))
     if facts.skew is not None and not embedded:
-        details.append(say("doctor.skew", seconds=f"{facts.skew:+.1f}"))
+        details.append(say("doctor.skew", seconds=f"{round(facts.skew, 1) + 0:+.1f}"))  # no "-0.0"
     details.append(say("doctor.writable"))
     mend = [say(key, **more) for key, more in facts.notes]
     if facts.skew is not None and abs(facts.skew) > SKEW_SECONDS:

@@ -60,6 +60,8 @@ async def push(args: argparse.Namespace, settings: Settings) -> int:
         pushed = await _send(args, client, settings, parcel)
         kernel = f"{parcel.meta['id']}/{pushed.version}" if pushed.version else parcel.meta["id"]
         print(say("kaggle.saved" if args.no_run else "kaggle.pushed", kernel=kernel, url=pushed.url))
+        if _follows(args) and not args.no_run:
+            print(say("kaggle.may_leave"))
         if pushed.warning:
             warn(pushed.warning)
         for text in pushed.not_added:  # a run without its data or credentials is no success

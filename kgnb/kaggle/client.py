@@ -244,8 +244,12 @@ class KaggleClient:
         if missing_ok and answer["error"] == "missing":
             return None
         kind = ServiceDown if answer["error"] in ("down", "not_kaggle") else ServiceRefused
-        key = "refused" if answer["error"] == "missing" else answer["error"]
-        raise kind(f"kaggle.{key}", service="kaggle", reason=_reason(str(answer["reason"])) or "?")
+        key, facts = answer["error"], {"reason": _reason(str(answer["reason"])) or "?"}
+        if key == "missing":  # the package guesses at length, Kaggle itself says 403
+            named = [one for one in ("kernel", "dataset") if one in arguments]
+            key = {"kernel": "no_run", "dataset": "no_dataset"}[named[0]] if named else "refused"
+            facts |= {one: arguments[one] for one in named}
+        raise kind(f"kaggle.{key}", service="kaggle", **facts)
 
 
 def _reason(text: str) -> str:

@@ -97,7 +97,7 @@ class ChatApi(ABC):
         try:
             content = await call
         except self.sdk.APIStatusError as error:
-            return ErrorResponse(error.status_code, error.body, error.response.headers)
+            return ErrorResponse(error.status_code, _whole_body(error), error.response.headers)
         except (BodyTooLong, self.sdk.APIConnectionError, *_UNMAPPED) as error:
             # openai 2 hides each error behind its own
             if BodyTooLong in (type(error), type(error.__cause__)):
@@ -110,6 +110,14 @@ class ChatApi(ABC):
 
 
 # --- reading an answer, which is hostile input --------------------------------------------------------------
+
+
+def _whole_body(error: Any) -> Any:
+    """A refusal's body as JSON. The SDK hands on its "error" alone, which may be but a name."""
+    try:
+        return json.loads(error.response.content)
+    except (ValueError, RuntimeError):  # no JSON, nested too deeply, or not read
+        return error.body
 
 
 def joined_text(content: Any) -> str:

@@ -67,8 +67,12 @@ class ErrorResponse:
     @property
     def _error(self) -> dict[str, Any]:
         body = self.body[0] if isinstance(self.body, list) and self.body else self.body  # Gemini
-        inner = body.get("error", body.get("errors", body)) if isinstance(body, dict) else body  # ModelScope
-        return inner if isinstance(inner, dict) else {"message": inner}
+        if not isinstance(body, dict):
+            return {"message": body}
+        inner = body.get("error", body.get("errors", body))  # the latter: ModelScope
+        if isinstance(inner, dict):
+            return inner
+        return {"message": inner} | {name: told for name, told in body.items() if name != "error" and told}
 
     @property
     def _details(self) -> list[Any]:

@@ -88,6 +88,8 @@ class Preset(_Fact):
     thinking_off: Mapping[str, Any] = {}
     """Fields of the body that switch reasoning off; empty: no switch is known."""
     thinking_on: Mapping[str, Any] = {}
+    cache_key: Mapping[str, Any] = {}
+    """Fields of the body without which no prompt is read from the provider's cache."""
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """The body's field for the output limit."""
     always_thinks: bool = False

@@ -57,6 +57,8 @@ class RequestForm:
     """The output limit in tokens: the user's, or the largest that the endpoint named; None: by size."""
     thinks: bool = False
     """Whether room for thoughts is needed."""
+    cache_key: Sequence[Mapping[str, Any]] = ({},)
+    """The field that asks for the cached start of a prompt, where the provider wants one."""
     own: Mapping[str, Any] = field(default_factory=dict)
     """The user's ``extra_body``: never left out."""
 
@@ -75,6 +77,7 @@ class RequestForm:
             temperature=tuple(dict.fromkeys((temperature, None))),
             limit_fields=tuple(dict.fromkeys((preset.limit_field, *others))),
             fixed_limit=options.max_output_tokens,
+            cache_key=(preset.cache_key, {}) if preset.cache_key else ({},),
             thinks=options.thinking in ("on", "leave") or preset.always_thinks,
             own=options.extra_body,
         )
@@ -83,7 +86,7 @@ class RequestForm:
         """Temperature, output limit, and the fields that differ between providers."""
         sent = {"temperature": self.temperature[0], self.limit_fields[0]: self.limit(prompt)}
         known = {name: value for name, value in sent.items() if name and value is not None}
-        return {**known, **self.thinking[0], **self.own}
+        return {**known, **self.thinking[0], **self.cache_key[0], **self.own}
 
     def limit(self, prompt: Prompt) -> int:
         """The most tokens of a reply to ``prompt``."""
@@ -148,6 +151,7 @@ _PARTS = {
     "thinking": ("thinking", "reasoning", "思考"),
     "temperature": ("temperature",),
     "limit_fields": (),
+    "cache_key": ("prompt_cache_key",),
 }
 """The parts, and how refusals name them beside the fields that are sent."""
 

@@ -86,7 +86,13 @@ class BuildStep:
 
 def tell_reading(book: str | Path) -> None:
     """Tell what a build reads, before it loads what reads it: seconds on a slow machine."""
-    print(say("cli.reading", book=one_line(str(book))), file=sys.stderr, flush=True)
+    _tell(say("cli.reading", book=one_line(str(book))))
+
+
+def _tell(text: str) -> None:
+    """Print to stderr, as stdout may be read by a program; in a notebook, where stderr looks like a failure,
+    to stdout."""
+    print(text, file=sys.stdout if in_kernel() else sys.stderr, flush=True)
 
 
 class ProgressBar:
@@ -109,11 +115,11 @@ class ProgressBar:
             return
         if step.stage in ("found", "resumed"):
             key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
-            print(say(key, task=step.task), file=sys.stderr)
+            _tell(say(key, task=step.task))
         if step.stage != "found":
             if self._bar is None:
                 who = one_line(step.provider)
-                print(say("cli.by_provider", provider=who) if who else say("cli.by_rules"), file=sys.stderr)
+                _tell(say("cli.by_provider", provider=who) if who else say("cli.by_rules"))
             self._bar = self._bar or _new_bar()
             self._bar.show(step)
 

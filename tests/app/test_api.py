@@ -11,6 +11,7 @@ import pytest
 from kgnb.app import api
 from kgnb.app.api import BookGraph
 from kgnb.app.build_result import BuildResult
+from kgnb.core.errors import InputError
 from tests.support.endless import Endless
 from tests.support.patience import SLOWEST
 
@@ -50,3 +51,16 @@ def test_a_books_title_is_no_command_to_the_terminal() -> None:
     book.result = BuildResult(1, 1, "completed", *[0] * 10)
     assert "owned" in repr(book)
     assert all(line.isprintable() for line in repr(book).splitlines())
+
+
+def test_what_the_user_has_to_mend_is_raised_without_pages_of_frames() -> None:
+    async def refuse() -> None:
+        try:
+            raise OSError("deep inside")
+        except OSError as error:
+            raise InputError("book.bad_title") from error
+
+    with pytest.raises(InputError) as caught:
+        api.run(refuse())
+    assert [frame.name for frame in caught.traceback[1:]] == ["run"]
+    assert caught.value.__cause__ is None

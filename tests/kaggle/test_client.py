@@ -101,9 +101,12 @@ class TestFailures:
             await kaggle.status(KERNEL)
         assert caught.value.facts["reason"] == "429 Too Many Requests"
 
-    async def test_a_refusal_that_the_package_rewords(self, stub: KaggleStub, kaggle: KaggleClient) -> None:
-        with pytest.raises(ServiceRefused, match="wrong kernel slug"):
+    async def test_a_run_that_is_not_there_is_told_in_few_words(
+        self, stub: KaggleStub, kaggle: KaggleClient
+    ) -> None:
+        with pytest.raises(ServiceRefused, match=r"reader/nonesuch") as caught:
             await kaggle.status("reader/nonesuch")
+        assert caught.value.key == "kaggle.no_run"
 
     async def test_a_state_that_the_package_does_not_know(
         self, stub: KaggleStub, kaggle: KaggleClient

@@ -287,3 +287,10 @@ async def test_parts_of_a_content_are_joined() -> None:
     async with Scripted((200, completion(parts), {})) as llm:
         c = asked_of(Preset(name="o"), llm.url)
         assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
+
+
+async def test_a_message_beside_an_error_that_is_but_a_name_is_told() -> None:
+    body = json.dumps({"error": "Bad Request", "message": "no such voice: alto", "statusCode": 400})
+    async with Scripted((400, body, {}), models={"/v1/models": ["m"]}) as llm:
+        with pytest.raises(ProviderError, match=r"no such voice: alto"):
+            await asked_of(Preset(name="o"), llm.url, thinking="leave", structured="text").ask(ask_for(), "m")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -65,7 +66,20 @@ async def test_thinking_is_off_a_limit_is_sent_and_the_schema_where_it_is_taken(
     limit = 4_096 + len(p.user) + 8_192 * preset.always_thinks
     temperature = {"temperature": 0} if preset.temperature else {}
     wanted = {"model": model, preset.limit_field: limit, **temperature, **form, **preset.thinking_off}
-    assert body == wanted
+    assert body == wanted | preset.cache_key
+
+
+async def test_a_cache_key_is_sent_where_the_provider_wants_one_until_it_is_refused() -> None:
+    preset = presets()["mistral"]
+    assert (await sent(asked_of(preset)))["prompt_cache_key"] == "kgnb"
+    no = error("invalid_request", "Extra inputs are not permitted: prompt_cache_key")
+    async with Scripted((422, no, {}), (200, completion("{}"), {})) as llm:
+        c = asked_of(preset, llm.url)
+        with suppress(ReplyUnparsable):
+            await c.ask(ask_for(), "mistral-small-latest")
+        await c.close()
+    first, second = (body for _, _, body in llm.seen)
+    assert first.keys() - second.keys() == {"prompt_cache_key"}
 
 
 async def test_options_win_over_the_preset() -> None:

@@ -11,6 +11,7 @@ _SWITCHES = frozenset(
 _OPENAI = _SWITCHES | {
     *("model", "messages", "temperature", "max_tokens", "max_completion_tokens", "response_format", "top_p"),
     *("n", "seed", "stop", "stream", "user", "presence_penalty", "frequency_penalty", "service_tier"),
+    "prompt_cache_key",
 }
 _ANTHROPIC = frozenset(
     {
