@@ -394,6 +394,42 @@ def test_a_little_one_is_not_mr_surname() -> None:
     assert found["Mr. Dent"] is found["Harry Dent"]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Nobody came but her elder sister, old {0}.",
+        "There was a boy called {0}, who sang.",
+        "Then came {0}, the lawyer's clerk, with the light.",
+        "It was {0}, an old sailor with one eye.",
+        "She had seen the merchant {0} on the stairs.",
+        "The name was {0}.",
+        "{0} was her friend.",
+        "There stood Tom Finch and {0}.",
+        "He took Orrin, {0} and Tom Finch.",
+        "He took {0}, Orrin, and Tom Finch.",
+        '"Put it down, {0}, you fool," he said.',
+        '"Who has the lamp, {0}?" he asked.',
+    ],
+)
+def test_who_is_introduced_in_words_needs_to_be_named_but_once(told: str) -> None:
+    text = pages(("Tom Finch", "Mr. Dale"), times=2) + "\n\n"
+    assert "Vandro" in people(text + told.format("Vandro"))
+    assert "Vandro" not in people(text + "They had been in Vandro. " + told.format("Vandro")), "a place"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        '"{0}, my dear boy," said Mr. Dale.',
+        "They spoke of Orrin and {0}.",
+        '"We saw the roofs, {0} and the hills," he said.',
+        "The book lay open, {0}, and the lamp was lit.",
+    ],
+)
+def test_what_is_only_like_an_introduction_is_none(told: str) -> None:
+    assert "Vandro" not in people(pages(("Tom Finch", "Mr. Dale"), times=2) + "\n\n" + told.format("Vandro"))
+
+
 def test_a_prince_called_by_his_title_is_not_the_bare_first_name() -> None:
     text = pages(("Prince Nicholas", "Mr. Dale"), ("Prince Nicholas Moss", "Mr. Dale"), times=8)
     text += "\n\n" + pages(("Nicholas", "Miss Fenn"), times=8)

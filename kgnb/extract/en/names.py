@@ -18,6 +18,7 @@ from heapq import nlargest
 from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.introductions import is_introduced, listed_with
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.word_search import trie_pattern
 
@@ -60,12 +61,17 @@ _ROYAL = frozenset(("king", "queen", "prince", "princess", "duke"))
 _NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county", "squares", "streets"))
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
+_IN_CLAUSE, _GOES_ON = re.compile("[a-z], $"), re.compile(r",? (?:and|or|[A-Z])")
 _DID = "|".join(sorted(words.PAST_VERBS | words.PREDICATES))
 _ACTS = re.compile(
     rf",? (?:(?:\w+ly|never|only|now|then|also|still|again|who) )?(?:{_DID}|\w+ed)\b"
     r"|,? the [a-z]"
 )
 
+RARE = 3
+"""Occurrences up to which what the text says in words counts: more have neighbours enough."""
+STATED_SCORE = 1.5
+"""Added to the score of a rare name of which the text says that it is somebody's."""
 CITED = 4
 """Occurrences from which on somebody who never does anything is taken to be only cited."""
 SURE_SPEECHES = 3
@@ -109,6 +115,7 @@ class Candidate:
     after: Counter[str] = field(default_factory=Counter)
     articles: int = 0  # occurrences after an article
     speaks: int = 0  # occurrences beside a verb of speech
+    stated: bool = False  # whether words say that it is somebody
     score: float = 0.0
 
     @property
@@ -289,6 +296,7 @@ class NameClassifier:
         for candidate in self.candidates.values():
             candidate.score = self._score(candidate)
         self._score_relatives()
+        self._score_stated()
 
     def _odds(self, sides: Iterable[Mapping[str, int]], likely: Iterable[str] = ()) -> dict[str, float]:
         """Log odds of words beside the seeds; where these are few, the ``likely`` are expected there."""
@@ -351,6 +359,39 @@ class NameClassifier:
             elif len(parts) == 1 and parts[0] in surnames:
                 candidate.score += 1.5
 
+    def _score_stated(self) -> None:
+        """Raise rare names of whom the text says that they are somebody, or lists them with somebody."""
+        sure = [c for c in self.candidates.values() if c.score >= 0.0 and _is_sure(c)]
+        rare = {
+            name: c
+            for name, c in self.candidates.items()
+            if c.count <= RARE and not _is_sure(c) and not place_share(c) and _may_be_somebody(name)
+        }
+        stated = {
+            name
+            for name, c in rare.items()
+            if any(
+                is_introduced(self.text, at, at + len(name)) or self._is_addressed(at, name)
+                for at in c.offsets
+            )
+        }
+        known = [c for c in sure if c.speaks or is_titled(c.name) or key(c.name.split(" ")[0]) in FIRST_NAMES]
+        persons = [(c.name, c.offsets) for c in (*known, *map(rare.__getitem__, stated))]
+        others = {
+            name: c.offsets
+            for name, c in rare.items()
+            if name not in stated and not any(self.lower[word.lower()] for word in name.split(" "))
+        }
+        for name in (*stated, *listed_with(self.text, persons, others)):
+            rare[name].stated = True
+            rare[name].score += STATED_SCORE
+
+    def _is_addressed(self, at: int, name: str) -> bool:
+        """Whether somebody is called in the middle of a speech, "Come, Henry," and it is no list of towns."""
+        end = at + len(name)
+        middle = _IN_CLAUSE.search(self.text, max(0, at - 3), at) and not _GOES_ON.match(self.text, end)
+        return bool(middle) and not self.lower[name.lower()] and _is_called(self.text, at, end)
+
     def persons(self) -> dict[str, Candidate]:
         """Return the sure persons' names and likely ones that begin or end alike, ``MAX_PERSONS`` at most."""
         likely = {
@@ -373,11 +414,21 @@ def _is_sure(candidate: Candidate) -> bool:
     name, score = candidate.name, candidate.score
     first, _, rest = name.partition(" ")
     addressed = candidate.before['"'] and candidate.after[","]
-    if is_titled(name) or (key(first) in FIRST_NAMES and (rest or score >= 1.5 or addressed)):
+    if (
+        is_titled(name)
+        or candidate.stated
+        or (key(first) in FIRST_NAMES and (rest or score >= 1.5 or addressed))
+    ):
         return True
     if candidate.count == 1 and not candidate.speaks:
         return score >= 3.0
     return score >= STANDARD_ERROR / math.sqrt(candidate.count)
+
+
+def _may_be_somebody(name: str) -> bool:
+    """Whether a name is none of a country, a people or a place of any kind."""
+    last = key(name.split(" ")[-1])
+    return key(name) not in words.KNOWN_PLACES | words.PEOPLES and last not in _NO_PERSON_ENDS
 
 
 def place_share(candidate: Candidate) -> float:

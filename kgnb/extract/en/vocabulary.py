@@ -12,6 +12,7 @@ FEMALE = _LISTS["female"]
 NEUTRAL = _LISTS["neutral"]
 RANKS = _LISTS["ranks"]
 ENDEARMENTS = _LISTS["endearments"]
+TRADES = _LISTS["trades"]
 BEFORE_KIN = _LISTS["before_kin"]
 SPEECH_VERBS = _LISTS["speech_verbs"]
 SPEECH_VERB = "|".join(sorted(SPEECH_VERBS))

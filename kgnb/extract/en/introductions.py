@@ -1,0 +1,83 @@
+"""Whom an English text introduces in words: "her sister Grace", "a boy called Jem", "Ann, the maid".
+
+Somebody named once or twice in a story has too few neighbours for statistics; one such phrase says as much as
+many of them (lexico-syntactic patterns: Hearst 1992, COLING).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.roles import ROLES
+from kgnb.extract.word_search import trie_pattern
+
+BEFORE = 60
+"""Characters before a name in which the phrase that introduces it begins."""
+ROUNDS = 3
+"""How often a list of names passes on that one of them is a person."""
+
+_HUMAN = trie_pattern(ROLES.keys() | words.TRADES)
+_KIN = trie_pattern(ROLES)
+_OWN = r"(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir|\w's?)"
+_THEIRS = r"(?:his|her|their|\w's?)"  # not "Nonsense, my dear boy"
+_ADJECTIVES = rf"(?:(?:{'|'.join(sorted(words.BEFORE_KIN | words.EPITHETS))}|\w+est) )*"
+_INTRODUCED = re.compile(
+    rf"(?:\b{_OWN} {_ADJECTIVES}{_KIN},? (?:the |old |little |young |poor )?"  # his servant, old Tom
+    rf"|\b(?:[Tt]he|[Aa]n?) (?:[a-z]+ ){{0,2}}{_HUMAN},? "  # the old merchant Ahmed
+    rf"|\b{_HUMAN},? (?:(?:was|is|who was|whose name was) )?(?:named|called) "  # a boy called Pip
+    r"|\b(?:name|names) (?:is|was|are|were) )$"
+)
+_APPOSED = re.compile(
+    rf"(?:, (?:who (?:is|was) )?(?:an? |the |{_THEIRS} )| (?:was|is) (?:an? |the |{_OWN} |one of {_OWN} ))"
+    rf"(?:[a-z'-]+ ){{0,3}}?{_HUMAN}\b"
+)
+_AND_NEXT = re.compile(r",? (?:and|or) (?:(?:the|his|her|old|little|young|poor) )?")
+_AND_BEFORE = re.compile(r"(?<=\w)(?:,? (?:and|or) )$")
+_COMMA = re.compile(", ")
+
+
+def is_introduced(text: str, start: int, end: int) -> bool:
+    """Return whether the words before or behind the name at ``start``-``end`` say that it is somebody's."""
+    return bool(_APPOSED.match(text, end) or _INTRODUCED.search(text, max(0, start - BEFORE), start))
+
+
+def listed_with(
+    text: str, persons: Iterable[tuple[str, Sequence[int]]], others: Mapping[str, Sequence[int]]
+) -> Collection[str]:
+    """Return those of ``others`` (name → offsets) that stand in a list with a person: Finch, Dale and Tom."""
+    starts, ends = set[int](), set[int]()
+    for name, offsets in persons:
+        starts.update(offsets)
+        ends.update(at + len(name) for at in offsets)
+    listed = dict[str, None]()
+    in_lists = set[int]()  # starts of names that are followed by "and" or by another of a list
+    for _ in range(ROUNDS):
+        known = len(listed)
+        for name, offsets in others.items():
+            if name not in listed and _stands_in_list(text, name, offsets, starts, ends, in_lists):
+                listed[name] = None
+                starts.update(offsets)
+                ends.update(at + len(name) for at in offsets)
+        if len(listed) == known:
+            break
+    return listed
+
+
+def _stands_in_list(
+    text: str, name: str, offsets: Sequence[int], starts: set[int], ends: set[int], in_lists: set[int]
+) -> bool:
+    for start in offsets:
+        end = start + len(name)
+        behind, comma = _AND_NEXT.match(text, end), _COMMA.match(text, end)
+        before = _AND_BEFORE.search(text, max(0, start - 6), start)
+        if behind and behind.end() in starts:
+            in_lists.add(start)
+            return True
+        if before and before.start() in ends:
+            return True
+        if comma and comma.end() in in_lists:
+            in_lists.add(start)
+            return True
+    return False
