@@ -875,3 +875,36 @@ def test_a_form_that_never_meets_the_only_one_of_its_surname_is_that_one() -> No
     assert bearer(people(pages + "沙僧看着沙和尚。" * 9), "沙和尚").name == "沙和尚"
     father_and_son = people(pages.replace("沙僧", "沙老爷").replace("沙和尚", "沙少爷"))
     assert bearer(father_and_son, "沙少爷").name == "沙少爷"
+
+
+@pytest.mark.parametrize("told", ["门外正是：二小姐何晓岚。\n", "他的次女何晓岚，还没有出嫁。\n"])
+def test_a_rank_in_the_family_is_the_only_one_of_whom_it_is_told(told: str) -> None:
+    pages = every_fourth(pages_of("何晓岚"), "何晓岚", "二小姐")
+    assert bearer(people(pages + told), "二小姐").name == "何晓岚"
+    assert "二小姐" not in names(pages)
+    two = pages + told + scenes([("何晓峰", "林秀英")]) + "门里正是：二小姐何晓峰。\n"
+    assert "二小姐" not in names(two)
+    assert "二小姐" not in names(pages + told + scenes([("周德海", "林秀英")] * 3) + "他怕二小姐。\n" * 9)
+
+
+def test_a_word_that_always_begins_a_clause_is_no_rare_surnames_bearer() -> None:
+    told = "展云来了。展云走了。展云坐在门口，展云看着天，展云叹气。展云站起来，展云走过去。"
+    pages = scenes([("周德海", "林秀英")])
+    assert "展云" not in names(pages + told)
+    assert "展云" in names(pages + told + "他叫展云，大家都怕展云。")
+
+
+@pytest.mark.parametrize("name", ["周学道", "严监生", "赵姨娘", "秦香主", "顾参谋长"])
+def test_an_office_after_a_surname_is_whom_it_names(name: str) -> None:
+    assert name in names(scenes([(name, "林秀英"), ("周德海", "林秀英")]))
+
+
+def test_many_ranks_of_one_person_take_time_by_the_texts_length() -> None:
+    def work(n: int) -> None:
+        told, verbs = [], itertools.cycle(["自立为", "进位", "受封", "袭封", "晋封", "既为", "已为"])
+        for i, verb in zip(range(n), verbs, strict=False):
+            one, other = chr(0x5000 + i % 3_000), chr(0x5000 + i // 3_000)
+            told.append(f"{one}周德海{verb}{one}{other}王。{one}{other}王走了。{one}{other}王来了。")
+        assert "周德海" in names(scenes([("何守谦", "林秀英"), ("周德海", "林秀英")]) + "".join(told))
+
+    assert grows_evenly(work, 1_000)

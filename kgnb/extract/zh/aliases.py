@@ -26,7 +26,7 @@ from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
-from kgnb.extract.zh.title_aliases import APART, TitleAliases
+from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases
 
 _ADVERBIAL = frozenset("地")
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
@@ -54,8 +54,6 @@ FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near; and fewest of a
 character of a given name with a title."""
 
-ALWAYS_NEAR = 0.8
-"""Least share of a title's passages that have its bearer, where it is one of a surname's forms."""
 BY_CHANCE = 0.1
 """Most probability that two forms of one name keep apart so by chance."""
 CHANCE = 0.2
@@ -92,12 +90,14 @@ class AliasResolver(TitleAliases):
         self._join_longer_forms()
         self._join_proper_names()
         self._short_forms = self._given_characters()
-        self.co_occurrence = self._locate()
+        family_ranks = self._family_ranks()
+        self.co_occurrence = self._locate(family_ranks)
         self._sexes = Sexes(self.text, self.offsets)
         self._join_given_names()
         self._join_given_characters()
         self._join_addresses()
         self._join_appositive_titles()
+        self._join_family_ranks(family_ranks)
         self._join_surname_titles()
         self._join_rare_titles()
         self._join_bare_titles()
@@ -112,13 +112,13 @@ class AliasResolver(TitleAliases):
 
     # --- by co-occurrence ---
 
-    def _locate(self) -> CoOccurrence:
+    def _locate(self, more: Iterable[str]) -> CoOccurrence:
         tables = (self.addresses, self.given_names)
         forms = [form for table in tables for pair in table.items() for form in pair]
         titles = {n[len(titled_surname(n)) :] for n in self.counts if titled_surname(n)}
         titles |= {head_of(n) for n in self.counts}
         forms += [t for t in titles if len(t) > 1]
-        self.offsets = {n: array("I") for n in (*self.counts, *forms, *self._short_forms)}
+        self.offsets = {n: array("I") for n in (*self.counts, *forms, *self._short_forms, *more)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
         ends = sentence_ends(self.text, speech=True)  # 甲看着乙：“乙先生，…” names 乙 twice, not two people
@@ -329,8 +329,9 @@ class AliasResolver(TitleAliases):
             if surname := _called_by(name) or surname_of(name):
                 by_surname[surname].add(self.clusters.root(name))
         for name in [n for n in self.counts if _is_rare_title(n)]:
-            root, surname = self.clusters.root(name), _called_by(name) or surname_of(name)
-            fitting = [who for who in sorted(by_surname[surname] - {root}) if self._is_other_form(name, who)]
+            others = by_surname[_called_by(name) or surname_of(name)] - {self.clusters.root(name)}
+            near, _ = self.co_occurrence.nearest_votes((name,), sorted(others), WINDOW)
+            fitting = [who for who in near if self._is_other_form(name, who)]
             if len(self.clusters.names_of(name)) == 1 and len(fitting) == 1:
                 self.clusters.join(fitting[0], name, "姓与称")
 

@@ -16,6 +16,10 @@ from kgnb.extract.zh.surnames import form_score, is_titled_animal, titled_surnam
 
 UNLIKELY_END = 1.2
 """Against a surnamed word that ends so as names seldom do."""
+ADVERB = 1.5
+"""Against a word that only begins clauses."""
+OFTEN = 5
+"""Fewest mentions of a word, for all of them to tell where it stands."""
 NAMED = 1.5
 """Worth of two statements that somebody is called so."""
 _TWO = frozenset("两二俩")
@@ -29,7 +33,15 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     form = form_score(candidate.name)
     score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
     score -= fixed_phrase_penalty(candidate)
+    score -= ADVERB * _is_adverbial(candidate)
     return score - _grammar_penalty(candidate) - _word_penalty(candidate, common_words)
+
+
+def _is_adverbial(candidate: Candidate) -> bool:
+    """Whether it always begins a clause that goes on, and never a speech: 展眼. Names are objects too."""
+    if candidate.count < OFTEN or candidate.speaks or candidate.name[0] in words.COMMON_SURNAMES:
+        return False
+    return not any(map(is_han, candidate.left)) and all(map(is_han, candidate.right))
 
 
 def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, translated: bool) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
@@ -21,6 +22,10 @@ NEARBY = 0.6
 """Least share of a title's passages that its bearer is near."""
 SINCE = 0.9
 """Least share of a rank's mentions behind the place where it is conferred on the only one who has it."""
+ALWAYS_NEAR = 0.8
+"""The same of a title that others may bear too, or that is one of a surname's forms."""
+MANY = 40
+"""Most names of a person to whom the text gives one more."""
 LEAST = 3
 """Fewest mentions of a rank that the text confers."""
 TOLD_APART = 2.0
@@ -31,6 +36,13 @@ _CONFERRED = re.compile(
     f"(?P<rank>[{HAN}]{{1,3}}[{''.join(sorted(words.RANK_ENDS))}])(?![{HAN}])"
 )
 _CONFERS = tuple("封立拜册尊奉晋")
+_RANKED = re.compile(
+    f"(?<![{HAN}])(?P<rank>[{''.join(sorted(words.NUMERALS))}大小]"
+    "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷))"
+)
+_BORN = re.compile("(?P<order>[长次大二三四五六七八九])(?P<sex>[子女]|儿子|女儿)(?:名叫|叫|是|名)?")
+_ORDERS = {"长": "大", "次": "二"}
+_CHILDREN = {"子": ("少爷", "公子"), "女": ("小姐", "姑娘")}
 
 
 class TitleAliases(FormAliases):
@@ -68,6 +80,27 @@ class TitleAliases(FormAliases):
             elif total >= max(3, 0.08 * self.counts[title]) and len(after) >= 2:
                 self.dropped.add(title)
 
+    def _family_ranks(self) -> dict[str, set[str]]:
+        """Return ranks within a family (二小姐明珠, or 次女明珠 alone) → whose they may be."""
+        bearers: dict[str, set[str]] = defaultdict(set)
+        for match in _RANKED.finditer(self.text):
+            bearers[match["rank"]].add(self._name_at(match.end()))
+        for match in _BORN.finditer(self.text):
+            order = _ORDERS.get(match["order"], match["order"])
+            for title in _CHILDREN["女" if "女" in match["sex"] else "子"]:
+                bearers[order + title].add(self._name_at(match.end()))
+        found = {rank: {self.clusters.root(n) for n in who - {""}} for rank, who in bearers.items()}
+        return {rank: who for rank, who in found.items() if len(who) == 1 and rank not in self.counts}
+
+    def _join_family_ranks(self, bearers: Mapping[str, Iterable[str]]) -> None:
+        """二小姐 is the only one of whom it is told, if near wherever it is said and hardly beside it."""
+        for rank, (who,) in bearers.items():
+            company, n = self.co_occurrence, len(self.offsets[rank])
+            near = company.coverage((rank,), who) >= ALWAYS_NEAR
+            if n >= 2 and near and company.ratio((rank,), who, 0.0) < APART:
+                self.counts[rank] = n
+                self.clusters.join(who, rank, "称")
+
     def _join_conferred_ranks(self) -> None:
         """封何恭为越王, 何恭自立为越王: a rank of its own since; one that several get is nobody's name."""
         holders: dict[str, dict[str, int]] = defaultdict(dict)
@@ -76,23 +109,26 @@ class TitleAliases(FormAliases):
             full = next((before[-n:] for n in (4, 3, 2) if before[-n:] in self.counts), "")
             if full and (match["taken"] or before.removesuffix(full).endswith(_CONFERS)):
                 holders[match["rank"]].setdefault(self.clusters.root(full), match.start("rank"))
+        self._bigrams.find(rank[:2] for rank in holders)  # in one pass
         for rank, since in holders.items():
             if is_generic(rank) or is_role(rank) or titled_surname(rank) or self._count(rank) < LEAST:
                 continue
             places = [at for at in self._bigrams.offsets((rank[:2],)) if self.text.startswith(rank, at)]
-            named = (self._name_at(at + len(rank)) for at in places)
-            if len(since.keys() | {self.clusters.root(name) for name in named if name}) > 1:
+            named = {self._name_at(at + len(rank)) for at in places} - {""}
+            others = {self.clusters.root(name) for name in named if surname_of(name)} - since.keys()
+            if others or len(since) > 1:
                 self.dropped.add(rank)
                 continue
             ((holder, begin),) = since.items()
             later = sum(at >= begin for at in places)
-            if later >= SINCE * len(places) and self.clusters.root(rank) == rank:
+            new = self.clusters.root(rank) == rank and len(self.clusters.names_of(holder)) < MANY
+            if new and later >= SINCE * len(places):
                 self._join(holder, rank, "称")
 
     def _name_at(self, at: int) -> str:
-        """The accepted full name that begins at a place, if one does."""
+        """The accepted name that begins at a place, if one does."""
         found = (self.text[at : at + n] for n in (4, 3, 2))
-        return next((name for name in found if name in self.counts and surname_of(name)), "")
+        return next((name for name in found if name in self.counts), "")
 
     def _join_bare_titles(self) -> None:
         """行者 is 王行者 in a book in which hardly anybody else has that title."""
