@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -132,7 +133,8 @@ def open_embedded(
                 write_version(folder)
         return Embedded(folder, None, {})
     try:
-        return _join(folder, want, time.monotonic() + start_timeout, grace, heap_mb)
+        start = partial(_start_supervisor, folder, grace, heap_mb)
+        return _join(folder, want, time.monotonic() + start_timeout, start)
     except OSError as error:  # a full disk, or the folder was taken away meanwhile
         raise InputError("engine.folder_unusable", path=folder.root, reason=error) from error
 
@@ -175,9 +177,11 @@ class EmbeddedEngines:
             self._held.pop().close()
 
 
-def _join(folder: DataFolder, want: dict[str, str], deadline: float, grace: float, heap_mb: int) -> Embedded:
+def _join(
+    folder: DataFolder, want: dict[str, str], deadline: float, start: Callable[[int], None]
+) -> Embedded:
     while True:
-        connection = _connect(folder, deadline, grace, heap_mb)
+        connection = _connect(folder, deadline, start)
         try:
             answer = _request_engines(connection, want, deadline, folder.logs)
         except BaseException:
@@ -197,15 +201,15 @@ def _program(engine: str) -> str:
     raise EngineError("engine.package_missing", package=module.replace("_", "-"))
 
 
-def _connect(folder: DataFolder, deadline: float, grace: float, heap_mb: int) -> socket.socket:
-    """Join the supervisor, or start it when this process gets the folder's lock."""
+def _connect(folder: DataFolder, deadline: float, start: Callable[[int], None]) -> socket.socket:
+    """Join the supervisor, or ``start`` it when this process gets the folder's lock."""
     spawned, foreign_since = 0, None
     while time.monotonic() < deadline:
         with file_lock(folder.lock_file()) as lock:
             if lock is not None:
                 if spawned == _SPAWNS:
                     raise EngineError("engine.supervisor_died", log=folder.logs / "supervisor.log")
-                _spawn(folder, lock, grace, heap_mb)
+                start(lock)
                 spawned += 1
         note = read_note(folder)
         if note.get("host", host_id()) != host_id():
@@ -218,7 +222,7 @@ def _connect(folder: DataFolder, deadline: float, grace: float, heap_mb: int) ->
     raise EngineError("engine.join_timeout", path=folder.root, log=folder.logs / "supervisor.log")
 
 
-def _spawn(folder: DataFolder, lock: int, grace: float, heap_mb: int) -> None:
+def _start_supervisor(folder: DataFolder, grace: float, heap_mb: int, lock: int) -> None:
     """Start the supervisor, which inherits the folder's ``lock``."""
     write_version(folder)
     if read_note(folder).get("host") != host_id():
