@@ -430,6 +430,19 @@ def test_what_is_only_like_an_introduction_is_none(told: str) -> None:
     assert "Vandro" not in people(pages(("Tom Finch", "Mr. Dale"), times=2) + "\n\n" + told.format("Vandro"))
 
 
+def test_grace_is_a_name_but_nobodys_grace() -> None:
+    text = pages(("Tom Finch", "Mr. Dale"))
+    assert "Grace" in people(text + "\n\nHe told his sister Grace.")
+    text += "\n\n" + pages(("his Grace the Duke of Kesh", "Mr. Dale"))
+    assert "Duke of Kesh" in people(text)
+    assert "Grace" not in people(text)
+
+
+def test_two_initials_begin_a_name() -> None:
+    text = pages(("T. J. Finch", "Mr. Dale"))
+    assert "T. J. Finch" in people(text)
+
+
 def test_a_prince_called_by_his_title_is_not_the_bare_first_name() -> None:
     text = pages(("Prince Nicholas", "Mr. Dale"), ("Prince Nicholas Moss", "Mr. Dale"), times=8)
     text += "\n\n" + pages(("Nicholas", "Miss Fenn"), times=8)

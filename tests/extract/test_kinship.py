@@ -51,6 +51,10 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
         ("Rufus, the apprentice of Captain Thorne, ran.", ("Captain Thorne", "MASTER_OF", "Rufus")),
         ("Rufus, the child of Captain Thorne, ran.", ("Captain Thorne", "PARENT_OF", "Rufus")),
         ("Rufus was the twin of Winifred.", ("Rufus", "SIBLING", "Winifred")),
+        ("Rufus came with Winifred, who was his sister.", ("Rufus", "SIBLING", "Winifred")),
+        ("Rufus and Winifred were brother and sister.", ("Rufus", "SIBLING", "Winifred")),
+        ("Rufus sang. His mother was named Winifred.", ("Winifred", "PARENT_OF", "Rufus")),
+        ("It was Winifred, who had married Rufus.", ("Rufus", "SPOUSE", "Winifred")),
         ("If Winifred, the twin of Rufus, had come …", ("Rufus", "SIBLING", "Winifred")),
         ("Winifred feared her old enemy, Miss Pell.", ("Miss Pell", "ENEMY", "Winifred")),
         (
@@ -94,6 +98,7 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "Winifred waited for her beloved Miss Pell.",
         "If Captain Thorne had married Miss Pell, all would be well.",
         "We do so wish that Rufus had married Miss Pell.",
+        '"Rufus, my son, come in," said Captain Thorne.',
     ],
 )
 def test_company_and_strangers_are_no_kin(text: str) -> None:

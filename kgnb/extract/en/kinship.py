@@ -47,10 +47,10 @@ _KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _AND = re.compile(r" and ")
-_JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) )?")
+_JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) |(?:was|is) (?:named|called) )?")
 _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
-    r"(?:,| (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
+    r"(?:,|(?:, who)? (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
 )
 _APPOSED = re.compile(r'(?![,.;!?-]+")[,.;:!?)"\n]|$')
 _INTRODUCING = re.compile(
@@ -240,6 +240,9 @@ def _named_before(phrase: _Phrase, owner: Mention, role: Role, persons: ChapterP
     begin = owner.start if owner.end == phrase.start else phrase.start
     before = _COPULA.search(persons.text, max(0, begin - 24), begin)
     bearer = persons.ending_at(before.start()) if before else None
+    my = bearer and role.kin and persons.text.startswith(", my ", bearer.end)
+    if bearer and my and persons.paragraphs.is_called(bearer.start, bearer.end):
+        return  # "Tom, my son," says any priest
     closed = before and (before[0][0] != "," or _CLOSED.match(persons.text, phrase.end))
     if bearer and closed and persons.fits(bearer.entry, role.gender):
         yield bearer

@@ -28,7 +28,7 @@ _HONORIFIC, _ABBREVIATED = (
 _CAPITAL = "[A-ZÀ-ÖØ-Þ]"
 _CAPITALISED = (
     rf"(?:[MO]'|[Dd]'|{_CAPITAL}-|{_CAPITAL}[a-z]{{1,3}}(?={_CAPITAL}))?{_CAPITAL}[a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{{2}}|[a-zà-ÿ])(?:-{_CAPITAL}?[a-zà-ÿ]+)*"
-    rf"|\b{_CAPITAL}'[a-z]{{3,}}|\b{_CAPITAL}\.(?= ?[A-Z][a-z])"
+    rf"|\b{_CAPITAL}'[a-z]{{3,}}|\b{_CAPITAL}\.(?= ?[A-Z](?:[a-z]|\. ?[A-Z][a-z]))"
 )
 _PARTICLE = "of|de|du|des|della|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
@@ -62,6 +62,7 @@ _NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 _IN_CLAUSE, _GOES_ON = re.compile("[a-z], $"), re.compile(r",? (?:and|or|[A-Z])")
+_STYLE_NAMES, _YOUR = words.STYLES & FIRST_NAMES, ("your ", "his ", "her ")  # Grace; not Your Grace
 _DID = "|".join(sorted(words.PAST_VERBS | words.PREDICATES))
 _ACTS = re.compile(
     rf",? (?:(?:\w+ly|never|only|now|then|also|still|again|who) )?(?:{_DID}|\w+ed)\b"
@@ -156,7 +157,8 @@ class Candidates:
         self._within_sentence = Counter(_WITHIN_SENTENCE.findall(text))
         said = Counter(_SAYS.findall(text))
         spoken = {key(w) for w, n in said.items() if n >= SURE_SPEECHES and self._is_proper(w)}
-        self._no_names = words.ABBREVIATED | words.NOT_NAMES - (spoken - words.GENERIC - words.HONORIFICS)
+        named = (spoken - words.GENERIC - words.HONORIFICS) | _STYLE_NAMES
+        self._no_names = words.ABBREVIATED | words.NOT_NAMES - named
         self.found: dict[str, Candidate] = {}
         names_in = lru_cache(maxsize=PHRASES)(self._names_in)
         for match in _PHRASE.finditer(text):
@@ -165,7 +167,12 @@ class Candidates:
                 continue
             # Where a sentence or a quotation begins any word has a capital.
             opening = at == 0 or text[max(0, at - 2) : at].rstrip(" ")[-1:] in _OPENING_MARKS
-            for name, offset in names_in(match[0], opening):
+            word, _, rest = match[0].partition(" ")
+            if key(word) in _STYLE_NAMES and text[max(0, at - 5) : at].lower().endswith(_YOUR):
+                at += len(match[0]) - len(rest)
+            else:
+                rest = match[0]
+            for name, offset in names_in(rest, opening):
                 self._add(name, at + offset)
 
     def _is_proper(self, word: str) -> bool:

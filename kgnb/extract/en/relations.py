@@ -69,11 +69,16 @@ def _of_patterns() -> Iterator[RelationPattern]:
 
 _PATTERNS = (
     *_of_patterns(),
-    *(RelationPattern(rf" (?:{auxiliary})?(?:{verb}) ", kind) for auxiliary, verb, kind in _VERBS),
+    *(RelationPattern(rf"(?:,? who)? (?:{auxiliary})?(?:{verb}) ", kind) for auxiliary, verb, kind in _VERBS),
     RelationPattern(
         r" (?:and|with) ",
         "SPOUSE",
         after=r" (?:were|are|had been|got) (?:married|engaged(?! (?:in|on|upon|with)\b))",
+    ),
+    RelationPattern(
+        " and ",
+        "SIBLING",
+        after=r" (?:were|are|had been) (?:twin )?(?:brother and sister|brothers|sisters|siblings|twins)\b",
     ),
 )
 
