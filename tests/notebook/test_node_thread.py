@@ -198,7 +198,7 @@ class TestProcesses:
         (first,) = one._process_states
         task = one.submit(story_path(), "rules")
         os.kill(first, signal.SIGKILL)
-        status = one.run_until(time.time() + 60)
+        status = one.run_until(time.time() + 60 * SLOWEST)
         assert status["local"]["closed"] == {"completed": 1}
         assert [t["task_id"] for t in status["cluster"]["tasks"] if t["status"] == "completed"] == [task]
         assert len(one._process_states) == 2

@@ -122,6 +122,7 @@ async def test_real_use_corrects_the_estimate(redis_only: str) -> None:
     # Twice as many tokens as was reserved at first: what is too much in the beginning is paid back later.
     sent = await two_nodes(redis_only, 3 * WINDOW, "", "6000", [100], tokens_per_char=3)
     first = min(sent)[0]
+    assert sum(tokens for at, tokens in sent if at < first + 2 * WINDOW) <= 2 * 6_000 + 600  # two requests
     rest = [(at, tokens) for at, tokens in sent if at > first + WINDOW]
     assert most_in(rest, WINDOW - SHORTER) <= 6_000
     assert sum(tokens for _, tokens in rest) >= 0.8 * 6_000

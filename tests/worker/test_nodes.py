@@ -71,11 +71,12 @@ def test_two_nodes_share_a_book_to_its_end(nodes: Cluster, tmp_path: Path) -> No
     assert len(closed) == 1  # whoever finished the last chapter, once
 
 
-def test_a_short_book_never_waits_for_a_long_one(nodes: Cluster, tmp_path: Path) -> None:
+def test_a_short_book_never_waits_for_a_long_one(nodes: Cluster, model: Llm, tmp_path: Path) -> None:
     node = nodes.start_node("a", 2)
     nodes.joined(node)
     long = nodes.submit(novel(tmp_path / "long.txt", 120, lines=3))
     nodes.wait_until(lambda: nodes.chapters(long).get("completed"), 30, "the long one is under way")
+    model.server.latency = 1.0  # so that it isn't done before the short one is there, however slow submit is
     short = nodes.submit(novel(tmp_path / "short.txt", 3, seed=2, lines=3))
     nodes.wait_until(lambda: nodes.finished(short), 60, "the short one is done")
     assert nodes.status(short) == "completed"

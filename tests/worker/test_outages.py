@@ -135,7 +135,7 @@ def test_redis(work: Work) -> None:
 
 
 def test_sql(work: Work) -> None:
-    began, work.model.server.latency = time.monotonic(), 5.0
+    began, work.model.server.latency = time.monotonic(), 8.0
     work.nodes.wait_until(lambda: len(work.watch.between(began)) >= 2 * SLOTS, 30, "every slot asks")
     work.model.server.latency = LATENCY
     in_flight: list[int] = []
