@@ -136,6 +136,11 @@ class RedisCluster(RedisServers):
     def env(self) -> dict[str, str]:
         return {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.servers[-1].port), "REDIS_PASSWORD": ""}
 
+    def fails_over_after(self, seconds: int) -> None:
+        """How long a master may be silent before its replica takes its place."""
+        for server in self.living:
+            server.says("CONFIG", "SET", "cluster-node-timeout", 1_000 * seconds)
+
     def fail_over(self, key: str, down: float = 0.0) -> None:
         dead = self.owner(key)
         dead.kill_replicated()
