@@ -277,15 +277,24 @@ class TestPausing:
         assert (await pausing).task.status is TaskStatus.CREATED
         assert await status(app, task_id) == "paused"
 
-    async def test_one_that_main_pauses_and_retries_meanwhile(self, app: App) -> None:
+    async def test_one_that_main_pauses_and_retries_meanwhile(
+        self, app: App, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waits, poll = asyncio.Event(), app.queue.poll
+
+        async def noted(*given: Any) -> Any:
+            waits.set()
+            return await poll(*given)
+
         task_id = await new_task(app)
         held = await hold(app)
         await execute(app.ledger, set_task(task_id, status="paused"))
         await app.queue.push(NEW, task_id)
         (fresh,) = (await take(app.queue, NEW, held=(task_id,), tasks=1)).refreshed
         assert fresh.token == held.token
+        monkeypatch.setattr(app.queue, "poll", noted)
         pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
-        await asyncio.sleep(0.3)
+        await waits.wait()
         await reopen(app, fresh)
         assert (await pausing).task.status is TaskStatus.PAUSED
         assert await status(app, task_id) == "paused"

@@ -62,6 +62,7 @@ class TestAtWork:
             workers = [place.start("worker", "--fail-fast", env={"KG_WORKER_NODE_NAME": n}) for n in NAMES]
             done = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status = 'completed'"
             workers[1].until(lambda: sum(n for (n,) in place.sql(done)) >= 8)
+            server.server.latency = 4.0  # so that it isn't done before status is told, however slow that is
             both = place.start("status", "--json"), place.start("status")
             found, plain = both[0].ended().json, both[1].ended()
             for worker in workers:
