@@ -1,7 +1,7 @@
 """Which services are down; an outage is logged when it begins and when it ends.
 
-A service that starts answers, fails and answers again: what fails so soon after it was back is logged only
-when it lasts.
+A service that starts answers, fails and answers again: what fails so soon after a logged outage is logged
+only when it lasts, or keeps coming back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 """Seconds between two tries during an outage (exponential backoff)."""
 SETTLING_SECONDS = 30.0
-"""How long after an outage the next one isn't logged, unless it lasts as long itself."""
+"""How long after a logged outage no other is logged, unless it lasts as long itself."""
 
 
 class Outages:
@@ -34,7 +34,7 @@ class Outages:
     def __init__(self) -> None:
         self._down: dict[str, ServiceDown] = {}
         self._since: dict[str, float] = {}  # when the outage began (time.monotonic())
-        self._back_at: dict[str, float] = {}  # when the last one ended
+        self._back_at: dict[str, float] = {}  # when the last one that was logged ended
         self._told: set[str] = set()  # outages under way that were logged
 
     def is_down(self, *services: str) -> bool:
@@ -61,9 +61,9 @@ class Outages:
         for service in services:
             if self._down.pop(service, None) is not None:
                 del self._since[service]
-                self._back_at[service] = time.monotonic()
                 if service in self._told:
                     self._told.remove(service)
+                    self._back_at[service] = time.monotonic()
                     log.warning(say("node.service_up", service=service))
 
     async def retry_until_up(

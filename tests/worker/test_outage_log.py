@@ -35,13 +35,25 @@ def fail(outages: Outages, service: str = "bolt") -> None:
 
 def test_a_service_that_starts_slowly_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     outages = Outages()
-    for _ in range(8):
+    for _ in range(4):
         fail(outages)
         clock.now += 4
         outages.report_up("bolt")
         clock.now += 4
     assert told(caplog) == [GONE, BACK]
     assert not outages.is_down("bolt")
+
+
+def test_a_service_that_goes_on_coming_and_going_is_told_now_and_then(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    outages = Outages()
+    for _ in range(20):
+        fail(outages)
+        clock.now += 4
+        outages.report_up("bolt")
+        clock.now += 4
+    assert told(caplog) == [GONE, BACK] * 4
 
 
 def test_a_second_outage_that_lasts_is_told_late_rather_than_never(
