@@ -372,7 +372,7 @@ class TestWhyNoPng:
     def test_no_pillow_is_told_before_a_book_is_read(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        monkeypatch.setitem(sys.modules, "PIL.Image", None)  # missing, or broken
         with pytest.raises(InputError, match=r"pip install pillow"):
             check_place(tmp_path / "graph.png")
         check_place(tmp_path / "graph.svg")

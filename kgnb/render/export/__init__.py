@@ -52,7 +52,7 @@ def check_place(path: str | Path) -> None:
     """Raise InputError when :func:`write` could not write to ``path``; changes nothing."""
     place = Path(path).expanduser()
     if format_of(place) == "png":
-        static.check_pillow()
+        static.pillow()
     above = next(p for p in place.absolute().parents if p.exists())
     if place.is_dir():
         problem = errno.EISDIR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import io
 from html import escape
 from pathlib import Path
@@ -169,17 +169,18 @@ _SCALE = 2  # pixels per point, for high-density screens
 _MAX_PIXELS = 6_000
 
 
-def check_pillow() -> None:
-    """Raise InputError when Pillow, which draws PNGs, isn't installed."""
-    if importlib.util.find_spec("PIL") is None:
-        raise InputError("exchange.no_pillow")
+def pillow() -> tuple[Any, Any, Any]:
+    """Pillow's modules Image, ImageDraw and ImageFont. Raises InputError when they can't be imported."""
+    try:
+        image, draw, font = (importlib.import_module(f"PIL.Image{part}") for part in ("", "Draw", "Font"))
+    except ImportError:
+        raise InputError("exchange.no_pillow") from None
+    return image, draw, font
 
 
 def png(graph: Graph, *, title: str) -> bytes:
     """The image as a PNG. Raises InputError where Pillow or a font for the names is missing."""
-    check_pillow()
-    pillow = (importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageDraw"))
-    fonts = importlib.import_module("PIL.ImageFont")
+    image, draw, fonts = pillow()
     shown = lay_out(graph, STILL_PEOPLE)
     frame = _Frame(shown)
     text = "".join([title, summary(shown), *(s.label for s in shown.spots)])
@@ -188,7 +189,7 @@ def png(graph: Graph, *, title: str) -> bytes:
     file = next((file for file in files if Path(file).is_file()), None)
     if file is None:
         raise InputError("exchange.no_font", font="fonts-noto-cjk" if is_cjk else "fonts-dejavu-core")
-    pen = _PngPen(pillow, functools.cache(lambda size: fonts.truetype(file, size)), frame)
+    pen = _PngPen((image, draw), functools.cache(lambda size: fonts.truetype(file, size)), frame)
     _draw(pen, shown, frame, title)
     out = io.BytesIO()
     pen.image.save(out, "PNG", optimize=True)
