@@ -72,7 +72,11 @@ class ErrorResponse:
         inner = body.get("error", body.get("errors", body))  # the latter: ModelScope
         if isinstance(inner, dict):
             return inner
-        return {"message": inner} | {name: told for name, told in body.items() if name != "error" and told}
+        beside = {name: told for name, told in body.items() if name != "error" and told}
+        message = beside.get("message", inner)
+        if isinstance(inner, str) and isinstance(message, str) and inner not in message:
+            message = f"{inner}: {message}"  # what it means may stand in either
+        return beside | {"message": message}
 
     @property
     def _details(self) -> list[Any]:

@@ -289,8 +289,17 @@ async def test_parts_of_a_content_are_joined() -> None:
         assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
 
 
-async def test_a_message_beside_an_error_that_is_but_a_name_is_told() -> None:
-    body = json.dumps({"error": "Bad Request", "message": "no such voice: alto", "statusCode": 400})
+@pytest.mark.parametrize(
+    ("name", "message", "kind", "told"),
+    [
+        ("Bad Request", "no such voice: alto", ProviderError, "no such voice: alto"),
+        ("maximum context length is 8192 tokens", "Bad Request", PromptTooLong, "."),
+    ],
+)
+async def test_a_message_beside_an_error_that_is_but_a_name_is_told(
+    name: str, message: str, kind: type[ProviderError], told: str
+) -> None:
+    body = json.dumps({"error": name, "message": message, "statusCode": 400})
     async with Scripted((400, body, {}), models={"/v1/models": ["m"]}) as llm:
-        with pytest.raises(ProviderError, match=r"no such voice: alto"):
+        with pytest.raises(kind, match=told):
             await asked_of(Preset(name="o"), llm.url, thinking="leave", structured="text").ask(ask_for(), "m")
