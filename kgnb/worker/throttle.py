@@ -426,10 +426,9 @@ class ProviderThrottle:
         for name, state in (await self.provider_states(found)).items() if found else ():
             if state.paused:
                 self._found.add(name)
-                own_words = "" if state.by_hand else state.reason
-                reason = own_words or say(
-                    f"status.why_{'by_hand' if state.by_hand else 'paused'}", provider=name
-                )
+                known = "" if state.by_hand else state.reason
+                key = "status.why_by_hand" if state.by_hand else "status.why_paused"
+                reason = known or say(key, provider=name)
                 until = time_of_day(state.until)
                 log.warning(say("node.pause_found", provider=name, until=until, reason=reason))
 

@@ -176,6 +176,16 @@ async def test_whatever_stands_in_the_key_the_provider_is_paused_while_it_exists
     assert state.reason == ""
 
 
+@pytest.mark.parametrize("until", [1e300, 1e13, 5, -5])
+async def test_a_pause_without_an_end_ends_at_some_time_that_can_be_told(
+    breaker: CircuitBreaker, redis: Redis, until: float
+) -> None:
+    await redis.set(SUSPEND, json.dumps({"until": until}))
+    state = await breaker.state(NAME)
+    assert state.paused
+    assert datetime.fromtimestamp(state.until) > datetime.now()
+
+
 async def test_deleting_the_key_resumes(breaker: CircuitBreaker, redis: Redis) -> None:
     await breaker.pause(NAME)
     await redis.delete(SUSPEND)

@@ -31,6 +31,8 @@ SUCCESS_INTERVAL = 15.0
 between two counted failures breaks their row; above 0, to save a round trip for each chapter."""
 MAX_NOT_BEFORE = 3_600.0
 """Longest rate limit in seconds."""
+MAX_PAUSE = 1e10
+"""Longest pause that is told, in seconds: a later end has no date."""
 MAX_REASON = 500
 """Longest stored reason, in characters."""
 ANSWER_TTL = 7 * 86_400
@@ -267,7 +269,8 @@ class CircuitBreaker:
         if reply.pause is None:
             return ProviderState(failures=count, not_before=not_before, answer=answer)
         noted, details = json_object(reply.pause).get("until"), json_object(reply.details)
-        until = now + reply.pause_ms / 1_000 if reply.pause_ms > 0 else _number(noted) or now + FAIL_TTL
+        left = reply.pause_ms / 1_000 if reply.pause_ms > 0 else _number(noted) - now
+        until = now + min(left if left > 0 else FAIL_TTL, MAX_PAUSE)
         by_hand, reason = details.get("by_hand") is True, str(details.get("reason") or "")
         ours = details.get("until") == noted  # nobody wrote another pause over it
         key, kind = (str(details.get(name) or "") if ours else "" for name in ("key", "kind"))
