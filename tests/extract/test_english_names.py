@@ -443,6 +443,24 @@ def test_two_initials_begin_a_name() -> None:
     assert "T. J. Finch" in people(text)
 
 
+def test_a_wife_named_after_his_first_name_makes_no_surname_of_it() -> None:
+    text = pages(("Joe", "Tom Finch"), ("Mrs. Joe", "Tom Finch")) + "\n\nIt was the house of Joe Dale."
+    found = people(text)
+    assert found["Joe"] is found["Joe Dale"]
+
+
+def test_who_is_called_otherwise_by_everybody_is_the_same_person() -> None:
+    text = pages(("Perdita", "Mr. Dale"), ("Orra", "Mr. Dale"))
+    assert people(text)["Perdita"] is not people(text)["Orra"]
+    found = people(text + "\n\nPerdita, or Orra, as everyone called her, was thirteen.")
+    assert found["Perdita"] is found["Orra"]
+
+
+def test_a_french_article_behind_a_title_says_a_rank() -> None:
+    text = pages(("M. le Cardinal Fesch", "Mr. Dale"), ("Monsieur le Maire", "Mr. Dale"))
+    assert people(text).keys() == {"Cardinal Fesch", "Mr. Dale"}
+
+
 def test_a_prince_called_by_his_title_is_not_the_bare_first_name() -> None:
     text = pages(("Prince Nicholas", "Mr. Dale"), ("Prince Nicholas Moss", "Mr. Dale"), times=8)
     text += "\n\n" + pages(("Nicholas", "Miss Fenn"), times=8)

@@ -152,6 +152,7 @@ class AliasResolver(BookPersons):
                 self.counts[n]
                 for n in self._by_last.get(name, ())
                 if set(self.parts[n].titles) - _BEFORE_FIRST_NAME
+                and not (self._is_named_after_husband(n) and key(name) in words.MALE_NAMES)  # Mrs. Joe
             )
             if titled > sum(self.counts[n] for n in fulls):
                 continue  # a surname rather: Halliday is Colonel Halliday

@@ -185,6 +185,10 @@ class Candidates:
         parts = phrase.split(" ")
         while parts and not self._can_begin(parts, opening):
             parts, opening = parts[1:], False
+        if len(parts) > 2 and parts[1] in ("le", "la") and words.SAME_TITLES.get(key(parts[0])):
+            parts = parts[2:]  # M. le Cardinal Fesch; M. le Curé is as good as the Curé
+            if len(parts) == 1 and key(parts[0]) not in words.RANKS:
+                return []
         start = len(phrase) - len(" ".join(parts))
         while (
             parts

@@ -15,6 +15,9 @@ _ALSO = re.compile(
     r"|(?:(?:is|was|are) )?(?:also|better|commonly|generally|usually) (?:known|called) (?:as|by))"
     r"(?: called)?,? (?:a |the )?"
 )
+_AS_CALLED = re.compile(
+    r",? as (?:[\w']+ ){1,3}(?:called|calls|call|named)\b"
+)  # Elizabeth, or Beth, as we called her
 _BY_TURNS = re.compile(r"\b(?:now|once) (?:an? |the )?$")  # now the Queen, now Tom
 _WIFE_OF = re.compile(r",? (?:(?:is|was|now|as|became|and) )?(?:now )?(?:the |a )?(?:wife|bride) of ")
 _MARRIED = re.compile(
@@ -41,7 +44,8 @@ def stated_names(text: str, offsets: Mapping[str, Sequence[int]]) -> Iterator[St
         end = start + len(one)
         if one == other or not 0 < after - end <= MAX_GAP or text.startswith("'s ", after + len(other)):
             continue  # Tom became Mr. Dale's mate
-        if _ALSO.fullmatch(text, end, after) and not _BY_TURNS.search(text, max(0, start - 12), start):
+        also = _ALSO.fullmatch(text, end, after) and not _BY_TURNS.search(text, max(0, start - 12), start)
+        if also or (text[end:after] == ", or " and _AS_CALLED.match(text, after + len(other))):
             yield StatedName(one, other, married=False)
         elif _WIFE_OF.fullmatch(text, end, after):
             yield StatedName(other, one, married=True)
