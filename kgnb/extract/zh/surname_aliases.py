@@ -1,0 +1,252 @@
+"""Forms of address of a Chinese book: whose surname is meant in 何公, 老周, 沙和尚.
+
+Its one bearer is near wherever the form is used, and is hardly ever named in its sentences.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+
+from kgnb.extract.binomial import binomial_tail
+from kgnb.extract.generic_words import is_generic
+from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
+from kgnb.extract.zh.sexes import Sexes
+from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
+from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases
+
+_OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
+_OF_A_GENERATION = frozenset("员爷少公子小姐娘哥弟兄妹叔伯姑嫂婶姨老")
+_PARENT_ENDS = frozenset("父爹爸母亲")
+WINDOW = 800
+"""Characters of a co-occurrence window: about a scene's page."""
+
+SOLE = 1.2
+"""APART where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
+TOGETHER = 0.2
+"""Largest share of a title's mentions beside its bearer in a sentence, where too few are expected to tell."""
+FEW = 3
+"""Fewest mentions near a bearer, of a title that is mostly used where no bearer is near; and fewest of a
+character of a given name with a title."""
+
+BY_CHANCE = 0.1
+"""Most probability that two forms of one name keep apart so by chance."""
+CHANCE = 0.2
+"""Most probability that the nearest of several bearers of a surname is it by chance (one-sided sign test)."""
+DOMINANT = 0.8
+"""Share of the mentions of all who may be meant, of somebody who mostly is."""
+
+NEAR = 300
+"""Most characters between a rare form of address and its bearer."""
+
+_ADDRESSED = re.compile(
+    f"[“「『，。！？…](?:谢谢|多谢|好)?([小老](?P<familiar>{trie_pattern(words.COMMON_SURNAMES)})"
+    f"|(?P<titled>{trie_pattern(words.SURE_SURNAMES)}){trie_pattern(words.TITLES_AFTER_SURNAME | {'兄'})})"
+    "(?=[啊呀]?[，。！？…][^”」』\n]{0,300}[”」』])"
+)
+
+
+class SurnameAliases(TitleAliases):
+    """The joins by a surname. Base of :class:`~.aliases.AliasResolver`, which locates the names first."""
+
+    _sexes: Sexes
+
+    def _keep_apart(self, forms: tuple[str, ...], person: str, max_ratio: float, *, alone: bool) -> bool:
+        """Whether the forms are met in the person's sentences as seldom as names of the same person are.
+
+        ``alone``: whether nobody else may be meant; then one sentence of both is no objection.
+        """
+        places = sum(len(self.offsets[form]) for form in forms)
+        often = self.co_occurrence.together(forms, person) > max(alone and places > 2, TOGETHER * places)
+        unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
+        return self.co_occurrence.ratio(forms, person, unsure) < max_ratio
+
+    def _join_addresses(self) -> None:
+        """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
+        bearers = self._bearers()
+        accepted = set(self.counts)
+        totals: Counter[str] = Counter()
+        for form, bare in self.addresses.items():
+            totals[bare] += len(self.offsets[form])
+        for form, bare in self.addresses.items():
+            others = bearers.get(surname_of(form), set()) - {form, bare}
+            if bare in words.TITLES or bare in words.TITLES_AFTER_SURNAME:
+                bearers_of_it = self._bearers_of_title(bare, others)
+                if not _is_of_kin(form) and (best := self._nearby_bearer((form,), bearers_of_it)):
+                    self._join_located(best, form, "姓与互斥")
+            elif self._is_pair(form, bare, totals[bare]):
+                # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin.
+                others = {o for o in others if len(given_of(o)) == 1}
+                best = self._nearby_bearer((form, bare), others)
+                if best:
+                    self.courtesy.add(bare)
+                    self._join_located(best, form, "姓与互斥")
+                    self._join_located(best, bare, "姓与互斥")
+                elif bare in accepted and self._shares_surname(form, bare):
+                    self._join_located(bare, form, "姓与互斥")
+
+    def _join_located(self, person: str, form: str, reason: str) -> None:
+        """Join a form that is no accepted name yet; its count is that of its offsets."""
+        self.counts[form] = len(self.offsets[form])
+        self.clusters.join(person, form, reason)
+
+    def _is_pair(self, form: str, bare: str, total: int) -> bool:
+        """Whether both may be one name with and without surname: no word that follows many surnames."""
+        n, alone = len(self.offsets[form]), len(self.offsets[bare])
+        known = [w for w in (form, bare) if w in self.clusters.members]
+        free = all(bare in name for w in known for name in self.clusters.names_of(w))
+        joined = any(w in self.counts and w not in self.clusters.members for w in (form, bare))
+        enough = n >= 0.02 * (n + alone) and (n >= 5 or n >= 0.05 * (n + alone))
+        return n >= 0.7 * total and alone >= 2 and enough and free and not joined
+
+    def _bearers(self) -> dict[str, set[str]]:
+        """Surname → full names with it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for name in self.counts:
+            if surname_of(name) and not _called_by(name):
+                found[surname_of(name)].add(name)
+        return found
+
+    def _bearers_of_title(self, title: str, persons: set[str]) -> set[str]:
+        """Of the persons those to whom the text gives a rank (都头王虎); all where it gives it to none."""
+        if len(title) < 2 or is_generic(title):
+            return persons
+        text, offsets = self.text, self.offsets
+        return {p for p in persons if any(text.endswith(title, 0, at) for at in offsets[p])} or persons
+
+    def _nearby_bearer(
+        self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = APART, least: float = 0.4
+    ) -> str:
+        """Of a surname's bearers the one nearest to 60 % of ``names``, if it keeps out of their sentences.
+
+        Where hardly another bearer is ever near, 30 % are enough.
+
+        ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
+        """
+        roots = sorted({self.clusters.root(o) for o in others})
+        roots = [r for r in roots if all(self._sexes.fits(n, self.clusters.names_of(r)) for n in names)]
+        votes, places = self.co_occurrence.nearest_votes(names, roots, WINDOW)
+        best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
+        if not best or self.co_occurrence.expected(names, best) < least:
+            return ""
+        if n < votes.total() and not self._prevails(best, votes):
+            return ""
+        only = n >= max(FEW, 0.8 * votes.total()) and n >= 0.3 * places
+        if n < 0.6 * places and not only:
+            return ""
+        if n >= 0.9 * votes.total() and max_ratio == APART:
+            max_ratio = SOLE  # who else would it be?
+        return best if self._keep_apart(names, best, max_ratio, alone=len(roots) == 1) else ""
+
+    def _prevails(self, best: str, votes: Counter[str]) -> bool:
+        """Whether the nearest person is so more often than by chance, or is by far the most mentioned."""
+        mentions = {
+            who: sum(len(self.offsets[n]) for n in self.clusters.names_of(who) if n in self.offsets)
+            for who in votes
+        }
+        by_chance = binomial_tail(votes[best], votes.total(), 0.5)
+        return by_chance <= CHANCE or mentions[best] >= DOMINANT * sum(mentions.values())
+
+    def _join_surname_titles(self) -> None:
+        """何公, 程公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
+        bearers = self._bearers()
+        for name in [n for n in self.counts if _called_by(n) and not _is_of_kin(n)]:
+            # 何某 is how a person names himself: his own name in the sentence is no objection.
+            title = name.replace(_called_by(name), "", 1)
+            max_ratio = 9.0 if name[-1] == "某" else APART
+            forms = tuple(self.clusters.names_of(name))
+            namesakes = bearers.get(_called_by(name), set())
+            if any(not name.startswith(form) for form in namesakes.intersection(forms)):
+                continue  # 冯督军 whose proper name the text states
+            others = self._bearers_of_title(title, namesakes - set(forms))
+            candidate = self._classifier.candidates.get(name)
+            if candidate and has_fixed_side(candidate.right):
+                continue  # 何老 of 何老秀才
+            if candidate and share_of(candidate.left, _PARENT_ENDS) >= 0.1:
+                continue  # 家父何员外 is the father of whoever else is called 何
+            if best := self._nearby_bearer(forms, others, max_ratio, least=0.0):
+                self.clusters.join(best, name, "姓与称")
+
+    def _join_rare_titles(self) -> None:
+        """沙和尚 is 沙僧, 武二 is 武松: always near one person of the surname, and hardly in a sentence."""
+        by_surname: dict[str, set[str]] = defaultdict(set)
+        for name in self.counts:
+            if surname := _called_by(name) or surname_of(name):
+                by_surname[surname].add(self.clusters.root(name))
+        for name in [n for n in self.counts if _is_rare_title(n)]:
+            others = by_surname[_called_by(name) or surname_of(name)] - {self.clusters.root(name)}
+            near, _ = self.co_occurrence.nearest_votes((name,), sorted(others), WINDOW)
+            fitting = [who for who in near if self._is_other_form(name, who)]
+            if len(self.clusters.names_of(name)) == 1 and len(fitting) == 1:
+                self.clusters.join(fitting[0], name, "姓与称")
+
+    def _is_other_form(self, form: str, person: str) -> bool:
+        """Whether a rarer form's bearer is always near a person, and never meets that one."""
+        names, company = self.clusters.names_of(person), self.co_occurrence
+        full = any(surname_of(name) and not _called_by(name) for name in names)
+        if _called_by(form) and (full or not _OF_A_GENERATION.isdisjoint(form + "".join(names))):
+            return False  # 何员外 and 何晓岚, 何老爷 and 何少爷 may be father and child
+        rarer = self.counts[form] < sum(self.counts.get(name, 0) for name in names)
+        near = rarer and company.coverage((form,), person) >= ALWAYS_NEAR
+        return near and company.chance((form,), person) <= BY_CHANCE and self._sexes.fits(form, names)
+
+    def _join_rare_addresses(self) -> None:
+        """“谢谢周医生。”, too rare for statistics: the surname's only bearer, near wherever it is said."""
+        said: dict[str, list[int]] = defaultdict(list)
+        surnames: dict[str, str] = {}
+        for match in _ADDRESSED.finditer(self.text):
+            said[match[1]].append(match.start(1))
+            surnames[match[1]] = match["familiar"] or match["titled"]
+        bearers = self._bearers() if said else {}
+        for form in sorted(said, key=lambda form: not form.startswith("老")):  # 老何 tells that 何叔 is he
+            places = said[form]
+            roots = {self.clusters.root(name) for name in bearers.get(surnames[form], ())} - {form}
+            known = form in self.counts and len(self.clusters.names_of(form)) > 1
+            if len(roots) != 1 or known or _is_of_kin(form) or self._count(form) > FEW:
+                continue
+            (person,) = roots
+            names = self.clusters.names_of(person)
+            if self._is_near(names, places) and self._may_be_addressed(form, surnames[form], names):
+                self.offsets.setdefault(form, array("I", places))
+                self._join_located(person, form, "姓与称")
+
+    def _may_be_addressed(self, form: str, surname: str, names: Collection[str]) -> bool:
+        """Whether the person of ``names`` may be called so, rather than a parent or a wife without a name."""
+        title = form.removeprefix(surname)
+        if title in words.OF_PARENTS_AGE and "老" + surname not in names:
+            return False
+        return self._sexes.is_woman(names) if title in words.WOMENS_TITLES else self._sexes.fits(form, names)
+
+    def _is_near(self, names: Iterable[str], places: Iterable[int]) -> bool:
+        """Whether one of the names is near each of the places."""
+        offsets = sorted(at for name in names for at in self.offsets.get(name, ()))
+        around = ((at, bisect_left(offsets, at)) for at in places)
+        return all(any(abs(at - one) <= NEAR for one in offsets[max(0, k - 1) : k + 1]) for at, k in around)
+
+
+def _is_of_kin(name: str) -> bool:
+    """Whether the title is a wife's or an elder's: 何太太, 何大娘 and 何太公, but not 何姑娘."""
+    title = max((t for t in words.WOMENS_TITLES | _OF_KIN if name.endswith(t)), key=len, default="")
+    return title in _OF_KIN
+
+
+def _is_titled(name: str) -> bool:
+    """Whether a name is a surname with a title or a number: 何公, 武二."""
+    return bool(_called_by(name)) or (len(name) == 2 and name[1] in words.RANKED)
+
+
+def _is_rare_title(name: str) -> bool:
+    """Whether a name may be another form of somebody's who has the same surname."""
+    surname = _called_by(name) or surname_of(name)
+    return surname in words.SURE_SURNAMES and _is_titled(name) and not _is_of_kin(name)
+
+
+def _called_by(name: str) -> str:
+    """The surname by which a form of address calls its bearer: 何公, 老周."""
+    familiar = name[1:] if name[0] in "老小" and name[1:] in words.COMMON_SURNAMES else ""
+    return familiar or titled_surname(name)
