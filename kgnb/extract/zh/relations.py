@@ -13,7 +13,7 @@ from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_address import addressed_kin
-from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, RELATIVE, Kinship
+from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, RELATIVE, SPOUSE, Kinship
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, surname_of
@@ -64,7 +64,7 @@ _GENITIVE = "(?:之|的)?"
 # What may stand before the second name: 甲是永宁侯乙的女儿.
 _TITLE = rf"(?:(?![不否非被])\w{{0,3}}{trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)})?"
 _IS = f"(?:是|乃|乃是|就是|正是|，乃|，是|，乃是){_TITLE}"
-_SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|兄|弟|姊|姐|妹)"
+_SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|妹子|兄|弟|姊|姐|妹)"
 _SUBORDINATE = (
     "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
     "|婢女|小厮|管家|司机|秘书|助手|助理|保镖|跟班|书童|长随)"
@@ -86,7 +86,7 @@ _NOUNS = (
     (PARENT, "PARENT_OF", True),
     (_SIBLING, "SIBLING", False),
     (f"(?:{RELATIVE}|[叔舅孙])", "FAMILY", False),
-    ("(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)", "SPOUSE", False),
+    (f"(?:{SPOUSE}|未婚夫|老公|夫君)", "SPOUSE", False),
     (f"(?:{MASTER}|主人|师)", "MASTER_OF", True),
     (f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF", False),
     (_SUBORDINATE, "LEADS", False),
