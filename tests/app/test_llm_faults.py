@@ -68,7 +68,7 @@ class TestStumbles:
         with llm(faults=Faults(**{fault: share}), seed=3, retry_after=0.5) as server:
             env = server.env(name=f"bad-{fault}".replace("_", "-"))
             if fault == "hang":  # else a busy machine's time-out would look like a chapter paid twice
-                env |= {"KGNB_LLM_TIMEOUT": "3"}
+                env |= {"KGNB_LLM_TIMEOUT": "6"}
             result = place.build(book, "--provider", env["KGNB_PROVIDER_NAME"], "--slots", "8", env=env)
             assert (result["status"], result["completed"], result["failed"]) == ("completed", CHAPTERS, 0)
             assert server.stats.outcomes[fault] > 0
