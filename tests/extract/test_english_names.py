@@ -807,12 +807,24 @@ CITED = " Nobody gave {0}." * 4
         (" {0} came in.", True),
         (' "Come, {0}, and look," he said.', True),
         (" {0}, the clerk, is ill.", True),
+        (" {0} and his wife came to supper.", True),
+        (" {0}, her cousin, was ill.", True),
+        (" He married {0} in June.", True),
+        (" In came {0}.", True),
+        (" {0}'s gone already.", True),
+        (" She was the daughter of {0}.", True),
     ],
 )
 def test_who_never_does_anything_is_only_cited(more: str, is_somebody: bool) -> None:
     text = pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\n" + (CITED + more).format("Vandro")
     assert ("Vandro" in people(text)) is is_somebody
     assert "Monica" in people(text.replace("Vandro", "Monica")), "a first name may be talked about"
+
+
+def test_who_bears_a_familys_name_is_not_only_cited() -> None:
+    text = pages(("Tom Finch", "Mr. Dale"), times=12) + "\n\n" + CITED.format("Vandro Finch")
+    assert "Vandro Finch" in people(text)
+    assert "Vandro Moss" not in people(text.replace("Vandro Finch", "Vandro Moss"))
 
 
 def test_what_is_told_in_the_present_tells_nothing_of_who_is_cited() -> None:

@@ -14,8 +14,9 @@ from functools import cached_property
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import dominant_bearer, rank_mentions
+from kgnb.extract.en.cited import is_only_cited, is_only_compared
 from kgnb.extract.en.couples import couple_mentions
-from kgnb.extract.en.names import FIRST_NAMES, is_only_cited, is_only_compared, key
+from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import answering
@@ -69,9 +70,14 @@ class AliasResolver(BookPersons):
         absent = {
             n
             for n, c in self.candidates.items()
-            if is_only_compared(c) or is_only_cited(c, self.text, self.lower)
+            if is_only_compared(c) or (is_only_cited(c, self.text, self.lower) and not self._has_family(n))
         }
         return {name: names for name, names in persons.items() if not absent.issuperset(names)}
+
+    def _has_family(self, name: str) -> bool:
+        """Whether a full name ends in a surname that somebody else bears."""
+        parts = self.parts[name]
+        return parts.is_full and self._is_surname(parts.last, name)
 
     def _one_word_names(self, *, titled: bool, single: bool = False) -> Iterator[tuple[str, NameParts]]:
         """Names of one word, with or without titles; ``single``: only those not joined with others so far."""

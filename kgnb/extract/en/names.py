@@ -63,18 +63,11 @@ _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 _IN_CLAUSE, _GOES_ON = re.compile("[a-z], $"), re.compile(r",? (?:and|or|[A-Z])")
 _STYLE_NAMES, _YOUR = words.STYLES & FIRST_NAMES, ("your ", "his ", "her ")  # Grace; not Your Grace
-_DID = "|".join(sorted(words.PAST_VERBS | words.PREDICATES))
-_ACTS = re.compile(
-    rf",? (?:(?:\w+ly|never|only|now|then|also|still|again|who) )?(?:{_DID}|\w+ed)\b"
-    r"|,? the [a-z]"
-)
 
 RARE = 3
 """Occurrences up to which what the text says in words counts: more have neighbours enough."""
 STATED_SCORE = 1.5
 """Added to the score of a rare name of which the text says that it is somebody's."""
-CITED = 4
-"""Occurrences from which on somebody who never does anything is taken to be only cited."""
 SURE_SPEECHES = 3
 """Speeches that make a name of a word which is none in other books: Sunday, Bah."""
 SPEECH_REACH = 50
@@ -401,7 +394,7 @@ class NameClassifier:
         """Whether somebody is called in the middle of a speech, "Come, Henry," and it is no list of towns."""
         end = at + len(name)
         middle = _IN_CLAUSE.search(self.text, max(0, at - 3), at) and not _GOES_ON.match(self.text, end)
-        return bool(middle) and not self.lower[name.lower()] and _is_called(self.text, at, end)
+        return bool(middle) and not self.lower[name.lower()] and is_called(self.text, at, end)
 
     def persons(self) -> dict[str, Candidate]:
         """Return the sure persons' names and likely ones that begin or end alike, ``MAX_PERSONS`` at most."""
@@ -485,26 +478,8 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     return penalty
 
 
-def is_only_compared(candidate: Candidate) -> bool:
-    """Return whether somebody is only what others are like: sang like Caruso; but so like Mr. Dale."""
-    known = candidate.speaks or is_titled(candidate.name)
-    return not known and candidate.before["like"] > 0.5 * candidate.count
-
-
-def is_only_cited(candidate: Candidate, text: str, lower: Mapping[str, int]) -> bool:
-    """Return whether the book, told in the past, never tells what the bearer did, said or was, nor calls him:
-    a painter, a god, a book. A common first name speaks for somebody who is only talked about."""
-    name = candidate.name
-    told = lower["was"] + lower["had"] + lower["said"] > lower["is"] + lower["has"] + lower["says"]
-    known = candidate.speaks or is_titled(name) or key(name.split(" ")[0]) in FIRST_NAMES
-    if not told or known or candidate.count < CITED:
-        return False
-    ends = ((at, at + len(name)) for at in candidate.offsets)
-    return not any(_ACTS.match(text, end) or _is_called(text, at, end) for at, end in ends)
-
-
-def _is_called(text: str, start: int, end: int) -> bool:
-    """Whether the word is called in speech: "Come, Henry," said she."""
+def is_called(text: str, start: int, end: int) -> bool:
+    """Return whether the word is called in speech: "Come, Henry," said she."""
     beside = text[end : end + 1] in ",!?." and (
         text[start - 2 : start] == ", " or text[start - 1 : start] == '"'
     )

@@ -19,6 +19,7 @@ SPEECH_VERB = "|".join(sorted(SPEECH_VERBS))
 """The verbs of speech as alternatives of a regular expression."""
 PREDICATES = _LISTS["predicates"]
 PAST_VERBS = _LISTS["past_verbs"]
+BEFORE_PRESENT = _LISTS["before_present"]
 EPITHETS = _LISTS["epithets"]
 BEFORE_PLACE = _LISTS["before_place"]
 COMPASS = _LISTS["compass"]

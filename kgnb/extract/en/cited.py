@@ -1,0 +1,50 @@
+"""Who an English book only speaks of: those others are compared with, painters, gods, books."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.names import FIRST_NAMES, Candidate, is_called, is_titled, key
+from kgnb.extract.en.roles import ROLES
+
+CITED = 4
+"""Occurrences from which on somebody who is never there is taken to be only cited."""
+MET_REACH = 24
+"""Characters before a name in which the word stands that tells how others are with its bearer."""
+
+_KIN = "|".join(sorted(ROLES))
+_DID = "|".join(sorted(words.PAST_VERBS | words.PREDICATES))
+_IS_SAID = "is|isn't|has|hasn't|does|doesn't|will|won't|can|can't|cannot|may|shall|wants"  # in speech
+_ADVERB = r"\w+ly|never|always|only|just|now|then|soon|also|too|still|again|who|at last|no longer"
+_ACTS = re.compile(
+    rf",? (?:(?:{_ADVERB}) )?(?:{_DID}|\w+ed|{_IS_SAID}|himself|herself)\b"
+    rf"|'(?:d|ll|s (?:not|been|gone|\w+ing|{_KIN}))\b"  # Zadie's gone, Zadie's brother
+    r"|,? the [a-z]|, (?:an?|my|his|her|our|their|your|whose|whom|with|for|\w+ing)\b"  # Dale, her cousin
+    r"| and the [a-z]|,? and (?:I|he|she|his|her|my)\b"  # Dale and his wife
+)
+_IS_MET = re.compile(rf"\b(?:{'|'.join(sorted(words.BEFORE_PRESENT))}|(?:{_KIN}) of) $")
+
+
+def is_only_compared(candidate: Candidate) -> bool:
+    """Return whether somebody is only what others are like: sang like Caruso; but so like Mr. Dale."""
+    known = candidate.speaks or is_titled(candidate.name)
+    return not known and candidate.before["like"] > 0.5 * candidate.count
+
+
+def is_only_cited(candidate: Candidate, text: str, lower: Mapping[str, int]) -> bool:
+    """Return whether the book, told in the past, never tells what the bearer did, said or was, whose kin he
+    is or who met him, nor calls him. A common first name speaks for somebody who is only talked about."""
+    name = candidate.name
+    told = lower["was"] + lower["had"] + lower["said"] > lower["is"] + lower["has"] + lower["says"]
+    known = candidate.speaks or is_titled(name) or key(name.split(" ")[0]) in FIRST_NAMES
+    if not told or known or candidate.count < CITED:
+        return False
+    return not any(_is_in_story(text, at, at + len(name)) for at in candidate.offsets)
+
+
+def _is_in_story(text: str, start: int, end: int) -> bool:
+    """Whether somebody acts, is met or is called where the name stands."""
+    met = _IS_MET.search(text, max(0, start - MET_REACH), start)
+    return bool(met or _ACTS.match(text, end)) or is_called(text, start, end)
