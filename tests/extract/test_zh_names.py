@@ -908,3 +908,12 @@ def test_many_ranks_of_one_person_take_time_by_the_texts_length() -> None:
         assert "周德海" in names(scenes([("何守谦", "林秀英"), ("周德海", "林秀英")]) + "".join(told))
 
     assert grows_evenly(work, 1_000)
+
+
+def test_a_father_is_not_his_son_in_a_book_without_courtesy_names() -> None:
+    lines = scenes([("何恭", "林秀英"), ("周德海", "何恭")] * 2).split("\n")
+    pages = "\n".join(line.replace("何恭", "子安") if i % 2 else line for i, line in enumerate(lines))
+    pages += "“何子安你来。”" * 3
+    assert bearer(people(pages), "何恭").aliases == ()
+    told = people(pages + "\n周德海，字伯远，也来了。伯远走了。\n")
+    assert bearer(told, "子安").name == "何恭"

@@ -69,7 +69,7 @@ class SurnameAliases(TitleAliases):
     def _join_addresses(self) -> None:
         """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
         bearers = self._bearers()
-        accepted = set(self.counts)
+        accepted, told = set(self.counts), bool(self.courtesy)
         totals: Counter[str] = Counter()
         for form, bare in self.addresses.items():
             totals[bare] += len(self.offsets[form])
@@ -80,8 +80,9 @@ class SurnameAliases(TitleAliases):
                 if not _is_of_kin(form) and (best := self._nearby_bearer((form,), bearers_of_it)):
                     self._join_located(best, form, "姓与互斥")
             elif self._is_pair(form, bare, totals[bare]):
-                # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin.
-                others = {o for o in others if len(given_of(o)) == 1}
+                # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin, and so are
+                # 何恭 and 何子安 in a book that tells nobody's courtesy name.
+                others = {o for o in others if len(given_of(o)) == 1 and told}
                 best = self._nearby_bearer((form, bare), others)
                 if best:
                     self.courtesy.add(bare)
