@@ -80,8 +80,8 @@ class SurnameAliases(TitleAliases):
                 if not _is_of_kin(form) and (best := self._nearby_bearer((form,), bearers_of_it)):
                     self._join_located(best, form, "姓与互斥")
             elif self._is_pair(form, bare, totals[bare]):
-                # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin, and so are
-                # 何恭 and 何子安 in a book that tells nobody's courtesy name.
+                # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin, and so
+                # are 何恭 and 何子安 in a book that tells nobody's courtesy name.
                 others = {o for o in others if len(given_of(o)) == 1 and told}
                 best = self._nearby_bearer((form, bare), others)
                 if best:
