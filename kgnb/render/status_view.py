@@ -98,9 +98,7 @@ def providers_table(providers: Sequence[Item]) -> Table:
 def provider_row(provider: Item) -> Row:
     """A provider's cells, and why it is paused."""
     state = _provider_state(provider)
-    # What is stored was said in the language of whoever paused it.
-    by_hand = say("operate.paused_by_hand") if provider["by_hand"] else ""
-    reason = provider["problem"] if provider["state"] == "unusable" else by_hand or provider["reason"]
+    reason = provider["problem" if provider["state"] == "unusable" else "reason"]
     cells = {
         "name": Cell(provider["name"]),
         "state": state,

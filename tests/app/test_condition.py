@@ -8,7 +8,7 @@ import pytest
 
 from kgnb.core.messages import say
 from kgnb.extract.model import GAPS
-from kgnb.render.status_view import failure_notes, provider_row, task_row
+from kgnb.render.status_view import failure_notes, task_row
 from tests.support.statuses import NOW, a_node, a_provider, a_status, a_task
 
 FRESH: dict[str, Any] = {"completed": 0, "percent": 0.0, "rate": None, "seconds_left": None}
@@ -126,11 +126,6 @@ def test_failed_chapters_are_listed_by_their_reasons() -> None:
 def test_chapters_in_a_row_are_a_range() -> None:
     failures = [{"chapter": n, "reason": "refused"} for n in (*range(1, 901), 905)]
     assert failure_notes(failures) == ["第 1–900、905 章：refused"]
-
-
-def test_a_pause_by_hand_is_told_in_the_readers_language() -> None:
-    row = provider_row(paused(by_hand=True, reason="paused by hand"))
-    assert [note.value for note in row.notes] == ["手动暂停"]
 
 
 def test_the_most_frequent_reason_says_why() -> None:

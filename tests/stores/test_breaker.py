@@ -176,6 +176,11 @@ async def test_whatever_stands_in_the_key_the_provider_is_paused_while_it_exists
     assert state.reason == ""
 
 
+async def test_a_pause_by_hand_is_told_in_the_readers_language(breaker: CircuitBreaker) -> None:
+    await breaker.pause(NAME, reason="paused by hand", by_hand=True)
+    assert (await breaker.state(NAME)).reason == "手动暂停"
+
+
 @pytest.mark.parametrize("until", [1e300, 1e13, 5, -5])
 async def test_a_pause_without_an_end_ends_at_some_time_that_can_be_told(
     breaker: CircuitBreaker, redis: Redis, until: float

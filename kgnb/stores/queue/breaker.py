@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceRefused
+from kgnb.core.messages import say
 from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, hash_fields, json_object
 from kgnb.stores.queue.types import Command
@@ -271,7 +272,9 @@ class CircuitBreaker:
         noted, details = json_object(reply.pause).get("until"), json_object(reply.details)
         left = reply.pause_ms / 1_000 if reply.pause_ms > 0 else _number(noted) - now
         until = now + min(left if left > 0 else FAIL_TTL, MAX_PAUSE)
-        by_hand, reason = details.get("by_hand") is True, str(details.get("reason") or "")
+        by_hand = details.get("by_hand") is True
+        # A person's is told in the reader's language, not in that of whoever paused it.
+        reason = say("operate.paused_by_hand") if by_hand else str(details.get("reason") or "")
         ours = details.get("until") == noted  # nobody wrote another pause over it
         key, kind = (str(details.get(name) or "") if ours else "" for name in ("key", "kind"))
         return ProviderState(until, reason, count, not_before, by_hand, key, kind, answer)
