@@ -461,11 +461,22 @@ def test_a_french_article_behind_a_title_says_a_rank() -> None:
     assert people(text).keys() == {"Cardinal Fesch", "Mr. Dale"}
 
 
+RAIN = "\n\n" + "The rain came down on the river. " * (WINDOW // 10) + "\n\n"
+
+
 def test_a_prince_called_by_his_title_is_not_the_bare_first_name() -> None:
-    text = pages(("Prince Nicholas", "Mr. Dale"), ("Prince Nicholas Moss", "Mr. Dale"), times=8)
-    text += "\n\n" + pages(("Nicholas", "Miss Fenn"), times=8)
-    found = people(text + "\n\n" + pages(("Nicholas Fenn", "Miss Fenn"), times=1))
+    prince = pages(("Prince Nicholas", "Mr. Dale"), ("Prince Nicholas Moss", "Mr. Dale"), times=8)
+    bare = pages(("Nicholas", "Miss Fenn"), times=8) + "\n\n" + pages(("Nicholas Fenn", "Mr. Dale"), times=1)
+    found = people(prince + RAIN + bare)
     assert found["Nicholas"] is found["Nicholas Fenn"]
+    found = people(prince + "\n\n" + bare)
+    assert found["Nicholas"] is found["Prince Nicholas"], "called so on the same pages"
+
+
+def test_who_is_named_in_passing_is_not_whom_the_book_calls_by_the_first_name() -> None:
+    text = pages(("Aldric", "Mrs. Quill"), times=12) + RAIN + pages(("King Aldric", "Mr. Moss"), times=3)
+    found = people(text + "\n\nKing Aldric Torrend was young. Aldric Vane had died long ago.")
+    assert found["Aldric"] is found["King Aldric"] is not found["Aldric Vane"]
 
 
 def test_a_mother_is_not_her_daughter_where_little_is_told() -> None:

@@ -33,6 +33,10 @@ LITTLE = 0.1
 """Least share of a child's mentions that have "little" before them."""
 SURE_EXPECTED = 3.0
 """Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
+NEARBY = 0.2
+"""Share of a first name's passages from which on a prince called so too may be its bearer."""
+PASSING = 3
+"""Mentions from which on somebody is more than named in passing."""
 MIN_BEGINNING = 3
 """Letters of a short form that a longer first name begins with."""
 
@@ -163,7 +167,7 @@ class AliasResolver(BookPersons):
             if titled > sum(self.counts[n] for n in fulls):
                 continue  # a surname rather: Halliday is Colonel Halliday
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
-            roots = [r for r in roots if not self._has_title_before(name, r)] or roots
+            roots = self._without_nobles(name, roots)
             if roots and self._first_dominates(roots):
                 sure = self.co_occurrence.ratio(name, roots[0], 0.0, least=3.0) < 1.2
                 best = roots[0] if sure else ""
@@ -172,9 +176,18 @@ class AliasResolver(BookPersons):
             if best:
                 self.clusters.join(best, name, "first name")
 
-    def _has_title_before(self, first: str, person: str) -> bool:
-        """Whether the person is called Prince Nicholas, and so perhaps never just Nicholas."""
-        return any(p.rest == (first,) and not _NOBLE.isdisjoint(p.titles) for p in self._parts_of(person))
+    def _without_nobles(self, first: str, persons: list[str]) -> list[str]:
+        """The persons without any Prince Nicholas who is elsewhere than Nicholas, if there are others who are
+        more than named in passing."""
+        nobles = {
+            person
+            for person in persons
+            if any(p.rest == (first,) and not _NOBLE.isdisjoint(p.titles) for p in self._parts_of(person))
+        }
+        others = [person for person in persons if person not in nobles]
+        elsewhere = all(self.co_occurrence.coverage((first,), noble) < NEARBY for noble in nobles)
+        known = any(self._count(person) >= PASSING for person in others)
+        return others if elsewhere and known else persons
 
     def _join_titled_surnames(self) -> None:
         """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
