@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kgnb.app import build as build_use_case
-from kgnb.app import library
+from kgnb.app import library, submit
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app
 from kgnb.app.transfer import export
@@ -225,7 +225,7 @@ def build_book(
     """Carry out :func:`kgnb.build`."""
 
     async def work() -> BookGraph:
-        books = [await build_use_case.read(book, title, author)]  # build alone holds it, until it is stored
+        books = [await submit.read(book, title, author)]  # build alone holds it, until it is stored
         name = books[0].title
         with ProgressBar(quiet=not progress) as bar:
             async with open_app(settings, graph=False) as app:

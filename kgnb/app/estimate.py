@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kgnb.app import build
+from kgnb.app import build, submit
 from kgnb.app.context import App, budget_of
 from kgnb.app.prices import quote
 from kgnb.book.model import Book
@@ -57,8 +57,8 @@ async def estimate(
     model = await app.router.model_for(provider)
     if not provider.is_rules:
         await app.providers.client(provider).models()
-    imported = await build.store_book(app, book, path)
-    order = build.Order(book.facts, imported, provider, model)
+    imported = await submit.store_book(app, book, path)
+    order = submit.Order(book.facts, imported, provider, model)
     tasks, open_ = await _sampled_tasks(app, order, sample, listener)
     figures = (await app.ledger.task_stats.figures(tasks)).values()
     spent = sum((found.usage for found in figures), Usage())
@@ -84,11 +84,11 @@ async def estimate(
 
 
 async def _sampled_tasks(
-    app: App, order: build.Order, sample: int, listener: build.Listener
+    app: App, order: submit.Order, sample: int, listener: build.Listener
 ) -> tuple[list[int], set[int]]:
     """Return the tasks to extrapolate from and the chapters they leave; works a sample if nothing is done."""
     imported, novel_id = order.imported, order.imported.novel_id
-    known = await build.earlier_tasks(app, novel_id, order.provider, order.model)
+    known = await submit.earlier_tasks(app, novel_id, order.provider, order.model)
     tasks = {task.id for task in known}
     left = set(await app.ledger.tasks.uncovered_chapters(novel_id, tasks))
     if len(left) < len(imported.chapters) or order.provider.is_rules:
@@ -96,9 +96,9 @@ async def _sampled_tasks(
     task = begun = _interrupted_estimate(known, imported, sample)
     if task is None:
         some = [chapter.id for chapter in spread(imported.chapters, sample)]
-        task = await build.new_task(app, order, some, build.own_kinds(app, order.provider))
+        task = await submit.new_task(app, order, some, submit.own_kinds(app, order.provider))
     else:
-        await build.queue_task(app, task)
+        await submit.queue_task(app, task)
     await build.bring_to_end(app, order.plan(task, resumed=begun is not None), listener)
     tasks.add(task.id)
     return sorted(tasks), set(await app.ledger.tasks.uncovered_chapters(novel_id, tasks))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kgnb.app import build as use_case
 from kgnb.app import context, transfer
+from kgnb.app.submit import plan, read
 from kgnb.cli import options
 from kgnb.cli.cost import show_estimate
 from kgnb.cli.signals import cancel_on_sigterm
@@ -28,7 +29,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     if args.output:
         check_place(args.output)
     # A list, emptied by pop(): the use case alone holds the text, until it is stored.
-    books = [await use_case.read(path, args.title, args.author)]
+    books = [await read(path, args.title, args.author)]
     cancel_on_sigterm()
     if args.estimate:
         with _pauses_untold():
@@ -67,12 +68,12 @@ def _pauses_untold() -> Iterator[None]:
 async def submit(args: argparse.Namespace, settings: Settings) -> int:
     """Stores the book, queues its task and prints the task's id."""
     path = Path(args.book)
-    book = await use_case.read(path, args.title, args.author)
+    book = await read(path, args.title, args.author)
     async with context.open_app(settings, graph=False) as app:
-        plan = await use_case.plan(app, book, path, args.provider, again=args.again)
-    if plan.found_finished:
-        options.warn(say("cli.found_finished", task=plan.task.id))
+        planned = await plan(app, book, path, args.provider, again=args.again)
+    if planned.found_finished:
+        options.warn(say("cli.found_finished", task=planned.task.id))
     else:
-        print(say("cli.submitted", task=plan.task.id), file=sys.stderr)
-    print(plan.task.id)
+        print(say("cli.submitted", task=planned.task.id), file=sys.stderr)
+    print(planned.task.id)
     return options.OK

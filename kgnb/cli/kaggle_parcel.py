@@ -63,7 +63,7 @@ async def named_parcel(args: argparse.Namespace) -> Parcel:
 
 
 async def _books_parcel(args: argparse.Namespace, books: list[Path]) -> Parcel:
-    from kgnb.app.build import read  # slow, and of no use to the other commands
+    from kgnb.app.submit import read  # slow, and of no use to the other commands
 
     titles = [(await read(book, None, None)).title for book in books]  # no run for what isn't a book
     more = f" +{len(titles) - 1}" if titles[1:] else ""

@@ -225,7 +225,7 @@ class Node:
 
         Raises InputError for a book that can't be read, SettingsError for an unknown provider.
         """
-        from kgnb.app.build import submit
+        from kgnb.app.submit import submit
 
         submitted = self.call(lambda app: submit(app, Path(book), provider, title=title, again=again))
         return submitted.result().task.id

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kgnb.app import build
+from kgnb.app import build, submit
 from kgnb.app.context import App, open_app
 from kgnb.core.errors import EngineError
 from kgnb.core.settings import Settings
@@ -23,7 +23,7 @@ async def built(app: App, stages: list[str]) -> build.BuildResult:
     def show(step: BuildStep) -> None:
         stages.append(step.stage)
 
-    return await build.build(app, await build.read(STORY, None, None), STORY, "rules", listener=show)
+    return await build.build(app, await submit.read(STORY, None, None), STORY, "rules", listener=show)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_chinese_books_without_their_dictionary_are_warned_of(
     monkeypatch.setattr(book_process, "dictionary_file", lambda: None)
     book = tmp_path / "book.txt"
     book.write_text({"zh": "王大明去找李小红。" * 40, "en": "Tom went to see Mary. " * 40}[lang])
-    await build.build(app, await build.read(book, None, None), book, "rules")
+    await build.build(app, await submit.read(book, None, None), book, "rules")
     assert ("jieba" in caplog.text) == told
 
 

@@ -17,8 +17,8 @@ import pytest
 
 import kgnb
 from kgnb.app import api, library
-from kgnb.app.build import read
 from kgnb.app.context import open_app
+from kgnb.app.submit import read
 from kgnb.book.reader import story_path
 from kgnb.core import colab, secrets
 from kgnb.core.errors import InputError

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from kgnb.app import build
+from kgnb.app import build, submit
 from kgnb.app.context import open_app
 from kgnb.app.graph_warm_up import MOST, warm_up_graph
 from kgnb.core.errors import ServiceDown
@@ -73,7 +73,7 @@ async def test_a_build_leaves_only_its_novel(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(book_process, "freeze_names", late)
     async with open_app(Settings.load(data=tmp_path / "data", lang="zh"), graph=False) as app:
-        result = await build.build(app, await build.read(STORY, None, None), STORY, "rules")
+        result = await build.build(app, await submit.read(STORY, None, None), STORY, "rules")
         novels = await app.graph.query("MATCH (n:Novel) RETURN n.id AS id")
         chapters = await app.graph.query("MATCH (n:Chapter) RETURN count(n) AS count")
     assert rehearsed

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kgnb.app import build
+from kgnb.app import submit
 from kgnb.app.context import open_app
 from kgnb.book.reader import read_book, readable
 from kgnb.core.errors import InputError
@@ -116,5 +116,5 @@ async def test_a_book_may_be_deleted_once_it_was_read(tmp_path: Path) -> None:
     book = read_book(file)
     file.unlink()
     async with open_app(Settings.load(data=tmp_path / "data"), queue=False, graph=False) as app:
-        stored = await build.store_book(app, book, file)
+        stored = await submit.store_book(app, book, file)
         assert len(await app.ledger.books.chapters(stored.novel_id)) == len(book.chapters)

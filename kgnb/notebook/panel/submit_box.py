@@ -20,9 +20,9 @@ from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.formatting import compact, money
 
 if TYPE_CHECKING:
-    from kgnb.app.build import Plan
     from kgnb.app.context import App
     from kgnb.app.quick_estimate import BookSize, QuickEstimate
+    from kgnb.app.submit import Plan
 
 MAX_NAME_CHARS = 60
 """Bound on an uploaded file's name: in any script it fits a file system's 255 bytes."""
@@ -38,7 +38,7 @@ class ChosenBook:
 
     async def submitted(self, app: App, provider: str | None, title: str, author: str) -> Plan:
         """Import the book and queue its task. Raises InputError."""
-        from kgnb.app.build import submit
+        from kgnb.app.submit import submit
 
         with self._file() as path:
             return await submit(app, path, provider, title=title or None, author=author or None)

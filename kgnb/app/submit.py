@@ -1,0 +1,177 @@
+"""Submit: a book becomes a task in a queue. The book is stored, its task found or made, its item pushed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgnb.app.context import App, budget_of
+from kgnb.app.pace import Pace
+from kgnb.app.task_items import queue_of
+from kgnb.book.model import Book, BookFacts
+from kgnb.book.reader import read_book
+from kgnb.core.errors import InputError
+from kgnb.core.event_loop import at_once
+from kgnb.core.messages import say
+from kgnb.core.model import Progress, Provider, Task, TaskStatus
+from kgnb.render.formatting import number_ranges
+from kgnb.render.progress_bar import BuildStep
+from kgnb.stores.ledger.books import ImportedBook
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A stored book, and the provider and model that are to read it."""
+
+    book: BookFacts
+    imported: ImportedBook
+    provider: Provider
+    model: str
+
+    def plan(self, task: Task, **state: bool) -> Plan:
+        """Return the plan to do it by ``task``."""
+        return Plan(self.book, self.imported, self.provider, self.model, task, **state)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Order):
+    """The task that `build` or `submit` works on, and whether it was finished already."""
+
+    task: Task
+    found_finished: bool = False
+    resumed: bool = False
+
+    def step(self, stage: str, progress: Progress, **figures: Any) -> BuildStep:
+        """Return the progress event for listeners."""
+        provider = "" if self.provider.is_rules else f"{self.provider.name} {self.model}"
+        return BuildStep(stage, progress, self.task.id, self.book.chapters, provider=provider, **figures)
+
+    def pace(self, app: App) -> Pace:
+        """Return a new meter of the task's speed and cost."""
+        return Pace(budget_of(app.settings), self.provider, self.model)
+
+
+async def read(path: Path, title: str | None, author: str | None) -> Book:
+    """Read the book at ``path``; log what was left out of it or not found in it. Raises InputError."""
+    if title is not None and not 0 < len(title.strip()) <= 255:  # as many as the tables take
+        raise InputError("book.bad_title")
+    book = await asyncio.to_thread(read_book, path, title=title, author=author)
+    if book.left_out:
+        log.info(say("book.left_out", title=book.title, lines=book.left_out))
+    if book.missing:
+        ranges = number_ranges(book.missing)
+        numbers = ", ".join(ranges[:10]) + (" …" if len(ranges) > 10 else "")
+        log.warning(say("book.missing_headings", title=book.title, numbers=numbers))
+    return book
+
+
+async def store_book(app: App, book: Book, path: Path) -> ImportedBook:
+    """Store the book that was read from ``path``, unless it is stored; the file may be gone since."""
+    try:
+        size = (await asyncio.to_thread(path.stat)).st_size
+    except OSError:
+        size = 0
+    return await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
+
+
+async def plan(
+    app: App, book: Book, path: Path, provider_name: str | None, *, again: bool, model: str | None = None
+) -> Plan:
+    """Import the book, find or create its task, and queue it unless it is queued.
+
+    Chapters that the book grew by since its task was made get a task of their own, queued behind it. Tasks
+    that ask for other kinds of things than the settings name don't count; without such a setting new chapters
+    are asked for the same kinds as the others.
+    """
+    provider = app.providers.requested(provider_name)
+    model = await app.router.model_for(provider) if model is None else model
+    imported = await store_book(app, book, path)
+    return await plan_stored(app, Order(book.facts, imported, provider, model), again=again)
+
+
+async def plan_stored(app: App, order: Order, *, again: bool = False) -> Plan:
+    """:func:`plan` for an imported book, even if another edition was imported since."""
+    novel_id, tasks = order.imported.novel_id, app.ledger.tasks
+    earlier = [] if again else await earlier_tasks(app, novel_id, order.provider, order.model)
+    missing = await tasks.unplanned_chapters(novel_id, [task.id for task in earlier]) if earlier else []
+    live = [task for task in earlier if task.status is not TaskStatus.CANCELLED]
+    kinds = own_kinds(app, order.provider) or (earlier[-1].thing_kinds if earlier else None)
+    if (unfinished := next((task for task in live if not task.ended), None)) is not None:
+        if missing:
+            await new_task(app, order, missing, kinds)
+        await queue_task(app, unfinished)
+        return order.plan(unfinished, resumed=True)
+    if live and not missing:
+        return order.plan(live[-1], found_finished=True)
+    return order.plan(await new_task(app, order, missing or None, kinds))
+
+
+async def earlier_tasks(app: App, novel_id: int, provider: Provider, model: str) -> list[Task]:
+    """Return the tasks over the book, or a part of it, that ask the same for the same; oldest first."""
+    return await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app, provider))
+
+
+async def is_finished(app: App, book: BookFacts, provider: Provider, model: str) -> bool:
+    """Whether :func:`plan` would find this book finished; read-only."""
+    novel_id = await app.ledger.books.find_novel_id(book.sha256)
+    if novel_id is None:
+        return False
+    tasks = await earlier_tasks(app, novel_id, provider, model)
+    live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
+    ended = bool(live) and all(task.ended for task in live)
+    return ended and not await app.ledger.tasks.uncovered_chapters(novel_id, [task.id for task in tasks])
+
+
+def own_kinds(app: App, provider: Provider) -> tuple[str, ...] | None:
+    """Return the kinds of things that the settings ask an LLM for; None leaves them to the config."""
+    return None if provider.is_rules else app.ledger.providers.thing_kinds or None
+
+
+async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Sequence[str] | None) -> Task:
+    """Create a task over ``chapters`` (None: all of the novel's) and push its item."""
+    imported, provider = order.imported, order.provider
+    everything = chapters is None or len(chapters) == len(imported.chapters)
+    queue = app.providers.first_queue(provider.lower_name)
+    task_id = await app.ledger.tasks.create(
+        imported.novel_id,
+        provider=provider.name,
+        model=order.model,
+        use_ai=not provider.is_rules,
+        name=order.book.title,
+        queue=queue,
+        chapter_ids=None if everything else chapters,
+        thing_kinds=kinds,
+    )
+    task: Task | None
+    task, _ = await at_once(app.ledger.tasks.get(task_id), app.queue.push(queue, task_id))
+    assert task is not None
+    return task
+
+
+async def queue_task(app: App, task: Task) -> None:
+    """Push the task's item unless one is waiting or a node keeps the task open."""
+    queue = await queue_of(app, task)
+    known = (await app.queue.find_tasks([queue])).get(task.id)
+    if known is None:
+        await app.queue.push(queue, task.id)
+    elif known.dead:
+        await app.queue.revive(queue, task.id)  # the user asked for the task again
+
+
+async def submit(
+    app: App,
+    path: Path,
+    provider: str | None = None,
+    *,
+    title: str | None = None,
+    author: str | None = None,
+    again: bool = False,
+) -> Plan:
+    """Read the book at ``path``, import it and queue its task for the nodes. Raises InputError."""
+    return await plan(app, await read(path, title, author), path, provider, again=again)
