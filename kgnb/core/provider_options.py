@@ -122,7 +122,7 @@ _RULES = {
     "extra_forbidden": "rule.unknown",
     "dict_type": "rule.mapping",
     "string_type": "rule.text",
-    "tuple_type": "rule.several",
+    **dict.fromkeys(("tuple_type", "too_short", "too_long"), "rule.several"),
 }
 """What a value must be, by pydantic's type of the error."""
 

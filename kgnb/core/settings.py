@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kgnb.core.addresses import (
@@ -37,7 +46,7 @@ QUEUE_PREFIXES = ("kg:task:queue:", "kg:ai_queue:")
 
 
 def _written(parse: Callable[[str], object]) -> BeforeValidator:
-    """Parses a setting's text; a value of other settings, which is parsed already, stays as it is."""
+    """Parses a setting's text; a list or dict that a program gives stays as it is."""
     return BeforeValidator(lambda given: parse(given) if isinstance(given, str) else given)
 
 
@@ -45,10 +54,13 @@ def _names(text: str, between: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, re.split(between, text))))
 
 
-Amounts = Annotated[Mapping[str, float], NoDecode, _written(parse_amounts)]
-Prices = Annotated[Mapping[str, tuple[float, ...]], NoDecode, _written(parse_prices)]
+_LOWER_KEYS = AfterValidator(lambda found: {name.lower(): value for name, value in found.items()})
+_LOWER = AfterValidator(lambda names: tuple(map(str.lower, names)))
+_Price = Annotated[tuple[NonNegativeFloat, ...], Field(min_length=2, max_length=3)]
+Amounts = Annotated[Mapping[str, PositiveFloat], NoDecode, _written(parse_amounts), _LOWER_KEYS]
+Prices = Annotated[Mapping[str, _Price], NoDecode, _written(parse_prices), _LOWER_KEYS]
 Names = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text, "[,，、;；]"))]
-LowerNames = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text.lower(), ","))]
+LowerNames = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text, ",")), _LOWER]
 
 
 class Settings(BaseSettings):

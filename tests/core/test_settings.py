@@ -44,6 +44,31 @@ class TestSlots:
         assert "Value error" not in str(caught.value)  # the validator's own words, in no user's language
 
 
+class TestGivenByAProgram:
+    def test_lists_and_dicts_mean_what_their_texts_do(self) -> None:
+        given = Settings.load(
+            providers=["DeepSeek"],
+            kinds=["法宝"],
+            slots_each={"DeepSeek": 5},
+            rpm={"DeepSeek": 60},
+            prices={"DeepSeek/Chat": (2, 8)},
+        )
+        assert given == Settings.load(
+            providers="DeepSeek",
+            kinds="法宝",
+            slots_each="deepseek=5",
+            rpm="deepseek=60",
+            prices="deepseek/chat=2/8",
+        )
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("budget", {"a": 0}), ("rpm", {"a": -5}), ("prices", {"a": (1,)}), ("prices", {"a": (2, -8)})],
+    )
+    def test_nonsense_is_refused_like_that_of_a_text(self, field: str, value: object) -> None:
+        assert HAN.search(told(Settings.load, **{field: value}))
+
+
 PASSWORD = "cAnary-5ecret"
 
 

@@ -44,10 +44,10 @@ class ProvidersTab:
 
     def _apply(self) -> None:
         rows = self._rows.rows.values()
-        chosen = [row.name.lower() for row in rows if row.served.value]
+        chosen = [row.name for row in rows if row.served.value]
         if rows and not chosen:
             raise InputError("panel.none_served")
-        slots = {row.name.lower(): int(row.slots.value) for row in rows if row.slots in row.box.children}
+        slots = {row.name: int(row.slots.value) for row in rows if row.slots in row.box.children}
         changes: dict[str, Any] = {"providers": () if len(chosen) == len(rows) else chosen}
         if slots:  # explicit, so it raises both caps
             most = Settings.for_slots(max(slots.values()))
