@@ -814,6 +814,19 @@ def test_a_rank_is_on_whom_it_is_conferred(told: str) -> None:
     assert bearer(people(court(told)), "越王").name == "何守谦"
 
 
+@pytest.mark.parametrize(
+    "told",
+    ["众人欲拥立何守谦为越王，何守谦不肯。", "“若立何守谦为越王，天下必乱。”", "“不可封何守谦为越王。”"],
+)
+def test_a_rank_that_is_not_conferred_is_somebody_elses(told: str) -> None:
+    assert bearer(people(court(told)), "越王").name == "越王"
+
+
+def test_who_is_master_of_a_house_bears_no_rank() -> None:
+    told = "何守谦既为一家之主，便不出门。" + "他是一家之主。谁不想做一家之主？" * 3
+    assert "一家之主" not in names(court(told))
+
+
 def test_a_rank_that_passes_on_is_nobodys_name() -> None:
     told = "天子封何守谦为越王，众人都来道喜。"
     assert "越王" not in names(court(told, "后来越王周德海也来了。"))
@@ -840,9 +853,11 @@ def test_the_beginning_that_two_names_share_is_nobodys_name() -> None:
     assert "何守" in names(pages + scenes([("何守", "林秀英")]))
 
 
-@pytest.mark.parametrize("word", ["李两家", "李顾二"])
-def test_two_families_are_nobodys_name(word: str) -> None:
-    assert not can_be_name(word)
+def test_two_families_are_nobodys_name() -> None:
+    assert not can_be_name("李两家")
+    pages = scenes([("李守谦", "林秀英"), ("顾德海", "林秀英")])
+    assert "李顾二" not in names(pages + "李顾二夫人来了。“好。”李顾二夫人说。" * 4)
+    assert {"李两喜", "赵金二"} <= names(scenes([("李两喜", "林秀英"), ("赵金二", "周德海")]))
 
 
 def test_a_servants_wife_is_called_by_his_name() -> None:
@@ -855,6 +870,8 @@ def test_a_servants_wife_is_called_by_his_name() -> None:
     }
     assert ("何旺", "SPOUSE", "何旺家的") in ties
     assert "何旺家的" not in names(scenes([("何旺", "林秀英")]) + "他进了何旺家的门。何旺家的狗叫了。" * 5)
+    told = "许多人家的却不信。许多人家的看不见。李当家的走了。李当家的说：“好。”" * 4
+    assert not {"许多人家的", "李当家的"} & names(pages + told)
 
 
 def test_a_pet_names_ending_makes_nobody_else() -> None:
@@ -875,6 +892,10 @@ def test_a_form_that_never_meets_the_only_one_of_its_surname_is_that_one() -> No
     assert bearer(people(pages + "沙僧看着沙和尚。" * 9), "沙和尚").name == "沙和尚"
     father_and_son = people(pages.replace("沙僧", "沙老爷").replace("沙和尚", "沙少爷"))
     assert bearer(father_and_son, "沙少爷").name == "沙少爷"
+    two = people(pages.replace("沙僧", "马局长").replace("沙和尚", "马队长"))
+    assert bearer(two, "马队长").name == "马队长", "an office each"
+    brothers = people(pages.replace("沙僧", "何大").replace("沙和尚", "何三"))
+    assert bearer(brothers, "何三").name == "何三", "a number each"
 
 
 @pytest.mark.parametrize("told", ["门外正是：二小姐何晓岚。\n", "他的次女何晓岚，还没有出嫁。\n"])

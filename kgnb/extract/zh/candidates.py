@@ -46,8 +46,10 @@ _LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}}
 
 _TITLED_ANIMAL = re.compile(f"{trie_pattern(words.ANIMALS)}{trie_pattern(words.ANIMALS_TITLES)}")
 
+_HOME = "人国老回娘婆皇东亲管当专作画商离到在出住搬归公官世农"
+"""What makes a word of 家: 许多人家的, 李当家的."""
 _WIFE = re.compile(
-    f"{trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{1,2}}家的"
+    f"{trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{1,2}}(?<![{_HOME}])家的"
     f"(?=[{''.join(sorted(words.BEHIND_NAMES | words.SPEECH_VERBS))}来去便也忙等])"
 )
 
@@ -258,12 +260,10 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
         return False  # 李家, 贺家坡, 王婶家, but 李家明, 王国强
     if word[1] in words.NUMERALS and (word[0] in "地得" or word[2:] in ("人", "将")):
         return False  # 轰|地一声, 秦二人
-    if word[1] in "两俩":
+    if word[1] in "两俩" and word[2:] in ("", *"家人口个位"):
         return False  # 李顾|两家
     if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:
         return False  # 李和顾: two of them
-    if len(word) == 3 and word[1] in words.COMMON_SURNAMES and word[2] == "二":
-        return False  # 李顾二|夫人
     stem = word.removesuffix(head_of(word)) if len(word) > 3 else word
     whole = stem in cohesive and word[1] not in words.NEVER_IN_NAMES and word[0] not in "的着我你他她您咱"
     if word[:2] in words.COMPOUND_SURNAMES or (whole and not is_role(stem)):

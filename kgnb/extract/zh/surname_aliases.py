@@ -21,7 +21,6 @@ from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases
 
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
-_OF_A_GENERATION = frozenset("员爷少公子小姐娘哥弟兄妹叔伯姑嫂婶姨老")
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -34,8 +33,8 @@ FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near; and fewest of a
 character of a given name with a title."""
 
-BY_CHANCE = 0.1
-"""Most probability that two forms of one name keep apart so by chance."""
+BY_CHANCE = 0.01
+"""Most probability that a number and a name of one surname keep apart so by chance."""
 CHANCE = 0.2
 """Most probability that the nearest of several bearers of a surname is it by chance (one-sided sign test)."""
 DOMINANT = 0.8
@@ -187,14 +186,24 @@ class SurnameAliases(TitleAliases):
                 self.clusters.join(fitting[0], name, "姓与称")
 
     def _is_other_form(self, form: str, person: str) -> bool:
-        """Whether a rarer form's bearer is always near a person, and never meets that one."""
+        """Whether a rarer form's bearer is always near a person, and hardly meets that one.
+
+        Titles must mean the same: 李医生 and 李警官 are two, as are 何老爷 and 何少爷. A number (武二) needs
+        a name that has none.
+        """
         names, company = self.clusters.names_of(person), self.co_occurrence
-        full = any(surname_of(name) and not _called_by(name) for name in names)
-        if _called_by(form) and (full or not _OF_A_GENERATION.isdisjoint(form + "".join(names))):
-            return False  # 何员外 and 何晓岚, 何老爷 and 何少爷 may be father and child
         rarer = self.counts[form] < sum(self.counts.get(name, 0) for name in names)
-        near = rarer and company.coverage((form,), person) >= ALWAYS_NEAR
-        return near and company.chance((form,), person) <= BY_CHANCE and self._sexes.fits(form, names)
+        if not rarer or company.coverage((form,), person) < ALWAYS_NEAR or not self._sexes.fits(form, names):
+            return False
+        full = any(surname_of(name) and not _is_titled(name) for name in names)
+        if title := _title_of(form):
+            same = {title}.union(*(group for group in words.SAME_TITLES if title in group))
+            return (
+                not same.isdisjoint(map(_title_of, names))
+                and not full
+                and company.ratio((form,), person) < APART
+            )
+        return full and company.chance((form,), person) <= BY_CHANCE
 
     def _join_rare_addresses(self) -> None:
         """“谢谢周医生。”, too rare for statistics: the surname's only bearer, near wherever it is said."""
@@ -239,6 +248,11 @@ def _is_of_kin(name: str) -> bool:
 def _is_titled(name: str) -> bool:
     """Whether a name is a surname with a title or a number: 何公, 武二."""
     return bool(_called_by(name)) or (len(name) == 2 and name[1] in words.RANKED)
+
+
+def _title_of(name: str) -> str:
+    """The title behind a surname: 公 of 何公."""
+    return name.removeprefix(titled_surname(name)) if titled_surname(name) else ""
 
 
 def _is_rare_title(name: str) -> bool:

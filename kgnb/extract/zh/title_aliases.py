@@ -26,6 +26,8 @@ ALWAYS_NEAR = 0.8
 """The same of a title that others may bear too, or that is one of a surname's forms."""
 MANY = 40
 """Most names of a person to whom the text gives one more."""
+CLAUSE = 16
+"""Characters before a rank in which the text says that it is not conferred."""
 LEAST = 3
 """Fewest mentions of a rank that the text confers."""
 TOLD_APART = 2.0
@@ -33,9 +35,10 @@ TOLD_APART = 2.0
 
 _CONFERRED = re.compile(
     f"(?:(?P<taken>(?:自[立称号]|进[位封]|[受袭晋]封)为?|[既已]为)|为)"
-    f"(?P<rank>[{HAN}]{{1,3}}[{''.join(sorted(words.RANK_ENDS))}])(?![{HAN}])"
+    f"(?P<rank>(?!.{{0,2}}之)[{HAN}]{{1,3}}[{''.join(sorted(words.RANK_ENDS))}])(?![{HAN}])"
 )
 _CONFERS = tuple("封立拜册尊奉晋")
+_UNDONE = re.compile(f"[不未勿莫休若倘欲要想肯愿议请劝可拟][{HAN}]*$")  # 欲封何恭为越王
 _RANKED = re.compile(
     f"(?<![{HAN}])(?P<rank>[{''.join(sorted(words.NUMERALS))}大小]"
     "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷))"
@@ -107,7 +110,8 @@ class TitleAliases(FormAliases):
         for match in _CONFERRED.finditer(self.text):
             before = self.text[max(0, match.start() - 6) : match.start()].removesuffix("遂")
             full = next((before[-n:] for n in (4, 3, 2) if before[-n:] in self.counts), "")
-            if full and (match["taken"] or before.removesuffix(full).endswith(_CONFERS)):
+            done = not _UNDONE.search(self.text, max(0, match.start() - CLAUSE), match.start() - len(full))
+            if full and done and (match["taken"] or before.removesuffix(full).endswith(_CONFERS)):
                 holders[match["rank"]].setdefault(self.clusters.root(full), match.start("rank"))
         self._bigrams.find(rank[:2] for rank in holders)  # in one pass
         for rank, since in holders.items():

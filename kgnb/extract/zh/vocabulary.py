@@ -36,6 +36,7 @@ RANKED = NUMERALS | {"大", "小", "老"}
 PLURALS = _LISTS["plurals"]
 TITLES = _LISTS["titles"]
 TITLES_AFTER_SURNAME = _LISTS["titles_after_surname"]
+SAME_TITLES = tuple(frozenset(group.split("/")) for group in sorted(_LISTS["same_titles"]))
 TITLES_AFTER_GIVEN = _LISTS["titles_after_given"]
 BEFORE_KIN = _LISTS["before_kin"]
 OF_PARENTS_AGE = _LISTS["of_parents_age"]
