@@ -339,8 +339,8 @@ def test_commands_by_way_of_the_tables(main: Main, model: Llm) -> None:
 
 def test_resets_by_mains_guard(main: Main, model: Llm) -> None:
     nodes = main.nodes
-    model.server.latency = 0.5
-    task = main.task(main.novel(24, "复位"), 24)
+    model.server.latency = 2.0  # so that it isn't done before main has written, however late that is
+    task = main.task(main.novel(48, "复位"), 48)
     both = [nodes.start_node(name, 2) for name in ("a", "b")]
     nodes.joined(*both)
     main.push(NEW, task)
@@ -357,16 +357,17 @@ def test_resets_by_mains_guard(main: Main, model: Llm) -> None:
         for key in nodes.redis.scan_iter("kg:worker:*"):  # main tidies up too
             nodes.redis.delete(key)
         nodes.wait_until(lambda: nodes.status(task) == "running", 10, f"{status} is put right")
+    model.server.latency = 0.1
     nodes.wait_until(lambda: nodes.finished(task), 60, "the task is done")
     assert nodes.status(task) == "completed"
-    assert nodes.chapters(task) == {"completed": 24}
-    assert model.stats.requests == 24
+    assert nodes.chapters(task) == {"completed": 48}
+    assert model.stats.requests == 48
     # A finished one is put right as well, and not worked again.
     main.write(task, status="created")
     main.push(NEW, task)
     nodes.wait_until(lambda: nodes.status(task) == "completed", 20, "a finished task is finished again")
     nodes.wait_until(lambda: not nodes.redis.llen(NEW) + nodes.redis.llen(OLD), 20, "no item is left")
-    assert model.stats.requests == 24
+    assert model.stats.requests == 48
     assert "Traceback" not in "".join(n.log() for n in both)
 
 
