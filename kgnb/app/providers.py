@@ -63,9 +63,9 @@ async def list_providers(app: App) -> list[ProviderView]:
     own = environment_provider(app.settings)
     if own is not None and own.lower_name not in {provider.lower_name for provider, *_ in listed}:
         listed.append((own, "environment", "", True))
-    states = await app.breaker.states([provider.name for provider, *_ in listed])
     listed.append((app.providers.get(RULES), "rules", "", True))
-    return [_view(app, states.get(one[0].name, ProviderState()), *one) for one in listed]
+    states = await app.breaker.states([provider.name for provider, *_ in listed])
+    return [_view(app, states[one[0].name], *one) for one in listed]
 
 
 def _view(

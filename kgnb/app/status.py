@@ -60,7 +60,7 @@ class StatusReport:
         queues = await self._queues(providers, tasks)
         states = await app.queue.states(queues)
         leases = await app.queue.leases(queues)
-        pauses = await self._breaker.states([p.name for p in providers if not p.is_rules])
+        pauses = await self._breaker.states([p.name for p in providers])
         spent = await app.ledger.spending.since(self._budget.first_day(beijing_now()))
         nodes = [_node(node, leases, providers) for node in await self._nodes()]
         found = {
@@ -72,7 +72,7 @@ class StatusReport:
                 if any(asdict(state).values())
             ],
             "providers": [
-                _provider(p, pauses.get(p.name, ProviderState()), app.providers.problem(p))
+                _provider(p, pauses[p.name], app.providers.problem(p))
                 | {"source": app.providers.source(p)}
                 | _spending(p, spent, self._budget)
                 for p in providers
@@ -167,7 +167,7 @@ def _share(provider: str, in_flight: int, slots: int) -> dict[str, Any]:
 def _provider(provider: Provider, state: ProviderState, problem: SettingsError | None) -> dict[str, Any]:
     """A provider and what it answered last; ``state``: see :func:`_provider_state`."""
     limited, answer = state.not_before if state.not_before > time.time() else 0.0, state.answer
-    word = "ok" if provider.is_rules else _provider_state(state, limited, problem)
+    word = "ok" if provider.is_rules and not state.paused else _provider_state(state, limited, problem)
     return {
         "name": provider.name,
         "url": redacted_url(provider.base_url),

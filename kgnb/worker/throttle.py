@@ -423,7 +423,7 @@ class ProviderThrottle:
     async def tell_found_pauses(self, providers: Sequence[Provider]) -> None:
         """Log, once, each pause that others set: a node that does nothing says why. Raises ServiceDown."""
         found = [p for p in providers if p.name in self.paused - self._told - self._found]
-        for name, state in (await self.provider_states(found)).items() if found else ():
+        for name, state in (await self._breaker.states([p.name for p in found])).items():
             if state.paused:
                 self._found.add(name)
                 known = "" if state.by_hand else state.reason

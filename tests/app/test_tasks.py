@@ -18,6 +18,7 @@ from redis.connection import parse_url
 from kgnb.app import dead_letters, providers
 from kgnb.app import tasks as tasks_use_case
 from kgnb.app.context import App, open_app
+from kgnb.app.status import StatusReport
 from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
 from kgnb.core.model import ChapterStatus, TaskStatus
@@ -658,6 +659,14 @@ class TestProviders:
         )
         await throttle.lift_automatic_pause(app.providers.get("DeepSeek"))
         assert bool((await app.queue.poll([], ["DeepSeek"])).paused) == by_hand
+
+    async def test_paused_rules_are_told_like_any_provider(self, app: App) -> None:
+        await providers.pause_provider(app, "rules")
+        (listed,) = (one for one in await providers.list_providers(app) if one.name == "rules")
+        assert listed.paused_until
+        assert listed.reason == "paused by hand"
+        (shown,) = (one for one in (await StatusReport(app).read())["providers"] if one["name"] == "rules")
+        assert (shown["state"], shown["paused_until"] is None) == ("paused", False)
 
     async def test_one_that_only_other_machines_know(self, app: App) -> None:
         await new_task(app, push=False)

@@ -28,6 +28,7 @@ from kgnb.core.errors import (
     ServiceDown,
 )
 from kgnb.core.messages import say
+from kgnb.core.model import Provider
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
@@ -474,6 +475,10 @@ async def test_a_node_that_finds_a_provider_paused_says_so_once_in_its_own_langu
             await breaker.resume(NAME)
             node.throttle.on_poll(PollResult(), [node.provider])
             await node.throttle.tell_found_pauses([node.provider])
+        await breaker.pause("rules", by_hand=True)
+        node.throttle.on_poll(PollResult(paused={"rules"}), [Provider("rules")])
+        await node.throttle.tell_found_pauses([Provider("rules")])
+        assert "rules" in caplog.messages[-1]
 
 
 async def test_a_failure_while_redis_can_not_pause_the_provider_is_told(
