@@ -426,10 +426,7 @@ class ProviderThrottle:
         for name, state in (await self._breaker.states([p.name for p in found])).items():
             if state.paused:
                 self._found.add(name)
-                known = "" if state.by_hand else state.reason
-                key = "status.why_by_hand" if state.by_hand else "status.why_paused"
-                reason = known or say(key, provider=name)
-                until = time_of_day(state.until)
+                until, reason = time_of_day(state.until), state.reason or say("providers.no_reason")
                 log.warning(say("node.pause_found", provider=name, until=until, reason=reason))
 
     async def wait_until_shared(self) -> None:

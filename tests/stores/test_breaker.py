@@ -465,7 +465,7 @@ async def test_a_node_that_finds_a_provider_paused_says_so_once_in_its_own_langu
 ) -> None:
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         breaker = CircuitBreaker(node.queue.connection)
-        for by_hand, why in ((True, "有人暂停了提供方"), (False, "no quota left")):
+        for by_hand, why in ((True, "手动暂停"), (False, "no quota left")):
             caplog.clear()
             await breaker.pause(NAME, 600, "no quota left", by_hand=by_hand)
             for _ in range(3):
