@@ -905,6 +905,7 @@ def test_a_rank_in_the_family_is_the_only_one_of_whom_it_is_told(told: str) -> N
     assert "二小姐" not in names(pages)
     two = pages + told + scenes([("何晓峰", "林秀英")]) + "门里正是：二小姐何晓峰。\n"
     assert "二小姐" not in names(two)
+    assert "二小姐" not in names(pages + told + "她是林家的二小姐。\n"), "of another house"
     assert "二小姐" not in names(pages + told + scenes([("周德海", "林秀英")] * 3) + "他怕二小姐。\n" * 9)
 
 
@@ -938,3 +939,15 @@ def test_a_father_is_not_his_son_in_a_book_without_courtesy_names() -> None:
     assert bearer(people(pages), "何恭").aliases == ()
     told = people(pages + "\n周德海，字伯远，也来了。伯远走了。\n")
     assert bearer(told, "子安").name == "何恭"
+
+
+def test_a_lady_of_the_palace_is_no_man_of_her_family() -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "何守谦")])
+    told = every_fourth(pages, "何守谦", "何贵人") + "何守谦来了，他坐下。何贵人来了，她坐下。" * 4
+    assert bearer(people(told), "何贵人").name == "何贵人"
+    assert bearer(people(every_fourth(pages, "何守谦", "何姨妈")), "何姨妈").name == "何姨妈"
+
+
+def test_who_has_a_pet_name_may_begin_every_clause() -> None:
+    told = "小秋来了。小秋走了。小秋笑了。小秋哭了。小秋坐下。小秋站着。"
+    assert "小秋" in names(scenes([("何守谦", "林秀英")]) + told)

@@ -33,13 +33,13 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     form = form_score(candidate.name)
     score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
     score -= fixed_phrase_penalty(candidate)
-    score -= ADVERB * _is_adverbial(candidate)
+    score -= ADVERB * (form <= 0.0 and _is_adverbial(candidate))
     return score - _grammar_penalty(candidate) - _word_penalty(candidate, common_words)
 
 
 def _is_adverbial(candidate: Candidate) -> bool:
     """Whether it always begins a clause that goes on, and never a speech: 展眼. Names are objects too."""
-    if candidate.count < OFTEN or candidate.speaks or candidate.name[0] in words.COMMON_SURNAMES:
+    if candidate.count < OFTEN or candidate.speaks:
         return False
     return not any(map(is_han, candidate.left)) and all(map(is_han, candidate.right))
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
+from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.name_parts import FormAliases
 from kgnb.extract.zh.script import HAN
@@ -39,10 +40,12 @@ _CONFERRED = re.compile(
 )
 _CONFERS = tuple("封立拜册尊奉晋")
 _UNDONE = re.compile(f"[不未勿莫休若倘欲要想肯愿议请劝可拟][{HAN}]*$")  # 欲封何恭为越王
-_RANKED = re.compile(
-    f"(?<![{HAN}])(?P<rank>[{''.join(sorted(words.NUMERALS))}大小]"
+_RANK = (
+    f"(?P<rank>[{''.join(sorted(words.NUMERALS))}大小]"
     "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷))"
 )
+_RANKED = re.compile(f"(?<![{HAN}]){_RANK}")
+_OF_HOUSE = re.compile(f"(?P<house>{trie_pattern(words.SURE_SURNAMES)})[家府]的?{_RANK}")
 _BORN = re.compile("(?P<order>[长次大二三四五六七八九])(?P<sex>[子女]|儿子|女儿)(?:名叫|叫|是|名)?")
 _ORDERS = {"长": "大", "次": "二"}
 _CHILDREN = {"子": ("少爷", "公子"), "女": ("小姐", "姑娘")}
@@ -96,8 +99,14 @@ class TitleAliases(FormAliases):
         return {rank: who for rank, who in found.items() if len(who) == 1 and rank not in self.counts}
 
     def _join_family_ranks(self, bearers: Mapping[str, Iterable[str]]) -> None:
-        """二小姐 is the only one of whom it is told, if near wherever it is said and hardly beside it."""
+        """二小姐 is the only one of whom it is told, if near wherever it is said and hardly beside it, and
+        no other house has one: 林家的二小姐."""
+        houses: dict[str, set[str]] = defaultdict(set)
+        for match in _OF_HOUSE.finditer(self.text):
+            houses[match["rank"]].add(match["house"])
         for rank, (who,) in bearers.items():
+            if houses[rank] - {surname_of(name) for name in self.clusters.names_of(who)}:
+                continue
             company, n = self.co_occurrence, len(self.offsets[rank])
             near = company.coverage((rank,), who) >= ALWAYS_NEAR
             if n >= 2 and near and company.ratio((rank,), who, 0.0) < APART:
