@@ -15,6 +15,7 @@ from kgnb.graph.model import RELATION_GROUPS, ExtractionRow, SettleRow
 from kgnb.graph.project.contradictions import refuted
 from kgnb.graph.project.facts import TieFacts
 from kgnb.graph.project.settle import novel_graph
+from tests.support.fuzzing import grows_evenly
 
 PEOPLE = [
     NameEntry("Mr. Harland", (), "Character", 90),
@@ -122,6 +123,11 @@ def test_company_and_strangers_are_no_kin(text: str) -> None:
 def test_of_several_speakers_in_a_paragraph_each_says_his_own(text: str, son: str) -> None:
     kin = {tie for tie in confidences(text) if tie[1] == "PARENT_OF"}
     assert kin == ({("Mr. Harland", "PARENT_OF", son)} if son else set())
+
+
+def test_a_paragraph_of_many_speakers_takes_time_by_its_length() -> None:
+    told = '"I am here," said Rufus. "My father, Mr. Harland, is late," said Edwin. '
+    assert grows_evenly(lambda n: rules.extract(told * n, lang="en", names=PEOPLE), 2_000)
 
 
 def test_who_is_only_near_is_doubtful_until_the_book_says_it_often() -> None:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter
 
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import NameFacts, majority_gender, name_facts
@@ -42,6 +43,12 @@ def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
     if unlike or (names and mine):
         return not unlike and not names.isdisjoint(mine)
     return None
+
+
+def _between(mentions: Sequence[Mention], start: int, end: int) -> Sequence[Mention]:
+    """The mentions, which are in order, that start in ``start``-``end``."""
+    starts = attrgetter("start")
+    return mentions[bisect_left(mentions, start, key=starts) : bisect_left(mentions, end, key=starts)]
 
 
 class ChapterPersons:
@@ -84,24 +91,29 @@ class ChapterPersons:
                 found[self.paragraphs.number(mention.start)].append(mention)
         return found
 
+    @cached_property
+    def _conversations(self) -> set[int]:
+        """The paragraphs of several speakers."""
+        return {k for k, found in self._speakers.items() if len({m.entry.name for m in found}) > 1}
+
     def speaker(self, offset: int) -> Mention | None:
         """Return who says the speech at ``offset``: the only speaker of its paragraph, of several the one
         named between it and its neighbours."""
-        mentions = self._speakers.get(self.paragraphs.number(offset), [])
-        if len({m.entry.name for m in mentions}) < 2:
+        paragraph = self.paragraphs.number(offset)
+        mentions = self._speakers.get(paragraph, [])
+        if paragraph not in self._conversations:
             return mentions[0] if mentions else None
         begin, start, end, stop = self.paragraphs.speech(offset)
-        behind = (m for m in mentions if end < m.start < stop and not _SPEAKS_NEXT.match(self.text, m.end))
-        before = (m for m in reversed(mentions) if begin < m.start < start)
-        return next(behind, None) or next(before, None)
+        behind = (m for m in _between(mentions, end, stop) if not _SPEAKS_NEXT.match(self.text, m.end))
+        return next(behind, None) or next(reversed(_between(mentions, begin, start)), None)
 
     def called(self, offset: int) -> Mention | None:
         """Return who is called by name in the speech at ``offset``, or in its paragraph of one speaker."""
         paragraph = self.paragraphs.number(offset)
         mentions = self._called.get(paragraph, [])
-        if len({m.entry.name for m in self._speakers.get(paragraph, ())}) > 1:
+        if paragraph in self._conversations:
             _, start, end, _ = self.paragraphs.speech(offset)
-            mentions = [m for m in mentions if start < m.start < end]
+            mentions = _between(mentions, start, end)
         return mentions[0] if mentions else None
 
     @cached_property
