@@ -6,6 +6,7 @@ meant to leave the house.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import io
 import json
@@ -61,8 +62,9 @@ class Wheel:
     def text(self) -> str:
         """The wheel's files as a cell carries them; takes two seconds.
 
-        Neighbours of one kind compress best. Without what nobody misses there: comments, and the page of the
-        package index. GB18030 has any text, and Chinese in two bytes a character.
+        Neighbours of one kind compress best. Without what nobody misses there: comments, docstrings of
+        private names, and the page of the package index. GB18030 has any text, and Chinese in two bytes a
+        character.
         """
         parts = []
         for path in sorted(self.files, key=lambda path: (Path(path).suffix, path)):
@@ -87,12 +89,19 @@ class Wheel:
 
 
 def _without_comments(code: str) -> str:
-    """Python code with each line at its number, as tracebacks tell it."""
+    """Python code with each line at its number, as tracebacks tell it, and all that help() shows."""
     lines = code.splitlines(keepends=True)
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         if token.type == tokenize.COMMENT:
             (row, start), (_, end), line = token.start, token.end, lines[token.start[0] - 1]
             lines[row - 1] = line[:start].rstrip() + line[end:]
+    for node in ast.walk(ast.parse(code)):
+        public = not (getattr(node, "name", None) or "").startswith("_")
+        body = getattr(node, "body", None)
+        for statement in body[public:] if isinstance(body, list) else ():
+            match statement:
+                case ast.Expr(ast.Constant(str()), lineno=first, end_lineno=int(last), col_offset=at):
+                    lines[first - 1 : last] = [" " * at + "0\n", *["\n"] * (last - first)]
     return "".join(lines)
 
 
