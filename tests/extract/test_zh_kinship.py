@@ -194,6 +194,9 @@ def test_whose_kin_have_children_is_not_their_parent(text: str) -> None:
 def test_children_of_somebody_without_a_name_are_no_namesakes() -> None:
     told = "周德海不管事。东府的太爷娶了亲，生了两个儿子：长子周文，次子周武。"
     assert ties(told) == {("周文", "SIBLING", "周武")}
+    of_two = "周德海娶妻林秀英，生了两个儿子，长子周文，次子周武。"
+    assert ("周德海", "PARENT_OF", "周武") in ties(of_two)
+    assert ("周德海", "PARENT_OF", "周武") not in ties(of_two.replace("周德海", "周德海的侄儿"))
 
 
 def test_who_visits_is_not_the_father_of_who_opens() -> None:

@@ -242,12 +242,21 @@ class Kinship:
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
             return last
         has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
-        if has:  # 生了两个儿子：长子甲: nobody else's but whose the text tells
+        born = self._namesake(kin, k) if _BORN.fullmatch(kin.noun) else None
+        if has:  # 生了两个儿子：长子甲: nobody's but whom the sentence names
             parent = self._whose_children(has.start())
-            return parent if parent and parent.entry.name == last.entry.name else None
+            if parent and parent.entry.name == last.entry.name:
+                return parent
+            return born if born and self._is_in_sentence(born, kin.start) else None
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
-        return self._namesake(kin, k) if _BORN.fullmatch(kin.noun) else self._topic(kin, k)
+        return born if _BORN.fullmatch(kin.noun) else self._topic(kin, k)
+
+    def _is_in_sentence(self, mention: Mention, at: int) -> bool:
+        """Whether the sentence at a place names the person, and not as whose somebody else is."""
+        i = bisect_left(self._ends, at)
+        begin = self._ends[i - 1] if i else -1
+        return mention.start > begin and not self._text.startswith(("的", "之"), mention.end)
 
     def _topic(self, kin: _Kin, k: int) -> Mention | None:
         """Of a clause that begins with the noun (妻子乙) the person whose name began one last."""
