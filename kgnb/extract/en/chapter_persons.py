@@ -45,7 +45,7 @@ def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
     return None
 
 
-def _between(mentions: Sequence[Mention], start: int, end: int) -> Sequence[Mention]:
+def _between(mentions: list[Mention], start: int, end: int) -> list[Mention]:
     """The mentions, which are in order, that start in ``start``-``end``."""
     starts = attrgetter("start")
     return mentions[bisect_left(mentions, start, key=starts) : bisect_left(mentions, end, key=starts)]
