@@ -461,6 +461,15 @@ def test_a_french_article_behind_a_title_says_a_rank() -> None:
     assert people(text).keys() == {"Cardinal Fesch", "Mr. Dale"}
 
 
+def test_initials_are_whose_first_name_begins_so() -> None:
+    text = pages(("Tom Finch", "Mrs. Quill"), ("Mr. Dent", "Mrs. Quill"), ("Dent", "Mrs. Quill"), times=4)
+    found = people(text + "\n\nThe card said T. J. Finch. Mr. Bob Dent came. They praised Mr. J. A. Dent.")
+    assert found["T. J. Finch"] is found["Tom Finch"]
+    assert found["Dent"] is found["Mr. Dent"] is found["Mr. Bob Dent"] is not found["Mr. J. A. Dent"]
+    found = people(pages(("R. L. Fenn", "Mrs. Quill"), ("T. J. Fenn", "Mrs. Quill"), times=4))
+    assert found.keys() == {"R. L. Fenn", "T. J. Fenn", "Mrs. Quill"}
+
+
 RAIN = "\n\n" + "The rain came down on the river. " * (WINDOW // 10) + "\n\n"
 
 

@@ -17,7 +17,7 @@ from kgnb.extract.en.bare_ranks import dominant_bearer, rank_mentions
 from kgnb.extract.en.cited import is_only_cited, is_only_compared
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.names import FIRST_NAMES, key
-from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
+from kgnb.extract.en.persons import KIN_TITLES, PASSING, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import answering
 
@@ -35,8 +35,6 @@ SURE_EXPECTED = 3.0
 """Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
 NEARBY = 0.2
 """Share of a first name's passages from which on a prince called so too may be its bearer."""
-PASSING = 3
-"""Mentions from which on somebody is more than named in passing."""
 MIN_BEGINNING = 3
 """Letters of a short form that a longer first name begins with."""
 
@@ -56,6 +54,7 @@ class AliasResolver(BookPersons):
     def resolve(self) -> dict[str, list[str]]:
         """Return canonical name → all names of that person, the most frequent first."""
         self._join_same_words()
+        self._join_initials()
         self._join_of_places()
         self._join_titled_first_names()
         self._join_first_names()
@@ -111,6 +110,19 @@ class AliasResolver(BookPersons):
             for other in others:
                 if self._same_gender(one, other):
                     self.clusters.join(one, other, "same words")
+
+    def _join_initials(self) -> None:
+        """T. J. Finch is Tom Finch, the only one of the surname whose first name begins so."""
+        for name in [n for n in self.by_count if self.parts[n].has_initial]:
+            roots = self._roots(self._by_last[self.parts[name].last], name)
+            firsts = {r: {p.first for p in self._parts_of(r) if p.is_full} for r in roots}
+            fitting = [
+                r for r, first in firsts.items() if {f[0] for f in first} == {self.parts[name].first[0]}
+            ]
+            if not any(firsts.values()):
+                fitting = roots  # Mr. Finch
+            if len(fitting) == 1:
+                self._join_unless_company(fitting[0], name, "first name")
 
     def _join_of_places(self) -> None:
         """Mrs. Fenn of Orchard Street is Mrs. Fenn, Tom Finch the Red Tom Finch; the Duke of York is not any

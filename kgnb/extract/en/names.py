@@ -61,6 +61,7 @@ _ROYAL = frozenset(("king", "queen", "prince", "princess", "duke"))
 _NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county", "squares", "streets"))
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
+_INITIALS = re.compile(rf"{_CAPITAL}\. ?{_CAPITAL}\.")
 _IN_CLAUSE, _GOES_ON = re.compile("[a-z], $"), re.compile(r",? (?:and|or|[A-Z])")
 _STYLE_NAMES, _YOUR = words.STYLES & FIRST_NAMES, ("your ", "his ", "her ")  # Grace; not Your Grace
 
@@ -208,7 +209,7 @@ class Candidates:
             return True  # May Harland
         if self._is_no_name(word) or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
-        if not opening or self._is_proper(word):
+        if not opening or self._is_proper(word) or (parts[1:] and _INITIALS.match(" ".join(parts[:2]))):
             return True
         # "Overhearing Stone, he": before another capital only a known first name is taken for one.
         unknown = len(parts) > 1 and key(word) not in FIRST_NAMES

@@ -42,6 +42,8 @@ WINDOW = 1500
 """Characters of a co-occurrence window: about a page."""
 FAR = 20 * WINDOW
 """Characters between the parts of a book in which namesakes are different people: about twenty pages."""
+PASSING = 3
+"""Mentions from which on somebody is more than named in passing."""
 MAX_NAMESAKES = 30
 """Names with one first or last word that others are compared with, at most: more than twice a novel's."""
 
@@ -70,6 +72,11 @@ class NameParts:
     def is_full(self) -> bool:
         """Whether there is more than one word besides the titles."""
         return len(self.rest) > 1
+
+    @property
+    def has_initial(self) -> bool:
+        """Whether a first name is only its letter: T. J. Finch."""
+        return self.is_full and len(self.first) == 2 and self.first[1] == "."
 
 
 def split_name(name: str) -> NameParts:
@@ -166,6 +173,8 @@ class BookPersons:
         self._by_last: dict[str, list[str]] = defaultdict(list)  # last word → names
         for name in self.by_count:
             parts = self.parts[name]
+            if parts.has_initial and self.counts[name] < PASSING:
+                continue  # Mr. J. A. Dent of one newspaper makes no second Dent
             for namesakes in (self._by_first[parts.first], self._by_last[parts.last]) if parts.last else ():
                 if len(namesakes) < MAX_NAMESAKES:
                     namesakes.append(name)
