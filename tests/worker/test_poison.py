@@ -147,4 +147,5 @@ def test_poison_ends_on_the_dead_list_and_spares_the_others(
     assert "10" in reasons[by_number[6]], reasons
     assert "Traceback" not in "".join(n.log() for n in nodes.nodes)
     left = nodes.living
+    nodes.joined(*left)  # one that only starts dies of SIGTERM
     assert [node.leave()[0] for node in left] == [0] * len(left)
