@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from kgnb.core.errors import LeaseLost, ServiceDown
@@ -28,43 +29,48 @@ SETTLING_SECONDS = 30.0
 """How long after a logged outage no other is logged, unless it lasts as long itself."""
 
 
+@dataclass(slots=True)
+class _Outage:
+    """An outage under way."""
+
+    error: ServiceDown  # the last one
+    since: float  # time.monotonic()
+    logged: bool = False
+
+
 class Outages:
     """The services that are down right now, by name ("redis", "sql", "bolt")."""
 
     def __init__(self) -> None:
-        self._down: dict[str, ServiceDown] = {}
-        self._since: dict[str, float] = {}  # when the outage began (time.monotonic())
-        self._back_at: dict[str, float] = {}  # when the last one that was logged ended
-        self._told: set[str] = set()  # outages under way that were logged
+        self._outages: dict[str, _Outage] = {}  # by service, those under way
+        self._back_at: dict[str, float] = {}  # when the last one that was logged ended (time.monotonic())
 
     def is_down(self, *services: str) -> bool:
         """Whether any of ``services`` is known to be down."""
-        return any(s in self._down for s in services)
+        return any(s in self._outages for s in services)
 
     @property
     def down(self) -> dict[str, ServiceDown]:
         """The services that are down, with the error of each."""
-        return dict(self._down)
+        return {service: outage.error for service, outage in self._outages.items()}
 
     def report_down(self, error: ServiceDown) -> None:
         """Note that a service is down; only one of consecutive failures is logged."""
-        service, now = error.service, time.monotonic()
-        since = self._since.setdefault(service, now)
-        is_new = since - self._back_at.get(service, -math.inf) >= SETTLING_SECONDS
-        if service not in self._told and (is_new or now - since >= SETTLING_SECONDS):
-            self._told.add(service)
+        now, service = time.monotonic(), error.service
+        outage = self._outages.setdefault(service, _Outage(error, now))
+        outage.error = error
+        is_new = outage.since - self._back_at.get(service, -math.inf) >= SETTLING_SECONDS
+        if not outage.logged and (is_new or now - outage.since >= SETTLING_SECONDS):
+            outage.logged = True
             log.warning(say("node.service_down", service=service, reason=str(error)))
-        self._down[service] = error
 
     def report_up(self, *services: str) -> None:
         """Note that ``services`` answered; log the end of an outage."""
         for service in services:
-            if self._down.pop(service, None) is not None:
-                del self._since[service]
-                if service in self._told:
-                    self._told.remove(service)
-                    self._back_at[service] = time.monotonic()
-                    log.warning(say("node.service_up", service=service))
+            outage = self._outages.pop(service, None)
+            if outage is not None and outage.logged:
+                self._back_at[service] = time.monotonic()
+                log.warning(say("node.service_up", service=service))
 
     async def retry_until_up(
         self,

@@ -410,11 +410,9 @@ class ProviderThrottle:
     def rate_places(self, provider: Provider) -> int | None:
         """How many chapters to claim at once, where the user's rate limit was full in the last minute: more
         would come back."""
-        full = (
-            time.monotonic() - self._rate_full_until.get(provider.lower_name, float("-inf"))
-            < self._rates.window
-        )
-        return self._rates.places(provider) if full else None
+        full_until = self._rate_full_until.get(provider.lower_name, float("-inf"))
+        was_full = time.monotonic() - full_until < self._rates.window
+        return self._rates.places(provider) if was_full else None
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """The providers' shared states, by name. Raises ServiceDown."""

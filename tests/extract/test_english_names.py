@@ -14,6 +14,7 @@ from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import fits_family
+from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import FAR, WINDOW, name_facts, split_name, titles_clash
 from kgnb.extract.en.sentences import normalise, sentence_ends
 from kgnb.extract.en.vocatives import answering
@@ -170,7 +171,7 @@ def test_answers_of_a_very_long_book_are_counted() -> None:
     turn = '"Come, Ann," said Rosa.\n"Yes," said {}.\n'
     text = turn.format("Basil") * 900 + turn.format("Tobias") * 700
     offsets = {n: [m.start() for m in re.finditer(n, text)] for n in ("Ann", "Rosa", "Basil", "Tobias")}
-    assert set(answering(text, offsets, str)) == {("Ann", "Basil"), ("Ann", "Tobias")}
+    assert set(answering(Paragraphs(text), offsets, str)) == {("Ann", "Basil"), ("Ann", "Tobias")}
 
 
 def test_a_word_that_opens_a_sentence_is_no_first_name() -> None:

@@ -385,6 +385,8 @@ def test_png() -> None:
     try:
         drawn = static.png(sanguo(), title="三国演义")
     except InputError as error:
+        if os.environ.get("CI") == "true":
+            raise
         pytest.skip(str(error))
     with image.open(io.BytesIO(drawn)) as opened:
         assert opened.format == "PNG"

@@ -33,27 +33,18 @@ def fail(outages: Outages, service: str = "bolt") -> None:
     outages.report_down(ServiceDown("graph.down", service=service, where="bolt://there"))
 
 
-def test_a_service_that_starts_slowly_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    outages = Outages()
-    for _ in range(4):
-        fail(outages)
-        clock.now += 4
-        outages.report_up("bolt")
-        clock.now += 4
-    assert told(caplog) == [GONE, BACK]
-    assert not outages.is_down("bolt")
-
-
-def test_a_service_that_goes_on_coming_and_going_is_told_now_and_then(
-    clock: Clock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("times", "pairs"), [(4, 1), (20, 4)])
+def test_a_service_that_comes_and_goes_is_told_now_and_then(
+    clock: Clock, caplog: pytest.LogCaptureFixture, times: int, pairs: int
 ) -> None:
     outages = Outages()
-    for _ in range(20):
+    for _ in range(times):
         fail(outages)
         clock.now += 4
         outages.report_up("bolt")
         clock.now += 4
-    assert told(caplog) == [GONE, BACK] * 4
+    assert told(caplog) == [GONE, BACK] * pairs
+    assert not outages.is_down("bolt")
 
 
 def test_a_second_outage_that_lasts_is_told_late_rather_than_never(

@@ -28,7 +28,7 @@ _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
 _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister")
 
 _NOBLE = frozenset(("prince", "princess", "king", "queen", "sir", "lord"))
-_MR_AND_MRS = re.compile(r"\bMr\.? and Mrs\.? ([\w'-]+)")
+_MR_AND_MRS = re.compile(r"Mr\.? and Mrs\.? ([\w'-]+)")
 LITTLE = 0.1
 """Least share of a child's mentions that have "little" before them."""
 SURE_EXPECTED = 3.0
@@ -73,7 +73,8 @@ class AliasResolver(BookPersons):
         absent = {
             n
             for n, c in self.candidates.items()
-            if is_only_compared(c) or (is_only_cited(c, self.text, self.lower) and not self._has_family(n))
+            if is_only_compared(c)
+            or (is_only_cited(c, self.text, self.paragraphs, self.lower) and not self._has_family(n))
         }
         return {name: names for name, names in persons.items() if not absent.issuperset(names)}
 
@@ -389,7 +390,7 @@ class AliasResolver(BookPersons):
 
     def _join_who_answer(self) -> None:
         """Aunt Cicely is Mrs. Peel if Mrs. Peel answers to "Aunt Cicely", who has no other full name."""
-        for called, answerer in list(answering(self.text, self.offsets, self.clusters.root)):
+        for called, answerer in list(answering(self.paragraphs, self.offsets, self.clusters.root)):
             bare = not any(self.parts[n].is_full for n in self.clusters.names_of(called))
             roots = [self.clusters.root(answerer)] if bare and self._same_gender(called, answerer) else []
             if best := self._exclusive_person(called, roots):

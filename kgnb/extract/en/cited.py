@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import FIRST_NAMES, Candidate, is_called, is_titled, key
+from kgnb.extract.en.names import FIRST_NAMES, Candidate, is_titled, key
+from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.roles import ROLES
 
 CITED = 4
@@ -33,7 +34,7 @@ def is_only_compared(candidate: Candidate) -> bool:
     return not known and candidate.before["like"] > 0.5 * candidate.count
 
 
-def is_only_cited(candidate: Candidate, text: str, lower: Mapping[str, int]) -> bool:
+def is_only_cited(candidate: Candidate, text: str, paragraphs: Paragraphs, lower: Mapping[str, int]) -> bool:
     """Return whether the book, told in the past, never tells what the bearer did, said or was, whose kin he
     is or who met him, nor calls him. A common first name speaks for somebody who is only talked about."""
     name = candidate.name
@@ -41,10 +42,11 @@ def is_only_cited(candidate: Candidate, text: str, lower: Mapping[str, int]) -> 
     known = candidate.speaks or is_titled(name) or key(name.split(" ")[0]) in FIRST_NAMES
     if not told or known or candidate.count < CITED:
         return False
-    return not any(_is_in_story(text, at, at + len(name)) for at in candidate.offsets)
+    ends = ((at, at + len(name)) for at in candidate.offsets)
+    return not any(_is_in_story(text, at, end) or paragraphs.is_called(at, end) for at, end in ends)
 
 
 def _is_in_story(text: str, start: int, end: int) -> bool:
-    """Whether somebody acts, is met or is called where the name stands."""
+    """Whether somebody acts or is met where the name stands."""
     met = _IS_MET.search(text, max(0, start - MET_REACH), start)
-    return bool(met or _ACTS.match(text, end)) or is_called(text, start, end)
+    return bool(met or _ACTS.match(text, end))

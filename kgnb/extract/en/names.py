@@ -19,6 +19,7 @@ from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.introductions import is_introduced, listed_with
+from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.word_search import trie_pattern
 
@@ -284,6 +285,7 @@ class NameClassifier:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.paragraphs = Paragraphs(text)
         found = Candidates(text)
         self.candidates, self.lower = found.found, found.lower
         self._words = Counter[str]()
@@ -395,7 +397,7 @@ class NameClassifier:
         """Whether somebody is called in the middle of a speech, "Come, Henry," and it is no list of towns."""
         end = at + len(name)
         middle = _IN_CLAUSE.search(self.text, max(0, at - 3), at) and not _GOES_ON.match(self.text, end)
-        return bool(middle) and not self.lower[name.lower()] and is_called(self.text, at, end)
+        return bool(middle) and not self.lower[name.lower()] and self.paragraphs.is_called(at, end)
 
     def persons(self) -> dict[str, Candidate]:
         """Return the sure persons' names and likely ones that begin or end alike, ``MAX_PERSONS`` at most."""
@@ -477,15 +479,6 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     elif _PLACE_HEAD.match(name) and not speaks:  # but St. Clare said
         penalty += 2.0
     return penalty
-
-
-def is_called(text: str, start: int, end: int) -> bool:
-    """Return whether the word is called in speech: "Come, Henry," said she."""
-    beside = text[end : end + 1] in ",!?." and (
-        text[start - 2 : start] == ", " or text[start - 1 : start] == '"'
-    )
-    quote = text.rfind('"', max(0, start - SPEECH_REACH * 4), start) if beside else -1
-    return quote >= 0 and not text[quote + 1].isspace()
 
 
 def _is_exclamation(candidate: Candidate) -> bool:

@@ -155,6 +155,7 @@ class BookPersons:
         beside |= {n.partition(" ")[2] for n in beside}
         lasts = {n.split(" ")[-1] for n in persons}
         self.text = text
+        self.paragraphs = classifier.paragraphs
         self.lower = classifier.lower
         self.candidates = {
             n: c

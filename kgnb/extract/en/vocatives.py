@@ -16,13 +16,12 @@ MIN_SHARE = 0.4
 
 
 def answering(
-    text: str, offsets: Mapping[str, Sequence[int]], person: Callable[[str], str]
+    paragraphs: Paragraphs, offsets: Mapping[str, Sequence[int]], person: Callable[[str], str]
 ) -> Iterator[tuple[str, str]]:
     """Yield (person called, another person who answers to that name); ``person``: name → its person.
 
     A one-sided binomial test of who speaks in the next paragraph against the share of all speeches.
     """
-    paragraphs = Paragraphs(text)
     called: dict[int, set[str]] = defaultdict(set)
     speakers: dict[int, str] = {}
     for name, found in offsets.items():

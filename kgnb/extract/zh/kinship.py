@@ -241,16 +241,17 @@ class Kinship:
             return last if near and not _SPEAKER.match(between) else None  # 甲说：“他的妻子…”
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
             return last
+        born = _BORN.fullmatch(kin.noun) is not None
         has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
-        born = self._namesake(kin, k) if _BORN.fullmatch(kin.noun) else None
         if has:  # 生了两个儿子：长子甲: nobody's but whom the sentence names
             parent = self._whose_children(has.start())
             if parent and parent.entry.name == last.entry.name:
                 return parent
-            return born if born and self._is_in_sentence(born, kin.start) else None
+            namesake = self._namesake(kin, k) if born else None
+            return namesake if namesake and self._is_in_sentence(namesake, kin.start) else None
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
-        return born if _BORN.fullmatch(kin.noun) else self._topic(kin, k)
+        return self._namesake(kin, k) if born else self._topic(kin, k)
 
     def _is_in_sentence(self, mention: Mention, at: int) -> bool:
         """Whether the sentence at a place names the person, and not as whose somebody else is."""

@@ -102,7 +102,7 @@ class TitleAliases(FormAliases):
         """二小姐 is the only one of whom it is told, if near wherever it is said and hardly beside it, and
         no other house has one: 林家的二小姐."""
         houses: dict[str, set[str]] = defaultdict(set)
-        for match in _OF_HOUSE.finditer(self.text):
+        for match in _OF_HOUSE.finditer(self.text) if bearers else ():
             houses[match["rank"]].add(match["house"])
         for rank, (who,) in bearers.items():
             if houses[rank] - {surname_of(name) for name in self.clusters.names_of(who)}:
@@ -155,7 +155,7 @@ class TitleAliases(FormAliases):
             best, n = max(roots.items(), key=lambda i: (i[1], i[0]))
             total = alone[title].count
             apart = self.co_occurrence.ratio((title,), best, 9.0) < 0.7
-            near = self.co_occurrence.coverage((title,), best) >= 0.6
+            near = self.co_occurrence.coverage((title,), best) >= NEARBY
             dominant = n >= 0.8 * roots.total() and total - roots.total() >= n
             if apart and dominant and near:
                 self.counts[title] = total
