@@ -83,6 +83,7 @@ class _ChapterReplies:
     """The answers of one chapter's chunks so far."""
 
     lease: Lease
+    taken_over: bool = False
     last_try: bool = False
     answers: list[ChapterAnswer] = field(default_factory=list)
     wasted: Usage = Usage()  # of requests without a usable reply
@@ -108,10 +109,18 @@ class ChapterExtractor:
         self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
     async def extract(
-        self, text: str, info: TaskInfo, lease: Lease, *, last_try: bool, on_stored: Callable[[float], None]
+        self,
+        text: str,
+        info: TaskInfo,
+        lease: Lease,
+        *,
+        taken_over: bool,
+        last_try: bool,
+        on_stored: Callable[[float], None],
     ) -> ChapterAnswer:
         """Extract a whole chapter.
 
+        ``taken_over``: a former holder may still be at work, and store a reply at any time.
         ``last_try``: a chunk that the provider refuses is left out and flagged, unless no other is left.
         ``on_stored(seconds)`` is called when the replies are durable and nothing is left to ask, with the
         time of the requests, including the wait for a request slot (0: nothing was asked).
@@ -124,7 +133,7 @@ class ChapterExtractor:
             on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self.chunk_chars, info.config.max_content_length)
-        replies = _ChapterReplies(lease, last_try)
+        replies = _ChapterReplies(lease, taken_over, last_try)
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
         on_stored(replies.seconds)
@@ -176,6 +185,17 @@ class ChapterExtractor:
         replies.lease.progressed()
 
     async def _chunk_answer(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
+        if (stored := await self._stored_answer(request, info, replies)) is not None:
+            return stored
+        for _ in range(REPLY_TRIES - 1):
+            with suppress(errors.ReplyTruncated, errors.ReplyUnparsable):
+                return await self._ask(request, info, replies)
+        return await self._ask(request, info, replies)
+
+    async def _stored_answer(
+        self, request: Prompt, info: TaskInfo, replies: _ChapterReplies
+    ) -> ChapterAnswer | None:
+        """The answer in the cache; raise what splits the chunk where the cache has that."""
         key = reply_key(info.provider.name, info.model, request.hash)
         stored = await self.outages.retry_until_up(
             "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=replies.lease.lost
@@ -185,17 +205,19 @@ class ChapterExtractor:
             raise errors.ReplyTruncated("provider.truncated", provider=info.provider.name, reply=cut)
         if stored == SPLIT:
             raise errors.ReplyUnparsable("provider.unparsable", provider=info.provider.name)
-        if stored is not None:
-            return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
-        for _ in range(REPLY_TRIES - 1):
-            with suppress(errors.ReplyTruncated, errors.ReplyUnparsable):
-                return await self._ask(request, info, replies)
-        return await self._ask(request, info, replies)
+        if stored is None:
+            return None
+        return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
 
     async def _ask(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
         spent, began = Usage(), time.monotonic()
         try:
-            done = await self._completion(request, info, replies.lease)
+            async with self.throttle.request_slot(info.provider, replies.lease.lost):
+                await self._wait_until_safe(replies.lease)
+                # Its former holder may have stored the reply while this one waited.
+                if replies.taken_over and (stored := await self._stored_answer(request, info, replies)):
+                    return stored
+                done = await self._completion(request, info, replies.lease)
             spent = done.usage
             parsed = reply.parse(done.text, provider=info.provider.name)
         except errors.ProviderError as error:
@@ -209,11 +231,9 @@ class ChapterExtractor:
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
-        async with self.throttle.request_slot(info.provider, lease.lost):
-            await self._wait_until_safe(lease)
-            # Looked up anew: its key or address may have changed since the task was opened.
-            client = self.providers.client(self.providers.find(info.provider.lower_name) or info.provider)
-            return await self.throttle.complete(client, request, info.model, lost=lease.lost)
+        # Looked up anew: its key or address may have changed since the task was opened.
+        client = self.providers.client(self.providers.find(info.provider.lower_name) or info.provider)
+        return await self.throttle.complete(client, request, info.model, lost=lease.lost)
 
     async def _wait_until_safe(self, lease: Lease) -> None:
         """Wait while a reply could not be stored, or might belong to another node by then."""

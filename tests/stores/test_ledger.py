@@ -414,6 +414,16 @@ class TestChapters:
         assert await ledger.chapters.end([replace(end, token=11)]) == [False]
         assert await ledger.chapters.claim([(*key, 13)]) == {}  # completed is completed
 
+    async def test_what_nobody_handed_back_is_taken_over(self, ledger: Ledger) -> None:
+        _, task_id = await new_task(ledger)
+        key = (task_id, (await open_with(ledger, task_id, 10)).chapters[0])
+        taken_over = []
+        for token in (11, 12, 13):
+            taken_over.append((await ledger.chapters.claim([(*key, token)]))[key].taken_over)
+            if token == 12:
+                await ledger.chapters.hand_back([(*key, token)])
+        assert taken_over == [False, True, False]
+
     async def test_the_dead_list_ends_what_was_never_claimed(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         first, second, _ = (await open_with(ledger, task_id, 10)).chapters

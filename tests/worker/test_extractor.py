@@ -101,10 +101,12 @@ async def extract(
     info: TaskInfo,
     lease: Lease = UNLEASED,
     *,
+    taken_over: bool = False,
     last_try: bool = False,
     on_stored: Callable[[float], None] = lambda _: None,
 ) -> ChapterAnswer:
-    return await extractor.extract(text, info, lease, last_try=last_try, on_stored=on_stored)
+    how = {"taken_over": taken_over, "last_try": last_try}
+    return await extractor.extract(text, info, lease, **how, on_stored=on_stored)
 
 
 def refused(text: str) -> str:
@@ -226,6 +228,39 @@ async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Database, model
             Lease(lambda: not throttle.asked, lambda: bool(throttle.asked)),
         )
     assert throttle.asked == 1
+
+
+class SlotBehind(Gate):
+    """A request slot that is free only when another one, which works at the same chapter, has its answer."""
+
+    def __init__(self, former: ChapterExtractor, text: str) -> None:
+        super().__init__(told)
+        self._former, self._text = former, text
+
+    @contextlib.asynccontextmanager
+    async def request_slot(self, *_: object) -> AsyncIterator[None]:
+        await extract(self._former, self._text, INFO)
+        yield
+
+
+@pytest.mark.parametrize("taken_over", [True, False])
+async def test_what_a_former_holder_stored_during_the_wait_for_a_slot_isnt_asked_again(
+    sql: Database, taken_over: bool
+) -> None:
+    former = Gate(told)
+    behind = SlotBehind(extractor(sql, former), LINES[0])
+    answer = await extract(extractor(sql, behind), LINES[0], INFO, taken_over=taken_over)
+    assert (former.asked, behind.asked) == (1, not taken_over)  # nobody is at work at what was handed back
+    assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽"]
+
+
+async def test_what_a_former_holder_found_too_long_during_the_wait_for_a_slot_is_split(sql: Database) -> None:
+    chunk = LINES[0] * 7 + LINES[1] * 7
+    former = Gate(lambda text: told(text) if len(text) < len(chunk) else "no JSON")
+    behind = SlotBehind(extractor(sql, former), chunk)
+    answer = await extract(extractor(sql, behind), chunk, INFO, taken_over=True)
+    assert (former.asked, behind.asked) == (4, 0)
+    assert Flag.SPLIT in answer.flags
 
 
 async def test_only_what_was_paid_for_now_is_progress(sql: Database) -> None:

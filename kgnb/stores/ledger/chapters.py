@@ -30,11 +30,16 @@ ENDS_PER_STATEMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class ChapterWork:
-    """A claimed chapter. ``row``: its extraction of this very text, if there is one; it is used as it is."""
+    """A claimed chapter.
+
+    ``row``: its extraction of this very text, if there is one; it is used as it is. ``taken_over``: nobody
+    handed it back, so its former holder may still be at work.
+    """
 
     chapter: Chapter
     text: str
     row: ExtractionRow | None = None
+    taken_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class Chapters(DatabasePart):
         stored = lock_claims(c, wanted)
         states = _lock_states(c, wanted)
         ours = [k for k, token in wanted.items() if stored[k] == token and states.get(k) in OPEN_STATES]
-        works = _read_works(c, ours)
+        works = _read_works(c, {k: states[k] == ChapterStatus.RUNNING for k in ours})
         if works:
             _set_states(c, works, OPEN_STATES, status=ChapterStatus.RUNNING, started_at=beijing_now())
             _set_current_chapters(c, works, tasks)
@@ -156,7 +161,8 @@ def _set_states(c: sa.Connection, keys: Iterable[Key], from_states: Sequence[str
     c.execute(update.values(**values, updated_at=beijing_now()))
 
 
-def _read_works(c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ChapterWork]:
+def _read_works(c: sa.Connection, keys: Mapping[Key, bool]) -> dict[Key, ChapterWork]:
+    """``keys``: of the chapters, with whether they are taken over."""
     if not keys:
         return {}
     k = t.chapters.c
@@ -164,13 +170,13 @@ def _read_works(c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ChapterWork]
     found = {r.id: r for r in c.execute(query.where(k.id.in_({chapter_id for _, chapter_id in keys})))}
     rows = rows_by_key(c, keys)
     works = {}
-    for key in keys:
+    for key, taken_over in keys.items():
         if (r := found.get(key[1])) is None:
             continue
         text, row = r.content or "", rows.get(key)
         if row is not None and row.text_hash != text_hash(text):  # the text changed since
             row = None
-        works[key] = ChapterWork(t.read_chapter(r), text, row)
+        works[key] = ChapterWork(t.read_chapter(r), text, row, taken_over)
     return works
 
 
