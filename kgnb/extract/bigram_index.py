@@ -63,11 +63,13 @@ class BigramIndex:
 
     def characters(self) -> Counter[str]:
         """Return each character → occurrences: all but the last begin a bigram, of which there are fewer."""
-        found = Counter(_encode(self.text[-1:]).decode(_UTF16))
-        first = array("I", self._counts).tobytes().decode(_UTF16)[::2]
-        for char, n in zip(first, self._counts.values(), strict=True):
-            found[char] += n
-        return found
+        found = [0] * 0x10000
+        for code in array("H", _encode(self.text[-1:])):
+            found[code] = 1
+        first = array("H", array("I", self._counts).tobytes())[::2]
+        for code, n in zip(first, self._counts.values(), strict=True):
+            found[code] += n
+        return Counter({chr(code): n for code, n in enumerate(found) if n})
 
     def find(self, bigrams: Iterable[str]) -> dict[str, array[int]]:
         """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""

@@ -24,7 +24,7 @@ _EPITHET = re.compile(
     rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
 _QUOTED_EPITHET = re.compile(rf"[“「『](?<=[{HAN}].)([{HAN}]{{2,6}})[”」』](?=[{HAN}])")
-_COURT_RANK = re.compile(rf"(?:王爷|[王妃嫔]|贵妃|贵人|公主|郡王|郡主|亲王)(?=[{HAN}]{{2}})")
+_COURT_RANK = re.compile(rf"(?:王爷|王|妃|嫔|贵妃|贵人|公主|郡王|郡主|亲王)(?=[{HAN}]{{2}})")
 _NO_RANKS = words.NEVER_IN_NAMES | words.MODIFIERS | words.BEFORE_KIN
 _PROPER_NAME = re.compile(
     rf"(?:大名|学名|官名|真名|本名|原名|俗名|名叫|名唤|名字)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"

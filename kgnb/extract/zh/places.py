@@ -13,7 +13,7 @@ from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.script import HAN
 
 _ENDING = re.compile(trie_pattern(words.PLACE_ENDS | words.ORG_ENDS))
-_AFTER_PREPOSITION = re.compile(rf"(?<=[{''.join(sorted(words.BEFORE_PLACE))}])[{HAN}]{{2}}")
+_AFTER_PREPOSITION = re.compile(rf"[{''.join(sorted(words.BEFORE_PLACE))}](?=([{HAN}]{{2}})).")
 _ORG_ENDS = tuple(words.ORG_ENDS)
 _LONG_ENDS = {e for e in words.PLACE_ENDS | words.ORG_ENDS if len(e) > 1}
 # The east gate, inside the town, somebody's camp: places without a name (江东, 河北, 汉中 are names).

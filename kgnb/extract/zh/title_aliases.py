@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
-from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.name_parts import FormAliases
 from kgnb.extract.zh.script import HAN
@@ -34,18 +33,17 @@ LEAST = 3
 TOLD_APART = 2.0
 """Shared sentences that are expected of a rank and whom it is given to once, for their absence to tell."""
 
+# Branches begin with a character, not with a set: the search then skips what begins none of them.
 _CONFERRED = re.compile(
-    f"(?:(?P<taken>(?:自[立称号]|进[位封]|[受袭晋]封)为?|[既已]为)|为)"
+    "(?:自[立称号]为?|进[位封]为?|受封为?|袭封为?|晋封为?|既为|已为|为)"
     f"(?P<rank>(?!.{{0,2}}之)[{HAN}]{{1,3}}[{''.join(sorted(words.RANK_ENDS))}])(?![{HAN}])"
 )
 _CONFERS = tuple("封立拜册尊奉晋")
 _UNDONE = re.compile(f"[不未勿莫休若倘欲要想肯愿议请劝可拟][{HAN}]*$")  # 欲封何恭为越王
-_RANK = (
-    f"(?P<rank>[{''.join(sorted(words.NUMERALS))}大小]"
-    "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷))"
-)
-_RANKED = re.compile(f"(?<![{HAN}]){_RANK}")
-_OF_HOUSE = re.compile(f"(?P<house>{trie_pattern(words.SURE_SURNAMES)})[家府]的?{_RANK}")
+_RANKS = f"[{''.join(sorted(words.NUMERALS))}大小]"
+_TITLES = "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷)"
+_RANKED = re.compile(f"{_RANKS}(?<![{HAN}].){_TITLES}")
+_OF_HOUSE = re.compile(f"[家府]的?({_RANKS}{_TITLES})")
 _BORN = re.compile("(?P<order>[长次大二三四五六七八九])(?P<sex>[子女]|儿子|女儿)(?:名叫|叫|是|名)?")
 _ORDERS = {"长": "大", "次": "二"}
 _CHILDREN = {"子": ("少爷", "公子"), "女": ("小姐", "姑娘")}
@@ -90,7 +88,7 @@ class TitleAliases(FormAliases):
         """Return ranks within a family (二小姐明珠, or 次女明珠 alone) → whose they may be."""
         bearers: dict[str, set[str]] = defaultdict(set)
         for match in _RANKED.finditer(self.text):
-            bearers[match["rank"]].add(self._name_at(match.end()))
+            bearers[match[0]].add(self._name_at(match.end()))
         for match in _BORN.finditer(self.text):
             order = _ORDERS.get(match["order"], match["order"])
             for title in _CHILDREN["女" if "女" in match["sex"] else "子"]:
@@ -103,9 +101,11 @@ class TitleAliases(FormAliases):
         no other house has one: 林家的二小姐."""
         houses: dict[str, set[str]] = defaultdict(set)
         for match in _OF_HOUSE.finditer(self.text) if bearers else ():
-            houses[match["rank"]].add(match["house"])
+            before = self.text[max(0, match.start() - 2) : match.start()]
+            house = next((name for name in (before, before[-1:]) if name in words.SURE_SURNAMES), "")
+            houses[match[1]].add(house)
         for rank, (who,) in bearers.items():
-            if houses[rank] - {surname_of(name) for name in self.clusters.names_of(who)}:
+            if houses[rank] - {"", *map(surname_of, self.clusters.names_of(who))}:
                 continue
             company, n = self.co_occurrence, len(self.offsets[rank])
             near = company.coverage((rank,), who) >= ALWAYS_NEAR
@@ -120,7 +120,7 @@ class TitleAliases(FormAliases):
             before = self.text[max(0, match.start() - 6) : match.start()].removesuffix("遂")
             full = next((before[-n:] for n in (4, 3, 2) if before[-n:] in self.counts), "")
             done = not _UNDONE.search(self.text, max(0, match.start() - CLAUSE), match.start() - len(full))
-            if full and done and (match["taken"] or before.removesuffix(full).endswith(_CONFERS)):
+            if full and done and (match[0][0] != "为" or before.removesuffix(full).endswith(_CONFERS)):
                 holders[match["rank"]].setdefault(self.clusters.root(full), match.start("rank"))
         self._bigrams.find(rank[:2] for rank in holders)  # in one pass
         for rank, since in holders.items():
