@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,6 @@ def persons_of(
     from kgnb.core.model import Chapter, Novel, TaskConfig
     from kgnb.extract import evidence
     from kgnb.graph.model import ExtractionRow, SettleRow
-    from kgnb.graph.project.graph_builder import ProjectionContext
     from kgnb.graph.project.settle import novel_builder
     from kgnb.graph.resolve.name_listing import list_names
 
@@ -56,9 +56,9 @@ def persons_of(
         SettleRow(ExtractionRow(1, 1, n, n, "", "", found, "fake", "", 1))
         for n, found in enumerate(extractions, 1)
     ]
-    context = ProjectionContext(Novel(1, ""), names, TaskConfig())
     texts = [text for _, text in chapters]
-    builder = novel_builder(context, places, rows, lambda wanted: evidence.names_in_texts(wanted, texts))
+    in_texts = partial(evidence.names_in_texts, texts=texts)
+    builder = novel_builder(Novel(1, ""), places, rows, names, TaskConfig(), in_texts)
     graph = builder.graph(whole=True)
     seconds = time.process_time() - began
     listed = list_names(graph, builder.names, names)

@@ -218,13 +218,13 @@ def graph_of(found: dict[str, Any]) -> Graph:
     """The finished graph of a book's extractions."""
     from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
     from kgnb.graph.model import ExtractionRow, SettleRow
-    from kgnb.graph.project.settle import novel_graph
+    from kgnb.graph.project.settle import novel_builder
 
     chapters, rows = [], []
     for i, extraction in enumerate(found["extractions"], 1):
         chapters.append(Chapter(i, 1, i, "", 1))
         rows.append(SettleRow(ExtractionRow(1, 1, i, i, "", "", extraction, RULES, "", 1)))
-    return novel_graph(Novel(1, ""), chapters, rows, found["names"], TaskConfig())
+    return novel_builder(Novel(1, ""), chapters, rows, found["names"], TaskConfig()).graph(whole=True)
 
 
 def pairs_of(found: dict[str, Any]) -> list[tuple[str, str, str, int, int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kgnb.core.model import Chapter, Novel, Task, TaskConfig
 from kgnb.extract import evidence
 from kgnb.extract.model import NameEntry
-from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
+from kgnb.graph.project.graph_builder import GraphBuilder
 from kgnb.graph.project.settle import novel_builder
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.stores.ledger.extractions import SettleRows
@@ -50,5 +50,6 @@ class NovelRecord:
     def builder(self) -> GraphBuilder:
         """The builder of its graph, to be called once. Blocking; raises ServiceDown."""
         decisions = combine_decisions(self.decisions)
-        context = ProjectionContext(self.novel, self.names, self.config, decisions)
-        return novel_builder(context, self.chapters, self.rows, self.find_in_text)
+        return novel_builder(
+            self.novel, self.chapters, self.rows, self.names, self.config, self.find_in_text, decisions
+        )

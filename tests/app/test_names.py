@@ -23,7 +23,7 @@ from kgnb.core.model import TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import Graph, SettleRow
-from kgnb.graph.project.settle import novel_graph
+from kgnb.graph.project.settle import novel_builder
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
 from kgnb.stores.ledger.transfer import SavedRecord
@@ -48,9 +48,9 @@ def by_hand(*decisions: tuple[str, str], undone: tuple[int, ...] = ()) -> list[D
 def settled(decisions: list[Decision], *contents: dict[str, Any], provider: str = "deepseek") -> Graph:
     rows = [SettleRow(row(n, c, provider=provider)) for n, c in enumerate(contents, 1)]
     chapters = [chapter(n) for n in range(1, len(contents) + 1)]
-    return novel_graph(
+    return novel_builder(
         NOVEL, chapters, rows, [LIU, CAO], TaskConfig(), decisions=combine_decisions(decisions)
-    )
+    ).graph(whole=True)
 
 
 class TestDecided:
@@ -135,9 +135,9 @@ class TestSettled:
         chapters = [chapter(n) for n in (1, 2, 3)]
         expected = settled(decisions, *self.CONTENTS)
         pick.shuffle(rows)
-        again = novel_graph(
+        again = novel_builder(
             NOVEL, chapters, rows, [CAO, LIU], TaskConfig(), decisions=combine_decisions(decisions)
-        )
+        ).graph(whole=True)
         assert again == expected
 
 

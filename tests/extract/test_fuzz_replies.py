@@ -22,7 +22,7 @@ from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import ExtractionRow, SettleRow
-from kgnb.graph.project.settle import novel_graph
+from kgnb.graph.project.settle import novel_builder
 from kgnb.stores.graph.cypher import KEYS
 from tests.support.fuzzing import SENTENCES, TEXTS, WORDS, fuzz, grows_evenly
 
@@ -273,11 +273,11 @@ def test_no_order_of_rows_changes_the_graph(parts: list[Extraction], pick: Any) 
         SettleRow(ExtractionRow(1, 1, 10 + n, n, "h", "p", part, "deepseek", "m", 1))
         for n, part in enumerate(parts)
     ]
-    graph = novel_graph(Novel(), chapters, rows, [], TaskConfig())
+    graph = novel_builder(Novel(), chapters, rows, [], TaskConfig()).graph(whole=True)
     assert {node.label for node in graph.nodes.values()} <= KEYS.keys()
     assert all(edge.source in graph.nodes and edge.target in graph.nodes for edge in graph.edges.values())
     pick.shuffle(rows)
-    assert novel_graph(Novel(), chapters, rows, [], TaskConfig()) == graph
+    assert novel_builder(Novel(), chapters, rows, [], TaskConfig()).graph(whole=True) == graph
 
 
 # --- time

@@ -14,7 +14,7 @@ from kgnb.extract.model import Extraction, NameEntry, Relation
 from kgnb.graph.model import RELATION_GROUPS, ExtractionRow, SettleRow
 from kgnb.graph.project.contradictions import refuted
 from kgnb.graph.project.facts import TieFacts
-from kgnb.graph.project.settle import novel_graph
+from kgnb.graph.project.settle import novel_builder
 from tests.support.fuzzing import grows_evenly
 
 PEOPLE = [
@@ -205,7 +205,7 @@ def ties(
         SettleRow(ExtractionRow(1, 1, i, i, "", "", extraction, provider, "", 1))
         for i, extraction in enumerate(found, 1)
     ]
-    graph = novel_graph(Novel(1, ""), chapters, rows, people, TaskConfig())
+    graph = novel_builder(Novel(1, ""), chapters, rows, people, TaskConfig()).graph(whole=True)
     return {
         (e.source[1], e.type, e.target[1])
         for e in graph.edges.values()

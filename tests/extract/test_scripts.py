@@ -13,7 +13,7 @@ from kgnb.extract.model import LISTS, Extraction, NameEntry
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.zh import script
 from kgnb.graph.model import Graph, SettleRow
-from kgnb.graph.project.settle import ChapterProjector, novel_graph
+from kgnb.graph.project.settle import ChapterProjector, novel_builder
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
 from tests.support.paths import STORIES
 
@@ -177,8 +177,10 @@ class TestSettle:
         forms = ["劉備", "刘备", "刘备", "劉備", "关羽", "關羽"]
         rows = [SettleRow(row(i, {"characters": people(name)})) for i, name in enumerate(forms, 1)]
         every = [chapter(i) for i in range(1, 7)]
-        one = novel_graph(NOVEL, every, rows, [self.GUAN, self.LIU], TaskConfig())
-        other = novel_graph(NOVEL, every[::-1], rows[::-1], [self.LIU, self.GUAN], TaskConfig())
+        one = novel_builder(NOVEL, every, rows, [self.GUAN, self.LIU], TaskConfig()).graph(whole=True)
+        other = novel_builder(NOVEL, every[::-1], rows[::-1], [self.LIU, self.GUAN], TaskConfig()).graph(
+            whole=True
+        )
         assert one == other
 
     def test_simplified_books_go_through_unchanged(self) -> None:

@@ -13,7 +13,7 @@ from kgnb.core.model import Chapter, Lang, Novel, TaskConfig
 from kgnb.extract import evidence, name_scan, reply
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, SettleRow
-from kgnb.graph.project.settle import novel_graph
+from kgnb.graph.project.settle import novel_builder
 from kgnb.graph.resolve.name_table import Link, name_table
 
 People = dict[str, list[str]]
@@ -37,14 +37,14 @@ def people_of(
         found = evidence.mark_absent(found, page)
         rows.append(SettleRow(ExtractionRow(1, 1, number, number, "", "", found, "p", "m", 1)))
     places = [Chapter(n, 1, n, "", len(text)) for n, text in chapters]
-    graph = novel_graph(
+    graph = novel_builder(
         Novel(1, ""),
         places,
         rows,
         table or name_scan.scan(chapters, lang),
         TaskConfig(),
         lambda names: evidence.names_in_texts(names, list(texts)),
-    )
+    ).graph(whole=True)
     nodes = [node for node in graph.nodes.values() if node.label == "Character"]
     return {str(node.properties["name"]): {*node.properties["aliases"]} for node in nodes}
 

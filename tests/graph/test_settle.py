@@ -17,7 +17,7 @@ from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
 from kgnb.graph.project.facts import AbsentCharacters
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext, event_id
-from kgnb.graph.project.settle import ChapterProjector, novel_graph
+from kgnb.graph.project.settle import ChapterProjector, novel_builder
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.chapter_identity import chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions
@@ -65,7 +65,7 @@ def settled(
     """The graph of chapters 1, 2, …"""
     rows = [SettleRow(row(n, c)) for n, c in enumerate(contents, 1)]
     chapters = [chapter(n) for n in range(1, len(contents) + 1)]
-    return novel_graph(NOVEL, chapters, rows, names or [], config or TaskConfig(), **more)
+    return novel_builder(NOVEL, chapters, rows, names or [], config or TaskConfig(), **more).graph(whole=True)
 
 
 def people(*names: str, **each: Any) -> list[dict[str, Any]]:
@@ -175,7 +175,7 @@ def test_rules_and_ai_are_told_apart_and_other_tasks_only_add_their_id() -> None
         SettleRow(row(1, {"characters": people("刘备")}, provider="rules"), frozenset({3, 9})),
         SettleRow(row(2, {"characters": people("刘备", "张飞")})),
     ]
-    graph = novel_graph(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig())
+    graph = novel_builder(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig()).graph(whole=True)
     assert node(graph, "Character", "刘备").properties["task_id"] == [3, 7, 9]
     assert node(graph, "Character", "刘备").properties["extracted_by"] == "ai"
     assert node(graph, "Character", "张飞").properties["task_id"] == [7]
@@ -186,7 +186,7 @@ def test_rules_and_ai_are_told_apart_and_other_tasks_only_add_their_id() -> None
 
 def test_a_row_without_its_chapter_and_a_chapter_without_row_leave_nothing() -> None:
     rows = [SettleRow(row(1, {"characters": people("甲")})), SettleRow(row(9, {"characters": people("乙")}))]
-    graph = novel_graph(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig())
+    graph = novel_builder(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig()).graph(whole=True)
     assert set(graph.nodes) == {("Novel", "1"), ("Chapter", "101"), ("Character", "甲")}
 
 
@@ -218,10 +218,10 @@ def test_what_only_rules_counted_adds_up() -> None:
     said = {"relations": [tie("甲", "乙", strength=4)]}
     rows = [SettleRow(row(n, said, provider="rules")) for n in (1, 2, 3)]
     chapters = [chapter(n) for n in (1, 2, 3)]
-    graph = novel_graph(NOVEL, chapters, rows, [], TaskConfig())
+    graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True)
     assert edge(graph, "乙", "FRIEND", "甲").properties["strength"] == 6
     rows[0] = SettleRow(row(1, said))
-    graph = novel_graph(NOVEL, chapters, rows, [], TaskConfig())
+    graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True)
     assert edge(graph, "乙", "FRIEND", "甲").properties["strength"] == 4
 
 
@@ -497,13 +497,13 @@ def _random_book(seed: int) -> tuple[list[Chapter], list[SettleRow], list[NameEn
 @pytest.mark.parametrize("seed", range(25))
 def test_no_order_matters(seed: int) -> None:
     chapters, rows, table = _random_book(seed)
-    expected = novel_graph(NOVEL, chapters, rows, table, TaskConfig())
+    expected = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph(whole=True)
     assert expected.edges
     pick = random.Random(seed + 1000)
     for _ in range(3):
         for things in (chapters, rows, table):
             pick.shuffle(things)  # type: ignore[arg-type]
-        again = novel_graph(NOVEL, chapters, rows, table, TaskConfig())
+        again = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph(whole=True)
         assert again == expected
         assert list(again.nodes) == list(expected.nodes)
 
@@ -524,9 +524,9 @@ def test_rows_in_order_are_never_all_in_memory() -> None:
                 yield SettleRow(replace(one.row, extraction=copy), one.other_tasks)
                 del copy
 
-    assert novel_graph(NOVEL, chapters, Pages(), table, TaskConfig()) == novel_graph(
+    assert novel_builder(NOVEL, chapters, Pages(), table, TaskConfig()).graph(whole=True) == novel_builder(
         NOVEL, chapters, iter(rows), table, TaskConfig()
-    )
+    ).graph(whole=True)
     assert most <= 3
 
 
@@ -554,7 +554,7 @@ def test_an_old_workers_task_stays_on_its_own_edge_only() -> None:
 def test_splitting_a_chapter_changes_nothing(seed: int) -> None:
     """A chapter whose chunk was split has each half's items, a name perhaps in both of them."""
     chapters, rows, table = _random_book(seed)
-    expected = novel_graph(NOVEL, chapters, rows, table, TaskConfig())
+    expected = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph(whole=True)
     doubled = []
     for one in rows:
         whole = one.row.extraction
@@ -562,13 +562,13 @@ def test_splitting_a_chapter_changes_nothing(seed: int) -> None:
             field: [*getattr(whole, field), *getattr(whole, field)[1:]] for field in Extraction.model_fields
         }
         doubled.append(SettleRow(replace(one.row, extraction=Extraction(**twice)), one.other_tasks))
-    assert novel_graph(NOVEL, chapters, doubled, table, TaskConfig()) == expected
+    assert novel_builder(NOVEL, chapters, doubled, table, TaskConfig()).graph(whole=True) == expected
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_every_edge_has_its_ends_and_every_key_its_place(seed: int) -> None:
     chapters, rows, table = _random_book(seed)
-    graph = novel_graph(NOVEL, chapters, rows, table, TaskConfig())
+    graph = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph(whole=True)
     for source, _, target in graph.edges:
         assert source in graph.nodes
         assert target in graph.nodes
@@ -579,7 +579,9 @@ def test_every_edge_has_its_ends_and_every_key_its_place(seed: int) -> None:
 def test_a_projection_is_the_chapters_share() -> None:
     chapters, rows, table = _random_book(3)
     one = ChapterProjector(NOVEL, table, TaskConfig()).project(chapters[0], rows[0].row)
-    alone = novel_graph(NOVEL, chapters[:1], [SettleRow(rows[0].row)], table, TaskConfig())
+    alone = novel_builder(NOVEL, chapters[:1], [SettleRow(rows[0].row)], table, TaskConfig()).graph(
+        whole=True
+    )
     for found in alone.nodes.values():
         found.properties.pop("is_protagonist", None)
     assert not any(n.properties.pop("is_protagonist", False) for n in one.nodes.values())
@@ -587,7 +589,7 @@ def test_a_projection_is_the_chapters_share() -> None:
 
 
 def test_nothing_is_made_of_nothing() -> None:
-    graph = novel_graph(NOVEL, [], [], [], TaskConfig())
+    graph = novel_builder(NOVEL, [], [], [], TaskConfig()).graph(whole=True)
     assert list(graph.nodes) == [("Novel", "1")]
     assert node(graph, "Novel", "1").properties["task_id"] == []
 
@@ -645,7 +647,7 @@ def test_a_long_books_graph_takes_little_more_memory_while_it_is_made() -> None:
     chapters, rows = [chapter(n) for n in numbers], [SettleRow(row(n, content(n))) for n in numbers]
     tracemalloc.start()
     try:
-        graph = novel_graph(NOVEL, chapters, rows, [], TaskConfig())
+        graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True)
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -25,7 +25,7 @@ from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, 
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction
 from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
-from kgnb.graph.project.settle import ChapterProjector, novel_graph
+from kgnb.graph.project.settle import ChapterProjector, novel_builder
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module
 from kgnb.stores.graph.driver import run
@@ -147,7 +147,9 @@ class Novel:
         ]
 
     def exact(self, rows: list[SettleRow] | None = None) -> Graph:
-        return novel_graph(self.facts, self.chapters, self.rows if rows is None else rows, [], CONFIG)
+        return novel_builder(
+            self.facts, self.chapters, self.rows if rows is None else rows, [], CONFIG
+        ).graph(whole=True)
 
 
 @pytest.fixture
@@ -416,7 +418,7 @@ async def test_settle_removes_what_is_gone(store: GraphStore, spy: Spy) -> None:
     for ref, thing in (await store.read(1)).nodes.items():
         if ref in first.nodes:
             assert thing.properties["created_at"] == first.nodes[ref].properties["created_at"]
-    await settle(store, novel_graph(novel.facts, [], [], [], CONFIG), 1)
+    await settle(store, novel_builder(novel.facts, [], [], [], CONFIG).graph(whole=True), 1)
     assert spy("MATCH (n) RETURN count(n)") == [[1]]
 
 

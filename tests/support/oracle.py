@@ -24,7 +24,7 @@ from kgnb.extract import reply as replies
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import ExtractionRow, Graph, SettleRow
-from kgnb.graph.project.settle import novel_graph
+from kgnb.graph.project.settle import novel_builder
 
 Tie = tuple[str, str, str]
 """(person, type, person); ends of a symmetric type in order."""
@@ -266,9 +266,9 @@ def settled(
 ) -> Graph:
     """The graph of these chapters' rows, which may come in any order."""
     chapters = [Chapter(100 + n, 1, n, f"{n}", 1000) for n, _ in rows]
-    return novel_graph(
+    return novel_builder(
         NOVEL, chapters, [SettleRow(_row(n, e)) for n, e in rows], names, config or TaskConfig()
-    )
+    ).graph(whole=True)
 
 
 def _row(number: int, extraction: Extraction) -> ExtractionRow:

@@ -1,7 +1,7 @@
 """Extraction rows to the graph: pure functions, so that a graph can be rebuilt from the record at any time.
 
-:class:`ChapterProjector` projects one row while a task runs; :func:`novel_graph` is the exact graph of all
-rows that count. It processes chapters by number, whatever order they are given in, so "first" means the
+:class:`ChapterProjector` projects one row while a task runs; :func:`novel_builder` makes the exact graph of
+all rows that count. It processes chapters by number, whatever order they are given in, so "first" means the
 earliest chapter.
 
 Beyond the wire contract:
@@ -61,7 +61,7 @@ class ChapterProjector(ProjectionContext):
         return builder.graph(whole=False)
 
 
-def novel_graph(
+def novel_builder(
     novel: Novel,
     chapters: Sequence[Chapter],
     rows: Iterable[SettleRow],
@@ -69,22 +69,10 @@ def novel_graph(
     config: TaskConfig,
     find_in_text: FindInText = _find_nothing,
     decisions: CombinedDecisions | None = None,
-) -> Graph:
-    """The exact graph of the novel; the same for any order of ``rows``, ``chapters`` and ``names``.
-
-    See :func:`novel_builder` for the rows.
-    """
-    context = ProjectionContext(novel, names, config, decisions)
-    return novel_builder(context, chapters, rows, find_in_text).graph(whole=True)
-
-
-def novel_builder(
-    context: ProjectionContext,
-    chapters: Sequence[Chapter],
-    rows: Iterable[SettleRow],
-    find_in_text: FindInText,
 ) -> GraphBuilder:
-    """The builder of the novel's graph, with all chapters added.
+    """The builder of the novel's exact graph, with all chapters added.
+
+    The graph is the same for any order of ``rows``, ``chapters`` and ``names``.
 
     ``rows`` are iterated twice, first for their names; if they come in the order of the chapters' numbers
     they are never in memory together. A row without its chapter is ignored; a chapter without a row gets no
@@ -106,7 +94,9 @@ def novel_builder(
     if any(late[0] < early[0] for early, late in pairwise(ordered)):
         ordered.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in by_id), key=lambda r: order(r.row))
-    builder = GraphBuilder(context, [found for _, found in ordered])
+    builder = GraphBuilder(
+        ProjectionContext(novel, names, config, decisions), [found for _, found in ordered]
+    )
     del ordered  # the builder forgets the names of each chapter that is added
     builder.drop_absent(absent, find_in_text)
     for one in rows:
