@@ -29,7 +29,7 @@ from kgnb.llm.fake import model as fake_model
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
+from kgnb.stores.ledger.reply_cache import CachedReply, reply_key
 from kgnb.stores.targets import SqlTarget, sql_target
 
 HEAD_START = 1.0
@@ -83,7 +83,7 @@ def work(job: tuple[SqlTarget, int, int, list[int], int]) -> tuple[float, float]
 
 async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: int) -> tuple[float, float]:
     sql = Database(place)
-    ledger, cache = Ledger(sql), ReplyCache(sql)
+    ledger = Ledger(sql)
     said = fake_model.answer(next(chapters(3000)))
     found = reply.parse(said, provider="bench").extraction
     await sql.ping()
@@ -96,8 +96,8 @@ async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: 
         keys = [
             reply_key("bench", "bench", hashlib.sha256(w.text.encode()).hexdigest()) for w in works.values()
         ]
-        await cache.get(dict.fromkeys(keys, task))
-        await cache.put([CachedReply(key, "bench", "bench", said, task) for key in keys])
+        await ledger.reply_cache.get(dict.fromkeys(keys, task))
+        await ledger.reply_cache.put([CachedReply(key, "bench", "bench", said, task) for key in keys])
         rows = [
             ExtractionRow(
                 task, novel, one, w.chapter.number, text_hash(w.text), key, found, "bench", "bench", 10

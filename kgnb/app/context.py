@@ -26,7 +26,6 @@ from kgnb.stores.embedded.temporary_folder import lacks_folder, temporary_folder
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, new_identity
@@ -58,9 +57,7 @@ class App:
     """Connected stores; :func:`open_app` creates and closes it."""
 
     settings: Settings
-    sql: Database
     ledger: Ledger
-    cache: ReplyCache
     providers: ProviderRegistry
     router: TaskRouter
     pool: CpuPool
@@ -200,15 +197,12 @@ async def when_up(
 
 
 def _connect(settings: Settings, engines: EmbeddedEngines, queue: bool) -> App:
-    sql = Database(sql_target(settings))
-    ledger = Ledger(sql, thing_kinds=settings.kinds)
+    ledger = Ledger(Database(sql_target(settings)), thing_kinds=settings.kinds)
     providers = ProviderRegistry(ledger, settings)
     leases, holds = settings.lease_seconds, settings.hold_seconds
     return App(
         settings=settings,
-        sql=sql,
         ledger=ledger,
-        cache=ReplyCache(sql),
         providers=providers,
         router=TaskRouter(ledger, providers),
         pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads" or not has_shared_memory()),
@@ -218,7 +212,7 @@ def _connect(settings: Settings, engines: EmbeddedEngines, queue: bool) -> App:
 
 
 async def _prepare(app: App, sql: bool, graph: bool) -> None:
-    calls: list[Awaitable[object]] = [app.sql.prepare()] if sql else []
+    calls: list[Awaitable[object]] = [app.ledger.database.prepare()] if sql else []
     if app._queue is not None:
         calls.append(app._queue.ping())
     if graph:
@@ -237,7 +231,7 @@ async def _close(app: App) -> None:
         await app._queue.close()
     if app._graph is not None:
         await app._graph.close()
-    await app.sql.close()
+    await app.ledger.database.close()
 
 
 @asynccontextmanager
@@ -260,14 +254,14 @@ async def running_node(
         presence.claim_name(settings.node_name or socket.gethostname()),
         app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS),
         app.providers.refresh_and_log(),
-        app.sql.ping(),
-        app.sql.ping(),
+        app.ledger.database.ping(),
+        app.ledger.database.ping(),
     )
     renewer = LeaseRenewer(app.queue)
     renewer.start()
     try:
         node = _node(app, renewer, name, only_task, listener)
-        background = BackgroundLoops(node, presence, app.cache, ids)
+        background = BackgroundLoops(node, presence, ids)
         await at_once(presence.forget_dead_neighbours(), background.heartbeat())
         loops = asyncio.create_task(background.run())
         try:
@@ -312,7 +306,7 @@ def _node(
         total_slots=app.settings.max_slots,
     )
     extractor = ChapterExtractor(
-        app.cache,
+        app.ledger.reply_cache,
         app.providers,
         throttle,
         app.pool,

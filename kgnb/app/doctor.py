@@ -146,7 +146,7 @@ async def check_service(settings: Settings, name: str) -> Check:
 
 async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
     if name == "sql":
-        return await sql_facts(app.sql)
+        return await sql_facts(app.ledger.database)
     if name == "redis":
         tls = settings.redis_url.get_secret_value().startswith("rediss://") and not settings.embedded_redis
         return await redis_facts(app.queue.connection, tls=tls)

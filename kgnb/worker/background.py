@@ -17,7 +17,6 @@ from datetime import datetime
 from kgnb.core.errors import KgnbError, ServiceDown, TableMissing
 from kgnb.core.messages import say
 from kgnb.core.model import RULES
-from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.worker.node import WorkerNode
 from kgnb.worker.reconciler import Reconciler
@@ -47,9 +46,7 @@ def heartbeat_seconds(nodes: int) -> float:
 class BackgroundLoops:
     """The background loops of one node."""
 
-    def __init__(
-        self, node: WorkerNode, presence: Presence, cache: ReplyCache, worker_ids: list[int]
-    ) -> None:
+    def __init__(self, node: WorkerNode, presence: Presence, worker_ids: list[int]) -> None:
         self._node = node
         self._presence = presence
         self._ids = worker_ids
@@ -58,7 +55,7 @@ class BackgroundLoops:
         self._refused: dict[str, str] = {}
         self._shown_at = 0.0
         self._heartbeat_lock = asyncio.Lock()
-        self._reconciler = Reconciler(node, cache)
+        self._reconciler = Reconciler(node)
         node.task_keeper.announce = self.heartbeat
         node.decisive_poll = math.inf
 

@@ -15,7 +15,6 @@ from math import inf
 from kgnb.core.messages import say
 from kgnb.core.model import Task, TaskStatus
 from kgnb.stores.ledger.orphans import Orphan
-from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.node import WorkerNode
 from kgnb.worker.settle_lease import SettleLease
@@ -34,9 +33,8 @@ EVICT_SECONDS = 3_600.0
 class Reconciler:
     """One node's reconciler."""
 
-    def __init__(self, node: WorkerNode, cache: ReplyCache) -> None:
+    def __init__(self, node: WorkerNode) -> None:
         self._node = node
-        self._cache = cache
         self._router = TaskRouter(node.stores.ledger, node.providers)
         self._evicted_at = -inf
         self._orphans: dict[Orphan, float] = {}  # and since when they were seen as such
@@ -163,7 +161,7 @@ class Reconciler:
         if now - self._evicted_at < EVICT_SECONDS:
             return
         self._evicted_at = now
-        settings = self._node.settings
-        gone = await self._cache.evict(max_age_days=settings.cache_days, max_mb=settings.cache_mb)
+        settings, cache = self._node.settings, self._node.stores.ledger.reply_cache
+        gone = await cache.evict(max_age_days=settings.cache_days, max_mb=settings.cache_mb)
         if gone:
             log.info(say("node.evicted", count=gone))

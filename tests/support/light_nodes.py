@@ -18,7 +18,6 @@ from kgnb.core.settings import Settings
 from kgnb.extract import rules
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult
@@ -133,16 +132,16 @@ async def light_node(
     settings = Settings.load(data=folder, provider_name="DeepSeek", **env)
     queue = Queue(SecretStr(redis_url), node=name, lease_seconds=lease, hold_seconds=settings.hold_seconds)
     renewer, outages, graph = LeaseRenewer(queue), Outages(), GraphStub()
-    providers, cache, pool = ProviderRegistry(ledger, settings), ReplyCache(ledger.database), PoolStub()
+    providers, pool = ProviderRegistry(ledger, settings), PoolStub()
     await providers.refresh()
-    parts = cast("Any", (cache, providers, model, pool, outages))
+    parts = cast("Any", (ledger.reply_cache, providers, model, pool, outages))
     extractor = ChapterExtractor(*parts, chunk_chars=8_000, meter=lambda *_: None)
     stores = Stores(ledger, queue, *cast("Any", (graph, renewer, outages)))
     node = WorkerNode(stores, providers, extractor, *cast("Any", (model, pool, settings)), name=name)
 
     async def reconcile() -> None:
         while True:
-            await Reconciler(node, cache)._requeue_lost()
+            await Reconciler(node)._requeue_lost()
             await asyncio.sleep(0.3)
 
     renewer.start()

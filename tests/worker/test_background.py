@@ -46,7 +46,7 @@ def shown_by(presence: Presence, slots: dict[Claim, float], kept: dict[int, floa
         throttle=SimpleNamespace(refused={}),
         stores=SimpleNamespace(queue=SimpleNamespace(node_count=1), ledger=None),
     )
-    return BackgroundLoops(*cast("Any", (node, presence, None, [1, 2, 3])))
+    return BackgroundLoops(*cast("Any", (node, presence, [1, 2, 3])))
 
 
 async def test_a_task_that_is_kept_open_is_shown_unless_a_slot_shows_it() -> None:
@@ -107,7 +107,7 @@ async def test_the_last_progress_is_told_after_what_kept_it_back(
             settings=SimpleNamespace(progress_channel="kg:progress"),
             task_keeper=SimpleNamespace(),
         )
-        background = BackgroundLoops(*cast("Any", (node, presence, None, [])))
+        background = BackgroundLoops(*cast("Any", (node, presence, [])))
         async with queue.connection.client.pubsub(ignore_subscribe_messages=True) as heard:
             await heard.subscribe("kg:progress")
             await heard.get_message(timeout=2 * SLOWEST)

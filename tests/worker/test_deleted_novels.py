@@ -19,7 +19,6 @@ from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import orphans
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.targets import GraphTarget
 from kgnb.worker.provider_registry import ProviderRegistry
@@ -102,7 +101,7 @@ async def place(redis_url: str, sql_url: str, bolt: Any, tmp_path: Path) -> Asyn
             stores=SimpleNamespace(**parts), only_task=None, providers=providers, settings=settings
         )
         node.wake = lambda: None
-        yield Place(**parts, reconciler=Reconciler(cast("Any", node), ReplyCache(ledger.database)))
+        yield Place(**parts, reconciler=Reconciler(cast("Any", node)))
     await graph.close()
 
 

@@ -13,7 +13,6 @@ import pytest
 from kgnb.core.errors import ServiceRefused
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim, QueueName, QueueState
@@ -80,7 +79,7 @@ class Place:
         parts = {"stores": SimpleNamespace(ledger=self.ledger, queue=self.queue), "only_task": None}
         node = SimpleNamespace(**parts, providers=self.providers, settings=self.settings, wake=lambda: None)
         await self.queue.connection.client.delete("kgnb:reconciler")  # its turn again
-        await Reconciler(cast("Any", node), ReplyCache(self.ledger.database)).run_once()
+        await Reconciler(cast("Any", node)).run_once()
 
     async def waiting(self) -> dict[str, int]:
         """The lengths of all queues that aren't empty."""

@@ -188,7 +188,7 @@ async def test_a_lost_task_that_had_been_opened_comes_back_as_such(tmp_path: Pat
             only_task=None,
             wake=lambda: None,
         )
-        await Reconciler(cast("Any", node), app.cache).run_once()
+        await Reconciler(cast("Any", node)).run_once()
         claims = (await take(app.queue, QUEUE, tasks=9)).claims
         assert {claim.task_id: claim.fresh for claim in claims} == {waiting: True, opened: False}
         (claim,) = (await take(app.queue, QUEUE.with_provider(RULES), tasks=2)).claims

@@ -11,6 +11,7 @@ from kgnb.stores.ledger.extractions import Extractions
 from kgnb.stores.ledger.names import NameDecisions, Names
 from kgnb.stores.ledger.orphans import Orphans
 from kgnb.stores.ledger.providers import Providers
+from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.ledger.spending import Spending
 from kgnb.stores.ledger.task_commands import TaskCommands
 from kgnb.stores.ledger.task_lifecycle import TaskLifecycle
@@ -35,6 +36,7 @@ class Ledger:
         self.names = Names(database)
         self.orphans = Orphans(database)
         self.providers = Providers(database, thing_kinds)
+        self.reply_cache = ReplyCache(database)
         self.spending = Spending(database)
         self.task_commands = TaskCommands(database)
         self.task_lifecycle = TaskLifecycle(database)
