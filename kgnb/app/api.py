@@ -28,6 +28,7 @@ from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
 from kgnb.render.export.networkx_format import to_networkx
+from kgnb.render.picture.page import display
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.render.query_results import QueryRows
 from kgnb.stores.embedded.connect import EmbeddedEngines
@@ -189,8 +190,6 @@ class BookGraph:
 
         Raises InputError in a plain script; :meth:`save` writes the same view to a file.
         """
-        from kgnb.render.picture.page import display
-
         display(self.graph(), title=self.title)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:

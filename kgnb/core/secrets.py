@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from kgnb.core import colab
@@ -292,8 +293,6 @@ def _read_file(path: Path, troubles: list[SecretTrouble]) -> dict[str, str]:
 
     ``${NAME}`` stays as it is: else the file could put any variable of the environment into an address.
     """
-    from dotenv import dotenv_values
-
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise OSError(0, f"> {MAX_FILE_BYTES >> 10} KB")

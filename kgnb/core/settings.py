@@ -7,6 +7,7 @@ Sources: arguments, the environment, and what :mod:`kgnb.core.secrets` finds els
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -264,8 +265,6 @@ class Settings(BaseSettings):
     @classmethod
     def _ca(cls, path: str) -> str:
         if path:
-            import ssl  # slow to import, and seldom needed
-
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
             except (ssl.SSLError, ValueError):  # the second: no path at all

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kgnb.core.messages import say
@@ -9,8 +10,6 @@ from kgnb.core.model import in_viewers_zone
 from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
     from kgnb.graph.resolve.name_listing import ListedName, NameReason
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -14,9 +13,6 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.render.formatting import cut
 from kgnb.render.terminal import GAP
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 NAME_COLUMNS = 64
 """A longer name of a node, provider or model is cut."""

@@ -9,9 +9,9 @@ import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.segment import Segment
 from rich.table import Table as Grid
@@ -22,9 +22,6 @@ from kgnb.core.safe_text import one_line
 from kgnb.render.formatting import cut, zone
 from kgnb.render.status_view import Item, status_tables
 from kgnb.render.table import WORDS, Cell, Meaning, Table, cell_text, cell_tone
-
-if TYPE_CHECKING:
-    from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
 GAP = 2
 """Blank columns before each cell of a row."""
