@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from kgnb.core.errors import LeaseLost, ServiceDown
 from kgnb.core.messages import say
-from kgnb.stores.queue.types import Backoff
+from kgnb.worker.backoff import Backoff
 
 R = TypeVar("R")
 

@@ -23,7 +23,8 @@ from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.task_lifecycle import Opening
-from kgnb.stores.queue.types import Backoff, BuriedItem, Claim, QueueName
+from kgnb.stores.queue.types import BuriedItem, Claim, QueueName
+from kgnb.worker.backoff import Backoff
 from kgnb.worker.book_process import SettleJob, book_runner, freeze_names, settle_in_process
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo

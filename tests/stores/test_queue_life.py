@@ -28,7 +28,8 @@ from kgnb.core.settings import QUEUE_PREFIXES
 from kgnb.stores.queue.connection import Command, mapped_errors
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, WorkerState, new_identity
-from kgnb.stores.queue.types import Backoff, ClaimRequest, QueueName, idle_seconds
+from kgnb.stores.queue.types import ClaimRequest, QueueName
+from kgnb.worker.backoff import Backoff
 from tests.support.patience import SLOWEST, eventually, happens_within
 from tests.support.queues import (
     NEW,
@@ -397,19 +398,6 @@ class TestConnections:
         await asyncio.gather(*(queue.push(NEW, n) for n in range(1, 200)))
         assert len(await probe.connection.client.client_list()) <= before + 2
         assert (await queue.states([NEW]))[NEW].waiting == 199
-
-    def test_backoff(self) -> None:
-        backoff = Backoff()
-        delays = [backoff.delay() for _ in range(6)]
-        for delay, full in zip(delays, (0.2, 0.4, 0.8, 1.6, 2.0, 2.0), strict=True):
-            assert full * 0.75 <= delay <= full
-        backoff.reset()
-        assert backoff.delay() <= 0.2
-
-    @pytest.mark.parametrize("nodes", [1, 12, 50, 90])
-    def test_many_idle_nodes_ask_no_more_often_than_twelve(self, nodes: int) -> None:
-        assert nodes / idle_seconds(nodes) <= 6
-        assert 2 <= idle_seconds(nodes) <= 15
 
     async def test_a_heartbeat_tells_how_many_nodes_there_are(self, make: Maker) -> None:
         for number, queue in enumerate((make(), make("b")), 1):
