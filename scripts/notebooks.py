@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from kgnb.core.host import environment_secrets
+from kgnb.core.known_secrets import environment_secrets
 from kgnb.kaggle import notebook_bundle
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,11 +22,11 @@ from kgnb import __version__
 from kgnb.core import colab
 from kgnb.core.errors import KgnbError
 from kgnb.core.files import replacing
-from kgnb.core.host import SHORTEST_SECRET, Host, variable
+from kgnb.core.host import Host, variable
+from kgnb.core.known_secrets import SHORTEST_SECRET, known_secrets
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES
 from kgnb.core.secret_mask import masked
-from kgnb.core.secrets import known_secrets
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
 from kgnb.stores.embedded.record_copy import copy_place

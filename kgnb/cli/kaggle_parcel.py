@@ -10,7 +10,7 @@ from typing import Any
 
 from kgnb.cli.options import warn
 from kgnb.core.errors import InputError
-from kgnb.core.host import is_secret_name
+from kgnb.core.known_secrets import is_secret_name
 from kgnb.core.messages import language, say
 from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
 from kgnb.kaggle import kernel_metadata, notebook_bundle, packed_books

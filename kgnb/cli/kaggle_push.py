@@ -21,9 +21,9 @@ from kgnb.cli.kaggle_parcel import (
 )
 from kgnb.cli.options import warn
 from kgnb.core.errors import InputError
+from kgnb.core.known_secrets import known_secrets
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.core.secrets import known_secrets
 from kgnb.core.settings import Settings
 from kgnb.kaggle import build_notebook, datasets, kernels, notebook_bundle
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed

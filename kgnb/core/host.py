@@ -16,8 +16,6 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from kgnb import __version__
 from kgnb.core.notebook_services import Kind, NotebookService, find_service
 
@@ -26,17 +24,6 @@ KAGGLE_INPUT = Path("/kaggle/input")
 
 CONTAINER_FOLDERS = {"kaggle": KAGGLE_OUTPUT, "colab": Path("/content")}
 """Hosts whose session is the container: a restarted kernel gets no more time. The folder confirms it."""
-
-SECRET_WORDS = ("KEY", "TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL")
-"""Words in the names of variables that hold secrets."""
-SECRET_NAMES = ("KGNB_PROVIDER_OPTIONS",)
-"""Variables that may hold secrets by another name."""
-SECRET_PARTS = {"PASS", "PWD", "PW"}
-"""Words of which one is enough where it stands alone: DB_PASS, not COMPASS."""
-NO_SECRETS = ("KGNB_KEYS", "KGNB_SECRETS_DATASET", "PWD", "OLDPWD")
-"""Names with such a word that hold a path or a name."""
-SHORTEST_SECRET = 8
-"""Characters below which a value counts as an ordinary word (``test``), not as a secret."""
 
 _TPU_VARIABLES = ("TPU_NAME", "COLAB_TPU_ADDR", "TPU_WORKER_ID", "TPU_ACCELERATOR_TYPE", "ISTPUVM")
 _IMPORTED = time.time()
@@ -216,13 +203,9 @@ def variable(name: str) -> str:
     return os.environ.get(name, "")
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether a variable of this name holds a secret, see :data:`SECRET_WORDS`."""
-    name = name.upper()
-    if name in NO_SECRETS:
-        return False
-    is_told = name in SECRET_NAMES or not SECRET_PARTS.isdisjoint(name.split("_"))
-    return is_told or any(word in name for word in SECRET_WORDS)
+def variables() -> Mapping[str, str]:
+    """All environment variables."""
+    return os.environ
 
 
 def keep_working_folder_off_path() -> None:
@@ -231,17 +214,3 @@ def keep_working_folder_off_path() -> None:
     Others start some of them, without ``-P``: loky's workers, its resource tracker and multiprocessing's.
     """
     os.environ["PYTHONSAFEPATH"] = "1"
-
-
-def environment_secrets() -> dict[str, SecretStr]:
-    """The secrets in the environment, which must not leave with a notebook: also passwords inside of URLs."""
-    found = {
-        name: value if is_secret_name(name) else password_in(value) for name, value in os.environ.items()
-    }
-    return {name: SecretStr(value) for name, value in found.items() if len(value) >= SHORTEST_SECRET}
-
-
-def password_in(url: str) -> str:
-    """The password of a URL's login, as it is written there; empty without one."""
-    login, at, _ = url.partition("://")[2].rpartition("@")
-    return login.partition(":")[2] if at else ""

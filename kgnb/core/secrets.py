@@ -20,10 +20,9 @@ from pydantic import SecretStr
 
 from kgnb.core import colab
 from kgnb.core.errors import SettingsError
-from kgnb.core.host import SHORTEST_SECRET, Host, detect_host, environment_secrets, password_in, variable
+from kgnb.core.host import Host, detect_host, variable
 from kgnb.core.kaggle_inputs import env_file, files_called, find_input
 from kgnb.core.messages import use_language
-from kgnb.core.provider_options import parse_options
 from kgnb.core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -314,16 +313,3 @@ def _key_for_address(found: Mapping[str, str], path: Path, has_other_key: bool) 
     if has_other_key:
         raise SettingsError("settings.key_elsewhere", path=path)
     return {}
-
-
-def known_secrets(settings: Settings) -> dict[str, SecretStr]:
-    """Return every secret that this process knows, by the variable that holds it: none may leave with a
-    report or a notebook. Texts too short to be told from ordinary words aren't among them."""
-    values = {name: getattr(settings, field) for name, field in Settings.variables().items()}
-    found = {name: value for name, value in values.items() if isinstance(value, SecretStr)}
-    found["REDIS_HOST"] = SecretStr(password_in(settings.redis_url.get_secret_value()))
-    for provider, options in parse_options(settings.provider_options.get_secret_value()).items():
-        found |= {f"KGNB_PROVIDER_OPTIONS {provider} {i}": one for i, one in enumerate(options.secrets, 1)}
-    # Those of the environment too where the settings have others in their stead.
-    found |= {f"${name}": value for name, value in environment_secrets().items()}
-    return {name: value for name, value in found.items() if len(value) >= SHORTEST_SECRET}

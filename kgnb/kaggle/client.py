@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
-from kgnb.core.host import environment_secrets
+from kgnb.core.known_secrets import environment_secrets
 from kgnb.core.safe_text import one_line
 from kgnb.core.secret_mask import masked
 from kgnb.kaggle import api_process

@@ -468,14 +468,3 @@ class TestSettings:
 
 def test_a_secret_is_not_in_its_repr() -> None:
     assert CANARY not in repr(Secret(SecretStr(CANARY), "x"))
-
-
-def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_API_KEY", CANARY)
-    monkeypatch.setenv("OTHER_TOKEN", "short")
-    monkeypatch.setenv("KGNB_KEYS", "/home/me/keys.json")
-    found = host.environment_secrets()
-    assert found["SOME_API_KEY"].get_secret_value() == CANARY
-    assert "OTHER_TOKEN" not in found
-    assert "KGNB_KEYS" not in found
-    assert CANARY not in repr(found)

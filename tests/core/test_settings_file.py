@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from kgnb.core.errors import SettingsError
-from kgnb.core.host import environment_secrets, is_secret_name
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 
@@ -87,15 +86,3 @@ def test_options_that_are_wrong_are_told_by_name_without_values(monkeypatch: pyt
     with pytest.raises(SettingsError, match=r"KGNB_PROVIDER_OPTIONS.*api_keys") as caught:
         Settings.load()
     assert KEY not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["DB_PASS", "MYSQL_PWD", "KGNB_PROVIDER_OPTIONS", "DEEPSEEK_API_KEY"])
-def test_names_of_secrets(name: str) -> None:
-    assert is_secret_name(name)
-    for other in ("COMPASS_URL", "PWD", "OLDPWD"):  # the last two: a shell's folders
-        assert not is_secret_name(other)
-
-
-def test_a_password_within_an_address_must_not_leave_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_DATABASE", "mysql://root:geheimnis1@host/db")
-    assert environment_secrets()["MY_DATABASE"].get_secret_value() == "geheimnis1"
