@@ -20,7 +20,8 @@ MOST_MISSING = 3
 """Headings in a row that a book may lack: joined lines hide some."""
 
 _GAP = r"[ \t\u3000\xa0]"
-_NUM = r"[0-9０-９零〇○一二三四五六七八九十百千万萬两兩廿卅壹贰叁肆伍陆柒捌玖拾佰]{1,9}"
+_CAPITAL_NUMERALS = "壹贰貳叁叄肆伍陆陸柒捌玖拾佰"
+_NUM = rf"[0-9０-９零〇○一二三四五六七八九十百千万萬两兩廿卅{_CAPITAL_NUMERALS}]{{1,9}}"
 _LEAD = r"[ \t\u3000\xa0【\[〖《（(「☆★◎●■◆※=\-_*#~、]*"
 _ORNAMENTS = " \t\u3000\xa0☆★◎●■◆※=-_*#~"
 _BRACKETS = ("【】", "[]", "〖〗", "《》", "（）", "()", "「」")
@@ -73,8 +74,9 @@ _ENGLISH_SPECIAL = re.compile(
     re.M,
 )
 _BARE_NUMBER = re.compile(
-    rf"^{_LEAD}(?P<title>(?P<number>[0-9０-９]{{1,4}}|[一二三四五六七八九十百零〇]{{1,6}}|[IVXLC]{{1,8}})"
-    r"(?P<rest>[.、．:：)） \t\u3000】\]][^\n]{0,40})?)$",
+    rf"^{_LEAD}(?P<title>(?P<number>[0-9０-９]{{1,4}}|[一二三四五六七八九十百零〇]{{1,6}}"
+    rf"|[{_CAPITAL_NUMERALS}零]{{1,6}}|[IVXLC]{{1,8}})"
+    r"(?P<rest>[.、．:：)） \t\u3000】\]—][^\n]{0,75})?)$",
     re.M,
 )
 _SENTENCE_END = ("。", "，", "；", "、", "：", ",", ";", "”", "」", "』")
@@ -145,7 +147,8 @@ def number_of(digits: str) -> int | None:
 
 
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")}
-_DIGITS |= {c: i for i, c in enumerate("〇壹贰叁肆伍陆柒捌玖")} | {"○": 0, "两": 2, "兩": 2}
+_DIGITS |= {c: i for i, c in enumerate("〇壹贰叁肆伍陆柒捌玖")}
+_DIGITS |= {"○": 0, "两": 2, "兩": 2, "貳": 2, "叄": 3, "陸": 6}
 _UNITS = dict(zip("十拾百佰千万萬廿卅", (10, 10, 100, 100, 1000, 10_000, 10_000, 20, 30), strict=True))
 
 
@@ -323,7 +326,8 @@ def _number_lines(text: str, volumes: Sequence[int]) -> Iterator[_Line]:
     for found in _BARE_NUMBER.finditer(text):
         digits, rest = found["number"], found["rest"] or ""
         number = number_of(digits)
-        if number is None or rest[1:].rstrip().endswith((*_SENTENCE_END, ".")) or "。" in rest:
+        sentence = "。" in rest or rest[1:].rstrip().endswith((*_SENTENCE_END, "."))
+        if number is None or sentence or not _is_english_title(rest):  # "I went home"
             continue
         script = "1" if digits.isdecimal() else "I" if digits.isascii() else "一"
         heading = _heading(found, found["title"], CHAPTER, number)

@@ -38,6 +38,10 @@ def numbers(*gone: int, last: int = 10) -> list[int]:
         ([str(n) for n in numbers(2, 6)], EN),
         ([ROMAN[n] for n in numbers(7)], EN),
         ([f"{n}. The Storm" for n in numbers(4, 7)], EN),
+        ([f"{n} 旧事" for n in "壹贰叁肆伍陆柒捌玖拾"], ZH),
+        ([f"{n} 舊事" for n in "壹貳叄肆伍陸"], ZH),
+        ([f"{n}. Miss Harriet Cole, at Bath, to her sister Mrs. Edward Thorne" for n in ROMAN[1:5]], EN),
+        ([f"{n}—The Storm" for n in ROMAN[1:5]], EN),
         (["1", "2", "3", "4", "4", "6", "7"], ZH),  # the fifth is numbered wrong: it stays in the fourth
     ],
     ids=lambda v: "-".join(v) if isinstance(v, list) else "",
@@ -49,6 +53,13 @@ def test_the_sequence_goes_on_after_missing_ones(lines: list[str], body: str) ->
 def test_a_number_of_the_same_writing_that_comes_later_is_not_missing() -> None:
     text = text_of("一", "二", "三", *HAN[5:], "四", "五", "六")
     assert found(text) == ["一", "二", "三", "四", "五", "六"]
+
+
+def test_a_wrapped_line_about_myself_is_no_first_chapter() -> None:
+    first = "I. The Storm", "He left.\n\nI went back to the house\nand found nobody.\n\n" + EN
+    text = f"{first[0]}\n\n{EN}{first[1]}" + text_of("II. The Calm", "III. The Boat", body=EN)
+    (start, *_), titles = (h.start for h in headings.find(text)), found(text)
+    assert (start, titles) == (0, ["I. The Storm", "II. The Calm", "III. The Boat"])
 
 
 def test_the_first_may_be_missing() -> None:
