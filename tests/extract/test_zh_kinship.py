@@ -37,6 +37,22 @@ PEOPLE = [
 GOLD = ROOT / "tests" / "extract" / "gold"
 
 
+SENTENCES = (GOLD / "zh_ties.txt").read_text(encoding="utf-8").splitlines()
+TYPES = {
+    "P": "PARENT_OF",
+    "S": "SIBLING",
+    "M": "SPOUSE",
+    "F": "FAMILY",
+    "T": "MASTER_OF",
+    "L": "LEADS",
+    "E": "ENEMY",
+    "H": "HATES",
+    "V": "LOVES",
+    "R": "FRIEND",
+    "D": "SERVES",
+}
+
+
 def ties(text: str) -> set[tuple[str, str, str]]:
     found = rules.extract(text, lang="zh", names=PEOPLE).relations
     return {(r.source, r.type, r.target) for r in found if r.type != "KNOWS"}
@@ -310,7 +326,30 @@ def test_the_evidence_of_a_tie_of_two_sentences_is_both(gap: str) -> None:
         "周文说：“爹，你好。周德海说：“周武是我儿子，坐。",
         "周德海生了周文生了一个儿子，取名周武",
         "长子周文，次子周武，",
+        "周文是林秀英的弟弟，是周武、周德海的学生",
+        "周文被林秀英收为弟子，他母亲林秀英",
+        "老大周文，老二周武",
+        "周文娶了周德海的女儿林秀英",
     ],
 )
 def test_speech_takes_time_by_its_length(said: str, line_end: str) -> None:
     assert grows_evenly(lambda n: rules.extract((said + line_end) * n, lang="zh", names=PEOPLE), 800)
+
+
+@pytest.mark.parametrize("line", [line for line in SENTENCES if not line.startswith("#")])
+def test_a_sentence_states_just_these_ties(line: str) -> None:
+    text, _, told = line.partition("|")
+    expected = (
+        {(a, TYPES[kind], b) for kind, a, b in map(str.split, told.split(";"))}
+        if told
+        else set[tuple[str, str, str]]()
+    )
+    others = [NameEntry(name, (), "Character", 9) for name in ("陈玉兰", "何守谦", "小翠")]
+    found = rules.extract(text, lang="zh", names=[*PEOPLE, *others]).relations
+    stated = {(r.source, r.type, r.target) for r in found if r.type != "KNOWS"}
+    assert {_undirected(tie) for tie in stated} == {_undirected(tie) for tie in expected}
+
+
+def _undirected(tie: tuple[str, str, str]) -> tuple[str, str, str]:
+    a, kind, b = tie
+    return (min(a, b), kind, max(a, b)) if kind in SYMMETRIC_RELATIONS else tie

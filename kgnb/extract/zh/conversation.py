@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from kgnb.extract.patterns import Mention
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.sexes import Sexes
 
 ADJACENT = 120
 """Most characters between two turns of a conversation."""
@@ -29,8 +31,9 @@ _CLAUSE = re.compile("[^，。！？；：听闻见等没“”「」『』\n]{1
 # Who starts at a word may be who hears it: “爹！”甲一愣.
 _REACTS = re.compile("[愣怔惊吓震颤抖僵呆醒停]|[回抬扭转]过?起?[头身]|站住|心")
 _PRONOUN = re.compile("[他她](?![的们家])")
+_PRESENTS = re.compile("[正便就倒乃]是[^，。！？；：“”]{0,8}$")
 _HEARS = re.compile(
-    "(?:[对向朝跟问谓]着?|告诉|吩咐|[看望盯瞪]着|[拉拽扶抱]着|一?把?[拉抱扶握抓拽][住起过]|[看望]了[看望]|[看望瞪]了)$"
+    "(?:[对向朝跟问谓]着?|告诉|吩咐|[看望盯瞪]着|[拉拽扶抱搀护]着|一?把?[拉抱扶握抓拽护][住起过]了?|给|[看望]了[看望]|[看望瞪]了)$"
 )
 _BEFORE_SUBJECT = "。！？!?；，,”」』\n"
 _SAME_TURN = 40
@@ -39,12 +42,14 @@ _SAME_TURN = 40
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A quotation; ``speaker`` and ``hearer`` where the text names them beside it."""
+    """A quotation; ``speaker`` and ``hearer`` where the text names them beside it; ``beside``: who else is
+    the only one there."""
 
     start: int
     end: int
     speaker: Mention | None
     hearer: Mention | None
+    beside: Mention | None = None
 
 
 class Conversation:
@@ -67,10 +72,27 @@ class Conversation:
     def _quotations(self) -> list[re.Match[str]]:
         return list(_QUOTATION.finditer(self._text))
 
+    @cached_property
+    def sexes(self) -> Sexes:
+        """Who is spoken of as of a man, who as of a woman."""
+        offsets = defaultdict[str, list[int]](list)
+        for mention in self._people:
+            offsets[mention.form].append(mention.start)
+        return Sexes(self._text, offsets)
+
     def at(self, place: int) -> int:
         """Return the number of the turn that holds a place; -1 for none, and in words that a turn quotes."""
         k = bisect_right(self._quotations, place, key=lambda match: match.start()) - 1
         return k if k >= 0 and place < self._quotations[k].end() and self._depth(place) <= 1 else -1
+
+    def hearer(self, k: int) -> Mention | None:
+        """Return to whom the ``k``-th turn is said: told there, or who speaks both before and after."""
+        turn = self.turns[k]
+        if turn.hearer or turn.speaker is None:
+            return turn.hearer
+        before, after = (self.neighbour(k, step, turn.speaker) for step in (-1, 1))
+        one, other = (t.speaker if t else None for t in (before, after))
+        return one if one and other and one.entry.name == other.entry.name else None
 
     def is_told(self, place: int) -> bool:
         """Return whether a place is in no quotation."""
@@ -119,6 +141,11 @@ class Conversation:
         """Return the mentions that begin in a part of the text."""
         return self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, end)]
 
+    def begins(self, place: int) -> int:
+        """Return the number of the mention that begins at a place; -1 for none."""
+        k = bisect_left(self._starts, place)
+        return k if self._starts[k : k + 1] == [place] else -1
+
     def _line(self, place: int) -> int:
         """Where the line of a place begins, or what is looked at of it."""
         least = max(0, place - LONGEST_LINE)
@@ -132,7 +159,7 @@ class Conversation:
         line = self._line(match.start())
         goes_on = last is not None and last.end > line
         begin = last.end if last and goes_on else line
-        speaker, hearer = self._introduced(line, begin, match.start(), turns)
+        speaker, hearer, beside = self._introduced(line, begin, match.start(), turns)
         if speaker is None:
             speaker = self._behind(line, match, turns)
         if speaker is None and last and goes_on and self._goes_on(last, match.start()):
@@ -140,28 +167,46 @@ class Conversation:
         alone = begin == match.start() and text[match.end() : match.end() + 1] in ("\n", "")
         if speaker is None and alone and self._alternates(match.start(), turns):
             speaker = turns[-2].speaker
-        return Turn(match.start(), match.end(), speaker, hearer)
+        return Turn(match.start(), match.end(), speaker, hearer, beside)
 
     def _introduced(
         self, line: int, begin: int, end: int, turns: Sequence[Turn]
-    ) -> tuple[Mention | None, Mention | None]:
-        """Speaker and hearer by the sentence that introduces a quotation (甲对乙说：)."""
+    ) -> tuple[Mention | None, Mention | None, Mention | None]:
+        """Speaker, hearer and the only other person by the sentence before a quotation (甲对乙说：)."""
         said = self._text[begin:end]
         if not _INTRODUCES.search(said):
-            return None, None
+            return None, None, None
+        goes_on = turns and turns[-1].end == begin and len(said) <= _SAME_TURN
         begin += max((m.end() for m in _SENTENCE_END.finditer(said)), default=0)
         named = self.within(begin, end)
         speaker = next((m for m in named if self._begins_clause(m, begin)), None)
+        if speaker is None and named and self._is_presented(named[0]):
+            speaker = named[0]
+        if (
+            speaker is None
+            and goes_on
+            and len(named) == 1
+            and _HEARS.search(self._text, begin, named[0].start)
+        ):
+            speaker = turns[-1].speaker  # “…”又对乙说：
         if _PRONOUN.match(self._text, begin):
             speaker = self._subject(line, begin, turns)
         if speaker is None:
-            return None, None
+            return None, None, None
         others = {m.entry.name: m for m in named if m.entry.name != speaker.entry.name}
         heard = [m for m in others.values() if _HEARS.search(self._text, begin, m.start)]
-        return speaker, heard[0] if len(heard) == 1 else None
+        beside = next(iter(others.values())) if len(others) == 1 else None
+        return speaker, heard[0] if len(heard) == 1 else None, beside
 
     def _begins_clause(self, mention: Mention, begin: int) -> bool:
         return mention.start == begin or self._text[mention.start - 1 : mention.start] in _BEFORE_SUBJECT
+
+    def _is_presented(self, mention: Mention) -> bool:
+        """Whether a clause ends with the person of whom it tells that it is he: 正是何家的大姑娘甲，…."""
+        begin = max(0, mention.start - 12)
+        return self._text[mention.end : mention.end + 1] in ("，", "。") and (
+            _PRESENTS.search(self._text, begin, mention.start) is not None
+        )
 
     def _behind(self, line: int, match: re.Match[str], turns: Sequence[Turn]) -> Mention | None:
         """The speaker right behind a quotation (“…”甲说); nobody where a colon introduces it, and not who
@@ -203,6 +248,7 @@ class Conversation:
                 for m in self.within(begin, end)
                 if self._begins_clause(m, begin) and not any(t.start < m.start < t.end for t in spoken)
             }
+            subjects = subjects or {m.entry.name: m for m in self.within(begin, end) if self._is_presented(m)}
             if subjects or self._text[begin] not in "“「『":
                 return next(iter(subjects.values())) if len(subjects) == 1 else None
         return None

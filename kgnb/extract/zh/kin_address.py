@@ -19,8 +19,7 @@ from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation, Turn
-from kgnb.extract.zh.sexes import Sexes
-from kgnb.extract.zh.surnames import surname_of, titled_surname
+from kgnb.extract.zh.surnames import sure_surname, titled_surname
 
 IMPLIED = 0.5
 """Confidence of a tie that nobody states: it follows from a word of address."""
@@ -77,6 +76,7 @@ _WORDS = (
     ("徒儿|徒弟", _Address("MASTER_OF", from_speaker=True)),
 )
 _MASTERS = ("太爷", "老爷", "老爷子", "太太", "夫人", "员外")
+_KINS = ("舅老爷", "姑老爷", "姨老爷", "姨太太", "姑太太", "舅太太")
 _OWN_SURNAME = ("夫人", "氏")
 _ABSENT = re.compile(
     "电话|话筒|听筒|手机|心[里中底想道]|暗[想道自]|梦[里中]|[坟墓]|灵[前位堂]|遗像|照片|信[上中里]"
@@ -130,7 +130,7 @@ class _Addresses:
             k = self._said.at(match.start())
             speaker = self._said.turns[k].speaker if k >= 0 else None
             kin = _WORDS[int(str(match.lastgroup)[1:])][1]
-            if speaker is None or (kin.strangers and not self._sexes.tells) or self._is_absent(k):
+            if speaker is None or (kin.strangers and not self._said.sexes.tells) or self._is_absent(k):
                 continue
             word = match[str(match.lastgroup)]
             hearer = self._hearer(k, speaker, kin, word)
@@ -149,7 +149,7 @@ class _Addresses:
         if kin.title == _WOMAN and self._is_told(turn, kin):
             return None
         before, after = (self._said.neighbour(k, step, speaker) for step in (-1, 1))
-        asked = before.speaker if before else None
+        asked = before.speaker if before else turn.beside
         answers = after.speaker if after else self._said.reacts(k)
         if asked and before and before.hearer and before.hearer.entry.name == speaker.entry.name:
             return asked if self._fits(speaker, asked, kin) else None
@@ -201,14 +201,7 @@ class _Addresses:
 
     @cached_property
     def _may_be(self) -> Callable[[str, tuple[str, ...]], bool]:
-        return cache(self._sexes.fits)
-
-    @cached_property
-    def _sexes(self) -> Sexes:
-        offsets = defaultdict[str, list[int]](list)
-        for mention in self._people:
-            offsets[mention.form].append(mention.start)
-        return Sexes(self._text, offsets)
+        return cache(self._said.sexes.fits)
 
 
 def _is_called_so(mention: Mention, word: str) -> bool:
@@ -219,7 +212,10 @@ def _is_called_so(mention: Mention, word: str) -> bool:
 
 def _heads_house(mention: Mention) -> bool:
     """Whether a person has the title of a house's master or mistress, whom no servant calls 爹."""
-    return any(name.endswith(_MASTERS) for name in (mention.entry.name, *mention.entry.aliases))
+    return any(
+        name.endswith(_MASTERS) and not name.endswith(_KINS)
+        for name in (mention.entry.name, *mention.entry.aliases)
+    )
 
 
 def _may_head(mention: Mention, child: str) -> bool:
@@ -237,6 +233,4 @@ def _may_head(mention: Mention, child: str) -> bool:
 
 
 def _sure_surname(mention: Mention) -> str:
-    """The surname of a person, empty where it is none for sure: 仲谦 may be of any family."""
-    surname = surname_of(mention.entry.name)
-    return surname if surname in words.SURE_SURNAMES or len(mention.entry.name) > 2 else ""
+    return sure_surname(mention.entry.name)

@@ -19,64 +19,52 @@ from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
+from kgnb.extract.zh.kin_words import DEAR, KIN, Noun
 from kgnb.extract.zh.script import is_han
-from kgnb.extract.zh.surnames import is_titled_animal, surname_of, titled_surname
+from kgnb.extract.zh.surnames import is_titled_animal, sure_surname, surname_of, titled_surname
 
 FAR = 100
 """Most characters between a child's name and its parent's."""
 NEAR = 60
 """Most characters between a relative and the person whom the text goes on about."""
+LONGEST_NOUN = 10
+"""Most characters of a kin noun and what is put between it and its bearer without a verb."""
 MANY = 20
 """Most children of a list of whom each next one is told to be a sibling."""
 INDIRECT = 0.6
 """Confidence of a tie whose possessor is not named beside the kin noun."""
 
-# (noun, type, from the noun's bearer to the possessor, only within a surname)
-_NTH = "(?:第[一二三四五六七八九十]+个)?"
-CHILD = (
-    f"(?:[长次幼少养义嫡庶独亲爱三四五小大][子女]|{_NTH}[大小二三亲]?(?:儿子|女儿|闺女)|千金|幺[儿女]|[子女])"
-)
-PARENT = "(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|[父母爹娘])"
-RELATIVE = (
-    "(?:[从族堂表](?:哥哥|弟弟|姐姐|妹妹|[兄弟哥姐妹])|侄儿|侄子|侄女|侄|叔父|叔叔|伯父|伯伯|舅舅|舅父|姑姑|姑妈|姑母|姨妈|姨母"
-    "|外孙女|外孙|孙子|孙女|孙儿|外甥女|外甥|祖父|祖母|爷爷|奶奶|外公|外婆|姥姥|姥爷|女婿|儿媳妇?|岳父|岳母|丈人|丈母娘"
-    "|姨父|姨丈|姑父|姑丈|舅母|舅妈|婶娘|婶婶|婶子|伯母|叔母|弟媳妇?|弟妹|侄孙|曾孙|孙媳妇?|侄媳妇?|姑爷"
-    "|妻[弟兄妹舅]|[大小][舅姨]子|内[兄弟]|连襟|妯娌|妹夫|姐夫|嫂嫂|嫂子|嫂)"
-)
-SPOUSE = (
-    "(?:未婚妻|妻子|正妻|[发爱]妻|[爱小侍]妾|老婆|媳妇|丈夫|浑家|娘子|夫人|太太|姨太太|[继正侧]室|填房"
-    "|[妻妾])"
-)
-_SIBLING = "(?:(?:胞|亲|长|嫡亲)(?:兄|弟|哥|姐|妹|兄弟|妹子)|(?:同胞|嫡亲)(?:兄弟|哥哥|弟弟|姐姐|妹妹))"
-_BROTHER = "(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|妹子|二弟|三弟|大哥|二哥|[兄弟姊姐妹])"
-MASTER = "(?:师父|师傅|师尊|恩师|老师)"
-DISCIPLE = (
-    f"(?:(?:[门座]下的?)?{_NTH}(?:[大二三小]|首席|开山|关门|入室|亲传|真传|记名)?"
-    "(?:徒弟|弟子|徒儿)|门生|学生)"
-)
-_NOUNS = (
-    (CHILD, "PARENT_OF", False, False),
-    (PARENT, "PARENT_OF", True, False),
-    (RELATIVE, "FAMILY", False, False),
-    (_SIBLING, "SIBLING", False, False),
-    (_BROTHER, "SIBLING", False, True),
-    (SPOUSE, "SPOUSE", False, False),
-    (MASTER, "MASTER_OF", True, False),
-    ("(?:徒弟|弟子|徒儿|门生|学生)", "MASTER_OF", False, False),
-)
-_ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(_NOUNS)) + ")"
+_NOUN = "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(KIN))
 _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
-_LINK = f"[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名|(?:便|就)?是(?:{_OFFICE})?)?“?"
-_NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
+_LINK = (
+    "[，,]?(?:姓.，)?(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
+    f"|(?:便|就)?是(?:{_OFFICE})?)?“?"
+)
+_NAMED = re.compile(f"(?:{_NOUN}){_LINK}$")
 _OPEN = re.compile(r"[^\W了呀啊呢也矣哩]")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
-_MAYBE_NAMED = re.compile(f"[{''.join(c for c in _ANY_NOUN if is_han(c))}]{_LINK}$")
+_NOT_LAST = "的第个同异最独遗当未前远长次幼少"  # of a noun's characters
+_LAST = {c for c in _NOUN if is_han(c)} - set(_NOT_LAST)
+_MARKS = "，,“"
+_LINKS = set("叫唤做作名是") | {title[-1] for title in words.TITLES_AFTER_SURNAME}
+_BEFORE_NAME = _LAST | _LINKS  # what may stand before a name that a kin noun introduces
+_MAYBE_NAMED = re.compile(f"[{''.join(sorted(_LAST))}]{_LINK}$")
 _BORN = re.compile("[长次幼少三四五][子女]")
 _ORDER = "长大次二三四五六小幼"
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
-_IS_MINE = re.compile(f"是[我俺咱吾]们?(?:的|家)?(?:独生|亲生?|唯一的)?{_ANY_NOUN}(?=[，。！；…、”」』啊呀])")
+_HEARERS_OWN = re.compile("[你您](?:的|家|那|有个|这)?$")
+_BESIDE = re.compile("(?:[和与同跟带比]着?|有[一二两三四五几]?个?)$")
+_NOT_BY_BLOOD = ("养", "义", "继", "干", "后")
+_HUSBANDS_SURNAME = tuple(words.WIFE_TITLES | words.MARRIED)
+_MOTHER = re.compile("[母妈娘慈堂]")
+_OWN_BROTHER = ("哥哥", "弟弟", "姐姐", "妹妹", "妹子", "哥", "姐", "弟", "妹")
+_COUNTED = re.compile(f"[两二三四五六七八九几双][个位名对]?{DEAR}$")
+_IS_MINE = re.compile(f"是(?P<whose>[我俺咱吾你您])们?(?:的|家)?{DEAR}(?:{_NOUN})(?=[，。！；…、”」』啊呀])")
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
-_DIRECT = re.compile("(?:之|的|家的?|有[一二两三四五几]?个)?")
+_DIRECT = re.compile(
+    "(?:之|的|家的?|(?:膝下|身边|家中|家里)?(?:只|仅|也|还|曾)?(?:[有生养]|[守带]着|生下|娶|娶了|养了|生了)[一二两三四五六七八九几]?个?|[和与同跟带比]着?"
+    f"|[两二三四五六七八九几][个位]|的[两二三四五六七八九几][个位])?{DEAR}"
+)
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
 _HAS = re.compile(
     "(?:(?:有|[生养][了下过得]?)[一两二三四五六七八九几][^。！？；“”]{0,14}[：:，,]"
@@ -84,9 +72,21 @@ _HAS = re.compile(
 )
 _SOMEBODY_ELSE = re.compile("[的姐妹嫂弟兄哥婶姨姑媳女母妻听看见说]|太太|邻居")
 _FIRST_CLAUSE = re.compile("[^，。！？；：\n]*")
-_ELDER = re.compile("(?:大的|老大)(?:名叫|叫|是)$")
-_YOUNGER = re.compile("[，；][^。！？“”]{0,12}?(?:小的|老二)(?:名叫|叫|是)")
-_HAS_TWO = re.compile("[有生养][了下着]?[一两二]个?(?:儿子|女儿|孩子|儿女|闺女)")
+_SAYS = "(?:名?叫做?|名唤|唤做|唤作|曰|名|是)"
+_ELDER = re.compile(f"(?:[大长]的|老大|长){_SAYS}$")
+_ITEM = re.compile(
+    "[大小长最另这一次三四五季老]"
+    f"(?:(?:(?<=[大小长])的|(?<=最)小的|(?<=[另这])一个|(?<=一)个|(?<=[长次三四五季])){_SAYS}|(?<=老)[大二三四五小幺](?:便?{_SAYS})?)"
+    "(?:“[^“”\\n]{1,6}”)?“?"
+)
+_HAS_SOME = re.compile(
+    r"(?:[有生养得][了下着过]?|的|身[后边]跟着|[收教]了?)[一两二三四五六七八九十几双][个位名]?(?:[小大亲]|结[义拜]的?)?"
+    "(?P<what>儿子|女儿|孩子|儿女|闺女|[子女]|兄弟|姐妹|姊妹|哥哥|弟弟|姐姐|妹妹|徒弟|弟子)[^。！？“]{0,10}[，：:][^。！？“，：]{0,4}$"
+)
+_OTHER_SENTENCE = re.compile("[。！？“”「」『』\n]")
+_HANDLES = re.compile(
+    r"[，。；！？]\w{0,4}(?:[扶领带抱拉牵搀背携护陪接送遣派教叫唤命令把将替给为对向望看瞧和与同跟]|[看望瞧听]见|想[起到])[着了住起过]?$"
+)
 _DEED = re.compile(r"\w{0,4}[遣令命教唤引带同与和携叫派差使领把将同请]着?")
 _GROUP = re.compile(
     "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
@@ -105,6 +105,7 @@ _OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣�
 _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
+_CLAUSE_BOUNDS = "。！？；，：\n“「『”」』"
 _BEFORE_SUBJECT = "。！？；，、\n"
 # 王夫人 beside 王老爷 may have her own family's name.
 _WIVES = {
@@ -129,13 +130,19 @@ def _is_named(link: str, after: str) -> bool:
     return "是" not in link or not _OPEN.match(after)
 
 
+def _of_two_families(one: str, other: str) -> bool:
+    """Whether two names have different surnames, and neither is a husband's."""
+    one, other = ("" if name.endswith(_HUSBANDS_SURNAME) else sure_surname(name) for name in (one, other))
+    return one != other and "" not in (one, other)
+
+
 class _Kin(NamedTuple):
     """A kin noun and the person whom it names."""
 
     start: int
     end: int
     noun: str
-    rule: tuple[str, str, bool, bool]
+    rule: Noun
     bearer: Mention
 
 
@@ -159,7 +166,7 @@ class Kinship:
         found = list(self._of_nouns())
         stated = {(m.target, m.type, m.source) for m in found if m.type not in SYMMETRIC_RELATIONS}
         found += self._of_speakers()
-        found += self._of_elder_and_younger()
+        found += self._of_enumerations()
         found += (m for m in self._of_groups() if (m.source, m.type, m.target) not in stated)
         return [*found, *self._of_couples()]
 
@@ -168,16 +175,25 @@ class Kinship:
     def _kin(self) -> Iterator[_Kin]:
         """Kin nouns that a name follows: 长子甲, 弟弟名叫甲."""
         free = 0
-        for mention in self._people:
+        for k, mention in enumerate(self._people):
             begin, at = max(free, mention.start - 14), mention.start
             free = mention.end
+            word_end = self._text[at - 1 : at]
+            if word_end in _MARKS:
+                word_end = self._text[max(begin, at - 3) : at].rstrip(_MARKS)[-1:]
+            if word_end not in _BEFORE_NAME:
+                continue
+            begin = begin if word_end in _LINKS else max(begin, at - LONGEST_NOUN)
             likely = _MAYBE_NAMED.search(self._text, begin, at)
             match = _NAMED.search(self._text, begin, at) if likely else None
             if match:
                 rule = int(str(match.lastgroup)[1:])
                 noun, end = match[rule + 1], match.end(rule + 1)
-                if _is_named(self._text[end:at], self._text[free : free + 2]):
-                    yield _Kin(match.start(), end, noun, _NOUNS[rule], mention)
+                counted = _COUNTED.search(self._text, max(0, match.start() - 8), match.start())
+                others = self._listed_behind(k) if counted else []
+                if _is_named(self._text[end:at], self._text[free : free + 2]) or others:
+                    for bearer in (mention, *others):
+                        yield _Kin(match.start(), end, noun, KIN[rule], bearer)
 
     def _of_nouns(self) -> Iterator[PatternMatch]:
         chain: list[_Kin] = []  # kin counted together, all of one owner
@@ -186,7 +202,7 @@ class Kinship:
             last = chain[-1] if chain else None
             if last and (kin.start - last.bearer.end <= 3 or self._counts_on(last, kin)):
                 for one in chain:  # 长子甲，次子乙; 父亲甲和弟弟乙
-                    if one.rule == kin.rule == _NOUNS[0]:
+                    if one.rule == kin.rule == KIN[0]:
                         yield self._match(one.bearer, "SIBLING", kin.bearer, kin)
                 chain = [*chain[-MANY:], kin]
             else:
@@ -195,8 +211,16 @@ class Kinship:
             if _BORN.fullmatch(kin.noun):
                 self._children.add(kin.bearer.start)
             if owner is not None and self._fits(kin, owner):
-                source, target = (kin.bearer, owner) if kin.rule[2] else (owner, kin.bearer)
-                yield self._match(source, kin.rule[1], target, kin)
+                yield self._tie(kin, owner)
+
+    def _listed_behind(self, k: int) -> list[Mention]:
+        """The persons listed behind the ``k``-th: 乙 and 丙 of 甲、乙和丙."""
+        found = []
+        for one, other in pairwise(self._people[k : k + MANY]):
+            if not _COMMA.fullmatch(self._text, one.end, other.start):
+                break
+            found.append(other)
+        return found
 
     def _is_of_the_same(self, last: _Kin, kin: _Kin) -> bool:
         """Whether the pronoun before a kin noun repeats that before the last one: 她母亲甲哭了，她父亲乙…."""
@@ -209,7 +233,7 @@ class Kinship:
     def _counts_on(self, last: _Kin, kin: _Kin) -> bool:
         """Whether the text counts the same person's children on: 长子甲，管着铺子；次子乙，…."""
         between = self._text[last.bearer.end : kin.start]
-        children = kin.rule == last.rule == _NOUNS[0]
+        children = kin.rule == last.rule == KIN[0]
         if not children or len(between) > NEAR or not self._begins_clause(kin.start):
             return False
         orders = _ORDER.find(last.noun[0]), _ORDER.find(kin.noun[0])
@@ -223,24 +247,50 @@ class Kinship:
         """Whether the two may be such kin: strangers too say 兄弟 and 哥哥."""
         one, other = owner.entry.name, kin.bearer.entry.name
         surname = surname_of(one)
-        return one != other and (not kin.rule[3] or (surname != "" and surname == surname_of(other)))
+        alike = surname != "" and surname == surname_of(other)
+        if one == other or not kin.rule.strangers:
+            return one != other
+        return alike or (self._is_owned(kin) and not (surname and surname_of(other)))
+
+    def _by_blood(self, kin: _Kin, owner: Mention | None) -> Mention | None:
+        """The owner, unless it is only guessed that a father's child has another surname."""
+        if owner is None or kin.rule.type != "PARENT_OF" or kin.noun.startswith(_NOT_BY_BLOOD):
+            return owner
+        mother = kin.bearer if kin.rule.inverted else owner
+        names = mother.entry.name, *mother.entry.aliases
+        if _MOTHER.search(kin.noun) or mother.entry.name.endswith("氏") or self._said.sexes.is_woman(names):
+            return owner
+        return None if _of_two_families(owner.entry.name, kin.bearer.entry.name) else owner
+
+    def _is_owned(self, kin: _Kin) -> bool:
+        """Whether a word beside a noun that only kin use says whose it is (他妹妹)."""
+        before = self._text[max(0, kin.start - 6) : kin.start]
+        if kin.noun not in _OWN_BROTHER or (_THIRD_PERSONS.search(before) and not self._said.sexes.tells):
+            return False
+        return any(o.search(before) for o in (_SPEAKERS_OWN, _HEARERS_OWN, _THIRD_PERSONS, _BESIDE))
 
     def _owner(self, kin: _Kin) -> Mention | None:
         """Whose kin it is."""
         before = self._text[max(0, kin.start - 6) : kin.start]
+        if kin.rule.of and not before.endswith(("的", "之")) and self._said.at(kin.start) >= 0:
+            return self._speaker(kin.start) if kin.rule.of == "speaker" else self._hearer(kin.start)
+        if kin.rule.of == "hearer":
+            return None  # 令弟甲守城
         if _SPEAKERS_OWN.search(before):
             return self._speaker(kin.start)
+        if _HEARERS_OWN.search(before):
+            return self._hearer(kin.start)
         k = bisect_left(self._starts, kin.start)
         last = self._people[k - 1] if k else None
         if last is None:
             return None
         between = self._text[last.end : kin.start]
         if third := _THIRD_PERSONS.search(before):
-            near = len(between) <= 40 and between.count("。") <= 1
-            near = near or (len(between) <= FAR and between.count(f"。{third[0][0]}") == between.count("。"))
-            return last if near and not _SPEAKER.match(between) else None  # 甲说：“他的妻子…”
-        if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
+            return self._by_blood(kin, self._antecedent(kin.start, third[0][0], last))
+        if _DIRECT.fullmatch(between) and (len(kin.noun) > 1 or len(between) > 1 or between == "娶"):
             return last
+        if kin.rule.owned:
+            return None
         born = _BORN.fullmatch(kin.noun) is not None
         has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
         if has:  # 生了两个儿子：长子甲: nobody's but whom the sentence names
@@ -251,13 +301,42 @@ class Kinship:
             return namesake if namesake and self._is_in_sentence(namesake, kin.start) else None
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
-        return self._namesake(kin, k) if born else self._topic(kin, k)
+        if born:
+            return self._namesake(kin, k)
+        handled = _HANDLES.search(self._text, max(0, kin.start - 10), kin.start)
+        return self._by_blood(kin, self._actor(kin.start) if handled else self._topic(kin, k))
+
+    def _antecedent(self, at: int, pronoun: str, last: Mention) -> Mention | None:
+        """Who is meant by a pronoun: the only one of its sex in the last clause that names any; by 其 the
+        person named ``last``."""
+        between = self._text[last.end : at]
+        near = len(between) <= 40 and between.count("。") <= 1
+        near = near or (len(between) <= FAR and between.count(f"。{pronoun}") == between.count("。"))
+        if not near or _SPEAKER.match(between):  # 甲说：“他的妻子…”
+            return None
+        if pronoun == "其":
+            return last
+        begin = max(0, last.start - NEAR)
+        begin = max(begin, *(self._text.rfind(mark, begin, last.start) + 1 for mark in _CLAUSE_BOUNDS))
+        named = {m.entry.name: m for m in self._said.within(begin, at)}
+        if len(named) > 1 and self._said.sexes.tells:
+            title = "太太" if pronoun == "她" else "先生"
+            named = {n: m for n, m in named.items() if self._said.sexes.fits(title, (n, *m.entry.aliases))}
+        return next(iter(named.values())) if len(named) == 1 else None
 
     def _is_in_sentence(self, mention: Mention, at: int) -> bool:
         """Whether the sentence at a place names the person, and not as whose somebody else is."""
         i = bisect_left(self._ends, at)
         begin = self._ends[i - 1] if i else -1
         return mention.start > begin and not self._text.startswith(("的", "之"), mention.end)
+
+    def _actor(self, at: int) -> Mention | None:
+        """Who does what a sentence tells, if it names nobody else before: 甲站着，一手扶着女儿."""
+        begin = max(0, at - NEAR)
+        begin = max(begin, *(self._text.rfind(mark, begin, at) + 1 for mark in "。！？；\n“「『”」』"))
+        named = self._said.within(begin, at)
+        only = len({m.entry.name for m in named}) == 1 and self._begins_clause(named[0].start)
+        return named[-1] if only and not self._text.startswith(("的", "之", "家"), named[-1].end) else None
 
     def _topic(self, kin: _Kin, k: int) -> Mention | None:
         """Of a clause that begins with the noun (妻子乙) the person whose name began one last."""
@@ -316,6 +395,15 @@ class Kinship:
         k = self._said.at(at)
         return self._said.turns[k].speaker if k >= 0 else None
 
+    def _tie(self, kin: _Kin, owner: Mention) -> PatternMatch:
+        source, target = (kin.bearer, owner) if kin.rule.inverted else (owner, kin.bearer)
+        return self._match(source, kin.rule.type, target, kin)
+
+    def _hearer(self, at: int) -> Mention | None:
+        """To whom it is said."""
+        k = self._said.at(at)
+        return self._said.hearer(k) if k >= 0 else None
+
     def _match(self, source: Mention, kind: str, target: Mention, kin: _Kin) -> PatternMatch:
         start = min(source.start, target.start, kin.start)
         end = max(source.end, target.end, kin.end)
@@ -328,35 +416,51 @@ class Kinship:
         for match in _IS_MINE.finditer(self._text):
             ends = ends or {m.end: m for m in self._people}
             at = match.start() - (self._text[match.start() - 1] in "就才可便也乃")
-            bearer, speaker = ends.get(at), self._speaker(at)
+            speaker = self._hearer(at) if match["whose"] in "你您" else self._speaker(at)
+            bearer = ends.get(at)
             if bearer is not None and speaker is not None and self._says(bearer):
                 rule = int(str(match.lastgroup)[1:])
                 start, noun = match.start(f"n{rule}"), match[f"n{rule}"]
-                kin = _Kin(start, match.end(), noun, _NOUNS[rule], bearer)
+                kin = _Kin(start, match.end(), noun, KIN[rule], bearer)
                 if self._fits(kin, speaker):
-                    source, target = (bearer, speaker) if kin.rule[2] else (speaker, bearer)
-                    yield self._match(source, kin.rule[1], target, kin)
+                    yield self._tie(kin, speaker)
 
     def _says(self, bearer: Mention) -> bool:
         """Whether nothing before a name makes a guess of what is said of it: 要是甲是我女儿, 谁说甲是…."""
         return self._text[bearer.start - 1] in "“「『，。！？；：—…、"
 
-    def _of_elder_and_younger(self) -> Iterator[PatternMatch]:
-        """甲生了两个儿子，大的叫乙，小的叫丙."""
-        for elder, younger in pairwise(self._people):
-            between = self._text[elder.end : younger.start]
-            if not (
-                _YOUNGER.fullmatch(between)
-                and _ELDER.search(self._text, max(0, elder.start - 4), elder.start)
-            ):
+    def _of_enumerations(self) -> Iterator[PatternMatch]:
+        """甲生了两个儿子，大的叫乙，小的叫丙; 生二子：长曰乙，次曰丙."""
+        items: list[Mention] = []
+        for head in _ITEM.finditer(self._text):
+            k = self._said.begins(head.end())
+            if k < 0:
                 continue
-            begin = max(0, elder.start - 30)
-            kin = _Kin(elder.start, elder.start, "子女", _NOUNS[0], elder)
-            yield self._match(elder, "SIBLING", younger, kin)
-            has = _HAS_TWO.search(self._text, begin, elder.start)
-            if has and (parent := self._whose_children(has.start())):
-                yield self._match(parent, "PARENT_OF", elder, kin)
-                yield self._match(parent, "PARENT_OF", younger, kin)
+            mention, goes_on = self._people[k], items and self._people[k - 1] is items[-1]
+            between = self._text[items[-1].end : mention.start] if goes_on else "。"
+            if len(between) > NEAR or _OTHER_SENTENCE.search(between):
+                yield from self._of_items(items)
+                items = []
+            items.append(mention)
+        yield from self._of_items(items)
+
+    def _of_items(self, items: Sequence[Mention]) -> Iterator[PatternMatch]:
+        """Ties of the persons of one enumeration."""
+        if len(items) < 2:
+            return
+        first = items[0]
+        kin = _Kin(first.start, first.start, "子女", KIN[0], first)
+        has = _HAS_SOME.search(self._text, max(0, first.start - NEAR), first.start)
+        what = has["what"] if has else ""
+        pupils, brethren = what in ("徒弟", "弟子"), what[:1] in tuple("兄弟姐姊妹哥")
+        if (has or _ELDER.search(self._text, max(0, first.start - 4), first.start)) and not pupils:
+            for one, other in pairwise(items):
+                yield self._match(one, "SIBLING", other, kin._replace(start=one.start))
+        if has and (owner := self._whose_children(has.start())):
+            for item in items:
+                yield self._match(
+                    owner, "SIBLING" if brethren else "MASTER_OF" if pupils else "PARENT_OF", item, kin
+                )
 
     # --- groups and couples ---
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from operator import attrgetter
 
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
-from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_address import addressed_kin
-from kgnb.extract.zh.kinship import CHILD, DISCIPLE, MASTER, PARENT, RELATIVE, SPOUSE, Kinship
+from kgnb.extract.zh.kin_words import BOTH, BRETHREN, CHILD, DEAR, DISCIPLE, MASTER, NOUNS, PARENT
+from kgnb.extract.zh.kinship import Kinship
+from kgnb.extract.zh.predicates import Predicates
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, surname_of
@@ -60,17 +61,10 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
 
 # Words of relations, and what joins them to names.
 _POSSESSIVE = "(?:之|的|家的?)?"
-_GENITIVE = "(?:之|的)?"
-# What may stand before the second name: 甲是永宁侯乙的女儿.
-_TITLE = rf"(?:(?![不否非被])\w{{0,3}}{trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)})?"
-_IS = f"(?:是|乃|乃是|就是|正是|，乃|，是|，乃是){_TITLE}"
-_SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|妹子|兄|弟|姊|姐|妹)"
-_SUBORDINATE = (
-    "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
-    "|婢女|小厮|管家|司机|秘书|助手|助理|保镖|跟班|书童|长随)"
-)
+_OWNED = "(?:之|的|家的?)"
 _FIGHT = "(?:交战|交锋|交马|大战|厮杀|战[^船书场袍]|战$|战，|斗|激战|决战|搏斗|死战|酣战|对战|动手|交手)"
 _END = rf"(?![{HAN}])|(?=[也矣])"  # 周文乃周武叔父周德海之子: the uncle is not 周文
+_WHOLE = "(?![的之家])"  # not 甲 in 娶了甲的女儿
 _WITH = "(?:与|和|同|跟)"
 _AND = "(?:与|和|同|跟|、)"
 _ARE = "(?:是|乃|本是|原是|为|成了|已是|二人是|两人是|俩是)"
@@ -79,60 +73,91 @@ _ATTACK = (
     "(?:一[剑刀枪箭掌拳])?(?:斩|杀|刺|射|砍|擒|活捉|追杀|追赶|攻打|讨伐|痛骂|大骂|击败|打败|战败|偷袭|刺杀"
     "|行刺|谋杀|围攻|攻击)(?:了|死|杀|中|伤|败|向)?"
 )
-
-# (noun, type, inverted): "A 的 noun B" gives A type B, inverted B type A; "A 是 B 的 noun" the reverse.
-_NOUNS = (
-    (CHILD, "PARENT_OF", False),
-    (PARENT, "PARENT_OF", True),
-    (_SIBLING, "SIBLING", False),
-    (f"(?:{RELATIVE}|[叔舅孙])", "FAMILY", False),
-    (f"(?:{SPOUSE}|未婚夫|老公|夫君)", "SPOUSE", False),
-    (f"(?:{MASTER}|主人|师)", "MASTER_OF", True),
-    (f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF", False),
-    (_SUBORDINATE, "LEADS", False),
-    ("(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)", "FRIEND", False),
+# Words between a subject and its verb; with none of these the verb may be another's, or not meant.
+_ADVERB = (
+    r"(?:[^\W的之家女儿妹姐姊母娘妻媳姑姨嫂婶侄孙丫友不没未别莫想要肯愿欲若如果见听看说道把将以让叫使令替为劝]"
+    "{0,8}?)"
 )
 
-_BRETHREN = "(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)"
-# (noun, type): "A 与 B 是 noun".
-_BOTH = (
-    ("(?:一对)?(?:夫妻|夫妇|两口子)", "SPOUSE"),
-    (f"{_BRETHREN}(?:二人|两个|俩|{_END})", "SIBLING"),
-    ("(?:父子|母子|父女|母女)", "PARENT_OF"),
-    ("师徒", "MASTER_OF"),
-    (r"(?:\w{1,4}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)", "FRIEND"),
-    ("(?:一对)?(?:恋人|情侣)", "LOVES"),
+
+def _with_adverbs(verbs: str) -> str:
+    """The verbs, each of which begins with a literal character, behind what may stand before them."""
+    first = "".join(dict.fromkeys(verb[0] for verb in verbs.split("|")))
+    return rf"(?=[^\t]*[{first}]){_ADVERB}(?:{verbs})"
+
+
+_GIVEN = _with_adverbs("许配?|改嫁|嫁|许嫁|下嫁|配|再嫁|转嫁") + "(?:给了?|与了?|了|到)"
+_TAKES = _with_adverbs("迎娶了?|娶了?|续娶了?|续弦")
+_WEDDED = (
+    "(?:成亲|结婚|成婚|完婚|拜堂|领证|订婚|定亲|[成定]了亲|[结完订]了婚|拜了堂|圆了房|拜了天地"
+    "|(?:配|结|成|做)(?:为|了|成)?(?:夫妇|夫妻))"
 )
+_AS_CHILD = "了?[为做作](?:[义养干]?(?:[子女]|儿子|女儿|闺女))"
+_AS_PARENT = "了?[为做作](?:[义养干]?(?:[父母]|父亲|母亲)|[干]?(?:爹|娘|妈))"
+_ART = r"了?\w{0,4}?(?:[医艺戏武剑琴画书文功拳道法棋徒]|手艺|本事)"
 
 _PATTERNS = (
-    *(RelationPattern(f"{_POSSESSIVE}{noun}", kind, inverted=inverted) for noun, kind, inverted in _NOUNS),
     *(
-        RelationPattern(_IS, kind, after=_GENITIVE + noun, end=_END, inverted=not inverted)
-        for noun, kind, inverted in _NOUNS
+        RelationPattern(
+            f"{_OWNED if noun.owned else _POSSESSIVE}{DEAR}{noun.words}", noun.type, inverted=noun.inverted
+        )
+        for noun in NOUNS
     ),
-    RelationPattern(_IS, "PARENT_OF", after="(?:所|亲)?生的?", end=_END, inverted=True),
+    RelationPattern(_with_adverbs("收养了?|领养了?|抱养了?|生下了?"), "PARENT_OF", end=_WHOLE),
     RelationPattern(_WITH, "ENEMY", after=_FIGHT),
     RelationPattern(_ATTACK, "ENEMY"),
-    RelationPattern("(?:迎?娶了?|(?:许配?|嫁|许嫁|配)(?:与|给|了|到))", "SPOUSE"),
+    RelationPattern(_GIVEN, "SPOUSE", end=_WHOLE),
+    RelationPattern(_TAKES, "SPOUSE", end=_WHOLE),
     RelationPattern(
-        _AND, "SPOUSE", after="(?:成亲|结婚|成婚|完婚|拜堂|领证|(?:配|结|成|做)(?:为|了|成)?(?:夫妇|夫妻))"
+        _with_adverbs("纳了?|讨了?|收了?"),
+        "SPOUSE",
+        after="[为做作](?:[侍小]?妾|[大小]?老婆|媳妇|妻|[二三四五]?姨太太|偏房|小)",
     ),
-    RelationPattern("(?:拜|认|拜了|认了)", "PARENT_OF", after="[为做作](?:义父|父|干爹|干娘)", inverted=True),
-    RelationPattern("(?:深爱着?|爱上了?|暗恋着?|喜欢上?|爱慕|爱着|钟情于|倾心于)", "LOVES"),
+    RelationPattern(_AND, "SPOUSE", after=f"[^\\W不没未想要]{{0,4}}?{_WEDDED}"),
+    RelationPattern("(?:拜|认)了?", "PARENT_OF", after=_AS_PARENT, inverted=True),
+    RelationPattern("(?:收|认)了?", "PARENT_OF", after=_AS_CHILD),
+    RelationPattern(_with_adverbs("过继[给与到]了?"), "PARENT_OF", inverted=True, end=_WHOLE),
+    RelationPattern(
+        _with_adverbs("深爱着?|爱上了?|暗恋着?|喜欢[上着]?|爱慕|爱着|钟情于|倾心于|恋着|迷上了?"),
+        "LOVES",
+        end=_WHOLE,
+    ),
+    RelationPattern(
+        "对", "LOVES", after="(?:一见钟情|一往情深|一见倾心|情根深种|情有独钟|痴心一片|有了?情意)"
+    ),
+    RelationPattern(
+        _WITH,
+        "LOVES",
+        after="(?:私定终身|两情相悦|相[爱恋](?![的相])|[热]恋|两心相许|互生情愫|定了?情|好上了|海誓山盟)",
+    ),
     RelationPattern("(?:痛恨|恨透了?|憎恨|仇恨|怨恨|恨)", "HATES"),
-    RelationPattern("(?:拜|拜了)", "MASTER_OF", after="为师", inverted=True),
+    RelationPattern("对", "HATES", after="(?:恨之入骨|怀恨在心|恨得)"),
+    RelationPattern(
+        _WITH,
+        "ENEMY",
+        after=r"(?:素?有\w{0,5}仇|势不两立|不共戴天|水火不容|结了?[下成]?(?:了?仇|梁子|冤仇)|结怨|反目成仇)",
+    ),
+    RelationPattern("(?:拜|认)了?", "MASTER_OF", after="[为做作]师[父傅]?", inverted=True),
+    RelationPattern(
+        _with_adverbs("拜[在到入]了?|投[在到入]了?"), "MASTER_OF", after="的?门下", inverted=True
+    ),
+    RelationPattern("师从于?", "MASTER_OF", inverted=True),
+    RelationPattern("(?:跟着?|随|从|向)", "MASTER_OF", after=f"[学习]{_ART}", inverted=True),
+    RelationPattern("收了?", "MASTER_OF", after="[为做作](?:徒弟?|弟子)"),
+    RelationPattern(_with_adverbs("服侍着?|伺候着?|侍候着?"), "SERVES", end=_WHOLE),
     RelationPattern("(?:投降了?|归顺了?|效忠于?|侍奉|辅佐|投靠了?|归降了?|事)", "SERVES"),
     RelationPattern("追随着?", "FOLLOWS"),
     RelationPattern("(?:急|便|乃|遂|即|又)?(?:遣|差|派)", "LEADS"),
     RelationPattern("(?:急|便|乃|遂|即|又)?(?:命|令)", "LEADS", after=rf"\w{{0,2}}{_TASK}"),
-    RelationPattern(_AND, "SIBLING", after=f"{_BRETHREN}(?:二人|两个|俩)"),
-    *(RelationPattern(_AND, kind, after=_ARE + both) for both, kind in _BOTH),
+    RelationPattern(_AND, "SIBLING", after=f"{BRETHREN}(?:二人|两个|俩)"),
+    RelationPattern(_AND, "SIBLING", after=f"{_ARE}{BRETHREN}(?:二人|两个|俩|{_END})"),
+    *(RelationPattern(_AND, kind, after=_ARE + both, end=_END) for both, kind in BOTH),
 )
 
 # Branches begin with a character: the search then skips what begins none of them.
 _SWEAR = ("结为", "结成", "结拜", "义结", "拜为", "结义")
 _SWORN = re.compile(
-    "|".join((*(rf"{verb}[^。！？\n]{{0,6}}(?:兄弟|金兰|姐妹)" for verb in _SWEAR), "桃园结义", "拜把子"))
+    "|".join((*(rf"{verb}[^。！？\n]{{0,6}}(?:兄弟|金兰|姐妹)" for verb in _SWEAR), "桃园结义", "拜了?把子"))
 )
 
 _WHOSE = re.compile(f"[我你他她](?:的|家)?(?:{PARENT}|{MASTER})")
@@ -141,6 +166,11 @@ _NTH = re.compile(f"[次二三四五幼小]({DISCIPLE}|儿子|女儿|[子女])$"
 _COUNTED = re.compile("([二两三四])(?:人|个|位)")
 _COUNTS = {"三": 3, "四": 4}
 
+_SUPPOSED = re.compile("(?:要是|如果|若是?|倘若|假如|万一|以为|除非|但愿|希望|梦见|让|劝|逼)$")
+_WEDS = re.compile("[娶嫁许配](?:(?<=娶)|[给与])了?")
+_MARRIES = re.compile(f"{_GIVEN}|{_TAKES}")
+_CHILD_OF = re.compile(f"{_OWNED}{DEAR}(?:{CHILD}|妹妹|姐姐|妹子|侄女|孙女|弟弟|侄子)")
+
 _MATCHER = PatternMatcher(_PATTERNS)
 
 
@@ -148,8 +178,32 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
     """Return the relations between persons that the text states in words."""
     said = Conversation(text, people)
     kin = Kinship(text, people, ends, said).ties()
-    found = [match for match in _MATCHER.match(text, people, MAX_GAP) if not _continues_list(text, match)]
+    found = [m for m in _MATCHER.match(text, people, MAX_GAP) if not _is_no_statement(text, m)]
+    found += Predicates(text, people, said).ties()
+    found += _married_into(text, people, said)
     return found + kin + _sworn_siblings(text, people) + addressed_kin(text, people, said)
+
+
+def _is_no_statement(text: str, match: PatternMatch) -> bool:
+    """Whether a pattern's words are only supposed (要是甲娶了乙), or the list goes on."""
+    return _SUPPOSED.search(text, max(0, match.start - 5), match.start) is not None or _continues_list(
+        text, match
+    )
+
+
+def _married_into(text: str, people: Sequence[Mention], said: Conversation) -> Iterator[PatternMatch]:
+    """甲娶了乙的女儿丙: 甲 and 丙."""
+    for match in _WEDS.finditer(text):
+        k = said.begins(match.end())
+        if not 0 < k < len(people) - 1:
+            continue
+        a, b, c = people[k - 1 : k + 2]
+        if (
+            _MARRIES.fullmatch(text, a.end, b.start)
+            and _CHILD_OF.fullmatch(text, b.end, c.start)
+            and a.entry.name != c.entry.name
+        ):
+            yield PatternMatch(a.entry.name, "SPOUSE", c.entry.name, match[0], a.start, c.end)
 
 
 def _continues_list(text: str, match: PatternMatch) -> bool:

@@ -18,6 +18,12 @@ def surname_of(name: str) -> str:
     return name[0] if name[0] in words.SURNAMES and len(name) <= 3 else ""
 
 
+def sure_surname(name: str) -> str:
+    """Return the surname of a full name, empty where it is none for sure: 仲谦 may be of any family."""
+    surname = surname_of(name)
+    return surname if surname in words.SURE_SURNAMES or len(name) > 2 else ""
+
+
 def given_of(name: str) -> str:
     """Return the name without its surname."""
     return name[len(surname_of(name)) :]

@@ -1,0 +1,149 @@
+"""Chinese words for what one person is to another: kin, spouses, masters, pupils, servants, lovers, foes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Noun(NamedTuple):
+    """A noun of relation: in 甲的弟弟乙, 乙 is its bearer and 甲 its possessor."""
+
+    words: str
+    """Regular expression."""
+    type: str
+    """From the possessor to the bearer."""
+    inverted: bool = False
+    """From the bearer to the possessor instead."""
+    strangers: bool = False
+    """Strangers are called so, too: without a possessor it takes a common surname."""
+    owned: bool = False
+    """It says whose only with a possessor: 他的男人, not 男人乙."""
+    of: str = ""
+    """Whose it always is: the speaker's (家父) or the hearer's (令尊)."""
+
+
+_NUMERAL = "[一二三四五六七八九十]"
+_RANK = "[大二三四五六七八九小老幺]"
+_NTH = f"(?:第{_NUMERAL}+个?)?"
+
+DEAR = (
+    "(?:(?:唯一|独生|亲生|嫡亲|最[小大]|失散多年|已故|死去|过世|早逝|去世|新婚|年轻|年幼|年迈|(?:刚|新|没|未)过门|[最]?得意"
+    "|最?[心疼宠]爱|不成器|贴身|陪嫁|授业|亲传)的?)?"
+)
+"""What may stand before a noun and doesn't change what it means."""
+
+CHILD = (
+    f"(?:[长次幼少养义嫡庶独亲爱三四五六七大继][子女]|独生[子女儿]|{_NTH}[长次]?[大二三四五小亲养义继干独老]{{0,2}}(?:儿子|女儿|闺女)"
+    f"|独生(?:儿子|女儿)|千金|遗腹[子女]|幺[儿女]|私生[子女]|{_NTH}[子女])"
+)
+PARENT = (
+    "(?:[养义继生干]?(?:父亲|母亲)|老?爸爸?|妈妈|[养义继嫡生][父母]|[后干亲][爹娘妈]|后爸|爹爹|娘亲|阿[爹爸妈娘]"
+    "|[父母爹娘妈])"
+)
+RELATIVE = (
+    "(?:(?:[从族堂表]|远房)(?:哥哥?|弟弟?|姐姐?|妹[妹子]?|兄|姊|[大二三]?[叔伯舅姑姨侄嫂]|侄[儿子女]|妹夫|姐夫|外甥)"
+    f"|{_RANK}?(?:侄[儿子女]?|外甥女?|孙[子女儿])|外孙女?|[曾重侄]孙女?"
+    "|叔[父叔]|伯[父伯]|舅[舅父母妈]|姑[姑妈母父丈]|姨[妈母父丈]|婶[娘婶子]|[伯叔]母|外?祖[父母]|爷爷|奶奶|外[公婆]|姥[姥爷]|公爹|婆母"
+    "|[大二三小]?女婿|赘婿|姑爷|儿媳妇?|岳[父母丈]|丈人|丈母娘?|弟媳妇?|弟[妹妇]|外?(?:孙|侄|外甥)媳妇?"
+    "|妻[弟兄妹舅]|[大小][舅姨]子|小叔子|大伯子|[大小]姑子|内[兄弟]|连襟|妯娌|妹夫|姐夫|嫂[嫂子]|寡?嫂)"
+)
+_RELATIVE_OWNED = (
+    "(?:[大二三四五六七小老幺](?:[叔伯舅姑姨婶爷嫂]|姐夫|妹夫)|[大二三四五](?:叔|伯|舅|姑|姨)[父母妈丈娘]|阿[公婆]|公公|婆婆|亲家[公母]?"
+    "|泰山|老丈人)"
+)
+SIBLING = (
+    "(?:(?:[胞亲长]|同胞|嫡亲|亲生|孪生|双胞胎|双生|(?:同父异母|同母异父|异母|异父)的?)"
+    "(?:[大小]?[兄弟哥姐姊妹]|兄弟|哥哥|弟弟|姐姐|妹妹|妹子))"
+)
+BROTHER = (
+    "(?:娘家)?(?:[大二三四五六小]?(?:哥哥|弟弟|姐姐|妹妹|兄弟|妹子)|兄长|[大二三四五六小][哥弟姐妹兄]"
+    "|[兄弟姊姐妹哥])"
+)
+_SWORN = (
+    "(?:(?:结[义拜]|拜把|换帖|金兰|盟|把|义)(?:的?(?:兄弟|哥哥|弟弟|大哥|姐妹|姊妹|姐姐|妹妹)|[兄弟姐妹]))"
+)
+SPOUSE = (
+    "(?:未婚[妻夫]|妻子|正妻|[发爱前亡娇]妻|[前亡]夫|[爱小侍宠]妾|小?老婆|媳妇儿?|丈夫|浑家|娘子|夫人|姨?太太|[继正侧]室|填房"
+    "|原配|元配|遗孀|老伴儿?|[妻妾])"
+)
+_SPOUSE_OWNED = (
+    "(?:爱人|婆娘|婆姨|男人|女人|当家的|未婚夫|老公|夫君|相公|姨娘|[二三四五]房"
+    "|[二三四五六七](?:姨太|太太|姨太太|夫人))"
+)
+MASTER = "(?:师父|师傅|师尊|恩师|老师)"
+DISCIPLE = (
+    f"(?:(?:[门座]下的?)?{_NTH}(?:[大二三小]|首席|开山|关门|入室|亲传|真传|记名|得意)?"
+    "(?:徒弟|弟子|徒儿)|门生|学生)"
+)
+_SUBORDINATE = (
+    "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|[大小]?丫[鬟环头]|侍女"
+    "|[侍婢]女|小厮|管家|司机|秘书|助手|助理|保镖|跟班|书童|长随|老?仆|老家人|长工|奶[妈娘]|乳[母娘]|女佣|佣人|车夫|马夫)"
+)
+_FRIEND = "(?:朋友|好友|挚友|好朋友|老朋友|闺蜜|故友|旧友|老友|知己|至交|兄弟|老?同学|同窗|死党|故人)"
+_LOVER = "(?:恋人|爱侣|情人|情郎|情妇|相好的?|姘头|心上人|意中人|[男女]朋友|[男女]友|初恋)"
+_FOE = "(?:(?:杀[父母夫妻兄弟子]+的?)?仇人|仇家|死?对头|死敌|仇敌|宿敌|劲敌|冤家|情敌|政敌)"
+
+KIN = (
+    Noun(CHILD, "PARENT_OF"),
+    Noun(PARENT, "PARENT_OF", inverted=True),
+    Noun(RELATIVE, "FAMILY"),
+    Noun(_RELATIVE_OWNED, "FAMILY", owned=True),
+    Noun(SIBLING, "SIBLING"),
+    Noun(_SWORN, "SIBLING", owned=True),
+    Noun(BROTHER, "SIBLING", strangers=True),
+    Noun(SPOUSE, "SPOUSE"),
+    Noun(_SPOUSE_OWNED, "SPOUSE", owned=True),
+    Noun(MASTER, "MASTER_OF", inverted=True),
+    Noun("(?:徒弟|弟子|徒儿|门生|学生)", "MASTER_OF"),
+    Noun(_SUBORDINATE, "LEADS", owned=True),
+    # Of the speaker and the hearer in polite speech.
+    Noun("(?:家[父严君]|先[父严考君]|亡父|家[母慈]|先[母慈]|亡母)", "PARENT_OF", inverted=True, of="speaker"),
+    Noun("(?:小[女儿犬]|犬[子女]|豚儿|贱息|亡[儿女])", "PARENT_OF", of="speaker"),
+    Noun("(?:家[兄姐姊]|舍[弟妹]|先兄|亡[兄弟妹姐])", "SIBLING", of="speaker"),
+    Noun(
+        "(?:拙[荆妻夫]|贱内|内人|内子|[荆山老]妻|山荆|荆妇|房下|外子|亡[妻夫]|先[室夫])",
+        "SPOUSE",
+        of="speaker",
+    ),
+    Noun("(?:舍侄女?|舍甥|舍亲|小[婿侄]女?|敝?外甥|敝[侄甥]|家[叔伯舅嫂岳姑])", "FAMILY", of="speaker"),
+    Noun("(?:家师|先师|敝?业?师尊)", "MASTER_OF", inverted=True, of="speaker"),
+    Noun("(?:[小劣敝]徒)", "MASTER_OF", of="speaker"),
+    Noun("(?:令[尊堂慈]|尊[翁堂君])", "PARENT_OF", inverted=True, of="hearer"),
+    Noun("(?:令[郎嗣爱媛嫒]|令千金|令公子)", "PARENT_OF", of="hearer"),
+    Noun("(?:令[兄弟姐姊妹])", "SIBLING", of="hearer"),
+    Noun("(?:尊夫人|尊阃|令[正阃]|嫂夫人)", "SPOUSE", of="hearer"),
+    Noun("(?:令[岳婿侄甥孙叔伯舅]女?)", "FAMILY", of="hearer"),
+    Noun("(?:[令尊]师)", "MASTER_OF", inverted=True, of="hearer"),
+    Noun("(?:[令高]徒|高足)", "MASTER_OF", of="hearer"),
+)
+"""Nouns that are read without a possessor's name, too."""
+
+NOUNS = (
+    *(noun for noun in KIN if not noun.of),
+    Noun("[叔舅孙]", "FAMILY"),
+    Noun(f"(?:{_RANK}?(?:娃娃?|小子|崽子?)|骨肉|骨血)", "PARENT_OF", owned=True),
+    Noun("(?:主人|主子|先生|师)", "MASTER_OF", inverted=True),
+    Noun(f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF"),
+    Noun(_LOVER, "LOVES", owned=True),
+    Noun(_FRIEND, "FRIEND"),
+    Noun(_FOE, "ENEMY", owned=True),
+)
+"""Nouns that a possessor's name stands beside, in order of precedence."""
+
+_HALF = "(?:亲|孪生|双胞胎|双生|龙凤胎|同胞|嫡亲|(?:同父异母|同母异父|异母|异父)的?)?"
+BRETHREN = f"{_HALF}(?:兄弟|姐妹|兄妹|姐弟|姊妹|姊弟)"
+BOTH = (
+    ("(?:一对|结发|恩爱|少年)?的?(?:夫妻|夫妇|两口子|两口儿)", "SPOUSE"),
+    ("(?:双胞胎|孪生子|龙凤胎)", "SIBLING"),
+    ("(?:父子|母子|父女|母女)", "PARENT_OF"),
+    ("师徒", "MASTER_OF"),
+    (
+        "(?:(?:[表堂]|姑表|姨表|叔伯|远房)(?:兄弟|姐妹|兄妹|姐弟|姊妹|姊弟)|叔侄|祖孙|爷孙|婆媳|翁媳|翁婿|舅甥|甥舅|姑侄|姑嫂|叔嫂"
+        "|妯娌|连襟|[儿女]*亲家)",
+        "FAMILY",
+    ),
+    (r"(?:\w{1,4}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)", "FRIEND"),
+    ("(?:一对)?(?:恋人|情侣)", "LOVES"),
+    ("(?:死对头|对头|死敌|仇人|冤家|仇敌|情敌)", "ENEMY"),
+)
+"""Nouns of two persons, and what they make of them: 甲与乙是表兄妹."""

@@ -1,0 +1,200 @@
+"""Ties that a Chinese sentence states of its subject: 甲是乙的弟弟; 我是乙的学生; 甲，乙之子，….
+
+The subject is named before the verb, spoken of before (甲来了，是乙的弟弟; 他是乙的弟弟), or who speaks or
+hears. Whose he is may be several (是乙、丙的弟弟).
+Nothing is read where the sentence asks, denies or supposes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from kgnb.extract.patterns import STATED, Mention, PatternMatch
+from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.conversation import Conversation
+from kgnb.extract.zh.kin_words import DEAR, NOUNS, Noun
+from kgnb.extract.zh.script import HAN, is_han
+
+INDIRECT = 0.6
+"""Confidence of a tie whose subject is not named beside the verb."""
+LONGEST_CLAUSE = 60
+"""Most characters of a sentence before the verb that are searched for its subject."""
+MANY = 12
+"""Most persons of a list."""
+
+# What may stand before the possessor: 甲是永宁侯乙的女儿; 是他舅舅乙的女儿.
+_OFFICE = trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)
+_TITLE = rf"(?:[他她其][^\W的是]{{2,3}}|(?![不否非被])\w{{0,3}}{_OFFICE})?"
+_COPULA = re.compile(
+    rf"[也都便就正其实原来本竟然却才恰又亦皆即既可倒还]{{0,4}}(?:是|乃|系|为|乃是|(?:做|当)过){_TITLE}$"
+)
+_NOUNS = (
+    *NOUNS,
+    Noun("(?:(?:所|亲)?生的?|所出|(?:收养|抱养|领养|捡来|抱来|买来)的(?:孤儿|孩子)?)", "PARENT_OF"),
+)
+_BEHIND = re.compile(
+    f"(?P<of>之|的|家的?)?{DEAR}(?:"
+    + "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(_NOUNS))
+    + f")(?:(?![{HAN}？?])|(?=[也矣啊呀嘛呢了](?![？?])))"
+)
+_FIRST = frozenset(filter(is_han, _BEHIND.pattern))
+"""Characters of which one follows a possessor: seen at once."""
+_UNREAL = re.compile(
+    "[不没未非别像似仿若如莫岂难谁吗]|以为|认为|当作|当成|假|冒充|扮|要是|怀疑|梦见|希望|哪怕|即使|传闻|[都传胡瞎]说|算"
+)
+_CHAINED = re.compile(f"，{_COPULA.pattern[:-1]}")
+_LISTED = re.compile('[、和与同跟及“”"]{1,3}|[、，](?:[大二三四五六小]?师?[兄弟姐妹哥])')
+_TAKEN = re.compile("收[为作做](?:[关亲入真记座门][门传室名下])?(?:弟子|徒弟?|门下)")
+_BY = re.compile("被[^，。！？；：“”]{0,8}$")
+_ALL = re.compile("(?:二人|两人|三人|两个|他们)?")
+_PRONOUN = re.compile("(?P<i>[我俺咱吾])$|(?P<you>[你您])$|(?:[他她伊]|此人|这人|那人|其人)$")
+_NAMED = re.compile("(?:名?叫做?|名?唤作?|唤做|名|曰|就是|便是|正是|(?<=，)[字号])“?$")
+_BETWEEN = re.compile("，(?:[字号][^，。]{1,4}，)?")
+_GOES_ON = re.compile("[，,](?:还有|和|与|以及|及|都|、)")
+_END = re.compile("[。！？“”]")
+_BOUNDS = "。！？；\n“”「」『』"
+
+
+class Predicates:
+    """What the sentences of one chapter say of their subjects."""
+
+    def __init__(self, text: str, people: Sequence[Mention], said: Conversation) -> None:
+        """``people``: mentions in order of their offsets."""
+        self._text, self._people, self._said = text, people, said
+
+    def ties(self) -> Iterator[PatternMatch]:
+        """Return what is stated of a subject, and who was taken as a pupil."""
+        yield from self._pupils()
+        before: tuple[int, list[tuple[Mention, float]]] | None = None
+        for k, owner in enumerate(self._people):
+            if self._text[owner.end : owner.end + 1] not in _FIRST:
+                continue
+            match = _BEHIND.match(self._text, owner.end, owner.end + 24)
+            noun = _NOUNS[int(str(match.lastgroup)[1:])] if match and match.lastgroup != "of" else None
+            if match is None or noun is None or (noun.owned and not match["of"]):
+                continue
+            j = self._list_start(k)
+            owners, begin = self._people[j : k + 1], self._people[j].start
+            bearers = self._bearers(j, begin, match)
+            if not bearers and before and _CHAINED.fullmatch(self._text, before[0], begin):
+                bearers = before[1]  # 甲是乙的弟弟，是丙的学生
+            before = (match.end(), bearers)
+            for bearer, confidence in bearers:
+                for one in owners:
+                    source, target = (bearer, one) if noun.inverted else (one, bearer)
+                    start = max(min(bearer.start, begin), match.end() - 150)
+                    label = match[str(match.lastgroup)]
+                    if source.entry.name != target.entry.name:
+                        yield PatternMatch(
+                            source.entry.name,
+                            noun.type,
+                            target.entry.name,
+                            label,
+                            start,
+                            match.end(),
+                            confidence,
+                        )
+
+    def _pupils(self) -> Iterator[PatternMatch]:
+        """甲…，被乙收为弟子."""
+        for taken in _TAKEN.finditer(self._text):
+            near = self._said.within(taken.start() - 14, taken.start())
+            by = _BY.search(self._text, max(0, near[-1].start - 9), near[-1].start) if near else None
+            if by is None or _END.search(self._text, near[-1].end, taken.start()):
+                continue
+            master = near[-1]
+            named = self._said.within(self._bound(by.start()), by.start())
+            if len({m.entry.name for m in named}) == 1 and self._text[named[0].start - 1] in _BOUNDS + "，":
+                names = master.entry.name, "MASTER_OF", named[0].entry.name
+                yield PatternMatch(*names, taken[0], named[0].start, taken.end(), INDIRECT)
+
+    def _list_start(self, k: int) -> int:
+        """Number of the first person of the list that ends with the ``k``-th."""
+        j = k
+        while (
+            j
+            and k - j < MANY
+            and _LISTED.fullmatch(self._text, self._people[j - 1].end, self._people[j].start)
+        ):
+            j -= 1
+        return j
+
+    def _bearers(self, j: int, begin: int, match: re.Match[str]) -> list[tuple[Mention, float]]:
+        """Of whom it is said that he is the possessors' (the ``j``-th person's and so on), and how surely."""
+        last = self._people[j - 1] if j else None
+        free = last.end if last else 0
+        copula = _COPULA.search(self._text, max(free, begin - 16), begin)
+        if copula is None:
+            return self._apposition(last, begin, match)
+        at = copula.start()
+        bound = self._bound(at)
+        if _UNREAL.search(self._outside_names(self._text.rfind("，", bound, at) + 1 or bound, at)):
+            return []
+        if last and last.start >= bound and _ALL.fullmatch(self._text, last.end, at):
+            first = self._list_start(j - 1)
+            return [(m, STATED) for m in self._people[first:j]]
+        subject = self._subject(bound, at, last)
+        return [(subject, INDIRECT)] if subject else []
+
+    def _apposition(
+        self, last: Mention | None, begin: int, match: re.Match[str]
+    ) -> list[tuple[Mention, float]]:
+        """甲，乙之子，…: the person with whom the sentence begins."""
+        if last is None or not match["of"] or not _BETWEEN.fullmatch(self._text, last.end, begin):
+            return []
+        starts = last.start == 0 or self._text[last.start - 1] in _BOUNDS
+        goes_on = self._text[match.end() : match.end() + 1] in ("，", "。") and not _GOES_ON.match(
+            self._text, match.end()
+        )
+        return [(last, INDIRECT)] if starts and goes_on else []
+
+    def _bound(self, at: int) -> int:
+        """Where the sentence, or the speech, of a place begins, or what is looked at of it."""
+        least = max(0, at - LONGEST_CLAUSE)
+        return max(least, *(self._text.rfind(mark, least, at) + 1 for mark in _BOUNDS))
+
+    def _outside_names(self, begin: int, end: int) -> str:
+        """A part of the text without its names."""
+        parts, at = [], begin
+        for mention in self._said.within(begin, end):
+            parts.append(self._text[at : mention.start])
+            at = mention.end
+        return "".join((*parts, self._text[at:end]))
+
+    def _subject(self, bound: int, at: int, last: Mention | None) -> Mention | None:
+        """Whom a verb without a name before it is about; its sentence begins at ``bound``."""
+        pronoun = _PRONOUN.search(self._text, max(bound, at - 2), at)
+        clause = pronoun.start() if pronoun else at
+        if clause > bound and self._text[clause - 1] not in "，：":
+            return None
+        k = self._said.at(at)
+        if pronoun and pronoun.lastgroup:
+            if k < 0:
+                return None
+            return self._said.turns[k].speaker if pronoun["i"] else self._said.hearer(k)
+        named = self._said.within(bound, at)
+        if not named:
+            return self._subject_before(bound) if pronoun and k < 0 else None
+        if len({m.entry.name for m in named}) > 1:
+            introduced = (
+                last
+                and last.end >= at - 1
+                and _NAMED.search(self._text, max(bound, last.start - 4), last.start)
+            )
+            return last if introduced else None
+        subject = named[-1]
+        begins = self._text[subject.start - 1 : subject.start] in _BOUNDS + "，"
+        begins = begins or (last is subject and self._text[at : at + 1] == "乃")
+        begins = begins or _NAMED.search(self._text, max(bound, subject.start - 4), subject.start) is not None
+        return subject if begins and not self._text.startswith(("的", "之", "家"), subject.end) else None
+
+    def _subject_before(self, bound: int) -> Mention | None:
+        """The only person of the sentence before the one that begins at ``bound``, if he begins it."""
+        if bound < 2 or self._text[bound - 1] not in "。！；":
+            return None
+        begin = self._bound(bound - 1)
+        named = self._said.within(begin, bound)
+        only = len({m.entry.name for m in named}) == 1 and named[0].start == begin
+        return named[0] if only and not self._text.startswith(("的", "之", "家"), named[0].end) else None
