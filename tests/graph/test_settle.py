@@ -15,7 +15,7 @@ import pytest
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
-from kgnb.graph.project.facts import AbsentCharacters
+from kgnb.graph.project.absent_characters import AbsentCharacters
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext, event_id
 from kgnb.graph.project.settle import ChapterProjector, novel_builder
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention

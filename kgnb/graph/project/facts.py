@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from kgnb.core.model import Chapter
-from kgnb.extract.generic_words import is_generic
-from kgnb.extract.model import Event, Extraction, Relation
+from kgnb.extract.model import Event, Relation
 from kgnb.extract.strength import combined_strength
 from kgnb.graph.model import EdgeKey, NodeKey, Value
 from kgnb.graph.resolve.chapter_identity import ChapterPersons
@@ -144,46 +143,3 @@ class ResolvedChapter:
     edges: dict[EdgeKey, Facts] = field(
         default_factory=lambda: defaultdict(Facts)
     )  # an end is of the chapter
-
-
-FindInText = Callable[[Collection[str]], Collection[str]]
-"""Returns those of the names that stand in the book's text."""
-
-
-class AbsentCharacters:
-    """Characters whose names aren't in the text of the chapter whose reply has them.
-
-    Either they are in another chapter, or the model knows them from another book.
-    """
-
-    def __init__(self) -> None:
-        self._present: set[str] = set()
-        self._forms: dict[str, set[str]] = defaultdict(set)  # absent name → its names
-
-    def add(self, extraction: Extraction) -> None:
-        """Count one chapter's characters."""
-        absent = set(extraction.absent)
-        named = {character.name for character in extraction.characters}
-        named.update(extraction.referenced_names())
-        self._present |= named - absent
-        for name in absent:
-            self._forms[name].add(name)
-        for character in extraction.characters if absent else ():
-            if character.name in absent:
-                self._forms[character.name].update(a for a in character.aliases if not is_generic(a))
-
-    def __bool__(self) -> bool:
-        """Whether any name is absent from its chapter."""
-        return bool(self._forms)
-
-    def not_in_book(
-        self, node_key: Callable[[str], NodeKey], known: Iterable[str], find_in_text: FindInText
-    ) -> set[NodeKey]:
-        """Nodes in no chapter's text, not ``known`` in the book, and without any name in its text."""
-        present = {node_key(name) for name in self._present.union(known)}
-        absent: dict[NodeKey, set[str]] = defaultdict(set)
-        for name, forms in self._forms.items():
-            if (found := node_key(name)) not in present:
-                absent[found] |= forms
-        in_text = set(find_in_text(sorted(set().union(*absent.values())))) if absent else set()
-        return {found for found, forms in absent.items() if not forms & in_text}

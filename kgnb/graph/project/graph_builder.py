@@ -20,8 +20,9 @@ from kgnb.extract.model import (
 )
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, SettleRow, Value
 from kgnb.graph.project import properties
+from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.contradictions import refuted
-from kgnb.graph.project.facts import AbsentCharacters, Facts, FindInText, NodeFacts, ResolvedChapter, TieFacts
+from kgnb.graph.project.facts import Facts, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, structural_edge
 from kgnb.graph.resolve.alias_evidence import Mention
 from kgnb.graph.resolve.chapter_identity import ChapterNames, ChapterPersons, PersonResolver, known_names

@@ -31,7 +31,7 @@ from itertools import pairwise
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, SettleRow
-from kgnb.graph.project.facts import AbsentCharacters, FindInText
+from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
 from kgnb.graph.resolve.chapter_identity import ChapterNames, chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions
