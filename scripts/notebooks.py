@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.known_secrets import environment_secrets
-from kgnb.kaggle import notebook_bundle
+from kgnb.kaggle import kgnb_wheel, notebook_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 BADGES = (
@@ -29,7 +29,7 @@ def badges(path: str) -> str:
 def main(folder: Path) -> None:
     """Write one file a notebook and print its size."""
     folder.mkdir(parents=True, exist_ok=True)
-    wheel = asyncio.run(notebook_bundle.own_wheel())
+    wheel = asyncio.run(kgnb_wheel.own_wheel())
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         made = notebook_bundle.bundled(notebook_bundle.read_notebook(path), wheel)
         if links := badges(path.name):

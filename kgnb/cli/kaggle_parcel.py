@@ -13,7 +13,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.known_secrets import is_secret_name
 from kgnb.core.messages import language, say
 from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
-from kgnb.kaggle import kernel_metadata, notebook_bundle, packed_books
+from kgnb.kaggle import kernel_metadata, kgnb_wheel, notebook_bundle, packed_books
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.datasets import check_name
 from kgnb.kaggle.kernel_metadata import (
@@ -75,7 +75,7 @@ async def _books_parcel(args: argparse.Namespace, books: list[Path]) -> Parcel:
 
 def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
     """The metadata of ``source``, else of the template; and the notebook that these or the options name."""
-    root = notebook_bundle.checkout()
+    root = kgnb_wheel.checkout()
     at = next((f for f in (source, root) if f is not None and (f / METADATA).is_file()), None)
     meta: Metadata = dict(read_metadata(at / METADATA)) if at else dict(TEMPLATE)
     meta["id"] = str(meta.get("id", ""))

@@ -25,10 +25,10 @@ from kgnb.core.known_secrets import known_secrets
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.kaggle import build_notebook, datasets, kernels, notebook_bundle
+from kgnb.kaggle import build_notebook, datasets, kernels, kgnb_wheel, notebook_bundle
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
 from kgnb.kaggle.kernel_metadata import Metadata, read_flag
-from kgnb.kaggle.notebook_bundle import Wheel
+from kgnb.kaggle.kgnb_wheel import Wheel
 from kgnb.render.formatting import duration
 
 WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
@@ -44,7 +44,7 @@ async def init(args: argparse.Namespace, settings: Settings) -> int:
     parcel = notebook_parcel(args, folder)
     async with KaggleClient() as client:
         await complete(args, client, parcel)
-    text = _text(settings, parcel, await notebook_bundle.own_wheel())
+    text = _text(settings, parcel, await kgnb_wheel.own_wheel())
     await asyncio.to_thread(_write_files, folder, parcel.meta, text)
     print(say("kaggle.made", folder=folder, id=parcel.meta["id"]))
     return options.OK
@@ -167,7 +167,7 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel:
 
 
 async def _send(args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel) -> Pushed:
-    wheel = await notebook_bundle.own_wheel()
+    wheel = await kgnb_wheel.own_wheel()
     if parcel.packed:
         text = await _books_text(args, client, settings, parcel, wheel)
     else:

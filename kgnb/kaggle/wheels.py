@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown
 from kgnb.kaggle.datasets import describe
-from kgnb.kaggle.notebook_bundle import EXTRAS, own_wheel, pins
+from kgnb.kaggle.kgnb_wheel import EXTRAS, own_wheel, pins
 from kgnb.kaggle.subprocesses import pip
 
 PYTHONS = ("3.12", "3.13")

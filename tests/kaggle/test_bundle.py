@@ -17,8 +17,8 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.core.errors import InputError
-from kgnb.kaggle import build_notebook, notebook_bundle
-from kgnb.kaggle.notebook_bundle import Wheel
+from kgnb.kaggle import build_notebook, kgnb_wheel, notebook_bundle
+from kgnb.kaggle.kgnb_wheel import Wheel
 from tests.support.commands import environment
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
@@ -73,11 +73,11 @@ class TestWheel:
                 assert carried[name] == text, name
 
     def test_pins_what_is_installed_here(self, wheel: Wheel) -> None:
-        found = notebook_bundle.pins(wheel)
+        found = kgnb_wheel.pins(wheel)
         assert found["redis"] == metadata.version("redis")
         assert "jieba" in found
         assert not {"ipywidgets", "kaggle"} & found.keys()  # the place's own are never touched
-        assert "jieba" not in notebook_bundle.pins(wheel, ())
+        assert "jieba" not in kgnb_wheel.pins(wheel, ())
 
     def test_an_installed_one_is_put_together_again(
         self, wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -88,7 +88,7 @@ class TestWheel:
         subprocess.run(pip, check=True, timeout=60 * SLOWEST)
         (dist,) = metadata.distributions(name="kgnb", path=[str(site)])
         monkeypatch.setattr(metadata, "distribution", lambda _: dist)
-        assert notebook_bundle._from_installed() == wheel
+        assert kgnb_wheel._from_installed() == wheel
 
     def test_without_a_record_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def nothing(_: str) -> None:
@@ -96,7 +96,7 @@ class TestWheel:
 
         monkeypatch.setattr(metadata, "distribution", nothing)
         with pytest.raises(InputError, match="kgnb"):
-            notebook_bundle._from_installed()
+            kgnb_wheel._from_installed()
 
 
 class TestParcel:

@@ -15,7 +15,15 @@ from kgnb.core import kaggle_inputs
 from kgnb.core.errors import InputError, ServiceDown
 from kgnb.core.messages import use_language
 from kgnb.core.secrets import DATASET_FILE
-from kgnb.kaggle import build_notebook, datasets, kernel_metadata, kernels, notebook_bundle, packed_books
+from kgnb.kaggle import (
+    build_notebook,
+    datasets,
+    kernel_metadata,
+    kernels,
+    kgnb_wheel,
+    notebook_bundle,
+    packed_books,
+)
 from tests.kaggle.conftest import Command
 from tests.support.commands import Place, novel
 from tests.support.kaggle_stub import TOKEN, KaggleStub, StubDataset
@@ -364,7 +372,7 @@ class TestNotebooks:
         self, installed: bool, command: Command, stub: KaggleStub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         if installed:  # without a checkout around it
-            monkeypatch.setattr(notebook_bundle, "checkout", lambda: None)
+            monkeypatch.setattr(kgnb_wheel, "checkout", lambda: None)
         assert command("push", "--notebook", ROOT / "notebooks" / "explore.ipynb") == 0
         assert stub.pushes()[0]["slug"] == "reader/kgnb-explore"
 

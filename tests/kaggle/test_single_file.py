@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from kgnb.kaggle import notebook_bundle
-from kgnb.kaggle.notebook_bundle import Wheel
+from kgnb.kaggle import kgnb_wheel, notebook_bundle
+from kgnb.kaggle.kgnb_wheel import Wheel
 from tests.support.paths import ROOT
 
 FILES = {"kgnb/书.py": "书 = '读书 ★'\r\n", "kgnb-9.9.dist-info/METADATA": "Name: kgnb\nVersion: 9.9"}
@@ -56,7 +56,7 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pip:
 def cell(monkeypatch: pytest.MonkeyPatch) -> str:
     """The cell of a kgnb that isn't the one here; without the import that follows the installation."""
     monkeypatch.setattr(notebook_bundle, "__version__", "9.9")
-    monkeypatch.setattr(notebook_bundle, "pins", lambda _: {"redis": "1.0", "no-such-package": "2.0"})
+    monkeypatch.setattr(kgnb_wheel, "pins", lambda _: {"redis": "1.0", "no-such-package": "2.0"})
     code = notebook_bundle._install_code(WHEEL, {})
     assert WHEEL.text in code
     return code.partition("\nimport kgnb\n")[0]

@@ -10,7 +10,7 @@ import pytest
 
 from kgnb.core.errors import InputError, ServiceDown
 from kgnb.kaggle import wheels
-from kgnb.kaggle.notebook_bundle import Wheel
+from kgnb.kaggle.kgnb_wheel import Wheel
 
 
 @pytest.fixture
