@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import urllib.request
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -30,7 +32,7 @@ def checked_keys(provider: Provider) -> None:
     """Raise SettingsError for a key that can't be sent in a header."""
     for secret in provider.all_keys:
         key = secret.get_secret_value().strip()
-        if not (key.isascii() and key.isprintable()) or " " in key:
+        if not (key.isascii() and key.isprintable()) or any(c in key for c in " '\""):
             # The HTTP library's error would quote it.
             raise SettingsError("provider.bad_key", provider=provider.name)
 
@@ -63,7 +65,8 @@ def unreached(url: str, reason: str) -> str:
     proxy, told = proxy_of(url), f"{_place(url)}: {reason}".removesuffix(": ")
     if proxy:
         return told + say("provider.by_proxy", proxy=_place(proxy))
-    return told + (say("provider.in_place") if is_here(urlsplit(url).hostname or "") else "")
+    silent = reason in ("", os.strerror(errno.ECONNREFUSED))
+    return told + (say("provider.in_place") if silent and is_here(urlsplit(url).hostname or "") else "")
 
 
 def _place(url: str) -> str:

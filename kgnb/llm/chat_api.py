@@ -18,7 +18,7 @@ from aiohttp.http import HttpProcessingError
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.error_mapping import SILENCE, UNREADABLE, ErrorResponse, get
+from kgnb.llm.error_mapping import READ_CHARS, SILENCE, UNREADABLE, ErrorResponse, get
 from kgnb.llm.http_client import BodyTooLong, client_options
 from kgnb.llm.request_form import RequestForm
 
@@ -26,6 +26,8 @@ MAX_TOKENS_COUNTED = 10**9
 """A larger count in an answer's usage is no count."""
 _UNMAPPED = (aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError)
 """What the SDKs' transport lets through: broken responses, and a host that is no name."""
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
+"""OpenSSL's reasons where a server answers https with plain http."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ class ChatApi(ABC):
     async def _answer(self, call: Awaitable[Any]) -> Any:
         """The JSON that a call's response holds, or an ErrorResponse."""
         try:
-            content = await call
+            told = await call
+            content = told.encode() if isinstance(told, str) else told
         except self.sdk.APIStatusError as error:
             return ErrorResponse(error.status_code, _whole_body(error), error.response.headers)
         except (BodyTooLong, self.sdk.APIConnectionError, *_UNMAPPED) as error:
@@ -104,9 +107,15 @@ class ChatApi(ABC):
                 return UNREADABLE
             return replace(SILENCE, reason=_system_reason(error))
         try:
-            return json.loads(content)
+            return self._decoded(content)
         except (ValueError, RecursionError):
-            return UNREADABLE
+            page = content.lstrip()[:READ_CHARS]
+            return replace(UNREADABLE, body=page.decode(errors="replace")) if page[:1] == b"<" else UNREADABLE
+
+    @staticmethod
+    def _decoded(content: bytes) -> Any:
+        """The answer in a response's body. Raises ValueError, RecursionError."""
+        return json.loads(content)
 
 
 # --- reading an answer, which is hostile input --------------------------------------------------------------
@@ -142,6 +151,8 @@ def _system_reason(error: BaseException) -> str:
         return error.strerror or ""
     if isinstance(error, ssl.SSLCertVerificationError):
         return say("provider.untrusted", reason=error.verify_message)
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        return say("provider.no_tls")
     return os.strerror(error.errno) if isinstance(error, ConnectionError) and error.errno else ""
 
 

@@ -103,7 +103,7 @@ class LlmClient:
         with the cost of the call and the number of its requests that timed out, however it ends.
 
         Raises ProviderDown after ``tries`` attempts, RateLimited, AuthRejected, QuotaExhausted,
-        RequestRejected (also where no LLM answers), PromptTooLong, ReplyTruncated or ReplyRefused, each
+        RequestRejected (EndpointWrong where no LLM answers), PromptTooLong, or a ReplyError, each
         with the cost of the call as ``.usage``.
         """
         meter = _Meter(admit)
@@ -112,7 +112,11 @@ class LlmClient:
             reply = await self._formed(prompt, model, meter)
             text = without_thoughts(reply.text)
             if (reply.cut or is_looping(text)) and not is_complete(text):
-                raise errors.ReplyTruncated("provider.truncated", provider=self.provider.name, reply=text)
+                key = "only_thoughts" if reply.thought and not text else "truncated"
+                raise errors.ReplyTruncated(f"provider.{key}", provider=self.provider.name, reply=text)
+            if not text:
+                key = "only_thoughts" if reply.thought or reply.text.strip() else "blank"
+                raise errors.ReplyUnparsable(f"provider.{key}", provider=self.provider.name)
             return Completion(text, meter.usage)
         except errors.ProviderError as error:
             error.usage = meter.usage

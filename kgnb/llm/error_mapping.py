@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import html
 import json
 import math
 import random
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgnb.core import errors
+from kgnb.core.addresses import redacted_url
 from kgnb.core.endpoint import unreached
 from kgnb.core.model import Provider, Usage
 from kgnb.core.secret_mask import without_secrets
@@ -38,12 +40,15 @@ _KINDS: Mapping[str, tuple[type[errors.ProviderError], str]] = {
     "refused": (errors.ReplyRefused, "provider.refused"),
     "unparsable": (errors.ReplyUnparsable, "provider.unparsable"),
     "too_long": (errors.PromptTooLong, "provider.too_long"),
-    "garbled": (errors.RequestRejected, "provider.garbled"),
+    "garbled": (errors.EndpointWrong, "provider.garbled"),
+    "moved": (errors.EndpointWrong, "provider.moved"),
     "no_channel": (errors.ProviderDown, "provider.failing"),
     "no_model": (errors.EndpointWrong, "provider.rejected"),
     "rejected": (errors.RequestRejected, "provider.rejected"),
 }
 """Class and text of what a response means."""
+_TITLE = re.compile(r"(?is)<(?:title|h1)\b[^>]*>([^<]+)<")
+"""What a web page says of itself: ``502 Bad Gateway``, a gateway's name."""
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -127,7 +132,10 @@ class ErrorResponse:
     def message(self) -> str:
         """What is told; never shown for a refused key, which some endpoints repeat."""
         told = self._words or (self.text if self.body else "")
-        return "" if told.startswith("<") else told
+        if not told.lstrip().startswith("<"):
+            return told
+        title = _TITLE.search(told[:READ_CHARS])
+        return html.unescape(title[1]) if title else ""
 
     @property
     def text(self) -> str:
@@ -178,6 +186,7 @@ def error_for(refusal: ErrorResponse, provider: Provider, url: str, model: str) 
         "tries": refusal.tries,
         "seconds": round(refusal.waited),
         "detail": f"HTTP {refusal.status}: {said}".removesuffix(": ") if refusal.status else "",
+        "location": clean(redacted_url((refusal.headers or {}).get("location", "")), SHOWN_CHARS) or "-",
     }
     if kind is errors.RateLimited:
         wait = refusal.retry_after()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,8 @@ from kgnb.llm.request_form import RequestForm
 _LENGTH = ("length", "max_tokens", "model_length", "model_context_window_exceeded")  # Mistral, Zhipu
 _FAILED = ("content_filter", "sensitive", "insufficient_system_resource", "network_error", "error")
 """Moderation, the second Zhipu's; cut off inside: DeepSeek, Zhipu, OpenRouter."""
+_EVENTS = (b"data:", b"event:", b": ", b"id:")
+"""How a stream of events begins."""
 
 
 class OpenAIApi(ChatApi):
@@ -38,7 +41,9 @@ class OpenAIApi(ChatApi):
         """The JSON of one request."""
         roles = {"system": prompt.system, "user": prompt.user}
         messages = [{"role": role, "content": content} for role, content in roles.items()]
-        body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}  # some stream unasked
+        body: dict[str, Any] = {"model": model, "messages": messages, "stream": form.streamed}  # some stream unasked
+        if form.streamed:
+            body["stream_options"] = {"include_usage": True}
         if form.structured[0] == "strict":
             named = {"name": "extraction", "strict": True, "schema": prompt.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
@@ -52,6 +57,11 @@ class OpenAIApi(ChatApi):
         create, left_out = self.client.chat.completions.with_raw_response.create, openai.omit
         raw = await create(model=left_out, messages=left_out, extra_body=body, extra_headers=self.headers)
         return raw.http_response.content
+
+    @staticmethod
+    def _decoded(content: bytes) -> Any:
+        # Some gateways stream whatever was asked for.
+        return _joined(content) if content.lstrip().startswith(_EVENTS) else json.loads(content)
 
     @staticmethod
     def _read(answer: Any) -> ChatReply | ErrorResponse:
@@ -75,6 +85,26 @@ class OpenAIApi(ChatApi):
             share = len(thoughts) / (len(thoughts) + len(text))
             usage = replace(usage, reasoning_tokens=round(usage.completion_tokens * share))
         return ChatReply(text, usage, finish in _LENGTH, bool(usage.reasoning_tokens or thoughts))
+
+
+def _joined(stream: bytes) -> dict[str, Any]:
+    """The answer whose pieces are a stream's events. An event with an error is the answer itself; a stream
+    that breaks off has no finish_reason, so it counts as cut."""
+    told: dict[str, str] = {}
+    finish, usage = "length", None
+    for line in stream.splitlines():
+        data = line.removeprefix(b"data:").strip()
+        if not line.startswith(b"data:") or data == b"[DONE]":
+            continue
+        event = json.loads(data)
+        if get(event, "error"):
+            return {"error": event["error"]}
+        choices, usage = get(event, "choices"), get(event, "usage") or usage
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        finish = get(choice, "finish_reason") or finish
+        for field in ("content", "reasoning_content", "reasoning", "refusal"):
+            told[field] = told.get(field, "") + joined_text(get(get(choice, "delta"), field))
+    return {"choices": [{"message": told, "finish_reason": finish}], "usage": usage}
 
 
 def _usage(answer: Any) -> Usage:

@@ -33,6 +33,8 @@ _EFFORTS = ("none", "minimal", "low")
 _REASONS_ALWAYS = re.compile(r"(?i)mandatory|can(?:'t| ?not) be (?:disabled|turned off)|other thinking level")
 _OFF, _MUST_BE_OFF = {"enable_thinking": False}, re.compile(r"enable_thinking\W*(?:must|必须).+false", re.I)
 """What Qwen's models that think unasked want where the reply isn't streamed."""
+_MUST_STREAM = re.compile(r"(?i)only\W+supports?\W+stream|stream\W+must be|enable the stream|(?:只|仅)支持流式")
+"""DashScope's models that are only streamed, and gateways."""
 _MAY_BE_OF_FORM = ("rejected", "too_long", "no_model")
 """What a refusal of a field may look like; others may repeat a reply, and with it the book's words."""
 _WINDOW = re.compile(r"(?:context (?:length|window|size)|max_\w+_len|\(TPM\))\D{1,40}?(\d{4,7})", re.I)
@@ -59,6 +61,8 @@ class RequestForm:
     """Whether room for thoughts is needed."""
     cache_key: Sequence[Mapping[str, Any]] = ({},)
     """The field that asks for the cached start of a prompt, where the provider wants one."""
+    streamed: bool = False
+    """Whether the reply is asked for piece by piece, as some models want it."""
     own: Mapping[str, Any] = field(default_factory=dict)
     """The user's ``extra_body``: never left out."""
 
@@ -105,6 +109,8 @@ class RequestForm:
         part = self._named_in(param) or self._named_in(said)
         if part == "structured" and not _SCHEMA.search(f"{param} {said}"):
             return replace(self, structured=("text",))
+        if _MUST_STREAM.search(said) and not self.streamed:
+            return replace(self, streamed=True)
         if _MUST_BE_OFF.search(said) and self.thinking[0] != _OFF:
             return replace(self, thinking=(_OFF, {}))
         if part == "thinking" and (other := self._other_effort(said)):

@@ -5,6 +5,7 @@ The bodies are from the providers' lists of errors and from reports of users, No
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -19,10 +20,11 @@ from kgnb.core.errors import (
     RateLimited,
     ReplyRefused,
     ReplyTruncated,
+    ReplyUnparsable,
     RequestRejected,
 )
 from kgnb.llm.presets import Preset, presets
-from tests.llm.test_client import Scripted, ask_for, completion, error, google
+from tests.llm.test_client import Scripted, address, ask_for, completion, error, google
 from tests.llm.test_request_forms import asked_of
 
 NO_CHANNEL = "当前分组 default 下对于模型 gpt-x 无可用渠道 (request id: 2025121521151664761470129816750)"
@@ -303,3 +305,102 @@ async def test_a_message_beside_an_error_that_is_but_a_name_is_told(
     async with Scripted((400, body, {}), models={"/v1/models": ["m"]}) as llm:
         with pytest.raises(kind, match=told):
             await asked_of(Preset(name="o"), llm.url, thinking="leave", structured="text").ask(ask_for(), "m")
+
+
+# --- what isn't an endpoint, or answers in another form
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "told"),
+    [
+        (200, "<!DOCTYPE html><title>One API &amp; more</title>", {}, "HTTP 200: One API & more"),
+        (200, "ok", {}, "HTTP 200）"),
+        (301, "", {"location": "https://me:sesame@llm.example/v1?key=sesame"}, r"301.+https://llm\.example/v1"),
+    ],
+)
+async def test_an_address_without_an_llm_is_wrong_for_every_chapter(
+    status: int, body: str, headers: dict[str, str], told: str
+) -> None:
+    async with Scripted((status, body, headers)) as llm:
+        with pytest.raises(EndpointWrong, match=told) as caught:
+            await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
+    assert "OPENAI_BASE_URL" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+    assert len(llm.seen) == 1
+
+
+async def test_a_page_that_refuses_is_told_by_its_title() -> None:
+    page = "<html>\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"
+    async with Scripted((400, page, {})) as llm:
+        with pytest.raises(RequestRejected, match="plain HTTP request"):
+            await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
+
+
+async def test_a_server_that_knows_no_https_is_not_called_off() -> None:
+    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")  # to what is no HTTP
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        c = asked_of(Preset(name="o"), address(server).replace("http:", "https:"), tries=1)
+        with pytest.raises(ProviderDown, match="http://") as caught:
+            await c.ask(ask_for(), "m")
+    assert "ollama serve" not in str(caught.value)
+
+
+def streamed(*pieces: dict[str, object], finish: str | None = "stop", done: str = "data: [DONE]\n\n") -> str:
+    choices = [{"delta": piece, "finish_reason": None} for piece in pieces]
+    events: list[dict[str, object]] = [{"choices": [choice]} for choice in choices]
+    if finish:
+        usage = {"prompt_tokens": 11, "completion_tokens": 7}
+        events += [{"choices": [{"delta": {}, "finish_reason": finish}]}, {"choices": [], "usage": usage}]
+    return ": hello\n\n" + "".join(f"data: {json.dumps(one)}\n\n" for one in events) + done
+
+
+PIECES = ({"content": '{"characters"'}, {"content": ": []}"})
+
+
+async def test_a_reply_that_comes_in_pieces_is_read_whole() -> None:
+    body = streamed({"reasoning_content": "hm"}, *PIECES)
+    async with Scripted((200, body, {"content-type": "text/event-stream"})) as llm:
+        done = await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
+    assert (done.text, done.usage.prompt_tokens, done.usage.completion_tokens) == ('{"characters": []}', 11, 7)
+    async with Scripted((200, streamed(PIECES[0], finish=None, done=""), {})) as llm:
+        with pytest.raises(ReplyTruncated):
+            await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
+    async with Scripted((200, f"data: {error('x', 'no luck')}\n\n", {"retry-after": "0"})) as llm:
+        with pytest.raises(ProviderDown, match="no luck"):
+            await asked_of(Preset(name="o"), llm.url, tries=1).ask(ask_for(), "m")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model only support stream mode, please enable the stream parameter to access the model. ",
+        "Stream must be set to true",
+        "该模型仅支持流式输出",
+    ],
+)
+async def test_a_model_that_is_only_streamed_is_asked_so_from_then_on(said: str) -> None:
+    async with Scripted((400, error(None, said), {}), (200, streamed(*PIECES), {})) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        for _ in range(2):
+            assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
+    assert [body["stream"] for _, _, body in llm.seen] == [False, True, True]
+    assert llm.seen[1][2]["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "key"),
+    [
+        (completion("", reasoning_content="Let me see."), ReplyUnparsable, "only_thoughts"),
+        (completion("<think>Let me see.</think>"), ReplyUnparsable, "only_thoughts"),
+        (completion(None), ReplyUnparsable, "blank"),
+        (completion("", "length", reasoning="Let me see."), ReplyTruncated, "only_thoughts"),
+    ],
+)
+async def test_thoughts_without_an_answer_are_told(answer: str, kind: type[ProviderError], key: str) -> None:
+    async with Scripted((200, answer, {})) as llm:
+        with pytest.raises(kind) as caught:
+            await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
+    assert caught.value.key == f"provider.{key}"
