@@ -83,6 +83,8 @@ def _integer(low: int, high: int, default: int) -> Any:
     read = _number(low, high, default)
 
     def integer(value: object) -> int:
+        if type(value) is float and 0 < value < 1:
+            value *= high  # a share: 0.9 of 100
         return value if type(value) is int and low <= value <= high else round(read(value))
 
     return integer

@@ -21,6 +21,7 @@ from kgnb.extract.reply_keys import kind_in_heading
 from kgnb.extract.reply_names import mended
 from kgnb.extract.reply_punctuation import with_ascii_punctuation, with_tables_as_json
 from kgnb.extract.reply_shape import (
+    STRAYS,
     has_stray,
     items_of,
     lists_in,
@@ -168,7 +169,7 @@ def _without_drafts(found: list[dict[str, list[Any]]]) -> list[dict[str, list[An
     """The objects of which no later one repeats most of the items."""
     kept: list[tuple[set[str], dict[str, list[Any]]]] = []
     for lists in found:
-        items = {_label(item, kind) for kind in lists for item in lists[kind]}
+        items = {_label(item, kind) for kind in lists if kind != STRAYS for item in lists[kind]}
         kept = [(known, given) for known, given in kept if 2 * len(known & items) <= len(known)]
         kept.append((items, lists))
     return [lists for _, lists in kept]
@@ -322,6 +323,7 @@ _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Parsed:
     kept: dict[str, Any] = {kind: [] for kind in model.Extraction.model_fields}
+    lost += len(lists.pop(STRAYS, ()))
     for kind, items in mended(lists).items():
         valid = (_valid_item(item, model.LISTS[kind]) for item in items[: model.MAX_ITEMS])
         kept[kind] = [item for item in valid if item is not None]

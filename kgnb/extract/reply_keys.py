@@ -19,6 +19,7 @@ _KIND = re.compile(rf"(?<![a-z])(?:{_KINDS})(?![a-z])")
 _LIST = "[ _]?(?:list|array|data|info|items|found|mentioned|entities)|列表|表|清单|名单|信息|节点|实体|边"
 _ENDS_LIST = re.compile(rf"(?<![a-z])({_KINDS})(?:{_LIST})?$")
 """The end of a list's key: a group's members are no groups."""
+_NAME_OF = re.compile(rf"({_KINDS})(?:name|名称|姓名|名字|名)")
 _UNWANTED = re.compile(
     "(?<![a-z])(?:{words})(?![a-z])|{parts}".format_map(
         {name: words.replace(" ", "|") for name, words in _FILE["unwanted"].items()}
@@ -39,6 +40,12 @@ def _words(key: str) -> str:
 def kind_called(word: str) -> str | None:
     """The list that is called so: ``人物``, ``Persons``."""
     return _KIND_OF.get(plain(word))
+
+
+def kind_of_name_key(key: str) -> str | None:
+    """The list whose items a key names: ``character_name``, ``人物姓名``."""
+    named = _NAME_OF.fullmatch(plain(key))
+    return _KIND_OF[named[1]] if named else None
 
 
 def kind_at_end(key: str) -> str | None:

@@ -24,6 +24,8 @@ _TELL_NOTHING = {"id", "name", "type", *_NUMBERS}
 """Fields of an item that tell nothing of somebody without a name."""
 _NAME = re.compile(r"[^\W\d_][\w·•・.'’ -]+")
 _PAIR = re.compile(r"<[-=]+>|(?<![<=-])[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
+_REMARK = re.compile(r"([^（）()]+?)\s*[（(]([^（）()]+)[）)]")
+"""A name with a remark: ``何恭（太守）``. Two that differ in the remark alone are two people."""
 _AND = re.compile(r"[、，,&＆和与及]|\band\b")
 _AFTER_CODE = re.compile(r"[\s(（:：]")
 _SAYS = (
@@ -87,6 +89,10 @@ class _Names:
             return [item]
         if "、" in name:
             return [{**item, "name": one, "aliases": []} for one in split_names(name)]  # whose would they be?
+        told = _REMARK.fullmatch(name)
+        if told and not any(one != name and _REMARK.sub(r"\1", one) == told[1] for one in self._listed):
+            self.add(name, told[1])  # elsewhere in the reply with the remark or without it
+            return [{**item, "name": told[1], "description": item.get("description") or told[2]}]
         first, *others = map(str.strip, name.replace("／", "/").split("/"))
         if not others or not all(map(_NAME.fullmatch, (first, *others))):  # N/A, http://…
             return [item]

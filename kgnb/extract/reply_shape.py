@@ -10,7 +10,16 @@ from typing import Any, TypeGuard
 
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.extract.model import LISTS, MAX_NAME
-from kgnb.extract.reply_keys import OF_ENDS, field_of, is_unwanted, kind_at_end, kind_called, plain, rank_of
+from kgnb.extract.reply_keys import (
+    OF_ENDS,
+    field_of,
+    is_unwanted,
+    kind_at_end,
+    kind_called,
+    kind_of_name_key,
+    plain,
+    rank_of,
+)
 
 MAX_DEPTH = 6
 """Levels of wrapping that are looked into."""
@@ -28,6 +37,12 @@ _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]
 _BULLET = re.compile(r"\s*(?:[-*•]|\d+[.、)])\s+")
 _AROUND = " \t'\"“”‘’"
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
+_TOLD = re.compile(
+    r"(?P<name>[^：:（）()]+?)\s*(?:[：:](?!//)\s*(?P<after>.+)|[（(](?P<within>[^（）()]+)[）)])", re.DOTALL
+)
+"""An item that is a text with what is told of it: ``何恭：太守``, ``何恭（太守）``."""
+STRAYS = ""
+"""In place of a kind: items in lists that nothing says the kind of, which are lost."""
 ENDS = frozenset(("source", "target"))
 _WANTED = {kind: {"name", *(ENDS | {"type", "pair"} if kind == "relations" else ())} for kind in LISTS}
 """Fields without which an item is none, so that what they say in place of nothing matters."""
@@ -37,14 +52,22 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
     """The items by kind that ``value`` holds; None when it has none of the lists asked for.
 
     A list that is nested deeper counts where no other of its kind is given outside of it. Also None for a
-    list without a key of which some items would be lost, as nothing says what they are.
+    list without a key of which some items would be lost, as nothing says what they are; those in lists with a
+    key are given as :data:`STRAYS`.
     """
+    found = _lists_in(value, depth)
+    return found if depth or found is None or found.keys() != {STRAYS} else None
+
+
+def _lists_in(value: Any, depth: int) -> dict[str, list[Any]] | None:
     if isinstance(value, str):
         value = _decoded(value)
     if depth > MAX_DEPTH or (depth == 0 and has_stray(value)):
         return None
     if isinstance(value, list):
-        return united(lists_in(one, depth + 1) for one in value)
+        parts = [lists_in(one, depth + 1) for one in value]
+        lost = [one for one, part in zip(value, parts, strict=True) if part is None and _is_item(one)]
+        return united([*parts, {STRAYS: lost} if lost and depth else None])
     if not isinstance(value, dict):
         return None
     if depth and (single := _single_item(value)):
@@ -71,7 +94,11 @@ def has_stray(value: Any, depth: int = 0) -> bool:
     """Whether ``value`` is an item that nothing says the kind of, or a list with one."""
     if isinstance(value, list) and depth <= MAX_DEPTH:
         return any(has_stray(one, depth + 1) for one in value)
-    return isinstance(value, dict) and _is_named(value) and lists_in(value, 1) is None
+    return _is_item(value) and not (lists_in(value, 1) or {}).keys() - {STRAYS}
+
+
+def _is_item(value: Any) -> bool:
+    return isinstance(value, dict) and _is_named(value)
 
 
 def united(parts: Iterable[dict[str, list[Any]] | None]) -> dict[str, list[Any]] | None:
@@ -101,6 +128,7 @@ def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
         return {"relations": [value]}
     told = (text_in(given) for key, given in value.items() if plain(key) in _TELLS_KIND)
     kind = next(filter(None, (kind_called(one) for one in told if isinstance(one, str))), None)
+    kind = kind or next(filter(None, map(kind_of_name_key, value)), None)
     if kind is None:
         return None
     if _is_named(value, kind):
@@ -214,7 +242,10 @@ def mended_item(item: Any, kind: str) -> dict[str, Any]:
     if isinstance(item, str) and (bullet := _BULLET.match(item)):
         item = item[bullet.end() :]
     if isinstance(item, str) and kind != "relations":
-        return {"name": item}
+        told = _TOLD.fullmatch(item) if len(item) <= MAX_NAME * 2 else None
+        if told is None or (kind == "characters" and told["within"]):  # whose remark may tell two apart
+            return {"name": item}
+        return {"name": told["name"], "description": told["after"] or told["within"]}
     if isinstance(item, str) and "<" not in item:  # no arrow back
         item = [part for one in _BETWEEN.split(item) if (part := one.strip(_AROUND))]
     if isinstance(item, list) and kind == "relations":

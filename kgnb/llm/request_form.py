@@ -33,7 +33,9 @@ _EFFORTS = ("none", "minimal", "low")
 _REASONS_ALWAYS = re.compile(r"(?i)mandatory|can(?:'t| ?not) be (?:disabled|turned off)|other thinking level")
 _OFF, _MUST_BE_OFF = {"enable_thinking": False}, re.compile(r"enable_thinking\W*(?:must|必须).+false", re.I)
 """What Qwen's models that think unasked want where the reply isn't streamed."""
-_MUST_STREAM = re.compile(r"(?i)only\W+supports?\W+stream|stream\W+must be|enable the stream|(?:只|仅)支持流式")
+_MUST_STREAM = re.compile(
+    r"(?i)only\W+supports?\W+stream|stream\W+must be|enable the stream|(?:只|仅)支持流式"
+)
 """DashScope's models that are only streamed, and gateways."""
 _MAY_BE_OF_FORM = ("rejected", "too_long", "no_model")
 """What a refusal of a field may look like; others may repeat a reply, and with it the book's words."""

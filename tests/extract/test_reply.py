@@ -1053,3 +1053,59 @@ def test_a_list_that_is_not_closed_ends_once() -> None:
 def test_a_long_heading_is_not_repeated_in_full_for_every_row_of_a_table() -> None:
     table = "|姓名|" + "k" * 60_000 + "|\n|-|-|\n" + "|a|b|\n" * 20_000
     assert len(with_tables_as_json(table)) < 10 * len(table)
+
+
+@pytest.mark.parametrize(
+    ("given", "people"),
+    [
+        (["何恭：太守", "何旺: 他的仆人"], [("何恭", "太守"), ("何旺", "他的仆人")]),
+        (["何恭（太守）", "Ann (his wife)"], [("何恭", "太守"), ("Ann", "his wife")]),
+        ([{"name": "何恭（太守）", "description": "何家长子"}], [("何恭", "何家长子")]),
+        (["何虎（何恭之子）", "何虎（山贼）"], [("何虎（何恭之子）", ""), ("何虎（山贼）", "")]),
+        (["http://a.example"], [("http://a.example", "")]),
+    ],
+)
+def test_what_is_told_beside_a_name_is_no_part_of_it(given: list[Any], people: list[tuple[str, str]]) -> None:
+    found = reply.parse(json.dumps({"characters": given}), provider="p").extraction.characters
+    assert [(one.name, one.description) for one in found] == people
+
+
+def test_a_name_with_a_remark_is_the_same_person_in_the_relations() -> None:
+    answer = {
+        "characters": ["何恭（太守）", "何旺"],
+        "locations": ["青石镇（在河边）"],
+        "relations": [{"source": "何恭（太守）", "target": "何旺", "type": "LEADS"}],
+    }
+    found = reply.parse(json.dumps(answer), provider="p").extraction
+    assert (found.relations[0].source, found.locations[0].name) == ("何恭", "青石镇")
+
+
+def test_items_of_no_kind_beside_others_count_as_rejected() -> None:
+    entities = [
+        {"name": "何恭", "type": "PER"},
+        {"name": "青石镇", "type": "GPE"},
+        {"name": "雨", "type": "WEATHER"},
+    ]
+    for answer in ({"entities": entities}, {"data": {"entities": entities}}):
+        parsed = reply.parse(json.dumps(answer), provider="p")
+        assert [one.name for one in parsed.extraction.characters] == ["何恭"]
+        assert [one.name for one in parsed.extraction.locations] == ["青石镇"]
+        assert parsed.rejected == 1
+    with pytest.raises(ReplyUnparsable):
+        reply.parse(json.dumps({"entities": entities[2:]}), provider="p")
+
+
+def test_a_list_is_known_by_what_its_items_call_their_names() -> None:
+    answer = {"entities": [{"character_name": "何恭", "other_names": ["子安"]}, {"人物姓名": "何旺"}]}
+    found = reply.parse(json.dumps(answer), provider="p").extraction
+    assert [(one.name, one.aliases) for one in found.characters] == [("何恭", ["子安"]), ("何旺", [])]
+
+
+def test_a_share_is_a_share_of_the_highest_number() -> None:
+    answer = {
+        "characters": [{"name": "何恭", "protagonist_score": 0.9}, {"name": "何旺", "protagonist_score": 1}],
+        "relations": [{"source": "何恭", "target": "何旺", "type": "LEADS", "strength": 0.8}],
+    }
+    found = reply.parse(json.dumps(answer), provider="p").extraction
+    assert [one.protagonist_score for one in found.characters] == [90, 1]
+    assert found.relations[0].strength == 8

@@ -315,7 +315,12 @@ async def test_a_message_beside_an_error_that_is_but_a_name_is_told(
     [
         (200, "<!DOCTYPE html><title>One API &amp; more</title>", {}, "HTTP 200: One API & more"),
         (200, "ok", {}, "HTTP 200）"),
-        (301, "", {"location": "https://me:sesame@llm.example/v1?key=sesame"}, r"301.+https://llm\.example/v1"),
+        (
+            301,
+            "",
+            {"location": "https://me:sesame@llm.example/v1?key=sesame"},
+            r"301.+https://llm\.example/v1",
+        ),
     ],
 )
 async def test_an_address_without_an_llm_is_wrong_for_every_chapter(
@@ -364,7 +369,11 @@ async def test_a_reply_that_comes_in_pieces_is_read_whole() -> None:
     body = streamed({"reasoning_content": "hm"}, *PIECES)
     async with Scripted((200, body, {"content-type": "text/event-stream"})) as llm:
         done = await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
-    assert (done.text, done.usage.prompt_tokens, done.usage.completion_tokens) == ('{"characters": []}', 11, 7)
+    assert (done.text, done.usage.prompt_tokens, done.usage.completion_tokens) == (
+        '{"characters": []}',
+        11,
+        7,
+    )
     async with Scripted((200, streamed(PIECES[0], finish=None, done=""), {})) as llm:
         with pytest.raises(ReplyTruncated):
             await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
