@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 
 from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, Chapter, Novel, TaskConfig
 from kgnb.extract.model import (
@@ -27,7 +26,7 @@ from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, str
 from kgnb.graph.resolve.alias_evidence import Mention
 from kgnb.graph.resolve.chapter_identity import ChapterNames, ChapterPersons, PersonResolver, known_names
 from kgnb.graph.resolve.decisions import CombinedDecisions
-from kgnb.graph.resolve.identity import Persons
+from kgnb.graph.resolve.name_listing import NameResolution
 from kgnb.graph.resolve.name_table import name_table
 from kgnb.graph.resolve.spelling import Spelling, table_spellings
 
@@ -39,14 +38,6 @@ def event_id(novel_id: int, chapter_id: int, name: str) -> str:
     """The unique key of an event (wire contract)."""
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
     return f"{novel_id}_{chapter_id}_{digest[:8]}"
-
-
-@dataclass(frozen=True, slots=True)
-class NameResolution:
-    """How a novel's names were resolved: its persons, and ``form``, the spelling to show for a name."""
-
-    persons: Persons
-    form: Callable[[str], str]
 
 
 class ProjectionContext:

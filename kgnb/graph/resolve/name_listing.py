@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.name_clusters import joined_from
 from kgnb.graph.model import NAMED_LABELS, Graph
-from kgnb.graph.project.graph_builder import NameResolution
 from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.spelling import folded
+
+
+@dataclass(frozen=True, slots=True)
+class NameResolution:
+    """How a novel's names were resolved: its persons, and ``form``, the spelling to show for a name."""
+
+    persons: Persons
+    form: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
