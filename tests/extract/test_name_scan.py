@@ -16,15 +16,15 @@ from collections import Counter
 import pytest
 
 from kgnb.core.model import Lang
-from kgnb.extract import bigram_index, name_scan
-from kgnb.extract.bigram_index import BigramIndex
+from kgnb.extract import name_scan
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import NameEntry
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import bigram_index, vocabulary
 from kgnb.extract.zh import sentences as sentences_zh
-from kgnb.extract.zh import vocabulary
+from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.surnames import given_of, surname_of
 from tests.support.fuzzing import grows_evenly

@@ -12,9 +12,9 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.bigram_index import BigramIndex, lengths_by_start
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import head_of, is_role, surname_of, titled_surname
 

@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import compress
 
-from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.courtesy_names import StatedAliases
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of

@@ -11,9 +11,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.candidates import (
     Candidate,
     candidates,
