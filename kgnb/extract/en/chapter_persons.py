@@ -11,7 +11,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from kgnb.extract.en.paragraphs import Paragraphs
-from kgnb.extract.en.persons import NameFacts, majority_gender, name_facts
+from kgnb.extract.en.persons import NameFacts, majority_gender, name_facts, split_name
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
@@ -61,6 +61,7 @@ class ChapterPersons:
         self._starts = [m.start for m in people]
         self._by_end = {m.end: m for m in people}
         self._genders: dict[str, str] = {}
+        self._common_words: dict[str, bool] = {}
 
     @cached_property
     def ends(self) -> list[int]:
@@ -142,6 +143,27 @@ class ChapterPersons:
     def facts(self, entry: NameEntry) -> NameFacts:
         """Return what the person's names say."""
         return name_facts(self.forms(entry))
+
+    def common_surname(self, one: NameEntry, other: NameEntry) -> str:
+        """Return the surname that both bear; empty if it is a common word here: the Snow and the Ice Queen."""
+        mine, theirs = self.facts(one), self.facts(other)
+        if one.name == other.name or not self._firsts(one).isdisjoint(self._firsts(other)):
+            return ""  # Mrs. Nora Harland may be Nora Harland
+        common = (mine.surnames | mine.married) & (theirs.surnames | theirs.married)
+        return next((s for s in sorted(common) if not self._is_common_word(s)), "")
+
+    def _firsts(self, entry: NameEntry) -> set[str]:
+        return {parts.first for form in self.forms(entry) if (parts := split_name(form)).is_full}
+
+    def are_couple(self, one: NameEntry, other: NameEntry, surname: str) -> bool:
+        """Return whether one is Mr. and one Mrs. Dale, or the only Captain, and nobody else Mr. Dale."""
+        heads = [e for e in self.by_surname[surname] if self.facts(e).head]
+        return len(heads) == 2 and one in heads and other in heads and self.gender(one) != self.gender(other)
+
+    def _is_common_word(self, word: str) -> bool:
+        if word not in self._common_words:
+            self._common_words[word] = re.search(rf"\b{re.escape(word.lower())}\b", self.text) is not None
+        return self._common_words[word]
 
     def gender(self, entry: NameEntry) -> str:
         """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""

@@ -36,6 +36,7 @@ KIN_TITLES = frozenset(
 _BEFORE_GIVEN_NAME = frozenset(
     ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
 )
+_OF_HEADS = frozenset(("mr", "mrs", "dr", "rev", "judge")) | _MILITARY
 PRONOUN_MENTIONS = 200
 """Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
 WINDOW = 1500
@@ -104,7 +105,8 @@ class NameFacts(NamedTuple):
     """What all names of a person say.
 
     ``gender``: "m", "f" or ""; ``surnames``: her or his own; ``married``: behind a wife's title; ``given``:
-    whether there is a first name.
+    whether there is a first name; ``head``: gender of who is called by title and surname alone as the head
+    of a family or his wife is, "" for others.
     """
 
     gender: str
@@ -112,6 +114,7 @@ class NameFacts(NamedTuple):
     surnames: frozenset[str]
     married: frozenset[str]
     given: bool
+    head: str
 
 
 @lru_cache(maxsize=4096)
@@ -121,9 +124,12 @@ def name_facts(forms: tuple[str, ...]) -> NameFacts:
     surnames: set[str] = set()
     married: set[str] = set()
     firsts: set[str] = set()
+    head = ""
     for form in forms:
         parts = split_name(form)
         titles.update(parts.titles)
+        if len(parts.rest) == 1 and parts.titles and parts.titles[-1] in _OF_HEADS:
+            head = "f" if parts.titles[-1] in words.FEMALE else "m"
         given = not parts.titles or parts.titles[-1] in _BEFORE_GIVEN_NAME  # the one word that may follow
         if parts.last and (parts.is_full or not given):
             wife = "mrs" in parts.titles or (parts.titles[-1:] == ("lady",) and not parts.is_full)
@@ -132,7 +138,8 @@ def name_facts(forms: tuple[str, ...]) -> NameFacts:
             firsts.add(parts.first.lower())
     named = frozenset(titles)
     firsts -= {surname.lower() for surname in surnames | married}
-    return NameFacts(_gender(named, firsts), named, frozenset(surnames), frozenset(married), bool(firsts))
+    gender = _gender(named, firsts)
+    return NameFacts(gender, named, frozenset(surnames), frozenset(married), bool(firsts), head)
 
 
 def _gender(titles: frozenset[str], firsts: set[str]) -> str:

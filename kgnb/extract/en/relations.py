@@ -20,6 +20,12 @@ from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, Relatio
 MAX_CONFIDENCE = 0.95
 EM_ROUNDS = 3
 """Rounds of expectation maximisation."""
+OF_ONE_SURNAME = 0.4
+"""Confidence that two who share a surname and are named together are of one family."""
+NAMED_TOGETHER = 240
+"""Characters between two names that stand together."""
+MAX_BETWEEN = 5
+"""Names before another, at most, with which its bearer's surname is compared."""
 MAX_GAP = 44
 """Most characters between two names of a stated relation."""
 
@@ -88,9 +94,11 @@ _MATCHER = PatternMatcher(_PATTERNS)
 def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words; ``ends``: of its sentences."""
     persons = ChapterPersons(text, people, ends)
-    said = [*statements(text, persons), *_named_couples(persons), *_of_one_surname(persons)]
+    said = [*statements(text, persons), *_named_couples(persons)]
     matches = [m for m in _MATCHER.match(text, people, MAX_GAP) if _is_real(text, m)]
-    return matches + _married_couples(text, people) + _added_up(_without_children_as_parents(said))
+    matches += _married_couples(text, people) + _added_up(_without_children_as_parents(said))
+    closer = {frozenset((m.source, m.target)) for m in matches if m.confidence > OF_ONE_SURNAME}
+    return matches + [m for m in _of_one_surname(persons) if frozenset((m.source, m.target)) not in closer]
 
 
 def _without_children_as_parents(found: Sequence[Statement]) -> list[Statement]:
@@ -176,13 +184,23 @@ def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
             yield Statement(*names, NAMED, wife.start, wife.end, "wife")
 
 
-def _of_one_surname(persons: ChapterPersons) -> Iterator[Statement]:
-    """Matthew and Clara Dale are of one family where Matthew is a Dale elsewhere."""
-    for one, other in pairwise(persons.people):
-        if " " in one.form or persons.text[one.end : other.start] != " and ":
-            continue
-        named = split_name(other.form)
-        full = named.is_full and not named.titles and one.entry.name != other.entry.name
-        if full and one.form != named.last in persons.facts(one.entry).surnames:
-            names = one.entry.name, ROLES["cousin"], other.entry.name
-            yield Statement(*names, BY_SURNAME, one.start, other.end, named.last)
+def _of_one_surname(persons: ChapterPersons) -> list[PatternMatch]:
+    """Two of one surname who are named together are of one family, Mr. and Mrs. Dale husband and wife."""
+    surnames: dict[tuple[str, str], str] = {}
+    closest: dict[tuple[str, str], tuple[Mention, Mention]] = {}
+    gaps: dict[tuple[str, str], int] = {}
+    for i, other in enumerate(persons.people):
+        for one in persons.people[max(0, i - MAX_BETWEEN) : i]:
+            pair = one.entry.name, other.entry.name
+            if pair not in surnames:
+                surnames[pair] = persons.common_surname(one.entry, other.entry)
+            gap = other.start - one.end
+            if surnames[pair] and gap < gaps.get(pair, NAMED_TOGETHER):
+                gaps[pair], closest[pair] = gap, (one, other)
+
+    def match(one: Mention, other: Mention, surname: str) -> PatternMatch:
+        kind = "SPOUSE" if persons.are_couple(one.entry, other.entry, surname) else "FAMILY"
+        names = one.entry.name, kind, other.entry.name
+        return PatternMatch(*names, surname, one.start, other.end, OF_ONE_SURNAME)
+
+    return [match(one, other, surnames[pair]) for pair, (one, other) in closest.items()]

@@ -18,6 +18,8 @@ MIN_ODDS = 0.6
 """Least odds of a tie; below, too little was said of it."""
 OF_PAIR = 0.9
 """Least share of the odds of the pair's best kinship: a sister is no wife because of one slip."""
+VAGUE = 0.25
+"""Weight of FAMILY against a closer kinship of the pair, which it doesn't contradict."""
 OF_PERSON = 0.2
 """Least share of the odds of the best parent, husband or wife of a person."""
 
@@ -31,7 +33,8 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     by_rules = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: odds for edge, odds in by_rules.items() if edge[1] in _KIN}
     weak = {edge for edge, odds in by_rules.items() if odds < MIN_ODDS and edge[1] != "KNOWS"}
-    unlikely = weak | _below(kin, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
+    closer = {edge: VAGUE * odds if edge[1] == "FAMILY" else odds for edge, odds in kin.items()}
+    unlikely = weak | _below(closer, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
     return unlikely | _across_generations({e: odds for e, odds in kin.items() if e not in unlikely})
 
 
