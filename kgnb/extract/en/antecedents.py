@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.patterns import Mention
 
-MAX_SENTENCES_BACK = 6
-"""Sentences before a pronoun's own in which its antecedent is looked for."""
+MAX_CLAUSES_BACK = 12
+"""Clauses before a pronoun, with its own, in which its antecedent is looked for."""
+SENTENCE_DOUBT = 0.4
+CLAUSE_DOUBT = 0.1
+"""What each clause between adds to the doubt, less where its subject is a pronoun of the same gender."""
 FROM_SPEECH = 0.35
 """How sure it is that "your" means who is called by name."""
 
@@ -30,37 +34,44 @@ class Antecedent(NamedTuple):
     weight: float
 
 
-def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons) -> Antecedent | None:
-    """Return whom a possessive pronoun at ``offset`` means; None where that is unclear."""
+def antecedent_of(
+    pronoun: str, offset: int, persons: ChapterPersons, but: str = ""
+) -> Antecedent | None:
+    """Return whom a possessive pronoun at ``offset`` means, not the person ``but``; None where that is
+    unclear."""
     word = pronoun.lower()
     if word in _GENDERS:
-        return _third_person(_GENDERS[word], offset, persons)
+        return _third_person(_GENDERS[word], offset, persons, but)
     if not persons.paragraphs.in_speech(offset):
         return None  # the narrator's own kin
     return _addressee(offset, persons) if word == "your" else speaker(offset, persons)
 
 
-def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecedent | None:
-    begin = persons.paragraphs.start(offset)
+def _third_person(gender: str, offset: int, persons: ChapterPersons, but: str) -> Antecedent | None:
+    paragraph = persons.paragraphs.start(offset)
     speech = persons.paragraphs.in_speech(offset)
-    for back in range(MAX_SENTENCES_BACK + 1):
-        start, end = persons.sentence(offset, back)
-        start, end = max(start, begin), min(end, offset)
-        if end <= begin:
+    doubt = 1.0
+    for start, end in islice(persons.clauses_before(offset), MAX_CLAUSES_BACK):
+        if speech and start < paragraph:
             break
         fitting = [
             m
             for m in persons.between(start, end)
-            if persons.fits(m.entry, gender) and persons.paragraphs.in_speech(m.start) == speech
+            if persons.fits(m.entry, gender)
+            and m.entry.name != but
+            and persons.paragraphs.in_speech(m.start) == speech
         ]
-        subject = _subject_pronoun(gender, start, end, persons)
-        if fitting and (subject is None or fitting[0].start < subject or back == MAX_SENTENCES_BACK):
-            return Antecedent(fitting[0], _certainty(fitting, gender, persons) / (1 + 0.4 * back))
+        pronoun = _subject_pronoun(gender, start, end, persons)
+        acting = [m for m in fitting if persons.acts(m)]
+        best = acting[-1] if acting else fitting[0] if fitting else None
+        if best and (acting or pronoun is None or best.start < pronoun):
+            return Antecedent(best, _certainty(fitting, gender, persons) / doubt)
+        doubt += CLAUSE_DOUBT if pronoun is not None else SENTENCE_DOUBT
     return None
 
 
 def _subject_pronoun(gender: str, start: int, end: int, persons: ChapterPersons) -> int | None:
-    """Offset of the first subject pronoun: in "She saw Jane … her" she was named in a sentence before."""
+    """Offset of the first subject pronoun: in "She saw Jane … her" she was named in a clause before."""
     found = _SUBJECT.finditer(persons.text, start, end)
     return next((m.start() for m in found if _GENDERS[m[1].lower()] == gender), None)
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
 
+from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import NameFacts, majority_gender, name_facts, split_name
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
+_ACTS = re.compile(
+    rf"(?:, [^,.;:]{{1,60}},)? (?:(?:\w+ly|never|always|only|just|now|then|soon|also|still|again|who) )?"
+    rf"(?:{'|'.join(sorted(words.PAST_VERBS | words.PREDICATES | words.SPEECH_VERBS))}|\w+ed|is|has|says)\b"
+)
+_CLAUSE = re.compile("[;:—]")
 _SPEAKS_NEXT = re.compile(r' \w+(?: \w+ly)?[,:] "')  # "Come." Then Tom said, "Go."
 MAX_SENTENCE = 2_000
 """Characters after which a sentence ends anyway: bounds the work on a text without full stops."""
@@ -193,6 +199,21 @@ class ChapterPersons:
     def around(self, offset: int) -> Sequence[Mention]:
         """Return the mentions in the sentence at ``offset``, the two before and the one behind it."""
         return self.between(self.sentence(offset, 2)[0], self.sentence(offset, -1)[1])
+
+    def acts(self, mention: Mention) -> bool:
+        """Return whether a verb behind the name tells what its bearer does."""
+        return _ACTS.match(self.text, mention.end) is not None
+
+    def clauses_before(self, offset: int) -> Iterator[tuple[int, int]]:
+        """Yield start and end of the clause up to ``offset``, then of those before it."""
+        while offset > 0:
+            start = self.sentence(offset)[0]
+            marks = [m.end() for m in _CLAUSE.finditer(self.text, start, offset)]
+            for begin in (*reversed(marks), start):
+                if begin < offset:
+                    yield begin, offset
+                offset = begin
+            offset = start - 1
 
     def sentence(self, offset: int, back: int = 0) -> tuple[int, int]:
         """Return start and end of the sentence at ``offset``, or of one ``back`` sentences before it."""
