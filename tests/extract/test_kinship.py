@@ -78,6 +78,40 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
         ("Rufus ran to his Aunt Cicely.", ("Aunt Cicely", "FAMILY", "Rufus")),
         ('"Aunt Cicely! Aunt Cicely!" cried Rufus.', ("Aunt Cicely", "FAMILY", "Rufus")),
         ("They left. Edwin and Nora Harland had slept.", ("Edwin Harland", "FAMILY", "Nora Harland")),
+        ("Edwin left the room. Nora wept.", ("Edwin Harland", "FAMILY", "Nora Harland")),
+        ("Mrs. Harland wept when Mr. Harland left.", ("Mr. Harland", "SPOUSE", "Mrs. Harland")),
+        (
+            "Winifred came; and as she spoke Miss Pell saw her brother Rufus.",
+            ("Miss Pell", "SIBLING", "Rufus"),
+        ),
+        ("Winifred rang. Miss Pell was her sister.", ("Miss Pell", "SIBLING", "Winifred")),
+        ("Captain Thorne had two sons, Rufus and Edwin.", ("Captain Thorne", "PARENT_OF", "Edwin Harland")),
+        ("Rufus came. He had a sister named Winifred.", ("Rufus", "SIBLING", "Winifred")),
+        (
+            "Rufus and Winifred wept after the death of their brother Edwin.",
+            ("Rufus", "SIBLING", "Winifred"),
+        ),
+        ("Rufus and Winifred lost their son Edwin.", ("Rufus", "SPOUSE", "Winifred")),
+        (
+            '"You are late," said Mrs. Harland.\n\n"Yes, mamma," said Nora.',
+            ("Mrs. Harland", "PARENT_OF", "Nora Harland"),
+        ),
+        (
+            '"Papa would ask you in," said Nora. "And Mr. Harland never lies."',
+            ("Mr. Harland", "PARENT_OF", "Nora Harland"),
+        ),
+        (
+            '"Come," said Rufus.\n\n"No," said Miss Pell.\n\n"My sister, Winifred, waits," he said.',
+            ("Rufus", "SIBLING", "Winifred"),
+        ),
+        (
+            '"Come," said Rufus.\n\n"No," said Miss Pell.\n\n"My sister, Winifred, waits."',
+            ("Rufus", "SIBLING", "Winifred"),
+        ),
+        (
+            '"My brother, Rufus, waits." Miss Pell rose. "Let us go."',
+            ("Miss Pell", "SIBLING", "Rufus"),
+        ),
     ],
 )
 def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
@@ -268,12 +302,14 @@ def test_what_a_model_says_is_left_alone() -> None:
     assert ties([Extraction(relations=said)], RULES) == set()
 
 
-def test_a_pronoun_means_nobody_of_another_paragraph() -> None:
-    apart = confidences("Winifred slept.\n\nRain fell, and her nephew Edwin was gone.")
-    assert ("Edwin Harland", "FAMILY", "Winifred") not in apart
-    assert ("Edwin Harland", "FAMILY", "Winifred") in confidences(
-        "Winifred slept. Rain fell, and her nephew Edwin was gone."
+def test_a_pronoun_of_speech_means_nobody_of_another_paragraph() -> None:
+    tie = "Edwin Harland", "FAMILY", "Winifred"
+    assert tie not in confidences('"Winifred slept."\n\n"Rain fell, and her nephew Edwin was gone."')
+    near, far = (
+        confidences(f"Winifred slept.{between}Rain fell, and her nephew Edwin was gone.")[tie]
+        for between in (" ", "\n\nThe wind rose. The sea rose. The ships had left.\n\n")
     )
+    assert near > far
 
 
 @pytest.mark.parametrize(

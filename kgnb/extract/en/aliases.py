@@ -212,6 +212,7 @@ class AliasResolver(BookPersons):
                 and not titles_clash(parts.titles, self._titles(n))
                 and not self._is_named_after_husband(n)
                 and not self._is_rank_of_lady(name, n)
+                and (words.FEMALE.isdisjoint(parts.titles) or self._may_be_lady(n))
                 and not (parts.titles == ("mr",) and self._is_little(n))
                 and not self._has_own_title(name, self.clusters.root(n))
             ]

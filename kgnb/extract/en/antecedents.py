@@ -21,7 +21,7 @@ SENTENCE_DOUBT = 0.4
 CLAUSE_DOUBT = 0.1
 """What each clause between adds to the doubt, less where its subject is a pronoun of the same gender."""
 FROM_SPEECH = 0.35
-"""How sure it is that "your" means who is called by name."""
+"""How sure it is that "your" means who is spoken to."""
 
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
@@ -34,9 +34,7 @@ class Antecedent(NamedTuple):
     weight: float
 
 
-def antecedent_of(
-    pronoun: str, offset: int, persons: ChapterPersons, but: str = ""
-) -> Antecedent | None:
+def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons, but: str = "") -> Antecedent | None:
     """Return whom a possessive pronoun at ``offset`` means, not the person ``but``; None where that is
     unclear."""
     word = pronoun.lower()
@@ -85,13 +83,10 @@ def _certainty(fitting: Sequence[Mention], gender: str, persons: ChapterPersons)
 
 def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
     """Return who says the speech at ``offset``."""
-    mention = persons.speaker(offset)
-    return Antecedent(mention, 1.0) if mention else None
+    said = persons.speakers.speaker(offset)
+    return Antecedent(*said) if said else None
 
 
 def _addressee(offset: int, persons: ChapterPersons) -> Antecedent | None:
-    """Who is called by name in the speech, if somebody else than its speaker."""
-    mention, mine = persons.called(offset), persons.speaker(offset)
-    if mention is None or (mine and mention.entry.name == mine.entry.name):
-        return None
-    return Antecedent(mention, FROM_SPEECH)
+    said = persons.speakers.addressee(offset)
+    return Antecedent(said.mention, said.weight * FROM_SPEECH) if said else None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
-from operator import attrgetter
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.paragraphs import Paragraphs
-from kgnb.extract.en.persons import NameFacts, majority_gender, name_facts, split_name
+from kgnb.extract.en.persons import NameFacts, gender_by_ending, majority_gender, name_facts, split_name
+from kgnb.extract.en.speakers import Speakers
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
@@ -21,7 +21,6 @@ _ACTS = re.compile(
     rf"(?:{'|'.join(sorted(words.PAST_VERBS | words.PREDICATES | words.SPEECH_VERBS))}|\w+ed|is|has|says)\b"
 )
 _CLAUSE = re.compile("[;:—]")
-_SPEAKS_NEXT = re.compile(r' \w+(?: \w+ly)?[,:] "')  # "Come." Then Tom said, "Go."
 MAX_SENTENCE = 2_000
 """Characters after which a sentence ends anyway: bounds the work on a text without full stops."""
 PRONOUN_MENTIONS = 40
@@ -37,9 +36,10 @@ def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
         case "husband":
             mine, names, unlike = one.surnames, owner.married, "miss" in owner.titles
         case "mother":
-            mine, unlike = one.married, "miss" in one.titles
+            mine, unlike = one.married, not one.titles.isdisjoint(("miss", "aunt"))
         case "father":
-            mine, unlike = one.surnames if one.titles else frozenset(), "master" in one.titles
+            mine = one.surnames if one.titles else frozenset()
+            unlike = not one.titles.isdisjoint(("master", "uncle"))
         case "brother" | "sister" | "son" | "daughter":
             mine, unlike = one.surnames, False
         case "uncle" | "aunt" | "cousin":
@@ -49,12 +49,6 @@ def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
     if unlike or (names and mine):
         return not unlike and not names.isdisjoint(mine)
     return None
-
-
-def _between(mentions: list[Mention], start: int, end: int) -> list[Mention]:
-    """The mentions, which are in order, that start in ``start``-``end``."""
-    starts = attrgetter("start")
-    return mentions[bisect_left(mentions, start, key=starts) : bisect_left(mentions, end, key=starts)]
 
 
 class ChapterPersons:
@@ -82,46 +76,9 @@ class ChapterPersons:
         return Paragraphs(self.text)
 
     @cached_property
-    def _speakers(self) -> dict[int, list[Mention]]:
-        """Paragraph → the persons beside verbs of speech."""
-        return self._by_paragraph(self.paragraphs.is_speaker)
-
-    @cached_property
-    def _called(self) -> dict[int, list[Mention]]:
-        """Paragraph → the persons called by name in its speeches."""
-        return self._by_paragraph(self.paragraphs.is_called)
-
-    def _by_paragraph(self, holds: Callable[[int, int], bool]) -> dict[int, list[Mention]]:
-        found: dict[int, list[Mention]] = defaultdict(list)
-        for mention in self.people:
-            if holds(mention.start, mention.end):
-                found[self.paragraphs.number(mention.start)].append(mention)
-        return found
-
-    @cached_property
-    def _conversations(self) -> set[int]:
-        """The paragraphs of several speakers."""
-        return {k for k, found in self._speakers.items() if len({m.entry.name for m in found}) > 1}
-
-    def speaker(self, offset: int) -> Mention | None:
-        """Return who says the speech at ``offset``: the only speaker of its paragraph, of several the one
-        named between it and its neighbours."""
-        paragraph = self.paragraphs.number(offset)
-        mentions = self._speakers.get(paragraph, [])
-        if paragraph not in self._conversations:
-            return mentions[0] if mentions else None
-        begin, start, end, stop = self.paragraphs.speech(offset)
-        behind = (m for m in _between(mentions, end, stop) if not _SPEAKS_NEXT.match(self.text, m.end))
-        return next(behind, None) or next(reversed(_between(mentions, begin, start)), None)
-
-    def called(self, offset: int) -> Mention | None:
-        """Return who is called by name in the speech at ``offset``, or in its paragraph of one speaker."""
-        paragraph = self.paragraphs.number(offset)
-        mentions = self._called.get(paragraph, [])
-        if paragraph in self._conversations:
-            _, start, end, _ = self.paragraphs.speech(offset)
-            mentions = _between(mentions, start, end)
-        return mentions[0] if mentions else None
+    def speakers(self) -> Speakers:
+        """Who says each speech, and to whom."""
+        return Speakers(self)
 
     @cached_property
     def mentions_of(self) -> dict[str, list[Mention]]:
@@ -151,7 +108,7 @@ class ChapterPersons:
         return name_facts(self.forms(entry))
 
     def common_surname(self, one: NameEntry, other: NameEntry) -> str:
-        """Return the surname that both bear; empty if it is a common word here: the Snow and the Ice Queen."""
+        """Return the surname that both bear; empty if it is a common word here: the Snow Queen's is none."""
         mine, theirs = self.facts(one), self.facts(other)
         if one.name == other.name or not self._firsts(one).isdisjoint(self._firsts(other)):
             return ""  # Mrs. Nora Harland may be Nora Harland
@@ -176,7 +133,8 @@ class ChapterPersons:
         if entry.name not in self._genders:
             ends = (mention.end for mention in self.mentions_of[entry.name][:PRONOUN_MENTIONS])
             named = self.facts(entry).gender
-            self._genders[entry.name] = named or majority_gender(self.text, ends, least=2)
+            voted = named or majority_gender(self.text, ends, least=2)
+            self._genders[entry.name] = voted or gender_by_ending(self.forms(entry))
         return self._genders[entry.name]
 
     def fits(self, entry: NameEntry, gender: str) -> bool:

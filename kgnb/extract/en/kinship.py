@@ -45,9 +45,20 @@ _POSSESSOR = rf"{_PRONOUN}|'s?| s"  # some texts have lost their apostrophes
 _POSSESSIVE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
 _KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
+_POSSESSIVES = {"he": "his", "she": "her"}
+_HAS = re.compile(
+    r"(?: |, who |\b([Hh]e|[Ss]he) )(?:had|has|with|bore|left) (?:an?|one|two|three|four|five|several) "
+    rf"(?:(?:{_ADJECTIVE}|grown) )*({_NOUN})(s?)(?=,? (?:named |called )?[A-Z]|: [A-Z])"
+)
+# Not "his papa", "a mother", "Father Dale".
+_OWNED = r"(?<!\bmy )(?<!\bhis )(?<!\bher )(?<!\bour )(?<!\byour )(?<!\btheir )(?<!\bthe )(?<!\ba )(?<!'s )"
+_CALLED_KIN = re.compile(
+    rf"(?<![\w'-]){_OWNED}(?:[Pp]apa|[Mm]amma|[Mm]ama|[Mm]ummy|[Mm]um|[Mm]ommy|[Mm]om|[Dd]addy|[Dd]ad|Father|Mother"
+    r"|[Gg]rand(?:mamma|ma|papa|pa|mother|father|dad)|[Gg]ranny)(?![\w-])(?! [A-Z])"
+)
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _AND = re.compile(r" and ")
-_JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) |(?:was|is) (?:named|called) )?")
+_JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) |(?:(?:was|is) )?(?:named|called) )?")
 _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
     r"(?:,|(?:, who)? (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
@@ -108,6 +119,12 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
         for phrase in _nouns(before.start(), match) if before and owners else ():
             for owner in owners:
                 yield from _of_phrase(phrase, owner, persons)
+            if len(owners) == 2:
+                yield from _between_owners(phrase, owners, persons)
+    for match in _HAS.finditer(text):
+        yield from _of_owner(match, persons)
+    for match in _CALLED_KIN.finditer(text):
+        yield from _of_bare_noun(match, persons)
     for mention in persons.people:
         if title := _KIN_TITLE.match(mention.form):
             yield from _of_kin_title(mention, title[1].lower().removesuffix("ie"), persons)
@@ -123,6 +140,58 @@ def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterat
     for owner, weight in owners:
         if (possessor := owner.entry.name) != (name := bearer.entry.name):
             yield Statement(possessor, ROLES[noun], name, NAMED * weight, bearer.start, bearer.end, noun)
+
+
+def _of_owner(match: re.Match[str], persons: ChapterPersons) -> Iterator[Statement]:
+    """Mr. Dale had two daughters, Ann and Jane."""
+    pronoun, noun, plural = match.groups()
+    owner = persons.ending_at(match.start())
+    found = antecedent_of(_POSSESSIVES[pronoun.lower()], match.start(1), persons) if pronoun else None
+    found = Antecedent(owner, 1.0) if owner else found
+    phrase = _Phrase(match.start(), match.end(), noun, bool(plural))
+    if found:
+        role = ROLES[noun]
+        for bearer in _named_after(phrase, role, persons):
+            names = found.mention.entry.name, role, bearer.entry.name
+            yield Statement(*names, NAMED * found.weight, found.mention.start, bearer.end, noun)
+
+
+def _of_bare_noun(match: re.Match[str], persons: ChapterPersons) -> Iterator[Statement]:
+    """Of "Papa is ill," said Jane, or "Yes, papa," said Jane: her father."""
+    start, end, noun = match.start(), match.end(), match[0].lower()
+    said = speaker(start, persons) if persons.paragraphs.in_speech(start) else None
+    if said is None:
+        return
+    role, called = ROLES[noun], persons.paragraphs.is_called(start, end)
+    if not called:
+        yield from _unnamed(_Phrase(start, end, noun, plural=False), said, role, persons)
+        return
+    bearer = persons.speakers.answerer(start, role.gender)
+    if bearer and bearer.mention.entry.name != said.mention.entry.name:
+        facts, his = persons.facts(bearer.mention.entry), persons.facts(said.mention.entry)
+        if fits_family(facts, his, role.name) is False:
+            return
+        names = said.mention.entry.name, role, bearer.mention.entry.name
+        weight = NAMED * said.weight * bearer.weight * (0.5 if noun in ("father", "mother") else 1.0)
+        yield Statement(*names, weight, start, end, noun)
+
+
+def _between_owners(
+    phrase: _Phrase, owners: list[Antecedent], persons: ChapterPersons
+) -> Iterator[Statement]:
+    """What "Jane and Mary … their brother" says of the two: sisters; Tom and Ann's son: a couple."""
+    (one, weight), (other, _) = owners
+    role = ROLES[phrase.noun]
+    if role.name in ("son", "daughter"):
+        if {persons.gender(one.entry), persons.gender(other.entry)} != {"m", "f"}:
+            return
+        role = ROLES["spouse"]
+    elif role.name in ("brother", "sister", "father", "mother", "parent", "uncle", "aunt"):
+        role = ROLES["sibling"]
+    else:
+        return
+    names = one.entry.name, role, other.entry.name
+    yield Statement(*names, weight, one.start, phrase.end, phrase.noun)
 
 
 def _nouns(start: int, match: re.Match[str]) -> Iterator[_Phrase]:
@@ -144,8 +213,15 @@ def _owners(possessive: re.Match[str], persons: ChapterPersons) -> list[Antecede
         return [Antecedent(owner, 1.0)] if owner else []
     if word in ("their", "Their"):
         return _couple(offset, persons)
-    found = antecedent_of(word, offset, persons)
+    subject = _subject_before(offset, persons)
+    found = antecedent_of(word, offset, persons, subject.entry.name if subject else "")
     return [found] if found else []
+
+
+def _subject_before(offset: int, persons: ChapterPersons) -> Mention | None:
+    """Who is said to be something at ``offset``, or in apposition to it: Jane was …; Jane, …"""
+    before = _COPULA.search(persons.text, max(0, offset - 24), offset)
+    return persons.ending_at(before.start()) if before else None
 
 
 def _couple(offset: int, persons: ChapterPersons) -> list[Antecedent]:

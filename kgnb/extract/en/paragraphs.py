@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 
 from kgnb.extract.en import vocabulary as words
 
@@ -30,6 +31,17 @@ class Paragraphs:
         """Return the start of the paragraph at ``offset``."""
         k = self.number(offset)
         return self._ends[k - 1] + 1 if k else 0
+
+    def before(self, offset: int, n: int) -> int:
+        """Return the start of the paragraph ``n`` before that of ``offset``."""
+        k = self.number(offset) - n
+        return self._ends[k - 1] + 1 if k > 0 else 0
+
+    def with_speech(self) -> Iterator[tuple[int, int, int]]:
+        """Yield number, start and end of each paragraph in which a quotation mark stands."""
+        for k in dict.fromkeys(map(self.number, self._quotes)):
+            end = self._ends[k] if k < len(self._ends) else len(self._text)
+            yield k, (self._ends[k - 1] + 1 if k else 0), end
 
     def in_speech(self, offset: int) -> bool:
         """Return whether ``offset`` is within quotation marks."""

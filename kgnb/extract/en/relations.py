@@ -11,8 +11,7 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions, husbands
-from kgnb.extract.en.kinship import BY_SURNAME, NAMED, NEARBY, Statement, Tie, statements
-from kgnb.extract.en.persons import split_name
+from kgnb.extract.en.kinship import NAMED, NEARBY, Statement, Tie, statements
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.en.stated_names import is_unreal
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern

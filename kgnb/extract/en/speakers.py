@@ -1,0 +1,160 @@
+"""Who says each speech of an English chapter, and to whom.
+
+Who is named beside a verb of speech, or acts right behind a speech, says those of the paragraph; "he said",
+or a speech alone, is who spoke before the last speaker, as two who talk take turns (Elson and McKeown 2010,
+AAAI).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.patterns import Mention
+
+if TYPE_CHECKING:
+    from kgnb.extract.en.chapter_persons import ChapterPersons
+
+BY_TURN = 0.7
+"""How sure it is that a speech without a name is who spoke before the last speaker."""
+BY_PRONOUN = 0.8
+"""How sure it is that "he said" is a man named before."""
+IN_TURN = 0.7
+"""How sure it is that who spoke before or speaks next is spoken to."""
+
+_SPEAKS_NEXT = re.compile(r' \w+(?: \w+ly)?[,:] "')  # "Come." Then Tom said, "Go."
+_BEAT = re.compile(r'" $')  # "Come." Tom rose. "Go."
+_HE_SAYS = re.compile(
+    rf'(?:(?<=" )|(?<=\n))([Hh]e|[Ss]he)(?= [a-z])|(?<=" )(?:{words.SPEECH_VERB}) (he|she)\b'
+    rf"|\b([Hh]e|[Ss]he) (?:{words.SPEECH_VERB})\b"
+)
+
+
+class Said(NamedTuple):
+    """Who speaks or is spoken to; ``weight`` 0 to 1: how sure that is."""
+
+    mention: Mention
+    weight: float
+
+
+class Speakers:
+    """The speeches of one chapter."""
+
+    def __init__(self, persons: ChapterPersons) -> None:
+        self._persons = persons
+        self._paragraphs: Paragraphs = persons.paragraphs
+        self._named: dict[int, list[Mention]] = defaultdict(list)
+        self._called: dict[int, list[Mention]] = defaultdict(list)
+        for mention in persons.people:
+            span = mention.start, mention.end
+            if self._paragraphs.is_speaker(*span):
+                self._named[self._paragraphs.number(mention.start)].append(mention)
+            elif self._paragraphs.is_called(*span):
+                self._called[self._paragraphs.number(mention.start)].append(mention)
+        self._several = {k for k, found in self._named.items() if len({m.entry.name for m in found}) > 1}
+        self._turns = self._in_turn()
+
+    def _in_turn(self) -> dict[int, Said]:
+        """Paragraph → its only speaker."""
+        turns: dict[int, Said] = {}
+        for k, start, end in self._paragraphs.with_speech():
+            if k not in self._several and (
+                said := self._told(k, start, end) or self._by_turn(k, start, end, turns)
+            ):
+                turns[k] = said
+        return turns
+
+    def _told(self, paragraph: int, start: int, end: int) -> Said | None:
+        """Who is named beside a verb of speech, else acts between speeches."""
+        if named := self._named.get(paragraph):
+            return Said(named[0], 1.0)
+        text = self._persons.text
+        for mention in self._persons.between(start, end):
+            behind = _BEAT.search(text, max(start, mention.start - 2), mention.start)
+            if behind and not self._paragraphs.in_speech(mention.start) and self._persons.acts(mention):
+                return Said(mention, BY_PRONOUN)
+        return None
+
+    def _by_turn(self, paragraph: int, start: int, end: int, turns: dict[int, Said]) -> Said | None:
+        """Who spoke before the last speaker, or is the only one of the gender of "he said" named above."""
+        text, last, before = self._persons.text, turns.get(paragraph - 1), turns.get(paragraph - 2)
+        other = last.mention.entry.name if last else ""
+        gender = self._gender_told(start, end)
+        fits = (
+            before and before.mention.entry.name != other and self._persons.fits(before.mention.entry, gender)
+        )
+        if before and fits and (gender or (last and text[start] == '"')):
+            return Said(before.mention, before.weight * (BY_PRONOUN if gender else BY_TURN))
+        above = self._persons.between(self._paragraphs.before(start, 2), start) if gender else ()
+        named = [
+            m
+            for m in above
+            if m.entry.name != other
+            and self._persons.gender(m.entry) == gender
+            and not self._paragraphs.in_speech(m.start)
+        ]
+        return Said(named[-1], BY_PRONOUN) if len({m.entry.name for m in named}) == 1 else None
+
+    def _gender_told(self, start: int, end: int) -> str:
+        """That of the pronoun beside a verb of speech, or behind a speech, of the paragraph; "" without."""
+        for match in _HE_SAYS.finditer(self._persons.text, start, end):
+            if not self._paragraphs.in_speech(match.start()):
+                return "m" if match[match.lastindex or 0].lower() == "he" else "f"
+        return ""
+
+    def speaker(self, offset: int) -> Said | None:
+        """Return who says the speech at ``offset``: the only speaker of its paragraph, of several the one
+        named between it and its neighbours."""
+        paragraph = self._paragraphs.number(offset)
+        if paragraph not in self._several:
+            return self._turns.get(paragraph)
+        mentions = self._named[paragraph]
+        begin, start, end, stop = self._paragraphs.speech(offset)
+        behind = (
+            m for m in _between(mentions, end, stop) if not _SPEAKS_NEXT.match(self._persons.text, m.end)
+        )
+        found = next(behind, None) or next(reversed(_between(mentions, begin, start)), None)
+        return Said(found, 1.0) if found else None
+
+    def called(self, offset: int) -> Mention | None:
+        """Return who is called by name in the speech at ``offset``, or in its paragraph of one speaker."""
+        paragraph = self._paragraphs.number(offset)
+        mentions = self._called.get(paragraph, [])
+        if paragraph in self._several:
+            _, start, end, _ = self._paragraphs.speech(offset)
+            mentions = _between(mentions, start, end)
+        return mentions[0] if mentions else None
+
+    def addressee(self, offset: int) -> Said | None:
+        """Return who is spoken to at ``offset``: is called by name, else spoke before or speaks next; never
+        the speaker."""
+        paragraph = self._paragraphs.number(offset)
+        mine = self.speaker(offset)
+        name = mine.mention.entry.name if mine else ""
+        if called := self.called(offset):
+            return Said(called, 1.0) if called.entry.name != name else None
+        near = (self._turns.get(k) for k in (paragraph - 1, paragraph + 1)) if mine else ()
+        for said in near:
+            if said and said.mention.entry.name != name:
+                return Said(said.mention, said.weight * IN_TURN)
+        return None
+
+    def answerer(self, offset: int, gender: str) -> Said | None:
+        """Return who of the gender spoke before the speech at ``offset`` or speaks next, if it is one."""
+        paragraph = self._paragraphs.number(offset)
+        near = [self._turns.get(k) for k in (paragraph - 1, paragraph + 1)]
+        fitting = [s for s in near if s and self._persons.gender(s.mention.entry) == gender]
+        if len({s.mention.entry.name for s in fitting}) != 1:
+            return None
+        return Said(fitting[0].mention, fitting[0].weight * IN_TURN)
+
+
+def _between(mentions: list[Mention], start: int, end: int) -> list[Mention]:
+    """The mentions, which are in order, that start in ``start``-``end``."""
+    starts = attrgetter("start")
+    return mentions[bisect_left(mentions, start, key=starts) : bisect_left(mentions, end, key=starts)]
