@@ -17,7 +17,7 @@ from kgnb.extract.en.bare_ranks import dominant_bearer, rank_mentions
 from kgnb.extract.en.cited import is_only_cited, is_only_compared
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.names import FIRST_NAMES, key
-from kgnb.extract.en.persons import KIN_TITLES, PASSING, BookPersons, NameParts, titles_clash
+from kgnb.extract.en.persons import KIN_TITLES, PASSING, WINDOW, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import answering
 
@@ -56,6 +56,7 @@ class AliasResolver(BookPersons):
         self._join_same_words()
         self._join_initials()
         self._join_of_places()
+        self._join_peers()
         self._join_titled_first_names()
         self._join_first_names()
         self._join_titled_surnames()
@@ -138,6 +139,24 @@ class AliasResolver(BookPersons):
             if not namesakes and key(name.removeprefix(plain + particle)) not in words.BEFORE_KIN:
                 self.clusters.join(plain, name, "of a place")
 
+    @cached_property
+    def _seats(self) -> dict[str, list[str]]:
+        """Place → the peers who are called after it."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in self.by_count:
+            titles, rest = self.parts[name].titles, self.parts[name].rest
+            of_place = titles and rest and titles[-1] in words.PEERS and (len(rest) == 1 or rest[0] == "of")
+            if of_place and key(rest[-1]) not in FIRST_NAMES:  # not Lord Edmund
+                found[rest[-1]].append(name)
+        return found
+
+    def _join_peers(self) -> None:
+        """The Duke of Brayton is Brayton, Viscount Brayton Lord Brayton."""
+        for place, (peer, *others) in self._seats.items():
+            bare = [place] if place in self.candidates else []
+            for other in (*others, *bare):
+                self._join_unless_company(peer, other, "rank")
+
     def _join_titled_first_names(self) -> None:
         """Sir Robert and Sir Robert Harland; Miss Anne and Anne."""
         for name, parts in self._one_word_names(titled=True):
@@ -171,6 +190,8 @@ class AliasResolver(BookPersons):
                 and "mrs" not in self.parts[n].titles
                 and (not self.parts[n].titles or self._count(n) >= 0.015 * self.counts[name])
             ]
+            if name in self._seats:
+                continue
             titled = sum(
                 self.counts[n]
                 for n in self._by_last.get(name, ())
@@ -216,7 +237,9 @@ class AliasResolver(BookPersons):
                 and not (parts.titles == ("mr",) and self._is_little(n))
                 and not self._has_own_title(name, self.clusters.root(n))
             ]
-            if parts.titles == ("mr",) and self._has_sons(parts.last, fulls):
+            if introduced := self._introduced_as(name, fulls):
+                fulls = [introduced]
+            elif parts.titles == ("mr",) and self._has_sons(parts.last, fulls):
                 fulls = []
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
@@ -235,6 +258,19 @@ class AliasResolver(BookPersons):
                 best = self._exclusive_person(name, [self.clusters.root(noble)])
             if best:
                 self.clusters.join(best, name, "title and surname")
+
+    def _introduced_as(self, name: str, fulls: list[str]) -> str:
+        """The full name of the same title that stands shortly before the first "Mr. Marlow": Mr. Giles
+        Marlow."""
+        begin = self.offsets[name][0]
+        before = [
+            n
+            for n in fulls
+            if self.parts[n].titles == self.parts[name].titles
+            and self.parts[n].first != self.parts[name].last
+            and 0 < begin - self.offsets[n][0] < WINDOW
+        ]
+        return before[0] if len(before) == 1 else ""
 
     def _is_named_after_husband(self, name: str) -> bool:
         """Mrs. John Dale, not Mrs. Clara Dale."""

@@ -17,6 +17,8 @@ from kgnb.extract.patterns import Mention
 
 MAX_CLAUSES_BACK = 12
 """Clauses before a pronoun, with its own, in which its antecedent is looked for."""
+MAX_REACH = 800
+"""Characters before a pronoun within which such a clause ends."""
 SENTENCE_DOUBT = 0.4
 CLAUSE_DOUBT = 0.1
 """What each clause between adds to the doubt, less where its subject is a pronoun of the same gender."""
@@ -50,7 +52,7 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons, but: str) -
     speech = persons.paragraphs.in_speech(offset)
     doubt = 1.0
     for start, end in islice(persons.clauses_before(offset), MAX_CLAUSES_BACK):
-        if speech and start < paragraph:
+        if (speech and start < paragraph) or offset - end > MAX_REACH:
             break
         fitting = [
             m

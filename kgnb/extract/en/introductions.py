@@ -20,8 +20,8 @@ ROUNDS = 3
 
 _HUMAN = trie_pattern(ROLES.keys() | words.TRADES)
 _KIN = trie_pattern(ROLES)
-_OWN = r"(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir|\w's?)"
-_THEIRS = r"(?:his|her|their|\w's?)"  # not "Nonsense, my dear boy"
+_OWN = r"(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir|\w+'s?)"
+_THEIRS = r"(?:his|her|their|\w+'s?)"  # not "Nonsense, my dear boy"
 _ADJECTIVES = rf"(?:(?:{'|'.join(sorted(words.BEFORE_KIN | words.EPITHETS))}|\w+est) )*"
 _INTRODUCED = re.compile(
     rf"(?:\b{_OWN} {_ADJECTIVES}{_KIN},? (?:the |old |little |young |poor )?"  # his servant, old Tom
@@ -30,8 +30,8 @@ _INTRODUCED = re.compile(
     r"|\b(?:name|names) (?:is|was|are|were) )$"
 )
 _APPOSED = re.compile(
-    rf"(?:, (?:who (?:is|was) )?(?:an? |the |{_THEIRS} )| (?:was|is) (?:an? |the |{_OWN} |one of {_OWN} ))"
-    rf"(?:[a-z'-]+ ){{0,3}}?{_HUMAN}\b"
+    rf"(?:,? the |, (?:who (?:is|was) )?(?:an? |{_THEIRS} )| (?:was|is) (?:an? |the |{_OWN} |one of {_OWN} ))"
+    rf"(?:[a-z'-]+ ){{0,3}}?{_HUMAN}\b|, who\b"
 )
 _AND_NEXT = re.compile(r",? (?:and|or) (?:(?:the|his|her|old|little|young|poor) )?")
 _AND_BEFORE = re.compile(r"(?<=\w)(?:,? (?:and|or) )$")

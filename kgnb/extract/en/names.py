@@ -356,6 +356,7 @@ class NameClassifier:
         titled = [p for p in sure if is_titled(" ".join(p))]
         lasts = {p[-1] for p in titled}
         surnames = {p[-1] for p in titled if "of" not in p}  # not Kent, of the Duke of Kent
+        given = {p[1] for p in map(str.split, self.candidates) if len(p) == 3 and is_titled(" ".join(p))}
         for candidate in self.candidates.values():
             parts = candidate.name.split(" ")
             related = len(parts) > 1 and (parts[0] in firsts or parts[-1] in lasts)
@@ -363,7 +364,7 @@ class NameClassifier:
                 candidate.score += 3.0
                 if parts[1] == "of" and candidate.count > 1:  # the Knave of Hearts is as sure as the Knave
                     candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
-            elif len(parts) == 1 and parts[0] in surnames:
+            elif len(parts) == 1 and (parts[0] in surnames or parts[0] in given):
                 candidate.score += 1.5
 
     def _score_stated(self) -> None:

@@ -17,12 +17,14 @@ _NO_TITLE = "".join(
     rf"(?<!\b(?:{'|'.join(sorted(w.capitalize() for w in words.ABBREVIATED if len(w) == n))}).)"
     for n in sorted({len(w) for w in words.ABBREVIATED})
 )
+_EMPHASIS = re.compile(r"\*(?=\S)([^*\n]+?)(?<=\S)\*")
 _END = re.compile(rf"[.!?\n](?:(?<=\n)|(?=[\s\"]){_NO_TITLE})")
 
 
 def normalise(text: str) -> str:
     """Return the text with straight quotes, one space between words and one line break between paragraphs."""
     text = _replaced(_in_double_quotes(text).replace("\r\n", "\n"), _STRAIGHT)
+    text = _EMPHASIS.sub(r"\1", text) if "*" in text else text
     text = re.sub(r"\n ?\n\s*", "\x00", re.sub("  +", " ", text))
     return text.replace(" \n", "\n").replace("\n ", "\n").replace("\n", " ").replace("\x00", "\n")
 

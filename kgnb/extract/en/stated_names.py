@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from kgnb.extract.en import vocabulary as words
+
 MAX_GAP = 40
 """Most characters between the two names."""
 
@@ -18,6 +20,9 @@ _ALSO = re.compile(
 _AS_CALLED = re.compile(
     r",? as (?:[\w']+ ){1,3}(?:called|calls|call|named)\b"
 )  # Elizabeth, or Beth, as we called her
+_OF_RANK = re.compile(r", (?:the )?(?:(\w+(?:st|nd|rd|th)) )?")
+_REAL_NAME = re.compile(r"\b(?:[Hh]is|[Hh]er|whose) (?:real|full|own|proper|true|whole) name (?:was|is) $")
+_CLOSED = re.compile(r"[,.;:!?)\"\n—]|$")
 _BY_TURNS = re.compile(r"\b(?:now|once) (?:an? |the )?$")  # now the Queen, now Tom
 _WIFE_OF = re.compile(r",? (?:(?:is|was|now|as|became|and) )?(?:now )?(?:the |a )?(?:wife|bride) of ")
 _MARRIED = re.compile(
@@ -45,12 +50,27 @@ def stated_names(text: str, offsets: Mapping[str, Sequence[int]]) -> Iterator[St
         if one == other or not 0 < after - end <= MAX_GAP or text.startswith("'s ", after + len(other)):
             continue  # Tom became Mr. Dale's mate
         also = _ALSO.fullmatch(text, end, after) and not _BY_TURNS.search(text, max(0, start - 12), start)
-        if also or (text[end:after] == ", or " and _AS_CALLED.match(text, after + len(other))):
+        called = text[end:after] == ", or " and _AS_CALLED.match(text, after + len(other))
+        if also or called or _is_of_rank(text, start, end, after, other):
             yield StatedName(one, other, married=False)
         elif _WIFE_OF.fullmatch(text, end, after):
             yield StatedName(other, one, married=True)
         elif _MARRIED.fullmatch(text, end, after) and not is_unreal(text, start, after + len(other)):
             yield StatedName(one, other, married=True)
+
+
+def _is_of_rank(text: str, start: int, end: int, after: int, other: str) -> bool:
+    """Whether a name stands beside a rank (the Doctor, Ann Pell; Tom Dale, sixth Earl of Brayton), or is said
+    to be somebody's real one."""
+    if not _CLOSED.match(text, after + len(other)):
+        return False
+    one, first = text[start:end], other.partition(" ")[0].lower()
+    if _REAL_NAME.search(text, max(end, after - 40), after):
+        return True
+    if one.lower() in words.RANKS:
+        return text[end:after] == ", " and text[max(0, start - 4) : start].lower() == "the " and " " in other
+    apposed = _OF_RANK.fullmatch(text, end, after) if first in words.PEERS and " " in one else None
+    return apposed is not None and (apposed[1] is not None or " of " in other)
 
 
 def is_unreal(text: str, start: int, end: int) -> bool:
