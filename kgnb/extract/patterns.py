@@ -57,8 +57,9 @@ class PatternMatcher:
     stands.
     """
 
-    def __init__(self, patterns: Sequence[RelationPattern]) -> None:
-        self._patterns = tuple(patterns)
+    def __init__(self, patterns: Sequence[RelationPattern], never: str = "") -> None:
+        """``never``: characters that no pattern has between two names."""
+        self._patterns, self._never = tuple(patterns), frozenset(never)
 
     @cached_property
     def _expression(self) -> re.Pattern[str]:
@@ -77,8 +78,11 @@ class PatternMatcher:
         for a, b in pairwise(people):
             if not 0 <= b.start - a.end <= max_gap or a.entry.name == b.entry.name:
                 continue
+            between = text[a.end : b.start]
+            if not self._never.isdisjoint(between):
+                continue
             # A normalised text has no tab.
-            fits = self._expression.match(f"{text[a.end : b.start]}\t{text[b.end : b.end + MAX_AFTER]}")
+            fits = self._expression.match(f"{between}\t{text[b.end : b.end + MAX_AFTER]}")
             if fits and fits.lastgroup:
                 pattern = self._patterns[int(fits.lastgroup[1:])]
                 one, other = (b, a) if pattern.inverted else (a, b)

@@ -338,7 +338,7 @@ def test_speech_takes_time_by_its_length(said: str, line_end: str) -> None:
 
 @pytest.mark.parametrize("line", [line for line in SENTENCES if not line.startswith("#")])
 def test_a_sentence_states_just_these_ties(line: str) -> None:
-    text, _, told = line.partition("|")
+    text, _, told = line.replace("\\n", "\n").partition("|")
     expected = (
         {(a, TYPES[kind], b) for kind, a, b in map(str.split, told.split(";"))}
         if told

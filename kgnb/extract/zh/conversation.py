@@ -32,6 +32,9 @@ _CLAUSE = re.compile("[^，。！？；：听闻见等没“”「」『』\n]{1
 _REACTS = re.compile("[愣怔惊吓震颤抖僵呆醒停]|[回抬扭转]过?起?[头身]|站住|心")
 _PRONOUN = re.compile("[他她](?![的们家])")
 _PRESENTS = re.compile("[正便就倒乃]是[^，。！？；：“”]{0,8}$")
+_CALLED = re.compile(
+    "(?:[大小老二三]?[哥姐叔伯婶嫂爷弟妹兄]|先生|小姐|姑娘|同学)?[，。！？…、]+(?![他她这那就])"
+)
 _HEARS = re.compile(
     "(?:[对向朝跟问谓]着?|告诉|吩咐|[看望盯瞪]着|[拉拽扶抱搀护]着|一?把?[拉抱扶握抓拽护][住起过]了?|给|[看望]了[看望]|[看望瞪]了)$"
 )
@@ -43,13 +46,14 @@ _SAME_TURN = 40
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A quotation; ``speaker`` and ``hearer`` where the text names them beside it; ``beside``: who else is
-    the only one there."""
+    the only one there; ``called``: whom alone the speaker calls by name."""
 
     start: int
     end: int
     speaker: Mention | None
     hearer: Mention | None
     beside: Mention | None = None
+    called: Mention | None = None
 
 
 class Conversation:
@@ -88,8 +92,8 @@ class Conversation:
     def hearer(self, k: int) -> Mention | None:
         """Return to whom the ``k``-th turn is said: told there, or who speaks both before and after."""
         turn = self.turns[k]
-        if turn.hearer or turn.speaker is None:
-            return turn.hearer
+        if turn.hearer or turn.called or turn.speaker is None:
+            return turn.hearer or turn.called
         before, after = (self.neighbour(k, step, turn.speaker) for step in (-1, 1))
         one, other = (t.speaker if t else None for t in (before, after))
         return one if one and other and one.entry.name == other.entry.name else None
@@ -167,7 +171,33 @@ class Conversation:
         alone = begin == match.start() and text[match.end() : match.end() + 1] in ("\n", "")
         if speaker is None and alone and self._alternates(match.start(), turns):
             speaker = turns[-2].speaker
-        return Turn(match.start(), match.end(), speaker, hearer, beside)
+        if speaker is None and alone and last and last.called and self._follows(last, match.start()):
+            speaker = last.called
+        called = self._called(match)
+        if called is None and last and goes_on and speaker is not None and speaker is last.speaker:
+            called = last.called
+        if called and speaker and called.entry.name == speaker.entry.name:
+            called = None
+        return Turn(match.start(), match.end(), speaker, hearer, beside, called)
+
+    def _called(self, match: re.Match[str]) -> Mention | None:
+        """The only person whom a turn calls by name: “甲，过来。”, “过来，甲！”."""
+        named = self.within(match.start(), match.end())
+        called = {m.entry.name: m for m in named if self._is_called(m, match)}
+        return next(iter(called.values())) if len(called) == 1 else None
+
+    def _is_called(self, mention: Mention, match: re.Match[str]) -> bool:
+        before = self._text[mention.start - 1]
+        behind = _CALLED.match(self._text, mention.end)
+        if behind is None or behind.end() > match.end():
+            return False
+        first, last = mention.start == match.start() + 1, behind.end() >= match.end() - 1
+        ends = last or behind[0][-1] in "。！？"
+        return (first and not last) or (not first and before in "，！" and ends)
+
+    def _follows(self, last: Turn, at: int) -> bool:
+        """Whether a turn's line is the next after another's."""
+        return self._text.count("\n", last.end, at) == 1
 
     def _introduced(
         self, line: int, begin: int, end: int, turns: Sequence[Turn]

@@ -151,7 +151,8 @@ class _Addresses:
         before, after = (self._said.neighbour(k, step, speaker) for step in (-1, 1))
         asked = before.speaker if before else turn.beside
         answers = after.speaker if after else self._said.reacts(k)
-        if asked and before and before.hearer and before.hearer.entry.name == speaker.entry.name:
+        spoken_to = (before.hearer or before.called) if before else None
+        if asked and spoken_to and spoken_to.entry.name == speaker.entry.name:
             return asked if self._fits(speaker, asked, kin) else None
         fitting = {m.entry.name: m for m in (asked, answers) if m and self._fits(speaker, m, kin)}
         if len(fitting) != 1:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import vocabulary as words
+
 
 class Noun(NamedTuple):
     """A noun of relation: in 甲的弟弟乙, 乙 is its bearer and 甲 its possessor."""
@@ -20,6 +23,8 @@ class Noun(NamedTuple):
     """It says whose only with a possessor: 他的男人, not 男人乙."""
     of: str = ""
     """Whose it always is: the speaker's (家父) or the hearer's (令尊)."""
+    couple: bool = False
+    """It is two spouses: 甲的父母乙和丙."""
 
 
 _NUMERAL = "[一二三四五六七八九十]"
@@ -27,8 +32,8 @@ _RANK = "[大二三四五六七八九小老幺]"
 _NTH = f"(?:第{_NUMERAL}+个?)?"
 
 DEAR = (
-    "(?:(?:唯一|独生|亲生|嫡亲|最[小大]|失散多年|已故|死去|过世|早逝|去世|新婚|年轻|年幼|年迈|(?:刚|新|没|未)过门|[最]?得意"
-    "|最?[心疼宠]爱|不成器|贴身|陪嫁|授业|亲传)的?)?"
+    "(?:(?:唯一|明媒正娶|独生|亲生|嫡亲|最[小大]|失散多年|已故|死去|过世|早逝|去世|新婚|年轻|年幼|年迈|(?:刚|新|没|未)过门|[最]?得意"
+    "|最?[心疼宠]爱|亲|不成器|贴身|陪嫁|授业|亲传)的?)?"
 )
 """What may stand before a noun and doesn't change what it means."""
 
@@ -49,10 +54,10 @@ RELATIVE = (
 )
 _RELATIVE_OWNED = (
     "(?:[大二三四五六七小老幺](?:[叔伯舅姑姨婶爷嫂]|姐夫|妹夫)|[大二三四五](?:叔|伯|舅|姑|姨)[父母妈丈娘]|阿[公婆]|公公|婆婆|亲家[公母]?"
-    "|泰山|老丈人)"
+    "|老丈人)"
 )
 SIBLING = (
-    "(?:(?:[胞亲长]|同胞|嫡亲|亲生|孪生|双胞胎|双生|(?:同父异母|同母异父|异母|异父)的?)"
+    "(?:(?:[胞亲长]|同胞|嫡亲|亲生|孪生|双胞胎|双生|(?:同父异母|同母异父|异母|异父|同母|同父)的?)"
     "(?:[大小]?[兄弟哥姐姊妹]|兄弟|哥哥|弟弟|姐姐|妹妹|妹子))"
 )
 BROTHER = (
@@ -75,16 +80,22 @@ DISCIPLE = (
     f"(?:(?:[门座]下的?)?{_NTH}(?:[大二三小]|首席|开山|关门|入室|亲传|真传|记名|得意)?"
     "(?:徒弟|弟子|徒儿)|门生|学生)"
 )
-_SUBORDINATE = (
-    "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|[大小]?丫[鬟环头]|侍女"
-    "|[侍婢]女|小厮|管家|司机|秘书|助手|助理|保镖|跟班|书童|长随|老?仆|老家人|长工|奶[妈娘]|乳[母娘]|女佣|佣人|车夫|马夫)"
+_SERVANT = (
+    "(?:仆人|[大小]?丫[鬟环头]|侍女|[侍婢]女|小厮|管家|司机|秘书|助手|助理|保镖|书童|老?仆|老家人|长工|奶[妈娘]|乳[母娘]"
+    "|女佣|佣人|车夫|马夫)"
 )
+_SUBORDINATE = "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|跟班|长随)"
 _FRIEND = "(?:朋友|好友|挚友|好朋友|老朋友|闺蜜|故友|旧友|老友|知己|至交|兄弟|老?同学|同窗|死党|故人)"
 _LOVER = "(?:恋人|爱侣|情人|情郎|情妇|相好的?|姘头|心上人|意中人|[男女]朋友|[男女]友|初恋)"
 _FOE = "(?:(?:杀[父母夫妻兄弟子]+的?)?仇人|仇家|死?对头|死敌|仇敌|宿敌|劲敌|冤家|情敌|政敌)"
 
+OFFICE = trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS | words.TITLES | words.ROLE_ENDS)
+"""What stands before a name and says the person's rank."""
+
 KIN = (
     Noun(CHILD, "PARENT_OF"),
+    Noun("(?:亲生|[养生])?(?:父母|爹娘|爸妈|爹妈|双亲)", "PARENT_OF", inverted=True, couple=True),
+    Noun("(?:公婆|岳父母|祖父母|外?祖父母)", "FAMILY", couple=True),
     Noun(PARENT, "PARENT_OF", inverted=True),
     Noun(RELATIVE, "FAMILY"),
     Noun(_RELATIVE_OWNED, "FAMILY", owned=True),
@@ -94,8 +105,8 @@ KIN = (
     Noun(SPOUSE, "SPOUSE"),
     Noun(_SPOUSE_OWNED, "SPOUSE", owned=True),
     Noun(MASTER, "MASTER_OF", inverted=True),
-    Noun("(?:徒弟|弟子|徒儿|门生|学生)", "MASTER_OF"),
-    Noun(_SUBORDINATE, "LEADS", owned=True),
+    Noun("(?:[大二三小]?(?:徒弟|弟子|徒儿)|门生|学生)", "MASTER_OF"),
+    Noun(_SERVANT, "LEADS", owned=True),
     # Of the speaker and the hearer in polite speech.
     Noun("(?:家[父严君]|先[父严考君]|亡父|家[母慈]|先[母慈]|亡母)", "PARENT_OF", inverted=True, of="speaker"),
     Noun("(?:小[女儿犬]|犬[子女]|豚儿|贱息|亡[儿女])", "PARENT_OF", of="speaker"),
@@ -111,7 +122,7 @@ KIN = (
     Noun("(?:令[尊堂慈]|尊[翁堂君])", "PARENT_OF", inverted=True, of="hearer"),
     Noun("(?:令[郎嗣爱媛嫒]|令千金|令公子)", "PARENT_OF", of="hearer"),
     Noun("(?:令[兄弟姐姊妹])", "SIBLING", of="hearer"),
-    Noun("(?:尊夫人|尊阃|令[正阃]|嫂夫人)", "SPOUSE", of="hearer"),
+    Noun("(?:尊夫人|嫂夫人)", "SPOUSE", of="hearer"),
     Noun("(?:令[岳婿侄甥孙叔伯舅]女?)", "FAMILY", of="hearer"),
     Noun("(?:[令尊]师)", "MASTER_OF", inverted=True, of="hearer"),
     Noun("(?:[令高]徒|高足)", "MASTER_OF", of="hearer"),
@@ -120,9 +131,10 @@ KIN = (
 
 NOUNS = (
     *(noun for noun in KIN if not noun.of),
+    Noun(_SUBORDINATE, "LEADS"),
     Noun("[叔舅孙]", "FAMILY"),
     Noun(f"(?:{_RANK}?(?:娃娃?|小子|崽子?)|骨肉|骨血)", "PARENT_OF", owned=True),
-    Noun("(?:主人|主子|先生|师)", "MASTER_OF", inverted=True),
+    Noun("(?:主人|主子|师)", "MASTER_OF", inverted=True),
     Noun(f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF"),
     Noun(_LOVER, "LOVES", owned=True),
     Noun(_FRIEND, "FRIEND"),
@@ -142,7 +154,11 @@ BOTH = (
         "|妯娌|连襟|[儿女]*亲家)",
         "FAMILY",
     ),
-    (r"(?:\w{1,4}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)", "FRIEND"),
+    (
+        r"(?:\w{1,4}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友|发小|生死之交|莫逆之交|忘年之?交|至交|交情)",
+        "FRIEND",
+    ),
+    ("指腹为婚的?", "SPOUSE"),
     ("(?:一对)?(?:恋人|情侣)", "LOVES"),
     ("(?:死对头|对头|死敌|仇人|冤家|仇敌|情敌)", "ENEMY"),
 )

@@ -27,6 +27,10 @@ FAR = 100
 """Most characters between a child's name and its parent's."""
 NEAR = 60
 """Most characters between a relative and the person whom the text goes on about."""
+PARAGRAPH = 300
+"""Characters before a pronoun in which nobody but its person is named."""
+LONGEST_LINK = 14
+"""Most characters of a kin noun and of what joins it to its bearer."""
 LONGEST_NOUN = 10
 """Most characters of a kin noun and what is put between it and its bearer without a verb."""
 MANY = 20
@@ -36,24 +40,31 @@ INDIRECT = 0.6
 
 _NOUN = "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(KIN))
 _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
+_RANK = trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)
 _LINK = (
-    "[，,]?(?:姓.，)?(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
-    f"|(?:便|就)?是(?:{_OFFICE})?)?“?"
+    rf"[，,、]?(?:(?<=[，、])\w{{0,4}}{_RANK})?(?:姓.，)?(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
+    f"|(?:便|就|其实|竟然?|原来|正)?是(?:{_OFFICE})?)?“?"
 )
 _NAMED = re.compile(f"(?:{_NOUN}){_LINK}$")
+_TITLED = re.compile(rf"[，、]\w{{0,4}}{_RANK}")
 _OPEN = re.compile(r"[^\W了呀啊呢也矣哩]")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
-_NOT_LAST = "的第个同异最独遗当未前远长次幼少"  # of a noun's characters
+# Characters of the nouns that none of them ends with.
+_NOT_LAST = (
+    "的第个同异最独遗当未前远长次幼少将把令从后马保拜随原连外一护相大义小跟二管侍先司表发五恩属亡结三双老换元犬七四"
+    "六金干侧祖门"
+)
 _LAST = {c for c in _NOUN if is_han(c)} - set(_NOT_LAST)
+_RANKED = frozenset("是，、")  # what stands before a rank: 父亲是将军甲
 _MARKS = "，,“"
-_LINKS = set("叫唤做作名是") | {title[-1] for title in words.TITLES_AFTER_SURNAME}
-_BEFORE_NAME = _LAST | _LINKS  # what may stand before a name that a kin noun introduces
+_LINKS = set("叫唤做作名是")
+_RANKS = {title[-1] for title in words.TITLES_AFTER_SURNAME | words.RANK_ENDS}
 _MAYBE_NAMED = re.compile(f"[{''.join(sorted(_LAST))}]{_LINK}$")
 _BORN = re.compile("[长次幼少三四五][子女]")
 _ORDER = "长大次二三四五六小幼"
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
 _HEARERS_OWN = re.compile("[你您](?:的|家|那|有个|这)?$")
-_BESIDE = re.compile("(?:[和与同跟带比]着?|有[一二两三四五几]?个?)$")
+_BESIDE = re.compile("(?:[的之]|[和与同跟带比]着?|有[一二两三四五几]?个?)$")
 _NOT_BY_BLOOD = ("养", "义", "继", "干", "后")
 _HUSBANDS_SURNAME = tuple(words.WIFE_TITLES | words.MARRIED)
 _MOTHER = re.compile("[母妈娘慈堂]")
@@ -67,7 +78,7 @@ _DIRECT = re.compile(
 )
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
 _HAS = re.compile(
-    "(?:(?:有|[生养][了下过得]?)[一两二三四五六七八九几][^。！？；“”]{0,14}[：:，,]"
+    "(?:(?:有|膝下|[生养][了下过得]?)[一两二三四五六七八九几][^。！？；“”]{0,14}[：:，,]"
     "|生[了下过得]?(?:[一两二]?个)?)$"
 )
 _SOMEBODY_ELSE = re.compile("[的姐妹嫂弟兄哥婶姨姑媳女母妻听看见说]|太太|邻居")
@@ -85,9 +96,11 @@ _HAS_SOME = re.compile(
 )
 _OTHER_SENTENCE = re.compile("[。！？“”「」『』\n]")
 _HANDLES = re.compile(
-    r"[，。；！？]\w{0,4}(?:[扶领带抱拉牵搀背携护陪接送遣派教叫唤命令把将替给为对向望看瞧和与同跟]|[看望瞧听]见|想[起到])[着了住起过]?$"
+    r"[，。；！？]\w{0,4}(?:[扶领带抱拉牵搀背携护陪接送遣派教叫唤命令把将替给为对向望看瞧和与同跟是由]|[看望瞧听]见|想[起到])[着了住起过]?$"
 )
-_DEED = re.compile(r"\w{0,4}[遣令命教唤引带同与和携叫派差使领把将同请]着?")
+_THEY_HAVE = re.compile("(?:只|还|也|就)?(?:有|生[了下]?|养了?)[一两二三四五六几]?个?")
+_GIVES = re.compile(r"\w{1,14}[给对向跟和与带领把将替为][着了]?")
+_DEED = re.compile(r"\w{0,4}[遣令命教唤引带同与和携叫派差使领把将同请跟吩咐]着?")
 _GROUP = re.compile(
     "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
     "(?P<size>两个|二人|两人|俩|三个|三人|四人|四个)?"
@@ -100,11 +113,12 @@ _GROUP_TYPES = {
     "叔": "FAMILY",
     "师": "MASTER_OF",
 }
-_SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4}
+_SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4, "五": 5}
 _OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣做]$|那$")
 _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
+_OTHERS_MARKS = re.compile("[“”「」『』]")
 _CLAUSE_BOUNDS = "。！？；，：\n“「『”」』"
 _BEFORE_SUBJECT = "。！？；，、\n"
 # 王夫人 beside 王老爷 may have her own family's name.
@@ -118,15 +132,18 @@ _WIVES = {
 }
 
 
-def _is_named(link: str, after: str) -> bool:
+def _is_named(link: str, after: str, owned: bool) -> bool:
     """Whether a kin noun names the person behind it: not in 父亲是甲的司机, 是甲杀的, 妻子，甲三岁那年.
 
-    ``link``: what is between the two; ``after``: the characters behind the name.
+    ``link``: what is between the two; ``after``: the characters behind the name; ``owned``: whether the
+    words before the noun say whose kin it is.
     """
     if after.startswith(("媳妇", "家的")):
         return False
-    if link in ("，", ","):
-        return not after[:1].isalpha()
+    if _TITLED.fullmatch(link) and not owned:
+        return False
+    if link in ("，", ",", "、"):
+        return not after[:1].isalpha() or (owned and after[:1] not in "和与同跟的之也")
     return "是" not in link or not _OPEN.match(after)
 
 
@@ -176,24 +193,35 @@ class Kinship:
         """Kin nouns that a name follows: 长子甲, 弟弟名叫甲."""
         free = 0
         for k, mention in enumerate(self._people):
-            begin, at = max(free, mention.start - 14), mention.start
-            free = mention.end
-            word_end = self._text[at - 1 : at]
-            if word_end in _MARKS:
-                word_end = self._text[max(begin, at - 3) : at].rstrip(_MARKS)[-1:]
-            if word_end not in _BEFORE_NAME:
+            begin, free = self._window(free, mention.start), mention.end
+            if begin == mention.start or not _MAYBE_NAMED.search(self._text, begin, mention.start):
                 continue
-            begin = begin if word_end in _LINKS else max(begin, at - LONGEST_NOUN)
-            likely = _MAYBE_NAMED.search(self._text, begin, at)
-            match = _NAMED.search(self._text, begin, at) if likely else None
-            if match:
-                rule = int(str(match.lastgroup)[1:])
+            while match := _NAMED.search(self._text, begin, mention.start):
+                rule, begin = int(str(match.lastgroup)[1:]), match.start() + 1
                 noun, end = match[rule + 1], match.end(rule + 1)
-                counted = _COUNTED.search(self._text, max(0, match.start() - 8), match.start())
-                others = self._listed_behind(k) if counted else []
-                if _is_named(self._text[end:at], self._text[free : free + 2]) or others:
+                link, after = self._text[end : mention.start], self._text[free : free + 2]
+                listed = KIN[rule].couple or _COUNTED.search(self._text, max(0, begin - 9), match.start())
+                others = self._listed_behind(k) if listed else []
+                owned = bool(k) and self._is_owners(self._people[k - 1], match.start(), link)
+                if others or _is_named(link, after, owned):
                     for bearer in (mention, *others):
                         yield _Kin(match.start(), end, noun, KIN[rule], bearer)
+                    break
+
+    def _is_owners(self, owner: Mention, at: int, link: str) -> bool:
+        """Whether the noun at a place is told to be the owner's; before a comma he begins a clause, too."""
+        begins = len(link) > 1 or self._begins_clause(owner.start)
+        return begins and self._text[owner.end : at] in ("的", "之")
+
+    def _window(self, free: int, at: int) -> int:
+        """From where on a kin noun is looked for that names who begins at ``at``; ``at`` if there is none."""
+        begin = max(free, at - LONGEST_LINK)
+        end = self._text[at - 1 : at]
+        if end in _MARKS:
+            end = self._text[max(begin, at - 3) : at].rstrip(_MARKS)[-1:]
+        if end in _LINKS or (end in _RANKS and not _RANKED.isdisjoint(self._text[begin:at])):
+            return begin
+        return max(begin, at - LONGEST_NOUN) if end in _LAST else at
 
     def _of_nouns(self) -> Iterator[PatternMatch]:
         chain: list[_Kin] = []  # kin counted together, all of one owner
@@ -202,8 +230,10 @@ class Kinship:
             last = chain[-1] if chain else None
             if last and (kin.start - last.bearer.end <= 3 or self._counts_on(last, kin)):
                 for one in chain:  # 长子甲，次子乙; 父亲甲和弟弟乙
-                    if one.rule == kin.rule == KIN[0]:
-                        yield self._match(one.bearer, "SIBLING", kin.bearer, kin)
+                    both = one.rule == kin.rule
+                    if both and (kin.rule == KIN[0] or kin.rule.couple):
+                        kind = "SPOUSE" if kin.rule.couple else "SIBLING"
+                        yield self._match(one.bearer, kind, kin.bearer, kin)
                 chain = [*chain[-MANY:], kin]
             else:
                 owner = owner if last and self._is_of_the_same(last, kin) else self._owner(kin)
@@ -212,6 +242,17 @@ class Kinship:
                 self._children.add(kin.bearer.start)
             if owner is not None and self._fits(kin, owner):
                 yield self._tie(kin, owner)
+                if kin.rule == KIN[0]:
+                    yield from (self._tie(kin, other) for other in self._other_parents(owner, kin))
+
+    def _other_parents(self, owner: Mention, kin: _Kin) -> list[Mention]:
+        """Who else has the child: 甲和乙有个儿子."""
+        if not _THEY_HAVE.match(self._text, owner.end):
+            return []
+        k = bisect_left(self._starts, owner.start)
+        one = self._people[k - 1] if k else None
+        joined = one is not None and _COMMA.fullmatch(self._text, one.end, owner.start)
+        return [one] if one and joined and one.entry.name != kin.bearer.entry.name else []
 
     def _listed_behind(self, k: int) -> list[Mention]:
         """The persons listed behind the ``k``-th: 乙 and 丙 of 甲、乙和丙."""
@@ -287,9 +328,11 @@ class Kinship:
         between = self._text[last.end : kin.start]
         if third := _THIRD_PERSONS.search(before):
             return self._by_blood(kin, self._antecedent(kin.start, third[0][0], last))
+        if between == "" and kin.noun[0] in "二三" and kin.rule.type == "MASTER_OF":
+            return None  # 大徒弟甲二徒弟乙
         if _DIRECT.fullmatch(between) and (len(kin.noun) > 1 or len(between) > 1 or between == "娶"):
             return last
-        if kin.rule.owned:
+        if kin.rule.owned and kin.rule.type != "LEADS":
             return None
         born = _BORN.fullmatch(kin.noun) is not None
         has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
@@ -303,6 +346,10 @@ class Kinship:
             return last
         if born:
             return self._namesake(kin, k)
+        if _GIVES.fullmatch(between) and (actor := self._actor(kin.start)):
+            return self._by_blood(kin, actor)
+        if kin.rule.owned:
+            return None
         handled = _HANDLES.search(self._text, max(0, kin.start - 10), kin.start)
         return self._by_blood(kin, self._actor(kin.start) if handled else self._topic(kin, k))
 
@@ -312,17 +359,37 @@ class Kinship:
         between = self._text[last.end : at]
         near = len(between) <= 40 and between.count("。") <= 1
         near = near or (len(between) <= FAR and between.count(f"。{pronoun}") == between.count("。"))
-        if not near or _SPEAKER.match(between):  # 甲说：“他的妻子…”
+        if _SPEAKER.match(between):  # 甲说：“他的妻子…”
             return None
+        if not near:
+            return self._only_one(at, pronoun)
         if pronoun == "其":
             return last
         begin = max(0, last.start - NEAR)
         begin = max(begin, *(self._text.rfind(mark, begin, last.start) + 1 for mark in _CLAUSE_BOUNDS))
         named = {m.entry.name: m for m in self._said.within(begin, at)}
+        return self._of_sex(named, pronoun)
+
+    def _of_sex(self, named: dict[str, Mention], pronoun: str) -> Mention | None:
+        """The only one of the persons who may be meant by a pronoun."""
         if len(named) > 1 and self._said.sexes.tells:
             title = "太太" if pronoun == "她" else "先生"
             named = {n: m for n, m in named.items() if self._said.sexes.fits(title, (n, *m.entry.aliases))}
         return next(iter(named.values())) if len(named) == 1 else None
+
+    def _only_one(self, at: int, pronoun: str) -> Mention | None:
+        """The only person whom a paragraph names, if its sentences go on with the pronoun."""
+        least = max(0, at - PARAGRAPH)
+        begin = max(least, self._text.rfind("\n", least, at) + 1)
+        named = {m.entry.name: m for m in self._said.within(begin, at)}
+        goes_on = re.search(f"[，。]{pronoun}[^们的]", self._text[begin:at]) is not None
+        only = (
+            goes_on
+            and pronoun in "他她"
+            and len(named) == 1
+            and not _OTHERS_MARKS.search(self._text, begin, at)
+        )
+        return next(iter(named.values())) if only else None
 
     def _is_in_sentence(self, mention: Mention, at: int) -> bool:
         """Whether the sentence at a place names the person, and not as whose somebody else is."""
@@ -467,7 +534,7 @@ class Kinship:
     def _of_groups(self) -> Iterator[PatternMatch]:
         """甲、乙弟兄两个; 甲打外，乙打内，父女俩: the members named before the word."""
         for match in _GROUP.finditer(self._text):
-            members = self._members(match.start(), _SIZES.get((match["size"] or "")[:1], 0))
+            members = self._members(match.start(), self._size(match))
             kind = _GROUP_TYPES.get(match["kind"][0], "SIBLING")
             if not self._are_such(members, kind, match):
                 continue
@@ -475,11 +542,16 @@ class Kinship:
                 start, name = min(one.start, other.start), other.entry.name
                 yield PatternMatch(one.entry.name, kind, name, match["kind"], start, match.end(), INDIRECT)
 
+    def _size(self, group: re.Match[str]) -> int:
+        """How many the text says that they are (弟兄三个, 四姊妹); 0 where it does not say."""
+        return _SIZES.get((group["size"] or self._text[max(0, group.start() - 1) : group.start()])[:1], 0)
+
     def _are_such(self, members: list[Mention], kind: str, group: re.Match[str]) -> bool:
         """Whether the word speaks of just these persons: 甲与乙父子 may be 甲, and 乙 and 乙's son."""
-        of_one = len({surname_of(m.entry.name) or m.entry.name for m in members}) == 1
-        if kind == "SIBLING":
-            return of_one and bool(group["size"])
+        surnames = {surname_of(m.entry.name) for m in members}
+        of_one = len(surnames) == 1 and "" not in surnames
+        if kind == "SIBLING":  # by given names alone, too
+            return len(surnames) == 1 and self._size(group) > 0
         if len(members) != 2 or group["size"] or group.start() - members[-1].end > 2:
             return len(members) == 2
         if kind == "SPOUSE":

@@ -11,22 +11,22 @@ import re
 from collections.abc import Iterator, Sequence
 
 from kgnb.extract.patterns import STATED, Mention, PatternMatch
-from kgnb.extract.word_search import trie_pattern
-from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
-from kgnb.extract.zh.kin_words import DEAR, NOUNS, Noun
+from kgnb.extract.zh.kin_words import DEAR, KIN, NOUNS, OFFICE, Noun
 from kgnb.extract.zh.script import HAN, is_han
 
 INDIRECT = 0.6
 """Confidence of a tie whose subject is not named beside the verb."""
 LONGEST_CLAUSE = 60
 """Most characters of a sentence before the verb that are searched for its subject."""
+NEAR = 24
+"""Characters before a possessor in which the verb stands."""
 MANY = 12
 """Most persons of a list."""
 
 # What may stand before the possessor: 甲是永宁侯乙的女儿; 是他舅舅乙的女儿.
-_OFFICE = trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)
-_TITLE = rf"(?:[他她其][^\W的是]{{2,3}}|(?![不否非被])\w{{0,3}}{_OFFICE})?"
+_OF_KIN = "|".join(noun.words for noun in KIN)
+_TITLE = rf"(?:(?:[他她其]的?)?(?:{_OF_KIN})|(?![不否非被])\w{{0,3}}{OFFICE})?"
 _COPULA = re.compile(
     rf"[也都便就正其实原来本竟然却才恰又亦皆即既可倒还]{{0,4}}(?:是|乃|系|为|乃是|(?:做|当)过){_TITLE}$"
 )
@@ -35,15 +35,17 @@ _NOUNS = (
     Noun("(?:(?:所|亲)?生的?|所出|(?:收养|抱养|领养|捡来|抱来|买来)的(?:孤儿|孩子)?)", "PARENT_OF"),
 )
 _BEHIND = re.compile(
-    f"(?P<of>之|的|家的?)?{DEAR}(?:"
+    f"(?P<of>之|(?:从娘家带来|陪嫁过来|使唤)?的|家的?)?{DEAR}(?:"
     + "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(_NOUNS))
     + f")(?:(?![{HAN}？?])|(?=[也矣啊呀嘛呢了](?![？?])))"
 )
 _FIRST = frozenset(filter(is_han, _BEHIND.pattern))
 """Characters of which one follows a possessor: seen at once."""
+_VERBS = frozenset("是乃系为过")  # one of which stands before a possessor
 _UNREAL = re.compile(
     "[不没未非别像似仿若如莫岂难谁吗]|以为|认为|当作|当成|假|冒充|扮|要是|怀疑|梦见|希望|哪怕|即使|传闻|[都传胡瞎]说|算"
 )
+_PRESENTS = re.compile("[是有叫唤名][^，。！？；：]{0,12}$")
 _CHAINED = re.compile(f"，{_COPULA.pattern[:-1]}")
 _LISTED = re.compile('[、和与同跟及“”"]{1,3}|[、，](?:[大二三四五六小]?师?[兄弟姐妹哥])')
 _TAKEN = re.compile("收[为作做](?:[关亲入真记座门][门传室名下])?(?:弟子|徒弟?|门下)")
@@ -51,7 +53,7 @@ _BY = re.compile("被[^，。！？；：“”]{0,8}$")
 _ALL = re.compile("(?:二人|两人|三人|两个|他们)?")
 _PRONOUN = re.compile("(?P<i>[我俺咱吾])$|(?P<you>[你您])$|(?:[他她伊]|此人|这人|那人|其人)$")
 _NAMED = re.compile("(?:名?叫做?|名?唤作?|唤做|名|曰|就是|便是|正是|(?<=，)[字号])“?$")
-_BETWEEN = re.compile("，(?:[字号][^，。]{1,4}，)?")
+_BETWEEN = re.compile("，(?:[^，。！？；：“”]{1,8}，)?")
 _GOES_ON = re.compile("[，,](?:还有|和|与|以及|及|都|、)")
 _END = re.compile("[。！？“”]")
 _BOUNDS = "。！？；\n“”「」『』"
@@ -67,9 +69,12 @@ class Predicates:
     def ties(self) -> Iterator[PatternMatch]:
         """Return what is stated of a subject, and who was taken as a pupil."""
         yield from self._pupils()
-        before: tuple[int, list[tuple[Mention, float]]] | None = None
+        latest: tuple[int, list[tuple[Mention, float]]] | None = None
         for k, owner in enumerate(self._people):
             if self._text[owner.end : owner.end + 1] not in _FIRST:
+                continue
+            before = self._text[max(0, owner.start - NEAR) : owner.start]
+            if before[-1:] != "，" and _VERBS.isdisjoint(before):
                 continue
             match = _BEHIND.match(self._text, owner.end, owner.end + 24)
             noun = _NOUNS[int(str(match.lastgroup)[1:])] if match and match.lastgroup != "of" else None
@@ -78,9 +83,9 @@ class Predicates:
             j = self._list_start(k)
             owners, begin = self._people[j : k + 1], self._people[j].start
             bearers = self._bearers(j, begin, match)
-            if not bearers and before and _CHAINED.fullmatch(self._text, before[0], begin):
-                bearers = before[1]  # 甲是乙的弟弟，是丙的学生
-            before = (match.end(), bearers)
+            if not bearers and latest and _CHAINED.fullmatch(self._text, latest[0], begin):
+                bearers = latest[1]  # 甲是乙的弟弟，是丙的学生
+            latest = (match.end(), bearers)
             for bearer, confidence in bearers:
                 for one in owners:
                     source, target = (bearer, one) if noun.inverted else (one, bearer)
@@ -113,13 +118,15 @@ class Predicates:
     def _list_start(self, k: int) -> int:
         """Number of the first person of the list that ends with the ``k``-th."""
         j = k
-        while (
-            j
-            and k - j < MANY
-            and _LISTED.fullmatch(self._text, self._people[j - 1].end, self._people[j].start)
-        ):
+        while j and k - j < MANY and self._is_listed(self._people[j - 1], self._people[j]):
             j -= 1
         return j
+
+    def _is_listed(self, one: Mention, other: Mention) -> bool:
+        """Whether two persons are of one list, or one person by title and name (大长老甲)."""
+        if one.end == other.start:
+            return one.entry.name == other.entry.name
+        return _LISTED.fullmatch(self._text, one.end, other.start) is not None
 
     def _bearers(self, j: int, begin: int, match: re.Match[str]) -> list[tuple[Mention, float]]:
         """Of whom it is said that he is the possessors' (the ``j``-th person's and so on), and how surely."""
@@ -177,7 +184,10 @@ class Predicates:
         named = self._said.within(bound, at)
         if not named:
             return self._subject_before(bound) if pronoun and k < 0 else None
+        beside = named[-1].end + 1 == clause
         if len({m.entry.name for m in named}) > 1:
+            if beside and _PRESENTS.search(self._text, max(bound, named[-1].start - 14), named[-1].start):
+                return named[-1]  # 那是甲的妹妹乙，是丙的学生
             introduced = (
                 last
                 and last.end >= at - 1
@@ -186,7 +196,7 @@ class Predicates:
             return last if introduced else None
         subject = named[-1]
         begins = self._text[subject.start - 1 : subject.start] in _BOUNDS + "，"
-        begins = begins or (last is subject and self._text[at : at + 1] == "乃")
+        begins = begins or beside
         begins = begins or _NAMED.search(self._text, max(bound, subject.start - 4), subject.start) is not None
         return subject if begins and not self._text.startswith(("的", "之", "家"), subject.end) else None
 

@@ -12,7 +12,7 @@ from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, Relatio
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_address import addressed_kin
-from kgnb.extract.zh.kin_words import BOTH, BRETHREN, CHILD, DEAR, DISCIPLE, MASTER, NOUNS, PARENT
+from kgnb.extract.zh.kin_words import BOTH, BRETHREN, CHILD, DEAR, DISCIPLE, MASTER, NOUNS, PARENT, RELATIVE
 from kgnb.extract.zh.kinship import Kinship
 from kgnb.extract.zh.predicates import Predicates
 from kgnb.extract.zh.script import HAN
@@ -61,7 +61,7 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
 
 # Words of relations, and what joins them to names.
 _POSSESSIVE = "(?:之|的|家的?)?"
-_OWNED = "(?:之|的|家的?)"
+_OWNED = "(?:之|(?:身边|手下|跟前|家里|家中|[屋房府]里|府上|门下)?的|家的?)"
 _FIGHT = "(?:交战|交锋|交马|大战|厮杀|战[^船书场袍]|战$|战，|斗|激战|决战|搏斗|死战|酣战|对战|动手|交手)"
 _END = rf"(?![{HAN}])|(?=[也矣])"  # 周文乃周武叔父周德海之子: the uncle is not 周文
 _WHOLE = "(?![的之家])"  # not 甲 in 娶了甲的女儿
@@ -83,13 +83,13 @@ _ADVERB = (
 def _with_adverbs(verbs: str) -> str:
     """The verbs, each of which begins with a literal character, behind what may stand before them."""
     first = "".join(dict.fromkeys(verb[0] for verb in verbs.split("|")))
-    return rf"(?=[^\t]*[{first}]){_ADVERB}(?:{verbs})"
+    return rf"(?=[^\t]*[{first}])，?{_ADVERB}(?:{verbs})"
 
 
-_GIVEN = _with_adverbs("许配?|改嫁|嫁|许嫁|下嫁|配|再嫁|转嫁") + "(?:给了?|与了?|了|到)"
-_TAKES = _with_adverbs("迎娶了?|娶了?|续娶了?|续弦")
+_GIVEN = _with_adverbs("许配?|改嫁|嫁|许嫁|下嫁|配|再嫁|转嫁") + "(?:给了?|与了?|的是|了|到|)"
+_TAKES = _with_adverbs("迎娶了?|娶的是|娶了?|续娶了?|续弦")
 _WEDDED = (
-    "(?:成亲|结婚|成婚|完婚|拜堂|领证|订婚|定亲|[成定]了亲|[结完订]了婚|拜了堂|圆了房|拜了天地"
+    "(?:离了?婚|和离|(?:有|订下|定下)了?婚约|成亲|结婚|成婚|完婚|拜堂|领证|订婚|定亲|[成定]了亲|[结完订]了婚|拜了堂|圆了房|拜了天地"
     "|(?:配|结|成|做)(?:为|了|成)?(?:夫妇|夫妻))"
 )
 _AS_CHILD = "了?[为做作](?:[义养干]?(?:[子女]|儿子|女儿|闺女))"
@@ -106,6 +106,9 @@ _PATTERNS = (
     RelationPattern(_with_adverbs("收养了?|领养了?|抱养了?|生下了?"), "PARENT_OF", end=_WHOLE),
     RelationPattern(_WITH, "ENEMY", after=_FIGHT),
     RelationPattern(_ATTACK, "ENEMY"),
+    RelationPattern(
+        "(?:害死|杀害|杀死|杀|害)了", "ENEMY", after="的?(?:父母|父亲|母亲|[爹娘]|[全一]家|满门|[哥弟][哥弟])"
+    ),
     RelationPattern(_GIVEN, "SPOUSE", end=_WHOLE),
     RelationPattern(_TAKES, "SPOUSE", end=_WHOLE),
     RelationPattern(
@@ -114,6 +117,16 @@ _PATTERNS = (
         after="[为做作](?:[侍小]?妾|[大小]?老婆|媳妇|妻|[二三四五]?姨太太|偏房|小)",
     ),
     RelationPattern(_AND, "SPOUSE", after=f"[^\\W不没未想要]{{0,4}}?{_WEDDED}"),
+    RelationPattern("休了", "SPOUSE", end=_WHOLE),
+    RelationPattern("[给为替]", "SPOUSE", after="生[下了过]{0,2}[一二两三]?[个儿子女]"),
+    RelationPattern(
+        "管",
+        "PARENT_OF",
+        after="[叫喊](?:爹|爸|爸爸|妈|妈妈|娘|父亲|母亲|干[爹娘妈])",
+        end=_END,
+        inverted=True,
+    ),
+    RelationPattern("管", "FAMILY", after=f"[叫喊]{RELATIVE}", end=_END, inverted=True),
     RelationPattern("(?:拜|认)了?", "PARENT_OF", after=_AS_PARENT, inverted=True),
     RelationPattern("(?:收|认)了?", "PARENT_OF", after=_AS_CHILD),
     RelationPattern(_with_adverbs("过继[给与到]了?"), "PARENT_OF", inverted=True, end=_WHOLE),
@@ -123,7 +136,9 @@ _PATTERNS = (
         end=_WHOLE,
     ),
     RelationPattern(
-        "对", "LOVES", after="(?:一见钟情|一往情深|一见倾心|情根深种|情有独钟|痴心一片|有了?情意)"
+        "对",
+        "LOVES",
+        after="(?:动了?[心情]|有了情|一见钟情|一往情深|一见倾心|情根深种|情有独钟|痴心一片|有了?情意)",
     ),
     RelationPattern(
         _WITH,
@@ -135,7 +150,7 @@ _PATTERNS = (
     RelationPattern(
         _WITH,
         "ENEMY",
-        after=r"(?:素?有\w{0,5}仇|势不两立|不共戴天|水火不容|结了?[下成]?(?:了?仇|梁子|冤仇)|结怨|反目成仇)",
+        after=r"(?:素?有\w{0,5}(?:仇|过节|嫌隙)|积怨|交恶|势不两立|不共戴天|水火不容|结了?[下成]?(?:了?仇|梁子|冤仇)|结怨|反目成仇)",
     ),
     RelationPattern("(?:拜|认)了?", "MASTER_OF", after="[为做作]师[父傅]?", inverted=True),
     RelationPattern(
@@ -143,6 +158,7 @@ _PATTERNS = (
     ),
     RelationPattern("师从于?", "MASTER_OF", inverted=True),
     RelationPattern("(?:跟着?|随|从|向)", "MASTER_OF", after=f"[学习]{_ART}", inverted=True),
+    RelationPattern("教过?", "MASTER_OF", after="(?:读书|识字|写字|认字|武[功艺]|功夫|剑法|[拳医]术?)"),
     RelationPattern("收了?", "MASTER_OF", after="[为做作](?:徒弟?|弟子)"),
     RelationPattern(_with_adverbs("服侍着?|伺候着?|侍候着?"), "SERVES", end=_WHOLE),
     RelationPattern("(?:投降了?|归顺了?|效忠于?|侍奉|辅佐|投靠了?|归降了?|事)", "SERVES"),
@@ -171,7 +187,7 @@ _WEDS = re.compile("[娶嫁许配](?:(?<=娶)|[给与])了?")
 _MARRIES = re.compile(f"{_GIVEN}|{_TAKES}")
 _CHILD_OF = re.compile(f"{_OWNED}{DEAR}(?:{CHILD}|妹妹|姐姐|妹子|侄女|孙女|弟弟|侄子)")
 
-_MATCHER = PatternMatcher(_PATTERNS)
+_MATCHER = PatternMatcher(_PATTERNS, never="。！？：；“”「」『』…\n")
 
 
 def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
