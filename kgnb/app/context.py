@@ -299,7 +299,12 @@ def _node(
         app.queue,
         app.outages,
         # The windows of a budget are all nodes': a machine whose clock is wrong must not have its own.
-        SpendingTracker(app.ledger, budget_of(app.settings), lambda: beijing_time(app.queue.clock.now())),
+        SpendingTracker(
+            app.ledger,
+            budget_of(app.settings),
+            lambda: beijing_time(app.queue.clock.now()),
+            app.meter,
+        ),
         RateLimits(app.queue.connection, app.settings.rpm, app.settings.tpm),
         suspend_seconds=app.settings.suspend_seconds,
         slots_for=lambda provider: _slots(app.settings, provider),
@@ -312,7 +317,6 @@ def _node(
         app.pool,
         app.outages,
         chunk_chars=app.settings.chunk_chars,
-        meter=app.meter,
     )
     stores = Stores(app.ledger, app.queue, app.graph, renewer, app.outages)
     return WorkerNode(

@@ -61,9 +61,10 @@ async def estimate(
     order = submit.Order(book.facts, imported, provider, model)
     tasks, open_ = await _sampled_tasks(app, order, sample, listener)
     figures = (await app.ledger.task_stats.figures(tasks)).values()
-    spent = sum((found.usage for found in figures), Usage())
+    spent = sum((usage for found in figures for usage in found.spent.values()), Usage())
+    useful = sum((usage for found in figures for usage in found.useful.values()), Usage())
     done = [chapter for chapter in imported.chapters if chapter.id not in open_]
-    left = scaled(spent, _words(imported.chapters) - _words(done), _words(done))
+    left = scaled(useful, _words(imported.chapters) - _words(done), _words(done))
     budget, now = budget_of(app.settings), datetime.now(UTC)
     paid, due = (quote(budget, provider, model, usage, now) for usage in (spent, left))
     listed = due if due.currency else paid  # what costs nothing has no price

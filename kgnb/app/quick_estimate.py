@@ -65,8 +65,8 @@ async def _earlier(app: App, provider: Provider, model: str, chars: int) -> Usag
     same = [task.id for task in tasks if (task.provider, task.model) == (provider.name, model)]
     figures = (await app.ledger.task_stats.figures(same)).values()
     read = sum(one.chars for one in figures)
-    spent = sum((one.usage for one in figures), Usage())
-    return scaled(spent, chars, read) if read and spent.prompt_tokens else None
+    took = sum((usage for one in figures for usage in one.useful.values()), Usage())
+    return scaled(took, chars, read) if read and took.prompt_tokens else None
 
 
 def _reckoned(app: App, size: BookSize, *, thinks: bool) -> Usage:

@@ -243,6 +243,6 @@ def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
         "seconds_left": round(60 * left / counted.rate) if running and counted.rate else None,
         "queue": task.queue,
         "chars": counted.chars,
-        **asdict(counted.usage),
+        **asdict(sum(counted.spent.values(), Usage())),
         "cost": budget.total_cost(counted.spent),
     }

@@ -13,6 +13,7 @@ from kgnb.app.context import App
 from kgnb.app.record_file import read_record
 from kgnb.app.settle import settle_missing, settle_novel
 from kgnb.render.export import write
+from kgnb.stores.ledger.task_stats import TaskFigures
 from kgnb.stores.ledger.transfer import VERSION, SavedState
 
 
@@ -33,17 +34,24 @@ async def record(app: App, novel_id: int) -> dict[str, Any]:
     ledger = app.ledger
     chapters = await ledger.books.chapters(novel_id)
     texts = await ledger.books.texts([c.id for c in chapters])
+    tasks = await ledger.tasks.of_novel(novel_id)
+    figures = await ledger.task_stats.figures([task.id for task in tasks])
     states = await ledger.task_stats.chapter_states(novel_id=novel_id)
     return {
         "version": VERSION,
         "novel": asdict(await ledger.books.novel(novel_id)) | await ledger.books.newest_text(novel_id),
         "chapters": [asdict(c) | {"text": texts.get(c.id, "")} for c in chapters],
-        "tasks": list(map(asdict, await ledger.tasks.of_novel(novel_id))),
+        "tasks": [asdict(task) | {"wasted": _wasted(figures[task.id])} for task in tasks],
         "states": [{name: getattr(state, name) for name in SavedState.model_fields} for state in states],
         "extractions": [row async for row in ledger.extractions.json_rows(novel_id)],
         "names": list(map(asdict, await ledger.names.read(novel_id))),
         "decisions": to_jsonable_python(await ledger.name_decisions.read(novel_id)),
     }
+
+
+def _wasted(figures: TaskFigures) -> list[dict[str, Any]]:
+    wasted = figures.wasted.items()
+    return [{"provider": name, "model": model, "usage": asdict(usage)} for (name, model), usage in wasted]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,11 @@ def _cost_lines(found: dict[str, Any]) -> list[str]:
     counts = {"completed": found["completed"], "chapters": found["chapters"]}
     head = say("cost.head", task=found["task_id"], name=one_line(found["name"]), **counts)
     lines = [head, *terminal.plain_lines(terminal.Rows(_models_table(found)))]
-    left = found["left"]
+    wasted, left = found["wasted"], found["left"]
+    if wasted["requests"]:
+        tokens = compact(wasted["prompt_tokens"] + wasted["completion_tokens"])
+        key = "cost.wasted" if wasted["cost"] is None else "cost.wasted_money"
+        lines.append(say(key, requests=wasted["requests"], tokens=tokens, money=money(wasted["cost"] or 0)))
     if left["chapters"] and left["prompt_tokens"] is not None:
         tokens = compact(left["prompt_tokens"] + left["completion_tokens"])
         key = "cost.left" if left["cost"] is None else "cost.left_money"

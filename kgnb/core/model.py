@@ -221,7 +221,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A task's chapters by status, and the characters and usage of the completed ones, counted from rows."""
+    """A task's chapters by status, the characters of the completed ones, and the usage of all."""
 
     total: int = 0
     pending: int = 0

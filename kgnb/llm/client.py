@@ -54,11 +54,11 @@ class Completion:
 
 @dataclass(slots=True)
 class _Meter:
-    """Admits one call's requests; sums the usage of those that ended, counts those that timed out."""
+    """Admits one call's requests; sums the usage of those that ended, counts those given up unanswered."""
 
     admit: Callable[[], Awaitable[None]]
     usage: Usage = Usage()
-    timeouts: int = 0
+    unanswered: int = 0
 
 
 class LlmClient:
@@ -95,12 +95,13 @@ class LlmClient:
         model: str,
         *,
         admit: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
-        spent: Callable[[Usage, int], None] = lambda _usage, _timeouts: None,
+        spent: Callable[[Usage, int], None] = lambda _usage, _unanswered: None,
     ) -> Completion:
         """Return the reply of ``model`` to ``prompt``, without its thoughts.
 
         ``admit`` is awaited before each HTTP request; an error of its own ends the call. ``spent`` is called
-        with the cost of the call and the number of its requests that timed out, however it ends.
+        with the cost of the call and the number of its requests that were given up unanswered (timed out,
+        cancelled), however it ends.
 
         Raises ProviderDown after ``tries`` attempts, RateLimited, AuthRejected, QuotaExhausted,
         RequestRejected (EndpointWrong where no LLM answers), PromptTooLong, or a ReplyError, each
@@ -123,7 +124,7 @@ class LlmClient:
             raise
         finally:
             self.busy -= 1
-            spent(meter.usage, meter.timeouts)
+            spent(meter.usage, meter.unanswered)
 
     @property
     def ages(self) -> list[float]:
@@ -236,8 +237,11 @@ class LlmClient:
             async with asyncio.timeout(self._timeout):
                 got = await api.reply(body)
         except TimeoutError:
-            meter.timeouts += 1
+            meter.unanswered += 1
             return replace(SILENCE, waited=self._timeout)
+        except asyncio.CancelledError:  # as of a cancelled task: it goes on, and costs, at the provider
+            meter.unanswered += 1
+            raise
         finally:
             self._sent_at.remove(began)
         meter.usage += got.usage

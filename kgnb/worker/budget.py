@@ -1,8 +1,9 @@
 """What providers cost, and whether a budget allows more.
 
-Usage is counted in memory and written to ``kgnb_spending`` every two seconds and at leaving, so a crash loses
-two seconds of it. All nodes share these rows. A budget is overspent by the requests in flight when it is
-reached and by what other nodes spent in the last seconds. Days are calendar days in Beijing.
+Usage is counted in memory and written every two seconds and at leaving, to ``kgnb_spending`` and, by task, to
+``kgnb_task_spending``; a crash loses two seconds of it. All nodes share these rows. A budget is overspent by
+the requests in flight when it is reached and by what other nodes spent in the last seconds. Days are calendar
+days in Beijing.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
 from kgnb.core.errors import BudgetReached
 from kgnb.core.model import Provider, Usage, beijing_now
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.spending import SpendingKey
+from kgnb.stores.ledger.spending import SpendingKey, TaskSpendingKey
+
+K = TypeVar("K")
 
 FRESH_SECONDS = 10.0
 """Greatest age of the other nodes' spending that a budget is checked against."""
@@ -76,24 +80,35 @@ def cost_at(price: Sequence[float], usage: Usage) -> float:
 class SpendingTracker:
     """Counts this node's spending, knows what all nodes spent, and checks it against the budget.
 
-    ``clock`` returns the time in Beijing.
+    ``clock`` returns the time in Beijing; ``meter(task_id, usage)`` is called with all that a task cost.
     """
 
-    def __init__(self, ledger: Ledger, budget: Budget, clock: Callable[[], datetime] = beijing_now) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        budget: Budget,
+        clock: Callable[[], datetime] = beijing_now,
+        meter: Callable[[int, Usage], None] = lambda _task_id, _usage: None,
+    ) -> None:
         self.budget = budget
         self._ledger = ledger
         self._clock = clock
+        self._meter = meter
         self._unwritten: dict[SpendingKey, Usage] = {}
+        self._unwritten_tasks: dict[TaskSpendingKey, Usage] = {}
         self._stored: dict[SpendingKey, Usage] = {}
         self._read_at = float("-inf")
         self._writing = asyncio.Lock()
         self._flushes: set[asyncio.Task[None]] = set()
 
-    def record(self, provider: Provider, model: str, usage: Usage) -> None:
-        """Count what a call cost."""
-        if usage != Usage():
-            key = (provider.lower_name, model, self._clock().date())
-            self._unwritten[key] = self._unwritten.get(key, Usage()) + usage
+    def record(self, provider: Provider, model: str, usage: Usage, task_id: int | None = None) -> None:
+        """Count what a call cost that was made for a task, or for none."""
+        if usage == Usage():
+            return
+        _add(self._unwritten, (provider.lower_name, model, self._clock().date()), usage)
+        if task_id is not None:
+            _add(self._unwritten_tasks, (task_id, provider.lower_name, model), usage)
+            self._meter(task_id, usage)
 
     @property
     def _has_limits(self) -> bool:
@@ -115,12 +130,11 @@ class SpendingTracker:
             stale = self._has_limits and time.monotonic() - self._read_at > FRESH_SECONDS
             if not self._unwritten and not stale:
                 return
-            writing, since = dict(self._unwritten), self.budget.first_day(self._clock())
-            stored = await self._ledger.spending.add(writing, since if self._has_limits else None)
-            for key, usage in writing.items():
-                self._unwritten[key] -= usage
-                if self._unwritten[key] == Usage():
-                    del self._unwritten[key]
+            writing, by_task = dict(self._unwritten), dict(self._unwritten_tasks)
+            since = self.budget.first_day(self._clock()) if self._has_limits else None
+            stored = await self._ledger.spending.add(writing, since, by_task=by_task)
+            _subtract(self._unwritten, writing)
+            _subtract(self._unwritten_tasks, by_task)
             self._stored = stored
             self._read_at = time.monotonic()
 
@@ -159,3 +173,14 @@ class SpendingTracker:
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time())
         pause = max(60.0, (midnight - now).total_seconds() + 1)  # the window moves at midnight
         return BudgetReached(key, provider=provider.name, pause_seconds=pause, **facts)
+
+
+def _add(sums: dict[K, Usage], key: K, usage: Usage) -> None:
+    sums[key] = sums.get(key, Usage()) + usage
+
+
+def _subtract(sums: dict[K, Usage], written: Mapping[K, Usage]) -> None:
+    for key, usage in written.items():
+        sums[key] -= usage
+        if sums[key] == Usage():
+            del sums[key]

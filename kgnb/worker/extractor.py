@@ -83,6 +83,7 @@ class _ChapterReplies:
     """The answers of one chapter's chunks so far."""
 
     lease: Lease
+    chapter_id: int
     taken_over: bool = False
     last_try: bool = False
     answers: list[ChapterAnswer] = field(default_factory=list)
@@ -93,7 +94,7 @@ class _ChapterReplies:
 
 @dataclass(eq=False, repr=False)
 class ChapterExtractor:
-    """Extracts chapters; ``meter(task_id, usage)`` is called with the cost of every request."""
+    """Extracts chapters."""
 
     cache: ReplyCache
     providers: ProviderRegistry
@@ -101,11 +102,10 @@ class ChapterExtractor:
     pool: CpuPool
     outages: Outages
     chunk_chars: int
-    meter: Callable[[int, Usage], None]
 
     def __post_init__(self) -> None:
         self._asking: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
-        self._cache_reads: Batcher[tuple[str, int], str | None] = Batcher(self._read_cache)
+        self._cache_reads: Batcher[tuple[str, int], CachedReply | None] = Batcher(self._read_cache)
         self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
     async def extract(
@@ -114,11 +114,12 @@ class ChapterExtractor:
         info: TaskInfo,
         lease: Lease,
         *,
+        chapter_id: int,
         taken_over: bool,
         last_try: bool,
         on_stored: Callable[[float], None],
     ) -> ChapterAnswer:
-        """Extract a whole chapter.
+        """Extract a whole chapter. Its usage includes what earlier tries of the chapter paid for its replies.
 
         ``taken_over``: a former holder may still be at work, and store a reply at any time.
         ``last_try``: a chunk that the provider refuses is left out and flagged, unless no other is left.
@@ -133,7 +134,7 @@ class ChapterExtractor:
             on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self.chunk_chars, info.config.max_content_length)
-        replies = _ChapterReplies(lease, taken_over, last_try)
+        replies = _ChapterReplies(lease, chapter_id, taken_over, last_try)
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
         on_stored(replies.seconds)
@@ -180,7 +181,8 @@ class ChapterExtractor:
         self, request: Prompt, info: TaskInfo, replies: _ChapterReplies, text: str, usage: Usage = Usage()
     ) -> None:
         key = reply_key(info.provider.name, info.model, request.hash)
-        entry = CachedReply(key, info.provider.name, info.model, text, info.task.id, usage)
+        whose = info.task.id, usage, replies.chapter_id
+        entry = CachedReply(key, info.provider.name, info.model, text, *whose)
         await self.outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
         replies.lease.progressed()
 
@@ -200,14 +202,7 @@ class ChapterExtractor:
         stored = await self.outages.retry_until_up(
             "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=replies.lease.lost
         )
-        if stored is not None and stored.startswith(TRUNCATED):
-            cut = stored.removeprefix(TRUNCATED)
-            raise errors.ReplyTruncated("provider.truncated", provider=info.provider.name, reply=cut)
-        if stored == SPLIT:
-            raise errors.ReplyUnparsable("provider.unparsable", provider=info.provider.name)
-        if stored is None:
-            return None
-        return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
+        return None if stored is None else _cached_answer(stored, request, info, replies)
 
     async def _ask(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
         spent, began = Usage(), time.monotonic()
@@ -221,19 +216,19 @@ class ChapterExtractor:
             spent = done.usage
             parsed = reply.parse(done.text, provider=info.provider.name)
         except errors.ProviderError as error:
-            spent = error.usage or spent
-            replies.wasted += spent
+            replies.wasted += error.usage or spent
             raise
         finally:
             replies.seconds += time.monotonic() - began
-            self.meter(info.task.id, spent)
         await self._cache_reply(request, info, replies, done.text, done.usage)
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
         # Looked up anew: its key or address may have changed since the task was opened.
         client = self.providers.client(self.providers.find(info.provider.lower_name) or info.provider)
-        return await self.throttle.complete(client, request, info.model, lost=lease.lost)
+        return await self.throttle.complete(
+            client, request, info.model, task_id=info.task.id, lost=lease.lost
+        )
 
     async def _wait_until_safe(self, lease: Lease) -> None:
         """Wait while a reply could not be stored, or might belong to another node by then."""
@@ -242,13 +237,32 @@ class ChapterExtractor:
                 raise errors.LeaseLost("node.lease_lost")
             await asyncio.sleep(OUTAGE_POLL_SECONDS)
 
-    async def _read_cache(self, wanted: Sequence[tuple[str, int]]) -> Sequence[str | None]:
+    async def _read_cache(self, wanted: Sequence[tuple[str, int]]) -> Sequence[CachedReply | None]:
         found = await self.cache.get(dict(wanted))
         return [found.get(key) for key, _ in wanted]
 
     async def _write_cache(self, entries: Sequence[CachedReply]) -> Sequence[None]:
         await self.cache.put(entries)
         return [None] * len(entries)
+
+
+def _cached_answer(
+    stored: CachedReply, request: Prompt, info: TaskInfo, replies: _ChapterReplies
+) -> ChapterAnswer:
+    """A cached reply's answer, or the error that it stands for."""
+    text, provider = stored.text, info.provider.name
+    if text.startswith(TRUNCATED):
+        raise errors.ReplyTruncated(
+            "provider.truncated", provider=provider, reply=text.removeprefix(TRUNCATED)
+        )
+    if text == SPLIT:
+        raise errors.ReplyUnparsable("provider.unparsable", provider=provider)
+    known = any(
+        answer.prompt_hash == request.hash for answer in replies.answers
+    )  # a passage that comes twice
+    own = (stored.task_id, stored.chapter_id) == (info.task.id, replies.chapter_id)
+    usage = stored.usage if own and not known else Usage()
+    return _answer(reply.parse(text, provider=provider), request, text, usage)
 
 
 def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> ChapterAnswer:

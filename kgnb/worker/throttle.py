@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -55,6 +55,7 @@ pauses = log.getChild("pauses")
 class _Call:
     """One call of a client, which may take several HTTP requests."""
 
+    task_id: int
     provider: Provider
     model: str
     chars: int
@@ -115,16 +116,22 @@ class ProviderThrottle:
         self._rate_full_until: dict[str, float] = {}  # by lower-case name (time.monotonic())
 
     async def complete(
-        self, client: LlmClient, prompt: Prompt, model: str, *, lost: Callable[[], bool] = lambda: False
+        self,
+        client: LlmClient,
+        prompt: Prompt,
+        model: str,
+        *,
+        task_id: int,
+        lost: Callable[[], bool] = lambda: False,
     ) -> Completion:
-        """Await ``client.ask`` and share its outcome with all nodes.
+        """Await ``client.ask`` for a task and share its outcome with all nodes.
 
         Raises the ProviderError tree (ProviderPaused, RateReached, BudgetReached before anything is asked;
         RequestUnanswered if the provider answers others), NodeLeaving, and LeaseLost once ``lost()`` holds.
         """
         provider = client.provider
         chars = len(prompt.system) + len(prompt.user)
-        call = _Call(provider, model, chars, lost, self._judge.now(provider.lower_name))
+        call = _Call(task_id, provider, model, chars, lost, self._judge.now(provider.lower_name))
         try:
             done = await self._ask(client, prompt, call)
         except errors.ProviderError as error:
@@ -138,7 +145,9 @@ class ProviderThrottle:
         self._judge.on_answer(provider.lower_name, prompt.hash)
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # No usage reported: count one token per character, so that budgets still bind.
-            self._spending.record(provider, model, Usage(0, call.chars, len(done.text)))
+            estimate = Usage(0, call.chars, len(done.text))
+            self._spending.record(provider, model, estimate, task_id)
+            done = replace(done, usage=done.usage + estimate)
         self.limiter(provider).on_success()
         if not self._breaker.is_success_recorded(provider.name):
             # In the background: storing a paid reply must not wait for a Redis that hangs.
@@ -222,15 +231,15 @@ class ProviderThrottle:
             self._judge.on_answer(key, prompt.hash)
         if isinstance(error, errors.RateReached) or not _may_be_own(error):
             return False
-        answers = partial(self._answers, client, call.model)
+        answers = partial(self._answers, client, call)
         if isinstance(error, errors.EndpointWrong):  # no outage: others that fail too prove nothing
             return await answers()
         return await self._judge.is_own(key, prompt.hash, call.started, answers, limited=limited)
 
-    async def _answers(self, client: LlmClient, model: str) -> bool:
-        """Whether the provider answers a short request."""
-        started = self._judge.now(client.provider.lower_name)
-        call = _Call(client.provider, model, len(TEST_PROMPT.user), lambda: False, started)
+    async def _answers(self, client: LlmClient, failed: _Call) -> bool:
+        """Whether the provider answers a short request, for which the task of the ``failed`` one pays."""
+        started, chars = self._judge.now(client.provider.lower_name), len(TEST_PROMPT.user)
+        call = _Call(failed.task_id, client.provider, failed.model, chars, lambda: False, started)
         try:
             async with asyncio.timeout(TEST_SECONDS):
                 await self._ask(client, TEST_PROMPT, call)
@@ -242,9 +251,11 @@ class ProviderThrottle:
         await self._share(self._breaker.record_success(client.provider.name, took))
         return True
 
-    def _record_usage(self, call: _Call, usage: Usage, timeouts: int = 0) -> None:
-        # A request that timed out is billed: one token per character of its prompt leaves room for the reply.
-        self._spending.record(call.provider, call.model, usage + Usage(timeouts, timeouts * call.chars))
+    def _record_usage(self, call: _Call, usage: Usage, unanswered: int = 0) -> None:
+        # A request that timed out or was cancelled is billed: one token per character of its prompt leaves
+        # room for the reply.
+        counted = usage + Usage(unanswered, unanswered * call.chars)
+        self._spending.record(call.provider, call.model, counted, call.task_id)
         took = time.monotonic() - call.began
         self.on_request_timed(call.provider.lower_name, took)
         if call.reservation is not None:

@@ -43,6 +43,22 @@ def book(tmp_path: Path) -> Path:
     return novel(tmp_path / "book.txt", CHAPTERS, seed=next(_seeds), lines=12)
 
 
+COUNTS = ("requests", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+
+
+def all_costs_told(place: Place, provider: str, task_id: int) -> dict[str, Any]:
+    """What `kgnb cost` says of a provider's only task: all that the provider was paid."""
+    found = place.run("cost", str(task_id), "--json").json
+    (paid,) = place.sql(
+        f"SELECT {', '.join(f'sum({name})' for name in COUNTS)} FROM kgnb_spending"
+        f" WHERE provider = '{provider}'"
+    )
+    told = [[found[of][name] for name in COUNTS] for of in ("useful", "wasted")]
+    assert tuple(map(sum, zip(*told, strict=True))) == paid == tuple(found[name] for name in COUNTS)
+    assert found["models"][0]["provider"] == provider
+    return found
+
+
 def status(place: Place, task_id: int) -> dict[str, Any]:
     found = place.run("status", "--json").json
     return next(task for task in found["tasks"] if task["task_id"] == task_id)
@@ -73,6 +89,8 @@ class TestStumbles:
             assert (result["status"], result["completed"], result["failed"]) == ("completed", CHAPTERS, 0)
             assert server.stats.outcomes[fault] > 0
             assert server.stats.answered_twice == []
+        found = all_costs_told(place, env["KGNB_PROVIDER_NAME"], result["task_id"])
+        assert found["requests"] == result["requests"]
         if flag:
             assert status(place, result["task_id"])["flags"] == {flag: server.stats.outcomes[fault]}
 
@@ -162,3 +180,10 @@ class TestDeadLetters:
         )
         assert len(errors) == 3
         assert all("prude" in error for (error,) in errors)
+        cost = all_costs_told(place, "prude", ran.json["task_id"])
+        assert cost["useful"]["requests"] == 0 < cost["wasted"]["requests"] == ran.json["requests"]
+        assert cost["wasted"]["prompt_tokens"] > 0
+        lines = place.run("cost", str(ran.json["task_id"]), "--lang", "en", env=env).out
+        assert f"{cost['wasted']['requests']} requests" in lines
+        (seen,) = [one for one in found["tasks"] if one["task_id"] == ran.json["task_id"]]
+        assert seen["prompt_tokens"] == cost["prompt_tokens"]

@@ -256,6 +256,9 @@ class TestSchema:
                     f"ALTER TABLE kgnb_{of} DROP COLUMN reasoning_tokens"
                     for of in ("extractions", "replies", "spending")
                 ),
+                "ALTER TABLE kgnb_extractions DROP COLUMN metered",
+                "ALTER TABLE kgnb_replies DROP COLUMN chapter_id",
+                "DROP TABLE kgnb_task_spending",
                 "INSERT INTO kgnb_spending VALUES ('p', 'm', '2026-03-10', 1, 100, 10)",
                 "UPDATE kgnb_schema SET version = 0",
             ):
@@ -265,6 +268,8 @@ class TestSchema:
             novel_id = (await ledger.tasks.get(task_id)).novel_id
             assert [row.usage for row in await rows_of(ledger, task_id=task_id)] == [Usage(2, 30, 40)] * 3
             assert (await ledger.tasks.progress(task_id)).usage == Usage(6, 90, 120)
+            figures = (await ledger.task_stats.figures([task_id]))[task_id]
+            assert (figures.useful, figures.wasted) == ({("DeepSeek", "chat"): Usage(6, 90, 120)}, {})
             day = date(2026, 3, 10)
             more = {(name, "m", day): Usage(1, 50, 5, 40) for name in ("p", "q")}
             await ledger.spending.add(more)  # two at once: another statement than that of one

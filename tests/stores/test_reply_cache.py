@@ -57,7 +57,7 @@ def test_the_key_tells_everything_apart() -> None:
 
 
 async def get(cache: ReplyCache, keys: list[str]) -> dict[str, str]:
-    return await cache.get(dict.fromkeys(keys, 9))
+    return {key: one.text for key, one in (await cache.get(dict.fromkeys(keys, 9))).items()}
 
 
 async def test_what_is_put_is_got(cache: ReplyCache) -> None:

@@ -260,14 +260,14 @@ class TestRefusals:
             ["UPDATE kgnb_names SET aliases = '[1]'"],
             [
                 "INSERT INTO kgnb_extractions SELECT 1, 1, 1, 1, 0, '', '', 'rules', '', '', 0, 0, 0, 0, 0, "
-                "NULL, 0, 0, 0, json_object('characters', json_group_array("
+                "NULL, 0, 0, 0, NULL, json_object('characters', json_group_array("
                 "json_object('name', 'P' || i))) FROM "
                 "(WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT 5001) SELECT i FROM n)"
             ],
             [
                 "ALTER TABLE kgnb_extractions DROP COLUMN extraction",
                 "INSERT INTO kgnb_extractions VALUES "
-                "(1, 1, 1, 1, 0, '', '', 'rules', '', '', 0, 0, 0, 0, 0, NULL, 0, 0, 0)",
+                "(1, 1, 1, 1, 0, '', '', 'rules', '', '', 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL)",
             ],
             ["UPDATE kgnb_name_decisions SET names = '[1, 2]'"],
             ["UPDATE kgnb_name_decisions SET kind = 'drop'"],

@@ -135,7 +135,7 @@ async def light_node(
     providers, pool = ProviderRegistry(ledger, settings), PoolStub()
     await providers.refresh()
     parts = cast("Any", (ledger.reply_cache, providers, model, pool, outages))
-    extractor = ChapterExtractor(*parts, chunk_chars=8_000, meter=lambda *_: None)
+    extractor = ChapterExtractor(*parts, chunk_chars=8_000)
     stores = Stores(ledger, queue, *cast("Any", (graph, renewer, outages)))
     node = WorkerNode(stores, providers, extractor, *cast("Any", (model, pool, settings)), name=name)
 

@@ -38,7 +38,8 @@ class Asking:
         return self.client.provider
 
     async def ask(self, text: str = "刘备与关羽。", model: str = "dryrun", **options: Any) -> Completion:
-        return await self.throttle.complete(self.client, Prompt("", text, text, {}), model, **options)
+        prompt = Prompt("", text, text, {})
+        return await self.throttle.complete(self.client, prompt, model, **{"task_id": 1} | options)
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,7 @@ from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.budget import Budget, SpendingTracker
 from tests.support.commands import Llm, Place, llm, novel
-from tests.support.ledgers import opened
+from tests.support.ledgers import new_task, opened
 from tests.support.patience import SLOWEST
 from tests.support.throttles import NAME, asking
 
@@ -155,27 +155,33 @@ def locked(path: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
+async def told(ledger: Ledger, task: int) -> list[Usage]:
+    """What the provider and the task cost."""
+    (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
+    return [spent, (await ledger.tasks.progress(task)).usage]
+
+
 async def test_what_could_not_be_written_counts_and_is_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 0.5)
     monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        _, task = await new_task(ledger)
         spending = SpendingTracker(ledger, Budget(tokens={"": 15}))
-        spending.record(PROVIDER, "chat", Usage(1, 9, 5))
+        spending.record(PROVIDER, "chat", Usage(1, 9, 5), task)
         with locked(tmp_path / "kgnb.db"):
             for _ in range(2):
                 with pytest.raises(ServiceDown):
                     await spending.flush()
         assert spending.is_stale(PROVIDER)  # what others spent isn't known yet
         spending.check(PROVIDER, "chat")
-        spending.record(PROVIDER, "chat", Usage(1, 1, 1))
+        spending.record(PROVIDER, "chat", Usage(1, 1, 1), task)
         with pytest.raises(BudgetReached):
             spending.check(PROVIDER, "chat")
         await spending.flush()
         await spending.flush()
-        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
-        assert spent == Usage(2, 10, 6)
+        assert await told(ledger, task) == [Usage(2, 10, 6)] * 2
 
 
 async def test_what_is_spent_during_a_write_is_written_by_the_next(
@@ -183,31 +189,31 @@ async def test_what_is_spent_during_a_write_is_written_by_the_next(
 ) -> None:
     begun = asyncio.Event()
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        _, task = await new_task(ledger)
         add = ledger.spending.add
 
-        async def noted(*given: Any) -> Any:
+        async def noted(*given: Any, **named: Any) -> Any:
             begun.set()
-            return await add(*given)
+            return await add(*given, **named)
 
         monkeypatch.setattr(ledger.spending, "add", noted)
         spending = SpendingTracker(ledger, Budget())
-        spending.record(PROVIDER, "chat", Usage(1, 10, 5))
+        spending.record(PROVIDER, "chat", Usage(1, 10, 5), task)
         with locked(tmp_path / "kgnb.db"):
             writing = asyncio.create_task(spending.flush())
             await asyncio.wait_for(begun.wait(), 20 * SLOWEST)  # and waits for the other writer
-            spending.record(PROVIDER, "chat", Usage(1, 1, 1))
+            spending.record(PROVIDER, "chat", Usage(1, 1, 1), task)
         await writing
-        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
-        assert spent == Usage(1, 10, 5)
+        assert await told(ledger, task) == [Usage(1, 10, 5)] * 2
         await spending.flush()
-        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
-        assert spent == Usage(2, 11, 6)
+        assert await told(ledger, task) == [Usage(2, 11, 6)] * 2
 
 
 async def test_a_cancelled_write_counts_once(tmp_path: Path) -> None:
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        _, task = await new_task(ledger)
         spending = SpendingTracker(ledger, Budget())
-        spending.record(PROVIDER, "chat", Usage(1, 10, 5))
+        spending.record(PROVIDER, "chat", Usage(1, 10, 5), task)
         with locked(tmp_path / "kgnb.db"):
             writing = asyncio.create_task(spending.flush())
             await asyncio.sleep(0.1)  # it waits in its thread for the other writer
@@ -215,8 +221,7 @@ async def test_a_cancelled_write_counts_once(tmp_path: Path) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await writing
         await spending.flush()
-        (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
-        assert spent == Usage(1, 10, 5)
+        assert await told(ledger, task) == [Usage(1, 10, 5)] * 2
 
 
 # --- at the throttle
@@ -236,6 +241,24 @@ async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: 
         assert spent == error.value.usage + error.value.usage
         assert spent.requests == 2
         assert spent.completion_tokens > 0
+
+
+async def test_a_request_that_is_cancelled_under_way_counts_for_its_task(
+    ledger: Ledger, redis_url: str
+) -> None:
+    _, task = await new_task(ledger)
+    async with (
+        FakeServer(faults=Faults(hang=1.0)) as server,
+        asking(redis_url, server.base_url, ledger=ledger) as node,
+    ):
+        asked = asyncio.create_task(node.ask("刘备与关羽。", task_id=task))
+        while not server.stats.requests:
+            await asyncio.sleep(0.01)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        await node.throttle.flush()
+    assert (await ledger.tasks.progress(task)).usage == Usage(1, len("刘备与关羽。"))
 
 
 async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, redis_url: str) -> None:
@@ -272,10 +295,10 @@ async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
 
     async with asking(redis_url, ledger=ledger) as node:
         monkeypatch.setattr(node.client, "ask", silent)
-        await node.ask("刘备与关羽。")
+        done = await node.ask("刘备与关羽。")
         await node.throttle.flush()
         (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
-        assert spent == Usage(1, 6, 14)
+        assert spent == done.usage == Usage(1, 6, 14)  # which the chapter's row tells, too
 
 
 # --- a build

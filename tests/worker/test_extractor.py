@@ -92,7 +92,7 @@ def extractor(
     sql: Database, throttle: Any, providers: object = None, outages: Outages | None = None
 ) -> ChapterExtractor:
     parts = cast("Any", (ReplyCache(sql), providers or Providers(), throttle, None, outages or Outages()))
-    return ChapterExtractor(*parts, chunk_chars=200, meter=lambda *_: None)
+    return ChapterExtractor(*parts, chunk_chars=200)
 
 
 async def extract(
@@ -101,11 +101,12 @@ async def extract(
     info: TaskInfo,
     lease: Lease = UNLEASED,
     *,
+    chapter_id: int = 1,
     taken_over: bool = False,
     last_try: bool = False,
     on_stored: Callable[[float], None] = lambda _: None,
 ) -> ChapterAnswer:
-    how = {"taken_over": taken_over, "last_try": last_try}
+    how = {"chapter_id": chapter_id, "taken_over": taken_over, "last_try": last_try}
     return await extractor.extract(text, info, lease, **how, on_stored=on_stored)
 
 
@@ -146,6 +147,23 @@ async def test_a_refused_part_is_left_out_only_when_there_is_no_more_trying(sql:
     assert answer.flags == {Flag.REFUSED}
     with pytest.raises(ReplyRefused):  # nothing is left
         await extract(extractor(sql, throttle), LINES[1] * 3, INFO, last_try=True)
+
+
+async def test_a_later_try_counts_what_earlier_ones_paid_for_its_chapter(sql: Database) -> None:
+    throttle = Gate(refused)
+    with pytest.raises(ReplyRefused):
+        await extract(extractor(sql, throttle), TEXT, INFO)
+    assert throttle.asked == 2  # the first passage was answered
+    throttle.model = told
+    answer = await extract(extractor(sql, throttle), TEXT, INFO)
+    assert answer.usage.requests == throttle.asked - 1  # all but the refused one
+    same = Gate(told)
+    twice = await extract(extractor(sql, same), "\n".join([LINES[2] * 13] * 3) + "\n", INFO)
+    assert same.asked == 1
+    assert twice.usage.requests == same.asked  # a passage that comes twice was paid for once
+    other_task = replace(INFO, task=replace(INFO.task, id=INFO.task.id + 1))
+    assert (await extract(extractor(sql, throttle), TEXT, other_task)).usage == Usage()
+    assert (await extract(extractor(sql, throttle), TEXT, INFO, chapter_id=2)).usage == Usage()
 
 
 async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Database) -> None:
@@ -334,7 +352,7 @@ async def test_the_rules_process_is_sent_a_books_names_with_each_chapter_but_rea
 ) -> None:
     wire, names = Wire(), [NameEntry("刘备", mentions=3), NameEntry("关羽", mentions=2)]
     info = replace(INFO, provider=Provider("rules"), names=names)
-    chapters = ChapterExtractor(*cast("Any", (None, None, None, wire, Outages(), 200, None)))
+    chapters = ChapterExtractor(*cast("Any", (None, None, None, wire, Outages(), 200)))
     for _ in range(2):
         answer = await extract(chapters, TEXT, info)
         assert answer.extraction == rules.extract(TEXT, lang="zh", names=names)

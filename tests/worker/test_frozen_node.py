@@ -103,7 +103,7 @@ def everything(nodes: Cluster) -> dict[str, list[str]]:
     because a reply that came during the freeze was paid for."""
     photo = {}
     with nodes.engine.connect() as connection:
-        for table in (*t.MAIN, *(own for own in t.OWN if own.name != "kgnb_spending")):
+        for table in (*t.MAIN, *(own for own in t.OWN if "spending" not in own.name)):
             photo[table.name] = sorted(repr(tuple(row)) for row in connection.execute(sa.select(table)))
     with graph(nodes) as driver:
         found = driver.execute_query("MATCH (n) RETURN labels(n), properties(n)")

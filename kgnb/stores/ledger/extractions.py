@@ -63,7 +63,7 @@ class Extractions(DatabasePart):
         if outdated := [key for key in new if key in hashes]:
             c.execute(sa.delete(t.extractions).where(has_key(t.extractions, outdated)))
         if new:
-            c.execute(sa.insert(t.extractions), [_values(rows[i]) for i in new.values()])
+            c.execute(sa.insert(t.extractions), [_values(rows[i]) | {"metered": 1} for i in new.values()])
             _save_raw(c, {key: raws[i] if raws else () for key, i in new.items()})
         return accepted
 

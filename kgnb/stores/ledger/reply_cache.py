@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from kgnb.core.model import TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import DatabasePart, pages, pairs, reading, storable, transaction, upsert
-from kgnb.stores.ledger.tables import usage_values
+from kgnb.stores.ledger.database import DatabasePart, pages, reading, storable, transaction, upsert
+from kgnb.stores.ledger.tables import read_usage, usage_columns, usage_values
 from kgnb.stores.ledger.tasks import OPEN_STATES
 
 MAX_CHARS = 1_000_000
@@ -34,7 +34,8 @@ def reply_key(provider: str, model: str, prompt_hash: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CachedReply:
-    """A complete, parsable reply, or the caller's mark in place of one. ``task_id`` asked for it."""
+    """A complete, parsable reply, or the caller's mark in place of one. ``task_id`` asked for it, for the
+    chapter ``chapter_id`` (0: by an older kgnb, which didn't tell)."""
 
     key: str
     provider: str
@@ -42,12 +43,13 @@ class CachedReply:
     text: str
     task_id: int
     usage: Usage = Usage()
+    chapter_id: int = 0
 
 
 class ReplyCache(DatabasePart):
     """``kgnb_replies``."""
 
-    async def get(self, wanted: Mapping[str, int]) -> dict[str, str]:
+    async def get(self, wanted: Mapping[str, int]) -> dict[str, CachedReply]:
         """The stored replies among the keys ``wanted``, each with the task that uses it now."""
         found = await self._read(list(wanted))
         if found:
@@ -55,11 +57,15 @@ class ReplyCache(DatabasePart):
         return found
 
     @reading
-    def _read(self, c: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def _read(self, c: sa.Connection, keys: Sequence[str]) -> dict[str, CachedReply]:
+        r, found = t.replies.c, {}
+        facts = (r.id, r.provider, r.model, r.reply, r.task_id)
+        query = sa.select(*facts, sa.func.coalesce(r.chapter_id, 0), *usage_columns(t.replies))
         for page in pages(keys, PAGE):
-            rows = c.execute(sa.select(t.replies.c.id, t.replies.c.reply).where(t.replies.c.id.in_(page)))
-            found |= pairs(rows)
+            for key, provider, model, text, task_id, chapter_id, *usage in c.execute(
+                query.where(r.id.in_(page))
+            ):
+                found[key] = CachedReply(key, provider, model, text, task_id, read_usage(usage), chapter_id)
         return found
 
     @transaction
@@ -84,6 +90,7 @@ class ReplyCache(DatabasePart):
                 "provider": e.provider,
                 "model": e.model,
                 "task_id": e.task_id,
+                "chapter_id": e.chapter_id,
                 "used_by": e.task_id,
                 **usage_values(e.usage),
                 "size": len(text.encode()),

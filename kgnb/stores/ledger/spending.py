@@ -1,8 +1,10 @@
-"""What providers cost, by model and day, replies that could not be used included."""
+"""What providers cost, by model and day, and by task; replies that could not be used included."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from datetime import date
 from typing import Any
 
@@ -15,29 +17,33 @@ from kgnb.stores.ledger.tables import USAGE_COLUMNS, read_usage, usage_columns
 
 SpendingKey = tuple[str, str, date]
 """Provider (lower-case name), model, day in Beijing."""
+TaskSpendingKey = tuple[int, str, str]
+"""Task, provider (lower-case name), model."""
 
 
 class Spending(DatabasePart):
-    """``kgnb_spending``."""
+    """``kgnb_spending`` and ``kgnb_task_spending``."""
 
     @transaction
     def add(
-        self, c: sa.Connection, spent: Mapping[SpendingKey, Usage], since: date | None = None
+        self,
+        c: sa.Connection,
+        spent: Mapping[SpendingKey, Usage],
+        since: date | None = None,
+        *,
+        by_task: Mapping[TaskSpendingKey, Usage] | None = None,
     ) -> dict[SpendingKey, Usage]:
         """Add what was ``spent``; return what all nodes spent from the day ``since`` on (nothing without it).
 
-        After ServiceDown the rows may be counted, but most likely are not.
+        ``by_task``: how much of it was for which task. After ServiceDown the rows may be counted, but most
+        likely are not.
         """
         values = [
-            {
-                "provider": provider[:100],
-                "model": storable(model)[:200],
-                "day": day,
-                **{name: getattr(usage, name) for name in USAGE_COLUMNS},
-            }
+            {**_model_values(provider, model), "day": day, **_counts(usage)}
             for (provider, model, day), usage in sorted(spent.items())  # one order: no deadlocks
         ]
         upsert(c, t.spending, values, _sums)
+        add_task_spending(c, by_task or {})
         return self._read_since(c, since) if since is not None else {}
 
     def _read_since(self, c: sa.Connection, day: date) -> dict[SpendingKey, Usage]:
@@ -47,6 +53,46 @@ class Spending(DatabasePart):
         return {(row[0], row[1], row[2]): read_usage(row[3:]) for row in c.execute(query.where(k.day >= day))}
 
     since = reading(_read_since)
+
+
+def add_task_spending(c: sa.Connection, spent: Mapping[TaskSpendingKey, Usage]) -> None:
+    """Add what was spent on tasks; of one that was deleted meanwhile nothing is kept."""
+    if not spent:
+        return
+    k = t.tasks.c.id
+    present = set(c.scalars(sa.select(k).where(k.in_(sorted({task_id for task_id, _, _ in spent})))))
+    values = [
+        {"task_id": task_id, **_model_values(provider, model), **_counts(usage)}
+        for (task_id, provider, model), usage in sorted(spent.items())
+        if task_id in present
+    ]
+    upsert(c, t.task_spending, values, _sums)
+
+
+def read_wasted(c: sa.Connection, task_ids: Sequence[int]) -> dict[TaskSpendingKey, Usage]:
+    """What was spent on tasks beyond what their rows cost: on failures, or on chapters at work."""
+    e, k, rows = t.extractions.c, t.task_spending.c, defaultdict[TaskSpendingKey, Usage](Usage)
+    # What other rows cost (imported, of an older kgnb) isn't in kgnb_task_spending.
+    metered = e.task_id.in_(task_ids), e.metered == 1
+    keys = (e.task_id, e.provider, e.model)
+    query = sa.select(*keys, *map(sa.func.sum, usage_columns(t.extractions))).group_by(*keys)
+    for task_id, provider, model, *counts in c.execute(query.where(*metered)):
+        rows[task_id, provider.lower(), model] += read_usage(counts)
+    wasted = {}
+    spent = sa.select(k.task_id, k.provider, k.model, *usage_columns(t.task_spending))
+    for task_id, provider, model, *counts in c.execute(spent.where(k.task_id.in_(task_ids))):
+        rest = read_usage(counts) - rows[task_id, provider, model]
+        # Less than 0 where a crash lost the last seconds of spending.
+        wasted[task_id, provider, model] = Usage(*(max(0, count) for count in astuple(rest)))
+    return {key: usage for key, usage in wasted.items() if usage != Usage()}
+
+
+def _model_values(provider: str, model: str) -> dict[str, str]:
+    return {"provider": provider[:100], "model": storable(model)[:200]}
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    return {name: getattr(usage, name) for name in USAGE_COLUMNS}
 
 
 def _sums(old: Any, new: Any) -> dict[str, Any]:

@@ -200,6 +200,7 @@ extractions = _own(  # the long text comes last, so that counts are read without
     sa.Column("unverified", sa.Integer),  # events and relations without a quote from the text
     sa.Column("cached_tokens", sa.Integer),  # of prompt_tokens
     sa.Column("reasoning_tokens", sa.Integer),  # of completion_tokens
+    sa.Column("metered", Flag),  # 1: its usage is in kgnb_task_spending too; null: imported, of an older kgnb
     sa.Column("extraction", LongText, nullable=False),
     sa.Index("ix_kgnb_extractions_novel", "novel_id", "chapter_id", "task_id"),
 )
@@ -245,6 +246,7 @@ replies = _own(  # the cache
     sa.Column("created_at", sa.DateTime),
     sa.Column("used_at", sa.DateTime, nullable=False, index=True),
     *_columns(sa.Integer, "cached_tokens", "reasoning_tokens"),
+    sa.Column("chapter_id", BigId),  # of that task, for which it was asked
     sa.Column("reply", LongText, nullable=False),
 )
 
@@ -266,6 +268,15 @@ spending = _own(  # usage, replies that could not be used included
     sa.Column("provider", sa.String(100), primary_key=True),  # as in queue keys: lower case
     sa.Column("model", sa.String(200), primary_key=True),
     sa.Column("day", sa.Date, primary_key=True),  # in Beijing
+    *_columns(BigId, "requests", "prompt_tokens", "completion_tokens", nullable=False),
+    *_columns(BigId, "cached_tokens", "reasoning_tokens"),
+)
+
+task_spending = _own(  # the same usage by the task that it was for, less than kgnb_spending: some is for none
+    "kgnb_task_spending",
+    *_keys("task_id"),
+    sa.Column("provider", sa.String(100), primary_key=True),  # as in queue keys: lower case
+    sa.Column("model", sa.String(200), primary_key=True),
     *_columns(BigId, "requests", "prompt_tokens", "completion_tokens", nullable=False),
     *_columns(BigId, "cached_tokens", "reasoning_tokens"),
 )

@@ -238,9 +238,9 @@ def _failure_columns(c: sa.Connection, task_id: int, now: datetime) -> dict[str,
 
 
 def delete_own_rows(c: sa.Connection, task_id: int) -> None:
-    """Delete a task's claims, extractions and replies."""
+    """Delete a task's claims, extractions, replies and costs; the provider's total keeps them."""
     # Claims first: they are locked while a row is saved, so every saved row is seen below.
-    for table in (t.claims, t.extractions, t.raw_replies):
+    for table in (t.claims, t.extractions, t.raw_replies, t.task_spending):
         c.execute(sa.delete(table).where(table.c.task_id == task_id))
 
 

@@ -13,6 +13,7 @@ from kgnb.core.model import ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
 from kgnb.stores.ledger.database import DatabasePart, reading
+from kgnb.stores.ledger.spending import read_wasted
 from kgnb.stores.ledger.tables import read_usage, usage_columns
 
 RATE_SECONDS = 300.0
@@ -28,7 +29,10 @@ class TaskFigures:
 
     counts: dict[str, int] = field(default_factory=dict)  # chapters by status
     flags: dict[str, int] = field(default_factory=dict)  # rows by flag
-    spent: dict[tuple[str, str], Usage] = field(default_factory=dict)  # by (provider, model)
+    useful: dict[tuple[str, str], Usage] = field(default_factory=dict)  # cost of rows, by (provider, model)
+    wasted: dict[tuple[str, str], Usage] = field(
+        default_factory=dict
+    )  # what else was paid, so far for no row
     chars: int = 0
     rate: float | None = None  # chapters that ended per minute in the last RATE_SECONDS; None when none did
     unverified: int = 0  # events and relations without a quote from the text
@@ -36,9 +40,10 @@ class TaskFigures:
     dropped: int = 0  # characters that don't occur in the book
 
     @property
-    def usage(self) -> Usage:
-        """What all of its rows cost."""
-        return sum(self.spent.values(), Usage())
+    def spent(self) -> dict[tuple[str, str], Usage]:
+        """All that it cost, by (provider, model)."""
+        models = sorted(self.useful.keys() | self.wasted.keys())
+        return {one: self.useful.get(one, Usage()) + self.wasted.get(one, Usage()) for one in models}
 
     def count(self, *statuses: ChapterStatus) -> int:
         """Chapters with one of ``statuses``."""
@@ -108,10 +113,16 @@ class TaskStats(DatabasePart):
         for task_id, status, number in c.execute(counts.group_by(s.kg_task_id, s.status)):
             found[task_id].counts[status] = number
         _read_speeds(c, found)
-        _read_costs(c, found)
-        f = t.task_facts.c
-        for task_id, dropped in c.execute(sa.select(f.task_id, f.dropped).where(f.task_id.in_(task_ids))):
+        f, names = t.task_facts.c, {}
+        facts = sa.select(f.task_id, f.dropped, f.provider).where(f.task_id.in_(task_ids))
+        for task_id, dropped, provider in c.execute(facts):
             found[task_id].dropped = dropped or 0
+            names[task_id, (provider or "").lower()] = provider
+        _read_rows(c, found)
+        for (task_id, provider, model), usage in read_wasted(c, task_ids).items():
+            one = found[task_id]
+            known = (name for name, _ in one.useful if name.lower() == provider)
+            one.wasted[next(known, names.get((task_id, provider), provider)), model] = usage
         return found
 
     @reading
@@ -176,7 +187,7 @@ def _read_speeds(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
         found[task_id].rate = 60 * number / max(1.0, (now - began).total_seconds())
 
 
-def _read_costs(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
+def _read_rows(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
     e = t.extractions.c
     keys = (e.task_id, e.provider, e.model, e.flags)
     sums = (e.chars, e.rejected, e.unverified, *usage_columns(t.extractions))
@@ -185,7 +196,7 @@ def _read_costs(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
         query.where(e.task_id.in_(list(found))).group_by(*keys)
     ):
         one, key = found[task_id], (provider, model)
-        one.spent[key] = one.spent.get(key, Usage()) + read_usage(usage)
+        one.useful[key] = one.useful.get(key, Usage()) + read_usage(usage)
         one.chars += int(chars or 0)
         one.rejected += int(rejected or 0)
         one.unverified += int(unverified or 0)

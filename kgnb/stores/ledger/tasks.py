@@ -22,6 +22,7 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
 from kgnb.stores.ledger.database import DatabasePart, pairs, reading, transaction
 from kgnb.stores.ledger.migrations import content_hash
+from kgnb.stores.ledger.spending import read_wasted
 from kgnb.stores.ledger.tables import read_usage, usage_columns
 
 DEFAULT_RETRY_MINUTES = 10
@@ -118,14 +119,15 @@ class Tasks(DatabasePart):
 
     @reading
     def progress(self, c: sa.Connection, task_id: int) -> Progress:
-        """The task's chapters by status and what its rows cost, counted now."""
+        """The task's chapters by status and what it cost, counted now."""
         counts = count_states(c, task_id)
         e = t.extractions.c
         costs = (e.chars, *usage_columns(t.extractions))
         query = sa.select(*(sa.func.coalesce(sa.func.sum(k), 0) for k in costs)).where(e.task_id == task_id)
         chars, *usage = (int(n) for n in c.execute(query).one())
+        spent = sum(read_wasted(c, [task_id]).values(), read_usage(usage))
         by_status = {status.value: counts.get(status, 0) for status in ChapterStatus}
-        return Progress(total=sum(counts.values()), chars=chars, usage=read_usage(usage), **by_status)
+        return Progress(total=sum(counts.values()), chars=chars, usage=spent, **by_status)
 
     @reading
     def uncovered_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:

@@ -25,6 +25,7 @@ from kgnb.stores.ledger.database import DatabasePart, Row, storable, transaction
 from kgnb.stores.ledger.extractions import insert_rows, read_flags
 from kgnb.stores.ledger.names import NameDecisions, extend_names, read_names
 from kgnb.stores.ledger.providers import read_kinds
+from kgnb.stores.ledger.spending import add_task_spending
 from kgnb.stores.ledger.task_lifecycle import mark_settled, pending_chapter_row
 from kgnb.stores.ledger.tasks import OPEN_STATES, Tasks, count_columns, locked_task, set_task
 
@@ -111,8 +112,16 @@ class SavedChapter(_Saved):
     text: str = Field(max_length=MAX_TEXT)
 
 
+class SavedUsage(_Saved):
+    """What one model took."""
+
+    provider: str = Field(max_length=100)
+    model: str = Field("", max_length=200)
+    usage: Annotated[Usage, AfterValidator(_check_usage)]
+
+
 class SavedTask(_Saved):
-    """A task; ids are those of the exporting database."""
+    """A task; ids are those of the exporting database. ``wasted``: what was paid beyond its rows."""
 
     id: int
     name: str = ""
@@ -122,6 +131,7 @@ class SavedTask(_Saved):
     provider: str = Field("", max_length=100)
     model: str = Field("", max_length=200)
     thing_kinds: tuple[str, ...] | None = None
+    wasted: tuple[SavedUsage, ...] = ()
 
 
 class SavedState(_Saved):
@@ -248,6 +258,8 @@ class Transfer(DatabasePart):
             model=task.model,
             thing_kinds=None if task.thing_kinds is None else read_kinds(list(task.thing_kinds)),
         )
+        # Without what its rows cost, which they tell themselves.
+        add_task_spending(c, {(task_id, w.provider.lower(), w.model): w.usage for w in task.wasted})
         # Paused, so that no node starts it: it may still be running where the record comes from.
         set_task(c, task_id, status=TaskStatus.PAUSED, paused_at=beijing_now())
         return task_id
