@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 from kgnb.app.context import App
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
+from kgnb.core.messages import retold
 from kgnb.core.model import Chapter, ChapterStatus, Task
 from kgnb.extract import evidence
 from kgnb.graph.model import ExtractionRow
@@ -35,7 +36,7 @@ async def list_chapters(app: App, task_id: int) -> Sequence[ListedChapter]:
     """
     task = await find_task(app, task_id)
     found = await app.ledger.task_stats.chapter_states(task_id=task.id)
-    states = {one.chapter_id: (one.status, one.error) for one in found}
+    states = {one.chapter_id: (one.status, retold(one.error)) for one in found}
     return [
         ListedChapter(one.number, one.title, *states.get(one.id, (ChapterStatus.PENDING.value, "")))
         for one in await app.ledger.books.chapters(task.novel_id, task.chapter_ids)
@@ -70,7 +71,7 @@ def _state(state: ChapterState | None) -> dict[str, Any]:
     if state is None:  # a task of the main program that no node has opened yet
         return {"status": "pending", "entities": 0, "relations": 0, "error": ""}
     found: dict[str, Any] = to_jsonable_python(state)
-    return found
+    return found | {"error": retold(state.error)}
 
 
 def _extraction(row: ExtractionRow) -> dict[str, Any]:

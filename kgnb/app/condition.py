@@ -15,6 +15,7 @@ from typing import Any, Literal
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES, RULES, TaskStatus
 from kgnb.extract.model import GAPS
+from kgnb.render.formatting import time_of_day
 from kgnb.stores.queue.types import QueueName
 
 Item = Mapping[str, Any]
@@ -105,7 +106,7 @@ def condition(
     if down:
         return Condition("stuck", down, by="service", mend="connect")
     if not nodes:
-        return Condition("waiting", say("status.why_no_node"), by="node", mend="start")
+        return Condition("waiting", _no_node(provider), by="node", mend="start")
     if 0 < task["chapters"] == task["completed"] + task["skipped"] + task["failed"]:
         return Condition("stuck", stuck) if stuck else Condition("settling")
     held_up = _provider_trouble(task, provider, nodes, now)
@@ -116,6 +117,15 @@ def condition(
     if not any(task["task_id"] in node["tasks"] for node in nodes):
         return Condition("waiting", say("status.why_queued"))
     return Condition("running")
+
+
+def _no_node(provider: Item | None) -> str:
+    """That no node runs, and that its provider is paused: a node that is started would wait."""
+    if provider is None or not provider["paused_until"]:
+        return say("status.why_no_node")
+    facts = {"until": time_of_day(provider["paused_until"]), "provider": provider["name"]}
+    reason = provider["reason"] or say("providers.no_reason")
+    return say("status.why_no_node_paused", **facts, reason=reason)
 
 
 def _provider_key(task: Item) -> str:

@@ -54,9 +54,11 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
     Raises InputError for an unknown name, with the nearest ones, and for a name of several persons.
     """
     novel, index = await _people(app, task_id)
-    first = _person(index, name)
+    first = _person(index, name, task_id)
     more = [
-        person for person in dict.fromkeys(_person(index, o) for o in _bounded(others)) if person != first
+        person
+        for person in dict.fromkeys(_person(index, o, task_id) for o in _bounded(others))
+        if person != first
     ]
     if not more:
         return DecisionOutcome("merge", (first, *map(index.form, others)), changed=False)
@@ -71,13 +73,13 @@ async def split(
     Raises InputError where an alias is unknown, or ``name`` itself.
     """
     novel, index = await _people(app, task_id)
-    person = _person(index, name)
+    person = _person(index, name, task_id)
     first = index.form(clean(name, MAX_NAME))
     leaving: dict[str, None] = {}
     for alias in _bounded(aliases):
-        bearers = _bearers(index, alias)
+        bearers = _bearers(index, alias, task_id)
         if index.form(alias) == first:
-            raise InputError("names.itself", name=first)
+            raise InputError("names.itself", name=first, task=task_id)
         if person in bearers:
             leaving[index.form(alias)] = None
     if not leaving:
@@ -95,10 +97,10 @@ async def part(
     Raises InputError where ``name`` is unknown, or ``other`` means the same person.
     """
     novel, index = await _people(app, task_id)
-    first, other = _person(index, name), clean(other, MAX_NAME)
+    first, other = _person(index, name, task_id), clean(other, MAX_NAME)
     second = (index.bearers(other) or [other])[0]
     if not second or second == first:
-        raise InputError("names.itself", name=first)
+        raise InputError("names.itself", name=first, task=task_id)
     decision = Decision(0, "split", (first, second), made_by=by, chapters=chapters)
     return await _decide(app, novel, decision)
 
@@ -134,18 +136,19 @@ async def _people(app: App, task_id: int) -> tuple[Novel, NameIndex[str]]:
     return names.novel, NameIndex((one.name, one.name, one.aliases) for one in names.listed)
 
 
-def _bearers(index: NameIndex[str], name: str) -> list[str]:
+def _bearers(index: NameIndex[str], name: str, task_id: int) -> list[str]:
     name = clean(name, MAX_NAME)
     bearers = index.bearers(name)
     if not bearers:
         if near := index.nearest(name):
-            raise InputError("names.unknown", name=name, nearest=say("status.comma").join(near))
-        raise InputError("names.unknown_all", name=name)
+            nearest = say("status.comma").join(near)
+            raise InputError("names.unknown", name=name, nearest=nearest, task=task_id)
+        raise InputError("names.unknown_all", name=name, task=task_id)
     return bearers
 
 
-def _person(index: NameIndex[str], name: str) -> str:
-    bearers = _bearers(index, name)
+def _person(index: NameIndex[str], name: str, task_id: int) -> str:
+    bearers = _bearers(index, name, task_id)
     if len(bearers) > 1:
         raise InputError(
             "names.several", name=clean(name, MAX_NAME), people=say("status.comma").join(bearers)

@@ -11,6 +11,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
+from kgnb.render.formatting import date_and_time
 
 TITLE_CHARS = 80
 """What a line shows of a title, or of garbage."""
@@ -31,7 +32,7 @@ def _entry_line(entry: DeadLetter) -> str:
     item = entry.item
     kind = "chapter" if item.chapter_id else "task" if item.task_id else "garbage"
     facts = {
-        "when": options.local_time(item.at),
+        "when": date_and_time(item.at),
         "task": item.task_id,
         "chapter": "?" if entry.chapter is None else entry.chapter,
         "title": one_line(entry.title, TITLE_CHARS),

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -148,8 +147,3 @@ def print_json(value: object, indent: int | None = None) -> None:
 def warn(text: str) -> None:
     """Prints a line for a person who watches, apart from what a program reads."""
     print(f"kgnb: {text}", file=sys.stderr, flush=True)
-
-
-def local_time(epoch_seconds: float) -> str:
-    """Date and time of day on this machine's clock."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch_seconds))

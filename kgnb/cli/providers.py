@@ -22,6 +22,7 @@ from kgnb.core.model import RULES
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.presets import preset_named
+from kgnb.render.formatting import date_and_time
 from kgnb.stores.embedded.temporary_folder import lacks_folder
 
 ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2
@@ -197,7 +198,7 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
         raise InputError("explore.no_record", place=settings.data.absolute())
     async with context.open_app(settings, graph=False) as app:
         paused = await providers.pause_provider(app, args.provider, args.seconds)
-    facts = {"seconds": round(paused.seconds), "when": options.local_time(paused.until)}
+    facts = {"seconds": round(paused.seconds), "when": date_and_time(paused.until)}
     print(say("operate.provider_paused", provider=one_line(paused.provider), **facts))
     return options.OK
 

@@ -41,9 +41,10 @@ def clock(iso: object) -> str:
     return f"{moment.astimezone():%m-%d %H:%M:%S}"
 
 
-def zone() -> str:
-    """This machine's time zone (``TZ`` sets another) by its distance from UTC: UTC, UTC+8, UTC-3:30."""
-    offset = datetime.now().astimezone().utcoffset() or timedelta()
+def zone(moment: datetime | None = None) -> str:
+    """This machine's time zone (``TZ`` sets another) by its distance from UTC: UTC, UTC+8, UTC-3:30; as of a
+    ``moment``, by default now."""
+    offset = (moment or datetime.now()).astimezone().utcoffset() or timedelta()
     minutes = round(offset.total_seconds() / 60)
     hours, rest = divmod(abs(minutes), 60)
     sign = "-" if minutes < 0 else "+"
@@ -54,7 +55,13 @@ def time_of_day(seconds: float) -> str:
     """Epoch seconds as the local time of day, with its zone; with the date unless it is today."""
     moment = datetime.fromtimestamp(seconds)
     date = "" if moment.date() == datetime.now().date() else f"{moment:%m-%d} "
-    return f"{date}{moment:%H:%M} {zone()}"
+    return f"{date}{moment:%H:%M} {zone(moment)}"
+
+
+def date_and_time(seconds: float) -> str:
+    """Epoch seconds as the local date and time of day, with its zone."""
+    moment = datetime.fromtimestamp(seconds)
+    return f"{moment:%Y-%m-%d %H:%M:%S} {zone(moment)}"
 
 
 def number_ranges(numbers: Iterable[int]) -> list[str]:

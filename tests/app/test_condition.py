@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.messages import say
+from kgnb.core.messages import say, use_language
 from kgnb.extract.model import GAPS
 from kgnb.render.status_view import failure_notes, task_row
 from tests.support.statuses import NOW, a_node, a_provider, a_status, a_task
@@ -116,6 +116,22 @@ def test_every_state_a_run_can_be_in(name: str) -> None:
         assert row.cells["rate"].value is None
     if (state == "paused" and by != "hand") or mend == "resume_provider":
         assert found["until"] == LATER
+
+
+def test_without_a_node_it_also_says_that_the_provider_is_paused() -> None:
+    why = derived({"nodes": [], "provider": paused("provider.quota")})["condition"]["why"]
+    assert all(word in why for word in ("kgnb worker", "because of provider.quota", "UTC", "resume openai"))
+    unknown = derived({"nodes": [], "provider": paused(reason="")})["condition"]["why"]
+    assert say("providers.no_reason") in unknown
+
+
+def test_a_pause_of_unknown_origin_is_not_told_twice() -> None:
+    use_language("en")
+    row = task_row(derived({"provider": paused(reason=""), "task": FRESH}))
+    told = " ".join([row.cells["status"].value, *(str(note.value) for note in row.notes)])
+    assert told.count("paused until") == 1
+    assert "is paused" not in told
+    assert "isn't known" in told
 
 
 def test_failed_chapters_are_listed_by_their_reasons() -> None:

@@ -238,6 +238,8 @@ async def test_what_is_wrong_is_said(app: App) -> None:
         with pytest.raises(InputError) as caught:
             await work
         assert caught.value.key == key
+        if key in ("names.unknown", "names.unknown_all", "names.itself"):
+            assert "kgnb names 1" in str(caught.value)
     with pytest.raises(InputError, match=name):
         await names_use_case.merge(app, 1, name[:2] + "某", [name])
 

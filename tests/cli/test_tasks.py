@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -133,6 +134,7 @@ class TestWords:
         ran = kgnb("dead", "list")
         assert (ran.code, len(ran.out.splitlines())) == (0, 2), ran
         line = ran.out.splitlines()[0]
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", line)
         for word in (
             f"task {task_id}",
             "chapter 1 第1回",

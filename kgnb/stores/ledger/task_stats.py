@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kgnb.core.messages import retold
 from kgnb.core.model import ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
@@ -141,7 +142,7 @@ class TaskStats(DatabasePart):
             .order_by(k.chapter_number)
             .limit(limit)
         )
-        return [dict(row) for row in c.execute(query).mappings()]
+        return [{**row, "reason": retold(row["reason"])} for row in c.execute(query).mappings()]
 
     @reading
     def finished(self, c: sa.Connection) -> list[FinishedTask]:

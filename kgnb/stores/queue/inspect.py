@@ -11,6 +11,7 @@ from typing import Any
 
 from kgnb.core.errors import ServiceRefused
 from kgnb.core.foreign_json import parse_json
+from kgnb.core.messages import retold
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import (
     Command,
@@ -235,7 +236,7 @@ class NodeInfo:
             version=str(about.get("version", "")),
             kgnb=bool(about) and about.get("pid") in (None, fields.get("pid")),
             shares={str(provider): n for provider, n in shares.items() if isinstance(n, int)},
-            refused={str(name): str(why) for name, why in refused.items()},
+            refused={str(name): retold(str(why)) for name, why in refused.items()},
         )
 
     def can_ask(self, provider: str) -> bool:
