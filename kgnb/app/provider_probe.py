@@ -130,6 +130,7 @@ def _draft_client(app: App, draft: Draft) -> LlmClient:
 async def _probe(app: App, client: LlmClient, model: str) -> ProviderProbe:
     """Send one request, close the client and note the cost."""
     provider, spending = client.provider, SpendingTracker(app.ledger, Budget())
+    await client.open()
     asking = asyncio.create_task(
         _failure(
             client.ask(TEST_PROMPT, model, spent=lambda usage, _: spending.record(provider, model, usage))
@@ -180,7 +181,7 @@ async def preview_request(app: App, name: str) -> dict[str, Any]:
     provider = app.providers.requested(name)
     model = await app.router.model_for(provider)
     config = await app.ledger.providers.default_config()
-    text = story_path("zh").read_text("utf-8")[:SAMPLE_CHARS]
+    text = story_path(language()).read_text("utf-8")[:SAMPLE_CHARS]
     prompt = PromptBuilder(language(), (), config).prompt(text)
     options = provider.options
     return {

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kgnb.app import doctor as doctor_use_case
 from kgnb.app.doctor import Check
 from kgnb.cli.options import OK, show
-from kgnb.core.messages import say
+from kgnb.core.messages import say, say_or
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 
@@ -29,7 +29,8 @@ async def doctor(args: argparse.Namespace, settings: Settings) -> int:
 def _check_lines(checks: Sequence[Check]) -> list[str]:
     lines = []
     for check in checks:
-        lines.append(f"{check.mark} {one_line(check.name)}: {one_line(check.detail)}")
+        name = say_or(f"doctor.label_{check.name}", check.name)
+        lines.append(f"{check.mark} {one_line(name)}: {one_line(check.detail)}")
         if check.mend:
             lines.append(f"    → {one_line(check.mend)}")
     broken, better = (sum(check.mark == mark for check in checks) for mark in "✗!")

@@ -111,6 +111,8 @@ async def fetch(
     files = await fetch_files(client, kernel, output, build_notebook.RESULTS if books else None)
     for graph in build_notebook.results(files):
         print(say("kaggle.graph", path=one_line(graph)))
+    if ended.state == "ERROR":
+        warn(say("kaggle.see_logs", kernel=kernel))
     left = build_notebook.chapters_left(files) if books else 0
     if left:
         warn(say("kaggle.chapters_left", count=left))

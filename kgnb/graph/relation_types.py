@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from kgnb.core.model import STRUCTURAL_RELATIONS, TaskConfig
+import re
+from collections.abc import Container
+
+from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, TaskConfig
 from kgnb.graph.model import RELATION_GROUPS, RELATION_TYPE, EdgeKey, NodeKey
 
 HOSTILE = frozenset(RELATION_GROUPS["enmity"])
 """Types that don't make a character a member of an organization."""
 
 
-def relation_type(word: str) -> str:
-    """A relation's word in the form of a type name: ``parent of`` → ``PARENT_OF``."""
-    return "_".join(word.replace("-", " ").upper().split())
+_OTHER_WORDS = {
+    "FRIEND": "FRIENDS 朋友 好友 友人",
+    "ENEMY": "ENEMIES 敌人 仇敌 仇人 敌对",
+    "SPOUSE": "SPOUSES MARRIED HUSBAND WIFE 夫妻 夫妇 配偶 丈夫 妻子",
+    "SIBLING": "SIBLINGS BROTHER BROTHERS SISTER SISTERS 兄弟 姐妹 姊妹 兄妹 姐弟 兄弟姐妹",
+    "FAMILY": "RELATIVE RELATIVES 亲属 亲戚 亲人 家人",
+    "ALLY": "ALLIES 盟友 同盟",
+    "RIVAL": "RIVALS 对手 竞争对手",
+}
+"""What replies call types whose direction says nothing; of others, ``父亲`` may be either end's."""
+_TYPE_OF = {word: name for name, words in _OTHER_WORDS.items() for word in words.split()}
+_SEVERAL = re.compile(r"[|/,，、;；]")
+_ENDING = re.compile(r"_(?:OF|TO|WITH)$")
+
+
+def relation_type(word: str, enabled: Container[str]) -> str:
+    """The type that a relation's word names: ``parent of`` → ``PARENT_OF``, ``SPOUSE|LOVES`` → ``SPOUSE``.
+
+    The word in the form of a type's name where it names none of those ``enabled``.
+    """
+    names = ["_".join(one.replace("-", " ").upper().split()) for one in (word, *_SEVERAL.split(word))]
+    for name in names:
+        short = _ENDING.sub("", name)
+        other = short if short in SYMMETRIC_RELATIONS else _TYPE_OF.get(short, name)
+        if found := next((one for one in (name, other) if one in enabled), None):
+            return found
+    return names[0]
 
 
 def enabled_types(config: TaskConfig) -> frozenset[str]:

@@ -80,7 +80,7 @@ def _properties_in(
     source, target = query.entities[edge.source], query.entities[edge.target]
     found: dict[str, Value] = {}
     for relation in relations:
-        name = relation_type(relation.type)
+        name = relation_type(relation.type, types)
         type_ = name if name in types else "KNOWS"
         if type_ != edge.type or not _is_between(relation, type_, source, target):
             continue

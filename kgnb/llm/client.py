@@ -132,6 +132,10 @@ class LlmClient:
         now = time.monotonic()
         return [now - sent_at for sent_at in self._sent_at]
 
+    async def open(self) -> None:
+        """Import the SDK now, so that the time of the first request is the endpoint's alone."""
+        await self._opened()
+
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
         """The JSON that would be sent for ``prompt``."""
         return (await self._opened())[0].body(prompt, model, self._form_of(model).form)

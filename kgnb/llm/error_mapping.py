@@ -135,7 +135,7 @@ class ErrorResponse:
         if not told.lstrip().startswith("<"):
             return told
         title = _TITLE.search(told[:READ_CHARS])
-        return html.unescape(title[1]) if title else ""
+        return html.unescape(title[1]).strip().removeprefix(f"{self.status} ") if title else ""
 
     @property
     def text(self) -> str:

@@ -280,6 +280,27 @@ def test_any_other_word_becomes_knows_with_its_label(word: str) -> None:
     assert ("label" in edge(graph, "a", "KNOWS", "b").properties) == (word != "APPEARS_IN")
 
 
+@pytest.mark.parametrize(
+    ("word", "type_"),
+    [
+        ("夫妻", "SPOUSE"),
+        ("MARRIED_TO", "SPOUSE"),
+        ("spouse of", "SPOUSE"),
+        ("SPOUSE|LOVES", "SPOUSE"),
+        ("同乡、朋友", "FRIEND"),
+        ("Enemies", "ENEMY"),
+        ("LEADS_TO", "KNOWS"),  # whose way round may be either
+        ("父亲", "KNOWS"),
+    ],
+)
+def test_a_word_for_a_type_is_that_type(word: str, type_: str) -> None:
+    graph = settled({"relations": [tie("a", "b", word)]})
+    assert ties(graph) == {("a", type_, "b")}
+    assert ("label" in edge(graph, "a", type_, "b").properties) == (type_ == "KNOWS")
+    only = TaskConfig(relation_types=("LOVES",))
+    assert ties(settled({"relations": [tie("a", "b", "夫妻")]}, config=only)) == {("a", "KNOWS", "b")}
+
+
 def test_a_configured_type_becomes_its_own() -> None:
     config = TaskConfig(relation_types=("SWORN_BROTHER",))
     assert ties(settled({"relations": [tie("b", "a", "sworn brother")]}, config=config)) == {

@@ -159,10 +159,15 @@ class TestBooks:
         stub.log = "printed"
         assert command("push", book, "--follow") == 1  # 7 chapters are left
         shown = capsys.readouterr()
+        assert "kgnb kaggle logs" not in shown.err
         assert "Graph: kaggle-output/kgnb-di-1bu-yan-yi/graph.html" in shown.out
         assert "7 chapters are left" in shown.err
         fetched = {path.name for path in Path("kaggle-output/kgnb-di-1bu-yan-yi").rglob("*")}
         assert fetched == {"graph.html", "kgnb-report.json", "kgnb-di-1bu-yan-yi.log"}
+        stub.statuses = ["ERROR"]
+        assert command("push", book, "--follow") == 1
+        assert "kgnb kaggle logs reader/kgnb-di-1bu-yan-yi/2" in capsys.readouterr().err
+        stub.statuses = ["COMPLETE"]
         del stub.files["kgnb-report.json"]
         assert command("push", book, "-o", "here") == 0
         assert Path("here/graph.html").is_file()
@@ -452,6 +457,10 @@ def test_status_logs_output_stop(
     assert capsys.readouterr().out == f"{kernel} is running\n"
     assert command("logs", kernel) == command("logs", "-f", kernel) == 0
     assert capsys.readouterr().out == "a line\na line\n"
+    stub.log = ""
+    assert command("logs", kernel) == 0
+    assert "has printed nothing yet" in capsys.readouterr().out
+    stub.log = "a line"
     with pytest.raises(InputError, match=r"https://www\.kaggle\.com/code/reader/some-notebook"):
         command("stop", kernel)
     with pytest.raises(InputError, match=r"\.\./x"):

@@ -457,7 +457,7 @@ class TestProviders:
         panel = kgnb.panel(made(tmp_path))
         panel.tabs["providers"].form.add.click()
         panel.refresh()
-        assert "base_url" in said()
+        assert "https://host/v1" in said()
 
 
 class TestRun:

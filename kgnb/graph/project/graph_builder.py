@@ -275,7 +275,7 @@ class GraphBuilder:
 
     def _type_and_label(self, word: str) -> tuple[str, str]:
         """(enabled type that ``word`` names, ""), else (KNOWS, ``word``)."""
-        name = relation_type(word)
+        name = relation_type(word, self._context.types)
         if name in self._context.types:
             return name, ""
         return "KNOWS", "" if name in STRUCTURAL_RELATIONS else word

@@ -272,8 +272,15 @@ async def _serve(server: FakeServer) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kgnb.llm.dryrun", description=say("dryrun.what"))
-    parser.add_argument("--host", default="127.0.0.1")
+    command = argparse.ArgumentParser(
+        prog="python -m kgnb.llm.dryrun",
+        description=say("dryrun.what"),
+        formatter_class=_Help,
+        add_help=False,
+    )
+    parser = command.add_argument_group(say("cli.title_options"))
+    parser.add_argument("-h", "--help", action="help", help=say("cli.help_help"))
+    parser.add_argument("--host", default="127.0.0.1", help=say("dryrun.host_help"))
     parser.add_argument("--port", type=int, default=0, help=say("dryrun.port_help"))
     parser.add_argument("--latency", type=float, default=0.3, help=say("dryrun.latency"))
     parser.add_argument("--retry-after", type=float, default=1.0, help=say("dryrun.retry_after"))
@@ -284,4 +291,9 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=float, default=0.0, help=say("dryrun.share", fault=name)
         )
-    return parser
+    return command
+
+
+class _Help(argparse.HelpFormatter):
+    def add_usage(self, usage: Any, actions: Any, groups: Any, _prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, say("cli.usage"))

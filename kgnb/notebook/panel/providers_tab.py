@@ -146,7 +146,7 @@ class ProviderForm:
         self.preset = widgets.choice(say("panel.f_by"), [(say("panel.other_endpoint"), ""), *known])
         self.preset.observe(lambda _: self._fill(), names="value")
         self.name = widgets.field(say("panel.f_provider"), hint="mine")
-        self.url = widgets.field("base_url", hint="https://api.example.com/v1")
+        self.url = widgets.field(say("panel.f_url"), hint="https://api.example.com/v1")
         self.model = widgets.field(say("panel.f_model"), kind="combobox", hint="model-name")
         self.key = SecretBox(say("panel.f_key"), say("panel.key_hint"), controller.wake)
         self.name.observe(lambda _: self._hint_key(), names="value")
