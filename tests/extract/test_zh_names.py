@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import re
 
 import pytest
@@ -733,6 +734,13 @@ def test_what_usually_stands_beside_names_tells_in_a_short_text() -> None:
         ("街上有个何太医。何太医名叫何守谦。\n", "何守谦", "何太医"),
         ("“谢谢何医生。”林秀英说。\n", "何守谦", "何医生"),
         ("“何兄，请坐。”林秀英说。\n", "何守谦", "何兄"),
+        ("“守谦兄，请坐。”林秀英说。\n", "何守谦", "守谦兄"),
+        ("帮主何守谦来了。\n“去问何帮主了没有？”林秀英说。\n", "何守谦", "何帮主"),
+        ("“去问何师叔了没有？”林秀英说。\n", "何守谦", "何师叔"),
+        ("这位何大人名唤何守谦。\n", "何守谦", "何大人"),
+        ("新来的何科长，叫何守谦，三十岁。\n", "何守谦", "何科长"),
+        ("这胖子姓何，双名守谦，开着当铺，外号铁算盘。\n", "何守谦", "铁算盘"),
+        ("何二爷笑了。这胖子叫何守谦，人都称他何二爷。何二爷走了，何二爷说好。\n", "何守谦", "何二爷"),
         ("门外正是睿王何守谦。睿王没有说话。大家都怕睿王。\n", "何守谦", "睿王"),
     ],
 )
@@ -752,6 +760,9 @@ def test_what_a_text_calls_a_person_once_is_that_person(told: str, full: str, al
         ("“何小姐，您好！”林秀英说。\n", "何小姐"),  # his daughter
         ("他喝了两杯酒，“铁臂金刀”的名字谁都知道。\n", "铁臂金刀"),
         ("他看见何医生在门口。\n", "何医生"),  # nobody says it to anybody
+        ("“去问何帮主了没有？”林秀英说。\n", "何帮主"),  # nobody says that he is one
+        ("“去问周师叔了没有？”林秀英说。\n", "周师叔"),  # two may be meant
+        ("新来的何科长，叫周德海不要来。\n", "何科长"),
         ("“谢谢周医生。”林秀英说。\n", "周医生"),  # two may be meant
         ("我王何守谦来了。我王没有说话。大家都怕我王。\n", "我王"),
     ],
@@ -951,3 +962,79 @@ def test_a_lady_of_the_palace_is_no_man_of_her_family() -> None:
 def test_who_has_a_pet_name_may_begin_every_clause() -> None:
     told = "小秋来了。小秋走了。小秋笑了。小秋哭了。小秋坐下。小秋站着。"
     assert "小秋" in names(scenes([("何守谦", "林秀英")]) + told)
+
+
+def test_who_names_another_is_not_that_one() -> None:
+    said = "周巡官把帽子摘下来，道：“我是看在{}的面上。”周巡官走了。\n"
+    pages = scenes([("周淑贞", "何守谦"), ("何守谦", "林秀英")])
+    assert "周巡官" in bearer(people(pages + 2 * said.format("朋友")), "周淑贞").aliases
+    assert "周巡官" in people(pages + 2 * said.format("我妹子淑贞"))
+
+
+def test_a_call_is_for_who_hears_it() -> None:
+    pages = scenes([("何守谦", "何慎之"), ("何守谦", "林秀英"), ("何慎之", "林秀英")])
+    called = "林秀英对{}笑了笑，又低声说：“何先生！”\n{}在窗前。天黑了，街上没有人，雨下得很大。\n"
+    one, other = "何守谦", "何慎之"
+    for who, near in ((one, other), (other, one)):
+        assert "何先生" in bearer(people(pages + 3 * called.format(who, near)), who).aliases
+    both = pages + called.format(one, other) + called.format(other, one)
+    assert "何先生" not in {alias for person in people(both).values() for alias in person.aliases}
+
+
+def test_whom_all_call_beside_others_is_not_the_only_one_of_that_surname() -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "玉如"), ("周德海", "林秀英")])
+    called = "周德海对{}说：“何先生，我明年要走了。”何守谦在远处的街上走。何先生没有说话。\n"
+    assert "何先生" in bearer(people(pages + 3 * called.format("何守谦")), "何守谦").aliases
+    assert "何先生" in people(pages + 3 * called.format("玉如"))
+
+
+def test_a_daughters_title_needs_somebody_who_is_called_she() -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")]) + 20 * "她笑了。他走了。\n"
+    told = "".join(
+        f"何小姐{did}。\n雨停了。\n何守谦站起来，{{0}}走到窗前。\n" for did in ("来了", "听了", "笑了")
+    )
+    assert "何小姐" in bearer(people(pages + told.format("她")), "何守谦").aliases
+    assert "何小姐" in people(pages + told.format("慢慢地"))
+
+
+def test_a_given_name_has_the_surname_that_it_is_told_with_once() -> None:
+    pages = scenes([("继宗", "林秀英"), ("冯太太", "林秀英"), ("继宗", "冯太太")])
+    assert "继宗" in bearer(people(pages + "“我冯继宗要娶她。”继宗说。冯太太哭了。\n"), "冯继宗").aliases
+    assert "冯继宗" not in names(
+        pages + "天黑了。\n" * 300 + "“我冯继宗要娶她。”继宗说。\n"
+    )  # far from any 冯
+    assert "冯继宗" not in names(pages + "“我冯继宗要娶她。”继宗说。冯太太哭了。“我程继宗也是。”\n")
+
+
+def test_a_full_name_with_an_initial_is_whom_it_stands_for() -> None:
+    told = 3 * "托马斯·布莱克走进房间。“你好，”布莱克说。玛丽笑了。\n" + "信上写着托·布莱克。\n"
+    assert "托·布莱克" in bearer(people(told), "托马斯·布莱克").aliases
+    both = told + 2 * "托德·布莱克来了。\n"
+    assert "托·布莱克" not in bearer(people(both), "托马斯·布莱克").aliases
+
+
+def test_a_transliterated_place_is_nobody() -> None:
+    told = 4 * "玛格丽特从莫斯科回来了。“你好，”玛格丽特说。丽莎到莫斯科去了。\n"
+    assert "莫斯科" not in people(told)
+    assert "莫斯科" in people(told.replace("从莫斯科", "莫斯科").replace("到莫斯科", "看见莫斯科"))
+
+
+@pytest.mark.parametrize("people_in_it", [0, 40])
+def test_the_talk_of_many_takes_time_by_its_length(people_in_it: int) -> None:
+    """``people_in_it``: 0 for as many as the text is long."""
+    rng = random.Random(4)
+    han = [chr(code) for code in range(0x4E00, 0x5600)]
+
+    def talk(size: int) -> str:
+        cast = ["".join((rng.choice("何周林冯程"), *rng.sample(han, 2))) for _ in range(people_in_it or size)]
+        lines = []
+        for _ in range(2 * size):
+            a, b = rng.choice(cast), rng.choice(cast)
+            lines.append(
+                f"{a}对{b}说：“{b[0]}先生，{b[1:]}兄来了，问问{a[0]}教主。”\n{b}道：“{a[1:]}妹妹，请。”\n"
+            )
+            lines.append(f"“{b[0]}公子，教主{a}在。”{b[1:]}笑了，我{rng.choice('何周林冯程')}{b[1:]}知道。\n")
+        return "".join(lines)
+
+    texts = {size: talk(size) for size in (400, 1_600)}
+    assert grows_evenly(lambda size: people(texts[size]), 400)

@@ -18,9 +18,11 @@ from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.name_evidence import share_of
+from kgnb.extract.zh.rare_aliases import RareAliases
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
-from kgnb.extract.zh.surname_aliases import FEW, SOLE, WINDOW, SurnameAliases
+from kgnb.extract.zh.spoken_names import SpokenNames
+from kgnb.extract.zh.surname_aliases import FEW, SOLE, WINDOW
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 from kgnb.extract.zh.title_aliases import APART
 
@@ -40,7 +42,7 @@ ADDRESS = -0.5
 """Least log odds of what precedes a form of address: in speech names have other neighbours."""
 
 
-class AliasResolver(SurnameAliases):
+class AliasResolver(RareAliases):
     """Resolves the aliases of one book."""
 
     def resolve(self) -> dict[str, list[str]]:
@@ -61,6 +63,7 @@ class AliasResolver(SurnameAliases):
         self.co_occurrence = self._locate(family_ranks)
         self._sexes = Sexes(self.text, self.offsets)
         self._join_given_names()
+        self._join_given_titles()
         self._join_given_characters()
         self._join_addresses()
         self._join_appositive_titles()
@@ -69,6 +72,7 @@ class AliasResolver(SurnameAliases):
         self._join_rare_titles()
         self._join_bare_titles()
         self._join_rare_addresses()
+        self._join_told_titles()
         counts = {
             n: len(self.offsets[n]) if n in self.offsets else count
             for n, count in self.counts.items()
@@ -76,6 +80,11 @@ class AliasResolver(SurnameAliases):
         }
         counts = {n: count for n, count in counts.items() if count}  # not only within longer names
         return self.clusters.persons(counts, self._canonical_rank)
+
+    @cached_property
+    def _spoken(self) -> SpokenNames:
+        named = dict.fromkeys((*self.counts, *self.addresses))
+        return SpokenNames(self.text, self.offsets, {n: self.clusters.root(n) for n in named})
 
     # --- by co-occurrence ---
 

@@ -23,7 +23,7 @@ LONGEST_LINE = 1_000
 _QUOTATION = re.compile("[“「『]([^“「『”」』\n]*)[”」』]")
 _OPENERS = {"”": "“", "」": "「", "』": "『", "’": "‘"}
 _MARK = re.compile("[“”「」『』‘’\n]")
-_SENTENCE_END = re.compile("[。！？!?；;\n]")
+_TO_LAST_END = re.compile("(?s:.*)[。！？!?；;\n]")
 _VERB = f"[{''.join(sorted(words.SPEECH_VERBS))}]"
 _INTRODUCES = re.compile(f"(?:[：:]|{_VERB}[，,]?)$")
 _SPOKE = re.compile(f"[^，。！？；：听闻见“”「」『』\n]{{0,8}}{_VERB}(?!完)")
@@ -207,7 +207,8 @@ class Conversation:
         if not _INTRODUCES.search(said):
             return None, None, None
         goes_on = turns and turns[-1].end == begin and len(said) <= _SAME_TURN
-        begin += max((m.end() for m in _SENTENCE_END.finditer(said)), default=0)
+        if ended := _TO_LAST_END.match(said):
+            begin += ended.end()
         named = self.within(begin, end)
         speaker = next((m for m in named if self._begins_clause(m, begin)), None)
         if speaker is None and named and self._is_presented(named[0]):

@@ -19,7 +19,7 @@ _INTRODUCTION = re.compile(
 )
 _COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _EPITHET = re.compile(
-    rf"(?:，[{HAN}]{{1,6}}都叫[他她]|,[{HAN}]{{1,6}}都叫[他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
+    rf"(?:，[{HAN}]{{1,6}}都[叫称喊唤][他她]|,[{HAN}]{{1,6}}都[叫称喊唤][他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
     rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
     rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
@@ -27,9 +27,12 @@ _QUOTED_EPITHET = re.compile(rf"[“「『](?<=[{HAN}].)([{HAN}]{{2,6}})[”」�
 _COURT_RANK = re.compile(rf"(?:王爷|王|妃|嫔|贵妃|贵人|公主|郡王|郡主|亲王)(?=[{HAN}]{{2}})")
 _NO_RANKS = words.NEVER_IN_NAMES | words.MODIFIERS | words.BEFORE_KIN
 _PROPER_NAME = re.compile(
-    rf"(?:大名|学名|官名|真名|本名|原名|俗名|名叫|名唤|名字)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
+    rf"(?:大名|学名|官名|真名|本名|原名|俗名|名叫|名唤|名字|(?P<bare>叫))(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
-_TOPIC = re.compile(rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是([^。！？“”「」\n他她其有姓]*[，；,;])$")
+_TOPIC = re.compile(
+    rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是((?:[他她]们?的)?[^。！？“”「」\n他她其有姓]*[，；,;])$"
+)
+_NAMED = re.compile(rf"姓([{HAN}]{{1,2}})[，,]?[双单]?名(?:叫|唤)?([{HAN}]{{1,2}})[，,][^。！？“”「」\n]*$")
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
 
@@ -133,13 +136,20 @@ class StatedAliases:
     def _join_proper_names(self) -> None:
         """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
         for match in _PROPER_NAME.finditer(self.text):
-            full, at = match[1], match.start()
-            bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的"))
+            full, at = match[2], match.start()
+            bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的")) or self._titled_before(at)
             if bearer and surname_of(full):
                 root = self.clusters.root(bearer)
                 surname = titled_surname(root)
-                if surname == surname_of(full) or not (surname or surname_of(root)):
+                named = not (surname or surname_of(root) or match["bare"])
+                if surname == surname_of(full) or named:
                     self._join(full, bearer, "号")
+
+    def _titled_before(self, at: int) -> str:
+        """The surname and title that end before ``at``, hardly ever used: 这位左大人名唤左秉忠."""
+        at -= self.text[at - 1 : at] == "，"
+        found = (self.text[max(0, at - n) : at] for n in (4, 3))
+        return next((form for form in found if titled_surname(form) in words.SURE_SURNAMES), "")
 
     def _count(self, name: str) -> int:
         """Occurrences of a name; the bigram counts spare most searches."""
@@ -162,8 +172,13 @@ class StatedAliases:
             self.clusters.join(full, alias, reason)
 
     def _topic(self, at: int) -> str:
-        """The accepted name that begins a sentence about nobody else (何恭是账房，外号铁算盘)."""
-        topic = _TOPIC.search(self.text[max(0, at - 60) : at])
+        """The accepted name that begins a sentence about nobody else (何恭是账房，外号铁算盘), or told
+        (这人姓何，名恭，…，外号铁算盘)."""
+        before = self.text[max(0, at - 60) : at]
+        if named := _NAMED.search(before):
+            full = named[1] + named[2]
+            return full if full in self.counts else ""
+        topic = _TOPIC.search(before)
         if not topic or topic[1] not in self.counts:
             return ""
         said = topic[2]

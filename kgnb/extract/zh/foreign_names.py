@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
@@ -86,7 +86,10 @@ class ForeignNames:
         husband's or a father's name, unless the name is hers alone.
         """
         known = set(accepted)
-        bearers = _bearers(self.full, known)
+        initials = _initials(known.intersection(self.full))
+        for short, full in initials.items():
+            yield full, short
+        bearers = _bearers(self.full.keys() - initials.keys(), known)
         families = {part for part, fulls in bearers.items() if any(full.endswith(part) for full in fulls)}
         families |= {bare for titled, bare in self.titled.items() if not titled.endswith(_OF_WOMEN)}
         for part, fulls in bearers.items():
@@ -100,6 +103,15 @@ class ForeignNames:
                 yield bare, titled
             elif len(fulls) == 1:
                 yield min(fulls), titled
+
+
+def _initials(names: Collection[str]) -> dict[str, str]:
+    """A full name whose first part is a single sound (德·布莱克) → the only one that it may stand for."""
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name in names:
+        alike[name[0], _PARTS.split(name)[-1]].append(name)
+    pairs = (sorted(group, key=lambda n: n[1] not in _DOTS) for group in alike.values() if len(group) == 2)
+    return {short: full for short, full in pairs if short[1] in _DOTS and full[1] not in _DOTS}
 
 
 def _bearers(full: Iterable[str], known: set[str]) -> dict[str, set[str]]:

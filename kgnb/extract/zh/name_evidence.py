@@ -49,7 +49,8 @@ def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, tr
     speech = min(2.0, 0.5 * math.log1p(candidate.speaks))
     word = 1.5 * common_words.get(candidate.name, 0.0)
     form = 2.0 if len(candidate.name) > 2 else 1.0
-    return speech + (form if translated else 0.5 * form) - word - _grammar_penalty(candidate)
+    place = 5.0 * max(0.0, share_of(candidate.left, words.BEFORE_PLACE) - 0.25)  # 从莫斯科
+    return speech + (form if translated else 0.5 * form) - word - place - _grammar_penalty(candidate)
 
 
 def _grammar_penalty(candidate: Candidate) -> float:

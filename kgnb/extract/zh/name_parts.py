@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import compress
 
 from kgnb.extract.zh import vocabulary as words
@@ -13,13 +13,16 @@ from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.courtesy_names import StatedAliases
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
+from kgnb.extract.zh.names import SURNAME_LIFT
 from kgnb.extract.zh.script import is_han
-from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
+from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 
 OWN = 20.0
 """Lift of the character before a name that belongs to it, over that of the same before other names."""
 _KIN_OF = frozenset("子女媳孙")
 """What makes a kin noun of 儿: 何恭|儿子."""
+FAMILY_NEAR = 800
+"""Most characters between a surname that a name has hardly ever and somebody of the family."""
 LONGER_FORMS = 6
 """Fewest occurrences of a longer form of a name."""
 
@@ -89,11 +92,39 @@ class FormAliases(StatedAliases):
             one = given in self.counts and len({self.clusters.root(f) for f in fulls}) == 1
             if one and self._shares_surname(fulls[0], given):
                 self.clusters.join(fulls[0], given, "姓")
+        self._join_rare_surnames(longer.keys())
         candidates = self._classifier.candidates
         for name in [n for n in self.counts if n + "儿" in candidates]:
             pet_name = candidates[name + "儿"]
             if share_of(pet_name.right, _KIN_OF) < 0.2:
                 self._join(name, pet_name.name, "儿")
+
+    def _join_rare_surnames(self, known: Container[str]) -> None:
+        """继宗 is 冯继宗, whom the book calls so once, near others of that family: no other surname is before
+        the name, and this one more often than anywhere."""
+        families = defaultdict[str, list[str]](list)
+        for name in self.counts:
+            families[titled_surname(name) or surname_of(name)].append(name)
+        for given in families[""]:
+            word = given in self._common or is_role(given) or given[-1] in words.RANK_ENDS or head_of(given)
+            if len(given) != 2 or given in known or given in self.courtesy or word:
+                continue
+            places = self._bigrams.find((given,))[given]
+            before = [(self.text[at - 1], at) for at in places if at]
+            found = [(char, at) for char, at in before if char in words.SURE_SURNAMES]
+            surnames = {char for char, _ in found}
+            if len(surnames) != 1 or len(found) > LONGER_FORMS:
+                continue
+            (surname,) = surnames
+            elsewhere = self._occurrences(surname) - sum(self.counts[name] for name in families[surname])
+            often = len(found) >= SURNAME_LIFT * max(0.0, elsewhere) / len(self.text) * len(places)
+            others = {surname + given[0], surname + given} & (self.counts.keys() | self.addresses.keys())
+            if not often or others:
+                continue
+            near = "".join(self.text[max(0, at - FAMILY_NEAR) : at + FAMILY_NEAR] for _, at in found)
+            if any(name in near for name in families[surname]):
+                self.counts[surname + given] = len(found)
+                self.clusters.join(surname + given, given, "姓")
 
     def _shares_surname(self, full: str, name: str) -> bool:
         """Whether the person of ``name`` has the surname of a full name, or none."""

@@ -5,22 +5,21 @@ Its one bearer is near wherever the form is used, and is hardly ever named in it
 
 from __future__ import annotations
 
-import re
-from array import array
-from bisect import bisect_left
+from abc import abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 
 from kgnb.extract.binomial import binomial_tail
 from kgnb.extract.generic_words import is_generic
-from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.sexes import Sexes
+from kgnb.extract.zh.spoken_names import SpokenNames
 from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases
 
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
+_OF_DAUGHTERS = ("小姐", "姑娘")
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -33,6 +32,10 @@ FEW = 3
 """Fewest mentions near a bearer, of a title that is mostly used where no bearer is near; and fewest of a
 character of a given name with a title."""
 
+NAMING = 0.15
+"""Most mentions of a form in words of its bearer, or the reverse, for each of its mentions: some talk of
+themselves as of others."""
+
 BY_CHANCE = 0.01
 """Most probability that a number and a name of one surname keep apart so by chance."""
 CHANCE = 0.2
@@ -40,20 +43,16 @@ CHANCE = 0.2
 DOMINANT = 0.8
 """Share of the mentions of all who may be meant, of somebody who mostly is."""
 
-NEAR = 300
-"""Most characters between a rare form of address and its bearer."""
-
-_ADDRESSED = re.compile(
-    f"[“「『，。！？…](?:谢谢|多谢|好)?([小老](?P<familiar>{trie_pattern(words.COMMON_SURNAMES)})"
-    f"|(?P<titled>{trie_pattern(words.SURE_SURNAMES)}){trie_pattern(words.TITLES_AFTER_SURNAME | {'兄'})})"
-    "(?=[啊呀]?[，。！？…][^”」』\n]{0,300}[”」』])"
-)
-
 
 class SurnameAliases(TitleAliases):
     """The joins by a surname. Base of :class:`~.aliases.AliasResolver`, which locates the names first."""
 
     _sexes: Sexes
+
+    @property
+    @abstractmethod
+    def _spoken(self) -> SpokenNames:
+        """The names that speakers say."""
 
     def _keep_apart(self, forms: tuple[str, ...], person: str, max_ratio: float, *, alone: bool) -> bool:
         """Whether the forms are met in the person's sentences as seldom as names of the same person are.
@@ -63,7 +62,11 @@ class SurnameAliases(TitleAliases):
         places = sum(len(self.offsets[form]) for form in forms)
         often = self.co_occurrence.together(forms, person) > max(alone and places > 2, TOGETHER * places)
         unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
-        return self.co_occurrence.ratio(forms, person, unsure) < max_ratio
+        if self.co_occurrence.ratio(forms, person, unsure) >= max_ratio:
+            return False
+        by_himself = any(form.endswith("某") for form in forms)  # 何某, as people call themselves
+        names = self.clusters.names_of(person)
+        return by_himself or self._spoken.naming(forms, names) <= NAMING * places
 
     def _join_addresses(self) -> None:
         """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
@@ -76,7 +79,7 @@ class SurnameAliases(TitleAliases):
             others = bearers.get(surname_of(form), set()) - {form, bare}
             if bare in words.TITLES or bare in words.TITLES_AFTER_SURNAME:
                 bearers_of_it = self._bearers_of_title(bare, others)
-                if not _is_of_kin(form) and (best := self._nearby_bearer((form,), bearers_of_it)):
+                if not is_of_kin(form) and (best := self._nearby_bearer((form,), bearers_of_it)):
                     self._join_located(best, form, "姓与互斥")
             elif self._is_pair(form, bare, totals[bare]):
                 # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin, and so
@@ -108,7 +111,7 @@ class SurnameAliases(TitleAliases):
         """Surname → full names with it."""
         found: dict[str, set[str]] = defaultdict(set)
         for name in self.counts:
-            if surname_of(name) and not _called_by(name):
+            if surname_of(name) and not called_by(name):
                 found[surname_of(name)].add(name)
         return found
 
@@ -129,7 +132,7 @@ class SurnameAliases(TitleAliases):
         ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
         """
         roots = sorted({self.clusters.root(o) for o in others})
-        roots = [r for r in roots if all(self._sexes.fits(n, self.clusters.names_of(r)) for n in names)]
+        roots = [r for r in roots if all(self._has_sex_of(n, self.clusters.names_of(r)) for n in names)]
         votes, places = self.co_occurrence.nearest_votes(names, roots, WINDOW)
         best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
         if not best or self.co_occurrence.expected(names, best) < least:
@@ -143,6 +146,12 @@ class SurnameAliases(TitleAliases):
             max_ratio = SOLE  # who else would it be?
         return best if self._keep_apart(names, best, max_ratio, alone=len(roots) == 1) else ""
 
+    def _has_sex_of(self, title: str, names: Collection[str]) -> bool:
+        """Whether the person of ``names`` may have a title; 何小姐 needs somebody whom the text calls 她."""
+        if self._sexes.tells and title.endswith(_OF_DAUGHTERS):
+            return self._sexes.is_woman(names)
+        return self._sexes.fits(title, names)
+
     def _prevails(self, best: str, votes: Counter[str]) -> bool:
         """Whether the nearest person is so more often than by chance, or is by far the most mentioned."""
         mentions = {
@@ -155,12 +164,12 @@ class SurnameAliases(TitleAliases):
     def _join_surname_titles(self) -> None:
         """何公, 程公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
         bearers = self._bearers()
-        for name in [n for n in self.counts if _called_by(n) and not _is_of_kin(n)]:
+        for name in [n for n in self.counts if called_by(n) and not is_of_kin(n)]:
             # 何某 is how a person names himself: his own name in the sentence is no objection.
-            title = name.replace(_called_by(name), "", 1)
+            title = name.replace(called_by(name), "", 1)
             max_ratio = 9.0 if name[-1] == "某" else APART
             forms = tuple(self.clusters.names_of(name))
-            namesakes = bearers.get(_called_by(name), set())
+            namesakes = bearers.get(called_by(name), set())
             if any(not name.startswith(form) for form in namesakes.intersection(forms)):
                 continue  # 冯督军 whose proper name the text states
             others = self._bearers_of_title(title, namesakes - set(forms))
@@ -169,17 +178,18 @@ class SurnameAliases(TitleAliases):
                 continue  # 何老 of 何老秀才
             if candidate and share_of(candidate.left, _PARENT_ENDS) >= 0.1:
                 continue  # 家父何员外 is the father of whoever else is called 何
-            if best := self._nearby_bearer(forms, others, max_ratio, least=0.0):
+            best = self._nearby_bearer(forms, others, max_ratio, least=0.0)
+            if best and not self._is_called_elsewhere(name, best):
                 self.clusters.join(best, name, "姓与称")
 
     def _join_rare_titles(self) -> None:
         """沙和尚 is 沙僧, 武二 is 武松: always near one person of the surname, and hardly in a sentence."""
         by_surname: dict[str, set[str]] = defaultdict(set)
         for name in self.counts:
-            if surname := _called_by(name) or surname_of(name):
+            if surname := family_of(name):
                 by_surname[surname].add(self.clusters.root(name))
         for name in [n for n in self.counts if _is_rare_title(n)]:
-            others = by_surname[_called_by(name) or surname_of(name)] - {self.clusters.root(name)}
+            others = by_surname[family_of(name)] - {self.clusters.root(name)}
             near, _ = self.co_occurrence.nearest_votes((name,), sorted(others), WINDOW)
             fitting = [who for who in near if self._is_other_form(name, who)]
             if len(self.clusters.names_of(name)) == 1 and len(fitting) == 1:
@@ -195,7 +205,7 @@ class SurnameAliases(TitleAliases):
         rarer = self.counts[form] < sum(self.counts.get(name, 0) for name in names)
         if not rarer or company.coverage((form,), person) < ALWAYS_NEAR or not self._sexes.fits(form, names):
             return False
-        full = any(surname_of(name) and not _is_titled(name) for name in names)
+        full = any(surname_of(name) and not is_titled(name) for name in names)
         if title := _title_of(form):
             same = {title}.union(*(group for group in words.SAME_TITLES if title in group))
             return (
@@ -205,49 +215,21 @@ class SurnameAliases(TitleAliases):
             )
         return full and company.chance((form,), person) <= BY_CHANCE
 
-    def _join_rare_addresses(self) -> None:
-        """“谢谢周医生。”, too rare for statistics: the surname's only bearer, near wherever it is said."""
-        said: dict[str, list[int]] = defaultdict(list)
-        surnames: dict[str, str] = {}
-        for match in _ADDRESSED.finditer(self.text):
-            said[match[1]].append(match.start(1))
-            surnames[match[1]] = match["familiar"] or match["titled"]
-        bearers = self._bearers() if said else {}
-        for form in sorted(said, key=lambda form: not form.startswith("老")):  # 老何 tells that 何叔 is he
-            places = said[form]
-            roots = {self.clusters.root(name) for name in bearers.get(surnames[form], ())} - {form}
-            known = form in self.counts and len(self.clusters.names_of(form)) > 1
-            if len(roots) != 1 or known or _is_of_kin(form) or self._count(form) > FEW:
-                continue
-            (person,) = roots
-            names = self.clusters.names_of(person)
-            if self._is_near(names, places) and self._may_be_addressed(form, surnames[form], names):
-                self.offsets.setdefault(form, array("I", places))
-                self._join_located(person, form, "姓与称")
-
-    def _may_be_addressed(self, form: str, surname: str, names: Collection[str]) -> bool:
-        """Whether the person of ``names`` may be called so, rather than a parent or a wife without a name."""
-        title = form.removeprefix(surname)
-        if title in words.OF_PARENTS_AGE and "老" + surname not in names:
-            return False
-        return self._sexes.is_woman(names) if title in words.WOMENS_TITLES else self._sexes.fits(form, names)
-
-    def _is_near(self, names: Iterable[str], places: Iterable[int]) -> bool:
-        """Whether one of the names is near each of the places."""
-        offsets = sorted(at for name in names for at in self.offsets.get(name, ()))
-        around = ((at, bisect_left(offsets, at)) for at in places)
-        return all(any(abs(at - one) <= NEAR for one in offsets[max(0, k - 1) : k + 1]) for at, k in around)
+    def _is_called_elsewhere(self, form: str, person: str) -> bool:
+        """Whether others speak beside the calls by a form, and never the person."""
+        heard = [set(map(self.clusters.root, names)) for names in self._spoken.called(form)]
+        return len(heard) > 1 and not any(person in roots for roots in heard)
 
 
-def _is_of_kin(name: str) -> bool:
+def is_of_kin(name: str) -> bool:
     """Whether the title is a wife's or an elder's: 何太太, 何大娘 and 何太公, but not 何姑娘."""
     title = max((t for t in words.WOMENS_TITLES | _OF_KIN if name.endswith(t)), key=len, default="")
     return title in _OF_KIN
 
 
-def _is_titled(name: str) -> bool:
+def is_titled(name: str) -> bool:
     """Whether a name is a surname with a title or a number: 何公, 武二."""
-    return bool(_called_by(name)) or (len(name) == 2 and name[1] in words.RANKED)
+    return bool(called_by(name)) or (len(name) == 2 and name[1] in words.RANKED)
 
 
 def _title_of(name: str) -> str:
@@ -257,11 +239,16 @@ def _title_of(name: str) -> str:
 
 def _is_rare_title(name: str) -> bool:
     """Whether a name may be another form of somebody's who has the same surname."""
-    surname = _called_by(name) or surname_of(name)
-    return surname in words.SURE_SURNAMES and _is_titled(name) and not _is_of_kin(name)
+    surname = family_of(name)
+    return surname in words.SURE_SURNAMES and is_titled(name) and not is_of_kin(name)
 
 
-def _called_by(name: str) -> str:
+def family_of(name: str) -> str:
+    """The surname of a full name, or of a form of address."""
+    return called_by(name) or surname_of(name)
+
+
+def called_by(name: str) -> str:
     """The surname by which a form of address calls its bearer: 何公, 老周."""
     familiar = name[1:] if name[0] in "老小" and name[1:] in words.COMMON_SURNAMES else ""
     return familiar or titled_surname(name)
