@@ -57,7 +57,7 @@ _RELATIVE_OWNED = (
     "|老丈人)"
 )
 SIBLING = (
-    "(?:(?:[胞亲长]|同胞|嫡亲|亲生|孪生|双胞胎|双生|(?:同父异母|同母异父|异母|异父|同母|同父)的?)"
+    "(?:(?:[胞亲长庶嫡]|同胞|嫡亲|亲生|孪生|双胞胎|双生|(?:同父异母|同母异父|异母|异父|同母|同父)的?)"
     "(?:[大小]?[兄弟哥姐姊妹]|兄弟|哥哥|弟弟|姐姐|妹妹|妹子))"
 )
 BROTHER = (
@@ -107,6 +107,9 @@ KIN = (
     Noun(MASTER, "MASTER_OF", inverted=True),
     Noun("(?:[大二三小]?(?:徒弟|弟子|徒儿)|门生|学生)", "MASTER_OF"),
     Noun(_SERVANT, "LEADS", owned=True),
+    Noun(_FRIEND, "FRIEND", owned=True),
+    Noun(_LOVER, "LOVES", owned=True),
+    Noun(_FOE, "ENEMY", owned=True),
     # Of the speaker and the hearer in polite speech.
     Noun("(?:家[父严君]|先[父严考君]|亡父|家[母慈]|先[母慈]|亡母)", "PARENT_OF", inverted=True, of="speaker"),
     Noun("(?:小[女儿犬]|犬[子女]|豚儿|贱息|亡[儿女])", "PARENT_OF", of="speaker"),
@@ -130,15 +133,13 @@ KIN = (
 """Nouns that are read without a possessor's name, too."""
 
 NOUNS = (
-    *(noun for noun in KIN if not noun.of),
+    *(noun for noun in KIN if not noun.of and noun.type != "FRIEND"),
     Noun(_SUBORDINATE, "LEADS"),
     Noun("[叔舅孙]", "FAMILY"),
     Noun(f"(?:{_RANK}?(?:娃娃?|小子|崽子?)|骨肉|骨血)", "PARENT_OF", owned=True),
     Noun("(?:主人|主子|师)", "MASTER_OF", inverted=True),
     Noun(f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF"),
-    Noun(_LOVER, "LOVES", owned=True),
     Noun(_FRIEND, "FRIEND"),
-    Noun(_FOE, "ENEMY", owned=True),
 )
 """Nouns that a possessor's name stands beside, in order of precedence."""
 

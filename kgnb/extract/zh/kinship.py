@@ -40,13 +40,14 @@ INDIRECT = 0.6
 
 _NOUN = "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(KIN))
 _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
-_RANK = trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS)
+_TITLES = words.TITLES_AFTER_SURNAME | words.RANK_ENDS
+_RANK = trie_pattern(t for t in _TITLES if t in words.WIFE_TITLES or not re.fullmatch(_NOUN, t))
 _LINK = (
-    rf"[，,、]?(?:(?<=[，、])\w{{0,4}}{_RANK})?(?:姓.，)?(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
+    rf"[，,、]?(?:(?<=[，、])[^\W他她我你其]{{0,4}}{_RANK})?(?:姓.，)?(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
     f"|(?:便|就|其实|竟然?|原来|正)?是(?:{_OFFICE})?)?“?"
 )
 _NAMED = re.compile(f"(?:{_NOUN}){_LINK}$")
-_TITLED = re.compile(rf"[，、]\w{{0,4}}{_RANK}")
+_TITLED = re.compile(rf"[，、][^\W他她我你其]{{0,4}}{_RANK}")
 _OPEN = re.compile(r"[^\W了呀啊呢也矣哩]")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
 # Characters of the nouns that none of them ends with.
@@ -58,7 +59,7 @@ _LAST = {c for c in _NOUN if is_han(c)} - set(_NOT_LAST)
 _RANKED = frozenset("是，、")  # what stands before a rank: 父亲是将军甲
 _MARKS = "，,“"
 _LINKS = set("叫唤做作名是")
-_RANKS = {title[-1] for title in words.TITLES_AFTER_SURNAME | words.RANK_ENDS}
+_RANKS = {title[-1] for title in _TITLES}
 _MAYBE_NAMED = re.compile(f"[{''.join(sorted(_LAST))}]{_LINK}$")
 _BORN = re.compile("[长次幼少三四五][子女]")
 _ORDER = "长大次二三四五六小幼"
@@ -368,7 +369,13 @@ class Kinship:
         begin = max(0, last.start - NEAR)
         begin = max(begin, *(self._text.rfind(mark, begin, last.start) + 1 for mark in _CLAUSE_BOUNDS))
         named = {m.entry.name: m for m in self._said.within(begin, at)}
+        if len(named) > 1 and self._begins_clause(self._text.rfind(pronoun, begin, at)):
+            named = self._no_possessors(list(named.values()))  # 甲是乙的同学，他父亲…
         return self._of_sex(named, pronoun)
+
+    def _no_possessors(self, named: Sequence[Mention]) -> dict[str, Mention]:
+        """Those of whom a clause may tell: not 甲 in 甲的妻子."""
+        return {m.entry.name: m for m in named if not self._text.startswith(("的", "之", "家的"), m.end)}
 
     def _of_sex(self, named: dict[str, Mention], pronoun: str) -> Mention | None:
         """The only one of the persons who may be meant by a pronoun."""
@@ -378,11 +385,14 @@ class Kinship:
         return next(iter(named.values())) if len(named) == 1 else None
 
     def _only_one(self, at: int, pronoun: str) -> Mention | None:
-        """The only person whom a paragraph names, if its sentences go on with the pronoun."""
+        """The only person whom a paragraph names, or else the one before, if its sentences go on with the
+        pronoun."""
         least = max(0, at - PARAGRAPH)
         begin = max(least, self._text.rfind("\n", least, at) + 1)
+        if not self._said.within(begin, at):
+            begin = max(least, self._text.rfind("\n", least, max(least, begin - 1)) + 1)
         named = {m.entry.name: m for m in self._said.within(begin, at)}
-        goes_on = re.search(f"[，。]{pronoun}[^们的]", self._text[begin:at]) is not None
+        goes_on = re.search(f"[，。\n]{pronoun}[^们的]", self._text[begin:at]) is not None
         only = (
             goes_on
             and pronoun in "他她"
@@ -402,6 +412,8 @@ class Kinship:
         begin = max(0, at - NEAR)
         begin = max(begin, *(self._text.rfind(mark, begin, at) + 1 for mark in "。！？；\n“「『”」』"))
         named = self._said.within(begin, at)
+        if not named and self._text[begin : begin + 1] in ("他", "她"):
+            return self._only_one(at, self._text[begin])
         only = len({m.entry.name for m in named}) == 1 and self._begins_clause(named[0].start)
         return named[-1] if only and not self._text.startswith(("的", "之", "家"), named[-1].end) else None
 
@@ -434,8 +446,8 @@ class Kinship:
                 clause = _FIRST_CLAUSE.match(self._text, begin)
                 until = clause.end() if clause else begin
                 k = bisect_left(self._starts, until)
-                names = {m.entry.name for m in self._people[i:k]}
-                return self._people[i] if len(names) == 1 else None  # 甲的妻子乙是个厉害的女人
+                subjects = self._no_possessors(self._people[i:k])  # 甲的妻子乙是个厉害的女人
+                return next(iter(subjects.values())) if len(subjects) == 1 else None
             if self._text[begin] not in "他她其":
                 break
         return None
