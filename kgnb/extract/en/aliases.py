@@ -17,6 +17,7 @@ from kgnb.extract.en.bare_ranks import dominant_bearer, rank_mentions
 from kgnb.extract.en.cited import is_only_cited, is_only_compared
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.names import FIRST_NAMES, key
+from kgnb.extract.en.patronymics import Patronymic, patronymic
 from kgnb.extract.en.persons import KIN_TITLES, PASSING, WINDOW, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import answering
@@ -25,14 +26,21 @@ from kgnb.extract.en.vocatives import answering
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
     ("master", "sir", "uncle", "cousin", "king", "brother", "father")
 )
-_JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister")
+_JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister", "don")
 
+_LADDER = (
+    *("private", "corporal", "sergeant", "midshipman", "ensign", "lieutenant", "commander", "captain"),
+    *("major", "commodore", "colonel", "brigadier", "general", "admiral"),
+)
+"""Military titles, each above those before it in an army or a navy."""
 _NOBLE = frozenset(("prince", "princess", "king", "queen", "sir", "lord"))
 _MR_AND_MRS = re.compile(r"Mr\.? and Mrs\.? ([\w'-]+)")
 LITTLE = 0.1
 """Least share of a child's mentions that have "little" before them."""
 SURE_EXPECTED = 3.0
 """Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
+ON_PAGES = 0.4
+"""Share of a name's passages from which on it is mostly on its bearer's pages."""
 NEARBY = 0.2
 """Share of a first name's passages from which on a prince called so too may be its bearer."""
 MIN_BEGINNING = 3
@@ -54,20 +62,23 @@ class AliasResolver(BookPersons):
     def resolve(self) -> dict[str, list[str]]:
         """Return canonical name → all names of that person, the most frequent first."""
         self._join_same_words()
+        self._join_patronymics()
         self._join_initials()
         self._join_of_places()
         self._join_peers()
         self._join_titled_first_names()
         self._join_first_names()
         self._join_titled_surnames()
+        self._join_promoted()
         self._join_first_names(single=True)  # Frederick, who is now also Captain Thorne
         self._join_surnames()
         self._join_titles()
+        self._join_servants_forms()
         self._join_nicknames()
         self._join_last_parts()
         self._join_ranks()
-        self._join_eldest()
         self._join_stated_names()
+        self._join_eldest()
         self._join_who_answer()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
         persons = self.clusters.persons(counts, self._canonical_rank)
@@ -113,6 +124,24 @@ class AliasResolver(BookPersons):
                 if self._same_gender(one, other):
                     self.clusters.join(one, other, "same words")
 
+    def _join_patronymics(self) -> None:
+        """Ivan Petrovich, Ivan Petrovitch and Ivan Petrovich Dolin, where there is no Ivan Petrovich Moss."""
+        named: dict[tuple[str, Patronymic | None], list[str]] = defaultdict(list)
+        for name in self.by_count:
+            parts = self.parts[name]
+            if parts.has_patronymic:
+                named[parts.first, patronymic(parts.rest[1])].append(name)
+        by_father: dict[Patronymic | None, list[str]] = defaultdict(list)
+        for one, *others in named.values():
+            if len({self.parts[n].last for n in (one, *others)} - {""}) < 2:
+                for other in others:
+                    self._join_unless_company(one, other, "first name")
+            by_father[patronymic(self.parts[one].rest[1])] += [one, *others]
+        for name, _ in self._one_word_names(titled=False):
+            roots = self._roots(by_father.get(patronymic(name), ()), name)
+            if roots and self._first_dominates(roots) and self._is_near(name, roots[0]):
+                self._join_unless_company(roots[0], name, "first name")
+
     def _join_initials(self) -> None:
         """T. J. Finch is Tom Finch, the only one of the surname whose first name begins so."""
         for name in [n for n in self.by_count if self.parts[n].has_initial]:
@@ -155,26 +184,36 @@ class AliasResolver(BookPersons):
         for place, (peer, *others) in self._seats.items():
             bare = [place] if place in self.candidates else []
             for other in (*others, *bare):
-                self._join_unless_company(peer, other, "rank")
+                if best := self._exclusive_person(other, self._roots([peer], other)):
+                    self.clusters.join(best, other, "rank")
 
     def _join_titled_first_names(self) -> None:
         """Sir Robert and Sir Robert Harland; Miss Anne and Anne."""
         for name, parts in self._one_word_names(titled=True):
             if parts.titles[-1] != "sir" and self._is_surname(parts.first, name):
                 continue
-            same_title = [n for n in self._by_first[parts.first] if self.parts[n].titles == parts.titles]
+            namesakes = self._by_first[parts.first]
+            same_title = [n for n in namesakes if self.parts[n].titles[-1:] == parts.titles[-1:]]
             longer = [n for n in same_title if self.parts[n].is_full]
             if longer:
                 self.clusters.join(longer[0], name, "title and first name")
-            elif parts.first in self.candidates and parts.titles[-1] in _JOIN_FIRST_NAME:
+            elif self.counts.get(parts.first, 0) >= PASSING and parts.titles[-1] in _JOIN_FIRST_NAME:
                 bare = parts.first
                 jest = parts.titles[-1] in ("sir", "lady") and self.counts[name] < 0.1 * self.counts[bare]
-                if self.counts[bare] >= 3 and not jest and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
+                if not jest and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
                     self.clusters.join(bare, name, "title and first name")
             elif parts.titles[-1] in KIN_TITLES and parts.first not in self.candidates:
                 fulls = [n for n in self._by_first[parts.first] if self.parts[n].is_full]
                 if best := self._exclusive_person(name, self._roots(fulls, name)):
                     self.clusters.join(best, name, "title and first name")
+
+    def _join_servants_forms(self) -> None:
+        """Mr. Tom and Miz Anne, as servants say, are Tom and Anne."""
+        for name, parts in self._one_word_names(titled=True, single=True):
+            names = {"mr": words.MALE_NAMES, "mrs": words.FEMALE_NAMES}.get(parts.titles[-1], ())
+            known = self.counts.get(parts.first, 0) >= PASSING and key(parts.first) in names
+            if known and not self._is_surname(parts.first, name):
+                self._join_unless_company(parts.first, name, "title and first name")
 
     def _join_first_names(self, *, single: bool = False) -> None:
         """Anne and Anne Harland: the full name that begins so; of several the one never in its sentence.
@@ -244,7 +283,11 @@ class AliasResolver(BookPersons):
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
             of_rank = [r for r in roots if set(parts.titles) & self._titles(r) & words.NEUTRAL]
-            roots = of_rank if len(of_rank) == 1 else roots  # Dr. Anne Pell rather than Tom Pell
+            if len(of_rank) == 1 < len(roots):  # Dr. Anne Pell rather than Tom Pell, unless she is elsewhere
+                elsewhere = self._is_elsewhere(name, of_rank[0])
+                roots = [r for r in roots if r not in of_rank] if elsewhere else of_rank
+            if parts.titles == ("mr",) and len(roots) > 1:
+                roots = [r for r in roots if not self._is_called_with_title(r, parts.titles)] or roots
             if parts.titles == ("mr",) and not self._has_wife(parts.last) and self._first_dominates(roots):
                 roots = roots[:1]
             lady = bool(set(parts.titles) & {"mrs", "lady"})
@@ -256,6 +299,7 @@ class AliasResolver(BookPersons):
                 best = self._exclusive_person(name, roots, strict=True, unsure=unsure, least=least)
             if not best and parts.titles == ("aunt",) and (noble := f"Lady {parts.last}") in self.counts:
                 best = self._exclusive_person(name, [self.clusters.root(noble)])
+            best = best or self._just_introduced(name)
             if best:
                 self.clusters.join(best, name, "title and surname")
 
@@ -272,10 +316,43 @@ class AliasResolver(BookPersons):
         ]
         return before[0] if len(before) == 1 else ""
 
+    def _just_introduced(self, name: str) -> str:
+        """Harriet Dale, with whose full name the text has just introduced the Miss Dale of later pages."""
+        full, titles = self._just_named(name), set(self.parts[name].titles)
+        if not full or self.gender(full) != self.gender(name) or titles_clash(titles, self._titles(full)):
+            return ""
+        married = titles & {"mrs", "lady"} and not titles & self._titles(full)
+        return "" if married or self.co_occurrence.together(name, full) else full
+
+    def _join_promoted(self) -> None:
+        """Captain Dale is Lieutenant Dale, who is not called so any more."""
+        for name, parts in self._one_word_names(titled=True, single=True):
+            lower = _LADDER[: _LADDER.index(parts.titles[-1])] if parts.titles[-1] in _LADDER else ()
+            for person in self._roots(self._by_last[parts.last], name) if lower else ():
+                forms = [
+                    (n, p.titles[-1]) for n in self.clusters.names_of(person) if (p := self.parts[n]).titles
+                ]
+                risen = forms and all(
+                    title in lower and self.offsets[n][-1] < self.offsets[name][0] for n, title in forms
+                )
+                if risen and not self.co_occurrence.together(name, person):
+                    self.clusters.join(person, name, "title and surname")
+                    break
+
     def _is_named_after_husband(self, name: str) -> bool:
         """Mrs. John Dale, not Mrs. Clara Dale."""
         parts = self.parts[name]
         return "mrs" in parts.titles and key(parts.first) not in words.FEMALE_NAMES
+
+    def _is_elsewhere(self, name: str, person: str) -> bool:
+        """Whether the person is named in passing, and not on the pages of ``name``."""
+        return self._count(person) < PASSING and self.co_occurrence.coverage((name,), person) < NEARBY
+
+    def _is_called_with_title(self, person: str, titles: tuple[str, ...]) -> bool:
+        """Whether the titles stand before the person's first name alone: Mr. Tom, the son of Mr. Dale."""
+        firsts = {p.first for p in self._parts_of(person)}
+        forms = [self.parts[n] for first in firsts for n in self._by_first[first]]
+        return {p.is_full for p in forms if p.titles == titles} == {False}
 
     def _is_little(self, full: str) -> bool:
         """Whether the bearer is a child, called little Tom Marlow, and so not Mr. Marlow."""
@@ -330,9 +407,11 @@ class AliasResolver(BookPersons):
     def _join_titles(self) -> None:
         """Monsieur Dale is Dale of the Hill, Mr. Fenn Dr. or Comrade Fenn, unless one has a first name."""
         for name, parts in self._one_word_names(titled=True, single=True):
+            roots = self._roots(self._by_last[parts.last], name)
+            if parts.titles == ("widow",) and len(roots) == 1 and "mrs" in self._titles(roots[0]):
+                self._join_unless_company(roots[0], name, "title and surname")
             if parts.titles not in (("mr",), ("dr",)):
                 continue
-            roots = self._roots(self._by_last[parts.last], name)
             alike = len(roots) == 1 and self._titles(roots[0]) <= {"mr", "dr", "comrade", "citizen"}
             if alike and all({p.first, p.last} == {parts.last} for p in self._parts_of(roots[0])):
                 self._join_unless_company(roots[0], name, "title and surname")
@@ -366,13 +445,19 @@ class AliasResolver(BookPersons):
             known = [sex for sex in (words.FEMALE_NAMES, words.MALE_NAMES) if first in sex]
             longs |= {s for s in stems if not known or any(key(s) in sex for sex in known)}
         forms = [(n, self.parts[n]) for long in sorted(longs) for n in self._by_first.get(long, ())]
-        return [n for n, p in forms if not p.titles or (p.is_full and "sir" not in self._titles(n))]
+        return [
+            n
+            for n, p in forms
+            if not p.titles
+            or (p.is_full and "sir" not in self._titles(n))
+            or _NOBLE & set(p.titles) - {"sir"}
+        ]
 
     def _is_near(self, name: str, person: str) -> bool:
         """Whether they are of one family or, where either has no surname, the rarer is mostly on the other's
         pages."""
         coverage = self.co_occurrence.coverage
-        on_pages = max(coverage(name, person), coverage(person, name)) >= 0.4
+        on_pages = max(coverage(name, person), coverage(person, name)) >= ON_PAGES
         return self._same_surname(name, person, unsure=on_pages)
 
     def _may_be_nickname(self, name: str, person: str) -> bool:
@@ -453,7 +538,9 @@ class AliasResolver(BookPersons):
             for other in self.by_count:
                 if self.parts[other].rest and self.parts[name].titles[0] in self.parts[other].titles:
                     bearers[self.clusters.root(other)] += self.counts[other]
-            if best := dominant_bearer(bearers):
+            best = dominant_bearer(bearers)
+            sure = self.candidates[name].score > 0  # a person's name even if nobody bore the rank before his
+            if best and (sure or self.co_occurrence.coverage((name,), best) >= ON_PAGES):
                 self.clusters.join(best, name, "rank")
             elif bearers:
                 self.dropped.add(name)  # any of them

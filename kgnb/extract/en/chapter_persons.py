@@ -38,7 +38,7 @@ def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
         case "mother":
             mine, unlike = one.married, not one.titles.isdisjoint(("miss", "aunt"))
         case "father":
-            mine = one.surnames if one.titles else frozenset()
+            mine = one.surnames if one.titles and not one.is_young else frozenset()
             unlike = not one.titles.isdisjoint(("master", "uncle"))
         case "brother" | "sister" | "son" | "daughter":
             mine, unlike = one.surnames, False

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import nlargest
@@ -20,6 +20,7 @@ from itertools import pairwise
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.introductions import is_introduced, listed_with
 from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.en.patronymics import is_given_and_patronymic
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.word_search import trie_pattern
 
@@ -210,11 +211,13 @@ class Candidates:
             return True  # May Harland
         if self._is_no_name(word) or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
-        if not opening or self._is_proper(word) or (parts[1:] and _INITIALS.match(" ".join(parts[:2]))):
+        unused = self.lower[word.lower()] == 0
+        sure = (unused and is_given_and_patronymic(parts)) or _INITIALS.match(" ".join(parts[:2]))
+        if not opening or self._is_proper(word) or (parts[1:] and sure):
             return True
         # "Overhearing Stone, he": before another capital only a known first name is taken for one.
         unknown = len(parts) > 1 and key(word) not in FIRST_NAMES
-        return not unknown and self.lower[word.lower()] == 0
+        return not unknown and unused
 
     def _add(self, name: str, at: int) -> None:
         text, end = self.text, at + len(name)
@@ -324,7 +327,8 @@ class NameClassifier:
         score -= _thing_penalty(candidate, titled=titled, noun=noun)
         score -= _name_penalty(name, titled=titled, speaks=speaks / count)
         first = key(name.split(" ")[-1 if titled else 0])
-        if first in FIRST_NAMES and (speaks or titled or last not in words.STREET_ENDS):  # not Robert Street
+        given = speaks or titled or last not in words.STREET_ENDS  # not Robert Street
+        if (given and first in FIRST_NAMES) or _has_patronymic(name):
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
             score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Coach and Horses
@@ -357,6 +361,12 @@ class NameClassifier:
         lasts = {p[-1] for p in titled}
         surnames = {p[-1] for p in titled if "of" not in p}  # not Kent, of the Duke of Kent
         given = {p[1] for p in map(str.split, self.candidates) if len(p) == 3 and is_titled(" ".join(p))}
+        ranks = {
+            words.SAME_TITLES.get(key(word), key(word))
+            for c in self.candidates.values()
+            if c.score >= 0.0 and is_titled(c.name)
+            for word in c.name.split(" ")[:-1]
+        }
         for candidate in self.candidates.values():
             parts = candidate.name.split(" ")
             related = len(parts) > 1 and (parts[0] in firsts or parts[-1] in lasts)
@@ -366,6 +376,8 @@ class NameClassifier:
                     candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
             elif len(parts) == 1 and (parts[0] in surnames or parts[0] in given):
                 candidate.score += 1.5
+            elif candidate.articles and _is_rank(parts, ranks):
+                candidate.stated, candidate.score = True, max(0.0, candidate.score)
 
     def _score_stated(self) -> None:
         """Raise rare names of whom the text says that they are somebody, or lists them with somebody."""
@@ -425,12 +437,23 @@ def _is_sure(candidate: Candidate) -> bool:
     if (
         is_titled(name)
         or candidate.stated
+        or _has_patronymic(name)
         or (key(first) in FIRST_NAMES and (rest or score >= 1.5 or addressed))
     ):
         return True
     if candidate.count == 1 and not candidate.speaks:
         return score >= 3.0
     return score >= STANDARD_ERROR / math.sqrt(candidate.count)
+
+
+def _is_rank(parts: list[str], ranks: Container[str]) -> bool:
+    """Whether a rank alone, the Captain, may be one of those who bear it before their names."""
+    rank = key(parts[0])
+    return len(parts) == 1 and rank in words.RANKS and words.SAME_TITLES.get(rank, rank) in ranks
+
+
+def _has_patronymic(name: str) -> bool:
+    return is_given_and_patronymic([word for word in name.split(" ") if key(word) not in words.HONORIFICS])
 
 
 def _may_be_somebody(name: str) -> bool:

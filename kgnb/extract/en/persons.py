@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,12 +22,14 @@ from kgnb.extract.en.names import (
     key,
     place_share,
 )
+from kgnb.extract.en.patronymics import is_given_and_patronymic, patronymic
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.name_clusters import NameClusters
 
 _PRONOUN = re.compile(r'[^"\n]{0,60}?\b(he|him|his|himself|she|her|hers|herself)\b', re.IGNORECASE)
 # How many women's names end, and hardly any man's (Cassidy, Kelly and Sharoni 1999, J. Exp. Psych. 128).
 _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
+_SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|([oe]v|sky|skii))$")
 _MILITARY = words.RANKS & words.NEUTRAL
 KIN_TITLES = frozenset(
     (
@@ -47,6 +50,8 @@ FAR = 20 * WINDOW
 """Characters between the parts of a book in which namesakes are different people: about twenty pages."""
 PASSING = 3
 """Mentions from which on somebody is more than named in passing."""
+INTRODUCED_WITHIN = 300
+"""Characters between a full name and the title and surname by which its bearer is called from then on."""
 MAX_NAMESAKES = 30
 """Names with one first or last word that others are compared with, at most: more than twice a novel's."""
 
@@ -65,8 +70,9 @@ class NameParts:
 
     @property
     def last(self) -> str:
-        """The last word; of Mr. Thorne of Brayton the one before the place, of the King of Brayton none."""
-        if self.first == "of":
+        """The last word; of Mr. Thorne of Brayton the one before the place, of the King of Brayton and Ivan
+        Petrovich none."""
+        if self.first == "of" or (self.has_patronymic and len(self.rest) == 2):
             return ""
         named = self.rest[: self.rest.index("of")] if "of" in self.rest[1:] else self.rest
         return named[-1] if named else ""
@@ -75,6 +81,11 @@ class NameParts:
     def is_full(self) -> bool:
         """Whether there is more than one word besides the titles."""
         return len(self.rest) > 1
+
+    @property
+    def has_patronymic(self) -> bool:
+        """Whether the first name and a patronymic begin the name: Ivan Petrovich Dolin."""
+        return is_given_and_patronymic(self.rest)
 
     @property
     def has_initial(self) -> bool:
@@ -91,6 +102,8 @@ def split_name(name: str) -> NameParts:
     if len(parts) == 1 and key(parts[0]) in words.RANKS:
         return NameParts((_title(parts[0]),), ())
     titles, rest = parts[:n], parts[n:]
+    if len(titles) > 1 and key(titles[0]) == "mr":
+        del titles[0]  # Mr. Justice Fenn
     if titles and key(titles[-1]) in SAINTS:
         rest[0] = f"{titles.pop()} {rest[0]}"
     while titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:  # M. de la Tour
@@ -108,7 +121,8 @@ class NameFacts(NamedTuple):
 
     ``gender``: "m", "f" or ""; ``surnames``: her or his own; ``married``: behind a wife's title; ``given``:
     whether there is a first name; ``head``: gender of who is called by title and surname alone as the head
-    of a family or his wife is, "" for others.
+    of a family or his wife is, "" for others; ``is_young``: whether called by title and first name alone, as
+    sons and daughters are.
     """
 
     gender: str
@@ -117,6 +131,7 @@ class NameFacts(NamedTuple):
     married: frozenset[str]
     given: bool
     head: str
+    is_young: bool
 
 
 @lru_cache(maxsize=4096)
@@ -126,22 +141,31 @@ def name_facts(forms: tuple[str, ...]) -> NameFacts:
     surnames: set[str] = set()
     married: set[str] = set()
     firsts: set[str] = set()
-    head = ""
-    for form in forms:
-        parts = split_name(form)
+    fathers: set[str] = set()
+    lasts: set[str] = set()
+    head, is_young = "", False
+    parsed = [split_name(form) for form in forms]
+    of_full = {parts.first for parts in parsed if parts.is_full}
+    for parts in parsed:
         titles.update(parts.titles)
-        if len(parts.rest) == 1 and parts.titles and parts.titles[-1] in _OF_HEADS:
-            head = "f" if parts.titles[-1] in words.FEMALE else "m"
-        given = not parts.titles or parts.titles[-1] in _BEFORE_GIVEN_NAME  # the one word that may follow
+        lasts.add(parts.last)
+        # Whether the one word that may follow the titles is a first name: Sir Hugh, and Mr. Tom of Tom Dale.
+        given = not parts.titles or parts.titles[-1] in _BEFORE_GIVEN_NAME or parts.first in of_full
+        alone = parts.titles[-1] if len(parts.rest) == 1 and parts.titles else ""
+        is_young |= given and alone in ("mr", "master", "miss")
+        if alone in _OF_HEADS and not given:
+            head = "f" if alone in words.FEMALE else "m"
         if parts.last and (parts.is_full or not given):
             wife = "mrs" in parts.titles or (parts.titles[-1:] == ("lady",) and not parts.is_full)
             (married if wife else surnames).add(parts.last)
         if parts.is_full or given:
             firsts.add(parts.first.lower())
+        if parts.has_patronymic and (named_after := patronymic(parts.rest[1])):
+            fathers.add(named_after.gender)
     named = frozenset(titles)
     firsts -= {surname.lower() for surname in surnames | married}
-    gender = _gender(named, firsts)
-    return NameFacts(gender, named, frozenset(surnames), frozenset(married), bool(firsts), head)
+    gender = fathers.pop() if len(fathers) == 1 else _gender(named, firsts) or _inflected(lasts)
+    return NameFacts(gender, named, frozenset(surnames), frozenset(married), bool(firsts), head, is_young)
 
 
 def _gender(titles: frozenset[str], firsts: set[str]) -> str:
@@ -153,6 +177,12 @@ def _gender(titles: frozenset[str], firsts: set[str]) -> str:
         if found.isdisjoint(female) != found.isdisjoint(male):
             return "m" if found.isdisjoint(female) else "f"
     return ""
+
+
+def _inflected(lasts: Iterable[str]) -> str:
+    """By the endings of Slavic surnames: Dolinova is a woman's; Dolinov, with nothing else known, a man's."""
+    found = {m.lastindex for last in lasts if (m := _SLAVIC.search(last))}
+    return {1: "f", 2: "m"}[found.pop() or 0] if len(found) == 1 else ""
 
 
 class BookPersons:
@@ -185,7 +215,10 @@ class BookPersons:
             parts = self.parts[name]
             if parts.has_initial and self.counts[name] < PASSING:
                 continue  # Mr. J. A. Dent of one newspaper makes no second Dent
-            for namesakes in (self._by_first[parts.first], self._by_last[parts.last]) if parts.last else ():
+            alike = [
+                by[word] for by, word in ((self._by_first, parts.first), (self._by_last, parts.last)) if word
+            ]
+            for namesakes in alike if parts.first != "of" else ():
                 if len(namesakes) < MAX_NAMESAKES:
                     namesakes.append(name)
 
@@ -233,11 +266,8 @@ class BookPersons:
 
     def _same_surname(self, one: str, other: str, *, unsure: bool) -> bool:
         """Whether both have a surname in common; ``unsure`` where either has none."""
-        lasts = [
-            {self.parts[n].last for n in self.clusters.names_of(w) if self.parts[n].is_full}
-            for w in (one, other)
-        ]
-        return bool(lasts[0] & lasts[1] - {""}) if all(lasts) else unsure
+        lasts = [{p.last for p in self._parts_of(w) if p.is_full and p.last} for w in (one, other)]
+        return bool(lasts[0] & lasts[1]) if all(lasts) else unsure
 
     def _is_surname(self, word: str, name: str) -> bool:
         """Whether persons other than ``name``'s have ``word`` as their last name."""
@@ -273,6 +303,22 @@ class BookPersons:
         if not clear or self.co_occurrence.ratio(name, near[0][1], 0.0, least=3.0) >= 2.5:
             return ""
         return near[0][1]
+
+    def _just_named(self, name: str) -> str:
+        """The full name of the same surname after which, with nobody named between, ``name`` first stands."""
+        first = self.offsets[name][0]
+        i = bisect_left(self._mentions, (first, ""))
+        if not i:
+            return ""
+        at, before = self._mentions[i - 1]
+        parts = self.parts[before]
+        near = first - at <= INTRODUCED_WITHIN and parts.last == self.parts[name].last
+        return before if near and parts.is_full else ""
+
+    @cached_property
+    def _mentions(self) -> list[tuple[int, str]]:
+        """(offset, name) of all names, in the order of the text."""
+        return sorted((at, name) for name, offsets in self.offsets.items() for at in offsets)
 
     def _first_dominates(self, roots: list[str]) -> bool:
         """Whether the first is the only one or mentioned far more than the second: Tobias, not Edgar."""
@@ -357,8 +403,9 @@ def gender_by_ending(forms: Iterable[str]) -> str:
 
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Return whether one person would not bear both: Captain and Mr, Mrs and Miss; a clergyman is also Mr."""
-    a, b = ({"mr" if t == "rev" else t for t in titles} - KIN_TITLES for titles in (one, other))
+    """Return whether one person would not bear both: Captain and Mr, Mrs and Miss; a clergyman is also Mr.,
+    and so is who has a civil office."""
+    a, b = ({"mr" if t in words.CIVIL else t for t in titles} - KIN_TITLES for titles in (one, other))
     return bool(a and b and not a & b)
 
 

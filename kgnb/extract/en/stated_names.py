@@ -22,6 +22,7 @@ _AS_CALLED = re.compile(
 )  # Elizabeth, or Beth, as we called her
 _OF_RANK = re.compile(r", (?:the )?(?:(\w+(?:st|nd|rd|th)) )?")
 _REAL_NAME = re.compile(r"\b(?:[Hh]is|[Hh]er|whose) (?:real|full|own|proper|true|whole) name (?:was|is) $")
+_LISTED = re.compile(r",? (?:and|or|[A-Z])")  # the Doctor, Ann Pell, and Tom
 _CLOSED = re.compile(r"[,.;:!?)\"\n—]|$")
 _BY_TURNS = re.compile(r"\b(?:now|once) (?:an? |the )?$")  # now the Queen, now Tom
 _WIFE_OF = re.compile(r",? (?:(?:is|was|now|as|became|and) )?(?:now )?(?:the |a )?(?:wife|bride) of ")
@@ -68,7 +69,8 @@ def _is_of_rank(text: str, start: int, end: int, after: int, other: str) -> bool
     if _REAL_NAME.search(text, max(end, after - 40), after):
         return True
     if one.lower() in words.RANKS:
-        return text[end:after] == ", " and text[max(0, start - 4) : start].lower() == "the " and " " in other
+        listed = text[end:after] != ", " or _LISTED.match(text, after + len(other))
+        return not listed and text[max(0, start - 4) : start].lower() == "the " and " " in other
     apposed = _OF_RANK.fullmatch(text, end, after) if first in words.PEERS and " " in one else None
     return apposed is not None and (apposed[1] is not None or " of " in other)
 

@@ -1,0 +1,224 @@
+"""English names of one person, in passages of several styles: patronymics, titles, ranks, diminutives."""
+
+from __future__ import annotations
+
+import pytest
+
+from kgnb.extract.en.chapter_persons import fits_family
+from kgnb.extract.en.patronymics import patronymic
+from kgnb.extract.en.persons import name_facts, split_name
+from tests.extract.test_english_names import pages, people
+
+
+@pytest.mark.parametrize(
+    ("word", "father", "gender"),
+    [
+        ("Petrovich", "Petr", "m"),
+        ("Petrovitch", "Petr", "m"),
+        ("Petrovna", "Petr", "f"),
+        ("Ivanych", "Ivan", "m"),
+        ("Fomitch", "Fom", "m"),
+        ("Fominichna", "Fom", "f"),
+        ("Ilyich", "Il", "m"),
+        ("Sergeyevich", "Serge", "m"),
+        ("Sergeitch", "Serge", "m"),
+        ("Nikitishna", "Nikit", "f"),
+    ],
+)
+def test_a_patronymic_is_known_in_all_its_spellings(word: str, father: str, gender: str) -> None:
+    assert patronymic(word) == (father, gender)
+
+
+@pytest.mark.parametrize(
+    "word", ["Heinrich", "Ulrich", "Aldrich", "Greenwich", "Fitch", "Switch", "Munich", "Rich"]
+)
+def test_other_words_are_no_patronymics(word: str) -> None:
+    assert patronymic(word) is None
+
+
+def test_given_name_and_patronymic_are_the_full_names_however_spelt() -> None:
+    text = (
+        pages(("Osip Karlovich", "Anne"), ("Dolin", "Anne"))
+        + "\n\nOsip Karlovich Dolin sat down. Osip Karlych rose."
+    )
+    found = people(text)
+    assert found["Osip Karlovich"] is found["Osip Karlovich Dolin"] is found["Osip Karlych"] is found["Dolin"]
+
+
+def test_given_name_and_patronymic_of_two_are_neithers() -> None:
+    text = "\n\nOsip Karlovich Dolin sat down. Osip Karlovich Morin rose."
+    found = people(pages(("Osip Karlovich", "Anne")) + text)
+    assert found["Osip Karlovich"] is not found["Osip Karlovich Dolin"] is not found["Osip Karlovich Morin"]
+
+
+def test_brother_and_sister_of_one_patronymic_are_two() -> None:
+    found = people(pages(("Osip Karlovich", "Vera Karlovna"), ("Fyodor Karlovich", "Vera Karlovna")))
+    assert len({found[name].name for name in ("Osip Karlovich", "Vera Karlovna", "Fyodor Karlovich")}) == 3
+
+
+def test_a_patronymic_alone_is_his_who_is_near() -> None:
+    text = pages(("Karlych", "Anne")) + "\n\nOsip Karlych stood at the door.\n\n" + pages(("Karlych", "Anne"))
+    found = people(text)
+    assert found["Karlych"] is found["Osip Karlych"]
+
+
+def test_who_has_a_patronymic_needs_to_be_named_but_once() -> None:
+    text = "\n\nThe door of the office opened slowly for Zosim Karlovich, who was wet."
+    assert "Zosim Karlovich" in people(pages(("Tom Finch", "Anne")) + text)
+
+
+def test_a_patronymic_is_no_surname() -> None:
+    assert split_name("Osip Karlovich").last == ""
+    assert split_name("Osip Karlovich Dolin").last == "Dolin"
+    assert name_facts(("Osip Karlovich",)).surnames == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "gender"),
+    [("Osip Karlovich", "m"), ("Zosima Karlovna", "f"), ("Countess Dolinova", "f"), ("Dolinova", "f")],
+)
+def test_slavic_endings_tell_women_from_men(name: str, gender: str) -> None:
+    assert name_facts((name,)).gender == gender
+
+
+def test_a_first_name_behind_a_title_is_no_surname() -> None:
+    facts = name_facts(("Edmund Dale", "Mr. Edmund"))
+    assert facts.surnames == {"Dale"} and facts.is_young and not facts.head
+    assert fits_family(facts, name_facts(("Louisa Dale",)), "father") is None
+
+
+def test_a_surname_of_a_mans_form_is_not_the_daughters() -> None:
+    text = pages(("Vera Karlovna Dolinov", "Anne"), ("Dolinov", "Anne"))
+    found = people(text)
+    assert found["Dolinov"] is not found["Vera Karlovna Dolinov"]
+
+
+def test_a_russian_diminutive_is_whose_first_name_it_shortens() -> None:
+    found = people(pages(("Avdotya Karlovna", "Anne")) + "\n\n" + pages(("Dunya", "Anne")))
+    assert found["Dunya"] is found["Avdotya Karlovna"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Mister Dale", "Mr. Dale"), ("Miz Dale", "Mrs. Dale"), ("Widow Dale", "Mrs. Dale")]
+)
+def test_a_title_as_people_say_it_is_the_usual_one(one: str, other: str) -> None:
+    found = people(pages((other, "Anne")) + f"\n\nNobody had seen {one}.\n\n" + pages((other, "Anne")))
+    assert found[one] is found[other]
+
+
+def test_the_widow_is_neither_of_two_married_ladies() -> None:
+    text = pages(("Mrs. Tom Dale", "Anne"), ("Mrs. Dale", "Anne"))
+    found = people(text + "\n\nNobody had seen Widow Dale.\n\n" + text)
+    assert found["Widow Dale"] not in (found["Mrs. Tom Dale"], found["Mrs. Dale"])
+
+
+@pytest.mark.parametrize(("title", "first"), [("Mr.", "Edmund"), ("Miz", "Clara")])
+def test_a_servant_calls_the_young_ones_by_title_and_first_name(title: str, first: str) -> None:
+    found = people(
+        pages((f"{first} Moss", "Anne"), (first, "Anne")) + f'\n\n"And {title} {first}?" said the cook.'
+    )
+    assert found[f"{title} {first}"] is found[first]
+
+
+def test_a_man_whose_surname_is_a_first_name_is_no_servants_master() -> None:
+    text = pages(
+        ("Edmund Moss", "Anne"), ("Edmund", "Anne"), ("Mrs. Edmund", "Edmund Moss"), ("Paul Edmund", "Anne")
+    )
+    found = people(text + "\n\nMr. Edmund was her husband.")
+    assert found["Mr. Edmund"] is not found["Edmund Moss"]
+
+
+def test_a_son_called_by_title_and_first_name_leaves_the_surname_to_his_father() -> None:
+    told = "Mr. Hugh Dale was a banker. Mr. Dale was rich.\n\n"
+    found = people(
+        told + pages(("Mr. Dale", "Anne"), ("Edmund Dale", "Anne")) + '\n\n"And Mr. Edmund?" said the cook.'
+    )
+    assert found["Mr. Dale"] is found["Mr. Hugh Dale"] is not found["Edmund Dale"]
+
+
+def test_a_full_name_introduces_whoever_is_called_by_title_and_surname() -> None:
+    sisters = pages(("Clara Dale", "Louisa Dale"), ("Miss Clara", "Miss Louisa"), times=2)
+    told = '"He went out," said Clara Dale.\n\nMiss Dale was six-and-twenty.\n\n'
+    found = people(told + sisters + "\n\n" + pages(("Miss Dale", "Anne")))
+    assert found["Miss Dale"] is found["Clara Dale"]
+    between = '"He went out," said Clara Dale to Tom Finch.\n\nMiss Dale was six-and-twenty.\n\n'
+    found = people(between + sisters + "\n\n" + pages(("Miss Dale", "Tom Finch")))
+    assert found["Miss Dale"] is not found["Clara Dale"]
+
+
+def test_who_rises_is_the_same_person() -> None:
+    before, after = pages(("Commander Hugh Dale", "Anne")), pages(("Captain Dale", "Anne"))
+    found = people(before + "\n\n" + after)
+    assert found["Captain Dale"] is found["Commander Hugh Dale"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [("Captain Hugh Dale", "Sergeant Dale"), ("General Hugh Dale", "Captain Dale")]
+)
+def test_nobody_falls(first: str, then: str) -> None:
+    found = people(pages((first, "Anne")) + "\n\n" + pages((then, "Anne")))
+    assert found[then] is not found[first]
+
+
+def test_who_bears_a_rank_is_not_a_namesake_of_that_rank_who_is_named_in_passing_elsewhere() -> None:
+    told = "\n\nNobody had told Captain Hugh Dale, who was dead.\n\n"
+    near, far = pages(("Captain Dale", "Anne"), ("Halima Dale", "Anne")), pages(("Tom", "Anne"), times=20)
+    found = people(near + "\n\n" + far + told + far)
+    assert found["Captain Dale"] is not found["Captain Hugh Dale"]
+    found = people(told + near)
+    assert found["Captain Dale"] is found["Captain Hugh Dale"]
+
+
+def test_two_officers_of_one_time_are_two() -> None:
+    found = people(pages(("Lieutenant Hugh Dale", "Anne"), ("Colonel Dale", "Anne")))
+    assert found["Colonel Dale"] is not found["Lieutenant Hugh Dale"]
+
+
+def test_a_peer_is_called_by_his_place() -> None:
+    text = pages(("Duke of Ferrow", "Anne"), ("Ferrow", "Anne"), ("Lord Pell", "Anne"))
+    found = people(text + "\n\nTom Pell, third Viscount Pell, was his cousin.")
+    assert found["Ferrow"] is found["Duke of Ferrow"]
+    assert found["Lord Pell"] is found["Viscount Pell"] is found["Tom Pell"]
+
+
+def test_a_duke_who_keeps_company_with_whoever_bears_his_places_name_is_another() -> None:
+    together = "The Duke of Ferrow walked down to the water with Ferrow. Nobody had told them.\n\n"
+    found = people(pages(("Duke of Ferrow", "Anne"), ("Ferrow", "Anne")) + "\n\n" + together * 12)
+    assert found["Ferrow"] is not found["Duke of Ferrow"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Then the Doctor, Hugh Dale, who never slept, came in.",
+        "Everybody obeyed the Doctor. His real name was Hugh Dale.",
+    ],
+)
+def test_a_rank_is_his_who_is_said_to_be_it(told: str) -> None:
+    found = people(pages(("the Doctor", "Anne")) + f"\n\n{told}\n\n" + pages(("the Doctor", "Anne")))
+    assert found["Doctor"] is found["Hugh Dale"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "There were the Doctor, Hugh Dale, and Tom.",
+        "There were the Doctor, Hugh Dale, Tom, and Peter Moss.",
+        "The Doctor laughed. His wife's name was Moss. The other was Hugh Dale.",
+    ],
+)
+def test_two_of_a_list_are_two(told: str) -> None:
+    found = people(pages(("the Doctor", "Anne"), ("Hugh Dale", "Anne")) + f"\n\n{told}\n\n")
+    assert found["Doctor"] is not found["Hugh Dale"]
+
+
+def test_a_rank_with_an_article_is_the_only_bearers_who_is_near() -> None:
+    told = "The Reverend Augustus Dale opened the door.\n\nNobody asked the Rector. The Rector wept.\n\n"
+    assert people(told + pages(("Tom Finch", "Anne")))["Rector"].name == "Reverend Augustus Dale"
+    far = pages(("Tom Finch", "Anne"), times=60) + "\n\nNobody asked the Rector. The Rector wept.\n\n"
+    assert "Rector" not in people("The Reverend Augustus Dale opened the door.\n\n" + far)
+
+
+def test_who_has_a_civil_office_is_also_mr() -> None:
+    found = people(pages(("Director Dale", "Anne"), ("Mr. Hugh Dale", "Anne")))
+    assert found["Director Dale"] is found["Mr. Hugh Dale"]
