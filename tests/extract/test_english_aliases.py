@@ -83,7 +83,7 @@ def test_slavic_endings_tell_women_from_men(name: str, gender: str) -> None:
 
 def test_a_first_name_behind_a_title_is_no_surname() -> None:
     facts = name_facts(("Edmund Dale", "Mr. Edmund"))
-    assert facts.surnames == {"Dale"} and facts.is_young and not facts.head
+    assert (facts.surnames, facts.is_young, facts.head) == ({"Dale"}, True, "")
     assert fits_family(facts, name_facts(("Louisa Dale",)), "father") is None
 
 
