@@ -36,7 +36,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
             return await show_estimate(args, settings, books[0])
     title = books[0].title
     output_format = format_of(args.output) or "html" if args.output else ""
-    with _pauses_untold(), ProgressBar(quiet=args.json) as bar:
+    with _pauses_untold(), ProgressBar(quiet=args.json, kinds=settings.kinds) as bar:
         async with context.open_app(settings, graph=False) as app:
             result = await use_case.build(
                 app, books.pop(), path, args.provider, again=args.again, listener=bar.show

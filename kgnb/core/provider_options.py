@@ -130,7 +130,9 @@ _RULES = {
 def first_error(error: ValidationError) -> tuple[str, str]:
     """The field of a model that is wrong, and what it must be, without its value."""
     first = error.errors(include_input=False, include_url=False)[0]
-    key, facts = _RULES.get(first["type"]), first.get("ctx", {})
+    key, facts = _RULES.get(first["type"]), dict(first.get("ctx", {}))
+    if "expected" in facts:
+        facts["expected"] = facts["expected"].replace(" or ", say("cli.or"))  # pydantic's own word
     reason = say(key, **facts) if key else facts.get("error", first["msg"])
     return str(first["loc"][0]), str(reason)
 

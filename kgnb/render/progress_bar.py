@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,10 +96,12 @@ def _tell(text: str) -> None:
 
 
 class ProgressBar:
-    """Shows the steps of a build; ``quiet`` shows nothing."""
+    """Shows the steps of a build; ``quiet`` shows nothing. ``kinds``: the things asked for, which no rules
+    find."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, kinds: Sequence[str] = ()) -> None:
         self._quiet = quiet
+        self._kinds = kinds
         self._bar: _TerminalBar | _NotebookBar | _Lines | None = None
 
     def __enter__(self) -> Self:
@@ -120,6 +122,9 @@ class ProgressBar:
             if self._bar is None:
                 who = one_line(step.provider)
                 _tell(say("cli.by_provider", provider=who) if who else say("cli.by_rules"))
+                if self._kinds and not who:
+                    kinds = one_line(say("status.comma").join(self._kinds))
+                    _tell(say("cli.kinds_by_rules", kinds=kinds))
             self._bar = self._bar or _new_bar()
             self._bar.show(step)
 

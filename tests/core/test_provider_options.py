@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from kgnb.core.messages import say
 from kgnb.core.model import Provider
 from kgnb.core.provider_options import ProviderOptions, checked_options, parse_options
 
@@ -88,3 +89,8 @@ def test_a_provider_is_made_of_plain_values_and_shows_no_login() -> None:
     assert made.options.timeout == 60
     assert CANARY not in repr(made)
     assert "host" in repr(made)
+
+
+def test_what_may_be_chosen_is_told_in_the_readers_language() -> None:
+    with pytest.raises(ValueError, match=f"'on'{say('cli.or')}'leave'"):
+        checked_options({"thinking": "aus"})

@@ -334,7 +334,7 @@ def test_it_says_how_and_when_the_ties_were_found() -> None:
     for edge in graph.edges.values():
         edge.properties |= {"extracted_by": "rule", "updated_at": "2026-11-26T08:00:00Z"}
     head = english_page(graph).split("<main>")[0]
-    assert "found by rules, without a model · 2026-11-26" in head
+    assert "found by rules, without a model · 2026-\u206011-\u206026" in head
     assert len(picture_page.html(sanguo(), title="x").encode()) < 600_000
 
 

@@ -62,6 +62,14 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
     assert [line.split()[0] for line in lines[-2:]] == ["settling", "done"]
 
 
+def test_kinds_that_no_rules_find_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for provider in ("", "p"):
+        with ProgressBar(kinds=("swords", "spells")) as bar:
+            bar.show(step("started", 0, 0, provider=provider))
+        lines = capsys.readouterr().err
+        assert ("none of these kinds: swords, spells" in lines) == (not provider)
+
+
 def test_a_models_name_is_no_command_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressBar() as bar:
         bar.show(step("started", 0, 0, provider="p \x1b]0;owned\x07\x9b2J"))

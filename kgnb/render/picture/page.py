@@ -129,7 +129,8 @@ def _method(graph: Graph) -> str:
         return ""
     word = made_by.pop() if len(made_by) == 1 else "both"
     newest = max((str(facts["updated_at"]) for facts in ties if facts.get("updated_at")), default="")
-    return " · ".join(filter(None, (say(f"picture.by_{word}"), printable(newest[:10]))))
+    day = printable(newest[:10]).replace("-", "-\u2060")  # a word joiner: a date stays on one line
+    return " · ".join(filter(None, (say(f"picture.by_{word}"), day)))
 
 
 def _page_data(graph: Graph, shown: Scene) -> dict[str, Any]:
