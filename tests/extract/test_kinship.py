@@ -17,6 +17,8 @@ from kgnb.graph.project.facts import TieFacts
 from kgnb.graph.project.settle import novel_builder
 from tests.support.fuzzing import grows_evenly
 
+I_TELL = "I rose. I sat. I wept. I ate. I ran. "
+
 PEOPLE = [
     NameEntry("Mr. Harland", (), "Character", 90),
     NameEntry("Mrs. Harland", (), "Character", 80),
@@ -109,6 +111,24 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
             ("Rufus", "SIBLING", "Winifred"),
         ),
         (
+            '"Who is it?" asked Rufus.\n\n"Edwin. He\'s my brother," said Nora.',
+            ("Edwin Harland", "SIBLING", "Nora Harland"),
+        ),
+        ('"You are my cousin, Rufus," said Nora.', ("Nora Harland", "FAMILY", "Rufus")),
+        (
+            '"Who are you?" said Rufus.\n\n"I am Edwin\'s sister," said Winifred.',
+            ("Edwin Harland", "SIBLING", "Winifred"),
+        ),
+        (I_TELL + "My name is Rufus. My sister Winifred came.", ("Rufus", "SIBLING", "Winifred")),
+        (
+            I_TELL + 'My sister Winifred came.\n\n"Rufus!" she said.\n\n"Rufus!" cried Edwin.',
+            ("Rufus", "SIBLING", "Winifred"),
+        ),
+        (
+            I_TELL + '"Is my sister Nora here?" I said.\n\nMy name is Edwin.',
+            ("Edwin Harland", "SIBLING", "Nora Harland"),
+        ),
+        (
             '"My brother, Rufus, waits." Miss Pell rose. "Let us go."',
             ("Miss Pell", "SIBLING", "Rufus"),
         ),
@@ -134,6 +154,8 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "If Captain Thorne had married Miss Pell, all would be well.",
         "We do so wish that Rufus had married Miss Pell.",
         '"Rufus, my son, come in," said Captain Thorne.',
+        'My sister Winifred came. I called Rufus.\n\n"Rufus! Rufus!" she said.',
+        I_TELL + 'My sister Winifred came. Then Rufus slept.\n\n"Rufus!" she said.',
     ],
 )
 def test_company_and_strangers_are_no_kin(text: str) -> None:

@@ -25,6 +25,9 @@ CLAUSE_DOUBT = 0.1
 FROM_SPEECH = 0.35
 """How sure it is that "your" means who is spoken to."""
 
+TELLS = 0.8
+"""How sure it is that "my" outside speech means who is taken to tell the chapter."""
+
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
 
@@ -43,7 +46,7 @@ def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons, but: str =
     if word in _GENDERS:
         return _third_person(_GENDERS[word], offset, persons, but)
     if not persons.paragraphs.in_speech(offset):
-        return None  # the narrator's own kin
+        return Antecedent(persons.narrator, TELLS) if persons.narrator and word != "your" else None
     return _addressee(offset, persons) if word == "your" else speaker(offset, persons)
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.narrator import narrator
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import NameFacts, gender_by_ending, majority_gender, name_facts, split_name
 from kgnb.extract.en.speakers import Speakers
@@ -79,6 +80,11 @@ class ChapterPersons:
     def speakers(self) -> Speakers:
         """Who says each speech, and to whom."""
         return Speakers(self)
+
+    @cached_property
+    def narrator(self) -> Mention | None:
+        """Who tells the chapter in the first person."""
+        return narrator(self)
 
     @cached_property
     def mentions_of(self) -> dict[str, list[Mention]]:

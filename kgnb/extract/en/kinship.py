@@ -32,6 +32,8 @@ TOGETHER = 0.8
 """How sure it is that "their" means the two who are named together before."""
 NEARBY = 0.45
 """Weight of one whose bearer stands nearby, and no surname contradicts."""
+LAST_NAMED = 0.6
+"""How sure it is that the "he" of "He's my brother" is the man named last."""
 MAX_POSSESSIVE = 60
 """Characters before a noun in which its possessive is looked for."""
 MAX_POSSIBLE = 40
@@ -62,6 +64,10 @@ _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) |(?:(?:was|is)
 _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
     r"(?:,|(?:, who)? (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
+)
+_PRONOUN_IS = re.compile(
+    r"(?<![\w'])(?:([Hh]e|[Ss]he)(?:'s| is| was| became)|([Yy]ou)(?:'re| are| were)|(I)(?:'m| am| was))"
+    r"(?: (?:now|only|also|just))? $"
 )
 _APPOSED = re.compile(r'(?![,.;!?-]+")[,.;:!?)"\n]|$')
 _INTRODUCING = re.compile(
@@ -242,8 +248,36 @@ def _of_phrase(phrase: _Phrase, possessor: Antecedent, persons: ChapterPersons) 
         start, end = min(phrase.start, bearer.start), max(phrase.end, bearer.end)
         name = bearer.entry.name
         yield Statement(owner.entry.name, role, name, NAMED * weight, start, end, phrase.noun)
-    if not named and role.kin:
+    meant = None if named else _meant_by_pronoun(phrase, owner, role, persons)
+    if meant and meant.mention.entry.name != owner.entry.name:
+        names = owner.entry.name, role, meant.mention.entry.name
+        yield Statement(*names, NAMED * weight * meant.weight, phrase.start, phrase.end, phrase.noun)
+    elif not named and role.kin:
         yield from _unnamed(phrase, possessor, role, persons)
+
+
+def _meant_by_pronoun(
+    phrase: _Phrase, owner: Mention, role: Role, persons: ChapterPersons
+) -> Antecedent | None:
+    """Of "You are my cousin" who is spoken to, of "I am his aunt" who speaks, of "He's my brother" the man
+    named last."""
+    begin = owner.start if owner.end == phrase.start else phrase.start
+    found = _PRONOUN_IS.search(persons.text, max(0, begin - 24), begin)
+    if found is None:
+        return None
+    word = (found[1] or found[2] or found[3]).lower()
+    if word == "you":
+        said = persons.speakers.addressee(begin)
+        meant = Antecedent(*said) if said else None
+    elif word == "i":
+        meant = antecedent_of("my", begin, persons)
+    else:
+        gender = "m" if word == "he" else "f"
+        near = reversed(persons.between(persons.sentence(begin, 2)[0], found.start()))
+        fitting = (m for m in near if persons.gender(m.entry) == gender and m.entry.name != owner.entry.name)
+        last = next(fitting, None)
+        meant = Antecedent(last, LAST_NAMED) if last else None
+    return meant if meant and persons.fits(meant.mention.entry, role.gender) else None
 
 
 def _unnamed(

@@ -33,6 +33,7 @@ _HE_SAYS = re.compile(
     rf'(?:(?<=" )|(?<=\n))([Hh]e|[Ss]he)(?= [a-z])|(?<=" )(?:{words.SPEECH_VERB}) (he|she)\b'
     rf"|\b([Hh]e|[Ss]he) (?:{words.SPEECH_VERB})\b"
 )
+_I_SAY = re.compile(rf"\bI (?:{words.SPEECH_VERB})\b|\b(?:{words.SPEECH_VERB}) I\b")
 
 
 class Said(NamedTuple):
@@ -78,7 +79,8 @@ class Speakers:
             behind = _BEAT.search(text, max(start, mention.start - 2), mention.start)
             if behind and not self._paragraphs.in_speech(mention.start) and self._persons.acts(mention):
                 return Said(mention, BY_PRONOUN)
-        return None
+        mine = any(not self._paragraphs.in_speech(m.start()) for m in _I_SAY.finditer(text, start, end))
+        return Said(self._persons.narrator, BY_PRONOUN) if mine and self._persons.narrator else None
 
     def _by_turn(self, paragraph: int, start: int, end: int, turns: dict[int, Said]) -> Said | None:
         """Who spoke before the last speaker, or is the only one of the gender of "he said" named above."""

@@ -1,0 +1,45 @@
+"""Who tells an English chapter in the first person: the one who is called by name but never named in what is
+told, or says so ("my name is Tom", "I, Tom Dale")."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from kgnb.extract.patterns import Mention
+
+if TYPE_CHECKING:
+    from kgnb.extract.en.chapter_persons import ChapterPersons
+
+MIN_I = 5
+"""Least number of "I" outside speech in a chapter told in the first person."""
+MIN_CALLED = 2
+"""Least number of times that its narrator is called by name, unless he says who he is."""
+MAX_TOLD = 0.2
+"""Greatest share of a narrator's names that stand outside speech."""
+
+_I = re.compile(r"\bI\b")
+_SELF = re.compile(r"\b(?:[Mm]y name(?: is|'s| was)|I, |(?:call|called|named|christened) me|[Cc]all me) ?$")
+
+
+def narrator(persons: ChapterPersons) -> Mention | None:
+    """Return a mention of who tells the chapter; None if it isn't told in the first person, or is unclear."""
+    told = (m.start() for m in _I.finditer(persons.text))
+    paragraphs = persons.paragraphs
+    if (
+        sum(1 for _, at in zip(range(MIN_I), (a for a in told if not paragraphs.in_speech(a)), strict=False))
+        < MIN_I
+    ):
+        return None
+    called: Counter[str] = Counter()
+    for name, mentions in persons.mentions_of.items():
+        outside = [m for m in mentions if not paragraphs.in_speech(m.start)]
+        said = [m for m in outside if _SELF.search(persons.text, max(0, m.start - 24), m.start)]
+        if said:
+            return said[0]
+        if len(outside) <= MAX_TOLD * len(mentions):
+            called[name] = sum(paragraphs.is_called(m.start, m.end) for m in mentions)
+    (best, n), *others = [*called.most_common(2), ("", 0)][:2]
+    clear = n >= MIN_CALLED and all(n >= 2 * other for _, other in others)
+    return persons.mentions_of[best][0] if clear else None
