@@ -1182,3 +1182,14 @@ def test_asterisks_around_a_word_are_no_part_of_it() -> None:
     assert normalise("Oh, *Kit*, said *the Long Patience*.\n\n* * *\n\n2 * 3 * 4") == (
         "Oh, Kit, said the Long Patience.\n* * *\n2 * 3 * 4"
     )
+
+
+def test_a_short_form_that_is_only_called_is_the_one_person_whose_name_begins_so() -> None:
+    text = pages(("Kaethrin Vael", "Torrin"), ("Kaethrin", "Torrin"), ("Torrin", "Kaethrin"))
+    called = text + '\n\n"Come, Kae," said Torrin.\n\n"Kae, come," said Torrin.\n\n"Oh, Kae!" cried Torrin.'
+    found = people(called)
+    assert found["Kae"] is found["Kaethrin"]
+    found = people(called + "\n\nKae walked to the water. Kae slept." * 3)
+    assert found["Kae"] is not found["Kaethrin"]
+    found = people(called + "\n\n" + pages(("Kaelan", "Torrin"), times=3))
+    assert found["Kae"] is not found["Kaethrin"]

@@ -8,6 +8,7 @@ people. The Chinese twin has the same steps for given names, surnames, titles an
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -43,6 +44,8 @@ ON_PAGES = 0.4
 """Share of a name's passages from which on it is mostly on its bearer's pages."""
 NEARBY = 0.2
 """Share of a first name's passages from which on a prince called so too may be its bearer."""
+ONLY_CALLED = 0.8
+"""Least share in speech of the mentions of a short form that nobody but who calls its bearer uses."""
 MIN_BEGINNING = 3
 """Letters of a short form that a longer first name begins with."""
 
@@ -431,13 +434,17 @@ class AliasResolver(BookPersons):
 
     def _long_forms(self, name: str) -> list[str]:
         """The names that begin with a long form of the first name: by the word list (Elizabeth of Lizzy), by
-        its ending (Huck of Hucky, Rob of Robbie; not Emil of Emily) or, in one family, by its first letters
-        (Clemmons Finch of Clem Finch)."""
+        its ending (Huck of Hucky, Rob of Robbie; not Emil of Emily) or by its first letters, in one family
+        (Clemmons Finch of Clem Finch) or where it is only used in speech (Theodosia of Theo)."""
         short = self.parts[name]
         longs = {long.capitalize() for long in words.NICKNAMES.get(short.first.lower(), ())}
         if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
             firsts = {self.parts[n].first for n in self._by_last[short.last] if self.parts[n].is_full}
             longs |= {first for first in firsts if first[:-2].startswith(short.first)}
+        elif not short.is_full and len(short.first) >= MIN_BEGINNING and self._is_only_called(name):
+            k = bisect_right(self._firsts, short.first)
+            begun = [first for first in self._firsts[k : k + 2] if first[:-2].startswith(short.first)]
+            longs |= set(begun) if len(begun) == 1 else set()
         stem = short.first.removesuffix("y").removesuffix("ie")
         if stem != short.first and len(stem) >= MIN_BEGINNING:
             stems = {stem, stem[:-1]} if stem[-1] == stem[-2] else {stem}
@@ -452,6 +459,16 @@ class AliasResolver(BookPersons):
             or (p.is_full and "sir" not in self._titles(n))
             or _NOBLE & set(p.titles) - {"sir"}
         ]
+
+    @cached_property
+    def _firsts(self) -> list[str]:
+        """The first names of the book, sorted."""
+        return sorted(self._by_first)
+
+    def _is_only_called(self, name: str) -> bool:
+        """Whether the name is hardly ever used but in speech."""
+        offsets = self.offsets[name]
+        return sum(map(self.paragraphs.in_speech, offsets)) >= ONLY_CALLED * len(offsets)
 
     def _is_near(self, name: str, person: str) -> bool:
         """Whether they are of one family or, where either has no surname, the rarer is mostly on the other's

@@ -126,8 +126,9 @@ class ChapterPersons:
 
     def are_couple(self, one: NameEntry, other: NameEntry, surname: str) -> bool:
         """Return whether one is Mr. and one Mrs. Dale, or the only Captain, and nobody else Mr. Dale."""
-        heads = [e for e in self.by_surname[surname] if self.facts(e).head]
-        return len(heads) == 2 and one in heads and other in heads and self.gender(one) != self.gender(other)
+        heads = [self.facts(e).head for e in self.by_surname[surname]]
+        mine, theirs = self.facts(one).head, self.facts(other).head
+        return {mine, theirs} == {"m", "f"} and heads.count("m") == heads.count("f") == 1
 
     def _is_common_word(self, word: str) -> bool:
         if word not in self._common_words:

@@ -24,8 +24,10 @@ NAMED = 2.0
 """Weight of a statement that names the bearer beside the noun."""
 BY_SURNAME = 1.0
 """Weight of one whose bearer has the surname and stands in a sentence nearby."""
-CALLED = 0.2
-"""How sure it is that who speaks of Aunt Cicely is her nephew or niece."""
+CALLED = 0.35
+"""How sure it is that who calls Aunt Cicely so is her nephew or niece."""
+SPOKEN_OF = 0.2
+"""How sure it is that who only speaks of her is."""
 FAR = 0.85
 """Weight of one whose bearer has the surname and stands elsewhere in the chapter."""
 TOGETHER = 0.8
@@ -142,7 +144,8 @@ def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterat
     if before := _possessive(persons.text, bearer.start):
         owners = _owners(before, persons)
     elif persons.paragraphs.in_speech(bearer.start) and (caller := speaker(bearer.start, persons)):
-        owners = [Antecedent(caller.mention, caller.weight * CALLED)]
+        called = persons.paragraphs.is_called(bearer.start, bearer.end)
+        owners = [Antecedent(caller.mention, caller.weight * (CALLED if called else SPOKEN_OF))]
     for owner, weight in owners:
         if (possessor := owner.entry.name) != (name := bearer.entry.name):
             yield Statement(possessor, ROLES[noun], name, NAMED * weight, bearer.start, bearer.end, noun)

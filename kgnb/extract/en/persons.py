@@ -26,7 +26,14 @@ from kgnb.extract.en.patronymics import is_given_and_patronymic, patronymic
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.name_clusters import NameClusters
 
-_PRONOUN = re.compile(r'[^"\n]{0,60}?\b(he|him|his|himself|she|her|hers|herself)\b', re.IGNORECASE)
+# Not him nor "told her where": who is done something by the bearer is somebody else (binding principle B).
+_BEHIND_OBJECT = (
+    "to|that|what|how|where|when|why|who|if|and|or|but|with|in|at|on|by|for|from|an?|the|as|again"
+)
+_PRONOUN = re.compile(
+    rf"[^\"\n]{{0,60}}?\b(he|his|himself|she|hers|herself|her(?= (?!(?:{_BEHIND_OBJECT})\b)[a-z]))\b",
+    re.IGNORECASE,
+)
 # How many women's names end, and hardly any man's (Cassidy, Kelly and Sharoni 1999, J. Exp. Psych. 128).
 _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
 _SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|([oe]v|sky|skii))$")
@@ -388,7 +395,7 @@ def majority_gender(text: str, ends: Iterable[int], least: int) -> str:
 
     ``ends``: offsets at which names end. "" where fewer than ``least`` vote or no 70 % of them agree.
     """
-    found = (_PRONOUN.match(text, end, end + 70) for end in ends)
+    found = (_PRONOUN.match(text, end, end + 90) for end in ends)
     votes = Counter("f" if m[1].lower().startswith(("she", "her")) else "m" for m in found if m)
     (best, n), *_ = votes.most_common(1) or [("", 0)]
     return best if n >= 0.7 * votes.total() and votes.total() >= least else ""
