@@ -1038,3 +1038,24 @@ def test_the_talk_of_many_takes_time_by_its_length(people_in_it: int) -> None:
 
     texts = {size: talk(size) for size in (400, 1_600)}
     assert grows_evenly(lambda size: people(texts[size]), 400)
+
+
+def test_a_wife_has_her_husbands_name_and_her_own_familys() -> None:
+    pages = scenes([("雷夫人", "周德海"), ("田氏", "林秀英"), ("周德海", "林秀英")])
+    one = bearer(people(pages + "雷夫人田氏站在台阶上。\n"), "雷夫人")
+    assert "田氏" in (one.name, *one.aliases)
+    assert "田氏" in people(pages + "雷夫人、田氏站在台阶上。\n")
+    assert "田氏" in people(pages + scenes([("方氏", "林秀英")]) + "雷夫人田氏来了。雷夫人方氏来了。\n")
+
+
+def test_a_place_that_the_text_names_is_nobody() -> None:
+    told = "那地方叫作石婆{0}，石婆{0}下有一座酒店。天黑了，石婆{0}没有人。\n"
+    pages = scenes([("周德海", "林秀英")])
+    assert "石婆岭" not in people(pages + told.format("岭"))
+    assert "石婆生" in people(pages + told.format("生"))
+    assert "何知县" in people(scenes([("何知县", "林秀英")]))
+
+
+def test_a_word_and_a_number_behind_it_are_nobody() -> None:
+    told = "把门上的{0}一贴，走了。门上的{0}一点一点地掉下来。\n"
+    assert not people(scenes([("周德海", "林秀英")]) + told.format("封条")).keys() & {"封条一", "条一"}

@@ -67,6 +67,7 @@ class AliasResolver(RareAliases):
         self._join_given_characters()
         self._join_addresses()
         self._join_appositive_titles()
+        self._join_wives()
         self._join_family_ranks(family_ranks)
         self._join_surname_titles()
         self._join_rare_titles()

@@ -23,6 +23,8 @@ OFTEN = 5
 NAMED = 1.5
 """Worth of two statements that somebody is called so."""
 _TWO = frozenset("两二俩")
+_HAMLETS = frozenset("巷岭村镇县寨庙寺街府渡港郡乡省")
+"""Ends of places that hardly end given names of two characters."""
 
 
 def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
@@ -78,6 +80,10 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += usual if surnamed or (talks and name[-1] not in words.LOCALIZERS) else 3.0
     if name in common_words:
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
+    if len(name) == 3 and name[-1] in _HAMLETS and not (candidate.speaks or titled_surname(name)):
+        penalty += 3.0  # 石婆岭, but 何知县
+    if len(name) == 3 and name[-1] in words.NUMERALS and name[:2] in common_words:
+        penalty += 1.5  # 封条|一贴
     phrase = len(name) == 3 or (len(name) == 4 and not NEVER_BEFORE_HEAD.isdisjoint(name[:2]))
     if phrase and common_words.get(name[:2], 0.0) >= 1.5:
         penalty += 1.0  # 何必单, 告诉太太

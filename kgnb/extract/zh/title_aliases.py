@@ -40,6 +40,7 @@ _CONFERRED = re.compile(
 )
 _CONFERS = tuple("封立拜册尊奉晋")
 _UNDONE = re.compile(f"[不未勿莫休若倘欲要想肯愿议请劝可拟][{HAN}]*$")  # 欲封何恭为越王
+_OF_WIVES = ("夫人", "太太", "奶奶")
 _RANKS = f"[{''.join(sorted(words.NUMERALS))}大小]"
 _TITLES = "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷)"
 _RANKED = re.compile(f"{_RANKS}(?<![{HAN}].){_TITLES}")
@@ -83,6 +84,13 @@ class TitleAliases(FormAliases):
                 self._join(best, title, "称")
             elif total >= max(3, 0.08 * self.counts[title]) and len(after) >= 2:
                 self.dropped.add(title)
+
+    def _join_wives(self) -> None:
+        """雷夫人田氏 is one woman, by her husband's name and by her own family's."""
+        for title in [n for n in self.counts if titled_surname(n) and n.endswith(_OF_WIVES)]:
+            behind = {self._name_at(at + len(title)) for at in self.offsets[title]}
+            if len(own := {name for name in behind if name.endswith("氏")}) == 1:
+                self._join(title, own.pop(), "称")
 
     def _family_ranks(self) -> dict[str, set[str]]:
         """Return ranks within a family (二小姐明珠, or 次女明珠 alone) → whose they may be."""
