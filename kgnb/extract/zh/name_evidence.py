@@ -23,7 +23,7 @@ OFTEN = 5
 NAMED = 1.5
 """Worth of two statements that somebody is called so."""
 _TWO = frozenset("两二俩")
-_HAMLETS = frozenset("巷岭村镇县寨庙寺街府渡港郡乡省")
+_HAMLETS = frozenset("巷岭县寨庙寺街府渡港郡乡省")
 """Ends of places that hardly end given names of two characters."""
 
 
