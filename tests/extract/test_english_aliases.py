@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from kgnb.extract.en.chapter_persons import fits_family
@@ -222,3 +224,58 @@ def test_a_rank_with_an_article_is_the_only_bearers_who_is_near() -> None:
 def test_who_has_a_civil_office_is_also_mr() -> None:
     found = people(pages(("Director Dale", "Anne"), ("Mr. Hugh Dale", "Anne")))
     assert found["Director Dale"] is found["Mr. Hugh Dale"]
+
+
+def test_who_is_called_shorter_by_those_who_talk_to_her_is_the_same_person() -> None:
+    told, called = pages(("Kaethrin", "Tom Finch")), '\n\n"Look, Kae," said Tom Finch. "Stay here, Kae."\n\n'
+    found = people(told + called + told)
+    assert found["Kae"] is found["Kaethrin"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "Then Kae came in."),  # the narrator calls her so
+        ("Kaedmon", '"Look, Kae," said Tom Finch.'),  # two begin so
+    ],
+)
+def test_who_may_be_another_is_nobodys_short_form(more: str, said: str) -> None:
+    told = pages(("Kaethrin", "Tom Finch"), *([(more, "Tom Finch")] if more else []))
+    found = people(told + f'\n\n{said}\n\n"Stay here, Kae," said Tom Finch.\n\n' + told)
+    assert "Kae" not in found or found["Kae"] is not found["Kaethrin"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("Mori-san", "Mori"), ("Rao-ji", "Rao")])
+def test_an_honorific_behind_a_name_is_no_part_of_it(one: str, other: str) -> None:
+    found = people(pages((one, "Anne"), (other, "Tom Finch")))
+    assert found[one] is found[other]
+    assert split_name("Anne-Marie").rest == ("Anne-Marie",)
+
+
+def test_the_names_of_a_hostile_text_take_time_by_their_number() -> None:
+    def steps(n: int) -> int:
+        kinds = (
+            "Ab{}",
+            "Osip Ab{}ovich",
+            "Captain Ab{}",
+            "Lieutenant Ab{}",
+            "Mr. Ab{}",
+            "Ab{}ovich",
+            "Ab{}-san",
+        )
+        words = ["".join("abcdefghij"[int(digit)] for digit in str(10_000 + k)) for k in range(n)]
+        lines = [f'"Look, {kind.format(word)}," said Tom.' for word in words for kind in kinds]
+        called = 0
+
+        def count(*_: object) -> None:
+            nonlocal called
+            called += 1
+
+        sys.setprofile(count)
+        try:
+            people("\n\n".join(lines))
+        finally:
+            sys.setprofile(None)
+        return called
+
+    assert steps(160) < 3 * steps(80)  # four times as many where every two are compared

@@ -36,6 +36,8 @@ _PRONOUN = re.compile(
 )
 # How many women's names end, and hardly any man's (Cassidy, Kelly and Sharoni 1999, J. Exp. Psych. 128).
 _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
+# Honorifics behind a name: Mori-san, Rao-ji.
+_SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi)$")
 _SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|([oe]v|sky|skii))$")
 _MILITARY = words.RANKS & words.NEUTRAL
 KIN_TITLES = frozenset(
@@ -113,6 +115,8 @@ def split_name(name: str) -> NameParts:
         del titles[0]  # Mr. Justice Fenn
     if titles and key(titles[-1]) in SAINTS:
         rest[0] = f"{titles.pop()} {rest[0]}"
+    if "-" in rest[-1]:
+        rest[-1] = _SUFFIX.sub("", rest[-1])
     while titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:  # M. de la Tour
         rest = rest[1:]
     return NameParts(tuple(_title(p) for p in titles), tuple(rest))
