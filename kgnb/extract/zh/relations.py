@@ -117,6 +117,7 @@ _PATTERNS = (
         after="[为做作](?:[侍小]?妾|[大小]?老婆|媳妇|妻|[二三四五]?姨太太|偏房|小)",
     ),
     RelationPattern(_AND, "SPOUSE", after=f"[^\\W不没未想要]{{0,4}}?{_WEDDED}"),
+    RelationPattern("[、，和与](?:新娘子?|新妇)", "SPOUSE"),
     RelationPattern("休了", "SPOUSE", end=_WHOLE),
     RelationPattern("[给为替]", "SPOUSE", after="生[下了过]{0,2}[一二两三]?[个儿子女]"),
     RelationPattern(
