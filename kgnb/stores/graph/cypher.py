@@ -3,9 +3,8 @@
 No statement is made from data. Labels and properties come from the tables below; a relationship type becomes
 part of a statement only through :func:`_checked`, which matches it against ``RELATION_TYPE``.
 
-Rows are lists in the order of the tables, not maps, and what many rows share (a chapter's origin) is sent
-once for the group: the driver packs in pure Python, value by value. They are sent inside a map, ``$p``:
-Neo4j plans a statement anew for each order of magnitude of a list parameter's length.
+Rows are lists in the order of the tables, not maps, each of which would carry its keys. They are sent inside
+a map, ``$p``: Neo4j plans a statement anew for each order of magnitude of a list parameter's length.
 """
 
 from __future__ import annotations
@@ -72,10 +71,6 @@ SOURCES = ("Character", "Event")
 PARTS = (*(("e", source) for source in SOURCES), *(("n", label) for label in reversed(KEYS)))
 """A novel's edges and nodes, in the order in which they are deleted: the Novel, which has the fence, last."""
 
-# Of the properties so many, the last ones, are sent once for a group of rows.
-_SHARED = {"Novel": 1, "Chapter": 1, "Event": len(_ORIGIN)}
-_SHARED_BY_MOST = len(_OCCURRENCE) + len(_ORIGIN)
-
 TYPES = (*STRUCTURAL_RELATIONS, *CHARACTER_RELATIONS)
 
 
@@ -90,24 +85,10 @@ Row = list[Value | None]
 
 
 class Statement(NamedTuple):
-    """A statement and its rows; many rows have the last ``shared`` columns in common."""
+    """A statement, and the rows for each of which it does its work."""
 
     text: str
     rows: list[Row]
-    shared: int = 0
-
-    def parameter(self) -> dict[str, list[list[object]]]:
-        """Return ``$p``: groups of rows, each with what its rows share."""
-        groups: dict[object, list[object]] = {}
-        for row in self.rows:
-            own, shared = row[: len(row) - self.shared], row[len(row) - self.shared :]
-            key = tuple([tuple(v) if isinstance(v, list) else v for v in shared])
-            group = groups.get(key)
-            if group is None:
-                groups[key] = group = [[], shared]
-            members: list[Row] = group[0]  # type: ignore[assignment]
-            members.append(own)
-        return {"groups": list(groups.values())}
 
 
 def node_row(node: GraphNode) -> Row:
@@ -180,8 +161,7 @@ SET n.{LEASE} = timestamp() + $ms, n.{SETTLED} = CASE WHEN $done THEN $number EL
 _FEWER_AT_TARGET = frozenset({"APPEARS_IN", "PARTICIPATES_IN"})
 """Edges of which a main character has thousands, and a chapter or an event a few."""
 
-# A row keeps what it shares, not its whole group: the embedded engine holds a transaction's rows in its heap.
-_EACH = "UNWIND $p.groups AS together UNWIND together[0] AS r WITH r, together[1] AS g"
+_EACH = "UNWIND $p.rows AS r"
 
 
 def add_nodes(label: str, rows: list[Row]) -> Statement:
@@ -194,7 +174,7 @@ def add_nodes(label: str, rows: list[Row]) -> Statement:
     else:
         created = f"{_set('n', values)}, n.created_at = datetime(), n.updated_at = datetime()"
         text = f"{_EACH} MERGE {_node(label)} ON CREATE SET {created} ON MATCH SET {changed}"
-    return Statement(text, rows, _shared_columns(label))
+    return Statement(text, rows)
 
 
 def put_nodes(label: str, rows: list[Row]) -> Statement:
@@ -203,20 +183,20 @@ def put_nodes(label: str, rows: list[Row]) -> Statement:
         f"{_EACH} MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
         f"SET {_set('n', _node_values(label))}, n.updated_at = datetime() RETURN count(n) AS done"
     )
-    return Statement(text, rows, _shared_columns(label))
+    return Statement(text, rows)
 
 
 def add_edges(type_: str, rows: list[Row]) -> Statement:
     """:func:`add_nodes` for edges."""
     values = _edge_values(type_)
-    return Statement(_upsert(type_, values, _unite_tasks("e", values["task_id"])), rows, _SHARED_BY_MOST)
+    return Statement(_upsert(type_, values, _unite_tasks("e", values["task_id"])), rows)
 
 
 def put_edges(type_: str, rows: list[Row]) -> Statement:
     """:func:`put_nodes` for edges."""
     values = _edge_values(type_)
     text = _upsert(type_, values, f"{_set('e', values)}, e.updated_at = datetime()")
-    return Statement(f"{text} RETURN count(*) AS done", rows, _SHARED_BY_MOST)
+    return Statement(f"{text} RETURN count(*) AS done", rows)
 
 
 def remove_nodes(label: str, rows: list[Row]) -> Statement:
@@ -360,22 +340,17 @@ def _match_ends(source: str, target: str) -> str:
     return f"{_EACH} {_match('a', source, 0)} {_match('b', target, 1)}"
 
 
-def _shared_columns(label: str) -> int:
-    return _SHARED.get(label, _SHARED_BY_MOST)
-
-
-def _values(columns: tuple[str, ...], start: int, shared: int) -> dict[str, str]:
-    """Return the expression of each column: in the row, after ``start`` keys, or in its group."""
-    own = len(columns) - shared
-    return {c: f"r[{start + i}]" if i < own else f"g[{i - own}]" for i, c in enumerate(columns)}
+def _values(columns: tuple[str, ...], start: int) -> dict[str, str]:
+    """Return the expression of each column in the row, after ``start`` keys."""
+    return {column: f"r[{start + i}]" for i, column in enumerate(columns)}
 
 
 def _node_values(label: str) -> dict[str, str]:
-    return _values(NODE_PROPERTIES[label], 1, _shared_columns(label))
+    return _values(NODE_PROPERTIES[label], 1)
 
 
 def _edge_values(type_: str) -> dict[str, str]:
-    return {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST)
+    return {"novel_id": "$novel"} | _values(edge_properties(type_), 2)
 
 
 def _set(v: str, values: dict[str, str]) -> str:

@@ -94,8 +94,8 @@ class GraphStore:
                 return turn
             # By the clock: in a graph that was emptied no number comes back that a writer still knows.
             number = max(state[0] + 1, state[3] * 1_000)
-            lease = {"ms": round(seconds * 1_000), "task": task}
-            await run(tx, cypher.TAKE_SETTLE, novel=novel_id, number=number, **lease)
+            ms = round(seconds * 1_000)
+            await run(tx, cypher.TAKE_SETTLE, novel=novel_id, number=number, ms=ms, task=task)
             return "mine", number
 
         # Whoever waits only reads: a lock would be in the settle's way.
@@ -127,10 +127,8 @@ class GraphStore:
             _must_hold(check)
             done = 0
             for one in statements:
-                rows = one.parameter()
-                for answer in await run(tx, one.text, novel=novel_id, p=rows, **params):
+                for answer in await run(tx, one.text, one.rows, novel=novel_id, **params):
                     done += int(answer[0])
-                rows.clear()  # the driver's result, a cycle that waits for the collector, would keep them
             _must_hold(check)
             return done
 
@@ -165,7 +163,7 @@ class GraphStore:
 
         async def body(tx: AsyncTransaction) -> None:
             for one in statements:
-                await run(tx, one.text, novel=novel_id, p=one.parameter())
+                await run(tx, one.text, one.rows, novel=novel_id)
             await tx.rollback()
 
         await self._bolt.write(body)
@@ -344,11 +342,11 @@ def _batches(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
     """Split statements so that no batch has more than :data:`BATCH` rows."""
     batch: list[Statement] = []
     room = BATCH
-    for text, rows, shared in statements:
+    for text, rows in statements:
         start = 0
         while start < len(rows):
             part = rows[start : start + room]
-            batch.append(Statement(text, part, shared))
+            batch.append(Statement(text, part))
             start, room = start + len(part), room - len(part)
             if not room:
                 yield batch
