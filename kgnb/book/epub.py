@@ -1,9 +1,6 @@
 """Read an EPUB as lines of text in reading order, with the standard library only.
 
-The file is hostile input: what it unpacks to is bounded, and all markup is read with ``html.parser``, which
-resolves no entities or includes and opens no connection. Up to Python 3.13.5 that takes quadratic time on
-comments, tags and declarations that never end, and fails on unknown sections and on references with thousands
-of digits: :func:`plain_tags` leaves none of them.
+The file is hostile input: what it unpacks to is bounded, and its markup is read by :mod:`kgnb.book.markup`.
 """
 
 from __future__ import annotations
@@ -15,13 +12,11 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html import escape
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote
 
 from kgnb.book import encoding
+from kgnb.book.markup import elements, plain_tags, tokens
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 
@@ -85,7 +80,7 @@ class _Reader:
         return Epub(package.title, "、".join(package.authors), lines)
 
     def _package_name(self) -> str:
-        for _, values, _ in _elements(self._text("META-INF/container.xml"), "rootfile"):
+        for _, values, _ in elements(self._text("META-INF/container.xml"), "rootfile"):
             if path := values.get("full-path"):
                 return path
         raise InputError("book.epub_broken", path=self.path, reason="META-INF/container.xml")
@@ -103,7 +98,7 @@ class _Reader:
         locked = any(self.names[name].flag_bits & 1 for name in spine)
         if not locked and "META-INF/encryption.xml" in self.names:
             # Fonts may be obfuscated in free books; an encrypted document is DRM.
-            listed = _elements(self._text("META-INF/encryption.xml"), "cipherreference")
+            listed = elements(self._text("META-INF/encryption.xml"), "cipherreference")
             hidden = {values.get("uri", "") for _, values, _ in listed}
             locked = not {_archive_name("", uri) for uri in hidden}.isdisjoint(spine)
         if locked:
@@ -138,105 +133,6 @@ def _archive_name(base: str, href: str) -> str:
     return posixpath.normpath(posixpath.join(base, name)).lstrip("/")
 
 
-# --- markup
-
-_NO_TAG = re.compile(r"<(?:!--|!\[CDATA\[|!(?:[A-Z\[]|doctype)|\?|(?!/?[A-Za-z]))")
-_ENDS = {"<!--": "-->", "<![CDATA[": "]]>"}
-_LONG_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{8,});?")
-MAX_TAG = 20_000
-"""Characters of a tag that keeps its attributes: millions of them would take gigabytes. Longer ones in real
-books are images inside of their tags."""
-_LONG = re.compile(rf"(?:^|>)[^>]{{{MAX_TAG},}}(?=>)")  # from the end of a tag to that of the next one
-_NAME = re.compile(r"</?[A-Za-z][^\s/>]{0,50}")
-
-
-def _without_attributes(found: re.Match[str]) -> str:
-    text, opened, tag = found[0].partition("<")
-    name = _NAME.match(opened + tag)
-    if len(tag) < MAX_TAG or name is None:
-        return found[0]
-    return text + name[0] + ("/" if tag.endswith("/") else "")
-
-
-def plain_tags(markup: str) -> str:
-    """Return ``markup`` as tags and text only.
-
-    Comments, declarations and instructions go, CDATA becomes text, a ``<`` that opens no tag is escaped.
-    Tags of more than :data:`MAX_TAG` characters lose their attributes.
-    """
-    parts: list[str] = []
-    never_closed: set[str] = set()  # ends not in the rest of the markup: not searched again
-    at = 0
-    while found := _NO_TAG.search(markup, at):
-        parts.append(markup[at : found.start()])
-        kind = found[0]
-        end = _ENDS.get(kind, ">" if len(kind) > 1 else "")
-        close = markup.find(end, found.end()) if end and end not in never_closed else -1
-        if close < 0:
-            never_closed.add(end)
-            parts.append("&lt;")
-            at = found.start() + 1
-            continue
-        if kind == "<![CDATA[":
-            parts.append(escape(markup[found.end() : close]))
-        at = close + len(end)
-    parts.append(markup[at:])
-    closed, last, tail = "".join(parts).rpartition(">")
-    closed = _LONG.sub(_without_attributes, closed + last)
-    return _LONG_REFERENCE.sub("\ufffd", closed + tail.replace("<", "&lt;"))
-
-
-Attributes = dict[str, str]
-Token = tuple[Literal["start", "end", "text"], str, Attributes]
-"""A tag's kind, name without namespace, attributes; or a piece of text."""
-
-_PIECE = 1 << 20
-"""Characters that are parsed at a time: their tokens take up to a hundred times the memory."""
-
-
-class _Parser(HTMLParser):
-    """Collects the tokens of what it is fed. An empty element is a start and an end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tokens: list[Token] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        self.tokens.append(("start", tag.rpartition(":")[2], values))
-
-    def handle_endtag(self, tag: str) -> None:
-        self.tokens.append(("end", tag.rpartition(":")[2], {}))
-
-    def handle_data(self, data: str) -> None:
-        self.tokens.append(("text", data, {}))
-
-
-def _tokens(markup: str) -> Iterator[Token]:
-    parser = _Parser()
-    for at in range(0, len(markup), _PIECE):
-        parser.feed(markup[at : at + _PIECE])
-        yield from parser.tokens
-        parser.tokens.clear()
-    parser.close()
-    yield from parser.tokens
-
-
-def _elements(markup: str, *names: str) -> Iterator[tuple[str, Attributes, str]]:
-    """Name, attributes and text of each element of these names, in the order of their ends."""
-    unclosed: list[tuple[str, Attributes, list[str]]] = []
-    for kind, word, values in _tokens(markup):
-        if kind == "text" and unclosed:
-            unclosed[-1][2].append(word)
-        elif kind == "start" and word in names:
-            unclosed.append((word, values, []))
-        elif kind == "end" and unclosed and unclosed[-1][0] == word:
-            _, values, texts = unclosed.pop()
-            yield word, values, "".join(texts).strip()
-    for word, values, texts in unclosed:
-        yield word, values, "".join(texts).strip()
-
-
 @dataclass(slots=True)
 class _Package:
     """The .opf file: metadata, and archive names of the documents in reading order and of the tables of
@@ -252,7 +148,7 @@ def _package(markup: str, base: str) -> _Package:
     package = _Package()
     files: dict[str, str] = {}
     documents: list[str] = []
-    for word, values, text in _elements(markup, "title", "creator", "item", "itemref"):
+    for word, values, text in elements(markup, "title", "creator", "item", "itemref"):
         if word == "title":
             package.title = package.title or text  # the first is the book's; others may name its series
         elif word == "creator" and text and len(package.authors) < 10:
@@ -277,7 +173,7 @@ _MAX_LABEL = 200
 def _contents(markup: str) -> Iterator[tuple[str, str]]:
     """(link, label) entries of a table of contents: .ncx (navPoint, text, content) or nav document (a)."""
     label = ""
-    for word, values, text in _elements(markup, "a", "text", "content"):
+    for word, values, text in elements(markup, "a", "text", "content"):
         if word == "text":
             label = text[:_MAX_LABEL]
         elif word == "a" and values.get("href"):
@@ -339,7 +235,7 @@ class _Lines:
 def _document(text: str, label: str, max_lines: int) -> Iterator[Line]:
     """A document's lines; ``label``, from the table of contents, is its heading if it has none of its own."""
     reader = _Lines(max_lines)
-    for kind, word, _ in _tokens(text):
+    for kind, word, _ in tokens(text):
         reader.add(kind, word)
     reader.flush()
     lines = reader.lines

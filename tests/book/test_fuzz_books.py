@@ -17,7 +17,7 @@ from kgnb.book import chapters as chapter_division
 from kgnb.book import encoding as text_encoding
 from kgnb.book import epub, headings
 from kgnb.book.chapters import CHAPTER_BYTES
-from kgnb.book.epub import MAX_TAG, plain_tags
+from kgnb.book.markup import MAX_TAG, plain_tags
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book
 from kgnb.core import chunking
