@@ -84,7 +84,7 @@ class ChapterPersons:
     @cached_property
     def narrator(self) -> Mention | None:
         """Who tells the chapter in the first person."""
-        return narrator(self)
+        return narrator(self.text, self.paragraphs, self.mentions_of)
 
     @cached_property
     def mentions_of(self) -> dict[str, list[Mention]]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
+from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.patterns import Mention
-
-if TYPE_CHECKING:
-    from kgnb.extract.en.chapter_persons import ChapterPersons
 
 MIN_I = 5
 """Least number of "I" outside speech in a chapter told in the first person."""
@@ -23,23 +21,27 @@ _I = re.compile(r"\bI\b")
 _SELF = re.compile(r"\b(?:[Mm]y name(?: is|'s| was)|I, |(?:call|called|named|christened) me|[Cc]all me) ?$")
 
 
-def narrator(persons: ChapterPersons) -> Mention | None:
-    """Return a mention of who tells the chapter; None if it isn't told in the first person, or is unclear."""
-    told = (m.start() for m in _I.finditer(persons.text))
-    paragraphs = persons.paragraphs
+def narrator(
+    text: str, paragraphs: Paragraphs, mentions_of: Mapping[str, Sequence[Mention]]
+) -> Mention | None:
+    """Return a mention of who tells the chapter; None if it isn't told in the first person, or is unclear.
+
+    ``mentions_of``: person → mentions.
+    """
+    told = (m.start() for m in _I.finditer(text))
     if (
         sum(1 for _, at in zip(range(MIN_I), (a for a in told if not paragraphs.in_speech(a)), strict=False))
         < MIN_I
     ):
         return None
     called: Counter[str] = Counter()
-    for name, mentions in persons.mentions_of.items():
+    for name, mentions in mentions_of.items():
         outside = [m for m in mentions if not paragraphs.in_speech(m.start)]
-        said = [m for m in outside if _SELF.search(persons.text, max(0, m.start - 24), m.start)]
+        said = [m for m in outside if _SELF.search(text, max(0, m.start - 24), m.start)]
         if said:
             return said[0]
         if len(outside) <= MAX_TOLD * len(mentions):
             called[name] = sum(paragraphs.is_called(m.start, m.end) for m in mentions)
     (best, n), *others = [*called.most_common(2), ("", 0)][:2]
     clear = n >= MIN_CALLED and all(n >= 2 * other for _, other in others)
-    return persons.mentions_of[best][0] if clear else None
+    return mentions_of[best][0] if clear else None

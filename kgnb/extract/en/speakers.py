@@ -10,15 +10,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
-
-if TYPE_CHECKING:
-    from kgnb.extract.en.chapter_persons import ChapterPersons
 
 BY_TURN = 0.7
 """How sure it is that a speech without a name is who spoke before the last speaker."""
@@ -43,12 +42,28 @@ class Said(NamedTuple):
     weight: float
 
 
+class _Persons(Protocol):
+    """What is asked of a chapter's persons: :class:`~kgnb.extract.en.chapter_persons.ChapterPersons`."""
+
+    text: str
+    people: Sequence[Mention]
+
+    @property
+    def paragraphs(self) -> Paragraphs: ...
+    @property
+    def narrator(self) -> Mention | None: ...
+    def between(self, start: int, end: int) -> Sequence[Mention]: ...
+    def acts(self, mention: Mention) -> bool: ...
+    def fits(self, entry: NameEntry, gender: str) -> bool: ...
+    def gender(self, entry: NameEntry) -> str: ...
+
+
 class Speakers:
     """The speeches of one chapter."""
 
-    def __init__(self, persons: ChapterPersons) -> None:
+    def __init__(self, persons: _Persons) -> None:
         self._persons = persons
-        self._paragraphs: Paragraphs = persons.paragraphs
+        self._paragraphs = persons.paragraphs
         self._named: dict[int, list[Mention]] = defaultdict(list)
         self._called: dict[int, list[Mention]] = defaultdict(list)
         for mention in persons.people:
