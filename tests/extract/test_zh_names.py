@@ -981,6 +981,14 @@ def test_a_call_is_for_who_hears_it() -> None:
     assert "何先生" not in {alias for person in people(both).values() for alias in person.aliases}
 
 
+def test_a_call_is_for_who_answers_at_once() -> None:
+    pages = scenes([("何守谦", "何慎之"), ("何守谦", "林秀英"), ("何慎之", "林秀英")]) + "天黑了。\n" * 40
+    called = "林秀英说：“何先生，请坐。”\n{}何守谦道：“好。”\n"
+    assert "何先生" in bearer(people(pages + called.format("")), "何守谦").aliases
+    later = called.format("雨下了很久，街上一个人也没有，灯也灭了。")
+    assert "何先生" not in names(pages + later)
+
+
 def test_whom_all_call_beside_others_is_not_the_only_one_of_that_surname() -> None:
     pages = scenes([("何守谦", "林秀英"), ("周德海", "玉如"), ("周德海", "林秀英")])
     called = "周德海对{}说：“何先生，我明年要走了。”何守谦在远处的街上走。何先生没有说话。\n"

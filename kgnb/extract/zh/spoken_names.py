@@ -14,6 +14,8 @@ from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import ADJACENT, Conversation
 
+ANSWER = 20
+"""Most characters between a call and the words of who answers it at once."""
 CLOSE = 12
 """Most characters between speaker and words: who begins a long sentence may not speak at its end."""
 
@@ -67,8 +69,8 @@ class SpokenNames:
     def called(self, form: str) -> Iterator[Counter[str]]:
         """Yield for each call by a form the names of who may be meant.
 
-        The words beside it name the hearer, who counts twice; else who speaks before it and who speaks or
-        moves behind it count once each. Nothing for a call beside which nobody else is named.
+        The words beside it name the hearer, who counts twice, like whoever answers at once; else who speaks
+        before it and who speaks or moves behind it count once each. Nothing where nobody else is named.
         """
         for at in self.calls.get(form, ()):
             k = self._said.at(at)
@@ -81,9 +83,9 @@ class SpokenNames:
             yield from (turn.hearer, turn.hearer)
             return
         before = turns[k - 1].speaker if k and turn.start - turns[k - 1].end <= ADJACENT else None
-        after = self._said.reacts(k)
-        if after is None and k + 1 < len(turns) and turns[k + 1].start - turn.end <= ADJACENT:
-            after = turns[k + 1].speaker
-        for who in (before, after):
+        gap = turns[k + 1].start - turn.end if k + 1 < len(turns) else ADJACENT + 1
+        answers = turns[k + 1].speaker if gap <= ADJACENT else None
+        at_once = answers if turn.speaker and gap <= ANSWER else None
+        for who in (before, self._said.reacts(k) or answers, at_once):
             if who and not (turn.speaker and turn.speaker.entry.name == who.entry.name):
                 yield who
