@@ -116,9 +116,9 @@ class ChapterPersons:
     def common_surname(self, one: NameEntry, other: NameEntry) -> str:
         """Return the surname that both bear; empty if it is a common word here: the Snow Queen's is none."""
         mine, theirs = self.facts(one), self.facts(other)
-        if one.name == other.name or not self._firsts(one).isdisjoint(self._firsts(other)):
-            return ""  # Mrs. Nora Harland may be Nora Harland
         common = (mine.surnames | mine.married) & (theirs.surnames | theirs.married)
+        if not common or one.name == other.name or not self._firsts(one).isdisjoint(self._firsts(other)):
+            return ""  # Mrs. Nora Harland may be Nora Harland
         return next((s for s in sorted(common) if not self._is_common_word(s)), "")
 
     def _firsts(self, entry: NameEntry) -> set[str]:

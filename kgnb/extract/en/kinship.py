@@ -51,15 +51,16 @@ _KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
 _POSSESSIVES = {"he": "his", "she": "her"}
 _HAS = re.compile(
-    r"(?: |, who |\b([Hh]e|[Ss]he) )(?:had|has|with|bore|left) (?:an?|one|two|three|four|five|several) "
+    r"\b[hwbl](?:(?<=h)a[ds]|(?<=w)ith|(?<=b)ore|(?<=l)eft) (?:an?|one|two|three|four|five|several) "
     rf"(?:(?:{_ADJECTIVE}|grown) )*({_NOUN})(s?)(?=,? (?:named |called )?[A-Z]|: [A-Z])"
 )
-# Not "his papa", "a mother", "Father Dale".
-_OWNED = r"(?<!\bmy )(?<!\bhis )(?<!\bher )(?<!\bour )(?<!\byour )(?<!\btheir )(?<!\bthe )(?<!\ba )(?<!'s )"
+_SUBJECT = re.compile(r"(?:\b([Hh]e|[Ss]he)|(, who)|) $")
+# A pattern that begins with one set of characters skips all others quickly.
 _CALLED_KIN = re.compile(
-    rf"(?<![\w'-]){_OWNED}(?:[Pp]apa|[Mm]amma|[Mm]ama|[Mm]ummy|[Mm]um|[Mm]ommy|[Mm]om|[Dd]addy|[Dd]ad|Father|Mother"
-    r"|[Gg]rand(?:mamma|ma|papa|pa|mother|father|dad)|[Gg]ranny)(?![\w-])(?! [A-Z])"
+    r"[PMDFGpmdg](?<![\w'-].)(?:(?<=[Pp])apa|(?<=[Mm])(?:amma|ama|ummy|um|ommy|om)|(?<=[Dd])(?:addy|ad)|(?<=F)ather"
+    r"|(?<=M)other|(?<=[Gg])ra(?:nd(?:mamma|ma|papa|pa|mother|father|dad)|nny))(?![\w-])(?! [A-Z])"
 )
+_OWNED = re.compile(r"(?:\b(?:my|his|her|our|your|their|the|a)|'s) $")
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _AND = re.compile(r" and ")
 _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) |(?:(?:was|is) )?(?:named|called) )?")
@@ -132,7 +133,8 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     for match in _HAS.finditer(text):
         yield from _of_owner(match, persons)
     for match in _CALLED_KIN.finditer(text):
-        yield from _of_bare_noun(match, persons)
+        if not _OWNED.search(text, max(0, match.start() - 7), match.start()):
+            yield from _of_bare_noun(match, persons)
     for mention in persons.people:
         if title := _KIN_TITLE.match(mention.form):
             yield from _of_kin_title(mention, title[1].lower().removesuffix("ie"), persons)
@@ -153,9 +155,12 @@ def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterat
 
 def _of_owner(match: re.Match[str], persons: ChapterPersons) -> Iterator[Statement]:
     """Mr. Dale had two daughters, Ann and Jane."""
-    pronoun, noun, plural = match.groups()
-    owner = persons.ending_at(match.start())
-    found = antecedent_of(_POSSESSIVES[pronoun.lower()], match.start(1), persons) if pronoun else None
+    noun, plural = match.groups()
+    subject = _SUBJECT.search(persons.text, max(0, match.start() - 6), match.start())
+    if subject is None:
+        return
+    pronoun, owner = subject[1], persons.ending_at(subject.start())
+    found = antecedent_of(_POSSESSIVES[pronoun.lower()], subject.start(1), persons) if pronoun else None
     found = Antecedent(owner, 1.0) if owner else found
     phrase = _Phrase(match.start(), match.end(), noun, bool(plural))
     if found:

@@ -162,6 +162,8 @@ class TitleAliases(BookPersons):
         full, titles = self._just_named(name), set(self.parts[name].titles)
         if not full or self.gender(full) != self.gender(name) or titles_clash(titles, self._titles(full)):
             return ""
+        if self._is_named_after_husband(full):
+            return ""  # Mrs. Dale may be the mother of Mr. John Dale
         married = titles & {"mrs", "lady"} and not titles & self._titles(full)
         return "" if married or self.co_occurrence.together(name, full) else full
 
