@@ -10,6 +10,7 @@ EVIDENCE_CHARS = 160
 """Longest quote, in characters."""
 
 _CLOSERS = "”’」』）》】〉 "  # behind a sentence's end they belong to it, not to the next one
+_STRAY = re.compile(r"""^["']\s""")  # a straight mark with a space behind it closes as well
 _CLAUSE = re.compile(r"[,;:，；：、](?=\D)|--|—+")
 _CUT = "…"
 
@@ -31,7 +32,7 @@ def quote(text: str, sentence_ends: Sequence[int], start: int, end: int) -> str:
 
 
 def _one_line(part: str) -> str:
-    return part.strip().lstrip(_CLOSERS).replace("\n", " ")
+    return _STRAY.sub("", part.strip()).lstrip(_CLOSERS).replace("\n", " ")
 
 
 def shortened(text: str) -> str:

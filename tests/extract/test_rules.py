@@ -149,6 +149,8 @@ def test_english_names_match_whole_words_over_line_ends() -> None:
     found = rules.extract("Annexes! Mary-like.\nAnne\nElliot   met “Mary”.", lang="en", names=EN)
     assert [c.name for c in found.characters] == ["Anne Elliot", "Mary"]
     assert found.relations[0].evidence == 'Anne Elliot met "Mary".'
+    found = rules.extract('"It is late." Anne Elliot met Mary.', lang="en", names=EN)
+    assert found.relations[0].evidence == "Anne Elliot met Mary."
 
 
 def test_types_are_known_ones_and_ends_are_characters_of_the_chapter() -> None:
