@@ -353,3 +353,39 @@ def test_a_sentence_states_just_these_ties(line: str) -> None:
 def _undirected(tie: tuple[str, str, str]) -> tuple[str, str, str]:
     a, kind, b = tie
     return (min(a, b), kind, max(a, b)) if kind in SYMMETRIC_RELATIONS else tie
+
+
+@pytest.mark.parametrize(
+    "noun",
+    [
+        "助理",
+        "司机",
+        "秘书",
+        "书童",
+        "奶妈",
+        "车夫",
+        "丫头",
+        "老伴",
+        "初恋",
+        "死党",
+        "至交",
+        "仇人",
+        "姨父",
+        "女婿",
+        "连襟",
+        "亲家",
+        "姥姥",
+        "未婚夫",
+        "亡妻",
+        "侄孙",
+        "庶妹",
+        "继母",
+        "义父",
+        "独苗儿",
+    ],
+)
+def test_nouns_of_any_end_are_seen_before_a_name(noun: str) -> None:
+    others = [NameEntry("小翠", (), "Character", 9)]
+    text = f"她来了。周文今年二十岁，他的{noun}叫小翠。"
+    found = rules.extract(text, lang="zh", names=[*PEOPLE, *others]).relations
+    assert [r.type for r in found if r.type != "KNOWS"] != []

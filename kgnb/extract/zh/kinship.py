@@ -41,7 +41,7 @@ INDIRECT = 0.6
 _NOUN = "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(KIN))
 _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
 _TITLES = words.TITLES_AFTER_SURNAME | words.RANK_ENDS
-_RANK = trie_pattern(t for t in _TITLES if t in words.WIFE_TITLES or not re.fullmatch(_NOUN, t))
+_RANK = trie_pattern((_TITLES - words.GENERIC) | (_TITLES & words.WIFE_TITLES))  # 哥哥 is none
 _LINK = (
     rf"[，,、]?(?:(?<=[，、])[^\W他她我你其]{{0,4}}{_RANK})?(?:姓.，)?(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
     f"|(?:便|就|其实|竟然?|原来|正)?是(?:{_OFFICE})?)?“?"
@@ -52,8 +52,8 @@ _OPEN = re.compile(r"[^\W了呀啊呢也矣哩]")
 # Cheap, and true before any name with a kin noun: hardly a name has one.
 # Characters of the nouns that none of them ends with.
 _NOT_LAST = (
-    "的第个同异最独遗当未前远长次幼少将把令从后马保拜随原连外一护相大义小跟二管侍先司表发五恩属亡结三双老换元犬七四"
-    "六金干侧祖门"
+    "的第个同异最独遗当未前远长次幼少将把令从后马保拜随原连外一护相大义小跟二管侍先司表发五恩属亡结三双老换元犬七四六金"
+    "干侧祖门上下业丫中九仇初劣劲十千八填养冤宿对政情意心知旧挚闺死好贴乳太贱高舍私秘重玩班车佣继庶嫡嗣男盟豚赘"
 )
 _LAST = {c for c in _NOUN if is_han(c)} - set(_NOT_LAST)
 _RANKED = frozenset("是，、")  # what stands before a rank: 父亲是将军甲

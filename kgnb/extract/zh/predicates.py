@@ -46,7 +46,6 @@ _UNREAL = re.compile(
     "[不没未非别像似仿若如莫岂难谁吗]|以为|认为|当作|当成|假|冒充|扮|要是|怀疑|梦见|希望|哪怕|即使|传闻|[都传胡瞎]说|算"
 )
 _PRESENTS = re.compile("[是有叫唤名][^，。！？；：]{0,12}$")
-_CHAINED = re.compile(f"，{_COPULA.pattern[:-1]}")
 _LISTED = re.compile('[、和与同跟及“”"]{1,3}|[、，](?:[大二三四五六小]?师?[兄弟姐妹哥])')
 _TAKEN = re.compile("收[为作做](?:[关亲入真记座门][门传室名下])?(?:弟子|徒弟?|门下)")
 _BY = re.compile("被[^，。！？；：“”]{0,8}$")
@@ -83,7 +82,7 @@ class Predicates:
             j = self._list_start(k)
             owners, begin = self._people[j : k + 1], self._people[j].start
             bearers = self._bearers(j, begin, match)
-            if not bearers and latest and _CHAINED.fullmatch(self._text, latest[0], begin):
+            if not bearers and latest and self._is_chained(latest[0], begin):
                 bearers = latest[1]  # 甲是乙的弟弟，是丙的学生
             latest = (match.end(), bearers)
             for bearer, confidence in bearers:
@@ -101,6 +100,10 @@ class Predicates:
                             match.end(),
                             confidence,
                         )
+
+    def _is_chained(self, end: int, begin: int) -> bool:
+        """Whether a comma and a verb are all that stands between two places."""
+        return self._text.startswith("，", end) and _COPULA.fullmatch(self._text, end + 1, begin) is not None
 
     def _pupils(self) -> Iterator[PatternMatch]:
         """甲…，被乙收为弟子."""
