@@ -144,6 +144,9 @@ class _Names:
         if len(parts) == 1 and isinstance(parts[0], str) and len(parts[0]) <= MAX_NAME:
             said = filter(None, (form.fullmatch(parts[0]) for form in _SAYS))
             return next((tie for one in said if self._joins(tie := one.groupdict())), {})
+        if len(parts) == 2 and isinstance(parts[0], str):  # "甲与乙：夫妻"
+            tie = {**self._pair(parts[0], {}), "type": parts[1]}
+            return tie if tie.keys() >= ENDS and self._joins(tie) else {}
         orders = (("source", "type", "target"), ("source", "target", "type"))
         ties = (dict(zip((*order, "description"), parts, strict=False)) for order in orders)
         return next((tie for tie in ties if 3 <= len(parts) <= 4 and self._joins(tie)), {})

@@ -1109,3 +1109,13 @@ def test_a_share_is_a_share_of_the_highest_number() -> None:
     found = reply.parse(json.dumps(answer), provider="p").extraction
     assert [one.protagonist_score for one in found.characters] == [90, 1]
     assert found.relations[0].strength == 8
+
+
+@pytest.mark.parametrize("said", ["何恭与何旺：主仆", "何恭、何旺：主仆", "何恭-何旺（主仆）"])
+def test_a_pair_with_its_tie_behind_it_is_a_relation(said: str) -> None:
+    found = reply.parse(json.dumps({"characters": ["何恭", "何旺"], "relations": [said]}), provider="p")
+    assert [(one.source, one.type, one.target) for one in found.extraction.relations] == [
+        ("何恭", "主仆", "何旺")
+    ]
+    other = reply.parse(json.dumps({"characters": ["何恭"], "relations": [said]}), provider="p")
+    assert (other.extraction.relations, other.rejected) == ([], 1)  # one of them is nobody the reply knows
