@@ -217,11 +217,13 @@ class ChapterWorker:
         return Outcome.RETRY
 
     async def _end(self, claim: Claim, end: ChapterEnd) -> None:
-        await self._mark(claim, end)
+        ours = await self._mark(claim, end)
         await self._ack(claim)
+        if not ours:  # a node that froze may learn it here, before its lease tells
+            raise LeaseLost("node.lease_lost")
 
-    async def _mark(self, claim: Claim, end: ChapterEnd) -> None:
-        await self._retry(claim, "sql", lambda: self._ends.do(end))
+    async def _mark(self, claim: Claim, end: ChapterEnd) -> bool:
+        return await self._retry(claim, "sql", lambda: self._ends.do(end))
 
     async def _ack(self, claim: Claim) -> None:
         await self._retry(claim, "redis", lambda: self._acks.do(claim))
