@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -68,6 +69,12 @@ def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
     return {**found, "relations": [one for tie in ties for one in names.ties(tie)]}
 
 
+def _split_remark(name: str) -> tuple[str, str]:
+    """A name without its remark, and the remark; "" where it has none."""
+    told = _REMARK.fullmatch(name) if len(name) <= MAX_NAME else None
+    return (told[1], told[2]) if told else (name, "")
+
+
 class _Names:
     """The names in a reply, and what stands in place of them: ids, several in one text, pairs."""
 
@@ -75,6 +82,7 @@ class _Names:
         self._by_id: dict[str, Any] = {}
         characters = found.get("characters", ())
         self._listed = {name for one in characters if isinstance(name := one.get("name"), str)}
+        self._without_remarks = Counter(_split_remark(name)[0] for name in self._listed)
         self.characters = [one for item in characters for one in self._each_person(item)]
         self.people = _names_in(self.characters)
         self._entities = self.people.union(*map(_names_in, found.values()))
@@ -89,10 +97,10 @@ class _Names:
             return [item]
         if "、" in name:
             return [{**item, "name": one, "aliases": []} for one in split_names(name)]  # whose would they be?
-        told = _REMARK.fullmatch(name)
-        if told and not any(one != name and _REMARK.sub(r"\1", one) == told[1] for one in self._listed):
-            self.add(name, told[1])  # elsewhere in the reply with the remark or without it
-            return [{**item, "name": told[1], "description": item.get("description") or told[2]}]
+        short, remark = _split_remark(name)
+        if remark and self._without_remarks[short] == 1:
+            self.add(name, short)  # elsewhere in the reply with the remark or without it
+            return [{**item, "name": short, "description": item.get("description") or remark}]
         first, *others = map(str.strip, name.replace("／", "/").split("/"))
         if not others or not all(map(_NAME.fullmatch, (first, *others))):  # N/A, http://…
             return [item]

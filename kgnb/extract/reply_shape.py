@@ -38,9 +38,10 @@ _BULLET = re.compile(r"\s*(?:[-*•]|\d+[.、)])\s+")
 _AROUND = " \t'\"“”‘’"
 _TYPE = re.compile(r"[A-Z][A-Z_]+")
 _TOLD = re.compile(
-    r"(?P<name>[^：:（）()]+?)\s*(?:[：:](?!//)\s*(?P<after>.+)|[（(](?P<within>[^（）()]+)[）)])", re.DOTALL
+    r"(?P<name>[^：:（）()]+?)\s*(?:(?!(?<=\d):\d)[：:](?!//)\s*(?P<after>.+)|[（(](?P<within>[^（）()]+)[）)])",
+    re.DOTALL,
 )
-"""An item that is a text with what is told of it: ``何恭：太守``, ``何恭（太守）``."""
+"""An item that is a text with what is told of it: ``何恭：太守``, ``何恭（太守）``; not ``12:30 到站``."""
 STRAYS = ""
 """In place of a kind: items in lists that nothing says the kind of, which are lost."""
 ENDS = frozenset(("source", "target"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -1068,6 +1069,33 @@ def test_a_long_heading_is_not_repeated_in_full_for_every_row_of_a_table() -> No
 def test_what_is_told_beside_a_name_is_no_part_of_it(given: list[Any], people: list[tuple[str, str]]) -> None:
     found = reply.parse(json.dumps({"characters": given}), provider="p").extraction.characters
     assert [(one.name, one.description) for one in found] == people
+
+
+def test_a_time_of_day_is_no_name() -> None:
+    given = ["12:30 列车到站", "第3夜：大火"]
+    found = reply.parse(json.dumps({"characters": ["何恭"], "events": given}), provider="p").extraction.events
+    assert [(one.name, one.description) for one in found] == [("12:30 列车到站", ""), ("第3夜", "大火")]
+
+
+def test_names_with_remarks_take_time_by_their_number() -> None:
+    def steps(n: int) -> int:
+        given = [{"name": f"何{k}（{k}）"} for k in range(n)]
+        called = 0
+
+        def count(*_: object) -> None:
+            nonlocal called
+            called += 1
+
+        sys.setprofile(count)
+        try:
+            reply.parse(json.dumps({"characters": given}), provider="p")
+        finally:
+            sys.setprofile(None)
+        return called
+
+    assert steps(200) < 3 * steps(100)  # four times as many where every two are compared
+    long = [{"name": "何恭（太守）"}, {"name": "何" + " " * 300_000}]
+    assert reply.parse(json.dumps({"characters": long}), provider="p").rejected == 1
 
 
 def test_a_name_with_a_remark_is_the_same_person_in_the_relations() -> None:
