@@ -18,8 +18,10 @@ from kgnb.llm.request_form import RequestForm
 _LENGTH = ("length", "max_tokens", "model_length", "model_context_window_exceeded")  # Mistral, Zhipu
 _FAILED = ("content_filter", "sensitive", "insufficient_system_resource", "network_error", "error")
 """Moderation, the second Zhipu's; cut off inside: DeepSeek, Zhipu, OpenRouter."""
-_EVENTS = (b"data:", b"event:", b": ", b"id:")
-"""How a stream of events begins."""
+_EVENTS = (b"data:", b"event:", b":", b"id:", b"retry:")
+"""How a stream of events begins; the third is a comment, which keeps the connection open."""
+_STREAMED = ("content", "reasoning_content", "reasoning", "refusal")
+"""Fields of a message that come in pieces."""
 
 
 class OpenAIApi(ChatApi):
@@ -94,7 +96,7 @@ class OpenAIApi(ChatApi):
 def _joined(stream: bytes) -> dict[str, Any]:
     """The answer whose pieces are a stream's events. An event with an error is the answer itself; a stream
     that breaks off has no finish_reason, so it counts as cut."""
-    told: dict[str, str] = {}
+    told: dict[str, list[str]] = {field: [] for field in _STREAMED}
     finish, usage = "length", None
     for line in stream.splitlines():
         data = line.removeprefix(b"data:").strip()
@@ -106,9 +108,10 @@ def _joined(stream: bytes) -> dict[str, Any]:
         choices, usage = get(event, "choices"), get(event, "usage") or usage
         choice = choices[0] if isinstance(choices, list) and choices else None
         finish = get(choice, "finish_reason") or finish
-        for field in ("content", "reasoning_content", "reasoning", "refusal"):
-            told[field] = told.get(field, "") + joined_text(get(get(choice, "delta"), field))
-    return {"choices": [{"message": told, "finish_reason": finish}], "usage": usage}
+        for field, pieces in told.items():
+            pieces.append(joined_text(get(get(choice, "delta"), field)))
+    message = {field: "".join(pieces) for field, pieces in told.items()}
+    return {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
 
 
 def _usage(answer: Any) -> Usage:

@@ -359,7 +359,7 @@ def streamed(*pieces: dict[str, object], finish: str | None = "stop", done: str 
     if finish:
         usage = {"prompt_tokens": 11, "completion_tokens": 7}
         events += [{"choices": [{"delta": {}, "finish_reason": finish}]}, {"choices": [], "usage": usage}]
-    return ": hello\n\n" + "".join(f"data: {json.dumps(one)}\n\n" for one in events) + done
+    return ":\n\n" + "".join(f"data: {json.dumps(one)}\n\n" for one in events) + done
 
 
 PIECES = ({"content": '{"characters"'}, {"content": ": []}"})
