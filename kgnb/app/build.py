@@ -77,7 +77,7 @@ async def _warmed_up(app: App, opening: Awaitable[None], is_planned: Callable[[]
 
 
 async def _plan_and_scan(
-    app: App, book: Book, path: Path, chosen: Provider, tell: Listener, graph: Awaitable[None], again: bool
+    app: App, book: Book, path: Path, chosen: Provider, tell: Listener, graph: asyncio.Task[None], again: bool
 ) -> Plan:
     """:func:`plan`, and the name scan of a new task, which takes as long as the graph engine's start."""
     model = await app.router.model_for(chosen)
@@ -94,7 +94,8 @@ async def _plan_and_scan(
         route = await app.router.route(planned.task, QueueName(planned.task.queue))
         scan = book_process.freeze_names(app.ledger, app.pool, planned.task, route)
         await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
-        tell(planned.step("started", Progress()))
+        if not graph.done():
+            tell(planned.step("engines", Progress()))
     return planned
 
 

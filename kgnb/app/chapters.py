@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
 from kgnb.app.context import App
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import retold
-from kgnb.core.model import Chapter, ChapterStatus, Task
+from kgnb.core.model import Chapter, ChapterStatus, Task, in_viewers_zone
 from kgnb.extract import evidence
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger.task_stats import ChapterState
@@ -70,7 +68,8 @@ async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterStat
 def _state(state: ChapterState | None) -> dict[str, Any]:
     if state is None:  # a task of the main program that no node has opened yet
         return {"status": "pending", "entities": 0, "relations": 0, "error": ""}
-    found: dict[str, Any] = to_jsonable_python(state)
+    times = {name: getattr(state, name) for name in ("started_at", "completed_at")}
+    found = asdict(state) | {name: at and in_viewers_zone(at).isoformat() for name, at in times.items()}
     return found | {"error": retold(state.error)}
 
 

@@ -42,6 +42,7 @@ _MENDS: Mapping[str, Mend] = {
     "provider.no_model": "model",
     "provider.rejected": "model",
     "provider.no_version": "url",
+    "provider.moved": "url",
     "provider.garbled": "url",
     "provider.unreachable": "url",
     "provider.bad_url": "url",

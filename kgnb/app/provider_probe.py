@@ -27,6 +27,8 @@ SAMPLE_CHARS = 600
 """Characters of the text in a request that is only shown."""
 DRAFT_SECONDS = 30.0
 """Timeout of requests to a provider that is being typed in: a person waits."""
+NO_TEXT = ("provider.only_thoughts", "provider.blank")
+"""Replies that no chapter could use, whatever it asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,8 @@ async def _failure(request: Awaitable[object]) -> tuple[ProviderError | None, fl
     failed = None
     try:
         await request
-    except ReplyError:
-        pass  # truncated or declined, but it answered
+    except ReplyError as error:
+        failed = error if error.key in NO_TEXT else None  # truncated or declined: it answered
     except ProviderError as error:
         failed = error
     return failed, time.monotonic()

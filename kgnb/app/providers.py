@@ -21,7 +21,7 @@ from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_
 from kgnb.llm.presets import preset_named
 from kgnb.stores.queue.breaker import ProviderState
 from kgnb.stores.queue.types import QueueName
-from kgnb.worker.provider_sources import check_name, check_url, environment_provider
+from kgnb.worker.provider_sources import check_name, check_url, environment_provider, lacks_key
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Widths, in characters, of the table's columns for keys and addresses, and for the display name."""
@@ -47,7 +47,7 @@ class ProviderView:
 @dataclass(frozen=True, slots=True)
 class AddedProvider:
     """What :func:`add_provider` did. ``key_in``: where the key is, "table" or "file"; "given" when it was not
-    saved, "kept" when an earlier one stays, "" when there is none."""
+    saved, "kept" when an earlier one stays or none is needed, "" when it is missing."""
 
     name: str
     url: str
@@ -132,7 +132,7 @@ async def add_provider(
     row, new = await app.ledger.providers.save(name, values)
     await app.providers.refresh()
     used = app.providers.find(row.provider.lower_name) or row.provider
-    key_in = "kept" if used.api_key.get_secret_value() else ""
+    key_in = "" if lacks_key(used) else "kept"
     if key is not None:
         key_in = "table" if not embedded else "file" if save_key else "given"
     return AddedProvider(

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Container
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
@@ -20,6 +19,7 @@ from kgnb.core.safe_text import many_lines, one_line
 from kgnb.kaggle.api_process import CUT
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed, SessionsTaken, Tell
 from kgnb.kaggle.kernel_metadata import Metadata
+from kgnb.render.formatting import date_and_time
 
 CAP_PAUSE = 60.0
 """Seconds between attempts while Kaggle's limit of sessions is reached."""
@@ -50,12 +50,11 @@ async def check_quota(client: KaggleClient, accelerator: str, tell: Tell) -> Non
         return
     if quota is None:
         return
-    ends = quota.refresh and datetime.fromtimestamp(quota.refresh)
     facts = {
         "what": accelerator.upper(),
         "used": f"{quota.used:.1f}",
         "allowed": f"{quota.allowed:.1f}",
-        "refresh": f"{ends:%Y-%m-%d %H:%M}" if ends else "?",
+        "refresh": date_and_time(quota.refresh) if quota.refresh else "?",
     }
     if quota.used >= quota.allowed:
         raise ServiceRefused("kaggle.quota_used", service="kaggle", **facts)

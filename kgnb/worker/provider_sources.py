@@ -136,11 +136,16 @@ def check_usable(provider: Provider) -> None:
     if not provider.base_url:
         raise SettingsError("provider.no_url", provider=provider.name, likely=_likely(provider.name))
     check_url(provider)
-    served_here = is_here(urlsplit(provider.base_url).hostname or "")
-    if not (provider.api_key.get_secret_value() or served_here) and preset_for(provider).needs_key:
+    if lacks_key(provider):
         raise SettingsError("provider.no_key", provider=provider.name)
     checked_keys(provider)
     checked_interface(provider)
+
+
+def lacks_key(provider: Provider) -> bool:
+    """Whether it has no key and needs one, as no endpoint on this machine does."""
+    served_here = is_here(urlsplit(provider.base_url).hostname or "")
+    return not (provider.api_key.get_secret_value() or served_here) and preset_for(provider).needs_key
 
 
 def unknown_provider(name: str, settings: Settings, known: Iterable[str]) -> SettingsError:

@@ -36,6 +36,7 @@ async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scanned, freeze, start = asyncio.Event(), book_process.freeze_names, App.open_graph
+    stages: list[str] = []
 
     async def freeze_and_tell(*given: Any) -> Any:
         names = await freeze(*given)
@@ -43,15 +44,17 @@ async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
         return names
 
     async def start_late(self: App) -> None:
-        await asyncio.wait_for(scanned.wait(), 120 * SLOWEST)
+        async with asyncio.timeout(120 * SLOWEST):
+            await scanned.wait()
+            while "engines" not in stages:
+                await asyncio.sleep(0.01)
         await start(self)
 
     monkeypatch.setattr(book_process, "freeze_names", freeze_and_tell)
     monkeypatch.setattr(App, "open_graph", start_late)
-    stages: list[str] = []
     result = await built(app, stages)
     assert (result.status, result.completed) == ("completed", result.chapters)
-    assert stages[:2] == ["scan", "started"]  # the engine's start isn't told as a scan
+    assert stages[:3] == ["scan", "engines", "started"]  # the engine's start isn't told as a scan
     assert stages[-1] == "done"
 
 

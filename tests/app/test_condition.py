@@ -36,6 +36,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "wrong model, not listed": ({"provider": refused("provider.rejected")}, ("stuck", "", "model")),
     "wrong address": ({"provider": refused("provider.unreachable"), "task": FRESH}, ("stuck", "", "url")),
     "address without /v1": ({"provider": paused("provider.no_version")}, ("stuck", "", "url")),
+    "address that leads elsewhere": ({"provider": paused("provider.moved")}, ("stuck", "", "url")),
     "no key": (
         {"provider": a_provider(state="unusable", problem="no key", kind="provider.no_key"), "task": FRESH,
          "node": {"providers": [], "tasks": []}},

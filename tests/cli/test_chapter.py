@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -85,6 +86,8 @@ def test_a_chapter_is_shown(place: Place) -> None:
     assert "“刘备与关羽”" in shown
     assert "—ENEMY→ 关羽（未核实）" in shown
     found = place.run("chapter", "1", "2", "--json").json
+    for name in ("started_at", "completed_at"):
+        assert datetime.fromisoformat(found[name]).tzinfo
     assert (found["status"], found["flags"], found["chars"]) == ("completed", ["empty", "unverified"][:1], 34)
     assert "raw" not in found
 

@@ -421,6 +421,17 @@ async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
     assert probe.kind == "provider.auth"
 
 
+@pytest.mark.parametrize(
+    ("reply", "kind"), [("<think>Let me see.</think>", "provider.only_thoughts"), ("", "provider.blank")]
+)
+async def test_a_reply_without_an_answer_is_told(tmp_path: Path, reply: str, kind: str) -> None:
+    async with FakeServer(answer=lambda _: reply) as llm:
+        async with open_app(Settings.load(data=tmp_path / "data"), queue=False, graph=False) as app:
+            probe = await probe_draft(app, Draft("mine", llm.base_url, "dryrun"))
+    assert (probe.kind, probe.reached) == (kind, True)
+    assert probe.error
+
+
 LIST_SECONDS = 8.0
 """Longer than the list of models may take where a test stands still, shorter than a request of SlowModel."""
 
@@ -448,6 +459,12 @@ async def test_a_silent_endpoint_is_told_from_a_slow_model(
     assert (answered.error, answered.reached, silent.reached) == ("", True, False)
     assert answered.seconds > LIST_SECONDS
     assert silent.kind == "provider.unreachable"
+
+
+def test_no_key_is_missed_on_this_machine(place: Place) -> None:
+    add = ("providers", "add", "own", "--model", "m", "--url")
+    texts = [place.run(*add, url).out for url in (URL, "https://api.example.com/v1")]
+    assert ["--key-env" in text for text in texts] == [False, True], texts
 
 
 def test_the_key_file_is_refused_inside_the_data_folder(place: Place) -> None:

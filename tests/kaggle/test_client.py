@@ -11,6 +11,7 @@ import pytest
 from kgnb.core.errors import InputError, KgnbError, ServiceDown, ServiceRefused
 from kgnb.kaggle import client, kernels
 from kgnb.kaggle.client import Dataset, KaggleClient, KernelStatus, Quota, SessionsTaken
+from kgnb.render.formatting import date_and_time
 from tests.support.kaggle_stub import CAP, TOKEN, KaggleStub
 
 KERNEL = "reader/some-notebook"
@@ -236,7 +237,9 @@ class TestLimits:
         told: list[str] = []
         await kernels.check_quota(kaggle, "gpu", told.append)
         await kernels.check_quota(kaggle, "tpu", told.append)  # Kaggle says nothing of it
-        assert "3.0 / 30.0" in "".join(told)
+        (shown,) = told
+        assert "3.0 / 30.0" in shown
+        assert date_and_time(1795824000.0) in shown  # with its zone
         stub.gpu_hours = (30.0, 30.0)
         with pytest.raises(ServiceRefused, match=r"30\.0"):
             await kernels.check_quota(kaggle, "gpu", told.append)

@@ -406,8 +406,10 @@ class TestProviders:
             form.key.box.value = CANARY
             form.add.click()
             until(lambda: node.settings.provider_name == "mine")
+            assert tab.apply.layout.display == "none"  # there is nothing to tick
             panel.tabs["run"].start.click()
             until(lambda: "mine" in tab._rows.rows)
+            until(lambda: not tab.apply.layout.display)
             tab._rows.rows["mine"].test.click()
             until(lambda: "答复" in said())
             assert server.stats.requests == 2  # before it was added, and now

@@ -59,6 +59,7 @@ class ProvidersTab:
         found = (status["cluster"] or {}).get("providers", ())
         self._rows.update({one["name"]: one for one in found})
         self.form.refresh(found)
+        widgets.visible(self.apply, bool(found))
         widgets.show(self._hint, html.dim(say("panel.served_hint" if found else "panel.no_providers")))
 
 
