@@ -327,7 +327,7 @@ def _number_lines(text: str, volumes: Sequence[int]) -> Iterator[_Line]:
         digits, rest = found["number"], found["rest"] or ""
         number = number_of(digits)
         sentence = "。" in rest or rest[1:].rstrip().endswith((*_SENTENCE_END, "."))
-        if number is None or sentence or not _is_english_title(rest):  # "I went home"
+        if number is None or sentence or (digits == "I" and not _is_english_title(rest)):  # "I went home"
             continue
         script = "1" if digits.isdecimal() else "I" if digits.isascii() else "一"
         heading = _heading(found, found["title"], CHAPTER, number)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Container
 
 from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, TaskConfig
+from kgnb.extract.zh.script import fold
 from kgnb.graph.model import RELATION_GROUPS, RELATION_TYPE, EdgeKey, NodeKey
 
 HOSTILE = frozenset(RELATION_GROUPS["enmity"])
@@ -32,13 +33,19 @@ def relation_type(word: str, enabled: Container[str]) -> str:
 
     The word in the form of a type's name where it names none of those ``enabled``.
     """
-    names = ["_".join(one.replace("-", " ").upper().split()) for one in (word, *_SEVERAL.split(word))]
-    for name in names:
+    whole = _type_name(word)
+    if whole in enabled:  # as mostly
+        return whole
+    for name in (whole, *map(_type_name, _SEVERAL.split(word))):
         short = _ENDING.sub("", name)
-        other = short if short in SYMMETRIC_RELATIONS else _TYPE_OF.get(short, name)
+        other = short if short in SYMMETRIC_RELATIONS else _TYPE_OF.get(fold(short), name)
         if found := next((one for one in (name, other) if one in enabled), None):
             return found
-    return names[0]
+    return whole
+
+
+def _type_name(word: str) -> str:
+    return "_".join(word.replace("-", " ").upper().split())
 
 
 def enabled_types(config: TaskConfig) -> frozenset[str]:

@@ -287,6 +287,7 @@ def test_any_other_word_becomes_knows_with_its_label(word: str) -> None:
         ("MARRIED_TO", "SPOUSE"),
         ("spouse of", "SPOUSE"),
         ("SPOUSE|LOVES", "SPOUSE"),
+        ("夫婦", "SPOUSE"),
         ("同乡、朋友", "FRIEND"),
         ("Enemies", "ENEMY"),
         ("LEADS_TO", "KNOWS"),  # whose way round may be either
