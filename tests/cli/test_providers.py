@@ -425,9 +425,9 @@ async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
     ("reply", "kind"), [("<think>Let me see.</think>", "provider.only_thoughts"), ("", "provider.blank")]
 )
 async def test_a_reply_without_an_answer_is_told(tmp_path: Path, reply: str, kind: str) -> None:
-    async with FakeServer(answer=lambda _: reply) as llm:
-        async with open_app(Settings.load(data=tmp_path / "data"), queue=False, graph=False) as app:
-            probe = await probe_draft(app, Draft("mine", llm.base_url, "dryrun"))
+    settings = Settings.load(data=tmp_path / "data")
+    async with FakeServer(answer=lambda _: reply) as llm, open_app(settings, queue=False, graph=False) as app:
+        probe = await probe_draft(app, Draft("mine", llm.base_url, "dryrun"))
     assert (probe.kind, probe.reached) == (kind, True)
     assert probe.error
 
