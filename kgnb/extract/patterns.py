@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from kgnb.extract.model import NameEntry
@@ -40,7 +40,7 @@ class PatternMatch(NamedTuple):
 class RelationPattern(NamedTuple):
     """Regular expressions for the text between names A and B, for what follows B, and where that must end.
 
-    The relation goes from A to B; ``inverted``: from B to A.
+    The relation goes from A to B; ``inverted``: from B to A. ``prefix``: what stands before ``between``.
     """
 
     between: str
@@ -48,13 +48,14 @@ class RelationPattern(NamedTuple):
     after: str = ""
     end: str = ""
     inverted: bool = False
+    prefix: str = ""
 
 
 class PatternMatcher:
     """Patterns in order of precedence; the first that fits a pair of names gives their relation.
 
     Those with the same words between the names and the same end are tried together, where the first of them
-    stands.
+    stands, and neighbours with the same prefix behind one match of it.
     """
 
     def __init__(self, patterns: Sequence[RelationPattern], never: str = "") -> None:
@@ -64,13 +65,12 @@ class PatternMatcher:
     @cached_property
     def _expression(self) -> re.Pattern[str]:
         """Matches gap, tab and what follows; its groups are numbered as the patterns. Most gaps fit none."""
-        following: dict[tuple[str, str], list[str]] = {}
+        following: dict[tuple[str, str, str], list[str]] = {}
         for number, pattern in enumerate(self._patterns):
-            group = following.setdefault((pattern.between, pattern.end), [])
+            group = following.setdefault((pattern.prefix, pattern.between, pattern.end), [])
             group.append(f"(?P<p{number}>{pattern.after})")
-        return re.compile(
-            "|".join(f"(?:{gap})\t(?:{'|'.join(after)})(?:{end})" for (gap, end), after in following.items())
-        )
+        branches = groupby(following.items(), key=lambda item: item[0][0])
+        return re.compile("|".join(f"{prefix}(?:{_either(group)})" for prefix, group in branches))
 
     def match(self, text: str, people: Sequence[Mention], max_gap: int) -> list[PatternMatch]:
         """Return the relations between neighbouring mentions at most ``max_gap`` characters apart."""
@@ -91,3 +91,8 @@ class PatternMatcher:
                 names = one.entry.name, pattern.type, other.entry.name
                 found.append(PatternMatch(*names, label, a.start, end))
         return found
+
+
+def _either(group: Iterable[tuple[tuple[str, str, str], list[str]]]) -> str:
+    """Gap, tab and what follows of patterns with one prefix."""
+    return "|".join(f"(?:{gap})\t(?:{'|'.join(after)})(?:{end})" for (_, gap, end), after in group)

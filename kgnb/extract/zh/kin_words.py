@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import NamedTuple
 
-from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 
 
@@ -89,7 +90,7 @@ _FRIEND = "(?:朋友|好友|挚友|好朋友|老朋友|闺蜜|故友|旧友|老�
 _LOVER = "(?:恋人|爱侣|情人|情郎|情妇|相好的?|姘头|心上人|意中人|[男女]朋友|[男女]友|初恋)"
 _FOE = "(?:(?:杀[父母夫妻兄弟子]+的?)?仇人|仇家|死?对头|死敌|仇敌|宿敌|劲敌|冤家|情敌|政敌)"
 
-OFFICE = trie_pattern(words.TITLES_AFTER_SURNAME | words.RANK_ENDS | words.TITLES | words.ROLE_ENDS)
+OFFICES = words.TITLES_AFTER_SURNAME | words.RANK_ENDS | words.TITLES | words.ROLE_ENDS
 """What stands before a name and says the person's rank."""
 
 KIN = (
@@ -131,6 +132,26 @@ KIN = (
     Noun("(?:[令高]徒|高足)", "MASTER_OF", of="hearer"),
 )
 """Nouns that are read without a possessor's name, too."""
+
+
+@cache
+def _kin_pattern() -> re.Pattern[str]:
+    """A group for each of ``KIN``, in their order; compiled once for all who ask, and when they do."""
+    return re.compile(rf"(?:{'|'.join(f'({noun.words})' for noun in KIN)})\Z")
+
+
+def last_kin_noun(text: str, begin: int, end: int) -> tuple[int, Noun] | None:
+    """Return where the longest noun of ``KIN`` begins with which a part of the text ends, and of what kind it
+    is."""
+    match = _kin_pattern().search(text, begin, end)
+    return (match.start(), KIN[match.lastindex - 1]) if match and match.lastindex else None
+
+
+def kin_noun(text: str, begin: int, end: int) -> Noun | None:
+    """Return of what kind the noun of ``KIN`` is that just fills a part of the text."""
+    match = _kin_pattern().match(text, begin, end)
+    return KIN[match.lastindex - 1] if match and match.lastindex else None
+
 
 NOUNS = (
     *(noun for noun in KIN if not noun.of and noun.type != "FRIEND"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
-from kgnb.extract.zh.kin_words import DEAR, KIN, Noun
+from kgnb.extract.zh.kin_words import DEAR, KIN, Noun, kin_noun, last_kin_noun
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import is_titled_animal, sure_surname, surname_of, titled_surname
 
@@ -38,29 +38,22 @@ MANY = 20
 INDIRECT = 0.6
 """Confidence of a tie whose possessor is not named beside the kin noun."""
 
-_NOUN = "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(KIN))
 _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(words.TITLES_AFTER_SURNAME)}"
 _TITLES = words.TITLES_AFTER_SURNAME | words.RANK_ENDS
 _RANK = trie_pattern((_TITLES - words.GENERIC) | (_TITLES & words.WIFE_TITLES))  # 哥哥 is none
-_LINK = (
-    rf"[，,、]?(?:(?<=[，、])[^\W他她我你其]{{0,4}}{_RANK})?(?:姓.，)?(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
-    f"|(?:便|就|其实|竟然?|原来|正)?是(?:{_OFFICE})?)?“?"
-)
-_NAMED = re.compile(f"(?:{_NOUN}){_LINK}$")
-_TITLED = re.compile(rf"[，、][^\W他她我你其]{{0,4}}{_RANK}")
 _OPEN = re.compile(r"[^\W了呀啊呢也矣哩]")
-# Cheap, and true before any name with a kin noun: hardly a name has one.
-# Characters of the nouns that none of them ends with.
+# Characters of the nouns that none of them ends with; with the others hardly a name's gap is looked at.
 _NOT_LAST = (
     "的第个同异最独遗当未前远长次幼少将把令从后马保拜随原连外一护相大义小跟二管侍先司表发五恩属亡结三双老换元犬七四六金"
     "干侧祖门上下业丫中九仇初劣劲十千八填养冤宿对政情意心知旧挚闺死好贴乳太贱高舍私秘重玩班车佣继庶嫡嗣男盟豚赘"
 )
-_LAST = {c for c in _NOUN if is_han(c)} - set(_NOT_LAST)
+_LAST = {c for noun in KIN for c in noun.words if is_han(c)} - set(_NOT_LAST)
 _RANKED = frozenset("是，、")  # what stands before a rank: 父亲是将军甲
 _MARKS = "，,“"
 _LINKS = set("叫唤做作名是")
 _RANKS = {title[-1] for title in _TITLES}
-_MAYBE_NAMED = re.compile(f"[{''.join(sorted(_LAST))}]{_LINK}$")
+_BEFORE_NAME = _LAST | _LINKS | _RANKS | set(_MARKS)
+"""Characters of which one stands before any name with a kin noun."""
 _BORN = re.compile("[长次幼少三四五][子女]")
 _ORDER = "长大次二三四五六小幼"
 _SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
@@ -71,7 +64,8 @@ _HUSBANDS_SURNAME = tuple(words.WIFE_TITLES | words.MARRIED)
 _MOTHER = re.compile("[母妈娘慈堂]")
 _OWN_BROTHER = ("哥哥", "弟弟", "姐姐", "妹妹", "妹子", "哥", "姐", "弟", "妹")
 _COUNTED = re.compile(f"[两二三四五六七八九几双][个位名对]?{DEAR}$")
-_IS_MINE = re.compile(f"是(?P<whose>[我俺咱吾你您])们?(?:的|家)?{DEAR}(?:{_NOUN})(?=[，。！；…、”」』啊呀])")
+_IS_MINE = re.compile(r"是(?P<whose>[我俺咱吾你您])们?(?=(?P<what>[^\W啊呀]{1,20})[，。！；…、”」』啊呀])")
+_DEAR = re.compile(f"(?P<of>[的家]?){DEAR}")
 _THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
 _DIRECT = re.compile(
     "(?:之|的|家的?|(?:膝下|身边|家中|家里)?(?:只|仅|也|还|曾)?(?:[有生养]|[守带]着|生下|娶|娶了|养了|生了)[一二两三四五六七八九几]?个?|[和与同跟带比]着?"
@@ -131,6 +125,16 @@ _WIVES = {
 }
 
 
+@cache
+def _link() -> re.Pattern[str]:
+    """What joins a kin noun to its bearer."""
+    return re.compile(
+        rf"[，,、]?(?P<rank>(?<=[，、])[^\W他她我你其]{{0,4}}{_RANK})?(?:姓.，)?"
+        "(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
+        f"|(?:便|就|其实|竟然?|原来|正)?是(?:{_OFFICE})?)?“?"
+    )
+
+
 def _is_named(link: str, after: str, owned: bool) -> bool:
     """Whether a kin noun names the person behind it: not in 父亲是甲的司机, 是甲杀的, 妻子，甲三岁那年.
 
@@ -138,8 +142,6 @@ def _is_named(link: str, after: str, owned: bool) -> bool:
     words before the noun say whose kin it is.
     """
     if after.startswith(("媳妇", "家的")):
-        return False
-    if _TITLED.fullmatch(link) and not owned:
         return False
     if link in ("，", ",", "、"):
         return not after[:1].isalpha() or (owned and after[:1] not in "和与同跟的之也")
@@ -190,22 +192,29 @@ class Kinship:
 
     def _kin(self) -> Iterator[_Kin]:
         """Kin nouns that a name follows: 长子甲, 弟弟名叫甲."""
-        free = 0
+        text, free = self._text, 0
         for k, mention in enumerate(self._people):
-            begin, free = self._window(free, mention.start), mention.end
-            if begin == mention.start or not _MAYBE_NAMED.search(self._text, begin, mention.start):
+            begin, free = free, mention.end
+            if text[mention.start - 1 : mention.start] not in _BEFORE_NAME:
                 continue
-            while match := _NAMED.search(self._text, begin, mention.start):
-                rule, begin = int(str(match.lastgroup)[1:]), match.start() + 1
-                noun, end = match[rule + 1], match.end(rule + 1)
-                link, after = self._text[end : mention.start], self._text[free : free + 2]
-                listed = KIN[rule].couple or _COUNTED.search(self._text, max(0, begin - 9), match.start())
+            after = text[free : free + 2]
+            for start, rule, link in self._nouns(self._window(begin, mention.start), mention.start):
+                listed = rule.couple or _COUNTED.search(text, max(0, start - 8), start)
                 others = self._listed_behind(k) if listed else []
-                owned = bool(k) and self._is_owners(self._people[k - 1], match.start(), link)
-                if others or _is_named(link, after, owned):
+                owned = bool(k) and self._is_owners(self._people[k - 1], start, link[0])
+                titled = link["rank"] is not None and link.end("rank") == mention.start
+                if others or (_is_named(link[0], after, owned) and (owned or not titled)):
                     for bearer in (mention, *others):
-                        yield _Kin(match.start(), end, noun, KIN[rule], bearer)
+                        yield _Kin(start, link.start(), text[start : link.start()], rule, bearer)
                     break
+
+    def _nouns(self, begin: int, at: int) -> Iterator[tuple[int, Noun, re.Match[str]]]:
+        """Where kin nouns begin that a name at ``at`` may bear, of what kind they are, and what follows."""
+        for end in range(begin + 1, at + 1):
+            link = _link().fullmatch(self._text, end, at) if self._text[end - 1] in _LAST else None
+            while link and (noun := last_kin_noun(self._text, begin, end)):
+                yield *noun, link
+                begin = noun[0] + 1
 
     def _is_owners(self, owner: Mention, at: int, link: str) -> bool:
         """Whether the noun at a place is told to be the owner's; before a comma he begins a clause, too."""
@@ -493,14 +502,22 @@ class Kinship:
         for match in _IS_MINE.finditer(self._text):
             ends = ends or {m.end: m for m in self._people}
             at = match.start() - (self._text[match.start() - 1] in "就才可便也乃")
-            speaker = self._hearer(at) if match["whose"] in "你您" else self._speaker(at)
             bearer = ends.get(at)
-            if bearer is not None and speaker is not None and self._says(bearer):
-                rule = int(str(match.lastgroup)[1:])
-                start, noun = match.start(f"n{rule}"), match[f"n{rule}"]
-                kin = _Kin(start, match.end(), noun, KIN[rule], bearer)
-                if self._fits(kin, speaker):
-                    yield self._tie(kin, speaker)
+            if bearer is None or not self._says(bearer):
+                continue
+            speaker = self._hearer(at) if match["whose"] in "你您" else self._speaker(at)
+            kin = self._mine(match, bearer)
+            if kin and speaker and self._fits(kin, speaker):
+                yield self._tie(kin, speaker)
+
+    def _mine(self, match: re.Match[str], bearer: Mention) -> _Kin | None:
+        """The kin noun by which the words behind 是我 call somebody."""
+        begin, end = match.span("what")
+        dear = _DEAR.match(self._text, begin)
+        for start in (dear.end(), dear.end("of"), begin) if dear else ():
+            if rule := kin_noun(self._text, start, end):
+                return _Kin(start, end, self._text[start:end], rule, bearer)
+        return None
 
     def _says(self, bearer: Mention) -> bool:
         """Whether nothing before a name makes a guess of what is said of it: 要是甲是我女儿, 谁说甲是…."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from kgnb.extract.patterns import STATED, Mention, PatternMatch
 from kgnb.extract.zh.conversation import Conversation
-from kgnb.extract.zh.kin_words import DEAR, KIN, NOUNS, OFFICE, Noun
+from kgnb.extract.zh.kin_words import DEAR, NOUNS, OFFICES, Noun, kin_noun
 from kgnb.extract.zh.script import HAN, is_han
 
 INDIRECT = 0.6
@@ -24,23 +25,19 @@ NEAR = 24
 MANY = 12
 """Most persons of a list."""
 
-# What may stand before the possessor: 甲是永宁侯乙的女儿; 是他舅舅乙的女儿.
-_OF_KIN = "|".join(noun.words for noun in KIN)
-_TITLE = rf"(?:(?:[他她其]的?)?(?:{_OF_KIN})|(?![不否非被])\w{{0,3}}{OFFICE})?"
-_COPULA = re.compile(
-    rf"[也都便就正其实原来本竟然却才恰又亦皆即既可倒还]{{0,4}}(?:是|乃|系|为|乃是|(?:做|当)过){_TITLE}$"
-)
+_THEIRS = re.compile("[他她其]的?")
+_NO_OFFICE = ("不", "否", "非", "被")
+_LONGEST_OFFICE = max(map(len, OFFICES))
+_COPULA = re.compile("[也都便就正其实原来本竟然却才恰又亦皆即既可倒还]{0,4}(?:乃?是|乃|系|为|(?:做|当)过)")
 _NOUNS = (
     *NOUNS,
     Noun("(?:(?:所|亲)?生的?|所出|(?:收养|抱养|领养|捡来|抱来|买来)的(?:孤儿|孩子)?)", "PARENT_OF"),
 )
-_BEHIND = re.compile(
-    f"(?P<of>之|(?:从娘家带来|陪嫁过来|使唤)?的|家的?)?{DEAR}(?:"
-    + "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(_NOUNS))
-    + f")(?:(?![{HAN}？?])|(?=[也矣啊呀嘛呢了](?![？?])))"
-)
-_FIRST = frozenset(filter(is_han, _BEHIND.pattern))
+_OF = "之|(?:从娘家带来|陪嫁过来|使唤)?的|家的?"
+_OF_NOUNS = {c for noun in _NOUNS for c in noun.words if is_han(c)}
+_FIRST = _OF_NOUNS.union(filter(is_han, _OF + DEAR))
 """Characters of which one follows a possessor: seen at once."""
+_END_OF_NOUN = f"(?![{HAN}？?])|(?=[也矣啊呀嘛呢了](?![？?]))"
 _VERBS = frozenset("是乃系为过")  # one of which stands before a possessor
 _UNREAL = re.compile(
     "[不没未非别像似仿若如莫岂难谁吗]|以为|认为|当作|当成|假|冒充|扮|要是|怀疑|梦见|希望|哪怕|即使|传闻|[都传胡瞎]说|算"
@@ -56,6 +53,14 @@ _BETWEEN = re.compile("，(?:[^，。！？；：“”]{1,8}，)?")
 _GOES_ON = re.compile("[，,](?:还有|和|与|以及|及|都|、)")
 _END = re.compile("[。！？“”]")
 _BOUNDS = "。！？；\n“”「」『』"
+
+
+@cache
+def _behind() -> re.Pattern[str]:
+    """A noun that ends behind a possessor; where no such character ends anything there, no noun is tried."""
+    nouns = "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(_NOUNS))
+    last = f"[{HAN}]{{0,23}}?[{''.join(sorted(_OF_NOUNS))}](?:{_END_OF_NOUN})"
+    return re.compile(f"(?={last})(?P<of>{_OF})?{DEAR}(?:{nouns})(?:{_END_OF_NOUN})")
 
 
 class Predicates:
@@ -75,7 +80,7 @@ class Predicates:
             before = self._text[max(0, owner.start - NEAR) : owner.start]
             if before[-1:] != "，" and _VERBS.isdisjoint(before):
                 continue
-            match = _BEHIND.match(self._text, owner.end, owner.end + 24)
+            match = _behind().match(self._text, owner.end, owner.end + 24)
             noun = _NOUNS[int(str(match.lastgroup)[1:])] if match and match.lastgroup != "of" else None
             if match is None or noun is None or (noun.owned and not match["of"]):
                 continue
@@ -103,7 +108,22 @@ class Predicates:
 
     def _is_chained(self, end: int, begin: int) -> bool:
         """Whether a comma and a verb are all that stands between two places."""
-        return self._text.startswith("，", end) and _COPULA.fullmatch(self._text, end + 1, begin) is not None
+        return self._text.startswith("，", end) and self._copula(end + 1, begin) == end + 1
+
+    def _copula(self, begin: int, end: int) -> int:
+        """Where a verb begins that only a possessor's title parts from ``end``; -1 for none."""
+        verbs = _COPULA.finditer(self._text, begin, end)
+        return next((verb.start() for verb in verbs if self._is_title(verb.end(), end)), -1)
+
+    def _is_title(self, begin: int, end: int) -> bool:
+        """Whether a part is empty or says what a possessor is: 是永宁侯乙的女儿; 是他舅舅乙的女儿."""
+        theirs = _THEIRS.match(self._text, begin, end)
+        if begin == end or kin_noun(self._text, theirs.end() if theirs else begin, end):
+            return True
+        return not self._text.startswith(_NO_OFFICE, begin) and any(
+            self._text[at:end] in OFFICES and (at == begin or self._text[begin:at].isalnum())
+            for at in range(max(begin, end - _LONGEST_OFFICE), min(begin + 4, end))
+        )
 
     def _pupils(self) -> Iterator[PatternMatch]:
         """甲…，被乙收为弟子."""
@@ -135,10 +155,9 @@ class Predicates:
         """Of whom it is said that he is the possessors' (the ``j``-th person's and so on), and how surely."""
         last = self._people[j - 1] if j else None
         free = last.end if last else 0
-        copula = _COPULA.search(self._text, max(free, begin - 16), begin)
-        if copula is None:
+        at = self._copula(max(free, begin - 16), begin)
+        if at < 0:
             return self._apposition(last, begin, match)
-        at = copula.start()
         bound = self._bound(at)
         if _UNREAL.search(self._outside_names(self._text.rfind("，", bound, at) + 1 or bound, at)):
             return []

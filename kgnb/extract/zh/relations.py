@@ -99,7 +99,10 @@ _ART = r"了?\w{0,4}?(?:[医艺戏武剑琴画书文功拳道法棋徒]|手艺|�
 _PATTERNS = (
     *(
         RelationPattern(
-            f"{_OWNED if noun.owned else _POSSESSIVE}{DEAR}{noun.words}", noun.type, inverted=noun.inverted
+            noun.words,
+            noun.type,
+            inverted=noun.inverted,
+            prefix=(_OWNED if noun.owned else _POSSESSIVE) + DEAR,
         )
         for noun in NOUNS
     ),
