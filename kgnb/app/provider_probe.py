@@ -165,7 +165,7 @@ async def _probe(app: App, client: LlmClient, model: str) -> ProviderProbe:
 
 async def _failure(request: Awaitable[object]) -> tuple[ProviderError | None, float]:
     """How a request failed, if it did, and when it ended (time.monotonic())."""
-    failed = None
+    failed: ProviderError | None = None
     try:
         await request
     except ReplyError as error:
