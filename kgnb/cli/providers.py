@@ -18,12 +18,13 @@ from kgnb.cli import options
 from kgnb.core.errors import InputError
 from kgnb.core.host import variable
 from kgnb.core.messages import say
-from kgnb.core.model import RULES
+from kgnb.core.model import RULES, Provider
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.presets import preset_named
 from kgnb.render.formatting import date_and_time
 from kgnb.stores.embedded.temporary_folder import lacks_folder
+from kgnb.worker.provider_sources import check_url, lacks_key
 
 ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
@@ -146,7 +147,11 @@ async def _read_key(args: argparse.Namespace, settings: Settings) -> SecretStr |
     if args.key_stdin:
         line = await asyncio.to_thread(sys.stdin.readline, MAX_KEY)
         return _not_empty(SecretStr(line.strip()), "stdin")
-    if not sys.stdin.isatty() or not preset_named(args.provider).needs_key:
+    address = (args.url or "").strip() or preset_named(args.provider).base_url
+    provider = Provider(args.provider.strip(), base_url=address)
+    if address:
+        check_url(provider)  # a wrong one is told before a key is typed for nothing
+    if not sys.stdin.isatty() or not (args.save_key or lacks_key(provider)):
         return None
     question = "ask_key_saved" if settings.embedded_sql else "ask_key"
     asked = say(f"providers.{question}", name=args.provider, path=settings.keys_path)

@@ -20,6 +20,8 @@ from pydantic import SecretStr
 
 from kgnb.app.context import open_app
 from kgnb.app.provider_probe import Draft, probe_draft
+from kgnb.cli import providers as cli_providers
+from kgnb.cli.commands import make_parser
 from kgnb.core.api_keys import ApiKeys, origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import Language, texts
@@ -465,6 +467,21 @@ def test_no_key_is_missed_on_this_machine(place: Place) -> None:
     add = ("providers", "add", "own", "--model", "m", "--url")
     texts = [place.run(*add, url).out for url in (URL, "https://api.example.com/v1")]
     assert ["--key-env" in text for text in texts] == [False, True], texts
+
+
+@pytest.mark.parametrize(
+    ("words", "asks"),
+    [("", True), ("--url https://host/v1", True), (f"--url {URL}", False), (f"--url {URL} --save-key", True)],
+)
+async def test_a_terminal_is_asked_for_a_key_that_is_needed_or_shall_be_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, asks: bool
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("getpass.getpass", lambda text: asked.append(text) or "")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    args = make_parser().parse_args(["providers", "add", "own", *words.split()])
+    await cli_providers._read_key(args, Settings.load(data=tmp_path / "data"))
+    assert bool(asked) == asks
 
 
 def test_the_key_file_is_refused_inside_the_data_folder(place: Place) -> None:
