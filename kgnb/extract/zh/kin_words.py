@@ -164,6 +164,9 @@ NOUNS = (
 )
 """Nouns that a possessor's name stands beside, in order of precedence."""
 
+LISTED = re.compile('[、，,和与同跟及“”"]{1,3}')
+"""What joins the persons of a list."""
+
 _HALF = "(?:亲|孪生|双胞胎|双生|龙凤胎|同胞|嫡亲|(?:同父异母|同母异父|异母|异父)的?)?"
 BRETHREN = f"{_HALF}(?:兄弟|姐妹|兄妹|姐弟|姊妹|姊弟)"
 BOTH = (

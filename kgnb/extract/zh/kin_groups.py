@@ -1,0 +1,175 @@
+"""Family ties of persons that a Chinese text counts together: one's children or pupils, groups and couples.
+
+甲生了两个儿子，大的叫乙，小的叫丙; 甲、乙弟兄两个; 王旺 and 王旺家的.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
+
+from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.zh.conversation import Conversation
+from kgnb.extract.zh.kin_owners import INDIRECT, NEAR, Kin, KinOwners
+from kgnb.extract.zh.kin_words import KIN, LISTED
+from kgnb.extract.zh.surnames import is_titled_animal, surname_of, titled_surname
+
+LARGEST = 5
+"""Most persons of a group that a word counts."""
+
+_SAYS = "(?:名?叫做?|名唤|唤做|唤作|曰|名|是)"
+_ELDER = re.compile(f"(?:[大长]的|老大|长){_SAYS}$")
+_ITEM = re.compile(
+    "[大小长最另这一次三四五季老]"
+    f"(?:(?:(?<=[大小长])的|(?<=最)小的|(?<=[另这])一个|(?<=一)个|(?<=[长次三四五季])){_SAYS}|(?<=老)[大二三四五小幺](?:便?{_SAYS})?)"
+    "(?:“[^“”\\n]{1,6}”)?“?"
+)
+_HAS_SOME = re.compile(
+    r"(?:[有生养得][了下着过]?|的|身[后边]跟着|[收教]了?)[一两二三四五六七八九十几双][个位名]?(?:[小大亲]|结[义拜]的?)?"
+    "(?P<what>儿子|女儿|孩子|儿女|闺女|[子女]|兄弟|姐妹|姊妹|哥哥|弟弟|姐姐|妹妹|徒弟|弟子)[^。！？“]{0,10}[，：:][^。！？“，：]{0,4}$"
+)
+_OTHER_SENTENCE = re.compile("[。！？“”「」『』\n]")
+_GROUP = re.compile(
+    "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
+    "(?P<size>两个|二人|两人|俩|三个|三人|四人|四个)?"
+)
+_GROUP_TYPES = {
+    "父": "PARENT_OF",
+    "母": "PARENT_OF",
+    "夫": "SPOUSE",
+    "两": "SPOUSE",
+    "叔": "FAMILY",
+    "师": "MASTER_OF",
+}
+_SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4, "五": 5}
+_OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣做]$|那$")
+_BEFORE_SUBJECT = "。！？；，、\n"
+# 王夫人 beside 王老爷 may have her own family's name.
+_WIVES = {
+    "先生": ("太太", "夫人"),
+    "老爷": ("太太", "奶奶"),
+    "少爷": ("奶奶",),
+    "员外": ("娘子",),
+    "爸爸": ("妈妈",),
+    "爷爷": ("奶奶",),
+}
+
+
+class KinGroups:
+    """The groups of kin of one chapter."""
+
+    def __init__(
+        self,
+        text: str,
+        people: Sequence[Mention],
+        ends: Sequence[int],
+        said: Conversation,
+        owners: KinOwners,
+    ) -> None:
+        """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
+        self._text, self._people, self._ends, self._said, self._owners = text, people, ends, said, owners
+        self._starts = [m.start for m in people]
+
+    def enumerations(self) -> Iterator[PatternMatch]:
+        """甲生了两个儿子，大的叫乙，小的叫丙; 生二子：长曰乙，次曰丙."""
+        items: list[Mention] = []
+        for head in _ITEM.finditer(self._text):
+            k = self._said.begins(head.end())
+            if k < 0:
+                continue
+            mention, goes_on = self._people[k], items and self._people[k - 1] is items[-1]
+            between = self._text[items[-1].end : mention.start] if goes_on else "。"
+            if len(between) > NEAR or _OTHER_SENTENCE.search(between):
+                yield from self._of_items(items)
+                items = []
+            items.append(mention)
+        yield from self._of_items(items)
+
+    def _of_items(self, items: Sequence[Mention]) -> Iterator[PatternMatch]:
+        """Ties of the persons of one enumeration."""
+        if len(items) < 2:
+            return
+        first = items[0]
+        kin = Kin(first.start, first.start, "子女", KIN[0], first)
+        has = _HAS_SOME.search(self._text, max(0, first.start - NEAR), first.start)
+        what = has["what"] if has else ""
+        pupils, brethren = what in ("徒弟", "弟子"), what[:1] in tuple("兄弟姐姊妹哥")
+        if (has or _ELDER.search(self._text, max(0, first.start - 4), first.start)) and not pupils:
+            for one, other in pairwise(items):
+                yield kin._replace(start=one.start).tie(one, "SIBLING", other)
+        if has and (owner := self._owners.whose_children(has.start())):
+            kind = "SIBLING" if brethren else "MASTER_OF" if pupils else "PARENT_OF"
+            for item in items:
+                yield kin.tie(owner, kind, item)
+
+    def groups(self) -> Iterator[PatternMatch]:
+        """甲、乙弟兄两个; 甲打外，乙打内，父女俩: the members named before the word."""
+        for match in _GROUP.finditer(self._text):
+            members = self._members(match.start(), self._size(match))
+            kind = _GROUP_TYPES.get(match["kind"][0], "SIBLING")
+            if not self._are_such(members, kind, match):
+                continue
+            for one, other in combinations(members, 2):
+                start, name = min(one.start, other.start), other.entry.name
+                yield PatternMatch(one.entry.name, kind, name, match["kind"], start, match.end(), INDIRECT)
+
+    def _size(self, group: re.Match[str]) -> int:
+        """How many the text says that they are (弟兄三个, 四姊妹); 0 where it does not say."""
+        return _SIZES.get((group["size"] or self._text[max(0, group.start() - 1) : group.start()])[:1], 0)
+
+    def _are_such(self, members: list[Mention], kind: str, group: re.Match[str]) -> bool:
+        """Whether the word speaks of just these persons: 甲与乙父子 may be 甲, and 乙 and 乙's son."""
+        surnames = {surname_of(m.entry.name) for m in members}
+        of_one = len(surnames) == 1 and "" not in surnames
+        if kind == "SIBLING":  # by given names alone, too
+            return len(surnames) == 1 and self._size(group) > 0
+        if len(members) != 2 or group["size"] or group.start() - members[-1].end > 2:
+            return len(members) == 2
+        if kind == "SPOUSE":
+            return self._text[members[0].end : members[1].start] not in ("与", "和", "同", "跟")
+        return of_one and kind == "PARENT_OF"
+
+    def _members(self, at: int, size: int) -> list[Mention]:
+        """The listed persons that end at ``at``, or the only two of the sentence before it."""
+        k = bisect_left(self._starts, at) - 1
+        if k < 0 or self._people[k].end > at:
+            return []
+        listed = [self._people[k]]
+        while (
+            k
+            and len(listed) <= LARGEST
+            and LISTED.fullmatch(self._text, self._people[k - 1].end, self._people[k].start)
+        ):
+            k -= 1
+            listed.insert(0, self._people[k])
+        between = self._text[listed[-1].end : at]
+        if between.strip('，,“”"') == "":
+            enough = len(listed) >= size if size else len(listed) == 2
+            return listed[-size:] if enough else []
+        return self._pair(at) if len(between) > 2 and not _OTHERS.search(between) and size in (0, 2) else []
+
+    def _pair(self, at: int) -> list[Mention]:
+        """The only two persons of a sentence that is up to sixty characters long before ``at``, if both begin
+        a clause: in 甲见乙坐着 the word that follows is about somebody else, or one of the two."""
+        k = bisect_left(self._ends, at)
+        begin = self._ends[k - 1] if k else 0
+        begin = max(begin, *(self._text.rfind(mark, begin, at) for mark in "“「『"))  # 甲道：“乙两口子…”
+        if at - begin > 60:
+            return []
+        within = self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, at)]
+        named = {m.entry.name: m for m in within if self._text[m.start - 1 : m.start] in _BEFORE_SUBJECT}
+        return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
+
+    def couples(self) -> Iterator[PatternMatch]:
+        """王先生 and 王太太, 兔爸爸 and 兔妈妈, 王旺 and 王旺家的 of one chapter."""
+        last = {m.entry.name: m for m in self._people}
+        for name, husband in last.items():
+            wives = [name + "家的"] if surname_of(name) else []
+            if titled_surname(name) or is_titled_animal(name):
+                wives += [name[:-2] + title for title in _WIVES.get(name[-2:], ())]
+            for wife in (last[w] for w in wives if w in last):
+                start, end = min(husband.start, wife.start), max(husband.end, wife.end)
+                start = max(start, end - 150)
+                yield PatternMatch(name, "SPOUSE", wife.entry.name, "夫妇", start, end, INDIRECT)
