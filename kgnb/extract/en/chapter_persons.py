@@ -128,7 +128,8 @@ class ChapterPersons:
         """Return whether one is Mr. and one Mrs. Dale, or the only Captain, and nobody else Mr. Dale."""
         heads = [self.facts(e).head for e in self.by_surname[surname]]
         mine, theirs = self.facts(one).head, self.facts(other).head
-        return {mine, theirs} == {"m", "f"} and heads.count("m") == heads.count("f") == 1
+        unlike = mine != theirs and self.gender(one) != self.gender(other)  # Dr. Dale may be a woman
+        return unlike and heads.count("m") == heads.count("f") == 1
 
     def _is_common_word(self, word: str) -> bool:
         if word not in self._common_words:

@@ -15,14 +15,15 @@ from kgnb.extract.en.kinship import NAMED, NEARBY, Statement, Tie, statements
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.en.stated_names import is_unreal
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
+from kgnb.extract.quotation import EVIDENCE_CHARS
 
 MAX_CONFIDENCE = 0.95
 EM_ROUNDS = 3
 """Rounds of expectation maximisation."""
 OF_ONE_SURNAME = 0.4
 """Confidence that two who share a surname and are named together are of one family."""
-NAMED_TOGETHER = 240
-"""Characters between two names that stand together."""
+NAMED_TOGETHER = EVIDENCE_CHARS - 2
+"""Characters of the text from one name to the end of another that stands with it: a quote shows both."""
 MAX_BETWEEN = 5
 """Names before another, at most, with which its bearer's surname is compared."""
 MAX_GAP = 44
@@ -193,13 +194,13 @@ def _of_one_surname(persons: ChapterPersons) -> list[PatternMatch]:
             pair = one.entry.name, other.entry.name
             if pair not in surnames:
                 surnames[pair] = persons.common_surname(one.entry, other.entry)
-            gap = other.start - one.end
+            gap = other.end - one.start
             if surnames[pair] and gap < gaps.get(pair, NAMED_TOGETHER):
                 gaps[pair], closest[pair] = gap, (one, other)
 
     def match(one: Mention, other: Mention, surname: str) -> PatternMatch:
         kind = "SPOUSE" if persons.are_couple(one.entry, other.entry, surname) else "FAMILY"
         names = one.entry.name, kind, other.entry.name
-        return PatternMatch(*names, surname, one.start, other.end, OF_ONE_SURNAME)
+        return PatternMatch(*names, f"the surname {surname}", one.start, other.end, OF_ONE_SURNAME)
 
     return [match(one, other, surnames[pair]) for pair, (one, other) in closest.items()]

@@ -8,6 +8,7 @@ husband, brothers and sisters are of one generation.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
@@ -16,10 +17,10 @@ from kgnb.graph.project.facts import TieFacts
 
 MIN_ODDS = 0.6
 """Least odds of a tie; below, too little was said of it."""
+LIKELY = 0.5
+"""Confidence from which on a tie is stated in a chapter rather than guessed."""
 OF_PAIR = 0.9
 """Least share of the odds of the pair's best kinship: a sister is no wife because of one slip."""
-VAGUE = 0.25
-"""Weight of FAMILY against a closer kinship of the pair, which it doesn't contradict."""
 OF_PERSON = 0.2
 """Least share of the odds of the best parent, husband or wife of a person."""
 
@@ -33,9 +34,16 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     by_rules = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: odds for edge, odds in by_rules.items() if edge[1] in _KIN}
     weak = {edge for edge, odds in by_rules.items() if odds < MIN_ODDS and edge[1] != "KNOWS"}
-    closer = {edge: VAGUE * odds if edge[1] == "FAMILY" else odds for edge, odds in kin.items()}
-    unlikely = weak | _below(closer, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
+    of_pairs = {edge: min(odds, _odds_if_guessed(ties[edge])) for edge, odds in kin.items()}
+    unlikely = weak | _below(of_pairs, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
     return unlikely | _across_generations({e: odds for e, odds in kin.items() if e not in unlikely})
+
+
+def _odds_if_guessed(facts: TieFacts) -> float:
+    """The best odds of a tie in one chapter where none makes it likely, else infinite: a guess from a shared
+    surname, made again in each chapter, is not surer than what one chapter says."""
+    best = facts.confidence
+    return best / (1 - best) if best < LIKELY else math.inf
 
 
 def _below(kin: Mapping[EdgeKey, float], groups: _Groups, share: float) -> set[EdgeKey]:
