@@ -164,7 +164,7 @@ def test_nobody_falls(first: str, then: str) -> None:
 
 def test_who_bears_a_rank_is_not_a_namesake_of_that_rank_who_is_named_in_passing_elsewhere() -> None:
     told = "\n\nNobody had told Captain Hugh Dale, who was dead.\n\n"
-    near, far = pages(("Captain Dale", "Anne"), ("Halima Dale", "Anne")), pages(("Tom", "Anne"), times=20)
+    near, far = pages(("Captain Dale", "Anne"), ("Zarvin Dale", "Anne")), pages(("Tom", "Anne"), times=20)
     found = people(near + "\n\n" + far + told + far)
     assert found["Captain Dale"] is not found["Captain Hugh Dale"]
     found = people(told + near)
@@ -215,10 +215,10 @@ def test_two_of_a_list_are_two(told: str) -> None:
 
 
 def test_a_rank_with_an_article_is_the_only_bearers_who_is_near() -> None:
-    told = "The Reverend Augustus Dale opened the door.\n\nNobody asked the Rector. The Rector wept.\n\n"
-    assert people(told + pages(("Tom Finch", "Anne")))["Rector"].name == "Reverend Augustus Dale"
+    told = "The Reverend Peter Dale opened the door.\n\nNobody asked the Rector. The Rector wept.\n\n"
+    assert people(told + pages(("Tom Finch", "Anne")))["Rector"].name == "Reverend Peter Dale"
     far = pages(("Tom Finch", "Anne"), times=60) + "\n\nNobody asked the Rector. The Rector wept.\n\n"
-    assert "Rector" not in people("The Reverend Augustus Dale opened the door.\n\n" + far)
+    assert "Rector" not in people("The Reverend Peter Dale opened the door.\n\n" + far)
 
 
 def test_who_has_a_civil_office_is_also_mr() -> None:
@@ -227,22 +227,22 @@ def test_who_has_a_civil_office_is_also_mr() -> None:
 
 
 def test_who_is_called_shorter_by_those_who_talk_to_her_is_the_same_person() -> None:
-    told, called = pages(("Kaethrin", "Tom Finch")), '\n\n"Look, Kae," said Tom Finch. "Stay here, Kae."\n\n'
+    told, called = pages(("Dorvany", "Tom Finch")), '\n\n"Look, Dor," said Tom Finch. "Stay here, Dor."\n\n'
     found = people(told + called + told)
-    assert found["Kae"] is found["Kaethrin"]
+    assert found["Dor"] is found["Dorvany"]
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("", "Then Kae came in."),  # the narrator calls her so
-        ("Kaedmon", '"Look, Kae," said Tom Finch.'),  # two begin so
+        ("", "Then Dor came in."),  # the narrator calls her so
+        ("Dorvell", '"Look, Dor," said Tom Finch.'),  # two begin so
     ],
 )
 def test_who_may_be_another_is_nobodys_short_form(more: str, said: str) -> None:
-    told = pages(("Kaethrin", "Tom Finch"), *([(more, "Tom Finch")] if more else []))
-    found = people(told + f'\n\n{said}\n\n"Stay here, Kae," said Tom Finch.\n\n' + told)
-    assert "Kae" not in found or found["Kae"] is not found["Kaethrin"]
+    told = pages(("Dorvany", "Tom Finch"), *([(more, "Tom Finch")] if more else []))
+    found = people(told + f'\n\n{said}\n\n"Stay here, Dor," said Tom Finch.\n\n' + told)
+    assert "Dor" not in found or found["Dor"] is not found["Dorvany"]
 
 
 @pytest.mark.parametrize(("one", "other"), [("Mori-san", "Mori"), ("Rao-ji", "Rao")])

@@ -1131,9 +1131,9 @@ def test_a_title_alone_is_no_name() -> None:
 
 def test_a_peer_is_called_by_his_place_and_is_who_is_said_to_be_one() -> None:
     text = pages(("Brayton", "Miss Quill"), ("Miss Quill", "Tom Fenn"), times=4)
-    text += "\n\nEvery body knew Julian Marsh, fifth Duke of Brayton.\n\nThe Duke of Brayton rose."
+    text += "\n\nEvery body knew Hugh Marsh, fifth Duke of Brayton.\n\nThe Duke of Brayton rose."
     found = people(text)
-    assert found["Brayton"] is found["Duke of Brayton"] is found["Julian Marsh"]
+    assert found["Brayton"] is found["Duke of Brayton"] is found["Hugh Marsh"]
     text += "\n\nTom Fenn, Captain Marsh and Miss Quill dined. Tom Fenn, Lord Marsh, Miss Quill rode out."
     assert people(text)["Tom Fenn"] is not people(text)["Captain Marsh"]
 
@@ -1142,25 +1142,25 @@ def test_the_doctor_is_whose_name_follows_and_a_real_name_is_the_same_mans() -> 
     text = pages(("Miss Quill", "Tom Fenn"), times=4)
     text += "\n\nThey sent for the Doctor, Peter Pell, at once. Peter Pell sighed."
     text += '\n\n"Come," said the Doctor.' * 3
-    text += '\n\nSorrow came last. His real name was Bartholomew Brock. "Go," said Sorrow. "Go," said Sorrow.'
+    text += '\n\nSorrow came last. His real name was Peter Moss. "Go," said Sorrow. "Go," said Sorrow.'
     found = people(text)
     assert found["Doctor"] is found["Peter Pell"] is not found["Tom Fenn"]
-    assert found["Sorrow"] is found["Bartholomew Brock"]
+    assert found["Sorrow"] is found["Peter Moss"]
 
 
 def test_mr_marlow_is_who_was_just_introduced_though_there_are_sons() -> None:
-    text = "The door was that of Mr. Josiah Marlow.\n\nMr. and Mrs. Marlow were proud of Miss Marlow.\n\n"
+    text = "The door was that of Mr. Giles Marlow.\n\nMr. and Mrs. Marlow were proud of Miss Marlow.\n\n"
     text += pages(("Mr. Marlow", "Tom"), ("Tom", "Miss Marlow"), ("Mrs. Marlow", "Tom"))
-    text += "\n\nTom Marlow slept. Tom Marlow woke. Josiah slept."
+    text += "\n\nTom Marlow slept. Tom Marlow woke. Giles slept."
     found = people(text)
-    assert found["Mr. Marlow"] is found["Mr. Josiah Marlow"] is not found["Tom Marlow"]
+    assert found["Mr. Marlow"] is found["Mr. Giles Marlow"] is not found["Tom Marlow"]
     assert found["Tom"] is found["Tom Marlow"]
 
 
 def test_the_pronouns_of_another_speech_tell_nothing_of_a_name() -> None:
-    said = '"Come," said Zephrine. "He waits." Zephrine rose.\n\n' * 6 + "Miss Zephrine Hale wept for her."
+    said = '"Come," said Zephrine. "He waits." Zephrine rose.\n\n' * 6 + "Miss Zephrine Pell wept for her."
     found = people(said + "\n\n" + pages(("Zephrine", "Mr. Dale"), times=2))
-    assert found["Zephrine"] is found["Miss Zephrine Hale"]
+    assert found["Zephrine"] is found["Miss Zephrine Pell"]
 
 
 def test_a_boy_of_an_unknown_name_is_not_miss_marlow() -> None:
@@ -1172,24 +1172,13 @@ def test_a_boy_of_an_unknown_name_is_not_miss_marlow() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["Keziah Bunt, who had nursed them all, wept.", "Keziah Bunt the cook wept."]
+    "said", ["Hephzibah Crouch, who had nursed them all, wept.", "Hephzibah Crouch the cook wept."]
 )
 def test_one_mention_with_words_on_who_it_is_makes_somebody(said: str) -> None:
-    assert "Keziah Bunt" in people(pages(("Tom Fenn", "Miss Quill"), times=3) + f"\n\nThen {said}")
+    assert "Hephzibah Crouch" in people(pages(("Tom Fenn", "Miss Quill"), times=3) + f"\n\nThen {said}")
 
 
 def test_asterisks_around_a_word_are_no_part_of_it() -> None:
-    assert normalise("Oh, *Kit*, said *the Long Patience*.\n\n* * *\n\n2 * 3 * 4") == (
-        "Oh, Kit, said the Long Patience.\n* * *\n2 * 3 * 4"
+    assert normalise("Oh, *Tom*, said *the Grey Gull*.\n\n* * *\n\n2 * 3 * 4") == (
+        "Oh, Tom, said the Grey Gull.\n* * *\n2 * 3 * 4"
     )
-
-
-def test_a_short_form_that_is_only_called_is_the_one_person_whose_name_begins_so() -> None:
-    text = pages(("Kaethrin Vael", "Torrin"), ("Kaethrin", "Torrin"), ("Torrin", "Kaethrin"))
-    called = text + '\n\n"Come, Kae," said Torrin.\n\n"Kae, come," said Torrin.\n\n"Oh, Kae!" cried Torrin.'
-    found = people(called)
-    assert found["Kae"] is found["Kaethrin"]
-    found = people(called + "\n\nKae walked to the water. Kae slept." * 3)
-    assert found["Kae"] is not found["Kaethrin"]
-    found = people(called + "\n\n" + pages(("Kaelan", "Torrin"), times=3))
-    assert found["Kae"] is not found["Kaethrin"]

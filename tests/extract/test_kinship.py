@@ -335,7 +335,8 @@ def test_the_quote_of_a_shared_surname_shows_both_names(words: int, alike: bool)
     found = [r for r in rules.extract(text, lang="en", names=PEOPLE).relations if r.type == "FAMILY"]
     assert bool(found) is alike
     for one in found:
-        assert "Mr. Harland" in one.evidence and "Nora" in one.evidence
+        assert "Mr. Harland" in one.evidence
+        assert "Nora" in one.evidence
         assert one.description == "the surname Harland"
 
 

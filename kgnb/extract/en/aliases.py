@@ -233,7 +233,7 @@ class AliasResolver(TitleAliases):
     def _long_forms(self, name: str) -> list[str]:
         """The names that begin with a long form of the first name: by the word list (Elizabeth of Lizzy), by
         its ending (Huck of Hucky, Rob of Robbie; not Emil of Emily) or by its first letters, in one family
-        (Clemmons Finch of Clem Finch) or where it is only used in speech (Theodosia of Theo)."""
+        (Clemmons Finch of Clem Finch) or where it is only used in speech (Zenobia of Zen)."""
         short = self.parts[name]
         longs = {long.capitalize() for long in words.NICKNAMES.get(short.first.lower(), ())}
         if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:

@@ -133,7 +133,8 @@ class ChapterPersons:
 
     def _is_common_word(self, word: str) -> bool:
         if word not in self._common_words:
-            self._common_words[word] = re.search(rf"\b{re.escape(word.lower())}\b", self.text) is not None
+            lower = re.escape(word.lower())  # letters first: found as quickly as a plain string
+            self._common_words[word] = re.search(rf"{lower}(?<!\w{lower})(?!\w)", self.text) is not None
         return self._common_words[word]
 
     def gender(self, entry: NameEntry) -> str:

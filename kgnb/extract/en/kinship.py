@@ -51,7 +51,7 @@ _KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
 _POSSESSIVES = {"he": "his", "she": "her"}
 _HAS = re.compile(
-    r"\b[hwbl](?:(?<=h)a[ds]|(?<=w)ith|(?<=b)ore|(?<=l)eft) (?:an?|one|two|three|four|five|several) "
+    r"[hwbl](?<!\w.)(?:(?<=h)a[ds]|(?<=w)ith|(?<=b)ore|(?<=l)eft) (?:an?|one|two|three|four|five|several) "
     rf"(?:(?:{_ADJECTIVE}|grown) )*({_NOUN})(s?)(?=,? (?:named |called )?[A-Z]|: [A-Z])"
 )
 _SUBJECT = re.compile(r"(?:\b([Hh]e|[Ss]he)|(, who)|) $")

@@ -17,7 +17,7 @@ MIN_CALLED = 2
 MAX_TOLD = 0.2
 """Greatest share of a narrator's names that stand outside speech."""
 
-_I = re.compile(r"\bI\b")
+_I = re.compile(r"I(?<!\w.)(?!\w)")
 _SELF = re.compile(r"\b(?:[Mm]y name(?: is|'s| was)|I, |(?:call|called|named|christened) me|[Cc]all me) ?$")
 
 

@@ -191,11 +191,12 @@ def _of_one_surname(persons: ChapterPersons) -> list[PatternMatch]:
     gaps: dict[tuple[str, str], int] = {}
     for i, other in enumerate(persons.people):
         for one in persons.people[max(0, i - MAX_BETWEEN) : i]:
-            pair = one.entry.name, other.entry.name
+            pair, gap = (one.entry.name, other.entry.name), other.end - one.start
+            if gap >= gaps.get(pair, NAMED_TOGETHER):
+                continue
             if pair not in surnames:
                 surnames[pair] = persons.common_surname(one.entry, other.entry)
-            gap = other.end - one.start
-            if surnames[pair] and gap < gaps.get(pair, NAMED_TOGETHER):
+            if surnames[pair]:
                 gaps[pair], closest[pair] = gap, (one, other)
 
     def match(one: Mention, other: Mention, surname: str) -> PatternMatch:

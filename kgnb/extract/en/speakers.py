@@ -28,9 +28,11 @@ IN_TURN = 0.7
 
 _SPEAKS_NEXT = re.compile(r' \w+(?: \w+ly)?[,:] "')  # "Come." Then Tom said, "Go."
 _BEAT = re.compile(r'" $')  # "Come." Tom rose. "Go."
+_HE = "(?:(?<=[Hh])e|(?<=[Ss])he)"
+# A pattern that begins with one set of characters skips all others quickly.
 _HE_SAYS = re.compile(
-    rf'(?:(?<=" )|(?<=\n))([Hh]e|[Ss]he)(?= [a-z])|(?<=" )(?:{words.SPEECH_VERB}) (he|she)\b'
-    rf"|\b([Hh]e|[Ss]he) (?:{words.SPEECH_VERB})\b"
+    rf'["HhSs](?:(?<=") (?:(?:[Hh]e|[Ss]he)(?= [a-z])|(?:{words.SPEECH_VERB}) (?:he|she)\b)'
+    rf"|(?<=\n.){_HE}(?= [a-z])|(?<!\w.){_HE} (?:{words.SPEECH_VERB})\b)"
 )
 _I_SAY = re.compile(rf"\bI (?:{words.SPEECH_VERB})\b|\b(?:{words.SPEECH_VERB}) I\b")
 
@@ -94,8 +96,10 @@ class Speakers:
             behind = _BEAT.search(text, max(start, mention.start - 2), mention.start)
             if behind and not self._paragraphs.in_speech(mention.start) and self._persons.acts(mention):
                 return Said(mention, BY_PRONOUN)
-        mine = any(not self._paragraphs.in_speech(m.start()) for m in _I_SAY.finditer(text, start, end))
-        return Said(self._persons.narrator, BY_PRONOUN) if mine and self._persons.narrator else None
+        narrator = self._persons.narrator
+        said = _I_SAY.finditer(text, start, end) if narrator else ()
+        mine = any(not self._paragraphs.in_speech(m.start()) for m in said)
+        return Said(narrator, BY_PRONOUN) if narrator and mine else None
 
     def _by_turn(self, paragraph: int, start: int, end: int, turns: dict[int, Said]) -> Said | None:
         """Who spoke before the last speaker, or is the only one of the gender of "he said" named above."""
@@ -120,8 +124,8 @@ class Speakers:
     def _gender_told(self, start: int, end: int) -> str:
         """That of the pronoun beside a verb of speech, or behind a speech, of the paragraph; "" without."""
         for match in _HE_SAYS.finditer(self._persons.text, start, end):
-            if not self._paragraphs.in_speech(match.start()):
-                return "m" if match[match.lastindex or 0].lower() == "he" else "f"
+            if not self._paragraphs.in_speech(match.end()):
+                return "f" if "she" in match[0].lower().split() else "m"
         return ""
 
     def speaker(self, offset: int) -> Said | None:
