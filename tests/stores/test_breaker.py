@@ -33,6 +33,7 @@ from kgnb.core.provider_options import ProviderOptions
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import RedisConnection
+from kgnb.stores.queue.inspect import LIMIT_PREFIX
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.types import PollResult
 from kgnb.worker.throttle import _fingerprint
@@ -190,6 +191,15 @@ async def test_a_pause_without_an_end_ends_at_some_time_that_can_be_told(
     state = await breaker.state(NAME)
     assert state.paused
     assert datetime.fromtimestamp(state.until) > datetime.now()
+
+
+async def test_times_that_somebody_wrote_can_be_told(breaker: CircuitBreaker, redis: Redis) -> None:
+    await redis.hset(f"kgnb:answer:{NAME}", mapping={"refused_at": "1e300", "since": "9" * 30})
+    await redis.set(f"{LIMIT_PREFIX}{NAME}", "1", px=10**17)
+    state = await breaker.state(NAME)
+    for moment in (state.answer.since, state.answer.refused_at, state.not_before):
+        datetime.fromtimestamp(moment)
+    assert state.answer.refused
 
 
 async def test_deleting_the_key_resumes(breaker: CircuitBreaker, redis: Redis) -> None:

@@ -33,7 +33,7 @@ between two counted failures breaks their row; above 0, to save a round trip for
 MAX_NOT_BEFORE = 3_600.0
 """Longest rate limit in seconds."""
 MAX_PAUSE = 1e10
-"""Longest pause that is told, in seconds: a later end has no date."""
+"""Longest pause that is told, and latest epoch second: what is later may have no date."""
 MAX_REASON = 500
 """Longest stored reason, in characters."""
 ANSWER_TTL = 7 * 86_400
@@ -263,7 +263,7 @@ class CircuitBreaker:
         count = max(0, int(_number(reply.failures)))
         if count:
             self._reset_until.pop(name, None)
-        not_before = now + reply.limit_ms / 1_000 if reply.limit_ms > 0 else 0.0
+        not_before = now + min(reply.limit_ms / 1_000, MAX_PAUSE) if reply.limit_ms > 0 else 0.0
         self._update_limit(name, reply.limit_ms / 1_000, asked_at)
         broken = isinstance(reply.answer, ServiceRefused)  # a key of the wrong type
         answer = ProviderAnswer() if broken else _read_answer(reply.answer)
@@ -307,10 +307,11 @@ def _forget_refusals(provider: str) -> Command:
 
 
 def _read_answer(reply: Mapping[bytes, bytes]) -> ProviderAnswer:
-    """The answer in a hash that anyone may write: what is no number is 0."""
+    """The answer in a hash that anyone may write: what is no number is 0, and each time is in a calendar."""
     found = {name: value.decode("utf-8", "replace") for name, value in hash_fields(reply).items()}
     times = {
-        name: max(0.0, _number(found.get(name))) for name in ("answered_at", "seconds", "refused_at", "since")
+        name: min(max(0.0, _number(found.get(name))), MAX_PAUSE)
+        for name in ("answered_at", "seconds", "refused_at", "since")
     }
     return ProviderAnswer(**times, reason=retold(found.get("reason", "")), kind=found.get("kind", ""))
 
