@@ -25,6 +25,8 @@ KEEP_SECONDS = 55.0
 """Idle connections are closed before servers and proxies close them (60 s and more)."""
 MAX_BODY = 4_000_000
 """Most bytes of a response that are read: 500 times a usual one. As JSON values they take 120 MB at most."""
+MAX_STREAM = 20_000_000
+"""The same for a reply that comes in pieces, of which each token's takes some 300 bytes: 60,000 tokens."""
 
 _trusted = cache(httpx2.create_ssl_context)
 """The certificates that this machine trusts, beside openai 2 certifi's; or SSL_CERT_FILE's. Read once."""
@@ -74,7 +76,9 @@ def _http_client(base_url: str, connections: int) -> httpx2.AsyncClient:
 
 
 async def _bound_body(response: httpx2.Response) -> None:
-    """Read a body, decompressed if the server packed it unasked; raise BodyTooLong beyond MAX_BODY bytes."""
+    """Read a body, decompressed if the server packed it unasked; raise BodyTooLong beyond MAX_BODY bytes, of
+    a stream of events beyond MAX_STREAM."""
+    most = MAX_STREAM if "event-stream" in response.headers.get("content-type", "") else MAX_BODY
     packed = response.headers.pop("content-encoding", "identity") in ("gzip", "deflate")
     # 32: the format is seen from the data.
     inflate = zlib.decompressobj(32 + zlib.MAX_WBITS).decompress if packed else lambda piece, _: piece
@@ -82,10 +86,10 @@ async def _bound_body(response: httpx2.Response) -> None:
     assert isinstance(stream, httpx2.AsyncByteStream)
     async for piece in stream:
         try:
-            body += inflate(piece, MAX_BODY + 1 - len(body))
+            body += inflate(piece, most + 1 - len(body))
         except zlib.error:
             raise BodyTooLong from None
-        if len(body) > MAX_BODY:
+        if len(body) > most:
             raise BodyTooLong
     await stream.aclose()
     response.stream = httpx2.ByteStream(bytes(body))

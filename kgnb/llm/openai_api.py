@@ -13,6 +13,7 @@ from kgnb.extract.prompt import Prompt
 from kgnb.extract.reply import is_complete
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, hidden_error, joined_text
 from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse, get
+from kgnb.llm.http_client import MAX_BODY
 from kgnb.llm.request_form import RequestForm
 
 _LENGTH = ("length", "max_tokens", "model_length", "model_context_window_exceeded")  # Mistral, Zhipu
@@ -95,13 +96,15 @@ class OpenAIApi(ChatApi):
 
 def _joined(stream: bytes) -> dict[str, Any]:
     """The answer whose pieces are a stream's events. An event with an error is the answer itself; a stream
-    that breaks off has no finish_reason, so it counts as cut."""
+    that breaks off has no finish_reason, so it counts as cut. Raises ValueError, RecursionError."""
     told: dict[str, list[str]] = {field: [] for field in _STREAMED}
     finish, usage = "length", None
     for line in stream.splitlines():
         data = line.removeprefix(b"data:").strip()
         if not line.startswith(b"data:") or data == b"[DONE]":
             continue
+        if len(data) > MAX_BODY:  # its values would take as much memory as those of a longer body
+            raise ValueError(len(data))
         event = json.loads(data)
         if get(event, "error"):
             return {"error": event["error"]}

@@ -374,6 +374,10 @@ async def test_a_reply_that_comes_in_pieces_is_read_whole() -> None:
         11,
         7,
     )
+    thoughts = [{"reasoning_content": "hm " * 10_000}] * 200
+    async with Scripted((200, streamed(*thoughts, *PIECES), {"content-type": "text/event-stream"})) as llm:
+        done = await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
+    assert done.text == '{"characters": []}'  # though it takes more than any body in one piece
     async with Scripted((200, streamed(PIECES[0], finish=None, done=""), {})) as llm:
         with pytest.raises(ReplyTruncated):
             await asked_of(Preset(name="o"), llm.url).ask(ask_for(), "m")
