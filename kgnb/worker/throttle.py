@@ -252,6 +252,8 @@ class ProviderThrottle:
         return True
 
     def _record_usage(self, call: _Call, usage: Usage, unanswered: int = 0) -> None:
+        if not call.began:  # nothing was asked
+            return
         # A request that timed out or was cancelled is billed: one token per character of its prompt leaves
         # room for the reply.
         counted = usage + Usage(unanswered, unanswered * call.chars)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from kgnb.core.errors import ProviderPaused
 from kgnb.llm.fake.server import FakeServer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, PollResult, QueueName, QueueState
@@ -232,3 +233,13 @@ async def test_one_slow_answer_moves_a_providers_mean_a_little(redis_url: str) -
         await node.ask("张飞。")
         first, second = took
         assert first < node.throttle.request_seconds(node.provider) < (first + second) / 2
+
+
+async def test_a_request_that_was_not_admitted_took_no_time(redis_url: str) -> None:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
+        took: list[float] = []
+        node.throttle.on_request_timed = lambda _, seconds: took.append(seconds)
+        node.throttle.paused = {node.provider.name}
+        with pytest.raises(ProviderPaused):
+            await node.ask()
+        assert took == []
