@@ -285,7 +285,8 @@ class WorkerNode:
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(claim))
             raise
-        except errors.ServiceDown:  # Bolt: a node that reaches it writes the graph
+        except errors.ServiceDown as error:  # Bolt: a node that reaches it writes the graph
+            log.debug(say("node.chapter_back", **self._chapters.log_facts(claim), reason=error))
             await self._hand_back(claim)
         except errors.TableMissing as error:
             await self._hand_back(claim)
