@@ -42,6 +42,7 @@ _LAST = {c for noun in KIN for c in noun.words if is_han(c)} - set(_NOT_LAST)
 _RANKED = frozenset("是，、")  # what stands before a rank: 父亲是将军甲
 _MARKS = "，,“"
 _LINKS = set("叫唤做作名是")
+_LINK_STARTS = frozenset("，,、姓官大小名唤叫取起便就其竟原正是“")
 _RANKS = {title[-1] for title in _TITLES}
 _BEFORE_NAME = _LAST | _LINKS | _RANKS | set(_MARKS)
 """Characters of which one stands before any name with a kin noun."""
@@ -49,7 +50,6 @@ _ORDER = "长大次二三四五六小幼"
 _COUNTED = re.compile(f"[两二三四五六七八九几双][个位名对]?{DEAR}$")
 _IS_MINE = re.compile(r"是(?P<whose>[我俺咱吾你您])们?(?=(?P<what>[^\W啊呀]{1,20})[，。！；…、”」』啊呀])")
 _DEAR = re.compile(f"(?P<of>[的家]?){DEAR}")
-_THEY_HAVE = re.compile("(?:只|还|也|就)?(?:有|生[了下]?|养了?)[一两二三四五六几]?个?")
 
 
 @cache
@@ -104,8 +104,8 @@ class Kinship:
             begin, free = free, mention.end
             if text[mention.start - 1 : mention.start] not in _BEFORE_NAME:
                 continue
-            after = text[free : free + 2]
-            for start, rule, link in self._nouns(self._window(begin, mention.start), mention.start):
+            begin, after = self._window(begin, mention.start), text[free : free + 2]
+            for start, rule, link in self._nouns(begin, mention.start) if begin < mention.start else ():
                 listed = rule.couple or _COUNTED.search(text, max(0, start - 8), start)
                 others = self._listed_behind(k) if listed else []
                 owned = bool(k) and self._is_owners(self._people[k - 1], start, link[0])
@@ -118,7 +118,8 @@ class Kinship:
     def _nouns(self, begin: int, at: int) -> Iterator[tuple[int, Noun, re.Match[str]]]:
         """Where kin nouns begin that a name at ``at`` may bear, of what kind they are, and what follows."""
         for end in range(begin + 1, at + 1):
-            link = _link().fullmatch(self._text, end, at) if self._text[end - 1] in _LAST else None
+            may_end = self._text[end - 1] in _LAST and (end == at or self._text[end] in _LINK_STARTS)
+            link = _link().fullmatch(self._text, end, at) if may_end else None
             while link and (noun := last_kin_noun(self._text, begin, end)):
                 yield *noun, link
                 begin = noun[0] + 1
@@ -130,11 +131,10 @@ class Kinship:
 
     def _window(self, free: int, at: int) -> int:
         """From where on a kin noun is looked for that names who begins at ``at``; ``at`` if there is none."""
-        begin = max(free, at - LONGEST_LINK)
-        end = self._text[at - 1 : at]
-        if end in _MARKS:
-            end = self._text[max(begin, at - 3) : at].rstrip(_MARKS)[-1:]
-        if end in _LINKS or (end in _RANKS and not _RANKED.isdisjoint(self._text[begin:at])):
+        begin = at - LONGEST_LINK if at - free > LONGEST_LINK else free
+        gap = self._text[begin:at]
+        end = gap[-1:] if gap[-1:] not in _MARKS else gap[-3:].rstrip(_MARKS)[-1:]
+        if end in _LINKS or (end in _RANKS and not _RANKED.isdisjoint(gap)):
             return begin
         return max(begin, at - LONGEST_NOUN) if end in _LAST else at
 
@@ -157,17 +157,6 @@ class Kinship:
                 self._owners.children.add(kin.bearer.start)
             if owner is not None and self._owners.fits(kin, owner):
                 yield kin.tie_to(owner)
-                if kin.rule == KIN[0]:
-                    yield from (kin.tie_to(other) for other in self._other_parents(owner, kin))
-
-    def _other_parents(self, owner: Mention, kin: Kin) -> list[Mention]:
-        """Who else has the child: 甲和乙有个儿子."""
-        if not _THEY_HAVE.match(self._text, owner.end):
-            return []
-        k = bisect_left(self._starts, owner.start)
-        one = self._people[k - 1] if k else None
-        joined = one is not None and LISTED.fullmatch(self._text, one.end, owner.start)
-        return [one] if one and joined and one.entry.name != kin.bearer.entry.name else []
 
     def _listed_behind(self, k: int) -> list[Mention]:
         """The persons listed behind the ``k``-th: 乙 and 丙 of 甲、乙和丙."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from operator import attrgetter
 
@@ -12,7 +12,7 @@ from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, Relatio
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_address import addressed_kin
-from kgnb.extract.zh.kin_words import BOTH, BRETHREN, CHILD, DEAR, DISCIPLE, MASTER, NOUNS, PARENT, RELATIVE
+from kgnb.extract.zh.kin_words import BOTH, BRETHREN, DEAR, DISCIPLE, MASTER, NOUNS, PARENT, RELATIVE
 from kgnb.extract.zh.kinship import Kinship
 from kgnb.extract.zh.predicates import Predicates
 from kgnb.extract.zh.script import HAN
@@ -120,7 +120,6 @@ _PATTERNS = (
         after="[为做作](?:[侍小]?妾|[大小]?老婆|媳妇|妻|[二三四五]?姨太太|偏房|小)",
     ),
     RelationPattern(_AND, "SPOUSE", after=f"[^\\W不没未想要]{{0,4}}?{_WEDDED}"),
-    RelationPattern("[、，和与](?:新娘子?|新妇)", "SPOUSE"),
     RelationPattern("休了", "SPOUSE", end=_WHOLE),
     RelationPattern("[给为替]", "SPOUSE", after="生[下了过]{0,2}[一二两三]?[个儿子女]"),
     RelationPattern(
@@ -187,9 +186,6 @@ _COUNTED = re.compile("([二两三四])(?:人|个|位)")
 _COUNTS = {"三": 3, "四": 4}
 
 _SUPPOSED = re.compile("(?:要是|如果|若是?|倘若|假如|万一|以为|除非|但愿|希望|梦见|让|劝|逼)$")
-_WEDS = re.compile("[娶嫁许配](?:(?<=娶)|[给与])了?")
-_MARRIES = re.compile(f"{_GIVEN}|{_TAKES}")
-_CHILD_OF = re.compile(f"{_OWNED}{DEAR}(?:{CHILD}|妹妹|姐姐|妹子|侄女|孙女|弟弟|侄子)")
 
 _MATCHER = PatternMatcher(_PATTERNS, never="。！？：；“”「」『』…\n")
 
@@ -200,7 +196,6 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
     kin = Kinship(text, people, ends, said).ties()
     found = [m for m in _MATCHER.match(text, people, MAX_GAP) if not _is_no_statement(text, m)]
     found += Predicates(text, people, said).ties()
-    found += _married_into(text, people, said)
     return found + kin + _sworn_siblings(text, people) + addressed_kin(text, people, said)
 
 
@@ -209,21 +204,6 @@ def _is_no_statement(text: str, match: PatternMatch) -> bool:
     return _SUPPOSED.search(text, max(0, match.start - 5), match.start) is not None or _continues_list(
         text, match
     )
-
-
-def _married_into(text: str, people: Sequence[Mention], said: Conversation) -> Iterator[PatternMatch]:
-    """甲娶了乙的女儿丙: 甲 and 丙."""
-    for match in _WEDS.finditer(text):
-        k = said.begins(match.end())
-        if not 0 < k < len(people) - 1:
-            continue
-        a, b, c = people[k - 1 : k + 2]
-        if (
-            _MARRIES.fullmatch(text, a.end, b.start)
-            and _CHILD_OF.fullmatch(text, b.end, c.start)
-            and a.entry.name != c.entry.name
-        ):
-            yield PatternMatch(a.entry.name, "SPOUSE", c.entry.name, match[0], a.start, c.end)
 
 
 def _continues_list(text: str, match: PatternMatch) -> bool:
