@@ -53,6 +53,17 @@ def test_given_name_and_patronymic_of_two_are_neithers() -> None:
     assert found["Osip Karlovich"] is not found["Osip Karlovich Dolin"] is not found["Osip Karlovich Morin"]
 
 
+@pytest.mark.parametrize("title", ["Mr.", "Dr."])
+def test_what_stands_behind_a_title_is_a_surname_though_it_looks_like_a_patronymic(title: str) -> None:
+    found = people(pages(("Lev Karlovich", "Anne"), (f"{title} Karlovich", "Anne")))
+    assert found["Lev Karlovich"] is found[f"{title} Karlovich"]
+
+
+def test_a_woman_with_a_mans_patronymic_has_a_surname() -> None:
+    facts = name_facts(("Miriam Karlovich",))
+    assert (facts.gender, facts.surnames) == ("f", {"Karlovich"})
+
+
 def test_brother_and_sister_of_one_patronymic_are_two() -> None:
     found = people(pages(("Osip Karlovich", "Vera Karlovna"), ("Fyodor Karlovich", "Vera Karlovna")))
     assert len({found[name].name for name in ("Osip Karlovich", "Vera Karlovna", "Fyodor Karlovich")}) == 3

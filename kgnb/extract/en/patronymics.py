@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from kgnb.extract.en import vocabulary as words
+
 _MALE = re.compile(
     r"([A-Z]\w+?)[oe]vi(?:t?ch)"
     r"|([A-Z]\w+(?:a[nlr]|e|el|il|on|uk|[fmtv])|Il)(?:[iy]|yi)t?ch"  # as people say it
@@ -34,6 +36,11 @@ def patronymic(word: str) -> Patronymic | None:
     return None
 
 
-def is_given_and_patronymic(words: list[str] | tuple[str, ...]) -> bool:
-    """Return whether a name's second word is a patronymic: Ivan Petrovich Dolin, not Petrovich."""
-    return len(words) > 1 and patronymic(words[1]) is not None
+def is_given_and_patronymic(parts: list[str] | tuple[str, ...]) -> bool:
+    """Return whether a name's second word is a patronymic: Ivan Petrovich Dolin, not Petrovich, nor the
+    surname of Miriam Petrovich."""
+    named_after = patronymic(parts[1]) if len(parts) > 1 else None
+    if named_after is None:
+        return False
+    first = parts[0].lower()
+    return named_after.gender == "f" or first in words.MALE_NAMES or first not in words.FEMALE_NAMES

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -50,6 +50,7 @@ KIN_TITLES = frozenset(
 _BEFORE_GIVEN_NAME = frozenset(
     ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
 )
+_OF_STRANGERS = frozenset(("mr", "mrs", "miss", "dr", "professor"))
 _OF_HEADS = frozenset(("mr", "mrs", "dr", "rev", "judge")) | _MILITARY
 PRONOUN_MENTIONS = 200
 """Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
@@ -71,6 +72,8 @@ class NameParts:
 
     titles: tuple[str, ...]
     rest: tuple[str, ...]
+    is_surname: bool = False
+    """Whether what looks like a patronymic is the surname: Tom Petrovich, where there is a Mr. Petrovich."""
 
     @property
     def first(self) -> str:
@@ -94,7 +97,7 @@ class NameParts:
     @property
     def has_patronymic(self) -> bool:
         """Whether the first name and a patronymic begin the name: Ivan Petrovich Dolin."""
-        return is_given_and_patronymic(self.rest)
+        return not self.is_surname and is_given_and_patronymic(self.rest)
 
     @property
     def has_initial(self) -> bool:
@@ -213,7 +216,7 @@ class BookPersons:
             if not (n in beside or _is_family(c, lasts, persons) or _is_kind(n, c, classifier.candidates))
         }
         self.counts = {n: c.count for n, c in self.candidates.items()}
-        self.parts = {n: split_name(n) for n in self.candidates}
+        self.parts = _with_surnames({n: split_name(n) for n in self.candidates})
         self.clusters = NameClusters(self.candidates)
         self.offsets = {n: c.offsets for n, c in self.candidates.items()}
         self.co_occurrence = CoOccurrence(self.clusters, self.offsets, sentence_ends(text), WINDOW)
@@ -391,6 +394,15 @@ class BookPersons:
     def _parts_of(self, name: str) -> list[NameParts]:
         """The parts of all names of the person."""
         return [self.parts[n] for n in self.clusters.names_of(name)]
+
+
+def _with_surnames(parts: dict[str, NameParts]) -> dict[str, NameParts]:
+    """The parts of the names, where a word right behind a title like Mr. is a surname."""
+    surnames = {
+        p.first for p in parts.values() if len(p.rest) == 1 and not _OF_STRANGERS.isdisjoint(p.titles)
+    }
+    behind = {n for n, p in parts.items() if p.is_full and p.rest[1] in surnames}
+    return {n: replace(p, is_surname=True) if n in behind else p for n, p in parts.items()}
 
 
 def majority_gender(text: str, ends: Iterable[int], least: int) -> str:
