@@ -257,9 +257,7 @@ def _cached_answer(
         )
     if text == SPLIT:
         raise errors.ReplyUnparsable("provider.unparsable", provider=provider)
-    known = any(
-        answer.prompt_hash == request.hash for answer in replies.answers
-    )  # a passage that comes twice
+    known = any(answer.prompt_hash == request.hash for answer in replies.answers)  # a passage comes twice
     own = (stored.task_id, stored.chapter_id) == (info.task.id, replies.chapter_id)
     usage = stored.usage if own and not known else Usage()
     return _answer(reply.parse(text, provider=provider), request, text, usage)

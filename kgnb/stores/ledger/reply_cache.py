@@ -62,9 +62,8 @@ class ReplyCache(DatabasePart):
         facts = (r.id, r.provider, r.model, r.reply, r.task_id)
         query = sa.select(*facts, sa.func.coalesce(r.chapter_id, 0), *usage_columns(t.replies))
         for page in pages(keys, PAGE):
-            for key, provider, model, text, task_id, chapter_id, *usage in c.execute(
-                query.where(r.id.in_(page))
-            ):
+            rows = c.execute(query.where(r.id.in_(page)))
+            for key, provider, model, text, task_id, chapter_id, *usage in rows:
                 found[key] = CachedReply(key, provider, model, text, task_id, read_usage(usage), chapter_id)
         return found
 

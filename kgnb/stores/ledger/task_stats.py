@@ -31,9 +31,7 @@ class TaskFigures:
     counts: dict[str, int] = field(default_factory=dict)  # chapters by status
     flags: dict[str, int] = field(default_factory=dict)  # rows by flag
     useful: dict[tuple[str, str], Usage] = field(default_factory=dict)  # cost of rows, by (provider, model)
-    wasted: dict[tuple[str, str], Usage] = field(
-        default_factory=dict
-    )  # what else was paid, so far for no row
+    wasted: dict[tuple[str, str], Usage] = field(default_factory=dict)  # what else was paid, for no row yet
     chars: int = 0
     rate: float | None = None  # chapters that ended per minute in the last RATE_SECONDS; None when none did
     unverified: int = 0  # events and relations without a quote from the text
