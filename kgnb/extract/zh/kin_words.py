@@ -7,6 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.script import is_han
 
 
 class Noun(NamedTuple):
@@ -132,6 +133,8 @@ KIN = (
     Noun("(?:[令高]徒|高足)", "MASTER_OF", of="hearer"),
 )
 """Nouns that are read without a possessor's name, too."""
+KIN_CHARS = frozenset(c for noun in KIN for c in noun.words if is_han(c))
+"""Characters of which the nouns of ``KIN`` consist."""
 
 
 @cache
@@ -143,6 +146,9 @@ def _kin_pattern() -> re.Pattern[str]:
 def last_kin_noun(text: str, begin: int, end: int) -> tuple[int, Noun] | None:
     """Return where the longest noun of ``KIN`` begins with which a part of the text ends, and of what kind it
     is."""
+    least, begin = begin, end
+    while begin > least and text[begin - 1] in KIN_CHARS:
+        begin -= 1
     match = _kin_pattern().search(text, begin, end)
     return (match.start(), KIN[match.lastindex - 1]) if match and match.lastindex else None
 

@@ -19,8 +19,7 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_groups import KinGroups
 from kgnb.extract.zh.kin_owners import BORN, NEAR, THIRD_PERSONS, Kin, KinOwners
-from kgnb.extract.zh.kin_words import DEAR, KIN, LISTED, Noun, kin_noun, last_kin_noun
-from kgnb.extract.zh.script import is_han
+from kgnb.extract.zh.kin_words import DEAR, KIN, KIN_CHARS, LISTED, Noun, kin_noun, last_kin_noun
 
 LONGEST_LINK = 14
 """Most characters of a kin noun and of what joins it to its bearer."""
@@ -38,7 +37,7 @@ _NOT_LAST = (
     "的第个同异最独遗当未前远长次幼少将把令从后马保拜随原连外一护相大义小跟二管侍先司表发五恩属亡结三双老换元犬七四六金"
     "干侧祖门上下业丫中九仇初劣劲十千八填养冤宿对政情意心知旧挚闺死好贴乳太贱高舍私秘重玩班车佣继庶嫡嗣男盟豚赘"
 )
-_LAST = {c for noun in KIN for c in noun.words if is_han(c)} - set(_NOT_LAST)
+_LAST = KIN_CHARS - set(_NOT_LAST)
 _RANKED = frozenset("是，、")  # what stands before a rank: 父亲是将军甲
 _MARKS = "，,“"
 _LINKS = set("叫唤做作名是")

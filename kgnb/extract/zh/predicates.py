@@ -34,9 +34,8 @@ _NOUNS = (
     Noun("(?:(?:所|亲)?生的?|所出|(?:收养|抱养|领养|捡来|抱来|买来)的(?:孤儿|孩子)?)", "PARENT_OF"),
 )
 _OF = "之|(?:从娘家带来|陪嫁过来|使唤)?的|家的?"
-_OF_NOUNS = {c for noun in _NOUNS for c in noun.words if is_han(c)}
-_FIRST = _OF_NOUNS.union(filter(is_han, _OF + DEAR))
-"""Characters of which one follows a possessor: seen at once."""
+_CHARS = frozenset(filter(is_han, "".join((_OF, DEAR, *(noun.words for noun in _NOUNS)))))
+"""Characters of what makes a possessor of a name: one stands behind it."""
 _END_OF_NOUN = f"(?![{HAN}？?])|(?=[也矣啊呀嘛呢了](?![？?]))"
 _VERBS = frozenset("是乃系为过")  # one of which stands before a possessor
 _UNREAL = re.compile(
@@ -57,10 +56,10 @@ _BOUNDS = "。！？；\n“”「」『』"
 
 @cache
 def _behind() -> re.Pattern[str]:
-    """A noun that ends behind a possessor; where no such character ends anything there, no noun is tried."""
+    """A noun behind a possessor; nothing is tried unless its characters are all that stands there."""
     nouns = "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(_NOUNS))
-    last = f"[{HAN}]{{0,23}}?[{''.join(sorted(_OF_NOUNS))}](?:{_END_OF_NOUN})"
-    return re.compile(f"(?={last})(?P<of>{_OF})?{DEAR}(?:{nouns})(?:{_END_OF_NOUN})")
+    likely = f"[{''.join(sorted(_CHARS))}]+(?:{_END_OF_NOUN})"
+    return re.compile(f"(?={likely})(?P<of>{_OF})?{DEAR}(?:{nouns})(?:{_END_OF_NOUN})")
 
 
 class Predicates:
@@ -75,7 +74,7 @@ class Predicates:
         yield from self._pupils()
         latest: tuple[int, list[tuple[Mention, float]]] | None = None
         for k, owner in enumerate(self._people):
-            if self._text[owner.end : owner.end + 1] not in _FIRST:
+            if self._text[owner.end : owner.end + 1] not in _CHARS:
                 continue
             before = self._text[max(0, owner.start - NEAR) : owner.start]
             if before[-1:] != "，" and _VERBS.isdisjoint(before):
