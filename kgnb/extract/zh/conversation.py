@@ -62,7 +62,8 @@ class Conversation:
     def __init__(self, text: str, people: Sequence[Mention]) -> None:
         """``people``: mentions in order of their offsets."""
         self._text, self._people = text, people
-        self._starts = [m.start for m in people]
+        self.starts = [m.start for m in people]
+        """Offsets of the mentions."""
 
     @cached_property
     def turns(self) -> list[Turn]:
@@ -138,17 +139,17 @@ class Conversation:
         """Return the person with whom the line behind the ``k``-th turn's begins, if it is no quotation."""
         end = self.turns[k].end
         begin = self._text.find("\n", end, end + _SAME_TURN) + 1
-        i = bisect_left(self._starts, begin)
-        return self._people[i] if begin and self._starts[i : i + 1] == [begin] else None
+        i = bisect_left(self.starts, begin)
+        return self._people[i] if begin and self.starts[i : i + 1] == [begin] else None
 
     def within(self, begin: int, end: int) -> Sequence[Mention]:
         """Return the mentions that begin in a part of the text."""
-        return self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, end)]
+        return self._people[bisect_left(self.starts, begin) : bisect_left(self.starts, end)]
 
     def begins(self, place: int) -> int:
         """Return the number of the mention that begins at a place; -1 for none."""
-        k = bisect_left(self._starts, place)
-        return k if self._starts[k : k + 1] == [place] else -1
+        k = bisect_left(self.starts, place)
+        return k if self.starts[k : k + 1] == [place] else -1
 
     def _line(self, place: int) -> int:
         """Where the line of a place begins, or what is looked at of it."""
@@ -245,8 +246,8 @@ class Conversation:
         if self._text[match.start() - 1 : match.start()] in ("：", ":"):
             return None
         end = match.end()
-        i = bisect_left(self._starts, end)
-        if self._starts[i : i + 1] == [end]:
+        i = bisect_left(self.starts, end)
+        if self.starts[i : i + 1] == [end]:
             speaks = _SPOKE.match(self._text, self._people[i].end) or self._acts(i, line, match)
             return self._people[i] if speaks else None
         if _PRONOUN.match(self._text, end) and _SPOKE.match(self._text, end + 1):
@@ -257,7 +258,7 @@ class Conversation:
         """Whether a deed right behind a quotation is the speaker's: one broken off (“爹，”甲放下碗，“…”), or
         one that begins its line, in a text that gives each speaker a line (“爹。”甲红了眼睛)."""
         clause = _CLAUSE.match(self._text, self._people[i].end)
-        if clause is None or any(at < clause.end() for at in self._starts[i + 1 : i + 2]):
+        if clause is None or any(at < clause.end() for at in self.starts[i + 1 : i + 2]):
             return False
         if _REACTS.search(clause[0]):
             return False

@@ -70,7 +70,7 @@ class KinGroups:
     ) -> None:
         """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
         self._text, self._people, self._ends, self._said, self._owners = text, people, ends, said, owners
-        self._starts = [m.start for m in people]
+        self._starts = said.starts
 
     def enumerations(self) -> Iterator[PatternMatch]:
         """甲生了两个儿子，大的叫乙，小的叫丙; 生二子：长曰乙，次曰丙."""

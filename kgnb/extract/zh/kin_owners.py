@@ -91,7 +91,7 @@ class KinOwners:
     def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int], said: Conversation) -> None:
         """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
         self._text, self._people, self._ends, self._said = text, people, ends, said
-        self._starts = [m.start for m in people]
+        self._starts = said.starts
         self.children: set[int] = set()
         """Offsets of persons called 长子, 次女."""
 

@@ -80,7 +80,7 @@ class Kinship:
     def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int], said: Conversation) -> None:
         """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
         self._text, self._people, self._ends, self._said = text, people, ends, said
-        self._starts = [m.start for m in people]
+        self._starts = said.starts
         self._owners = KinOwners(text, people, ends, said)
 
     def ties(self) -> list[PatternMatch]:
@@ -189,12 +189,11 @@ class Kinship:
 
     def _of_speakers(self) -> Iterator[PatternMatch]:
         """“甲是我女儿。”: whose kin the speaker says that a person is."""
-        ends: dict[int, Mention] = {}
         for match in _IS_MINE.finditer(self._text):
-            ends = ends or {m.end: m for m in self._people}
             at = match.start() - (self._text[match.start() - 1] in "就才可便也乃")
-            bearer = ends.get(at)
-            if bearer is None or not self._says(bearer):
+            k = bisect_left(self._starts, at) - 1
+            bearer = self._people[k] if k >= 0 else None
+            if bearer is None or bearer.end != at or not self._says(bearer):
                 continue
             speaker = self._owners.hearer(at) if match["whose"] in "你您" else self._owners.speaker(at)
             kin = self._mine(match, bearer)
