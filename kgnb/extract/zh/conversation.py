@@ -6,8 +6,8 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from kgnb.extract.patterns import Mention
 from kgnb.extract.zh import vocabulary as words
@@ -43,8 +43,7 @@ _SAME_TURN = 40
 """Most characters between two quotations of a line that are one person's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """A quotation; ``speaker`` and ``hearer`` where the text names them beside it; ``beside``: who else is
     the only one there; ``called``: whom alone the speaker calls by name."""
 
@@ -64,18 +63,24 @@ class Conversation:
         self._text, self._people = text, people
         self.starts = [m.start for m in people]
         """Offsets of the mentions."""
+        self._turns: dict[int, Turn] = {}
 
     @cached_property
-    def turns(self) -> list[Turn]:
-        """All quotations; whoever asks for none of them doesn't wait for them."""
-        turns: list[Turn] = []
-        for match in self._quotations:
-            turns.append(self._turn(match, turns))
-        return turns
+    def quotations(self) -> list[tuple[int, int]]:
+        """Where the turns begin and end."""
+        return [match.span() for match in _QUOTATION.finditer(self._text)]
 
-    @cached_property
-    def _quotations(self) -> list[re.Match[str]]:
-        return list(_QUOTATION.finditer(self._text))
+    def turn(self, k: int) -> Turn:
+        """Return the ``k``-th turn; of those before it only what may tell who speaks is read."""
+        first = i = k
+        while i >= first:
+            if i not in self._turns:
+                first = min(first, i - self._told_by(i))
+            i -= 1
+        for i in range(first, k + 1):
+            if i not in self._turns:
+                self._turns[i] = self._turn(i)
+        return self._turns[k]
 
     @cached_property
     def sexes(self) -> Sexes:
@@ -87,12 +92,17 @@ class Conversation:
 
     def at(self, place: int) -> int:
         """Return the number of the turn that holds a place; -1 for none, and in words that a turn quotes."""
-        k = bisect_right(self._quotations, place, key=lambda match: match.start()) - 1
-        return k if k >= 0 and place < self._quotations[k].end() and self._depth(place) <= 1 else -1
+        k = self.quotation_at(place)
+        return k if k >= 0 and self._depth(place) <= 1 else -1
+
+    def quotation_at(self, place: int) -> int:
+        """Return the number of the turn that a place is in, or in words that it quotes; -1 for none."""
+        k = bisect_right(self.quotations, (place, len(self._text))) - 1
+        return k if k >= 0 and place < self.quotations[k][1] else -1
 
     def hearer(self, k: int) -> Mention | None:
         """Return to whom the ``k``-th turn is said: told there, or who speaks both before and after."""
-        turn = self.turns[k]
+        turn = self.turn(k)
         if turn.hearer or turn.called or turn.speaker is None:
             return turn.hearer or turn.called
         before, after = (self.neighbour(k, step, turn.speaker) for step in (-1, 1))
@@ -124,20 +134,20 @@ class Conversation:
     def neighbour(self, k: int, step: int, speaker: Mention) -> Turn | None:
         """Return the turn before (``step`` -1) or after (1) the ``k``-th that somebody else speaks."""
         for _ in range(TURNS):
-            if not 0 <= k + step < len(self.turns):
+            if not 0 <= k + step < len(self.quotations):
                 return None
             one, other = sorted((k, k + step))
-            if self.turns[other].start - self.turns[one].end > ADJACENT:
+            if self.quotations[other][0] - self.quotations[one][1] > ADJACENT:
                 return None
             k += step
-            said = self.turns[k].speaker
-            if said is None or said.entry.name != speaker.entry.name:
-                return self.turns[k] if said else None
+            turn = self.turn(k)
+            if turn.speaker is None or turn.speaker.entry.name != speaker.entry.name:
+                return turn if turn.speaker else None
         return None
 
     def reacts(self, k: int) -> Mention | None:
         """Return the person with whom the line behind the ``k``-th turn's begins, if it is no quotation."""
-        end = self.turns[k].end
+        end = self.quotations[k][1]
         begin = self._text.find("\n", end, end + _SAME_TURN) + 1
         i = bisect_left(self.starts, begin)
         return self._people[i] if begin and self.starts[i : i + 1] == [begin] else None
@@ -158,56 +168,62 @@ class Conversation:
 
     # --- one turn ---
 
-    def _turn(self, match: re.Match[str], turns: Sequence[Turn]) -> Turn:
-        text = self._text
-        last = turns[-1] if turns else None
-        line = self._line(match.start())
-        goes_on = last is not None and last.end > line
-        begin = last.end if last and goes_on else line
-        speaker, hearer, beside = self._introduced(line, begin, match.start(), turns)
+    def _goes_on(self, k: int) -> bool:
+        """Whether a turn is not the first of its line."""
+        return k > 0 and self.quotations[k - 1][1] > self._line(self.quotations[k][0])
+
+    def _is_line(self, k: int) -> bool:
+        """Whether a turn is a whole line."""
+        start, end = self.quotations[k]
+        return self._line(start) == start and self._text[end : end + 1] in ("\n", "")
+
+    def _told_by(self, k: int) -> int:
+        """How many turns before one may tell who speaks it: one on its line, two before a line by itself."""
+        if self._goes_on(k):
+            return 1
+        return min(k, 2) if self._is_line(k) and self._follows(k) else 0
+
+    def _turn(self, k: int) -> Turn:
+        start, end = self.quotations[k]
+        line = self._line(start)
+        last = self._turns[k - 1] if self._goes_on(k) else None
+        begin = last.end if last else line
+        speaker, hearer, beside = self._introduced(k, line, begin, last)
         if speaker is None:
-            speaker = self._behind(line, match, turns)
-        if speaker is None and last and goes_on and self._goes_on(last, match.start()):
+            speaker = self._behind(k, line)
+        if speaker is None and last and self._is_of_speaker(last, start):
             speaker = last.speaker
-        alone = begin == match.start() and text[match.end() : match.end() + 1] in ("\n", "")
-        if speaker is None and alone and self._alternates(match.start(), turns):
-            speaker = turns[-2].speaker
-        if speaker is None and alone and last and last.called and self._follows(last, match.start()):
-            speaker = last.called
-        called = self._called(match)
-        if called is None and last and goes_on and speaker is not None and speaker is last.speaker:
+        if speaker is None and self._is_line(k):
+            speaker = self._answers(k)
+        called = self._called(start, end)
+        if called is None and last and speaker is not None and speaker is last.speaker:
             called = last.called
         if called and speaker and called.entry.name == speaker.entry.name:
             called = None
-        return Turn(match.start(), match.end(), speaker, hearer, beside, called)
+        return Turn(start, end, speaker, hearer, beside, called)
 
-    def _called(self, match: re.Match[str]) -> Mention | None:
+    def _called(self, start: int, end: int) -> Mention | None:
         """The only person whom a turn calls by name: “甲，过来。”, “过来，甲！”."""
-        named = self.within(match.start(), match.end())
-        called = {m.entry.name: m for m in named if self._is_called(m, match)}
+        called = {m.entry.name: m for m in self.within(start, end) if self._is_called(m, start, end)}
         return next(iter(called.values())) if len(called) == 1 else None
 
-    def _is_called(self, mention: Mention, match: re.Match[str]) -> bool:
+    def _is_called(self, mention: Mention, start: int, end: int) -> bool:
         before = self._text[mention.start - 1]
         behind = _CALLED.match(self._text, mention.end)
-        if behind is None or behind.end() > match.end():
+        if behind is None or behind.end() > end:
             return False
-        first, last = mention.start == match.start() + 1, behind.end() >= match.end() - 1
+        first, last = mention.start == start + 1, behind.end() >= end - 1
         ends = last or behind[0][-1] in "。！？"
         return (first and not last) or (not first and before in "，！" and ends)
 
-    def _follows(self, last: Turn, at: int) -> bool:
-        """Whether a turn's line is the next after another's."""
-        return self._text.count("\n", last.end, at) == 1
-
     def _introduced(
-        self, line: int, begin: int, end: int, turns: Sequence[Turn]
+        self, k: int, line: int, begin: int, last: Turn | None
     ) -> tuple[Mention | None, Mention | None, Mention | None]:
         """Speaker, hearer and the only other person by the sentence before a quotation (甲对乙说：)."""
+        end = self.quotations[k][0]
         said = self._text[begin:end]
         if not _INTRODUCES.search(said):
             return None, None, None
-        goes_on = turns and turns[-1].end == begin and len(said) <= _SAME_TURN
         if ended := _TO_LAST_END.match(said):
             begin += ended.end()
         named = self.within(begin, end)
@@ -216,13 +232,14 @@ class Conversation:
             speaker = named[0]
         if (
             speaker is None
-            and goes_on
+            and last is not None
+            and len(said) <= _SAME_TURN
             and len(named) == 1
             and _HEARS.search(self._text, begin, named[0].start)
         ):
-            speaker = turns[-1].speaker  # “…”又对乙说：
+            speaker = last.speaker  # “…”又对乙说：
         if _PRONOUN.match(self._text, begin):
-            speaker = self._subject(line, begin, turns)
+            speaker = self._subject(k, line, begin)
         if speaker is None:
             return None, None, None
         others = {m.entry.name: m for m in named if m.entry.name != speaker.entry.name}
@@ -240,21 +257,21 @@ class Conversation:
             _PRESENTS.search(self._text, begin, mention.start) is not None
         )
 
-    def _behind(self, line: int, match: re.Match[str], turns: Sequence[Turn]) -> Mention | None:
+    def _behind(self, k: int, line: int) -> Mention | None:
         """The speaker right behind a quotation (“…”甲说); nobody where a colon introduces it, and not who
         only hears it (“…”甲听了)."""
-        if self._text[match.start() - 1 : match.start()] in ("：", ":"):
+        start, end = self.quotations[k]
+        if self._text[start - 1 : start] in ("：", ":"):
             return None
-        end = match.end()
         i = bisect_left(self.starts, end)
         if self.starts[i : i + 1] == [end]:
-            speaks = _SPOKE.match(self._text, self._people[i].end) or self._acts(i, line, match)
+            speaks = _SPOKE.match(self._text, self._people[i].end) or self._acts(i, k, line)
             return self._people[i] if speaks else None
         if _PRONOUN.match(self._text, end) and _SPOKE.match(self._text, end + 1):
-            return self._subject(line, match.start(), turns)
+            return self._subject(k, line, start)
         return None
 
-    def _acts(self, i: int, line: int, match: re.Match[str]) -> bool:
+    def _acts(self, i: int, k: int, line: int) -> bool:
         """Whether a deed right behind a quotation is the speaker's: one broken off (“爹，”甲放下碗，“…”), or
         one that begins its line, in a text that gives each speaker a line (“爹。”甲红了眼睛)."""
         clause = _CLAUSE.match(self._text, self._people[i].end)
@@ -262,41 +279,46 @@ class Conversation:
             return False
         if _REACTS.search(clause[0]):
             return False
-        return match[1].endswith(("，", ",")) or (self._lines and line == match.start())
+        start, end = self.quotations[k]
+        return self._text[end - 2] in "，," or (self._lines and line == start)
 
     @cached_property
     def _lines(self) -> bool:
         """Whether speakers mostly have a line each."""
-        begins = sum(self._text[max(0, m.start() - 1)] == "\n" for m in self._quotations)
-        return begins >= 0.3 * len(self._quotations)
+        begins = sum(self._text[max(0, start - 1)] == "\n" for start, _ in self.quotations)
+        return begins >= 0.3 * len(self.quotations)
 
-    def _subject(self, line: int, before: int, turns: Sequence[Turn]) -> Mention | None:
+    def _subject(self, k: int, line: int, before: int) -> Mention | None:
         """The only person who begins a clause of a line's narration before a place, or of the line before."""
         last_line = self._line(max(0, line - 1))
         for begin, end in ((line, before), (last_line, line)):
-            spoken = [turn for turn in turns[-6:] if turn.end > begin]
+            spoken = [turn for turn in self.quotations[max(0, k - 6) : k] if turn[1] > begin]
             subjects = {
                 m.entry.name: m
                 for m in self.within(begin, end)
-                if self._begins_clause(m, begin) and not any(t.start < m.start < t.end for t in spoken)
+                if self._begins_clause(m, begin) and not any(start < m.start < end for start, end in spoken)
             }
             subjects = subjects or {m.entry.name: m for m in self.within(begin, end) if self._is_presented(m)}
             if subjects or self._text[begin] not in "“「『":
                 return next(iter(subjects.values())) if len(subjects) == 1 else None
         return None
 
-    def _goes_on(self, last: Turn, at: int) -> bool:
+    def _is_of_speaker(self, last: Turn, at: int) -> bool:
         """Whether what stands between two quotations of a line is about the speaker (“…”甲说，“…”)."""
         if last.speaker is None or at - last.end > _SAME_TURN:
             return False
         return last.speaker.start == last.end or _PRONOUN.match(self._text, last.end) is not None
 
-    def _alternates(self, at: int, turns: Sequence[Turn]) -> bool:
-        """Whether two persons take turns in a line each: “…”甲说 / “…”乙说 / “…”."""
-        if len(turns) < 2:
-            return False
-        last, before = turns[-1], turns[-2]
-        one, other = last.speaker, before.speaker
-        between = self._text[last.end : at]
-        near = between.count("\n") == 1 and self._text.count("\n", before.end, last.start) == 1
-        return near and one is not None and other is not None and one.entry.name != other.entry.name
+    def _answers(self, k: int) -> Mention | None:
+        """Who says a line without narration: one of two who take turns (“…”甲说 / “…”乙说 / “…”), else whom
+        the speaker of the line before calls by name."""
+        if not self._follows(k):
+            return None
+        last = self._turns[k - 1]
+        one, other = last.speaker, self._turns[k - 2].speaker if self._follows(k - 1) else None
+        alternate = one and other and one.entry.name != other.entry.name
+        return other if alternate else last.called
+
+    def _follows(self, k: int) -> bool:
+        """Whether a turn is on the line behind that of the one before it."""
+        return k > 0 and self._text.count("\n", self.quotations[k - 1][1], self.quotations[k][0]) == 1

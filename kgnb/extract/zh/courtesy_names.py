@@ -27,7 +27,7 @@ _QUOTED_EPITHET = re.compile(rf"[“「『](?<=[{HAN}].)([{HAN}]{{2,6}})[”」�
 _COURT_RANK = re.compile(rf"(?:王爷|王|妃|嫔|贵妃|贵人|公主|郡王|郡主|亲王)(?=[{HAN}]{{2}})")
 _NO_RANKS = words.NEVER_IN_NAMES | words.MODIFIERS | words.BEFORE_KIN
 _PROPER_NAME = re.compile(
-    rf"(?:大名|学名|官名|真名|本名|原名|俗名|名叫|名唤|名字|(?P<bare>叫))(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
+    rf"(?:大名|学名|官名|真名|本名|原名|俗名|名叫|名唤|名字|叫)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
 _TOPIC = re.compile(
     rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是((?:[他她]们?的)?[^。！？“”「」\n他她其有姓]*[，；,;])$"
@@ -136,12 +136,14 @@ class StatedAliases:
     def _join_proper_names(self) -> None:
         """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
         for match in _PROPER_NAME.finditer(self.text):
-            full, at = match[2], match.start()
+            full, at = match[1], match.start()
+            if not surname_of(full):
+                continue
             bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的")) or self._titled_before(at)
-            if bearer and surname_of(full):
+            if bearer:
                 root = self.clusters.root(bearer)
                 surname = titled_surname(root)
-                named = not (surname or surname_of(root) or match["bare"])
+                named = not (surname or surname_of(root) or match[0][0] == "叫")
                 if surname == surname_of(full) or named:
                     self._join(full, bearer, "号")
 

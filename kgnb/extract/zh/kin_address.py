@@ -128,7 +128,7 @@ class _Addresses:
     def ties(self) -> Iterator[PatternMatch]:
         for match in _SPOKEN_TO.finditer(self._text):
             k = self._said.at(match.start())
-            speaker = self._said.turns[k].speaker if k >= 0 else None
+            speaker = self._said.turn(k).speaker if k >= 0 else None
             kin = _WORDS[int(str(match.lastgroup)[1:])][1]
             if speaker is None or (kin.strangers and not self._said.sexes.tells) or self._is_absent(k):
                 continue
@@ -143,7 +143,7 @@ class _Addresses:
 
     def _hearer(self, k: int, speaker: Mention, kin: _Address, word: str) -> Mention | None:
         """Whom the speaker of the ``k``-th turn calls by the word."""
-        turn = self._said.turns[k]
+        turn = self._said.turn(k)
         if turn.hearer:
             return turn.hearer if self._fits(speaker, turn.hearer, kin) else None
         if kin.title == _WOMAN and self._is_told(turn, kin):
@@ -170,7 +170,7 @@ class _Addresses:
 
     def _is_absent(self, k: int) -> bool:
         """Whether the words beside the ``k``-th turn say that who is addressed is not there."""
-        turn = self._said.turns[k]
+        turn = self._said.turn(k)
         least = max(0, turn.start - SCENE)
         begin = max(least, *(self._text.rfind(mark, least, turn.start) + 1 for mark in "\n”」』"))
         behind = _BESIDE.match(self._text, turn.end)

@@ -150,7 +150,7 @@ class KinOwners:
     def speaker(self, at: int) -> Mention | None:
         """Return who says what stands at ``at``."""
         k = self._said.at(at)
-        return self._said.turns[k].speaker if k >= 0 else None
+        return self._said.turn(k).speaker if k >= 0 else None
 
     def hearer(self, at: int) -> Mention | None:
         """Return to whom is said what stands at ``at``."""

@@ -23,6 +23,7 @@ OFTEN = 5
 NAMED = 1.5
 """Worth of two statements that somebody is called so."""
 _TWO = frozenset("两二俩")
+_PLACES_BEHIND = words.PLACE_CHARS | words.HOUSE_ENDS
 _HAMLETS = frozenset("巷岭县寨庙寺街府渡港郡乡省")
 """Ends of places that hardly end given names of two characters."""
 
@@ -64,7 +65,7 @@ def _grammar_penalty(candidate: Candidate) -> float:
         penalty += 2.0 * share_of(candidate.left, words.DEMONSTRATIVES)
     if len(candidate.name) == 2:
         penalty += 4.0 * share_of(candidate.right, _TWO)  # 李顾两位
-    penalty += 3.0 * max(0.0, share_of(candidate.right, words.PLACE_CHARS | words.HOUSE_ENDS) - 0.3)  # 白鹭洲
+    penalty += 3.0 * max(0.0, share_of(candidate.right, _PLACES_BEHIND) - 0.3)  # 白鹭洲
     return penalty + 6.0 * share_of(candidate.right, words.PLURALS)
 
 

@@ -201,7 +201,7 @@ class Predicates:
         if pronoun and pronoun.lastgroup:
             if k < 0:
                 return None
-            return self._said.turns[k].speaker if pronoun["i"] else self._said.hearer(k)
+            return self._said.turn(k).speaker if pronoun["i"] else self._said.hearer(k)
         named = self._said.within(bound, at)
         if not named:
             return self._subject_before(bound) if pronoun and k < 0 else None

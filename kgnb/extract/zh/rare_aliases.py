@@ -5,13 +5,12 @@ Who is called speaks beside the call; else the surname's only bearer is near, or
 
 from __future__ import annotations
 
-import re
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
+from itertools import compress
 
-from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surname_aliases import FEW, SurnameAliases, called_by, family_of, is_of_kin, is_titled
@@ -83,10 +82,11 @@ class RareAliases(SurnameAliases):
         for name in self.counts:
             families[family_of(name)].add(self.clusters.root(name))
         only = {s: who for s, (who, *others) in families.items() if s in words.SURE_SURNAMES and not others}
-        pattern = re.compile(f"{trie_pattern(only)}{trie_pattern(words.TITLES_AFTER_SURNAME)}")
+        titled = [surname + title for surname in only for title in words.TITLES_AFTER_SURNAME]
+        likely = compress(titled, self._bigrams.counts(form[:2] for form in titled))
         places: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for match in pattern.finditer(self.text) if only else ():
-            places[titled_surname(match[0])][match[0]].append(match.start())
+        for at, form in self._bigrams.find_all(likely):
+            places[titled_surname(form)][form].append(at)
         for surname in places.keys() & only.keys():
             person = only[surname]
             before = self._words_before(self.clusters.names_of(person))

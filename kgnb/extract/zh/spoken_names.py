@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import product
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
@@ -33,7 +33,9 @@ class SpokenNames:
 
     def __init__(self, text: str, offsets: Mapping[str, Sequence[int]], bearers: Mapping[str, str]) -> None:
         """``offsets``: name → where it occurs, ascending; ``bearers``: name → a key that is one person's."""
-        self._text = text
+        self._text, self._offsets = text, offsets
+        self._names = frozenset(bearers)
+        self._reach = CLOSE + max(map(len, bearers), default=0)
         entries = {who: NameEntry(who) for who in bearers.values()}
         mentions = [
             Mention(entries[who], name, at, at + len(name))
@@ -43,20 +45,25 @@ class SpokenNames:
         mentions.sort(key=lambda mention: mention.start)
         self._said = Conversation(text, mentions)
 
-    @cached_property
-    def _named(self) -> Counter[tuple[str, str]]:
-        """(name of a speaker, name that he says) → times."""
-        found = Counter[tuple[str, str]]()
-        for turn in self._said.turns:
-            if turn.speaker and turn.start - turn.speaker.end <= CLOSE:
-                for said in self._said.within(turn.start, turn.end):
-                    if not self._text.endswith(_OWN, 0, said.start):
-                        found[turn.speaker.form, said.form] += 1
-        return found
-
-    def naming(self, one: Iterable[str], other: Iterable[str]) -> int:
+    def naming(self, one: Collection[str], other: Collection[str]) -> int:
         """Return how often a bearer of some names says one of the others, or the reverse: they are two."""
-        return sum(self._named[a, b] + self._named[b, a] for a, b in product(one, other))
+        return self._times(one, other) + self._times(other, one)
+
+    def _times(self, speakers: Collection[str], named: Collection[str]) -> int:
+        """How often a speaker of some names says one of the others."""
+        places = (at for name in self._names.intersection(named) for at in self._offsets.get(name, ()))
+        said = [at for at in places if not self._text.endswith(_OWN, 0, at)]
+        turns = Counter(map(self._said.quotation_at, said))
+        return sum(n for k, n in turns.items() if k >= 0 and self._speaks(k, speakers))
+
+    def _speaks(self, k: int, names: Collection[str]) -> bool:
+        """Whether a turn's speaker has one of some names there; most turns have none of them beside it."""
+        start, end = self._said.quotations[k]
+        beside = (*self._said.within(start - self._reach, start), *self._said.within(end, end + 1))
+        if all(mention.form not in names for mention in beside):
+            return False
+        speaker = self._said.turn(k).speaker
+        return speaker is not None and speaker.form in names and start - speaker.end <= CLOSE
 
     @cached_property
     def calls(self) -> dict[str, list[int]]:
@@ -78,14 +85,18 @@ class SpokenNames:
                 yield names
 
     def _beside(self, k: int) -> Iterator[Mention]:
-        turns, turn = self._said.turns, self._said.turns[k]
+        said, turn = self._said, self._said.turn(k)
         if turn.hearer:
             yield from (turn.hearer, turn.hearer)
             return
-        before = turns[k - 1].speaker if k and turn.start - turns[k - 1].end <= ADJACENT else None
-        gap = turns[k + 1].start - turn.end if k + 1 < len(turns) else ADJACENT + 1
-        answers = turns[k + 1].speaker if gap <= ADJACENT else None
-        at_once = answers if turn.speaker and gap <= ANSWER else None
-        for who in (before, self._said.reacts(k) or answers, at_once):
+        before = said.turn(k - 1).speaker if self._gap(k - 1) <= ADJACENT else None
+        answers = said.turn(k + 1).speaker if self._gap(k) <= ADJACENT else None
+        at_once = answers if turn.speaker and self._gap(k) <= ANSWER else None
+        for who in (before, said.reacts(k) or answers, at_once):
             if who and not (turn.speaker and turn.speaker.entry.name == who.entry.name):
                 yield who
+
+    def _gap(self, k: int) -> float:
+        """Characters between a turn and the next; endless where either is none."""
+        turns = self._said.quotations
+        return turns[k + 1][0] - turns[k][1] if 0 <= k < len(turns) - 1 else math.inf
