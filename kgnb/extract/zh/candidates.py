@@ -34,7 +34,7 @@ _CALLED_SO = (
 )
 _NAMING = re.compile(f"(?:{'|'.join(_CALLED_SO)})[“「『]?([{HAN}]{{2,4}})(?![{HAN}])")
 
-_KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|媳妇|女儿|儿子|女婿|外甥"
+_KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|老公|老伴|爱人|媳妇|闺女|女儿|儿子|女婿|外甥"
 _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
 _RELATING = re.compile(f"[的之](?:{_KIN})")
 _INTRODUCED = re.compile(
