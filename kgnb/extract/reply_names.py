@@ -98,9 +98,10 @@ class _Names:
         if "、" in name:
             return [{**item, "name": one, "aliases": []} for one in split_names(name)]  # whose would they be?
         short, remark = _split_remark(name)
-        if remark and self._without_remarks[short] == 1:
+        # Where more is told of him, the remark may tell him from one of the same name in other chapters.
+        if remark and len(item) == 1 and self._without_remarks[short] == 1:
             self.add(name, short)  # elsewhere in the reply with the remark or without it
-            return [{**item, "name": short, "description": item.get("description") or remark}]
+            return [{"name": short, "description": remark}]
         first, *others = map(str.strip, name.replace("／", "/").split("/"))
         if not others or not all(map(_NAME.fullmatch, (first, *others))):  # N/A, http://…
             return [item]

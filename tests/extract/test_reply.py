@@ -1061,7 +1061,7 @@ def test_a_long_heading_is_not_repeated_in_full_for_every_row_of_a_table() -> No
     [
         (["何恭：太守", "何旺: 他的仆人"], [("何恭", "太守"), ("何旺", "他的仆人")]),
         (["何恭（太守）", "Ann (his wife)"], [("何恭", "太守"), ("Ann", "his wife")]),
-        ([{"name": "何恭（太守）", "description": "何家长子"}], [("何恭", "何家长子")]),
+        ([{"name": "何恭（太守）", "description": "何家长子"}], [("何恭（太守）", "何家长子")]),
         (["何虎（何恭之子）", "何虎（山贼）"], [("何虎（何恭之子）", ""), ("何虎（山贼）", "")]),
         (["http://a.example"], [("http://a.example", "")]),
     ],

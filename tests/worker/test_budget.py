@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -289,7 +289,10 @@ async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, red
 async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
     ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def silent(*_args: object, spent: Callable[[Usage], None], **_options: object) -> Completion:
+    async def silent(
+        *_args: object, admit: Callable[[], Awaitable[None]], spent: Callable[[Usage], None]
+    ) -> Completion:
+        await admit()
         spent(Usage(1, 0, 0))
         return Completion('{"events": []}', Usage(1, 0, 0))
 
