@@ -61,7 +61,7 @@ async def estimate(
     order = submit.Order(book.facts, imported, provider, model)
     tasks, open_ = await _sampled_tasks(app, order, sample, listener)
     figures = (await app.ledger.task_stats.figures(tasks)).values()
-    spent = sum((usage for found in figures for usage in found.spent.values()), Usage())
+    spent = sum((found.usage for found in figures), Usage())
     useful = sum((usage for found in figures for usage in found.useful.values()), Usage())
     done = [chapter for chapter in imported.chapters if chapter.id not in open_]
     left = scaled(useful, _words(imported.chapters) - _words(done), _words(done))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from kgnb.app.context import App
 from kgnb.app.settle import settle_novel
@@ -53,16 +54,12 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
 
     Raises InputError for an unknown name, with the nearest ones, and for a name of several persons.
     """
-    novel, index = await _people(app, task_id)
-    first = _person(index, name, task_id)
-    more = [
-        person
-        for person in dict.fromkeys(_person(index, o, task_id) for o in _bounded(others))
-        if person != first
-    ]
+    people = await _People.read(app, task_id)
+    first = people.person(name)
+    more = [person for person in dict.fromkeys(map(people.person, _bounded(others))) if person != first]
     if not more:
-        return DecisionOutcome("merge", (first, *map(index.form, others)), changed=False)
-    return await _decide(app, novel, Decision(0, "merge", (first, *more), made_by=by))
+        return DecisionOutcome("merge", (first, *map(people.index.form, others)), changed=False)
+    return await _decide(app, people.novel, Decision(0, "merge", (first, *more), made_by=by))
 
 
 async def split(
@@ -72,19 +69,19 @@ async def split(
 
     Raises InputError where an alias is unknown, or ``name`` itself.
     """
-    novel, index = await _people(app, task_id)
-    person = _person(index, name, task_id)
-    first = index.form(clean(name, MAX_NAME))
+    people = await _People.read(app, task_id)
+    person, form = people.person(name), people.index.form
+    first = form(clean(name, MAX_NAME))
     leaving: dict[str, None] = {}
     for alias in _bounded(aliases):
-        bearers = _bearers(index, alias, task_id)
-        if index.form(alias) == first:
+        bearers = people.bearers(alias)
+        if form(alias) == first:
             raise InputError("names.itself", name=first, task=task_id)
         if person in bearers:
-            leaving[index.form(alias)] = None
+            leaving[form(alias)] = None
     if not leaving:
-        return DecisionOutcome("split", (first, *map(index.form, aliases)), changed=False)
-    return await _decide(app, novel, Decision(0, "split", (first, *leaving), made_by=by))
+        return DecisionOutcome("split", (first, *map(form, aliases)), changed=False)
+    return await _decide(app, people.novel, Decision(0, "split", (first, *leaving), made_by=by))
 
 
 async def part(
@@ -96,13 +93,13 @@ async def part(
 
     Raises InputError where ``name`` is unknown, or ``other`` means the same person.
     """
-    novel, index = await _people(app, task_id)
-    first, other = _person(index, name, task_id), clean(other, MAX_NAME)
-    second = (index.bearers(other) or [other])[0]
+    people = await _People.read(app, task_id)
+    first, other = people.person(name), clean(other, MAX_NAME)
+    second = (people.index.bearers(other) or [other])[0]
     if not second or second == first:
         raise InputError("names.itself", name=first, task=task_id)
     decision = Decision(0, "split", (first, second), made_by=by, chapters=chapters)
-    return await _decide(app, novel, decision)
+    return await _decide(app, people.novel, decision)
 
 
 async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
@@ -130,27 +127,33 @@ def _bounded(names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-async def _people(app: App, task_id: int) -> tuple[Novel, NameIndex[str]]:
-    """The task's book, and its persons by what they are called."""
-    names = await names_of(app, task_id, ("Character",))
-    return names.novel, NameIndex((one.name, one.name, one.aliases) for one in names.listed)
+@dataclass(frozen=True, slots=True)
+class _People:
+    """A task's book, and its persons by what they are called."""
 
+    task_id: int
+    novel: Novel
+    index: NameIndex[str]
 
-def _bearers(index: NameIndex[str], name: str, task_id: int) -> list[str]:
-    name = clean(name, MAX_NAME)
-    bearers = index.bearers(name)
-    if not bearers:
-        if near := index.nearest(name):
+    @classmethod
+    async def read(cls, app: App, task_id: int) -> Self:
+        names = await names_of(app, task_id, ("Character",))
+        return cls(task_id, names.novel, NameIndex((one.name, one.name, one.aliases) for one in names.listed))
+
+    def bearers(self, name: str) -> list[str]:
+        """Who is called so; InputError for nobody."""
+        name = clean(name, MAX_NAME)
+        if bearers := self.index.bearers(name):
+            return bearers
+        if near := self.index.nearest(name):
             nearest = say("status.comma").join(near)
-            raise InputError("names.unknown", name=name, nearest=nearest, task=task_id)
-        raise InputError("names.unknown_all", name=name, task=task_id)
-    return bearers
+            raise InputError("names.unknown", name=name, nearest=nearest, task=self.task_id)
+        raise InputError("names.unknown_all", name=name, task=self.task_id)
 
-
-def _person(index: NameIndex[str], name: str, task_id: int) -> str:
-    bearers = _bearers(index, name, task_id)
-    if len(bearers) > 1:
-        raise InputError(
-            "names.several", name=clean(name, MAX_NAME), people=say("status.comma").join(bearers)
-        )
-    return bearers[0]
+    def person(self, name: str) -> str:
+        """The only one who is called so; InputError for nobody and for several."""
+        bearers = self.bearers(name)
+        if len(bearers) > 1:
+            people = say("status.comma").join(bearers)
+            raise InputError("names.several", name=clean(name, MAX_NAME), people=people)
+        return bearers[0]

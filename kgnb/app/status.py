@@ -244,6 +244,6 @@ def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
         "seconds_left": round(60 * left / counted.rate) if running and counted.rate else None,
         "queue": task.queue,
         "chars": counted.chars,
-        **asdict(sum(counted.spent.values(), Usage())),
+        **asdict(counted.usage),
         "cost": budget.total_cost(counted.spent),
     }

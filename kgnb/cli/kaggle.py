@@ -44,8 +44,10 @@ async def logs(args: argparse.Namespace, _: Settings) -> int:
         if args.follow:
             await client.follow_logs(kernel, lambda piece: print(many_lines(piece).rstrip("\n")))
         else:
-            printed = log_lines(await client.logs(kernel)).rstrip("\n")
-            print(printed or say("kaggle.no_logs", kernel=kernel))
+            if printed := log_lines(await client.logs(kernel)).rstrip("\n"):
+                print(printed)
+            else:
+                options.warn(say("kaggle.no_logs", kernel=kernel))
     return options.OK
 
 

@@ -44,11 +44,8 @@ class OpenAIApi(ChatApi):
         """The JSON of one request."""
         roles = {"system": prompt.system, "user": prompt.user}
         messages = [{"role": role, "content": content} for role, content in roles.items()]
-        body: dict[str, Any] = {
-            "model": model,
-            "messages": messages,
-            "stream": form.streamed,
-        }  # some stream unasked
+        body: dict[str, Any] = {"model": model, "messages": messages}
+        body["stream"] = form.streamed  # also where it isn't: some stream unasked
         if form.streamed:
             body["stream_options"] = {"include_usage": True}
         if form.structured[0] == "strict":

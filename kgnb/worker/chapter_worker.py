@@ -186,10 +186,14 @@ class ChapterWorker:
         """
         row = work.row
         if row is None:
-            lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
-            how = {"taken_over": work.taken_over, "last_try": last_try}
             answer = await self._extractor.extract(
-                work.text, info, lease, chapter_id=claim.chapter_id, **how, on_stored=on_stored
+                work.text,
+                info,
+                self._stores.renewer.lease(claim),
+                chapter_id=claim.chapter_id,
+                taken_over=work.taken_over,
+                last_try=claim.failures >= len(RETRY_SECONDS),
+                on_stored=on_stored,
             )
             row, raw = _row(claim, info, work, answer), answer.raw
             if not await self._retry(claim, "sql", lambda: self._rows.do((row, raw))):

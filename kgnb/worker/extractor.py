@@ -181,8 +181,8 @@ class ChapterExtractor:
         self, request: Prompt, info: TaskInfo, replies: _ChapterReplies, text: str, usage: Usage = Usage()
     ) -> None:
         key = reply_key(info.provider.name, info.model, request.hash)
-        whose = info.task.id, usage, replies.chapter_id
-        entry = CachedReply(key, info.provider.name, info.model, text, *whose)
+        provider, model, task_id = info.provider.name, info.model, info.task.id
+        entry = CachedReply(key, provider, model, text, task_id, usage, replies.chapter_id)
         await self.outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
         replies.lease.progressed()
 

@@ -459,7 +459,7 @@ def test_status_logs_output_stop(
     assert capsys.readouterr().out == "a line\na line\n"
     stub.log = ""
     assert command("logs", kernel) == 0
-    assert "has printed nothing yet" in capsys.readouterr().out
+    assert "has printed nothing yet" in capsys.readouterr().err
     stub.log = "a line"
     with pytest.raises(InputError, match=r"https://www\.kaggle\.com/code/reader/some-notebook"):
         command("stop", kernel)

@@ -73,7 +73,7 @@ class Chapters(DatabasePart):
         stored = lock_claims(c, wanted)
         states = _lock_states(c, wanted)
         ours = [k for k, token in wanted.items() if stored[k] == token and states.get(k) in OPEN_STATES]
-        works = _read_works(c, {k: states[k] == ChapterStatus.RUNNING for k in ours})
+        works = _read_works(c, ours, states)
         if works:
             _set_states(c, works, OPEN_STATES, status=ChapterStatus.RUNNING, started_at=beijing_now())
             _set_current_chapters(c, works, tasks)
@@ -161,8 +161,7 @@ def _set_states(c: sa.Connection, keys: Iterable[Key], from_states: Sequence[str
     c.execute(update.values(**values, updated_at=beijing_now()))
 
 
-def _read_works(c: sa.Connection, keys: Mapping[Key, bool]) -> dict[Key, ChapterWork]:
-    """``keys``: of the chapters, with whether they are taken over."""
+def _read_works(c: sa.Connection, keys: Sequence[Key], states: Mapping[Key, str]) -> dict[Key, ChapterWork]:
     if not keys:
         return {}
     k = t.chapters.c
@@ -170,13 +169,13 @@ def _read_works(c: sa.Connection, keys: Mapping[Key, bool]) -> dict[Key, Chapter
     found = {r.id: r for r in c.execute(query.where(k.id.in_({chapter_id for _, chapter_id in keys})))}
     rows = rows_by_key(c, keys)
     works = {}
-    for key, taken_over in keys.items():
+    for key in keys:
         if (r := found.get(key[1])) is None:
             continue
         text, row = r.content or "", rows.get(key)
         if row is not None and row.text_hash != text_hash(text):  # the text changed since
             row = None
-        works[key] = ChapterWork(t.read_chapter(r), text, row, taken_over)
+        works[key] = ChapterWork(t.read_chapter(r), text, row, states[key] == ChapterStatus.RUNNING)
     return works
 
 

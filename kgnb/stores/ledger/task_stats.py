@@ -44,6 +44,11 @@ class TaskFigures:
         models = sorted(self.useful.keys() | self.wasted.keys())
         return {one: self.useful.get(one, Usage()) + self.wasted.get(one, Usage()) for one in models}
 
+    @property
+    def usage(self) -> Usage:
+        """All that it cost."""
+        return sum(self.spent.values(), Usage())
+
     def count(self, *statuses: ChapterStatus) -> int:
         """Chapters with one of ``statuses``."""
         return sum(self.counts.get(status, 0) for status in statuses)
