@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
 
 from kgnb.extract.en.chapter_persons import ChapterPersons
+from kgnb.extract.en.speakers import Referent
 from kgnb.extract.patterns import Mention
 
 MAX_CLAUSES_BACK = 12
@@ -24,7 +24,6 @@ CLAUSE_DOUBT = 0.1
 """What each clause between adds to the doubt, less where its subject is a pronoun of the same gender."""
 FROM_SPEECH = 0.35
 """How sure it is that "your" means who is spoken to."""
-
 TELLS = 0.8
 """How sure it is that "my" outside speech means who is taken to tell the chapter."""
 
@@ -32,25 +31,21 @@ _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
 
 
-class Antecedent(NamedTuple):
-    """Whom a pronoun means; ``weight`` 0 to 1: how sure that is."""
-
-    mention: Mention
-    weight: float
-
-
-def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons, but: str = "") -> Antecedent | None:
-    """Return whom a possessive pronoun at ``offset`` means, not the person ``but``; None where that is
-    unclear."""
+def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons, but: str = "") -> Referent | None:
+    """Return whom a personal or possessive pronoun at ``offset`` means, not the person ``but``; None where
+    that is unclear."""
     word = pronoun.lower()
     if word in _GENDERS:
         return _third_person(_GENDERS[word], offset, persons, but)
     if not persons.paragraphs.in_speech(offset):
-        return Antecedent(persons.narrator, TELLS) if persons.narrator and word != "your" else None
-    return _addressee(offset, persons) if word == "your" else speaker(offset, persons)
+        return Referent(persons.narrator, TELLS) if persons.narrator and word != "your" else None
+    if word != "your":
+        return persons.speakers.speaker(offset)
+    said = persons.speakers.addressee(offset)
+    return said._replace(weight=said.weight * FROM_SPEECH) if said else None
 
 
-def _third_person(gender: str, offset: int, persons: ChapterPersons, but: str) -> Antecedent | None:
+def _third_person(gender: str, offset: int, persons: ChapterPersons, but: str) -> Referent | None:
     paragraph = persons.paragraphs.start(offset)
     speech = persons.paragraphs.in_speech(offset)
     doubt = 1.0
@@ -68,7 +63,7 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons, but: str) -
         acting = [m for m in fitting if persons.acts(m)]
         best = acting[-1] if acting else fitting[0] if fitting else None
         if best and (acting or pronoun is None or best.start < pronoun):
-            return Antecedent(best, _certainty(fitting, gender, persons) / doubt)
+            return Referent(best, _certainty(fitting, gender, persons) / doubt)
         doubt += CLAUSE_DOUBT if pronoun is not None else SENTENCE_DOUBT
     return None
 
@@ -84,14 +79,3 @@ def _certainty(fitting: Sequence[Mention], gender: str, persons: ChapterPersons)
     names = {m.entry.name for m in fitting}
     known = {m.entry.name for m in fitting if persons.gender(m.entry) == gender}
     return 1.0 if len(names) == 1 and known else 0.6 if known else 0.4
-
-
-def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
-    """Return who says the speech at ``offset``."""
-    said = persons.speakers.speaker(offset)
-    return Antecedent(*said) if said else None
-
-
-def _addressee(offset: int, persons: ChapterPersons) -> Antecedent | None:
-    said = persons.speakers.addressee(offset)
-    return Antecedent(said.mention, said.weight * FROM_SPEECH) if said else None

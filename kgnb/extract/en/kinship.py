@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.antecedents import Antecedent, antecedent_of, speaker
+from kgnb.extract.en.antecedents import antecedent_of
 from kgnb.extract.en.chapter_persons import ChapterPersons, fits_family
 from kgnb.extract.en.roles import ROLES, Role
+from kgnb.extract.en.speakers import Referent
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 from kgnb.extract.word_search import trie_pattern
@@ -37,7 +38,7 @@ NEARBY = 0.45
 LAST_NAMED = 0.6
 """How sure it is that the "he" of "He's my brother" is the man named last."""
 MAX_POSSESSIVE = 60
-"""Characters before a noun in which its possessive is looked for."""
+"""Characters before a noun in which its possessive, or "had two", is looked for."""
 MAX_POSSIBLE = 40
 """Persons nearby and of the family, at most, among whom the bearer of a noun without a name is looked for."""
 
@@ -49,12 +50,10 @@ _POSSESSOR = rf"{_PRONOUN}|'s?| s"  # some texts have lost their apostrophes
 _POSSESSIVE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
 _KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
-_POSSESSIVES = {"he": "his", "she": "her"}
 _HAS = re.compile(
-    r"[hwbl](?<!\w.)(?:(?<=h)a[ds]|(?<=w)ith|(?<=b)ore|(?<=l)eft) (?:an?|one|two|three|four|five|several) "
-    rf"(?:(?:{_ADJECTIVE}|grown) )*({_NOUN})(s?)(?=,? (?:named |called )?[A-Z]|: [A-Z])"
+    r"(?:\b([Hh]e|[Ss]he)|, who|) (?:had|has|with|bore|left) (?:an?|one|two|three|four|five|several) "
+    rf"(?:(?:{_ADJECTIVE}|grown) )*$"
 )
-_SUBJECT = re.compile(r"(?:\b([Hh]e|[Ss]he)|(, who)|) $")
 # A pattern that begins with one set of characters skips all others quickly.
 _CALLED_KIN = re.compile(
     r"[PMDFGpmdg](?<![\w'-].)(?:(?<=[Pp])apa|(?<=[Mm])(?:amma|ama|ummy|um|ommy|om)|(?<=[Dd])(?:addy|ad)|(?<=F)ather"
@@ -124,14 +123,15 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     """Yield what the chapter says, one item for each occurrence."""
     for match in _KIN.finditer(text):
         before = _possessive(text, match.start(1))
-        owners = _owners(before, persons) if before else ()
-        for phrase in _nouns(before.start(), match) if before and owners else ():
+        if before is None:
+            yield from _of_owner(_Phrase(match.start(1), match.end(), match[1], bool(match[2])), persons)
+            continue
+        owners = _owners(before, persons)
+        for phrase in _nouns(before.start(), match) if owners else ():
             for owner in owners:
                 yield from _of_phrase(phrase, owner, persons)
             if len(owners) == 2:
                 yield from _between_owners(phrase, owners, persons)
-    for match in _HAS.finditer(text):
-        yield from _of_owner(match, persons)
     for match in _CALLED_KIN.finditer(text):
         if not _OWNED.search(text, max(0, match.start() - 7), match.start()):
             yield from _of_bare_noun(match, persons)
@@ -142,38 +142,39 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
 
 def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterator[Statement]:
     """Aunt Cicely is the aunt of who calls her so, and my Aunt Cicely mine."""
-    owners: list[Antecedent] = []
+    owners: list[Referent] = []
     if before := _possessive(persons.text, bearer.start):
         owners = _owners(before, persons)
-    elif persons.paragraphs.in_speech(bearer.start) and (caller := speaker(bearer.start, persons)):
+    elif persons.paragraphs.in_speech(bearer.start) and (caller := persons.speakers.speaker(bearer.start)):
         called = persons.paragraphs.is_called(bearer.start, bearer.end)
-        owners = [Antecedent(caller.mention, caller.weight * (CALLED if called else SPOKEN_OF))]
+        owners = [caller._replace(weight=caller.weight * (CALLED if called else SPOKEN_OF))]
     for owner, weight in owners:
         if (possessor := owner.entry.name) != (name := bearer.entry.name):
             yield Statement(possessor, ROLES[noun], name, NAMED * weight, bearer.start, bearer.end, noun)
 
 
-def _of_owner(match: re.Match[str], persons: ChapterPersons) -> Iterator[Statement]:
+def _of_owner(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
     """Mr. Dale had two daughters, Ann and Jane."""
-    noun, plural = match.groups()
-    subject = _SUBJECT.search(persons.text, max(0, match.start() - 6), match.start())
-    if subject is None:
+    role, start = ROLES[phrase.noun], phrase.start
+    bearers = list(_named_after(phrase, role, persons))
+    has = _HAS.search(persons.text, max(0, start - MAX_POSSESSIVE), start) if bearers else None
+    if has is None:
         return
-    pronoun, owner = subject[1], persons.ending_at(subject.start())
-    found = antecedent_of(_POSSESSIVES[pronoun.lower()], subject.start(1), persons) if pronoun else None
-    found = Antecedent(owner, 1.0) if owner else found
-    phrase = _Phrase(match.start(), match.end(), noun, bool(plural))
-    if found:
-        role = ROLES[noun]
-        for bearer in _named_after(phrase, role, persons):
-            names = found.mention.entry.name, role, bearer.entry.name
-            yield Statement(*names, NAMED * found.weight, found.mention.start, bearer.end, noun)
+    if named := persons.ending_at(has.start()):
+        owner: Referent | None = Referent(named, 1.0)
+    else:
+        owner = antecedent_of(has[1], has.start(), persons) if has[1] else None
+    if owner is None:
+        return
+    for bearer in bearers:
+        names = owner.mention.entry.name, role, bearer.entry.name
+        yield Statement(*names, NAMED * owner.weight, owner.mention.start, bearer.end, phrase.noun)
 
 
 def _of_bare_noun(match: re.Match[str], persons: ChapterPersons) -> Iterator[Statement]:
     """Of "Papa is ill," said Jane, or "Yes, papa," said Jane: her father."""
     start, end, noun = match.start(), match.end(), match[0].lower()
-    said = speaker(start, persons) if persons.paragraphs.in_speech(start) else None
+    said = persons.speakers.speaker(start) if persons.paragraphs.in_speech(start) else None
     if said is None:
         return
     role, called = ROLES[noun], persons.paragraphs.is_called(start, end)
@@ -190,9 +191,7 @@ def _of_bare_noun(match: re.Match[str], persons: ChapterPersons) -> Iterator[Sta
         yield Statement(*names, weight, start, end, noun)
 
 
-def _between_owners(
-    phrase: _Phrase, owners: list[Antecedent], persons: ChapterPersons
-) -> Iterator[Statement]:
+def _between_owners(phrase: _Phrase, owners: list[Referent], persons: ChapterPersons) -> Iterator[Statement]:
     """What "Jane and Mary … their brother" says of the two: sisters; Tom and Ann's son: a couple."""
     (one, weight), (other, _) = owners
     role = ROLES[phrase.noun]
@@ -219,12 +218,12 @@ def _possessive(text: str, offset: int) -> re.Match[str] | None:
     return _POSSESSIVE.search(text, max(0, offset - MAX_POSSESSIVE), offset)
 
 
-def _owners(possessive: re.Match[str], persons: ChapterPersons) -> list[Antecedent]:
+def _owners(possessive: re.Match[str], persons: ChapterPersons) -> list[Referent]:
     """Whom the possessive means."""
     word, offset = possessive[1], possessive.start()
     if word in ("'s", "'", " s"):
         owner = persons.ending_at(offset)
-        return [Antecedent(owner, 1.0)] if owner else []
+        return [Referent(owner, 1.0)] if owner else []
     if word in ("their", "Their"):
         return _couple(offset, persons)
     subject = _subject_before(offset, persons)
@@ -238,16 +237,16 @@ def _subject_before(offset: int, persons: ChapterPersons) -> Mention | None:
     return persons.ending_at(before.start()) if before else None
 
 
-def _couple(offset: int, persons: ChapterPersons) -> list[Antecedent]:
+def _couple(offset: int, persons: ChapterPersons) -> list[Referent]:
     """Jane and Mary … their mother: two who are named together in this sentence or the one before."""
     near = persons.between(persons.sentence(offset, 1)[0], offset)
     for one, other in reversed(list(pairwise(near))):
         if _AND.fullmatch(persons.text, one.end, other.start):
-            return [Antecedent(one, TOGETHER), Antecedent(other, TOGETHER)]
+            return [Referent(one, TOGETHER), Referent(other, TOGETHER)]
     return []
 
 
-def _of_phrase(phrase: _Phrase, possessor: Antecedent, persons: ChapterPersons) -> Iterator[Statement]:
+def _of_phrase(phrase: _Phrase, possessor: Referent, persons: ChapterPersons) -> Iterator[Statement]:
     role = ROLES[phrase.noun]
     owner, weight = possessor
     named = list(_named_after(phrase, role, persons)) or list(_named_before(phrase, owner, role, persons))
@@ -266,7 +265,7 @@ def _of_phrase(phrase: _Phrase, possessor: Antecedent, persons: ChapterPersons) 
 
 def _meant_by_pronoun(
     phrase: _Phrase, owner: Mention, role: Role, persons: ChapterPersons
-) -> Antecedent | None:
+) -> Referent | None:
     """Of "You are my cousin" who is spoken to, of "I am his aunt" who speaks, of "He's my brother" the man
     named last."""
     begin = owner.start if owner.end == phrase.start else phrase.start
@@ -275,8 +274,7 @@ def _meant_by_pronoun(
         return None
     word = (found[1] or found[2] or found[3]).lower()
     if word == "you":
-        said = persons.speakers.addressee(begin)
-        meant = Antecedent(*said) if said else None
+        meant = persons.speakers.addressee(begin)
     elif word == "i":
         meant = antecedent_of("my", begin, persons)
     else:
@@ -284,12 +282,12 @@ def _meant_by_pronoun(
         near = reversed(persons.between(persons.sentence(begin, 2)[0], found.start()))
         fitting = (m for m in near if persons.gender(m.entry) == gender and m.entry.name != owner.entry.name)
         last = next(fitting, None)
-        meant = Antecedent(last, LAST_NAMED) if last else None
+        meant = Referent(last, LAST_NAMED) if last else None
     return meant if meant and persons.fits(meant.mention.entry, role.gender) else None
 
 
 def _unnamed(
-    phrase: _Phrase, possessor: Antecedent, role: Role, persons: ChapterPersons
+    phrase: _Phrase, possessor: Referent, role: Role, persons: ChapterPersons
 ) -> Iterator[Statement]:
     """Who may be meant; all of them where the noun is a plural."""
     owner = possessor.mention.entry

@@ -27,21 +27,20 @@ class Paragraphs:
         """Return the number of the paragraph at ``offset``."""
         return bisect_left(self._ends, offset)
 
-    def start(self, offset: int) -> int:
-        """Return the start of the paragraph at ``offset``."""
-        k = self.number(offset)
-        return self._ends[k - 1] + 1 if k else 0
+    def start(self, offset: int, back: int = 0) -> int:
+        """Return the start of the paragraph at ``offset``, or of the one ``back`` paragraphs before it."""
+        return self._start_of(self.number(offset) - back)
 
-    def before(self, offset: int, n: int) -> int:
-        """Return the start of the paragraph ``n`` before that of ``offset``."""
-        k = self.number(offset) - n
+    def _start_of(self, k: int) -> int:
         return self._ends[k - 1] + 1 if k > 0 else 0
+
+    def _end_of(self, k: int) -> int:
+        return self._ends[k] if k < len(self._ends) else len(self._text)
 
     def with_speech(self) -> Iterator[tuple[int, int, int]]:
         """Yield number, start and end of each paragraph in which a quotation mark stands."""
         for k in dict.fromkeys(map(self.number, self._quotes)):
-            end = self._ends[k] if k < len(self._ends) else len(self._text)
-            yield k, (self._ends[k - 1] + 1 if k else 0), end
+            yield k, self._start_of(k), self._end_of(k)
 
     def in_speech(self, offset: int) -> bool:
         """Return whether ``offset`` is within quotation marks."""
@@ -50,8 +49,8 @@ class Paragraphs:
     def speech(self, offset: int) -> tuple[int, int, int, int]:
         """Return the end of the speech before, start and end of that at ``offset`` and the start of the next,
         within the paragraph."""
-        k, n, low = self.number(offset), bisect_left(self._quotes, offset), self.start(offset) - 1
-        high = self._ends[k] if k < len(self._ends) else len(self._text)
+        k, n = self.number(offset), bisect_left(self._quotes, offset)
+        low, high = self._start_of(k) - 1, self._end_of(k)
 
         def mark(i: int, edge: int) -> int:
             return self._quotes[i] if 0 <= i < len(self._quotes) and low < self._quotes[i] < high else edge

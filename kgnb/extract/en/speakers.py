@@ -27,7 +27,6 @@ IN_TURN = 0.7
 """How sure it is that who spoke before or speaks next is spoken to."""
 
 _SPEAKS_NEXT = re.compile(r' \w+(?: \w+ly)?[,:] "')  # "Come." Then Tom said, "Go."
-_BEAT = re.compile(r'" $')  # "Come." Tom rose. "Go."
 _HE = "(?:(?<=[Hh])e|(?<=[Ss])he)"
 # A pattern that begins with one set of characters skips all others quickly.
 _HE_SAYS = re.compile(
@@ -37,8 +36,8 @@ _HE_SAYS = re.compile(
 _I_SAY = re.compile(rf"\bI (?:{words.SPEECH_VERB})\b|\b(?:{words.SPEECH_VERB}) I\b")
 
 
-class Said(NamedTuple):
-    """Who speaks or is spoken to; ``weight`` 0 to 1: how sure that is."""
+class Referent(NamedTuple):
+    """Who is meant, speaks or is spoken to; ``weight`` 0 to 1: how sure that is."""
 
     mention: Mention
     weight: float
@@ -77,9 +76,9 @@ class Speakers:
         self._several = {k for k, found in self._named.items() if len({m.entry.name for m in found}) > 1}
         self._turns = self._in_turn()
 
-    def _in_turn(self) -> dict[int, Said]:
+    def _in_turn(self) -> dict[int, Referent]:
         """Paragraph → its only speaker."""
-        turns: dict[int, Said] = {}
+        turns: dict[int, Referent] = {}
         for k, start, end in self._paragraphs.with_speech():
             if k not in self._several and (
                 said := self._told(k, start, end) or self._by_turn(k, start, end, turns)
@@ -87,21 +86,21 @@ class Speakers:
                 turns[k] = said
         return turns
 
-    def _told(self, paragraph: int, start: int, end: int) -> Said | None:
+    def _told(self, paragraph: int, start: int, end: int) -> Referent | None:
         """Who is named beside a verb of speech, else acts between speeches."""
         if named := self._named.get(paragraph):
-            return Said(named[0], 1.0)
+            return Referent(named[0], 1.0)
         text = self._persons.text
         for mention in self._persons.between(start, end):
-            behind = _BEAT.search(text, max(start, mention.start - 2), mention.start)
-            if behind and not self._paragraphs.in_speech(mention.start) and self._persons.acts(mention):
-                return Said(mention, BY_PRONOUN)
+            beat = text[max(0, mention.start - 2) : mention.start] == '" '  # "Come." Tom rose. "Go."
+            if beat and not self._paragraphs.in_speech(mention.start) and self._persons.acts(mention):
+                return Referent(mention, BY_PRONOUN)
         narrator = self._persons.narrator
         said = _I_SAY.finditer(text, start, end) if narrator else ()
         mine = any(not self._paragraphs.in_speech(m.start()) for m in said)
-        return Said(narrator, BY_PRONOUN) if narrator and mine else None
+        return Referent(narrator, BY_PRONOUN) if narrator and mine else None
 
-    def _by_turn(self, paragraph: int, start: int, end: int, turns: dict[int, Said]) -> Said | None:
+    def _by_turn(self, paragraph: int, start: int, end: int, turns: dict[int, Referent]) -> Referent | None:
         """Who spoke before the last speaker, or is the only one of the gender of "he said" named above."""
         text, last, before = self._persons.text, turns.get(paragraph - 1), turns.get(paragraph - 2)
         other = last.mention.entry.name if last else ""
@@ -110,8 +109,8 @@ class Speakers:
             before and before.mention.entry.name != other and self._persons.fits(before.mention.entry, gender)
         )
         if before and fits and (gender or (last and text[start] == '"')):
-            return Said(before.mention, before.weight * (BY_PRONOUN if gender else BY_TURN))
-        above = self._persons.between(self._paragraphs.before(start, 2), start) if gender else ()
+            return Referent(before.mention, before.weight * (BY_PRONOUN if gender else BY_TURN))
+        above = self._persons.between(self._paragraphs.start(start, 2), start) if gender else ()
         named = [
             m
             for m in above
@@ -119,7 +118,7 @@ class Speakers:
             and self._persons.gender(m.entry) == gender
             and not self._paragraphs.in_speech(m.start)
         ]
-        return Said(named[-1], BY_PRONOUN) if len({m.entry.name for m in named}) == 1 else None
+        return Referent(named[-1], BY_PRONOUN) if len({m.entry.name for m in named}) == 1 else None
 
     def _gender_told(self, start: int, end: int) -> str:
         """That of the pronoun beside a verb of speech, or behind a speech, of the paragraph; "" without."""
@@ -128,7 +127,7 @@ class Speakers:
                 return "f" if "she" in match[0].lower().split() else "m"
         return ""
 
-    def speaker(self, offset: int) -> Said | None:
+    def speaker(self, offset: int) -> Referent | None:
         """Return who says the speech at ``offset``: the only speaker of its paragraph, of several the one
         named between it and its neighbours."""
         paragraph = self._paragraphs.number(offset)
@@ -140,7 +139,7 @@ class Speakers:
             m for m in _between(mentions, end, stop) if not _SPEAKS_NEXT.match(self._persons.text, m.end)
         )
         found = next(behind, None) or next(reversed(_between(mentions, begin, start)), None)
-        return Said(found, 1.0) if found else None
+        return Referent(found, 1.0) if found else None
 
     def called(self, offset: int) -> Mention | None:
         """Return who is called by name in the speech at ``offset``, or in its paragraph of one speaker."""
@@ -151,28 +150,28 @@ class Speakers:
             mentions = _between(mentions, start, end)
         return mentions[0] if mentions else None
 
-    def addressee(self, offset: int) -> Said | None:
+    def addressee(self, offset: int) -> Referent | None:
         """Return who is spoken to at ``offset``: is called by name, else spoke before or speaks next; never
         the speaker."""
         paragraph = self._paragraphs.number(offset)
         mine = self.speaker(offset)
         name = mine.mention.entry.name if mine else ""
         if called := self.called(offset):
-            return Said(called, 1.0) if called.entry.name != name else None
+            return Referent(called, 1.0) if called.entry.name != name else None
         near = (self._turns.get(k) for k in (paragraph - 1, paragraph + 1)) if mine else ()
         for said in near:
             if said and said.mention.entry.name != name:
-                return Said(said.mention, said.weight * IN_TURN)
+                return Referent(said.mention, said.weight * IN_TURN)
         return None
 
-    def answerer(self, offset: int, gender: str) -> Said | None:
+    def answerer(self, offset: int, gender: str) -> Referent | None:
         """Return who of the gender spoke before the speech at ``offset`` or speaks next, if it is one."""
         paragraph = self._paragraphs.number(offset)
         near = [self._turns.get(k) for k in (paragraph - 1, paragraph + 1)]
         fitting = [s for s in near if s and self._persons.gender(s.mention.entry) == gender]
         if len({s.mention.entry.name for s in fitting}) != 1:
             return None
-        return Said(fitting[0].mention, fitting[0].weight * IN_TURN)
+        return Referent(fitting[0].mention, fitting[0].weight * IN_TURN)
 
 
 def _between(mentions: list[Mention], start: int, end: int) -> list[Mention]:
