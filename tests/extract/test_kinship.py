@@ -340,6 +340,19 @@ def test_the_quote_of_a_shared_surname_shows_both_names(words: int, alike: bool)
         assert one.description == "the surname Harland"
 
 
+@pytest.mark.parametrize(
+    ("text", "tie"),
+    [
+        ("Mr. Harland slept. Mrs. Harland met Edwin.", ("Edwin Harland", "FAMILY", "Mrs. Harland")),
+        ("Mrs. Harland slept. Mr. Harland met Nora.", ("Mr. Harland", "FAMILY", "Nora Harland")),
+    ],
+)
+def test_of_a_couple_neither_is_married_to_their_children(text: str, tie: tuple[str, str, str]) -> None:
+    found = confidences(text)
+    assert tie in found
+    assert {t for t in found if t[1] == "SPOUSE"} <= {("Mr. Harland", "SPOUSE", "Mrs. Harland")}
+
+
 def test_a_doctor_who_is_a_woman_is_nobodys_husband() -> None:
     doctor = NameEntry("Dr. Harland", ("Anne Harland", "Anne"), "Character", 9)
     found = rules.extract("Dr. Harland bowed to Mrs. Harland.", lang="en", names=[*PEOPLE, doctor])

@@ -12,7 +12,7 @@ from itertools import pairwise
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.narrator import narrator
 from kgnb.extract.en.paragraphs import Paragraphs
-from kgnb.extract.en.persons import NameFacts, gender_by_ending, majority_gender, name_facts, split_name
+from kgnb.extract.en.persons import NameFacts, likely_gender, name_facts, split_name
 from kgnb.extract.en.speakers import Speakers
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
@@ -128,22 +128,21 @@ class ChapterPersons:
         """Return whether one is Mr. and one Mrs. Dale, or the only Captain, and nobody else Mr. Dale."""
         heads = [self.facts(e).head for e in self.by_surname[surname]]
         mine, theirs = self.facts(one).head, self.facts(other).head
-        unlike = mine != theirs and self.gender(one) != self.gender(other)  # Dr. Dale may be a woman
+        unlike = {mine, theirs} == {"m", "f"} and self.gender(one) != self.gender(other)  # Dr. Dale, a woman
         return unlike and heads.count("m") == heads.count("f") == 1
 
     def _is_common_word(self, word: str) -> bool:
         if word not in self._common_words:
-            lower = re.escape(word.lower())  # letters first: found as quickly as a plain string
-            self._common_words[word] = re.search(rf"{lower}(?<!\w{lower})(?!\w)", self.text) is not None
+            lower = word.lower()
+            found = lower in self.text and re.search(rf"\b{re.escape(lower)}\b", self.text)
+            self._common_words[word] = bool(found)
         return self._common_words[word]
 
     def gender(self, entry: NameEntry) -> str:
         """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""
         if entry.name not in self._genders:
             ends = (mention.end for mention in self.mentions_of[entry.name][:PRONOUN_MENTIONS])
-            named = self.facts(entry).gender
-            voted = named or majority_gender(self.text, ends, least=2)
-            self._genders[entry.name] = voted or gender_by_ending(self.forms(entry))
+            self._genders[entry.name] = likely_gender(self.forms(entry), self.text, ends, least=2)
         return self._genders[entry.name]
 
     def fits(self, entry: NameEntry, gender: str) -> bool:

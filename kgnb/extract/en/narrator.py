@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.patterns import Mention
@@ -28,11 +29,8 @@ def narrator(
 
     ``mentions_of``: person → mentions.
     """
-    told = (m.start() for m in _I.finditer(text))
-    if (
-        sum(1 for _, at in zip(range(MIN_I), (a for a in told if not paragraphs.in_speech(a)), strict=False))
-        < MIN_I
-    ):
+    told = (match for match in _I.finditer(text) if not paragraphs.in_speech(match.start()))
+    if len(list(islice(told, MIN_I))) < MIN_I:
         return None
     called: Counter[str] = Counter()
     for name, mentions in mentions_of.items():
@@ -42,6 +40,5 @@ def narrator(
             return said[0]
         if len(outside) <= MAX_TOLD * len(mentions):
             called[name] = sum(paragraphs.is_called(m.start, m.end) for m in mentions)
-    (best, n), *others = [*called.most_common(2), ("", 0)][:2]
-    clear = n >= MIN_CALLED and all(n >= 2 * other for _, other in others)
-    return mentions_of[best][0] if clear else None
+    (best, n), (_, other) = [*called.most_common(2), ("", 0), ("", 0)][:2]
+    return mentions_of[best][0] if n >= max(MIN_CALLED, 2 * other) else None

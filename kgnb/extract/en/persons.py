@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -38,7 +38,7 @@ _PRONOUN = re.compile(
 _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
 # Honorifics behind a name: Mori-san, Rao-ji.
 _SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi)$")
-_SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|([oe]v|sky|skii))$")
+_SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|[oe]v|sky|skii)$")
 _MILITARY = words.RANKS & words.NEUTRAL
 KIN_TITLES = frozenset(
     (
@@ -105,6 +105,7 @@ class NameParts:
         return self.is_full and len(self.first) == 2 and self.first[1] == "."
 
 
+@lru_cache(maxsize=4096)
 def split_name(name: str) -> NameParts:
     """Return the parts of a name; a rank alone (the Admiral) is a title, St. John one word."""
     parts = name.split(" ")
@@ -195,8 +196,8 @@ def _gender(titles: frozenset[str], firsts: set[str]) -> str:
 
 def _inflected(lasts: Iterable[str]) -> str:
     """By the endings of Slavic surnames: Dolinova is a woman's; Dolinov, with nothing else known, a man's."""
-    found = {m.lastindex for last in lasts if (m := _SLAVIC.search(last))}
-    return {1: "f", 2: "m"}[found.pop() or 0] if len(found) == 1 else ""
+    found = {"f" if m[1] else "m" for last in lasts if (m := _SLAVIC.search(last))}
+    return found.pop() if len(found) == 1 else ""
 
 
 class BookPersons:
@@ -227,14 +228,11 @@ class BookPersons:
         self._by_last: dict[str, list[str]] = defaultdict(list)  # last word → names
         for name in self.by_count:
             parts = self.parts[name]
-            if parts.has_initial and self.counts[name] < PASSING:
+            if parts.first == "of" or (parts.has_initial and self.counts[name] < PASSING):
                 continue  # Mr. J. A. Dent of one newspaper makes no second Dent
-            alike = [
-                by[word] for by, word in ((self._by_first, parts.first), (self._by_last, parts.last)) if word
-            ]
-            for namesakes in alike if parts.first != "of" else ():
-                if len(namesakes) < MAX_NAMESAKES:
-                    namesakes.append(name)
+            for bearers, word in ((self._by_first, parts.first), (self._by_last, parts.last)):
+                if word and len(bearers[word]) < MAX_NAMESAKES:
+                    bearers[word].append(name)
 
     def _roots(self, names: Iterable[str], name: str) -> list[str]:
         """The persons of ``names`` other than ``name``'s own whose gender does not contradict it and who are
@@ -305,10 +303,12 @@ class BookPersons:
         """Return "m", "f" or "" by title or first name, else by the pronouns that follow the names."""
         names = tuple(self.clusters.names_of(name))
         if names not in self._gender:
-            ends = (at + len(n) for n in names for at in self.offsets[n][:PRONOUN_MENTIONS])
-            voted = name_facts(names).gender or majority_gender(self.text, ends, least=4)
-            self._gender[names] = voted or gender_by_ending(names)
+            self._gender[names] = likely_gender(names, self.text, self._ends(names), least=4)
         return self._gender[names]
+
+    def _ends(self, names: Iterable[str]) -> Iterator[int]:
+        """The offsets behind the names at which pronouns are looked for."""
+        return (at + len(n) for n in names for at in self.offsets[n][:PRONOUN_MENTIONS])
 
     def _daughter_called_miss(self, name: str, roots: list[str]) -> str:
         """Of a family's daughters the only one, or the one mentioned near "Miss Surname" far more often."""
@@ -365,8 +365,8 @@ class BookPersons:
 
     def _may_be_lady(self, name: str) -> bool:
         """Whether the person is a woman, or one pronoun at least says so: Pip is not Miss Thorne."""
-        at = (at + len(n) for n in self.clusters.names_of(name) for at in self.offsets[n][:PRONOUN_MENTIONS])
-        return (self.gender(name) or majority_gender(self.text, at, least=1)) == "f"
+        ends = self._ends(self.clusters.names_of(name))
+        return (self.gender(name) or _majority_gender(self.text, ends, least=1)) == "f"
 
     def _is_rank_of_lady(self, name: str, other: str) -> bool:
         """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor, if never she."""
@@ -405,24 +405,29 @@ def _with_surnames(parts: dict[str, NameParts]) -> dict[str, NameParts]:
     return {n: replace(p, is_surname=True) if n in behind else p for n, p in parts.items()}
 
 
-def majority_gender(text: str, ends: Iterable[int], least: int) -> str:
-    """Return "m" or "f" by a vote of the first pronouns within 60 characters behind the names, before any
-    quotation mark or the end of the paragraph.
+def likely_gender(forms: tuple[str, ...], text: str, ends: Iterable[int], least: int) -> str:
+    """Return "m", "f" or "" of a person by the names, else by the pronouns behind them, else by how a first
+    name ends.
 
-    ``ends``: offsets at which names end. "" where fewer than ``least`` vote or no 70 % of them agree.
+    ``forms``: all names; ``ends``: offsets at which they end in the text; ``least``: pronouns that decide.
     """
+    return name_facts(forms).gender or _majority_gender(text, ends, least) or _gender_by_ending(forms)
+
+
+def _majority_gender(text: str, ends: Iterable[int], least: int) -> str:
+    """By a vote of the first pronouns within 60 characters behind the names, before any quotation mark or
+    the end of the paragraph; "" where fewer than ``least`` vote or no 70 % of them agree."""
     found = (_PRONOUN.match(text, end, end + 90) for end in ends)
     votes = Counter("f" if m[1].lower().startswith(("she", "her")) else "m" for m in found if m)
     (best, n), *_ = votes.most_common(1) or [("", 0)]
     return best if n >= 0.7 * votes.total() and votes.total() >= least else ""
 
 
-def gender_by_ending(forms: Iterable[str]) -> str:
-    """Return "f" if a first name ends as women's do, else ""."""
+def _gender_by_ending(forms: Iterable[str]) -> str:
+    """By how a first name ends: as women's do ("f"), or not ("")."""
     firsts = (parts.first for form in forms if (parts := split_name(form)).is_full or not parts.titles)
-    return (
-        "f" if any(_OF_WOMEN.search(first) for first in firsts if key(first) not in words.MALE_NAMES) else ""
-    )
+    of_woman = any(_OF_WOMEN.search(first) for first in firsts if key(first) not in words.MALE_NAMES)
+    return "f" if of_woman else ""
 
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:

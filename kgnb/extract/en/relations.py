@@ -184,24 +184,18 @@ def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
             yield Statement(*names, NAMED, wife.start, wife.end, "wife")
 
 
-def _of_one_surname(persons: ChapterPersons) -> list[PatternMatch]:
+def _of_one_surname(persons: ChapterPersons) -> Iterator[PatternMatch]:
     """Two of one surname who are named together are of one family, Mr. and Mrs. Dale husband and wife."""
-    surnames: dict[tuple[str, str], str] = {}
-    closest: dict[tuple[str, str], tuple[Mention, Mention]] = {}
-    gaps: dict[tuple[str, str], int] = {}
+    bearers = {e.name for entries in persons.by_surname.values() if len(entries) > 1 for e in entries}
+    closest: dict[tuple[str, str], tuple[int, Mention, Mention]] = {}
     for i, other in enumerate(persons.people):
-        for one in persons.people[max(0, i - MAX_BETWEEN) : i]:
+        near = persons.people[max(0, i - MAX_BETWEEN) : i] if other.entry.name in bearers else ()
+        for one in near:
             pair, gap = (one.entry.name, other.entry.name), other.end - one.start
-            if gap >= gaps.get(pair, NAMED_TOGETHER):
-                continue
-            if pair not in surnames:
-                surnames[pair] = persons.common_surname(one.entry, other.entry)
-            if surnames[pair]:
-                gaps[pair], closest[pair] = gap, (one, other)
-
-    def match(one: Mention, other: Mention, surname: str) -> PatternMatch:
-        kind = "SPOUSE" if persons.are_couple(one.entry, other.entry, surname) else "FAMILY"
-        names = one.entry.name, kind, other.entry.name
-        return PatternMatch(*names, f"the surname {surname}", one.start, other.end, OF_ONE_SURNAME)
-
-    return [match(one, other, surnames[pair]) for pair, (one, other) in closest.items()]
+            if one.entry.name in bearers and gap < closest.get(pair, (NAMED_TOGETHER,))[0]:
+                closest[pair] = gap, one, other
+    for _, one, other in closest.values():
+        if surname := persons.common_surname(one.entry, other.entry):
+            kind = "SPOUSE" if persons.are_couple(one.entry, other.entry, surname) else "FAMILY"
+            names = one.entry.name, kind, other.entry.name
+            yield PatternMatch(*names, f"the surname {surname}", one.start, other.end, OF_ONE_SURNAME)
