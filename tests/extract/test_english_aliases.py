@@ -246,12 +246,13 @@ def test_who_is_called_shorter_by_those_who_talk_to_her_is_the_same_person() -> 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("", "Then Dor came in."),  # the narrator calls her so
-        ("Dorvell", '"Look, Dor," said Tom Finch.'),  # two begin so
+        ([], "Then Dor came in."),  # the narrator calls her so
+        (["Dorvell"], '"Look, Dor," said Tom Finch.'),  # two begin so
+        (["Dorn", "Dorvell"], '"Look, Dor," said Tom Finch.'),  # also if another name stands between
     ],
 )
-def test_who_may_be_another_is_nobodys_short_form(more: str, said: str) -> None:
-    told = pages(("Dorvany", "Tom Finch"), *([(more, "Tom Finch")] if more else []))
+def test_who_may_be_another_is_nobodys_short_form(more: list[str], said: str) -> None:
+    told = pages(("Dorvany", "Tom Finch"), *((name, "Tom Finch") for name in more))
     found = people(told + f'\n\n{said}\n\n"Stay here, Dor," said Tom Finch.\n\n' + told)
     assert "Dor" not in found or found["Dor"] is not found["Dorvany"]
 

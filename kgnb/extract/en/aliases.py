@@ -18,7 +18,7 @@ from kgnb.extract.en.cited import is_only_cited, is_only_compared
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.patronymics import Patronymic, patronymic
-from kgnb.extract.en.persons import KIN_TITLES, PASSING
+from kgnb.extract.en.persons import KIN_TITLES, MILITARY, PASSING
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.title_aliases import NEARBY, ON_PAGES, TitleAliases
 from kgnb.extract.en.vocatives import answering
@@ -105,11 +105,11 @@ class AliasResolver(TitleAliases):
             if parts.has_patronymic:
                 named[parts.first, patronymic(parts.rest[1])].append(name)
         by_father: dict[Patronymic | None, list[str]] = defaultdict(list)
-        for one, *others in named.values():
+        for (_, father), (one, *others) in named.items():
             if len({self.parts[n].last for n in (one, *others)} - {""}) < 2:
                 for other in others:
                     self._join_unless_company(one, other, "first name")
-            by_father[patronymic(self.parts[one].rest[1])] += [one, *others]
+            by_father[father] += [one, *others]
         for name, _ in self._one_word_names(titled=False):
             roots = self._roots(by_father.get(patronymic(name), ()), name)
             if roots and self._first_dominates(roots) and self._is_near(name, roots[0]):
@@ -148,6 +148,8 @@ class AliasResolver(TitleAliases):
         with others so far.
         """
         for name, _ in self._one_word_names(titled=False, single=single):
+            if name in self._seats:
+                continue
             fulls = [
                 n
                 for n in self._by_first.get(name, ())
@@ -155,8 +157,6 @@ class AliasResolver(TitleAliases):
                 and "mrs" not in self.parts[n].titles
                 and (not self.parts[n].titles or self._count(n) >= 0.015 * self.counts[name])
             ]
-            if name in self._seats:
-                continue
             titled = sum(
                 self.counts[n]
                 for n in self._by_last.get(name, ())
@@ -215,7 +215,7 @@ class AliasResolver(TitleAliases):
 
     def _may_be_called_by_surname(self, person: str) -> bool:
         """Whether a surname alone may mean the person, as it seldom means a lady without a rank."""
-        return self.gender(person) != "f" or not words.RANKS.isdisjoint(self._titles(person) & words.NEUTRAL)
+        return self.gender(person) != "f" or not MILITARY.isdisjoint(self._titles(person))
 
     def _join_nicknames(self) -> None:
         """Lizzy and Elizabeth: a long form that is near but never in its sentence."""
@@ -239,10 +239,10 @@ class AliasResolver(TitleAliases):
         if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
             firsts = {self.parts[n].first for n in self._by_last[short.last] if self.parts[n].is_full}
             longs |= {first for first in firsts if first[:-2].startswith(short.first)}
-        elif not short.is_full and len(short.first) >= MIN_BEGINNING and self._is_only_called(name):
-            k = bisect_right(self._firsts, short.first)
-            begun = [first for first in self._firsts[k : k + 2] if first[:-2].startswith(short.first)]
-            longs |= set(begun) if len(begun) == 1 else set()
+        elif not short.is_full and len(short.first) >= MIN_BEGINNING:
+            begin, end = (bisect_right(self._firsts, short.first + last) for last in ("", "\uffff"))
+            begun = {first for first in self._firsts[begin:end] if first[:-2].startswith(short.first)}
+            longs |= begun if len(begun) == 1 and self._is_only_called(name) else set()
         stem = short.first.removesuffix("y").removesuffix("ie")
         if stem != short.first and len(stem) >= MIN_BEGINNING:
             stems = {stem, stem[:-1]} if stem[-1] == stem[-2] else {stem}
@@ -295,7 +295,7 @@ class AliasResolver(TitleAliases):
 
     def _join_stated_names(self) -> None:
         """Mr. Dale, alias Moss; Mrs. Dale is the Miss Moss whom Mr. Dale married."""
-        for one, other, married in stated_names(self.text, self.offsets):
+        for one, other, married in stated_names(self.text, self.mentions):
             if married:
                 one = self._wife_of(one, other)
             if one and self._same_gender(one, other):

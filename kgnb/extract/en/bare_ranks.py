@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.names import usual_title
 from kgnb.extract.en.persons import split_name
 
 DOMINANT = 2.5
@@ -44,6 +45,6 @@ def rank_mentions(
             named.setdefault((title, who), name)
     for match in _RANK.finditer(text) if bearers else ():
         rank = match[1] or match[2]
-        title = words.SAME_TITLES.get(rank, rank)
+        title = usual_title(rank)
         if who := dominant_bearer(bearers.get(title, {})):
             yield match.end() - len(rank), match.end(), named[title, who]

@@ -126,6 +126,11 @@ def key(word: str) -> str:
     return word.rstrip(".").lower()
 
 
+def usual_title(word: str) -> str:
+    """Return a title as the word lists hold it, or the usual one that means the same: Monsieur is Mr."""
+    return words.SAME_TITLES.get(key(word), key(word))
+
+
 def is_titled(name: str) -> bool:
     """Return whether the name is an honorific and more; not St. Paul, a church, nor Prince Edward Island."""
     first, _, rest = name.partition(" ")
@@ -211,9 +216,10 @@ class Candidates:
             return True  # May Harland
         if self._is_no_name(word) or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
+        if not opening or self._is_proper(word) or (parts[1:] and _INITIALS.match(" ".join(parts[:2]))):
+            return True
         unused = self.lower[word.lower()] == 0
-        sure = (unused and is_given_and_patronymic(parts)) or _INITIALS.match(" ".join(parts[:2]))
-        if not opening or self._is_proper(word) or (parts[1:] and sure):
+        if unused and is_given_and_patronymic(parts):
             return True
         # "Overhearing Stone, he": before another capital only a known first name is taken for one.
         unknown = len(parts) > 1 and key(word) not in FIRST_NAMES
@@ -327,8 +333,8 @@ class NameClassifier:
         score -= _thing_penalty(candidate, titled=titled, noun=noun)
         score -= _name_penalty(name, titled=titled, speaks=speaks / count)
         first = key(name.split(" ")[-1 if titled else 0])
-        given = speaks or titled or last not in words.STREET_ENDS  # not Robert Street
-        if (given and first in FIRST_NAMES) or _has_patronymic(name):
+        given = first in FIRST_NAMES and (speaks or titled or last not in words.STREET_ENDS)
+        if given or _has_patronymic(name):  # not Robert Street
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
             score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Coach and Horses
@@ -360,9 +366,9 @@ class NameClassifier:
         titled = [p for p in sure if is_titled(" ".join(p))]
         lasts = {p[-1] for p in titled}
         surnames = {p[-1] for p in titled if "of" not in p}  # not Kent, of the Duke of Kent
-        given = {p[1] for p in map(str.split, self.candidates) if len(p) == 3 and is_titled(" ".join(p))}
+        given = {n.split(" ")[1] for n in self.candidates if n.count(" ") == 2 and is_titled(n)}
         ranks = {
-            words.SAME_TITLES.get(key(word), key(word))
+            usual_title(word)
             for c in self.candidates.values()
             if c.score >= 0.0 and is_titled(c.name)
             for word in c.name.split(" ")[:-1]
@@ -448,8 +454,7 @@ def _is_sure(candidate: Candidate) -> bool:
 
 def _is_rank(parts: list[str], ranks: Container[str]) -> bool:
     """Whether a rank alone, the Captain, may be one of those who bear it before their names."""
-    rank = key(parts[0])
-    return len(parts) == 1 and rank in words.RANKS and words.SAME_TITLES.get(rank, rank) in ranks
+    return len(parts) == 1 and key(parts[0]) in words.RANKS and usual_title(parts[0]) in ranks
 
 
 def _has_patronymic(name: str) -> bool:

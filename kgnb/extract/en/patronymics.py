@@ -13,7 +13,7 @@ from typing import NamedTuple
 from kgnb.extract.en import vocabulary as words
 
 _MALE = re.compile(
-    r"([A-Z]\w+?)[oe]vi(?:t?ch)"
+    r"([A-Z]\w+?)[oe]vit?ch"
     r"|([A-Z]\w+(?:a[nlr]|e|el|il|on|uk|[fmtv])|Il)(?:[iy]|yi)t?ch"  # as people say it
     r"|([A-Z]\w{2,})yt?ch"
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from kgnb.extract.en.names import (
     is_titled,
     key,
     place_share,
+    usual_title,
 )
 from kgnb.extract.en.patronymics import is_given_and_patronymic, patronymic
 from kgnb.extract.en.sentences import sentence_ends
@@ -39,7 +39,8 @@ _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne
 # Honorifics behind a name: Mori-san, Rao-ji.
 _SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi)$")
 _SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|[oe]v|sky|skii)$")
-_MILITARY = words.RANKS & words.NEUTRAL
+MILITARY = words.RANKS & words.NEUTRAL
+"""Ranks whose words show no gender, and which women seldom bear."""
 KIN_TITLES = frozenset(
     (
         *("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"),
@@ -51,7 +52,7 @@ _BEFORE_GIVEN_NAME = frozenset(
     ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
 )
 _OF_STRANGERS = frozenset(("mr", "mrs", "miss", "dr", "professor"))
-_OF_HEADS = frozenset(("mr", "mrs", "dr", "rev", "judge")) | _MILITARY
+_OF_HEADS = frozenset(("mr", "mrs", "dr", "rev", "judge")) | MILITARY
 PRONOUN_MENTIONS = 200
 """Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
 WINDOW = 1500
@@ -60,8 +61,6 @@ FAR = 20 * WINDOW
 """Characters between the parts of a book in which namesakes are different people: about twenty pages."""
 PASSING = 3
 """Mentions from which on somebody is more than named in passing."""
-INTRODUCED_WITHIN = 300
-"""Characters between a full name and the title and surname by which its bearer is called from then on."""
 MAX_NAMESAKES = 30
 """Names with one first or last word that others are compared with, at most: more than twice a novel's."""
 
@@ -113,7 +112,7 @@ def split_name(name: str) -> NameParts:
     while n < len(parts) - 1 and key(parts[n]) in words.HONORIFICS:
         n += 1
     if len(parts) == 1 and key(parts[0]) in words.RANKS:
-        return NameParts((_title(parts[0]),), ())
+        return NameParts((usual_title(parts[0]),), ())
     titles, rest = parts[:n], parts[n:]
     if len(titles) > 1 and key(titles[0]) == "mr":
         del titles[0]  # Mr. Justice Fenn
@@ -123,12 +122,7 @@ def split_name(name: str) -> NameParts:
         rest[-1] = _SUFFIX.sub("", rest[-1])
     while titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:  # M. de la Tour
         rest = rest[1:]
-    return NameParts(tuple(_title(p) for p in titles), tuple(rest))
-
-
-def _title(word: str) -> str:
-    """Monsieur is Mr., Doctor is Dr."""
-    return words.SAME_TITLES.get(key(word), key(word))
+    return NameParts(tuple(map(usual_title, titles)), tuple(rest))
 
 
 class NameFacts(NamedTuple):
@@ -310,27 +304,8 @@ class BookPersons:
         """The offsets behind the names at which pronouns are looked for."""
         return (at + len(n) for n in names for at in self.offsets[n][:PRONOUN_MENTIONS])
 
-    def _daughter_called_miss(self, name: str, roots: list[str]) -> str:
-        """Of a family's daughters the only one, or the one mentioned near "Miss Surname" far more often."""
-        near = sorted(((self.co_occurrence.coverage(name, r), r) for r in roots), reverse=True)
-        clear = len(near) == 1 or (len(near) > 1 and near[0][0] >= 3 * near[1][0])
-        if not clear or self.co_occurrence.ratio(name, near[0][1], 0.0, least=3.0) >= 2.5:
-            return ""
-        return near[0][1]
-
-    def _just_named(self, name: str) -> str:
-        """The full name of the same surname after which, with nobody named between, ``name`` first stands."""
-        first = self.offsets[name][0]
-        i = bisect_left(self._mentions, (first, ""))
-        if not i:
-            return ""
-        at, before = self._mentions[i - 1]
-        parts = self.parts[before]
-        near = first - at <= INTRODUCED_WITHIN and parts.last == self.parts[name].last
-        return before if near and parts.is_full else ""
-
     @cached_property
-    def _mentions(self) -> list[tuple[int, str]]:
+    def mentions(self) -> list[tuple[int, str]]:
         """(offset, name) of all names, in the order of the text."""
         return sorted((at, name) for name, offsets in self.offsets.items() for at in offsets)
 
@@ -338,58 +313,10 @@ class BookPersons:
         """Whether the first is the only one or mentioned far more than the second: Tobias, not Edgar."""
         return len(roots) < 2 or self._count(roots[0]) >= 4 * self._count(roots[1])
 
-    def _has_own_title(self, name: str, root: str) -> bool:
-        """Whether the person is a younger one of the family, who has a form of her own (Miss Lucy, Mr. Frank
-        Claydon), so that ``name``, the bare title and surname, is another's."""
-        titles, surname = self.parts[name].titles, self.parts[name].last
-        if titles == ("mr",) and not self._has_wife(surname):
-            return False  # Mr. Fenn is Mr. Tobias Fenn
-        if titles not in (("miss",), ("mr",)):
-            return False
-        only = titles == ("miss",) and self._maidens(surname, name) == {root}
-        if only and not self.co_occurrence.together(name, root):
-            return False  # nobody else can be Miss Fenn
-        full_weight = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Quill is how she is introduced
-        own = sum(
-            self.counts[n] * (2.0 if len(self.parts[n].rest) == 1 else full_weight)
-            for n in self.clusters.names_of(root)
-            if self.parts[n].titles == titles and n != name
-        )
-        return own > 0.08 * self.counts[name]
-
-    def _has_wife(self, surname: str) -> bool:
-        """Whether a married lady is called by the surname alone, so that Mr. Fenn may be an older one."""
-        return any(
-            "mrs" in p.titles and not p.is_full for p in (self.parts[n] for n in self._by_last[surname])
-        )
-
     def _may_be_lady(self, name: str) -> bool:
         """Whether the person is a woman, or one pronoun at least says so: Pip is not Miss Thorne."""
         ends = self._ends(self.clusters.names_of(name))
         return (self.gender(name) or _majority_gender(self.text, ends, least=1)) == "f"
-
-    def _is_rank_of_lady(self, name: str, other: str) -> bool:
-        """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor, if never she."""
-        titles = set(self.parts[name].titles)
-        is_lady = self.gender(other) == "f" != self.gender(name)
-        return titles <= _MILITARY and is_lady and not titles & self._titles(other)
-
-    def _maidens(self, surname: str, name: str) -> set[str]:
-        """The unmarried ladies who bear the surname in other words than ``name``."""
-        bearers = {self.clusters.root(n) for n in self._by_last[surname] if n != name}
-        return {r for r in bearers if self.gender(r) == "f" and not {"mrs", "lady"} & self._titles(r)}
-
-    def _has_man_of_rank(self, surname: str) -> bool:
-        """Whether a man of the family, as the father may be, has another title than Mr.: Sir Hugh."""
-        roots = {self.clusters.root(n) for n in self._by_last[surname]}
-        return any(self.gender(r) == "m" and self._titles(r) - {"mr", "master"} for r in roots)
-
-    def _sons(self, surname: str, name: str) -> set[str]:
-        """The men who bear the surname in other words than ``name``, without a title or as Mr. Tom."""
-        bearers = {
-            self.clusters.root(n) for n in self._by_last[surname] if n != name and self.parts[n].is_full
-        }
-        return {r for r in bearers if self.gender(r) == "m" and self._titles(r) <= {"mr", "master"}}
 
     def _parts_of(self, name: str) -> list[NameParts]:
         """The parts of all names of the person."""

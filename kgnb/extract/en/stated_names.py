@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -43,10 +43,9 @@ class StatedName(NamedTuple):
     married: bool
 
 
-def stated_names(text: str, offsets: Mapping[str, Sequence[int]]) -> Iterator[StatedName]:
-    """Yield what the text says of neighbouring names; ``offsets``: name → where it occurs."""
-    places = sorted((at, name) for name, found in offsets.items() for at in found)
-    for (start, one), (after, other) in pairwise(places):
+def stated_names(text: str, mentions: Iterable[tuple[int, str]]) -> Iterator[StatedName]:
+    """Yield what the text says of neighbouring names; ``mentions``: offset and name, in order."""
+    for (start, one), (after, other) in pairwise(mentions):
         end = start + len(one)
         if one == other or not 0 < after - end <= MAX_GAP or text.startswith("'s ", after + len(other)):
             continue  # Tom became Mr. Dale's mate

@@ -7,6 +7,7 @@ its only bearer's.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,7 +15,15 @@ from functools import cached_property
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import dominant_bearer
 from kgnb.extract.en.names import FIRST_NAMES, key
-from kgnb.extract.en.persons import KIN_TITLES, PASSING, WINDOW, BookPersons, NameParts, titles_clash
+from kgnb.extract.en.persons import (
+    KIN_TITLES,
+    MILITARY,
+    PASSING,
+    WINDOW,
+    BookPersons,
+    NameParts,
+    titles_clash,
+)
 
 _JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister", "don")
 _LADDER = (
@@ -31,6 +40,8 @@ ON_PAGES = 0.4
 """Share of a name's passages from which on it is mostly on its bearer's pages."""
 NEARBY = 0.2
 """Share of a first name's passages from which on a prince called so too may be its bearer."""
+INTRODUCED_WITHIN = 300
+"""Characters between a full name and the title and surname by which its bearer is called from then on."""
 
 
 class TitleAliases(BookPersons):
@@ -91,7 +102,7 @@ class TitleAliases(BookPersons):
                 if not jest and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
                     self.clusters.join(bare, name, "title and first name")
             elif parts.titles[-1] in KIN_TITLES and parts.first not in self.candidates:
-                fulls = [n for n in self._by_first[parts.first] if self.parts[n].is_full]
+                fulls = [n for n in namesakes if self.parts[n].is_full]
                 if best := self._exclusive_person(name, self._roots(fulls, name)):
                     self.clusters.join(best, name, "title and first name")
 
@@ -106,31 +117,8 @@ class TitleAliases(BookPersons):
     def _join_titled_surnames(self) -> None:
         """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
         for name, parts in self._one_word_names(titled=True, single=True):
-            fulls = [
-                n
-                for n in self._by_last.get(parts.last, ())
-                if self.parts[n].is_full
-                and not titles_clash(parts.titles, self._titles(n))
-                and not self._is_named_after_husband(n)
-                and not self._is_rank_of_lady(name, n)
-                and (words.FEMALE.isdisjoint(parts.titles) or self._may_be_lady(n))
-                and not (parts.titles == ("mr",) and self._is_little(n))
-                and not self._has_own_title(name, self.clusters.root(n))
-            ]
-            if introduced := self._introduced_as(name, fulls):
-                fulls = [introduced]
-            elif parts.titles == ("mr",) and self._has_sons(parts.last, fulls):
-                fulls = []
+            roots = self._of_surname_and_title(name)
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
-            roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
-            of_rank = [r for r in roots if set(parts.titles) & self._titles(r) & words.NEUTRAL]
-            if len(of_rank) == 1 < len(roots):  # Dr. Anne Pell rather than Tom Pell, unless she is elsewhere
-                elsewhere = self._is_elsewhere(name, of_rank[0])
-                roots = [r for r in roots if r not in of_rank] if elsewhere else of_rank
-            if parts.titles == ("mr",) and len(roots) > 1:
-                roots = [r for r in roots if not self._is_called_with_title(r, parts.titles)] or roots
-            if parts.titles == ("mr",) and not self._has_wife(parts.last) and self._first_dominates(roots):
-                roots = roots[:1]
             lady = bool(set(parts.titles) & {"mrs", "lady"})
             doubt = len(roots) > 1 or (lady and not any(set(parts.titles) & self._titles(r) for r in roots))
             if parts.titles == ("miss",):
@@ -140,9 +128,36 @@ class TitleAliases(BookPersons):
                 best = self._exclusive_person(name, roots, strict=True, unsure=unsure, least=least)
             if not best and parts.titles == ("aunt",) and (noble := f"Lady {parts.last}") in self.counts:
                 best = self._exclusive_person(name, [self.clusters.root(noble)])
-            best = best or self._just_introduced(name)
-            if best:
+            if best := best or self._just_introduced(name):
                 self.clusters.join(best, name, "title and surname")
+
+    def _of_surname_and_title(self, name: str) -> list[str]:
+        """The persons of the surname whose full names go with the title, the most mentioned first."""
+        titles, surname = self.parts[name].titles, self.parts[name].last
+        fulls = [
+            n
+            for n in self._by_last.get(surname, ())
+            if self.parts[n].is_full
+            and not titles_clash(titles, self._titles(n))
+            and not self._is_named_after_husband(n)
+            and not self._is_rank_of_lady(name, n)
+            and (words.FEMALE.isdisjoint(titles) or self._may_be_lady(n))
+            and not (titles == ("mr",) and self._is_little(n))
+            and not self._has_own_title(name, self.clusters.root(n))
+        ]
+        if introduced := self._introduced_as(name, fulls):
+            fulls = [introduced]
+        elif titles == ("mr",) and self._has_sons(surname, fulls):
+            fulls = []
+        roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
+        of_rank = [r for r in roots if set(titles) & self._titles(r) & words.NEUTRAL]
+        if len(of_rank) == 1 < len(roots):  # Dr. Anne Pell rather than Tom Pell, unless she is elsewhere
+            elsewhere = self._is_elsewhere(name, of_rank[0])
+            roots = [r for r in roots if r not in of_rank] if elsewhere else of_rank
+        if titles == ("mr",) and len(roots) > 1:
+            roots = [r for r in roots if not self._is_called_with_title(r, titles)] or roots
+        alone = titles == ("mr",) and not self._has_wife(surname) and self._first_dominates(roots)
+        return roots[:1] if alone else roots
 
     def _introduced_as(self, name: str, fulls: list[str]) -> str:
         """The full name of the same title that stands shortly before the first "Mr. Marlow": Mr. Giles
@@ -167,10 +182,77 @@ class TitleAliases(BookPersons):
         married = titles & {"mrs", "lady"} and not titles & self._titles(full)
         return "" if married or self.co_occurrence.together(name, full) else full
 
+    def _just_named(self, name: str) -> str:
+        """The full name of the same surname after which, with nobody named between, ``name`` first stands."""
+        first = self.offsets[name][0]
+        i = bisect_left(self.mentions, (first, ""))
+        if not i:
+            return ""
+        at, before = self.mentions[i - 1]
+        parts = self.parts[before]
+        near = first - at <= INTRODUCED_WITHIN and parts.last == self.parts[name].last
+        return before if near and parts.is_full else ""
+
     def _is_named_after_husband(self, name: str) -> bool:
         """Mrs. John Dale, not Mrs. Clara Dale."""
         parts = self.parts[name]
         return "mrs" in parts.titles and key(parts.first) not in words.FEMALE_NAMES
+
+    def _is_rank_of_lady(self, name: str, other: str) -> bool:
+        """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor, if never she."""
+        titles = set(self.parts[name].titles)
+        is_lady = self.gender(other) == "f" != self.gender(name)
+        return titles <= MILITARY and is_lady and not titles & self._titles(other)
+
+    def _daughter_called_miss(self, name: str, roots: list[str]) -> str:
+        """Of a family's daughters the only one, or the one mentioned near "Miss Surname" far more often."""
+        near = sorted(((self.co_occurrence.coverage(name, r), r) for r in roots), reverse=True)
+        clear = len(near) == 1 or (len(near) > 1 and near[0][0] >= 3 * near[1][0])
+        if not clear or self.co_occurrence.ratio(name, near[0][1], 0.0, least=3.0) >= 2.5:
+            return ""
+        return near[0][1]
+
+    def _has_own_title(self, name: str, root: str) -> bool:
+        """Whether the person is a younger one of the family, who has a form of her own (Miss Lucy, Mr. Frank
+        Claydon), so that ``name``, the bare title and surname, is another's."""
+        titles, surname = self.parts[name].titles, self.parts[name].last
+        if titles == ("mr",) and not self._has_wife(surname):
+            return False  # Mr. Fenn is Mr. Tobias Fenn
+        if titles not in (("miss",), ("mr",)):
+            return False
+        only = titles == ("miss",) and self._maidens(surname, name) == {root}
+        if only and not self.co_occurrence.together(name, root):
+            return False  # nobody else can be Miss Fenn
+        full_weight = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Quill is how she is introduced
+        own = sum(
+            self.counts[n] * (2.0 if len(self.parts[n].rest) == 1 else full_weight)
+            for n in self.clusters.names_of(root)
+            if self.parts[n].titles == titles and n != name
+        )
+        return own > 0.08 * self.counts[name]
+
+    def _has_wife(self, surname: str) -> bool:
+        """Whether a married lady is called by the surname alone, so that Mr. Fenn may be an older one."""
+        return any(
+            "mrs" in p.titles and not p.is_full for p in (self.parts[n] for n in self._by_last[surname])
+        )
+
+    def _maidens(self, surname: str, name: str) -> set[str]:
+        """The unmarried ladies who bear the surname in other words than ``name``."""
+        bearers = {self.clusters.root(n) for n in self._by_last[surname] if n != name}
+        return {r for r in bearers if self.gender(r) == "f" and not {"mrs", "lady"} & self._titles(r)}
+
+    def _sons(self, surname: str, name: str) -> set[str]:
+        """The men who bear the surname in other words than ``name``, without a title or as Mr. Tom."""
+        bearers = {
+            self.clusters.root(n) for n in self._by_last[surname] if n != name and self.parts[n].is_full
+        }
+        return {r for r in bearers if self.gender(r) == "m" and self._titles(r) <= {"mr", "master"}}
+
+    def _has_man_of_rank(self, surname: str) -> bool:
+        """Whether a man of the family, as the father may be, has another title than Mr.: Sir Hugh."""
+        roots = {self.clusters.root(n) for n in self._by_last[surname]}
+        return any(self.gender(r) == "m" and self._titles(r) - {"mr", "master"} for r in roots)
 
     def _is_elsewhere(self, name: str, person: str) -> bool:
         """Whether the person is named in passing, and not on the pages of ``name``."""
@@ -208,11 +290,10 @@ class TitleAliases(BookPersons):
         for name, parts in self._one_word_names(titled=True, single=True):
             lower = _LADDER[: _LADDER.index(parts.titles[-1])] if parts.titles[-1] in _LADDER else ()
             for person in self._roots(self._by_last[parts.last], name) if lower else ():
-                forms = [
-                    (n, p.titles[-1]) for n in self.clusters.names_of(person) if (p := self.parts[n]).titles
-                ]
-                risen = forms and all(
-                    title in lower and self.offsets[n][-1] < self.offsets[name][0] for n, title in forms
+                titled = [n for n in self.clusters.names_of(person) if self.parts[n].titles]
+                risen = titled and all(
+                    self.parts[n].titles[-1] in lower and self.offsets[n][-1] < self.offsets[name][0]
+                    for n in titled
                 )
                 if risen and not self.co_occurrence.together(name, person):
                     self.clusters.join(person, name, "title and surname")

@@ -8,7 +8,6 @@ husband, brothers and sisters are of one generation.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
@@ -34,16 +33,16 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     by_rules = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: odds for edge, odds in by_rules.items() if edge[1] in _KIN}
     weak = {edge for edge, odds in by_rules.items() if odds < MIN_ODDS and edge[1] != "KNOWS"}
-    of_pairs = {edge: min(odds, _odds_if_guessed(ties[edge])) for edge, odds in kin.items()}
+    of_pairs = {edge: _odds_of_kind(ties[edge]) for edge in kin}
     unlikely = weak | _below(of_pairs, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
     return unlikely | _across_generations({e: odds for e, odds in kin.items() if e not in unlikely})
 
 
-def _odds_if_guessed(facts: TieFacts) -> float:
-    """The best odds of a tie in one chapter where none makes it likely, else infinite: a guess from a shared
-    surname, made again in each chapter, is not surer than what one chapter says."""
+def _odds_of_kind(facts: TieFacts) -> float:
+    """The odds of a tie among the others of its pair; where no chapter makes it likely the best of one: a
+    guess from a shared surname, made again in each chapter, is not surer than what one chapter says."""
     best = facts.confidence
-    return best / (1 - best) if best < LIKELY else math.inf
+    return facts.odds if best >= LIKELY else min(facts.odds, best / (1 - best))
 
 
 def _below(kin: Mapping[EdgeKey, float], groups: _Groups, share: float) -> set[EdgeKey]:
