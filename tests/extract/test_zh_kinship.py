@@ -382,6 +382,10 @@ def _undirected(tie: tuple[str, str, str]) -> tuple[str, str, str]:
         "继母",
         "义父",
         "独苗儿",
+        "太太",
+        "千金",
+        "女佣",
+        "相好的",
     ],
 )
 def test_nouns_of_any_end_are_seen_before_a_name(noun: str) -> None:

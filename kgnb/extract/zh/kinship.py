@@ -32,18 +32,12 @@ _OFFICE = rf"(?:\w{{1,4}}的)?[^\W我你他她与和同跟]{{0,2}}{trie_pattern(
 _TITLES = words.TITLES_AFTER_SURNAME | words.RANK_ENDS
 _RANK = trie_pattern((_TITLES - words.GENERIC) | (_TITLES & words.WIFE_TITLES))  # 哥哥 is none
 _OPEN = re.compile(r"[^\W了呀啊呢也矣哩]")
-# Characters of the nouns that none of them ends with; with the others hardly a name's gap is looked at.
-_NOT_LAST = (
-    "的第个同异最独遗当未前远长次幼少将把令从后马保拜随原连外一护相大义小跟二管侍先司表发五恩属亡结三双老换元犬七四六金"
-    "干侧祖门上下业丫中九仇初劣劲十千八填养冤宿对政情意心知旧挚闺死好贴乳太贱高舍私秘重玩班车佣继庶嫡嗣男盟豚赘"
-)
-_LAST = KIN_CHARS - set(_NOT_LAST)
 _RANKED = frozenset("是，、")  # what stands before a rank: 父亲是将军甲
 _MARKS = "，,“"
 _LINKS = set("叫唤做作名是")
 _LINK_STARTS = frozenset("，,、姓官大小名唤叫取起便就其竟原正是“")
 _RANKS = {title[-1] for title in _TITLES}
-_BEFORE_NAME = _LAST | _LINKS | _RANKS | set(_MARKS)
+_BEFORE_NAME = KIN_CHARS | _LINKS | _RANKS | set(_MARKS)
 """Characters of which one stands before any name with a kin noun."""
 _ORDER = "长大次二三四五六小幼"
 _COUNTED = re.compile(f"[两二三四五六七八九几双][个位名对]?{DEAR}$")
@@ -117,7 +111,7 @@ class Kinship:
     def _nouns(self, begin: int, at: int) -> Iterator[tuple[int, Noun, re.Match[str]]]:
         """Where kin nouns begin that a name at ``at`` may bear, of what kind they are, and what follows."""
         for end in range(begin + 1, at + 1):
-            may_end = self._text[end - 1] in _LAST and (end == at or self._text[end] in _LINK_STARTS)
+            may_end = self._text[end - 1] in KIN_CHARS and (end == at or self._text[end] in _LINK_STARTS)
             link = _link().fullmatch(self._text, end, at) if may_end else None
             while link and (noun := last_kin_noun(self._text, begin, end)):
                 yield *noun, link
@@ -135,7 +129,7 @@ class Kinship:
         end = gap[-1:] if gap[-1:] not in _MARKS else gap[-3:].rstrip(_MARKS)[-1:]
         if end in _LINKS or (end in _RANKS and not _RANKED.isdisjoint(gap)):
             return begin
-        return max(begin, at - LONGEST_NOUN) if end in _LAST else at
+        return max(begin, at - LONGEST_NOUN) if end in KIN_CHARS else at
 
     def _of_nouns(self) -> Iterator[PatternMatch]:
         chain: list[Kin] = []  # kin counted together, all of one owner
