@@ -106,8 +106,7 @@ class StatedAliases:
             before = self.text[max(0, match.start() - 3) : match.start()]
             if before[-1] not in "是乃" and not any(is_role(before[at:]) for at in range(len(before) - 1)):
                 continue
-            behind = self.text[match.end() : match.end() + 4]
-            full = next((behind[:n] for n in (4, 3, 2) if behind[:n] in self.counts), "")
+            full = self._name_at(match.end())
             if full and surname_of(full) and match[1] not in words.TITLES:
                 self._join(full, match[1], "号")
 
@@ -119,8 +118,7 @@ class StatedAliases:
             rank = self.text[at : match.end()] if at >= 0 else ""
             if not rank or not is_han(rank) or rank[0] in _NO_RANKS or not self._may_begin(at):
                 continue
-            behind = self.text[match.end() : match.end() + 4]
-            full = next((behind[:n] for n in (4, 3, 2) if behind[:n] in self.counts), "")
+            full = self._name_at(match.end())
             if full and surname_of(full) in words.SURE_SURNAMES:
                 bearers[rank].add(self.clusters.root(full))
         for rank, roots in bearers.items():
@@ -186,6 +184,11 @@ class StatedAliases:
         said = topic[2]
         others = (said[i : i + n] in self.counts for i in range(len(said)) for n in (2, 3, 4))
         return "" if any(others) else topic[1]
+
+    def _name_at(self, at: int) -> str:
+        """The accepted name that begins at a place, if one does."""
+        found = (self.text[at : at + n] for n in (4, 3, 2))
+        return next((name for name in found if name in self.counts), "")
 
     def _bearer_before(self, at: int) -> str:
         """The accepted full name that ends before ``at``; for 名X the one nearby whose given name is X."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -92,39 +93,47 @@ class FormAliases(StatedAliases):
             one = given in self.counts and len({self.clusters.root(f) for f in fulls}) == 1
             if one and self._shares_surname(fulls[0], given):
                 self.clusters.join(fulls[0], given, "姓")
-        self._join_rare_surnames(longer.keys())
+        self._join_rare_surnames(longer)
         candidates = self._classifier.candidates
         for name in [n for n in self.counts if n + "儿" in candidates]:
             pet_name = candidates[name + "儿"]
             if share_of(pet_name.right, _KIN_OF) < 0.2:
                 self._join(name, pet_name.name, "儿")
 
-    def _join_rare_surnames(self, known: Container[str]) -> None:
+    def _join_rare_surnames(self, known: Iterable[str]) -> None:
         """继宗 is 冯继宗, whom the book calls so once, near others of that family: no other surname is before
         the name, and this one more often than anywhere."""
-        families = defaultdict[str, list[str]](list)
-        for name in self.counts:
-            families[titled_surname(name) or surname_of(name)].append(name)
-        for given in families[""]:
-            word = given in self._common or is_role(given) or given[-1] in words.RANK_ENDS or head_of(given)
-            if len(given) != 2 or given in known or given in self.courtesy or word:
-                continue
-            places = self._bigrams.find((given,))[given]
-            before = [(self.text[at - 1], at) for at in places if at]
-            found = [(char, at) for char, at in before if char in words.SURE_SURNAMES]
-            surnames = {char for char, _ in found}
+        families, mentions = defaultdict[str, set[str]](set), Counter[str]()
+        for name, n in self.counts.items():
+            surname = titled_surname(name) or surname_of(name)
+            families[surname].add(name)
+            mentions[surname] += n
+        unknown = families[""].difference(known)
+        bare = [name for name in self.counts if name in unknown and self._may_be_given(name)]
+        places = self._bigrams.find(bare)
+        for given in bare:
+            found = [at for at in places[given] if self.text[at - 1 : at] in words.SURE_SURNAMES]
+            surnames = {self.text[at - 1] for at in found}
             if len(surnames) != 1 or len(found) > LONGER_FORMS:
                 continue
             (surname,) = surnames
-            elsewhere = self._occurrences(surname) - sum(self.counts[name] for name in families[surname])
-            often = len(found) >= SURNAME_LIFT * max(0.0, elsewhere) / len(self.text) * len(places)
-            others = {surname + given[0], surname + given} & (self.counts.keys() | self.addresses.keys())
-            if not often or others:
-                continue
-            near = "".join(self.text[max(0, at - FAMILY_NEAR) : at + FAMILY_NEAR] for _, at in found)
-            if any(name in near for name in families[surname]):
-                self.counts[surname + given] = len(found)
-                self.clusters.join(surname + given, given, "姓")
+            elsewhere = self._occurrences(surname) - mentions[surname]
+            often = len(found) >= SURNAME_LIFT * max(0.0, elsewhere) / len(self.text) * len(places[given])
+            full, family = surname + given, families[surname]
+            taken = any(form in self.counts or form in self.addresses for form in (full[:-1], full))
+            if often and not taken and any(self._is_near_family(at, surname, family) for at in found):
+                self.counts[full] = len(found)
+                self.clusters.join(full, given, "姓")
+
+    def _may_be_given(self, name: str) -> bool:
+        """Whether a name without a surname may be a given name: no word, title or courtesy name."""
+        word = name in self._common or is_role(name) or name[-1] in words.RANK_ENDS or head_of(name)
+        return len(name) == 2 and name not in self.courtesy and not word
+
+    def _is_near_family(self, at: int, surname: str, family: Container[str]) -> bool:
+        """Whether one of a family's names is near a place."""
+        near = re.compile(surname).finditer(self.text, max(0, at - FAMILY_NEAR), at + FAMILY_NEAR)
+        return any(self._name_at(match.start()) in family for match in near)
 
     def _shares_surname(self, full: str, name: str) -> bool:
         """Whether the person of ``name`` has the surname of a full name, or none."""

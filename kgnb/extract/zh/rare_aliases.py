@@ -87,10 +87,11 @@ class RareAliases(SurnameAliases):
         places: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for at, form in self._bigrams.find_all(likely):
             places[titled_surname(form)][form].append(at)
-        for surname in places.keys() & only.keys():
-            person = only[surname]
+        for surname, forms in places.items():
+            if (person := only.get(surname)) is None:
+                continue
             before = self._words_before(self.clusters.names_of(person))
-            for form, found in places[surname].items():
+            for form, found in forms.items():
                 if form in self.counts or len(found) > FEW or is_of_kin(form):
                     continue
                 title, names = form.removeprefix(surname), self.clusters.names_of(person)

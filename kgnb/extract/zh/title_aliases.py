@@ -146,11 +146,6 @@ class TitleAliases(FormAliases):
             if new and later >= SINCE * len(places):
                 self._join(holder, rank, "称")
 
-    def _name_at(self, at: int) -> str:
-        """The accepted name that begins at a place, if one does."""
-        found = (self.text[at : at + n] for n in (4, 3, 2))
-        return next((name for name in found if name in self.counts), "")
-
     def _join_bare_titles(self) -> None:
         """行者 is 王行者 in a book in which hardly anybody else has that title."""
         bearers: dict[str, Counter[str]] = defaultdict(Counter)
