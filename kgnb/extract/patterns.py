@@ -14,6 +14,8 @@ STATED = 0.7
 """Confidence of a relation that names both persons."""
 MAX_AFTER = 40
 """Characters behind the second name that a pattern may use."""
+LONGEST_MATCH = 150
+"""Most characters of a match whose persons are named far apart: it keeps its end."""
 
 
 class Mention(NamedTuple):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kgnb.extract.patterns import Mention
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.sentences import ENDS, behind_last
 from kgnb.extract.zh.sexes import Sexes
 
 ADJACENT = 120
@@ -23,7 +24,6 @@ LONGEST_LINE = 1_000
 _QUOTATION = re.compile("[“「『]([^“「『”」』\n]*)[”」』]")
 _OPENERS = {"”": "“", "」": "「", "』": "『", "’": "‘"}
 _MARK = re.compile("[“”「」『』‘’\n]")
-_TO_LAST_END = re.compile("(?s:.*)[。！？!?；;\n]")
 _VERB = f"[{''.join(sorted(words.SPEECH_VERBS))}]"
 _INTRODUCES = re.compile(f"(?:[：:]|{_VERB}[，,]?)$")
 _SPOKE = re.compile(f"[^，。！？；：听闻见“”「」『』\n]{{0,8}}{_VERB}(?!完)")
@@ -163,8 +163,7 @@ class Conversation:
 
     def _line(self, place: int) -> int:
         """Where the line of a place begins, or what is looked at of it."""
-        least = max(0, place - LONGEST_LINE)
-        return max(least, self._text.rfind("\n", least, place) + 1)
+        return behind_last(self._text, "\n", max(0, place - LONGEST_LINE), place)
 
     # --- one turn ---
 
@@ -224,8 +223,7 @@ class Conversation:
         said = self._text[begin:end]
         if not _INTRODUCES.search(said):
             return None, None, None
-        if ended := _TO_LAST_END.match(said):
-            begin += ended.end()
+        begin = behind_last(self._text, ENDS, begin, end)
         named = self.within(begin, end)
         speaker = next((m for m in named if self._begins_clause(m, begin)), None)
         if speaker is None and named and self._is_presented(named[0]):

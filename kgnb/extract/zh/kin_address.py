@@ -16,17 +16,17 @@ from functools import cache, cached_property
 from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
-from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation, Turn
+from kgnb.extract.zh.script import is_han
+from kgnb.extract.zh.sentences import behind_last
 from kgnb.extract.zh.surnames import sure_surname, titled_surname
 
 IMPLIED = 0.5
 """Confidence of a tie that nobody states: it follows from a word of address."""
 SCENE = 300
 """Characters before and after a word of address in which somebody else may be meant by it."""
-LONGEST = 150
-"""Most characters of the evidence."""
 
 
 class _Address(NamedTuple):
@@ -87,12 +87,9 @@ _PARENTS = {
     _WOMAN: re.compile("(?<=[的他她其，。！？；：”」\n])(?:母亲|妈妈?|亲?娘)(?![子娘家])"),
 }
 _BESIDE = re.compile(f"[^。！？“「『\n]{{0,{SCENE}}}")
-# What begins none of the words is left with one look.
-_FIRST = (
-    "[好亲爹老爸阿父大二三四五六七八九小妈娘母我吾乖女儿闺爷祖外姥叔伯姑舅姨姐姊妹表堂哥弟兄夫孩爱师恩徒]"
-)
+_CHARS = "".join(sorted({char for word, _ in _WORDS for char in word if is_han(char)}))
 _SPOKEN_TO = re.compile(
-    f"[“「『{_PAUSE}](?={_FIRST})(?:好|亲)?"
+    f"[“「『{_PAUSE}](?=[好亲{_CHARS}])(?:好|亲)?"  # what begins no word is left with one look
     f"(?:{'|'.join(f'(?P<k{i}>{word})' for i, (word, _) in enumerate(_WORDS))})"
     f"(?=[啊呀哪哟]?[{_PAUSE}”」』])"
 )
@@ -138,7 +135,7 @@ class _Addresses:
                 source, target = (speaker, hearer) if kin.from_speaker else (hearer, speaker)
                 names = source.entry.name, kin.type, target.entry.name
                 end = max(match.end(), speaker.end, hearer.end)
-                start = max(min(speaker.start, hearer.start, match.start()), end - LONGEST)
+                start = max(min(speaker.start, hearer.start, match.start()), end - LONGEST_MATCH)
                 yield PatternMatch(*names, word, start, end, IMPLIED)
 
     def _hearer(self, k: int, speaker: Mention, kin: _Address, word: str) -> Mention | None:
@@ -171,8 +168,7 @@ class _Addresses:
     def _is_absent(self, k: int) -> bool:
         """Whether the words beside the ``k``-th turn say that who is addressed is not there."""
         turn = self._said.turn(k)
-        least = max(0, turn.start - SCENE)
-        begin = max(least, *(self._text.rfind(mark, least, turn.start) + 1 for mark in "\n”」』"))
+        begin = behind_last(self._text, "\n”」』", max(0, turn.start - SCENE), turn.start)
         behind = _BESIDE.match(self._text, turn.end)
         return any(map(_ABSENT.search, (self._text[begin : turn.start], behind[0] if behind else "")))
 

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
-from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_owners import INDIRECT, NEAR, Kin, KinOwners
 from kgnb.extract.zh.kin_words import KIN, LISTED
@@ -158,7 +158,7 @@ class KinGroups:
         begin = max(begin, *(self._text.rfind(mark, begin, at) for mark in "“「『"))  # 甲道：“乙两口子…”
         if at - begin > 60:
             return []
-        within = self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, at)]
+        within = self._said.within(begin, at)
         named = {m.entry.name: m for m in within if self._text[m.start - 1 : m.start] in _BEFORE_SUBJECT}
         return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
 
@@ -171,5 +171,5 @@ class KinGroups:
                 wives += [name[:-2] + title for title in _WIVES.get(name[-2:], ())]
             for wife in (last[w] for w in wives if w in last):
                 start, end = min(husband.start, wife.start), max(husband.end, wife.end)
-                start = max(start, end - 150)
+                start = max(start, end - LONGEST_MATCH)
                 yield PatternMatch(name, "SPOUSE", wife.entry.name, "夫妇", start, end, INDIRECT)

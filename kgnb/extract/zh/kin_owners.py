@@ -12,10 +12,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_words import DEAR, Noun
+from kgnb.extract.zh.sentences import behind_last
 from kgnb.extract.zh.surnames import sure_surname, surname_of
 
 FAR = 100
@@ -70,7 +71,7 @@ class Kin(NamedTuple):
         """Return a tie of two persons that the noun states."""
         start = min(source.start, target.start, self.start)
         end = max(source.end, target.end, self.end)
-        start = max(start, end - 150)
+        start = max(start, end - LONGEST_MATCH)
         return PatternMatch(source.entry.name, kind, target.entry.name, self.noun, start, end, INDIRECT)
 
     def tie_to(self, owner: Mention) -> PatternMatch:
@@ -160,8 +161,7 @@ class KinOwners:
     def whose_children(self, at: int) -> Mention | None:
         """Return of whom the text says at a place that they have children: not 甲 in 甲的妹妹生了…."""
         parent = self._sentences_subject(at)
-        least = max(0, at - FAR)
-        begin = max(least, *(self._text.rfind(mark, least, at) + 1 for mark in _BEFORE_SUBJECT))
+        begin = behind_last(self._text, _BEFORE_SUBJECT, max(0, at - FAR), at)
         if parent is None or _SOMEBODY_ELSE.search(self._text, max(begin, parent.end), at):
             return None
         return parent
@@ -199,8 +199,7 @@ class KinOwners:
             return self._only_one(at, pronoun)
         if pronoun == "其":
             return last
-        begin = max(0, last.start - NEAR)
-        begin = max(begin, *(self._text.rfind(mark, begin, last.start) + 1 for mark in _CLAUSE_BOUNDS))
+        begin = behind_last(self._text, _CLAUSE_BOUNDS, max(0, last.start - NEAR), last.start)
         named = {m.entry.name: m for m in self._said.within(begin, at)}
         if len(named) > 1 and self.begins_clause(self._text.rfind(pronoun, begin, at)):
             named = self._no_possessors(list(named.values()))  # 甲是乙的同学，他父亲…
@@ -242,8 +241,7 @@ class KinOwners:
 
     def _actor(self, at: int) -> Mention | None:
         """Who does what a sentence tells, if it names nobody else before: 甲站着，一手扶着女儿."""
-        begin = max(0, at - NEAR)
-        begin = max(begin, *(self._text.rfind(mark, begin, at) + 1 for mark in "。！？；\n“「『”」』"))
+        begin = behind_last(self._text, "。！？；\n“「『”」』", max(0, at - NEAR), at)
         named = self._said.within(begin, at)
         if not named and self._text[begin : begin + 1] in ("他", "她"):
             return self._only_one(at, self._text[begin])
@@ -265,12 +263,10 @@ class KinOwners:
         """The only person of the clause that begins the sentence, or the one before if it has a pronoun."""
         k = bisect_left(self._ends, at)
         for begin in (self._ends[i - 1] + 1 if i else 0 for i in (k, k - 1) if i >= 0):
-            i = bisect_left(self._starts, begin)
-            if self._starts[i : i + 1] == [begin]:
+            if self._said.begins(begin) >= 0:
                 clause = _FIRST_CLAUSE.match(self._text, begin)
-                until = clause.end() if clause else begin
-                k = bisect_left(self._starts, until)
-                subjects = self._no_possessors(self._people[i:k])  # 甲的妻子乙是个厉害的女人
+                named = self._said.within(begin, clause.end() if clause else begin)
+                subjects = self._no_possessors(named)  # 甲的妻子乙是个厉害的女人
                 return next(iter(subjects.values())) if len(subjects) == 1 else None
             if self._text[begin] not in "他她其":
                 break

@@ -143,12 +143,20 @@ def _kin_pattern() -> re.Pattern[str]:
     return re.compile(rf"(?:{'|'.join(f'({noun.words})' for noun in KIN)})\Z")
 
 
+@cache
+def _single() -> frozenset[str]:
+    """The nouns of ``KIN`` that are one character."""
+    return frozenset(filter(_kin_pattern().fullmatch, KIN_CHARS))
+
+
 def last_kin_noun(text: str, begin: int, end: int) -> tuple[int, Noun] | None:
     """Return where the longest noun of ``KIN`` begins with which a part of the text ends, and of what kind it
     is."""
     least, begin = begin, end
     while begin > least and text[begin - 1] in KIN_CHARS:
         begin -= 1
+    if end - begin == 1 and text[begin] not in _single():  # most often: 把, 的
+        return None
     match = _kin_pattern().search(text, begin, end)
     return (match.start(), KIN[match.lastindex - 1]) if match and match.lastindex else None
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import product
 
-from kgnb.extract.patterns import STATED, Mention, PatternMatch
+from kgnb.extract.patterns import LONGEST_MATCH, STATED, Mention, PatternMatch
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_words import DEAR, NOUNS, OFFICES, Noun, kin_noun
 from kgnb.extract.zh.script import HAN, is_han
+from kgnb.extract.zh.sentences import behind_last
 
 INDIRECT = 0.6
 """Confidence of a tie whose subject is not named beside the verb."""
@@ -43,14 +45,15 @@ _UNREAL = re.compile(
 )
 _PRESENTS = re.compile("[是有叫唤名][^，。！？；：]{0,12}$")
 _LISTED = re.compile('[、和与同跟及“”"]{1,3}|[、，](?:[大二三四五六小]?师?[兄弟姐妹哥])')
-_TAKEN = re.compile("收[为作做](?:[关亲入真记座门][门传室名下])?(?:弟子|徒弟?|门下)")
-_BY = re.compile("被[^，。！？；：“”]{0,8}$")
+_TAKEN = re.compile(
+    "被(?P<by>[^被。！？“”]{1,22}?)(?P<as>收[为作做](?:[关亲入真记座门][门传室名下])?(?:弟子|徒弟?|门下))"
+)
+_PAUSE = re.compile("[，。！？；：“”]")
 _ALL = re.compile("(?:二人|两人|三人|两个|他们)?")
 _PRONOUN = re.compile("(?P<i>[我俺咱吾])$|(?P<you>[你您])$|(?:[他她伊]|此人|这人|那人|其人)$")
 _NAMED = re.compile("(?:名?叫做?|名?唤作?|唤做|名|曰|就是|便是|正是|(?<=，)[字号])“?$")
 _BETWEEN = re.compile("，(?:[^，。！？；：“”]{1,8}，)?")
 _GOES_ON = re.compile("[，,](?:还有|和|与|以及|及|都|、)")
-_END = re.compile("[。！？“”]")
 _BOUNDS = "。！？；\n“”「」『』"
 
 
@@ -89,21 +92,13 @@ class Predicates:
             if not bearers and latest and self._is_chained(latest[0], begin):
                 bearers = latest[1]  # 甲是乙的弟弟，是丙的学生
             latest = (match.end(), bearers)
-            for bearer, confidence in bearers:
-                for one in owners:
-                    source, target = (bearer, one) if noun.inverted else (one, bearer)
-                    start = max(min(bearer.start, begin), match.end() - 150)
-                    label = match[str(match.lastgroup)]
-                    if source.entry.name != target.entry.name:
-                        yield PatternMatch(
-                            source.entry.name,
-                            noun.type,
-                            target.entry.name,
-                            label,
-                            start,
-                            match.end(),
-                            confidence,
-                        )
+            label, end = match[str(match.lastgroup)], match.end()
+            for (bearer, confidence), one in product(bearers, owners):
+                source, target = (bearer, one) if noun.inverted else (one, bearer)
+                if source.entry.name != target.entry.name:
+                    names = source.entry.name, noun.type, target.entry.name
+                    start = max(min(bearer.start, begin), end - LONGEST_MATCH)
+                    yield PatternMatch(*names, label, start, end, confidence)
 
     def _is_chained(self, end: int, begin: int) -> bool:
         """Whether a comma and a verb are all that stands between two places."""
@@ -127,15 +122,15 @@ class Predicates:
     def _pupils(self) -> Iterator[PatternMatch]:
         """甲…，被乙收为弟子."""
         for taken in _TAKEN.finditer(self._text):
-            near = self._said.within(taken.start() - 14, taken.start())
-            by = _BY.search(self._text, max(0, near[-1].start - 9), near[-1].start) if near else None
-            if by is None or _END.search(self._text, near[-1].end, taken.start()):
-                continue
-            master = near[-1]
-            named = self._said.within(self._bound(by.start()), by.start())
-            if len({m.entry.name for m in named}) == 1 and self._text[named[0].start - 1] in _BOUNDS + "，":
-                names = master.entry.name, "MASTER_OF", named[0].entry.name
-                yield PatternMatch(*names, taken[0], named[0].start, taken.end(), INDIRECT)
+            begin, end = taken.span("by")
+            masters, named = self._said.within(begin, end), self._said.within(self._bound(begin), begin)
+            single = len({m.entry.name for m in named}) == 1 and self._begins_clause(named[0])
+            if single and masters and not _PAUSE.search(self._text, begin, masters[-1].start):
+                names = masters[-1].entry.name, "MASTER_OF", named[0].entry.name
+                yield PatternMatch(*names, taken["as"], named[0].start, taken.end(), INDIRECT)
+
+    def _begins_clause(self, mention: Mention) -> bool:
+        return self._text[mention.start - 1 : mention.start] in _BOUNDS + "，"
 
     def _list_start(self, k: int) -> int:
         """Number of the first person of the list that ends with the ``k``-th."""
@@ -180,8 +175,7 @@ class Predicates:
 
     def _bound(self, at: int) -> int:
         """Where the sentence, or the speech, of a place begins, or what is looked at of it."""
-        least = max(0, at - LONGEST_CLAUSE)
-        return max(least, *(self._text.rfind(mark, least, at) + 1 for mark in _BOUNDS))
+        return behind_last(self._text, _BOUNDS, max(0, at - LONGEST_CLAUSE), at)
 
     def _outside_names(self, begin: int, end: int) -> str:
         """A part of the text without its names."""
@@ -216,8 +210,7 @@ class Predicates:
             )
             return last if introduced else None
         subject = named[-1]
-        begins = self._text[subject.start - 1 : subject.start] in _BOUNDS + "，"
-        begins = begins or beside
+        begins = beside or self._begins_clause(subject)
         begins = begins or _NAMED.search(self._text, max(bound, subject.start - 4), subject.start) is not None
         return subject if begins and not self._text.startswith(("的", "之", "家"), subject.end) else None
 

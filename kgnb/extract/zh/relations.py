@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import combinations
 from operator import attrgetter
@@ -16,7 +16,7 @@ from kgnb.extract.zh.kin_words import BOTH, BRETHREN, DEAR, DISCIPLE, MASTER, NO
 from kgnb.extract.zh.kinship import Kinship
 from kgnb.extract.zh.predicates import Predicates
 from kgnb.extract.zh.script import HAN
-from kgnb.extract.zh.sentences import sentence_ends
+from kgnb.extract.zh.sentences import ENDS, behind_last
 from kgnb.extract.zh.surnames import given_of, surname_of
 
 MAX_GAP = 8
@@ -196,7 +196,7 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
     kin = Kinship(text, people, ends, said).ties()
     found = [m for m in _MATCHER.match(text, people, MAX_GAP) if not _is_no_statement(text, m)]
     found += Predicates(text, people, said).ties()
-    return found + kin + _sworn_siblings(text, people) + addressed_kin(text, people, said)
+    return found + kin + _sworn_siblings(text, said) + addressed_kin(text, people, said)
 
 
 def _is_no_statement(text: str, match: PatternMatch) -> bool:
@@ -212,20 +212,17 @@ def _continues_list(text: str, match: PatternMatch) -> bool:
     return counted is not None and text.find(counted[1], max(0, match.start - 6), match.start) >= 0
 
 
-def _sworn_siblings(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
+def _sworn_siblings(text: str, said: Conversation) -> list[PatternMatch]:
     """Sworn siblings: the persons named last in the sentence, as many as it says, else two; nobody where one
     of them isn't named (甲和她父亲是结拜兄弟)."""
     found = []
-    starts = [m.start for m in people]
     for match in _SWORN.finditer(text):
-        start = max(0, match.start() - 120)
-        begin = max((start + at + 1 for at in sentence_ends(text[start : match.start()])), default=start)
+        begin = behind_last(text, ENDS, max(0, match.start() - 120), match.start())
         unnamed = _WHOSE.search(text, begin, match.start())
         if unnamed or _NOT_YET.search(text, max(begin, match.start() - 8), match.start()):
             continue
         counted = _COUNTED.findall(text, begin, match.start())
-        within = people[bisect_left(starts, begin) : bisect_left(starts, match.end())]
-        named = list(dict.fromkeys(m.entry.name for m in within))
+        named = list(dict.fromkeys(m.entry.name for m in said.within(begin, match.end())))
         named = named[-_COUNTS.get(counted[-1], 2) :] if counted else named[-2:]
         if len(named) >= 2:
             found += [

@@ -6,13 +6,20 @@ import re
 from array import array
 
 _SPACES = re.compile(r"\s+")
-_END = re.compile(r"[。！？!?；;\n]")
+ENDS = "。！？!?；;\n"
+"""What ends a sentence."""
+_END = re.compile(f"[{ENDS}]")
 _END_OR_SPEECH = re.compile(rf"{_END.pattern}|[“「『]")
 
 
 def normalise(text: str) -> str:
     """Return the text with each run of white space as one line break."""
     return _SPACES.sub("\n", text)
+
+
+def behind_last(text: str, marks: str, begin: int, end: int) -> int:
+    """Return the place behind the last of some marks in a part of the text, ``begin`` where it has none."""
+    return max(begin, *(text.rfind(mark, begin, end) + 1 for mark in marks))
 
 
 def sentence_ends(text: str, *, speech: bool = False) -> array[int]:
