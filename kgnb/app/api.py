@@ -91,7 +91,7 @@ class BookGraph:
         self._engines.start(queue=False, graph=True)
 
     def __repr__(self) -> str:
-        return say(self._message, title=one_line(self.title), **self.result.as_dict())
+        return say(self._message, title=one_line(self.title), **self.result.facts())
 
     def find(self, text: str) -> QueryRows:
         """Return entities with ``text`` in their name, an alias or the description, best match first."""

@@ -36,6 +36,10 @@ class BuildResult:
         """Return the object that ``build --json`` prints."""
         return asdict(self)
 
+    def facts(self) -> dict[str, object]:
+        """Return what a text says of it, where a build with gaps isn't called failed."""
+        return self.as_dict() | ({"status": "gaps"} if self.failed and self.completed else {})
+
 
 async def graph_figures(app: Parts, novel_id: int) -> dict[str, int]:
     """Return the figures of a :class:`BuildResult` that are counts of the graph, which is made again from the

@@ -43,8 +43,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
             )
             if args.output:
                 await transfer.export(app, result.novel_id, output_format, args.output)
-    told = result.as_dict() | ({"status": "gaps"} if result.failed and result.completed else {})
-    lines: list[str] = [say("cli.built", title=one_line(title), **told)]
+    lines: list[str] = [say("cli.built", title=one_line(title), **result.facts())]
     if nobody := not (result.characters or result.failed):
         lines.append(say("cli.nobody"))
     if args.output:  # there is nothing to see in an empty picture

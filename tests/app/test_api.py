@@ -12,6 +12,7 @@ from kgnb.app import api
 from kgnb.app.api import BookGraph
 from kgnb.app.build_result import BuildResult
 from kgnb.core.errors import InputError
+from kgnb.core.messages import say
 from tests.support.endless import Endless
 from tests.support.patience import SLOWEST
 
@@ -51,6 +52,18 @@ def test_a_books_title_is_no_command_to_the_terminal() -> None:
     book.result = BuildResult(1, 1, "completed", *[0] * 10)
     assert "owned" in repr(book)
     assert all(line.isprintable() for line in repr(book).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("completed", "failed", "word"), [(60, 5, "gaps"), (0, 65, "failed"), (65, 0, "completed")]
+)
+def test_a_build_with_gaps_is_not_called_failed(completed: int, failed: int, word: str) -> None:
+    book = object.__new__(BookGraph)  # without its engines
+    book.title, book._message = "Title", "cli.built"
+    status = "failed" if failed else "completed"
+    book.result = BuildResult(1, 1, status, 65, completed, failed, *[0] * 7)
+    assert repr(book).splitlines()[0].endswith(say(f"word.{word}"))
+    assert book.result.as_dict()["status"] == status  # what programs read
 
 
 def test_what_the_user_has_to_mend_is_raised_without_pages_of_frames() -> None:

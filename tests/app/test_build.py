@@ -248,6 +248,7 @@ class TestLooks:
         ran = place.run("doctor", env={"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "9"})
         assert ran.code == 2
         assert "✗ redis" in ran.out
+        assert "✓ 磁盘" in ran.out
         assert "REDIS_HOST" in ran.out
         assert "✓ bolt" in ran.out
 

@@ -482,6 +482,10 @@ async def test_a_terminal_is_asked_for_a_key_that_is_needed_or_shall_be_saved(
     args = make_parser().parse_args(["providers", "add", "own", *words.split()])
     await cli_providers._read_key(args, Settings.load(data=tmp_path / "data"))
     assert bool(asked) == asks
+    args.url = "ftp://host/v1"
+    with pytest.raises(SettingsError, match="ftp"):
+        await cli_providers._read_key(args, Settings.load(data=tmp_path / "data"))
+    assert bool(asked) == asks  # no key is typed for nothing
 
 
 def test_the_key_file_is_refused_inside_the_data_folder(place: Place) -> None:

@@ -166,6 +166,7 @@ def test_times_say_their_zone(monkeypatch: pytest.MonkeyPatch, name: str, told: 
             patch.setenv("TZ", name)
             time.tzset()
             assert formatting.time_of_day(0.0).endswith(f" {told}")
+            assert formatting.date_and_time(0.0).endswith(f" {told}")
             assert lines_of(status_with())[0].endswith(f" {told}")
     finally:
         time.tzset()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kgnb.core.amounts import parse_prices
-from kgnb.core.errors import BudgetReached, ReplyTruncated, ServiceDown, SettingsError
+from kgnb.core.errors import BudgetReached, ProviderPaused, ReplyTruncated, ServiceDown, SettingsError
 from kgnb.core.model import Provider, Usage
 from kgnb.core.settings import Settings
 from kgnb.llm.client import Completion
@@ -259,6 +259,17 @@ async def test_a_request_that_is_cancelled_under_way_counts_for_its_task(
             await asked
         await node.throttle.flush()
     assert (await ledger.tasks.progress(task)).usage == Usage(1, len("刘备与关羽。"))
+
+
+async def test_what_was_never_sent_takes_no_time(ledger: Ledger, redis_url: str) -> None:
+    times: list[float] = []
+    async with FakeServer() as server, asking(redis_url, server.base_url, ledger=ledger) as node:
+        node.throttle.on_request_timed = lambda _, seconds: times.append(seconds)
+        await node.ask()
+        node.throttle.paused = {NAME}
+        with pytest.raises(ProviderPaused):
+            await node.ask()
+    assert len(times) == 1
 
 
 async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, redis_url: str) -> None:
