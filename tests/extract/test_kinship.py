@@ -129,10 +129,13 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
             I_TELL + '"Is my sister Nora here?" I said.\n\nMy name is Edwin.',
             ("Edwin Harland", "SIBLING", "Nora Harland"),
         ),
+        ('"My brother, Rufus, waits." Miss Pell rose. "Let us go."', ("Miss Pell", "SIBLING", "Rufus")),
         (
-            '"My brother, Rufus, waits." Miss Pell rose. "Let us go."',
-            ("Miss Pell", "SIBLING", "Rufus"),
+            '"Come," said Rufus.\n\n"No," said Miss Pell.\n\nThen he said, "My sister, Winifred, waits."',
+            ("Rufus", "SIBLING", "Winifred"),
         ),
+        ('Rufus rose.\n\n"My sister, Winifred, waits," he said.', ("Rufus", "SIBLING", "Winifred")),
+        ('"Who is it?" said Rufus.\n\n"You are my cousin," said Nora.', ("Nora Harland", "FAMILY", "Rufus")),
     ],
 )
 def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
@@ -155,7 +158,17 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "If Captain Thorne had married Miss Pell, all would be well.",
         "We do so wish that Rufus had married Miss Pell.",
         '"Rufus, my son, come in," said Captain Thorne.',
-        'My sister Winifred came. I called Rufus.\n\n"Rufus! Rufus!" she said.',
+        'My sister Winifred came. I rose.\n\n"Rufus!" she said.\n\n"Rufus!" cried Edwin.',
+        I_TELL + "My sister Winifred came." + '\n\n"Rufus!" cried Nora.\n\n"Edwin!" cried Nora.' * 2,
+        I_TELL + "My name is Rufus. And you, reader, loved your sister Winifred.",
+        I_TELL + 'My name is Rufus.\n\n"Then, I said, my sister, Winifred, waits."',
+        'Rufus rose.\n\n"Then, he said, my sister, Winifred, waits."',
+        '"Rufus, your sister, Winifred, waits," said Rufus.',
+        f"Rufus slept. {'Rain fell on the roofs and ' * 40}fell. His sister Winifred came.",
+        "Nora and Winifred lost their son Rufus.",
+        '"You are late," said Miss Pell.\n\n"Yes, mamma," said Nora.',
+        '"You are late," said Rufus.\n\n"Yes, papa," said Nora.\n\n"Come," said Captain Thorne.',
+        f'Mr. Harland slept. {"Rain fell. " * 20}"Her papa is ill," said Nora.',
         I_TELL + 'My sister Winifred came. Then Rufus slept.\n\n"Rufus!" she said.\n\n"Rufus!" she said.',
     ],
 )
@@ -369,6 +382,25 @@ def test_what_a_model_says_is_left_alone() -> None:
     found = ties([Extraction(relations=said)], "openai")
     assert found == {("Rufus", "SPOUSE", "Winifred"), ("Rufus", "SIBLING", "Winifred")}
     assert ties([Extraction(relations=said)], RULES) == set()
+
+
+@pytest.mark.parametrize(
+    ("surer", "less"),
+    [
+        (
+            "Rufus rose. He ate. He sat. His sister Winifred came.",
+            "Rufus rose. Rain fell. It froze. His sister Winifred came.",
+        ),
+        ('"Aunt Cicely, come!" said Rufus.', '"I saw Aunt Cicely," said Rufus.'),
+        (
+            '"Who is it?" said Captain Thorne.\n\n"It is I, papa," said Rufus.',
+            '"Who is it?" said Captain Thorne.\n\n"It is I, Father," said Rufus.',
+        ),
+    ],
+)
+def test_one_way_to_say_it_is_surer_than_another(surer: str, less: str) -> None:
+    (sure,), (unsure,) = confidences(surer).values(), confidences(less).values()
+    assert sure > unsure
 
 
 def test_a_pronoun_of_speech_means_nobody_of_another_paragraph() -> None:

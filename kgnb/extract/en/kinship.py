@@ -29,6 +29,8 @@ CALLED = 0.35
 """How sure it is that who calls Aunt Cicely so is her nephew or niece."""
 SPOKEN_OF = 0.2
 """How sure it is that who only speaks of her is."""
+PRIEST = 0.5
+"""What is left of a weight if somebody is called Father or Mother, as priests and nuns are too."""
 FAR = 0.85
 """Weight of one whose bearer has the surname and stands elsewhere in the chapter."""
 TOGETHER = 0.8
@@ -160,10 +162,8 @@ def _of_owner(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
     has = _HAS.search(persons.text, max(0, start - MAX_POSSESSIVE), start) if bearers else None
     if has is None:
         return
-    if named := persons.ending_at(has.start()):
-        owner: Referent | None = Referent(named, 1.0)
-    else:
-        owner = antecedent_of(has[1], has.start(), persons) if has[1] else None
+    named = persons.ending_at(has.start())
+    owner = antecedent_of(has[1], has.start(), persons) if has[1] else named and Referent(named, 1.0)
     if owner is None:
         return
     for bearer in bearers:
@@ -181,14 +181,12 @@ def _of_bare_noun(match: re.Match[str], persons: ChapterPersons) -> Iterator[Sta
     if not called:
         yield from _unnamed(_Phrase(start, end, noun, plural=False), said, role, persons)
         return
-    bearer = persons.speakers.answerer(start, role.gender)
-    if bearer and bearer.mention.entry.name != said.mention.entry.name:
-        facts, his = persons.facts(bearer.mention.entry), persons.facts(said.mention.entry)
-        if fits_family(facts, his, role.name) is False:
-            return
-        names = said.mention.entry.name, role, bearer.mention.entry.name
-        weight = NAMED * said.weight * bearer.weight * (0.5 if noun in ("father", "mother") else 1.0)
-        yield Statement(*names, weight, start, end, noun)
+    child, bearer = said.mention.entry, persons.speakers.answerer(start, role.gender)
+    if bearer is None or (parent := bearer.mention.entry).name == child.name:
+        return
+    if fits_family(persons.facts(parent), persons.facts(child), role.name) is not False:
+        weight = NAMED * said.weight * bearer.weight * (PRIEST if noun in ("father", "mother") else 1.0)
+        yield Statement(child.name, role, parent.name, weight, start, end, noun)
 
 
 def _between_owners(phrase: _Phrase, owners: list[Referent], persons: ChapterPersons) -> Iterator[Statement]:

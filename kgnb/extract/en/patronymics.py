@@ -7,6 +7,7 @@ Behind a first name they belong to no other use, and both together call one pers
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ def patronymic(word: str) -> Patronymic | None:
     return None
 
 
-def is_given_and_patronymic(parts: list[str] | tuple[str, ...]) -> bool:
+def is_given_and_patronymic(parts: Sequence[str]) -> bool:
     """Return whether a name's second word is a patronymic: Ivan Petrovich Dolin, not Petrovich, nor the
     surname of Miriam Petrovich."""
     named_after = patronymic(parts[1]) if len(parts) > 1 else None
