@@ -159,15 +159,16 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "We do so wish that Rufus had married Miss Pell.",
         '"Rufus, my son, come in," said Captain Thorne.',
         'My sister Winifred came. I rose.\n\n"Rufus!" she said.\n\n"Rufus!" cried Edwin.',
-        I_TELL + "My sister Winifred came." + '\n\n"Rufus!" cried Nora.\n\n"Edwin!" cried Nora.' * 2,
+        I_TELL
+        + "My sister Winifred came."
+        + '\n\n"Rufus!" cried Miss Pell.\n\n"Edwin!" cried Miss Pell.' * 2,
         I_TELL + "My name is Rufus. And you, reader, loved your sister Winifred.",
         I_TELL + 'My name is Rufus.\n\n"Then, I said, my sister, Winifred, waits."',
         'Rufus rose.\n\n"Then, he said, my sister, Winifred, waits."',
         '"Rufus, your sister, Winifred, waits," said Rufus.',
         f"Rufus slept. {'Rain fell on the roofs and ' * 40}fell. His sister Winifred came.",
-        "Nora and Winifred lost their son Rufus.",
         '"You are late," said Miss Pell.\n\n"Yes, mamma," said Nora.',
-        '"You are late," said Rufus.\n\n"Yes, papa," said Nora.\n\n"Come," said Captain Thorne.',
+        '"You are late," said Rufus.\n\n"Yes, papa," said Winifred.\n\n"Come," said Mr. Harland.',
         f'Mr. Harland slept. {"Rain fell. " * 20}"Her papa is ill," said Nora.',
         I_TELL + 'My sister Winifred came. Then Rufus slept.\n\n"Rufus!" she said.\n\n"Rufus!" she said.',
     ],
@@ -393,8 +394,8 @@ def test_what_a_model_says_is_left_alone() -> None:
         ),
         ('"Aunt Cicely, come!" said Rufus.', '"I saw Aunt Cicely," said Rufus.'),
         (
-            '"Who is it?" said Captain Thorne.\n\n"It is I, papa," said Rufus.',
-            '"Who is it?" said Captain Thorne.\n\n"It is I, Father," said Rufus.',
+            '"Who is it?" said Mr. Harland.\n\n"It is I, papa," said Rufus.',
+            '"Who is it?" said Mr. Harland.\n\n"It is I, Father," said Rufus.',
         ),
     ],
 )

@@ -61,7 +61,7 @@ _CALLED_KIN = re.compile(
     r"[PMDFGpmdg](?<![\w'-].)(?:(?<=[Pp])apa|(?<=[Mm])(?:amma|ama|ummy|um|ommy|om)|(?<=[Dd])(?:addy|ad)|(?<=F)ather"
     r"|(?<=M)other|(?<=[Gg])ra(?:nd(?:mamma|ma|papa|pa|mother|father|dad)|nny))(?![\w-])(?! [A-Z])"
 )
-_OWNED = re.compile(r"(?:\b(?:my|his|her|our|your|their|the|a)|'s) $")
+_OWNED = re.compile(r"(?:\b(?i:my|his|her|our|your|their|the|a)|'s) $")
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _AND = re.compile(r" and ")
 _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) |(?:(?:was|is) )?(?:named|called) )?")
