@@ -42,6 +42,7 @@ class _NameIndex:
     entries: dict[str, NameEntry]  # folded form → folded entry
     originals: dict[str, NameEntry]  # folded name → the entry itself, where the two differ
     top: int  # mentions of the most mentioned character
+    persons: int
 
 
 _INDEXES: deque[tuple[list[NameEntry], Lang, bool, _NameIndex]] = deque(maxlen=4)
@@ -70,8 +71,8 @@ def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool)
     if lang == "en":
         first = trie_pattern(form[:1] for form in entries)  # most places are no name's: see that at once
         expression = rf"(?={first})(?<![\w'-]){expression}(?![\w-])"
-    top = max((n.mentions for n in names if n.kind == "Character"), default=1)
-    return _NameIndex(re.compile(expression), entries, originals, max(1, top))
+    mentions = [n.mentions for n in names if n.kind == "Character"]
+    return _NameIndex(re.compile(expression), entries, originals, max((1, *mentions)), len(mentions))
 
 
 def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
@@ -91,6 +92,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
         from kgnb.extract.en.relations import stated_relations, with_implied_mentions
         from kgnb.extract.en.sentences import normalise, sentence_ends
     else:
+        from kgnb.extract.zh.kin_surnames import of_one_surname
         from kgnb.extract.zh.relations import stated_relations, with_implied_mentions
         from kgnb.extract.zh.sentences import normalise, sentence_ends
     original = text = normalise(text)
@@ -103,6 +105,8 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     people = [m for m in mentions if m.entry.kind == "Character"]
     ends = sentence_ends(text)
     stated = stated_relations(text, people, ends)
+    if lang == "zh":
+        stated += of_one_surname(people, index.persons, stated)
     if text != original:
         stated = [m._replace(label=_original_label(m, text, original)) for m in stated]
     found = Extraction(

@@ -9,6 +9,7 @@ import pytest
 from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract import rules
 from kgnb.extract.model import NameEntry
+from kgnb.extract.zh.kin_surnames import OF_ONE_SURNAME
 from tests.support.fuzzing import grows_evenly
 from tests.support.paths import ROOT
 
@@ -54,8 +55,14 @@ TYPES = {
 
 
 def ties(text: str) -> set[tuple[str, str, str]]:
-    found = rules.extract(text, lang="zh", names=PEOPLE).relations
-    return {(r.source, r.type, r.target) for r in found if r.type != "KNOWS"}
+    return stated(text, PEOPLE)
+
+
+def stated(text: str, names: list[NameEntry]) -> set[tuple[str, str, str]]:
+    """The ties that are more than a guess from a surname."""
+    found = rules.extract(text, lang="zh", names=names).relations
+    told = [r for r in found if r.type != "KNOWS" and (r.confidence or 0) > OF_ONE_SURNAME]
+    return {(r.source, r.type, r.target) for r in told}
 
 
 @pytest.mark.parametrize(
@@ -298,6 +305,61 @@ def test_only_two_who_swear_become_siblings() -> None:
     assert not [t for t in found if "诸葛岩" in t]
 
 
+def _guessed(text: str, *people: str, others: int = 0) -> set[tuple[str, str, str]]:
+    names = [NameEntry(name, (), "Character", 9) for name in (*people, *(f"路人{n}" for n in range(others)))]
+    found = rules.extract(text, lang="zh", names=names).relations
+    return {
+        (r.source, r.type, r.target) for r in found if r.confidence == OF_ONE_SURNAME and r.type != "KNOWS"
+    }
+
+
+@pytest.mark.parametrize(
+    ("people", "others"),
+    [
+        (("顾延年", "顾小舟"), 300),
+        (("王延年", "王小舟"), 10),
+        (("欧阳延年", "欧阳小舟"), 3_000),
+        (("顾太太", "顾小舟"), 300),
+        (("伊万·彼得罗维奇·列文", "玛莎·谢尔盖耶夫娜·列文"), 100),
+        (("伊万·彼得罗维奇", "玛莎·彼得罗夫娜"), 10),
+    ],
+)
+def test_two_of_a_surname_that_chance_hardly_gives_twice_are_guessed_a_family(
+    people: tuple[str, str], others: int
+) -> None:
+    one, other = people
+    assert _guessed(f"{one}走进来。{other}站了起来。", *people, others=others) in (
+        {(one, "FAMILY", other)},
+        {(other, "FAMILY", one)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("people", "others"),
+    [
+        (("顾延年", "顾小舟"), 1_000),
+        (("王延年", "王小舟"), 30),
+        (("顾大夫", "顾小舟"), 10),  # anybody's title: he may be 顾小舟
+        (("顾氏", "顾小舟"), 10),
+        (("顾家", "顾小舟"), 10),
+        (("伊万·彼得罗维奇", "玛莎·彼得罗夫娜"), 100),
+        (("伊万·彼得罗维奇", "伊万·列文"), 10),
+    ],
+)
+def test_a_surname_that_many_have_by_chance_or_that_may_be_ones_own_tells_no_family(
+    people: tuple[str, str], others: int
+) -> None:
+    one, other = people
+    assert not _guessed(f"{one}走进来。{other}站了起来。", *people, others=others)
+
+
+def test_a_family_is_guessed_only_of_two_named_together_of_whom_nothing_is_stated() -> None:
+    names = ("顾延年", "顾小舟")
+    assert not _guessed("顾延年的女儿顾小舟来了。", *names)
+    assert not _guessed(f"顾延年走进来。{'天黑了。' * 30}顾小舟来了。", *names)
+    assert not _guessed("顾延年走进来。顾延年坐下。", *names)
+
+
 @pytest.mark.parametrize("book", ["sanguo", "water_margin", "luotuoxiangzi"])
 def test_the_gold_pairs_are_well_formed(book: str) -> None:
     gold = json.loads((GOLD / f"{book}.relations.json").read_text(encoding="utf-8"))
@@ -345,9 +407,9 @@ def test_a_sentence_states_just_these_ties(line: str) -> None:
         else set[tuple[str, str, str]]()
     )
     others = [NameEntry(name, (), "Character", 9) for name in ("陈玉兰", "何守谦", "小翠")]
-    found = rules.extract(text, lang="zh", names=[*PEOPLE, *others]).relations
-    stated = {(r.source, r.type, r.target) for r in found if r.type != "KNOWS"}
-    assert {_undirected(tie) for tie in stated} == {_undirected(tie) for tie in expected}
+    assert {_undirected(tie) for tie in stated(text, [*PEOPLE, *others])} == {
+        _undirected(tie) for tie in expected
+    }
 
 
 def _undirected(tie: tuple[str, str, str]) -> tuple[str, str, str]:

@@ -1,0 +1,88 @@
+"""Guesses from surnames in a Chinese text: two of one surname who are named together are of one family.
+
+That holds where a book has so few persons that chance hardly gives two of them this surname: of n persons n·s
+have by chance a surname that the share s of all people has, while about two are kin of one surname. 顾 beside
+顾 is a family in most books, 张 beside 张 only in one of few persons. In translated books a patronymic
+(伊万诺维奇, 伊万诺夫娜) counts as a surname does, though a first name is less rare.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from kgnb.extract.model import NameEntry
+from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.surnames import head_of, sure_surname, titled_surname
+
+OF_ONE_SURNAME = 0.4
+"""Confidence that two who share a surname and are named together are of one family."""
+NAMED_TOGETHER = 100
+"""Most characters from one name to the end of the other."""
+MAX_BETWEEN = 5
+"""Names before another, at most, with which its bearer's surname is compared."""
+BY_CHANCE = 1.0
+"""Most persons of a book to whom chance gives a surname that tells a family: half as many as are kin."""
+
+# Shares of the population, in percent: the Ministry of Public Security's report on names of 2020, rounded.
+_SHARES = {
+    7.0: "王李张",
+    5.0: "刘陈",
+    3.0: "杨",
+    2.0: "黄赵吴周",
+    1.2: "徐孙马朱胡郭何林高罗",
+    0.8: "郑梁谢宋唐许邓",
+    0.6: "冯韩曹曾彭萧肖蔡潘田董袁于余叶蒋杜苏",
+    0.4: "魏程吕丁沈任姚卢傅钟姜崔谭廖范汪陆金",
+}
+_PERCENT = {surname: percent for percent, surnames in _SHARES.items() for surname in surnames}
+_OTHER, _COMPOUND, _FOREIGN, _PATRONYMIC = 0.2, 0.02, 0.02, 4.0
+_KINSHIP = frozenset(("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING"))
+_PATRONYMIC_END = re.compile("(?:[耶叶]?维奇|[耶叶]?夫娜|伊奇|尼奇娜)$")
+_OF_HOUSE = ("太太", "小姐", "少爷")
+
+
+def families(entry: NameEntry) -> dict[str, float]:
+    """Return by what a person's name tells the family, and how many percent of all people have that."""
+    name = entry.name
+    if "·" in name:
+        return _of_foreign(name.split("·"))
+    titled = titled_surname(name)
+    surname = titled if name.endswith(_OF_HOUSE) else "" if titled or head_of(name) else sure_surname(name)
+    if surname not in words.SURE_SURNAMES or name == surname + "家":
+        return {}
+    return {surname: _COMPOUND if len(surname) > 1 else _PERCENT.get(surname, _OTHER)}
+
+
+def _of_foreign(parts: Sequence[str]) -> dict[str, float]:
+    """Surname and patronymic of a name in its parts: 伊万·彼得罗维奇·列文, 伊万·彼得罗维奇, 查尔斯·包法利."""
+    patronymics = [part for part in parts[1:] if _PATRONYMIC_END.search(part)]
+    found = {_PATRONYMIC_END.sub("·", part): _PATRONYMIC for part in patronymics}
+    return found if parts[-1] in patronymics else {**found, parts[-1]: _FOREIGN}
+
+
+def of_one_surname(
+    people: Sequence[Mention], persons: int, stated: Iterable[PatternMatch]
+) -> Iterator[PatternMatch]:
+    """Yield the ties of a chapter's people who have no kinship among those ``stated``.
+
+    ``persons``: how many the book has.
+    """
+    related = {frozenset((m.source, m.target)) for m in stated if m.type in _KINSHIP}
+    named = {m.entry.name: m.entry for m in people}
+    telling = {
+        name: {family for family, percent in families(entry).items() if persons * percent <= 100 * BY_CHANCE}
+        for name, entry in named.items()
+    }
+    closest: dict[tuple[str, str], tuple[int, str, Mention, Mention]] = {}
+    for i, other in enumerate(people):
+        for one in people[max(0, i - MAX_BETWEEN) : i] if telling[other.entry.name] else ():
+            common = telling[one.entry.name] & telling[other.entry.name]
+            pair, gap = (one.entry.name, other.entry.name), other.end - one.start
+            if common and pair[0] != pair[1] and gap < closest.get(pair, (NAMED_TOGETHER,))[0]:
+                closest[pair] = gap, min(common), one, other
+    for _, family, one, other in closest.values():
+        names = one.entry.name, "FAMILY", other.entry.name
+        if frozenset((one.entry.name, other.entry.name)) not in related:
+            yield PatternMatch(*names, f"同姓{family.strip('·')}", one.start, other.end, OF_ONE_SURNAME)
