@@ -30,7 +30,9 @@ PRONOUN_MENTIONS = 40
 
 def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
     """Return whether the surnames say that ``one`` is ``owner``'s ``role``; None where they don't tell."""
-    names = owner.married if role in ("husband", "son", "daughter") and owner.married else owner.surnames
+    names = (
+        owner.married if role in ("husband", "son", "daughter", "child") and owner.married else owner.surnames
+    )
     match role:
         case "wife":
             mine, unlike = one.married, "miss" in one.titles
@@ -41,7 +43,7 @@ def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
         case "father":
             mine = one.surnames if one.titles and not one.is_young else frozenset()
             unlike = not one.titles.isdisjoint(("master", "uncle"))
-        case "brother" | "sister" | "son" | "daughter":
+        case "brother" | "sister" | "son" | "daughter" | "child":
             mine, unlike = one.surnames, False
         case "uncle" | "aunt" | "cousin":
             return True if role in one.titles else None
@@ -66,8 +68,8 @@ class ChapterPersons:
 
     @cached_property
     def ends(self) -> list[int]:
-        """Offsets of the characters that end sentences."""
-        ends = self._sentence_ends
+        """Offsets of the characters that end sentences, one where a line break follows a full stop."""
+        ends = [at for before, at in pairwise((-2, *self._sentence_ends)) if at != before + 1]
         gaps = pairwise((0, *ends, len(self.text)))
         return sorted([*ends, *(at for a, b in gaps for at in range(a + MAX_SENTENCE, b, MAX_SENTENCE))])
 

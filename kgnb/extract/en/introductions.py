@@ -18,8 +18,9 @@ BEFORE = 60
 ROUNDS = 3
 """How often a list of names passes on that one of them is a person."""
 
-_HUMAN = trie_pattern(ROLES.keys() | words.TRADES)
-_KIN = trie_pattern(ROLES)
+_ONE = ROLES.keys() - {"children"}  # not "give the children Daffy"
+_HUMAN = trie_pattern(_ONE | words.TRADES)
+_KIN = trie_pattern(_ONE)
 _OWN = r"(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir|\w+'s?)"
 _THEIRS = r"(?:his|her|their|\w+'s?)"  # not "Nonsense, my dear boy"
 _ADJECTIVES = rf"(?:(?:{'|'.join(sorted(words.BEFORE_KIN | words.EPITHETS))}|\w+est) )*"

@@ -37,6 +37,9 @@ TOGETHER = 0.8
 """How sure it is that "their" means the two who are named together before."""
 NEARBY = 0.45
 """Weight of one whose bearer stands nearby, and no surname contradicts."""
+INTRODUCED = 0.65
+"""Weight of one whose bearer is named for the first time in the chapter right after it: her brother trod on
+her hem. "Tom, you ox," she said."""
 LAST_NAMED = 0.6
 """How sure it is that the "he" of "He's my brother" is the man named last."""
 MAX_POSSESSIVE = 60
@@ -44,7 +47,7 @@ MAX_POSSESSIVE = 60
 MAX_POSSIBLE = 40
 """Persons nearby and of the family, at most, among whom the bearer of a noun without a name is looked for."""
 
-_NOUN = trie_pattern(ROLES)
+_NOUN = trie_pattern((*ROLES, *(noun.capitalize() for noun in ROLES)))  # older texts: to her Sister Ann
 _CALLED_BY_FIRST_NAME = ("brother", "sister", "son", "daughter")  # where there is one: Mr. Dale is older
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _PRONOUN = r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir)"
@@ -53,13 +56,14 @@ _POSSESSIVE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
 _KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
 _HAS = re.compile(
-    r"(?:\b([Hh]e|[Ss]he)|, who|) (?:had|has|with|bore|left) (?:an?|one|two|three|four|five|several) "
-    rf"(?:(?:{_ADJECTIVE}|grown) )*$"
+    r"(?:\b([Hh]e|[Ss]he)|, who|) (?:had|has|with|bore|left|bore (?:him|her)) "
+    rf"(?:an?|one|two|three|four|five|several) (?:(?:{_ADJECTIVE}|grown) )*$"
 )
 # A pattern that begins with one set of characters skips all others quickly.
 _CALLED_KIN = re.compile(
-    r"[PMDFGpmdg](?<![\w'-].)(?:(?<=[Pp])apa|(?<=[Mm])(?:amma|ama|ummy|um|ommy|om)|(?<=[Dd])(?:addy|ad)|(?<=F)ather"
-    r"|(?<=M)other|(?<=[Gg])ra(?:nd(?:mamma|ma|papa|pa|mother|father|dad)|nny))(?![\w-])(?! [A-Z])"
+    r"[PMDFGAUpmdgau](?<![\w'-].)(?:(?<=[Pp])apa|(?<=P)(?:a|op)|(?<=[Mm])(?:amma|ama|ummy|um|ommy|om)|(?<=M)a"
+    r"|(?<=[Dd])(?:addy|ad)|(?<=F)ather|(?<=M)other|(?<=[Aa])unt(?:ie|y)?|(?<=[Uu])ncle"
+    r"|(?<=[Gg])ra(?:nd(?:mamma|ma|papa|pa|mother|father|dad)|nny|mps|n))(?![\w-])(?! [A-Z])"
 )
 _OWNED = re.compile(r"(?:\b(?i:my|his|her|our|your|their|the|a)|'s) $")
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
@@ -71,9 +75,11 @@ _COPULA = re.compile(
 )
 _PRONOUN_IS = re.compile(
     r"(?<![\w'])(?:([Hh]e|[Ss]he)(?:'s| is| was| became)|([Yy]ou)(?:'re| are| were)|(I)(?:'m| am| was))"
-    r"(?: (?:now|only|also|just))? $"
+    rf"(?: (?:now|only|also|just))? (?:(?:my|his|her|your|our|the|an?) )?(?:(?:{_ADJECTIVE}),? )*$"
 )
 _APPOSED = re.compile(r'(?![,.;!?-]+")[,.;:!?)"\n]|$')
+_OF = re.compile(r" (?:of|to) (?:(?:the|that|our|poor|late) )*")
+_GENITIVE = re.compile("'s?(?!\\w)")
 _INTRODUCING = re.compile(
     r"\b(?:(?:this|here)(?: is|'s)|meet|introduce(?: you to)?|present) $", re.IGNORECASE
 )
@@ -124,11 +130,20 @@ class _Phrase(NamedTuple):
 def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     """Yield what the chapter says, one item for each occurrence."""
     for match in _KIN.finditer(text):
+        if match[1][0].isupper() and persons.starting_at(match.start(1)):
+            continue  # Sister Agatha
         before = _possessive(text, match.start(1))
         if before is None:
-            yield from _of_owner(_Phrase(match.start(1), match.end(), match[1], bool(match[2])), persons)
+            phrase = _phrase(match.start(1), match)
+            yield from _of_owner(phrase, persons)
+            yield from _of_whom(phrase, persons)
             continue
-        owners = _owners(before, persons)
+        said_to_anybody = ROLES[match[1].lower()].name == "child" and before[1].lower() in (
+            "my",
+            "our",
+            "your",
+        )
+        owners = [] if said_to_anybody else _owners(before, persons)
         for phrase in _nouns(before.start(), match) if owners else ():
             for owner in owners:
                 yield from _of_phrase(phrase, owner, persons)
@@ -193,7 +208,7 @@ def _between_owners(phrase: _Phrase, owners: list[Referent], persons: ChapterPer
     """What "Jane and Mary … their brother" says of the two: sisters; Tom and Ann's son: a couple."""
     (one, weight), (other, _) = owners
     role = ROLES[phrase.noun]
-    if role.name in ("son", "daughter"):
+    if role.name in ("son", "daughter", "child"):
         if {persons.gender(one.entry), persons.gender(other.entry)} != {"m", "f"}:
             return
         role = ROLES["spouse"]
@@ -205,10 +220,28 @@ def _between_owners(phrase: _Phrase, owners: list[Referent], persons: ChapterPer
     yield Statement(*names, weight, one.start, phrase.end, phrase.noun)
 
 
+def _of_whom(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
+    """He was the son of Captain Thorne."""
+    link = _OF.match(persons.text, phrase.end)
+    owner = persons.starting_at(link.end()) if link else None
+    if owner is None or _GENITIVE.match(persons.text, owner.end):
+        return
+    role = ROLES[phrase.noun]
+    meant = _meant_by_pronoun(phrase, owner, role, persons)
+    if meant and (bearer := meant.mention.entry.name) != owner.entry.name:
+        weight = NAMED * meant.weight
+        yield Statement(owner.entry.name, role, bearer, weight, phrase.start, owner.end, phrase.noun)
+
+
 def _nouns(start: int, match: re.Match[str]) -> Iterator[_Phrase]:
-    yield _Phrase(start, match.end(), match[1], bool(match[2]))
+    yield _phrase(start, match)
     if more := _AND_NOUN.match(match.string, match.end()):
-        yield _Phrase(start, more.end(), more[1], bool(more[2]))
+        yield _phrase(start, more)
+
+
+def _phrase(start: int, match: re.Match[str]) -> _Phrase:
+    noun = match[1].lower()
+    return _Phrase(start, match.end(), noun, bool(match[2]) or noun == "children")
 
 
 def _possessive(text: str, offset: int) -> re.Match[str] | None:
@@ -315,7 +348,18 @@ def _scores(
     for name, entry in found.items() if len(found) <= MAX_POSSIBLE else ():
         if name != owner.name and persons.gender(entry) == role.gender:
             fits = fits_family(persons.facts(entry), facts, role.name)
-            yield name, _score(fits, role, near=name in near, here=name in here)
+            score = _score(fits, role, near=name in near, here=name in here)
+            introduced = score == NEARBY and persons.mentions_of[name][0].start > offset
+            yield (
+                name,
+                INTRODUCED if introduced and _child_has_first_name(role, entry, owner, persons) else score,
+            )
+
+
+def _child_has_first_name(role: Role, bearer: NameEntry, owner: NameEntry, persons: ChapterPersons) -> bool:
+    """Whether the child of a tie, if it is one to a parent, has a first name, as children have."""
+    child = owner if role.inverted else bearer
+    return role.type != "PARENT_OF" or persons.facts(child).given
 
 
 def _score(fits: bool | None, role: Role, *, near: bool, here: bool) -> float:
@@ -354,6 +398,8 @@ def _named_before(phrase: _Phrase, owner: Mention, role: Role, persons: ChapterP
     begin = owner.start if owner.end == phrase.start else phrase.start
     before = _COPULA.search(persons.text, max(0, begin - 24), begin)
     bearer = persons.ending_at(before.start()) if before else None
+    if bearer and before and phrase.plural and before[0][0] == ",":
+        return  # Jane, her sons, and Tom
     my = bearer and role.kin and persons.text.startswith(", my ", bearer.end)
     if bearer and my and persons.paragraphs.is_called(bearer.start, bearer.end):
         return  # "Tom, my son," says any priest

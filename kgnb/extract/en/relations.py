@@ -12,6 +12,7 @@ from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions, husbands
 from kgnb.extract.en.kinship import NAMED, NEARBY, Statement, Tie, statements
+from kgnb.extract.en.marriages import marriages
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.en.stated_names import is_unreal
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
@@ -63,13 +64,16 @@ _VERBS = (
 
 def _of_patterns() -> Iterator[RelationPattern]:
     """A, the daughter of B; A was a friend to B."""
-    nouns = defaultdict(list, {("PARENT_OF", False): ["child"]})  # no role: "my child" is said to anybody
+    nouns = defaultdict[tuple[str, bool], list[str]](list)
     for noun, role in ROLES.items():
         nouns[role.type, role.inverted].append(noun)
     adjectives = rf"(?:(?:{'|'.join(sorted(words.BEFORE_KIN))}) )*"
     for (kind, inverted), alternatives in nouns.items():
         noun = "|".join(sorted(alternatives, key=len, reverse=True))
-        between = rf",? (?:was |is |were |and )?(?:the |a |an )?{adjectives}(?:{noun}) (?:of|to) "
+        between = (
+            rf"(?:, who|,)? (?:was |is |were |and )?(?:the |a |an )?{adjectives}(?:{noun}) (?:of|to) "
+            r"(?:that [a-z]+ |(?:the|that|poor|late) )*"
+        )
         yield RelationPattern(between, kind, inverted=not inverted)
 
 
@@ -94,7 +98,7 @@ _MATCHER = PatternMatcher(_PATTERNS)
 def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words; ``ends``: of its sentences."""
     persons = ChapterPersons(text, people, ends)
-    said = [*statements(text, persons), *_named_couples(persons)]
+    said = [*statements(text, persons), *marriages(persons), *_named_couples(persons)]
     matches = [m for m in _MATCHER.match(text, people, MAX_GAP) if _is_real(text, m)]
     matches += _married_couples(text, people) + _added_up(_without_children_as_parents(said))
     closer = {frozenset((m.source, m.target)) for m in matches if m.confidence > OF_ONE_SURNAME}
