@@ -21,12 +21,13 @@ _Found = tuple[str, list[str], str, Sequence[int], list[_Reason]]
 """Canonical name, all names, kind, offsets, reasons."""
 
 
-def scan(chapters: Iterable[tuple[int, str]], lang: Lang) -> list[NameEntry]:
+def scan(chapters: Iterable[tuple[int, str]], lang: Lang, *, forks: bool = False) -> list[NameEntry]:
     """Return the names of a book, the most mentioned first; CPU-bound, meant for a process pool.
 
-    ``chapters``: (number, text) in the book's order, taken one at a time. Entries of kind ``Character`` have
-    aliases, ``Location`` and ``Organization`` none. A Chinese book is read in simplified characters; its
-    names come back as it writes them, the more frequent form first.
+    ``chapters``: (number, text) in the book's order, taken one at a time. ``forks``: whether there is a
+    second processor, which a long Chinese book keeps busy with forks of this process. Entries of kind
+    ``Character`` have aliases, ``Location`` and ``Organization`` none. A Chinese book is read in simplified
+    characters; its names come back as it writes them, the more frequent form first.
     """
     # Only the book's own language is loaded: its patterns take a good part of a short book's time.
     if lang == "zh":
@@ -34,8 +35,8 @@ def scan(chapters: Iterable[tuple[int, str]], lang: Lang) -> list[NameEntry]:
     else:
         from kgnb.extract.en.sentences import normalise
     book = _BookText(((number, normalise(text)) for number, text in chapters), fold_scripts=lang == "zh")
-    find = _scan_zh if lang == "zh" else _scan_en
-    entries = [book.entry(*found) for found in find(book.text)]
+    persons = _scan_zh(book.text, forks=forks) if lang == "zh" else _scan_en(book.text)
+    entries = [book.entry(*found) for found in persons]
     entries.sort(key=lambda e: -e.mentions)
     return entries[:MAX_NAMES]
 
@@ -97,20 +98,19 @@ class _BookText:
         return sorted(found, key=lambda form: (-found[form], form)) or [name]
 
 
-def _scan_zh(text: str) -> Iterable[_Found]:
+def _scan_zh(text: str, *, forks: bool) -> Iterable[_Found]:
     from kgnb.extract.zh import places
     from kgnb.extract.zh.aliases import AliasResolver
     from kgnb.extract.zh.names import NameClassifier
 
-    by_ending, after_preposition = places.candidates(text)
-    classifier = NameClassifier(text, after_preposition.union(by_ending))
+    classifier = NameClassifier(text, forks=forks)
     resolver = AliasResolver(text, classifier)
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)
         offsets = [a for n in names for a in resolver.offsets.get(n, ())]
         yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
-    for name, (kind, at) in places.places(classifier, by_ending, taken).items():
+    for name, (kind, at) in places.places(classifier, taken).items():
         yield name, [], kind, at, []
 
 

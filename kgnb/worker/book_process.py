@@ -102,26 +102,27 @@ async def freeze_names(ledger: Ledger, pool: CpuPool, task: Task, route: Route) 
     log.info(say("node.scan", task=task.id))
     if dictionary_file() is None and await ledger.books.language(task.novel_id) == "zh":
         log.warning(say("node.no_dictionary", task=task.id))
-    found, state = await book_runner(pool, route.provider)(scan_names, ledger.database.target, task.novel_id)
+    run = book_runner(pool, route.provider)
+    found, state = await run(scan_names, ledger.database.target, task.novel_id, pool.may_fork)
     return await ledger.names.freeze(task.id, task.novel_id, found, state, route.config.thing_kinds)
 
 
-def scan_names(sql: SqlTarget, novel_id: int) -> tuple[list[NameEntry], str]:
+def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> tuple[list[NameEntry], str]:
     """Scan a book for names, in the pool's process; return them and the state of the text they are from."""
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(_scan(sql, novel_id))
+            return runner.run(_scan(sql, novel_id, forks))
     finally:
         release_memory()  # the book's texts: the process stays for the settle
 
 
-async def _scan(sql: SqlTarget, novel_id: int) -> tuple[list[NameEntry], str]:
+async def _scan(sql: SqlTarget, novel_id: int, forks: bool) -> tuple[list[NameEntry], str]:
     opened = Database(sql)
     try:
         ledger = Ledger(opened)
         state = await ledger.books.text_digest(novel_id)
         lang = await ledger.books.language(novel_id)
-        return name_scan.scan(ledger.books.texts_blocking(novel_id), lang), state
+        return name_scan.scan(ledger.books.texts_blocking(novel_id), lang, forks=forks), state
     finally:
         await opened.close()
 

@@ -22,7 +22,7 @@ from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import NameEntry
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.word_search import trie_pattern
-from kgnb.extract.zh import bigram_index, vocabulary
+from kgnb.extract.zh import bigram_index, names, vocabulary
 from kgnb.extract.zh import sentences as sentences_zh
 from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.names import NameClassifier
@@ -144,6 +144,19 @@ def test_a_scan_is_the_same_in_every_process(name: str, lang: Lang) -> None:
     ]
     assert results[0] == results[1]
     assert results[0][0] == name_scan.scan(story(name), lang)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has safe forks")
+def test_a_scan_with_forks_finds_the_same_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, here, look_up = name_scan.scan(story("xianxia"), "zh"), os.getpid(), vocabulary.look_up
+
+    def only_in_a_fork(wanted: set[str]) -> object:
+        assert os.getpid() != here
+        return look_up(wanted)
+
+    monkeypatch.setattr(names, "LONG", 0)
+    monkeypatch.setattr(vocabulary, "look_up", only_in_a_fork)
+    assert name_scan.scan(story("xianxia"), "zh", forks=True) == whole
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -545,10 +558,10 @@ def test_a_person_who_gets_more_names_is_kept_in_memory_once() -> None:
 
 def test_a_text_without_a_sentence_takes_memory_by_its_length() -> None:
     text = "字" * 50_000
-    NameClassifier("字", ())  # loads the dictionary
+    NameClassifier("字")  # loads the dictionary
     tracemalloc.start()
     try:
-        NameClassifier(text, ())
+        NameClassifier(text)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -446,7 +446,7 @@ def test_pieces_of_words_in_a_short_text_are_nobodys_name() -> None:
 
 def test_a_title_ends_with_no_surname() -> None:
     pages = scenes([("周德海", "林秀英")])
-    book = NameClassifier(pages + "那边龙王敖钦来了。\n见了龙王敖钦、众人都拜。\n龙王敖钦笑了。\n", ())
+    book = NameClassifier(pages + "那边龙王敖钦来了。\n见了龙王敖钦、众人都拜。\n龙王敖钦笑了。\n")
     assert book.is_fragment(book.candidates["王敖钦"])
 
 
@@ -464,7 +464,7 @@ def test_a_surname_that_only_begins_names_speaks_for_a_rare_one() -> None:
     pages = (
         scenes([("顾云舒", "林秀英"), ("顾明远", "周德海")]) + "那天顾敬来过。顾敬送他的马，是顾敬养的。\n"
     )
-    often, seldom = (NameClassifier(pages + more, ()) for more in ("", "顾不得许多。他只顾走。" * 40))
+    often, seldom = (NameClassifier(pages + more) for more in ("", "顾不得许多。他只顾走。" * 40))
     assert often.candidates["顾敬"].score > seldom.candidates["顾敬"].score
 
 
@@ -542,7 +542,7 @@ def test_a_ruler_or_the_eldest_of_a_family_is_not_who_has_that_surname(title: st
 
 def test_what_says_where_is_no_form_of_address() -> None:
     pages = every_fourth(pages_of("何敬"), "何敬", "何子外") + "他站在圈子外。众人在圈子外来看。" * 40
-    assert "何子外" not in NameClassifier(pages, ()).addresses({})
+    assert "何子外" not in NameClassifier(pages).addresses({})
 
 
 @pytest.mark.parametrize("word", ["即目", "乃常山"])
@@ -590,7 +590,7 @@ def test_a_courtesy_name_after_another_surname_is_somebody_else() -> None:
 def test_a_surname_and_the_beginning_of_several_titles_is_nobodys_name() -> None:
     said = ("“何师兄，", "“何师弟，", "“何师兄，", "“何师叔，", "“何师兄，", "“何师弟，", "“何师兄，")
     told = scenes([("何守谦", "林秀英")]) + "".join(f"{address}快走。”林秀英说。\n" for address in said)
-    classifier = NameClassifier(told, ())
+    classifier = NameClassifier(told)
     assert classifier.is_fragment(classifier.candidates["何师"])
 
 
@@ -620,7 +620,7 @@ def test_a_headed_name_that_mostly_speaks_may_end_like_a_common_noun() -> None:
 
 def test_whose_kin_is_named_has_a_name() -> None:
     told = scenes([("周德海", "林秀英")]) + "门开了，厉启明不见了。厉启明的母亲来了。\n"
-    kin, none = (NameClassifier(t, ()).candidates["厉启明"] for t in (told, told.replace("母亲", "牛车")))
+    kin, none = (NameClassifier(t).candidates["厉启明"] for t in (told, told.replace("母亲", "牛车")))
     assert kin.score > none.score
     felt = scenes([("周德海", "林秀英")]) + "高兴的母亲笑了，高兴的父亲也笑了。林秀英高兴地走了。\n"
     assert "高兴" not in people(felt)

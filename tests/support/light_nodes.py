@@ -98,6 +98,8 @@ class GraphStub:
 class PoolStub:
     """No process: a book's names are none, its settle writes nothing."""
 
+    may_fork = False
+
     async def run_long(self, function: Callable[..., Any], *_: object) -> object:
         return ([], "") if function.__name__ == "scan_names" else None
 

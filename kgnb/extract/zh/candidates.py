@@ -1,64 +1,26 @@
-"""Strings of a Chinese book that may be persons' names, by their place in a clause or by their form.
+"""Strings of a Chinese book that may be persons' names, by their form or as :mod:`.clauses` tell.
 
-Speakers stand before a verb of speech; full names begin with a surname; others end with a word that heads
-names (黑山大王, 王太太, 胖妞) or begin with a prefix of familiar names (小顺子, 老周, 阿朱).
+Full names begin with a surname; others end with a word that heads names (黑山大王, 王太太, 胖妞) or begin
+with a prefix of familiar names (小顺子, 老周, 阿朱).
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.bigram_index import BigramIndex, lengths_by_start
-from kgnb.extract.zh.script import HAN, is_han
-from kgnb.extract.zh.surnames import head_of, is_role, surname_of, titled_surname
-
-_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}}+)[：:，,]?\s*[“「『\"]")
-_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
-_SENTENCE_TO_QUOTE = re.compile(
-    rf"[。！？!?”」\n]([{HAN}]{{3,14}}+)[，,][^。！？!?：:“”「」\n]{{0,40}}+[：:]\s*[“「『\"]"
-)
-_SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
-
-# Branches begin with a character, not with a set: the search then skips what begins none of them.
-_CALLED_SO = (
-    *("名叫", "名唤", "唤做", "唤作", "叫做", "叫作", "名为", "名曰", "名字叫", "小名", "自称", "人称"),
-    *(f"{char}号[为叫曰唤]?" for char in "道别绰外诨浑名自"),
-    *(f"{char}叫(?![做作])" for char in "我他她"),
-    *("唤名", "号[为曰]"),
-)
-_NAMING = re.compile(f"(?:{'|'.join(_CALLED_SO)})[“「『]?([{HAN}]{{2,4}})(?![{HAN}])")
-
-_KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|老公|老伴|爱人|媳妇|闺女|女儿|儿子|女婿|外甥"
-_RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
-_RELATING = re.compile(f"[的之](?:{_KIN})")
-_INTRODUCED = re.compile(
-    rf"(?:{_KIN}|外孙|孙子|孙女|侄女|哥哥|弟弟|姐姐|妹妹|舅舅|叔叔|姑姑|师[兄弟姐妹])(?<![“「『，]..)"
-    rf"(?:是|叫|名叫)?({trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{2}})(?=[^{HAN}]|[和是])"
-)
-_LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
-_LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
-
-_TITLED_ANIMAL = re.compile(f"{trie_pattern(words.ANIMALS)}{trie_pattern(words.ANIMALS_TITLES)}")
-
-_HOME = "人国老回娘婆皇东亲管当专作画商离到在出住搬归公官世农"
-"""What makes a word of 家: 许多人家的, 李当家的."""
-_WIFE = re.compile(
-    f"{trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{1,2}}(?<![{_HOME}])家的"
-    f"(?=[{''.join(sorted(words.BEHIND_NAMES | words.SPEECH_VERBS))}来去便也忙等])"
-)
+from kgnb.extract.zh.script import is_han
+from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
 
 _AFTER_HOME = frozenset(("", *"坡口湾渡桥岭河湖沟堡坝洼塘父母兄弟姐妹"))
 """What follows a family's name: kin (李家母女), ends of a hamlet's (not those of given names, 林, 山, 峰)."""
-_LOUD = "怒喜惊笑叫骂呼哭喝"
 _SHORT_HEADS = {h for h in words.NAME_HEADS if len(h) == 1}
 _LONG_HEADS = {h for h in words.NAME_HEADS if len(h) == 2}
 NEVER_BEFORE_HEAD = (
@@ -81,68 +43,6 @@ class Candidate:
     left: dict[str, int] = field(default_factory=dict)  # character before it → times
     right: dict[str, int] = field(default_factory=dict)  # character after it → times
     score: float = 0.0
-
-
-def speech_clauses(text: str) -> Iterable[str]:
-    """Yield clauses that introduce or follow a quotation and hold a verb of speech or an action."""
-    for match in _BEFORE_QUOTE.finditer(text):
-        if match[1][-1] in words.SPEECH_VERBS:
-            yield match[1]
-    for match in _AFTER_QUOTE.finditer(text):
-        if _SPEECH_VERB.search(match[1], 2) or not words.ACTION_VERBS.isdisjoint(match[1][2:5]):
-            yield match[1]
-    for match in _SENTENCE_TO_QUOTE.finditer(f"\n{text}"):
-        yield match[1]
-
-
-def speakers(text: str) -> dict[str, int]:
-    """Return clause beginnings of 2 to 4 characters → times that they look like a speaker by what follows."""
-    total, good = defaultdict[str, int](int), defaultdict[str, int](int)
-    for clause, times in Counter(clause[:5] for clause in speech_clauses(text)).items():
-        for n in range(2, len(clause)):
-            if clause[n - 1] != "大" or clause[n] not in _LOUD:  # 甲大怒: it is 甲 who speaks
-                word, after = clause[:n], clause[n]
-                total[word] += times * (after != "儿")  # 莲姐儿道 says nothing against 莲姐
-                good[word] += times * (after in words.AFTER_SPEAKER or after in words.ACTION_VERBS)
-    return {word: n for word, n in good.items() if n >= 2 and n >= 0.5 * total[word]}
-
-
-def named(text: str) -> Counter[str]:
-    """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 唤做)."""
-    return Counter(_NAMING.findall(text))
-
-
-def related(text: str) -> Counter[str]:
-    """Return what may be a full name → times that a kin noun is beside it (父亲X, X的父亲)."""
-    found = Counter(_RELATED.findall(text))
-    for at in (match.start() for match in _RELATING.finditer(text)):
-        found.update(text[max(0, at - n) : at] for n in (2, 3))
-    surnames = words.COMMON_SURNAMES, words.SURNAMES  # of names of two characters, and of three
-    fulls = (word for word in found if len(word) > 1)
-    return Counter({word: found[word] for word in fulls if word[0] in surnames[len(word) - 2]})
-
-
-def introduced(text: str) -> set[str]:
-    """Return what a kin noun before it shows for a full name at the end of its phrase: 女儿何晓棠，.
-
-    Elsewhere its third character may be the next word's: 女儿何棠|负责.
-    """
-    return {m[1] for m in _INTRODUCED.finditer(text) if can_be_name(m[1])}
-
-
-def listed(text: str, names: Container[str]) -> set[str]:
-    """Return words of 2 to 4 characters that two lists have beside one of ``names`` (子安、X、伯远).
-
-    What is coordinated with persons is a person (Roark & Charniak 1998), whatever its form.
-    """
-    found = Counter[str]()
-    matches = chain(_LISTED_AFTER.finditer(text), _LISTED_BEFORE.finditer(text))
-    for start, end in {match.span(match.lastindex or 0) for match in matches}:
-        sizes = range(2, 5)
-        beside = [text[max(0, start - 1 - n) : start - 1] for n in sizes if text.endswith("、", 0, start)]
-        beside += [text[end + 1 : end + 1 + n] for n in sizes if text.startswith("、", end)]
-        found[text[start:end]] += any(word in names for word in beside)
-    return {word for word, n in found.items() if n >= 2 and word[0] not in words.DETERMINERS}
 
 
 def candidates(
@@ -214,20 +114,6 @@ def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least
 def pet_names(bigrams: Mapping[str, int]) -> set[str]:
     """Return the bigrams that may be a given name of one character and 儿: 莲儿."""
     return {pair for pair in bigrams if pair[1] == "儿" and can_be_name(pair)}
-
-
-def wives(text: str, least: int) -> set[str]:
-    """Return 何二旺家的 and its like, which occur ``least`` times as somebody who does or says something.
-
-    So servants' wives are called; elsewhere it is what belongs to a family (何二旺家的狗).
-    """
-    found = Counter(match[0] for match in _WIFE.finditer(text))
-    return {word for word, n in found.items() if n >= least and surname_of(word[:-2])}
-
-
-def titled_animals(text: str) -> Counter[str]:
-    """Return an animal with a title (兔妈妈, 猫头鹰爷爷) → times: somebody in a children's book."""
-    return Counter(match[0] for match in _TITLED_ANIMAL.finditer(text))
 
 
 def _room(text: str, at: int, most: int) -> int:

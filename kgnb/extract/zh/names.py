@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from kgnb.core.fork import beside
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.bigram_index import BigramIndex
@@ -18,18 +19,11 @@ from kgnb.extract.zh.candidates import (
     Candidate,
     candidates,
     cohesive_bigrams,
-    introduced,
-    listed,
-    named,
     pet_names,
-    related,
-    speakers,
     starting_bigrams,
-    titled_animals,
     with_neighbours,
-    wives,
 )
-from kgnb.extract.zh.foreign_names import ForeignNames
+from kgnb.extract.zh.clauses import Clauses
 from kgnb.extract.zh.name_evidence import (
     UNLIKELY_END,
     fixed_phrase_penalty,
@@ -42,6 +36,8 @@ from kgnb.extract.zh.name_evidence import (
 )
 from kgnb.extract.zh.surnames import is_role, is_wife, surname_of, titled_surname
 
+LONG = 200_000
+"""Characters of a text from which on a fork saves more time than it takes."""
 SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 200.0
@@ -83,34 +79,32 @@ SURE_SCORE = 1.8
 class NameClassifier:
     """Scores the candidates of one book and decides which are persons' names."""
 
-    def __init__(self, text: str, more_words: Iterable[str]) -> None:
-        """``more_words``: words beyond the candidates that the dictionary is asked about."""
+    def __init__(self, text: str, *, forks: bool = False) -> None:
+        """``forks``: whether a long text may keep a second processor busy, in a fork."""
         self.text = text
-        self.bigrams = BigramIndex(text)
         self._least = least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
-        speaking = speakers(text)
-        called, beside = named(text), listed(text, speaking)
-        self.foreign = ForeignNames(text, speaking)
-        self._counts = self.bigrams.characters()
-        frequent = self.bigrams.frequent(least)
-        self._cohesive = cohesive = cohesive_bigrams(frequent, self._counts, 3 if len(text) < 100_000 else 5)
-        pairs = starting_bigrams(frequent)
-        animals = {name for name, n in titled_animals(text).items() if n >= least}
-        likely = candidates(
-            self.bigrams,
-            pairs,
-            least,
-            {*speaking, *called, *beside, *animals, *pet_names(frequent)},
-            cohesive,
-        )
-        shown = introduced(text) | wives(text, least)
-        names = sorted(self.foreign.names().union(likely, shown))
-        found = with_neighbours(self.bigrams, names, speaking, called)
+        forks = forks and len(text) >= LONG
+        with beside(forks, Clauses, text, least) as clauses:
+            self.bigrams = BigramIndex(text)
+            self._counts = self.bigrams.characters()
+            frequent = self.bigrams.frequent(least)
+            pairs = starting_bigrams(frequent)
+            self._cohesive = cohesive = cohesive_bigrams(
+                frequent, self._counts, 3 if len(text) < 100_000 else 5
+            )
+            self.told = told = clauses()
+        self.foreign = told.foreign
+        speaking = {*told.speaking, *told.called, *told.listed, *told.animals, *pet_names(frequent)}
+        likely = candidates(self.bigrams, pairs, least, speaking, cohesive)
+        names = sorted(self.foreign.names().union(likely, told.shown))
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
         doubled = {pair for pair in frequent if pair[0] == pair[1]}
-        self.common_words, known_places = words.look_up(parts.union(names, doubled, more_words))
+        wanted = parts.union(names, doubled, told.like_places, told.behind_prepositions)
+        with beside(forks, words.look_up, wanted) as looked_up:
+            found = with_neighbours(self.bigrams, names, told.speaking, told.called)
+            self.common_words, known_places = looked_up()
         self.known_places = known_places - doubled
-        once = self.foreign.full.keys() | {w for w in shown if self._is_full_name(w)}
+        once = self.foreign.full.keys() | {w for w in told.shown if self._is_full_name(w)}
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in once}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
@@ -125,7 +119,7 @@ class NameClassifier:
         self._learn(sure)
         for name, candidate in self.candidates.items():
             candidate.score = self._own[name] + self._context_score(candidate)
-        self._favour(beside)
+        self._favour()
 
     def _is_full_name(self, word: str) -> bool:
         """Whether a word that a kin noun introduces holds no other word: 妻子何慧芳, not 妻子何曾想."""
@@ -134,12 +128,12 @@ class NameClassifier:
             has_unlikely_end(word) or titled_surname(word) or any(p in self.common_words for p in parts)
         )
 
-    def _favour(self, beside: Iterable[str]) -> None:
+    def _favour(self) -> None:
         """Favour who is listed beside speakers or named as kin, and a surname before an unknown word."""
-        kin = related(self.text)
+        listed, kin = self.told.listed, self.told.related
         for name, candidate in self.candidates.items():
             related_to = 0 if name in self.common_words else min(kin[name], 2)  # 高兴的母亲
-            candidate.score += LISTED * (name in beside) + RELATED * related_to
+            candidate.score += LISTED * (name in listed) + RELATED * related_to
             surnamed = len(name) == 3 and surname_of(name) and self._is_unknown(name[1:], candidate)
             if surnamed and min(self.left_score(candidate), self.right_score(candidate)) > 0:
                 candidate.score += UNKNOWN_WORD

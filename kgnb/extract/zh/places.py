@@ -7,13 +7,9 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping
 
-from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
-from kgnb.extract.zh.script import HAN
 
-_ENDING = re.compile(trie_pattern(words.PLACE_ENDS | words.ORG_ENDS))
-_AFTER_PREPOSITION = re.compile(rf"[{''.join(sorted(words.BEFORE_PLACE))}](?=([{HAN}]{{2}})).")
 _ORG_ENDS = tuple(words.ORG_ENDS)
 _LONG_ENDS = {e for e in words.PLACE_ENDS | words.ORG_ENDS if len(e) > 1}
 # The east gate, inside the town, somebody's camp: places without a name (江东, 河北, 汉中 are names).
@@ -23,31 +19,12 @@ _GENERIC = re.compile(
 )
 
 
-def candidates(text: str) -> tuple[dict[str, int], set[str]]:
-    """Return words that end like a place or organization → count, and bigrams that follow a preposition."""
-    least = _least(text)
-    by_ending: dict[str, int] = {}
-    endings = [match.span() for match in _ENDING.finditer(text)]
-    for size in (1, 2, 3):  # a longer word is no more frequent than its end
-        found = Counter(text[start - size : end] for start, end in endings if start >= size)
-        frequent = {word: n for word, n in found.items() if n >= least and word[0].isalpha()}
-        endings = [(start, end) for start, end in endings if text[start - size : end] in frequent]
-        by_ending |= frequent
-    after = Counter(_AFTER_PREPOSITION.findall(text))
-    return by_ending, {w for w, n in after.items() if n >= max(1, least // 2)}
-
-
-def places(
-    classifier: NameClassifier, by_ending: Mapping[str, int], persons: set[str]
-) -> dict[str, tuple[str, array[int]]]:
-    """Return name → (kind, offsets) of places and organizations.
-
-    ``by_ending``: of :func:`candidates`; ``persons``: names that are taken.
-    """
-    text, bigrams = classifier.text, classifier.bigrams
+def places(classifier: NameClassifier, persons: set[str]) -> dict[str, tuple[str, array[int]]]:
+    """Return name → (kind, offsets) of places and organizations; ``persons``: names that are taken."""
+    text, bigrams, told = classifier.text, classifier.bigrams, classifier.told
     known, common = classifier.known_places - persons, classifier.common_words
-    formed = {w for w in by_ending if _can_be_name(w, persons) and (w in known or w not in common)}
-    likely = (known | _without_fragments(formed, by_ending)) - words.GENERIC_PLACES
+    formed = {w for w in told.like_places if _can_be_name(w, persons) and (w in known or w not in common)}
+    likely = (known | _without_fragments(formed, told.like_places)) - words.GENERIC_PLACES
     wanted = {word for word in likely if not _GENERIC.fullmatch(word)}
     offsets: dict[str, array[int]] = defaultdict(lambda: array("I"))
     left: dict[str, Counter[str]] = defaultdict(Counter)
@@ -60,7 +37,7 @@ def places(
     for word, at in offsets.items():
         kind, count = kind_of(word), len(at)
         vague = word not in known and word[-1] in words.AMBIGUOUS_PLACE_ENDS
-        if count < _least(text) or _is_piece(word, right[word], offsets, vague=vague):
+        if count < told.least_of_place or _is_piece(word, right[word], offsets, vague=vague):
             continue
         share = 0.15 if word in known else 0.5 if vague else 0.25
         is_place = _follows_prepositions(left[word], count, share)
@@ -72,11 +49,6 @@ def places(
 def kind_of(name: str) -> str:
     """Return Location or Organization, by the name's end; 剑阁 is a place, 天机阁 more likely a group."""
     return "Organization" if name.endswith(_ORG_ENDS) and len(name) > 2 else "Location"
-
-
-def _least(text: str) -> int:
-    """Fewest occurrences of a name."""
-    return 2 if len(text) < 100_000 else 4
 
 
 def _without_fragments(formed: set[str], counts: Mapping[str, int]) -> set[str]:

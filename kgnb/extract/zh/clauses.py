@@ -1,0 +1,169 @@
+"""What the clauses of a Chinese book tell of names, by regular expressions over its text.
+
+Who speaks, who is called so, whose kin somebody is, who stands in a list, where one goes to: all of it needs
+nothing but the text, so that a fork may read it while the text's bigrams are counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable
+from itertools import chain
+
+from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.candidates import can_be_name
+from kgnb.extract.zh.foreign_names import ForeignNames
+from kgnb.extract.zh.script import HAN
+from kgnb.extract.zh.surnames import surname_of
+
+_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}}+)[：:，,]?\s*[“「『\"]")
+_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
+_SENTENCE_TO_QUOTE = re.compile(
+    rf"[。！？!?”」\n]([{HAN}]{{3,14}}+)[，,][^。！？!?：:“”「」\n]{{0,40}}+[：:]\s*[“「『\"]"
+)
+_SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
+
+# Branches begin with a character, not with a set: the search then skips what begins none of them.
+_CALLED_SO = (
+    *("名叫", "名唤", "唤做", "唤作", "叫做", "叫作", "名为", "名曰", "名字叫", "小名", "自称", "人称"),
+    *(f"{char}号[为叫曰唤]?" for char in "道别绰外诨浑名自"),
+    *(f"{char}叫(?![做作])" for char in "我他她"),
+    *("唤名", "号[为曰]"),
+)
+_NAMING = re.compile(f"(?:{'|'.join(_CALLED_SO)})[“「『]?([{HAN}]{{2,4}})(?![{HAN}])")
+
+_KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|老公|老伴|爱人|媳妇|闺女|女儿|儿子|女婿|外甥"
+_RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
+_RELATING = re.compile(f"[的之](?:{_KIN})")
+_INTRODUCED = re.compile(
+    rf"(?:{_KIN}|外孙|孙子|孙女|侄女|哥哥|弟弟|姐姐|妹妹|舅舅|叔叔|姑姑|师[兄弟姐妹])(?<![“「『，]..)"
+    rf"(?:是|叫|名叫)?({trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{2}})(?=[^{HAN}]|[和是])"
+)
+_LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
+_LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
+
+_TITLED_ANIMAL = re.compile(f"{trie_pattern(words.ANIMALS)}{trie_pattern(words.ANIMALS_TITLES)}")
+
+_HOME = "人国老回娘婆皇东亲管当专作画商离到在出住搬归公官世农"
+"""What makes a word of 家: 许多人家的, 李当家的."""
+_WIFE = re.compile(
+    f"{trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{1,2}}(?<![{_HOME}])家的"
+    f"(?=[{''.join(sorted(words.BEHIND_NAMES | words.SPEECH_VERBS))}来去便也忙等])"
+)
+
+_LOUD = "怒喜惊笑叫骂呼哭喝"
+
+_PLACE_END = re.compile(trie_pattern(words.PLACE_ENDS | words.ORG_ENDS))
+_BEHIND_PREPOSITION = re.compile(rf"[{''.join(sorted(words.BEFORE_PLACE))}](?=([{HAN}]{{2}})).")
+
+
+class Clauses:
+    """What the clauses of one book tell."""
+
+    def __init__(self, text: str, least: int) -> None:
+        """``least``: fewest occurrences of what only its form makes a name."""
+        self.speaking = speakers(text)
+        self.called = named(text)
+        self.listed = listed(text, self.speaking)
+        self.animals = {name for name, n in titled_animals(text).items() if n >= least}
+        self.shown = introduced(text) | wives(text, least)
+        self.related = related(text)
+        self.foreign = ForeignNames(text, self.speaking)
+        self.least_of_place = least_of_place = 2 if len(text) < 100_000 else 4
+        self.like_places = like_places(text, least_of_place)
+        self.behind_prepositions = behind_prepositions(text, max(1, least_of_place // 2))
+
+
+def speech_clauses(text: str) -> Iterable[str]:
+    """Yield clauses that introduce or follow a quotation and hold a verb of speech or an action."""
+    for match in _BEFORE_QUOTE.finditer(text):
+        if match[1][-1] in words.SPEECH_VERBS:
+            yield match[1]
+    for match in _AFTER_QUOTE.finditer(text):
+        if _SPEECH_VERB.search(match[1], 2) or not words.ACTION_VERBS.isdisjoint(match[1][2:5]):
+            yield match[1]
+    for match in _SENTENCE_TO_QUOTE.finditer(f"\n{text}"):
+        yield match[1]
+
+
+def speakers(text: str) -> dict[str, int]:
+    """Return clause beginnings of 2 to 4 characters → times that they look like a speaker by what follows."""
+    total, good = defaultdict[str, int](int), defaultdict[str, int](int)
+    for clause, times in Counter(clause[:5] for clause in speech_clauses(text)).items():
+        for n in range(2, len(clause)):
+            if clause[n - 1] != "大" or clause[n] not in _LOUD:  # 甲大怒: it is 甲 who speaks
+                word, after = clause[:n], clause[n]
+                total[word] += times * (after != "儿")  # 莲姐儿道 says nothing against 莲姐
+                good[word] += times * (after in words.AFTER_SPEAKER or after in words.ACTION_VERBS)
+    return {word: n for word, n in good.items() if n >= 2 and n >= 0.5 * total[word]}
+
+
+def named(text: str) -> Counter[str]:
+    """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 唤做)."""
+    return Counter(_NAMING.findall(text))
+
+
+def related(text: str) -> Counter[str]:
+    """Return what may be a full name → times that a kin noun is beside it (父亲X, X的父亲)."""
+    found = Counter(_RELATED.findall(text))
+    for at in (match.start() for match in _RELATING.finditer(text)):
+        found.update(text[max(0, at - n) : at] for n in (2, 3))
+    surnames = words.COMMON_SURNAMES, words.SURNAMES  # of names of two characters, and of three
+    fulls = (word for word in found if len(word) > 1)
+    return Counter({word: found[word] for word in fulls if word[0] in surnames[len(word) - 2]})
+
+
+def introduced(text: str) -> set[str]:
+    """Return what a kin noun before it shows for a full name at the end of its phrase: 女儿何晓棠，.
+
+    Elsewhere its third character may be the next word's: 女儿何棠|负责.
+    """
+    return {m[1] for m in _INTRODUCED.finditer(text) if can_be_name(m[1])}
+
+
+def listed(text: str, names: Container[str]) -> set[str]:
+    """Return words of 2 to 4 characters that two lists have beside one of ``names`` (子安、X、伯远).
+
+    What is coordinated with persons is a person (Roark & Charniak 1998), whatever its form.
+    """
+    found = Counter[str]()
+    matches = chain(_LISTED_AFTER.finditer(text), _LISTED_BEFORE.finditer(text))
+    for start, end in {match.span(match.lastindex or 0) for match in matches}:
+        sizes = range(2, 5)
+        beside = [text[max(0, start - 1 - n) : start - 1] for n in sizes if text.endswith("、", 0, start)]
+        beside += [text[end + 1 : end + 1 + n] for n in sizes if text.startswith("、", end)]
+        found[text[start:end]] += any(word in names for word in beside)
+    return {word for word, n in found.items() if n >= 2 and word[0] not in words.DETERMINERS}
+
+
+def wives(text: str, least: int) -> set[str]:
+    """Return 何二旺家的 and its like, which occur ``least`` times as somebody who does or says something.
+
+    So servants' wives are called; elsewhere it is what belongs to a family (何二旺家的狗).
+    """
+    found = Counter(match[0] for match in _WIFE.finditer(text))
+    return {word for word, n in found.items() if n >= least and surname_of(word[:-2])}
+
+
+def titled_animals(text: str) -> Counter[str]:
+    """Return an animal with a title (兔妈妈, 猫头鹰爷爷) → times: somebody in a children's book."""
+    return Counter(match[0] for match in _TITLED_ANIMAL.finditer(text))
+
+
+def like_places(text: str, least: int) -> dict[str, int]:
+    """Return words that end like a place or organization → count, of those that occur ``least`` times."""
+    found: dict[str, int] = {}
+    endings = [match.span() for match in _PLACE_END.finditer(text)]
+    for size in (1, 2, 3):  # a longer word is no more frequent than its end
+        counts = Counter(text[start - size : end] for start, end in endings if start >= size)
+        frequent = {word: n for word, n in counts.items() if n >= least and word[0].isalpha()}
+        endings = [(start, end) for start, end in endings if text[start - size : end] in frequent]
+        found |= frequent
+    return found
+
+
+def behind_prepositions(text: str, least: int) -> set[str]:
+    """Return the bigrams that ``least`` times follow a preposition of place."""
+    return {pair for pair, n in Counter(_BEHIND_PREPOSITION.findall(text)).items() if n >= least}
