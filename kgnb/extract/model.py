@@ -227,5 +227,7 @@ class NameEntry:
     first_chapter: int = 0
     last_chapter: int = 0
     chapters: int = 0
+    narrator: bool = False
+    """Whether this person tells the whole book in the first person."""
     reasons: tuple[tuple[str, str, str], ...] = ()
     """(alias, name that it was joined with, reason) from the name scan."""

@@ -35,8 +35,9 @@ def scan(chapters: Iterable[tuple[int, str]], lang: Lang, *, forks: bool = False
     else:
         from kgnb.extract.en.sentences import normalise
     book = _BookText(((number, normalise(text)) for number, text in chapters), fold_scripts=lang == "zh")
-    persons = _scan_zh(book.text, forks=forks) if lang == "zh" else _scan_en(book.text)
-    entries = [book.entry(*found) for found in persons]
+    found = list(_scan_zh(book.text, forks=forks) if lang == "zh" else _scan_en(book.text))
+    narrator, own = book.narrator(found, lang) or ("", ())
+    entries = [book.entry(*one, own=own if one[0] == narrator else ()) for one in found]
     entries.sort(key=lambda e: -e.mentions)
     return entries[:MAX_NAMES]
 
@@ -64,6 +65,15 @@ class _BookText:
         if folded != original:
             self.text = "\n".join(folded)
 
+    def narrator(self, found: Iterable[_Found], lang: Lang) -> tuple[str, Sequence[int]] | None:
+        """Return who tells the book in the first person, and where he says so; None for nobody."""
+        if lang == "zh":
+            from kgnb.extract.zh.narrator import of_book
+        else:
+            from kgnb.extract.en.narrator import of_book
+        persons = ((name, names, offsets) for name, names, kind, offsets, _ in found if kind == "Character")
+        return of_book(self.text, self._starts, persons)
+
     def entry(
         self,
         name: str,
@@ -71,8 +81,11 @@ class _BookText:
         kind: str,
         offsets: Sequence[int],
         reasons: Iterable[_Reason] = (),
+        own: Sequence[int] = (),
     ) -> NameEntry:
-        """Return the entry of one person or place that occurs at ``offsets``."""
+        """Return the entry of one person or place that occurs at ``offsets``, and of who tells the book also
+        at ``own``."""
+        offsets = sorted((*offsets, *own)) if own else offsets
         chapters = [self._numbers[bisect_right(self._starts, at) - 1] for at in offsets]
         if self.text is not self._original:
             forms = {n: self._original_forms(n, offsets) for n in (name, *names)}
@@ -86,6 +99,7 @@ class _BookText:
             first_chapter=min(chapters, default=0),
             last_chapter=max(chapters, default=0),
             chapters=len(set(chapters)),
+            narrator=bool(own),
             reasons=tuple(reasons),
         )
 

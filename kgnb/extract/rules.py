@@ -43,6 +43,7 @@ class _NameIndex:
     originals: dict[str, NameEntry]  # folded name → the entry itself, where the two differ
     top: int  # mentions of the most mentioned character
     persons: int
+    narrator: NameEntry | None  # who tells the book, folded
 
 
 _INDEXES: deque[tuple[list[NameEntry], Lang, bool, _NameIndex]] = deque(maxlen=4)
@@ -72,7 +73,9 @@ def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool)
         first = trie_pattern(form[:1] for form in entries)  # most places are no name's: see that at once
         expression = rf"(?={first})(?<![\w'-]){expression}(?![\w-])"
     mentions = [n.mentions for n in names if n.kind == "Character"]
-    return _NameIndex(re.compile(expression), entries, originals, max((1, *mentions)), len(mentions))
+    narrator = next((entry for entry in entries.values() if entry.narrator), None)
+    top = max((1, *mentions))
+    return _NameIndex(re.compile(expression), entries, originals, top, len(mentions), narrator)
 
 
 def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
@@ -101,7 +104,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
         text = script.simplified(text, traditional=traditional)
     index = _name_index(list(names), lang, traditional)
     mentions = [Mention(index.entries[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
-    mentions = with_implied_mentions(text, mentions)
+    mentions = with_implied_mentions(text, mentions, index.narrator)
     people = [m for m in mentions if m.entry.kind == "Character"]
     ends = sentence_ends(text)
     stated = stated_relations(text, people, ends)

@@ -42,9 +42,12 @@ _SCAN_REASONS = {
 
 
 def named_line(one: ListedName) -> str:
-    """One person (or place …) with what else it is called, and why."""
+    """One person (or place …), whether it tells the book, and what else it is called, and why."""
     aliases = reasons_text(one.reasons) or say("status.comma").join(map(one_line, one.aliases))
-    facts = {"name": one_line(one.name), "mentions": one.mentions, "chapters": one.chapters}
+    name = one_line(one.name)
+    if one.narrator:
+        name = say("names.narrator", name=name)
+    facts = {"name": name, "mentions": one.mentions, "chapters": one.chapters}
     return say("names.line_aliases" if aliases else "names.line", aliases=aliases, **facts)
 
 

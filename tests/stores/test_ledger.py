@@ -137,6 +137,19 @@ class TestBooks:
         assert {n.name for n in table[1:]} == {"a", "A"}  # no collation makes them one
         assert await ledger.names.frozen(task_id) == first
 
+    async def test_who_tells_the_book_is_kept_and_nobody_does_in_rows_of_older_versions(
+        self, ledger: Ledger
+    ) -> None:
+        novel_id, task_id = await new_task(ledger)
+        names = [NameEntry("华生", mentions=9, narrator=True), NameEntry("福尔摩斯", mentions=8)]
+        await ledger.names.freeze(task_id, novel_id, names)
+        assert await ledger.names.frozen(task_id) == names
+        assert await ledger.names.read(novel_id) == names
+        await learn_names(ledger, novel_id, [NameEntry("华生", ("医生",), mentions=1)])
+        assert [n.narrator for n in await ledger.names.read(novel_id)] == [True, False]
+        await execute(ledger, sa.update(t.names).values(narrator=None))
+        assert not any(n.narrator for n in await ledger.names.read(novel_id))
+
 
 class TestCatalog:
     async def test_nothing_there_means_defaults(self, ledger: Ledger) -> None:

@@ -54,9 +54,18 @@ async def finished(tmp_path_factory: pytest.TempPathFactory) -> SavedRecord:
     """The record of a task of three chapters that is done, from another place."""
     async with opened(f"sqlite:///{tmp_path_factory.mktemp('from') / 'k.db'}") as there:
         novel, task = await new_task(there)
-        await learn_names(there, novel, [NameEntry("刘备", ("玄德", "使君"), mentions=9)])
+        await learn_names(there, novel, [NameEntry("刘备", ("玄德", "使君"), mentions=9, narrator=True)])
         await finish_task(there, task, 5)
         return await saved(there, novel)
+
+
+async def test_who_tells_the_book_comes_along(ledger: Ledger, finished: SavedRecord) -> None:
+    taken = await ledger.transfer.import_record(finished)
+    assert [entry.narrator for entry in await ledger.names.read(taken.novel_id)] == [True]
+    older = finished.model_dump(mode="json")
+    for name in older["names"]:
+        assert name.pop("narrator") is True
+    assert not SavedRecord.model_validate(older).names[0].narrator
 
 
 async def test_what_a_row_cost_comes_along(ledger: Ledger, finished: SavedRecord) -> None:

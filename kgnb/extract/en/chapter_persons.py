@@ -57,9 +57,13 @@ def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
 class ChapterPersons:
     """The mentions of persons in one chapter, by place, sentence and surname."""
 
-    def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int]) -> None:
+    def __init__(
+        self, text: str, people: Sequence[Mention], ends: Sequence[int], own: Sequence[Mention] = ()
+    ) -> None:
+        """``own``: where who tells the book says "I", if he tells this chapter."""
         self.text = text
         self.people = people
+        self._own = own
         self._sentence_ends = ends
         self._starts = [m.start for m in people]
         self._by_end = {m.end: m for m in people}
@@ -86,7 +90,7 @@ class ChapterPersons:
     @cached_property
     def narrator(self) -> Mention | None:
         """Who tells the chapter in the first person."""
-        return narrator(self.text, self.paragraphs, self.mentions_of)
+        return self._own[0] if self._own else narrator(self.text, self.paragraphs, self.mentions_of)
 
     @cached_property
     def mentions_of(self) -> dict[str, list[Mention]]:
@@ -143,7 +147,7 @@ class ChapterPersons:
     def gender(self, entry: NameEntry) -> str:
         """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""
         if entry.name not in self._genders:
-            ends = (mention.end for mention in self.mentions_of[entry.name][:PRONOUN_MENTIONS])
+            ends = (mention.end for mention in self.mentions_of.get(entry.name, [])[:PRONOUN_MENTIONS])
             self._genders[entry.name] = likely_gender(self.forms(entry), self.text, ends, least=2)
         return self._genders[entry.name]
 

@@ -55,6 +55,7 @@ _POSSESSOR = rf"{_PRONOUN}|'s?| s"  # some texts have lost their apostrophes
 _POSSESSIVE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*$")
 _KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
+_DENIED = re.compile(r"\b(?:not|never|no longer|n't) $")
 _HAS = re.compile(
     r"(?:\b([Hh]e|[Ss]he)|, who|) (?:had|has|with|bore|left|bore (?:him|her)) "
     rf"(?:an?|one|two|three|four|five|several) (?:(?:{_ADJECTIVE}|grown) )*$"
@@ -143,7 +144,8 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
             "our",
             "your",
         )
-        owners = [] if said_to_anybody else _owners(before, persons)
+        denied = _DENIED.search(text, max(0, before.start() - 12), before.start())
+        owners = [] if said_to_anybody or denied else _owners(before, persons)
         for phrase in _nouns(before.start(), match) if owners else ():
             for owner in owners:
                 yield from _of_phrase(phrase, owner, persons)

@@ -1,25 +1,35 @@
-"""Who tells an English chapter in the first person: the one who is called by name but never named in what is
-told, or says so ("my name is Tom", "I, Tom Dale")."""
+"""Who tells an English book, or a chapter of it, in the first person: the one who is called by name but never
+named in what is told, or says so ("my name is Tom", "I, Tom Dale")."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.model import NameEntry
+from kgnb.extract.narrator import (
+    MIN_I,
+    MIN_SHARE_OF_CHAPTER,
+    NAMED,
+    Place,
+    Share,
+    Teller,
+    choose,
+    is_first_person,
+    one_a_line,
+    places_of,
+    samples,
+    spans,
+)
 from kgnb.extract.patterns import Mention
 
-MIN_I = 5
-"""Least number of "I" outside speech in a chapter told in the first person."""
-MIN_CALLED = 2
-"""Least number of times that its narrator is called by name, unless he says who he is."""
-MAX_TOLD = 0.2
-"""Greatest share of a narrator's names that stand outside speech."""
-
-_I = re.compile(r"I(?<!\w.)(?!\w)")
-_SELF = re.compile(r"\b(?:[Mm]y name(?: is|'s| was)|I, |(?:call|called|named|christened) me|[Cc]all me) ?$")
+_I = re.compile(r"I(?<!\w.)(?!\w|\.\s)")
+_SPEECH_OR_I = re.compile(rf'"[^"\n]*"?|(?P<i>{_I.pattern})')
+_SELF = re.compile(
+    r"\b(?:[Mm]y name(?: is|'s| was)|I, |I(?:'m| am| was) |(?:call|called|named|christened) me|[Cc]all me) ?$"
+)
 
 
 def narrator(
@@ -29,16 +39,65 @@ def narrator(
 
     ``mentions_of``: person → mentions.
     """
-    told = (match for match in _I.finditer(text) if not paragraphs.in_speech(match.start()))
-    if len(list(islice(told, MIN_I))) < MIN_I:
+    if len(list(islice(_own(text, paragraphs), MIN_I))) < MIN_I:
         return None
-    called: Counter[str] = Counter()
-    for name, mentions in mentions_of.items():
-        outside = [m for m in mentions if not paragraphs.in_speech(m.start)]
-        said = [m for m in outside if _SELF.search(text, max(0, m.start - 24), m.start)]
-        if said:
-            return said[0]
-        if len(outside) <= MAX_TOLD * len(mentions):
-            called[name] = sum(paragraphs.is_called(m.start, m.end) for m in mentions)
-    (best, n), (_, other) = [*called.most_common(2), ("", 0), ("", 0)][:2]
-    return mentions_of[best][0] if n >= max(MIN_CALLED, 2 * other) else None
+    places = {name: [(m.start, m.end) for m in mentions] for name, mentions in mentions_of.items()}
+    found = choose(_teller(text, paragraphs, name, at) for name, at in places.items())
+    return mentions_of[found][0] if found else None
+
+
+def _own(text: str, paragraphs: Paragraphs) -> Iterator[int]:
+    """Offsets of "I" outside speech."""
+    return (m.start() for m in _I.finditer(text) if not paragraphs.in_speech(m.start()))
+
+
+def _teller(text: str, paragraphs: Paragraphs, name: str, places: Iterable[Place]) -> Teller:
+    """How a person's names are used."""
+    named = told = called = says = 0
+    for start, end in places:
+        named += 1
+        if paragraphs.in_speech(start):
+            called += paragraphs.is_called(start, end)
+        elif not text.startswith("'", end) and _SELF.search(text, max(0, start - 24), start):
+            says += 1
+        else:
+            told += 1
+    return Teller(name, named, told, called, says)
+
+
+def _share(part: str) -> Share:
+    """How often a part of a text says "I" outside speech."""
+    found = [*_SPEECH_OR_I.finditer(part)]
+    return Share(sum(m["i"] is not None for m in found), len(part) - sum(len(m[0]) for m in found))
+
+
+def of_book(
+    text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
+) -> tuple[str, list[int]] | None:
+    """Return who tells the whole book, and one "I" of each paragraph in which he does; None for nobody.
+
+    ``starts``: where its chapters begin; ``persons``: name, all names, offsets of each.
+    """
+    chapters = [text[begin:end] for begin, end in spans(text, starts)]
+    if not all(is_first_person([*map(_share, parts)]) for parts in (samples(text, starts), chapters)):
+        return None
+    paragraphs = Paragraphs(text)
+    found = choose(_teller(text, paragraphs, name, places_of(text, names, at)) for name, names, at in persons)
+    return (found, one_a_line(text, _own(text, paragraphs))) if found else None
+
+
+def own_mentions(text: str, people: Sequence[Mention], book: NameEntry | None) -> list[Mention]:
+    """Return the mentions, by "I" outside speech, of who tells the ``book`` in a chapter that he tells."""
+    if book is None or not _share(text).is_high(MIN_SHARE_OF_CHAPTER):
+        return []
+    paragraphs = Paragraphs(text)
+    own = list(_own(text, paragraphs))
+    places = ((m.start, m.end) for m in people if m.entry.name == book.name)
+    if _teller(text, paragraphs, book.name, places).told > NAMED * len(own):
+        return []
+    return [Mention(book, "I", at, at + 1) for at in own]
+
+
+def is_narrators(mention: Mention) -> bool:
+    """Return whether a mention is the narrator's "I"."""
+    return mention.form == "I"

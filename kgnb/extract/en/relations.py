@@ -13,8 +13,10 @@ from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions, husbands
 from kgnb.extract.en.kinship import NAMED, NEARBY, Statement, Tie, statements
 from kgnb.extract.en.marriages import marriages
+from kgnb.extract.en.narrator import is_narrators, own_mentions
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.en.stated_names import is_unreal
+from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.quotation import EVIDENCE_CHARS
 
@@ -31,8 +33,12 @@ MAX_GAP = 44
 """Most characters between two names of a stated relation."""
 
 
-def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """Return the mentions and those that "Mr. and Mrs. Dale", "the Dales" or "the general" imply."""
+def with_implied_mentions(
+    text: str, mentions: Sequence[Mention], narrator: NameEntry | None = None
+) -> list[Mention]:
+    """Return the mentions, those that "Mr. and Mrs. Dale", "the Dales" or "the general" imply, and those by
+    "I" of who tells the chapter; ``narrator``: who tells the book.
+    """
     forms = {m.form: m.entry for m in mentions if m.entry.kind == "Character"}
     taken = {m.start for m in mentions}
     counts = Counter(m.form for m in mentions if m.form in forms)
@@ -42,6 +48,7 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
         for start, end, name in (*couple_mentions(text, forms.__contains__), *ranks)
         if start not in taken
     ]
+    added += own_mentions(text, [m for m in mentions if m.entry.kind == "Character"], narrator)
     return sorted([*mentions, *added], key=attrgetter("start")) if added else list(mentions)
 
 
@@ -97,9 +104,14 @@ _MATCHER = PatternMatcher(_PATTERNS)
 
 def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words; ``ends``: of its sentences."""
-    persons = ChapterPersons(text, people, ends)
+    own = [m for m in people if is_narrators(m)]
+    matches = _MATCHER.match(text, people, MAX_GAP)
+    if own:
+        people = [m for m in people if not is_narrators(m)]  # whom "he" and "her" never mean
+        matches += _MATCHER.match(text, people, MAX_GAP)
+    persons = ChapterPersons(text, people, ends, own)
     said = [*statements(text, persons), *marriages(persons), *_named_couples(persons)]
-    matches = [m for m in _MATCHER.match(text, people, MAX_GAP) if _is_real(text, m)]
+    matches = [m for m in matches if _is_real(text, m)]
     matches += _married_couples(text, people) + _added_up(_without_children_as_parents(said))
     closer = {frozenset((m.source, m.target)) for m in matches if m.confidence > OF_ONE_SURNAME}
     return matches + [m for m in _of_one_surname(persons) if frozenset((m.source, m.target)) not in closer]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kgnb.extract.patterns import Mention
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.narrator import is_narrators
 from kgnb.extract.zh.sentences import ENDS, behind_last
 from kgnb.extract.zh.sexes import Sexes
 
@@ -31,6 +32,8 @@ _CLAUSE = re.compile("[^，。！？；：听闻见等没“”「」『』\n]{1
 # Who starts at a word may be who hears it: “爹！”甲一愣.
 _REACTS = re.compile("[愣怔惊吓震颤抖僵呆醒停]|[回抬扭转]过?起?[头身]|站住|心")
 _PRONOUN = re.compile("[他她](?![的们家])")
+_COLON = re.compile("[：:]")
+_TOLD_OF = re.compile("[，,].*[他她它谁]|[看望瞧听][见到]|声|有人")
 _PRESENTS = re.compile("[正便就倒乃]是[^，。！？；：“”]{0,8}$")
 _CALLED = re.compile(
     "(?:[大小老二三]?[哥姐叔伯婶嫂爷弟妹兄]|先生|小姐|姑娘|同学)?[，。！？…、]+(?![他她这那就])"
@@ -89,6 +92,20 @@ class Conversation:
         for mention in self._people:
             offsets[mention.form].append(mention.start)
         return Sexes(self._text, offsets)
+
+    def narrator(self, place: int) -> Mention | None:
+        """Return the narrator's last 我 before a place outside speech; None where nobody tells it."""
+        k = bisect_left(self._tells, place) - 1
+        if k < 0 or not self.is_told(place):
+            return None
+        own = self._tells[k]
+        quoted = _COLON.search(self._text, max(own, self._line(place)), place)  # 甲说：内人乙…
+        return None if quoted else self._people[self.begins(own)]
+
+    @cached_property
+    def _tells(self) -> list[int]:
+        """Offsets of the narrator's 我."""
+        return [m.start for m in self._people if is_narrators(m)]
 
     def at(self, place: int) -> int:
         """Return the number of the turn that holds a place; -1 for none, and in words that a turn quotes."""
@@ -225,7 +242,8 @@ class Conversation:
             return None, None, None
         begin = behind_last(self._text, ENDS, begin, end)
         named = self.within(begin, end)
-        speaker = next((m for m in named if self._begins_clause(m, begin)), None)
+        subjects = (m for m in named if self._begins_clause(m, begin))
+        speaker = next((m for m in subjects if not is_narrators(m) or self._narrator_says(m.end, end)), None)
         if speaker is None and named and self._is_presented(named[0]):
             speaker = named[0]
         if (
@@ -245,6 +263,10 @@ class Conversation:
         beside = next(iter(others.values())) if len(others) == 1 else None
         return speaker, heard[0] if len(heard) == 1 else None, beside
 
+    def _narrator_says(self, begin: int, end: int) -> bool:
+        """Whether nobody else speaks in what a narrator tells before a quotation: 我问他，他说："""
+        return _TOLD_OF.search(self._text, begin, end) is None
+
     def _begins_clause(self, mention: Mention, begin: int) -> bool:
         return mention.start == begin or self._text[mention.start - 1 : mention.start] in _BEFORE_SUBJECT
 
@@ -263,7 +285,10 @@ class Conversation:
             return None
         i = bisect_left(self.starts, end)
         if self.starts[i : i + 1] == [end]:
-            speaks = _SPOKE.match(self._text, self._people[i].end) or self._acts(i, k, line)
+            narrator = is_narrators(self._people[i])  # whose deeds are between the words of others, too
+            speaks = _SPOKE.match(self._text, self._people[i].end) or (
+                not narrator and self._acts(i, k, line)
+            )
             return self._people[i] if speaks else None
         if _PRONOUN.match(self._text, end) and _SPOKE.match(self._text, end + 1):
             return self._subject(k, line, start)
@@ -294,7 +319,9 @@ class Conversation:
             subjects = {
                 m.entry.name: m
                 for m in self.within(begin, end)
-                if self._begins_clause(m, begin) and not any(start < m.start < end for start, end in spoken)
+                if self._begins_clause(m, begin)
+                and not is_narrators(m)
+                and not any(start < m.start < end for start, end in spoken)
             }
             subjects = subjects or {m.entry.name: m for m in self.within(begin, end) if self._is_presented(m)}
             if subjects or self._text[begin] not in "“「『":

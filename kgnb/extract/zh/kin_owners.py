@@ -16,6 +16,7 @@ from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_words import DEAR, Noun
+from kgnb.extract.zh.narrator import is_narrators
 from kgnb.extract.zh.sentences import behind_last
 from kgnb.extract.zh.surnames import sure_surname, surname_of
 
@@ -23,6 +24,8 @@ FAR = 100
 """Most characters between a child's name and its parent's."""
 NEAR = 60
 """Most characters between a relative and the person whom the text goes on about."""
+MANY = 20
+"""Most persons before a pronoun that are looked at."""
 PARAGRAPH = 300
 """Characters before a pronoun in which nobody but its person is named."""
 INDIRECT = 0.6
@@ -99,7 +102,11 @@ class KinOwners:
     def owner(self, kin: Kin) -> Mention | None:
         """Return whose kin the bearer of a noun is."""
         before = self._text[max(0, kin.start - 6) : kin.start]
-        if kin.rule.of and not before.endswith(("的", "之")) and self._said.at(kin.start) >= 0:
+        if (
+            kin.rule.of
+            and not before.endswith(("的", "之"))
+            and (self._said.at(kin.start) >= 0 or self._said.narrator(kin.start))
+        ):
             return self.speaker(kin.start) if kin.rule.of == "speaker" else self.hearer(kin.start)
         if kin.rule.of == "hearer":
             return None  # 令弟甲守城
@@ -113,7 +120,9 @@ class KinOwners:
             return None
         between = self._text[last.end : kin.start]
         if third := THIRD_PERSONS.search(before):
-            return self._by_blood(kin, self._antecedent(kin.start, third[0][0], last))
+            others = (m for m in reversed(self._people[max(0, k - MANY) : k]) if not is_narrators(m))
+            other = next(others, None)  # 我看见甲，他父亲…
+            return self._by_blood(kin, self._antecedent(kin.start, third[0][0], other)) if other else None
         if between == "" and kin.noun[0] in "二三" and kin.rule.type == "MASTER_OF":
             return None  # 大徒弟甲二徒弟乙
         if _DIRECT.fullmatch(between) and (len(kin.noun) > 1 or len(between) > 1 or between == "娶"):
@@ -149,9 +158,9 @@ class KinOwners:
         return alike or (self._is_owned(kin) and not (surname and surname_of(other)))
 
     def speaker(self, at: int) -> Mention | None:
-        """Return who says what stands at ``at``."""
+        """Return who says, or tells, what stands at ``at``."""
         k = self._said.at(at)
-        return self._said.turn(k).speaker if k >= 0 else None
+        return self._said.turn(k).speaker if k >= 0 else self._said.narrator(at)
 
     def hearer(self, at: int) -> Mention | None:
         """Return to whom is said what stands at ``at``."""
@@ -210,7 +219,8 @@ class KinOwners:
         return {m.entry.name: m for m in named if not self._text.startswith(("的", "之", "家的"), m.end)}
 
     def _of_sex(self, named: dict[str, Mention], pronoun: str) -> Mention | None:
-        """The only one of the persons who may be meant by a pronoun."""
+        """The only one of the persons who may be meant by a pronoun: never who tells the chapter."""
+        named = {name: mention for name, mention in named.items() if not is_narrators(mention)}
         if len(named) > 1 and self._said.sexes.tells:
             title = "太太" if pronoun == "她" else "先生"
             named = {n: m for n, m in named.items() if self._said.sexes.fits(title, (n, *m.entry.aliases))}
@@ -223,7 +233,7 @@ class KinOwners:
         begin = max(least, self._text.rfind("\n", least, at) + 1)
         if not self._said.within(begin, at):
             begin = max(least, self._text.rfind("\n", least, max(least, begin - 1)) + 1)
-        named = {m.entry.name: m for m in self._said.within(begin, at)}
+        named = {m.entry.name: m for m in self._said.within(begin, at) if not is_narrators(m)}
         goes_on = re.search(f"[，。\n]{pronoun}[^们的]", self._text[begin:at]) is not None
         only = (
             goes_on
@@ -282,6 +292,7 @@ class KinOwners:
             if kin.start - mention.end > FAR or not surname:
                 return None
             other = name != kin.bearer.entry.name and mention.start not in self.children
+            other = other and not is_narrators(mention)
             if other and surname_of(name) == surname:
                 return mention
         return None

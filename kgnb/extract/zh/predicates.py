@@ -194,7 +194,7 @@ class Predicates:
         k = self._said.at(at)
         if pronoun and pronoun.lastgroup:
             if k < 0:
-                return None
+                return self._said.narrator(at) if pronoun["i"] else None
             return self._said.turn(k).speaker if pronoun["i"] else self._said.hearer(k)
         named = self._said.within(bound, at)
         if not named:

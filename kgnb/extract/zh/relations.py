@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from operator import attrgetter
 
+from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_address import addressed_kin
 from kgnb.extract.zh.kin_words import BOTH, BRETHREN, DEAR, DISCIPLE, MASTER, NOUNS, PARENT, RELATIVE
 from kgnb.extract.zh.kinship import Kinship
+from kgnb.extract.zh.narrator import own_mentions
 from kgnb.extract.zh.predicates import Predicates
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import ENDS, behind_last
@@ -30,11 +32,21 @@ _ACTING = re.compile(
 )
 
 
-def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """Return the mentions and those by a bare given name of one character that acts (操曰, 布大怒).
+def with_implied_mentions(
+    text: str, mentions: Sequence[Mention], narrator: NameEntry | None = None
+) -> list[Mention]:
+    """Return the mentions, those by a bare given name of one character that acts (操曰, 布大怒), and those by
+    我 of who tells the chapter.
 
-    The character means whoever was mentioned last whose given name it is.
+    The character means whoever was mentioned last whose given name it is. ``narrator``: who tells the book.
     """
+    people = [m for m in mentions if m.entry.kind == "Character"]
+    own = own_mentions(text, people, narrator)
+    found = [*mentions, *own, *_by_given_name(text, mentions)]
+    return sorted(found, key=attrgetter("start")) if len(found) > len(mentions) else found
+
+
+def _by_given_name(text: str, mentions: Sequence[Mention]) -> Iterator[Mention]:
     given_names: dict[str, str] = {}  # an entry's name → its given name, if that is one character
     bearers: dict[str, list[Mention]] = {}
     for mention in mentions:
@@ -44,19 +56,15 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
             given_names[name] = given if len(given) == 1 else ""
         if given_names[name]:
             bearers.setdefault(given_names[name], []).append(mention)
-    if not bearers:
-        return list(mentions)
-    starts = [m.start for m in mentions]
-    found = list(mentions)
-    for match in _ACTING.finditer(text):
+    starts = [m.start for m in mentions] if bearers else []
+    for match in _ACTING.finditer(text) if bearers else ():
         at = match.start()
         near = bisect_right(starts, at) - 1
         if match[1] not in bearers or (near >= 0 and mentions[near].end > at):
             continue
         before = bisect_right(bearers[match[1]], at, key=attrgetter("start"))
         if before:
-            found.append(Mention(bearers[match[1]][before - 1].entry, match[1], at, match.end()))
-    return sorted(found, key=attrgetter("start"))
+            yield Mention(bearers[match[1]][before - 1].entry, match[1], at, match.end())
 
 
 # Words of relations, and what joins them to names.

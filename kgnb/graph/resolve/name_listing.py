@@ -41,7 +41,8 @@ class NameReason:
 
 @dataclass(frozen=True, slots=True)
 class ListedName:
-    """A named entity of a book. ``mentions``: the pre-scan's count, at least ``chapters``."""
+    """A named entity of a book. ``mentions``: the pre-scan's count, at least ``chapters``; ``narrator``:
+    whether this person tells the book in the first person."""
 
     name: str
     aliases: tuple[str, ...]
@@ -49,6 +50,7 @@ class ListedName:
     kind: str
     chapters: int = 0
     reasons: tuple[NameReason, ...] = ()
+    narrator: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``names --json`` prints: these fields, a reason's ``other`` as ``with``."""
@@ -74,6 +76,7 @@ def list_names(
         items: dict[tuple[str, str], Mapping[str, Any]] = {n.ref: n.properties for n in graph.nodes.values()}
     else:
         items = _from_table(names, entries)
+    narrators = {_key(names, entry) for entry in entries if entry.narrator}
     found = []
     for (label, name), properties in items.items():
         if label in labels:
@@ -81,7 +84,8 @@ def list_names(
             chapters = properties.get("count") or 0
             mentions = max(counts.get((label, name), 0), chapters)
             reasons = _reasons(names, name, aliases) if label == "Character" else ()
-            found.append(ListedName(name, aliases, mentions, label, chapters, reasons))
+            tells = (label, name) in narrators
+            found.append(ListedName(name, aliases, mentions, label, chapters, reasons, tells))
     return sorted(found, key=lambda one: (-one.mentions, -one.chapters, one.kind, one.name))
 
 

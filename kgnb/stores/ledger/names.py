@@ -69,7 +69,8 @@ class Names(DatabasePart):
         same_text = digest == text_digest(c, novel_id)
         if digest and token is None and not same_text:
             return list(names)  # scanned before it was opened: it will take new chapters along
-        rows = [astuple(n)[:-1] for n in names]  # without the reasons
+        # Without the reasons, and as older versions read it but for who tells the book.
+        rows = [astuple(n)[: -1 if n.narrator else -2] for n in names]
         asked = kinds if task.thing_kinds is None else task.thing_kinds
         row = {
             **{"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0},
@@ -96,6 +97,7 @@ def read_entry(row: Mapping[Any, Any]) -> NameEntry:
     return NameEntry(
         **{column: row[column] for column in ("name", "kind", *_COUNTS)},
         aliases=tuple(json.loads(row["aliases"])),
+        narrator=bool(row.get("narrator")),
         reasons=tuple((alias, other, why) for alias, other, why in json.loads(row["reasons"] or "[]")),
     )
 
@@ -119,11 +121,12 @@ def _write_names(
     for entry in entries:
         key = (entry.kind[:40], entry.name[:200])
         merged[key] = written[key] = _merge(merged[key], entry) if key in merged else entry
-    columns = (*_COUNTS, "aliases", "reasons")
+    columns = (*_COUNTS, "narrator", "aliases", "reasons")
     rows = [
         {
             **{"novel_id": novel_id, "kind": kind, "name": name},
             **{count: getattr(entry, count) for count in _COUNTS},
+            "narrator": int(entry.narrator),
             "aliases": json.dumps(entry.aliases, ensure_ascii=False),
             "reasons": json.dumps(entry.reasons, ensure_ascii=False),
         }
@@ -141,6 +144,7 @@ def _merge(old: NameEntry, new: NameEntry) -> NameEntry:
         first_chapter=min(starts, default=0),
         last_chapter=max(old.last_chapter, new.last_chapter),
         chapters=max(old.chapters, new.chapters),
+        narrator=old.narrator or new.narrator,
         reasons=tuple({r[0]: r for r in (*old.reasons, *new.reasons)}.values()),
     )
 

@@ -1,0 +1,141 @@
+"""Who tells a Chinese book, or a chapter of it, in the first person, and where he says 我."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+
+from kgnb.extract.model import NameEntry
+from kgnb.extract.narrator import (
+    MIN_I,
+    MIN_SHARE,
+    MIN_SHARE_OF_CHAPTER,
+    NAMED,
+    Place,
+    Share,
+    Teller,
+    choose,
+    is_first_person,
+    one_a_line,
+    places_of,
+    samples,
+    spans,
+)
+from kgnb.extract.patterns import Mention
+
+HEADING = 20
+"""Most characters of a chapter's first line that may be no more than its narrator's name."""
+
+I_FORMS = frozenset("我俺")
+_I = "[我俺](?!们|[国军方校院司省市县])"
+# Speech without quotation marks stands behind a colon or a dash.
+_SPEECH = '“[^”\n]*”?|「[^」\n]*」?|『[^』\n]*』?|"[^"\n]*"?|[：:](?![“「『"])[^\n]*|^(?:—|-)[^\n]*'
+_SPEECH_OR_I = re.compile(f"{_SPEECH}|(?P<i>{_I})", re.MULTILINE)
+_SAYS = re.compile(
+    "(?:我(?:就|便|也|的确)?(?:叫做?|名叫|名字叫|的(?:大名|名字|全名|本名|小名)(?:叫做?|是|为)?|姓.，?(?:单?名|叫)|本?名)"
+    "|[叫称]我(?:作|做|为)?|[给替为]我[取起]的?(?:大|小)?名(?:字|叫)?(?:叫|为)?)[“「『]?$"
+)
+_IS = re.compile("(?:我(?:就|便)?是|我[，（—])$")
+_ENDS = re.compile("[”」』]?[，。！；…）—]")
+_STATES = re.compile("我(?:就|便|也|的确)?(?:叫|名叫|姓|的(?:大名|名字|全名|本名)|是|，|（|—)|[叫称]我")
+_CALLED_BEFORE = '“「『"，！？…、'
+_CALLED_AFTER = re.compile("[哥姐叔伯婶嫂爷弟妹兄]?(?:先生|小姐|姑娘|同学|老师)?[啊呀哪]?[，。！？…、—～]")
+
+
+class _Told:
+    """Where a text is speech, and where its narrator says 我."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.own: list[int] = []
+        """Offsets of 我 outside speech."""
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for match in _SPEECH_OR_I.finditer(text):
+            if match["i"]:
+                self.own.append(match.start())
+            else:
+                self._starts.append(match.start())
+                self._ends.append(match.end())
+
+    def in_speech(self, at: int) -> bool:
+        k = bisect_right(self._starts, at) - 1
+        return k >= 0 and at < self._ends[k]
+
+    def share(self, begin: int, end: int) -> Share:
+        """How often a part says 我."""
+        own = bisect_left(self.own, end) - bisect_left(self.own, begin)
+        i, k = bisect_left(self._starts, begin), bisect_left(self._starts, end)
+        return Share(own, end - begin - sum(self._ends[i:k]) + sum(self._starts[i:k]))
+
+    def says(self, place: Place) -> bool:
+        """Whether the narrator says that a name is his: 我叫甲; 我是甲，…."""
+        start, end = place
+        if self.in_speech(start) and self.text[start - 1] not in "“「『":
+            return False
+        if _SAYS.search(self.text, max(0, start - 12), start):
+            return True
+        return bool(_IS.search(self.text, max(0, start - 4), start) and _ENDS.match(self.text, end))
+
+    def teller(self, name: str, places: Iterable[Place]) -> Teller:
+        """How a person's names are used."""
+        named = told = called = says = 0
+        for place in places:
+            named += 1
+            if self.says(place):
+                says += 1
+            elif not self.in_speech(place[0]):
+                told += 1
+            else:
+                called += self._is_called(place)
+        return Teller(name, named, told, called, says)
+
+    def _is_called(self, place: Place) -> bool:
+        before = self.text[place[0] - 1 : place[0]]
+        return before in _CALLED_BEFORE and _CALLED_AFTER.match(self.text, place[1]) is not None
+
+
+def of_book(
+    text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
+) -> tuple[str, list[int]] | None:
+    """Return who tells the whole book, and one 我 of each line in which he says it; None for nobody.
+
+    ``starts``: where its chapters begin; ``persons``: name, all names, offsets of each.
+    """
+    if not is_first_person([_Told(part).share(0, len(part)) for part in samples(text, starts)]):
+        return None
+    told = _Told(text)
+    if not is_first_person([told.share(*span) for span in spans(text, starts)]):
+        return None
+    found = choose(told.teller(name, places_of(text, names, at)) for name, names, at in persons)
+    return (found, one_a_line(text, told.own)) if found else None
+
+
+def is_narrators(mention: Mention) -> bool:
+    """Return whether a mention is the narrator's 我."""
+    return mention.form in I_FORMS
+
+
+def own_mentions(text: str, people: Sequence[Mention], book: NameEntry | None) -> list[Mention]:
+    """Return the mentions of a chapter's narrator by 我 outside speech; none if nobody tells it, or several.
+
+    It is who says so there (我叫甲), or with whose name it is headed, else who tells the ``book``.
+    """
+    line = text.find("\n", 0, HEADING)
+    headed = [m.entry for m in people[:1] if m.start == 0 and m.end == line]
+    stated = [m for m in people if _STATES.search(text, max(0, m.start - 12), m.start)]
+    if not (book or headed or stated):
+        return []
+    told = _Told(text)
+    share = told.share(0, len(text))
+    likely = [m.entry for m in stated if told.says((m.start, m.end))] + headed
+    if share.own < MIN_I or not share.is_high(MIN_SHARE):
+        likely = []
+    if book and share.is_high(MIN_SHARE_OF_CHAPTER):
+        likely.append(book)
+    for entry in likely:
+        places = ((m.start, m.end) for m in people if m.entry.name == entry.name and m.start > line)
+        if told.teller(entry.name, places).told <= NAMED * share.own:
+            return [Mention(entry, text[at], at, at + 1) for at in told.own]
+    return []

@@ -1,0 +1,88 @@
+"""Who tells an English book in the first person, and the ties of "I"."""
+
+from __future__ import annotations
+
+import pytest
+
+from kgnb.extract import name_scan, rules
+from kgnb.extract.model import NameEntry
+
+PEOPLE = [
+    NameEntry("Tom Harrow", ("Tom", "Mr. Harrow"), mentions=40, narrator=True),
+    *(NameEntry(name, mentions=9) for name in ("Nora", "Edwin Pell", "Captain Thorne", "Walter Marsh")),
+]
+I_TELL = "I was eighteen that year. I kept the ledger, and I slept where I could. I asked for nothing.\n"
+SHORT = {"PARENT_OF": "P", "SIBLING": "S", "SPOUSE": "M", "FAMILY": "F", "FRIEND": "R"}
+
+BOOK = (
+    "My name is Tom Harrow. I kept the ledger at the wharf, and I knew all the captains.\n"
+    '"Come in, Tom," said Edwin Pell. I went in. Edwin Pell looked at me, and I sat down.',
+    'Captain Thorne was drunk when I found him. "Leave me, Tom," said Captain Thorne. I left him.\n'
+    "I told Edwin Pell of it, and Edwin Pell laughed. I did not laugh.",
+    'I could not sleep. Captain Thorne walked about above me. "Tom!" he called. "Tom, bring a light!"\n'
+    "I brought it up. Captain Thorne was gone, and so was Edwin Pell.",
+)
+
+
+def ties(text: str) -> set[tuple[str, str, str]]:
+    found = rules.extract(text, lang="en", names=PEOPLE).relations
+    return {(SHORT[r.type], r.source, r.target) for r in found if r.type in SHORT}
+
+
+def tellers(*chapters: str) -> list[str]:
+    return [e.name for e in name_scan.scan(list(enumerate(chapters, 1)), "en") if e.narrator]
+
+
+class TestWhoTells:
+    def test_who_says_his_name_and_is_called_by_it(self) -> None:
+        assert tellers(*BOOK) == ["Tom Harrow"]
+
+    def test_who_is_only_called(self) -> None:
+        assert tellers(BOOK[0].replace("My name is Tom Harrow. ", ""), *BOOK[1:]) == ["Tom"]
+
+    def test_nobody_in_the_third_person(self) -> None:
+        assert tellers(*(text.replace("I ", "he ").replace("me", "him") for text in BOOK)) == []
+        assert tellers(*(text.replace("I ", "Tom Harrow ") for text in BOOK)) == []
+
+    def test_nobody_where_the_first_person_is_told_in_speech(self) -> None:
+        tale = [text.replace('"', "'").replace("\n", '"\n"') for text in BOOK]
+        assert tellers(*(f'The old man began. "{text}" Edwin Pell heard him out.' for text in tale)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "tie"),
+    [
+        ("My sister Nora was ill.", ("S", "Nora", "Tom Harrow")),
+        ("I married Nora in the spring.", ("M", "Nora", "Tom Harrow")),
+        ("Nora and I were married in the spring.", ("M", "Nora", "Tom Harrow")),
+        ("Edwin Pell was my uncle.", ("F", "Edwin Pell", "Tom Harrow")),
+        ("My old friend Walter Marsh came by.", ("R", "Tom Harrow", "Walter Marsh")),
+    ],
+)
+def test_kin_of_who_tells(text: str, tie: tuple[str, str, str]) -> None:
+    assert ties(I_TELL + text) == {tie}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"My sister Nora is ill," said Edwin Pell.',
+        "She was not my aunt. Nora never was.",
+        "I saw Nora. Edwin Pell came with his sister Nora.",
+    ],
+)
+def test_kin_of_others_are_not_the_narrators(text: str) -> None:
+    assert not [tie for tie in ties(I_TELL + text) if "Tom Harrow" in tie]
+
+
+def test_a_chapter_in_which_he_is_named_is_told_by_somebody_else() -> None:
+    text = I_TELL + "Tom Harrow sat by me. Tom laughed. Tom had been drinking. My sister Nora saw Tom."
+    assert not [tie for tie in ties(text) if "Tom Harrow" in tie]
+
+
+def test_he_is_present_where_he_says_so() -> None:
+    found = rules.extract(I_TELL + "I saw Nora on the stairs. I called to Nora.", lang="en", names=PEOPLE)
+    assert [c.name for c in found.characters] == ["Tom Harrow", "Nora"]
+    assert [(r.source, r.target, r.evidence) for r in found.relations] == [
+        ("Nora", "Tom Harrow", "I saw Nora on the stairs.")
+    ]

@@ -1,0 +1,154 @@
+"""Who tells a Chinese book in the first person, and the ties of 我."""
+
+from __future__ import annotations
+
+import pytest
+
+from kgnb.core.messages import say, use_language
+from kgnb.core.model import Lang
+from kgnb.extract import name_scan, rules
+from kgnb.extract.model import NameEntry
+from kgnb.graph.resolve.name_listing import ListedName
+from kgnb.render.names_text import named_line
+
+TELLER = NameEntry("向晚舟", ("晚舟",), mentions=30, narrator=True)
+PEOPLE = [
+    TELLER,
+    *(NameEntry(name, mentions=9) for name in ("向德海", "罗秀芳", "向晚晴", "孟启明", "许文澜", "许立诚")),
+]
+I_TELL = "那年我十八岁。我在镇上念书，我住校，我每月回一次家。"
+SHORT = {"PARENT_OF": "P", "SIBLING": "S", "SPOUSE": "M", "FAMILY": "F", "MASTER_OF": "T"}
+
+
+def ties(text: str, people: list[NameEntry] = PEOPLE) -> set[tuple[str, str, str]]:
+    found = rules.extract(text, lang="zh", names=people).relations
+    return {(SHORT[r.type], r.source, r.target) for r in found if r.type in SHORT}
+
+
+def tellers(*chapters: str) -> list[str]:
+    names = name_scan.scan(list(enumerate(chapters, 1)), "zh")
+    return [entry.name for entry in names if entry.narrator]
+
+
+# He says who he is in one chapter and is called by name in others, but never named outside speech.
+BOOK = (
+    "我叫向晚舟，在码头上做了三年账房。孟启明是我的东家。那天早上，孟启明把算盘推到我面前。“晚舟，你来算。”"
+    "孟启明说。我算了一遍，又算了一遍。孟启明看着我，一句话也不说。",
+    "许文澜进来的时候，我正在抄账。“向晚舟，外面有人找你。”许文澜说。我放下笔走出去，码头上一个人也没有。"
+    "我回来问许文澜，许文澜却说没叫过我。",
+    "夜里我睡不着，想起许文澜的话。孟启明的脚步声在楼上响。“向晚舟，下来！”孟启明喊。我披上衣服下了楼。",
+)
+
+
+class TestWhoTells:
+    def test_who_says_his_name_once_and_is_only_called_by_it(self) -> None:
+        assert tellers(*BOOK) == ["向晚舟"]
+
+    def test_he_is_counted_where_he_says_so(self) -> None:
+        names = name_scan.scan(list(enumerate(BOOK, 1)), "zh")
+        entry = next(n for n in names if n.narrator)
+        assert (entry.first_chapter, entry.last_chapter, entry.chapters) == (1, 3, 3)
+
+    def test_who_is_called_often_though_nobody_says_who_he_is(self) -> None:
+        more = BOOK[1].replace("外面有人找你", "你的信"), BOOK[2].replace("下来", "快走")
+        assert tellers(BOOK[0].replace("我叫向晚舟，", "我"), *BOOK[1:], *more) == ["向晚舟"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: text.replace("我", "向晚舟"),  # told of him
+            lambda text: text.replace("我", "他"),  # the third person
+            lambda text: (
+                f"老人讲起从前：“{text.replace('“', '『').replace('”', '』')}”孟启明听着。"
+            ),  # a tale within
+            lambda text: f"信上写着：{text}",  # a letter without quotation marks
+        ],
+    )
+    def test_nobody_tells_a_book_in_the_third_person(self, change: object) -> None:
+        assert callable(change)
+        assert tellers(*map(change, BOOK)) == []
+
+    def test_nobody_tells_a_book_whose_narrators_change(self) -> None:
+        other = "".join(BOOK).translate(str.maketrans("舟许文澜", "晴向晚舟")).replace("我叫", "我叫")
+        assert tellers(*BOOK, other, other.replace("我叫向晚晴，", "我")) == []
+
+    def test_a_tale_in_one_chapter_is_no_book(self) -> None:
+        others = [text.replace("我", "他") for text in BOOK * 2]
+        assert tellers(BOOK[0], *others) == []
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_list_of_names_says_who_tells(lang: Lang) -> None:
+    use_language(lang)
+    try:
+        teller, other = (
+            named_line(ListedName("何恭", (), 9, "Character", narrator=n)) for n in (True, False)
+        )
+        assert teller == other.replace("何恭", say("names.narrator", name="何恭")) != other
+    finally:
+        use_language("zh")
+
+
+@pytest.mark.parametrize(
+    ("text", "tie"),
+    [
+        ("我爸叫向德海，是个木匠。", ("P", "向德海", "向晚舟")),
+        ("我妈罗秀芳在小学教书。", ("P", "罗秀芳", "向晚舟")),
+        ("我妹妹叫向晚晴，比我小三岁。", ("S", "向晚晴", "向晚舟")),
+        ("向晚晴是我妹妹，比我小三岁。", ("S", "向晚晴", "向晚舟")),
+        ("我是许文澜的妻子。", ("M", "向晚舟", "许文澜")),
+        ("我和许文澜结婚那天下着雨。", ("M", "向晚舟", "许文澜")),
+        ("我后来嫁给了许文澜。", ("M", "向晚舟", "许文澜")),
+        ("我的师父孟启明是个瘸子。", ("T", "孟启明", "向晚舟")),
+        ("内人许文澜是城里人。", ("M", "向晚舟", "许文澜")),
+        ("“你多大了？”孟启明问。\n“十八。向晚晴是我妹妹。”我说。", ("S", "向晚晴", "向晚舟")),
+        ("我对孟启明说：“我爸是向德海。”", ("P", "向德海", "向晚舟")),
+    ],
+)
+def test_kin_of_who_tells(text: str, tie: tuple[str, str, str]) -> None:
+    kind, one, other = tie
+    found = ties(I_TELL + "\n" + text)
+    assert found == {tie} or (found == {(kind, other, one)} and kind in "SMF")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "“我爸叫向德海。”孟启明说。",  # his
+        "孟启明说：我妈罗秀芳早死了。",  # without quotation marks
+        "我问许文澜怎么了，她说：“我爸是许立诚。”",  # hers
+        "我走进屋里，看见许立诚站着，他女儿许文澜在哭。",
+        "要是我嫁给了许文澜就好了。",
+        "我不是许文澜的丈夫。",
+    ],
+)
+def test_kin_of_others_are_not_the_narrators(text: str) -> None:
+    assert not [tie for tie in ties(I_TELL + "\n" + text) if "向晚舟" in tie]
+
+
+def test_a_chapter_in_which_he_is_named_is_told_by_somebody_else() -> None:
+    text = I_TELL + "向晚舟坐在我对面。向晚舟笑了。我妹妹叫向晚晴，向晚舟认得她。"
+    assert ties(text) == set()
+
+
+def test_who_says_that_he_tells_a_chapter_is_meant_there() -> None:
+    assert ties(I_TELL + "我叫许文澜。我爸叫许立诚，是个木匠。") == {("P", "许立诚", "许文澜")}
+
+
+def test_a_chapter_headed_by_a_name_is_told_by_its_bearer() -> None:
+    nobody = [NameEntry(n.name, n.aliases, mentions=9) for n in PEOPLE]
+    text = f"许文澜\n{I_TELL}我爸叫许立诚，是个木匠。"
+    assert ties(text, nobody) == {("P", "许立诚", "许文澜")}
+    assert ties(text.replace("许文澜\n", "许文澜说。\n"), nobody) == set()
+
+
+def test_he_is_present_where_he_says_so() -> None:
+    found = rules.extract(I_TELL + "我看见许文澜走过来。我叫住了许文澜。", lang="zh", names=PEOPLE)
+    assert found.characters[0].name == "向晚舟"
+    assert found.characters[0].aliases == []
+    (tie,) = found.relations
+    assert (tie.source, tie.target, tie.evidence) == ("向晚舟", "许文澜", "我看见许文澜走过来。") or (
+        tie.source,
+        tie.target,
+        tie.evidence,
+    ) == ("许文澜", "向晚舟", "我看见许文澜走过来。")
