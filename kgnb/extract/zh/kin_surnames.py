@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.narrator import is_narrators
 from kgnb.extract.zh.surnames import head_of, sure_surname, titled_surname
 
 OF_ONE_SURNAME = 0.4
@@ -70,6 +71,7 @@ def of_one_surname(
     ``persons``: how many the book has.
     """
     related = {frozenset((m.source, m.target)) for m in stated if m.type in _KINSHIP}
+    people = [m for m in people if not is_narrators(m)]  # 我 stands beside everybody
     named = {m.entry.name: m.entry for m in people}
     telling = {
         name: {family for family, percent in families(entry).items() if persons * percent <= 100 * BY_CHANCE}
