@@ -177,10 +177,11 @@ def _verified(item: _Claim, chapter: ChapterText) -> _Claim:
     return item.model_copy(update={"confidence": lowered, "unverified": True})
 
 
-def mark_absent(extraction: Extraction, chapter: ChapterText) -> Extraction:
+def mark_absent(extraction: Extraction, chapter: ChapterText, narrator: str = "") -> Extraction:
     """Return the extraction with ``absent``: people of whom neither the name nor an alias occurs in the text.
 
     People are also those whom only a relation or event names. Generic aliases (老爷) do not count.
+    ``narrator``: the name of who tells the chapter, so that he is there.
     """
     occurs: dict[str, bool] = {}
     aliases: dict[str, bool] = {}  # alias → whether one of its bearers occurs
@@ -194,7 +195,7 @@ def mark_absent(extraction: Extraction, chapter: ChapterText) -> Extraction:
     for name in dict.fromkeys(extraction.referenced_names()):
         if name not in others and name not in occurs:
             occurs[name] = aliases[name] if name in aliases else chapter.has_name(name)
-    absent = [name for name, here in occurs.items() if not here]
+    absent = [name for name, here in occurs.items() if not here and name != narrator]
     return extraction.model_copy(update={"absent": absent}) if absent else extraction
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from kgnb.core.model import EXTRACTED_LABELS, Lang, TaskConfig
 from kgnb.extract.model import LISTS, NameEntry
+from kgnb.extract.rules import narrator_of
 from kgnb.extract.word_search import WordSearch
 
 OVERHEAD = 1_200
@@ -67,7 +68,9 @@ class PromptBuilder:
         chunk, mark = data.decode(), hashlib.sha256(data).hexdigest()[:8]
         before, after = (part.format(mark=mark) for part in self._markers)
         room = min(NAMES, OVERHEAD - len(self._system) - len(before) - len(after))
-        user = f"{self._known_names.line(chunk, room)}{before}{chunk}{after}"
+        names, lang = self._names
+        narrator = narrator_of(chunk, lang=lang, names=names)
+        user = f"{self._known_names.line(chunk, room, narrator)}{before}{chunk}{after}"
         determining = "\0".join((SCHEMA_VERSION, self._system, user))
         return Prompt(self._system, user, hashlib.sha256(determining.encode()).hexdigest(), self._schema)
 
@@ -120,10 +123,11 @@ _MARKERS: dict[Lang, tuple[str, str]] = {
     "zh": ("<片段 {mark}>\n", "\n</片段 {mark}>"),
     "en": ("<passage {mark}>\n", "\n</passage {mark}>"),
 }
-_KNOWN: dict[Lang, tuple[str, str]] = {
-    "zh": ("已知名字（优先用等号左边的写法）：", "、"),
-    "en": ("Known names (use the form left of =): ", ", "),
+_KNOWN: dict[Lang, tuple[str, str, str]] = {
+    "zh": ("已知名字（优先用等号左边的写法）：", "、", "我"),
+    "en": ("Known names (use the form left of =): ", ", ", "I"),
 }
+"""What stands before the names, between two, and for who tells the passage."""
 
 
 def _lists(labels: Iterable[str], *, relations: bool, things: bool) -> list[str]:
@@ -165,7 +169,7 @@ class _KnownNames:
     """A task's names, indexed so that each chunk lists those it uses."""
 
     def __init__(self, names: Iterable[NameEntry], lang: Lang) -> None:
-        self._head, self._comma = _KNOWN[lang]
+        self._head, self._comma, self._i = _KNOWN[lang]
         self._names: list[tuple[str, list[str]]] = []  # safe name or "", its first safe aliases
         self._ranks: dict[str, list[int]] = {}  # form → indices of the names that have it
         for rank, entry in enumerate(names):
@@ -176,13 +180,20 @@ class _KnownNames:
                 self._ranks.setdefault(form, []).append(rank)
         self._search = WordSearch(self._ranks)
 
-    def line(self, chunk: str, room: int) -> str:
-        """Return the line of names that the chunk uses, with its line break, or an empty string."""
+    def line(self, chunk: str, room: int, narrator: NameEntry | None = None) -> str:
+        """Return the line of names that the chunk uses, with its line break, or an empty string.
+
+        It begins with who tells the chunk, as whose alias the word for "I" stands there.
+        """
         used = self._search.find_in(chunk)
         room -= len(self._head) + 1
+        ranks = {rank for form in used for rank in self._ranks[form]}
+        tells = min(self._ranks.get(narrator.name, ()), default=None) if narrator else None
         listed: list[str] = []
-        for rank in sorted({rank for form in used for rank in self._ranks[form]}):
-            word = _with_aliases(*self._names[rank], used)
+        for rank in sorted(ranks if tells is None else {*ranks, tells}, key=lambda r: (r != tells, r)):
+            name, aliases = self._names[rank]
+            own = [self._i] if rank == tells and name else []
+            word = _with_aliases(name, [*own, *aliases], [*own, *used])
             if not word or len(word) > room:
                 continue
             listed.append(word)

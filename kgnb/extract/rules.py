@@ -92,19 +92,13 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     come back as the text writes them.
     """
     if lang == "en":  # only the book's own language is loaded
-        from kgnb.extract.en.relations import stated_relations, with_implied_mentions
-        from kgnb.extract.en.sentences import normalise, sentence_ends
+        from kgnb.extract.en.relations import stated_relations
+        from kgnb.extract.en.sentences import sentence_ends
     else:
         from kgnb.extract.zh.kin_surnames import of_one_surname
-        from kgnb.extract.zh.relations import stated_relations, with_implied_mentions
-        from kgnb.extract.zh.sentences import normalise, sentence_ends
-    original = text = normalise(text)
-    traditional = lang == "zh" and script.is_traditional(text)
-    if lang == "zh":
-        text = script.simplified(text, traditional=traditional)
-    index = _name_index(list(names), lang, traditional)
-    mentions = [Mention(index.entries[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
-    mentions = with_implied_mentions(text, mentions, index.narrator)
+        from kgnb.extract.zh.relations import stated_relations
+        from kgnb.extract.zh.sentences import sentence_ends
+    original, text, index, mentions = _read(text, lang, names)
     people = [m for m in mentions if m.entry.kind == "Character"]
     ends = sentence_ends(text)
     stated = stated_relations(text, people, ends)
@@ -120,6 +114,38 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     )
     unfolded = any(m.entry.name in index.originals for m in mentions)
     return _with_original_names(found, index.originals, original) if unfolded else found
+
+
+def narrator_of(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> NameEntry | None:
+    """Return who tells a chapter, or a passage, of a book that one of ``names`` tells; None for nobody."""
+    if not any(entry.narrator for entry in names):
+        return None
+    if lang == "en":
+        from kgnb.extract.en.narrator import is_narrators
+    else:
+        from kgnb.extract.zh.narrator import is_narrators
+    _, _, index, mentions = _read(text, lang, names)
+    entry = next((m.entry for m in mentions if is_narrators(m)), None)
+    return index.originals.get(entry.name, entry) if entry else None
+
+
+def _read(
+    text: str, lang: Lang, names: Sequence[NameEntry]
+) -> tuple[str, str, _NameIndex, Sequence[Mention]]:
+    """The text in its normal form, the same in simplified characters, the index, and all mentions."""
+    if lang == "en":
+        from kgnb.extract.en.relations import with_implied_mentions
+        from kgnb.extract.en.sentences import normalise
+    else:
+        from kgnb.extract.zh.relations import with_implied_mentions
+        from kgnb.extract.zh.sentences import normalise
+    original = text = normalise(text)
+    traditional = lang == "zh" and script.is_traditional(text)
+    if lang == "zh":
+        text = script.simplified(text, traditional=traditional)
+    index = _name_index(list(names), lang, traditional)
+    mentions = [Mention(index.entries[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
+    return original, text, index, with_implied_mentions(text, mentions, index.narrator)
 
 
 def _original_label(match: PatternMatch, text: str, original: str) -> str:

@@ -23,6 +23,7 @@ from kgnb.extract import evidence, reply, reply_merge, rules
 from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.extract.renaming import in_original_script
+from kgnb.extract.reply_narrator import with_narrator
 from kgnb.graph.project.settle import ChapterProjector
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.llm.client import Completion
@@ -138,7 +139,7 @@ class ChapterExtractor:
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
         on_stored(replies.seconds)
-        return _merged(replies, text, info.lang)
+        return _merged(replies, text, info)
 
     async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
@@ -274,22 +275,24 @@ def _has_content(found: Extraction) -> bool:
     return any(getattr(found, name) for name in LISTS)
 
 
-def _merged(replies: _ChapterReplies, text: str, lang: Lang) -> ChapterAnswer:
+def _merged(replies: _ChapterReplies, text: str, info: TaskInfo) -> ChapterAnswer:
     """Merge the chunks' answers into the chapter's; raise ReplyRefused when none is left."""
     answers, refusal, page = replies.answers, replies.refusal, evidence.ChapterText(text)
     if refusal is not None and not answers:
         raise refusal
     hashes = [a.prompt_hash for a in answers]
     whole_hash = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    extraction = reply_merge.merge([evidence.verify(a.extraction, page) for a in answers])
+    narrator = rules.narrator_of(text, lang=info.lang, names=info.names)
+    told = [with_narrator(a.extraction, narrator) if narrator else a.extraction for a in answers]
+    extraction = reply_merge.merge([evidence.verify(one, page) for one in told])
     flags: set[Flag] = set().union(*(a.flags for a in answers))
     if refusal is not None:
         flags.add(Flag.REFUSED)
     if evidence.count_unverified(extraction):
         flags.add(Flag.UNVERIFIED)
-    extraction = evidence.mark_absent(extraction, page)
+    extraction = evidence.mark_absent(extraction, page, narrator.name if narrator else "")
     return ChapterAnswer(
-        extraction=in_original_script(extraction, text) if lang == "zh" else extraction,
+        extraction=in_original_script(extraction, text) if info.lang == "zh" else extraction,
         prompt_hash=whole_hash,
         flags=frozenset(flags),
         usage=sum((a.usage for a in answers), replies.wasted),

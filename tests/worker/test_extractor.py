@@ -359,3 +359,23 @@ async def test_the_rules_process_is_sent_a_books_names_with_each_chapter_but_rea
     first, second = wire.names
     assert first is second
     assert first == tuple(names)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+async def test_a_reply_s_words_for_who_tells_mean_whom_the_names_have(sql: Database, tells: bool) -> None:
+    def answer(passage: str) -> str:
+        name = "我" if "码头" in passage else "叙述者"
+        people = [{"name": name}, {"name": "许文澜"}]
+        ties = [{"source": name, "target": "许文澜", "type": "FRIEND", "evidence": passage[:12]}]
+        return json.dumps({"characters": people, "relations": ties})
+
+    names = (NameEntry("向晚舟", ("晚舟",), mentions=9, narrator=tells), NameEntry("许文澜", mentions=9))
+    text = "\n".join(
+        line * 9 for line in ("我看见许文澜在码头上等我，我没有说话。", "我和许文澜走回家，我什么也没有问。")
+    )
+    found = (await extract(extractor(sql, Gate(answer)), text, replace(INFO, names=names))).extraction
+    ends = {r.source for r in found.relations}
+    assert (
+        ends == {c.name for c in found.characters} - {"许文澜"} == ({"向晚舟"} if tells else {"我", "叙述者"})
+    )
+    assert ("向晚舟" in found.absent) is False
