@@ -35,6 +35,9 @@ _PRONOUN = re.compile("[他她](?![的们家])")
 _COLON = re.compile("[：:]")
 _TOLD_OF = re.compile("[，,].*[他她它谁]|[看望瞧听][见到]|声|有人")
 _PRESENTS = re.compile("[正便就倒乃]是[^，。！？；：“”]{0,8}$")
+_PLACED = re.compile(
+    "(?:倒是|只有|还是|却是|一旁|旁边)?(?:[站坐躺跪蹲守缩靠走立倚趴][^，。！？；：的]{1,12})?的"
+)
 _CALLED = re.compile(
     "(?:[大小老二三]?[哥姐叔伯婶嫂爷弟妹兄]|先生|小姐|姑娘|同学)?[，。！？…、]+(?![他她这那就])"
 )
@@ -42,6 +45,7 @@ _HEARS = re.compile(
     "(?:[对向朝跟问谓]着?|告诉|吩咐|[看望盯瞪]着|[拉拽扶抱搀护]着|一?把?[拉抱扶握抓拽护][住起过]了?|给|[看望]了[看望]|[看望瞪]了)$"
 )
 _BEFORE_SUBJECT = "。！？!?；，,”」』\n"
+_ENDS_CLAUSE = re.compile("[，。！？；：\n]")
 _SAME_TURN = 40
 """Most characters between two quotations of a line that are one person's."""
 
@@ -126,6 +130,20 @@ class Conversation:
         one, other = (t.speaker if t else None for t in (before, after))
         return one if one and other and one.entry.name == other.entry.name else None
 
+    def behind(self, place: int) -> int:
+        """Return the number of the turn behind which a clause stands that holds a place; -1 for none."""
+        k = bisect_right(self.quotations, (place, place)) - 1
+        told = self._text[self.quotations[k][1] : place] if k >= 0 else "。"
+        return k if len(told) < _SAME_TURN and not _ENDS_CLAUSE.search(told) else -1
+
+    def addressed(self, k: int) -> Mention | None:
+        """Return whom the ``k``-th turn calls by name, or with whom the line or sentence behind it begins, if
+        he answers."""
+        turn = self.turn(k)
+        answer = self.neighbour(k, 1, turn.speaker) if turn.speaker and not turn.called else None
+        said = answer.speaker if answer else None
+        return said if said and said.start - turn.end <= 1 else turn.called
+
     def is_told(self, place: int) -> bool:
         """Return whether a place is in no quotation."""
         return not self._depth(place)
@@ -188,16 +206,24 @@ class Conversation:
         """Whether a turn is not the first of its line."""
         return k > 0 and self.quotations[k - 1][1] > self._line(self.quotations[k][0])
 
+    def _first_of_line(self, k: int) -> int:
+        """The first turn of the ``k``-th one's line."""
+        while self._goes_on(k):
+            k -= 1
+        return k
+
     def _is_line(self, k: int) -> bool:
         """Whether a turn is a whole line."""
         start, end = self.quotations[k]
         return self._line(start) == start and self._text[end : end + 1] in ("\n", "")
 
     def _told_by(self, k: int) -> int:
-        """How many turns before one may tell who speaks it: one on its line, two before a line by itself."""
+        """How many turns before one may tell who speaks it: one on its line; of a line by itself those of the
+        line before and one more."""
         if self._goes_on(k):
             return 1
-        return min(k, 2) if self._is_line(k) and self._follows(k) else 0
+        first = self._first_of_line(k - 1) if self._is_line(k) and self._follows(k) else k
+        return k - max(0, first - 1) if first < k else 0
 
     def _turn(self, k: int) -> Turn:
         start, end = self.quotations[k]
@@ -230,7 +256,8 @@ class Conversation:
             return False
         first, last = mention.start == start + 1, behind.end() >= end - 1
         ends = last or behind[0][-1] in "。！？"
-        return (first and not last) or (not first and before in "，！" and ends)
+        broken_off = self._text[end - 2] == "，"
+        return (first and (broken_off or not last)) or (not first and before in "，！" and ends)
 
     def _introduced(
         self, k: int, line: int, begin: int, last: Turn | None
@@ -244,7 +271,7 @@ class Conversation:
         named = self.within(begin, end)
         subjects = (m for m in named if self._begins_clause(m, begin))
         speaker = next((m for m in subjects if not is_narrators(m) or self._narrator_says(m.end, end)), None)
-        if speaker is None and named and self._is_presented(named[0]):
+        if speaker is None and named and (self._is_presented(named[0]) or self._is_placed(named[0], begin)):
             speaker = named[0]
         if (
             speaker is None
@@ -269,6 +296,10 @@ class Conversation:
 
     def _begins_clause(self, mention: Mention, begin: int) -> bool:
         return mention.start == begin or self._text[mention.start - 1 : mention.start] in _BEFORE_SUBJECT
+
+    def _is_placed(self, mention: Mention, begin: int) -> bool:
+        """Whether a sentence begins with where somebody is: 坐在门口的甲笑道."""
+        return _PLACED.fullmatch(self._text, begin, mention.start) is not None
 
     def _is_presented(self, mention: Mention) -> bool:
         """Whether a clause ends with the person of whom it tells that it is he: 正是何家的大姑娘甲，…."""
@@ -339,8 +370,8 @@ class Conversation:
         the speaker of the line before calls by name."""
         if not self._follows(k):
             return None
-        last = self._turns[k - 1]
-        one, other = last.speaker, self._turns[k - 2].speaker if self._follows(k - 1) else None
+        last, first = self._turns[k - 1], self._first_of_line(k - 1)
+        one, other = last.speaker, self._turns[first - 1].speaker if self._follows(first) else None
         alternate = one and other and one.entry.name != other.entry.name
         return other if alternate else last.called
 

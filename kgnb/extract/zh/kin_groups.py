@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations
 
 from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
 from kgnb.extract.zh.conversation import Conversation
@@ -19,7 +19,7 @@ from kgnb.extract.zh.surnames import is_titled_animal, surname_of, titled_surnam
 LARGEST = 5
 """Most persons of a group that a word counts."""
 
-_SAYS = "(?:名?叫做?|名唤|唤做|唤作|曰|名|是)"
+_SAYS = "(?:名?叫[做作]?|名唤|唤做|唤作|曰|名|是)"
 _ELDER = re.compile(f"(?:[大长]的|老大|长){_SAYS}$")
 _ITEM = re.compile(
     "[大小长最另这一次三四五季老]"
@@ -79,8 +79,10 @@ class KinGroups:
             k = self._said.begins(head.end())
             if k < 0:
                 continue
-            mention, goes_on = self._people[k], items and self._people[k - 1] is items[-1]
-            between = self._text[items[-1].end : mention.start] if goes_on else "。"
+            mention = self._people[k]
+            last = k - 1 - (self._people[k - 1].entry.name == mention.entry.name)  # “笑面虎”甲
+            goes_on = items and self._people[max(0, last)] is items[-1]
+            between = self._text[items[-1].end : head.start()] if goes_on else "。"
             if len(between) > NEAR or _OTHER_SENTENCE.search(between):
                 yield from self._of_items(items)
                 items = []
@@ -92,12 +94,12 @@ class KinGroups:
         if len(items) < 2:
             return
         first = items[0]
-        kin = Kin(first.start, first.start, "子女", KIN[0], first)
         has = _HAS_SOME.search(self._text, max(0, first.start - NEAR), first.start)
         what = has["what"] if has else ""
+        kin = Kin(first.start, first.start, what or "子女", KIN[0], first)
         pupils, brethren = what in ("徒弟", "弟子"), what[:1] in tuple("兄弟姐姊妹哥")
         if (has or _ELDER.search(self._text, max(0, first.start - 4), first.start)) and not pupils:
-            for one, other in pairwise(items):
+            for one, other in combinations(items[:LARGEST], 2):
                 yield kin._replace(start=one.start).tie(one, "SIBLING", other)
         if has and (owner := self._owners.whose_children(has.start())):
             kind = "SIBLING" if brethren else "MASTER_OF" if pupils else "PARENT_OF"

@@ -28,13 +28,15 @@ MANY = 20
 """Most persons before a pronoun that are looked at."""
 PARAGRAPH = 300
 """Characters before a pronoun in which nobody but its person is named."""
+BESIDE = 10
+"""Characters before a kin noun in which a pronoun or a verb says whose kin it is."""
 INDIRECT = 0.6
 """Confidence of a tie whose possessor is not named beside the kin noun."""
 
 BORN = re.compile("[长次幼少三四五][子女]")
-THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
-_SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
-_HEARERS_OWN = re.compile("[你您](?:的|家|那|有个|这)?$")
+THIRD_PERSONS = re.compile(f"(?:其|他|她|伊)(?:的|家|那)?{DEAR}$")
+_SPEAKERS_OWN = re.compile(f"(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?{DEAR}$")
+_HEARERS_OWN = re.compile(f"[你您](?:的|家|那|有个|这)?{DEAR}$")
 _BESIDE = re.compile("(?:[的之]|[和与同跟带比]着?|有[一二两三四五几]?个?)$")
 _NOT_BY_BLOOD = ("养", "义", "继", "干", "后")
 _HUSBANDS_SURNAME = tuple(words.WIFE_TITLES | words.MARRIED)
@@ -46,7 +48,9 @@ _DIRECT = re.compile(
 )
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
 _SOME = "(?:有|膝下|[生养][了下过得]?)[一两二三四五六七八九几][^。！？；“”]{0,14}"
-_HAS = re.compile(f"(?:{_SOME}[：:，,]|{_SOME}[子女儿]。|生[了下过得]?(?:[一两二]?个)?)$")
+_HAS = re.compile(
+    f"(?:{_SOME}[：:，,]|{_SOME}[子女儿]。|(?:[有生养]|膝下)[了下过得有]*(?:[一两二]?[个位名]|一)?)$"
+)
 _SOMEBODY_ELSE = re.compile("[的姐妹嫂弟兄哥婶姨姑媳女母妻听看见说]|太太|邻居")
 _FIRST_CLAUSE = re.compile("[^，。！？；：\n]*")
 _HANDLES = re.compile(
@@ -101,7 +105,7 @@ class KinOwners:
 
     def owner(self, kin: Kin) -> Mention | None:
         """Return whose kin the bearer of a noun is."""
-        before = self._text[max(0, kin.start - 6) : kin.start]
+        before = self._text[max(0, kin.start - BESIDE) : kin.start]
         if (
             kin.rule.of
             and not before.endswith(("的", "之"))
@@ -122,13 +126,11 @@ class KinOwners:
         if third := THIRD_PERSONS.search(before):
             others = (m for m in reversed(self._people[max(0, k - MANY) : k]) if not is_narrators(m))
             other = next(others, None)  # 我看见甲，他父亲…
-            return self._by_blood(kin, self._antecedent(kin.start, third[0][0], other)) if other else None
+            return self.by_blood(kin, self._antecedent(kin.start, third[0][0], other)) if other else None
         if between == "" and kin.noun[0] in "二三" and kin.rule.type == "MASTER_OF":
             return None  # 大徒弟甲二徒弟乙
         if _DIRECT.fullmatch(between) and (len(kin.noun) > 1 or len(between) > 1 or between == "娶"):
             return last
-        if kin.rule.owned and kin.rule.type != "LEADS":
-            return None
         born = BORN.fullmatch(kin.noun) is not None
         has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
         if has:  # 生了两个儿子：长子甲: nobody's but whom the sentence names
@@ -137,16 +139,18 @@ class KinOwners:
                 return parent
             namesake = self._namesake(kin, k) if born else None
             return namesake if namesake and self._is_in_sentence(namesake, kin.start) else None
+        if kin.rule.owned and kin.rule.type != "LEADS":
+            return None
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
         if born:
             return self._namesake(kin, k)
         if _GIVES.fullmatch(between) and (actor := self._actor(kin.start)):
-            return self._by_blood(kin, actor)
+            return self.by_blood(kin, actor)
         if kin.rule.owned:
             return None
         handled = _HANDLES.search(self._text, max(0, kin.start - 10), kin.start)
-        return self._by_blood(kin, self._actor(kin.start) if handled else self._topic(kin, k))
+        return self.by_blood(kin, self._actor(kin.start) if handled else self._topic(kin, k))
 
     def fits(self, kin: Kin, owner: Mention) -> bool:
         """Return whether the two may be such kin: strangers too say 兄弟 and 哥哥."""
@@ -179,8 +183,8 @@ class KinOwners:
         """Return whether a clause begins at a place."""
         return self._text[max(0, at - 1) : at] in "。！？；，\n"
 
-    def _by_blood(self, kin: Kin, owner: Mention | None) -> Mention | None:
-        """The owner, unless it is only guessed that a father's child has another surname."""
+    def by_blood(self, kin: Kin, owner: Mention | None) -> Mention | None:
+        """Return the owner, unless it is only guessed that a father's child has another surname."""
         if owner is None or kin.rule.type != "PARENT_OF" or kin.noun.startswith(_NOT_BY_BLOOD):
             return owner
         mother = kin.bearer if kin.rule.inverted else owner
@@ -191,7 +195,7 @@ class KinOwners:
 
     def _is_owned(self, kin: Kin) -> bool:
         """Whether a word beside a noun that only kin use says whose it is (他妹妹)."""
-        before = self._text[max(0, kin.start - 6) : kin.start]
+        before = self._text[max(0, kin.start - BESIDE) : kin.start]
         if kin.noun not in _OWN_BROTHER or (THIRD_PERSONS.search(before) and not self._said.sexes.tells):
             return False
         return any(o.search(before) for o in (_SPEAKERS_OWN, _HEARERS_OWN, THIRD_PERSONS, _BESIDE))
@@ -201,7 +205,8 @@ class KinOwners:
         person named ``last``."""
         between = self._text[last.end : at]
         near = len(between) <= 40 and between.count("。") <= 1
-        near = near or (len(between) <= FAR and between.count(f"。{pronoun}") == between.count("。"))
+        _, *sentences = f"{between}{pronoun}".split("。")
+        near = near or (len(between) <= FAR and all(pronoun in sentence[:9] for sentence in sentences))
         if _SPEAKER.match(between):  # 甲说：“他的妻子…”
             return None
         if not near:

@@ -18,7 +18,7 @@ from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_groups import KinGroups
-from kgnb.extract.zh.kin_owners import BORN, NEAR, THIRD_PERSONS, Kin, KinOwners
+from kgnb.extract.zh.kin_owners import BESIDE, BORN, FAR, NEAR, THIRD_PERSONS, Kin, KinOwners
 from kgnb.extract.zh.kin_words import DEAR, KIN, KIN_CHARS, LISTED, Noun, kin_noun, last_kin_noun
 
 LONGEST_LINK = 14
@@ -42,6 +42,15 @@ _BEFORE_NAME = KIN_CHARS | _LINKS | _RANKS | set(_MARKS)
 _ORDER = "长大次二三四五六小幼"
 _COUNTED = re.compile(f"[两二三四五六七八九几双][个位名对]?{DEAR}$")
 _IS_MINE = re.compile(r"是(?P<whose>[我俺咱吾你您])们?(?=(?P<what>[^\W啊呀]{1,20})[，。！；…、”」』啊呀])")
+_ANYBODYS = words.MARRIED | {"姑爷", "爷爷", "叔叔", "姑姑", "舅舅", "大叔", "大伯", "大姨"}
+"""Kin nouns by which a house's servants and strangers call people, too."""
+_SPEAKS_TO = re.compile(
+    f"(?:[对向朝跟冲]着?|[见问叫唤]|吩咐|[拉拍]着)(?P<own>(?:[他她]|自己)的?)?{DEAR}(?P<noun>[{''.join(sorted(KIN_CHARS))}]{{1,4}})"
+    "(?=[说道问笑喊叫骂进走坐，：][^。！？；“”「」『』\n]{0,24}(?P<opens>[“「『])|[说道问笑喊叫骂])"
+)
+_NEXT_ITEM = re.compile(f"[^“”「」『』\\n]；{DEAR}$")
+_WOMANS = re.compile("[女妹姐姊娘妈母妻嫂婆姑姨婶媳妇]$|母亲$")
+_MANS = re.compile("[父爹爸兄弟哥夫婿爷公叔伯舅]$|父亲$|儿子$")
 _DEAR = re.compile(f"(?P<of>[的家]?){DEAR}")
 
 
@@ -68,6 +77,11 @@ def _is_named(link: str, after: str, owned: bool) -> bool:
     return "是" not in link or not _OPEN.match(after)
 
 
+def _title(noun: str) -> str:
+    """A title of the sex that a kin noun tells; empty if it tells none."""
+    return "太太" if _WOMANS.search(noun) else "先生" if _MANS.search(noun) else ""
+
+
 class Kinship:
     """The ties of one chapter's persons."""
 
@@ -86,6 +100,7 @@ class Kinship:
         found = list(self._of_nouns())
         stated = {(m.target, m.type, m.source) for m in found if m.type not in SYMMETRIC_RELATIONS}
         found += self._of_speakers()
+        found += self._of_hearers()
         found += groups.enumerations()
         found += (m for m in groups.groups() if (m.source, m.type, m.target) not in stated)
         return [*found, *groups.couples()]
@@ -134,9 +149,13 @@ class Kinship:
     def _of_nouns(self) -> Iterator[PatternMatch]:
         chain: list[Kin] = []  # kin counted together, all of one owner
         owner: Mention | None = None
+        children: tuple[list[Kin], Mention | None] = [], None  # of the sentence, and whose
         for kin in self._kin():
+            behind = self._counts_behind(children[0], kin)
+            if behind:
+                chain, owner = children
             last = chain[-1] if chain else None
-            if last and (kin.start - last.bearer.end <= 3 or self._counts_on(last, kin)):
+            if last and (behind or kin.start - last.bearer.end <= 3 or self._counts_on(last, kin)):
                 for one in chain:  # 长子甲，次子乙; 父亲甲和弟弟乙
                     both = one.rule == kin.rule
                     if both and (kin.rule == KIN[0] or kin.rule.couple):
@@ -146,6 +165,8 @@ class Kinship:
             else:
                 owner = owner if last and self._is_of_the_same(last, kin) else self._owners.owner(kin)
                 chain = [kin]
+            if kin.rule == KIN[0]:
+                children = chain, owner
             if BORN.fullmatch(kin.noun):
                 self._owners.children.add(kin.bearer.start)
             if owner is not None and self._owners.fits(kin, owner):
@@ -162,7 +183,9 @@ class Kinship:
 
     def _is_of_the_same(self, last: Kin, kin: Kin) -> bool:
         """Whether the pronoun before a kin noun repeats that before the last one: 她母亲甲哭了，她父亲乙…."""
-        one, other = (THIRD_PERSONS.search(self._text, max(0, k.start - 4), k.start) for k in (last, kin))
+        one, other = (
+            THIRD_PERSONS.search(self._text, max(0, k.start - BESIDE), k.start) for k in (last, kin)
+        )
         between = self._text[last.bearer.end : kin.start]
         k = bisect_left(self._starts, kin.start)
         near = self._people[k - 1] is last.bearer and len(between) <= NEAR and "。" not in between
@@ -181,6 +204,13 @@ class Kinship:
         alone = self._people[bisect_left(self._starts, kin.start) - 1] is last.bearer
         return alone and orders[0] >= 0 and orders[1] in (0, 1) and ("女" in last.noun) != ("女" in kin.noun)
 
+    def _counts_behind(self, children: Sequence[Kin], kin: Kin) -> bool:
+        """Whether a sentence counts the same person's children on: 长子甲，他的妻子丙…；小女儿乙，…."""
+        if not children or kin.rule != KIN[0]:
+            return False
+        between = self._text[children[-1].bearer.end : kin.start]
+        return len(between) <= FAR and "。" not in between and _NEXT_ITEM.search(between) is not None
+
     def _of_speakers(self) -> Iterator[PatternMatch]:
         """“甲是我女儿。”: whose kin the speaker says that a person is."""
         for match in _IS_MINE.finditer(self._text):
@@ -193,6 +223,25 @@ class Kinship:
             kin = self._mine(match, bearer)
             if kin and speaker and self._owners.fits(kin, speaker):
                 yield kin.tie_to(speaker)
+
+    def _of_hearers(self) -> Iterator[PatternMatch]:
+        """甲对女婿说：“乙，…”; “乙，”甲冲着他妹妹道: who hears somebody is his kin."""
+        for match in _SPEAKS_TO.finditer(self._text):
+            noun = match["noun"]
+            rule = kin_noun(self._text, *match.span("noun"))
+            if rule is None or rule.of or rule.couple or not self._said.is_told(match.start()):
+                continue
+            anybodys = rule.strangers or rule.type in ("LEADS", "MASTER_OF") or noun in _ANYBODYS
+            if anybodys and not match["own"]:
+                continue
+            k = self._said.at(match.start("opens")) if match["opens"] else self._said.behind(match.start())
+            speaker = self._said.turn(k).speaker if k >= 0 else None
+            bearer = self._said.addressed(k) if speaker else None
+            if speaker and bearer:
+                kin = Kin(match.start("noun"), match.end(), noun, rule, bearer)
+                fits = self._owners.by_blood(kin, speaker) and self._owners.fits(kin, speaker)
+                if fits and self._said.sexes.fits(_title(noun), (bearer.entry.name, *bearer.entry.aliases)):
+                    yield kin.tie_to(speaker)
 
     def _mine(self, match: re.Match[str], bearer: Mention) -> Kin | None:
         """The kin noun by which the words behind 是我 call somebody."""

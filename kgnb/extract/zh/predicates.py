@@ -35,7 +35,10 @@ _NOUNS = (
     *NOUNS,
     Noun("(?:(?:所|亲)?生的?|所出|(?:收养|抱养|领养|捡来|抱来|买来)的(?:孤儿|孩子)?)", "PARENT_OF"),
 )
-_OF = "之|(?:从娘家带来|陪嫁过来|使唤)?的|家的?"
+_OF = (
+    "之|(?:从娘家带来|陪嫁过来|使唤|(?:一手|亲手)?[带教养]出来|新[请雇]|(?:从小|自幼)(?:一块儿?|一起)(?:长大|玩大)"
+    "|(?:大学|中学|小学|当年|从前)时?|[一二三四五六七八九十几多]{1,3}年)?的|家的?"
+)
 _CHARS = frozenset(filter(is_han, "".join((_OF, DEAR, *(noun.words for noun in _NOUNS)))))
 """Characters of what makes a possessor of a name: one stands behind it."""
 _END_OF_NOUN = f"(?![{HAN}？?])|(?=[也矣啊呀嘛呢了](?![？?]))"
