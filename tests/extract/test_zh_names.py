@@ -798,7 +798,10 @@ def test_a_rank_and_a_role_are_nobodys_name(word: str) -> None:
         ("她丈夫黄云负责做饭。他不说话。\n", "黄云负", False),
         ("她丈夫黄云住的房子。他不说话。\n", "黄云住", False),
         ("这是我女儿黄云舟，她不说话。\n", "黄云舟", True),
-        ("他女儿黄云舟在家。\n", "黄云舟", False),  # 黄云 may be meant
+        ("他女儿黄云舟在家。\n", "黄云舟", True),  # 舟 is no word by itself
+        ("他女儿黄云正在家。\n", "黄云正", False),
+        ("他女儿黄云学着唱歌。\n", "黄云学", False),
+        ("她妻子黄云和女儿来了。\n", "黄云和", False),
         ("她丈夫黄昏才回家。他不说话。\n", "黄昏才", False),
         ("她妈妈毛手毛脚。他不说话。\n", "毛手毛", False),
         ("“师兄黄云舟！”她说。他不说话。\n", "黄云舟", False),  # who calls says anything
@@ -1069,3 +1072,64 @@ def test_a_place_that_the_text_names_is_nobody() -> None:
 def test_a_word_and_a_number_behind_it_are_nobody() -> None:
     told = "把门上的{0}一贴，走了。门上的{0}一点一点地掉下来。\n"
     assert not people(scenes([("周德海", "林秀英")]) + told.format("封条")).keys() & {"封条一", "条一"}
+
+
+@pytest.mark.parametrize(
+    ("told", "word", "is_one"),
+    [
+        ("队里来了军医黄学文，他不说话。\n", "黄学文", True),
+        ("老兵黄云舟是他带出来的。\n", "黄云舟", True),
+        ("左边坐着贵妃慕容雪，她不说话。\n", "慕容雪", True),
+        ("他的夫人卢氏出来见了礼。\n", "卢氏", True),
+        ("军医黄昏时，才回来。\n", "黄昏时", False),
+        ("那天飞过长江大桥，天黑了。\n", "江大桥", False),
+        ("“班长黄云舟，快来！”她说。\n", "黄云舟", False),  # who calls says anything
+    ],
+)
+def test_whom_a_role_introduces_at_the_end_of_a_phrase_is_somebody(
+    told: str, word: str, is_one: bool
+) -> None:
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")])
+    assert (word in names(pages + told)) is is_one
+
+
+def test_where_names_have_two_characters_a_role_shows_no_third() -> None:
+    pages = scenes([("何恭", "林英"), ("周海", "林英")])
+    assert "黄云舟" not in names(pages + "队里来了军医黄云舟，他不说话。\n")
+
+
+SOLE = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "何守谦，是个律师，住在城里。\n街上的人都说，找何律师要趁早。\n",
+        "律师何守谦住在城里。\n街上的人都说，找何律师要趁早。\n",
+        "何守谦坐下了。\n“何律师，”有人说，“请喝茶。”\n何守谦点头。\n",
+        "林秀英只知道何守谦不爱说话，都叫他何律师。\n",
+        "新兵们管他叫“何大炮”。\n",
+    ],
+)
+def test_a_rare_title_is_the_only_bearer_of_the_surname(told: str) -> None:
+    word = "何大炮" if "何大炮" in told else "何律师"
+    assert bearer(people(SOLE + "何守谦来了。\n" + told), word).name == "何守谦"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "何守谦走了。\n何家的人都说，去找何律师才好。\n",  # one of his family may be meant
+        "何守谦走了。\n何守诚来了。何守诚问道：“谁？”何守诚不说话。\n街上的人都说，找何律师要趁早。\n",
+        "何守谦同何律师走在街上。\n",
+        "何守谦道：“去请何律师来。”\n",  # nobody speaks so of himself
+    ],
+)
+def test_a_rare_title_is_nobody_where_another_of_the_surname_may_be_meant(told: str) -> None:
+    assert "何律师" not in bearer(people(SOLE + told), "何守谦").aliases
+
+
+def test_a_rare_title_far_from_the_only_bearer_is_not_that_one() -> None:
+    between = scenes([("周德海", "林秀英")]) * 20
+    told = people(SOLE + "律师何守谦来了。\n" + between + "街上的人都说，找何律师要趁早。\n")
+    assert "何律师" not in bearer(told, "何守谦").aliases

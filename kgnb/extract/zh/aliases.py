@@ -21,6 +21,7 @@ from kgnb.extract.zh.name_evidence import share_of
 from kgnb.extract.zh.rare_aliases import RareAliases
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
+from kgnb.extract.zh.sole_bearers import ADDRESS
 from kgnb.extract.zh.spoken_names import SpokenNames
 from kgnb.extract.zh.surname_aliases import FEW, SOLE, WINDOW
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
@@ -38,8 +39,6 @@ _NOT_GIVEN = (
     | words.NEVER_IN_NAMES
     | words.UNLIKELY_NAME_ENDS
 )
-ADDRESS = -0.5
-"""Least log odds of what precedes a form of address: in speech names have other neighbours."""
 
 
 class AliasResolver(RareAliases):
@@ -73,7 +72,7 @@ class AliasResolver(RareAliases):
         self._join_rare_titles()
         self._join_bare_titles()
         self._join_rare_addresses()
-        self._join_told_titles()
+        self._join_sole_bearers()
         counts = {
             n: len(self.offsets[n]) if n in self.offsets else count
             for n, count in self.counts.items()

@@ -39,6 +39,7 @@ class Candidate:
     name: str
     speaks: int = 0
     named: int = 0  # times that the text says that somebody is called so
+    introduced: bool = False  # whether the text shows it for a full name (女儿何晓棠)
     count: int = 0  # occurrences in the book
     left: dict[str, int] = field(default_factory=dict)  # character before it → times
     right: dict[str, int] = field(default_factory=dict)  # character after it → times

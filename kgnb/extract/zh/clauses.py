@@ -13,8 +13,8 @@ from itertools import chain
 
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.candidates import can_be_name
 from kgnb.extract.zh.foreign_names import ForeignNames
+from kgnb.extract.zh.introductions import introduced
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.surnames import surname_of
 
@@ -37,10 +37,6 @@ _NAMING = re.compile(f"(?:{'|'.join(_CALLED_SO)})[“「『]?([{HAN}]{{2,4}})(?!
 _KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|老公|老伴|爱人|媳妇|闺女|女儿|儿子|女婿|外甥"
 _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
 _RELATING = re.compile(f"[的之](?:{_KIN})")
-_INTRODUCED = re.compile(
-    rf"(?:{_KIN}|外孙|孙子|孙女|侄女|哥哥|弟弟|姐姐|妹妹|舅舅|叔叔|姑姑|师[兄弟姐妹])(?<![“「『，]..)"
-    rf"(?:是|叫|名叫)?({trie_pattern(words.COMMON_SURNAMES)}[{HAN}]{{2}})(?=[^{HAN}]|[和是])"
-)
 _LISTED_AFTER = re.compile(rf"、([{HAN}]{{2,4}}+)(?![{HAN}])")
 _LISTED_BEFORE = re.compile(f"、(?:{'|'.join(rf'(?<=(?<![{HAN}])([{HAN}]{{{n}}})、)' for n in (2, 3, 4))})")
 
@@ -68,7 +64,8 @@ class Clauses:
         self.called = named(text)
         self.listed = listed(text, self.speaking)
         self.animals = {name for name, n in titled_animals(text).items() if n >= least}
-        self.shown = introduced(text) | wives(text, least)
+        self.introduced = introduced(text)
+        self.wives = wives(text, least)
         self.related = related(text)
         self.foreign = ForeignNames(text, self.speaking)
         self.least_of_place = least_of_place = 2 if len(text) < 100_000 else 4
@@ -113,14 +110,6 @@ def related(text: str) -> Counter[str]:
     surnames = words.COMMON_SURNAMES, words.SURNAMES  # of names of two characters, and of three
     fulls = (word for word in found if len(word) > 1)
     return Counter({word: found[word] for word in fulls if word[0] in surnames[len(word) - 2]})
-
-
-def introduced(text: str) -> set[str]:
-    """Return what a kin noun before it shows for a full name at the end of its phrase: 女儿何晓棠，.
-
-    Elsewhere its third character may be the next word's: 女儿何棠|负责.
-    """
-    return {m[1] for m in _INTRODUCED.finditer(text) if can_be_name(m[1])}
 
 
 def listed(text: str, names: Container[str]) -> set[str]:

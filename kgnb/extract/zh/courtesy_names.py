@@ -12,14 +12,14 @@ from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.script import HAN, is_han
-from kgnb.extract.zh.surnames import given_of, is_role, surname_of, titled_surname
+from kgnb.extract.zh.surnames import given_of, is_role, sure_surname, surname_of, titled_surname
 
 _INTRODUCTION = re.compile(
     rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)[，,；;]?表?字([{HAN}]{{2}})"
 )
 _COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _EPITHET = re.compile(
-    rf"(?:，[{HAN}]{{1,6}}都[叫称喊唤][他她]|,[{HAN}]{{1,6}}都[叫称喊唤][他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
+    rf"(?:[，,][{HAN}]{{0,8}}都[叫称喊唤][他她]|管[他她]叫|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
     rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
     rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
@@ -35,6 +35,9 @@ _TOPIC = re.compile(
 _NAMED = re.compile(rf"姓([{HAN}]{{1,2}})[，,]?[双单]?名(?:叫|唤)?([{HAN}]{{1,2}})[，,][^。！？“”「」\n]*$")
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
+
+PASSAGE = 150
+"""Most characters between a full name and what everybody calls its bearer."""
 
 
 class StatedAliases:
@@ -91,14 +94,27 @@ class StatedAliases:
     def _join_epithets(self) -> None:
         """人称, 号, 小名: what else the text says someone is called."""
         for match in _EPITHET.finditer(self.text):
-            full = self._bearer_before(match.start()) or self._topic(match.start())
             alias = match["alias"]
-            if match[0][0] in "，," and alias not in self.counts:
+            full = self._called_so(match.start(), alias)
+            if match[0][0] in "，," and not (alias in self.counts or titled_surname(alias)):
                 continue  # an order: 大家都叫他快来
             if full and alias not in words.TITLES and self._count(alias) >= 1:
                 self._join(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
                     self._join(full, alias.removesuffix("先生"), "号")
+
+    def _called_so(self, at: int, alias: str) -> str:
+        """The full name of whom the words at a place call by an alias."""
+        callers = self.text[at] in "，,管"  # before it stands who calls: 何慧管他叫“老陈”
+        full = "" if self.text[at] == "管" else self._bearer_before(at) or self._topic(at)
+        return full or (self._namesake_before(at, alias) if callers else "")
+
+    def _namesake_before(self, at: int, alias: str) -> str:
+        """The last full name before that has the surname of a form of address: 何慧芳，…，都叫她何老师."""
+        surname = titled_surname(alias) or sure_surname(alias)
+        places = range(at - 2, max(-1, at - PASSAGE), -1) if surname else ()
+        found = (self._name_at(place) for place in places if self.text.startswith(surname, place))
+        return next((name for name in found if name and not titled_surname(name)), "")
 
     def _join_quoted_epithets(self) -> None:
         """总镖头“铁臂金刀”何恭, 正是“铁臂金刀”何恭: what is quoted between a role and a name."""

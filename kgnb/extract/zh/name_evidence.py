@@ -22,6 +22,8 @@ OFTEN = 5
 """Fewest mentions of a word, for all of them to tell where it stands."""
 NAMED = 1.5
 """Worth of two statements that somebody is called so."""
+INTRODUCED, FEW = 4.0, 3
+"""Worth of an introduction among so many other mentions: of many, their neighbours tell more."""
 _TWO = frozenset("两二俩")
 _PLACES_BEHIND = words.PLACE_CHARS | words.HOUSE_ENDS
 _HAMLETS = frozenset("巷岭县寨庙寺街府渡港郡乡省")
@@ -33,6 +35,7 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     share = candidate.speaks / max(1, candidate.count)
     score = min(2.0, 0.5 * math.log1p(candidate.speaks)) + 2.0 * min(0.3, share)
     score += NAMED * min(1.0, 0.5 * candidate.named)
+    score += INTRODUCED * candidate.introduced / (candidate.count + FEW)
     form = form_score(candidate.name)
     score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
     score -= fixed_phrase_penalty(candidate)
@@ -75,7 +78,7 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
     surnamed = name[0] in words.COMMON_SURNAMES
     talks = candidate.speaks >= min(max(10, 0.05 * candidate.count), max(4, 0.1 * candidate.count))
     talks = talks or (len(name) > 3 and candidate.speaks > 0.5 * candidate.count)  # 玄清真人
-    if has_unlikely_end(name):
+    if has_unlikely_end(name) and not candidate.introduced:
         word = name in common_words and _speaks_as_person(candidate)
         usual = 0.6 if word else UNLIKELY_END
         penalty += usual if surnamed or (talks and name[-1] not in words.LOCALIZERS) else 3.0

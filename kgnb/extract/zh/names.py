@@ -24,6 +24,7 @@ from kgnb.extract.zh.candidates import (
     with_neighbours,
 )
 from kgnb.extract.zh.clauses import Clauses
+from kgnb.extract.zh.introductions import has_long_names, is_full_name, words_across
 from kgnb.extract.zh.name_evidence import (
     UNLIKELY_END,
     fixed_phrase_penalty,
@@ -96,15 +97,21 @@ class NameClassifier:
         self.foreign = told.foreign
         speaking = {*told.speaking, *told.called, *told.listed, *told.animals, *pet_names(frequent)}
         likely = candidates(self.bigrams, pairs, least, speaking, cohesive)
-        names = sorted(self.foreign.names().union(likely, told.shown))
+        names = sorted(self.foreign.names().union(likely, told.introduced, told.wives))
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
         doubled = {pair for pair in frequent if pair[0] == pair[1]}
-        wanted = parts.union(names, doubled, told.like_places, told.behind_prepositions)
+        across = words_across(told.introduced)
+        wanted = parts.union(names, doubled, across, told.like_places, told.behind_prepositions)
         with beside(forks, words.look_up, wanted) as looked_up:
             found = with_neighbours(self.bigrams, names, told.speaking, told.called)
             self.common_words, known_places = looked_up()
         self.known_places = known_places - doubled
-        once = self.foreign.full.keys() | {w for w in told.shown if self._is_full_name(w)}
+        long_names = has_long_names(told.speaking)
+        for name, sides in told.introduced.items():
+            found[name].introduced = is_full_name(
+                found[name], sides, self.common_words, self.bigrams, long_names=long_names
+            )
+        once = self.foreign.full.keys() | {w for w in told.introduced if found[w].introduced}
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in once}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
@@ -120,13 +127,6 @@ class NameClassifier:
         for name, candidate in self.candidates.items():
             candidate.score = self._own[name] + self._context_score(candidate)
         self._favour()
-
-    def _is_full_name(self, word: str) -> bool:
-        """Whether a word that a kin noun introduces holds no other word: 妻子何慧芳, not 妻子何曾想."""
-        parts = word, word[:2], word[1:]
-        return not (
-            has_unlikely_end(word) or titled_surname(word) or any(p in self.common_words for p in parts)
-        )
 
     def _favour(self) -> None:
         """Favour who is listed beside speakers or named as kin, and a surname before an unknown word."""

@@ -1,27 +1,22 @@
-"""Forms of address of a Chinese book that are too rare for statistics: “何先生，…”, 殷教主, 继宗兄.
+"""Forms of address of a Chinese book that are too rare for statistics: “何先生，…”, 继宗兄.
 
-Who is called speaks beside the call; else the surname's only bearer is near, or has that title elsewhere.
+Who is called speaks beside the call; else the surname's only bearer is near.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
-from itertools import compress
+from collections.abc import Collection
 
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import is_han
-from kgnb.extract.zh.surname_aliases import FEW, SurnameAliases, called_by, family_of, is_of_kin, is_titled
-from kgnb.extract.zh.surnames import head_of, surname_of, titled_surname
+from kgnb.extract.zh.sole_bearers import NEAR, SoleBearers
+from kgnb.extract.zh.surname_aliases import FEW, called_by, is_of_kin
+from kgnb.extract.zh.surnames import head_of, surname_of
 
 CALLED = 0.3
 """Least share of the calls of somebody by a form, beside which the bearer speaks."""
-NEAR, SCHOOL = 300, 2_000
-"""Most characters between a rare form of address and its bearer, and between 何师叔 and him."""
-
-_OF_SCHOOLS = {"师叔", "师伯", "师兄", "师姐", "师弟", "师妹"}
 _AFTER_GIVEN = (words.TITLES_AFTER_GIVEN - set("爷儿弟妹") - {"哥儿"}) | {
     *("师兄", "师姐", "师弟", "师妹", "大哥", "大姐", "大叔", "老汉", "先生", "同志")
 }
@@ -29,7 +24,7 @@ _AFTER_GIVEN = (words.TITLES_AFTER_GIVEN - set("爷儿弟妹") - {"哥儿"}) | {
 _BEHIND = words.BEHIND_NAMES | words.SPEECH_VERBS
 
 
-class RareAliases(SurnameAliases):
+class RareAliases(SoleBearers):
     """The joins of rare forms. Base of :class:`~.aliases.AliasResolver`, which locates the names first."""
 
     def _join_rare_addresses(self) -> None:
@@ -43,9 +38,9 @@ class RareAliases(SurnameAliases):
             if known or is_of_kin(form):
                 continue
             person = self._called(form, roots)
-            if not person and len(roots) == 1 and self._count(form) <= FEW:
-                (only,) = roots
-                person = only if self._is_near(self.clusters.names_of(only), places, NEAR) else ""
+            if not person and self._count(form) <= FEW:
+                only = self._only_one(roots, places)
+                person = only if only and self._is_near(self.clusters.names_of(only), places, NEAR) else ""
             if person and self._may_be_addressed(form, surname, self.clusters.names_of(person)):
                 self.offsets.setdefault(form, array("I", places))
                 self._join_located(person, form, "姓与称")
@@ -69,42 +64,6 @@ class RareAliases(SurnameAliases):
         if title in words.OF_PARENTS_AGE and "老" + surname not in names:
             return False
         return self._sexes.is_woman(names) if title in words.WOMENS_TITLES else self._sexes.fits(form, names)
-
-    def _is_near(self, names: Iterable[str], places: Iterable[int], within: int) -> bool:
-        """Whether one of the names is within so many characters of each of the places."""
-        offsets = sorted(at for name in names for at in self.offsets.get(name, ()))
-        around = ((at, bisect_left(offsets, at)) for at in places)
-        return all(any(abs(at - one) <= within for one in offsets[max(0, k - 1) : k + 1]) for at, k in around)
-
-    def _join_told_titles(self) -> None:
-        """殷教主 is 教主殷九幽, and 谢师叔 the only 谢 around: rare forms of a surname's only bearer."""
-        families: dict[str, set[str]] = defaultdict(set)
-        for name in self.counts:
-            families[family_of(name)].add(self.clusters.root(name))
-        only = {s: who for s, (who, *others) in families.items() if s in words.SURE_SURNAMES and not others}
-        titled = [surname + title for surname in only for title in words.TITLES_AFTER_SURNAME]
-        likely = compress(titled, self._bigrams.counts(form[:2] for form in titled))
-        places: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for at, form in self._bigrams.find_all(likely):
-            places[titled_surname(form)][form].append(at)
-        for surname, forms in places.items():
-            if (person := only.get(surname)) is None:
-                continue
-            before = self._words_before(self.clusters.names_of(person))
-            for form, found in forms.items():
-                if form in self.counts or len(found) > FEW or is_of_kin(form):
-                    continue
-                title, names = form.removeprefix(surname), self.clusters.names_of(person)
-                told = title in before or (title in _OF_SCHOOLS and self._is_near(names, found, SCHOOL))
-                if told and self._has_sex_of(form, names):
-                    self.offsets.setdefault(form, array("I", found))
-                    self._join_located(person, form, "姓与称")
-
-    def _words_before(self, names: Iterable[str]) -> set[str]:
-        """What the text puts before the full ones of the names: 教主殷九幽."""
-        full = [name for name in names if surname_of(name) and not is_titled(name)]
-        places = [at for name in full for at in self.offsets.get(name, ())]
-        return {self.text[max(0, at - n) : at] for at in places for n in (1, 2, 3, 4)}
 
     def _join_given_titles(self) -> None:
         """继宗兄 is 冯继宗, 清寒师姐 is 洛清寒: a given name and what speakers add, if the sex allows it."""

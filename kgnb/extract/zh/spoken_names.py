@@ -34,7 +34,6 @@ class SpokenNames:
     def __init__(self, text: str, offsets: Mapping[str, Sequence[int]], bearers: Mapping[str, str]) -> None:
         """``offsets``: name → where it occurs, ascending; ``bearers``: name → a key that is one person's."""
         self._text, self._offsets = text, offsets
-        self._names = frozenset(bearers)
         self._reach = CLOSE + max(map(len, bearers), default=0)
         entries = {who: NameEntry(who) for who in bearers.values()}
         mentions = [
@@ -51,7 +50,7 @@ class SpokenNames:
 
     def _times(self, speakers: Collection[str], named: Collection[str]) -> int:
         """How often a speaker of some names says one of the others."""
-        places = (at for name in self._names.intersection(named) for at in self._offsets.get(name, ()))
+        places = (at for name in named for at in self._offsets.get(name, ()))
         said = [at for at in places if not self._text.endswith(_OWN, 0, at)]
         turns = Counter(map(self._said.quotation_at, said))
         return sum(n for k, n in turns.items() if k >= 0 and self._speaks(k, speakers))

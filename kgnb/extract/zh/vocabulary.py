@@ -40,6 +40,7 @@ SAME_TITLES = tuple(frozenset(group.split("/")) for group in sorted(_LISTS["same
 TITLES_AFTER_GIVEN = _LISTS["titles_after_given"]
 BEFORE_KIN = _LISTS["before_kin"]
 OF_PARENTS_AGE = _LISTS["of_parents_age"]
+PERSONAL_TITLES = OF_PARENTS_AGE | ELDERS | _LISTS["wife_titles"] | _LISTS["personal_titles"]
 WOMENS_TITLES = _LISTS["womens_titles"]
 MENS_TITLES = _LISTS["mens_titles"]
 WIFE_TITLES = _LISTS["wife_titles"]

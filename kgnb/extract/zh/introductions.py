@@ -1,0 +1,116 @@
+"""Full names that a Chinese book may tell once only, behind a word for a person: 女儿何晓棠, 军医何晓棠.
+
+Where the phrase goes on, its next word may begin within the name (女儿何棠|负责): the dictionary and the
+other mentions say whether it does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.bigram_index import BigramIndex
+from kgnb.extract.zh.candidates import Candidate, can_be_name
+from kgnb.extract.zh.name_evidence import has_unlikely_end
+from kgnb.extract.zh.script import HAN, is_han
+from kgnb.extract.zh.surnames import given_of, is_role, titled_surname
+
+LONG = 0.25
+"""Least share of speakers' full names that have three characters, in a book in which they are common: in
+books before 1900 hardly one in eight has."""
+WORD = 2.6
+"""Weight of a word from which on it is no part of a name that is told once."""
+RARE = 1.0
+"""The same of a given name where the phrase goes on."""
+
+_SURNAME, _COMPOUND = trie_pattern(words.COMMON_SURNAMES), trie_pattern(words.COMPOUND_SURNAMES)
+_FULL = f"(?:是|叫|名叫)?({_SURNAME}(?:氏|[{HAN}]{{2}})|{_COMPOUND}[{HAN}]{{1,2}})"
+_KINSMAN = re.compile(
+    "(?:父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|老公|老伴|爱人|媳妇|闺女|女儿|儿子|女婿|外甥|婆姨|夫人|妹子|外孙|孙子|孙女"
+    "|侄女|哥哥|弟弟|姐姐|妹妹|舅舅|叔叔|姑姑|师[兄弟姐妹]|[我你他她您咱俺][爸妈爹娘哥姐弟妹])"
+    rf"(?<![“「『，]..){_FULL}(?=(.))"
+)
+_ROLE_ENDS = frozenset("长员师官医兵匠妃").union(*(w[-1] for w in words.TITLES if len(w) > 1))
+_ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}]{_FULL}(?=[^{HAN}]|[和是])")
+
+_QUOTES = tuple("“「『")
+
+Sides = tuple[str, str]
+"""The role before a name, empty for a kin noun; and what stands behind it where its phrase goes on."""
+
+
+def introduced(text: str) -> dict[str, set[Sides]]:
+    """Return what a word for a person shows for a full name → what of it may be parts of other words.
+
+    A role shows one at the end of its phrase only. Who is called says anything (“师兄何棠！”).
+    """
+    found = defaultdict[str, set[Sides]](set)
+    for match in _KINSMAN.finditer(text):
+        name, behind = match.groups()
+        if not (name[-1] in "和与跟同" and is_han(behind)):  # 妻子何慧和女儿
+            found[name].add(("", behind if is_han(behind) and behind not in "和是" else ""))
+    for match in _ROLE.finditer(text):
+        at = match.start()
+        role = next(
+            (word for n in (3, 2) if is_role(word := text[max(0, at - n + 1) : at + 1])),
+            text[at - 1 : at + 1],
+        )
+        if not text.endswith(_QUOTES, 0, at + 1 - len(role)):
+            found[match[1]].add((role, ""))
+    return {w: sides for w, sides in found.items() if can_be_name(w) and w[0] not in w[2:]}  # 毛手毛脚
+
+
+def words_across(shown: Mapping[str, Iterable[Sides]]) -> Iterator[str]:
+    """Yield words to look up: the roles, and what would begin or end within a name."""
+    for name, sides in shown.items():
+        yield name[-1]
+        for role, behind in sides:
+            yield from (role, role[-1:] + name[0], name[-1] + behind)
+
+
+def has_long_names(speakers: Collection[str]) -> bool:
+    """Return whether names of three characters are common in a book of these speakers."""
+    full = [w for w in speakers if w[0] in words.COMMON_SURNAMES and w[:-1] not in speakers]
+    lengths = Counter(map(len, full))
+    return lengths[3] >= LONG * (lengths[2] + lengths[3])
+
+
+def is_full_name(
+    found: Candidate,
+    sides: Iterable[Sides],
+    known: Mapping[str, float],
+    bigrams: BigramIndex,
+    *,
+    long_names: bool,
+) -> bool:
+    """Return whether what is introduced is a name: no word is in it, none goes on behind it (女儿何棠|负责).
+
+    ``sides``: of its introductions; ``known``: word → weight against a name; ``long_names``: whether names of
+    three characters are common in the book.
+    """
+    name = found.name
+    if name.endswith("氏"):
+        return True
+    given = given_of(name)
+    if name in known or name[:-1] in known or is_role(given) or titled_surname(name):
+        return False
+    once = found.count < 2
+    if once and has_unlikely_end(name):
+        return False
+    word = known.get(given, 0.0) if len(given) > 1 else 0.0
+    end = known.get(name[-1], 0.0) if once else 0.0
+    begins_others = len(given) > 1 and bigrams.count(name[:-1][-2:]) > found.count
+
+    def is_whole(role: str, behind: str) -> bool:
+        if not (role or behind):
+            return word < (WORD if long_names else 0.01)
+        if not long_names or begins_others:
+            return False
+        if behind:
+            return word < RARE and end < WORD and name[-1] + behind not in known
+        return word < WORD and (is_role(role) or role in known) and role[-1] + name[0] not in known
+
+    return any(is_whole(*one) for one in sides)

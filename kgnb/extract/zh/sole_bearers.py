@@ -1,0 +1,140 @@
+"""Rare surnames with a title of a Chinese book whose bearer is the only one who may be meant: 殷教主, 宋律师.
+
+The text gives the title to somebody of the surname, or nobody else of it is met around. A form that is told
+once or twice has no statistics of its own; how many people the book knows by a surname and a title alone says
+how likely one more of them is.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from itertools import compress
+
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.candidates import Candidate
+from kgnb.extract.zh.surname_aliases import (
+    DOMINANT,
+    FEW,
+    SOLE,
+    SurnameAliases,
+    family_of,
+    is_of_kin,
+    is_titled,
+)
+from kgnb.extract.zh.surnames import surname_of, titled_surname
+
+NEAR, AROUND = 300, 2_000
+"""Most characters between a rare form of address and its bearer, and one that the text explains or of whom
+nobody else is met there."""
+ADDRESS = -0.5
+"""Least log odds of what stands beside a form of address: in speech names have other neighbours."""
+STRANGERS = 0.15
+"""Most people whom the book knows by a surname and a title alone, to be expected near somebody of it."""
+
+_OF_SCHOOLS = {"师叔", "师伯", "师兄", "师姐", "师弟", "师妹"}
+_TITLES = {t for t in words.TITLES_AFTER_SURNAME if len(t) > 1 or t in "总队局董"}
+_OFFICES = _TITLES - words.PERSONAL_TITLES - words.TITLES_AFTER_GIVEN
+"""Titles of what somebody is by trade or rank, not by age or family."""
+_BEING = "[是为任当做][^。！？\n]{0,8}"
+
+
+class SoleBearers(SurnameAliases):
+    """The joins of rare titles. Base of :class:`~.aliases.AliasResolver`, which locates the names first."""
+
+    def _is_near(self, names: Iterable[str], places: Iterable[int], within: int) -> bool:
+        """Whether one of the names is within so many characters of each of the places."""
+        offsets = sorted(at for name in names for at in self.offsets.get(name, ()))
+        around = ((at, bisect_left(offsets, at)) for at in places)
+        return all(any(abs(at - one) <= within for one in offsets[max(0, k - 1) : k + 1]) for at, k in around)
+
+    def _join_sole_bearers(self) -> None:
+        """殷教主 is 教主殷九幽, 谢师叔 and 宋律师 are the only 谢 and 宋 around."""
+        families: dict[str, set[str]] = defaultdict(set)
+        for name in self.counts:
+            families[family_of(name)].add(self.clusters.root(name))
+        full = {s: {w for w in who if self._is_full(w)} for s, who in families.items()}
+        strangers = sum(not who for who in full.values()) / max(1, len(full))
+        titled = [s + title for s in full if s in words.SURE_SURNAMES for title in _TITLES]
+        likely = compress(titled, self._bigrams.counts(form[:2] for form in titled))
+        places: dict[str, list[int]] = defaultdict(list)
+        for at, form in self._bigrams.find_all(likely):
+            places[form].append(at)
+        for form, found in places.items():
+            new = form not in self.counts or len(self.clusters.names_of(form)) == 1
+            if new and len(found) <= FEW and self._stands_alone(form, found) and not is_of_kin(form):
+                self.offsets.setdefault(form, array("I", found))
+                if person := self._sole_bearer(form, full[titled_surname(form)], strangers):
+                    self._join_located(person, form, "姓与称")
+
+    def _is_full(self, person: str) -> bool:
+        """Whether one of a person's names is a full one: 何恭, not 何公 alone."""
+        return any(surname_of(name) and not is_titled(name) for name in self.clusters.names_of(person))
+
+    def _stands_alone(self, form: str, places: Iterable[int]) -> bool:
+        """Whether what stands beside a form stands beside names: no 罗队 of 绮罗队里."""
+        sides = Candidate(form)
+        for at in places:
+            end = at + len(form)
+            sides.left[self.text[at - 1 : at]] = sides.right[self.text[end : end + 1]] = 1
+        before = self._classifier.left_score(sides)
+        behind = self._classifier.right_score(sides) if len(form) < 3 else 0.0
+        return min(before, behind) >= ADDRESS
+
+    def _met_around(self, persons: Iterable[str], places: Sequence[int]) -> list[str]:
+        """Those of the persons who are met around each of the places."""
+        return [who for who in persons if self._is_near(self.clusters.names_of(who), places, AROUND)]
+
+    def _only_one(self, persons: Collection[str], places: Sequence[int]) -> str:
+        """Who of the persons is met around the places, if nobody else is and the others are much rarer."""
+        mentions = {who: sum(self.counts.get(n, 0) for n in self.clusters.names_of(who)) for who in persons}
+        around = self._met_around(persons, places)
+        only = len(around) == 1 and mentions[around[0]] >= DOMINANT * sum(mentions.values())
+        return around[0] if only else ""
+
+    def _sole_bearer(self, form: str, persons: Collection[str], strangers: float) -> str:
+        """Which of a surname's bearers has a title: whom the text gives it to, or who else would be near?
+
+        ``strangers``: how many people without a full name there are to each surname.
+        """
+        surname, places = titled_surname(form), self.offsets[form]
+        title = form.removeprefix(surname)
+        told = [who for who in persons if self._is_told(title, self.clusters.names_of(who))]
+        if told:
+            return told[0] if len(told) == 1 and self._met_around(told, places) else ""
+        person = self._only_one(persons, places)
+        names = self.clusters.names_of(person) if person else []
+        if not names or not self._has_sex_of(form, names):
+            return ""
+        mentions = sum(len(self.offsets.get(name, ())) for name in names)
+        by_chance = strangers * min(1.0, mentions * 2 * NEAR / len(self.text))
+        near = by_chance <= STRANGERS and self._is_near(names, places, NEAR)
+        others = any(titled_surname(name) and not name.startswith(form) for name in names)
+        office = title in _OFFICES and near and not (others or self._has_house(surname, places))
+        apart = office and self._keep_apart((form,), person, SOLE, alone=True)
+        meant = apart and all(self._is_next(person, at, at + len(form)) for at in places)
+        return person if meant or title in _OF_SCHOOLS else ""
+
+    def _is_next(self, person: str, start: int, end: int) -> bool:
+        """Whether a person is the nearest who is named before or behind a part of the text."""
+        before = (self._name_at(at) for at in range(start - 2, max(0, start - NEAR), -1))
+        behind = (self._name_at(at) for at in range(end, end + NEAR))
+        nearest = (next(filter(None, names), "") for names in (before, behind))
+        return any(self.clusters.root(name) == person for name in nearest)
+
+    def _has_house(self, surname: str, places: Iterable[int]) -> bool:
+        """Whether the text around the places speaks of a family, of whom another may be meant: 阮家."""
+        around = (self.text[max(0, at - AROUND) : at + AROUND] for at in places)
+        return any(surname + house in text for text in around for house in "家府氏门")
+
+    def _is_told(self, title: str, names: Iterable[str]) -> bool:
+        """Whether the text gives a full one of the names the title: 教主殷九幽, 邓铭，是个律师."""
+        full = [name for name in names if surname_of(name) and not is_titled(name)]
+        being = re.compile(f"(?:，?{_BEING})?{title}")
+        places = ((at, at + len(name)) for name in full for at in self.offsets.get(name, ()))
+        return any(
+            self.text.endswith(title, 0, start) or being.match(self.text, end) for start, end in places
+        )
