@@ -12,6 +12,8 @@ from kgnb.extract.model import NameEntry
 
 STATED = 0.7
 """Confidence of a relation that names both persons."""
+DENIED = 0.0
+"""Confidence of a relation that the text says two persons don't have: it undoes what is only guessed."""
 MAX_AFTER = 40
 """Characters behind the second name that a pattern may use."""
 LONGEST_MATCH = 150

@@ -291,3 +291,11 @@ def test_the_names_of_a_hostile_text_take_time_by_their_number() -> None:
         return called
 
     assert steps(160) < 3 * steps(80)  # four times as many where every two are compared
+
+
+@pytest.mark.parametrize(("nickname", "one"), [("Ned Harker", False), ("Ned", True)])
+def test_a_nickname_with_a_surname_needs_more_than_a_first_name(nickname: str, one: bool) -> None:
+    """Edward may be Ned, and is nobody of whom only Ned Harker is told."""
+    text = "Edward came in. Edward sat down, said Anne. Edward laughed. "
+    found = people(text + "\n\n" + f"{nickname} came in. {nickname} laughed, said Anne. {nickname} sat down.")
+    assert (found["Edward"] is found[nickname]) == one

@@ -69,6 +69,7 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
         ("They spoke of the marriage of Rufus and Miss Pell.", ("Miss Pell", "SPOUSE", "Rufus")),
         ("They spoke of Rufus's marriage with Miss Pell.", ("Miss Pell", "SPOUSE", "Rufus")),
         ("Miss Pell writes to her Sister, Winifred.", ("Miss Pell", "SIBLING", "Winifred")),
+        ("Winifred was not Rufus's daughter but his niece.", ("Rufus", "FAMILY", "Winifred")),
         ("It was Miss Pell, who was sister to that odious Rufus.", ("Miss Pell", "SIBLING", "Rufus")),
         (
             "Rufus slept. He was the only son of the late Captain Thorne.",
@@ -181,6 +182,7 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         '"Do not heed my friend, Miss Pell," said Rufus.',
         "Winifred waited for her beloved Miss Pell.",
         "If Captain Thorne had married Miss Pell, all would be well.",
+        "Miss Pell rose. Winifred came. Rufus was not her brother.",
         "Winifred sighed. The parson thought she was to marry Rufus.",
         "Winifred sighed. Captain Thorne had married her to Rufus.",
         "They spoke of a marriage between Rufus and Miss Pell.",
@@ -414,6 +416,35 @@ def test_what_a_model_says_is_left_alone() -> None:
     found = ties([Extraction(relations=said)], "openai")
     assert found == {("Rufus", "SPOUSE", "Winifred"), ("Rufus", "SIBLING", "Winifred")}
     assert ties([Extraction(relations=said)], RULES) == set()
+
+
+@pytest.mark.parametrize(
+    "denial",
+    [
+        "Edwin met Nora Harland. They were not related.",
+        '"Edwin is no relation of mine," said Nora Harland.',
+        "Nora Harland bowed. She was no kinswoman of Edwin's.",
+        "Edwin Harland (no relation) wrote.",
+        '"Is Nora Harland your sister?"\n\n"No relation, I am glad to say," said Edwin.',
+    ],
+)
+def test_a_denial_anywhere_undoes_the_guess_of_a_surname(denial: str) -> None:
+    named_together, pair = "Edwin came with Nora Harland.", ("Edwin Harland", "FAMILY", "Nora Harland")
+    assert pair in ties_of([named_together, "Edwin met Nora Harland. She had no relations left."])
+    chapters = [named_together, denial + " Edwin waved to Nora.", named_together]
+    assert pair not in ties_of(chapters)
+    told = "Edwin Harland", "SIBLING", "Nora Harland"
+    assert told in ties_of([*chapters, "Edwin Harland's sister Nora wept."])
+
+
+def test_a_title_that_ends_two_names_is_no_surname() -> None:
+    people = [
+        NameEntry(name, (), "Character", 9)
+        for name in ("Red Queen", "White Queen", "Ann Knight", "Tom Knight")
+    ]
+    text = "The Red Queen met the White Queen. Ann Knight met Tom Knight."
+    found = rules.extract(text, lang="en", names=people).relations
+    assert {(r.source, r.target) for r in found if r.type == "FAMILY"} == {("Ann Knight", "Tom Knight")}
 
 
 @pytest.mark.parametrize(

@@ -222,8 +222,8 @@ class AliasResolver(TitleAliases):
         for name in self.by_count:
             near = [r for r in self._roots(self._long_forms(name), name) if self._is_near(name, r)]
             # With too few occurrences to measure, the word list decides.
-            kin = self._titles(name) & KIN_TITLES
-            rare = self.counts[name] < 5 and self._count(name) < 10 and not kin
+            doubtful = self._titles(name) & KIN_TITLES or self._is_never_bare(name)
+            rare = self.counts[name] < 5 and self._count(name) < 10 and not doubtful
             best = self._exclusive_person(name, near, strict=len(near) > 1, unsure=0.0 if rare else 9.0)
             if not best and len(near) == 1 and self._may_be_nickname(name, near[0]):
                 best = near[0]
@@ -279,7 +279,12 @@ class AliasResolver(TitleAliases):
         """Whether they have one surname or, where either has none, are never in one sentence: Aunt Polly need
         not be Mary."""
         apart = not self.co_occurrence.together(name, person) and not self._titles(name) & KIN_TITLES
-        return self._same_surname(name, person, unsure=apart)
+        return self._same_surname(name, person, unsure=apart and not self._is_never_bare(name))
+
+    def _is_never_bare(self, name: str) -> bool:
+        """Whether nobody is called by the first name of a full name alone: Edward need not be Ned Dale, where
+        there is no Ned."""
+        return self.parts[name].is_full and self.parts[name].first not in self.candidates
 
     def _join_last_parts(self) -> None:
         """Smith-Dale is also called Dale; Anne-Marie is not called Marie, nor the Fish-Porter the Porter."""

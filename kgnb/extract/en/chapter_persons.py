@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.names import key
 from kgnb.extract.en.narrator import narrator
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import NameFacts, likely_gender, name_facts, split_name
@@ -125,7 +126,14 @@ class ChapterPersons:
         common = (mine.surnames | mine.married) & (theirs.surnames | theirs.married)
         if not common or one.name == other.name or not self._firsts(one).isdisjoint(self._firsts(other)):
             return ""  # Mrs. Nora Harland may be Nora Harland
-        return next((s for s in sorted(common) if not self._is_common_word(s)), "")
+        return next((s for s in sorted(common) if self._is_surname(s, mine, theirs)), "")
+
+    def _is_surname(self, word: str, *bearers: NameFacts) -> bool:
+        """Whether the last word of these persons' names is a surname, no common word here, nor a title of
+        persons who have neither another nor a known first name: the Red Queen, the White Queen."""
+        if key(word) in words.HONORIFICS and not all(facts.titles or facts.gender for facts in bearers):
+            return False
+        return not self._is_common_word(word)
 
     def _firsts(self, entry: NameEntry) -> set[str]:
         return {parts.first for form in self.forms(entry) if (parts := split_name(form)).is_full}

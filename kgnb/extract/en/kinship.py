@@ -72,13 +72,16 @@ _AND = re.compile(r" and ")
 _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) |(?:(?:was|is) )?(?:named|called) )?")
 _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
-    r"(?:,|(?:, who)? (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
+    r"(?:,|(?:, who)? (?:was|is|were|are|became|being|had been|as))"
+    r"(?: (?:now|also|only|not only"
+    r"|not (?:his|her|my|our|your|their|[A-Z][^,.;!?]{1,24}'s?) [a-z-]+,? but))? ?$"
 )
 _PRONOUN_IS = re.compile(
     r"(?<![\w'])(?:([Hh]e|[Ss]he)(?:'s| is| was| became)|([Yy]ou)(?:'re| are| were)|(I)(?:'m| am| was))"
     rf"(?: (?:now|only|also|just))? (?:(?:my|his|her|your|our|the|an?) )?(?:(?:{_ADJECTIVE}),? )*$"
 )
 _APPOSED = re.compile(r'(?![,.;!?-]+")[,.;:!?)"\n]|$')
+_IS_NOT = re.compile(r"\b(?:(?:am|is|are|was|were|be|been) (?:not|never)|(?:is|are|was|were)n't) $")
 _OF = re.compile(r" (?:of|to) (?:(?:the|that|our|poor|late) )*")
 _GENITIVE = re.compile("'s?(?!\\w)")
 _INTRODUCING = re.compile(
@@ -138,6 +141,8 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
             phrase = _phrase(match.start(1), match)
             yield from _of_owner(phrase, persons)
             yield from _of_whom(phrase, persons)
+            continue
+        if _IS_NOT.search(text, max(0, before.start() - 12), before.start()):
             continue
         said_to_anybody = ROLES[match[1].lower()].name == "child" and before[1].lower() in (
             "my",
@@ -266,7 +271,7 @@ def _owners(possessive: re.Match[str], persons: ChapterPersons) -> list[Referent
 
 def _subject_before(offset: int, persons: ChapterPersons) -> Mention | None:
     """Who is said to be something at ``offset``, or in apposition to it: Jane was …; Jane, …"""
-    before = _COPULA.search(persons.text, max(0, offset - 24), offset)
+    before = _COPULA.search(persons.text, max(0, offset - 48), offset)
     return persons.ending_at(before.start()) if before else None
 
 
@@ -398,7 +403,7 @@ def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterat
 def _named_before(phrase: _Phrase, owner: Mention, role: Role, persons: ChapterPersons) -> Iterator[Mention]:
     """The name that the phrase is in apposition to or said of: Jane, his sister; Jane was his sister."""
     begin = owner.start if owner.end == phrase.start else phrase.start
-    before = _COPULA.search(persons.text, max(0, begin - 24), begin)
+    before = _COPULA.search(persons.text, max(0, begin - 48), begin)
     bearer = persons.ending_at(before.start()) if before else None
     if bearer and before and phrase.plural and before[0][0] == ",":
         return  # Jane, her sons, and Tom

@@ -11,13 +11,14 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions, husbands
+from kgnb.extract.en.denials import denied_families
 from kgnb.extract.en.kinship import NAMED, NEARBY, Statement, Tie, statements
 from kgnb.extract.en.marriages import marriages
 from kgnb.extract.en.narrator import is_narrators, own_mentions
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.en.stated_names import is_unreal
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
+from kgnb.extract.patterns import DENIED, Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.quotation import EVIDENCE_CHARS
 
 MAX_CONFIDENCE = 0.95
@@ -113,8 +114,11 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
     said = [*statements(text, persons), *marriages(persons), *_named_couples(persons)]
     matches = [m for m in matches if _is_real(text, m)]
     matches += _married_couples(text, people) + _added_up(_without_children_as_parents(said))
-    closer = {frozenset((m.source, m.target)) for m in matches if m.confidence > OF_ONE_SURNAME}
-    return matches + [m for m in _of_one_surname(persons) if frozenset((m.source, m.target)) not in closer]
+    told = {frozenset((m.source, m.target)) for m in matches if m.confidence > OF_ONE_SURNAME}
+    denied = list(denied_families(persons))
+    told |= {frozenset((m.source, m.target)) for m in denied}
+    guessed = (m for m in _of_one_surname(persons) if frozenset((m.source, m.target)) not in told)
+    return [*matches, *denied, *guessed]
 
 
 def _without_children_as_parents(found: Sequence[Statement]) -> list[Statement]:
@@ -143,7 +147,8 @@ def _added_up(found: Sequence[Statement]) -> list[PatternMatch]:
     said: dict[Tie, list[tuple[float, Statement]]] = defaultdict(list)
     for weight, one in zip(_shared_weights(found), found, strict=True):
         said[one.tie].append((weight, one))
-    return [_match(tie, weighed) for tie, weighed in said.items()]
+    matches = (_match(tie, weighed) for tie, weighed in said.items())
+    return [match for match in matches if match.confidence > DENIED]
 
 
 def _shared_weights(found: Sequence[Statement]) -> list[float]:

@@ -3,7 +3,8 @@
 Rules give each statement a confidence: high where the text names both persons, low where one of them was
 inferred. Over the book the odds of all statements of a tie add up; a tie counts from odds of three to five
 on, unless others contradict it with better odds: a pair has one kinship, a person one wife or
-husband, brothers and sisters are of one generation.
+husband, brothers and sisters are of one generation. What is only guessed is also undone by a chapter that
+denies it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     """Return the ties that were read by rules alone and don't hold."""
     by_rules = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: odds for edge, odds in by_rules.items() if edge[1] in _KIN}
-    weak = {edge for edge, odds in by_rules.items() if odds < MIN_ODDS and edge[1] != "KNOWS"}
+    weak = {
+        edge
+        for edge, odds in by_rules.items()
+        if edge[1] != "KNOWS" and (odds < MIN_ODDS or (ties[edge].denied and ties[edge].confidence < LIKELY))
+    }
     of_pairs = {edge: _odds_of_kind(ties[edge]) for edge in kin}
     unlikely = weak | _below(of_pairs, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
     return unlikely | _across_generations({e: odds for e, odds in kin.items() if e not in unlikely})

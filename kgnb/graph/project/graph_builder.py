@@ -17,6 +17,7 @@ from kgnb.extract.model import (
     Relation,
     Thing,
 )
+from kgnb.extract.patterns import DENIED
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, SettleRow, Value
 from kgnb.graph.project import properties
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
@@ -255,6 +256,9 @@ class GraphBuilder:
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
         facts = self._ties[source, type_, target]
+        if relation.confidence == DENIED and not here.by_ai:
+            facts.denied = True
+            return
         named = sum(self._resolver.is_named(end[1], relation.evidence) for end in (source, target))
         facts.add_claim(here, relation, named)
         facts.odds += relation.confidence / max(1e-6, 1 - relation.confidence)
