@@ -39,6 +39,8 @@ _SAYS = re.compile(
 _IS = re.compile("(?:我(?:就|便)?是|我[，（—])$")
 _ENDS = re.compile("[”」』]?[，。！；…）—]")
 _STATES = re.compile("我(?:就|便|也|的确)?(?:叫|名叫|姓|的(?:大名|名字|全名|本名)|是|，|（|—)|[叫称]我")
+_BEFORE_OWN = frozenset("叫名姓字是为做作我，（—“「『")
+"""What stands before the name that a narrator gives himself."""
 _CALLED_BEFORE = '“「『"，！？…、'
 _CALLED_AFTER = re.compile("[哥姐叔伯婶嫂爷弟妹兄]?(?:先生|小姐|姑娘|同学|老师)?[啊呀哪]?[，。！？…、—～]")
 
@@ -124,7 +126,11 @@ def own_mentions(text: str, people: Sequence[Mention], book: NameEntry | None) -
     """
     line = text.find("\n", 0, HEADING)
     headed = [m.entry for m in people[:1] if m.start == 0 and m.end == line]
-    stated = [m for m in people if _STATES.search(text, max(0, m.start - 12), m.start)]
+    stated = [
+        m
+        for m in people
+        if text[m.start - 1] in _BEFORE_OWN and _STATES.search(text, max(0, m.start - 12), m.start)
+    ]
     if not (book or headed or stated):
         return []
     told = _Told(text)
