@@ -120,10 +120,16 @@ def test_kin_of_who_tells(text: str, tie: tuple[str, str, str]) -> None:
         "我走进屋里，看见许立诚站着，他女儿许文澜在哭。",
         "要是我嫁给了许文澜就好了。",
         "我不是许文澜的丈夫。",
+        "我没有说话，他哥孟启明的媳妇许文澜来了。",
     ],
 )
 def test_kin_of_others_are_not_the_narrators(text: str) -> None:
     assert not [tie for tie in ties(I_TELL + "\n" + text) if "向晚舟" in tie]
+
+
+def test_a_brother_s_wife_is_not_the_narrators() -> None:
+    found = ties(I_TELL + "我哥向德海的媳妇许文澜来了。")
+    assert found == {("S", "向德海", "向晚舟"), ("M", "向德海", "许文澜")}
 
 
 def test_a_chapter_in_which_he_is_named_is_told_by_somebody_else() -> None:

@@ -155,7 +155,7 @@ class Kinship:
             if behind:
                 chain, owner = children
             last = chain[-1] if chain else None
-            if last and (behind or kin.start - last.bearer.end <= 3 or self._counts_on(last, kin)):
+            if last and (behind or self._is_beside(last, kin) or self._counts_on(last, kin)):
                 for one in chain:  # 长子甲，次子乙; 父亲甲和弟弟乙
                     both = one.rule == kin.rule
                     if both and (kin.rule == KIN[0] or kin.rule.couple):
@@ -190,6 +190,11 @@ class Kinship:
         k = bisect_left(self._starts, kin.start)
         near = self._people[k - 1] is last.bearer and len(between) <= NEAR and "。" not in between
         return near and one is not None and other is not None and one[0][0] == other[0][0]
+
+    def _is_beside(self, last: Kin, kin: Kin) -> bool:
+        """Whether a noun stands beside the kin named last, and isn't of it: not 媳妇 in 哥哥甲的媳妇乙."""
+        end = last.bearer.end
+        return kin.start - end <= 3 and not self._text.startswith(("的", "之", "家的"), end)
 
     def _counts_on(self, last: Kin, kin: Kin) -> bool:
         """Whether the text counts the same person's children on: 长子甲，管着铺子；次子乙，…."""
