@@ -9,7 +9,7 @@ from kgnb.extract.model import NameEntry
 
 PEOPLE = [
     NameEntry("Tom Harrow", ("Tom", "Mr. Harrow"), mentions=40, narrator=True),
-    *(NameEntry(name, mentions=9) for name in ("Nora", "Edwin Pell", "Captain Thorne", "Walter Marsh")),
+    *(NameEntry(name, mentions=9) for name in ("Nora", "Edwin Pell", "Captain Thorne", "Walter Marsh", "Pa")),
 ]
 I_TELL = "I was eighteen that year. I kept the ledger, and I slept where I could. I asked for nothing.\n"
 SHORT = {"PARENT_OF": "P", "SIBLING": "S", "SPOUSE": "M", "FAMILY": "F", "FRIEND": "R"}
@@ -57,6 +57,7 @@ class TestWhoTells:
         ("Nora and I were married in the spring.", ("M", "Nora", "Tom Harrow")),
         ("Edwin Pell was my uncle.", ("F", "Edwin Pell", "Tom Harrow")),
         ("My old friend Walter Marsh came by.", ("R", "Tom Harrow", "Walter Marsh")),
+        ("Then Pa came in from the yard.", ("P", "Pa", "Tom Harrow")),
     ],
 )
 def test_kin_of_who_tells(text: str, tie: tuple[str, str, str]) -> None:
@@ -67,6 +68,7 @@ def test_kin_of_who_tells(text: str, tie: tuple[str, str, str]) -> None:
     "text",
     [
         '"My sister Nora is ill," said Edwin Pell.',
+        '"I told Pa of it," said Edwin Pell. Her Pa was ill, too.',
         "She was not my aunt. Nora never was.",
         "I saw Nora. Edwin Pell came with his sister Nora.",
     ],

@@ -162,6 +162,8 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     for mention in persons.people:
         if title := _KIN_TITLE.match(mention.form):
             yield from _of_kin_title(mention, title[1].lower().removesuffix("ie"), persons)
+        elif _CALLED_KIN.fullmatch(mention.form):
+            yield from _of_narrators_kin(mention, persons)
 
 
 def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterator[Statement]:
@@ -175,6 +177,18 @@ def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterat
     for owner, weight in owners:
         if (possessor := owner.entry.name) != (name := bearer.entry.name):
             yield Statement(possessor, ROLES[noun], name, NAMED * weight, bearer.start, bearer.end, noun)
+
+
+def _of_narrators_kin(bearer: Mention, persons: ChapterPersons) -> Iterator[Statement]:
+    """Whom who tells the chapter calls Pa, Granny or Mother."""
+    before, noun = _possessive(persons.text, bearer.start), bearer.form.lower()
+    theirs = before is not None and before[1].lower() != "my"
+    teller = None if theirs else antecedent_of("my", bearer.start, persons)
+    if teller is None or persons.paragraphs.in_speech(bearer.start):
+        return
+    if (possessor := teller.mention.entry.name) != (name := bearer.entry.name):
+        weight = NAMED * teller.weight * (PRIEST if noun in ("father", "mother") else 1.0)
+        yield Statement(possessor, ROLES[noun], name, weight, bearer.start, bearer.end, noun)
 
 
 def _of_owner(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
