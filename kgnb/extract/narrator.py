@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-MAX_TOLD = 0.2
-"""Greatest share of a narrator's names that stand outside speech."""
-MIN_CALLED = 2
-"""Least number of times that a narrator is called by name, unless he says who he is."""
+MAX_TOLD = 0.1
+"""Greatest share of a narrator's names that stand outside speech: at most 0.01 in novels, of short texts' few
+names one may be another's."""
+MIN_CALLED, CHAPTERS_TO_CALL = 2, 5
+"""Least number of times that a narrator is called by name, and most chapters for each, unless he says who he
+is: in a long book whose narrator has no name somebody else may be called twice and never named otherwise."""
 LEADS = 2
 """How many times as likely as anybody else."""
 MIN_SHARE, MIN_SHARE_OF_CHAPTER = 0.002, 0.001
@@ -42,12 +44,13 @@ class Teller(NamedTuple):
     says: int
 
 
-def choose(tellers: Iterable[Teller]) -> str | None:
-    """Return who tells; None where nobody does, or several may.
+def choose(tellers: Iterable[Teller], chapters: int = 1) -> str | None:
+    """Return who tells so many chapters; None where nobody does, or several may.
 
     Likely is who is called often, and seldom named otherwise: others are spoken of, too.
     """
-    likely = [t for t in tellers if t.told <= MAX_TOLD * t.named and (t.says or t.called >= MIN_CALLED)]
+    least = max(MIN_CALLED, chapters / CHAPTERS_TO_CALL)
+    likely = [t for t in tellers if t.told <= MAX_TOLD * t.named and (t.says or t.called >= least)]
     likely = [t for t in likely if t.says] or likely
     ranked = sorted((((t.says + t.called) ** 2 / t.named, t.name) for t in likely), reverse=True)
     if not ranked or (len(ranked) > 1 and ranked[0][0] < LEADS * ranked[1][0]):

@@ -28,7 +28,8 @@ from kgnb.extract.patterns import Mention
 _I = re.compile(r"I(?<!\w.)(?!\w|\.\s)")
 _SPEECH_OR_I = re.compile(rf'"[^"\n]*"?|(?P<i>{_I.pattern})')
 _SELF = re.compile(
-    r"\b(?:[Mm]y name(?: is|'s| was)|I, |I(?:'m| am| was) |(?:call|called|named|christened) me|[Cc]all me) ?$"
+    r"\b(?:[Mm]y name(?: is|'s| was)|I, |I(?:'m| am| was) |(?:call|called|named|christened) me|[Cc]all me"
+    r"|called myself|came to be called) ?$"
 )
 
 
@@ -82,7 +83,8 @@ def of_book(
     if not all(is_first_person([*map(_share, parts)]) for parts in (samples(text, starts), chapters)):
         return None
     paragraphs = Paragraphs(text)
-    found = choose(_teller(text, paragraphs, name, places_of(text, names, at)) for name, names, at in persons)
+    tellers = (_teller(text, paragraphs, name, places_of(text, names, at)) for name, names, at in persons)
+    found = choose(tellers, len(starts))
     return (found, one_a_line(text, _own(text, paragraphs))) if found else None
 
 

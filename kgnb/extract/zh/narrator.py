@@ -110,7 +110,8 @@ def of_book(
     told = _Told(text)
     if not is_first_person([told.share(*span) for span in spans(text, starts)]):
         return None
-    found = choose(told.teller(name, places_of(text, names, at)) for name, names, at in persons)
+    tellers = (told.teller(name, places_of(text, names, at)) for name, names, at in persons)
+    found = choose(tellers, len(starts))
     return (found, one_a_line(text, told.own)) if found else None
 
 
