@@ -12,8 +12,9 @@ import ctypes
 import gc
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -122,6 +123,18 @@ def tune_process() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         mallopt(_M_ARENA_MAX, MALLOC_ARENAS)  # musl has no mallopt
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Search for no garbage during the block: for work that makes many objects and hardly a cycle."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def release_memory() -> None:

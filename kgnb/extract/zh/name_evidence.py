@@ -153,5 +153,6 @@ def _effective_number(side: Mapping[str, int]) -> float:
 
 def share_of(side: Mapping[str, int], chars: frozenset[str]) -> float:
     """Return the share of the neighbours that are among ``chars``."""
-    found = chars.intersection(side)
-    return sum(map(side.__getitem__, found)) / sum(side.values()) if found else 0.0
+    if chars.isdisjoint(side):
+        return 0.0
+    return sum(n for char, n in side.items() if char in chars) / sum(side.values())
