@@ -30,11 +30,14 @@ _SURNAME, _COMPOUND = trie_pattern(words.COMMON_SURNAMES), trie_pattern(words.CO
 _FULL = f"(?:是|叫|名叫)?({_SURNAME}(?:氏|[{HAN}]{{2}})|{_COMPOUND}[{HAN}]{{1,2}})"
 _KINSMAN = re.compile(
     "(?:父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|老公|老伴|爱人|媳妇|闺女|女儿|儿子|女婿|外甥|婆姨|夫人|妹子|外孙|孙子|孙女"
-    "|侄女|哥哥|弟弟|姐姐|妹妹|舅舅|叔叔|姑姑|师[兄弟姐妹]|[我你他她您咱俺][爸妈爹娘哥姐弟妹])"
+    "|侄女|哥哥|弟弟|姐姐|妹妹|舅舅|叔叔|姑姑|师[兄弟姐妹]"
+    # Branches begin with a character, not with a set: the search then skips what begins none of them.
+    rf"|{'|'.join(f'{whose}[爸妈爹娘哥姐弟妹]' for whose in '我你他她您咱俺')})"
     rf"(?<![“「『，]..){_FULL}(?=(.))"
 )
 _ROLE_ENDS = frozenset("长员师官医兵匠妃").union(*(w[-1] for w in words.TITLES if len(w) > 1))
-_ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}]{_FULL}(?=[^{HAN}]|[和是])")
+_BEGINS_FULL = "".join(sorted(words.COMMON_SURNAMES.union("是叫名", (w[0] for w in words.COMPOUND_SURNAMES))))
+_ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}](?=[{_BEGINS_FULL}]){_FULL}(?=[^{HAN}]|[和是])")
 
 _QUOTES = tuple("“「『")
 

@@ -37,6 +37,7 @@ STRANGERS = 0.15
 
 _OF_SCHOOLS = {"师叔", "师伯", "师兄", "师姐", "师弟", "师妹"}
 _TITLES = {t for t in words.TITLES_AFTER_SURNAME if len(t) > 1 or t in "总队局董"}
+_BY_START = {char: [t for t in _TITLES if t[0] == char] for char in {t[0] for t in _TITLES}}
 _OFFICES = _TITLES - words.PERSONAL_TITLES - words.TITLES_AFTER_GIVEN
 """Titles of what somebody is by trade or rank, not by age or family."""
 _BEING = "[是为任当做][^。！？\n]{0,8}"
@@ -58,8 +59,9 @@ class SoleBearers(SurnameAliases):
             families[family_of(name)].add(self.clusters.root(name))
         full = {s: {w for w in who if self._is_full(w)} for s, who in families.items()}
         strangers = sum(not who for who in full.values()) / max(1, len(full))
-        titled = [s + title for s in full if s in words.SURE_SURNAMES for title in _TITLES]
-        likely = compress(titled, self._bigrams.counts(form[:2] for form in titled))
+        starts = [(s, char) for s in full if s in words.SURE_SURNAMES for char in _BY_START]
+        counts = self._bigrams.counts((s + char)[:2] for s, char in starts)
+        likely = (s + title for s, char in compress(starts, counts) for title in _BY_START[char])
         places: dict[str, list[int]] = defaultdict(list)
         for at, form in self._bigrams.find_all(likely):
             places[form].append(at)
@@ -133,8 +135,11 @@ class SoleBearers(SurnameAliases):
     def _is_told(self, title: str, names: Iterable[str]) -> bool:
         """Whether the text gives a full one of the names the title: 教主殷九幽, 邓铭，是个律师."""
         full = [name for name in names if surname_of(name) and not is_titled(name)]
-        being = re.compile(f"(?:，?{_BEING})?{title}")
+        being, begins = re.compile(f"(?:，?{_BEING})?{title}"), f"，是为任当做{title[0]}"
+        text, last = self.text, title[-1]
         places = ((at, at + len(name)) for name in full for at in self.offsets.get(name, ()))
         return any(
-            self.text.endswith(title, 0, start) or being.match(self.text, end) for start, end in places
+            (text[start - 1 : start] == last and text.endswith(title, 0, start))
+            or (text[end : end + 1] in begins and being.match(text, end))
+            for start, end in places
         )
