@@ -18,7 +18,7 @@ from typing import NamedTuple
 from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.conversation import Conversation, Turn
+from kgnb.extract.zh.conversation import TURNS, Conversation, Turn
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.sentences import behind_last
 from kgnb.extract.zh.surnames import sure_surname, titled_surname
@@ -57,7 +57,7 @@ _WORDS = (
         _Address("FAMILY", surname=True, strangers=True, title=_MAN),
     ),
     (f"{_RANK}?姑[姑妈母]", _Address("FAMILY", surname=True, strangers=True, title=_WOMAN)),
-    (f"{_RANK}?(?:舅[舅父]|姑[父丈]|姨[父丈]|姐夫|妹夫)|{_RANK}舅", _Address("FAMILY", title=_MAN)),
+    (f"{_RANK}?(?:舅[舅父]|姑[父丈]|姨[父丈]|[姐姊妹]夫)|{_RANK}舅", _Address("FAMILY", title=_MAN)),
     (f"舅[妈母]|{_RANK}?姨[妈母]", _Address("FAMILY", title=_WOMAN)),
     ("[表堂](?:哥哥?|兄|弟弟?)", _Address("FAMILY", title=_MAN)),
     ("[表堂](?:姐姐?|妹妹?)", _Address("FAMILY", title=_WOMAN)),
@@ -69,6 +69,9 @@ _WORDS = (
         f"{_RANK}?(?:[姐姊][姐姊]?|妹妹?)|妹子|阿[姐姊妹]",
         _Address("SIBLING", surname=True, strangers=True, title=_WOMAN),
     ),
+    ("[大二三四五小]嫂|嫂[子嫂]|弟妹", _Address("FAMILY", strangers=True, title=_WOMAN)),
+    ("[乖好]?(?:侄[儿女]|外甥女?|外?孙[儿女])|外甥媳妇", _Address("FAMILY", strangers=True)),
+    ("亲家[公母]?|女婿|贤婿|儿媳妇?|岳[父母](?:大人)?|丈母娘", _Address("FAMILY")),
     ("老公|夫君|孩子?[他她][爹爸]", _Address("SPOUSE", title=_MAN)),
     ("老婆|爱妻|孩子?[他她][娘妈]", _Address("SPOUSE", title=_WOMAN)),
     # Monks are 师父 to everybody: only who calls himself so is a disciple.
@@ -91,7 +94,7 @@ _CHARS = "".join(sorted({char for word, _ in _WORDS for char in word if is_han(c
 _SPOKEN_TO = re.compile(
     f"[“「『{_PAUSE}](?=[好亲{_CHARS}])(?:好|亲)?"  # what begins no word is left with one look
     f"(?:{'|'.join(f'(?P<k{i}>{word})' for i, (word, _) in enumerate(_WORDS))})"
-    f"(?=[啊呀哪哟]?[{_PAUSE}”」』])"
+    f"(?=[啊呀哪哟]?[{_PAUSE}”」』](?<!、))"
 )
 
 
@@ -126,11 +129,11 @@ class _Addresses:
         for match in _SPOKEN_TO.finditer(self._text):
             k = self._said.at(match.start())
             speaker = self._said.turn(k).speaker if k >= 0 else None
-            kin = _WORDS[int(str(match.lastgroup)[1:])][1]
+            kin = _address(match)
             if speaker is None or (kin.strangers and not self._said.sexes.tells) or self._is_absent(k):
                 continue
             word = match[str(match.lastgroup)]
-            hearer = self._hearer(k, speaker, kin, word)
+            hearer = self._hearer(k, speaker, kin, word) or self._who_calls_back(k, speaker, kin)
             if hearer and (kin.surname or not _is_called_so(hearer, word)):
                 source, target = (speaker, hearer) if kin.from_speaker else (hearer, speaker)
                 names = source.entry.name, kin.type, target.entry.name
@@ -165,6 +168,36 @@ class _Addresses:
             return None
         return hearer if self._only_one(turn, speaker, hearer, kin) else None
 
+    def _who_calls_back(self, k: int, speaker: Mention, kin: _Address) -> Mention | None:
+        """Who speaks before or after the ``k``-th turn and calls its speaker the like: 哥 and 妹妹."""
+        for step in (-1, 1):
+            turn = self._said.neighbour(k, step, speaker)
+            other = turn.speaker if turn else None
+            if other is None or not self._fits(speaker, other, kin._replace(strangers=False)):
+                continue
+            for back in self._calls_of(other, k):
+                alike = kin.title == back.title and not self._are_of_one_family(speaker, other)
+                if _answers(kin, back) and not alike:  # 姐姐 and 妹妹 are courtesy
+                    return other
+        return None
+
+    def _calls_of(self, speaker: Mention, k: int) -> Iterator[_Address]:
+        """By what words a person calls others in a few turns before and after the ``k``-th."""
+        for i in range(max(0, k - TURNS), min(k + TURNS + 1, len(self._said.quotations))):
+            call = self._calls.get(i)
+            by = self._said.turn(i).speaker if call else None
+            if call and by and by.entry.name == speaker.entry.name:
+                yield call
+
+    @cached_property
+    def _calls(self) -> dict[int, _Address]:
+        """The first word of address of each turn, by the turns' numbers."""
+        found: dict[int, _Address] = {}
+        for match in _SPOKEN_TO.finditer(self._text):
+            if (k := self._said.at(match.start())) >= 0:
+                found.setdefault(k, _address(match))
+        return found
+
     def _is_absent(self, k: int) -> bool:
         """Whether the words beside the ``k``-th turn say that who is addressed is not there."""
         turn = self._said.turn(k)
@@ -188,17 +221,31 @@ class _Addresses:
     def _fits(self, speaker: Mention, hearer: Mention, kin: _Address) -> bool:
         """Whether the surnames and the sex of the hearer allow such kin."""
         one, other = speaker.entry, hearer.entry
-        surnames = {_sure_surname(speaker), _sure_surname(hearer)}
-        alike = len(surnames) == 1 and "" not in surnames
-        if one.name == other.name or (kin.surname and not (alike or ("" in surnames and not kin.strangers))):
+        alike = self._are_of_one_family(speaker, hearer)
+        unknown = "" in (_sure_surname(speaker), _sure_surname(hearer))
+        if one.name == other.name or (kin.surname and not (alike or (unknown and not kin.strangers))):
             return False
         if kin.type == "PARENT_OF" and not kin.from_speaker and not _may_head(hearer, _sure_surname(speaker)):
             return False
         return not kin.title or self._may_be(kin.title, (other.name, *other.aliases))
 
+    def _are_of_one_family(self, one: Mention, other: Mention) -> bool:
+        return _sure_surname(one) == _sure_surname(other) != ""
+
     @cached_property
     def _may_be(self) -> Callable[[str, tuple[str, ...]], bool]:
         return cache(self._said.sexes.fits)
+
+
+def _address(match: re.Match[str]) -> _Address:
+    return _WORDS[int(str(match.lastgroup)[1:])][1]
+
+
+def _answers(kin: _Address, back: _Address) -> bool:
+    """Whether two who call each other so may be such kin: father and child, brothers, 大嫂 and 三弟."""
+    if kin.type == "FAMILY":
+        return back.type in ("FAMILY", "SIBLING")
+    return kin.type == back.type and (kin.type == "SIBLING" or kin.from_speaker != back.from_speaker)
 
 
 def _is_called_so(mention: Mention, word: str) -> bool:

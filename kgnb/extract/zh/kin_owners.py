@@ -240,6 +240,9 @@ class KinOwners:
             begin = max(least, self._text.rfind("\n", least, max(least, begin - 1)) + 1)
         named = {m.entry.name: m for m in self._said.within(begin, at) if not is_narrators(m)}
         goes_on = re.search(f"[，。\n]{pronoun}[^们的]", self._text[begin:at]) is not None
+        goes_on = goes_on or any(
+            self._text[m.start - 1 : m.start] in "\n" for m in self._said.within(begin, at)
+        )
         only = (
             goes_on
             and pronoun in "他她"
@@ -272,7 +275,15 @@ class KinOwners:
                     break
                 if self.begins_clause(mention.start):
                     return None if self._text.startswith(("的", "之"), mention.end) else mention
+            return self._only_one_around(kin.start)
         return None
+
+    def _only_one_around(self, at: int) -> Mention | None:
+        """The only person whom the text names for a while before a place, spoken of as a subject."""
+        named = self._said.within(max(0, at - PARAGRAPH), at)
+        begins = any(self.begins_clause(m.start) for m in named)
+        only = begins and len({m.entry.name for m in named}) == 1
+        return named[-1] if only and not self._text.startswith(("的", "之"), named[-1].end) else None
 
     def _sentences_subject(self, at: int) -> Mention | None:
         """The only person of the clause that begins the sentence, or the one before if it has a pronoun."""
