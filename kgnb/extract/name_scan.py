@@ -11,6 +11,7 @@ from operator import ne
 from kgnb.core.event_loop import no_collector
 from kgnb.core.model import Lang
 from kgnb.extract.model import NameEntry
+from kgnb.extract.narrator import Narrator
 from kgnb.extract.zh import script
 
 MAX_NAMES = 3_000
@@ -38,10 +39,24 @@ def scan(chapters: Iterable[tuple[int, str]], lang: Lang, *, forks: bool = False
         from kgnb.extract.en.sentences import normalise
     book = _BookText(((number, normalise(text)) for number, text in chapters), fold_scripts=lang == "zh")
     found = list(_scan_zh(book.text, forks=forks) if lang == "zh" else _scan_en(book.text))
-    narrator, own = book.narrator(found, lang) or ("", ())
-    entries = [book.entry(*one, own=own if one[0] == narrator else ()) for one in found]
+    if narrator := book.narrator(found, lang):
+        found = _with_addresses(found, narrator)
+    own = {narrator.name: narrator.own} if narrator else {}
+    entries = [book.entry(*one, own=own.get(one[0], ())) for one in found]
     entries.sort(key=lambda e: -e.mentions)
     return entries[:MAX_NAMES]
+
+
+def _with_addresses(found: Sequence[_Found], narrator: Narrator) -> list[_Found]:
+    """The persons, with those that are only forms of address of who tells the book as his."""
+    whole = [one for one in found if one[0] not in narrator.also]
+    k = next(i for i, one in enumerate(whole) if one[0] == narrator.name)
+    name, names, kind, offsets, reasons = whole[k]
+    for other, forms, _, at, why in (one for one in found if one[0] in narrator.also):
+        names, offsets = [*names, *forms], [*offsets, *at]
+        reasons = [*reasons, *why, (other, name, "姓与称")]
+    whole[k] = name, names, kind, offsets, reasons
+    return whole
 
 
 class _BookText:
@@ -67,8 +82,8 @@ class _BookText:
         if folded != original:
             self.text = "\n".join(folded)
 
-    def narrator(self, found: Iterable[_Found], lang: Lang) -> tuple[str, Sequence[int]] | None:
-        """Return who tells the book in the first person, and where he says so; None for nobody."""
+    def narrator(self, found: Iterable[_Found], lang: Lang) -> Narrator | None:
+        """Return who tells the book in the first person; None for nobody."""
         if lang == "zh":
             from kgnb.extract.zh.narrator import of_book
         else:

@@ -69,6 +69,14 @@ def spans(text: str, starts: Sequence[int]) -> list[tuple[int, int]]:
     return list(pairwise((*starts, len(text))))
 
 
+class Narrator(NamedTuple):
+    """Who tells a book: by which name, at which offsets he says so, and whose entries are his, too."""
+
+    name: str
+    own: Sequence[int]
+    also: Sequence[str] = ()
+
+
 class Share(NamedTuple):
     """How often a part of a text says "I" outside speech, and how many characters stand there."""
 

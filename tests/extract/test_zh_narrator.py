@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kgnb.core.messages import say, use_language
 from kgnb.core.model import Lang
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
+from kgnb.extract.narrator import Narrator
+from kgnb.extract.zh.narrator import of_book
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render.names_text import named_line
 
@@ -159,3 +163,43 @@ def test_he_is_present_where_he_says_so() -> None:
         tie.target,
         tie.evidence,
     ) == ("许文澜", "向晚舟", "我看见许文澜走过来。")
+
+
+class TestFormsOfAddress:
+    HIS = "孟启明抬起头来。“向先生，请坐。”我坐下了。孟启明又说：“向先生，喝茶。”我没有喝。"
+
+    FATHER = "向德海是个木匠，我也是。" + "我走了很远。" * 60
+
+    def his(self, text: str) -> list[str]:
+        """Entries that are who tells the book's, which has two of the surname."""
+        book = "".join((*BOOK, self.FATHER, text, "我走了很远。" * 60))
+        names = ("向晚舟", "孟启明", "许文澜", "向德海", "向先生")
+        found = of_book(book, [0], [(n, [n], [m.start() for m in re.finditer(n, book)]) for n in names])
+        assert found is not None
+        assert found.name == "向晚舟"
+        return list(found.also)
+
+    def test_a_surname_and_title_by_which_he_is_called_is_his(self) -> None:
+        assert self.his(self.HIS) == ["向先生"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            HIS.replace("我坐下了", "我爸坐下了").replace("我没有喝", "我爸没有喝"),  # his father's
+            HIS.replace("我坐下了", "向德海坐下了").replace("我没有喝", "向德海没有喝"),
+            HIS.replace("“向先生，请坐。”", "向先生请坐。"),  # told of
+        ],
+    )
+    def test_one_that_may_be_another_s_is_not(self, text: str) -> None:
+        assert self.his(text) == []
+
+    def test_they_are_one_entry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = Narrator("孟启明", [1], ("许文澜",))
+        monkeypatch.setattr("kgnb.extract.zh.narrator.of_book", lambda *_: found)
+        (entry,) = [n for n in name_scan.scan(list(enumerate(BOOK, 1)), "zh") if n.narrator]
+        assert (entry.name, entry.aliases, entry.reasons) == (
+            "孟启明",
+            ("许文澜",),
+            (("许文澜", "孟启明", "姓与称"),),
+        )
+        assert entry.mentions == sum(text.count(n) for text in BOOK for n in ("孟启明", "许文澜")) + 1

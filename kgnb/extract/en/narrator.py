@@ -13,6 +13,7 @@ from kgnb.extract.narrator import (
     MIN_I,
     MIN_SHARE_OF_CHAPTER,
     NAMED,
+    Narrator,
     Place,
     Share,
     Teller,
@@ -74,8 +75,8 @@ def _share(part: str) -> Share:
 
 def of_book(
     text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
-) -> tuple[str, list[int]] | None:
-    """Return who tells the whole book, and one "I" of each paragraph in which he does; None for nobody.
+) -> Narrator | None:
+    """Return who tells the whole book, with one "I" of each paragraph in which he does; None for nobody.
 
     ``starts``: where its chapters begin; ``persons``: name, all names, offsets of each.
     """
@@ -85,7 +86,7 @@ def of_book(
     paragraphs = Paragraphs(text)
     tellers = (_teller(text, paragraphs, name, places_of(text, names, at)) for name, names, at in persons)
     found = choose(tellers, len(starts))
-    return (found, one_a_line(text, _own(text, paragraphs))) if found else None
+    return Narrator(found, one_a_line(text, _own(text, paragraphs))) if found else None
 
 
 def own_mentions(text: str, people: Sequence[Mention], book: NameEntry | None) -> list[Mention]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import (
@@ -12,6 +12,7 @@ from kgnb.extract.narrator import (
     MIN_SHARE,
     MIN_SHARE_OF_CHAPTER,
     NAMED,
+    Narrator,
     Place,
     Share,
     Teller,
@@ -23,9 +24,13 @@ from kgnb.extract.narrator import (
     spans,
 )
 from kgnb.extract.patterns import Mention
+from kgnb.extract.zh.surnames import surname_of, titled_surname
 
 HEADING = 20
 """Most characters of a chapter's first line that may be no more than its narrator's name."""
+
+SCENE = 200
+"""Characters before and after a form of address in which somebody else may be meant by it."""
 
 I_FORMS = frozenset("我俺")
 _I = "[我俺](?!们|[国军方校院司省市县])"
@@ -41,6 +46,7 @@ _ENDS = re.compile("[”」』]?[，。！；…）—]")
 _STATES = re.compile("我(?:就|便|也|的确)?(?:叫|名叫|姓|的(?:大名|名字|全名|本名)|是|，|（|—)|[叫称]我")
 _BEFORE_OWN = frozenset("叫名姓字是为做作我，（—“「『")
 """What stands before the name that a narrator gives himself."""
+_OWN_KIN = re.compile("我的?(?:[爸妈爹娘父母爷奶叔伯哥姐弟妹姑妻]|丈夫|老公|先生|太太|老婆|儿子|女儿)")
 _CALLED_BEFORE = '“「『"，！？…、'
 _CALLED_AFTER = re.compile("[哥姐叔伯婶嫂爷弟妹兄]?(?:先生|小姐|姑娘|同学|老师)?[啊呀哪]?[，。！？…、—～]")
 
@@ -93,6 +99,30 @@ class _Told:
                 called += self._is_called(place)
         return Teller(name, named, told, called, says)
 
+    def addresses(self, narrator: str, places: Mapping[str, Sequence[Place]]) -> list[str]:
+        """Surname and title by which others only call somebody, mostly the narrator: 何小姐.
+
+        ``places``: person → where it is named.
+        """
+        surname = surname_of(narrator)
+        family = [name for name in places if surname and name != narrator and name.startswith(surname)]
+        others = sorted(at for n in family if not titled_surname(n) for at, _ in places[n])
+        titled = [n for n in family if titled_surname(n) and len(places[n]) > 1]
+        called = [n for n in titled if all(self.in_speech(p[0]) and self._is_called(p) for p in places[n])]
+        return [
+            n for n in called if 2 * sum(self._may_be_his(p, others) for p in places[n]) >= len(places[n])
+        ]
+
+    def _may_be_his(self, place: Place, others: Sequence[int]) -> bool:
+        """Whether the narrator, and none of his kin, is there when a name is called."""
+        start = place[0]
+        k = bisect_left(self.own, start - SCENE)
+        here = k < len(self.own) and self.own[k] < start + SCENE
+        i = bisect_left(others, start - SCENE)
+        alone = i == len(others) or others[i] > start + SCENE
+        kin = _OWN_KIN.finditer(self.text, max(0, start - SCENE), start + SCENE)
+        return here and alone and all(self.in_speech(match.start()) for match in kin)
+
     def _is_called(self, place: Place) -> bool:
         before = self.text[place[0] - 1 : place[0]]
         return before in _CALLED_BEFORE and _CALLED_AFTER.match(self.text, place[1]) is not None
@@ -100,8 +130,8 @@ class _Told:
 
 def of_book(
     text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
-) -> tuple[str, list[int]] | None:
-    """Return who tells the whole book, and one 我 of each line in which he says it; None for nobody.
+) -> Narrator | None:
+    """Return who tells the whole book, with one 我 of each line in which he says it; None for nobody.
 
     ``starts``: where its chapters begin; ``persons``: name, all names, offsets of each.
     """
@@ -110,9 +140,9 @@ def of_book(
     told = _Told(text)
     if not is_first_person([told.share(*span) for span in spans(text, starts)]):
         return None
-    tellers = (told.teller(name, places_of(text, names, at)) for name, names, at in persons)
-    found = choose(tellers, len(starts))
-    return (found, one_a_line(text, told.own)) if found else None
+    places = {name: list(places_of(text, names, at)) for name, names, at in persons}
+    found = choose((told.teller(name, at) for name, at in places.items()), len(starts))
+    return Narrator(found, one_a_line(text, told.own), told.addresses(found, places)) if found else None
 
 
 def is_narrators(mention: Mention) -> bool:
