@@ -15,21 +15,19 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import multiprocessing
 import pickle
-import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import noisy_replies
+from one_book import chapters_of
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -37,24 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
     from kgnb.core.model import Lang
-    from kgnb.extract.model import Extraction, NameEntry
     from kgnb.graph.model import Graph
-
-HEADING = re.compile(
-    r"^\s*(?:第[〇零一二三四五六七八九十百千\d]+[回章节卷].*|CHAPTER\s+[IVXLC\d]+\.?.*|Chapter\s+[IVXLC\d]+\.?.*)$",
-    re.M,
-)
-PART = 20_000
-"""Characters of a part where a book has no headings."""
-
-
-def chapters_of(text: str) -> list[tuple[int, str]]:
-    """(number, text) by plain heading lines; of a book without any, parts of equal length."""
-    starts = [m.end() for m in HEADING.finditer(text)]
-    if not starts:
-        return [(i, text[a : a + PART]) for i, a in enumerate(range(0, len(text), PART), 1)]
-    ends = [*(m.start() for m in HEADING.finditer(text)), len(text)][-len(starts) :]
-    return [(i, text[a:b]) for i, (a, b) in enumerate(zip(starts, ends, strict=True), 1)]
 
 
 def judge_of(shared: Path) -> ModuleType:
@@ -70,59 +51,17 @@ def judge_of(shared: Path) -> ModuleType:
 # --- the run of one book, in a Python of its own ---
 
 
-def extract_part(texts: Sequence[str], lang: Lang, entries: list[NameEntry]) -> tuple[list[Extraction], int]:
-    """What the chapters give, and this process's peak memory."""
-    from kgnb.extract import rules
-
-    return [rules.extract(t, lang=lang, names=entries) for t in texts], peak()
-
-
-def send(to: Connection, texts: Sequence[str], lang: Lang, entries: list[NameEntry]) -> None:
-    """In the fork: its half."""
-    to.send(extract_part(texts, lang, entries))
-
-
 def burnt() -> float:
     """Processor seconds of all this process's children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def peak() -> int:
-    """Peak memory of this process in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def read_book(path: Path, lang: Lang) -> dict[str, Any]:
-    """Names, extractions in the order of the chapters, seconds of the pre-scan, and memory."""
-    from kgnb.core.event_loop import tune_process
-    from kgnb.extract import name_scan
-
-    tune_process()
-    began = time.perf_counter()
-    chapters = chapters_of(path.read_text(encoding="utf-8"))
-    entries = name_scan.scan(chapters, lang, forks=True)
-    scan_kib = peak() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # and its forks'
-    scanned = time.perf_counter() - began
-    texts = [text for _, text in chapters]
-    half = len(texts) // 2
-    here, there = multiprocessing.Pipe()
-    other = multiprocessing.get_context("fork").Process(
-        target=send, args=(there, texts[half:], lang, entries)
-    )
-    other.start()
-    first, _ = extract_part(texts[:half], lang, entries)
-    second, memory = here.recv()
-    other.join()
-    found = {"names": entries, "extractions": first + second, "scan_s": scanned}
-    return found | {"kib": max(scan_kib, memory + peak())}
-
-
 def run_book(path: Path, lang: Lang) -> dict[str, Any]:
-    """:func:`read_book` in a fresh Python; ``all_s`` is the time until its result, its start included,
+    """What one_book.py finds in a fresh Python; ``all_s`` is the time until its result, its start included,
     ``cpu_s`` the processor time of its processes, which a busy machine changes less."""
     began, before = time.perf_counter(), burnt()
-    command = [sys.executable, __file__, "--one", str(path), "--lang", lang]
+    command = [sys.executable, str(ROOT / "bench" / "one_book.py"), str(path), lang]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()  # the run is over; what follows is only carried here
@@ -132,14 +71,6 @@ def run_book(path: Path, lang: Lang) -> dict[str, Any]:
         raise SystemExit(child.returncode)
     found: dict[str, Any] = pickle.loads(payload)
     return found | {"all_s": took, "cpu_s": burnt() - before}
-
-
-def one(path: Path, lang: Lang) -> None:
-    """The fresh Python's part."""
-    found = read_book(path, lang)
-    sys.stdout.buffer.write(b"done\n")
-    sys.stdout.buffer.flush()
-    sys.stdout.buffer.write(pickle.dumps(found))
 
 
 # --- the report ---
@@ -259,11 +190,7 @@ def main() -> None:
     parser.add_argument("--text", type=Path, help="a book without a gold list; needs --lang")
     parser.add_argument("--lang", choices=["zh", "en"])
     parser.add_argument("--noisy", action="store_true", help="persons from a model's replies that err")
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.one:
-        one(args.one, args.lang)
-        return
     if args.text:
         books = [(args.text, {"lang": args.lang or "zh"})]
     else:

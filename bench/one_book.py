@@ -1,0 +1,94 @@
+"""The run of one book in a fresh Python: ``python bench/one_book.py FILE zh|en``, which quality.py starts.
+
+Little else than kgnb is imported, since the seconds count from this Python's start.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import re
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+if TYPE_CHECKING:
+    from kgnb.core.model import Lang
+    from kgnb.extract.model import Extraction, NameEntry
+
+HEADING = re.compile(
+    r"^\s*(?:第[〇零一二三四五六七八九十百千\d]+[回章节卷].*|CHAPTER\s+[IVXLC\d]+\.?.*|Chapter\s+[IVXLC\d]+\.?.*)$",
+    re.M,
+)
+PART = 20_000
+"""Characters of a part where a book has no headings."""
+
+
+def chapters_of(text: str) -> list[tuple[int, str]]:
+    """(number, text) by plain heading lines; of a book without any, parts of equal length."""
+    starts = [m.end() for m in HEADING.finditer(text)]
+    if not starts:
+        return [(i, text[a : a + PART]) for i, a in enumerate(range(0, len(text), PART), 1)]
+    ends = [*(m.start() for m in HEADING.finditer(text)), len(text)][-len(starts) :]
+    return [(i, text[a:b]) for i, (a, b) in enumerate(zip(starts, ends, strict=True), 1)]
+
+
+def extract_part(texts: Sequence[str], lang: Lang, entries: list[NameEntry]) -> tuple[list[Extraction], int]:
+    """What the chapters give, and this process's peak memory."""
+    from kgnb.extract import rules
+
+    return [rules.extract(t, lang=lang, names=entries) for t in texts], peak()
+
+
+def send(to: Connection, texts: Sequence[str], lang: Lang, entries: list[NameEntry]) -> None:
+    """In the fork: its half."""
+    to.send(extract_part(texts, lang, entries))
+
+
+def peak() -> int:
+    """Peak memory of this process in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def read_book(path: Path, lang: Lang) -> dict[str, Any]:
+    """Names, extractions in the order of the chapters, seconds of the pre-scan, and memory."""
+    from kgnb.core.event_loop import tune_process
+    from kgnb.extract import name_scan
+
+    tune_process()
+    began = time.perf_counter()
+    chapters = chapters_of(path.read_text(encoding="utf-8"))
+    entries = name_scan.scan(chapters, lang, forks=True)
+    scan_kib = peak() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # and its forks'
+    scanned = time.perf_counter() - began
+    texts = [text for _, text in chapters]
+    half = len(texts) // 2
+    here, there = multiprocessing.Pipe()
+    other = multiprocessing.get_context("fork").Process(
+        target=send, args=(there, texts[half:], lang, entries)
+    )
+    other.start()
+    first, _ = extract_part(texts[:half], lang, entries)
+    second, memory = here.recv()
+    other.join()
+    found = {"names": entries, "extractions": first + second, "scan_s": scanned}
+    return found | {"kib": max(scan_kib, memory + peak())}
+
+
+def main() -> None:
+    """Writes a line when the last relation is there, then what was found."""
+    path, lang = sys.argv[1:]
+    found = read_book(Path(path), cast("Lang", lang))
+    sys.stdout.buffer.write(b"done\n")
+    sys.stdout.buffer.flush()
+    sys.stdout.buffer.write(pickle.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
