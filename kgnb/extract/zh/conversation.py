@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 from kgnb.extract.patterns import Mention
@@ -65,9 +66,9 @@ class Turn(NamedTuple):
 class Conversation:
     """The turns of one chapter."""
 
-    def __init__(self, text: str, people: Sequence[Mention]) -> None:
-        """``people``: mentions in order of their offsets."""
-        self._text, self._people = text, people
+    def __init__(self, text: str, people: Sequence[Mention], own: Sequence[Mention] = ()) -> None:
+        """``people``: mentions in order of their offsets; ``own``: where a narrator says 我."""
+        self._text, self._people, self._own = text, people, own
         self.starts = [m.start for m in people]
         """Offsets of the mentions."""
         self._turns: dict[int, Turn] = {}
@@ -99,17 +100,11 @@ class Conversation:
 
     def narrator(self, place: int) -> Mention | None:
         """Return the narrator's last 我 before a place outside speech; None where nobody tells it."""
-        k = bisect_left(self._tells, place) - 1
+        k = bisect_left(self._own, place, key=attrgetter("start")) - 1
         if k < 0 or not self.is_told(place):
             return None
-        own = self._tells[k]
-        quoted = _COLON.search(self._text, max(own, self._line(place)), place)  # 甲说：内人乙…
-        return None if quoted else self._people[self.begins(own)]
-
-    @cached_property
-    def _tells(self) -> list[int]:
-        """Offsets of the narrator's 我."""
-        return [m.start for m in self._people if is_narrators(m)]
+        quoted = _COLON.search(self._text, max(self._own[k].start, self._line(place)), place)  # 甲说：内人乙…
+        return None if quoted else self._own[k]
 
     def at(self, place: int) -> int:
         """Return the number of the turn that holds a place; -1 for none, and in words that a turn quotes."""

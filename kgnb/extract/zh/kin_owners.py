@@ -60,6 +60,7 @@ _GIVES = re.compile(r"\w{1,14}[给对向跟和与带领把将替为][着了]?")
 _DEED = re.compile(r"\w{0,4}[遣令命教唤引带同与和携叫派差使领把将同请跟吩咐]着?")
 _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
+_SENTENCE = re.compile("[。！？；”」』\n]")
 _OTHERS_MARKS = re.compile("[“”「」『』]")
 _CLAUSE_BOUNDS = "。！？；，：\n“「『”」』"
 _BEFORE_SUBJECT = "。！？；，、\n"
@@ -271,7 +272,8 @@ class KinOwners:
         direct = kin.end == kin.bearer.start and len(kin.noun) > 1 and kin.noun not in words.MARRIED
         if direct and self.begins_clause(kin.start):
             for mention in reversed(self._people[max(0, k - 4) : k]):
-                if kin.start - mention.end > NEAR or _CLOSED.search(self._text, mention.end, kin.start):
+                closed = _SENTENCE if is_narrators(mention) else _CLOSED  # 我 may have begun any before
+                if kin.start - mention.end > NEAR or closed.search(self._text, mention.end, kin.start):
                     break
                 if self.begins_clause(mention.start):
                     return None if self._text.startswith(("的", "之"), mention.end) else mention
@@ -282,7 +284,7 @@ class KinOwners:
         """The only person whom the text names for a while before a place, spoken of as a subject."""
         named = self._said.within(max(0, at - PARAGRAPH), at)
         begins = any(self.begins_clause(m.start) for m in named)
-        only = begins and len({m.entry.name for m in named}) == 1
+        only = begins and len({m.entry.name for m in named}) == 1 and not is_narrators(named[-1])
         return named[-1] if only and not self._text.startswith(("的", "之"), named[-1].end) else None
 
     def _sentences_subject(self, at: int) -> Mention | None:

@@ -47,6 +47,11 @@ _STATES = re.compile("我(?:就|便|也|的确)?(?:叫|名叫|姓|的(?:大名|�
 _BEFORE_OWN = frozenset("叫名姓字是为做作我，（—“「『")
 """What stands before the name that a narrator gives himself."""
 _OWN_KIN = re.compile("我的?(?:[爸妈爹娘父母爷奶叔伯哥姐弟妹姑妻]|丈夫|老公|先生|太太|老婆|儿子|女儿)")
+_OWNS = re.compile(
+    "的|家|[大二三小]?(?:[爸妈爹娘父母爷奶叔伯哥姐弟妹舅姨嫂婶侄妻]|姑[姑妈父母]|外[公婆祖甥孙]|姥|孙[子女儿]|岳|公公|婆婆"
+    "|丈夫|老公|先生(?!气)|太太|老婆|媳妇|儿[子媳]|女[儿婿]|闺女|师[父傅兄弟姐妹娘]|徒[弟儿]|老[师板]|朋友|同[学事伴]|室友|闺蜜|秘书"
+    "|助[理手]|[男女]朋?友|前[夫妻男女])"
+)
 _CALLED_BEFORE = '“「『"，！？…、'
 _CALLED_AFTER = re.compile("[哥姐叔伯婶嫂爷弟妹兄]?(?:先生|小姐|姑娘|同学|老师)?[啊呀哪]?[，。！？…、—～]")
 
@@ -148,6 +153,13 @@ def of_book(
 def is_narrators(mention: Mention) -> bool:
     """Return whether a mention is the narrator's 我."""
     return mention.form in I_FORMS
+
+
+def is_owner(text: str, mention: Mention) -> bool:
+    """Return whether a mention is the narrator's only as whose somebody is who may act: 我爸娶了甲, but not
+    乙是我爸."""
+    owns = is_narrators(mention) and _OWNS.match(text, mention.end) is not None
+    return owns and text[mention.start - 1] not in "是为成了"
 
 
 def own_mentions(text: str, people: Sequence[Mention], book: NameEntry | None) -> list[Mention]:

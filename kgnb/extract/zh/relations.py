@@ -15,7 +15,7 @@ from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_address import addressed_kin
 from kgnb.extract.zh.kin_words import BOTH, BRETHREN, DEAR, DISCIPLE, MASTER, NOUNS, PARENT, RELATIVE
 from kgnb.extract.zh.kinship import Kinship
-from kgnb.extract.zh.narrator import own_mentions
+from kgnb.extract.zh.narrator import is_narrators, is_owner, own_mentions
 from kgnb.extract.zh.predicates import Predicates
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import ENDS, behind_last
@@ -201,7 +201,10 @@ _MATCHER = PatternMatcher(_PATTERNS, never="。！？：；“”「」『』…
 
 def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words."""
-    said = Conversation(text, people)
+    own = [m for m in people if is_narrators(m)]
+    if own:  # whose kin acts doesn't
+        people = [m for m in people if not is_owner(text, m)]
+    said = Conversation(text, people, own)
     kin = Kinship(text, people, ends, said).ties()
     found = [m for m in _MATCHER.match(text, people, MAX_GAP) if not _is_no_statement(text, m)]
     found += Predicates(text, people, said).ties()
