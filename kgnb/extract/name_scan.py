@@ -5,8 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import compress
-from operator import ne
 
 from kgnb.core.event_loop import no_collector
 from kgnb.core.model import Lang
@@ -77,7 +75,8 @@ class _BookText:
             traditional = fold_scripts and script.is_traditional(text)
             simple = script.simplified(text, traditional=traditional) if fold_scripts else text
             folded.append(text if simple == text else simple)  # one copy of what both are
-            self._folded_to.update(compress(simple, map(ne, simple, text)) if simple != text else ())
+            if simple != text:
+                self._folded_to |= script.folded_to(text, traditional=traditional)
         self._original = self.text = "\n".join(original)
         if folded != original:
             self.text = "\n".join(folded)

@@ -78,6 +78,10 @@ class Conversation:
         """Where the turns begin and end."""
         return [match.span() for match in _QUOTATION.finditer(self._text)]
 
+    @cached_property
+    def _openings(self) -> list[int]:
+        return [start for start, _ in self.quotations]
+
     def turn(self, k: int) -> Turn:
         """Return the ``k``-th turn; of those before it only what may tell who speaks is read."""
         first = i = k
@@ -113,7 +117,7 @@ class Conversation:
 
     def quotation_at(self, place: int) -> int:
         """Return the number of the turn that a place is in, or in words that it quotes; -1 for none."""
-        k = bisect_right(self.quotations, (place, len(self._text))) - 1
+        k = bisect_right(self._openings, place) - 1
         return k if k >= 0 and place < self.quotations[k][1] else -1
 
     def hearer(self, k: int) -> Mention | None:

@@ -68,3 +68,9 @@ def simplified(text: str, *, traditional: bool) -> str:
     Characters that both scripts have (乾) are folded only in a ``traditional`` text.
     """
     return text.translate(_tables()[1]) if traditional else fold(text)
+
+
+def folded_to(text: str, *, traditional: bool) -> set[str]:
+    """Return the characters that :func:`simplified` puts in the place of others in the text."""
+    table = _tables()[traditional]
+    return {table[code] for code in map(ord, set(text)) if code in table}
