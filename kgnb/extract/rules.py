@@ -103,7 +103,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     ends = sentence_ends(text)
     stated = stated_relations(text, people, ends)
     if lang == "zh":
-        stated += of_one_surname(people, index.persons, stated)
+        stated += of_one_surname(text, people, index.persons, stated)
     if text != original:
         stated = [m._replace(label=_original_label(m, text, original)) for m in stated]
     found = Extraction(

@@ -371,6 +371,15 @@ def test_a_surname_that_many_have_by_chance_or_that_may_be_ones_own_tells_no_fam
     assert not _guessed(f"{one}走进来。{other}站了起来。", *people, others=others)
 
 
+@pytest.mark.parametrize("told", ["正是顾家的大姑娘小舟。", "她便是顾家的女儿，小舟，十八岁。"])
+def test_whose_house_somebody_is_of_tells_the_surname(told: str) -> None:
+    assert _guessed(f"顾延年走进来。{told}", "顾延年", "小舟") in (
+        {("顾延年", "FAMILY", "小舟")},
+        {("小舟", "FAMILY", "顾延年")},
+    )
+    assert not _guessed(f"顾延年走进来。{told}".replace("顾家", "陈家"), "顾延年", "小舟")
+
+
 def test_a_family_is_guessed_only_of_two_named_together_of_whom_nothing_is_stated() -> None:
     names = ("顾延年", "顾小舟")
     assert not _guessed("顾延年的女儿顾小舟来了。", *names)

@@ -43,7 +43,7 @@ _HUSBANDS_SURNAME = tuple(words.WIFE_TITLES | words.MARRIED)
 _MOTHER = re.compile("[母妈娘慈堂]")
 _OWN_BROTHER = ("哥哥", "弟弟", "姐姐", "妹妹", "妹子", "哥", "姐", "弟", "妹")
 _DIRECT = re.compile(
-    "(?:之|的|家的?|(?:膝下|身边|家中|家里)?(?:只|仅|也|还|曾)?(?:[有生养]|[守带]着|生下|娶|娶了|养了|生了)[一二两三四五六七八九几]?个?|[和与同跟带比]着?"
+    "(?:之|的|家的?|除了|(?:膝下|身边|家中|家里)?(?:只|仅|也|还|曾)?(?:[有生养]|[守带]着|生下|娶|娶了|养了|生了)[一二两三四五六七八九几]?个?|[和与同跟带比]着?"
     f"|[两二三四五六七八九几][个位]|的[两二三四五六七八九几][个位])?{DEAR}"
 )
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
@@ -51,6 +51,7 @@ _SOME = "(?:有|膝下|[生养][了下过得]?)[一两二三四五六七八九�
 _HAS = re.compile(
     f"(?:{_SOME}[：:，,]|{_SOME}[子女儿]。|(?:[有生养]|膝下)[了下过得有]*(?:[一两二]?[个位名]|一)?)$"
 )
+_OTHERS_OWN = re.compile("[^岁]的$")
 _SOMEBODY_ELSE = re.compile("[的姐妹嫂弟兄哥婶姨姑媳女母妻听看见说]|太太|邻居")
 _FIRST_CLAUSE = re.compile("[^，。！？；：\n]*")
 _HANDLES = re.compile(
@@ -151,7 +152,8 @@ class KinOwners:
         if kin.rule.owned:
             return None
         handled = _HANDLES.search(self._text, max(0, kin.start - 10), kin.start)
-        return self.by_blood(kin, self._actor(kin.start) if handled else self._topic(kin, k))
+        found = self.by_blood(kin, self._actor(kin.start) if handled else self._topic(kin, k))
+        return found or self._namesake_in_sentence(kin, k)
 
     def fits(self, kin: Kin, owner: Mention) -> bool:
         """Return whether the two may be such kin: strangers too say 兄弟 and 哥哥."""
@@ -299,6 +301,14 @@ class KinOwners:
             if self._text[begin] not in "他她其":
                 break
         return None
+
+    def _namesake_in_sentence(self, kin: Kin, k: int) -> Mention | None:
+        """Of a child of nobody in particular (一个八岁的儿子甲) the person of its surname in the sentence."""
+        child = kin.rule.type == "PARENT_OF" and not kin.rule.inverted and len(kin.noun) > 1
+        if not child or _OTHERS_OWN.search(self._text, max(0, kin.start - 2), kin.start):
+            return None
+        namesake = self._namesake(kin, k)
+        return namesake if namesake and self._is_in_sentence(namesake, kin.start) else None
 
     def _namesake(self, kin: Kin, k: int) -> Mention | None:
         """The last person of the bearer's surname: 长子 needs a father, who is hardly ever far."""

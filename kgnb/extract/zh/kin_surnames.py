@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.narrator import is_narrators
 from kgnb.extract.zh.surnames import head_of, sure_surname, titled_surname
@@ -41,6 +42,12 @@ _PERCENT = {surname: percent for percent, surnames in _SHARES.items() for surnam
 _OTHER, _COMPOUND, _FOREIGN, _PATRONYMIC = 0.2, 0.02, 0.02, 4.0
 _KINSHIP = frozenset(("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING"))
 _PATRONYMIC_END = re.compile("(?:[耶叶]?维奇|[耶叶]?夫娜|伊奇|尼奇娜)$")
+_HOUSES = re.compile(
+    f"(?P<surname>{trie_pattern(words.SURE_SURNAMES)})家的?[大二三四五小老]?"
+    "(?:小姐|姑娘|少爷|公子|女儿|儿子|闺女|千金|孩子|小子)[，,]?$"
+)
+LONGEST_HOUSE = 10
+"""Most characters before a name that tell the bearer's house."""
 _OF_HOUSE = ("太太", "小姐", "少爷")
 
 
@@ -53,7 +60,11 @@ def families(entry: NameEntry) -> dict[str, float]:
     surname = titled if name.endswith(_OF_HOUSE) else "" if titled or head_of(name) else sure_surname(name)
     if surname not in words.SURE_SURNAMES or name == surname + "家":
         return {}
-    return {surname: _COMPOUND if len(surname) > 1 else _PERCENT.get(surname, _OTHER)}
+    return {surname: _share(surname)}
+
+
+def _share(surname: str) -> float:
+    return _COMPOUND if len(surname) > 1 else _PERCENT.get(surname, _OTHER)
 
 
 def _of_foreign(parts: Sequence[str]) -> dict[str, float]:
@@ -63,8 +74,14 @@ def _of_foreign(parts: Sequence[str]) -> dict[str, float]:
     return found if parts[-1] in patronymics else {**found, parts[-1]: _FOREIGN}
 
 
+def _of_house(text: str, mention: Mention) -> dict[str, float]:
+    """The family of which the text says beside a name that the person is: 顾家的大小姐甲, 顾家的女儿，甲."""
+    house = _HOUSES.search(text, max(0, mention.start - LONGEST_HOUSE), mention.start)
+    return {house["surname"]: _share(house["surname"])} if house else {}
+
+
 def of_one_surname(
-    people: Sequence[Mention], persons: int, stated: Iterable[PatternMatch]
+    text: str, people: Sequence[Mention], persons: int, stated: Iterable[PatternMatch]
 ) -> Iterator[PatternMatch]:
     """Yield the ties of a chapter's people who have no kinship among those ``stated``.
 
@@ -72,11 +89,12 @@ def of_one_surname(
     """
     related = {frozenset((m.source, m.target)) for m in stated if m.type in _KINSHIP}
     people = [m for m in people if not is_narrators(m)]  # 我 stands beside everybody
-    named = {m.entry.name: m.entry for m in people}
-    telling = {
-        name: {family for family, percent in families(entry).items() if persons * percent <= 100 * BY_CHANCE}
-        for name, entry in named.items()
-    }
+    told: dict[str, dict[str, float]] = {}
+    for mention in people:
+        name = mention.entry.name
+        told[name] = told.get(name) or families(mention.entry) or _of_house(text, mention)
+    most = 100 * BY_CHANCE / max(1, persons)
+    telling = {name: {f for f, percent in found.items() if percent <= most} for name, found in told.items()}
     closest: dict[tuple[str, str], tuple[int, str, Mention, Mention]] = {}
     for i, other in enumerate(people):
         for one in people[max(0, i - MAX_BETWEEN) : i] if telling[other.entry.name] else ():
