@@ -40,6 +40,13 @@ class TestWhoTells:
     def test_who_is_only_called(self) -> None:
         assert tellers(BOOK[0].replace("My name is Tom Harrow. ", ""), *BOOK[1:]) == ["Tom"]
 
+    def test_not_who_is_called_more_often_but_told_of_too(self) -> None:
+        calls = "".join(
+            f'\n"Stop, Edwin Pell," said Captain Thorne. Edwin Pell {did}.' for did in ("ran", "sat") * 5
+        )
+        assert tellers(BOOK[0] + calls, *BOOK[1:]) == ["Tom Harrow"]
+        assert tellers(BOOK[0].replace("My name is Tom Harrow. ", "") + calls, *BOOK[1:]) == ["Tom"]
+
     def test_nobody_in_the_third_person(self) -> None:
         assert tellers(*(text.replace("I ", "he ").replace("me", "him") for text in BOOK)) == []
         assert tellers(*(text.replace("I ", "Tom Harrow ") for text in BOOK)) == []

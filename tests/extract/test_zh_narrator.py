@@ -55,7 +55,12 @@ class TestWhoTells:
 
     def test_who_is_called_often_though_nobody_says_who_he_is(self) -> None:
         more = BOOK[1].replace("外面有人找你", "你的信"), BOOK[2].replace("下来", "快走")
-        assert tellers(BOOK[0].replace("我叫向晚舟，", "我"), *BOOK[1:], *more) == ["向晚舟"]
+        called = (BOOK[0].replace("我叫向晚舟，", "我"), *BOOK[1:], *more)
+        assert tellers(*called) == ["向晚舟"]
+        third = [text.replace("我", "他") for text in called]
+        third[0] += "我要走了，他想。"
+        assert "向晚舟" in {n.name for n in name_scan.scan(list(enumerate(third, 1)), "zh")}
+        assert tellers(*third) == []
 
     @pytest.mark.parametrize(
         "change",

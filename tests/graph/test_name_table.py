@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
+from kgnb.core.model import TaskConfig
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
+from kgnb.graph.model import SettleRow
 from kgnb.graph.name_index import NameIndex
+from kgnb.graph.project.settle import novel_builder
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.graph.resolve.identity import Persons
+from kgnb.graph.resolve.name_listing import list_names
 from kgnb.graph.resolve.name_table import base_of, is_qualified, name_table
-from tests.graph.test_settle import characters, node, people, settled, tie, ties
+from tests.graph.test_settle import NOVEL, chapter, characters, node, people, row, settled, tie, ties
 
 
 def person(name: str, *aliases: str) -> dict[str, Any]:
@@ -256,3 +260,13 @@ def test_a_name_is_found_as_people_type_it_the_exact_form_first() -> None:
     assert list(map(index.bearers, typed)) == [[1], [2], [1, 2], [1], [3], [3], [], []]
     assert list(map(index.form, ("刘备", "jean-luc", "nobody"))) == ["劉備", "Jean-Luc", "nobody"]
     assert (index.nearest("刘"), index.nearest("Jsoe")[0]) == (["劉備"], "Jose")
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_the_listed_person_tells_whose_entry_does(read: bool) -> None:
+    entries = [NameEntry("何恭", ("子安",), mentions=9, narrator=True), NameEntry("程勇", mentions=8)]
+    rows = [row(1, {"characters": [person("子安", "何恭"), person("程勇")]})] if read else []
+    builder = novel_builder(NOVEL, [chapter(1)], [SettleRow(one) for one in rows], entries, TaskConfig())
+    listed = list_names(builder.graph(whole=True), builder.names, entries, ("Character",))
+    assert {one.name: one.narrator for one in listed} == {"何恭": True, "程勇": False}
+    assert [one.as_dict()["narrator"] for one in listed] == [True, False]
