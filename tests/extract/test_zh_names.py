@@ -1078,6 +1078,10 @@ def test_a_word_and_a_number_behind_it_are_nobody() -> None:
     ("told", "word", "is_one"),
     [
         ("队里来了军医黄学文，他不说话。\n", "黄学文", True),
+        ("他的跟班名叫黄学文。\n", "黄学文", True),
+        ("他一路叫苦叫屈叫苦。\n", "屈叫苦", False),
+        ("她丈夫黄彩霞坐在一边，彩霞不说话，彩霞走了。\n", "黄彩霞", True),  # a word that is used alone
+        ("她丈夫黄彩霞坐在一边。\n", "黄彩霞", False),
         ("老兵黄云舟是他带出来的。\n", "黄云舟", True),
         ("左边坐着贵妃慕容雪，她不说话。\n", "慕容雪", True),
         ("他的夫人卢氏出来见了礼。\n", "卢氏", True),
@@ -1133,3 +1137,42 @@ def test_a_rare_title_far_from_the_only_bearer_is_not_that_one() -> None:
     between = scenes([("周德海", "林秀英")]) * 20
     told = people(SOLE + "律师何守谦来了。\n" + between + "街上的人都说，找何律师要趁早。\n")
     assert "何律师" not in bearer(told, "何守谦").aliases
+
+
+@pytest.mark.parametrize(
+    ("told", "form", "is_he"),
+    [
+        ("何山岳来了。\n“山岳呢？”“山岳走了。”\n山岳不说话。\n", "山岳", True),
+        ("何山岳来了。\n远处的山岳之间有一个山岳形的石头，这座山岳很高。\n", "山岳", False),
+        ("何瞎子来了。\n他父亲是个瞎子，那个瞎子会唱歌。\n", "瞎子", False),
+        ("老何大名何有粮，不爱说话。\n“有粮，”她说，“你坐吧。”\n", "有粮", True),
+    ],
+)
+def test_a_given_name_told_once_or_twice_stands_where_names_stand(told: str, form: str, is_he: bool) -> None:
+    known = "老何" if told.startswith("老何") else "何" + form
+    found = people(scenes([(known, "林秀英"), ("周德海", "林秀英")]) + told)
+    assert any({form, "何" + form} <= {e.name, *e.aliases} for e in found.values()) is is_he
+
+
+CALLED = scenes([("周月", "陈海"), ("吴德煜", "陈海")]) + "周月来了，她不说话。吴德煜走了，他不说话。\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "form", "bearer_of_it"),
+    [
+        ("“月月，你坐吧。”陈海说。\n", "月月", "周月"),
+        ("“煜儿，快走！”\n", "煜儿", "吴德煜"),
+        ("晋了她的位分，人人都来见月嫔。\n", "月嫔", "周月"),
+        ("人人都来见煜嫔。\n", "煜嫔", ""),  # he is no woman
+        ("他月月都来，月月，年年。\n", "月月", ""),  # nobody is called
+        ("周月道：“月月，你坐吧。”\n", "月月", ""),  # who speaks is not the one
+    ],
+)
+def test_a_character_of_the_only_given_name_that_ends_so(told: str, form: str, bearer_of_it: str) -> None:
+    found = people(CALLED + told)
+    assert [e.name for e in found.values() if form in e.aliases] == [bearer_of_it][: len(bearer_of_it)]
+
+
+def test_a_character_that_ends_two_given_names_is_neither() -> None:
+    pages = CALLED + scenes([("陈明月", "陈海")])
+    assert not any("月月" in e.aliases for e in people(pages + "“月月，你坐吧。”\n").values())

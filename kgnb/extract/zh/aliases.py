@@ -16,12 +16,11 @@ from itertools import compress
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.name_evidence import share_of
 from kgnb.extract.zh.rare_aliases import RareAliases
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
-from kgnb.extract.zh.sole_bearers import ADDRESS
+from kgnb.extract.zh.sole_bearers import ADDRESS, AROUND
 from kgnb.extract.zh.spoken_names import SpokenNames
 from kgnb.extract.zh.surname_aliases import FEW, SOLE, WINDOW
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
@@ -39,6 +38,10 @@ _NOT_GIVEN = (
     | words.NEVER_IN_NAMES
     | words.UNLIKELY_NAME_ENDS
 )
+GIVEN = 1.5
+"""Weight of a word from which on nearness alone makes no given name of it."""
+STANDS = 0.5
+"""Least log odds of what stands beside a word that is somebody's given name, too; of both sides."""
 
 
 class AliasResolver(RareAliases):
@@ -71,6 +74,8 @@ class AliasResolver(RareAliases):
         self._join_surname_titles()
         self._join_rare_titles()
         self._join_bare_titles()
+        self._join_given_names(rare=True)
+        self._join_called_characters()
         self._join_rare_addresses()
         self._join_sole_bearers()
         counts = {
@@ -100,13 +105,32 @@ class AliasResolver(RareAliases):
         ends = sentence_ends(self.text, speech=True)  # 甲看着乙：“乙先生，…” names 乙 twice, not two people
         return CoOccurrence(self.clusters, self.offsets, ends, WINDOW)
 
-    def _join_given_names(self) -> None:
-        """晓雯 is 周晓雯 if no other name of the book ends so and 周晓雯 is mentioned nearby."""
+    def _join_given_names(self, *, rare: bool = False) -> None:
+        """晓雯 is 周晓雯 if no other name of the book ends so, and 周晓雯 is mentioned nearby.
+
+        ``rare``: those that are seldom beside it or may be words, if they stand where names stand.
+        """
         bearers = Counter(self.given_names.values())
+        alone = self._stands_alone if rare else self._is_always_near
         for full, given in self.given_names.items():
-            near = bearers[given] == 1 and self.co_occurrence.coverage((given,), full) >= 0.6
-            if near and self._shares_surname(full, given):
+            one = bearers[given] == 1 and self._shares_surname(full, given)
+            if one and alone(given, full):
                 self._join_located(full, given, "名")
+
+    def _is_always_near(self, given: str, full: str) -> bool:
+        word = self._classifier.common_words.get(given, 0.0) >= GIVEN
+        return not word and self.co_occurrence.coverage((given,), full) >= 0.6
+
+    def _stands_alone(self, given: str, full: str) -> bool:
+        """Whether a given name stands for its bearer: no 山岳 that are mountains, no 瞎子 who is blind."""
+        sides = self._sides(given, self.offsets[given])
+        if not sides.left or not words.DETERMINERS.isdisjoint(sides.left):
+            return False
+        word = self._classifier.common_words.get(given, 0.0)
+        left, right = self._classifier.left_score(sides), self._classifier.right_score(sides)
+        votes, places = self.co_occurrence.nearest_votes((given,), (full,), AROUND)
+        near = votes.total() >= max(1, 0.5 * places)
+        return near and min(left, right) >= 0 and left + right >= (STANDS if word else 0.0)
 
     def _given_characters(self) -> dict[str, set[str]]:
         """Return a character and a title (明哥, 云二爷), or it twice (明明) → full names that have it."""
@@ -168,8 +192,7 @@ class AliasResolver(RareAliases):
     def _stands_as_name(self, form: str) -> bool:
         """Whether a form of address is used often enough, and what precedes it precedes names."""
         places = self.offsets[form]
-        before = Candidate(form, left=Counter(self.text[at - 1] for at in places if at))
-        return len(places) >= FEW and self._classifier.left_score(before) >= ADDRESS
+        return len(places) >= FEW and self._classifier.left_score(self._sides(form, places)) >= ADDRESS
 
     def _may_be(self, form: str, person: str, *, alone: bool) -> bool:
         """Whether the sex, the passages and the sentences of a form and a person allow that they are one.

@@ -153,13 +153,16 @@ class StatedAliases:
             full, at = match[1], match.start()
             if not surname_of(full):
                 continue
-            bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的")) or self._titled_before(at)
+            bearer = self._bearer_before(at - (self.text[at - 1 : at] == "的"))
+            bearer = bearer or self._titled_before(at) or self._topic(at)
             if bearer:
                 root = self.clusters.root(bearer)
                 surname = titled_surname(root)
                 named = not (surname or surname_of(root) or match[0][0] == "叫")
                 if surname == surname_of(full) or named:
                     self._join(full, bearer, "号")
+                    if len(given_of(full)) == 2 and not is_role(given_of(full)):
+                        self.given_names[full] = given_of(full)
 
     def _titled_before(self, at: int) -> str:
         """The surname and title that end before ``at``, hardly ever used: 这位左大人名唤左秉忠."""

@@ -27,17 +27,17 @@ RARE = 1.0
 """The same of a given name where the phrase goes on."""
 
 _SURNAME, _COMPOUND = trie_pattern(words.COMMON_SURNAMES), trie_pattern(words.COMPOUND_SURNAMES)
-_FULL = f"(?:是|叫|名叫)?({_SURNAME}(?:氏|[{HAN}]{{2}})|{_COMPOUND}[{HAN}]{{1,2}})"
+_ENDS = rf"(?=[^{HAN}]|[和是])"
+_NAME = f"{_SURNAME}(?:氏|[{HAN}]{{2}})|{_COMPOUND}[{HAN}]{{1,2}}"
+_IS = "(?:是|叫|名叫)?"
+_KIN = words.KIN_BEFORE_NAMES | {a + b for a in "我你他她您咱俺" for b in "爸妈爹娘哥姐弟妹"}
 _KINSMAN = re.compile(
-    "(?:父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|老公|老伴|爱人|媳妇|闺女|女儿|儿子|女婿|外甥|婆姨|夫人|妹子|外孙|孙子|孙女"
-    "|侄女|哥哥|弟弟|姐姐|妹妹|舅舅|叔叔|姑姑|师[兄弟姐妹]"
-    # Branches begin with a character, not with a set: the search then skips what begins none of them.
-    rf"|{'|'.join(f'{whose}[爸妈爹娘哥姐弟妹]' for whose in '我你他她您咱俺')})"
-    rf"(?<![“「『，]..){_FULL}(?=(.))"
+    rf"{trie_pattern(_KIN)}(?<![“「『，]..){_IS}({_NAME}|{_SURNAME}[{HAN}](?=[^{HAN}]))(?=(.))"
 )
+_CALLED_SO = re.compile(f"(?:[叫唤]|名为|名字是|[叫唤][作做])({_NAME})(?=[^{HAN}])")
 _ROLE_ENDS = frozenset("长员师官医兵匠妃").union(*(w[-1] for w in words.TITLES if len(w) > 1))
 _BEGINS_FULL = "".join(sorted(words.COMMON_SURNAMES.union("是叫名", (w[0] for w in words.COMPOUND_SURNAMES))))
-_ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}](?=[{_BEGINS_FULL}]){_FULL}(?=[^{HAN}]|[和是])")
+_ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}](?=[{_BEGINS_FULL}]){_IS}({_NAME}){_ENDS}")
 
 _QUOTES = tuple("“「『")
 
@@ -45,17 +45,20 @@ Sides = tuple[str, str]
 """The role before a name, empty for a kin noun; and what stands behind it where its phrase goes on."""
 
 
-def introduced(text: str) -> dict[str, set[Sides]]:
+def introduced(text: str, *, long_names: bool) -> dict[str, set[Sides]]:
     """Return what a word for a person shows for a full name → what of it may be parts of other words.
 
     A role shows one at the end of its phrase only. Who is called says anything (“师兄何棠！”).
+    ``long_names``: whether names of three characters are common in the book; else only a kin noun shows one.
     """
     found = defaultdict[str, set[Sides]](set)
     for match in _KINSMAN.finditer(text):
         name, behind = match.groups()
         if not (name[-1] in "和与跟同" and is_han(behind)):  # 妻子何慧和女儿
             found[name].add(("", behind if is_han(behind) and behind not in "和是" else ""))
-    for match in _ROLE.finditer(text):
+    for match in _CALLED_SO.finditer(text) if long_names else ():
+        found[match[1]].add((match[0][0], ""))
+    for match in _ROLE.finditer(text) if long_names else ():
         at = match.start()
         role = next(
             (word for n in (3, 2) if is_role(word := text[max(0, at - n + 1) : at + 1])),
@@ -98,10 +101,10 @@ def is_full_name(
     if name.endswith("氏"):
         return True
     given = given_of(name)
-    if name in known or name[:-1] in known or is_role(given) or titled_surname(name):
+    if name in known or (len(name) > 2 and name[:-1] in known) or is_role(given) or titled_surname(name):
         return False
     once = found.count < 2
-    if once and has_unlikely_end(name):
+    if once and (has_unlikely_end(name) or len(name) == 2):
         return False
     word = known.get(given, 0.0) if len(given) > 1 else 0.0
     end = known.get(name[-1], 0.0) if once else 0.0
@@ -113,7 +116,8 @@ def is_full_name(
         if not long_names or begins_others:
             return False
         if behind:
-            return word < RARE and end < WORD and name[-1] + behind not in known
+            usual = WORD if bigrams.count(given) > found.count else RARE  # 张彩霞 who is 彩霞 elsewhere
+            return word < usual and end < WORD and name[-1] + behind not in known
         return word < WORD and (is_role(role) or role in known) and role[-1] + name[0] not in known
 
     return any(is_whole(*one) for one in sides)

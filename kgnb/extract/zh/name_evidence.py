@@ -24,6 +24,7 @@ NAMED = 1.5
 """Worth of two statements that somebody is called so."""
 INTRODUCED, FEW = 4.0, 3
 """Worth of an introduction among so many other mentions: of many, their neighbours tell more."""
+_TROOPS = words.ROLE_ENDS | {"军"}
 _TWO = frozenset("两二俩")
 _PLACES_BEHIND = words.PLACE_CHARS | words.HOUSE_ENDS
 _HAMLETS = frozenset("巷岭县寨庙寺街府渡港郡乡省")
@@ -78,7 +79,8 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
     surnamed = name[0] in words.COMMON_SURNAMES
     talks = candidate.speaks >= min(max(10, 0.05 * candidate.count), max(4, 0.1 * candidate.count))
     talks = talks or (len(name) > 3 and candidate.speaks > 0.5 * candidate.count)  # 玄清真人
-    if has_unlikely_end(name) and not candidate.introduced:
+    called_so = candidate.named and name[-1] not in _TROOPS
+    if has_unlikely_end(name) and not (candidate.introduced or called_so):
         word = name in common_words and _speaks_as_person(candidate)
         usual = 0.6 if word else UNLIKELY_END
         penalty += usual if surnamed or (talks and name[-1] not in words.LOCALIZERS) else 3.0

@@ -24,7 +24,7 @@ from kgnb.extract.zh.candidates import (
     with_neighbours,
 )
 from kgnb.extract.zh.clauses import Clauses
-from kgnb.extract.zh.introductions import has_long_names, is_full_name, words_across
+from kgnb.extract.zh.introductions import WORD, is_full_name, words_across
 from kgnb.extract.zh.name_evidence import (
     UNLIKELY_END,
     fixed_phrase_penalty,
@@ -106,10 +106,9 @@ class NameClassifier:
             found = with_neighbours(self.bigrams, names, told.speaking, told.called)
             self.common_words, known_places = looked_up()
         self.known_places = known_places - doubled
-        long_names = has_long_names(told.speaking)
         for name, sides in told.introduced.items():
             found[name].introduced = is_full_name(
-                found[name], sides, self.common_words, self.bigrams, long_names=long_names
+                found[name], sides, self.common_words, self.bigrams, long_names=told.has_long_names
             )
         once = self.foreign.full.keys() | {w for w in told.introduced if found[w].introduced}
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in once}
@@ -256,7 +255,7 @@ class NameClassifier:
             for w in persons
             if surname_of(w)
             and (len(w) == 3 or (w[:2] in words.COMPOUND_SURNAMES and len(w) == 4))
-            and self.common_words.get(w[-2:], 0.0) < 1.5
+            and self.common_words.get(w[-2:], 0.0) < WORD
             and not is_role(w[-2:])
         }
 

@@ -5,15 +5,16 @@ Who is called speaks beside the call; else the surname's only bearer is near.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Collection
 
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.script import is_han
-from kgnb.extract.zh.sole_bearers import NEAR, SoleBearers
-from kgnb.extract.zh.surname_aliases import FEW, called_by, is_of_kin
-from kgnb.extract.zh.surnames import head_of, surname_of
+from kgnb.extract.zh.script import HAN, is_han
+from kgnb.extract.zh.sole_bearers import AROUND, NEAR, SoleBearers
+from kgnb.extract.zh.surname_aliases import FEW, called_by, is_of_kin, is_titled
+from kgnb.extract.zh.surnames import head_of, is_role, surname_of
 
 CALLED = 0.3
 """Least share of the calls of somebody by a form, beside which the bearer speaks."""
@@ -22,6 +23,11 @@ _AFTER_GIVEN = (words.TITLES_AFTER_GIVEN - set("爷儿弟妹") - {"哥儿"}) | {
 }
 """What speakers add to a given name; 何旺爷 is his grandfather."""
 _BEHIND = words.BEHIND_NAMES | words.SPEECH_VERBS
+_CALLED = re.compile(
+    rf"[“「『，。！？…](?P<form>(?P<char>[{HAN}])(?:(?P=char)|儿)[姐哥叔姨]?)"
+    r"(?=[啊呀]?[，。！？…][^”」』\n]{0,300}[”」』])"
+)
+_CONSORT = re.compile(f"(?P<form>(?P<char>[{HAN}])(?:皇贵妃|贵妃|妃|嫔|贵人|常在|才人|美人|婕妤|昭仪))")
 
 
 class RareAliases(SoleBearers):
@@ -64,6 +70,33 @@ class RareAliases(SoleBearers):
         if title in words.OF_PARENTS_AGE and "老" + surname not in names:
             return False
         return self._sexes.is_woman(names) if title in words.WOMENS_TITLES else self._sexes.fits(form, names)
+
+    def _join_called_characters(self) -> None:
+        """“月月，…” is 林月, “煜儿，…” 祁煜, 婉嫔 沈令婉: by the end of a given name that nobody else has."""
+        bearers: dict[str, set[str]] = defaultdict(set)
+        for name in self.counts:
+            if surname_of(name) and not is_titled(name):
+                bearers[name[-1]].add(self.clusters.root(name))
+        only = {char: who for char, (who, *others) in bearers.items() if not others}
+        places: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for pattern in (_CALLED, _CONSORT):
+            for match in pattern.finditer(self.text):
+                if person := only.get(match["char"]):
+                    places[person, match["form"]].append(match.start("form"))
+        for (person, form), found in places.items():
+            names = self.clusters.names_of(person)
+            new = self.clusters.names_of(form) == [form] and not is_role(form)
+            if new and self._is_near(names, found, AROUND) and self._may_be_called(form, names):
+                self.offsets.setdefault(form, array("I", found))
+                if not self._spoken.naming((form,), names):
+                    self._join_located(person, form, "名与称")
+
+    def _may_be_called(self, form: str, names: Collection[str]) -> bool:
+        """Whether the person of ``names`` may be called by a character of a given name: a consort is a woman,
+        and 李妃 called by her family's name."""
+        if _CONSORT.fullmatch(form):
+            return form[0] not in words.SURE_SURNAMES and self._sexes.is_woman(names)
+        return self._sexes.fits(form, names)
 
     def _join_given_titles(self) -> None:
         """继宗兄 is 冯继宗, 清寒师姐 is 洛清寒: a given name and what speakers add, if the sex allows it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from itertools import compress
 
@@ -67,7 +67,7 @@ class SoleBearers(SurnameAliases):
             places[form].append(at)
         for form, found in places.items():
             new = form not in self.counts or len(self.clusters.names_of(form)) == 1
-            if new and len(found) <= FEW and self._stands_alone(form, found) and not is_of_kin(form):
+            if new and len(found) <= FEW and self._has_sides_of_names(form, found) and not is_of_kin(form):
                 self.offsets.setdefault(form, array("I", found))
                 if person := self._sole_bearer(form, full[titled_surname(form)], strangers):
                     self._join_located(person, form, "姓与称")
@@ -76,15 +76,19 @@ class SoleBearers(SurnameAliases):
         """Whether one of a person's names is a full one: 何恭, not 何公 alone."""
         return any(surname_of(name) and not is_titled(name) for name in self.clusters.names_of(person))
 
-    def _stands_alone(self, form: str, places: Iterable[int]) -> bool:
+    def _has_sides_of_names(self, form: str, places: Collection[int]) -> bool:
         """Whether what stands beside a form stands beside names: no 罗队 of 绮罗队里."""
-        sides = Candidate(form)
-        for at in places:
-            end = at + len(form)
-            sides.left[self.text[at - 1 : at]] = sides.right[self.text[end : end + 1]] = 1
+        sides = self._sides(form, places)
         before = self._classifier.left_score(sides)
         behind = self._classifier.right_score(sides) if len(form) < 3 else 0.0
         return min(before, behind) >= ADDRESS
+
+    def _sides(self, form: str, places: Collection[int]) -> Candidate:
+        """A form with what stands beside it at some places."""
+        left = Counter(self.text[at - 1 : at] for at in places)
+        return Candidate(
+            form, left=left, right=Counter(self.text[at + len(form) : at + len(form) + 1] for at in places)
+        )
 
     def _met_around(self, persons: Iterable[str], places: Sequence[int]) -> list[str]:
         """Those of the persons who are met around each of the places."""

@@ -39,6 +39,7 @@ TITLES_AFTER_SURNAME = _LISTS["titles_after_surname"]
 SAME_TITLES = tuple(frozenset(group.split("/")) for group in sorted(_LISTS["same_titles"]))
 TITLES_AFTER_GIVEN = _LISTS["titles_after_given"]
 BEFORE_KIN = _LISTS["before_kin"]
+KIN_BEFORE_NAMES = _LISTS["kin_before_names"]
 OF_PARENTS_AGE = _LISTS["of_parents_age"]
 PERSONAL_TITLES = OF_PARENTS_AGE | ELDERS | _LISTS["wife_titles"] | _LISTS["personal_titles"]
 WOMENS_TITLES = _LISTS["womens_titles"]
