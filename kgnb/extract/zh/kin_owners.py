@@ -43,7 +43,7 @@ _HUSBANDS_SURNAME = tuple(words.WIFE_TITLES | words.MARRIED)
 _MOTHER = re.compile("[母妈娘慈堂]")
 _OWN_BROTHER = ("哥哥", "弟弟", "姐姐", "妹妹", "妹子", "哥", "姐", "弟", "妹")
 _DIRECT = re.compile(
-    "(?:之|的|家的?|除了|(?:膝下|身边|家中|家里)?(?:只|仅|也|还|曾)?(?:[有生养]|[守带]着|生下|娶|娶了|养了|生了)[一二两三四五六七八九几]?个?|[和与同跟带比]着?"
+    "(?:之|的|家的?|新[请雇]来?的|除了|(?:膝下|身边|家中|家里)?(?:只|仅|也|还|曾)?(?:[有生养]|[守带]着|生下|娶|娶了|养了|生了)[一二两三四五六七八九几]?个?|[和与同跟带比]着?"
     f"|[两二三四五六七八九几][个位]|的[两二三四五六七八九几][个位])?{DEAR}"
 )
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
@@ -51,6 +51,8 @@ _SOME = "(?:有|膝下|[生养][了下过得]?)[一两二三四五六七八九�
 _HAS = re.compile(
     f"(?:{_SOME}[：:，,]|{_SOME}[子女儿]。|(?:[有生养]|膝下)[了下过得有]*(?:[一两二]?[个位名]|一)?)$"
 )
+_WITH = ("随", "跟", "陪", "跟着", "随着")
+_CAME = re.compile(r"(?:一[同起道]?)?[进出入来去过嫁陪]\w{0,4}的")
 _OTHERS_OWN = re.compile("[^岁]的$")
 _SOMEBODY_ELSE = re.compile("[的姐妹嫂弟兄哥婶姨姑媳女母妻听看见说]|太太|邻居")
 _FIRST_CLAUSE = re.compile("[^，。！？；：\n]*")
@@ -145,6 +147,12 @@ class KinOwners:
             return None
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
+        if (
+            kin.rule.type == "LEADS"
+            and self._text.endswith(_WITH, 0, last.start)
+            and _CAME.fullmatch(between)
+        ):
+            return last  # 随甲进宫的丫鬟乙
         if born:
             return self._namesake(kin, k)
         if _GIVES.fullmatch(between) and (actor := self._actor(kin.start)):

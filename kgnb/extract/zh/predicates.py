@@ -37,7 +37,7 @@ _NOUNS = (
 )
 _OF = (
     "之|(?:从娘家带来|陪嫁过来|使唤|(?:一手|亲手)?[带教养]出来|新[请雇]|(?:从小|自幼)(?:一块儿?|一起)(?:长大|玩大)"
-    "|(?:大学|中学|小学|当年|从前)时?|[一二三四五六七八九十几多]{1,3}年)?的|家的?"
+    "|(?:大学|中学|小学|当年|从前)时?|[一二三四五六七八九十几多]{1,3}年|在[^，。！？的]{1,9})?的|家的?"
 )
 _CHARS = frozenset(filter(is_han, "".join((_OF, DEAR, *(noun.words for noun in _NOUNS)))))
 """Characters of what makes a possessor of a name: one stands behind it."""
@@ -65,7 +65,7 @@ def _behind() -> re.Pattern[str]:
     """A noun behind a possessor; nothing is tried unless its characters are all that stands there."""
     nouns = "|".join(f"(?P<n{i}>{noun.words})" for i, noun in enumerate(_NOUNS))
     likely = f"[{''.join(sorted(_CHARS))}]+(?:{_END_OF_NOUN})"
-    return re.compile(f"(?={likely})(?P<of>{_OF})?{DEAR}(?:{nouns})(?:{_END_OF_NOUN})")
+    return re.compile(f"(?=在|{likely})(?P<of>{_OF})?{DEAR}(?:{nouns})(?:{_END_OF_NOUN})")
 
 
 class Predicates:
