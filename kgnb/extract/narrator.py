@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
+from kgnb.extract.model import NameEntry
+
 MAX_TOLD = 0.1
 """Greatest share of a narrator's names that stand outside speech: at most 0.01 in novels, of short texts' few
 names one may be another's."""
@@ -86,6 +88,12 @@ class Share(NamedTuple):
     def is_high(self, least: float) -> bool:
         """Whether the word's share of the characters is at least this."""
         return self.own > 0 and self.own >= least * self.told
+
+    def tells(self, entry: NameEntry) -> bool:
+        """Whether it is high enough for one who may tell this chapter: less if he tells the book, too."""
+        return self.is_high(MIN_SHARE_OF_CHAPTER if entry.narrator else MIN_SHARE) and (
+            entry.narrator or self.own >= MIN_I
+        )
 
 
 def is_first_person(chapters: Sequence[Share]) -> bool:

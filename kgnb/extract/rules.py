@@ -31,6 +31,13 @@ NEIGHBOUR_WEIGHT = 0.25
 STATED_WEIGHT = 3.0
 """Weight of a relation that the text states in words, in co-occurrences."""
 
+_HEADING = re.compile(
+    r"(?:(?:第\S{1,8}?[章节回卷部集]|番外|(?:chapter|part|book)(?: \w+)?\b|[\divxlc]+\b)[\s:：.、·—–-]*){0,3}"
+    r"(\S.*)",
+    re.IGNORECASE,
+)
+"""A title; group 1: what stands behind the number."""
+
 _Pair = tuple[str, str]
 
 
@@ -44,6 +51,13 @@ class _NameIndex:
     top: int  # mentions of the most mentioned character
     persons: int
     narrator: NameEntry | None  # who tells the book, folded
+
+    def headed(self, title: str) -> NameEntry | None:
+        """The person whose name, behind a number, is all of a chapter's title: he may tell it."""
+        found = _HEADING.fullmatch(title.strip())
+        name = found[1] if found else ""
+        entry = self.entries.get(name) or self.entries.get(name.title())
+        return entry if entry and entry.kind == "Character" else None
 
 
 _INDEXES: deque[tuple[list[NameEntry], Lang, bool, _NameIndex]] = deque(maxlen=4)
@@ -85,11 +99,11 @@ def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
     return entry if folded == forms else replace(entry, name=folded[0], aliases=tuple(folded[1:]))
 
 
-def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
+def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "") -> Extraction:
     """Return the characters, places, groups and relations of a chapter, of those in the book's name table.
 
-    ``evidence`` of a relation is its sentence. Chinese is read in simplified characters; names and quotes
-    come back as the text writes them.
+    ``title``: the chapter's, which may be the name of who tells it. ``evidence`` of a relation is its
+    sentence. Chinese is read in simplified characters; names and quotes come back as the text writes them.
     """
     if lang == "en":  # only the book's own language is loaded
         from kgnb.extract.en.relations import stated_relations
@@ -98,7 +112,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
         from kgnb.extract.zh.kin_surnames import of_one_surname
         from kgnb.extract.zh.relations import stated_relations
         from kgnb.extract.zh.sentences import sentence_ends
-    original, text, index, mentions = _read(text, lang, names)
+    original, text, index, mentions = _read(text, lang, names, title)
     people = [m for m in mentions if m.entry.kind == "Character"]
     ends = sentence_ends(text)
     stated = stated_relations(text, people, ends)
@@ -116,7 +130,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     return _with_original_names(found, index.originals, original) if unfolded else found
 
 
-def narrator_of(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> NameEntry | None:
+def narrator_of(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "") -> NameEntry | None:
     """Return who tells a chapter, or a passage, of a book that one of ``names`` tells; None for nobody."""
     if not any(entry.narrator for entry in names):
         return None
@@ -124,13 +138,13 @@ def narrator_of(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> NameEnt
         from kgnb.extract.en.narrator import is_narrators
     else:
         from kgnb.extract.zh.narrator import is_narrators
-    _, _, index, mentions = _read(text, lang, names)
+    _, _, index, mentions = _read(text, lang, names, title)
     entry = next((m.entry for m in mentions if is_narrators(m)), None)
     return index.originals.get(entry.name, entry) if entry else None
 
 
 def _read(
-    text: str, lang: Lang, names: Sequence[NameEntry]
+    text: str, lang: Lang, names: Sequence[NameEntry], title: str
 ) -> tuple[str, str, _NameIndex, Sequence[Mention]]:
     """The text in its normal form, the same in simplified characters, the index, and all mentions."""
     if lang == "en":
@@ -145,7 +159,9 @@ def _read(
         text = script.simplified(text, traditional=traditional)
     index = _name_index(list(names), lang, traditional)
     mentions = [Mention(index.entries[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
-    return original, text, index, with_implied_mentions(text, mentions, index.narrator)
+    headed = index.headed(script.simplified(title, traditional=traditional) if lang == "zh" else title)
+    tellers = [entry for entry in (headed, index.narrator) if entry]
+    return original, text, index, with_implied_mentions(text, mentions, tellers)
 
 
 def _original_label(match: PatternMatch, text: str, original: str) -> str:

@@ -116,6 +116,7 @@ class ChapterExtractor:
         lease: Lease,
         *,
         chapter_id: int,
+        title: str = "",
         taken_over: bool,
         last_try: bool,
         on_stored: Callable[[float], None],
@@ -131,7 +132,7 @@ class ChapterExtractor:
         ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
-            found = await self.pool.run(rules.extract, text, lang=info.lang, names=info.names)
+            found = await self.pool.run(rules.extract, text, lang=info.lang, names=info.names, title=title)
             on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self.chunk_chars, info.config.max_content_length)
@@ -139,7 +140,7 @@ class ChapterExtractor:
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, info, replies)
         on_stored(replies.seconds)
-        return _merged(replies, text, info)
+        return _merged(replies, text, info, title)
 
     async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
@@ -275,14 +276,14 @@ def _has_content(found: Extraction) -> bool:
     return any(getattr(found, name) for name in LISTS)
 
 
-def _merged(replies: _ChapterReplies, text: str, info: TaskInfo) -> ChapterAnswer:
+def _merged(replies: _ChapterReplies, text: str, info: TaskInfo, title: str) -> ChapterAnswer:
     """Merge the chunks' answers into the chapter's; raise ReplyRefused when none is left."""
     answers, refusal, page = replies.answers, replies.refusal, evidence.ChapterText(text)
     if refusal is not None and not answers:
         raise refusal
     hashes = [a.prompt_hash for a in answers]
     whole_hash = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    narrator = rules.narrator_of(text, lang=info.lang, names=info.names)
+    narrator = rules.narrator_of(text, lang=info.lang, names=info.names, title=title)
     told = [with_narrator(a.extraction, narrator) if narrator else a.extraction for a in answers]
     extraction = reply_merge.merge([evidence.verify(one, page) for one in told])
     flags: set[Flag] = set().union(*(a.flags for a in answers))

@@ -89,6 +89,23 @@ def test_a_chapter_in_which_he_is_named_is_told_by_somebody_else() -> None:
     assert not [tie for tie in ties(text) if "Tom Harrow" in tie]
 
 
+@pytest.mark.parametrize(
+    ("title", "tells"),
+    [
+        *(
+            (title, True)
+            for title in ("Nora", "NORA", "Chapter 3: Nora", "IV. Nora", "Part Two — Nora", "12 Nora")
+        ),
+        *((title, False) for title in ("", "Chapter 3", "Finding Nora", "Nora's Letter", "Nora and Tom")),
+    ],
+)
+def test_a_chapter_whose_title_is_a_name_is_told_by_its_bearer(title: str, tells: bool) -> None:
+    names = [NameEntry(n.name, n.aliases, mentions=9) for n in PEOPLE]
+    found = rules.extract(I_TELL + "My uncle, Edwin Pell, was ill.", lang="en", names=names, title=title)
+    ends = {(r.source, r.target) for r in found.relations}
+    assert ends == ({("Edwin Pell", "Nora")} if tells else set())
+
+
 def test_he_is_present_where_he_says_so() -> None:
     found = rules.extract(I_TELL + "I saw Nora on the stairs. I called to Nora.", lang="en", names=PEOPLE)
     assert [c.name for c in found.characters] == ["Tom Harrow", "Nora"]

@@ -169,6 +169,35 @@ def test_a_chapter_headed_by_a_name_is_told_by_its_bearer() -> None:
     assert "P" not in {kind for kind, _, _ in unheaded}
 
 
+@pytest.mark.parametrize(
+    ("title", "tells"),
+    [
+        *(
+            (title, True)
+            for title in ("许文澜", "第3章　许文澜", "3. 许文澜", "第十二章：许文澜", "番外　许文澜")
+        ),
+        *(
+            (title, False)
+            for title in ("", "第3章", "寻找许文澜", "许文澜的信", "许文澜和孟启明", "第3章 镇上")
+        ),
+    ],
+)
+def test_a_chapter_whose_title_is_a_name_is_told_by_its_bearer(title: str, tells: bool) -> None:
+    names = [NameEntry(n.name, n.aliases, mentions=9) for n in PEOPLE]
+    text = f"{I_TELL}我爸叫许立诚，是个木匠。"
+    found = rules.extract(text, lang="zh", names=names, title=title)
+    assert bool(found.relations) is tells
+    # She wins over who tells the other chapters, unless this one tells of her.
+    found = rules.extract(text, lang="zh", names=PEOPLE, title=title)
+    assert {found.relations[0].source, found.relations[0].target} == {
+        "许立诚",
+        "许文澜" if tells else "向晚舟",
+    }
+    text += "许文澜走了进来。许文澜笑了。"
+    found = rules.extract(text, lang="zh", names=PEOPLE, title=title)
+    assert ("PARENT_OF", "许立诚", "向晚舟") in {(r.type, r.source, r.target) for r in found.relations}
+
+
 def test_he_is_present_where_he_says_so() -> None:
     found = rules.extract(I_TELL + "我看见许文澜走过来。我叫住了许文澜。", lang="zh", names=PEOPLE)
     assert found.characters[0].name == "向晚舟"

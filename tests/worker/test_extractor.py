@@ -379,3 +379,17 @@ async def test_a_reply_s_words_for_who_tells_mean_whom_the_names_have(sql: Datab
         ends == {c.name for c in found.characters} - {"许文澜"} == ({"向晚舟"} if tells else {"我", "叙述者"})
     )
     assert ("向晚舟" in found.absent) is False
+
+
+async def test_a_chapter_whose_title_is_another_s_name_is_not_told_by_who_tells_the_book(
+    sql: Database,
+) -> None:
+    names = (NameEntry("向晚舟", mentions=9, narrator=True), NameEntry("许文澜", mentions=9))
+    reply = json.dumps({"characters": [{"name": "我"}]})
+    info, text = replace(INFO, names=names), "我走回家，我没有说话，我等着，我什么也没有问，我睡了。" * 3
+    for title, teller in (("第一章 许文澜", "许文澜"), ("第一章 回家", "向晚舟")):
+        how = {"chapter_id": 1, "title": title, "taken_over": False, "last_try": False}
+        found = await extractor(sql, Gate(lambda _: reply)).extract(
+            text, info, UNLEASED, **how, on_stored=lambda _: None
+        )
+        assert [c.name for c in found.extraction.characters] == [teller]

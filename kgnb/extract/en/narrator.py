@@ -11,7 +11,6 @@ from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import (
     MIN_I,
-    MIN_SHARE_OF_CHAPTER,
     NAMED,
     Narrator,
     Place,
@@ -89,16 +88,20 @@ def of_book(
     return Narrator(found, one_a_line(text, _own(text, paragraphs))) if found else None
 
 
-def own_mentions(text: str, people: Sequence[Mention], book: NameEntry | None) -> list[Mention]:
-    """Return the mentions, by "I" outside speech, of who tells the ``book`` in a chapter that he tells."""
-    if book is None or not _share(text).is_high(MIN_SHARE_OF_CHAPTER):
-        return []
-    paragraphs = Paragraphs(text)
-    own = list(_own(text, paragraphs))
-    places = ((m.start, m.end) for m in people if m.entry.name == book.name)
-    if _teller(text, paragraphs, book.name, places).told > NAMED * len(own):
-        return []
-    return [Mention(book, "I", at, at + 1) for at in own]
+def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEntry]) -> list[Mention]:
+    """Return the mentions, by "I" outside speech, of the first of ``tellers`` who may tell the chapter: with
+    whose name it is headed, or who tells the book."""
+    share = _share(text) if tellers else Share(0, 0)
+    paragraphs = Paragraphs(text) if tellers else None
+    for entry in tellers:
+        places = ((m.start, m.end) for m in people if m.entry.name == entry.name)
+        if (
+            paragraphs
+            and share.tells(entry)
+            and _teller(text, paragraphs, entry.name, places).told <= NAMED * share.own
+        ):
+            return [Mention(entry, "I", at, at + 1) for at in _own(text, paragraphs)]
+    return []
 
 
 def is_narrators(mention: Mention) -> bool:

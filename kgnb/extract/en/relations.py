@@ -35,10 +35,10 @@ MAX_GAP = 44
 
 
 def with_implied_mentions(
-    text: str, mentions: Sequence[Mention], narrator: NameEntry | None = None
+    text: str, mentions: Sequence[Mention], tellers: Sequence[NameEntry] = ()
 ) -> list[Mention]:
     """Return the mentions, those that "Mr. and Mrs. Dale", "the Dales" or "the general" imply, and those by
-    "I" of who tells the chapter; ``narrator``: who tells the book.
+    "I" of who tells the chapter; ``tellers``: who may.
     """
     forms = {m.form: m.entry for m in mentions if m.entry.kind == "Character"}
     taken = {m.start for m in mentions}
@@ -49,7 +49,7 @@ def with_implied_mentions(
         for start, end, name in (*couple_mentions(text, forms.__contains__), *ranks)
         if start not in taken
     ]
-    added += own_mentions(text, [m for m in mentions if m.entry.kind == "Character"], narrator)
+    added += own_mentions(text, [m for m in mentions if m.entry.kind == "Character"], tellers)
     return sorted([*mentions, *added], key=attrgetter("start")) if added else list(mentions)
 
 

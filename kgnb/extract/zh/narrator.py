@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import (
-    MIN_I,
-    MIN_SHARE,
-    MIN_SHARE_OF_CHAPTER,
     NAMED,
     Narrator,
     Place,
@@ -162,10 +159,11 @@ def is_owner(text: str, mention: Mention) -> bool:
     return owns and text[mention.start - 1] not in "是为成了"
 
 
-def own_mentions(text: str, people: Sequence[Mention], book: NameEntry | None) -> list[Mention]:
-    """Return the mentions of a chapter's narrator by 我 outside speech; none if nobody tells it, or several.
+def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEntry]) -> list[Mention]:
+    """Return the mentions of a chapter's narrator by 我 outside speech; none if nobody tells it.
 
-    It is who says so there (我叫甲), or with whose name it is headed, else who tells the ``book``.
+    It is who says so there (我叫甲), or who is its first line, else the first of ``tellers`` who may: with
+    whose name it is headed, or who tells the book.
     """
     line = text.find("\n", 0, HEADING)
     headed = [m.entry for m in people[:1] if m.start == 0 and m.end == line]
@@ -174,17 +172,13 @@ def own_mentions(text: str, people: Sequence[Mention], book: NameEntry | None) -
         for m in people
         if text[m.start - 1] in _BEFORE_OWN and _STATES.search(text, max(0, m.start - 12), m.start)
     ]
-    if not (book or headed or stated):
+    if not (tellers or headed or stated):
         return []
     told = _Told(text)
     share = told.share(0, len(text))
-    likely = [m.entry for m in stated if told.says((m.start, m.end))] + headed
-    if share.own < MIN_I or not share.is_high(MIN_SHARE):
-        likely = []
-    if book and share.is_high(MIN_SHARE_OF_CHAPTER):
-        likely.append(book)
-    for entry in likely:
+    said = [m.entry for m in stated if told.says((m.start, m.end))]
+    for entry in (*said, *headed, *tellers):
         places = ((m.start, m.end) for m in people if m.entry.name == entry.name and m.start > line)
-        if told.teller(entry.name, places).told <= NAMED * share.own:
+        if share.tells(entry) and told.teller(entry.name, places).told <= NAMED * share.own:
             return [Mention(entry, text[at], at, at + 1) for at in told.own]
     return []

@@ -34,15 +34,15 @@ _ACTING = re.compile(
 
 
 def with_implied_mentions(
-    text: str, mentions: Sequence[Mention], narrator: NameEntry | None = None
+    text: str, mentions: Sequence[Mention], tellers: Sequence[NameEntry] = ()
 ) -> list[Mention]:
     """Return the mentions, those by a bare given name of one character that acts (操曰, 布大怒), and those by
     我 of who tells the chapter.
 
-    The character means whoever was mentioned last whose given name it is. ``narrator``: who tells the book.
+    The character means whoever was mentioned last whose given name it is. ``tellers``: who may tell it.
     """
     people = [m for m in mentions if m.entry.kind == "Character"]
-    own = own_mentions(text, people, narrator)
+    own = own_mentions(text, people, tellers)
     found = [*mentions, *own, *_by_given_name(text, mentions)]
     return sorted(found, key=attrgetter("start")) if len(found) > len(mentions) else found
 
