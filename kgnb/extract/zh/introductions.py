@@ -34,7 +34,7 @@ _KIN = words.KIN_BEFORE_NAMES | {a + b for a in "我你他她您咱俺" for b in
 _KINSMAN = re.compile(
     rf"{trie_pattern(_KIN)}(?<![“「『，]..){_IS}({_NAME}|{_SURNAME}[{HAN}](?=[^{HAN}]))(?=(.))"
 )
-_CALLED_SO = re.compile(f"(?:[叫唤]|名为|名字是|[叫唤][作做])({_NAME})(?=[^{HAN}])")
+_CALLED_SO = re.compile(f"(?:叫|唤|名为|名字是|叫[作做]|唤[作做])({_NAME})(?=[^{HAN}])")
 _ROLE_ENDS = frozenset("长员师官医兵匠妃").union(*(w[-1] for w in words.TITLES if len(w) > 1))
 _BEGINS_FULL = "".join(sorted(words.COMMON_SURNAMES.union("是叫名", (w[0] for w in words.COMPOUND_SURNAMES))))
 _ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}](?=[{_BEGINS_FULL}]){_IS}({_NAME}){_ENDS}")

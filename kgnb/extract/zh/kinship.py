@@ -45,7 +45,9 @@ _IS_MINE = re.compile(r"是(?P<whose>[我俺咱吾你您])们?(?=(?P<what>[^\W�
 _ANYBODYS = words.MARRIED | {"姑爷", "爷爷", "叔叔", "姑姑", "舅舅", "大叔", "大伯", "大姨"}
 """Kin nouns by which a house's servants and strangers call people, too."""
 _SPEAKS_TO = re.compile(
-    f"(?:[对向朝跟冲]着?|[见问叫唤]|吩咐|[拉拍]着)(?P<own>(?:[他她]|自己)的?)?{DEAR}(?P<noun>[{''.join(sorted(KIN_CHARS))}]{{1,4}})"
+    # Branches begin with a character, not with a set: the search then skips what begins none of them.
+    f"(?:{'|'.join(f'{char}着?' for char in '对向朝跟冲')}|见|问|叫|唤|吩咐|拉着|拍着)"
+    f"(?P<own>(?:[他她]|自己)的?)?{DEAR}(?P<noun>[{''.join(sorted(KIN_CHARS))}]{{1,4}})"
     "(?=[说道问笑喊叫骂进走坐，：][^。！？；“”「」『』\n]{0,24}(?P<opens>[“「『])|[说道问笑喊叫骂])"
 )
 _NEXT_ITEM = re.compile(f"[^“”「」『』\\n]；{DEAR}$")

@@ -27,7 +27,8 @@ _CALLED = re.compile(
     rf"[“「『，。！？…](?P<form>(?P<char>[{HAN}])(?:(?P=char)|儿)[姐哥叔姨]?)"
     r"(?=[啊呀]?[，。！？…][^”」』\n]{0,300}[”」』])"
 )
-_CONSORT = re.compile(f"(?P<form>(?P<char>[{HAN}])(?:皇贵妃|贵妃|妃|嫔|贵人|常在|才人|美人|婕妤|昭仪))")
+_CONSORTS = ("皇贵妃", "贵妃", "妃", "嫔", "贵人", "常在", "才人", "美人", "婕妤", "昭仪")
+_CONSORT = re.compile("|".join(_CONSORTS))
 
 
 class RareAliases(SoleBearers):
@@ -79,10 +80,11 @@ class RareAliases(SoleBearers):
                 bearers[name[-1]].add(self.clusters.root(name))
         only = {char: who for char, (who, *others) in bearers.items() if not others}
         places: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for pattern in (_CALLED, _CONSORT):
-            for match in pattern.finditer(self.text):
-                if person := only.get(match["char"]):
-                    places[person, match["form"]].append(match.start("form"))
+        called = (match.span("form") for match in _CALLED.finditer(self.text))
+        consorts = ((match.start() - 1, match.end()) for match in _CONSORT.finditer(self.text))
+        for start, end in (*called, *consorts):
+            if person := only.get(self.text[start : start + 1]):
+                places[person, self.text[start:end]].append(start)
         for (person, form), found in places.items():
             names = self.clusters.names_of(person)
             new = self.clusters.names_of(form) == [form] and not is_role(form)
@@ -94,7 +96,7 @@ class RareAliases(SoleBearers):
     def _may_be_called(self, form: str, names: Collection[str]) -> bool:
         """Whether the person of ``names`` may be called by a character of a given name: a consort is a woman,
         and 李妃 called by her family's name."""
-        if _CONSORT.fullmatch(form):
+        if form[1:] in _CONSORTS:
             return form[0] not in words.SURE_SURNAMES and self._sexes.is_woman(names)
         return self._sexes.fits(form, names)
 

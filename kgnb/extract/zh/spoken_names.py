@@ -19,8 +19,9 @@ ANSWER = 20
 CLOSE = 12
 """Most characters between speaker and words: who begins a long sentence may not speak at its end."""
 
+_BEGINS_CALL = "".join(sorted({"谢", "多", "好", "小", "老"}.union(name[0] for name in words.SURE_SURNAMES)))
 _CALL = re.compile(
-    f"[“「『，。！？…](?:谢谢|多谢|好)?([小老]{trie_pattern(words.COMMON_SURNAMES)}"
+    f"[“「『，。！？…](?=[{_BEGINS_CALL}])(?:谢谢|多谢|好)?([小老]{trie_pattern(words.COMMON_SURNAMES)}"
     f"|{trie_pattern(words.SURE_SURNAMES)}{trie_pattern(words.TITLES_AFTER_SURNAME | {'兄'})})"
     "(?=[啊呀]?[，。！？…][^”」』\n]{0,300}[”」』])"
 )
