@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 _Trie = dict[str, "_Trie"]
 
@@ -53,6 +53,16 @@ def _render(node: _Trie) -> str:
     is_word = "" in node
     joined = branches[0] if len(branches) == 1 and not is_word else f"(?:{'|'.join(branches)})"
     return joined + "?" if is_word else joined
+
+
+def occurrences(text: str, words: Iterable[str]) -> Iterator[int]:
+    """Yield where each of ``words`` stands, one word after the other: quicker than an expression for few that
+    have no first character in common."""
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            yield at
+            at = text.find(word, at + 1)
 
 
 def start_pattern(starts: Collection[str]) -> re.Pattern[str]:

@@ -9,15 +9,19 @@ from itertools import combinations
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import DENIED, PatternMatch
+from kgnb.extract.word_search import occurrences
 
 _SURELY = "(?:(?:in fact|in any way|in the least|really|certainly|even|at all|closely) )?"
 _NO_KIN = re.compile(
     rf"""(?:\b(?:am|is|are|was|were|be|been)|'(?:m|s|re)|[,(—"-]) ?{_SURELY}"""  # not: she had no relations
     r"[Nn](?:o (?:(?:blood|near|sort of|kind of) )?"
-    r"(?:relations?|relatives?|kin|kins(?:man|woman|folk)|conne(?:x|ct)ions? of)"
-    rf"|ot {_SURELY}(?:related|kin|of (?:the same|one) family))\b"
-    r"|n't (?:even )?related\b|\bof (?:another|a different) family\b|\bunrelated\b"
+    r"(?:relations?|relatives?|kin|kins(?:man|woman|folk))"
+    rf"|ot {_SURELY}related)\b|n't (?:even )?related\b|\bunrelated\b"
 )
+_SIGNS = ("relat", "o kin")
+"""Words one of which stands in everything that the pattern matches."""
+_REACH = 40
+"""Longest match, in characters."""
 
 
 def denied_families(persons: ChapterPersons) -> Iterator[PatternMatch]:
@@ -26,7 +30,9 @@ def denied_families(persons: ChapterPersons) -> Iterator[PatternMatch]:
     They are named in the sentence or in the one before, or say it; of whom no namesake is named there all in
     the chapter are meant.
     """
-    for match in _NO_KIN.finditer(persons.text):
+    signs = sorted(occurrences(persons.text, _SIGNS))
+    matches = (_NO_KIN.search(persons.text, max(0, at - _REACH), at + _REACH) for at in signs)
+    for match in {found.start(): found for found in matches if found}.values():
         start, end = persons.sentence(match.start(), 1)[0], persons.sentence(match.start())[1]
         near = {m.entry.name: m.entry for m in persons.between(start, end)}
         speech = persons.paragraphs.in_speech(match.start())

@@ -11,9 +11,9 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions, husbands
+from kgnb.extract.en.deeds import deeds
 from kgnb.extract.en.denials import denied_families
 from kgnb.extract.en.kinship import NAMED, NEARBY, Statement, Tie, statements
-from kgnb.extract.en.marriages import marriages
 from kgnb.extract.en.narrator import is_narrators, own_mentions
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.en.stated_names import is_unreal
@@ -67,6 +67,8 @@ _VERBS = (
     ("had |has ", "fought|fought with|fought against|fights|duelled with", "ENEMY"),
     ("had |has ", "served|serves|obeyed|swore fealty to", "SERVES"),
     ("had |has ", "led|leads|commanded|commands", "LEADS"),
+    ("was |is |had been |had |has ", "in the service of|in the employ of|worked for|works for", "SERVES"),
+    ("had |has |was |is |had been ", "taught|teaches|teaching|tutored", "MASTER_OF"),
 )
 
 
@@ -85,6 +87,10 @@ def _of_patterns() -> Iterator[RelationPattern]:
         yield RelationPattern(between, kind, inverted=not inverted)
 
 
+_TOGETHER = (
+    " (?:were|are|had been|have been|became|remained) (?:now |soon |always )?"
+    "(?:(?:the )?(?:old|good|great|fast|close|best|dear|bosom|firm|bitter|sworn|mortal)(?: of)? )*"
+)
 _PATTERNS = (
     *_of_patterns(),
     *(RelationPattern(rf"(?:,? who)? (?:{auxiliary})?(?:{verb}) ", kind) for auxiliary, verb, kind in _VERBS),
@@ -97,6 +103,10 @@ _PATTERNS = (
         " and ",
         "SIBLING",
         after=r" (?:were|are|had been) (?:twin )?(?:brother and sister|brothers|sisters|siblings|twins)\b",
+    ),
+    *(
+        RelationPattern(" and ", kind, after=rf"{_TOGETHER}(?:{nouns})\b(?! (?:of|with|again)\b)")
+        for kind, nouns in (("FRIEND", "friends|chums|comrades"), ("ENEMY", "enemies"), ("RIVAL", "rivals"))
     ),
 )
 
@@ -111,7 +121,7 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
         people = [m for m in people if not is_narrators(m)]  # whom "he" and "her" never mean
         matches += _MATCHER.match(text, people, MAX_GAP)
     persons = ChapterPersons(text, people, ends, own)
-    said = [*statements(text, persons), *marriages(persons), *_named_couples(persons)]
+    said = [*statements(text, persons), *deeds(persons), *_named_couples(persons)]
     matches = [m for m in matches if _is_real(text, m)]
     matches += _married_couples(text, people) + _added_up(_without_children_as_parents(said))
     told = {frozenset((m.source, m.target)) for m in matches if m.confidence > OF_ONE_SURNAME}

@@ -15,7 +15,14 @@ class Role(NamedTuple):
     kin: bool = False
 
 
-_SERVANTS = "servant maid valet butler footman squire steward housekeeper coachman groom lieutenant"
+_SERVANTS = (
+    "servant maid valet butler footman squire steward housekeeper coachman groom lieutenant clerk secretary"
+    " cook nurse gardener chauffeur handmaid maidservant manservant bodyguard orderly batman underling"
+)
+_FRIENDS = (
+    "friend companion confidante confidant comrade chum pal crony playmate playfellow schoolfellow schoolmate"
+    " schoolfriend classmate roommate room-mate"
+)
 
 
 def _roles() -> dict[str, Role]:
@@ -58,9 +65,9 @@ def _roles() -> dict[str, Role]:
         ("betrothed", "SPOUSE", False, "m", "fiancé fiance"),
         ("betrothed", "SPOUSE", False, "f", "fiancée fiancee"),
         ("master", "MASTER_OF", True, "", "master mistress teacher tutor mentor governess employer boss"),
-        ("pupil", "MASTER_OF", False, "", "pupil apprentice student disciple"),
+        ("pupil", "MASTER_OF", False, "", "pupil apprentice student disciple protégé protégée"),
         ("servant", "LEADS", False, "", _SERVANTS),
-        ("friend", "FRIEND", False, "", "friend companion confidante confidant"),
+        ("friend", "FRIEND", False, "", _FRIENDS),
         ("enemy", "ENEMY", False, "", "enemy foe nemesis"),
         ("rival", "RIVAL", False, "", "rival"),
         ("lover", "LOVES", False, "", "lover sweetheart boyfriend girlfriend"),
