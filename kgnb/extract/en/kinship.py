@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import chain, pairwise
+from itertools import chain, combinations, pairwise
 from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
@@ -51,7 +51,7 @@ _NOUN = trie_pattern(ROLES)
 _CALLED_BY_FIRST_NAME = ("brother", "sister", "son", "daughter")  # where there is one: Mr. Dale is older
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _PRONOUN = r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir)"
-_POSSESSOR = rf"{_PRONOUN}|'s?| s"  # some texts have lost their apostrophes
+_POSSESSOR = rf"{_PRONOUN}|'s?| s|, whose"  # some texts have lost their apostrophes
 _POSSESSIVE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? (?:and )?)*$")
 _KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
 _IN_CAPITALS = trie_pattern(noun.capitalize() for noun, role in ROLES.items() if role.kin)
@@ -72,11 +72,17 @@ _CALLED_KIN = re.compile(
 _OWNED = re.compile(r"(?:\b(?i:my|his|her|our|your|their|the|a)|'s) $")
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _AND = re.compile(r" and ")
-_JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) |(?:(?:was|is) )?(?:named|called) )?")
+_JOIN = re.compile(
+    r"(?: and (?:neighbou?r|partner|colleague|companion|ally|heir|patron|adviser|assistant))?"
+    r"(?:,? (?:who |that )?(?:(?:was|is|were|are) )?(?:named|called) |,? whose names? (?:was|is|were|are) "
+    r"|[.;] (?:[Hh]is|[Hh]er|[Tt]heir) names? (?:was|were) |,? (?:(?:the )?(?:late|poor|old|dear|little) )?)"
+)
+_JOIN_IS = re.compile(r" (?:was|is|were|are|had been) ")  # her brother was Tom; not: was Tom's guest
 _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
     r"(?:,|(?:, who)? (?:was|is|were|are|became|being|had been|as))"
     r"(?: (?:now|also|only|not only"
+    r"|(?:one|the (?:eldest|oldest|youngest|elder|younger|second|third|last|first)) of"
     r"|not (?:his|her|my|our|your|their|[A-Z][^,.;!?]{1,24}'s?) [a-z-]+,? but))? ?$"
 )
 _PRONOUN_IS = re.compile(
@@ -85,6 +91,7 @@ _PRONOUN_IS = re.compile(
 )
 _APPOSED = re.compile(r'(?![,.;!?-]+")[,.;:!?)"\n]|$')
 _IS_NOT = re.compile(r"\b(?:(?:am|is|are|was|were|be|been) (?:not|never)|(?:is|are|was|were)n't) $")
+_THE = re.compile(rf"\b[Tt]he (?:(?:{_ADJECTIVE}),? )*$")
 _OF = re.compile(r" (?:of|to) (?:(?:the|that|our|poor|late) )*")
 _GENITIVE = re.compile("'s?(?!\\w)")
 _INTRODUCING = re.compile(
@@ -145,6 +152,7 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
             phrase = _phrase(match.start(1), match)
             yield from _of_owner(phrase, persons)
             yield from _of_whom(phrase, persons)
+            yield from _among_siblings(phrase, persons)
             continue
         if _IS_NOT.search(text, max(0, before.start() - 12), before.start()):
             continue
@@ -258,6 +266,16 @@ def _of_whom(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
         yield Statement(owner.entry.name, role, bearer, weight, phrase.start, owner.end, phrase.noun)
 
 
+def _among_siblings(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
+    """The brothers Rufus and Edwin; the twins, Nora and Winifred."""
+    if not phrase.plural or phrase.noun not in ("brother", "sister", "twin", "sibling"):
+        return
+    if _THE.search(persons.text, max(0, phrase.start - MAX_POSSESSIVE), phrase.start):
+        for one, other in combinations(_named_after(phrase, ROLES[phrase.noun], persons), 2):
+            names = one.entry.name, ROLES["sibling"], other.entry.name
+            yield Statement(*names, NAMED, phrase.start, other.end, phrase.noun)
+
+
 def _nouns(start: int, match: re.Match[str]) -> Iterator[_Phrase]:
     yield _phrase(start, match)
     if more := _AND_NOUN.match(match.string, match.end()):
@@ -277,7 +295,7 @@ def _possessive(text: str, offset: int) -> re.Match[str] | None:
 def _owners(possessive: re.Match[str], persons: ChapterPersons) -> list[Referent]:
     """Whom the possessive means."""
     word, offset = possessive[1], possessive.start()
-    if word in ("'s", "'", " s"):
+    if word in ("'s", "'", " s", ", whose"):
         owner = persons.ending_at(offset)
         return [Referent(owner, 1.0)] if owner else []
     if word in ("their", "Their"):
@@ -406,6 +424,10 @@ def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterat
     """The names right behind the noun; of a plural noun all that are listed there."""
     join = _JOIN.match(persons.text, phrase.end)
     bearer = persons.starting_at(join.end()) if join else None
+    if bearer is None and (told := _JOIN_IS.match(persons.text, phrase.end)):
+        bearer = persons.starting_at(told.end())
+        join = told if bearer and _CLOSED.match(persons.text, bearer.end) else None
+        bearer = bearer if join else None
     apposed = bearer and (
         _APPOSED.match(persons.text, bearer.end)
         or _INTRODUCING.search(persons.text, max(0, phrase.start - 20), phrase.start)
@@ -423,7 +445,7 @@ def _named_before(phrase: _Phrase, owner: Mention, role: Role, persons: ChapterP
     begin = owner.start if owner.end == phrase.start else phrase.start
     before = _COPULA.search(persons.text, max(0, begin - 48), begin)
     bearer = persons.ending_at(before.start()) if before else None
-    if bearer and before and phrase.plural and before[0][0] == ",":
+    if bearer and before and phrase.plural and before[0][0] == "," and not before[0].endswith(" of "):
         return  # Jane, her sons, and Tom
     my = bearer and role.kin and persons.text.startswith(", my ", bearer.end)
     if bearer and my and persons.paragraphs.is_called(bearer.start, bearer.end):

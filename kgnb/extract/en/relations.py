@@ -56,7 +56,9 @@ def with_implied_mentions(
 # (auxiliary verbs, verbs, type)
 _VERBS = (
     ("had |has ", "married|marries|wed|wedded|married to", "SPOUSE"),
-    ("was |is |were |got ", "married to|engaged to|betrothed to", "SPOUSE"),
+    ("was |is |were |got |became ", "married to|engaged to(?: be married to)?|betrothed to", "SPOUSE"),
+    ("had |has ", "gave birth to|given birth to|adopted|fathered|begot", "PARENT_OF"),
+    ("had |has |was ", "courted|wooed|proposed marriage to|courting|wooing", "LOVES"),
     (
         "had |has |was |is ",
         "loved|loves|adored|adores|fell in love with|falls in love with|in love with",
@@ -81,7 +83,8 @@ def _of_patterns() -> Iterator[RelationPattern]:
     for (kind, inverted), alternatives in nouns.items():
         noun = "|".join(sorted(alternatives, key=len, reverse=True))
         between = (
-            rf"(?:, who|,)? (?:was |is |were |and )?(?:the |a |an )?{adjectives}(?:{noun}) (?:of|to) "
+            r"(?:, who|,)? (?:(?:was|is|were|and|became|had been|formerly|once|now) )*(?:the |a |an )?"
+            rf"{adjectives}(?:{noun}) (?:of|to) "
             r"(?:that [a-z]+ |(?:the|that|poor|late) )*"
         )
         yield RelationPattern(between, kind, inverted=not inverted)
@@ -91,14 +94,24 @@ _TOGETHER = (
     " (?:were|are|had been|have been|became|remained) (?:now |soon |always )?"
     "(?:(?:the )?(?:old|good|great|fast|close|best|dear|bosom|firm|bitter|sworn|mortal)(?: of)? )*"
 )
+_ADVERB = "(?:(?:always|long|once|soon|then|also|afterwards|secretly|at last) )?"
 _PATTERNS = (
     *_of_patterns(),
-    *(RelationPattern(rf"(?:,? who)? (?:{auxiliary})?(?:{verb}) ", kind) for auxiliary, verb, kind in _VERBS),
+    *(
+        RelationPattern(rf"(?:,? who)? (?:{auxiliary})?{_ADVERB}(?:{verb}) ", kind)
+        for auxiliary, verb, kind in _VERBS
+    ),
     RelationPattern(
         r" (?:and|with) ",
         "SPOUSE",
-        after=r" (?:were|are|had been|got) (?:married|engaged(?! (?:in|on|upon|with)\b))",
+        after=r" (?:were|are|had been|got|became) (?:married|engaged(?! (?:in|on|upon|with)\b))",
     ),
+    RelationPattern(
+        " (?:had |has )?(?:made|took|taken) ",
+        "SPOUSE",
+        after=" (?:(?:as |for )?his wife|to wife|in marriage)",
+    ),
+    RelationPattern(" (?:had |has )?(?:studied|trained|learned|learnt) under ", "MASTER_OF", inverted=True),
     RelationPattern(
         " and ",
         "SIBLING",
