@@ -1176,3 +1176,29 @@ def test_a_character_of_the_only_given_name_that_ends_so(told: str, form: str, b
 def test_a_character_that_ends_two_given_names_is_neither() -> None:
     pages = CALLED + scenes([("陈明月", "陈海")])
     assert not any("月月" in e.aliases for e in people(pages + "“月月，你坐吧。”\n").values())
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ("满殿的人都笑了。\n一句话说得满殿生春。\n满殿的宫女都低着头。\n", "满殿"),
+        ("“向后转！”他喊道。\n他说：“向后退！”\n向后的事，谁知道呢。\n", "向后"),
+        ("书架上有一本《黄云舟》。\n黄云舟走了。\n", "黄云舟"),
+        ("“慕容家和我家不同。”\n慕容家的马多。\n", "慕容家"),
+    ],
+)
+def test_wholes_directions_houses_and_titles_of_books_are_nobody(told: str, word: str) -> None:
+    assert word not in names(scenes([("何守谦", "林秀英"), ("周德海", "林秀英")]) + told)
+
+
+def test_who_has_a_rare_surname_that_is_another_word_speaks() -> None:
+    assert {"全琏", "向东"} <= names(scenes([("全琏", "林秀英"), ("向东", "周德海")]))
+
+
+def test_what_goes_on_with_a_number_a_thing_of_a_colour_and_we_are_no_names() -> None:
+    date = Candidate("元和十", count=3, left={"\n": 2, "是": 1}, right={"一": 2, "二": 1})
+    name = Candidate("元和十", count=3, left={"\n": 2, "是": 1}, right={"，": 2, "问": 1})
+    assert own_score(date, {}) < own_score(name, {}) - 1
+    beard = Candidate("白胡子", count=2, left={"着": 1, "把": 1}, right={"道": 1, "，": 1})
+    assert own_score(beard, {"胡子": 2.5}) < own_score(beard, {}) - 0.5
+    assert not can_be_name("是咱")

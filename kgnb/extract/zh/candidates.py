@@ -142,7 +142,7 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
         or (word[0] in words.RANKED and is_role(word[1:]))  # 大女儿, 老和尚
         or (word[-1] in words.HOUSE_ENDS and word not in cohesive and word[1:] not in cohesive)
         or (word[1] in "家国" and word[2:] in _AFTER_HOME)
-        or (word[-1] == "家" and titled_surname(word[:-1]))
+        or (word[-1] == "家" and (titled_surname(word[:-1]) or word[:-1] in words.COMPOUND_SURNAMES))
     ):
         return False  # 李家, 贺家坡, 王婶家, but 李家明, 王国强
     if word[1] in words.NUMERALS and (word[0] in "地得" or word[2:] in ("人", "将")):

@@ -24,6 +24,12 @@ NAMED = 1.5
 """Worth of two statements that somebody is called so."""
 INTRODUCED, FEW = 4.0, 3
 """Worth of an introduction among so many other mentions: of many, their neighbours tell more."""
+THING = 1.3
+"""Least weight of a word for a thing that has a colour."""
+_DATES = words.NUMERALS | frozenset("年月日岁")
+_FILLED = words.PLACE_CHARS | words.HOUSE_ENDS | frozenset("家班排连营团队军身脸桌屋")
+_DIRECTIONS = words.LOCALIZERS | frozenset("前后左右东西南北")
+_COLOURS = frozenset("红白黑黄蓝青金银")
 _TROOPS = words.ROLE_ENDS | {"军"}
 _TWO = frozenset("两二俩")
 _PLACES_BEHIND = words.PLACE_CHARS | words.HOUSE_ENDS
@@ -57,7 +63,8 @@ def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, tr
     word = 1.5 * common_words.get(candidate.name, 0.0)
     form = 2.0 if len(candidate.name) > 2 else 1.0
     place = 5.0 * max(0.0, share_of(candidate.left, words.BEFORE_PLACE) - 0.25)  # 从莫斯科
-    return speech + (form if translated else 0.5 * form) - word - place - _grammar_penalty(candidate)
+    score = speech + (form if translated else 0.5 * form) - word - place - _grammar_penalty(candidate)
+    return score if translated else score - fixed_phrase_penalty(candidate)  # 耳|朵里
 
 
 def _grammar_penalty(candidate: Candidate) -> float:
@@ -90,6 +97,14 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += 3.0  # 石婆岭, but 何知县
     if len(name) == 3 and name[-1] in words.NUMERALS and name[:2] in common_words:
         penalty += 1.5  # 封条|一贴
+    if name[-1] in words.NUMERALS and share_of(candidate.right, _DATES) > 0.5:
+        penalty += 2.0  # 元和十|二年
+    whole = name[0] in "满全" and name[1] in _FILLED
+    towards = name[0] in words.BEFORE_PLACE and name[1] in _DIRECTIONS
+    if len(name) == 2 and (whole or towards) and not candidate.speaks:
+        penalty += 2.0  # 满殿, 全连, 向后
+    if len(name) == 3 and name[0] in _COLOURS and common_words.get(name[1:], 0.0) >= THING and not talks:
+        penalty += 1.0  # 白胡子
     phrase = len(name) == 3 or (len(name) == 4 and not NEVER_BEFORE_HEAD.isdisjoint(name[:2]))
     if phrase and common_words.get(name[:2], 0.0) >= 1.5:
         penalty += 1.0  # 何必单, 告诉太太

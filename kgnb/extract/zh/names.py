@@ -111,7 +111,9 @@ class NameClassifier:
                 found[name], sides, self.common_words, self.bigrams, long_names=told.has_long_names
             )
         once = self.foreign.full.keys() | {w for w in told.introduced if found[w].introduced}
-        self.candidates = {w: c for w, c in found.items() if c.count >= least or w in once}
+        # What begins the title of a book (《何恭传》) is only cited.
+        enough = {w for w, c in found.items() if c.count - c.left.get("《", 0) >= least}
+        self.candidates = {w: c for w, c in found.items() if w in enough or w in once}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
             if longer and longer.count < 0.9 * candidate.count:
