@@ -96,11 +96,19 @@ class Share(NamedTuple):
         )
 
 
+def may_be_first_person(samples: Sequence[Share]) -> bool:
+    """Return whether a book may be told in the first person, by parts: chapters may begin with speech."""
+    return _whole(samples).is_high(MIN_SHARE_OF_CHAPTER)
+
+
 def is_first_person(chapters: Sequence[Share]) -> bool:
-    """Return whether a book is told in the first person, by its chapters or parts of them."""
-    whole = Share(sum(c.own for c in chapters), sum(c.told for c in chapters))
+    """Return whether a book of these chapters is told in the first person."""
     most = sum(c.is_high(MIN_SHARE_OF_CHAPTER) for c in chapters) >= MOST_CHAPTERS * len(chapters)
-    return most and whole.is_high(MIN_SHARE)
+    return most and _whole(chapters).is_high(MIN_SHARE)
+
+
+def _whole(parts: Sequence[Share]) -> Share:
+    return Share(sum(p.own for p in parts), sum(p.told for p in parts))
 
 
 def places_of(text: str, names: Sequence[str], offsets: Iterable[int]) -> Iterator[Place]:

@@ -40,6 +40,10 @@ class TestWhoTells:
     def test_who_is_only_called(self) -> None:
         assert tellers(BOOK[0].replace("My name is Tom Harrow. ", ""), *BOOK[1:]) == ["Tom"]
 
+    def test_also_where_chapters_begin_with_long_speech(self) -> None:
+        tale = '"The ship was late," said Captain Thorne. "It rained on the wharf and in the yard."\n' * 60
+        assert tellers(BOOK[0], *(tale + text + "I went home. " * 8 for text in BOOK[1:])) == ["Tom Harrow"]
+
     def test_not_who_is_called_more_often_but_told_of_too(self) -> None:
         calls = "".join(
             f'\n"Stop, Edwin Pell," said Captain Thorne. Edwin Pell {did}.' for did in ("ran", "sat") * 5

@@ -18,6 +18,7 @@ from kgnb.extract.narrator import (
     Teller,
     choose,
     is_first_person,
+    may_be_first_person,
     one_a_line,
     places_of,
     samples,
@@ -80,7 +81,9 @@ def of_book(
     ``starts``: where its chapters begin; ``persons``: name, all names, offsets of each.
     """
     chapters = [text[begin:end] for begin, end in spans(text, starts)]
-    if not all(is_first_person([*map(_share, parts)]) for parts in (samples(text, starts), chapters)):
+    if not may_be_first_person([*map(_share, samples(text, starts))]):
+        return None
+    if not is_first_person([*map(_share, chapters)]):
         return None
     paragraphs = Paragraphs(text)
     tellers = (_teller(text, paragraphs, name, places_of(text, names, at)) for name, names, at in persons)

@@ -15,6 +15,7 @@ from kgnb.extract.narrator import (
     Teller,
     choose,
     is_first_person,
+    may_be_first_person,
     one_a_line,
     places_of,
     samples,
@@ -137,7 +138,7 @@ def of_book(
 
     ``starts``: where its chapters begin; ``persons``: name, all names, offsets of each.
     """
-    if not is_first_person([_Told(part).share(0, len(part)) for part in samples(text, starts)]):
+    if not may_be_first_person([_Told(part).share(0, len(part)) for part in samples(text, starts)]):
         return None
     told = _Told(text)
     if not is_first_person([told.share(*span) for span in spans(text, starts)]):
