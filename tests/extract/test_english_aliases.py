@@ -149,6 +149,87 @@ def test_a_son_called_by_title_and_first_name_leaves_the_surname_to_his_father()
     assert found["Mr. Dale"] is found["Mr. Hugh Dale"] is not found["Edmund Dale"]
 
 
+def talk(one: str, other: str) -> str:
+    """Two people who answer each other, and sentences that hold one of them at most."""
+    return (
+        f'"You are late," said {one}.\n\n"I am," said {other}. "The ewe was in the brook again."\n\n'
+        f'"She is no affair of mine. The wheel is," said {one}, and he pushed back his chair.\n\n'
+        f"{other} ate some bread standing.\n\nAt noon {one} walked down to the weir.\n\n"
+    )
+
+
+def test_a_father_who_talks_to_his_son_bears_the_surname_alone() -> None:
+    told = (
+        "Samuel Dale was a hard man.\n\n" + talk("Mr. Dale", "Tom") * 2 + "Tom Dale danced every dance.\n\n"
+    )
+    found = people(told * 2)
+    assert found["Mr. Dale"] is found["Samuel Dale"]
+    assert found["Tom"] is found["Tom Dale"] is not found["Mr. Dale"]
+
+
+@pytest.mark.parametrize(
+    ("called", "first"),
+    [("Mr. Dale", "Tom"), ("Sergeant Dale", "Olwen"), ("Dr. Dale", "Merete"), ("Dale", "Tom")],
+)
+def test_who_answers_to_a_surname_is_not_whom_the_same_page_calls_by_first_name(
+    called: str, first: str
+) -> None:
+    found = people((talk(called, first) * 2 + f"{first} Dale danced every dance. {first} laughed.\n\n") * 2)
+    assert found[first] is found[f"{first} Dale"]
+    assert found.get(called) is not found[first]
+
+
+def test_a_rank_is_not_the_wifes_whom_a_man_of_that_surname_answers() -> None:
+    told = "Olwen Dale danced every dance. Sergeant Dale put on his hat.\n\n"
+    found = people((talk("Dale", "Olwen") + told) * 3)
+    assert found["Dale"] is found["Sergeant Dale"] is not found["Olwen"]
+
+
+def test_who_looks_at_whoever_has_the_surname_is_another() -> None:
+    told = "Tom Dale danced every dance. Tom laughed.\n\nMr. Dale was a banker. Nobody liked Mr. Dale.\n\n"
+    found = people(told * 2)
+    assert found["Mr. Dale"] is found["Tom Dale"]
+    found = people(told * 2 + "Mr. Dale put out a hand, and Tom took it.\n\n")
+    assert found["Mr. Dale"] is not found["Tom Dale"]
+
+
+def test_a_man_of_several_names_who_talks_on_is_one() -> None:
+    told = (
+        '"I was at sea," said Charles Dale.\n\nMr. Dale bowed to ladies.\n\n"Charles!" cried Anne.\n\n'
+        '"You know London, Mr. Dale?" asked Anne.\n\n"I know the Fleet," said Charles.\n\n'
+    )
+    found = people(told * 4 + "Mr. Dale asked for her hand. Alice Dale came for the wedding.")
+    assert found["Mr. Dale"] is found["Charles Dale"] is found["Charles"]
+
+
+def test_one_turn_of_many_speeches_makes_no_two() -> None:
+    on = '"Quite so," said Tom Dale.\n\nThe rain had stopped.\n\n"Quite so," said Tom.\n\nHe rose.\n\n'
+    more = '"No," said Mr. Dale.\n\nA dog barked.\n\n'
+    once = '"Well," said Tom.\n\n"Well, well," said Mr. Dale.\n\n'
+    found = people((on + more) * 5 + once)
+    assert found["Mr. Dale"] is found["Tom Dale"]
+
+
+def test_a_son_who_is_called_by_his_first_name_is_not_mr_only_as_he_is_mentioned_more() -> None:
+    tom = "Tom danced every dance.\n\nTom laughed at the rain.\n\nTom Dale had a coat.\n\n" * 8
+    father = "Samuel Dale stood above the door. Mr. Dale weighed the candles.\n\n" * 2
+    found = people(tom + father)
+    assert found["Mr. Dale"] is not found["Tom Dale"]
+    called = tom.replace("Tom danced", "Mr. Dale danced").replace("Tom laughed", "Tom Dale laughed")
+    found = people(called + father)
+    assert found["Mr. Dale"] is found["Tom Dale"]
+
+
+@pytest.mark.parametrize(
+    ("initial", "bearer"), [("D. Dale", "Daniel Dale"), ("N. Dale", ""), ("Mr. E. Dale", "")]
+)
+def test_an_initial_is_whose_first_name_alone_begins_so(initial: str, bearer: str) -> None:
+    told = pages(("Nathaniel Dale", "Anne"), ("Daniel Dale", "Anne"), ("Nora Dale", "Anne"), times=2)
+    found = people(told + "\n\n" + pages((initial, "Anne"), times=1))
+    assert found[initial] is found.get(bearer or initial)
+    assert bearer or found[initial].name == initial
+
+
 def test_a_full_name_introduces_whoever_is_called_by_title_and_surname() -> None:
     sisters = pages(("Clara Dale", "Louisa Dale"), ("Miss Clara", "Miss Louisa"), times=2)
     told = '"He went out," said Clara Dale.\n\nMiss Dale was six-and-twenty.\n\n'

@@ -166,7 +166,7 @@ class AliasResolver(TitleAliases):
             if titled > sum(self.counts[n] for n in fulls):
                 continue  # a surname rather: Halliday is Colonel Halliday
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
-            roots = self._without_nobles(name, roots)
+            roots = [r for r in self._without_nobles(name, roots) if not self._are_two(name, r)]
             if roots and self._first_dominates(roots):
                 sure = self.co_occurrence.ratio(name, roots[0], 0.0, least=3.0) < 1.2
                 best = roots[0] if sure else ""
@@ -196,6 +196,7 @@ class AliasResolver(TitleAliases):
                 if self.parts[other].titles or self.parts[other].is_full:
                     bearers[self.clusters.root(other)] += self.counts[other]
             shared = len(bearers) > 1
+            bearers = Counter({r: n for r, n in bearers.items() if not self._are_two(name, r)})
             called = Counter({r: n for r, n in bearers.items() if self._may_be_called_by_surname(r)})
             if called and max(called.values()) >= 0.2 * max(bearers.values()):
                 bearers = called
@@ -220,7 +221,11 @@ class AliasResolver(TitleAliases):
     def _join_nicknames(self) -> None:
         """Lizzy and Elizabeth: a long form that is near but never in its sentence."""
         for name in self.by_count:
-            near = [r for r in self._roots(self._long_forms(name), name) if self._is_near(name, r)]
+            near = [
+                r
+                for r in self._roots(self._long_forms(name), name)
+                if self._is_near(name, r) and not self._are_two(name, r)
+            ]
             # With too few occurrences to measure, the word list decides.
             doubtful = self._titles(name) & KIN_TITLES or self._is_never_bare(name)
             rare = self.counts[name] < 5 and self._count(name) < 10 and not doubtful

@@ -12,6 +12,8 @@ _SPEAK = words.SPEECH_VERB
 _EPITHETS = "|".join(sorted(words.EPITHETS))
 _VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|{_EPITHETS}) )*$')
 _VERB_AFTER = re.compile(rf"(?: \w+ly)?,? (?:{_SPEAK})\b")
+_QUOTE_BEFORE = re.compile(r'"(?: |[^"\n]{0,4}\b(?:the|and) )$')
+_QUOTE_BEHIND = re.compile(r'[^"\n]{0,40}[,:] "')
 _CALLED = re.compile(r'(?:, |"|\b(?:dear|Oh|oh) |\. )$')
 
 
@@ -67,3 +69,15 @@ class Paragraphs:
         if _VERB_BEFORE.search(self._text, max(0, start - 40), start):
             return True
         return bool(_VERB_AFTER.match(self._text, end)) and not self.in_speech(start)
+
+    def is_answer(self, start: int, end: int) -> bool:
+        """Return whether the paragraph is a speech, and the name at ``start``-``end`` right beside it tells
+        whose: "Come," Henry said. Henry said, "Come."."""
+        if _VERB_BEFORE.search(self._text, max(0, start - 40), start):
+            return True
+        verb = _VERB_AFTER.match(self._text, end)
+        if not verb or self.in_speech(start):
+            return False
+        if start == self.start(start):
+            return bool(_QUOTE_BEHIND.match(self._text, verb.end()))
+        return bool(_QUOTE_BEFORE.search(self._text, max(0, start - 10), start))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.conversations import Conversations
 from kgnb.extract.en.names import (
     FIRST_PARTICLES,
     SAINTS,
@@ -215,6 +216,7 @@ class BookPersons:
         self.clusters = NameClusters(self.candidates)
         self.offsets = {n: c.offsets for n, c in self.candidates.items()}
         self.co_occurrence = CoOccurrence(self.clusters, self.offsets, sentence_ends(text), WINDOW)
+        self.conversations = Conversations(self.paragraphs, self.offsets)
         self.by_count = sorted(self.counts, key=lambda n: (-self.counts[n], n))
         self._gender: dict[tuple[str, ...], str] = {}
         self.dropped: set[str] = set()
@@ -269,6 +271,31 @@ class BookPersons:
         if judged[0][0] < 0.3 and (not strict or judged[1][0] > 0.3):
             return judged[0][2]
         return ""
+
+    def _are_two(self, one: str, other: str) -> bool:
+        """Whether who is called by first name alone and who is called by surname are two people of one
+        family, as they answer each other, or look at each other in a sentence: Mr. Dale and Tom (Dale)."""
+        both = *self._parts_of(one), *self._parts_of(other)
+        lasts = {p.last for p in both if p.is_full}
+        for person, relation in ((one, other), (other, one)):
+            own, theirs = self.clusters.names_of(person), self.clusters.names_of(relation)
+            words = {self.parts[n].first for n in own if self.parts[n].is_full or not self.parts[n].titles}
+            firsts = self._said_alone(words - lasts, theirs)
+            called = [n for n in theirs if len(self.parts[n].rest) == 1 and self.parts[n].first in lasts]
+            if not firsts or not called:
+                continue
+            alone = self._said_alone({self.parts[n].first for n in called}, own)
+            if self.conversations.are_two(firsts, {*called, *alone}):
+                return True
+            titled = tuple(n for n in called if set(self.parts[n].titles) - {"miss"})
+            few = titled and self.co_occurrence.expected(firsts, titled) < 1
+            if few and self.co_occurrence.together(firsts, titled):
+                return True
+        return False
+
+    def _said_alone(self, words: Iterable[str], others: Container[str]) -> tuple[str, ...]:
+        """Those of the words that are names by themselves, and none of ``others``."""
+        return tuple(sorted(w for w in words if w in self.candidates and w not in others))
 
     def _same_surname(self, one: str, other: str, *, unsure: bool) -> bool:
         """Whether both have a surname in common; ``unsure`` where either has none."""

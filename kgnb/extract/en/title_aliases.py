@@ -38,6 +38,8 @@ SURE_EXPECTED = 3.0
 """Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
 ON_PAGES = 0.4
 """Share of a name's passages from which on it is mostly on its bearer's pages."""
+BY_FIRST_NAME = 0.5
+"""Share of a person's mentions that are the first name alone, from which on the surname is seldom used."""
 NEARBY = 0.2
 """Share of a first name's passages from which on a prince called so too may be its bearer."""
 INTRODUCED_WITHIN = 300
@@ -64,7 +66,8 @@ class TitleAliases(BookPersons):
 
     def _join_unless_company(self, one: str, other: str, reason: str) -> None:
         """Join both names unless their genders differ or they keep company."""
-        if self._same_gender(one, other) and self.co_occurrence.ratio(one, other, 0.0, least=3.0) < 1.5:
+        company = self.co_occurrence.ratio(one, other, 0.0, least=3.0) >= 1.5 or self._are_two(one, other)
+        if self._same_gender(one, other) and not company:
             self.clusters.join(one, other, reason)
 
     @cached_property
@@ -150,6 +153,9 @@ class TitleAliases(BookPersons):
         elif titles == ("mr",) and self._has_sons(surname, fulls):
             fulls = []
         roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
+        if others := {r for r in roots if self._are_two(name, r)}:
+            near = self.co_occurrence.coverage
+            roots = [r for r in roots if r not in others and near(r, (name,)) >= ON_PAGES]
         of_rank = [r for r in roots if set(titles) & self._titles(r) & words.NEUTRAL]
         if len(of_rank) == 1 < len(roots):  # Dr. Anne Pell rather than Tom Pell, unless she is elsewhere
             elsewhere = self._is_elsewhere(name, of_rank[0])
@@ -157,7 +163,24 @@ class TitleAliases(BookPersons):
         if titles == ("mr",) and len(roots) > 1:
             roots = [r for r in roots if not self._is_called_with_title(r, titles)] or roots
         alone = titles == ("mr",) and not self._has_wife(surname) and self._first_dominates(roots)
+        alone = alone and not any(self._is_younger(roots[0], r) for r in roots[1:])
         return roots[:1] if alone else roots
+
+    def _is_younger(self, person: str, other: str) -> bool:
+        """Whether the person is mostly called by the first name alone, as a son is, and the other, as his
+        father may be, is not; no other is William Dale to Bill Dale."""
+        firsts = {p.first.lower() for p in self._parts_of(person) if p.is_full}
+        firsts |= {long for first in firsts for long in words.NICKNAMES.get(first, ())}
+        unlike = firsts.isdisjoint(p.first.lower() for p in self._parts_of(other))
+        return unlike and self._share_of_first_name(other) < BY_FIRST_NAME <= self._share_of_first_name(
+            person
+        )
+
+    def _share_of_first_name(self, person: str) -> float:
+        """The share of the person's mentions that are the first name alone."""
+        firsts = {p.first for p in self._parts_of(person) if p.is_full}
+        alone = sum(self.counts[n] for n in self.clusters.names_of(person) if n in firsts)
+        return alone / self._count(person)
 
     def _introduced_as(self, name: str, fulls: list[str]) -> str:
         """The full name of the same title that stands shortly before the first "Mr. Marlow": Mr. Giles
