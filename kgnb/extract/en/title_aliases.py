@@ -203,7 +203,8 @@ class TitleAliases(BookPersons):
         if self._is_named_after_husband(full):
             return ""  # Mrs. Dale may be the mother of Mr. John Dale
         married = titles & {"mrs", "lady"} and not titles & self._titles(full)
-        return "" if married or self.co_occurrence.together(name, full) else full
+        two = self.co_occurrence.together(name, full) or self._are_two(name, full)
+        return "" if married or two else full
 
     def _just_named(self, name: str) -> str:
         """The full name of the same surname after which, with nobody named between, ``name`` first stands."""
