@@ -139,7 +139,7 @@ class KinOwners:
         has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
         if has:  # 生了两个儿子：长子甲: nobody's but whom the sentence names
             parent = self.whose_children(has.start())
-            if parent and parent.entry.name == last.entry.name:
+            if parent and (parent.entry.name == last.entry.name or not self._names_any(kin.start)):
                 return parent
             namesake = self._namesake(kin, k) if born else None
             return namesake if namesake and self._is_in_sentence(namesake, kin.start) else None
@@ -267,6 +267,11 @@ class KinOwners:
         i = bisect_left(self._ends, at)
         begin = self._ends[i - 1] if i else -1
         return mention.start > begin and not self._text.startswith(("的", "之"), mention.end)
+
+    def _names_any(self, at: int) -> bool:
+        """Whether the sentence names somebody before a place."""
+        i = bisect_left(self._ends, at)
+        return bool(self._said.within(self._ends[i - 1] + 1 if i else 0, at))
 
     def _actor(self, at: int) -> Mention | None:
         """Who does what a sentence tells, if it names nobody else before: 甲站着，一手扶着女儿."""

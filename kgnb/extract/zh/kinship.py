@@ -46,7 +46,7 @@ _ANYBODYS = words.MARRIED | {"姑爷", "爷爷", "叔叔", "姑姑", "舅舅", "
 """Kin nouns by which a house's servants and strangers call people, too."""
 _SPEAKS_TO = re.compile(
     # Branches begin with a character, not with a set: the search then skips what begins none of them.
-    f"(?:{'|'.join(f'{char}着?' for char in '对向朝跟冲')}|见|问|叫|唤|吩咐|拉着|拍着)"
+    f"(?:{'|'.join(f'{char}着?' for char in '对向朝跟冲')}|见了?|问|叫|唤|吩咐|拉着|拍着)"
     f"(?P<own>(?:[他她]|自己)的?)?{DEAR}(?P<noun>[{''.join(sorted(KIN_CHARS))}]{{1,4}})"
     "(?=[说道问笑喊叫骂进走坐，：][^。！？；“”「」『』\n]{0,24}(?P<opens>[“「『])|[说道问笑喊叫骂])"
 )
@@ -60,7 +60,7 @@ _DEAR = re.compile(f"(?P<of>[的家]?){DEAR}")
 def _link() -> re.Pattern[str]:
     """What joins a kin noun to its bearer."""
     return re.compile(
-        rf"[，,、]?(?P<rank>(?<=[，、])[^\W他她我你其]{{0,4}}{_RANK})?(?:姓.，)?"
+        rf"[，,、]?(?P<rank>(?<=[，、])[^\W他她我你其]{{0,4}}{_RANK})?(?:姓.，|[^\W的]{{1,4}}岁的)?"
         "(?:[官大小]?名叫|名唤|唤做|唤作|叫做|叫作|叫|取名叫?|起名叫?|名"
         f"|(?:便|就|其实|竟然?|原来|正)?是(?:{_OFFICE})?)?“?"
     )
@@ -246,8 +246,10 @@ class Kinship:
             bearer = self._said.addressed(k) if speaker else None
             if speaker and bearer:
                 kin = Kin(match.start("noun"), match.end(), noun, rule, bearer)
+                called = bearer is self._said.turn(k).called  # who only answers may be anybody
+                names = bearer.entry.name, *bearer.entry.aliases
                 fits = self._owners.by_blood(kin, speaker) and self._owners.fits(kin, speaker)
-                if fits and self._said.sexes.fits(_title(noun), (bearer.entry.name, *bearer.entry.aliases)):
+                if fits and (called or self._said.sexes.fits(_title(noun), names)):
                     yield kin.tie_to(speaker)
 
     def _mine(self, match: re.Match[str], bearer: Mention) -> Kin | None:
