@@ -1202,3 +1202,12 @@ def test_what_goes_on_with_a_number_a_thing_of_a_colour_and_we_are_no_names() ->
     beard = Candidate("白胡子", count=2, left={"着": 1, "把": 1}, right={"道": 1, "，": 1})
     assert own_score(beard, {"胡子": 2.5}) < own_score(beard, {}) - 0.5
     assert not can_be_name("是咱")
+
+
+@pytest.mark.parametrize(("young", "is_one"), [("", True), ("何小姐", False), ("小何", False)])
+def test_who_is_called_young_is_not_called_old(young: str, is_one: bool) -> None:
+    said = "何守谦坐下了。\n“{}，请喝茶。”林秀英道。\n何守谦点头。\n"
+    old = "何守谦坐下了。\n“老何，请喝茶。”林秀英道。\n何守谦点头。\n" * 4
+    pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")]) + old
+    found = people(pages + (said.format(young) * 3 if young else ""))
+    assert ("老何" in bearer(found, "何守谦").aliases) is is_one

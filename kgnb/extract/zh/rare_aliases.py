@@ -38,6 +38,8 @@ class RareAliases(SoleBearers):
         """“谢谢周医生。” is for who speaks beside it, or the surname's only bearer, if always near."""
         calls = self._spoken.calls
         bearers = self._bearers() if calls else {}
+        for form, places in calls.items():
+            self.offsets.setdefault(form, array("I", places))
         for form in sorted(calls, key=lambda form: not form.startswith("老")):  # 老何 tells that 何叔 is he
             places, surname = calls[form], called_by(form) or form.removesuffix("兄")
             roots = {self.clusters.root(name) for name in bearers.get(surname, ())} - {form}
@@ -48,8 +50,8 @@ class RareAliases(SoleBearers):
             if not person and self._count(form) <= FEW:
                 only = self._only_one(roots, places)
                 person = only if only and self._is_near(self.clusters.names_of(only), places, NEAR) else ""
-            if person and self._may_be_addressed(form, surname, self.clusters.names_of(person)):
-                self.offsets.setdefault(form, array("I", places))
+            young = form[0] == "老" and person and self._is_called_young(surname, person)
+            if person and not young and self._may_be_addressed(form, surname, self.clusters.names_of(person)):
                 self._join_located(person, form, "姓与称")
 
     def _called(self, form: str, persons: Collection[str]) -> str:

@@ -20,6 +20,7 @@ from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases
 
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
 _OF_DAUGHTERS = ("小姐", "姑娘")
+_OF_YOUNG = ("小姐", "姑娘", "少爷", "同学")
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -179,8 +180,15 @@ class SurnameAliases(TitleAliases):
             if candidate and share_of(candidate.left, _PARENT_ENDS) >= 0.1:
                 continue  # 家父何员外 is the father of whoever else is called 何
             best = self._nearby_bearer(forms, others, max_ratio, least=0.0)
-            if best and not self._is_called_elsewhere(name, best):
+            young = name[0] == "老" and best and self._is_called_young(called_by(name), best)
+            if best and not young and not self._is_called_elsewhere(name, best):
                 self.clusters.join(best, name, "姓与称")
+
+    def _is_called_young(self, surname: str, person: str) -> bool:
+        """Whether 小何 or 何小姐 is always near a person, who then is not called 老何."""
+        forms = ("小" + surname, *(surname + title for title in _OF_YOUNG))
+        told = [form for form in forms if self.offsets.get(form)]
+        return any(self.co_occurrence.coverage((form,), person) >= ALWAYS_NEAR for form in told)
 
     def _join_rare_titles(self) -> None:
         """沙和尚 is 沙僧, 武二 is 武松: always near one person of the surname, and hardly in a sentence."""
