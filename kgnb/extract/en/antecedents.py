@@ -60,8 +60,9 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons, but: str) -
             and persons.paragraphs.in_speech(m.start) == speech
         ]
         pronoun = _subject_pronoun(gender, start, end, persons)
-        acting = [m for m in fitting if persons.acts(m)]
-        best = acting[-1] if acting else fitting[0] if fitting else None
+        likely = [m for m in fitting if persons.gender(m.entry) == gender] or fitting
+        acting = [m for m in likely if persons.acts(m)]
+        best = acting[-1] if acting else likely[0] if likely else None
         if best and (acting or pronoun is None or best.start < pronoun):
             return Referent(best, _certainty(fitting, gender, persons) / doubt)
         doubt += CLAUSE_DOUBT if pronoun is not None else SENTENCE_DOUBT

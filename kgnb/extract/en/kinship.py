@@ -70,17 +70,20 @@ _CALLED_KIN = re.compile(
     r"|(?<=[Gg])ra(?:nd(?:mamma|ma|papa|pa|mother|father|dad)|nny|mps|n))(?![\w-])(?! [A-Z])"
 )
 _OWNED = re.compile(r"(?:\b(?i:my|his|her|our|your|their|the|a)|'s) $")
+_LIST_BEFORE = re.compile(r"(?:,? and |, )$")
+_PARENTHESIS, _DASH = re.compile(r"\)"), re.compile(r" ?(?:-|—)")
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _AND = re.compile(r" and ")
 _JOIN = re.compile(
     r"(?: and (?:neighbou?r|partner|colleague|companion|ally|heir|patron|adviser|assistant))?"
-    r"(?:,? (?:who |that )?(?:(?:was|is|were|are) )?(?:named|called) |,? whose names? (?:was|is|were|are) "
+    r"(?:,? (?:who |that )?(?:(?:was|is|were|are) )?(?:named|called) "
+    r"|(?:,? whose|'s) names? (?:was|is|were|are) "
     r"|[.;] (?:[Hh]is|[Hh]er|[Tt]heir) names? (?:was|were) |,? (?:(?:the )?(?:late|poor|old|dear|little) )?)"
 )
 _JOIN_IS = re.compile(r" (?:was|is|were|are|had been) ")  # her brother was Tom; not: was Tom's guest
 _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
-    r"(?:,|(?:, who)? (?:was|is|were|are|became|being|had been|as))"
+    r"(?:,| \(| ?--?| ?—|(?:, who)? (?:was|is|were|are|became|being|had been|as))"
     r"(?: (?:now|also|only|not only"
     r"|(?:one|the (?:eldest|oldest|youngest|elder|younger|second|third|last|first)) of"
     r"|not (?:his|her|my|our|your|their|[A-Z][^,.;!?]{1,24}'s?) [a-z-]+,? but))? ?$"
@@ -261,6 +264,9 @@ def _of_whom(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
         return
     role = ROLES[phrase.noun]
     meant = _meant_by_pronoun(phrase, owner, role, persons)
+    told = _JOIN_IS.match(persons.text, owner.end) if meant is None else None
+    if told and (named := persons.starting_at(told.end())) and _CLOSED.match(persons.text, named.end):
+        meant = Referent(named, 1.0)  # the wife of Captain Thorne was Winifred
     if meant and (bearer := meant.mention.entry.name) != owner.entry.name:
         weight = NAMED * meant.weight
         yield Statement(owner.entry.name, role, bearer, weight, phrase.start, owner.end, phrase.noun)
@@ -445,11 +451,29 @@ def _named_before(phrase: _Phrase, owner: Mention, role: Role, persons: ChapterP
     begin = owner.start if owner.end == phrase.start else phrase.start
     before = _COPULA.search(persons.text, max(0, begin - 48), begin)
     bearer = persons.ending_at(before.start()) if before else None
-    if bearer and before and phrase.plural and before[0][0] == "," and not before[0].endswith(" of "):
-        return  # Jane, her sons, and Tom
     my = bearer and role.kin and persons.text.startswith(", my ", bearer.end)
     if bearer and my and persons.paragraphs.is_called(bearer.start, bearer.end):
         return  # "Tom, my son," says any priest
-    closed = before and (before[0][0] != "," or _CLOSED.match(persons.text, phrase.end))
-    if bearer and closed and persons.fits(bearer.entry, role.gender):
-        yield bearer
+    end = (
+        {"(": _PARENTHESIS, "-": _DASH, "—": _DASH, ",": _CLOSED}.get(before[0].lstrip()[0])
+        if before
+        else None
+    )
+    if bearer is None or before is None or (end and not end.match(persons.text, phrase.end)):
+        return
+    several = phrase.plural and not before[0].endswith(" of ")
+    before_it = _listed_before(bearer, persons) if several else []
+    if before[0][0] == "," and several and not before_it:
+        return  # Jane, her sons, and Tom
+    yield from (m for m in (bearer, *before_it) if persons.fits(m.entry, role.gender))
+
+
+def _listed_before(last: Mention, persons: ChapterPersons) -> list[Mention]:
+    """The others of a list that ends in this name: Ann, Jane and Tom."""
+    found: list[Mention] = []
+    while link := _LIST_BEFORE.search(persons.text, max(0, last.start - 6), last.start):
+        other = persons.ending_at(link.start())
+        if other is None:
+            break
+        found.append(last := other)
+    return found

@@ -31,18 +31,20 @@ class Paragraphs:
 
     def start(self, offset: int, back: int = 0) -> int:
         """Return the start of the paragraph at ``offset``, or of the one ``back`` paragraphs before it."""
-        return self._start_of(self.number(offset) - back)
+        return self.start_of(self.number(offset) - back)
 
-    def _start_of(self, k: int) -> int:
+    def start_of(self, k: int) -> int:
+        """Return the start of a paragraph by its number."""
         return self._ends[k - 1] + 1 if k > 0 else 0
 
-    def _end_of(self, k: int) -> int:
+    def end_of(self, k: int) -> int:
+        """Return the end of a paragraph by its number."""
         return self._ends[k] if k < len(self._ends) else len(self._text)
 
     def with_speech(self) -> Iterator[tuple[int, int, int]]:
         """Yield number, start and end of each paragraph in which a quotation mark stands."""
         for k in dict.fromkeys(map(self.number, self._quotes)):
-            yield k, self._start_of(k), self._end_of(k)
+            yield k, self.start_of(k), self.end_of(k)
 
     def in_speech(self, offset: int) -> bool:
         """Return whether ``offset`` is within quotation marks."""
@@ -52,7 +54,7 @@ class Paragraphs:
         """Return the end of the speech before, start and end of that at ``offset`` and the start of the next,
         within the paragraph."""
         k, n = self.number(offset), bisect_left(self._quotes, offset)
-        low, high = self._start_of(k) - 1, self._end_of(k)
+        low, high = self.start_of(k) - 1, self.end_of(k)
 
         def mark(i: int, edge: int) -> int:
             return self._quotes[i] if 0 <= i < len(self._quotes) and low < self._quotes[i] < high else edge

@@ -80,12 +80,13 @@ def _of_patterns() -> Iterator[RelationPattern]:
     for noun, role in ROLES.items():
         nouns[role.type, role.inverted].append(noun)
     adjectives = rf"(?:(?:{'|'.join(sorted(words.BEFORE_KIN))}) )*"
+    trades = "|".join(sorted(words.TRADES))
     for (kind, inverted), alternatives in nouns.items():
         noun = "|".join(sorted(alternatives, key=len, reverse=True))
         between = (
-            r"(?:, who|,)? (?:(?:was|is|were|and|became|had been|formerly|once|now) )*(?:the |a |an )?"
-            rf"{adjectives}(?:{noun}) (?:of|to) "
-            r"(?:that [a-z]+ |(?:the|that|poor|late) )*"
+            r"(?:, who|,)? (?:(?:was|is|were|and|became|had been|formerly|once|now|himself|herself) )*"
+            rf"(?:the |a |an )?{adjectives}(?:{noun}) (?:of|to) "
+            rf"(?:that [a-z]+ |the (?:{trades}) |(?:the|that|poor|late) )*"
         )
         yield RelationPattern(between, kind, inverted=not inverted)
 

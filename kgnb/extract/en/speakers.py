@@ -33,6 +33,9 @@ _HE_SAYS = re.compile(
     rf'["HhSs](?:(?<=") (?:(?:[Hh]e|[Ss]he)(?= [a-z])|(?:{words.SPEECH_VERB}) (?:he|she)\b)'
     rf"|(?<=\n.){_HE}(?= [a-z])|(?<!\w.){_HE} (?:{words.SPEECH_VERB})\b)"
 )
+_TO = re.compile(
+    rf"\b(?:{words.SPEECH_VERB}) (?:[^.,;:!?\"\n]{{1,40}} )?to (?:the |old |young |poor )?$|\btold $"
+)
 _I_SAY = re.compile(rf"\bI (?:{words.SPEECH_VERB})\b|\b(?:{words.SPEECH_VERB}) I\b")
 
 
@@ -156,12 +159,21 @@ class Speakers:
         paragraph = self._paragraphs.number(offset)
         mine = self.speaker(offset)
         name = mine.mention.entry.name if mine else ""
-        if called := self.called(offset):
+        if called := self.called(offset) or self._told_to(paragraph):
             return Referent(called, 1.0) if called.entry.name != name else None
         near = (self._turns.get(k) for k in (paragraph - 1, paragraph + 1)) if mine else ()
         for said in near:
             if said and said.mention.entry.name != name:
                 return Referent(said.mention, said.weight * IN_TURN)
+        return None
+
+    def _told_to(self, paragraph: int) -> Mention | None:
+        """Who is named as the hearer of a paragraph of one speaker: "Come," said Tom to Ann."""
+        text, start = self._persons.text, self._paragraphs.start_of(paragraph)
+        for mention in self._persons.between(start, self._paragraphs.end_of(paragraph)):
+            told = _TO.search(text, max(start, mention.start - 60), mention.start)
+            if told and paragraph not in self._several and not self._paragraphs.in_speech(mention.start):
+                return mention
         return None
 
     def answerer(self, offset: int, gender: str) -> Referent | None:
