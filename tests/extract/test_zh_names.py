@@ -14,6 +14,7 @@ from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.candidates import Candidate, can_be_name
 from kgnb.extract.zh.foreign_names import ForeignNames
+from kgnb.extract.zh.given_places import telling
 from kgnb.extract.zh.name_evidence import own_score
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.sexes import Sexes
@@ -1211,3 +1212,47 @@ def test_who_is_called_young_is_not_called_old(young: str, is_one: bool) -> None
     pages = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")]) + old
     found = people(pages + (said.format(young) * 3 if young else ""))
     assert ("老何" in bearer(found, "何守谦").aliases) is is_one
+
+
+FULL_ONCE = "何玲珑和何胜利是去年来的。\n"
+FAR = scenes([("周德海", "林秀英")]) * 25
+AS_NAMES = "“{0}，你坐吧。”周德海对{0}说。{0}笑了。林秀英看着{0}的脸。\n"
+AS_WORDS = "他买了一块{0}的东西，这种{0}是假的，不够{0}，也不想{0}。\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "is_one"),
+    [
+        (AS_NAMES, True),
+        (AS_WORDS, False),
+        (AS_NAMES + AS_WORDS * 8, False),
+        (AS_NAMES + "“陈{0}来了。”“林{0}也来了。”\n", False),  # who is meant?
+        (AS_NAMES + "陈{0}，林秀英和陈{0}。\n", False),
+    ],
+)
+@pytest.mark.parametrize("word", ["玲珑", "胜利"])
+def test_a_word_is_the_only_ones_given_name_where_its_places_tell_a_person(
+    word: str, told: str, *, is_one: bool
+) -> None:
+    pages = FULL_ONCE + "何玲珑笑了。何胜利笑了。\n" + told.format(word) * 3 + FAR + told.format(word) * 6
+    assert (word in bearer(people(pages), "何" + word).aliases) is is_one
+
+
+@pytest.mark.parametrize(
+    ("clause", "tells"),
+    [
+        ("“建国，你来。”", True),
+        ("。建国说：“好。”", True),
+        ("，建国摇了摇头。", True),
+        ("他对建国说了。", True),
+        ("那是建国的媳妇。", True),
+        ("那是建国家的孩子。", False),
+        ("她看见建国大哥了。", True),
+        ("他名叫建国。", True),
+        ("，建国以来没有过。", False),
+        ("那是建国的事。", False),
+        ("“建国的人都老了。”", False),
+    ],
+)
+def test_a_place_tells_a_person(clause: str, *, tells: bool) -> None:
+    assert bool(telling(clause, [clause.index("建国")], 2)) is tells

@@ -16,6 +16,7 @@ from itertools import compress
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.given_places import telling
 from kgnb.extract.zh.name_evidence import share_of
 from kgnb.extract.zh.rare_aliases import RareAliases
 from kgnb.extract.zh.sentences import sentence_ends
@@ -24,8 +25,11 @@ from kgnb.extract.zh.sole_bearers import ADDRESS, AROUND
 from kgnb.extract.zh.spoken_names import SpokenNames
 from kgnb.extract.zh.surname_aliases import FEW, SOLE, WINDOW
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
-from kgnb.extract.zh.title_aliases import APART
+from kgnb.extract.zh.title_aliases import APART, NEARBY
 
+_OTHERS = words.SURE_SURNAMES - words.BEFORE_NAMES - set("和与向于从许管成连常江王龙马")
+"""Surnames that end hardly any other word: 不管建国, 也许建国, 宋江大喜."""
+_COUNTS = words.MEASURES - {"名"}
 _ADVERBIAL = frozenset("地")
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
 _RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
@@ -40,6 +44,10 @@ _NOT_GIVEN = (
 )
 GIVEN = 1.5
 """Weight of a word from which on nearness alone makes no given name of it."""
+TELLING, SOME_TELL = 0.3, 0.05
+"""Least share of the places of a given name that tell a person; and where what stands beside it does, too."""
+STRANGE, COUNTED = 0.02, 0.05
+"""Most share of the places of a given name behind another surname, and behind a measure word."""
 STANDS = 0.5
 """Least log odds of what stands beside a word that is somebody's given name, too; of both sides."""
 
@@ -122,15 +130,29 @@ class AliasResolver(RareAliases):
         return not word and self.co_occurrence.coverage((given,), full) >= 0.6
 
     def _stands_alone(self, given: str, full: str) -> bool:
-        """Whether a given name stands for its bearer: no 山岳 that are mountains, no 瞎子 who is blind."""
-        sides = self._sides(given, self.offsets[given])
-        if not sides.left or not words.DETERMINERS.isdisjoint(sides.left):
+        """Whether a given name stands for its bearer: no 山岳 that are mountains, no 瞎子 who is blind.
+
+        Enough of its places tell a person, or what stands beside it does; either is near the other.
+        """
+        places = self.offsets[given]
+        sides = self._sides(given, places)
+        strange = share_of(sides.left, _OTHERS) > STRANGE or share_of(sides.left, _COUNTS) > COUNTED
+        if not places or strange:
             return False
         word = self._classifier.common_words.get(given, 0.0)
+        told = len(telling(self.text, places, len(given)))
+        if told <= word:
+            told = 0
+        near = self.co_occurrence.nearest_votes((given,), (full,), AROUND)[0].total() >= 0.5 * len(places)
+        if not near and (told < SOME_TELL * len(places) or not self._has_beside(full, given)):
+            return False
         left, right = self._classifier.left_score(sides), self._classifier.right_score(sides)
-        votes, places = self.co_occurrence.nearest_votes((given,), (full,), AROUND)
-        near = votes.total() >= max(1, 0.5 * places)
-        return near and min(left, right) >= 0 and left + right >= (STANDS if word else 0.0)
+        likely = min(left, right) >= 0 and left + right >= (STANDS if word else 0.0)
+        return likely or told >= max(1, TELLING * len(places))
+
+    def _has_beside(self, full: str, given: str) -> bool:
+        """Whether a full name that is seldom told is told where the given name is."""
+        return self.co_occurrence.coverage((full,), (given,)) >= NEARBY
 
     def _given_characters(self) -> dict[str, set[str]]:
         """Return a character and a title (明哥, 云二爷), or it twice (明明) → full names that have it."""

@@ -24,7 +24,7 @@ from kgnb.extract.zh.candidates import (
     with_neighbours,
 )
 from kgnb.extract.zh.clauses import Clauses
-from kgnb.extract.zh.introductions import WORD, is_full_name, words_across
+from kgnb.extract.zh.introductions import is_full_name, words_across
 from kgnb.extract.zh.name_evidence import (
     UNLIKELY_END,
     fixed_phrase_penalty,
@@ -70,6 +70,8 @@ _BEHIND = dict.fromkeys(words.BEHIND_NAMES, USUAL) | dict.fromkeys(words.NEVER_B
 _TITLE_ENDS = frozenset(title[-1] for title in words.TITLES_AFTER_SURNAME)
 SHARED = 0.2
 """Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
+COMMONEST = 3.2
+"""Weight of a word from which on it is nobody's given name."""
 SURE_SCORE = 1.8
 """Score of a candidate that others are learnt from."""
 
@@ -257,7 +259,7 @@ class NameClassifier:
             for w in persons
             if surname_of(w)
             and (len(w) == 3 or (w[:2] in words.COMPOUND_SURNAMES and len(w) == 4))
-            and self.common_words.get(w[-2:], 0.0) < WORD
+            and self.common_words.get(w[-2:], 0.0) < COMMONEST
             and not is_role(w[-2:])
         }
 

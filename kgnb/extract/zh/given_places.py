@@ -1,0 +1,49 @@
+"""Places where a Chinese given name stands alone and is somebody's: “建国，你来。”, 对建国说, 建国的媳妇.
+
+Many given names are words of the dictionary (建国以来); these places tell the name from the word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import vocabulary as words
+
+_BOUNDS = frozenset("。！？；：，…“”「」『』\n")
+_QUOTES = frozenset("“「『")
+_CALLED = frozenset("，！…—")
+_DOES = re.compile(
+    "[便就也又却才只正都已忙还一]?(?:[说问笑叹哭喊骂想愣跪哼]|道[：，“]|[站坐躺蹲走跑转]|[摇点](?:了[摇点]|[了着])?头"
+    "|[抬低回扭]过?[起着了]?头|[看望瞧盯听][了着见]|[端拿接捧抱][着了起过来]|答[道应]|应[了道]|[回进出过]来了|知道|晓得|觉得|忽然|心里|怔|姓)"
+)
+_SPOKEN_TO = re.compile("[说问笑道喊骂来去看]|[摇点](?:了[摇点]|[了着])?头")
+_TO = frozenset("对跟叫让被把朝向给和与替找问")
+_OF_KIN = re.compile(
+    "(?:他|她)?[家的](?:[爹娘爸妈哥姐弟妹]|男人|女人|媳妇|婆姨|老婆|丈夫|妻子|父亲|母亲|儿子|女儿|闺女)(?![们心])"
+)
+_TITLES = re.compile(
+    trie_pattern(
+        {t for t in words.TITLES_AFTER_GIVEN if t not in "爷儿弟妹"}
+        | {"嫂", "嫂子", "婶", "婶子", "大哥", "大姐", "大叔", "大爷", "女士", "先生", "同志", "师兄", "师姐"}
+    )
+)
+_NAMED = ("名叫", "名", "叫", "唤作", "唤做", "叫做", "叫作", "名唤")
+
+
+def telling(text: str, places: Iterable[int], size: int) -> list[int]:
+    """Return those of the places at which so many characters are the name of somebody."""
+    return [at for at in places if _is_persons(text, at, at + size)]
+
+
+def _is_persons(text: str, start: int, end: int) -> bool:
+    before, behind = text[start - 1 : start], text[end : end + 1]
+    if before in _QUOTES and behind in _CALLED:
+        return True  # “建国，你来。”
+    if before in _BOUNDS and _DOES.match(text, end):
+        return True
+    if before in _TO and _SPOKEN_TO.match(text, end):
+        return True
+    named = text.endswith(_NAMED, max(0, start - 2), start) and behind in _BOUNDS
+    return named or bool(_OF_KIN.match(text, end) or _TITLES.match(text, end))
