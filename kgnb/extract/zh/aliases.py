@@ -121,7 +121,8 @@ class AliasResolver(RareAliases):
         bearers = Counter(self.given_names.values())
         alone = self._stands_alone if rare else self._is_always_near
         for full, given in self.given_names.items():
-            one = bearers[given] == 1 and self._shares_surname(full, given)
+            new = given not in self.clusters.names_of(full)
+            one = new and bearers[given] == 1 and self._shares_surname(full, given)
             if one and alone(given, full):
                 self._join_located(full, given, "名")
 
