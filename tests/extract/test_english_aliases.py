@@ -220,6 +220,26 @@ def test_a_son_who_is_called_by_his_first_name_is_not_mr_only_as_he_is_mentioned
     assert found["Mr. Dale"] is found["Tom Dale"]
 
 
+def test_who_is_told_of_by_surname_is_not_whom_the_book_calls_by_first_name() -> None:
+    founder = "Johann Dale founded the house. Nobody liked Johann Dale.\n\n"
+    father = 'Dale ate little.\n\n"Good," said Dale.\n\nThe clock struck.\n\n'
+    son = "Edmund Dale had a violin.\n\nEdmund went to town.\n\nEdmund wrote.\n\nEdmund slept.\n\n"
+    found = people(founder + (father + son) * 3)
+    assert found["Edmund"] is found["Edmund Dale"] is not found["Dale"]
+    called = '"Well, Dale," said Anne.\n\n"Is Dale ill?" asked Anne.\n\n'
+    found = people(founder + (called + son) * 3)
+    assert found["Edmund"] is found["Dale"]
+
+
+def test_a_boys_uncle_is_not_mr_only_as_the_boy_is_not() -> None:
+    told = (
+        "Mr. Dale left the house. Mr. Dale came home.\n\nJim ran down to the water. Jim laughed.\n\n"
+        '"Jim," said Ned Moss, "there is a ship." Jim looked. "I see," said Jim Dale.\n\n'
+    )
+    found = people(told * 6 + "Ned Moss went away.\n\nDaniel Dale kept the shop.\n\nJim went out.")
+    assert len({found[name].name for name in ("Mr. Dale", "Daniel Dale", "Jim")}) == 3
+
+
 @pytest.mark.parametrize(
     ("initial", "bearer"), [("D. Dale", "Daniel Dale"), ("N. Dale", ""), ("Mr. E. Dale", "")]
 )

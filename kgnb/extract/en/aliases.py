@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from kgnb.extract.en import vocabulary as words
@@ -20,7 +20,7 @@ from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.patronymics import Patronymic, patronymic
 from kgnb.extract.en.persons import KIN_TITLES, MILITARY, PASSING
 from kgnb.extract.en.stated_names import stated_names
-from kgnb.extract.en.title_aliases import NEARBY, ON_PAGES, TitleAliases
+from kgnb.extract.en.title_aliases import BY_FIRST_NAME, NEARBY, ON_PAGES, TitleAliases
 from kgnb.extract.en.vocatives import answering
 
 # Titles that go with a first name: Miss Anne, Sir Robert.
@@ -196,7 +196,10 @@ class AliasResolver(TitleAliases):
                 if self.parts[other].titles or self.parts[other].is_full:
                     bearers[self.clusters.root(other)] += self.counts[other]
             shared = len(bearers) > 1
-            bearers = Counter({r: n for r, n in bearers.items() if not self._are_two(name, r)})
+            others = {r for r in bearers if self._are_two(name, r)}
+            if shared and self._is_narrated((name,)):
+                others |= {r for r in bearers if self._is_first_name_narrated(r)}
+            bearers = Counter({r: n for r, n in bearers.items() if r not in others})
             called = Counter({r: n for r, n in bearers.items() if self._may_be_called_by_surname(r)})
             if called and max(called.values()) >= 0.2 * max(bearers.values()):
                 bearers = called
@@ -211,8 +214,19 @@ class AliasResolver(TitleAliases):
             rare = shared and self.counts[name] < 0.02 * n  # where all are Mr. and Miss Dale
             if clear and not rare and self.co_occurrence.ratio(name, best, 0.0, least=3.0) < 1.5:
                 self.clusters.join(best, name, "surname")
-            elif self.counts[name] < n:
+            elif self.counts[name] < n and not others:
                 self.dropped.add(name)  # the family's name, nobody's in particular
+
+    def _is_narrated(self, names: Collection[str]) -> bool:
+        """Whether the names are used outside speech, and not only now and then."""
+        at = [offset for name in names for offset in self.offsets[name]]
+        narrated = sum(not self.paragraphs.in_speech(offset) for offset in at)
+        return narrated >= PASSING and 2 * narrated >= len(at)
+
+    def _is_first_name_narrated(self, person: str) -> bool:
+        """Whether the person is mostly called by the first name alone, in what is told as well."""
+        firsts = {p.first for p in self._parts_of(person) if p.is_full} & {*self.clusters.names_of(person)}
+        return self._share_of_first_name(person) >= BY_FIRST_NAME and self._is_narrated(firsts)
 
     def _may_be_called_by_surname(self, person: str) -> bool:
         """Whether a surname alone may mean the person, as it seldom means a lady without a rank."""

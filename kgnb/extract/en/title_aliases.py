@@ -153,9 +153,8 @@ class TitleAliases(BookPersons):
         elif titles == ("mr",) and self._has_sons(surname, fulls):
             fulls = []
         roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
-        if others := {r for r in roots if self._are_two(name, r)}:
-            near = self.co_occurrence.coverage
-            roots = [r for r in roots if r not in others and near(r, (name,)) >= ON_PAGES]
+        if others := self._who_are_not(name, roots):
+            roots = [r for r in roots if r not in others and self._stand_beside(name, r)]
         of_rank = [r for r in roots if set(titles) & self._titles(r) & words.NEUTRAL]
         if len(of_rank) == 1 < len(roots):  # Dr. Anne Pell rather than Tom Pell, unless she is elsewhere
             elsewhere = self._is_elsewhere(name, of_rank[0])
@@ -163,8 +162,26 @@ class TitleAliases(BookPersons):
         if titles == ("mr",) and len(roots) > 1:
             roots = [r for r in roots if not self._is_called_with_title(r, titles)] or roots
         alone = titles == ("mr",) and not self._has_wife(surname) and self._first_dominates(roots)
-        alone = alone and not any(self._is_younger(roots[0], r) for r in roots[1:])
         return roots[:1] if alone else roots
+
+    def _who_are_not(self, name: str, persons: list[str]) -> set[str]:
+        """Those of a family who talk to who is called ``name``, or are too young for it beside the others."""
+        talking = {person for person in persons if self._are_two(name, person)}
+        if self.parts[name].titles != ("mr",):
+            return talking
+        return talking | {p for p in persons if any(self._is_younger(p, other) for other in persons)}
+
+    def _stand_beside(self, name: str, person: str) -> bool:
+        """Whether a full name of the person and ``name`` stand in neighbouring sentences, with nobody named
+        between, and never in one."""
+        fulls = [n for n in self.clusters.names_of(person) if self.parts[n].is_full]
+        places = [(bisect_left(self.mentions, (at, n)), at) for n in fulls for at in self.offsets[n]]
+        beside = any(
+            named == name and abs(near - at) <= INTRODUCED_WITHIN
+            for k, at in places
+            for near, named in self.mentions[max(0, k - 1) : k + 2]
+        )
+        return beside and not self.co_occurrence.together(name, person)
 
     def _is_younger(self, person: str, other: str) -> bool:
         """Whether the person is mostly called by the first name alone, as a son is, and the other, as his
