@@ -196,10 +196,10 @@ class AliasResolver(TitleAliases):
                 if self.parts[other].titles or self.parts[other].is_full:
                     bearers[self.clusters.root(other)] += self.counts[other]
             shared = len(bearers) > 1
-            others = {r for r in bearers if self._are_two(name, r)}
+            excluded = {r for r in bearers if self._are_two(name, r)}
             if shared and self._is_narrated((name,)):
-                others |= {r for r in bearers if self._is_first_name_narrated(r)}
-            bearers = Counter({r: n for r, n in bearers.items() if r not in others})
+                excluded |= {r for r in bearers if self._is_first_name_narrated(r)}
+            bearers = Counter({r: n for r, n in bearers.items() if r not in excluded})
             called = Counter({r: n for r, n in bearers.items() if self._may_be_called_by_surname(r)})
             if called and max(called.values()) >= 0.2 * max(bearers.values()):
                 bearers = called
@@ -214,7 +214,7 @@ class AliasResolver(TitleAliases):
             rare = shared and self.counts[name] < 0.02 * n  # where all are Mr. and Miss Dale
             if clear and not rare and self.co_occurrence.ratio(name, best, 0.0, least=3.0) < 1.5:
                 self.clusters.join(best, name, "surname")
-            elif self.counts[name] < n and not others:
+            elif self.counts[name] < n and not excluded:
                 self.dropped.add(name)  # the family's name, nobody's in particular
 
     def _is_narrated(self, names: Collection[str]) -> bool:
