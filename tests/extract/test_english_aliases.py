@@ -231,6 +231,17 @@ def test_who_is_told_of_by_surname_is_not_whom_the_book_calls_by_first_name() ->
     assert found["Edmund"] is found["Dale"]
 
 
+def test_who_is_never_on_the_same_pages_is_no_more_mr_dale_than_others_of_the_family() -> None:
+    here, there = pages(("Mr. Dale", "Anne"), ("Julia Dale", "Anne")), pages(("Tom", "Anne"), times=20)
+    found = people(here + "\n\n" + there + "\n\nRobert Dale came in. Robert Dale was wet.\n\n" + there)
+    assert found["Mr. Dale"] is not found["Robert Dale"]
+    found = people(here + "\n\nRobert Dale came in. Robert Dale was wet.\n\n" + there)
+    assert found["Mr. Dale"] is found["Robert Dale"]
+    alone = here.replace("Julia Dale", "Julia Moss")
+    found = people(alone + "\n\n" + there + "\n\nRobert Dale came in. Robert Dale was wet.\n\n" + there)
+    assert found["Mr. Dale"] is found["Robert Dale"]
+
+
 def test_a_boys_uncle_is_not_mr_only_as_the_boy_is_not() -> None:
     told = (
         "Mr. Dale left the house. Mr. Dale came home.\n\nJim ran down to the water. Jim laughed.\n\n"

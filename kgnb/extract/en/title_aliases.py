@@ -131,8 +131,19 @@ class TitleAliases(BookPersons):
                 best = self._exclusive_person(name, roots, strict=True, unsure=unsure, least=least)
             if not best and parts.titles == ("aunt",) and (noble := f"Lady {parts.last}") in self.counts:
                 best = self._exclusive_person(name, [self.clusters.root(noble)])
-            if best := best or self._just_introduced(name):
+            best = best or self._just_introduced(name)
+            if best and not self._may_be_any_of_family(name, best):
                 self.clusters.join(best, name, "title and surname")
+
+    def _may_be_any_of_family(self, name: str, person: str) -> bool:
+        """Whether nothing but a surname that others bear too says that ``name`` is the person, who is never
+        on the same pages, nor called by that title."""
+        mine = self.parts[name]
+        if not self._titles(person).isdisjoint(mine.titles) or self.co_occurrence.coverage((name,), person):
+            return False
+        bearers = [n for n in self._by_last[mine.last] if self.parts[n].is_full or self.parts[n].titles]
+        others = {self.clusters.root(n) for n in bearers if "mrs" not in self.parts[n].titles}
+        return len(others - {self.clusters.root(name), self.clusters.root(person)}) > 0
 
     def _of_surname_and_title(self, name: str) -> list[str]:
         """The persons of the surname whose full names go with the title, the most mentioned first."""
