@@ -169,7 +169,7 @@ def test_a_father_who_talks_to_his_son_bears_the_surname_alone() -> None:
 
 @pytest.mark.parametrize(
     ("called", "first"),
-    [("Mr. Dale", "Tom"), ("Sergeant Dale", "Olwen"), ("Dr. Dale", "Merete"), ("Dale", "Tom")],
+    [("Mr. Dale", "Tom"), ("Sergeant Dale", "Zarvin"), ("Dr. Dale", "Zarvin"), ("Dale", "Tom")],
 )
 def test_who_answers_to_a_surname_is_not_whom_the_same_page_calls_by_first_name(
     called: str, first: str
@@ -180,9 +180,9 @@ def test_who_answers_to_a_surname_is_not_whom_the_same_page_calls_by_first_name(
 
 
 def test_a_rank_is_not_the_wifes_whom_a_man_of_that_surname_answers() -> None:
-    told = "Olwen Dale danced every dance. Sergeant Dale put on his hat.\n\n"
-    found = people((talk("Dale", "Olwen") + told) * 3)
-    assert found["Dale"] is found["Sergeant Dale"] is not found["Olwen"]
+    told = "Zarvin Dale danced every dance. Sergeant Dale put on his hat.\n\n"
+    found = people((talk("Dale", "Zarvin") + told) * 3)
+    assert found["Dale"] is found["Sergeant Dale"] is not found["Zarvin"]
 
 
 def test_who_looks_at_whoever_has_the_surname_is_another() -> None:
@@ -240,6 +240,11 @@ def test_who_is_never_on_the_same_pages_is_no_more_mr_dale_than_others_of_the_fa
     alone = here.replace("Julia Dale", "Julia Moss")
     found = people(alone + "\n\n" + there + "\n\nRobert Dale came in. Robert Dale was wet.\n\n" + there)
     assert found["Mr. Dale"] is found["Robert Dale"]
+
+
+def test_a_rank_is_not_his_wifes() -> None:
+    found = people(pages(("Sergeant Dale", "Anne"), ("Bronwen Dale", "Anne"), ("Bronwen", "Anne")))
+    assert found["Bronwen"] is found["Bronwen Dale"] is not found["Sergeant Dale"]
 
 
 def test_a_boys_uncle_is_not_mr_only_as_the_boy_is_not() -> None:
