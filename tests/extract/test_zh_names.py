@@ -1256,3 +1256,21 @@ def test_a_word_is_the_only_ones_given_name_where_its_places_tell_a_person(
 )
 def test_a_place_tells_a_person(clause: str, *, tells: bool) -> None:
     assert bool(telling(clause, [clause.index("建国")], 2)) is tells
+
+
+@pytest.mark.parametrize(
+    ("told", "is_his"),
+    [
+        ("“王守田？”他问。\n王守田站在门口。\n", True),
+        ("她儿子王守田来了。\n他对王守田说了。\n", True),
+        ("“王守田？”他问。\n", False),  # once may be anything
+        ("那大王守田，那国王守田。\n", False),
+        ("“王守田来了。”\n“李守田也来了。”\n“王守田呢？”\n“李守田呢？”\n", False),
+        ("“王守田来了。”\n“王守田？”\n" + "那国王德海来了，国王秀英也来了。\n" * 3, False),
+    ],
+)
+def test_a_surname_that_begins_only_one_name_is_told_twice(told: str, *, is_his: bool) -> None:
+    kings = "那国王坐着，王不说话，大王也不说话，王们走了。\n" * 60
+    pages = scenes([("守田", "秀英")]) * 4 + scenes([("德海", "秀英")]) * 30
+    found = people(pages + told + kings)
+    assert any({"守田", "王守田"} <= {e.name, *e.aliases} for e in found.values()) is is_his

@@ -6,7 +6,8 @@ import math
 import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import compress
 
 from kgnb.extract.zh import vocabulary as words
@@ -22,6 +23,10 @@ OWN = 20.0
 """Lift of the character before a name that belongs to it, over that of the same before other names."""
 _KIN_OF = frozenset("子女媳孙")
 """What makes a kin noun of 儿: 何恭|儿子."""
+_BEFORE_FULL = {"", *"\n。，！？；：、…“”「」『』—是叫的和与跟对给把被为找见问", *words.BEFORE_NAMES}
+_KIN = tuple(words.KIN_BEFORE_NAMES)
+_VERBS = frozenset("封谢任许施应管连从向和于时常成")
+"""Surnames that are verbs or particles before a name as well."""
 FAMILY_NEAR = 800
 """Most characters between a surname that a name has hardly ever and somebody of the family."""
 LONGER_FORMS = 6
@@ -101,8 +106,8 @@ class FormAliases(StatedAliases):
                 self._join(name, pet_name.name, "儿")
 
     def _join_rare_surnames(self, known: Iterable[str]) -> None:
-        """继宗 is 冯继宗, whom the book calls so once, near others of that family: no other surname is before
-        the name, and this one more often than anywhere."""
+        """继宗 is 冯继宗, whom the book calls so once, near others of that family or where a name begins: no
+        other surname is before the name, and this one more often than anywhere."""
         families, mentions = defaultdict[str, set[str]](set), Counter[str]()
         for name, n in self.counts.items():
             surname = titled_surname(name) or surname_of(name)
@@ -112,23 +117,56 @@ class FormAliases(StatedAliases):
         bare = [name for name in self.counts if name in unknown and self._may_be_given(name)]
         places = self._bigrams.find(bare)
         for given in bare:
-            found = [at for at in places[given] if self.text[at - 1 : at] in words.SURE_SURNAMES]
-            surnames = {self.text[at - 1] for at in found}
-            if len(surnames) != 1 or len(found) > LONGER_FORMS:
+            found = [at for at in places[given] if self._surname_before(at)]
+            begun = [at for at in found if self._begins_name(at)]
+            if not (surname := self._single_surname(found) or self._single_surname(begun)):
                 continue
-            (surname,) = surnames
+            found = [at for at in found if self._surname_before(at) == surname]
             elsewhere = self._occurrences(surname) - mentions[surname]
             often = len(found) >= SURNAME_LIFT * max(0.0, elsewhere) / len(self.text) * len(places[given])
             full, family = surname + given, families[surname]
-            taken = any(form in self.counts or form in self.addresses for form in (full[:-1], full))
-            if often and not taken and any(self._is_near_family(at, surname, family) for at in found):
+            taken = full in self.counts or full[:-1] in self.counts or full[:-1] in self.addresses
+            if taken or (family and full in self.addresses):
+                continue  # who else of the family may be meant, the addresses tell
+            near = often and any(self._is_near_family(at, surname, family) for at in found)
+            if near or self._is_own(surname, given, len(begun)):
                 self.counts[full] = len(found)
                 self.clusters.join(full, given, "姓")
+
+    def _single_surname(self, places: Sequence[int]) -> str:
+        """The surname before all of the places; empty where they are none or too many, or have several."""
+        surnames = set(map(self._surname_before, places))
+        return surnames.pop() if len(surnames) == 1 and len(places) <= LONGER_FORMS else ""
 
     def _may_be_given(self, name: str) -> bool:
         """Whether a name without a surname may be a given name: no word, title or courtesy name."""
         word = name in self._common or is_role(name) or name[-1] in words.RANK_ENDS or head_of(name)
         return len(name) == 2 and name not in self.courtesy and not word
+
+    def _surname_before(self, at: int) -> str:
+        """The surname that ends before a place; empty for none."""
+        found = (self.text[max(0, at - n) : at] for n in (2, 1))
+        return next((surname for surname in found if surname in words.SURE_SURNAMES), "")
+
+    def _begins_name(self, at: int) -> bool:
+        """Whether the surname before a place begins a name, rather than ends a word: no 管 of 尽管."""
+        start = at - len(self._surname_before(at))
+        return self.text[max(0, start - 1) : start] in _BEFORE_FULL or self.text.endswith(_KIN, 0, start)
+
+    def _is_own(self, surname: str, given: str, times: int) -> bool:
+        """Whether a surname that begins a name so many times stands before hardly any other name."""
+        mentions, left = self.counts[given], self._classifier.candidates[given].left
+        by_others = self._before_names[surname[-1]] - left.get(surname[-1], 0)
+        share = (by_others + 0.5) / (self._before_names.total() - mentions + 1)
+        return times > 1 and surname not in _VERBS and times >= OWN * share * mentions
+
+    @cached_property
+    def _before_names(self) -> Counter[str]:
+        """Character → how often it stands before a name."""
+        found = Counter[str]()
+        for name in self.counts.keys() & self._classifier.candidates.keys():
+            found.update(self._classifier.candidates[name].left)
+        return found
 
     def _is_near_family(self, at: int, surname: str, family: Container[str]) -> bool:
         """Whether one of a family's names is near a place."""
