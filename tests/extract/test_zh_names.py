@@ -1087,6 +1087,8 @@ def test_a_word_and_a_number_behind_it_are_nobody() -> None:
         ("左边坐着贵妃慕容雪，她不说话。\n", "慕容雪", True),
         ("他的夫人卢氏出来见了礼。\n", "卢氏", True),
         ("军医黄昏时，才回来。\n", "黄昏时", False),
+        ("他往下筛钱，越往下钱越少；不说话。\n", "钱越少", False),  # as 阁下 ends
+        ("这是他表弟黄巡简。\n", "黄巡简", True),
         ("那天飞过长江大桥，天黑了。\n", "江大桥", False),
         ("“班长黄云舟，快来！”她说。\n", "黄云舟", False),  # who calls says anything
     ],
@@ -1100,7 +1102,9 @@ def test_whom_a_role_introduces_at_the_end_of_a_phrase_is_somebody(
 
 def test_where_names_have_two_characters_a_role_shows_no_third() -> None:
     pages = scenes([("何恭", "林英"), ("周海", "林英")])
-    assert "黄云舟" not in names(pages + "队里来了军医黄云舟，他不说话。\n")
+    told = names(pages + "队里来了军医黄云舟，他不说话。\n何恭妻卢氏，极有颜色。\n那人本姓夏侯氏，\n")
+    assert not told & {"黄云舟", "夏侯氏"}
+    assert "卢氏" in told
 
 
 SOLE = scenes([("何守谦", "林秀英"), ("周德海", "林秀英")])

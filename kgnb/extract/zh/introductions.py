@@ -34,8 +34,11 @@ _KIN = words.KIN_BEFORE_NAMES | {a + b for a in "我你他她您咱俺" for b in
 _KINSMAN = re.compile(
     rf"{trie_pattern(_KIN)}(?<![“「『，]..){_IS}({_NAME}|{_SURNAME}[{HAN}](?=[^{HAN}]))(?=(.))"
 )
+_CALLS = frozenset("叫唤名")
 _CALLED_SO = re.compile(f"(?:叫|唤|名为|名字是|叫[作做]|唤[作做])({_NAME})(?=[^{HAN}])")
-_ROLE_ENDS = frozenset("长员师官医兵匠妃").union(*(w[-1] for w in words.TITLES if len(w) > 1))
+_TRADE_ENDS = frozenset("长员师官医兵匠妃")
+"""What ends hardly any word but a trade's or rank's."""
+_ROLE_ENDS = _TRADE_ENDS.union(*(w[-1] for w in words.TITLES if len(w) > 1)) - {"姓"}  # 本姓何氏
 _BEGINS_FULL = "".join(sorted(words.COMMON_SURNAMES.union("是叫名", (w[0] for w in words.COMPOUND_SURNAMES))))
 _ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}](?=[{_BEGINS_FULL}]){_IS}({_NAME}){_ENDS}")
 
@@ -58,7 +61,9 @@ def introduced(text: str, *, long_names: bool) -> dict[str, set[Sides]]:
             found[name].add(("", behind if is_han(behind) and behind not in "和是" else ""))
     for match in _CALLED_SO.finditer(text) if long_names else ():
         found[match[1]].add((match[0][0], ""))
-    for match in _ROLE.finditer(text) if long_names else ():
+    for match in _ROLE.finditer(text):
+        if not (long_names or match[1].endswith("氏")):
+            continue
         at = match.start()
         role = next(
             (word for n in (3, 2) if is_role(word := text[max(0, at - n + 1) : at + 1])),
@@ -118,6 +123,7 @@ def is_full_name(
         if behind:
             usual = WORD if bigrams.count(given) > found.count else RARE  # 张彩霞 who is 彩霞 elsewhere
             return word < usual and end < WORD and name[-1] + behind not in known
-        return word < WORD and (is_role(role) or role in known) and role[-1] + name[0] not in known
+        of_person = is_role(role) or (role in known and (role in _CALLS or role[-1] in _TRADE_ENDS))
+        return word < WORD and of_person and role[-1] + name[0] not in known
 
     return any(is_whole(*one) for one in sides)
