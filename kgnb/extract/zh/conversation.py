@@ -131,9 +131,10 @@ class Conversation:
 
     def behind(self, place: int) -> int:
         """Return the number of the turn behind which a clause stands that holds a place; -1 for none."""
-        k = bisect_right(self.quotations, (place, place)) - 1
-        told = self._text[self.quotations[k][1] : place] if k >= 0 else "。"
-        return k if len(told) < _SAME_TURN and not _ENDS_CLAUSE.search(told) else -1
+        k = bisect_right(self._openings, place) - 1
+        end = self.quotations[k][1] if k >= 0 else 0
+        near = k >= 0 and 0 <= place - end < _SAME_TURN
+        return k if near and not _ENDS_CLAUSE.search(self._text, end, place) else -1
 
     def addressed(self, k: int) -> Mention | None:
         """Return whom the ``k``-th turn calls by name, or with whom the line or sentence behind it begins, if

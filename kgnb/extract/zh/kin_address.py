@@ -242,10 +242,12 @@ def _address(match: re.Match[str]) -> _Address:
 
 
 def _answers(kin: _Address, back: _Address) -> bool:
-    """Whether two who call each other so may be such kin: father and child, brothers, 大嫂 and 三弟."""
+    """Whether two who call each other so may be such kin: father and child, spouses, 大嫂 and 三弟."""
     if kin.type == "FAMILY":
         return back.type in ("FAMILY", "SIBLING")
-    return kin.type == back.type and (kin.type == "SIBLING" or kin.from_speaker != back.from_speaker)
+    return kin.type == back.type and (
+        kin.type in SYMMETRIC_RELATIONS or kin.from_speaker != back.from_speaker
+    )
 
 
 def _is_called_so(mention: Mention, word: str) -> bool:

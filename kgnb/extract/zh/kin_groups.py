@@ -99,8 +99,9 @@ class KinGroups:
         kin = Kin(first.start, first.start, what or "子女", KIN[0], first)
         pupils, brethren = what in ("徒弟", "弟子"), what[:1] in tuple("兄弟姐姊妹哥")
         if (has or _ELDER.search(self._text, max(0, first.start - 4), first.start)) and not pupils:
-            for one, other in combinations(items[:LARGEST], 2):
-                yield kin._replace(start=one.start).tie(one, "SIBLING", other)
+            for i, other in enumerate(items):
+                for one in items[max(0, i - LARGEST) : i]:
+                    yield kin._replace(start=one.start).tie(one, "SIBLING", other)
         if has and (owner := self._owners.whose_children(has.start())):
             kind = "SIBLING" if brethren else "MASTER_OF" if pupils else "PARENT_OF"
             for item in items:

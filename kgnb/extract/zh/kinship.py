@@ -42,8 +42,8 @@ _BEFORE_NAME = KIN_CHARS | _LINKS | _RANKS | set(_MARKS)
 _ORDER = "长大次二三四五六小幼"
 _COUNTED = re.compile(f"[两二三四五六七八九几双][个位名对]?{DEAR}$")
 _IS_MINE = re.compile(r"是(?P<whose>[我俺咱吾你您])们?(?=(?P<what>[^\W啊呀]{1,20})[，。！；…、”」』啊呀])")
-_ANYBODYS = words.MARRIED | {"姑爷", "爷爷", "叔叔", "姑姑", "舅舅", "大叔", "大伯", "大姨"}
-"""Kin nouns by which a house's servants and strangers call people, too."""
+_ANYBODYS = words.MARRIED | {"姑爷", "爷爷", "叔叔", "姑姑", "舅舅", "伯父", "伯母"}
+"""Kin nouns by which a house's servants, friends and strangers call people, too."""
 _SPEAKS_TO = re.compile(
     # Branches begin with a character, not with a set: the search then skips what begins none of them.
     f"(?:{'|'.join(f'{char}着?' for char in '对向朝跟冲')}|见了?|问|叫|唤|吩咐|拉着|拍着)"
@@ -51,8 +51,8 @@ _SPEAKS_TO = re.compile(
     "(?=[说道问笑喊叫骂进走坐，：][^。！？；“”「」『』\n]{0,24}(?P<opens>[“「『])|[说道问笑喊叫骂])"
 )
 _NEXT_ITEM = re.compile(f"[^“”「」『』\\n]；{DEAR}$")
-_WOMANS = re.compile("[女妹姐姊娘妈母妻嫂婆姑姨婶媳妇]$|母亲$")
-_MANS = re.compile("[父爹爸兄弟哥夫婿爷公叔伯舅]$|父亲$|儿子$")
+_WOMANS = re.compile("[女妹姐姊娘妈母妻嫂婆姑姨婶媳妇][亲儿子]?$")
+_MANS = re.compile("[父爹爸兄弟哥夫婿爷公叔伯舅丈]$|父亲$|[儿侄孙舅叔伯]子$")
 _DEAR = re.compile(f"(?P<of>[的家]?){DEAR}")
 
 
@@ -238,19 +238,19 @@ class Kinship:
             rule = kin_noun(self._text, *match.span("noun"))
             if rule is None or rule.of or rule.couple or not self._said.is_told(match.start()):
                 continue
-            anybodys = rule.strangers or rule.type in ("LEADS", "MASTER_OF") or noun in _ANYBODYS
+            anybodys = rule.strangers or rule.owned or rule.type == "MASTER_OF" or noun in _ANYBODYS
             if anybodys and not match["own"]:
                 continue
             k = self._said.at(match.start("opens")) if match["opens"] else self._said.behind(match.start())
-            speaker = self._said.turn(k).speaker if k >= 0 else None
-            bearer = self._said.addressed(k) if speaker else None
-            if speaker and bearer:
+            turn = self._said.turn(k) if k >= 0 else None
+            bearer = self._said.addressed(k) if turn and turn.speaker and not turn.hearer else None
+            if turn and turn.speaker and bearer:
                 kin = Kin(match.start("noun"), match.end(), noun, rule, bearer)
-                called = bearer is self._said.turn(k).called  # who only answers may be anybody
+                fits = self._owners.by_blood(kin, turn.speaker) and self._owners.fits(kin, turn.speaker)
                 names = bearer.entry.name, *bearer.entry.aliases
-                fits = self._owners.by_blood(kin, speaker) and self._owners.fits(kin, speaker)
+                called = bearer is turn.called  # who only answers may be anybody
                 if fits and (called or self._said.sexes.fits(_title(noun), names)):
-                    yield kin.tie_to(speaker)
+                    yield kin.tie_to(turn.speaker)
 
     def _mine(self, match: re.Match[str], bearer: Mention) -> Kin | None:
         """The kin noun by which the words behind 是我 call somebody."""
@@ -263,4 +263,4 @@ class Kinship:
 
     def _says(self, bearer: Mention) -> bool:
         """Whether nothing before a name makes a guess of what is said of it: 要是甲是我女儿, 谁说甲是…."""
-        return self._text[bearer.start - 1] in "“「『，。！？；：—…、"
+        return self._text[max(0, bearer.start - 1) : bearer.start] in "“「『，。！？；：—…、\n"

@@ -37,7 +37,8 @@ _NOUNS = (
 )
 _OF = (
     "之|(?:从娘家带来|陪嫁过来|使唤|(?:一手|亲手)?[带教养]出来|新[请雇]|(?:从小|自幼)(?:一块儿?|一起)(?:长大|玩大)"
-    "|(?:大学|中学|小学|当年|从前)时?|[一二三四五六七八九十几多]{1,3}年|在[^，。！？的]{1,9})?的|家的?"
+    "|(?:大学|中学|小学|当年|从前)时?|[一二三四五六七八九十几多]{1,3}年"
+    "|在(?![追跟查找等调监审研怀采观])[^，。！？的]{1,9})?的|家的?"  # not of whom he is looking for
 )
 _CHARS = frozenset(filter(is_han, "".join((_OF, DEAR, *(noun.words for noun in _NOUNS)))))
 """Characters of what makes a possessor of a name: one stands behind it."""
