@@ -9,7 +9,7 @@ import pytest
 from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract import rules
 from kgnb.extract.model import NameEntry
-from kgnb.extract.zh.kin_surnames import OF_ONE_SURNAME
+from kgnb.extract.surname_pairs import OF_ONE_SURNAME
 from tests.support.fuzzing import grows_evenly
 from tests.support.paths import ROOT
 
@@ -386,6 +386,13 @@ def test_a_family_is_guessed_only_of_two_named_together_of_whom_nothing_is_state
     assert not _guessed("顾延年的女儿顾小舟来了。", *names)
     assert not _guessed(f"顾延年走进来。{'天黑了。' * 30}顾小舟来了。", *names)
     assert not _guessed("顾延年走进来。顾延年坐下。", *names)
+
+
+def test_a_guessed_familys_evidence_is_where_the_two_stand_closest() -> None:
+    text = "顾延年早上走进屋里来，顾小舟站了起来。天黑了。顾小舟和顾延年都走了。"
+    names = [NameEntry(name, (), "Character", 9) for name in ("顾延年", "顾小舟")]
+    found = rules.extract(text, lang="zh", names=names).relations
+    assert [r.evidence for r in found if r.type == "FAMILY"] == ["顾小舟和顾延年都走了。"]
 
 
 @pytest.mark.parametrize("book", ["sanguo", "water_margin", "luotuoxiangzi"])

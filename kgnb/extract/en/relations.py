@@ -20,16 +20,13 @@ from kgnb.extract.en.stated_names import is_unreal
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import DENIED, Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.quotation import EVIDENCE_CHARS
+from kgnb.extract.surname_pairs import OF_ONE_SURNAME, named_together
 
 MAX_CONFIDENCE = 0.95
 EM_ROUNDS = 3
 """Rounds of expectation maximisation."""
-OF_ONE_SURNAME = 0.4
-"""Confidence that two who share a surname and are named together are of one family."""
 NAMED_TOGETHER = EVIDENCE_CHARS - 2
 """Characters of the text from one name to the end of another that stands with it: a quote shows both."""
-MAX_BETWEEN = 5
-"""Names before another, at most, with which its bearer's surname is compared."""
 MAX_GAP = 44
 """Most characters between two names of a stated relation."""
 
@@ -232,14 +229,7 @@ def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
 def _of_one_surname(persons: ChapterPersons) -> Iterator[PatternMatch]:
     """Two of one surname who are named together are of one family, Mr. and Mrs. Dale husband and wife."""
     bearers = {e.name for entries in persons.by_surname.values() if len(entries) > 1 for e in entries}
-    closest: dict[tuple[str, str], tuple[int, Mention, Mention]] = {}
-    for i, other in enumerate(persons.people):
-        near = persons.people[max(0, i - MAX_BETWEEN) : i] if other.entry.name in bearers else ()
-        for one in near:
-            pair, gap = (one.entry.name, other.entry.name), other.end - one.start
-            if one.entry.name in bearers and gap < closest.get(pair, (NAMED_TOGETHER,))[0]:
-                closest[pair] = gap, one, other
-    for _, one, other in closest.values():
+    for one, other in named_together(persons.people, bearers, NAMED_TOGETHER):
         if surname := persons.common_surname(one.entry, other.entry):
             kind = "SPOUSE" if persons.are_couple(one.entry, other.entry, surname) else "FAMILY"
             names = one.entry.name, kind, other.entry.name

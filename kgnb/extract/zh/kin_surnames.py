@@ -13,21 +13,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.surname_pairs import OF_ONE_SURNAME, named_together
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.narrator import is_narrators
 from kgnb.extract.zh.surnames import head_of, sure_surname, titled_surname
 
-OF_ONE_SURNAME = 0.4
-"""Confidence that two who share a surname and are named together are of one family."""
 NAMED_TOGETHER = 100
 """Most characters from one name to the end of the other."""
-MAX_BETWEEN = 5
-"""Names before another, at most, with which its bearer's surname is compared."""
 BY_CHANCE = 1.0
 """Most persons of a book to whom chance gives a surname that tells a family: half as many as are kin."""
 
-# Shares of the population, in percent: the Ministry of Public Security's report on names of 2020, rounded.
+# Percent of China's people who have a surname, in classes: what is generally known, taken from no table. The
+# guess needs no more, as a class decides only between books of half as many or twice as many persons.
 _SHARES = {
     7.0: "王李张",
     5.0: "刘陈",
@@ -89,20 +87,24 @@ def of_one_surname(
     """
     related = {frozenset((m.source, m.target)) for m in stated if m.type in _KINSHIP}
     people = [m for m in people if not is_narrators(m)]  # 我 stands beside everybody
+    most = 100 * BY_CHANCE / max(1, persons)
+    bearers = {
+        name: rare
+        for name, found in _families_of(text, people).items()
+        if (rare := {family for family, percent in found.items() if percent <= most})
+    }
+    for one, other in named_together(people, bearers, NAMED_TOGETHER):
+        names = one.entry.name, "FAMILY", other.entry.name
+        common = bearers[one.entry.name] & bearers[other.entry.name]
+        if common and frozenset((one.entry.name, other.entry.name)) not in related:
+            label = f"同姓{min(common).strip('·')}"
+            yield PatternMatch(*names, label, one.start, other.end, OF_ONE_SURNAME)
+
+
+def _families_of(text: str, people: Iterable[Mention]) -> dict[str, dict[str, float]]:
+    """By what each person's name, or else the words beside it in this chapter, tell the family."""
     told: dict[str, dict[str, float]] = {}
     for mention in people:
         name = mention.entry.name
         told[name] = told.get(name) or families(mention.entry) or _of_house(text, mention)
-    most = 100 * BY_CHANCE / max(1, persons)
-    telling = {name: {f for f, percent in found.items() if percent <= most} for name, found in told.items()}
-    closest: dict[tuple[str, str], tuple[int, str, Mention, Mention]] = {}
-    for i, other in enumerate(people):
-        for one in people[max(0, i - MAX_BETWEEN) : i] if telling[other.entry.name] else ():
-            common = telling[one.entry.name] & telling[other.entry.name]
-            pair, gap = (one.entry.name, other.entry.name), other.end - one.start
-            if common and pair[0] != pair[1] and gap < closest.get(pair, (NAMED_TOGETHER,))[0]:
-                closest[pair] = gap, min(common), one, other
-    for _, family, one, other in closest.values():
-        names = one.entry.name, "FAMILY", other.entry.name
-        if frozenset((one.entry.name, other.entry.name)) not in related:
-            yield PatternMatch(*names, f"同姓{family.strip('·')}", one.start, other.end, OF_ONE_SURNAME)
+    return told
