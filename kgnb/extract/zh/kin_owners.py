@@ -123,37 +123,30 @@ class KinOwners:
         if _HEARERS_OWN.search(before):
             return self.hearer(kin.start)
         k = bisect_left(self._starts, kin.start)
-        last = self._people[k - 1] if k else None
-        if last is None:
-            return None
-        between = self._text[last.end : kin.start]
         if third := THIRD_PERSONS.search(before):
             others = (m for m in reversed(self._people[max(0, k - MANY) : k]) if not is_narrators(m))
             other = next(others, None)  # 我看见甲，他父亲…
             return self.by_blood(kin, self._antecedent(kin.start, third[0][0], other)) if other else None
+        return self._named_owner(kin, k) if k else None
+
+    def _named_owner(self, kin: Kin, k: int) -> Mention | None:
+        """Whose kin it is by what stands between the ``k - 1``-th person, the last before a noun, and it."""
+        last = self._people[k - 1]
+        between = self._text[last.end : kin.start]
         if between == "" and kin.noun[0] in "二三" and kin.rule.type == "MASTER_OF":
             return None  # 大徒弟甲二徒弟乙
         if _DIRECT.fullmatch(between) and (len(kin.noun) > 1 or len(between) > 1 or between == "娶"):
             return last
-        born = BORN.fullmatch(kin.noun) is not None
-        has = _HAS.search(self._text, max(0, kin.start - 40), kin.start)
-        if has:  # 生了两个儿子：长子甲: nobody's but whom the sentence names
-            parent = self.whose_children(has.start())
-            if parent and (parent.entry.name == last.entry.name or not self._names_any(kin.start)):
-                return parent
-            namesake = self._namesake(kin, k) if born else None
-            return namesake if namesake and self._is_in_sentence(namesake, kin.start) else None
-        if kin.rule.owned and kin.rule.type != "LEADS":
+        if has := _HAS.search(self._text, max(0, kin.start - 40), kin.start):
+            return self._owner_of_some(kin, k, has.start())
+        serves = kin.rule.type == "LEADS"
+        if kin.rule.owned and not serves:
             return None
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
-        if (
-            kin.rule.type == "LEADS"
-            and self._text.endswith(_WITH, 0, last.start)
-            and _CAME.fullmatch(between)
-        ):
+        if serves and self._text.endswith(_WITH, 0, last.start) and _CAME.fullmatch(between):
             return last  # 随甲进宫的丫鬟乙
-        if born:
+        if BORN.fullmatch(kin.noun):
             return self._namesake(kin, k)
         if _GIVES.fullmatch(between) and (actor := self._actor(kin.start)):
             return self.by_blood(kin, actor)
@@ -162,6 +155,15 @@ class KinOwners:
         handled = _HANDLES.search(self._text, max(0, kin.start - 10), kin.start)
         found = self.by_blood(kin, self._actor(kin.start) if handled else self._topic(kin, k))
         return found or self._namesake_in_sentence(kin, k)
+
+    def _owner_of_some(self, kin: Kin, k: int, at: int) -> Mention | None:
+        """Whose kin it is of whom a place tells that somebody has some: nobody's outside the sentence
+        (生了两个儿子：长子甲)."""
+        parent = self.whose_children(at)
+        if parent and (parent.entry.name == self._people[k - 1].entry.name or not self._names_any(kin.start)):
+            return parent
+        namesake = self._namesake(kin, k) if BORN.fullmatch(kin.noun) else None
+        return namesake if namesake and self._is_in_sentence(namesake, kin.start) else None
 
     def fits(self, kin: Kin, owner: Mention) -> bool:
         """Return whether the two may be such kin: strangers too say 兄弟 and 哥哥."""
@@ -204,6 +206,10 @@ class KinOwners:
             return owner
         return None if _of_two_families(owner.entry.name, kin.bearer.entry.name) else owner
 
+    def _owns(self, mention: Mention) -> bool:
+        """Whether a mention is only whose somebody or something is: 甲的妻子."""
+        return self._text.startswith(("的", "之", "家的"), mention.end)
+
     def _is_owned(self, kin: Kin) -> bool:
         """Whether a word beside a noun that only kin use says whose it is (他妹妹)."""
         before = self._text[max(0, kin.start - BESIDE) : kin.start]
@@ -232,7 +238,7 @@ class KinOwners:
 
     def _no_possessors(self, named: Sequence[Mention]) -> dict[str, Mention]:
         """Those of whom a clause may tell: not 甲 in 甲的妻子."""
-        return {m.entry.name: m for m in named if not self._text.startswith(("的", "之", "家的"), m.end)}
+        return {m.entry.name: m for m in named if not self._owns(m)}
 
     def _of_sex(self, named: dict[str, Mention], pronoun: str) -> Mention | None:
         """The only one of the persons who may be meant by a pronoun: never who tells the chapter."""
@@ -266,7 +272,7 @@ class KinOwners:
         """Whether the sentence at a place names the person, and not as whose somebody else is."""
         i = bisect_left(self._ends, at)
         begin = self._ends[i - 1] if i else -1
-        return mention.start > begin and not self._text.startswith(("的", "之"), mention.end)
+        return mention.start > begin and not self._owns(mention)
 
     def _names_any(self, at: int) -> bool:
         """Whether the sentence names somebody before a place."""
@@ -280,7 +286,7 @@ class KinOwners:
         if not named and self._text[begin : begin + 1] in ("他", "她"):
             return self._only_one(at, self._text[begin])
         only = len({m.entry.name for m in named}) == 1 and self.begins_clause(named[0].start)
-        return named[-1] if only and not self._text.startswith(("的", "之", "家"), named[-1].end) else None
+        return named[-1] if only and not self._owns(named[-1]) else None
 
     def _topic(self, kin: Kin, k: int) -> Mention | None:
         """Of a clause that begins with the noun (妻子乙) the person whose name began one last."""
@@ -291,7 +297,7 @@ class KinOwners:
                 if kin.start - mention.end > NEAR or closed.search(self._text, mention.end, kin.start):
                     break
                 if self.begins_clause(mention.start):
-                    return None if self._text.startswith(("的", "之"), mention.end) else mention
+                    return None if self._owns(mention) else mention
             return self._only_one_around(kin.start)
         return None
 
@@ -300,7 +306,7 @@ class KinOwners:
         named = self._said.within(max(0, at - PARAGRAPH), at)
         begins = any(self.begins_clause(m.start) for m in named)
         only = begins and len({m.entry.name for m in named}) == 1 and not is_narrators(named[-1])
-        return named[-1] if only and not self._text.startswith(("的", "之"), named[-1].end) else None
+        return named[-1] if only and not self._owns(named[-1]) else None
 
     def _sentences_subject(self, at: int) -> Mention | None:
         """The only person of the clause that begins the sentence, or the one before if it has a pronoun."""
