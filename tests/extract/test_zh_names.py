@@ -1081,6 +1081,8 @@ def test_a_word_and_a_number_behind_it_are_nobody() -> None:
         ("队里来了军医黄学文，他不说话。\n", "黄学文", True),
         ("他的跟班名叫黄学文。\n", "黄学文", True),
         ("他一路叫苦叫屈叫苦。\n", "屈叫苦", False),
+        ("他的跟班名为黄云舟。\n", "黄云舟", True),
+        ("这本书名为黄云舟。\n", "黄云舟", False),
         ("她丈夫黄彩霞坐在一边，彩霞不说话，彩霞走了。\n", "黄彩霞", True),  # a word that is used alone
         ("她丈夫黄彩霞坐在一边。\n", "黄彩霞", False),
         ("老兵黄云舟是他带出来的。\n", "黄云舟", True),

@@ -23,12 +23,11 @@ _TO = frozenset("对跟叫让被把朝向给和与替找问")
 _OF_KIN = re.compile(
     "(?:他|她)?[家的](?:[爹娘爸妈哥姐弟妹]|男人|女人|媳妇|婆姨|老婆|丈夫|妻子|父亲|母亲|儿子|女儿|闺女)(?![们心])"
 )
-_TITLES = re.compile(
-    trie_pattern(
-        {t for t in words.TITLES_AFTER_GIVEN if t not in "爷儿弟妹"}
-        | {"嫂", "嫂子", "婶", "婶子", "大哥", "大姐", "大叔", "大爷", "女士", "先生", "同志", "师兄", "师姐"}
-    )
-)
+BEHIND_GIVEN = (words.TITLES_AFTER_GIVEN - {*"爷儿弟妹", "哥儿"}) | {
+    *("师兄", "师姐", "师弟", "师妹", "大哥", "大姐", "大叔", "大爷", "老汉", "先生", "女士", "同志")
+}
+"""What speakers add to a given name; 何旺爷 is his grandfather."""
+_TITLES = re.compile(trie_pattern(BEHIND_GIVEN | {"嫂", "嫂子", "婶", "婶子"}))
 _NAMED = ("名叫", "名", "叫", "唤作", "唤做", "叫做", "叫作", "名唤")
 
 

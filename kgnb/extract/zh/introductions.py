@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
@@ -35,7 +35,7 @@ _KINSMAN = re.compile(
     rf"{trie_pattern(_KIN)}(?<![“「『，]..){_IS}({_NAME}|{_SURNAME}[{HAN}](?=[^{HAN}]))(?=(.))"
 )
 _CALLS = frozenset("叫唤名")
-_CALLED_SO = re.compile(f"(?:叫|唤|名为|名字是|叫[作做]|唤[作做])({_NAME})(?=[^{HAN}])")
+_CALLED_SO = re.compile(f"(?:叫|唤|(?<![书片剧曲])名为|名字是|叫[作做]|唤[作做])({_NAME})(?=[^{HAN}])")
 _TRADE_ENDS = frozenset("长员师官医兵匠妃")
 """What ends hardly any word but a trade's or rank's."""
 _ROLE_ENDS = _TRADE_ENDS.union(*(w[-1] for w in words.TITLES if len(w) > 1)) - {"姓"}  # 本姓何氏
@@ -74,7 +74,7 @@ def introduced(text: str, *, long_names: bool) -> dict[str, set[Sides]]:
     return {w: sides for w, sides in found.items() if can_be_name(w) and w[0] not in w[2:]}  # 毛手毛脚
 
 
-def words_across(shown: Mapping[str, Iterable[Sides]]) -> Iterator[str]:
+def words_across(shown: Mapping[str, Collection[Sides]]) -> Iterator[str]:
     """Yield words to look up: the roles, and what would begin or end within a name."""
     for name, sides in shown.items():
         yield name[-1]
@@ -91,7 +91,7 @@ def has_long_names(speakers: Collection[str]) -> bool:
 
 def is_full_name(
     found: Candidate,
-    sides: Iterable[Sides],
+    sides: Collection[Sides],
     known: Mapping[str, float],
     bigrams: BigramIndex,
     *,
@@ -112,18 +112,18 @@ def is_full_name(
     if once and (has_unlikely_end(name) or len(name) == 2):
         return False
     word = known.get(given, 0.0) if len(given) > 1 else 0.0
+    if ("", "") in sides and word < (WORD if long_names else 0.01):
+        return True
+    if not long_names or (len(given) > 1 and bigrams.count(name[:-1][-2:]) > found.count):
+        return False
     end = known.get(name[-1], 0.0) if once else 0.0
-    begins_others = len(given) > 1 and bigrams.count(name[:-1][-2:]) > found.count
+    alone = bigrams.count(given) > found.count  # 张彩霞 who is 彩霞 elsewhere
+    whole = word < (WORD if alone else RARE) and end < WORD
+    ends = whole and any(behind and name[-1] + behind not in known for _, behind in sides)
+    return ends or (word < WORD and any(_tells(role, name[0], known) for role, _ in sides if role))
 
-    def is_whole(role: str, behind: str) -> bool:
-        if not (role or behind):
-            return word < (WORD if long_names else 0.01)
-        if not long_names or begins_others:
-            return False
-        if behind:
-            usual = WORD if bigrams.count(given) > found.count else RARE  # 张彩霞 who is 彩霞 elsewhere
-            return word < usual and end < WORD and name[-1] + behind not in known
-        of_person = is_role(role) or (role in known and (role in _CALLS or role[-1] in _TRADE_ENDS))
-        return word < WORD and of_person and role[-1] + name[0] not in known
 
-    return any(is_whole(*one) for one in sides)
+def _tells(role: str, first: str, known: Container[str]) -> bool:
+    """Whether a role is one, and its end and the name's first character are no word (叫屈)."""
+    trade = role in known and role[-1] in _TRADE_ENDS
+    return (trade or is_role(role) or role in _CALLS) and role[-1] + first not in known

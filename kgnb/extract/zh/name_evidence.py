@@ -47,7 +47,8 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
     score -= fixed_phrase_penalty(candidate)
     score -= ADVERB * (form <= 0.0 and _is_adverbial(candidate))
-    return score - _grammar_penalty(candidate) - _word_penalty(candidate, common_words)
+    score -= _word_penalty(candidate, common_words) + _phrase_penalty(candidate, common_words)
+    return score - _grammar_penalty(candidate)
 
 
 def _is_adverbial(candidate: Candidate) -> bool:
@@ -95,14 +96,6 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
     if len(name) == 3 and name[-1] in _HAMLETS and not (candidate.speaks or titled_surname(name)):
         penalty += 3.0  # 石婆岭, but 何知县
-    if len(name) == 3 and name[-1] in words.NUMERALS and name[:2] in common_words:
-        penalty += 1.5  # 封条|一贴
-    if name[-1] in words.NUMERALS and share_of(candidate.right, _DATES) > 0.5:
-        penalty += 2.0  # 元和十|二年
-    whole = name[0] in "满全" and name[1] in _FILLED
-    towards = name[0] in words.BEFORE_PLACE and name[1] in _DIRECTIONS
-    if len(name) == 2 and (whole or towards) and not candidate.speaks:
-        penalty += 2.0  # 满殿, 全连, 向后
     if len(name) == 3 and name[0] in _COLOURS and common_words.get(name[1:], 0.0) >= THING and not talks:
         penalty += 1.0  # 白胡子
     phrase = len(name) == 3 or (len(name) == 4 and not NEVER_BEFORE_HEAD.isdisjoint(name[:2]))
@@ -110,12 +103,25 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += 1.0  # 何必单, 告诉太太
     if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:
         penalty += 1.5  # 女怪, 妇人: a common noun
-    if (
-        len(name) == 3
-        and name[1] == name[2]
-        and not (candidate.speaks or titled_surname(name) or is_titled_animal(name))
-    ):
-        penalty += 1.5  # reduplication: 方渐渐, 乌压压, hardly ever 李圆圆
+    return penalty
+
+
+def _phrase_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:
+    """For a form that pieces of phrases have."""
+    name, penalty = candidate.name, 0.0
+    if len(name) == 3 and name[-1] in words.NUMERALS and name[:2] in common_words:
+        penalty += 1.5  # 封条|一贴
+    if name[-1] in words.NUMERALS and share_of(candidate.right, _DATES) > 0.5:
+        penalty += 2.0  # 元和十|二年
+    if candidate.speaks:
+        return penalty
+    whole = name[0] in "满全" and name[1] in _FILLED
+    towards = name[0] in words.BEFORE_PLACE and name[1] in _DIRECTIONS
+    if len(name) == 2 and (whole or towards):
+        penalty += 2.0  # 满殿, 全连, 向后
+    reduplicated = len(name) == 3 and name[1] == name[2]
+    if reduplicated and not (titled_surname(name) or is_titled_animal(name)):
+        penalty += 1.5  # 方渐渐, 乌压压, hardly ever 李圆圆
     return penalty
 
 

@@ -155,10 +155,13 @@ class FormAliases(StatedAliases):
 
     def _is_own(self, surname: str, given: str, times: int) -> bool:
         """Whether a surname that begins a name so many times stands before hardly any other name."""
-        mentions, left = self.counts[given], self._classifier.candidates[given].left
-        by_others = self._before_names[surname[-1]] - left.get(surname[-1], 0)
-        share = (by_others + 0.5) / (self._before_names.total() - mentions + 1)
-        return times > 1 and surname not in _VERBS and times >= OWN * share * mentions
+        candidate = self._classifier.candidates.get(given)
+        if candidate is None or times < 2 or surname in _VERBS:
+            return False  # a nickname may be no candidate
+        before, left = self._before_names, Counter(candidate.left)
+        by_others = before[surname[-1]] - left[surname[-1]]
+        share = (by_others + 0.5) / (before.total() - left.total() + 1)
+        return times >= OWN * share * candidate.count
 
     @cached_property
     def _before_names(self) -> Counter[str]:

@@ -85,8 +85,35 @@ class NameClassifier:
     def __init__(self, text: str, *, forks: bool = False) -> None:
         """``forks``: whether a long text may keep a second processor busy, in a fork."""
         self.text = text
-        self._least = least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
-        forks = forks and len(text) >= LONG
+        self._least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
+        found = self._read(forks and len(text) >= LONG)
+        for name, sides in self.told.introduced.items():
+            found[name].introduced = is_full_name(
+                found[name], sides, self.common_words, self.bigrams, long_names=self.told.has_long_names
+            )
+        self.candidates = {
+            w: c
+            for w, c in found.items()
+            if c.introduced or w in self.foreign.full or c.count - c.left.get("《", 0) >= self._least
+        }  # what begins the title of a book (《何恭传》) is only cited
+        for name, candidate in self.candidates.items():
+            longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
+            if longer and longer.count < 0.9 * candidate.count:
+                candidate.right.pop("儿", None)
+        total = len(text) or 1
+        self._priors = {c: n / total for c, n in self._counts.items()}
+        self._own = {w: self._own_score(c) for w, c in self.candidates.items()}
+        self._learn(self._seeds())
+        sure = self._sure()
+        self._favour_families(sure)
+        self._learn(sure)
+        for name, candidate in self.candidates.items():
+            candidate.score = self._own[name] + self._context_score(candidate)
+        self._favour()
+
+    def _read(self, forks: bool) -> dict[str, Candidate]:
+        """Read the text's clauses and bigrams, and look words up; return all that may be names."""
+        text, least = self.text, self._least
         with beside(forks, Clauses, text, least) as clauses:
             self.bigrams = BigramIndex(text)
             self._counts = self.bigrams.characters()
@@ -108,28 +135,7 @@ class NameClassifier:
             found = with_neighbours(self.bigrams, names, told.speaking, told.called)
             self.common_words, known_places = looked_up()
         self.known_places = known_places - doubled
-        for name, sides in told.introduced.items():
-            found[name].introduced = is_full_name(
-                found[name], sides, self.common_words, self.bigrams, long_names=told.has_long_names
-            )
-        once = self.foreign.full.keys() | {w for w in told.introduced if found[w].introduced}
-        # What begins the title of a book (《何恭传》) is only cited.
-        enough = {w for w, c in found.items() if c.count - c.left.get("《", 0) >= least}
-        self.candidates = {w: c for w, c in found.items() if w in enough or w in once}
-        for name, candidate in self.candidates.items():
-            longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
-            if longer and longer.count < 0.9 * candidate.count:
-                candidate.right.pop("儿", None)
-        total = len(text) or 1
-        self._priors = {c: n / total for c, n in self._counts.items()}
-        self._own = {w: self._own_score(c) for w, c in self.candidates.items()}
-        self._learn(self._seeds())
-        sure = self._sure()
-        self._favour_families(sure)
-        self._learn(sure)
-        for name, candidate in self.candidates.items():
-            candidate.score = self._own[name] + self._context_score(candidate)
-        self._favour()
+        return found
 
     def _favour(self) -> None:
         """Favour who is listed beside speakers or named as kin, and a surname before an unknown word."""

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.given_places import BEHIND_GIVEN
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.sole_bearers import AROUND, NEAR, SoleBearers
 from kgnb.extract.zh.surname_aliases import FEW, called_by, is_of_kin, is_titled
@@ -18,10 +19,6 @@ from kgnb.extract.zh.surnames import head_of, is_role, surname_of
 
 CALLED = 0.3
 """Least share of the calls of somebody by a form, beside which the bearer speaks."""
-_AFTER_GIVEN = (words.TITLES_AFTER_GIVEN - set("爷儿弟妹") - {"哥儿"}) | {
-    *("师兄", "师姐", "师弟", "师妹", "大哥", "大姐", "大叔", "老汉", "先生", "同志")
-}
-"""What speakers add to a given name; 何旺爷 is his grandfather."""
 _BEHIND = words.BEHIND_NAMES | words.SPEECH_VERBS
 _CALLED = re.compile(
     rf"[“「『，。！？…](?P<form>(?P<char>[{HAN}])(?:(?P=char)|儿)[姐哥叔姨]?)"
@@ -50,8 +47,7 @@ class RareAliases(SoleBearers):
             if not person and self._count(form) <= FEW:
                 only = self._only_one(roots, places)
                 person = only if only and self._is_near(self.clusters.names_of(only), places, NEAR) else ""
-            young = form[0] == "老" and person and self._is_called_young(surname, person)
-            if person and not young and self._may_be_addressed(form, surname, self.clusters.names_of(person)):
+            if person and self._may_be_addressed(form, surname, person):
                 self._join_located(person, form, "姓与称")
 
     def _called(self, form: str, persons: Collection[str]) -> str:
@@ -67,10 +63,11 @@ class RareAliases(SoleBearers):
         sure = n == votes.total() and n >= least
         return best if sure and not self._spoken.naming((form,), self.clusters.names_of(best)) else ""
 
-    def _may_be_addressed(self, form: str, surname: str, names: Collection[str]) -> bool:
-        """Whether the person of ``names`` may be called so, rather than a parent or a wife without a name."""
-        title = form.removeprefix(surname)
-        if title in words.OF_PARENTS_AGE and "老" + surname not in names:
+    def _may_be_addressed(self, form: str, surname: str, person: str) -> bool:
+        """Whether the person may be called so, rather than a parent or a wife without a name."""
+        title, names = form.removeprefix(surname), self.clusters.names_of(person)
+        parents = title in words.OF_PARENTS_AGE and "老" + surname not in names
+        if parents or self._is_too_young(person, form):
             return False
         return self._sexes.is_woman(names) if title in words.WOMENS_TITLES else self._sexes.fits(form, names)
 
@@ -109,7 +106,7 @@ class RareAliases(SoleBearers):
             places: dict[str, list[int]] = defaultdict(list)
             for end in (at + len(given) for at in self.offsets[given]):
                 titles = (self.text[end : end + n] for n in (2, 1))
-                title = next((t for t in titles if t in _AFTER_GIVEN and t[0] != given[-1]), "")
+                title = next((t for t in titles if t in BEHIND_GIVEN and t[0] != given[-1]), "")
                 behind = self.text[end + len(title) : end + len(title) + 1]
                 if title and (behind in _BEHIND or not is_han(behind)):
                     places[given + title].append(end - len(given))

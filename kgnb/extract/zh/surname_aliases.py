@@ -180,12 +180,14 @@ class SurnameAliases(TitleAliases):
             if candidate and share_of(candidate.left, _PARENT_ENDS) >= 0.1:
                 continue  # 家父何员外 is the father of whoever else is called 何
             best = self._nearby_bearer(forms, others, max_ratio, least=0.0)
-            young = name[0] == "老" and best and self._is_called_young(called_by(name), best)
-            if best and not young and not self._is_called_elsewhere(name, best):
+            if best and not (self._is_too_young(best, name) or self._is_called_elsewhere(name, best)):
                 self.clusters.join(best, name, "姓与称")
 
-    def _is_called_young(self, surname: str, person: str) -> bool:
-        """Whether 小何 or 何小姐 is always near a person, who then is not called 老何."""
+    def _is_too_young(self, person: str, form: str) -> bool:
+        """Whether the form is 老何, and 小何 or 何小姐 is always near the person."""
+        if form[0] != "老":
+            return False
+        surname = called_by(form)
         forms = ("小" + surname, *(surname + title for title in _OF_YOUNG))
         told = [form for form in forms if self.offsets.get(form)]
         return any(self.co_occurrence.coverage((form,), person) >= ALWAYS_NEAR for form in told)
