@@ -779,6 +779,13 @@ def test_a_rank_of_two_is_neither() -> None:
     assert not {"睿王"} & {*bearer(found, "何守谦").aliases, *bearer(found, "周德海").aliases}
 
 
+@pytest.mark.parametrize(("name", "form"), [("夏守谦", "夏侯爷"), ("老欧", "欧局长")])
+def test_a_title_that_another_surname_ends_or_none_begins_is_nobodys(name: str, form: str) -> None:
+    pages = scenes([(name, "林秀英"), ("周德海", "林秀英")])
+    told = people(pages + f"{name}坐下了。\n“{form}，”有人说，“请喝茶。”\n{name}点头。\n")
+    assert form not in bearer(told, name).aliases
+
+
 def test_a_rare_title_far_from_the_only_bearer_of_its_surname_is_somebody_else() -> None:
     pages = scenes([("何守谦", "林秀英"), ("何守谦", "周德海")])
     others = scenes([("周德海", "林秀英")] * 3)

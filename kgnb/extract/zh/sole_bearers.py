@@ -61,7 +61,8 @@ class SoleBearers(SurnameAliases):
         strangers = sum(not who for who in full.values()) / max(1, len(full))
         starts = [(s, char) for s in full if s in words.SURE_SURNAMES for char in _BY_START]
         counts = self._bigrams.counts((s + char)[:2] for s, char in starts)
-        likely = (s + title for s, char in compress(starts, counts) for title in _BY_START[char])
+        forms = ((s, s + title) for s, char in compress(starts, counts) for title in _BY_START[char])
+        likely = (form for s, form in forms if titled_surname(form) == s)  # 夏侯爷 is nobody's of 夏
         places: dict[str, list[int]] = defaultdict(list)
         for at, form in self._bigrams.find_all(likely):
             places[form].append(at)
@@ -86,9 +87,8 @@ class SoleBearers(SurnameAliases):
     def _sides(self, form: str, places: Collection[int]) -> Candidate:
         """A form with what stands beside it at some places."""
         left = Counter(self.text[at - 1 : at] for at in places)
-        return Candidate(
-            form, left=left, right=Counter(self.text[at + len(form) : at + len(form) + 1] for at in places)
-        )
+        right = Counter(self.text[end : end + 1] for end in (at + len(form) for at in places))
+        return Candidate(form, left=left, right=right)
 
     def _met_around(self, persons: Iterable[str], places: Sequence[int]) -> list[str]:
         """Those of the persons who are met around each of the places."""
