@@ -62,14 +62,17 @@ class PromptBuilder:
     def _known_names(self) -> _KnownNames:
         return _KnownNames(*self._names)
 
-    def prompt(self, chunk: str) -> Prompt:
-        """Return the request for ``chunk``: the same chunk gives the same prompt."""
+    def prompt(self, chunk: str, title: str = "") -> Prompt:
+        """Return the request for ``chunk``: the same chunk gives the same prompt.
+
+        ``title``: its chapter's, which may be the name of who tells it.
+        """
         data = chunk.encode("utf-8", "replace")  # a lone surrogate of a bad decoder can't be sent
         chunk, mark = data.decode(), hashlib.sha256(data).hexdigest()[:8]
         before, after = (part.format(mark=mark) for part in self._markers)
         room = min(NAMES, OVERHEAD - len(self._system) - len(before) - len(after))
         names, lang = self._names
-        narrator = narrator_of(chunk, lang=lang, names=names)
+        narrator = narrator_of(chunk, lang=lang, names=names, title=title)
         user = f"{self._known_names.line(chunk, room, narrator)}{before}{chunk}{after}"
         determining = "\0".join((SCHEMA_VERSION, self._system, user))
         return Prompt(self._system, user, hashlib.sha256(determining.encode()).hexdigest(), self._schema)

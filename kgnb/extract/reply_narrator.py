@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from kgnb.extract.model import Character, Extraction, NameEntry
+from kgnb.extract.model import MAX_ITEMS, Character, Extraction, NameEntry
 from kgnb.extract.renaming import renamed
 from kgnb.extract.zh.script import fold
 
 _MARKS = re.compile(r"[\W_]+")
 _REMARK = re.compile(r"(.+?)\s*[（(](.+?)[）)]")
 _I_ZH = "我|俺|本人|叙述者|叙述人|叙事者|叙事人|讲述者"
-_ABOUT_ZH = "第一人称|无名|未具名|未署名|未命名|匿名|故事|本书|小说|主角|主人公|女主|男主|的|即|是"
+_ABOUT_ZH = "第一人称|无名|未具名|未署名|未命名|匿名|故事|本书|小说|[男女]?主角|主人公|[男女]主|的|即|是"
 _NARRATOR_ZH = re.compile(f"(?:{_ABOUT_ZH})*(?:{_I_ZH})(?:{_I_ZH}|{_ABOUT_ZH})*")
 _I_EN = frozenset(("i", "me", "myself", "narrator"))
 _ABOUT_EN = frozenset(
@@ -38,6 +39,7 @@ def with_narrator(extraction: Extraction, narrator: NameEntry) -> Extraction:
     """
     own = {narrator.name, *narrator.aliases}
 
+    @cache
     def name(word: str) -> str:
         if is_for_narrator(word):
             return narrator.name
@@ -52,7 +54,8 @@ def with_narrator(extraction: Extraction, narrator: NameEntry) -> Extraction:
     characters = [without_words(c) for c in extraction.characters]
     told = renamed(extraction.model_copy(update={"characters": characters}), name)
     his = [a for c in told.characters if c.name == narrator.name for a in c.aliases if name(a) == a]
-    aliases = list(dict.fromkeys(his))  # the same for each item of his, so that they are merged
+    # The same for each item of his, so that they are merged; no more than one may have.
+    aliases = list(dict.fromkeys(his))[:MAX_ITEMS]
     return told.model_copy(
         update={
             "characters": [

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from kgnb.core.model import SYMMETRIC_RELATIONS, Lang
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
@@ -32,7 +33,8 @@ STATED_WEIGHT = 3.0
 """Weight of a relation that the text states in words, in co-occurrences."""
 
 _HEADING = re.compile(
-    r"(?:(?:第\S{1,8}?[章节回卷部集]|番外|(?:chapter|part|book)(?: \w+)?\b|[\divxlc]+\b)[\s:：.、·—–-]*){0,3}"
+    r"(?:(?:第\S{1,8}?[章节回卷部集]|番外|(?:chapter|part|book)(?: \w+)?\b"
+    r"|[\divxlc一二三四五六七八九十百]+\b)[\s:：.、·—–-]*){0,3}"
     r"(\S.*)",
     re.IGNORECASE,
 )
@@ -41,35 +43,51 @@ _HEADING = re.compile(
 _Pair = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _NameIndex:
-    """The book's names as a regular expression; in Chinese folded to simplified characters."""
+    """The book's names; in Chinese folded to simplified characters."""
 
-    pattern: re.Pattern[str]
+    lang: Lang
+    traditional: bool  # the script of the texts that are searched for them
     entries: dict[str, NameEntry]  # folded form → folded entry
     originals: dict[str, NameEntry]  # folded name → the entry itself, where the two differ
     top: int  # mentions of the most mentioned character
     persons: int
     narrator: NameEntry | None  # who tells the book, folded
 
-    def headed(self, title: str) -> NameEntry | None:
-        """The person whose name, behind a number, is all of a chapter's title: he may tell it."""
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        expression = trie_pattern(self.entries)
+        if self.lang == "en":
+            first = trie_pattern(form[:1] for form in self.entries)  # excludes most places at once
+            expression = rf"(?={first})(?<![\w'-]){expression}(?![\w-])"
+        return re.compile(expression)
+
+    def mentions(self, text: str) -> list[Mention]:
+        """Every name that stands in a text."""
+        return [Mention(self.entries[m[0]], m[0], m.start(), m.end()) for m in self._pattern.finditer(text)]
+
+    def tellers(self, title: str) -> list[NameEntry]:
+        """Who may tell a chapter in the first person: whose name, behind a number, is all of its title, then
+        who tells the book."""
+        if self.lang == "zh":
+            title = script.simplified(title, traditional=self.traditional)
         found = _HEADING.fullmatch(title.strip())
         name = found[1] if found else ""
-        entry = self.entries.get(name) or self.entries.get(name.title())
-        return entry if entry and entry.kind == "Character" else None
+        headed = self.entries.get(name) or self.entries.get(name.title())
+        return [entry for entry in (headed, self.narrator) if entry and entry.kind == "Character"]
 
 
-_INDEXES: deque[tuple[list[NameEntry], Lang, bool, _NameIndex]] = deque(maxlen=4)
+_INDEXES: deque[tuple[list[NameEntry], _NameIndex]] = deque(maxlen=4)
 
 
 def _name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _NameIndex:
     """The index, cached for the last four lists of names: comparing two lists is quicker than hashing one."""
-    for known, language, script_of, index in _INDEXES:
-        if (language, script_of) == (lang, traditional) and known == names:
+    for known, index in _INDEXES:
+        if (index.lang, index.traditional) == (lang, traditional) and known == names:
             return index
     index = _build_name_index(names, lang, traditional)
-    _INDEXES.append((list(names), lang, traditional, index))
+    _INDEXES.append((list(names), index))
     return index
 
 
@@ -82,14 +100,9 @@ def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool)
             originals.setdefault(entry.name, original)
         for form in (entry.name, *entry.aliases):
             entries.setdefault(form, entry)
-    expression = trie_pattern(entries)
-    if lang == "en":
-        first = trie_pattern(form[:1] for form in entries)  # most places are no name's: see that at once
-        expression = rf"(?={first})(?<![\w'-]){expression}(?![\w-])"
     mentions = [n.mentions for n in names if n.kind == "Character"]
     narrator = next((entry for entry in entries.values() if entry.narrator), None)
-    top = max((1, *mentions))
-    return _NameIndex(re.compile(expression), entries, originals, top, len(mentions), narrator)
+    return _NameIndex(lang, traditional, entries, originals, max((1, *mentions)), len(mentions), narrator)
 
 
 def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
@@ -106,13 +119,14 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "
     sentence. Chinese is read in simplified characters; names and quotes come back as the text writes them.
     """
     if lang == "en":  # only the book's own language is loaded
-        from kgnb.extract.en.relations import stated_relations
+        from kgnb.extract.en.relations import stated_relations, with_implied_mentions
         from kgnb.extract.en.sentences import sentence_ends
     else:
         from kgnb.extract.zh.kin_surnames import of_one_surname
-        from kgnb.extract.zh.relations import stated_relations
+        from kgnb.extract.zh.relations import stated_relations, with_implied_mentions
         from kgnb.extract.zh.sentences import sentence_ends
-    original, text, index, mentions = _read(text, lang, names, title)
+    original, text, index = _read(text, lang, names)
+    mentions = with_implied_mentions(text, index.mentions(text), index.tellers(title))
     people = [m for m in mentions if m.entry.kind == "Character"]
     ends = sentence_ends(text)
     stated = stated_relations(text, people, ends)
@@ -131,37 +145,31 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "
 
 
 def narrator_of(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "") -> NameEntry | None:
-    """Return who tells a chapter, or a passage, of a book that one of ``names`` tells; None for nobody."""
-    if not any(entry.narrator for entry in names):
+    """Return who tells a chapter, or a passage of it: whose name its title is, or who tells the book; None
+    for nobody."""
+    _, text, index = _read(text, lang, names)
+    if not (tellers := index.tellers(title)):
         return None
-    if lang == "en":
-        from kgnb.extract.en.narrator import is_narrators
+    if lang == "en":  # not with the relations, which take half a second to load
+        from kgnb.extract.en.narrator import own_mentions
     else:
-        from kgnb.extract.zh.narrator import is_narrators
-    _, _, index, mentions = _read(text, lang, names, title)
-    entry = next((m.entry for m in mentions if is_narrators(m)), None)
-    return index.originals.get(entry.name, entry) if entry else None
+        from kgnb.extract.zh.narrator import own_mentions
+    people = [m for m in index.mentions(text) if m.entry.kind == "Character"]
+    own = own_mentions(text, people, tellers)
+    return index.originals.get(own[0].entry.name, own[0].entry) if own else None
 
 
-def _read(
-    text: str, lang: Lang, names: Sequence[NameEntry], title: str
-) -> tuple[str, str, _NameIndex, Sequence[Mention]]:
-    """The text in its normal form, the same in simplified characters, the index, and all mentions."""
+def _read(text: str, lang: Lang, names: Sequence[NameEntry]) -> tuple[str, str, _NameIndex]:
+    """The text in its normal form, the same in simplified characters, and the index."""
     if lang == "en":
-        from kgnb.extract.en.relations import with_implied_mentions
         from kgnb.extract.en.sentences import normalise
     else:
-        from kgnb.extract.zh.relations import with_implied_mentions
         from kgnb.extract.zh.sentences import normalise
     original = text = normalise(text)
     traditional = lang == "zh" and script.is_traditional(text)
     if lang == "zh":
         text = script.simplified(text, traditional=traditional)
-    index = _name_index(list(names), lang, traditional)
-    mentions = [Mention(index.entries[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
-    headed = index.headed(script.simplified(title, traditional=traditional) if lang == "zh" else title)
-    tellers = [entry for entry in (headed, index.narrator) if entry]
-    return original, text, index, with_implied_mentions(text, mentions, tellers)
+    return original, text, _name_index(list(names), lang, traditional)
 
 
 def _original_label(match: PatternMatch, text: str, original: str) -> str:

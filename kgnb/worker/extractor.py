@@ -138,12 +138,12 @@ class ChapterExtractor:
         limit = max(self.chunk_chars, info.config.max_content_length)
         replies = _ChapterReplies(lease, chapter_id, taken_over, last_try)
         for chunk in chunking.split(text, limit, info.lang):
-            await self._extract_chunk(chunk, info, replies)
+            await self._extract_chunk(chunk, info, replies, title)
         on_stored(replies.seconds)
         return _merged(replies, text, info, title)
 
-    async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
-        request = info.prompter.prompt(text)
+    async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies, title: str) -> None:
+        request = info.prompter.prompt(text, title)
         asking = self._asking.setdefault((info.provider.lower_name, info.model, request.hash), asyncio.Lock())
         try:
             async with asking:  # a chapter of a paused task may be claimed again before its reply has come
@@ -162,7 +162,7 @@ class ChapterExtractor:
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
             start = len(replies.answers)
             for half in halves:
-                await self._extract_chunk(half, info, replies)
+                await self._extract_chunk(half, info, replies, title)
             replies.answers[start:] = [replace(a, flags=a.flags | flags) for a in replies.answers[start:]]
 
     async def _whole_items(

@@ -6,7 +6,7 @@ import pytest
 
 from kgnb.core.model import Lang, TaskConfig
 from kgnb.extract import evidence, reply_merge
-from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.model import MAX_ITEMS, Extraction, NameEntry
 from kgnb.extract.prompt import OVERHEAD, PromptBuilder
 from kgnb.extract.reply_narrator import is_for_narrator, with_narrator
 from kgnb.extract.rules import narrator_of
@@ -30,6 +30,12 @@ class TestRequest:
         assert line(f"{TOLD}“晚舟！”", NAMES).endswith("：向晚舟=我/晚舟、许文澜")
         text = "I saw Nora. I called to her, and I ran. I was late."
         assert line(text, ENGLISH, "en").endswith(": Tom Harrow=I, Nora")
+
+    def test_a_chapter_with_a_name_for_its_title_is_told_by_its_bearer(self) -> None:
+        nobody = [NameEntry(n.name, n.aliases, mentions=9) for n in NAMES]
+        for names in (NAMES, nobody):
+            user = PromptBuilder("zh", names, TaskConfig()).prompt(TOLD * 2, "第三章 孟启明").user
+            assert user.partition("\n")[0].endswith("：孟启明=我、许文澜")
 
     def test_nothing_is_told_of_a_passage_that_he_does_not_tell(self) -> None:
         assert line(SPOKEN, NAMES).endswith("：许文澜、孟启明")
@@ -55,7 +61,17 @@ class TestRequest:
     "word",
     [
         *("我", "“我”", "俺", "叙述者", "叙述者（我）", "我（叙述者）", "敘述者", "第一人称叙述者"),
-        *("无名的叙述者", "“我”（主人公）", "I", "me", "narrator", "The Narrator", "narrator (unnamed)"),
+        *(
+            "无名的叙述者",
+            "“我”（主人公）",
+            "我（女主角）",
+            "男主（我）",
+            "I",
+            "me",
+            "narrator",
+            "The Narrator",
+            "narrator (unnamed)",
+        ),
         *("the unnamed first-person narrator", "I (narrator)"),
     ],
 )
@@ -93,6 +109,15 @@ def test_the_words_mean_who_tells_and_nobody_else() -> None:
     assert [(r.source, r.target) for r in found.relations] == [("向晚舟", "许文澜"), ("向晚舟", "孟启明")]
 
 
+def test_words_without_end_are_one_person_of_as_many_aliases_as_an_item_may_have() -> None:
+    many = [{"name": "我", "aliases": [f"名{i}号{k}" for k in range(5)]} for i in range(300)]
+    reply = {"characters": [*many, {"name": "孟启明", "aliases": ["我", "叙述者"]}]}
+    told = with_narrator(Extraction.model_validate(reply), TELLER)
+    assert max(len(c.aliases) for c in told.characters) == MAX_ITEMS
+    found = reply_merge.merge([told]).characters
+    assert [(c.name, len(c.aliases)) for c in found] == [("向晚舟", MAX_ITEMS), ("孟启明", 0)]
+
+
 def test_a_reply_without_the_words_stays() -> None:
     found = Extraction.model_validate({"characters": [{"name": "许文澜", "aliases": ["文澜"]}]})
     assert with_narrator(found, TELLER) == found
@@ -109,6 +134,7 @@ def test_who_tells_a_passage() -> None:
     assert narrator_of(TOLD, lang="zh", names=NAMES) == TELLER
     assert narrator_of(SPOKEN, lang="zh", names=NAMES) is None
     assert narrator_of(TOLD, lang="zh", names=NAMES[:1]) is None
+    assert narrator_of(TOLD * 2, lang="zh", names=NAMES[2:], title="第三章 孟启明") == NAMES[2]
 
 
 def test_who_tells_keeps_the_script_of_the_book() -> None:

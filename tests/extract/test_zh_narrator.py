@@ -10,8 +10,8 @@ from kgnb.core.messages import say, use_language
 from kgnb.core.model import Lang
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
-from kgnb.extract.narrator import Narrator
-from kgnb.extract.zh.narrator import of_book
+from kgnb.extract.narrator import Narrator, Teller, choose, one_a_line
+from kgnb.extract.zh.narrator import _Told, of_book
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render.names_text import named_line
 
@@ -62,6 +62,24 @@ class TestWhoTells:
         assert "向晚舟" in {n.name for n in name_scan.scan(list(enumerate(third, 1)), "zh")}
         assert tellers(*third) == []
 
+    def test_whom_he_tells_to_do_something_is_not_the_narrator(self) -> None:
+        # Named nowhere else: 我叫小顺 isn't what he says of himself.
+        called = [
+            text.replace("我叫向晚舟，", "我") for text in (*BOOK, BOOK[1].replace("有人找你", "下雨了"))
+        ]
+        called[1] += "我叫罗秀芳去买酒。"
+        assert [t.says for t in self.told("".join(called), "罗秀芳")] == [0]
+        assert [t.says for t in self.told("我叫罗秀芳，在码头上做事。", "罗秀芳")] == [1]
+
+    def test_who_is_called_again_and_again_tells_rather_than_who_seems_to_say_so_once(self) -> None:
+        often, once = Teller("向晚舟", 40, 0, 30, 0), Teller("罗秀芳", 1, 0, 0, 1)
+        assert choose([often, once], 50) == "向晚舟"
+        assert choose([often._replace(named=3, called=2), once._replace(named=2, called=1)], 5) == "罗秀芳"
+
+    @staticmethod
+    def told(text: str, name: str) -> list[Teller]:
+        return [_Told(text).teller(name, [m.span() for m in re.finditer(name, text)])]
+
     @pytest.mark.parametrize(
         "change",
         [
@@ -84,6 +102,15 @@ class TestWhoTells:
     def test_a_tale_in_one_chapter_is_no_book(self) -> None:
         others = [text.replace("我", "他") for text in BOOK * 2]
         assert tellers(BOOK[0], *others) == []
+
+
+def test_the_first_of_each_line_is_counted() -> None:
+    text = "我，我\n\n他\n他，我，我"
+    own = [m.start() for m in re.finditer("我", text)]
+    assert one_a_line(text, own) == [0, text.rindex("他") + 2]
+    assert one_a_line("我，我", [0, 2]) == [0]
+    long = "我" * 400_000
+    assert one_a_line(long, range(len(long))) == [0]
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -147,6 +174,11 @@ def test_kin_of_others_are_not_the_narrators(text: str) -> None:
     assert not [tie for tie in ties(I_TELL + "\n" + text) if "向晚舟" in tie]
 
 
+def test_what_stands_at_the_end_of_a_chapter_is_not_before_its_first_word() -> None:
+    text = "我爸爱许文澜。" + I_TELL * 2 + "我走了"
+    assert not [tie for tie in ties(text) if "向晚舟" in tie]
+
+
 def test_a_brother_s_wife_is_not_the_narrators() -> None:
     found = ties(I_TELL + "我哥向德海的媳妇许文澜来了。")
     assert found == {("S", "向德海", "向晚舟"), ("M", "向德海", "许文澜")}
@@ -174,7 +206,14 @@ def test_a_chapter_headed_by_a_name_is_told_by_its_bearer() -> None:
     [
         *(
             (title, True)
-            for title in ("许文澜", "第3章　许文澜", "3. 许文澜", "第十二章：许文澜", "番外　许文澜")
+            for title in (
+                "许文澜",
+                "第3章　许文澜",
+                "3. 许文澜",
+                "十二、许文澜",
+                "第十二章：许文澜",
+                "番外　许文澜",
+            )
         ),
         *(
             (title, False)

@@ -49,6 +49,7 @@ class Gate:
     def __init__(self, model: Model) -> None:
         self.model, self.asked = model, 0
         self.hashes: list[str] = []
+        self.user = ""
 
     @contextlib.asynccontextmanager
     async def request_slot(self, *_: object) -> AsyncIterator[None]:
@@ -57,6 +58,7 @@ class Gate:
     async def complete(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
         self.asked += 1
         self.hashes.append(prompt.hash)
+        self.user = prompt.user
         passage = prompt.user.partition(">\n")[2].rpartition("\n<")[0]
         return Completion(self.model(passage), Usage(1, 10, 10))
 
@@ -385,11 +387,10 @@ async def test_a_chapter_whose_title_is_another_s_name_is_not_told_by_who_tells_
     sql: Database,
 ) -> None:
     names = (NameEntry("向晚舟", mentions=9, narrator=True), NameEntry("许文澜", mentions=9))
-    reply = json.dumps({"characters": [{"name": "我"}]})
+    gate = Gate(lambda _: json.dumps({"characters": [{"name": "我"}]}))
     info, text = replace(INFO, names=names), "我走回家，我没有说话，我等着，我什么也没有问，我睡了。" * 3
     for title, teller in (("第一章 许文澜", "许文澜"), ("第一章 回家", "向晚舟")):
         how = {"chapter_id": 1, "title": title, "taken_over": False, "last_try": False}
-        found = await extractor(sql, Gate(lambda _: reply)).extract(
-            text, info, UNLEASED, **how, on_stored=lambda _: None
-        )
+        found = await extractor(sql, gate).extract(text, info, UNLEASED, **how, on_stored=lambda _: None)
         assert [c.name for c in found.extraction.characters] == [teller]
+        assert f"：{teller}=我" in gate.user

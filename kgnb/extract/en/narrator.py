@@ -94,15 +94,12 @@ def of_book(
 def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEntry]) -> list[Mention]:
     """Return the mentions, by "I" outside speech, of the first of ``tellers`` who may tell the chapter: with
     whose name it is headed, or who tells the book."""
-    share = _share(text) if tellers else Share(0, 0)
-    paragraphs = Paragraphs(text) if tellers else None
+    if not tellers:
+        return []
+    share, paragraphs = _share(text), Paragraphs(text)
     for entry in tellers:
         places = ((m.start, m.end) for m in people if m.entry.name == entry.name)
-        if (
-            paragraphs
-            and share.tells(entry)
-            and _teller(text, paragraphs, entry.name, places).told <= NAMED * share.own
-        ):
+        if share.tells(entry) and _teller(text, paragraphs, entry.name, places).told <= NAMED * share.own:
             return [Mention(entry, "I", at, at + 1) for at in _own(text, paragraphs)]
     return []
 

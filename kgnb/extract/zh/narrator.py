@@ -36,10 +36,11 @@ _I = "[我俺](?!们|[国军方校院司省市县])"
 _SPEECH = '“[^”\n]*”?|「[^」\n]*」?|『[^』\n]*』?|"[^"\n]*"?|[：:](?![“「『"])[^\n]*|^(?:—|-)[^\n]*'
 _SPEECH_OR_I = re.compile(f"{_SPEECH}|(?P<i>{_I})", re.MULTILINE)
 _SAYS = re.compile(
-    "(?:我(?:就|便|也|的确)?(?:叫做?|名叫|名字叫|的(?:大名|名字|全名|本名|小名)(?:叫做?|是|为)?|姓.，?(?:单?名|叫)|本?名)"
+    "(?:我(?:就|便|也|的确)?(?:名叫|名字叫|的(?:大名|名字|全名|本名|小名)(?:叫做?|是|为)?|姓.，?(?:单?名|叫)|本?名)"
     "|[叫称]我(?:作|做|为)?|[给替为]我[取起]的?(?:大|小)?名(?:字|叫)?(?:叫|为)?)[“「『]?$"
 )
-_IS = re.compile("(?:我(?:就|便)?是|我[，（—])$")
+_IS = re.compile("(?:我(?:就|便|也|的确)?(?:是|叫做?)[“「『]?|我[，（—])$")
+"""Before a name that is his if a clause ends behind it: not 我叫小顺去买酒."""
 _ENDS = re.compile("[”」』]?[，。！；…）—]")
 _STATES = re.compile("我(?:就|便|也|的确)?(?:叫|名叫|姓|的(?:大名|名字|全名|本名)|是|，|（|—)|[叫称]我")
 _BEFORE_OWN = frozenset("叫名姓字是为做作我，（—“「『")
@@ -87,7 +88,7 @@ class _Told:
             return False
         if _SAYS.search(self.text, max(0, start - 12), start):
             return True
-        return bool(_IS.search(self.text, max(0, start - 4), start) and _ENDS.match(self.text, end))
+        return bool(_IS.search(self.text, max(0, start - 6), start) and _ENDS.match(self.text, end))
 
     def teller(self, name: str, places: Iterable[Place]) -> Teller:
         """How a person's names are used."""
@@ -157,7 +158,7 @@ def is_owner(text: str, mention: Mention) -> bool:
     """Return whether a mention is the narrator's only as whose somebody is who may act: 我爸娶了甲, but not
     乙是我爸."""
     owns = is_narrators(mention) and _OWNS.match(text, mention.end) is not None
-    return owns and text[mention.start - 1] not in "是为成了"
+    return owns and not text.endswith(("是", "为", "成", "了"), 0, mention.start)
 
 
 def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEntry]) -> list[Mention]:
