@@ -175,7 +175,7 @@ def test_kin_of_others_are_not_the_narrators(text: str) -> None:
 
 
 def test_what_stands_at_the_end_of_a_chapter_is_not_before_its_first_word() -> None:
-    text = "我爸爱许文澜。" + I_TELL * 2 + "我走了"
+    text = "我爸娶了许文澜。" + I_TELL * 2 + "我走了"
     assert not [tie for tie in ties(text) if "向晚舟" in tie]
 
 
