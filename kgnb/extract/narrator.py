@@ -127,5 +127,5 @@ def one_a_line(text: str, offsets: Iterable[int]) -> list[int]:
     for at in offsets:
         if at >= end:
             first.append(at)
-            end = text.find("\n", at) % (len(text) + 1)  # of the text where no line follows
+            end = text.find("\n", at) + 1 or len(text)
     return first

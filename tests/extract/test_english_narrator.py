@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kgnb.extract import name_scan, rules
+from kgnb.extract.en.narrator import _teller
+from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.model import NameEntry
 
 PEOPLE = [
@@ -36,6 +38,23 @@ def tellers(*chapters: str) -> list[str]:
 class TestWhoTells:
     def test_who_says_his_name_and_is_called_by_it(self) -> None:
         assert tellers(*BOOK) == ["Tom Harrow"]
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            *(
+                (text, 1)
+                for text in ("I'm Tom.", "I was christened Tom.", "I, Tom, went.", "They called me Tom.")
+            ),
+            *(
+                (text, 0)
+                for text in ("I was Tom's clerk.", "His name is Tom.", "They called Tom.", "I saw Tom.")
+            ),
+        ],
+    )
+    def test_what_he_says_of_himself(self, text: str, says: int) -> None:
+        at = text.index("Tom")
+        assert _teller(text, Paragraphs(text), "Tom", [(at, at + 3)]).says == says
 
     def test_who_is_only_called(self) -> None:
         assert tellers(BOOK[0].replace("My name is Tom Harrow. ", ""), *BOOK[1:]) == ["Tom"]

@@ -29,8 +29,8 @@ from kgnb.extract.patterns import Mention
 _I = re.compile(r"I(?<!\w.)(?!\w|\.\s)")
 _SPEECH_OR_I = re.compile(rf'"[^"\n]*"?|(?P<i>{_I.pattern})')
 _SELF = re.compile(
-    r"\b(?:[Mm]y name(?: is|'s| was)|I, |I(?:'m| am| was) |(?:call|called|named|christened) me|[Cc]all me"
-    r"|called myself|came to be called) ?$"
+    r"\b(?:[Mm]y name(?: is|'s| was)|I,|I(?:'m| am| was)(?: called| named| christened)?"
+    r"|(?:[Cc]all|called|named|christened) me|called myself|came to be called) $"
 )
 
 

@@ -69,8 +69,7 @@ class Names(DatabasePart):
         same_text = digest == text_digest(c, novel_id)
         if digest and token is None and not same_text:
             return list(names)  # scanned before it was opened: it will take new chapters along
-        # Without the reasons, and as older versions read it but for who tells the book.
-        rows = [astuple(n)[: -1 if n.narrator else -2] for n in names]
+        rows = [astuple(n)[:-1] for n in names]  # without the reasons
         asked = kinds if task.thing_kinds is None else task.thing_kinds
         row = {
             **{"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0},
@@ -97,7 +96,7 @@ def read_entry(row: Mapping[Any, Any]) -> NameEntry:
     return NameEntry(
         **{column: row[column] for column in ("name", "kind", *_COUNTS)},
         aliases=tuple(json.loads(row["aliases"])),
-        narrator=bool(row.get("narrator")),
+        narrator=bool(row["narrator"]),
         reasons=tuple((alias, other, why) for alias, other, why in json.loads(row["reasons"] or "[]")),
     )
 
