@@ -78,6 +78,27 @@ _WORDS = (
     ("师尊|恩师|师父(?=[^“”「」『』]{1,80}(?:弟子|徒[儿弟]))", _Address("MASTER_OF")),
     ("徒儿|徒弟", _Address("MASTER_OF", from_speaker=True)),
 )
+_COURTEOUS = frozenset(
+    [
+        "大哥",
+        "大姐",
+        "兄长",
+        "妹子",
+        "小妹",
+        "小妹妹",
+        "小弟",
+        "小弟弟",
+        "大嫂",
+        "嫂子",
+        "弟妹",
+        "叔叔",
+        "大叔",
+        "伯伯",
+        "大伯",
+        "爷爷",
+    ]
+)
+"""What strangers and neighbours call each other by turns: 嫂子 and 大哥, 叔叔 and 小妹妹."""
 _MASTERS = ("太爷", "老爷", "老爷子", "太太", "夫人", "员外")
 _KINS = ("舅老爷", "姑老爷", "姨老爷", "姨太太", "姑太太", "舅太太")
 _OWN_SURNAME = ("夫人", "氏")
@@ -132,8 +153,8 @@ class _Addresses:
             kin = _address(match)
             if speaker is None or (kin.strangers and not self._said.sexes.tells) or self._is_absent(k):
                 continue
-            word = match[str(match.lastgroup)]
-            hearer = self._hearer(k, speaker, kin, word) or self._who_calls_back(k, speaker, kin)
+            word = _word(match)
+            hearer = self._hearer(k, speaker, kin, word) or self._who_calls_back(k, speaker, match)
             if hearer and (kin.surname or not _is_called_so(hearer, word)):
                 source, target = (speaker, hearer) if kin.from_speaker else (hearer, speaker)
                 names = source.entry.name, kin.type, target.entry.name
@@ -168,20 +189,24 @@ class _Addresses:
             return None
         return hearer if self._only_one(turn, speaker, hearer, kin) else None
 
-    def _who_calls_back(self, k: int, speaker: Mention, kin: _Address) -> Mention | None:
+    def _who_calls_back(self, k: int, speaker: Mention, call: re.Match[str]) -> Mention | None:
         """Who speaks before or after the ``k``-th turn and calls its speaker the like: 哥 and 妹妹."""
+        kin = _address(call)
         for step in (-1, 1):
             turn = self._said.neighbour(k, step, speaker)
             other = turn.speaker if turn else None
             if other is None or not self._fits(speaker, other, kin._replace(strangers=False)):
                 continue
             for back in self._calls_of(other, k):
-                alike = kin.title == back.title and not self._are_of_one_family(speaker, other)
-                if _answers(kin, back) and not alike:  # 姐姐 and 妹妹 are courtesy
+                alike = kin.title == _address(back).title  # 姐姐 and 妹妹 are courtesy, too
+                courteous = alike or _COURTEOUS.issuperset((_word(call), _word(back)))
+                if _answers(kin, _address(back)) and (
+                    not courteous or self._are_of_one_family(speaker, other)
+                ):
                     return other
         return None
 
-    def _calls_of(self, speaker: Mention, k: int) -> Iterator[_Address]:
+    def _calls_of(self, speaker: Mention, k: int) -> Iterator[re.Match[str]]:
         """By what words a person calls others in a few turns before and after the ``k``-th."""
         for i in range(max(0, k - TURNS), min(k + TURNS + 1, len(self._said.quotations))):
             call = self._calls.get(i)
@@ -190,12 +215,12 @@ class _Addresses:
                 yield call
 
     @cached_property
-    def _calls(self) -> dict[int, _Address]:
+    def _calls(self) -> dict[int, re.Match[str]]:
         """The first word of address of each turn, by the turns' numbers."""
-        found: dict[int, _Address] = {}
+        found: dict[int, re.Match[str]] = {}
         for match in _SPOKEN_TO.finditer(self._text):
             if (k := self._said.at(match.start())) >= 0:
-                found.setdefault(k, _address(match))
+                found.setdefault(k, match)
         return found
 
     def _is_absent(self, k: int) -> bool:
@@ -239,6 +264,10 @@ class _Addresses:
 
 def _address(match: re.Match[str]) -> _Address:
     return _WORDS[int(str(match.lastgroup)[1:])][1]
+
+
+def _word(match: re.Match[str]) -> str:
+    return match[str(match.lastgroup)]
 
 
 def _answers(kin: _Address, back: _Address) -> bool:
