@@ -1168,7 +1168,10 @@ def test_a_given_name_told_once_or_twice_stands_where_names_stand(told: str, for
     assert any({form, "何" + form} <= {e.name, *e.aliases} for e in found.values()) is is_he
 
 
-CALLED = scenes([("周月", "陈海"), ("吴德煜", "陈海")]) + "周月来了，她不说话。吴德煜走了，他不说话。\n"
+CALLED = (
+    scenes([("周月", "陈海"), ("吴德煜", "陈海"), ("黄福来", "陈海")])
+    + "周月来了，她不说话。吴德煜走了，他不说话。\n黄福来走了，他不说话。\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -1179,6 +1182,7 @@ CALLED = scenes([("周月", "陈海"), ("吴德煜", "陈海")]) + "周月来了
         ("晋了她的位分，人人都来见月嫔。\n", "月嫔", "周月"),
         ("人人都来见煜嫔。\n", "煜嫔", ""),  # he is no woman
         ("他月月都来，月月，年年。\n", "月月", ""),  # nobody is called
+        ("“来来，你坐吧。”陈海说。\n", "来来", ""),
         ("周月道：“月月，你坐吧。”\n", "月月", ""),  # who speaks is not the one
     ],
 )

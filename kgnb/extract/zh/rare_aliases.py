@@ -20,8 +20,10 @@ from kgnb.extract.zh.surnames import head_of, is_role, surname_of
 CALLED = 0.3
 """Least share of the calls of somebody by a form, beside which the bearer speaks."""
 _BEHIND = words.BEHIND_NAMES | words.SPEECH_VERBS
+_SHOUTED = "来去走停站坐等看听吃喝说别行好对是得罢算够快慢滚"
+"""What is said twice to anybody: “来来，…” calls no 何福来."""
 _CALLED = re.compile(
-    rf"[“「『，。！？…](?P<form>(?P<char>[{HAN}])(?:(?P=char)|儿)[姐哥叔姨]?)"
+    rf"[“「『，。！？…](?P<form>(?P<char>[{HAN}])(?:儿|(?<![{_SHOUTED}])(?P=char))[姐哥叔姨]?)"
     r"(?=[啊呀]?[，。！？…][^”」』\n]{0,300}[”」』])"
 )
 _CONSORTS = ("皇贵妃", "贵妃", "妃", "嫔", "贵人", "常在", "才人", "美人", "婕妤", "昭仪")
