@@ -76,16 +76,14 @@ def _of_patterns() -> Iterator[RelationPattern]:
     nouns = defaultdict[tuple[str, bool], list[str]](list)
     for noun, role in ROLES.items():
         nouns[role.type, role.inverted].append(noun)
-    adjectives = rf"(?:(?:{'|'.join(sorted(words.BEFORE_KIN))}) )*"
-    trades = "|".join(sorted(words.TRADES))
+    begin = (
+        r"(?:, who|,)? (?:(?:was|is|were|and|became|had been|formerly|once|now|himself|herself) )*"
+        rf"(?:the |a |an )?(?:(?:{'|'.join(sorted(words.BEFORE_KIN))}) )*"
+    )
+    end = rf" (?:of|to) (?:that [a-z]+ |the (?:{'|'.join(sorted(words.TRADES))}) |(?:the|that|poor|late) )*"
     for (kind, inverted), alternatives in nouns.items():
         noun = "|".join(sorted(alternatives, key=len, reverse=True))
-        between = (
-            r"(?:, who|,)? (?:(?:was|is|were|and|became|had been|formerly|once|now|himself|herself) )*"
-            rf"(?:the |a |an )?{adjectives}(?:{noun}) (?:of|to) "
-            rf"(?:that [a-z]+ |the (?:{trades}) |(?:the|that|poor|late) )*"
-        )
-        yield RelationPattern(between, kind, inverted=not inverted)
+        yield RelationPattern(rf"(?:{noun}){end}", kind, inverted=not inverted, prefix=begin)
 
 
 _TOGETHER = (
