@@ -239,6 +239,7 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "Winifred sighed. Rufus and she were friends with Miss Pell.",
         "Winifred sighed. If she were in love with Rufus, all would be well.",
         "They spoke of a marriage between Rufus and Miss Pell.",
+        "Rufus rose. He was in love with Winifred, and jealous of Rufus.",
         '"Come, my child, Winifred!" said Rufus.',
         "Miss Pell came. Winifred, her children, and Rufus stayed.",
         "Captain Thorne had a wife and mother, Nora Harland's.",
@@ -478,6 +479,7 @@ def test_what_a_model_says_is_left_alone() -> None:
         '"Edwin is no relation of mine," said Nora Harland.',
         "Nora Harland bowed. She was no kinswoman of Edwin's.",
         "Edwin Harland (no relation) wrote.",
+        "Edwin met Nora Harland. They were no near kin.",
         '"Is Nora Harland your sister?"\n\n"No relation, I am glad to say," said Edwin.',
     ],
 )

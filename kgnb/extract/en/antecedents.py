@@ -8,7 +8,7 @@ before it, of fitting gender. In speech "my" means who speaks and "your" who is 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 from kgnb.extract.en.chapter_persons import ChapterPersons
@@ -28,15 +28,21 @@ TELLS = 0.8
 """How sure it is that "my" outside speech means who is taken to tell the chapter."""
 
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
+_SUBJECTS = frozenset(("he", "she"))
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
 
 
 def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons, but: str = "") -> Referent | None:
     """Return whom a personal or possessive pronoun at ``offset`` means, not the person ``but``; None where
-    that is unclear."""
+    that is unclear.
+
+    "He" is nobody whom the rest of its sentence names: "He loved Ann, and was jealous of Tom" (principle C of
+    binding theory, Chomsky 1981).
+    """
     word = pronoun.lower()
     if word in _GENDERS:
-        return _third_person(_GENDERS[word], offset, persons, but)
+        behind = persons.between(offset, persons.sentence(offset)[1]) if word in _SUBJECTS else ()
+        return _third_person(_GENDERS[word], offset, persons, {but, *(m.entry.name for m in behind)})
     if not persons.paragraphs.in_speech(offset):
         return Referent(persons.narrator, TELLS) if persons.narrator and word != "your" else None
     if word != "your":
@@ -45,7 +51,7 @@ def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons, but: str =
     return said._replace(weight=said.weight * FROM_SPEECH) if said else None
 
 
-def _third_person(gender: str, offset: int, persons: ChapterPersons, but: str) -> Referent | None:
+def _third_person(gender: str, offset: int, persons: ChapterPersons, others: Collection[str]) -> Referent | None:
     paragraph = persons.paragraphs.start(offset)
     speech = persons.paragraphs.in_speech(offset)
     doubt = 1.0
@@ -56,7 +62,7 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons, but: str) -
             m
             for m in persons.between(start, end)
             if persons.fits(m.entry, gender)
-            and m.entry.name != but
+            and m.entry.name not in others
             and persons.paragraphs.in_speech(m.start) == speech
         ]
         pronoun = _subject_pronoun(gender, start, end, persons)

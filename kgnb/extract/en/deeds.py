@@ -4,7 +4,7 @@ him his letters"."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kgnb.extract.en.antecedents import antecedent_of
@@ -59,10 +59,10 @@ _SIGNS = {
     "ngaged": _SPOUSE,
     "taught": _TEACHER,
     "in love with": _LOVER,
-    " friends": None,
+    " friend": None,
 }
-"""Words one of which stands in all that the patterns here match, and the deed that they may tell; each costs
-a search of every text."""
+"""Words one of which stands in all that the patterns here match, and the deed that they may tell, None of
+friendship; each costs a search of every text."""
 _HE_AND = re.compile(rf"{_HE} and $")
 _AND_HE = re.compile(r" and (he|she|I)(?= )")
 _THEY_WERE = re.compile(
@@ -113,19 +113,23 @@ _Told = tuple[str, Referent, Referent, int, int]
 def _told(persons: ChapterPersons) -> Iterator[_Told]:
     """What is told of those who are named near a sign, and of whom a pronoun beside the name means."""
     for sign, deed in _SIGNS.items():
-        places = (persons.between(at - _REACH, at + _REACH) for at in occurrences(persons.text, (sign,)))
-        for mention in {m.start: m for near in places for m in near}.values():
+        places = list(occurrences(persons.text, (sign,)))
+        near = (persons.between(at - _REACH, at + _REACH) for at in places)
+        for mention in {m.start: m for mentions in near for m in mentions}.values():
             if deed:
                 yield from _told_with(mention, deed, persons)
-            if deed is _SPOUSE or deed is None:
+            if deed in (_SPOUSE, None):
                 yield from _told_of_both(mention, persons)
-    yield from _best_friends(persons)
+        if deed is None:
+            yield from _best_friends(places, persons)
 
 
-def _best_friends(persons: ChapterPersons) -> Iterator[_Told]:
+def _best_friends(places: Iterable[int], persons: ChapterPersons) -> Iterator[_Told]:
     """You are the best friend I have."""
-    for at in occurrences(persons.text, ("friend I",)):
-        if match := _BEST_FRIEND.search(persons.text, max(0, at - _REACH), at + _REACH):
+    for at in places:
+        if persons.text.startswith(" friend I", at) and (
+            match := _BEST_FRIEND.search(persons.text, max(0, at - _REACH), at + _REACH)
+        ):
             speaker = antecedent_of("my", match.start(), persons)
             if speaker and (hearer := persons.speakers.addressee(match.start())):
                 yield "friend", hearer, speaker, *match.span()

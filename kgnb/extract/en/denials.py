@@ -18,7 +18,7 @@ _NO_KIN = re.compile(
     r"(?:relations?|relatives?|kin|kins(?:man|woman|folk))"
     rf"|ot {_SURELY}related)\b|n't (?:even )?related\b|\bunrelated\b"
 )
-_SIGNS = ("relat", "o kin")
+_SIGNS = ("relat", " kin")
 """Words one of which stands in everything that the pattern matches."""
 _REACH = 40
 """Longest match, in characters."""
@@ -30,7 +30,8 @@ def denied_families(persons: ChapterPersons) -> Iterator[PatternMatch]:
     They are named in the sentence or in the one before, or say it; of whom no namesake is named there all in
     the chapter are meant.
     """
-    signs = sorted(occurrences(persons.text, _SIGNS))
+    namesakes = any(len(bearers) > 1 for bearers in persons.by_surname.values())
+    signs = sorted(occurrences(persons.text, _SIGNS)) if namesakes else ()
     matches = (_NO_KIN.search(persons.text, max(0, at - _REACH), at + _REACH) for at in signs)
     for match in {found.start(): found for found in matches if found}.values():
         start, end = persons.sentence(match.start(), 1)[0], persons.sentence(match.start())[1]

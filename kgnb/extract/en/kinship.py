@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import chain, combinations, pairwise
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
@@ -53,10 +53,9 @@ _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _PRONOUN = r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir)"
 _POSSESSOR = rf"{_PRONOUN}|'s?| s|, whose"  # some texts have lost their apostrophes
 _POSSESSIVE = re.compile(rf"({_POSSESSOR}) (?:(?:{_ADJECTIVE}),? (?:and )?)*$")
-_KIN = re.compile(rf" ({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b{_NOUN}\b)")
-_IN_CAPITALS = trie_pattern(noun.capitalize() for noun, role in ROLES.items() if role.kin)
-# As older texts write: to her Sister Ann. The look-ahead skips most words quickly.
-_CAPITAL_KIN = re.compile(rf" (?=[A-Z])({_IN_CAPITALS})(s?)(?![\w-])(?!'s? [A-Za-z-]*\b{_NOUN}\b)")
+_IN_CAPITALS = (noun.capitalize() for noun, role in ROLES.items() if role.kin)
+_ANY_NOUN = trie_pattern([*ROLES, *_IN_CAPITALS])  # as older texts write: to her Sister Ann
+_KIN = re.compile(rf" ({_ANY_NOUN})(s?)(?![\w-])(?!'s? [A-Za-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
 _DENIED = re.compile(r"\b(?:not|never|no longer|n't) $")
 _HAS = re.compile(
@@ -65,7 +64,7 @@ _HAS = re.compile(
 )
 # A pattern that begins with one set of characters skips all others quickly.
 _CALLED_KIN = re.compile(
-    r"[PMDFGAUpmdg](?<![\w'-].)(?:(?<=[Pp])apa|(?<=P)(?:a|op)|(?<=[Mm])(?:amma|ama|ummy|um|ommy|om)|(?<=M)a"
+    r"[PMDFGAUpmdg](?=[aounr])(?<![\w'-].)(?:(?<=[Pp])apa|(?<=P)(?:a|op)|(?<=[Mm])(?:amma|ama|ummy|um|ommy|om)|(?<=M)a"
     r"|(?<=[Dd])(?:addy|ad)|(?<=F)ather|(?<=M)other|(?<=A)unt(?:ie|y)?|(?<=U)ncle"
     r"|(?<=[Gg])ra(?:nd(?:mamma|ma|papa|pa|mother|father|dad)|nny|mps|n))(?![\w-])(?! [A-Z])"
 )
@@ -146,10 +145,9 @@ class _Phrase(NamedTuple):
 
 def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     """Yield what the chapter says, one item for each occurrence."""
-    capitals = (
-        m for m in _CAPITAL_KIN.finditer(text) if not persons.starting_at(m.start(1))
-    )  # Sister Agatha
-    for match in chain(_KIN.finditer(text), capitals):
+    for match in _KIN.finditer(text):
+        if match[1][0].isupper() and persons.starting_at(match.start(1)):
+            continue  # Sister Agatha
         before = _possessive(text, match.start(1))
         if before is None:
             phrase = _phrase(match.start(1), match)
