@@ -546,6 +546,12 @@ def test_who_talks_walks_behind_or_has_parents_himself_is_no_more_than_near(text
     }
 
 
+@pytest.mark.parametrize(("subject", "ties"), [("She", 0), ("They", 1)])
+def test_whom_she_means_is_not_the_daughter_of_the_same_sentence(subject: str, ties: int) -> None:
+    text = f"Winifred rose. Rufus slept. {subject} grieved at the loss of his daughter."
+    assert len(confidences(text)) == ties
+
+
 def test_a_parent_who_stands_near_may_have_parents_in_another_chapter() -> None:
     text = 'Rufus came. "And my father?" said Winifred to Rufus.'
     assert ("Rufus", "PARENT_OF", "Winifred") in confidences(text)

@@ -51,7 +51,15 @@ def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons, but: str =
     return said._replace(weight=said.weight * FROM_SPEECH) if said else None
 
 
-def _third_person(gender: str, offset: int, persons: ChapterPersons, others: Collection[str]) -> Referent | None:
+def subject_before(gender: str, offset: int, persons: ChapterPersons) -> Referent | None:
+    """Return whom the first "he" or "she" of this gender means in the sentence before ``offset``."""
+    at = _subject_pronoun(gender, persons.sentence(offset)[0], offset, persons) if gender else None
+    return None if at is None else antecedent_of("he" if gender == "m" else "she", at, persons)
+
+
+def _third_person(
+    gender: str, offset: int, persons: ChapterPersons, others: Collection[str]
+) -> Referent | None:
     paragraph = persons.paragraphs.start(offset)
     speech = persons.paragraphs.in_speech(offset)
     doubt = 1.0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.antecedents import antecedent_of
+from kgnb.extract.en.antecedents import antecedent_of, subject_before
 from kgnb.extract.en.chapter_persons import ChapterPersons, fits_family
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.en.speakers import Referent
@@ -389,6 +389,8 @@ def _scores(
     facts = persons.facts(owner)
     near = {m.entry.name: m.entry for m in persons.around(offset)}
     here = {m.entry.name for m in persons.between(*persons.sentence(offset))}
+    if acting := subject_before(role.gender, offset, persons):
+        here.add(acting.mention.entry.name)
     found = dict(near)
     for surname in sorted(facts.surnames | facts.married):
         found.update((e.name, e) for e in persons.by_surname.get(surname, ()))
