@@ -1267,6 +1267,8 @@ def test_a_word_is_the_only_ones_given_name_where_its_places_tell_a_person(
         ("她看见建国大哥了。", True),
         ("他名叫建国。", True),
         ("，建国以来没有过。", False),
+        ("。建国还说明不了什么。", False),
+        ("他把建国看得很重。", False),
         ("那是建国的事。", False),
         ("“建国的人都老了。”", False),
     ],
