@@ -78,26 +78,7 @@ _WORDS = (
     ("师尊|恩师|师父(?=[^“”「」『』]{1,80}(?:弟子|徒[儿弟]))", _Address("MASTER_OF")),
     ("徒儿|徒弟", _Address("MASTER_OF", from_speaker=True)),
 )
-_COURTEOUS = frozenset(
-    [
-        "大哥",
-        "大姐",
-        "兄长",
-        "妹子",
-        "小妹",
-        "小妹妹",
-        "小弟",
-        "小弟弟",
-        "大嫂",
-        "嫂子",
-        "弟妹",
-        "叔叔",
-        "大叔",
-        "伯伯",
-        "大伯",
-        "爷爷",
-    ]
-)
+_COURTEOUS = re.compile("大[哥姐嫂叔伯]|小[弟妹]{1,2}|兄长|妹子|嫂子|弟妹|叔叔|伯伯|爷爷")
 """What strangers and neighbours call each other by turns: 嫂子 and 大哥, 叔叔 and 小妹妹."""
 _MASTERS = ("太爷", "老爷", "老爷子", "太太", "夫人", "员外")
 _KINS = ("舅老爷", "姑老爷", "姨老爷", "姨太太", "姑太太", "舅太太")
@@ -199,7 +180,7 @@ class _Addresses:
                 continue
             for back in self._calls_of(other, k):
                 alike = kin.title == _address(back).title  # 姐姐 and 妹妹 are courtesy, too
-                courteous = alike or _COURTEOUS.issuperset((_word(call), _word(back)))
+                courteous = alike or all(map(_COURTEOUS.fullmatch, (_word(call), _word(back))))
                 if _answers(kin, _address(back)) and (
                     not courteous or self._are_of_one_family(speaker, other)
                 ):
