@@ -25,8 +25,9 @@ MOST_CHAPTERS = 0.6
 """Least share of such chapters."""
 MIN_I = 5
 """Least number of the word in a chapter by itself."""
-NAMED = 0.1
-"""Most names of a chapter's narrator outside speech, for each such word there."""
+NAMED, NAMED_OF_CHAPTER = 0.1, 0.02
+"""Most names of a chapter's narrator outside speech, for each such word there, if he tells the book, and
+if not: a chapter headed by a name may also tell of its bearer, mostly as she."""
 SAMPLED, SAMPLE = 24, 4_000
 """Chapters, and characters of each, from which it is seen whether a book may be told so at all."""
 
@@ -92,11 +93,11 @@ class Share(NamedTuple):
         """Whether the word's share of the characters is at least this."""
         return self.own > 0 and self.own >= least * self.told
 
-    def tells(self, entry: NameEntry) -> bool:
-        """Whether it is high enough for one who may tell this chapter: less if he tells the book, too."""
-        return self.is_high(MIN_SHARE_OF_CHAPTER if entry.narrator else MIN_SHARE) and (
-            entry.narrator or self.own >= MIN_I
-        )
+    def tells(self, entry: NameEntry, told: int) -> bool:
+        """Whether one of so many names outside speech may tell this chapter, rather if he tells the book."""
+        if entry.narrator:
+            return self.is_high(MIN_SHARE_OF_CHAPTER) and told <= NAMED * self.own
+        return self.is_high(MIN_SHARE) and self.own >= MIN_I and told <= NAMED_OF_CHAPTER * self.own
 
 
 def may_be_first_person(samples: Sequence[Share]) -> bool:

@@ -232,9 +232,9 @@ def test_a_chapter_whose_title_is_a_name_is_told_by_its_bearer(title: str, tells
         "许立诚",
         "许文澜" if tells else "向晚舟",
     }
-    text += "许文澜走了进来。许文澜笑了。"
-    found = rules.extract(text, lang="zh", names=PEOPLE, title=title)
-    assert ("PARENT_OF", "许立诚", "向晚舟") in {(r.type, r.source, r.target) for r in found.relations}
+    for more in ("许文澜走了进来。许文澜笑了。", "许文澜走了进来。她看着我，我没有说话。" + "我等着。" * 20):
+        found = rules.extract(text + more, lang="zh", names=PEOPLE, title=title)
+        assert ("PARENT_OF", "许立诚", "向晚舟") in {(r.type, r.source, r.target) for r in found.relations}
 
 
 def test_he_is_present_where_he_says_so() -> None:

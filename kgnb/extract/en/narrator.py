@@ -11,7 +11,6 @@ from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import (
     MIN_I,
-    NAMED,
     Narrator,
     Place,
     Share,
@@ -99,7 +98,7 @@ def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEnt
     share, paragraphs = _share(text), Paragraphs(text)
     for entry in tellers:
         places = ((m.start, m.end) for m in people if m.entry.name == entry.name)
-        if share.tells(entry) and _teller(text, paragraphs, entry.name, places).told <= NAMED * share.own:
+        if share.tells(entry, _teller(text, paragraphs, entry.name, places).told):
             return [Mention(entry, "I", at, at + 1) for at in _own(text, paragraphs)]
     return []
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import (
-    NAMED,
     Narrator,
     Place,
     Share,
@@ -181,6 +180,6 @@ def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEnt
     said = [m.entry for m in stated if told.says((m.start, m.end))]
     for entry in (*said, *headed, *tellers):
         places = ((m.start, m.end) for m in people if m.entry.name == entry.name and m.start > line)
-        if share.tells(entry) and told.teller(entry.name, places).told <= NAMED * share.own:
+        if share.tells(entry, told.teller(entry.name, places).told):
             return [Mention(entry, text[at], at, at + 1) for at in told.own]
     return []
