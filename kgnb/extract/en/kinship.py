@@ -57,7 +57,7 @@ _IN_CAPITALS = (noun.capitalize() for noun, role in ROLES.items() if role.kin)
 _ANY_NOUN = trie_pattern([*ROLES, *_IN_CAPITALS])  # as older texts write: to her Sister Ann
 _KIN = re.compile(rf" ({_ANY_NOUN})(s?)(?![\w-])(?!'s? [A-Za-z-]*\b{_NOUN}\b)")
 _AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
-_DENIED = re.compile(r"\b(?:not|never|no longer|n't) $")
+_DENIED = re.compile(r"\b(?:not|never|no longer|(?:is|are|was|were)n't) $")  # not: hadn't his father come?
 _HAS = re.compile(
     r"(?:\b([Hh]e|[Ss]he)|, who|) (?:had|has|with|bore|left|bore (?:him|her)) "
     rf"(?:an?|one|two|three|four|five|several) (?:(?:{_ADJECTIVE}|grown) )*$"
@@ -70,7 +70,6 @@ _CALLED_KIN = re.compile(
 )
 _OWNED = re.compile(r"(?:\b(?i:my|his|her|our|your|their|the|a)|'s) $")
 _LIST_BEFORE = re.compile(r"(?:,? and |, )$")
-_PARENTHESIS, _DASH = re.compile(r"\)"), re.compile(r" ?(?:-|—)")
 _KIN_TITLE = re.compile(r"(Aunt|Auntie|Uncle|Cousin) ")
 _AND = re.compile(r" and ")
 _JOIN = re.compile(
@@ -92,7 +91,6 @@ _PRONOUN_IS = re.compile(
     rf"(?: (?:now|only|also|just))? (?:(?:my|his|her|your|our|the|an?) )?(?:(?:{_ADJECTIVE}),? )*$"
 )
 _APPOSED = re.compile(r'(?![,.;!?-]+")[,.;:!?)"\n]|$')
-_IS_NOT = re.compile(r"\b(?:(?:am|is|are|was|were|be|been) (?:not|never)|(?:is|are|was|were)n't) $")
 _THE = re.compile(rf"\b[Tt]he (?:(?:{_ADJECTIVE}),? )*$")
 _OF = re.compile(r" (?:of|to) (?:(?:the|that|our|poor|late) )*")
 _GENITIVE = re.compile("'s?(?!\\w)")
@@ -100,6 +98,9 @@ _INTRODUCING = re.compile(
     r"\b(?:(?:this|here)(?: is|'s)|meet|introduce(?: you to)?|present) $", re.IGNORECASE
 )
 _CLOSED = re.compile(r"[,.;:!?)\"\n]|$| (?:was|is|had|who|and|of|in|at|to)\b")
+_DASH = re.compile(r" ?(?:-|—)")
+_ENDS = {"(": re.compile(r"\)"), "-": _DASH, "—": _DASH, ",": _CLOSED}
+"""What ends an apposition, by how it begins."""
 
 
 Tie = tuple[str, str, str]
@@ -148,27 +149,13 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     for match in _KIN.finditer(text):
         if match[1][0].isupper() and persons.starting_at(match.start(1)):
             continue  # Sister Agatha
-        before = _possessive(text, match.start(1))
-        if before is None:
-            phrase = _phrase(match.start(1), match)
-            yield from _of_owner(phrase, persons)
-            yield from _of_whom(phrase, persons)
-            yield from _among_siblings(phrase, persons)
+        if before := _possessive(text, match.start(1)):
+            yield from _of_possessed(match, before, persons)
             continue
-        if _IS_NOT.search(text, max(0, before.start() - 12), before.start()):
-            continue
-        said_to_anybody = ROLES[match[1].lower()].name == "child" and before[1].lower() in (
-            "my",
-            "our",
-            "your",
-        )
-        denied = _DENIED.search(text, max(0, before.start() - 12), before.start())
-        owners = [] if said_to_anybody or denied else _owners(before, persons)
-        for phrase in _nouns(before.start(), match) if owners else ():
-            for owner in owners:
-                yield from _of_phrase(phrase, owner, persons)
-            if len(owners) == 2:
-                yield from _between_owners(phrase, owners, persons)
+        phrase = _phrase(match.start(1), match)
+        yield from _of_owner(phrase, persons)
+        yield from _of_whom(phrase, persons)
+        yield from _among_siblings(phrase, persons)
     for match in _CALLED_KIN.finditer(text):
         if not _OWNED.search(text, max(0, match.start() - 7), match.start()):
             yield from _of_bare_noun(match, persons)
@@ -177,6 +164,23 @@ def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
             yield from _of_kin_title(mention, title[1].lower().removesuffix("ie"), persons)
         elif _CALLED_KIN.fullmatch(mention.form):
             yield from _of_narrators_kin(mention, persons)
+
+
+def _of_possessed(
+    match: re.Match[str], possessive: re.Match[str], persons: ChapterPersons
+) -> Iterator[Statement]:
+    """Jane's brother, his father and mother; not: Tom is not her brother."""
+    start = possessive.start()
+    denied = _DENIED.search(persons.text, max(0, start - 12), start)
+    my_child = ROLES[match[1].lower()].name == "child" and possessive[1].lower() in ("my", "our", "your")
+    if denied or my_child:
+        return  # "my child" is said to anybody
+    owners = _owners(possessive, persons)
+    for phrase in _nouns(start, match) if owners else ():
+        for owner in owners:
+            yield from _of_phrase(phrase, owner, persons)
+        if len(owners) == 2:
+            yield from _between_owners(phrase, owners, persons)
 
 
 def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterator[Statement]:
@@ -451,15 +455,13 @@ def _named_before(phrase: _Phrase, owner: Mention, role: Role, persons: ChapterP
     begin = owner.start if owner.end == phrase.start else phrase.start
     before = _COPULA.search(persons.text, max(0, begin - 48), begin)
     bearer = persons.ending_at(before.start()) if before else None
-    my = bearer and role.kin and persons.text.startswith(", my ", bearer.end)
-    if bearer and my and persons.paragraphs.is_called(bearer.start, bearer.end):
+    if before is None or bearer is None:
+        return
+    my = role.kin and persons.text.startswith(", my ", bearer.end)
+    if my and persons.paragraphs.is_called(bearer.start, bearer.end):
         return  # "Tom, my son," says any priest
-    end = (
-        {"(": _PARENTHESIS, "-": _DASH, "—": _DASH, ",": _CLOSED}.get(before[0].lstrip()[0])
-        if before
-        else None
-    )
-    if bearer is None or before is None or (end and not end.match(persons.text, phrase.end)):
+    end = _ENDS.get(before[0].lstrip()[0])
+    if end and not end.match(persons.text, phrase.end):
         return
     several = phrase.plural and not before[0].endswith(" of ")
     before_it = _listed_before(bearer, persons) if several else []

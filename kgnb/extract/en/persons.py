@@ -279,8 +279,8 @@ class BookPersons:
         lasts = {p.last for p in both if p.is_full}
         for person, relation in ((one, other), (other, one)):
             own, theirs = self.clusters.names_of(person), self.clusters.names_of(relation)
-            words = {self.parts[n].first for n in own if self.parts[n].is_full or not self.parts[n].titles}
-            firsts = self._said_alone(words - lasts, theirs)
+            bare = {self.parts[n].first for n in own if self.parts[n].is_full or not self.parts[n].titles}
+            firsts = self._said_alone(bare - lasts, theirs)
             called = [n for n in theirs if len(self.parts[n].rest) == 1 and self.parts[n].first in lasts]
             if not firsts or not called:
                 continue
