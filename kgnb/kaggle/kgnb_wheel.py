@@ -24,6 +24,8 @@ from kgnb.kaggle.subprocesses import pip
 EXTRAS = ("embedded",)
 """What a notebook installs of kgnb; packages that a place has are its own and never touched."""
 BUILD_SECONDS = 180.0
+UNCALLED = tuple(f"kgnb/{name}/" for name in ("cli", "extract", "kaggle", "llm", "stores", "worker"))
+"""Packages of which a notebook's user calls nothing and is handed nothing: help() has no use there."""
 _TEXT_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "pb": 0}]
 """xz for text, whose bytes have no position in a word."""
 
@@ -41,14 +43,14 @@ class Wheel:
         seconds.
 
         Neighbours of one kind compress best. Without what nobody misses there: comments, docstrings of
-        private names, and the page of the package index. GB18030 has any text, and Chinese in two bytes a
-        character.
+        private names and of packages that no user calls, and the page of the package index. GB18030 has any
+        text, and Chinese in two bytes a character.
         """
         parts = []
         for path in sorted(self.files, key=lambda path: (Path(path).suffix, path)):
             data = self.files[path]
             kept = (data.partition(b"\n\n")[0] if path.endswith("/METADATA") else data).decode()
-            parts += [path, _without_comments(kept) if path.endswith(".py") else kept]
+            parts += [path, _without_comments(kept, path) if path.endswith(".py") else kept]
         return as_text(lzma.compress("\0".join(parts).encode("gb18030"), filters=_TEXT_FILTERS))
 
     @property
@@ -66,15 +68,17 @@ class Wheel:
         return folder / self.name
 
 
-def _without_comments(code: str) -> str:
-    """Python code with each line at its number, as tracebacks tell it, and all that help() shows."""
+def _without_comments(code: str, path: str) -> str:
+    """Python code with each line at its number, as tracebacks tell it, and all that help() shows of what a
+    user calls."""
+    called = not path.startswith(UNCALLED)
     lines = code.splitlines(keepends=True)
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         if token.type == tokenize.COMMENT:
             (row, start), (_, end), line = token.start, token.end, lines[token.start[0] - 1]
             lines[row - 1] = line[:start].rstrip() + line[end:]
     for node in ast.walk(ast.parse(code)):
-        public = not (getattr(node, "name", None) or "").startswith("_")
+        public = called and not (getattr(node, "name", None) or "").startswith("_")
         body = getattr(node, "body", None)
         for statement in body[public:] if isinstance(body, list) else ():
             match statement:

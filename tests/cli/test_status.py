@@ -136,7 +136,9 @@ class TestAtWork:
         assert state["paused_until"] > time.time() + 60
         assert state["reason"]
         assert KEY not in state["reason"] + plain
-        assert re.search(r"dryrun +paused until \d\d:\d\d UTC\S*, \d+ min", plain)
+        assert re.search(
+            r"dryrun +paused until (?:[\d-]+ )?\d\d:\d\d UTC\S*, \d+ min", plain
+        )  # a date past midnight
         assert state["reason"][:20] in plain or "└" in plain
 
 

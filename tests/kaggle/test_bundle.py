@@ -16,6 +16,7 @@ import nbformat
 import pytest
 from pydantic import SecretStr
 
+import kgnb
 from kgnb.core.errors import InputError
 from kgnb.kaggle import build_notebook, kgnb_wheel, notebook_bundle
 from kgnb.kaggle.kgnb_wheel import Wheel
@@ -65,12 +66,19 @@ class TestWheel:
         for name, text in files.items():
             if name.endswith(".py"):
                 kept, whole = (ast.parse(one) for one in (carried[name], text))
-                assert public_docs(kept) == public_docs(whole), name
+                if name.startswith(kgnb_wheel.UNCALLED):
+                    assert not any(public_docs(kept)), name
+                else:
+                    assert public_docs(kept) == public_docs(whole), name
                 kept, whole = (Unsaid().visit(one) for one in (kept, whole))
                 assert ast.dump(kept) == ast.dump(whole), name
                 assert lines(kept) == lines(whole), name
             else:
                 assert carried[name] == text, name
+
+    def test_help_shows_what_the_root_exports(self) -> None:
+        homes = [f"{home.replace('.', '/')}/" for home in kgnb._HOME.values()]
+        assert not [home for home in homes if home.startswith(kgnb_wheel.UNCALLED)]
 
     def test_pins_what_is_installed_here(self, wheel: Wheel) -> None:
         found = kgnb_wheel.pins(wheel)
