@@ -83,7 +83,7 @@ def _without_comments(code: str, path: str) -> str:
         for statement in body[public:] if isinstance(body, list) else ():
             match statement:
                 case ast.Expr(ast.Constant(str()), lineno=first, end_lineno=int(last), col_offset=at):
-                    lines[first - 1 : last] = [" " * at + "0\n", *["\n"] * (last - first)]
+                    lines[first - 1 : last] = [" " * at + '""\n', *["\n"] * (last - first)]
     return "".join(lines)
 
 

@@ -65,6 +65,7 @@ class TestWheel:
         assert carried.keys() == files.keys()
         for name, text in files.items():
             if name.endswith(".py"):
+                compile(carried[name], name, "exec")
                 kept, whole = (ast.parse(one) for one in (carried[name], text))
                 if name.startswith(kgnb_wheel.UNCALLED):
                     assert not any(public_docs(kept)), name
