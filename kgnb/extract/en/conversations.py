@@ -40,6 +40,6 @@ class Conversations:
         Who has just spoken is hardly ever named anew, and otherwise, in the next paragraph.
         """
         mine, theirs = self.of(ones), self.of(others)
-        turns = sum((k - 1 in theirs) + (k + 1 in theirs) for k in mine - theirs)
+        turns = sum((k - 1 in theirs) + (k + 1 in theirs) for k in mine)
         speeches = min(len(mine), len(theirs))
         return turns > MIN_SHARE * speeches and (turns >= MIN_TURNS or 2 * turns >= speeches)

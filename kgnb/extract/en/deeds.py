@@ -68,10 +68,9 @@ _AND_HE = re.compile(r" and (he|she|I)(?= )")
 _THEY_WERE = re.compile(
     rf"(?: were| are|'re|(?: had| have) been| got| became| remained) {_WHEN}"
     r"(?:(married|engaged(?! (?:in|on|upon|with)\b))"
-    r"|(?:(?:the )?(?:old|good|great|fast|close|best|dear|bosom|firm)(?: of)? )*(friends))\b"
+    r"|(?:(?:the )?(?:old|good|great|fast|close|best|dear|bosom|firm)(?: of)? )*friends)\b"
     r"(?! (?:of|with|again)\b)"
 )
-_OF_BOTH = ("spouse", "friend")
 _MARRIAGE_OF = re.compile(r"\b(?:[Tt]he|this) marriage (?:of|between) $")
 _WITH = re.compile(r" (?:and|to|with) (?:the )?")
 _MARRIAGE_TO = re.compile(r"(?:'s?| s) marriage (?:to|with) (?:the )?")
@@ -96,7 +95,7 @@ def deeds(persons: ChapterPersons) -> Iterator[Statement]:
         genders = {persons.gender(mine), persons.gender(his)}
         alike = noun == "spouse" and len(genders) == 1 and "" not in genders
         unreal = is_unreal(persons.text, start, end) or _is_supposed(persons.text, start, end)
-        if mine.name != his.name and not alike and not unreal:
+        if not alike and not unreal:
             weight = NAMED * one.weight * other.weight
             yield Statement(his.name, ROLES[noun], mine.name, weight, start, end, noun)
 
@@ -156,9 +155,8 @@ def _told_of_both(mention: Mention, persons: ChapterPersons) -> Iterator[_Told]:
     he_and = None if and_he else _HE_AND.search(text, before, start)
     were = _THEY_WERE.match(text, and_he.end() if and_he else end) if and_he or he_and else None
     if were and (he := and_he or he_and):
-        noun = next(noun for noun, word in zip(_OF_BOTH, were.groups(), strict=True) if word)
         if found := _meant(he[1], min(start, he.start(1)), mention, persons):
-            yield noun, named, found, min(start, he.start()), were.end()
+            yield "spouse" if were[1] else "friend", named, found, min(start, he.start()), were.end()
     to = _MARRIAGE_TO.match(text, end)
     if to is None and _MARRIAGE_OF.search(text, before, start):
         to = _WITH.match(text, end)

@@ -29,8 +29,8 @@ CALLED = 0.35
 """How sure it is that who calls Aunt Cicely so is her nephew or niece."""
 SPOKEN_OF = 0.2
 """How sure it is that who only speaks of her is."""
-PRIEST = 0.5
-"""What is left of a weight if somebody is called Father or Mother, as priests and nuns are too."""
+PRIEST = {"father": 0.5, "mother": 0.5}
+"""What is left of a weight if somebody is called so, as priests and nuns are too."""
 FAR = 0.85
 """Weight of one whose bearer has the surname and stands elsewhere in the chapter."""
 TOGETHER = 0.8
@@ -144,8 +144,9 @@ class _Phrase(NamedTuple):
     plural: bool
 
 
-def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
+def statements(persons: ChapterPersons) -> Iterator[Statement]:
     """Yield what the chapter says, one item for each occurrence."""
+    text = persons.text
     for match in _KIN.finditer(text):
         if match[1][0].isupper() and persons.starting_at(match.start(1)):
             continue  # Sister Agatha
@@ -192,8 +193,8 @@ def _of_kin_title(bearer: Mention, noun: str, persons: ChapterPersons) -> Iterat
         called = persons.paragraphs.is_called(bearer.start, bearer.end)
         owners = [caller._replace(weight=caller.weight * (CALLED if called else SPOKEN_OF))]
     for owner, weight in owners:
-        if (possessor := owner.entry.name) != (name := bearer.entry.name):
-            yield Statement(possessor, ROLES[noun], name, NAMED * weight, bearer.start, bearer.end, noun)
+        names = owner.entry.name, ROLES[noun], bearer.entry.name
+        yield Statement(*names, NAMED * weight, bearer.start, bearer.end, noun)
 
 
 def _of_narrators_kin(bearer: Mention, persons: ChapterPersons) -> Iterator[Statement]:
@@ -203,9 +204,8 @@ def _of_narrators_kin(bearer: Mention, persons: ChapterPersons) -> Iterator[Stat
     teller = None if theirs else antecedent_of("my", bearer.start, persons)
     if teller is None or persons.paragraphs.in_speech(bearer.start):
         return
-    if (possessor := teller.mention.entry.name) != (name := bearer.entry.name):
-        weight = NAMED * teller.weight * (PRIEST if noun in ("father", "mother") else 1.0)
-        yield Statement(possessor, ROLES[noun], name, weight, bearer.start, bearer.end, noun)
+    names = teller.mention.entry.name, ROLES[noun], bearer.entry.name
+    yield Statement(*names, NAMED * teller.weight * PRIEST.get(noun, 1.0), bearer.start, bearer.end, noun)
 
 
 def _of_owner(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
@@ -235,10 +235,11 @@ def _of_bare_noun(match: re.Match[str], persons: ChapterPersons) -> Iterator[Sta
         yield from _unnamed(_Phrase(start, end, noun, plural=False), said, role, persons)
         return
     child, bearer = said.mention.entry, persons.speakers.answerer(start, role.gender)
-    if bearer is None or (parent := bearer.mention.entry).name == child.name:
+    if bearer is None:
         return
+    parent = bearer.mention.entry
     if fits_family(persons.facts(parent), persons.facts(child), role.name) is not False:
-        weight = NAMED * said.weight * bearer.weight * (PRIEST if noun in ("father", "mother") else 1.0)
+        weight = NAMED * said.weight * bearer.weight * PRIEST.get(noun, 1.0)
         yield Statement(child.name, role, parent.name, weight, start, end, noun)
 
 
@@ -269,9 +270,9 @@ def _of_whom(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:
     told = _JOIN_IS.match(persons.text, owner.end) if meant is None else None
     if told and (named := persons.starting_at(told.end())) and _CLOSED.match(persons.text, named.end):
         meant = Referent(named, 1.0)  # the wife of Captain Thorne was Winifred
-    if meant and (bearer := meant.mention.entry.name) != owner.entry.name:
-        weight = NAMED * meant.weight
-        yield Statement(owner.entry.name, role, bearer, weight, phrase.start, owner.end, phrase.noun)
+    if meant:
+        names = owner.entry.name, role, meant.mention.entry.name
+        yield Statement(*names, NAMED * meant.weight, phrase.start, owner.end, phrase.noun)
 
 
 def _among_siblings(phrase: _Phrase, persons: ChapterPersons) -> Iterator[Statement]:

@@ -130,7 +130,8 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
         people = [m for m in people if not is_narrators(m)]  # whom "he" and "her" never mean
         matches += _MATCHER.match(text, people, MAX_GAP)
     persons = ChapterPersons(text, people, ends, own)
-    said = [*statements(text, persons), *deeds(persons), *_named_couples(persons)]
+    found = (*statements(persons), *deeds(persons), *_named_couples(persons))
+    said = [one for one in found if one.possessor != one.bearer]
     matches = [m for m in matches if _is_real(text, m)]
     matches += _married_couples(text, people) + _added_up(_without_children_as_parents(said))
     told = {frozenset((m.source, m.target)) for m in matches if m.confidence > OF_ONE_SURNAME}
@@ -218,8 +219,8 @@ def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
     """Mrs. Edwin Dale is Edwin Dale's wife, Lady Edwin Lord Edwin's."""
     by_form = {form: ms[0] for ms in persons.mentions_of.values() for form in persons.forms(ms[0].entry)}
     for form, wife in by_form.items():
-        his = next((by_form[name] for name in husbands(form) if name in by_form), wife)
-        if his.entry.name != wife.entry.name and persons.gender(his.entry) != "f":
+        his = next((by_form[name] for name in husbands(form) if name in by_form), None)
+        if his and persons.gender(his.entry) != "f":
             names = his.entry.name, ROLES["wife"], wife.entry.name
             yield Statement(*names, NAMED, wife.start, wife.end, "wife")
 
