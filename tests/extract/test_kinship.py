@@ -66,6 +66,7 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
         ("Winifred sighed. She was going to marry old Rufus.", ("Rufus", "SPOUSE", "Winifred")),
         ("Winifred sighed. She and Rufus were married in May.", ("Rufus", "SPOUSE", "Winifred")),
         ("Winifred sighed. Rufus and she were married in May.", ("Rufus", "SPOUSE", "Winifred")),
+        ("Rufus sighed. Winifred and he were married in May.", ("Rufus", "SPOUSE", "Winifred")),
         ("They spoke of the marriage of Rufus and Miss Pell.", ("Miss Pell", "SPOUSE", "Rufus")),
         ("They spoke of Rufus's marriage with Miss Pell.", ("Miss Pell", "SPOUSE", "Rufus")),
         ("Miss Pell writes to her Sister, Winifred.", ("Miss Pell", "SIBLING", "Winifred")),
@@ -241,6 +242,7 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "They spoke of a marriage between Rufus and Miss Pell.",
         "Rufus rose. He was in love with Winifred, and jealous of Rufus.",
         '"Come, my child, Winifred!" said Rufus.',
+        '"You are the best friend I have, Rufus!"',
         "Miss Pell came. Winifred, her children, and Rufus stayed.",
         "Captain Thorne had a wife and mother, Nora Harland's.",
         "We do so wish that Rufus had married Miss Pell.",
@@ -414,6 +416,14 @@ def test_who_has_all_as_brothers_and_children_costs_no_square_of_them() -> None:
     assert 0 < CountedOdds.comparisons < 20 * len(ties)
 
 
+@pytest.mark.parametrize(("guess", "holds"), [(0.49, True), (0.4, False)])
+def test_a_guess_often_made_is_no_surer_than_made_once(guess: float, holds: bool) -> None:
+    one, other = ("Character", "Rufus"), ("Character", "Winifred")
+    often = {(one, "FAMILY", other): TieFacts(confidence=guess, odds=20.0)}
+    once = {(one, "SIBLING", other): TieFacts(confidence=0.5, odds=1.0)}
+    assert refuted(often | once) == (set() if holds else often.keys())
+
+
 def test_who_is_of_one_family_is_the_father_if_one_chapter_says_so() -> None:
     texts = ["Mr. Harland bowed to Nora."] * 30
     assert ("Mr. Harland", "FAMILY", "Nora Harland") in ties_of(texts)
@@ -480,6 +490,10 @@ def test_what_a_model_says_is_left_alone() -> None:
         "Nora Harland bowed. She was no kinswoman of Edwin's.",
         "Edwin Harland (no relation) wrote.",
         "Edwin met Nora Harland. They were no near kin.",
+        "Edwin Harland—no blood relation of Nora's—wrote.",
+        "Edwin and Nora Harland weren't related.",
+        "Edwin Harland, unrelated to Nora, wrote.",
+        "\"I'm no relative of Edwin's,\" said Nora Harland.",
         '"Is Nora Harland your sister?"\n\n"No relation, I am glad to say," said Edwin.',
     ],
 )
@@ -490,6 +504,7 @@ def test_a_denial_anywhere_undoes_the_guess_of_a_surname(denial: str) -> None:
     assert pair not in ties_of(chapters)
     told = "Edwin Harland", "SIBLING", "Nora Harland"
     assert told in ties_of([*chapters, "Edwin Harland's sister Nora wept."])
+    assert pair in ties_of([*chapters, "Edwin Harland's cousin Nora wept."])
 
 
 def test_a_title_that_ends_two_names_is_no_surname() -> None:
@@ -513,6 +528,10 @@ def test_a_title_that_ends_two_names_is_no_surname() -> None:
         (
             '"Who is it?" said Mr. Harland.\n\n"It is I, papa," said Rufus.',
             '"Who is it?" said Mr. Harland.\n\n"It is I, Father," said Rufus.',
+        ),
+        (
+            '"Who is it?" said Mrs. Harland.\n\n"It is I, mamma," said Rufus.',
+            '"Who is it?" said Mrs. Harland.\n\n"It is I, Mother," said Rufus.',
         ),
     ],
 )

@@ -27,7 +27,7 @@ FROM_SPEECH = 0.35
 TELLS = 0.8
 """How sure it is that "my" outside speech means who is taken to tell the chapter."""
 
-_GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
+_GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f", "him": "m"}
 _SUBJECTS = frozenset(("he", "she"))
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
 

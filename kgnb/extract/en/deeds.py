@@ -135,14 +135,14 @@ def _best_friends(places: Iterable[int], persons: ChapterPersons) -> Iterator[_T
 
 
 def _told_with(mention: Mention, deed: _Deed, persons: ChapterPersons) -> Iterator[_Told]:
-    text, (_, _, start, end) = persons.text, mention
+    text, name, (_, _, start, end) = persons.text, mention.entry.name, mention
     named = Referent(mention, 1.0)
     he = deed.he_does.search(text, max(0, start - _REACH), start)
-    if he and (found := _meant(he[1], he.start(1), mention, persons)):
+    if he and (found := antecedent_of(he[1], he.start(1), persons, name)):
         ends = (named, found) if deed.is_his else (found, named)
         yield deed.noun, *ends, he.start(), end
     him = deed.does_him.match(text, end)
-    if him and (found := _meant(him[1], him.start(1), mention, persons)):
+    if him and (found := antecedent_of(him[1], him.start(1), persons, name)):
         ends = (found, named) if deed.is_his else (named, found)
         yield deed.noun, *ends, start, him.end()
 
@@ -151,20 +151,12 @@ def _told_of_both(mention: Mention, persons: ChapterPersons) -> Iterator[_Told]:
     """She and Tom were married; Tom and she were friends; Tom's marriage to Ann."""
     text, (_, _, start, end) = persons.text, mention
     before, named = max(0, start - _REACH), Referent(mention, 1.0)
-    and_he = _AND_HE.match(text, end)
-    he_and = None if and_he else _HE_AND.search(text, before, start)
-    were = _THEY_WERE.match(text, and_he.end() if and_he else end) if and_he or he_and else None
-    if were and (he := and_he or he_and):
-        if found := _meant(he[1], min(start, he.start(1)), mention, persons):
-            yield "spouse" if were[1] else "friend", named, found, min(start, he.start()), were.end()
+    he = _AND_HE.match(text, end) or _HE_AND.search(text, before, start)
+    were = _THEY_WERE.match(text, max(end, he.end())) if he else None
+    if he and were and (found := antecedent_of(he[1], min(start, he.start(1)), persons, mention.entry.name)):
+        yield "spouse" if were[1] else "friend", named, found, min(start, he.start()), were.end()
     to = _MARRIAGE_TO.match(text, end)
     if to is None and _MARRIAGE_OF.search(text, before, start):
         to = _WITH.match(text, end)
     if to and (other := persons.starting_at(to.end())):
         yield "spouse", named, Referent(other, 1.0), start, other.end
-
-
-def _meant(word: str, offset: int, mention: Mention, persons: ChapterPersons) -> Referent | None:
-    """Whom the pronoun means, not the person who is named beside it."""
-    pronoun = {"him": "his", "me": "my", "i": "my"}.get(word.lower(), word)
-    return antecedent_of(pronoun, offset, persons, mention.entry.name)

@@ -36,7 +36,7 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     weak = {
         edge
         for edge, odds in by_rules.items()
-        if edge[1] != "KNOWS" and (odds < MIN_ODDS or (ties[edge].denied and ties[edge].confidence < LIKELY))
+        if odds < MIN_ODDS or (ties[edge].denied and ties[edge].confidence < LIKELY)
     }
     of_pairs = {edge: _odds_of_kind(ties[edge]) for edge in kin}
     unlikely = weak | _below(of_pairs, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
