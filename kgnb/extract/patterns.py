@@ -16,8 +16,6 @@ DENIED = 0.0
 """Confidence of a relation that the text says two persons don't have: it undoes what is only guessed."""
 MAX_AFTER = 40
 """Characters behind the second name that a pattern may use."""
-LONGEST_MATCH = 150
-"""Most characters of a match whose persons are named far apart: it keeps its end."""
 
 
 class Mention(NamedTuple):

@@ -416,6 +416,12 @@ def test_the_evidence_of_a_tie_of_two_sentences_is_both(gap: str) -> None:
     assert tie.evidence == f"周文回到镇上。{gap and ' '}码头上站着他的弟弟周武。"
 
 
+def test_the_evidence_of_who_are_named_far_apart_is_where_the_last_is_named() -> None:
+    text = f"孟先生出门了。{'天黑了。' * 60}孟太太在家。"
+    (tie,) = [r for r in rules.extract(text, lang="zh", names=PEOPLE).relations if r.type == "SPOUSE"]
+    assert tie.evidence.endswith("孟太太在家。")
+
+
 @pytest.mark.parametrize("line_end", ["\n", ""])
 @pytest.mark.parametrize(
     "said",

@@ -143,6 +143,7 @@ def test_the_list_of_names_says_who_tells(lang: Lang) -> None:
         ("内人许文澜是城里人。", ("M", "向晚舟", "许文澜")),
         ("“你多大了？”孟启明问。\n“十八。向晚晴是我妹妹。”我说。", ("S", "向晚晴", "向晚舟")),
         ("我对孟启明说：“我爸是向德海。”", ("P", "向德海", "向晚舟")),
+        ("许文澜来了，我看见她父亲许立诚。", ("P", "许立诚", "许文澜")),
     ],
 )
 def test_kin_of_who_tells(text: str, tie: tuple[str, str, str]) -> None:

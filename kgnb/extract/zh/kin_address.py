@@ -16,7 +16,7 @@ from functools import cache, cached_property
 from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
-from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
+from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import TURNS, Conversation, Turn
 from kgnb.extract.zh.script import is_han
@@ -140,7 +140,7 @@ class _Addresses:
                 source, target = (speaker, hearer) if kin.from_speaker else (hearer, speaker)
                 names = source.entry.name, kin.type, target.entry.name
                 end = max(match.end(), speaker.end, hearer.end)
-                start = max(min(speaker.start, hearer.start, match.start()), end - LONGEST_MATCH)
+                start = min(speaker.start, hearer.start, match.start())
                 yield PatternMatch(*names, word, start, end, IMPLIED)
 
     def _hearer(self, k: int, speaker: Mention, kin: _Address, word: str) -> Mention | None:

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
+from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_owners import INDIRECT, NEAR, Kin, KinOwners
 from kgnb.extract.zh.kin_words import KIN, LISTED
@@ -174,5 +174,4 @@ class KinGroups:
                 wives += [name[:-2] + title for title in _WIVES.get(name[-2:], ())]
             for wife in (last[w] for w in wives if w in last):
                 start, end = min(husband.start, wife.start), max(husband.end, wife.end)
-                start = max(start, end - LONGEST_MATCH)
                 yield PatternMatch(name, "SPOUSE", wife.entry.name, "夫妇", start, end, INDIRECT)

@@ -12,12 +12,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kgnb.extract.patterns import LONGEST_MATCH, Mention, PatternMatch
+from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_words import DEAR, Noun
 from kgnb.extract.zh.narrator import is_narrators
-from kgnb.extract.zh.sentences import behind_last
+from kgnb.extract.zh.sentences import ENDS, behind_last
 from kgnb.extract.zh.surnames import sure_surname, surname_of
 
 FAR = 100
@@ -48,11 +48,9 @@ _DIRECT = re.compile(
 )
 # 有三个儿子、两个女儿：长子甲; 生了一个儿子，取名甲.
 _SOME = "(?:有|膝下|[生养][了下过得]?)[一两二三四五六七八九几][^。！？；“”]{0,14}"
-_HAS = re.compile(
-    f"(?:{_SOME}[：:，,]|{_SOME}[子女儿]。|(?:[有生养]|膝下)[了下过得有]*(?:[一两二]?[个位名]|一)?)$"
-)
-_WITH = ("随", "跟", "陪", "跟着", "随着")
-_CAME = re.compile(r"(?:一[同起道]?)?[进出入来去过嫁陪]\w{0,4}的")
+_HAS = re.compile(f"(?:{_SOME}[：:，,]|{_SOME}[子女儿]。|[有生养][了下过得]*(?:[一两二]?[个位]|一)?)$")
+_WITH = ("随", "跟", "随着", "跟着")
+_CAME = re.compile(r"(?:一[同起])?[进来过嫁]\w{0,4}的")
 _OTHERS_OWN = re.compile("[^岁]的$")
 _SOMEBODY_ELSE = re.compile("[的姐妹嫂弟兄哥婶姨姑媳女母妻听看见说]|太太|邻居")
 _FIRST_CLAUSE = re.compile("[^，。！？；：\n]*")
@@ -63,7 +61,7 @@ _GIVES = re.compile(r"\w{1,14}[给对向跟和与带领把将替为][着了]?")
 _DEED = re.compile(r"\w{0,4}[遣令命教唤引带同与和携叫派差使领把将同请跟吩咐]着?")
 _SPEAKER = re.compile("[^。！？]*[“「『]|[^”」』]*[”」』]")
 _CLOSED = re.compile("[”」』]")
-_SENTENCE = re.compile("[。！？；”」』\n]")
+_SENTENCE = re.compile(f"[{ENDS}”」』]")
 _OTHERS_MARKS = re.compile("[“”「」『』]")
 _CLAUSE_BOUNDS = "。！？；，：\n“「『”」』"
 _BEFORE_SUBJECT = "。！？；，、\n"
@@ -82,7 +80,6 @@ class Kin(NamedTuple):
         """Return a tie of two persons that the noun states."""
         start = min(source.start, target.start, self.start)
         end = max(source.end, target.end, self.end)
-        start = max(start, end - LONGEST_MATCH)
         return PatternMatch(source.entry.name, kind, target.entry.name, self.noun, start, end, INDIRECT)
 
     def tie_to(self, owner: Mention) -> PatternMatch:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
 
-from kgnb.extract.patterns import LONGEST_MATCH, STATED, Mention, PatternMatch
+from kgnb.extract.patterns import STATED, Mention, PatternMatch
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_words import DEAR, NOUNS, OFFICES, Noun, kin_noun
 from kgnb.extract.zh.script import HAN, is_han
@@ -101,7 +101,7 @@ class Predicates:
                 source, target = (bearer, one) if noun.inverted else (one, bearer)
                 if source.entry.name != target.entry.name:
                     names = source.entry.name, noun.type, target.entry.name
-                    start = max(min(bearer.start, begin), end - LONGEST_MATCH)
+                    start = min(bearer.start, begin)
                     yield PatternMatch(*names, label, start, end, confidence)
 
     def _is_chained(self, end: int, begin: int) -> bool:

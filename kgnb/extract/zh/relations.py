@@ -23,6 +23,8 @@ from kgnb.extract.zh.surnames import given_of, surname_of
 
 MAX_GAP = 8
 """Most characters between two names of a stated relation."""
+LONGEST = 150
+"""Most characters of a relation's words: of two named far apart the evidence is where the last is named."""
 
 _KIN = "子女弟兄妻父母妹"
 _ACTS = f"{''.join(sorted(words.AFTER_SPEAKER))}遣令命教唤使引之{_KIN}"
@@ -208,7 +210,8 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
     kin = Kinship(text, people, ends, said).ties()
     found = [m for m in _MATCHER.match(text, people, MAX_GAP) if not _is_no_statement(text, m)]
     found += Predicates(text, people, said).ties()
-    return found + kin + _sworn_siblings(text, said) + addressed_kin(text, people, said)
+    found += kin + _sworn_siblings(text, said) + addressed_kin(text, people, said)
+    return [m._replace(start=max(m.start, m.end - LONGEST)) for m in found]
 
 
 def _is_no_statement(text: str, match: PatternMatch) -> bool:
