@@ -203,8 +203,8 @@ class KinOwners:
             return owner
         return None if _of_two_families(owner.entry.name, kin.bearer.entry.name) else owner
 
-    def _owns(self, mention: Mention) -> bool:
-        """Whether a mention is only whose somebody or something is: 甲的妻子."""
+    def owns(self, mention: Mention) -> bool:
+        """Return whether a mention is only whose somebody or something is: 甲的妻子."""
         return self._text.startswith(("的", "之", "家的"), mention.end)
 
     def _is_owned(self, kin: Kin) -> bool:
@@ -235,7 +235,7 @@ class KinOwners:
 
     def _no_possessors(self, named: Sequence[Mention]) -> dict[str, Mention]:
         """Those of whom a clause may tell: not 甲 in 甲的妻子."""
-        return {m.entry.name: m for m in named if not self._owns(m)}
+        return {m.entry.name: m for m in named if not self.owns(m)}
 
     def _of_sex(self, named: dict[str, Mention], pronoun: str) -> Mention | None:
         """The only one of the persons who may be meant by a pronoun: never who tells the chapter."""
@@ -269,7 +269,7 @@ class KinOwners:
         """Whether the sentence at a place names the person, and not as whose somebody else is."""
         i = bisect_left(self._ends, at)
         begin = self._ends[i - 1] if i else -1
-        return mention.start > begin and not self._owns(mention)
+        return mention.start > begin and not self.owns(mention)
 
     def _names_any(self, at: int) -> bool:
         """Whether the sentence names somebody before a place."""
@@ -283,7 +283,7 @@ class KinOwners:
         if not named and self._text[begin : begin + 1] in ("他", "她"):
             return self._only_one(at, self._text[begin])
         only = len({m.entry.name for m in named}) == 1 and self.begins_clause(named[0].start)
-        return named[-1] if only and not self._owns(named[-1]) else None
+        return named[-1] if only and not self.owns(named[-1]) else None
 
     def _topic(self, kin: Kin, k: int) -> Mention | None:
         """Of a clause that begins with the noun (妻子乙) the person whose name began one last."""
@@ -294,7 +294,7 @@ class KinOwners:
                 if kin.start - mention.end > NEAR or closed.search(self._text, mention.end, kin.start):
                     break
                 if self.begins_clause(mention.start):
-                    return None if self._owns(mention) else mention
+                    return None if self.owns(mention) else mention
             return self._only_one_around(kin.start)
         return None
 
@@ -303,7 +303,7 @@ class KinOwners:
         named = self._said.within(max(0, at - PARAGRAPH), at)
         begins = any(self.begins_clause(m.start) for m in named)
         only = begins and len({m.entry.name for m in named}) == 1 and not is_narrators(named[-1])
-        return named[-1] if only and not self._owns(named[-1]) else None
+        return named[-1] if only and not self.owns(named[-1]) else None
 
     def _sentences_subject(self, at: int) -> Mention | None:
         """The only person of the clause that begins the sentence, or the one before if it has a pronoun."""

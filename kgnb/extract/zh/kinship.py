@@ -50,9 +50,9 @@ _SPEAKS_TO = re.compile(
     f"(?P<own>(?:[他她]|自己)的?)?{DEAR}(?P<noun>[{''.join(sorted(KIN_CHARS))}]{{1,4}})"
     "(?=[说道问笑喊叫骂进走坐，：][^。！？；“”「」『』\n]{0,24}(?P<opens>[“「『])|[说道问笑喊叫骂])"
 )
-_NEXT_ITEM = re.compile(f"[^“”「」『』\\n]；{DEAR}$")
+_NEXT_ITEM = re.compile(f"；{DEAR}$")
 _WOMANS = re.compile("[女妹姐姊娘妈母妻嫂婆姑姨婶媳妇][亲儿子]?$")
-_MANS = re.compile("[父爹爸兄弟哥夫婿爷公叔伯舅丈]$|父亲$|[儿侄孙舅叔伯]子$")
+_MANS = re.compile("[父爹爸兄弟哥夫婿爷公叔伯舅丈]亲?$|[儿侄孙舅叔伯]子$")
 _DEAR = re.compile(f"(?P<of>[的家]?){DEAR}")
 
 
@@ -195,8 +195,7 @@ class Kinship:
 
     def _is_beside(self, last: Kin, kin: Kin) -> bool:
         """Whether a noun stands beside the kin named last, and isn't of it: not 媳妇 in 哥哥甲的媳妇乙."""
-        end = last.bearer.end
-        return kin.start - end <= 3 and not self._text.startswith(("的", "之", "家的"), end)
+        return kin.start - last.bearer.end <= 3 and not self._owners.owns(last.bearer)
 
     def _counts_on(self, last: Kin, kin: Kin) -> bool:
         """Whether the text counts the same person's children on: 长子甲，管着铺子；次子乙，…."""
@@ -236,9 +235,9 @@ class Kinship:
         for match in _SPEAKS_TO.finditer(self._text):
             noun = match["noun"]
             rule = kin_noun(self._text, *match.span("noun"))
-            if rule is None or rule.of or rule.couple or not self._said.is_told(match.start()):
+            if rule is None or rule.of:
                 continue
-            anybodys = rule.strangers or rule.owned or rule.type == "MASTER_OF" or noun in _ANYBODYS
+            anybodys = rule.owned or rule.type == "MASTER_OF" or noun in _ANYBODYS
             if anybodys and not match["own"]:
                 continue
             k = self._said.at(match.start("opens")) if match["opens"] else self._said.behind(match.start())
@@ -263,4 +262,4 @@ class Kinship:
 
     def _says(self, bearer: Mention) -> bool:
         """Whether nothing before a name makes a guess of what is said of it: 要是甲是我女儿, 谁说甲是…."""
-        return self._text[max(0, bearer.start - 1) : bearer.start] in "“「『，。！？；：—…、\n"
+        return self._text[bearer.start - 1 : bearer.start] in "“「『，。！？；：—…、"
