@@ -11,7 +11,8 @@ from kgnb.core.model import Lang
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import Narrator, Teller, choose, one_a_line
-from kgnb.extract.zh.narrator import _Told, of_book
+from kgnb.extract.patterns import Mention
+from kgnb.extract.zh.narrator import _Told, is_owner, of_book
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render.names_text import named_line
 
@@ -75,6 +76,33 @@ class TestWhoTells:
         often, once = Teller("向晚舟", 40, 0, 30, 0), Teller("罗秀芳", 1, 0, 0, 1)
         assert choose([often, once], 50) == "向晚舟"
         assert choose([often._replace(named=3, called=2), once._replace(named=2, called=1)], 5) == "罗秀芳"
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            *(
+                "我叫向晚舟，",
+                "我名叫向晚舟，",
+                "我名字叫向晚舟，",
+                "我的名字叫做“向晚舟”，",
+                "我本名向晚舟，",
+            ),
+            *("我姓何，名向晚舟，", "大家都叫我作向晚舟，", "爹给我取的大名叫向晚舟，"),
+            *("我就是向晚舟。", "我是“向晚舟”，", "我，向晚舟，", "我（向晚舟）"),
+        ],
+    )
+    def test_what_he_says_of_himself(self, told: str) -> None:
+        assert [t.says for t in self.told(told, "向晚舟")] == [1]
+        assert [t.says for t in self.told(f"他说：{told.replace('“', '')}", "向晚舟")] == [0]
+
+    @pytest.mark.parametrize("call", ["晚舟！", "晚舟啊，", "晚舟哥，", "晚舟同学，", "晚舟哥哥的"])
+    def test_how_others_call_him(self, call: str) -> None:
+        assert [t.called for t in self.told(f"“{call}你来。”", "晚舟")] == [not call.endswith("的")]
+
+    @pytest.mark.parametrize("speech", ["“我”", "「我」", "『我』", '"我"', "他说：我", "—我"])
+    def test_i_outside_speech_and_no_army(self, speech: str) -> None:
+        text = f"{speech}\n我们，我军。俺走了。"
+        assert _Told(text).own == [text.index("俺")]
 
     @staticmethod
     def told(text: str, name: str) -> list[Teller]:
@@ -206,6 +234,7 @@ def test_a_chapter_headed_by_a_name_is_told_by_its_bearer() -> None:
     nobody = [NameEntry(n.name, n.aliases, mentions=9) for n in PEOPLE]
     text = f"许文澜\n{I_TELL}我爸叫许立诚，是个木匠。"
     assert ties(text, nobody) == {("P", "许立诚", "许文澜")}
+    assert ("P", "许立诚", "孟启明") in ties(text + "我叫孟启明。", nobody)
     unheaded = ties(text.replace("许文澜\n", "许文澜的信。\n"), nobody)
     assert "P" not in {kind for kind, _, _ in unheaded}
 
@@ -246,6 +275,19 @@ def test_a_chapter_whose_title_is_a_name_is_told_by_its_bearer(title: str, tells
         assert ("PARENT_OF", "许立诚", "向晚舟") in {(r.type, r.source, r.target) for r in found.relations}
 
 
+@pytest.mark.parametrize(
+    ("clause", "owns"),
+    [
+        *((f"我{whose}走了。", True) for whose in ("的狗", "家", "二姑妈", "外婆", "岳父", "室友", "秘书")),
+        *((f"我{whose}走了。", True) for whose in ("助理", "女友", "前夫", "先生")),
+        *((clause, False) for clause in ("我先生气，才走了。", "我走了。", "他是我爸。", "他成了我爸。")),
+    ],
+)
+def test_whose_somebody_is_does_nothing_himself(clause: str, owns: bool) -> None:
+    at = clause.index("我")
+    assert is_owner(clause, Mention(TELLER, "我", at, at + 1)) is owns
+
+
 def test_he_is_present_where_he_says_so() -> None:
     found = rules.extract(I_TELL + "我看见许文澜走过来。我叫住了许文澜。", lang="zh", names=PEOPLE)
     assert found.characters[0].name == "向晚舟"
@@ -280,7 +322,11 @@ class TestFormsOfAddress:
         [
             HIS.replace("我坐下了", "我爸坐下了").replace("我没有喝", "我爸没有喝"),  # his father's
             HIS.replace("我坐下了", "向德海坐下了").replace("我没有喝", "向德海没有喝"),
-            HIS.replace("“向先生，请坐。”", "向先生请坐。"),  # told of
+            HIS.replace("“向先生，请坐。”", "看，向先生，请坐。"),  # told of
+            HIS.replace("“向先生，请坐。”", "“请向先生坐。”"),
+            HIS.partition("孟启明又说")[0],  # once may be anybody
+            "他走了很远。" * 40 + HIS.replace("我", "他") + "他走了很远。" * 40,
+            HIS + ("“向先生，请坐。”我爸坐下了。" + "我走了很远。" * 60) * 3,  # mostly his father
         ],
     )
     def test_one_that_may_be_another_s_is_not(self, text: str) -> None:

@@ -32,16 +32,15 @@ SCENE = 200
 I_FORMS = frozenset("我俺")
 _I = "[我俺](?!们|[国军方校院司省市县])"
 # Speech without quotation marks stands behind a colon or a dash.
-_SPEECH = '“[^”\n]*”?|「[^」\n]*」?|『[^』\n]*』?|"[^"\n]*"?|[：:](?![“「『"])[^\n]*|^(?:—|-)[^\n]*'
+_SPEECH = '“[^”\n]*”?|「[^」\n]*」?|『[^』\n]*』?|"[^"\n]*"?|[：:](?![“「『"])[^\n]*|^—[^\n]*'
 _SPEECH_OR_I = re.compile(f"{_SPEECH}|(?P<i>{_I})", re.MULTILINE)
 _SAYS = re.compile(
-    "(?:我(?:就|便|也|的确)?(?:名叫|名字叫|的(?:大名|名字|全名|本名|小名)(?:叫做?|是|为)?|姓.，?(?:单?名|叫)|本?名)"
+    "(?:我(?:名叫|名字叫|的(?:大名|名字|全名|本名|小名)(?:叫做?|是|为)?|姓.，?(?:单?名|叫)|本?名)"
     "|[叫称]我(?:作|做|为)?|[给替为]我[取起]的?(?:大|小)?名(?:字|叫)?(?:叫|为)?)[“「『]?$"
 )
-_IS = re.compile("(?:我(?:就|便|也|的确)?(?:是|叫做?)[“「『]?|我[，（—])$")
+_IS = re.compile("(?:我[就便也]?(?:是|叫做?)[“「『]?|我[，（—])$")
 """Before a name that is his if a clause ends behind it: not 我叫小顺去买酒."""
 _ENDS = re.compile("[”」』]?[，。！；…）—]")
-_STATES = re.compile("我(?:就|便|也|的确)?(?:叫|名叫|姓|的(?:大名|名字|全名|本名)|是|，|（|—)|[叫称]我")
 _BEFORE_OWN = frozenset("叫名姓字是为做作我，（—“「『")
 """What stands before the name that a narrator gives himself."""
 _OWN_KIN = re.compile("我的?(?:[爸妈爹娘父母爷奶叔伯哥姐弟妹姑妻]|丈夫|老公|先生|太太|老婆|儿子|女儿)")
@@ -83,11 +82,8 @@ class _Told:
     def says(self, place: Place) -> bool:
         """Whether the narrator says that a name is his: 我叫甲; 我是甲，…."""
         start, end = place
-        if self.in_speech(start) and self.text[start - 1] not in "“「『":
-            return False
-        if _SAYS.search(self.text, max(0, start - 12), start):
-            return True
-        return bool(_IS.search(self.text, max(0, start - 6), start) and _ENDS.match(self.text, end))
+        said = self.in_speech(start) and self.text[start - 1] not in "“「『"
+        return not said and _is_stated(self.text, start, end)
 
     def teller(self, name: str, places: Iterable[Place]) -> Teller:
         """How a person's names are used."""
@@ -131,6 +127,13 @@ class _Told:
         return before in _CALLED_BEFORE and _CALLED_AFTER.match(self.text, place[1]) is not None
 
 
+def _is_stated(text: str, start: int, end: int) -> bool:
+    """Whether the words before a name say that it is of who says 我, in speech or not."""
+    if _SAYS.search(text, max(0, start - 12), start):
+        return True
+    return bool(_IS.search(text, max(0, start - 6), start) and _ENDS.match(text, end))
+
+
 def of_book(
     text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
 ) -> Narrator | None:
@@ -168,11 +171,7 @@ def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEnt
     """
     line = text.find("\n", 0, HEADING)
     headed = [m.entry for m in people[:1] if m.start == 0 and m.end == line]
-    stated = [
-        m
-        for m in people
-        if text[m.start - 1] in _BEFORE_OWN and _STATES.search(text, max(0, m.start - 12), m.start)
-    ]
+    stated = [m for m in people if text[m.start - 1] in _BEFORE_OWN and _is_stated(text, m.start, m.end)]
     if not (tellers or headed or stated):
         return []
     told = _Told(text)

@@ -14,7 +14,7 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.given_places import BEHIND_GIVEN
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.sole_bearers import AROUND, NEAR, SoleBearers
-from kgnb.extract.zh.surname_aliases import FEW, called_by, is_of_kin, is_titled
+from kgnb.extract.zh.surname_aliases import FEW, called_by, is_full, is_of_kin
 from kgnb.extract.zh.surnames import head_of, is_role, surname_of
 
 CALLED = 0.3
@@ -77,7 +77,7 @@ class RareAliases(SoleBearers):
         """“月月，…” is 林月, “煜儿，…” 祁煜, 婉嫔 沈令婉: by the end of a given name that nobody else has."""
         bearers: dict[str, set[str]] = defaultdict(set)
         for name in self.counts:
-            if surname_of(name) and not is_titled(name):
+            if is_full(name):
                 bearers[name[-1]].add(self.clusters.root(name))
         only = {char: who for char, (who, *others) in bearers.items() if not others}
         places: dict[tuple[str, str], list[int]] = defaultdict(list)

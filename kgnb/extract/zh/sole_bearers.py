@@ -22,10 +22,10 @@ from kgnb.extract.zh.surname_aliases import (
     SOLE,
     SurnameAliases,
     family_of,
+    is_full,
     is_of_kin,
-    is_titled,
 )
-from kgnb.extract.zh.surnames import surname_of, titled_surname
+from kgnb.extract.zh.surnames import titled_surname
 
 NEAR, AROUND = 300, 2_000
 """Most characters between a rare form of address and its bearer, and one that the text explains or of whom
@@ -57,7 +57,8 @@ class SoleBearers(SurnameAliases):
         families: dict[str, set[str]] = defaultdict(set)
         for name in self.counts:
             families[family_of(name)].add(self.clusters.root(name))
-        full = {s: {w for w in who if self._is_full(w)} for s, who in families.items()}
+        names_of = self.clusters.names_of
+        full = {s: {w for w in who if any(map(is_full, names_of(w)))} for s, who in families.items()}
         strangers = sum(not who for who in full.values()) / max(1, len(full))
         starts = [(s, char) for s in full if s in words.SURE_SURNAMES for char in _BY_START]
         counts = self._bigrams.counts((s + char)[:2] for s, char in starts)
@@ -72,10 +73,6 @@ class SoleBearers(SurnameAliases):
                 self.offsets.setdefault(form, array("I", found))
                 if person := self._sole_bearer(form, full[titled_surname(form)], strangers):
                     self._join_located(person, form, "姓与称")
-
-    def _is_full(self, person: str) -> bool:
-        """Whether one of a person's names is a full one: 何恭, not 何公 alone."""
-        return any(surname_of(name) and not is_titled(name) for name in self.clusters.names_of(person))
 
     def _has_sides_of_names(self, form: str, places: Collection[int]) -> bool:
         """Whether what stands beside a form stands beside names: no 罗队 of 绮罗队里."""
@@ -138,9 +135,9 @@ class SoleBearers(SurnameAliases):
 
     def _is_told(self, title: str, names: Iterable[str]) -> bool:
         """Whether the text gives a full one of the names the title: 教主殷九幽, 邓铭，是个律师."""
-        full = [name for name in names if surname_of(name) and not is_titled(name)]
         being, begins = re.compile(f"(?:，?{_BEING})?{title}"), f"，是为任当做{title[0]}"
         text, last = self.text, title[-1]
+        full = filter(is_full, names)
         places = ((at, at + len(name)) for name in full for at in self.offsets.get(name, ()))
         return any(
             (text[start - 1 : start] == last and text.endswith(title, 0, start))

@@ -215,7 +215,7 @@ class SurnameAliases(TitleAliases):
         rarer = self.counts[form] < sum(self.counts.get(name, 0) for name in names)
         if not rarer or company.coverage((form,), person) < ALWAYS_NEAR or not self._sexes.fits(form, names):
             return False
-        full = any(surname_of(name) and not is_titled(name) for name in names)
+        full = any(map(is_full, names))
         if title := _title_of(form):
             same = {title}.union(*(group for group in words.SAME_TITLES if title in group))
             return (
@@ -240,6 +240,11 @@ def is_of_kin(name: str) -> bool:
 def is_titled(name: str) -> bool:
     """Whether a name is a surname with a title or a number: 何公, 武二."""
     return bool(called_by(name)) or (len(name) == 2 and name[1] in words.RANKED)
+
+
+def is_full(name: str) -> bool:
+    """Whether a name is a surname and a given name: 何恭, not 何公."""
+    return bool(surname_of(name)) and not is_titled(name)
 
 
 def _title_of(name: str) -> str:
