@@ -14,22 +14,20 @@ from kgnb.extract.zh import vocabulary as words
 _BOUNDS = frozenset("。！？；：，…“”「」『』\n")
 _QUOTES = frozenset("“「『")
 _CALLED = frozenset("，！…—")
-_NO_DEED = "(?!说明|问题|想象|坐标|走[廊向]|跑道|看[得来])"
+_NO_DEED = "(?!说明|看[得来])"
 """Words that begin like what somebody does: 胜利说明一切, 把胜利看得很重."""
 _DOES = re.compile(
     f"[便就也又却才只正都已忙还一]?{_NO_DEED}(?:[说问笑叹哭喊骂想愣跪哼]|道[：，“]|[站坐躺蹲走跑转]|[摇点](?:了[摇点]|[了着])?头"
-    "|[抬低回扭]过?[起着了]?头|[看望瞧盯听][了着见]|[端拿接捧抱][着了起过来]|答[道应]|应[了道]|[回进出过]来了|知道|晓得|觉得|忽然|心里|怔|姓)"
+    "|[看望瞧盯听][了着见]|[端拿接捧抱][着了起过来]|答[道应]|应[了道]|知道|晓得|觉得|忽然|心里|怔|姓)"
 )
-_SPOKEN_TO = re.compile(f"{_NO_DEED}[说问笑道喊骂来去看]|[摇点](?:了[摇点]|[了着])?头")
+_SPOKEN_TO = re.compile(f"{_NO_DEED}[说问笑道喊骂来去看]")
 _TO = frozenset("对跟叫让被把朝向给和与替找问")
-_OF_KIN = re.compile(
-    "[他她]?[家的](?:[爹娘爸妈哥姐弟妹]|男人|女人|媳妇|婆姨|老婆|丈夫|妻子|父亲|母亲|儿子|女儿|闺女)(?![们心])"
-)
+_OF_KIN = re.compile("的(?:[爹娘爸妈哥姐弟妹]|男人|女人|媳妇|婆姨|老婆|丈夫|妻子|父亲|母亲|儿子|女儿|闺女)")
 BEHIND_GIVEN = (words.TITLES_AFTER_GIVEN - {*"爷儿弟妹", "哥儿"}) | {
     *("师兄", "师姐", "师弟", "师妹", "大哥", "大姐", "大叔", "大爷", "老汉", "先生", "女士", "同志")
 }
 """What speakers add to a given name; 何旺爷 is his grandfather."""
-_TITLES = re.compile(trie_pattern(BEHIND_GIVEN | {"嫂", "嫂子", "婶", "婶子"}))
+_TITLES = re.compile(trie_pattern(BEHIND_GIVEN))
 _NAMED = ("名", "叫", "名唤", "唤作", "唤做", "叫做", "叫作")
 
 
