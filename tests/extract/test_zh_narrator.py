@@ -326,7 +326,7 @@ class TestFormsOfAddress:
             HIS.replace("“向先生，请坐。”", "“请向先生坐。”"),
             HIS.partition("孟启明又说")[0],  # once may be anybody
             "他走了很远。" * 40 + HIS.replace("我", "他") + "他走了很远。" * 40,
-            HIS + ("“向先生，请坐。”我爸坐下了。" + "我走了很远。" * 60) * 3,  # mostly his father
+            HIS + ("我走了很远。" * 60 + "“向先生，请坐。”我爸坐下了。") * 3,  # mostly his father
         ],
     )
     def test_one_that_may_be_another_s_is_not(self, text: str) -> None:
