@@ -119,7 +119,7 @@ class AliasResolver(TitleAliases):
         """T. J. Finch is Tom Finch, the only one of the surname whose first name begins so."""
         for name in [n for n in self.by_count if self.parts[n].has_initial]:
             roots = self._roots(self._by_last[self.parts[name].last], name)
-            firsts = {r: {p.first for p in self._parts_of(r) if p.is_full} for r in roots}
+            firsts = {r: self._first_names(r) for r in roots}
             fitting = [
                 r for r, first in firsts.items() if {f[0] for f in first} == {self.parts[name].first[0]}
             ]
@@ -225,7 +225,7 @@ class AliasResolver(TitleAliases):
 
     def _is_first_name_narrated(self, person: str) -> bool:
         """Whether the person is mostly called by the first name alone, in what is told as well."""
-        firsts = {p.first for p in self._parts_of(person) if p.is_full} & {*self.clusters.names_of(person)}
+        firsts = self._first_names(person) & {*self.clusters.names_of(person)}
         return self._share_of_first_name(person) >= BY_FIRST_NAME and self._is_narrated(firsts)
 
     def _may_be_called_by_surname(self, person: str) -> bool:

@@ -75,7 +75,7 @@ _AND = re.compile(r" and ")
 _JOIN = re.compile(
     r"(?: and (?:neighbou?r|partner|colleague|companion|ally|heir|patron|adviser|assistant))?"
     r"(?:,? (?:who |that )?(?:(?:was|is|were|are) )?(?:named|called) "
-    r"|(?:,? whose|'s) names? (?:was|is|were|are) "
+    r"|'s names? (?:was|is|were|are) "
     r"|[.;] (?:[Hh]is|[Hh]er|[Tt]heir) names? (?:was|were) |,? (?:(?:the )?(?:late|poor|old|dear|little) )?)"
 )
 _JOIN_IS = re.compile(r" (?:was|is|were|are|had been) ")  # her brother was Tom; not: was Tom's guest

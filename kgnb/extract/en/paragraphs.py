@@ -12,7 +12,6 @@ _SPEAK = words.SPEECH_VERB
 _EPITHETS = "|".join(sorted(words.EPITHETS))
 _VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|{_EPITHETS}) )*$')
 _VERB_AFTER = re.compile(rf"(?: \w+ly)?,? (?:{_SPEAK})\b")
-_QUOTE_BEFORE = re.compile(r'"(?: |[^"\n]{0,4}\b(?:the|and) )$')
 _QUOTE_BEHIND = re.compile(r'[^"\n]{0,40}[,:] "')
 _CALLED = re.compile(r'(?:, |"|\b(?:dear|Oh|oh) |\. )$')
 
@@ -82,4 +81,4 @@ class Paragraphs:
             return False
         if start == self.start(start):
             return bool(_QUOTE_BEHIND.match(self._text, verb.end()))
-        return bool(_QUOTE_BEFORE.search(self._text, max(0, start - 10), start))
+        return self._text.endswith('" ', 0, start)

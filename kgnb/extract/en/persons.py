@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -279,12 +279,11 @@ class BookPersons:
         lasts = {p.last for p in both if p.is_full}
         for person, relation in ((one, other), (other, one)):
             own, theirs = self.clusters.names_of(person), self.clusters.names_of(relation)
-            bare = {self.parts[n].first for n in own if self.parts[n].is_full or not self.parts[n].titles}
-            firsts = self._said_alone(bare - lasts, theirs)
+            firsts = self._said_alone({self.parts[n].first for n in own} - lasts)
             called = [n for n in theirs if len(self.parts[n].rest) == 1 and self.parts[n].first in lasts]
             if not firsts or not called:
                 continue
-            alone = self._said_alone({self.parts[n].first for n in called}, own)
+            alone = self._said_alone({self.parts[n].first for n in called})
             if self.conversations.are_two(firsts, {*called, *alone}):
                 return True
             titled = tuple(n for n in called if set(self.parts[n].titles) - {"miss"})
@@ -293,9 +292,9 @@ class BookPersons:
                 return True
         return False
 
-    def _said_alone(self, words: Iterable[str], others: Container[str]) -> tuple[str, ...]:
-        """Those of the words that are names by themselves, and none of ``others``."""
-        return tuple(sorted(w for w in words if w in self.candidates and w not in others))
+    def _said_alone(self, words: Iterable[str]) -> tuple[str, ...]:
+        """Those of the words that are names by themselves."""
+        return tuple(sorted(w for w in words if w in self.candidates))
 
     def _same_surname(self, one: str, other: str, *, unsure: bool) -> bool:
         """Whether both have a surname in common; ``unsure`` where either has none."""
@@ -348,6 +347,10 @@ class BookPersons:
     def _parts_of(self, name: str) -> list[NameParts]:
         """The parts of all names of the person."""
         return [self.parts[n] for n in self.clusters.names_of(name)]
+
+    def _first_names(self, person: str) -> set[str]:
+        """The first words of the person's full names."""
+        return {p.first for p in self._parts_of(person) if p.is_full}
 
 
 def _with_surnames(parts: dict[str, NameParts]) -> dict[str, NameParts]:

@@ -184,20 +184,19 @@ class TitleAliases(BookPersons):
 
     def _stand_beside(self, name: str, person: str) -> bool:
         """Whether a full name of the person and ``name`` stand in neighbouring sentences, with nobody named
-        between, and never in one."""
+        between."""
         fulls = [n for n in self.clusters.names_of(person) if self.parts[n].is_full]
         places = [(bisect_left(self.mentions, (at, n)), at) for n in fulls for at in self.offsets[n]]
-        beside = any(
+        return any(
             named == name and abs(near - at) <= INTRODUCED_WITHIN
             for k, at in places
             for near, named in self.mentions[max(0, k - 1) : k + 2]
         )
-        return beside and not self.co_occurrence.together(name, person)
 
     def _is_younger(self, person: str, other: str) -> bool:
         """Whether the person is mostly called by the first name alone, as a son is, and the other, as his
         father may be, is not; no other is William Dale to Bill Dale."""
-        firsts = {p.first.lower() for p in self._parts_of(person) if p.is_full}
+        firsts = {first.lower() for first in self._first_names(person)}
         firsts |= {long for first in firsts for long in words.NICKNAMES.get(first, ())}
         unlike = firsts.isdisjoint(p.first.lower() for p in self._parts_of(other))
         return unlike and self._share_of_first_name(other) < BY_FIRST_NAME <= self._share_of_first_name(
@@ -206,8 +205,7 @@ class TitleAliases(BookPersons):
 
     def _share_of_first_name(self, person: str) -> float:
         """The share of the person's mentions that are the first name alone."""
-        firsts = {p.first for p in self._parts_of(person) if p.is_full}
-        alone = sum(self.counts[n] for n in self.clusters.names_of(person) if n in firsts)
+        alone = sum(self.counts[n] for n in self._first_names(person) & {*self.clusters.names_of(person)})
         return alone / self._count(person)
 
     def _introduced_as(self, name: str, fulls: list[str]) -> str:
