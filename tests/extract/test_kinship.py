@@ -64,6 +64,11 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
             ("Captain Thorne", "SPOUSE", "Winifred"),
         ),
         ("Winifred sighed. She was going to marry old Rufus.", ("Rufus", "SPOUSE", "Winifred")),
+        ("Winifred sighed. She had taught Rufus his letters.", ("Winifred", "MASTER_OF", "Rufus")),
+        ("Rufus' sister Winifred slept.", ("Rufus", "SIBLING", "Winifred")),
+        ('"Rufus, Winifred\'s brother, slept," said Miss Pell.', ("Rufus", "SIBLING", "Winifred")),
+        ('"I go, Uncle," said Rufus.\n\n"Go," said Mr. Harland.', ("Mr. Harland", "FAMILY", "Rufus")),
+        ('"I go, Granny," said Rufus.\n\n"Go," said Winifred.', ("Rufus", "FAMILY", "Winifred")),
         ("Winifred sighed. She and Rufus were married in May.", ("Rufus", "SPOUSE", "Winifred")),
         ("Winifred sighed. Rufus and she were married in May.", ("Rufus", "SPOUSE", "Winifred")),
         ("Rufus sighed. Winifred and he were married in May.", ("Rufus", "SPOUSE", "Winifred")),
@@ -219,6 +224,9 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "Nora told Winifred that a mother should be kind to Rufus.",
         "Captain Thorne saw Miss Pell. His brother-in-law was away.",
         "He found his sister. She wept.",
+        'Miss Pell ran until her father trod on her hem.\n\n"Rufus, you ox!"',
+        "Winifred rose. She was in love with Rufus, and jealous of Winifred.",
+        "Winifred sighed. Miss Pell had taught herself.",
         "Winifred asked Rufus about Nora's horse.",
         'Rufus came.\n"Is it your sister, Nora',
         "In praising his sister, Winifred forgot Rufus.",
@@ -264,6 +272,12 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
 )
 def test_company_and_strangers_are_no_kin(text: str) -> None:
     assert not [tie for tie, sure in confidences(text).items() if sure > 0.375]
+
+
+@pytest.mark.parametrize("kin", ["father's brother", "fatherland"])
+def test_what_begins_with_a_noun_of_kin_may_mean_another(kin: str) -> None:
+    told = confidences(f"Mr. Harland slept. Nora missed her {kin}.")
+    assert ("Mr. Harland", "PARENT_OF", "Nora Harland") not in told
 
 
 @pytest.mark.parametrize(
@@ -488,7 +502,7 @@ def test_what_a_model_says_is_left_alone() -> None:
         "Edwin met Nora Harland. They were not related.",
         '"Edwin is no relation of mine," said Nora Harland.',
         "Nora Harland bowed. She was no kinswoman of Edwin's.",
-        "Edwin Harland (no relation) wrote.",
+        "Edwin Harland (no relation) wrote to Rufus.",
         "Edwin met Nora Harland. They were no near kin.",
         "Edwin Harland—no blood relation of Nora's—wrote.",
         "Edwin and Nora Harland weren't related.",
@@ -510,11 +524,12 @@ def test_a_denial_anywhere_undoes_the_guess_of_a_surname(denial: str) -> None:
 def test_a_title_that_ends_two_names_is_no_surname() -> None:
     people = [
         NameEntry(name, (), "Character", 9)
-        for name in ("Red Queen", "White Queen", "Ann Knight", "Tom Knight")
+        for name in ("Red Queen", "White Queen", "Ann Knight", "Tom Knight", "Dorvan Moss", "Zarvin Moss")
     ]
-    text = "The Red Queen met the White Queen. Ann Knight met Tom Knight."
+    text = "The Red Queen met the White Queen. Ann Knight met Tom Knight. Dorvan Moss met Zarvin Moss."
     found = rules.extract(text, lang="en", names=people).relations
-    assert {(r.source, r.target) for r in found if r.type == "FAMILY"} == {("Ann Knight", "Tom Knight")}
+    kin = {("Ann Knight", "Tom Knight"), ("Dorvan Moss", "Zarvin Moss")}
+    assert {(r.source, r.target) for r in found if r.type == "FAMILY"} == kin
 
 
 @pytest.mark.parametrize(
