@@ -385,7 +385,14 @@ def test_a_surname_that_many_have_by_chance_or_that_may_be_ones_own_tells_no_fam
     assert not _guessed(f"{one}走进来。{other}站了起来。", *people, others=others)
 
 
-@pytest.mark.parametrize("told", ["正是顾家的大姑娘小舟。", "她便是顾家的女儿，小舟，十八岁。"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(f"正是顾家的大{whom}小舟。" for whom in ("小姐", "姑娘", "少爷", "公子", "儿子", "闺女", "千金")),
+        *(f"那是顾家{whom}小舟。" for whom in ("的孩子", "小子", "小姐")),
+        "她便是顾家的女儿，小舟，十八岁。",
+    ],
+)
 def test_whose_house_somebody_is_of_tells_the_surname(told: str) -> None:
     assert _guessed(f"顾延年走进来。{told}", "顾延年", "小舟") in (
         {("顾延年", "FAMILY", "小舟")},
@@ -397,7 +404,8 @@ def test_whose_house_somebody_is_of_tells_the_surname(told: str) -> None:
 def test_a_family_is_guessed_only_of_two_named_together_of_whom_nothing_is_stated() -> None:
     names = ("顾延年", "顾小舟")
     assert not _guessed("顾延年的女儿顾小舟来了。", *names)
-    assert not _guessed(f"顾延年走进来。{'天黑了。' * 30}顾小舟来了。", *names)
+    assert _guessed(f"顾延年走进来。{'天黑了。' * 20}顾小舟来了。", *names)
+    assert not _guessed(f"顾延年走进来。{'天黑了。' * 25}顾小舟来了。", *names)
     assert not _guessed("顾延年走进来。顾延年坐下。", *names)
 
 
@@ -425,6 +433,11 @@ def test_the_evidence_of_a_tie_of_two_sentences_is_both(gap: str) -> None:
     (tie,) = rules.extract(text, lang="zh", names=PEOPLE).relations
     assert tie.type == "SIBLING"
     assert tie.evidence == f"周文回到镇上。{gap and ' '}码头上站着他的弟弟周武。"
+
+
+def test_a_tie_of_children_counted_together_is_described_by_what_they_are_called() -> None:
+    found = rules.extract("周德海有两个女儿，大的叫秀英，小的叫周武。", lang="zh", names=PEOPLE).relations
+    assert {r.description for r in found if r.type != "KNOWS"} == {"女儿"}
 
 
 def test_the_evidence_of_who_are_named_far_apart_is_where_the_last_is_named() -> None:

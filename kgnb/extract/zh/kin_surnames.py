@@ -39,7 +39,7 @@ _SHARES = {
 _PERCENT = {surname: percent for percent, surnames in _SHARES.items() for surname in surnames}
 _OTHER, _COMPOUND, _FOREIGN, _PATRONYMIC = 0.2, 0.02, 0.02, 4.0
 _KINSHIP = frozenset(("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING"))
-_PATRONYMIC_END = re.compile("(?:[耶叶]?维奇|[耶叶]?夫娜|伊奇|尼奇娜)$")
+_PATRONYMIC_END = re.compile("(?:维奇|夫娜)$")
 _HOUSES = re.compile(
     f"(?P<surname>{trie_pattern(words.SURE_SURNAMES)})家的?[大二三四五小老]?"
     "(?:小姐|姑娘|少爷|公子|女儿|儿子|闺女|千金|孩子|小子)[，,]?$"
