@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import chain, islice, pairwise
 from typing import NamedTuple
+
+from kgnb.book import boilerplate
 
 VOLUME, CHAPTER, SECTION = 1, 2, 3
 MAX_HEADINGS = 100_000
@@ -79,7 +82,13 @@ _BARE_NUMBER = re.compile(
     r"(?P<rest>[.、．:：)） \t\u3000】\]—][^\n]{0,75})?)$",
     re.M,
 )
+_UNDERLINED = re.compile(
+    rf"^{_GAP}*(?P<title>[^\s\-=─—－＝][^\n]{{0,39}})\n{_GAP}*(?:-{{4,}}|={{4,}}|─{{4,}}|—{{4,}}|－{{4,}}|＝{{4,}}){_GAP}*$",
+    re.M,
+)
+_GLUED = re.compile(rf"^{_GAP}*(?P<title>第(?P<number>{_NUM})[回章節节])(?=[^\n]{{60}})", re.M)
 _SENTENCE_END = ("。", "，", "；", "、", "：", ",", ";", "”", "」", "』")
+_PROSE_END = (*_SENTENCE_END, ".", "!", "?", "。", "！", "？", "…")
 _BEFORE_HEADING = (".", "!", "?", '"', "”", "’", "。", "！", "？", "…", "」", "*", "_", "：", "）")
 
 
@@ -87,8 +96,8 @@ _BEFORE_HEADING = (".", "!", "?", '"', "”", "’", "。", "！", "？", "…",
 class Heading:
     """A heading line: ``text[start:end]`` is the whole line with its line break.
 
-    ``number`` is None for 楔子, PROLOGUE and the like. ``marked``: by the file's markup (Markdown, EPUB).
-    ``sure``: without it, it counts only if its number is the next one.
+    ``number`` is None for 楔子, PROLOGUE and the like. ``marked``: by the file's markup (Markdown, EPUB) or a
+    line below it. ``sure``: without it, it counts only if its number is the next one.
     """
 
     start: int
@@ -113,7 +122,7 @@ def tidy(title: str) -> str:
 
 def find(text: str, marked: Sequence[Heading] = ()) -> list[Heading]:
     """Return the headings of a text in order; ``marked``: those of the file's markup."""
-    found = {h.start: h for h in marked}
+    found = {h.start: h for h in chain(_underlined(text), marked)}
     for heading in islice(chain(_chinese(text), _english(text)), MAX_HEADINGS + 1):
         known = found.get(heading.start)
         level, number = heading.level, heading.number
@@ -121,8 +130,8 @@ def find(text: str, marked: Sequence[Heading] = ()) -> list[Heading]:
     if len(found) > MAX_HEADINGS:
         return []
     headings = _without_doubtful([found[k] for k in sorted(found)])
-    if not any(h.level >= CHAPTER and h.number is not None for h in headings) and not marked:
-        bare = _bare_numbers(text, [h.start for h in headings if h.level == VOLUME])
+    if not any(h.level >= CHAPTER and (h.number is not None or h.marked) for h in headings):
+        bare = _glued(text) or _bare_numbers(text, [h.start for h in headings if h.level == VOLUME])
         taken = {h.start for h in bare}
         headings = sorted([h for h in headings if h.start not in taken] + bare, key=lambda h: h.start)
     return headings
@@ -290,6 +299,30 @@ def _with_title_below(text: str, heading: Heading) -> Heading:
     if title[-1:] in ".,;!?\"”’'" or not capital or title[0] in "\"“'‘" or _ENGLISH.match(title):
         return heading
     return replace(heading, end=found.end("title") + 1, title=f"{heading.title} {title}")
+
+
+def _underlined(text: str) -> list[Heading]:
+    """Titles with a line of dashes below them, each another one; a single one may be anything."""
+    lines = list(islice(_UNDERLINED.finditer(text), MAX_HEADINGS + 1))
+    times = Counter(tidy(m["title"]) for m in lines)
+    found = [m for m in lines if times[tidy(m["title"])] == 1 and _is_underlined_title(m)]
+    return [replace(_heading(m, m["title"], CHAPTER, None), marked=True) for m in found if len(found) > 1]
+
+
+def _is_underlined_title(found: re.Match[str]) -> bool:
+    title = found["title"].rstrip()
+    prose = title.endswith(_PROSE_END) or not re.search(r"\w", title) or boilerplate.count(title)
+    return not prose and _after_break(found.string, found.start())
+
+
+def _glued(text: str) -> list[Heading]:
+    """Numbers whose chapter goes on in their line (第一章红海早过了，…), as 1, 2, 3 … of the whole book."""
+    kept: list[Heading] = []
+    for found in _GLUED.finditer(text):
+        if number_of(found["number"]) == len(kept) + 1:
+            heading = _heading(found, found["title"], CHAPTER, len(kept) + 1)
+            kept.append(replace(heading, end=found.end()))
+    return kept if len(kept) >= 3 else []
 
 
 def _bare_numbers(text: str, volumes: Sequence[int]) -> list[Heading]:

@@ -329,6 +329,36 @@ def test_gutenberg_header_and_licence_go(tmp_path: Path) -> None:
     assert "licence" not in read.chapters[-1].text
 
 
+def test_titles_with_a_line_below_them(tmp_path: Path) -> None:
+    stories = ("自序", "故园(1)", "长街⑴ ", "远行")
+    text = "".join(f"  {title}\n ----------------\n{ZH}\n" for title in stories)
+    read = book(tmp_path, text + f"  阿木正传\n————————\n　　第一章　序\n\n{ZH}　　第二章　归来\n\n{ZH}")
+    assert titles(read) == ["自序", "故园(1)", "长街⑴", "远行", "阿木正传 第一章 序", "第二章 归来"]
+    assert "--" not in "".join(c.text for c in read.chapters)
+    english = "".join(f"{title}\n======\n\n{EN}" for title in ("The Storm", "The House"))
+    assert titles(book(tmp_path, english)) == ["The Storm", "The House"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["他走了。", "（本章完）", "“你来", "***", "A line of prose that goes on\nthrough the break"],
+)
+def test_a_line_of_dashes_alone_makes_no_title(tmp_path: Path, line: str) -> None:
+    parts = [f"{ZH}\n{line}{'　' * i}\n--------\n\n" for i in range(4)]
+    assert titles(book(tmp_path, "".join(parts) + ZH)) == ["第1部分"]
+    once = book(tmp_path, f"{ZH}\n远行\n--------\n\n{ZH}")
+    assert titles(once) == ["第1部分"]
+
+
+def test_headings_whose_lines_go_on_with_the_chapter(tmp_path: Path) -> None:
+    prose = ZH.replace("\n　　", "")
+    read = book(tmp_path, "".join(f"　　第{n}章{prose.strip()}\n{ZH}" for n in "一二三四"))
+    assert titles(read) == ["第一章", "第二章", "第三章", "第四章"]
+    assert all(c.text.startswith("他站在门口") for c in read.chapters)
+    cited = "".join(f"　　第{n}章{prose.strip()}\n{ZH}" for n in "一三五二九四")
+    assert titles(book(tmp_path, cited)) == ["第1部分"]
+
+
 # --- sizes --------------------------------------------------------------------------------------------------
 
 
