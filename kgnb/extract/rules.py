@@ -6,7 +6,7 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.quotation import quote
 from kgnb.extract.renaming import renamed
 from kgnb.extract.strength import strength_of
-from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.word_search import WordSearch, trie_pattern
 from kgnb.extract.zh import script
 
 MAX_RELATIONS = 300
@@ -56,16 +56,17 @@ class _NameIndex:
     narrator: NameEntry | None  # who tells the book, folded
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        expression = trie_pattern(self.entries)
-        if self.lang == "en":
-            first = trie_pattern(form[:1] for form in self.entries)  # excludes most places at once
-            expression = rf"(?={first})(?<![\w'-]){expression}(?![\w-])"
-        return re.compile(expression)
+    def _search(self) -> Callable[[str], Iterable[tuple[int, str]]]:
+        """Finds the names of a text: offset and name."""
+        if self.lang == "zh":
+            return WordSearch(self.entries).longest_in
+        first = trie_pattern(form[:1] for form in self.entries)  # excludes most places at once
+        names = re.compile(rf"(?={first})(?<![\w'-]){trie_pattern(self.entries)}(?![\w-])")
+        return lambda text: ((m.start(), m[0]) for m in names.finditer(text))
 
     def mentions(self, text: str) -> list[Mention]:
         """Every name that stands in a text."""
-        return [Mention(self.entries[m[0]], m[0], m.start(), m.end()) for m in self._pattern.finditer(text)]
+        return [Mention(self.entries[name], name, at, at + len(name)) for at, name in self._search(text)]
 
     def tellers(self, title: str) -> list[NameEntry]:
         """Who may tell a chapter in the first person: whose name, behind a number, is all of its title, then

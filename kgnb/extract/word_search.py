@@ -74,25 +74,55 @@ def start_pattern(starts: Collection[str]) -> re.Pattern[str]:
     return re.compile(f"{first}(?={second})")
 
 
+def lengths_by_start(words: Iterable[str]) -> dict[str, list[int]]:
+    """Return first two characters → lengths of the words that begin with them, the longest first."""
+    starts: dict[str, list[int]] = {}
+    for word in sorted(words, key=len, reverse=True):
+        lengths = starts.setdefault(word[:2], [])
+        if len(word) not in lengths:
+            lengths.append(len(word))
+    return starts
+
+
 class WordSearch:
     """A fixed set of words, indexed by their first two characters; each text is read once."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._by_start: dict[str, list[str]] = {}  # first two characters → words
-        self._single: list[str] = []
-        for word in dict.fromkeys(words):
-            if len(word) > 1:
-                self._by_start.setdefault(word[:2], []).append(word)
-            elif word:
-                self._single.append(word)
-        self._starts = start_pattern(self._by_start)
+        self._words = frozenset(word for word in words if word)
+        self._single = {word for word in self._words if len(word) == 1}
+        self._lengths = lengths_by_start(self._words - self._single)
+        self._starts = start_pattern(self._lengths)
+        self._places = self._starts
+        if self._single:
+            self._places = re.compile(f"{trie_pattern(self._single)}|{self._starts.pattern}")
 
     def find_in(self, text: str) -> set[str]:
         """Return the words that occur in ``text``, character for character; they may overlap."""
+        words, lengths = self._words, self._lengths
         found = {word for word in self._single if word in text}
         for match in self._starts.finditer(text):
             at = match.start()
-            for word in self._by_start.get(text[at : at + 2], ()):
-                if word not in found and text.startswith(word, at):
-                    found.add(word)
+            found.update(
+                word for size in lengths.get(text[at : at + 2], ()) if (word := text[at : at + size]) in words
+            )
         return found
+
+    def longest_in(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yield (offset, word) from the left: the longest word at each place, without overlaps.
+
+        An expression of a book's names takes longer to compile, and as long to search.
+        """
+        words, lengths = self._words, self._lengths
+        free = 0
+        for match in self._places.finditer(text):
+            at = match.start()
+            if at < free:
+                continue
+            for size in lengths.get(text[at : at + 2], ()):
+                if (word := text[at : at + size]) in words:
+                    break
+            else:
+                if (word := text[at]) not in self._single:
+                    continue
+            yield at, word
+            free = at + len(word)

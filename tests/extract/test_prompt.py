@@ -126,6 +126,12 @@ def test_words_are_found_wherever_they_stand(seed: int) -> None:
     for length in (0, 1, 20, 300):
         text = "".join(rng.choices(letters, k=length))
         assert lookup.find_in(text) == {word for word in words if word and word in text}
+        expected, at = [], 0
+        while at < length:
+            longest = max((word for word in words if text.startswith(word, at)), key=len, default="")
+            expected += [(at, longest)] if longest else []
+            at += len(longest) or 1
+        assert list(lookup.longest_in(text)) == expected
 
 
 def test_a_prompt_depends_on_no_chunk_that_came_before() -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, compress, count, repeat
 
-from kgnb.extract.word_search import start_pattern
+from kgnb.extract.word_search import lengths_by_start, start_pattern
 
 _UTF16 = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
@@ -114,13 +114,3 @@ class BigramIndex:
                 word = found[at]
                 yield at, word
                 free = at + len(word)
-
-
-def lengths_by_start(words: Iterable[str]) -> dict[str, list[int]]:
-    """Return first two characters → lengths of the words that begin with them, the longest first."""
-    starts: dict[str, list[int]] = {}
-    for word in sorted(words, key=len, reverse=True):
-        lengths = starts.setdefault(word[:2], [])
-        if len(word) not in lengths:
-            lengths.append(len(word))
-    return starts

@@ -11,8 +11,9 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
+from kgnb.extract.word_search import lengths_by_start
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.bigram_index import BigramIndex, lengths_by_start
+from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
 
