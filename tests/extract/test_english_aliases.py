@@ -369,27 +369,39 @@ def test_who_has_a_civil_office_is_also_mr() -> None:
     assert found["Director Dale"] is found["Mr. Hugh Dale"]
 
 
-def test_who_is_called_shorter_by_those_who_talk_to_her_is_the_same_person() -> None:
-    told, called = pages(("Dorvany", "Tom Finch")), '\n\n"Look, Dor," said Tom Finch. "Stay here, Dor."\n\n'
-    found = people(told + called + told)
-    assert found["Dor"] is found["Dorvany"]
+@pytest.mark.parametrize("short", ["Dor", "Dorry"])
+@pytest.mark.parametrize("said", ['"Look, {}," said Tom Finch.', "Then {} came in."])
+def test_a_name_that_begins_as_only_one_first_name_does_is_short_for_it(short: str, said: str) -> None:
+    told, called = pages(("Dorvany", "Tom Finch")), f"\n\n{said.format(short)}\n\n{short} wept.\n\n"
+    found = people(told + called * 2 + told)
+    assert found[short] is found["Dorvany"]
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ([], "Then Dor came in."),  # the narrator calls her so
-        (["Dorvell"], '"Look, Dor," said Tom Finch.'),  # two begin so
-        (["Dorn", "Dorvell"], '"Look, Dor," said Tom Finch.'),  # also if another name stands between
-    ],
-)
-def test_who_may_be_another_is_nobodys_short_form(more: list[str], said: str) -> None:
+@pytest.mark.parametrize("more", [["Dorvell"], ["Dorn", "Dorvell"]])  # also if another name stands between
+def test_who_may_be_another_is_nobodys_short_form(more: list[str]) -> None:
     told = pages(("Dorvany", "Tom Finch"), *((name, "Tom Finch") for name in more))
-    found = people(told + f'\n\n{said}\n\n"Stay here, Dor," said Tom Finch.\n\n' + told)
+    found = people(told + '\n\n"Look, Dor," said Tom Finch.\n\n"Stay here, Dor," said Tom Finch.\n\n' + told)
     assert "Dor" not in found or found["Dor"] is not found["Dorvany"]
 
 
-@pytest.mark.parametrize(("one", "other"), [("Mori-san", "Mori"), ("Rao-ji", "Rao")])
+def test_a_usual_first_name_is_not_short_for_another_usual_one() -> None:
+    told = "\n\n".join(pages((name, "Tom Finch"), times=1) for name in ("Clara", "Clarabel") * 6)
+    found = people(told)
+    assert found["Clara"] is not found["Clarabel"]
+
+
+def test_an_uncle_who_is_also_called_by_the_name_alone_may_have_it_for_short() -> None:
+    told = "\n\n".join(pages((name, "Peter Moss"), times=1) for name in ("Dor", "Dorvany Finch") * 4)
+    found = people(told + "\n\nNobody asked Uncle Dor.")
+    assert found["Uncle Dor"] is found["Dor"] is found["Dorvany Finch"]
+    told = told.replace("Dor ", "Aunt Dor ")
+    found = people(told + "\n\nAunt Dorvany wept.\n\nNobody asked Aunt Dorvany Finch.")
+    assert found["Aunt Dor"] is found["Dorvany Finch"], "an aunt as well"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Mori-san", "Mori"), ("Rao-ji", "Rao"), ("Anne-girl", "Anne Dale")]
+)
 def test_an_honorific_behind_a_name_is_no_part_of_it(one: str, other: str) -> None:
     found = people(pages((one, "Anne"), (other, "Tom Finch")))
     assert found[one] is found[other]

@@ -29,8 +29,6 @@ _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
 )
 
 _NOBLE = frozenset(("prince", "princess", "king", "queen", "sir", "lord"))
-ONLY_CALLED = 0.8
-"""Least share in speech of the mentions of a short form that nobody but who calls its bearer uses."""
 MIN_BEGINNING = 3
 """Letters of a short form that a longer first name begins with."""
 
@@ -241,9 +239,9 @@ class AliasResolver(TitleAliases):
                 if self._is_near(name, r) and not self._are_two(name, r)
             ]
             # With too few occurrences to measure, the word list decides.
-            doubtful = self._titles(name) & KIN_TITLES or self._is_never_bare(name)
-            rare = self.counts[name] < 5 and self._count(name) < 10 and not doubtful
-            best = self._exclusive_person(name, near, strict=len(near) > 1, unsure=0.0 if rare else 9.0)
+            rare = self.counts[name] < 5 and self._count(name) < 10 and not self._is_never_bare(name)
+            doubtful = not rare or any(self._is_rather_of_kin(name, person) for person in near)
+            best = self._exclusive_person(name, near, strict=len(near) > 1, unsure=9.0 if doubtful else 0.0)
             if not best and len(near) == 1 and self._may_be_nickname(name, near[0]):
                 best = near[0]
             if best:
@@ -252,19 +250,17 @@ class AliasResolver(TitleAliases):
     def _long_forms(self, name: str) -> list[str]:
         """The names that begin with a long form of the first name: by the word list (Elizabeth of Lizzy), by
         its ending (Huck of Hucky, Rob of Robbie; not Emil of Emily) or by its first letters, in one family
-        (Clemmons Finch of Clem Finch) or where it is only used in speech (Zenobia of Zen)."""
+        (Clemmons Finch of Clem Finch) or where nobody else's begins so (Zenobiana of Zen or Zenny)."""
         short = self.parts[name]
         longs = {long.capitalize() for long in words.NICKNAMES.get(short.first.lower(), ())}
+        stem = short.first.removesuffix("y").removesuffix("ie")
+        stems = {stem, stem[:-1]} if stem[-1:] == stem[-2:-1] else {stem}
         if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
             firsts = {self.parts[n].first for n in self._by_last[short.last] if self.parts[n].is_full}
             longs |= {first for first in firsts if first[:-2].startswith(short.first)}
-        elif not short.is_full and len(short.first) >= MIN_BEGINNING:
-            begin, end = (bisect_right(self._firsts, short.first + last) for last in ("", "\uffff"))
-            begun = {first for first in self._firsts[begin:end] if first[:-2].startswith(short.first)}
-            longs |= begun if len(begun) == 1 and self._is_only_called(name) else set()
-        stem = short.first.removesuffix("y").removesuffix("ie")
+        elif not short.is_full and key(short.first) not in FIRST_NAMES:  # Clara is not Clarabel
+            longs |= set().union(*(self._only_longer(short.first, begin) for begin in stems))
         if stem != short.first and len(stem) >= MIN_BEGINNING:
-            stems = {stem, stem[:-1]} if stem[-1] == stem[-2] else {stem}
             first = key(short.first)
             known = [sex for sex in (words.FEMALE_NAMES, words.MALE_NAMES) if first in sex]
             longs |= {s for s in stems if not known or any(key(s) in sex for sex in known)}
@@ -277,15 +273,18 @@ class AliasResolver(TitleAliases):
             or _NOBLE & set(p.titles) - {"sir"}
         ]
 
+    def _only_longer(self, short: str, begin: str) -> set[str]:
+        """The first name that begins so, if there is only one besides ``short``, and they are not two of the
+        word lists, which then say whether Kit is short for Kitty."""
+        first, last = (bisect_right(self._firsts, begin + end) for end in ("", "\uffff"))
+        longer = {name for name in self._firsts[first:last] if name[:-2].startswith(begin)} - {short}
+        listed = short.lower() in words.NICKNAMES and any(key(name) in FIRST_NAMES for name in longer)
+        return longer if len(begin) >= MIN_BEGINNING and len(longer) == 1 and not listed else set()
+
     @cached_property
     def _firsts(self) -> list[str]:
         """The first names of the book, sorted."""
         return sorted(self._by_first)
-
-    def _is_only_called(self, name: str) -> bool:
-        """Whether the name is hardly ever used but in speech."""
-        offsets = self.offsets[name]
-        return sum(map(self.paragraphs.in_speech, offsets)) >= ONLY_CALLED * len(offsets)
 
     def _is_near(self, name: str, person: str) -> bool:
         """Whether they are of one family or, where either has no surname, the rarer is mostly on the other's
@@ -297,8 +296,14 @@ class AliasResolver(TitleAliases):
     def _may_be_nickname(self, name: str, person: str) -> bool:
         """Whether they have one surname or, where either has none, are never in one sentence: Aunt Polly need
         not be Mary."""
-        apart = not self.co_occurrence.together(name, person) and not self._titles(name) & KIN_TITLES
+        apart = not self.co_occurrence.together(name, person) and not self._is_rather_of_kin(name, person)
         return self._same_surname(name, person, unsure=apart and not self._is_never_bare(name))
+
+    def _is_rather_of_kin(self, name: str, person: str) -> bool:
+        """Whether who bears ``name`` is rather called Aunt Polly than Polly, and the person no aunt."""
+        kin = (self._titles(name) & KIN_TITLES) - self._titles(person)
+        titled = [n for n in self.clusters.names_of(name) if kin & set(self.parts[n].titles)]
+        return sum(self.counts[n] for n in titled) > 0.5 * self._count(name)
 
     def _is_never_bare(self, name: str) -> bool:
         """Whether nobody is called by the first name of a full name alone: Edward need not be Ned Dale, where

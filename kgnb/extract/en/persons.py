@@ -37,8 +37,8 @@ _PRONOUN = re.compile(
 )
 # How many women's names end, and hardly any man's (Cassidy, Kelly and Sharoni 1999, J. Exp. Psych. 128).
 _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
-# Honorifics behind a name: Mori-san, Rao-ji.
-_SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi)$")
+# Honorifics behind a name, and what is as good as one: Mori-san, Rao-ji, Anne-girl.
+_SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi|girl|boy)$")
 _SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|[oe]v|sky|skii)$")
 MILITARY = words.RANKS & words.NEUTRAL
 """Ranks whose words show no gender, and which women seldom bear."""
