@@ -351,7 +351,8 @@ def _guessed(text: str, *people: str, others: int = 0) -> set[tuple[str, str, st
         (("顾延年", "顾小舟"), 300),
         (("王延年", "王小舟"), 10),
         (("欧阳延年", "欧阳小舟"), 3_000),
-        (("顾太太", "顾小舟"), 300),
+        (("顾太太", "顾小舟"), 1_000),
+        (("顾小舟", "顾小姐"), 1_000),
         (("伊万·彼得罗维奇·列文", "玛莎·谢尔盖耶夫娜·列文"), 100),
         (("伊万·彼得罗维奇", "玛莎·彼得罗夫娜"), 10),
     ],
@@ -370,6 +371,7 @@ def test_two_of_a_surname_that_chance_hardly_gives_twice_are_guessed_a_family(
     ("people", "others"),
     [
         (("顾延年", "顾小舟"), 1_000),
+        (("顾太太", "顾小舟"), 3_000),
         (("王延年", "王小舟"), 30),
         (("顾大夫", "顾小舟"), 10),  # anybody's title: he may be 顾小舟
         (("顾氏", "顾小舟"), 10),
@@ -435,6 +437,44 @@ def test_the_evidence_of_a_tie_of_two_sentences_is_both(gap: str) -> None:
     assert tie.evidence == f"周文回到镇上。{gap and ' '}码头上站着他的弟弟周武。"
 
 
+COUPLES = [
+    ("何有福", "有福嫂"),
+    ("何有福", "有福嫂子"),
+    ("何有福", "有福媳妇"),
+    ("何有福", "何有福太太"),
+    ("何有福", "有福家的"),
+    ("二柱子", "二柱嫂"),
+    ("何老太爷", "何老太太"),
+    ("何太爷", "何太太"),
+]
+
+
+@pytest.mark.parametrize(("husband", "wife"), COUPLES)
+def test_a_wife_may_be_called_by_her_husbands_name(husband: str, wife: str) -> None:
+    names = [NameEntry(husband, ("有福",), "Character", 9), NameEntry(wife, (), "Character", 9)]
+    found = stated(f"{husband}挑着水。{wife}在家。", names)
+    assert found in ({(husband, "SPOUSE", wife)}, {(wife, "SPOUSE", husband)})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("何桂花", "桂花嫂", "她在洗衣裳。何桂花来了，她坐下。桂花嫂笑了。"),  # one woman, or no couple
+        ("何有福", "何嫂", "何有福来了。何嫂在家。"),
+        ("何有福", "何夫人", "何有福来了。何夫人在家。"),
+    ],
+)
+def test_who_has_part_of_a_name_is_not_the_bearers_wife(one: str, other: str, told: str) -> None:
+    names = [NameEntry(name, ("桂花",) * (name == "何桂花"), "Character", 9) for name in (one, other)]
+    assert not stated(told, names)
+
+
+def test_the_evidence_of_a_couple_is_where_the_two_stand_closest() -> None:
+    told = f"孟先生出门了。{'天黑了。' * 60}孟太太和孟先生回家了。{'天黑了。' * 60}孟太太睡了。"
+    (tie,) = [r for r in rules.extract(told, lang="zh", names=PEOPLE).relations if r.type == "SPOUSE"]
+    assert tie.evidence == "孟太太和孟先生回家了。"
+
+
 def test_a_tie_of_children_counted_together_is_described_by_what_they_are_called() -> None:
     found = rules.extract("周德海有两个女儿，大的叫秀英，小的叫周武。", lang="zh", names=PEOPLE).relations
     assert {r.description for r in found if r.type != "KNOWS"} == {"女儿"}
@@ -455,6 +495,7 @@ def test_the_evidence_of_who_are_named_far_apart_is_where_the_last_is_named() ->
         "周文说：“爹，你好。周德海说：“周武是我儿子，坐。",
         "周德海生了周文生了一个儿子，取名周武",
         "长子周文，次子周武，",
+        "孟先生看着孟太太，",
         "周文是林秀英的弟弟，是周武、周德海的学生",
         "周文被林秀英收为弟子，他母亲林秀英",
         "老大周文，老二周武",

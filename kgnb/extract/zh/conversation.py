@@ -280,7 +280,7 @@ class Conversation:
         ):
             speaker = last.speaker  # “…”又对乙说：
         if _PRONOUN.match(self._text, begin):
-            speaker = self._subject(k, line, begin)
+            speaker = self._subject(k, line, begin, self._text[begin])
         if speaker is None:
             return None, None, None
         others = {m.entry.name: m for m in named if m.entry.name != speaker.entry.name}
@@ -320,7 +320,7 @@ class Conversation:
             )
             return self._people[i] if speaks else None
         if _PRONOUN.match(self._text, end) and _SPOKE.match(self._text, end + 1):
-            return self._subject(k, line, start)
+            return self._subject(k, line, start, self._text[end])
         return None
 
     def _acts(self, i: int, k: int, line: int) -> bool:
@@ -340,8 +340,9 @@ class Conversation:
         begins = sum(self._text[max(0, start - 1)] == "\n" for start, _ in self.quotations)
         return begins >= 0.3 * len(self.quotations)
 
-    def _subject(self, k: int, line: int, before: int) -> Mention | None:
-        """The only person who begins a clause of a line's narration before a place, or of the line before."""
+    def _subject(self, k: int, line: int, before: int, pronoun: str) -> Mention | None:
+        """The only person whom a pronoun may mean of those who begin a clause of a line's narration before a
+        place, or of the line before."""
         last_line = self._line(max(0, line - 1))
         for begin, end in ((line, before), (last_line, line)):
             spoken = [turn for turn in self.quotations[max(0, k - 6) : k] if turn[1] > begin]
@@ -353,6 +354,7 @@ class Conversation:
                 and not any(start < m.start < end for start, end in spoken)
             }
             subjects = subjects or {m.entry.name: m for m in self.within(begin, end) if self._is_presented(m)}
+            subjects = {n: m for n, m in subjects.items() if self.sexes.may_be(pronoun, m.entry)}
             if subjects or self._text[begin] not in "“「『":
                 return next(iter(subjects.values())) if len(subjects) == 1 else None
         return None

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations, pairwise
+from operator import attrgetter
 
+from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_owners import INDIRECT, NEAR, Kin, KinOwners
 from kgnb.extract.zh.kin_words import KIN, LISTED
-from kgnb.extract.zh.surnames import is_titled_animal, surname_of, titled_surname
+from kgnb.extract.zh.surnames import given_of, is_titled_animal, surname_of, titled_surname
 
 LARGEST = 5
 """Most persons of a group that a word counts."""
@@ -54,7 +57,9 @@ _WIVES = {
     "员外": ("娘子",),
     "爸爸": ("妈妈",),
     "爷爷": ("奶奶",),
+    "太爷": ("太太",),
 }
+_NAMED_AFTER_HUSBAND = ("家的", "嫂", "嫂子", "媳妇", "太太", "夫人", "娘子")
 
 
 class KinGroups:
@@ -166,12 +171,27 @@ class KinGroups:
         return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
 
     def couples(self) -> Iterator[PatternMatch]:
-        """王先生 and 王太太, 兔爸爸 and 兔妈妈, 王旺 and 王旺家的 of one chapter."""
-        last = {m.entry.name: m for m in self._people}
-        for name, husband in last.items():
-            wives = [name + "家的"] if surname_of(name) else []
-            if titled_surname(name) or is_titled_animal(name):
-                wives += [name[:-2] + title for title in _WIVES.get(name[-2:], ())]
-            for wife in (last[w] for w in wives if w in last):
-                start, end = min(husband.start, wife.start), max(husband.end, wife.end)
-                yield PatternMatch(name, "SPOUSE", wife.entry.name, "夫妇", start, end, INDIRECT)
+        """王先生 and 王太太, 兔爸爸 and 兔妈妈, 王旺 and 王旺家的, 王有福 and 有福嫂 of one chapter."""
+        people, forms = defaultdict[str, list[Mention]](list), defaultdict[str, list[Mention]](list)
+        for mention in self._people:
+            people[mention.entry.name].append(mention)
+            forms[mention.form].append(mention)
+        for name, named in people.items():
+            wives = self._wives(named[0].entry, {m.form for m in named})
+            for wife in (forms[w] for w in wives if w in forms and forms[w][0].entry.name != name):
+                both = pairwise(sorted((*named, *wife), key=attrgetter("start")))
+                beside = ((m, n) for m, n in both if m.entry.name != n.entry.name)
+                one, other = min(beside, key=lambda pair: pair[1].start - pair[0].start)
+                names = name, "SPOUSE", wife[0].entry.name
+                yield PatternMatch(*names, "夫妇", one.start, other.end, INDIRECT)
+
+    def _wives(self, husband: NameEntry, forms: Iterable[str]) -> set[str]:
+        """What a man's wife may be called, who is called ``forms`` himself: not 秀英嫂, who is 秀英."""
+        titled = {form for form in forms if titled_surname(form) or is_titled_animal(form)}
+        wives = {form[:-2] + title for form in titled for title in _WIVES.get(form[-2:], ())}
+        names = husband.name, *husband.aliases
+        if self._said.sexes.fits("先生", names):
+            plain = [name for name in names if not titled_surname(name)]
+            stems = {stem for n in plain for stem in (n, n.removesuffix("子"), given_of(n)) if len(stem) > 1}
+            wives |= {stem + title for stem in stems for title in _NAMED_AFTER_HUSBAND}
+        return wives

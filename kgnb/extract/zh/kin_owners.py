@@ -65,6 +65,7 @@ _SENTENCE = re.compile(f"[{ENDS}”」』]")
 _OTHERS_MARKS = re.compile("[“”「」『』]")
 _CLAUSE_BOUNDS = "。！？；，：\n“「『”」』"
 _BEFORE_SUBJECT = "。！？；，、\n"
+_BEFORE_OBJECT = tuple("让被叫给把将对向跟替")
 
 
 class Kin(NamedTuple):
@@ -228,7 +229,11 @@ class KinOwners:
         if pronoun == "其":
             return last
         begin = behind_last(self._text, _CLAUSE_BOUNDS, max(0, last.start - NEAR), last.start)
-        named = {m.entry.name: m for m in self._said.within(begin, at)}
+        named = {
+            m.entry.name: m
+            for m in self._said.within(begin, at)
+            if not (pronoun in self._text[begin : m.start] or self._text.endswith(_BEFORE_OBJECT, 0, m.start))
+        }
         if len(named) > 1 and self.begins_clause(self._text.rfind(pronoun, begin, at)):
             named = self._no_possessors(list(named.values()))  # 甲是乙的同学，他父亲…
         return self._of_sex(named, pronoun)
@@ -240,9 +245,7 @@ class KinOwners:
     def _of_sex(self, named: dict[str, Mention], pronoun: str) -> Mention | None:
         """The only one of the persons who may be meant by a pronoun: never who tells the chapter."""
         named = {name: mention for name, mention in named.items() if not is_narrators(mention)}
-        if len(named) > 1 and self._said.sexes.tells:
-            title = "太太" if pronoun == "她" else "先生"
-            named = {n: m for n, m in named.items() if self._said.sexes.fits(title, (n, *m.entry.aliases))}
+        named = {name: m for name, m in named.items() if self._said.sexes.may_be(pronoun, m.entry)}
         return next(iter(named.values())) if len(named) == 1 else None
 
     def _only_one(self, at: int, pronoun: str) -> Mention | None:

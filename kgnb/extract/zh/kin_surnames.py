@@ -38,6 +38,8 @@ _SHARES = {
 }
 _PERCENT = {surname: percent for percent, surnames in _SHARES.items() for surname in surnames}
 _OTHER, _COMPOUND, _FOREIGN, _PATRONYMIC = 0.2, 0.02, 0.02, 4.0
+OF_HOUSE = 4.0
+"""How many times as many where one is 太太 or 小姐 of the house: the book has somebody whose she is."""
 _KINSHIP = frozenset(("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING"))
 _PATRONYMIC_END = re.compile("(?:维奇|夫娜)$")
 _HOUSES = re.compile(
@@ -59,6 +61,11 @@ def families(entry: NameEntry) -> dict[str, float]:
     if surname not in words.SURE_SURNAMES or name == surname + "家":
         return {}
     return {surname: _share(surname)}
+
+
+def _is_of_house(mention: Mention) -> bool:
+    """Whether a name tells that the person is of somebody's house: 刘太太, 刘小姐."""
+    return mention.entry.name.endswith(_OF_HOUSE)
 
 
 def _share(surname: str) -> float:
@@ -88,14 +95,12 @@ def of_one_surname(
     related = {frozenset((m.source, m.target)) for m in stated if m.type in _KINSHIP}
     people = [m for m in people if not is_narrators(m)]  # 我 stands beside everybody
     most = 100 * BY_CHANCE / max(1, persons)
-    bearers = {
-        name: rare
-        for name, found in _families_of(text, people).items()
-        if (rare := {family for family, percent in found.items() if percent <= most})
-    }
+    bearers = _families_of(text, people)
     for one, other in named_together(people, bearers, NAMED_TOGETHER):
         names = one.entry.name, "FAMILY", other.entry.name
-        common = bearers[one.entry.name] & bearers[other.entry.name]
+        of_house = OF_HOUSE if any(map(_is_of_house, (one, other))) else 1.0
+        shares = bearers[one.entry.name].items() & bearers[other.entry.name].items()
+        common = [family for family, percent in shares if percent <= most * of_house]
         if common and frozenset((one.entry.name, other.entry.name)) not in related:
             label = f"同姓{min(common).strip('·')}"
             yield PatternMatch(*names, label, one.start, other.end, OF_ONE_SURNAME)

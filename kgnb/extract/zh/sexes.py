@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import vocabulary as words
 
 _PRONOUN = re.compile(r"(?<=[，,。！？!?；;：:\n“”「」])[他她]")
@@ -27,6 +28,7 @@ class Sexes:
 
     def __init__(self, text: str, offsets: Mapping[str, Sequence[int]]) -> None:
         self._text, self._offsets = text, offsets
+        self._may_be: dict[tuple[str, str], bool] = {}
         she = text.count("她")
         self.tells = she > 0 and she >= 0.05 * text.count("他")  # older texts write 他 for both
 
@@ -38,16 +40,25 @@ class Sexes:
         he, she = map(sum, zip(*map(self._votes, names), strict=True))
         return he <= she if woman else she <= he
 
+    def may_be(self, pronoun: str, entry: NameEntry) -> bool:
+        """Return whether a person may be meant by 他 or 她; by any other pronoun everybody may."""
+        title = {"他": "先生", "她": "太太"}.get(pronoun)
+        if title is None or not self.tells:
+            return True
+        if (pronoun, entry.name) not in self._may_be:
+            self._may_be[pronoun, entry.name] = self.fits(title, (entry.name, *entry.aliases))
+        return self._may_be[pronoun, entry.name]
+
     def is_woman(self, names: Iterable[str]) -> bool:
         """Return whether the text speaks of the person of ``names`` as of a woman."""
         he, she = map(sum, zip(*map(self._votes, names), strict=True))
         return she > he
 
     def _votes(self, name: str) -> tuple[int, int]:
-        """How often the name, the title behind it or the next pronoun is a man's, and a woman's."""
+        """How often the name, or else the title behind it or the next pronoun, is a man's, and a woman's."""
         places = self._offsets.get(name, ())
         he, she = len(places) * name.endswith(_MENS), len(places) * name.endswith(_WOMENS)
-        for at in places[:SAMPLE]:
+        for at in places[:SAMPLE] if he == she else ():
             end = at + len(name)
             if match := _TITLE_BEHIND.match(self._text, end):
                 she += match[0].endswith(_WOMENS)
