@@ -451,6 +451,15 @@ def test_a_title_ends_with_no_surname() -> None:
     assert book.is_fragment(book.candidates["王敖钦"])
 
 
+def test_what_no_given_name_ends_with_hardly_ends_one() -> None:
+    thing, person = (own_score(speaker(w, 0, 12), {}) for w in ("石桌", "石涛"))
+    assert thing <= person - 0.7
+    assert own_score(speaker("何据", 0, 12), {}) < own_score(speaker("何主任", 0, 12), {})
+    told = pages_of("孟云舒") + "他又看见{0}。林秀英说{0}，周德海也说{0}。"
+    assert "石廊" not in names(told.format("石廊"))
+    assert "石涛" in names(told.format("石涛"))
+
+
 def test_where_words_are_said_is_no_speaker() -> None:
     where, whose = (own_score(speaker(w, 26, 60), {}) for w in ("口内", "口欲"))
     assert where < whose - 1

@@ -16,6 +16,8 @@ from kgnb.extract.zh.surnames import form_score, is_titled_animal, titled_surnam
 
 UNLIKELY_END = 1.2
 """Against a surnamed word that ends so as names seldom do."""
+SELDOM_END = 0.8
+"""Against a word that ends so as hardly any given name does."""
 ADVERB = 1.5
 """Against a word that only begins clauses."""
 OFTEN = 5
@@ -92,6 +94,8 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         word = name in common_words and _speaks_as_person(candidate)
         usual = 0.6 if word else UNLIKELY_END
         penalty += usual if surnamed or (talks and name[-1] not in words.LOCALIZERS) else 3.0
+    if name[-1] in words.SELDOM_NAME_ENDS and len(name) < 4 and not (called_so or titled_surname(name)):
+        penalty += SELDOM_END  # 石廊, 夏间
     if name in common_words:
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
     if len(name) == 3 and name[-1] in _HAMLETS and not (candidate.speaks or titled_surname(name)):
