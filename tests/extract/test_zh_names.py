@@ -13,6 +13,7 @@ from kgnb.core.messages import say
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.candidates import Candidate, can_be_name
+from kgnb.extract.zh.clauses import speakers
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.given_places import telling
 from kgnb.extract.zh.name_evidence import own_score
@@ -166,12 +167,12 @@ def test_many_full_names_and_endless_ones_take_time_by_their_number() -> None:
     assert max(map(len, ForeignNames("阿·" * 1_000).full)) < 20
 
 
-@pytest.mark.parametrize("word", ["李和顾", "地一声", "贺家坡", "石桥沟", "王家"])
+@pytest.mark.parametrize("word", ["李和顾", "地一声", "贺家坡", "石桥沟", "王家", "曹兵退", "顾等"])
 def test_pairs_of_surnames_adverbs_and_hamlets_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
 
 
-@pytest.mark.parametrize("word", ["李国强", "王家明", "马满仓", "何登科", "杨仙洲", "何让"])
+@pytest.mark.parametrize("word", ["李国强", "王家明", "马满仓", "何登科", "杨仙洲", "何让", "曹小兵"])
 def test_given_names_with_characters_of_places_stay(word: str) -> None:
     assert can_be_name(word)
 
@@ -458,6 +459,24 @@ def test_what_no_given_name_ends_with_hardly_ends_one() -> None:
     told = pages_of("孟云舒") + "他又看见{0}。林秀英说{0}，周德海也说{0}。"
     assert "石廊" not in names(told.format("石廊"))
     assert "石涛" in names(told.format("石涛"))
+
+
+def test_how_somebody_speaks_is_no_part_of_his_name() -> None:
+    said = ("谦笑", "谦大怒", "何谦大怒", "高声", "高声喝", "何欢笑", "李金声", "三喜")
+    told = "".join(f"\n{who}道：“走罢。”他们去了。" * 2 for who in said)
+    assert speakers(told) == dict.fromkeys(("何谦", "何欢", "李金声", "三喜"), 2)
+
+
+def test_a_name_within_a_longer_one_leaves_no_piece_of_a_sentence() -> None:
+    told = "“走罢。”方云舒慌得说不出话。\n“好。”方云舒慌忙问他。\n“是。”方云舒慌忙叫他。\n"
+    assert not {name for name in names(pages_of("云舒") + told) if "慌" in name}
+
+
+@pytest.mark.parametrize("word", ["蓝鲸", "白塔", "姜汤", "马屁"])
+def test_things_whose_first_character_is_a_surname_are_nobody(word: str) -> None:
+    told = pages_of("孟云舒") + "他又看见{0}。林秀英说{0}，周德海也说{0}。"
+    assert word not in names(told.format(word))
+    assert "王涛" in names(told.format("王涛"))
 
 
 def test_where_words_are_said_is_no_speaker() -> None:

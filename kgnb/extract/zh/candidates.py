@@ -150,6 +150,8 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
         return False  # 轰|地一声, 秦二人
     if word[1] in "两俩" and word[2:] in ("", *"家人口个位"):
         return False  # 李顾|两家
+    if word[-1] == "等" or (word[1] == "兵" and len(word) == 3):
+        return False  # 魏兵尽退
     if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:
         return False  # 李和顾: two of them
     stem = word.removesuffix(head_of(word)) if len(word) > 3 else word

@@ -342,7 +342,8 @@ class NameClassifier:
                 return True
             if tail and candidate.count < 0.5 * tail.count and not self._adds_surname(candidate, tail):
                 return True
-        return False
+        within = kept.get(name[1:3]) if len(name) == 4 else None
+        return within is not None and candidate.count < 0.5 * within.count  # 何|子安|慌
 
     def _adds_surname(self, candidate: Candidate, tail: Candidate) -> bool:
         """Whether the name is ``tail`` with a surname (何子安), not with a verb or noun (封何恭, 马十三)."""
