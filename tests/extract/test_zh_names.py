@@ -1331,3 +1331,78 @@ def test_a_surname_that_begins_only_one_name_is_told_twice(told: str, *, is_his:
     pages = scenes([("守田", "秀英")]) * 4 + scenes([("德海", "秀英")]) * 30
     found = people(pages + told + kings)
     assert any({"守田", "王守田"} <= {e.name, *e.aliases} for e in found.values()) is is_his
+
+
+BETWEEN = scenes([("林秀英", "周德海")]) * 8
+"""Pages between the passages of a form of address and those of its bearer."""
+
+
+def told(name: str, pronoun: str) -> str:
+    return pages_of(name) + 3 * f"{name}来了，{pronoun}笑了。\n{name}走了，{pronoun}不说话。\n"
+
+
+def bearer_far_from(form: str, name: str, said: str, *more: str) -> str:
+    """Who has a form of address where the full name is told in far pages, and in words behind the form's."""
+    pronoun = "她" if "晓" in name else "他"
+    pages = [*more, 4 * pages_of(form), said, BETWEEN, told(name, pronoun)]
+    return bearer(people("".join(pages)), form).name
+
+
+@pytest.mark.parametrize(("form", "name"), [("何小姐", "何晓岚"), ("何校长", "何守谦"), ("何先生", "何守谦")])
+def test_who_is_told_in_full_in_other_chapters_is_the_only_one_of_a_surname(form: str, name: str) -> None:
+    near = f"{name}在家。\n"
+    assert bearer_far_from(form, name, near) == name
+    assert bearer_far_from(form, name, "") == form, "never near"
+    assert bearer_far_from(form, name, near + f"{form}看着{name}。\n" * 4) == form, "together"
+    assert bearer_far_from(form, name, near + f"{form}道：“且住。”\n{name}道：“来了。”\n") == form
+    other = "何守诚" if name == "何守谦" else "何晓芸"
+    assert bearer_far_from(form, name, near, told(other, "她" if other == "何晓芸" else "他")) == form
+    common = f"王{form[1:]}"
+    assert bearer_far_from(common, f"王{name[1:]}", near.replace("何", "王")) == common
+
+
+def test_who_may_be_another_generation_is_not_the_only_one_of_a_surname() -> None:
+    near = "何守谦在家。\n"
+    assert bearer_far_from("何校长", "何守谦", "何校长的独生儿子走了。\n" + near) == "何校长", "that son"
+    assert bearer_far_from("何先生", "何守谦", near, pages_of("何太太")) == "何先生", "another couple"
+    assert bearer_far_from("何先生", "何守谦", near, told("何守谦", "他"), pages_of("何太太")) == "何守谦"
+    assert bearer_far_from("何小姐", "何守谦", near) == "何小姐", "not called 她"
+
+
+def test_who_is_introduced_by_a_full_name_has_a_title_from_then_on() -> None:
+    near = "“这是我表妹王晓岚。”王小姐笑了。\n"
+    assert bearer_far_from("王小姐", "王晓岚", "", near) == "王晓岚"
+    assert bearer_far_from("王小姐", "王晓岚", "", "王晓岚走了。\n", BETWEEN) == "王小姐", "not beside it"
+    assert bearer_far_from("王小姐", "王晓岚", "", "李、王晓岚同张、王小姐来了。\n") == "王小姐", "a list"
+    assert bearer_far_from("王小姐", "王晓岚", "", "王小姐来了。\n", BETWEEN, near) == "王小姐", "told before"
+
+
+def test_to_whom_the_text_gives_a_title_has_it_in_other_chapters() -> None:
+    office = "校长王守谦走了。\n" + BETWEEN
+    assert bearer_far_from("王校长", "王守谦", "", office) == "王守谦"
+    assert bearer_far_from("王校长", "王守谦", "", office, told("王守诚", "他")) == "王守谦"
+    assert (
+        bearer_far_from("王校长", "王守谦", "", office, told("王守诚", "他"), office.replace("谦", "诚"))
+        == "王校长"
+    )
+    assert bearer_far_from("王校长", "王守谦", "", "王校长来了，她笑了。\n" * 4, office) == "王校长"
+    assert bearer_far_from("王先生", "王守谦", "", office.replace("校长王守谦", "王守谦先生")) == "王先生", (
+        "anybody's title"
+    )
+
+
+@pytest.mark.parametrize(("said", "is_one"), [("何教授的钱", True), ("何教授的女儿", False)])
+def test_the_daughter_of_whoever_has_a_title_is_not_that_one(said: str, *, is_one: bool) -> None:
+    pages = scenes([("林秀英", "周德海"), ("何晓岚", "林秀英")]) + 3 * "何晓岚来了，她笑了。\n"
+    old = "何晓岚坐下了。\n“老何，请喝茶。”林秀英道。\n何晓岚点头。\n" * 4
+    text = pages + about("何晓岚", "何教授") + f"“{said}？”柳三刀看了何晓岚半天。\n" + old
+    assert ({"何教授", "老何"} <= {*bearer(people(text), "何晓岚").aliases}) is is_one
+    assert ({"何教授", "老何"} & {*bearer(people(text), "何晓岚").aliases} == set()) is not is_one
+
+
+def test_who_answers_the_calls_by_a_title_may_have_it_in_the_narration_too() -> None:
+    pages = scenes([("何晓岚", "林秀英"), ("周德海", "玉如")]) + 3 * "何晓岚来了，她笑了。\n"
+    near = "何晓岚在家。\n雨停了。\n何小姐走到窗前。\n" * 4
+    called = 3 * "周德海道：“何小姐，你来得正巧。”\n何小姐道：“且住。”\n天黑了。\n"
+    assert bearer(people(pages + near + called), "何小姐").name == "何晓岚"
+    assert bearer(people(pages + near + called.replace("\n何小姐", "\n玉如")), "何小姐").name == "何小姐"

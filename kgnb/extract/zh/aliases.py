@@ -81,6 +81,7 @@ class AliasResolver(RareAliases):
         self._join_family_ranks(family_ranks)
         self._join_surname_titles()
         self._join_rare_titles()
+        self._join_only_bearers()
         self._join_bare_titles()
         self._join_given_names(rare=True)
         self._join_called_characters()

@@ -115,8 +115,12 @@ class Conversation:
 
     def quotation_at(self, place: int) -> int:
         """Return the number of the turn that a place is in, or in words that it quotes; -1 for none."""
-        k = bisect_right(self._openings, place) - 1
+        k = self.last_before(place)
         return k if k >= 0 and place < self.quotations[k][1] else -1
+
+    def last_before(self, place: int) -> int:
+        """Return the number of the last turn that begins up to a place; -1 for none."""
+        return bisect_right(self._openings, place) - 1
 
     def hearer(self, k: int) -> Mention | None:
         """Return to whom the ``k``-th turn is said: told there, or who speaks both before and after."""
@@ -129,7 +133,7 @@ class Conversation:
 
     def behind(self, place: int) -> int:
         """Return the number of the turn behind which a clause stands that holds a place; -1 for none."""
-        k = bisect_right(self._openings, place) - 1
+        k = self.last_before(place)
         end = self.quotations[k][1] if k >= 0 else 0
         near = k >= 0 and 0 <= place - end < _SAME_TURN
         return k if near and not _ENDS_CLAUSE.search(self._text, end, place) else -1

@@ -12,6 +12,8 @@ _PRONOUN = re.compile(r"(?<=[，,。！？!?；;：:\n“”「」])[他她]")
 AHEAD = 40
 """Characters after a name in which the first pronoun that begins a clause is taken for the person's: subjects
 stay, while 他 in 林晓不敢看他 is somebody else."""
+CLEAR = 3
+"""Fewest pronouns and titles that tell somebody's sex for sure, twice as many as of the other one."""
 SAMPLE = 200
 """Occurrences of a person that are looked at."""
 
@@ -53,6 +55,16 @@ class Sexes:
         """Return whether the text speaks of the person of ``names`` as of a woman."""
         he, she = map(sum, zip(*map(self._votes, names), strict=True))
         return she > he
+
+    def differ(self, one: Iterable[str], other: Iterable[str]) -> bool:
+        """Return whether the text speaks of one clearly as of a man, and of the other as of a woman."""
+        return {self._sex(one), self._sex(other)} == {"他", "她"}
+
+    def _sex(self, names: Iterable[str]) -> str:
+        """The pronoun of the person of ``names``, empty where hardly any tells or they contradict."""
+        he, she = map(sum, zip(*map(self._votes, names), strict=True))
+        clear = max(he, she) >= max(CLEAR, 2 * min(he, she))
+        return ("他" if he > she else "她") if clear else ""
 
     def _votes(self, name: str) -> tuple[int, int]:
         """How often the name, or else the title behind it or the next pronoun, is a man's, and a woman's."""

@@ -1,8 +1,8 @@
-"""Rare surnames with a title of a Chinese book whose bearer is the only one who may be meant: 殷教主, 宋律师.
+"""Surnames with a title of a Chinese book whose bearer is the only one who may be meant: 殷教主, 宋律师.
 
 The text gives the title to somebody of the surname, or nobody else of it is met around. A form that is told
 once or twice has no statistics of its own; how many people the book knows by a surname and a title alone says
-how likely one more of them is.
+how likely one more of them is. A frequent one has: its bearer may be told in full in other chapters only.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ from itertools import compress
 
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
+from kgnb.extract.zh.kin_words import CHILD
+from kgnb.extract.zh.sentences import ENDS
 from kgnb.extract.zh.surname_aliases import (
     DOMINANT,
     FEW,
     SOLE,
     SurnameAliases,
+    called_by,
     family_of,
     is_full,
     is_of_kin,
 )
 from kgnb.extract.zh.surnames import titled_surname
+from kgnb.extract.zh.title_aliases import APART
 
 NEAR, AROUND = 300, 2_000
 """Most characters between a rare form of address and its bearer, and one that the text explains or of whom
@@ -34,12 +38,22 @@ ADDRESS = -0.5
 """Least log odds of what stands beside a form of address: in speech names have other neighbours."""
 STRANGERS = 0.15
 """Most people whom the book knows by a surname and a title alone, to be expected near somebody of it."""
+PARTLY_NEAR = 0.3
+"""Least share of the passages of a form, or of the only one who may be meant, that the other is near."""
+INTRODUCED = 120
+"""Most characters between somebody's first mention and a form of address that the text goes on with."""
+COMMONEST = frozenset("王李张刘陈杨赵黄周吴")
+"""Surnames of four people in ten: a book may have two who know nothing of each other."""
 
 _OF_SCHOOLS = {"师叔", "师伯", "师兄", "师姐", "师弟", "师妹"}
 _TITLES = {t for t in words.TITLES_AFTER_SURNAME if len(t) > 1 or t in "总队局董"}
 _BY_START = {char: [t for t in _TITLES if t[0] == char] for char in {t[0] for t in _TITLES}}
 _OFFICES = _TITLES - words.PERSONAL_TITLES - words.TITLES_AFTER_GIVEN
 """Titles of what somebody is by trade or rank, not by age or family."""
+_RANKS = _OFFICES - words.MENS_TITLES - words.WOMENS_TITLES
+_WOMENS = tuple(words.WOMENS_TITLES)
+_CHILD = re.compile(f"[家府]?的?{CHILD}")
+_BEFORE = ENDS + "，”」』"
 _BEING = "[是为任当做][^。！？\n]{0,8}"
 
 
@@ -52,13 +66,76 @@ class SoleBearers(SurnameAliases):
         around = ((at, bisect_left(offsets, at)) for at in places)
         return all(any(abs(at - one) <= within for one in offsets[max(0, k - 1) : k + 1]) for at, k in around)
 
-    def _join_sole_bearers(self) -> None:
-        """殷教主 is 教主殷九幽, 谢师叔 and 宋律师 are the only 谢 and 宋 around."""
+    def _join_only_bearers(self) -> None:
+        """何小姐 of a whole book is 何秀英, told in full here and there, where no other woman is a 何."""
+        full = self._full_bearers()
+        for form in [name for name in self.counts if called_by(name)]:
+            forms = tuple(self.clusters.names_of(form))
+            free = not (form in self.dropped or is_of_kin(form) or any(map(is_full, forms)))
+            often = sum(len(self.offsets.get(name, ())) for name in forms) > FEW
+            person = self._only_bearer(form, forms, full[called_by(form)]) if free and often else ""
+            other = person and (self._is_too_young(person, form) or self._is_called_elsewhere(form, person))
+            if person and self._is_whole(form) and not other:
+                self.clusters.join(person, form, "姓与称")
+
+    def _full_bearers(self) -> dict[str, set[str]]:
+        """Surname → the persons who have it or are called by it, and whose full name the text tells."""
         families: dict[str, set[str]] = defaultdict(set)
         for name in self.counts:
             families[family_of(name)].add(self.clusters.root(name))
         names_of = self.clusters.names_of
-        full = {s: {w for w in who if any(map(is_full, names_of(w)))} for s, who in families.items()}
+        return {s: {w for w in who if any(map(is_full, names_of(w)))} for s, who in families.items()}
+
+    def _only_bearer(self, form: str, forms: tuple[str, ...], persons: Collection[str]) -> str:
+        """Whose a frequent form of address is: whom the text gives the title to or introduces by it; else the
+        only one of a rarer surname who is near some of its passages. They are never met together."""
+        names_of, company, title = (
+            self.clusters.names_of,
+            self.co_occurrence,
+            form.removeprefix(called_by(form)),
+        )
+        told = [w for w in persons if title in _RANKS and self._is_told(title, names_of(w))]
+        introduced = [w for w in persons if self._introduces(names_of(w), forms)]
+        fitting = told or introduced or [w for w in persons if self._is_of_sex(form, names_of(w))]
+        if len(fitting) != 1:
+            return ""
+        (who,) = fitting
+        if not (told or introduced):
+            near = max(company.coverage(forms, who), company.coverage(who, forms)) >= PARTLY_NEAR
+            rare = called_by(form) in words.SURE_SURNAMES - COMMONEST
+            if not (near and rare) or self._is_elder(form) or self._has_wife(form, who):
+                return ""
+        apart = company.ratio(forms, who, float(company.together(forms, who))) < APART
+        apart = apart and self._keep_apart(forms, who, APART, alone=True)
+        return who if apart and not self._spoken.meet(forms, names_of(who)) else ""
+
+    def _is_of_sex(self, form: str, names: Collection[str]) -> bool:
+        """Whether the person of ``names`` has the sex of a title, a woman's for sure."""
+        return self._sexes.is_woman(names) if form.endswith(_WOMENS) else self._sexes.fits(form, names)
+
+    def _introduces(self, names: Iterable[str], forms: Iterable[str]) -> bool:
+        """Whether the text calls somebody by a form for the first time soon after it has told a name: “这是我
+        表妹何秀英。”何小姐…."""
+        told = [places for name in names if (places := self.offsets.get(name))]
+        if sum(map(len, told)) <= FEW:
+            return False
+        first = min(places[0] for places in told)
+        begins = (self.offsets[form][0] for form in forms if self.offsets.get(form))
+        return any(first < at <= first + INTRODUCED and self.text[at - 1] in _BEFORE for at in begins)
+
+    def _is_elder(self, form: str) -> bool:
+        """Whether the text tells of children of whoever has a form of address, who may be the one meant."""
+        return any(_CHILD.match(self.text, at + len(form)) for at in self.offsets[form])
+
+    def _has_wife(self, form: str, person: str) -> bool:
+        """Whether a man may be meant whose wife is told of, and is hardly ever near the person."""
+        wives = [called_by(form) + title for title in ("太太", "夫人") if not form.endswith(_WOMENS)]
+        told = [(wife,) for wife in wives if self.offsets.get(wife)]
+        return any(self.co_occurrence.coverage(wife, person) < PARTLY_NEAR for wife in told)
+
+    def _join_sole_bearers(self) -> None:
+        """殷教主 is 教主殷九幽, 谢师叔 and 宋律师 are the only 谢 and 宋 around."""
+        full = self._full_bearers()
         strangers = sum(not who for who in full.values()) / max(1, len(full))
         starts = [(s, char) for s in full if s in words.SURE_SURNAMES for char in _BY_START]
         counts = self._bigrams.counts((s + char)[:2] for s, char in starts)

@@ -49,6 +49,20 @@ class SpokenNames:
         """Return how often a bearer of some names says one of the others, or the reverse: they are two."""
         return self._times(one, other) + self._times(other, one)
 
+    def meet(self, one: Collection[str], other: Collection[str]) -> bool:
+        """Return whether a bearer of some names and one of the others speak in turn."""
+        beside = ((k, k + step) for k in self._said_by(one) for step in (-1, 1))
+        answers = {turn for k, turn in beside if self._gap(min(k, turn)) <= ADJACENT}
+        return not answers.isdisjoint(self._said_by(other))
+
+    def _said_by(self, names: Collection[str]) -> set[int]:
+        """The turns whose speaker is named so."""
+        said, last = self._said, len(self._said.quotations) - 1
+        places = (at for name in names for at in self._offsets.get(name, ()))
+        beside = {min(last, max(0, k + step)) for k in map(said.last_before, places) for step in (0, 1)}
+        told = ((k, said.turn(k).speaker) for k in beside if last >= 0)
+        return {k for k, speaker in told if speaker and speaker.form in names}
+
     def _times(self, speakers: Collection[str], named: Collection[str]) -> int:
         """How often a speaker of some names says one of the others."""
         places = (at for name in named for at in self._offsets.get(name, ()))

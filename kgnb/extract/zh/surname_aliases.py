@@ -21,10 +21,13 @@ from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
 _OF_DAUGHTERS = ("小姐", "姑娘")
 _OF_YOUNG = ("小姐", "姑娘", "少爷", "同学")
+_DAUGHTERS = ("的女儿", "的闺女", "的千金")
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
 
+BESIDE = 40
+"""Most characters between somebody's daughter and who she is."""
 SOLE = 1.2
 """APART where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
 TOGETHER = 0.2
@@ -67,7 +70,8 @@ class SurnameAliases(TitleAliases):
             return False
         by_himself = any(form.endswith("某") for form in forms)  # 何某, as people call themselves
         names = self.clusters.names_of(person)
-        return by_himself or self._spoken.naming(forms, names) <= NAMING * places
+        named = not by_himself and self._spoken.naming(forms, names) > NAMING * places
+        return not (named or self._sexes.differ(forms, names))
 
     def _join_addresses(self) -> None:
         """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
@@ -174,23 +178,36 @@ class SurnameAliases(TitleAliases):
             if any(not name.startswith(form) for form in namesakes.intersection(forms)):
                 continue  # 冯督军 whose proper name the text states
             others = self._bearers_of_title(title, namesakes - set(forms))
-            candidate = self._classifier.candidates.get(name)
-            if candidate and has_fixed_side(candidate.right):
-                continue  # 何老 of 何老秀才
-            if candidate and share_of(candidate.left, _PARENT_ENDS) >= 0.1:
-                continue  # 家父何员外 is the father of whoever else is called 何
-            best = self._nearby_bearer(forms, others, max_ratio, least=0.0)
+            best = self._nearby_bearer(forms, others, max_ratio, least=0.0) if self._is_whole(name) else ""
             if best and not (self._is_too_young(best, name) or self._is_called_elsewhere(name, best)):
                 self.clusters.join(best, name, "姓与称")
 
+    def _is_whole(self, form: str) -> bool:
+        """Whether a form of address is a whole one, no 何老 of 何老秀才, and no parent's of whoever has the
+        surname: 家父何员外."""
+        candidate = self._classifier.candidates.get(form)
+        return candidate is None or not (
+            has_fixed_side(candidate.right) or share_of(candidate.left, _PARENT_ENDS) >= 0.1
+        )
+
     def _is_too_young(self, person: str, form: str) -> bool:
-        """Whether the form is 老何, and 小何 or 何小姐 is always near the person."""
-        if form[0] != "老":
-            return False
+        """Whether the form is 老何, and 小何 or 何小姐 is always near the person; or she is its bearer's
+        daughter, or that of 何教授 where it is 老何."""
         surname = called_by(form)
-        forms = ("小" + surname, *(surname + title for title in _OF_YOUNG))
+        elders = [name for name in self.counts if called_by(name) == surname] if form[0] == "老" else []
+        if any(self._is_daughter(person, elder) for elder in (form, *elders)):
+            return True
+        forms = ("小" + surname, *(surname + title for title in _OF_YOUNG)) if form[0] == "老" else ()
         told = [form for form in forms if self.offsets.get(form)]
         return any(self.co_occurrence.coverage((form,), person) >= ALWAYS_NEAR for form in told)
+
+    def _is_daughter(self, person: str, form: str) -> bool:
+        """Whether the text names a woman beside the daughter of whoever has a form: 何教授的女儿何秀英."""
+        names = [name for name in self.clusters.names_of(person) if not is_titled(name)]
+        ends = (at + len(form) for at in self.offsets.get(form, ()))
+        places = (at for at in ends if self.text.startswith(_DAUGHTERS, at))
+        beside = (self.text[max(0, at - BESIDE) : at + BESIDE] for at in places)
+        return any(name in said for said in beside for name in names) and self._sexes.is_woman(names)
 
     def _join_rare_titles(self) -> None:
         """沙和尚 is 沙僧, 武二 is 武松: always near one person of the surname, and hardly in a sentence."""
@@ -226,9 +243,12 @@ class SurnameAliases(TitleAliases):
         return full and company.chance((form,), person) <= BY_CHANCE
 
     def _is_called_elsewhere(self, form: str, person: str) -> bool:
-        """Whether others speak beside the calls by a form, and never the person."""
+        """Whether somebody else speaks beside most of the calls by a form, and neither the person nor whom
+        the text calls by the form, too."""
         heard = [set(map(self.clusters.root, names)) for names in self._spoken.called(form)]
-        return len(heard) > 1 and not any(person in roots for roots in heard)
+        beside = Counter(who for roots in heard for who in roots)
+        own = {person, self.clusters.root(form)}
+        return own.isdisjoint(beside) and max(beside.values(), default=0) > max(1, len(heard) / 2)
 
 
 def is_of_kin(name: str) -> bool:
