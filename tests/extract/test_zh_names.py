@@ -507,6 +507,17 @@ def test_a_character_of_the_given_name_and_a_title_are_who_alone_has_it(form: st
     assert bearer(people(every_fourth(pages_of("何晓岚"), "何晓岚", form)), form).name == "何晓岚"
 
 
+def test_who_is_called_by_a_character_is_called_so_in_other_words_too() -> None:
+    pages = every_fourth(pages_of("何晓岚"), "何晓岚", "岚姑娘") + "谁家没有妹妹？谁家没有哥哥？" * 3
+    told = "林秀英怕你岚妹妹。\n"
+    assert bearer(people(pages + told), "岚妹妹").name == "何晓岚"
+    assert "岚妹妹" not in names(pages.replace("岚姑娘", "何晓岚") + told), "hardly ever called so"
+    assert "岚哥哥" not in names(pages + told.replace("妹妹", "哥哥")), "a man"
+    assert "岚妹妹" not in names(pages + scenes([("周德海", "林秀英")] * 9) + told), "nowhere near"
+    both = people(pages + told + "何晓岚看着岚妹妹。岚妹妹看着何晓岚。" * 2)
+    assert bearer(both, "岚妹妹") is not bearer(both, "何晓岚")
+
+
 def test_a_title_of_the_other_sex_is_somebody_else() -> None:
     ladies = every_fourth(pages_of("何晓岚"), "何晓岚", "何晓岚姐姐")
     found = people(every_fourth(ladies, "何晓岚(?!姐)", "岚二叔"))
@@ -1095,6 +1106,8 @@ def test_a_wife_has_her_husbands_name_and_her_own_familys() -> None:
     assert "田氏" in (one.name, *one.aliases)
     assert "田氏" in people(pages + "雷夫人、田氏站在台阶上。\n")
     assert "田氏" in people(pages + scenes([("方氏", "林秀英")]) + "雷夫人田氏来了。雷夫人方氏来了。\n")
+    together = "雷夫人问田氏，田氏看着雷夫人。" * 3
+    assert "田氏" in people(pages + together + "说与雷夫人田氏等听。\n"), "two of a list"
 
 
 def test_a_place_that_the_text_names_is_nobody() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import compress
 
@@ -30,6 +30,8 @@ from kgnb.extract.zh.title_aliases import APART, NEARBY
 _OTHERS = words.SURE_SURNAMES - words.BEFORE_NAMES - set("和与向于从许管成连常江王龙马")
 """Surnames that end hardly any other word: 不管建国, 也许建国, 宋江大喜."""
 _COUNTS = words.MEASURES - {"名"}
+_WHOSE = "你我他她咱您"
+"""Whose kin somebody is, before a form of address: 你珠大嫂子."""
 _ADVERBIAL = frozenset("地")
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
 _RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
@@ -186,9 +188,9 @@ class AliasResolver(RareAliases):
         return found
 
     def _titles_after(self, char: str) -> list[str]:
-        """The titles, and the character itself, that stand behind a character often enough."""
-        counts = self._bigrams.counts(char + start for start in self._titles_from)
-        starts = compress(self._titles_from, map(FEW.__le__, counts))
+        """The titles that stand behind a character, if some do often enough, and the character itself."""
+        counts = list(self._bigrams.counts(char + start for start in self._titles_from))
+        starts = compress(self._titles_from, counts if max(counts, default=0) >= FEW else ())
         titles = [title for start in starts for title in self._titles_from[start]]
         return [*titles, char] if self._is_called_twice(char) else titles
 
@@ -201,22 +203,56 @@ class AliasResolver(RareAliases):
         return not adverbial and self._classifier.common_words.get(doubled.name, 0.0) < 2
 
     def _join_given_characters(self) -> None:
-        """明哥 is 周志明, the only man near whose given name has 明, unless both are met in a sentence."""
-        for form, names in sorted(self._short_forms.items()):
-            joined = form in self.counts and len(self.clusters.names_of(form)) > 1
-            if joined or not self._stands_as_name(form):
-                continue
-            roots = sorted({self.clusters.root(name) for name in names} - {form})
-            alone = len(roots) == 1
-            fitting = [r for r in roots if self._may_be(form, r, alone=alone)]
-            own = form[-1] == "儿" and form in self.counts and not alone  # 莺儿 is a name by itself
-            if len(fitting) == 1 and not own:
-                self._join_located(fitting[0], form, "名与称")
+        """明哥 is 周志明, the only man near whose given name has 明, unless both are met in a sentence; then
+        so are 明弟 and 明大叔, however seldom."""
+        for form, roots in self._free_short_forms():
+            if self._stands_as_name(form):
+                alone = len(roots) == 1
+                self._join_only(form, [r for r in roots if self._may_be(form, r, alone=alone)])
+        called: dict[str, set[str]] = defaultdict(set)  # a character → whom forms of address call by it
+        for form in self._short_forms:
+            if len(self.clusters.names_of(form)) > 1:
+                called[form[0]].add(self.clusters.root(form))
+        for form, roots in self._free_short_forms():
+            if form not in self.counts and (form[-1] != "儿" or len(roots) == 1):
+                known = called[form[0]].intersection(roots)
+                self._join_only(form, [r for r in known if self._may_be_called_too(form, r)])
 
-    def _stands_as_name(self, form: str) -> bool:
+    def _free_short_forms(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield the forms that are joined with nobody yet, and who has that character.
+
+        莺儿 of several is a name by itself.
+        """
+        for form, names in sorted(self._short_forms.items()):
+            if self.offsets[form] and self.clusters.names_of(form) == [form]:
+                roots = sorted({self.clusters.root(name) for name in names} - {form})
+                if len(roots) == 1 or form[-1] != "儿" or form not in self.counts:
+                    yield form, roots
+
+    def _join_only(self, form: str, fitting: Sequence[str]) -> None:
+        """Join a form with the only one whom it fits."""
+        if len(fitting) == 1:
+            self._join_located(fitting[0], form, "名与称")
+
+    def _stands_as_name(self, form: str, *, few: int = FEW) -> bool:
         """Whether a form of address is used often enough, and what precedes it precedes names."""
         places = self.offsets[form]
-        return len(places) >= FEW and self._classifier.left_score(self._sides(form, places)) >= ADDRESS
+        return len(places) >= few and self._left_score(form, places) >= ADDRESS
+
+    def _left_score(self, form: str, places: Collection[int]) -> float:
+        sides = self._sides(form, places)
+        for whose in _WHOSE:
+            del sides.left[whose]
+        return self._classifier.left_score(sides)
+
+    def _may_be_called_too(self, form: str, person: str) -> bool:
+        """Whether somebody whom other forms call by that character may be meant by a rare one."""
+        return (
+            (len(form) > 2 or self._stands_as_name(form, few=1))
+            and self._sexes.fits(form, self.clusters.names_of(person))
+            and self.co_occurrence.coverage((form,), person) > 0
+            and self._keep_apart((form,), person, SOLE, alone=True)
+        )
 
     def _may_be(self, form: str, person: str, *, alone: bool) -> bool:
         """Whether the sex, the passages and the sentences of a form and a person allow that they are one.

@@ -89,8 +89,9 @@ class TitleAliases(FormAliases):
         """雷夫人田氏 is one woman, by her husband's name and by her own family's."""
         for title in [n for n in self.counts if titled_surname(n) and n.endswith(_OF_WIVES)]:
             behind = {self._name_at(at + len(title)) for at in self.offsets[title]}
-            if len(own := {name for name in behind if name.endswith("氏")}) == 1:
-                self._join(title, own.pop(), "称")
+            own = {name for name in behind if name.endswith("氏")}
+            if len(own) == 1 and self.co_occurrence.ratio(title, min(own), 0.0) < APART:
+                self._join(title, own.pop(), "称")  # 顾夫人田氏等 are two who are always together
 
     def _family_ranks(self) -> dict[str, set[str]]:
         """Return ranks within a family (二小姐明珠, or 次女明珠 alone) → whose they may be."""
