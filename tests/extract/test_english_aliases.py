@@ -443,3 +443,67 @@ def test_a_nickname_with_a_surname_needs_more_than_a_first_name(nickname: str, o
     text = "Edward came in. Edward sat down, said Anne. Edward laughed. "
     found = people(text + "\n\n" + f"{nickname} came in. {nickname} laughed, said Anne. {nickname} sat down.")
     assert (found["Edward"] is found[nickname]) == one
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Parson Dale", "Mr. Dale"),
+        ("Farmer Dale", "Mr. Dale"),
+        ("Abbé Dale", "Monsieur Dale"),
+        ("Nurse Dale", "Mrs. Dale"),
+        ("Mère Dale", "Madame Dale"),
+        ("Madam Dale", "Madame Dale"),
+    ],
+)
+def test_who_has_a_calling_is_also_mr_or_mrs(one: str, other: str) -> None:
+    told = pages((one, "Anne"), (other, "Anne"))
+    found = people(told)
+    assert found[one] is found[other]
+    named = people(told + "\n\nNobody knew William Dale.")  # somebody, told once
+    assert named[one] is named[other]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Captain Dale", "Mr. Dale"), ("Nurse Dale", "Miss Dale"), ("Mrs. Dale", "Dale")]
+)
+def test_who_would_not_bear_both_titles_is_two(one: str, other: str) -> None:
+    found = people(pages((one, "Anne"), (other, "Anne")))
+    assert found[one] is not found.get(other)
+
+
+def test_madam_anne_is_anne() -> None:
+    found = people(pages(("Anne Dale", "Mr. Moss"), ("Madam Anne", "Mr. Moss"), ("Anne", "Mr. Moss")))
+    assert found["Madam Anne"] is found["Anne"] is found["Anne Dale"]
+
+
+def scenes(*names: str) -> str:
+    """Pages on which each of the names is met in turn, with Rosa."""
+    return "\n\n".join(pages((name, "Rosa"), times=1) for name in names)
+
+
+def test_who_is_told_of_by_first_name_and_by_surname_is_one_if_both_are_never_met_together() -> None:
+    told = scenes(*("Laban", "Tall", "Laban Tall") * 6) + "\n\nSusan Tall came in. Mrs. Susan Tall wept."
+    found = people(told)
+    assert found["Tall"] is found["Laban"] is found["Laban Tall"]
+    met = people(told + "\n\nLaban looked at Tall, and Tall nodded to Laban." * 12)
+    assert met["Tall"] is not met["Laban"]
+
+
+def test_who_seem_to_answer_each_other_are_one_if_they_are_never_met_together() -> None:
+    talk = '{0} went down.\n\n"The rain is back," said {0}.\n\n"It is," said {1}.\n\nNobody saw {1}.'
+    told = "\n\n".join(talk.format(*names) for names in (("Laban", "Mr. Tall"), ("Tall", "Laban")) * 12)
+    told += "\n\nNobody knew Laban Tall. Laban Tall went home. They asked for Laban Tall."
+    found = people(told)
+    assert found["Mr. Tall"] is found["Tall"] is found["Laban"] is found["Laban Tall"]
+    met = people(told + "\n\nLaban looked at Mr. Tall, and Tall nodded to Laban." * 40)
+    assert met["Mr. Tall"] is not met["Laban"]
+
+
+def test_somebody_named_elsewhere_makes_nobody_too_young_for_mr() -> None:
+    told = scenes(*("Tom", "Tom Dale", "Mr. Dale") * 4)
+    rain = "\n\nThen the rain came down on the river and on the town." * 60
+    found = people(told + rain + "\n\nOld Jeremiah Dale had built it. Nobody forgot Jeremiah Dale.")
+    assert found["Mr. Dale"] is found["Tom"]
+    there = people(scenes(*("Tom", "Tom Dale", "Mr. Dale", "Jeremiah Dale") * 4))
+    assert there["Mr. Dale"] is not there["Tom"]

@@ -18,7 +18,7 @@ from kgnb.extract.en.cited import is_only_cited, is_only_compared
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.patronymics import Patronymic, patronymic
-from kgnb.extract.en.persons import KIN_TITLES, MILITARY, PASSING
+from kgnb.extract.en.persons import APART, KIN_TITLES, MILITARY, PASSING
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.title_aliases import BY_FIRST_NAME, NEARBY, ON_PAGES, TitleAliases
 from kgnb.extract.en.vocatives import answering
@@ -196,7 +196,11 @@ class AliasResolver(TitleAliases):
             shared = len(bearers) > 1
             excluded = {r for r in bearers if self._are_two(name, r)}
             if shared and self._is_narrated((name,)):
-                excluded |= {r for r in bearers if self._is_first_name_narrated(r)}
+                excluded |= {
+                    r
+                    for r in bearers
+                    if self._is_first_name_narrated(r) and self.co_occurrence.ratio(name, r) >= APART
+                }
             bearers = Counter({r: n for r, n in bearers.items() if r not in excluded})
             called = Counter({r: n for r, n in bearers.items() if self._may_be_called_by_surname(r)})
             if called and max(called.values()) >= 0.2 * max(bearers.values()):

@@ -62,6 +62,10 @@ FAR = 20 * WINDOW
 """Characters between the parts of a book in which namesakes are different people: about twenty pages."""
 PASSING = 3
 """Mentions from which on somebody is more than named in passing."""
+SURE_EXPECTED = 3.0
+"""Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
+APART = 0.6
+"""Share of so many expected sentences under which two names are one person's, whoever seems to answer."""
 MAX_NAMESAKES = 30
 """Names with one first or last word that others are compared with, at most: more than twice a novel's."""
 
@@ -263,8 +267,7 @@ class BookPersons:
         if not roots:
             return ""
         if len(roots) == 1:
-            max_ratio = 0.35 if strict else 0.6
-            return roots[0] if self.co_occurrence.ratio(name, roots[0], unsure, least) < max_ratio else ""
+            return roots[0] if self.co_occurrence.ratio(name, roots[0], unsure, least) < APART else ""
         judged = sorted(
             (self.co_occurrence.ratio(name, r, max(0.2, unsure), least), i, r) for i, r in enumerate(roots)
         )
@@ -283,8 +286,9 @@ class BookPersons:
             called = [n for n in theirs if len(self.parts[n].rest) == 1 and self.parts[n].first in lasts]
             if not firsts or not called:
                 continue
-            alone = self._said_alone({self.parts[n].first for n in called})
-            if self.conversations.are_two(firsts, {*called, *alone}):
+            surnames = tuple({*called, *self._said_alone({self.parts[n].first for n in called})})
+            apart = self.co_occurrence.ratio(firsts, surnames, least=SURE_EXPECTED) < APART
+            if not apart and self.conversations.are_two(firsts, surnames):
                 return True
             titled = tuple(n for n in called if set(self.parts[n].titles) - {"miss"})
             few = titled and self.co_occurrence.expected(firsts, titled) < 1
@@ -390,8 +394,18 @@ def _gender_by_ending(forms: Iterable[str]) -> str:
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
     """Return whether one person would not bear both: Captain and Mr, Mrs and Miss; a clergyman is also Mr.,
     and so is who has a civil office."""
-    a, b = ({"mr" if t in words.CIVIL else t for t in titles} - KIN_TITLES for titles in (one, other))
+    a, b = _of_strangers(one), _of_strangers(other)
     return bool(a and b and not a & b)
+
+
+def titles_agree(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Return whether one person would bear one of each, whoever gives them."""
+    return not _of_strangers(one).isdisjoint(_of_strangers(other))
+
+
+def _of_strangers(titles: Iterable[str]) -> set[str]:
+    """The titles that everybody gives, Mr. or Mrs. for those of callings."""
+    return {words.CIVIL.get(title, title) for title in titles} - KIN_TITLES
 
 
 def _is_family(candidate: Candidate, lasts: set[str], persons: Mapping[str, Candidate]) -> bool:

@@ -19,13 +19,17 @@ from kgnb.extract.en.persons import (
     KIN_TITLES,
     MILITARY,
     PASSING,
+    SURE_EXPECTED,
     WINDOW,
     BookPersons,
     NameParts,
+    titles_agree,
     titles_clash,
 )
 
-_JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister", "don")
+_JOIN_FIRST_NAME = (
+    *("miss", "master", "sir", "lady", "madam", "aunt", "uncle", "cousin", "brother", "sister", "don"),
+)
 _LADDER = (
     *("private", "corporal", "sergeant", "midshipman", "ensign", "lieutenant", "commander", "captain"),
     *("major", "commodore", "colonel", "brigadier", "general", "admiral"),
@@ -34,8 +38,6 @@ _LADDER = (
 _MR_AND_MRS = re.compile(r"Mr\.? and Mrs\.? ([\w'-]+)")
 LITTLE = 0.1
 """Least share of a child's mentions that have "little" before them."""
-SURE_EXPECTED = 3.0
-"""Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
 ON_PAGES = 0.4
 """Share of a name's passages from which on it is mostly on its bearer's pages."""
 BY_FIRST_NAME = 0.5
@@ -176,11 +178,13 @@ class TitleAliases(BookPersons):
         return roots[:1] if alone else roots
 
     def _who_are_not(self, name: str, persons: list[str]) -> set[str]:
-        """Those of a family who talk to who is called ``name``, or are too young for it beside the others."""
+        """Those of a family who talk to who is called ``name``, or are too young for it beside others who are
+        on the same pages."""
         talking = {person for person in persons if self._are_two(name, person)}
         if self.parts[name].titles != ("mr",):
             return talking
-        return talking | {p for p in persons if any(self._is_younger(p, other) for other in persons)}
+        near = [p for p in persons if self.co_occurrence.coverage((name,), p) >= NEARBY]
+        return talking | {p for p in persons if any(self._is_younger(p, other) for other in near)}
 
     def _stand_beside(self, name: str, person: str) -> bool:
         """Whether a full name of the person and ``name`` stand in neighbouring sentences, with nobody named
@@ -350,15 +354,22 @@ class TitleAliases(BookPersons):
                     break
 
     def _join_titles(self) -> None:
-        """Monsieur Dale is Dale of the Hill, Mr. Fenn Dr. or Comrade Fenn, unless one has a first name."""
+        """Monsieur Dale is Dale of the Hill, Mr. Fenn Dr. or Comrade Fenn, Farmer or Parson Fenn, unless one
+        has a first name."""
         for name, parts in self._one_word_names(titled=True, single=True):
-            roots = self._roots(self._by_last[parts.last], name)
-            if parts.titles == ("widow",) and len(roots) == 1 and "mrs" in self._titles(roots[0]):
-                self._join_unless_company(roots[0], name, "title and surname")
-            if parts.titles not in (("mr",), ("dr",)):
+            bearers = [
+                n
+                for n in self._by_last[parts.last]
+                if self.parts[n].titles or (self.parts[n].is_full and self._count(n) >= PASSING)
+            ]
+            roots = self._roots(bearers, name)
+            if not roots and words.FEMALE.isdisjoint(parts.titles):  # Dale alone is not Mrs. Dale
+                roots = self._roots(self._by_last[parts.last], name)
+            if len(roots) != 1 or any(p.first != p.last for p in self._parts_of(roots[0])):
                 continue
-            alike = len(roots) == 1 and self._titles(roots[0]) <= {"mr", "dr", "comrade", "citizen"}
-            if alike and all({p.first, p.last} == {parts.last} for p in self._parts_of(roots[0])):
+            titles = self._titles(roots[0])
+            doctor = parts.titles in (("mr",), ("dr",)) and titles <= {"mr", "dr", "comrade", "citizen"}
+            if doctor or titles_agree(parts.titles, titles):
                 self._join_unless_company(roots[0], name, "title and surname")
 
     def _join_ranks(self) -> None:

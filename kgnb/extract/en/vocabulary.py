@@ -12,7 +12,8 @@ FEMALE = _LISTS["female"]
 NEUTRAL = _LISTS["neutral"]
 RANKS = _LISTS["ranks"]
 PEERS = _LISTS["peers"]
-CIVIL = _LISTS["civil"]
+CIVIL = dict.fromkeys(_LISTS["civil"], "mr") | dict.fromkeys(_LISTS["civil_women"], "mrs")
+"""Title of a calling → that by which its bearers are called too."""
 ENDEARMENTS = _LISTS["endearments"]
 TRADES = _LISTS["trades"]
 BEFORE_KIN = _LISTS["before_kin"]
