@@ -1182,3 +1182,45 @@ def test_asterisks_around_a_word_are_no_part_of_it() -> None:
     assert normalise("Oh, *Tom*, said *the Grey Gull*.\n\n* * *\n\n2 * 3 * 4") == (
         "Oh, Tom, said the Grey Gull.\n* * *\n2 * 3 * 4"
     )
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        'The bill was signed Moss, Sons & Candler. It came from Sons & Candler. "Ask Sons & Candler, then."',
+        "He thought of the hills of Ketley. She knew the coast of Ketley. He saw the town of Ketley.",
+        "He thought of New Ketley, and knew New Ketley was cold. She told him, and New Ketley was cold.",
+        'The policeman on the Ridgeway spoke to him. "Is it late?" He on the Ridgeway said, "It is late."',
+        'The Evening Mail said, "It was late." The Evening Mail slept. The Evening Mail said, "It is late."',
+        'It was paid on Lady Day, as ever. "Before Lady Day, then," she thought.',
+        "He was a Doctor of Divinity, as everybody knew. The Doctor of Divinity had slept.",
+        "In the neighbourhood of Ketley, the driver opened the trap.",
+        '"Now, Herr Dutchman," the boy called.',
+    ],
+)
+def test_firms_places_papers_days_and_degrees_are_nobody(sentence: str) -> None:
+    found = people(pages(("Tom Finch", "Anne Dale")) + f"\n\n{sentence}")
+    assert found.keys() - {"Moss"} == {"Tom Finch", "Anne Dale"}
+
+
+def test_a_ship_in_quotation_marks_has_its_article() -> None:
+    found = names.Candidates('They saw the "Kestrel" and "Tom" and a \'Wren\'.').found
+    assert {name: c.articles for name, c in found.items()} == {"Kestrel": 1, "Tom": 0, "Wren": 1}
+
+
+def test_an_oath_names_nobody() -> None:
+    oaths = '"By George, we must!" he cried. "So he is, by George! And so he is, by George!"'
+    assert "George" not in people(pages(("Tom Finch", "Anne Dale")) + f"\n\n{oaths}")
+    assert "George" in people(pages(("George", "Anne Dale")) + f"\n\n{oaths}")
+
+
+def test_places_gods_and_adverbs_name_who_speaks_or_has_a_title() -> None:
+    pairs = ("Apollo", "Anne Dale"), ("Ridgeway", "Parson Firstly"), ("A. J. Finch", "Tennessee")
+    assert {"Apollo", "Ridgeway", "Parson Firstly", "A. J. Finch", "Tennessee"} <= people(
+        pages(*pairs)
+    ).keys()
+
+
+def test_the_grocer_is_introduced() -> None:
+    text = pages(("Tom Finch", "Anne Dale")) + "\n\nPlease ask Pellow, the grocer, for soap. It was late."
+    assert "Pellow" in people(text)

@@ -30,9 +30,11 @@ _INTRODUCED = re.compile(
     rf"|\b{_HUMAN},? (?:(?:was|is|who was|whose name was) )?(?:named|called) "  # a boy called Pip
     r"|\b(?:name|names) (?:is|was|are|were) )$"
 )
+# Not "Near Brayton, the driver opened the door".
+_NOT_DOING = rf"(?! (?:\w+ed|{'|'.join(sorted(words.PAST_VERBS | words.PREDICATES))})\b)"
 _APPOSED = re.compile(
     rf"(?:,? the |, (?:who (?:is|was) )?(?:an? |{_THEIRS} )| (?:was|is) (?:an? |the |{_OWN} |one of {_OWN} ))"
-    rf"(?:[a-z'-]+ ){{0,3}}?{_HUMAN}\b|, who\b"
+    rf"(?:[a-z'-]+ ){{0,3}}?{_HUMAN}\b{_NOT_DOING}|, who\b"
 )
 _AND_NEXT = re.compile(r",? (?:and|or) (?:(?:the|his|her|old|little|young|poor) )?")
 _AND_BEFORE = re.compile(r"(?<=\w)(?:,? (?:and|or) )$")

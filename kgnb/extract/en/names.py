@@ -44,9 +44,11 @@ _WORD = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:'[A-Za-z]+)?")
 _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
 # Behind a word that is drawn out: Soo--oop.
 _DRAWL = re.compile(r"[-–—]+([a-z])\1")
-# Port Moresk, St. Bride but not St. John Rivers; socialism, charity; the Fish-Footman.
-_PLACE_HEAD = re.compile(r"(?:Port|Fort|Mount|Lake|Cape|Boulevard|Rue) |(?:San|Santa|Saint|St\.?) \S+$")
-_NOTION = re.compile("[a-z](?:ism|ology|osophy|ity|tion|ssion|ernment)$")
+# Port Moresk, New Brayton, St. Bride but not St. John Rivers; socialism, charity, shires; the Fish-Footman.
+_PLACE_HEAD = re.compile(
+    r"(?:Port|Fort|Mount|Lake|Cape|Camp|New|Boulevard|Rue) |(?:San|Santa|Saint|St\.?) \S+$"
+)
+_NOTION = re.compile("[a-z](?:ism|ology|osophy|ity|tion|ssion|xion|ernment|shire)$")
 _AGENT = re.compile(r"-\w*(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
 FIRST_PARTICLES = _PARTICLES - {"of", "the"}
 """Particles that may begin a name behind its title: Miss de Vere, but the Duke of."""
@@ -62,6 +64,8 @@ _ODD_SURNAMES = words.MONTHS | words.SURNAMES_OF_PLACES
 _ROYAL = frozenset(("king", "queen", "prince", "princess", "duke"))
 _NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county", "squares", "streets"))
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
+_PLACES_AND_GODS = words.KNOWN_PLACES | words.DEITIES
+_NO_PERSONS = _PLACES_AND_GODS | words.PEOPLES
 FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 _INITIALS = re.compile(rf"{_CAPITAL}\. ?{_CAPITAL}\.")
 _IN_CLAUSE, _GOES_ON = re.compile("[a-z], $"), re.compile(r",? (?:and|or|[A-Z])")
@@ -136,6 +140,8 @@ def is_titled(name: str) -> bool:
     first, _, rest = name.partition(" ")
     if key(first) in _ROYAL and key(rest.split(" ")[-1]) in _NAMED_AFTER_KINGS:
         return False
+    if key(first) in ("doctor", "professor") and rest.startswith("of "):
+        return False  # the Doctor of Divinity
     return bool(rest) and key(first) in _TITLES
 
 
@@ -164,7 +170,7 @@ class Candidates:
         names_in = lru_cache(maxsize=PHRASES)(self._names_in)
         for match in _PHRASE.finditer(text):
             at = match.start()
-            if _DRAWL.match(text, match.end()):
+            if _DRAWL.match(text, match.end()) or (match[0] == "George" and _is_oath(text, at)):
                 continue
             # Where a sentence or a quotation begins any word has a capital.
             opening = at == 0 or text[max(0, at - 2) : at].rstrip(" ")[-1:] in _OPENING_MARKS
@@ -210,13 +216,16 @@ class Candidates:
         if word in _PARTICLES:
             return False
         if key(word) in words.HONORIFICS:
-            named = len(parts) > 1 and parts[1] not in ("of", "the")
+            named = len(parts) > 1 and parts[1] not in ("of", "the") and parts[:2] != ["Lady", "Day"]
             return named or key(word) in words.RANKS
         if key(word) in words.MONTHS and len(parts) > 1 and not opening:
             return True  # May Harland
+        initials = bool(parts[1:] and _INITIALS.match(" ".join(parts[:2])))
+        if initials and word == "A.":
+            return True  # A. J. Finch, and a letter; not I. T. Finch came
         if self._is_no_name(word) or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
-        if not opening or self._is_proper(word) or (parts[1:] and _INITIALS.match(" ".join(parts[:2]))):
+        if not opening or self._is_proper(word) or initials:
             return True
         unused = self.lower[word.lower()] == 0
         if unused and is_given_and_patronymic(parts):
@@ -235,11 +244,16 @@ class Candidates:
         after = text[end : end + 16].split(" ", 2)
         if len(before) > 3 and before[-2].istitle() and before[-2].lower() in words.EPITHETS:
             del before[-2]  # in the Old Pasture
-        previous = before[-2] if len(before) > 1 and not before[-1] else '"'
+        quoted = before[-1] in ("'", '"')  # the "Swallow", a ship
+        previous = before[-2] if len(before) > 1 and (not before[-1] or quoted) else '"'
         article = previous.lower().strip('"') in ("the", "a", "an")
         if article:
             candidate.articles += 1
             previous = before[-3] if len(before) > 2 else ""
+        elif quoted:
+            previous = '"'
+        elif previous == "of" and len(before) > 2 and before[-3].lower() in words.BEFORE_OF_PLACE:
+            previous = "at"  # the town of Brayton
         verb = before[-3] if previous in words.EPITHETS and len(before) > 2 else previous
         following = after[0] or (after[1] if len(after) > 1 else "")
         if following[:1] != "'" and not following[:1].isalnum():
@@ -247,7 +261,11 @@ class Candidates:
         if not previous[-1:].isalnum():
             previous = previous[-1:]
         previous, following = previous.lower(), following.lower()
-        speaks = verb.lower() in _SPEECH_BEFORE or following.rstrip(",.:;") in words.SPEECH_VERBS
+        # Not the policeman on the Ridge said, nor the friend of Tom answered.
+        subject = previous not in words.BEFORE_PLACE and previous != "of"
+        speaks = verb.lower() in _SPEECH_BEFORE or (
+            subject and following.rstrip(",.:;") in words.SPEECH_VERBS
+        )
         if speaks and article and self._has_quotes:  # the Rabbit; but the ship Arrow returned to harbour
             speaks = '"' in text[max(0, at - SPEECH_REACH) : end + SPEECH_REACH]
         candidate.speaks += speaks
@@ -255,10 +273,18 @@ class Candidates:
         candidate.after[following] += 1
 
 
+def _is_oath(text: str, at: int) -> bool:
+    """Whether nobody is meant by the George at ``at``: by George! By George, we will."""
+    by = text[max(0, at - 3) : at]
+    return by == "By " or (by == "by " and text.startswith("!", at + 6))
+
+
 def _is_surname(parts: list[str]) -> bool:
-    """Whether a month or a country ends a name: Mr. March, Anne May, Jack Holland, Mr. England."""
-    before = key(parts[-2]) if len(parts) > 1 else ""
-    return key(parts[-1]) in _ODD_SURNAMES and (before in FIRST_NAMES or before in _TITLES)
+    """Whether a month or a country ends a name, Mr. March, Anne May, Jack Holland, Mr. England, or, as in
+    jest, an adverb: Parson Firstly."""
+    before, last = key(parts[-2]) if len(parts) > 1 else "", key(parts[-1])
+    titled = before in _TITLES
+    return (titled and last.endswith("ly")) or (last in _ODD_SURNAMES and (titled or before in FIRST_NAMES))
 
 
 def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
@@ -331,7 +357,8 @@ class NameClassifier:
         score += 2.0 if titled else 1.0 if noun else 0.0
         score += min(2.5, 0.8 * math.log1p(speaks))
         score -= _thing_penalty(candidate, titled=titled, noun=noun)
-        score -= _name_penalty(name, titled=titled, speaks=speaks / count)
+        speaking = speaks / count if candidate.articles < count else 0.0  # the Gazette said
+        score -= _name_penalty(name, titled=titled, speaks=speaking)
         first = key(name.split(" ")[-1 if titled else 0])
         given = first in FIRST_NAMES and (speaks or titled or last not in words.STREET_ENDS)
         if given or _has_patronymic(name):  # not Robert Street
@@ -352,7 +379,8 @@ class NameClassifier:
         (at,), (before,), (after,) = candidate.offsets, candidate.before, candidate.after
         spoken = self.text.count('"', self.text.rfind("\n", 0, at) + 1, at) % 2  # her uncle, Mr. Brown.
         word = candidate.name.split(" ")[-1].lower()
-        return bool(spoken) and before.endswith(",") and not after[:1].isalpha() and self.lower[word] > 0
+        common = self.lower[word] > 0 or word in words.PEOPLES  # Mr. Englishman
+        return bool(spoken) and before.endswith(",") and not after[:1].isalpha() and common
 
     def _common_noun(self, name: str) -> int:
         """How often the book writes the word, or that of which it is the plural, without a capital."""
@@ -464,7 +492,7 @@ def _has_patronymic(name: str) -> bool:
 def _may_be_somebody(name: str) -> bool:
     """Whether a name is none of a country, a people or a place of any kind."""
     last = key(name.split(" ")[-1])
-    return key(name) not in words.KNOWN_PLACES | words.PEOPLES and last not in _NO_PERSON_ENDS
+    return key(name) not in _NO_PERSONS and last not in _NO_PERSON_ENDS
 
 
 def place_share(candidate: Candidate) -> float:
@@ -481,7 +509,7 @@ def _is_where(candidate: Candidate) -> bool:
 def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
     """How much the neighbours speak for a place, a thing or an exclamation."""
     count, speaks, place = candidate.count, candidate.speaks, place_share(candidate)
-    penalty = 0.0
+    penalty = 3.0 * candidate.before["&"] / count  # Finch & Dale, a firm
     chance = speaks == 1 and count >= 5 and not candidate.articles  # no county but Surrey called so
     if not titled and (chance or speaks * 10 < count):
         mostly = place >= 0.15 and place + 0.5 * candidate.before["of"] / count >= 0.4
@@ -499,11 +527,14 @@ def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
 def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     """How much the words of a name say that it is no person's; ``speaks``: share beside a verb of speech."""
     last = key(name.split(" ")[-1])
-    place = key(name) in words.KNOWN_PLACES and not speaks
+    place = key(name) in _PLACES_AND_GODS and not speaks
     named = titled or not FIRST_NAMES.isdisjoint(map(key, name.split(" ")))
     notion = _NOTION.search(name) and not (speaks or named)
     penalty = 3.0 if place or notion or key(name) in words.PEOPLES else 0.0
-    if last in _NO_PERSON_ENDS and speaks < 0.2:
+    head, _, rest = name.partition(" ")
+    if key(head) in _NO_PERSON_ENDS and rest.partition(" ")[0] in _PARTICLES:
+        penalty += 3.0  # the Castle of Brayton
+    elif last in _NO_PERSON_ENDS and speaks < 0.2:
         penalty += 2.0 if titled or speaks or last not in words.STREET_ENDS else 3.0
     elif _PLACE_HEAD.match(name) and not speaks:  # but St. Clare said
         penalty += 2.0
