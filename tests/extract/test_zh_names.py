@@ -961,7 +961,15 @@ def test_a_form_that_never_meets_the_only_one_of_its_surname_is_that_one() -> No
     assert bearer(brothers, "何三").name == "何三", "a number each"
 
 
-@pytest.mark.parametrize("told", ["门外正是：二小姐何晓岚。\n", "他的次女何晓岚，还没有出嫁。\n"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "门外正是：二小姐何晓岚。\n",
+        "他的次女何晓岚，还没有出嫁。\n",
+        "还有：二小姐乃老爷所出，名何晓岚。\n",
+        "门外正是：二姑娘何晓岚。\n",
+    ],
+)
 def test_a_rank_in_the_family_is_the_only_one_of_whom_it_is_told(told: str) -> None:
     pages = every_fourth(pages_of("何晓岚"), "何晓岚", "二小姐")
     assert bearer(people(pages + told), "二小姐").name == "何晓岚"
@@ -969,7 +977,37 @@ def test_a_rank_in_the_family_is_the_only_one_of_whom_it_is_told(told: str) -> N
     two = pages + told + scenes([("何晓峰", "林秀英")]) + "门里正是：二小姐何晓峰。\n"
     assert "二小姐" not in names(two)
     assert "二小姐" not in names(pages + told + "她是林家的二小姐。\n"), "of another house"
-    assert "二小姐" not in names(pages + told + scenes([("周德海", "林秀英")] * 3) + "他怕二小姐。\n" * 9)
+    away = (scenes([("周德海", "林秀英")] * 3) + "他怕二小姐。\n" * 9) * 4
+    assert "二小姐" not in names(pages + told + away)
+
+
+def test_a_rank_is_of_the_only_surname_that_has_it() -> None:
+    pages = every_fourth(pages_of("顾三奶奶"), "顾三奶奶", "三奶奶")
+    assert "三奶奶" in bearer(people(pages), "顾三奶奶").aliases
+    assert "三奶奶" not in names(pages + pages_of("方三奶奶"))
+    assert "三奶奶" not in names(pages + "赵家的三奶奶来了。\n")
+    assert "三奶奶" not in names(pages + "顾三奶奶看着三奶奶，三奶奶问顾三奶奶。\n" * 20)
+
+
+@pytest.mark.parametrize("name", ["顾母", "顾老太太", "顾老夫人"])
+def test_the_eldest_lady_of_the_only_house_is_called_so_by_all(name: str) -> None:
+    pages = every_fourth(pages_of(name), name, "老祖宗")
+    assert bearer(people(pages), "老祖宗").name == name
+    assert "老祖宗" not in names(pages + pages_of("方老太太")), "two houses"
+    assert "老祖宗" not in names(pages + f"{name}笑道：“老祖宗来了。”\n" * 9), "hers"
+    away = (scenes([("周德海", "林秀英")] * 3) + "他想老祖宗。\n" * 9) * 4
+    assert "老祖宗" not in names(pages + away)
+
+
+def test_a_wife_is_called_by_her_husbands_character() -> None:
+    pages = every_fourth(pages_of("尤氏"), "尤氏", "岚大奶奶") + pages_of("顾岚")
+    told = "顾岚之妻尤氏来了。\n"
+    assert "岚大奶奶" in bearer(people(pages + told), "尤氏").aliases
+    assert "岚大奶奶" not in bearer(people(pages), "尤氏").aliases
+    two = told + pages_of("方氏") + "何岚的妻子方氏来了。\n" + pages_of("何岚")
+    assert "岚大奶奶" not in bearer(people(pages + two), "尤氏").aliases
+    together = "尤氏看着岚大奶奶，岚大奶奶问尤氏。\n" * 20
+    assert "岚大奶奶" not in bearer(people(pages + told + together), "尤氏").aliases
 
 
 def test_a_word_that_always_begins_a_clause_is_no_rare_surnames_bearer() -> None:

@@ -16,6 +16,7 @@ from itertools import compress
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.family_ranks import ELDERS
 from kgnb.extract.zh.given_places import telling
 from kgnb.extract.zh.name_evidence import share_of
 from kgnb.extract.zh.rare_aliases import RareAliases
@@ -71,8 +72,8 @@ class AliasResolver(RareAliases):
         self._join_longer_forms()
         self._join_proper_names()
         self._short_forms = self._given_characters()
-        family_ranks = self._family_ranks()
-        self.co_occurrence = self._locate(family_ranks)
+        family_ranks, wives = self._family_ranks(), self._forms_of_wives()
+        self.co_occurrence = self._locate((*family_ranks, *wives, *ELDERS))
         self._sexes = Sexes(self.text, self.offsets)
         self._join_given_names()
         self._join_given_titles()
@@ -80,7 +81,10 @@ class AliasResolver(RareAliases):
         self._join_addresses()
         self._join_appositive_titles()
         self._join_wives()
+        self._join_wives_forms(wives)
         self._join_family_ranks(family_ranks)
+        self._join_ranks_of_surnames()
+        self._join_elders()
         self._join_surname_titles()
         self._join_rare_titles()
         self._join_only_bearers()
@@ -265,11 +269,11 @@ class AliasResolver(RareAliases):
             and self._keep_apart((form,), person, SOLE if alone else APART, alone=alone)
         )
 
-    def _canonical_rank(self, name: str) -> tuple[bool, bool, bool, int, str]:
+    def _canonical_rank(self, name: str) -> tuple[bool, bool, bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""
         titled = titled_surname(name) or given_of(name) in words.TITLES_AFTER_GIVEN
         full = bool(surname_of(name)) and not titled
         given = given_of(name) not in self.courtesy and name not in self.courtesy
         # 辛 is a surname, but 辛岚 is 顾辛岚.
         whole = name not in map(given_of, self.clusters.names_of(name))
-        return full, given, whole, self.counts[name], name
+        return not is_role(name), full, given, whole, self.counts[name], name

@@ -11,9 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.family_ranks import FamilyRanks
 from kgnb.extract.zh.given_places import BEHIND_GIVEN
 from kgnb.extract.zh.script import HAN, is_han
-from kgnb.extract.zh.sole_bearers import AROUND, NEAR, SoleBearers
+from kgnb.extract.zh.sole_bearers import AROUND, NEAR
 from kgnb.extract.zh.surname_aliases import FEW, called_by, is_full, is_of_kin
 from kgnb.extract.zh.surnames import head_of, is_role, surname_of
 
@@ -30,7 +31,7 @@ _CONSORTS = ("皇贵妃", "贵妃", "妃", "嫔", "贵人", "常在", "才人", 
 _CONSORT = re.compile("|".join(_CONSORTS))
 
 
-class RareAliases(SoleBearers):
+class RareAliases(FamilyRanks):
     """The joins of rare forms. Base of :class:`~.aliases.AliasResolver`, which locates the names first."""
 
     def _join_rare_addresses(self) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
@@ -41,13 +40,6 @@ _CONFERRED = re.compile(
 _CONFERS = tuple("封立拜册尊奉晋")
 _UNDONE = re.compile(f"[不未勿莫休若倘欲要想肯愿议请劝可拟][{HAN}]*$")  # 欲封何恭为越王
 _OF_WIVES = ("夫人", "太太", "奶奶")
-_RANKS = f"[{''.join(sorted(words.NUMERALS))}大小]"
-_TITLES = "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷)"
-_RANKED = re.compile(f"{_RANKS}(?<![{HAN}].){_TITLES}")
-_OF_HOUSE = re.compile(f"[家府]的?({_RANKS}{_TITLES})")
-_BORN = re.compile("(?P<order>[长次大二三四五六七八九])(?P<sex>[子女]|儿子|女儿)(?:名叫|叫|是|名)?")
-_ORDERS = {"长": "大", "次": "二"}
-_CHILDREN = {"子": ("少爷", "公子"), "女": ("小姐", "姑娘")}
 
 
 class TitleAliases(FormAliases):
@@ -92,35 +84,6 @@ class TitleAliases(FormAliases):
             own = {name for name in behind if name.endswith("氏")}
             if len(own) == 1 and self.co_occurrence.ratio(title, min(own), 0.0) < APART:
                 self._join(title, own.pop(), "称")  # 顾夫人田氏等 are two who are always together
-
-    def _family_ranks(self) -> dict[str, set[str]]:
-        """Return ranks within a family (二小姐明珠, or 次女明珠 alone) → whose they may be."""
-        bearers: dict[str, set[str]] = defaultdict(set)
-        for match in _RANKED.finditer(self.text):
-            bearers[match[0]].add(self._name_at(match.end()))
-        for match in _BORN.finditer(self.text):
-            order = _ORDERS.get(match["order"], match["order"])
-            for title in _CHILDREN["女" if "女" in match["sex"] else "子"]:
-                bearers[order + title].add(self._name_at(match.end()))
-        found = {rank: {self.clusters.root(n) for n in who - {""}} for rank, who in bearers.items()}
-        return {rank: who for rank, who in found.items() if len(who) == 1 and rank not in self.counts}
-
-    def _join_family_ranks(self, bearers: Mapping[str, Iterable[str]]) -> None:
-        """二小姐 is the only one of whom it is told, if near wherever it is said and hardly beside it, and
-        no other house has one: 林家的二小姐."""
-        houses: dict[str, set[str]] = defaultdict(set)
-        for match in _OF_HOUSE.finditer(self.text) if bearers else ():
-            before = self.text[max(0, match.start() - 2) : match.start()]
-            house = next((name for name in (before, before[-1:]) if name in words.SURE_SURNAMES), "")
-            houses[match[1]].add(house)
-        for rank, (who,) in bearers.items():
-            if houses[rank] - {"", *map(surname_of, self.clusters.names_of(who))}:
-                continue
-            company, n = self.co_occurrence, len(self.offsets[rank])
-            near = company.coverage((rank,), who) >= ALWAYS_NEAR
-            if n >= 2 and near and company.ratio((rank,), who, 0.0) < APART:
-                self.counts[rank] = n
-                self.clusters.join(who, rank, "称")
 
     def _join_conferred_ranks(self) -> None:
         """封何恭为越王, 何恭自立为越王: a rank of its own since; one that several get is nobody's name."""
