@@ -1190,7 +1190,7 @@ def test_asterisks_around_a_word_are_no_part_of_it() -> None:
         'The bill was signed Moss, Sons & Candler. It came from Sons & Candler. "Ask Sons & Candler, then."',
         "He thought of the hills of Ketley. She knew the coast of Ketley. He saw the town of Ketley.",
         "He thought of New Ketley, and knew New Ketley was cold. She told him, and New Ketley was cold.",
-        'The policeman on the Ridgeway spoke to him. "Is it late?" He on the Ridgeway said, "It is late."',
+        'The policeman on the Ridgeway spoke to him. "Is it late?" He in the Ridgeway said, "It is late."',
         'The Evening Mail said, "It was late." The Evening Mail slept. The Evening Mail said, "It is late."',
         'It was paid on Lady Day, as ever. "Before Lady Day, then," she thought.',
         "He was a Doctor of Divinity, as everybody knew. The Doctor of Divinity had slept.",
@@ -1224,3 +1224,25 @@ def test_places_gods_and_adverbs_name_who_speaks_or_has_a_title() -> None:
 def test_the_grocer_is_introduced() -> None:
     text = pages(("Tom Finch", "Anne Dale")) + "\n\nPlease ask Pellow, the grocer, for soap. It was late."
     assert "Pellow" in people(text)
+
+
+def test_whom_one_mostly_calls_one_of_many_is_a_kind() -> None:
+    met = [
+        "Then the Uplander came.",
+        '"Go," said the Uplander.',
+        "She saw the Uplander.",
+        "She asked the Uplander.",
+    ]
+    company = pages(("Tom Finch", "Anne Dale"))
+    assert "Uplander" in people(company + "\n\n" + "\n\n".join(met * 3))
+    any_of_them = "An Uplander came. It was an Uplander. She had never seen an Uplander. He was an Uplander."
+    assert "Uplander" not in people(company + "\n\n" + "\n\n".join([*met * 3, any_of_them]))
+
+
+def test_the_prince_is_nobody_where_there_are_several() -> None:
+    princes = [f"Then Prince {name} came. Prince {name} was late." for name in ("Hugo", "Karl", "Otto")]
+    main = ["Then Prince Emil came. Prince Emil was late."] * 3
+    told = '"Good night, Prince," said Tom Finch.'
+    text = pages(("Tom Finch", "Anne Dale")) + "\n\n".join(["", *main, told, told])
+    assert people(text)["Prince"].name == "Prince Emil"
+    assert "Prince" not in people("\n\n".join([text, *princes]))

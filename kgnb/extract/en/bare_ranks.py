@@ -11,7 +11,7 @@ from kgnb.extract.en.names import usual_title
 from kgnb.extract.en.persons import split_name
 
 DOMINANT = 2.5
-"""How many times as often as any other bearer of the rank the one who is meant is named."""
+"""How many times as often as all other bearers of the rank together the one who is meant is named."""
 
 _ADJECTIVES = frozenset(("general", "major"))
 _NOUNS = "|".join(sorted(words.RANKS - _ADJECTIVES))
@@ -23,9 +23,10 @@ _RANK = re.compile(
 
 
 def dominant_bearer(counts: Mapping[str, int]) -> str:
-    """Return the one named far more often than the others; empty if there is none."""
-    top = Counter(counts).most_common(2)
-    return top[0][0] if top and (len(top) == 1 or top[0][1] >= DOMINANT * top[1][1]) else ""
+    """Return the one named far more often than all others together; empty if there is none."""
+    best = max(counts, key=lambda who: counts[who], default="")
+    others = sum(counts.values()) - counts.get(best, 0)
+    return best if best and counts[best] >= DOMINANT * others else ""
 
 
 def rank_mentions(

@@ -75,6 +75,8 @@ RARE = 3
 """Occurrences up to which what the text says in words counts: more have neighbours enough."""
 STATED_SCORE = 1.5
 """Added to the score of a rare name of which the text says that it is somebody's."""
+KIND, KIND_SHARE = 4, 0.25
+"""Occurrences of a name, and the share of those behind a or an, from which on it is what many are called."""
 SURE_SPEECHES = 3
 """Speeches that make a name of a word which is none in other books: Sunday, Bah."""
 SPEECH_REACH = 50
@@ -115,6 +117,7 @@ class Candidate:
     before: Counter[str] = field(default_factory=Counter)  # words
     after: Counter[str] = field(default_factory=Counter)
     articles: int = 0  # occurrences after an article
+    indefinite: int = 0  # of these, after a or an
     speaks: int = 0  # occurrences beside a verb of speech
     stated: bool = False  # whether words say that it is somebody
     score: float = 0.0
@@ -249,6 +252,7 @@ class Candidates:
         article = previous.lower().strip('"') in ("the", "a", "an")
         if article:
             candidate.articles += 1
+            candidate.indefinite += previous[-1:] in ("a", "n")
             previous = before[-3] if len(before) > 2 else ""
         elif quoted:
             previous = '"'
@@ -518,6 +522,9 @@ def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
         penalty += max(0.0, 3.0 - 20.0 * speaks / count) * candidate.articles / count
     if not speaks and (_is_exclamation(candidate) or candidate.after['"'] >= 0.2 * count):
         penalty += 1.5  # Humph!; at the "Coach and Horses" he
+    many = count >= KIND and candidate.indefinite >= KIND_SHARE * count
+    if many and not titled and key(candidate.name) not in FIRST_NAMES:
+        penalty += 3.0  # an Uplander: any of them
     owns = sum(n for word, n in candidate.after.items() if word[:1] == "'" or word == "s")
     if not titled and count >= 4 and owns >= 0.7 * count:
         penalty += 1.5  # Simpson's, Lovers' Vows
