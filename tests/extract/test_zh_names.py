@@ -1226,10 +1226,22 @@ def test_a_rare_title_is_nobody_where_another_of_the_surname_may_be_meant(told: 
     assert "何律师" not in bearer(people(SOLE + told), "何守谦").aliases
 
 
-def test_a_rare_title_far_from_the_only_bearer_is_not_that_one() -> None:
-    between = scenes([("周德海", "林秀英")]) * 20
-    told = people(SOLE + "律师何守谦来了。\n" + between + "街上的人都说，找何律师要趁早。\n")
-    assert "何律师" not in bearer(told, "何守谦").aliases
+@pytest.mark.parametrize(
+    ("name", "title", "told", "is_he"),
+    [
+        ("何守谦", "侍郎", "侍郎何守谦", True),
+        ("何守谦", "侍郎", "何守谦", False),
+        ("何守谦", "将军", "将军何守谦", False),  # others are 将军, too
+        ("王守谦", "侍郎", "侍郎王守谦", False),  # and others 王
+    ],
+)
+def test_a_rare_title_far_from_its_bearer_is_that_one_s_by_his_office(
+    name: str, title: str, told: str, *, is_he: bool
+) -> None:
+    form = name[0] + title
+    far = scenes([("周德海", "林秀英")]) * 20 + f"林秀英道：“{form}来了。”\n"
+    found = people(SOLE.replace("何守谦", name) + f"{told}来了。\n" + far)
+    assert (form in bearer(found, name).aliases) is is_he
 
 
 @pytest.mark.parametrize(
@@ -1418,6 +1430,7 @@ def test_who_may_be_another_generation_is_not_the_only_one_of_a_surname() -> Non
     assert bearer_far_from("何先生", "何守谦", near, pages_of("何太太")) == "何先生", "another couple"
     assert bearer_far_from("何先生", "何守谦", near, told("何守谦", "他"), pages_of("何太太")) == "何守谦"
     assert bearer_far_from("何小姐", "何守谦", near) == "何小姐", "not called 她"
+    assert bearer_far_from("何叔叔", "何守谦", near) == "何叔叔", "his father"
 
 
 def test_who_is_introduced_by_a_full_name_has_a_title_from_then_on() -> None:
@@ -1457,3 +1470,15 @@ def test_who_answers_the_calls_by_a_title_may_have_it_in_the_narration_too() -> 
     called = 3 * "周德海道：“何小姐，你来得正巧。”\n何小姐道：“且住。”\n天黑了。\n"
     assert bearer(people(pages + near + called), "何小姐").name == "何晓岚"
     assert bearer(people(pages + near + called.replace("\n何小姐", "\n玉如")), "何小姐").name == "何小姐"
+
+
+def test_who_is_an_old_man_by_another_name_is_called_so_by_the_young() -> None:
+    call = "林秀英看着何守谦，忽然问：“何大爷，您吃了没有？”\n何守谦点头。\n"
+    pages = scenes([("守谦老汉", "林秀英"), ("周德海", "林秀英")]) + 3 * "何守谦老汉来了。\n"
+    assert bearer(people(pages + call), "何大爷").name == "何守谦"
+    assert "何大爷" not in names(pages.replace("老汉", "") + call)
+
+
+def test_a_title_is_of_whom_the_text_says_that_he_has_the_name() -> None:
+    called = "这位方大人名唤方守谦，不爱说话。\n方守谦来了。\n方守谦走了。\n"
+    assert "方大人" in bearer(people(SOLE + called), "方守谦").aliases

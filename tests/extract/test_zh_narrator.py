@@ -316,6 +316,8 @@ class TestFormsOfAddress:
 
     def test_a_surname_and_title_by_which_he_is_called_is_his(self) -> None:
         assert self.his(self.HIS) == ["向先生"]
+        assert self.his(self.HIS + "街上的人客气，管我叫一声向先生。") == ["向先生"], "told, too"
+        assert self.his(self.HIS + "街上的人客气，管他叫一声向先生。") == []
 
     @pytest.mark.parametrize(
         "text",

@@ -168,7 +168,7 @@ class StatedAliases:
         """The surname and title that end before ``at``, hardly ever used: 这位左大人名唤左秉忠."""
         at -= self.text[at - 1 : at] == "，"
         found = (self.text[max(0, at - n) : at] for n in (4, 3))
-        return next((form for form in found if titled_surname(form) in words.SURE_SURNAMES), "")
+        return next((form for form in found if titled_surname(form)), "")
 
     def _count(self, name: str) -> int:
         """Occurrences of a name; the bigram counts spare most searches."""

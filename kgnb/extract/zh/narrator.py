@@ -40,6 +40,7 @@ _SAYS = re.compile(
 )
 _IS = re.compile("(?:我[就便也]?(?:是|叫做?)[“「『]?|我[，（—])$")
 """Before a name that is his if a clause ends behind it: not 我叫小顺去买酒."""
+_CALL_ME = re.compile("[管叫称喊唤]我叫?(?:一声|作|做|为)?[“「『]?$")
 _ENDS = re.compile("[”」』]?[，。！；…）—]")
 _BEFORE_OWN = frozenset("叫名姓字是为做作我，（—“「『")
 """What stands before the name that a narrator gives himself."""
@@ -99,7 +100,7 @@ class _Told:
         return Teller(name, named, told, called, says)
 
     def addresses(self, narrator: str, places: Mapping[str, Sequence[Place]]) -> list[str]:
-        """Surname and title by which others only call somebody, mostly the narrator: 何小姐.
+        """Surname and title by which others only call somebody, mostly the narrator: 何小姐, or 管我叫何老板.
 
         ``places``: person → where it is named.
         """
@@ -107,10 +108,16 @@ class _Told:
         family = [name for name in places if surname and name != narrator and name.startswith(surname)]
         others = sorted(at for n in family if not titled_surname(n) for at, _ in places[n])
         titled = [n for n in family if titled_surname(n) and len(places[n]) > 1]
-        called = [n for n in titled if all(self.in_speech(p[0]) and self._is_called(p) for p in places[n])]
+        called = [n for n in titled if all(map(self._is_address, places[n]))]
         return [
             n for n in called if 2 * sum(self._may_be_his(p, others) for p in places[n]) >= len(places[n])
         ]
+
+    def _is_address(self, place: Place) -> bool:
+        """Whether somebody is called so, or says that others call him so."""
+        start = place[0]
+        own = _CALL_ME.search(self.text, max(0, start - 8), start) is not None
+        return own or (self.in_speech(start) and self._is_called(place))
 
     def _may_be_his(self, place: Place, others: Sequence[int]) -> bool:
         """Whether the narrator, and none of his kin, is there when a name is called."""

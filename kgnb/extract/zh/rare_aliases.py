@@ -69,8 +69,7 @@ class RareAliases(FamilyRanks):
     def _may_be_addressed(self, form: str, surname: str, person: str) -> bool:
         """Whether the person may be called so, rather than a parent or a wife without a name."""
         title, names = form.removeprefix(surname), self.clusters.names_of(person)
-        parents = title in words.OF_PARENTS_AGE and "老" + surname not in names
-        if parents or self._is_too_young(person, form):
+        if self._is_parents(form, names) or self._is_too_young(person, form):
             return False
         return self._sexes.is_woman(names) if title in words.WOMENS_TITLES else self._sexes.fits(form, names)
 

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from itertools import compress
 
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.kin_words import CHILD
@@ -74,8 +75,7 @@ class SoleBearers(SurnameAliases):
             free = not (form in self.dropped or is_of_kin(form) or any(map(is_full, forms)))
             often = sum(len(self.offsets.get(name, ())) for name in forms) > FEW
             person = self._only_bearer(form, forms, full[called_by(form)]) if free and often else ""
-            other = person and (self._is_too_young(person, form) or self._is_called_elsewhere(form, person))
-            if person and self._is_whole(form) and not other:
+            if person and self._is_whole(form) and not self._is_another(person, form):
                 self.clusters.join(person, form, "姓与称")
 
     def _full_bearers(self) -> dict[str, set[str]]:
@@ -89,11 +89,8 @@ class SoleBearers(SurnameAliases):
     def _only_bearer(self, form: str, forms: tuple[str, ...], persons: Collection[str]) -> str:
         """Whose a frequent form of address is: whom the text gives the title to or introduces by it; else the
         only one of a rarer surname who is near some of its passages. They are never met together."""
-        names_of, company, title = (
-            self.clusters.names_of,
-            self.co_occurrence,
-            form.removeprefix(called_by(form)),
-        )
+        names_of, company = self.clusters.names_of, self.co_occurrence
+        title = form.removeprefix(called_by(form))
         told = [w for w in persons if title in _RANKS and self._is_told(title, names_of(w))]
         introduced = [w for w in persons if self._introduces(names_of(w), forms)]
         fitting = told or introduced or [w for w in persons if self._is_of_sex(form, names_of(w))]
@@ -103,10 +100,11 @@ class SoleBearers(SurnameAliases):
         if not (told or introduced):
             near = max(company.coverage(forms, who), company.coverage(who, forms)) >= PARTLY_NEAR
             rare = called_by(form) in words.SURE_SURNAMES - COMMONEST
-            if not (near and rare) or self._is_elder(form) or self._has_wife(form, who):
+            kin = self._is_elder(form) or self._is_parents(form, names_of(who)) or self._has_wife(form, who)
+            if kin or not (near and rare):
                 return ""
-        apart = company.ratio(forms, who, float(company.together(forms, who))) < APART
-        apart = apart and self._keep_apart(forms, who, APART, alone=True)
+        least = 0.0 if told else float(company.together(forms, who))  # a sentence of both may be by chance
+        apart = company.ratio(forms, who, least) < APART and self._keep_apart(forms, who, APART, alone=True)
         return who if apart and not self._spoken.meet(forms, names_of(who)) else ""
 
     def _is_of_sex(self, form: str, names: Collection[str]) -> bool:
@@ -184,7 +182,9 @@ class SoleBearers(SurnameAliases):
         title = form.removeprefix(surname)
         told = [who for who in persons if self._is_told(title, self.clusters.names_of(who))]
         if told:
-            return told[0] if len(told) == 1 and self._met_around(told, places) else ""
+            sure = title in _RANKS and not (is_generic(title) or surname in COMMONEST)  # one 侍郎, many 将军
+            sure = sure or bool(self._met_around(told, places))
+            return told[0] if len(told) == 1 and sure else ""
         person = self._only_one(persons, places)
         names = self.clusters.names_of(person) if person else []
         if not names or not self._has_sex_of(form, names):

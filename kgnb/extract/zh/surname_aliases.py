@@ -22,6 +22,7 @@ _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full
 _OF_DAUGHTERS = ("小姐", "姑娘")
 _OF_YOUNG = ("小姐", "姑娘", "少爷", "同学")
 _DAUGHTERS = ("的女儿", "的闺女", "的千金")
+_OF_THE_OLD = ("伯", "大爷", "爷爷", "老汉", "老爹", "老先生", "老太太")
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -179,7 +180,7 @@ class SurnameAliases(TitleAliases):
                 continue  # 冯督军 whose proper name the text states
             others = self._bearers_of_title(title, namesakes - set(forms))
             best = self._nearby_bearer(forms, others, max_ratio, least=0.0) if self._is_whole(name) else ""
-            if best and not (self._is_too_young(best, name) or self._is_called_elsewhere(name, best)):
+            if best and not self._is_another(best, name):
                 self.clusters.join(best, name, "姓与称")
 
     def _is_whole(self, form: str) -> bool:
@@ -189,6 +190,10 @@ class SurnameAliases(TitleAliases):
         return candidate is None or not (
             has_fixed_side(candidate.right) or share_of(candidate.left, _PARENT_ENDS) >= 0.1
         )
+
+    def _is_another(self, person: str, form: str) -> bool:
+        """Whether the only one who may be meant by a form isn't: too young, or others are called so."""
+        return self._is_too_young(person, form) or self._is_called_elsewhere(form, person)
 
     def _is_too_young(self, person: str, form: str) -> bool:
         """Whether the form is 老何, and 小何 or 何小姐 is always near the person; or she is its bearer's
@@ -200,6 +205,12 @@ class SurnameAliases(TitleAliases):
         forms = ("小" + surname, *(surname + title for title in _OF_YOUNG)) if form[0] == "老" else ()
         told = [form for form in forms if self.offsets.get(form)]
         return any(self.co_occurrence.coverage((form,), person) >= ALWAYS_NEAR for form in told)
+
+    def _is_parents(self, form: str, names: Iterable[str]) -> bool:
+        """Whether a form is for somebody of one's parents' age, and no name of a person is: 老何, 守谦伯."""
+        surname = called_by(form)
+        old = (name == "老" + surname or name.endswith(_OF_THE_OLD) for name in names)
+        return form.removeprefix(surname) in words.OF_PARENTS_AGE and not any(old)
 
     def _is_daughter(self, person: str, form: str) -> bool:
         """Whether the text names a woman beside the daughter of whoever has a form: 何教授的女儿何秀英."""
