@@ -769,6 +769,14 @@ def test_speeches_in_single_quotation_marks_are_read_like_others(opening: str, c
     assert normalise(british.replace("<", opening).replace(">", closing)) == text
 
 
+def test_speeches_that_a_scan_closes_with_another_mark_end_there() -> None:
+    text = 'Anne said, "I do." "No," said he, "it isn\'t Ann\'s." "Come," he said, "and go." "Now?" he said.'
+    scan = (
+        "Anne said, \"I do.' \"No,' said he, 'it isn't Ann's.' \"Come,' he said, \"and go.' \"Now?\" he said."
+    )
+    assert normalise(scan) == text
+
+
 def test_a_lady_who_is_seldom_called_so_is_the_lady_of_her_surname() -> None:
     text = pages(("Clara Ashby", "Tom"), ("Clara", "Tom"), times=15) + "\n\nLady Clara Ashby came once."
     text += "\n\n" + "Then the rain came down on the river and on the town. " * 30

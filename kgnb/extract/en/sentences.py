@@ -11,6 +11,7 @@ from kgnb.extract.en import vocabulary as words
 _STRAIGHT = dict(zip("’‘“”_\u00a0\t\r", "''\"\"   \n", strict=True))
 _SWAPPED = {"“": "'", "”": "'", '"': "'", "\x00": '"'}
 _OPENING = re.compile(r"(?<!\S)(?!'(?:em|er|im|is|n|t(?:is|was)|un)\b)['‘](?=\w)")
+_OPENING_DOUBLE = re.compile(r'(?<!\S)["“](?=\w)')
 _CLOSING = re.compile(r"['’](?<=[,.!?…—-].)(?=\s|$)")
 # A pattern that begins with one set of characters skips all others quickly.
 _NO_TITLE = "".join(
@@ -30,10 +31,13 @@ def normalise(text: str) -> str:
 
 
 def _in_double_quotes(text: str) -> str:
-    """Return a text whose speeches stand in single quotation marks, as British ones do, in double ones."""
+    """Return a text whose speeches stand in single quotation marks, as British ones do, or end with such,
+    as some scans have it, in double ones."""
     if 2 * len(_CLOSING.findall(text)) <= text.count('"') + text.count("“"):
         return text
-    return _replaced(_CLOSING.sub("\x00", _OPENING.sub("\x00", text)), _SWAPPED)
+    opened = len(_OPENING_DOUBLE.findall(text)) > len(_OPENING.findall(text))
+    text = _CLOSING.sub("\x00", _OPENING.sub("\x00", text))
+    return text.replace("\x00", '"') if opened else _replaced(text, _SWAPPED)
 
 
 def _replaced(text: str, replacements: Mapping[str, str]) -> str:
