@@ -98,7 +98,7 @@ class Conversation:
         offsets = defaultdict[str, list[int]](list)
         for mention in self._people:
             offsets[mention.form].append(mention.start)
-        return Sexes(self._text, offsets)
+        return Sexes(self._text, offsets, subjects=True)
 
     def narrator(self, place: int) -> Mention | None:
         """Return the narrator's last 我 before a place outside speech; None where nobody tells it."""
@@ -256,7 +256,8 @@ class Conversation:
         behind = _CALLED.match(self._text, mention.end)
         if behind is None or behind.end() > end:
             return False
-        first, last = mention.start == start + 1, behind.end() >= end - 1
+        first = self._text[start + 1 : mention.start] in ("", "我的")
+        last = behind.end() >= end - 1
         ends = last or behind[0][-1] in "。！？"
         broken_off = self._text[end - 2] == "，"
         return (first and (broken_off or not last)) or (not first and before in "，！" and ends)

@@ -38,6 +38,10 @@ _GROUP = re.compile(
     "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
     "(?P<size>两个|二人|两人|俩|三个|三人|四人|四个)?"
 )
+_TWO_WED = re.compile(
+    r"(?:两(?:个?人|口)|二人|俩人?)(?:[^\W不没未想要该能以都]{0,10}[，、])?[^\W不没未想要该能以都]{0,12}?"
+    "(?:[成结订定完]了[亲婚]|成亲|完婚|成婚|拜了?(?:堂|天地)|(?:做|结为|成)了?夫[妻妇])(?!的?(?:[人事]|念头|话))"
+)
 _GROUP_TYPES = {
     "父": "PARENT_OF",
     "母": "PARENT_OF",
@@ -123,6 +127,17 @@ class KinGroups:
                 start, name = min(one.start, other.start), other.entry.name
                 yield PatternMatch(one.entry.name, kind, name, match["kind"], start, match.end(), INDIRECT)
 
+    def wedded(self) -> Iterator[PatternMatch]:
+        """甲遇上了乙，两个人私自成了亲: the only two whom the sentence names, the first of whom begins it."""
+        for match in _TWO_WED.finditer(self._text):
+            begin, at = self._sentence(match.start()), match.start()
+            named = {m.entry.name: m for m in self._said.within(begin, at)}
+            if len(named) != 2 or self._said.begins(begin) < 0 or not self._said.is_told(at):
+                continue
+            one, other = (m.entry for m in named.values())
+            if self._said.sexes.may_wed(one, other):
+                yield PatternMatch(one.name, "SPOUSE", other.name, match[0], begin, match.end(), INDIRECT)
+
     def _size(self, group: re.Match[str]) -> int:
         """How many the text says that they are (弟兄三个, 四姊妹); 0 where it does not say."""
         return _SIZES.get((group["size"] or self._text[max(0, group.start() - 1) : group.start()])[:1], 0)
@@ -161,14 +176,18 @@ class KinGroups:
     def _pair(self, at: int) -> list[Mention]:
         """The only two persons of a sentence that is up to sixty characters long before ``at``, if both begin
         a clause: in 甲见乙坐着 the word that follows is about somebody else, or one of the two."""
-        k = bisect_left(self._ends, at)
-        begin = self._ends[k - 1] if k else 0
+        begin = self._sentence(at)
         begin = max(begin, *(self._text.rfind(mark, begin, at) for mark in "“「『"))  # 甲道：“乙两口子…”
         if at - begin > 60:
             return []
         within = self._said.within(begin, at)
         named = {m.entry.name: m for m in within if self._text[m.start - 1 : m.start] in _BEFORE_SUBJECT}
         return list(named.values()) if len(named) == 2 and len({m.entry.name for m in within}) == 2 else []
+
+    def _sentence(self, at: int) -> int:
+        """Where the sentence of a place begins."""
+        k = bisect_left(self._ends, at)
+        return self._ends[k - 1] + 1 if k else 0
 
     def couples(self) -> Iterator[PatternMatch]:
         """王先生 and 王太太, 兔爸爸 and 兔妈妈, 王旺 and 王旺家的, 王有福 and 有福嫂 of one chapter."""

@@ -18,8 +18,9 @@ from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_groups import KinGroups
-from kgnb.extract.zh.kin_owners import BESIDE, BORN, FAR, NEAR, THIRD_PERSONS, Kin, KinOwners
+from kgnb.extract.zh.kin_owners import BESIDE, BORN, FAR, INDIRECT, NEAR, THIRD_PERSONS, Kin, KinOwners
 from kgnb.extract.zh.kin_words import DEAR, KIN, KIN_CHARS, LISTED, Noun, kin_noun, last_kin_noun
+from kgnb.extract.zh.sentences import behind_last
 
 LONGEST_LINK = 14
 """Most characters of a kin noun and of what joins it to its bearer."""
@@ -46,10 +47,20 @@ _ANYBODYS = words.MARRIED | {"姑爷", "爷爷", "叔叔", "姑姑", "舅舅", "
 """Kin nouns by which a house's servants, friends and strangers call people, too."""
 _SPEAKS_TO = re.compile(
     # Branches begin with a character, not with a set: the search then skips what begins none of them.
-    f"(?:{'|'.join(f'{char}着?' for char in '对向朝跟冲')}|见了?|问|叫|唤|吩咐|拉着|拍着)"
+    f"(?:{'|'.join(f'{char}着?' for char in '对向朝跟冲')}|见了?|问|叫|唤|吩咐"
+    "|告诉|埋怨|责备|安慰|嘱咐|叮嘱|劝|骂|催"
+    f"|{'|'.join(f'{char}[着住]' for char in '拉拍搂抱扶拽搀揽瞪看望盯')})"
     f"(?P<own>(?:[他她]|自己)的?)?{DEAR}(?P<noun>[{''.join(sorted(KIN_CHARS))}]{{1,4}})"
     "(?=[说道问笑喊叫骂进走坐，：][^。！？；“”「」『』\n]{0,24}(?P<opens>[“「『])|[说道问笑喊叫骂])"
 )
+_MARRIES = re.compile("嫁(?:给了?|与了?|了)|娶(?:了|(?<=[迎续].)|的(?:妻子?|太太|媳妇)?[就便正]?是)")
+_TO_SPOUSE = re.compile(
+    r"(?:一?[个位])?(?:[^\W的他她我你]{1,12}的){0,2}[^\W的他她我你]{0,3}?(?:[主人匠师生员长官商客民兵姐妹弟郎女者户夫头友学工]|姑娘|妇)?"
+    r"(?:(?<=\w)，(?:姓.，)?(?:名?叫做?|名唤|(?:大家|人[家们]|都|人人)[叫喊][他她]))?"
+)
+_I_DO = re.compile("[我俺](?:后来|已经?|[去今前]年|刚|也|就|早)*")
+_WOMEN = re.compile("[女妹姐姑姨侄孙]")
+_UNWED = re.compile("[不没未别莫想要肯愿欲若如果把将让叫使令替为劝见听看说道的]")
 _NEXT_ITEM = re.compile(f"；{DEAR}$")
 _WOMANS = re.compile("[女妹姐姊娘妈母妻嫂婆姑姨婶媳妇][亲儿子]?$")
 _MANS = re.compile("[父爹爸兄弟哥夫婿爷公叔伯舅丈]亲?$|[儿侄孙舅叔伯]子$")
@@ -103,9 +114,10 @@ class Kinship:
         stated = {(m.target, m.type, m.source) for m in found if m.type not in SYMMETRIC_RELATIONS}
         found += self._of_speakers()
         found += self._of_hearers()
+        found += self._of_weddings()
         found += groups.enumerations()
         found += (m for m in groups.groups() if (m.source, m.type, m.target) not in stated)
-        return [*found, *groups.couples()]
+        return [*found, *groups.wedded(), *groups.couples()]
 
     def _kin(self) -> Iterator[Kin]:
         """Kin nouns that a name follows: 长子甲, 弟弟名叫甲."""
@@ -250,6 +262,28 @@ class Kinship:
                 called = bearer is turn.called  # who only answers may be anybody
                 if fits and (called or self._said.sexes.fits(_title(noun), names)):
                     yield kin.tie_to(turn.speaker)
+
+    def _of_weddings(self) -> Iterator[PatternMatch]:
+        """甲嫁给博山的窑主乙; 甲走了。她后来嫁了一个木匠，名叫乙."""
+        for match in _MARRIES.finditer(self._text):
+            at = match.start()
+            k = bisect_left(self._starts, match.end())
+            other = self._people[k] if k < len(self._people) else None
+            if other is None or not _TO_SPOUSE.fullmatch(self._text, match.end(), other.start):
+                continue
+            begin = behind_last(self._text, "。！？；，、\n“「『", max(0, at - NEAR), at)
+            if _UNWED.search(self._text, begin, at) or self._owners.owns(other):
+                continue
+            one = next(reversed(self._said.within(begin, at)), None)
+            if one is None and _I_DO.fullmatch(self._text, begin, at):
+                one = self._owners.speaker(at)
+            elif one is None and self._said.is_told(at):
+                one = self._owners.whose_children(at)
+            if one is None or one.entry.name == other.entry.name or _WOMEN.search(self._text, one.end, at):
+                continue
+            if self._said.sexes.may_wed(one.entry, other.entry):
+                names = one.entry.name, "SPOUSE", other.entry.name
+                yield PatternMatch(*names, match[0], one.start, other.end, INDIRECT)
 
     def _mine(self, match: re.Match[str], bearer: Mention) -> Kin | None:
         """The kin noun by which the words behind 是我 call somebody."""

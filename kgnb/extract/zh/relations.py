@@ -131,6 +131,11 @@ _PATTERNS = (
         after="[为做作](?:[侍小]?妾|[大小]?老婆|媳妇|妻|[二三四五]?姨太太|偏房|小)",
     ),
     RelationPattern(_AND, "SPOUSE", after=f"[^\\W不没未想要]{{0,4}}?{_WEDDED}"),
+    RelationPattern(
+        _AND,
+        "SPOUSE",
+        after="(?:后来)?(?:[生育][了有]?|有了?)[一两二三四][个对双]?(?:[男女]孩|儿子|女儿|儿女|孩子|[子女])",
+    ),
     RelationPattern("休了", "SPOUSE", end=_WHOLE),
     RelationPattern("[给为替]", "SPOUSE", after="生[下了过]{0,2}[一二两三]?[个儿子女]"),
     RelationPattern(

@@ -9,6 +9,7 @@ from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import vocabulary as words
 
 _PRONOUN = re.compile(r"(?<=[，,。！？!?；;：:\n“”「」])[他她]")
+_BEFORE_SUBJECT = "，,。！？!?；;：:\n“”「」"
 AHEAD = 40
 """Characters after a name in which the first pronoun that begins a clause is taken for the person's: subjects
 stay, while 他 in 林晓不敢看他 is somebody else."""
@@ -28,8 +29,10 @@ _TITLE_BEHIND = re.compile(
 class Sexes:
     """The sex of one book's persons by the titles and the pronouns that go with their names."""
 
-    def __init__(self, text: str, offsets: Mapping[str, Sequence[int]]) -> None:
-        self._text, self._offsets = text, offsets
+    def __init__(self, text: str, offsets: Mapping[str, Sequence[int]], *, subjects: bool = False) -> None:
+        """``subjects``: read pronouns behind names that begin a clause only, as one chapter needs; in a book
+        errors cancel out."""
+        self._text, self._offsets, self._subjects = text, offsets, subjects
         self._may_be: dict[tuple[str, str], bool] = {}
         she = text.count("她")
         self.tells = she > 0 and she >= 0.05 * text.count("他")  # older texts write 他 for both
@@ -51,6 +54,12 @@ class Sexes:
             self._may_be[pronoun, entry.name] = self.fits(title, (entry.name, *entry.aliases))
         return self._may_be[pronoun, entry.name]
 
+    def may_wed(self, one: NameEntry, other: NameEntry) -> bool:
+        """Return whether two may be a man and a woman."""
+        his, hers = ((e.name, *e.aliases) for e in (one, other))
+        titles = ("先生", "太太"), ("太太", "先生")
+        return any(self.fits(a, his) and self.fits(b, hers) for a, b in titles)
+
     def is_woman(self, names: Iterable[str]) -> bool:
         """Return whether the text speaks of the person of ``names`` as of a woman."""
         he, she = map(sum, zip(*map(self._votes, names), strict=True))
@@ -66,6 +75,10 @@ class Sexes:
         clear = max(he, she) >= max(CLEAR, 2 * min(he, she))
         return ("他" if he > she else "她") if clear else ""
 
+    def _tells_at(self, at: int) -> bool:
+        """Whether the pronoun behind a name at a place is likely the person's."""
+        return self.tells and (not self._subjects or self._text[at - 1 : at] in _BEFORE_SUBJECT)
+
     def _votes(self, name: str) -> tuple[int, int]:
         """How often the name, or else the title behind it or the next pronoun, is a man's, and a woman's."""
         places = self._offsets.get(name, ())
@@ -75,7 +88,7 @@ class Sexes:
             if match := _TITLE_BEHIND.match(self._text, end):
                 she += match[0].endswith(_WOMENS)
                 he += match[0].endswith(_MENS)
-            elif self.tells and (match := _PRONOUN.search(self._text, end, end + AHEAD)):
+            elif self._tells_at(at) and (match := _PRONOUN.search(self._text, end, end + AHEAD)):
                 he += match[0] == "他"
                 she += match[0] == "她"
         return he, she
