@@ -507,3 +507,61 @@ def test_somebody_named_elsewhere_makes_nobody_too_young_for_mr() -> None:
     assert found["Mr. Dale"] is found["Tom"]
     there = people(scenes(*("Tom", "Tom Dale", "Mr. Dale", "Jeremiah Dale") * 4))
     assert there["Mr. Dale"] is not there["Tom"]
+
+
+RAIN = "\n\nThen the rain came down on the river and on the town, and nobody went out." * 20
+
+
+def test_an_initial_in_the_middle_makes_nobody_else() -> None:
+    found = people(scenes(*("George Dale", "George B. Dale") * 4))
+    assert found["George Dale"] is found["George B. Dale"]
+    of_places = people(scenes(*("King of Arden", "King of Brayton") * 4))
+    assert of_places["King of Arden"] is not of_places.get("King of Brayton")
+
+
+def test_initials_and_a_surname_are_its_only_bearers_however_far_away() -> None:
+    told = "R. M. Dale came in. R. M. Dale wept." + RAIN * 25 + scenes(*("Mr. Dale", "Dale") * 4)
+    found = people(told)
+    assert found["R. M. Dale"] is found["Mr. Dale"] is found["Dale"]
+    two = people(told + "\n\n" + scenes(*("Tom Dale", "Peter Dale") * 4))
+    assert len({id(two[n]) for n in ("R. M. Dale", "Tom Dale", "Peter Dale") if n in two}) > 1
+
+
+def test_a_surname_of_two_words_is_that_of_who_has_a_first_name_too() -> None:
+    found = people(scenes(*("Dr. Van Damm", "Van Damm", "Professor Van Damm", "Abraham Van Damm") * 4))
+    names = ("Dr. Van Damm", "Van Damm", "Professor Van Damm", "Abraham Van Damm")
+    assert len({id(found[name]) for name in names}) == 1
+    assert split_name("Abraham Van Damm").last == split_name("Van Damm").last == "Van Damm"
+    assert split_name("Anne Vane").last == "Vane"
+
+
+def test_hal_dale_and_harold_dale_are_one_dr_dale() -> None:
+    found = people(scenes(*("Hal Dale", "Harold Dale", "Dr. Dale") * 3))
+    assert found["Dr. Dale"] is found["Hal Dale"] is found["Harold Dale"]
+    other = people(scenes(*("Hal Dale", "Peter Dale", "Dr. Dale") * 3))
+    assert other["Hal Dale"] is not other["Peter Dale"]
+
+
+def test_mr_and_a_full_name_told_once_is_no_sons_form() -> None:
+    told = scenes(*("Tom", "Tom Dale") * 3, "Mr. Dale", "Mrs. Dale")
+    found = people(told + "\n\nThey asked for Mr. Tom Dale.")
+    assert found["Mr. Dale"] is found["Tom"] is not found["Mrs. Dale"]
+    son = people(told + "\n\nThey asked for Mr. Tom Dale." * 4)
+    assert son["Mr. Dale"] is not son["Tom"]
+
+
+def test_the_only_lady_told_of_by_turns_is_mrs_surname() -> None:
+    def told(*names: str) -> str:
+        seen = "{0} came in.\n\nNobody spoke to {0}." + RAIN[: len(RAIN) // 4]
+        return "\n\n".join(seen.format(name) for name in names)
+
+    by_turns = told("Laura Dale", "Mrs. Dale", "Laura", "Mrs. Dale", "Laura Dale")
+    found = people(by_turns)
+    assert found["Mrs. Dale"] is found["Laura"] is found["Laura Dale"]
+    for daughter in ('"Look, Laura. It rains," said Mrs. Dale.', "Laura Dale looked at Mrs. Dale."):
+        two = people(f"{by_turns}\n\n{daughter}")
+        assert two["Mrs. Dale"] is not two["Laura"]
+    two = people(by_turns + told("Martha Dale", "Martha", "Mrs. Dale"))
+    assert two["Mrs. Dale"] is not two["Laura"], "either"
+    two = people(told("Laura Dale", "Laura", "Laura Dale", "Mrs. Dale", "Mrs. Dale"))
+    assert two["Mrs. Dale"] is not two["Laura"], "not by turns"

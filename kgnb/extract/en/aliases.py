@@ -54,11 +54,13 @@ class AliasResolver(TitleAliases):
         self._join_peers()
         self._join_titled_first_names()
         self._join_first_names()
+        self._join_nicknames(full=True)
         self._join_titled_surnames()
         self._join_promoted()
         self._join_first_names(single=True)  # Frederick, who is now also Captain Thorne
         self._join_surnames()
         self._join_titles()
+        self._join_initials(single=True)
         self._join_servants_forms()
         self._join_nicknames()
         self._join_last_parts()
@@ -88,7 +90,8 @@ class AliasResolver(TitleAliases):
         by_words: dict[tuple[bool | str, ...], list[str]] = defaultdict(list)
         for name in self.by_count:
             parts = self.parts[name]
-            said = parts.rest if parts.is_full else (*parts.titles, "", *parts.rest)
+            first, *middle, last = parts.rest if parts.is_full else ("", *parts.titles, "", *parts.rest)
+            said = (first, *(w for w in middle if w[1:] != "."), last)  # George B. Dale
             by_words[self._is_named_after_husband(name), *(w.lower() for w in said)].append(name)
         for one, *others in by_words.values():
             for other in others:
@@ -113,9 +116,14 @@ class AliasResolver(TitleAliases):
             if roots and self._first_dominates(roots) and self._is_near(name, roots[0]):
                 self._join_unless_company(roots[0], name, "first name")
 
-    def _join_initials(self) -> None:
-        """T. J. Finch is Tom Finch, the only one of the surname whose first name begins so."""
+    def _join_initials(self, *, single: bool = False) -> None:
+        """T. J. Finch is Tom Finch, the only one of the surname whose first name begins so.
+
+        ``single``: only names not joined with others so far.
+        """
         for name in [n for n in self.by_count if self.parts[n].has_initial]:
+            if single and self._has_other_name(name):
+                continue
             roots = self._roots(self._by_last[self.parts[name].last], name)
             firsts = {r: self._first_names(r) for r in roots}
             fitting = [
@@ -234,13 +242,17 @@ class AliasResolver(TitleAliases):
         """Whether a surname alone may mean the person, as it seldom means a lady without a rank."""
         return self.gender(person) != "f" or not MILITARY.isdisjoint(self._titles(person))
 
-    def _join_nicknames(self) -> None:
-        """Lizzy and Elizabeth: a long form that is near but never in its sentence."""
-        for name in self.by_count:
+    def _join_nicknames(self, *, full: bool = False) -> None:
+        """Lizzy and Elizabeth: a long form that is near but never in its sentence.
+
+        ``full``: only Lizzy Dale and Elizabeth Dale.
+        """
+        for name in [n for n in self.by_count if self.parts[n].is_full or not full]:
             near = [
                 r
                 for r in self._roots(self._long_forms(name), name)
                 if self._is_near(name, r) and not self._are_two(name, r)
+                if not full or self._same_surname(name, r, unsure=False)
             ]
             # With too few occurrences to measure, the word list decides.
             rare = self.counts[name] < 5 and self._count(name) < 10 and not self._is_never_bare(name)

@@ -39,6 +39,7 @@ _PRONOUN = re.compile(
 _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
 # Honorifics behind a name, and what is as good as one: Mori-san, Rao-ji, Anne-girl.
 _SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi|girl|boy)$")
+_SURNAME_PARTICLES = frozenset(("Van", "Von", "La", "Le"))
 _SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|[oe]v|sky|skii)$")
 MILITARY = words.RANKS & words.NEUTRAL
 """Ranks whose words show no gender, and which women seldom bear."""
@@ -127,6 +128,8 @@ def split_name(name: str) -> NameParts:
         rest[-1] = _SUFFIX.sub("", rest[-1])
     while titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:  # M. de la Tour
         rest = rest[1:]
+    if len(rest) > 1 and rest[-2] in _SURNAME_PARTICLES:
+        rest[-2:] = [" ".join(rest[-2:])]  # Van Damm is one word, as is that of Anne Van Damm
     return NameParts(tuple(map(usual_title, titles)), tuple(rest))
 
 
@@ -248,9 +251,9 @@ class BookPersons:
         ]
 
     def _is_far(self, name: str, person: str) -> bool:
-        """Whether a name without a title and the person are in parts of the book that lie further apart than
-        the name is ever away: Joe of the first story is not Joe Fenn of the last."""
-        if self.parts[name].titles:
+        """Whether a name of one word and the person are in parts of the book that lie further apart than the
+        name is ever away: Joe of the first story is not Joe Fenn of the last."""
+        if self.parts[name].titles or self.parts[name].is_full:
             return False  # few bear one surname
         mine = self.offsets[name]
         theirs = [self.offsets[n] for n in self.clusters.names_of(person)]

@@ -44,6 +44,8 @@ BY_FIRST_NAME = 0.5
 """Share of a person's mentions that are the first name alone, from which on the surname is seldom used."""
 NEARBY = 0.2
 """Share of a first name's passages from which on a prince called so too may be its bearer."""
+BESIDE_LADY = 0.3
+"""Least share of the passages of Mrs. Dale in which her first name is used too."""
 INTRODUCED_WITHIN = 300
 """Characters between a full name and the title and surname by which its bearer is called from then on."""
 
@@ -121,13 +123,17 @@ class TitleAliases(BookPersons):
 
     def _join_titled_surnames(self) -> None:
         """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
-        for name, parts in self._one_word_names(titled=True, single=True):
+        by_title = self._one_word_names(titled=True, single=True)
+        # Mrs. Dale after her daughters.
+        for name, parts in sorted(by_title, key=lambda named: "mrs" in named[1].titles):
             roots = self._of_surname_and_title(name)
             # A lady's first name is seldom used where her title is: without evidence she is not joined.
             lady = bool(set(parts.titles) & {"mrs", "lady"})
             doubt = len(roots) > 1 or (lady and not any(set(parts.titles) & self._titles(r) for r in roots))
             if parts.titles == ("miss",):
                 best = self._daughter_called_miss(name, roots)
+            elif lady and len(roots) == 1 and self._is_only_lady(name, roots[0]):
+                best = roots[0]
             else:
                 unsure, least = (9.0, SURE_EXPECTED) if doubt else (0.0, 1.0)
                 best = self._exclusive_person(name, roots, strict=True, unsure=unsure, least=least)
@@ -136,6 +142,19 @@ class TitleAliases(BookPersons):
             best = best or self._just_introduced(name)
             if best and not self._may_be_any_of_family(name, best):
                 self.clusters.join(best, name, "title and surname")
+
+    def _is_only_lady(self, name: str, person: str) -> bool:
+        """Whether Anne Dale, the only one who may be Mrs. Dale, is told of by turns with her, is never in a
+        sentence with her, nor named in what she says, as a daughter is."""
+        near = self.co_occurrence.coverage((name,), person) >= BESIDE_LADY
+        if not near or self._count(person) < PASSING or self.co_occurrence.together(name, person):
+            return False
+        mine = self.offsets[name]
+        hers = sorted(at for n in self.clusters.names_of(person) for at in self.offsets[n])
+        by_turns = mine[0] < hers[-1] and hers[0] < mine[-1]
+        speeches = self.conversations.of(self.clusters.names_of(name))
+        called = {self.paragraphs.number(at) for at in hers if self.paragraphs.in_speech(at)}
+        return by_turns and speeches.isdisjoint(called) and not self._are_two(name, person)
 
     def _may_be_any_of_family(self, name: str, person: str) -> bool:
         """Whether nothing but a surname that others bear too says that ``name`` is the person, who is never
@@ -283,7 +302,7 @@ class TitleAliases(BookPersons):
             for n in self.clusters.names_of(root)
             if self.parts[n].titles == titles and n != name
         )
-        return own > 0.08 * self.counts[name]
+        return own > max(1.0, 0.08 * self.counts[name])
 
     def _has_wife(self, surname: str) -> bool:
         """Whether a married lady is called by the surname alone, so that Mr. Fenn may be an older one."""

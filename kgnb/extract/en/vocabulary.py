@@ -12,7 +12,9 @@ FEMALE = _LISTS["female"]
 NEUTRAL = _LISTS["neutral"]
 RANKS = _LISTS["ranks"]
 PEERS = _LISTS["peers"]
-CIVIL = dict.fromkeys(_LISTS["civil"], "mr") | dict.fromkeys(_LISTS["civil_women"], "mrs")
+CIVIL = (
+    dict.fromkeys(_LISTS["civil"], "mr") | dict.fromkeys(_LISTS["civil_women"], "mrs") | {"professor": "dr"}
+)
 """Title of a calling → that by which its bearers are called too."""
 ENDEARMENTS = _LISTS["endearments"]
 TRADES = _LISTS["trades"]
