@@ -1482,3 +1482,11 @@ def test_who_is_an_old_man_by_another_name_is_called_so_by_the_young() -> None:
 def test_a_title_is_of_whom_the_text_says_that_he_has_the_name() -> None:
     called = "这位方大人名唤方守谦，不爱说话。\n方守谦来了。\n方守谦走了。\n"
     assert "方大人" in bearer(people(SOLE + called), "方守谦").aliases
+
+
+@pytest.mark.parametrize(("epithet", "who"), [("黑山天王", "何守谦"), ("黑山老虎", "何守诚")])
+def test_a_rank_is_of_whom_another_name_ends_with_it(epithet: str, who: str) -> None:
+    pages = scenes([("何守谦", "林秀英"), ("何守诚", "林秀英"), ("周德海", "何守谦")])
+    stated = f"何守谦，绰号{epithet}。\n" + f"{epithet}来了。\n" * 2
+    near = "何守诚在家。\n何天王笑道：“且住。”\n何天王不说话。\n雨停了。\n何守诚走了。\n" * 6
+    assert bearer(people(pages + stated + near + "何守谦在家。\n"), "何天王").name == who

@@ -122,11 +122,17 @@ class SurnameAliases(TitleAliases):
         return found
 
     def _bearers_of_title(self, title: str, persons: set[str]) -> set[str]:
-        """Of the persons those to whom the text gives a rank (都头王虎); all where it gives it to none."""
+        """Of the persons those to whom the text gives a rank (都头王虎) or one of whose names ends with it
+        (黑山天王); all where it gives it to none."""
         if len(title) < 2 or is_generic(title):
             return persons
-        text, offsets = self.text, self.offsets
-        return {p for p in persons if any(text.endswith(title, 0, at) for at in offsets[p])} or persons
+        return {p for p in persons if self._has_rank(p, title)} or persons
+
+    def _has_rank(self, person: str, title: str) -> bool:
+        """Whether a rank stands before a name of a person, or ends another one that is no form of address."""
+        others = (name for name in self.clusters.names_of(person) if not is_titled(name))
+        before = any(self.text.endswith(title, 0, at) for at in self.offsets[person])
+        return before or any(name.endswith(title) for name in others)
 
     def _nearby_bearer(
         self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = APART, least: float = 0.4
