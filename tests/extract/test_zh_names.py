@@ -518,6 +518,27 @@ def test_who_is_called_by_a_character_is_called_so_in_other_words_too() -> None:
     assert bearer(both, "岚妹妹") is not bearer(both, "何晓岚")
 
 
+def test_whose_surname_is_told_before_another_name() -> None:
+    pages = pages_of("红缨", "阿九")
+    found = people(pages + "原来这阿九本姓何，小名红缨。\n")
+    assert bearer(found, "阿九") is bearer(found, "红缨")
+    found = people(pages + "阿九问他本姓，小名红缨。\n")
+    assert bearer(found, "阿九") is not bearer(found, "红缨")
+
+
+def test_who_is_introduced_in_full_is_whom_the_book_calls_by_a_character() -> None:
+    introduced = pages_of("何晓岚")
+    goes_on = pages_of("岚姐") * 3
+    assert bearer(people(introduced + goes_on), "岚姐").name == "何晓岚"
+    away = scenes([("周德海", "林秀英")]) * 9
+    assert bearer(people(introduced + away + goes_on), "岚姐").name == "岚姐", "somebody who comes later"
+    assert bearer(people(goes_on + away + introduced), "岚姐").name == "岚姐", "told of before"
+    two = pages_of("何晓岚") + pages_of("顾若岚")
+    assert bearer(people(two + goes_on), "岚姐").name == "岚姐"
+    both = "何晓岚看着岚姐。岚姐对何晓岚笑了。" * 9
+    assert bearer(people(introduced + goes_on + both), "岚姐").name == "岚姐"
+
+
 def test_a_title_of_the_other_sex_is_somebody_else() -> None:
     ladies = every_fourth(pages_of("何晓岚"), "何晓岚", "何晓岚姐姐")
     found = people(every_fourth(ladies, "何晓岚(?!姐)", "岚二叔"))
@@ -968,6 +989,8 @@ def test_a_form_that_never_meets_the_only_one_of_its_surname_is_that_one() -> No
         "他的次女何晓岚，还没有出嫁。\n",
         "还有：二小姐乃老爷所出，名何晓岚。\n",
         "门外正是：二姑娘何晓岚。\n",
+        "门外是二小姐何晓岚。\n",
+        "我叫何晓岚，是他们的二小姐。\n",
     ],
 )
 def test_a_rank_in_the_family_is_the_only_one_of_whom_it_is_told(told: str) -> None:
@@ -977,6 +1000,7 @@ def test_a_rank_in_the_family_is_the_only_one_of_whom_it_is_told(told: str) -> N
     two = pages + told + scenes([("何晓峰", "林秀英")]) + "门里正是：二小姐何晓峰。\n"
     assert "二小姐" not in names(two)
     assert "二小姐" not in names(pages + told + "她是林家的二小姐。\n"), "of another house"
+    assert "二小姐" not in names(pages + "何晓岚是二小姐的丫头。\n")
     away = (scenes([("周德海", "林秀英")] * 3) + "他怕二小姐。\n" * 9) * 4
     assert "二小姐" not in names(pages + told + away)
 

@@ -9,6 +9,7 @@ names, surnames, titles and nicknames.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -24,7 +25,7 @@ from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.sole_bearers import ADDRESS, AROUND
 from kgnb.extract.zh.spoken_names import SpokenNames
-from kgnb.extract.zh.surname_aliases import FEW, SOLE, WINDOW
+from kgnb.extract.zh.surname_aliases import FEW, SOLE, WINDOW, is_full
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 from kgnb.extract.zh.title_aliases import APART, NEARBY
 
@@ -51,6 +52,8 @@ TELLING, SOME_TELL = 0.3, 0.05
 """Least share of the places of a given name that tell a person; and where what stands beside it does, too."""
 STRANGE, COUNTED = 0.02, 0.05
 """Most share of the places of a given name behind another surname, and behind a measure word."""
+CHAPTER = 4_000
+"""Most characters from where somebody is introduced by a full name to where a form of address goes on."""
 STANDS = 0.5
 """Least log odds of what stands beside a word that is somebody's given name, too; of both sides."""
 
@@ -93,6 +96,7 @@ class AliasResolver(RareAliases):
         self._join_called_characters()
         self._join_rare_addresses()
         self._join_sole_bearers()
+        self._join_introduced()  # last: 何大夫, who is near 岚姐, is not she
         counts = {
             n: len(self.offsets[n]) if n in self.offsets else count
             for n, count in self.counts.items()
@@ -221,6 +225,31 @@ class AliasResolver(RareAliases):
             if form not in self.counts and (form[-1] != "儿" or len(roots) == 1):
                 known = called[form[0]].intersection(roots)
                 self._join_only(form, [r for r in known if self._may_be_called_too(form, r)])
+
+    def _join_introduced(self) -> None:
+        """何熙岚 is 岚姐 who is told of from then on: the only full name that ends so, and a rarer one."""
+        fulls: dict[str, set[str]] = defaultdict(set)
+        for name in filter(is_full, self.counts):
+            fulls[name[-1]].add(self.clusters.root(name))
+        for form in sorted(self._short_forms.keys() & self.counts.keys()):
+            person, *others = fulls[form[0]] or [""]
+            if person and not others and self._is_introduced(person, form):
+                self.clusters.join(person, form, "名与称")
+
+    def _is_introduced(self, person: str, form: str) -> bool:
+        """Whether a form of address, the more frequent one, begins where its full name is told."""
+        full, short = self.clusters.names_of(person), self.clusters.names_of(form)
+        places = sorted(at for name in full for at in self.offsets.get(name, ()))
+        first = min((at for name in short for at in self.offsets.get(name, ())), default=0)
+        before = bisect_left(places, first)
+        return (
+            len(places) < sum(len(self.offsets.get(name, ())) for name in short)
+            and before >= FEW
+            and first - places[before - 1] <= CHAPTER
+            and all(name in self._short_forms for name in short)
+            and self._sexes.fits(form, full)
+            and self._keep_apart(tuple(short), person, SOLE, alone=True)
+        )
 
     def _free_short_forms(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the forms that are joined with nobody yet, and who has that character.

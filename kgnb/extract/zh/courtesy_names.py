@@ -34,7 +34,7 @@ _TOPIC = re.compile(
 )
 _NAMED = re.compile(rf"姓([{HAN}]{{1,2}})[，,]?[双单]?名(?:叫|唤)?([{HAN}]{{1,2}})[，,][^。！？“”「」\n]*$")
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
-_BEARER = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
+_BEARER = re.compile(rf"([{HAN}]{{1,6}}?)(?:[本原]姓[{HAN}]{{1,2}})?[，,：:；;]?表?$")
 
 PASSAGE = 150
 """Most characters between a full name and what everybody calls its bearer."""

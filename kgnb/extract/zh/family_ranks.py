@@ -19,10 +19,11 @@ from kgnb.extract.zh.title_aliases import APART, NEARBY
 
 TOLD_NEAR = 0.5
 """Least share of a rank's passages that the only one to whom the text gives it is near."""
-_RANKS = f"[{''.join(sorted(words.NUMERALS))}大小]"
-_TITLES = "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷)"
-_RANKED = re.compile(f"{_RANKS}(?<![{HAN}].){_TITLES}")
+_RANKS = f"[{''.join(sorted(words.NUMERALS))}大小少姑舅姨]"
+_TITLES = "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷|师[兄姐弟妹]|当家|东家)"
+_RANKED = re.compile(f"{_RANKS}(?:(?<![{HAN}].)|(?<=[是乃].)){_TITLES}")
 _IS_NAMED = re.compile(f"[{HAN}]{{0,12}}，(?:闺名|芳名|名唤|名叫|名|叫)")
+_IS_RANKED = re.compile(f"是(?:[我他她你咱]们?的?)?({_RANKS}{_TITLES})(?![{HAN}])")
 _OF_HOUSE = re.compile(f"[家府]的?({_RANKS}{_TITLES})")
 _BORN = re.compile("(?P<order>[长次大二三四五六七八九])(?P<sex>[子女]|儿子|女儿)(?:名叫|叫|是|名)?")
 _ORDERS = {"长": "大", "次": "二"}
@@ -50,6 +51,8 @@ class FamilyRanks(SoleBearers):
         for match in _RANKED.finditer(self.text):
             named = _IS_NAMED.match(self.text, match.end())
             bearers[match[0]].add(self._name_at(named.end() if named else match.end()))
+        for match in _IS_RANKED.finditer(self.text):
+            bearers[match[1]].add(self._bearer_before(match.start()))
         for match in _BORN.finditer(self.text):
             order = _ORDERS.get(match["order"], match["order"])
             for title in _CHILDREN["女" if "女" in match["sex"] else "子"]:
@@ -58,10 +61,10 @@ class FamilyRanks(SoleBearers):
         for rank, names in bearers.items():
             for title in _SAME.get(rank[1:], (rank[1:],)):  # 二小姐 is 二姑娘, too
                 found[rank[0] + title] |= {self.clusters.root(name) for name in names - {""}}
-        free = found.keys() - self.counts.keys() - _MAIDS
+        free = found.keys() - self.counts.keys() - _MAIDS - words.GENERIC
         return {rank: found[rank] for rank in sorted(free) if len(found[rank]) == 1}
 
-    def _join_family_ranks(self, bearers: Mapping[str, Iterable[str]]) -> None:
+    def _join_family_ranks(self, bearers: Mapping[str, Iterable[str]], least: float = TOLD_NEAR) -> None:
         """二小姐 is the only one of whom it is told, if near wherever it is said and hardly beside it, and
         no other house has one: 林家的二小姐."""
         houses: dict[str, set[str]] = defaultdict(set)
@@ -73,7 +76,7 @@ class FamilyRanks(SoleBearers):
             if houses[rank] - {"", *map(surname_of, self.clusters.names_of(who))}:
                 continue
             company, n = self.co_occurrence, len(self.offsets[rank])
-            near = company.coverage((rank,), who) >= TOLD_NEAR
+            near = company.coverage((rank,), who) >= least
             if n >= 2 and near and company.ratio((rank,), who, 0.0) < APART:
                 self.counts[rank] = n
                 self.clusters.join(who, rank, "称")
@@ -85,8 +88,9 @@ class FamilyRanks(SoleBearers):
             rank = name.removeprefix(titled_surname(name))
             if rank != name and _RANK.fullmatch(rank):
                 bearers[rank].add(self.clusters.root(name))
-        free = bearers.keys() - self.counts.keys() - words.OF_PARENTS_AGE
-        self._join_family_ranks({rank: bearers[rank] for rank in sorted(free) if len(bearers[rank]) == 1})
+        free = bearers.keys() - self.counts.keys() - words.OF_PARENTS_AGE - words.GENERIC
+        only = {rank: bearers[rank] for rank in sorted(free) if len(bearers[rank]) == 1}
+        self._join_family_ranks(only, NEARBY)
 
     def _join_elders(self) -> None:
         """老太太 and 老祖宗 are 顾母 or 何老太太, if the book has one, who is near and never says it."""
