@@ -272,7 +272,7 @@ class Conversation:
             return None, None, None
         begin = behind_last(self._text, ENDS, begin, end)
         named = self.within(begin, end)
-        subjects = (m for m in named if self._begins_clause(m, begin))
+        subjects = (m for m in reversed(named) if self._begins_clause(m, begin))
         speaker = next((m for m in subjects if not is_narrators(m) or self._narrator_says(m.end, end)), None)
         if speaker is None and named and (self._is_presented(named[0]) or self._is_placed(named[0], begin)):
             speaker = named[0]
