@@ -565,3 +565,26 @@ def test_the_only_lady_told_of_by_turns_is_mrs_surname() -> None:
     assert two["Mrs. Dale"] is not two["Laura"], "either"
     two = people(told("Laura Dale", "Laura", "Laura Dale", "Mrs. Dale", "Mrs. Dale"))
     assert two["Mrs. Dale"] is not two["Laura"], "not by turns"
+
+
+def test_a_servants_mr_tom_is_tom_dale_who_is_seldom_called_by_the_first_name_alone() -> None:
+    called = '\n\n"Come, {0}," said Rosa. {0} laughed.\n\nThey asked for Mr. {0}.'
+    found = people(scenes(*["Tom Dale"] * 4) + called.format("Tom"))
+    assert found["Mr. Tom"] is found["Tom"] is found["Tom Dale"]
+    lady = people(scenes(*["Anne Dale"] * 4) + called.format("Anne"))
+    assert lady.get("Mr. Anne") is not lady["Anne"]
+
+
+def test_mr_dale_is_mr_tom_dale_rather_than_any_dale_told_of_in_passing() -> None:
+    told = "Mr. Tom Dale came in. Mr. Tom Dale sat down." + RAIN * 2 + scenes("Anne", "Mr. Dale", "Mr. Dale")
+    found = people(told + "\n\nThat was Jeremiah Dale.")
+    assert found["Mr. Dale"] is found["Mr. Tom Dale"] is not found.get("Jeremiah Dale")
+    father = people(told + "\n\nThat was Jeremiah Dale.\n\nMrs. Dale came in.")
+    assert father["Mr. Dale"] is not father["Mr. Tom Dale"]
+
+
+def test_a_clergyman_may_be_a_doctor() -> None:
+    found = people(scenes(*("Reverend Peter Dale", "Doctor Dale") * 3))
+    assert found["Doctor Dale"] is found["Reverend Peter Dale"]
+    officer = people(scenes(*("Captain Peter Dale", "Doctor Dale") * 3))
+    assert officer["Doctor Dale"] is not officer["Captain Peter Dale"]

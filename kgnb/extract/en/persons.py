@@ -395,10 +395,11 @@ def _gender_by_ending(forms: Iterable[str]) -> str:
 
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Return whether one person would not bear both: Captain and Mr, Mrs and Miss; a clergyman is also Mr.,
-    and so is who has a civil office."""
+    """Return whether one person would not bear both: Captain and Mr, Mrs and Miss; a clergyman is also Mr. or
+    Dr., and who has a civil office is Mr."""
     a, b = _of_strangers(one), _of_strangers(other)
-    return bool(a and b and not a & b)
+    divine = {"rev", "dr"} <= {*one, *other}
+    return bool(a and b and not a & b) and not divine
 
 
 def titles_agree(one: Iterable[str], other: Iterable[str]) -> bool:

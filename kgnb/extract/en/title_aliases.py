@@ -116,9 +116,9 @@ class TitleAliases(BookPersons):
     def _join_servants_forms(self) -> None:
         """Mr. Tom and Miz Anne, as servants say, are Tom and Anne."""
         for name, parts in self._one_word_names(titled=True, single=True):
-            names = {"mr": words.MALE_NAMES, "mrs": words.FEMALE_NAMES}.get(parts.titles[-1], ())
-            known = self.counts.get(parts.first, 0) >= PASSING and key(parts.first) in names
-            if known and not self._is_surname(parts.first, name):
+            sex = {"mr": "m", "mrs": "f"}.get(parts.titles[-1])
+            bare = self.counts.get(parts.first, 0) and self._count(parts.first) >= PASSING
+            if sex and bare and self.gender(parts.first) == sex and not self._is_surname(parts.first, name):
                 self._join_unless_company(parts.first, name, "title and first name")
 
     def _join_titled_surnames(self) -> None:
@@ -191,6 +191,10 @@ class TitleAliases(BookPersons):
         if len(of_rank) == 1 < len(roots):  # Dr. Anne Pell rather than Tom Pell, unless she is elsewhere
             elsewhere = self._is_elsewhere(name, of_rank[0])
             roots = [r for r in roots if r not in of_rank] if elsewhere else of_rank
+        called = [r for r in roots if not self._titles(r).isdisjoint(titles)]
+        passing = all(self._count(r) < PASSING for r in roots if r not in called)
+        if len(called) == 1 and passing and not self._has_wife(surname):
+            roots = called  # Mr. Tom Dale rather than any Dale told of in passing
         if titles == ("mr",) and len(roots) > 1:
             roots = [r for r in roots if not self._is_called_with_title(r, titles)] or roots
         alone = titles == ("mr",) and not self._has_wife(surname) and self._first_dominates(roots)
