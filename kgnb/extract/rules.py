@@ -9,6 +9,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 
 from kgnb.core.model import SYMMETRIC_RELATIONS, Lang
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
@@ -69,14 +70,22 @@ class _NameIndex:
         return [Mention(self.entries[name], name, at, at + len(name)) for at, name in self._search(text)]
 
     def tellers(self, title: str) -> list[NameEntry]:
-        """Who may tell a chapter in the first person: whose name, behind a number, is all of its title, then
-        who tells the book."""
+        """Who may tell a chapter in the first person: whose name or, in English, whose journal is all of its
+        title behind a number, then who tells the book."""
         if self.lang == "zh":
             title = script.simplified(title, traditional=self.traditional)
         found = _HEADING.fullmatch(title.strip())
         name = found[1] if found else ""
-        headed = self.entries.get(name) or self.entries.get(name.title())
-        return [entry for entry in (headed, self.narrator) if entry and entry.kind == "Character"]
+        if self.lang == "en":
+            from kgnb.extract.en.writings import owner_of
+
+            name = owner_of(name) or name
+        return [entry for entry in (self.person(name), self.narrator) if entry]
+
+    def person(self, name: str) -> NameEntry | None:
+        """Return who bears a name, which may stand in capitals as in headings."""
+        entry = self.entries.get(name) or self.entries.get(name.title())
+        return entry if entry and entry.kind == "Character" else None
 
 
 _INDEXES: deque[tuple[list[NameEntry], _NameIndex]] = deque(maxlen=4)
@@ -120,6 +129,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "
     sentence. Chinese is read in simplified characters; names and quotes come back as the text writes them.
     """
     if lang == "en":  # only the book's own language is loaded
+        from kgnb.extract.en.narrator import writers_mentions
         from kgnb.extract.en.relations import stated_relations, with_implied_mentions
         from kgnb.extract.en.sentences import sentence_ends
     else:
@@ -129,6 +139,9 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "
     original, text, index = _read(text, lang, names)
     mentions = with_implied_mentions(text, index.mentions(text), index.tellers(title))
     people = [m for m in mentions if m.entry.kind == "Character"]
+    if lang == "en":
+        written = writers_mentions(text, people, index.person)
+        people = sorted([*people, *written], key=attrgetter("start")) if written else people
     ends = sentence_ends(text)
     stated = stated_relations(text, people, ends)
     if lang == "zh":
@@ -153,6 +166,10 @@ def narrator_of(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str
         return None
     if lang == "en":  # not with the relations, which take half a second to load
         from kgnb.extract.en.narrator import own_mentions
+        from kgnb.extract.en.writings import writings
+
+        if writings(text):
+            return None  # several do
     else:
         from kgnb.extract.zh.narrator import own_mentions
     people = [m for m in index.mentions(text) if m.entry.kind == "Character"]

@@ -119,7 +119,10 @@ def test_a_chapter_in_which_he_is_named_is_told_by_somebody_else() -> None:
     [
         *(
             (title, True)
-            for title in ("Nora", "NORA", "Chapter 3: Nora", "IV. Nora", "Part Two — Nora", "12 Nora")
+            for title in (
+                *("Nora", "NORA", "Chapter 3: Nora", "IV. Nora", "Part Two — Nora", "12 Nora"),
+                *("Nora's Journal", "CHAPTER II NORA'S DIARY--_continued_"),
+            )
         ),
         *((title, False) for title in ("", "Chapter 3", "Finding Nora", "Nora's Letter", "Nora and Tom")),
     ],
@@ -137,3 +140,50 @@ def test_he_is_present_where_he_says_so() -> None:
     assert [(r.source, r.target, r.evidence) for r in found.relations] == [
         ("Nora", "Tom Harrow", "I saw Nora on the stairs.")
     ]
+
+
+JOURNALS = [
+    NameEntry(name, mentions=9) for name in ("Nora Pell", "Captain Thorne", "Walter Marsh", "Edwin Pell")
+]
+
+
+def told_by(*parts: str) -> set[tuple[str, str, str]]:
+    text = "\n\n".join(("The ship lay in the harbour.", *parts))
+    found = rules.extract(text, lang="en", names=JOURNALS).relations
+    return {(SHORT[r.type], r.source, r.target) for r in found if r.type in SHORT}
+
+
+def test_each_journal_and_letter_in_a_chapter_is_told_by_its_writer() -> None:
+    hers, his = I_TELL + "My brother, Edwin Pell, was ill.", I_TELL + "My old friend Walter Marsh came by."
+    both = {("S", "Edwin Pell", "Nora Pell"), ("R", "Captain Thorne", "Walter Marsh")}
+    assert told_by("_Nora Pell's Journal._", hers, "CAPTAIN THORNE'S DIARY--continued", his) == both
+    assert told_by("Letter, Nora Pell to Walter Marsh.", hers, "Telegram from Captain Thorne", his) == both
+    assert told_by("Nora Pell's Journal", hers, 'Cutting from "The Gull"', his) == {
+        ("S", "Edwin Pell", "Nora Pell")
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Nora Pell's journal lay open on the table.",
+        "She had read Nora Pell's journal.",
+        "Letters from the front came late.",
+        "Letter by letter she read it.",
+        "The Mate's Journal",
+    ],
+)
+def test_a_sentence_about_a_journal_begins_none(line: str) -> None:
+    assert "S" not in {kind for kind, _, _ in told_by(line, I_TELL + "My brother, Edwin Pell, was ill.")}
+
+
+def test_a_journal_that_tells_of_its_writer_is_told_by_somebody_else() -> None:
+    told = "Nora Pell sat there. Nora Pell laughed. Then I left Nora Pell. My brother, Edwin Pell, was ill."
+    assert ("S", "Edwin Pell", "Nora Pell") not in told_by("Nora Pell's Journal", told)
+
+
+def test_nobody_tells_the_whole_of_a_chapter_of_journals() -> None:
+    text = f"{I_TELL}\n\nNora Pell's Journal\n\n{I_TELL}"
+    names = [*PEOPLE, *JOURNALS]
+    assert rules.narrator_of(text, lang="en", names=names) is None
+    assert rules.narrator_of(I_TELL, lang="en", names=names) == PEOPLE[0]

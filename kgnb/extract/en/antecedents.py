@@ -44,7 +44,8 @@ def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons, but: str =
         behind = persons.between(offset, persons.sentence(offset)[1]) if word in _SUBJECTS else ()
         return _third_person(_GENDERS[word], offset, persons, {but, *(m.entry.name for m in behind)})
     if not persons.paragraphs.in_speech(offset):
-        return Referent(persons.narrator, TELLS) if persons.narrator and word != "your" else None
+        narrator = persons.narrator_at(offset)
+        return Referent(narrator, TELLS) if narrator and word != "your" else None
     if word != "your":
         return persons.speakers.speaker(offset)
     said = persons.speakers.addressee(offset)

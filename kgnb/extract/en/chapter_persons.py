@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -15,6 +15,7 @@ from kgnb.extract.en.narrator import narrator
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import NameFacts, likely_gender, name_facts, split_name
 from kgnb.extract.en.speakers import Speakers
+from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
@@ -61,7 +62,7 @@ class ChapterPersons:
     def __init__(
         self, text: str, people: Sequence[Mention], ends: Sequence[int], own: Sequence[Mention] = ()
     ) -> None:
-        """``own``: where who tells the book says "I", if he tells this chapter."""
+        """``own``: where who tells the chapter, or a journal in it, says "I"."""
         self.text = text
         self.people = people
         self._own = own
@@ -88,10 +89,26 @@ class ChapterPersons:
         """Who says each speech, and to whom."""
         return Speakers(self)
 
+    def narrator_at(self, offset: int) -> Mention | None:
+        """Return who tells the chapter, or the journal in it, in the first person at ``offset``."""
+        return self._tellers.get(bisect_right(self._writings, offset))
+
     @cached_property
-    def narrator(self) -> Mention | None:
-        """Who tells the chapter in the first person."""
-        return self._own[0] if self._own else narrator(self.text, self.paragraphs, self.mentions_of)
+    def _writings(self) -> list[int]:
+        """Where journals and letters in the chapter begin."""
+        return [start for start, _ in writings(self.text)]
+
+    @cached_property
+    def _tellers(self) -> dict[int, Mention]:
+        """Number of the journal or letter, 0 before the first → who tells it."""
+        found: dict[int, Mention] = {}
+        for mention in self._own:
+            found.setdefault(bisect_right(self._writings, mention.start), mention)
+        if not (self._own or self._writings) and (
+            teller := narrator(self.text, self.paragraphs, self.mentions_of)
+        ):
+            found[0] = teller
+        return found
 
     @cached_property
     def mentions_of(self) -> dict[str, list[Mention]]:

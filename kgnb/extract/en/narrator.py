@@ -4,13 +4,15 @@ named in what is told, or says so ("my name is Tom", "I, Tom Dale")."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 
 from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import (
     MIN_I,
+    NAMED,
     Narrator,
     Place,
     Share,
@@ -47,9 +49,10 @@ def narrator(
     return mentions_of[found][0] if found else None
 
 
-def _own(text: str, paragraphs: Paragraphs) -> Iterator[int]:
-    """Offsets of "I" outside speech."""
-    return (m.start() for m in _I.finditer(text) if not paragraphs.in_speech(m.start()))
+def _own(text: str, paragraphs: Paragraphs, start: int = 0, end: int | None = None) -> Iterator[int]:
+    """Offsets of "I" outside speech, between ``start`` and ``end``."""
+    found = _I.finditer(text, start, len(text) if end is None else end)
+    return (m.start() for m in found if not paragraphs.in_speech(m.start()))
 
 
 def _teller(text: str, paragraphs: Paragraphs, name: str, places: Iterable[Place]) -> Teller:
@@ -91,16 +94,41 @@ def of_book(
 
 
 def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEntry]) -> list[Mention]:
-    """Return the mentions, by "I" outside speech, of the first of ``tellers`` who may tell the chapter: with
-    whose name it is headed, or who tells the book."""
+    """Return the mentions, by "I" outside speech, of the first of ``tellers`` who may tell the chapter, up to
+    the first journal or letter in it: with whose name it is headed, or who tells the book."""
     if not tellers:
         return []
-    share, paragraphs = _share(text), Paragraphs(text)
+    end = next((start for start, _ in writings(text)), len(text))
+    share, paragraphs = _share(text[:end]), Paragraphs(text)
     for entry in tellers:
-        places = ((m.start, m.end) for m in people if m.entry.name == entry.name)
-        if share.tells(entry, _teller(text, paragraphs, entry.name, places).told):
-            return [Mention(entry, "I", at, at + 1) for at in _own(text, paragraphs)]
+        if share.tells(entry, _told(text, paragraphs, entry, people, 0, end)):
+            return [Mention(entry, "I", at, at + 1) for at in _own(text, paragraphs, 0, end)]
     return []
+
+
+def writers_mentions(
+    text: str, people: Sequence[Mention], person: Callable[[str], NameEntry | None]
+) -> list[Mention]:
+    """Return the mentions, by "I" outside speech, of those whose journals and letters stand in a chapter.
+
+    ``person``: name in a heading → who bears it.
+    """
+    written = writings(text)
+    paragraphs, found = Paragraphs(text), list[Mention]()
+    for (start, name), (end, _) in pairwise([*written, (len(text), "")]):
+        if entry := person(name) if name else None:
+            own = list(_own(text, paragraphs, start, end))
+            if _told(text, paragraphs, entry, people, start, end) <= NAMED * len(own):
+                found += (Mention(entry, "I", at, at + 1) for at in own)
+    return found
+
+
+def _told(
+    text: str, paragraphs: Paragraphs, entry: NameEntry, people: Sequence[Mention], start: int, end: int
+) -> int:
+    """How often a person is named outside speech at ``start``-``end``."""
+    named = (m for m in people if m.entry.name == entry.name and start <= m.start < end)
+    return _teller(text, paragraphs, entry.name, ((m.start, m.end) for m in named)).told
 
 
 def is_narrators(mention: Mention) -> bool:
