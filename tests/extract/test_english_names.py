@@ -1254,3 +1254,22 @@ def test_the_prince_is_nobody_where_there_are_several() -> None:
     text = pages(("Tom Finch", "Anne Dale")) + "\n\n".join(["", *main, told, told])
     assert people(text)["Prince"].name == "Prince Emil"
     assert "Prince" not in people("\n\n".join([text, *princes]))
+
+
+def test_the_castle_of_somebody_is_a_place() -> None:
+    told = "They saw the Castle of Ketter. Then the Castle of Ketter was gone. He knew the Castle of Ketter."
+    assert "Castle of Ketter" not in people(pages(("Count Ketter", "Anne Dale")) + f"\n\n{told}")
+
+
+def test_what_stands_behind_of_only_is_a_thing() -> None:
+    def penalty(**before: int) -> float:
+        ridge = names.Candidate("Ridge", list(range(9)), Counter(before))
+        return names._thing_penalty(ridge, titled=False, noun=False)
+
+    assert penalty(of=9) == 3.0 + penalty(of=7, met=2)
+
+
+def test_a_god_who_once_seems_to_speak_is_none_of_the_persons() -> None:
+    told = "They prayed to Jesus. They had seen Jesus. They loved Jesus, and knew Jesus was there."
+    text = pages(("Tom Finch", "Anne Dale")) + f"\n\n{told}" * 3 + '\n\n"Jesus said it," they knew.'
+    assert "Jesus" not in people(text)

@@ -408,7 +408,7 @@ class NameClassifier:
         for candidate in self.candidates.values():
             parts = candidate.name.split(" ")
             related = len(parts) > 1 and (parts[0] in firsts or parts[-1] in lasts)
-            if related and not (is_titled(candidate.name) or _is_where(candidate)):
+            if related and not (is_titled(candidate.name) or _is_where(candidate) or _is_place_of(parts)):
                 candidate.score += 3.0
                 if parts[1] == "of" and candidate.count > 1:  # the Knave of Hearts is as sure as the Knave
                     candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
@@ -525,6 +525,8 @@ def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
     many = count >= KIND and candidate.indefinite >= KIND_SHARE * count
     if many and not titled and key(candidate.name) not in FIRST_NAMES:
         penalty += 3.0  # an Uplander: any of them
+    if not titled and count >= 5 and candidate.before["of"] >= 0.9 * count:
+        penalty += 3.0  # the water side of Ridge
     owns = sum(n for word, n in candidate.after.items() if word[:1] == "'" or word == "s")
     if not titled and count >= 4 and owns >= 0.7 * count:
         penalty += 1.5  # Simpson's, Lovers' Vows
@@ -534,18 +536,22 @@ def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
 def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     """How much the words of a name say that it is no person's; ``speaks``: share beside a verb of speech."""
     last = key(name.split(" ")[-1])
-    place = key(name) in _PLACES_AND_GODS and not speaks
+    place = key(name) in _PLACES_AND_GODS and speaks < 0.1
     named = titled or not FIRST_NAMES.isdisjoint(map(key, name.split(" ")))
     notion = _NOTION.search(name) and not (speaks or named)
     penalty = 3.0 if place or notion or key(name) in words.PEOPLES else 0.0
-    head, _, rest = name.partition(" ")
-    if key(head) in _NO_PERSON_ENDS and rest.partition(" ")[0] in _PARTICLES:
-        penalty += 3.0  # the Castle of Brayton
+    if _is_place_of(name.split(" ")):
+        penalty += 3.0
     elif last in _NO_PERSON_ENDS and speaks < 0.2:
         penalty += 2.0 if titled or speaks or last not in words.STREET_ENDS else 3.0
     elif _PLACE_HEAD.match(name) and not speaks:  # but St. Clare said
         penalty += 2.0
     return penalty
+
+
+def _is_place_of(parts: list[str]) -> bool:
+    """The Castle of Brayton."""
+    return len(parts) > 2 and key(parts[0]) in _NO_PERSON_ENDS and parts[1] in _PARTICLES
 
 
 def _is_exclamation(candidate: Candidate) -> bool:
