@@ -1010,6 +1010,7 @@ def test_a_rank_is_of_the_only_surname_that_has_it() -> None:
     assert "三奶奶" in bearer(people(pages), "顾三奶奶").aliases
     assert "三奶奶" not in names(pages + pages_of("方三奶奶"))
     assert "三奶奶" not in names(pages + "赵家的三奶奶来了。\n")
+    assert "三奶奶" in names(pages.replace("顾", "周") + "周家的三奶奶来了。\n")
     assert "三奶奶" not in names(pages + "顾三奶奶看着三奶奶，三奶奶问顾三奶奶。\n" * 20)
 
 

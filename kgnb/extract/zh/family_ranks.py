@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sole_bearers import SoleBearers
-from kgnb.extract.zh.surname_aliases import DOMINANT, SOLE
+from kgnb.extract.zh.surname_aliases import DOMINANT, SOLE, family_of
 from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 from kgnb.extract.zh.title_aliases import APART, NEARBY
 
@@ -67,19 +68,21 @@ class FamilyRanks(SoleBearers):
     def _join_family_ranks(self, bearers: Mapping[str, Iterable[str]], least: float = TOLD_NEAR) -> None:
         """二小姐 is the only one of whom it is told, if near wherever it is said and hardly beside it, and
         no other house has one: 林家的二小姐."""
-        houses: dict[str, set[str]] = defaultdict(set)
-        for match in _OF_HOUSE.finditer(self.text) if bearers else ():
-            before = self.text[max(0, match.start() - 2) : match.start()]
-            house = next((name for name in (before, before[-1:]) if name in words.SURE_SURNAMES), "")
-            houses[match[1]].add(house)
         for rank, (who,) in bearers.items():
-            if houses[rank] - {"", *map(surname_of, self.clusters.names_of(who))}:
-                continue
             company, n = self.co_occurrence, len(self.offsets[rank])
-            near = company.coverage((rank,), who) >= least
-            if n >= 2 and near and company.ratio((rank,), who, 0.0) < APART:
-                self.counts[rank] = n
-                self.clusters.join(who, rank, "称")
+            near = n >= 2 and company.coverage((rank,), who) >= least
+            alone = near and company.ratio((rank,), who, 0.0) < APART
+            if alone and self._houses[rank] <= set(map(family_of, self.clusters.names_of(who))):
+                self._join_located(who, rank, "称")
+
+    @cached_property
+    def _houses(self) -> dict[str, set[str]]:
+        """A rank → the surnames of the houses that the text says have one."""
+        houses: dict[str, set[str]] = defaultdict(set)
+        for match in _OF_HOUSE.finditer(self.text):
+            before = self.text[max(0, match.start() - 2) : match.start()]
+            houses[match[1]].update(name for name in (before, before[-1:]) if name in words.SURE_SURNAMES)
+        return houses
 
     def _join_ranks_of_surnames(self) -> None:
         """三奶奶 is 刘三奶奶, if no other surname has one."""
