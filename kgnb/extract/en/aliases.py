@@ -18,7 +18,7 @@ from kgnb.extract.en.cited import is_only_cited, is_only_compared
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.patronymics import Patronymic, patronymic
-from kgnb.extract.en.persons import APART, KIN_TITLES, MILITARY, PASSING
+from kgnb.extract.en.persons import APART, KIN_TITLES, MILITARY, PASSING, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.title_aliases import BY_FIRST_NAME, NEARBY, ON_PAGES, TitleAliases
 from kgnb.extract.en.vocatives import answering
@@ -29,6 +29,8 @@ _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
 )
 
 _NOBLE = frozenset(("prince", "princess", "king", "queen", "sir", "lord"))
+RARELY = 0.1
+"""Most mentions of others of a surname, for each of the only man's who is known by it."""
 MIN_BEGINNING = 3
 """Letters of a short form that a longer first name begins with."""
 
@@ -64,6 +66,7 @@ class AliasResolver(TitleAliases):
         self._join_servants_forms()
         self._join_nicknames()
         self._join_last_parts()
+        self._join_sole_bearers()
         self._join_ranks()
         self._join_stated_names()
         self._join_eldest()
@@ -333,6 +336,47 @@ class AliasResolver(TitleAliases):
             bearer = self.candidates.get(last) if first and key(last) not in FIRST_NAMES else None
             if bearer and bearer.articles < 0.5 * bearer.count and not self._bears_as_surname(last):
                 self._join_unless_company(last, name, "surname")
+
+    def _join_sole_bearers(self) -> None:
+        """Oak, Mr. Oak and Farmer Oak are Gabriel Oak, the only man whom the book knows by that surname."""
+        for surname, names in self._by_last.items():
+            roots = dict.fromkeys(map(self.clusters.root, names))
+            full = [r for r in roots if any(self._has_first_name(p) for p in self._parts_of(r))]
+            men = [r for r in full if self.gender(r) != "f"]
+            counts = Counter({r: self._count(r) for r in men})
+            (best, n), *others = counts.most_common(2) or [("", 0)]
+            if not best or (others and others[0][1] > RARELY * n):
+                continue
+            for other in roots:
+                if other not in full and self._is_sole_bearer(best, other, surname):
+                    self.clusters.join(best, other, "surname")
+
+    def _has_first_name(self, parts: NameParts) -> bool:
+        """Whether more than titles and trades stands before the surname: not in Shepherd Oak."""
+        return parts.is_full and key(parts.first) not in words.TRADES
+
+    def _is_sole_bearer(self, person: str, other: str, surname: str) -> bool:
+        """Whether who is called by a surname alone, with titles or without, is the man who has it.
+
+        They keep no company and, where there is only a title, are met on the same pages; nor is he rather
+        called Tom: Mr. Dale may be the father.
+        """
+        only = all(p.last == surname for p in self._parts_of(other))
+        titles = self._titles(other)
+        if (
+            not only
+            or other in self.dropped
+            or self.gender(other) == "f"
+            or titles_clash(titles, self._titles(person))
+        ):
+            return False
+        if self.co_occurrence.ratio(other, person, 0.0) >= 1.2 or self._is_far(other, person):
+            return False
+        if surname in self.clusters.names_of(other):
+            return True
+        near = self.co_occurrence.coverage(other, person) >= NEARBY
+        young = titles == {"mr"} and self._share_of_first_name(person) >= BY_FIRST_NAME
+        return near and not young and not self._are_two(other, person)
 
     def _bears_as_surname(self, last: str) -> bool:
         """Whether who is called ``last`` has a first name before it: Tom Dale is not Smith-Dale."""
