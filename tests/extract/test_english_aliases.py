@@ -588,3 +588,25 @@ def test_a_clergyman_may_be_a_doctor() -> None:
     assert found["Doctor Dale"] is found["Reverend Peter Dale"]
     officer = people(scenes(*("Captain Peter Dale", "Doctor Dale") * 3))
     assert officer["Doctor Dale"] is not officer["Captain Peter Dale"]
+
+
+KNOWN = "Edmund worked on. Then Edmund slept.\n\n" * 3 + "Edmund Dale had sheep.\n\n"
+FARMER = '"Come," said Dale. The dog knew Dale.\n\n' * 3 + "Farmer Dale was content.\n\n"
+
+
+def test_who_is_called_by_a_surname_is_the_only_man_who_is_known_by_it() -> None:
+    found = people((KNOWN + FARMER) * 4 + "Shepherd Dale came. Mrs. Dale came.\n\n" * 2 + "Edwin Dale came.")
+    assert found["Dale"] is found["Farmer Dale"] is found["Edmund"] is found["Edmund Dale"]
+    assert found["Dale"] is not found["Mrs. Dale"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Edwin Dale was ill. Then Edwin Dale coughed.\n\n" * 4,  # he may be meant as well
+        "Edmund met Farmer Dale. Then Dale struck Edmund.\n\n" * 9,  # they keep company
+    ],
+)
+def test_who_is_called_by_a_surname_may_be_another(other: str) -> None:
+    found = people((KNOWN + FARMER + other) * 4)
+    assert found["Farmer Dale"] is not found["Edmund Dale"]

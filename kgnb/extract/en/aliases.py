@@ -358,8 +358,8 @@ class AliasResolver(TitleAliases):
     def _is_sole_bearer(self, person: str, other: str, surname: str) -> bool:
         """Whether who is called by a surname alone, with titles or without, is the man who has it.
 
-        They keep no company and, where there is only a title, are met on the same pages; nor is he rather
-        called Tom: Mr. Dale may be the father.
+        They keep no company and, where there is mostly a title, are met on the same pages; Mr. Dale alone may
+        be the father.
         """
         only = all(p.last == surname for p in self._parts_of(other))
         titles = self._titles(other)
@@ -370,13 +370,12 @@ class AliasResolver(TitleAliases):
             or titles_clash(titles, self._titles(person))
         ):
             return False
-        if self.co_occurrence.ratio(other, person, 0.0) >= 1.2 or self._is_far(other, person):
+        company = self.co_occurrence.ratio(other, person, 0.0) >= APART or self._are_two(other, person)
+        if company or self._is_far(other, person):
             return False
-        if surname in self.clusters.names_of(other):
+        if surname in self.clusters.names_of(other) and 2 * self.counts[surname] >= self._count(other):
             return True
-        near = self.co_occurrence.coverage(other, person) >= NEARBY
-        young = titles == {"mr"} and self._share_of_first_name(person) >= BY_FIRST_NAME
-        return near and not young and not self._are_two(other, person)
+        return titles != {"mr"} and self.co_occurrence.coverage(other, person) >= NEARBY
 
     def _bears_as_surname(self, last: str) -> bool:
         """Whether who is called ``last`` has a first name before it: Tom Dale is not Smith-Dale."""
