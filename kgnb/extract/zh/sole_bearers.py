@@ -103,8 +103,9 @@ class SoleBearers(SurnameAliases):
             kin = self._is_elder(form) or self._is_parents(form, names_of(who)) or self._has_wife(form, who)
             if kin or not (near and rare):
                 return ""
-        least = 0.0 if told else float(company.together(forms, who))  # a sentence of both may be by chance
-        apart = company.ratio(forms, who, least) < APART and self._keep_apart(forms, who, APART, alone=True)
+        together = company.together(forms, who) - bool(told)  # one sentence of both may be by chance
+        apart = company.ratio(forms, who, float(together)) < APART
+        apart = apart and self._keep_apart(forms, who, APART, alone=True)
         return who if apart and not self._spoken.meet(forms, names_of(who)) else ""
 
     def _is_of_sex(self, form: str, names: Collection[str]) -> bool:
@@ -114,10 +115,7 @@ class SoleBearers(SurnameAliases):
     def _introduces(self, names: Iterable[str], forms: Iterable[str]) -> bool:
         """Whether the text calls somebody by a form for the first time soon after it has told a name: “这是我
         表妹何秀英。”何小姐…."""
-        told = [places for name in names if (places := self.offsets.get(name))]
-        if sum(map(len, told)) <= FEW:
-            return False
-        first = min(places[0] for places in told)
+        first = min((self.offsets[name][0] for name in names if self.offsets.get(name)), default=-INTRODUCED)
         begins = (self.offsets[form][0] for form in forms if self.offsets.get(form))
         return any(first < at <= first + INTRODUCED and self.text[at - 1] in _BEFORE for at in begins)
 
