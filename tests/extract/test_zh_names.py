@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from collections import Counter
 
 import pytest
 
@@ -16,9 +17,10 @@ from kgnb.extract.zh.candidates import Candidate, can_be_name
 from kgnb.extract.zh.clauses import speakers
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.given_places import telling
-from kgnb.extract.zh.name_evidence import own_score
+from kgnb.extract.zh.name_evidence import foreign_score, own_score
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.sexes import Sexes
+from kgnb.extract.zh.surnames import titled_surname
 from kgnb.graph.resolve.name_listing import NameReason
 from kgnb.render.names_text import reason_text
 from tests.extract.test_name_scan import bearer, scenes
@@ -167,7 +169,9 @@ def test_many_full_names_and_endless_ones_take_time_by_their_number() -> None:
     assert max(map(len, ForeignNames("阿·" * 1_000).full)) < 20
 
 
-@pytest.mark.parametrize("word", ["李和顾", "地一声", "贺家坡", "石桥沟", "王家", "曹兵退", "顾等"])
+@pytest.mark.parametrize(
+    "word", ["李和顾", "地一声", "贺家坡", "石桥沟", "王家", "曹兵退", "顾等", "贺家坳", "一壁"]
+)
 def test_pairs_of_surnames_adverbs_and_hamlets_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
 
@@ -459,6 +463,79 @@ def test_what_no_given_name_ends_with_hardly_ends_one() -> None:
     told = pages_of("孟云舒") + "他又看见{0}。林秀英说{0}，周德海也说{0}。"
     assert "石廊" not in names(told.format("石廊"))
     assert "石涛" in names(told.format("石涛"))
+
+
+def beside(word: str, left: str, right: str = "，。也笑") -> Candidate:
+    """A candidate with these neighbours, one each."""
+    sides = Counter(left), Counter(right)
+    return Candidate(word, count=len(left), left=sides[0], right=sides[1])
+
+
+@pytest.mark.parametrize(
+    ("thing", "left", "right"),
+    [
+        ("石环", "片，说见", "，。也笑"),  # 一片石环
+        ("青河镇", "到从，说", "，。也笑"),
+        ("青河镇", "，。说见", "上里，。"),
+        ("何青峰", "到，说见", "上，。也"),
+        ("和大哥", "周林孟，", "便也笑说"),
+    ],
+)
+def test_what_stands_beside_things_and_places_is_nobody(thing: str, left: str, right: str) -> None:
+    usual = own_score(beside(thing, "，。说“"), {})
+    assert own_score(beside(thing, left, right), {}) < usual - 0.7
+
+
+def test_who_is_gone_to_may_have_a_mountain_in_his_name() -> None:
+    assert own_score(beside("何青峰", "到从，说"), {}) == own_score(beside("何青峰", "，。说“"), {})
+    speaks = beside("石河镇", "到从，说")
+    speaks.speaks = 2
+    assert own_score(speaks, {}) > own_score(beside("石河镇", "，。说“"), {})
+
+
+def test_a_pair_of_sounds_that_always_ends_a_word_is_no_foreign_name() -> None:
+    score = [foreign_score(beside("朵里", left), {}, translated=True) for left in ("耳耳", "说，")]
+    assert score[0] == score[1] - 1
+    whole = [foreign_score(beside("朵里娜", left), {}, translated=True) for left in ("耳耳", "说，")]
+    assert whole[0] == whole[1]
+
+
+def test_a_name_that_is_mostly_a_hotels_is_no_persons() -> None:
+    told = pages_of("孟云舒") + "他又看见石通。林秀英说石通，周德海也说石通。石通{}开了门。他去石通{}。"
+    assert "石通" in names(told.format("家", "家"))
+    assert "石通" not in names(told.format("酒店", "酒店"))
+
+
+def test_a_village_is_told_by_its_end_though_its_characters_go_together() -> None:
+    assert can_be_name("霁村", {"霁村"})
+    assert not can_be_name("周村", {"周村"})
+    assert not titled_surname("汝弟")  # a pronoun of old texts
+
+
+def test_a_surname_before_the_old_and_a_title_makes_no_longer_name() -> None:
+    for name, longer in (("老君", False), ("老栓", True)):
+        book = NameClassifier(pages_of(name) + f"那天何{name}来了。\n“何{name}，你来。”\n何{name}笑了。\n")
+        book.candidates[f"何{name}"].score = 2.0
+        assert (f"何{name}" in book.persons()) is longer
+
+
+def test_a_wife_tells_who_her_husband_is_and_is_another() -> None:
+    told = "三斤走了。林秀英便问三斤。三斤在家。三斤也笑了。周德海听见，同三斤说了。三斤不肯。\n" * 4
+    wife, other = (
+        NameClassifier(pages_of("孟云舒") + told + f"{who}来了，{who}笑了。林秀英看见{who}。")
+        for who in ("三斤嫂", "三斤子")
+    )
+    husband = wife.candidates["三斤"].score - other.candidates["三斤"].score
+    assert husband == pytest.approx(0.75, abs=0.15)
+    wife.candidates["三斤"].score = 3.0
+    assert {"三斤", "三斤嫂"} <= wife.persons().keys()
+
+
+@pytest.mark.parametrize("told", ["他们白煮鸡，烧了汤。", "那时刘主任管文书，不在家。"])
+def test_what_several_or_an_official_do_is_no_introduction(told: str) -> None:
+    pages = pages_of("孟云舒")
+    assert names(pages + told) == names(pages)
+    assert "孟晓棠" in names(pages + "那时刘主任孟晓棠，不在家。")
 
 
 def test_how_somebody_speaks_is_no_part_of_his_name() -> None:

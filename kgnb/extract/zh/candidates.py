@@ -20,7 +20,7 @@ from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
 
-_AFTER_HOME = frozenset(("", *"坡口湾渡桥岭河湖沟堡坝洼塘父母兄弟姐妹"))
+_AFTER_HOME = frozenset(("", *"坡口湾渡桥岭河湖沟堡坝洼塘坳垭峁塬圩畈父母兄弟姐妹"))
 """What follows a family's name: kin (李家母女), ends of a hamlet's (not those of given names, 林, 山, 峰)."""
 _SHORT_HEADS = {h for h in words.NAME_HEADS if len(h) == 1}
 _LONG_HEADS = {h for h in words.NAME_HEADS if len(h) == 2}
@@ -141,7 +141,7 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     if (
         is_role(word)
         or (word[0] in words.RANKED and is_role(word[1:]))  # 大女儿, 老和尚
-        or (word[-1] in words.HOUSE_ENDS and word not in cohesive and word[1:] not in cohesive)
+        or (word[-1] in words.HOUSE_ENDS and not _is_cohesive_name(word, cohesive))
         or (word[1] in "家国" and word[2:] in _AFTER_HOME)
         or (word[-1] == "家" and (titled_surname(word[:-1]) or word[:-1] in words.COMPOUND_SURNAMES))
     ):
@@ -167,6 +167,11 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     what = word.lstrip(_NUMERALS)
     counted = is_role(what) or what[:1] in _COUNTED
     return word[0] in words.NUMERALS and not counted
+
+
+def _is_cohesive_name(word: str, cohesive: Container[str]) -> bool:
+    """Whether a name that ends like a house is one by its characters: 霁村, but not 周村."""
+    return word[1:] in cohesive or (word in cohesive and word[0] not in words.COMMON_SURNAMES)
 
 
 def with_neighbours(

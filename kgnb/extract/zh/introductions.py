@@ -38,9 +38,13 @@ _CALLS = frozenset("叫唤名")
 _CALLED_SO = re.compile(f"(?:叫|唤|(?<![书片剧曲])名为|名字是|叫[作做]|唤[作做])({_NAME})(?=[^{HAN}])")
 _TRADE_ENDS = frozenset("长员师官医兵匠妃")
 """What ends hardly any word but a trade's or rank's."""
-_ROLE_ENDS = _TRADE_ENDS.union(*(w[-1] for w in words.TITLES if len(w) > 1)) - {"姓"}  # 本姓何氏
+_NO_ROLE = frozenset("姓们己")  # 本姓何氏, 他们白煮鸡
+_ROLE_ENDS = _TRADE_ENDS.union(*(w[-1] for w in words.TITLES if len(w) > 1)) - _NO_ROLE
 _BEGINS_FULL = "".join(sorted(words.COMMON_SURNAMES.union("是叫名", (w[0] for w in words.COMPOUND_SURNAMES))))
 _ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}](?=[{_BEGINS_FULL}]){_IS}({_NAME}){_ENDS}")
+
+_VERBS = frozenset("管许任施费计查盖包连顾应尽")
+"""Surnames that are verbs, too, with an object behind them."""
 
 _QUOTES = tuple("“「『")
 
@@ -112,6 +116,8 @@ def is_full_name(
     if once and (has_unlikely_end(name) or len(name) == 2):
         return False
     word = known.get(given, 0.0) if len(given) > 1 else 0.0
+    if once and word and name[0] in _VERBS:
+        return False  # 主任管文书
     if ("", "") in sides and word < (WORD if long_names else 0.01):
         return True
     if not long_names or (len(given) > 1 and bigrams.count(name[:-1][-2:]) > found.count):

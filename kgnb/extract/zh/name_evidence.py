@@ -33,8 +33,13 @@ _FILLED = words.PLACE_CHARS | words.HOUSE_ENDS | frozenset("家班排连营团�
 _DIRECTIONS = words.LOCALIZERS | frozenset("前后左右东西南北")
 _COLOURS = frozenset("红白黑黄蓝青金银")
 _TROOPS = words.ROLE_ENDS | {"军"}
+_JOINING = frozenset("和与同跟连向从对")
+"""Surnames, and other characters, that stand between two mostly."""
+_OF_THINGS = frozenset("根条片块只支棵朵杯碗盏扇座匹颗粒枚件柄股缕滴瓶盒辆艘架幅株碟锅壶串堆滩")
+"""Measure words that nobody is counted by: 一根竹簪."""
 _TWO = frozenset("两二俩")
 _PLACES_BEHIND = words.PLACE_CHARS | words.HOUSE_ENDS
+_TO_PLACE = words.BEFORE_PLACE - frozenset("向来打")  # which persons follow too
 _HAMLETS = frozenset("巷岭县寨庙寺街府渡港郡乡省")
 """Ends of places that hardly end given names of two characters."""
 
@@ -50,7 +55,18 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     score -= fixed_phrase_penalty(candidate)
     score -= ADVERB * (form <= 0.0 and _is_adverbial(candidate))
     score -= _word_penalty(candidate, common_words) + _phrase_penalty(candidate, common_words)
-    return score - _grammar_penalty(candidate)
+    return score - _grammar_penalty(candidate) - _place_penalty(candidate)
+
+
+def _place_penalty(candidate: Candidate) -> float:
+    """For what ends like a place and stands where places do: 到白杨镇, 何青峰上."""
+    if candidate.speaks or candidate.name[-1] not in _PLACES_BEHIND:
+        return 0.0
+    within = share_of(candidate.right, words.LOCALIZERS)
+    if not within and len(candidate.name) == 3 and candidate.name[0] in words.COMMON_SURNAMES:
+        return 0.0  # 从何庆林
+    there = share_of(candidate.left, _TO_PLACE) + within
+    return 5.0 * max(0.0, there * candidate.count / (candidate.count + 1) - 0.25)
 
 
 def _is_adverbial(candidate: Candidate) -> bool:
@@ -65,9 +81,10 @@ def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, tr
     speech = min(2.0, 0.5 * math.log1p(candidate.speaks))
     word = 1.5 * common_words.get(candidate.name, 0.0)
     form = 2.0 if len(candidate.name) > 2 else 1.0
-    place = 5.0 * max(0.0, share_of(candidate.left, words.BEFORE_PLACE) - 0.25)  # 从莫斯科
+    place = 10.0 * max(0.0, share_of(candidate.left, words.BEFORE_PLACE) - 0.25)  # 从莫斯科
     score = speech + (form if translated else 0.5 * form) - word - place - _grammar_penalty(candidate)
-    return score if translated else score - fixed_phrase_penalty(candidate)  # 耳|朵里
+    sure = translated and (len(candidate.name) > 2 or candidate.count >= OFTEN)
+    return score if sure else score - fixed_phrase_penalty(candidate)  # 耳|朵里
 
 
 def _grammar_penalty(candidate: Candidate) -> float:
@@ -77,6 +94,10 @@ def _grammar_penalty(candidate: Candidate) -> float:
         titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
         penalty += (2.0 if titled else 6.0) * share_of(candidate.left, words.MEASURES)
         penalty += 2.0 * share_of(candidate.left, words.DEMONSTRATIVES)
+    penalty += 4.0 * share_of(candidate.left, _OF_THINGS)
+    if candidate.name[0] in _JOINING:  # 老周和大哥
+        within = sum(n for char, n in candidate.left.items() if is_han(char))
+        penalty += 4.0 * max(0.0, within / candidate.count - 0.5)
     if len(candidate.name) == 2:
         penalty += 4.0 * share_of(candidate.right, _TWO)  # 李顾两位
     penalty += 3.0 * max(0.0, share_of(candidate.right, _PLACES_BEHIND) - 0.3)  # 白鹭洲

@@ -35,7 +35,7 @@ from kgnb.extract.zh.name_evidence import (
     own_score,
     share_of,
 )
-from kgnb.extract.zh.surnames import is_role, is_wife, surname_of, titled_surname
+from kgnb.extract.zh.surnames import head_of, is_role, is_wife, surname_of, titled_surname
 
 LONG = 200_000
 """Characters of a text from which on a fork saves more time than it takes."""
@@ -68,6 +68,8 @@ _BEFORE = dict.fromkeys("\n。”“、" + "".join(words.BEFORE_NAMES), USUAL) |
 )
 _BEHIND = dict.fromkeys(words.BEHIND_NAMES, USUAL) | dict.fromkeys(words.NEVER_BEHIND_NAMES, UNUSUAL)
 _TITLE_ENDS = frozenset(title[-1] for title in words.TITLES_AFTER_SURNAME)
+OF_PLACE, PLACE = 0.3, 2.0
+"""Least share of mentions before 酒店, 大学 and the like that makes a name theirs; worth against a person."""
 SHARED = 0.2
 """Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
 COMMONEST = 3.2
@@ -142,15 +144,19 @@ class NameClassifier:
         listed, kin = self.told.listed, self.told.related
         for name, candidate in self.candidates.items():
             related_to = 0 if name in self.common_words else min(kin[name], 2)  # 高兴的母亲
-            candidate.score += LISTED * (name in listed) + RELATED * related_to
+            wed = name + "嫂" in self.candidates  # 三斤嫂
+            candidate.score += LISTED * (name in listed) + RELATED * (related_to + wed)
             surnamed = len(name) == 3 and surname_of(name) and self._is_unknown(name[1:], candidate)
             if surnamed and min(self.left_score(candidate), self.right_score(candidate)) > 0:
                 candidate.score += UNKNOWN_WORD
 
     def _own_score(self, candidate: Candidate) -> float:
+        of_place = not candidate.speaks and self.told.of_places[candidate.name] >= OF_PLACE * candidate.count
+        against = PLACE if of_place else 0.0  # 青石大学
         if candidate.name in self.foreign.bare:
-            return foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
-        score = own_score(candidate, self.common_words)
+            score = foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
+            return score - against
+        score = own_score(candidate, self.common_words) - against
         score += UNKNOWN_WORD if self._is_unknown(candidate.name, candidate) else 0.0
         return score + (UNLIKELY_END if self._always_ends_so(candidate) else 0.0)
 
@@ -338,7 +344,8 @@ class NameClassifier:
         name = candidate.name
         for size in range(2, len(name)):
             head, tail = kept.get(name[:size]), kept.get(name[-size:])
-            if head and candidate.count < 0.5 * head.count and not is_wife(name):
+            wife = name[size:] in words.MARRIED or is_wife(name)  # 三斤嫂, 何二旺家的
+            if head and candidate.count < 0.5 * head.count and not wife:
                 return True
             if tail and candidate.count < 0.5 * tail.count and not self._adds_surname(candidate, tail):
                 return True
@@ -348,7 +355,8 @@ class NameClassifier:
     def _adds_surname(self, candidate: Candidate, tail: Candidate) -> bool:
         """Whether the name is ``tail`` with a surname (何子安), not with a verb or noun (封何恭, 马十三)."""
         head = candidate.name.removesuffix(tail.name)
-        if head not in words.SURE_SURNAMES or len(tail.name) != 2:
+        titled = tail.name[0] == "老" and head_of(tail.name)  # 何老君 is 老君
+        if head not in words.SURE_SURNAMES or len(tail.name) != 2 or titled:
             return False
         share, frequency = candidate.count / tail.count, self.frequency(head)
         if tail.name[0] in words.COMMON_SURNAMES:

@@ -11,7 +11,6 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
 
 _ORG_ENDS = tuple(words.ORG_ENDS)
-_LONG_ENDS = {e for e in words.PLACE_ENDS | words.ORG_ENDS if len(e) > 1}
 # The east gate, inside the town, somebody's camp: places without a name (江东, 河北, 汉中 are names).
 _GENERIC = re.compile(
     "[东西南北]{2}|[东西南北前后左右大小正]门|正[东西南北]|城[东西南北]|.寨"
@@ -80,7 +79,7 @@ def _can_be_name(word: str, persons: set[str]) -> bool:
         return False
     if not persons.isdisjoint((word[:2], word[:3], word[1:], word[2:])):
         return False
-    end = next((n for n in (3, 2) if word[-n:] in _LONG_ENDS and len(word) > n), 1)
+    end = next((n for n in (3, 2) if word[-n:] in words.LONG_PLACE_ENDS and len(word) > n), 1)
     return not set(word) & words.NEVER_IN_NAMES and not set(word[:-end]) & words.UNLIKELY_NAME_ENDS
 
 
@@ -92,5 +91,5 @@ def _is_organization(word: str, left: Mapping[str, int], right: Mapping[str, int
     """Whether what precedes it varies, and its people or deeds follow often enough."""
     if word[0] in words.GENERIC_ORG_HEADS or len(left) < 3 or max(left.values()) >= 0.7 * count:
         return False
-    share = 0.2 if word[-2:] in _LONG_ENDS or word[-3:] in _LONG_ENDS else 0.3
+    share = 0.2 if word[-2:] in words.LONG_PLACE_ENDS or word[-3:] in words.LONG_PLACE_ENDS else 0.3
     return sum(n for c, n in right.items() if c in words.AFTER_ORG) >= share * count
