@@ -1273,3 +1273,9 @@ def test_a_god_who_once_seems_to_speak_is_none_of_the_persons() -> None:
     told = "They prayed to Jesus. They had seen Jesus. They loved Jesus, and knew Jesus was there."
     text = pages(("Tom Finch", "Anne Dale")) + f"\n\n{told}" * 3 + '\n\n"Jesus said it," they knew.'
     assert "Jesus" not in people(text)
+
+
+def test_who_is_a_dale_has_that_surname() -> None:
+    told = pages(("Tom Dale", "Miss Moss"), ("Mr. Dale", "Miss Moss")) + "\n\nNobody asked Dale. Dale slept."
+    found = people(told + "\n\nHe was a Dale.\n\nThat is like a Dale.")
+    assert found["Dale"] is found["Tom Dale"]

@@ -332,6 +332,8 @@ class NameClassifier:
             self._words[token.lower()] += n
         self._total = max(1, self._words.total())
         seeds = [c for c in self.candidates.values() if c.speaks >= 3 or is_titled(c.name)]
+        self._known = FIRST_NAMES | {key(c.name.split(" ")[-1]) for c in seeds if " " in c.name}
+        self._surnames = {c.name.split(" ")[-1] for c in seeds if " " in c.name}
         known = sum(c.count for c in seeds)
         learnt = known / (known + PSEUDO_COUNT)
         self._unseen = UNSEEN_LOG_ODDS * learnt
@@ -361,6 +363,9 @@ class NameClassifier:
         score += 2.0 if titled else 1.0 if noun else 0.0
         score += min(2.5, 0.8 * math.log1p(speaks))
         score -= _thing_penalty(candidate, titled=titled, noun=noun)
+        many = count >= KIND and candidate.indefinite >= KIND_SHARE * count
+        if many and not titled and key(name) not in self._known:
+            score -= 3.0  # an Uplander is any of them; but she was a Dale
         speaking = speaks / count if candidate.articles < count else 0.0  # the Gazette said
         score -= _name_penalty(name, titled=titled, speaks=speaking)
         first = key(name.split(" ")[-1 if titled else 0])
@@ -522,9 +527,6 @@ def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
         penalty += max(0.0, 3.0 - 20.0 * speaks / count) * candidate.articles / count
     if not speaks and (_is_exclamation(candidate) or candidate.after['"'] >= 0.2 * count):
         penalty += 1.5  # Humph!; at the "Coach and Horses" he
-    many = count >= KIND and candidate.indefinite >= KIND_SHARE * count
-    if many and not titled and key(candidate.name) not in FIRST_NAMES:
-        penalty += 3.0  # an Uplander: any of them
     if not titled and count >= 5 and candidate.before["of"] >= 0.9 * count:
         penalty += 3.0  # the water side of Ridge
     owns = sum(n for word, n in candidate.after.items() if word[:1] == "'" or word == "s")
