@@ -75,7 +75,7 @@ RARE = 3
 """Occurrences up to which what the text says in words counts: more have neighbours enough."""
 STATED_SCORE = 1.5
 """Added to the score of a rare name of which the text says that it is somebody's."""
-KIND, KIND_SHARE = 4, 0.25
+KIND, KIND_SHARE = 5, 0.25
 """Occurrences of a name, and the share of those behind a or an, from which on it is what many are called."""
 SURE_SPEECHES = 3
 """Speeches that make a name of a word which is none in other books: Sunday, Bah."""
