@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from kgnb.extract.model import NameEntry
@@ -25,6 +27,12 @@ class Mention(NamedTuple):
     form: str
     start: int
     end: int
+
+
+def between(mentions: Sequence[Mention], start: int, end: int) -> Sequence[Mention]:
+    """Return the mentions, which are in order, that start in ``start``-``end``."""
+    starts = attrgetter("start")
+    return mentions[bisect_left(mentions, start, key=starts) : bisect_left(mentions, end, key=starts)]
 
 
 class PatternMatch(NamedTuple):

@@ -7,6 +7,7 @@ import pytest
 from kgnb.extract import name_scan, rules
 from kgnb.extract.en.narrator import _teller
 from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
 
 PEOPLE = [
@@ -175,6 +176,12 @@ def test_each_journal_and_letter_in_a_chapter_is_told_by_its_writer() -> None:
 )
 def test_a_sentence_about_a_journal_begins_none(line: str) -> None:
     assert "S" not in {kind for kind, _, _ in told_by(line, I_TELL + "My brother, Edwin Pell, was ill.")}
+
+
+def test_a_hostile_heading_takes_time_by_its_length() -> None:
+    assert (
+        writings(f"Nora Pell's Journal{'.' * 200_000}!\n{'(' * 200_000}") == []
+    )  # half an hour if by its square
 
 
 def test_a_journal_that_tells_of_its_writer_is_told_by_somebody_else() -> None:

@@ -333,7 +333,6 @@ class NameClassifier:
         self._total = max(1, self._words.total())
         seeds = [c for c in self.candidates.values() if c.speaks >= 3 or is_titled(c.name)]
         self._known = FIRST_NAMES | {key(c.name.split(" ")[-1]) for c in seeds if " " in c.name}
-        self._surnames = {c.name.split(" ")[-1] for c in seeds if " " in c.name}
         known = sum(c.count for c in seeds)
         learnt = known / (known + PSEUDO_COUNT)
         self._unseen = UNSEEN_LOG_ODDS * learnt

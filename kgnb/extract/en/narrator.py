@@ -25,7 +25,7 @@ from kgnb.extract.narrator import (
     samples,
     spans,
 )
-from kgnb.extract.patterns import Mention
+from kgnb.extract.patterns import Mention, between
 
 _I = re.compile(r"I(?<!\w.)(?!\w|\.\s)")
 _SPEECH_OR_I = re.compile(rf'"[^"\n]*"?|(?P<i>{_I.pattern})')
@@ -101,7 +101,7 @@ def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEnt
     end = next((start for start, _ in writings(text)), len(text))
     share, paragraphs = _share(text[:end]), Paragraphs(text)
     for entry in tellers:
-        if share.tells(entry, _told(text, paragraphs, entry, people, 0, end)):
+        if share.tells(entry, _told(text, paragraphs, entry, between(people, 0, end))):
             return [Mention(entry, "I", at, at + 1) for at in _own(text, paragraphs, 0, end)]
     return []
 
@@ -113,22 +113,21 @@ def writers_mentions(
 
     ``person``: name in a heading → who bears it.
     """
-    written = writings(text)
+    if not (written := writings(text)):
+        return []
     paragraphs, found = Paragraphs(text), list[Mention]()
     for (start, name), (end, _) in pairwise([*written, (len(text), "")]):
         if entry := person(name) if name else None:
             own = list(_own(text, paragraphs, start, end))
-            if _told(text, paragraphs, entry, people, start, end) <= NAMED * len(own):
+            if _told(text, paragraphs, entry, between(people, start, end)) <= NAMED * len(own):
                 found += (Mention(entry, "I", at, at + 1) for at in own)
     return found
 
 
-def _told(
-    text: str, paragraphs: Paragraphs, entry: NameEntry, people: Sequence[Mention], start: int, end: int
-) -> int:
-    """How often a person is named outside speech at ``start``-``end``."""
-    named = (m for m in people if m.entry.name == entry.name and start <= m.start < end)
-    return _teller(text, paragraphs, entry.name, ((m.start, m.end) for m in named)).told
+def _told(text: str, paragraphs: Paragraphs, entry: NameEntry, people: Iterable[Mention]) -> int:
+    """How often a person is named outside speech in these mentions."""
+    places = ((m.start, m.end) for m in people if m.entry.name == entry.name)
+    return _teller(text, paragraphs, entry.name, places).told
 
 
 def is_narrators(mention: Mention) -> bool:

@@ -8,16 +8,14 @@ AAAI).
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import Mention
+from kgnb.extract.patterns import Mention, between
 
 BY_TURN = 0.7
 """How sure it is that a speech without a name is who spoke before the last speaker."""
@@ -138,9 +136,9 @@ class Speakers:
         mentions = self._named[paragraph]
         begin, start, end, stop = self._paragraphs.speech(offset)
         behind = (
-            m for m in _between(mentions, end, stop) if not _SPEAKS_NEXT.match(self._persons.text, m.end)
+            m for m in between(mentions, end, stop) if not _SPEAKS_NEXT.match(self._persons.text, m.end)
         )
-        found = next(behind, None) or next(reversed(_between(mentions, begin, start)), None)
+        found = next(behind, None) or next(reversed(between(mentions, begin, start)), None)
         return Referent(found, 1.0) if found else None
 
     def called(self, offset: int) -> Mention | None:
@@ -149,7 +147,7 @@ class Speakers:
         mentions = self._called.get(paragraph, [])
         if paragraph in self._several:
             _, start, end, _ = self._paragraphs.speech(offset)
-            mentions = _between(mentions, start, end)
+            mentions = between(mentions, start, end)
         return mentions[0] if mentions else None
 
     def addressee(self, offset: int) -> Referent | None:
@@ -183,9 +181,3 @@ class Speakers:
         if len({s.mention.entry.name for s in fitting}) != 1:
             return None
         return Referent(fitting[0].mention, fitting[0].weight * IN_TURN)
-
-
-def _between(mentions: list[Mention], start: int, end: int) -> list[Mention]:
-    """The mentions, which are in order, that start in ``start``-``end``."""
-    starts = attrgetter("start")
-    return mentions[bisect_left(mentions, start, key=starts) : bisect_left(mentions, end, key=starts)]

@@ -13,7 +13,8 @@ _NAME = r"[A-Z][\w.' -]{1,40}?"
 _OWNED = rf"(?P<owner>{_NAME})'[sS] (?i:{_KIND})\b"
 _OWNER = re.compile(_OWNED)
 _HEADING = re.compile(
-    rf"^[ (\[]*(?:{_OWNED}[-—–,.:;) ]*(?:(?i:continued|concluded)|\([^\n]{{1,60}})?[.)\] ]*"  # Ann's Diary
+    rf"^[(\[]?(?:{_OWNED}[-—–,.:;) ]{{0,9}}(?:(?i:continued|concluded)|\([^\n]{{1,60}})?"
+    r"[.)\] ]{0,9}"  # Ann's Diary
     rf"|(?i:{_SENT})(?:, | from | left by | by )(?P<writer>{_NAME})"
     r"(?:(?:,[^\n]{1,80})? to (?!the\b)[A-Z][^\n]{1,80}|[. ]*)"  # Letter, Ann Dale to Tom Finch
     rf'|(?i:log|cutting|extract|{_SENT})(?:,? (?i:from|of|to)) (?:the |The |THE )?["A-Z][^\n]{{1,80}})$',
