@@ -88,7 +88,7 @@ _UNDERLINED = re.compile(
 )
 _GLUED = re.compile(rf"^{_GAP}*(?P<title>第(?P<number>{_NUM})[回章節节])(?=[^\n]{{60}})", re.M)
 _SENTENCE_END = ("。", "，", "；", "、", "：", ",", ";", "”", "」", "』")
-_PROSE_END = (*_SENTENCE_END, ".", "!", "?", "。", "！", "？", "…")
+_PROSE_END = (*_SENTENCE_END, ".", "!", "?", "！", "？", "…")
 _BEFORE_HEADING = (".", "!", "?", '"', "”", "’", "。", "！", "？", "…", "」", "*", "_", "：", "）")
 
 

@@ -256,8 +256,7 @@ class Conversation:
         behind = _CALLED.match(self._text, mention.end)
         if behind is None or behind.end() > end:
             return False
-        first = self._text[start + 1 : mention.start] in ("", "我的")
-        last = behind.end() >= end - 1
+        first, last = mention.start == start + 1, behind.end() >= end - 1
         ends = last or behind[0][-1] in "。！？"
         broken_off = self._text[end - 2] == "，"
         return (first and (broken_off or not last)) or (not first and before in "，！" and ends)

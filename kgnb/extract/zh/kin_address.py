@@ -78,15 +78,6 @@ _WORDS = (
     ("师尊|恩师|师父(?=[^“”「」『』]{1,80}(?:弟子|徒[儿弟]))", _Address("MASTER_OF")),
     ("徒儿|徒弟", _Address("MASTER_OF", from_speaker=True)),
 )
-_WEDS = "[成结订定完]了?[亲婚]|拜了?(?:堂|天地)|离了?婚"
-# Not: 咱们结婚吧, 我们不是夫妻, 我们夫妇 (whose other is not there).
-_WE_TWO = re.compile(
-    "(?:咱|我|你)(?<=[“「『，。！？…—].)(?:(?:(?<=咱)们?|(?<=我)们)(?:[两俩]个?人?)?|(?<=[咱我])俩|(?<=你)我(?:二人|两人)?"
-    "|(?<=我)[和跟同与]你|(?<=你)[和跟同与]我)"
-    f"(?:[^，。！？：；“”不没别要想能该快会]{{0,6}}(?:是|做了?|当了?)[^，。！？：；“”不]{{0,6}}(?:夫妻|夫妇|两口子)"
-    f"|(?:[这那]次|已经?|当[初年]|刚){{0,2}}(?:{_WEDS})(?!的[人]|后)[^，。！？：；“”吧罢]{{0,8}})"
-    "(?=[，。！…—”」』])"
-)
 _COURTEOUS = re.compile("大[哥姐嫂叔伯]|小[弟妹]{1,2}|兄长|妹子|嫂子|弟妹|叔叔|伯伯|爷爷")
 """What strangers and neighbours call each other by turns: 嫂子 and 大哥, 叔叔 and 小妹妹."""
 _MASTERS = ("太爷", "老爷", "老爷子", "太太", "夫人", "员外")
@@ -111,8 +102,7 @@ _SPOKEN_TO = re.compile(
 
 def addressed_kin(text: str, people: Sequence[Mention], said: Conversation) -> list[PatternMatch]:
     """Return the ties that words of address imply; ``people``: one chapter's persons."""
-    addresses = _Addresses(text, people, said)
-    found = [*addresses.ties(), *addresses.couples()]
+    found = list(_Addresses(text, people, said).ties())
     times: dict[frozenset[str], Counter[tuple[str, str]]] = defaultdict(Counter)
     for one in found:
         times[frozenset((one.source, one.target))][_kind(one)] += 1
@@ -152,25 +142,6 @@ class _Addresses:
                 end = max(match.end(), speaker.end, hearer.end)
                 start = min(speaker.start, hearer.start, match.start())
                 yield PatternMatch(*names, word, start, end, IMPLIED)
-
-    def couples(self) -> Iterator[PatternMatch]:
-        """“静姝，咱们成亲十二年了。”: who says so to whom."""
-        for match in _WE_TWO.finditer(self._text):
-            k = self._said.at(match.start())
-            speaker = self._said.turn(k).speaker if k >= 0 else None
-            if speaker is None or self._is_absent(k):
-                continue
-            hearer = self._said.hearer(k) or self._only_other(k, speaker)
-            if hearer and self._said.sexes.may_wed(speaker.entry, hearer.entry):
-                names = speaker.entry.name, "SPOUSE", hearer.entry.name
-                start, end = min(speaker.start, hearer.start, match.start()), match.end()
-                yield PatternMatch(*names, match[0], start, max(end, speaker.end, hearer.end), IMPLIED)
-
-    def _only_other(self, k: int, speaker: Mention) -> Mention | None:
-        """Who alone speaks before or after the ``k``-th turn."""
-        turns = (self._said.neighbour(k, step, speaker) for step in (-1, 1))
-        others = {t.speaker.entry.name: t.speaker for t in turns if t and t.speaker}
-        return next(iter(others.values())) if len(others) == 1 else None
 
     def _hearer(self, k: int, speaker: Mention, kin: _Address, word: str) -> Mention | None:
         """Whom the speaker of the ``k``-th turn calls by the word."""

@@ -22,11 +22,11 @@ from kgnb.extract.zh.surnames import given_of, is_titled_animal, surname_of, tit
 LARGEST = 5
 """Most persons of a group that a word counts."""
 
-_SAYS = "(?:名?叫[做作]?|名唤|唤做|唤作|曰|名|是)"
-_ELDER = re.compile(f"(?:[大长]的|老大|长){_SAYS}$")
+_SAYS = "(?:名?叫[做作]?|名?唤[做作]?|曰|名|是)"
+_ELDER = re.compile(f"[大长]的?{_SAYS}$")
 _ITEM = re.compile(
-    "[大小长最另这一次三四五季老]"
-    f"(?:(?:(?<=[大小长])的|(?<=最)小的|(?<=[另这])一个|(?<=一)个|(?<=[长次三四五季])){_SAYS}|(?<=大)名|(?<=老)[大二三四五小幺](?:便?{_SAYS})?)"
+    "[大小长另这一次三四五季老]"
+    f"(?:(?:(?<=[大小长])的|(?<=[另这])一个|(?<=一)个|(?<=[长次三四五季])){_SAYS}|(?<=大)名|(?<=老)[大二三四五小幺](?:便?{_SAYS})?)"
     "(?:“[^“”\\n]{1,6}”)?“?"
 )
 _HAS_SOME = re.compile(
@@ -39,8 +39,8 @@ _GROUP = re.compile(
     "(?P<size>两个|二人|两人|俩|三个|三人|四人|四个)?"
 )
 _TWO_WED = re.compile(
-    r"(?:两(?:个?人|口)|二人|俩人?)(?:[^\W不没未想要该能以都]{0,10}[，、])?[^\W不没未想要该能以都]{0,12}?"
-    "(?:[成结订定完]了[亲婚]|成亲|完婚|成婚|拜了?(?:堂|天地)|(?:做|结为|成)了?夫[妻妇])(?!的?(?:[人事]|念头|话))"
+    r"(?:两个?人|二人|俩)(?:[^\W不没未想要该能以都]{0,10}，)?[^\W不没未想要该能以都]{0,12}?"
+    "(?:[成结订定完]了[亲婚]|[成完]婚|成亲|拜了?堂|[做成为]了?夫[妻妇])(?!的?(?:[人事]|念头|话))"
 )
 _GROUP_TYPES = {
     "父": "PARENT_OF",
@@ -58,7 +58,6 @@ _WIVES = {
     "先生": ("太太", "夫人"),
     "老爷": ("太太", "奶奶"),
     "少爷": ("奶奶",),
-    "员外": ("娘子",),
     "爸爸": ("妈妈",),
     "爷爷": ("奶奶",),
     "太爷": ("太太",),
@@ -210,7 +209,6 @@ class KinGroups:
         wives = {form[:-2] + title for form in titled for title in _WIVES.get(form[-2:], ())}
         names = husband.name, *husband.aliases
         if self._said.sexes.fits("先生", names):
-            plain = [name for name in names if not titled_surname(name)]
-            stems = {stem for n in plain for stem in (n, n.removesuffix("子"), given_of(n)) if len(stem) > 1}
+            stems = {stem for n in names for stem in (n, n.removesuffix("子"), given_of(n)) if len(stem) > 1}
             wives |= {stem + title for stem in stems for title in _NAMED_AFTER_HUSBAND}
         return wives

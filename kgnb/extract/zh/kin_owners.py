@@ -137,12 +137,11 @@ class KinOwners:
             return last
         if has := _HAS.search(self._text, max(0, kin.start - 40), kin.start):
             return self._owner_of_some(kin, k, has.start())
-        serves = kin.rule.type == "LEADS"
-        if kin.rule.owned and not serves:
+        if kin.rule.owned and kin.rule.type != "LEADS":
             return None
         if _DEED.fullmatch(between) and len(between) <= 5:
             return last
-        if serves and self._text.endswith(_WITH, 0, last.start) and _CAME.fullmatch(between):
+        if kin.rule.owned and self._text.endswith(_WITH, 0, last.start) and _CAME.fullmatch(between):
             return last  # 随甲进宫的丫鬟乙
         if BORN.fullmatch(kin.noun):
             return self._namesake(kin, k)

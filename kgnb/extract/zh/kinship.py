@@ -47,18 +47,15 @@ _ANYBODYS = words.MARRIED | {"姑爷", "爷爷", "叔叔", "姑姑", "舅舅", "
 """Kin nouns by which a house's servants, friends and strangers call people, too."""
 _SPEAKS_TO = re.compile(
     # Branches begin with a character, not with a set: the search then skips what begins none of them.
-    f"(?:{'|'.join(f'{char}着?' for char in '对向朝跟冲')}|见了?|问|叫|唤|吩咐"
-    "|告诉|埋怨|责备|安慰|嘱咐|叮嘱|劝|骂|催"
-    f"|{'|'.join(f'{char}[着住]' for char in '拉拍搂抱扶拽搀揽瞪看望盯')})"
+    f"(?:{'|'.join(f'{char}着?' for char in '对向朝跟冲')}|见了?|问|叫|唤|吩咐|拉着|拍着)"
     f"(?P<own>(?:[他她]|自己)的?)?{DEAR}(?P<noun>[{''.join(sorted(KIN_CHARS))}]{{1,4}})"
     "(?=[说道问笑喊叫骂进走坐，：][^。！？；“”「」『』\n]{0,24}(?P<opens>[“「『])|[说道问笑喊叫骂])"
 )
-_MARRIES = re.compile("嫁(?:给了?|与了?|了)|娶(?:了|(?<=[迎续].)|的(?:妻子?|太太|媳妇)?[就便正]?是)")
+_MARRIES = re.compile("嫁[给与了]|娶(?:了|(?<=[迎续].))")
 _TO_SPOUSE = re.compile(
-    r"(?:一?[个位])?(?:[^\W的他她我你]{1,12}的){0,2}[^\W的他她我你]{0,3}?(?:[主人匠师生员长官商客民兵姐妹弟郎女者户夫头友学工]|姑娘|妇)?"
-    r"(?:(?<=\w)，(?:姓.，)?(?:名?叫做?|名唤|(?:大家|人[家们]|都|人人)[叫喊][他她]))?"
+    r"(?:一?[个位])?(?:[^\W的他她我你]{1,12}的)?[^\W的他她我你]{0,4}(?:，(?:姓.，)?(?:名?叫|名唤|大家叫[他她]))?"
 )
-_I_DO = re.compile("[我俺](?:后来|已经?|[去今前]年|刚|也|就|早)*")
+_I_DO = re.compile("[我俺](?:后来|已经|[去前]年|[刚也早])?")
 _WOMEN = re.compile("[女妹姐姑姨侄孙]")
 _UNWED = re.compile("[不没未别莫想要肯愿欲若如果把将让叫使令替为劝见听看说道的]")
 _NEXT_ITEM = re.compile(f"；{DEAR}$")
@@ -202,7 +199,7 @@ class Kinship:
         )
         between = self._text[last.bearer.end : kin.start]
         k = bisect_left(self._starts, kin.start)
-        near = self._people[k - 1] is last.bearer and len(between) <= NEAR and "。" not in between
+        near = self._people[k - 1] is last.bearer and len(between) <= NEAR
         return near and one is not None and other is not None and one[0][0] == other[0][0]
 
     def _is_beside(self, last: Kin, kin: Kin) -> bool:

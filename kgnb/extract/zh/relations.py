@@ -134,7 +134,7 @@ _PATTERNS = (
     RelationPattern(
         _AND,
         "SPOUSE",
-        after="(?:后来)?(?:[生育][了有]?|有了?)[一两二三四][个对双]?(?:[男女]孩|儿子|女儿|儿女|孩子|[子女])",
+        after="(?:后来)?[生有]了?[一两二三四]个?(?:儿子|女儿|孩子|[子女])",
     ),
     RelationPattern("休了", "SPOUSE", end=_WHOLE),
     RelationPattern("[给为替]", "SPOUSE", after="生[下了过]{0,2}[一二两三]?[个儿子女]"),
