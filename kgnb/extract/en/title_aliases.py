@@ -27,8 +27,8 @@ from kgnb.extract.en.persons import (
     titles_clash,
 )
 
-_JOIN_FIRST_NAME = (
-    *("miss", "master", "sir", "lady", "madam", "aunt", "uncle", "cousin", "brother", "sister", "don"),
+_JOIN_FIRST_NAME = frozenset(
+    ("miss", "master", "sir", "lady", "madam", "aunt", "uncle", "cousin", "brother", "sister", "don")
 )
 _LADDER = (
     *("private", "corporal", "sergeant", "midshipman", "ensign", "lieutenant", "commander", "captain"),
@@ -43,7 +43,7 @@ ON_PAGES = 0.4
 BY_FIRST_NAME = 0.5
 """Share of a person's mentions that are the first name alone, from which on the surname is seldom used."""
 NEARBY = 0.2
-"""Share of a first name's passages from which on a prince called so too may be its bearer."""
+"""Share of a name's passages from which on a person is on its pages, and so may be its bearer."""
 BESIDE_LADY = 0.3
 """Least share of the passages of Mrs. Dale in which her first name is used too."""
 INTRODUCED_WITHIN = 300
@@ -118,7 +118,7 @@ class TitleAliases(BookPersons):
         for name, parts in self._one_word_names(titled=True, single=True):
             sex = {"mr": "m", "mrs": "f"}.get(parts.titles[-1])
             bare = self.counts.get(parts.first, 0) and self._count(parts.first) >= PASSING
-            if sex and bare and self.gender(parts.first) == sex and not self._is_surname(parts.first, name):
+            if bare and self.gender(parts.first) == sex and not self._is_surname(parts.first, name):
                 self._join_unless_company(parts.first, name, "title and first name")
 
     def _join_titled_surnames(self) -> None:
@@ -195,7 +195,7 @@ class TitleAliases(BookPersons):
         passing = all(self._count(r) < PASSING for r in roots if r not in called)
         if len(called) == 1 and passing and not self._has_wife(surname):
             roots = called  # Mr. Tom Dale rather than any Dale told of in passing
-        if titles == ("mr",) and len(roots) > 1:
+        if titles == ("mr",):
             roots = [r for r in roots if not self._is_called_with_title(r, titles)] or roots
         alone = titles == ("mr",) and not self._has_wife(surname) and self._first_dominates(roots)
         return roots[:1] if alone else roots
@@ -349,7 +349,7 @@ class TitleAliases(BookPersons):
     def _has_sons(self, surname: str, fulls: list[str]) -> bool:
         """Whether Mr. Marlow may be the father of these: there are a "Mr. and Mrs. Marlow" and a Miss, and
         one of the men is called by his first name alone more often than anybody Mr. Marlow."""
-        titled = max((self.counts.get(f"{mr} {surname}", 0) for mr in ("Mr.", "Mr")), default=0)
+        titled = max(self.counts.get(f"{mr} {surname}", 0) for mr in ("Mr.", "Mr"))
         return (
             surname in self._couples
             and not self._has_man_of_rank(surname)
