@@ -465,7 +465,13 @@ def test_who_has_a_calling_is_also_mr_or_mrs(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Captain Dale", "Mr. Dale"), ("Nurse Dale", "Miss Dale"), ("Mrs. Dale", "Dale")]
+    ("one", "other"),
+    [
+        ("Captain Dale", "Mr. Dale"),
+        ("Master Dale", "Mr. Dale"),
+        ("Nurse Dale", "Miss Dale"),
+        ("Mrs. Dale", "Dale"),
+    ],
 )
 def test_who_would_not_bear_both_titles_is_two(one: str, other: str) -> None:
     found = people(pages((one, "Anne"), (other, "Anne")))
