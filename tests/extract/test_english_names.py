@@ -123,6 +123,15 @@ def test_peoples_and_ideas_with_a_capital_are_no_persons() -> None:
     assert not {"Americans", "Jews", "Death"} & people(text).keys()
 
 
+@pytest.mark.parametrize("name", ["Vesna", "Eden", "Devon", "Indiana", "Minerva", "Jas", "Chas"])
+def test_who_never_speaks_is_somebody_though_a_place_or_a_god_may_be_called_so(name: str) -> None:
+    told = (
+        f'{name} came in, and Anne stood up. "Good day," said Tom. Anne gave {name} the letter.\n\n'
+        f'Tom had seen {name} before. {name} went away, and Anne cried. "Well," said Anne.\n\n'
+    )
+    assert name in people(told * 6)
+
+
 def test_peoples_are_known_by_their_plurals() -> None:
     assert {"romans", "englishmen", "gypsies", "jewesses"} <= words.PEOPLES
     assert "norman" not in words.PEOPLES  # a first name too

@@ -252,7 +252,7 @@ class Candidates:
         article = previous.lower().strip('"') in ("the", "a", "an")
         if article:
             candidate.articles += 1
-            candidate.indefinite += previous[-1:] in ("a", "n")
+            candidate.indefinite += previous[-1:].lower() != "e"
             previous = before[-3] if len(before) > 2 else ""
         elif quoted:
             previous = '"'
