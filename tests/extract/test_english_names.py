@@ -123,7 +123,7 @@ def test_peoples_and_ideas_with_a_capital_are_no_persons() -> None:
     assert not {"Americans", "Jews", "Death"} & people(text).keys()
 
 
-@pytest.mark.parametrize("name", ["Vesna", "Eden", "Devon", "Indiana", "Minerva", "Jas", "Chas"])
+@pytest.mark.parametrize("name", ["Vesna", "Devon", "Indiana", "Minerva", "Jas", "Chas"])
 def test_who_never_speaks_is_somebody_though_a_place_or_a_god_may_be_called_so(name: str) -> None:
     told = (
         f'{name} came in, and Anne stood up. "Good day," said Tom. Anne gave {name} the letter.\n\n'

@@ -45,9 +45,7 @@ _COMPOUND = re.compile(r"[A-Za-zÀ-ÖØ-ÿ]+(?:-[A-Za-zÀ-ÖØ-ÿ]+)+")
 # Behind a word that is drawn out: Soo--oop.
 _DRAWL = re.compile(r"[-–—]+([a-z])\1")
 # Port Moresk, New Brayton, St. Bride but not St. John Rivers; socialism, charity, shires; the Fish-Footman.
-_PLACE_HEAD = re.compile(
-    r"(?:Port|Fort|Mount|Lake|Cape|Camp|New|Boulevard|Rue) |(?:San|Santa|Saint|St\.?) \S+$"
-)
+_PLACE_HEAD = re.compile(r"(?:Port|Fort|Mount|Lake|Cape|New|Boulevard|Rue) |(?:San|Santa|Saint|St\.?) \S+$")
 _NOTION = re.compile("[a-z](?:ism|ology|osophy|ity|tion|ssion|xion|ernment|shire)$")
 _AGENT = re.compile(r"-\w*(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
 FIRST_PARTICLES = _PARTICLES - {"of", "the"}
@@ -265,11 +263,9 @@ class Candidates:
         if not previous[-1:].isalnum():
             previous = previous[-1:]
         previous, following = previous.lower(), following.lower()
-        # Not the policeman on the Ridge said, nor the friend of Tom answered.
-        subject = previous not in words.BEFORE_PLACE and previous != "of"
-        speaks = verb.lower() in _SPEECH_BEFORE or (
-            subject and following.rstrip(",.:;") in words.SPEECH_VERBS
-        )
+        behind = following.rstrip(",.:;") in words.SPEECH_VERBS
+        # Not the policeman on the Ridge said.
+        speaks = verb.lower() in _SPEECH_BEFORE or (behind and previous not in words.BEFORE_PLACE)
         if speaks and article and self._has_quotes:  # the Rabbit; but the ship Arrow returned to harbour
             speaks = '"' in text[max(0, at - SPEECH_REACH) : end + SPEECH_REACH]
         candidate.speaks += speaks

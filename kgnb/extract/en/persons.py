@@ -403,8 +403,9 @@ def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
 
 
 def titles_agree(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Return whether one person would bear one of each, whoever gives them."""
-    return not _of_strangers(one).isdisjoint(_of_strangers(other))
+    """Return whether one person would bear one of each, whoever gives them; Master Dale may be the son of
+    Mr. Dale."""
+    return "master" not in {*one, *other} and not _of_strangers(one).isdisjoint(_of_strangers(other))
 
 
 def _of_strangers(titles: Iterable[str]) -> set[str]:
