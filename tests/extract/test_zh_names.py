@@ -17,7 +17,7 @@ from kgnb.extract.zh.candidates import Candidate, can_be_name
 from kgnb.extract.zh.clauses import speakers
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.given_places import telling
-from kgnb.extract.zh.name_evidence import foreign_score, own_score
+from kgnb.extract.zh.name_evidence import acts_as_person, foreign_score, own_score
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import titled_surname
@@ -1594,3 +1594,65 @@ def test_a_rank_is_of_whom_another_name_ends_with_it(epithet: str, who: str) -> 
     stated = f"何守谦，绰号{epithet}。\n" + f"{epithet}来了。\n" * 2
     near = "何守诚在家。\n何天王笑道：“且住。”\n何天王不说话。\n雨停了。\n何守诚走了。\n" * 6
     assert bearer(people(pages + stated + near + "何守谦在家。\n"), "何天王").name == who
+
+
+_WORD_ACTS = "".join(
+    line + "\n"
+    for line in (
+        "{0}笑道：“且住。”",
+        "{0}听了，摇摇头。",
+        "周德海和{0}坐下。",
+        "林秀英对{0}点头。",
+        "何守谦问{0}要不要茶。",
+        "{0}把门关上。",
+        "天黑了。{0}还在想。",
+        "大家让{0}先走。",
+        "“{0}，你来！”",
+        "{0}站起来，看了看天。",
+        "何守谦跟{0}回家。",
+        "林秀英看见{0}的帽子。",
+        "{0}说他不去。",
+        "{0}又问了一遍。",
+        "{0}不说话。",
+        "雨停了。{0}也走了。",
+        "那时{0}正在吃饭。",
+        "{0}忽然跪下。",
+        "周德海给{0}倒茶。",
+        "{0}从屋里出来。",
+        "门外是{0}。",
+        "“你呢？”{0}笑道。",
+        "“{0}呢？”林秀英笑道。",
+        "“{0}在家。”周德海笑道。",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "is_name"),
+    [
+        (_WORD_ACTS, True),
+        (_WORD_ACTS.replace("问{0}", "看见一个{0}，问他"), False),
+        (_WORD_ACTS.replace("{0}的", "{0}们的"), False),
+    ],
+)
+def test_a_word_that_speaks_and_is_spoken_to_and_never_counted_is_a_name(told: str, *, is_name: bool) -> None:
+    pages = scenes([("周德海", "林秀英"), ("何守谦", "林秀英")])
+    assert ("风铃" in names(pages + 3 * told.format("风铃"))) is is_name
+
+
+@pytest.mark.parametrize(
+    ("speaks", "before", "behind", "acts"),
+    [(2, "和", "也", True), (0, "和", "说", True), (0, "和", "也", False), (2, "，", "也", False)],
+)
+def test_who_acts_as_a_person_speaks_and_is_spoken_to(
+    speaks: int, before: str, behind: str, acts: bool
+) -> None:
+    found = Candidate("风铃", speaks, count=30, left={before: 3, "。": 27}, right={behind: 3, "，": 27})
+    assert acts_as_person(found) is acts
+
+
+def test_what_only_stands_within_a_longer_word_is_a_piece_of_its_name() -> None:
+    pages = scenes([("周德海", "林秀英"), ("何守谦", "林秀英")])
+    found = names(pages + 3 * _WORD_ACTS.format("泥破仑"))
+    assert "泥破仑" in found
+    assert not {"破仑", "泥破"} & found

@@ -37,6 +37,9 @@ _JOINING = frozenset("和与同跟连向从对")
 """Surnames, and other characters, that stand between two mostly."""
 _OF_THINGS = frozenset("根条片块只支棵朵杯碗盏扇座匹颗粒枚件柄股缕滴瓶盒辆艘架幅株碟锅壶串堆滩")
 """Measure words that nobody is counted by: 一根竹簪."""
+_BEFORE_PARTNER = frozenset("和对被跟给把替让向由与")
+PARTNER = 0.07
+"""Least share of a person's mentions behind a preposition of persons."""
 _TWO = frozenset("两二俩")
 _PLACES_BEHIND = words.PLACE_CHARS | words.HOUSE_ENDS
 _TO_PLACE = words.BEFORE_PLACE - frozenset("向来打")  # which persons follow too
@@ -54,7 +57,7 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
     score -= fixed_phrase_penalty(candidate)
     score -= ADVERB * (form <= 0.0 and _is_adverbial(candidate))
-    score -= _word_penalty(candidate, common_words) + _phrase_penalty(candidate, common_words)
+    score -= word_penalty(candidate, common_words) + _phrase_penalty(candidate, common_words)
     return score - _grammar_penalty(candidate) - _place_penalty(candidate)
 
 
@@ -104,7 +107,7 @@ def _grammar_penalty(candidate: Candidate) -> float:
     return penalty + 6.0 * share_of(candidate.right, words.PLURALS)
 
 
-def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:
+def word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     """For a form that other words have. A frequent speaker has a name, even one like a word: 秋月, 明珠."""
     name, penalty = candidate.name, 0.0
     surnamed = name[0] in words.COMMON_SURNAMES
@@ -161,6 +164,16 @@ def has_unlikely_end(name: str) -> bool:
     given = len(name) == 3 and name[0] in words.COMMON_SURNAMES and name[-1] in "军喜"
     given = given or (name[-1] in words.NUMERALS and name[0] in words.COMMON_SURNAMES)
     return name[-1] in words.UNLIKELY_NAME_ENDS and not given
+
+
+def acts_as_person(candidate: Candidate) -> bool:
+    """Whether it speaks, much is done to or with it, and nobody counts it: a name, though it is a word."""
+    speaks = candidate.speaks >= 2 or share_of(candidate.right, words.SPEECH_VERBS) * candidate.count >= 3
+    if candidate.count < 3 * OFTEN or not speaks:
+        return False
+    done_to = share_of(candidate.left, _BEFORE_PARTNER)
+    counted = share_of(candidate.left, words.MEASURES) + share_of(candidate.right, words.PLURALS)
+    return done_to >= PARTNER and counted < 0.02
 
 
 def fixed_phrase_penalty(candidate: Candidate) -> float:

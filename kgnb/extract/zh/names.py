@@ -19,6 +19,7 @@ from kgnb.extract.zh.candidates import (
     Candidate,
     candidates,
     cohesive_bigrams,
+    cohesive_trigrams,
     pet_names,
     starting_bigrams,
     with_neighbours,
@@ -27,6 +28,7 @@ from kgnb.extract.zh.clauses import Clauses
 from kgnb.extract.zh.introductions import is_full_name, words_across
 from kgnb.extract.zh.name_evidence import (
     UNLIKELY_END,
+    acts_as_person,
     fixed_phrase_penalty,
     foreign_score,
     has_fixed_side,
@@ -34,8 +36,9 @@ from kgnb.extract.zh.name_evidence import (
     most_frequent,
     own_score,
     share_of,
+    word_penalty,
 )
-from kgnb.extract.zh.surnames import head_of, is_role, is_wife, surname_of, titled_surname
+from kgnb.extract.zh.surnames import form_score, head_of, is_role, is_wife, surname_of, titled_surname
 
 LONG = 200_000
 """Characters of a text from which on a fork saves more time than it takes."""
@@ -72,6 +75,10 @@ OF_PLACE, PLACE = 0.3, 2.0
 """Least share of mentions before 酒店, 大学 and the like that makes a name theirs; worth against a person."""
 SHARED = 0.2
 """Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
+LEAST_OF_LONGER = 10
+"""Fewest occurrences of a cohesive bigram that tell the longer word that it is in."""
+LIKE_NAMES = 0.5
+"""Least mean log odds of what precedes a dictionary's word that is somebody's name."""
 COMMONEST = 3.2
 """Weight of a word from which on it is nobody's given name."""
 SURE_SCORE = 1.8
@@ -124,6 +131,7 @@ class NameClassifier:
             self._cohesive = cohesive = cohesive_bigrams(
                 frequent, self._counts, 3 if len(text) < 100_000 else 5
             )
+            cohesive |= cohesive_trigrams(self.bigrams, cohesive, LEAST_OF_LONGER)
             self.told = told = clauses()
         self.foreign = told.foreign
         speaking = {*told.speaking, *told.called, *told.listed, *told.animals, *pet_names(frequent)}
@@ -146,6 +154,8 @@ class NameClassifier:
             related_to = 0 if name in self.common_words else min(kin[name], 2)  # 高兴的母亲
             wed = name + "嫂" in self.candidates  # 三斤嫂
             candidate.score += LISTED * (name in listed) + RELATED * (related_to + wed)
+            if name in self.common_words and acts_as_person(candidate) and self._stands_as_name(candidate):
+                candidate.score += word_penalty(candidate, self.common_words) - min(0.0, form_score(name))
             surnamed = len(name) == 3 and surname_of(name) and self._is_unknown(name[1:], candidate)
             if surnamed and min(self.left_score(candidate), self.right_score(candidate)) > 0:
                 candidate.score += UNKNOWN_WORD
@@ -237,6 +247,10 @@ class NameClassifier:
     def right_score(self, found: Candidate) -> float:
         """Return the mean log odds of what follows a string, likewise."""
         return mean_log_odds(found.right, self._right, 0.0)
+
+    def _stands_as_name(self, found: Candidate) -> bool:
+        """Whether its neighbours are those of names, on the left above all."""
+        return self.left_score(found) >= LIKE_NAMES and self.right_score(found) >= -0.1
 
     def frequency(self, char: str) -> float:
         """Return the character's share of the text."""
