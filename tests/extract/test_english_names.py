@@ -132,6 +132,16 @@ def test_who_never_speaks_is_somebody_though_a_place_or_a_god_may_be_called_so(n
     assert name in people(told * 6)
 
 
+def test_a_surname_is_its_bearers_though_others_are_a_dale_too() -> None:
+    text = (
+        '"Come," said Mr. Dale. Tom Finch looked at him, and he went away.\n\n'
+        "A Dale never begs. She was a Dale, and Dale had been told so. Nobody saw Dale again.\n\n"
+        'Mr. Dale sat down. "I will," said Mr. Dale. Tom Finch had a letter for Dale. Dale took it.\n\n'
+    )
+    found = people(text * 6)
+    assert found["Dale"] is found["Mr. Dale"]
+
+
 def test_peoples_are_known_by_their_plurals() -> None:
     assert {"romans", "englishmen", "gypsies", "jewesses"} <= words.PEOPLES
     assert "norman" not in words.PEOPLES  # a first name too

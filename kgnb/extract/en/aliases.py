@@ -124,8 +124,8 @@ class AliasResolver(TitleAliases):
 
         ``single``: only names not joined with others so far.
         """
-        for name in [n for n in self.by_count if self.parts[n].has_initial]:
-            if single and self._has_other_name(name):
+        for name in self.by_count:
+            if not self.parts[name].has_initial or (single and self._has_other_name(name)):
                 continue
             roots = self._roots(self._by_last[self.parts[name].last], name)
             firsts = {r: self._first_names(r) for r in roots}
@@ -207,11 +207,8 @@ class AliasResolver(TitleAliases):
             shared = len(bearers) > 1
             excluded = {r for r in bearers if self._are_two(name, r)}
             if shared and self._is_narrated((name,)):
-                excluded |= {
-                    r
-                    for r in bearers
-                    if self._is_first_name_narrated(r) and self.co_occurrence.ratio(name, r) >= APART
-                }
+                apart = (r for r in bearers if self.co_occurrence.ratio(name, r) >= APART)
+                excluded |= set(filter(self._is_first_name_narrated, apart))
             bearers = Counter({r: n for r, n in bearers.items() if r not in excluded})
             called = Counter({r: n for r, n in bearers.items() if self._may_be_called_by_surname(r)})
             if called and max(called.values()) >= 0.2 * max(bearers.values()):
@@ -342,8 +339,7 @@ class AliasResolver(TitleAliases):
         for surname, names in self._by_last.items():
             roots = dict.fromkeys(map(self.clusters.root, names))
             full = [r for r in roots if any(self._has_first_name(p) for p in self._parts_of(r))]
-            men = [r for r in full if self.gender(r) != "f"]
-            counts = Counter({r: self._count(r) for r in men})
+            counts = Counter({r: self._count(r) for r in full if self.gender(r) != "f"})
             (best, n), *others = counts.most_common(2) or [("", 0)]
             if not best or (others and others[0][1] > RARELY * n):
                 continue
@@ -361,17 +357,16 @@ class AliasResolver(TitleAliases):
         They keep no company and, where there is mostly a title, are met on the same pages; Mr. Dale alone may
         be the father.
         """
-        only = all(p.last == surname for p in self._parts_of(other))
         titles = self._titles(other)
         if (
-            not only
+            any(p.last != surname for p in self._parts_of(other))
             or other in self.dropped
             or self.gender(other) == "f"
             or titles_clash(titles, self._titles(person))
+            or self.co_occurrence.ratio(other, person, 0.0) >= APART
+            or self._are_two(other, person)
+            or self._is_far(other, person)
         ):
-            return False
-        company = self.co_occurrence.ratio(other, person, 0.0) >= APART or self._are_two(other, person)
-        if company or self._is_far(other, person):
             return False
         if surname in self.clusters.names_of(other) and 2 * self.counts[surname] >= self._count(other):
             return True

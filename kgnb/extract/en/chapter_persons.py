@@ -104,9 +104,8 @@ class ChapterPersons:
         found: dict[int, Mention] = {}
         for mention in self._own:
             found.setdefault(bisect_right(self._writings, mention.start), mention)
-        if not (self._own or self._writings) and (
-            teller := narrator(self.text, self.paragraphs, self.mentions_of)
-        ):
+        unclear = not (self._own or self._writings)
+        if unclear and (teller := narrator(self.text, self.paragraphs, self.mentions_of)):
             found[0] = teller
         return found
 

@@ -66,7 +66,7 @@ PASSING = 3
 SURE_EXPECTED = 3.0
 """Expected shared sentences of which a doubtful pair of names must have hardly any: none has p = 0.05."""
 APART = 0.6
-"""Share of so many expected sentences under which two names are one person's, whoever seems to answer."""
+"""Shared sentences for each that chance would give, under which two names may be one person's."""
 MAX_NAMESAKES = 30
 """Names with one first or last word that others are compared with, at most: more than twice a novel's."""
 
