@@ -408,7 +408,8 @@ class NameClassifier:
         for candidate in self.candidates.values():
             parts = candidate.name.split(" ")
             related = len(parts) > 1 and (parts[0] in firsts or parts[-1] in lasts)
-            if related and not (is_titled(candidate.name) or _is_where(candidate) or _is_place_of(parts)):
+            castle_of = len(parts) > 2 and key(parts[0]) in _NO_PERSON_ENDS and parts[1] in _PARTICLES
+            if related and not (is_titled(candidate.name) or _is_where(candidate) or castle_of):
                 candidate.score += 3.0
                 if parts[1] == "of" and candidate.count > 1:  # the Knave of Hearts is as sure as the Knave
                     candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
@@ -537,18 +538,11 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
     named = titled or not FIRST_NAMES.isdisjoint(map(key, name.split(" ")))
     notion = _NOTION.search(name) and not (speaks or named)
     penalty = 3.0 if place or notion or key(name) in words.PEOPLES else 0.0
-    if _is_place_of(name.split(" ")):
-        penalty += 3.0
-    elif last in _NO_PERSON_ENDS and speaks < 0.2:
+    if last in _NO_PERSON_ENDS and speaks < 0.2:
         penalty += 2.0 if titled or speaks or last not in words.STREET_ENDS else 3.0
     elif _PLACE_HEAD.match(name) and not speaks:  # but St. Clare said
         penalty += 2.0
     return penalty
-
-
-def _is_place_of(parts: list[str]) -> bool:
-    """The Castle of Brayton."""
-    return len(parts) > 2 and key(parts[0]) in _NO_PERSON_ENDS and parts[1] in _PARTICLES
 
 
 def _is_exclamation(candidate: Candidate) -> bool:
