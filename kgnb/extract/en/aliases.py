@@ -265,16 +265,13 @@ class AliasResolver(TitleAliases):
 
     def _long_forms(self, name: str) -> list[str]:
         """The names that begin with a long form of the first name: by the word list (Elizabeth of Lizzy), by
-        its ending (Huck of Hucky, Rob of Robbie; not Emil of Emily) or by its first letters, in one family
-        (Clemmons Finch of Clem Finch) or where nobody else's begins so (Zenobiana of Zen or Zenny)."""
+        its ending (Huck of Hucky, Rob of Robbie; not Emil of Emily) or by its first letters, where nobody
+        else's begins so (Zenobiana of Zen or Zenny)."""
         short = self.parts[name]
         longs = {long.capitalize() for long in words.NICKNAMES.get(short.first.lower(), ())}
         stem = short.first.removesuffix("y").removesuffix("ie")
         stems = {stem, stem[:-1]} if stem[-1:] == stem[-2:-1] else {stem}
-        if short.is_full and len(short.first) >= MIN_BEGINNING and key(short.first) not in FIRST_NAMES:
-            firsts = {self.parts[n].first for n in self._by_last[short.last] if self.parts[n].is_full}
-            longs |= {first for first in firsts if first[:-2].startswith(short.first)}
-        elif not short.is_full and key(short.first) not in FIRST_NAMES:  # Clara is not Clarabel
+        if not short.is_full and key(short.first) not in FIRST_NAMES:  # Clara is not Clarabel
             longs |= set().union(*(self._only_longer(short.first, begin) for begin in stems))
         if stem != short.first and len(stem) >= MIN_BEGINNING:
             first = key(short.first)

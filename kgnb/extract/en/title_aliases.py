@@ -222,13 +222,9 @@ class TitleAliases(BookPersons):
 
     def _is_younger(self, person: str, other: str) -> bool:
         """Whether the person is mostly called by the first name alone, as a son is, and the other, as his
-        father may be, is not; no other is William Dale to Bill Dale."""
-        firsts = {first.lower() for first in self._first_names(person)}
-        firsts |= {long for first in firsts for long in words.NICKNAMES.get(first, ())}
-        unlike = firsts.isdisjoint(p.first.lower() for p in self._parts_of(other))
-        return unlike and self._share_of_first_name(other) < BY_FIRST_NAME <= self._share_of_first_name(
-            person
-        )
+        father may be, is not."""
+        share = self._share_of_first_name
+        return share(other) < BY_FIRST_NAME <= share(person)
 
     def _share_of_first_name(self, person: str) -> float:
         """The share of the person's mentions that are the first name alone."""
