@@ -1656,3 +1656,21 @@ def test_what_only_stands_within_a_longer_word_is_a_piece_of_its_name() -> None:
     found = names(pages + 3 * _WORD_ACTS.format("泥破仑"))
     assert "泥破仑" in found
     assert not {"破仑", "泥破"} & found
+
+
+def test_who_is_somebodys_wife_is_called_so_whatever_word_her_husband_is() -> None:
+    known = {"八一": 2.3}
+    assert (
+        own_score(Candidate("八一嫂", count=8), known) > own_score(Candidate("八一虎", count=8), known) + 0.9
+    )
+
+
+def test_how_somebody_speaks_is_nobody() -> None:
+    known, behind = {"冷冷": 1.5, "苗苗": 1.5}, {"道": 2, "说": 1}
+    how = own_score(Candidate("冷冷", 2, count=3, right=behind), known)
+    assert how <= own_score(Candidate("冷冷", 2, count=3, right={"道": 2, "在": 1}), known) - 1.0
+
+
+@pytest.mark.parametrize("event", ["牛栏战役", "禽兽主义", "盐水事件"])
+def test_an_event_or_a_belief_is_nobody(event: str) -> None:
+    assert not can_be_name(event, {event[:2]})

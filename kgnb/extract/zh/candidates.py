@@ -161,6 +161,7 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     if (
         is_role(word)
         or (word[0] in words.RANKED and is_role(word[1:]))  # 大女儿, 老和尚
+        or word[-2:] in words.EVENT_ENDS
         or (word[-1] in words.HOUSE_ENDS and not _is_cohesive_name(word, cohesive))
         or (word[1] in "家国" and word[2:] in _AFTER_HOME)
         or (word[-1] == "家" and (titled_surname(word[:-1]) or word[:-1] in words.COMPOUND_SURNAMES))

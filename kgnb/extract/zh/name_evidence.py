@@ -37,6 +37,7 @@ _JOINING = frozenset("和与同跟连向从对")
 """Surnames, and other characters, that stand between two mostly."""
 _OF_THINGS = frozenset("根条片块只支棵朵杯碗盏扇座匹颗粒枚件柄股缕滴瓶盒辆艘架幅株碟锅壶串堆滩")
 """Measure words that nobody is counted by: 一根竹簪."""
+_KIN_HEADS = frozenset("嫂婶")
 _BEFORE_PARTNER = frozenset("和对被跟给把替让向由与")
 PARTNER = 0.07
 """Least share of a person's mentions behind a preposition of persons."""
@@ -122,11 +123,15 @@ def word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> flo
         penalty += SELDOM_END  # 石廊, 夏间
     if name in common_words:
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
+        how = name[0] == name[1] and share_of(candidate.right, words.SPEECH_VERBS) > 0.9
+        penalty += 1.0 if how and not talks else 0.0  # 冷冷|道
     if len(name) == 3 and name[-1] in _HAMLETS and not (candidate.speaks or titled_surname(name)):
         penalty += 3.0  # 石婆岭, but 何知县
     if len(name) == 3 and name[0] in _COLOURS and common_words.get(name[1:], 0.0) >= THING and not talks:
         penalty += 1.0  # 白胡子
-    phrase = len(name) == 3 or (len(name) == 4 and not NEVER_BEFORE_HEAD.isdisjoint(name[:2]))
+    phrase = (len(name) == 3 and name[-1] not in _KIN_HEADS) or (
+        len(name) == 4 and not NEVER_BEFORE_HEAD.isdisjoint(name[:2])
+    )
     if phrase and common_words.get(name[:2], 0.0) >= 1.5:
         penalty += 1.0  # 何必单, 告诉太太
     if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:

@@ -55,6 +55,7 @@ PLACE_ENDS = _LISTS["place_ends"]
 AMBIGUOUS_PLACE_ENDS = _LISTS["ambiguous_place_ends"]
 PLACE_CHARS = frozenset(end for end in PLACE_ENDS if len(end) == 1) - AMBIGUOUS_PLACE_ENDS
 ORG_ENDS = _LISTS["org_ends"]
+EVENT_ENDS = _LISTS["event_ends"]
 LONG_PLACE_ENDS = frozenset(end for end in PLACE_ENDS | ORG_ENDS if len(end) > 1)
 AFTER_ORG = _LISTS["after_org"]
 GENERIC_ORG_HEADS = _LISTS["generic_org_heads"]
