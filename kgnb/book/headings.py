@@ -311,7 +311,7 @@ def _underlined(text: str) -> list[Heading]:
 
 def _is_underlined_title(found: re.Match[str]) -> bool:
     title = found["title"].rstrip()
-    prose = title.endswith(_PROSE_END) or not re.search(r"\w", title) or boilerplate.count(title)
+    prose = title.endswith(_PROSE_END) or boilerplate.count(title)
     return not prose and _after_break(found.string, found.start())
 
 

@@ -163,9 +163,8 @@ def of_places(places: Mapping[str, int]) -> Counter[str]:
     """Return what stands before 酒店, 大学 and the like in names of places → times."""
     found = Counter[str]()
     for word, n in places.items():
-        for size in (2, 3):
-            if word[-size:] in words.LONG_PLACE_ENDS:
-                found[word[:-size]] += n
+        if word[-2:] in words.LONG_PLACE_ENDS:
+            found[word[:-2]] += n
     return found
 
 

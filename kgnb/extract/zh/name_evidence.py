@@ -33,8 +33,8 @@ _FILLED = words.PLACE_CHARS | words.HOUSE_ENDS | frozenset("家班排连营团�
 _DIRECTIONS = words.LOCALIZERS | frozenset("前后左右东西南北")
 _COLOURS = frozenset("红白黑黄蓝青金银")
 _TROOPS = words.ROLE_ENDS | {"军"}
-_JOINING = frozenset("和与同跟连向从对")
-"""Surnames, and other characters, that stand between two mostly."""
+_JOINING = frozenset("和连向从")
+"""Surnames that are mostly prepositions and conjunctions."""
 _OF_THINGS = frozenset("根条片块只支棵朵杯碗盏扇座匹颗粒枚件柄股缕滴瓶盒辆艘架幅株碟锅壶串堆滩")
 """Measure words that nobody is counted by: 一根竹簪."""
 _KIN_HEADS = frozenset("嫂婶")
@@ -43,7 +43,6 @@ PARTNER = 0.07
 """Least share of a person's mentions behind a preposition of persons."""
 _TWO = frozenset("两二俩")
 _PLACES_BEHIND = words.PLACE_CHARS | words.HOUSE_ENDS
-_TO_PLACE = words.BEFORE_PLACE - frozenset("向来打")  # which persons follow too
 _HAMLETS = frozenset("巷岭县寨庙寺街府渡港郡乡省")
 """Ends of places that hardly end given names of two characters."""
 
@@ -69,7 +68,7 @@ def _place_penalty(candidate: Candidate) -> float:
     within = share_of(candidate.right, words.LOCALIZERS)
     if not within and len(candidate.name) == 3 and candidate.name[0] in words.COMMON_SURNAMES:
         return 0.0  # 从何庆林
-    there = share_of(candidate.left, _TO_PLACE) + within
+    there = share_of(candidate.left, words.BEFORE_PLACE) + within
     return 5.0 * max(0.0, there * candidate.count / (candidate.count + 1) - 0.25)
 
 

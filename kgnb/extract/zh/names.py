@@ -161,8 +161,8 @@ class NameClassifier:
                 candidate.score += UNKNOWN_WORD
 
     def _own_score(self, candidate: Candidate) -> float:
-        of_place = not candidate.speaks and self.told.of_places[candidate.name] >= OF_PLACE * candidate.count
-        against = PLACE if of_place else 0.0  # 青石大学
+        of_place = self.told.of_places[candidate.name] >= OF_PLACE * candidate.count  # 青石大学
+        against = PLACE if of_place else 0.0
         if candidate.name in self.foreign.bare:
             score = foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
             return score - against
