@@ -144,7 +144,7 @@ class Speakers:
     def called(self, offset: int) -> Mention | None:
         """Return who is called by name in the speech at ``offset``, or in its paragraph of one speaker."""
         paragraph = self._paragraphs.number(offset)
-        mentions = self._called.get(paragraph, [])
+        mentions: Sequence[Mention] = self._called.get(paragraph, [])
         if paragraph in self._several:
             _, start, end, _ = self._paragraphs.speech(offset)
             mentions = between(mentions, start, end)
