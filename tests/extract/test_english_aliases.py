@@ -617,3 +617,48 @@ def test_who_is_called_by_a_surname_is_the_only_man_who_is_known_by_it() -> None
 def test_who_is_called_by_a_surname_may_be_another(other: str) -> None:
     found = people((KNOWN + FARMER + other) * 4)
     assert found["Farmer Dale"] is not found["Edmund Dale"]
+
+
+def test_monsieur_de_a_county_is_its_count_and_not_the_son_who_is_called_by_his_first_name() -> None:
+    text = pages(("the Count of Varnay", "Anne"), ("M. de Varnay", "Anne"), ("Varnay", "Anne"))
+    text += (
+        "\n\n" + pages(("Octave", "Louise"), times=18) + "\n\nOctave de Varnay, the Vicomte de Varnay, rose."
+    )
+    text += "\n\nMadame de Varnay smiled." * 4 + "\n\nThe Comte de Varnay sat down. Octave rose."
+    found = people(text)
+    assert found["Count of Varnay"] is found["M. de Varnay"] is found["Varnay"] is found["Comte de Varnay"]
+    assert found["Octave"] is found["Octave de Varnay"] is not found["Varnay"]
+
+
+def test_the_father_of_a_young_lady_is_not_her_brother() -> None:
+    text = pages(("Octave", "Louise"), ("Mr. Fenn", "Louise"), ("Fenn", "Louise"))
+    text += (
+        "\n\nNobody knew Octave Fenn. Nobody knew Mr. Octave Fenn." * 3
+        + "\n\nMrs. Fenn smiled. Miss Fenn smiled." * 4
+    )
+    found = people(text)
+    assert found["Octave"] is found["Octave Fenn"] is not found["Fenn"]
+
+
+def test_who_takes_a_title_is_not_whom_it_had_before() -> None:
+    text = pages(("Julie Morin", "Anne"), ("Countess Dolina", "Boris"), ("Vera Dolina", "Boris"))
+    text += "\n\nVera Dolina, now Countess Dolina, rose.\n\nJulie Morin, now Countess Dolina, rose."
+    found = people(text)
+    assert found["Julie Morin"] is not found["Vera Dolina"] is found["Countess Dolina"]
+
+
+def test_a_surname_that_others_bear_is_no_short_form_of_a_longer_one() -> None:
+    text = pages(("Dolin", "Anne"), ("Count Morin-Dolin", "Boris")) + "\n\nPavel Dolin and Lev Dolin rose."
+    found = people(text)
+    assert found["Dolin"] is not found["Count Morin-Dolin"]
+
+
+def test_a_princess_called_by_her_first_name_is_not_the_princess_of_the_surname() -> None:
+    text = (
+        pages(("Princess Vera", "Anne"), times=12) + "\n\nPrincess Vera Dolina rose. Princess Vera sat down."
+    )
+    found = people(text + "\n\n" + pages(("Princess Dolina", "Boris"), times=2))
+    assert found["Princess Vera"] is found["Princess Vera Dolina"] is not found["Princess Dolina"]
+    text = pages(("Princess Dolina", "Anne")) + "\n\nPrincess Vera Dolina rose. Princess Dolina sat down."
+    found = people(text)
+    assert found["Princess Dolina"] is found["Princess Vera Dolina"]

@@ -328,7 +328,8 @@ class AliasResolver(TitleAliases):
         for name in self.by_count:
             first, _, last = self.parts[name].last.rpartition("-")
             bearer = self.candidates.get(last) if first and key(last) not in FIRST_NAMES else None
-            if bearer and bearer.articles < 0.5 * bearer.count and not self._bears_as_surname(last):
+            known = bearer and bearer.articles < 0.5 * bearer.count
+            if known and not any(self.parts[n].is_full for n in self._by_last[last]):
                 self._join_unless_company(last, name, "surname")
 
     def _join_sole_bearers(self) -> None:
@@ -366,20 +367,26 @@ class AliasResolver(TitleAliases):
         ):
             return False
         if surname in self.clusters.names_of(other) and 2 * self.counts[surname] >= self._count(other):
-            return True
+            misses = [n for n in self._by_last[surname] if self.parts[n].titles == ("miss",)]
+            children = any(self.counts[n] >= PASSING for n in misses) or surname in self._seats
+            family = self._has_wife(surname) and children
+            return not ("mr" in titles and family and self._is_first_name_narrated(person))  # his father
         return titles != {"mr"} and self.co_occurrence.coverage(other, person) >= NEARBY
-
-    def _bears_as_surname(self, last: str) -> bool:
-        """Whether who is called ``last`` has a first name before it: Tom Dale is not Smith-Dale."""
-        return any(parts.is_full and parts.last == last for parts in self._parts_of(last))
 
     def _join_stated_names(self) -> None:
         """Mr. Dale, alias Moss; Mrs. Dale is the Miss Moss whom Mr. Dale married."""
         for one, other, married in stated_names(self.text, self.mentions):
             if married:
                 one = self._wife_of(one, other)
-            if one and self._same_gender(one, other):
+            if one and self._same_gender(one, other) and not self._have_first_names(one, other):
                 self.clusters.join(one, other, "stated")
+
+    def _have_first_names(self, one: str, other: str) -> bool:
+        """Whether who is called ``other``, a title and surname, is known by another first name than who is
+        called ``one``: Tom Dale, now Lord Moss, is not the Hugh Moss who was Lord Moss before."""
+        firsts = [self._first_names(name) for name in (one, other)]
+        called = any(not self.parts[n].is_full and set(self.parts[n].titles) - {"mr"} for n in (one, other))
+        return called and all(firsts) and firsts[0].isdisjoint(firsts[1])
 
     def _join_who_answer(self) -> None:
         """Aunt Cicely is Mrs. Peel if Mrs. Peel answers to "Aunt Cicely", who has no other full name."""

@@ -14,6 +14,7 @@ from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.conversations import Conversations
 from kgnb.extract.en.names import (
+    FIRST_NAMES,
     FIRST_PARTICLES,
     SAINTS,
     Candidate,
@@ -289,7 +290,11 @@ class BookPersons:
             called = [n for n in theirs if len(self.parts[n].rest) == 1 and self.parts[n].first in lasts]
             if not firsts or not called:
                 continue
-            surnames = tuple({*called, *self._said_alone({self.parts[n].first for n in called})})
+            alone = self._said_alone({self.parts[n].first for n in called})
+            # Not the Dale who is known to be Miss Dale's father.
+            surnames = tuple(
+                {*called, *(w for w in alone if w in theirs or len(self.clusters.names_of(w)) < 2)}
+            )
             apart = self.co_occurrence.ratio(firsts, surnames, least=SURE_EXPECTED) < APART
             if not apart and self.conversations.are_two(firsts, surnames):
                 return True
@@ -311,7 +316,11 @@ class BookPersons:
     def _is_surname(self, word: str, name: str) -> bool:
         """Whether persons other than ``name``'s have ``word`` as their last name."""
         others = [n for n in self._by_last.get(word, ()) if self.clusters.root(n) != self.clusters.root(name)]
-        return any(self.parts[n].is_full or {"mr", "mrs"} & set(self.parts[n].titles) for n in others)
+        least = PASSING if key(word) in FIRST_NAMES else 1  # not in August Anne
+        return any(
+            (self.parts[n].is_full and self.counts[n] >= least) or {"mr", "mrs"} & set(self.parts[n].titles)
+            for n in others
+        )
 
     def _count(self, name: str) -> int:
         """Occurrences of all names of the person."""

@@ -44,6 +44,8 @@ BY_FIRST_NAME = 0.5
 """Share of a person's mentions that are the first name alone, from which on the surname is seldom used."""
 NEARBY = 0.2
 """Share of a name's passages from which on a person is on its pages, and so may be its bearer."""
+SLIPS = 0.02
+"""Share of a lady's mentions that may be in one sentence with her first name: with who is called so."""
 BESIDE_LADY = 0.3
 """Least share of the passages of Mrs. Dale in which her first name is used too."""
 INTRODUCED_WITHIN = 300
@@ -80,18 +82,39 @@ class TitleAliases(BookPersons):
         found: dict[str, list[str]] = defaultdict(list)
         for name in self.by_count:
             titles, rest = self.parts[name].titles, self.parts[name].rest
-            of_place = titles and rest and titles[-1] in words.PEERS and (len(rest) == 1 or rest[0] == "of")
-            if of_place and key(rest[-1]) not in FIRST_NAMES:  # not Lord Edmund
+            of_place = rest[:1] == ("of",)
+            peer = titles and rest and titles[-1] in words.PEERS and (len(rest) == 1 or of_place)
+            is_count = of_place and titles == ("count",)  # Count Dolin is of no place
+            if (peer or is_count) and key(rest[-1]) not in FIRST_NAMES:  # not Lord Edmund
                 found[rest[-1]].append(name)
         return found
 
     def _join_peers(self) -> None:
-        """The Duke of Brayton is Brayton, Viscount Brayton Lord Brayton."""
+        """The Duke of Brayton is Brayton, Viscount Brayton Lord Brayton; the Count of Brayton is Monsieur de
+        Brayton, who is no Albert de Brayton."""
         for place, (peer, *others) in self._seats.items():
             bare = [place] if place in self.candidates else []
-            for other in (*others, *bare):
+            equal = [o for o in others if len({*self._rank(o), *self._rank(peer)} - {"lord"}) < 2]
+            for other in (*equal, *bare):
                 if best := self._exclusive_person(other, self._roots([peer], other)):
                     self.clusters.join(best, other, "rank")
+            if place in self._lands:
+                for other in (*self._lands[place], *bare):
+                    self._join_unless_company(peer, other, "rank")
+
+    def _rank(self, name: str) -> tuple[str, ...]:
+        """The last title of a name."""
+        return self.parts[name].titles[-1:]
+
+    @cached_property
+    def _lands(self) -> dict[str, list[str]]:
+        """What stands behind the de of Monsieur de Brayton and the Comte de Brayton → such names of men."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in self.by_count:
+            titles, rest = self.parts[name].titles, self.parts[name].rest
+            if len(rest) == 1 and titles in (("mr",), ("count",)) and f" de {rest[0]}" in name:
+                found[rest[0]].append(name)
+        return found
 
     def _join_titled_first_names(self) -> None:
         """Sir Robert and Sir Robert Harland; Miss Anne and Anne."""
@@ -100,7 +123,12 @@ class TitleAliases(BookPersons):
                 continue
             namesakes = self._by_first[parts.first]
             same_title = [n for n in namesakes if self.parts[n].titles[-1:] == parts.titles[-1:]]
-            longer = [n for n in same_title if self.parts[n].is_full]
+            # Not with any Princess Anna Petrovna who is named in passing.
+            longer = [
+                n
+                for n in same_title
+                if self.parts[n].is_full and (self.parts[n].last or self._count(n) >= PASSING)
+            ]
             if longer:
                 self.clusters.join(longer[0], name, "title and first name")
             elif self.counts.get(parts.first, 0) >= PASSING and parts.titles[-1] in _JOIN_FIRST_NAME:
@@ -287,14 +315,17 @@ class TitleAliases(BookPersons):
 
     def _has_own_title(self, name: str, root: str) -> bool:
         """Whether the person is a younger one of the family, who has a form of her own (Miss Lucy, Mr. Frank
-        Claydon), so that ``name``, the bare title and surname, is another's."""
+        Claydon, Princess Anne), so that ``name``, the bare title and surname, is another's."""
         titles, surname = self.parts[name].titles, self.parts[name].last
+        if titles in (("princess",), ("countess",)):  # maybe the wife of Princess Anne's brother
+            firsts = [n for n in self.clusters.names_of(root) if len(self.parts[n].rest) == 1]
+            return self.counts[name] < sum(self.counts[n] for n in firsts if self.parts[n].titles == titles)
         if titles == ("mr",) and not self._has_wife(surname):
             return False  # Mr. Fenn is Mr. Tobias Fenn
         if titles not in (("miss",), ("mr",)):
             return False
         only = titles == ("miss",) and self._maidens(surname, name) == {root}
-        if only and not self.co_occurrence.together(name, root):
+        if only and self.co_occurrence.together(name, root) <= SLIPS * self.counts[name]:
             return False  # nobody else can be Miss Fenn
         full_weight = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Quill is how she is introduced
         own = sum(
