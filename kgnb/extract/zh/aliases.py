@@ -25,16 +25,15 @@ from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.sole_bearers import ADDRESS, AROUND
 from kgnb.extract.zh.spoken_names import SpokenNames
-from kgnb.extract.zh.surname_aliases import FEW, SOLE, WINDOW, is_full
+from kgnb.extract.zh.surname_aliases import EVER, FEW, WINDOW
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
-from kgnb.extract.zh.title_aliases import APART, NEARBY
+from kgnb.extract.zh.title_aliases import NEARBY, title_of
 
 _OTHERS = words.SURE_SURNAMES - words.BEFORE_NAMES - set("和与向于从许管成连常江王龙马")
 """Surnames that end hardly any other word: 不管建国, 也许建国, 宋江大喜."""
 _COUNTS = words.MEASURES - {"名"}
 _WHOSE = "你我他她咱您"
 """Whose kin somebody is, before a form of address: 你珠大嫂子."""
-_ADVERBIAL = frozenset("地")
 _GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
 _RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
 """Titles after a character of a given name, with a rank (二爷) or without."""
@@ -54,8 +53,6 @@ STRANGE, COUNTED = 0.02, 0.05
 """Most share of the places of a given name behind another surname, and behind a measure word."""
 CHAPTER = 4_000
 """Most characters from where somebody is introduced by a full name to where a form of address goes on."""
-STANDS = 0.5
-"""Least log odds of what stands beside a word that is somebody's given name, too; of both sides."""
 
 
 class AliasResolver(RareAliases):
@@ -97,11 +94,7 @@ class AliasResolver(RareAliases):
         self._join_rare_addresses()
         self._join_sole_bearers()
         self._join_introduced()  # last: 何大夫, who is near 岚姐, is not she
-        counts = {
-            n: len(self.offsets[n]) if n in self.offsets else count
-            for n, count in self.counts.items()
-            if n not in self.dropped
-        }
+        counts = {n: self._times((n,)) for n in self.counts if n not in self.dropped}
         counts = {n: count for n, count in counts.items() if count}  # not only within longer names
         return self.clusters.persons(counts, self._canonical_rank)
 
@@ -115,8 +108,7 @@ class AliasResolver(RareAliases):
     def _locate(self, more: Iterable[str]) -> CoOccurrence:
         tables = (self.addresses, self.given_names)
         forms = [form for table in tables for pair in table.items() for form in pair]
-        titles = {n[len(titled_surname(n)) :] for n in self.counts if titled_surname(n)}
-        titles |= {head_of(n) for n in self.counts}
+        titles = {*map(title_of, self.counts), *map(head_of, self.counts)}
         forms += [t for t in titles if len(t) > 1]
         self.offsets = {n: array("I") for n in (*self.counts, *forms, *self._short_forms, *more)}
         for start, name in self._bigrams.find_all(self.offsets):
@@ -158,8 +150,7 @@ class AliasResolver(RareAliases):
         near = self.co_occurrence.nearest_votes((given,), (full,), AROUND)[0].total() >= 0.5 * len(places)
         if not near and (told < SOME_TELL * len(places) or not self._has_beside(full, given)):
             return False
-        left, right = self._classifier.left_score(sides), self._classifier.right_score(sides)
-        likely = min(left, right) >= 0 and left + right >= (STANDS if word else 0.0)
+        likely = min(self._classifier.left_score(sides), self._classifier.right_score(sides)) >= 0
         return likely or told >= max(1, TELLING * len(places))
 
     def _has_beside(self, full: str, given: str) -> bool:
@@ -203,12 +194,13 @@ class AliasResolver(RareAliases):
         return [*titles, char] if self._is_called_twice(char) else titles
 
     def _is_called_twice(self, char: str) -> bool:
-        """Whether the character twice is somebody who speaks: not 静静地, 快快乐乐, 渐渐."""
+        """Whether the character twice is somebody who speaks: not 静静, 快快, 渐渐."""
         doubled = self._classifier.candidates.get(char + char)
-        if doubled is None or not doubled.speaks or doubled.count < FEW or char in words.COUNTED:
-            return False
-        adverbial = share_of(doubled.right, _ADVERBIAL) >= 0.05
-        return not adverbial and self._classifier.common_words.get(doubled.name, 0.0) < 2
+        return (
+            doubled is not None
+            and doubled.speaks > 0
+            and self._classifier.common_words.get(char * 2, 0.0) < 2
+        )
 
     def _join_given_characters(self) -> None:
         """明哥 is 周志明, the only man near whose given name has 明, unless both are met in a sentence; then
@@ -216,7 +208,8 @@ class AliasResolver(RareAliases):
         for form, roots in self._free_short_forms():
             if self._stands_as_name(form):
                 alone = len(roots) == 1
-                self._join_only(form, [r for r in roots if self._may_be(form, r, alone=alone)])
+                least = 0.3 if alone else 0.6
+                self._join_only(form, [r for r in roots if self._may_be(form, r, least, alone=alone)])
         called: dict[str, set[str]] = defaultdict(set)  # a character → whom forms of address call by it
         for form in self._short_forms:
             if len(self.clusters.names_of(form)) > 1:
@@ -224,31 +217,29 @@ class AliasResolver(RareAliases):
         for form, roots in self._free_short_forms():
             if form not in self.counts and (form[-1] != "儿" or len(roots) == 1):
                 known = called[form[0]].intersection(roots)
-                self._join_only(form, [r for r in known if self._may_be_called_too(form, r)])
+                whole = len(form) > 2 or self._stands_as_name(form, few=1)
+                self._join_only(form, [r for r in known if whole and self._may_be(form, r, EVER)])
 
     def _join_introduced(self) -> None:
         """何熙岚 is 岚姐 who is told of from then on: the only full name that ends so, and a rarer one."""
-        fulls: dict[str, set[str]] = defaultdict(set)
-        for name in filter(is_full, self.counts):
-            fulls[name[-1]].add(self.clusters.root(name))
+        only = self._only_by_last_character()
         for form in sorted(self._short_forms.keys() & self.counts.keys()):
-            person, *others = fulls[form[0]] or [""]
-            if person and not others and self._is_introduced(person, form):
+            person = only.get(form[0], "")
+            if person and self._is_introduced(person, form):
                 self.clusters.join(person, form, "名与称")
 
     def _is_introduced(self, person: str, form: str) -> bool:
         """Whether a form of address, the more frequent one, begins where its full name is told."""
-        full, short = self.clusters.names_of(person), self.clusters.names_of(form)
-        places = sorted(at for name in full for at in self.offsets.get(name, ()))
-        first = min((at for name in short for at in self.offsets.get(name, ())), default=0)
+        short = self.clusters.names_of(form)
+        places = self._places(self.clusters.names_of(person))
+        first = min(self._places(short), default=0)
         before = bisect_left(places, first)
         return (
-            len(places) < sum(len(self.offsets.get(name, ())) for name in short)
+            len(places) < self._times(short)
             and before >= FEW
             and first - places[before - 1] <= CHAPTER
             and all(name in self._short_forms for name in short)
-            and self._sexes.fits(form, full)
-            and self._keep_apart(tuple(short), person, SOLE, alone=True)
+            and self._may_be(form, person, 0.0)
         )
 
     def _free_short_forms(self) -> Iterator[tuple[str, list[str]]]:
@@ -277,26 +268,6 @@ class AliasResolver(RareAliases):
         for whose in _WHOSE:
             del sides.left[whose]
         return self._classifier.left_score(sides)
-
-    def _may_be_called_too(self, form: str, person: str) -> bool:
-        """Whether somebody whom other forms call by that character may be meant by a rare one."""
-        return (
-            (len(form) > 2 or self._stands_as_name(form, few=1))
-            and self._sexes.fits(form, self.clusters.names_of(person))
-            and self.co_occurrence.coverage((form,), person) > 0
-            and self._keep_apart((form,), person, SOLE, alone=True)
-        )
-
-    def _may_be(self, form: str, person: str, *, alone: bool) -> bool:
-        """Whether the sex, the passages and the sentences of a form and a person allow that they are one.
-
-        ``alone``: whether nobody else has the character of the form.
-        """
-        return (
-            self._sexes.fits(form, self.clusters.names_of(person))
-            and self.co_occurrence.coverage((form,), person) >= (0.3 if alone else 0.6)
-            and self._keep_apart((form,), person, SOLE if alone else APART, alone=alone)
-        )
 
     def _canonical_rank(self, name: str) -> tuple[bool, bool, bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""

@@ -63,9 +63,8 @@ class StatedAliases:
         introduced: dict[int, str] = {}  # offset of the courtesy name's end → full name
         for match in _INTRODUCTION.finditer(self.text):
             surname, given, courtesy = match.groups()
-            if surname in words.SURNAMES or surname in words.COMPOUND_SURNAMES:
-                claims[courtesy][surname + given] += 1
-                introduced[match.end(3)] = surname + given
+            claims[courtesy][surname + given] += 1
+            introduced[match.end(3)] = surname + given
         for match in _COURTESY.finditer(self.text):
             full = introduced.get(match.end(1)) or self._bearer_before(match.start())
             for courtesy in (match[1], match[2]):
@@ -84,7 +83,7 @@ class StatedAliases:
             return self._count(surname + courtesy) if surname else 0, self._count(full)
 
         full = max(fulls, key=weight)
-        if self._count(full) < 2 or courtesy == full:
+        if self._count(full) < 2:
             return
         self.courtesy.add(courtesy)
         self._join(full, courtesy, "字")
@@ -98,7 +97,7 @@ class StatedAliases:
             full = self._called_so(match.start(), alias)
             if match[0][0] in "，," and not (alias in self.counts or titled_surname(alias)):
                 continue  # an order: 大家都叫他快来
-            if full and alias not in words.TITLES and self._count(alias) >= 1:
+            if full and alias not in words.TITLES:
                 self._join(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
                     self._join(full, alias.removesuffix("先生"), "号")
@@ -138,7 +137,7 @@ class StatedAliases:
             if full and surname_of(full) in words.SURE_SURNAMES:
                 bearers[rank].add(self.clusters.root(full))
         for rank, roots in bearers.items():
-            own = not (is_generic(rank) or is_role(rank) or titled_surname(rank) or rank in self.counts)
+            own = not (is_generic(rank) or is_role(rank) or rank in self.counts)
             if own and len(roots) == 1 and self._count(rank) >= 3:
                 self._join(next(iter(roots)), rank, "称")
 
@@ -161,7 +160,7 @@ class StatedAliases:
                 named = not (surname or surname_of(root) or match[0][0] == "叫")
                 if surname == surname_of(full) or named:
                     self._join(full, bearer, "号")
-                    if len(given_of(full)) == 2 and not is_role(given_of(full)):
+                    if len(given_of(full)) == 2:
                         self.given_names[full] = given_of(full)
 
     def _titled_before(self, at: int) -> str:
@@ -195,8 +194,7 @@ class StatedAliases:
         (这人姓何，名恭，…，外号铁算盘)."""
         before = self.text[max(0, at - 60) : at]
         if named := _NAMED.search(before):
-            full = named[1] + named[2]
-            return full if full in self.counts else ""
+            return named[1] + named[2]
         topic = _TOPIC.search(before)
         if not topic or topic[1] not in self.counts:
             return ""
@@ -220,9 +218,5 @@ class StatedAliases:
         if not named or not given:
             return ""
         near = self.text[max(0, at - 200) : at + 400]
-        fitting = [
-            n
-            for n in self.counts
-            if n.endswith(given) and given_of(n) == given and surname_of(n) and n in near
-        ]
+        fitting = [n for n in self.counts if given_of(n) == given and surname_of(n) and n in near]
         return max(fitting, key=lambda n: (near.count(n), self.counts[n]), default="")

@@ -14,9 +14,9 @@ from functools import cached_property
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sole_bearers import SoleBearers
-from kgnb.extract.zh.surname_aliases import DOMINANT, SOLE, family_of
+from kgnb.extract.zh.surname_aliases import DOMINANT, EVER, family_of
 from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
-from kgnb.extract.zh.title_aliases import APART, NEARBY
+from kgnb.extract.zh.title_aliases import APART, NEARBY, title_of
 
 TOLD_NEAR = 0.5
 """Least share of a rank's passages that the only one to whom the text gives it is near."""
@@ -88,8 +88,7 @@ class FamilyRanks(SoleBearers):
         """三奶奶 is 刘三奶奶, if no other surname has one."""
         bearers: dict[str, set[str]] = defaultdict(set)
         for name in self.counts:
-            rank = name.removeprefix(titled_surname(name))
-            if rank != name and _RANK.fullmatch(rank):
+            if _RANK.fullmatch(rank := title_of(name)):
                 bearers[rank].add(self.clusters.root(name))
         free = bearers.keys() - self.counts.keys() - words.OF_PARENTS_AGE - words.GENERIC
         only = {rank: bearers[rank] for rank in sorted(free) if len(bearers[rank]) == 1}
@@ -104,9 +103,7 @@ class FamilyRanks(SoleBearers):
                     mentions[self.clusters.root(name)] += n
             best, n = mentions.most_common(1)[0] if mentions else ("", 0)
             for title in titles if best and n >= DOMINANT * mentions.total() else ():
-                new = title not in self.counts and self.offsets[title]
-                near = new and self.co_occurrence.coverage((title,), best) >= NEARBY
-                if near and self._keep_apart((title,), best, SOLE, alone=True):
+                if self.offsets[title] and self._may_be(title, best, NEARBY):
                     self._join_located(best, title, "称")
 
     def _forms_of_wives(self) -> dict[str, set[str]]:
@@ -114,7 +111,7 @@ class FamilyRanks(SoleBearers):
         wives: dict[str, set[str]] = defaultdict(set)
         for match in _WIFE.finditer(self.text):
             husband, wife = self._bearer_before(match.start()), self._name_at(match.end())
-            if husband and wife and surname_of(husband):
+            if husband and wife:
                 wives[given_of(husband)[-1:]].add(wife)
         return {
             char + rank + title: who
@@ -130,7 +127,5 @@ class FamilyRanks(SoleBearers):
             roots = {self.clusters.root(name) for name in names}
             if len(roots) == 1 and self.offsets[form] and self.clusters.names_of(form) == [form]:
                 (wife,) = roots
-                fits = self._sexes.fits(form, self.clusters.names_of(wife))
-                near = self.co_occurrence.coverage((form,), wife) > 0
-                if fits and near and self._keep_apart((form,), wife, SOLE, alone=True):
+                if self._may_be(form, wife, EVER):
                     self._join_located(wife, form, "名与称")

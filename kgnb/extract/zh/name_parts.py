@@ -72,8 +72,7 @@ class FormAliases(StatedAliases):
         follows names: 扑天|雕, 飞报|入."""
         names = {name[0] for name in self.clusters.names_of(bearer)}
         after = Counter({char: n for char, n in word.right.items() if char not in names})
-        fixed = bool(after) and has_fixed_side(after) and word.name not in self.counts
-        return fixed and self._classifier.right_score(Candidate(word.name, right=after)) <= 0
+        return has_fixed_side(after) and self._classifier.right_score(Candidate(word.name, right=after)) <= 0
 
     def _can_be_nickname(self, word: str) -> bool:
         """Whether no part of the word is a name, a word for many people or grammar."""
@@ -125,8 +124,7 @@ class FormAliases(StatedAliases):
             elsewhere = self._occurrences(surname) - mentions[surname]
             often = len(found) >= SURNAME_LIFT * max(0.0, elsewhere) / len(self.text) * len(places[given])
             full, family = surname + given, families[surname]
-            taken = full in self.counts or full[:-1] in self.counts or full[:-1] in self.addresses
-            if taken or (family and full in self.addresses):
+            if full[:-1] in self.counts or (family and full in self.addresses):
                 continue  # who else of the family may be meant, the addresses tell
             near = often and any(self._is_near_family(at, surname, family) for at in found)
             if near or self._is_own(surname, given, len(begun)):
@@ -213,7 +211,7 @@ class FormAliases(StatedAliases):
             return True
         total = self._count(stem)
         numbered = surname_of(stem) == stem[:-1] and stem[-1] in words.NUMERALS | {"大"}
-        likely = candidate is not None and candidate.score > 0 and stem not in self._common
+        likely = candidate is not None and candidate.score > 0
         return total >= n + 2 and (numbered or likely or n >= 0.3 * total)
 
     def _join_longer_forms(self) -> None:

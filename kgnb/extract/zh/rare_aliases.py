@@ -9,6 +9,7 @@ import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Collection
+from functools import partial
 
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.family_ranks import FamilyRanks
@@ -50,7 +51,10 @@ class RareAliases(FamilyRanks):
             if not person and self._count(form) <= FEW:
                 only = self._only_one(roots, places)
                 person = only if only and self._is_near(self.clusters.names_of(only), places, NEAR) else ""
-            if person and self._may_be_addressed(form, surname, person):
+            if not person or self._is_too_young(person, form):
+                continue
+            names = self.clusters.names_of(person)
+            if self._sexes.suit(form, names) and not self._is_parents(form, names):  # who have no names
                 self._join_located(person, form, "姓与称")
 
     def _called(self, form: str, persons: Collection[str]) -> str:
@@ -66,20 +70,9 @@ class RareAliases(FamilyRanks):
         sure = n == votes.total() and n >= least
         return best if sure and not self._spoken.naming((form,), self.clusters.names_of(best)) else ""
 
-    def _may_be_addressed(self, form: str, surname: str, person: str) -> bool:
-        """Whether the person may be called so, rather than a parent or a wife without a name."""
-        title, names = form.removeprefix(surname), self.clusters.names_of(person)
-        if self._is_parents(form, names) or self._is_too_young(person, form):
-            return False
-        return self._sexes.is_woman(names) if title in words.WOMENS_TITLES else self._sexes.fits(form, names)
-
     def _join_called_characters(self) -> None:
         """“月月，…” is 林月, “煜儿，…” 祁煜, 婉嫔 沈令婉: by the end of a given name that nobody else has."""
-        bearers: dict[str, set[str]] = defaultdict(set)
-        for name in self.counts:
-            if is_full(name):
-                bearers[name[-1]].add(self.clusters.root(name))
-        only = {char: who for char, (who, *others) in bearers.items() if not others}
+        only = self._only_by_last_character()
         places: dict[tuple[str, str], list[int]] = defaultdict(list)
         called = (match.span("form") for match in _CALLED.finditer(self.text))
         consorts = ((match.start() - 1, match.end()) for match in _CONSORT.finditer(self.text))
@@ -89,17 +82,18 @@ class RareAliases(FamilyRanks):
         for (person, form), found in places.items():
             names = self.clusters.names_of(person)
             new = self.clusters.names_of(form) == [form] and not is_role(form)
-            if new and self._is_near(names, found, AROUND) and self._may_be_called(form, names):
+            sex_of = self._sexes.is_woman if form[1:] in _CONSORTS else partial(self._sexes.fits, form)
+            if new and self._is_near(names, found, AROUND) and sex_of(names):
                 self.offsets.setdefault(form, array("I", found))
                 if not self._spoken.naming((form,), names):
                     self._join_located(person, form, "名与称")
 
-    def _may_be_called(self, form: str, names: Collection[str]) -> bool:
-        """Whether the person of ``names`` may be called by a character of a given name: a consort is a woman,
-        and 李妃 called by her family's name."""
-        if form[1:] in _CONSORTS:
-            return form[0] not in words.SURE_SURNAMES and self._sexes.is_woman(names)
-        return self._sexes.fits(form, names)
+    def _only_by_last_character(self) -> dict[str, str]:
+        """Last character of a full name → its bearer, if nobody else has it."""
+        bearers: dict[str, set[str]] = defaultdict(set)
+        for name in filter(is_full, self.counts):
+            bearers[name[-1]].add(self.clusters.root(name))
+        return {char: who for char, (who, *others) in bearers.items() if not others}
 
     def _join_given_titles(self) -> None:
         """继宗兄 is 冯继宗, 清寒师姐 is 洛清寒: a given name and what speakers add, if the sex allows it."""

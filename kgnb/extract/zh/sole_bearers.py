@@ -25,12 +25,11 @@ from kgnb.extract.zh.surname_aliases import (
     SOLE,
     SurnameAliases,
     called_by,
-    family_of,
     is_full,
     is_of_kin,
 )
 from kgnb.extract.zh.surnames import titled_surname
-from kgnb.extract.zh.title_aliases import APART
+from kgnb.extract.zh.title_aliases import APART, title_of
 
 NEAR, AROUND = 300, 2_000
 """Most characters between a rare form of address and its bearer, and one that the text explains or of whom
@@ -63,7 +62,7 @@ class SoleBearers(SurnameAliases):
 
     def _is_near(self, names: Iterable[str], places: Iterable[int], within: int) -> bool:
         """Whether one of the names is within so many characters of each of the places."""
-        offsets = sorted(at for name in names for at in self.offsets.get(name, ()))
+        offsets = self._places(names)
         around = ((at, bisect_left(offsets, at)) for at in places)
         return all(any(abs(at - one) <= within for one in offsets[max(0, k - 1) : k + 1]) for at, k in around)
 
@@ -72,19 +71,16 @@ class SoleBearers(SurnameAliases):
         full = self._full_bearers()
         for form in [name for name in self.counts if called_by(name)]:
             forms = tuple(self.clusters.names_of(form))
-            free = not (form in self.dropped or is_of_kin(form) or any(map(is_full, forms)))
-            often = sum(len(self.offsets.get(name, ())) for name in forms) > FEW
-            person = self._only_bearer(form, forms, full[called_by(form)]) if free and often else ""
-            if person and self._is_whole(form) and not self._is_another(person, form):
+            free = not (is_of_kin(form) or any(map(is_full, forms))) and self._is_whole(form)
+            often = free and self._times(forms) > FEW
+            person = self._only_bearer(form, forms, full[called_by(form)]) if often else ""
+            if person and not self._is_another(person, form):
                 self.clusters.join(person, form, "姓与称")
 
     def _full_bearers(self) -> dict[str, set[str]]:
         """Surname → the persons who have it or are called by it, and whose full name the text tells."""
-        families: dict[str, set[str]] = defaultdict(set)
-        for name in self.counts:
-            families[family_of(name)].add(self.clusters.root(name))
         names_of = self.clusters.names_of
-        return {s: {w for w in who if any(map(is_full, names_of(w)))} for s, who in families.items()}
+        return {s: {w for w in who if any(map(is_full, names_of(w)))} for s, who in self._families().items()}
 
     def _only_bearer(self, form: str, forms: tuple[str, ...], persons: Collection[str]) -> str:
         """Whose a frequent form of address is: whom the text gives the title to or introduces by it; else the
@@ -93,7 +89,7 @@ class SoleBearers(SurnameAliases):
         title = form.removeprefix(called_by(form))
         told = [w for w in persons if title in _RANKS and self._is_told(title, names_of(w))]
         introduced = [w for w in persons if self._introduces(names_of(w), forms)]
-        fitting = told or introduced or [w for w in persons if self._is_of_sex(form, names_of(w))]
+        fitting = told or introduced or [w for w in persons if self._sexes.suit(form, names_of(w))]
         if len(fitting) != 1:
             return ""
         (who,) = fitting
@@ -107,10 +103,6 @@ class SoleBearers(SurnameAliases):
         apart = company.ratio(forms, who, float(together)) < APART
         apart = apart and self._keep_apart(forms, who, APART, alone=True)
         return who if apart and not self._spoken.meet(forms, names_of(who)) else ""
-
-    def _is_of_sex(self, form: str, names: Collection[str]) -> bool:
-        """Whether the person of ``names`` has the sex of a title, a woman's for sure."""
-        return self._sexes.is_woman(names) if form.endswith(_WOMENS) else self._sexes.fits(form, names)
 
     def _introduces(self, names: Iterable[str], forms: Iterable[str]) -> bool:
         """Whether the text calls somebody by a form for the first time soon after it has told a name: “这是我
@@ -177,7 +169,7 @@ class SoleBearers(SurnameAliases):
         ``strangers``: how many people without a full name there are to each surname.
         """
         surname, places = titled_surname(form), self.offsets[form]
-        title = form.removeprefix(surname)
+        title = title_of(form)
         told = [who for who in persons if self._is_told(title, self.clusters.names_of(who))]
         if told:
             sure = title in _RANKS and not (is_generic(title) or surname in COMMONEST)  # one 侍郎, many 将军
@@ -187,8 +179,7 @@ class SoleBearers(SurnameAliases):
         names = self.clusters.names_of(person) if person else []
         if not names or not self._has_sex_of(form, names):
             return ""
-        mentions = sum(len(self.offsets.get(name, ())) for name in names)
-        by_chance = strangers * min(1.0, mentions * 2 * NEAR / len(self.text))
+        by_chance = strangers * min(1.0, self._times(names) * 2 * NEAR / len(self.text))
         near = by_chance <= STRANGERS and self._is_near(names, places, NEAR)
         others = any(titled_surname(name) and not name.startswith(form) for name in names)
         office = title in _OFFICES and near and not (others or self._has_house(surname, places))

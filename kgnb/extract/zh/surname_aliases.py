@@ -16,7 +16,7 @@ from kgnb.extract.zh.name_evidence import has_fixed_side, share_of
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.spoken_names import SpokenNames
 from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
-from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases
+from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases, title_of
 
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
 _OF_DAUGHTERS = ("小姐", "姑娘")
@@ -31,6 +31,8 @@ BESIDE = 40
 """Most characters between somebody's daughter and who she is."""
 SOLE = 1.2
 """APART where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
+EVER = 1e-9
+"""Any share of passages."""
 TOGETHER = 0.2
 """Largest share of a title's mentions beside its bearer in a sentence, where too few are expected to tell."""
 FEW = 3
@@ -64,7 +66,7 @@ class SurnameAliases(TitleAliases):
 
         ``alone``: whether nobody else may be meant; then one sentence of both is no objection.
         """
-        places = sum(len(self.offsets[form]) for form in forms)
+        places = self._times(forms)
         often = self.co_occurrence.together(forms, person) > max(alone and places > 2, TOGETHER * places)
         unsure = SOLE if often else 0.0  # too few mentions to expect a shared sentence
         if self.co_occurrence.ratio(forms, person, unsure) >= max_ratio:
@@ -73,6 +75,25 @@ class SurnameAliases(TitleAliases):
         names = self.clusters.names_of(person)
         named = not by_himself and self._spoken.naming(forms, names) > NAMING * places
         return not (named or self._sexes.differ(forms, names))
+
+    def _may_be(self, form: str, person: str, least: float, *, alone: bool = True) -> bool:
+        """Whether the sex, the passages and the sentences of a form and a person allow that they are one.
+
+        ``least``: share of the form's passages that the person is near; ``alone``: see :meth:`_keep_apart`.
+        """
+        return (
+            self._sexes.fits(form, self.clusters.names_of(person))
+            and self.co_occurrence.coverage((form,), person) >= least
+            and self._keep_apart((form,), person, SOLE if alone else APART, alone=alone)
+        )
+
+    def _places(self, names: Iterable[str]) -> list[int]:
+        """Where the text has one of the names."""
+        return sorted(at for name in names for at in self.offsets.get(name, ()))
+
+    def _times(self, names: Iterable[str]) -> int:
+        """How often the text has the names."""
+        return sum(len(self.offsets.get(name, ())) for name in names)
 
     def _join_addresses(self) -> None:
         """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
@@ -121,6 +142,13 @@ class SurnameAliases(TitleAliases):
                 found[surname_of(name)].add(name)
         return found
 
+    def _families(self) -> dict[str, set[str]]:
+        """Surname → the persons who have it or are called by it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for name in self.counts:
+            found[family_of(name)].add(self.clusters.root(name))
+        return found
+
     def _bearers_of_title(self, title: str, persons: set[str]) -> set[str]:
         """Of the persons those to whom the text gives a rank (都头王虎) or one of whose names ends with it
         (黑山天王); all where it gives it to none."""
@@ -166,10 +194,7 @@ class SurnameAliases(TitleAliases):
 
     def _prevails(self, best: str, votes: Counter[str]) -> bool:
         """Whether the nearest person is so more often than by chance, or is by far the most mentioned."""
-        mentions = {
-            who: sum(len(self.offsets[n]) for n in self.clusters.names_of(who) if n in self.offsets)
-            for who in votes
-        }
+        mentions = {who: self._times(self.clusters.names_of(who)) for who in votes}
         by_chance = binomial_tail(votes[best], votes.total(), 0.5)
         return by_chance <= CHANCE or mentions[best] >= DOMINANT * sum(mentions.values())
 
@@ -228,12 +253,9 @@ class SurnameAliases(TitleAliases):
 
     def _join_rare_titles(self) -> None:
         """沙和尚 is 沙僧, 武二 is 武松: always near one person of the surname, and hardly in a sentence."""
-        by_surname: dict[str, set[str]] = defaultdict(set)
-        for name in self.counts:
-            if surname := family_of(name):
-                by_surname[surname].add(self.clusters.root(name))
-        for name in [n for n in self.counts if _is_rare_title(n)]:
-            others = by_surname[family_of(name)] - {self.clusters.root(name)}
+        families = self._families()
+        for name in filter(_is_rare_title, list(self.counts)):
+            others = families[family_of(name)] - {self.clusters.root(name)}
             near, _ = self.co_occurrence.nearest_votes((name,), sorted(others), WINDOW)
             fitting = [who for who in near if self._is_other_form(name, who)]
             if len(self.clusters.names_of(name)) == 1 and len(fitting) == 1:
@@ -250,10 +272,10 @@ class SurnameAliases(TitleAliases):
         if not rarer or company.coverage((form,), person) < ALWAYS_NEAR or not self._sexes.fits(form, names):
             return False
         full = any(map(is_full, names))
-        if title := _title_of(form):
+        if title := title_of(form):
             same = {title}.union(*(group for group in words.SAME_TITLES if title in group))
             return (
-                not same.isdisjoint(map(_title_of, names))
+                not same.isdisjoint(map(title_of, names))
                 and not full
                 and company.ratio((form,), person) < APART
             )
@@ -282,11 +304,6 @@ def is_titled(name: str) -> bool:
 def is_full(name: str) -> bool:
     """Whether a name is a surname and a given name: 何恭, not 何公."""
     return bool(surname_of(name)) and not is_titled(name)
-
-
-def _title_of(name: str) -> str:
-    """The title behind a surname: 公 of 何公."""
-    return name.removeprefix(titled_surname(name)) if titled_surname(name) else ""
 
 
 def _is_rare_title(name: str) -> bool:

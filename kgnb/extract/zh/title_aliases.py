@@ -42,6 +42,12 @@ _UNDONE = re.compile(f"[不未勿莫休若倘欲要想肯愿议请劝可拟][{HA
 _OF_WIVES = ("夫人", "太太", "奶奶")
 
 
+def title_of(name: str) -> str:
+    """The title behind a surname: 公 of 何公; empty if there is none."""
+    surname = titled_surname(name)
+    return name[len(surname) :] if surname else ""
+
+
 class TitleAliases(FormAliases):
     """The joins by titles. Base of :class:`~.aliases.AliasResolver`, which locates the names first."""
 
@@ -96,11 +102,11 @@ class TitleAliases(FormAliases):
                 holders[match["rank"]].setdefault(self.clusters.root(full), match.start("rank"))
         self._bigrams.find(rank[:2] for rank in holders)  # in one pass
         for rank, since in holders.items():
-            if is_generic(rank) or is_role(rank) or titled_surname(rank) or self._count(rank) < LEAST:
+            if is_generic(rank) or is_role(rank) or self._count(rank) < LEAST:
                 continue
             places = [at for at in self._bigrams.offsets((rank[:2],)) if self.text.startswith(rank, at)]
             named = {self._name_at(at + len(rank)) for at in places} - {""}
-            others = {self.clusters.root(name) for name in named if surname_of(name)} - since.keys()
+            others = set(map(self.clusters.root, named)) - since.keys()
             if others or len(since) > 1:
                 self.dropped.add(rank)
                 continue
@@ -114,7 +120,7 @@ class TitleAliases(FormAliases):
         """行者 is 王行者 in a book in which hardly anybody else has that title."""
         bearers: dict[str, Counter[str]] = defaultdict(Counter)
         for name in self.counts:
-            title = name[len(titled_surname(name)) :] if titled_surname(name) else head_of(name)
+            title = title_of(name) or head_of(name)
             if len(title) > 1 and title not in self.counts and not is_generic(title):
                 bearers[title][self.clusters.root(name)] += self.counts[name]
         alone = self._classifier.with_neighbours(bearers)
