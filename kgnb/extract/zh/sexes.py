@@ -33,7 +33,7 @@ class Sexes:
         """``subjects``: read pronouns behind names that begin a clause only, as one chapter needs; in a book
         errors cancel out."""
         self._text, self._offsets, self._subjects = text, offsets, subjects
-        self._may_be: dict[tuple[str, str], bool] = {}
+        self._known: dict[str, tuple[int, int]] = {}
         she = text.count("她")
         self.tells = she > 0 and she >= 0.05 * text.count("他")  # older texts write 他 for both
 
@@ -42,7 +42,7 @@ class Sexes:
         woman = title.endswith(_WOMENS)
         if not woman and not title.endswith(_MENS):
             return True
-        he, she = map(sum, zip(*map(self._votes, names), strict=True))
+        he, she = self._tally(names)
         return he <= she if woman else she <= he
 
     def suit(self, title: str, names: Collection[str]) -> bool:
@@ -54,9 +54,7 @@ class Sexes:
         title = {"他": "先生", "她": "太太"}.get(pronoun)
         if title is None or not self.tells:
             return True
-        if (pronoun, entry.name) not in self._may_be:
-            self._may_be[pronoun, entry.name] = self.fits(title, (entry.name, *entry.aliases))
-        return self._may_be[pronoun, entry.name]
+        return self.fits(title, (entry.name, *entry.aliases))
 
     def may_wed(self, one: NameEntry, other: NameEntry) -> bool:
         """Return whether two may be a man and a woman."""
@@ -66,7 +64,7 @@ class Sexes:
 
     def is_woman(self, names: Iterable[str]) -> bool:
         """Return whether the text speaks of the person of ``names`` as of a woman."""
-        he, she = map(sum, zip(*map(self._votes, names), strict=True))
+        he, she = self._tally(names)
         return she > he
 
     def differ(self, one: Iterable[str], other: Iterable[str]) -> bool:
@@ -75,13 +73,19 @@ class Sexes:
 
     def _sex(self, names: Iterable[str]) -> str:
         """The pronoun of the person of ``names``, empty where hardly any tells or they contradict."""
-        he, she = map(sum, zip(*map(self._votes, names), strict=True))
+        he, she = self._tally(names)
         clear = max(he, she) >= max(CLEAR, 2 * min(he, she))
         return ("他" if he > she else "她") if clear else ""
 
     def _tells_at(self, at: int) -> bool:
         """Whether the pronoun behind a name at a place is likely the person's."""
         return self.tells and (not self._subjects or self._text[at - 1 : at] in _BEFORE_SUBJECT)
+
+    def _tally(self, names: Iterable[str]) -> tuple[int, int]:
+        """How often all the names are a man's, and a woman's."""
+        known = self._known
+        votes = [known.get(name) or known.setdefault(name, self._votes(name)) for name in names]
+        return sum(he for he, _ in votes), sum(she for _, she in votes)
 
     def _votes(self, name: str) -> tuple[int, int]:
         """How often the name, or else the title behind it or the next pronoun, is a man's, and a woman's."""

@@ -19,9 +19,7 @@ from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 from kgnb.extract.zh.title_aliases import ALWAYS_NEAR, APART, TitleAliases, title_of
 
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
-_OF_DAUGHTERS = ("小姐", "姑娘")
 _OF_YOUNG = ("小姐", "姑娘", "少爷", "同学")
-_DAUGHTERS = ("的女儿", "的闺女", "的千金")
 _OF_THE_OLD = ("伯", "大爷", "爷爷", "老汉", "老爹", "老先生", "老太太")
 _PARENT_ENDS = frozenset("父爹爸母亲")
 WINDOW = 800
@@ -188,9 +186,7 @@ class SurnameAliases(TitleAliases):
 
     def _has_sex_of(self, title: str, names: Collection[str]) -> bool:
         """Whether the person of ``names`` may have a title; 何小姐 needs somebody whom the text calls 她."""
-        if self._sexes.tells and title.endswith(_OF_DAUGHTERS):
-            return self._sexes.is_woman(names)
-        return self._sexes.fits(title, names)
+        return self._sexes.suit(title, names) if self._sexes.tells else self._sexes.fits(title, names)
 
     def _prevails(self, best: str, votes: Counter[str]) -> bool:
         """Whether the nearest person is so more often than by chance, or is by far the most mentioned."""
@@ -245,11 +241,11 @@ class SurnameAliases(TitleAliases):
 
     def _is_daughter(self, person: str, form: str) -> bool:
         """Whether the text names a woman beside the daughter of whoever has a form: 何教授的女儿何秀英."""
-        names = [name for name in self.clusters.names_of(person) if not is_titled(name)]
+        names = self.clusters.names_of(person)
         ends = (at + len(form) for at in self.offsets.get(form, ()))
-        places = (at for at in ends if self.text.startswith(_DAUGHTERS, at))
+        places = (at for at in ends if self.text.startswith("的女儿", at))
         beside = (self.text[max(0, at - BESIDE) : at + BESIDE] for at in places)
-        return any(name in said for said in beside for name in names) and self._sexes.is_woman(names)
+        return any(name in said for said in beside for name in names)
 
     def _join_rare_titles(self) -> None:
         """沙和尚 is 沙僧, 武二 is 武松: always near one person of the surname, and hardly in a sentence."""
