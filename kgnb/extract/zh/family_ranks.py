@@ -19,7 +19,7 @@ from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 from kgnb.extract.zh.title_aliases import APART, NEARBY, title_of
 
 TOLD_NEAR = 0.5
-"""Least share of a rank's passages that the only one who is told of with it is near."""
+"""Least share of a rank's passages that its only bearer is near."""
 _RANKS = f"[{''.join(sorted(words.NUMERALS))}大小少姑舅姨]"
 _TITLES = "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷|师[兄姐弟妹]|当家|东家)"
 _RANKED = re.compile(f"{_RANKS}(?:(?<![{HAN}].)|(?<=[是乃].)){_TITLES}")
@@ -30,6 +30,7 @@ _BORN = re.compile("(?P<order>[长次大二三四五六七八九])(?P<sex>[子�
 _ORDERS = {"长": "大", "次": "二"}
 _CHILDREN = {"子": ("少爷", "公子"), "女": ("小姐", "姑娘", "丫头")}
 _SAME = {title: titles for titles in _CHILDREN.values() for title in titles}
+_MAIDS = {"大丫头", "小丫头"}
 _RANK = re.compile(f"{_RANKS}{_TITLES}")
 _WIFE = re.compile("之妻|的(?:妻子|媳妇|夫人|太太|老婆)")
 _OF_WIVES = ("奶奶", "少奶奶", "太太", "嫂子", "嫂")
@@ -61,7 +62,7 @@ class FamilyRanks(SoleBearers):
         for rank, names in bearers.items():
             for title in _SAME.get(rank[1:], (rank[1:],)):  # 二小姐 is 二姑娘, too
                 found[rank[0] + title] |= {self.clusters.root(name) for name in names - {""}}
-        free = found.keys() - self.counts.keys() - words.GENERIC
+        free = found.keys() - self.counts.keys() - _MAIDS - words.GENERIC
         return {rank: found[rank] for rank in sorted(free) if len(found[rank]) == 1}
 
     def _join_family_ranks(self, bearers: Mapping[str, Iterable[str]]) -> None:

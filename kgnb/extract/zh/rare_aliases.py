@@ -54,7 +54,7 @@ class RareAliases(FamilyRanks):
             if not person or self._is_too_young(person, form):
                 continue
             names = self.clusters.names_of(person)
-            if self._sexes.suit(form, names) and not self._is_parents(form, names):  # who have no names
+            if self._sexes.suit(form, names) and not self._is_parents(form, names):
                 self._join_located(person, form, "姓与称")
 
     def _called(self, form: str, persons: Collection[str]) -> str:

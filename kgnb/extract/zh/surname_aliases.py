@@ -240,7 +240,7 @@ class SurnameAliases(TitleAliases):
         return form.removeprefix(surname) in words.OF_PARENTS_AGE and not any(old)
 
     def _is_daughter(self, person: str, form: str) -> bool:
-        """Whether the text names a woman beside the daughter of whoever has a form: 何教授的女儿何秀英."""
+        """Whether the text names a person beside the daughter of whoever has a form: 何教授的女儿何秀英."""
         names = self.clusters.names_of(person)
         ends = (at + len(form) for at in self.offsets.get(form, ()))
         places = (at for at in ends if self.text.startswith("的女儿", at))
