@@ -83,7 +83,7 @@ _BARE_NUMBER = re.compile(
     re.M,
 )
 _UNDERLINED = re.compile(
-    rf"^{_GAP}*(?P<title>[^\s\-=─—－＝][^\n]{{0,39}})\n{_GAP}*(?:-{{4,}}|={{4,}}|─{{4,}}|—{{4,}}|－{{4,}}|＝{{4,}}){_GAP}*$",
+    rf"^{_GAP}*(?P<title>(?=[^\n]{{0,39}}\w)[^\s\-=─—－＝][^\n]{{0,39}})\n{_GAP}*(?:-{{4,}}|={{4,}}|─{{4,}}|—{{4,}}|－{{4,}}|＝{{4,}}){_GAP}*$",
     re.M,
 )
 _GLUED = re.compile(rf"^{_GAP}*(?P<title>第(?P<number>{_NUM})[回章節节])(?=[^\n]{{60}})", re.M)
@@ -130,7 +130,7 @@ def find(text: str, marked: Sequence[Heading] = ()) -> list[Heading]:
     if len(found) > MAX_HEADINGS:
         return []
     headings = _without_doubtful([found[k] for k in sorted(found)])
-    if not any(h.level >= CHAPTER and (h.number is not None or h.marked) for h in headings):
+    if not any(h.marked or (h.level >= CHAPTER and h.number is not None) for h in headings):
         bare = _glued(text) or _bare_numbers(text, [h.start for h in headings if h.level == VOLUME])
         taken = {h.start for h in bare}
         headings = sorted([h for h in headings if h.start not in taken] + bare, key=lambda h: h.start)

@@ -341,7 +341,7 @@ def test_titles_with_a_line_below_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["他走了。", "（本章完）", "“你来", "***", "A line of prose that goes on\nthrough the break"],
+    ["他走了。", "（本章完）", "“你来", "***", "<!", "A line of prose that goes on\nthrough the break"],
 )
 def test_a_line_of_dashes_alone_makes_no_title(tmp_path: Path, line: str) -> None:
     parts = [f"{ZH}\n{line}{'　' * i}\n--------\n\n" for i in range(4)]

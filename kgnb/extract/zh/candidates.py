@@ -19,9 +19,6 @@ from kgnb.extract.zh.surnames import head_of, is_role, titled_surname
 
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
-WHOLE = 0.95
-"""Least share of a cohesive bigram's occurrences that are in one trigram."""
-
 _AFTER_HOME = frozenset(("", *"坡口湾渡桥岭河湖沟堡坝洼塘坳垭峁塬圩畈父母兄弟姐妹"))
 """What follows a family's name: kin (李家母女), ends of a hamlet's (not those of given names, 林, 山, 峰)."""
 _SHORT_HEADS = {h for h in words.NAME_HEADS if len(h) == 1}
@@ -113,24 +110,6 @@ def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least
         and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) / (2 if pair[0] == pair[1] else 1)
         and is_han(pair)
     }
-
-
-def cohesive_trigrams(bigrams: BigramIndex, cohesive: Iterable[str], least: int) -> set[str]:
-    """Return the words that begin or end with cohesive bigrams which hardly stand elsewhere.
-
-    Those with a surname are candidates anyway. ``least``: occurrences of such a bigram.
-    """
-    text, found = bigrams.text, set[str]()
-    never = words.SURNAMES | words.NEVER_IN_NAMES | words.DETERMINERS | words.MODIFIERS
-    often = (p for p in cohesive if bigrams.count(p) >= least and p[0] != p[1])
-    for pair, places in bigrams.find(often).items():
-        for before in (0, 1):
-            forms = Counter(text[a - before : a - before + 3] for a in places)
-            word, n = max(forms.items(), key=lambda i: i[1])
-            whole = n >= WHOLE * len(places) and is_han(word)
-            if whole and word[0] not in never and can_be_name(word, {pair}):
-                found.add(word)
-    return found
 
 
 def pet_names(bigrams: Mapping[str, int]) -> set[str]:

@@ -19,7 +19,6 @@ from kgnb.extract.zh.candidates import (
     Candidate,
     candidates,
     cohesive_bigrams,
-    cohesive_trigrams,
     pet_names,
     starting_bigrams,
     with_neighbours,
@@ -75,8 +74,6 @@ OF_PLACE, PLACE = 0.3, 2.0
 """Least share of mentions before 酒店, 大学 and the like that makes a name theirs; worth against a person."""
 SHARED = 0.2
 """Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
-LEAST_OF_LONGER = 10
-"""Fewest occurrences of a cohesive bigram that tell the longer word that it is in."""
 LIKE_NAMES = 0.5
 """Least mean log odds of what precedes a dictionary's word that is somebody's name."""
 COMMONEST = 3.2
@@ -131,7 +128,6 @@ class NameClassifier:
             self._cohesive = cohesive = cohesive_bigrams(
                 frequent, self._counts, 3 if len(text) < 100_000 else 5
             )
-            cohesive |= cohesive_trigrams(self.bigrams, cohesive, LEAST_OF_LONGER)
             self.told = told = clauses()
         self.foreign = told.foreign
         speaking = {*told.speaking, *told.called, *told.listed, *told.animals, *pet_names(frequent)}
