@@ -86,7 +86,7 @@ def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
     else:
         code = at / str(meta.get("code_file", ""))
     if args.title or blank or (args.notebook and not theirs):
-        title = args.title or f"kgnb {code.stem}"
+        title = kernel_metadata.plain_title(args.title or f"kgnb {code.stem}")
         meta |= {"title": title, "id": f"{meta['id'].partition('/')[0]}/{slug_of(title)}"}
     return Parcel(meta | {"code_file": CODE}, notebook_bundle.read_notebook(code))
 

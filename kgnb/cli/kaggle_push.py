@@ -58,10 +58,14 @@ async def push(args: argparse.Namespace, settings: Settings) -> int:
         _check_work(args, settings, parcel)
         await _check_account(args, client, parcel)
         pushed = await _send(args, client, settings, parcel)
-        kernel = f"{parcel.meta['id']}/{pushed.version}" if pushed.version else parcel.meta["id"]
+        asked = parcel.meta["id"]
+        name = pushed.kernel or asked
+        kernel = f"{name}/{pushed.version}" if pushed.version else name
         print(say("kaggle.saved" if args.no_run else "kaggle.pushed", kernel=kernel, url=pushed.url))
         if _follows(args) and not args.no_run:
             print(say("kaggle.may_leave"))
+        if name.lower() != asked.lower():
+            warn(say("kaggle.renamed", kernel=name, asked=asked))
         if pushed.warning:
             warn(pushed.warning)
         for text in pushed.not_added:  # a run without its data or credentials is no success
@@ -79,7 +83,7 @@ async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, par
         return options.OK
     secrets = args.secrets_dataset if args.delete_secrets else ""
     try:
-        ended = await kernels.follow(client, kernel, print)
+        ended = await kernels.follow(client, kernel, print, pushed=True)
         if secrets:
             await datasets.delete_secrets(client, secrets)
             print(say("kaggle.secrets_deleted", dataset=secrets))
@@ -108,7 +112,8 @@ async def fetch(
     client: KaggleClient, kernel: str, output: str, ended: KernelStatus, *, books: bool = False
 ) -> int:
     """Fetches the output of a run that ended; of a run of ``books`` only what a person looks at."""
-    files = await fetch_files(client, kernel, output, build_notebook.RESULTS if books else None)
+    pattern = build_notebook.RESULTS if books else None
+    files = _tell_files(kernel, await kernels.fetch_output(client, kernel, Path(output), pattern))
     for graph in build_notebook.results(files):
         print(say("kaggle.graph", path=one_line(graph)))
     if ended.state == "ERROR":
@@ -119,11 +124,12 @@ async def fetch(
     return options.OK if ended.state == "COMPLETE" and not left else options.FAILED_CHAPTERS
 
 
-async def fetch_files(
-    client: KaggleClient, kernel: str, output: str, pattern: str | None = None
-) -> list[Path]:
-    """Fetches the files of a run's output, whose name ``pattern`` matches, and prints their names."""
-    files = await client.output(kernel, Path(output), pattern)
+async def fetch_files(client: KaggleClient, kernel: str, output: str) -> list[Path]:
+    """Fetches the files of a run's output and prints their names."""
+    return _tell_files(kernel, await client.output(kernel, Path(output)))
+
+
+def _tell_files(kernel: str, files: list[Path]) -> list[Path]:
     print("\n".join(map(one_line, files)) or say("kaggle.no_output", kernel=kernel))
     return files
 

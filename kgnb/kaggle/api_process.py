@@ -168,7 +168,7 @@ def _failure(error: Exception) -> Answer:
         down = status == 429 or status >= 500
         missing = "missing" if status in MISSING else "refused"
         kind = "no_login" if status == 401 else "down" if down else missing
-        return _error(kind, f"{status} {response.reason}" if down else str(error))
+        return _error(kind, f"{status} {response.reason}" if down else _words(response) or str(error))
     if isinstance(error, json.JSONDecodeError | NotKaggle):
         return _error("not_kaggle")
     if isinstance(error, RequestException | LowLevelError | OSError):
@@ -176,6 +176,15 @@ def _failure(error: Exception) -> Answer:
     if isinstance(error, ValueError) and str(error):  # how the package refuses
         return _error("refused", str(error))
     return _error("unreadable", f"{type(error).__name__}: {error}")  # a state or field that it doesn't know
+
+
+def _words(response: Any) -> str:
+    """Kaggle's words in an answer; the package knows them only where they aren't below "error"."""
+    try:
+        body = response.json()
+        return str(body.get("error", body)["message"])
+    except (ValueError, AttributeError, TypeError, KeyError):  # a page, or JSON of another form
+        return ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -238,6 +247,7 @@ class _Calls:
         }
         return {
             "error": pushed.error or "",
+            "ref": pushed.ref or "",
             "version": pushed.version_number or None,
             "url": pushed.url,
             "invalid": {kind: list(names) for kind, names in invalid.items() if names},

@@ -35,17 +35,28 @@ TRANSFER_SECONDS = 3600.0
 """Limit for fetching a run's files, up to 20 GB, and for sending a dataset."""
 LONGEST_LINE = 1 << 28
 """Bytes in an answer: all that Kaggle's process may hold."""
+_PUSH_REFUSALS = {
+    "session count": "sessions_taken",
+    "weekly": "quota_reached",
+    "Notebook not found": "name_not_taken",
+}
+"""Words of a refused push, which has no code: "Maximum batch CPU session count of 5 reached." and "Maximum
+weekly GPU quota of 30.00 hours reached." for instance."""
+_REF = re.compile(r"^(?:/code)?/?([\w-]+/[\w-]+)$", re.A)
+"""A notebook's name in an answer, "/code/OWNER/NAME" since 2025."""
 LOWEST_VERSION = (2, 2, 5)
 """Of the package kaggle: older ones lack the quota and a push that only saves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An accepted notebook; ``not_added``: the parts of the request that Kaggle left out; ``warning``: of
+    """An accepted notebook; ``kernel``: what Kaggle calls it (OWNER/NAME; "" when it doesn't say), which need
+    not be what was asked for; ``not_added``: the parts of the request that Kaggle left out; ``warning``: of
     Kaggle's package, that an accelerator is retired for instance."""
 
     version: int | None
     url: str
+    kernel: str = ""
     not_added: tuple[str, ...] = ()
     warning: str = ""
 
@@ -167,12 +178,14 @@ class KaggleClient:
         printed: list[str] = []
         pushed = await self._call("push", emit=printed.append, folder=str(folder), limit=seconds, run=run)
         if reason := _reason(pushed["error"]):
-            # Kaggle's answer has no code for it: "Maximum batch CPU session count of 5 reached."
-            kind = SessionsTaken if "session count" in reason else ServiceRefused
-            key = "kaggle.sessions_taken" if kind is SessionsTaken else "kaggle.refused"
-            raise kind(key, service="kaggle", reason=reason)
+            key = next((key for words, key in _PUSH_REFUSALS.items() if words in reason), "refused")
+            kind = SessionsTaken if key == "sessions_taken" else ServiceRefused
+            raise kind(f"kaggle.{key}", service="kaggle", reason=reason)
         left_out = (f"{kind}: {_reason(', '.join(names))}" for kind, names in pushed["invalid"].items())
-        return Pushed(pushed["version"], str(pushed["url"]), tuple(left_out), _reason(" ".join(printed)))
+        warning = _reason(" ".join(printed))
+        named = _REF.search(str(pushed["ref"]))
+        kernel = named[1] if named else ""
+        return Pushed(pushed["version"], str(pushed["url"]), kernel, tuple(left_out), warning)
 
     async def status(self, kernel: str) -> KernelStatus:
         """Return the status of the latest run, or of the version that ``kernel`` names."""

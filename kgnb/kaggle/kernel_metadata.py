@@ -117,14 +117,20 @@ def slug_of(title: str) -> str:
         return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
+def plain_title(title: str) -> str:
+    """Return ``title``, or in ASCII what its slug says: of others Kaggle makes no new notebook ("Notebook not
+    found"), as its own slug of them isn't this one."""
+    return title if title.isascii() else slug_of(title).replace("-", " ")
+
+
 def title_and_slug(title: str, ending: str) -> tuple[str, str]:
-    """Return a title that ends in ``ending`` and the slug that Kaggle makes of it, both cut to the length
-    that Kaggle takes: a Chinese title's slug is several times as long."""
+    """Return a plain title with ``ending`` at its end and the slug that Kaggle makes of it, both cut to the
+    length that Kaggle takes: a Chinese title's slug is several times as long."""
     for length in range(min(len(title), LONGEST - len(ending)), 0, -1):
         cut = title[:length].rstrip() + ending
         slug = slug_of(cut)
         if len(slug) <= LONGEST:
-            return cut, slug
+            return plain_title(cut), slug
     raise InputError("kaggle.bad_title", title=title)
 
 

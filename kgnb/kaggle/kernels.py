@@ -24,9 +24,11 @@ from kgnb.render.formatting import date_and_time
 CAP_PAUSE = 60.0
 """Seconds between attempts while Kaggle's limit of sessions is reached."""
 POLL_PAUSE = 20.0
-"""Seconds between reads of a run's status."""
+"""Seconds between looks at a run."""
 PATIENCE = 900.0
 """Seconds that Kaggle may be unreachable while a run is followed."""
+UNSEEN_SECONDS = 120.0
+"""How long Kaggle may deny a notebook that it has just taken, and the output of a run that has just ended."""
 
 
 # --- limits
@@ -101,10 +103,11 @@ async def push_when_free(
             await asyncio.sleep(min(CAP_PAUSE, left))
 
 
-async def follow(client: KaggleClient, kernel: str, tell: Tell) -> KernelStatus:
-    """Wait for the run's end and ``tell`` each change; Kaggle may be unreachable for a while."""
+async def follow(client: KaggleClient, kernel: str, tell: Tell, *, pushed: bool = False) -> KernelStatus:
+    """Wait for the run's end and ``tell`` each change; Kaggle may be unreachable for a while, and not know at
+    once what was just ``pushed``."""
     last: KernelStatus | None = None
-    reached_at = time.monotonic()
+    began = reached_at = time.monotonic()
     while True:
         try:
             status = await client.status(kernel)
@@ -113,12 +116,27 @@ async def follow(client: KaggleClient, kernel: str, tell: Tell) -> KernelStatus:
             if time.monotonic() - reached_at > PATIENCE:
                 raise
             tell(str(error))
+        except ServiceRefused as error:
+            if not pushed or error.key != "kaggle.no_run" or time.monotonic() - began > UNSEEN_SECONDS:
+                raise
         else:
             if status != last:
                 tell(status_sentence(kernel, status))
             if status.over:
                 return status
             last = status
+        await asyncio.sleep(POLL_PAUSE)
+
+
+async def fetch_output(
+    client: KaggleClient, kernel: str, folder: Path, pattern: str | None = None
+) -> list[Path]:
+    """Fetch the output of a run that has ended as ``client.output`` does: its log at least comes in time."""
+    deadline = time.monotonic() + UNSEEN_SECONDS
+    while True:
+        files = await client.output(kernel, folder, pattern)
+        if files or time.monotonic() > deadline:
+            return files
         await asyncio.sleep(POLL_PAUSE)
 
 

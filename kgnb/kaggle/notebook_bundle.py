@@ -154,13 +154,14 @@ def _install_kgnb(packed):
     for fixed, wanted in ((kept, pins), (kept, []), (held, [])):
         constraints.write_text("".join(f"{{n}}=={{v}}\\n" for n, v in fixed.items()))
         done = subprocess.run([*pip, *wanted], capture_output=True, text=True)
-        if done.returncode == 0:
+        if done.returncode == 0 or "Retry(total=0" in done.stderr:  # 后者是没有网 the latter: no network
             break
-    else:
+    if done.returncode:
         print(done.stdout[-2000:], done.stderr[-2000:])
         raise RuntimeError(
-            "没有装上 kgnb：请在右侧 Settings 打开 Internet 再运行；断网时填上面的 WHEELS。 "
-            "kgnb was not installed: switch Internet on in Settings and run again; offline, fill in WHEELS."
+            "没有装上 kgnb：请在右侧 Settings 打开 Internet（账号要验证过手机号）再运行；断网时填 WHEELS。 "
+            "kgnb was not installed: switch Internet on in Settings (the account must be verified by phone) "
+            "and run again; offline, fill in WHEELS."
         )
     importlib.invalidate_caches()
     if replaced := [f"{{n}} {{v}} → {{here(n)}}" for n, v in kept.items() if here(n) != v]:

@@ -22,6 +22,7 @@ class TestPush:
         pushed = await kaggle.push(folder, seconds=600)
         assert (pushed.version, pushed.not_added) == (1, ())
         assert pushed.url == "https://www.kaggle.com/code/reader/some-notebook"
+        assert pushed.kernel == KERNEL
         (body,) = stub.pushes()
         assert (body["slug"], body["newTitle"]) == (KERNEL, "Some notebook")
         assert body["sessionTimeoutSeconds"] == 600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from kgnb.core import kaggle_inputs
-from kgnb.core.errors import InputError, ServiceDown
+from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
 from kgnb.core.messages import use_language
 from kgnb.core.secrets import DATASET_FILE
 from kgnb.kaggle import (
@@ -42,6 +43,7 @@ KEY = "tr0ub4dor-and-3"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "POLL_PAUSE", 0.01)
+    monkeypatch.setattr(kernels, "UNSEEN_SECONDS", 0.0)
     monkeypatch.setattr(datasets, "READY_PAUSE", 0.01)
     use_language("en")
 
@@ -80,7 +82,7 @@ class TestBooks:
         assert command("push", book, *options, "--accelerator", "NvidiaTeslaT4") == 0
         (body,) = stub.pushes()
         assert body["slug"] == "reader/kgnb-di-1bu-yan-yi"
-        assert body["newTitle"] == "kgnb 第1部演义"
+        assert body["newTitle"] == "kgnb di 1bu yan yi"  # Kaggle makes no notebook of a Chinese title
         assert body["isPrivate"] is True
         assert body["machineShape"] == "NvidiaTeslaT4"
         assert body["sessionTimeoutSeconds"] == 3600
@@ -195,6 +197,65 @@ class TestBooks:
             command("push", book, "--provider", "deepseek")
 
 
+class TestTheNewRun:
+    """What Kaggle does with a notebook that it has just taken."""
+
+    def test_it_may_be_called_otherwise(
+        self, command: Command, stub: KaggleStub, book: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stub.called = {"kgnb-di-1bu-yan-yi": "kgnb-di-1bu-yan-yi-2"}
+        stub.files = {"graph.json": b"{}"}
+        assert command("push", book, "--follow") == 0
+        out, err = capsys.readouterr()
+        assert "Pushed reader/kgnb-di-1bu-yan-yi-2/1" in out
+        assert "kaggle-output/kgnb-di-1bu-yan-yi-2/graph.json" in out
+        assert "--kernel reader/kgnb-di-1bu-yan-yi-2" in err
+        asked = {body["kernelSlug"] for name, body in stub.requests if "Output" in name}
+        assert asked == {"kgnb-di-1bu-yan-yi-2"}
+
+    def test_it_is_looked_for_again_while_kaggle_does_not_know_it_yet(
+        self,
+        command: Command,
+        stub: KaggleStub,
+        book: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(kernels, "UNSEEN_SECONDS", 60.0 * SLOWEST)
+        stub.unseen, stub.unpublished, stub.files = 2, 2, {"graph.json": b"{}"}
+        assert command("push", book, "--follow") == 0
+        assert "graph.json" in capsys.readouterr().out
+        monkeypatch.setattr(kernels, "UNSEEN_SECONDS", 0.0)
+        stub.unseen = 100
+        with pytest.raises(ServiceRefused, match=r"kaggle\.com/code"):
+            command("push", book, "--follow")
+
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [
+            ("Notebook not found", "--title"),
+            ("Maximum weekly GPU quota of 30.00 hours reached.", "30.00 hours reached. Wait until the week"),
+            ("Phone verification is required", "Kaggle refuses: Phone verification is required"),
+        ],
+    )
+    def test_what_to_do_when_kaggle_takes_none(
+        self, said: str, told: str, command: Command, stub: KaggleStub, book: Path
+    ) -> None:
+        stub.push_errors = [said]
+        with pytest.raises(ServiceRefused, match=re.escape(told)):
+            command("push", book)
+
+    def test_a_title_that_is_taken_is_told_in_kaggles_words(
+        self, command: Command, stub: KaggleStub, book: Path
+    ) -> None:
+        stub.titles = {"kgnb di 1bu yan yi"}
+        with pytest.raises(ServiceRefused, match=r"already in use .+ choose another title") as caught:
+            command("push", book)
+        assert "/v1/" not in str(caught.value)
+        assert command("push", book, "--title", "我的 书 😀") == 0
+        assert stub.pushes()[-1]["newTitle"] == "wo de shu"
+
+
 class TestParcel:
     def test_books_come_out_as_they_went_in(self, tmp_path: Path) -> None:
         one, other = tmp_path / "书.epub", tmp_path / "sub" / "书.epub"
@@ -264,7 +325,7 @@ class TestSecrets:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        async def outage(*_: object) -> None:
+        async def outage(*_: object, **__: object) -> None:
             raise ServiceDown("kaggle.down", service="kaggle", reason="x")
 
         monkeypatch.setattr(kernels, "follow", outage)
@@ -459,7 +520,7 @@ def test_status_logs_output_stop(
     assert capsys.readouterr().out == "a line\na line\n"
     stub.log = ""
     assert command("logs", kernel) == 0
-    assert "has printed nothing yet" in capsys.readouterr().err
+    assert "kaggle logs -f reader/some-notebook" in capsys.readouterr().err
     stub.log = "a line"
     with pytest.raises(InputError, match=r"https://www\.kaggle\.com/code/reader/some-notebook"):
         command("stop", kernel)

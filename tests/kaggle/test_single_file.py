@@ -26,7 +26,7 @@ import json, sys
 with open({log!r}, "a") as file:
     pinned = open(sys.argv[sys.argv.index("-c") + 1]).read().split()
     file.write(json.dumps([sys.argv[3:], pinned]) + "\\n")
-sys.exit({code})
+sys.exit({code!r})
 """
 
 
@@ -38,7 +38,8 @@ class Pip:
         self.answer(0)
         monkeypatch.setattr(sys, "executable", str(self.path))
 
-    def answer(self, code: int) -> None:
+    def answer(self, code: int | str) -> None:
+        """Ends with ``code``; with 1 and the words on stderr, if it is words."""
         self.path.write_text(PIP.format(python=self.python, log=str(self.log), code=code))
         self.path.chmod(self.path.stat().st_mode | stat.S_IXUSR)
 
@@ -92,6 +93,15 @@ def test_versions_that_do_not_fit_here_are_left_to_pip_and_no_network_is_told(pi
     assert pinned == same
     lost = {line.partition("==")[0] for line in set(pinned) - set(fewer)}
     assert lost == {"redis"}  # what kgnb itself needs may be too old here; nothing else gives way
+
+
+def test_without_network_pip_waits_in_vain_once_only(pip: Pip, cell: str) -> None:
+    pip.answer(
+        "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NameResolutionError'"
+    )
+    with pytest.raises(RuntimeError, match="phone"):
+        exec(compile(cell, "cell", "exec"), {})
+    assert len(pip.calls) == 1
 
 
 def test_offline_only_the_named_dataset_is_used(

@@ -65,6 +65,15 @@ ACCELERATORS = (
 CAP = "Maximum batch CPU session count of 5 reached."
 
 
+class TitleTaken(Exception):
+    """Another notebook of this account has the title."""
+
+
+def _http_error(status: int, words: str) -> tuple[int, dict[str, Any]]:
+    """An HTTP error as Kaggle's gateway tells it."""
+    return status, {"error": {"code": status, "message": words, "status": "FAILED"}}
+
+
 @dataclass
 class StubDataset:
     """A dataset as the server keeps it: the content of its newest version, by file name."""
@@ -112,6 +121,14 @@ class KaggleStub:
     """Used and allowed this week."""
     kernels: set[str] = field(default_factory=lambda: {"reader/some-notebook"})
     """What there is to look at; what was pushed is added."""
+    called: dict[str, str] = field(default_factory=dict)
+    """What Kaggle calls a notebook where it isn't the title's slug, by that slug."""
+    titles: set[str] = field(default_factory=set)
+    """Titles of other notebooks of this account."""
+    unseen: int = 0
+    """How many looks at a run's state don't find it yet."""
+    unpublished: int = 0
+    """How many looks at a run's output find nothing yet."""
     run: Callable[[dict[str, Any]], None] | None = None
     """Runs what was pushed, beside the server: the run is under way until this returns."""
     _uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
@@ -136,30 +153,35 @@ class KaggleStub:
             return 200, {"active": known, "username": self.user if known else ""}
         time.sleep(self.delay)
         if self.faults:
-            status = self.faults.pop(0)
-            return status, {"code": status, "message": f"{status} Server Error"}
+            return _http_error(self.faults.pop(0), "Server Error")
         known = getattr(self, f"_{name}", None)
         if known is None:
-            return 404, {"code": 404, "message": f"404 Not Found: {name}"}
+            return _http_error(404, f"Not Found: {name}")
         try:
             return 200, known(body)
         except LookupError:  # of what somebody else owns, or nobody
-            return 403, {"code": 403, "message": f"Permission was denied: {name}"}
+            return _http_error(403, f"Permission was denied: {name}")
+        except TitleTaken:
+            words = "The requested title is already in use by a notebook. Please choose another title."
+            return _http_error(409, words)
 
     # --- runs
 
     def _SaveKernel(self, body: dict[str, Any]) -> dict[str, Any]:
         if self.push_errors or (refused := self._refusal(body)):
-            return {"error": self.push_errors.pop(0) if self.push_errors else refused}
+            said = self.push_errors.pop(0) if self.push_errors else refused
+            # Kaggle's answer as it was seen in 2026: each field twice.
+            return {"errorNullable": said, "error": said, "hasError": True, "ref": "", "versionNumber": 0}
         self.versions += 1
-        # The title decides what a new notebook is called, whatever id was asked for.
-        ref = body["slug"] if body["slug"] in self.kernels else f"{self.user}/{slugify(body['newTitle'])}"
+        # The title decides what a notebook is called, whatever id was asked for.
+        slug = slugify(body["newTitle"])
+        ref = f"{self.user}/{self.called.get(slug, slug)}"
         self.kernels.add(ref)
         if self.run is not None and body.get("kernelExecutionType") != "QUICK_SAVE":
             self._running = threading.Thread(target=self.run, args=[body])
             self._running.start()
         return {
-            "ref": ref,
+            "ref": f"/code/{ref}",
             "url": f"https://www.kaggle.com/code/{ref}",
             "versionNumber": self.versions,
             "invalidDatasetSources": [*self.invalid_datasets, *self._missing(body, "dataset", self.datasets)],
@@ -179,6 +201,10 @@ class KaggleStub:
             return "Notebook not found"
         if not 5 <= len(title) <= 50:
             return "Title must be between 5 and 50 characters"
+        if body["slug"] not in self.kernels and not title.isascii():
+            return "Notebook not found"
+        if title in self.titles:
+            raise TitleTaken
         if len(body["text"].encode()) > MOST_SOURCE:
             return "Source code is too large"
         if not all(isinstance(cell["source"], str) for cell in notebook["cells"]):
@@ -194,6 +220,9 @@ class KaggleStub:
     def _GetKernelSessionStatus(self, body: dict[str, Any]) -> dict[str, Any]:
         if f"{body['userName']}/{body['kernelSlug']}" not in self.kernels:
             raise LookupError
+        self.unseen -= 1
+        if self.unseen >= 0:
+            raise LookupError
         if self._running is not None and self._running.is_alive():
             return {"status": "RUNNING", "failureMessage": ""}
         state = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
@@ -202,6 +231,9 @@ class KaggleStub:
     def _ListKernelSessionOutput(self, body: dict[str, Any]) -> dict[str, Any]:
         base = f"http://127.0.0.1:{self.port}/file"
         listed = [{"fileName": n, "url": f"{base}/{n}"} for n in self.files]
+        self.unpublished -= 1
+        if self.unpublished >= 0:
+            return {"files": [], "log": "", "nextPageToken": ""}
         start = int(body.get("pageToken") or 0)
         end = start + (body.get("pageSize") or PAGE)
         token = str(end) if end < len(listed) else ""
