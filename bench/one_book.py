@@ -23,20 +23,25 @@ if TYPE_CHECKING:
     from kgnb.extract.model import Extraction, NameEntry
 
 HEADING = re.compile(
-    r"^\s*(?:第[〇零一二三四五六七八九十百千\d]+[回章节卷].*|CHAPTER\s+[IVXLC\d]+\.?.*|Chapter\s+[IVXLC\d]+\.?.*)$",
+    r"^\s*(?:第[〇零一二三四五六七八九十百千\d]+[回章节卷]|CHAPTER\s+[IVXLC\d]+|Chapter\s+[IVXLC\d]+).{0,60}$",
     re.M,
 )
+"""A short line: a longer one is a heading that the chapter's first line goes on with."""
 PART = 20_000
 """Characters of a part where a book has no headings."""
 
 
 def chapters_of(text: str) -> list[tuple[int, str]]:
-    """(number, text) by plain heading lines; of a book without any, parts of equal length."""
-    starts = [m.end() for m in HEADING.finditer(text)]
-    if not starts:
+    """(number, text) by plain heading lines, the first of what stands before them; of a book without any, parts
+    of equal length."""
+    found = [m.span() for m in HEADING.finditer(text)]
+    if not found:
         return [(i, text[a : a + PART]) for i, a in enumerate(range(0, len(text), PART), 1)]
-    ends = [*(m.start() for m in HEADING.finditer(text)), len(text)][-len(starts) :]
-    return [(i, text[a:b]) for i, (a, b) in enumerate(zip(starts, ends, strict=True), 1)]
+    starts = (0, *(end for _, end in found))
+    ends = (*(start for start, _ in found), len(text))
+    return [
+        (i, text[a:b]) for i, (a, b) in enumerate(zip(starts, ends, strict=True)) if i or text[a:b].strip()
+    ]
 
 
 def extract_part(texts: Sequence[str], lang: Lang, entries: list[NameEntry]) -> tuple[list[Extraction], int]:
