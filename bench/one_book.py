@@ -32,7 +32,7 @@ PART = 20_000
 
 
 def chapters_of(text: str) -> list[tuple[int, str]]:
-    """(number, text) by plain heading lines, what stands before them first; of a book without, equal parts."""
+    """(number, text) by plain heading lines, what stands before them first; without any, equal parts."""
     found = [m.span() for m in HEADING.finditer(text)]
     if not found:
         return [(i, text[a : a + PART]) for i, a in enumerate(range(0, len(text), PART), 1)]
