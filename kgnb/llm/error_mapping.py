@@ -50,6 +50,11 @@ _KINDS: Mapping[str, tuple[type[errors.ProviderError], str]] = {
 _TITLE = re.compile(r"(?is)<(?:title|h1)\b[^>]*>([^<]+)<")
 """What a web page says of itself: ``502 Bad Gateway``, a gateway's name."""
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
+_SPAN = r"(?i:(\d{1,9}(?:\.\d+)?) ?(ms|[hms])[a-z]*)"
+_AGAIN_IN = re.compile(rf"(?i)(?:try again|retry) (?:in|after) ((?:{_SPAN} ?)+)")
+"""When to ask again, in a message: OpenAI's and Groq's ``in 7m12.5s``, Moonshot's ``after 1 seconds``."""
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+"""Seconds of a span's unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class ErrorResponse:
         """What it means, by its words, its codes, then its status: a key of ``_KINDS``."""
         known, said, metadata = refusals().items(), self._words[:READ_CHARS], self._error.get("metadata")
         marks = metadata if isinstance(metadata, dict) else {}
-        reasons = [get(one, "reason") for one in self._details]
+        reasons = [get(one, "reason") for one in (*self._details, marks)] + [get(marks, "limit_source")]
         codes = {str(one) for one in (self._error.get("type"), self._error.get("code"), *reasons, *marks)}
         codes |= {code.partition(".")[0] for code in codes}  # Volcengine: SensitiveContentDetected.Violence
         found = (
@@ -146,12 +151,17 @@ class ErrorResponse:
             return ""
 
     def retry_after(self) -> float | None:
-        """Seconds to wait by Retry-After (a number or a date) or Google's details; else None."""
+        """Seconds to wait by Retry-After (a number or a date), Google's details, OpenRouter's metadata or the
+        message; else None."""
         asked = _seconds((self.headers or {}).get("retry-after", ""))
-        if asked is not None:
-            return min(MAX_RETRY_AFTER, asked)
-        delays = (_DELAY.fullmatch(str(get(one, "retryDelay"))) for one in self._details)
-        return next((min(MAX_RETRY_AFTER, float(delay[1])) for delay in delays if delay), None)
+        if asked is None:
+            delays = (_DELAY.fullmatch(str(get(one, "retryDelay"))) for one in self._details)
+            asked = next((float(delay[1]) for delay in delays if delay), None)
+        if asked is None:
+            asked = _seconds(str(get(self._error.get("metadata"), "retry_after_seconds")))
+        if asked is None and (told := _AGAIN_IN.search(self._words[:READ_CHARS])):
+            asked = sum(float(number) * _UNITS[unit.lower()] for number, unit in re.findall(_SPAN, told[1]))
+        return None if asked is None else min(MAX_RETRY_AFTER, asked)
 
 
 SILENCE = ErrorResponse(0, usage=Usage())

@@ -432,11 +432,24 @@ async def test_retry_after(headers: dict[str, str], low: float, high: float) -> 
     assert len(llm.seen) == 1  # a rate limit is the caller's to wait for
 
 
-async def test_the_wait_that_google_writes_into_the_body() -> None:
-    async with Scripted((429, google("slow down", retryDelay="37.5s"), {})) as llm:
-        found = await failing(client(llm.url), kind=RateLimited)
-    assert isinstance(found, RateLimited)
-    assert found.retry_after == 37.5
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (google("slow down", retryDelay="37.5s"), 37.5),
+        (error(None, "Rate limit reached … Please try again in 7.66s. Need more tokens?"), 7.66),  # Groq
+        (error(None, "Rate limit reached … Limit 200 / day. Please try again in 7m12s."), 432),  # OpenAI
+        (error(None, "max RPM: 3, please try again after 1 seconds"), 1),  # Moonshot
+        (error(None, "Please try again in 850ms."), 0.85),
+        (error(None, "try again in 99 hours"), 3600),
+        (json.dumps({"error": {"code": 429, "metadata": {"retry_after_seconds": 17}}}), 17),  # OpenRouter
+    ],
+)
+async def test_the_wait_that_is_written_into_the_body(body: str, seconds: float) -> None:
+    for headers, wanted in (({}, seconds), ({"retry-after": "2"}, 2)):
+        async with Scripted((429, body, headers)) as llm:
+            found = await failing(client(llm.url), kind=RateLimited)
+        assert isinstance(found, RateLimited)
+        assert found.retry_after == pytest.approx(wanted)
 
 
 async def test_a_model_that_has_no_chat_is_refused_once_in_the_endpoints_words() -> None:

@@ -42,6 +42,11 @@ def in_choice(code: int, message: str) -> str:
     return json.dumps(answer)
 
 
+def open_router(message: str, **metadata: str) -> str:
+    """A refusal that tells which of OpenRouter's limits was met."""
+    return json.dumps({"error": {"code": 402, "message": message, "metadata": metadata}})
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
@@ -55,6 +60,8 @@ def in_choice(code: int, message: str) -> str:
         (200, json.dumps({"code": 401, "msg": "token expired", "success": False}), AuthRejected),
         (429, error(None, "余额不足或无可用资源包,请充值。"), QuotaExhausted),  # by a gateway
         (200, completion('{"characters": [', "model_context_window_exceeded"), ReplyTruncated),
+        (429, error("1311", "当前订阅套餐暂未开放GLM-5.3权限"), QuotaExhausted),
+        (429, error("1313", "Your account's current usage pattern does not comply …"), QuotaExhausted),
         # DashScope
         (429, error("Throttling.AllocationQuota", "Free allocated quota exceeded."), QuotaExhausted),
         (400, error("data_inspection_failed", "Input data may contain inappropriate content"), ReplyRefused),
@@ -70,12 +77,23 @@ def in_choice(code: int, message: str) -> str:
         (429, error("SetLimitExceeded", "Your account has reached the set inference limit"), QuotaExhausted),
         # OpenRouter
         (403, error(403, "Key limit exceeded (total limit). Manage it using https://…"), QuotaExhausted),
+        (402, open_router("Payment required", limit_source="openrouter_in_flight_budget"), RateLimited),
+        (402, open_router("Payment required", reason="in_flight_budget_exhausted"), RateLimited),
+        (402, error(402, "… available credits given your current in-flight requests."), RateLimited),
+        (402, open_router("too large", reason="weight_exceeds_budget"), QuotaExhausted),
+        (402, open_router("no", limit_source="openrouter_credits"), QuotaExhausted),
+        (403, open_router("no", limit_source="openrouter_workspace_budget"), QuotaExhausted),
+        (403, error(403, "Budget limit exceeded"), QuotaExhausted),
         (200, in_choice(502, "Upstream provider disconnected"), ProviderDown),
         (200, in_choice(429, "Rate limit exceeded"), RateLimited),
         # Gemini
         (429, google("You exceeded your current quota …", reason="RATE_LIMIT_EXCEEDED"), RateLimited),
         (429, google("* Quota exceeded for metric: …_requests, limit: 0, model: m"), QuotaExhausted),
         (400, google("Invalid Authorization header."), AuthRejected),
+        # Anthropic, Kimi, Qianfan
+        (400, error(None, "You have reached your specified API usage limits."), QuotaExhausted),
+        (403, error(None, "You've reached your usage limit for this billing cycle"), QuotaExhausted),
+        (400, error("tokens_too_long", "Prompt tokens too long"), PromptTooLong),
         # others
         (400, error("invalid_request_error", "Insufficient Balance", "unknown_error"), QuotaExhausted),
         (429, error("consumer_token_quota_exceeded", "exhausted", "quota_exceeded"), QuotaExhausted),
