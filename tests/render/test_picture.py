@@ -501,6 +501,23 @@ def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
+def test_a_page_hidden_while_it_loaded_is_drawn_when_it_is_seen(browser: Any, tmp_path: Path) -> None:
+    """Another tab of a notebook's panel takes the graph's room, not the window's."""
+    path = tmp_path / "g.html"
+    hidden = picture_page.html(sanguo(), title="三国演义").replace("<main>", '<main style="display:none">')
+    path.write_text(hidden, encoding="utf-8")
+    page, said, _ = watched(browser, path)
+    page.wait_for_selector("body[data-ready]", state="attached")
+    page.evaluate("document.querySelector('main').style.display = ''")
+    page.wait_for_function(  # everybody is inside the canvas, which has the room's size
+        "() => { const graph = document.getElementById('graph'), cy = graph._cyreg.cy, box = cy.extent();"
+        " return cy.width() === graph.clientWidth && cy.nodes().every(n => n.position('x') > box.x1"
+        " && n.position('x') < box.x2 && n.position('y') > box.y1 && n.position('y') < box.y2) }"
+    )
+    assert said == []
+    page.close()
+
+
 def test_a_small_window_begins_with_the_chief_characters(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "g.html"
     path.write_text(picture_page.html(crowd(200), title="人群"), encoding="utf-8")

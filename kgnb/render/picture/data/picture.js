@@ -308,15 +308,20 @@
   cy.on("tap", function (event) { if (event.target === cy) choose(-1, false); });
   everything.addEventListener("change", refresh);
   document.getElementById("fit").addEventListener("click", function () { cy.animate({ fit: { padding: 36 }, duration: 250 }); });
-  // Beside the panel the legend stands below the graph, which ends above it.
+  // Beside the panel the legend stands below the graph, which ends above it. In a notebook's tab that isn't shown
+  // there is no room to fit into: it is done when the graph gets some, which needn't resize the window.
+  var graph = document.getElementById("graph"), fitted = false;
   function fitAll() {
+    fitted = graph.clientWidth > 0;
+    if (!fitted) return;
     var below = getComputedStyle(legend).position === "absolute";
-    document.getElementById("graph").style.marginBottom = below ? legend.offsetHeight + 20 + "px" : "";
+    graph.style.marginBottom = below ? legend.offsetHeight + 20 + "px" : "";
     cy.resize();
     cy.fit(undefined, 36);
     if (cy.zoom() < 0.4) cy.fit(cy.nodes().slice(0, 2 * CHIEF), 36);  // in a small window the rest is found by moving it
   }
   window.addEventListener("resize", fitAll);
+  new ResizeObserver(function () { if (!fitted) fitAll(); }).observe(graph);
   showMany();
   describe();
   fitAll();
