@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Container, Sequence
 
 from kgnb.extract.patterns import Mention
@@ -20,12 +21,19 @@ def named_together(
     ``people``: mentions in order of their offsets; ``within``: characters from the first of the one name to
     the last of the other, fewer than which are together.
     """
-    closest: dict[frozenset[str], tuple[int, Mention, Mention]] = {}
+    closest: dict[tuple[str, ...], tuple[int, Mention, Mention]] = {}
+    recent = deque[tuple[int, str, Mention]]()  # the bearers before, with how many names are before them
     for i, other in enumerate(people):
-        near = people[max(0, i - MAX_BETWEEN) : i] if other.entry.name in bearers else ()
-        for one in near:
-            pair, gap = frozenset((one.entry.name, other.entry.name)), other.end - one.start
-            named = one.entry.name in bearers and len(pair) == 2
-            if named and gap < closest.get(pair, (within,))[0]:
-                closest[pair] = gap, one, other
+        name = other.entry.name
+        if name not in bearers:
+            continue
+        while recent and recent[0][0] < i - MAX_BETWEEN:
+            recent.popleft()
+        for _, his, one in recent:
+            gap = other.end - one.start
+            if his != name and gap < within:
+                pair = (his, name) if his < name else (name, his)
+                if gap < closest.get(pair, (within,))[0]:
+                    closest[pair] = gap, one, other
+        recent.append((i, name, other))
     return [(one, other) for _, one, other in closest.values()]

@@ -7,7 +7,7 @@ import re
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, compress, count, repeat
 
 from kgnb.extract.word_search import lengths_by_start, start_pattern
@@ -75,20 +75,24 @@ class BigramIndex:
         """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""
         wanted = set(bigrams)
         new = {bigram: array("I") for bigram in wanted.difference(self._offsets)}
-        for at in self._likely_offsets(new) if new else ():
-            offsets = new.get(self.text[at : at + 2])
-            if offsets is not None:
-                offsets.append(at)
+        codes = _encode("".join(new))
+        if len(new) > MANY and "?" not in codes.decode(_UTF16):
+            self._add_by_codes(dict(zip(array("I", codes), new.values(), strict=True)))
+        elif new:
+            for match in start_pattern(new).finditer(self.text):
+                at = match.start()
+                if (offsets := new.get(self.text[at : at + 2])) is not None:
+                    offsets.append(at)
         self._offsets |= new
         return {bigram: self._offsets[bigram] for bigram in wanted}
 
-    def _likely_offsets(self, bigrams: Collection[str]) -> Iterator[int]:
-        if len(bigrams) <= MANY:
-            return (match.start() for match in start_pattern(bigrams).finditer(self.text))
-        wanted = frozenset(array("I", _encode("".join(bigrams))))
-        return chain.from_iterable(
-            compress(count(start), map(wanted.__contains__, codes)) for start, codes in self._blocks()
-        )
+    def _add_by_codes(self, new: Mapping[int, array[int]]) -> None:
+        """Add where the text has a bigram; what adds it is looked up by the bigram's code."""
+        add = {code: offsets.append for code, offsets in new.items()}
+        for start, codes in self._blocks():
+            found = list(map(add.get, codes))
+            for append, at in zip(filter(None, found), compress(count(start), found), strict=True):
+                append(at)
 
     def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
         """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""

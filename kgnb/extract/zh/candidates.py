@@ -76,14 +76,17 @@ def starting_bigrams(bigrams: Iterable[str]) -> set[str]:
 def _surnamed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     """Return strings of a surname and one or two characters that occur ``least`` times."""
     one = {p for p in pairs if p[0] in words.SURNAMES}
-    text, counts = bigrams.text, Counter[str]()
-    counts.update(text[a : a + 3] for a in bigrams.offsets(one))
+    text, counts, found = bigrams.text, Counter[str](), set(one)
+    behind = f"{text[2:]}\n"
+    for pair, offsets in bigrams.find(one).items():
+        thirds = Counter(map(behind.__getitem__, offsets))
+        found |= {pair + char for char, n in thirds.items() if n >= least and is_han(char)}
     at = list(bigrams.offsets(pairs & words.COMPOUND_SURNAMES))
     for size in (3, 4):
         counts.update(text[a : a + size] for a in at if text[a : a + 2] not in one or size > 3)
     ranked = bigrams.offsets(p for p in one if p[1] in words.RANKED)
     counts.update([text[a : a + 4] for a in ranked if text[a + 2 : a + 4] in words.TITLES_AFTER_SURNAME])
-    return one | {w for w, n in counts.items() if n >= least and len(w) > 2 and is_han(w[2:])}
+    return found | {w for w, n in counts.items() if n >= least and len(w) > 2 and is_han(w[2:])}
 
 
 def _headed(bigrams: BigramIndex, least: int, pairs: set[str], cohesive: set[str]) -> set[str]:

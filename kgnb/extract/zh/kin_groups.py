@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from operator import attrgetter
 
@@ -194,21 +194,40 @@ class KinGroups:
         for mention in self._people:
             people[mention.entry.name].append(mention)
             forms[mention.form].append(mention)
-        for name, named in people.items():
-            wives = self._wives(named[0].entry, {m.form for m in named})
-            for wife in (forms[w] for w in wives if w in forms and forms[w][0].entry.name != name):
+        titled, named_after = _wives_of(forms)
+        for name, named in people.items() if titled or named_after else ():
+            wives = self._wives(named[0].entry, {m.form for m in named}, titled, named_after)
+            for wife in (forms[w] for w in wives if forms[w][0].entry.name != name):
                 both = pairwise(sorted((*named, *wife), key=attrgetter("start")))
                 beside = ((m, n) for m, n in both if m.entry.name != n.entry.name)
                 one, other = min(beside, key=lambda pair: pair[1].start - pair[0].start)
                 names = name, "SPOUSE", wife[0].entry.name
                 yield PatternMatch(*names, "夫妇", one.start, other.end, INDIRECT)
 
-    def _wives(self, husband: NameEntry, forms: Iterable[str]) -> set[str]:
-        """What a man's wife may be called, who is called ``forms`` himself: not 秀英嫂, who is 秀英."""
-        titled = {form for form in forms if titled_surname(form) or is_titled_animal(form)}
-        wives = {form[:-2] + title for form in titled for title in _WIVES.get(form[-2:], ())}
+    def _wives(
+        self,
+        husband: NameEntry,
+        forms: Iterable[str],
+        titled: Mapping[str, Sequence[str]],
+        named_after: Mapping[str, Sequence[str]],
+    ) -> list[str]:
+        """The forms of a man's wife, who is called ``forms`` himself: not 秀英嫂, who is 秀英."""
+        men = (form for form in forms if titled_surname(form) or is_titled_animal(form))
+        wives = {wife for form in men for wife in titled.get(form, ())}
         names = husband.name, *husband.aliases
-        if self._said.sexes.fits("先生", names):
-            stems = {stem for n in names for stem in (n, n.removesuffix("子"), given_of(n)) if len(stem) > 1}
-            wives |= {stem + title for stem in stems for title in _NAMED_AFTER_HUSBAND}
-        return wives
+        stems = (stem for n in names for stem in (n, n.removesuffix("子"), given_of(n)))
+        after = {wife for stem in stems for wife in named_after.get(stem, ())}
+        return sorted(wives | after if self._said.sexes.fits("先生", names) else wives)
+
+
+def _wives_of(forms: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """What a husband is called (王先生), and a name that ends as his (有福) → the forms of his wife."""
+    titled, named_after = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for form in forms:
+        for his, hers in _WIVES.items():
+            if form.endswith(hers):
+                titled[form[:-2] + his].append(form)
+        for title in _NAMED_AFTER_HUSBAND:
+            if form.endswith(title) and len(form) > len(title) + 1:
+                named_after[form.removesuffix(title)].append(form)
+    return titled, named_after

@@ -95,7 +95,7 @@ def of_one_surname(
     related = {frozenset((m.source, m.target)) for m in stated if m.type in _KINSHIP}
     people = [m for m in people if not is_narrators(m)]  # 我 stands beside everybody
     most = 100 * BY_CHANCE / max(1, persons)
-    bearers = _families_of(text, people)
+    bearers = _families_of(text, people, most)
     for one, other in named_together(people, bearers, NAMED_TOGETHER):
         names = one.entry.name, "FAMILY", other.entry.name
         of_house = OF_HOUSE if any(map(_is_of_house, (one, other))) else 1.0
@@ -106,10 +106,13 @@ def of_one_surname(
             yield PatternMatch(*names, label, one.start, other.end, OF_ONE_SURNAME)
 
 
-def _families_of(text: str, people: Iterable[Mention]) -> dict[str, dict[str, float]]:
-    """By what each person's name, or else the words beside it in this chapter, tell the family."""
+def _families_of(text: str, people: Iterable[Mention], most: float) -> dict[str, dict[str, float]]:
+    """By what the persons' names, or else the words beside them in this chapter, tell the family, of those
+    that are rare enough; ``most``: percent of all people who have a family's name."""
     told: dict[str, dict[str, float]] = {}
     for mention in people:
         name = mention.entry.name
-        told[name] = told.get(name) or families(mention.entry) or _of_house(text, mention)
-    return told
+        if name not in told:
+            told[name] = families(mention.entry)
+        told[name] = told[name] or _of_house(text, mention)
+    return {name: found for name, found in told.items() if any(p <= most * OF_HOUSE for p in found.values())}

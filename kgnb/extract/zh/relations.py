@@ -10,6 +10,7 @@ from operator import attrgetter
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
+from kgnb.extract.word_search import occurrences
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import Conversation
 from kgnb.extract.zh.kin_address import addressed_kin
@@ -28,10 +29,10 @@ LONGEST = 150
 
 _KIN = "子女弟兄妻父母妹"
 _ACTS = f"{''.join(sorted(words.AFTER_SPEAKER))}遣令命教唤使引之{_KIN}"
-# What follows the character is searched for, then comes what excludes most: the least to look at.
+# Tried behind each bare given name; what excludes most comes first.
 _ACTING = re.compile(
     rf"[{_ACTS}长次幼少三四](?:(?<![{HAN}]..)|(?<=乃..)|(?<=(?:却说|且说|原来)..))"
-    rf"(?<=([{HAN}]).)(?:(?<=[{_ACTS}])|(?=[{_KIN}]))"
+    rf"(?<=[{HAN}].)(?:(?<=[{_ACTS}])|(?=[{_KIN}]))"
 )
 
 
@@ -60,14 +61,13 @@ def _by_given_name(text: str, mentions: Sequence[Mention]) -> Iterator[Mention]:
         if given_names[name]:
             bearers.setdefault(given_names[name], []).append(mention)
     starts = [m.start for m in mentions] if bearers else []
-    for match in _ACTING.finditer(text) if bearers else ():
-        at = match.start(1)
-        near = bisect_right(starts, at) - 1
-        if match[1] not in bearers or (near >= 0 and mentions[near].end > at):
-            continue
-        before = bisect_right(bearers[match[1]], at, key=attrgetter("start"))
-        if before:
-            yield Mention(bearers[match[1]][before - 1].entry, match[1], at, match.end(1))
+    for char, named in bearers.items():
+        for at in occurrences(text, (char,)):
+            if not _ACTING.match(text, at + 1):
+                continue
+            near, before = bisect_right(starts, at) - 1, bisect_right(named, at, key=attrgetter("start"))
+            if before and (near < 0 or mentions[near].end <= at):
+                yield Mention(named[before - 1].entry, char, at, at + 1)
 
 
 # Words of relations, and what joins them to names.
