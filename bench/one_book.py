@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 if TYPE_CHECKING:
-    from kgnb.core.model import Lang
+    from kgnb.core.labels import Lang
     from kgnb.extract.model import Extraction, NameEntry
 
 HEADING = re.compile(
@@ -62,7 +62,7 @@ def peak() -> int:
 
 def read_book(path: Path, lang: Lang) -> dict[str, Any]:
     """Names, extractions in the order of the chapters, seconds of the pre-scan, and memory."""
-    from kgnb.core.event_loop import tune_process
+    from kgnb.core.process_tuning import tune_process
     from kgnb.extract import name_scan
 
     tune_process()

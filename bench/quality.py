@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 
 if TYPE_CHECKING:
-    from kgnb.core.model import Lang
+    from kgnb.core.labels import Lang
     from kgnb.graph.model import Graph
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from kgnb.app.settle import Parts, settle_missing
-from kgnb.core.model import STRUCTURAL_RELATIONS
+from kgnb.core.labels import STRUCTURAL_RELATIONS
 
 
 @dataclass(frozen=True, slots=True)

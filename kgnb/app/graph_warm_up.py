@@ -7,7 +7,8 @@ from contextlib import suppress
 from itertools import pairwise
 
 from kgnb.core.errors import ServiceDown
-from kgnb.core.model import CHARACTER_RELATIONS, Chapter, Novel, TaskConfig
+from kgnb.core.labels import CHARACTER_RELATIONS
+from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import Character, Event, Extraction, Location, Organization, Relation
 from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.settle import ChapterProjector

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from kgnb.app.context import App, budget_of
 from kgnb.app.estimate import scaled
 from kgnb.app.prices import quote
-from kgnb.core.model import Lang, Provider, TaskConfig, Usage
+from kgnb.core.labels import Lang
+from kgnb.core.model import Provider, TaskConfig, Usage
 from kgnb.extract.prompt import PromptBuilder
 from kgnb.llm.request_form import THINKING_TOKENS, RequestForm
 

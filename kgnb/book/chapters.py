@@ -11,7 +11,7 @@ from kgnb.book import boilerplate, headings
 from kgnb.book.headings import Heading
 from kgnb.book.model import BookChapter
 from kgnb.core import chunking
-from kgnb.core.model import Lang
+from kgnb.core.labels import Lang
 
 CHAPTER_BYTES = 60_000
 """Longest chapter, in UTF-8 bytes: main keeps chapters in MySQL's TEXT, 65,535 bytes."""

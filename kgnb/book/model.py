@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from kgnb.core.model import Lang
+from kgnb.core.labels import Lang
 
 
 def text_hash(text: str) -> str:

@@ -17,8 +17,8 @@ from kgnb.book.headings import Heading
 from kgnb.book.model import Book, text_hash
 from kgnb.core.errors import InputError
 from kgnb.core.input_file import reading
+from kgnb.core.labels import Lang
 from kgnb.core.messages import environment_language
-from kgnb.core.model import Lang
 
 MAX_BYTES = 200 * 1024 * 1024
 """Largest file read, in bytes: the longest web novels have about 60 MB."""

@@ -66,8 +66,9 @@ def _run(args: argparse.Namespace) -> int:
     import asyncio  # here and not at the top: help and errors of parsing need none of these
 
     try:
-        from kgnb.core.event_loop import new_loop, tune_process
+        from kgnb.core.event_loop import new_loop
         from kgnb.core.host import keep_working_folder_off_path
+        from kgnb.core.process_tuning import tune_process
         from kgnb.core.secrets import load_settings
 
         keep_working_folder_off_path()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kgnb.core.model import Lang
+from kgnb.core.labels import Lang
 
 MIN_HALVE = 200
 """Shortest chunk, in characters, that is halved: the reply to less is short whatever the text."""

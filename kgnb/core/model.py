@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
-from typing import Literal
 
 from pydantic import SecretStr
 
 from kgnb.core.addresses import redacted_url
+from kgnb.core.labels import CHARACTER_RELATIONS, EXTRACTED_LABELS
 from kgnb.core.provider_options import ProviderOptions, checked_options
 
 BEIJING = timezone(timedelta(hours=8), "UTC+8")
@@ -68,23 +68,6 @@ MIN_CHAPTER_CHARS = 10
 
 RULES = "rules"
 """Name of the built-in provider, which uses no LLM, and of its queue."""
-
-Lang = Literal["zh", "en"]
-
-SYMMETRIC_RELATIONS = frozenset(("FRIEND", "ENEMY", "KNOWS", "SPOUSE", "SIBLING", "FAMILY", "ALLY", "RIVAL"))
-"""Stored once per pair, ends in name order; every other type keeps its direction."""
-
-CHARACTER_RELATIONS = (
-    *("FRIEND", "ENEMY", "LOVES", "HATES", "KNOWS", "LEADS", "FOLLOWS"),  # main's
-    *("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING", "MASTER_OF", "ALLY", "RIVAL", "SERVES"),
-)
-"""Character to Character types that are enabled without any config."""
-
-EXTRACTED_LABELS = ("Character", "Location", "Organization", "Event")
-"""Labels of entities that are extracted without any config."""
-
-STRUCTURAL_RELATIONS = ("APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN", "BELONGS_TO")
-"""Types that follow from the reply's structure, never from its words."""
 
 
 @dataclass(frozen=True, slots=True)

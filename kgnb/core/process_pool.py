@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
-from kgnb.core.event_loop import tune_process
+from kgnb.core.process_tuning import tune_process
 
 P = ParamSpec("P")
 R = TypeVar("R")

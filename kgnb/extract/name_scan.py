@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from kgnb.core.event_loop import no_collector
-from kgnb.core.model import Lang
+from kgnb.core.labels import Lang
+from kgnb.core.process_tuning import no_collector
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import Narrator
 from kgnb.extract.zh import script

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kgnb.core.model import EXTRACTED_LABELS, Lang, TaskConfig
+from kgnb.core.labels import EXTRACTED_LABELS, Lang
+from kgnb.core.model import TaskConfig
 from kgnb.extract.model import LISTS, NameEntry
 from kgnb.extract.rules import narrator_of
 from kgnb.extract.word_search import WordSearch

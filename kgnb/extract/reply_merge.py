@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.model import MAX_CHAPTER_ITEMS, MAX_ITEMS, Event, Extraction, Relation
 from kgnb.extract.namesakes import Namesakes
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, TypeGuard
 
-from kgnb.core.model import CHARACTER_RELATIONS
+from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.extract.model import LISTS, MAX_NAME
 from kgnb.extract.reply_keys import (
     OF_ENDS,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
 
-from kgnb.core.model import SYMMETRIC_RELATIONS, Lang
+from kgnb.core.labels import SYMMETRIC_RELATIONS, Lang
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.quotation import quote

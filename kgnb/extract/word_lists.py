@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from kgnb.core.model import Lang
+from kgnb.core.labels import Lang
 
 
 def read_word_lists(lang: Lang) -> dict[str, frozenset[str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kgnb.core.errors import InputError
-from kgnb.core.model import STRUCTURAL_RELATIONS
+from kgnb.core.labels import STRUCTURAL_RELATIONS
 from kgnb.extract.evidence import letters
 from kgnb.extract.model import MAX_NAME
 from kgnb.graph.importance import edge_weight, rank_characters

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, TaskConfig
+from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.core.model import TaskConfig
 from kgnb.extract.zh.script import fold
 from kgnb.graph.model import RELATION_GROUPS, RELATION_TYPE, EdgeKey, NodeKey
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.evidence import letters
 from kgnb.extract.model import Relation
 from kgnb.graph.model import GraphEdge, SettleRow, Value

@@ -16,8 +16,9 @@ from typing import Any
 from kgnb.app.run_worker import serve
 from kgnb.core import logging as log_setup
 from kgnb.core.errors import KgnbError
-from kgnb.core.event_loop import new_loop, tune_process
+from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import use_language
+from kgnb.core.process_tuning import tune_process
 from kgnb.core.settings import Settings
 from kgnb.notebook.processes import EXIT_FAILED, LEAVE_NOW, LENGTH_BYTES, MESSAGE_MARK
 from kgnb.worker.counters import Counters

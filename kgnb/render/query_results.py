@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.messages import say, say_or
-from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.safe_text import one_line
 from kgnb.graph.importance import edge_weight, is_tie
 from kgnb.graph.model import Graph, GraphEdge, NodeKey, group_of

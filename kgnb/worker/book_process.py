@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from kgnb.core.event_loop import new_loop, release_memory
+from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import say
 from kgnb.core.model import Novel, Provider, Task, TaskConfig
 from kgnb.core.process_pool import CpuPool, PoolRun
+from kgnb.core.process_tuning import release_memory
 from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.dictionary import dictionary_file

@@ -17,7 +17,8 @@ from weakref import WeakValueDictionary
 
 from kgnb.core import chunking, errors
 from kgnb.core.batcher import Batcher
-from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
+from kgnb.core.labels import Lang
+from kgnb.core.model import Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool, SharedTuple
 from kgnb.extract import evidence, reply, reply_merge, rules
 from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry

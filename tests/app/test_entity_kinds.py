@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from kgnb.core.model import EXTRACTED_LABELS, TaskConfig
+from kgnb.core.labels import EXTRACTED_LABELS
+from kgnb.core.model import TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract.prompt import PromptBuilder
 from kgnb.llm.fake import model as fake_model

@@ -12,7 +12,7 @@ from kgnb.app import build, submit
 from kgnb.app.context import open_app
 from kgnb.app.graph_warm_up import MOST, warm_up_graph
 from kgnb.core.errors import ServiceDown
-from kgnb.core.model import CHARACTER_RELATIONS
+from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.settings import Settings
 from kgnb.graph.model import Graph
 from kgnb.stores.graph.store import GraphStore

@@ -15,8 +15,8 @@ from typing import Any, cast
 import pytest
 
 from kgnb.core import process_pool
-from kgnb.core.event_loop import GC_THRESHOLD
 from kgnb.core.process_pool import CpuPool, SharedTuple
+from kgnb.core.process_tuning import GC_THRESHOLD
 from tests.support.patience import SLOWEST
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.model import CHARACTER_RELATIONS, TaskConfig
+from kgnb.core.labels import CHARACTER_RELATIONS
+from kgnb.core.model import TaskConfig
 from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, ChapterText
 from kgnb.extract.model import Extraction, NameEntry

@@ -15,7 +15,7 @@ from collections import Counter
 
 import pytest
 
-from kgnb.core.model import Lang
+from kgnb.core.labels import Lang
 from kgnb.extract import name_scan
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import sentences as sentences_en

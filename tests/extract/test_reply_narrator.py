@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kgnb.core.model import Lang, TaskConfig
+from kgnb.core.labels import Lang
+from kgnb.core.model import TaskConfig
 from kgnb.extract import evidence, reply_merge
 from kgnb.extract.model import MAX_ITEMS, Extraction, NameEntry
 from kgnb.extract.prompt import OVERHEAD, PromptBuilder

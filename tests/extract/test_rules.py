@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from kgnb.core.model import CHARACTER_RELATIONS, Lang
+from kgnb.core.labels import CHARACTER_RELATIONS, Lang
 from kgnb.extract import rules
 from kgnb.extract.model import NameEntry, Relation
 from kgnb.extract.quotation import EVIDENCE_CHARS

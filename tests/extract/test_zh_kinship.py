@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract import rules
 from kgnb.extract.model import NameEntry
 from kgnb.extract.surname_pairs import OF_ONE_SURNAME

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from kgnb.core.labels import Lang
 from kgnb.core.messages import say, use_language
-from kgnb.core.model import Lang
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import Narrator, Teller, choose, one_a_line

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.model import Chapter, Lang, Novel, TaskConfig
+from kgnb.core.labels import Lang
+from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import evidence, name_scan, reply
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, SettleRow

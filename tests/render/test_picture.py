@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 from kgnb.core.errors import InputError
+from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.messages import texts, use_language
-from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.graph.importance import edge_weight
 from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, group_of
 from kgnb.render import query_results

@@ -13,7 +13,8 @@ from pymysql.constants import SERVER_STATUS
 
 from kgnb.book.model import text_hash
 from kgnb.core.errors import InputError
-from kgnb.core.model import CHARACTER_RELATIONS, ChapterStatus, TaskConfig, TaskStatus, Usage, beijing_now
+from kgnb.core.labels import CHARACTER_RELATIONS
+from kgnb.core.model import ChapterStatus, TaskConfig, TaskStatus, Usage, beijing_now
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t

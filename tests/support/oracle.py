@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgnb.core import chunking
-from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Chapter, Lang, Novel, TaskConfig
+from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Lang
+from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply as replies
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.reply_merge import merge

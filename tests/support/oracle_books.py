@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kgnb.core.model import Lang
+from kgnb.core.labels import Lang
 from tests.support.oracle import Person
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
-from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.antecedents import antecedent_of, subject_before
 from kgnb.extract.en.chapter_persons import ChapterPersons, fits_family

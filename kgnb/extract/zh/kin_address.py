@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
-from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.conversation import TURNS, Conversation, Turn

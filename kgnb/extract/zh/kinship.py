@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 
-from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words

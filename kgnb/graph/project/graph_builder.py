@@ -6,7 +6,8 @@ import hashlib
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Sequence
 
-from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, Chapter, Novel, TaskConfig
+from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import (
     Character,
     Event,

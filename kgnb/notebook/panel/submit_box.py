@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import ipywidgets as w
 
 from kgnb.core.errors import InputError, SettingsError
+from kgnb.core.labels import Lang
 from kgnb.core.messages import language, say
-from kgnb.core.model import Lang
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.formatting import compact, money

@@ -20,8 +20,8 @@ from typing import Any
 
 from kgnb.core.errors import InputError
 from kgnb.core.host import ipython_shell
+from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.messages import language, say, texts
-from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph, NodeKey, group_of
 from kgnb.render.picture import static

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
+from kgnb.core.labels import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
 from kgnb.graph.model import KEYS, RELATION_TYPE, GraphEdge, GraphNode, Value, key_value
 
 SETTLE = "kgnb_settle"

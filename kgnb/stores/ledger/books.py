@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from kgnb.book.model import Book, BookChapter
 from kgnb.book.reader import language
 from kgnb.core.errors import InputError
-from kgnb.core.model import Chapter, Lang, Novel, beijing_now
+from kgnb.core.labels import Lang
+from kgnb.core.model import Chapter, Novel, beijing_now
 from kgnb.extract.zh.script import fold
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import (

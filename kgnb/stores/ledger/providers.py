@@ -12,14 +12,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kgnb.core.foreign_json import parse_json
-from kgnb.core.model import (
-    CHARACTER_RELATIONS,
-    EXTRACTED_LABELS,
-    STRUCTURAL_RELATIONS,
-    Provider,
-    TaskConfig,
-    beijing_now,
-)
+from kgnb.core.labels import CHARACTER_RELATIONS, EXTRACTED_LABELS, STRUCTURAL_RELATIONS
+from kgnb.core.model import Provider, TaskConfig, beijing_now
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
 from kgnb.extract.model import clean
 from kgnb.graph.model import LABELS, RELATION_TYPE

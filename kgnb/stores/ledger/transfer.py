@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kgnb.book.model import Book, BookChapter, text_hash
-from kgnb.core.model import CLOSED_STATUSES, ChapterStatus, Lang, TaskStatus, Usage, beijing_now
+from kgnb.core.labels import Lang
+from kgnb.core.model import CLOSED_STATUSES, ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.extract.model import LISTS, MAX_CHAPTER_ITEMS, Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.resolve.decisions import Decision

@@ -1,0 +1,22 @@
+"""The words of an extraction: languages, labels of entities, types of relations."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Lang = Literal["zh", "en"]
+
+SYMMETRIC_RELATIONS = frozenset(("FRIEND", "ENEMY", "KNOWS", "SPOUSE", "SIBLING", "FAMILY", "ALLY", "RIVAL"))
+"""Stored once per pair, ends in name order; every other type keeps its direction."""
+
+CHARACTER_RELATIONS = (
+    *("FRIEND", "ENEMY", "LOVES", "HATES", "KNOWS", "LEADS", "FOLLOWS"),  # main's
+    *("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING", "MASTER_OF", "ALLY", "RIVAL", "SERVES"),
+)
+"""Character to Character types that are enabled without any config."""
+
+EXTRACTED_LABELS = ("Character", "Location", "Organization", "Event")
+"""Labels of entities that are extracted without any config."""
+
+STRUCTURAL_RELATIONS = ("APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN", "BELONGS_TO")
+"""Types that follow from the reply's structure, never from its words."""
