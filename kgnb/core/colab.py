@@ -5,6 +5,7 @@ Only the notebook's own process can use it: the package asks the page.
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,6 @@ DRIVE_WORD = "drive"
 """The data folder's name that stands for Drive."""
 PROVIDER = "colab"
 """Name of the provider that Colab itself is."""
-MODEL = "google/gemini-2.5-flash"
-"""Default of google.colab.ai."""
 HOST_VARIABLE, KEY_VARIABLE = "MODEL_PROXY_HOST", "MODEL_PROXY_API_KEY"
 
 
@@ -53,6 +52,17 @@ def provider_settings() -> dict[str, Any]:
     if not host or not key:
         raise InputError("colab.no_models")
     return {"openai_base_url": f"{host}/models/openapi", "openai_api_key": key}
+
+
+def default_model() -> dict[str, Any]:
+    """Return the setting of the model that google.colab.ai takes here by itself; none without that."""
+    try:
+        from google.colab import ai
+
+        name = inspect.signature(ai.generate_text).parameters["model_name"].default
+    except (ImportError, AttributeError, KeyError):
+        return {}
+    return {"openai_model": name} if isinstance(name, str) else {}
 
 
 def upload() -> Path:

@@ -150,7 +150,8 @@ def _of_colab(given: dict[str, Any], found: Secrets) -> dict[str, Any]:
     named = found.get("KGNB_PROVIDER_NAME")
     name = given.get("provider_name") or (named.value.get_secret_value() if named else "")
     if name == colab.PROVIDER and not {"openai_base_url", "openai_api_key"} & given.keys():
-        given = {"openai_model": colab.MODEL} | given | colab.provider_settings()
+        default = {} if "OPENAI_MODEL" in found else colab.default_model()
+        given = default | given | colab.provider_settings()
     return given
 
 

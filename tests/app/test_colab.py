@@ -54,6 +54,11 @@ class Page:
         self.ended += 1
 
 
+def generate_text(prompt: str, model_name: str = "google/gemini-x-flash", stream: bool = False) -> str:
+    """google.colab.ai's, as of 2026."""
+    raise AssertionError(prompt, model_name, stream)
+
+
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
     one = Page(tmp_path / "drive")
@@ -61,6 +66,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
         "drive": {"mount": one.mount},
         "files": {"upload": lambda: dict.fromkeys(one.files, b"")},
         "runtime": {"unassign": one.end},
+        "ai": {"generate_text": generate_text},
         "userdata": {"get": lambda name: one.secrets[name], "SecretNotFoundError": KeyError},
     }
     package: Any = ModuleType("google.colab")
@@ -70,7 +76,13 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setattr(colab, "DRIVE", one.root)
     monkeypatch.setattr(colab, "COPY", one.root / "MyDrive" / "kgnb-data")
     monkeypatch.chdir(tmp_path)
-    for name in (colab.HOST_VARIABLE, colab.KEY_VARIABLE, "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    for name in (
+        colab.HOST_VARIABLE,
+        colab.KEY_VARIABLE,
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "OPENAI_MODEL",
+    ):
         monkeypatch.delenv(name, raising=False)
     return one
 
@@ -101,9 +113,11 @@ class TestProvider:
         settings = load(**({"provider_name": "colab"} if named == "argument" else {}))
         assert settings.openai_base_url == "https://models.example/models/openapi"
         assert settings.openai_api_key.get_secret_value() == KEY
-        assert settings.openai_model == colab.MODEL
+        assert settings.openai_model == "google/gemini-x-flash"  # Colab's own, whatever it is by now
         assert KEY not in repr(settings)
         assert load(provider_name="colab", openai_model="google/gemma-4").openai_model == "google/gemma-4"
+        page.secrets["OPENAI_MODEL"] = "google/gemma-5"
+        assert load(provider_name="colab").openai_model == "google/gemma-5"
 
     def test_a_runtime_without_any(self, page: Page) -> None:
         with pytest.raises(InputError, match="deepseek"):
