@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kgnb.app.condition import Mend
 from kgnb.core.messages import say
 from kgnb.render.formatting import cut
-from kgnb.render.status_view import condition_words
+from kgnb.render.status_view import Item, condition_words
 from kgnb.render.table import Tone
-
-Item = Mapping[str, Any]
 
 TITLE_COLUMNS = 32
 """A longer title is cut."""

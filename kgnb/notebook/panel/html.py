@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kgnb.core.log_buffer import LogLine
 from kgnb.core.messages import say, say_or
@@ -18,13 +18,12 @@ from kgnb.render import html as shared
 from kgnb.render.formatting import compact, cut, duration, money
 from kgnb.render.html import TABLE_STYLE, progress_bar, toned
 from kgnb.render.html import text as text
+from kgnb.render.status_view import Item as Item
 from kgnb.render.status_view import nodes_table, provider_row, queues_table, task_row
 from kgnb.render.table import Cell, Row, Table, Tone, cell_text, columns, rows
 
 if TYPE_CHECKING:
     from kgnb.app.chapters import ListedChapter
-
-Item = Mapping[str, Any]
 
 STYLE = f"<style>{TABLE_STYLE}{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
 

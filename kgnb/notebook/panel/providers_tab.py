@@ -264,8 +264,8 @@ class ProviderForm:
             controller.use_settings(
                 controller.settings_with(changes | {"openai_model": draft.model} | self._own_key(draft))
             )
-        elif not controller.node.is_alive:
-            controller.read_status()
+        else:
+            controller.read_status_of_others()
         if probe.error:
             return say("panel.saved_anyway", provider=draft.name, reason=probe.error), "warn"
         return say("panel.added", provider=draft.name, model=draft.model, seconds=f"{probe.seconds:.1f}")
