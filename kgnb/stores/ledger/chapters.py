@@ -18,7 +18,7 @@ from kgnb.book.model import text_hash
 from kgnb.core.model import Chapter, ChapterStatus, TaskStatus, beijing_now
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import DatabasePart, pages, pairs, reading, storable, transaction, upsert
+from kgnb.stores.ledger.database import DatabasePart, pages, reading, storable, transaction, upsert
 from kgnb.stores.ledger.extractions import lock_claims, rows_by_key
 from kgnb.stores.ledger.tables import Key, has_key
 from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, is_stopped, set_task
@@ -138,7 +138,7 @@ def lock_tasks(c: sa.Connection, task_ids: Iterable[int]) -> dict[int, str]:
     """The tasks' statuses, their rows locked in order of id."""
     ids = sorted(set(task_ids))
     query = sa.select(t.tasks.c.id, t.tasks.c.status).where(t.tasks.c.id.in_(ids)).order_by(t.tasks.c.id)
-    return pairs(c.execute(query.with_for_update()))
+    return dict(c.execute(query.with_for_update()).all())
 
 
 def raise_tokens(c: sa.Connection, tokens: Mapping[Key, int]) -> None:

@@ -19,7 +19,7 @@ import sqlite3
 import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
@@ -254,11 +254,6 @@ def _run_method(method: Method[Part, P, R], *, write: bool) -> AsyncMethod[Part,
 def pages(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Slices of at most ``size`` items: what one statement takes, or memory holds."""
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def pairs(rows: Iterable[Any]) -> dict[Any, Any]:
-    """Rows of two columns as a dict."""
-    return {row[0]: row[1] for row in rows}
 
 
 def storable(text: str) -> str:

@@ -104,17 +104,13 @@ def _rows(found: sqlite3.Connection, table: sa.Table) -> Iterator[Row]:
     if not present:
         return
     empty: Row = {column.name: None for column in table.columns}
-    found.set_authorizer(_authorize)
+    found.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY)
     try:
         # NOT INDEXED: an index is a second copy that need not agree with the table.
         for row in found.execute(f"SELECT {', '.join(present)} FROM {table.name} NOT INDEXED"):  # noqa: S608 (names of our own)
             yield empty | dict(row)
     finally:
         found.set_authorizer(None)
-
-
-def _authorize(action: int, *_names: object) -> int:
-    return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
 
 
 # --- checks

@@ -20,7 +20,7 @@ from kgnb.core.model import (
 )
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
-from kgnb.stores.ledger.database import DatabasePart, pairs, reading, transaction
+from kgnb.stores.ledger.database import DatabasePart, reading, transaction
 from kgnb.stores.ledger.migrations import content_hash
 from kgnb.stores.ledger.spending import read_wasted
 from kgnb.stores.ledger.tables import read_usage, usage_columns
@@ -105,10 +105,10 @@ class Tasks(DatabasePart):
         return [task for task in found if kinds is None or set(task.thing_kinds or ()) == set(kinds)]
 
     @reading
-    def unfinished(self, c: sa.Connection, limit: int = 1_000, *, after: int = 0) -> list[Task]:
-        """Created or running tasks of novels that exist, oldest first, with ids greater than ``after``."""
+    def unfinished(self, c: sa.Connection, *, after: int = 0) -> list[Task]:
+        """Created or running tasks of novels that exist, of ids greater than ``after``: the oldest 1,000."""
         is_open = t.tasks.c.status.in_(ACTIVE_STATUSES)
-        return _read_tasks(c, is_open, _has_novel(), t.tasks.c.id > after, limit=limit)
+        return _read_tasks(c, is_open, _has_novel(), t.tasks.c.id > after, limit=1_000)
 
     @reading
     def statuses(self, c: sa.Connection, task_ids: Collection[int]) -> dict[int, TaskStatus]:
@@ -251,7 +251,7 @@ def set_task(c: sa.Connection, task_id: int, **values: Any) -> None:
 def read_states(c: sa.Connection, task_id: int) -> dict[int, str]:
     """The status of each of the task's chapters that has a row, by the chapter's id."""
     s = t.chapter_status.c
-    return pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)))
+    return dict(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)).all())
 
 
 def set_chapters(c: sa.Connection, task_id: int, *where: sa.ColumnElement[bool], **values: Any) -> None:
@@ -264,7 +264,7 @@ def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:
     """The task's chapters by status."""
     s = t.chapter_status.c
     query = sa.select(s.status, sa.func.count()).where(s.kg_task_id == task_id).group_by(s.status)
-    return pairs(c.execute(query))
+    return dict(c.execute(query).all())
 
 
 def count_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
