@@ -37,11 +37,6 @@ def input_name(path: Path) -> str:
     return "/".join(parts[1:3]) if len(parts) > 2 and parts[0] in KINDS else str(path)
 
 
-def is_input(path: Path) -> bool:
-    """Whether ``path`` lies among the inputs."""
-    return path.resolve().is_relative_to(host.KAGGLE_INPUT.resolve())
-
-
 def files_called(name: str) -> list[Path]:
     """Return the files of this name at the top of any input."""
     return sorted(path for at in ("*", "*/*/*") for path in host.KAGGLE_INPUT.glob(f"{at}/{name}"))
@@ -64,4 +59,5 @@ def env_file() -> Path | None:
         own = Path.cwd() / ".env"
     except FileNotFoundError:
         raise InputError("settings.no_working_folder") from None
-    return own if own.is_file() and not is_input(own.parent) else None
+    is_input = own.parent.resolve().is_relative_to(host.KAGGLE_INPUT.resolve())
+    return own if own.is_file() and not is_input else None

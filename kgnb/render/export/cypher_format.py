@@ -89,12 +89,9 @@ def literal(value: Value | None) -> str:
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else "null"
     if isinstance(value, str):
-        return f"'{''.join(map(_escaped, value))}'"
+        escaped = (_ESCAPES.get(c, c if c.isprintable() else "") for c in value)
+        return f"'{''.join(escaped)}'"
     return f"[{', '.join(map(literal, value))}]"
 
 
 _ESCAPES = {"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
-
-
-def _escaped(char: str) -> str:
-    return _ESCAPES.get(char, char if char.isprintable() else "")
