@@ -29,7 +29,7 @@ MAX_NAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class NameEditor:
+class BookNames:
     """A book's names and all decisions about them."""
 
     novel: Novel
@@ -37,7 +37,7 @@ class NameEditor:
     decisions: list[Decision]
 
 
-async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS) -> NameEditor:
+async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS) -> BookNames:
     """Return the names of the task's book as settle resolves them now. Needs no graph store."""
     novel = await app.ledger.books.novel((await find_task(app, task_id)).novel_id)
     record = await NovelRecord.read(app.ledger, novel, await app.ledger.providers.default_config())
@@ -46,7 +46,7 @@ async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS
         builder = record.builder()
         return list_names(builder.graph(whole=True), builder.names, record.names, kinds)
 
-    return NameEditor(novel, await asyncio.to_thread(resolve), record.decisions)
+    return BookNames(novel, await asyncio.to_thread(resolve), record.decisions)
 
 
 async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> DecisionOutcome:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from kgnb.app import context, names
-from kgnb.app.names import NameEditor
+from kgnb.app.names import BookNames
 from kgnb.cli.options import show
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -29,7 +29,7 @@ async def show_names(args: argparse.Namespace, settings: Settings) -> int:
     return show(args, [one.as_dict() for one in found.listed], lambda: _name_lines(found, args.top))
 
 
-def _name_lines(found: NameEditor, most: int) -> Iterator[str]:
+def _name_lines(found: BookNames, most: int) -> Iterator[str]:
     yield from map(named_line, found.listed[:most])
     if len(found.listed) > most:
         yield say("names.more", more=len(found.listed) - most)

@@ -14,7 +14,7 @@ import ipywidgets as w
 from kgnb.app import names as names_use_case
 from kgnb.app.api import spawn
 from kgnb.app.context import App
-from kgnb.app.names import NameEditor, names_of
+from kgnb.app.names import BookNames, names_of
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
@@ -47,12 +47,12 @@ class Drawn:
     still: str
     path: Path
     scene: Scene
-    names: NameEditor
+    names: BookNames
     told: str = ""  # the outcome of a change of names
 
 
 def draw(
-    graph: Graph, names: NameEditor, told: str, title: str, path: Path, before: Scene | None = None
+    graph: Graph, names: BookNames, told: str, title: str, path: Path, before: Scene | None = None
 ) -> Drawn:
     """Draw the graph and write its page to ``path``; who was in the picture ``before`` stays in place.
 
@@ -164,7 +164,7 @@ class GraphTab:
         last = self._drawn
         before = last.scene if last is not None and last.names.novel.id == novel else None
 
-        async def read(app: App) -> tuple[Graph, NameEditor, str]:
+        async def read(app: App) -> tuple[Graph, BookNames, str]:
             told = await change(app) if change is not None else ""
             return await app.graph.read(novel), await names_of(app, task, ("Character",)), told
 
@@ -225,8 +225,8 @@ class NamesBox:
         self, controller: PanelController, task: Callable[[], int], change: Callable[[str, Change], None]
     ) -> None:
         self._task, self._change = task, change
-        self._names: NameEditor | None = None
-        self._shown: tuple[NameEditor, str] | None = None
+        self._names: BookNames | None = None
+        self._shown: tuple[BookNames, str] | None = None
         wide: dict[str, Any] = {"flex": "0 1 420px"}
         typed = wide | {"kind": "combobox", "hint": say("panel.type_a_name")}
         self.person = widgets.field(say("panel.f_person"), **typed)
@@ -248,7 +248,7 @@ class NamesBox:
         )
         self.box.layout.display = "none"
 
-    def take(self, names: NameEditor) -> None:
+    def take(self, names: BookNames) -> None:
         """Offer these names from the next :meth:`refresh` on. Thread-safe."""
         self._names = names
 
