@@ -36,7 +36,7 @@ from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.queue.inspect import LIMIT_PREFIX
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.types import PollResult
-from kgnb.worker.throttle import _fingerprint
+from kgnb.worker.provider_pauses import fingerprint
 from tests.support.patience import SLOWEST
 from tests.support.throttles import Asking, asking
 
@@ -408,7 +408,7 @@ async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, 
             await started.throttle.lift_mended_pauses([node.provider])
         assert await paused_after("wrong")
         more = ProviderOptions(api_keys=(SecretStr("another"),))
-        assert _fingerprint(node.provider) != _fingerprint(replace(node.provider, options=more))
+        assert fingerprint(node.provider) != fingerprint(replace(node.provider, options=more))
         assert not await paused_after("right")
         node.throttle.paused = set()  # as the next poll says
         with pytest.raises(AuthRejected):
