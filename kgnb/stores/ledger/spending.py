@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from datetime import date
 from typing import Any
 
@@ -39,7 +39,7 @@ class Spending(DatabasePart):
         likely are not.
         """
         values = [
-            {**_model_values(provider, model), "day": day, **_counts(usage)}
+            {**_model_values(provider, model), "day": day, **asdict(usage)}
             for (provider, model, day), usage in sorted(spent.items())  # one order: no deadlocks
         ]
         upsert(c, t.spending, values, _sums)
@@ -62,7 +62,7 @@ def add_task_spending(c: sa.Connection, spent: Mapping[TaskSpendingKey, Usage]) 
     k = t.tasks.c.id
     present = set(c.scalars(sa.select(k).where(k.in_(sorted({task_id for task_id, _, _ in spent})))))
     values = [
-        {"task_id": task_id, **_model_values(provider, model), **_counts(usage)}
+        {"task_id": task_id, **_model_values(provider, model), **asdict(usage)}
         for (task_id, provider, model), usage in sorted(spent.items())
         if task_id in present
     ]
@@ -89,10 +89,6 @@ def read_wasted(c: sa.Connection, task_ids: Sequence[int]) -> dict[TaskSpendingK
 
 def _model_values(provider: str, model: str) -> dict[str, str]:
     return {"provider": provider[:100], "model": storable(model)[:200]}
-
-
-def _counts(usage: Usage) -> dict[str, int]:
-    return {name: getattr(usage, name) for name in USAGE_COLUMNS}
 
 
 def _sums(old: Any, new: Any) -> dict[str, Any]:
