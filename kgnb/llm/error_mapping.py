@@ -51,7 +51,7 @@ _TITLE = re.compile(r"(?is)<(?:title|h1)\b[^>]*>([^<]+)<")
 """What a web page says of itself: ``502 Bad Gateway``, a gateway's name."""
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _SPAN = r"(?i:(\d{1,9}(?:\.\d+)?) ?(ms|[hms])[a-z]*)"
-_AGAIN_IN = re.compile(rf"(?i)(?:try again|retry) (?:in|after) ((?:{_SPAN} ?)+)")
+_AGAIN_IN = re.compile(rf"(?i)(?:(?:try again|retry) (?:in|after)|please wait) ((?:{_SPAN} ?)+)")
 """When to ask again, in a message: OpenAI's and Groq's ``in 7m12.5s``, Moonshot's ``after 1 seconds``."""
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 """Seconds of a span's unit."""

@@ -440,6 +440,7 @@ async def test_retry_after(headers: dict[str, str], low: float, high: float) -> 
         (error(None, "Rate limit reached … Limit 200 / day. Please try again in 7m12s."), 432),  # OpenAI
         (error(None, "max RPM: 3, please try again after 1 seconds"), 1),  # Moonshot
         (error(None, "Please try again in 850ms."), 0.85),
+        (error(None, "Rate limit of 150 per 86400s exceeded. Please wait 345 seconds before retrying."), 345),
         (error(None, "try again in 99 hours"), 3600),
         (json.dumps({"error": {"code": 429, "metadata": {"retry_after_seconds": 17}}}), 17),  # OpenRouter
     ],

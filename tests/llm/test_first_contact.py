@@ -94,6 +94,19 @@ def open_router(message: str, **metadata: str) -> str:
         (400, error(None, "You have reached your specified API usage limits."), QuotaExhausted),
         (403, error(None, "You've reached your usage limit for this billing cycle"), QuotaExhausted),
         (400, error("tokens_too_long", "Prompt tokens too long"), PromptTooLong),
+        # xAI, Ollama's cloud, Fireworks
+        (
+            403,
+            json.dumps({"code": "x", "error": "Your newly created team doesn't have any credits yet."}),
+            QuotaExhausted,
+        ),
+        (
+            429,
+            json.dumps({"code": "x", "error": "Your team has used all available credits or …"}),
+            QuotaExhausted,
+        ),
+        (403, error(None, "your subscription payment is past due."), QuotaExhausted),
+        (412, error(None, "Account is suspended"), QuotaExhausted),
         # others
         (400, error("invalid_request_error", "Insufficient Balance", "unknown_error"), QuotaExhausted),
         (429, error("consumer_token_quota_exceeded", "exhausted", "quota_exceeded"), QuotaExhausted),
