@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
-from kgnb.app.settle import settle_missing
+from kgnb.app.settle import Parts, settle_missing
 from kgnb.core.labels import STRUCTURAL_RELATIONS
-
-if TYPE_CHECKING:
-    from kgnb.app.context import App
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class BuildResult:
         return self.as_dict() | ({"status": "gaps"} if self.failed and self.completed else {})
 
 
-async def graph_figures(app: App, novel_id: int) -> dict[str, int]:
+async def graph_figures(app: Parts, novel_id: int) -> dict[str, int]:
     """Return the figures of a :class:`BuildResult` that are counts of the graph, which is made again from the
     record where it is missing. Raises ServiceDown."""
     await settle_missing(app, novel_id)
