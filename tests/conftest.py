@@ -39,7 +39,7 @@ def outside(name: str) -> str:
 
 
 _ENGINES = {"redis_url": "redis", "sql_url": "mariadb", "bolt": "neo4j"}  # fixture: the kind that is a server
-_REACHES_SERVICES = ("outside", "cluster")  # what a module imports that goes there by itself
+_REACHES_SERVICES = ("outside", "cluster", "emptied_services")  # a module that imports one goes there itself
 _KERNELS = ("pythons", "jupyter_lab", "kaggle_machine")  # what a module imports that runs notebooks
 _NAMED_IN = {
     "nodes": ("cluster",),

@@ -53,7 +53,7 @@ def test_what_is_well(servers: Cluster, tmp_path: Path) -> None:
 def test_what_could_be_better(servers: Cluster, tmp_path: Path) -> None:
     """A Redis that throws keys away, a database that can't hold rare characters, a dead letter."""
     client = servers.redis
-    engine = sa.create_engine(servers.sql_url)
+    engine = servers.engine
     name = engine.url.database
     item = json.dumps({"task_id": 7, "provider": "dryrun"})
     client.rpush("kg:task:queue:dryrun", item)

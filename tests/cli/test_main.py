@@ -10,56 +10,33 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import neo4j
 import pytest
 import redis
 import sqlalchemy as sa
 from redis.connection import parse_url
 
 import kgnb
-from tests.conftest import new_database, outside
+from tests.conftest import outside
 from tests.support.commands import KEY, STORY, Place, Running, environment, llm, novel
+from tests.support.services import database_url, emptied_services
 
-REDIS_DB = "9"
+REDIS_DB = 9
 
 
 @pytest.fixture
 def services() -> Iterator[dict[str, str]]:
     """Real Redis, MariaDB and Neo4j, emptied, as a user sets them."""
-    at = parse_url(outside("KGNB_TEST_REDIS_URL"))
-    bolt = {name: outside(f"KGNB_TEST_{name}") for name in ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD")}
-    with redis.Redis(**{**at, "db": int(REDIS_DB)}) as client:
-        client.flushdb()
-    auth = (bolt["NEO4J_USER"], bolt["NEO4J_PASSWORD"])
-    with neo4j.GraphDatabase.driver(bolt["NEO4J_URI"], auth=auth) as driver:
-        driver.execute_query("MATCH (n) DETACH DELETE n")
-    with new_database() as url:
-        sql = sa.make_url(url)
-        yield {
-            "REDIS_HOST": at["host"],
-            "REDIS_PORT": str(at["port"]),
-            "REDIS_PASSWORD": at["password"],
-            "REDIS_DB": REDIS_DB,
-            "DB_HOST": sql.host,
-            "DB_PORT": str(sql.port),
-            "DB_USER": sql.username,
-            "DB_PASSWORD": sql.password,
-            "DB_NAME": sql.database,
-            **bolt,
-        }
+    with emptied_services(REDIS_DB) as env:
+        yield env
 
 
 def stored(services: dict[str, str]) -> int:
     """How many replies are kept."""
-    engine = sa.create_engine(database(services))
+    engine = sa.create_engine(database_url(services))
     with engine.connect() as connection:
         count = connection.exec_driver_sql("SELECT count(*) FROM kgnb_replies").scalar_one()
     engine.dispose()
     return int(count)
-
-
-def database(services: dict[str, str]) -> sa.URL:
-    return sa.make_url(outside("KGNB_TEST_SQL_URL")).set(database=services["DB_NAME"])
 
 
 class TestRealServices:
@@ -278,7 +255,7 @@ class TestSecrets:
         self.check_sql(services, secrets)
 
     def check_redis(self, services: dict[str, str], secrets: list[str]) -> None:
-        url = {**parse_url(outside("KGNB_TEST_REDIS_URL")), "db": int(REDIS_DB)}
+        url = {**parse_url(outside("KGNB_TEST_REDIS_URL")), "db": REDIS_DB}
         with redis.Redis(**url) as client:
             keys = list(client.scan_iter())
             dumps = b"".join(key + (client.dump(key) or b"") for key in keys)
@@ -286,7 +263,7 @@ class TestSecrets:
         assert [s for s in secrets if s.encode() in dumps] == []
 
     def check_sql(self, services: dict[str, str], secrets: list[str]) -> None:
-        engine = sa.create_engine(database(services))
+        engine = sa.create_engine(database_url(services))
         with engine.connect() as connection:
             tables = sa.inspect(connection).get_table_names()
             rows = [repr(connection.exec_driver_sql(f"SELECT * FROM {t}").fetchall()) for t in tables]

@@ -18,11 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import neo4j
 import pytest
-import redis
 import sqlalchemy as sa
-from redis.connection import parse_url
 
 from kgnb.app.context import App, open_app
 from kgnb.cli.main import main
@@ -31,10 +28,10 @@ from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from tests.app.test_tasks import failed_task, new_task
-from tests.conftest import new_database, outside
 from tests.support.commands import KEY, Llm, Place, Ran, environment, llm, novel, timeless
 from tests.support.ledgers import execute, set_task
 from tests.support.patience import SLOWEST
+from tests.support.services import database_url, emptied_services
 
 REDIS_DB = 7
 CHAPTERS = 12
@@ -327,36 +324,15 @@ def anywhere(
 
 @pytest.fixture
 def services() -> Iterator[dict[str, str]]:
-    at = parse_url(outside("KGNB_TEST_REDIS_URL"))
-    bolt = {name: outside(f"KGNB_TEST_{name}") for name in ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD")}
-    with redis.Redis(**{**at, "db": REDIS_DB}) as client:
-        client.flushdb()
-    auth = (bolt["NEO4J_USER"], bolt["NEO4J_PASSWORD"])
-    with neo4j.GraphDatabase.driver(bolt["NEO4J_URI"], auth=auth) as driver:
-        driver.execute_query("MATCH (n) DETACH DELETE n")
-    with new_database() as url:
-        sql = sa.make_url(url)
-        yield {
-            "REDIS_HOST": at["host"],
-            "REDIS_PORT": str(at["port"]),
-            "REDIS_PASSWORD": at["password"],
-            "REDIS_DB": str(REDIS_DB),
-            "DB_HOST": sql.host,
-            "DB_PORT": str(sql.port),
-            "DB_USER": sql.username,
-            "DB_PASSWORD": sql.password,
-            "DB_NAME": sql.database,
-            **bolt,
-        }
+    with emptied_services(REDIS_DB) as env:
+        yield env
 
 
 def rows(place: Place, query: str) -> list[tuple[Any, ...]]:
     """Rows of the place's database, whichever it is."""
     if "DB_HOST" not in place.env:
         return place.sql(query)
-    names = {"username": "DB_USER", "password": "DB_PASSWORD", "host": "DB_HOST", "database": "DB_NAME"}
-    given = {name: place.env[variable] for name, variable in names.items()}
-    engine = sa.create_engine(sa.URL.create("mysql+pymysql", port=int(place.env["DB_PORT"]), **given))
+    engine = sa.create_engine(database_url(place.env))
     with engine.connect() as connection:
         found = [tuple(row) for row in connection.exec_driver_sql(query)]
     engine.dispose()

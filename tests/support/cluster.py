@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import neo4j
 import pytest
 import sqlalchemy as sa
 from redis.connection import parse_url
@@ -25,11 +24,12 @@ from kgnb.app.context import open_app
 from kgnb.app.tasks import find_task
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.types import QueueName
-from tests.conftest import new_database, outside
+from tests.conftest import outside
 from tests.support.commands import Llm, Place, Running, timeless
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
 from tests.support.redis_servers import REDIS_DOWN, RedisServers, follower
+from tests.support.services import database_url, graph_driver, service_variables
 
 QUEUE = QueueName("kg:task:queue:dryrun")
 """Where `submit` puts the tasks of the provider that the tests use."""
@@ -129,10 +129,8 @@ class Cluster:
 
     path: Path
     env: dict[str, str]
-    sql_url: str
     redis: Any
     """A client of its Redis."""
-    bolt: tuple[str, tuple[str, str]]
 
     def __post_init__(self) -> None:
         self.nodes: list[Node] = []
@@ -140,7 +138,7 @@ class Cluster:
         self.nice = 0
         """Above 0, nodes leave the cores to the servers, as if those had machines of their own."""
         self.place = Place(self.path, self.env)
-        self.engine = sa.create_engine(self.sql_url, pool_pre_ping=True, pool_size=2)
+        self.engine = sa.create_engine(database_url(self.env), pool_pre_ping=True, pool_size=2)
 
     # --- nodes
 
@@ -266,7 +264,7 @@ class Cluster:
     def wipe(self) -> None:
         """Empties Redis and the graph."""
         self.redis.flushall()
-        with neo4j.GraphDatabase.driver(self.bolt[0], auth=self.bolt[1]) as driver:
+        with graph_driver(self.env) as driver:
             driver.execute_query("MATCH (n) DETACH DELETE n")
 
     def close(self) -> None:
@@ -293,21 +291,10 @@ def cluster(
     """An emptied Redis (``servers``: instead of the usual one) and Neo4j and a database of its own; ``path``
     is for logs and exports. ``env`` goes to every node and command, over the short times that suit tests; a
     lease lasts for longer than a node may stand still, unless the test is about leases."""
-    at = parse_url(outside("KGNB_TEST_REDIS_URL"))
-    bolt = {name: outside(f"KGNB_TEST_{name}") for name in ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD")}
     path.mkdir(parents=True, exist_ok=True)
-    with new_database() as url:
-        sql = sa.make_url(url)
+    with service_variables() as services:
         given = {
-            "REDIS_HOST": at["host"],
-            "REDIS_PORT": str(at["port"]),
-            "REDIS_PASSWORD": at["password"],
-            "DB_HOST": sql.host,
-            "DB_PORT": str(sql.port),
-            "DB_USER": sql.username,
-            "DB_PASSWORD": sql.password,
-            "DB_NAME": sql.database,
-            **bolt,
+            **services,
             "KG_WORKER_GUARD_INTERVAL": "3",
             "KGNB_CPU_WORKERS": "threads",
             "KGNB_LANG": "en",
@@ -315,8 +302,7 @@ def cluster(
             **(servers.env if servers else {}),
             **env,
         }
-        login = bolt["NEO4J_URI"], (bolt["NEO4J_USER"], bolt["NEO4J_PASSWORD"])
-        one = Cluster(path, given, url, follower(given), login)
+        one = Cluster(path, given, follower(given))
         one.wipe()
         try:
             yield one

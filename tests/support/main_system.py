@@ -20,6 +20,7 @@ from tests.support.commands import environment
 from tests.support.old_worker import HERO, through
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
+from tests.support.services import graph_driver
 from tests.support.witness import api_key
 
 LEAVING = "Leaving"
@@ -49,7 +50,7 @@ class MainSystem:
 
     def _cypher(self, text: str, **values: object) -> list[neo4j.Record]:
         def run() -> list[neo4j.Record]:
-            with neo4j.GraphDatabase.driver(self._place.bolt[0], auth=self._place.bolt[1]) as driver:
+            with graph_driver(self._place.env) as driver:
                 return driver.execute_query(text, **values).records
 
         return through(run)

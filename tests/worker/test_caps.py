@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import Cluster, cluster, outside
+from tests.support.cluster import Cluster, cluster
 from tests.support.commands import Llm, Running, llm, novel
 from tests.support.watching import InFlight, lines_with
 
@@ -54,7 +54,6 @@ class Busy:
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
-    outside("KGNB_TEST_NEO4J_URI")
     path = tmp_path_factory.mktemp("caps")
     with ExitStack() as stack:
         models = [stack.enter_context(llm(latency=LATENCY)) for _ in range(PROVIDERS)]

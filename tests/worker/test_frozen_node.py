@@ -22,9 +22,10 @@ import sqlalchemy as sa
 
 from kgnb.llm.fake import server as fake_server
 from kgnb.stores.ledger import tables as t
-from tests.support.cluster import Cluster, Node, cluster, outside
+from tests.support.cluster import Cluster, Node, cluster
 from tests.support.commands import Llm, llm, novel
 from tests.support.patience import SLOWEST
+from tests.support.services import graph_driver
 
 LEASE = 10.0
 """Seconds; also how long a chapter waits for the graph, which on a busy machine is slow to take its first."""
@@ -43,14 +44,13 @@ def model() -> Iterator[Llm]:
 
 @pytest.fixture
 def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
-    outside("KGNB_TEST_NEO4J_URI")
     with cluster(tmp_path, model, KGNB_LEASE_SECONDS=str(LEASE)) as one:
         yield one
 
 
 @contextlib.contextmanager
 def graph(nodes: Cluster) -> Iterator[neo4j.Driver]:
-    with neo4j.GraphDatabase.driver(nodes.bolt[0], auth=nodes.bolt[1]) as driver:
+    with graph_driver(nodes.env) as driver:
         yield driver
 
 

@@ -17,7 +17,7 @@ import redis
 import sqlalchemy as sa
 
 from kgnb.stores.ledger import tables as t
-from tests.support.cluster import Cluster, cluster, outside
+from tests.support.cluster import Cluster, cluster
 from tests.support.commands import KEY, Llm, llm
 from tests.support.patience import SLOWEST
 
@@ -226,7 +226,6 @@ def model() -> Iterator[Llm]:
 
 @pytest.fixture
 def main(tmp_path: Path, model: Llm) -> Iterator[Main]:
-    outside("KGNB_TEST_NEO4J_URI")
     with cluster(tmp_path) as nodes:
         one = Main(nodes)
         one.make_tables()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import QUEUE, Cluster, Node, cluster, outside
+from tests.support.cluster import QUEUE, Cluster, Node, cluster
 from tests.support.commands import Llm, llm, novel
 from tests.support.proxy import Proxy
 
@@ -30,7 +30,6 @@ def model() -> Iterator[Llm]:
 
 @pytest.fixture
 def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
-    outside("KGNB_TEST_NEO4J_URI")
     with cluster(tmp_path, model) as one:
         yield one
 

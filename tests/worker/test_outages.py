@@ -16,7 +16,6 @@ from tests.support.cluster import (
     Cluster,
     Node,
     cluster,
-    outside,
     server_start,
     server_stop,
     stoppable,
@@ -56,7 +55,6 @@ class Work:
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Work]:
-    outside("KGNB_TEST_NEO4J_URI")
     stoppable()
     path = tmp_path_factory.mktemp("outages")
     connects = Connects(path / "connects")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from kgnb.llm.fake.http import Request, Response, error_response
-from tests.support.cluster import QUEUE, Cluster, Node, cluster, outside
+from tests.support.cluster import QUEUE, Cluster, Node, cluster
 from tests.support.commands import Llm, llm, novel
 
 UNUSABLE, KILLER = "无字天书现世", "夺命书现世"
@@ -84,7 +84,6 @@ def model() -> Iterator[Llm]:
 
 @pytest.fixture
 def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
-    outside("KGNB_TEST_NEO4J_URI")
     with cluster(tmp_path, model) as one:
         yield one
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import QUEUE, Cluster, Node, cluster, outside
+from tests.support.cluster import QUEUE, Cluster, Node, cluster
 from tests.support.commands import KEY, llm, novel
 from tests.support.watching import Connects, OneLimit, lines_with, processor_seconds
 
@@ -64,7 +64,6 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    outside("KGNB_TEST_NEO4J_URI")
     path = tmp_path_factory.mktemp("following")
     connects = Connects(path / "connects")
     with llm(latency=LATENCY, retry_after=RETRY_AFTER) as model, cluster(path / "cluster", model) as nodes:

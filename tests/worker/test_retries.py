@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kgnb.llm.fake.server import Faults
-from tests.support.cluster import QUEUE, Cluster, cluster, outside
+from tests.support.cluster import QUEUE, Cluster, cluster
 from tests.support.commands import Llm, llm, novel
 
 MINUTES = 7
@@ -27,7 +27,6 @@ def model() -> Iterator[Llm]:
 
 @pytest.fixture
 def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
-    outside("KGNB_TEST_NEO4J_URI")
     with cluster(tmp_path / "cluster", model, KG_WORKER_GUARD_INTERVAL=f"{TURN:g}") as one:
         yield one
 

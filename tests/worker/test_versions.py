@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import QUEUE, Cluster, Node, cluster, outside
+from tests.support.cluster import QUEUE, Cluster, Node, cluster
 from tests.support.commands import Llm, llm, novel
 from tests.support.paths import ROOT
 
@@ -26,7 +26,6 @@ def model() -> Iterator[Llm]:
 
 @pytest.fixture
 def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
-    outside("KGNB_TEST_NEO4J_URI")
     with cluster(tmp_path / "place", model) as one:
         yield one
 
