@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import SecretStr
 
-from kgnb.app.names import NameEditor
+from kgnb.app.names import BookNames
 from kgnb.core.errors import ReplyError, RequestRejected
 from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.extract import evidence, reply
@@ -246,7 +246,7 @@ def test_the_still_picture_is_valid_and_inert(graph: Graph) -> None:
 
 
 def test_the_panels_tab_shows_text(graph: Graph, tmp_path: Path) -> None:
-    drawn = draw(graph, NameEditor(Novel(1, "<b>书</b>"), [], []), "", "<b>书</b>", tmp_path / "page.html")
+    drawn = draw(graph, BookNames(Novel(1, "<b>书</b>"), [], []), "", "<b>书</b>", tmp_path / "page.html")
     assert harmless(drawn.still)
     assert "&lt;b&gt;书&lt;/b&gt;" in drawn.still
     assert {tag for tag, _ in tags(drawn.page)} == {"iframe"}
