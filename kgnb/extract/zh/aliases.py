@@ -62,6 +62,7 @@ class AliasResolver(RareAliases):
         """Return canonical name → all names of that person, the most frequent first."""
         self._join_foreign_names()
         self._join_courtesy_names()
+        self._join_own_titles()
         self._join_epithets()
         self._join_quoted_epithets()
         self._join_court_ranks()

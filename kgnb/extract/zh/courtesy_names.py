@@ -90,6 +90,16 @@ class StatedAliases:
         if surname_of(full):
             self._join(full, surname_of(full) + courtesy, "字")
 
+    def _join_own_titles(self) -> None:
+        """何若棠何小姐: a full name, and the form of address that the text goes on with."""
+        bearers = defaultdict[str, set[str]](set)
+        for full, form in self._classifier.told.titled:
+            if full in self.counts:
+                bearers[form].add(full)
+        for form, fulls in bearers.items():
+            if len(fulls) == 1:
+                self._join(*fulls, form, "称")
+
     def _join_epithets(self) -> None:
         """人称, 号, 小名: what else the text says someone is called."""
         for match in _EPITHET.finditer(self.text):

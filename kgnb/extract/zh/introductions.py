@@ -46,10 +46,19 @@ _ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}](?=[{_BEGINS_FULL}]){_IS}({_
 _VERBS = frozenset("管许任施费计查盖包连顾应尽")
 """Surnames that are verbs, too, with an object behind them."""
 
+_TITLES = {title for title in words.TITLES_AFTER_SURNAME if len(title) > 1 or title in "总董队局爷哥姐"}
+_TITLED = re.compile(
+    rf"(?P<full>(?P<surname>{_SURNAME}|{_COMPOUND})[{HAN}]{{1,2}})(?P<form>(?P=surname){trie_pattern(_TITLES)})"
+)
 _QUOTES = tuple("“「『")
 
 Sides = tuple[str, str]
 """The role before a name, empty for a kin noun; and what stands behind it where its phrase goes on."""
+
+
+def titled(text: str) -> set[tuple[str, str]]:
+    """Return the full names behind which the same surname stands with a title: 何若棠何小姐."""
+    return {(match["full"], match["form"]) for match in _TITLED.finditer(text)}
 
 
 def introduced(text: str, *, long_names: bool) -> dict[str, set[Sides]]:

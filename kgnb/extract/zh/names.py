@@ -106,6 +106,9 @@ class NameClassifier:
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
             if longer and longer.count < 0.9 * candidate.count:
                 candidate.right.pop("儿", None)
+        for name, form in self.told.titled:  # 何若棠何小姐: nor is the surname
+            if name in self.candidates:
+                self.candidates[name].right.pop(form[0], None)
         total = len(text) or 1
         self._priors = {c: n / total for c, n in self._counts.items()}
         self._own = {w: self._own_score(c) for w, c in self.candidates.items()}
