@@ -18,7 +18,6 @@ from kgnb.app.context import App, open_app
 from kgnb.app.transfer import record
 from kgnb.cli import main as cli_main
 from kgnb.core.errors import InputError
-from kgnb.core.messages import use_language
 from kgnb.core.model import TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
@@ -310,7 +309,6 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
         panel.close()
         panel._thread.join(5 * SLOWEST)
         panel_module._panel = None
-        use_language("zh")
 
 
 def test_the_commands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +33,6 @@ CANARIES = {
     "openai_api_key": "sk-canary-51ce09",
 }
 HOSTILE = "<script>alert('名')</script>"
-
-
-@pytest.fixture(autouse=True)
-def chinese_again() -> Iterator[None]:
-    yield
-    use_language("zh")
 
 
 def task(**more: Any) -> dict[str, Any]:

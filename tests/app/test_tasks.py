@@ -39,10 +39,8 @@ NEW, OLD = QueueName("kg:task:queue:deepseek"), QueueName("kg:ai_queue:deepseek"
 
 
 @pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
+def english() -> None:
     use_language("en")
-    yield
-    use_language("zh")
 
 
 @pytest.fixture(params=["embedded", "services"])

@@ -71,12 +71,9 @@ class TestHelp:
     @pytest.mark.parametrize("lang", ["zh", "en"])
     def test_speaks_one_language(self, lang: Language) -> None:
         use_language(lang)
-        try:
-            parsers = list(every_parser(make_parser()))
-            for parser in parsers:
-                parser.format_help()  # names the values
-        finally:
-            use_language("zh")
+        parsers = list(every_parser(make_parser()))
+        for parser in parsers:
+            parser.format_help()  # names the values
         assert len(parsers) > 40
         for parser in parsers:
             values = [a for a in parser._actions if a.nargs != 0 and a.choices is None]
@@ -339,11 +336,6 @@ class TestCompletion:
             code = f'autoload -U compinit; compinit -D; eval "$(<{path})"; print $_comps[kgnb]'
             ran = subprocess.run(["zsh", "-fc", code], capture_output=True, text=True, check=True)
             assert (ran.stdout, ran.stderr) == ("_shtab_kgnb\n", "")
-
-
-@pytest.fixture(autouse=True)
-def _chinese_again() -> None:
-    use_language("zh")
 
 
 class TestOnWindows:

@@ -23,7 +23,6 @@ import sqlalchemy as sa
 
 from kgnb.app.context import App, open_app
 from kgnb.cli.main import main
-from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.types import ClaimRequest, QueueName
@@ -98,11 +97,8 @@ class Typed:
 
 
 @pytest.fixture
-def kgnb(
-    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Typed]:
-    yield Typed(place, capsys, monkeypatch)
-    use_language("zh")
+def kgnb(place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    return Typed(place, capsys, monkeypatch)
 
 
 class TestWords:
@@ -314,12 +310,11 @@ def anywhere(
     place: Place,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Typed]:
+) -> Typed:
     """On the embedded engines, and on real Redis, MariaDB and Neo4j, emptied."""
     if request.param == "services":
         place.env |= request.getfixturevalue("services")
-    yield Typed(place, capsys, monkeypatch)
-    use_language("zh")
+    return Typed(place, capsys, monkeypatch)
 
 
 @pytest.fixture

@@ -144,13 +144,8 @@ def test_the_first_of_each_line_is_counted() -> None:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_list_of_names_says_who_tells(lang: Lang) -> None:
     use_language(lang)
-    try:
-        teller, other = (
-            named_line(ListedName("何恭", (), 9, "Character", narrator=n)) for n in (True, False)
-        )
-        assert teller == other.replace("何恭", say("names.narrator", name="何恭")) != other
-    finally:
-        use_language("zh")
+    teller, other = (named_line(ListedName("何恭", (), 9, "Character", narrator=n)) for n in (True, False))
+    assert teller == other.replace("何恭", say("names.narrator", name="何恭")) != other
 
 
 @pytest.mark.parametrize(

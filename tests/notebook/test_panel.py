@@ -57,7 +57,6 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         panel_module._panel = None
     if notebook_node.current() is not None:
         notebook_node.current().stop(now=True)
-    use_language("zh")
 
 
 def made(tmp_path: Path, **given: Any) -> kgnb.Node:

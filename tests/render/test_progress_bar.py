@@ -6,7 +6,6 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,10 +19,8 @@ from kgnb.worker.budget import Budget
 
 
 @pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
+def _english() -> None:
     use_language("en")
-    yield
-    use_language("zh")
 
 
 def step(stage: str, ended: int, total: int = 40, **more: Any) -> BuildStep:

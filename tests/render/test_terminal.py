@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -21,10 +20,8 @@ from tests.support.statuses import a_node, a_status, a_task
 
 
 @pytest.fixture
-def english() -> Iterator[None]:
+def english() -> None:
     use_language("en")
-    yield
-    use_language("zh")
 
 
 def status_with(**more: Any) -> dict[str, Any]:
