@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from kgnb.core.fork import beside
 from kgnb.core.labels import Lang
 from kgnb.core.process_tuning import no_collector
 from kgnb.extract.model import NameEntry
@@ -14,6 +15,8 @@ from kgnb.extract.zh import script
 
 MAX_NAMES = 3_000
 """Most names kept per book: more than any reader knows, and a bound for the matching."""
+LONG = 200_000
+"""Characters of a Chinese text from which on a fork saves more time than it takes."""
 
 _Reason = tuple[str, str, str]
 """Alias, name that it was joined with, reason."""
@@ -129,11 +132,15 @@ class _BookText:
 
 
 def _scan_zh(text: str, *, forks: bool) -> Iterable[_Found]:
-    from kgnb.extract.zh import places
-    from kgnb.extract.zh.aliases import AliasResolver
-    from kgnb.extract.zh.names import NameClassifier
+    from kgnb.extract.zh.clauses import Clauses
 
-    classifier = NameClassifier(text, forks=forks)
+    forks = forks and len(text) >= LONG
+    with beside(forks, Clauses, text) as clauses:  # while the other modules are loaded
+        from kgnb.extract.zh import places
+        from kgnb.extract.zh.aliases import AliasResolver
+        from kgnb.extract.zh.names import NameClassifier
+
+        classifier = NameClassifier(text, clauses, forks=forks)
     resolver = AliasResolver(text, classifier)
     taken: set[str] = set()
     for name, names in resolver.resolve().items():

@@ -22,7 +22,7 @@ from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import NameEntry
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.word_search import trie_pattern
-from kgnb.extract.zh import bigram_index, names, vocabulary
+from kgnb.extract.zh import bigram_index, vocabulary
 from kgnb.extract.zh import sentences as sentences_zh
 from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.names import NameClassifier
@@ -154,7 +154,7 @@ def test_a_scan_with_forks_finds_the_same_names(monkeypatch: pytest.MonkeyPatch)
         assert os.getpid() != here
         return look_up(wanted)
 
-    monkeypatch.setattr(names, "LONG", 0)
+    monkeypatch.setattr(name_scan, "LONG", 0)
     monkeypatch.setattr(vocabulary, "look_up", only_in_a_fork)
     assert name_scan.scan(story("xianxia"), "zh", forks=True) == whole
 

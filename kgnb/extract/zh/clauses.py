@@ -57,11 +57,16 @@ _PLACE_END = re.compile(trie_pattern(words.PLACE_ENDS | words.ORG_ENDS))
 _BEHIND_PREPOSITION = re.compile(rf"[{''.join(sorted(words.BEFORE_PLACE))}](?=([{HAN}]{{2}})).")
 
 
+def least_of(text: str) -> int:
+    """Return the fewest occurrences in a text of what only its form makes a name."""
+    return 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
+
+
 class Clauses:
     """What the clauses of one book tell."""
 
-    def __init__(self, text: str, least: int) -> None:
-        """``least``: fewest occurrences of what only its form makes a name."""
+    def __init__(self, text: str) -> None:
+        least = least_of(text)
         self.speaking = speakers(text)
         self.called = named(text)
         self.listed = listed(text, self.speaking)

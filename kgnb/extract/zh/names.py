@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from kgnb.core.fork import beside
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
@@ -23,7 +24,7 @@ from kgnb.extract.zh.candidates import (
     starting_bigrams,
     with_neighbours,
 )
-from kgnb.extract.zh.clauses import Clauses
+from kgnb.extract.zh.clauses import Clauses, least_of
 from kgnb.extract.zh.introductions import is_full_name, words_across
 from kgnb.extract.zh.name_evidence import (
     UNLIKELY_END,
@@ -39,8 +40,6 @@ from kgnb.extract.zh.name_evidence import (
 )
 from kgnb.extract.zh.surnames import form_score, head_of, is_role, is_wife, surname_of, titled_surname
 
-LONG = 200_000
-"""Characters of a text from which on a fork saves more time than it takes."""
 SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 200.0
@@ -88,11 +87,14 @@ SURE_SCORE = 1.8
 class NameClassifier:
     """Scores the candidates of one book and decides which are persons' names."""
 
-    def __init__(self, text: str, *, forks: bool = False) -> None:
-        """``forks``: whether a long text may keep a second processor busy, in a fork."""
+    def __init__(
+        self, text: str, clauses: Callable[[], Clauses] | None = None, *, forks: bool = False
+    ) -> None:
+        """``clauses``: gives what the text's clauses tell, where they are read beside; ``forks``: whether to
+        keep a second processor busy with a fork."""
         self.text = text
-        self._least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
-        found = self._read(forks and len(text) >= LONG)
+        self._least = least_of(text)
+        found = self._read(clauses or partial(Clauses, text), forks)
         for name, sides in self.told.introduced.items():
             found[name].introduced = is_full_name(
                 found[name], sides, self.common_words, self.bigrams, long_names=self.told.has_long_names
@@ -120,18 +122,15 @@ class NameClassifier:
             candidate.score = self._own[name] + self._context_score(candidate)
         self._favour()
 
-    def _read(self, forks: bool) -> dict[str, Candidate]:
-        """Read the text's clauses and bigrams, and look words up; return all that may be names."""
+    def _read(self, clauses: Callable[[], Clauses], forks: bool) -> dict[str, Candidate]:
+        """Read the text's bigrams and clauses, and look words up; return all that may be names."""
         text, least = self.text, self._least
-        with beside(forks, Clauses, text, least) as clauses:
-            self.bigrams = BigramIndex(text)
-            self._counts = self.bigrams.characters()
-            frequent = self.bigrams.frequent(least)
-            pairs = starting_bigrams(frequent)
-            self._cohesive = cohesive = cohesive_bigrams(
-                frequent, self._counts, 3 if len(text) < 100_000 else 5
-            )
-            self.told = told = clauses()
+        self.bigrams = BigramIndex(text)
+        self._counts = self.bigrams.characters()
+        frequent = self.bigrams.frequent(least)
+        pairs = starting_bigrams(frequent)
+        self._cohesive = cohesive = cohesive_bigrams(frequent, self._counts, 3 if len(text) < 100_000 else 5)
+        self.told = told = clauses()
         self.foreign = told.foreign
         speaking = {*told.speaking, *told.called, *told.listed, *told.animals, *pet_names(frequent)}
         likely = candidates(self.bigrams, pairs, least, speaking, cohesive)
