@@ -57,8 +57,9 @@ Sides = tuple[str, str]
 
 
 def titled(text: str) -> set[tuple[str, str]]:
-    """Return the full names behind which the same surname stands with a title: 何若棠何小姐."""
-    return {(match["full"], match["form"]) for match in _TITLED.finditer(text)}
+    """Return the full names behind which the same surname stands with a title: 何若棠何小姐, not 何先生何太太."""
+    found = {(match["full"], match["form"]) for match in _TITLED.finditer(text)}
+    return {(full, form) for full, form in found if not titled_surname(full)}
 
 
 def introduced(text: str, *, long_names: bool) -> dict[str, set[Sides]]:
