@@ -57,7 +57,7 @@ Sides = tuple[str, str]
 
 
 def titled(text: str) -> set[tuple[str, str]]:
-    """Return the full names behind which the same surname stands with a title: 何若棠何小姐, not 何先生何太太."""
+    """Return the full names before the same surname with a title: 何若棠何小姐, not 何先生何太太."""
     found = {(match["full"], match["form"]) for match in _TITLED.finditer(text)}
     return {(full, form) for full, form in found if not titled_surname(full)}
 
