@@ -12,14 +12,21 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.canaries import spilled, spilled_in_logs
+
+if TYPE_CHECKING:
+    import neo4j
+
+    from kgnb.stores.graph.store import GraphStore
+    from kgnb.stores.ledger.ledger import Ledger
+    from tests.support.queues import Maker
 
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process would compile all packages anew: 3 s
     sys.dont_write_bytecode = False
@@ -43,7 +50,7 @@ _REACHES_SERVICES = ("outside", "cluster", "emptied_services")  # a module that 
 _KERNELS = ("pythons", "jupyter_lab", "kaggle_machine")  # what a module imports that runs notebooks
 _NAMED_IN = {
     "nodes": ("cluster",),
-    "services": (*_ENGINES, "services", *_REACHES_SERVICES),
+    "services": (*_ENGINES, "ledger: Ledger", "make: Maker", "services", *_REACHES_SERVICES),
     "kernels": _KERNELS,
     "commands": ("Place",),
 }
@@ -157,6 +164,19 @@ class Bolt:
     password: str
     database: str = ""
 
+    def store(self, **more: Any) -> GraphStore:
+        from pydantic import SecretStr
+
+        from kgnb.stores.graph.store import GraphStore
+        from kgnb.stores.targets import GraphTarget
+
+        return GraphStore(GraphTarget(self.uri, self.user, SecretStr(self.password), self.database, **more))
+
+    def driver(self) -> neo4j.Driver:
+        import neo4j
+
+        return neo4j.GraphDatabase.driver(self.uri, auth=(self.user, self.password))
+
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
@@ -230,6 +250,24 @@ def sql_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
+    """The record in an empty SQL database."""
+    from tests.support.ledgers import opened
+
+    async with opened(sql_url) as one:
+        yield one
+
+
+@pytest.fixture
+async def make(redis_url: str) -> AsyncIterator[Maker]:
+    """Makes nodes' queues on an emptied queue engine."""
+    from tests.support.queues import nodes_on
+
+    async with nodes_on(redis_url) as maker:
+        yield maker
+
+
 @contextlib.contextmanager
 def new_database() -> Iterator[str]:
     """An empty database on MariaDB, dropped at the end."""
@@ -251,8 +289,6 @@ def new_database() -> Iterator[str]:
 @pytest.fixture(params=["arcadedb", "neo4j"])
 def bolt(request: pytest.FixtureRequest) -> Bolt:
     """An emptied graph engine: the embedded ArcadeDB, and Neo4j."""
-    import neo4j
-
     if request.param == "arcadedb":
         graph = request.getfixturevalue("embedded").graph
         at = Bolt(graph.uri, graph.user, graph.password.get_secret_value())
@@ -262,6 +298,6 @@ def bolt(request: pytest.FixtureRequest) -> Bolt:
             outside("KGNB_TEST_NEO4J_USER"),
             outside("KGNB_TEST_NEO4J_PASSWORD"),
         )
-    with neo4j.GraphDatabase.driver(at.uri, auth=(at.user, at.password)) as driver:
+    with at.driver() as driver:
         driver.execute_query("MATCH (n) DETACH DELETE n")
     return at

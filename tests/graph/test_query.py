@@ -14,10 +14,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import neo4j
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 import kgnb
 from kgnb.app import library
@@ -30,9 +28,8 @@ from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.query import GraphQuery
 from kgnb.render import charts, query_results
 from kgnb.render.query_results import QueryRows
-from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.targets import GraphTarget
+from tests.conftest import Bolt
 from tests.support.commands import STORY
 from tests.support.ledgers import (
     execute,
@@ -314,11 +311,11 @@ class TestEveryEngine:
             only = await asyncio.to_thread(list, rows.only({chapters[1], 999}))
             assert (len(chapters), [one.row.chapter_id for one in only]) == (3, [chapters[1]])
 
-    async def test_sizes_are_counted_by_novel(self, bolt: Any) -> None:
-        store = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
+    async def test_sizes_are_counted_by_novel(self, bolt: Bolt) -> None:
+        store = bolt.store()
         try:
             await store.prepare()
-            with neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver:
+            with bolt.driver() as driver:
                 for label, novel in (("Character", 1), ("Location", 1), ("Event", 2), ("Chapter", 3)):
                     question = f"CREATE (:{label} {{id: $id, name: $id, novel_id: $novel}})"
                     driver.execute_query(question, id=f"{label}-{novel}", novel=novel)

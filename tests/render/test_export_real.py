@@ -74,7 +74,7 @@ def database() -> Iterator[Database]:
     """Neo4j, emptied before and after."""
     names = ("URI", "USER", "PASSWORD")
     at = Bolt(*(outside(f"KGNB_TEST_NEO4J_{name}") for name in names))
-    with neo4j.GraphDatabase.driver(at.uri, auth=(at.user, at.password)) as driver:
+    with at.driver() as driver:
         driver.execute_query("MATCH (n) DETACH DELETE n")
         yield Database(driver)
         driver.execute_query("MATCH (n) DETACH DELETE n")

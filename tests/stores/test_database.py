@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
 
@@ -47,13 +46,6 @@ from tests.support.ledgers import (
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
 from tests.support.proxy import Proxy
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
-
 
 RACER = """
 import asyncio, sys, random

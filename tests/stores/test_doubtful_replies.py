@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from kgnb.extract import evidence
 from kgnb.extract.model import Extraction
 from kgnb.stores.ledger.ledger import Ledger
-from tests.support.ledgers import finish_task, new_task, open_with, opened, set_chapter
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
+from tests.support.ledgers import finish_task, new_task, open_with, set_chapter
 
 
 async def test_what_was_dropped_is_noted_for_each_task_that_named_it(ledger: Ledger) -> None:

@@ -30,6 +30,7 @@ from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.targets import GraphTarget
+from tests.conftest import Bolt
 from tests.support.patience import SLOWEST
 from tests.support.proxy import Proxy
 
@@ -152,10 +153,9 @@ class Novel:
 
 
 @pytest.fixture
-async def store(bolt: Any) -> AsyncIterator[GraphStore]:
+async def store(bolt: Bolt) -> AsyncIterator[GraphStore]:
     # A machine with other work takes longer than a node's patience for a server's first plans.
-    target = GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database, timeout=60.0)
-    one = GraphStore(target)
+    one = bolt.store(timeout=60.0)
     await one.prepare()
     yield one
     await one.close()
@@ -164,13 +164,13 @@ async def store(bolt: Any) -> AsyncIterator[GraphStore]:
 class Spy:
     """Everything in the database, read past the store."""
 
-    def __init__(self, bolt: Any) -> None:
+    def __init__(self, bolt: Bolt) -> None:
         self._bolt = bolt
 
     def __call__(self, text: str, **params: Any) -> list[list[Any]]:
         bolt = self._bolt
         with (
-            neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver,
+            bolt.driver() as driver,
             driver.session(database=bolt.database or None) as session,
         ):
             return session.run(text, params).values()
@@ -185,7 +185,7 @@ class Spy:
 
 
 @pytest.fixture
-def spy(bolt: Any) -> Spy:
+def spy(bolt: Bolt) -> Spy:
     return Spy(bolt)
 
 
@@ -576,9 +576,9 @@ async def test_a_configured_type_is_written_and_settled(store: GraphStore) -> No
 # --- other writers
 
 
-async def test_two_drivers_on_the_same_novel(store: GraphStore, bolt: Any) -> None:
+async def test_two_drivers_on_the_same_novel(store: GraphStore, bolt: Bolt) -> None:
     novel = Novel.make(1, count=12)
-    other = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
+    other = bolt.store()
     graphs = novel.projections()
 
     async def write(one: GraphStore, share: list[Graph]) -> None:
@@ -629,7 +629,7 @@ asyncio.run(main(*json.loads(sys.stdin.readline())))
 """
 
 
-async def test_two_processes_end_exact(store: GraphStore, bolt: Any, spy: Spy) -> None:
+async def test_two_processes_end_exact(store: GraphStore, bolt: Bolt, spy: Spy) -> None:
     import json
 
     children = [
@@ -648,7 +648,7 @@ async def test_two_processes_end_exact(store: GraphStore, bolt: Any, spy: Spy) -
     assert timeless(await store.read(1)) == novel.exact()
 
 
-async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore, bolt: Any) -> None:
+async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore, bolt: Bolt) -> None:
     """Between lock and commit: either the chapter comes first, or it is not written under the old number."""
     novel = Novel.make(1, count=1)
     number = await begun(store, novel.facts.id)
@@ -656,7 +656,7 @@ async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore
     raised_to: list[int] = []
 
     async def raise_it() -> None:
-        other = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
+        other = bolt.store()
         raised_to.append(await begun(other, novel.facts.id))
         raised.set()
         await other.close()
@@ -753,7 +753,7 @@ async def test_rows_are_not_formatted_for_a_log_that_nobody_reads(store: GraphSt
     assert timeless(await store.read(1)) == graph
 
 
-async def test_a_schema_that_is_there_costs_few_round_trips(store: GraphStore, bolt: Any) -> None:
+async def test_a_schema_that_is_there_costs_few_round_trips(store: GraphStore, bolt: Bolt) -> None:
     at = urlsplit(bolt.uri)
     with Proxy(str(at.hostname), at.port or 7687) as proxy:
         where = f"bolt://127.0.0.1:{proxy.port}"
@@ -767,14 +767,13 @@ async def test_a_schema_that_is_there_costs_few_round_trips(store: GraphStore, b
 
 
 async def test_the_schema_can_be_made_twice_at_once(
-    bolt: Any, spy: Spy, request: pytest.FixtureRequest
+    bolt: Bolt, spy: Spy, request: pytest.FixtureRequest
 ) -> None:
     if "neo4j" in request.node.name:  # it keeps what earlier tests made
         for kind, which in ("CONSTRAINT", ""), ("INDEX", "WHERE type <> 'LOOKUP'"):
             for (name,) in spy(f"SHOW {kind} YIELD name, type {which} RETURN name"):
                 spy(f"DROP {kind} {name}")
-    target = GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
-    stores = [GraphStore(target) for _ in range(3)]
+    stores = [bolt.store() for _ in range(3)]
     await asyncio.gather(*(one.prepare() for one in stores))
     for one in stores:
         await one.close()
@@ -794,7 +793,7 @@ async def test_the_schema_can_be_made_twice_at_once(
 # --- outages
 
 
-async def test_errors_are_told_apart(bolt: Any) -> None:
+async def test_errors_are_told_apart(bolt: Bolt) -> None:
     secret = "hunter2-canary"
     wrong = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(secret)))
     with pytest.raises(ServiceRefused) as refused:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -40,12 +39,6 @@ from tests.support.ledgers import (
     status_row,
     task_row,
 )
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
 
 
 async def editions(ledger: Ledger) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -23,17 +22,10 @@ from tests.support.queues import (
     ids,
     items,
     let_pass,
-    nodes_on,
     opened,
     take,
     until_expired,
 )
-
-
-@pytest.fixture
-async def make(redis_url: str) -> AsyncIterator[Maker]:
-    async with nodes_on(redis_url) as maker:
-        yield maker
 
 
 async def set_clock(seconds: float, *nodes: Queue) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,12 +46,6 @@ from tests.support.queues import (
     seconds_left,
     take,
 )
-
-
-@pytest.fixture
-async def make(redis_url: str) -> AsyncIterator[Maker]:
-    async with nodes_on(redis_url) as maker:
-        yield maker
 
 
 class Server:

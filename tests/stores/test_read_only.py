@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from kgnb.core.errors import InputError, ServiceError
 from kgnb.stores.graph.read_only import check_reads_only
 from kgnb.stores.graph.store import GraphStore
-from kgnb.stores.targets import GraphTarget
+from tests.conftest import Bolt
 
 WRITES = [
     "MATCH (n) DETACH DELETE n",
@@ -67,8 +65,8 @@ def test_what_reads_is_not(text: str) -> None:
 
 
 @pytest.fixture
-async def store(bolt: Any) -> AsyncIterator[GraphStore]:
-    one = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
+async def store(bolt: Bolt) -> AsyncIterator[GraphStore]:
+    one = bolt.store()
     await one.prepare()
     yield one
     await one.close()

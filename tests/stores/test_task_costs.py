@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import date
 
 import pytest
@@ -20,12 +19,6 @@ from tests.support.ledgers import execute, finish_chapter, finish_task, new_task
 MODEL = ("DeepSeek", "chat")
 ROW = Usage(2, 30, 40, 20)
 """What a row of the tests' costs."""
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
 
 
 async def spend(ledger: Ledger, task_id: int | None, usage: Usage, provider: str = MODEL[0]) -> None:

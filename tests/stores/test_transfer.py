@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import sqlalchemy as sa
@@ -27,12 +26,6 @@ from tests.support.ledgers import (
     set_task,
     task_row,
 )
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
 
 
 class _App:

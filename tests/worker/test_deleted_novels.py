@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
@@ -20,9 +19,9 @@ from kgnb.stores.ledger import orphans
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.targets import GraphTarget
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
+from tests.conftest import Bolt
 from tests.stores.test_graph import Novel, yes
 from tests.support.ledgers import execute, finish_chapter, new_task, open_with, opened, row_of
 from tests.support.queues import nodes_on
@@ -89,9 +88,9 @@ class Place:
 
 
 @pytest.fixture
-async def place(redis_url: str, sql_url: str, bolt: Any, tmp_path: Path) -> AsyncIterator[Place]:
+async def place(redis_url: str, sql_url: str, bolt: Bolt, tmp_path: Path) -> AsyncIterator[Place]:
     settings = Settings.load(data=tmp_path, keys=str(tmp_path / "keys"), providers="rules")
-    graph = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
+    graph = bolt.store()
     await graph.prepare()
     async with opened(sql_url) as ledger, nodes_on(redis_url) as make:
         queue, providers = make(), ProviderRegistry(ledger, settings)

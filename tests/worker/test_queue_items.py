@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
 from kgnb.core.errors import ServiceRefused
 from kgnb.core.messages import say
 from kgnb.stores.queue.types import ClaimRequest, QueueName, item_task_id
-from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take
-
-
-@pytest.fixture
-async def make(redis_url: str) -> AsyncIterator[Maker]:
-    async with nodes_on(redis_url) as maker:
-        yield maker
+from tests.support.queues import NEW, OLD, Maker, die, ids, items, opened, take
 
 
 class TestFresh:

@@ -9,9 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import neo4j
 import pytest
-from pydantic import SecretStr
 
 from kgnb.core.errors import GraphConflict
 from kgnb.core.messages import say
@@ -19,10 +17,10 @@ from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.queue.types import Claim
-from kgnb.stores.targets import GraphTarget
 from kgnb.worker.book_process import SettleJob
 from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
+from tests.conftest import Bolt
 from tests.support.patience import SLOWEST, eventually
 from tests.support.queues import claim_of
 
@@ -31,8 +29,8 @@ EXACT = Graph({("Novel", "1"): GraphNode("Novel", "1", {"title": NOVEL.title, "t
 
 
 @pytest.fixture
-async def graph(bolt: Any) -> AsyncIterator[GraphStore]:
-    store = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
+async def graph(bolt: Bolt) -> AsyncIterator[GraphStore]:
+    store = bolt.store()
     await store.prepare()
     yield store
     await store.close()
@@ -117,11 +115,11 @@ async def test_settles_that_end_no_task_take_turns(graph: GraphStore) -> None:
     assert await first
 
 
-async def test_the_lease_is_renewed_while_the_settle_runs(graph: GraphStore, bolt: Any) -> None:
+async def test_the_lease_is_renewed_while_the_settle_runs(graph: GraphStore, bolt: Bolt) -> None:
     ends: list[int] = []
 
     async def work(_number: int) -> None:
-        with neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver:
+        with bolt.driver() as driver:
             while len(set(ends)) < 2:
                 found = driver.execute_query("MATCH (n:Novel {id: 1}) RETURN n.kgnb_settle_lease").records
                 ends.append(found[0][0])
@@ -140,14 +138,14 @@ async def test_a_settle_that_fails_gives_its_lease_back(graph: GraphStore) -> No
     assert (await graph.begin_settle(NOVEL.id, 600.0))[0] == "mine"
 
 
-async def test_a_settle_that_an_older_kgnb_overtakes_runs_again(graph: GraphStore, bolt: Any) -> None:
+async def test_a_settle_that_an_older_kgnb_overtakes_runs_again(graph: GraphStore, bolt: Bolt) -> None:
     """It knows no lease, and just puts up a higher number."""
     numbers: list[int] = []
 
     async def work(number: int) -> None:
         numbers.append(number)
         if len(numbers) == 1:
-            with neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver:
+            with bolt.driver() as driver:
                 raised = "MATCH (n:Novel) SET n.kgnb_settle = $n, n.kgnb_settle_lease = 0"
                 driver.execute_query(raised, n=number + 1)
         await graph.apply(NOVEL.id, EXACT, number=number, check=lambda: True)
