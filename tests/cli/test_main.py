@@ -18,6 +18,7 @@ from redis.connection import parse_url
 import kgnb
 from tests.conftest import outside
 from tests.support.commands import KEY, STORY, Place, Running, environment, llm, novel
+from tests.support.engines import files_containing
 from tests.support.services import database_url, emptied_services
 
 REDIS_DB = 9
@@ -250,7 +251,7 @@ class TestSecrets:
                 assert [ran.code for ran in runs] == [0] * 7 + [3], runs
                 said = "".join(ran.out + ran.err for ran in runs)
             assert [s for s in secrets if s in said] == []
-            assert [s for s in secrets if holding(place.path, s)] == []
+            assert files_containing(place.path, secrets) == []
         self.check_redis(services, secrets)
         self.check_sql(services, secrets)
 
@@ -270,10 +271,6 @@ class TestSecrets:
         engine.dispose()
         assert len(tables) > 6
         assert [s for s in secrets if s in "".join(rows)] == []
-
-
-def holding(folder: Path, secret: str) -> list[Path]:
-    return [p for p in folder.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
 
 
 def test_who_reads_no_further_is_no_failure(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.provider_registry import ProviderRegistry
 from tests.support.commands import KEY, STORY, Llm, Place, llm
+from tests.support.engines import files_containing
 from tests.support.ledgers import execute, opened
 from tests.support.patience import SLOWEST
 
@@ -290,10 +291,6 @@ def listed(place: Place) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in ran.json["providers"]}
 
 
-def holding(folder: Path, secret: str) -> list[Path]:
-    return [p for p in folder.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
-
-
 def test_a_provider_is_added_listed_tested_used_and_removed(place: Place, server: Llm) -> None:
     add = ("providers", "add", "DeepSeek", "--url", server.server.base_url, "--model", "dryrun")
     first = place.run(*add, "--key-env", "MY_KEY", "--display-name", "深度")
@@ -313,8 +310,8 @@ def test_a_provider_is_added_listed_tested_used_and_removed(place: Place, server
     assert "dryrun" in tested.out
     built = place.build(STORY, "--provider", "deepseek")
     assert (built["completed"], built["failed"]) == (6, 0)
-    assert holding(place.data, KEY) == []
-    assert [p.name for p in holding(place.path, KEY)] == ["keys.json"]
+    assert files_containing(place.data, [KEY]) == []
+    assert [p.name for p in files_containing(place.path, [KEY])] == ["keys.json"]
     assert place.sql("SELECT DISTINCT api_key FROM ai_providers") == [("",)]
     assert place.sql("SELECT requests FROM kgnb_spending") == [(7,)]  # the test's too
     off = place.run("providers", "remove", "DEEPSEEK")
@@ -322,7 +319,7 @@ def test_a_provider_is_added_listed_tested_used_and_removed(place: Place, server
     assert listed(place)["DeepSeek"]["active"] is False
     assert place.run("providers", "remove", "deepseek", "--delete").code == 0
     assert "DeepSeek" not in listed(place)
-    assert holding(place.path, KEY) == []
+    assert files_containing(place.path, [KEY]) == []
     place.run("providers", "remove", "deepseek").refused("deepseek", "providers list")
     bare = place.run("providers", "add", "mine", "--url", server.server.base_url)
     assert "Run kgnb providers add mine --model NAME" in bare.out
@@ -411,7 +408,7 @@ def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) ->
     assert place.sql("SELECT options FROM kgnb_provider_options") == [
         ('{"extra_body": {"service_tier": "flex"}, "temperature": 0.0, "thinking": "on"}',)
     ]
-    assert holding(place.data, KEY) == []
+    assert files_containing(place.data, [KEY]) == []
 
 
 async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
@@ -491,7 +488,7 @@ async def test_a_terminal_is_asked_for_a_key_that_is_needed_or_shall_be_saved(
 def test_the_key_file_is_refused_inside_the_data_folder(place: Place) -> None:
     add = ("providers", "add", "a", "--url", URL, "--key-env", "MY_KEY", "--save-key")
     place.run(*add, env={"KGNB_KEYS": str(place.data / "keys.json")}).refused("KGNB_KEYS")
-    assert holding(place.path, KEY) == []
+    assert files_containing(place.path, [KEY]) == []
     assert place.sql("SELECT * FROM ai_providers") == []
 
 

@@ -12,7 +12,6 @@ import pytest
 from kgnb.book.reader import story_path
 from kgnb.core.messages import say
 from kgnb.extract import name_scan, rules
-from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.candidates import Candidate, can_be_name
 from kgnb.extract.zh.clauses import speakers
 from kgnb.extract.zh.foreign_names import ForeignNames
@@ -24,11 +23,8 @@ from kgnb.extract.zh.surnames import titled_surname
 from kgnb.graph.resolve.name_listing import NameReason
 from kgnb.render.names_text import reason_text
 from tests.extract.test_name_scan import bearer, scenes
+from tests.extract.test_name_scan import chinese as people
 from tests.support.fuzzing import grows_evenly
-
-
-def people(text: str) -> dict[str, NameEntry]:
-    return {e.name: e for e in name_scan.scan([(1, text)], "zh") if e.kind == "Character"}
 
 
 def names(text: str) -> set[str]:

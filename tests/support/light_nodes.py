@@ -173,9 +173,14 @@ async def submitted(
     return task_id
 
 
+async def asked(model: Model, count: int) -> bool:
+    """So many prompts were asked."""
+    return len(model.asked) == count
+
+
 async def in_flight(model: Model) -> bool:
     """Every slot asks."""
-    return len(model.asked) == model.slots
+    return await asked(model, model.slots)
 
 
 async def done(ledger: Ledger, node: LightNode, task_id: int) -> bool:

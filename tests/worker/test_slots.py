@@ -16,7 +16,7 @@ from kgnb.stores.queue.types import ClaimRequest, PollResult, QueueName, QueueSt
 from kgnb.worker import slots as slots_module
 from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
 from tests.support.ledgers import opened
-from tests.support.light_nodes import Model, done, light_node, submitted
+from tests.support.light_nodes import Model, asked, done, light_node, submitted
 from tests.support.patience import eventually
 from tests.support.throttles import asking
 
@@ -218,10 +218,6 @@ async def test_a_429_takes_slots_that_nobody_uses_too(redis_url: str) -> None:
         await asyncio.sleep(0.05)
         assert held == [4]
         done.set()
-
-
-async def asked(model: Model, count: int) -> bool:
-    return len(model.asked) == count
 
 
 async def test_one_slow_answer_moves_a_providers_mean_a_little(redis_url: str) -> None:

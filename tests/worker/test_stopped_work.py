@@ -23,7 +23,7 @@ from kgnb.worker import chapter_worker
 from kgnb.worker import node as node_module
 from kgnb.worker.node import NodeEvent, WorkerNode
 from tests.support.ledgers import QUEUE, execute, novel_ids, opened, scalar, set_task, status_row, task_row
-from tests.support.light_nodes import LightNode, Model, light_node, submitted
+from tests.support.light_nodes import LightNode, Model, asked, light_node, submitted
 from tests.support.patience import SLOWEST, eventually
 from tests.support.queues import NEW, die, nodes_on, take
 from tests.support.queues import opened as opened_task
@@ -266,10 +266,6 @@ async def test_a_chapter_is_stopped_at_the_moment_when_a_time_limit_of_its_own_e
     assert work.cancelling() == 2  # once
     with pytest.raises(asyncio.CancelledError):
         await work
-
-
-async def asked(model: Model, count: int) -> bool:
-    return len(model.asked) == count
 
 
 async def stored_replies(ledger: Ledger) -> object:
