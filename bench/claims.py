@@ -18,7 +18,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 import redis
-from kit import redis_url, run, tell
+from kit import argument_parser, redis_url, run, tell
 from pydantic import SecretStr
 
 from kgnb.stores.queue.store import Queue
@@ -93,9 +93,7 @@ def made(url: str) -> Queue:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--chapters", type=int, default=100_000)
     parser.add_argument("--batch", type=int, default=200, help="claims and acknowledgements in one call")
     parser.add_argument("--tasks", type=int, default=10)

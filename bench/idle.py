@@ -9,13 +9,22 @@ embedded; waits until it looks as seldom as it will, and counts. Prints one JSON
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
 
 import redis
-from kit import cpu_seconds, data_folder, dryrun, environment, peak_kib, provider_env, redis_url, tell
+from kit import (
+    argument_parser,
+    cpu_seconds,
+    data_folder,
+    dryrun,
+    environment,
+    peak_kib,
+    provider_env,
+    redis_url,
+    tell,
+)
 from redis.connection import parse_url
 
 WARM_UP = 8.0
@@ -23,9 +32,7 @@ WARM_UP = 8.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=20)
     args = parser.parse_args()
     with redis_url(outside=True) as url, data_folder() as place, dryrun(0.1) as base_url:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -22,11 +23,17 @@ from kgnb.stores import targets
 from kgnb.stores.targets import GraphTarget
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # proxy
 
 OURS = ("KG_", "KGNB_", "REDIS_", "DB_", "NEO4J_", "OPENAI_", "ANTHROPIC_", "LOG_LEVEL")
 OUTSIDE = ("REDIS_", "DB_", "NEO4J_")
 """Variables that name real servers; ``scripts/services.sh env`` prints them."""
+
+
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser whose help is a module's docstring as it stands."""
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def environment(outside: bool = False, **more: str) -> dict[str, str]:

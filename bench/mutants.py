@@ -29,7 +29,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kit import ROOT, environment, tell
+from kit import ROOT, argument_parser, environment, tell
 from line_tests import LineTests, Ran, lent_engines, run
 from mutations import Mutant, mutants_of
 
@@ -167,9 +167,7 @@ def written(path: Path, text: str) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--count", type=int, default=300, help="mutants at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: a random one, printed)")
     parser.add_argument("--only", default="", metavar="PATTERN", help="those of the sample that have it")

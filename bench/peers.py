@@ -22,7 +22,7 @@ from itertools import islice
 from typing import Any
 
 from books import chapters
-from kit import environment, stats, tell
+from kit import argument_parser, environment, stats, tell
 
 from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.server import FakeServer
@@ -203,9 +203,7 @@ async def serve(name: str, latency: float) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--chapters", type=int, default=240)
     parser.add_argument("--latency", type=float, default=0.3)
     parser.add_argument("--flight", type=int, default=60, help="requests at a time")

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from books import chapters
-from kit import data_folder, run, tell
+from kit import argument_parser, data_folder, run, tell
 
 from kgnb.book.model import Book, BookChapter, text_hash
 from kgnb.core.model import ChapterStatus
@@ -114,9 +114,7 @@ async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: 
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--chapters", type=int, default=4_000)
     parser.add_argument("--writers", type=int, default=4, help="processes")
     parser.add_argument("--batch", type=int, default=20, help="chapters in one transaction")

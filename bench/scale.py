@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from books import write_novel
-from kit import data_folder, dryrun, environment, provider_env, stats, tell
+from kit import argument_parser, data_folder, dryrun, environment, provider_env, stats, tell
 from throughput import watch
 
 
@@ -80,9 +80,7 @@ def chapter_ends(log: Path) -> list[float]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--long", type=int, default=10_000, help="chapters")
     parser.add_argument("--short", type=int, default=100, help="chapters")
     parser.add_argument("--chars", type=int, default=3000)

@@ -9,7 +9,6 @@ ArcadeDB of an empty data folder answer, and ``again`` of one that was used befo
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import redis
-from kit import data_folder, environment, run, seconds, tell
+from kit import argument_parser, data_folder, environment, run, seconds, tell
 
 from kgnb.stores.embedded.connect import open_embedded
 from kgnb.stores.graph.store import GraphStore
@@ -28,9 +27,7 @@ STOPPED = 3.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--runs", type=int, default=5)
     runs = parser.parse_args().runs
     tell(

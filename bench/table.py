@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from kit import ROOT, environment, has_servers
+from kit import ROOT, argument_parser, environment, has_servers
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
@@ -267,9 +267,7 @@ def facts() -> str:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes; nothing is kept")
     parser.add_argument("--peers", action="store_true", help="other programs too, those that are installed")
     parser.add_argument("--only", default="", metavar="WORD", help="scripts whose name has it")

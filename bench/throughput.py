@@ -40,6 +40,7 @@ from urllib.parse import urlsplit
 import openai
 from books import write_novel
 from kit import (
+    argument_parser,
     children,
     cpu_seconds,
     data_folder,
@@ -215,9 +216,7 @@ def times(log: Path) -> tuple[float, float, float]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--chapters", type=int, default=600)
     parser.add_argument("--chars", type=int, default=3000)
     parser.add_argument("--people", type=int, default=10, help="in each chapter")

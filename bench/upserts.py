@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 
 from books import chapters
-from kit import graph_target, run, tell
+from kit import argument_parser, graph_target, run, tell
 
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply
@@ -145,9 +145,7 @@ def chapter(book: int, number: int, text: str) -> Graph:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--chapters", type=int, default=1_200, help="of all writers together, in each round")
     parser.add_argument("--writers", type=int, default=4, help="processes")
     parser.add_argument("--hero", type=int, default=8_000, help="chapters that have the same person")
