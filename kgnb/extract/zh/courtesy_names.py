@@ -96,9 +96,9 @@ class StatedAliases:
         for full, form in self._classifier.told.titled:
             if full in self.counts:
                 bearers[form].add(full)
-        for form, fulls in bearers.items():
-            if len(fulls) == 1:
-                self._join(*fulls, form, "称")
+        for form, (full, *others) in bearers.items():
+            if not others:
+                self._join(full, form, "称")
 
     def _join_epithets(self) -> None:
         """人称, 号, 小名: what else the text says someone is called."""
