@@ -12,8 +12,9 @@ import pytest
 from kgnb.book.reader import story_path
 from kgnb.core.messages import say
 from kgnb.extract import name_scan, rules
+from kgnb.extract.zh.aliases import AliasResolver
 from kgnb.extract.zh.candidates import Candidate, can_be_name
-from kgnb.extract.zh.clauses import speakers
+from kgnb.extract.zh.clauses import named, speakers
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.given_places import telling
 from kgnb.extract.zh.name_evidence import acts_as_person, foreign_score, own_score
@@ -82,6 +83,8 @@ def test_who_is_listed_beside_speakers_is_a_person() -> None:
         "土人",
         "近臣",
         "三星",
+        "顾夫妇",
+        "对儿子",
     ],
 )
 def test_roles_families_places_and_what_is_counted_are_nobodys_name(word: str) -> None:
@@ -186,6 +189,10 @@ def test_a_longer_title_is_no_name_of_its_surname_and_first_character() -> None:
 def test_who_is_said_to_be_called_so_has_a_name() -> None:
     text = "那小妖道：“我叫倚海鲸。”倚海鲸提着刀。有人道：“此怪名叫倚海鲸。”众人看倚海鲸，都怕。\n"
     assert "倚海鲸" in names(text * 2 + scenes([("周德海", "林秀英")]))
+
+
+def test_what_somebody_is_called_ends_before_a_particle_and_is_no_place() -> None:
+    assert named("那丫头乳名锦莲。有个名唤锦莲的，一个名唤作锦莲者。此地名唤黄泥冈。") == {"锦莲": 3}
 
 
 @pytest.mark.parametrize(("pronoun", "fits"), [("她", True), ("他", False)])
@@ -666,6 +673,17 @@ def test_a_title_after_a_given_name_makes_no_full_name() -> None:
 def test_a_name_with_two_titles_alike_is_short_for_neither() -> None:
     pairs = (("玄明道长", "林秀英"), ("玄明公子", "周德海"), ("玄明道长", "玄明公子"), ("玄明", "林秀英"))
     assert {"玄明道长", "玄明公子"}.isdisjoint(people(scenes([*pairs]))["玄明"].aliases)
+
+
+@pytest.mark.parametrize(("form", "short"), [("何五爷", True), ("何五姑娘", False)])
+def test_a_number_is_short_for_no_womans_title(form: str, short: bool) -> None:
+    text = scenes([(form, "林秀英"), ("林秀英", "周德海")]) + "何五来了。\n" * 9
+    assert AliasResolver(text, NameClassifier(text))._is_short_form("何五", form, 9) is short
+
+
+def test_two_words_that_end_alike_are_no_longer_form() -> None:
+    pages = scenes([("狗儿", "林秀英"), ("狗儿", "周德海")]) + "猫儿狗儿来了。\n林秀英看猫儿狗儿。\n" * 8
+    assert "猫儿狗儿" not in names(pages)
 
 
 def test_a_kinship_word_is_no_short_form() -> None:

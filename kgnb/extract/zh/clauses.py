@@ -27,12 +27,13 @@ _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 
 # Branches begin with a character, not with a set: the search then skips what begins none of them.
 _CALLED_SO = (
-    *("名叫", "名唤", "唤做", "唤作", "叫做", "叫作", "名为", "名曰", "名字叫", "小名", "自称", "人称"),
+    *("名叫", "名唤", "唤做", "唤作", "叫做", "叫作", "名为", "名曰", "名字叫", "自称", "人称"),
     *(f"{char}号[为叫曰唤]?" for char in "道别绰外诨浑名自"),
-    *(f"{char}叫(?![做作])" for char in "我他她"),
+    *(f"{char}名[为叫曰唤是]?" for char in "小乳法学闺芳"),
+    *(f"{char}叫(?![做作])" for char in "我他她它"),
     *("唤名", "号[为曰]"),
 )
-_NAMING = re.compile(f"(?:{'|'.join(_CALLED_SO)})[“「『]?([{HAN}]{{2,4}})(?![{HAN}])")
+_NAMING = re.compile(f"(?:{'|'.join(_CALLED_SO)})[做作]?[“「『]?([{HAN}]{{2,4}}?)[的者]?(?![{HAN}])")
 
 _KIN = "父亲|母亲|爸爸|妈妈|妻子|丈夫|老婆|老公|老伴|爱人|媳妇|闺女|女儿|儿子|女婿|外甥"
 _RELATED = re.compile(rf"(?:{_KIN}|之[子女弟妻父兄妹]|长[子女]|次[子女]|侄[儿子女])(?=([{HAN}]{{2,3}}))")
@@ -50,7 +51,7 @@ _WIFE = re.compile(
 )
 
 _LOUD = "怒喜惊笑叫骂呼哭喝"
-_HOW = re.compile(f".[笑怒惊泣叱叹哭喝骂又自]$|大[{_LOUD}]$|^.声[叫喝喊骂]?$")
+_HOW = re.compile(f".[笑怒惊泣叱叹哭喝骂又自欲]$|大[{_LOUD}]$|^.声[叫喝喊骂]?$")
 """How somebody speaks, at the end of what stands before the verb: 甲笑曰, 甲大喜曰, 高声道."""
 
 _PLACE_END = re.compile(trie_pattern(words.PLACE_ENDS | words.ORG_ENDS))
@@ -113,7 +114,8 @@ def speakers(text: str) -> dict[str, int]:
 
 def named(text: str) -> Counter[str]:
     """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 唤做)."""
-    return Counter(_NAMING.findall(text))
+    found = (match for match in _NAMING.finditer(text) if text[match.start() - 1] not in "地山")
+    return Counter(match[1] for match in found)  # 地名唤做黄泥冈 is a place
 
 
 def related(text: str) -> Counter[str]:

@@ -211,6 +211,8 @@ class FormAliases(StatedAliases):
             return True
         total = self._count(stem)
         numbered = surname_of(stem) == stem[:-1] and stem[-1] in words.NUMERALS | {"大"}
+        if numbered and head_of(name) in words.WOMENS_TITLES:
+            return False  # 何五 is 何五爷, hardly ever 何五姑娘
         likely = candidate is not None and candidate.score > 0
         return total >= n + 2 and (numbered or likely or n >= 0.3 * total)
 
@@ -265,8 +267,8 @@ class FormAliases(StatedAliases):
         """Whether the word may be part of a longer name."""
         if not is_han(word) or word[0] in words.DETERMINERS - words.NUMERALS:
             return False
-        if word in words.MODIFIERS | words.FAMILIAR_PREFIXES:
-            return False  # 小青冥 and 假青冥 may be somebody else
+        if word in words.MODIFIERS | words.FAMILIAR_PREFIXES or word[-1] == name[-1]:
+            return False  # 小青冥 and 假青冥 may be somebody else, and 猫儿狗儿 are two
         if len(word) == 1 and surname_of(name) and not titled_surname(name):
             return False
         return words.NEVER_IN_NAMES.isdisjoint(word) and word[-1] not in words.UNLIKELY_NAME_ENDS - {"上"}
