@@ -25,6 +25,7 @@ MAX_BYTES = 200 * 1024 * 1024
 
 _TEXT = (".txt", ".text", "")
 _MARKDOWN = (".md", ".markdown")
+_PACKED = (".zip", ".rar", ".7z", ".gz", ".tar", ".tgz", ".bz2", ".xz")
 
 
 def story_path(lang: Lang | None = None) -> Path:
@@ -102,6 +103,8 @@ def _load(file: Path) -> bytes:
             raise InputError("book.folder", path=file)
         if not stat.S_ISREG(info.st_mode):
             raise InputError("book.no_file", path=file)
+        if file.suffix.lower() in _PACKED:
+            raise InputError("book.packed", path=file)
         if file.suffix.lower() not in (*_TEXT, *_MARKDOWN, ".epub"):
             raise InputError("book.kind", path=file, kind=file.suffix)
         if info.st_size > MAX_BYTES:

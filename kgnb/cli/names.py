@@ -58,4 +58,7 @@ async def split(args: argparse.Namespace, settings: Settings) -> int:
 
 def _show_change(args: argparse.Namespace, done: DecisionOutcome, *, undone: bool = False) -> int:
     facts = {"kind": done.kind, "names": done.names, "id": done.id, "changed": done.changed, "undone": undone}
-    return show(args, facts, lambda: [changed_line(done, args.task, undone=undone)])
+    lines = [changed_line(done, args.task, undone=undone)]
+    if done.changed:
+        lines.append(say("names.see_it", task=args.task))
+    return show(args, facts, lambda: lines)

@@ -68,7 +68,7 @@ def json_option(added: Parser) -> None:
 
 def task_argument(added: Parser, **options: Any) -> None:
     """Adds ``TASK``."""
-    argument(added, "task", type=row_id, metavar="TASK", **options)
+    argument(added, "task", type=task_id, metavar="TASK", **options)
 
 
 def chapter_argument(added: Parser, **options: Any) -> None:
@@ -79,8 +79,9 @@ def chapter_argument(added: Parser, **options: Any) -> None:
 # --- types
 
 
-def whole(most: int, least: int = 1) -> Callable[[str], int]:
-    """The type of an argument that is a whole number from ``least`` to ``most``."""
+def whole(most: int, least: int = 1, told: str = "cli.bad_number") -> Callable[[str], int]:
+    """The type of an argument that is a whole number from ``least`` to ``most``; ``told`` names the text for
+    others."""
 
     def read(text: str) -> int:
         try:
@@ -88,14 +89,15 @@ def whole(most: int, least: int = 1) -> Callable[[str], int]:
         except ValueError:  # also for more digits than Python reads
             number = least - 1
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(say("cli.bad_number", least=least, most=most))
+            raise argparse.ArgumentTypeError(say(told, least=least, most=most))
         return number
 
     return read
 
 
 row_id = whole(2**53)
-"""Of a task: more than any database counts to, and Redis' scripts keep it exactly."""
+"""More than any database counts to, and Redis' scripts keep it exactly."""
+task_id = whole(2**53, told="cli.bad_task")
 chapter_number = whole(2**53, least=0)
 seconds = whole(366 * 86_400)
 slots = whole(5_000)

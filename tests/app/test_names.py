@@ -328,5 +328,8 @@ def test_the_commands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = run("names", "1", "--top", "1")
     assert f"#{done['id']}" in shown
     assert f"merged by hand, #{done['id']}" in shown
-    assert "is undone" in run("names", "1", "--undo", str(done["id"]))
+    undone = run("names", "1", "--undo", str(done["id"]))
+    assert "is undone" in undone
+    assert "kgnb export 1 -o graph.html" in undone
+    assert "kgnb export" not in run("names", "1", "--undo", str(done["id"]))  # nothing changes
     assert "undone" in run("names", "1", "--top", "1")

@@ -634,6 +634,7 @@ def test_locked_and_broken_epubs(tmp_path: Path) -> None:
         ("a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 9, "book.binary"),
         ("a.pdf", b"%PDF-1.7", "book.kind"),
         ("a.docx", b"PK", "book.kind"),
+        ("a.ZIP", b"PK", "book.packed"),
         ("a.epub", b"", "book.empty"),
     ],
 )

@@ -216,6 +216,7 @@ class TestTypingErrors:
             ("names", "缺少 任务号。"),
             ("split 1", "缺少 名字, 别名。"),
             ("merge 1 a", "缺少 别的名字。"),
+            ("names 青石渡", "任务号：应为 kgnb status 列出的编号，不是书名。"),
         ],
     )
     def test_name_what_is_missing_in_ones_language(self, words: str, text: str) -> None:

@@ -471,6 +471,8 @@ class TestRun:
         assert "还没选书" in said()
         box.path.value = str(tmp_path / "none.txt")
         until(lambda: "没有这个文件" in said())
+        give(box.upload, "书.pdf", b"%PDF-1.7")
+        until(lambda: "不支持 .pdf 格式：书.pdf。" in said())
         box.sample.value = "en"
         until(lambda: box.title.value == "The Ledger of Thornley Ferry")
         until(lambda: "英文，5 章" in box._about.value)

@@ -202,7 +202,7 @@ def chapters(listed: Sequence[ListedChapter]) -> str:
     shown = []
     for one in order[:MAX_CHAPTERS]:
         state = Cell(say_or(f"word.{one.status}", one.status), _CHAPTER_TONES.get(one.status, ""))
-        title, reason = Cell(cut(one.title, 40)), Cell(cut(one.reason, 240))
+        title, reason = Cell(cut(one.title, 60)), Cell(cut(one.reason, 240))
         shown.append(Row({"number": Cell(one.number), "title": title, "state": state, "reason": reason}))
     more = len(order) - len(shown)
     rest = dim(say("panel.more_chapters", count=more)) if more else ""

@@ -61,7 +61,12 @@ class ChosenBook:
         with tempfile.TemporaryDirectory(prefix="kgnb-") as folder:
             path = Path(folder, self.name)
             path.write_bytes(self.content)
-            yield path
+            try:
+                yield path
+            except InputError as error:  # who chose a file on another machine knows its name alone
+                if "path" in error.facts:
+                    error.facts["path"] = self.name
+                raise
 
 
 class SubmitBox:
