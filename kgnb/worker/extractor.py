@@ -81,17 +81,23 @@ class ChapterAnswer:
 
 
 @dataclass(slots=True)
-class _ChapterReplies:
-    """The answers of one chapter's chunks so far."""
+class _Chapter:
+    """A chapter that is being extracted, and the answers of its chunks so far."""
 
+    info: TaskInfo
+    title: str
     lease: Lease
-    chapter_id: int
-    taken_over: bool = False
-    last_try: bool = False
+    id: int
+    taken_over: bool
+    last_try: bool
     answers: list[ChapterAnswer] = field(default_factory=list)
     wasted: Usage = Usage()  # of requests without a usable reply
     seconds: float = 0.0
     refusal: errors.ReplyRefused | None = None
+
+    def key(self, request: Prompt) -> str:
+        """The key of the reply to ``request`` in the cache."""
+        return reply_key(self.info.provider.name, self.info.model, request.hash)
 
 
 @dataclass(eq=False, repr=False)
@@ -106,7 +112,7 @@ class ChapterExtractor:
     chunk_chars: int
 
     def __post_init__(self) -> None:
-        self._asking: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by the reply's key
         self._cache_reads: Batcher[tuple[str, int], CachedReply | None] = Batcher(self._read_cache)
         self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
@@ -137,93 +143,90 @@ class ChapterExtractor:
             on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self.chunk_chars, info.config.max_content_length)
-        replies = _ChapterReplies(lease, chapter_id, taken_over, last_try)
+        chapter = _Chapter(info, title, lease, chapter_id, taken_over, last_try)
         for chunk in chunking.split(text, limit, info.lang):
-            await self._extract_chunk(chunk, info, replies, title)
-        on_stored(replies.seconds)
-        return _merged(replies, text, info, title)
+            await self._extract_chunk(chunk, chapter)
+        on_stored(chapter.seconds)
+        return _merged(chapter, text)
 
-    async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies, title: str) -> None:
-        request = info.prompter.prompt(text, title)
-        asking = self._asking.setdefault((info.provider.lower_name, info.model, request.hash), asyncio.Lock())
+    async def _extract_chunk(self, text: str, chapter: _Chapter) -> None:
+        request = chapter.info.prompter.prompt(text, chapter.title)
+        asking = self._asking.setdefault(chapter.key(request), asyncio.Lock())
         try:
             async with asking:  # a chapter of a paused task may be claimed again before its reply has come
-                replies.answers.append(await self._chunk_answer(request, info, replies))
+                chapter.answers.append(await self._chunk_answer(request, chapter))
         except errors.ReplyRefused as error:
-            if not replies.last_try:
+            if not chapter.last_try:
                 raise
-            replies.refusal = error
+            chapter.refusal = error
         except SPLITTING as error:
-            cut, halves = isinstance(error, errors.ReplyTruncated), chunking.halve(text, info.lang)
+            cut, halves = isinstance(error, errors.ReplyTruncated), chunking.halve(text, chapter.info.lang)
             if halves is None:
-                replies.answers.append(await self._whole_items(error, request, info, replies))
+                chapter.answers.append(await self._whole_items(error, request, chapter))
                 return
             # Cached, so that no later attempt pays to learn it.
-            await self._cache_reply(request, info, replies, TRUNCATED if cut else SPLIT)
+            await self._cache_reply(request, chapter, TRUNCATED if cut else SPLIT)
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
-            start = len(replies.answers)
+            start = len(chapter.answers)
             for half in halves:
-                await self._extract_chunk(half, info, replies, title)
-            replies.answers[start:] = [replace(a, flags=a.flags | flags) for a in replies.answers[start:]]
+                await self._extract_chunk(half, chapter)
+            chapter.answers[start:] = [replace(a, flags=a.flags | flags) for a in chapter.answers[start:]]
 
     async def _whole_items(
-        self, error: errors.ProviderError, request: Prompt, info: TaskInfo, replies: _ChapterReplies
+        self, error: errors.ProviderError, request: Prompt, chapter: _Chapter
     ) -> ChapterAnswer:
         """What a cut-off reply holds, as its passage is too short to be split; else raise ``error``."""
         if not isinstance(error, errors.ReplyTruncated):
             raise error
         try:
-            parsed = reply.parse_cut(error.reply, provider=info.provider.name)
+            parsed = reply.parse_cut(error.reply, provider=chapter.info.provider.name)
         except errors.ReplyUnparsable:
             raise error from None
-        await self._cache_reply(request, info, replies, TRUNCATED + error.reply)
+        await self._cache_reply(request, chapter, TRUNCATED + error.reply)
         answer = _answer(parsed, request, error.reply, Usage())
         return replace(answer, flags=answer.flags | {Flag.TRUNCATED})
 
     async def _cache_reply(
-        self, request: Prompt, info: TaskInfo, replies: _ChapterReplies, text: str, usage: Usage = Usage()
+        self, request: Prompt, chapter: _Chapter, text: str, usage: Usage = Usage()
     ) -> None:
-        key = reply_key(info.provider.name, info.model, request.hash)
-        provider, model, task_id = info.provider.name, info.model, info.task.id
-        entry = CachedReply(key, provider, model, text, task_id, usage, replies.chapter_id)
+        info, key = chapter.info, chapter.key(request)
+        entry = CachedReply(key, info.provider.name, info.model, text, info.task.id, usage, chapter.id)
         await self.outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
-        replies.lease.progressed()
+        chapter.lease.progressed()
 
-    async def _chunk_answer(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
-        if (stored := await self._stored_answer(request, info, replies)) is not None:
+    async def _chunk_answer(self, request: Prompt, chapter: _Chapter) -> ChapterAnswer:
+        if (stored := await self._stored_answer(request, chapter)) is not None:
             return stored
         for _ in range(REPLY_TRIES - 1):
             with suppress(errors.ReplyTruncated, errors.ReplyUnparsable):
-                return await self._ask(request, info, replies)
-        return await self._ask(request, info, replies)
+                return await self._ask(request, chapter)
+        return await self._ask(request, chapter)
 
-    async def _stored_answer(
-        self, request: Prompt, info: TaskInfo, replies: _ChapterReplies
-    ) -> ChapterAnswer | None:
+    async def _stored_answer(self, request: Prompt, chapter: _Chapter) -> ChapterAnswer | None:
         """The answer in the cache; raise what splits the chunk where the cache has that."""
-        key = reply_key(info.provider.name, info.model, request.hash)
+        wanted = chapter.key(request), chapter.info.task.id
         stored = await self.outages.retry_until_up(
-            "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=replies.lease.lost
+            "sql", lambda: self._cache_reads.do(wanted), lost=chapter.lease.lost
         )
-        return None if stored is None else _cached_answer(stored, request, info, replies)
+        return None if stored is None else _cached_answer(stored, request, chapter)
 
-    async def _ask(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
+    async def _ask(self, request: Prompt, chapter: _Chapter) -> ChapterAnswer:
         spent, began = Usage(), time.monotonic()
         try:
-            async with self.throttle.request_slot(info.provider, replies.lease.lost):
-                await self._wait_until_safe(replies.lease)
+            async with self.throttle.request_slot(chapter.info.provider, chapter.lease.lost):
+                await self._wait_until_safe(chapter.lease)
                 # Its former holder may have stored the reply while this one waited.
-                if replies.taken_over and (stored := await self._stored_answer(request, info, replies)):
+                if chapter.taken_over and (stored := await self._stored_answer(request, chapter)):
                     return stored
-                done = await self._completion(request, info, replies.lease)
+                done = await self._completion(request, chapter.info, chapter.lease)
             spent = done.usage
-            parsed = reply.parse(done.text, provider=info.provider.name)
+            parsed = reply.parse(done.text, provider=chapter.info.provider.name)
         except errors.ProviderError as error:
-            replies.wasted += error.usage or spent
+            chapter.wasted += error.usage or spent
             raise
         finally:
-            replies.seconds += time.monotonic() - began
-        await self._cache_reply(request, info, replies, done.text, done.usage)
+            chapter.seconds += time.monotonic() - began
+        await self._cache_reply(request, chapter, done.text, done.usage)
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
@@ -249,19 +252,17 @@ class ChapterExtractor:
         return [None] * len(entries)
 
 
-def _cached_answer(
-    stored: CachedReply, request: Prompt, info: TaskInfo, replies: _ChapterReplies
-) -> ChapterAnswer:
+def _cached_answer(stored: CachedReply, request: Prompt, chapter: _Chapter) -> ChapterAnswer:
     """A cached reply's answer, or the error that it stands for."""
-    text, provider = stored.text, info.provider.name
+    text, provider = stored.text, chapter.info.provider.name
     if text.startswith(TRUNCATED):
         raise errors.ReplyTruncated(
             "provider.truncated", provider=provider, reply=text.removeprefix(TRUNCATED)
         )
     if text == SPLIT:
         raise errors.ReplyUnparsable("provider.unparsable", provider=provider)
-    known = any(answer.prompt_hash == request.hash for answer in replies.answers)  # a passage comes twice
-    own = (stored.task_id, stored.chapter_id) == (info.task.id, replies.chapter_id)
+    known = any(answer.prompt_hash == request.hash for answer in chapter.answers)  # a passage comes twice
+    own = (stored.task_id, stored.chapter_id) == (chapter.info.task.id, chapter.id)
     usage = stored.usage if own and not known else Usage()
     return _answer(reply.parse(text, provider=provider), request, text, usage)
 
@@ -277,14 +278,15 @@ def _has_content(found: Extraction) -> bool:
     return any(getattr(found, name) for name in LISTS)
 
 
-def _merged(replies: _ChapterReplies, text: str, info: TaskInfo, title: str) -> ChapterAnswer:
+def _merged(chapter: _Chapter, text: str) -> ChapterAnswer:
     """Merge the chunks' answers into the chapter's; raise ReplyRefused when none is left."""
-    answers, refusal, page = replies.answers, replies.refusal, evidence.ChapterText(text)
+    info, answers, refusal = chapter.info, chapter.answers, chapter.refusal
+    page = evidence.ChapterText(text)
     if refusal is not None and not answers:
         raise refusal
     hashes = [a.prompt_hash for a in answers]
     whole_hash = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    narrator = rules.narrator_of(text, lang=info.lang, names=info.names, title=title)
+    narrator = rules.narrator_of(text, lang=info.lang, names=info.names, title=chapter.title)
     told = [with_narrator(a.extraction, narrator) if narrator else a.extraction for a in answers]
     extraction = reply_merge.merge([evidence.verify(one, page) for one in told])
     flags: set[Flag] = set().union(*(a.flags for a in answers))
@@ -297,7 +299,7 @@ def _merged(replies: _ChapterReplies, text: str, info: TaskInfo, title: str) -> 
         extraction=in_original_script(extraction, text) if info.lang == "zh" else extraction,
         prompt_hash=whole_hash,
         flags=frozenset(flags),
-        usage=sum((a.usage for a in answers), replies.wasted),
+        usage=sum((a.usage for a in answers), chapter.wasted),
         rejected=sum(a.rejected for a in answers),
         raw=tuple(r for a in answers for r in a.raw),
     )

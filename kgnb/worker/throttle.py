@@ -47,14 +47,23 @@ pauses = log.getChild("pauses")
 class _Call:
     """One call of a client, which may take several HTTP requests."""
 
-    task_id: int
-    provider: Provider
+    client: LlmClient
+    prompt: Prompt
     model: str
-    chars: int
+    task_id: int
     lost: Callable[[], bool]
     started: Moment
     reservation: RateReservation | None = None  # of the current request
     began: float = 0.0  # start of the current request (time.monotonic())
+
+    @property
+    def provider(self) -> Provider:
+        return self.client.provider
+
+    @property
+    def chars(self) -> int:
+        """Characters of the prompt."""
+        return len(self.prompt.system) + len(self.prompt.user)
 
 
 class ProviderThrottle(ProviderPauses):
@@ -104,12 +113,11 @@ class ProviderThrottle(ProviderPauses):
         RequestUnanswered if the provider answers others), NodeLeaving, and LeaseLost once ``lost()`` holds.
         """
         provider = client.provider
-        chars = len(prompt.system) + len(prompt.user)
-        call = _Call(task_id, provider, model, chars, lost, self._judge.now(provider.lower_name))
+        call = _Call(client, prompt, model, task_id, lost, self._judge.now(provider.lower_name))
         try:
-            done = await self._ask(client, prompt, call)
+            done = await self._ask(call)
         except errors.ProviderError as error:
-            if await self._is_own(client, prompt, call, error):
+            if await self._is_own(call, error):
                 reason = error.facts.get("detail") or str(error)
                 own = errors.RequestUnanswered("provider.unanswered", provider=provider.name, reason=reason)
                 own.usage = error.usage
@@ -131,9 +139,9 @@ class ProviderThrottle(ProviderPauses):
             sharing.add_done_callback(self._sharing.discard)
         return done
 
-    async def _ask(self, client: LlmClient, prompt: Prompt, call: _Call) -> Completion:
-        spent = partial(self._record_usage, call)
-        return await client.ask(prompt, call.model, admit=partial(self._admit, call), spent=spent)
+    async def _ask(self, call: _Call) -> Completion:
+        admit, spent = partial(self._admit, call), partial(self._record_usage, call)
+        return await call.client.ask(call.prompt, call.model, admit=admit, spent=spent)
 
     # --- before a request
 
@@ -196,33 +204,31 @@ class ProviderThrottle(ProviderPauses):
 
     # --- afterwards
 
-    async def _is_own(
-        self, client: LlmClient, prompt: Prompt, call: _Call, error: errors.ProviderError
-    ) -> bool:
+    async def _is_own(self, call: _Call, error: errors.ProviderError) -> bool:
         """Whether the failure is the request's own, as the provider answers others."""
-        key, limited = client.provider.lower_name, isinstance(error, errors.RateLimited)
+        key, limited = call.provider.lower_name, isinstance(error, errors.RateLimited)
         if isinstance(error, errors.ReplyError):
-            self._judge.on_answer(key, prompt.hash)
+            self._judge.on_answer(key, call.prompt.hash)
         if isinstance(error, errors.RateReached) or not _may_be_own(error):
             return False
-        answers = partial(self._answers, client, call)
+        answers = partial(self._answers, call)
         if isinstance(error, errors.EndpointWrong):  # no outage: others that fail too prove nothing
             return await answers()
-        return await self._judge.is_own(key, prompt.hash, call.started, answers, limited=limited)
+        return await self._judge.is_own(key, call.prompt.hash, call.started, answers, limited=limited)
 
-    async def _answers(self, client: LlmClient, failed: _Call) -> bool:
+    async def _answers(self, failed: _Call) -> bool:
         """Whether the provider answers a short request, for which the task of the ``failed`` one pays."""
-        started, chars = self._judge.now(client.provider.lower_name), len(TEST_PROMPT.user)
-        call = _Call(failed.task_id, client.provider, failed.model, chars, lambda: False, started)
+        started = self._judge.now(failed.provider.lower_name)
+        call = _Call(failed.client, TEST_PROMPT, failed.model, failed.task_id, lambda: False, started)
         try:
             async with asyncio.timeout(TEST_SECONDS):
-                await self._ask(client, TEST_PROMPT, call)
+                await self._ask(call)
         except errors.ReplyError:
             pass
         except (errors.ProviderError, TimeoutError):
             return False
         took = time.monotonic() - call.began
-        await self._share(self._breaker.record_success(client.provider.name, took))
+        await self._share(self._breaker.record_success(call.provider.name, took))
         return True
 
     def _record_usage(self, call: _Call, usage: Usage, unanswered: int = 0) -> None:
