@@ -181,17 +181,15 @@ def task(one: Item) -> str:
         "" if row.cells["rate"].value is None else cell_text("rate", row.cells["rate"]),
         "" if left is None else say("panel.time_left", time=duration(left)),
         row.cells["provider"].value,
-        _token_sum(one),
-        "" if one["cost"] is None else say("panel.cost", cost=money(one["cost"])),
+        *_spent(one),
     ]
     tone = _BAR_TONES.get(one["condition"]["state"], status.tone)
-    notes = "".join(toned(cut(note.value, NOTE_COLUMNS), note.tone, "div") for note in row.notes)
     return (
         f'<div class="kgnb-task"><span class="name">{one["task_id"]} · {text(one["name"], 60)}</span>'
         f'<span class="{status.tone} num">{text(status.value)} {one["percent"]:.0f}%</span>'
         f"{progress_bar(one['percent'], tone)}"
         f'<div class="facts">{text(" · ".join(filter(None, facts)))}</div>'
-        f'<div class="notes">{notes}</div></div>'
+        f'<div class="notes">{_notes(row)}</div></div>'
     )
 
 
@@ -213,18 +211,21 @@ def provider(one: Item) -> str:
     """A provider's name, state, and why it is paused."""
     row = provider_row(one)
     state = row.cells["state"]
-    cost = "" if one["cost"] is None else say("panel.cost", cost=money(one["cost"]))
-    line = " · ".join(filter(None, [", ".join(one["models"]), one["url"], _token_sum(one), cost]))
+    line = " · ".join(filter(None, [", ".join(one["models"]), one["url"], *_spent(one)]))
     return (
         f"<div><b>{text(one['name'], 40)}</b> {toned(state.value, state.tone)}"
-        f'<div class="dim">{text(line or say("panel.rules_note"), 140)}</div>'
-        f"{''.join(toned(cut(note.value, NOTE_COLUMNS), note.tone, 'div') for note in row.notes)}</div>"
+        f'<div class="dim">{text(line or say("panel.rules_note"), 140)}</div>{_notes(row)}</div>'
     )
 
 
-def _token_sum(one: Item) -> str:
+def _notes(row: Row) -> str:
+    return "".join(toned(cut(note.value, NOTE_COLUMNS), note.tone, "div") for note in row.notes)
+
+
+def _spent(one: Item) -> tuple[str, str]:
     total = one["prompt_tokens"] + one["completion_tokens"]
-    return say("panel.tokens", count=compact(total)) if total else ""
+    tokens = say("panel.tokens", count=compact(total)) if total else ""
+    return tokens, "" if one["cost"] is None else say("panel.cost", cost=money(one["cost"]))
 
 
 def log(lines: Sequence[LogLine]) -> str:
