@@ -525,6 +525,25 @@ def test_an_initial_in_the_middle_makes_nobody_else() -> None:
     assert of_places["King of Arden"] is not of_places.get("King of Brayton")
 
 
+def test_who_has_a_middle_name_is_whoever_is_called_without_it_if_nobody_has_another() -> None:
+    found = people(scenes(*("Tom Dale", "Captain Tom Hugh Dale") * 4))
+    assert found["Tom Dale"] is found["Captain Tom Hugh Dale"]
+    two = people(scenes(*("Tom Dale", "Tom Hugh Dale", "Tom Giles Dale") * 4))
+    assert two["Tom Hugh Dale"] is not two["Tom Dale"] is not two["Tom Giles Dale"]
+
+
+def test_saint_is_a_part_of_a_surname() -> None:
+    found = people(scenes(*("Tom St. Bride", "Mr. St. Bride", "Tom") * 4))
+    assert found["Tom St. Bride"] is found["Mr. St. Bride"] is found["Tom"]
+    peer = people(scenes(*("Lord St. Bride", "St. Bride", "Lady St. Bride") * 4))
+    assert peer["Lord St. Bride"] is peer["St. Bride"] is not peer["Lady St. Bride"]
+
+
+def test_alexis_may_be_a_man() -> None:
+    found = people(scenes(*("Alexis Arnovitch", "Arnovitch") * 4))
+    assert found["Alexis Arnovitch"] is found["Arnovitch"]
+
+
 def test_initials_and_a_surname_are_its_only_bearers_however_far_away() -> None:
     told = "R. M. Dale came in. R. M. Dale wept." + RAIN * 25 + scenes(*("Mr. Dale", "Dale") * 4)
     found = people(told)

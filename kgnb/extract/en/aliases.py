@@ -50,6 +50,7 @@ class AliasResolver(TitleAliases):
     def resolve(self) -> dict[str, list[str]]:
         """Return canonical name → all names of that person, the most frequent first."""
         self._join_same_words()
+        self._join_without_middle()
         self._join_patronymics()
         self._join_initials()
         self._join_of_places()
@@ -100,6 +101,20 @@ class AliasResolver(TitleAliases):
             for other in others:
                 if self._same_gender(one, other):
                     self.clusters.join(one, other, "same words")
+
+    def _join_without_middle(self) -> None:
+        """Tom Dale and Tom Hugh Dale, where there is no Tom Giles Dale."""
+        longer: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for name in self.by_count:
+            rest = self.parts[name].rest
+            if len(rest) > 2 and not ({"of", "the"} & {*rest} or self._is_named_after_husband(name)):
+                longer[rest[0], rest[-1]].append(name)
+        for (first, last), (name, *others) in longer.items():
+            if len({self.clusters.root(n) for n in (name, *others)}) > 1:
+                continue
+            for short in self._by_last.get(last, ()):
+                if self.parts[short].rest == (first, last) and not self._is_named_after_husband(short):
+                    self._join_unless_company(short, name, "same words")
 
     def _join_patronymics(self) -> None:
         """Ivan Petrovich, Ivan Petrovitch and Ivan Petrovich Dolin, where there is no Ivan Petrovich Moss."""

@@ -57,7 +57,7 @@ _SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
 _SPEECH_BEFORE = words.SPEECH_VERBS - {"called"}  # what is called Ferndene need not speak
 _TITLES = words.HONORIFICS - SAINTS
-_SPLITTING = words.HONORIFICS - {"m"}  # John M. Dale
+_SPLITTING = _TITLES - {"m"}  # John M. Dale
 _ODD_SURNAMES = words.MONTHS | words.SURNAMES_OF_PLACES
 _ROYAL = frozenset(("king", "queen", "prince", "princess", "duke"))
 _NAMED_AFTER_KINGS = words.STREET_ENDS | frozenset(("island", "islands", "county", "squares", "streets"))

@@ -125,6 +125,8 @@ def split_name(name: str) -> NameParts:
         del titles[0]  # Mr. Justice Fenn
     if titles and key(titles[-1]) in SAINTS:
         rest[0] = f"{titles.pop()} {rest[0]}"
+    if len(rest) > 2 and key(rest[-2]) in SAINTS:
+        rest[-2:] = [" ".join(rest[-2:])]  # Tom St. Clare and Mr. St. Clare are of one surname
     if "-" in rest[-1]:
         rest[-1] = _SUFFIX.sub("", rest[-1])
     while titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:  # M. de la Tour

@@ -119,7 +119,9 @@ class TitleAliases(BookPersons):
     def _join_titled_first_names(self) -> None:
         """Sir Robert and Sir Robert Harland; Miss Anne and Anne."""
         for name, parts in self._one_word_names(titled=True):
-            if parts.titles[-1] != "sir" and self._is_surname(parts.first, name):
+            if parts.titles[-1] != "sir" and (
+                self._is_surname(parts.first, name) or parts.first in self._seats
+            ):
                 continue
             namesakes = self._by_first[parts.first]
             same_title = [n for n in namesakes if self.parts[n].titles[-1:] == parts.titles[-1:]]
