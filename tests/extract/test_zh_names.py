@@ -725,7 +725,7 @@ def test_what_stands_before_others_too_is_no_nickname() -> None:
     pages = pages_of("何晓岚").replace("何晓岚", "铁面神何晓岚", 4) + "众人道：“铁面神！”\n"
     assert "铁面神" in names(pages)
     for other in ("林秀英", "周德海"):
-        pages = pages.replace(other, "铁面神" + other, 1)
+        pages = pages.replace(other, "铁面神" + other, 2)
     assert "铁面神" not in names(pages)
 
 
@@ -1674,6 +1674,31 @@ def test_who_acts_as_a_person_speaks_and_is_spoken_to(
 ) -> None:
     found = Candidate("风铃", speaks, count=30, left={before: 3, "。": 27}, right={behind: 3, "，": 27})
     assert acts_as_person(found) is acts
+
+
+_DOES = "{0}拉着周德海的手，半日不语。{0}走进屋里，看了看林秀英。一时{0}来了，众人让{0}坐下。\n"
+_IS_CALLED = "那孩子叫做风铃。" + _DOES.format("风铃")
+
+
+@pytest.mark.parametrize(
+    ("told", "is_name"),
+    [
+        (_IS_CALLED, True),
+        (_IS_CALLED.replace("叫做", "爱"), False),
+        (_IS_CALLED.replace("让", "让一个"), False),
+        (_IS_CALLED.replace("那孩子叫做", "此地唤做"), False),
+    ],
+)
+def test_a_word_by_which_the_text_says_that_somebody_is_called_is_a_name(told: str, *, is_name: bool) -> None:
+    pages = scenes([("周德海", "林秀英"), ("何守谦", "林秀英")])
+    assert ("风铃" in names(pages + 2 * told)) is is_name
+
+
+def test_what_is_always_told_together_may_be_a_name() -> None:
+    pages = scenes([("周德海", "林秀英"), ("何守谦", "林秀英")])
+    together = pages + 3 * _DOES.format("泥破仑")
+    assert "泥破仑" in NameClassifier(together).candidates
+    assert "泥破仑" not in NameClassifier(together + "仑。泥破。" * 30).candidates
 
 
 def test_what_only_stands_within_a_longer_word_is_a_piece_of_its_name() -> None:

@@ -7,7 +7,7 @@ with a prefix of familiar names (小顺子, 老周, 阿朱).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -50,10 +50,11 @@ def candidates(
     bigrams: BigramIndex, pairs: set[str], least: int, speaking: Iterable[str], cohesive: set[str]
 ) -> list[str]:
     """Return the strings that may be names, sorted: those that begin with one of ``pairs`` occur ``least``
-    times; ``speaking``, ``cohesive``: likely ones."""
+    times; ``speaking``, ``cohesive``: likely ones, the latter with what they make in a row from now on."""
     found = cohesive.union(speaking)
     bigrams.find(pairs.union(_LONG_HEADS, (w[:2] for w in found)))  # in one pass
-    found |= (
+    cohesive |= _cohesive_trigrams(bigrams, cohesive)
+    found |= cohesive | (
         _surnamed(bigrams, least, pairs)
         | _headed(bigrams, least, pairs, cohesive)
         | _familiar(bigrams, least, pairs)
@@ -70,6 +71,21 @@ def starting_bigrams(bigrams: Iterable[str]) -> set[str]:
         for pair in bigrams
         if (pair[0] in first or pair in words.COMPOUND_SURNAMES or pair[1] in _SHORT_HEADS)
         and (is_han(pair) or (pair[0] in words.FAMILIAR_PREFIXES and pair[1].isupper()))  # 阿K
+    }
+
+
+def _cohesive_trigrams(bigrams: BigramIndex, cohesive: Collection[str]) -> set[str]:
+    """Return what two cohesive bigrams make that hardly occur without each other: 拿破仑."""
+    ends = defaultdict[str, list[str]](list)
+    for pair in cohesive:
+        ends[pair[0]].append(pair[1])
+    whole = (pair for pair in cohesive if pair[0] not in words.MODIFIERS)
+    longer = {pair + end: pair for pair in whole for end in ends.get(pair[1], ())}
+    places = bigrams.find(longer.values())
+    return {
+        word
+        for word, pair in longer.items()
+        if sum(bigrams.text.startswith(word, at) for at in places[pair]) >= COHESION * len(places[pair])
     }
 
 

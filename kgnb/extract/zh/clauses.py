@@ -29,7 +29,7 @@ _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 _CALLED_SO = (
     *("名叫", "名唤", "唤做", "唤作", "叫做", "叫作", "名为", "名曰", "名字叫", "自称", "人称"),
     *(f"{char}号[为叫曰唤]?" for char in "道别绰外诨浑名自"),
-    *(f"{char}名[为叫曰唤是]?" for char in "小乳法学闺芳"),
+    *(f"{char}名[为叫曰唤是]?" for char in "小乳法学闺芳取起故"),
     *(f"{char}叫(?![做作])" for char in "我他她它"),
     *("唤名", "号[为曰]"),
 )
@@ -115,7 +115,8 @@ def speakers(text: str) -> dict[str, int]:
 def named(text: str) -> Counter[str]:
     """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 唤做)."""
     found = (match for match in _NAMING.finditer(text) if text[match.start() - 1] not in "地山")
-    return Counter(match[1] for match in found)  # 地名唤做黄泥冈 is a place
+    called = (match[1] for match in found)  # 地名唤做黄泥冈 and 唤做七绝岭 are places
+    return Counter(w for w in called if w[-1] not in words.PLACE_CHARS or w[0] in words.COMMON_SURNAMES)
 
 
 def related(text: str) -> Counter[str]:

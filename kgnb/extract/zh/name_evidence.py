@@ -30,6 +30,7 @@ THING = 1.3
 """Least weight of a word for a thing that has a colour."""
 _DATES = words.NUMERALS | frozenset("年月日岁")
 _FILLED = words.PLACE_CHARS | words.HOUSE_ENDS | frozenset("家班排连营团队军身脸桌屋")
+_COUNTS = words.MEASURES - {"名"}
 _DIRECTIONS = words.LOCALIZERS | frozenset("前后左右东西南北")
 _COLOURS = frozenset("红白黑黄蓝青金银")
 _TROOPS = words.ROLE_ENDS | {"军"}
@@ -95,7 +96,8 @@ def _grammar_penalty(candidate: Candidate) -> float:
     penalty = 0.0
     if not words.DETERMINERS.isdisjoint(candidate.left):
         titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
-        penalty += (2.0 if titled else 6.0) * share_of(candidate.left, words.MEASURES)
+        measures = _COUNTS if candidate.named else words.MEASURES  # 故名何恭 counts nobody
+        penalty += (2.0 if titled else 6.0) * share_of(candidate.left, measures)
         penalty += 2.0 * share_of(candidate.left, words.DEMONSTRATIVES)
     penalty += 4.0 * share_of(candidate.left, _OF_THINGS)
     if candidate.name[0] in _JOINING:  # 老周和大哥
@@ -178,6 +180,12 @@ def acts_as_person(candidate: Candidate) -> bool:
     done_to = share_of(candidate.left, _BEFORE_PARTNER)
     counted = share_of(candidate.left, words.MEASURES) + share_of(candidate.right, words.PLURALS)
     return done_to >= PARTNER and counted < 0.02
+
+
+def is_called_so(candidate: Candidate) -> bool:
+    """Whether the text says that somebody is called so, again and again, and nobody counts it."""
+    counted = share_of(candidate.left, _COUNTS) + share_of(candidate.right, words.PLURALS)
+    return candidate.named > 0 and candidate.count >= OFTEN and counted < 0.02
 
 
 def fixed_phrase_penalty(candidate: Candidate) -> float:

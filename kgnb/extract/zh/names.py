@@ -33,6 +33,7 @@ from kgnb.extract.zh.name_evidence import (
     foreign_score,
     has_fixed_side,
     has_unlikely_end,
+    is_called_so,
     most_frequent,
     own_score,
     share_of,
@@ -73,8 +74,8 @@ OF_PLACE, PLACE = 0.3, 2.0
 """Least share of mentions before 酒店, 大学 and the like that makes a name theirs; worth against a person."""
 SHARED = 0.2
 """Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
-LIKE_NAMES = 0.5
-"""Least mean log odds of what precedes a dictionary's word that is somebody's name."""
+LIKE_NAMES, LIKE_CALLED = 0.5, 0.25
+"""Least mean log odds of what precedes a dictionary's word that is a name, and one that the text says is."""
 COMMONEST = 3.2
 """Weight of a word from which on it is nobody's given name."""
 SURE_SCORE = 1.8
@@ -152,7 +153,7 @@ class NameClassifier:
             related_to = 0 if name in self.common_words else min(kin[name], 2)  # 高兴的母亲
             wed = name + "嫂" in self.candidates  # 三斤嫂
             candidate.score += LISTED * (name in listed) + RELATED * (related_to + wed)
-            if name in self.common_words and acts_as_person(candidate) and self._stands_as_name(candidate):
+            if name in self.common_words and self._is_name(candidate):
                 candidate.score += word_penalty(candidate, self.common_words) - min(0.0, form_score(name))
             surnamed = len(name) == 3 and surname_of(name) and self._is_unknown(name[1:], candidate)
             if surnamed and min(self.left_score(candidate), self.right_score(candidate)) > 0:
@@ -246,9 +247,13 @@ class NameClassifier:
         """Return the mean log odds of what follows a string, likewise."""
         return mean_log_odds(found.right, self._right, 0.0)
 
-    def _stands_as_name(self, found: Candidate) -> bool:
-        """Whether its neighbours are those of names, on the left above all."""
-        return self.left_score(found) >= LIKE_NAMES and self.right_score(found) >= -0.1
+    def _is_name(self, word: Candidate) -> bool:
+        """Whether a dictionary's word is somebody's name by what he does or by what the text says, and its
+        neighbours are those of names, on the left above all."""
+        left, right = self.left_score(word), self.right_score(word)
+        acts = acts_as_person(word) and left >= LIKE_NAMES and right >= -0.1
+        called = word.name not in self.known_places and is_called_so(word)
+        return acts or (called and left >= LIKE_CALLED and right >= -0.2)
 
     def frequency(self, char: str) -> float:
         """Return the character's share of the text."""
