@@ -62,8 +62,19 @@ class TestFold:
         assert not script.is_traditional("却说曹操引军，与刘备战于徐州，大获全胜而归。劉備不敌。" * 5)
         assert not script.is_traditional("")
 
+    def test_a_form_beyond_the_basic_plane_is_folded_to_the_one_within_it(self) -> None:
+        assert script.fold("何𬘭") == "何綝"
+        assert max(script.simplified("綝銶顗勣", traditional=True)) <= "\uffff"
+
 
 class TestPreScan:
+    @pytest.mark.parametrize("char", ["綝", "𬘭"])
+    def test_a_name_may_have_a_character_whose_simplified_form_is_beyond_the_basic_plane(
+        self, char: str
+    ) -> None:
+        city = [(n, text.replace("雯", char)) for n, text in chapters("city", traditional=False)]
+        assert f"周晓{char}" in [e.name for e in name_scan.scan(city, "zh")]
+
     @pytest.mark.parametrize("story", ["city", "xianxia"])
     def test_a_traditional_book_gives_what_the_simplified_one_gives(self, story: str) -> None:
         plain = name_scan.scan(chapters(story, traditional=False), "zh")

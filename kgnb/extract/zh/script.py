@@ -1,5 +1,8 @@
 """Chinese script: traditional characters folded to simplified ones, character for character.
 
+A simplified form beyond the basic plane (𬘭) is folded to the traditional one (綝) instead: in a text with
+one such character each would take four bytes, and sixteen bits would not tell it from others.
+
 The table comes with the package, so every node folds alike. Folding keeps a text's length: an offset in the
 folded text is one in the text itself. Folded forms are compared, never shown.
 """
@@ -36,7 +39,7 @@ def _tables() -> tuple[dict[int, str], dict[int, str]]:
 def _foldable() -> re.Pattern[str]:
     """Matches what folding may change: most texts have hardly any of it."""
     basic = "".join(chr(code) for code in _tables()[0] if code < 0x10000)
-    # The rare characters beyond are one range: listed singly they slow every match down.
+    # The rare characters beyond the basic plane are one range: listed singly they slow every match down.
     return re.compile(f"[{basic}\U00010000-\U0010ffff]+")
 
 
