@@ -225,13 +225,13 @@ def build_book(
 
     async def work() -> BookGraph:
         books = [await submit.read(book, title, author)]  # build alone holds it, until it is stored
-        name = books[0].title
         with ProgressBar(quiet=not progress, kinds=settings.kinds) as bar:
             async with open_app(settings, graph=False) as app:
                 result = await build_use_case.build(
                     app, books.pop(), book, provider, again=again, listener=bar.show
                 )
-                return await asyncio.to_thread(BookGraph, result, name, settings)
+                named = (await app.ledger.books.novel(result.novel_id)).title
+                return await asyncio.to_thread(BookGraph, result, named, settings)
 
     return run(work())
 

@@ -69,7 +69,7 @@ async def estimate(
     paid, due = (quote(budget, provider, model, usage, now) for usage in (spent, left))
     listed = due if due.currency else paid  # what costs nothing has no price
     return Estimate(
-        title=book.title,
+        title=imported.title,
         provider=provider.name,
         model=model,
         sampled=len(done),

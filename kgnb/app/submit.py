@@ -11,6 +11,7 @@ from typing import Any
 
 from kgnb.app.context import App, budget_of
 from kgnb.app.pace import Pace
+from kgnb.app.settle import settle_novel
 from kgnb.app.task_items import queue_of
 from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
@@ -112,6 +113,13 @@ async def plan_stored(app: App, order: Order, *, again: bool = False) -> Plan:
     return order.plan(await new_task(app, order, missing or None, kinds))
 
 
+async def show_new_title(app: App, planned: Plan) -> None:
+    """Put the title and author that the user gave a finished book into its graph: no task will."""
+    if planned.found_finished and planned.imported.renamed:
+        await app.open_graph()
+        await settle_novel(app, await app.ledger.books.novel(planned.imported.novel_id))
+
+
 async def earlier_tasks(app: App, novel_id: int, provider: Provider, model: str) -> list[Task]:
     """Return the tasks over the book, or a part of it, that ask the same for the same; oldest first."""
     return await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app, provider))
@@ -143,7 +151,7 @@ async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Se
         provider=provider.name,
         model=order.model,
         use_ai=not provider.is_rules,
-        name=order.book.title,
+        name=order.imported.title,
         queue=queue,
         chapter_ids=None if everything else chapters,
         thing_kinds=kinds,
@@ -174,4 +182,6 @@ async def submit(
     again: bool = False,
 ) -> Plan:
     """Read the book at ``path``, import it and queue its task for the nodes. Raises InputError."""
-    return await plan(app, await read(path, title, author), path, provider, again=again)
+    planned = await plan(app, await read(path, title, author), path, provider, again=again)
+    await show_new_title(app, planned)
+    return planned

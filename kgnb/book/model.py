@@ -33,6 +33,7 @@ class Book:
 
     ``left_out``: lines of download sites and appeals for votes that no chapter holds.
     ``missing``: see :func:`kgnb.book.headings.missing`.
+    ``given_title``, ``given_author``: as the user gave them; they replace those of a stored book.
     """
 
     title: str
@@ -42,6 +43,8 @@ class Book:
     sha256: str
     left_out: int = 0
     missing: tuple[int, ...] = ()
+    given_title: str = ""
+    given_author: str = ""
 
     @property
     def facts(self) -> BookFacts:

@@ -52,15 +52,18 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
     lang = language(text)
     found = headings.find(text, source.marked)
     stem = readable(file.stem)
+    given_title, given_author = _one_line(readable(title or "")), _one_line(readable(author or ""))
     stated_title, stated_author = _stated(text[: min(found[0].start if found else 2_000, 4_000)], stem)
     return Book(
-        title=_one_line(readable(title or "") or source.title or stated_title or stem),
-        author=_one_line(readable(author or "") or source.author or stated_author),
+        title=given_title or _one_line(source.title or stated_title or stem),
+        author=given_author or _one_line(source.author or stated_author),
         lang=lang,
         chapters=tuple(chapter_division.divide(text, found, lang)),
         sha256=sha256,
         left_out=boilerplate.count(text),
         missing=headings.missing(found),
+        given_title=given_title,
+        given_author=given_author,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kgnb.app import build as use_case
 from kgnb.app import context, transfer
-from kgnb.app.submit import plan, read
+from kgnb.app.submit import plan, read, show_new_title
 from kgnb.cli import options
 from kgnb.cli.cost import show_estimate
 from kgnb.cli.signals import cancel_on_sigterm
@@ -34,13 +34,13 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     if args.estimate:
         with _pauses_untold():
             return await show_estimate(args, settings, books[0])
-    title = books[0].title
     output_format = format_of(args.output) or "html" if args.output else ""
     with _pauses_untold(), ProgressBar(quiet=args.json, kinds=settings.kinds) as bar:
         async with context.open_app(settings, graph=False) as app:
             result = await use_case.build(
                 app, books.pop(), path, args.provider, again=args.again, listener=bar.show
             )
+            title = (await app.ledger.books.novel(result.novel_id)).title
             if args.output:
                 await transfer.export(app, result.novel_id, output_format, args.output)
     lines: list[str] = [say("cli.built", title=one_line(title), **result.facts())]
@@ -71,6 +71,7 @@ async def submit(args: argparse.Namespace, settings: Settings) -> int:
     book = await read(path, args.title, args.author)
     async with context.open_app(settings, graph=False) as app:
         planned = await plan(app, book, path, args.provider, again=args.again)
+        await show_new_title(app, planned)
     if planned.found_finished:
         options.warn(say("cli.found_finished", task=planned.task.id))
     else:

@@ -207,6 +207,18 @@ class TestFoundAgain:
         assert server.stats.requests == before  # what was stored is never asked for again
         assert again["characters"] == by_llm["characters"]
 
+    def test_a_wrong_title_is_put_right_by_the_same_command(self, place: Place, tmp_path: Path) -> None:
+        book = novel(tmp_path / "book(1).txt", 2, seed=43)
+        made = place.build(book, "--provider", "rules")
+        ran = place.run("build", book, "--provider", "rules", "--title", "渡口", "-o", "named.html")
+        assert "《渡口》" in ran.out
+        assert "<title>渡口</title>" in (place.path / "named.html").read_text("utf-8")
+        graph = place.graph(made["task_id"])
+        assert [n["properties"]["title"] for n in graph["nodes"].values() if n["label"] == "Novel"] == [
+            "渡口"
+        ]
+        assert "《渡口》" in place.run("build", book, "--provider", "rules").out
+
     def test_a_longer_edition_asks_only_for_its_new_chapters(
         self, place: Place, server: Llm, tmp_path: Path
     ) -> None:

@@ -63,6 +63,21 @@ class TestBooks:
         row = await ledger.database.run(lambda c: c.execute(sa.select(t.novels)).mappings().one())
         assert (row["total_chapters"], row["file_path"], row["tags"]) == (4, "/books/三国.txt", [])
 
+    async def test_a_title_that_the_user_gives_replaces_the_stored_one(self, ledger: Ledger) -> None:
+        book = make_book(numbered(2), title="book(1)", author="")
+        first = await ledger.books.import_book(book)
+        task_id = await ledger.tasks.create(
+            first.novel_id, provider="rules", model="", use_ai=False, name=first.title
+        )
+        given = await ledger.books.import_book(replace(book, given_title="渡口", given_author="何人"))
+        assert given == replace(first, title="渡口", renamed=True)
+        assert await ledger.books.import_book(replace(book, given_title="渡口")) == replace(
+            given, renamed=False
+        )
+        assert await ledger.books.import_book(book) == replace(given, renamed=False)
+        novel, task = await ledger.books.novel(first.novel_id), await ledger.tasks.get(task_id)
+        assert (novel.title, novel.author, task.name) == ("渡口", "何人", "渡口")
+
     async def test_an_edition_adds_only_what_is_new_or_changed(self, ledger: Ledger) -> None:
         first = await ledger.books.import_book(make_book(numbered(6)))
         texts = [*numbered(6), "第七章新写的正文。" * 5]

@@ -75,6 +75,7 @@ class SubmitBox:
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
         self._chosen: ChosenBook | None = None
+        self._stated = ("", "")  # title and author in the file
         self._size: BookSize | None = None
         self._estimate: QuickEstimate | None = None
         self.upload = w.FileUpload(
@@ -131,7 +132,7 @@ class SubmitBox:
     def _choose(self, chosen: ChosenBook | None) -> None:
         from kgnb.app.api import spawn
 
-        self._chosen, self._size = chosen, None
+        self._chosen, self._size, self._stated = chosen, None, ("", "")
         self.title.value = self.author.value = ""
         self._forget_estimate()
         if chosen is None:
@@ -140,6 +141,7 @@ class SubmitBox:
         def read(found: tuple[str, str, BookSize]) -> None:
             if self._chosen is chosen:
                 self.title.value, self.author.value, self._size = found
+                self._stated = found[:2]
 
         looking = spawn(asyncio.to_thread(chosen.look))
         self._controller.track(say("panel.looking_at", name=chosen.name), looking, read)
@@ -171,7 +173,8 @@ class SubmitBox:
 
     def _submit(self) -> None:
         chosen, provider = self._wanted(), self.provider.value or None
-        title, author = self.title.value.strip(), self.author.value.strip()
+        boxes = zip((self.title, self.author), self._stated, strict=True)
+        title, author = (box.value.strip() if box.value != stated else "" for box, stated in boxes)
 
         async def work(app: App) -> tuple[Plan, SettingsError | None]:
             plan = await chosen.submitted(app, provider, title, author)
@@ -185,7 +188,7 @@ class SubmitBox:
         plan, lack = done
         self._controller.read_status_of_others()
         key = "panel.found_finished" if plan.found_finished else "panel.submitted"
-        facts = {"title": plan.book.title, "task": plan.task.id, "chapters": plan.book.chapters}
+        facts = {"title": plan.imported.title, "task": plan.task.id, "chapters": plan.book.chapters}
         told = say(key, **facts, provider=plan.provider.name)
         alive = self._controller.node.is_alive
         why = [say("provider.passed_over", reason=str(lack))] if lack else []

@@ -46,10 +46,12 @@ next to none."""
 
 @dataclass(frozen=True, slots=True)
 class ImportedBook:
-    """An imported book's novel, and its chapters in order."""
+    """An imported book's novel, chapters in order, its title as stored, and whether the user changed it."""
 
     novel_id: int
     chapters: list[Chapter]
+    title: str
+    renamed: bool = False
 
 
 class Books(DatabasePart):
@@ -60,7 +62,8 @@ class Books(DatabasePart):
 
         The same text finds its novel. Another text is an edition of a novel that kgnb imported if title and
         author agree (an unknown author agrees with nobody) and passages too, or if half of its chapters'
-        texts occur there; it adds new chapters and changes those of the same number.
+        texts occur there; it adds new chapters and changes those of the same number. The stored title and
+        author stay, unless the user gave others.
         """
         try:
             return await self._import(book, file_path, file_size)
@@ -76,7 +79,8 @@ class Books(DatabasePart):
         chapters = _write_chapters(self._database, c, novel_id, book)
         if not known:
             _insert_book(c, novel_id, book, edition=earlier is not None)
-        return ImportedBook(novel_id, chapters)
+        title, renamed = _rename(c, novel_id, book)
+        return ImportedBook(novel_id, chapters, title, renamed)
 
     @reading
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
@@ -174,6 +178,22 @@ def _novel_of_text(c: sa.Connection, book: Book) -> int | None:
         return found
     c.execute(sa.delete(t.books).where(t.books.c.novel_id == found))  # main deleted that novel
     return None
+
+
+def _rename(c: sa.Connection, novel_id: int, book: Book) -> tuple[str, bool]:
+    """Give the novel, and tasks named after it, the title and author that the user gave. Return its title and
+    whether anything changed."""
+    n, k = t.novels.c, t.tasks.c
+    title, author = c.execute(sa.select(n.title, n.author).where(n.id == novel_id)).one()
+    title, author = title or "", author or ""
+    new = (book.given_title[:255] or title, book.given_author[:255] or author)
+    if new == (title, author):
+        return title, False
+    values = {"title": new[0], "author": new[1], "updated_at": beijing_now()}
+    c.execute(sa.update(t.novels).where(n.id == novel_id).values(**values))
+    named = (k.novel_id == novel_id) & (k.task_name == title)
+    c.execute(sa.update(t.tasks).where(named).values(task_name=new[0]))
+    return new[0], True
 
 
 def _novel_of_edition(c: sa.Connection, book: Book) -> int | None:
