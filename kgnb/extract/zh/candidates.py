@@ -79,7 +79,7 @@ def _cohesive_trigrams(bigrams: BigramIndex, cohesive: Collection[str]) -> set[s
     ends = defaultdict[str, list[str]](list)
     for pair in cohesive:
         ends[pair[0]].append(pair[1])
-    whole = (pair for pair in cohesive if pair[0] not in words.MODIFIERS)
+    whole = (pair for pair in cohesive if pair[0] not in words.MODIFIERS | words.SURNAMES)
     longer = {pair + end: pair for pair in whole for end in ends.get(pair[1], ())}
     places = bigrams.find(longer.values())
     return {
