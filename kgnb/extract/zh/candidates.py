@@ -79,7 +79,8 @@ def _cohesive_trigrams(bigrams: BigramIndex, cohesive: Collection[str]) -> set[s
     ends = defaultdict[str, list[str]](list)
     for pair in cohesive:
         ends[pair[0]].append(pair[1])
-    whole = (pair for pair in cohesive if pair[0] not in words.MODIFIERS | words.SURNAMES)
+    no_first = words.MODIFIERS | words.SURNAMES
+    whole = (pair for pair in cohesive if pair[0] not in no_first and pair[0] != pair[1])
     longer = {pair + end: pair for pair in whole for end in ends.get(pair[1], ())}
     places = bigrams.find(longer.values())
     return {
