@@ -113,6 +113,13 @@ class WorkerNode:
         self._given_up = error
         self.stop()
 
+    def _is_ended_by(self, error: Exception) -> bool:
+        """Give up if SQL refuses this node, or lacks a table: nothing more can be stored."""
+        if isinstance(error, errors.ServiceRefused) and error.service == "sql":
+            self.give_up(error)
+            return True
+        return False
+
     def stop(self) -> None:
         """Claim nothing more; :meth:`run` returns soon. Call it on the event loop only."""
         self._stopping = True
@@ -288,12 +295,12 @@ class WorkerNode:
         except errors.ServiceDown as error:  # Bolt: a node that reaches it writes the graph
             log.debug(say("node.chapter_back", **self._chapters.log_facts(claim), reason=error))
             await self._hand_back(claim)
-        except errors.TableMissing as error:
-            await self._hand_back(claim)
-            self.give_up(error)
         except errors.RowRefused as error:  # of this chapter alone, or of every one
             await self._chapters.count_crash(claim, str(error))
         except errors.KgnbError as error:
+            if self._is_ended_by(error):
+                await self._hand_back(claim)
+                return
             log.warning(say("node.chapter_back", **self._chapters.log_facts(claim), reason=error))
             await self._hand_back(claim, HAND_BACK_SECONDS)
         except Exception as error:  # a bug on one chapter must neither loop nor stop the others
@@ -358,7 +365,7 @@ class WorkerNode:
                 await self.stores.ledger.chapters.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
         except errors.ServiceDown as error:
             self.stores.outages.report_down(error)
-        except errors.TableMissing as error:
+        except errors.ServiceRefused as error:
             self.give_up(error)
         except TimeoutError:
             log.warning(say("node.service_silent", service="sql"))
@@ -366,8 +373,7 @@ class WorkerNode:
     def _task_stuck(self, task_id: int, error: Exception) -> None:
         self.unpublished_tasks.add(task_id)
         self.listener(NodeEvent("stuck", task_id, error=error))
-        if isinstance(error, errors.TableMissing):
-            self.give_up(error)
+        self._is_ended_by(error)
         self._wake.set()
 
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:

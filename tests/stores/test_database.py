@@ -370,6 +370,18 @@ class TestErrors:
         assert caught.value.key == "ledger.busy"
 
     @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
+    async def test_a_server_that_became_read_only_is_waited_for_on_a_new_connection(
+        self, sql_url: str
+    ) -> None:
+        number = sa.text("SELECT CONNECTION_ID()")
+        async with opened(sql_url) as ledger:
+            before = await ledger.database.run(lambda c: c.scalar(number))
+            with pytest.raises(ServiceDown) as caught:
+                await execute(ledger, sa.text("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290"))
+            assert await ledger.database.run(lambda c: c.scalar(number)) != before
+        assert caught.value.key == "ledger.read_only"
+
+    @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
     async def test_a_locked_table_is_waited_for_as_long_as_a_locked_row(self, sql_url: str) -> None:
         async with opened(sql_url) as ledger:
             waits = sa.text("SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout")

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from redis.asyncio import Redis
 
-from kgnb.core.errors import ProviderDown, TableMissing
+from kgnb.core.errors import ProviderDown, ServiceRefused, TableMissing
 from kgnb.core.messages import say
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger import tables as t
@@ -244,6 +244,32 @@ async def test_a_table_that_goes_missing_stops_the_node_and_fails_nothing(
     async with light_node(redis_url, ledger, tmp_path, model, "b"):
         await eventually(lambda: finished(ledger, task_id))
     assert (await ledger.tasks.progress(task_id)).completed == 5
+
+
+async def test_a_node_that_sql_refuses_stops_and_fails_nothing(
+    redis_url: str,
+    ledger: Ledger,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise ServiceRefused("ledger.refused", service="sql", where="db", reason="1142")
+
+    model = Model()
+    task_id = await submitted(ledger, redis_url, 5)
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
+        await eventually(lambda: asked(model, 2))
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger.extractions, "save", refuse)
+            patch.setattr(ledger.chapters, "hand_back", refuse)
+            model.open.set()
+            with pytest.raises(ServiceRefused, match="1142"):
+                await asyncio.wait_for(light.running, 20 * SLOWEST)
+    assert "Traceback" not in caplog.text
+    assert (await ledger.tasks.progress(task_id)).failed == 0
+    async with light_node(redis_url, ledger, tmp_path, model, "b"):
+        await eventually(lambda: finished(ledger, task_id))
 
 
 async def test_a_chapter_is_stopped_at_the_moment_when_a_time_limit_of_its_own_ends() -> None:

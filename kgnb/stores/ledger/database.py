@@ -49,7 +49,17 @@ RETRY_SECONDS = 8.0
 _SQLITE_ARGUMENTS: dict[str, Any] = {"timeout": mysql.LOCK_SECONDS}
 
 _ErrorKind = Literal[
-    "retry", "down", "refused", "untrusted", "no_database", "full", "file", "broken", "row", "table"
+    "retry",
+    "down",
+    "read_only",
+    "full",
+    "refused",
+    "untrusted",
+    "no_database",
+    "file",
+    "broken",
+    "row",
+    "table",
 ]
 
 _MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
@@ -61,9 +71,10 @@ _MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
         *(0, 1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1317, 1927),
         *(2002, 2003, 2006, 2013, 2014, 2027, 2055, 4031),
     ),
-    # Passwords, hosts, rights, TLS, expired or locked accounts, a read-only server.
+    "read_only": mysql.READ_ONLY,
+    # Passwords, hosts, rights, TLS, expired or locked accounts.
     "refused": (
-        *(1044, 1045, 1129, 1130, 1142, 1143, 1227, 1251, 1290, 1370, 1698, 1820, 1836, 1862),
+        *(1044, 1045, 1129, 1130, 1142, 1143, 1227, 1251, 1370, 1698, 1820, 1862),
         *(2026, 2059, 2061, 3118, 3159, 4151),
     ),
     "no_database": (1049,),
@@ -94,7 +105,12 @@ _SQLITE_ERRORS: dict[int, _ErrorKind] = {
     sqlite3.SQLITE_CONSTRAINT_TRIGGER: "row",
     sqlite3.SQLITE_ERROR: "table",  # or any other fault of a statement
 }
-_RAISED: dict[_ErrorKind, type[ServiceError]] = {"down": ServiceDown, "full": ServiceDown, "row": RowRefused}
+_RAISED: dict[_ErrorKind, type[ServiceError]] = {
+    "down": ServiceDown,
+    "read_only": ServiceDown,
+    "full": ServiceDown,
+    "row": RowRefused,
+}
 
 
 class Database:

@@ -24,6 +24,9 @@ that froze within a transaction soon loses its locks."""
 PING_AFTER_SECONDS = 5.0
 """A connection idle for less is handed out without a ping, which saves a busy node a round trip."""
 
+READ_ONLY = (1290, 1792, 1836)
+"""Errors of a server that takes no writes: in maintenance, after a failover, or with its disk full."""
+
 ARGUMENTS: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
     "read_timeout": CONNECT_SECONDS,  # until the server has greeted: connected()
@@ -62,6 +65,10 @@ class Dialect(MySQLDialect_pymysql):
     def _detect_casing(self, _connection: sa.Connection) -> int:
         self._casing = 0
         return 0
+
+    def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
+        """Also one that became read-only is left: after a failover its name may lead to another."""
+        return super().is_disconnect(e, connection, cursor) or (bool(e.args) and e.args[0] in READ_ONLY)
 
     def do_commit(self, dbapi_connection: Any) -> None:
         """Commit, unless nothing began."""
