@@ -25,7 +25,7 @@ _BEHIND = words.BEHIND_NAMES | words.SPEECH_VERBS
 _SHOUTED = "来去走停站坐等看听吃喝说别行好对是得罢算够快慢滚"
 """What is said twice to anybody: “来来，…” calls no 何福来."""
 _CALLED = re.compile(
-    rf"[“「『，。！？…](?P<form>(?P<char>[{HAN}])(?:儿|(?<![{_SHOUTED}])(?P=char))[姐哥叔姨]?)"
+    rf"[“「『，。！？…](?P<form>[阿小](?P<last>[{HAN}])|(?P<char>[{HAN}])(?:儿|(?<![{_SHOUTED}])(?P=char))[姐哥叔姨]?)"
     r"(?=[啊呀]?[，。！？…][^”」』\n]{0,300}[”」』])"
 )
 _CONSORTS = ("皇贵妃", "贵妃", "妃", "嫔", "贵人", "常在", "才人", "美人", "婕妤", "昭仪")
@@ -71,14 +71,15 @@ class RareAliases(FamilyRanks):
         return best if sure and not self._spoken.naming((form,), self.clusters.names_of(best)) else ""
 
     def _join_called_characters(self) -> None:
-        """“月月，…” is 林月, “煜儿，…” 祁煜, 婉嫔 沈令婉: by the end of a given name that nobody else has."""
+        """“月月，…” is 林月, “煜儿，…” and “阿煜，…” 祁煜, 婉嫔 沈令婉: by the end of the only given name
+        that ends so."""
         only = self._only_by_last_character()
         places: dict[tuple[str, str], list[int]] = defaultdict(list)
-        called = (match.span("form") for match in _CALLED.finditer(self.text))
-        consorts = ((match.start() - 1, match.end()) for match in _CONSORT.finditer(self.text))
-        for start, end in (*called, *consorts):
-            if person := only.get(self.text[start : start + 1]):
-                places[person, self.text[start:end]].append(start)
+        called = ((m.start("form"), m["form"], m["last"] or m["char"]) for m in _CALLED.finditer(self.text))
+        consorts = ((m.start() - 1, self.text[m.start() - 1 : m.end()]) for m in _CONSORT.finditer(self.text))
+        for start, form, char in (*called, *((start, form, form[:1]) for start, form in consorts)):
+            if (person := only.get(char)) and form[1:] not in words.SURE_SURNAMES:
+                places[person, form].append(start)
         for (person, form), found in places.items():
             names = self.clusters.names_of(person)
             new = self.clusters.names_of(form) == [form] and not is_role(form)
