@@ -630,6 +630,15 @@ def test_who_is_introduced_in_full_is_whom_the_book_calls_by_a_character() -> No
     assert bearer(people(introduced + goes_on + both), "岚姐").name == "岚姐"
 
 
+def test_whose_name_alone_ends_so_is_called_so_from_where_the_name_is_told() -> None:
+    introduced, goes_on = pages_of("若岚"), pages_of("小岚")
+    found = people(introduced + goes_on)
+    assert bearer(found, "小岚") is bearer(found, "若岚")
+    for apart in (introduced + pages_of("玉岚"), introduced + scenes([("周德海", "林秀英")]) * 9):
+        found = people(apart + goes_on)
+        assert bearer(found, "小岚") is not bearer(found, "若岚")
+
+
 def test_a_title_of_the_other_sex_is_somebody_else() -> None:
     ladies = every_fourth(pages_of("何晓岚"), "何晓岚", "何晓岚姐姐")
     found = people(every_fourth(ladies, "何晓岚(?!姐)", "岚二叔"))

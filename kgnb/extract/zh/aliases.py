@@ -25,7 +25,7 @@ from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.sole_bearers import ADDRESS, AROUND
 from kgnb.extract.zh.spoken_names import SpokenNames
-from kgnb.extract.zh.surname_aliases import EVER, FEW, WINDOW
+from kgnb.extract.zh.surname_aliases import EVER, FEW, WINDOW, is_full
 from kgnb.extract.zh.surnames import given_of, head_of, is_role, surname_of, titled_surname
 from kgnb.extract.zh.title_aliases import NEARBY, title_of
 
@@ -222,24 +222,34 @@ class AliasResolver(RareAliases):
                 self._join_only(form, [r for r in known if whole and self._may_be(form, r, EVER)])
 
     def _join_introduced(self) -> None:
-        """何熙岚 is 岚姐 who is told of from then on: the only full name that ends so, and a rarer one."""
-        only = self._only_by_last_character()
+        """何熙岚 is 岚姐 who is told of from then on: the only full name that ends so, and a rarer one.
+
+        若岚 is 小岚, if no other name at all ends so.
+        """
+        only = self._only_by_last_character(filter(is_full, self.counts))
         for form in sorted(self._short_forms.keys() & self.counts.keys()):
             person = only.get(form[0], "")
-            if person and self._is_introduced(person, form):
+            rarer = person and self._times(self.clusters.names_of(person)) < self._times((form,))
+            if rarer and self._is_introduced(person, form):
+                self.clusters.join(person, form, "名与称")
+        familiar = [
+            n for n in self.counts if len(n) == 2 and n[0] in "阿小" and n[1] not in words.SURE_SURNAMES
+        ]
+        only = self._only_by_last_character(self.counts.keys() - familiar)
+        for form in familiar:
+            if (person := only.get(form[1], "")) and self._is_introduced(person, form):
                 self.clusters.join(person, form, "名与称")
 
     def _is_introduced(self, person: str, form: str) -> bool:
-        """Whether a form of address, the more frequent one, begins where its full name is told."""
+        """Whether a form of address begins where its full name is told."""
         short = self.clusters.names_of(form)
         places = self._places(self.clusters.names_of(person))
         first = min(self._places(short), default=0)
         before = bisect_left(places, first)
         return (
-            len(places) < self._times(short)
-            and before >= FEW
+            before >= FEW
             and first - places[before - 1] <= CHAPTER
-            and all(name in self._short_forms for name in short)
+            and all(name in self._short_forms or name == form for name in short)
             and self._may_be(form, person, 0.0)
         )
 

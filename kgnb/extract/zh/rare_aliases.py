@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import partial
 
 from kgnb.extract.zh import vocabulary as words
@@ -73,7 +73,7 @@ class RareAliases(FamilyRanks):
     def _join_called_characters(self) -> None:
         """“月月，…” is 林月, “煜儿，…” and “阿煜，…” 祁煜, 婉嫔 沈令婉: by the end of the only given name
         that ends so."""
-        only = self._only_by_last_character()
+        only = self._only_by_last_character(filter(is_full, self.counts))
         places: dict[tuple[str, str], list[int]] = defaultdict(list)
         called = ((m.start("form"), m["form"], m["last"] or m["char"]) for m in _CALLED.finditer(self.text))
         consorts = ((m.start() - 1, self.text[m.start() - 1 : m.end()]) for m in _CONSORT.finditer(self.text))
@@ -89,10 +89,10 @@ class RareAliases(FamilyRanks):
                 if not self._spoken.naming((form,), names):
                     self._join_located(person, form, "名与称")
 
-    def _only_by_last_character(self) -> dict[str, str]:
-        """Last character of a full name → its bearer, if nobody else has it."""
+    def _only_by_last_character(self, names: Iterable[str]) -> dict[str, str]:
+        """Last character of some names → its bearer, if nobody else has it."""
         bearers: dict[str, set[str]] = defaultdict(set)
-        for name in filter(is_full, self.counts):
+        for name in names:
             bearers[name[-1]].add(self.clusters.root(name))
         return {char: who for char, (who, *others) in bearers.items() if not others}
 
