@@ -6,12 +6,13 @@ with a prefix of familiar names (小顺子, 老周, 阿朱).
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from sys import intern
 
-from kgnb.extract.word_search import lengths_by_start
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.script import is_han
@@ -199,23 +200,30 @@ def with_neighbours(
 ) -> dict[str, Candidate]:
     """Return the candidates with the neighbours of every occurrence."""
     found = {w: Candidate(w, speaking.get(w, 0), called.get(w, 0)) for w in names}
-    text, lengths = f"\n{bigrams.text}\n", lengths_by_start(found)
-    behind = {size: text[size + 1 :] for size in set(chain.from_iterable(lengths.values()))}
-    for start, offsets in bigrams.find(lengths).items():
-        for size in lengths[start]:
-            for word, places in _by_word(text, offsets, size) if size > 2 else ((start, offsets),):
-                if candidate := found.get(word):
-                    candidate.count = len(places)
-                    candidate.left = _tally(map(text.__getitem__, places))
-                    candidate.right = _tally(map(behind[size].__getitem__, places))
+    text, starts = f"\n{bigrams.text}\n", defaultdict[int, set[str]](set)
+    for name in found:
+        starts[len(name)].add(name[:2])
+    places = bigrams.find(chain.from_iterable(starts.values()))
+    for size, firsts in starts.items():
+        behind = text[size + 1 :]  # a copy at a time: of a long book each is large
+        for first in firsts:
+            offsets = places[first]
+            for name, at in _by_name(text, offsets, size, found) if size > 2 else ((first, offsets),):
+                candidate = found[name]
+                candidate.count = len(at)
+                candidate.left = _tally(map(text.__getitem__, at))
+                candidate.right = _tally(map(behind.__getitem__, at))
     return found
 
 
-def _by_word(text: str, offsets: Iterable[int], size: int) -> Iterable[tuple[str, list[int]]]:
-    """What stands behind each offset → its offsets."""
-    found: dict[str, list[int]] = defaultdict(list)
+def _by_name(
+    text: str, offsets: Iterable[int], size: int, names: Container[str]
+) -> Iterable[tuple[str, array[int]]]:
+    """Those of the names of a size that stand behind an offset → its offsets."""
+    found: dict[str, array[int]] = defaultdict(lambda: array("I"))
     for at in offsets:
-        found[text[at + 1 : at + 1 + size]].append(at)
+        if (name := text[at + 1 : at + 1 + size]) in names:
+            found[name].append(at)
     return found.items()
 
 
@@ -224,4 +232,4 @@ def _tally(chars: Iterable[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for char in chars:
         counts[char] = counts.get(char, 0) + 1
-    return counts
+    return {intern(char): n for char, n in counts.items()}  # each character is in memory once
