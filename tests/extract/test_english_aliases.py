@@ -539,6 +539,31 @@ def test_saint_is_a_part_of_a_surname() -> None:
     assert peer["Lord St. Bride"] is peer["St. Bride"] is not peer["Lady St. Bride"]
 
 
+def test_many_pronouns_say_more_of_a_ladys_sex_than_the_list_of_first_names() -> None:
+    told = scenes(*("Lady Hugh Dale", "Hugh", "Lady Dale", "Hugh Dale") * 4)
+    found = people(told + "\n\nThen Hugh took off her hat." * 10)
+    assert found["Hugh"] is found["Lady Hugh Dale"] is found["Hugh Dale"] is found["Lady Dale"]
+    few = people(told + "\n\nThen Hugh took off her hat." * 4)
+    assert few["Hugh"] is not few["Lady Dale"]
+
+
+def test_the_only_lady_of_a_full_name_and_title_bears_it_with_the_surname_alone() -> None:
+    told = scenes(*("Countess Clara Dolinova", "Clara", "Countess Dolinova") * 4)
+    found = people(told + "\n\nHere is Countess Dolinova, said Tom, as Clara entered." * 2)
+    assert found["Countess Dolinova"] is found["Clara"]
+
+
+@pytest.mark.parametrize("title", ["Hon.", "the Honourable"])
+def test_honourable_makes_nobody_else(title: str) -> None:
+    found = people(scenes(*(f"{title} Giles Dale", "Mr. Dale", "Giles Dale") * 4))
+    assert found[f"{title.removeprefix('the ')} Giles Dale"] is found["Mr. Dale"] is found["Giles Dale"]
+
+
+def test_two_names_run_together_once_are_no_second_surname() -> None:
+    found = people(scenes(*("Anna Karlovna", "Anna Karlovna Dolina", "Clara") * 4, "Anna Karlovna Clara"))
+    assert found["Anna Karlovna"] is found["Anna Karlovna Dolina"] is not found["Clara"]
+
+
 def test_alexis_may_be_a_man() -> None:
     found = people(scenes(*("Alexis Arnovitch", "Arnovitch") * 4))
     assert found["Alexis Arnovitch"] is found["Arnovitch"]

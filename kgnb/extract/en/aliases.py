@@ -124,11 +124,17 @@ class AliasResolver(TitleAliases):
             if parts.has_patronymic:
                 named[parts.first, patronymic(parts.rest[1])].append(name)
         by_father: dict[Patronymic | None, list[str]] = defaultdict(list)
-        for (_, father), (one, *others) in named.items():
-            if len({self.parts[n].last for n in (one, *others)} - {""}) < 2:
+        for (_, father), names in named.items():
+            by_father[father] += names
+            lasts = Counter[str]()
+            for name in names:
+                if last := self.parts[name].last:
+                    lasts[last] += self.counts[name]
+            (best, n), *more = lasts.most_common(2) or [("", 0)]
+            if not more or n >= 4 * more[0][1]:  # Anna Pavlovna Helene looked at
+                one, *others = (n for n in names if self.parts[n].last in ("", best))
                 for other in others:
                     self._join_unless_company(one, other, "first name")
-            by_father[father] += [one, *others]
         for name, _ in self._one_word_names(titled=False):
             roots = self._roots(by_father.get(patronymic(name), ()), name)
             if roots and self._first_dominates(roots) and self._is_near(name, roots[0]):

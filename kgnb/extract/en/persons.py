@@ -40,6 +40,8 @@ _PRONOUN = re.compile(
 _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
 # Honorifics behind a name, and what is as good as one: Mori-san, Rao-ji, Anne-girl.
 _SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi|girl|boy)$")
+_COURTESY = frozenset(("hon", "honourable", "honorable"))
+"""Styles before a name that say nothing of sex or calling."""
 _SURNAME_PARTICLES = frozenset(("Van", "Von", "La", "Le"))
 _SLAVIC = re.compile(r"[a-z]{2}(?:([oe]va|skaya|skaia)|[oe]v|sky|skii)$")
 MILITARY = words.RANKS & words.NEUTRAL
@@ -58,6 +60,8 @@ _OF_STRANGERS = frozenset(("mr", "mrs", "miss", "dr", "professor"))
 _OF_HEADS = frozenset(("mr", "mrs", "dr", "rev", "judge")) | MILITARY
 PRONOUN_MENTIONS = 200
 """Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
+SURE_PRONOUNS = 10
+"""Pronouns that say more than the list of first names."""
 WINDOW = 1500
 """Characters of a co-occurrence window: about a page."""
 FAR = 20 * WINDOW
@@ -123,6 +127,7 @@ def split_name(name: str) -> NameParts:
     titles, rest = parts[:n], parts[n:]
     if len(titles) > 1 and key(titles[0]) == "mr":
         del titles[0]  # Mr. Justice Fenn
+    titles = [title for title in titles if key(title) not in _COURTESY]
     if titles and key(titles[-1]) in SAINTS:
         rest[0] = f"{titles.pop()} {rest[0]}"
     if len(rest) > 2 and key(rest[-2]) in SAINTS:
@@ -341,7 +346,8 @@ class BookPersons:
         """Return "m", "f" or "" by title or first name, else by the pronouns that follow the names."""
         names = tuple(self.clusters.names_of(name))
         if names not in self._gender:
-            self._gender[names] = likely_gender(names, self.text, self._ends(names), least=4)
+            firsts = self._said_alone({self.parts[n].first for n in names if self.parts[n].is_full})
+            self._gender[names] = likely_gender(names, self.text, self._ends({*names, *firsts}), least=4)
         return self._gender[names]
 
     def _ends(self, names: Iterable[str]) -> Iterator[int]:
@@ -381,12 +387,16 @@ def _with_surnames(parts: dict[str, NameParts]) -> dict[str, NameParts]:
 
 
 def likely_gender(forms: tuple[str, ...], text: str, ends: Iterable[int], least: int) -> str:
-    """Return "m", "f" or "" of a person by the names, else by the pronouns behind them, else by how a first
-    name ends.
+    """Return "m", "f" or "" of a person by the titles, by many pronouns behind the names, by the first name,
+    else by few pronouns, else by how a first name ends.
 
     ``forms``: all names; ``ends``: offsets at which they end in the text; ``least``: pronouns that decide.
     """
-    return name_facts(forms).gender or _majority_gender(text, ends, least) or _gender_by_ending(forms)
+    facts = name_facts(forms)
+    if facts.gender and not facts.titles.isdisjoint(words.MALE | words.FEMALE):
+        return facts.gender
+    told = _majority_gender(text, ends, SURE_PRONOUNS if facts.gender else least)  # a girl called George
+    return told or facts.gender or _gender_by_ending(forms)
 
 
 def _majority_gender(text: str, ends: Iterable[int], least: int) -> str:

@@ -165,13 +165,19 @@ class TitleAliases(BookPersons):
             elif lady and len(roots) == 1 and self._is_only_lady(name, roots[0]):
                 best = roots[0]
             else:
-                unsure, least = (9.0, SURE_EXPECTED) if doubt else (0.0, 1.0)
+                # The Countess Bezukhova, if only one Countess Helene Bezukhova is known.
+                known = len(roots) == 1 and parts.titles in self._full_titles(roots[0])
+                unsure, least = (9.0 if doubt else 0.0), (SURE_EXPECTED if doubt or known else 1.0)
                 best = self._exclusive_person(name, roots, strict=True, unsure=unsure, least=least)
             if not best and parts.titles == ("aunt",) and (noble := f"Lady {parts.last}") in self.counts:
                 best = self._exclusive_person(name, [self.clusters.root(noble)])
             best = best or self._just_introduced(name)
             if best and not self._may_be_any_of_family(name, best):
                 self.clusters.join(best, name, "title and surname")
+
+    def _full_titles(self, person: str) -> set[tuple[str, ...]]:
+        """The titles that stand before the person's full names."""
+        return {p.titles for p in self._parts_of(person) if p.is_full}
 
     def _is_only_lady(self, name: str, person: str) -> bool:
         """Whether Anne Dale, the only one who may be Mrs. Dale, is told of by turns with her, is never in a
