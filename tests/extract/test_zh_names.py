@@ -391,6 +391,8 @@ def test_a_full_name_is_who_is_called_by_its_surname_and_a_title_right_behind_it
     pages = scenes([("杜若兰", "杜小姐"), ("林秀英", "周德海")])
     assert bearer(people(pages), "杜小姐").name == "杜小姐"
     assert bearer(people(pages + "这是杜若兰杜小姐。\n"), "杜小姐").name == "杜若兰"
+    assert bearer(people(pages + "杜小姐便是她的外孙杜若兰。\n"), "杜小姐").name == "杜若兰"
+    assert bearer(people(pages + "杜小姐便是不喜欢他的朋友杜若兰。\n"), "杜小姐").name == "杜小姐"
     both = pages + "这是杜若兰杜小姐，那是杜晓棠杜小姐。\n" + pages_of("杜晓棠")
     assert bearer(people(both), "杜小姐").name == "杜小姐"
     couple = scenes([("杜先生", "杜小姐"), ("林秀英", "周德海")]) + "杜先生杜小姐来了。\n"
