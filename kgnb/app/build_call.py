@@ -28,7 +28,7 @@ def build(
     again: bool = False,
     progress: bool = True,
 ) -> BookGraph:
-    """Turn a book (.txt, .md, .epub) into a knowledge graph and return it.
+    """Turn a book (.txt, .md, .epub, .docx) into a knowledge graph and return it.
 
     ``provider``: ``"rules"``, a provider's name, or a :class:`kgnb.Provider` with its key; by default the one
     that ``OPENAI_…`` describe, else the rules; ``"colab"``: Colab's own models, there. ``slots``: chapters

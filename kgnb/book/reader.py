@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from kgnb.book import boilerplate, encoding, epub, headings
+from kgnb.book import boilerplate, docx, encoding, epub, headings
 from kgnb.book import chapters as chapter_division
 from kgnb.book.headings import Heading
 from kgnb.book.model import Book, text_hash
@@ -38,7 +38,7 @@ def story_path(lang: Lang | None = None) -> Path:
 
 
 def read_book(path: str | Path, *, title: str | None = None, author: str | None = None) -> Book:
-    """Read a .txt (any encoding), .md or .epub file.
+    """Read a .txt (any encoding), .md, .epub or .docx file.
 
     ``title`` and ``author`` override those of the file. Without headings the chapters are parts of about
     5,000 characters; no chapter has more than 60,000 bytes of UTF-8. Raises :class:`InputError`.
@@ -108,7 +108,7 @@ def _load(file: Path) -> bytes:
             raise InputError("book.no_file", path=file)
         if file.suffix.lower() in _PACKED:
             raise InputError("book.packed", path=file)
-        if file.suffix.lower() not in (*_TEXT, *_MARKDOWN, ".epub"):
+        if file.suffix.lower() not in (*_TEXT, *_MARKDOWN, ".epub", ".docx"):
             raise InputError("book.kind", path=file, kind=file.suffix)
         if info.st_size > MAX_BYTES:
             raise InputError("book.too_large", path=file, mb=info.st_size // 2**20, limit=MAX_BYTES // 2**20)
@@ -120,7 +120,10 @@ def _load(file: Path) -> bytes:
 
 def _read(file: Path, data: bytes) -> _Source:
     if file.suffix.lower() == ".epub":
-        return _from_epub(epub.read(file, data))
+        book = epub.read(file, data)
+        return _from_lines(book.lines, book.title, book.author)
+    if file.suffix.lower() == ".docx":
+        return _from_lines(docx.read(file, data))
     text = encoding.decode(data)
     del data  # up to 90 MB of a long book
     if text is None:
@@ -189,17 +192,17 @@ def _from_markdown(text: str) -> _Source:
     return _Source(text, title, fields.get("author", ""), marked)
 
 
-def _from_epub(book: epub.Epub) -> _Source:
+def _from_lines(read: list[epub.Line], title: str = "", author: str = "") -> _Source:
     lines: list[str] = []
     marked: list[Heading] = []
     at = 0
-    for line in book.lines:
+    for line in read:
         text = normalise(line.text).strip("\n") + "\n"
-        if line.level and len(marked) <= headings.MAX_HEADINGS and (title := headings.tidy(text)):
-            marked.append(Heading(at, at + len(text), title, line.level, marked=True))
+        if line.level and len(marked) <= headings.MAX_HEADINGS and (heading := headings.tidy(text)):
+            marked.append(Heading(at, at + len(text), heading, line.level, marked=True))
         lines.append(text)
         at += len(text)
-    return _Source("".join(lines), normalise(book.title), normalise(book.author), marked)
+    return _Source("".join(lines), normalise(title), normalise(author), marked)
 
 
 # --- title, author and language of plain text ---------------------------------------------------------------

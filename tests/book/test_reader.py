@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from kgnb.book import chapters, headings
+from kgnb.book import chapters, docx, headings
 from kgnb.book import encoding as text_encoding
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book, story_path
@@ -622,6 +622,63 @@ def test_locked_and_broken_epubs(tmp_path: Path) -> None:
     assert key_of(epub(tmp_path, {"1.xhtml": page("")})) == "book.empty"
 
 
+# --- Word ---------------------------------------------------------------------------------------------------
+
+
+def word(tmp_path: Path, body: str, *, styles: str = "") -> Path:
+    path = tmp_path / "雨夜.docx"
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"
+    rels = f'<Relationships><Relationship Type="{kind}" Target="word/document.xml"/></Relationships>'
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("_rels/.rels", rels)
+        archive.writestr("word/document.xml", f"<w:document><w:body>{body}</w:body></w:document>")
+        archive.writestr("word/styles.xml", f"<w:styles>{styles}</w:styles>")
+    return path
+
+
+def word_paragraph(*runs: str, style: str = "") -> str:
+    properties = f'<w:pPr><w:pStyle w:val="{style}"/><w:tabs><w:tab w:val="left"/></w:tabs></w:pPr>'
+    return f"<w:p>{properties}{''.join(f'<w:r>{run}</w:r>' for run in runs)}</w:p>"
+
+
+def test_word_by_its_heading_styles_without_contents_and_deletions(tmp_path: Path) -> None:
+    styles = (
+        '<w:style w:styleId="1"><w:name w:val="heading 1"/></w:style>'
+        '<w:style w:styleId="a5"><w:name w:val="卷"/><w:pPr><w:outlineLvl w:val="0"/></w:pPr></w:style>'
+        '<w:style w:styleId="TOC1"><w:name w:val="toc 1"/></w:style>'
+    )
+    text = word_paragraph(
+        "<w:t>他站在</w:t>",
+        '<w:t xml:space="preserve">门口 &amp; </w:t><w:delText>窗外</w:delText>',
+        "<w:ruby><w:rt><w:r><w:t>ting</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>听</w:t></w:r></w:rubyBase></w:ruby>",
+        "<w:t>见雨声。</w:t><w:br/><w:t>她没有回答。</w:t>",
+    )
+    body = (
+        word_paragraph("<w:t>归人</w:t><w:tab/><w:t>1</w:t>", style="TOC1")
+        + word_paragraph("<w:t>归人</w:t>", style="1")
+        + text * 20
+        + word_paragraph("<w:t>夜雨</w:t>", style="a5")
+        + text.replace("雨声", "风声") * 20
+    )
+    read = read_book(word(tmp_path, body, styles=styles))
+    assert (read.title, titles(read)) == ("雨夜", ["归人", "夜雨"])
+    assert read.chapters[0].text.splitlines()[:2] == ["他站在门口 & 听见雨声。", "她没有回答。"]
+    assert "风声" in read.chapters[1].text
+
+
+def test_word_without_styles_is_divided_as_text_is(tmp_path: Path) -> None:
+    lines = [f"第{n}章 归人\n{ZH}" for n in "一二三"]
+    body = "".join(word_paragraph(f"<w:t>{line}</w:t>") for line in "\n".join(lines).splitlines())
+    assert titles(read_book(word(tmp_path, body))) == ["第一章 归人", "第二章 归人", "第三章 归人"]
+
+
+def test_word_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = word(tmp_path, word_paragraph(f"<w:t>{ZH}</w:t>"))
+    assert read_book(path).chapters
+    monkeypatch.setattr(docx, "MAX_PART", 500)
+    assert key_of(path) == "book.docx_broken"
+
+
 # --- errors -------------------------------------------------------------------------------------------------
 
 
@@ -633,7 +690,8 @@ def test_locked_and_broken_epubs(tmp_path: Path) -> None:
         ("a.txt", bytes(range(256)) * 40, "book.binary"),
         ("a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 9, "book.binary"),
         ("a.pdf", b"%PDF-1.7", "book.kind"),
-        ("a.docx", b"PK", "book.kind"),
+        ("a.doc", b"\xd0\xcf", "book.kind"),
+        ("a.docx", b"PK", "book.docx_broken"),
         ("a.ZIP", b"PK", "book.packed"),
         ("a.epub", b"", "book.empty"),
     ],

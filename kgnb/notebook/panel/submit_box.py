@@ -79,7 +79,7 @@ class SubmitBox:
         self._size: BookSize | None = None
         self._estimate: QuickEstimate | None = None
         self.upload = w.FileUpload(
-            accept=".txt,.md,.epub",
+            accept=".txt,.md,.epub,.docx",
             multiple=False,
             description=say("panel.upload"),
             layout=w.Layout(width={"zh": "128px", "en": "150px"}[language()], margin="2px"),

@@ -1,0 +1,106 @@
+"""Read a Word document (.docx) as lines of text, with the standard library only.
+
+The file is hostile input: what it unpacks to is bounded, and its markup is read by :mod:`kgnb.book.markup`.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from kgnb.book.epub import MAX_LINES, Line
+from kgnb.book.markup import Attributes, elements, plain_tags, tokens
+from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
+from kgnb.core.errors import InputError
+
+MAX_PART = 64 * 1024 * 1024
+"""Bytes that a part of the document may unpack to: three million characters of text take some 40 MB."""
+_HEADING = re.compile(r"heading ([1-3])", re.I)
+_CONTENTS = re.compile(r"toc [1-9]", re.I)
+_IN_CONTENTS = -1
+_OUTLINE = re.compile(r"[0-2]")
+_BREAKS = {"br": "\n", "cr": "\n", "tab": "\t"}
+_SKIPPED = ("fallback", "movefrom", "rt", "tabs")
+"""A text box once more for old programs, text that was moved away, ruby, and tab stops."""
+
+
+def read(path: Path, data: bytes) -> list[Line]:
+    """Read a Word document from memory. Raises InputError when it is broken, locked or beyond the bounds."""
+    try:
+        with open_archive(io.BytesIO(data)) as archive:
+            body = _body_name(archive)
+            return list(_lines(_part(archive, body), _heading_levels(archive, body)))
+    except (*BROKEN_ARCHIVE, KeyError, OSError) as error:
+        raise InputError("book.docx_broken", path=path, reason=type(error).__name__) from None
+
+
+def _part(archive: zipfile.ZipFile, name: str) -> str:
+    with open_member(archive, archive.getinfo(name)) as file:
+        data = file.read(MAX_PART + 1)
+    if len(data) > MAX_PART:
+        raise ValueError("too large")
+    return plain_tags(data.decode("utf-8-sig"))
+
+
+def _body_name(archive: zipfile.ZipFile) -> str:
+    for _, values, _ in elements(_part(archive, "_rels/.rels"), "relationship"):
+        if values.get("type", "").endswith("/officeDocument"):
+            return values.get("target", "").lstrip("/")
+    raise KeyError("officeDocument")
+
+
+def _heading_levels(archive: zipfile.ZipFile, body: str) -> dict[str, int]:
+    """Ids of the styles of headings → 1 to 3, of the table of contents → :data:`_IN_CONTENTS`."""
+    name = posixpath.join(posixpath.dirname(body), "styles.xml")
+    levels: dict[str, int] = {}
+    style = ""
+    for kind, word, values in tokens(_part(archive, name) if name in archive.namelist() else ""):
+        if kind == "start" and word == "style":
+            style = values.get("w:styleid", "")
+        elif kind == "start" and word == "name":
+            if named := _HEADING.fullmatch(values.get("w:val", "")):
+                levels[style] = int(named[1])
+            elif _CONTENTS.fullmatch(values.get("w:val", "")):
+                levels[style] = _IN_CONTENTS
+        elif kind == "start" and word == "outlinelvl" and (level := _outline_level(values)):
+            levels[style] = level
+    return levels
+
+
+def _outline_level(values: Attributes) -> int:
+    value = values.get("w:val", "")
+    return int(value) + 1 if _OUTLINE.fullmatch(value) else 0
+
+
+def _lines(markup: str, heading_levels: dict[str, int]) -> Iterator[Line]:
+    """The paragraphs that have text, as they read when all changes to the document are accepted."""
+    pieces: list[str] = []
+    level = count = skipped = 0
+    in_text = False
+    for kind, word, values in tokens(markup):
+        if kind != "text" and word in _SKIPPED:
+            skipped += 1 if kind == "start" else -1
+        elif skipped > 0:
+            continue
+        elif kind == "text":
+            pieces += [word] if in_text else []
+        elif word == "t":
+            in_text = kind == "start"
+        elif word == "p":
+            text = "".join(pieces).strip("\n")
+            if text and level != _IN_CONTENTS:
+                count += 1
+                if count > MAX_LINES:
+                    raise ValueError("too many paragraphs")
+                yield Line(text, level)
+            pieces, level = [], 0
+        elif kind == "start" and word == "pstyle":
+            level = heading_levels.get(values.get("w:val", ""), 0)
+        elif kind == "start" and word == "outlinelvl":
+            level = _outline_level(values)
+        elif kind == "start" and word in _BREAKS:
+            pieces.append(_BREAKS[word])
