@@ -91,6 +91,8 @@ async def plan(
     are asked for the same kinds as the others.
     """
     provider = app.providers.requested(provider_name)
+    if provider.is_rules and book.foreign:
+        log.warning(say("book.foreign", title=book.title))
     model = await app.router.model_for(provider) if model is None else model
     imported = await store_book(app, book, path)
     return await plan_stored(app, Order(book.facts, imported, provider, model), again=again)

@@ -33,6 +33,7 @@ class Book:
 
     ``left_out``: lines of download sites and appeals for votes that no chapter holds.
     ``missing``: see :func:`kgnb.book.headings.missing`.
+    ``foreign``: its text is neither Chinese nor English, whatever ``lang`` is taken for the nearest.
     ``given_title``, ``given_author``: as the user gave them; they replace those of a stored book.
     """
 
@@ -43,6 +44,7 @@ class Book:
     sha256: str
     left_out: int = 0
     missing: tuple[int, ...] = ()
+    foreign: bool = False
     given_title: str = ""
     given_author: str = ""
 

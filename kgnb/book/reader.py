@@ -62,6 +62,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
         sha256=sha256,
         left_out=boilerplate.count(text),
         missing=headings.missing(found),
+        foreign=is_foreign(text),
         given_title=given_title,
         given_author=given_author,
     )
@@ -248,3 +249,22 @@ def language(text: str) -> Lang:
     latin = len(re.findall(r"[A-Za-z]", sample))
     # A Chinese character carries about as much as four letters.
     return "zh" if chinese * 4 > latin else "en"
+
+
+_ENGLISH_WORDS = frozenset(["the", "and", "of", "to"])
+MIN_ENGLISH = 0.03
+"""Least share of these among the words of an English text: it has some 0.1, other languages next to none."""
+MAX_KANA = 0.1
+"""Largest share of kana in a Chinese text, which quotes some; in Japanese it is half."""
+
+
+def is_foreign(text: str) -> bool:
+    """Whether a text is neither Chinese nor English; False if it is too short to tell."""
+    sample = text[:100_000]
+    if language(sample) == "zh":
+        kana, chinese = (
+            len(re.findall(letters, sample)) for letters in ("[\u3041-\u30ff]", "[\u3400-\u9fff]")
+        )
+        return kana > MAX_KANA * (kana + chinese)
+    words = re.findall(r"[^\W\d_]+", sample.lower())
+    return len(words) >= 50 and sum(word in _ENGLISH_WORDS for word in words) < MIN_ENGLISH * len(words)

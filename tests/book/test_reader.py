@@ -622,6 +622,25 @@ def test_locked_and_broken_epubs(tmp_path: Path) -> None:
     assert key_of(epub(tmp_path, {"1.xhtml": page("")})) == "book.empty"
 
 
+# --- languages ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        (ZH, False),
+        (ZH + "她在纸上写：「さようなら」。\n", False),
+        (EN, False),
+        ("Il pleuvait. Le comte ne dit rien, et Jeanne regardait la mer sans lui répondre.\n" * 9, True),
+        ("Иван Петрович смотрел в окно и молчал, а Мария уехала в Москву к брату.\n" * 9, True),
+        ("一郎は窓の外を見ていた。雪が降っている。花子は何も言わなかった。\n" * 9, True),
+        ("Non, dit-il.\n", False),  # too short to tell
+    ],
+)
+def test_a_text_that_is_neither_chinese_nor_english(tmp_path: Path, text: str, foreign: bool) -> None:
+    assert book(tmp_path, text).foreign is foreign
+
+
 # --- Word ---------------------------------------------------------------------------------------------------
 
 
