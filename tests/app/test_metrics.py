@@ -25,9 +25,8 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 @pytest.fixture
 def place(tmp_path: Path, running_engines: None) -> Iterator[Place]:
-    one = Place(tmp_path)
-    yield one
-    one.kill_everything()
+    with Place(tmp_path) as one:
+        yield one
 
 
 @pytest.fixture

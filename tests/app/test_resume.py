@@ -48,9 +48,8 @@ def server() -> Iterator[Llm]:
 @pytest.fixture
 def place(tmp_path: Path, server: Llm) -> Iterator[Place]:
     # With leases that outlive the test: whoever waited for one of a dead process would never end.
-    one = Place(tmp_path, {**server.env(), "KGNB_LEASE_SECONDS": "300"})
-    yield one
-    one.kill_everything()
+    with Place(tmp_path, {**server.env(), "KGNB_LEASE_SECONDS": "300"}) as one:
+        yield one
 
 
 def start(place: Place, book: Path) -> Running:

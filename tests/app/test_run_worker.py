@@ -108,16 +108,13 @@ async def test_a_paid_reply_does_not_wait_for_a_redis_that_hangs(
 
 
 def test_a_name_that_nobody_has_is_said_and_drains_at_once(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    try:
+    with Place(tmp_path) as place:
         assert place.run("submit", novel(tmp_path / "book.txt", 1), "--provider", "rules").code == 0
         ran = place.run("worker", "--providers", "opnai", "--drain", "--lang", "en")
         assert ran.code == 0
         assert "no provider opnai" in ran.out
         assert "serves (none)" in ran.out
         assert "Tasks 1 are left: they wait for rules" in ran.out
-    finally:
-        place.kill_everything()
 
 
 @pytest.mark.usefixtures("running_engines")

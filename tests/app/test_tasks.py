@@ -100,6 +100,24 @@ async def hold(app: App) -> Claim:
     return claim
 
 
+async def held_task(app: App) -> int:
+    task_id = await new_task(app)
+    await hold(app)
+    return task_id
+
+
+async def freeze_names(app: App, task_id: int) -> None:
+    task = await app.ledger.tasks.get(task_id)
+    assert task is not None
+    await app.ledger.names.freeze(task_id, task.novel_id, ())
+
+
+async def frozen_task(app: App) -> int:
+    task_id = await new_task(app)
+    await freeze_names(app, task_id)
+    return task_id
+
+
 @contextmanager
 def keeping(app: App) -> Iterator[TaskKeeper]:
     """What keeps tasks open on a node that reaches no graph."""
@@ -218,10 +236,7 @@ class TestPausing:
         assert len(await reopen(app, again)) == 3
 
     async def test_its_keeper_starts_it_again_only_where_it_was_asked_for_anew(self, app: App) -> None:
-        task_id = await new_task(app)
-        task = await app.ledger.tasks.get(task_id)
-        assert task is not None
-        await app.ledger.names.freeze(task_id, task.novel_id, ())
+        task_id = await frozen_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
         with keeping(app) as task_keeper:
             await task_keeper.take(claim)
@@ -241,13 +256,10 @@ class TestPausing:
     async def test_a_chapter_that_another_node_buries_meanwhile_stays_dead(
         self, app: App, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        task_id = await new_task(app)
-        await hold(app)
+        task_id = await held_task(app)
         (dying, *_) = await chapters(app, 3)
         await app.queue.forget_node(app.queue.node)
-        task = await app.ledger.tasks.get(task_id)
-        assert task is not None
-        await app.ledger.names.freeze(task_id, task.novel_id, ())
+        await freeze_names(app, task_id)
         (claim, dying) = (await take(app.queue, NEW, tasks=1, chapters=1)).claims
         await app.ledger.chapters.claim([(task_id, dying.chapter_id, dying.token)])
         read = app.ledger.task_lifecycle.open
@@ -342,8 +354,7 @@ class TestPausing:
         assert await items(app.queue, NEW) == []
 
     async def test_a_task_that_main_reset_is_at_work_all_the_same(self, app: App) -> None:
-        task_id = await new_task(app)
-        await hold(app)
+        task_id = await held_task(app)
         await execute(app.ledger, set_task(task_id, status="failed"))  # main's guard
         assert (await tasks_use_case.pause_task(app, task_id)).changed
         assert await status(app, task_id) == "paused"
@@ -365,8 +376,7 @@ class TestCancelling:
         assert await states(app, task_id) == {"pending": 3}
 
     async def test_a_paused_one_and_one_at_work(self, app: App) -> None:
-        task_id = await new_task(app)
-        await hold(app)
+        task_id = await held_task(app)
         await chapters(app, 2)
         await tasks_use_case.pause_task(app, task_id)
         assert (await tasks_use_case.cancel_task(app, task_id)).task.status is TaskStatus.PAUSED
@@ -396,8 +406,7 @@ class TestRetrying:
 
     @pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
     async def test_while_the_task_runs(self, app: App, told: bool) -> None:
-        task_id = await new_task(app)
-        await hold(app)
+        task_id = await held_task(app)
         claims = await chapters(app, 2)
         await bury(app, claims[0], told=told)
         done = await tasks_use_case.retry_task(app, task_id)
@@ -458,8 +467,7 @@ class TestRetrying:
         assert (await items(app.queue, NEW), await status(app, done)) == ([], "completed")
 
     async def test_one_that_main_ended_before_it_was_finished(self, app: App) -> None:
-        task_id = await new_task(app)
-        await hold(app)
+        task_id = await held_task(app)
         await execute(app.ledger, set_task(task_id, status="failed"))
         assert (await tasks_use_case.retry_task(app, task_id)).chapters == 0
         assert await status(app, task_id) == "created"
@@ -520,15 +528,8 @@ class TestOldWorkers:
 
             yield take_next
 
-    async def frozen_task(self, app: App) -> int:
-        task_id = await new_task(app)
-        task = await app.ledger.tasks.get(task_id)
-        assert task is not None
-        await app.ledger.names.freeze(task_id, task.novel_id, ())
-        return task_id
-
     async def test_a_task_that_one_is_at_work_on_is_left_to_it(self, app: App) -> None:
-        task_id = await self.frozen_task(app)
+        task_id = await frozen_task(app)
         await app.queue.push(OLD, task_id)
         await old_worker(app.queue, "old", task_id)
         with self.taking(app) as take_next:
@@ -539,7 +540,7 @@ class TestOldWorkers:
             assert await take_next(task_id) == ("running", True)
 
     async def test_a_retry_of_a_stopped_one_and_an_opened_task_go_on(self, app: App) -> None:
-        task_id = await self.frozen_task(app)
+        task_id = await frozen_task(app)
         await old_worker(app.queue, "old", task_id)
         await execute(app.ledger, set_task(task_id, status="paused"))
         with self.taking(app) as take_next:
@@ -571,8 +572,7 @@ class TestDeadList:
         assert await states(app, task_id) == {"completed": 2, "failed": 1, "running": 1}
 
     async def test_dropped_chapters_stay_failed(self, app: App) -> None:
-        task_id = await new_task(app)
-        await hold(app)
+        task_id = await held_task(app)
         claims = await chapters(app, 3)
         await bury(app, claims[0])
         await bury(app, claims[1], told=False)

@@ -277,11 +277,10 @@ def server() -> Iterator[Llm]:
 def place(tmp_path: Path, running_engines: None) -> Iterator[Place]:
     home = tmp_path / "home"
     home.mkdir()
-    one = Place(
+    with Place(
         tmp_path, {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "cfg"), "KGNB_LANG": "en", "MY_KEY": KEY}
-    )
-    yield one
-    one.kill_everything()
+    ) as one:
+        yield one
 
 
 def listed(place: Place) -> dict[str, dict[str, Any]]:

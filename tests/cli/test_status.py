@@ -44,9 +44,8 @@ NAMES = ["机器甲", "machine-b"]
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    one = Place(tmp_path)
-    yield one
-    one.kill_everything()
+    with Place(tmp_path) as one:
+        yield one
 
 
 # --- two workers at work ------------------------------------------------------------------------------------

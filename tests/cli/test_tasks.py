@@ -44,9 +44,8 @@ def server() -> Iterator[Llm]:
 
 @pytest.fixture
 def place(tmp_path: Path, running_engines: None, server: Llm) -> Iterator[Place]:
-    one = Place(tmp_path, server.env() | {"KGNB_LANG": "en"})
-    yield one
-    one.kill_everything()
+    with Place(tmp_path, server.env() | {"KGNB_LANG": "en"}) as one:
+        yield one
 
 
 class Typed:

@@ -31,9 +31,8 @@ CHAPTERS = 6
 
 @pytest.fixture
 def place(running_engines: None, tmp_path: Path) -> Iterator[Place]:
-    one = Place(tmp_path)
-    yield one
-    one.kill_everything()
+    with Place(tmp_path) as one:
+        yield one
 
 
 @pytest.fixture

@@ -44,10 +44,8 @@ def server() -> Iterator[Llm]:
 
 @pytest.fixture
 def place(tmp_path: Path, running_engines: None, server: Llm) -> Iterator[Place]:
-    one = Place(tmp_path)
-    one.env |= server.env() | SECRETS
-    yield one
-    one.kill_everything()
+    with Place(tmp_path, server.env() | SECRETS) as one:
+        yield one
 
 
 @contextlib.contextmanager

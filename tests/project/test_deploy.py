@@ -43,9 +43,8 @@ class TestEntrypoint:
         kgnb.parent.mkdir()
         kgnb.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m kgnb "$@"\n')
         kgnb.chmod(0o755)
-        one = Place(tmp_path, {"PATH": f"{kgnb.parent}:{os.environ['PATH']}", "KGNB_LANG": "en"})
-        yield one
-        one.kill_everything()
+        with Place(tmp_path, {"PATH": f"{kgnb.parent}:{os.environ['PATH']}", "KGNB_LANG": "en"}) as one:
+            yield one
 
     def start(self, place: Place, *args: str, **env: str) -> Running:
         given = {**place.env, place.mark: "1", "KGNB_DATA": str(place.data), **env}

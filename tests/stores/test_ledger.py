@@ -17,7 +17,7 @@ from kgnb.core.model import ChapterStatus, TaskConfig, TaskStatus, Usage, beijin
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.chapters import ChapterEnd
+from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.ledger import Ledger
 from tests.support.ledgers import (
     QUEUE,
@@ -45,6 +45,13 @@ async def editions(ledger: Ledger) -> list[int]:
     """Of each stored text whether it is an edition of another one."""
     query = sa.select(t.books.c.edition).order_by(t.books.c.edition)
     return list(await ledger.database.run(lambda c: c.scalars(query).all()))
+
+
+async def claimed(ledger: Ledger) -> tuple[tuple[int, int], ChapterWork]:
+    """A new task's first chapter, claimed with token 11: (task id, chapter id), and its work."""
+    _, task_id = await new_task(ledger)
+    key = (task_id, (await open_with(ledger, task_id, 10)).chapters[0])
+    return key, (await ledger.chapters.claim([(*key, 11)]))[key]
 
 
 class TestBooks:
@@ -419,18 +426,15 @@ class TestRetries:
 
 class TestChapters:
     async def test_stale_tokens_are_refused_everywhere(self, ledger: Ledger) -> None:
-        _, task_id = await new_task(ledger)
-        chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
-        key = (task_id, chapter_id)
-        old = (await ledger.chapters.claim([(*key, 11)]))[key]
+        key, old = await claimed(ledger)
         new = (await ledger.chapters.claim([(*key, 12)]))[key]
         assert await ledger.chapters.claim([(*key, 11)]) == {}
-        assert await ledger.extractions.save([row_of(old, task_id, 11)]) == [False]
+        assert await ledger.extractions.save([row_of(old, key[0], 11)]) == [False]
         assert await ledger.extractions.row(*key) is None
         end = ChapterEnd(*key, 11, ChapterStatus.COMPLETED)
         assert await ledger.chapters.end([end]) == [False]
         assert await ledger.chapters.hand_back([(*key, 11)]) == [False]
-        assert await ledger.extractions.save([row_of(new, task_id, 12)]) == [True]
+        assert await ledger.extractions.save([row_of(new, key[0], 12)]) == [True]
         assert await ledger.chapters.end([replace(end, token=12)]) == [True]
         assert await ledger.chapters.end([replace(end, token=12)]) == [True]  # said again
         assert await ledger.chapters.end([replace(end, token=11)]) == [False]
@@ -456,12 +460,10 @@ class TestChapters:
         assert (await ledger.tasks.progress(task_id)).failed == 1
 
     async def test_an_end_from_the_dead_list_shuts_out_whoever_claimed_before(self, ledger: Ledger) -> None:
-        _, task_id = await new_task(ledger)
-        key = (task_id, (await open_with(ledger, task_id, 10)).chapters[0])
-        work = (await ledger.chapters.claim([(*key, 11)]))[key]
+        key, work = await claimed(ledger)
         end = ChapterEnd(*key, 12, ChapterStatus.FAILED, error="x")
         assert await ledger.chapters.end([end]) == [True]
-        assert await ledger.extractions.save([row_of(work, task_id, 11)]) == [False]
+        assert await ledger.extractions.save([row_of(work, key[0], 11)]) == [False]
         assert await ledger.chapters.still_claimed([(*key, 11)]) == set()
         assert await ledger.chapters.end([end]) == [True]  # said again
 
@@ -507,12 +509,9 @@ class TestChapters:
         assert (await ledger.tasks.progress(two)).running == 2
 
     async def test_a_chapter_with_a_row_is_never_asked_again(self, ledger: Ledger) -> None:
-        _, task_id = await new_task(ledger)
-        chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
-        key = (task_id, chapter_id)
-        work = (await ledger.chapters.claim([(*key, 11)]))[key]
+        key, work = await claimed(ledger)
         assert work.row is None
-        row = row_of(work, task_id, 11)
+        row = row_of(work, key[0], 11)
         assert await ledger.extractions.save([row], [("原文1", "x" * 100_000)]) == [True]
         assert await ledger.extractions.save([replace(row, extraction=extraction("曹操"))]) == [True]  # stays
         again = (await ledger.chapters.claim([(*key, 12)]))[key]
@@ -568,12 +567,9 @@ class TestChapters:
         assert await ledger.task_stats.finished() == []
 
     async def test_hostile_text_is_stored(self, ledger: Ledger) -> None:
-        _, task_id = await new_task(ledger)
-        chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
-        key = (task_id, chapter_id)
-        work = (await ledger.chapters.claim([(*key, 11)]))[key]
+        key, work = await claimed(ledger)
         evil = "'; DROP TABLE novels; -- %s :x \\ 😀𠮷"
-        row = row_of(work, task_id, 11, extraction=extraction(evil))
+        row = row_of(work, key[0], 11, extraction=extraction(evil))
         assert await ledger.extractions.save([row], [(evil + "\ud83d",)]) == [True]
         assert await ledger.extractions.row(*key) == row
         assert await ledger.extractions.raw_replies(*key) == [evil + "?"]
@@ -593,10 +589,7 @@ class TestChapters:
                 assert ("NO_BACKSLASH_ESCAPES" in await scalar(ledger, sa.text("SELECT @@sql_mode"))) is told
 
     async def quotes_and_backslashes(self, ledger: Ledger) -> None:
-        _, task_id = await new_task(ledger)
-        chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
-        key = (task_id, chapter_id)
-        work = (await ledger.chapters.claim([(*key, 11)]))[key]
+        key, work = await claimed(ledger)
         evil = (
             "\\",
             "\\'",
@@ -608,14 +601,12 @@ class TestChapters:
             "?:b_now",
             "’‘\\",
         )
-        assert await ledger.extractions.save([row_of(work, task_id, 11)], [evil]) == [True]
+        assert await ledger.extractions.save([row_of(work, key[0], 11)], [evil]) == [True]
         assert await ledger.extractions.raw_replies(*key) == list(evil)
 
     async def test_a_row_twice_in_one_batch_is_saved_once(self, ledger: Ledger) -> None:
-        _, task_id = await new_task(ledger)
-        chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
-        key = (task_id, chapter_id)
-        row = row_of((await ledger.chapters.claim([(*key, 11)]))[key], task_id, 11)
+        key, work = await claimed(ledger)
+        row = row_of(work, key[0], 11)
         assert await ledger.extractions.save([row, row], [("{1}",), ("{2}",)]) == [True, True]
         assert await ledger.extractions.row(*key) == row
 

@@ -149,6 +149,12 @@ class Place:
     def __post_init__(self) -> None:
         self.data = self.path / "data"
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill_everything()
+
     def start(
         self,
         *args: str | Path,

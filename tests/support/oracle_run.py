@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -119,14 +117,9 @@ def on_three_nodes(path: Path, library: Library) -> tuple[list[dict[str, Any]], 
     return graphs, [set(DONE.findall(log.read_text("utf-8"))) for log in logs]
 
 
-@contextlib.contextmanager
-def _place(path: Path, env: dict[str, str]) -> Iterator[Place]:
+def _place(path: Path, env: dict[str, str]) -> Place:
     path.mkdir(parents=True)
-    place = Place(path, {**env, "KGNB_LANG": "en", "KGNB_CPU_WORKERS": "1", "KGNB_CHUNK_CHARS": str(LIMIT)})
-    try:
-        yield place
-    finally:
-        place.kill_everything()
+    return Place(path, {**env, "KGNB_LANG": "en", "KGNB_CPU_WORKERS": "1", "KGNB_CHUNK_CHARS": str(LIMIT)})
 
 
 def _start_node(place: Place, log: Path) -> Running:

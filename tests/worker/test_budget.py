@@ -326,9 +326,8 @@ def server() -> Iterator[Llm]:
 
 @pytest.fixture
 def place(tmp_path: Path, running_engines: None, server: Llm) -> Iterator[Place]:
-    one = Place(tmp_path, server.env())
-    yield one
-    one.kill_everything()
+    with Place(tmp_path, server.env()) as one:
+        yield one
 
 
 def test_a_build_stops_at_its_budget_and_goes_on_when_it_is_raised(place: Place, server: Llm) -> None:

@@ -29,9 +29,8 @@ SOON = {"KG_WORKER_GUARD_INTERVAL": "0.5", "KGNB_LEASE_SECONDS": "3"}
 
 @pytest.fixture
 def place(tmp_path: Path, running_engines: None) -> Iterator[Place]:
-    one = Place(tmp_path, env=dict(SOON))
-    yield one
-    one.kill_everything()
+    with Place(tmp_path, env=dict(SOON)) as one:
+        yield one
 
 
 def write(place: Place, statement: str, *values: object) -> None:

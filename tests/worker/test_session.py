@@ -36,39 +36,29 @@ def test_leaving_takes_at_most_half_of_what_is_left() -> None:
 
 @pytest.mark.usefixtures("running_engines")
 def test_a_worker_ends_with_its_session_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    try:
-        with llm(latency=0.3 * stretch()) as server:
-            place.env |= server.env()
-            assert place.run("submit", novel(tmp_path / "b.txt", 150), "--provider", "dryrun").code == 0
-            ran = place.run("worker", "--slots", "2", env={"KGNB_SESSION_SECONDS": f"{20 * stretch()}"})
-            assert ran.code == 0
-            assert "会话还剩" in ran.out
-            rows = len(place.sql("SELECT chapter_id FROM kgnb_extractions"))
-            assert 0 < rows < 150
-            assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("running",)]
-            server.server.latency = 0
-            assert place.run("worker", "--drain", "--slots", "8").code == 0
-            assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
-            assert server.stats.answered_twice == []
-    finally:
-        place.kill_everything()
+    with llm(latency=0.3 * stretch()) as server, Place(tmp_path, server.env()) as place:
+        assert place.run("submit", novel(tmp_path / "b.txt", 150), "--provider", "dryrun").code == 0
+        ran = place.run("worker", "--slots", "2", env={"KGNB_SESSION_SECONDS": f"{20 * stretch()}"})
+        assert ran.code == 0
+        assert "会话还剩" in ran.out
+        rows = len(place.sql("SELECT chapter_id FROM kgnb_extractions"))
+        assert 0 < rows < 150
+        assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("running",)]
+        server.server.latency = 0
+        assert place.run("worker", "--drain", "--slots", "8").code == 0
+        assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
+        assert server.stats.answered_twice == []
 
 
 @pytest.mark.usefixtures("running_engines")
 def test_a_worker_that_is_told_to_leave_begins_nothing_that_it_read_ahead(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    try:
-        with llm(latency=1.5) as server:
-            place.env |= server.env()
-            assert place.run("submit", novel(tmp_path / "b.txt", 60), "--provider", "dryrun").code == 0
-            worker = place.start("worker", "--slots", "8")
-            worker.until(lambda: server.stats.requests >= 16 and server.stats.in_flight == 8)
-            read = "SELECT count(*) FROM kgnb_claims"
-            worker.until(lambda: place.sql(read)[0][0] > server.stats.requests)  # more than is asked about
-            worker.send(signal.SIGTERM)
-            assert worker.ended().code == 0
-            rows = len(place.sql("SELECT chapter_id FROM kgnb_extractions"))
-            assert rows == server.stats.requests < place.sql(read)[0][0]  # it waited for what was out alone
-    finally:
-        place.kill_everything()
+    with llm(latency=1.5) as server, Place(tmp_path, server.env()) as place:
+        assert place.run("submit", novel(tmp_path / "b.txt", 60), "--provider", "dryrun").code == 0
+        worker = place.start("worker", "--slots", "8")
+        worker.until(lambda: server.stats.requests >= 16 and server.stats.in_flight == 8)
+        read = "SELECT count(*) FROM kgnb_claims"
+        worker.until(lambda: place.sql(read)[0][0] > server.stats.requests)  # more than is asked about
+        worker.send(signal.SIGTERM)
+        assert worker.ended().code == 0
+        rows = len(place.sql("SELECT chapter_id FROM kgnb_extractions"))
+        assert rows == server.stats.requests < place.sql(read)[0][0]  # it waited for what was out alone
