@@ -66,7 +66,7 @@ class Conversation:
 
     def __init__(self, text: str, people: Sequence[Mention], own: Sequence[Mention] = ()) -> None:
         """``people``: mentions in order of their offsets; ``own``: where a narrator says 我."""
-        self._text, self._people, self._own = text, people, own
+        self.text, self.people, self._own = text, people, own
         self.starts = [m.start for m in people]
         """Offsets of the mentions."""
         self._turns: dict[int, Turn] = {}
@@ -74,7 +74,7 @@ class Conversation:
     @cached_property
     def quotations(self) -> list[tuple[int, int]]:
         """Where the turns begin and end."""
-        return [match.span() for match in _QUOTATION.finditer(self._text)]
+        return [match.span() for match in _QUOTATION.finditer(self.text)]
 
     @cached_property
     def _openings(self) -> list[int]:
@@ -96,16 +96,16 @@ class Conversation:
     def sexes(self) -> Sexes:
         """Who is spoken of as of a man, who as of a woman."""
         offsets = defaultdict[str, list[int]](list)
-        for mention in self._people:
+        for mention in self.people:
             offsets[mention.form].append(mention.start)
-        return Sexes(self._text, offsets, subjects=True)
+        return Sexes(self.text, offsets, subjects=True)
 
     def narrator(self, place: int) -> Mention | None:
         """Return the narrator's last 我 before a place outside speech; None where nobody tells it."""
         k = bisect_left(self._own, place, key=attrgetter("start")) - 1
         if k < 0 or not self.is_told(place):
             return None
-        quoted = _COLON.search(self._text, max(self._own[k].start, self._line(place)), place)  # 甲说：内人乙…
+        quoted = _COLON.search(self.text, max(self._own[k].start, self._line(place)), place)  # 甲说：内人乙…
         return None if quoted else self._own[k]
 
     def at(self, place: int) -> int:
@@ -136,7 +136,7 @@ class Conversation:
         k = self.last_before(place)
         end = self.quotations[k][1] if k >= 0 else 0
         near = k >= 0 and 0 <= place - end < _SAME_TURN
-        return k if near and not _ENDS_CLAUSE.search(self._text, end, place) else -1
+        return k if near and not _ENDS_CLAUSE.search(self.text, end, place) else -1
 
     def addressed(self, k: int) -> Mention | None:
         """Return whom the ``k``-th turn calls by name, or with whom the line or sentence behind it begins, if
@@ -160,7 +160,7 @@ class Conversation:
     def _depths(self) -> tuple[list[int], list[int]]:
         """Offsets of quotation marks and line ends; how many quotations are open from each on."""
         places, depths, opened = [], [], ""
-        for match in _MARK.finditer(self._text):
+        for match in _MARK.finditer(self.text):
             opener = _OPENERS.get(match[0], match[0])
             opened = opened.partition(opener)[0] + (opener if match[0] == opener else "")
             opened = "" if opener == "\n" else opened
@@ -185,13 +185,13 @@ class Conversation:
     def reacts(self, k: int) -> Mention | None:
         """Return the person with whom the line behind the ``k``-th turn's begins, if it is no quotation."""
         end = self.quotations[k][1]
-        begin = self._text.find("\n", end, end + _SAME_TURN) + 1
+        begin = self.text.find("\n", end, end + _SAME_TURN) + 1
         i = bisect_left(self.starts, begin)
-        return self._people[i] if begin and self.starts[i : i + 1] == [begin] else None
+        return self.people[i] if begin and self.starts[i : i + 1] == [begin] else None
 
     def within(self, begin: int, end: int) -> Sequence[Mention]:
         """Return the mentions that begin in a part of the text."""
-        return self._people[bisect_left(self.starts, begin) : bisect_left(self.starts, end)]
+        return self.people[bisect_left(self.starts, begin) : bisect_left(self.starts, end)]
 
     def begins(self, place: int) -> int:
         """Return the number of the mention that begins at a place; -1 for none."""
@@ -200,7 +200,7 @@ class Conversation:
 
     def _line(self, place: int) -> int:
         """Where the line of a place begins, or what is looked at of it."""
-        return behind_last(self._text, "\n", max(0, place - LONGEST_LINE), place)
+        return behind_last(self.text, "\n", max(0, place - LONGEST_LINE), place)
 
     # --- one turn ---
 
@@ -217,7 +217,7 @@ class Conversation:
     def _is_line(self, k: int) -> bool:
         """Whether a turn is a whole line."""
         start, end = self.quotations[k]
-        return self._line(start) == start and self._text[end : end + 1] in ("\n", "")
+        return self._line(start) == start and self.text[end : end + 1] in ("\n", "")
 
     def _told_by(self, k: int) -> int:
         """How many turns before one may tell who speaks it: one on its line; of a line by itself those of the
@@ -252,13 +252,13 @@ class Conversation:
         return next(iter(called.values())) if len(called) == 1 else None
 
     def _is_called(self, mention: Mention, start: int, end: int) -> bool:
-        before = self._text[mention.start - 1]
-        behind = _CALLED.match(self._text, mention.end)
+        before = self.text[mention.start - 1]
+        behind = _CALLED.match(self.text, mention.end)
         if behind is None or behind.end() > end:
             return False
         first, last = mention.start == start + 1, behind.end() >= end - 1
         ends = last or behind[0][-1] in "。！？"
-        broken_off = self._text[end - 2] == "，"
+        broken_off = self.text[end - 2] == "，"
         return (first and (broken_off or not last)) or (not first and before in "，！" and ends)
 
     def _introduced(
@@ -266,10 +266,10 @@ class Conversation:
     ) -> tuple[Mention | None, Mention | None, Mention | None]:
         """Speaker, hearer and the only other person by the sentence before a quotation (甲对乙说：)."""
         end = self.quotations[k][0]
-        said = self._text[begin:end]
+        said = self.text[begin:end]
         if not _INTRODUCES.search(said):
             return None, None, None
-        begin = behind_last(self._text, ENDS, begin, end)
+        begin = behind_last(self.text, ENDS, begin, end)
         named = self.within(begin, end)
         subjects = (m for m in reversed(named) if self._begins_clause(m, begin))
         speaker = next((m for m in subjects if not is_narrators(m) or self._narrator_says(m.end, end)), None)
@@ -280,68 +280,66 @@ class Conversation:
             and last is not None
             and len(said) <= _SAME_TURN
             and len(named) == 1
-            and _HEARS.search(self._text, begin, named[0].start)
+            and _HEARS.search(self.text, begin, named[0].start)
         ):
             speaker = last.speaker  # “…”又对乙说：
-        if _PRONOUN.match(self._text, begin):
-            speaker = self._subject(k, line, begin, self._text[begin])
+        if _PRONOUN.match(self.text, begin):
+            speaker = self._subject(k, line, begin, self.text[begin])
         if speaker is None:
             return None, None, None
         others = {m.entry.name: m for m in named if m.entry.name != speaker.entry.name}
-        heard = [m for m in others.values() if _HEARS.search(self._text, begin, m.start)]
+        heard = [m for m in others.values() if _HEARS.search(self.text, begin, m.start)]
         beside = next(iter(others.values())) if len(others) == 1 else None
         return speaker, heard[0] if len(heard) == 1 else None, beside
 
     def _narrator_says(self, begin: int, end: int) -> bool:
         """Whether nobody else speaks in what a narrator tells before a quotation: 我问他，他说："""
-        return _TOLD_OF.search(self._text, begin, end) is None
+        return _TOLD_OF.search(self.text, begin, end) is None
 
     def _begins_clause(self, mention: Mention, begin: int) -> bool:
-        return mention.start == begin or self._text[mention.start - 1 : mention.start] in _BEFORE_SUBJECT
+        return mention.start == begin or self.text[mention.start - 1 : mention.start] in _BEFORE_SUBJECT
 
     def _is_placed(self, mention: Mention, begin: int) -> bool:
         """Whether a sentence begins with where somebody is: 坐在门口的甲笑道."""
-        return _PLACED.fullmatch(self._text, begin, mention.start) is not None
+        return _PLACED.fullmatch(self.text, begin, mention.start) is not None
 
     def _is_presented(self, mention: Mention) -> bool:
         """Whether a clause ends with the person of whom it tells that it is he: 正是何家的大姑娘甲，…."""
         begin = max(0, mention.start - 12)
-        return self._text[mention.end : mention.end + 1] in ("，", "。") and (
-            _PRESENTS.search(self._text, begin, mention.start) is not None
+        return self.text[mention.end : mention.end + 1] in ("，", "。") and (
+            _PRESENTS.search(self.text, begin, mention.start) is not None
         )
 
     def _behind(self, k: int, line: int) -> Mention | None:
         """The speaker right behind a quotation (“…”甲说); nobody where a colon introduces it, and not who
         only hears it (“…”甲听了)."""
         start, end = self.quotations[k]
-        if self._text[start - 1 : start] in ("：", ":"):
+        if self.text[start - 1 : start] in ("：", ":"):
             return None
         i = bisect_left(self.starts, end)
         if self.starts[i : i + 1] == [end]:
-            narrator = is_narrators(self._people[i])  # whose deeds are between the words of others, too
-            speaks = _SPOKE.match(self._text, self._people[i].end) or (
-                not narrator and self._acts(i, k, line)
-            )
-            return self._people[i] if speaks else None
-        if _PRONOUN.match(self._text, end) and _SPOKE.match(self._text, end + 1):
-            return self._subject(k, line, start, self._text[end])
+            narrator = is_narrators(self.people[i])  # whose deeds are between the words of others, too
+            speaks = _SPOKE.match(self.text, self.people[i].end) or (not narrator and self._acts(i, k, line))
+            return self.people[i] if speaks else None
+        if _PRONOUN.match(self.text, end) and _SPOKE.match(self.text, end + 1):
+            return self._subject(k, line, start, self.text[end])
         return None
 
     def _acts(self, i: int, k: int, line: int) -> bool:
         """Whether a deed right behind a quotation is the speaker's: one broken off (“爹，”甲放下碗，“…”), or
         one that begins its line, in a text that gives each speaker a line (“爹。”甲红了眼睛)."""
-        clause = _CLAUSE.match(self._text, self._people[i].end)
+        clause = _CLAUSE.match(self.text, self.people[i].end)
         if clause is None or any(at < clause.end() for at in self.starts[i + 1 : i + 2]):
             return False
         if _REACTS.search(clause[0]):
             return False
         start, end = self.quotations[k]
-        return self._text[end - 2] in "，," or (self._lines and line == start)
+        return self.text[end - 2] in "，," or (self._lines and line == start)
 
     @cached_property
     def _lines(self) -> bool:
         """Whether speakers mostly have a line each."""
-        begins = sum(self._text[max(0, start - 1)] == "\n" for start, _ in self.quotations)
+        begins = sum(self.text[max(0, start - 1)] == "\n" for start, _ in self.quotations)
         return begins >= 0.3 * len(self.quotations)
 
     def _subject(self, k: int, line: int, before: int, pronoun: str) -> Mention | None:
@@ -359,7 +357,7 @@ class Conversation:
             }
             subjects = subjects or {m.entry.name: m for m in self.within(begin, end) if self._is_presented(m)}
             subjects = {n: m for n, m in subjects.items() if self.sexes.may_be(pronoun, m.entry)}
-            if subjects or self._text[begin] not in "“「『":
+            if subjects or self.text[begin] not in "“「『":
                 return next(iter(subjects.values())) if len(subjects) == 1 else None
         return None
 
@@ -367,7 +365,7 @@ class Conversation:
         """Whether what stands between two quotations of a line is about the speaker (“…”甲说，“…”)."""
         if last.speaker is None or at - last.end > _SAME_TURN:
             return False
-        return last.speaker.start == last.end or _PRONOUN.match(self._text, last.end) is not None
+        return last.speaker.start == last.end or _PRONOUN.match(self.text, last.end) is not None
 
     def _answers(self, k: int) -> Mention | None:
         """Who says a line without narration: one of two who take turns (“…”甲说 / “…”乙说 / “…”), else whom
@@ -381,4 +379,4 @@ class Conversation:
 
     def _follows(self, k: int) -> bool:
         """Whether a turn is on the line behind that of the one before it."""
-        return k > 0 and self._text.count("\n", self.quotations[k - 1][1], self.quotations[k][0]) == 1
+        return k > 0 and self.text.count("\n", self.quotations[k - 1][1], self.quotations[k][0]) == 1

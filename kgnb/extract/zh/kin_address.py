@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from typing import NamedTuple
 
@@ -100,9 +100,9 @@ _SPOKEN_TO = re.compile(
 )
 
 
-def addressed_kin(text: str, people: Sequence[Mention], said: Conversation) -> list[PatternMatch]:
-    """Return the ties that words of address imply; ``people``: one chapter's persons."""
-    found = list(_Addresses(text, people, said).ties())
+def addressed_kin(said: Conversation) -> list[PatternMatch]:
+    """Return the ties that words of address imply."""
+    found = list(_Addresses(said).ties())
     times: dict[frozenset[str], Counter[tuple[str, str]]] = defaultdict(Counter)
     for one in found:
         times[frozenset((one.source, one.target))][_kind(one)] += 1
@@ -124,8 +124,8 @@ def _most(kinds: Counter[tuple[str, str]]) -> tuple[str, str] | None:
 class _Addresses:
     """The words of address of one chapter."""
 
-    def __init__(self, text: str, people: Sequence[Mention], said: Conversation) -> None:
-        self._text, self._people, self._said = text, people, said
+    def __init__(self, said: Conversation) -> None:
+        self._text, self._said = said.text, said
 
     def ties(self) -> Iterator[PatternMatch]:
         for match in _SPOKEN_TO.finditer(self._text):

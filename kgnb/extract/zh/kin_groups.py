@@ -68,17 +68,10 @@ _NAMED_AFTER_HUSBAND = ("家的", "嫂", "嫂子", "媳妇", "太太", "夫人",
 class KinGroups:
     """The groups of kin of one chapter."""
 
-    def __init__(
-        self,
-        text: str,
-        people: Sequence[Mention],
-        ends: Sequence[int],
-        said: Conversation,
-        owners: KinOwners,
-    ) -> None:
-        """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
-        self._text, self._people, self._ends, self._said, self._owners = text, people, ends, said, owners
-        self._starts = said.starts
+    def __init__(self, said: Conversation, ends: Sequence[int], owners: KinOwners) -> None:
+        """``ends``: offsets of the sentences' ends."""
+        self._text, self._people, self._said = said.text, said.people, said
+        self._ends, self._owners = ends, owners
 
     def enumerations(self) -> Iterator[PatternMatch]:
         """甲生了两个儿子，大的叫乙，小的叫丙; 生二子：长曰乙，次曰丙."""
@@ -155,7 +148,7 @@ class KinGroups:
 
     def _members(self, at: int, size: int) -> list[Mention]:
         """The listed persons that end at ``at``, or the only two of the sentence before it."""
-        k = bisect_left(self._starts, at) - 1
+        k = bisect_left(self._said.starts, at) - 1
         if k < 0 or self._people[k].end > at:
             return []
         listed = [self._people[k]]

@@ -98,10 +98,9 @@ def _of_two_families(one: str, other: str) -> bool:
 class KinOwners:
     """The possessors of one chapter's kin nouns."""
 
-    def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int], said: Conversation) -> None:
-        """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
-        self._text, self._people, self._ends, self._said = text, people, ends, said
-        self._starts = said.starts
+    def __init__(self, said: Conversation, ends: Sequence[int]) -> None:
+        """``ends``: offsets of the sentences' ends."""
+        self._text, self._people, self._ends, self._said = said.text, said.people, ends, said
         self.children: set[int] = set()
         """Offsets of persons called 长子, 次女."""
 
@@ -120,7 +119,7 @@ class KinOwners:
             return self.speaker(kin.start)
         if _HEARERS_OWN.search(before):
             return self.hearer(kin.start)
-        k = bisect_left(self._starts, kin.start)
+        k = bisect_left(self._said.starts, kin.start)
         if third := THIRD_PERSONS.search(before):
             others = (m for m in reversed(self._people[max(0, k - MANY) : k]) if not is_narrators(m))
             other = next(others, None)  # 我看见甲，他父亲…

@@ -95,26 +95,26 @@ def _title(noun: str) -> str:
 class Kinship:
     """The ties of one chapter's persons."""
 
-    def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int], said: Conversation) -> None:
-        """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
-        self._text, self._people, self._ends, self._said = text, people, ends, said
+    def __init__(self, said: Conversation, ends: Sequence[int]) -> None:
+        """``ends``: offsets of the sentences' ends."""
+        self._text, self._people, self._said = said.text, said.people, said
         self._starts = said.starts
-        self._owners = KinOwners(text, people, ends, said)
+        self._owners = KinOwners(said, ends)
+        self._groups = KinGroups(said, ends, self._owners)
 
     def ties(self) -> list[PatternMatch]:
         """Return the ties that kin nouns before names, groups and couples state.
 
         Of two groups' members (父子) the first is taken for the elder, unless a noun says that it is not.
         """
-        groups = KinGroups(self._text, self._people, self._ends, self._said, self._owners)
         found = list(self._of_nouns())
         stated = {(m.target, m.type, m.source) for m in found if m.type not in SYMMETRIC_RELATIONS}
         found += self._of_speakers()
         found += self._of_hearers()
         found += self._of_weddings()
-        found += groups.enumerations()
-        found += (m for m in groups.groups() if (m.source, m.type, m.target) not in stated)
-        return [*found, *groups.wedded(), *groups.couples()]
+        found += self._groups.enumerations()
+        found += (m for m in self._groups.groups() if (m.source, m.type, m.target) not in stated)
+        return [*found, *self._groups.wedded(), *self._groups.couples()]
 
     def _kin(self) -> Iterator[Kin]:
         """Kin nouns that a name follows: 长子甲, 弟弟名叫甲."""

@@ -8,7 +8,7 @@ Nothing is read where the sentence asks, denies or supposes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from itertools import product
 
@@ -72,9 +72,8 @@ def _behind() -> re.Pattern[str]:
 class Predicates:
     """What the sentences of one chapter say of their subjects."""
 
-    def __init__(self, text: str, people: Sequence[Mention], said: Conversation) -> None:
-        """``people``: mentions in order of their offsets."""
-        self._text, self._people, self._said = text, people, said
+    def __init__(self, said: Conversation) -> None:
+        self._text, self._people, self._said = said.text, said.people, said
 
     def ties(self) -> Iterator[PatternMatch]:
         """Return what is stated of a subject, and who was taken as a pupil."""

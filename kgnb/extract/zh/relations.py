@@ -212,10 +212,10 @@ def stated_relations(text: str, people: Sequence[Mention], ends: Sequence[int]) 
     if own:  # whose kin acts doesn't
         people = [m for m in people if not is_owner(text, m)]
     said = Conversation(text, people, own)
-    kin = Kinship(text, people, ends, said).ties()
+    kin = Kinship(said, ends).ties()
     found = [m for m in _MATCHER.match(text, people, MAX_GAP) if not _is_no_statement(text, m)]
-    found += Predicates(text, people, said).ties()
-    found += kin + _sworn_siblings(text, said) + addressed_kin(text, people, said)
+    found += Predicates(said).ties()
+    found += kin + _sworn_siblings(said) + addressed_kin(said)
     return [m._replace(start=max(m.start, m.end - LONGEST)) for m in found]
 
 
@@ -232,10 +232,10 @@ def _continues_list(text: str, match: PatternMatch) -> bool:
     return counted is not None and text.find(counted[1], max(0, match.start - 6), match.start) >= 0
 
 
-def _sworn_siblings(text: str, said: Conversation) -> list[PatternMatch]:
+def _sworn_siblings(said: Conversation) -> list[PatternMatch]:
     """Sworn siblings: the persons named last in the sentence, as many as it says, else two; nobody where one
     of them isn't named (甲和她父亲是结拜兄弟)."""
-    found = []
+    found, text = [], said.text
     for match in _SWORN.finditer(text):
         begin = behind_last(text, ENDS, max(0, match.start() - 120), match.start())
         unnamed = _WHOSE.search(text, begin, match.start())
