@@ -43,11 +43,10 @@ async def logs(args: argparse.Namespace, _: Settings) -> int:
     async with KaggleClient() as client:
         if args.follow:
             await client.follow_logs(kernel, lambda piece: print(many_lines(piece).rstrip("\n")))
+        elif printed := log_lines(await client.logs(kernel)).rstrip("\n"):
+            print(printed)
         else:
-            if printed := log_lines(await client.logs(kernel)).rstrip("\n"):
-                print(printed)
-            else:
-                options.warn(say("kaggle.no_logs", kernel=kernel))
+            options.warn(say("kaggle.no_logs", kernel=kernel))
     return options.OK
 
 
@@ -55,7 +54,8 @@ async def output(args: argparse.Namespace, _: Settings) -> int:
     """Fetches a run's output files."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
-        await kaggle_push.fetch_files(client, kernel, args.output or kaggle_push.output_folder(kernel))
+        folder = Path(args.output or kaggle_push.output_folder(kernel))
+        kaggle_push.tell_files(kernel, await client.output(kernel, folder))
     return options.OK
 
 

@@ -13,7 +13,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.known_secrets import is_secret_name
 from kgnb.core.messages import language, say
 from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
-from kgnb.kaggle import kernel_metadata, kgnb_wheel, notebook_bundle, packed_books
+from kgnb.kaggle import kgnb_wheel, notebook_bundle, packed_books
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.datasets import check_name
 from kgnb.kaggle.kernel_metadata import (
@@ -22,9 +22,11 @@ from kgnb.kaggle.kernel_metadata import (
     Metadata,
     check_internet,
     check_metadata,
+    plain_title,
     read_flag,
     read_metadata,
     slug_of,
+    title_and_slug,
 )
 
 METADATA = "kernel-metadata.json"
@@ -67,8 +69,8 @@ async def _books_parcel(args: argparse.Namespace, books: list[Path]) -> Parcel:
 
     titles = [(await read(book, None, None)).title for book in books]  # no run for what isn't a book
     more = f" +{len(titles) - 1}" if titles[1:] else ""
-    title, slug = kernel_metadata.title_and_slug(args.title or f"kgnb {titles[0]}", more)
-    meta = kernel_metadata.TEMPLATE | {"title": title, "id": f"{kernel_metadata.NOBODY}/{slug}"}
+    title, slug = title_and_slug(args.title or f"kgnb {titles[0]}", more)
+    meta = TEMPLATE | {"title": title, "id": f"{NOBODY}/{slug}"}
     packed = await asyncio.to_thread(packed_books.pack, books)
     return Parcel(meta | {"code_file": CODE}, {}, packed=packed)
 
@@ -86,7 +88,7 @@ def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
     else:
         code = at / str(meta.get("code_file", ""))
     if args.title or blank or (args.notebook and not theirs):
-        title = kernel_metadata.plain_title(args.title or f"kgnb {code.stem}")
+        title = plain_title(args.title or f"kgnb {code.stem}")
         meta |= {"title": title, "id": f"{meta['id'].partition('/')[0]}/{slug_of(title)}"}
     return Parcel(meta | {"code_file": CODE}, notebook_bundle.read_notebook(code))
 

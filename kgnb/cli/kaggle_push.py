@@ -113,7 +113,7 @@ async def fetch(
 ) -> int:
     """Fetches the output of a run that ended; of a run of ``books`` only what a person looks at."""
     pattern = build_notebook.RESULTS if books else None
-    files = _tell_files(kernel, await kernels.fetch_output(client, kernel, Path(output), pattern))
+    files = tell_files(kernel, await kernels.fetch_output(client, kernel, Path(output), pattern))
     for graph in build_notebook.results(files):
         print(say("kaggle.graph", path=one_line(graph)))
     if ended.state == "ERROR":
@@ -124,12 +124,8 @@ async def fetch(
     return options.OK if ended.state == "COMPLETE" and not left else options.FAILED_CHAPTERS
 
 
-async def fetch_files(client: KaggleClient, kernel: str, output: str) -> list[Path]:
-    """Fetches the files of a run's output and prints their names."""
-    return _tell_files(kernel, await client.output(kernel, Path(output)))
-
-
-def _tell_files(kernel: str, files: list[Path]) -> list[Path]:
+def tell_files(kernel: str, files: list[Path]) -> list[Path]:
+    """Prints the names of a run's output."""
     print("\n".join(map(one_line, files)) or say("kaggle.no_output", kernel=kernel))
     return files
 
