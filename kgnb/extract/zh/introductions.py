@@ -52,10 +52,10 @@ _TITLED = [
     re.compile(rf"({surname})([{HAN}]{{1,2}})(\1{trie_pattern(_TITLES)})")
     for surname in (_SURNAME, _COMPOUND)
 ]
-_IS = re.compile(
+_IS_WHO = re.compile(
     rf"[便就正乃即来]是(?:[^不没非未，。！？：；“”「」\n]{{1,12}}的[{HAN}]{{0,3}}?)?({_NAME}|{_SURNAME}[{HAN}])(?![{HAN}])"
 )
-_BEFORE_IS = re.compile(
+_BEFORE_IS_WHO = re.compile(
     rf"({_SURNAME}|{_COMPOUND}){trie_pattern(words.TITLES_AFTER_SURNAME)}(?=，?[却原]{{0,2}}$)"
 )
 _QUOTES = tuple("“「『")
@@ -68,8 +68,8 @@ def titled(text: str) -> set[tuple[str, str]]:
     """Return the full names before the same surname with a title (何若棠何小姐, not 何先生何太太), or of whom
     the text says who that is: 何奶奶就是她的外婆何若棠."""
     found = {(m[1] + m[2], m[3]) for pattern in _TITLED for m in pattern.finditer(text)}
-    for match in _IS.finditer(text):
-        form = _BEFORE_IS.search(text, max(0, match.start() - 9), match.start())
+    for match in _IS_WHO.finditer(text):
+        form = _BEFORE_IS_WHO.search(text, max(0, match.start() - 9), match.start())
         if form and match[1].startswith(form[1]):
             found.add((match[1], form[0]))
     return {(full, form) for full, form in found if not titled_surname(full)}
