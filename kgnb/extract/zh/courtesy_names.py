@@ -208,7 +208,7 @@ class StatedAliases:
         topic = _TOPIC.search(before)
         if not topic or topic[1] not in self.counts:
             return ""
-        said = topic[2]
+        said = topic[2].rpartition("的")[2]  # 何恭是周武的师弟，外号铁算盘
         others = (said[i : i + n] in self.counts for i in range(len(said)) for n in (2, 3, 4))
         return "" if any(others) else topic[1]
 
