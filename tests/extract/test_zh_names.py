@@ -229,7 +229,7 @@ def test_the_built_in_story_is_right_to_the_last_name() -> None:
         frozenset(person.split())
         for person in [
             "沈砚 沈先生 子墨",
-            "陆青禾 青禾",
+            "陆青禾 青禾 小禾",
             "钱有道 钱师爷",
             "赵九",
             "顾三娘 三娘",
