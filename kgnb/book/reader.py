@@ -214,11 +214,14 @@ _BOOK_NAME = re.compile(r"^[ \t\u3000]*(?:书名|書名)?[：:]?[ \t\u3000]*《(
 _TITLE_FIELD = re.compile(
     r"^[ \t\u3000]*(?:书名|書名|Title)[ \t\u3000]*[：:][ \t\u3000]*(?P<title>[^\n]{1,120})$", re.M
 )
+_BY = re.compile(r"^[ \t]*(?:by|By|BY)[ \t]+(?P<author>[A-Z][^\n]{1,60})\n\s*(?:\n|\Z)", re.M)
 _AUTHOR_FIELD = re.compile(
     r"(?:^|[ \t\u3000》【\[（(])(?:作[ \u3000]*者|Author)[ \t\u3000]*[：:][ \t\u3000]*"
     r"(?P<author>[^\n】\]）)]{1,60})",
     re.M,
 )
+_ONLY_LINE = re.compile(r"\s*(?P<title>[^\n：:。.，,；;]{1,60}?)\s*")
+"""All that stands before the author: the title."""
 
 
 def _without_licence(text: str) -> str:
@@ -235,10 +238,14 @@ def _without_licence(text: str) -> str:
 
 def _stated(head: str, stem: str) -> tuple[str, str]:
     """Title and author that the lines before the first chapter, or the file's name, state."""
+    author = _AUTHOR_FIELD.search(head) or _BY.search(head)
     title = (
-        _BOOK_NAME.search(head) or _TITLE_FIELD.search(head) or re.search(r"《(?P<title>[^《》]+)》", stem)
+        _BOOK_NAME.search(head)
+        or _TITLE_FIELD.search(head)
+        or re.search(r"《(?P<title>[^《》]+)》", stem)
+        or (author and _ONLY_LINE.fullmatch(head, 0, author.start()))
     )
-    author = _AUTHOR_FIELD.search(head) or re.search(r"作者[：:]\s*(?P<author>[^\s（(]+)", stem)
+    author = author or re.search(r"作者[：:]\s*(?P<author>[^\s（(]+)", stem)
     return title["title"] if title else "", author["author"] if author else ""
 
 

@@ -52,7 +52,9 @@ def _origin_lines(found: dict[str, Any]) -> Iterator[str]:
     facts = {"chars": found["chars"], "requests": found["requests"]}
     yield say("chapter.from", provider=provider, **facts, **tokens)
     if found["flags"]:
-        yield say("chapter.flags", flags=", ".join(say(f"flag.{flag}") for flag in found["flags"]))
+        yield say(
+            "chapter.flags", flags=say("status.comma").join(say(f"flag.{flag}") for flag in found["flags"])
+        )
     if found["rejected"]:
         yield say("chapter.rejected", count=found["rejected"])
     if found["absent"]:
@@ -92,7 +94,7 @@ def _list_lines(kind: str, lines: list[str]) -> Iterator[str]:
 
 def _names(names: list[str]) -> str:
     more = [say("chapter.more", count=len(names) - NAMES)] if len(names) > NAMES else []
-    return ", ".join([*map(_shortened, names[:NAMES]), *more])
+    return say("status.comma").join([*map(_shortened, names[:NAMES]), *more])
 
 
 def _shortened(text: str) -> str:

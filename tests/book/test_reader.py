@@ -450,6 +450,15 @@ def test_where_the_title_comes_from(tmp_path: Path) -> None:
     named = book(tmp_path, body, "《风声》作者：麦家.txt")
     assert (named.title, named.author) == ("风声", "麦家")
     assert book(tmp_path, "《雨声》\n" + body, "x.txt").title == "雨声"
+    plain = book(tmp_path, "雨 声\n\n作者：何人\n\n" + body, "book(1).txt")
+    assert (plain.title, plain.author) == ("雨 声", "何人")
+    english = book(tmp_path, f"THE RAIN\nby A. Nobody\n\nChapter 1\n\n{EN}Chapter 2\n\n{EN}", "book(2).txt")
+    assert (english.title, english.author) == ("THE RAIN", "A. Nobody")
+    for head in (
+        "最快的小说站，欢迎您。\n雨声\n作者：何人\n\n",
+        "It was sold\nby Thomas Marsh\nthat year.\n\n",
+    ):
+        assert book(tmp_path, head + body, "book(3).txt").title == "book(3)"
     path = tmp_path / "x.txt"
     asked = read_book(path, title="问", author="我")
     assert (asked.title, asked.author) == ("问", "我")
