@@ -13,7 +13,7 @@ _NAME = r"[A-Z][\w.' -]{1,40}?"
 _OWNED = rf"(?P<owner>{_NAME})'[sS] (?i:{_KIND})\b"
 _OWNER = re.compile(_OWNED)
 _HEADING = re.compile(
-    rf"^[(\[]?(?:{_OWNED}[-—–,.:;) ]{{0,9}}(?:(?i:continued|concluded)|\([^\n]{{1,60}})?"
+    rf"\n[(\[]?(?:{_OWNED}[-—–,.:;) ]{{0,9}}(?:(?i:continued|concluded)|\([^\n]{{1,60}})?"
     r"[.)\] ]{0,9}"  # Ann's Diary
     rf"|(?i:{_SENT})(?:, | from | left by | by )(?P<writer>{_NAME})"
     r"(?:(?:,[^\n]{1,80})? to (?!the\b)[A-Z][^\n]{1,80}|[. ]*)"  # Letter, Ann Dale to Tom Finch
@@ -30,4 +30,5 @@ def owner_of(title: str) -> str:
 
 def writings(text: str) -> list[tuple[int, str]]:
     """Return where each journal, letter or cutting begins, and its writer's name; empty if it is unknown."""
-    return [(m.end(), m["owner"] or m["writer"] or "") for m in _HEADING.finditer(text)]
+    found = _HEADING.finditer(f"\n{text}")  # a literal line end is found sooner than a line's beginning
+    return [(m.end() - 1, m["owner"] or m["writer"] or "") for m in found]
