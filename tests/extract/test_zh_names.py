@@ -768,6 +768,12 @@ def test_a_surname_and_the_beginning_of_several_titles_is_nobodys_name() -> None
     assert classifier.is_fragment(classifier.candidates["何师"])
 
 
+def test_a_surname_and_what_given_names_of_a_family_begin_with_is_nobodys_name() -> None:
+    told = scenes([("守仁", "林秀英"), ("守礼", "林秀英")]) + "白守仁和白守礼是兄弟。\n"
+    classifier = NameClassifier(told)
+    assert classifier.is_fragment(classifier.candidates["白守"])
+
+
 def test_a_character_of_the_given_name_twice_is_who_alone_has_it() -> None:
     pages = every_fourth(pages_of("何晓岚"), "何晓岚", "岚岚")
     assert bearer(people(pages), "岚岚").name == "何晓岚"

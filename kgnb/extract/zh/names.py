@@ -350,7 +350,10 @@ class NameClassifier:
             return False
         longer = {c: self.candidates.get(name + c) for c in candidate.right}
         names = [
-            c for c, found in longer.items() if found and found.score > 0 and not has_unlikely_end(name + c)
+            c
+            for c, found in longer.items()
+            if ((found and found.score > 0) or name[1] + c in self.candidates)
+            and not has_unlikely_end(name + c)
         ]
         within = sum(candidate.right[c] for c in names)
         alone = candidate.count - within
