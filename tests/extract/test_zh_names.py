@@ -923,6 +923,7 @@ def test_what_usually_stands_beside_names_tells_in_a_short_text() -> None:
         ("何守谦是林秀英的表兄，外号“撼山虎”。\n", "何守谦", "撼山虎"),
         ("何二爷笑了。这胖子叫何守谦，人都称他何二爷。何二爷走了，何二爷说好。\n", "何守谦", "何二爷"),
         ("门外正是睿王何守谦。睿王没有说话。大家都怕睿王。\n", "何守谦", "睿王"),
+        ("现今靖安王何守谦来了。靖安王没有说话。大家都怕靖安王。\n", "何守谦", "靖安王"),
     ],
 )
 def test_what_a_text_calls_a_person_once_is_that_person(told: str, full: str, alias: str) -> None:

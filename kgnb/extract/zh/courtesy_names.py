@@ -25,7 +25,7 @@ _EPITHET = re.compile(
 )
 _QUOTED_EPITHET = re.compile(rf"[“「『](?<=[{HAN}].)([{HAN}]{{2,6}})[”」』](?=[{HAN}])")
 _COURT_RANK = re.compile(rf"(?:王爷|王|妃|嫔|贵妃|贵人|公主|郡王|郡主|亲王)(?=[{HAN}]{{2}})")
-_NO_RANKS = words.NEVER_IN_NAMES | words.MODIFIERS | words.BEFORE_KIN
+_NO_RANKS = words.NEVER_IN_NAMES | words.MODIFIERS | words.BEFORE_KIN | {"今"}
 _PROPER_NAME = re.compile(
     rf"(?:大名|学名|官名|真名|本名|全名|原名|俗名|闺名|芳名|名叫|名唤|名字|叫)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
 )
@@ -136,16 +136,16 @@ class StatedAliases:
                 self._join(full, match[1], "号")
 
     def _join_court_ranks(self) -> None:
-        """睿王何恭: a rank with its own name that stands before one full name, and also alone."""
+        """睿王何恭, 靖安王何恭: a rank with its own name that stands before one full name, and also alone."""
         bearers: dict[str, set[str]] = defaultdict(set)
         for match in _COURT_RANK.finditer(self.text):
-            at = match.start() - 1
-            rank = self.text[at : match.end()] if at >= 0 else ""
-            if not rank or not is_han(rank) or rank[0] in _NO_RANKS or not self._may_begin(at):
-                continue
             full = self._name_at(match.end())
-            if full and surname_of(full) in words.SURE_SURNAMES:
-                bearers[rank].add(self.clusters.root(full))
+            if not full or not surname_of(full):
+                continue
+            for at in range(max(0, match.start() - 2), match.start()):
+                fief = self.text[at : match.start()]
+                if is_han(fief) and _NO_RANKS.isdisjoint(fief) and self._may_begin(at):
+                    bearers[fief + match[0]].add(self.clusters.root(full))
         for rank, roots in bearers.items():
             own = not (is_generic(rank) or is_role(rank) or rank in self.counts)
             if own and len(roots) == 1 and self._count(rank) >= 3:
@@ -154,7 +154,7 @@ class StatedAliases:
     def _may_begin(self, at: int) -> bool:
         """Whether a rank may begin at a place: a clause does, or what says who it is (正是睿王何恭)."""
         before = self.text[max(0, at - 1) : at]
-        return not is_han(before) or before in "是乃的封了为"
+        return not is_han(before) or before in "是乃的封了为今"
 
     def _join_proper_names(self) -> None:
         """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
