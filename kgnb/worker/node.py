@@ -338,7 +338,9 @@ class WorkerNode:
     def _report_outcome(self, claim: Claim, provider: str, outcome: Outcome, seconds: float) -> None:
         if outcome is Outcome.NOT_OURS:
             return
-        if outcome is Outcome.COMPLETED and self._provider_failures.pop(provider, None) is not None:
+        # While it is paused, replies still come to requests sent before.
+        works = outcome is Outcome.COMPLETED and provider not in self.throttle.paused
+        if works and self._provider_failures.pop(provider, None) is not None:
             log.warning(say("node.provider_back", provider=provider))
         self.unpublished_tasks.add(claim.task_id)
         facts = self._chapters.log_facts(claim)

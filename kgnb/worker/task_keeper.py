@@ -316,7 +316,11 @@ class TaskKeeper:
         return await self._remember(task, claim.queue, route, frozen)
 
     async def mark_buried(self, buried: Sequence[BuriedItem]) -> None:
-        """Mark chapters failed that the queue moved to the dead list."""
+        """Mark chapters failed that the queue moved to the dead list; log what went there."""
+        garbage = [b for b in buried if not b.task_id]  # in no later poll again
+        if garbage:
+            first, count = garbage[0], len(garbage)
+            log.warning(say("node.garbage", queue=first.queue, count=count, reason=first.reason))
         ends = [
             ChapterEnd(b.task_id, b.chapter_id, b.token, ChapterStatus.FAILED, error=b.reason)
             for b in buried
@@ -325,6 +329,10 @@ class TaskKeeper:
         if ends:
             await self.stores.ledger.chapters.end(ends)
         await self.stores.queue.confirm_buried(buried)
+        for b in buried:
+            if b.task_id:
+                facts = {"task": b.task_id, "chapter_id": b.chapter_id, "reason": b.reason}
+                log.warning(say("node.dead_letter", **facts))
 
     async def _settle_and_close(self, held: OpenTask, info: TaskInfo) -> None:
         claim, started = held.claim, time.monotonic()

@@ -606,6 +606,17 @@ async def test_what_another_writer_took_away_meanwhile_is_tried_again(store: Gra
     assert await store._bolt.write(body) == "done"
 
 
+async def test_a_database_that_became_read_only_is_waited_for(store: GraphStore) -> None:
+    code = "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase"
+
+    async def body(_: Any) -> None:
+        raise neo4j.exceptions.Neo4jError._hydrate_neo4j(code=code, message="full")
+
+    with pytest.raises(ServiceDown) as caught:
+        await store._bolt.write(body)
+    assert caught.value.key == "graph.read_only"
+
+
 _CHILD = """
 import asyncio, json, sys
 from pydantic import SecretStr

@@ -118,9 +118,10 @@ async def test_a_cancelled_tasks_request_ends_at_once_and_a_paused_ones_goes_on(
         assert (progress.running, progress.completed) == (0, 0)
 
 
-async def test_a_chapter_that_killed_ten_nodes_is_told_as_failed_once(
-    redis_url: str, ledger: Ledger, tmp_path: Path
+async def test_what_the_queue_buries_is_logged_and_its_chapter_failed(
+    redis_url: str, ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A chapter that killed ten nodes, and an item that names no task."""
     model = Model()
     task_id = await submitted(ledger, redis_url, 2)
     (novel_id,) = await novel_ids(ledger)
@@ -132,6 +133,7 @@ async def test_a_chapter_that_killed_ten_nodes_is_told_as_failed_once(
         for _ in range(25):  # from the fifth on, one poll finds it and the next one takes it
             await take(queue, QUEUE, tasks=1, chapters=1, idle=True)
             await queue.forget_node("a")
+        await queue.connection.client.lpush(QUEUE, "not json", "[]")
         async with light_node(redis_url, ledger, tmp_path, model, "b"):
 
             async def told() -> bool:
@@ -143,13 +145,20 @@ async def test_a_chapter_that_killed_ten_nodes_is_told_as_failed_once(
             model.open.set()
             await eventually(lambda: finished(ledger, task_id, "failed"))
     assert (await status_row(ledger, task_id, second))["status"] == "completed"
+    logged = [record.getMessage() for record in caplog.records]
+    reason = say("queue.dead_deliveries")
+    assert logged.count(say("node.dead_letter", task=task_id, reason=reason)) == 1
+    garbage = say("node.garbage", queue=QUEUE, count=2, reason=say("queue.dead_not_json"))
+    assert logged.count(garbage) == 1
 
 
 class Failing(Model):
-    """A model that can't be reached at the first two times."""
+    """A model that can't be reached at the first ``times`` times."""
+
+    times = 2
 
     async def complete(self, *args: Any, **options: Any) -> Completion:
-        if sum(self.asked.values()) < 2:
+        if sum(self.asked.values()) < self.times:
             self.asked["failed"] += 1
             raise ProviderDown("provider.unreachable", provider="DeepSeek", host="there", tries=1)
         return await super().complete(*args, **options)
@@ -176,6 +185,37 @@ async def test_a_providers_failure_is_told_and_the_chapter_asked_again(
     levels = [record.levelname for record in caplog.records if "there" in record.getMessage()]
     assert levels == ["WARNING", "DEBUG"]
     assert say("node.provider_back", provider="DeepSeek") in caplog.text
+
+
+async def test_a_reply_to_a_request_sent_before_a_pause_is_no_sign_that_the_provider_works(
+    redis_url: str,
+    ledger: Ledger,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(node_module, "HAND_BACK_SECONDS", 0.1)
+    model, back = Failing(), say("node.provider_back", provider="DeepSeek")
+    model.times = 1
+    task_id = await submitted(ledger, redis_url, 5)
+    async with light_node(redis_url, ledger, tmp_path, model) as light, Redis.from_url(redis_url) as redis:
+        await eventually(lambda: asked(model, 3))
+        await redis.set(PAUSE, "1")
+        await eventually(lambda: paused(light))
+        model.open.set()
+        await eventually(lambda: has_completed(ledger, task_id, 2))
+        assert back not in caplog.text
+        await redis.delete(PAUSE)
+        await eventually(lambda: finished(ledger, task_id))
+    assert caplog.text.count(back) == 1
+
+
+async def has_completed(ledger: Ledger, task_id: int, chapters: int) -> bool:
+    return (await ledger.tasks.progress(task_id)).completed >= chapters
+
+
+async def paused(light: LightNode) -> bool:
+    return bool(light.node.throttle.paused)
 
 
 async def test_a_chapter_whose_row_the_database_refuses_fails_alone(

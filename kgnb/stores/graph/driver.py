@@ -56,6 +56,7 @@ _OVERTAKEN = frozenset(
     }
 )
 """Error codes of a transaction that lost a race."""
+_READ_ONLY = "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase"
 
 
 def _in_thread(method: M) -> M:
@@ -235,6 +236,8 @@ class BoltDriver:
             return ServiceRefused("graph.password", **facts)
         if is_untrusted_certificate(error):
             return ServiceRefused("graph.untrusted", **facts)
+        if code == _READ_ONLY:
+            return ServiceDown("graph.read_only", **facts)
         if isinstance(error, ConfigurationError) or _is_refusal(error, code):
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
         if self._target.folder is not None and is_full(self._target.folder):
