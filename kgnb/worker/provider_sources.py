@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from kgnb.core.addresses import holds_secret, origin, redacted_url
 from kgnb.core.endpoint import checked_keys, checked_url, is_here
 from kgnb.core.errors import SettingsError
+from kgnb.core.host import in_kernel
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions, parse_options
@@ -162,7 +163,8 @@ def unknown_provider(name: str, settings: Settings, known: Iterable[str]) -> Set
     others = own is not None and not by_default and why_unusable(own) is None
     if preset.needs_key and (named or others or not settings.openai_api_key.get_secret_value()):
         missing.append("OPENAI_API_KEY=…")
-    return SettingsError("provider.unset", provider=name, missing=" ".join(missing))
+    key = "provider.unset_in_notebook" if in_kernel() else "provider.unset"  # its cells export nothing
+    return SettingsError(key, provider=name, missing=" ".join(missing))
 
 
 def _likely(name: str, known: Iterable[str] = ()) -> str:

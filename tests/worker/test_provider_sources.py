@@ -10,6 +10,7 @@ from kgnb.core.errors import SettingsError
 from kgnb.core.model import Provider
 from kgnb.core.provider_options import ProviderOptions, checked_options
 from kgnb.core.settings import Settings
+from kgnb.worker import provider_sources
 from kgnb.worker.provider_sources import (
     check_not_shadowed,
     check_usable,
@@ -112,6 +113,12 @@ class TestANameThatIsNotKnown:
 
     def test_without_a_key_that_it_needs_none_of(self) -> None:
         assert unknown_provider("ollama", Settings.load(), []).facts["missing"] == "KGNB_PROVIDER_NAME=ollama"
+
+    def test_a_notebook_is_told_what_its_cells_can_do(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(provider_sources, "in_kernel", lambda: True)
+        told = str(unknown_provider("deepseek", Settings.load(), ["rules"]))
+        assert 'kgnb.Provider("deepseek", api_key=' in told
+        assert "export" not in told
 
     @pytest.mark.parametrize(("typed", "meant"), [("deepsek", "deepseek？"), ("myhost", "my-host？")])
     def test_the_nearest_one_is_told(self, typed: str, meant: str) -> None:
