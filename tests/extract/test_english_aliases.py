@@ -564,6 +564,45 @@ def test_two_names_run_together_once_are_no_second_surname() -> None:
     assert found["Anna Karlovna"] is found["Anna Karlovna Dolina"] is not found["Clara"]
 
 
+HOUSEHOLD = scenes(*("Mrs. Dale", "Clara", "Mr. Dale", "Laura") * 3)
+
+
+def test_mrs_dale_is_she_beside_whose_husband_mr_dale_is_named_and_who_is_never_beside_her() -> None:
+    found = people(HOUSEHOLD + "\n\nClara laughed to think that her husband could not. Mr. Dale slept.")
+    assert found["Mrs. Dale"] is found["Clara"]
+    assert found["Mrs. Dale"] is not found["Laura"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Clara laughed. Mr. Dale slept.",
+        "Clara laughed to think that Laura's husband could not. Mr. Dale slept.",  # Laura is Mrs. Dale
+        RAIN * 3 + "\n\nClara's husband came in.",  # who knows who that is
+        "Clara's husband came in. Laura's husband came in. Mr. Dale slept.",
+        "Clara and her husband Mr. Dale slept. Clara looked at Mrs. Dale.",
+    ],
+)
+def test_mrs_dale_may_be_another_than_clara(told: str) -> None:
+    found = people(f"{HOUSEHOLD}\n\n{told}")
+    assert found["Mrs. Dale"] is not found["Clara"]
+
+
+def test_a_rank_of_a_place_behind_a_name_is_whose_name_it_is() -> None:
+    found = people(scenes(*("Dejan", "Queen of Arden") * 4) + "\n\nThen Dejan, Queen of Arden, rose.")
+    assert found["Dejan"] is found["Queen of Arden"]
+    two = people(
+        scenes(*("Dejan", "Queen of Arden") * 4) + "\n\nThen Dejan, the Queen of Arden, and Tom rose."
+    )
+    assert two["Dejan"] is not two["Queen of Arden"]
+
+
+def test_a_first_name_is_rather_his_who_is_on_its_pages() -> None:
+    first, second = scenes(*["Tom Dale"] * 3), scenes(*("Tom Finch", "Tom") * 2)
+    found = people(first + RAIN * 9 + "\n\n" + second)
+    assert found["Tom"] is found["Tom Finch"] is not found["Tom Dale"]
+
+
 def test_alexis_may_be_a_man() -> None:
     found = people(scenes(*("Alexis Arnovitch", "Arnovitch") * 4))
     assert found["Alexis Arnovitch"] is found["Arnovitch"]

@@ -70,6 +70,7 @@ class AliasResolver(TitleAliases):
         self._join_sole_bearers()
         self._join_ranks()
         self._join_stated_names()
+        self._join_wives()
         self._join_eldest()
         self._join_who_answer()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
@@ -197,6 +198,8 @@ class AliasResolver(TitleAliases):
                 continue  # a surname rather: Halliday is Colonel Halliday
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
             roots = [r for r in self._without_nobles(name, roots) if not self._are_two(name, r)]
+            if not self._first_dominates(roots):  # James of one story is not James Dale of another
+                roots = [r for r in roots if self.co_occurrence.coverage((name,), r)] or roots
             if roots and self._first_dominates(roots):
                 sure = self.co_occurrence.ratio(name, roots[0], 0.0, least=3.0) < 1.2
                 best = roots[0] if sure else ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kgnb.extract.en import vocabulary as words
 
@@ -12,8 +13,12 @@ _TITLES = _PEERS | {"mr", "dr", "rev"} | (words.RANKS & words.NEUTRAL)
 _HIS = "|".join(sorted(_TITLES))
 _AND_MRS = re.compile(r" and (?:Mrs|Lady)\.? (?=([A-Z][a-zà-ÿ'-]+))")
 _TITLE = re.compile(rf"\b(?i:{_HIS})\.?$")
+_HUSBAND = re.compile(r"husband(?<=\bher husband)\b|husband(?<='s husband)\b")
+WITHIN_CLAUSE = 90
+"""Characters between a woman's name and "her husband" that may mean hers."""
 LONGEST_TITLE = 12
 """Characters before "and Mrs." in which a title is looked for."""
+_SENTENCE_ENDS = frozenset('.!?"\n')
 _FAMILY = re.compile(r"he (?<=\b[Tt]he )([A-Z][a-zà-ÿ]+s)\b(?! [A-Z])")
 _COUPLES = [
     ([form for t in sorted(his) for form in (t.capitalize(), t.capitalize() + ".")], hers)
@@ -34,6 +39,24 @@ def couple_mentions(text: str, is_known: Callable[[str], bool]) -> Iterator[tupl
     for match in _FAMILY.finditer(text):
         couple = _couple(match[1], is_known)
         yield from ((match.start(1), match.end(1), name) for name in couple)
+
+
+def told_wives(
+    text: str, mentions: Sequence[tuple[int, str]], is_woman: Callable[[str], bool]
+) -> Iterator[tuple[int, str]]:
+    """Yield (offset, name) of each woman named before "her husband" in a sentence, or whose it is.
+
+    ``mentions``: offset and name, in order.
+    """
+    for match in _HUSBAND.finditer(text):
+        at = match.start()
+        for start, name in reversed(mentions[max(0, (k := bisect_left(mentions, (at, ""))) - 4) : k]):
+            between = text[start + len(name) : at]
+            if len(between) > WITHIN_CLAUSE or not _SENTENCE_ENDS.isdisjoint(between):
+                break
+            if is_woman(name):
+                yield start, name
+                break
 
 
 def _couple(plural: str, is_known: Callable[[str], bool]) -> list[str]:

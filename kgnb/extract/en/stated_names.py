@@ -70,6 +70,8 @@ def _is_of_rank(text: str, start: int, end: int, after: int, other: str) -> bool
     if one.lower() in words.RANKS:
         listed = text[end:after] != ", " or _LISTED.match(text, after + len(other))
         return not listed and text[max(0, start - 4) : start].lower() == "the " and " " in other
+    if first in words.RANKS and " of " in other and text[end:after] == ", ":
+        return True  # Anne, Queen of Arden
     apposed = _OF_RANK.fullmatch(text, end, after) if first in words.PEERS and " " in one else None
     return apposed is not None and (apposed[1] is not None or " of " in other)
 

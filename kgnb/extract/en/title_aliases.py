@@ -14,8 +14,10 @@ from functools import cached_property
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import dominant_bearer
+from kgnb.extract.en.couples import told_wives
 from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.persons import (
+    APART,
     KIN_TITLES,
     MILITARY,
     PASSING,
@@ -48,6 +50,8 @@ SLIPS = 0.02
 """Share of a lady's mentions that may be in one sentence with her first name: with who is called so."""
 BESIDE_LADY = 0.3
 """Least share of the passages of Mrs. Dale in which her first name is used too."""
+BESIDE_WIFE = 0.1
+"""Least share of Charlotte's passages on whose pages Mrs. Dale is, if her husband is only once told of."""
 INTRODUCED_WITHIN = 300
 """Characters between a full name and the title and surname by which its bearer is called from then on."""
 
@@ -174,6 +178,60 @@ class TitleAliases(BookPersons):
             best = best or self._just_introduced(name)
             if best and not self._may_be_any_of_family(name, best):
                 self.clusters.join(best, name, "title and surname")
+
+    def _join_wives(self) -> None:
+        """Charlotte, beside whose husband Mr. Dale is named, is Mrs. Dale, who is never beside her."""
+        told: dict[str, list[int]] = defaultdict(list)
+        for at, name in told_wives(self.text, self.mentions, lambda name: self.gender(name) == "f"):
+            told[self.clusters.root(name)].append(at)
+        found = [
+            (wife, woman)
+            for wife in dict.fromkeys(map(self.clusters.root, self.by_count))
+            if "mrs" in self._titles(wife) and self._count(wife) >= PASSING
+            if not any(map(self._has_own_first_name, self.clusters.names_of(wife)))
+            for woman in told
+            if self._is_told_wife(woman, wife, told[woman])
+        ]
+        for wife, woman in found:
+            if sum(wife in pair or woman in pair for pair in found) == 1:
+                self.clusters.join(woman, wife, "title and surname")
+
+    def _has_own_first_name(self, name: str) -> bool:
+        """Whether more than a title and the husband's name is in a lady's name."""
+        parts = self.parts[name]
+        return (parts.is_full or not parts.titles) and not self._is_named_after_husband(name)
+
+    def _is_told_wife(self, woman: str, wife: str, told: list[int]) -> bool:
+        """Whether ``woman``, who is called by her first name only and of whose husband the text speaks at
+        ``told``, is ``wife``."""
+        if any(p.is_full or set(p.titles) - KIN_TITLES for p in self._parts_of(woman)):
+            return False
+        husbands = self._husbands_of(wife)
+        beside = sum(any(self.clusters.root(n) in husbands for n in self._named_near(at)) for at in told)
+        company = self.co_occurrence
+        if not beside or company.coverage(wife, woman) < ON_PAGES:
+            return False
+        if beside == 1 and company.coverage(woman, wife) < BESIDE_WIFE:
+            return False
+        apart = company.ratio(wife, woman, 9.0 * company.together(wife, woman), SURE_EXPECTED) < APART
+        names = self.clusters.names_of
+        return apart and not self.conversations.are_two(names(wife), names(woman))
+
+    def _husbands_of(self, wife: str) -> set[str]:
+        """The men who may be the husband of a lady called Mrs. Dale or Mrs. Tom Dale."""
+        found = set[str]()
+        for name in self.clusters.names_of(wife):
+            mine = self.parts[name]
+            for other in self._by_last[mine.last]:
+                named = not mine.is_full or mine.first in self._first_names(other)
+                if named and self.gender(other) == "m":
+                    found.add(self.clusters.root(other))
+        return found
+
+    def _named_near(self, at: int) -> list[str]:
+        """The names within a page of an offset."""
+        i, j = (bisect_left(self.mentions, (at + d, "")) for d in (-WINDOW, WINDOW))
+        return [name for _, name in self.mentions[i:j]]
 
     def _full_titles(self, person: str) -> set[tuple[str, ...]]:
         """The titles that stand before the person's full names."""
