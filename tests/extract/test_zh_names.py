@@ -192,7 +192,10 @@ def test_who_is_said_to_be_called_so_has_a_name() -> None:
 
 
 def test_what_somebody_is_called_ends_before_a_particle_and_is_no_place() -> None:
-    assert named("那丫头乳名锦莲。有个名唤锦莲的，一个名唤作锦莲者。此地名唤黄泥冈。") == {"锦莲": 3}
+    assert named("那丫头乳名锦莲。有个名唤锦莲的，一个名唤作锦莲者，全名何锦莲。此地名唤黄泥冈。") == {
+        "锦莲": 3,
+        "何锦莲": 1,
+    }
 
 
 @pytest.mark.parametrize(("pronoun", "fits"), [("她", True), ("他", False)])
@@ -921,6 +924,7 @@ def test_what_usually_stands_beside_names_tells_in_a_short_text() -> None:
         ("新来的何科长，叫何守谦，三十岁。\n", "何守谦", "何科长"),
         ("这胖子姓何，双名守谦，开着当铺，外号铁算盘。\n", "何守谦", "铁算盘"),
         ("何守谦是林秀英的表兄，外号“撼山虎”。\n", "何守谦", "撼山虎"),
+        ("大家都来了。何法医是个急性子，全名何守谦，不爱说话。\n", "何守谦", "何法医"),
         ("何二爷笑了。这胖子叫何守谦，人都称他何二爷。何二爷走了，何二爷说好。\n", "何守谦", "何二爷"),
         ("门外正是睿王何守谦。睿王没有说话。大家都怕睿王。\n", "何守谦", "睿王"),
         ("现今靖安王何守谦来了。靖安王没有说话。大家都怕靖安王。\n", "何守谦", "靖安王"),
@@ -1074,6 +1078,8 @@ def test_a_servants_wife_is_called_by_his_name() -> None:
         for r in rules.extract(pages, lang="zh", names=[*found.values()]).relations
     }
     assert ("何旺", "SPOUSE", "何旺家的") in ties
+    told = scenes([("何旺家的", "林秀英"), ("何旺家的", "周德海")] * 2) + _DOES.format("何旺")
+    assert "何旺" in names(told), "hardly ever told of"
     assert "何旺家的" not in names(scenes([("何旺", "林秀英")]) + "他进了何旺家的门。何旺家的狗叫了。" * 5)
     told = "许多人家的却不信。许多人家的看不见。李当家的走了。李当家的说：“好。”" * 4
     assert not {"许多人家的", "李当家的"} & names(pages + told)

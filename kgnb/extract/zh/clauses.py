@@ -29,7 +29,7 @@ _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 _CALLED_SO = (
     *("名叫", "名唤", "唤做", "唤作", "叫做", "叫作", "名为", "名曰", "名字叫", "自称", "人称"),
     *(f"{char}号[为叫曰唤]?" for char in "道别绰外诨浑名自"),
-    *(f"{char}名[为叫曰唤是]?" for char in "小乳法学闺芳取起故"),
+    *(f"{char}名[为叫曰唤是]?" for char in "小乳法学闺芳取起故本全真原大"),
     *(f"{char}叫(?![做作])" for char in "我他她它"),
     *("唤名", "号[为曰]"),
 )

@@ -206,7 +206,7 @@ class StatedAliases:
         if named := _NAMED.search(before):
             return named[1] + named[2]
         topic = _TOPIC.search(before)
-        if not topic or topic[1] not in self.counts:
+        if not topic or not (topic[1] in self.counts or titled_surname(topic[1])):
             return ""
         said = topic[2].rpartition("的")[2]  # 何恭是周武的师弟，外号铁算盘
         others = (said[i : i + n] in self.counts for i in range(len(said)) for n in (2, 3, 4))

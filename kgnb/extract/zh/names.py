@@ -337,6 +337,8 @@ class NameClassifier:
         if self._is_shared_beginning(candidate):
             return True
         longer = self.candidates.get(name + after)
+        if name + "家的" in self.told.wives and n - right >= self._least:
+            return False  # 何二旺 of 何二旺家的 is told of, too
         return (
             right >= 0.6 * n
             and longer is not None
