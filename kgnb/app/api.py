@@ -29,7 +29,7 @@ from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
 from kgnb.render.export.networkx_format import to_networkx
 from kgnb.render.picture.page import display
-from kgnb.render.progress_bar import ProgressBar
+from kgnb.render.progress_bar import ProgressBar, tell
 from kgnb.render.query_results import QueryRows
 from kgnb.stores.embedded.connect import EmbeddedEngines
 
@@ -233,7 +233,12 @@ def build_book(
                 named = (await app.ledger.books.novel(result.novel_id)).title
                 return await asyncio.to_thread(BookGraph, result, named, settings)
 
-    return run(work())
+    try:
+        return run(work())
+    except KeyboardInterrupt:
+        if progress:
+            tell(say("cli.interrupted"))
+        raise
 
 
 def books(data: str | Path | None = None) -> QueryRows:

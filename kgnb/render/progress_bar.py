@@ -87,10 +87,10 @@ class BuildStep:
 
 def tell_reading(book: str | Path) -> None:
     """Tell what a build reads, before it loads what reads it: seconds on a slow machine."""
-    _tell(say("cli.reading", book=one_line(str(book))))
+    tell(say("cli.reading", book=one_line(str(book))))
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
     """Print to stderr, as stdout may be read by a program; in a notebook, where stderr looks like a failure,
     to stdout."""
     print(text, file=sys.stdout if in_kernel() else sys.stderr, flush=True)
@@ -118,14 +118,14 @@ class ProgressBar:
             return
         if step.stage in ("found", "resumed"):
             key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
-            _tell(say(key, task=step.task))
+            tell(say(key, task=step.task))
         if step.stage != "found":
             if self._bar is None:
                 who = one_line(step.provider)
-                _tell(say("cli.by_provider", provider=who) if who else say("cli.by_rules"))
+                tell(say("cli.by_provider", provider=who) if who else say("cli.by_rules"))
                 if self._kinds and not who:
                     kinds = one_line(say("status.comma").join(self._kinds))
-                    _tell(say("cli.kinds_by_rules", kinds=kinds))
+                    tell(say("cli.kinds_by_rules", kinds=kinds))
             self._bar = self._bar or _new_bar()
             self._bar.show(step)
 

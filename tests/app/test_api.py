@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 
 import pytest
 
@@ -13,6 +13,8 @@ from kgnb.app.api import BookGraph
 from kgnb.app.build_result import BuildResult
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
+from kgnb.core.settings import Settings
+from tests.support.commands import STORY
 from tests.support.endless import Endless
 from tests.support.patience import SLOWEST
 
@@ -44,6 +46,19 @@ def test_an_interrupted_call_is_over_when_it_has_cleaned_up(interruptible: None)
         api.run(work.run())
     assert work.cleaned.is_set()
     interrupting.join()
+
+
+def test_who_interrupts_a_build_is_told_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(work: Coroutine[object, object, object]) -> None:
+        work.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        api.build_book(Settings.load(), STORY, None, None, None, again=False, progress=True)
+    assert say("cli.interrupted") in capsys.readouterr().err
 
 
 def test_a_books_title_is_no_command_to_the_terminal() -> None:
