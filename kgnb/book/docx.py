@@ -23,6 +23,8 @@ _HEADING = re.compile(r"heading ([1-3])", re.I)
 _CONTENTS = re.compile(r"toc [1-9]", re.I)
 _IN_CONTENTS = -1
 _OUTLINE = re.compile(r"[0-2]")
+_OTHER_TAGS = re.compile(r"</?w:(?!(?:p|t|br|cr|tabs?|rt|pStyle|outlineLvl|moveFrom)[\s/>])[^<>]*>")
+"""Tags of the document that say how it looks: nine of ten in one that Word wrote."""
 _BREAKS = {"br": "\n", "cr": "\n", "tab": "\t"}
 _SKIPPED = ("fallback", "movefrom", "rt", "tabs")
 """A text box once more for old programs, text that was moved away, ruby, and tab stops."""
@@ -81,7 +83,7 @@ def _lines(markup: str, heading_levels: dict[str, int]) -> Iterator[Line]:
     pieces: list[str] = []
     level = count = skipped = 0
     in_text = False
-    for kind, word, values in tokens(markup):
+    for kind, word, values in tokens(_OTHER_TAGS.sub("", markup)):
         if kind != "text" and word in _SKIPPED:
             skipped += 1 if kind == "start" else -1
         elif skipped > 0:
