@@ -97,7 +97,7 @@ def _surnamed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     text, counts, found = bigrams.text, Counter[str](), set(one)
     behind = f"{text[2:]}\n"
     for pair, offsets in bigrams.find(one).items():
-        thirds = Counter(map(behind.__getitem__, offsets))
+        thirds = _tally(map(behind.__getitem__, offsets))
         found |= {pair + char for char, n in thirds.items() if n >= least and is_han(char)}
     at = list(bigrams.offsets(pairs & words.COMPOUND_SURNAMES))
     for size in (3, 4):

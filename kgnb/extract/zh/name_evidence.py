@@ -174,18 +174,19 @@ def has_unlikely_end(name: str) -> bool:
 
 def acts_as_person(candidate: Candidate) -> bool:
     """Whether it speaks, much is done to or with it, and nobody counts it: a name, though it is a word."""
-    speaks = candidate.speaks >= 2 or share_of(candidate.right, words.SPEECH_VERBS) * candidate.count >= 3
-    if candidate.count < 3 * OFTEN or not speaks:
+    if candidate.count < 3 * OFTEN:
         return False
+    speaks = candidate.speaks >= 2 or share_of(candidate.right, words.SPEECH_VERBS) * candidate.count >= 3
     done_to = share_of(candidate.left, _BEFORE_PARTNER)
     counted = share_of(candidate.left, words.MEASURES) + share_of(candidate.right, words.PLURALS)
-    return done_to >= PARTNER and counted < 0.02
+    return speaks and done_to >= PARTNER and counted < 0.02
 
 
 def is_called_so(candidate: Candidate) -> bool:
     """Whether the text says that somebody is called so, again and again, and nobody counts it."""
-    counted = share_of(candidate.left, _COUNTS) + share_of(candidate.right, words.PLURALS)
-    return candidate.named > 0 and candidate.count >= OFTEN and counted < 0.02
+    if not candidate.named or candidate.count < OFTEN:
+        return False
+    return share_of(candidate.left, _COUNTS) + share_of(candidate.right, words.PLURALS) < 0.02
 
 
 def fixed_phrase_penalty(candidate: Candidate) -> float:

@@ -250,10 +250,13 @@ class NameClassifier:
     def _is_name(self, word: Candidate) -> bool:
         """Whether a dictionary's word is somebody's name by what he does or by what the text says, and its
         neighbours are those of names, on the left above all."""
-        left, right = self.left_score(word), self.right_score(word)
-        acts = acts_as_person(word) and left >= LIKE_NAMES and right >= -0.1
-        called = word.name not in self.known_places and is_called_so(word)
-        return acts or (called and left >= LIKE_CALLED and right >= -0.2)
+        acts = acts_as_person(word) and self._has_sides(word, LIKE_NAMES, -0.1)
+        called = is_called_so(word) and word.name not in self.known_places
+        return acts or (called and self._has_sides(word, LIKE_CALLED, -0.2))
+
+    def _has_sides(self, found: Candidate, left: float, right: float) -> bool:
+        """Whether the mean log odds of its neighbours are at least these."""
+        return self.left_score(found) >= left and self.right_score(found) >= right
 
     def frequency(self, char: str) -> float:
         """Return the character's share of the text."""
