@@ -18,6 +18,7 @@ from kgnb.cli.options import OK
 from kgnb.cli.signals import stop_on_signals
 from kgnb.core import logging as log_setup
 from kgnb.core.addresses import in_url
+from kgnb.core.errors import NodeStopped
 from kgnb.core.host import detect_host
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
@@ -60,17 +61,21 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         if metrics:
             metrics.watch(app, node)
 
-    await serve(
-        settings,
-        departure,
-        counters,
-        drain=args.drain,
-        fail_fast=args.fail_fast,
-        session=session,
-        listener=metrics.on_event if metrics else lambda _: None,
-        on_ready=on_ready,
-        on_left=report.read_status if session.seconds is not None else None,
-    )
+    try:
+        await serve(
+            settings,
+            departure,
+            counters,
+            drain=args.drain,
+            fail_fast=args.fail_fast,
+            session=session,
+            listener=metrics.on_event if metrics else lambda _: None,
+            on_ready=on_ready,
+            on_left=report.read_status if session.seconds is not None else None,
+        )
+    except NodeStopped as error:  # also for who reads only the JSON lines or the file
+        log.error(say(error.key, **error.facts))
+        raise
     if session.seconds is not None:
         why = "stopped" if departure.wanted.is_set() else "session" if session.is_ending else "drained"
         await asyncio.to_thread(report.write, why)

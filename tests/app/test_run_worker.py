@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -16,7 +17,10 @@ import redis
 from pydantic import SecretStr
 
 from kgnb.app.context import when_up
-from kgnb.core.errors import ServiceDown
+from kgnb.cli import worker as cli
+from kgnb.core.errors import NodeStopped, ServiceDown
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 from kgnb.stores.queue.presence import Presence
 from kgnb.stores.queue.store import Queue
 from tests.support.commands import Place, llm, novel
@@ -140,3 +144,16 @@ def test_a_task_of_a_provider_that_nobody_here_knows_is_told(embedded: Any, tmp_
     }
     assert checks["providers"].startswith("no LLM")
     assert checks[queue].startswith("1 waiting")
+
+
+async def test_why_a_node_was_stopped_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise NodeStopped("node.refused", reason="password")
+
+    monkeypatch.setattr(cli, "serve", refused)
+    monkeypatch.setattr(cli, "stop_on_signals", lambda *_, **__: None)
+    with pytest.raises(NodeStopped):
+        await cli.worker(argparse.Namespace(drain=False, fail_fast=False), Settings(_env_file=None))
+    assert say("node.refused", reason="password") in caplog.text
