@@ -498,6 +498,7 @@ def beside(word: str, left: str, right: str = "，。也笑") -> Candidate:
         ("青河镇", "，。说见", "上里，。"),
         ("何青峰", "到，说见", "上，。也"),
         ("和大哥", "周林孟，", "便也笑说"),
+        ("连心", "，。说“", "也都，。"),
     ],
 )
 def test_what_stands_beside_things_and_places_is_nobody(thing: str, left: str, right: str) -> None:
@@ -558,7 +559,7 @@ def test_what_several_or_an_official_do_is_no_introduction(told: str) -> None:
 
 
 def test_how_somebody_speaks_is_no_part_of_his_name() -> None:
-    said = ("谦笑", "谦大怒", "何谦大怒", "高声", "高声喝", "何欢笑", "李金声", "三喜")
+    said = ("谦笑", "谦大怒", "何谦大怒", "高声", "高声喝", "暗想", "方欲", "何欢笑", "李金声", "三喜")
     told = "".join(f"\n{who}道：“走罢。”他们去了。" * 2 for who in said)
     assert speakers(told) == dict.fromkeys(("何谦", "何欢", "李金声", "三喜"), 2)
 

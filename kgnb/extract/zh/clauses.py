@@ -51,7 +51,7 @@ _WIFE = re.compile(
 )
 
 _LOUD = "怒喜惊笑叫骂呼哭喝"
-_HOW = re.compile(f".[笑怒惊泣叱叹哭喝骂又自欲]$|大[{_LOUD}]$|^.声[叫喝喊骂]?$")
+_HOW = re.compile(f".[笑怒惊泣叱叹哭喝骂又自欲想]$|大[{_LOUD}]$|^.声[叫喝喊骂]?$")
 """How somebody speaks, at the end of what stands before the verb: 甲笑曰, 甲大喜曰, 高声道."""
 
 _PLACE_END = re.compile(trie_pattern(words.PLACE_ENDS | words.ORG_ENDS))

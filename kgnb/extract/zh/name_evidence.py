@@ -42,7 +42,7 @@ _KIN_HEADS = frozenset("嫂婶")
 _BEFORE_PARTNER = frozenset("和对被跟给把替让向由与")
 PARTNER = 0.07
 """Least share of a person's mentions behind a preposition of persons."""
-_TWO = frozenset("两二俩")
+_TWO, _EVEN = frozenset("两二俩"), frozenset("也都")
 _PLACES_BEHIND = words.PLACE_CHARS | words.HOUSE_ENDS
 _HAMLETS = frozenset("巷岭县寨庙寺街府渡港郡乡省")
 """Ends of places that hardly end given names of two characters."""
@@ -103,6 +103,8 @@ def _grammar_penalty(candidate: Candidate) -> float:
     if candidate.name[0] in _JOINING:  # 老周和大哥
         within = sum(n for char, n in candidate.left.items() if is_han(char))
         penalty += 4.0 * max(0.0, within / candidate.count - 0.5)
+    if candidate.name[0] == "连":
+        penalty += 3.0 * share_of(candidate.right, _EVEN)  # 连头也不回
     if len(candidate.name) == 2:
         penalty += 4.0 * share_of(candidate.right, _TWO)  # 李顾两位
     penalty += 3.0 * max(0.0, share_of(candidate.right, _PLACES_BEHIND) - 0.3)  # 白鹭洲
