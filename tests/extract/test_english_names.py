@@ -160,6 +160,37 @@ def test_an_alias_that_the_text_states_is_the_same_person() -> None:
     assert people(pages(("Mr. Claydon", "Rosa"), ("Bolt", "Rosa")))["Bolt"].name == "Bolt"
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Mr. Claydon, known to his friends as Bolt, was gone.",
+        "They met Mr. Claydon, who was known as Bolt, there.",
+        "Mr. Claydon, passing under the name of Bolt, was gone.",
+        "Mr. Claydon, who had taken the name of Bolt, was gone.",
+        "Mr. Claydon, who called himself 'Bolt', was gone.",
+        "Mr. Claydon (Bolt) was gone.",
+        "Mr. Claydon (poor Bolt that was) is gone.",
+    ],
+)
+def test_a_name_that_the_text_says_somebody_bears_is_his(told: str) -> None:
+    found = people(pages(("Mr. Claydon", "Rosa"), ("Bolt", "Rosa")) + "\n\n" + told)
+    assert found["Bolt"] is found["Mr. Claydon"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["Mr. Claydon (Bolt said) was gone.", "Mr. Claydon, Bolt, that was all.", "Mr. Claydon knew Bolt."],
+)
+def test_a_name_beside_another_is_somebody_elses(told: str) -> None:
+    found = people(pages(("Mr. Claydon", "Rosa"), ("Bolt", "Rosa")) + "\n\n" + told)
+    assert found["Bolt"] is not found["Mr. Claydon"]
+
+
+def test_a_rare_name_unlike_the_others_heads_nobody() -> None:
+    found = people(pages(*[("Bolt", "Rosa")] * 6) + "\n\nEdwin Bear, known as Bolt, was Edwin Bear.")
+    assert found["Edwin Bear"].name == "Bolt"
+
+
 def test_a_bride_bears_her_husbands_name_afterwards() -> None:
     before, after = pages(("Miss Moss", "Mr. Dale"), ("Rosa", "Mr. Dale")), pages(("Mrs. Dale", "Rosa"))
     wedding = "\n\nIn May Mr. Dale had married Miss Moss.\n\n"

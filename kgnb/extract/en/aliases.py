@@ -31,6 +31,8 @@ _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress", "widow"}) | frozenset(
 _NOBLE = frozenset(("prince", "princess", "king", "queen", "sir", "lord"))
 RARELY = 0.1
 """Most mentions of others of a surname, for each of the only man's who is known by it."""
+USUAL = 0.1
+"""Share of a person's mentions from which on a name, unlike the others, may head them."""
 MIN_BEGINNING = 3
 """Letters of a short form that a longer first name begins with."""
 
@@ -442,10 +444,21 @@ class AliasResolver(TitleAliases):
             parts.first in self.candidates and not (kind and kind.articles >= 0.1 * kind.count)
         )
         full = named and parts.is_full and not parts.titles and (count >= 2 or self._is_introduced(name))
-        return (int(full), int(bool(parts.rest)), count, name)
+        return (int(full and self._is_like_usual(name)), int(bool(parts.rest)), count, name)
+
+    def _usual_name(self, name: str) -> str:
+        """The person's most frequent name."""
+        return max(self.clusters.names_of(name), key=lambda n: (self.counts[n], n))
+
+    def _is_like_usual(self, name: str) -> bool:
+        """Whether a name has a word, or its long form, of the person's usual one, or is a usual one too."""
+        usual = {key(word) for word in self._usual_name(name).split(" ")}
+        longs = usual.union(*(words.NICKNAMES.get(word, ()) for word in usual))
+        return not longs.isdisjoint(map(key, name.split(" "))) or self.counts[name] >= RARELY * self._count(
+            name
+        )
 
     def _is_introduced(self, name: str) -> bool:
         """Whether a full name, mentioned once, is that of somebody mostly called by its first word: Jane."""
-        parts = self.parts[name]
-        usual = max(self.clusters.names_of(name), key=lambda n: (self.counts[n], n))
+        parts, usual = self.parts[name], self._usual_name(name)
         return len(parts.rest) == 2 and usual == parts.first and key(usual) in FIRST_NAMES

@@ -14,9 +14,15 @@ MAX_GAP = 40
 
 _ALSO = re.compile(
     r",? [(-]*(?:otherwise|alias|formerly|once|née|now|afterwards|presently"
-    r"|(?:(?:is|was|are) )?(?:also|better|commonly|generally|usually) (?:known|called) (?:as|by))"
-    r"(?: called)?,? (?:a |the )?"
+    r"|(?:(?:is|was|are) )?(?:also|better|commonly|generally|usually) (?:known|called) (?:as|by)"
+    r"|(?:(?:who|which) (?:is|was) )?known (?:(?:to|by|among|in) [a-z ]{2,25} )?(?:as|by the name of)"
+    r"|(?:who |had |has |is |was |passing |living ){0,2}under the (?:assumed )?name of"
+    r"|(?:who )?(?:had |has )?(?:assumed|adopted|taken|took) the name of"
+    r"|(?:who )?(?:calls|called|calling) (?:himself|herself))"
+    r"(?: called)?,? ['\"]?(?:a |the )?"
 )
+_IN_BRACKETS = re.compile(r"(?: \(|, )(?:(?:the|poor|dear) )*")
+_BRACKET_ENDS = re.compile(r" that was\b|(?: then)?\)")
 _AS_CALLED = re.compile(
     r",? as (?:[\w']+ ){1,3}(?:called|calls|call|named)\b"
 )  # Elizabeth, or Beth, as we called her
@@ -51,12 +57,23 @@ def stated_names(text: str, mentions: Iterable[tuple[int, str]]) -> Iterator[Sta
             continue  # Tom became Mr. Dale's mate
         also = _ALSO.fullmatch(text, end, after) and not _BY_TURNS.search(text, max(0, start - 12), start)
         called = text[end:after] == ", or " and _AS_CALLED.match(text, after + len(other))
-        if also or called or _is_of_rank(text, start, end, after, other):
+        if (
+            also
+            or called
+            or _is_bracketed(text, end, after, after + len(other))
+            or _is_of_rank(text, start, end, after, other)
+        ):
             yield StatedName(one, other, married=False)
         elif _WIFE_OF.fullmatch(text, end, after):
             yield StatedName(other, one, married=True)
         elif _MARRIED.fullmatch(text, end, after) and not is_unreal(text, start, after + len(other)):
             yield StatedName(one, other, married=True)
+
+
+def _is_bracketed(text: str, end: int, after: int, behind: int) -> bool:
+    """Whether a name in brackets follows a name: the Duke (Dale); Mrs. Dale (poor Miss Moss that was)."""
+    closed = _BRACKET_ENDS.match(text, behind) if _IN_BRACKETS.fullmatch(text, end, after) else None
+    return closed is not None and (closed[0] == " that was" or text[end + 1] == "(")
 
 
 def _is_of_rank(text: str, start: int, end: int, after: int, other: str) -> bool:
