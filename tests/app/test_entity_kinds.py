@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,7 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from tests.graph.test_settle import people, settled, tie
 from tests.support.commands import Place, llm, novel
-from tests.support.ledgers import execute, new_task, opened
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
+from tests.support.ledgers import execute, new_task
 
 
 async def configured(ledger: Ledger, **values: object) -> TaskConfig:

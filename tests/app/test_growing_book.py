@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,9 @@ from kgnb.stores.ledger.ledger import Ledger
 from tests.conftest import lent_folder
 from tests.support.cluster import cluster
 from tests.support.commands import Llm, Place, llm, novel
-from tests.support.ledgers import execute, finish_chapter, make_book, numbered, open_with, opened, set_task
+from tests.support.ledgers import execute, finish_chapter, make_book, numbered, open_with, set_task
 
 MINE = ("DeepSeek", "chat")
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
 
 
 async def grown(ledger: Ledger, texts: list[str]) -> tuple[int, list[int]]:

@@ -34,7 +34,7 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.provider_registry import ProviderRegistry
 from tests.support.commands import KEY, STORY, Llm, Place, llm
 from tests.support.engines import files_containing
-from tests.support.ledgers import execute, opened
+from tests.support.ledgers import execute
 from tests.support.patience import SLOWEST
 
 HOST = "127.0.0.1"
@@ -120,12 +120,6 @@ def test_what_pauses_a_provider_names_the_command_that_lifts_it(language: Langua
 
 
 # --- following the table
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
 
 
 @pytest.fixture

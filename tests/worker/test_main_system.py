@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from kgnb.stores.ledger import tables as t
 from tests.support.cluster import Cluster, cluster
-from tests.support.commands import KEY, Llm, llm
+from tests.support.commands import KEY, Llm
 from tests.support.patience import SLOWEST
 
 NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"
@@ -216,12 +216,6 @@ class Tab:
 
     def told(self, task: int) -> list[dict[str, Any]]:
         return [m for m in self.messages if m["task_id"] == task]
-
-
-@pytest.fixture
-def model() -> Iterator[Llm]:
-    with llm(latency=0.3) as one:
-        yield one
 
 
 @pytest.fixture

@@ -10,28 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.cluster import QUEUE, Cluster, Node, cluster
-from tests.support.commands import Llm, llm, novel
+from tests.support.cluster import QUEUE, Cluster, Node
+from tests.support.commands import Llm, novel
 from tests.support.proxy import Proxy
 
 DONE = re.compile(r"Task (\d+) chapter (\d+): completed")
 REDIS_TRIPS, REDIS_CONNECTIONS, SQL_CONNECTIONS = 2.0, 3, 5
 """What an idle node may cost: round trips a second and connections (many free Redis servers allow 30)."""
 LOOK_SECONDS = 6.0
-
-
-@pytest.fixture
-def model() -> Iterator[Llm]:
-    with llm(latency=0.3) as one:
-        yield one
-
-
-@pytest.fixture
-def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
-    with cluster(tmp_path, model) as one:
-        yield one
 
 
 def chapters_of(node: Node, task: int) -> list[str]:

@@ -8,15 +8,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from kgnb.llm.fake.http import Request, Response, error_response
-from tests.support.cluster import QUEUE, Cluster, Node, cluster
-from tests.support.commands import Llm, llm, novel
+from tests.support.cluster import QUEUE, Cluster, Node
+from tests.support.commands import Llm, novel
 
 UNUSABLE, KILLER = "无字天书现世", "夺命书现世"
 FAILURES, DELIVERIES, ALONE_FROM = 3, 10, 5
@@ -74,18 +71,6 @@ def poisoned(path: Path, *, unusable: int, killer: int) -> Path:
     parts[killer] += f"\n{KILLER}。\n"
     path.write_text("\n第".join(parts), "utf-8")
     return path
-
-
-@pytest.fixture
-def model() -> Iterator[Llm]:
-    with llm(latency=0.3) as one:
-        yield one
-
-
-@pytest.fixture
-def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
-    with cluster(tmp_path, model) as one:
-        yield one
 
 
 def unusable_is_answered_in_prose(model: Llm) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,19 +21,13 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker import chapter_worker
 from kgnb.worker import node as node_module
 from kgnb.worker.node import NodeEvent, WorkerNode
-from tests.support.ledgers import QUEUE, execute, novel_ids, opened, scalar, set_task, status_row, task_row
+from tests.support.ledgers import QUEUE, execute, novel_ids, scalar, set_task, status_row, task_row
 from tests.support.light_nodes import LightNode, Model, asked, light_node, submitted
 from tests.support.patience import SLOWEST, eventually
 from tests.support.queues import NEW, die, nodes_on, take
 from tests.support.queues import opened as opened_task
 
 PAUSE = "ai:provider:suspend:DeepSeek"
-
-
-@pytest.fixture
-async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
-    async with opened(sql_url) as one:
-        yield one
 
 
 async def test_the_rules_do_their_tasks_behind_a_paused_provider(

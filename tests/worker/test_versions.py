@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import QUEUE, Cluster, Node, cluster
+from tests.support.cluster import QUEUE, Cluster, Node
 from tests.support.commands import Llm, llm, novel
 from tests.support.paths import ROOT
 
@@ -21,12 +21,6 @@ CHAPTER = re.compile(r"Task (\d+) chapter (\d+): completed")
 @pytest.fixture
 def model() -> Iterator[Llm]:
     with llm(latency=0.1) as one:
-        yield one
-
-
-@pytest.fixture
-def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
-    with cluster(tmp_path / "place", model) as one:
         yield one
 
 
