@@ -7,7 +7,6 @@ import io
 import json
 import os
 import random
-import tracemalloc
 import zipfile
 from pathlib import Path
 from unittest import mock
@@ -20,6 +19,7 @@ from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book, story_path
 from kgnb.core import chunking
 from kgnb.core.errors import InputError
+from tests.support.costs import memory
 from tests.support.fuzzing import grows_evenly
 from tests.support.paths import NOVELS
 
@@ -807,14 +807,9 @@ def test_novels(name: str, count: int, first: str, last: str) -> None:
 
 
 def test_millions_of_blank_lines_take_little_memory() -> None:
-    tracemalloc.start()
-    try:
-        (only,) = chapters.divide("\n" * 1_000_000 + "甲与乙。\n", [], "zh")
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert only.text == "甲与乙。"
-    assert peak < 50e6
+    used = memory(lambda: list(chapters.divide("\n" * 1_000_000 + "甲与乙。\n", [], "zh")))
+    assert [only.text for only in used.result] == ["甲与乙。"]
+    assert used.peak < 50e6
 
 
 @pytest.mark.parametrize("name", ["utf-8", "gb18030"])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from kgnb.extract.en.chapter_persons import fits_family
 from kgnb.extract.en.patronymics import patronymic
 from kgnb.extract.en.persons import name_facts, split_name
 from tests.extract.test_english_names import pages, people
+from tests.support.costs import steps
 
 
 @pytest.mark.parametrize(
@@ -409,7 +408,7 @@ def test_an_honorific_behind_a_name_is_no_part_of_it(one: str, other: str) -> No
 
 
 def test_the_names_of_a_hostile_text_take_time_by_their_number() -> None:
-    def steps(n: int) -> int:
+    def needed(n: int) -> int:
         kinds = (
             "Ab{}",
             "Osip Ab{}ovich",
@@ -421,20 +420,9 @@ def test_the_names_of_a_hostile_text_take_time_by_their_number() -> None:
         )
         words = ["".join("abcdefghij"[int(digit)] for digit in str(10_000 + k)) for k in range(n)]
         lines = [f'"Look, {kind.format(word)}," said Tom.' for word in words for kind in kinds]
-        called = 0
+        return steps(lambda: people("\n\n".join(lines)))
 
-        def count(*_: object) -> None:
-            nonlocal called
-            called += 1
-
-        sys.setprofile(count)
-        try:
-            people("\n\n".join(lines))
-        finally:
-            sys.setprofile(None)
-        return called
-
-    assert steps(160) < 3 * steps(80)  # four times as many where every two are compared
+    assert needed(160) < 3 * needed(80)  # four times as many where every two are compared
 
 
 @pytest.mark.parametrize(("nickname", "one"), [("Ned Harker", False), ("Ned", True)])

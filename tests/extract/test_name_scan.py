@@ -27,6 +27,7 @@ from kgnb.extract.zh import sentences as sentences_zh
 from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.surnames import given_of, surname_of
+from tests.support.costs import memory
 from tests.support.fuzzing import grows_evenly
 from tests.support.paths import NOVELS, STORIES
 
@@ -530,14 +531,9 @@ def test_pairs_are_counted_and_found_in_any_text(text: str) -> None:
 
 def test_a_long_texts_bigrams_take_less_memory_than_all_of_them_would() -> None:
     text = "关羽与张飞" * 400_000
-    tracemalloc.start()
-    try:
-        found = sum(1 for _ in BigramIndex(text).offsets(["关羽"]))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert found == 400_000
-    assert peak < 4 * len(text)  # with all bigrams at a time: 8
+    used = memory(lambda: sum(1 for _ in BigramIndex(text).offsets(["关羽"])))
+    assert used.result == 400_000
+    assert used.peak < 4 * len(text)  # with all bigrams at a time: 8
 
 
 def test_a_person_who_gets_more_names_is_kept_in_memory_once() -> None:
@@ -559,13 +555,8 @@ def test_a_person_who_gets_more_names_is_kept_in_memory_once() -> None:
 def test_a_text_without_a_sentence_takes_memory_by_its_length() -> None:
     text = "字" * 50_000
     NameClassifier("字")  # loads the dictionary
-    tracemalloc.start()
-    try:
-        NameClassifier(text)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 30 * len(text)  # with a list of the places of its one pair of characters: 48
+    used = memory(lambda: NameClassifier(text))
+    assert used.peak < 30 * len(text)  # with a list of the places of its one pair of characters: 48
 
 
 def test_company_is_measured_against_chance() -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import sys
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from kgnb.extract.model import MAX_CHAPTER_ITEMS, Extraction
 from kgnb.extract.reply_merge import merge
 from kgnb.extract.reply_punctuation import with_tables_as_json
 from kgnb.llm.fake import model as fake_model
+from tests.support.costs import steps
 
 FULL = {
     "characters": [
@@ -1078,22 +1078,11 @@ def test_a_time_of_day_is_no_name() -> None:
 
 
 def test_names_with_remarks_take_time_by_their_number() -> None:
-    def steps(n: int) -> int:
-        given = [{"name": f"何{k}（{k}）"} for k in range(n)]
-        called = 0
+    def needed(n: int) -> int:
+        given = json.dumps({"characters": [{"name": f"何{k}（{k}）"} for k in range(n)]})
+        return steps(lambda: reply.parse(given, provider="p"))
 
-        def count(*_: object) -> None:
-            nonlocal called
-            called += 1
-
-        sys.setprofile(count)
-        try:
-            reply.parse(json.dumps({"characters": given}), provider="p")
-        finally:
-            sys.setprofile(None)
-        return called
-
-    assert steps(200) < 3 * steps(100)  # four times as many where every two are compared
+    assert needed(200) < 3 * needed(100)  # four times as many where every two are compared
     long = [{"name": "何恭（太守）"}, {"name": "何" + " " * 300_000}]
     assert reply.parse(json.dumps({"characters": long}), provider="p").rejected == 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import tracemalloc
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_table import name_table
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.diff import GraphDiff
+from tests.support.costs import memory
 
 
 @dataclass(frozen=True)
@@ -667,13 +667,9 @@ def test_a_long_books_graph_takes_little_more_memory_while_it_is_made() -> None:
 
     numbers = range(1, 301)
     chapters, rows = [chapter(n) for n in numbers], [SettleRow(row(n, content(n))) for n in numbers]
-    tracemalloc.start()
-    try:
-        graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True)
-        kept, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert len(graph.edges) == 300 * (8 + 18)
-    # 101 bytes; with the facts of all chapters beside their nodes and edges: 180. ``kept`` is no measure:
+    used = memory(lambda: novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True))
+    edges = len(used.result.edges)
+    assert edges == 300 * (8 + 18)
+    # 101 bytes; with the facts of all chapters beside their nodes and edges: 180. What is kept is no measure:
     # it holds what the first use of words and scripts leaves in caches, a quarter of it.
-    assert peak - kept < 140 * len(graph.edges)
+    assert used.peak - used.kept < 140 * edges
