@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from kgnb.stores.graph.store import GraphStore
     from kgnb.stores.ledger.ledger import Ledger
+    from kgnb.stores.queue.store import Queue
     from tests.support.queues import Maker
 
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process would compile all packages anew: 3 s
@@ -266,6 +267,12 @@ async def make(redis_url: str) -> AsyncIterator[Maker]:
 
     async with nodes_on(redis_url) as maker:
         yield maker
+
+
+@pytest.fixture
+async def queue(make: Maker) -> Queue:
+    """One node's queue."""
+    return make()
 
 
 @contextlib.contextmanager

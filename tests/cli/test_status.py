@@ -14,14 +14,13 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from pydantic import SecretStr
 from rich.cells import cell_len
 
 from kgnb import __version__
@@ -365,12 +364,6 @@ def read_until(running: Running, word: str, *, absent: bool = False, seconds: fl
 
 
 class TestRedis:
-    @pytest.fixture
-    async def queue(self, redis_url: str) -> AsyncIterator[Queue]:
-        one = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
-        yield one
-        await one.close()
-
     async def test_a_node_tells_version_and_slots(self, queue: Queue) -> None:
         presence = Presence(queue)
         await presence.claim_name("节点")

@@ -37,16 +37,14 @@ async def set_clock(seconds: float, *nodes: Queue) -> None:
 
 class TestOrder:
     @pytest.mark.parametrize("key", [NEW, OLD, QueueName("other:openai")])
-    async def test_oldest_first_and_reaped_next_in_line(self, make: Maker, key: str) -> None:
-        queue = make()
+    async def test_oldest_first_and_reaped_next_in_line(self, queue: Queue, key: str) -> None:
         for task_id in (1, 2, 3):
             await queue.push(key, task_id)
         assert ids(await take(queue, key, tasks=2)) == [(1, 0), (2, 0)]
         assert await queue.forget_node("a") == 2
         assert ids(await take(queue, key, tasks=3)) == [(1, 0), (2, 0), (3, 0)]
 
-    async def test_takes_what_old_producers_wrote(self, make: Maker) -> None:
-        queue = make()
+    async def test_takes_what_old_producers_wrote(self, queue: Queue) -> None:
         await queue.connection.client.lpush(NEW, '{"task_id": 1, "provider": "openai"}', '{"task_id": 2}')
         await queue.connection.client.rpush(OLD, '{"task_id": 3}', '{"task_id": 4}')
         assert ids(await queue.poll([ClaimRequest(NEW, tasks=1), ClaimRequest(OLD, tasks=1)])) == [
@@ -54,8 +52,7 @@ class TestOrder:
             (3, 0),
         ]
 
-    async def test_chapters_in_turn_over_tasks(self, make: Maker) -> None:
-        queue = make()
+    async def test_chapters_in_turn_over_tasks(self, queue: Queue) -> None:
         await opened(queue, 1, 2000)
         await opened(queue, 2, 3, first=3001)
         order = ids(await take(queue, chapters=8))
@@ -63,8 +60,7 @@ class TestOrder:
         assert order[6:] == [(1, 4), (1, 5)]
         assert {task for task, _ in order[:2]} == {1, 2}
 
-    async def test_a_chapter_may_have_a_negative_id(self, make: Maker) -> None:
-        queue = make()
+    async def test_a_chapter_may_have_a_negative_id(self, queue: Queue) -> None:
         await queue.push(NEW, 1)
         (task,) = (await take(queue, tasks=1)).claims
         await queue.open_task(task, [-7, 8])
@@ -86,8 +82,7 @@ class TestOrder:
         ((task, chapter),) = ids(await take(queue, chapters=9))
         assert (3 - task, chapter) == (last.task_id, last.chapter_id)
 
-    async def test_what_a_task_that_left_has_in_flight_is_not_the_other_tasks(self, make: Maker) -> None:
-        queue = make()
+    async def test_what_a_task_that_left_has_in_flight_is_not_the_other_tasks(self, queue: Queue) -> None:
         await opened(queue, 1, 3)
         await opened(queue, 2, 3)
         claims = (await take(queue, chapters=2)).claims
@@ -98,8 +93,7 @@ class TestOrder:
         await queue.ack([flying])
         assert ids(await take(queue, chapters=9)) == [(2, flying.chapter_id)]
 
-    async def test_released_chapters_come_first_and_in_order(self, make: Maker) -> None:
-        queue = make()
+    async def test_released_chapters_come_first_and_in_order(self, queue: Queue) -> None:
         await opened(queue, 1, 6)
         claims = (await take(queue, chapters=3)).claims
         assert await queue.release(claims) == [True] * 3
@@ -133,8 +127,7 @@ class TestOrder:
 
 
 class TestLeases:
-    async def test_tokens_rise_over_flushall(self, make: Maker) -> None:
-        queue = make()
+    async def test_tokens_rise_over_flushall(self, queue: Queue) -> None:
         tokens = []
         for task_id in range(1, 4):
             await opened(queue, task_id, 20)
@@ -205,8 +198,7 @@ class TestLeases:
         state = (await take(make("b"))).states[NEW]
         assert (state.leased, state.chapters, state.waiting) == (0, 2, 1)
 
-    async def test_uncounted_release_and_outages_count_nothing(self, make: Maker) -> None:
-        queue = make()
+    async def test_uncounted_release_and_outages_count_nothing(self, queue: Queue) -> None:
         await opened(queue, 1, 1)
         for _ in range(12):
             (claim,) = (await take(queue, chapters=1)).claims
@@ -221,8 +213,7 @@ class TestLeases:
         assert await queue.release([claim], counted=True) == [True]
         assert (await take(queue, chapters=1)).claims[0].deliveries == 3
 
-    async def test_delayed(self, make: Maker) -> None:
-        queue = make()
+    async def test_delayed(self, queue: Queue) -> None:
         task = await opened(queue, 1, 1)
         (claim,) = (await take(queue, chapters=1)).claims
         assert await queue.release([claim], delay=30) == [True]
@@ -246,8 +237,7 @@ class TestLeases:
         (claim,) = (await take(make("b"), tasks=1)).claims
         assert claim.failures == 0
 
-    async def test_three_failures_are_the_chapters_end(self, make: Maker) -> None:
-        queue = make()
+    async def test_three_failures_are_the_chapters_end(self, queue: Queue) -> None:
         task = await opened(queue, 1, 2)
         fates = []
         for _ in range(3):
@@ -268,8 +258,7 @@ class TestLeases:
         )
         assert ids(await take(queue, chapters=9)) == [(1, 1)]
 
-    async def test_final_failure_and_no_resurrection_by_a_marked_item(self, make: Maker) -> None:
-        queue = make()
+    async def test_final_failure_and_no_resurrection_by_a_marked_item(self, queue: Queue) -> None:
         await opened(queue, 1, 1)
         (claim,) = (await take(queue, chapters=1)).claims
         await fail_for_good(queue, claim)
@@ -283,8 +272,7 @@ class TestLeases:
         assert await queue.open_task(again, [1], await queue.dead_chapters(again))
         assert ids(await take(queue, chapters=1)) == [(1, 1)]
 
-    async def test_a_chapter_that_dies_while_its_task_is_being_opened_stays_dead(self, make: Maker) -> None:
-        queue = make()
+    async def test_a_chapter_that_dies_while_its_task_is_being_opened_stays_dead(self, queue: Queue) -> None:
         task = await opened(queue, 1, 1)
         (claim,) = (await take(queue, chapters=1)).claims
         revive = await queue.dead_chapters(task)  # the ledger is read now: not failed yet
@@ -312,9 +300,8 @@ class TestLeases:
         ("deliveries", "counted", "fate"), [(9, True, "delayed"), (10, False, "delayed"), (10, True, "dead")]
     )
     async def test_the_tenth_delivery_that_counts_is_the_last_also_when_handed_back(
-        self, make: Maker, deliveries: int, counted: bool, fate: str
+        self, queue: Queue, deliveries: int, counted: bool, fate: str
     ) -> None:
-        queue = make()
         await opened(queue, 1, 1)
         for number in range(1, deliveries + 1):
             # from the fifth on, one poll finds it and the next one takes it
@@ -326,8 +313,7 @@ class TestLeases:
         state = (await take(queue)).states[NEW]
         assert (state.chapters, state.delayed, state.dead) == (0, fate == "delayed", fate == "dead")
 
-    async def test_an_opened_item_waits_its_delay_however_often_it_was_delivered(self, make: Maker) -> None:
-        queue = make()
+    async def test_an_opened_item_waits_its_delay_however_often_it_was_delivered(self, queue: Queue) -> None:
         await opened(queue, 1, 1)
         for _ in range(11):
             await die(queue, tasks=1)
@@ -337,8 +323,7 @@ class TestLeases:
         poll = await take(queue, tasks=1)
         assert (poll.claims, poll.states[NEW].waiting) == ([], 0)
 
-    async def test_ten_deliveries_bury_an_unopened_item(self, make: Maker) -> None:
-        queue = make()
+    async def test_ten_deliveries_bury_an_unopened_item(self, queue: Queue) -> None:
         item = {"note": [], "task_id": 1, "provider": "openai", "v": 1}
         await queue.connection.client.lpush(NEW, json.dumps(item))
         counts = [c.deliveries for _ in range(11) for c in await die(queue, tasks=1)]
@@ -351,8 +336,7 @@ class TestLeases:
         await queue.revive(NEW, 1)
         assert await items(queue) == [item]
 
-    async def test_a_dead_task_that_is_pushed_again_is_dead_no_more(self, make: Maker) -> None:
-        queue = make()
+    async def test_a_dead_task_that_is_pushed_again_is_dead_no_more(self, queue: Queue) -> None:
         await queue.push(NEW, 1)
         for _ in range(10):
             await die(queue, tasks=1)
@@ -383,8 +367,7 @@ class TestAlone:
             (task,) = (await take(queue, tasks=1)).claims
             await queue.open_task(task, [])
 
-    async def test_only_an_empty_node_takes_it_and_nothing_else(self, make: Maker) -> None:
-        queue = make()
+    async def test_only_an_empty_node_takes_it_and_nothing_else(self, queue: Queue) -> None:
         await self.worn(queue, 1, 5)
         await opened(queue, 2, 5, OLD)
         asks = [ClaimRequest(OLD, chapters=2, tasks=1), ClaimRequest(NEW, chapters=2, tasks=1)]

@@ -28,6 +28,7 @@ from kgnb.core.settings import QUEUE_PREFIXES
 from kgnb.stores.queue.connection import Command, mapped_errors
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, WorkerState, new_identity
+from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.backoff import Backoff
 from tests.support.patience import SLOWEST, eventually, happens_within
@@ -125,8 +126,7 @@ class TestRenewer:
             finally:
                 renewer.stop()
 
-    async def test_reports_what_is_lost(self, make: Maker) -> None:
-        queue = make()
+    async def test_reports_what_is_lost(self, queue: Queue) -> None:
         task = await opened(queue, 1, 2)
         gone, kept = (await take(queue, chapters=2)).claims
         renewer = LeaseRenewer(queue)
@@ -239,8 +239,7 @@ class TestRenewer:
         after = await queue.connection.client.zscore(NEW.own_key("lease"), claim.member)
         assert after - before <= 1_000 * took + 2
 
-    async def test_a_delivery_with_progress_does_not_count(self, make: Maker) -> None:
-        queue = make()
+    async def test_a_delivery_with_progress_does_not_count(self, queue: Queue) -> None:
         await opened(queue, 1, 1)
         renewer, deliveries = LeaseRenewer(queue), list[int]()
         async with closed(renewer):
@@ -284,8 +283,7 @@ class TestLostCalls:
         await other.forget_node("a")
         assert len((await take(other, tasks=count)).claims) == 20
 
-    async def test_server_that_lost_its_scripts(self, make: Maker) -> None:
-        queue = make()
+    async def test_server_that_lost_its_scripts(self, queue: Queue) -> None:
         claim = await opened(queue, 1, 3)
         await queue.connection.client.script_flush()
         await queue.connection.client.set("ai:provider:suspend:OpenAI", '{"until": 99999999999.5}')
@@ -304,13 +302,11 @@ class TestLostCalls:
                 assert renewer.holds_until(claim) > before
 
     @pytest.mark.parametrize("value", ["null", "[]", "x", '{"until": "soon"}', '{"until": 5}', "[" * 9999])
-    async def test_a_pause_is_a_pause_whatever_it_says(self, make: Maker, value: str) -> None:
-        queue = make()
+    async def test_a_pause_is_a_pause_whatever_it_says(self, queue: Queue, value: str) -> None:
         await queue.connection.client.set("ai:provider:suspend:x", value)
         assert (await queue.poll([], ["x", "y"])).paused == {"x"}
 
-    async def test_a_pause_of_another_type_is_one_too(self, make: Maker) -> None:
-        queue = make()
+    async def test_a_pause_of_another_type_is_one_too(self, queue: Queue) -> None:
         await queue.connection.client.rpush("ai:provider:suspend:x", "1")
         assert (await queue.poll([ClaimRequest(NEW)], ["x", "y"])).paused == {"x"}
 
@@ -406,8 +402,7 @@ class TestPresence:
         started = datetime(2026, 11, 1, tzinfo=UTC)
         await presence.heartbeat(workers=workers, started_at=started, slots=2, anew=anew)
 
-    async def test_hashes_as_main_reads_them(self, make: Maker) -> None:
-        queue = make()
+    async def test_hashes_as_main_reads_them(self, queue: Queue) -> None:
         presence = Presence(queue)
         assert await presence.claim_name("节点") == "节点"
         one, two, three = await queue.new_worker_ids(3)
@@ -442,8 +437,7 @@ class TestPresence:
         assert await queue.connection.client.keys("kgnb:node:*") == []
         assert await queue.nodes() == []
 
-    async def test_between_beats_only_what_changed_is_written(self, make: Maker) -> None:
-        queue = make()
+    async def test_between_beats_only_what_changed_is_written(self, queue: Queue) -> None:
         presence = Presence(queue)
         await presence.claim_name("n")
         one, two = [f"kg:worker:{number}" for number in (1, 2)]
@@ -494,8 +488,7 @@ class TestPresence:
         assert await presence.forget_dead_neighbours() == 0
         assert await queue.forget_node("n") == 2, "its own leases were left alone until now"
 
-    async def test_an_old_workers_name_and_keys_are_left_to_it(self, make: Maker) -> None:
-        queue = make()
+    async def test_an_old_workers_name_and_keys_are_left_to_it(self, queue: Queue) -> None:
         await old_worker(queue, "n", 9)
         presence = Presence(queue)
         assert await presence.claim_name("n") == "n-2"
@@ -510,8 +503,7 @@ class TestPresence:
         await presence.leave()
         assert sorted(await queue.connection.client.keys("kg:nodes:*")) == [b"kg:nodes:n", b"kg:nodes:n-2"]
 
-    async def test_an_old_worker_takes_a_killed_nodes_name(self, make: Maker) -> None:
-        queue = make()
+    async def test_an_old_worker_takes_a_killed_nodes_name(self, queue: Queue) -> None:
         killed = Presence(queue)
         await killed.claim_name("n")
         await self.beat(killed)
@@ -522,9 +514,8 @@ class TestPresence:
         assert await Presence(queue).claim_name("n") == "n-2"
 
     async def test_items_wait_in_queues_that_no_node_polled_but_in_no_other_programs_lists(
-        self, make: Maker
+        self, queue: Queue
     ) -> None:
-        queue = make()
         lists = {1: "kg:task:queue:nobody", 2: "kg:task:queue:a:b", 3: "kg:other:queue:nobody"}
         for task_id, name in lists.items():
             await queue.push(QueueName(name), task_id)
@@ -551,8 +542,7 @@ class TestPresence:
         assert await other.reconciler_turn(0.3)
         assert await eventually(lambda: queue.reconciler_turn(0.3))
 
-    async def test_progress(self, make: Maker) -> None:
-        queue = make()
+    async def test_progress(self, queue: Queue) -> None:
         async with queue.connection.client.pubsub() as heard:
             await heard.subscribe("kg:progress")
             await heard.get_message(timeout=2 * SLOWEST)

@@ -8,13 +8,13 @@ import pytest
 
 from kgnb.core.errors import ServiceRefused
 from kgnb.core.messages import say
+from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName, item_task_id
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, opened, take
 
 
 class TestFresh:
-    async def test_two_items_are_one_task(self, make: Maker) -> None:
-        queue = make()
+    async def test_two_items_are_one_task(self, queue: Queue) -> None:
         for _ in range(3):
             await queue.push(NEW, 1)
         await queue.push(NEW, 17)
@@ -24,8 +24,7 @@ class TestFresh:
         await queue.ack([claim])
         assert ids(await take(queue, tasks=9)) == [(17, 0)]
 
-    async def test_mark_stays_through_release_and_reaping(self, make: Maker) -> None:
-        queue = make()
+    async def test_mark_stays_through_release_and_reaping(self, queue: Queue) -> None:
         await queue.push(NEW, 1)
         (claim,) = await die(queue, tasks=1)
         (claim,) = (await take(queue, tasks=1)).claims
@@ -68,8 +67,7 @@ class TestFresh:
         (claim,) = (await take(other, tasks=1)).claims
         assert claim.fresh
 
-    async def test_a_retry_outlives_the_end_it_was_not_known_to(self, make: Maker) -> None:
-        queue = make()
+    async def test_a_retry_outlives_the_end_it_was_not_known_to(self, queue: Queue) -> None:
         claim = await opened(queue, 1, 1)
         await queue.push(NEW, 1)
         await take(queue)
@@ -82,8 +80,7 @@ class TestFresh:
         assert await queue.ack([known]) == [True]
         assert await items(queue) == []
 
-    async def test_drop_leaves_retries_and_holders_alone(self, make: Maker) -> None:
-        queue = make()
+    async def test_drop_leaves_retries_and_holders_alone(self, queue: Queue) -> None:
         claim = await opened(queue, 1, 3)
         await queue.drop_task(NEW, 1)
         assert len((await take(queue, chapters=9)).claims) == 3
@@ -97,8 +94,7 @@ class TestFresh:
         await queue.drop_task(NEW, 1, fresh=True)
         assert await items(queue) == []
 
-    async def test_ack_of_the_item_takes_chapters_in_flight_along(self, make: Maker) -> None:
-        queue = make()
+    async def test_ack_of_the_item_takes_chapters_in_flight_along(self, queue: Queue) -> None:
         claim = await opened(queue, 1, 5)
         await opened(queue, 2, 1, first=6)
         flying = (await take(queue, chapters=3)).claims
@@ -108,8 +104,7 @@ class TestFresh:
 
 
 class TestItems:
-    async def test_garbage_blocks_nobody(self, make: Maker) -> None:
-        queue = make()
+    async def test_garbage_blocks_nobody(self, queue: Queue) -> None:
         bad = [
             "not json", "[]", "[1]", '"x"', "7", "null", "{}", '{"task_id": "7"}', '{"task_id": 1.5}',
             '{"task_id": -1}', '{"task_id": 1e300}', '{"task_id": true}', '{"task_id": NaN}',
@@ -131,8 +126,7 @@ class TestItems:
         assert all(len(d.item) <= 2000 for d in dead)
         assert (await take(queue, tasks=1)).buried == []
 
-    async def test_newer_versions_are_left_alone(self, make: Maker) -> None:
-        queue = make()
+    async def test_newer_versions_are_left_alone(self, queue: Queue) -> None:
         await queue.push(NEW, 1)
         await queue.connection.client.rpush(NEW, '{"task_id": 9, "v": 2}')
         await queue.connection.client.rpush(NEW, '{"task_id": 8, "kgnb": {"v": 2, "opened": true}}')
@@ -147,8 +141,7 @@ class TestItems:
         assert len(await items(queue)) == 3
 
     @pytest.mark.parametrize("key", [NEW, OLD])
-    async def test_any_number_of_newer_items_hides_nothing_behind_them(self, make: Maker, key: str) -> None:
-        queue = make()
+    async def test_any_number_of_newer_items_hides_nothing_behind_them(self, queue: Queue, key: str) -> None:
         newer = [json.dumps({"task_id": n, "v": 2}) for n in range(100, 950)]
         push = queue.connection.client.rpush if key == OLD else queue.connection.client.lpush
         await push(key, *newer)
@@ -158,9 +151,8 @@ class TestItems:
         assert len(await items(queue, key)) == 850
 
     async def test_a_queue_of_another_type_stops_only_itself(
-        self, make: Maker, caplog: pytest.LogCaptureFixture
+        self, queue: Queue, caplog: pytest.LogCaptureFixture
     ) -> None:
-        queue = make()
         await queue.connection.client.set(OLD, "not a list")
         await queue.push(NEW, 1)
         asks = [ClaimRequest(OLD, chapters=1, tasks=1), ClaimRequest(NEW, chapters=1, tasks=1)]
@@ -203,8 +195,7 @@ class TestItems:
         assert sorted(waiting) == [(False, 1), (False, 2), (True, 2)]
         assert await queue.connection.client.llen(key) == 0
 
-    async def test_a_moved_tasks_chapters_go_and_a_held_ones_stay(self, make: Maker) -> None:
-        queue = make()
+    async def test_a_moved_tasks_chapters_go_and_a_held_ones_stay(self, queue: Queue) -> None:
         for task in (1, 2):
             await opened(queue, task, 2)
         await queue.forget_node("a")
@@ -219,8 +210,7 @@ class TestItems:
         ] == [0, 2]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
-    async def test_unknown_fields_survive_to_the_byte(self, make: Maker, key: str) -> None:
-        queue = make()
+    async def test_unknown_fields_survive_to_the_byte(self, queue: Queue, key: str) -> None:
         raw = '{"task_id": 7 , "big": 12345678901234567890, "e": [], "s": "，\\"kgnb\\":{}}", "f": 1.10 }'
         await queue.connection.client.lpush(key, raw)
         for round_ in range(3):
@@ -233,8 +223,7 @@ class TestItems:
             assert head + "}" == raw
             assert json.loads("{" + f'"kgnb":{mark}')["kgnb"]["deliveries"] == round_ + 1
 
-    async def test_a_mark_that_somebody_reformatted(self, make: Maker) -> None:
-        queue = make()
+    async def test_a_mark_that_somebody_reformatted(self, queue: Queue) -> None:
         text = json.dumps({"kgnb": {"v": 1, "opened": True, "deliveries": 3}, "task_id": 7, "x": [1]})
         await queue.connection.client.lpush(NEW, text)
         (claim,) = (await take(queue, tasks=1)).claims
@@ -243,8 +232,7 @@ class TestItems:
         (claim,) = (await take(queue, tasks=1)).claims
         assert (claim.fresh, claim.deliveries) == (False, 5)
 
-    async def test_largest_task_id(self, make: Maker) -> None:
-        queue = make()
+    async def test_largest_task_id(self, queue: Queue) -> None:
         await opened(queue, 2**53 - 1, 2)
         assert ids(await take(queue, chapters=2)) == [(2**53 - 1, 1), (2**53 - 1, 2)]
         assert set(await queue.find_tasks([NEW])) == {2**53 - 1}
@@ -262,8 +250,7 @@ class TestItems:
         await take(queue, chapters=1, tasks=1)
         assert ids(await take(queue, chapters=1, tasks=1)) == [(2, 0)]
 
-    async def test_known(self, make: Maker) -> None:
-        queue = make()
+    async def test_known(self, queue: Queue) -> None:
         await opened(queue, 1, 2)
         await queue.push(NEW, 2)
         await queue.push(OLD, 3)
