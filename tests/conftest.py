@@ -308,3 +308,13 @@ def bolt(request: pytest.FixtureRequest) -> Bolt:
     with at.driver() as driver:
         driver.execute_query("MATCH (n) DETACH DELETE n")
     return at
+
+
+@pytest.fixture
+async def store(bolt: Bolt) -> AsyncIterator[GraphStore]:
+    """The graph, empty."""
+    # A machine with other work takes longer than a node's patience for a server's first plans.
+    one = bolt.store(timeout=60.0)
+    await one.prepare()
+    yield one
+    await one.close()

@@ -25,10 +25,11 @@ from kgnb.graph.model import Graph, SettleRow
 from kgnb.graph.project.settle import novel_builder
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
+from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.transfer import SavedRecord
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 from tests.support.commands import STORY
-from tests.support.ledgers import learn_names, make_book, numbered, opened
+from tests.support.ledgers import learn_names, make_book, numbered
 from tests.support.patience import SLOWEST, happens_within
 
 LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)
@@ -143,27 +144,26 @@ class TestSettled:
 # --- with stores
 
 
-async def test_decisions_on_every_sql_engine(sql_url: str) -> None:
-    async with opened(sql_url) as ledger:
-        book = make_book(numbered(2), title="书", author="人")
-        novel = (await ledger.books.import_book(book)).novel_id
-        new = [
-            Decision(0, "merge", ("刘备", "玄德\U00020bb7"), made_by="cli"),
-            Decision(0, "split", ("a", "á", "A"), chapters=(2, 9)),
-        ]
-        first, second = [(await ledger.name_decisions.add(novel, one))[0] for one in new]
-        assert (await ledger.name_decisions.add(novel, new[0]))[1] is False
-        at_once = await asyncio.gather(
-            *(ledger.name_decisions.add(novel, Decision(0, "merge", ("x", "y"))) for _ in range(4))
-        )
-        assert sorted(is_new for _, is_new in at_once) == [False, False, False, True]
-        assert (await ledger.name_decisions.read(novel))[:2] == [first, second]
-        assert await ledger.name_decisions.undo(novel, first.id) == (first, True)
-        assert (await ledger.name_decisions.read(novel))[0].undone_at is not None
-        assert (await ledger.name_decisions.undo(novel + 1, first.id)) is None
-        entry = NameEntry("刘备", ("玄德",), reasons=(("玄德", "刘备", "字"),))
-        await learn_names(ledger, novel, [entry])
-        assert await ledger.names.read(novel) == [entry]
+async def test_decisions_on_every_sql_engine(ledger: Ledger) -> None:
+    book = make_book(numbered(2), title="书", author="人")
+    novel = (await ledger.books.import_book(book)).novel_id
+    new = [
+        Decision(0, "merge", ("刘备", "玄德\U00020bb7"), made_by="cli"),
+        Decision(0, "split", ("a", "á", "A"), chapters=(2, 9)),
+    ]
+    first, second = [(await ledger.name_decisions.add(novel, one))[0] for one in new]
+    assert (await ledger.name_decisions.add(novel, new[0]))[1] is False
+    at_once = await asyncio.gather(
+        *(ledger.name_decisions.add(novel, Decision(0, "merge", ("x", "y"))) for _ in range(4))
+    )
+    assert sorted(is_new for _, is_new in at_once) == [False, False, False, True]
+    assert (await ledger.name_decisions.read(novel))[:2] == [first, second]
+    assert await ledger.name_decisions.undo(novel, first.id) == (first, True)
+    assert (await ledger.name_decisions.read(novel))[0].undone_at is not None
+    assert (await ledger.name_decisions.undo(novel + 1, first.id)) is None
+    entry = NameEntry("刘备", ("玄德",), reasons=(("玄德", "刘备", "字"),))
+    await learn_names(ledger, novel, [entry])
+    assert await ledger.names.read(novel) == [entry]
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,14 @@ from kgnb import __version__
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
 from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.budget import Budget
 from tests.support.commands import KEY, Place, Running, environment, llm, novel
 from tests.support.engines import processes
-from tests.support.ledgers import finish_chapter, new_task, open_with, opened, set_chapter
+from tests.support.ledgers import finish_chapter, new_task, open_with, set_chapter
 from tests.support.patience import SLOWEST
 from tests.support.queues import NEW
 
@@ -414,32 +415,29 @@ class TestRedis:
 
 
 class TestFigures:
-    async def test_counts_speed_and_cost(self, sql_url: str) -> None:
-        async with opened(sql_url) as ledger:
-            _, task = await new_task(ledger, 6)
-            _, other = await new_task(ledger, 2, salt="乙")
-            chapters = (await open_with(ledger, task, 10)).chapters
-            for chapter in chapters[:3]:
-                assert await finish_chapter(ledger, task, chapter, 11)
-            now = beijing_now()
-            for chapter, ago in zip(chapters, (60, 30, 400), strict=False):
-                times = {
-                    "started_at": now - timedelta(seconds=ago + 60),
-                    "completed_at": now - timedelta(seconds=ago),
-                }
-                await ledger.database.run(
-                    lambda c, ch=chapter, t=times: c.execute(set_chapter(task, ch, **t))
-                )
-            found = await ledger.task_stats.figures([task, other])
-            one = found[task]
-            assert one.count(ChapterStatus.COMPLETED) == 3
-            assert one.count(ChapterStatus.PENDING) == 3
-            assert one.flags == {"repaired": 3, "split": 3}
-            assert one.spent == {("DeepSeek", "chat"): Usage(6, 90, 120, 60)}
-            # Two in the last five minutes, the first of them begun two minutes ago.
-            assert one.rate == pytest.approx(1.0, rel=0.1)
-            assert (found[other].rate, found[other].spent) == (None, {})
-            assert await ledger.task_stats.figures([]) == {}
+    async def test_counts_speed_and_cost(self, ledger: Ledger) -> None:
+        _, task = await new_task(ledger, 6)
+        _, other = await new_task(ledger, 2, salt="乙")
+        chapters = (await open_with(ledger, task, 10)).chapters
+        for chapter in chapters[:3]:
+            assert await finish_chapter(ledger, task, chapter, 11)
+        now = beijing_now()
+        for chapter, ago in zip(chapters, (60, 30, 400), strict=False):
+            times = {
+                "started_at": now - timedelta(seconds=ago + 60),
+                "completed_at": now - timedelta(seconds=ago),
+            }
+            await ledger.database.run(lambda c, ch=chapter, t=times: c.execute(set_chapter(task, ch, **t)))
+        found = await ledger.task_stats.figures([task, other])
+        one = found[task]
+        assert one.count(ChapterStatus.COMPLETED) == 3
+        assert one.count(ChapterStatus.PENDING) == 3
+        assert one.flags == {"repaired": 3, "split": 3}
+        assert one.spent == {("DeepSeek", "chat"): Usage(6, 90, 120, 60)}
+        # Two in the last five minutes, the first of them begun two minutes ago.
+        assert one.rate == pytest.approx(1.0, rel=0.1)
+        assert (found[other].rate, found[other].spent) == (None, {})
+        assert await ledger.task_stats.figures([]) == {}
 
     def test_cost_needs_every_price(self) -> None:
         budget = Budget(prices={"a": (2.0, 8.0), "b/x": (1.0, 0.0)})

@@ -28,7 +28,9 @@ from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.query import GraphQuery
 from kgnb.render import charts, query_results
 from kgnb.render.query_results import QueryRows
+from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import Ledger
 from tests.conftest import Bolt
 from tests.support.commands import STORY
 from tests.support.ledgers import (
@@ -37,7 +39,6 @@ from tests.support.ledgers import (
     finish_task,
     new_task,
     open_with,
-    opened,
     set_chapter,
     set_task,
 )
@@ -279,49 +280,40 @@ class TestQuestions:
 
 
 class TestEveryEngine:
-    async def test_only_what_is_done_is_on_the_shelf(self, sql_url: str) -> None:
-        async with opened(sql_url) as ledger:
-            _, done = await new_task(ledger, 2, salt="甲")
-            await finish_task(ledger, done, 10)
-            _, broken = await new_task(ledger, 2, salt="乙")
-            await open_with(ledger, broken, 20)
-            _, failed = await new_task(ledger, 2, salt="丙")
-            first, second = (await open_with(ledger, failed, 30)).chapters
-            assert await finish_chapter(ledger, failed, first, 31)
-            await execute(ledger, set_chapter(failed, second, status="failed"))
-            await execute(ledger, set_task(failed, status="failed", completed_chapters=1))
-            assert [one.task_id for one in await ledger.task_stats.finished()] == [
-                done
-            ]  # its graph isn't whole
-            await execute(ledger, sa.update(t.task_facts).values(settled=True))
-            assert [one.task_id for one in await ledger.task_stats.finished()] == [failed, done]
-            await execute(ledger, set_task(broken, status="completed", completed_chapters=2))
-            _, newer, oldest = await ledger.task_stats.finished()  # another program's word is enough
-            assert (newer.task_id, newer.title) == (broken, "书乙")
-            assert (oldest.title, oldest.author, oldest.chapters) == ("书甲", "人甲", 2)
-            await execute(ledger, sa.update(t.novels).values(is_deleting=True))
-            assert await ledger.task_stats.finished() == []
+    async def test_only_what_is_done_is_on_the_shelf(self, ledger: Ledger) -> None:
+        _, done = await new_task(ledger, 2, salt="甲")
+        await finish_task(ledger, done, 10)
+        _, broken = await new_task(ledger, 2, salt="乙")
+        await open_with(ledger, broken, 20)
+        _, failed = await new_task(ledger, 2, salt="丙")
+        first, second = (await open_with(ledger, failed, 30)).chapters
+        assert await finish_chapter(ledger, failed, first, 31)
+        await execute(ledger, set_chapter(failed, second, status="failed"))
+        await execute(ledger, set_task(failed, status="failed", completed_chapters=1))
+        assert [one.task_id for one in await ledger.task_stats.finished()] == [done]  # its graph isn't whole
+        await execute(ledger, sa.update(t.task_facts).values(settled=True))
+        assert [one.task_id for one in await ledger.task_stats.finished()] == [failed, done]
+        await execute(ledger, set_task(broken, status="completed", completed_chapters=2))
+        _, newer, oldest = await ledger.task_stats.finished()  # another program's word is enough
+        assert (newer.task_id, newer.title) == (broken, "书乙")
+        assert (oldest.title, oldest.author, oldest.chapters) == ("书甲", "人甲", 2)
+        await execute(ledger, sa.update(t.novels).values(is_deleting=True))
+        assert await ledger.task_stats.finished() == []
 
-    async def test_rows_of_single_chapters(self, sql_url: str) -> None:
-        async with opened(sql_url) as ledger:
-            novel_id, task = await new_task(ledger, 3)
-            await finish_task(ledger, task, 10)
-            rows = await ledger.extractions.settle_rows(novel_id)
-            chapters = [one.row.chapter_id for one in await asyncio.to_thread(list, rows)]
-            only = await asyncio.to_thread(list, rows.only({chapters[1], 999}))
-            assert (len(chapters), [one.row.chapter_id for one in only]) == (3, [chapters[1]])
+    async def test_rows_of_single_chapters(self, ledger: Ledger) -> None:
+        novel_id, task = await new_task(ledger, 3)
+        await finish_task(ledger, task, 10)
+        rows = await ledger.extractions.settle_rows(novel_id)
+        chapters = [one.row.chapter_id for one in await asyncio.to_thread(list, rows)]
+        only = await asyncio.to_thread(list, rows.only({chapters[1], 999}))
+        assert (len(chapters), [one.row.chapter_id for one in only]) == (3, [chapters[1]])
 
-    async def test_sizes_are_counted_by_novel(self, bolt: Bolt) -> None:
-        store = bolt.store()
-        try:
-            await store.prepare()
-            with bolt.driver() as driver:
-                for label, novel in (("Character", 1), ("Location", 1), ("Event", 2), ("Chapter", 3)):
-                    question = f"CREATE (:{label} {{id: $id, name: $id, novel_id: $novel}})"
-                    driver.execute_query(question, id=f"{label}-{novel}", novel=novel)
-            assert await store.sizes() == {1: 2, 2: 1}
-        finally:
-            await store.close()
+    async def test_sizes_are_counted_by_novel(self, store: GraphStore, bolt: Bolt) -> None:
+        with bolt.driver() as driver:
+            for label, novel in (("Character", 1), ("Location", 1), ("Event", 2), ("Chapter", 3)):
+                question = f"CREATE (:{label} {{id: $id, name: $id, novel_id: $novel}})"
+                driver.execute_query(question, id=f"{label}-{novel}", novel=novel)
+        assert await store.sizes() == {1: 2, 2: 1}
 
 
 # --- without engines ----------------------------------------------------------------------------------------

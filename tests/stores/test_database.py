@@ -341,51 +341,47 @@ class TestErrors:
             if at.password:
                 assert str(at.password) not in repr(vars(ledger.database)) + str(ledger.database._engine)
 
-    async def test_a_rule_of_the_databases_own_is_named(self, sql_url: str) -> None:
-        async with opened(sql_url) as ledger:
-            if not ledger.database.sqlite:
-                check = "ALTER TABLE ai_providers ADD CONSTRAINT not_y CHECK (name <> 'y')"
-                await execute(ledger, sa.text(check))
-                with pytest.raises(RowRefused, match="not_y"):
-                    await execute(ledger, sa.insert(t.ai_providers).values(name="y"))
-            refuse = (
-                "BEGIN SELECT RAISE(ABORT, 'not here'); END"
-                if ledger.database.sqlite
-                else "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not here'"
-            )
-            trigger = "CREATE TRIGGER rule BEFORE INSERT ON ai_providers FOR EACH ROW"
-            await execute(ledger, sa.text(f"{trigger} {refuse}"))
-            with pytest.raises(RowRefused, match="not here"):
-                await execute(ledger, sa.insert(t.ai_providers).values(name="x"))
+    async def test_a_rule_of_the_databases_own_is_named(self, ledger: Ledger) -> None:
+        if not ledger.database.sqlite:
+            check = "ALTER TABLE ai_providers ADD CONSTRAINT not_y CHECK (name <> 'y')"
+            await execute(ledger, sa.text(check))
+            with pytest.raises(RowRefused, match="not_y"):
+                await execute(ledger, sa.insert(t.ai_providers).values(name="y"))
+        refuse = (
+            "BEGIN SELECT RAISE(ABORT, 'not here'); END"
+            if ledger.database.sqlite
+            else "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not here'"
+        )
+        trigger = "CREATE TRIGGER rule BEFORE INSERT ON ai_providers FOR EACH ROW"
+        await execute(ledger, sa.text(f"{trigger} {refuse}"))
+        with pytest.raises(RowRefused, match="not here"):
+            await execute(ledger, sa.insert(t.ai_providers).values(name="x"))
 
     @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
     async def test_a_locked_table_is_no_server_that_is_down(
-        self, sql_url: str, monkeypatch: pytest.MonkeyPatch
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sql_module, "RETRY_SECONDS", 0.0)
         too_long = sa.text("SET STATEMENT max_statement_time=0.05 FOR SELECT SLEEP(5)")
-        async with opened(sql_url) as ledger:
-            with pytest.raises(ServiceDown) as caught:
-                await execute(ledger, too_long)
+        with pytest.raises(ServiceDown) as caught:
+            await execute(ledger, too_long)
         assert caught.value.key == "ledger.busy"
 
     @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
     async def test_a_server_that_became_read_only_is_waited_for_on_a_new_connection(
-        self, sql_url: str
+        self, ledger: Ledger
     ) -> None:
         number = sa.text("SELECT CONNECTION_ID()")
-        async with opened(sql_url) as ledger:
-            before = await ledger.database.run(lambda c: c.scalar(number))
-            with pytest.raises(ServiceDown) as caught:
-                await execute(ledger, sa.text("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290"))
-            assert await ledger.database.run(lambda c: c.scalar(number)) != before
+        before = await ledger.database.run(lambda c: c.scalar(number))
+        with pytest.raises(ServiceDown) as caught:
+            await execute(ledger, sa.text("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290"))
+        assert await ledger.database.run(lambda c: c.scalar(number)) != before
         assert caught.value.key == "ledger.read_only"
 
     @pytest.mark.parametrize("sql_url", ["mariadb"], indirect=True)
-    async def test_a_locked_table_is_waited_for_as_long_as_a_locked_row(self, sql_url: str) -> None:
-        async with opened(sql_url) as ledger:
-            waits = sa.text("SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout")
-            (found,) = await ledger.database.run(lambda c: c.execute(waits).all())
+    async def test_a_locked_table_is_waited_for_as_long_as_a_locked_row(self, ledger: Ledger) -> None:
+        waits = sa.text("SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout")
+        (found,) = await ledger.database.run(lambda c: c.execute(waits).all())
         assert found == (mysql.LOCK_SECONDS, mysql.LOCK_SECONDS)
 
     async def test_a_server_that_never_greets_is_left_after_the_time_for_connecting(

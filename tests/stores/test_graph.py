@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -150,15 +150,6 @@ class Novel:
         return novel_builder(
             self.facts, self.chapters, self.rows if rows is None else rows, [], CONFIG
         ).graph(whole=True)
-
-
-@pytest.fixture
-async def store(bolt: Bolt) -> AsyncIterator[GraphStore]:
-    # A machine with other work takes longer than a node's patience for a server's first plans.
-    one = bolt.store(timeout=60.0)
-    await one.prepare()
-    yield one
-    await one.close()
 
 
 class Spy:

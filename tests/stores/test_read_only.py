@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
 
 import pytest
 
 from kgnb.core.errors import InputError, ServiceError
 from kgnb.stores.graph.read_only import check_reads_only
 from kgnb.stores.graph.store import GraphStore
-from tests.conftest import Bolt
 
 WRITES = [
     "MATCH (n) DETACH DELETE n",
@@ -62,14 +60,6 @@ def test_what_writes_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", READS)
 def test_what_reads_is_not(text: str) -> None:
     check_reads_only(text)
-
-
-@pytest.fixture
-async def store(bolt: Bolt) -> AsyncIterator[GraphStore]:
-    one = bolt.store()
-    await one.prepare()
-    yield one
-    await one.close()
 
 
 async def test_nothing_is_written_even_past_the_check(store: GraphStore) -> None:

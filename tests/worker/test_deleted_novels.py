@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +20,8 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.store import Queue
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
-from tests.conftest import Bolt
 from tests.stores.test_graph import Novel, yes
-from tests.support.ledgers import execute, finish_chapter, new_task, open_with, opened, row_of
-from tests.support.queues import nodes_on
+from tests.support.ledgers import execute, finish_chapter, new_task, open_with, row_of
 
 ENGINES = ("sqlite", "arcadedb", "valkey"), ("mariadb", "neo4j", "redis")
 pytestmark = pytest.mark.parametrize(("sql_url", "bolt", "redis_url"), ENGINES, indirect=True)
@@ -88,20 +85,16 @@ class Place:
 
 
 @pytest.fixture
-async def place(redis_url: str, sql_url: str, bolt: Bolt, tmp_path: Path) -> AsyncIterator[Place]:
+async def place(ledger: Ledger, queue: Queue, store: GraphStore, tmp_path: Path) -> Place:
     settings = Settings.load(data=tmp_path, keys=str(tmp_path / "keys"), providers="rules")
-    graph = bolt.store()
-    await graph.prepare()
-    async with opened(sql_url) as ledger, nodes_on(redis_url) as make:
-        queue, providers = make(), ProviderRegistry(ledger, settings)
-        await providers.refresh()
-        parts = {"ledger": ledger, "queue": queue, "graph": graph}
-        node = SimpleNamespace(
-            stores=SimpleNamespace(**parts), only_task=None, providers=providers, settings=settings
-        )
-        node.wake = lambda: None
-        yield Place(**parts, reconciler=Reconciler(cast("Any", node)))
-    await graph.close()
+    providers = ProviderRegistry(ledger, settings)
+    await providers.refresh()
+    parts = {"ledger": ledger, "queue": queue, "graph": store}
+    node = SimpleNamespace(
+        stores=SimpleNamespace(**parts), only_task=None, providers=providers, settings=settings
+    )
+    node.wake = lambda: None
+    return Place(**parts, reconciler=Reconciler(cast("Any", node)))
 
 
 async def test_a_novel_that_main_deletes_while_it_is_worked(place: Place) -> None:

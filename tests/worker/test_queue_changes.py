@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +20,8 @@ from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
 from kgnb.worker.task_keeper import OpenTask
-from tests.support.ledgers import finish_chapter, make_book, numbered, opened
-from tests.support.queues import ids, nodes_on, old_worker, take
+from tests.support.ledgers import finish_chapter, make_book, numbered
+from tests.support.queues import ids, old_worker, take
 
 QWEN, OFF, THEIRS = (QueueName(f"kg:ai_queue:{name}") for name in ("qwen", "off", "theirs"))
 RULES = QueueName("kg:task:queue:rules")
@@ -88,18 +87,17 @@ class Place:
 
 
 @pytest.fixture
-async def place(redis_url: str, sql_url: str, tmp_path: Path) -> AsyncIterator[Place]:
+async def place(ledger: Ledger, queue: Queue, tmp_path: Path) -> Place:
     settings = Settings.load(
         data=tmp_path, keys=str(tmp_path / "keys"), providers="rules", queue_prefix="kg:task:queue:"
     )
-    async with opened(sql_url) as ledger, nodes_on(redis_url) as make:
-        for name in ("Default", "Qwen", "Off"):
-            row = {"api_key": "k", "base_url": "http://127.0.0.1:9/v1", "models": ["m"]}
-            await ledger.providers.save(name, row)
-        await ledger.providers.remove("Off", delete=False)
-        providers = ProviderRegistry(ledger, settings)
-        await providers.refresh()
-        yield Place(ledger, make(), providers, settings)
+    for name in ("Default", "Qwen", "Off"):
+        row = {"api_key": "k", "base_url": "http://127.0.0.1:9/v1", "models": ["m"]}
+        await ledger.providers.save(name, row)
+    await ledger.providers.remove("Off", delete=False)
+    providers = ProviderRegistry(ledger, settings)
+    await providers.refresh()
+    return Place(ledger, queue, providers, settings)
 
 
 @pytest.mark.parametrize("queue", [QWEN, OFF, THEIRS])

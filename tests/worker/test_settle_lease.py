@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,14 +26,6 @@ from tests.support.queues import claim_of
 
 NOVEL = Novel(1, "三国演义")
 EXACT = Graph({("Novel", "1"): GraphNode("Novel", "1", {"title": NOVEL.title, "task_id": [7, 8]})})
-
-
-@pytest.fixture
-async def graph(bolt: Bolt) -> AsyncIterator[GraphStore]:
-    store = bolt.store()
-    await store.prepare()
-    yield store
-    await store.close()
 
 
 class Settles:
@@ -86,10 +78,10 @@ class Settles:
 
 
 async def test_tasks_that_end_together_settle_one_after_the_other(
-    graph: GraphStore, caplog: pytest.LogCaptureFixture
+    store: GraphStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    node = Settles(graph)
+    node = Settles(store)
     first = node.end_of_task(7)
     await eventually(node.settles)
     others = [node.end_of_task(task) for task in (8, 9, 10)]
@@ -103,19 +95,19 @@ async def test_tasks_that_end_together_settle_one_after_the_other(
     await asyncio.wait_for(asyncio.gather(first, *others), 20 * SLOWEST)
     # One settle that began since they came does for all of them.
     assert node.runs == 2
-    assert await graph.read(NOVEL.id)
+    assert await store.read(NOVEL.id)
 
 
-async def test_settles_that_end_no_task_take_turns(graph: GraphStore) -> None:
-    node = Settles(graph)
-    first = asyncio.create_task(SettleLease(graph, NOVEL.id, 600.0).settle(node.write))
+async def test_settles_that_end_no_task_take_turns(store: GraphStore) -> None:
+    node = Settles(store)
+    first = asyncio.create_task(SettleLease(store, NOVEL.id, 600.0).settle(node.write))
     await eventually(node.settles)
-    assert not await SettleLease(graph, NOVEL.id, 600.0).settle(node.write)
+    assert not await SettleLease(store, NOVEL.id, 600.0).settle(node.write)
     node.go_on.set()
     assert await first
 
 
-async def test_the_lease_is_renewed_while_the_settle_runs(graph: GraphStore, bolt: Bolt) -> None:
+async def test_the_lease_is_renewed_while_the_settle_runs(store: GraphStore, bolt: Bolt) -> None:
     ends: list[int] = []
 
     async def work(_number: int) -> None:
@@ -125,20 +117,20 @@ async def test_the_lease_is_renewed_while_the_settle_runs(graph: GraphStore, bol
                 ends.append(found[0][0])
                 await asyncio.sleep(0.05)
 
-    assert await asyncio.wait_for(SettleLease(graph, NOVEL.id, 1.0).settle(work), 20 * SLOWEST)
+    assert await asyncio.wait_for(SettleLease(store, NOVEL.id, 1.0).settle(work), 20 * SLOWEST)
     assert ends == sorted(ends)
 
 
-async def test_a_settle_that_fails_gives_its_lease_back(graph: GraphStore) -> None:
+async def test_a_settle_that_fails_gives_its_lease_back(store: GraphStore) -> None:
     async def work(_number: int) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await SettleLease(graph, NOVEL.id, 600.0).settle(work)
-    assert (await graph.begin_settle(NOVEL.id, 600.0))[0] == "mine"
+        await SettleLease(store, NOVEL.id, 600.0).settle(work)
+    assert (await store.begin_settle(NOVEL.id, 600.0))[0] == "mine"
 
 
-async def test_a_settle_that_an_older_kgnb_overtakes_runs_again(graph: GraphStore, bolt: Bolt) -> None:
+async def test_a_settle_that_an_older_kgnb_overtakes_runs_again(store: GraphStore, bolt: Bolt) -> None:
     """It knows no lease, and just puts up a higher number."""
     numbers: list[int] = []
 
@@ -148,9 +140,9 @@ async def test_a_settle_that_an_older_kgnb_overtakes_runs_again(graph: GraphStor
             with bolt.driver() as driver:
                 raised = "MATCH (n:Novel) SET n.kgnb_settle = $n, n.kgnb_settle_lease = 0"
                 driver.execute_query(raised, n=number + 1)
-        await graph.apply(NOVEL.id, EXACT, number=number, check=lambda: True)
+        await store.apply(NOVEL.id, EXACT, number=number, check=lambda: True)
 
-    lease = SettleLease(graph, NOVEL.id, 600.0)
+    lease = SettleLease(store, NOVEL.id, 600.0)
     assert not await lease.settle(work)
     assert await lease.settle(work)
     assert len(numbers) == 2

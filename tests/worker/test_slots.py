@@ -11,11 +11,11 @@ import pytest
 
 from kgnb.core.errors import ProviderPaused
 from kgnb.llm.fake.server import FakeServer
+from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, PollResult, QueueName, QueueState
 from kgnb.worker import slots as slots_module
 from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
-from tests.support.ledgers import opened
 from tests.support.light_nodes import Model, asked, done, light_node, submitted
 from tests.support.patience import eventually
 from tests.support.throttles import asking
@@ -105,11 +105,11 @@ def test_without_work_all_are_asked() -> None:
 
 
 async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit(
-    redis_url: str, sql_url: str, tmp_path: Path
+    redis_url: str, ledger: Ledger, tmp_path: Path
 ) -> None:
     model, go_on = Model(slots=1), asyncio.Event()
     model.open.set()
-    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model) as light:
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
         light.graph.gate = cast("Any", go_on.wait)
         task_id = await submitted(ledger, redis_url, 8)
         most = 1 + max_unwritten(1)
@@ -121,7 +121,7 @@ async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit
 
 
 async def test_no_more_is_claimed_than_finds_a_place_in_a_rate_that_was_full(
-    redis_url: str, sql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claimed, poll = list[int](), Queue.poll
 
@@ -131,7 +131,7 @@ async def test_no_more_is_claimed_than_finds_a_place_in_a_rate_that_was_full(
 
     monkeypatch.setattr(Queue, "poll", counted)
     model = Model(slots=2, places=1)
-    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model) as light:
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
         await submitted(ledger, redis_url, 30)
         await eventually(lambda: asked(model, 2))
         assert len(light.node.slots) == 2
@@ -139,10 +139,10 @@ async def test_no_more_is_claimed_than_finds_a_place_in_a_rate_that_was_full(
 
 
 async def test_nothing_is_read_ahead_of_a_rate_that_was_full(
-    redis_url: str, sql_url: str, tmp_path: Path
+    redis_url: str, ledger: Ledger, tmp_path: Path
 ) -> None:
     model = Model(slots=2, places=9, seconds=0.1)
-    async with opened(sql_url) as ledger, light_node(redis_url, ledger, tmp_path, model) as light:
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
         await submitted(ledger, redis_url, 30)
         await eventually(lambda: asked(model, 2))
         polls = light.node.poll_count
