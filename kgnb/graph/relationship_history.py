@@ -78,15 +78,18 @@ def _properties_in(
 ) -> dict[str, Value]:
     """The edge's properties according to one chapter's relations; ``types``: of all the pair's edges."""
     source, target = query.entities[edge.source], query.entities[edge.target]
+    labels = {edge.text("label"), *edge.texts("labels")}
     found: dict[str, Value] = {}
     for relation in relations:
         name = relation_type(relation.type, types)
-        type_ = name if name in types else "KNOWS"
-        if type_ != edge.type or not _is_between(relation, type_, source, target):
+        labelled = relation.type in labels  # a type without any edge is no KNOWS: the whole book denies it
+        if labelled or (name in STRUCTURAL_RELATIONS and name not in types):
+            name = "KNOWS"
+        if name != edge.type or not _is_between(relation, name, source, target):
             continue
         found["strength"] = max(_strength(found), relation.strength)
         texts = {"description": relation.description, "evidence": relation.evidence}
-        texts["label"] = "" if name in (type_, *STRUCTURAL_RELATIONS) else relation.type
+        texts["label"] = relation.type if labelled else ""
         found |= {key: text for key, text in texts.items() if text and key not in found}
     if found:
         return found

@@ -350,6 +350,7 @@ def feud() -> tuple[Graph, list[SettleRow]]:
         11: [
             Relation(source="小乙", target="甲", type="同窗", strength=2, evidence="同在一处读书"),
             Relation(source="乙", target="丙", type="KNOWS", strength=9),
+            Relation(source="甲", target="乙", type="SIBLING", strength=7),  # what the book doesn't bear out
         ],
         12: [
             Relation(source="甲", target="乙", type="friend", strength=4),

@@ -100,15 +100,15 @@ async def place(ledger: Ledger, queue: Queue, tmp_path: Path) -> Place:
     return Place(ledger, queue, providers, settings)
 
 
-@pytest.mark.parametrize("queue", [QWEN, OFF, THEIRS])
+@pytest.mark.parametrize("key", [QWEN, OFF, THEIRS])
 async def test_what_waits_in_a_queue_that_a_node_does_not_serve_is_not_lost(
-    place: Place, queue: QueueName
+    place: Place, key: QueueName
 ) -> None:
-    await place.queue.push(queue, await place.task())
+    await place.queue.push(key, await place.task())
     await take(place.queue, THEIRS)  # a node with a provider of its own has polled it
     for _ in range(3):
         await place.reconcile()
-    assert await place.waiting() == {queue: 1}
+    assert await place.waiting() == {key: 1}
 
 
 async def test_what_is_lost_is_pushed_only_after_a_look_everywhere(place: Place) -> None:
