@@ -84,7 +84,7 @@ def test_the_graph_has_what_the_book_has(place: Place) -> None:
 
 def test_a_chapter_is_shown(place: Place) -> None:
     shown = place.run("chapter", "1", "1").out
-    for word in ("第 1 章", "已完成", "dryrun", "刘备, 关羽, 哈利·波特", "本章原文里没有的名字：哈利·波特"):
+    for word in ("第 1 章", "已完成", "dryrun", "刘备、关羽、哈利·波特", "本章原文里没有的名字：哈利·波特"):
         assert word in shown
     assert "“刘备与关羽”" in shown
     assert "—ENEMY→ 关羽（未核实）" in shown
