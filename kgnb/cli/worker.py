@@ -18,7 +18,7 @@ from kgnb.cli.options import OK
 from kgnb.cli.signals import stop_on_signals
 from kgnb.core import logging as log_setup
 from kgnb.core.addresses import in_url
-from kgnb.core.errors import NodeStopped
+from kgnb.core.errors import NodeStopped, ServiceRefused
 from kgnb.core.host import detect_host
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
@@ -73,8 +73,9 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
             on_ready=on_ready,
             on_left=report.read_status if session.seconds is not None else None,
         )
-    except NodeStopped as error:  # also for who reads only the JSON lines or the file
-        log.error(say(error.key, **error.facts))
+    except (NodeStopped, ServiceRefused) as error:
+        if report.node:  # who reads only the JSON lines or the file learns it, too
+            log.error(say(error.key, **error.facts))
         raise
     if session.seconds is not None:
         why = "stopped" if departure.wanted.is_set() else "session" if session.is_ending else "drained"

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from pydantic import SecretStr
 
 from kgnb.app.context import when_up
 from kgnb.cli import worker as cli
-from kgnb.core.errors import NodeStopped, ServiceDown
-from kgnb.core.messages import say
+from kgnb.core import logging as log_setup
+from kgnb.core.errors import KgnbError, NodeStopped, ServiceDown, ServiceRefused
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.presence import Presence
 from kgnb.stores.queue.store import Queue
@@ -146,14 +147,20 @@ def test_a_task_of_a_provider_that_nobody_here_knows_is_told(embedded: Any, tmp_
     assert checks[queue].startswith("1 waiting")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [NodeStopped("node.refused", reason="x"), ServiceRefused("queue.refused", service="redis", where="x")],
+)
 async def test_why_a_node_was_stopped_is_logged(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: KgnbError
 ) -> None:
-    async def refused(*_: object, **__: object) -> None:
-        raise NodeStopped("node.refused", reason="password")
+    async def refused(*_: object, on_ready: Any, **__: object) -> None:
+        on_ready(None, SimpleNamespace(name="a"))
+        raise error
 
     monkeypatch.setattr(cli, "serve", refused)
+    monkeypatch.setattr(log_setup, "name_node", lambda _: None)
     monkeypatch.setattr(cli, "stop_on_signals", lambda *_, **__: None)
-    with pytest.raises(NodeStopped):
+    with pytest.raises(type(error)):
         await cli.worker(argparse.Namespace(drain=False, fail_fast=False), Settings(_env_file=None))
-    assert say("node.refused", reason="password") in caplog.text
+    assert str(error) in caplog.text
