@@ -217,11 +217,20 @@ def test_who_answers_to_a_name_bears_it() -> None:
     assert found["Aunt Cicely"] is not found["Mrs. Peel"]
 
 
+def test_who_always_answers_to_a_name_bears_it_though_now_and_then_in_one_sentence_with_it() -> None:
+    turns = '"Come, Fenn," said Tom.\n\n"I will," said the Badger.\n\n' * 5
+    found = people((turns + "The Badger nodded when Tom called Fenn.\n\n") * 6)
+    assert found["Badger"] is found["Fenn"]
+    assert found["Fenn"].name == "Fenn", "not what has an article"
+    few = people(turns + "The Badger nodded when Tom called Fenn.\n\n" * 2)
+    assert few["Badger"] is not few["Fenn"]
+
+
 def test_answers_of_a_very_long_book_are_counted() -> None:
     turn = '"Come, Ann," said Rosa.\n"Yes," said {}.\n'
     text = turn.format("Basil") * 900 + turn.format("Tobias") * 700
     offsets = {n: [m.start() for m in re.finditer(n, text)] for n in ("Ann", "Rosa", "Basil", "Tobias")}
-    assert set(answering(Paragraphs(text), offsets, str)) == {("Ann", "Basil"), ("Ann", "Tobias")}
+    assert set(answering(Paragraphs(text), offsets, str)) == {("Ann", "Basil", True), ("Ann", "Tobias", True)}
 
 
 def test_a_word_that_opens_a_sentence_is_no_first_name() -> None:

@@ -416,11 +416,12 @@ class AliasResolver(TitleAliases):
 
     def _join_who_answer(self) -> None:
         """Aunt Cicely is Mrs. Peel if Mrs. Peel answers to "Aunt Cicely", who has no other full name."""
-        for called, answerer in list(answering(self.paragraphs, self.offsets, self.clusters.root)):
+        for called, answerer, sure in list(answering(self.paragraphs, self.offsets, self.clusters.root)):
             bare = not any(self.parts[n].is_full for n in self.clusters.names_of(called))
             roots = [self.clusters.root(answerer)] if bare and self._same_gender(called, answerer) else []
-            if best := self._exclusive_person(called, roots):
-                self.clusters.join(best, called, "answers to it")
+            best = self._exclusive_person(called, roots)
+            if best or (roots and sure and self.co_occurrence.ratio(called, answerer) < 1.0):
+                self.clusters.join(answerer, called, "answers to it")
 
     def _wife_of(self, husband: str, bride: str) -> str:
         """The Mrs. of the husband's surname, if she has no other name and the bride's comes first."""
@@ -436,7 +437,8 @@ class AliasResolver(TitleAliases):
         return wives[0] if median[0] < median[1] else ""
 
     def _canonical_rank(self, name: str) -> tuple[int, int, int, str]:
-        """A full name without title first that occurs twice or introduces its bearer; then by frequency."""
+        """A full name without title first that occurs twice or introduces its bearer; then what is no
+        rank, the rather if it is usual and has no article; then by frequency."""
         parts, count = self.parts[name], self.counts[name]
         # Not so in Old Stone, Massa Stone, nor in Bruin Bear, who is a Bear.
         kind = self.candidates.get(parts.last) if self.lower[parts.last.lower()] else None
@@ -444,7 +446,9 @@ class AliasResolver(TitleAliases):
             parts.first in self.candidates and not (kind and kind.articles >= 0.1 * kind.count)
         )
         full = named and parts.is_full and not parts.titles and (count >= 2 or self._is_introduced(name))
-        return (int(full and self._is_like_usual(name)), int(bool(parts.rest)), count, name)
+        bare = 2 * self.candidates[name].articles < count  # Finch, not the Badger
+        proper = bool(parts.rest) + (bool(parts.rest) and bare and count >= USUAL * self._count(name))
+        return (int(full and self._is_like_usual(name)), proper, count, name)
 
     def _usual_name(self, name: str) -> str:
         """The person's most frequent name."""

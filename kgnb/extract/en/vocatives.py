@@ -13,12 +13,16 @@ MAX_P = 0.02
 MIN_ANSWERS = 2
 MIN_SHARE = 0.4
 """Least answers, and least share of all answers to the name, of one person."""
+SURE_ANSWERS = 10
+"""Answers from which on two names are one person's even if they are now and then in one sentence."""
 
 
 def answering(
     paragraphs: Paragraphs, offsets: Mapping[str, Sequence[int]], person: Callable[[str], str]
-) -> Iterator[tuple[str, str]]:
-    """Yield (person called, another person who answers to that name); ``person``: name → its person.
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield (person called, another person who answers to that name, whether so often that it is sure).
+
+    ``person``: name → its person.
 
     A one-sided binomial test of who speaks in the next paragraph against the share of all speeches.
     """
@@ -42,4 +46,4 @@ def answering(
             enough = n >= MIN_ANSWERS and n >= MIN_SHARE * counts.total()
             share = speeches[answerer] / len(speakers)
             if enough and name != answerer and binomial_tail(n, counts.total(), share) <= MAX_P:
-                yield name, answerer
+                yield name, answerer, n >= SURE_ANSWERS
