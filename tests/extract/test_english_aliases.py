@@ -591,6 +591,13 @@ def test_a_first_name_is_rather_his_who_is_on_its_pages() -> None:
     assert found["Tom"] is found["Tom Finch"] is not found["Tom Dale"]
 
 
+@pytest.mark.parametrize("boy", ["little Harry", "Harry"])
+def test_a_child_is_not_mr_of_the_long_form(boy: str) -> None:
+    met = scenes(*["Mr. Henry Dale"] * 4) + RAIN * 3 + "\n\n" + scenes(*("Harry", "Harry Dale") * 2)
+    found = people(met + f"\n\nShe kissed {boy}. Then {boy} slept." * 4)
+    assert (found["Harry Dale"] is found["Mr. Henry Dale"]) is (boy == "Harry")
+
+
 def test_alexis_may_be_a_man() -> None:
     found = people(scenes(*("Alexis Arnovitch", "Arnovitch") * 4))
     assert found["Alexis Arnovitch"] is found["Arnovitch"]

@@ -278,6 +278,8 @@ class AliasResolver(TitleAliases):
                 r
                 for r in self._roots(self._long_forms(name), name)
                 if self._is_near(name, r) and not self._are_two(name, r)
+                if "mr" not in self._titles(r)
+                or not self._is_little(name)  # little Harry is not Mr. Henry Dale
                 if not full or self._same_surname(name, r, unsure=False)
             ]
             # With too few occurrences to measure, the word list decides.
