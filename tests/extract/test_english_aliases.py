@@ -585,6 +585,12 @@ def test_a_rank_of_a_place_behind_a_name_is_whose_name_it_is() -> None:
     assert two["Dejan"] is not two["Queen of Arden"]
 
 
+def test_a_rank_that_two_have_one_after_the_other_is_neither_s_name() -> None:
+    text = scenes(*("Dejan", "Queen of Arden", "Mirelle") * 4)
+    found = people(f"{text}\n\nThen Dejan, Queen of Arden, rose.\n\nThen Mirelle, Queen of Arden, rose.")
+    assert len({id(found[name]) for name in ("Dejan", "Queen of Arden", "Mirelle")}) == 3
+
+
 def test_a_first_name_is_rather_his_who_is_on_its_pages() -> None:
     first, second = scenes(*["Tom Dale"] * 3), scenes(*("Tom Finch", "Tom") * 2)
     found = people(first + RAIN * 9 + "\n\n" + second)

@@ -403,9 +403,15 @@ class AliasResolver(TitleAliases):
 
     def _join_stated_names(self) -> None:
         """Mr. Dale, alias Moss; Mrs. Dale is the Miss Moss whom Mr. Dale married."""
-        for one, other, married in stated_names(self.text, self.mentions):
+        stated = list(stated_names(self.text, self.mentions))
+        bearers: dict[str, set[str]] = defaultdict(set)
+        for one, other, _ in stated:
+            bearers[other].add(self.clusters.root(one))
+        for one, other, married in stated:
             if married:
                 one = self._wife_of(one, other)
+            elif len(bearers[other]) > 1:
+                continue  # Ann and Jane, her daughter, are Princess of Arden each
             if one and self._same_gender(one, other) and not self._have_first_names(one, other):
                 self.clusters.join(one, other, "stated")
 
