@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgnb.cli.commands import chosen, make_parser
 from kgnb.cli.options import INTERRUPTED, OK
-from kgnb.cli.streams import discard_stdout, prepare_streams
+from kgnb.cli.streams import discard_stdout, discard_unwritten, prepare_streams
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import Language, environment_language, say, use_language
 from kgnb.core.safe_text import one_line
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(args)
     except KeyboardInterrupt:  # Ctrl-C, and SIGTERM by cancel_on_sigterm
         _complain(say("cli.interrupted"))
+        discard_unwritten()  # the terminal's end may be what interrupted it
         return INTERRUPTED
 
 

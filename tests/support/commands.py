@@ -33,6 +33,7 @@ READING = ("正在读 ", "Reading ")
 """How a build's first line begins."""
 
 _OURS = (
+    "PYTHONUNBUFFERED",  # hides what a failed write leaves in a buffer
     "KG_",
     "KGNB_",
     "REDIS_",
