@@ -772,6 +772,12 @@ def test_a_surname_and_the_beginning_of_several_titles_is_nobodys_name() -> None
     assert classifier.is_fragment(classifier.candidates["何师"])
 
 
+def test_a_compound_surname_and_the_beginning_of_a_title_is_nobodys_name_though_used_otherwise() -> None:
+    told = "欧阳先生来了。\n欧阳先知道了。\n欧阳先生说话了。\n欧阳先走进屋里。\n"
+    classifier = NameClassifier(scenes([("何守谦", "林秀英")]) + told)
+    assert classifier.is_fragment(classifier.candidates["欧阳先"])
+
+
 def test_a_surname_and_what_given_names_of_a_family_begin_with_is_nobodys_name() -> None:
     told = scenes([("守仁", "林秀英"), ("守礼", "林秀英")]) + "白守仁和白守礼是兄弟。\n"
     classifier = NameClassifier(told)

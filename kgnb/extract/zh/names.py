@@ -332,7 +332,8 @@ class NameClassifier:
         counted = "人将" if name[-1] in words.NUMERALS else ""
         counted += "夫公家" if len(name) == 3 and counted and name[1] in words.COMMON_SURNAMES else ""
         ends = _TITLE_ENDS.union(counted).intersection(candidate.right)
-        if sum(candidate.right[c] for c in ends if titled_surname(name + c) or c in counted) >= 0.6 * n:
+        least = 0.5 if name[:2] in words.COMPOUND_SURNAMES else 0.6  # 诸葛先 of 诸葛先生
+        if sum(candidate.right[c] for c in ends if titled_surname(name + c) or c in counted) >= least * n:
             return True  # 何师 of 何师兄 and 何师弟, 秦二 of 秦二人, 李顾二 of 李顾二夫人
         (before, left), (after, right) = most_frequent(candidate.left), most_frequent(candidate.right)
         if left >= 0.7 * n and (before + name in self.candidates or is_role(before + name[0])):
