@@ -12,8 +12,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgnb.book.epub import MAX_LINES, Line
 from kgnb.book.markup import Attributes, elements, plain_tags, tokens
+from kgnb.book.model import MAX_LINES, Line
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 

@@ -17,22 +17,14 @@ from urllib.parse import unquote
 
 from kgnb.book import encoding
 from kgnb.book.markup import elements, plain_tags, tokens
+from kgnb.book.model import MAX_LINES, Line
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 
 MAX_DOCUMENT = 32 * 1024 * 1024
 MAX_TOTAL = 256 * 1024 * 1024
 MAX_DOCUMENTS = 20_000
-MAX_LINES = 2_000_000
-"""Bounds on what an archive unpacks to: bytes per document, bytes in total, documents, paragraphs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A paragraph; ``level`` 1-3 for headings, 0 for text."""
-
-    text: str
-    level: int = 0
+"""Bounds on what an archive unpacks to: bytes per document, bytes in total, documents."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 
 from kgnb.core.labels import Lang
 
+MAX_LINES = 2_000_000
+"""Most paragraphs that are read of an EPUB or a Word document."""
+
 
 def text_hash(text: str) -> str:
     """Return the sha256 (hex) of a text: the identity of a chapter's or a book's content."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A paragraph of an EPUB or a Word document; ``level`` 1-3 for headings, 0 for text."""
+
+    text: str
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)

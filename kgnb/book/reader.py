@@ -14,7 +14,7 @@ from pathlib import Path
 from kgnb.book import boilerplate, docx, encoding, epub, headings
 from kgnb.book import chapters as chapter_division
 from kgnb.book.headings import Heading
-from kgnb.book.model import Book, text_hash
+from kgnb.book.model import Book, Line, text_hash
 from kgnb.core.errors import InputError
 from kgnb.core.input_file import reading
 from kgnb.core.labels import Lang
@@ -62,7 +62,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
         sha256=sha256,
         left_out=boilerplate.count(text),
         missing=headings.missing(found),
-        foreign=is_foreign(text),
+        foreign=is_foreign(text, lang),
         given_title=given_title,
         given_author=given_author,
     )
@@ -193,7 +193,7 @@ def _from_markdown(text: str) -> _Source:
     return _Source(text, title, fields.get("author", ""), marked)
 
 
-def _from_lines(read: list[epub.Line], title: str = "", author: str = "") -> _Source:
+def _from_lines(read: list[Line], title: str = "", author: str = "") -> _Source:
     lines: list[str] = []
     marked: list[Heading] = []
     at = 0
@@ -265,10 +265,10 @@ MAX_KANA = 0.1
 """Largest share of kana in a Chinese text, which quotes some; in Japanese it is half."""
 
 
-def is_foreign(text: str) -> bool:
-    """Whether a text is neither Chinese nor English; False if it is too short to tell."""
+def is_foreign(text: str, nearest: Lang) -> bool:
+    """Whether a text is neither Chinese nor English, of which it is nearer to one; not if it is too short."""
     sample = text[:100_000]
-    if language(sample) == "zh":
+    if nearest == "zh":
         kana, chinese = (
             len(re.findall(letters, sample)) for letters in ("[\u3041-\u30ff]", "[\u3400-\u9fff]")
         )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgnb.cli.commands import chosen, make_parser
 from kgnb.cli.options import INTERRUPTED, OK
-from kgnb.cli.streams import discard_stdout, discard_unwritten, prepare_streams
+from kgnb.cli.streams import discard_unwritten, prepare_streams
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import Language, environment_language, say, use_language
 from kgnb.core.safe_text import one_line
@@ -95,7 +95,7 @@ def _run(args: argparse.Namespace) -> int:
             return _NO_READER[error.errno]
         if (key := _shortage(error)) is not None:
             _complain(say(key, reason=error))
-            discard_stdout()  # or Python fails once more to write what is left
+            discard_unwritten()
             return BROKE
         if isinstance(error, OSError) and error.errno in _PATH_ERRORS and error.filename is not None:
             _complain(say("cli.path", path=error.filename, reason=error.strerror))
@@ -111,7 +111,7 @@ def _stdout_has_no_reader() -> bool:
     stdout.register(sys.stdout, 0)
     if not stdout.poll(0):  # without a reader it has an error
         return False
-    discard_stdout()
+    discard_unwritten()
     return True
 
 

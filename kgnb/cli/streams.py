@@ -25,13 +25,11 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def discard_stdout() -> None:
-    """Let the rest of stdout go nowhere: its reader has gone, or its disk is full."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def discard_unwritten() -> None:
-    """Let what stdout and stderr can't write go nowhere: Python would fail with it again, with code 120."""
+    """Let what stdout and stderr can't write go nowhere: Python would fail with it again, with code 120.
+
+    The reader or terminal has gone, or the disk is full.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

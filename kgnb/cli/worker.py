@@ -75,7 +75,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         )
     except (NodeStopped, ServiceRefused) as error:
         if report.node:  # who reads only the JSON lines or the file learns it, too
-            log.error(say(error.key, **error.facts))
+            log.error(str(error))
         raise
     if session.seconds is not None:
         why = "stopped" if departure.wanted.is_set() else "session" if session.is_ending else "drained"

@@ -591,6 +591,13 @@ def test_a_rank_that_two_have_one_after_the_other_is_neither_s_name() -> None:
     assert len({id(found[name]) for name in ("Dejan", "Queen of Arden", "Mirelle")}) == 3
 
 
+def test_who_marries_a_lady_is_none_of_those_who_bear_her_name() -> None:
+    text = scenes(*["Mr. Dale"] * 4) + "\n\n" + scenes(*("Miss Moss", "Mr. Finch") * 4)
+    text += "\n\nMr. Dale married Miss Moss.\n\n" + scenes(*("Lady Arden", "Tom Roe") * 4)
+    found = people(f"{text}\n\nLady Arden, formerly Miss Moss, sat there.")
+    assert found["Lady Arden"] is found["Miss Moss"]
+
+
 def test_a_first_name_is_rather_his_who_is_on_its_pages() -> None:
     first, second = scenes(*["Tom Dale"] * 3), scenes(*("Tom Finch", "Tom") * 2)
     found = people(first + RAIN * 9 + "\n\n" + second)

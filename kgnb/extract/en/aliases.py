@@ -405,8 +405,9 @@ class AliasResolver(TitleAliases):
         """Mr. Dale, alias Moss; Mrs. Dale is the Miss Moss whom Mr. Dale married."""
         stated = list(stated_names(self.text, self.mentions))
         bearers: dict[str, set[str]] = defaultdict(set)
-        for one, other, _ in stated:
-            bearers[other].add(self.clusters.root(one))
+        for one, other, married in stated:
+            if not married:
+                bearers[other].add(self.clusters.root(one))
         for one, other, married in stated:
             if married:
                 one = self._wife_of(one, other)
@@ -466,9 +467,8 @@ class AliasResolver(TitleAliases):
         """Whether a name has a word, or its long form, of the person's usual one, or is a usual one too."""
         usual = {key(word) for word in self._usual_name(name).split(" ")}
         longs = usual.union(*(words.NICKNAMES.get(word, ()) for word in usual))
-        return not longs.isdisjoint(map(key, name.split(" "))) or self.counts[name] >= RARELY * self._count(
-            name
-        )
+        alike = not longs.isdisjoint(map(key, name.split(" ")))
+        return alike or self.counts[name] >= USUAL * self._count(name)
 
     def _is_introduced(self, name: str) -> bool:
         """Whether a full name, mentioned once, is that of somebody mostly called by its first word: Jane."""
