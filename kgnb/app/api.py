@@ -7,14 +7,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kgnb.app import build as build_use_case
 from kgnb.app import library, submit
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app
+from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
 from kgnb.app.transfer import export
 from kgnb.core.errors import BuildStopped, InputError, SettingsError
 from kgnb.core.event_loop import LoopThread
@@ -32,37 +33,74 @@ from kgnb.render.picture.page import display
 from kgnb.render.progress_bar import ProgressBar, tell
 from kgnb.render.query_results import QueryRows
 from kgnb.stores.embedded.connect import EmbeddedEngines
+from kgnb.worker.session import LEAVE_SECONDS
 
 R = TypeVar("R")
-
-CLEAN_UP_SECONDS = 15.0
-"""How long an interrupted call may take to hand its work back: a little more than the drain time."""
 
 _ALL = 1_000_000_000
 
 _thread = LoopThread("kgnb-loop")
 
 
-def run(work: Coroutine[Any, Any, R]) -> R:
-    """Return the result of ``work``; an interrupt cancels it, waits for its clean-up and is raised again."""
-    ended = threading.Event()
+def run(work: Coroutine[Any, Any, R], *, drain_seconds: float = 0.0) -> R:
+    """Return the result of ``work``; an interrupt cancels it, waits for its clean-up and is raised again.
 
-    async def watched() -> R:
+    ``drain_seconds``: how long the clean-up waits for requests in flight.
+
+    The end of the process (:mod:`kgnb.app.shutdown`) does the same; if the process goes on all the same,
+    KeyboardInterrupt is raised.
+    """
+    call = _Call(work, drain_seconds + LEAVE_SECONDS)
+    with HOOKS.listening(call.on_shutdown):
+        try:
+            return call.future.result()
+        except (InputError, SettingsError, BuildStopped) as error:
+            # Its text says what to mend: a notebook would show it below pages of kgnb's own frames.
+            raise error.with_traceback(None) from None
+        except CancelledError:
+            raise KeyboardInterrupt from None
+        except KeyboardInterrupt:
+            call.leave()
+            raise
+
+
+class _Call(Generic[R]):
+    """Work on kgnb's loop that can be told to leave. A second cancel cuts its wait for replies short."""
+
+    def __init__(self, work: Coroutine[Any, Any, R], leave_seconds: float) -> None:
+        self._leave_seconds = leave_seconds
+        self._task: asyncio.Task[Any] | None = None
+        self._ended = threading.Event()
+        self.future = spawn(self._watched(work))
+
+    async def _watched(self, work: Coroutine[Any, Any, R]) -> R:
+        self._task = asyncio.current_task()
         try:
             return await work
         finally:
-            ended.set()
+            self._ended.set()
 
-    future = spawn(watched())
-    try:
-        return future.result()
-    except (InputError, SettingsError, BuildStopped) as error:
-        # Its text says what to mend: a notebook would show it below pages of kgnb's own frames.
-        raise error.with_traceback(None) from None
-    except KeyboardInterrupt:
-        future.cancel()  # which ends the future at once
-        ended.wait(CLEAN_UP_SECONDS)
-        raise
+    async def _cancel(self, times: int, delay: float = 0.0) -> None:
+        """Make sure that the work was cancelled ``times`` times: a third would cut the handing back short."""
+        await asyncio.sleep(delay)
+        if self._task is not None and self._task.cancelling() < times:
+            self._task.cancel()
+
+    def leave(self) -> None:
+        """Cancel the work and wait for its end."""
+        spawn(self._cancel(1))
+        self._ended.wait(self._leave_seconds)
+
+    def on_shutdown(self, end: End) -> None:
+        """Leave within the time that this end of the process grants."""
+        if end is End.KERNEL_SHUTDOWN:
+            spawn(self._cancel(1))
+            spawn(self._cancel(2, SHUTDOWN_DRAIN_SECONDS))
+        elif end is End.EXIT:
+            self.leave()
+        else:
+            spawn(self._cancel(2))
+            self._ended.wait(SHUTDOWN_SECONDS)
 
 
 def spawn(work: Coroutine[Any, Any, R]) -> Future[R]:
@@ -234,7 +272,7 @@ def build_book(
                 return await asyncio.to_thread(BookGraph, result, named, settings)
 
     try:
-        return run(work())
+        return run(work(), drain_seconds=settings.drain_seconds)
     except KeyboardInterrupt:
         if progress:
             tell(say("cli.interrupted"))

@@ -272,12 +272,12 @@ async def running_node(
             finally:  # also when a second cancel cuts leaving short
                 loops.cancel()
                 await asyncio.gather(loops, return_exceptions=True)
-            with suppress(ServiceError, TimeoutError):
-                async with asyncio.timeout(LEAVING_SECONDS):
-                    await node.throttle.flush()
-                    await background.publish_progress()
-            with suppress(ServiceDown):  # its keys expire anyway
-                await presence.leave()
+                with suppress(ServiceError, TimeoutError):
+                    async with asyncio.timeout(LEAVING_SECONDS):
+                        await node.throttle.flush()
+                        await background.publish_progress()
+                with suppress(ServiceDown):  # its keys expire anyway
+                    await presence.leave()
     finally:
         await asyncio.to_thread(renewer.stop)
 

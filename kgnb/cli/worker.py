@@ -25,15 +25,12 @@ from kgnb.core.settings import Settings
 from kgnb.stores.targets import SERVICES, service_address
 from kgnb.worker.counters import Counters
 from kgnb.worker.node import WorkerNode
-from kgnb.worker.session import Departure, Session
+from kgnb.worker.session import LEAVE_SECONDS, Departure, Session
 
 if TYPE_CHECKING:
     from kgnb.app.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-HAND_BACK_SECONDS = 4.5
-"""How long a worker that leaves may take beyond its drain: a server that hangs must not keep it."""
 
 
 async def worker(args: argparse.Namespace, settings: Settings) -> int:
@@ -49,7 +46,7 @@ async def worker(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
     departure = Departure()
-    stop_on_signals(departure.ask, within=settings.drain_seconds + HAND_BACK_SECONDS)
+    stop_on_signals(departure.ask, within=settings.drain_seconds + LEAVE_SECONDS)
     # Unlimited unless the user says so: only a notebook's session ends by itself.
     session = Session(time.time(), settings.session_seconds or None, settings.session_margin)
     counters = Counters()

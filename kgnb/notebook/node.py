@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kgnb.app.session_report import SessionReport
+from kgnb.app.shutdown import HOOKS
 from kgnb.core import colab
 from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
@@ -25,7 +26,6 @@ from kgnb.core.messages import say
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.notebook.node_thread import NodeRun, State
-from kgnb.notebook.shutdown import HOOKS
 from kgnb.render.formatting import duration, time_of_day
 from kgnb.worker.counters import Counters, summed
 from kgnb.worker.session import Session

@@ -1,7 +1,7 @@
 """One start-to-stop run of a notebook's node, in a daemon thread of its own.
 
 A thread that isn't a daemon would keep a kernel from ending. This one is told to leave by
-:mod:`kgnb.notebook.shutdown`; for what it doesn't finish then, the leases expire.
+:mod:`kgnb.app.shutdown`; for what it doesn't finish then, the leases expire.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
 from kgnb.core.errors import KgnbError, ServiceDown
 from kgnb.core.event_loop import new_loop
 from kgnb.core.log_buffer import LogBuffer
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.notebook.processes import NodeProcesses
-from kgnb.notebook.shutdown import HOOKS
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.counters import Counters
-from kgnb.worker.session import Departure
+from kgnb.worker.session import LEAVE_SECONDS, Departure
 
 if TYPE_CHECKING:
     from kgnb.app.context import App
@@ -45,9 +45,6 @@ LAST_STATUS_SECONDS = 10.0
 """Limit of the last status read: a service that hangs must not keep a session from ending."""
 CALLS_SECONDS = 5.0
 """How long a leaving node waits for the panel's calls."""
-EXIT_DRAIN_SECONDS, EXIT_SECONDS = 0.4, 1.5
-"""When the kernel ends: limits for chapters in flight and for all of leaving (a kernel is killed about 2.6 s
-after its shutdown began)."""
 
 
 class State(StrEnum):
@@ -94,6 +91,7 @@ class NodeRun:
         self._departure = Departure()
         self.is_leaving = False
         self._kernel_ends = False
+        self._is_hurried = False
         self._guard = threading.Lock()
         self._app: App | None = None
         self._calls: set[asyncio.Task[Any]] = set()
@@ -126,13 +124,15 @@ class NodeRun:
         if self._thread not in (None, threading.current_thread()):
             self._ended.wait(timeout)  # Python 3.11 takes a thread for ended once join was interrupted
 
-    def _on_shutdown(self, wait: bool) -> None:
-        """Leave within the time that an ending kernel has."""
-        if not self._kernel_ends:
-            self._kernel_ends = True
-            self.ask_to_stop(EXIT_DRAIN_SECONDS)
-        if wait:
-            self.join(EXIT_SECONDS)
+    def _on_shutdown(self, end: End) -> None:
+        """Leave within the time that this end of the process grants."""
+        self._kernel_ends = True
+        self._is_hurried = self._is_hurried or end is not End.EXIT
+        limits = {End.KERNEL_SHUTDOWN: SHUTDOWN_DRAIN_SECONDS, End.EXIT: math.inf, End.HURRIED: 0.0}
+        self.ask_to_stop(limits[end])
+        if end is not End.KERNEL_SHUTDOWN:
+            drain = self._session.drain_seconds(self._settings.drain_seconds)
+            self.join(SHUTDOWN_SECONDS if self._is_hurried else drain + LEAVE_SECONDS)
 
     def call(self, work: Callable[[App], Awaitable[R]]) -> Future[R] | None:
         """Run ``work`` on the node's loop with its stores; None where there are none right now."""

@@ -21,14 +21,12 @@ from typing import Any
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.worker.session import Session
+from kgnb.worker.session import LEAVE_SECONDS, Session
 
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 5.0
 """Pause before a process that died is replaced."""
-LEAVE_SECONDS = 5.0
-"""How long a process may take to leave, beyond the drain time, before it is killed."""
 MESSAGE_MARK = b"\x1e"
 """First byte of a message: a JSON object with ``state`` (kgnb.worker.counters) or ``failure`` (a text)."""
 LENGTH_BYTES = 4

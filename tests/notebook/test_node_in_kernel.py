@@ -64,9 +64,18 @@ def claimable(queue: redis.Redis, task: int = 1) -> bool:
     return nothing and queue.llen(QUEUE) == 1 and not list(queue.scan_iter("kgnb:node:*"))
 
 
-def at_work(k: Kernel, place: Place, server: Llm, *, chapters: int, flying: int, processes: int = 0) -> None:
-    """A node with ``flying`` chapters in flight that will not be answered."""
-    server.server.latency = LONG
+def at_work(
+    k: Kernel,
+    place: Place,
+    server: Llm,
+    *,
+    chapters: int,
+    flying: int,
+    processes: int = 0,
+    latency: float = LONG,
+) -> None:
+    """A node with ``flying`` chapters in flight that will not be answered before ``latency`` seconds."""
+    server.server.latency = latency
     book = novel(place.path / "book.txt", chapters, lines=6)
     shown = k.run(f"{BEGIN.format(processes)}\nprint(node.submit({str(book)!r}, 'dryrun'))")
     assert (shown.error, shown.out.strip()) == ("", "1"), shown
@@ -185,6 +194,45 @@ def test_a_shutdown_hands_everything_back_and_the_next_kernel_goes_on(
             assert shown.out.splitlines()[-1] == "{'completed': 24}", shown
         assert server.stats.requests == asked + 24
     assert place.graph() == undisturbed(tmp_path, server).graph()
+
+
+def answered_and_kept(k: Kernel, place: Place, server: Llm, flying: int) -> None:
+    """The kernel gets a SIGTERM: it ends when the replies in flight are stored; they aren't asked for again."""
+    k.signal(signal.SIGTERM)
+    assert k.gone(40)
+    stored = place.sql("SELECT count(DISTINCT chapter_id) FROM kgnb_extractions")
+    assert (stored, server.stats.requests) == ([(flying,)], flying)
+    server.server.latency = 0.02
+    assert place.build(place.path / "book.txt", "--slots", "8")["failed"] == 0
+    assert server.stats.answered_twice == []
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_sigterm_waits_for_the_replies_in_flight(place: Place, server: Llm, processes: int) -> None:
+    flying = 2 * max(processes, 1)
+    with kernel(place) as k:
+        at_work(k, place, server, chapters=9, flying=flying, processes=processes, latency=4)
+        answered_and_kept(k, place, server, flying)
+
+
+def test_sigterm_in_a_build_waits_for_the_replies_in_flight(place: Place, server: Llm) -> None:
+    server.server.latency = 4
+    book = novel(place.path / "book.txt", 9, lines=6)
+    with kernel(place) as k:
+        k.begin(f"import kgnb\nkgnb.build({str(book)!r}, provider='dryrun', slots=3)")
+        until(lambda: server.stats.in_flight == 3, 60, "three chapters are being asked")
+        answered_and_kept(k, place, server, 3)
+
+
+def test_a_shutdown_during_a_build_hands_everything_back(place: Place, server: Llm) -> None:
+    server.server.latency = LONG
+    book = novel(place.path / "book.txt", 9, lines=6)
+    with engines(place) as (_, queue), kernel(place) as k:
+        k.begin(f"import kgnb\nkgnb.build({str(book)!r}, provider='dryrun', slots=3)")
+        until(lambda: server.stats.in_flight == 3, 60, "three chapters are being asked")
+        threading.Thread(target=k.shut_down, daemon=True).start()
+        until(lambda: claimable(queue), 20, "all is claimable")
+        assert k.gone(20)
 
 
 def test_sigterm_busy_or_idle_lets_the_node_leave_and_goes_on_to_the_handler_before(

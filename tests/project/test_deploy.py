@@ -22,7 +22,7 @@ import redis
 import yaml
 
 from kgnb.cli.commands import make_parser
-from kgnb.cli.worker import HAND_BACK_SECONDS
+from kgnb.worker.session import LEAVE_SECONDS
 from kgnb.core.settings import Settings
 from kgnb.stores.targets import sql_target
 from tests.support.commands import Place, Running, environment
@@ -31,7 +31,7 @@ from tests.support.patience import SLOWEST
 
 ENTRYPOINT = ROOT / "deploy" / "entrypoint.sh"
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
-STOP_SECONDS = Settings.model_fields["drain_seconds"].default + HAND_BACK_SECONDS
+STOP_SECONDS = Settings.model_fields["drain_seconds"].default + LEAVE_SECONDS
 """What a node that is told to stop may take."""
 
 

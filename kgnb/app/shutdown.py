@@ -1,7 +1,7 @@
 """Hooks for the end of this process: interpreter exit, SIGTERM, a kernel's shutdown.
 
 There is one registry per process. Its handlers are installed with the first listener and removed with the
-last.
+last. Jupyter kills a kernel about 2.6 s after its shutdown began; all other ends wait for the listeners.
 """
 
 from __future__ import annotations
@@ -10,14 +10,30 @@ import atexit
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
 from types import FrameType
 from typing import Any
 
 from kgnb.core.host import ipython_shell
 
-Listener = Callable[[bool], None]
-"""Called when the process is about to end: with True, it ends when this returns; with False, soon."""
+SHUTDOWN_DRAIN_SECONDS = 0.4
+"""Limit for requests in flight when Jupyter shuts the kernel down."""
+SHUTDOWN_SECONDS = 1.5
+"""Limit for all of leaving then, and when the end is hurried."""
+
+
+class End(Enum):
+    """What ends the process."""
+
+    KERNEL_SHUTDOWN = "shutdown"  # Jupyter kills it within 2.6 s; the listener must return at once
+    EXIT = "exit"  # exit or SIGTERM: the process ends when the listener returns
+    HURRIED = "hurried"  # a second SIGTERM or an interrupt during EXIT: likewise, but soon
+
+
+Listener = Callable[[End], None]
+"""Called when the process is about to end, from any thread."""
 
 
 class ShutdownHooks:
@@ -31,6 +47,7 @@ class ShutdownHooks:
         self._previous: Any = None
         self._handles_signal = False
         self._chaining = False
+        self._waiting_for: Listener | None = None
         self._is_registered = False
         self._kernel: Any = None
 
@@ -60,6 +77,15 @@ class ShutdownHooks:
                 self._unwrap_kernel_shutdown()
         self.tidy()
 
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """:meth:`add` the listener for the time of the block."""
+        self.add(listener)
+        try:
+            yield
+        finally:
+            self.remove(listener)
+
     def tidy(self) -> None:
         """Restore the previous signal handler if there are no listeners, on the main thread, and unless
         another handler was installed since."""
@@ -88,7 +114,7 @@ class ShutdownHooks:
 
         def do_shutdown(*args: Any, **kwargs: Any) -> Any:
             for listener in list(self._listeners):
-                listener(False)
+                listener(End.KERNEL_SHUTDOWN)
             return original(*args, **kwargs)
 
         kernel.do_shutdown = do_shutdown
@@ -102,11 +128,19 @@ class ShutdownHooks:
 
     def _call_on_exit(self) -> None:
         while self._listeners:
-            self._listeners.pop(0)(True)
+            self._waiting_for = listener = self._listeners.pop(0)
+            try:
+                listener(End.EXIT)
+            except KeyboardInterrupt:
+                listener(End.HURRIED)
+            finally:
+                self._waiting_for = None
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        if self._chaining:  # the previous handler is a later one that chains to this one
-            return
+        if self._chaining:
+            if self._waiting_for is not None:  # a second signal
+                self._waiting_for(End.HURRIED)
+            return  # else the previous handler is a later one that chains to this one
         self._chaining = True
         try:
             self._call_on_exit()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kgnb.notebook.shutdown import ShutdownHooks
+from kgnb.app.shutdown import End, ShutdownHooks
 from tests.support.commands import environment
 from tests.support.patience import SLOWEST
 
@@ -21,8 +21,8 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def __call__(self, wait: bool) -> None:
-        self.heard.append("ends" if wait else "will end")
+    def __call__(self, end: End) -> None:
+        self.heard.append(end.value)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_a_signal_is_told_once_and_handed_on(previous: list[int]) -> None:
     hooks.add(one)
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
-    assert one.heard == ["ends"]
+    assert one.heard == ["exit"]
     assert previous == [signal.SIGTERM] * 2
 
 
@@ -69,7 +69,7 @@ def test_who_comes_after_the_last_has_left_is_told_as_well(previous: list[int]) 
     hooks.remove(one)
     hooks.add(two)
     signal.raise_signal(signal.SIGTERM)
-    assert (one.heard, two.heard, previous) == ([], ["ends"], [signal.SIGTERM])
+    assert (one.heard, two.heard, previous) == ([], ["exit"], [signal.SIGTERM])
 
 
 def test_one_that_left_in_another_thread_is_tidied_up_on_the_main_thread(previous: list[int]) -> None:
@@ -96,7 +96,7 @@ def test_a_later_handler_that_chains_stays_and_nothing_goes_round(previous: list
     hooks.add(one)
     assert signal.getsignal(signal.SIGTERM) is theirs
     signal.raise_signal(signal.SIGTERM)
-    assert (one.heard, previous) == (["ends"], [signal.SIGTERM])
+    assert (one.heard, previous) == (["exit"], [signal.SIGTERM])
 
 
 def test_a_later_handler_stays_and_ours_goes_once_it_is_on_top_again(previous: list[int]) -> None:
@@ -125,7 +125,7 @@ def test_a_handler_that_was_replaced_by_none_is_put_back() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     hooks.add(one)
     signal.raise_signal(signal.SIGTERM)
-    assert one.heard == ["ends"]
+    assert one.heard == ["exit"]
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
@@ -133,10 +133,24 @@ def test_an_ignored_signal_stays_ignored() -> None:
     hooks, one = ShutdownHooks(), Listener()
     hooks.add(one)
     signal.raise_signal(signal.SIGTERM)
-    assert one.heard == ["ends"]
+    assert one.heard == ["exit"]
     hooks.remove(one)
     hooks.tidy()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_or_an_interrupt_hurries_the_end(previous: list[int], second: signal.Signals) -> None:
+    hooks, heard = ShutdownHooks(), list[End]()
+
+    def leaving(end: End) -> None:
+        heard.append(end)
+        if end is End.EXIT:
+            signal.raise_signal(second)
+
+    hooks.add(leaving)
+    signal.raise_signal(signal.SIGTERM)
+    assert (heard, previous) == ([End.EXIT, End.HURRIED], [signal.SIGTERM])
 
 
 class TestKernel:
@@ -155,11 +169,11 @@ class TestKernel:
         hooks, one = ShutdownHooks(), Listener()
         hooks.add(one)
         assert kernel.do_shutdown(restart=True) == {"status": "ok", "restart": True}
-        assert one.heard == ["will end"]
+        assert one.heard == ["shutdown"]
         hooks.remove(one)
         assert vars(kernel) == {}
         kernel.do_shutdown(False)
-        assert one.heard == ["will end"]
+        assert one.heard == ["shutdown"]
 
     def test_what_somebody_else_put_there_stays(self, kernel: Any) -> None:
         hooks, one = ShutdownHooks(), Listener()
@@ -172,10 +186,10 @@ class TestKernel:
 SCRIPT = """
 import atexit, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
-from kgnb.notebook.shutdown import HOOKS
+from kgnb.app.shutdown import HOOKS
 pool = ThreadPoolExecutor()
 stop = threading.Event()
-def node(wait):
+def node(end):
     stop.set()
     worker.join(1.5)
 def work():
