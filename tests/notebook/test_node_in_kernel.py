@@ -197,7 +197,7 @@ def test_a_shutdown_hands_everything_back_and_the_next_kernel_goes_on(
 
 
 def answered_and_kept(k: Kernel, place: Place, server: Llm, flying: int) -> None:
-    """The kernel gets a SIGTERM: it ends when the replies in flight are stored; they aren't asked for again."""
+    """After a SIGTERM the kernel ends when the replies in flight are stored: none is asked for again."""
     k.signal(signal.SIGTERM)
     assert k.gone(40)
     stored = place.sql("SELECT count(DISTINCT chapter_id) FROM kgnb_extractions")

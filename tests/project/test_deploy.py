@@ -22,9 +22,9 @@ import redis
 import yaml
 
 from kgnb.cli.commands import make_parser
-from kgnb.worker.session import LEAVE_SECONDS
 from kgnb.core.settings import Settings
 from kgnb.stores.targets import sql_target
+from kgnb.worker.session import LEAVE_SECONDS
 from tests.support.commands import Place, Running, environment
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
