@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -231,3 +232,6 @@ class NameEntry:
     """Whether this person tells the whole book in the first person."""
     reasons: tuple[tuple[str, str, str], ...] = ()
     """(alias, name that it was joined with, reason) from the name scan."""
+    since: Mapping[str, int] = field(default_factory=dict)
+    """Name or alias → number of the chapter from which a reader knows that it is this person's: the one in
+    which the last of the forms occurs that join it to the form that the book uses first."""

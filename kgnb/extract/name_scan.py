@@ -10,6 +10,7 @@ from kgnb.core.fork import beside
 from kgnb.core.labels import Lang
 from kgnb.core.process_tuning import no_collector
 from kgnb.extract.model import NameEntry
+from kgnb.extract.name_clusters import joined_from
 from kgnb.extract.narrator import Narrator
 from kgnb.extract.zh import script
 
@@ -104,15 +105,16 @@ class _BookText:
     ) -> NameEntry:
         """Return the entry of one person or place that occurs at ``offsets``, and of who tells the book also
         at ``own``."""
-        offsets = sorted((*offsets, *own)) if own else offsets
+        offsets = sorted((*offsets, *own))
         chapters = [self._numbers[bisect_right(self._starts, at) - 1] for at in offsets]
         if self.text is not self._original:
             forms = {n: self._original_forms(n, offsets) for n in (name, *names)}
             reasons = [(forms[alias][0], forms[other][0], reason) for alias, other, reason in reasons]
             name, *names = dict.fromkeys(f for original in forms.values() for f in original)
+        aliases = tuple(n for n in names if n != name)
         return NameEntry(
             name=name,
-            aliases=tuple(n for n in names if n != name),
+            aliases=aliases,
             kind=kind,
             mentions=len(chapters),
             first_chapter=min(chapters, default=0),
@@ -120,7 +122,25 @@ class _BookText:
             chapters=len(set(chapters)),
             narrator=bool(own),
             reasons=tuple(reasons),
+            since=self._since(name, aliases, offsets, reasons) if aliases else {},
         )
+
+    def _since(
+        self, name: str, aliases: Sequence[str], offsets: Sequence[int], reasons: Iterable[_Reason]
+    ) -> dict[str, int]:
+        """See :attr:`NameEntry.since`: a walk from the form that stands first along the joins."""
+        forms = (name, *aliases)
+        first = {form: self._first(form, offsets) for form in forms}
+        earliest = min(forms, key=lambda form: (first[form], form))
+        joins = [*reasons, *((form, name, "") for form in {*forms} - {why[0] for why in reasons} - {name})]
+        known = {earliest: first[earliest]}
+        for alias, other, _ in joined_from(earliest, joins):
+            known[alias] = max(first[alias], known[other])
+        return {form: self._numbers[bisect_right(self._starts, at) - 1] for form, at in known.items()}
+
+    def _first(self, form: str, offsets: Sequence[int]) -> int:
+        """The first of the offsets at which the form stands; the last one where none does."""
+        return next((at for at in offsets if self._original.startswith(form, at)), offsets[-1])
 
     def _original_forms(self, name: str, offsets: Sequence[int]) -> list[str]:
         """The name as the book writes it at ``offsets``, the most frequent form first."""

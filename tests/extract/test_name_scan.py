@@ -72,6 +72,17 @@ def score(name: str, lang: Lang) -> tuple[float, float, float, int]:
     )
 
 
+def test_an_alias_is_known_from_the_chapter_in_which_both_forms_have_stood() -> None:
+    said = 'Miss Lucy Harland came in. "Come," said {}. {} smiled. "I will," said {}.\n\n'
+    chapters = [
+        said.format(*[who] * 3).replace("Miss Lucy Harland", who)
+        for who in ("Lucy", "Lucy", "Miss Lucy Harland")
+    ]
+    (who,) = name_scan.scan([*enumerate(chapters, 1)], "en")
+    assert {"Lucy": 1, "Miss Lucy Harland": 3}.items() <= who.since.items()
+    assert {*who.since} == {who.name, *who.aliases}
+
+
 @pytest.mark.parametrize(("name", "lang"), [("city", "zh"), ("xianxia", "zh"), ("fantasy", "en")])
 def test_stories_of_other_genres_score_as_they_should(name: str, lang: Lang) -> None:
     recall, precision, merged, false = score(name, lang)

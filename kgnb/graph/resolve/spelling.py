@@ -130,4 +130,5 @@ def _unified(entry: NameEntry, forms: dict[str, str]) -> NameEntry:
     if name == entry.name and aliases == entry.aliases:
         return entry
     reasons = tuple((shown(alias), shown(other), reason) for alias, other, reason in entry.reasons)
-    return replace(entry, name=name, aliases=aliases, reasons=reasons)
+    since = {form: at for old, at in entry.since.items() for form in (shown(old), old)}
+    return replace(entry, name=name, aliases=aliases, reasons=reasons, since=since)

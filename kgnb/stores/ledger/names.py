@@ -69,7 +69,7 @@ class Names(DatabasePart):
         same_text = digest == text_digest(c, novel_id)
         if digest and token is None and not same_text:
             return list(names)  # scanned before it was opened: it will take new chapters along
-        rows = [astuple(n)[:-1] for n in names]  # without the reasons
+        rows = [astuple(n)[:-2] for n in names]  # without reasons and since
         asked = kinds if task.thing_kinds is None else task.thing_kinds
         row = {
             **{"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0},
@@ -98,6 +98,7 @@ def read_entry(row: Mapping[Any, Any]) -> NameEntry:
         aliases=tuple(json.loads(row["aliases"])),
         narrator=bool(row["narrator"]),
         reasons=tuple((alias, other, why) for alias, other, why in json.loads(row["reasons"] or "[]")),
+        since=json.loads(row["since"] or "{}"),
     )
 
 
@@ -120,7 +121,7 @@ def _write_names(
     for entry in entries:
         key = (entry.kind[:40], entry.name[:200])
         merged[key] = written[key] = _merge(merged[key], entry) if key in merged else entry
-    columns = (*_COUNTS, "narrator", "aliases", "reasons")
+    columns = (*_COUNTS, "narrator", "aliases", "reasons", "since")
     rows = [
         {
             **{"novel_id": novel_id, "kind": kind, "name": name},
@@ -128,6 +129,7 @@ def _write_names(
             "narrator": int(entry.narrator),
             "aliases": json.dumps(entry.aliases, ensure_ascii=False),
             "reasons": json.dumps(entry.reasons, ensure_ascii=False),
+            "since": json.dumps(dict(entry.since), ensure_ascii=False),
         }
         for (kind, name), entry in written.items()
     ]
@@ -145,6 +147,7 @@ def _merge(old: NameEntry, new: NameEntry) -> NameEntry:
         chapters=max(old.chapters, new.chapters),
         narrator=old.narrator or new.narrator,
         reasons=tuple({r[0]: r for r in (*old.reasons, *new.reasons)}.values()),
+        since={**new.since, **old.since},
     )
 
 

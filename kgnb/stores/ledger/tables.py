@@ -220,6 +220,7 @@ names = _own(
     *_columns(sa.Integer, "mentions", "first_chapter", "last_chapter", "chapters", nullable=False),
     sa.Column("aliases", LongText, nullable=False),  # JSON
     sa.Column("reasons", LongText),  # JSON: why each alias is one
+    sa.Column("since", LongText),  # JSON: form → chapter from which it is known to be this person's
     sa.Column("narrator", Flag),  # 1: tells the book in the first person; null in rows of older versions
 )
 
