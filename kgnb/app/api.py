@@ -255,6 +255,7 @@ def build_book(
     provider: str | None,
     title: str | None,
     author: str | None,
+    edition_of: int | None,
     *,
     again: bool,
     progress: bool,
@@ -262,7 +263,9 @@ def build_book(
     """Carry out :func:`kgnb.build`."""
 
     async def work() -> BookGraph:
-        books = [await submit.read(book, title, author)]  # build alone holds it, until it is stored
+        books = [
+            await submit.read(book, title, author, edition_of)
+        ]  # build alone holds it, until it is stored
         with ProgressBar(quiet=not progress, kinds=settings.kinds) as bar:
             async with open_app(settings, graph=False) as app:
                 result = await build_use_case.build(

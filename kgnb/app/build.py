@@ -67,7 +67,7 @@ async def build(
         await bring_to_end(app, planned, listener)
         if again:
             break
-        planned = await _TaskWatch(app).retry("sql", partial(plan_stored, app, planned))
+        planned = await _TaskWatch(app).retry("sql", partial(plan_stored, app, planned, worked=worked))
     return await summary(app, planned, time.monotonic() - started, worked)
 
 

@@ -23,6 +23,7 @@ def build(
     slots: int | None = None,
     title: str | None = None,
     author: str | None = None,
+    edition_of: int | None = None,
     data: str | Path | None = None,
     kinds: str = "",
     again: bool = False,
@@ -34,8 +35,9 @@ def build(
     that ``OPENAI_…`` describe, else the rules; ``"colab"``: Colab's own models, there. ``slots``: chapters
     in flight, over both caps. ``data``: the data folder; on Colab ``"drive"`` keeps a copy of its record on
     Drive and goes on from that. ``kinds``: of things that an LLM extracts too, ``"法宝,功法"``
-    (KGNB_THING_KINDS). The same book again is found, not paid again, and an unfinished one goes on where it
-    was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
+    (KGNB_THING_KINDS). ``edition_of``: the novel (number) of which this text is an edition, where kgnb takes
+    it for another book and says so. The same book again is found, not paid again, and an unfinished one goes
+    on where it was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
     """
     settings = _settings(data, slots, kinds, provider)
     if progress:
@@ -43,7 +45,7 @@ def build(
     from kgnb.app.api import build_book
 
     name = provider.name if isinstance(provider, Provider) else provider
-    return build_book(settings, Path(book), name, title, author, again=again, progress=progress)
+    return build_book(settings, Path(book), name, title, author, edition_of, again=again, progress=progress)
 
 
 def _settings(

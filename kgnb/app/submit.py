@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,27 +58,42 @@ class Plan(Order):
         return Pace(budget_of(app.settings), self.provider, self.model)
 
 
-async def read(path: Path, title: str | None, author: str | None) -> Book:
-    """Read the book at ``path``; log what was left out of it or not found in it. Raises InputError."""
+async def read(path: Path, title: str | None, author: str | None, edition_of: int | None = None) -> Book:
+    """Read the book at ``path``; log what was left out of it or not found in it. Raises InputError.
+
+    ``edition_of``: the novel (id) of which the user says that it is an edition.
+    """
     if title is not None and not 0 < len(title.strip()) <= 255:  # as many as the tables take
         raise InputError("book.bad_title")
-    book = await asyncio.to_thread(read_book, path, title=title, author=author)
+    book = await asyncio.to_thread(read_book, path, title=title, author=author, edition_of=edition_of or 0)
     if book.left_out:
         log.info(say("book.left_out", title=book.title, lines=book.left_out))
     if book.missing:
-        ranges = number_ranges(book.missing)
-        numbers = ", ".join(ranges[:10]) + (" …" if len(ranges) > 10 else "")
-        log.warning(say("book.missing_headings", title=book.title, numbers=numbers))
+        log.warning(say("book.missing_headings", title=book.title, numbers=_shortened(book.missing)))
     return book
 
 
+def _shortened(numbers: Sequence[int]) -> str:
+    ranges = number_ranges(numbers)
+    return ", ".join(ranges[:10]) + (" …" if len(ranges) > 10 else "")
+
+
 async def store_book(app: App, book: Book, path: Path) -> ImportedBook:
-    """Store the book that was read from ``path``, unless it is stored; the file may be gone since."""
+    """Store the book that was read from ``path``, unless it is stored; the file may be gone since.
+
+    Log which chapters of an earlier text it replaced, and a novel of which it may be an edition.
+    """
     try:
         size = (await asyncio.to_thread(path.stat)).st_size
     except OSError:
         size = 0
-    return await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
+    imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
+    if imported.replaced:
+        log.warning(say("book.replaced", title=imported.title, numbers=_shortened(imported.replaced)))
+    if imported.similar is not None:
+        novel, title = imported.similar
+        log.warning(say("book.similar", title=imported.title, novel=novel, similar=title))
+    return imported
 
 
 async def plan(
@@ -98,10 +113,17 @@ async def plan(
     return await plan_stored(app, Order(book.facts, imported, provider, model), again=again)
 
 
-async def plan_stored(app: App, order: Order, *, again: bool = False) -> Plan:
-    """:func:`plan` for an imported book, even if another edition was imported since."""
+async def plan_stored(app: App, order: Order, *, again: bool = False, worked: Collection[int] = ()) -> Plan:
+    """:func:`plan` for an imported book, even if another edition was imported since.
+
+    Tasks that this run has ``worked`` (ids) count whatever they are found by: no run asks twice.
+    """
     novel_id, tasks = order.imported.novel_id, app.ledger.tasks
     earlier = [] if again else await earlier_tasks(app, novel_id, order.provider, order.model)
+    if worked:
+        found = {task.id for task in earlier}
+        mine = [task for task in await tasks.of_novel(novel_id) if task.id in worked]
+        earlier = sorted([*earlier, *(task for task in mine if task.id not in found)], key=lambda one: one.id)
     missing = await tasks.unplanned_chapters(novel_id, [task.id for task in earlier]) if earlier else []
     live = [task for task in earlier if task.status is not TaskStatus.CANCELLED]
     kinds = own_kinds(app, order.provider) or (earlier[-1].thing_kinds if earlier else None)
@@ -130,7 +152,7 @@ async def earlier_tasks(app: App, novel_id: int, provider: Provider, model: str)
 async def is_finished(app: App, book: BookFacts, provider: Provider, model: str) -> bool:
     """Whether :func:`plan` would find this book finished; read-only."""
     novel_id = await app.ledger.books.find_novel_id(book.sha256)
-    if novel_id is None:
+    if novel_id is None or book.edition_of not in (0, novel_id):
         return False
     tasks = await earlier_tasks(app, novel_id, provider, model)
     live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
@@ -181,9 +203,10 @@ async def submit(
     *,
     title: str | None = None,
     author: str | None = None,
+    edition_of: int | None = None,
     again: bool = False,
 ) -> Plan:
     """Read the book at ``path``, import it and queue its task for the nodes. Raises InputError."""
-    planned = await plan(app, await read(path, title, author), path, provider, again=again)
+    planned = await plan(app, await read(path, title, author, edition_of), path, provider, again=again)
     await show_new_title(app, planned)
     return planned

@@ -16,6 +16,12 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def count_words(text: str, lang: Lang) -> int:
+    """Return the number of words; of a Chinese text, of its characters without white space."""
+    words = text.split()
+    return len(words) if lang == "en" else sum(map(len, words))
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A paragraph of an EPUB or a Word document; ``level`` 1-3 for headings, 0 for text."""
@@ -46,6 +52,8 @@ class Book:
     ``missing``: see :func:`kgnb.book.headings.missing`.
     ``foreign``: its text is neither Chinese nor English, whatever ``lang`` is taken for the nearest.
     ``given_title``, ``given_author``: as the user gave them; they replace those of a stored book.
+    ``title_stated``: by the user or the text, not taken from the file's name.
+    ``edition_of``: the novel (id) of which the user says that this is an edition; 0: finds out.
     """
 
     title: str
@@ -58,12 +66,14 @@ class Book:
     foreign: bool = False
     given_title: str = ""
     given_author: str = ""
+    title_stated: bool = True
+    edition_of: int = 0
 
     @property
     def facts(self) -> BookFacts:
         """The book without its texts."""
         chars = sum(len(chapter.text) for chapter in self.chapters)
-        return BookFacts(self.title, self.sha256, chars, len(self.chapters))
+        return BookFacts(self.title, self.sha256, chars, len(self.chapters), self.edition_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +84,4 @@ class BookFacts:
     sha256: str
     chars: int
     chapters: int
+    edition_of: int = 0

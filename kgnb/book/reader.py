@@ -37,11 +37,14 @@ def story_path(lang: Lang | None = None) -> Path:
     return Path(__file__).parent / "data" / ("story.txt" if lang == "zh" else f"story.{lang}.txt")
 
 
-def read_book(path: str | Path, *, title: str | None = None, author: str | None = None) -> Book:
+def read_book(
+    path: str | Path, *, title: str | None = None, author: str | None = None, edition_of: int = 0
+) -> Book:
     """Read a .txt (any encoding), .md, .epub or .docx file.
 
-    ``title`` and ``author`` override those of the file. Without headings the chapters are parts of about
-    5,000 characters; no chapter has more than 60,000 bytes of UTF-8. Raises :class:`InputError`.
+    ``title`` and ``author`` override those of the file; ``edition_of``: see :class:`Book`. Without headings
+    the chapters are parts of about 5,000 characters; no chapter has more than 60,000 bytes of UTF-8. Raises
+    :class:`InputError`.
     """
     file = Path(path).expanduser()
     source = _read(file, _load(file))
@@ -65,6 +68,8 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
         foreign=is_foreign(text, lang),
         given_title=given_title,
         given_author=given_author,
+        title_stated=bool(given_title or _one_line(source.title or stated_title)),
+        edition_of=edition_of,
     )
 
 

@@ -29,7 +29,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     if args.output:
         check_place(args.output)
     # A list, emptied by pop(): the use case alone holds the text, until it is stored.
-    books = [await read(path, args.title, args.author)]
+    books = [await read(path, args.title, args.author, args.edition_of)]
     cancel_on_sigterm()
     if args.estimate:
         with _pauses_untold():
@@ -68,7 +68,7 @@ def _pauses_untold() -> Iterator[None]:
 async def submit(args: argparse.Namespace, settings: Settings) -> int:
     """Stores the book, queues its task and prints the task's id."""
     path = Path(args.book)
-    book = await read(path, args.title, args.author)
+    book = await read(path, args.title, args.author, args.edition_of)
     async with context.open_app(settings, graph=False) as app:
         planned = await plan(app, book, path, args.provider, again=args.again)
         await show_new_title(app, planned)

@@ -86,6 +86,7 @@ def _book_options(added: Parser) -> None:
     argument(added, "book", metavar="BOOK", completes="file")
     argument(added, "--title", metavar="TITLE")
     argument(added, "--author", metavar="AUTHOR")
+    argument(added, "--edition-of", type=options.row_id, metavar="NOVEL")
     argument(added, "--kinds", metavar="KIND,KIND")
     argument(added, "--again", action="store_true")
 

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import neo4j
 import pytest
 
+from kgnb.llm.fake import model as fake_model
 from kgnb.stores.graph.store import GraphStore
 from tests.conftest import lent_folder
 from tests.support.commands import STORY, Llm, Place, llm, novel
@@ -218,6 +219,24 @@ class TestFoundAgain:
             "渡口"
         ]
         assert "《渡口》" in place.run("build", book, "--provider", "rules").out
+
+    def test_a_failing_chapter_is_asked_for_by_one_task_whatever_the_provider_is_called(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        name = "Сбер"
+
+        def answer(text: str) -> str:
+            return "no JSON" if "这一章读不懂" in text else fake_model.answer(text)
+
+        with llm(answer=answer) as server:
+            book, env = novel(tmp_path / "book.txt", 3, seed=43), server.env(name=name)
+            book.write_text(book.read_text("utf-8") + "\n这一章读不懂。\n", "utf-8")
+            ran = place.run("build", book, "--provider", name, "--json", env=env)
+            assert (ran.code, ran.json["completed"], ran.json["failed"]) == (1, 2, 1)
+            asked = server.stats.requests
+            again = place.run("build", book, "--provider", name, "--json", env=env)
+            assert again.json["task_id"] == ran.json["task_id"]
+            assert server.stats.requests == asked
 
     def test_a_longer_edition_asks_only_for_its_new_chapters(
         self, place: Place, server: Llm, tmp_path: Path

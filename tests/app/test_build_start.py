@@ -58,6 +58,18 @@ async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
     assert stages[-1] == "done"
 
 
+async def test_no_run_makes_a_second_task_for_the_same_question(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none_found(*_: Any) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(submit, "earlier_tasks", none_found)
+    async with asyncio.timeout(60 * SLOWEST):
+        result = await built(app, [])
+    assert [task.id for task in await app.ledger.tasks.newest()] == [result.task_id]
+
+
 @pytest.mark.parametrize(("lang", "told"), [("zh", True), ("en", False)])
 async def test_chinese_books_without_their_dictionary_are_warned_of(
     app: App,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kgnb.core.errors import InputError
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger.chapters import ChapterEnd
@@ -100,6 +102,9 @@ FIRST = [
 SECOND = [f"那年冬天，第{i}封信寄到{'青白云石'[i % 4]}州，她读了{i}遍，一夜没有睡。" * 4 for i in range(1, 9)]
 
 
+FOREWORD = "本丛书收录武侠小说若干种，由编者校订，版权所有，翻印必究。读者如有意见，请来信。" * 6
+
+
 class TestEditions:
     """Texts of one title and author."""
 
@@ -121,9 +126,56 @@ class TestEditions:
         other = await ledger.books.import_book(make_book(["楔子。" * 20, *revised]))
         assert other.novel_id == one.novel_id
 
-    async def test_texts_too_short_to_tell_are_as_title_and_author_say(self, ledger: Ledger) -> None:
+    async def test_texts_too_short_to_tell_are_two_books(self, ledger: Ledger) -> None:
         one = await ledger.books.import_book(make_book(["甲。", "乙。"]))
-        assert (await ledger.books.import_book(make_book(["丙。", "丁。"]))).novel_id == one.novel_id
+        other = await ledger.books.import_book(make_book(["丙。", "丁。"]))
+        assert (other.novel_id != one.novel_id, other.similar) == (True, (one.novel_id, "三国"))
+
+    @pytest.mark.parametrize("common", [FOREWORD, ""])
+    @pytest.mark.parametrize("names", [("雪山", "金庸", "江湖", "古龙"), ("雪山", "", "江湖", "")])
+    async def test_a_short_book_with_another_books_foreword_writes_over_nothing(
+        self, ledger: Ledger, common: str, names: tuple[str, str, str, str]
+    ) -> None:
+        title, author, other_title, other_author = names
+        one = await ledger.books.import_book(make_book([common, *FIRST[:6]], title=title, author=author))
+        short = make_book([common, SECOND[0]], title=other_title, author=other_author)
+        other = await ledger.books.import_book(short)
+        assert other.novel_id != one.novel_id
+        assert other.similar == ((one.novel_id, title) if common else None)
+        texts = await ledger.books.texts([c.id for c in one.chapters])
+        assert list(texts.values()) == [common, *FIRST[:6]]
+        assert (await ledger.books.novel(other.novel_id)).title == other_title
+        assert (await ledger.books.import_book(short)).novel_id == other.novel_id
+
+    async def test_a_volume_with_the_foreword_of_the_one_before_writes_over_nothing(
+        self, ledger: Ledger
+    ) -> None:
+        one = await ledger.books.import_book(make_book([FOREWORD, FIRST[0]]))
+        other = await ledger.books.import_book(make_book([FOREWORD, SECOND[0]]))
+        assert (other.novel_id != one.novel_id, other.similar) == (True, (one.novel_id, "三国"))
+
+    async def test_the_same_text_under_another_stated_author_is_a_book_of_its_own(
+        self, ledger: Ledger
+    ) -> None:
+        one = await ledger.books.import_book(make_book(FIRST))
+        other = await ledger.books.import_book(make_book([*FIRST[:7], SECOND[0]], author="别人"))
+        assert (other.novel_id != one.novel_id, other.similar) == (True, (one.novel_id, "三国"))
+
+    async def test_the_user_says_of_what_it_is_an_edition(self, ledger: Ledger) -> None:
+        one = await ledger.books.import_book(make_book([FOREWORD, *FIRST[:2]]))
+        text = make_book([FOREWORD, SECOND[0]], title="江湖", author="古龙")
+        other = await ledger.books.import_book(text)
+        joined = await ledger.books.import_book(replace(text, edition_of=one.novel_id))
+        assert (joined.novel_id, joined.replaced, joined.similar) == (one.novel_id, (2,), None)
+        assert (await ledger.books.import_book(text)).novel_id == one.novel_id, "it stays so"
+        with pytest.raises(InputError, match="99"):
+            await ledger.books.import_book(replace(text, edition_of=99))
+        assert other.novel_id != one.novel_id
+
+    async def test_a_text_by_nobody_that_grew_under_its_title_is_an_edition(self, ledger: Ledger) -> None:
+        one = await ledger.books.import_book(make_book(FIRST[:2], title="连载", author=""))
+        grown = await ledger.books.import_book(make_book([*FIRST, *SECOND], title="连载", author=""))
+        assert (grown.novel_id, grown.replaced) == (one.novel_id, ())
 
 
 class TestNameTable:
@@ -225,6 +277,24 @@ def table(place: Place, novel_id: object) -> list[tuple[Any, ...]]:
 
 
 class TestBuild:
+    def test_what_an_edition_replaces_and_what_may_be_one_is_said(self, place: Place, tmp_path: Path) -> None:
+        head, *first = parts(novel(tmp_path / "a.txt", 6, seed=68))
+        *_, other = parts(novel(tmp_path / "b.txt", 2, seed=69))
+        build = ("build", "--provider", "rules", "--json", "--lang", "en")
+        old = place.run(*build, written(tmp_path / "old.txt", head, first))
+        changed = written(tmp_path / "new.txt", head, [*first[:5], other])
+        new = place.run(*build, changed)
+        assert new.json["novel_id"] == old.json["novel_id"]
+        assert "replaced by that of this file: 6." in new.err
+        short = written(tmp_path / "short.txt", "书名：他书\n作者：他人\n", [first[0], other])
+        apart = place.run(*build, short)
+        assert apart.json["novel_id"] != old.json["novel_id"]
+        said = f"--edition-of {old.json['novel_id']} "
+        assert said in apart.err
+        assert said not in place.run(*build, short).err
+        joined = place.run(*build, short, *said.split())
+        assert joined.json["novel_id"] == old.json["novel_id"]
+
     def test_changed_inserted_and_appended_chapters_only_and_the_graph_of_the_whole_text(
         self, place: Place, server: Llm, tmp_path: Path
     ) -> None:

@@ -376,6 +376,17 @@ class TestOpening:
         assert [x.id for x in await ledger.tasks.newest(1)] == [second]
         assert [x.id for x in await ledger.tasks.of_novel(novel_id)] == [first, second]
 
+    @pytest.mark.parametrize("name", ["GPT", "ＧＰＴ", "Сбер", "İz", "Ｇpt é"])
+    async def test_a_provider_is_found_by_its_name_in_any_case(self, ledger: Ledger, name: str) -> None:
+        novel_id, _ = await new_task(ledger)
+        task_id = await ledger.tasks.create(novel_id, provider=name, model="chat", use_ai=True, name="n")
+        for asked in (name, name.lower()):
+            assert [x.id for x in await ledger.tasks.with_model(novel_id, asked, "chat")] == [task_id]
+            assert await ledger.tasks.provider_name(asked.lower()) == name
+        await ledger.task_commands.change_model(name.lower(), ["other"])
+        assert [x.id for x in await ledger.tasks.with_model(novel_id, name, "other")] == [task_id]
+        assert len(await ledger.tasks.with_model(novel_id, "deepseek", "chat")) == 1
+
     async def test_a_deleted_task_is_gone_in_whole(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger)
         await finish_task(ledger, task_id, 10)

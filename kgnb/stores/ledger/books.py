@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import sqlalchemy as sa
 
-from kgnb.book.model import Book, BookChapter
+from kgnb.book.edition import StoredNovel, Verdict, judge
+from kgnb.book.model import Book, BookChapter, count_words
 from kgnb.book.reader import language
 from kgnb.core.errors import InputError
 from kgnb.core.labels import Lang
@@ -34,24 +35,24 @@ LANGUAGE_CHAPTERS = 3
 """Chapters from which a book's language is detected."""
 SAMPLED_CHAPTERS = 8
 """Of a stored novel, when it is compared with a new text."""
-SAMPLED_PASSAGES = 20
-"""Passages sampled from each."""
-PASSAGE_LENGTH = {"zh": 12, "en": 36}
-"""Letters of a passage: long enough that two works of one author seldom share one, short enough that a few
-changed words spare most."""
-MIN_SHARED = 0.1
-"""Least share of passages found in the same work: revised editions share most, other works and other volumes
-next to none."""
+COMPARED_NOVELS = 8
+"""Most novels that a new text is compared with, those that share most chapters with it first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedBook:
-    """An imported book's novel, chapters in order, its title as stored, and whether the user changed it."""
+    """An imported book's novel, chapters in order, its title as stored, and whether the user changed it.
+
+    ``replaced``: numbers of stored chapters that have a new text. ``similar``: another novel (id, title) of
+    which this may be an edition.
+    """
 
     novel_id: int
     chapters: list[Chapter]
     title: str
     renamed: bool = False
+    replaced: tuple[int, ...] = field(default=(), compare=False)
+    similar: tuple[int, str] | None = field(default=None, compare=False)
 
 
 class Books(DatabasePart):
@@ -60,10 +61,10 @@ class Books(DatabasePart):
     async def import_book(self, book: Book, *, file_path: str = "", file_size: int = 0) -> ImportedBook:
         """Store ``book`` once, in one transaction.
 
-        The same text finds its novel. Another text is an edition of a novel that kgnb imported if title and
-        author agree (an unknown author agrees with nobody) and passages too, or if half of its chapters'
-        texts occur there; it adds new chapters and changes those of the same number. The stored title and
-        author stay, unless the user gave others.
+        The same text finds its novel. Another text is an edition of a novel that kgnb imported where the
+        user (``book.edition_of``) or :func:`kgnb.book.edition.judge` says so; it adds new chapters and
+        changes those of the same number. The stored title and author stay, unless the user gave others.
+        Raises InputError where ``edition_of`` is no novel that kgnb imported.
         """
         try:
             return await self._import(book, file_path, file_size)
@@ -73,14 +74,17 @@ class Books(DatabasePart):
     @transaction
     def _import(self, c: sa.Connection, book: Book, file_path: str, file_size: int) -> ImportedBook:
         known = _novel_of_text(c, book)
-        earlier = known or _novel_of_edition(c, book)
+        earlier, similar = (known, None) if known and not book.edition_of else _find_edition(c, book)
         novel_id = earlier or self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
         lock_novel(c, novel_id)
-        chapters = _write_chapters(self._database, c, novel_id, book)
-        if not known:
+        chapters, replaced = _write_chapters(self._database, c, novel_id, book)
+        if known is None:
             _insert_book(c, novel_id, book, edition=earlier is not None)
+        elif known != novel_id:  # the user's word
+            its = t.books.c.sha256 == book.sha256
+            c.execute(sa.update(t.books).where(its).values(novel_id=novel_id, edition=1))
         title, renamed = _rename(c, novel_id, book)
-        return ImportedBook(novel_id, chapters, title, renamed)
+        return ImportedBook(novel_id, chapters, title, renamed, replaced, similar)
 
     @reading
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
@@ -196,55 +200,55 @@ def _rename(c: sa.Connection, novel_id: int, book: Book) -> tuple[str, bool]:
     return new[0], True
 
 
-def _novel_of_edition(c: sa.Connection, book: Book) -> int | None:
-    """The novel of which this unknown text is an edition.
+def _find_edition(c: sa.Connection, book: Book) -> tuple[int | None, tuple[int, str] | None]:
+    """The novel of which this text is an edition, and a similar one (id, title) of which it may be one.
 
-    An edition overwrites chapters, so only novels that kgnb imported count: main may split chapters
-    differently.
+    Only novels that kgnb imported count: main may split chapters differently.
     """
     n = t.novels.c
-    same = sa.select(n.id, n.title, n.author).where(
-        n.title == book.title[:255], n.id.in_(sa.select(t.books.c.novel_id)), novel_not_deleting()
-    )
-    for novel_id, title, author in c.execute(same.order_by(n.id)):
-        # Compared here once more: a collation may take different titles for equal.
-        named = book.author and (title, author) == (book.title[:255], book.author[:255])
-        if named:
-            ids = [i for i, _, _ in _stored_hashes(c, novel_id)]
-            sampled = ids[:: max(1, len(ids) // SAMPLED_CHAPTERS)][:SAMPLED_CHAPTERS]
-            if _is_same_work(_read_texts(c, sampled).values(), book):
-                return int(novel_id)
-    distinct = list({chapter.hash for chapter in book.chapters})
-    shared: dict[int, set[str]] = defaultdict(set)
+    query = sa.select(n.id, n.title, n.author).where(n.id.in_(sa.select(t.books.c.novel_id)))
+    novels = {
+        i: (title or "", author or "") for i, title, author in c.execute(query.where(novel_not_deleting()))
+    }
+    if book.edition_of:
+        if book.edition_of not in novels:
+            raise InputError("ledger.no_novel", novel=book.edition_of)
+        return book.edition_of, None
+    similar = None
+    for novel_id in _candidates(c, book, novels):
+        sample = partial(_sample, c, novel_id)
+        title, author = novels[novel_id]
+        verdict = judge(book, StoredNovel(title, author, _lengths(c, novel_id)), sample, fold)
+        if verdict is Verdict.EDITION:
+            return novel_id, None
+        if verdict is Verdict.UNSURE:
+            similar = similar or (novel_id, title)
+    return None, similar
+
+
+def _candidates(c: sa.Connection, book: Book, novels: Mapping[int, tuple[str, str]]) -> list[int]:
+    """Novels of the book's title, and those that were imported with some of its chapters."""
     h = t.chapter_hashes.c
-    for page in pages(distinct, IDS_PER_STATEMENT):
-        for novel_id, text_hash in c.execute(sa.select(h.novel_id, h.text_hash).where(h.text_hash.in_(page))):
-            shared[novel_id].add(text_hash)
-    best = max(existing_novels(c, shared), key=lambda i: (len(shared[i]), -i), default=None)
-    return best if best is not None and 2 * len(shared[best]) >= len(distinct) else None
+    shared: Counter[int] = Counter()
+    for page in pages(list({chapter.hash for chapter in book.chapters}), IDS_PER_STATEMENT):
+        query = sa.select(h.novel_id, sa.func.count(h.text_hash.distinct()))
+        counts = c.execute(query.where(h.text_hash.in_(page)).group_by(h.novel_id))
+        shared.update({i: count for i, count in counts if i in novels})
+    title = fold(book.title[:255])
+    found = {i for i, (stored, _) in novels.items() if fold(stored) == title} | shared.keys()
+    return sorted(found, key=lambda i: (-shared[i], i))[:COMPARED_NOVELS]
 
 
-def _is_same_work(texts: Iterable[str], book: Book) -> bool:
-    """Whether ``texts`` of a novel's chapters occur in the book; True if they are too short to tell.
-
-    A second volume of the same title must not overwrite the first. Only letters and digits count, case and
-    Chinese script folded: new punctuation, white space, headings and inserted chapters change nothing.
-    """
-    size = PASSAGE_LENGTH[book.lang]
-    passages = [passage for text in texts for passage in _passages(_letters(text), size)]
-    if not passages:
-        return True
-    whole = "".join(_letters(chapter.text) for chapter in book.chapters)
-    return sum(passage in whole for passage in passages) >= MIN_SHARED * len(passages)
+def _lengths(c: sa.Connection, novel_id: int) -> dict[str, int]:
+    query = sa.select(content_hash(c), sa.func.coalesce(t.chapters.c.word_count, 0))
+    return dict(c.execute(query.where(t.chapters.c.novel_id == novel_id)).all())
 
 
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, fold(text).casefold()))
-
-
-def _passages(letters: str, size: int) -> list[str]:
-    step = max(1, (len(letters) - size) // SAMPLED_PASSAGES)
-    return [letters[at : at + size] for at in range(0, len(letters) - size + 1, step)][:SAMPLED_PASSAGES]
+def _sample(c: sa.Connection, novel_id: int) -> Iterable[str]:
+    """Texts of some of the novel's chapters, from its beginning to its end."""
+    ids = [i for i, _, _ in _stored_hashes(c, novel_id)]
+    sampled = ids[:: max(1, len(ids) // SAMPLED_CHAPTERS)][:SAMPLED_CHAPTERS]
+    return _read_texts(c, sampled).values()
 
 
 def _stored_hashes(c: sa.Connection, novel_id: int) -> list[_StoredChapter]:
@@ -255,8 +259,10 @@ def _stored_hashes(c: sa.Connection, novel_id: int) -> list[_StoredChapter]:
     return [(i, n or 0, h) for i, n, h in c.execute(query)]
 
 
-def _write_chapters(database: Database, c: sa.Connection, novel_id: int, book: Book) -> list[Chapter]:
-    """Make the novel's chapters those of the book; return them."""
+def _write_chapters(
+    database: Database, c: sa.Connection, novel_id: int, book: Book
+) -> tuple[list[Chapter], tuple[int, ...]]:
+    """Make the novel's chapters those of the book; return them, and the numbers of those with a new text."""
     stored = _stored_hashes(c, novel_id)
     plan = _plan_chapters(stored, book.chapters)
     for chapter, chapter_id in plan.changed:
@@ -276,7 +282,7 @@ def _write_chapters(database: Database, c: sa.Connection, novel_id: int, book: B
         _store_hashes(c, novel_id, new, plan)
         _store_counts(c, novel_id, chapters)
         _drop_early_names(c, novel_id)
-    return chapters
+    return chapters, tuple(chapter.number for chapter, _ in plan.changed)
 
 
 def _plan_chapters(stored: Sequence[_StoredChapter], chapters: Sequence[BookChapter]) -> _ChapterPlan:
@@ -345,15 +351,14 @@ def _novel_row(book: Book, path: str, size: int) -> Row:
     }
 
 
-def _chapter_row(novel_id: int, chapter: BookChapter, lang: str) -> dict[str, object]:
-    words = len(chapter.text.split()) if lang == "en" else len("".join(chapter.text.split()))
+def _chapter_row(novel_id: int, chapter: BookChapter, lang: Lang) -> dict[str, object]:
     return {
         "novel_id": novel_id,
         "title": chapter.title[:255],
         # A copy: SQLite's driver caches the UTF-8 in the str object it is given.
         "content": chapter.text.encode().decode(),
         "chapter_number": chapter.number,
-        "word_count": words,
+        "word_count": count_words(chapter.text, lang),
     }
 
 
@@ -375,7 +380,7 @@ def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tu
         if all(chapter in stored for chapter in hashes):
             return found, True, [stored[chapter] for chapter in hashes]
     novel_id = database.insert(c, t.novels, [_novel_row(book, "", 0)])
-    ids = {chapter.number: chapter.id for chapter in _write_chapters(database, c, novel_id, book)}
+    ids = {chapter.number: chapter.id for chapter in _write_chapters(database, c, novel_id, book)[0]}
     if known is None:
         _insert_book(c, novel_id, book, edition=False)
     return novel_id, False, [ids[n] for n, _ in hashes]

@@ -22,6 +22,7 @@ from kgnb.stores.ledger.extractions import lock_claims
 from kgnb.stores.ledger.task_lifecycle import delete_rows
 from kgnb.stores.ledger.tasks import (
     OPEN_STATES,
+    asks,
     count_columns,
     count_states,
     locked_task,
@@ -83,7 +84,7 @@ class TaskCommands(DatabasePart):
         """Give the first of ``models`` to the provider's unfinished tasks that have none of them."""
         f, k = t.task_facts.c, t.tasks.c
         finished = sa.select(k.id).where(k.status == TaskStatus.COMPLETED)
-        theirs = (sa.func.lower(f.provider) == provider.lower(), f.model.not_in(models))
+        theirs = asks(c, provider), f.model.not_in(models)
         change = sa.update(t.task_facts).where(*theirs, f.task_id.not_in(finished)).values(model=models[0])
         c.execute(change)
 

@@ -100,8 +100,7 @@ class Tasks(DatabasePart):
         Where ``kinds`` are given, only tasks that ask for exactly these.
         """
         f = t.task_facts.c
-        same = f.novel_id == novel_id, sa.func.lower(f.provider) == provider.lower(), f.model == model
-        found = _read_tasks(c, *same)
+        found = _read_tasks(c, f.novel_id == novel_id, asks(c, provider), f.model == model)
         return [task for task in found if kinds is None or set(task.thing_kinds or ()) == set(kinds)]
 
     @reading
@@ -164,8 +163,17 @@ class Tasks(DatabasePart):
     def provider_name(self, c: sa.Connection, key: str) -> str | None:
         """The provider with the lower-case name ``key``, as the newest task with it spells it."""
         f = t.task_facts.c
-        query = sa.select(f.provider).where(sa.func.lower(f.provider) == key)
+        query = sa.select(f.provider).where(asks(c, key))
         return c.scalar(query.order_by(f.task_id.desc()).limit(1))
+
+
+def asks(c: sa.Connection, provider: str) -> sa.ColumnElement[bool]:
+    """The condition that a task is for this provider, case aside.
+
+    Cases are compared here as in queue keys: each database's ``lower()`` knows other letters.
+    """
+    stored = c.scalars(sa.select(t.task_facts.c.provider).distinct())
+    return t.task_facts.c.provider.in_([name for name in stored if name and name.lower() == provider.lower()])
 
 
 def _has_novel() -> sa.ColumnElement[bool]:
