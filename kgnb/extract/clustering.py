@@ -1,0 +1,118 @@
+"""Which names are one person's: constrained clustering by pairwise odds, best first.
+
+The surest two clusters are joined; the new one is compared anew with all that either was compared with; and
+so on until no odds are good enough (agglomerative clustering with cannot-links; Ng and Cardie 2002, ACL, for
+best first). Ties go by the names, so the order of names and of evidence changes nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+Names = tuple[str, ...]
+"""The names of one person, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Two clusters that were made one, and the logarithm of the odds of that; infinite for a must-link."""
+
+    one: Names
+    other: Names
+    odds: float
+
+
+@dataclass(slots=True)
+class Clusters:
+    """The clusters found, and how, in the order of their joins."""
+
+    members: set[Names] = field(default_factory=set)
+    joins: list[Join] = field(default_factory=list)
+
+
+def cluster(
+    names: Iterable[str],
+    pairs: Iterable[tuple[str, str]],
+    odds: Callable[[Names, Names], float | None],
+    *,
+    apart: Callable[[Names, Names], bool] = lambda *_: False,
+    joined: Iterable[tuple[str, str]] = (),
+    least: float = 0.0,
+) -> Clusters:
+    """Return the clusters of ``names``.
+
+    Args:
+        names: all names, each once.
+        pairs: two names whose clusters are compared, each at most once in either order.
+        odds: log odds that two clusters are one person's; None where nothing is known.
+        apart: whether two clusters must not be joined (cannot-link).
+        joined: names that are one person's whatever the evidence (must-link).
+        least: log odds above which two clusters are joined.
+
+    >>> odds = {("Ann", "Miss Peel"): 1.0, ("Ann", "Ann Peel"): 3.0}
+    >>> def mean(a, b):
+    ...     return sum(odds.get((x, y), odds.get((y, x), 0.0)) for x in a for y in b) / len(a) / len(b)
+    >>> sorted(cluster(["Ann", "Ann Peel", "Miss Peel"], odds, mean, least=2.0).members)
+    [('Ann', 'Ann Peel'), ('Miss Peel',)]
+    """
+    work = _Work(names, pairs, odds, apart, least)
+    for one, other in sorted(joined):
+        if work.of[one] != work.of[other]:
+            work.join(work.of[one], work.of[other], float("inf"))
+    work.run()
+    return work.found
+
+
+class _Work:
+    def __init__(
+        self,
+        names: Iterable[str],
+        pairs: Iterable[tuple[str, str]],
+        odds: Callable[[Names, Names], float | None],
+        apart: Callable[[Names, Names], bool],
+        least: float,
+    ) -> None:
+        self.of: dict[str, Names] = {name: (name,) for name in names}
+        self.found = Clusters(set(self.of.values()))
+        self._odds, self._apart, self._least = odds, apart, least
+        self._near: dict[Names, set[Names]] = defaultdict(set)
+        self._queue: list[tuple[float, Names, Names]] = []
+        for one, other in pairs:
+            self._near[one,].add((other,))
+            self._near[other,].add((one,))
+
+    def run(self) -> None:
+        for one, others in list(self._near.items()):
+            for other in others:
+                if one < other:
+                    self._compare(one, other)
+        live = self.found.members
+        while self._queue:
+            odds, one, other = heapq.heappop(self._queue)
+            if one in live and other in live:
+                joined = self.join(one, other, -odds)
+                for near in self._near[joined]:
+                    self._compare(*sorted((joined, near)))
+
+    def _compare(self, one: Names, other: Names) -> None:
+        if self._apart(one, other):
+            return
+        odds = self._odds(one, other)
+        if odds is not None and odds > self._least:
+            heapq.heappush(self._queue, (-odds, one, other))
+
+    def join(self, one: Names, other: Names, odds: float) -> Names:
+        joined = tuple(sorted((*one, *other)))
+        self.found.members -= {one, other}
+        self.found.members.add(joined)
+        self.found.joins.append(Join(one, other, odds))
+        self.of.update(dict.fromkeys(joined, joined))
+        near = (self._near.pop(one, set()) | self._near.pop(other, set())) - {one, other}
+        for third in near:
+            self._near[third] -= {one, other}
+            self._near[third].add(joined)
+        self._near[joined] = near
+        return joined
