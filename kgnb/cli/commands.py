@@ -282,6 +282,7 @@ def _run_options(added: Parser) -> None:
     one = added.add_mutually_exclusive_group()
     _follow_option(one)
     argument(one, "--no-run", action="store_true", text="kaggle_no_run")
+    argument(one, "--dry-run", action="store_true", text="kaggle_dry_run")
     _output_option(added)
 
 
@@ -297,4 +298,6 @@ def _notebook_options(added: Parser) -> None:
     for option in ("dataset", "kernel"):
         about = f"kaggle_{option}_source"
         argument(added, f"--{option}", action="append", default=[], metavar="OWNER/NAME", text=about)
+    model = "OWNER/MODEL/FRAMEWORK/VARIATION/VERSION"
+    argument(added, "--model-source", action="append", default=[], metavar=model, text="kaggle_model_source")
     argument(added, "--secrets-dataset", metavar="OWNER/NAME", text="kaggle_secrets_dataset")

@@ -17,11 +17,14 @@ from kgnb.kaggle import kgnb_wheel, notebook_bundle, packed_books
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.datasets import check_name
 from kgnb.kaggle.kernel_metadata import (
+    GPU,
     NOBODY,
     TEMPLATE,
     Metadata,
+    accelerator,
     check_internet,
     check_metadata,
+    check_model,
     plain_title,
     read_flag,
     read_metadata,
@@ -33,6 +36,8 @@ METADATA = "kernel-metadata.json"
 CODE = "kgnb.ipynb"
 """The notebook's file in a folder made by `kaggle init`."""
 DEFAULT_NOTEBOOK = "worker"
+DRY_OWNER = "OWNER"
+"""Stands for the account in a dry run, which doesn't log in."""
 
 
 @dataclass
@@ -46,6 +51,8 @@ class Parcel:
     """The books, packed, if any travel."""
     earlier: str | None = None
     """The run (OWNER/NAME) whose output it goes on from."""
+    is_theirs: bool = False
+    """Whether the notebook is a person's own: kgnb can't know what it runs."""
 
 
 async def named_parcel(args: argparse.Namespace) -> Parcel:
@@ -90,14 +97,17 @@ def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
     if args.title or blank or (args.notebook and not theirs):
         title = plain_title(args.title or f"kgnb {code.stem}")
         meta |= {"title": title, "id": f"{meta['id'].partition('/')[0]}/{slug_of(title)}"}
-    return Parcel(meta | {"code_file": CODE}, notebook_bundle.read_notebook(code))
+    own = notebook_bundle.own_notebooks().resolve()
+    is_theirs = code.resolve().parent not in (own, own.parent / "dist" / "notebooks")
+    notebook = notebook_bundle.read_notebook(code)
+    return Parcel(meta | {"code_file": CODE}, notebook, is_theirs=is_theirs)
 
 
 async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
     """Adds what options and the account say to the metadata and the variables, and checks these."""
     meta = parcel.meta
     if meta["id"].startswith(f"{NOBODY}/") or args.owner:
-        owner = args.owner or await client.username()
+        owner = args.owner or (DRY_OWNER if is_dry(args) else await client.username())
         meta["id"] = f"{owner}/{meta['id'].partition('/')[2]}"
     _apply_options(args, meta)
     check_metadata(meta)
@@ -105,9 +115,9 @@ async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parce
     if wheels := parcel.variables.get("KGNB_WHEELS"):
         attach(meta, "dataset_sources", wheels)
     check_internet(meta, wheels)
-    if parcel.packed:
+    if parcel.packed and not is_dry(args):
         await _go_on(args, client, parcel)
-    elif len(args.kernel) == 1:
+    elif len(args.kernel) == 1 and not parcel.packed:
         parcel.variables.setdefault("KGNB_RESUME_FROM", args.kernel[0])
 
 
@@ -121,9 +131,18 @@ def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
     ):
         if given:
             meta[key] = value
-    for option, key in (("dataset", "dataset_sources"), ("kernel", "kernel_sources")):
+    if accelerator(meta) == "gpu" and not meta.get("machine_shape"):
+        meta["machine_shape"] = GPU
+    for option in ("dataset", "kernel", "model_source"):
         for source in getattr(args, option):
-            attach(meta, key, source)
+            attach(meta, f"{option.removesuffix('_source')}_sources", source)
+    for source in meta.get("model_sources", []):
+        check_model(source)
+
+
+def is_dry(args: argparse.Namespace) -> bool:
+    """Whether nothing leaves (`push --dry-run`)."""
+    return bool(getattr(args, "dry_run", False))
 
 
 def attach(meta: Metadata, key: str, source: str) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kgnb.cli import options
 from kgnb.cli.kaggle_parcel import (
@@ -20,6 +21,7 @@ from kgnb.cli.kaggle_parcel import (
     notebook_parcel,
 )
 from kgnb.cli.options import warn
+from kgnb.core.endpoint import is_here
 from kgnb.core.errors import InputError
 from kgnb.core.known_secrets import known_secrets
 from kgnb.core.messages import say
@@ -27,7 +29,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.kaggle import build_notebook, datasets, kernels, kgnb_wheel, notebook_bundle
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
-from kgnb.kaggle.kernel_metadata import Metadata, read_flag
+from kgnb.kaggle.kernel_metadata import Metadata, accelerator
 from kgnb.kaggle.kgnb_wheel import Wheel
 from kgnb.render.formatting import duration
 
@@ -56,8 +58,16 @@ async def push(args: argparse.Namespace, settings: Settings) -> int:
         parcel = await named_parcel(args)
         await complete(args, client, parcel)
         _check_work(args, settings, parcel)
+        _check_accelerator(args, parcel)
+        if parcel.packed and args.public:
+            warn(say("kaggle.public_books"))
+        if args.dry_run:
+            return _tell_dry(args, parcel, *await _composed(args, settings, parcel))
         await _check_account(args, client, parcel)
-        pushed = await _send(args, client, settings, parcel)
+        text, dataset = await _composed(args, settings, parcel)
+        if dataset:
+            await datasets.send_books(client, dataset, parcel.packed, print)
+        pushed = await _send(args, client, parcel, text)
         asked = parcel.meta["id"]
         name = pushed.kernel or asked
         kernel = f"{name}/{pushed.version}" if pushed.version else name
@@ -152,6 +162,17 @@ def _check_work(args: argparse.Namespace, settings: Settings, parcel: Parcel) ->
         warn(say("kaggle.rules_only"))
 
 
+def _check_accelerator(args: argparse.Namespace, parcel: Parcel) -> None:
+    """Raises InputError for an accelerator that nothing in the run uses: its hours are counted all the same.
+
+    kgnb's own notebooks use one only through a server in the notebook itself.
+    """
+    wanted = accelerator(parcel.meta)
+    served_there = is_here(urlsplit(parcel.variables.get("OPENAI_BASE_URL", "")).hostname or "")
+    if wanted and not (args.no_run or parcel.is_theirs or served_there):
+        raise InputError("kaggle.accelerator_unused", what=wanted.upper())
+
+
 async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
     """Tells Kaggle's limits. Raises KgnbError for a run that they don't allow, or credentials that others
     could read."""
@@ -161,21 +182,26 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel:
     await kernels.check_sources(client, parcel.meta, (args.secrets_dataset, found))
     if args.no_run:
         return
-    shape = str(parcel.meta.get("machine_shape") or "").lower()
-    tpu = read_flag(parcel.meta, "enable_tpu") or shape.startswith("tpu")
-    gpu = read_flag(parcel.meta, "enable_gpu") or (shape and not tpu)
-    seconds = kernels.check_session(args.timeout, tpu=tpu)
-    if gpu or tpu:
-        await kernels.check_quota(client, "tpu" if tpu else "gpu", print)
+    wanted = accelerator(parcel.meta)
+    seconds = kernels.check_session(args.timeout, tpu=wanted == "tpu")
+    if wanted:
+        await kernels.check_quota(client, wanted, print)
     print(say("kaggle.limit", length=duration(seconds)))
 
 
-async def _send(args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel) -> Pushed:
-    wheel = await kgnb_wheel.own_wheel()
-    if parcel.packed:
-        text = await _books_text(args, client, settings, parcel, wheel)
-    else:
-        text = _text(settings, parcel, wheel)
+def _tell_dry(args: argparse.Namespace, parcel: Parcel, text: str, dataset: str) -> int:
+    """Says what a push would send: metadata, the variables that the notebook sets, and its size."""
+    kernels.check_session(args.timeout, tpu=accelerator(parcel.meta) == "tpu")
+    print(json.dumps(parcel.meta, ensure_ascii=False, indent=2))
+    for name, value in parcel.variables.items():
+        print(f"{name}={one_line(value)}")
+    if dataset:
+        print(say("kaggle.sending_books", dataset=dataset, kb=len(parcel.packed) // 1000))
+    print(say("kaggle.dry", kb=len(text) // 1000, limit=notebook_bundle.MOST_BYTES // 1000))
+    return options.OK
+
+
+async def _send(args: argparse.Namespace, client: KaggleClient, parcel: Parcel, text: str) -> Pushed:
     with tempfile.TemporaryDirectory(prefix="kgnb-kaggle-") as made:
         await asyncio.to_thread(_write_files, Path(made), parcel.meta, text)
         if args.no_run:
@@ -186,24 +212,22 @@ async def _send(args: argparse.Namespace, client: KaggleClient, settings: Settin
         )
 
 
-async def _books_text(
-    args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel, wheel: Wheel
-) -> str:
-    """The notebook that builds the books, which travel in it, or in a dataset where it would be too large."""
+async def _composed(args: argparse.Namespace, settings: Settings, parcel: Parcel) -> tuple[str, str]:
+    """The notebook's text, and the dataset that brings the books where they make it too large, else ""."""
+    wheel = await kgnb_wheel.own_wheel()
+    if not parcel.packed:
+        return _text(settings, parcel, wheel), ""
     how = {"provider": args.provider, "earlier": parcel.earlier}
-    if args.public:
-        warn(say("kaggle.public_books"))
     parcel.notebook = build_notebook.notebook(build_notebook.carried(parcel.packed), **how)
     try:
-        return _text(settings, parcel, wheel)
+        return _text(settings, parcel, wheel), ""
     except InputError as error:
         if error.key != "bundle.too_large":
             raise
     dataset = datasets.books_dataset(parcel.meta["id"])
-    await datasets.send_books(client, dataset, parcel.packed, print)
     attach(parcel.meta, "dataset_sources", dataset)
     parcel.notebook = build_notebook.notebook(build_notebook.attached(dataset), **how)
-    return _text(settings, parcel, wheel)
+    return _text(settings, parcel, wheel), dataset
 
 
 def _text(settings: Settings, parcel: Parcel, wheel: Wheel) -> str:

@@ -40,10 +40,13 @@ TEMPLATE: Metadata = {
 notebook is the one that carries kgnb, made by scripts/notebooks.sh."""
 KNOWN = {*TEMPLATE, "id_no", "machine_shape", "docker_image", "docker_image_pinning_type"}
 """Fields that Kaggle's client reads; it drops all others without a word."""
+GPU = "NvidiaTeslaT4"
+"""The machine of a run with a GPU (two T4); for none named, Kaggle once gave a P100, which it has retired."""
 LISTS = ("dataset_sources", "competition_sources", "kernel_sources", "model_sources", "keywords")
 LONGEST = 50
 """Characters of a title, and of the slug made of it."""
 TITLE_LENGTH = range(5, LONGEST + 1)
+MODEL = re.compile(r"[\w-]+/[\w-]+/\w+/[\w.-]+/\d+", re.A)
 KERNEL = re.compile(r"[\w-]+(?:/[\w-]+(?:/v?\d+)?)?", re.A)
 
 
@@ -132,6 +135,21 @@ def title_and_slug(title: str, ending: str) -> tuple[str, str]:
         if len(slug) <= LONGEST:
             return plain_title(cut), slug
     raise InputError("kaggle.bad_title", title=title)
+
+
+def accelerator(meta: Mapping[str, Any]) -> str:
+    """Return what the run is charged for: "gpu", "tpu" or ""."""
+    shape = str(meta.get("machine_shape") or "").lower()
+    if read_flag(meta, "enable_tpu") or shape.startswith("tpu"):
+        return "tpu"
+    return "gpu" if read_flag(meta, "enable_gpu") or shape else ""
+
+
+def check_model(name: str) -> str:
+    """Return ``name`` if it is OWNER/MODEL/FRAMEWORK/VARIATION/VERSION. Raises InputError."""
+    if not MODEL.fullmatch(name):
+        raise InputError("kaggle.bad_model", model=name)
+    return name
 
 
 def check_kernel(name: str) -> str:

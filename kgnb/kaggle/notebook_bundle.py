@@ -32,10 +32,14 @@ PACKED = re.compile(r'^(?:_install_kgnb|BOOKS = unpack_text)\("""\n[^"]*"""\)$',
 """The wheel, or books, as base85: one megabyte in two hundred looks somewhere like a key."""
 
 
+def own_notebooks() -> Path:
+    """The folder of kgnb's own notebooks."""
+    return (kgnb_wheel.checkout() or Path(__file__).resolve().parents[1]) / "notebooks"
+
+
 def notebook_path(name: str) -> Path:
     """The notebook called ``name`` among kgnb's own, or the file at that path. Raises InputError."""
-    root = kgnb_wheel.checkout()
-    own = (root or Path(__file__).resolve().parents[1]) / "notebooks" / f"{name}.ipynb"
+    own = own_notebooks() / f"{name}.ipynb"
     if re.fullmatch(r"\w+", name):
         if own.is_file():
             return own

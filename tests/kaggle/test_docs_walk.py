@@ -11,6 +11,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -66,11 +67,12 @@ def write_epub(path: Path, text: str) -> None:
 class TestKaggle:
     @pytest.fixture(autouse=True)
     def _home(self, stub: KaggleStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What a person has before the first line: two books, and a key for the page's section on keys."""
+        """What a person has before the first line: two books, a notebook, and a key for the section on keys."""
         use_language("zh")
         monkeypatch.setattr(kernels, "POLL_PAUSE", 0.01)
         monkeypatch.setattr(datasets, "READY_PAUSE", 0.01)
         write_epub(tmp_path / "红楼梦.epub", novel(tmp_path / "三国演义.txt", 2).read_text("utf-8"))
+        shutil.copy(ROOT / "notebooks" / "worker.ipynb", tmp_path / "vllm.ipynb")
         monkeypatch.setenv("OPENAI_API_KEY", "tr0ub4dor-and-3")
         monkeypatch.setenv("REDIS_HOST", "redis.example")
         monkeypatch.setenv("REDIS_PASSWORD", "correct-horse-9")

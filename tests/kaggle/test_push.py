@@ -79,12 +79,13 @@ class TestBooks:
         self, command: Command, stub: KaggleStub, book: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         options = ["--provider", "rules", "--timeout", "3600", "--model", "m-1"]
-        assert command("push", book, *options, "--accelerator", "NvidiaTeslaT4") == 0
+        served = ["--set", "OPENAI_BASE_URL=http://127.0.0.1:8000/v1"]  # by the notebook itself
+        assert command("push", book, *options, *served, "--accelerator", "NvidiaL4") == 0
         (body,) = stub.pushes()
         assert body["slug"] == "reader/kgnb-di-1bu-yan-yi"
         assert body["newTitle"] == "kgnb di 1bu yan yi"  # Kaggle makes no notebook of a Chinese title
         assert body["isPrivate"] is True
-        assert body["machineShape"] == "NvidiaTeslaT4"
+        assert body["machineShape"] == "NvidiaL4"
         assert body["sessionTimeoutSeconds"] == 3600
         install, build = sources(stub)[1], sources(stub)[3]
         assert '"KGNB_SESSION_SECONDS": "3600"' in install  # the node leaves before Kaggle kills it
@@ -404,7 +405,62 @@ class TestNotebooks:
         without = {key: value for key, value in META.items() if not key.startswith("enable_")}
         folder_of(tmp_path / "mine", without | flag)
         assert command("push", "mine") == 0
+        assert stub.pushes()[0].get("machineShape") == ("NvidiaTeslaT4" if asks else None)
         assert any("Quota" in name for name, _ in stub.requests) is asks
+
+    @pytest.mark.parametrize("wanted", [["--gpu"], ["--tpu"], ["--accelerator", "NvidiaTeslaT4"]])
+    def test_an_accelerator_that_nothing_uses_is_refused(
+        self, wanted: list[str], command: Command, stub: KaggleStub, book: Path, tmp_path: Path
+    ) -> None:
+        stub.datasets["reader/kgnb-keys"] = StubDataset({DATASET_FILE: b""})
+        for what in ([book], [book, "--provider", "rules"], [book, "--secrets-dataset", "reader/kgnb-keys"]):
+            with pytest.raises(InputError, match="would use the [GT]PU"):
+                command("push", *what, *wanted)
+        with pytest.raises(InputError, match="would use"):
+            command("push", "--set", "REDIS_HOST=redis.example", *wanted)  # kgnb's own worker
+        assert stub.pushes() == []
+        assert command("push", book, "--no-run", *wanted) == 0  # to be changed in the editor
+        assert command("push", folder_of(tmp_path / "mine", META), *wanted) == 0  # what a person wrote
+
+    def test_a_gpu_is_a_t4_and_models_are_attached(
+        self, command: Command, stub: KaggleStub, tmp_path: Path
+    ) -> None:
+        folder_of(tmp_path / "mine", META)
+        model = "qwen-lm/qwen-3/transformers/8b-awq/1"
+        assert command("push", "mine", "--gpu", "--model-source", model) == 0
+        (body,) = stub.pushes()
+        assert (body["enableGpu"], body["machineShape"]) == (True, "NvidiaTeslaT4")
+        assert body["modelDataSources"] == [model]
+        with pytest.raises(InputError, match="OWNER/MODEL/FRAMEWORK/VARIATION/VERSION"):
+            command("push", "mine", "--model-source", "qwen-lm/qwen-3")
+
+    @pytest.mark.parametrize("what", ["book", "large", "worker"])
+    def test_a_dry_run_asks_nobody(
+        self,
+        what: str,
+        command: Command,
+        stub: KaggleStub,
+        book: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        words: list[str | Path] = [book, "--provider", "rules", "--timeout", "3600"]
+        if what == "large":
+            monkeypatch.setattr(notebook_bundle, "MOST_BYTES", 8_000)
+            words[0] = novel(book.with_name("large.txt"), 40)
+        elif what == "worker":
+            words = ["--set", "REDIS_HOST=redis.example"]
+        assert command("push", *words, "--dry-run") == 0
+        assert stub.requests == []
+        told = capsys.readouterr().out
+        meta, _ = json.JSONDecoder().raw_decode(told)
+        kernel_metadata.check_metadata(meta)
+        assert meta["id"].startswith("OWNER/kgnb-")
+        assert bool(meta["dataset_sources"]) == (what == "large")
+        assert ("REDIS_HOST=redis.example" if what == "worker" else "KGNB_SESSION_SECONDS=3600") in told
+        assert "Nothing has left" in told
+        with pytest.raises(InputError, match="would use"):
+            command("push", *words, "--gpu", "--dry-run")
 
     def test_a_worker_with_work(self, command: Command, stub: KaggleStub) -> None:
         assert command("push", "--set", "REDIS_HOST=redis.example") == 0
@@ -486,7 +542,7 @@ class TestRefused:
         assert stub.pushes() == []
 
     def test_nothing_to_do(self, command: Command, stub: KaggleStub) -> None:
-        for words in (["push"], ["push", "--notebook", "worker"], ["push", "--gpu"]):
+        for words in (["push"], ["push", "--notebook", "worker"], ["push", "--dry-run"]):
             with pytest.raises(InputError, match=r"book\.txt"):
                 command(*words)
         assert stub.pushes() == []
