@@ -67,7 +67,7 @@ def write_epub(path: Path, text: str) -> None:
 class TestKaggle:
     @pytest.fixture(autouse=True)
     def _home(self, stub: KaggleStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What a person has before the first line: two books, a notebook, and a key for the section on keys."""
+        """What a person has before the first line: books, a notebook, and a key for the section on keys."""
         use_language("zh")
         monkeypatch.setattr(kernels, "POLL_PAUSE", 0.01)
         monkeypatch.setattr(datasets, "READY_PAUSE", 0.01)

@@ -414,7 +414,7 @@ class TestNotebooks:
     ) -> None:
         stub.datasets["reader/kgnb-keys"] = StubDataset({DATASET_FILE: b""})
         for what in ([book], [book, "--provider", "rules"], [book, "--secrets-dataset", "reader/kgnb-keys"]):
-            with pytest.raises(InputError, match="would use the [GT]PU"):
+            with pytest.raises(InputError, match=r"would use the [GT]PU"):
                 command("push", *what, *wanted)
         with pytest.raises(InputError, match="would use"):
             command("push", "--set", "REDIS_HOST=redis.example", *wanted)  # kgnb's own worker
