@@ -14,7 +14,7 @@ from typing import TypeVar
 from kgnb.app.build_result import BuildResult, graph_figures
 from kgnb.app.context import App, running_node
 from kgnb.app.graph_warm_up import warm_up_graph
-from kgnb.app.submit import Plan, is_finished, plan, plan_stored, show_new_title
+from kgnb.app.submit import Plan, is_finished, plan, plan_stored, refresh_finished
 from kgnb.app.tasks import cancel_task
 from kgnb.book.model import Book
 from kgnb.core import errors
@@ -60,7 +60,7 @@ async def build(
     planned = planning.result()
     if planned.found_finished:
         listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
-        await show_new_title(app, planned)
+        await refresh_finished(app, planned)
     worked: list[int] = []
     while not planned.found_finished:
         worked.append(planned.task.id)

@@ -22,6 +22,7 @@ from kgnb.core.model import Progress, Provider, Task, TaskStatus
 from kgnb.render.formatting import number_ranges
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.books import ImportedBook
+from kgnb.worker.book_process import rescan_names
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +89,10 @@ async def store_book(app: App, book: Book, path: Path) -> ImportedBook:
     except OSError:
         size = 0
     imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
-    if imported.replaced:
-        log.warning(say("book.replaced", title=imported.title, numbers=_shortened(imported.replaced)))
+    if imported.plan and (replaced := [old.number for _, old in imported.plan.changed]):
+        log.warning(say("book.replaced", title=imported.title, numbers=_shortened(replaced)))
+    if imported.plan and (left := [one.number for one in imported.plan.left]):
+        log.warning(say("book.kept_behind", title=imported.title, count=len(left), numbers=_shortened(left)))
     if imported.similar is not None:
         novel, title = imported.similar
         log.warning(say("book.similar", title=imported.title, novel=novel, similar=title))
@@ -137,11 +140,17 @@ async def plan_stored(app: App, order: Order, *, again: bool = False, worked: Co
     return order.plan(await new_task(app, order, missing or None, kinds))
 
 
-async def show_new_title(app: App, planned: Plan) -> None:
-    """Put the title and author that the user gave a finished book into its graph: no task will."""
-    if planned.found_finished and planned.imported.renamed:
-        await app.open_graph()
-        await settle_novel(app, await app.ledger.books.novel(planned.imported.novel_id))
+async def refresh_finished(app: App, planned: Plan) -> None:
+    """Put what the import changed into a finished book's graph, since no task will: its title and author, its
+    chapters' texts, numbers and titles."""
+    imported = planned.imported
+    other_text = imported.plan is not None and imported.plan.changes_anything
+    if not planned.found_finished or not (imported.renamed or other_text):
+        return
+    await app.open_graph()
+    if other_text:
+        await rescan_names(app.ledger, app.pool, imported.novel_id)
+    await settle_novel(app, await app.ledger.books.novel(imported.novel_id))
 
 
 async def earlier_tasks(app: App, novel_id: int, provider: Provider, model: str) -> list[Task]:
@@ -208,5 +217,5 @@ async def submit(
 ) -> Plan:
     """Read the book at ``path``, import it and queue its task for the nodes. Raises InputError."""
     planned = await plan(app, await read(path, title, author, edition_of), path, provider, again=again)
-    await show_new_title(app, planned)
+    await refresh_finished(app, planned)
     return planned

@@ -1,12 +1,14 @@
-"""Decide whether a text is an edition of a stored novel, from their names and texts alone."""
+"""Decide whether a text is an edition of a stored novel, and which of its chapters are which: from names and
+texts alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from kgnb.book.model import Book, count_words
+from kgnb.book.model import Book, BookChapter, count_words
 from kgnb.core.labels import Lang
 
 OWN_WORDS: dict[Lang, int] = {"zh": 50, "en": 30}
@@ -98,3 +100,72 @@ def _letters(text: str, fold: Callable[[str], str]) -> str:
 def _passages(letters: str, size: int) -> list[str]:
     step = max(1, (len(letters) - size) // SAMPLED_PASSAGES)
     return [letters[at : at + size] for at in range(0, len(letters) - size + 1, step)][:SAMPLED_PASSAGES]
+
+
+# --- chapters -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChapter:
+    """A stored chapter; ``hash`` of its present text."""
+
+    id: int
+    number: int
+    title: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterPlan:
+    """How a novel's chapters become those of a text: chapters that are ``new``, that have another text
+    (``changed``, with the stored chapter), and that only have another number or title (``moved``, as they
+    will be). ``left``: those of ``moved`` that the text lacks.
+    """
+
+    new: Sequence[BookChapter]
+    changed: Sequence[tuple[BookChapter, StoredChapter]]
+    moved: Sequence[StoredChapter]
+    left: Sequence[StoredChapter]
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether the novel isn't as the text has it."""
+        return bool(self.new or self.changed or self.moved)
+
+
+def plan_chapters(stored: Sequence[StoredChapter], chapters: Sequence[BookChapter]) -> ChapterPlan:
+    """Return how the ``stored`` chapters of a novel become the ``chapters`` of its newest text.
+
+    Chapters are matched by their text, so that an inserted one changes none behind it, then by number. All
+    get the text's numbers and titles. Stored chapters that the text lacks stay, in their order, with the
+    numbers behind its last.
+    """
+    twins: dict[str, list[StoredChapter]] = defaultdict(list)
+    for one in stored:
+        twins[one.hash].append(one)
+    kept: list[tuple[BookChapter, StoredChapter]] = []
+    rest: list[BookChapter] = []
+    for chapter in chapters:
+        same = twins[chapter.hash]
+        match = next((one for one in same if one.number == chapter.number), same[0] if same else None)
+        if match is None:
+            rest.append(chapter)
+        else:
+            same.remove(match)
+            kept.append((chapter, match))
+    matched = {one.id for _, one in kept}
+    by_number = {one.number: one for one in reversed(stored) if one.id not in matched}
+    changed = [(chapter, by_number[chapter.number]) for chapter in rest if chapter.number in by_number]
+    matched |= {one.id for _, one in changed}
+    wanted = [StoredChapter(one.id, chapter.number, chapter.title[:255], one.hash) for chapter, one in kept]
+    last = max((chapter.number for chapter in chapters), default=0)
+    lacking = [one for one in stored if one.id not in matched]
+    behind = [StoredChapter(one.id, last + i, one.title, one.hash) for i, one in enumerate(lacking, 1)]
+    present = set(stored)
+    left = [one for one in behind if one not in present]
+    return ChapterPlan(
+        new=[chapter for chapter in rest if chapter.number not in by_number],
+        changed=changed,
+        moved=[*(one for one in wanted if one not in present), *left],
+        left=left,
+    )

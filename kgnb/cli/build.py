@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kgnb.app import build as use_case
 from kgnb.app import context, transfer
-from kgnb.app.submit import plan, read, show_new_title
+from kgnb.app.submit import plan, read, refresh_finished
 from kgnb.cli import options
 from kgnb.cli.cost import show_estimate
 from kgnb.cli.signals import cancel_on_sigterm
@@ -71,7 +71,7 @@ async def submit(args: argparse.Namespace, settings: Settings) -> int:
     book = await read(path, args.title, args.author, args.edition_of)
     async with context.open_app(settings, graph=False) as app:
         planned = await plan(app, book, path, args.provider, again=args.again)
-        await show_new_title(app, planned)
+        await refresh_finished(app, planned)
     if planned.found_finished:
         options.warn(say("cli.found_finished", task=planned.task.id))
     else:

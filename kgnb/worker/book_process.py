@@ -108,6 +108,14 @@ async def freeze_names(ledger: Ledger, pool: CpuPool, task: Task, route: Route) 
     return await ledger.names.freeze(task.id, task.novel_id, found, state, route.config.thing_kinds)
 
 
+async def rescan_names(ledger: Ledger, pool: CpuPool, novel_id: int) -> None:
+    """Make the book's name table what its present text says. Raises as :func:`freeze_names`."""
+    run = pool.run_long
+    await ledger.names.replace(
+        novel_id, *await run(scan_names, ledger.database.target, novel_id, pool.may_fork)
+    )
+
+
 def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> tuple[list[NameEntry], str]:
     """Scan a book for names, in the pool's process; return them and the state of the text they are from."""
     try:

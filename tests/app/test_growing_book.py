@@ -14,6 +14,7 @@ import pytest
 from kgnb.core.errors import InputError
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.extract.model import NameEntry
+from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.ledger import Ledger
 from tests.conftest import lent_folder
@@ -102,6 +103,33 @@ FIRST = [
 SECOND = [f"那年冬天，第{i}封信寄到{'青白云石'[i % 4]}州，她读了{i}遍，一夜没有睡。" * 4 for i in range(1, 9)]
 
 
+class TestNumbers:
+    async def test_a_chapter_removed_and_another_added_leave_every_number_once(self, ledger: Ledger) -> None:
+        one = await ledger.books.import_book(make_book(FIRST[:4]))
+        b = one.chapters[1].id
+        decision = Decision(0, "split", ("刘备", "玄德"), chapters=(3, 4))
+        await ledger.name_decisions.add(one.novel_id, decision)
+        now = await ledger.books.import_book(make_book([FIRST[0], *FIRST[2:4], SECOND[0]]))
+        assert now.novel_id == one.novel_id
+        assert [c.number for c in now.chapters] == [1, 2, 3, 4, 5]
+        assert now.chapters[-1].id == b
+        texts = await ledger.books.texts(ids := [c.id for c in now.chapters])
+        assert [texts[i] for i in ids] == [FIRST[0], *FIRST[2:4], SECOND[0], FIRST[1]]
+        (moved,) = await ledger.name_decisions.read(one.novel_id)
+        assert moved.chapters == (2, 3), "those that a person meant"
+        back = await ledger.books.import_book(make_book(FIRST[:4]))
+        assert [c.id for c in back.chapters[:4]] == [c.id for c in one.chapters]
+
+    async def test_a_new_title_alone_is_stored(self, ledger: Ledger) -> None:
+        book = make_book(FIRST[:4])
+        await ledger.books.import_book(book)
+        titled = replace(book, chapters=tuple(replace(c, title=f"新{c.number}") for c in book.chapters))
+        now = await ledger.books.import_book(titled)
+        assert [c.title for c in now.chapters] == ["新1", "新2", "新3", "新4"]
+        assert now.plan.changes_anything
+        assert not (await ledger.books.import_book(titled)).plan.changes_anything
+
+
 FOREWORD = "本丛书收录武侠小说若干种，由编者校订，版权所有，翻印必究。读者如有意见，请来信。" * 6
 
 
@@ -166,7 +194,7 @@ class TestEditions:
         text = make_book([FOREWORD, SECOND[0]], title="江湖", author="古龙")
         other = await ledger.books.import_book(text)
         joined = await ledger.books.import_book(replace(text, edition_of=one.novel_id))
-        assert (joined.novel_id, joined.replaced, joined.similar) == (one.novel_id, (2,), None)
+        assert (joined.novel_id, joined.similar) == (one.novel_id, None)
         assert (await ledger.books.import_book(text)).novel_id == one.novel_id, "it stays so"
         with pytest.raises(InputError, match="99"):
             await ledger.books.import_book(replace(text, edition_of=99))
@@ -175,7 +203,7 @@ class TestEditions:
     async def test_a_text_by_nobody_that_grew_under_its_title_is_an_edition(self, ledger: Ledger) -> None:
         one = await ledger.books.import_book(make_book(FIRST[:2], title="连载", author=""))
         grown = await ledger.books.import_book(make_book([*FIRST, *SECOND], title="连载", author=""))
-        assert (grown.novel_id, grown.replaced) == (one.novel_id, ())
+        assert (grown.novel_id, grown.plan.changed) == (one.novel_id, [])
 
 
 class TestNameTable:
@@ -319,6 +347,42 @@ class TestBuild:
         fresh = other.build(longer, "--provider", "dryrun")
         assert table(place, grown["novel_id"]) == table(other, fresh["novel_id"])
         assert essence(place.graph(grown["task_id"])) == essence(other.graph(fresh["task_id"]))
+
+    @pytest.mark.parametrize("provider", ["rules", "dryrun"])
+    def test_going_back_and_another_order_give_the_graph_of_that_text(
+        self, place: Place, tmp_path: Path, provider: str
+    ) -> None:
+        head, *first = parts(novel(tmp_path / "a.txt", 5, seed=70))
+        *_, more = parts(novel(tmp_path / "b.txt", 6, seed=70))
+        changed = [*first[:2], first[2].replace("同行", "结为夫妻"), *first[3:]]
+        options = ("--provider", provider)
+        old = written(tmp_path / "old.txt", head, first)
+        earlier = place.build(old, *options)
+        before = essence(place.graph(earlier["task_id"]))
+        place.build(written(tmp_path / "new.txt", head, changed), *options)
+        assert essence(place.graph(earlier["task_id"])) != before
+        back = place.build(old, *options)
+        assert (back["novel_id"], back["requests"]) == (earlier["novel_id"], 0)
+        assert essence(place.graph(back["task_id"])) == before
+
+        other_order = written(tmp_path / "order.txt", head, [first[4], *first[:4]])
+        turned = place.build(other_order, *options)
+        assert (turned["novel_id"], turned["requests"]) == (earlier["novel_id"], 0)
+        nodes, _ = essence(place.graph(turned["task_id"]))
+        counts = {n: nodes[f"Chapter  {n}"]["word_count"] for n in range(1, 6)}
+        was = {n: before[0][f"Chapter  {n}"]["word_count"] for n in range(1, 6)}
+        assert counts == {1: was[5], 2: was[1], 3: was[2], 4: was[3], 5: was[4]}
+
+        removed = written(tmp_path / "removed.txt", head, [*first[:1], *first[2:], more])
+        place.build(removed, *options)
+        exported = place.graph(back["task_id"])
+        numbers = [
+            n["properties"]["chapter_number"] for n in exported["nodes"].values() if n["label"] == "Chapter"
+        ]
+        assert sorted(numbers) == [1, 2, 3, 4, 5, 6]
+        ties = [e for e in exported["edges"].values() if "count" in e]
+        assert ties
+        assert all(len(e["chapters"]) == e["count"] for e in ties)
 
     def test_a_book_that_grows_while_it_is_built_is_built_to_its_end_and_paid_once(
         self, place: Place, tmp_path: Path

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import sqlalchemy as sa
 
-from kgnb.book.edition import StoredNovel, Verdict, judge
+from kgnb.book.edition import ChapterPlan, StoredChapter, StoredNovel, Verdict, judge, plan_chapters
 from kgnb.book.model import Book, BookChapter, count_words
 from kgnb.book.reader import language
 from kgnb.core.errors import InputError
@@ -43,15 +43,15 @@ COMPARED_NOVELS = 8
 class ImportedBook:
     """An imported book's novel, chapters in order, its title as stored, and whether the user changed it.
 
-    ``replaced``: numbers of stored chapters that have a new text. ``similar``: another novel (id, title) of
-    which this may be an edition.
+    ``plan``: what was done to its chapters. ``similar``: another novel (id, title) of which this may be an
+    edition.
     """
 
     novel_id: int
     chapters: list[Chapter]
     title: str
     renamed: bool = False
-    replaced: tuple[int, ...] = field(default=(), compare=False)
+    plan: ChapterPlan | None = field(default=None, compare=False)
     similar: tuple[int, str] | None = field(default=None, compare=False)
 
 
@@ -77,14 +77,14 @@ class Books(DatabasePart):
         earlier, similar = (known, None) if known and not book.edition_of else _find_edition(c, book)
         novel_id = earlier or self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
         lock_novel(c, novel_id)
-        chapters, replaced = _write_chapters(self._database, c, novel_id, book)
+        chapters, plan = _write_chapters(self._database, c, novel_id, book)
         if known is None:
             _insert_book(c, novel_id, book, edition=earlier is not None)
         elif known != novel_id:  # the user's word
             its = t.books.c.sha256 == book.sha256
             c.execute(sa.update(t.books).where(its).values(novel_id=novel_id, edition=1))
         title, renamed = _rename(c, novel_id, book)
-        return ImportedBook(novel_id, chapters, title, renamed, replaced, similar)
+        return ImportedBook(novel_id, chapters, title, renamed, plan, similar)
 
     @reading
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
@@ -143,18 +143,6 @@ class Books(DatabasePart):
 
 
 # --- import -------------------------------------------------------------------------------------------------
-
-
-_StoredChapter = tuple[int, int, str]
-"""Id, number, hash of the present text."""
-
-
-@dataclass(frozen=True, slots=True)
-class _ChapterPlan:
-    changed: list[tuple[BookChapter, int]]  # with the id of the stored chapter
-    renumbered: list[tuple[BookChapter, int]]
-    new: list[BookChapter]
-    hashes: dict[int, str]  # by chapter number, of new and changed ones
 
 
 def novel_not_deleting() -> sa.ColumnElement[bool]:
@@ -246,77 +234,61 @@ def _lengths(c: sa.Connection, novel_id: int) -> dict[str, int]:
 
 def _sample(c: sa.Connection, novel_id: int) -> Iterable[str]:
     """Texts of some of the novel's chapters, from its beginning to its end."""
-    ids = [i for i, _, _ in _stored_hashes(c, novel_id)]
+    ids = [one.id for one in _stored_chapters(c, novel_id)]
     sampled = ids[:: max(1, len(ids) // SAMPLED_CHAPTERS)][:SAMPLED_CHAPTERS]
     return _read_texts(c, sampled).values()
 
 
-def _stored_hashes(c: sa.Connection, novel_id: int) -> list[_StoredChapter]:
+def _stored_chapters(c: sa.Connection, novel_id: int) -> list[StoredChapter]:
     """The novel's chapters in order."""
     k = t.chapters.c
-    query = sa.select(k.id, k.chapter_number, content_hash(c)).where(k.novel_id == novel_id)
+    query = sa.select(k.id, k.chapter_number, k.title, content_hash(c)).where(k.novel_id == novel_id)
     query = query.order_by(k.chapter_number, k.id)
-    return [(i, n or 0, h) for i, n, h in c.execute(query)]
+    return [StoredChapter(i, number or 0, title or "", h) for i, number, title, h in c.execute(query)]
 
 
 def _write_chapters(
     database: Database, c: sa.Connection, novel_id: int, book: Book
-) -> tuple[list[Chapter], tuple[int, ...]]:
-    """Make the novel's chapters those of the book; return them, and the numbers of those with a new text."""
-    stored = _stored_hashes(c, novel_id)
-    plan = _plan_chapters(stored, book.chapters)
-    for chapter, chapter_id in plan.changed:
+) -> tuple[list[Chapter], ChapterPlan]:
+    """Make the novel's chapters those of the book; return them, and what was changed."""
+    stored = _stored_chapters(c, novel_id)
+    plan = plan_chapters(stored, book.chapters)
+    for chapter, old in plan.changed:
         values = _chapter_row(novel_id, chapter, book.lang)
-        c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
-    for chapter, chapter_id in plan.renumbered:
-        values = {"chapter_number": chapter.number, "title": chapter.title[:255]}
-        c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
+        c.execute(sa.update(t.chapters).where(t.chapters.c.id == old.id).values(**values))
+    for one in plan.moved:
+        values = {"chapter_number": one.number, "title": one.title}
+        c.execute(sa.update(t.chapters).where(t.chapters.c.id == one.id).values(**values))
     now = beijing_now()
     for page in pages(plan.new, IDS_PER_STATEMENT):  # each holds a copy of its texts
         rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in page]
         database.insert(c, t.chapters, rows)
     chapters = _read_chapters(c, novel_id)
-    if plan.new or plan.changed:
-        before = {chapter_id for chapter_id, _, _ in stored}
-        new = [(chapter.id, chapter.number) for chapter in chapters if chapter.id not in before]
-        _store_hashes(c, novel_id, new, plan)
+    if plan.changes_anything:
+        before = {one.id: one.number for one in stored}
+        new = {chapter.number: chapter.id for chapter in chapters if chapter.id not in before}
+        _store_hashes(c, novel_id, [(chapter, new[chapter.number]) for chapter in plan.new])
+        _store_hashes(c, novel_id, [(chapter, old.id) for chapter, old in plan.changed])
         _store_counts(c, novel_id, chapters)
         _drop_early_names(c, novel_id)
-    return chapters, tuple(chapter.number for chapter, _ in plan.changed)
+        _move_decisions(c, novel_id, {before[one.id]: one.number for one in plan.moved})
+    return chapters, plan
 
 
-def _plan_chapters(stored: Sequence[_StoredChapter], chapters: Sequence[BookChapter]) -> _ChapterPlan:
-    """Match chapters by text first, so that an inserted one changes none after it, then by number."""
-    by_hash: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    unmatched = {chapter_id: number for chapter_id, number, _ in stored}
-    for chapter_id, number, text_hash in stored:
-        by_hash[text_hash].append((chapter_id, number))
-    kept: list[tuple[BookChapter, int, int]] = []
-    rest: list[BookChapter] = []
-    for chapter in chapters:
-        twins = by_hash[chapter.hash]
-        if not twins:
-            rest.append(chapter)
-            continue
-        match = next((twin for twin in twins if twin[1] == chapter.number), twins[0])
-        twins.remove(match)
-        unmatched.pop(match[0])
-        kept.append((chapter, *match))
-    by_number = {number: chapter_id for chapter_id, number in reversed(unmatched.items())}
-    changed = [(c, by_number.pop(c.number)) for c in rest if c.number in by_number]
-    lacks_some = len(unmatched) > len(changed)  # the edition lacks stored chapters: numbers in use stay
-    renumbered = [] if lacks_some else [(c, i) for c, i, number in kept if number != c.number]
-    changed_numbers = {c.number for c, _ in changed}
-    new = [c for c in rest if c.number not in changed_numbers]
-    return _ChapterPlan(changed, renumbered, new, {c.number: c.hash for c in rest})
+def _move_decisions(c: sa.Connection, novel_id: int, numbers: Mapping[int, int]) -> None:
+    """Have decisions for a span of chapters hold for the same chapters under their new ``numbers``."""
+    d = t.name_decisions.c
+    query = sa.select(d.id, d.first_chapter, d.last_chapter)
+    for i, *span in c.execute(query.where(d.novel_id == novel_id, d.first_chapter.is_not(None))).all():
+        first, last = sorted(numbers.get(number, number) for number in span)
+        if [first, last] != span:
+            update = sa.update(t.name_decisions).where(d.id == i)
+            c.execute(update.values(first_chapter=first, last_chapter=last))
 
 
-def _store_hashes(
-    c: sa.Connection, novel_id: int, new: Sequence[tuple[int, int]], plan: _ChapterPlan
-) -> None:
-    """Store the hashes of ``new`` chapters (id, number) and of changed ones."""
-    ids = [*new, *((i, chapter.number) for chapter, i in plan.changed)]
-    rows = [{"chapter_id": i, "novel_id": novel_id, "text_hash": plan.hashes[n]} for i, n in ids]
+def _store_hashes(c: sa.Connection, novel_id: int, chapters: Iterable[tuple[BookChapter, int]]) -> None:
+    """Store the hashes of chapters with their ids."""
+    rows = [{"chapter_id": i, "novel_id": novel_id, "text_hash": chapter.hash} for chapter, i in chapters]
     upsert(c, t.chapter_hashes, rows, lambda _, new: {"text_hash": new.text_hash, "novel_id": new.novel_id})
 
 
@@ -376,7 +348,7 @@ def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tu
     hashes = [(chapter.number, chapter.hash) for chapter in book.chapters]
     known = _novel_of_text(c, book)
     for found in [known, *_other_candidates(c, known, hashes)] if known is not None else ():
-        stored = {(number, text_hash): i for i, number, text_hash in _stored_hashes(c, found)}
+        stored = {(one.number, one.hash): one.id for one in _stored_chapters(c, found)}
         if all(chapter in stored for chapter in hashes):
             return found, True, [stored[chapter] for chapter in hashes]
     novel_id = database.insert(c, t.novels, [_novel_row(book, "", 0)])
@@ -414,5 +386,5 @@ def _read_texts(c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
 
 def text_digest(c: sa.Connection, novel_id: int) -> str:
     """See :meth:`Books.text_digest`."""
-    lines = (f"{number} {text_hash}" for _, number, text_hash in _stored_hashes(c, novel_id))
+    lines = (f"{one.number} {one.hash}" for one in _stored_chapters(c, novel_id))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

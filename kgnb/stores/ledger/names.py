@@ -77,11 +77,16 @@ class Names(DatabasePart):
             "kinds": json.dumps(list(asked), ensure_ascii=False),
         }
         upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names, "kinds": new.kinds})
-        if same_text:
-            c.execute(sa.delete(t.names).where(t.names.c.novel_id == novel_id))
         if same_text or not read_names(c, novel_id):
-            _write_names(c, novel_id, names, {})
+            _replace_names(c, novel_id, names)
         return list(names)
+
+    @transaction
+    def replace(self, c: sa.Connection, novel_id: int, names: Sequence[NameEntry], digest: str) -> None:
+        """Make these the novel's name table, unless the text changed since their scan began (``digest``)."""
+        lock_novel(c, novel_id)
+        if digest == text_digest(c, novel_id):
+            _replace_names(c, novel_id, names)
 
 
 def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
@@ -105,6 +110,11 @@ def read_entry(row: Mapping[Any, Any]) -> NameEntry:
 def read_frozen_names(stored: str) -> list[NameEntry]:
     """The names of a task's prompts, as stored in ``kgnb_tasks``."""
     return [NameEntry(name, tuple(aliases), *rest) for name, aliases, *rest in json.loads(stored)]
+
+
+def _replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:
+    c.execute(sa.delete(t.names).where(t.names.c.novel_id == novel_id))
+    _write_names(c, novel_id, entries, {})
 
 
 def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:
