@@ -47,7 +47,7 @@ def persons_of(
     from kgnb.core.model import Chapter, Novel, TaskConfig
     from kgnb.extract import evidence
     from kgnb.graph.model import ExtractionRow, SettleRow
-    from kgnb.graph.project.settle import novel_builder
+    from kgnb.graph.project.projection import novel_builder
     from kgnb.graph.resolve.name_listing import list_names
 
     began = time.process_time()

@@ -152,7 +152,7 @@ def graph_of(found: dict[str, Any]) -> Graph:
     """The finished graph of a book's extractions."""
     from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
     from kgnb.graph.model import ExtractionRow, SettleRow
-    from kgnb.graph.project.settle import novel_builder
+    from kgnb.graph.project.projection import novel_builder
 
     chapters, rows = [], []
     for i, extraction in enumerate(found["extractions"], 1):

@@ -29,7 +29,7 @@ from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply
 from kgnb.extract.model import Character, Extraction
 from kgnb.graph.model import ExtractionRow, Graph
-from kgnb.graph.project.settle import ChapterProjector
+from kgnb.graph.project.projection import ChapterProjector
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.graph import write_cache
 from kgnb.stores.graph.store import GraphStore

@@ -15,6 +15,8 @@ from kgnb.app import build as build_use_case
 from kgnb.app import library, submit
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app
+from kgnb.app.graphs import graph_and_state, graph_counts
+from kgnb.app.settle import settle_missing
 from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
 from kgnb.app.transfer import export
 from kgnb.core.errors import BuildStopped, InputError, SettingsError
@@ -111,7 +113,8 @@ def spawn(work: Coroutine[Any, Any, R]) -> Future[R]:
 class BookGraph:
     """A finished book, built or opened: ``result`` has its figures, the methods query its graph.
 
-    Keeps the embedded engines running until it is closed or the process ends, so that queries are quick.
+    Reads the record alone; only :meth:`ask` needs a graph database, which runs from the first question until
+    this is closed or the process ends.
     ``find``, ``neighbours``, ``path``, ``between``, ``timeline`` and ``top`` return lists of dicts that a
     notebook shows as tables and charts. A name may be an alias; InputError lists the candidates for an
     ambiguous name, or names similar to an unknown one.
@@ -124,9 +127,8 @@ class BookGraph:
         self.title = title
         self._settings = settings
         self._message = message
-        self._query_index: tuple[int, GraphQuery] | None = None
+        self._query_index: tuple[str, GraphQuery] | None = None
         self._engines = EmbeddedEngines(settings)
-        self._engines.start(queue=False, graph=True)
 
     def __repr__(self) -> str:
         return say(self._message, title=one_line(self.title), **self.result.facts())
@@ -160,7 +162,7 @@ class BookGraph:
         self, app: App, query: GraphQuery, a: Entity, b: Entity
     ) -> list[relationship_history.PairChapter]:
         chapters = relationship_history.tied_chapters(query, a, b)
-        rows = (await app.ledger.extractions.settle_rows(self.result.novel_id)).only(chapters)
+        rows = (await app.ledger.graphs.rows(self.result.novel_id)).only(chapters)
         said = await asyncio.to_thread(relationship_history.relations_by_chapter, rows, chapters)
         return relationship_history.history(query, a, b, said)
 
@@ -178,14 +180,14 @@ class BookGraph:
         return query_results.top(kind, query.top(n, kind), list(query.chapter_titles))
 
     def _query(self) -> GraphQuery:
-        """Return the query index of the graph, rebuilt only when the graph was settled since."""
+        """Return the query index of the graph, rebuilt only when the record has changed since."""
         return run(self._on(self._current_query))
 
     async def _current_query(self, app: App) -> GraphQuery:
-        number = await app.graph.settle_number(self.result.novel_id)
-        if self._query_index is None or self._query_index[0] != number or not number:
-            graph = await app.graph.read(self.result.novel_id)
-            self._query_index = (number, await asyncio.to_thread(GraphQuery, graph))
+        record = await app.ledger.graphs.record(self.result.novel_id)
+        if self._query_index is None or self._query_index[0] != record.state:
+            graph, state = await graph_and_state(app, record)
+            self._query_index = (state, await asyncio.to_thread(GraphQuery, graph))
         return self._query_index[1]
 
     @property
@@ -216,12 +218,19 @@ class BookGraph:
         >>> book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest: +SKIP
         """
         asked = {"novel": self.result.novel_id, **parameters}
-        rows = run(self._on(lambda app: app.graph.query(cypher, asked)))
+        rows = run(self._ask(cypher, asked))
         return QueryRows(" ".join(cypher.split()), rows, every_column=True)
 
     def graph(self) -> Graph:
         """Return all nodes and edges of the book."""
-        return run(self._on(lambda app: app.graph.read(self.result.novel_id)))
+        return self._query().graph
+
+    async def _ask(self, cypher: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        if not self._engines.held:
+            await asyncio.to_thread(self._engines.start, queue=False, graph=True)
+        async with open_app(self._settings, queue=False) as app:
+            await settle_missing(app, self.result.novel_id)
+            return await app.graph.query(cypher, asked)
 
     def show(self) -> None:
         """Show the graph in a notebook: a static image, and an interactive view that works offline.
@@ -241,11 +250,11 @@ class BookGraph:
         return target
 
     def close(self) -> None:
-        """Release the engines; a later query starts them again."""
+        """Release the graph database; a later question starts it again."""
         self._engines.close()
 
     async def _on(self, question: Callable[[App], Awaitable[R]]) -> R:
-        async with open_app(self._settings, queue=False) as app:
+        async with open_app(self._settings, queue=False, graph=False) as app:
             return await question(app)
 
 
@@ -272,7 +281,7 @@ def build_book(
                     app, books.pop(), book, provider, again=again, listener=bar.show
                 )
                 named = (await app.ledger.books.novel(result.novel_id)).title
-                return await asyncio.to_thread(BookGraph, result, named, settings)
+                return BookGraph(result, named, settings)
 
     try:
         return run(work(), drain_seconds=settings.drain_seconds)
@@ -317,15 +326,14 @@ def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
 
 
 async def _books(settings: Settings) -> list[dict[str, Any]]:
-    async with open_app(settings, queue=False) as app:
-        sizes = await app.graph.sizes()
+    async with open_app(settings, queue=False, graph=False) as app:
         return [
             {
                 "title": one.title,
                 "author": one.author,
                 "task": one.task_id,
                 "chapters": one.chapters,
-                "entities": sizes.get(one.novel_id, 0),
+                "entities": await _entities(app, one.novel_id),
                 "provider": " ".join(filter(None, (one.provider, one.model))),
                 "finished": in_viewers_zone(at).isoformat(" ", "minutes") if (at := one.completed_at) else "",
             }
@@ -333,11 +341,16 @@ async def _books(settings: Settings) -> list[dict[str, Any]]:
         ]
 
 
+async def _entities(app: App, novel_id: int) -> int:
+    counts = await graph_counts(app, novel_id)
+    return sum(counts.get(label, 0) for label in KINDS)
+
+
 async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> BookGraph:
-    async with open_app(settings, queue=False) as app:
+    async with open_app(settings, queue=False, graph=False) as app:
         one = await library.choose(app, wanted, place)
         result = await library.opened(app, one)
-        return await asyncio.to_thread(BookGraph, result, one.title, settings, message="explore.opened")
+        return BookGraph(result, one.title, settings, message="explore.opened")
 
 
 def allow_nested_loops() -> None:

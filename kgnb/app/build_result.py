@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from kgnb.app.settle import Parts, settle_missing
+from kgnb.app.graphs import Parts, graph_counts
 from kgnb.core.labels import STRUCTURAL_RELATIONS
 
 
@@ -42,14 +42,12 @@ class BuildResult:
 
 
 async def graph_figures(app: Parts, novel_id: int) -> dict[str, int]:
-    """Return the figures of a :class:`BuildResult` that are counts of the graph, which is made again from the
-    record where it is missing. Raises ServiceDown."""
-    await settle_missing(app, novel_id)
-    counts = await app.graph.counts(novel_id)
+    """Return the figures of a :class:`BuildResult` that are counts of the graph. Raises ServiceDown."""
+    counts = await graph_counts(app, novel_id)
     return {
-        "characters": counts["Character"],
-        "locations": counts["Location"],
-        "organizations": counts["Organization"],
-        "events": counts["Event"],
+        "characters": counts.get("Character", 0),
+        "locations": counts.get("Location", 0),
+        "organizations": counts.get("Organization", 0),
+        "events": counts.get("Event", 0),
         "relations": sum(n for t, n in counts.items() if t.isupper() and t not in STRUCTURAL_RELATIONS),
     }

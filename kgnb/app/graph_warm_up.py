@@ -11,7 +11,7 @@ from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import Character, Event, Extraction, Location, Organization, Relation
 from kgnb.graph.model import ExtractionRow, Graph
-from kgnb.graph.project.settle import ChapterProjector
+from kgnb.graph.project.projection import ChapterProjector
 from kgnb.stores.graph.store import GraphStore
 
 CHAPTERS = 20

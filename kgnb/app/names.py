@@ -20,9 +20,9 @@ from kgnb.core.model import Novel
 from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.model import NAMED_LABELS
 from kgnb.graph.name_index import NameIndex
+from kgnb.graph.project.projection import builder_of
 from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName, list_names
-from kgnb.worker.novel_record import NovelRecord
 
 MAX_NAMES = 100
 """Bound on the names in one decision."""
@@ -34,19 +34,18 @@ class BookNames:
 
     novel: Novel
     listed: list[ListedName]
-    decisions: list[Decision]
+    decisions: Sequence[Decision]
 
 
 async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS) -> BookNames:
-    """Return the names of the task's book as settle resolves them now. Needs no graph store."""
-    novel = await app.ledger.books.novel((await find_task(app, task_id)).novel_id)
-    record = await NovelRecord.read(app.ledger, novel, await app.ledger.providers.default_config())
+    """Return the names of the task's book as they resolve now."""
+    record = await app.ledger.graphs.record((await find_task(app, task_id)).novel_id)
 
     def resolve() -> list[ListedName]:
-        builder = record.builder()
+        builder = builder_of(record)
         return list_names(builder.graph(whole=True), builder.names, record.names, kinds)
 
-    return BookNames(novel, await asyncio.to_thread(resolve), record.decisions)
+    return BookNames(record.novel, await asyncio.to_thread(resolve), record.decisions)
 
 
 async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> DecisionOutcome:

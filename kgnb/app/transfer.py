@@ -10,8 +10,9 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from kgnb.app.context import App
+from kgnb.app.graphs import graph_of
 from kgnb.app.record_file import read_record
-from kgnb.app.settle import settle_missing, settle_novel
+from kgnb.app.settle import settle_novel
 from kgnb.render.export import write
 from kgnb.stores.ledger.task_stats import TaskFigures
 from kgnb.stores.ledger.transfer import VERSION, SavedState
@@ -22,8 +23,7 @@ async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
 
     Raises InputError when ``path`` can't be written.
     """
-    await settle_missing(app, novel_id)
-    graph = await app.graph.read(novel_id)
+    graph = await graph_of(app, novel_id)
     rows = await record(app, novel_id) if kind == "json" else {}
     title = (await app.ledger.books.novel(novel_id)).title
     await asyncio.to_thread(write, graph, rows, path, kind, title=title)

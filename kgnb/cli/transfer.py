@@ -21,7 +21,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     if chosen is None:
         raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
     check_place(args.output)
-    async with context.open_for_task(settings, args.task, queue=False) as app:
+    async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
         task = await find_task(app, args.task)
         await transfer.export(app, task.novel_id, chosen, args.output)
     print(options.written(args.output, chosen))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -160,6 +161,10 @@ class Graph:
     nodes: dict[NodeKey, GraphNode] = field(default_factory=dict)
     edges: dict[EdgeKey, GraphEdge] = field(default_factory=dict)
     dropped: dict[str, frozenset[int]] = field(default_factory=dict, compare=False)
+
+    def counts(self) -> dict[str, int]:
+        """Nodes by label and edges by type, in one dict."""
+        return dict(Counter([*(label for label, _ in self.nodes), *(type_ for _, type_, _ in self.edges)]))
 
     def __repr__(self) -> str:
         return f"Graph({len(self.nodes)} nodes, {len(self.edges)} edges)"

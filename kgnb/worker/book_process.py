@@ -31,7 +31,6 @@ from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
-from kgnb.worker.novel_record import NovelRecord
 
 if TYPE_CHECKING:
     from kgnb.worker.task_router import Route
@@ -170,10 +169,9 @@ async def _settle(job: SettleJob, allowed: Permit) -> int:
     sql, graph = Database(job.sql), GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel.id
-        record = await NovelRecord.read(ledger, job.novel, job.config)
-        final = record.builder().graph(whole=True)
+        final, _ = await ledger.graphs.make(novel_id)
         # Tasks that kgnb never opened: an old worker's graph isn't ours to remove.
-        foreign = {task.id for task in record.tasks if not task.provider}
+        foreign = {task.id for task in await ledger.tasks.of_novel(novel_id) if not task.provider}
         done = await graph.apply(novel_id, final, number=job.number, check=allowed.holds, foreign=foreign)
         await ledger.extractions.note_dropped(novel_id, final.dropped)
         return done

@@ -25,7 +25,7 @@ from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.reply_narrator import with_narrator
-from kgnb.graph.project.settle import ChapterProjector
+from kgnb.graph.project.projection import ChapterProjector
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key

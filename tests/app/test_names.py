@@ -22,7 +22,7 @@ from kgnb.core.model import TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import Graph, SettleRow
-from kgnb.graph.project.settle import novel_builder
+from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
 from kgnb.stores.ledger.ledger import Ledger

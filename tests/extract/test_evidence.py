@@ -15,7 +15,7 @@ from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import RELATION_GROUPS, group_of
-from kgnb.graph.project.settle import ChapterProjector
+from kgnb.graph.project.projection import ChapterProjector
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, settled, ties
 from tests.support.paths import STORIES
 

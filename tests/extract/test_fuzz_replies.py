@@ -22,7 +22,7 @@ from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import ExtractionRow, SettleRow
-from kgnb.graph.project.settle import novel_builder
+from kgnb.graph.project.projection import novel_builder
 from kgnb.stores.graph.cypher import KEYS
 from tests.support.fuzzing import SENTENCES, TEXTS, WORDS, fuzz, grows_evenly
 

@@ -14,7 +14,7 @@ from kgnb.extract.model import Extraction, NameEntry, Relation
 from kgnb.graph.model import RELATION_GROUPS, ExtractionRow, SettleRow
 from kgnb.graph.project.contradictions import refuted
 from kgnb.graph.project.facts import TieFacts
-from kgnb.graph.project.settle import novel_builder
+from kgnb.graph.project.projection import novel_builder
 from tests.support.fuzzing import grows_evenly
 
 I_TELL = "I rose. I sat. I wept. I ate. I ran. "

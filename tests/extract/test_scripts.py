@@ -13,7 +13,7 @@ from kgnb.extract.model import LISTS, Extraction, NameEntry
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.zh import script
 from kgnb.graph.model import Graph, SettleRow
-from kgnb.graph.project.settle import ChapterProjector, novel_builder
+from kgnb.graph.project.projection import ChapterProjector, novel_builder
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
 from tests.support.paths import STORIES
 

@@ -13,7 +13,7 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import SettleRow
 from kgnb.graph.name_index import NameIndex
-from kgnb.graph.project.settle import novel_builder
+from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.graph.resolve.identity import Persons

@@ -303,7 +303,7 @@ class TestEveryEngine:
     async def test_rows_of_single_chapters(self, ledger: Ledger) -> None:
         novel_id, task = await new_task(ledger, 3)
         await finish_task(ledger, task, 10)
-        rows = await ledger.extractions.settle_rows(novel_id)
+        rows = await ledger.graphs.rows(novel_id)
         chapters = [one.row.chapter_id for one in await asyncio.to_thread(list, rows)]
         only = await asyncio.to_thread(list, rows.only({chapters[1], 999}))
         assert (len(chapters), [one.row.chapter_id for one in only]) == (3, [chapters[1]])

@@ -14,7 +14,7 @@ from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import evidence, name_scan, reply
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, SettleRow
-from kgnb.graph.project.settle import novel_builder
+from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.name_table import Link, name_table
 
 People = dict[str, list[str]]

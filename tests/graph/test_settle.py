@@ -16,7 +16,7 @@ from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
 from kgnb.graph.project.absent_characters import AbsentCharacters
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext, event_id
-from kgnb.graph.project.settle import ChapterProjector, novel_builder
+from kgnb.graph.project.projection import ChapterProjector, novel_builder
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.chapter_identity import chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions

@@ -25,7 +25,7 @@ from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, 
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction
 from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
-from kgnb.graph.project.settle import ChapterProjector, novel_builder
+from kgnb.graph.project.projection import ChapterProjector, novel_builder
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module
 from kgnb.stores.graph.store import GraphStore

@@ -542,7 +542,7 @@ class TestChapters:
         await execute(
             ledger, sa.update(t.chapters).where(t.chapters.c.id == chapter.id).values(content=new_text)
         )
-        assert len(await ledger.extractions.settle_rows(novel_id)) == 2  # the old row counts no more
+        assert len(await ledger.graphs.rows(novel_id)) == 2  # the old row counts no more
         assert await ledger.tasks.uncovered_chapters(novel_id, [task_id]) == [chapter.id]
         await execute(ledger, set_chapter(*key, status="pending"))
         assert (await open_with(ledger, task_id, 30)).chapters == [chapter.id]
@@ -639,7 +639,7 @@ class TestChapters:
 
 class TestSettling:
     async def rows(self, ledger: Ledger, novel_id: int) -> list:
-        return await asyncio.to_thread(list, await ledger.extractions.settle_rows(novel_id))
+        return await asyncio.to_thread(list, await ledger.graphs.rows(novel_id))
 
     async def test_which_row_counts(self, ledger: Ledger) -> None:
         novel_id, by_ai = await new_task(ledger)
@@ -661,7 +661,7 @@ class TestSettling:
         monkeypatch.setattr("kgnb.stores.ledger.extractions.PAGE", 2)
         novel_id, task_id = await new_task(ledger, 5)
         await finish_task(ledger, task_id, 10)
-        rows = await ledger.extractions.settle_rows(novel_id)
+        rows = await ledger.graphs.rows(novel_id)
         numbers = await asyncio.to_thread(lambda: [[r.row.chapter_number for r in rows] for _ in range(2)])
         assert numbers == [[1, 2, 3, 4, 5]] * 2
         plain = [row async for row in ledger.extractions.json_rows(novel_id)]

@@ -25,7 +25,7 @@ from kgnb.extract import reply as replies
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import ExtractionRow, Graph, SettleRow
-from kgnb.graph.project.settle import novel_builder
+from kgnb.graph.project.projection import novel_builder
 
 Tie = tuple[str, str, str]
 """(person, type, person); ends of a symmetric type in order."""

@@ -1,4 +1,4 @@
-"""Accumulates the nodes and edges of a novel chapter by chapter; settle.py documents the rules."""
+"""Accumulates the nodes and edges of a novel chapter by chapter; projection.py documents the rules."""
 
 from __future__ import annotations
 

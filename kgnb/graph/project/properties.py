@@ -1,4 +1,4 @@
-"""Facts to the properties of nodes and edges; settle.py documents the properties."""
+"""Facts to the properties of nodes and edges; projection.py documents the properties."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import ipywidgets as w
 from kgnb.app import names as names_use_case
 from kgnb.app.api import spawn
 from kgnb.app.context import App
+from kgnb.app.graphs import graph_of
 from kgnb.app.names import BookNames, names_of
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import say
@@ -166,10 +167,10 @@ class GraphTab:
 
         async def read(app: App) -> tuple[Graph, BookNames, str]:
             told = await change(app) if change is not None else ""
-            return await app.graph.read(novel), await names_of(app, task, ("Character",)), told
+            return await graph_of(app, novel), await names_of(app, task, ("Character",)), told
 
         async def drawn() -> Drawn:
-            found = await asyncio.wrap_future(node.call(read, graph=True))
+            found = await asyncio.wrap_future(node.call(read, graph=change is not None))
             return await asyncio.to_thread(draw, *found, title, path, before)
 
         self._controller.track(doing, spawn(drawn()), self._done)

@@ -155,6 +155,11 @@ class EmbeddedEngines:
             self._held.append(open_embedded(own.data, redis=redis, graph=bolt, heap_mb=own.graph_heap_mb))
 
     @property
+    def held(self) -> bool:
+        """Whether any were started or joined."""
+        return bool(self._held)
+
+    @property
     def alive(self) -> bool:
         """Whether none of them ended (their supervisor was killed); once False, the app must be reopened."""
         return all(one.alive for one in self._held)

@@ -95,10 +95,7 @@ class Books(DatabasePart):
     @reading
     def novel(self, c: sa.Connection, novel_id: int) -> Novel:
         """The novel; raises InputError when there is none of this id."""
-        row = c.execute(sa.select(t.novels).where(t.novels.c.id == novel_id)).mappings().first()
-        if row is None:
-            raise InputError("ledger.no_novel", novel=novel_id)
-        return Novel(row["id"], row["title"] or "", row["author"] or "")
+        return read_novel(c, novel_id)
 
     @reading
     def chapters(self, c: sa.Connection, novel_id: int, ids: Collection[int] | None = None) -> list[Chapter]:
@@ -110,7 +107,7 @@ class Books(DatabasePart):
     @reading
     def texts(self, c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
         """The text of each chapter that exists, by id."""
-        return _read_texts(c, chapter_ids)
+        return read_texts(c, chapter_ids)
 
     @reading
     def language(self, c: sa.Connection, novel_id: int) -> Lang:
@@ -124,8 +121,8 @@ class Books(DatabasePart):
         read = partial(_read_chapters, novel_id=novel_id)
         chapters = self._database.run_blocking(read, write=False)
         for page in pages(chapters, IDS_PER_STATEMENT):
-            read_texts = partial(_read_texts, chapter_ids=[chapter.id for chapter in page])
-            texts = self._database.run_blocking(read_texts, write=False)
+            read_page = partial(read_texts, chapter_ids=[chapter.id for chapter in page])
+            texts = self._database.run_blocking(read_page, write=False)
             yield from ((chapter.number, texts.get(chapter.id, "")) for chapter in page)
 
     @reading
@@ -236,7 +233,7 @@ def _sample(c: sa.Connection, novel_id: int) -> Iterable[str]:
     """Texts of some of the novel's chapters, from its beginning to its end."""
     ids = [one.id for one in _stored_chapters(c, novel_id)]
     sampled = ids[:: max(1, len(ids) // SAMPLED_CHAPTERS)][:SAMPLED_CHAPTERS]
-    return _read_texts(c, sampled).values()
+    return read_texts(c, sampled).values()
 
 
 def _stored_chapters(c: sa.Connection, novel_id: int) -> list[StoredChapter]:
@@ -369,6 +366,14 @@ def _other_candidates(c: sa.Connection, known: int, hashes: Sequence[tuple[int, 
 # --- reading ------------------------------------------------------------------------------------------------
 
 
+def read_novel(c: sa.Connection, novel_id: int) -> Novel:
+    """See :meth:`Books.novel`."""
+    row = c.execute(sa.select(t.novels).where(t.novels.c.id == novel_id)).mappings().first()
+    if row is None:
+        raise InputError("ledger.no_novel", novel=novel_id)
+    return Novel(row["id"], row["title"] or "", row["author"] or "")
+
+
 def _read_chapters(c: sa.Connection, novel_id: int) -> list[Chapter]:
     k = t.chapters.c
     query = sa.select(k.id, k.novel_id, k.chapter_number, k.title, k.word_count)
@@ -376,7 +381,8 @@ def _read_chapters(c: sa.Connection, novel_id: int) -> list[Chapter]:
     return [t.read_chapter(row) for row in c.execute(query)]
 
 
-def _read_texts(c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
+def read_texts(c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
+    """See :meth:`Books.texts`."""
     found: dict[int, str] = {}
     for page in pages(chapter_ids, IDS_PER_STATEMENT):
         query = sa.select(t.chapters.c.id, t.chapters.c.content).where(t.chapters.c.id.in_(page))

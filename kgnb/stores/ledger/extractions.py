@@ -7,22 +7,21 @@ and set it back to pending. Saving is idempotent.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.core.model import RULES, beijing_now
+from kgnb.core.model import beijing_now
 from kgnb.extract import evidence
 from kgnb.extract.model import Extraction, Flag
-from kgnb.graph.model import ExtractionRow, SettleRow
+from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import existing_novels
-from kgnb.stores.ledger.database import Database, DatabasePart, pages, reading, storable, transaction
-from kgnb.stores.ledger.migrations import content_hash
+from kgnb.stores.ledger.database import DatabasePart, pages, reading, storable, transaction
 from kgnb.stores.ledger.tables import USAGE_COLUMNS, Key, has_key, read_usage, usage_values
 
 MAX_RAW_CHARS = 64 * 1024
@@ -112,56 +111,6 @@ class Extractions(DatabasePart):
             if counts[task_id] != (before or 0):
                 update = sa.update(t.task_facts).where(f.task_id == task_id)
                 c.execute(update.values(dropped=counts[task_id]))
-
-    async def settle_rows(self, novel_id: int) -> SettleRows:
-        """The novel's rows that count, in order of chapter number."""
-        return SettleRows(self._database, await self._effective_rows(novel_id))
-
-    @reading
-    def _effective_rows(self, c: sa.Connection, novel_id: int) -> list[tuple[int, int, frozenset[int]]]:
-        """Per chapter the row that counts: of the present text, AI before rules, then the highest task id."""
-        e, k = t.extractions.c, t.chapters.c
-        joined = t.extractions.join(t.tasks, t.tasks.c.id == e.task_id).join(t.chapters, k.id == e.chapter_id)
-        query = sa.select(e.chapter_id, e.task_id, e.provider, e.text_hash).select_from(joined)
-        rows: dict[int, list[tuple[bool, int, str]]] = defaultdict(list)
-        for chapter_id, task_id, provider, text_hash in c.execute(query.where(e.novel_id == novel_id)):
-            rows[chapter_id].append((provider != RULES, task_id, text_hash))
-        chapters = sa.select(k.id, content_hash(c)).where(k.novel_id == novel_id)
-        effective = []
-        for chapter_id, text_hash in c.execute(chapters.order_by(k.chapter_number, k.id)):
-            current = [(ai, task_id) for ai, task_id, h in rows[chapter_id] if h == text_hash]
-            if current:
-                _, winner = max(current)
-                others = frozenset(task_id for _, task_id, _ in rows[chapter_id]) - {winner}
-                effective.append((chapter_id, winner, others))
-        return effective
-
-
-class SettleRows:
-    """Rows that count, read page by page while iterated: a long book's rows never lie in memory together.
-
-    Iterating blocks (use a thread) and raises ServiceDown like any read.
-    """
-
-    def __init__(self, database: Database, chosen: Sequence[tuple[int, int, frozenset[int]]]) -> None:
-        self._database = database
-        self._chosen = chosen  # (chapter id, task id whose row counts, other task ids)
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    def only(self, chapters: Container[int]) -> SettleRows:
-        """Those of ``chapters`` (ids)."""
-        return SettleRows(self._database, [one for one in self._chosen if one[0] in chapters])
-
-    def __iter__(self) -> Iterator[SettleRow]:
-        for page in pages(self._chosen, PAGE):
-            keys = [(task_id, chapter_id) for chapter_id, task_id, _ in page]
-            found = self._database.run_blocking(partial(rows_by_key, keys=keys), write=False)
-            for chapter_id, task_id, others in page:
-                row = found.get((task_id, chapter_id))
-                if row is not None:  # else its task was deleted since
-                    yield SettleRow(row, others)
 
 
 def lock_claims(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, int]:

@@ -8,6 +8,7 @@ from kgnb.stores.ledger.books import Books
 from kgnb.stores.ledger.chapters import Chapters
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.extractions import Extractions
+from kgnb.stores.ledger.graphs import Graphs
 from kgnb.stores.ledger.names import NameDecisions, Names
 from kgnb.stores.ledger.orphans import Orphans
 from kgnb.stores.ledger.providers import Providers
@@ -32,6 +33,7 @@ class Ledger:
         self.books = Books(database)
         self.chapters = Chapters(database)
         self.extractions = Extractions(database)
+        self.graphs = Graphs(database)
         self.name_decisions = NameDecisions(database)
         self.names = Names(database)
         self.orphans = Orphans(database)

@@ -167,13 +167,10 @@ def _merge(old: NameEntry, new: NameEntry) -> NameEntry:
 class NameDecisions(DatabasePart):
     """``kgnb_name_decisions``."""
 
-    def _read(self, c: sa.Connection, novel_id: int) -> list[Decision]:
+    @reading
+    def read(self, c: sa.Connection, novel_id: int) -> list[Decision]:
         """All decisions about the novel's names, oldest first."""
-        d = t.name_decisions
-        rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
-        return [read_decision(r) for r in rows]
-
-    read = reading(_read)
+        return read_decisions(c, novel_id)
 
     @transaction
     def add(self, c: sa.Connection, novel_id: int, decision: Decision) -> tuple[Decision, bool]:
@@ -183,7 +180,8 @@ class NameDecisions(DatabasePart):
         """
         lock_novel(c, novel_id)
         names = set(decision.names)
-        about = [d for d in self._read(c, novel_id) if d.in_force and len(names.intersection(d.names)) > 1]
+        every = read_decisions(c, novel_id)
+        about = [d for d in every if d.in_force and len(names.intersection(d.names)) > 1]
         if about and about[-1].effect == decision.effect:
             return about[-1], False
         stored = replace(decision, made_at=_whole_second(beijing_now()), made_by=decision.made_by[:100])
@@ -194,7 +192,7 @@ class NameDecisions(DatabasePart):
     def undo(self, c: sa.Connection, novel_id: int, decision_id: int) -> tuple[Decision, bool] | None:
         """Undo a decision; return it and whether it stood before. None when the novel has none of this id."""
         lock_novel(c, novel_id)
-        found = next((d for d in self._read(c, novel_id) if d.id == decision_id), None)
+        found = next((d for d in read_decisions(c, novel_id) if d.id == decision_id), None)
         if found is None or not found.in_force:
             return (found, False) if found else None
         where = t.name_decisions.c.id == decision_id
@@ -203,10 +201,18 @@ class NameDecisions(DatabasePart):
 
     def insert_missing(self, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
         """Store another engine's decisions in their order, less those that are here already."""
-        present = {(d.kind, d.names, d.chapters, _whole_second(d.made_at)) for d in self._read(c, novel_id)}
+        stored = read_decisions(c, novel_id)
+        present = {(d.kind, d.names, d.chapters, _whole_second(d.made_at)) for d in stored}
         for d in sorted(decisions, key=lambda d: d.id):
             if (d.kind, d.names, d.chapters, _whole_second(d.made_at)) not in present:
                 self._database.insert(c, t.name_decisions, [_row(novel_id, d)])
+
+
+def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
+    """See :meth:`NameDecisions.read`."""
+    d = t.name_decisions
+    rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
+    return [read_decision(r) for r in rows]
 
 
 def _row(novel_id: int, decision: Decision) -> Row:

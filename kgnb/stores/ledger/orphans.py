@@ -16,7 +16,7 @@ from kgnb.stores.ledger.task_lifecycle import delete_own_rows
 
 NOVELS = 100
 """Novels that one call looks at."""
-_OF_NOVEL = (t.books, t.chapter_hashes, t.names, t.name_decisions)
+_OF_NOVEL = (t.books, t.chapter_hashes, t.names, t.name_decisions, t.graphs)
 
 
 class Orphan(NamedTuple):

@@ -137,21 +137,26 @@ class Providers(DatabasePart):
 
         A row without entities still extracts characters, which relations connect.
         """
-        k = t.configs.c
-        query = sa.select(t.configs).where(k.is_default == 1).order_by(k.id.desc()).limit(1)
-        row = c.execute(query).mappings().first()
-        if row is None:
-            return TaskConfig(thing_kinds=self.thing_kinds)
-        given, entities = row["relation_types"], row["enable_entity_extraction"] != 0
-        return TaskConfig(
-            ai_provider=(row["ai_provider"] or "").strip(),
-            ai_model=(row["ai_model"] or "").strip(),
-            use_ai=row["use_ai"] != 0,
-            max_content_length=row["max_content_length"] or TaskConfig().max_content_length,
-            relation_types=() if row["enable_relation_extraction"] == 0 else _relation_types(given),
-            labels=_labels(row["entity_types"]) if entities else ("Character",),
-            thing_kinds=self.thing_kinds or (read_kinds(row["entity_types"]) if entities else ()),
-        )
+        return read_config(c, self.thing_kinds)
+
+
+def read_config(c: sa.Connection, thing_kinds: tuple[str, ...] = ()) -> TaskConfig:
+    """See :meth:`Providers.default_config`; ``thing_kinds`` override those of the row."""
+    k = t.configs.c
+    query = sa.select(t.configs).where(k.is_default == 1).order_by(k.id.desc()).limit(1)
+    row = c.execute(query).mappings().first()
+    if row is None:
+        return TaskConfig(thing_kinds=thing_kinds)
+    given, entities = row["relation_types"], row["enable_entity_extraction"] != 0
+    return TaskConfig(
+        ai_provider=(row["ai_provider"] or "").strip(),
+        ai_model=(row["ai_model"] or "").strip(),
+        use_ai=row["use_ai"] != 0,
+        max_content_length=row["max_content_length"] or TaskConfig().max_content_length,
+        relation_types=() if row["enable_relation_extraction"] == 0 else _relation_types(given),
+        labels=_labels(row["entity_types"]) if entities else ("Character",),
+        thing_kinds=thing_kinds or (read_kinds(row["entity_types"]) if entities else ()),
+    )
 
 
 def _read_options(text: str) -> ProviderOptions:

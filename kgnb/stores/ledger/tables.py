@@ -21,6 +21,7 @@ from kgnb.core.model import Chapter, Usage
 METADATA = sa.MetaData()
 
 LongText = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+LongBytes = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Flag = sa.SmallInteger
 """0, 1 or null: main's own may be BOOLEAN, TINYINT or INT."""
@@ -281,6 +282,17 @@ task_spending = _own(  # the same usage by the task that it was for, less than k
     sa.Column("model", sa.String(200), primary_key=True),
     *_columns(BigId, "requests", "prompt_tokens", "completion_tokens", nullable=False),
     *_columns(BigId, "cached_tokens", "reasoning_tokens"),
+)
+
+graphs = _own(  # the graph that the record makes, kept so that opening a book is quick
+    "kgnb_graphs",
+    *_keys("novel_id"),
+    sa.Column("number", BigId, nullable=False),  # of the refresh that made it; only rises
+    sa.Column("state", sa.String(64), nullable=False),  # of the record that it was made from
+    sa.Column("format", sa.Integer, nullable=False),
+    sa.Column("made_at", sa.DateTime),
+    sa.Column("counts", sa.Text),  # JSON: nodes by label, edges by type
+    sa.Column("data", LongBytes, nullable=False),
 )
 
 MAIN = tuple(table for name, table in METADATA.tables.items() if not name.startswith("kgnb_"))

@@ -79,17 +79,17 @@ class Tasks(DatabasePart):
     @reading
     def get(self, c: sa.Connection, task_id: int) -> Task | None:
         """The task, or None."""
-        return next(iter(_read_tasks(c, t.tasks.c.id == task_id)), None)
+        return next(iter(read_tasks(c, t.tasks.c.id == task_id)), None)
 
     @reading
     def newest(self, c: sa.Connection, limit: int = 100) -> list[Task]:
         """Tasks, newest first."""
-        return _read_tasks(c, order=t.tasks.c.id.desc(), limit=limit)
+        return read_tasks(c, order=t.tasks.c.id.desc(), limit=limit)
 
     @reading
     def of_novel(self, c: sa.Connection, novel_id: int) -> list[Task]:
         """The novel's tasks, oldest first."""
-        return _read_tasks(c, t.tasks.c.novel_id == novel_id)
+        return read_tasks(c, t.tasks.c.novel_id == novel_id)
 
     @reading
     def with_model(
@@ -100,14 +100,14 @@ class Tasks(DatabasePart):
         Where ``kinds`` are given, only tasks that ask for exactly these.
         """
         f = t.task_facts.c
-        found = _read_tasks(c, f.novel_id == novel_id, asks(c, provider), f.model == model)
+        found = read_tasks(c, f.novel_id == novel_id, asks(c, provider), f.model == model)
         return [task for task in found if kinds is None or set(task.thing_kinds or ()) == set(kinds)]
 
     @reading
     def unfinished(self, c: sa.Connection, *, after: int = 0) -> list[Task]:
         """Created or running tasks of novels that exist, of ids greater than ``after``: the oldest 1,000."""
         is_open = t.tasks.c.status.in_(ACTIVE_STATUSES)
-        return _read_tasks(c, is_open, _has_novel(), t.tasks.c.id > after, limit=1_000)
+        return read_tasks(c, is_open, _has_novel(), t.tasks.c.id > after, limit=1_000)
 
     @reading
     def statuses(self, c: sa.Connection, task_ids: Collection[int]) -> dict[int, TaskStatus]:
@@ -180,12 +180,13 @@ def _has_novel() -> sa.ColumnElement[bool]:
     return t.tasks.c.novel_id.in_(sa.select(t.novels.c.id).where(novel_not_deleting()))
 
 
-def _read_tasks(
+def read_tasks(
     c: sa.Connection,
     *where: sa.ColumnElement[bool],
     order: sa.ColumnElement[Any] = t.tasks.c.id,
     limit: int | None = None,
 ) -> list[Task]:
+    """The tasks that fulfil all conditions."""
     rows = c.execute(_task_query().where(*where).order_by(order).limit(limit)).mappings()
     return [_read_task(row) for row in rows]
 

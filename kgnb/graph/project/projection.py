@@ -1,8 +1,7 @@
-"""Extraction rows to the graph: pure functions, so that a graph can be rebuilt from the record at any time.
+"""The record to the graph: :func:`project`, a pure function and the only source of a graph.
 
-:class:`ChapterProjector` projects one row while a task runs; :func:`novel_builder` makes the exact graph of
-all rows that count. It processes chapters by number, whatever order they are given in, so "first" means the
-earliest chapter.
+It processes chapters by number, whatever order they are given in, so "first" means the earliest chapter.
+:class:`ChapterProjector` projects one row while a task runs; a refresh replaces the result.
 
 Beyond the wire contract:
 
@@ -29,12 +28,36 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from kgnb.core.model import Chapter, Novel, TaskConfig
+from kgnb.extract import evidence
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, SettleRow
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
+from kgnb.graph.project.record import Record
 from kgnb.graph.resolve.chapter_identity import ChapterNames, chapter_names
-from kgnb.graph.resolve.decisions import CombinedDecisions
+from kgnb.graph.resolve.decisions import CombinedDecisions, combine_decisions
+
+
+def project(record: Record) -> Graph:
+    """Return the graph of a novel's record. Blocking where reading the record's pages is."""
+    return builder_of(record).graph(whole=True)
+
+
+def builder_of(record: Record) -> GraphBuilder:
+    """Return the builder of the record's graph, with all chapters added; it also knows how names resolve."""
+
+    def find_in_text(forms: Collection[str]) -> Collection[str]:
+        return evidence.names_in_texts(forms, (text for _, text in record.texts))
+
+    return novel_builder(
+        record.novel,
+        record.chapters,
+        record.rows,
+        record.names,
+        record.config,
+        find_in_text,
+        combine_decisions(record.decisions),
+    )
 
 
 def _find_nothing(_names: Collection[str]) -> Collection[str]:

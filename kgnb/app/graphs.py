@@ -1,0 +1,83 @@
+"""A novel's graph, made from its record: what every reader of a graph asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Protocol
+
+from kgnb.core.errors import ServiceError
+from kgnb.core.event_loop import new_loop
+from kgnb.core.process_pool import CpuPool
+from kgnb.graph.model import Graph
+from kgnb.graph.project.codec import decode
+from kgnb.graph.project.record import Record
+from kgnb.stores.ledger.database import Database
+from kgnb.stores.ledger.graphs import StoredGraph, make_graph
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.targets import SqlTarget
+
+log = logging.getLogger(__name__)
+
+LONG = 300
+"""Chapters from which on a graph is made in a process of its own: this one's threads would wait for it."""
+
+
+class Parts(Protocol):
+    """What is needed of a :class:`~kgnb.app.context.App`."""
+
+    ledger: Ledger
+    pool: CpuPool
+
+
+async def graph_of(app: Parts, novel_id: int) -> Graph:
+    """Return the novel's graph as its record is now. Raises InputError for an unknown novel, ServiceDown."""
+    return (await graph_and_state(app, await app.ledger.graphs.record(novel_id)))[0]
+
+
+async def graph_and_state(app: Parts, record: Record) -> tuple[Graph, str]:
+    """Return the graph of the record, or of a newer one, and the state of the one that it was made from."""
+    stored = await app.ledger.graphs.stored(record.novel.id)
+    if stored is not None and stored.state == record.state:
+        with suppress(ValueError):  # not written by kgnb
+            return await asyncio.to_thread(decode, stored.data), stored.state
+    graph, made = await _made(app, record)
+    return graph or await asyncio.to_thread(decode, made.data), made.state
+
+
+async def graph_counts(app: Parts, novel_id: int) -> dict[str, int]:
+    """Return the graph's nodes by label and edges by type, in one dict."""
+    record = await app.ledger.graphs.record(novel_id)
+    stored = await app.ledger.graphs.stored(novel_id, data=False)
+    if stored is None or stored.state != record.state:
+        _, stored = await _made(app, record)
+    return stored.counts
+
+
+async def _made(app: Parts, record: Record) -> tuple[Graph | None, StoredGraph]:
+    """Make the graph anew and keep it; None in place of the graph where another process made it."""
+    graph = None
+    if len(record.chapters) < LONG:
+        graph, made = await asyncio.to_thread(make_graph, record)
+    else:
+        made = await app.pool.run_long(_make_in_process, app.ledger.database.target, record.novel.id)
+    try:
+        await app.ledger.graphs.store(record.novel.id, made)
+    except ServiceError as error:  # of a read-only record, or a full disk: it is made again next time
+        log.info("The graph isn't kept: %s", error)
+    return graph, made
+
+
+def _make_in_process(sql: SqlTarget, novel_id: int) -> StoredGraph:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_make(sql, novel_id))
+
+
+async def _make(sql: SqlTarget, novel_id: int) -> StoredGraph:
+    database = Database(sql)
+    try:
+        record = await Ledger(database).graphs.record(novel_id)
+        return make_graph(record)[1]
+    finally:
+        await database.close()
