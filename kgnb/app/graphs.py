@@ -43,7 +43,9 @@ async def graph_and_state(app: Parts, record: Record) -> tuple[Graph, str]:
         with suppress(ValueError):  # not written by kgnb
             return await asyncio.to_thread(decode, stored.data), stored.state
     graph, made = await _made(app, record)
-    return graph or await asyncio.to_thread(decode, made.data), made.state
+    if graph is None:
+        graph = await asyncio.to_thread(decode, made.data)
+    return graph, made.state
 
 
 async def graph_counts(app: Parts, novel_id: int) -> dict[str, int]:
