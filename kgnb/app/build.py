@@ -22,6 +22,7 @@ from kgnb.core.errors import BuildStopped
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import retold
 from kgnb.core.model import STOPPED_STATUSES, Progress, Provider, Task, TaskStatus, Usage
+from kgnb.render.formatting import time_of_day
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker import book_process
@@ -48,8 +49,8 @@ async def build(
     """Turn a book into a graph; returns when its task, and those for chapters added meanwhile, are closed.
 
     The result describes the last task; its cost is that of all. Raises BuildStopped without progress for
-    ``stall_seconds``, and at once when the provider refuses the key, is out of quota or doesn't know the
-    model. Finished work is kept.
+    ``stall_seconds``, and at once when the provider refuses the key, is out of quota, doesn't know the model
+    or is paused for longer. Finished work is kept.
     """
     started = time.monotonic()
     chosen = app.providers.requested(provider)
@@ -218,9 +219,24 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         watch.closed = watch.closed or task.ended
         if not app.engines.alive:
             raise BuildStopped("build.engines_gone")
+        if stage != "settling" and not (waited or planned.provider.is_rules):
+            await _check_pause(app, planned.provider)
         if watch.is_stalled:
             raise watch.stall_error(await _last_refusal(app, planned.provider))
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _check_pause(app: App, provider: Provider) -> None:
+    """Raise BuildStopped where the provider isn't to be asked for longer than a build waits for progress."""
+    try:
+        state = await app.breaker.state(provider.name)
+    except errors.ServiceError:  # the outage is waited for, and told, elsewhere
+        return
+    until = max(state.until, state.not_before)
+    if until - time.time() > app.settings.stall_seconds:
+        reason = state.reason if state.paused else state.answer.reason
+        facts = {"until": time_of_day(until), "reason": f"{reason} " if reason else ""}
+        raise BuildStopped("build.paused_long", provider=provider.name, **facts)
 
 
 async def _last_refusal(app: App, provider: Provider) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from dataclasses import replace
 from itertools import count
@@ -30,7 +31,7 @@ class App:
         self.settings = SimpleNamespace(stall_seconds=stall)
         self.outages = Outages()
         self.engines = SimpleNamespace(alive=True)
-        self.breaker: object = None
+        self.breaker: object = SimpleNamespace(state=not_paused)
         self.tasks = self.ledger = self.queue = self.providers = self
         self._looks = count()
 
@@ -47,6 +48,10 @@ class App:
     async def find_tasks(self, _queues: object) -> dict[int, object]:
         known, self.known = self.known, {}
         return known
+
+
+async def not_paused(_name: str) -> ProviderState:
+    return ProviderState()
 
 
 def watching(app: App) -> Awaitable[None]:
@@ -69,6 +74,52 @@ async def test_chapters_claimed_and_handed_back_are_no_progress(monkeypatch: pyt
         await watching(app)
     assert stopped.value.key == "build.stalled"
     assert "It did not answer." in str(stopped.value)  # why
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (ProviderState(until=time.time() + 9 * 3_600, reason="The budget is used up."), "budget"),
+        (ProviderState(not_before=time.time() + 3_600, answer=ProviderAnswer(reason="Too many.")), "many"),
+    ],
+)
+async def test_a_pause_longer_than_the_stall_limit_ends_the_build_at_once_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, state: ProviderState, reason: str
+) -> None:
+    async def paused(_name: str) -> ProviderState:
+        return state
+
+    monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
+    app = App(stall=1_500)
+    app.breaker = SimpleNamespace(state=paused)
+    with pytest.raises(BuildStopped, match=reason) as stopped:
+        await watching(app)
+    assert stopped.value.key == "build.paused_long"
+
+
+@pytest.mark.parametrize(
+    "kept_waiting", ["a reply in flight", "a shorter pause", "only the graph is missing"]
+)
+async def test_such_a_pause_waits_for_what_is_under_way(
+    monkeypatch: pytest.MonkeyPatch, kept_waiting: str
+) -> None:
+    async def paused(_name: str) -> ProviderState:
+        return ProviderState(until=time.time() + (60 if "shorter" in kept_waiting else 9 * 3_600))
+
+    async def all_ended(_task: int) -> Progress:
+        return Progress(3, completed=3)
+
+    monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
+    app = App(stall=1_500)
+    app.breaker = SimpleNamespace(state=paused)
+    if "reply" in kept_waiting:
+        app.ages = lambda _provider: [3.0]  # type: ignore[method-assign]
+    if "graph" in kept_waiting:
+        app.progress = all_ended  # type: ignore[method-assign]
+    asyncio.get_running_loop().call_later(0.1, setattr, app, "task", replace(TASK, status=TaskStatus.PAUSED))
+    with pytest.raises(BuildStopped) as stopped:
+        await watching(app)
+    assert stopped.value.key == "build.paused_elsewhere"
 
 
 async def test_a_task_that_another_node_gave_up_ends_the_build_with_its_reason(
