@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from kgnb.core.model import Provider
 
@@ -16,6 +16,8 @@ RUN = 8
 END = 4
 """So many of its first or last characters too: what providers that mask a key themselves leave readable."""
 
+LONGEST_WORD = 20
+"""Characters from which a text without digits is no ordinary word."""
 CODED_RUN = 12
 """So many characters in a row of a secret's base64 or hexadecimal form: fewer may be chance."""
 
@@ -28,6 +30,22 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
+
+
+def without_keys(text: str, provider: Provider) -> str:
+    """``text``, a reply, with :data:`MASK` for each whole key or secret header of the provider: it is stored,
+    and shown to others. Also URL-encoded, and as JSON writes a slash.
+
+    Keys that may be words of a book ("anything", of an endpoint without keys) stay.
+    """
+    given = [*provider.all_keys, *provider.options.extra_headers.values()]
+    words = {word for one in given for word in one.get_secret_value().split() if _is_no_word(word)}
+    forms = {form for word in words for form in (word, quote(word, safe=""), word.replace("/", r"\/"))}
+    return masked(text, forms)
+
+
+def _is_no_word(text: str) -> bool:
+    return len(text) >= RUN and (len(text) >= LONGEST_WORD or any(map(str.isdigit, text)))
 
 
 def without_secrets(text: str, provider: Provider) -> str:

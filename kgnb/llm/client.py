@@ -20,6 +20,7 @@ from kgnb.core import errors
 from kgnb.core.endpoint import checked_keys, checked_url, proxy_of
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
+from kgnb.core.secret_mask import without_keys
 from kgnb.extract.prompt import Prompt, closed_object
 from kgnb.extract.repetition import is_looping
 from kgnb.extract.reply import is_complete, without_thoughts
@@ -97,7 +98,7 @@ class LlmClient:
         admit: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
         spent: Callable[[Usage, int], None] = lambda _usage, _unanswered: None,
     ) -> Completion:
-        """Return the reply of ``model`` to ``prompt``, without its thoughts.
+        """Return the reply of ``model`` to ``prompt``, without its thoughts, the provider's keys masked.
 
         ``admit`` is awaited before each HTTP request; an error of its own ends the call. ``spent`` is called
         with the cost of the call and the number of its requests that were given up unanswered (timed out,
@@ -111,7 +112,7 @@ class LlmClient:
         self.busy += 1
         try:
             reply = await self._formed(prompt, model, meter)
-            text = without_thoughts(reply.text)
+            text = without_keys(without_thoughts(reply.text), self.provider)
             if (reply.cut or is_looping(text)) and not is_complete(text):
                 key = "only_thoughts" if reply.thought and not text else "truncated"
                 raise errors.ReplyTruncated(f"provider.{key}", provider=self.provider.name, reply=text)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from kgnb.core.secret_mask import MASK
+from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.server import Faults
 from tests.conftest import lent_folder
 from tests.support.commands import KEY, Place, Ran, Running, llm, novel
@@ -100,6 +102,29 @@ class TestStumbles:
             env["KGNB_PROVIDER_OPTIONS"] = json.dumps({"narrow": {"max_in_flight": 2}})
             result = place.build(book, "--provider", "narrow", "--slots", "6", env=env)
             assert (result["completed"], server.stats.most_in_flight) == (CHAPTERS, 2)
+
+    def test_a_key_that_the_endpoint_repeats_in_its_replies_is_stored_nowhere(
+        self, place: Place, book: Path
+    ) -> None:
+        def answer(text: str) -> str:
+            found = json.loads(fake_model.answer(text))
+            for one in found["characters"]:
+                one["description"] = f"Authorization: Bearer {KEY}"
+            return json.dumps(found, ensure_ascii=False)
+
+        with llm(answer=answer) as server:
+            built = place.build(book, "--provider", "echo", env=server.env(name="echo"))
+        exported = str(place.graph(built["task_id"]))
+        assert f"Bearer {MASK}" in exported
+        assert KEY not in exported
+        for table, column in (
+            ("kgnb_replies", "reply"),
+            ("kgnb_extractions", "extraction"),
+            ("kgnb_raw", "reply"),
+        ):
+            texts = [text for (text,) in place.sql(f"SELECT {column} FROM {table}")]
+            assert texts
+            assert not any(KEY in text for text in texts), table
 
     def test_a_reply_that_is_always_too_long_is_split(self, place: Place, book: Path) -> None:
         with llm() as server:
