@@ -1,4 +1,5 @@
-"""Write kgnb's notebooks as single files that carry its wheel, for releases and `kaggle kernels push`."""
+"""Write kgnb's notebooks as single files, for releases and `kaggle kernels push`: each carries kgnb's wheel,
+or with --pypi installs kgnb from PyPI."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.known_secrets import environment_secrets
-from kgnb.kaggle import kgnb_wheel, notebook_bundle
+from kgnb.kaggle import notebook_bundle
+from kgnb.kaggle.secret_check import check_secrets
 
 ROOT = Path(__file__).resolve().parents[1]
 BADGES = (
@@ -26,19 +28,19 @@ def badges(path: str) -> str:
     return BADGES.format(path=path, **published) if published["repository"] else ""
 
 
-def main(folder: Path) -> None:
-    """Write one file a notebook and print its size."""
+def main(folder: Path, *, pypi: bool) -> None:
+    """Write one file a notebook and print its size. ``pypi``: they install this version from there."""
     folder.mkdir(parents=True, exist_ok=True)
-    wheel = asyncio.run(kgnb_wheel.own_wheel())
+    wheel = None if pypi else asyncio.run(notebook_bundle.own_wheel())
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         made = notebook_bundle.bundled(notebook_bundle.read_notebook(path), wheel)
         if links := badges(path.name):
             made["cells"][0]["source"] += f"\n\n{links}"
-        notebook_bundle.check_secrets(made, wheel, environment_secrets())
+        check_secrets(made, wheel, environment_secrets())
         text = notebook_bundle.written(made)
         (folder / path.name).write_text(text, "utf-8")
         print(f"{folder / path.name}  {len(text) // 1000} kB")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), pypi="--pypi" in sys.argv[2:])

@@ -292,7 +292,7 @@ def _notebook_options(added: Parser) -> None:
     argument(added, "--owner", metavar="NAME", text="kaggle_owner")
     argument(added, "--model", metavar="NAME", text="kaggle_model")
     argument(added, "--set", action="append", default=[], metavar="NAME=VALUE", text="kaggle_set")
-    for option in ("gpu", "tpu", "public", "no-internet"):
+    for option in ("gpu", "tpu", "public", "no-internet", "pypi"):
         argument(added, f"--{option}", action="store_true", text=f"kaggle_{option.replace('-', '_')}")
     argument(added, "--accelerator", metavar="NAME", text="kaggle_accelerator")
     for option in ("dataset", "kernel"):

@@ -12,8 +12,7 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import many_lines
 from kgnb.core.secrets import load_secrets
 from kgnb.core.settings import Settings
-from kgnb.kaggle import datasets
-from kgnb.kaggle import wheels as wheel_folder
+from kgnb.kaggle import datasets, wheel_folder
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.datasets import check_name, send_secrets
 from kgnb.kaggle.kernel_metadata import NOBODY, check_kernel

@@ -10,15 +10,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kgnb.cli import options
-from kgnb.cli.kaggle_parcel import (
+from kgnb.cli.kaggle_bundle import (
     CODE,
     DEFAULT_NOTEBOOK,
     METADATA,
-    Parcel,
+    Bundle,
     attach,
+    bundle_of_notebook,
     complete,
-    named_parcel,
-    notebook_parcel,
+    named_bundle,
 )
 from kgnb.cli.options import warn
 from kgnb.core.endpoint import is_here
@@ -27,10 +27,11 @@ from kgnb.core.known_secrets import known_secrets
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.kaggle import build_notebook, datasets, kernels, kgnb_wheel, notebook_bundle
+from kgnb.kaggle import book_notebook, datasets, kernels, notebook_bundle
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
 from kgnb.kaggle.kernel_metadata import Metadata, accelerator
-from kgnb.kaggle.kgnb_wheel import Wheel
+from kgnb.kaggle.notebook_bundle import Wheel
+from kgnb.kaggle.secret_check import check_secrets
 from kgnb.render.formatting import duration
 
 WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
@@ -43,32 +44,32 @@ WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
 async def init(args: argparse.Namespace, settings: Settings) -> int:
     """Writes a folder that `kaggle kernels push` accepts."""
     folder = Path(args.folder)
-    parcel = notebook_parcel(args, folder)
+    bundle = bundle_of_notebook(args, folder)
     async with KaggleClient() as client:
-        await complete(args, client, parcel)
-    text = _text(settings, parcel, await kgnb_wheel.own_wheel())
-    await asyncio.to_thread(_write_files, folder, parcel.meta, text)
-    print(say("kaggle.made", folder=folder, id=parcel.meta["id"]))
+        await complete(args, client, bundle)
+    text = _text(settings, bundle, await _wheel(args))
+    await asyncio.to_thread(_write_files, folder, bundle.meta, text)
+    print(say("kaggle.made", folder=folder, id=bundle.meta["id"]))
     return options.OK
 
 
 async def push(args: argparse.Namespace, settings: Settings) -> int:
     """Pushes books, or a notebook, and with --follow stays until the output is here."""
     async with KaggleClient() as client:
-        parcel = await named_parcel(args)
-        await complete(args, client, parcel)
-        _check_work(args, settings, parcel)
-        _check_accelerator(args, parcel)
-        if parcel.packed and args.public:
+        bundle = await named_bundle(args)
+        await complete(args, client, bundle)
+        _check_work(args, settings, bundle)
+        _check_accelerator(args, bundle)
+        if bundle.packed and args.public:
             warn(say("kaggle.public_books"))
         if args.dry_run:
-            return _tell_dry(args, parcel, *await _composed(args, settings, parcel))
-        await _check_account(args, client, parcel)
-        text, dataset = await _composed(args, settings, parcel)
+            return _tell_dry(args, bundle, *await _composed(args, settings, bundle))
+        await _check_account(args, client, bundle)
+        text, dataset = await _composed(args, settings, bundle)
         if dataset:
-            await datasets.send_books(client, dataset, parcel.packed, print)
-        pushed = await _send(args, client, parcel, text)
-        asked = parcel.meta["id"]
+            await datasets.send_books(client, dataset, bundle.packed, print)
+        pushed = await _send(args, client, bundle, text)
+        asked = bundle.meta["id"]
         name = pushed.kernel or asked
         kernel = f"{name}/{pushed.version}" if pushed.version else name
         print(say("kaggle.saved" if args.no_run else "kaggle.pushed", kernel=kernel, url=pushed.url))
@@ -80,11 +81,11 @@ async def push(args: argparse.Namespace, settings: Settings) -> int:
             warn(pushed.warning)
         for text in pushed.not_added:  # a run without its data or credentials is no success
             warn(say("kaggle.not_added", reason=text))
-        code = await _stay(args, client, kernel, parcel)
+        code = await _stay(args, client, kernel, bundle)
         return code or (options.FAILED_CHAPTERS if pushed.not_added else options.OK)
 
 
-async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, parcel: Parcel) -> int:
+async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, bundle: Bundle) -> int:
     """With --follow or -o waits for the run's end, takes the credentials away and fetches the output."""
     if args.no_run:
         return options.OK
@@ -99,7 +100,7 @@ async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, par
             print(say("kaggle.secrets_deleted", dataset=secrets))
             secrets = ""
         return await fetch(
-            client, kernel, args.output or output_folder(kernel), ended, books=bool(parcel.packed)
+            client, kernel, args.output or output_folder(kernel), ended, books=bool(bundle.packed)
         )
     except asyncio.CancelledError:  # Ctrl-C ends the waiting only; the same command again would push again
         warn(say("kaggle.left_running", kernel=kernel))
@@ -122,13 +123,13 @@ async def fetch(
     client: KaggleClient, kernel: str, output: str, ended: KernelStatus, *, books: bool = False
 ) -> int:
     """Fetches the output of a run that ended; of a run of ``books`` only what a person looks at."""
-    pattern = build_notebook.RESULTS if books else None
+    pattern = book_notebook.RESULTS if books else None
     files = tell_files(kernel, await kernels.fetch_output(client, kernel, Path(output), pattern))
-    for graph in build_notebook.results(files):
+    for graph in book_notebook.results(files):
         print(say("kaggle.graph", path=one_line(graph)))
     if ended.state == "ERROR":
         warn(say("kaggle.see_logs", kernel=kernel))
-    left = build_notebook.chapters_left(files) if books else 0
+    left = book_notebook.chapters_left(files) if books else 0
     if left:
         warn(say("kaggle.chapters_left", count=left))
     return options.OK if ended.state == "COMPLETE" and not left else options.FAILED_CHAPTERS
@@ -143,13 +144,13 @@ def tell_files(kernel: str, files: list[Path]) -> list[Path]:
 # --- before it leaves
 
 
-def _check_work(args: argparse.Namespace, settings: Settings, parcel: Parcel) -> None:
+def _check_work(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> None:
     """Raises InputError for a run that would have nothing to do, or couldn't do it."""
     if args.delete_secrets and not (args.secrets_dataset and _follows(args)):
         raise InputError("kaggle.delete_needs")
-    variables = parcel.variables
+    variables = bundle.variables
     able = args.no_run or args.secrets_dataset  # in the editor secrets are attached by hand
-    if not parcel.packed:
+    if not bundle.packed:
         own_worker = not args.what and args.notebook in (None, DEFAULT_NOTEBOOK)
         if own_worker and not able and not any(name in variables for name in WORK):
             raise InputError("kaggle.nothing_to_do")
@@ -162,48 +163,48 @@ def _check_work(args: argparse.Namespace, settings: Settings, parcel: Parcel) ->
         warn(say("kaggle.rules_only"))
 
 
-def _check_accelerator(args: argparse.Namespace, parcel: Parcel) -> None:
+def _check_accelerator(args: argparse.Namespace, bundle: Bundle) -> None:
     """Raises InputError for an accelerator that nothing in the run uses: its hours are counted all the same.
 
     kgnb's own notebooks use one only through a server in the notebook itself.
     """
-    wanted = accelerator(parcel.meta)
-    served_there = is_here(urlsplit(parcel.variables.get("OPENAI_BASE_URL", "")).hostname or "")
-    if wanted and not (args.no_run or parcel.is_theirs or served_there):
+    wanted = accelerator(bundle.meta)
+    served_there = is_here(urlsplit(bundle.variables.get("OPENAI_BASE_URL", "")).hostname or "")
+    if wanted and not (args.no_run or bundle.is_theirs or served_there):
         raise InputError("kaggle.accelerator_unused", what=wanted.upper())
 
 
-async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
+async def _check_account(args: argparse.Namespace, client: KaggleClient, bundle: Bundle) -> None:
     """Tells Kaggle's limits. Raises KgnbError for a run that they don't allow, or credentials that others
     could read."""
     if args.secrets_dataset:
         await datasets.check_secrets_dataset(client, args.secrets_dataset)
-    found = parcel.earlier if not args.kernel else None
-    await kernels.check_sources(client, parcel.meta, (args.secrets_dataset, found))
+    found = bundle.earlier if not args.kernel else None
+    await kernels.check_sources(client, bundle.meta, (args.secrets_dataset, found))
     if args.no_run:
         return
-    wanted = accelerator(parcel.meta)
+    wanted = accelerator(bundle.meta)
     seconds = kernels.check_session(args.timeout, tpu=wanted == "tpu")
     if wanted:
         await kernels.check_quota(client, wanted, print)
     print(say("kaggle.limit", length=duration(seconds)))
 
 
-def _tell_dry(args: argparse.Namespace, parcel: Parcel, text: str, dataset: str) -> int:
+def _tell_dry(args: argparse.Namespace, bundle: Bundle, text: str, dataset: str) -> int:
     """Says what a push would send: metadata, the variables that the notebook sets, and its size."""
-    kernels.check_session(args.timeout, tpu=accelerator(parcel.meta) == "tpu")
-    print(json.dumps(parcel.meta, ensure_ascii=False, indent=2))
-    for name, value in parcel.variables.items():
+    kernels.check_session(args.timeout, tpu=accelerator(bundle.meta) == "tpu")
+    print(json.dumps(bundle.meta, ensure_ascii=False, indent=2))
+    for name, value in bundle.variables.items():
         print(f"{name}={one_line(value)}")
     if dataset:
-        print(say("kaggle.sending_books", dataset=dataset, kb=len(parcel.packed) // 1000))
+        print(say("kaggle.sending_books", dataset=dataset, kb=len(bundle.packed) // 1000))
     print(say("kaggle.dry", kb=len(text) // 1000, limit=notebook_bundle.MOST_BYTES // 1000))
     return options.OK
 
 
-async def _send(args: argparse.Namespace, client: KaggleClient, parcel: Parcel, text: str) -> Pushed:
+async def _send(args: argparse.Namespace, client: KaggleClient, bundle: Bundle, text: str) -> Pushed:
     with tempfile.TemporaryDirectory(prefix="kgnb-kaggle-") as made:
-        await asyncio.to_thread(_write_files, Path(made), parcel.meta, text)
+        await asyncio.to_thread(_write_files, Path(made), bundle.meta, text)
         if args.no_run:
             return await client.push(Path(made), run=False)
         patience = args.wait * 60.0
@@ -212,30 +213,34 @@ async def _send(args: argparse.Namespace, client: KaggleClient, parcel: Parcel, 
         )
 
 
-async def _composed(args: argparse.Namespace, settings: Settings, parcel: Parcel) -> tuple[str, str]:
+async def _composed(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> tuple[str, str]:
     """The notebook's text, and the dataset that brings the books where they make it too large, else ""."""
-    wheel = await kgnb_wheel.own_wheel()
-    if not parcel.packed:
-        return _text(settings, parcel, wheel), ""
-    how = {"provider": args.provider, "earlier": parcel.earlier}
-    parcel.notebook = build_notebook.notebook(build_notebook.carried(parcel.packed), **how)
+    wheel = await _wheel(args)
+    if not bundle.packed:
+        return _text(settings, bundle, wheel), ""
+    how = {"provider": args.provider, "earlier": bundle.earlier}
+    bundle.notebook = book_notebook.notebook(book_notebook.carried(bundle.packed), **how)
     try:
-        return _text(settings, parcel, wheel), ""
+        return _text(settings, bundle, wheel), ""
     except InputError as error:
         if error.key != "bundle.too_large":
             raise
-    dataset = datasets.books_dataset(parcel.meta["id"])
-    attach(parcel.meta, "dataset_sources", dataset)
-    parcel.notebook = build_notebook.notebook(build_notebook.attached(dataset), **how)
-    return _text(settings, parcel, wheel), dataset
+    dataset = datasets.books_dataset(bundle.meta["id"])
+    attach(bundle.meta, "dataset_sources", dataset)
+    bundle.notebook = book_notebook.notebook(book_notebook.attached(dataset), **how)
+    return _text(settings, bundle, wheel), dataset
 
 
-def _text(settings: Settings, parcel: Parcel, wheel: Wheel) -> str:
+async def _wheel(args: argparse.Namespace) -> Wheel | None:
+    return None if args.pypi else await notebook_bundle.own_wheel()
+
+
+def _text(settings: Settings, bundle: Bundle, wheel: Wheel | None) -> str:
     """The notebook with kgnb in it as it leaves. Raises InputError for a secret in it, or when it is too
     large."""
-    made = notebook_bundle.bundled(parcel.notebook, wheel, variables=parcel.variables)
+    made = notebook_bundle.bundled(bundle.notebook, wheel, variables=bundle.variables)
     text = notebook_bundle.written(made)
-    notebook_bundle.check_secrets(made, wheel, known_secrets(settings))
+    check_secrets(made, wheel, known_secrets(settings))
     return text
 
 

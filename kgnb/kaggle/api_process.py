@@ -1,9 +1,8 @@
 """The process that holds Kaggle's own Python package and answers :class:`kgnb.kaggle.client.KaggleClient`.
 
 That package logs in when it is imported, prints, ends the process with SystemExit and waits without a limit:
-here none of it reaches the caller, who can end the process at any time. Nor does it bound what it reads: here
-answers, their lines and the process's memory are bounded. Run as a file, not as a module, so that it needs
-nothing but ``kaggle`` itself.
+here none of it reaches the caller, who can end the process at any time. Run as a file, not as a module, so
+that it needs nothing but ``kaggle`` itself.
 
 Each line of stdin is a request ``{"call": name, "arguments": {…}}``. Its answer on stdout is a line
 ``{"event": text}`` for each piece of a log and for what the package printed, then ``{"value": …}`` or
@@ -17,8 +16,6 @@ import errno
 import io
 import json
 import os
-import re
-import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -31,32 +28,6 @@ Emit = Callable[[Any], None]
 
 MISSING = (403, 404)
 """Status of what isn't there, or isn't this account's: Kaggle doesn't tell one from the other."""
-MEMORY = 256 << 20
-"""Bytes of data that the process may hold: parsed JSON takes up to 30 times its length."""
-LARGEST = 512 << 20
-"""Bytes that are read of an answer."""
-LONGEST = 12 << 20
-"""Bytes that are kept of an answer: of a longer one its first HEAD, and of the rest TAIL or more."""
-HEAD, TAIL = 2 << 20, 6 << 20
-NEAR = 1 << 16
-"""How many bytes before the end of HEAD its last character may end."""
-LONGEST_LINE = 1 << 20
-"""Bytes that are kept of a line of a log under way."""
-MOST_PAGES = 100
-"""Pages of one listing, 20 files each."""
-CUT = "\n[…]\n"
-"""Stands in a log for what was left out of its middle."""
-PIECE_END = re.compile(rb"[ !#-/:-@G-\[\]-`g-tv-~]|(?=[\xc0-\xff])")
-"""Where a character of a JSON string ends for sure: after ASCII that is no quote, no backslash and none of
-``u0041``, and before a character of several bytes."""
-
-
-class TooLarge(Exception):
-    """An answer of more than LARGEST bytes, or one of more than LONGEST that can't be shortened."""
-
-
-class EndlessPages(Exception):
-    """A listing whose pages come back, or are more than MOST_PAGES."""
 
 
 class NotKaggle(Exception):
@@ -65,8 +36,6 @@ class NotKaggle(Exception):
 
 def main() -> None:
     """Answer requests until stdin ends."""
-    with contextlib.suppress(ValueError):  # where less is allowed already
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the caller's to handle
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -98,10 +67,10 @@ def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
 
 def _logged_in() -> Any:
     """The package's KaggleApi; None without credentials, or with none that Kaggle accepts."""
-    import requests
+    from requests import adapters
 
-    requests.Response.content = property(_content)  # type: ignore[assignment]
-    requests.Response.iter_lines = _lines  # type: ignore[method-assign, assignment]
+    # Without a charset in its header, requests takes a log under way for Latin-1.
+    vars(adapters)["get_encoding_from_headers"] = lambda _: "utf-8"
     import kaggle  # logs in as it is imported, and says nothing when that fails
 
     api = kaggle.api
@@ -111,46 +80,6 @@ def _logged_in() -> Any:
         except SystemExit:
             return None
     return api
-
-
-# --- bounds of what is read
-
-
-def _content(response: Any) -> bytes:
-    """``requests.Response.content``, bounded: of a long answer the middle, a part of its log, is left out."""
-    if response._content is False:
-        response._content = _read(response.iter_content(1 << 20))
-    content: bytes = response._content
-    return content
-
-
-def _read(pieces: Iterator[bytes]) -> bytes:
-    kept, size = bytearray(), 0
-    for piece in pieces:
-        size += len(piece)
-        if size > LARGEST:
-            raise TooLarge(f"> {LARGEST >> 20} MB")
-        kept += piece
-        if len(kept) > LONGEST:
-            del kept[HEAD:-TAIL]
-    if size > len(kept):
-        before, after = PIECE_END.search(kept, HEAD - NEAR, HEAD), PIECE_END.search(kept, HEAD)
-        if not (before and after):
-            raise TooLarge(f"> {LONGEST >> 20} MB")
-        kept[before.end() : after.end()] = json.dumps(CUT)[1:-1].encode()
-    return bytes(kept)
-
-
-def _lines(response: Any, **_: Any) -> Iterator[str]:
-    """``requests.Response.iter_lines``, bounded: the end of a long line is left out."""
-    line = b""
-    for piece in response.iter_content(512):
-        first, *more = piece.split(b"\n")
-        line += first[: LONGEST_LINE - len(line)]
-        for following in more:
-            yield line.decode("utf-8", "replace").rstrip("\r")
-            line = following
-    yield line.decode("utf-8", "replace")
 
 
 # --- failures
@@ -215,20 +144,15 @@ class _Calls:
         self._emit = emit
         self._answer: Answer = {}
         """The last one, with the fields that Kaggle sent."""
-        self._pages: set[str] = set()
         api.get_response_processor = lambda: self._check
 
     def _check(self, response: Any) -> None:
         """The package's hook for each answer, in which it takes what is missing for the default. Raises
-        NotKaggle, EndlessPages."""
+        NotKaggle."""
         self._api._check_response_version(response)
         self._answer = response.json()
         if not isinstance(self._answer, dict) or "code" in self._answer:
             raise NotKaggle
-        if page := self._answer.get("nextPageToken"):
-            if page in self._pages or len(self._pages) == MOST_PAGES:
-                raise EndlessPages(len(self._pages))
-            self._pages.add(page)
 
     def username(self) -> str | None:
         name: str | None = self._api.get_config_value(self._api.CONFIG_NAME_USER)

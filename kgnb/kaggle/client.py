@@ -33,8 +33,8 @@ CALL_SECONDS = 120.0
 """For one call: a push is a request of 1 MB."""
 TRANSFER_SECONDS = 3600.0
 """Limit for fetching a run's files, up to 20 GB, and for sending a dataset."""
-LONGEST_LINE = 1 << 28
-"""Bytes in an answer: all that Kaggle's process may hold."""
+LONGEST_LINE = 1 << 32
+"""Bytes in an answer, a run's whole log for instance."""
 _PUSH_REFUSALS = {
     "session count": "sessions_taken",
     "weekly": "quota_reached",

@@ -15,8 +15,8 @@ from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
 from kgnb.core.kaggle_inputs import NAME
 from kgnb.core.messages import say
 from kgnb.core.secrets import DATASET_FILE
+from kgnb.kaggle.book_notebook import FILE as BOOKS_FILE
 from kgnb.kaggle.client import Dataset, KaggleClient, Tell
-from kgnb.kaggle.packed_books import FILE as BOOKS_FILE
 
 NAME_LENGTH = range(6, 51)
 """Characters in a dataset's name."""

@@ -56,7 +56,7 @@ def read_json(path: Path, broken: str) -> Any:
         content = path.read_bytes()
     try:
         return json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+    except ValueError:
         raise InputError(broken, path=path) from None
 
 

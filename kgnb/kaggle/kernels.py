@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import re
 import time
 from collections.abc import Container
 from contextlib import suppress
@@ -16,7 +15,6 @@ from kgnb.core.kaggle_inputs import NAME
 from kgnb.core.messages import say
 from kgnb.core.notebook_services import find_service
 from kgnb.core.safe_text import many_lines, one_line
-from kgnb.kaggle.api_process import CUT
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed, SessionsTaken, Tell
 from kgnb.kaggle.kernel_metadata import Metadata
 from kgnb.render.formatting import date_and_time
@@ -150,19 +148,7 @@ def status_sentence(kernel: str, status: KernelStatus) -> str:
 
 
 def log_lines(stored: str) -> str:
-    """Return a stored log, a JSON list of ``{stream_name, time, data}`` or plain text, as printable text; its
-    middle may be left out."""
-    if CUT in stored:
-        return many_lines(CUT.join(_printed(part) for part in stored.split(CUT)))
+    """Return a stored log, a JSON list of ``{stream_name, time, data}`` or plain text, as printable text."""
     with suppress(ValueError, TypeError, KeyError):
         stored = "".join(str(event["data"]) for event in json.loads(stored))
     return many_lines(stored)
-
-
-def _printed(part: str) -> str:
-    """What was printed, from a part of such a list that may begin or end within an event; else the part."""
-    found = []
-    for field in re.finditer(r'"data":\s*(?=")', part):
-        with suppress(ValueError):
-            found.append(json.JSONDecoder().raw_decode(part, field.end())[0])
-    return "".join(found) or part

@@ -1,40 +1,181 @@
-"""A notebook that carries kgnb with it: the wheel as text in its first cell, and nothing in it that isn't
-meant to leave the house.
+"""A notebook that installs kgnb in its first cell: from the wheel that the cell carries, or from PyPI.
 
 ``kaggle kernels push`` sends the text of one file and nothing else, at most 1 MB of it.
 """
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import io
 import json
+import lzma
 import re
-from collections.abc import Mapping
+import tempfile
+import tokenize
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
-from kgnb import __version__
+from kgnb import _HOME, __version__
 from kgnb.core.errors import InputError
-from kgnb.kaggle import kgnb_wheel
+from kgnb.kaggle.book_notebook import as_text
 from kgnb.kaggle.kernel_metadata import read_json
-from kgnb.kaggle.kgnb_wheel import EXTRAS, Wheel
+from kgnb.kaggle.subprocesses import pip
 
 Notebook = dict[str, Any]
 
 MOST_BYTES = 900_000
 """Of a whole notebook as Kaggle's client sends it; the server refuses 1 MB."""
 CELL = "kgnb-embedded"
-"""Id of the cell that carries the wheel."""
+"""Id of the cell that installs kgnb."""
 INSTALL_CELLS = (CELL, "install")
 """Ids of cells that install kgnb: that of an earlier bundle, and that of kgnb's own notebooks."""
-PACKED = re.compile(r'^(?:_install_kgnb|BOOKS = unpack_text)\("""\n[^"]*"""\)$', re.M)
-"""The wheel, or books, as base85: one megabyte in two hundred looks somewhere like a key."""
+EXTRAS = ("embedded",)
+"""What a notebook installs of kgnb; packages that a place has are its own and never touched."""
+BUILD_SECONDS = 180.0
+DOCUMENTED = {f"{home.replace('.', '/')}.py" for home in ("kgnb.__init__", *_HOME.values())}
+"""Modules whose docstrings a carried wheel keeps: help() shows them to a notebook's user."""
+_TEXT_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0}]
+"""xz for text, whose bytes have no position in a word."""
+
+
+# --- kgnb's own wheel
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """kgnb as a wheel: its file name, and its files by path, without the list of them (RECORD)."""
+
+    name: str
+    files: Mapping[str, bytes]
+
+    @cached_property
+    def text(self) -> str:
+        """The wheel's files as a cell carries them, which :data:`CARRIED` unpacks; takes two
+        seconds.
+
+        Neighbours of one kind compress best. Without comments, without docstrings that help() doesn't show a
+        user, and without the page of the package index. GB18030 has any text, and Chinese in two bytes a
+        character.
+        """
+        parts = []
+        for path in sorted(self.files, key=lambda path: (Path(path).suffix, path)):
+            data = self.files[path]
+            kept = (data.partition(b"\n\n")[0] if path.endswith("/METADATA") else data).decode()
+            parts += [path, _without_comments(kept, path) if path.endswith(".py") else kept]
+        return as_text(lzma.compress("\0".join(parts).encode("gb18030"), filters=_TEXT_FILTERS))
+
+    @property
+    def metadata_path(self) -> str:
+        """Path of the file with name, version and requirements."""
+        return next(path for path in self.files if path.endswith(".dist-info/METADATA"))
+
+    def write(self, folder: Path) -> Path:
+        """Write the wheel to a folder and return its file."""
+        record = self.metadata_path.replace("METADATA", "RECORD")
+        with zipfile.ZipFile(folder / self.name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, data in self.files.items():
+                archive.writestr(path, data)
+            archive.writestr(record, "".join(f"{path},,\n" for path in self.files))
+        return folder / self.name
+
+
+def _without_comments(code: str, path: str) -> str:
+    """Python code without comments and docstrings, but with those of public names in :data:`DOCUMENTED`
+    modules; each line stays at its number, as tracebacks tell it."""
+    lines = code.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            (row, start), (_, end), line = token.start, token.end, lines[token.start[0] - 1]
+            lines[row - 1] = line[:start].rstrip() + line[end:]
+    for node in ast.walk(ast.parse(code)):
+        public = path in DOCUMENTED and not (getattr(node, "name", None) or "").startswith("_")
+        body = getattr(node, "body", None)
+        for statement in body[public:] if isinstance(body, list) else ():
+            match statement:
+                case ast.Expr(ast.Constant(str()), lineno=first, end_lineno=int(last), col_offset=at):
+                    lines[first - 1 : last] = [" " * at + '""\n', *["\n"] * (last - first)]
+    return "".join(lines)
+
+
+def checkout() -> Path | None:
+    """The checkout that this kgnb runs from, or None where it is an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").is_file() else None
+
+
+async def own_wheel() -> Wheel:
+    """This very kgnb: built from its checkout, or put together again from the installed files.
+
+    Raises InputError where neither works.
+    """
+    root = checkout()
+    if root is None:
+        return await asyncio.to_thread(_from_installed)
+    with tempfile.TemporaryDirectory(prefix="kgnb-wheel-") as folder:
+        await _pip_wheel(root, folder)
+        return await asyncio.to_thread(_built, Path(folder))
+
+
+def _built(folder: Path) -> Wheel:
+    (path,) = folder.glob("kgnb-*.whl")
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/RECORD")]
+        return Wheel(path.name, {name: archive.read(name) for name in names})
+
+
+async def _pip_wheel(root: Path, folder: str) -> None:
+    isolated = [] if util.find_spec("hatchling") is None else ["--no-build-isolation"]
+    words = ("wheel", "--no-deps", *isolated, "--wheel-dir", folder, str(root))
+    if reason := await pip(*words, seconds=BUILD_SECONDS):
+        raise InputError("bundle.no_wheel", reason=reason)
+
+
+def _from_installed() -> Wheel:
+    try:
+        own = metadata.distribution("kgnb")
+    except metadata.PackageNotFoundError:
+        raise InputError("bundle.no_wheel", reason="kgnb: no .dist-info") from None
+    info = f"kgnb-{own.version}.dist-info"
+    left_out = {f"{info}/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")}
+    files = {
+        str(path): Path(str(path.locate())).read_bytes()
+        for path in own.files or ()
+        if path.parts[0] in ("kgnb", info) and path.suffix != ".pyc" and str(path) not in left_out
+    }
+    if "kgnb/__init__.py" not in files:  # an editable install whose checkout is gone
+        raise InputError("bundle.no_wheel", reason="kgnb: RECORD")
+    return Wheel(f"kgnb-{own.version}-py3-none-any.whl", files)
+
+
+def requirements(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, tuple[str, str]]:
+    """The packages that a notebook installs for kgnb, by name: the lowest version that will do, and the
+    version that kgnb was tried with, which is the one here ("" of a package that isn't here)."""
+    found = {}
+    header = wheel.files[wheel.metadata_path].decode().partition("\n\n")[0]
+    for name, rest in re.findall(r"^Requires-Dist: *([A-Za-z0-9._-]+)(.*)", header, re.M):
+        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)", rest)
+        if extra is None or extra[1] in extras:
+            lowest = re.search(r">=\s*([\d.]+)", rest.partition(";")[0])
+            tried = ""
+            with suppress(metadata.PackageNotFoundError):
+                tried = metadata.version(name)
+            found[name] = (lowest[1] if lowest else "0", tried)
+    return found
+
+
+# --- notebooks
 
 
 def own_notebooks() -> Path:
     """The folder of kgnb's own notebooks."""
-    return (kgnb_wheel.checkout() or Path(__file__).resolve().parents[1]) / "notebooks"
+    return (checkout() or Path(__file__).resolve().parents[1]) / "notebooks"
 
 
 def notebook_path(name: str) -> Path:
@@ -54,23 +195,28 @@ def read_notebook(path: Path) -> Notebook:
     """The notebook in the file. Raises InputError for anything else."""
     notebook = read_json(path, "bundle.not_a_notebook")
     try:
-        if notebook["nbformat"] == 4 and all(isinstance(_source(one), str) for one in notebook["cells"]):
+        if notebook["nbformat"] == 4 and all(isinstance(source_of(one), str) for one in notebook["cells"]):
             return dict(notebook)
     except (TypeError, KeyError):
         pass
     raise InputError("bundle.not_a_notebook", path=path)
 
 
-def bundled(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | None = None) -> Notebook:
-    """The notebook's cells with one that sets ``variables`` and installs ``wheel``: in place of those that
-    installed kgnb so far, else before all other code. Outputs, widgets' state and other metadata stay here.
+def bundled(
+    notebook: Notebook, wheel: Wheel | None, *, variables: Mapping[str, str] | None = None
+) -> Notebook:
+    """The notebook's cells with a cell that sets ``variables`` and installs ``wheel`` (None: this version
+    from PyPI), in place of those that installed kgnb so far, else before all other code. Outputs, widgets'
+    state and other metadata stay here.
     """
     cells = notebook["cells"]
     ours = [i for i, cell in enumerate(cells) if cell.get("id") in INSTALL_CELLS]
     code = [i for i, cell in enumerate(cells) if cell["cell_type"] == "code"]
     at = (ours or code or [len(cells)])[0]
     kept = [cell for i, cell in enumerate(cells) if i not in ours]
-    made = [_cell(cell["cell_type"], f"cell-{number:02}", _source(cell)) for number, cell in enumerate(kept)]
+    made = [
+        _cell(cell["cell_type"], f"cell-{number:02}", source_of(cell)) for number, cell in enumerate(kept)
+    ]
     hidden = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}, "cellView": "form"}
     source = _install_code(wheel, variables or {})
     made.insert(at, _cell("code", CELL, source) | {"metadata": hidden})
@@ -79,15 +225,16 @@ def bundled(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | 
     return {"cells": made, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
 
 
-def _install_code(wheel: Wheel, variables: Mapping[str, str]) -> str:
-    return INSTALL.format(
-        version=__version__,
-        variables=json.dumps(dict(variables), ensure_ascii=False, indent=4),
-        pins=json.dumps(kgnb_wheel.pins(wheel)),
-        name=json.dumps(wheel.name),
-        extras=json.dumps(f"[{','.join(EXTRAS)}]"),
-        wheel=wheel.text,
-    )
+def _install_code(wheel: Wheel | None, variables: Mapping[str, str]) -> str:
+    facts = {
+        "version": __version__,
+        "variables": json.dumps(dict(variables), ensure_ascii=False, indent=4),
+        "extras": f"[{','.join(EXTRAS)}]",
+    }
+    if wheel is None:
+        return FROM_PYPI.format(**facts)
+    needs = json.dumps(requirements(wheel))
+    return CARRIED.format(needs=needs, name=json.dumps(wheel.name), wheel=wheel.text, **facts)
 
 
 def written(notebook: Notebook) -> str:
@@ -103,12 +250,13 @@ def _cell(cell_type: str, cell_id: str, source: str) -> dict[str, Any]:
     return cell | {"outputs": [], "execution_count": None} if cell_type == "code" else cell
 
 
-def _source(cell: Mapping[str, Any]) -> str:
+def source_of(cell: Mapping[str, Any]) -> str:
+    """A cell's text."""
     source = cell["source"]
     return source if isinstance(source, str) else "".join(source)
 
 
-INSTALL = '''\
+CARRIED = '''\
 # @title 安装 kgnb {version} · Install kgnb
 # 安装包就在这个单元格里，下面不用看。 kgnb itself is in this cell; nothing to read below.
 WHEELS = ""  # @param {{type:"string"}}
@@ -137,9 +285,22 @@ def _install_kgnb(packed):
     with zipfile.ZipFile(wheel := folder / {name}, "w") as archive:
         for path, text in files.items():
             archive.writestr(path, text)
-    # 这里已有的包保持不动；没有的，装测试过的版本。 What is here stays as it is; the rest comes as tested.
-    names = {{one.metadata["Name"] or "kgnb" for one in importlib.metadata.distributions()}} - {{"kgnb"}}
-    kept = {{name: version for name in names if re.match("[0-9]", version := here(name) or "")}}
+    def plain(name):
+        return re.sub("[-_.]+", "-", name).lower()
+
+    def numbers(version):
+        return [int(number) for number in re.findall("[0-9]+", version)[:3]]
+
+    # 这里已有的包保持不动；没有的，装测试过的版本；kgnb 要用而这里太旧的，换同一大版本里够新的。
+    # What is here stays as it is; what isn't comes as tested; what is too old moves within its major version.
+    needs = {needs}
+    names = {{plain(one.metadata["Name"] or "kgnb") for one in importlib.metadata.distributions()}}
+    kept = {{name: version for name in names - {{"kgnb"}} if re.match("[0-9]", version := here(name) or "")}}
+    lowest = {{plain(name): version for name, (version, _) in needs.items()}}
+    old = {{name: low for name, low in lowest.items() if name in kept and numbers(kept[name]) < numbers(low)}}
+    near = [f"{{n}}<{{numbers(low)[0] + 1}}" for n, low in old.items()]
+    fixed = near + [f"{{n}}=={{v}}" for n, v in kept.items() if n not in old]
+    loose = [f"{{n}}=={{v}}" for n, v in kept.items() if n not in lowest]
     constraints = folder / "kept.txt"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", constraints]
     if given := WHEELS or os.environ.get("KGNB_WHEELS", ""):
@@ -149,14 +310,11 @@ def _install_kgnb(packed):
         if not found:
             raise RuntimeError(f"{{given}}: 请用 Add Input 附加这个数据集。 Attach this dataset (Add Input).")
         pip += ["--no-index", "--find-links", found[0]]
-    pip += [str(wheel) + {extras}, *([] if here("ipywidgets") else ["ipywidgets"])]
-    tried = {pins}
-    pins = [f"{{name}}=={{version}}" for name, version in tried.items() if not here(name)]
-    free = {{re.sub("[-_.]+", "-", name).lower() for name in tried}}
-    held = {{n: v for n, v in kept.items() if re.sub("[-_.]+", "-", n).lower() not in free}}
-    # 最后才换掉 kgnb 要用、而这里太旧的包。 Last, what kgnb needs newer than it is here is replaced.
-    for fixed, wanted in ((kept, pins), (kept, []), (held, [])):
-        constraints.write_text("".join(f"{{n}}=={{v}}\\n" for n, v in fixed.items()))
+    pip += [str(wheel) + "{extras}", *([] if here("ipywidgets") else ["ipywidgets"])]
+    pins = [f"{{name}}=={{tried}}" for name, (_, tried) in needs.items() if tried and not here(name)]
+    # 最后一次放开 kgnb 直接要用的。 The last attempt lets go of what kgnb itself asks for.
+    for limits, wanted in ((fixed, pins), (fixed, []), (loose, [])):
+        constraints.write_text("\\n".join(limits))
         done = subprocess.run([*pip, *wanted], capture_output=True, text=True)
         if done.returncode == 0 or "Retry(total=0" in done.stderr:  # 后者是没有网 the latter: no network
             break
@@ -180,37 +338,14 @@ import kgnb
 print("kgnb", kgnb.__version__)
 '''
 
+FROM_PYPI = """\
+# @title 安装 kgnb {version} · Install kgnb
+import os
 
-# --- what must not leave
+for name, value in {variables}.items():
+    os.environ.setdefault(name, value)
+%pip install -q "kgnb{extras}=={version}"
+import kgnb
 
-PATTERNS = {
-    "sk-…": r"\bsk-[A-Za-z0-9_-]{20,}",
-    "Google": r"\bAIza[0-9A-Za-z_-]{35}",
-    "Hugging Face": r"\bhf_[A-Za-z0-9]{30,}",
-    "GitHub": r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})",
-    "AWS": r"\bAKIA[0-9A-Z]{16}\b",
-    "Slack": r"\bxox[a-z]-[A-Za-z0-9-]{10,}",
-    "Kaggle": r"\bKGAT_[A-Za-z0-9]{20,}|[\"']key[\"']\s*:\s*[\"'][0-9a-f]{32}[\"']",
-    "PRIVATE KEY": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
-    "://user:password@": r"\b[a-z][a-z0-9+]*://[^\s/:@'\"{}$<]*:[^\s/@'\"{}$<…]{3,}@",
-    "PASSWORD = '…'": (
-        r"(?i)(?:API_?KEY|PASSWORD|PASSWD|TOKEN|SECRET(?!S_DATASET))\w*['\"]?\]?\s*[=:,]\s*['\"][^'\"\s{}]{8,}['\"]"
-    ),
-}
-
-
-def check_secrets(notebook: Notebook, wheel: Wheel, known: Mapping[str, SecretStr]) -> None:
-    """Raises InputError for a key or password in the notebook, by its looks or because it is one of ``known``
-    (by variable); names the cell, never the value."""
-    sources = {f"#{number}": _source(cell) for number, cell in enumerate(notebook["cells"], 1)}
-    for where, source in sources.items():
-        said = PACKED.sub("", source)
-        for kind, pattern in PATTERNS.items():
-            if re.search(pattern, said):
-                raise InputError("bundle.secret_like", cell=where[1:], kind=kind)
-    places = {where: source.encode() for where, source in sources.items()} | dict(wheel.files)
-    for name, secret in known.items():
-        value = secret.get_secret_value()
-        for where, data in places.items():
-            if not value.isalpha() and value.encode() in data:  # a plain word is no secret, and everywhere
-                raise InputError("bundle.secret_of", where=where, name=name)
+print("kgnb", kgnb.__version__)
+"""

@@ -13,9 +13,9 @@ import pytest
 
 from kgnb.cli.commands import chosen, make_parser
 from kgnb.core.settings import Settings
-from kgnb.kaggle import api_process, client, kernel_metadata, kgnb_wheel
+from kgnb.kaggle import api_process, client, kernel_metadata, notebook_bundle
 from kgnb.kaggle.client import KaggleClient
-from kgnb.kaggle.kgnb_wheel import Wheel
+from kgnb.kaggle.notebook_bundle import Wheel
 from tests.support.kaggle_stub import KaggleStub, kaggle_stub
 
 OURS = ("KGNB_", "KG_", "OPENAI_", "REDIS_", "DB_", "NEO4J_", "KAGGLE_", "XDG_CONFIG_HOME")
@@ -83,7 +83,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def wheel() -> Wheel:
-    return asyncio.run(kgnb_wheel.own_wheel())
+    return asyncio.run(notebook_bundle.own_wheel())
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +104,7 @@ def command(stub: KaggleStub, small_wheel: Wheel, monkeypatch: pytest.MonkeyPatc
         return small_wheel
 
     monkeypatch.setattr(client, "ApiProcess", InProcess)
-    monkeypatch.setattr(kgnb_wheel, "own_wheel", own_wheel)
+    monkeypatch.setattr(notebook_bundle, "own_wheel", own_wheel)
 
     def run(*words: str | Path) -> int:
         args = make_parser().parse_args(["kaggle", *map(str, words)])

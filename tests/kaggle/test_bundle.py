@@ -18,8 +18,9 @@ from pydantic import SecretStr
 
 import kgnb
 from kgnb.core.errors import InputError
-from kgnb.kaggle import build_notebook, kgnb_wheel, notebook_bundle
-from kgnb.kaggle.kgnb_wheel import Wheel
+from kgnb.kaggle import book_notebook, notebook_bundle
+from kgnb.kaggle.notebook_bundle import Wheel
+from kgnb.kaggle.secret_check import check_secrets
 from tests.support.commands import environment
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
@@ -67,10 +68,10 @@ class TestWheel:
             if name.endswith(".py"):
                 compile(carried[name], name, "exec")
                 kept, whole = (ast.parse(one) for one in (carried[name], text))
-                if name.startswith(kgnb_wheel.UNCALLED):
-                    assert not any(public_docs(kept)), name
-                else:
+                if name in notebook_bundle.DOCUMENTED:
                     assert public_docs(kept) == public_docs(whole), name
+                else:
+                    assert not any(public_docs(kept)), name
                 kept, whole = (Unsaid().visit(one) for one in (kept, whole))
                 assert ast.dump(kept) == ast.dump(whole), name
                 assert lines(kept) == lines(whole), name
@@ -78,15 +79,15 @@ class TestWheel:
                 assert carried[name] == text, name
 
     def test_help_shows_what_the_root_exports(self) -> None:
-        homes = [f"{home.replace('.', '/')}/" for home in kgnb._HOME.values()]
-        assert not [home for home in homes if home.startswith(kgnb_wheel.UNCALLED)]
+        homes = {f"{home.replace('.', '/')}.py" for home in kgnb._HOME.values()}
+        assert homes <= notebook_bundle.DOCUMENTED
 
     def test_pins_what_is_installed_here(self, wheel: Wheel) -> None:
-        found = kgnb_wheel.pins(wheel)
-        assert found["redis"] == metadata.version("redis")
+        found = notebook_bundle.requirements(wheel)
+        assert found["redis"] == ("5.0.2", metadata.version("redis"))
         assert "jieba" in found
         assert not {"ipywidgets", "kaggle"} & found.keys()  # the place's own are never touched
-        assert "jieba" not in kgnb_wheel.pins(wheel, ())
+        assert "jieba" not in notebook_bundle.requirements(wheel, ())
 
     def test_an_installed_one_is_put_together_again(
         self, wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -97,7 +98,7 @@ class TestWheel:
         subprocess.run(pip, check=True, timeout=60 * SLOWEST)
         (dist,) = metadata.distributions(name="kgnb", path=[str(site)])
         monkeypatch.setattr(metadata, "distribution", lambda _: dist)
-        assert kgnb_wheel._from_installed() == wheel
+        assert notebook_bundle._from_installed() == wheel
 
     def test_without_a_record_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def nothing(_: str) -> None:
@@ -105,10 +106,10 @@ class TestWheel:
 
         monkeypatch.setattr(metadata, "distribution", nothing)
         with pytest.raises(InputError, match="kgnb"):
-            kgnb_wheel._from_installed()
+            notebook_bundle._from_installed()
 
 
-class TestParcel:
+class TestBundle:
     def test_outputs_widgets_and_metadata_stay_here(self, small_wheel: Wheel) -> None:
         dirty = notebook("print('a')", metadata={"widgets": {"state": "canary"}, "papermill": "canary"})
         output = {"output_type": "stream", "name": "stdout", "text": "canary"}
@@ -126,7 +127,7 @@ class TestParcel:
         largest = max((ROOT / "notebooks").glob("*.ipynb"), key=lambda path: path.stat().st_size)
         one = notebook_bundle.read_notebook(largest)
         text = notebook_bundle.written(notebook_bundle.bundled(one, wheel))
-        assert len(text) < 0.96 * notebook_bundle.MOST_BYTES  # with room for a book of some 25,000 characters
+        assert len(text) < 0.92 * notebook_bundle.MOST_BYTES  # with room for a book of some 25,000 characters
 
     def test_is_the_same_each_time(self, small_wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):
@@ -189,7 +190,7 @@ class TestSecrets:
     )
     def test_looks(self, source: str, small_wheel: Wheel) -> None:
         with pytest.raises(InputError) as caught:
-            notebook_bundle.check_secrets(notebook("1", source), small_wheel, {})
+            check_secrets(notebook("1", source), small_wheel, {})
         assert "2" in str(caught.value)
         assert "hunter" not in str(caught.value)
 
@@ -206,34 +207,34 @@ class TestSecrets:
         ],
     )
     def test_looks_harmless(self, source: str, small_wheel: Wheel) -> None:
-        notebook_bundle.check_secrets(notebook(source), small_wheel, {})
+        check_secrets(notebook(source), small_wheel, {})
 
     def test_packed_text_that_looks_like_a_key_by_chance(self, small_wheel: Wheel) -> None:
         looks = "x!sk-" + "a1B2" * 8
-        cell = build_notebook.CARRIED.format(text=looks)
-        notebook_bundle.check_secrets(notebook(cell), small_wheel, {})
+        cell = book_notebook.CARRIED.format(text=looks)
+        check_secrets(notebook(cell), small_wheel, {})
         with pytest.raises(InputError, match="1"):
-            notebook_bundle.check_secrets(notebook(f"{cell}\nx = '{looks}'"), small_wheel, {})
+            check_secrets(notebook(f"{cell}\nx = '{looks}'"), small_wheel, {})
 
     def test_variables_are_looked_at_too(self, small_wheel: Wheel) -> None:
         made = notebook_bundle.bundled(notebook("1"), small_wheel, variables={"KGNB_X": "sk-" + "a1B2" * 8})
         with pytest.raises(InputError, match="1"):
-            notebook_bundle.check_secrets(made, small_wheel, {})
+            check_secrets(made, small_wheel, {})
 
     def test_our_own_notebooks_pass(self, small_wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):
             made = notebook_bundle.bundled(notebook_bundle.read_notebook(path), small_wheel)
-            notebook_bundle.check_secrets(made, small_wheel, {"REDIS_PASSWORD": SecretStr("correct-horse-9")})
+            check_secrets(made, small_wheel, {"REDIS_PASSWORD": SecretStr("correct-horse-9")})
 
     def test_values_of_the_environment(self, small_wheel: Wheel) -> None:
         known = {"REDIS_PASSWORD": SecretStr("correct-horse-9"), "WORD": SecretStr("password")}
-        notebook_bundle.check_secrets(notebook("# password"), small_wheel, known)
+        check_secrets(notebook("# password"), small_wheel, known)
         with pytest.raises(InputError, match="REDIS_PASSWORD") as caught:
-            notebook_bundle.check_secrets(notebook("x = ['correct-horse-9']"), small_wheel, known)
+            check_secrets(notebook("x = ['correct-horse-9']"), small_wheel, known)
         assert "horse" not in str(caught.value)
 
     def test_values_in_the_wheel(self) -> None:
         wheel = Wheel("kgnb.whl", {"kgnb/.env": b"REDIS_PASSWORD=correct-horse-9"})
         known = {"REDIS_PASSWORD": SecretStr("correct-horse-9")}
         with pytest.raises(InputError, match=r"kgnb/\.env"):
-            notebook_bundle.check_secrets(notebook("1"), wheel, known)
+            check_secrets(notebook("1"), wheel, known)

@@ -26,7 +26,7 @@ from kgnb.book.reader import story_path
 from kgnb.core import colab
 from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
-from kgnb.kaggle import datasets, kernels, wheels
+from kgnb.kaggle import datasets, kernels, wheel_folder
 from tests.conftest import lent_folder
 from tests.kaggle.conftest import Command
 from tests.support.commands import novel
@@ -105,10 +105,10 @@ class TestKaggle:
             """Without the downloads; the folder's metadata is the real one."""
             folder.mkdir()
             (folder / "kgnb-0-py3-none-any.whl").write_bytes(b"PK")
-            datasets.describe(folder, f"{owner}/{wheels.DATASET}")
+            datasets.describe(folder, f"{owner}/{wheel_folder.DATASET}")
             return [*folder.glob("*.whl")]
 
-        monkeypatch.setattr(wheels, "make_wheels", few)
+        monkeypatch.setattr(wheel_folder, "make_wheels", few)
         lines = [line for block in blocks("kaggle.md", "bash") for line in block.splitlines() if line]
         ours = [shlex.split(line) for line in lines if line.startswith("kgnb kaggle")]
         others = [line for line in lines if not line.startswith("kgnb kaggle")]

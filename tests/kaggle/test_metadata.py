@@ -60,7 +60,7 @@ class TestMetadata:
         kernel_metadata.check_internet(offline, "reader/wheels")
         kernel_metadata.check_internet(META, None)
 
-    @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
+    @pytest.mark.parametrize("text", ["", "[]", "{"])
     def test_broken_files(self, text: str, tmp_path: Path) -> None:
         (tmp_path / "m.json").write_text(text)
         with pytest.raises(InputError):

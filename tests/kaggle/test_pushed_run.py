@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from kgnb.kaggle import datasets, kernels, kgnb_wheel
-from kgnb.kaggle.kgnb_wheel import Wheel
+from kgnb.kaggle import datasets, kernels, notebook_bundle
+from kgnb.kaggle.notebook_bundle import Wheel
 from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.server import Faults
 from tests.kaggle.conftest import Command
@@ -73,7 +73,7 @@ def test_a_book_in_two_sessions(
     async def own_wheel() -> Wheel:
         return wheel
 
-    monkeypatch.setattr(kgnb_wheel, "own_wheel", own_wheel)
+    monkeypatch.setattr(notebook_bundle, "own_wheel", own_wheel)
     monkeypatch.setattr(kernels, "POLL_PAUSE", 0.2)
     monkeypatch.setattr(datasets, "READY_PAUSE", 0.01)
     book = novel(tmp_path / "book.txt", CHAPTERS)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from kgnb.kaggle import kgnb_wheel, notebook_bundle
-from kgnb.kaggle.kgnb_wheel import Wheel
+import kgnb
+from kgnb.kaggle import notebook_bundle
+from kgnb.kaggle.notebook_bundle import Wheel
 from tests.support.paths import ROOT
 
 FILES = {"kgnb/书.py": "书 = '读书 ★'\r\n", "kgnb-9.9.dist-info/METADATA": "Name: kgnb\nVersion: 9.9"}
@@ -57,7 +58,9 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pip:
 def cell(monkeypatch: pytest.MonkeyPatch) -> str:
     """The cell of a kgnb that isn't the one here; without the import that follows the installation."""
     monkeypatch.setattr(notebook_bundle, "__version__", "9.9")
-    monkeypatch.setattr(kgnb_wheel, "pins", lambda _: {"redis": "1.0", "no-such-package": "2.0"})
+    monkeypatch.setattr(
+        notebook_bundle, "requirements", lambda _: {"redis": ("0.1", "1.0"), "no-such-package": ("0", "2.0")}
+    )
     code = notebook_bundle._install_code(WHEEL, {})
     assert WHEEL.text in code
     return code.partition("\nimport kgnb\n")[0]
@@ -73,6 +76,38 @@ def test_what_is_here_stays_as_it_is(pip: Pip, cell: str) -> None:
     assert words[-1] == "no-such-package==2.0"  # only what is missing comes as tested
     assert "redis==1.0" not in words
     assert not {"--upgrade", "-U", "--force-reinstall"} & set(words)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "limit"), [("0.1", "=={here}"), ("5.0", "=={here}"), ("999.2", "<1000")], ids=str
+)
+def test_only_what_is_too_old_is_changed_and_within_its_major_version(
+    pip: Pip, lowest: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.metadata import version
+
+    monkeypatch.setattr(notebook_bundle, "__version__", "9.9")
+    needs = {"redis": (lowest, "999.9"), "PyMySQL": ("0.1", "1.0")}
+    monkeypatch.setattr(notebook_bundle, "requirements", lambda _: needs)
+    code = notebook_bundle._install_code(WHEEL, {}).partition("\nimport kgnb\n")[0]
+    exec(compile(code, "cell", "exec"), {})
+    ((words, pinned),) = pip.calls
+    assert "redis" + limit.format(here=version("redis")) in pinned
+    assert f"pymysql=={version('PyMySQL')}" in pinned
+    assert words[-1].startswith("/")  # the wheel: no version of anything is asked for
+    assert not [one for one in pinned if one.startswith("redis") and limit.startswith("<") and "==" in one]
+
+
+def test_from_pypi_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGNB_LANG", "zh")
+    monkeypatch.delenv("OPENAI_MODEL", raising=False)
+    variables = {"KGNB_LANG": "en", "OPENAI_MODEL": '"\n} import os #'}
+    notebook = {"cells": [{"cell_type": "code", "id": "install", "source": "print(1)"}]}
+    (cell,) = notebook_bundle.bundled(notebook, None, variables=variables)["cells"]
+    (install,) = [line for line in cell["source"].splitlines() if line.startswith("%")]
+    assert install == f'%pip install -q "kgnb[embedded]=={kgnb.__version__}"'
+    exec(cell["source"].replace(install, ""), {})
+    assert (os.environ["KGNB_LANG"], os.environ["OPENAI_MODEL"]) == ("zh", variables["OPENAI_MODEL"])
 
 
 def test_the_wheel_has_what_is_needed_to_install_it(pip: Pip, cell: str) -> None:

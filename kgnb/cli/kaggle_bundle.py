@@ -13,7 +13,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.known_secrets import is_secret_name
 from kgnb.core.messages import language, say
 from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
-from kgnb.kaggle import kgnb_wheel, notebook_bundle, packed_books
+from kgnb.kaggle import book_notebook, notebook_bundle
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.datasets import check_name
 from kgnb.kaggle.kernel_metadata import (
@@ -41,7 +41,7 @@ DRY_OWNER = "OWNER"
 
 
 @dataclass
-class Parcel:
+class Bundle:
     """A notebook on its way: its metadata, its content, and the variables that it sets for itself."""
 
     meta: Metadata
@@ -55,7 +55,7 @@ class Parcel:
     """Whether the notebook is a person's own: kgnb can't know what it runs."""
 
 
-async def named_parcel(args: argparse.Namespace) -> Parcel:
+async def named_bundle(args: argparse.Namespace) -> Bundle:
     """What the command line names: books, or the folder or notebook of a person."""
     named = [Path(one) for one in args.what]
     folders = [one for one in named if await asyncio.to_thread(one.is_dir)]
@@ -65,26 +65,26 @@ async def named_parcel(args: argparse.Namespace) -> Parcel:
             raise InputError("kaggle.book_or_notebook")
         if folder is not None and not await asyncio.to_thread((folder / METADATA).is_file):
             raise InputError("file.missing", path=folder / METADATA)
-        return notebook_parcel(args, folder)
+        return bundle_of_notebook(args, folder)
     if args.notebook:
         raise InputError("kaggle.book_or_notebook")
-    return await _books_parcel(args, named)
+    return await _bundle_of_books(args, named)
 
 
-async def _books_parcel(args: argparse.Namespace, books: list[Path]) -> Parcel:
+async def _bundle_of_books(args: argparse.Namespace, books: list[Path]) -> Bundle:
     from kgnb.app.submit import read  # slow, and of no use to the other commands
 
     titles = [(await read(book, None, None)).title for book in books]  # no run for what isn't a book
     more = f" +{len(titles) - 1}" if titles[1:] else ""
     title, slug = title_and_slug(args.title or f"kgnb {titles[0]}", more)
     meta = TEMPLATE | {"title": title, "id": f"{NOBODY}/{slug}"}
-    packed = await asyncio.to_thread(packed_books.pack, books)
-    return Parcel(meta | {"code_file": CODE}, {}, packed=packed)
+    packed = await asyncio.to_thread(book_notebook.pack, books)
+    return Bundle(meta | {"code_file": CODE}, {}, packed=packed)
 
 
-def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
+def bundle_of_notebook(args: argparse.Namespace, source: Path | None) -> Bundle:
     """The metadata of ``source``, else of the template; and the notebook that these or the options name."""
-    root = kgnb_wheel.checkout()
+    root = notebook_bundle.checkout()
     at = next((f for f in (source, root) if f is not None and (f / METADATA).is_file()), None)
     meta: Metadata = dict(read_metadata(at / METADATA)) if at else dict(TEMPLATE)
     meta["id"] = str(meta.get("id", ""))
@@ -100,25 +100,25 @@ def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
     own = notebook_bundle.own_notebooks().resolve()
     is_theirs = code.resolve().parent not in (own, own.parent / "dist" / "notebooks")
     notebook = notebook_bundle.read_notebook(code)
-    return Parcel(meta | {"code_file": CODE}, notebook, is_theirs=is_theirs)
+    return Bundle(meta | {"code_file": CODE}, notebook, is_theirs=is_theirs)
 
 
-async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
+async def complete(args: argparse.Namespace, client: KaggleClient, bundle: Bundle) -> None:
     """Adds what options and the account say to the metadata and the variables, and checks these."""
-    meta = parcel.meta
+    meta = bundle.meta
     if meta["id"].startswith(f"{NOBODY}/") or args.owner:
         owner = args.owner or (DRY_OWNER if is_dry(args) else await client.username())
         meta["id"] = f"{owner}/{meta['id'].partition('/')[2]}"
     _apply_options(args, meta)
     check_metadata(meta)
-    parcel.variables = _variables(args, meta)
-    if wheels := parcel.variables.get("KGNB_WHEELS"):
+    bundle.variables = _variables(args, meta)
+    if wheels := bundle.variables.get("KGNB_WHEELS"):
         attach(meta, "dataset_sources", wheels)
-    check_internet(meta, wheels)
-    if parcel.packed and not is_dry(args):
-        await _go_on(args, client, parcel)
-    elif len(args.kernel) == 1 and not parcel.packed:
-        parcel.variables.setdefault("KGNB_RESUME_FROM", args.kernel[0])
+    check_internet(meta, None if args.pypi else wheels)
+    if bundle.packed and not is_dry(args):
+        await _go_on(args, client, bundle)
+    elif len(args.kernel) == 1 and not bundle.packed:
+        bundle.variables.setdefault("KGNB_RESUME_FROM", args.kernel[0])
 
 
 def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
@@ -151,21 +151,21 @@ def attach(meta: Metadata, key: str, source: str) -> None:
         meta[key] = [*meta.get(key, []), source]
 
 
-async def _go_on(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
+async def _go_on(args: argparse.Namespace, client: KaggleClient, bundle: Bundle) -> None:
     """Attaches the output of the books' last run, or of --kernel's: what was paid for stays."""
     if args.fresh:
         return
-    own = parcel.meta["id"]
+    own = bundle.meta["id"]
     if args.kernel:
-        parcel.earlier = args.kernel[0]
+        bundle.earlier = args.kernel[0]
         return
     status = await client.find_status(own)
     if status is None or status.state == "NEW_SCRIPT":
         return
     if not status.over:
         raise InputError("kaggle.still_running", kernel=own)
-    parcel.earlier = own
-    attach(parcel.meta, "kernel_sources", own)
+    bundle.earlier = own
+    attach(bundle.meta, "kernel_sources", own)
     print(say("kaggle.goes_on", kernel=own))
 
 

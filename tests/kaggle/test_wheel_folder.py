@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kgnb.core.errors import InputError, ServiceDown
-from kgnb.kaggle import wheels
-from kgnb.kaggle.kgnb_wheel import Wheel
+from kgnb.kaggle import wheel_folder
+from kgnb.kaggle.notebook_bundle import Wheel
 
 
 @pytest.fixture
@@ -24,14 +24,16 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     async def own() -> Wheel:
         return Wheel("kgnb-9.9-py3-none-any.whl", {"kgnb-9.9.dist-info/METADATA": b"Name: kgnb"})
 
-    monkeypatch.setattr(wheels, "_pip", pip)
-    monkeypatch.setattr(wheels, "own_wheel", own)
-    monkeypatch.setattr(wheels, "pins", lambda _: {"jieba": "0.42.1"})
+    monkeypatch.setattr(wheel_folder, "_pip", pip)
+    monkeypatch.setattr(wheel_folder, "own_wheel", own)
+    monkeypatch.setattr(
+        wheel_folder, "requirements", lambda _: {"jieba": ("0.42", "0.42.1"), "redis": ("5", "")}
+    )
     return calls
 
 
 async def test_each_image_gets_wheels_that_it_can_load(asked: list[tuple[str, ...]], tmp_path: Path) -> None:
-    await wheels.make_wheels(tmp_path / "made", "me")
+    await wheel_folder.make_wheels(tmp_path / "made", "me")
     built, *downloads = asked
     assert built[-1] == "jieba==0.42.1"
     assert [words[words.index("--python-version") + 1] for words in downloads] == ["3.12", "3.13"]
@@ -49,10 +51,10 @@ async def test_each_image_gets_wheels_that_it_can_load(asked: list[tuple[str, ..
 async def test_a_folder_that_cannot_be_written(asked: list[tuple[str, ...]], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file"):
-        await wheels.make_wheels(tmp_path / "file", "me")
+        await wheel_folder.make_wheels(tmp_path / "file", "me")
     assert asked == []
 
 
 async def test_what_pip_says_is_told() -> None:
     with pytest.raises(ServiceDown, match="no-such-option"):
-        await wheels._pip("download", "--no-such-option")
+        await wheel_folder._pip("download", "--no-such-option")

@@ -1,20 +1,38 @@
-"""The notebook of a pushed book: it unpacks the books, builds them and leaves the graphs."""
+"""The notebook of pushed books: it unpacks them, builds them and leaves the graphs.
+
+The books travel in the notebook's own text while they are small, else in a private dataset. Either way they
+are one opaque text or file: Kaggle unpacks archives among a dataset's files, an .epub too.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import lzma
+import tempfile
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kgnb.core.errors import InputError
+from kgnb.core.input_file import reading
 from kgnb.core.kaggle_inputs import find_input
 from kgnb.core.messages import say
-from kgnb.kaggle import packed_books
 
 Notebook = dict[str, Any]
 
 RESULTS = r"^[^/]*\.(html|json|log)$"
 """Pattern of the output files that a person looks at; the data folder beside them is for the next run."""
+FILE = "books.kgnb"
+"""The file's name in a dataset."""
+LINE = 60_000
+"""Characters in a line of the text: a page that shows the cell has a dozen lines of it, none too long for an
+editor."""
+
+
+# --- its cells
 
 
 def notebook(books: str, *, provider: str | None, earlier: str | None) -> Notebook:
@@ -29,7 +47,7 @@ def notebook(books: str, *, provider: str | None, earlier: str | None) -> Notebo
 
 def carried(packed: bytes) -> str:
     """Return the code of a cell that holds the packed books itself."""
-    return CARRIED.format(text=packed_books.as_text(packed))
+    return CARRIED.format(text=as_text(packed))
 
 
 def attached(dataset: str) -> str:
@@ -70,9 +88,50 @@ def chapters_left(files: list[Path]) -> int:
         (report,) = [file for file in files if file.name == "kgnb-report.json"]
         left = json.loads(report.read_text("utf-8"))["left"]["chapters"]
         return max(0, int(left))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError):
         return 0
 
+
+# --- the books
+
+
+def pack(books: Sequence[Path]) -> bytes:
+    """Return the books' files, in order, under names that don't clash. Raises InputError."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # compressed as a whole, below
+        for number, book in enumerate(books, 1):
+            with reading(book):
+                content = book.read_bytes()
+            archive.writestr(zipfile.ZipInfo(f"{number:03}/{book.name}"), content)
+    return lzma.compress(target.getvalue(), preset=9)
+
+
+def as_text(packed: bytes) -> str:
+    """Return packed bytes as a cell carries them, in lines."""
+    text = base64.b85encode(packed).decode()  # 6 % shorter than base64
+    return "\n".join(text[at : at + LINE] for at in range(0, len(text), LINE))
+
+
+def unpack_text(text: str) -> list[Path]:
+    """Write the books into a new folder and return their files, in the order in which they were packed."""
+    return _unpack(base64.b85decode("".join(text.split())))
+
+
+def unpack_dataset(dataset: str) -> list[Path]:
+    """:func:`unpack_text` for the attached dataset OWNER/NAME. Raises InputError when it isn't attached."""
+    folder = find_input(dataset, ["datasets"])
+    if folder is None or not (folder / FILE).is_file():
+        raise InputError("kaggle.books_missing", dataset=dataset)
+    return _unpack((folder / FILE).read_bytes())
+
+
+def _unpack(packed: bytes) -> list[Path]:
+    root = Path(tempfile.mkdtemp(prefix="kgnb-books-"))
+    with zipfile.ZipFile(io.BytesIO(lzma.decompress(packed))) as archive:
+        return [Path(archive.extract(name, root)) for name in sorted(archive.namelist())]
+
+
+# --- the cells' text
 
 TITLE = """\
 # kgnb：拆书
@@ -85,7 +144,7 @@ TITLE = """\
 
 CARRIED = '''\
 # 书就在这个单元格里，不用看。 The books are in this cell; nothing to read.
-from kgnb.kaggle.packed_books import unpack_text
+from kgnb.kaggle.book_notebook import unpack_text
 
 BOOKS = unpack_text("""
 {text}
@@ -94,7 +153,7 @@ BOOKS = unpack_text("""
 
 ATTACHED = """\
 # 书在附加的私有数据集里。 The books are in the attached private dataset.
-from kgnb.kaggle.packed_books import unpack_dataset
+from kgnb.kaggle.book_notebook import unpack_dataset
 
 BOOKS = unpack_dataset({dataset})
 """
@@ -103,7 +162,7 @@ BUILD = """\
 # 拆书，直到做完，或会话快结束时收尾；没做完的章节下次接着做。
 # Build until all is done, or leave in time before the session ends; the next push goes on from there.
 import kgnb
-from kgnb.kaggle.build_notebook import earlier_data
+from kgnb.kaggle.book_notebook import earlier_data
 
 node = kgnb.Node.from_env(resume_from=earlier_data({earlier}))
 node.start()

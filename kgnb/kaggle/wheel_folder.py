@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown
 from kgnb.kaggle.datasets import describe
-from kgnb.kaggle.kgnb_wheel import EXTRAS, own_wheel, pins
+from kgnb.kaggle.notebook_bundle import EXTRAS, own_wheel, requirements
 from kgnb.kaggle.subprocesses import pip
 
 PYTHONS = ("3.12", "3.13")
@@ -39,7 +39,8 @@ async def make_wheels(folder: Path, owner: str) -> list[Path]:
             await asyncio.to_thread(_describe, folder, owner)
         except OSError as error:
             raise InputError("kaggle.cannot_write", folder=folder, reason=error.strerror) from None
-        await _fetch(folder, f"{own}[{','.join(EXTRAS)}]", pins(wheel))
+        tried = {name: version for name, (_, version) in requirements(wheel).items() if version}
+        await _fetch(folder, f"{own}[{','.join(EXTRAS)}]", tried)
     return await asyncio.to_thread(lambda: sorted(folder.glob("*.whl")))
 
 
