@@ -27,7 +27,6 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 with atheris.instrument_imports(include=["kgnb"]):
-    from kgnb.app.record_file import read_record
     from kgnb.book.reader import read_book, story_path
     from kgnb.core.amounts import parse_amounts, parse_prices
     from kgnb.core.errors import KgnbError
@@ -54,7 +53,7 @@ def taken_over(file: Path) -> None:
     """The record of a data folder that others made."""
     target = FOLDER / "target.db"
     target.unlink(missing_ok=True)
-    copy_foreign_record(file, target)
+    copy_foreign_record(file, target, name="")
 
 
 def amounts(data: bytes) -> None:
@@ -73,7 +72,6 @@ def item(data: bytes) -> None:
 PARSERS: dict[str, Callable[[bytes], object]] = {
     "book": reading(".txt", read_book),
     "epub": reading(".epub", read_book),
-    "import": reading(".json", read_record),
     "reply": lambda data: parse(data.decode("utf-8", "replace"), provider="p"),
     "item": item,
     "amounts": amounts,

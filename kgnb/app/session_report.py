@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from kgnb.core.model import ACTIVE_STATUSES
 from kgnb.core.secret_mask import masked
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
-from kgnb.stores.embedded.record_copy import copy_place
+from kgnb.stores.embedded.record_copy import RECORD, copy_place, copy_record
 from kgnb.worker.session import Session
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ NAME = "kgnb-report"
 DATA_NAME = "kgnb-data"
 DEAD_LISTED = 200
 """How many dead chapters are listed; the rest is only counted."""
-CLOSING_SECONDS = 10.0
-"""How long unused engines may take to stop before their data is left alone."""
 KERNEL_VARIABLE = "KGNB_KERNEL"
 """OWNER/NOTEBOOK of a pushed run, which `kgnb kaggle push` sets: nothing else in the run tells it."""
 
@@ -150,22 +148,15 @@ class SessionReport:
 
     def _keep_data(self) -> Path:
         """Copy the record to the output folder where it would be lost; return where the data stays."""
-        from kgnb.stores.embedded import restore
-
         settings, output = self.settings, self.host.output_dir
-        if output is None or not settings.embedded_sql or not settings.data.is_dir():
+        if output is None or not settings.embedded_sql or not settings.sqlite_path.exists():
             return settings.data
-        left = self.session.left
-        patience = CLOSING_SECONDS if left is None else min(CLOSING_SECONDS, left / 2)
-        closed = restore.wait_until_closed(settings.data, patience)
-        if _within(settings.data, output):  # the host keeps it, closed or not
+        if _within(settings.data, output):  # the host keeps it
             return settings.data
         target = output / DATA_NAME
         try:
-            if not closed:
-                raise KgnbError("farewell.still_open")
-            _copy(settings.data, target)
-        except (KgnbError, OSError) as error:
+            copy_record(settings.sqlite_path, target / RECORD)
+        except (OSError, sqlite3.Error) as error:
             log.error(say("farewell.not_copied", data=settings.data, path=target, reason=error))
             return settings.data
         log.info(say("farewell.copied", path=target))
@@ -194,21 +185,3 @@ def _within(path: Path, folder: Path) -> bool:
 def _replace(path: Path, text: str) -> None:
     with replacing(path) as out:
         out.write(text.encode("utf-8", "backslashreplace"))
-
-
-def _copy(data: Path, target: Path) -> None:
-    """Copy all or nothing: an earlier copy stays until the new one is complete."""
-    from kgnb.stores.embedded import restore
-
-    draft, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
-    for rest in (draft, old):
-        shutil.rmtree(rest, ignore_errors=True)
-    draft.mkdir(parents=True)
-    try:
-        restore.copy_record_files(data, draft)
-        if target.exists():
-            target.replace(old)
-        draft.replace(target)
-    finally:
-        for rest in (draft, old):
-            shutil.rmtree(rest, ignore_errors=True)

@@ -1,21 +1,33 @@
-"""Export a novel, its graph as a file or its record as JSON-ready values; import such a record."""
+"""Export a novel, its graph as a file or its record as JSON-ready values; import novels of another record."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import sqlalchemy as sa
 from pydantic_core import to_jsonable_python
 
 from kgnb.app.context import App
 from kgnb.app.graphs import graph_of
-from kgnb.app.record_file import read_record
 from kgnb.app.settle import settle_novel
+from kgnb.core.errors import InputError
 from kgnb.render.export import write
+from kgnb.stores.embedded.restore import checked_record, named_source
+from kgnb.stores.ledger.database import Database
+from kgnb.stores.ledger.extractions import Extractions
 from kgnb.stores.ledger.task_stats import TaskFigures
-from kgnb.stores.ledger.transfer import VERSION, SavedState
+from kgnb.stores.ledger.transfer import read_novel
+from kgnb.stores.targets import SqlTarget
+
+VERSION = 1
+"""Of the record in a JSON export."""
+STATE = ("task_id", "chapter_id", "status", "error", "entities", "relations")
 
 
 async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
@@ -42,7 +54,7 @@ async def record(app: App, novel_id: int) -> dict[str, Any]:
         "novel": asdict(await ledger.books.novel(novel_id)) | await ledger.books.newest_text(novel_id),
         "chapters": [asdict(c) | {"text": texts.get(c.id, "")} for c in chapters],
         "tasks": [asdict(task) | {"wasted": _wasted(figures[task.id])} for task in tasks],
-        "states": [{name: getattr(state, name) for name in SavedState.model_fields} for state in states],
+        "states": [{name: getattr(state, name) for name in STATE} for state in states],
         "extractions": [row async for row in ledger.extractions.json_rows(novel_id)],
         "names": list(map(asdict, await ledger.names.read(novel_id))),
         "decisions": to_jsonable_python(await ledger.name_decisions.read(novel_id)),
@@ -66,14 +78,37 @@ class ImportResult:
     chapters: int
 
 
-async def import_book(app: App, path: str | Path) -> ImportResult:
-    """Store an export's record and build the graph from it; repeating it completes an interrupted import.
+async def import_books(app: App, path: str | Path) -> list[ImportResult]:
+    """Take every book of another record, in a folder, a zip or a file, and make its graph.
 
-    Tasks that were unfinished when exported are paused here. Raises InputError.
+    Repeating it completes an interrupted import. Tasks that were unfinished there are paused here. Raises
+    InputError.
     """
-    saved = await asyncio.to_thread(read_record, path)
-    taken = await app.ledger.transfer.import_record(saved)
+    async with _opened_record(named_source(str(path))) as source:
+        novels = await Extractions(source).novels()
+        if not novels:
+            raise InputError("exchange.no_books", path=path)
+        return [await _import_book(app, source, novel_id) for novel_id in novels]
+
+
+async def _import_book(app: App, source: Database, novel_id: int) -> ImportResult:
+    saved = await read_novel(source, novel_id)
+    taken = await app.ledger.transfer.take(saved)
     novel = await app.ledger.books.novel(taken.novel_id)
     await settle_novel(app, novel)
-    await app.ledger.transfer.finish_import(saved, taken)
+    await app.ledger.transfer.finish(saved, taken)
     return ImportResult(novel.id, novel.title, taken.known, tuple(sorted(taken.tasks.values())), taken.rows)
+
+
+@asynccontextmanager
+async def _opened_record(place: Path) -> AsyncIterator[Database]:
+    """The rows of the record in ``place``, checked, as a database of their own."""
+    with TemporaryDirectory(prefix="kgnb-import-") as folder:
+        checking = checked_record(place, Path(folder))
+        file = await asyncio.to_thread(checking.__enter__)
+        source = Database(SqlTarget(sa.URL.create("sqlite", database=str(file))))
+        try:
+            yield source
+        finally:
+            await source.close()
+            checking.__exit__(None, None, None)

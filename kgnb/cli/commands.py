@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import pkgutil
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__
@@ -45,7 +46,7 @@ def make_parser() -> Parser:
     options.common_options(parser, default=None)
     commands = parser.add_commands("name")
     for group, adders in {
-        "books": (_add_build, _add_submit, _add_export, _add_import, _add_names),
+        "books": (_add_build, _add_submit, _add_export, _add_copy, _add_import, _add_names),
         "running": (_add_worker, _add_health, _add_doctor),
         "looking": (_add_status, _add_chapter, _add_cost),
         "tasks": (_add_task, _add_dead),
@@ -101,8 +102,13 @@ def _add_export(commands: Commands[Parser]) -> None:
 
 def _add_import(commands: Commands[Parser]) -> None:
     added = command(commands, "import", "transfer:import_record")
-    argument(added, "file", metavar="FILE.json", completes="file", text="import_file")
+    argument(added, "source", metavar="RECORD", completes="file", text="import_source")
     json_option(added)
+
+
+def _add_copy(commands: Commands[Parser]) -> None:
+    added = command(commands, "copy", "transfer:copy")
+    argument(added, "target", type=Path, metavar="FILE.db", completes="file", text="copy_target")
 
 
 def _add_names(commands: Commands[Parser]) -> None:

@@ -1,8 +1,10 @@
-"""`kgnb export` and `kgnb import`: a book's graph and record out of an engine and into another."""
+"""`kgnb export`, `kgnb copy` and `kgnb import`: graphs as files, the record as one file, books out of it."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import sqlite3
 
 from kgnb.app import context, transfer
 from kgnb.app.tasks import find_task
@@ -13,6 +15,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.render.export import check_place
 from kgnb.render.formats import FORMAT_OF_ENDING, format_of
+from kgnb.stores.embedded.record_copy import RECORD, copy_record
 
 
 async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
@@ -29,10 +32,31 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def import_record(args: argparse.Namespace, settings: Settings) -> int:
-    """Takes a JSON export into this database and makes its graph."""
+    """Takes the books of another record into this database and makes their graphs."""
     async with context.open_app(settings, queue=False) as app:
-        imported = await transfer.import_book(app, args.file)
-    tasks = ", ".join(map(str, imported.tasks)) or "-"
-    key = "cli.imported_again" if imported.known else "cli.imported"
-    line = say(key, title=one_line(imported.title), chapters=imported.chapters, tasks=tasks)
-    return options.show(args, imported, lambda: [line])
+        imported = await transfer.import_books(app, args.source)
+    return options.show(args, imported, lambda: map(_imported, imported))
+
+
+def _imported(book: transfer.ImportResult) -> str:
+    tasks = ", ".join(map(str, book.tasks)) or "-"
+    key = "cli.imported_again" if book.known else "cli.imported"
+    return say(key, title=one_line(book.title), chapters=book.chapters, tasks=tasks)
+
+
+async def copy(args: argparse.Namespace, settings: Settings) -> int:
+    """Copies the record, which a running build goes on writing, to one file."""
+    source, target = settings.sqlite_path, args.target
+    if not settings.embedded_sql:
+        raise InputError("resume.copy_shared")
+    if not source.exists():
+        raise InputError("resume.none", source=settings.data.absolute(), found="")
+    target = target / RECORD if target.is_dir() else target
+    if target.exists() and target.samefile(source):
+        raise InputError("resume.copy_itself", path=target)
+    try:
+        await asyncio.to_thread(copy_record, source, target)
+    except (OSError, sqlite3.Error) as error:
+        raise InputError("resume.copy_failed", source=source, data=target, reason=error) from error
+    print(say("cli.copied", path=target, mb=f"{target.stat().st_size / 1e6:.1f}"))
+    return options.OK

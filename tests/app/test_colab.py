@@ -6,12 +6,12 @@ import shutil
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -28,6 +28,7 @@ from kgnb.notebook import node as nodes
 from kgnb.stores.embedded import record_copy
 from kgnb.stores.embedded.data_folder import file_lock
 from kgnb.stores.embedded.restore import restore_data_folder
+from tests.stores.test_restore import record as a_record
 from tests.support.patience import SLOWEST
 
 HERE = replace(detect_host(), kind="colab", in_kernel=True)
@@ -93,14 +94,26 @@ def load(host: Host = HERE, **given: Any) -> Settings:
 
 def write(record: Path, word: str) -> None:
     record.parent.mkdir(exist_ok=True)
+    if not record.exists():
+        record.write_bytes(a_record())
     with closing(sqlite3.connect(record)) as connection, connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS t (word)")
-        connection.execute("INSERT INTO t VALUES (?)", [word])
+        connection.execute("INSERT INTO novels (title) VALUES (?)", [word])
 
 
 def written(record: Path) -> list[str]:
     with closing(sqlite3.connect(record)) as connection:
-        return [word for (word,) in connection.execute("SELECT word FROM t")]
+        return [word for (word,) in connection.execute("SELECT title FROM novels WHERE id > 1")]
+
+
+@contextmanager
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def write(_: object, sent: IO[bytes]) -> None:
+        with open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"x")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", write)
+        yield
 
 
 class TestProvider:
@@ -144,7 +157,7 @@ class TestDrive:
         assert (first.data, first.copy_to, page.mounts) == (Path("kgnb-data"), str(colab.COPY), 1)
         async with open_app(first, queue=False, graph=False) as app:
             imported = await app.ledger.books.import_book(await read(story_path(), None, None))
-        assert {path.name for path in colab.COPY.iterdir()} == {"kgnb.db", "VERSION"}
+        assert {path.name for path in colab.COPY.iterdir()} == {"kgnb.db"}
         second = load(data="drive").model_copy(update={"data": tmp_path / "another machine"})
         assert page.mounts == 1
         async with open_app(second, queue=False, graph=False) as app:
@@ -163,14 +176,16 @@ class TestDrive:
         def work(data: str, word: str) -> None:
             write(tmp_path / data / "kgnb.db", word)
             caplog.clear()
-            assert record_copy.copy_record(tmp_path / data / "kgnb.db", tmp_path / "copy")
+            record_copy.update_copy(tmp_path / data / "kgnb.db", tmp_path / "copy")
 
         work("one", "甲")
         work("one", "乙")
         shutil.copytree(tmp_path / "one", tmp_path / "twin")  # as another machine that goes on from the copy
+        resumed = Settings.load(data=tmp_path / "resumed", resume_from=str(tmp_path / "copy"))
+        restore_data_folder(resumed)
         work("one", "丙")
         assert caplog.text == ""
-        for number, data in enumerate(("twin", "begun here"), 2):
+        for number, data in enumerate(("twin", "resumed", "begun here"), 2):
             work(data, "丁")
             assert str(tmp_path / f"copy-{number}") in caplog.text
             work(data, "戊")
@@ -179,7 +194,8 @@ class TestDrive:
         assert copies == {
             "copy": ["甲", "乙", "丙"],
             "copy-2": ["甲", "乙", "丁", "戊"],
-            "copy-3": ["丁", "戊"],
+            "copy-3": ["甲", "乙", "丁", "戊"],
+            "copy-4": ["丁", "戊"],
         }
 
     def test_a_book_of_another_folder_is_opened_without_copying_that(
@@ -187,7 +203,6 @@ class TestDrive:
     ) -> None:
         other = tmp_path / "other"
         write(other / "kgnb.db", "甲")
-        (other / "VERSION").write_text('{"schema": 1}')
         settings = Settings.load(data=tmp_path / "data", copy_to=str(colab.COPY))
         found = library.locate(settings, other)
         assert found is not None
@@ -200,38 +215,53 @@ class TestDrive:
     def test_a_data_folder_is_no_copy_of_itself(self, tmp_path: Path) -> None:
         source = tmp_path / "data" / "kgnb.db"
         write(source, "甲")
-        source.with_name(record_copy.NOTE).write_text('{"copies": [""]}')  # goes on from one without an id
         inode = source.stat().st_ino
-        record_copy.copy_record(source, source.parent)
+        record_copy.update_copy(source, source.parent)
         assert source.stat().st_ino == inode
         assert written(tmp_path / "data-2" / "kgnb.db") == ["甲"]
 
     def test_what_changes_while_it_is_copied_is_copied_next(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        source, copyfile = tmp_path / "data" / "kgnb.db", shutil.copyfile
+        source, copyfileobj = tmp_path / "data" / "kgnb.db", shutil.copyfileobj
 
-        def slow(draft: Path, sent: Path) -> None:
+        def slow(draft: object, sent: object) -> None:
             write(source, "乙")
-            copyfile(draft, sent)
+            copyfileobj(draft, sent)
 
         write(source, "甲")
         with monkeypatch.context() as patch:
-            patch.setattr(shutil, "copyfile", slow)
-            record_copy.copy_record(source, tmp_path / "copy")
-        record_copy.copy_record(source, tmp_path / "copy")
+            patch.setattr(shutil, "copyfileobj", slow)
+            record_copy.update_copy(source, tmp_path / "copy")
+        assert written(tmp_path / "copy" / "kgnb.db") == ["甲"]
+        record_copy.update_copy(source, tmp_path / "copy")
         assert written(tmp_path / "copy" / "kgnb.db") == ["甲", "乙"]
 
-    def test_a_full_drive_keeps_the_last_copy_and_no_part_of_another(self, tmp_path: Path) -> None:
+    def test_one_that_goes_on_from_an_older_kgnbs_copy_replaces_it(self, tmp_path: Path) -> None:
+        write(copy := tmp_path / "copy" / "kgnb.db", "甲")
+        with closing(sqlite3.connect(copy)) as c:
+            c.execute("ALTER TABLE kgnb_schema DROP COLUMN copied")
+            c.execute("ALTER TABLE kgnb_schema DROP COLUMN copied_before")
+        data = tmp_path / "data"
+        restore_data_folder(Settings.load(data=data, copy_to=str(copy.parent)))
+        write(data / "kgnb.db", "乙")
+        record_copy.update_copy(data / "kgnb.db", copy.parent)
+        assert written(copy) == ["甲", "乙"]
+
+    def test_a_full_drive_keeps_the_last_copy_and_no_part_of_another(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         source, copy = tmp_path / "data" / "kgnb.db", tmp_path / "copy"
         write(source, "甲")
-        record_copy.copy_record(source, copy)
-        (copy / "kgnb.db.part").symlink_to("/dev/full")
+        record_copy.update_copy(source, copy)
         write(source, "乙")
-        with pytest.raises(OSError, match="No space left"):
-            record_copy.copy_record(source, copy)
-        assert sorted(path.name for path in copy.iterdir()) == ["VERSION", "kgnb.db"]
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space left"), full_disk(monkeypatch):
+                record_copy.update_copy(source, copy)
+        assert sorted(path.name for path in copy.iterdir()) == ["kgnb.db"]
         assert written(copy / "kgnb.db") == ["甲"]
+        record_copy.update_copy(source, copy)  # there is room again
+        assert written(copy / "kgnb.db") == ["甲", "乙"]
 
     def test_a_drive_that_cannot_be_read_is_refused_at_the_start(self, tmp_path: Path) -> None:
         copy = str(tmp_path / ("x" * 300))  # an error that means neither "nothing there" nor "no folder"
@@ -243,7 +273,7 @@ class TestDrive:
     def test_the_last_copy_waits_for_that_of_another_process(self, tmp_path: Path) -> None:
         settings = Settings.load(data=tmp_path, copy_to=str(tmp_path / "copy"))
         write(settings.sqlite_path, "甲")
-        with file_lock(tmp_path / record_copy.LOCK):
+        with file_lock(tmp_path / record_copy.LOCK):  # of another process
             copy = record_copy.RecordCopy(settings)
             closing_it = threading.Thread(target=copy.close)
             closing_it.start()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.stores.test_restore import zipped
 from tests.support.cluster import cluster
 from tests.support.commands import STORY, Place, llm, novel
 
@@ -40,67 +44,64 @@ def exported(place: Place, task: int) -> Path:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Path]]:
-    """A place where the story was built by an LLM and by rules, and its export."""
+    """A place where the story was built by an LLM and by rules, and a copy of its record."""
     with llm() as server:
         place = Place(tmp_path_factory.mktemp("from"), server.env())
         place.build(STORY, "--provider", "dryrun")
         place.build(STORY, "--provider", "rules")
-        yield place, exported(place, 1)
+        ran = place.run("copy", place.path / "books.db")
+        assert ran.code == 0, ran
+        yield place, place.path / "books.db"
 
 
 @pytest.mark.usefixtures("running_engines")
 def test_another_folder_gets_the_same_graph_and_the_book_is_known(
     source: tuple[Place, Path], tmp_path: Path
 ) -> None:
-    _, file = source
+    there, file = source
+    wanted = comparable(json.loads(exported(there, 1).read_text()))
     place = Place(tmp_path)
     place.build(novel(tmp_path / "other.txt", 2), "--provider", "rules")  # so that no id is the same
-    first = place.run("import", file, "--json").json
+    (first,) = place.run("import", file, "--json").json
     assert (first["known"], first["tasks"], first["chapters"]) == (False, [2, 3], 12)
-    again = exported(place, 2)
-    assert comparable(json.loads(again.read_text())) == comparable(json.loads(file.read_text()))
+    assert comparable(json.loads(exported(place, 2).read_text())) == wanted
 
-    second = place.run("import", file, "--json").json
+    (second,) = place.run("import", file, "--json").json
     assert (second["known"], second["tasks"], second["chapters"]) == (True, [2, 3], 0)
     back = json.loads(exported(place, 2).read_text())
-    assert comparable(back) == comparable(json.loads(file.read_text()))
+    assert comparable(back) == wanted
     assert [t["status"] for t in back["record"]["tasks"]] == ["completed", "completed"]
     shown = place.build(STORY, "--provider", "rules")
     assert (shown["task_id"], shown["requests"]) == (3, 0)  # found, not done again
 
 
-def test_from_embedded_engines_to_servers(source: tuple[Place, Path], tmp_path: Path) -> None:
-    _, file = source
+def test_from_a_data_folder_to_servers(source: tuple[Place, Path], tmp_path: Path) -> None:
+    there, _ = source
+    zipped(tmp_path / "run.zip", there.data, "kgnb-data/")
     with cluster(tmp_path) as servers:
         place = Place(tmp_path, servers.env)
-        ran = place.run("import", file, "--json")
+        ran = place.run("import", tmp_path / "run.zip", "--json")
         assert ran.code == 0, ran
-        task = ran.json["tasks"][0]
-        there = json.loads(exported(place, task).read_text())
-        assert comparable(there) == comparable(json.loads(file.read_text()))
+        (book,) = ran.json
+        here = comparable(json.loads(exported(place, book["tasks"][0]).read_text()))
+        assert here == comparable(json.loads(exported(there, 1).read_text()))
 
 
 @pytest.mark.usefixtures("running_engines")
 def test_a_task_under_way_is_paused_here_and_goes_on_when_told(
     source: tuple[Place, Path], tmp_path: Path
 ) -> None:
-    whole = json.loads(source[1].read_text())
-    record = whole["record"]
-    late = record["chapters"][-1]["id"]
-    rules = next(t for t in record["tasks"] if t["provider"] == "rules")
-    rules["status"] = "running"
-    record["tasks"], other = [rules], [t for t in record["tasks"] if t is not rules]
-    mine = [s for s in record["states"] if s["task_id"] == rules["id"]]
-    for state in mine:
-        state["status"] = "running" if state["chapter_id"] == late else "completed"
-    record["extractions"] = [
-        row for row in record["extractions"] if row["task_id"] == rules["id"] and row["chapter_id"] != late
-    ]
-    file = tmp_path / "half.json"
-    file.write_text(json.dumps(whole))
+    file = changed(
+        *(source[1], tmp_path),
+        "UPDATE knowledge_graph_tasks SET status = 'running' WHERE id = 2",
+        "UPDATE knowledge_graph_chapter_status SET status = 'running' WHERE kg_task_id = 2 AND chapter_id=6",
+        "DELETE FROM kgnb_extractions WHERE task_id = 2 AND chapter_id = 6",
+        "DELETE FROM knowledge_graph_tasks WHERE id = 1",
+        "DELETE FROM kgnb_extractions WHERE task_id = 1",
+    )
     place = Place(tmp_path)
-    ran = place.run("import", file, "--json")
-    assert (ran.json["tasks"], ran.json["chapters"]) == ([1], 5), other
+    (book,) = place.run("import", file, "--json").json
+    assert (book["tasks"], book["chapters"]) == ([1], 5)
     assert place.sql("SELECT status, completed_chapters, total_chapters FROM knowledge_graph_tasks") == [
         ("paused", 5, 6)
     ]
@@ -109,45 +110,59 @@ def test_a_task_under_way_is_paused_here_and_goes_on_when_told(
     assert place.sql("SELECT status, completed_chapters FROM knowledge_graph_tasks") == [("completed", 6)]
 
 
-def broken(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
-    chapters = record["chapters"]
-    yield "not json", "{"
-    yield "a list", []
-    yield "no record", {"nodes": [], "edges": []}
-    yield "newer", {"record": {**record, "version": 99}}
-    yield "no texts", {"record": {**record, "chapters": [{**chapters[0], "text": None}]}}
-    yield (
-        "a wrong extraction",
-        {"record": {**record, "extractions": [{**record["extractions"][0], "extraction": [1]}]}},
-    )
-    yield "deep", '{"record":' + "[" * 100_000
+def changed(source: Path, folder: Path, *statements: str) -> Path:
+    """A copy of the record that says something else."""
+    copy = shutil.copyfile(source, folder / "changed.db")
+    with closing(sqlite3.connect(copy)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+    return copy
 
 
 @pytest.mark.usefixtures("running_engines")
-def test_a_file_that_is_no_export_changes_nothing(source: tuple[Place, Path], tmp_path: Path) -> None:
+def test_what_is_no_record_changes_nothing(source: tuple[Place, Path], tmp_path: Path) -> None:
     place = Place(tmp_path)
-    record = json.loads(source[1].read_text())["record"]
-    file = tmp_path / "wrong.json"
-    for what, content in broken(record):
-        file.write_text(content if isinstance(content, str) else json.dumps(content))
-        ran = place.run("import", file)
-        assert ran.refused("kgnb"), what
-    place.run("import", tmp_path / "none.json").refused("none.json")
+    (tmp_path / "graph.json").write_text("{}")
+    changed(source[1], tmp_path, "UPDATE kgnb_extractions SET extraction = '[1]'")
+    for name in ("graph.json", "changed.db", "none.db"):
+        place.run("import", tmp_path / name).refused(name)
     assert place.sql("SELECT id FROM novels") == []
 
 
 @pytest.mark.usefixtures("running_engines")
 def test_a_record_never_changes_a_book_that_is_here(source: tuple[Place, Path], tmp_path: Path) -> None:
     """A file that claims to be a known book but holds another text."""
-    whole = json.loads(source[1].read_text())
     place = Place(tmp_path)
     assert place.run("import", source[1]).code == 0
     before = place.sql("SELECT id, content FROM chapters")
-    whole["record"]["chapters"][0]["text"] = "'; DROP TABLE novels; -- " * 3
-    file = tmp_path / "claims.json"
-    file.write_text(json.dumps(whole))
-    ran = place.run("import", file, "--json").json
-    assert (ran["known"], ran["novel_id"]) == (False, 2)
+    text = "''; DROP TABLE novels; -- " * 3
+    file = changed(source[1], tmp_path, f"UPDATE chapters SET content = '{text}' WHERE chapter_number = 1")
+    (book,) = place.run("import", file, "--json").json
+    assert (book["known"], book["novel_id"]) == (False, 2)
     assert place.sql("SELECT id, content FROM chapters WHERE novel_id = 1") == before
-    ran = place.run("import", file, "--json").json
-    assert (ran["known"], ran["novel_id"], ran["chapters"]) == (True, 2, 0)
+    (book,) = place.run("import", file, "--json").json
+    assert (book["known"], book["novel_id"], book["chapters"]) == (True, 2, 0)
+
+
+def test_a_copy_is_whole_while_a_build_writes(tmp_path: Path) -> None:
+    """Each is a record at some moment: checked, it has as many results as chapters that are done."""
+    with llm(latency=0.02) as server, Place(tmp_path, server.env()) as place:
+        build = place.start("build", novel(tmp_path / "b.txt", 60), "--provider", "dryrun", "--slots", "6")
+        build.until(lambda: server.stats.requests > 3)
+        done = []
+        for number in range(4):
+            ran = place.run("copy", tmp_path / f"{number}.db")
+            assert ran.code == 0, ran
+            resumed = Place(tmp_path / f"{number}")
+            resumed.path.mkdir()
+            taken = {"KGNB_RESUME_FROM": str(tmp_path / f"{number}.db")}
+            assert resumed.run("cost", "1", env=taken).code == 0
+            rows = resumed.sql("SELECT count(*) FROM kgnb_extractions")[0][0]
+            ended = resumed.sql(
+                "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status = 'completed'"
+            )[0][0]
+            assert ended <= rows
+            done.append(rows)
+        assert done == sorted(done)
+        assert build.ended().code == 0
+    place.run("copy", place.data).refused("kgnb.db")

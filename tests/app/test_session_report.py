@@ -20,10 +20,9 @@ from kgnb.core.messages import use_language
 from kgnb.core.secret_mask import masked
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
-from kgnb.stores.embedded.restore import RECORD
 from kgnb.worker.counters import Counters
 from kgnb.worker.session import Session
-from tests.stores.test_restore import data_folder, files
+from tests.stores.test_restore import change, data_folder, rows
 from tests.support.statuses import a_status, a_task
 
 CANARIES = {
@@ -181,15 +180,18 @@ class TestOutputFolder:
     """Where a place keeps one folder (/kaggle/working), everything must be in it at the end."""
 
     def test_the_record_of_a_data_folder_elsewhere_is_copied_there(self, tmp_path: Path) -> None:
+        """Also while another process works in it."""
         data, output = data_folder(tmp_path / "elsewhere"), tmp_path / "working"
         output.mkdir()
+        lock = try_lock(DataFolder(data).lock_file())
         facts, _ = written(farewell(data, output=output))
-        record = {name: text for name, text in files(data).items() if name in RECORD}
-        assert files(output / "kgnb-data") == record
+        assert rows(output / "kgnb-data") == rows(data)
         assert "resume_from='OWNER/NOTEBOOK'" in facts["go_on"]["cell"]
-        (data / "kgnb.db").write_bytes(b"more rows")
+        change(data, "UPDATE novels SET title = '新'")
         written(farewell(data, output=output))
-        assert files(output / "kgnb-data") == record | {"kgnb.db": b"more rows"}
+        assert rows(output / "kgnb-data") == rows(data)
+        assert lock is not None
+        assert [p.name for p in (output / "kgnb-data").iterdir()] == ["kgnb.db"]
         assert sorted(p.name for p in output.iterdir()) == [
             "kgnb-data",
             "kgnb-report.html",
@@ -215,15 +217,12 @@ class TestOutputFolder:
             "kgnb-report.json",
         ]
 
-    def test_one_that_is_open_is_told_and_not_copied(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    def test_one_that_cannot_be_copied_is_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("kgnb.app.session_report.CLOSING_SECONDS", 0.3)
         data, output = data_folder(tmp_path / "elsewhere"), tmp_path / "working"
-        output.mkdir()
-        lock = try_lock(DataFolder(data).lock_file())
+        (output / "kgnb-data").mkdir(parents=True)
+        (output / "kgnb-data" / "kgnb.db").mkdir()
         facts, _ = written(farewell(data, output=output))
-        assert lock is not None
-        assert not (output / "kgnb-data").exists()
         assert str(data) in caplog.text
         assert str(data) in facts["go_on"]["cell"]

@@ -10,30 +10,25 @@ import math
 import re
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import pytest
 import redis
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from kgnb.app.record_file import read_record
 from kgnb.core.amounts import parse_amounts, parse_prices
-from kgnb.core.errors import InputError, SettingsError
+from kgnb.core.errors import SettingsError
 from kgnb.core.safe_text import LONGEST, one_line
 from kgnb.core.settings import Settings
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
 from kgnb.render.export.cypher_format import literal
 from kgnb.render.picture.scene import printable
-from kgnb.stores.ledger.transfer import SavedRecord
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, DeadItem, QueueName, item_task_id, parse_member
 from tests.support.fuzzing import WORDS, fuzz, grows_evenly
-from tests.support.ledgers import opened
 
 HUGE = 10**400
 ANY = st.text(max_size=30) | WORDS
@@ -287,112 +282,6 @@ def test_a_script_has_only_statements_of_ours(graph: Graph) -> None:
     for statement in filter(str.strip, bare.split(";\n")):
         assert re.match(r"\n?(?:CREATE CONSTRAINT kgnb_\w+ IF NOT EXISTS|UNWIND \[\n)", statement), statement
     assert not re.search(r"DETACH|DELETE|CALL|//|`", bare)
-
-
-# --- files to import
-
-CHAPTER = {"id": 7, "number": 1, "title": "第一章", "text": "刘备大喜。"}
-TASK = {"id": 3, "name": "t", "status": "completed", "provider": "rules"}
-DECISION = {"id": 1, "kind": "split", "names": ["刘备", "玄德"], "made_at": "2026-01-01T00:00:00"}
-USED = {"requests": 1, "prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 4}
-RECORD: dict[str, Any] = {
-    "version": 1,
-    "novel": {"title": "书", "author": "", "lang": "zh"},
-    "chapters": [CHAPTER, CHAPTER | {"id": 8, "number": 2, "text": "二"}],
-    "tasks": [TASK],
-    "states": [{"task_id": 3, "chapter_id": 7, "status": "completed", "entities": 1}],
-    "extractions": [
-        {
-            **{
-                "task_id": 3,
-                "chapter_id": 7,
-                "text_hash": "h",
-                "extraction": {"characters": [{"name": "刘备"}]},
-            },
-            **{"provider": "rules", "flags": ["split"], "usage": USED, "chars": 5},
-        }
-    ],
-    "names": [{"name": "刘备", "aliases": ["玄德"], "mentions": 3, "reasons": [["玄德", "刘备", "x"]]}],
-    "decisions": [DECISION],
-}
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(p for key, part in inner for p in places(part, (*path, key)))]
-
-
-PLACES = [path for path in places(RECORD) if path]
-ODD = VALUES | st.sampled_from(
-    [HUGE, -1, 0, 2**31, 2**63, "\ud800", "\x00", "x" * 70_000, [], {}, None, "created"]
-)
-
-
-@st.composite
-def records(draw: st.DrawFn) -> Any:
-    """A record with a few of its values, at any depth, something else."""
-    record = json.loads(json.dumps(RECORD))
-    for _ in range(draw(st.integers(0, 3))):
-        *way, last = draw(st.sampled_from(PLACES))
-        inner = record
-        for key in way:
-            try:
-                inner = inner[key]
-            except (LookupError, TypeError):
-                break
-        else:
-            if isinstance(inner, dict) or (
-                isinstance(inner, list) and isinstance(last, int) and last < len(inner)
-            ):
-                inner[last] = draw(ODD)
-    return record
-
-
-def read(file: Path, text: str | bytes) -> SavedRecord | None:
-    file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-    try:
-        return read_record(file)
-    except InputError:
-        return None
-
-
-@fuzz()
-@given(
-    st.binary(max_size=60)
-    | VALUES.map(json.dumps)
-    | VALUES.map(lambda v: json.dumps({"record": v}))
-    | records().map(lambda r: json.dumps({"record": r}))
-)
-@example(json.dumps({"record": RECORD | {"version": HUGE}}))
-@example('{"record":' + "9" * 5_000 + "}")
-def test_any_file_is_a_record_or_none(tmp_path_factory: pytest.TempPathFactory, text: str | bytes) -> None:
-    read(tmp_path_factory.getbasetemp() / "fuzz.json", text)
-
-
-async def test_any_record_that_was_read_is_taken_up(tmp_path: Path) -> None:
-    async with opened(f"sqlite:///{tmp_path / 'k.db'}") as ledger:
-        loop = asyncio.get_running_loop()
-
-        @fuzz(30)
-        @given(records())
-        @example(RECORD)
-        @example(RECORD | {"chapters": [CHAPTER | {"number": 2**63}]})
-        @example(RECORD | {"names": [{"name": "刘备", "mentions": HUGE}]})
-        @example(RECORD | {"names": [{"name": "刘备", "aliases": ["\ud800"]}]})
-        @example(RECORD | {"decisions": [DECISION | {"names": ["\ud800", "刘备"]}]})
-        @example(RECORD | {"decisions": [DECISION | {"chapters": [1, 2**40]}]})
-        @example(
-            RECORD | {"extractions": [RECORD["extractions"][0] | {"extraction": {"absent": ["\ud800"]}}]}
-        )
-        def check(record: Any) -> None:
-            saved = read(tmp_path / "r.json", json.dumps({"record": record}))
-            if saved is not None:
-                taken = asyncio.run_coroutine_threadsafe(ledger.transfer.import_record(saved), loop).result()
-                asyncio.run_coroutine_threadsafe(ledger.transfer.finish_import(saved, taken), loop).result()
-                again = asyncio.run_coroutine_threadsafe(ledger.transfer.import_record(saved), loop).result()
-                assert (again.novel_id, again.rows) == (taken.novel_id, 0)
-
-        await asyncio.to_thread(check)
 
 
 # --- settings

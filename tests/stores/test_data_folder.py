@@ -106,36 +106,19 @@ def test_a_file_is_no_data_folder(tmp_path: Path) -> None:
         assert caught.value.key == "engine.folder_is_file"
 
 
-def test_a_newer_folder_is_refused(data: Path) -> None:
-    data.mkdir()
-    (data / "VERSION").write_text('{"schema": 99}')
-    with pytest.raises(InputError) as caught:
-        open_embedded(data)
-    assert caught.value.key == "engine.folder_newer"
-    assert "99" in str(caught.value)
-
-
-def test_the_version_is_on_the_disk_before_it_has_its_name(
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a power loss leaves an empty file of that name."""
-    version, synced = tmp_path / "VERSION", []
+    version, synced = tmp_path / "note", []
 
     def fsync(handle: int) -> None:
         synced.append((os.fstat(handle).st_ino, os.fstat(handle).st_size, version.exists()))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    write_json(version, {"schema": 1})
+    write_json(version, {"a": 1})
     status = version.stat()
     assert synced == [(status.st_ino, status.st_size, False)]
-
-
-def test_a_broken_version_file_is_refused(data: Path) -> None:
-    data.mkdir()
-    (data / "VERSION").write_text("[]")
-    with pytest.raises(InputError) as caught:
-        open_embedded(data)
-    assert caught.value.key == "engine.folder_version_broken"
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "[1]", '{"socket": ', "\udcff"])

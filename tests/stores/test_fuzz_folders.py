@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from kgnb.core.errors import KgnbError
 from kgnb.stores.ledger import tables
+from kgnb.stores.ledger.extractions import Extractions
 from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_foreign_record
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.transfer import read_novel
 from tests.stores.test_restore import record
 from tests.support.fuzzing import WORDS, fuzz
-from tests.support.ledgers import database_at
+from tests.support.ledgers import database_at, opened
 
 COLUMNS = [(table.name, column.name) for table in (*tables.MAIN, *tables.OWN) for column in table.columns]
 JSON = st.recursive(
@@ -61,8 +63,25 @@ def taken_over(source: Path) -> None:
     target = source.with_name("target.db")
     target.unlink(missing_ok=True)
     with contextlib.suppress(BrokenRecord, KgnbError):
-        copy_foreign_record(source, target)
+        copy_foreign_record(source, target, name="")
         asyncio.run(read(target))
+        asyncio.run(take_up(target))
+
+
+async def take_up(path: Path) -> None:
+    """Import every book into another database, twice: the second time adds nothing."""
+    path.with_name("other.db").unlink(missing_ok=True)
+    source = database_at(f"sqlite:///{path}")
+    try:
+        async with opened(f"sqlite:///{path.with_name('other.db')}") as ledger:
+            for novel_id in await Extractions(source).novels():
+                saved = await read_novel(source, novel_id)
+                taken = await ledger.transfer.take(saved)
+                await ledger.transfer.finish(saved, taken)
+                again = await ledger.transfer.take(saved)
+                assert (again.novel_id, again.rows) == (taken.novel_id, 0)
+    finally:
+        await source.close()
 
 
 @fuzz(40)

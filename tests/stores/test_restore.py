@@ -25,7 +25,7 @@ from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.embedded import record_copy, restore
-from kgnb.stores.embedded.data_folder import SCHEMA, DataFolder, try_lock
+from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.tables import MAIN, OWN
 from tests.support.commands import KEY, Place, llm, novel
@@ -34,7 +34,7 @@ from tests.support.ledgers import database_at
 from tests.support.patience import SLOWEST, stretch
 
 
-def data_folder(path: Path, *, schema: int = SCHEMA) -> Path:
+def data_folder(path: Path) -> Path:
     """A small folder that looks like a run's: a book in its record, files of the engines, a log."""
     for name in ("valkey/appendonlydir", "graph/databases", "logs"):
         (path / name).mkdir(parents=True)
@@ -42,7 +42,6 @@ def data_folder(path: Path, *, schema: int = SCHEMA) -> Path:
     (path / "graph/databases/a.bucket").write_bytes(b"graph")
     (path / "logs/worker.log").write_text("log", "utf-8")
     (path / "kgnb.db").write_bytes(record())
-    (path / "VERSION").write_text(json.dumps({"schema": schema}), "utf-8")
     return path
 
 
@@ -71,6 +70,7 @@ async def write_record(path: Path) -> None:
 def rows(data: Path) -> dict[str, list[tuple[Any, ...]]]:
     """What the record holds."""
     with contextlib.closing(sqlite3.connect(data / "kgnb.db")) as db:
+        db.execute("UPDATE kgnb_schema SET copied = NULL, copied_before = NULL")  # never committed
         return {table.name: db.execute(f"SELECT * FROM {table.name}").fetchall() for table in (*MAIN, *OWN)}
 
 
@@ -113,9 +113,9 @@ class TestSources:
     def test_the_folder_itself_or_one_above_it(self, source: Path, data: Path, up: int) -> None:
         given = [source, *source.parents][up]
         assert restore.restore_data_folder(settings(data, given)) == given
-        assert sorted(files(data)) == ["VERSION", "kgnb.db"]
+        assert sorted(files(data)) == ["kgnb.db"]
         assert rows(data) == rows(source)
-        assert not (data / restore.DRAFT).exists()
+        assert not list(data.glob(f"{restore.DRAFTS}*"))
 
     async def test_the_services_that_doctor_asks_find_it_there(
         self, source: Path, data: Path, monkeypatch: pytest.MonkeyPatch
@@ -140,7 +140,7 @@ class TestSources:
     def test_a_zip(self, source: Path, data: Path, tmp_path: Path, root: str) -> None:
         archive = zipped(tmp_path / "run.zip", source, root)
         restore.restore_data_folder(settings(data, archive))
-        assert sorted(files(data)) == ["VERSION", "kgnb.db"]
+        assert sorted(files(data)) == ["kgnb.db"]
         assert rows(data) == rows(source)
 
     def test_rows_of_the_write_ahead_log_are_taken(self, source: Path, data: Path) -> None:
@@ -165,12 +165,11 @@ class TestSources:
         shutil.rmtree(source / "logs")
         (source / "logs").symlink_to(tmp_path)
         restore.restore_data_folder(settings(data, source))
-        assert sorted(files(data)) == ["VERSION", "kgnb.db"]
+        assert sorted(files(data)) == ["kgnb.db"]
 
-    @pytest.mark.parametrize("name", ["kgnb.db", "VERSION"])
-    def test_links_are_not_followed(self, source: Path, data: Path, tmp_path: Path, name: str) -> None:
-        (source / name).rename(tmp_path / name)
-        (source / name).symlink_to(tmp_path / name)
+    def test_links_are_not_followed(self, source: Path, data: Path, tmp_path: Path) -> None:
+        (source / "kgnb.db").rename(tmp_path / "kgnb.db")
+        (source / "kgnb.db").symlink_to(tmp_path / "kgnb.db")
         with pytest.raises(InputError) as caught:
             restore.restore_data_folder(settings(data, source))
         assert caught.value.key == "resume.none"
@@ -202,7 +201,7 @@ class TestSources:
             for name in evil:
                 packed.writestr(name, "evil")
         restore.restore_data_folder(settings(data, archive))
-        assert sorted(files(data)) == ["VERSION", "kgnb.db"]
+        assert sorted(files(data)) == ["kgnb.db"]
         assert not list(tmp_path.rglob("evil"))
         assert not (data / ".engines.json").exists()
 
@@ -226,17 +225,6 @@ class TestRefusals:
         data_folder(source.parent / "other")
         error = self.refused(data, source.parent, "resume.several")
         assert "other" in str(error)
-
-    def test_of_a_newer_kgnb(self, data: Path, tmp_path: Path) -> None:
-        newer = data_folder(tmp_path / "newer", schema=SCHEMA + 1)
-        assert str(newer) in str(self.refused(data, newer, "engine.folder_newer"))
-        archive = zipped(tmp_path / "newer.zip", newer, "")
-        assert str(archive) in str(self.refused(data, archive, "engine.folder_newer"))
-
-    @pytest.mark.parametrize("version", ["one", '{"schema": Infinity}', "[" * 1_000])
-    def test_with_a_broken_version(self, source: Path, data: Path, version: str) -> None:
-        (source / "VERSION").write_text(version, "utf-8")
-        self.refused(data, source, "engine.folder_version_broken")
 
     @pytest.mark.parametrize("content", [b"no zip at all", b"PK\x03\x04 half a zip"])
     def test_no_zip(self, data: Path, tmp_path: Path, content: bytes) -> None:
@@ -331,13 +319,11 @@ class TestRefusals:
         self, source: Path, data: Path, tmp_path: Path, method: int
     ) -> None:
         with zipfile.ZipFile(tmp_path / "run.zip", "w", method) as packed:
-            for name in ("VERSION", "kgnb.db"):
-                packed.write(source / name, name)
+            packed.write(source / "kgnb.db", "kgnb.db")
         self.refused(data, tmp_path / "run.zip", "resume.bad_zip")
 
     def test_a_zip_that_unpacks_without_end(self, source: Path, data: Path, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "run.zip", "w", zipfile.ZIP_DEFLATED) as packed:
-            packed.write(source / "VERSION", "VERSION")
             packed.writestr("kgnb.db", record() + bytes(130 << 20))
         self.refused(data, tmp_path / "run.zip", "resume.bad_zip")
 
@@ -359,22 +345,11 @@ class TestExisting:
     ) -> None:
         data_folder(data)
         (data / "kgnb.db").write_bytes(b"mine")
-        with caplog.at_level(logging.WARNING):
+        with caplog.at_level(logging.INFO):
             assert restore.restore_data_folder(settings(data, source)) is None
         assert (data / "kgnb.db").read_bytes() == b"mine"
         assert str(data) in caplog.text
         assert str(source) in caplog.text
-
-    def test_nothing_is_said_of_the_one_it_came_from(
-        self, source: Path, data: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        restore.restore_data_folder(settings(data, source))
-        (data / "kgnb.db").write_bytes(b"newer")
-        with caplog.at_level(logging.WARNING):
-            assert restore.restore_data_folder(settings(data, source)) is None
-            assert restore.restore_data_folder(settings(data, data)) is None
-        assert caplog.text == ""
-        assert (data / "kgnb.db").read_bytes() == b"newer"
 
     def test_beside_a_shared_database_nothing_is_copied_and_the_graphs_way_is_said(
         self, source: Path, data: Path, caplog: pytest.LogCaptureFixture
@@ -394,11 +369,18 @@ class TestExisting:
         assert record_copy.copy_place(data / "kgnb.db", other) == tmp_path / "other-2"
         assert record_copy.copy_place(data / "kgnb.db", source) == source
 
-    def test_a_copy_that_was_cut_short_is_made_again(self, source: Path, data: Path) -> None:
-        shutil.copytree(source, data)
-        (data / restore.DRAFT).mkdir()
-        (data / "kgnb.db").write_bytes(b"half")
+    def test_what_a_copy_that_was_cut_short_left_goes(self, source: Path, data: Path) -> None:
+        rest = data / f"{restore.DRAFTS}x"
+        rest.mkdir(parents=True)
+        (rest / "record.db").write_bytes(b"half")
+        (data / "kgnb.db-wal").write_bytes(b"of a record that was removed")
         assert restore.restore_data_folder(settings(data, source)) == source
+        assert rows(data) == rows(source)
+        assert not rest.exists()
+
+    def test_a_file_by_any_name(self, source: Path, data: Path, tmp_path: Path) -> None:
+        shutil.copyfile(source / "kgnb.db", tmp_path / "红楼梦.db")
+        restore.restore_data_folder(settings(data, tmp_path / "红楼梦.db"))
         assert rows(data) == rows(source)
 
     def test_logs_and_locks_alone_are_no_data(self, source: Path, data: Path) -> None:
@@ -435,7 +417,7 @@ def test_the_next_run_pays_nothing_twice_and_has_the_same_graph(tmp_path: Path) 
             assert 0 < done <= recorded <= stored  # one may end while the session does
             assert str(first.data / "kgnb-report.html") in ran.out
             assert f"kgnb worker --data {first.data}" in (first.data / "kgnb-report.html").read_text("utf-8")
-            assert restore.wait_until_closed(first.data, 20 * SLOWEST)
+            assert first.left_over(20 * SLOWEST) == []
             assert files_containing(first.path, [KEY]) == []
 
             shutil.copytree(first.data, tmp_path / "input" / "kgnb-data")

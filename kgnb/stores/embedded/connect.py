@@ -30,7 +30,6 @@ from kgnb.stores.embedded.data_folder import (
     open_folder,
     read_note,
     runtime_dir,
-    write_version,
 )
 from kgnb.stores.embedded.supervisor import PROTOCOL, Plan
 from kgnb.stores.targets import GraphTarget, graph_target
@@ -128,9 +127,6 @@ def open_embedded(
     want = {name: _program(name) for name, wanted in (("redis", redis), ("graph", graph)) if wanted}
     folder = open_folder(data_dir)
     if not want:
-        with file_lock(folder.lock_file()) as lock:
-            if lock is not None:  # another holder has written it already
-                write_version(folder)
         return Embedded(folder, None, {})
     try:
         start = partial(_start_supervisor, folder, grace, heap_mb)
@@ -229,7 +225,6 @@ def _connect(folder: DataFolder, deadline: float, start: Callable[[int], None]) 
 
 def _start_supervisor(folder: DataFolder, grace: float, heap_mb: int, lock: int) -> None:
     """Start the supervisor, which inherits the folder's ``lock``."""
-    write_version(folder)
     if read_note(folder).get("host") != host_id():
         folder.note.unlink(missing_ok=True)  # of another machine or boot: its pids mean nothing here
     plan = Plan(str(folder.root), str(runtime_dir(folder)), lock, grace, heap_mb, language())

@@ -1,9 +1,8 @@
-"""A data folder: layout, schema version, locks, and the note by which clients find its supervisor.
+"""A data folder: layout, locks, and the note by which clients find its supervisor.
 
 ::
 
     kgnb.db  valkey/  graph/  logs/     the data; safe to publish, it holds no secret
-    VERSION                             {"schema": 1}
     .lock .redis.lock .graph.lock       flock: held by the supervisor, and by each engine as long as it lives
     .unsettled                          the graph lacks what the record has: it was made anew, or not yet
     .engines.json                       where the supervisor listens, and the engines' process ids
@@ -14,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -25,15 +23,11 @@ from typing import Any
 
 from kgnb.core import files
 from kgnb.core.errors import EngineError, InputError
-from kgnb.core.files import read_json, write_json
+from kgnb.core.files import read_json
 from kgnb.core.process_id import host_id
-
-SCHEMA = 1
-"""Of a folder; newer ones are refused."""
 
 _TMP = Path("/tmp")  # noqa: S108 - owner and mode of what is made there are checked
 _SOCKET_PATH_MAX = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
-_VERSION_MAX = 1_000  # characters
 _LOG_MAX = 2_000_000  # bytes; a log larger than that at start moves to <name>.1
 
 
@@ -46,7 +40,6 @@ class DataFolder:
         self.valkey = root / "valkey"
         self.graph = root / "graph"
         self.logs = root / "logs"
-        self.version = root / "VERSION"
         self.note = root / ".engines.json"
         self.unsettled = root / ".unsettled"
 
@@ -78,7 +71,7 @@ class DataFolder:
 def open_folder(path: Path) -> DataFolder:
     """Make the folder and its parts where missing.
 
-    Raises InputError when it is a file, can't be written, or was made by a newer kgnb.
+    Raises InputError when it is a file or can't be written.
     """
     try:
         str(path.absolute()).encode()
@@ -89,8 +82,6 @@ def open_folder(path: Path) -> DataFolder:
         folder = DataFolder(path.resolve())
         for part in (folder.valkey, folder.graph, folder.logs):
             part.mkdir(exist_ok=True)
-        if folder.version.exists():
-            check_schema(folder.version, folder.root)
         if not any(folder.graph.iterdir()):
             folder.unsettled.touch()
         os.close(os.open(folder.lock_file(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -104,12 +95,6 @@ def open_folder(path: Path) -> DataFolder:
             raise InputError("engine.folder_not_writable", path=path) from error
         raise InputError("engine.folder_unusable", path=path, reason=error.strerror) from error
     return folder
-
-
-def write_version(folder: DataFolder) -> None:
-    """Note the schema of a new folder; only the holder of its lock may call this."""
-    if not folder.version.exists():
-        write_json(folder.version, {"schema": SCHEMA})
 
 
 def try_lock(path: Path) -> int | None:
@@ -180,30 +165,3 @@ def _is_private(base: Path) -> bool:
         return os.access(base, os.W_OK | os.X_OK)
     except OSError:
         return False
-
-
-def check_schema(version: Path, shown: Path) -> None:
-    """Raise InputError when the VERSION file is a newer kgnb's (of the folder ``shown``) or unreadable."""
-    if (schema := _read_version(version)["schema"]) > SCHEMA:
-        raise InputError("engine.folder_newer", path=shown, schema=schema, known=SCHEMA)
-
-
-def copy_id(folder: Path) -> str:
-    """Return the id of a copy of a record (record_copy.py), which its VERSION holds; of any other data folder
-    the sha256 of its record; "" of a folder that is none."""
-    try:
-        if copy := _read_version(folder / "VERSION").get("copy"):
-            return str(copy)
-        with (folder / "kgnb.db").open("rb") as record:
-            return hashlib.file_digest(record, "sha256").hexdigest()
-    except (OSError, InputError):
-        return ""
-
-
-def _read_version(version: Path) -> dict[str, Any]:
-    try:
-        with version.open(encoding="utf-8") as file:
-            found = json.loads(file.read(_VERSION_MAX))
-            return {**found, "schema": int(found["schema"])}
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise InputError("engine.folder_version_broken", path=version) from None

@@ -1,47 +1,47 @@
-"""A copy of the record in a folder that outlives this machine (KGNB_COPY_TO), such as a mounted Drive.
+"""Copies of the record, the one file that takes a book along: safe while other processes write it.
 
-The engines' own files stay here: network folders have no locks, and the queue and the graph are made anew
-from the record (see restore.py). The copy is a data folder with a record alone, replaced in one step.
+Each copy has a name of its own, which it and the record bear (``kgnb_schema.copied``), so that a copy is only
+replaced by a record that goes on from it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
+import os
+import secrets
 import shutil
 import sqlite3
 import threading
-import time
 import uuid
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
-from kgnb.core.errors import EngineError
-from kgnb.core.files import read_json, write_json
+from kgnb.core.files import replacing, try_lock
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.data_folder import SCHEMA, copy_id, file_lock
 
 log = logging.getLogger(__name__)
 
+RECORD = "kgnb.db"
+"""The record in a data folder, and in a folder of its copies."""
 COPY_SECONDS = 300.0
 """Between copies: what a machine that is taken away loses at most. The record of a novel has some 20 MB."""
-BUSY_SECONDS = 0.2
-"""Between looks whether another process's copy is done."""
+NAME_CHARS = 32
 LOCK = ".copying.lock"
-NOTE = ".copied.json"
-"""Beside the record: ``copies``, the ids (see copy_id) of the copies that it goes on from; ``changed``, when
-what was copied last was written."""
+"""Beside the record: held by the process that copies; it holds when what was copied last was written."""
 
 
 class RecordCopy:
-    """Copies the record every :data:`COPY_SECONDS` until it is closed, and then once more."""
+    """Copies the record to KGNB_COPY_TO every :data:`COPY_SECONDS` until it is closed, and then once more."""
 
     def __init__(self, settings: Settings) -> None:
-        self._source, self._target = settings.sqlite_path, settings.copy_folder
+        self._source, self._folder = settings.sqlite_path, settings.copy_folder
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        if self._target and settings.embedded_sql:
+        if self._folder and settings.embedded_sql:
             self._thread = threading.Thread(target=self._keep, name="kgnb-record-copy", daemon=True)
             self._thread.start()
 
@@ -52,79 +52,99 @@ class RecordCopy:
             self._thread.join()
 
     def _keep(self) -> None:
-        while not self._over.wait(COPY_SECONDS):
-            self._copy()
-        while not self._copy():  # what another process copies may be older
-            time.sleep(BUSY_SECONDS)
-
-    def _copy(self) -> bool:
-        """Whether it was tried, as no other process was at it."""
-        assert self._target is not None
-        try:
-            return copy_record(self._source, self._target)
-        except (OSError, sqlite3.Error, EngineError) as error:
-            # A full or unmounted Drive doesn't end the work.
-            log.warning(say("resume.not_copied", target=self._target, reason=error))
-            return True
+        assert self._folder is not None
+        last = False
+        while not last:
+            last = self._over.wait(COPY_SECONDS)
+            try:
+                update_copy(self._source, self._folder)
+            except (OSError, sqlite3.Error) as error:
+                # A full or unmounted Drive doesn't end the work.
+                log.warning(say("resume.not_copied", target=self._folder, reason=error))
 
 
-def copy_record(source: Path, target: Path) -> bool:
-    """Copy the record to the folder ``target`` if it has changed; False if another process is at it.
+def copy_record(source: Path, target: Path) -> None:
+    """Write what the record holds now to the file ``target``, replaced in one step. Blocking.
 
-    What ``target`` has is replaced only if this record goes on from it; else the copy is made beside it.
-    Raises OSError, sqlite3.Error, and EngineError without locks.
+    Raises OSError and sqlite3.Error.
     """
-    with file_lock(source.with_name(LOCK)) as lock:  # not in ``target``: Drive has no locks
-        if lock is None:
-            return False
-        if source.exists():
-            _copy_changes(source, target)
-        return True
-
-
-def _copy_changes(source: Path, target: Path) -> None:
-    note, changed = source.with_name(NOTE), _changed_at(source)
-    noted = read_json(note)
-    place = copy_place(source, target)
-    there = (place / "kgnb.db").exists()
-    if there and noted.get("changed") == changed:
-        return
-    if not there and place != target:
-        log.warning(say("resume.copied_beside", target=target, place=place))
-    made = uuid.uuid4().hex
-    write_json(note, {"copies": [copy_id(place), made]})  # whichever of them is there if this is cut short
-    place.mkdir(parents=True, exist_ok=True)
-    _replace(source, place / "kgnb.db")
-    write_json(place / "VERSION", {"schema": SCHEMA, "copy": made})
-    write_json(note, {"copies": [made], "changed": changed})
-
-
-def copy_place(source: Path, target: Path) -> Path:
-    """Return ``target``, or the first of target-2, target-3, … that is free or has what this record goes on
-    from."""
-    known = read_json(source.with_name(NOTE)).get("copies", ())
-
-    def is_own(place: Path) -> bool:
-        copy = place / "kgnb.db"
-        return not copy.exists() or (copy_id(place) in known and not copy.samefile(source))
-
-    beside = (target.parent / f"{target.name}-{number}" for number in itertools.count(2))
-    return next(filter(is_own, itertools.chain([target], beside)))
-
-
-def _replace(source: Path, copy: Path) -> None:
-    draft, sent = source.with_name(f"{LOCK}.db"), copy.with_name("kgnb.db.part")
-    draft.unlink(missing_ok=True)
+    draft = source.with_name(f".{source.name}-{secrets.token_hex(6)}.copy")
     try:
         with closing(sqlite3.connect(source)) as record, closing(sqlite3.connect(draft)) as made:
             record.backup(made)
-        shutil.copyfile(draft, sent)  # SQLite's own writes would be many small ones over a network
-        sent.replace(copy)
+            made.execute("PRAGMA journal_mode=DELETE").close()  # readable where nothing can be written
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite's own writes would be many small ones over a network.
+        with draft.open("rb") as whole, replacing(target) as out:
+            shutil.copyfileobj(whole, out)
     finally:
         draft.unlink(missing_ok=True)
-        sent.unlink(missing_ok=True)  # cut short by a full disk, it would keep it full
 
 
-def _changed_at(source: Path) -> int:
+def update_copy(source: Path, folder: Path) -> None:
+    """Copy the record into ``folder`` if it has changed since the last time.
+
+    What ``folder`` has is replaced only if this record goes on from it; else the copy is made beside it.
+    Waits for another process that copies. Raises OSError and sqlite3.Error.
+    """
+    if not source.exists():
+        return
+    lock = try_lock(source.with_name(LOCK), wait=True)  # not in ``folder``: Drive has no locks
+    assert lock is not None
+    try:
+        place = copy_place(source, folder)
+        there = (place / RECORD).exists()
+        if there and os.pread(lock, 32, 0) == _changed_at(source):
+            return
+        if not there and place != folder:
+            log.warning(say("resume.copied_beside", target=folder, place=place))
+        _name_copy(source, name_of(place / RECORD) if there else None)
+        changed = _changed_at(source)
+        copy_record(source, place / RECORD)
+        os.pwrite(lock, changed, 0)
+    finally:
+        os.close(lock)
+
+
+def copy_place(source: Path, folder: Path) -> Path:
+    """Return ``folder``, or the first of folder-2, folder-3, … that is free or that this record goes on from.
+
+    Raises OSError and sqlite3.Error.
+    """
+    known = _names(source)
+
+    def is_own(place: Path) -> bool:
+        copy = place / RECORD
+        return not copy.exists() or (name_of(copy) in known and not copy.samefile(source))
+
+    beside = (folder.parent / f"{folder.name}-{number}" for number in itertools.count(2))
+    return next(filter(is_own, itertools.chain([folder], beside)))
+
+
+def name_of(copy: Path) -> str:
+    """The name of a copy; of one that bears none, an older kgnb's, the digest of the file."""
+    if (name := _names(copy, "mode=ro&immutable=1")[0]) is not None:
+        return name
+    with copy.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:NAME_CHARS]
+
+
+def _names(record: Path, how: str = "mode=rw") -> tuple[str | None, str | None]:
+    """The names of the last copy and of the one before, which is still there if the last was cut short."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(record))}?{how}", uri=True)) as c:
+            found = c.execute("SELECT copied, copied_before FROM kgnb_schema").fetchone()
+    except sqlite3.Error:  # no record, or an older kgnb's
+        found = None
+    return found or (None, None)
+
+
+def _name_copy(source: Path, replaced: str | None) -> None:
+    """Name the copy that is about to be made."""
+    with closing(sqlite3.connect(source)) as c, c:
+        c.execute("UPDATE kgnb_schema SET copied_before = ?, copied = ?", [replaced, uuid.uuid4().hex])
+
+
+def _changed_at(source: Path) -> bytes:
     wal = source.with_name(f"{source.name}-wal")
-    return max(path.stat().st_mtime_ns for path in (source, wal) if path.exists())
+    return b"%032d" % max(path.stat().st_mtime_ns for path in (source, wal) if path.exists())

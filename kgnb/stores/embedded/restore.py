@@ -1,12 +1,8 @@
-"""Goes on from the data folder of another run: its record is taken over once, before the folder is opened.
+"""Takes the record of another run: to go on with it, to open it, to import a book of it.
 
-The source is only read: an input attached on Kaggle, a folder on a mounted Drive, a downloaded zip. Somebody
-else may have made it, so nothing of it is followed, run or used as it is: the rows of ``kgnb.db`` are copied
-(see ledger/foreign_record.py), and nothing of the engines, whose files may hold commands. The queue is made
-anew from the record by the reconciler, the graph by a settle (see DataFolder.unsettled).
-
-The record is made in a draft inside the data folder and moved into place, VERSION last, so that a copy that
-was cut short is made again and never mistaken for a whole one.
+The source is only read: an input attached on Kaggle, a folder on a mounted Drive, a downloaded zip, a file.
+Somebody else may have made it, so nothing of it is followed, run or used as it is: the rows of ``kgnb.db``
+are taken one by one (see ledger/foreign_record.py). The queue is made anew from the record.
 """
 
 from __future__ import annotations
@@ -15,8 +11,7 @@ import logging
 import os
 import shutil
 import stat
-import time
-import zipfile
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath, PurePosixPath
@@ -25,47 +20,36 @@ from typing import TypeVar
 from kgnb.core import host
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
-from kgnb.core.files import read_json, write_json
 from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.data_folder import (
-    DataFolder,
-    check_schema,
-    copy_id,
-    file_lock,
-    open_folder,
-    write_version,
-)
-from kgnb.stores.embedded.record_copy import NOTE as COPY_NOTE
+from kgnb.stores.embedded.data_folder import file_lock, open_folder
+from kgnb.stores.embedded.record_copy import RECORD, name_of
 from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_foreign_record
 
 P = TypeVar("P", bound=PurePath)
 
 log = logging.getLogger(__name__)
 
-RECORD = ("kgnb.db", "kgnb.db-wal", "VERSION")
+PARTS = (RECORD, f"{RECORD}-wal")
 """What is read of another run's data folder, in the order in which it is copied."""
-DRAFT = ".resuming"
-"""Folder of a copy under way."""
-SOURCE_NOTE = ".resumed.json"
-"""File that names the source of a restored data folder."""
 SEARCH_DEPTH = 5
 """Levels below the given path that are searched for a data folder."""
 SPARE_BYTES = 64 << 20
 """Disk space that must stay free after a copy."""
+DRAFTS = ".resuming-"
+"""Beginning of the names of folders in which a record is checked."""
 MAX_RATIO = 200
 """Most bytes that a byte of an archive may become: SQLite's files of texts shrink to a third, none so far."""
-
-_CLOSED_POLL = 0.2  # seconds
+_SQLITE = b"SQLite format 3\0"
 
 
 def restore_data_folder(settings: Settings) -> Path | None:
     """Fill the empty data folder from ``settings.resume_from``; return the source that was used.
 
-    A data folder that holds something already is kept, with a warning. Without ``resume_from`` the copy in
+    A data folder that holds a record already is kept, and that is said. Without ``resume_from`` the copy in
     ``settings.copy_to`` is the source, once there is one. Blocks for as long as the copy takes.
-    Raises InputError when the source holds no data folder, more than one, or one of a newer kgnb.
+    Raises InputError when the source holds no record, more than one, or one that kgnb didn't write.
     """
     data = settings.data
     try:
@@ -74,78 +58,66 @@ def restore_data_folder(settings: Settings) -> Path | None:
         raise InputError("resume.copy_failed", source=settings.copy_to, data=data, reason=error) from error
     if not name:
         return None
-    given = _located(name)
-    if settings.sqlite_path != data / "kgnb.db" or not settings.embedded_sql:
-        log.info(say("resume.own_record", source=given))
+    if settings.sqlite_path != data / RECORD or not settings.embedded_sql:
+        log.info(say("resume.own_record", source=_located(name)))
         return None
-    if _is_used(data):
-        if not _is_same(given, data) and read_json(data / SOURCE_NOTE) != {"from": str(given)}:
-            log.warning(say("resume.kept", data=data, source=given))
+    if settings.sqlite_path.exists():
+        log.info(say("resume.kept", data=data, source=_located(name)))
         return None
-    given = named_source(name)
+    source = named_source(name)
     try:
-        return _restore(given, data)
+        folder = open_folder(data)
+        with file_lock(folder.lock_file()) as lock:
+            if lock is None or folder.sqlite.exists():  # another process was quicker
+                log.info(say("resume.kept", data=data, source=source))
+                return None
+            for rest in folder.root.glob(f"{DRAFTS}*"):  # of a copy that was cut short
+                shutil.rmtree(rest, ignore_errors=True)
+            with checked_record(source, folder.root) as record:
+                folder.sqlite.with_name(PARTS[1]).unlink(missing_ok=True)  # of a record that was removed
+                record.replace(folder.sqlite)
     except OSError as error:
-        raise InputError("resume.copy_failed", source=given, data=data, reason=error) from error
+        raise InputError("resume.copy_failed", source=source, data=data, reason=error) from error
+    log.info(say("resume.brought", data=data, source=source))
+    return source
 
 
 def _own_copy(settings: Settings) -> str:
     """The copy of the record that an earlier machine left, while this one has nothing of its own."""
     copy = settings.copy_folder if settings.embedded_sql else None
-    there = copy is not None and (copy / "VERSION").is_file()
-    return str(copy) if there and not _is_used(settings.data) else ""
+    there = copy is not None and (copy / RECORD).is_file()
+    return str(copy) if there and not settings.sqlite_path.exists() else ""
 
 
-def _restore(given: Path, data: Path) -> Path | None:
-    folder = open_folder(data)
-    with file_lock(folder.lock_file()) as lock:
-        if lock is None or _is_used(data):  # another process was quicker
-            log.warning(say("resume.kept", data=data, source=given))
-            return None
+@contextmanager
+def checked_record(source: Path, place: Path) -> Iterator[Path]:
+    """Give a file in the folder ``place`` with the rows of the one record in ``source``: a folder, a zip or
+    the file itself. What is left of it at the end is removed.
+
+    Raises InputError when there is none, or several, when it is open here, doesn't fit, or when kgnb didn't
+    write it; ServiceRefused for a newer kgnb's; OSError.
+    """
+    with tempfile.TemporaryDirectory(dir=place, prefix=DRAFTS) as name:
+        draft = Path(name)
+        if source.is_dir():
+            _copy_parts(find_data_folder(source) / RECORD, draft)
+        elif _is_database(source):
+            _copy_parts(source, draft)
+        else:
+            _unpack(source, draft)
+        record, found = draft / "record.db", draft / RECORD
         try:
-            _fill(given, folder)
-        finally:
-            shutil.rmtree(folder.root / DRAFT, ignore_errors=True)
-    write_json(data / SOURCE_NOTE, {"from": str(given)})
-    log.info(say("resume.brought", data=data, source=given))
-    return given
-
-
-def _fill(given: Path, folder: DataFolder) -> None:
-    draft = folder.root / DRAFT
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    if given.is_file():
-        _unpack(given, draft)
-    else:
-        copy_record_files(find_data_folder(given), draft)
-    check_schema(draft / "VERSION", given)
-    try:
-        copy_foreign_record(draft / folder.sqlite.name, record := draft / "record.db")
-    except BrokenRecord as error:
-        raise InputError("resume.broken_record", source=given, reason=error) from error
-    for rest in ("-wal", "-shm"):  # of a copy that was cut short
-        folder.sqlite.with_name(folder.sqlite.name + rest).unlink(missing_ok=True)
-    goes_on_from = {"copies": [copy_id(draft)], "changed": record.stat().st_mtime_ns}
-    write_json(folder.sqlite.with_name(COPY_NOTE), goes_on_from)
-    record.replace(folder.sqlite)
-    write_version(folder)
-
-
-def _is_used(data: Path) -> bool:
-    """Whether the folder holds a run already; one with a draft was cut short."""
-    return not (data / DRAFT).exists() and any((data / name).exists() for name in ("VERSION", "kgnb.db"))
-
-
-def _is_same(given: Path, data: Path) -> bool:
-    return given.exists() and data.exists() and given.resolve() in (data.resolve(), data.resolve().parent)
+            copy_foreign_record(found, record, name=name_of(found))
+        except BrokenRecord as error:
+            raise InputError("resume.broken_record", source=source, reason=error) from error
+        yield record
 
 
 # --- sources
 
 
 def named_source(name: str) -> Path:
-    """Return the folder or zip that ``name`` means: a path, or on Kaggle an attached input OWNER/NAME.
+    """Return the folder or file that ``name`` means: a path, or on Kaggle an attached input OWNER/NAME.
 
     Raises InputError when there is none, and for a folder of everything that is attached: it would trust
     every stranger whose dataset the notebook uses.
@@ -164,7 +136,7 @@ def _located(name: str) -> Path:
 
 
 def inputs_with_data() -> list[str]:
-    """Return the names of the inputs attached on Kaggle that hold a data folder."""
+    """Return the names of the inputs attached on Kaggle that hold a record."""
     return sorted({input_name(folder) for folder in _data_folders(host.KAGGLE_INPUT, SEARCH_DEPTH)})
 
 
@@ -182,16 +154,12 @@ def _only(folders: Iterable[P], given: Path) -> P:
 
 
 def _data_folders(folder: Path, depth: int) -> Iterator[Path]:
-    if _is_data_folder(folder):
+    if _is_plain_file(folder / RECORD):
         yield folder
     elif depth and folder.is_dir():
         for child in folder.iterdir():
             if child.is_dir() and not child.is_symlink():
                 yield from _data_folders(child, depth - 1)
-
-
-def _is_data_folder(folder: Path) -> bool:
-    return all(_is_plain_file(folder / name) for name in ("VERSION", "kgnb.db"))
 
 
 def _is_plain_file(path: Path) -> bool:
@@ -202,18 +170,22 @@ def _is_plain_file(path: Path) -> bool:
         return False
 
 
-def copy_record_files(source: Path, target: Path) -> None:
-    """Copy the record's files of a data folder that nobody has open; the rest is made anew from them.
+def _is_database(file: Path) -> bool:
+    with file.open("rb") as content:
+        return content.read(len(_SQLITE)) == _SQLITE
 
-    Raises InputError when it is none, is open here or doesn't fit, OSError.
-    """
-    if not _is_data_folder(source):
-        raise InputError("resume.none", source=source, found="")
-    found = [path for name in RECORD if _is_plain_file(path := source / name)]
-    with _closed(source):
-        _check_space(2 * sum(path.stat().st_size for path in found), target)  # the record and its copy
-        for path in found:
-            shutil.copyfile(path, target / path.name, follow_symlinks=False)
+
+def _copy_parts(record: Path, target: Path) -> None:
+    """Copy a record that nobody has open, under the name that it has in a data folder."""
+    found = {path: name for name in PARTS if _is_plain_file(path := record.with_name(_own(record, name)))}
+    with _closed(record.parent):
+        _check_space(2 * sum(path.stat().st_size for path in found), target)  # the file and its checked rows
+        for path, name in found.items():
+            shutil.copyfile(path, target / name, follow_symlinks=False)
+
+
+def _own(record: Path, part: str) -> str:
+    return record.name + part.removeprefix(RECORD)
 
 
 @contextmanager
@@ -226,18 +198,6 @@ def _closed(source: Path) -> Iterator[None]:
         yield
 
 
-def wait_until_closed(data: Path, seconds: float) -> bool:
-    """Wait, blocking, until nobody has the data folder open; False if that takes over ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with file_lock(DataFolder(data.resolve()).lock_file()) as lock:
-            if lock is not None:
-                return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_CLOSED_POLL)
-
-
 def _check_space(size: int, target: Path) -> None:
     free = shutil.disk_usage(target).free
     if size + SPARE_BYTES > free:
@@ -247,8 +207,8 @@ def _check_space(size: int, target: Path) -> None:
 def _unpack(archive: Path, target: Path) -> None:
     try:
         with open_archive(archive) as packed:
-            root = _archive_root(archive, packed)
-            names = {str(root / name) for name in RECORD}
+            folders = [path.parent for path in map(PurePosixPath, packed.namelist()) if path.name == RECORD]
+            names = {str(_only(set(folders), archive) / part) for part in PARTS}
             wanted = [info for info in packed.infolist() if info.filename in names]
             size = sum(info.file_size for info in wanted)
             if size > SPARE_BYTES + MAX_RATIO * archive.stat().st_size:
@@ -262,9 +222,3 @@ def _unpack(archive: Path, target: Path) -> None:
                     shutil.copyfileobj(source, out)
     except BROKEN_ARCHIVE as error:
         raise InputError("resume.bad_zip", source=archive, reason=error) from error
-
-
-def _archive_root(archive: Path, packed: zipfile.ZipFile) -> PurePosixPath:
-    names = set(packed.namelist())
-    folders = {PurePosixPath(name).parent for name in names if PurePosixPath(name).name == "VERSION"}
-    return _only((folder for folder in folders if str(folder / "kgnb.db") in names), archive)

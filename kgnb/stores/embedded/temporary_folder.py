@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,12 +13,12 @@ from tempfile import TemporaryDirectory
 from kgnb.core.errors import KgnbError
 from kgnb.core.process_id import ProcessId, send_signal
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.data_folder import DataFolder, read_note
-from kgnb.stores.embedded.restore import wait_until_closed
+from kgnb.stores.embedded.data_folder import DataFolder, file_lock, read_note
 from kgnb.stores.targets import needs_data_folder
 
 STOP_SECONDS = 20.0
 """The engines of a folder that was only looked at have ended by then."""
+_POLL_SECONDS = 0.2
 
 
 def lacks_folder(settings: Settings) -> bool:
@@ -62,5 +63,14 @@ def _remove(folder: TemporaryDirectory[str]) -> None:
     path = Path(folder.name)
     if supervisor := read_note(DataFolder(path)).get("supervisor"):
         send_signal(ProcessId(**supervisor), signal.SIGTERM)
-    wait_until_closed(path, STOP_SECONDS)
+    _wait_until_closed(path)
     folder.cleanup()
+
+
+def _wait_until_closed(path: Path) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        with file_lock(DataFolder(path).lock_file()) as lock:
+            if lock is not None:
+                return
+        time.sleep(_POLL_SECONDS)

@@ -9,30 +9,27 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.extract.model import LISTS, MAX_CHAPTER_ITEMS
+from kgnb.extract.model import LISTS, MAX_CHAPTER_ITEMS, Extraction, NameEntry
+from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
 from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_names
-from kgnb.stores.ledger.transfer import (
-    MAX_DECIDED_NAMES,
-    MAX_DECISIONS,
-    MAX_ROW_VALUES,
-    CheckedDecision,
-    CheckedExtraction,
-    CheckedName,
-)
 
+MAX_DECISIONS, MAX_DECIDED_NAMES = 3_000, 20_000
+"""Decisions of a book and names in them: far more than anybody makes by hand, few enough to project with."""
+MAX_ROW_VALUES = 200_000
+"""Most values in a row, each of which takes more memory than its text: far more than a chapter's results."""
 MAX_ROW_BYTES = 16 << 20
 """More than any row of kgnb's: its longest texts are chapters, replies and the names of a whole book."""
 MAX_NAME_CHARS = 50
@@ -49,10 +46,11 @@ class BrokenRecord(ValueError):
     """The file isn't a record of kgnb's; the text says where."""
 
 
-def copy_foreign_record(source: Path, target: Path) -> None:
+def copy_foreign_record(source: Path, target: Path, *, name: str) -> None:
     """Write the record in ``source``, whose write-ahead log may lie beside it, to the new file ``target``.
 
-    Blocking. Raises BrokenRecord, and ServiceRefused for the record of a newer kgnb.
+    ``name``: of the copy if it bears none. Blocking. Raises BrokenRecord, and ServiceRefused for the record
+    of a newer kgnb.
     """
     engine = sa.create_engine(f"sqlite:///{target}", poolclass=sa.NullPool, **t.JSON_OPTIONS)
     try:
@@ -65,6 +63,7 @@ def copy_foreign_record(source: Path, target: Path) -> None:
                 if table.name in present and table is not t.graphs:  # which are made again of the rows
                     _copy_table(found, c, table)
             _check_decisions(c)
+            c.execute(sa.update(t.versions).values(copied=sa.func.coalesce(t.versions.c.copied, name)))
     except sa.exc.DBAPIError as error:
         raise BrokenRecord(str(error.orig)) from error
     except (sqlite3.Error, UnicodeError) as error:
@@ -188,8 +187,37 @@ def _check_version(row: Row) -> None:
         raise ServiceRefused("ledger.newer", service="sql", found=row["version"], known=VERSION)
 
 
-_TEXTS, _NAMES = TypeAdapter(list[str]), TypeAdapter(list[CheckedName])
-_DECISION, _EXTRACTION = TypeAdapter(CheckedDecision), TypeAdapter(CheckedExtraction)
+def _check_name(entry: NameEntry) -> NameEntry:
+    _check_integers(getattr(entry, field.name) for field in fields(entry))
+    _check_integers(entry.since.values())
+    return entry
+
+
+def _check_lists(found: object) -> object:
+    """Refuse lists too long before the items become objects, which take far more memory."""
+    lists = map(found.get, LISTS) if isinstance(found, dict) else ()
+    if any(isinstance(items, list) and len(items) > MAX_CHAPTER_ITEMS for items in lists):
+        raise ValueError("more than a chapter can hold")
+    return found
+
+
+def _check_decision(decision: Decision) -> Decision:
+    times = (decision.made_at, decision.undone_at)
+    if len(decision.names) > 200 or any(time is not None and time.tzinfo for time in times):
+        raise ValueError("not a decision that kgnb stored")
+    _check_integers(decision.chapters or ())
+    return decision
+
+
+def _check_integers(values: Iterable[object]) -> None:
+    if any(isinstance(number, int) and abs(number) >= 2**31 for number in values):
+        raise ValueError("a number too large")
+
+
+_TEXTS = TypeAdapter(list[str])
+_NAMES = TypeAdapter(list[Annotated[NameEntry, AfterValidator(_check_name)]])
+_DECISION = TypeAdapter(Annotated[Decision, AfterValidator(_check_decision)])
+_EXTRACTION = TypeAdapter(Annotated[Extraction, BeforeValidator(_check_lists)])
 _CHECKS: dict[str, Callable[[Row], object]] = {
     t.extractions.name: _check_extraction,
     t.names.name: lambda row: _validate(_NAMES, [asdict(read_entry(row))]),

@@ -147,6 +147,7 @@ versions = _own(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # always 1
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("updated_at", sa.DateTime),
+    *_columns(sa.String(32), "copied", "copied_before"),  # names of copies (embedded/record_copy.py)
 )
 
 books = _own(  # imported texts; an edition is a second row of a novel
