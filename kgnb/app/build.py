@@ -154,6 +154,8 @@ class _TaskWatch:
         return time.monotonic() - self.progress_at > self.app.settings.stall_seconds
 
     def stall_error(self, reason: str = "") -> BuildStopped:
+        down = next(iter(self.app.outages.down.values()), None)
+        reason = reason if down is None else f"{down} "
         minutes = round(self.app.settings.stall_seconds / 60)
         return BuildStopped("build.stalled", minutes=minutes, reason=reason)
 

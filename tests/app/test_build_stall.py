@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from kgnb.app import build
-from kgnb.core.errors import BuildStopped, InputError
+from kgnb.core.errors import BuildStopped, InputError, ServiceDown
 from kgnb.core.model import Progress, Provider, Task, TaskStatus
 from kgnb.stores.queue.breaker import ProviderAnswer, ProviderState
 from kgnb.worker.outages import Outages
@@ -74,6 +74,17 @@ async def test_chapters_claimed_and_handed_back_are_no_progress(monkeypatch: pyt
         await watching(app)
     assert stopped.value.key == "build.stalled"
     assert "It did not answer." in str(stopped.value)  # why
+
+
+async def test_a_build_that_waited_for_a_service_in_vain_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_progress(_task: int) -> Progress:
+        raise ServiceDown("ledger.full", service="sql", where="kgnb.db", reason="database or disk is full")
+
+    monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
+    app = App()
+    app.progress = no_progress  # type: ignore[method-assign]
+    with pytest.raises(BuildStopped, match="disk is full"):
+        await watching(app)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,35 @@ def test_limits_of_the_process() -> None:
     assert {"engine.few_files", "engine.small_files", "engine.few_addresses"} <= set(ran.stdout.split())
 
 
+def test_a_command_that_ended_on_a_full_disk_promises_nothing(tmp_path: Path) -> None:
+    """It says what to do: nothing goes on by itself once the process has ended."""
+    book = tmp_path / "book.txt"
+    book.write_text("".join(f"第{i}章 行\n" + "王大明去找李小红。" * 90 for i in range(1, 4_000)), "utf-8")
+    build = [
+        sys.executable,
+        "-m",
+        "kgnb",
+        "--lang",
+        "en",
+        "build",
+        str(book),
+        "--data",
+        str(tmp_path / "d/data"),
+    ]
+    build += ["--provider", "rules"]
+    small = 'mount -t tmpfs -o size=16m tmpfs "$0" && exec "$@"'
+    (tmp_path / "d").mkdir()
+    ran = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", small, str(tmp_path / "d"), *build], capture_output=True, text=True
+    )
+    if "unshare" in ran.stderr or "mount" in ran.stderr:
+        pytest.skip("no file system of one's own here")
+    assert ran.returncode == 2, ran
+    assert "is full" in ran.stderr
+    assert "by itself" not in ran.stderr
+    assert "run a command that has ended again" in ran.stderr
+
+
 def fill_disk(monkeypatch: pytest.MonkeyPatch, free: int = 0) -> None:
     usage = shortages.shutil.disk_usage("/")._replace(free=free)
     monkeypatch.setattr(shortages.shutil, "disk_usage", lambda _: usage)
