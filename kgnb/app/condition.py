@@ -38,6 +38,7 @@ _MENDS: Mapping[str, Mend] = {
     "provider.auth": "key",
     "provider.bad_key": "key",
     "provider.no_key": "key",
+    "provider.key_wanted": "key",
     "provider.no_such_model": "model",
     "provider.no_model": "model",
     "provider.rejected": "model",

@@ -39,8 +39,9 @@ def _cost_lines(found: dict[str, Any]) -> list[str]:
         tokens = compact(left["prompt_tokens"] + left["completion_tokens"])
         key = "cost.left" if left["cost"] is None else "cost.left_money"
         lines.append(say(key, chapters=left["chapters"], tokens=tokens, money=money(left["cost"] or 0)))
-    if any(one["cost"] is None and one["requests"] for one in found["models"]):
-        lines.append(say("cost.no_price"))
+    unpriced = [one["provider"] for one in found["models"] if one["cost"] is None and one["requests"]]
+    if unpriced:
+        lines.append(say("cost.no_price", provider=one_line(unpriced[0])))
     return lines
 
 
@@ -80,5 +81,5 @@ def _estimate_lines(found: Estimate) -> list[str]:
         peak = "peak" if found.left_off_peak < (found.left_cost or 0) else "off_peak"
         lines.append(say(f"cost.{peak}", money=money(found.left_off_peak)))
     if found.left_cost is None:
-        lines.append(say("cost.no_price"))
+        lines.append(say("cost.no_price", provider=one_line(found.provider)))
     return lines

@@ -83,6 +83,12 @@ def detect_host() -> Host:
     )
 
 
+def is_hosted_notebook() -> bool:
+    """Whether this is one of the notebook services that give everybody the same machine."""
+    service = find_service(_kind(), os.environ)
+    return service is not None and service.is_here(os.environ)
+
+
 def is_batch() -> bool:
     """Whether this is one of Kaggle's batch runs, which nobody watches."""
     return os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch"

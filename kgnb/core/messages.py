@@ -7,6 +7,7 @@ terms are used consistently (实体 entity, 关系 relation, 章节 chapter, 节
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Literal, TypeVar
 
+from kgnb.core.host import is_hosted_notebook
+
 Language = Literal["zh", "en"]
 
 T = TypeVar("T")
-_language: Language = "zh"
+_language: Language | None = None
 
 
 def use_language(language: Language) -> None:
@@ -28,13 +31,21 @@ def use_language(language: Language) -> None:
 
 
 def language() -> Language:
-    """The current language."""
-    return _language
+    """The language of texts: the one set by :func:`use_language`, else :func:`environment_language`."""
+    return _language or environment_language()
 
 
 def environment_language() -> Language:
-    """The language that KGNB_LANG names: help texts use it before (and without) settings being loaded."""
-    return "en" if os.environ.get("KGNB_LANG", "").strip().lower() == "en" else "zh"
+    """The language that KGNB_LANG names, else that of the locale (LC_ALL, LC_MESSAGES, LANG).
+
+    Chinese where the locale names none (C, POSIX, unset), and in a hosted notebook, whose image has one
+    locale for every reader. English for a locale of any other language.
+    """
+    if given := os.environ.get("KGNB_LANG", "").strip().lower():
+        return "en" if given == "en" else "zh"
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    spoken = re.split("[_.@-]", locale.strip().lower())[0]
+    return "zh" if spoken in ("", "c", "posix", "zh") or is_hosted_notebook() else "en"
 
 
 @cache
@@ -64,7 +75,7 @@ def say(key: str, **facts: object) -> Text:
 
     Raises KeyError for an unknown key or a missing fact, so that no user sees a broken sentence.
     """
-    text = Text(texts(_language)[key].format(**{n: _shown(n, v) for n, v in facts.items()}))
+    text = Text(texts(language())[key].format(**{n: _shown(n, v) for n, v in facts.items()}))
     text.key, text.facts = key, facts
     return text
 
@@ -82,7 +93,7 @@ def retold(text: str) -> str:
 
     Any other text as it is: an endpoint's own words, an older version's.
     """
-    return _retold(text, _language)[0] if text else text
+    return _retold(text, language())[0] if text else text
 
 
 LEAST_LITERAL = 12

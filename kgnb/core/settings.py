@@ -36,7 +36,7 @@ from kgnb.core.addresses import (
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
-from kgnb.core.messages import say
+from kgnb.core.messages import environment_language, say
 from kgnb.core.provider_options import first_error, parse_options
 
 MANY_PROVIDERS = 100
@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     copy_to: str = Field("", validation_alias="KGNB_COPY_TO")
     """Folder that outlives this machine: the record is copied there every five minutes and at the end, and an
     empty data folder is filled from there."""
-    lang: Literal["zh", "en"] = Field("zh", validation_alias="KGNB_LANG")
-    """Language of every text; Chinese by default, as most users read it."""
+    lang: Literal["zh", "en"] = Field(default_factory=environment_language, validation_alias="KGNB_LANG")
+    """Language of every text; by default the locale's, and Chinese where that says nothing."""
     no_color: str = Field("", validation_alias="NO_COLOR")
     """Any value turns off colours on a terminal (no-color.org)."""
 

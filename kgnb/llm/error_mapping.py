@@ -187,6 +187,8 @@ def _seconds(value: str) -> float | None:
 def error_for(refusal: ErrorResponse, provider: Provider, url: str, model: str) -> errors.ProviderError:
     """The error for ``refusal``, with the endpoint's words but for secrets; a refused key's are not told."""
     kind, text = _KINDS[refusal.meaning]
+    if text == "provider.auth" and not provider.all_keys:
+        text = "provider.key_wanted"
     told = "" if kind is errors.AuthRejected else refusal.message
     said = clean(without_secrets(clean(told, 2_000), provider), SHOWN_CHARS)
     facts: dict[str, object] = {

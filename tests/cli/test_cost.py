@@ -72,7 +72,7 @@ def test_without_a_price_there_is_no_money_and_it_says_how_to_see_it(place: Plac
     found = place.run("cost", "1", "--json").json
     assert found["cost"] is None
     assert found["prompt_tokens"] > 0
-    assert "KGNB_PRICES" in place.run("cost", "1").out
+    assert "KGNB_PRICES=dryrun=2/8" in place.run("cost", "1").out
 
 
 def test_what_is_left_costs_like_what_is_done(place: Place) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 import kgnb
 from kgnb.core import errors
-from kgnb.core.messages import Language, retold, say, say_or, texts, use_language
+from kgnb.core.messages import Language, environment_language, retold, say, say_or, texts, use_language
+from kgnb.core.settings import Settings
 
 PACKAGE = Path(kgnb.__file__).parent
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -26,6 +27,39 @@ ERRORS = {n for n, v in vars(errors).items() if isinstance(v, type) and issubcla
 
 HOLE = "\0"
 """Stands in a composed string for what is known only when the program runs."""
+
+
+# --- which language
+
+
+@pytest.mark.parametrize(
+    ("variables", "spoken"),
+    [
+        ({}, "zh"),
+        ({"LANG": "C.UTF-8"}, "zh"),
+        ({"LANG": "POSIX"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "en_US.UTF-8"}, "en"),
+        ({"LANG": "de_DE@euro"}, "en"),
+        ({"LANG": "zh_TW.UTF-8", "LC_ALL": "en_GB.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "", "LC_MESSAGES": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "en_US.UTF-8", "KGNB_LANG": "zh"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "KGNB_LANG": "EN"}, "en"),
+        ({"LANG": "en_US.UTF-8", "COLAB_RELEASE_TAG": "release-colab_1"}, "zh"),  # everybody's there
+        ({"LANG": "en_US.UTF-8", "BINDER_LAUNCH_HOST": "mybinder.org"}, "en"),  # no notebook: a terminal
+    ],
+    ids=str,
+)
+def test_the_language_is_the_locales_where_none_is_set(
+    variables: dict[str, str], spoken: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KGNB_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert environment_language() == spoken
+    if variables.get("KGNB_LANG") != "EN":
+        assert Settings.load().lang == spoken
 
 
 # --- the files

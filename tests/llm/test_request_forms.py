@@ -24,10 +24,10 @@ from tests.support.patience import SLOWEST
 PRESETS = list(presets().values())
 
 
-def asked_of(preset: Preset, url: str = "", **options: Any) -> CountingClient:
+def asked_of(preset: Preset, url: str = "", *, key: str = "k", **options: Any) -> CountingClient:
     """A client of the preset's provider, at another address."""
     at = preset.base_url or "http://127.0.0.1:9/v1"
-    provider = Provider(preset.name, at, SecretStr("k"), (), ProviderOptions(**options))
+    provider = Provider(preset.name, at, SecretStr(key), (), ProviderOptions(**options))
     made = CountingClient(provider, timeout=5 * SLOWEST, tries=1, connections=20)
     made._url = url or made._url
     made._diagnosis = Diagnosis(provider, made._url, made._list_models)
@@ -388,13 +388,31 @@ async def test_requests_that_are_all_wrong_try_each_form_once() -> None:
 
 
 async def test_a_model_that_the_endpoint_has_not_is_told_with_the_nearest_names() -> None:
-    async with FakeServer() as llm:
-        c = asked_of(Preset(name="lost"), llm.base_url)
+    no = error("model_not_found")
+    async with Scripted((404, no, {}), models={"/v1/models": ["gpt-6-luna", "gpt-6-sol"]}) as llm:
         with pytest.raises(RequestRejected) as caught:
-            await c.ask(ask_for(), "dryrun-no-jsom")
+            await asked_of(Preset(name="lost"), llm.url).ask(ask_for(), "gpt-6-lun")
     assert caught.value.key == "provider.no_such_model"
-    assert "kgnb providers add lost --model dryrun-no-json" in str(caught.value)
-    assert str(caught.value.facts["listed"]).startswith("dryrun-no-json, ")
+    assert "kgnb providers add lost --model gpt-6-luna" in str(caught.value)
+    assert str(caught.value.facts["listed"]) == "gpt-6-luna, gpt-6-sol"
+
+
+async def test_the_dry_run_suggests_none_of_its_variants_with_faults() -> None:
+    async with FakeServer() as llm:
+        with pytest.raises(RequestRejected) as caught:
+            await asked_of(Preset(name="dryrun"), llm.base_url).ask(ask_for(), "dryrun-no-jsom")
+        assert caught.value.facts["listed"] == "dryrun"
+        await asked_of(Preset(name="dryrun"), llm.base_url).ask(ask_for(), "dryrun-no-json")  # known by name
+
+
+async def test_a_key_that_was_never_given_is_not_told_as_refused() -> None:
+    async with FakeServer(key="good") as llm:
+        with pytest.raises(AuthRejected) as caught:
+            await asked_of(Preset(name="ours"), llm.base_url, key="").ask(ask_for(), "dryrun")
+        assert caught.value.key == "provider.key_wanted"
+        with pytest.raises(AuthRejected) as caught:
+            await asked_of(Preset(name="ours"), llm.base_url, key="bad").ask(ask_for(), "dryrun")
+        assert caught.value.key == "provider.auth"
 
 
 @pytest.mark.parametrize("listed", [[], ["llama3:latest"]])

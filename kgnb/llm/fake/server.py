@@ -30,8 +30,9 @@ from kgnb.llm.fake.http import MAX_REQUEST, Request, Response, carry, error_resp
 SMALL_CONTEXT = 1_000
 """Characters that the model ``dryrun-small-context`` accepts."""
 
-MODELS = (
-    "dryrun",
+MODEL = "dryrun"
+"""The model that it lists."""
+FAULTY_MODELS = (
     "dryrun-no-json",  # rejects response_format
     "dryrun-json-schema",  # accepts response_format only as json_schema
     "dryrun-no-temperature",  # rejects temperature
@@ -177,7 +178,7 @@ class FakeServer:
             self.stats.outcomes["401"] += 1
             return error_response(401, "invalid_api_key", "wrong key", anthropic=path.endswith("/messages"))
         if request.method == "GET" and path == "/v1/models":
-            return json_response(200, models_body(MODELS))
+            return json_response(200, models_body([MODEL]))
         if request.method == "POST" and path in ("/v1/chat/completions", "/v1/messages"):
             return self._chat(request.body, anthropic=path == "/v1/messages")
         return error_response(404, "not_found", f"no such path: {path}")
@@ -207,7 +208,7 @@ class FakeServer:
     def _refusal(self, asked: ChatRequest) -> tuple[str, Response] | None:
         """The error that the model's name stands for, if any."""
         model, error = asked.model, partial(error_response, anthropic=asked.anthropic)
-        if model not in MODELS:
+        if model not in (MODEL, *FAULTY_MODELS):
             return "404", error(404, "model_not_found", f"no model {model}")
         if wrong := asked.unsupported(self.refuse):
             return "400", error(400, "unsupported_value", f"no {wrong}", param=wrong)
