@@ -34,7 +34,7 @@ from kgnb.render.export.networkx_format import to_networkx
 from kgnb.render.picture.page import display
 from kgnb.render.progress_bar import ProgressBar, tell
 from kgnb.render.query_results import QueryRows
-from kgnb.stores.embedded.connect import EmbeddedEngines
+from kgnb.stores.embedded.cypher import CypherEngine
 from kgnb.worker.session import LEAVE_SECONDS
 
 R = TypeVar("R")
@@ -113,8 +113,8 @@ def spawn(work: Coroutine[Any, Any, R]) -> Future[R]:
 class BookGraph:
     """A finished book, built or opened: ``result`` has its figures, the methods query its graph.
 
-    Reads the record alone; only :meth:`ask` needs a graph database, which runs from the first question until
-    this is closed or the process ends.
+    Reads the record alone; only :meth:`ask` needs an engine: Neo4j where it is set, else one in this process
+    (extra ``cypher``), filled at the first question.
     ``find``, ``neighbours``, ``path``, ``between``, ``timeline`` and ``top`` return lists of dicts that a
     notebook shows as tables and charts. A name may be an alias; InputError lists the candidates for an
     ambiguous name, or names similar to an unknown one.
@@ -128,7 +128,7 @@ class BookGraph:
         self._settings = settings
         self._message = message
         self._query_index: tuple[str, GraphQuery] | None = None
-        self._engines = EmbeddedEngines(settings)
+        self._cypher: tuple[GraphQuery, CypherEngine] | None = None
 
     def __repr__(self) -> str:
         return say(self._message, title=one_line(self.title), **self.result.facts())
@@ -213,7 +213,10 @@ class BookGraph:
         return to_networkx(self._query().graph)
 
     def ask(self, cypher: str, **parameters: Any) -> QueryRows:
-        """Return the rows of a Cypher query; ``$novel`` is this book's id.
+        """Return the rows of a Cypher query, which only reads; ``$novel`` is this book's id.
+
+        Raises InputError that names the install command where neither Neo4j nor the extra ``cypher`` is
+        there.
 
         >>> book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest: +SKIP
         """
@@ -226,11 +229,14 @@ class BookGraph:
         return self._query().graph
 
     async def _ask(self, cypher: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
-        if not self._engines.held:
-            await asyncio.to_thread(self._engines.start, queue=False, graph=True)
-        async with open_app(self._settings, queue=False) as app:
-            await settle_missing(app, self.result.novel_id)
-            return await app.graph.query(cypher, asked)
+        if self._settings.neo4j_uri:
+            async with open_app(self._settings, queue=False) as app:
+                await settle_missing(app, self.result.novel_id)
+                return await app.graph.query(cypher, asked)
+        query = await self._on(self._current_query)
+        if self._cypher is None or self._cypher[0] is not query:
+            self._cypher = query, await asyncio.to_thread(CypherEngine, query.graph)
+        return await asyncio.to_thread(self._cypher[1].query, cypher, asked)
 
     def show(self) -> None:
         """Show the graph in a notebook: a static image, and an interactive view that works offline.
@@ -250,8 +256,8 @@ class BookGraph:
         return target
 
     def close(self) -> None:
-        """Release the graph database; a later question starts it again."""
-        self._engines.close()
+        """Release the engine of :meth:`ask`; a later question fills one again."""
+        self._cypher = None
 
     async def _on(self, question: Callable[[App], Awaitable[R]]) -> R:
         async with open_app(self._settings, queue=False, graph=False) as app:
