@@ -12,6 +12,7 @@ from kgnb.core.event_loop import new_loop
 from kgnb.core.process_pool import CpuPool
 from kgnb.graph.model import Graph
 from kgnb.graph.project.codec import decode
+from kgnb.graph.project.projection import project
 from kgnb.graph.project.record import Record
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.graphs import StoredGraph, make_graph
@@ -31,9 +32,15 @@ class Parts(Protocol):
     pool: CpuPool
 
 
-async def graph_of(app: Parts, novel_id: int) -> Graph:
-    """Return the novel's graph as its record is now. Raises InputError for an unknown novel, ServiceDown."""
-    return (await graph_and_state(app, await app.ledger.graphs.record(novel_id)))[0]
+async def graph_of(app: Parts, novel_id: int, until: int | None = None) -> Graph:
+    """Return the novel's graph as its record is now. Raises InputError for an unknown novel, ServiceDown.
+
+    ``until``: as a reader of the chapters up to this number knows it.
+    """
+    record = await app.ledger.graphs.record(novel_id)
+    if until is not None:
+        return await asyncio.to_thread(project, record, until)
+    return (await graph_and_state(app, record))[0]
 
 
 async def graph_and_state(app: Parts, record: Record) -> tuple[Graph, str]:

@@ -95,6 +95,7 @@ Name = Annotated[str, BeforeValidator(_name)]
 OptionalName = Annotated[str, BeforeValidator(lambda value: sys.intern(clean(value, MAX_NAME)))]
 Text = Annotated[str, BeforeValidator(lambda value: clean(value, MAX_TEXT))]
 Names = Annotated[list[str], BeforeValidator(_names)]
+Mentions = Annotated[int, BeforeValidator(_integer(0, 1_000_000, 0))]
 Score = Annotated[int, BeforeValidator(_integer(0, 100, 0))]
 Strength = Annotated[int, BeforeValidator(_integer(1, 10, 5))]
 Confidence = Annotated[float, BeforeValidator(_number(0.0, 1.0, 1.0))]
@@ -107,7 +108,7 @@ class _Item(BaseModel):
 
 
 class Character(_Item):
-    """A person; ``protagonist_score`` 0-100."""
+    """A person; ``protagonist_score`` 0-100; ``mentions``: how often the rules found its names."""
 
     name: Name
     aliases: Names = Field(default_factory=list)
@@ -116,6 +117,7 @@ class Character(_Item):
     title: OptionalName = ""
     protagonist_score: Score = 0
     confidence: Confidence = 1.0
+    mentions: Mentions = 0
 
 
 class _Typed(_Item):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from kgnb.core.labels import EXTRACTED_LABELS, Lang
 from kgnb.core.model import TaskConfig
 from kgnb.extract.model import LISTS, NameEntry
+from kgnb.extract.names_at import entry_at
 from kgnb.extract.rules import narrator_of
 from kgnb.extract.word_search import WordSearch
 
@@ -63,25 +64,26 @@ class PromptBuilder:
     def _known_names(self) -> _KnownNames:
         return _KnownNames(*self._names)
 
-    def prompt(self, chunk: str, title: str = "") -> Prompt:
-        """Return the request for ``chunk``: the same chunk gives the same prompt.
+    def prompt(self, chunk: str, title: str = "", chapter: int | None = None) -> Prompt:
+        """Return the request for ``chunk``: the same chunk of the same chapter gives the same prompt.
 
-        ``title``: its chapter's, which may be the name of who tells it.
+        ``title``: its chapter's, which may be the name of who tells it. ``chapter``: its number; names are
+        those that are known then (see names_at.py).
         """
         data = chunk.encode("utf-8", "replace")  # a lone surrogate of a bad decoder can't be sent
         chunk, mark = data.decode(), hashlib.sha256(data).hexdigest()[:8]
         before, after = (part.format(mark=mark) for part in self._markers)
         room = min(NAMES, OVERHEAD - len(self._system) - len(before) - len(after))
         names, lang = self._names
-        narrator = narrator_of(chunk, lang=lang, names=names, title=title)
-        user = f"{self._known_names.line(chunk, room, narrator)}{before}{chunk}{after}"
+        narrator = narrator_of(chunk, lang=lang, names=names, title=title, chapter=chapter)
+        user = f"{self._known_names.line(chunk, room, narrator, chapter)}{before}{chunk}{after}"
         determining = "\0".join((SCHEMA_VERSION, self._system, user))
         return Prompt(self._system, user, hashlib.sha256(determining.encode()).hexdigest(), self._schema)
 
 
 # --- fixed text ---------------------------------------------------------------------------------------------
 
-_OWN_FIELDS = frozenset({"confidence", "unverified"})
+_OWN_FIELDS = frozenset({"confidence", "mentions", "unverified"})
 """Fields of the items that kgnb fills in itself."""
 _FIELDS = {
     name: {key: field.annotation for key, field in item.model_fields.items() if key not in _OWN_FIELDS}
@@ -174,20 +176,23 @@ class _KnownNames:
 
     def __init__(self, names: Iterable[NameEntry], lang: Lang) -> None:
         self._head, self._comma, self._i = _KNOWN[lang]
-        self._names: list[tuple[str, list[str]]] = []  # safe name or "", its first safe aliases
+        self._names: list[NameEntry] = []  # without unsafe and surplus forms, "" for an unsafe name
         self._ranks: dict[str, list[int]] = {}  # form → indices of the names that have it
         for rank, entry in enumerate(names):
             name = entry.name if _is_safe(entry.name) else ""
             aliases = [form for form in entry.aliases[:8] if form != entry.name and _is_safe(form)]
-            self._names.append((name, aliases))
+            self._names.append(replace(entry, name=name, aliases=tuple(aliases)))
             for form in dict.fromkeys([name, *aliases] if name else aliases):
                 self._ranks.setdefault(form, []).append(rank)
         self._search = WordSearch(self._ranks)
 
-    def line(self, chunk: str, room: int, narrator: NameEntry | None = None) -> str:
+    def line(
+        self, chunk: str, room: int, narrator: NameEntry | None = None, chapter: int | None = None
+    ) -> str:
         """Return the line of names that the chunk uses, with its line break, or an empty string.
 
-        It begins with who tells the chunk, as whose alias the word for "I" stands there.
+        It begins with who tells the chunk, as whose alias the word for "I" stands there. ``chapter``: see
+        :meth:`PromptBuilder.prompt`.
         """
         used = self._search.find_in(chunk)
         room -= len(self._head) + 1
@@ -195,16 +200,23 @@ class _KnownNames:
         tells = min(self._ranks.get(narrator.name, ()), default=None) if narrator else None
         listed: list[str] = []
         for rank in sorted(ranks if tells is None else {*ranks, tells}, key=lambda r: (r != tells, r)):
-            name, aliases = self._names[rank]
-            own = [self._i] if rank == tells and name else []
-            word = _with_aliases(name, [*own, *aliases], [*own, *used])
-            if not word or len(word) > room:
-                continue
-            listed.append(word)
-            room -= len(word) + len(self._comma)
+            for place, one in enumerate(self._known_at(rank, chapter)):
+                own = [self._i] if rank == tells and one.name and not place else []
+                word = _with_aliases(one.name, [*own, *one.aliases], [*own, *used])
+                if word and len(word) <= room:
+                    listed.append(word)
+                    room -= len(word) + len(self._comma)
             if room < 2:
                 break
         return f"{self._head}{self._comma.join(listed)}\n" if listed else ""
+
+    def _known_at(self, rank: int, chapter: int | None) -> tuple[NameEntry, ...]:
+        """The name, called as in the chapter, and its forms that are known to be its own only later."""
+        entry = self._names[rank]
+        if chapter is None or not entry.since:
+            return (entry,)
+        now, *later = entry_at(entry, chapter)
+        return now, *(one for one in later if self._ranks.get(one.name) == [rank])
 
 
 def _with_aliases(name: str, aliases: Iterable[str], used: Collection[str]) -> str:

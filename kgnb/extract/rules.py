@@ -13,6 +13,7 @@ from operator import attrgetter
 
 from kgnb.core.labels import SYMMETRIC_RELATIONS, Lang
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
+from kgnb.extract.names_at import names_at
 from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.quotation import quote
 from kgnb.extract.renaming import renamed
@@ -52,9 +53,23 @@ class _NameIndex:
     traditional: bool  # the script of the texts that are searched for them
     entries: dict[str, NameEntry]  # folded form → folded entry
     originals: dict[str, NameEntry]  # folded name → the entry itself, where the two differ
-    top: int  # mentions of the most mentioned character
+    joined_later: tuple[NameEntry, ...]  # the entries themselves of which some form is known later, see at()
     persons: int
     narrator: NameEntry | None  # who tells the book, folded
+
+    def at(self, chapter: int) -> _NameIndex:
+        """The index of the same forms, each with the entry whose it is known to be in the chapter."""
+        changed = [entry for entry in self.joined_later if max(entry.since.values()) > chapter]
+        if not changed:
+            return self
+        names = names_at(changed, chapter)
+        entries, originals = _by_form(names, self.lang, self.traditional)
+        narrator = next((entry for entry in entries.values() if entry.narrator), self.narrator)
+        index = replace(
+            self, entries=self.entries | entries, originals=self.originals | originals, narrator=narrator
+        )
+        index.__dict__["_search"] = self._search
+        return index
 
     @cached_property
     def _search(self) -> Callable[[str], Iterable[tuple[int, str]]]:
@@ -102,6 +117,17 @@ def _name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _N
 
 
 def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _NameIndex:
+    entries, originals = _by_form(names, lang, traditional)
+    narrator = next((entry for entry in entries.values() if entry.narrator), None)
+    later = tuple(entry for entry in names if entry.since)
+    persons = sum(entry.kind == "Character" for entry in names)
+    return _NameIndex(lang, traditional, entries, originals, later, persons, narrator)
+
+
+def _by_form(
+    names: Sequence[NameEntry], lang: Lang, traditional: bool
+) -> tuple[dict[str, NameEntry], dict[str, NameEntry]]:
+    """See ``entries`` and ``originals`` of :class:`_NameIndex`; a form is the most mentioned one's."""
     entries: dict[str, NameEntry] = {}
     originals: dict[str, NameEntry] = {}
     for original in sorted(names, key=lambda n: -n.mentions):
@@ -110,9 +136,7 @@ def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool)
             originals.setdefault(entry.name, original)
         for form in (entry.name, *entry.aliases):
             entries.setdefault(form, entry)
-    mentions = [n.mentions for n in names if n.kind == "Character"]
-    narrator = next((entry for entry in entries.values() if entry.narrator), None)
-    return _NameIndex(lang, traditional, entries, originals, max((1, *mentions)), len(mentions), narrator)
+    return entries, originals
 
 
 def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
@@ -122,11 +146,14 @@ def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
     return entry if folded == forms else replace(entry, name=folded[0], aliases=tuple(folded[1:]))
 
 
-def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "") -> Extraction:
+def extract(
+    text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "", chapter: int | None = None
+) -> Extraction:
     """Return the characters, places, groups and relations of a chapter, of those in the book's name table.
 
-    ``title``: the chapter's, which may be the name of who tells it. ``evidence`` of a relation is its
-    sentence. Chinese is read in simplified characters; names and quotes come back as the text writes them.
+    ``title``: the chapter's, which may be the name of who tells it. ``chapter``: its number; people are
+    called as they are known then (names_at.py). ``evidence`` of a relation is its sentence. Chinese is read
+    in simplified characters; names and quotes come back as the text writes them.
     """
     if lang == "en":  # only the book's own language is loaded
         from kgnb.extract.en.narrator import writers_mentions
@@ -136,7 +163,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "
         from kgnb.extract.zh.kin_surnames import of_one_surname
         from kgnb.extract.zh.relations import stated_relations, with_implied_mentions
         from kgnb.extract.zh.sentences import sentence_ends
-    original, text, index = _read(text, lang, names)
+    original, text, index = _read(text, lang, names, chapter)
     mentions = with_implied_mentions(text, index.mentions(text), index.tellers(title))
     people = [m for m in mentions if m.entry.kind == "Character"]
     if lang == "en":
@@ -149,7 +176,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "
     if text != original:
         stated = [m._replace(label=_original_label(m, text, original)) for m in stated]
     found = Extraction(
-        characters=_characters(people, index.top),
+        characters=_characters(people),
         locations=[Location(name=n, confidence=c) for n, c in _of_kind(mentions, "Location")],
         organizations=[Organization(name=n, confidence=c) for n, c in _of_kind(mentions, "Organization")],
         relations=_relations(original, people, ends, stated),
@@ -158,10 +185,12 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "
     return _with_original_names(found, index.originals, original) if unfolded else found
 
 
-def narrator_of(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "") -> NameEntry | None:
+def narrator_of(
+    text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "", chapter: int | None = None
+) -> NameEntry | None:
     """Return who tells a chapter, or a passage of it: whose name its title is, or who tells the book; None
-    for nobody."""
-    _, text, index = _read(text, lang, names)
+    for nobody. ``chapter`` as in :func:`extract`."""
+    _, text, index = _read(text, lang, names, chapter)
     if not (tellers := index.tellers(title)):
         return None
     if lang == "en":  # not with the relations, which take half a second to load
@@ -177,7 +206,9 @@ def narrator_of(text: str, *, lang: Lang, names: Sequence[NameEntry], title: str
     return index.originals.get(own[0].entry.name, own[0].entry) if own else None
 
 
-def _read(text: str, lang: Lang, names: Sequence[NameEntry]) -> tuple[str, str, _NameIndex]:
+def _read(
+    text: str, lang: Lang, names: Sequence[NameEntry], chapter: int | None
+) -> tuple[str, str, _NameIndex]:
     """The text in its normal form, the same in simplified characters, and the index."""
     if lang == "en":
         from kgnb.extract.en.sentences import normalise
@@ -187,7 +218,8 @@ def _read(text: str, lang: Lang, names: Sequence[NameEntry]) -> tuple[str, str, 
     traditional = lang == "zh" and script.is_traditional(text)
     if lang == "zh":
         text = script.simplified(text, traditional=traditional)
-    return original, text, _name_index(list(names), lang, traditional)
+    index = _name_index(list(names), lang, traditional)
+    return original, text, index if chapter is None else index.at(chapter)
 
 
 def _original_label(match: PatternMatch, text: str, original: str) -> str:
@@ -211,12 +243,12 @@ def _with_original_names(found: Extraction, originals: Mapping[str, NameEntry], 
     return unfolded.model_copy(update={"characters": characters})
 
 
-def _confidence(entry: NameEntry) -> float:
-    """0.5 for one mention, 0.9 from a hundred on, logarithmic between."""
-    return round(min(0.9, 0.5 + 0.2 * math.log10(max(1, entry.mentions))), 2)
+def _confidence(mentions: int) -> float:
+    """0.5 for one mention in the chapter, 0.9 from a hundred on, logarithmic between."""
+    return round(min(0.9, 0.5 + 0.2 * math.log10(mentions)), 2)
 
 
-def _characters(people: Sequence[Mention], top: int) -> list[Character]:
+def _characters(people: Sequence[Mention]) -> list[Character]:
     entries = {m.entry.name: m.entry for m in people}
     counts = Counter(m.entry.name for m in people)
     forms = {(m.entry.name, m.form) for m in people}
@@ -224,17 +256,17 @@ def _characters(people: Sequence[Mention], top: int) -> list[Character]:
         Character(
             name=name,
             aliases=[f for f in entries[name].aliases if (name, f) in forms],
-            protagonist_score=round(100 * math.sqrt(entries[name].mentions / top)),
-            confidence=_confidence(entries[name]),
+            confidence=_confidence(count),
+            mentions=count,
         )
-        for name, _ in sorted(counts.items(), key=lambda i: (-i[1], i[0]))
+        for name, count in sorted(counts.items(), key=lambda i: (-i[1], i[0]))
     ]
 
 
 def _of_kind(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
     """Name and confidence of each entity of a kind."""
-    entries = {m.entry.name: m.entry for m in mentions if m.entry.kind == kind}
-    return [(name, _confidence(entry)) for name, entry in entries.items()]
+    counts = Counter(m.entry.name for m in mentions if m.entry.kind == kind)
+    return [(name, _confidence(count)) for name, count in counts.items()]
 
 
 # --- relations ----------------------------------------------------------------------------------------------

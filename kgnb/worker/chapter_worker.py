@@ -191,6 +191,7 @@ class ChapterWorker:
                 info,
                 self._stores.renewer.lease(claim),
                 chapter_id=claim.chapter_id,
+                number=work.chapter.number,
                 title=work.chapter.title,
                 taken_over=work.taken_over,
                 last_try=claim.failures >= len(RETRY_SECONDS),

@@ -85,6 +85,7 @@ class _Chapter:
     """A chapter that is being extracted, and the answers of its chunks so far."""
 
     info: TaskInfo
+    number: int | None
     title: str
     lease: Lease
     id: int
@@ -123,6 +124,7 @@ class ChapterExtractor:
         lease: Lease,
         *,
         chapter_id: int,
+        number: int | None = None,
         title: str = "",
         taken_over: bool,
         last_try: bool,
@@ -130,6 +132,7 @@ class ChapterExtractor:
     ) -> ChapterAnswer:
         """Extract a whole chapter. Its usage includes what earlier tries of the chapter paid for its replies.
 
+        ``number``: the chapter's; people are called as they are known there.
         ``taken_over``: a former holder may still be at work, and store a reply at any time.
         ``last_try``: a chunk that the provider refuses is left out and flagged, unless no other is left.
         ``on_stored(seconds)`` is called when the replies are durable and nothing is left to ask, with the
@@ -139,18 +142,20 @@ class ChapterExtractor:
         ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
-            found = await self.pool.run(rules.extract, text, lang=info.lang, names=info.names, title=title)
+            found = await self.pool.run(
+                rules.extract, text, lang=info.lang, names=info.names, title=title, chapter=number
+            )
             on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self.chunk_chars, info.config.max_content_length)
-        chapter = _Chapter(info, title, lease, chapter_id, taken_over, last_try)
+        chapter = _Chapter(info, number, title, lease, chapter_id, taken_over, last_try)
         for chunk in chunking.split(text, limit, info.lang):
             await self._extract_chunk(chunk, chapter)
         on_stored(chapter.seconds)
         return _merged(chapter, text)
 
     async def _extract_chunk(self, text: str, chapter: _Chapter) -> None:
-        request = chapter.info.prompter.prompt(text, chapter.title)
+        request = chapter.info.prompter.prompt(text, chapter.title, chapter.number)
         asking = self._asking.setdefault(chapter.key(request), asyncio.Lock())
         try:
             async with asking:  # a chapter of a paused task may be claimed again before its reply has come
@@ -286,7 +291,9 @@ def _merged(chapter: _Chapter, text: str) -> ChapterAnswer:
         raise refusal
     hashes = [a.prompt_hash for a in answers]
     whole_hash = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    narrator = rules.narrator_of(text, lang=info.lang, names=info.names, title=chapter.title)
+    narrator = rules.narrator_of(
+        text, lang=info.lang, names=info.names, title=chapter.title, chapter=chapter.number
+    )
     told = [with_narrator(a.extraction, narrator) if narrator else a.extraction for a in answers]
     extraction = reply_merge.merge([evidence.verify(one, page) for one in told])
     flags: set[Flag] = set().union(*(a.flags for a in answers))

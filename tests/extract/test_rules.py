@@ -38,8 +38,8 @@ def test_who_stands_in_the_chapter() -> None:
     found = rules.extract("玄德到涿县，见张飞。玄德大喜。", lang="zh", names=ZH)
     assert [c.name for c in found.characters] == ["刘备", "张飞"]
     assert found.characters[0].aliases == ["玄德"]
-    assert found.characters[0].protagonist_score == 100
-    assert found.characters[1].protagonist_score == 50
+    assert found.characters[0].mentions == 2
+    assert found.characters[1].mentions == 1
     assert [p.name for p in found.locations] == ["涿县"]
     assert found.organizations == []
     assert all(0 < c.confidence < 1 for c in found.characters)

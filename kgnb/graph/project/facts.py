@@ -88,6 +88,7 @@ class NodeFacts(Facts):
 
     lists: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     score: int = 0
+    mentions: int = 0  # that rules found
 
     def add_words(self, key: str, words: Collection[str]) -> None:
         """Add words to a list."""

@@ -154,6 +154,7 @@ class GraphBuilder:
         facts = self._add_occurrence(here, key, character.name, character.confidence)
         facts.add_texts(description=character.description, title=character.title)
         facts.score = max(facts.score, character.protagonist_score)
+        facts.mentions += 0 if here.by_ai else character.mentions
         facts.add_words("traits", character.traits)
         facts.add_words("aliases", character.aliases)
         if (split_off := self._resolver.split_off.get(key[1])) is not None:
@@ -305,6 +306,8 @@ class GraphBuilder:
         graph.dropped = dict(sorted(self._dropped.items()))
         for node in self._novel_and_chapters():
             graph.nodes[node.ref] = node
+        if whole:
+            properties.rate_by_mentions(self._entities.values())
         for key, entity in self._entities.items():
             graph.nodes[key] = GraphNode(*key, self._properties(key, entity))
         if whole:
@@ -346,7 +349,7 @@ class GraphBuilder:
     def _aliases(self, name: str, given: set[str]) -> list[str]:
         """A character's other names: ``given`` by replies or of its class, and no other character's."""
         form, persons = self._form, self._resolver.persons
-        others = given.union(persons.classes.members_of(name)) - {name}
+        others = given.union(filter(persons.occurs, persons.classes.members_of(name))) - {name}
         if not others:
             return []
         accepted = {a for a in others if persons.accepts_alias(name, form(a))}

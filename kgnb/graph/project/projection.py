@@ -38,9 +38,13 @@ from kgnb.graph.resolve.chapter_identity import ChapterNames, chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, combine_decisions
 
 
-def project(record: Record) -> Graph:
-    """Return the graph of a novel's record. Blocking where reading the record's pages is."""
-    return builder_of(record).graph(whole=True)
+def project(record: Record, until: int | None = None) -> Graph:
+    """Return the graph of a novel's record. Blocking where reading the record's pages is.
+
+    ``until``: as a reader of the chapters up to this number knows it, without anything that rests on a later
+    one: it is the graph of a record that ends there.
+    """
+    return builder_of(record if until is None else record.until(until)).graph(whole=True)
 
 
 def builder_of(record: Record) -> GraphBuilder:

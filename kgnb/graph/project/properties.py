@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 
 from kgnb.core.model import Chapter
 from kgnb.graph.model import GraphNode, Value
@@ -68,6 +69,15 @@ def _recurring(novel_id: int, facts: Facts) -> Properties:
 def _origin(novel_id: int, facts: Facts) -> Properties:
     origin: Properties = {"extracted_by": facts.extracted_by, "confidence": facts.confidence}
     return origin | {"novel_id": novel_id, "task_id": sorted(facts.tasks)}
+
+
+def rate_by_mentions(entities: Collection[NodeFacts]) -> None:
+    """Set the scores of those whom no reply rates: the square root of their share in the most mentioned one's
+    mentions, in percent."""
+    most = max((one.mentions for one in entities), default=0)
+    for one in entities:
+        if one.mentions and not one.score:
+            one.score = round(100 * math.sqrt(one.mentions / most))
 
 
 def mark_protagonists(characters: Sequence[GraphNode]) -> None:

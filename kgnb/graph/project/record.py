@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import NameEntry
+from kgnb.extract.names_at import names_at
 from kgnb.graph.model import SettleRow
 from kgnb.graph.resolve.decisions import Decision
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +34,26 @@ class Record:
     texts: Iterable[tuple[int, str]] = ()
     number: int = 0
     state: str = ""
+
+    def until(self, number: int) -> Record:
+        """The record as if the book ended with the chapters of this number."""
+        chapters = [chapter for chapter in self.chapters if chapter.number <= number]
+        ids = {chapter.id for chapter in chapters}
+        return replace(
+            self,
+            chapters=chapters,
+            rows=_Filtered(self.rows, lambda row: row.row.chapter_id in ids),
+            names=[entry for entry in names_at(self.names, number) if entry.first_chapter <= number],
+            texts=_Filtered(self.texts, lambda text: text[0] <= number),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Filtered(Generic[T]):
+    """Those of ``items`` that fulfil ``wanted``, also when they are iterated again."""
+
+    items: Iterable[T]
+    wanted: Callable[[T], bool]
+
+    def __iter__(self) -> Iterator[T]:
+        return filter(self.wanted, self.items)

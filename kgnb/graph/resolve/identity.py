@@ -97,6 +97,11 @@ class Persons:
             return True
         return not (name in self._shared or name in self._ambiguous or is_generic(name))
 
+    def occurs(self, name: str) -> bool:
+        """Whether a chapter or the name table has the name; one of a decision may be in a later chapter."""
+        known = self._chapters_of, self.evidence.joined_names, self._table.labels
+        return any(name in names for names in known)
+
     def chapters_calling(self, person: str, alias: str) -> set[int]:
         """Positions of the chapters whose replies give ``alias`` to the person."""
         return self.evidence.joining_chapters(self.classes.members_of(person), (alias,))
@@ -312,7 +317,7 @@ class Persons:
         A name that a decision prefers; else, among those that replies use (if any is), an unambiguous one,
         then the one with most mentions in the name table, then the one in most chapters.
         """
-        preferred = [name for name in names if name in self._preferred]
+        preferred = [name for name in names if name in self._preferred and self.occurs(name)]
         if preferred:
             return min(preferred, key=self._preferred.__getitem__)
         counts = self._table.mention_counts
@@ -322,4 +327,5 @@ class Persons:
             ambiguous = not self.is_unambiguous(name)
             return (ambiguous, -counts.get(name, -1), -len(chapters), min(chapters, default=0), name)
 
-        return min([n for n in names if self.evidence.uses((n,))] or names, key=rank)
+        used = [n for n in names if self.evidence.uses((n,))]
+        return min(used or list(filter(self.occurs, names)) or names, key=rank)

@@ -69,7 +69,7 @@ class Names(DatabasePart):
         same_text = digest == text_digest(c, novel_id)
         if digest and token is None and not same_text:
             return list(names)  # scanned before it was opened: it will take new chapters along
-        rows = [astuple(n)[:-2] for n in names]  # without reasons and since
+        rows = [(*astuple(n)[:-2], n.since) for n in names]  # without the reasons
         asked = kinds if task.thing_kinds is None else task.thing_kinds
         row = {
             **{"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0},
@@ -109,7 +109,13 @@ def read_entry(row: Mapping[Any, Any]) -> NameEntry:
 
 def read_frozen_names(stored: str) -> list[NameEntry]:
     """The names of a task's prompts, as stored in ``kgnb_tasks``."""
-    return [NameEntry(name, tuple(aliases), *rest) for name, aliases, *rest in json.loads(stored)]
+    return [_frozen_entry(*row) for row in json.loads(stored)]
+
+
+def _frozen_entry(name: str, aliases: Sequence[str], *more: Any) -> NameEntry:
+    rest = list(more)
+    since = rest.pop() if rest and isinstance(rest[-1], dict) else {}  # none in a row of an older kgnb
+    return replace(NameEntry(name, tuple(aliases), *rest), since=since)
 
 
 def _replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:
