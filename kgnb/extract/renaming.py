@@ -53,7 +53,7 @@ def _updated(one: M, **fields: object) -> M:
     return one.model_copy(update=changed) if changed else one
 
 
-def _names(extraction: Extraction) -> Iterator[str]:
+def names_in(extraction: Extraction) -> Iterator[str]:
     """Every name that :func:`renamed` may change."""
     yield from extraction.referenced_names()
     for character in extraction.characters:
@@ -79,6 +79,6 @@ def in_original_script(extraction: Extraction, text: str) -> Extraction:
         at = folded_text.find(folded := fold(name))
         return text[at : at + len(folded)] if at >= 0 and folded else name
 
-    if folded_text == text and fold(names := "".join(_names(extraction))) == names:
+    if folded_text == text and fold(names := "".join(names_in(extraction))) == names:
         return extraction  # nearly all; else one look for each name
     return renamed(extraction, original)

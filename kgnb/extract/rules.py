@@ -65,8 +65,13 @@ class _NameIndex:
         names = names_at(changed, chapter)
         entries, originals = _by_form(names, self.lang, self.traditional)
         narrator = next((entry for entry in entries.values() if entry.narrator), self.narrator)
+        same = {name: entry for name, entry in self.originals.items() if entry not in changed}
         index = replace(
-            self, entries=self.entries | entries, originals=self.originals | originals, narrator=narrator
+            self,
+            entries=self.entries | entries,
+            originals=same | originals,
+            persons=self.persons + _count_persons(names) - _count_persons(changed),
+            narrator=narrator,
         )
         index.__dict__["_search"] = self._search
         return index
@@ -120,8 +125,11 @@ def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool)
     entries, originals = _by_form(names, lang, traditional)
     narrator = next((entry for entry in entries.values() if entry.narrator), None)
     later = tuple(entry for entry in names if entry.since)
-    persons = sum(entry.kind == "Character" for entry in names)
-    return _NameIndex(lang, traditional, entries, originals, later, persons, narrator)
+    return _NameIndex(lang, traditional, entries, originals, later, _count_persons(names), narrator)
+
+
+def _count_persons(names: Iterable[NameEntry]) -> int:
+    return sum(entry.kind == "Character" for entry in names)
 
 
 def _by_form(

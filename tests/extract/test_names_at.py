@@ -72,7 +72,7 @@ def test_prompts_call_people_as_they_are_known() -> None:
     assert listed(7).endswith("刘备=玄德/先主、关羽")
 
 
-TEXT_FORMS = ("刘备", "玄德", "關羽", "关羽", "云长", "张飞", "翼德", "老爷", "诸葛亮", "孔明")
+TEXT_FORMS = ("刘备", "玄德", "關羽", "云长", "张飞", "翼德", "老爷", "诸葛亮", "孔明")
 
 
 @st.composite

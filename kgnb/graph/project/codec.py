@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from kgnb.core.process_tuning import no_collector
 from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.project.properties import Properties
 
@@ -41,9 +42,10 @@ def encode(graph: Graph) -> bytes:
 def decode(data: bytes) -> Graph:
     """Return the graph of :func:`encode`'s bytes. Raises ValueError for any others."""
     try:
-        shapes, rows, nodes, edges, dropped = from_json(_decompressed(data), cache_strings="keys")
-        properties = [dict(zip(shapes[row[0]], row[1:], strict=True)) for row in rows]
-        return _graph(properties, nodes, edges, dropped)
+        with no_collector():
+            shapes, rows, nodes, edges, dropped = from_json(_decompressed(data), cache_strings="keys")
+            properties = [dict(zip(shapes[row[0]], row[1:], strict=True)) for row in rows]
+            return _graph(properties, nodes, edges, dropped)
     except (zlib.error, TypeError, LookupError, AttributeError) as error:
         raise ValueError("not a graph") from error
 

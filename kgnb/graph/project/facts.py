@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from kgnb.core.model import Chapter
@@ -13,6 +13,9 @@ from kgnb.graph.model import EdgeKey, NodeKey, Value
 from kgnb.graph.resolve.chapter_identity import ChapterPersons
 
 _NO_TEXTS: Mapping[str, str] = {}  # shared: most edges have none
+
+MOST_NAMED = 2
+"""Ends of a relation that its quote can name."""
 
 
 @dataclass(slots=True)
@@ -50,13 +53,17 @@ class Facts:
             if text and key not in self.texts:
                 self.texts = {**self.texts, key: text}
 
-    def add_claim(self, here: ResolvedChapter, item: Event | Relation, named: int = 0) -> None:
+    def add_claim(
+        self, here: ResolvedChapter, item: Event | Relation, count_named: Callable[[], int] = lambda: 0
+    ) -> None:
         """Count an event or a relation, with its quote if that is verified and better than the known one.
 
-        ``named``: how many ends of a relation stand in the quote. The first of the best quotes stays.
+        ``count_named()``: how many ends of a relation stand in the quote. The first of the best quotes stays.
         """
         self.add_chapter(here, item.confidence, unverified=item.unverified)
-        if item.evidence and not item.unverified and named > self.named:
+        if not item.evidence or item.unverified or self.named >= MOST_NAMED:
+            return
+        if (named := count_named()) > self.named:
             self.texts = {**self.texts, "evidence": item.evidence}
             self.quoted, self.named = here.chapter.id, named
 
@@ -142,6 +149,8 @@ class ResolvedChapter:
     by_ai: bool
     alone: dict[int, int]  # chapter id → number: shared by all that is in no other chapter
     events: dict[NodeKey, NodeFacts] = field(default_factory=lambda: defaultdict(NodeFacts))
+    ends: dict[tuple[str, str], tuple[NodeKey | None, str]] = field(default_factory=dict)
+    """(name, default label) → the node that it means as an end of an edge, and its name in the chapter."""
     edges: dict[EdgeKey, Facts] = field(
         default_factory=lambda: defaultdict(Facts)
     )  # an end is of the chapter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.model import Chapter, Novel, TaskConfig
@@ -90,6 +90,7 @@ class GraphBuilder:
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
         self._entities: dict[NodeKey, NodeFacts] = defaultdict(NodeFacts)
         self._keys: dict[NodeKey, NodeKey] = {}  # see _one_key
+        self._types: dict[str, tuple[str, str]] = {}  # cache of _type_and_label
         self._memberships: dict[EdgeKey, Facts] = defaultdict(Facts)
         self._ties: dict[EdgeKey, TieFacts] = defaultdict(TieFacts)
         self._graph = Graph()
@@ -192,21 +193,32 @@ class GraphBuilder:
 
         None where the graph has no node for it. ``default``: label of a name that nothing explains.
         """
-        found = self._resolver.find(here.known, name, default)
-        if found is None or found[0] not in self._labels:
-            return None
-        label, own = found
-        if label == "Event":
-            return ("Event", event_id(self._novel.id, here.chapter.id, own)) if own in here.known else None
-        key = self._key(here, label, own)
-        if key is None or self._is_dropped(here, key):
-            return None
-        if label == "Character" and key[1] in self._resolver.split_off:
-            key = (label, self._resolver.quoted(key[1], quote))
+        found = here.ends.get((name, default))
+        if found is None:
+            found = here.ends[name, default] = self._find_end(here, name, default)
+        key, own = found
+        if key is None or key[0] == "Event":
+            return key
+        if key[0] == "Character" and key[1] in self._resolver.split_off:
+            key = self._one_key((key[0], self._resolver.quoted(key[1], quote)))
         facts = self._entities.get(key)
         if facts is None or here.chapter.id not in facts.chapters:
             self._add_occurrence(here, key, own, IMPLIED)
-        return self._one_key(key)
+        return key
+
+    def _find_end(self, here: ResolvedChapter, name: str, default: str) -> tuple[NodeKey | None, str]:
+        """The node, before a quote tells who of two is meant, and the name that it has in this chapter."""
+        found = self._resolver.find(here.known, name, default)
+        if found is None or found[0] not in self._labels:
+            return None, ""
+        label, own = found
+        if label == "Event":
+            key = ("Event", event_id(self._novel.id, here.chapter.id, own))
+            return (key if own in here.known else None), own
+        named = self._key(here, label, own)
+        if named is None or self._is_dropped(here, named):
+            return None, own
+        return self._one_key(named), own
 
     def _one_key(self, key: NodeKey) -> NodeKey:
         """The same tuple for all edges of a node: a book has several hundred thousand."""
@@ -261,14 +273,16 @@ class GraphBuilder:
         if relation.confidence == DENIED and not here.by_ai:
             facts.denied = True
             return
-        named = sum(self._resolver.is_named(end[1], relation.evidence) for end in (source, target))
-        facts.add_claim(here, relation, named)
+        facts.add_claim(here, relation, lambda: self._count_named((source, target), relation.evidence))
         facts.odds += relation.confidence / max(1e-6, 1 - relation.confidence)
         facts.add_texts(description=relation.description)
         chapter = here.chapter.id
         facts.strengths[chapter] = max(facts.strengths.get(chapter, 0), relation.strength)
         if label:
             facts.add_label(label, here)
+
+    def _count_named(self, ends: Iterable[NodeKey], quote: str) -> int:
+        return sum(self._resolver.is_named(end[1], quote) for end in ends)
 
     def _add_structural(self, here: ResolvedChapter, relation: Relation, edge: EdgeKey, label: str) -> None:
         facts = (self._memberships if edge[1] == "BELONGS_TO" else here.edges)[edge]
@@ -281,10 +295,13 @@ class GraphBuilder:
 
     def _type_and_label(self, word: str) -> tuple[str, str]:
         """(enabled type that ``word`` names, ""), else (KNOWS, ``word``)."""
-        name = relation_type(word, self._context.types)
-        if name in self._context.types:
-            return name, ""
-        return "KNOWS", "" if name in STRUCTURAL_RELATIONS else word
+        found = self._types.get(word)
+        if found is None:
+            name = relation_type(word, self._context.types)
+            known = name in self._context.types
+            unnamed = known or name in STRUCTURAL_RELATIONS
+            found = self._types[word] = (name if known else "KNOWS", "" if unnamed else word)
+        return found
 
     # --- result
 

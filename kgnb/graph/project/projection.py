@@ -28,6 +28,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from kgnb.core.model import Chapter, Novel, TaskConfig
+from kgnb.core.process_tuning import no_collector
 from kgnb.extract import evidence
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, SettleRow
@@ -44,7 +45,8 @@ def project(record: Record, until: int | None = None) -> Graph:
     ``until``: as a reader of the chapters up to this number knows it, without anything that rests on a later
     one: it is the graph of a record that ends there.
     """
-    return builder_of(record if until is None else record.until(until)).graph(whole=True)
+    with no_collector():
+        return builder_of(record if until is None else record.until(until)).graph(whole=True)
 
 
 def builder_of(record: Record) -> GraphBuilder:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from kgnb.extract.model import Extraction, NameEntry
-from kgnb.extract.renaming import renamed
+from kgnb.extract.renaming import names_in, renamed
 from kgnb.extract.zh.script import fold
 from kgnb.graph.resolve.alias_evidence import Mention
 from kgnb.graph.resolve.chapter_identity import ChapterNames
@@ -26,10 +26,17 @@ class Spelling:
     def __init__(self, table: TableSpellings, chapters: Sequence[ChapterNames]) -> None:
         self._table = table
         self._shown = table.traditional | _respelled(table, chapters)
+        self._forms: dict[str, str] = {}  # cache of form
 
     def form(self, name: str) -> str:
         """The form to show for ``name``."""
-        return self._shown.get(folded(name), name) if self._shown else name
+        found = self._forms.get(name)
+        if found is None:
+            found = self._forms[name] = self._shown.get(folded(name), name)
+        return found
+
+    def _keeps(self, names: Iterable[str]) -> bool:
+        return not self._shown or all(self.form(name) == name for name in names)
 
     def entries(self) -> tuple[NameEntry, ...]:
         """The name table with these spellings; other forms are aliases."""
@@ -39,7 +46,7 @@ class Spelling:
 
     def names(self, one: ChapterNames) -> ChapterNames:
         """A chapter's names with these spellings."""
-        if not self._shown:
+        if self._keeps(_names(one)):
             return one
         form = self.form
         return ChapterNames(
@@ -51,7 +58,7 @@ class Spelling:
 
     def extraction(self, found: Extraction) -> Extraction:
         """An extraction with these spellings; the same object where nothing changes."""
-        return renamed(found, self.form) if self._shown else found
+        return found if self._keeps(names_in(found)) else renamed(found, self.form)
 
 
 _APOSTROPHES = re.compile("[’‘ʼ`´＇]")
