@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A fresh machine to a graph: makes .venv, installs kgnb, turns 三国演义 into a graph and draws it.
 #
-#   scripts/demo.sh [DIR]      what it makes lies in DIR (kgnb-data-demo): the book, the data folder, graph.html
+#   scripts/demo.sh [DIR]      the book and graph.html lie in DIR (kgnb-data-demo), the record where `kgnb status`
+#                              and all other commands in this folder look for it (KGNB_DATA, else kgnb-data)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
@@ -20,10 +21,11 @@ mkdir -p "$OUT"
 
 echo "3/3 拆书 building the graph …" >&2
 .venv/bin/kgnb build "$OUT/三国演义.txt" --title 三国演义 --author 罗贯中 --provider rules \
-  --data "$OUT/data" -o "$OUT/graph.html"
+  -o "$OUT/graph.html"
 
 cat >&2 <<EOF
 
 用浏览器打开 open in a browser: $(realpath "$OUT")/graph.html
-自己的书 your own book: source .venv/bin/activate && kgnb build 我的小说.txt -o graph.html
+谁是谁 who is who:      source .venv/bin/activate && kgnb names 三国演义
+自己的书 your own book: kgnb build 我的小说.txt -o graph.html
 EOF

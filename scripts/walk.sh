@@ -57,6 +57,7 @@ check() { [[ -s $1 ]] || { echo "$1 is missing or empty"; return 1; }; }
 a_graph() {
   (cd "$CLONE" && bash scripts/demo.sh)
   check "$CLONE/kgnb-data-demo/graph.html"
+  (cd "$CLONE" && .venv/bin/kgnb names 三国演义 --top 3 && .venv/bin/kgnb cost && .venv/bin/kgnb status)
 }
 
 build_again() {

@@ -6,16 +6,17 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kgnb.app.build_result import BuildResult, graph_figures
-from kgnb.app.context import App
+from kgnb.app.context import App, open_to_look
 from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
 from kgnb.stores.embedded.data_folder import private_dir
-from kgnb.stores.ledger.task_stats import FinishedTask
+from kgnb.stores.ledger.task_stats import BookTask, FinishedTask
 
+T = TypeVar("T", FinishedTask, BookTask)
 Wanted = str | int | Mapping[str, Any] | None
 
 MAX_LISTED = 10
@@ -72,8 +73,8 @@ async def books(app: App) -> list[FinishedTask]:
     return _newest(await app.ledger.task_stats.finished())
 
 
-def _newest(tasks: Sequence[FinishedTask]) -> list[FinishedTask]:
-    newest: dict[int, FinishedTask] = {}
+def _newest(tasks: Sequence[T]) -> list[T]:
+    newest: dict[int, T] = {}
     for one in tasks:
         newest.setdefault(one.novel_id, one)
     return list(newest.values())
@@ -99,7 +100,7 @@ async def choose(app: App, wanted: Wanted, shown: object) -> FinishedTask:
     return fitting[0]
 
 
-def _matching(every: Sequence[FinishedTask], wanted: str | int) -> list[FinishedTask]:
+def _matching(every: Sequence[T], wanted: str | int) -> list[T]:
     """Return those with this number or exact title, else those whose title contains the text."""
     if isinstance(wanted, int):
         return [one for one in every if one.task_id == wanted]
@@ -110,10 +111,44 @@ def _matching(every: Sequence[FinishedTask], wanted: str | int) -> list[Finished
     return same or held or numbered
 
 
-def _known(every: Sequence[FinishedTask]) -> str:
+def _known(every: Sequence[T]) -> str:
     newest = _newest(every)
     names = [f"{one.title[:60]} ({one.task_id})" for one in newest[:MAX_LISTED]]
     return ", ".join(names) + (" …" if len(newest) > MAX_LISTED else "")
+
+
+async def find_task_id(settings: Settings, book: str | None) -> int:
+    """Return the task that ``book`` names: a task's number, or a title, of whose book it is the newest task.
+
+    None: that of the only book. Raises InputError that lists the books when there is none or several.
+    """
+    if book is not None and book.isdecimal():
+        return int(book)
+    place = settings.data.absolute() if settings.embedded_sql else f"{settings.db_host}/{settings.db_name}"
+    if settings.embedded_sql and not settings.sqlite_path.exists():
+        raise InputError("cli.no_books", place=place)
+    async with open_to_look(settings, queue=False, graph=False) as app:
+        every = await app.ledger.task_stats.newest_of_each_book()
+    if not every:
+        raise InputError("cli.no_books", place=place)
+    fitting = every if book is None else _matching(every, book)
+    if not fitting:
+        raise InputError("cli.no_such_book", book=book, known=_known(every))
+    if len(fitting) > 1:
+        raise InputError("cli.which_book", known=_known(fitting))
+    return fitting[0].task_id
+
+
+async def find_task_and_names(
+    settings: Settings, book: str | None, names: Sequence[str]
+) -> tuple[int, list[str]]:
+    """As :func:`find_task_id`; where there is no such ``book``, it is one more name of the only book's."""
+    try:
+        return await find_task_id(settings, book), [*names]
+    except InputError as error:
+        if book is None or error.key != "cli.no_such_book":
+            raise
+    return await find_task_id(settings, None), [book, *names]
 
 
 async def opened(app: App, one: FinishedTask) -> BuildResult:

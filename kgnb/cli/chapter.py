@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kgnb.app import chapters, context
+from kgnb.app.library import find_task_id
 from kgnb.cli.options import show
 from kgnb.core.messages import say
 from kgnb.core.safe_text import many_lines, one_line
@@ -23,8 +24,9 @@ SHOWN_CHARS = 80
 
 async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
     """Prints one chapter's record."""
-    async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
-        found = await chapters.read_chapter(app, args.task, args.chapter, raw=args.raw)
+    task = await find_task_id(settings, args.book)
+    async with context.open_for_task(settings, task, queue=False, graph=False) as app:
+        found = await chapters.read_chapter(app, task, args.chapter, raw=args.raw)
     return show(args, found, lambda: _chapter_lines(found))
 
 

@@ -94,7 +94,7 @@ def _book_options(added: Parser) -> None:
 
 def _add_export(commands: Commands[Parser]) -> None:
     added = command(commands, "export", "transfer:export_graph")
-    task_argument(added)
+    options.book_argument(added)
     argument(added, "--format", choices=FORMATS)
     shape = options.graph_file
     argument(added, "-o", "--output", type=shape, metavar="FILE", required=True, completes="file")
@@ -113,16 +113,16 @@ def _add_copy(commands: Commands[Parser]) -> None:
 
 def _add_names(commands: Commands[Parser]) -> None:
     added = command(commands, "names", "names:show_names")
-    task_argument(added)
+    options.book_argument(added)
     argument(added, "--top", type=options.row_id, default=NAMES_SHOWN, metavar="N", text="names_top")
     argument(added, "--all", action="store_true", text="names_all")
     argument(added, "--undo", type=options.row_id, metavar="NUMBER", text="names_undo")
     json_option(added)
     for name, others, shown in (("merge", "others", "OTHER"), ("split", "aliases", "ALIAS")):
         one = command(commands, name, f"names:{name}")
-        task_argument(one)
+        options.book_argument(one)
         argument(one, "person", metavar="NAME", text="names_person")
-        argument(one, others, nargs="+", metavar=shown, text=f"names_{others}")
+        argument(one, "others", nargs="+", metavar=shown, text=f"names_{others}")
         if name == "split":
             argument(one, "--chapters", type=options.chapter_range, metavar="A-B", text="names_chapters")
         json_option(one)
@@ -161,7 +161,7 @@ def _add_status(commands: Commands[Parser]) -> None:
 
 def _add_chapter(commands: Commands[Parser]) -> None:
     added = command(commands, "chapter", "chapter:show_chapter", text="chapter_command")
-    task_argument(added)
+    options.book_argument(added)
     options.chapter_argument(added)
     argument(added, "--raw", action="store_true")
     json_option(added)
@@ -169,7 +169,7 @@ def _add_chapter(commands: Commands[Parser]) -> None:
 
 def _add_cost(commands: Commands[Parser]) -> None:
     added = command(commands, "cost", "cost:show_cost")
-    task_argument(added)
+    options.book_argument(added)
     json_option(added)
 
 

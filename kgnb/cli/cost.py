@@ -8,6 +8,7 @@ from typing import Any
 
 from kgnb.app import context, cost, estimate
 from kgnb.app.estimate import Estimate
+from kgnb.app.library import find_task_id
 from kgnb.book.model import Book
 from kgnb.cli.options import show
 from kgnb.core.messages import say
@@ -21,8 +22,9 @@ from kgnb.render.table import Table, columns, rows
 
 async def show_cost(args: argparse.Namespace, settings: Settings) -> int:
     """Prints what a task cost by model, and what the rest of it will."""
-    async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
-        found = await cost.task_cost(app, args.task)
+    task = await find_task_id(settings, args.book)
+    async with context.open_for_task(settings, task, queue=False, graph=False) as app:
+        found = await cost.task_cost(app, task)
     return show(args, found, lambda: _cost_lines(found))
 
 

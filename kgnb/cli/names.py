@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from kgnb.app import context, names
+from kgnb.app.library import find_task_and_names, find_task_id
 from kgnb.app.names import BookNames
 from kgnb.cli.options import show
 from kgnb.core.errors import InputError
@@ -21,11 +22,12 @@ BY = "cli"
 
 async def show_names(args: argparse.Namespace, settings: Settings) -> int:
     """Lists a book's names and the decisions about them, or undoes a decision."""
+    task = await find_task_id(settings, args.book)
     if args.undo is not None:
-        async with context.open_for_task(settings, args.task, queue=False) as app:
-            return _show_change(args, await names.undo(app, args.task, args.undo), undone=True)
-    async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
-        found = await names.names_of(app, args.task, NAMED_LABELS if args.all else NAMED_LABELS[:1])
+        async with context.open_for_task(settings, task, queue=False) as app:
+            return _show_change(args, task, await names.undo(app, task, args.undo), undone=True)
+    async with context.open_for_task(settings, task, queue=False, graph=False) as app:
+        found = await names.names_of(app, task, NAMED_LABELS if args.all else NAMED_LABELS[:1])
     return show(args, [one.as_dict() for one in found.listed], lambda: _name_lines(found, args.top))
 
 
@@ -40,25 +42,27 @@ def _name_lines(found: BookNames, most: int) -> Iterator[str]:
 
 async def merge(args: argparse.Namespace, settings: Settings) -> int:
     """Makes several names one person."""
-    async with context.open_for_task(settings, args.task, queue=False) as app:
-        return _show_change(args, await names.merge(app, args.task, args.person, args.others, by=BY))
+    task, (person, *others) = await find_task_and_names(settings, args.book, [args.person, *args.others])
+    async with context.open_for_task(settings, task, queue=False) as app:
+        return _show_change(args, task, await names.merge(app, task, person, others, by=BY))
 
 
 async def split(args: argparse.Namespace, settings: Settings) -> int:
     """Makes aliases of a person someone else, everywhere or in some chapters."""
-    if args.chapters is not None and len(args.aliases) > 1:
+    task, (person, *aliases) = await find_task_and_names(settings, args.book, [args.person, *args.others])
+    if args.chapters is not None and len(aliases) > 1:
         raise InputError("names.one_only")
-    async with context.open_for_task(settings, args.task, queue=False) as app:
+    async with context.open_for_task(settings, task, queue=False) as app:
         if args.chapters is not None:
-            done = await names.part(app, args.task, args.person, args.aliases[0], args.chapters, by=BY)
+            done = await names.part(app, task, person, aliases[0], args.chapters, by=BY)
         else:
-            done = await names.split(app, args.task, args.person, args.aliases, by=BY)
-    return _show_change(args, done)
+            done = await names.split(app, task, person, aliases, by=BY)
+    return _show_change(args, task, done)
 
 
-def _show_change(args: argparse.Namespace, done: DecisionOutcome, *, undone: bool = False) -> int:
+def _show_change(args: argparse.Namespace, task: int, done: DecisionOutcome, *, undone: bool = False) -> int:
     facts = {"kind": done.kind, "names": done.names, "id": done.id, "changed": done.changed, "undone": undone}
-    lines = [changed_line(done, args.task, undone=undone)]
+    lines = [changed_line(done, task, undone=undone)]
     if done.changed:
-        lines.append(say("names.see_it", task=args.task))
+        lines.append(say("names.see_it", task=task))
     return show(args, facts, lambda: lines)

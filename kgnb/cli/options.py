@@ -71,6 +71,11 @@ def task_argument(added: Parser, **options: Any) -> None:
     argument(added, "task", type=task_id, metavar="TASK", **options)
 
 
+def book_argument(added: Parser) -> None:
+    """Adds ``BOOK|TASK``, which may be left out where there is one book only."""
+    argument(added, "book", type=title_or_task, nargs="?", metavar="BOOK|TASK", text="which_book")
+
+
 def chapter_argument(added: Parser, **options: Any) -> None:
     """Adds ``CHAPTER``."""
     argument(added, "chapter", type=chapter_number, metavar="CHAPTER", **options)
@@ -98,6 +103,13 @@ def whole(most: int, least: int = 1, told: str = "cli.bad_number") -> Callable[[
 row_id = whole(2**53)
 """More than any database counts to, and Redis' scripts keep it exactly."""
 task_id = whole(2**53, told="cli.bad_task")
+
+
+def title_or_task(text: str) -> str:
+    """The type of a book's title or a task's number, of which only the number can be wrong here."""
+    return str(task_id(text)) if text.isdecimal() else text
+
+
 chapter_number = whole(2**53, least=0)
 seconds = whole(366 * 86_400)
 slots = whole(5_000)

@@ -7,6 +7,7 @@ import asyncio
 import sqlite3
 
 from kgnb.app import context, transfer
+from kgnb.app.library import find_task_id
 from kgnb.app.tasks import find_task
 from kgnb.cli import options
 from kgnb.core.errors import InputError
@@ -24,8 +25,9 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     if chosen is None:
         raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
     check_place(args.output)
-    async with context.open_for_task(settings, args.task, queue=False, graph=False) as app:
-        task = await find_task(app, args.task)
+    number = await find_task_id(settings, args.book)
+    async with context.open_for_task(settings, number, queue=False, graph=False) as app:
+        task = await find_task(app, number)
         await transfer.export(app, task.novel_id, chosen, args.output)
     print(options.written(args.output, chosen))
     return options.OK

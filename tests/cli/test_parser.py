@@ -213,10 +213,11 @@ class TestTypingErrors:
         ("words", "text"),
         [
             ("build", "缺少 书。"),
-            ("names", "缺少 任务号。"),
-            ("split 1", "缺少 名字, 别名。"),
-            ("merge 1 a", "缺少 别的名字。"),
-            ("names 青石渡", "任务号：应为 kgnb status 列出的编号，不是书名。"),
+            ("task pause", "缺少 任务号。"),
+            ("split", "缺少 名字, 别名。"),
+            ("merge a", "缺少 别的名字。"),
+            ("task pause 青石渡", "任务号：应为 kgnb status 列出的编号，不是书名。"),
+            ("names 0", "应为 kgnb status 列出的编号"),
         ],
     )
     def test_name_what_is_missing_in_ones_language(self, words: str, text: str) -> None:

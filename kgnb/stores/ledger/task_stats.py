@@ -83,6 +83,15 @@ class FinishedTask:
     completed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class BookTask:
+    """A book's newest task, in whatever state."""
+
+    task_id: int
+    novel_id: int
+    title: str
+
+
 class TaskStats(DatabasePart):
     """Statistics of tasks."""
 
@@ -146,6 +155,20 @@ class TaskStats(DatabasePart):
             .limit(limit)
         )
         return [{**row, "reason": retold(row["reason"])} for row in c.execute(query).mappings()]
+
+    @reading
+    def newest_of_each_book(self, c: sa.Connection) -> list[BookTask]:
+        """The newest task of each novel that exists, newest first."""
+        newest, n = sa.func.max(t.tasks.c.id), t.novels.c
+        query = (
+            sa.select(newest, n.id, _text(n.title))
+            .select_from(t.tasks.join(t.novels, n.id == t.tasks.c.novel_id))
+            .where(novel_not_deleting())
+            .group_by(n.id, n.title)
+            .order_by(newest.desc())
+            .limit(MAX_FINISHED)
+        )
+        return [BookTask(*row) for row in c.execute(query)]
 
     @reading
     def finished(self, c: sa.Connection) -> list[FinishedTask]:
