@@ -1,0 +1,187 @@
+"""What a book tells chapter by chapter, over its finished graph: under which names, with which quotes.
+
+The graph has a person once, with all names, and a tie once, with all its chapters. A reader of chapter N knows less:
+a name that is linked to the person only later is somebody else until then. The rows of the record say which name and
+which words each chapter used; persons, ties and their chapters are the graph's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.extract.model import Extraction, Relation
+from kgnb.graph.importance import is_tie
+from kgnb.graph.model import NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.relation_types import relation_type
+
+ChapterRow = tuple[int, Extraction]
+"""Chapter number and the extraction that counts for it."""
+KnownSince = Mapping[str, int]
+"""Name → number of the chapter from which a reader knows whose it is, as the name scan found it."""
+
+
+@dataclass(slots=True)
+class PersonHistory:
+    """A character's names and chapters.
+
+    ``since``: name → number of the chapter from which a reader knows that it is this person's, the character's own
+    name first. ``chapters``: name → numbers of the chapters that use it; "" where the rows don't say which.
+    ``title`` and ``traits``: text → first chapter that has it.
+    """
+
+    node: GraphNode
+    since: dict[str, int] = field(default_factory=dict)
+    chapters: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    title: dict[str, int] = field(default_factory=dict)
+    traits: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TieChapter:
+    """A tie in one chapter: strength 1-10, a quote ("" for none), and the names that the chapter uses."""
+
+    chapter: int
+    strength: int
+    quote: str = ""
+    source: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BookHistory:
+    """All characters and the ties between them, chapter by chapter; both in the graph's order.
+
+    ``described``: entity → the chapter that its description is from."""
+
+    people: dict[NodeKey, PersonHistory]
+    ties: dict[EdgeKey, list[TieChapter]]
+    described: dict[NodeKey, int]
+
+
+def book_history(graph: Graph, rows: Iterable[ChapterRow], known_since: KnownSince) -> BookHistory:
+    """Return the history of a whole book's ``graph``.
+
+    ``rows`` in order of their chapters, iterated once. A name that two characters share is ignored in the rows.
+    """
+    people = {node.ref: PersonHistory(node) for node in graph.nodes.values() if node.label == "Character"}
+    edges = {edge.ref: edge for edge in graph.edges.values() if is_tie(edge)}
+    found = _RowReader(people, edges)
+    for chapter, extraction in rows:
+        found.read(chapter, extraction)
+    for person in people.values():
+        _add_chapters_of_node(person)
+        person.since = _known_since(person, found.joined, known_since)
+    ties = {key: _all_chapters(edge, found.ties[key]) for key, edge in edges.items()}
+    return BookHistory(people, ties, found.described)
+
+
+class _RowReader:
+    """Collects what the rows say of the graph's people and ties."""
+
+    def __init__(self, people: dict[NodeKey, PersonHistory], edges: Mapping[EdgeKey, GraphEdge]) -> None:
+        self._people = people
+        self._bearers = _bearers(people)
+        self._types: defaultdict[frozenset[NodeKey], set[str]] = defaultdict(set)
+        self._labels: defaultdict[frozenset[NodeKey], set[str]] = defaultdict(set)
+        for (source, type_, target), edge in edges.items():
+            pair = frozenset((source, target))
+            self._types[pair].add(type_)
+            self._labels[pair].update(edge.texts("labels"), [edge.text("label")])
+        self._edges = edges
+        self.joined: dict[str, int] = {}  # name → first chapter that gives it to somebody with another name
+        self.ties: defaultdict[EdgeKey, dict[int, TieChapter]] = defaultdict(dict)
+        self.described: dict[NodeKey, int] = {}
+
+    def read(self, chapter: int, extraction: Extraction) -> None:
+        """Read the next chapter's extraction."""
+        for character in extraction.characters:
+            names = [name for name in (character.name, *character.aliases) if name in self._bearers]
+            own = {self._bearers[name] for name in names}
+            if len(own) != 1:
+                continue
+            person = self._people[own.pop()]
+            self._describe(chapter, person.node.ref, character.description)
+            if character.title:
+                person.title.setdefault(character.title, chapter)
+            for trait in character.traits:
+                person.traits.setdefault(trait, chapter)
+            for name in names:
+                person.chapters[name].add(chapter)
+                if len(names) > 1:
+                    self.joined.setdefault(name, chapter)
+        for label, items in zip(NAMED_LABELS[1:], (extraction.locations, extraction.organizations, extraction.things), strict=True):
+            for item in items:
+                self._describe(chapter, (label, item.name), item.description)
+        for relation in extraction.relations:
+            self._read_relation(chapter, relation)
+
+    def _describe(self, chapter: int, ref: NodeKey, text: str) -> None:
+        if text:
+            self.described.setdefault(ref, chapter)
+
+    def _read_relation(self, chapter: int, relation: Relation) -> None:
+        source, target = self._bearers.get(relation.source), self._bearers.get(relation.target)
+        if source is None or target is None or source == target:
+            return
+        pair = frozenset((source, target))
+        type_ = self._type_of(relation.type, pair)
+        names = relation.source, relation.target
+        if type_ in SYMMETRIC_RELATIONS and target < source:
+            source, target, names = target, source, (names[1], names[0])
+        key = source, type_, target
+        if key in self._edges:
+            quote = "" if relation.unverified else relation.evidence
+            here = TieChapter(chapter, relation.strength, quote, *names)
+            before = self.ties[key].get(chapter)
+            if before is None or (here.strength, here.quote) > (before.strength, before.quote):
+                self.ties[key][chapter] = here
+
+    def _type_of(self, word: str, pair: frozenset[NodeKey]) -> str:
+        """The type of the pair's edge that stands for a reply's word."""
+        type_ = relation_type(word, self._types[pair])
+        if word in self._labels[pair] or (type_ in STRUCTURAL_RELATIONS and type_ not in self._types[pair]):
+            return "KNOWS"
+        return type_
+
+
+def _bearers(people: Mapping[NodeKey, PersonHistory]) -> dict[str, NodeKey]:
+    """Name → the only character that bears it; the own name of a character before aliases of others."""
+    owners: defaultdict[str, set[NodeKey]] = defaultdict(set)
+    for ref, person in people.items():
+        for alias in person.node.texts("aliases"):
+            owners[alias].add(ref)
+    found = {name: next(iter(refs)) for name, refs in owners.items() if len(refs) == 1}
+    return found | {person.node.text("name") or ref[1]: ref for ref, person in people.items()}
+
+
+def _add_chapters_of_node(person: PersonHistory) -> None:
+    """The graph's chapters of the character that no row explains."""
+    told = set[int]().union(*person.chapters.values())
+    if rest := set(person.node.numbers("chapters")) - told:
+        person.chapters[""] |= rest
+
+
+def _known_since(person: PersonHistory, joined: Mapping[str, int], known: KnownSince) -> dict[str, int]:
+    """Name → chapter from which it is known to be this person's: the first name that the book uses from there on, any
+    other from where the text, or a reply, gives it to a bearer of another one."""
+    own = person.node.text("name") or person.node.key
+    first = {name: min(chapters) for name, chapters in person.chapters.items() if name}
+    start = min(first, key=lambda name: (first[name], name != own), default=own)
+    since = {}
+    for name in (own, *person.node.texts("aliases")):
+        met = first.get(name, min(set[int]().union(*person.chapters.values()), default=0))
+        since[name] = met if name == start else max(met, known.get(name, joined.get(name, 0)))
+    return since
+
+
+def _all_chapters(edge: GraphEdge, told: Mapping[int, TieChapter]) -> list[TieChapter]:
+    """The chapters of the edge, in order; of one that no row explains only the edge's strength is known."""
+    return [told.get(n) or TieChapter(n, int(edge.number("strength", 5))) for n in edge.numbers("chapters")]
+
+
+def known_by(person: PersonHistory, chapter: int) -> Iterator[str]:
+    """The names by which a reader of ``chapter`` knows the person, the own name first where it is known."""
+    return (name for name, since in person.since.items() if since <= chapter)

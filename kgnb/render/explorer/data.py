@@ -1,0 +1,184 @@
+"""The data of the explorer's page: everybody, chapter by chapter. ``source/model.js`` documents how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.core.messages import language, say, texts
+from kgnb.extract.strength import STEPS_PER_E_FOLD
+from kgnb.graph.book_history import BookHistory, PersonHistory, TieChapter
+from kgnb.graph.importance import ACQUAINTANCE_WEIGHT, RankedCharacter, edge_weight, is_tie, rank_characters
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
+from kgnb.render.picture.scene import EDGE_COLOURS, NODE_BORDERS, NODE_COLOURS, Scene, label_of, printable
+
+OTHERS = ("Organization", "Location", "Thing", "Event")
+"""Labels of what isn't a person."""
+PLAIN = len(NODE_COLOURS) - 1
+"""Index of the colour of those who belong to no group."""
+
+Record = dict[str, Any]
+
+
+def page_data(graph: Graph, scene: Scene, history: BookHistory) -> Record:
+    """Return the page's data, JSON-ready, every text printable. ``scene`` places the cast that is drawn at first."""
+    return _PageData(graph, history).record(scene)
+
+
+class _PageData:
+    """Positions of chapters, people, others and quotes in the page's lists, and the lists."""
+
+    def __init__(self, graph: Graph, history: BookHistory) -> None:
+        self._graph, self._history = graph, history
+        chapters = (node for node in graph.nodes.values() if node.label == "Chapter")
+        titles = {number: node.text("title") for node in chapters for number in node.numbers("chapter_number")}
+        self._titles = dict(sorted(titles.items()))
+        self._chapter = {number: index for index, number in enumerate(self._titles)}
+        self._ranked = rank_characters(graph)
+        self._person = {one.node.ref: index for index, one in enumerate(self._ranked)}
+        self._others = [node for node in graph.nodes.values() if node.label in OTHERS and self._at(node)]
+        self._other = {node.ref: index for index, node in enumerate(self._others)}
+        self._quotes: dict[str, int] = {}
+
+    def record(self, scene: Scene) -> Record:
+        """The whole record."""
+        kinds = sorted({type_ for _, type_, _ in self._history.ties})
+        return {
+            "words": _words(),
+            "chapters": [[number, printable(title)] for number, title in self._titles.items()],
+            "kinds": {k: say(f"relation.{k}") if k in CHARACTER_RELATIONS else k for k in kinds},
+            "symmetric": sorted(SYMMETRIC_RELATIONS.intersection(kinds)),
+            "groups": [
+                {"id": g, "name": say(f"picture.{g}"), "colour": colour, "kinds": [k for k in kinds if group_of(k) == g]}
+                for g, colour in EDGE_COLOURS.items()
+            ],
+            "acquaintance": {"kinds": [k for k in kinds if group_of(k) == "other"], "weight": ACQUAINTANCE_WEIGHT},
+            "steps_per_e_fold": STEPS_PER_E_FOLD,
+            "circles": [{"fill": f, "border": b} for f, b in zip(NODE_COLOURS[:PLAIN], NODE_BORDERS, strict=False)],
+            "plain": {"fill": NODE_COLOURS[PLAIN], "border": NODE_BORDERS[PLAIN]},
+            "shown": len(scene.spots),
+            "people": self._people(scene),
+            "ties": [self._tie(key[0], key[1], key[2], seen) for key, seen in self._history.ties.items() if seen],
+            "others": [self._entity(node) for node in self._others],
+            "links": list(self._links()),
+            "quotes": list(self._quotes),
+        }
+
+    # --- people
+
+    def _people(self, scene: Scene) -> list[Record]:
+        circles = _circles(self._graph, scene)
+        spots = {spot.person.node.ref: spot for spot in scene.spots}
+        made = []
+        for one in self._ranked:
+            ref = one.node.ref
+            person = self._facts(one, self._history.people[ref]) | {"circle": circles.get(ref, -1)}
+            if (spot := spots.get(ref)) is not None:
+                person |= {"x": spot.x, "y": spot.y, "r": spot.radius, "font": spot.font}
+                person |= {"fill": spot.fill, "border": spot.border}
+            made.append(person)
+        return made
+
+    def _facts(self, one: RankedCharacter, person: PersonHistory) -> Record:
+        forms = list(person.since.items())
+        known = set(person.chapters.get("", ()))
+        for name, since in forms:
+            known.update(c for c in person.chapters.get(name, ()) if c >= since)
+        early = {
+            index: {c for c in person.chapters.get(name, ()) if c < since} - known for index, (name, since) in enumerate(forms)
+        }
+        made = {
+            "forms": [[printable(name), self._place(since)] for name, since in forms],
+            "at": self._places(known),
+            "early": [[index, self._places(chapters)] for index, chapters in early.items() if chapters],
+            "weight": round(one.weight, 3),
+            "description": self._described(one.node),
+            "title": [[self._place(c), printable(text)] for text, c in person.title.items()],
+            "traits": [[self._place(c), printable(text)] for text, c in person.traits.items()],
+        }
+        return {key: value for key, value in made.items() if value or key in ("at", "weight")}
+
+    def _described(self, node: GraphNode) -> list[list[int | str]]:
+        text = printable(node.text("description"))
+        chapter = self._history.described.get(node.ref, next(iter(self._titles), 0))
+        return [[self._place(chapter), text]] if text else []
+
+    # --- ties, others, links
+
+    def _tie(self, source: NodeKey, type_: str, target: NodeKey, seen: Iterable[TieChapter]) -> Record:
+        edge = self._graph.edges[source, type_, target]
+        people = self._history.people[source], self._history.people[target]
+        made: Record = {"a": self._person[source], "b": self._person[target], "kind": type_}
+        made["seen"] = [self._tie_chapter(here, *people) for here in seen if here.chapter in self._chapter]
+        made["from"] = min((here[0] for here in made["seen"]), default=len(self._chapter))
+        made["ai"] = edge.text("extracted_by") == "ai"
+        for key, text in (("label", edge.text("label")), ("text", edge.text("description"))):
+            if text and len(made["seen"]) == 1:
+                made[key] = printable(text)
+        return made
+
+    def _tie_chapter(self, here: TieChapter, source: PersonHistory, target: PersonHistory) -> list[int]:
+        """[chapter, strength, quote, name of the source, name of the target]; the names are positions of those that
+        are not yet known to be the person's, else 0; trailing zeros are left out."""
+        names = [_early(source, here.source, here.chapter), _early(target, here.target, here.chapter)]
+        quote = printable(here.quote)
+        index = self._quotes.setdefault(quote, len(self._quotes)) if quote else -1
+        return [self._place(here.chapter), here.strength, index, *(names if any(names) else ())]
+
+    def _entity(self, node: GraphNode) -> Record:
+        made: Record = {"kind": node.label, "name": printable(node.text("name") or node.key), "at": self._at(node)}
+        made["type"] = printable(node.text("type") or node.text("kind") or node.text("importance"))
+        made["description"] = (
+            [[made["at"][0], printable(node.text("description"))]] if node.label == "Event" else self._described(node)
+        )
+        if quote := printable(node.text("evidence")):
+            made["quotes"] = [[made["at"][0], self._quotes.setdefault(quote, len(self._quotes))]]
+        return made
+
+    def _links(self) -> Iterator[Record]:
+        """Of people to organizations and events; an event's place stands with the event."""
+        for edge in self._graph.edges.values():
+            if edge.source in self._person and edge.target in self._other:
+                yield {
+                    "person": self._person[edge.source],
+                    "other": self._other[edge.target],
+                    "role": printable(edge.text("position") or edge.text("role")),
+                    "at": self._places(edge.numbers("chapters")) or self._at(self._graph.nodes[edge.target]),
+                }
+
+    # --- positions
+
+    def _place(self, chapter: int) -> int:
+        return self._chapter.get(chapter, 0)
+
+    def _places(self, chapters: Iterable[int]) -> list[int]:
+        return sorted({self._chapter[c] for c in chapters if c in self._chapter})
+
+    def _at(self, node: GraphNode) -> list[int]:
+        return self._places(node.numbers("chapters") or node.numbers("chapter_number"))
+
+
+def _early(person: PersonHistory, name: str, chapter: int) -> int:
+    """The position of a name among the person's where ``chapter`` doesn't know yet whose it is, else 0."""
+    if person.since.get(name, 0) <= chapter:
+        return 0
+    return list(person.since).index(name)
+
+
+def _circles(graph: Graph, scene: Scene) -> dict[NodeKey, int]:
+    """Character → its group: those drawn at first have theirs, others that of their strongest tie with one."""
+    groups = {spot.person.node.ref: spot.person.community for spot in scene.spots}
+    found = {ref: group if group < PLAIN else -1 for ref, group in groups.items()}
+    best: dict[NodeKey, tuple[float, int]] = {}
+    for edge in filter(is_tie, graph.edges.values()):
+        for one, other in ((edge.source, edge.target), (edge.target, edge.source)):
+            if one not in groups and found.get(other, -1) >= 0:
+                best[one] = max(best.get(one, (0.0, -1)), (edge_weight(edge), found[other]))
+    return found | {ref: group for ref, (_, group) in best.items()}
+
+
+def _words() -> Mapping[str, str]:
+    """The page's words in the user's language."""
+    area = "explorer."
+    return {key.removeprefix(area): text for key, text in texts(language()).items() if key.startswith(area)}

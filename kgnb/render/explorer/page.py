@@ -1,0 +1,81 @@
+"""The explorer as one HTML file that needs no network.
+
+cytoscape.js and the page's own script are inlined, coordinates are computed here. Names, descriptions and quotes are
+hostile input: they enter the page as JSON data and are shown as text only. The page's content security policy runs
+nothing but the two scripts whose hashes it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+from html import escape
+from pathlib import Path
+
+from kgnb.core.messages import language, say
+from kgnb.graph.book_history import BookHistory
+from kgnb.graph.importance import is_tie
+from kgnb.graph.model import Graph
+from kgnb.render.explorer.data import page_data
+from kgnb.render.picture.scene import Scene, lay_out, printable
+
+PAGE_PEOPLE = 80
+"""How many characters a page shows at first; more would be hard to read."""
+SCRIPTS = ("model.js", "canvas.js", "card.js", "main.js")
+"""The files of ``source/``, in the order in which they need each other."""
+
+
+def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None = None) -> str:
+    """Return the page: the :data:`PAGE_PEOPLE` most important characters are drawn at first, everybody is in it.
+
+    ``scene``: those laid out already.
+    """
+    library, script = _asset("cytoscape.min.js"), "".join(map(_asset, SCRIPTS))
+    words = ("search", "view", "least", "all", "fit", "png", "svg", "graph", "kinds", "circles", "play", "read", "whole")
+    parts = {
+        "LANG": "zh-CN" if language() == "zh" else "en",
+        "POLICY": _policy(library, script),
+        "TITLE": escape(printable(title)),
+        "NOTE": escape(_method(graph)),
+        **{word.upper(): escape(say(f"explorer.{word}")) for word in words},
+        "NOSCRIPT": escape(say("picture.noscript")),
+        "STYLE": _asset("explorer.css"),
+        "DATA": _json(page_data(graph, scene or lay_out(graph, PAGE_PEOPLE), history)),
+        "LIBRARY": library,
+        "SCRIPT": script,
+    }
+    pieces = _asset("explorer.html").split("@@")  # one pass: a title that looks like a placeholder stays text
+    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    folder = Path(__file__).parent / ("source" if name in SCRIPTS else "")
+    text = (folder / name).read_text(encoding="utf-8")
+    if "</script" in text.lower() and name.endswith(".js"):
+        raise AssertionError(f"{name} would end its own script element")
+    return text
+
+
+def _policy(*scripts: str) -> str:
+    """A content security policy: no network, no frames, only these scripts."""
+    digests = (base64.b64encode(hashlib.sha256(s.encode("utf-8")).digest()).decode() for s in scripts)
+    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
+    rules = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    return f"{rules}; script-src {hashes}"
+
+
+def _json(data: object) -> str:
+    """JSON that can neither end its script element nor break a JavaScript string."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def _method(graph: Graph) -> str:
+    """Whether rules or a model found the ties; "" where the graph doesn't say."""
+    found = {edge.properties.get("extracted_by") for edge in graph.edges.values() if is_tie(edge)} & {"ai", "rule"}
+    return say(f"picture.by_{found.pop() if len(found) == 1 else 'both'}") if found else ""

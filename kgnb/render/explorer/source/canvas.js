@@ -1,0 +1,243 @@
+// The drawing: circles for the entities that are shown, lines for what joins them. Nothing moves once it has a place.
+function Canvas(model, view, hooks) {
+  "use strict";
+  var data = model.data, people = data.people, groupOf = Object.create(null), spots = Object.create(null), hovered = "";
+  data.groups.forEach(function (g) { g.kinds.forEach(function (k) { groupOf[k] = g; }); });
+  function ink(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+  function style() {
+    return [
+      { selector: "node", style: { "label": "data(label)", "width": "data(r)", "height": "data(r)", "background-color": "data(fill)",
+        "border-color": "data(border)", "border-width": 1.5, "font-family": getComputedStyle(document.body).fontFamily,
+        "font-size": "data(font)", "color": ink("--ink"), "text-valign": "bottom", "text-margin-y": 3,
+        "text-outline-color": ink("--paper"), "text-outline-width": 2.5, "z-index": "data(z)", "overlay-opacity": 0 } },
+      { selector: "edge", style: { "width": "data(width)", "line-color": "data(colour)", "opacity": 0.6, "curve-style": "straight",
+        "overlay-opacity": 0 } },
+      { selector: ".out", style: { "display": "none" } },
+      { selector: ".dim", style: { "opacity": 0.12 } },
+      { selector: "edge.near", style: { "opacity": 0.95, "z-index": 900 } },
+      { selector: "edge.far", style: { "display": "none" } },
+      { selector: "node.chosen", style: { "border-width": 4, "border-color": ink("--ink"), "z-index": 999 } },
+      { selector: ".way", style: { "opacity": 1, "border-width": 4, "border-color": ink("--accent"), "z-index": 998 } },
+      { selector: "edge.way", style: { "width": 6, "line-color": ink("--accent") } }
+    ];
+  }
+  var cy = cytoscape({ container: document.getElementById("graph"), layout: { name: "preset" }, minZoom: 0.05, maxZoom: 5,
+    boxSelectionEnabled: false, style: style() });
+  if (window.matchMedia) {
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { cy.style(style()); });
+  }
+
+  // A place of its own for each entity, kept: those laid out with the page have theirs, others stand beside their
+  // strongest tie that has one, on a spiral, where nobody stands.
+  people.forEach(function (p, i) { if (p.x !== undefined) spots[i] = { x: p.x, y: p.y, r: p.r, font: p.font, fill: p.fill, border: p.border }; });
+  var cells = Object.create(null);  // of 46 by 34 points: which are taken
+  function cell(x, y) { return Math.round(x / 46) + "," + Math.round(y / 34); }
+  Object.keys(spots).forEach(function (id) { cells[cell(spots[id].x, spots[id].y)] = true; });
+  function place(id) {
+    if (spots[id]) return spots[id];
+    var entity = model.entity(id);
+    var tie = entity && entity.ties.find(function (t) { return spots[model.other(t, id)]; });
+    var anchor = tie ? spots[model.other(tie, id)] : { x: 0, y: 0 }, step = 0, x, y;
+    do {
+      step += 1;
+      x = anchor.x + 26 * Math.sqrt(step) * Math.cos(2.4 * step);
+      y = anchor.y + 26 * Math.sqrt(step) * Math.sin(2.4 * step);
+    } while (cells[cell(x, y)]);
+    cells[cell(x, y)] = true;
+    var own = people[model.personOf(id)], group = data.circles[own.circle];
+    return (spots[id] = { x: x, y: y, r: 7, font: 12, fill: group ? group.fill : data.plain.fill, border: group ? group.border : data.plain.border });
+  }
+
+  function width(ties) {
+    var heaviest = ties.reduce(function (sum, t) { return sum + model.weight(t); }, 0);
+    return Math.min(7, 1 + 0.55 * Math.sqrt(heaviest));
+  }
+  function visible(tie) { return !view.hidden.has(groupOf[tie.kind].id) && tie.strength >= view.least; }
+
+  // Of the strongest ties of everybody shown, as many as keep the picture legible: a spanning forest (Kruskal) and a
+  // few of each. What is chosen shows all of its own.
+  function drawn(pairs, ids) {
+    var parent = Object.create(null), used = Object.create(null), keep = new Set();
+    ids.forEach(function (id) { parent[id] = id; used[id] = 0; });
+    function find(id) { while (parent[id] !== id) id = parent[id] = parent[parent[id]]; return id; }
+    pairs.forEach(function (pair) {
+      var a = find(pair.a), b = find(pair.b);
+      var claims = Math.max(used[pair.a], used[pair.b]) < 12 && Math.min(used[pair.a], used[pair.b]) < 4;
+      if (a === b && !claims) return;
+      parent[a] = b;
+      used[pair.a] += 1;
+      used[pair.b] += 1;
+      keep.add(pair.key);
+    });
+    return keep;
+  }
+
+  var canvas = { cy: cy, groupOf: groupOf };
+  // Draw what the view shows of the model; places and zoom stay.
+  canvas.refresh = function () {
+    var ids = view.shown(), shown = new Set(ids), pairs = [];
+    model.pairs().forEach(function (ties, key) {
+      if (!shown.has(ties[0].a) || !shown.has(ties[0].b)) return;
+      var seen = ties.filter(visible);
+      if (!seen.length) return;
+      pairs.push({ key: key, a: ties[0].a, b: ties[0].b, ties: seen, weight: seen.reduce(function (s, t) { return s + model.weight(t); }, 0) });
+    });
+    pairs.sort(function (p, q) { return q.weight - p.weight; });
+    var keep = drawn(pairs, ids);
+    ids.forEach(place);
+    cy.batch(function () {
+      cy.nodes().forEach(function (node) { node.toggleClass("out", !shown.has(node.data("entity"))); });
+      ids.forEach(function (id) {
+        var spot = spots[id], entity = model.entity(id), node = cy.getElementById("n" + id);
+        var facts = { id: "n" + id, entity: id, label: cut(entity.name), r: spot.r * 2, font: spot.font, fill: spot.fill, border: spot.border,
+          z: Math.round(1000 * people[entity.person].weight) };
+        if (node.length) node.data(facts);
+        else cy.add({ group: "nodes", data: facts, position: { x: spot.x, y: spot.y } });
+      });
+      var wanted = new Set();
+      pairs.forEach(function (pair) {
+        var near = view.chosen === pair.a || view.chosen === pair.b || view.opened === pair.key || onWay(pair.key);
+        if (!near && !view.all && !keep.has(pair.key)) return;
+        wanted.add("e" + pair.key);
+        var edge = cy.getElementById("e" + pair.key);
+        var facts = { id: "e" + pair.key, pair: pair.key, source: "n" + pair.a, target: "n" + pair.b, width: width(pair.ties),
+          colour: groupOf[pair.ties[0].kind].colour };
+        if (edge.length) edge.data({ width: facts.width, colour: facts.colour });
+        else cy.add({ group: "edges", data: facts });
+      });
+      cy.edges().forEach(function (edge) { edge.toggleClass("out", !wanted.has(edge.id())); });
+    });
+    canvas.highlight();
+  };
+  function cut(name) { return Array.from(name).length > 14 ? Array.from(name).slice(0, 13).join("") + "…" : name; }
+
+  function onWay(key) { return view.way && view.way.ties && view.way.ties.some(function (t) { return model.pairKey(t.a, t.b) === key; }); }
+  function way() {
+    var nodes = cy.nodes().filter(function (n) { return view.way.ids.indexOf(n.data("entity")) >= 0; });
+    return nodes.union(cy.edges().filter(function (e) { return onWay(e.data("pair")); }));
+  }
+  function lit() {
+    if (view.way && view.way.ties) return way();
+    if (view.opened) return cy.getElementById("e" + view.opened).connectedNodes().union(cy.getElementById("e" + view.opened));
+    if (view.circle >= 0) {
+      var members = cy.nodes().filter(function (n) { return people[model.personOf(n.data("entity"))].circle === view.circle; });
+      return members.union(members.edgesWith(members));
+    }
+    var one = view.chosen || hovered;
+    if (!one) return null;
+    var node = cy.getElementById("n" + one), edges = node.connectedEdges().not(".out");
+    return edges.connectedNodes().union(edges).union(node);
+  }
+  canvas.highlight = function () {
+    cy.batch(function () {
+      cy.elements().removeClass("dim near chosen way");
+      var bright = lit();
+      if (!bright) return;
+      cy.elements().not(bright).addClass("dim");
+      bright.addClass("near");
+      if (view.way && view.way.ties) bright.addClass("way");
+      if (view.chosen) cy.getElementById("n" + view.chosen).addClass("chosen");
+    });
+    writeSoon();
+  };
+
+  // Names are readable however far out: each at 11 pixels or more at a side of its circle where none is written yet,
+  // the lit and the important first. Those of the first sixteen are always written, where they cover least.
+  var SIDES = [["center", "bottom", 0, 3], ["center", "top", 0, -3], ["right", "center", 3, 0], ["left", "center", -3, 0]], ALWAYS = 16;
+  function writeNames() {
+    var zoom = cy.zoom(), taken = [];
+    function covered(box) {
+      return taken.reduce(function (sum, other) {
+        var wide = Math.min(box[2], other[2]) - Math.max(box[0], other[0]), high = Math.min(box[3], other[3]) - Math.max(box[1], other[1]);
+        return wide > 0 && high > 0 ? sum + wide * high : sum;
+      }, 0);
+    }
+    function rank(node) { return node.data("z") + (node.hasClass("near") ? 10000 : 0); }
+    var nodes = cy.nodes().not(".out").sort(function (a, b) { return rank(b) - rank(a); });
+    cy.batch(function () {
+      nodes.forEach(function (node, place) {
+        var size = Math.max(node.data("font"), 11 / zoom), at = node.position(), half = size * textWidth(node.data("label")) / 2;
+        var r = node.data("r") / 2, high = size * 1.2, best = null;
+        if (taken.length < 600) SIDES.forEach(function (side) {
+          var x = at.x + Math.sign(side[2]) * (r + half), y = at.y + Math.sign(side[3]) * (r + high / 2);
+          var box = [x - half, y - high / 2, x + half, y + high / 2], cost = covered(box);
+          if (!best || cost < best.cost) best = { cost: cost, box: box, side: side };
+        });
+        var written = best && (best.cost === 0 || node.hasClass("near") || place < ALWAYS);
+        if (written) taken.push(best.box);
+        var side = best ? best.side : SIDES[0];
+        node.style({ "font-size": size, "text-opacity": written ? 1 : 0, "text-halign": side[0], "text-valign": side[1],
+          "text-margin-x": side[2], "text-margin-y": side[3] });
+      });
+    });
+  }
+  function textWidth(label) { return Array.from(label).reduce(function (sum, c) { return sum + (c > "\u2e7f" ? 1 : 0.56); }, 0); }
+  var waiting = 0;
+  function writeSoon() {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(writeNames);
+  }
+
+  cy.on("tap", "node", function (event) { hooks.choose(event.target.data("entity"), event.originalEvent && event.originalEvent.shiftKey); });
+  cy.on("dbltap", "node", function (event) { hooks.expand(event.target.data("entity")); });
+  cy.on("tap", "edge", function (event) { hooks.open(event.target.data("pair")); });
+  cy.on("tap", function (event) { if (event.target === cy) hooks.choose(""); });
+  cy.on("mouseover mouseout", "node", function (event) {
+    hovered = event.type === "mouseover" ? event.target.data("entity") : "";
+    canvas.highlight();
+  });
+  cy.on("zoom", writeSoon);
+
+  canvas.showWay = function () { cy.animate({ fit: { eles: way(), padding: 80 }, duration: view.still ? 0 : 250 }); };
+  canvas.centre = function (id) {
+    var node = cy.getElementById("n" + id);
+    if (node.length) cy.animate({ center: { eles: node }, zoom: Math.max(cy.zoom(), 0.8), duration: view.still ? 0 : 250 });
+  };
+  canvas.fit = function (animated) {
+    var seen = cy.nodes().not(".out");
+    if (animated && !view.still) cy.animate({ fit: { eles: seen, padding: 36 }, duration: 250 });
+    else cy.fit(seen, 36);
+  };
+  // In a notebook's tab that isn't shown there is no room to fit into: it is done when the graph gets some.
+  var holder = document.getElementById("graph"), fitted = false;
+  function fitOnce() {
+    if (fitted || !holder.clientWidth) return;
+    fitted = true;
+    cy.resize();
+    canvas.fit(false);
+    if (cy.zoom() < 0.4) cy.fit(cy.nodes().not(".out").slice(0, 2 * ALWAYS), 36);  // in a small window the rest is found by moving it
+    writeNames();
+  }
+  canvas.start = function () {
+    new ResizeObserver(function () { cy.resize(); fitOnce(); }).observe(holder);
+    fitOnce();
+    document.body.dataset.ready = cy.nodes().not(".out").length + "/" + cy.edges().not(".out").length;
+  };
+  canvas.png = function () {
+    return cy.png({ output: "blob", full: true, scale: 2, maxWidth: 6000, maxHeight: 6000, bg: ink("--paper") });
+  };
+  // What is shown, as a drawing of lines, circles and texts.
+  canvas.svg = function () {
+    var ns = "http://www.w3.org/2000/svg", box = cy.elements().not(".out").boundingBox(), root = document.createElementNS(ns, "svg");
+    function add(tag, facts, text) {
+      var made = root.appendChild(document.createElementNS(ns, tag));
+      Object.keys(facts).forEach(function (key) { made.setAttribute(key, facts[key]); });
+      if (text !== undefined) made.textContent = text;
+    }
+    root.setAttribute("viewBox", [box.x1 - 20, box.y1 - 20, box.w + 40, box.h + 40].map(Math.round).join(" "));
+    add("rect", { x: box.x1 - 20, y: box.y1 - 20, width: box.w + 40, height: box.h + 40, fill: ink("--paper") });
+    cy.edges().not(".out").forEach(function (edge) {
+      var a = edge.source().position(), b = edge.target().position();
+      add("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, stroke: edge.data("colour"), "stroke-width": edge.data("width"), "stroke-opacity": 0.6 });
+    });
+    cy.nodes().not(".out").forEach(function (node) {
+      var at = node.position(), r = node.data("r") / 2;
+      add("circle", { cx: at.x, cy: at.y, r: r, fill: node.data("fill"), stroke: node.data("border"), "stroke-width": 1.5 });
+      add("text", { x: at.x, y: at.y + r + node.data("font"), "font-size": node.data("font"), "text-anchor": "middle", fill: ink("--ink"),
+        "font-family": getComputedStyle(document.body).fontFamily, stroke: ink("--paper"), "stroke-width": 2.5, "paint-order": "stroke" },
+        node.data("label"));
+    });
+    return new Blob([new XMLSerializer().serializeToString(root)], { type: "image/svg+xml" });
+  };
+  return canvas;
+}

@@ -1,0 +1,213 @@
+// The panel beside the drawing: who is chosen, what joins two people, the way between them, or whom to begin with.
+// Everything that comes from a book is put on the page with textContent, never as markup.
+function el(tag, text, className) {
+  "use strict";
+  var made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function Card(model, canvas, view, hooks, say) {
+  "use strict";
+  var data = model.data, people = data.people, panel = document.getElementById("panel"), MANY = 60;
+
+  function chapter(c) { return say("chapter", { n: data.chapters[c][0] }); }
+  function button(text, action, className) {
+    var made = el("button", text, className || "link");
+    made.type = "button";
+    made.addEventListener("click", action);
+    return made;
+  }
+  function person(id) {
+    var entity = model.entity(id);
+    return entity ? button(entity.name, function () { hooks.choose(id); hooks.centre(id); }, "link who") : el("span", "?");
+  }
+  function goTo(c) { return button(chapter(c), function () { hooks.read(c); }, "link at"); }
+  function chips(title, values, action) {
+    if (!values.length) return;
+    panel.appendChild(el("h3", title));
+    var row = panel.appendChild(el("div", undefined, "chips"));
+    values.forEach(function (v) { row.appendChild(action ? button(v.text, function () { action(v); }, "chip") : el("span", v.text || v, "chip")); });
+  }
+
+  // A bar for each chapter in which two have to do with each other, as high as their strength there.
+  function curve(tie) {
+    var box = el("div", undefined, "curve"), width = 100 / (model.last + 1);
+    box.setAttribute("role", "img");
+    box.setAttribute("aria-label", say("curve", { n: tie.seen.length, first: data.chapters[tie.seen[0][0]][0] }));
+    tie.seen.forEach(function (o) {
+      var bar = box.appendChild(el("i"));
+      bar.style.left = width * o[0] + "%";
+      bar.style.width = Math.max(0.6, width) + "%";
+      bar.style.height = 10 * o[1] + "%";
+      bar.style.background = canvas.groupOf[tie.kind].colour;
+    });
+    return box;
+  }
+  function line(tie, from) {
+    var row = el("div", undefined, "tie"), kind = el("span", data.kinds[tie.kind] || tie.kind, "kind");
+    kind.style.background = canvas.groupOf[tie.kind].colour;
+    row.appendChild(kind);
+    var directed = data.symmetric.indexOf(tie.kind) < 0;
+    if (!from) {
+      row.appendChild(person(tie.a));
+      row.appendChild(document.createTextNode(directed ? " → " : " — "));
+    } else if (directed) row.appendChild(document.createTextNode(tie.a === from ? "→ " : "← "));
+    row.appendChild(person(from ? model.other(tie, from) : tie.b));
+    if (tie.label && tie.label !== data.kinds[tie.kind]) row.appendChild(document.createTextNode(" · " + tie.label));
+    row.appendChild(el("span", say("strength", { n: tie.strength }) + " · " + say("since", { chapter: data.chapters[tie.seen[0][0]][0], n: tie.seen.length }), "times"));
+    if (from) row.appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(tie.a, tie.b)); }, "link more"));
+    return row;
+  }
+  function quotes(tie) {
+    var box = document.createDocumentFragment(), seen = tie.seen.filter(function (o) { return o[2] >= 0; });
+    seen.slice(0, MANY).forEach(function (o) {
+      var quote = box.appendChild(el("blockquote", data.quotes[o[2]]));
+      quote.appendChild(el("footer")).appendChild(goTo(o[0]));
+    });
+    if (!seen.length) box.appendChild(el("p", say("no_quotes"), "hint"));
+    if (seen.length > MANY) box.appendChild(el("p", say("more_quotes", { n: seen.length - MANY }), "hint"));
+    return box;
+  }
+  function shownTies(ties) { return ties.filter(function (t) { return !view.hidden.has(canvas.groupOf[t.kind].id) && t.strength >= view.least; }); }
+
+  function pair(key) {
+    var ties = model.pairs().get(key);
+    if (!ties) return;
+    panel.appendChild(el("h2")).append(person(ties[0].a), document.createTextNode(" · "), person(ties[0].b));
+    ties.forEach(function (tie) {
+      var box = panel.appendChild(el("section", undefined, "relation"));
+      box.appendChild(line(tie, ""));
+      if (tie.text) box.appendChild(el("p", tie.text));
+      box.appendChild(curve(tie));
+      box.appendChild(quotes(tie));
+    });
+  }
+
+  function whole(id) {
+    var entity = model.entity(id), own = people[entity.person], early = id.indexOf(":") >= 0;
+    panel.appendChild(el("h2", entity.name));
+    var first = entity.chapters[0], last = entity.chapters[entity.chapters.length - 1], meta = panel.appendChild(el("p", undefined, "meta"));
+    if (!early && model.known(own.title)) meta.appendChild(document.createTextNode(model.known(own.title) + " · "));
+    meta.appendChild(document.createTextNode(say("in_chapters", { n: entity.chapters.length }) + " · " + say("first_last") + " "));
+    meta.append(goTo(first), document.createTextNode(" – "), goTo(last));
+    var row = panel.appendChild(el("div", undefined, "actions")), open = view.expanded.has(id);
+    row.appendChild(button(say(open ? "collapse" : "expand"), function () { hooks.expand(id); }, "action"));
+    row.appendChild(button(say("path_from"), function () { hooks.path(id); }, "action"));
+    if (!early && model.known(own.description)) panel.appendChild(el("p", model.known(own.description)));
+    chips(say("aliases"), entity.aliases);
+    if (!early) chips(say("traits"), model.knownAll(own.traits));
+    strip([id]);
+    var links = model.linksOf(id);
+    ["Organization", "Location", "Thing"].forEach(function (kind) {
+      chips(say(kind.toLowerCase()), links.filter(function (l) { return data.others[l.other].kind === kind; }).map(function (l) {
+        var name = data.others[l.other].name;
+        return { text: l.role ? name + " · " + l.role : name, other: l.other };
+      }), function (v) { hooks.other(v.other); });
+    });
+    var ties = shownTies(entity.ties), stated = ties.filter(function (t) { return !known(t); });
+    var lines = stated.concat(ties.filter(known));  // what the text states comes first
+    if (lines.length) panel.appendChild(el("h3", say("relations", { n: lines.length })));
+    lines.slice(0, view.long ? lines.length : MANY).forEach(function (tie) { panel.appendChild(line(tie, id)); });
+    if (lines.length > MANY && !view.long) panel.appendChild(button(say("show_all", { n: lines.length }), function () { view.long = true; card.show(); }));
+    var events = links.filter(function (l) { return data.others[l.other].kind === "Event"; });
+    if (events.length) panel.appendChild(el("h3", say("event")));
+    events.forEach(function (l) { panel.appendChild(happening(l.other, l.role)); });
+  }
+  function known(tie) { return data.acquaintance.kinds.indexOf(tie.kind) >= 0; }
+  function happening(index, role) {
+    var o = data.others[index], row = el("div", undefined, "tie");
+    row.append(goTo(o.at[0]), document.createTextNode(" "), button(role ? o.name + " · " + role : o.name, function () { hooks.other(index); }));
+    return row;
+  }
+
+  // A place, an organization, a thing or an event.
+  function other(index) {
+    var o = data.others[index], at = o.at.filter(function (c) { return c <= model.now; });
+    panel.appendChild(el("h2", o.name));
+    panel.appendChild(el("p", [say(o.kind.toLowerCase()), o.type].filter(Boolean).join(" · "), "meta"));
+    var when = panel.appendChild(el("p", undefined, "meta"));
+    at.slice(0, MANY).forEach(function (c) { when.append(goTo(c), document.createTextNode(" ")); });
+    if (model.known(o.description)) panel.appendChild(el("p", model.known(o.description)));
+    if (o.place !== undefined && data.others[o.place].at[0] <= model.now) chips(say("location"), [{ text: data.others[o.place].name }], function () { hooks.other(o.place); });
+    (o.quotes || []).filter(function (q) { return q[0] <= model.now; }).forEach(function (q) {
+      panel.appendChild(el("blockquote", data.quotes[q[1]])).appendChild(el("footer")).appendChild(goTo(q[0]));
+    });
+    var links = model.linkedTo(index), who = o.kind === "Location" || o.kind === "Thing" ? present(index) : null;
+    panel.appendChild(el("h3", say("people")));
+    (who || links.map(function (l) { return { id: String(l.person), note: l.role }; })).forEach(function (w) {
+      var row = panel.appendChild(el("div", undefined, "tie"));
+      row.appendChild(person(w.id));
+      if (w.note) row.appendChild(el("span", w.note, "times"));
+    });
+  }
+  // Who is in the chapters in which a place is told of, most often first.
+  function present(index) {
+    var at = new Set(data.others[index].at.filter(function (c) { return c <= model.now; })), found = [];
+    model.state().entities.forEach(function (entity) {
+      var common = entity.chapters.filter(function (c) { return at.has(c); }).length;
+      if (common) found.push({ id: entity.id, n: common, note: say("common", { n: common }) });
+    });
+    return found.sort(function (a, b) { return b.n - a.n; }).slice(0, 30);
+  }
+
+  function way() {
+    panel.appendChild(el("h2", say("path")));
+    if (!view.way.ties) { panel.appendChild(el("p", say("path_pick"), "hint")); return; }
+    if (!view.way.ties.length) { panel.appendChild(el("p", say("path_none"), "hint")); return; }
+    view.way.ties.forEach(function (tie, i) {
+      var box = panel.appendChild(el("section", undefined, "relation"));
+      box.appendChild(line(tie, view.way.ids[i]));
+      var quoted = tie.seen.find(function (o) { return o[2] >= 0; });
+      if (quoted) box.appendChild(el("blockquote", data.quotes[quoted[2]])).appendChild(el("footer")).appendChild(goTo(quoted[0]));
+    });
+  }
+
+  function welcome() {
+    panel.appendChild(el("p", say(people.length ? "hint" : "nothing"), "hint"));
+    var ids = view.shown().slice(0, 24);
+    strip(ids.slice(0, 16));
+    panel.appendChild(el("h3", say("people")));
+    ids.forEach(function (id) {
+      var entity = model.entity(id), row = panel.appendChild(el("div", undefined, "tie"));
+      row.appendChild(person(id));
+      row.appendChild(el("span", say("in_chapters", { n: entity.chapters.length }), "times"));
+      if (entity.aliases.length) row.appendChild(el("span", entity.aliases.slice(0, 4).join(say("comma")), "times"));
+    });
+  }
+
+  // Who is there when: a row for each, a mark for each chapter; a click goes to the chapter.
+  function strip(ids) {
+    if (!ids.length || model.last < 1) return;
+    panel.appendChild(el("h3", say("timeline")));
+    var box = panel.appendChild(el("div", undefined, "strip"));
+    ids.forEach(function (id) {
+      var entity = model.entity(id), row = box.appendChild(el("div"));
+      if (ids.length > 1) row.appendChild(person(id));
+      var marks = row.appendChild(el("span", undefined, "marks")), width = 100 / (model.last + 1);
+      marks.setAttribute("role", "img");
+      marks.setAttribute("aria-label", say("in_chapters", { n: entity.chapters.length }));
+      entity.chapters.forEach(function (c) {
+        var mark = marks.appendChild(el("i"));
+        mark.style.left = width * c + "%";
+        mark.style.width = Math.max(0.5, width * 0.9) + "%";
+        mark.title = chapter(c);
+        mark.addEventListener("click", function () { hooks.read(c); });
+      });
+    });
+  }
+
+  var card = {
+    show: function () {
+      panel.replaceChildren();
+      panel.scrollTop = 0;
+      if (view.way) way();
+      else if (view.opened) pair(view.opened);
+      else if (view.other >= 0) other(view.other);
+      else if (view.chosen && model.entity(view.chosen)) whole(view.chosen);
+      else welcome();
+    }
+  };
+  return card;
+}
