@@ -1,8 +1,8 @@
 """What a book tells chapter by chapter, over its finished graph: under which names, with which quotes.
 
-The graph has a person once, with all names, and a tie once, with all its chapters. A reader of chapter N knows less:
-a name that is linked to the person only later is somebody else until then. The rows of the record say which name and
-which words each chapter used; persons, ties and their chapters are the graph's.
+The graph has a person once, with all names, and a tie once, with all its chapters. A reader of chapter N
+knows less: a name that is linked to the person only later is somebody else until then. The rows of the record
+say which name and which words each chapter used; persons, ties and their chapters are the graph's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.model import Extraction, Relation
 from kgnb.graph.importance import is_tie
-from kgnb.graph.model import NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.relation_types import relation_type
 
 ChapterRow = tuple[int, Extraction]
@@ -27,9 +27,9 @@ KnownSince = Mapping[str, int]
 class PersonHistory:
     """A character's names and chapters.
 
-    ``since``: name → number of the chapter from which a reader knows that it is this person's, the character's own
-    name first. ``chapters``: name → numbers of the chapters that use it; "" where the rows don't say which.
-    ``title`` and ``traits``: text → first chapter that has it.
+    ``since``: name → number of the chapter from which a reader knows that it is this person's, the
+    character's own name first. ``chapters``: name → numbers of the chapters that use it; "" where the rows
+    don't say which. ``title`` and ``traits``: text → first chapter that has it.
     """
 
     node: GraphNode
@@ -64,7 +64,8 @@ class BookHistory:
 def book_history(graph: Graph, rows: Iterable[ChapterRow], known_since: KnownSince) -> BookHistory:
     """Return the history of a whole book's ``graph``.
 
-    ``rows`` in order of their chapters, iterated once. A name that two characters share is ignored in the rows.
+    ``rows`` in order of their chapters, iterated once. A name that two characters share is ignored in the
+    rows.
     """
     people = {node.ref: PersonHistory(node) for node in graph.nodes.values() if node.label == "Character"}
     edges = {edge.ref: edge for edge in graph.edges.values() if is_tie(edge)}
@@ -112,9 +113,12 @@ class _RowReader:
                 person.chapters[name].add(chapter)
                 if len(names) > 1:
                     self.joined.setdefault(name, chapter)
-        for label, items in zip(NAMED_LABELS[1:], (extraction.locations, extraction.organizations, extraction.things), strict=True):
-            for item in items:
-                self._describe(chapter, (label, item.name), item.description)
+        for place in extraction.locations:
+            self._describe(chapter, ("Location", place.name), place.description)
+        for group in extraction.organizations:
+            self._describe(chapter, ("Organization", group.name), group.description)
+        for thing in extraction.things:
+            self._describe(chapter, ("Thing", thing.name), thing.description)
         for relation in extraction.relations:
             self._read_relation(chapter, relation)
 
@@ -165,15 +169,19 @@ def _add_chapters_of_node(person: PersonHistory) -> None:
 
 
 def _known_since(person: PersonHistory, joined: Mapping[str, int], known: KnownSince) -> dict[str, int]:
-    """Name → chapter from which it is known to be this person's: the first name that the book uses from there on, any
-    other from where the text, or a reply, gives it to a bearer of another one."""
+    """Name → chapter from which it is known to be this person's.
+
+    That is the first chapter for the name that the book uses first; for any other the chapter in which the
+    text, or a reply, gives it to a bearer of another one; the person's last chapter where nothing says when.
+    """
     own = person.node.text("name") or person.node.key
     first = {name: min(chapters) for name, chapters in person.chapters.items() if name}
     start = min(first, key=lambda name: (first[name], name != own), default=own)
+    everywhere = sorted(set[int]().union(*person.chapters.values())) or [0]
     since = {}
     for name in (own, *person.node.texts("aliases")):
-        met = first.get(name, min(set[int]().union(*person.chapters.values()), default=0))
-        since[name] = met if name == start else max(met, known.get(name, joined.get(name, 0)))
+        told = known.get(name) or joined.get(name) or everywhere[-1]
+        since[name] = everywhere[0] if name == start else max(first.get(name, everywhere[0]), told)
     return since
 
 

@@ -1,6 +1,8 @@
-"""A person's decisions about a book's names: which names are one person's, and which are not.
+"""A reader's decisions about a book: which names are one person's, and corrections of the finished graph.
 
 They overrule replies, rules and statistics; a later decision overrules an earlier one that it contradicts.
+Merges and splits take effect while names are resolved (:func:`combine_decisions`), corrections on the
+finished graph (:mod:`kgnb.graph.project.corrections`).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-Kind = Literal["merge", "split"]
+Kind = Literal["merge", "split", "rename", "kind", "tie", "untie", "protagonist", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,13 @@ class Decision:
     ``merge``: all ``names`` are one person's, who is called by the first. ``split``: the names after the
     first are another person's. ``split`` with ``chapters`` (first and last number): in these chapters the
     person called by the first name is the one called by the second.
+
+    Corrections: ``rename`` (name, new name); ``kind`` (name), ``detail`` the label it has instead of
+    Character, "" for none at all; ``tie`` and ``untie`` (source, target), ``detail`` the relationship type,
+    for ``untie`` "" for all; ``protagonist`` (name), ``detail`` "yes" or "no"; ``note`` (name), ``detail``
+    the text, "" to take it away.
+
+    ``reason``: why, in the reader's words.
     """
 
     id: int
@@ -30,6 +39,8 @@ class Decision:
     made_by: str = ""
     undone_at: datetime | None = None
     chapters: tuple[int, int] | None = None
+    detail: str = ""
+    reason: str = ""
 
     @property
     def in_force(self) -> bool:
@@ -39,7 +50,13 @@ class Decision:
     @property
     def effect(self) -> tuple[object, ...]:
         """Equal for decisions that say the same."""
-        return self.kind, self.names[0], frozenset(self.names), self.chapters
+        return self.kind, self.names[0], frozenset(self.names), self.chapters, self.detail
+
+    @property
+    def subject(self) -> tuple[object, ...]:
+        """Equal for decisions of which the later overrules the earlier, other than merges and splits."""
+        about = self.detail if self.kind in ("tie", "untie") else ""
+        return ("tie" if self.kind == "untie" else self.kind), frozenset(self.names), about
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,8 @@ def combine_decisions(decisions: Iterable[Decision]) -> CombinedDecisions:
     combiner = _Combiner()
     for decision in sorted(decisions, key=lambda d: d.id):
         if not decision.in_force or len(decision.names) < 2:
+            continue
+        if decision.kind not in ("merge", "split"):
             continue
         if decision.chapters is not None:
             combiner.reassigned.append((decision.names[0], decision.names[1], *decision.chapters))

@@ -1,4 +1,7 @@
-"""The data of the explorer's page: everybody, chapter by chapter. ``source/model.js`` documents how it is read."""
+"""The data of the explorer's page: everybody, chapter by chapter.
+
+``source/model.js`` documents how it is read.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from kgnb.core.messages import language, say, texts
 from kgnb.extract.strength import STEPS_PER_E_FOLD
 from kgnb.graph.book_history import BookHistory, PersonHistory, TieChapter
 from kgnb.graph.importance import ACQUAINTANCE_WEIGHT, RankedCharacter, edge_weight, is_tie, rank_characters
-from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
-from kgnb.render.picture.scene import EDGE_COLOURS, NODE_BORDERS, NODE_COLOURS, Scene, label_of, printable
+from kgnb.graph.model import Graph, GraphNode, NodeKey, group_of
+from kgnb.render.picture.scene import EDGE_COLOURS, NODE_BORDERS, NODE_COLOURS, Scene, printable
 
 OTHERS = ("Organization", "Location", "Thing", "Event")
 """Labels of what isn't a person."""
@@ -22,7 +25,10 @@ Record = dict[str, Any]
 
 
 def page_data(graph: Graph, scene: Scene, history: BookHistory) -> Record:
-    """Return the page's data, JSON-ready, every text printable. ``scene`` places the cast that is drawn at first."""
+    """Return the page's data, JSON-ready, every text printable.
+
+    ``scene`` places the cast that is drawn at first.
+    """
     return _PageData(graph, history).record(scene)
 
 
@@ -32,7 +38,9 @@ class _PageData:
     def __init__(self, graph: Graph, history: BookHistory) -> None:
         self._graph, self._history = graph, history
         chapters = (node for node in graph.nodes.values() if node.label == "Chapter")
-        titles = {number: node.text("title") for node in chapters for number in node.numbers("chapter_number")}
+        titles = {
+            number: node.text("title") for node in chapters for number in node.numbers("chapter_number")
+        }
         self._titles = dict(sorted(titles.items()))
         self._chapter = {number: index for index, number in enumerate(self._titles)}
         self._ranked = rank_characters(graph)
@@ -50,16 +58,28 @@ class _PageData:
             "kinds": {k: say(f"relation.{k}") if k in CHARACTER_RELATIONS else k for k in kinds},
             "symmetric": sorted(SYMMETRIC_RELATIONS.intersection(kinds)),
             "groups": [
-                {"id": g, "name": say(f"picture.{g}"), "colour": colour, "kinds": [k for k in kinds if group_of(k) == g]}
+                {
+                    "id": g,
+                    "name": say(f"picture.{g}"),
+                    "colour": colour,
+                    "kinds": [k for k in kinds if group_of(k) == g],
+                }
                 for g, colour in EDGE_COLOURS.items()
             ],
-            "acquaintance": {"kinds": [k for k in kinds if group_of(k) == "other"], "weight": ACQUAINTANCE_WEIGHT},
+            "acquaintance": {
+                "kinds": [k for k in kinds if group_of(k) == "other"],
+                "weight": ACQUAINTANCE_WEIGHT,
+            },
             "steps_per_e_fold": STEPS_PER_E_FOLD,
-            "circles": [{"fill": f, "border": b} for f, b in zip(NODE_COLOURS[:PLAIN], NODE_BORDERS, strict=False)],
+            "circles": [
+                {"fill": f, "border": b} for f, b in zip(NODE_COLOURS[:PLAIN], NODE_BORDERS, strict=False)
+            ],
             "plain": {"fill": NODE_COLOURS[PLAIN], "border": NODE_BORDERS[PLAIN]},
             "shown": len(scene.spots),
             "people": self._people(scene),
-            "ties": [self._tie(key[0], key[1], key[2], seen) for key, seen in self._history.ties.items() if seen],
+            "ties": [
+                self._tie(key[0], key[1], key[2], seen) for key, seen in self._history.ties.items() if seen
+            ],
             "others": [self._entity(node) for node in self._others],
             "links": list(self._links()),
             "quotes": list(self._quotes),
@@ -86,7 +106,8 @@ class _PageData:
         for name, since in forms:
             known.update(c for c in person.chapters.get(name, ()) if c >= since)
         early = {
-            index: {c for c in person.chapters.get(name, ()) if c < since} - known for index, (name, since) in enumerate(forms)
+            index: {c for c in person.chapters.get(name, ()) if c < since} - known
+            for index, (name, since) in enumerate(forms)
         }
         made = {
             "forms": [[printable(name), self._place(since)] for name, since in forms],
@@ -119,18 +140,24 @@ class _PageData:
         return made
 
     def _tie_chapter(self, here: TieChapter, source: PersonHistory, target: PersonHistory) -> list[int]:
-        """[chapter, strength, quote, name of the source, name of the target]; the names are positions of those that
-        are not yet known to be the person's, else 0; trailing zeros are left out."""
+        """[chapter, strength, quote, name of the source, name of the target]; the names are positions of
+        those that are not yet known to be the person's, else 0; trailing zeros are left out."""
         names = [_early(source, here.source, here.chapter), _early(target, here.target, here.chapter)]
         quote = printable(here.quote)
         index = self._quotes.setdefault(quote, len(self._quotes)) if quote else -1
         return [self._place(here.chapter), here.strength, index, *(names if any(names) else ())]
 
     def _entity(self, node: GraphNode) -> Record:
-        made: Record = {"kind": node.label, "name": printable(node.text("name") or node.key), "at": self._at(node)}
+        made: Record = {
+            "kind": node.label,
+            "name": printable(node.text("name") or node.key),
+            "at": self._at(node),
+        }
         made["type"] = printable(node.text("type") or node.text("kind") or node.text("importance"))
         made["description"] = (
-            [[made["at"][0], printable(node.text("description"))]] if node.label == "Event" else self._described(node)
+            [[made["at"][0], printable(node.text("description"))]]
+            if node.label == "Event"
+            else self._described(node)
         )
         if quote := printable(node.text("evidence")):
             made["quotes"] = [[made["at"][0], self._quotes.setdefault(quote, len(self._quotes))]]
@@ -167,7 +194,8 @@ def _early(person: PersonHistory, name: str, chapter: int) -> int:
 
 
 def _circles(graph: Graph, scene: Scene) -> dict[NodeKey, int]:
-    """Character → its group: those drawn at first have theirs, others that of their strongest tie with one."""
+    """Character → its group: those drawn at first have theirs, others that of their strongest tie with
+    one."""
     groups = {spot.person.node.ref: spot.person.community for spot in scene.spots}
     found = {ref: group if group < PLAIN else -1 for ref, group in groups.items()}
     best: dict[NodeKey, tuple[float, int]] = {}

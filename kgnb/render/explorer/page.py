@@ -1,8 +1,8 @@
 """The explorer as one HTML file that needs no network.
 
-cytoscape.js and the page's own script are inlined, coordinates are computed here. Names, descriptions and quotes are
-hostile input: they enter the page as JSON data and are shown as text only. The page's content security policy runs
-nothing but the two scripts whose hashes it names.
+cytoscape.js and the page's own script are inlined, coordinates are computed here. Names, descriptions and
+quotes are hostile input: they enter the page as JSON data and are shown as text only. The page's content
+security policy runs nothing but the two scripts whose hashes it names.
 """
 
 from __future__ import annotations
@@ -28,12 +28,27 @@ SCRIPTS = ("model.js", "canvas.js", "card.js", "main.js")
 
 
 def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None = None) -> str:
-    """Return the page: the :data:`PAGE_PEOPLE` most important characters are drawn at first, everybody is in it.
+    """Return the page: the :data:`PAGE_PEOPLE` most important characters are drawn at first, everybody is in
+    it.
 
     ``scene``: those laid out already.
     """
     library, script = _asset("cytoscape.min.js"), "".join(map(_asset, SCRIPTS))
-    words = ("search", "view", "least", "all", "fit", "png", "svg", "graph", "kinds", "circles", "play", "read", "whole")
+    words = (
+        "search",
+        "view",
+        "least",
+        "all",
+        "fit",
+        "png",
+        "svg",
+        "graph",
+        "kinds",
+        "circles",
+        "play",
+        "read",
+        "whole",
+    )
     parts = {
         "LANG": "zh-CN" if language() == "zh" else "en",
         "POLICY": _policy(library, script),
@@ -77,5 +92,8 @@ def _json(data: object) -> str:
 
 def _method(graph: Graph) -> str:
     """Whether rules or a model found the ties; "" where the graph doesn't say."""
-    found = {edge.properties.get("extracted_by") for edge in graph.edges.values() if is_tie(edge)} & {"ai", "rule"}
+    found = {edge.properties.get("extracted_by") for edge in graph.edges.values() if is_tie(edge)} & {
+        "ai",
+        "rule",
+    }
     return say(f"picture.by_{found.pop() if len(found) == 1 else 'both'}") if found else ""

@@ -182,12 +182,11 @@ class NameDecisions(DatabasePart):
     def add(self, c: sa.Connection, novel_id: int, decision: Decision) -> tuple[Decision, bool]:
         """Store a decision; return it with its id and time, and whether it is new.
 
-        It isn't when the last standing decision about two or more of its names says the same.
+        It isn't when the last standing decision about the same says the same: of merges and splits, the last
+        about two or more of its names.
         """
         lock_novel(c, novel_id)
-        names = set(decision.names)
-        every = read_decisions(c, novel_id)
-        about = [d for d in every if d.in_force and len(names.intersection(d.names)) > 1]
+        about = [d for d in read_decisions(c, novel_id) if d.in_force and _is_about_the_same(d, decision)]
         if about and about[-1].effect == decision.effect:
             return about[-1], False
         stored = replace(decision, made_at=_whole_second(beijing_now()), made_by=decision.made_by[:100])
@@ -207,10 +206,13 @@ class NameDecisions(DatabasePart):
 
     def insert_missing(self, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
         """Store another engine's decisions in their order, less those that are here already."""
-        stored = read_decisions(c, novel_id)
-        present = {(d.kind, d.names, d.chapters, _whole_second(d.made_at)) for d in stored}
+
+        def facts(d: Decision) -> tuple[object, ...]:
+            return d.kind, d.names, d.chapters, d.detail, _whole_second(d.made_at)
+
+        present = set(map(facts, read_decisions(c, novel_id)))
         for d in sorted(decisions, key=lambda d: d.id):
-            if (d.kind, d.names, d.chapters, _whole_second(d.made_at)) not in present:
+            if facts(d) not in present:
                 self._database.insert(c, t.name_decisions, [_row(novel_id, d)])
 
 
@@ -219,6 +221,17 @@ def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
     d = t.name_decisions
     rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
     return [read_decision(r) for r in rows]
+
+
+def _is_about_the_same(one: Decision, other: Decision) -> bool:
+    of_names = ("merge", "split")
+    if one.kind in of_names or other.kind in of_names:
+        return (
+            one.kind in of_names
+            and other.kind in of_names
+            and len(set(one.names).intersection(other.names)) > 1
+        )
+    return one.subject == other.subject
 
 
 def _row(novel_id: int, decision: Decision) -> Row:
@@ -232,6 +245,8 @@ def _row(novel_id: int, decision: Decision) -> Row:
         "made_by": decision.made_by[:100],
         "made_at": _whole_second(decision.made_at),
         "undone_at": _whole_second(decision.undone_at),
+        "detail": decision.detail or None,
+        "reason": decision.reason or None,
     }
 
 
@@ -244,4 +259,8 @@ def read_decision(r: Any) -> Decision:
     """The decision of a row."""
     chapters = (r["first_chapter"], r["last_chapter"]) if r["first_chapter"] is not None else None
     names = tuple(json.loads(r["names"]))
-    return Decision(r["id"], r["kind"], names, r["made_at"], r["made_by"], r["undone_at"], chapters)
+    return Decision(
+        *(r["id"], r["kind"], names, r["made_at"], r["made_by"], r["undone_at"], chapters),
+        detail=r["detail"] or "",
+        reason=r["reason"] or "",
+    )

@@ -236,6 +236,7 @@ name_decisions = _own(  # people's; undone ones stay
     sa.Column("last_chapter", sa.Integer),
     sa.Column("made_by", sa.String(100)),
     *_columns(sa.DateTime, "made_at", "undone_at"),
+    *_columns(LongText, "detail", "reason"),
 )
 
 replies = _own(  # the cache

@@ -1,0 +1,157 @@
+"""A reader's corrections, applied to the finished graph: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from kgnb.core.labels import SYMMETRIC_RELATIONS
+from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, Value
+from kgnb.graph.name_index import NameIndex
+from kgnb.graph.project.properties import PROTAGONIST_SCORE
+from kgnb.graph.resolve.decisions import Decision
+
+STRENGTH = 5
+"""Strength of a tie that a reader adds: the middle of the scale."""
+
+
+def correct(graph: Graph, decisions: Iterable[Decision]) -> list[int]:
+    """Apply the corrections in force to ``graph``, in the order of their ids; return the ids of those that
+    found nothing.
+
+    A name that several characters bear, or none, finds nothing: the book that the correction was made for had
+    it.
+    """
+    corrections = [d for d in sorted(decisions, key=lambda d: d.id) if d.in_force and d.kind in _APPLY]
+    return [d.id for d in corrections if not _APPLY[d.kind](graph, d)]
+
+
+def _person(graph: Graph, name: str) -> GraphNode | None:
+    people = [node for node in graph.nodes.values() if node.label == "Character"]
+    found = NameIndex((node.ref, node.text("name"), node.texts("aliases")) for node in people).bearers(name)
+    return graph.nodes[found[0]] if len(found) == 1 else None
+
+
+def _rename(graph: Graph, decision: Decision) -> bool:
+    node, name = _person(graph, decision.names[0]), decision.names[1]
+    if node is None or ("Character", name) in graph.nodes:
+        return node is not None and node.key == name
+    aliases = [alias for alias in sorted({*node.texts("aliases"), node.key}) if alias != name]
+    renamed = GraphNode("Character", name, {**node.properties, "name": name, "aliases": aliases})
+    graph.nodes = {
+        (renamed.ref if ref == node.ref else ref): (renamed if ref == node.ref else n)
+        for ref, n in graph.nodes.items()
+    }
+    _move_edges(graph, {node.ref: renamed.ref})
+    for event in graph.nodes.values():
+        if event.label == "Event" and node.key in event.texts("participants"):
+            people = [name if one == node.key else one for one in event.texts("participants")]
+            event.properties = {**event.properties, "participants": sorted(people)}
+    return True
+
+
+def _move_edges(graph: Graph, moved: Mapping[NodeKey, NodeKey]) -> None:
+    """Rename ends of edges; a symmetric edge keeps its ends in order."""
+    edges: dict[EdgeKey, GraphEdge] = {}
+    for edge in graph.edges.values():
+        source, target = moved.get(edge.source, edge.source), moved.get(edge.target, edge.target)
+        if edge.type in SYMMETRIC_RELATIONS and target < source:
+            source, target = target, source
+        same = (source, target) == (edge.source, edge.target)
+        one = edge if same else GraphEdge(source, edge.type, target, edge.properties)
+        edges[one.ref] = one
+    graph.edges = edges
+
+
+def _change_kind(graph: Graph, decision: Decision) -> bool:
+    """Not a person: another kind of entity in the same chapters, or nothing."""
+    node = _person(graph, decision.names[0])
+    if node is None:
+        return False
+    del graph.nodes[node.ref]
+    graph.edges = {
+        key: edge for key, edge in graph.edges.items() if node.ref not in (edge.source, edge.target)
+    }
+    label = decision.detail
+    if label and (label, node.key) not in graph.nodes:
+        kept = (
+            "name",
+            "novel_id",
+            "task_id",
+            "extracted_by",
+            "confidence",
+            "chapters",
+            "count",
+            "description",
+        )
+        facts = {key: node.properties[key] for key in kept if key in node.properties}
+        extra: dict[str, Value] = (
+            {"kind": "", "aliases": node.texts("aliases")} if label == "Thing" else {"type": ""}
+        )
+        graph.nodes[label, node.key] = GraphNode(label, node.key, {**facts, **extra})
+    return True
+
+
+def _tie(graph: Graph, decision: Decision) -> bool:
+    ends = [_person(graph, name) for name in decision.names]
+    source, target = ends[0], ends[1]
+    if source is None or target is None or source is target:
+        return False
+    one, other = (
+        (source, target)
+        if decision.detail not in SYMMETRIC_RELATIONS
+        else sorted((source, target), key=lambda n: n.ref)
+    )
+    common = sorted({*source.numbers("chapters")} & {*target.numbers("chapters")})
+    facts: dict[str, Value] = {
+        **{
+            key: source.properties[key]
+            for key in ("novel_id", "task_id", "extracted_by")
+            if key in source.properties
+        },
+        **{"confidence": 1.0, "strength": STRENGTH, "description": decision.reason},
+        **{"chapters": common, "count": len(common)},
+    }
+    key = one.ref, decision.detail, other.ref
+    if key not in graph.edges:
+        graph.edges[key] = GraphEdge(*key, facts)
+    return True
+
+
+def _untie(graph: Graph, decision: Decision) -> bool:
+    ends = {node.ref for name in decision.names if (node := _person(graph, name)) is not None}
+    gone = [
+        key
+        for key, edge in graph.edges.items()
+        if {edge.source, edge.target} == ends and len(ends) == 2 and decision.detail in ("", edge.type)
+    ]
+    for key in gone:
+        del graph.edges[key]
+    return bool(gone)
+
+
+def _set_protagonist(graph: Graph, decision: Decision) -> bool:
+    node = _person(graph, decision.names[0])
+    if node is not None:
+        yes = decision.detail == "yes"
+        score = int(node.number("protagonist_score"))
+        score = max(score, PROTAGONIST_SCORE) if yes else min(score, PROTAGONIST_SCORE - 1)
+        node.properties = {**node.properties, "is_protagonist": yes, "protagonist_score": score}
+    return node is not None
+
+
+def _note(graph: Graph, decision: Decision) -> bool:
+    node = _person(graph, decision.names[0])
+    if node is not None:
+        rest = {key: value for key, value in node.properties.items() if key != "note"}
+        node.properties = {**rest, "note": decision.detail} if decision.detail else rest
+    return node is not None
+
+
+_APPLY: Mapping[str, Callable[[Graph, Decision], bool]] = {
+    "rename": _rename,
+    "kind": _change_kind,
+    "tie": _tie,
+    "untie": _untie,
+    "protagonist": _set_protagonist,
+    "note": _note,
+}

@@ -1,0 +1,78 @@
+"""What a reader of a chapter knows: names that are linked later are somebody else until then."""
+
+from __future__ import annotations
+
+from kgnb.extract.model import Character, Extraction, Location, Relation
+from kgnb.graph.book_history import book_history, known_by
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
+
+MAGWITCH, PIP = ("Character", "Magwitch"), ("Character", "Pip")
+
+
+def novel() -> Graph:
+    """Pip meets the convict in chapter 1, hears of a Magwitch in 3, and learns in 5 that they are one."""
+    graph = Graph()
+    for ref, facts in (
+        (MAGWITCH, {"name": "Magwitch", "aliases": ["Provis", "the convict"], "chapters": [1, 3, 5, 6]}),
+        (PIP, {"name": "Pip", "aliases": [], "chapters": [1, 2, 3, 5, 6]}),
+    ):
+        graph.nodes[ref] = GraphNode(*ref, facts)
+    ties = {"strength": 4, "count": 3, "chapters": [1, 3, 6]}
+    graph.edges[MAGWITCH, "KNOWS", PIP] = GraphEdge(MAGWITCH, "KNOWS", PIP, ties)
+    return graph
+
+
+ROWS = (
+    (
+        1,
+        Extraction(
+            characters=[Character(name="the convict", description="a fearful man"), Character(name="Pip")],
+            locations=[Location(name="the marshes", description="flat")],
+            relations=[Relation(source="Pip", target="the convict", strength=6, evidence="Keep still!")],
+        ),
+    ),
+    (
+        3,
+        Extraction(
+            characters=[Character(name="Magwitch"), Character(name="Pip")],
+            relations=[
+                Relation(source="Magwitch", target="Pip", strength=2, evidence="not there", unverified=True)
+            ],
+        ),
+    ),
+    (5, Extraction(characters=[Character(name="Magwitch", aliases=["the convict"])])),
+)
+
+
+def test_a_name_that_is_linked_later_belongs_to_somebody_else_until_then() -> None:
+    found = book_history(novel(), ROWS, {})
+    convict = found.people[MAGWITCH]
+    assert convict.since == {"Magwitch": 5, "Provis": 6, "the convict": 1}
+    assert list(known_by(convict, 4)) == ["the convict"]
+    assert next(iter(known_by(convict, 5))) == "Magwitch"
+    assert convict.chapters == {"the convict": {1, 5}, "Magwitch": {3, 5}, "": {6}}
+
+
+def test_what_the_name_scan_knows_comes_before_what_replies_say() -> None:
+    found = book_history(novel(), ROWS, {"Magwitch": 3, "Provis": 4})
+    assert found.people[MAGWITCH].since == {"Magwitch": 3, "Provis": 4, "the convict": 1}
+
+
+def test_a_tie_has_each_chapters_strength_quote_and_names() -> None:
+    first, second, last = book_history(novel(), ROWS, {}).ties[MAGWITCH, "KNOWS", PIP]
+    assert (first.chapter, first.strength, first.quote) == (1, 6, "Keep still!")
+    assert (first.source, first.target) == ("the convict", "Pip")
+    assert (second.chapter, second.quote) == (3, ""), "a quote that isn't in the text is none"
+    assert (last.chapter, last.strength, last.source) == (6, 4, ""), "no row: the edge's own strength"
+
+
+def test_a_description_is_of_the_chapter_that_gives_it() -> None:
+    described = book_history(novel(), ROWS, {}).described
+    assert described == {MAGWITCH: 1, ("Location", "the marshes"): 1}
+
+
+def test_a_name_of_two_people_says_nothing() -> None:
+    graph = novel()
+    graph.nodes[PIP].properties["aliases"] = ["Provis"]
+    rows = [(1, Extraction(characters=[Character(name="Provis")]))]
+    assert "Provis" not in book_history(graph, rows, {}).people[MAGWITCH].chapters
