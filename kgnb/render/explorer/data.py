@@ -56,6 +56,7 @@ class _PageData:
             "words": _words(),
             "chapters": [[number, printable(title)] for number, title in self._titles.items()],
             "kinds": {k: say(f"relation.{k}") if k in CHARACTER_RELATIONS else k for k in kinds},
+            "types": {k: say(f"relation.{k}") for k in sorted(CHARACTER_RELATIONS)},
             "symmetric": sorted(SYMMETRIC_RELATIONS.intersection(kinds)),
             "groups": [
                 {
@@ -114,6 +115,7 @@ class _PageData:
             "at": self._places(known),
             "early": [[index, self._places(chapters)] for index, chapters in early.items() if chapters],
             "weight": round(one.weight, 3),
+            "note": printable(one.node.text("note")),
             "description": self._described(one.node),
             "title": [[self._place(c), printable(text)] for text, c in person.title.items()],
             "traits": [[self._place(c), printable(text)] for text, c in person.traits.items()],

@@ -23,7 +23,7 @@ from kgnb.render.picture.scene import Scene, lay_out, printable
 
 PAGE_PEOPLE = 80
 """How many characters a page shows at first; more would be hard to read."""
-SCRIPTS = ("model.js", "canvas.js", "card.js", "main.js")
+SCRIPTS = ("model.js", "canvas.js", "corrections.js", "card.js", "main.js")
 """The files of ``source/``, in the order in which they need each other."""
 
 

@@ -8,7 +8,7 @@ function el(tag, text, className) {
   return made;
 }
 
-function Card(model, canvas, view, hooks, say) {
+function Card(model, canvas, view, hooks, say, corrections) {
   "use strict";
   var data = model.data, people = data.people, panel = document.getElementById("panel"), MANY = 60;
 
@@ -82,6 +82,7 @@ function Card(model, canvas, view, hooks, say) {
       if (tie.text) box.appendChild(el("p", tie.text));
       box.appendChild(curve(tie));
       box.appendChild(quotes(tie));
+      box.appendChild(corrections.ofTie(model.entity(tie.a).name, model.entity(tie.b).name, tie.kind));
     });
   }
 
@@ -114,6 +115,8 @@ function Card(model, canvas, view, hooks, say) {
     var events = links.filter(function (l) { return data.others[l.other].kind === "Event"; });
     if (events.length) panel.appendChild(el("h3", say("event")));
     events.forEach(function (l) { panel.appendChild(happening(l.other, l.role)); });
+    if (own.note) panel.appendChild(el("p", say("note", { text: own.note })));
+    panel.appendChild(corrections.ofPerson(entity.name));
   }
   function known(tie) { return data.acquaintance.kinds.indexOf(tie.kind) >= 0; }
   function happening(index, role) {
@@ -207,6 +210,7 @@ function Card(model, canvas, view, hooks, say) {
       else if (view.other >= 0) other(view.other);
       else if (view.chosen && model.entity(view.chosen)) whole(view.chosen);
       else welcome();
+      if (corrections.list.length) panel.appendChild(corrections.overview());
     }
   };
   return card;

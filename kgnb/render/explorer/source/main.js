@@ -23,7 +23,8 @@
     }
   };
   var hooks = { choose: choose, centre: function (id) { canvas.centre(id); }, open: open, expand: expand, path: path, other: other, read: read };
-  var canvas = Canvas(model, view, hooks), card = Card(model, canvas, view, hooks, say);
+  var corrections = Corrections(data, say, function () { card.show(); tell(); });
+  var canvas = Canvas(model, view, hooks), card = Card(model, canvas, view, hooks, say, corrections);
 
   function refresh() {
     canvas.refresh();
@@ -98,6 +99,8 @@
     byId("least_value").textContent = view.least;
     byId("many_value").textContent = say("many", { n: Math.min(view.limit, data.people.length), all: data.people.length === state.entities.size ? data.people.length : state.entities.size });
     byId("whole").disabled = whole;
+    byId("fixes").hidden = !corrections.list.length;
+    byId("fixes").textContent = say("fixes_save", { n: corrections.list.length });
     drawCircles();
   }
   function step() {
@@ -222,6 +225,8 @@
   }
   byId("png").addEventListener("click", function () { download(canvas.png(), document.title + ".png"); });
   byId("svg").addEventListener("click", function () { download(canvas.svg(), document.title + ".svg"); });
+
+  byId("fixes").addEventListener("click", function () { download(corrections.file(), document.title + ".corrections.json"); });
 
   // --- a link to a person and a chapter: #who=刘备&chapter=20
 
