@@ -108,7 +108,7 @@ class _PageData:
             known.update(c for c in person.chapters.get(name, ()) if c >= since)
         early = {
             index: {c for c in person.chapters.get(name, ()) if c < since} - known
-            for index, (name, since) in enumerate(forms)
+            for index, (name, since) in enumerate(forms, 1)
         }
         made = {
             "forms": [[printable(name), self._place(since)] for name, since in forms],
@@ -189,10 +189,10 @@ class _PageData:
 
 
 def _early(person: PersonHistory, name: str, chapter: int) -> int:
-    """The position of a name among the person's where ``chapter`` doesn't know yet whose it is, else 0."""
+    """The position, from 1, of a name whose bearer ``chapter`` doesn't know yet; 0 for any other name."""
     if person.since.get(name, 0) <= chapter:
         return 0
-    return list(person.since).index(name)
+    return list(person.since).index(name) + 1
 
 
 def _circles(graph: Graph, scene: Scene) -> dict[NodeKey, int]:

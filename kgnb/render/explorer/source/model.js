@@ -3,7 +3,7 @@
 //
 // A person has forms (names), each with the chapter from which a reader knows that the form is this person. What a
 // chapter tells under a form that is linked only later belongs to a person of its own until then: its id is
-// "person:form"; all other ids are the number of the person.
+// "person:form", the form counted from 1; all other ids are the number of the person.
 function Model(data) {
   "use strict";
   var last = data.chapters.length - 1, people = data.people;
@@ -14,7 +14,7 @@ function Model(data) {
     (p.early || []).forEach(function (e) { e[1].forEach(function (c) { occurrences[i].push([c, e[0]]); }); });
   });
 
-  function idOf(person, form) { return form && people[person].forms[form][1] > model.now ? person + ":" + form : String(person); }
+  function idOf(person, form) { return form && people[person].forms[form - 1][1] > model.now ? person + ":" + form : String(person); }
   function personOf(id) { return Number(id.split(":")[0]); }
   function formOf(id) { return Number(id.split(":")[1] || 0); }
 
@@ -32,7 +32,7 @@ function Model(data) {
     entities.forEach(function (entity) {
       entity.chapters = Array.from(new Set(entity.chapters)).sort(function (a, b) { return a - b; });
       var forms = people[entity.person].forms, early = formOf(entity.id);
-      var known = early ? [forms[early]] : forms.filter(function (f) { return f[1] <= model.now; });
+      var known = early ? [forms[early - 1]] : forms.filter(function (f) { return f[1] <= model.now; });
       if (!known.length) known = [forms[0]];
       entity.name = known[0][0];
       entity.aliases = known.slice(1).map(function (f) { return f[0]; });

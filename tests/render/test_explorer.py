@@ -1,0 +1,277 @@
+"""The explorer's page in a real browser: everybody, as a reader of any chapter knows them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.core.messages import texts, use_language
+from kgnb.extract.model import Character, Extraction, Relation
+from kgnb.graph.book_history import book_history
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
+from kgnb.graph.query import GraphQuery
+from kgnb.graph.resolve.correction_file import read_corrections
+from kgnb.render.explorer import page as explorer
+from tests.support.browser import chromium, watched
+
+EVIL = (
+    "</script><script>window.pwned=1</script>",
+    "<img src=x onerror=window.pwned=1>",
+    "\u2028window.pwned=1//'\"`${window.pwned=1}",
+    "@@DATA@@@@SCRIPT@@",
+    "\x00\x0b\ud800&lt;b&gt;<!--<script>",
+    "__proto__",
+    "javascript:window.pwned=1",
+)
+CHAPTERS = 6
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    yield from chromium()
+
+
+def person(graph: Graph, name: str, chapters: list[int], *aliases: str, **facts: Any) -> tuple[str, str]:
+    known = {"name": name, "aliases": list(aliases), "chapters": chapters, "count": len(chapters)}
+    graph.nodes["Character", name] = GraphNode("Character", name, known | facts)
+    return ("Character", name)
+
+
+def tie(graph: Graph, source: str, kind: str, target: str, chapters: list[int], **facts: Any) -> None:
+    known: dict[str, Any] = {
+        "chapters": chapters,
+        "count": len(chapters),
+        "strength": 4,
+        "extracted_by": "ai",
+    }
+    edge = GraphEdge(("Character", source), kind, ("Character", target), known | facts)
+    graph.edges[edge.ref] = edge
+
+
+def novel() -> Graph:
+    """Pip meets the convict in chapter 1, hears of Magwitch in 3, and learns in 5 that they are one.
+
+    Estella comes in 6, a daughter of Magwitch's."""
+    graph = Graph()
+    for number in range(1, CHAPTERS + 1):
+        facts = {"title": f"Chapter {number}", "chapter_number": number}
+        graph.nodes["Chapter", str(number)] = GraphNode("Chapter", str(number), facts)
+    person(graph, "Pip", [1, 2, 3, 4, 5, 6], protagonist_score=100)
+    person(graph, "Magwitch", [1, 3, 5, 6], "the convict", description="A convict with a fortune.")
+    person(graph, "Joe", [1, 2], "Joe Gargery")
+    person(graph, "Estella", [6])
+    tie(graph, "Magwitch", "KNOWS", "Pip", [1, 3, 5])
+    tie(graph, "Joe", "FAMILY", "Pip", [1, 2])
+    tie(graph, "Magwitch", "PARENT_OF", "Estella", [6], evidence="she is his child")
+    for name, node in {n.key: n for n in graph.nodes.values() if n.label == "Character"}.items():
+        for number in node.numbers("chapters"):
+            seen = GraphEdge(("Character", name), "APPEARS_IN", ("Chapter", str(number)), {})
+            graph.edges[seen.ref] = seen
+    facts = {"name": "the marshes", "chapters": [1, 4], "type": "marsh"}
+    graph.nodes["Location", "the marshes"] = GraphNode("Location", "the marshes", facts)
+    return graph
+
+
+def row(
+    chapter: int, people: list[Character], *told: tuple[str, str, str, int, str]
+) -> tuple[int, Extraction]:
+    relations = [
+        Relation(source=source, type=kind, target=target, strength=strength, evidence=quote)
+        for source, kind, target, strength, quote in told
+    ]
+    return chapter, Extraction(characters=people, relations=relations)
+
+
+RICH = Character(name="Magwitch", aliases=["the convict"], description="A convict with a fortune.")
+ROWS = (
+    row(
+        1,
+        [Character(name="the convict"), Character(name="Pip"), Character(name="Joe")],
+        ("Pip", "KNOWS", "the convict", 6, "Keep still, you little devil!"),
+        ("Joe", "FAMILY", "Pip", 8, "ever the best of friends"),
+    ),
+    row(3, [Character(name="Magwitch")], ("Magwitch", "KNOWS", "Pip", 2, "a man called Magwitch")),
+    row(5, [RICH], ("Magwitch", "KNOWS", "Pip", 9, "my convict of the marshes")),
+    row(6, [Character(name="Estella")], ("Magwitch", "PARENT_OF", "Estella", 9, "she is his child")),
+)
+
+
+def write(path: Path, graph: Graph, rows: Any = ROWS, title: str = "Great Expectations") -> Path:
+    path.write_text(explorer.html(graph, book_history(graph, rows, {}), title=title), encoding="utf-8")
+    return path
+
+
+def find(page: Any, name: str) -> str:
+    page.fill("#search", name)
+    page.keyboard.press("Enter")
+    return str(page.inner_text("#panel"))
+
+
+def read_to(page: Any, chapter: int) -> None:
+    move = "(s, n) => { s.value = n; s.dispatchEvent(new Event('input')) }"
+    page.evaluate(f"n => ({move})(document.getElementById('chapter'), n)", chapter - 1)
+
+
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    use_language("en")
+    path = write(tmp_path / "g.html", novel())
+    opened, said, asked = watched(browser, path)
+    opened.wait_for_selector("body[data-ready]")
+    yield opened
+    assert said == []
+    assert asked == [(tmp_path / "g.html").as_uri()], "nothing is fetched"
+    opened.close()
+
+
+def test_everybody_is_found_by_any_name_with_ties_and_quotes(page: Any) -> None:
+    assert page.evaluate("document.body.dataset.ready") == "4/3"
+    card = find(page, "joe garg")
+    assert "Joe" in card
+    assert "Family" in card or texts("en")["relation.FAMILY"] in card
+    page.click("#panel .more")
+    assert "ever the best of friends" in page.inner_text("#panel")
+    card = find(page, "marsh")
+    assert "Pip" in card, "who is in a place's chapters"
+
+
+def test_a_reader_of_chapter_three_sees_nothing_later(page: Any) -> None:
+    read_to(page, 3)
+    everything = page.inner_text("body")
+    assert "Estella" not in everything
+    assert "Chapter 4" not in everything
+    assert "with a fortune" not in find(page, "Magwitch")
+    assert "the convict" not in page.inner_text("#panel"), "that they are one is told in chapter 5"
+    assert "fortune" not in find(page, "the convict")
+    page.click("#panel .more")
+    quotes = page.inner_text("#panel")
+    assert "Keep still" in quotes
+    assert "my convict" not in quotes
+    page.fill("#search", "Estella")
+    assert texts("en")["explorer.no_match_yet"] in page.inner_text("#found")
+    page.keyboard.press("Escape")
+    page.click("#whole")
+    card = find(page, "the convict")
+    assert "with a fortune" in card
+    assert page.inner_text("#panel h2") == "Magwitch"
+    assert "Estella" in card
+
+
+def test_counts_and_strengths_are_those_of_the_chapters_read(page: Any) -> None:
+    read_to(page, 1)
+    assert "3 characters, 2 ties" in page.inner_text("#counts")
+    assert "strength 6" in find(page, "the convict")
+    read_to(page, 5)
+    assert "3 characters" in page.inner_text("#counts")
+    assert "strength 6" in find(page, "Magwitch"), "(6 + 2 + 9) / 3, halves up"
+
+
+def test_play_goes_on_to_the_end(page: Any) -> None:
+    read_to(page, 5)
+    page.click("#play")
+    assert page.get_attribute("#play", "aria-pressed") == "true"
+    page.wait_for_selector("#whole[disabled]")
+    page.wait_for_selector("#play[aria-pressed=false]")
+
+
+def test_the_path_is_the_books(page: Any) -> None:
+    query = GraphQuery(novel())
+    steps = query.path(("Character", "Joe"), ("Character", "Estella"))
+    names = [steps[0].source.name, *(step.target.name for step in steps)]
+    find(page, "Joe")
+    page.get_by_role("button", name=texts("en")["explorer.path_from"]).click()
+    card = find(page, "Estella")
+    told = page.evaluate("[...document.querySelectorAll('#panel .relation .who')].map(e => e.textContent)")
+    assert told == names[1:]
+    assert "she is his child" in card
+
+
+def test_filters_hide_and_expanding_brings_in(page: Any) -> None:
+    find(page, "Joe")
+    page.locator("#legend button").filter(has_text=texts("en")["picture.family"]).click()
+    assert page.locator("#panel .tie").count() == 0
+    page.evaluate("m => { m.value = 1; m.dispatchEvent(new Event('input')) }", page.query_selector("#many"))
+    page.keyboard.press("Escape")
+    assert "1 drawn" in page.inner_text("#counts")
+    find(page, "Pip")
+    page.get_by_role("button", name=texts("en")["explorer.expand"]).click()
+    assert "3 drawn" in page.inner_text("#counts")
+    page.get_by_role("button", name=texts("en")["explorer.collapse"]).click()
+    assert "1 drawn" in page.inner_text("#counts")
+
+
+def test_pictures_and_corrections_are_downloaded(page: Any, tmp_path: Path) -> None:
+    for name, start in (("#png", b"\x89PNG"), ("#svg", b"<svg")):
+        page.click(".tools summary") if not page.is_visible(name) else None
+        with page.expect_download() as waiting:
+            page.click(name)
+        assert Path(waiting.value.path()).read_bytes().startswith(start)
+    page.click(".tools summary")
+    find(page, "Joe")
+    page.click("#panel .fix summary")
+    form = page.locator("#panel .fix form").first
+    form.locator("[name=to]").fill("Joe the blacksmith")
+    form.locator("[name=reason]").fill("so he is called")
+    form.locator("button").click()
+    page.click("#panel .more")
+    page.locator("#panel .fix summary").first.click()
+    page.locator("#panel .fix form").first.locator("button").click()
+    with page.expect_download() as waiting:
+        page.click("#fixes")
+    made = read_corrections(Path(waiting.value.path()).read_bytes(), "x.json")
+    assert [(one.kind, one.names) for one in made] == [
+        ("rename", ("Joe", "Joe the blacksmith")),
+        ("untie", ("Joe", "Pip")),
+    ]
+    assert made[0].reason == "so he is called"
+
+
+def test_a_link_leads_to_a_person_and_a_chapter(browser: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "g.html", novel())
+    page, said, _ = watched(browser, path)
+    page.goto(path.as_uri() + "#who=the+convict&chapter=3")
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert page.inner_text("#panel h2") == "the convict"
+    assert said == []
+    page.close()
+
+
+def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
+    graph = novel()
+    for evil in EVIL:
+        person(graph, evil, [1], f"{evil} alias", description=evil, title=evil, traits=[evil], note=evil)
+        tie(graph, evil, "KNOWS", "Pip", [1], evidence=evil, label=evil, description=evil)
+    rows = [
+        (1, Extraction(relations=[Relation(source="Pip", target=e, evidence=e) for e in EVIL if e.strip()])),
+        *ROWS[1:],
+    ]
+    page, said, asked = watched(browser, write(tmp_path / "evil.html", graph, rows, title=EVIL[0]))
+    page.wait_for_selector("body[data-ready]")
+    for evil in EVIL:
+        find(page, re.sub(r"[\x00-\x1f\ud800\u2028]", "", evil)[:20])
+    assert page.evaluate("window.pwned") is None
+    assert said == []
+    assert len(asked) == 1
+    page.close()
+
+
+def test_a_book_without_people_says_so(browser: Any, tmp_path: Path) -> None:
+    page, said, _ = watched(browser, write(tmp_path / "none.html", Graph(), ()))
+    page.wait_for_selector("body[data-ready]")
+    assert texts("zh")["explorer.nothing"] in page.inner_text("#panel")
+    assert said == []
+    page.close()
+
+
+def test_the_page_holds_no_script_but_its_own(tmp_path: Path) -> None:
+    text = write(tmp_path / "g.html", novel()).read_text("utf-8")
+    assert text.count("<script") == text.count("</script") == 3
+    data = re.search(r'id="data">(.*?)</script>', text)
+    assert data is not None
+    assert {p["forms"][0][0] for p in json.loads(data[1])["people"]} == {"Pip", "Magwitch", "Joe", "Estella"}
