@@ -1,0 +1,285 @@
+"""Answers a question from the graph, in sentences with their quotes; no model is asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Lang
+from kgnb.core.messages import texts
+from kgnb.graph.ask.question import Question
+from kgnb.graph.model import GraphEdge, group_of
+from kgnb.graph.query import Entity, GraphQuery
+
+LISTED = 8
+"""Most people or places that a sentence lists; it says how many more there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a sentence is from: chapter number, and the words of the text ("" where only the chapter is
+    known)."""
+
+    chapter: int
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of an answer with its sources."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+def answer(question: Question, query: GraphQuery) -> list[Sentence]:
+    """Return the answer's sentences; none where the graph has no answer to such a question."""
+    ask = _ANSWERS.get(question.intent)
+    return ask(_Asked(question, query)) if ask else []
+
+
+class _Asked:
+    """A question, the graph, and the texts of the question's language."""
+
+    def __init__(self, question: Question, query: GraphQuery) -> None:
+        self.query, self.people = query, question.people
+        self.entities, self.kin, self.kin_word = question.entities, question.kin, question.kin_word
+        self._texts = texts(question.lang)
+        self.lang: Lang = question.lang
+
+    def say(self, key: str, **facts: object) -> str:
+        return self._texts[f"ask.{key}"].format(**facts)
+
+    def listed(self, names: Sequence[str]) -> str:
+        """Names in a row, the first few where they are many."""
+        row = self._texts["ask.comma"].join(names[:LISTED])
+        return self.say("and_more", names=row, n=len(names)) if len(names) > LISTED else row
+
+    def relation(self, edge: GraphEdge) -> str:
+        """The edge's type, or the reply's own word for it."""
+        word = edge.text("label")
+        return word or (
+            self._texts[f"relation.{edge.type}"] if edge.type in CHARACTER_RELATIONS else edge.type
+        )
+
+    def two(self) -> tuple[Entity, Entity] | None:
+        """The two people asked for."""
+        different = list(dict.fromkeys(self.people))
+        return (different[0], different[1]) if len(different) > 1 else None
+
+    def ties(self, entity: Entity) -> Iterable[tuple[Entity, GraphEdge]]:
+        """The character's ties to other characters, the closest first."""
+        for near in self.query.neighbours(entity.ref):
+            if near.entity.kind == "Character":
+                for edge in near.edges:
+                    yield near.entity, edge
+
+
+def _cited(edge: GraphEdge, query: GraphQuery) -> tuple[Citation, ...]:
+    """The edge's quote with its chapter, else its first chapter."""
+    chapters = edge.numbers("chapters")
+    quoted = query.chapter_numbers.get(int(edge.number("chapter_id")))
+    if (quote := edge.text("evidence")) and (quoted or chapters):
+        return (Citation(quoted or chapters[0], quote),)
+    return (Citation(chapters[0]),) if chapters else ()
+
+
+def _first(entity: Entity) -> tuple[Citation, ...]:
+    return (Citation(entity.chapters[0]),) if entity.chapters else ()
+
+
+def _who(asked: _Asked) -> list[Sentence]:
+    made = []
+    for one in asked.people[:1] or list(asked.entities[:1]):
+        description = one.description or asked.query.graph.nodes[one.ref].text("title")
+        known = asked.say("known_as", names=asked.listed(one.aliases)) if one.aliases else ""
+        if description:
+            made.append(
+                Sentence(
+                    asked.say("who_described", name=one.name, text=description, known=known), _first(one)
+                )
+            )
+        elif known:
+            made.append(Sentence(asked.say("who_known", name=one.name, known=known), _first(one)))
+        made += _of_ties(asked, one)
+        if one.chapters:
+            facts = {"n": len(one.chapters), "first": one.chapters[0], "last": one.chapters[-1]}
+            made.append(
+                Sentence(asked.say("in_chapters", name=one.name, **facts), (Citation(one.chapters[0]),))
+            )
+    return made
+
+
+def _of_ties(asked: _Asked, one: Entity) -> list[Sentence]:
+    """What the person is to the closest, ties that say more than an acquaintance first."""
+    ties = sorted(asked.ties(one), key=lambda tie: group_of(tie[1].type) == "other")
+    return [_tie(asked, edge) for _, edge in ties[:3]]
+
+
+def _tie(asked: _Asked, edge: GraphEdge) -> Sentence:
+    source, target = asked.query.entities[edge.source], asked.query.entities[edge.target]
+    key = "tie_both" if edge.type in SYMMETRIC_RELATIONS else "tie"
+    since = min(edge.numbers("chapters"), default=0)
+    text = asked.say(key, a=source.name, b=target.name, relation=asked.relation(edge), chapter=since)
+    return Sentence(text, _cited(edge, asked.query))
+
+
+def _relation(asked: _Asked) -> list[Sentence]:
+    if (two := asked.two()) is None:
+        return []
+    edges = asked.query.edges(two[0].ref, two[1].ref)
+    stated = [edge for edge in edges if group_of(edge.type) != "other" or edge.text("label")]
+    if edges:
+        return [_tie(asked, edge) for edge in (stated or edges)]
+    return _path(asked)
+
+
+def _path(asked: _Asked) -> list[Sentence]:
+    if (two := asked.two()) is None:
+        return _with(asked)
+    steps = asked.query.path(two[0].ref, two[1].ref)
+    if not steps:
+        return [Sentence(asked.say("no_path", a=two[0].name, b=two[1].name))]
+    return [_tie(asked, step.edges[0]) for step in steps]
+
+
+def _since(asked: _Asked) -> list[Sentence]:
+    if (two := asked.two()) is None:
+        return []
+    edges = asked.query.edges(two[0].ref, two[1].ref)
+    if not edges:
+        return []
+    first = min(edges, key=lambda edge: min(edge.numbers("chapters"), default=0))
+    chapter = min(first.numbers("chapters"), default=0)
+    return [
+        Sentence(
+            asked.say("since", a=two[0].name, b=two[1].name, chapter=chapter), _cited(first, asked.query)
+        )
+    ]
+
+
+def _kin(asked: _Asked) -> list[Sentence]:
+    if not asked.people or asked.kin is None:
+        return []
+    one, (type_, from_) = asked.people[0], asked.kin
+    own_is_target = from_
+    found = [
+        (other, edge)
+        for other, edge in asked.ties(one)
+        if edge.type == type_ and (own_is_target is None or (edge.target == one.ref) == own_is_target)
+    ]
+    if not found:
+        return []
+    names = list(dict.fromkeys(other.name for other, _ in found))
+    cited = tuple(citation for _, edge in found[:3] for citation in _cited(edge, asked.query))
+    return [Sentence(asked.say("kin", name=one.name, word=asked.kin_word, others=asked.listed(names)), cited)]
+
+
+def _place_in_book(last: bool) -> Callable[[_Asked], list[Sentence]]:
+    def ask(asked: _Asked) -> list[Sentence]:
+        made = []
+        for one in asked.entities[:1]:
+            if one.chapters:
+                number = one.chapters[-1 if last else 0]
+                facts = {
+                    "name": one.name,
+                    "chapter": number,
+                    "title": asked.query.chapter_titles.get(number, ""),
+                }
+                made.append(Sentence(asked.say("last" if last else "first", **facts), (Citation(number),)))
+        return made
+
+    return ask
+
+
+def _chapters(asked: _Asked) -> list[Sentence]:
+    made = []
+    for one in asked.entities[:1]:
+        if one.chapters:
+            facts = {"n": len(one.chapters), "first": one.chapters[0], "last": one.chapters[-1]}
+            made.append(Sentence(asked.say("in_chapters", name=one.name, **facts), _first(one)))
+    return made
+
+
+def _where(asked: _Asked) -> list[Sentence]:
+    """The places and organizations of the person; where the graph joins none, those told of in the same
+    chapters."""
+    if not asked.people:
+        return []
+    one = asked.people[0]
+    joined = [
+        n.entity for n in asked.query.neighbours(one.ref) if n.entity.kind in ("Location", "Organization")
+    ]
+    places = joined or _common(asked, one, "Location")
+    if not places:
+        return []
+    key = "where" if joined else "where_common"
+    return [
+        Sentence(
+            asked.say(key, name=one.name, places=asked.listed([p.name for p in places])), _first(places[0])
+        )
+    ]
+
+
+def _common(asked: _Asked, one: Entity, kind: str) -> list[Entity]:
+    """The entities of a kind that share chapters with another one, more than chance would give, the most
+    first."""
+    own, shared = set(one.chapters), Counter[Entity]()
+    for entity in asked.query.entities.values():
+        if entity.kind == kind and entity.ref != one.ref:
+            shared[entity] = len(own.intersection(entity.chapters))
+    ranked = sorted(
+        (e for e, n in shared.items() if n), key=lambda e: (-(shared[e] ** 2) / len(e.chapters), e.name)
+    )
+    return ranked[:LISTED]
+
+
+def _with(asked: _Asked) -> list[Sentence]:
+    if not asked.people:
+        return []
+    one = asked.people[0]
+    near = [n for n in asked.query.neighbours(one.ref) if n.entity.kind == "Character"]
+    if not near:
+        return []
+    names = asked.listed([n.entity.name for n in near])
+    return [Sentence(asked.say("with", name=one.name, others=names), _cited(near[0].edges[0], asked.query))]
+
+
+def _there(asked: _Asked) -> list[Sentence]:
+    """Who belongs to an organization, or is told of in the chapters of a place."""
+    place = next((e for e in asked.entities if e.kind != "Character"), None)
+    if place is None:
+        return []
+    members = [n.entity for n in asked.query.neighbours(place.ref) if n.entity.kind == "Character"]
+    people = members or _common(asked, place, "Character")
+    if not people:
+        return []
+    key = "members" if members else "there"
+    return [
+        Sentence(
+            asked.say(key, place=place.name, others=asked.listed([p.name for p in people])), _first(place)
+        )
+    ]
+
+
+def _count(asked: _Asked) -> list[Sentence]:
+    people = [e for e in asked.query.entities.values() if e.kind == "Character"]
+    top = asked.listed([one.entity.name for one in asked.query.top(LISTED)])
+    return [Sentence(asked.say("people", n=len(people), top=top))]
+
+
+_ANSWERS: Mapping[str, Callable[[_Asked], list[Sentence]]] = {
+    "who": _who,
+    "relation": _relation,
+    "path": _path,
+    "since": _since,
+    "kin": _kin,
+    "first": _place_in_book(last=False),
+    "last": _place_in_book(last=True),
+    "chapters": _chapters,
+    "where": _where,
+    "with": _with,
+    "there": _there,
+    "people": _count,
+}

@@ -1,0 +1,122 @@
+"""Finds the passages of a book that a question is about: people by any of their names, other words by BM25.
+
+No index is kept: a scan of a novel of 850,000 characters for a dozen words takes a tenth of a second, less
+than an index of it takes to load.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+PASSAGE_CHARS = 400
+"""Longest passage: about what a page of a paperback has."""
+K1, B = 1.2, 0.75
+"""Saturation of repeated words and weight of a passage's length: Robertson and Zaragoza, "The
+Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in Information Retrieval 3
+(2009), their usual values."""
+NAME_WEIGHT = 2.0
+"""Weight of a person that a passage names, in words that it has: a question names whom it is about."""
+
+_SENTENCES = re.compile(r"[^。！？!?.…\n]*(?:[。！？!?…]+[”’」』）)\"']*|\.(?=\s)[”’\"')]*|\n|$)")
+_HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U000323af]+")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a chapter: chapter number, text, and how well it fits a question (higher is better)."""
+
+    chapter: int
+    text: str
+    score: float = 0.0
+
+
+def passages(chapters: Iterable[tuple[int, str]]) -> list[Passage]:
+    """Cut chapters (number, text) into passages of whole sentences, at paragraph ends where these are near.
+
+    >>> [p.text for p in passages([(1, "桃园结义。"), (2, "煮酒论英雄。\\n\\n三顾茅庐。")])]
+    ['桃园结义。', '煮酒论英雄。\\n三顾茅庐。']
+    """
+    found = []
+    for number, text in chapters:
+        held = ""
+        for paragraph in filter(str.strip, text.split("\n")):
+            if held and len(held) + len(paragraph) > PASSAGE_CHARS:
+                found.append(Passage(number, held))
+                held = ""
+            held = f"{held}\n{paragraph.strip()}" if held else paragraph.strip()
+            while len(held) > PASSAGE_CHARS:
+                cut = _cut(held)
+                found.append(Passage(number, held[:cut].strip()))
+                held = held[cut:].strip()
+        if held:
+            found.append(Passage(number, held))
+    return found
+
+
+def _cut(text: str) -> int:
+    """Where to end a passage: behind the last sentence that fits, else in the middle of one."""
+    ends = [m.end() for m in _SENTENCES.finditer(text, 0, PASSAGE_CHARS) if m.end() <= PASSAGE_CHARS and m[0]]
+    good = [end for end in ends if end > PASSAGE_CHARS // 3 and text[end - 1] not in "，、,;；"]
+    return good[-1] if good else PASSAGE_CHARS
+
+
+def terms(question: str, without: Iterable[str] = ()) -> list[str]:
+    """The words that a text is searched for: pairs of neighbouring Chinese characters, words of three letters
+    or more.
+
+    ``without``: names and question words, which are taken out first.
+
+    >>> terms("曹操为什么杀吕伯奢", ["曹操", "为什么"])
+    ['杀吕', '吕伯', '伯奢']
+    """
+    for word in sorted(without, key=len, reverse=True):
+        question = (
+            question.replace(word, " ")
+            if _HAN.search(word)
+            else re.sub(rf"(?i)\b{re.escape(word)}\b", " ", question)
+        )
+    pairs = [run[i : i + 2] for run in _HAN.findall(question) for i in range(max(1, len(run) - 1))]
+    words = [_stem(word) for word in _WORD.findall(question) if not _HAN.search(word)]
+    return list(dict.fromkeys([*pairs, *words]))
+
+
+def _stem(word: str) -> str:
+    """The word without its commonest English endings: a passage has the word where it has this beginning."""
+    word = word.lower()
+    for ending in ("ing", "ied", "ies", "ed", "es", "s", "e", "y"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending)
+    return word
+
+
+def best(
+    found: Sequence[Passage], words: Sequence[str], people: Sequence[Sequence[str]] = (), limit: int = 8
+) -> list[Passage]:
+    """Return the ``limit`` passages that fit best, in the order of their score; none that has nothing of the
+    question.
+
+    ``people``: the names of each person asked for.
+    """
+    if not found:
+        return []
+    lowered = [p.text.lower() for p in found]
+    forms = [[name.lower() for name in names] for names in people]
+    counts = [[text.count(word) for text in lowered] for word in words]
+    mean = sum(len(text) for text in lowered) / len(found)
+    scores = [0.0] * len(found)
+    for of_word in counts:
+        holding = sum(1 for n in of_word if n)
+        weight = math.log(1 + (len(found) - holding + 0.5) / (holding + 0.5))
+        for i, n in enumerate(of_word):
+            if n:
+                scores[i] += weight * n * (K1 + 1) / (n + K1 * (1 - B + B * len(lowered[i]) / mean))
+    for names in forms:
+        here = [any(name in text for name in names) for text in lowered]
+        weight = NAME_WEIGHT * math.log(1 + len(found) / (1 + sum(here)))
+        scores = [score + weight * held for score, held in zip(scores, here, strict=True)]
+    order = sorted((i for i, score in enumerate(scores) if score), key=lambda i: (-scores[i], i))
+    return [Passage(found[i].chapter, found[i].text, round(scores[i], 3)) for i in order[:limit]]
