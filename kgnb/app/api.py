@@ -15,7 +15,7 @@ from kgnb.app import build as build_use_case
 from kgnb.app import library, submit
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app
-from kgnb.app.graphs import graph_and_state, graph_counts
+from kgnb.app.graphs import graph_and_history, graph_and_state, graph_counts
 from kgnb.app.settle import settle_missing
 from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
 from kgnb.app.transfer import export
@@ -30,8 +30,8 @@ from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
+from kgnb.render.explorer.page import display
 from kgnb.render.export.networkx_format import to_networkx
-from kgnb.render.picture.page import display
 from kgnb.render.progress_bar import ProgressBar, tell
 from kgnb.render.query_results import QueryRows
 from kgnb.stores.embedded.cypher import CypherEngine
@@ -243,7 +243,8 @@ class BookGraph:
 
         Raises InputError in a plain script; :meth:`save` writes the same view to a file.
         """
-        display(self.graph(), title=self.title)
+        graph, history = run(self._on(lambda app: graph_and_history(app, self.result.novel_id)))
+        display(graph, history, title=self.title)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write the graph as html, png, svg, json, csv, graphml or cypher, by the ending or ``format``.

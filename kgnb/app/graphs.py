@@ -10,6 +10,7 @@ from typing import Protocol
 from kgnb.core.errors import ServiceError
 from kgnb.core.event_loop import new_loop
 from kgnb.core.process_pool import CpuPool
+from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.model import Graph
 from kgnb.graph.project.codec import decode
 from kgnb.graph.project.projection import project
@@ -53,6 +54,20 @@ async def graph_and_state(app: Parts, record: Record) -> tuple[Graph, str]:
     if graph is None:
         graph = await asyncio.to_thread(decode, made.data)
     return graph, made.state
+
+
+async def graph_and_history(app: Parts, novel_id: int) -> tuple[Graph, BookHistory]:
+    """Return the novel's graph, and what the book tells of its people chapter by chapter."""
+    record = await app.ledger.graphs.record(novel_id)
+    graph, _ = await graph_and_state(app, record)
+    return graph, await asyncio.to_thread(_history, graph, record)
+
+
+def _history(graph: Graph, record: Record) -> BookHistory:
+    numbers = {chapter.id: chapter.number for chapter in record.chapters}
+    rows = ((numbers[one.row.chapter_id], one.row.extraction) for one in record.rows)
+    since = {name: chapter for entry in record.names for name, chapter in entry.since.items()}
+    return book_history(graph, rows, since)
 
 
 async def graph_counts(app: Parts, novel_id: int) -> dict[str, int]:

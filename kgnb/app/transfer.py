@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pydantic_core import to_jsonable_python
 
 from kgnb.app.context import App
-from kgnb.app.graphs import graph_of
+from kgnb.app.graphs import graph_and_history
 from kgnb.app.settle import settle_novel
 from kgnb.core.errors import InputError
 from kgnb.render.export import write
@@ -35,10 +35,10 @@ async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
 
     Raises InputError when ``path`` can't be written.
     """
-    graph = await graph_of(app, novel_id)
-    rows = await record(app, novel_id) if kind == "json" else {}
     title = (await app.ledger.books.novel(novel_id)).title
-    await asyncio.to_thread(write, graph, rows, path, kind, title=title)
+    graph, history = await graph_and_history(app, novel_id)
+    rows = await record(app, novel_id) if kind == "json" else {}
+    await asyncio.to_thread(write, graph, rows, path, kind, title=title, history=history)
 
 
 async def record(app: App, novel_id: int) -> dict[str, Any]:

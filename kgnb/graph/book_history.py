@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.model import Extraction, Relation
@@ -61,7 +62,9 @@ class BookHistory:
     described: dict[NodeKey, int]
 
 
-def book_history(graph: Graph, rows: Iterable[ChapterRow], known_since: KnownSince) -> BookHistory:
+def book_history(
+    graph: Graph, rows: Iterable[ChapterRow] = (), known_since: KnownSince = MappingProxyType({})
+) -> BookHistory:
     """Return the history of a whole book's ``graph``.
 
     ``rows`` in order of their chapters, iterated once. A name that two characters share is ignored in the
@@ -187,7 +190,9 @@ def _known_since(person: PersonHistory, joined: Mapping[str, int], known: KnownS
 
 def _all_chapters(edge: GraphEdge, told: Mapping[int, TieChapter]) -> list[TieChapter]:
     """The chapters of the edge, in order; of one that no row explains only the edge's strength is known."""
-    return [told.get(n) or TieChapter(n, int(edge.number("strength", 5))) for n in edge.numbers("chapters")]
+    return [
+        told.get(n) or TieChapter(n, int(edge.number("strength", 5))) for n in edge.numbers("chapters") or [0]
+    ]
 
 
 def known_by(person: PersonHistory, chapter: int) -> Iterator[str]:

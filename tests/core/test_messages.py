@@ -173,6 +173,8 @@ def constants() -> dict[str, str]:
 def words() -> set[str]:
     """What a hole may be filled with: strings of the package, and names of its classes and their fields."""
     found = {text.lstrip(">-").replace("-", "_") for text in constants()}  # an option's name too
+    for file in PACKAGE.rglob("source/*.js"):  # the explorer's, whose words come with the page
+        found.update(f"explorer.{word}" for word in re.findall(r'"([a-z_]+)"', file.read_text("utf-8")))
     found |= {word for text in constants() for word in re.findall("[A-Z]{2,}", text)}  # of help's NAME=VALUE
     for _, node in nodes():
         if isinstance(node, ast.ClassDef):

@@ -172,8 +172,14 @@ class TestRelease:
         for needed in (
             *("kgnb/py.typed", "kgnb/book/data/story.txt", "kgnb/core/locale/zh.toml"),
             *(
-                f"kgnb/render/picture/data/{n}"
-                for n in ("cytoscape.min.js", "picture.html", "picture.js", "picture.css")
+                f"kgnb/render/explorer/{n}"
+                for n in (
+                    "cytoscape.min.js",
+                    "explorer.html",
+                    "explorer.css",
+                    "source/model.js",
+                    "source/main.js",
+                )
             ),
             "kgnb/stores/queue/lua/poll.lua",
             "kgnb/notebook/panel/style.css",

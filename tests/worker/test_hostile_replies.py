@@ -25,11 +25,12 @@ from kgnb.core.errors import ReplyError, RequestRejected
 from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.extract import evidence, reply
 from kgnb.extract.prompt import PromptBuilder
+from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.llm.client import LlmClient
 from kgnb.llm.fake.server import FakeServer
 from kgnb.notebook.panel.graph_tab import draw
-from kgnb.render.picture import page as picture_page
+from kgnb.render.explorer import page as explorer
 from kgnb.render.picture import static
 from kgnb.stores.graph.cypher import KEYS
 from tests.conftest import lent_folder, outside
@@ -229,9 +230,8 @@ def harmless(page: str) -> bool:
 
 def test_the_page_runs_nothing_of_theirs(place: Place, graph: Graph) -> None:
     page = export(place, "html").read_text("utf-8")
-    plain = picture_page.html(
-        Graph({ref: n for ref, n in graph.nodes.items() if n.label == "Novel"}), title="书"
-    )
+    novel = Graph({ref: n for ref, n in graph.nodes.items() if n.label == "Novel"})
+    plain = explorer.html(novel, BookHistory({}, {}, {}), title="书")
     assert harmless(page)
     assert sum(tag == "script" for tag, _ in tags(page)) == sum(tag == "script" for tag, _ in tags(plain))
     assert "<script>alert" not in page
@@ -246,7 +246,14 @@ def test_the_still_picture_is_valid_and_inert(graph: Graph) -> None:
 
 
 def test_the_panels_tab_shows_text(graph: Graph, tmp_path: Path) -> None:
-    drawn = draw(graph, BookNames(Novel(1, "<b>书</b>"), [], []), "", "<b>书</b>", tmp_path / "page.html")
+    drawn = draw(
+        graph,
+        book_history(graph),
+        BookNames(Novel(1, "<b>书</b>"), [], []),
+        "",
+        "<b>书</b>",
+        tmp_path / "page.html",
+    )
     assert harmless(drawn.still)
     assert "&lt;b&gt;书&lt;/b&gt;" in drawn.still
     assert {tag for tag, _ in tags(drawn.page)} == {"iframe"}

@@ -48,13 +48,13 @@ class _Asked:
         self._texts = texts(question.lang)
         self.lang: Lang = question.lang
 
-    def say(self, key: str, **facts: object) -> str:
+    def word(self, key: str, **facts: object) -> str:
         return self._texts[f"ask.{key}"].format(**facts)
 
     def listed(self, names: Sequence[str]) -> str:
         """Names in a row, the first few where they are many."""
         row = self._texts["ask.comma"].join(names[:LISTED])
-        return self.say("and_more", names=row, n=len(names)) if len(names) > LISTED else row
+        return self.word("and_more", names=row, n=len(names)) if len(names) > LISTED else row
 
     def relation(self, edge: GraphEdge) -> str:
         """The edge's type, or the reply's own word for it."""
@@ -93,20 +93,20 @@ def _who(asked: _Asked) -> list[Sentence]:
     made = []
     for one in asked.people[:1] or list(asked.entities[:1]):
         description = one.description or asked.query.graph.nodes[one.ref].text("title")
-        known = asked.say("known_as", names=asked.listed(one.aliases)) if one.aliases else ""
+        known = asked.word("known_as", names=asked.listed(one.aliases)) if one.aliases else ""
         if description:
             made.append(
                 Sentence(
-                    asked.say("who_described", name=one.name, text=description, known=known), _first(one)
+                    asked.word("who_described", name=one.name, text=description, known=known), _first(one)
                 )
             )
         elif known:
-            made.append(Sentence(asked.say("who_known", name=one.name, known=known), _first(one)))
+            made.append(Sentence(asked.word("who_known", name=one.name, known=known), _first(one)))
         made += _of_ties(asked, one)
         if one.chapters:
             facts = {"n": len(one.chapters), "first": one.chapters[0], "last": one.chapters[-1]}
             made.append(
-                Sentence(asked.say("in_chapters", name=one.name, **facts), (Citation(one.chapters[0]),))
+                Sentence(asked.word("in_chapters", name=one.name, **facts), (Citation(one.chapters[0]),))
             )
     return made
 
@@ -121,7 +121,7 @@ def _tie(asked: _Asked, edge: GraphEdge) -> Sentence:
     source, target = asked.query.entities[edge.source], asked.query.entities[edge.target]
     key = "tie_both" if edge.type in SYMMETRIC_RELATIONS else "tie"
     since = min(edge.numbers("chapters"), default=0)
-    text = asked.say(key, a=source.name, b=target.name, relation=asked.relation(edge), chapter=since)
+    text = asked.word(key, a=source.name, b=target.name, relation=asked.relation(edge), chapter=since)
     return Sentence(text, _cited(edge, asked.query))
 
 
@@ -140,7 +140,7 @@ def _path(asked: _Asked) -> list[Sentence]:
         return _with(asked)
     steps = asked.query.path(two[0].ref, two[1].ref)
     if not steps:
-        return [Sentence(asked.say("no_path", a=two[0].name, b=two[1].name))]
+        return [Sentence(asked.word("no_path", a=two[0].name, b=two[1].name))]
     return [_tie(asked, step.edges[0]) for step in steps]
 
 
@@ -154,7 +154,7 @@ def _since(asked: _Asked) -> list[Sentence]:
     chapter = min(first.numbers("chapters"), default=0)
     return [
         Sentence(
-            asked.say("since", a=two[0].name, b=two[1].name, chapter=chapter), _cited(first, asked.query)
+            asked.word("since", a=two[0].name, b=two[1].name, chapter=chapter), _cited(first, asked.query)
         )
     ]
 
@@ -173,7 +173,9 @@ def _kin(asked: _Asked) -> list[Sentence]:
         return []
     names = list(dict.fromkeys(other.name for other, _ in found))
     cited = tuple(citation for _, edge in found[:3] for citation in _cited(edge, asked.query))
-    return [Sentence(asked.say("kin", name=one.name, word=asked.kin_word, others=asked.listed(names)), cited)]
+    return [
+        Sentence(asked.word("kin", name=one.name, word=asked.kin_word, others=asked.listed(names)), cited)
+    ]
 
 
 def _place_in_book(last: bool) -> Callable[[_Asked], list[Sentence]]:
@@ -187,7 +189,7 @@ def _place_in_book(last: bool) -> Callable[[_Asked], list[Sentence]]:
                     "chapter": number,
                     "title": asked.query.chapter_titles.get(number, ""),
                 }
-                made.append(Sentence(asked.say("last" if last else "first", **facts), (Citation(number),)))
+                made.append(Sentence(asked.word("last" if last else "first", **facts), (Citation(number),)))
         return made
 
     return ask
@@ -198,7 +200,7 @@ def _chapters(asked: _Asked) -> list[Sentence]:
     for one in asked.entities[:1]:
         if one.chapters:
             facts = {"n": len(one.chapters), "first": one.chapters[0], "last": one.chapters[-1]}
-            made.append(Sentence(asked.say("in_chapters", name=one.name, **facts), _first(one)))
+            made.append(Sentence(asked.word("in_chapters", name=one.name, **facts), _first(one)))
     return made
 
 
@@ -217,7 +219,7 @@ def _where(asked: _Asked) -> list[Sentence]:
     key = "where" if joined else "where_common"
     return [
         Sentence(
-            asked.say(key, name=one.name, places=asked.listed([p.name for p in places])), _first(places[0])
+            asked.word(key, name=one.name, places=asked.listed([p.name for p in places])), _first(places[0])
         )
     ]
 
@@ -243,7 +245,7 @@ def _with(asked: _Asked) -> list[Sentence]:
     if not near:
         return []
     names = asked.listed([n.entity.name for n in near])
-    return [Sentence(asked.say("with", name=one.name, others=names), _cited(near[0].edges[0], asked.query))]
+    return [Sentence(asked.word("with", name=one.name, others=names), _cited(near[0].edges[0], asked.query))]
 
 
 def _there(asked: _Asked) -> list[Sentence]:
@@ -258,7 +260,7 @@ def _there(asked: _Asked) -> list[Sentence]:
     key = "members" if members else "there"
     return [
         Sentence(
-            asked.say(key, place=place.name, others=asked.listed([p.name for p in people])), _first(place)
+            asked.word(key, place=place.name, others=asked.listed([p.name for p in people])), _first(place)
         )
     ]
 
@@ -266,7 +268,7 @@ def _there(asked: _Asked) -> list[Sentence]:
 def _count(asked: _Asked) -> list[Sentence]:
     people = [e for e in asked.query.entities.values() if e.kind == "Character"]
     top = asked.listed([one.entity.name for one in asked.query.top(LISTED)])
-    return [Sentence(asked.say("people", n=len(people), top=top))]
+    return [Sentence(asked.word("people", n=len(people), top=top))]
 
 
 _ANSWERS: Mapping[str, Callable[[_Asked], list[Sentence]]] = {

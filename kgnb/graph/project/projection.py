@@ -33,6 +33,7 @@ from kgnb.extract import evidence
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, SettleRow
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
+from kgnb.graph.project.corrections import correct
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
 from kgnb.graph.project.record import Record
 from kgnb.graph.resolve.chapter_identity import ChapterNames, chapter_names
@@ -46,7 +47,9 @@ def project(record: Record, until: int | None = None) -> Graph:
     one: it is the graph of a record that ends there.
     """
     with no_collector():
-        return builder_of(record if until is None else record.until(until)).graph(whole=True)
+        graph = builder_of(record if until is None else record.until(until)).graph(whole=True)
+        correct(graph, record.decisions)
+        return graph
 
 
 def builder_of(record: Record) -> GraphBuilder:

@@ -14,18 +14,19 @@ import ipywidgets as w
 from kgnb.app import names as names_use_case
 from kgnb.app.api import spawn
 from kgnb.app.context import App
-from kgnb.app.graphs import graph_of
+from kgnb.app.graphs import graph_and_history
 from kgnb.app.names import BookNames, names_of
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
+from kgnb.graph.book_history import BookHistory
 from kgnb.graph.model import Graph
 from kgnb.graph.resolve.decisions import DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
+from kgnb.render.explorer import page as explorer
 from kgnb.render.names_text import changed_line, decision_line, reasons_text
-from kgnb.render.picture import page as picture_page
 from kgnb.render.picture import static
 from kgnb.render.picture.scene import Scene, lay_out
 
@@ -53,14 +54,20 @@ class Drawn:
 
 
 def draw(
-    graph: Graph, names: BookNames, told: str, title: str, path: Path, before: Scene | None = None
+    graph: Graph,
+    history: BookHistory,
+    names: BookNames,
+    told: str,
+    title: str,
+    path: Path,
+    before: Scene | None = None,
 ) -> Drawn:
     """Draw the graph and write its page to ``path``; who was in the picture ``before`` stays in place.
 
     Raises InputError when the page can't be written.
     """
-    scene = lay_out(graph, picture_page.PAGE_PEOPLE, before)
-    page = picture_page.html(graph, title=title, scene=scene)
+    scene = lay_out(graph, explorer.PAGE_PEOPLE, before)
+    page = explorer.html(graph, history, title=title, scene=scene)
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
@@ -68,7 +75,7 @@ def draw(
     image = base64.b64encode(static.svg(graph, title=title).encode()).decode()
     return Drawn(
         title=title,
-        page=picture_page.iframe(page, HEIGHT),
+        page=explorer.iframe(page, HEIGHT),
         still=f'<img alt="{html.text(title)}" src="data:image/svg+xml;base64,{image}">',
         path=path,
         scene=scene,
@@ -165,9 +172,9 @@ class GraphTab:
         last = self._drawn
         before = last.scene if last is not None and last.names.novel.id == novel else None
 
-        async def read(app: App) -> tuple[Graph, BookNames, str]:
+        async def read(app: App) -> tuple[Graph, BookHistory, BookNames, str]:
             told = await change(app) if change is not None else ""
-            return await graph_of(app, novel), await names_of(app, task, ("Character",)), told
+            return *await graph_and_history(app, novel), await names_of(app, task, ("Character",)), told
 
         async def drawn() -> Drawn:
             found = await asyncio.wrap_future(node.call(read, graph=change is not None))

@@ -112,7 +112,7 @@ class _PageData:
         }
         made = {
             "forms": [[printable(name), self._place(since)] for name, since in forms],
-            "at": self._places(known),
+            "at": self._places(known) or ([] if any(early.values()) else [self._place(0)]),
             "early": [[index, self._places(chapters)] for index, chapters in early.items() if chapters],
             "weight": round(one.weight, 3),
             "note": printable(one.node.text("note")),
@@ -133,8 +133,8 @@ class _PageData:
         edge = self._graph.edges[source, type_, target]
         people = self._history.people[source], self._history.people[target]
         made: Record = {"a": self._person[source], "b": self._person[target], "kind": type_}
-        made["seen"] = [self._tie_chapter(here, *people) for here in seen if here.chapter in self._chapter]
-        made["from"] = min((here[0] for here in made["seen"]), default=len(self._chapter))
+        made["seen"] = [self._tie_chapter(here, *people) for here in seen]
+        made["from"] = min(here[0] for here in made["seen"])
         made["ai"] = edge.text("extracted_by") == "ai"
         for key, text in (("label", edge.text("label")), ("text", edge.text("description"))):
             if text and len(made["seen"]) == 1:
@@ -179,7 +179,9 @@ class _PageData:
     # --- positions
 
     def _place(self, chapter: int) -> int:
-        return self._chapter.get(chapter, 0)
+        """The chapter's position; what no chapter of the book tells is known to a reader of the whole book
+        only."""
+        return self._chapter.get(chapter, max(0, len(self._chapter) - 1))
 
     def _places(self, chapters: Iterable[int]) -> list[int]:
         return sorted({self._chapter[c] for c in chapters if c in self._chapter})

@@ -1,4 +1,4 @@
-"""The explorer as one HTML file that needs no network.
+"""The explorer as one HTML file that needs no network, and in a notebook with a still image before it.
 
 cytoscape.js and the page's own script are inlined, coordinates are computed here. Names, descriptions and
 quotes are hostile input: they enter the page as JSON data and are shown as text only. The page's content
@@ -10,16 +10,23 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import importlib
 import json
+import logging
 from html import escape
 from pathlib import Path
 
+from kgnb.core.errors import InputError
+from kgnb.core.host import ipython_shell
 from kgnb.core.messages import language, say
 from kgnb.graph.book_history import BookHistory
 from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph
 from kgnb.render.explorer.data import page_data
+from kgnb.render.picture import static
 from kgnb.render.picture.scene import Scene, lay_out, printable
+
+log = logging.getLogger(__name__)
 
 PAGE_PEOPLE = 80
 """How many characters a page shows at first; more would be hard to read."""
@@ -63,6 +70,32 @@ def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None 
     }
     pieces = _asset("explorer.html").split("@@")  # one pass: a title that looks like a placeholder stays text
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def display(graph: Graph, history: BookHistory, *, title: str) -> None:
+    """Show the graph in a notebook: a still image for any viewer, then the interactive page.
+
+    Raises InputError where IPython doesn't run: there is no notebook to show it in.
+    """
+    if ipython_shell() is None:  # a plain script: IPython would print the whole image
+        raise InputError("exchange.no_notebook")
+    notebook = importlib.import_module("IPython.display")
+    image: dict[str, object] = {"text/plain": title, "image/svg+xml": static.svg(graph, title=title)}
+    try:
+        image["image/png"] = base64.b64encode(static.png(graph, title=title)).decode()
+    except InputError as error:
+        log.info(say("picture.no_png", reason=str(error)))
+    notebook.display(image, raw=True)
+    frame = iframe(html(graph, history, title=title))
+    notebook.display(notebook.HTML(f"<div>{frame}</div>"))  # IPython warns about a leading <iframe>
+
+
+def iframe(page: str, height: int = 640) -> str:
+    """The page in a sandboxed frame: its scripts run, without access to the notebook around it."""
+    return (
+        f'<iframe sandbox="allow-scripts allow-downloads" width="100%" height="{height}" loading="lazy"'
+        f' style="border:1px solid #ddd;border-radius:8px" srcdoc="{escape(page, quote=True)}"></iframe>'
+    )
 
 
 @functools.cache

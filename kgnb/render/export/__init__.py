@@ -16,22 +16,33 @@ from typing import IO
 
 from kgnb.core.errors import InputError
 from kgnb.core.files import replacing
+from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.model import Graph
+from kgnb.render.explorer import page
 from kgnb.render.export.csv_format import to_csv, to_relations_csv
 from kgnb.render.export.cypher_format import to_cypher
 from kgnb.render.export.graphml_format import to_graphml
 from kgnb.render.export.json_format import Record, to_json
 from kgnb.render.formats import FORMAT_OF_ENDING, FORMATS, format_of
-from kgnb.render.picture import page, static
+from kgnb.render.picture import static
 
 __all__ = ["check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
 
 
-def write(graph: Graph, record: Record, path: str | Path, format: str, *, title: str = "") -> Path:
+def write(
+    graph: Graph,
+    record: Record,
+    path: str | Path,
+    format: str,
+    *,
+    title: str = "",
+    history: BookHistory | None = None,
+) -> Path:
     """Write ``graph`` to ``path``; an old file stays until the new one is complete.
 
-    ``format``: one of :data:`~kgnb.render.formats.FORMATS`, or an ending without its dot. ``record`` goes
-    into JSON only. Raises InputError for an unknown format or a path that can't be written.
+    ``format``: one of :data:`~kgnb.render.formats.FORMATS`, or an ending without its dot. ``history``, with
+    its quotes, goes into the page only, ``record`` into JSON. Raises InputError for an unknown format or a
+    path that can't be written.
     """
     one_table = Path(path).suffix.lower() == ".csv"
     writers: dict[str, Callable[[IO[bytes]], object]] = {
@@ -39,7 +50,9 @@ def write(graph: Graph, record: Record, path: str | Path, format: str, *, title:
         "csv": lambda out: (to_relations_csv if one_table else to_csv)(graph, out),
         "graphml": lambda out: _as_text(out, lambda text: to_graphml(graph, text)),
         "cypher": lambda out: _as_text(out, lambda text: to_cypher(graph, text)),
-        "html": lambda out: _as_text(out, lambda text: text.write(page.html(graph, title=title))),
+        "html": lambda out: _as_text(
+            out, lambda text: text.write(page.html(graph, history or book_history(graph), title=title))
+        ),
         "svg": lambda out: _as_text(out, lambda text: text.write(static.svg(graph, title=title))),
         "png": lambda out: out.write(static.png(graph, title=title)),
     }

@@ -24,9 +24,6 @@ _TIES_EACH = 4
 _FOES = 0.2
 """Factor for ties of foes when communities are looked for: they meet often, but don't belong together."""
 
-_REST_TIES, _REST_TIES_EACH = 2_000, 8
-"""Ties kept of people who aren't shown at first, in all and of each: they bound the page's size."""
-
 
 @dataclass(slots=True)
 class Person(RankedCharacter):
@@ -64,19 +61,6 @@ def select(graph: Graph, limit: int) -> Selection:
     people, ties = _people_and_ties(graph, limit)
     _assign_communities(people, ties)
     return Selection(people, ties)
-
-
-def select_rest(graph: Graph, shown: int) -> Selection:
-    """Everybody, and the ties of those beyond the ``shown`` most important: of each its strongest few."""
-    people, ties = _people_and_ties(graph)
-    used = [0] * len(people)
-    kept: list[Tie] = []
-    for tie in sorted(ties, key=lambda t: not t.drawn):  # whoever has a tie keeps one
-        minor = max(tie.a, tie.b)
-        if minor >= shown and len(kept) < _REST_TIES and (tie.drawn or used[minor] < _REST_TIES_EACH):
-            used[minor] += 1
-            kept.append(tie)
-    return Selection(people, sorted(kept, key=lambda t: -t.weight))
 
 
 def _people_and_ties(graph: Graph, limit: int | None = None) -> tuple[list[Person], list[Tie]]:
