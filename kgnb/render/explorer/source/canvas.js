@@ -190,6 +190,7 @@ function Canvas(model, view, hooks) {
 
   canvas.showWay = function () { cy.animate({ fit: { eles: way(), padding: 80 }, duration: view.still ? 0 : 250 }); };
   canvas.centre = function (id) {
+    moved = true;
     var node = cy.getElementById("n" + id);
     if (node.length) cy.animate({ center: { eles: node }, zoom: Math.max(cy.zoom(), 0.8), duration: view.still ? 0 : 250 });
   };
@@ -198,19 +199,20 @@ function Canvas(model, view, hooks) {
     if (animated && !view.still) cy.animate({ fit: { eles: seen, padding: 36 }, duration: 250 });
     else cy.fit(seen, 36);
   };
-  // In a notebook's tab that isn't shown there is no room to fit into: it is done when the graph gets some.
-  var holder = document.getElementById("graph"), fitted = false;
-  function fitOnce() {
-    if (fitted || !holder.clientWidth) return;
-    fitted = true;
+  // In a notebook's tab that isn't shown there is no room to fit into: it is done when the graph gets some, and again
+  // when the room changes, until the reader moves the graph.
+  var holder = document.getElementById("graph"), moved = false;
+  cy.on("dragpan scrollzoom pinchzoom", function () { moved = true; });
+  function fitAll() {
     cy.resize();
+    if (moved || !holder.clientWidth) return;
     canvas.fit(false);
     if (cy.zoom() < 0.4) cy.fit(cy.nodes().not(".out").slice(0, 2 * ALWAYS), 36);  // in a small window the rest is found by moving it
     writeNames();
   }
   canvas.start = function () {
-    new ResizeObserver(function () { cy.resize(); fitOnce(); }).observe(holder);
-    fitOnce();
+    new ResizeObserver(fitAll).observe(holder);
+    fitAll();
     document.body.dataset.ready = cy.nodes().not(".out").length + "/" + cy.edges().not(".out").length;
   };
   canvas.png = function () {

@@ -12,7 +12,8 @@ function Card(model, canvas, view, hooks, say, corrections) {
   "use strict";
   var data = model.data, people = data.people, panel = document.getElementById("panel"), MANY = 60;
 
-  function chapter(c) { return say("chapter", { n: data.chapters[c][0] }); }
+  function number(c) { return data.chapters.length ? data.chapters[c][0] : 0; }
+  function chapter(c) { return say("chapter", { n: number(c) }); }
   function button(text, action, className) {
     var made = el("button", text, className || "link");
     made.type = "button";
@@ -35,7 +36,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
   function curve(tie) {
     var box = el("div", undefined, "curve"), width = 100 / (model.last + 1);
     box.setAttribute("role", "img");
-    box.setAttribute("aria-label", say("curve", { n: tie.seen.length, first: data.chapters[tie.seen[0][0]][0] }));
+    box.setAttribute("aria-label", say("curve", { n: tie.seen.length, first: number(tie.seen[0][0]) }));
     tie.seen.forEach(function (o) {
       var bar = box.appendChild(el("i"));
       bar.style.left = width * o[0] + "%";
@@ -56,7 +57,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
     } else if (directed) row.appendChild(document.createTextNode(tie.a === from ? "→ " : "← "));
     row.appendChild(person(from ? model.other(tie, from) : tie.b));
     if (tie.label && tie.label !== data.kinds[tie.kind]) row.appendChild(document.createTextNode(" · " + tie.label));
-    row.appendChild(el("span", say("strength", { n: tie.strength }) + " · " + say("since", { chapter: data.chapters[tie.seen[0][0]][0], n: tie.seen.length }), "times"));
+    row.appendChild(el("span", say("strength", { n: tie.strength }) + " · " + say("since", { chapter: number(tie.seen[0][0]), n: tie.seen.length }), "times"));
     if (from) row.appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(tie.a, tie.b)); }, "link more"));
     return row;
   }

@@ -6,7 +6,7 @@
 // "person:form", the form counted from 1; all other ids are the number of the person.
 function Model(data) {
   "use strict";
-  var last = data.chapters.length - 1, people = data.people;
+  var last = Math.max(0, data.chapters.length - 1), people = data.people;
   var model = { data: data, last: last, now: last };
   var state = null;  // of `now`, made on demand
   var occurrences = people.map(function (p) { return p.at.map(function (c) { return [c, 0]; }); });
