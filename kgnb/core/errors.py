@@ -177,7 +177,12 @@ class PromptTooLong(ReplyError):
 
 
 class RequestUnanswered(ReplyError):
-    """An outage, 429, 403 or no model for this request while the provider answers others: split the chunk."""
+    """An outage, 429, 403 or no model for this request while the provider answers others: split the chunk.
+
+    ``wait``: after a 429, the seconds before a part of it may be asked; None after anything else.
+    """
+
+    wait: float | None = None
 
 
 class ReplyTruncated(ReplyError):

@@ -169,13 +169,25 @@ class ChapterExtractor:
             if halves is None:
                 chapter.answers.append(await self._whole_items(error, request, chapter))
                 return
-            # Cached, so that no later attempt pays to learn it.
-            await self._cache_reply(request, chapter, TRUNCATED if cut else SPLIT)
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
             start = len(chapter.answers)
-            for half in halves:
-                await self._extract_chunk(half, chapter)
+            await self._extract_halves(halves, error, request, chapter)
             chapter.answers[start:] = [replace(a, flags=a.flags | flags) for a in chapter.answers[start:]]
+
+    async def _extract_halves(
+        self, halves: tuple[str, str], error: errors.ProviderError, request: Prompt, chapter: _Chapter
+    ) -> None:
+        # The mark is cached, so that no later attempt pays to learn it.
+        mark = TRUNCATED if isinstance(error, errors.ReplyTruncated) else SPLIT
+        wait = error.wait if isinstance(error, errors.RequestUnanswered) else None
+        if wait is None:
+            await self._cache_reply(request, chapter, mark)
+            await self._extract_chunk(halves[0], chapter)
+        else:  # a 429: an answer shows that its length was the reason
+            await self.throttle.wait(chapter.info.provider, wait, chapter.lease.lost)
+            await self._extract_chunk(halves[0], chapter)
+            await self._cache_reply(request, chapter, mark)
+        await self._extract_chunk(halves[1], chapter)
 
     async def _whole_items(
         self, error: errors.ProviderError, request: Prompt, chapter: _Chapter
@@ -223,7 +235,7 @@ class ChapterExtractor:
                 # Its former holder may have stored the reply while this one waited.
                 if chapter.taken_over and (stored := await self._stored_answer(request, chapter)):
                     return stored
-                done = await self._completion(request, chapter.info, chapter.lease)
+                done = await self._completion(request, chapter)
             spent = done.usage
             parsed = reply.parse(done.text, provider=chapter.info.provider.name)
         except errors.ProviderError as error:
@@ -234,12 +246,12 @@ class ChapterExtractor:
         await self._cache_reply(request, chapter, done.text, done.usage)
         return _answer(parsed, request, done.text, done.usage)
 
-    async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
+    async def _completion(self, request: Prompt, chapter: _Chapter) -> Completion:
+        info = chapter.info
         # Looked up anew: its key or address may have changed since the task was opened.
         client = self.providers.client(self.providers.find(info.provider.lower_name) or info.provider)
-        return await self.throttle.complete(
-            client, request, info.model, task_id=info.task.id, lost=lease.lost
-        )
+        ids = {"task_id": info.task.id, "chapter_id": chapter.id}
+        return await self.throttle.complete(client, request, info.model, **ids, lost=chapter.lease.lost)
 
     async def _wait_until_safe(self, lease: Lease) -> None:
         """Wait while a reply could not be stored, or might belong to another node by then."""

@@ -11,23 +11,34 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-OTHERS_ANSWERED = 10
-"""Answers to others, with no other failure between them, after which a repeated 429 is the request's own:
-under a rate limit any request may be the one that is refused."""
 PATIENCE = 600.0
 """Seconds of failures after which others that fail too don't excuse a request: many may be unanswerable."""
-LIMITED_PATIENCE = 8 * 3_600.0
-"""Seconds of 429s without OTHERS_ANSWERED. Three of these are a day: no daily quota buries a chapter."""
+REFUSALS = 3
+"""429s in a row of one chapter, each after the Retry-After of the one before, after which it is its own if
+the provider answers a short request: "Request too large" is a 429 too."""
+LONGEST_RETRY_AFTER = 120.0
+"""Longest Retry-After, in seconds, of a limit a minute. A longer one is a quota's, which passes by itself: it
+buries no chapter."""
+REFUSED_SECONDS = 480.0
+"""Seconds from a chapter's first 429 after which its parts are asked without waiting: it fails in ten minutes
+at most."""
 
 
 @dataclass(slots=True)
 class Moment:
-    """When a request began, and what its provider had answered and failed by then; ``limited``: by a 429."""
+    """When a request began, and what its provider had answered and failed by then, less its 429s."""
 
     at: float = 0.0
     answered: int = 0
     failed: int = 0
-    limited: int = 0
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """A chapter's 429s, the first of them ``since`` (time.monotonic()): in a row, until they are its own."""
+
+    since: float
+    count: int = 0
 
 
 class FailureJudge:
@@ -36,47 +47,55 @@ class FailureJudge:
     def __init__(self) -> None:
         self._counts: defaultdict[str, Moment] = defaultdict(Moment)
         self._failing: dict[tuple[str, str], Moment] = {}  # → the start of the first of its failures
+        self._refused: dict[tuple[str, str], _Refusals] = {}  # by provider and passage
 
     def now(self, provider: str) -> Moment:
         """This moment, for a request that begins."""
         return replace(self._counts[provider], at=time.monotonic())
 
-    def on_answer(self, provider: str, request: str) -> None:
-        """Count an answer, whether it could be used or not."""
+    def on_answer(self, provider: str, request: str, passage: str) -> None:
+        """Count an answer, whether it could be used or not. ``passage``: see :meth:`wait_if_own`."""
         self._counts[provider].answered += 1
         self._failing.pop((provider, request), None)
+        refusals = self._refused.get((provider, passage))
+        if refusals is not None and refusals.count < REFUSALS:
+            del self._refused[provider, passage]
 
     async def is_own(
-        self,
-        provider: str,
-        request: str,
-        began: Moment,
-        answers: Callable[[], Awaitable[bool]],
-        *,
-        limited: bool,
+        self, provider: str, request: str, began: Moment, answers: Callable[[], Awaitable[bool]]
     ) -> bool:
-        """Whether the failure of ``request`` is its own; ``limited``: it is a 429.
+        """Whether the failure of ``request``, which is no 429, is its own.
 
         ``answers()`` sends the provider a test request; awaited only if other requests don't show whether it
         answers.
         """
-        first = self._failing.setdefault((provider, request), began)
-        since, now = first if limited else began, self.now(provider)
-        failed, answered = now.failed - since.failed, now.answered - since.answered
-        if not limited:
-            failed -= now.limited - since.limited  # who refuses others for their number is no outage
-        alone = failed == 0
-        patient = now.at - first.at > (LIMITED_PATIENCE if limited else PATIENCE)
+        first, now = self._failing.setdefault((provider, request), began), self.now(provider)
+        alone, answered = now.failed == began.failed, now.answered > began.answered
+        patient = now.at - first.at > PATIENCE
         self._counts[provider].failed += 1
-        self._counts[provider].limited += limited
-        first.failed += 1  # what it counts are the others'
-        first.limited += limited
-        if limited and not alone:
-            first.answered, first.failed = now.answered, now.failed + 1
-        if limited:
-            own = (alone and answered >= OTHERS_ANSWERED) or (patient and await answers())
-        else:
-            own = (alone or patient) and (answered > 0 or await answers())
+        own = (alone or patient) and (answered or await answers())
         if own:
             self._failing.pop((provider, request), None)
         return own
+
+    async def wait_if_own(
+        self, provider: str, passage: str, retry_after: float, answers: Callable[[], Awaitable[bool]]
+    ) -> float | None:
+        """If a 429 of ``passage``, a chapter, is its own, return the seconds to wait before a part is asked.
+
+        None: it is a limit of all requests; the passage has to wait for its ``retry_after``.
+        """
+        key, now = (provider, passage), time.monotonic()
+        if retry_after > LONGEST_RETRY_AFTER:
+            self._refused.pop(key, None)
+            return None
+        refusals = self._refused.get(key)
+        if refusals is None or now - refusals.since > PATIENCE:
+            refusals = self._refused[key] = _Refusals(now)
+        refusals.count += 1
+        if refusals.count < REFUSALS:
+            return None
+        if not await answers():
+            self._refused.pop(key, None)
+            return None
+        return max(0.0, min(retry_after, refusals.since + REFUSED_SECONDS - now))

@@ -53,6 +53,7 @@ class _Call:
     task_id: int
     lost: Callable[[], bool]
     started: Moment
+    passage: str = ""  # of which chapter the prompt is
     reservation: RateReservation | None = None  # of the current request
     began: float = 0.0  # start of the current request (time.monotonic())
 
@@ -105,26 +106,25 @@ class ProviderThrottle(ProviderPauses):
         model: str,
         *,
         task_id: int,
+        chapter_id: int = 0,
         lost: Callable[[], bool] = lambda: False,
     ) -> Completion:
-        """Await ``client.ask`` for a task and share its outcome with all nodes.
+        """Await ``client.ask`` for a task's chapter and share its outcome with all nodes.
 
         Raises the ProviderError tree (ProviderPaused, RateReached, BudgetReached before anything is asked;
         RequestUnanswered if the provider answers others), NodeLeaving, and LeaseLost once ``lost()`` holds.
         """
         provider = client.provider
-        call = _Call(client, prompt, model, task_id, lost, self._judge.now(provider.lower_name))
+        passage = f"{task_id}/{chapter_id or prompt.hash}"
+        call = _Call(client, prompt, model, task_id, lost, self._judge.now(provider.lower_name), passage)
         try:
             done = await self._ask(call)
         except errors.ProviderError as error:
-            if await self._is_own(call, error):
-                reason = error.facts.get("detail") or str(error)
-                own = errors.RequestUnanswered("provider.unanswered", provider=provider.name, reason=reason)
-                own.usage = error.usage
+            if (own := await self._own_failure(call, error)) is not None:
                 raise own from error
             await self._on_failure(provider, error)
             raise
-        self._judge.on_answer(provider.lower_name, prompt.hash)
+        self._judge.on_answer(provider.lower_name, prompt.hash, passage)
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # No usage reported: count one token per character, so that budgets still bind.
             estimate = Usage(0, call.chars, len(done.text))
@@ -204,17 +204,27 @@ class ProviderThrottle(ProviderPauses):
 
     # --- afterwards
 
-    async def _is_own(self, call: _Call, error: errors.ProviderError) -> bool:
-        """Whether the failure is the request's own, as the provider answers others."""
-        key, limited = call.provider.lower_name, isinstance(error, errors.RateLimited)
+    async def _own_failure(self, call: _Call, error: errors.ProviderError) -> errors.RequestUnanswered | None:
+        """The request's own failure, as the provider answers others; None where it isn't."""
+        key, answers = call.provider.lower_name, partial(self._answers, call)
         if isinstance(error, errors.ReplyError):
-            self._judge.on_answer(key, call.prompt.hash)
+            self._judge.on_answer(key, call.prompt.hash, call.passage)
         if isinstance(error, errors.RateReached) or not _may_be_own(error):
-            return False
-        answers = partial(self._answers, call)
-        if isinstance(error, errors.EndpointWrong):  # no outage: others that fail too prove nothing
-            return await answers()
-        return await self._judge.is_own(key, call.prompt.hash, call.started, answers, limited=limited)
+            return None
+        wait = None
+        if isinstance(error, errors.RateLimited):
+            wait = await self._judge.wait_if_own(key, call.passage, error.retry_after, answers)
+            is_own = wait is not None
+        elif isinstance(error, errors.EndpointWrong):  # no outage: others that fail too prove nothing
+            is_own = await answers()
+        else:
+            is_own = await self._judge.is_own(key, call.prompt.hash, call.started, answers)
+        if not is_own:
+            return None
+        reason = error.facts.get("detail") or str(error)
+        own = errors.RequestUnanswered("provider.unanswered", provider=call.provider.name, reason=reason)
+        own.usage, own.wait = error.usage, wait
+        return own
 
     async def _answers(self, failed: _Call) -> bool:
         """Whether the provider answers a short request, for which the task of the ``failed`` one pays."""
@@ -304,6 +314,13 @@ class ProviderThrottle(ProviderPauses):
                 self._all_requests.release()
         finally:
             slots.release()
+
+    async def wait(self, provider: Provider, seconds: float, lost: Callable[[], bool]) -> None:
+        """Wait before a part of a passage is asked; raises as :meth:`request_slot` does while it waits."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._check_allowed(provider, lost)
+            await asyncio.sleep(min(left, PAUSE_POLL_SECONDS))
 
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slot limiter on this node."""
