@@ -191,19 +191,19 @@ class BookGraph:
         return self._query_index[1]
 
     @property
-    def characters(self) -> Any:
-        """Every character, the most important first: a pandas DataFrame, or rows without pandas."""
-        return self.top(_ALL).frame()
+    def characters(self) -> QueryRows:
+        """Every character, the most important first; ``.frame()`` makes a pandas DataFrame of it."""
+        return self.top(_ALL)
 
     @property
-    def events(self) -> Any:
+    def events(self) -> QueryRows:
         """Every event, as :attr:`characters`."""
-        return self.top(_ALL, "Event").frame()
+        return self.top(_ALL, "Event")
 
     @property
-    def relations(self) -> Any:
+    def relations(self) -> QueryRows:
         """Every tie of two characters with its evidence, as :attr:`characters`; stated ones come first."""
-        return query_results.relations(self._query().graph).frame()
+        return query_results.relations(self._query().graph)
 
     def to_networkx(self) -> Any:
         """Return the graph as a ``networkx.MultiDiGraph``: nodes ``label:key``, edges keyed by their type.

@@ -58,11 +58,11 @@ class QueryRows(list[dict[str, Any]]):
         return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
 
     def frame(self) -> Any:
-        """The rows as a pandas DataFrame; themselves where pandas isn't installed."""
+        """The rows as a pandas DataFrame. Raises ImportError that names the install command."""
         try:
             pandas = importlib.import_module("pandas")
-        except ImportError:
-            return self
+        except ImportError as error:
+            raise ImportError("pip install pandas") from error
         return pandas.DataFrame(list(self))
 
     def _rest_note(self, shown: int) -> str:

@@ -99,8 +99,7 @@ def well_formed(answer: QueryRows) -> ElementTree.Element:
 class TestWhole:
     """A book's graph as tables, as a networkx graph and as files."""
 
-    def test_tables(self, book: BookGraph, people: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "pandas", None)
+    def test_tables(self, book: BookGraph, people: list[str]) -> None:
         rows = book.characters
         assert isinstance(rows, QueryRows)
         assert sorted(row["name"] for row in rows) == people
@@ -113,8 +112,14 @@ class TestWhole:
     def test_data_frames(self, book: BookGraph, people: list[str]) -> None:
         frame = pytest.importorskip("pandas").DataFrame
         found = [book.characters, book.relations, book.events]
-        assert [isinstance(one, frame) for one in found] == [True] * 3
-        assert sorted(found[0]["name"]) == people
+        assert [type(one) for one in found] == [QueryRows] * 3
+        assert [type(one.frame()) for one in found] == [frame] * 3
+        assert sorted(found[0].frame()["name"]) == people
+
+    def test_a_frame_needs_pandas(self, book: BookGraph, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(ImportError, match="pip install pandas"):
+            book.relations.frame()
 
     def test_networkx(self, book: BookGraph, people: list[str]) -> None:
         pytest.importorskip("networkx")
