@@ -12,7 +12,6 @@ from kgnb.cli.options import show
 from kgnb.core.messages import say
 from kgnb.core.safe_text import many_lines, one_line
 from kgnb.core.settings import Settings
-from kgnb.extract.patterns import DENIED
 
 NAMES = 40
 """Names of one kind that are listed."""
@@ -75,8 +74,7 @@ def _content_lines(extraction: dict[str, Any]) -> Iterator[str]:
 
 def _relation(item: dict[str, Any]) -> str:
     source, kind, target = map(_shortened, (item["source"], item.get("type", "KNOWS"), item["target"]))
-    tie = f"{source} —{kind}→ {target}"
-    return say("chapter.denied", tie=tie) if item.get("confidence") == DENIED else tie
+    return f"{source} —{kind}→ {target}"
 
 
 def _with_evidence(text: str, item: dict[str, Any]) -> str:

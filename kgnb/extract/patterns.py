@@ -1,23 +1,26 @@
-"""Relation patterns: regular expressions on the words between two neighbouring names."""
+"""What the text states of two persons: mentions, statements, and the text with each mention as one character.
+
+Frames (regular expressions, data of a language) are matched over the masked text, so that a person is a
+literal in them however long its name is.
+"""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from functools import cached_property
-from itertools import groupby, pairwise
+import tomllib
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from kgnb.core.labels import SYMMETRIC_RELATIONS, Lang
 from kgnb.extract.model import NameEntry
+from kgnb.extract.word_search import trie_pattern
 
-STATED = 0.7
-"""Confidence of a relation that names both persons."""
-DENIED = 0.0
-"""Confidence of a relation that the text says two persons don't have: it undoes what is only guessed."""
-MAX_AFTER = 40
-"""Characters behind the second name that a pattern may use."""
+PERSON = "\ue000"
+"""What stands for a mention in a masked text; a private-use character, which no cleaned text has."""
 
 
 class Mention(NamedTuple):
@@ -35,8 +38,11 @@ def between(mentions: Sequence[Mention], start: int, end: int) -> Sequence[Menti
     return mentions[bisect_left(mentions, start, key=starts) : bisect_left(mentions, end, key=starts)]
 
 
-class PatternMatch(NamedTuple):
-    """A relation that the text states in words; ``label`` holds the words, ``start`` and ``end`` offsets."""
+class Statement(NamedTuple):
+    """A relation that the text states; ``label`` holds the words, ``start`` and ``end`` offsets.
+
+    ``confidence``: how sure it is that the text states it of just these two, 0 to 1.
+    """
 
     source: str
     type: str
@@ -44,65 +50,121 @@ class PatternMatch(NamedTuple):
     label: str
     start: int
     end: int
-    confidence: float = STATED
+    confidence: float
 
 
-class RelationPattern(NamedTuple):
-    """Regular expressions for the text between names A and B, for what follows B, and where that must end.
+STATED = 0.75
+"""Least confidence of a statement that names both persons, or means them beyond doubt; others are implied."""
+MAX_IMPLIED = 0.7
+"""Most confidence of what is only implied, however often."""
 
-    The relation goes from A to B; ``inverted``: from B to A. ``prefix``: what stands before ``between``.
-    """
 
-    between: str
+def added_up(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Yield the surest statement of each tie; what is only implied gains by what else implies the same."""
+    odds = defaultdict[tuple[str, ...], float](float)
+    best: dict[tuple[str, ...], Statement] = {}
+    for one in statements:
+        ends = sorted(one[:3:2]) if one.type in SYMMETRIC_RELATIONS else one[:3:2]
+        tie = one.type, *ends
+        odds[tie] += one.confidence / (1 - one.confidence)
+        if tie not in best or best[tie].confidence < one.confidence:
+            best[tie] = one
+    for tie, one in best.items():
+        implied = min(MAX_IMPLIED, odds[tie] / (1 + odds[tie]))
+        yield one._replace(confidence=round(max(one.confidence, implied), 3))
+
+
+class MaskedText:
+    """A text with :data:`PERSON` for each mention of a person; ``people``: the mentions, in its offsets."""
+
+    def __init__(self, text: str, people: Sequence[Mention]) -> None:
+        parts, self.people, self._shifts, free, size = list[str](), list[Mention](), list[int](), 0, 0
+        for mention in people:
+            if mention.start < free:
+                continue  # within another: both of "the Dales"
+            if mention.start == free and self.people and self.people[-1].entry is mention.entry:
+                free = mention.end  # by two names at once: 豹子头林冲
+                self._shifts[-1] = free - size
+                continue
+            gap = text[free : mention.start].replace(PERSON, " ")
+            size += len(gap)
+            parts += gap, PERSON
+            self.people.append(mention._replace(start=size, end=size + 1))
+            free, size = mention.end, size + 1
+            self._shifts.append(free - size)
+        self.text = "".join((*parts, text[free:].replace(PERSON, " ")))
+        self._starts = [m.start for m in self.people]
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """Return the offsets in the text itself of a part of the masked one."""
+        return self._shifted(start), self._shifted(end)
+
+    def _shifted(self, offset: int) -> int:
+        k = bisect_left(self._starts, offset)
+        return offset + (self._shifts[k - 1] if k else 0)
+
+    def within(self, start: int, end: int) -> Sequence[Mention]:
+        """Return the mentions that start in a part of the masked text."""
+        return self.people[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
+
+    def at(self, offset: int) -> Mention:
+        """Return the mention at an offset that holds :data:`PERSON`."""
+        return self.people[bisect_right(self._starts, offset) - 1]
+
+
+class Frame(NamedTuple):
+    """A frame of a language's data/ties.toml: its fields, and regular expressions where it has them."""
+
     type: str
-    after: str = ""
-    end: str = ""
-    inverted: bool = False
-    prefix: str = ""
+    inverted: bool
+    asserted: bool
+    words: tuple[str, ...]
+    frame: re.Pattern[str]
+    after: re.Pattern[str]
+    before: re.Pattern[str] | None
 
 
-class PatternMatcher:
-    """Patterns in order of precedence; the first that fits a pair of names gives their relation.
+class Frames:
+    """The frames of a language by table; those that have words are looked for only around them."""
 
-    Those with the same words between the names and the same end are tried together, where the first of them
-    stands, and neighbours with the same prefix behind one match of it.
-    """
+    def __init__(self, lang: Lang, shapes: Mapping[str, str]) -> None:
+        """``shapes``: what {name} stands for in the expressions of data/ties.toml.
 
-    def __init__(self, patterns: Sequence[RelationPattern], never: str = "") -> None:
-        """``never``: characters that no pattern has between two names."""
-        self._patterns, self._never = tuple(patterns), frozenset(never)
+        ``before`` of a frame fits at the end of a part of a text, its other expressions at a place.
+        """
+        path = Path(__file__).parent / lang / "data" / "ties.toml"
 
-    @cached_property
-    def _expression(self) -> re.Pattern[str]:
-        """Matches gap, tab and what follows; its groups are numbered as the patterns. Most gaps fit none."""
-        following: dict[tuple[str, str, str], list[str]] = {}
-        for number, pattern in enumerate(self._patterns):
-            group = following.setdefault((pattern.prefix, pattern.between, pattern.end), [])
-            group.append(f"(?P<p{number}>{pattern.after})")
-        branches = groupby(following.items(), key=lambda item: item[0][0])
-        return re.compile("|".join(f"{prefix}(?:{_either(group)})" for prefix, group in branches))
+        def filled(expression: str) -> str:
+            for name, shape in shapes.items():
+                expression = expression.replace(f"{{{name}}}", shape)
+            return expression
 
-    def match(self, text: str, people: Sequence[Mention], max_gap: int) -> list[PatternMatch]:
-        """Return the relations between neighbouring mentions at most ``max_gap`` characters apart."""
-        found = []
-        for a, b in pairwise(people):
-            if not 0 <= b.start - a.end <= max_gap or a.entry.name == b.entry.name:
-                continue
-            between = text[a.end : b.start]
-            if not self._never.isdisjoint(between):
-                continue
-            # A normalised text has no tab.
-            fits = self._expression.match(f"{between}\t{text[b.end : b.end + MAX_AFTER]}")
-            if fits and fits.lastgroup:
-                pattern = self._patterns[int(fits.lastgroup[1:])]
-                one, other = (b, a) if pattern.inverted else (a, b)
-                gap, _, after = fits[0].partition("\t")
-                label, end = (gap + after).strip(" ,，的之是乃"), b.end + len(after)
-                names = one.entry.name, pattern.type, other.entry.name
-                found.append(PatternMatch(*names, label, a.start, end))
-        return found
+        def frame(row: Mapping[str, Any]) -> Frame:
+            before = re.compile(f"(?:{filled(row['before'])})$") if "before" in row else None
+            own, after = (re.compile(filled(row.get(key, ""))) for key in ("frame", "after"))
+            words = tuple(filled(row.get("words", "")).split())
+            marks = row.get("type", ""), row.get("inverted", False), row.get("asserted", False)
+            return Frame(*marks, words, own, after, before)
 
+        tables = tomllib.loads(path.read_text("utf-8"))
+        self.tables = {table: [frame(row) for row in rows] for table, rows in tables.items()}
+        self._by_word = defaultdict[str, list[tuple[str, Frame]]](list)
+        for table, frames in self.tables.items():
+            for one in frames:
+                for word in one.words:
+                    self._by_word[word].append((table, one))
+        self._words = re.compile(trie_pattern(self._by_word))
 
-def _either(group: Iterable[tuple[tuple[str, str, str], list[str]]]) -> str:
-    """Gap, tab and what follows of patterns with one prefix."""
-    return "|".join(f"(?:{gap})\t(?:{'|'.join(after)})(?:{end})" for (_, gap, end), after in group)
+    def matches(self, text: str, reach: int) -> Iterator[tuple[str, Frame, re.Match[str]]]:
+        """Yield table, frame and match for each word of a frame that the frame fits around it.
+
+        ``reach``: characters before and behind a word that a frame may use.
+        """
+        for word in self._words.finditer(text):
+            start, low, high = word.start(), max(0, word.start() - reach), word.end() + reach
+            for table, frame in self._by_word[word[0]]:
+                found = frame.frame.search(text, low, high)
+                while found and found.end() <= start:
+                    found = frame.frame.search(text, found.end(), high)
+                if found and found.start() <= start:
+                    yield table, frame, found

@@ -14,7 +14,7 @@ from operator import attrgetter
 from kgnb.core.labels import SYMMETRIC_RELATIONS, Lang
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.names_at import names_at
-from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.patterns import Mention, Statement
 from kgnb.extract.quotation import quote
 from kgnb.extract.renaming import renamed
 from kgnb.extract.strength import strength_of
@@ -164,13 +164,14 @@ def extract(
     in simplified characters; names and quotes come back as the text writes them.
     """
     if lang == "en":  # only the book's own language is loaded
+        from kgnb.extract.en.implied_mentions import with_implied_mentions
         from kgnb.extract.en.narrator import writers_mentions
-        from kgnb.extract.en.relations import stated_relations, with_implied_mentions
         from kgnb.extract.en.sentences import sentence_ends
+        from kgnb.extract.en.ties import ties
     else:
-        from kgnb.extract.zh.kin_surnames import of_one_surname
-        from kgnb.extract.zh.relations import stated_relations, with_implied_mentions
+        from kgnb.extract.zh.implied_mentions import with_implied_mentions
         from kgnb.extract.zh.sentences import sentence_ends
+        from kgnb.extract.zh.ties import ties
     original, text, index = _read(text, lang, names, chapter)
     mentions = with_implied_mentions(text, index.mentions(text), index.tellers(title))
     people = [m for m in mentions if m.entry.kind == "Character"]
@@ -178,9 +179,7 @@ def extract(
         written = writers_mentions(text, people, index.person)
         people = sorted([*people, *written], key=attrgetter("start")) if written else people
     ends = sentence_ends(text)
-    stated = stated_relations(text, people, ends)
-    if lang == "zh":
-        stated += of_one_surname(text, people, index.persons, stated)
+    stated = list(ties(text, people))
     if text != original:
         stated = [m._replace(label=_original_label(m, text, original)) for m in stated]
     found = Extraction(
@@ -221,16 +220,16 @@ def _read(
     if lang == "en":
         from kgnb.extract.en.sentences import normalise
     else:
-        from kgnb.extract.zh.sentences import normalise
+        from kgnb.extract.zh.sentences import normalise, with_full_stops
     original = text = normalise(text)
     traditional = lang == "zh" and script.is_traditional(text)
     if lang == "zh":
-        text = script.simplified(text, traditional=traditional)
+        text = with_full_stops(script.simplified(text, traditional=traditional))
     index = _name_index(list(names), lang, traditional)
     return original, text, index if chapter is None else index.at(chapter)
 
 
-def _original_label(match: PatternMatch, text: str, original: str) -> str:
+def _original_label(match: Statement, text: str, original: str) -> str:
     span = slice(match.start, match.end)
     unfolded = dict(zip(text[span], original[span], strict=True))
     return "".join(unfolded.get(char, char) for char in match.label)
@@ -281,7 +280,7 @@ def _of_kind(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
 
 
 def _relations(
-    text: str, people: Sequence[Mention], ends: Sequence[int], stated: Sequence[PatternMatch]
+    text: str, people: Sequence[Mention], ends: Sequence[int], stated: Sequence[Statement]
 ) -> list[Relation]:
     """Stated relations, then co-occurring pairs as KNOWS; ``ends``: offsets of sentence ends."""
     weights, first = _co_occurrences(people, ends)
@@ -330,9 +329,9 @@ def _co_occurrences(
     return {p: w for p, w in weights.items() if p in first}, first
 
 
-def _distinct(matches: Iterable[PatternMatch]) -> list[PatternMatch]:
+def _distinct(matches: Iterable[Statement]) -> list[Statement]:
     """Each (source, type, target) once, the surest match of it, in order of first occurrence."""
-    found: dict[tuple[str, str, str], PatternMatch] = {}
+    found: dict[tuple[str, str, str], Statement] = {}
     for match in matches:
         if match.source == match.target:
             continue
@@ -346,7 +345,7 @@ def _distinct(matches: Iterable[PatternMatch]) -> list[PatternMatch]:
 
 
 def _stated_relation(
-    text: str, ends: Sequence[int], match: PatternMatch, weights: Mapping[_Pair, float]
+    text: str, ends: Sequence[int], match: Statement, weights: Mapping[_Pair, float]
 ) -> Relation:
     one, other = sorted((match.source, match.target))
     return Relation(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kgnb.extract.en.chapter_persons import fits_family
+from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
 from kgnb.extract.en.patronymics import patronymic
 from kgnb.extract.en.persons import name_facts, split_name
+from kgnb.extract.en.roles import ROLES
 from tests.extract.test_english_names import pages, people
 from tests.support.costs import steps
 
@@ -96,7 +97,7 @@ def test_slavic_endings_tell_women_from_men(name: str, gender: str) -> None:
 def test_a_first_name_behind_a_title_is_no_surname() -> None:
     facts = name_facts(("Edmund Dale", "Mr. Edmund"))
     assert (facts.surnames, facts.is_young, facts.head) == ({"Dale"}, True, "")
-    assert fits_family(facts, name_facts(("Louisa Dale",)), "father") is None
+    assert of_family(facts, name_facts(("Louisa Dale",)), ROLES["father"]) < OF_FAMILY
 
 
 def test_a_surname_of_a_mans_form_is_not_the_daughters() -> None:

@@ -13,9 +13,10 @@ from kgnb.extract import name_scan, rules
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.chapter_persons import fits_family
+from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import FAR, WINDOW, name_facts, split_name, titles_clash
+from kgnb.extract.en.roles import ROLES
 from kgnb.extract.en.sentences import normalise, sentence_ends
 from kgnb.extract.en.vocatives import answering
 from kgnb.extract.model import NameEntry
@@ -263,7 +264,7 @@ def test_a_kings_country_is_not_the_king() -> None:
 
 def test_two_rulers_of_places_are_no_family() -> None:
     king, queen = (name_facts((name,)) for name in ("King of Tarsia", "Queen of Mern"))
-    assert fits_family(king, queen, "brother") is None
+    assert of_family(king, queen, ROLES["brother"]) < OF_FAMILY
 
 
 def test_many_of_a_kind_are_nobody() -> None:

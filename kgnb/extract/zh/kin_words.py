@@ -41,7 +41,7 @@ DEAR = (
 """What may stand before a noun and doesn't change what it means."""
 
 CHILD = (
-    f"(?:[长次幼少养义嫡庶独亲爱三四五六七大继][子女]|独生[子女儿]|{_NTH}[长次]?[大二三四五小亲养义继干独老]{{0,2}}(?:儿子|女儿|闺女)"
+    f"(?:[长次三四]男|[长次幼少养义嫡庶独亲爱三四五六七大继][子女]|独生[子女儿]|{_NTH}[长次]?[大二三四五小亲养义继干独老]{{0,2}}(?:儿子|女儿|闺女)"
     f"|独生(?:儿子|女儿)|独苗儿?|千金|遗腹[子女]|幺[儿女]|私生[子女]|{_NTH}[子女])"
 )
 PARENT = (
@@ -49,7 +49,7 @@ PARENT = (
     "|[父母爹妈]|(?<![姑新婆大])娘)"
 )
 RELATIVE = (
-    "(?:(?:[从族堂表]|远房)(?:哥哥?|弟弟?|姐姐?|妹[妹子]?|兄|姊|[大二三]?[叔伯舅姑姨侄嫂]|侄[儿子女]|妹夫|姐夫|外甥)"
+    "(?:[兄姊]子|(?:[从族堂表宗]|远房)(?:哥哥?|弟弟?|姐姐?|妹[妹子]?|兄|姊|[大二三]?[叔伯舅姑姨侄嫂]|侄[儿子女]|妹夫|姐夫|外甥)"
     f"|{_RANK}?(?:侄[儿子女]?|外甥女?|孙[子女儿])|外孙女?|[曾重侄]孙女?"
     "|叔[父叔]|伯[父伯]|舅[舅父母妈]|姑[姑妈母父丈]|姨[妈母父丈]|婶[娘婶子]|[伯叔]母|外?祖[父母]|爷爷|奶奶|外[公婆]|姥[姥爷]|公爹|婆母"
     "|[大二三小]?女婿|赘婿|姑爷|儿媳妇?|岳[父母丈]|丈人|丈母娘?|弟媳妇?|弟[妹妇]|外?(?:孙|侄|外甥)媳妇?"
@@ -101,6 +101,7 @@ OFFICES = words.TITLES_AFTER_SURNAME | words.RANK_ENDS | words.TITLES | words.RO
 
 KIN = (
     Noun(CHILD, "PARENT_OF"),
+    Noun("[二两四五六七八九]子", "PARENT_OF"),
     Noun("(?:亲生|[养生])?(?:父母|爹娘|爸妈|爹妈|双亲)", "PARENT_OF", inverted=True, couple=True),
     Noun("(?:公婆|岳父母|祖父母|外?祖父母)", "FAMILY", couple=True),
     Noun(PARENT, "PARENT_OF", inverted=True),
@@ -115,6 +116,9 @@ KIN = (
     Noun("(?:[大二三小]?(?:徒弟|弟子|徒儿)|门生|学生)", "MASTER_OF"),
     Noun("(?:[大二三四五六七八九十小]?皇[子女孙]|太子|世子)", "PARENT_OF", owned=True),
     Noun(_SERVANT, "LEADS", owned=True),
+    Noun(_SUBORDINATE, "LEADS", owned=True),
+    Noun("[叔舅孙]", "FAMILY", owned=True),
+    Noun(DISCIPLE, "MASTER_OF", owned=True),
     Noun(_FRIEND, "FRIEND", owned=True),
     Noun(_LOVER, "LOVES", owned=True),
     Noun(_FOE, "ENEMY", owned=True),
@@ -172,40 +176,3 @@ def kin_noun(text: str, begin: int, end: int) -> Noun | None:
     """Return of what kind the noun of ``KIN`` is that just fills a part of the text."""
     match = _kin_pattern().match(text, begin, end)
     return KIN[match.lastindex - 1] if match and match.lastindex else None
-
-
-NOUNS = (
-    *(noun for noun in KIN if not noun.of and noun.type != "FRIEND"),
-    Noun(_SUBORDINATE, "LEADS"),
-    Noun("[叔舅孙]", "FAMILY"),
-    Noun(f"(?:{_RANK}?(?:娃娃?|小子|崽子?)|骨肉|骨血)", "PARENT_OF", owned=True),
-    Noun("(?:主人|主子|师)", "MASTER_OF", inverted=True),
-    Noun(f"(?:{DISCIPLE}|徒|门人)", "MASTER_OF"),
-    Noun(_FRIEND, "FRIEND"),
-)
-"""Nouns that a possessor's name stands beside, in order of precedence."""
-
-LISTED = re.compile('[、，,和与同跟及“”"]{1,3}')
-"""What joins the persons of a list."""
-
-_HALF = "(?:亲|孪生|双胞胎|双生|龙凤胎|同胞|嫡亲|(?:同父异母|同母异父|异母|异父)的?)?"
-BRETHREN = f"{_HALF}(?:兄弟|姐妹|兄妹|姐弟|姊妹|姊弟)"
-BOTH = (
-    ("(?:一对|结发|恩爱|少年)?的?(?:夫妻|夫妇|两口子|两口儿)", "SPOUSE"),
-    ("(?:双胞胎|孪生子|龙凤胎)", "SIBLING"),
-    ("(?:父子|母子|父女|母女)", "PARENT_OF"),
-    ("师徒", "MASTER_OF"),
-    (
-        "(?:(?:[表堂]|姑表|姨表|叔伯|远房)(?:兄弟|姐妹|兄妹|姐弟|姊妹|姊弟)|叔侄|祖孙|爷孙|婆媳|翁媳|翁婿|舅甥|甥舅|姑侄|姑嫂|叔嫂"
-        "|妯娌|连襟|[儿女]*亲家)",
-        "FAMILY",
-    ),
-    (
-        r"(?:\w{1,4}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友|发小|生死之交|莫逆之交|忘年之?交|至交|交情)",
-        "FRIEND",
-    ),
-    ("指腹为婚的?", "SPOUSE"),
-    ("(?:一对)?(?:恋人|情侣)", "LOVES"),
-    ("(?:死对头|对头|死敌|仇人|冤家|仇敌|情敌)", "ENEMY"),
-)
-"""Nouns of two persons, and what they make of them: 甲与乙是表兄妹."""

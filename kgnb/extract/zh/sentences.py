@@ -16,6 +16,11 @@ def normalise(text: str) -> str:
     return "\n".join(f".{text}.".split())[1:-1]  # in a third of the time that an expression takes
 
 
+def with_full_stops(text: str) -> str:
+    """Return a text whose sentences end with ．, as some scans have it, with 。 instead."""
+    return text.replace("．", "。") if text.count("．") > text.count("。") else text
+
+
 def behind_last(text: str, marks: str, begin: int, end: int) -> int:
     """Return the place behind the last of some marks in a part of the text, ``begin`` where it has none."""
     return max(begin, *(text.rfind(mark, begin, end) + 1 for mark in marks))

@@ -114,7 +114,6 @@ class TieFacts(Facts):
     labels: dict[str, set[int]] = field(default_factory=dict)  # word, earliest first → chapter numbers
     strengths: dict[int, int] = field(default_factory=dict)  # chapter id → the chapter's maximum
     odds: float = 0.0  # of what rules read, added up over the chapters
-    denied: bool = False  # whether rules read that there is no such tie
 
     def add_label(self, word: str, here: ResolvedChapter) -> None:
         """Count a reply's word for a tie that has no type of its own."""

@@ -18,7 +18,6 @@ from kgnb.extract.model import (
     Relation,
     Thing,
 )
-from kgnb.extract.patterns import DENIED
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, SettleRow, Value
 from kgnb.graph.project import properties
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
@@ -270,9 +269,6 @@ class GraphBuilder:
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
         facts = self._ties[source, type_, target]
-        if relation.confidence == DENIED and not here.by_ai:
-            facts.denied = True
-            return
         facts.add_claim(here, relation, lambda: self._count_named((source, target), relation.evidence))
         facts.odds += relation.confidence / max(1e-6, 1 - relation.confidence)
         facts.add_texts(description=relation.description)

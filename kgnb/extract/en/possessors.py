@@ -1,0 +1,225 @@
+"""Whose a noun of kin is in an English chapter: whom "her", "my" and "your" mean, who speaks and to whom.
+
+A possessive pronoun means the only person before it that it may mean, or the only one who acts; where two fit
+equally nobody is meant. Two who talk take turns (Elson and McKeown 2010, AAAI).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.narrator import narrator
+from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.en.persons import likely_gender
+from kgnb.extract.en.sentences import sentence_ends
+from kgnb.extract.en.writings import writings
+from kgnb.extract.model import NameEntry
+from kgnb.extract.patterns import PERSON, MaskedText, Mention
+
+NAMED, ALONE, ACTING = 0.9, 0.8, 0.6
+"""Confidence of a statement whose possessor is named, is the only one whom its pronoun may mean, or the only
+one of several who acts."""
+WINDOW = 90
+"""Most characters before a noun that a frame uses."""
+SENTENCES_BACK, DOUBT = 6, 0.9
+"""Sentences before that of a pronoun in which whom it means is looked for, and what each of them leaves of a
+confidence."""
+PRONOUNS = 40
+"""Mentions of a person, at most, whose following pronouns vote on its gender."""
+
+_BESIDE = re.compile(f"{PERSON},? (?:and|with) $")
+_GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f", "him": "m"}
+_TWO = re.compile(f"{PERSON} and {PERSON}(?!'s)")
+_TO = re.compile(
+    rf"\b(?:{words.SPEECH_VERB}) (?:[^.,;:!?\"\n]{{1,30}} )?to (?P<p>{PERSON})(?!'s)"
+    rf"|\b(?:told|asked) (?P<q>{PERSON})(?!'s)"
+)
+_SUBJECT = {
+    gender: re.compile(rf"\b(?i:{pronoun})\b(?! (?:{words.SPEECH_VERB})\b)")
+    for gender, pronoun in (("m", "he"), ("f", "she"))
+}
+_INTRODUCES = re.compile(r"[,:] $")
+_HE_SAYS = re.compile(rf"\" (?:(?:{words.SPEECH_VERB}) )?(he|she)\b", re.IGNORECASE)
+_ACTS = re.compile(
+    rf"(?:, [^,.;:]{{1,60}},)? (?:(?:\w+ly|never|always|only|just|now|then|soon|also|still|again|who) )?"
+    rf"(?:{'|'.join(sorted(words.PAST_VERBS | words.PREDICATES | words.SPEECH_VERBS))}|\w+ed|is|has|says)\b"
+)
+
+
+class Possessor(NamedTuple):
+    """Whose a noun is, where a quote of it begins, and how sure that is."""
+
+    entry: NameEntry
+    start: int
+    confidence: float
+
+
+class Possessors:
+    """The persons of one masked chapter, as pronouns and speeches mean them."""
+
+    def __init__(self, masked: MaskedText) -> None:
+        self._masked, self._text = masked, masked.text
+        self.ends = sentence_ends(masked.text)
+        """Offsets of the characters that end sentences."""
+        self.paragraphs = Paragraphs(masked.text)
+        self._genders: dict[str, str] = {}
+
+    def of(self, phrase: re.Match[str], bearers: set[str]) -> list[Possessor]:
+        """Return who is named as the possessor, or is meant by a pronoun; none of ``bearers`` (names) is."""
+        groups = phrase.groupdict()
+        for group in ("named", "whose", "has"):
+            if (words_ := groups.get(group)) is not None:
+                found = self.meant(words_ if group == "has" else PERSON, phrase.start(group), bearers)
+                return [found] if found else []
+        at, pronoun = phrase.start("pronoun"), phrase["pronoun"].lower()
+        if pronoun == "their":
+            return self._two_before(at, bearers)
+        found = self.meant(pronoun, at, bearers)
+        return [found] if found else []
+
+    def meant(self, word: str, at: int, others: set[str]) -> Possessor | None:
+        """Return who is named at a place (:data:`PERSON`) or meant by a pronoun there; none of ``others``."""
+        if word == PERSON:
+            return Possessor(self._masked.at(at).entry, at, NAMED)
+        pronoun = word.lower()
+        if pronoun in _GENDERS:
+            return self._antecedent(at, _GENDERS[pronoun], others)
+        who = self._hearer(at) if pronoun == "your" else self._speaker(at)
+        return who if who and who.entry.name not in others else None
+
+    def _two_before(self, at: int, bearers: set[str]) -> list[Possessor]:
+        """The two who are named together before "their" in its sentence."""
+        k = bisect_left(self.ends, at) - 1
+        found = [*_TWO.finditer(self._text, self.ends[k] + 1 if k >= 0 else 0, at)]
+        two = self._masked.within(*found[-1].span()) if len(found) == 1 else ()
+        alike = len(two) == 2 and not bearers & {m.entry.name for m in two}
+        return [Possessor(m.entry, m.start, ALONE) for m in two] if alike else []
+
+    def _antecedent(self, at: int, gender: str, bearers: set[str]) -> Possessor | None:
+        """Whom "his" or "her" means: looked for in its sentence, then in those before it."""
+        if beside := _BESIDE.search(self._text, max(0, at - WINDOW), at):
+            one = self._masked.at(beside.start())
+            if self.gender(one.entry) == gender and one.entry.name not in bearers:
+                return Possessor(one.entry, one.start, ALONE)
+        speech, end, doubt = self.paragraphs.in_speech(at), at, 1.0
+        bound = self.paragraphs.speech(at)[1] if speech else self.paragraphs.start(at) if bearers else 0
+        for _ in range(SENTENCES_BACK + 1):
+            k = bisect_left(self.ends, end) - 1
+            start = max(bound, self.ends[k] + 1 if k >= 0 else 0)
+            pronoun = next((m.start() for m in _SUBJECT[gender].finditer(self._text, start, end)), end)
+            fitting = [
+                m
+                for m in self._masked.within(start, pronoun)
+                if m.entry.name not in bearers
+                and self.gender(m.entry) in ("", gender)
+                and self.paragraphs.in_speech(m.start) == speech
+            ]
+            if fitting:
+                found = self._chosen(fitting, gender)
+                return found._replace(confidence=found.confidence * doubt) if found else None
+            if start <= bound:
+                return None
+            end, doubt = start - 1, doubt * DOUBT
+        return None
+
+    def _chosen(self, fitting: Sequence[Mention], gender: str) -> Possessor | None:
+        """The only person of some, or the only one who acts; None where two fit equally."""
+        for sure, some in (
+            (ALONE, fitting),
+            (ACTING, [m for m in fitting if _ACTS.match(self._text, m.end)]),
+        ):
+            if len({m.entry.name for m in some}) == 1:
+                known = self.gender(some[-1].entry) == gender
+                return Possessor(some[-1].entry, some[-1].start, sure if known else sure * ACTING)
+        return None
+
+    def _speaker(self, at: int) -> Possessor | None:
+        """Who says a speech, else who tells the chapter."""
+        if not self.paragraphs.in_speech(at):
+            begin = max((start for start, _ in self._writings if start <= at), default=0)
+            own = next((m for m in reversed(self._masked.within(begin, at)) if m.form == "I"), None)
+            return Possessor(own.entry, at, ALONE) if own else self._narrator
+        before, start, end, behind = self.paragraphs.speech(at)
+        behind = end if _INTRODUCES.search(self._text, end, behind) else behind  # it is of the next speech
+        for low, high, k in ((end, behind, 0), (before, start, -1)):  # "…" said Tom; Tom said, "…"
+            if beside := [
+                m for m in self._masked.within(low, high) if self.paragraphs.is_speaker(m.start, m.end)
+            ]:
+                return Possessor(beside[k].entry, min(beside[k].start, at), ALONE)
+        return self._turns.get(self.paragraphs.number(at))
+
+    def _hearer(self, at: int) -> Possessor | None:
+        """To whom alone a speech is said to be, whom it calls by name, else who speaks before or after it."""
+        k, paragraphs, speaker = self.paragraphs.number(at), self.paragraphs, self._speaker(at)
+        if not paragraphs.in_speech(at) or not speaker:
+            return None
+        _, start, end, _ = paragraphs.speech(at)
+        told = _TO.finditer(self._text, paragraphs.start_of(k), paragraphs.end_of(k))
+        asked = [
+            self._masked.at(m.start(str(m.lastgroup))) for m in told if not paragraphs.in_speech(m.start())
+        ]
+        called = [m for m in self._masked.within(start, end) if paragraphs.is_called(m.start, m.end)]
+        near = [self._turns[i] for i in (k - 1, k + 1) if i in self._turns]
+        found = {m.entry.name: m for m in (asked or called or near) if m.entry.name != speaker.entry.name}
+        if len(found) != 1:
+            return None
+        (hearer,) = found.values()
+        sure = ALONE if asked else ACTING if called else ACTING * ALONE
+        return Possessor(hearer.entry, min(hearer.start, at), sure)
+
+    @cached_property
+    def _writings(self) -> list[tuple[int, str]]:
+        """Where the journals and letters in the chapter begin, and who writes them."""
+        return writings(self._text)
+
+    @cached_property
+    def _narrator(self) -> Possessor | None:
+        """Who tells the chapter, where it alone says so."""
+        found = None if self._writings else narrator(self._text, self.paragraphs, self.mentions)
+        return Possessor(found.entry, found.start, ALONE) if found else None
+
+    @cached_property
+    def _turns(self) -> dict[int, Possessor]:
+        """Paragraph → who alone is said to speak in it, else who spoke before the last speaker."""
+        turns: dict[int, Possessor] = {}
+        for k, start, end in self.paragraphs.with_speech():
+            said = [m for m in self._masked.within(start, end) if self.paragraphs.is_speaker(m.start, m.end)]
+            before, last, he = turns.get(k - 2), turns.get(k - 1), _HE_SAYS.search(self._text, start, end)
+            if len({m.entry.name for m in said}) == 1:
+                turns[k] = Possessor(said[0].entry, said[0].start, ALONE)
+            elif not said and before and last and before.entry.name != last.entry.name:
+                if not he or self.gender(before.entry) == _GENDERS[he[1].lower()]:
+                    turns[k] = Possessor(before.entry, before.start, ACTING)
+            elif not said and he and (one := self._antecedent(start, _GENDERS[he[1].lower()], set())):
+                turns[k] = one
+            elif not said and (acts := self._beat(start, end)):
+                turns[k] = acts
+        return turns
+
+    def _beat(self, start: int, end: int) -> Possessor | None:
+        """Who acts right behind a speech: "Come." Tom rose. "Go."."""
+        for m in self._masked.within(start, end):
+            if self._text.endswith('" ', 0, m.start) and not self.paragraphs.in_speech(m.start):
+                return Possessor(m.entry, m.start, ACTING) if _ACTS.match(self._text, m.end) else None
+        return None
+
+    def gender(self, entry: NameEntry) -> str:
+        """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""
+        if entry.name not in self._genders:
+            ends = (m.end for m in self.mentions[entry.name][:PRONOUNS])
+            self._genders[entry.name] = likely_gender((entry.name, *entry.aliases), self._text, ends, least=2)
+        return self._genders[entry.name]
+
+    @cached_property
+    def mentions(self) -> dict[str, list[Mention]]:
+        """Person → mentions, in the order of the text."""
+        found = defaultdict[str, list[Mention]](list)
+        for mention in self._masked.people:
+            found[mention.entry.name].append(mention)
+        return found

@@ -1,0 +1,301 @@
+"""Ties that an English chapter states: "her sister Jane", "Jane, Tom's aunt,", "Tom married Ann".
+
+A statement has a noun that says what one is to another (:mod:`.roles`), what says whose (the possessor) and
+its bearer, named beside the noun: the frames of data/ties.toml over the masked text. A possessive pronoun
+means the only person before it that it may mean, or the one who acts; where two fit equally nothing is said.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
+from kgnb.extract.en.persons import NameFacts, name_facts
+from kgnb.extract.en.possessors import NAMED, WINDOW, Possessor, Possessors
+from kgnb.extract.en.roles import ROLES, Role
+from kgnb.extract.model import NameEntry
+from kgnb.extract.patterns import PERSON, Frames, MaskedText, Mention, Statement, added_up
+from kgnb.extract.word_search import trie_pattern
+
+FAR, FAR_BROTHER, LAST_NAMED, OF_SEVERAL = 0.5, 0.65, 0.5, 0.6
+"""What is left of a confidence if the bearer is only somewhere in the chapter (a brother is surer), was named
+last of some who are as likely, or is one of "her daughters"."""
+
+_ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
+_ADJECTIVES = f"(?:(?:{_ADJECTIVE}),? (?:and )?)*"
+_NOUN = trie_pattern(ROLES)
+_NOT_SUBJECT = (
+    "of",
+    "to",
+    "with",
+    "by",
+    "for",
+    "from",
+    "on",
+    "at",
+    "in",
+    "like",
+    "than",
+    "about",
+    "as",
+    "and",
+    "the",
+)  # before a name
+_SUBJECT = "".join(rf"(?<!\b{word} )" for word in _NOT_SUBJECT) + r"(?<!'s )(?<! s )"
+_SHAPES = {
+    "P": f"(?P<b>{PERSON}(?:(?:, {PERSON})*,? and {PERSON})?)",
+    "S": rf"(?P<a>{_SUBJECT}{PERSON}|\b(?:[Hh]e|[Ss]he|I)\b)",
+    "A": f"(?P<a>{PERSON})",
+    "B": f"(?P<b>{PERSON})",
+    "O": rf"(?P<b>(?:{PERSON}(?!'s)|him|me\b|her(?=[.,;:!?]| (?:in|at|on|for|when|and|to|because|by)\b)))",
+    "is": "(?:was|is|were|are|am|became|being|remained|(?:had|has|have) been)",
+    "noun": _NOUN,
+    "adj": f"(?:{_ADJECTIVE})",
+    "adv": r"(?:\w+ly|now|then|also|indeed|only|once|soon|afterwards|just|already|at last)",
+}
+_FRAMES = Frames("en", _SHAPES)
+_CAPITALS = (
+    noun.capitalize() for noun, role in ROLES.items() if role.kin
+)  # as older texts write: her Sister
+_KIN = re.compile(rf" ({trie_pattern([*ROLES, *_CAPITALS])})(s?)(?![\w-])(?!'s? (?!name))")
+_COUNTED = "(?:an?|one|two|three|four|five|several)"
+_OWNER = re.compile(
+    rf"(?:(?P<named>{PERSON})(?:'s?| s)|(?P<whose>{PERSON},? whose)"
+    rf"|(?P<has>{PERSON}|\b[Hh]e|\b[Ss]he)(?:,? who)? (?:had|has) {_COUNTED}"
+    rf"|(?<!\w)(?P<pronoun>(?i:his|her|my|your|their)))"
+    rf" (?P<chain>{_ADJECTIVES}{_NOUN}'s )?(?:{_ADJECTIVES}{_NOUN} (?:and|or) )?{_ADJECTIVES}$"
+)
+_ARTICLE = re.compile(rf"(?<=[\s(—-])(?<!\bno )(?<!\bnot )(?:(?:the|an?) )?{_ADJECTIVES}$")
+_TRADE = "|".join(sorted(words.TRADES))
+_OF = re.compile(
+    rf" (?:of|to) (?:(?:the|that|this|late|poor|old|{_TRADE}|\w+ous) )*(?P<named>{PERSON})(?!'s)"
+)
+_INTRODUCED = re.compile(r"\b(?:is|was|present|introduce|meet|know)\b[^.;!?]{0,12}$|'s $")
+_CLAUSE = re.compile(r"[^,;:.!?—()\"\n]*$")
+_UNREAL = re.compile(
+    r"\b(?:if|wish\w*|unless|suppos\w+|whether|hop(?:e|ed|ing)|dream\w*|fanc\w+|imagin\w+|as though"
+    r"|pretend\w*|thought|believed|seemed|suspect\w*|persuad\w+|fear\w*|afraid|doubt\w*|not|never|nor|neither"
+    r"|\w+n't|would|should|might|could|perhaps|rumou?r\w*)\b(?:(?!, but )[^.;!?])*$",
+    re.IGNORECASE,
+)
+
+
+def ties(text: str, people: Sequence[Mention]) -> Iterator[Statement]:
+    """Yield what a chapter states; ``people``: the mentions of its persons, in order."""
+    masked = MaskedText(text, people)
+    for one in added_up(_Chapter(masked).statements()):
+        start, end = masked.original(one.start, one.end)
+        yield one._replace(start=start, end=end)
+
+
+class _Chapter:
+    """The masked text of one chapter, its sentences, paragraphs and persons."""
+
+    def __init__(self, masked: MaskedText) -> None:
+        self._masked, self._text = masked, masked.text
+        self._persons = Possessors(masked)
+
+    def statements(self) -> Iterator[Statement]:
+        """Yield the statements of nouns, of titles of kin, then those of verbs."""
+        for noun in _KIN.finditer(self._text):
+            yield from self._of_noun(noun)
+        for mention in self._masked.people:
+            yield from self._of_title(mention)
+        yield from self._of_couples()
+        for _, frame, found in _FRAMES.matches(self._text, WINDOW):
+            yield from self._of_verb(frame.type, found, inverted=frame.inverted)
+
+    def _of_verb(self, kind: str, found: re.Match[str], *, inverted: bool) -> Iterator[Statement]:
+        if self._is_unreal(found.start(), found.end()):
+            return
+        k = bisect_left(self._persons.ends, found.end())
+        last = self._persons.ends[k] if k < len(self._persons.ends) else len(self._text)
+        named = {m.entry.name for m in self._masked.within(*found.span())}
+        later = named | {m.entry.name for m in self._masked.within(found.end(), last)}  # she is none of them
+        first, second = (self._persons.meant(found[g], found.start(g), later) for g in ("a", "b"))
+        if not named or not first or not second or first.entry.name == second.entry.name:
+            return  # of two pronouns both are doubtful
+        one, other = (second, first) if inverted else (first, second)
+        label, sure = found[0].replace(PERSON, "").strip(" ,'s"), min(first.confidence, second.confidence)
+        yield Statement(one.entry.name, kind, other.entry.name, label, *found.span(), sure)
+
+    def _of_couples(self) -> Iterator[Statement]:
+        """Mr. and Mrs. Dale."""
+        for one, other in pairwise(self._masked.people):
+            start, end = self._masked.original(one.start, one.end)
+            alike = one.form.split(" ")[-1] == other.form.split(" ")[-1] and end - start < len(one.form)
+            if alike and self._text[one.end : other.start] == " and ":
+                names = one.entry.name, "SPOUSE", other.entry.name
+                yield Statement(*names, f"{one.form} and {other.form}", one.start, other.end, NAMED)
+
+    def _of_title(self, mention: Mention) -> Iterator[Statement]:
+        """Her Aunt Jane."""
+        title = mention.form.partition(" ")[0].lower()
+        if (role := ROLES.get(title)) and role.kin and title != mention.form.lower():
+            begin = max(0, mention.start - WINDOW)
+            owner = _OWNER.search(self._text, begin, mention.start)
+            for one in self._persons.of(owner, {mention.entry.name}) if owner and not owner["chain"] else ():
+                span = owner.start() if owner else begin, mention.end
+                yield from self._said(role, one, [mention], title, span, chained=False)
+
+    def _of_noun(self, noun: re.Match[str]) -> Iterator[Statement]:
+        """What a noun says of its possessors and of whom the frames make its bearers."""
+        role, begin, end = ROLES[noun[1].lower()], max(0, noun.start() - WINDOW), noun.end()
+        owner = _OWNER.search(self._text, begin, noun.start() + 1)
+        of = None if owner else _OF.match(self._text, end)
+        phrase = owner or (_ARTICLE.search(self._text, begin, noun.start() + 1) if of else None)
+        if phrase is None:
+            return
+        end, chain = of.end() if of else end, bool(owner and owner["chain"])
+        for frame in _FRAMES.tables["bearers"]:
+            before = frame.before.search(self._text, begin, phrase.start()) if frame.before else None
+            after = frame.after.match(self._text, end)
+            if after is None or (frame.before and before is None):
+                continue
+            group = before or after
+            place = group.start("b" if "b" in group.groupdict() else "a")
+            start, stop = min(place, phrase.start()), max(group.end(), end)
+            if (frame.asserted and self._is_unreal(start, stop)) or self._is_address(owner, role, group):
+                return
+            many = (noun[2] == "s" or noun[1] == "children") and " of " not in group[0]
+            for bearers, possessor in self._ends(group, of or phrase, role, many=many):
+                yield from self._said(role, possessor, bearers, noun[1], (start, stop), chained=chain)
+            return
+        if role.kin and not chain and not (owner and owner["has"]):
+            yield from self._of_bare_noun(role, noun, of or phrase, phrase.start(), end)
+
+    def _ends(
+        self, group: re.Match[str], phrase: re.Match[str], role: Role, *, many: bool
+    ) -> Iterator[tuple[Sequence[Mention], Possessor]]:
+        """Bearers, and each of their possessors."""
+        if "b" not in group.groupdict():  # "She was Tom's sister"
+            owned = {m.entry.name for m in self._masked.within(*phrase.span())}
+            meant = self._persons.meant(group["a"], group.start("a"), owned)
+            bearers = self._persons.mentions[meant.entry.name][:1] if meant else []
+        else:
+            bearers = self._bearers(group.span("b"), role, many=many)
+        for possessor in self._persons.of(phrase, {m.entry.name for m in bearers}) if bearers else ():
+            yield bearers, possessor
+
+    def _is_address(self, owner: re.Match[str] | None, role: Role, group: re.Match[str]) -> bool:
+        """Whether a speaker only calls somebody so: "Tom, my child," or "Come, my friend, Mr. Dale"."""
+        if not owner or not owner["pronoun"] or "b" not in group.groupdict():
+            return False
+        start, end = group.span("b")
+        if not self._persons.paragraphs.is_called(start, end):
+            return False
+        introduced = _INTRODUCED.search(self._text, max(0, owner.start() - 24), owner.start())
+        return start < owner.start() or (not introduced and (not role.kin or role.name in ("child", "son")))
+
+    def _of_bare_noun(
+        self, role: Role, noun: re.Match[str], phrase: re.Match[str], start: int, end: int
+    ) -> Iterator[Statement]:
+        """What a noun says whose bearer is only named near: Jane was ill, and Ann nursed her sister."""
+        called = self._text[end : end + 1] in ",!?" and self._text.endswith(('"', ", ", "! "), 0, start)
+        if called and self._persons.paragraphs.in_speech(start):
+            return
+        for owner in self._persons.of(phrase, set()):
+            yield from self._near(role, noun, owner, start, end)
+
+    def _near(
+        self, role: Role, noun: re.Match[str], owner: Possessor, start: int, end: int
+    ) -> Iterator[Statement]:
+        found = self._likeliest(role, owner.entry, self._around(start), start)
+        if not found:
+            k = self._persons.paragraphs.number(start)
+            above = self._masked.within(self._persons.paragraphs.start_of(max(0, k - 4)), start)
+            found = [(m, sure * LAST_NAMED) for m, sure in self._likeliest(role, owner.entry, above, start)]
+        far = [] if noun[2] or role.type == "FAMILY" or (found and found[0][1] == OF_FAMILY) else self._firsts
+        if others := [one for one in self._likeliest(role, owner.entry, far, start) if one[1] == OF_FAMILY]:
+            found = [(m, FAR_BROTHER if role.type == "SIBLING" else FAR) for m, _ in others]
+        if len(found) > 1:
+            found = [(m, sure * LAST_NAMED) for m, sure in found if m.end <= start][-1:]
+        if len(found) == 1 and (not noun[2] or found[0][1] == OF_FAMILY):
+            bearer, sure = found[0]
+            sure *= owner.confidence * (OF_SEVERAL if noun[2] else 1)
+            span = (start, end) if others else (min(start, bearer.start), max(end, bearer.end))
+            yield from self._said(
+                role, owner._replace(confidence=sure), [bearer], noun[1], span, chained=False
+            )
+
+    def _likeliest(
+        self, role: Role, owner: NameEntry, people: Iterable[Mention], start: int
+    ) -> list[tuple[Mention, float]]:
+        """Of some persons those who are likeliest the owner's kin, not named before it in the same clause,
+        and how sure that is."""
+        clause = _CLAUSE.search(self._text, max(0, start - WINDOW), start)
+        found = {
+            m.entry.name: (m, sure)
+            for m in people
+            if m.entry.name != owner.name
+            and self._persons.gender(m.entry) in ("", role.gender)
+            and not (clause and clause.start() <= m.start < start)
+            and (sure := of_family(self._facts(m.entry), self._facts(owner), role))
+        }
+        best = max((sure for _, sure in found.values()), default=0.0)
+        return sorted((one for one in found.values() if one[1] == best), key=lambda one: one[0].start)
+
+    def _around(self, at: int) -> Sequence[Mention]:
+        """The mentions of the sentence at a place and of those beside it in its paragraph."""
+        k, n = bisect_left(self._persons.ends, at), len(self._persons.ends)
+        low, high = (
+            self._persons.paragraphs.start(at),
+            self._persons.paragraphs.end_of(self._persons.paragraphs.number(at)),
+        )
+        begin = max(low, self._persons.ends[k - 2] + 1 if k > 1 else 0)
+        return self._masked.within(
+            begin, min(high, self._persons.ends[k + 1] if k + 1 < n else len(self._text))
+        )
+
+    @cached_property
+    def _firsts(self) -> list[Mention]:
+        """The first mention of each person."""
+        return [mentions[0] for mentions in self._persons.mentions.values()]
+
+    def _facts(self, entry: NameEntry) -> NameFacts:
+        return name_facts((entry.name, *entry.aliases))
+
+    def _bearers(self, span: tuple[int, int], role: Role, *, many: bool) -> list[Mention]:
+        """The persons of a part who may be so; the first alone of a noun in the singular."""
+        named = list(self._masked.within(*span))
+        if many != (len(named) > 1):
+            named = named[:1] if not many else []
+        return [m for m in named if self._persons.gender(m.entry) in ("", role.gender) or not role.gender]
+
+    def _said(
+        self,
+        role: Role,
+        owner: Possessor,
+        bearers: Sequence[Mention],
+        noun: str,
+        span: tuple[int, int],
+        *,
+        chained: bool,
+    ) -> Iterator[Statement]:
+        kind, inverted = ("FAMILY", False) if chained else (role.type, role.inverted)
+        if chained and not role.kin:
+            return
+        if role.type == "SPOUSE" and self._persons.gender(owner.entry) == role.gender != "":
+            return
+        start, end = min(owner.start, span[0]), span[1]
+        for bearer in bearers:
+            one, other = (bearer.entry, owner.entry) if inverted else (owner.entry, bearer.entry)
+            if one.name != other.name:
+                yield Statement(one.name, kind, other.name, noun, start, end, owner.confidence)
+
+    def _is_unreal(self, start: int, end: int) -> bool:
+        """Whether what a sentence says in a part is supposed, wished, denied or asked."""
+        k = bisect_left(self._persons.ends, start)
+        begin = self._persons.ends[k - 1] + 1 if k else 0
+        last = (
+            self._persons.ends[bisect_left(self._persons.ends, end)]
+            if bisect_left(self._persons.ends, end) < len(self._persons.ends)
+            else 0
+        )
+        asked = self._text[last : last + 1] == "?"
+        return asked or _UNREAL.search(self._text, begin, start) is not None

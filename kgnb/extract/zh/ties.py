@@ -1,0 +1,278 @@
+"""Ties that a Chinese chapter states: 甲之子乙, 乙是甲的妹妹, 甲唤子乙, 甲娶了乙, 甲、乙兄弟二人.
+
+A noun of kin stands before the name of its bearer, and whose it is is told by :mod:`.possessors`; all else
+are the frames of data/ties.toml over the masked text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
+
+from kgnb.extract.model import NameEntry
+from kgnb.extract.patterns import PERSON, Frame, Frames, MaskedText, Mention, Statement, added_up
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.kin_words import DEAR, KIN, KIN_CHARS, Noun, kin_noun, last_kin_noun
+from kgnb.extract.zh.possessors import (
+    ALONE,
+    LIKELY,
+    LONGEST,
+    NAMED,
+    OF,
+    QUOTES,
+    WINDOW,
+    KinNoun,
+    Possessor,
+    Possessors,
+)
+from kgnb.extract.zh.sentences import ENDS, behind_last
+from kgnb.extract.zh.surnames import sure_surname, titled_surname
+
+REACH = 60
+"""Characters around a word of a frame that the frame may use."""
+
+_NOUN = "|".join(noun.words for noun in KIN if not noun.of and not noun.couple)
+_SHAPES = {
+    "A": f"(?P<a>{PERSON})",
+    "B": f"(?P<b>{PERSON})",
+    "S": f"(?<![之的与和同跟被为把将向对令命使让叫教给、替遣差派见说问])(?P<a>{PERSON})",
+    "K": f"(?<![之的与和同跟被为把将向对叫给、替见说问])(?P<a>{PERSON})",
+    "O": f"(?P<b>{PERSON})(?![之的家、和与])",
+    "L": f"(?P<list>{PERSON}(?:[、与和同及]?{PERSON})+)等?",
+    "C": f"(?P<list>{PERSON}(?:[、，与和同及]?{PERSON})+)等?",
+    "p": PERSON,
+    "of": OF,
+    "is": "(?:[便就正原本竟也却即都已]|本来|原来|其实|竟然|果然)?(?:是|乃是?|即|系|为|便是)",
+    "are": "(?:二人|两人|俩|两个)?(?:[乃本原都已也]?是|乃|原来是|成了|为)",
+    "half": "(?:亲|孪生|双胞胎|同胞|嫡亲|异姓|结义|结拜|同父异母的?|同母异父的?)?",
+    "count": "(?P<count>[二两三四五]人|[两三四五]个|俩)",
+    "whose": "(?P<whose>[我吾俺咱他她其你您汝])(?:们)?(?:的|之|家的?)?",
+    "noun": f"{DEAR}(?P<noun>{_NOUN})",
+    "adv": "(?:后来|从此|[便乃遂又就即因曾先再复更也]|已经?|早已|终于|最终|果然|亲自|立刻|当场|曾经|于是"
+    "|自幼|从小|一直|偷偷|暗暗)?",
+    "far": f"[^{PERSON}，。！？：；“”不没未别莫想肯愿欲若如果见听看说道以让叫替劝的之家女儿妹姐把将要]"
+    "{0,8}?",
+    "item": "(?:[大小长次三四五幼季和与]|老[大二三四五六小幺]|一个|另一个)[的个]?"
+    "(?:名?叫[做作]?|名唤|唤[做作]|名|曰|便?是)?“?",
+    "end": f"(?=[也矣耳了呢吗啊呀，。！？；：、{QUOTES}…)）\n①-⑳\\[【]|$)",
+}
+_FRAMES = Frames("zh", _SHAPES)
+_NAMED = (
+    "(?:名叫|名唤|唤做|唤作|叫做|叫作|取名叫?|起名叫?|名为|名曰|名|叫|曰|者，|就是|便是|乃是|即是|是|乃|即)"
+)
+_LINK = re.compile(f"(?:，?(?:姓.，)?{_NAMED}|，|：)?[“「]?$")
+_COUNTED = re.compile(
+    f"[二两三四五六七八九几双众诸][个位名对]?{DEAR}(?:[子女弟兄妹姐]|[儿弟]子|女儿|兄弟|徒弟|(.)\\1)$"
+)
+_LISTED = re.compile(f"(?:[、和与及，]{{1,2}}{PERSON})+(?![之的家])")
+_LIST_BEFORE = re.compile(f"(?:{PERSON}[、和与]){{1,4}}$")
+_COUNTS = {"三": 3, "四": 4, "五": 5}
+_ORDER = re.compile("[长次三四五六七幼季少小大二]|儿子|女儿")
+_UNREAL = re.compile(
+    "[如若似倘非岂莫休勿恐疑欲愿谣像]|要是|假如|好比|仿佛|犹如|不是|不曾|没有|未曾|除非|希望|梦见|以为|要[把将]|想要?|传言"
+    "|据说|冒充|假扮|认作|当作"
+)
+_ASKS = re.compile("[吗么否耶哉]？|？")
+_STATES = re.compile("[母是乃]")  # whose child has another surname, or is said to be one
+_SENTENCE = re.compile(f"[{ENDS}]")
+_OF_HUSBAND = ("家的", "媳妇")
+_WIFES, _HUSBANDS = tuple(words.WIFE_TITLES), ("先生", "老爷")
+
+
+def ties(text: str, people: Sequence[Mention]) -> Iterator[Statement]:
+    """Yield what a chapter states; ``people``: the mentions of its persons, in order."""
+    masked = MaskedText(text, people)
+    for one in added_up(_Chapter(masked).statements()):
+        start, end = masked.original(one.start, one.end)
+        yield one._replace(start=start, end=end)
+
+
+class _Chapter:
+    """The masked text of one chapter."""
+
+    def __init__(self, masked: MaskedText) -> None:
+        self._masked, self._text = masked, masked.text
+        self._possessors = Possessors(masked)
+
+    def statements(self) -> Iterator[Statement]:
+        """Yield what nouns before a name say, then what the frames do."""
+        yield from self._of_nouns()
+        readers = {
+            "copulas": self._of_copula,
+            "families": self._of_family,
+            "groups": self._of_group,
+            "taken": self._of_wife,
+            "verbs": self._of_verb,
+        }
+        for table, frame, found in _FRAMES.matches(self._text, REACH):
+            if not frame.asserted or not self._is_unreal(found.start(), found.end()):
+                yield from readers[table](frame, found)
+        yield from self._couples()
+
+    # --- frames
+
+    def _of_verb(self, frame: Frame, found: re.Match[str]) -> Iterator[Statement]:
+        one, other = (
+            self._masked.at(found.start(group)).entry for group in ("ba" if frame.inverted else "ab")
+        )
+        yield _statement(one, frame.type, other, _label(found[0]), found.span(), NAMED)
+
+    def _of_copula(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
+        """乙是甲的妹妹, 他是甲的儿子, 乙是我妹妹."""
+        word, groups = found["noun"], found.groupdict()
+        if (noun := kin_noun(word, 0, len(word))) is None:
+            return
+        kin = KinNoun(noun, word, found.start("noun"))
+        if who := groups.get("who"):  # whose antecedent has any surname: none is looked for
+            meant = self._possessors.meant(who, found.start("who"), kin, self._masked.at(found.start("a")))
+            bearers: Sequence[Mention] = [meant.mention] if meant else []
+        else:
+            bearers = self._listed(found.start("b"))
+        for bearer in bearers:
+            if whose := groups.get("whose"):
+                owner = self._possessors.meant(whose, found.start("whose"), kin, bearer)
+                owners = [owner] if owner else []
+            else:
+                owners = [Possessor(m, NAMED) for m in self._listed(found.start("a"))]
+            for owner in owners:
+                yield from _said(kin, owner, bearer, found.span())
+
+    def _listed(self, at: int) -> Sequence[Mention]:
+        """The person at a place and those who are listed before it."""
+        before = _LIST_BEFORE.search(self._text, max(0, at - WINDOW), at)
+        return self._masked.within(before.start() if before else at, at + 1)
+
+    def _of_family(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
+        """甲有两个儿子，大的叫乙，小的叫丙."""
+        word = found["noun"]
+        if (noun := kin_noun(word, 0, len(word))) is None:
+            return
+        owner = Possessor(self._masked.at(found.start("a")), NAMED)
+        named = self._masked.within(*found.span("list"))
+        for bearer in named:
+            yield from _said(KinNoun(noun, word, found.start("noun")), owner, bearer, found.span())
+        if noun.type == "PARENT_OF" and not noun.inverted:
+            for one, other in combinations(named, 2):
+                yield _statement(one.entry, "SIBLING", other.entry, word, found.span(), ALONE)
+
+    def _of_group(self, frame: Frame, found: re.Match[str]) -> Iterator[Statement]:
+        """甲、乙兄弟二人: of those who are listed as many as are counted."""
+        named = {m.entry.name: m.entry for m in self._masked.within(*found.span())}
+        if counted := found.groupdict().get("count"):
+            many = _COUNTS.get(counted[0], 2)
+            named = dict([*named.items()][-many:]) if len(named) >= many else {}
+        strange = frame.type == "PARENT_OF" and len({sure_surname(name) for name in named} - {""}) > 1
+        if (strange and not _STATES.search(found[0])) or (
+            len(named) > 2 and frame.type not in ("SIBLING", "FAMILY")
+        ):
+            return
+        for one, other in combinations(named.values(), 2):
+            yield _statement(one, frame.type, other, _label(found[0]), found.span(), ALONE)
+
+    def _of_wife(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
+        """甲…，后娶乙为妾."""
+        wife, kin = self._masked.at(found.start("b")), KinNoun(_WIFE, _label(found[0]), found.start())
+        self._possessors.bearers.add(wife.start)
+        if husband := self._possessors.subject(kin, wife):
+            yield from _said(kin, husband, wife, (min(husband.mention.start, found.start()), found.end()))
+
+    def _couples(self) -> Iterator[Statement]:
+        """王先生 and 王太太, neighbours in a sentence; 何旺 and 何旺家的."""
+        persons = {m.entry.name: m for m in self._masked.people}
+        for name, wife in persons.items():
+            if name.endswith(_OF_HUSBAND) and (his := persons.get(name[:-2])):
+                yield _statement(his.entry, "SPOUSE", wife.entry, name[-2:], (wife.start, wife.end), LIKELY)
+        titled = {name for name in persons if name.endswith((*_WIFES, *_HUSBANDS))}
+        for one, other in pairwise(self._masked.people) if len(titled) > 1 else ():
+            if not {one.entry.name, other.entry.name} <= titled:
+                continue
+            hers = one.entry.name.endswith(_WIFES), other.entry.name.endswith(_WIFES)
+            house = {titled_surname(m.entry.name) for m in (one, other)}
+            apart = _SENTENCE.search(self._text, one.end, other.start)
+            if hers[0] != hers[1] and not apart and len(house) == 1 and "" not in house:
+                span = one.start, other.end
+                yield _statement(one.entry, "SPOUSE", other.entry, "夫妇", span, LIKELY)
+
+    # --- nouns before a name
+
+    def _of_nouns(self) -> Iterator[Statement]:
+        """长子甲, 其弟名唤甲; items of a list are of one possessor: 长子甲，次子乙."""
+        last: tuple[int, str, Possessor | None] = (-1, "", None)  # where its sentence begins, type, possessor
+        for bearer in self._masked.people:
+            if bearer.start - 2 in self._possessors.bearers and self._text[bearer.start - 1] in "、与和并及":
+                self._possessors.bearers.add(bearer.start)
+            if (found := self._noun_before(bearer.start)) is None:
+                continue
+            kin, link = found
+            sentence = behind_last(self._text, "。！？\n", max(0, kin.start - LONGEST), kin.start)
+            item = sentence, kin.noun.type, last[2]
+            if ordered := _ORDER.match(kin.word) is not None and item == last:
+                owner = last[2]
+            else:
+                owner = self._possessors.of(kin, bearer)
+                if owner is None and link[:1] not in ("，", "：") and not kin.noun.owned:
+                    owner = self._possessors.subject(kin, bearer)
+            if ordered or _ORDER.match(kin.word):
+                last = sentence, kin.noun.type, owner
+            self._possessors.bearers.add(bearer.start)
+            if owner:
+                first = owner.mention.start if owner.mention.start >= sentence else kin.start
+                for one in (bearer, *self._counted(kin, bearer.end)):
+                    yield from _said(kin, owner, one, (min(first, kin.start), one.end))
+
+    def _noun_before(self, at: int) -> tuple[KinNoun, str] | None:
+        """The noun of kin that the name at a place bears, and what joins them: none in 父亲是甲的司机, in
+        妻子，甲三岁那年, or in 他嫂子甲的媳妇."""
+        begin, after = max(0, at - WINDOW), self._text[at + 1 : at + 2]
+        link = _LINK.search(self._text, begin, at)
+        end = link.start() if link else at
+        if self._text[end - 1 : end] not in KIN_CHARS or not (found := last_kin_noun(self._text, begin, end)):
+            return None
+        start, noun = found
+        if (
+            noun.of
+            and not self._possessors.in_speech(start)
+            and (plain := kin_noun(self._text, start + 1, end))
+        ):
+            start, noun = start + 1, plain  # he orders: 令弟甲
+        mark = self._text[end:at]
+        owns = after in ("的", "之", "家") and (self._text[start - 1] != PERSON or "是" in mark)
+        apart = mark in ("，", "：") and (after.isalpha() or after == PERSON)
+        if owns or apart or self._text.startswith(("媳妇", "家的"), at + 1):
+            return None
+        return KinNoun(noun, self._text[start:end], start), mark
+
+    def _counted(self, kin: KinNoun, behind: int) -> Sequence[Mention]:
+        """The others of 二子甲、乙."""
+        end = kin.start + len(kin.word)
+        if not _COUNTED.search(self._text, max(0, kin.start - 4), end):
+            return ()
+        listed = _LISTED.match(self._text, behind)
+        return self._masked.within(behind, listed.end()) if listed else ()
+
+    def _is_unreal(self, start: int, end: int) -> bool:
+        """Whether what is said in a part is supposed, wished, compared, denied or asked."""
+        begin = behind_last(self._text, ENDS + QUOTES + "：", max(0, start - LONGEST), start)
+        return bool(_UNREAL.search(self._text, begin, end) or _ASKS.match(self._text, end))
+
+
+_WIFE = Noun("妻", "SPOUSE")
+
+
+def _said(kin: KinNoun, owner: Possessor, bearer: Mention, span: tuple[int, int]) -> Iterator[Statement]:
+    one, other = owner.mention.entry, bearer.entry
+    if one.name != other.name:
+        ends = (other, one) if kin.noun.inverted else (one, other)
+        span = min(span[0], bearer.start), max(span[1], bearer.end)
+        yield _statement(ends[0], kin.noun.type, ends[1], kin.word, span, owner.confidence)
+
+
+def _statement(
+    one: NameEntry, kind: str, other: NameEntry, label: str, span: tuple[int, int], confidence: float
+) -> Statement:
+    return Statement(one.name, kind, other.name, label, *span, confidence)
+
+
+def _label(words_: str) -> str:
+    return words_.replace(PERSON, "").strip(" ，的之是乃")

@@ -1,0 +1,55 @@
+"""Which ties that rules read hold over a whole book."""
+
+from __future__ import annotations
+
+from kgnb.graph.project.contradictions import refuted
+from kgnb.graph.project.facts import TieFacts
+
+Tie = tuple[str, str, str]
+
+
+def lost(ties: dict[Tie, float], *, by_ai: bool = False) -> set[Tie]:
+    """Those of ``ties`` (with their odds) that don't hold."""
+    facts = {
+        (("Character", one), kind, ("Character", other)): TieFacts(
+            confidence=odds / (1 + odds), odds=odds, by_ai=by_ai
+        )
+        for (one, kind, other), odds in ties.items()
+    }
+    return {(one[1], kind, other[1]) for one, kind, other in refuted(facts)}
+
+
+def test_what_is_likelier_than_not_holds() -> None:
+    assert lost({("a", "SPOUSE", "b"): 1.0, ("c", "FRIEND", "d"): 0.9}) == {("c", "FRIEND", "d")}
+
+
+def test_each_of_two_kinships_of_a_pair_lowers_the_other() -> None:
+    wife, sister, mother = ("a", "SPOUSE", "b"), ("a", "SIBLING", "b"), ("b", "PARENT_OF", "a")
+    assert lost({wife: 9.0, sister: 2.0}) == {sister}
+    assert lost({wife: 9.0, sister: 9.0}) == {wife, sister}
+    assert lost({mother: 9.0, ("a", "PARENT_OF", "b"): 9.0}) == {mother, ("a", "PARENT_OF", "b")}
+    assert lost({wife: 9.0, ("a", "ENEMY", "b"): 9.0}) == set()
+
+
+def test_a_child_has_two_parents() -> None:
+    parents = {(who, "PARENT_OF", "child"): odds for who, odds in (("a", 9.0), ("b", 5.0), ("c", 4.0))}
+    assert lost(parents) == {("c", "PARENT_OF", "child")}
+    assert lost({tie: odds for tie, odds in parents.items() if tie[0] != "a"}) == set()
+
+
+def test_brothers_and_sisters_are_of_one_generation() -> None:
+    siblings = {("tom", "SIBLING", "x"): 6.0, ("ann", "SIBLING", "x"): 6.0}
+    assert lost({**siblings, ("tom", "PARENT_OF", "ann"): 3.0}) == {("tom", "PARENT_OF", "ann")}
+    assert lost({**siblings, ("tom", "PARENT_OF", "ann"): 9.0}) == set()
+
+
+def test_what_is_only_implied_is_measured_by_the_persons_surest_tie_of_the_kind() -> None:
+    ties = {("a", "SIBLING", "b"): 20.0, ("a", "SIBLING", "c"): 2.0}
+    assert lost(ties) == {("a", "SIBLING", "c")}
+    assert lost({**ties, ("a", "SIBLING", "c"): 3.5}) == set()  # one chapter states it
+    children = {("a", "PARENT_OF", "b"): 20.0, ("a", "PARENT_OF", "c"): 2.0}
+    assert lost(children) == set()  # a parent has many
+
+
+def test_what_a_model_says_is_left_alone() -> None:
+    assert lost({("a", "SPOUSE", "b"): 0.1, ("a", "SIBLING", "b"): 0.2}, by_ai=True) == set()
