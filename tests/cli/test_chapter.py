@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-from kgnb.cli import chapter as cli_chapter
-from kgnb.extract import rules
-from kgnb.extract.model import NameEntry
 from tests.conftest import lent_folder
 from tests.support.commands import Place, llm
 
@@ -93,16 +90,6 @@ def test_a_chapter_is_shown(place: Place) -> None:
         assert datetime.fromisoformat(found[name]).tzinfo
     assert (found["status"], found["flags"], found["chars"]) == ("completed", ["empty", "unverified"][:1], 34)
     assert "raw" not in found
-
-
-def test_a_tie_that_the_book_denies_is_not_shown_as_one() -> None:
-    names = [NameEntry("Tom Harland", mentions=3), NameEntry("James Harland", mentions=3)]
-    text = '"Are you a Harland?" said Tom Harland. "We are no relations," said James Harland.'
-    found = rules.extract(text, lang="en", names=names).model_dump()
-    lines = [line for line in cli_chapter._content_lines(found) if "FAMILY" in line]
-    assert [line.partition("  “")[0] for line in lines] == [
-        "  James Harland —FAMILY→ Tom Harland（书里说没有）"
-    ]
 
 
 def test_the_raw_reply_is_shown_bounded_and_commands_no_terminal(place: Place) -> None:

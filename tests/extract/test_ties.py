@@ -13,7 +13,7 @@ from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, SettleRow
-from kgnb.graph.project.settle import novel_builder
+from kgnb.graph.project.projection import novel_builder
 from tests.support.fuzzing import grows_evenly
 
 PEOPLE = [
