@@ -104,10 +104,9 @@ async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: 
             )
             for (_, one), w, key in zip(works, works.values(), keys, strict=True)
         ]
-        assert all(await ledger.extractions.save(rows, [(said,)] * len(rows)))
-        assert all(
-            await ledger.chapters.end([ChapterEnd(task, one, 10, ChapterStatus.COMPLETED) for one in mine])
-        )
+        completed = ChapterStatus.COMPLETED
+        ends = [ChapterEnd(task, row.chapter_id, 10, completed, row=row, raw=(said,)) for row in rows]
+        assert all(await ledger.chapters.end(ends))
     end = time.time()
     await sql.close()
     return begin, end

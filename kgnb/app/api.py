@@ -16,7 +16,7 @@ from kgnb.app import library, submit
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app
 from kgnb.app.graphs import graph_and_history, graph_and_state, graph_counts
-from kgnb.app.settle import settle_missing
+from kgnb.app.refresh import refresh_stale
 from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
 from kgnb.app.transfer import export
 from kgnb.core.errors import BuildStopped, InputError, SettingsError
@@ -229,9 +229,10 @@ class BookGraph:
         return self._query().graph
 
     async def _ask(self, cypher: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
-        if self._settings.neo4j_uri:
+        if not self._settings.embedded_graph:
             async with open_app(self._settings, queue=False) as app:
-                await settle_missing(app, self.result.novel_id)
+                assert app.graph is not None
+                await refresh_stale(app, self.result.novel_id)
                 return await app.graph.query(cypher, asked)
         query = await self._on(self._current_query)
         if self._cypher is None or self._cypher[0] is not query:

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from kgnb.app.build_result import BuildResult, graph_figures
 from kgnb.app.context import App, running_node
-from kgnb.app.graph_warm_up import warm_up_graph
 from kgnb.app.submit import Plan, is_finished, plan, plan_stored, refresh_finished
 from kgnb.app.tasks import cancel_task
 from kgnb.book.model import Book
@@ -29,7 +28,7 @@ from kgnb.worker import book_process
 from kgnb.worker.node import NodeEvent
 
 STUCK_TIMES = 3
-"""`build` gives up after this many failures in a row to open or settle its task."""
+"""`build` gives up after this many failures in a row to open its task or refresh its graph."""
 POLL_SECONDS = 1.0
 """How often `build` reads progress, and whether another node closed the task, from SQL."""
 
@@ -54,11 +53,9 @@ async def build(
     """
     started = time.monotonic()
     chosen = app.providers.requested(provider)
-    opening = asyncio.create_task(app.open_graph())
-    planning = asyncio.create_task(_plan_and_scan(app, book, path, chosen, listener, opening, again))
+    planning = asyncio.create_task(_plan_and_scan(app, book, path, chosen, listener, again))
     del book  # once its texts are stored, their memory is free
-    await at_once(planning, _warmed_up(app, opening, planning.done))
-    planned = planning.result()
+    planned = await planning
     if planned.found_finished:
         listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
         await refresh_finished(app, planned)
@@ -72,24 +69,16 @@ async def build(
     return await summary(app, planned, time.monotonic() - started, worked)
 
 
-async def _warmed_up(app: App, opening: Awaitable[None], is_planned: Callable[[], bool]) -> None:
-    """Wait for the graph engine; until the book is planned and scanned, an embedded one warms up."""
-    await opening
-    if app.settings.embedded_graph:
-        await warm_up_graph(app.graph, is_planned)
-
-
 async def _plan_and_scan(
-    app: App, book: Book, path: Path, chosen: Provider, tell: Listener, graph: asyncio.Task[None], again: bool
+    app: App, book: Book, path: Path, chosen: Provider, tell: Listener, again: bool
 ) -> Plan:
-    """:func:`plan`, and the name scan of a new task, which takes as long as the graph engine's start."""
+    """:func:`plan`, and the name scan of a new task. What is down raises before anything is written."""
     model = await app.router.model_for(chosen)
     found = not again and await is_finished(app, book.facts, chosen, model)
     if not found and not chosen.is_rules:
-        asking = app.providers.client(chosen).models()  # raises if it is down, before anything is written
-        await at_once(asking, app.pool.warm_up(book_process.__name__))
-    if not app.settings.embedded_graph:
-        await graph  # likewise
+        asking = app.providers.client(chosen).models()
+        await at_once(asking, app.open_graph(), app.pool.warm_up(book_process.__name__))
+    await app.open_graph()
     planned = await plan(app, book, path, chosen.name, again=again, model=model)
     del book
     if not (planned.found_finished or planned.resumed):
@@ -97,8 +86,6 @@ async def _plan_and_scan(
         route = await app.router.route(planned.task, QueueName(planned.task.queue))
         scan = book_process.freeze_names(app.ledger, app.pool, planned.task, route)
         await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
-        if not graph.done():
-            tell(planned.step("engines", Progress()))
     return planned
 
 
@@ -221,7 +208,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         watch.closed = watch.closed or task.ended
         if not app.engines.alive:
             raise BuildStopped("build.engines_gone")
-        if stage != "settling" and not (waited or planned.provider.is_rules):
+        if stage != "refreshing" and not (waited or planned.provider.is_rules):
             await _check_pause(app, planned.provider)
         if watch.is_stalled:
             raise watch.stall_error(await _last_refusal(app, planned.provider))
@@ -252,12 +239,12 @@ async def _last_refusal(app: App, provider: Provider) -> str:
 
 def _stage(progress: Progress, opened: bool) -> str:
     if progress.total and not progress.open:
-        return "settling"
+        return "refreshing"
     return "chapters" if opened or progress.ended else "started"
 
 
 async def _is_given_up(task: Task, watch: _TaskWatch) -> bool:
-    """Whether the task failed as a whole: it isn't settled, and no queue has it any more."""
+    """Whether the task failed as a whole: it isn't finished, and no queue has it any more."""
     if task.status is not TaskStatus.FAILED or task.settled or not task.queue:
         return False
     queues = [QueueName(task.queue)]

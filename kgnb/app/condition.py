@@ -21,7 +21,7 @@ from kgnb.stores.queue.types import QueueName
 Item = Mapping[str, Any]
 
 State = Literal[
-    "waiting", "running", "settling", "stuck", "paused", "completed", "gaps", "failed", "cancelled"
+    "waiting", "running", "refreshing", "stuck", "paused", "completed", "gaps", "failed", "cancelled"
 ]  # fmt: skip
 """*stuck* needs a person; *paused* ends by itself or by the one who paused; *gaps*: finished, not whole."""
 Cause = Literal["", "hand", "budget", "limit", "outage", "service", "node"]
@@ -110,7 +110,7 @@ def condition(
     if not nodes:
         return Condition("waiting", _no_node(provider), by="node", mend="start")
     if 0 < task["chapters"] == task["completed"] + task["skipped"] + task["failed"]:
-        return Condition("stuck", stuck) if stuck else Condition("settling")
+        return Condition("stuck", stuck) if stuck else Condition("refreshing")
     held_up = _provider_trouble(task, provider, nodes, now)
     if held_up is not None:
         return held_up
@@ -153,7 +153,7 @@ def _ended(task: Item) -> Condition:
 def _failed(task: Item) -> str:
     """How many chapters failed, and the most frequent reason; why it was given up, if it was.
 
-    The error of a settled task only says how many.
+    The error of a finished task only says how many.
     """
     reasons = [one["reason"] for one in task["failures"] if one["reason"]]
     if not reasons or (task["error"] and not task["settled"]):

@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from kgnb.app.settle import settle_every_novel
 from kgnb.core.errors import InputError, ServiceDown, ServiceError
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
@@ -19,7 +18,6 @@ from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import has_shared_memory
 from kgnb.stores.embedded.connect import EmbeddedEngines
-from kgnb.stores.embedded.data_folder import DataFolder
 from kgnb.stores.embedded.record_copy import RecordCopy
 from kgnb.stores.embedded.restore import restore_data_folder
 from kgnb.stores.embedded.temporary_folder import lacks_folder, temporary_folder
@@ -31,7 +29,7 @@ from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, new_identity
 from kgnb.stores.queue.rate_limits import RateLimits
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.targets import sql_target
+from kgnb.stores.targets import graph_target, sql_target
 from kgnb.worker.background import BackgroundLoops
 from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.chapter_worker import Stores
@@ -77,9 +75,10 @@ class App:
         return self._queue
 
     @property
-    def graph(self) -> GraphStore:
-        """The graph store, if :func:`open_app` was asked for it or :meth:`open_graph` has opened it."""
-        assert self._graph is not None
+    def graph(self) -> GraphStore | None:
+        """The graph database of NEO4J_URI, None without one; :func:`open_app` was asked for it, or
+        :meth:`open_graph` has connected to it."""
+        assert self._graph is not None or self.settings.embedded_graph
         return self._graph
 
     @property
@@ -88,25 +87,11 @@ class App:
         return CircuitBreaker(self.queue.connection, self.settings.suspend_seconds)
 
     async def open_graph(self) -> None:
-        """Open the graph store unless it is open. Raises what :func:`open_app` raises."""
-        if self._graph is None:
-            await asyncio.to_thread(self.engines.start, queue=False, graph=True)
-            await self.connect_graph()
-            await self.fill_new_graph()
-
-    async def connect_graph(self) -> None:
-        """Prepare the graph store; its engine runs."""
-        self._graph = GraphStore(self.engines.graph)
-        await self._graph.prepare()
-
-    async def fill_new_graph(self) -> None:
-        """Fill a graph that was made anew beside an older record; one that was cut short is filled again."""
-        # A shared database may hold thousands of novels that this machine's graph was never to have.
-        if self.settings.embedded_graph and self.settings.embedded_sql:
-            unsettled = DataFolder(self.settings.data.resolve()).unsettled
-            if unsettled.exists():
-                await settle_every_novel(self)
-                unsettled.unlink(missing_ok=True)
+        """Connect to the graph database of NEO4J_URI, if any. Raises ServiceDown and ServiceRefused."""
+        if self._graph is None and not self.settings.embedded_graph:
+            graph = GraphStore(graph_target(self.settings))
+            await graph.prepare()
+            self._graph = graph
 
     def meter(self, task_id: int, usage: Usage) -> None:
         """Add to what this process spent on a task."""
@@ -119,13 +104,13 @@ async def open_app(
 ) -> AsyncIterator[App]:
     """Start or join the embedded engines that are needed, connect and prepare every store.
 
-    ``sql``, ``queue`` and ``graph`` say which services the caller needs; without SQL no provider is known.
-    Fills an empty data folder from a previous run, or its copy, first if the settings name one. Raises
-    InputError, EngineError, ServiceDown and ServiceRefused.
+    ``sql``, ``queue`` and ``graph`` (of NEO4J_URI, if any) say which services the caller needs; without SQL
+    no provider is known. Fills an empty data folder from a previous run, or its copy, first if the settings
+    name one. Raises InputError, EngineError, ServiceDown and ServiceRefused.
     """
     await asyncio.to_thread(restore_data_folder, settings)
     engines = EmbeddedEngines(settings)
-    await asyncio.to_thread(engines.start, queue=queue, graph=graph)
+    await asyncio.to_thread(engines.start, queue=queue, graph=False)
     copy = RecordCopy(settings)
     try:
         app = _connect(settings, engines, queue)
@@ -216,12 +201,10 @@ async def _prepare(app: App, sql: bool, graph: bool) -> None:
     if app._queue is not None:
         calls.append(app._queue.ping())
     if graph:
-        calls.append(app.connect_graph())
+        calls.append(app.open_graph())
     await at_once(*calls)
     if sql:
         await app.providers.refresh()
-        if graph:
-            await app.fill_new_graph()
 
 
 async def _close(app: App) -> None:

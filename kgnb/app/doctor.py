@@ -67,8 +67,12 @@ async def doctor(settings: Settings) -> list[Check]:
     lacking = say("doctor.no_dictionary") if dictionary_file() is None else ""
     checks = [python, Check("packages", True, packages, lacking)]
     checks += [_presets(date.today()), *_machine(host, settings)]
-    (sql, redis, *rest), bolt = await asyncio.gather(_records(settings), check_service(settings, "bolt"))
-    return [*checks, sql, redis, bolt, *rest]
+    (sql, redis, *rest), bolt = await asyncio.gather(_records(settings), _graph(settings))
+    return [*checks, sql, redis, *bolt, *rest]
+
+
+async def _graph(settings: Settings) -> list[Check]:
+    return [] if settings.embedded_graph else [await check_service(settings, "bolt")]
 
 
 async def _records(settings: Settings) -> list[Check]:
@@ -150,13 +154,12 @@ async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
     if name == "redis":
         tls = settings.redis_url.get_secret_value().startswith("rediss://") and not settings.embedded_redis
         return await redis_facts(app.queue.connection, tls=tls)
+    assert app.graph is not None
     return await app.graph.check(tls=bool(settings.neo4j_ca) or "+s" in settings.neo4j_uri.partition(":")[0])
 
 
 def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, *, embedded: bool) -> Check:
     details = [facts.version, place]
-    if embedded and name == "bolt":  # ArcadeDB reports itself as Neo4j
-        details[0] = f"ArcadeDB {installed_version('arcadedb-embedded')}"
     if not embedded:
         details.append(facts.tls or say("doctor.no_tls"))
     details.append(say("doctor.answers", start=f"{connected:.1f}", ms=f"{facts.ms:.1f}"))

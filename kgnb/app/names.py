@@ -1,6 +1,6 @@
 """Decisions about a book's names: merge persons, split them, undo.
 
-Each command stores a decision and settles the novel's graph. They work without nodes and while tasks of the
+Each command stores a decision and refreshes the novel's graph. They work without nodes and while tasks of the
 novel run. All raise InputError for wrong names, and ServiceDown.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from kgnb.app.context import App
-from kgnb.app.settle import settle_novel
+from kgnb.app.refresh import refresh_novel
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -109,14 +109,14 @@ async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
     if found is None:
         raise InputError("names.no_decision", number=number, task=task_id)
     decision, changed = found
-    await settle_novel(app, novel)
+    await refresh_novel(app, novel.id)
     return DecisionOutcome(decision.kind, decision.names, decision.id, changed)
 
 
 async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome:
     stored, new = await app.ledger.name_decisions.add(novel.id, decision)
-    # Settle even if the decision was stored before: that process may have died before it settled.
-    await settle_novel(app, novel)
+    # Refresh even if the decision was stored before: that process may have died before it did.
+    await refresh_novel(app, novel.id)
     return DecisionOutcome(stored.kind, decision.names, stored.id, new)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kgnb.app.context import App, budget_of
 from kgnb.app.pace import Pace
-from kgnb.app.settle import settle_novel
+from kgnb.app.refresh import refresh_stale
 from kgnb.app.task_items import queue_of
 from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
@@ -141,16 +141,15 @@ async def plan_stored(app: App, order: Order, *, again: bool = False, worked: Co
 
 
 async def refresh_finished(app: App, planned: Plan) -> None:
-    """Put what the import changed into a finished book's graph, since no task will: its title and author, its
-    chapters' texts, numbers and titles."""
+    """Put what changed into a finished book's graph, since no task will: its title and author, its chapters'
+    texts, numbers and titles."""
     imported = planned.imported
-    other_text = imported.plan is not None and imported.plan.changes_anything
-    if not planned.found_finished or not (imported.renamed or other_text):
+    if not planned.found_finished:
         return
-    await app.open_graph()
-    if other_text:
+    if imported.plan is not None and imported.plan.changes_anything:
         await rescan_names(app.ledger, app.pool, imported.novel_id)
-    await settle_novel(app, await app.ledger.books.novel(imported.novel_id))
+    await app.open_graph()
+    await refresh_stale(app, imported.novel_id)
 
 
 async def earlier_tasks(app: App, novel_id: int, provider: Provider, model: str) -> list[Task]:

@@ -10,10 +10,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from kgnb.app.context import App, no_task
-from kgnb.app.settle import in_turn, settle_novel
+from kgnb.app.refresh import refresh_novel
 from kgnb.app.task_items import (
     LET_GO_SECONDS,
     POLL_SECONDS,
@@ -25,6 +24,7 @@ from kgnb.app.task_items import (
 )
 from kgnb.core.errors import InputError
 from kgnb.core.model import ACTIVE_STATUSES, Task, TaskStatus
+from kgnb.stores.ledger.orphans import Orphan
 from kgnb.stores.ledger.task_commands import CommandOutcome
 from kgnb.stores.queue.types import ClaimRequest, DeadItem
 
@@ -145,10 +145,10 @@ def _checked(app: App, found: CommandOutcome, refusal: str) -> CommandOutcome:
 
 
 async def delete_task(app: App, task_id: int) -> CommandResult:
-    """Delete a task with its rows, queue items and its part of the graph; needs the graph store.
+    """Delete a task with its rows, queue items and its part of the graph.
 
-    Nodes that work on it let go within 2 s. The task's own row goes last, so that an interrupted deletion is
-    completed by repeating it.
+    Nodes that work on it let go within 2 s. A deletion that was interrupted is completed by repeating it or,
+    once the task's own row is gone, by a node.
     """
     task = await find_task(app, task_id)
     if await app.ledger.task_commands.clear(task_id) is None:
@@ -157,21 +157,8 @@ async def delete_task(app: App, task_id: int) -> CommandResult:
     await drop_items(app, task)
     await app.queue.remove_dead([i for i in await dead_items(app, queues) if i.task_id == task_id])
     await wait_until_released(app, queues, task_id)
-    await _remove_from_graph(app, task)
     await app.ledger.task_lifecycle.delete(task_id)
     await drop_items(app, task)
+    await refresh_novel(app, task.novel_id)
+    await app.ledger.orphans.forget(Orphan(task.novel_id, False, (task_id,)))
     return CommandResult(task)
-
-
-async def _remove_from_graph(app: App, task: Task) -> None:
-    if await app.graph.has_novel(task.novel_id):
-        remove = partial(app.graph.delete_task, task.novel_id, task.id)
-        await in_turn(app, task.novel_id, remove, exact=False)
-    others = [t for t in await app.ledger.tasks.of_novel(task.novel_id) if t.id != task.id]
-    if not any(t.provider for t in others):
-        return  # kgnb has no rows to rebuild the graph from
-    try:
-        novel = await app.ledger.books.novel(task.novel_id)
-    except InputError:  # main deleted the novel
-        return
-    await settle_novel(app, novel)

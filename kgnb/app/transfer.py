@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 
 from kgnb.app.context import App
 from kgnb.app.graphs import graph_and_history
-from kgnb.app.settle import settle_novel
+from kgnb.app.refresh import refresh_novel
 from kgnb.core.errors import InputError
 from kgnb.render.export import write
 from kgnb.stores.embedded.restore import checked_record, named_source
@@ -95,7 +95,7 @@ async def _import_book(app: App, source: Database, novel_id: int) -> ImportResul
     saved = await read_novel(source, novel_id)
     taken = await app.ledger.transfer.take(saved)
     novel = await app.ledger.books.novel(taken.novel_id)
-    await settle_novel(app, novel)
+    await refresh_novel(app, novel.id)
     await app.ledger.transfer.finish(saved, taken)
     return ImportResult(novel.id, novel.title, taken.known, tuple(sorted(taken.tasks.values())), taken.rows)
 

@@ -38,8 +38,8 @@ class BuildStep:
     """
 
     stage: str
-    """"found", "resumed", "scan" (names), "engines" (waits for the graph's), "started" (the node's),
-    "chapters", "settling" or "done"."""
+    """"found", "resumed", "scan" (names), "started" (the node's), "chapters", "refreshing" (the graph)
+    or "done"."""
     progress: Progress
     task: int
     chapters: int  # of the book
@@ -64,7 +64,7 @@ class BuildStep:
     def label(self) -> str:
         """What the build is doing, in words."""
         keys = {"scan": "cli.bar_scan", "chapters": "cli.bar_chapters", "done": "cli.bar_done"}
-        keys |= {"engines": "cli.bar_engines", "settling": "status.is_settling"}
+        keys |= {"refreshing": "status.is_refreshing"}
         return say(keys.get(self.stage, "cli.bar_start"))
 
     def facts(self) -> list[str]:

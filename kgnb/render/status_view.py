@@ -26,7 +26,7 @@ CHAPTERS_NAMED = 12
 """How many of the chapters that failed for one reason are named, a range of them counted as one."""
 
 _TASK_TONES: dict[str, Tone] = {
-    "running": "good", "settling": "good", "waiting": "warn", "paused": "warn", "gaps": "warn",
+    "running": "good", "refreshing": "good", "waiting": "warn", "paused": "warn", "gaps": "warn",
     "stuck": "bad", "failed": "bad", "cancelled": "dim",
 }  # fmt: skip
 

@@ -71,6 +71,7 @@ class BackgroundLoops:
             "keys": (PROVIDERS_SECONDS, lambda: throttle.lift_mended_pauses(providers.served()), ""),
             "pauses": (WATCH_SECONDS, lambda: throttle.tell_found_pauses(providers.served()), ""),
             "probe": (WATCH_SECONDS, self._probe_graph, ""),
+            "refresh": (WATCH_SECONDS, self._node.task_keeper.refresh_in_mid_run, ""),
             "spending": (WATCH_SECONDS, throttle.flush, ""),
             "reconcile": (self._node.settings.guard_interval, self._reconcile, ""),
         }
@@ -133,9 +134,9 @@ class BackgroundLoops:
         return [shown.get((s.id, s.provider, s.task_id, s.kept), s) for s in now]
 
     async def _probe_graph(self) -> None:
-        """Ping the graph store while it is down: nothing is claimed then that would notice its return."""
+        """Ping the graph store while it is down: chapters, which go on, don't notice its return."""
         stores = self._node.stores
-        if stores.outages.is_down("bolt"):
+        if stores.graph is not None and stores.outages.is_down("bolt"):
             await stores.graph.ping()
             stores.outages.report_up("bolt")
 

@@ -1,30 +1,28 @@
-"""Works a chapter: claim, ask (or cache), row, project, mark, ack.
+"""Works a chapter: claim, ask (or cache), row and end, ack.
 
-The order is the protocol: the row is durable before the graph is written from it, the graph before the
-chapter is marked, the mark before the lease is given up. After a crash the next node continues from the last
-step on record. Small writes of many chapters share round trips (group commit, core/batcher.py).
+The order is the protocol: replies are in the cache before any other use, the chapter's row and its end are
+one transaction, and the lease is given up after it. After a crash the next node continues from the last step
+on record. The graph isn't touched: it is made from the rows (refresh.py). Small writes of many chapters share
+round trips (group commit, core/batcher.py).
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import time
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
 from kgnb.book.model import text_hash
 from kgnb.core.batcher import Batcher
-from kgnb.core.errors import EndpointWrong, GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
+from kgnb.core.errors import EndpointWrong, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.core.messages import say
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus
 from kgnb.extract.model import GAPS, Extraction
-from kgnb.graph.model import ExtractionRow, Graph
+from kgnb.graph.model import ExtractionRow
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.ledger import Ledger
@@ -39,14 +37,8 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 COMMIT_GAP = 0.05
-"""Least seconds between two commits of rows while more are to come than wait: each is a disk flush, and no
+"""Least seconds between two commits of ends while more are to come than wait: each is a disk flush, and no
 slot waits for it."""
-PROJECT_LIMIT, PROJECT_GAP = 100, 0.3
-"""Most chapters in one graph transaction, and seconds between two while more chapters are on their way to it
-than wait: each costs some twenty round trips, and a chapter that waits for one holds no slot."""
-PROJECT_ROWS = 6_000
-"""Most nodes and edges in one graph transaction of several chapters, which must end within 10 s. A hundred
-chapters of the benchmark have 5,600."""
 RETRY_SECONDS = (5.0, 30.0)
 """Wait after a chapter's own first and second failure; the third is final."""
 
@@ -63,20 +55,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """A node's stores, its lease renewer and its outages."""
+    """A node's stores, its lease renewer and its outages; ``graph`` where NEO4J_URI is set."""
 
     ledger: Ledger
     queue: Queue
-    graph: GraphStore
+    graph: GraphStore | None
     renewer: LeaseRenewer
     outages: Outages
-
-
-@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity
-class _Projection:
-    claim: Claim
-    novel_id: int
-    graph: Graph
 
 
 class ChapterWorker:
@@ -86,19 +71,12 @@ class ChapterWorker:
         self._stores = stores
         self._extractor = extractor
         self._claims: Batcher[Claim, ChapterWork | None] = Batcher(self._claim_all)
-        self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(
-            self._save_all, gap=COMMIT_GAP, expects_more=lambda waiting: self._to_record > 2 * waiting
+        self._ends: Batcher[ChapterEnd, bool] = Batcher(
+            lambda ends: stores.ledger.chapters.end(ends),
+            gap=COMMIT_GAP,
+            expects_more=lambda waiting: self._at_work > 2 * waiting,
         )
-        self._projections: Batcher[_Projection, bool] = Batcher(
-            self._project_all,
-            limit=PROJECT_LIMIT,
-            gap=PROJECT_GAP,
-            expects_more=lambda waiting: self._to_record > waiting,
-        )
-        self._to_record = 0  # chapters at work that aren't on record yet
-        # Novel id → its settle number as last read, and when (time.monotonic()).
-        self._settle_numbers: dict[int, tuple[int, float]] = {}
-        self._ends: Batcher[ChapterEnd, bool] = Batcher(lambda ends: stores.ledger.chapters.end(ends))
+        self._at_work = 0  # chapters whose end isn't on record yet
         self._acks: Batcher[Claim, bool] = Batcher(lambda claims: stores.queue.ack(claims))
         self._numbers: dict[Claim, int] = {}  # in their books, of the chapters at work
 
@@ -122,9 +100,8 @@ class ChapterWorker:
         ``on_stored(seconds)`` is called when nothing is left to ask, with the time of the requests: the
         replies are durable then, and the chapter needs no slot for the writing.
 
-        Raises LeaseLost when another node has the chapter by now, ProviderError when the provider can't go
-        on, and ServiceDown when Bolt is down for a whole lease; the caller hands the chapter back. The
-        chapter's own failures are counted here.
+        Raises LeaseLost when another node has the chapter by now, and ProviderError when the provider can't
+        go on; the caller hands the chapter back. The chapter's own failures are counted here.
         """
         work = await self._retry(claim, "sql", lambda: self._claims.do(claim))
         if work is None:
@@ -164,46 +141,34 @@ class ChapterWorker:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
             await self._end(claim, _chapter_end(claim, ChapterStatus.SKIPPED))
             return Outcome.SKIPPED
-        self._to_record += 1
+        self._at_work += 1
         try:
-            graph, end = await self._extract_and_save(claim, info, work, on_stored)
+            if work.row is not None:
+                on_stored(0.0)
+                end = _completed(claim, work.row)
+            else:
+                end = await self._extract(claim, info, work, on_stored)
+            await self._end(claim, end)
         finally:
-            self._to_record -= 1
-        projection = _Projection(claim, info.novel.id, graph)
-        # Another node may reach the graph.
-        patience = self._stores.queue.lease_seconds
-        if not await self._retry(claim, "bolt", lambda: self._projections.do(projection), patience):
-            raise LeaseLost("node.lease_lost")
-        await self._end(claim, end)
+            self._at_work -= 1
         return Outcome.COMPLETED
 
-    async def _extract_and_save(
+    async def _extract(
         self, claim: Claim, info: TaskInfo, work: ChapterWork, on_stored: Callable[[float], None]
-    ) -> tuple[Graph, ChapterEnd]:
-        """Make the chapter's row durable, unless it is; return its graph and its end.
-
-        The row itself isn't kept in memory: while the graph store is slow, hundreds of chapters wait.
-        """
-        row = work.row
-        if row is None:
-            answer = await self._extractor.extract(
-                work.text,
-                info,
-                self._stores.renewer.lease(claim),
-                chapter_id=claim.chapter_id,
-                number=work.chapter.number,
-                title=work.chapter.title,
-                taken_over=work.taken_over,
-                last_try=claim.failures >= len(RETRY_SECONDS),
-                on_stored=on_stored,
-            )
-            row, raw = _row(claim, info, work, answer), answer.raw
-            if not await self._retry(claim, "sql", lambda: self._rows.do((row, raw))):
-                raise LeaseLost("node.lease_lost")
-        else:
-            on_stored(0.0)
-        graph = info.graphs.project(work.chapter, row)
-        return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row.extraction, _gap_note(row))
+    ) -> ChapterEnd:
+        answer = await self._extractor.extract(
+            work.text,
+            info,
+            self._stores.renewer.lease(claim),
+            chapter_id=claim.chapter_id,
+            number=work.chapter.number,
+            title=work.chapter.title,
+            taken_over=work.taken_over,
+            last_try=claim.failures >= len(RETRY_SECONDS),
+            on_stored=on_stored,
+        )
+        row = _row(claim, info, work, answer)
+        return replace(_completed(claim, row), row=row, raw=answer.raw)
 
     async def _count_failure(self, claim: Claim, reason: str) -> Outcome:
         delay = RETRY_SECONDS[min(claim.failures, len(RETRY_SECONDS) - 1)]
@@ -223,6 +188,8 @@ class ChapterWorker:
         return Outcome.RETRY
 
     async def _end(self, claim: Claim, end: ChapterEnd) -> None:
+        if self._stores.renewer.lost(claim):  # its task was paused: the reply is in the cache
+            raise LeaseLost("node.lease_lost")
         ours = await self._mark(claim, end)
         await self._ack(claim)
         if not ours:  # a node that froze may learn it here, before its lease tells
@@ -234,14 +201,10 @@ class ChapterWorker:
     async def _ack(self, claim: Claim) -> None:
         await self._retry(claim, "redis", lambda: self._acks.do(claim))
 
-    async def _retry(
-        self, claim: Claim, service: str, call: Callable[[], Awaitable[R]], patience: float = math.inf
-    ) -> R:
+    async def _retry(self, claim: Claim, service: str, call: Callable[[], Awaitable[R]]) -> R:
         """Repeat ``call`` while ``service`` is down; raise LeaseLost when the lease ends meanwhile."""
         renewer, outages = self._stores.renewer, self._stores.outages
-        return await outages.retry_until_up(
-            service, call, lost=lambda: renewer.lost(claim), patience=patience
-        )
+        return await outages.retry_until_up(service, call, lost=lambda: renewer.lost(claim))
 
     # --- one round trip for many chapters
 
@@ -249,68 +212,6 @@ class ChapterWorker:
         asked = [(c.task_id, c.chapter_id, c.token) for c in claims]
         works = await self._stores.ledger.chapters.claim(asked)
         return [works.get((c.task_id, c.chapter_id)) for c in claims]
-
-    async def _save_all(self, rows: Sequence[tuple[ExtractionRow, tuple[str, ...]]]) -> Sequence[bool]:
-        return await self._stores.ledger.extractions.save([row for row, _ in rows], [raw for _, raw in rows])
-
-    async def _project_all(self, items: Sequence[_Projection]) -> Sequence[bool]:
-        """True for each graph that was written, False for each whose lease was lost before."""
-        novels: dict[int, list[_Projection]] = defaultdict(list)
-        for item in items:
-            novels[item.novel_id].append(item)
-        written: set[_Projection] = set()
-        for novel_id, of_novel in novels.items():
-            written |= await self._project_novel(novel_id, of_novel)
-        return [item in written for item in items]
-
-    async def _project_novel(self, novel_id: int, items: Sequence[_Projection]) -> set[_Projection]:
-        written: set[_Projection] = set()
-        known_at = {item: item.claim.sent_at for item in items}  # their tasks existed then
-        while items := [item for item in items if self._stores.renewer.holds(item.claim)]:
-            # A stale number is safe: a settle since then makes the write a conflict.
-            if novel_id not in self._settle_numbers:
-                number = await self._stores.graph.settle_number(novel_id)
-                self._settle_numbers[novel_id] = number, time.monotonic()
-            number, read_at = self._settle_numbers[novel_id]
-            # A task may have been deleted while this node was frozen; its leases can't tell yet.
-            if older := {item for item in items if known_at[item] < read_at}:
-                known_at |= dict.fromkeys(older, time.monotonic())
-                claimed = await self._still_claimed(older)
-                items = [item for item in items if item not in older or item in claimed]
-                continue
-            batch = _first_batch(items)
-            try:
-                await self._write(novel_id, batch, number)
-            except (GraphConflict, LeaseLost):
-                # Settled meanwhile, or one of them lost its lease: the others try again.
-                if self._settle_numbers.get(novel_id) == (number, read_at):
-                    del self._settle_numbers[novel_id]
-                continue
-            written.update(batch)
-            items = items[len(batch) :]
-        return written
-
-    async def _write(self, novel_id: int, batch: Sequence[_Projection], number: int) -> None:
-        holds = self._stores.renewer.holds
-        graphs = [item.graph for item in batch]
-        await self._stores.graph.project(
-            novel_id, graphs, number=number, check=lambda: all(holds(item.claim) for item in batch)
-        )
-
-    async def _still_claimed(self, items: set[_Projection]) -> set[_Projection]:
-        keys = {p: (p.claim.task_id, p.claim.chapter_id, p.claim.token) for p in items}
-        claimed = await self._stores.ledger.chapters.still_claimed(list(keys.values()))
-        return {item for item, key in keys.items() if key in claimed}
-
-
-def _first_batch(items: Sequence[_Projection]) -> Sequence[_Projection]:
-    """The first items, as many as fit into one transaction."""
-    rows = 0
-    for index, item in enumerate(items):
-        rows += len(item.graph.nodes) + len(item.graph.edges)
-        if index and rows > PROJECT_ROWS:
-            return items[:index]
-    return items
 
 
 def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: ChapterAnswer) -> ExtractionRow:
@@ -330,6 +231,10 @@ def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: ChapterAnswer)
         chars=len(work.text),
         rejected=answer.rejected,
     )
+
+
+def _completed(claim: Claim, row: ExtractionRow) -> ChapterEnd:
+    return _chapter_end(claim, ChapterStatus.COMPLETED, row.extraction, _gap_note(row))
 
 
 def _chapter_end(

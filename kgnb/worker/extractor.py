@@ -25,8 +25,6 @@ from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.reply_narrator import with_narrator
-from kgnb.graph.project.projection import ChapterProjector
-from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.queue.lease_renewer import Lease
@@ -56,16 +54,11 @@ class TaskInfo:
     config: TaskConfig
     provider: Provider
     model: str
-    by_hand: CombinedDecisions = field(default_factory=CombinedDecisions)
-    """Decisions about the novel's names, as of the opening of the task."""
     prompter: PromptBuilder = field(init=False, repr=False, compare=False)
-    graphs: ChapterProjector = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", SharedTuple(self.names))  # of which each chapter would take a copy
         object.__setattr__(self, "prompter", PromptBuilder(self.lang, self.names, self.config))
-        graphs = ChapterProjector(self.novel, self.names, self.config, self.by_hand)
-        object.__setattr__(self, "graphs", graphs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,13 @@ from kgnb.worker.backoff import Backoff, idle_seconds
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, Stores
 from kgnb.worker.extractor import ChapterExtractor
 from kgnb.worker.provider_registry import ProviderRegistry
-from kgnb.worker.slots import SMOOTHING_CHAPTERS, claims_by_queue, max_unwritten, queues_of, read_ahead
+from kgnb.worker.slots import (
+    SMOOTHING_CHAPTERS,
+    UNWRITTEN_PER_SLOT,
+    claims_by_queue,
+    queues_of,
+    read_ahead,
+)
 from kgnb.worker.task_keeper import TaskKeeper
 from kgnb.worker.throttle import ProviderThrottle
 
@@ -183,7 +189,7 @@ class WorkerNode:
         return poll
 
     def _claim_requests(self, served: Sequence[Provider]) -> list[ClaimRequest]:
-        outage = self.stores.outages.is_down("sql", "bolt")
+        outage = self.stores.outages.is_down("sql")
         requests, keys = [], [provider.lower_name for provider in served]
         for provider in served:
             # Paused on all nodes, or rate-limited: tasks are still opened, as some are for the rules.
@@ -217,13 +223,13 @@ class WorkerNode:
 
     def _claimable(self, provider: Provider, served: Sequence[str]) -> int:
         limit = self.slot_limit(provider, served)
-        # A chapter whose replies are stored frees its slot while its row and graph are written; the number of
-        # such chapters is bounded, so that slow stores slow the claiming down.
-        busy, unwritten = (
+        # A chapter whose replies are stored frees its slot while its row is written; the number of such
+        # chapters is bounded, so that a slow store slows the claiming down.
+        busy, running = (
             sum(claim.queue.provider_key == provider.lower_name for claim in claims)
             for claims in (self.slots, self._running.values())
         )
-        room = min(limit - busy, limit + max_unwritten(limit) - unwritten)
+        room = min(limit - busy, (1 + UNWRITTEN_PER_SLOT) * limit - running)
         places = self.throttle.rate_places(provider)
         if places is not None:
             room = min(room, places)
@@ -292,9 +298,6 @@ class WorkerNode:
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(claim))
             raise
-        except errors.ServiceDown as error:  # Bolt: a node that reaches it writes the graph
-            log.debug(say("node.chapter_back", **self._chapters.log_facts(claim), reason=error))
-            await self._hand_back(claim)
         except errors.RowRefused as error:  # of this chapter alone, or of every one
             await self._chapters.count_crash(claim, str(error))
         except errors.KgnbError as error:

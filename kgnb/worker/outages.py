@@ -78,14 +78,11 @@ class Outages:
         call: Callable[[], Awaitable[R]],
         *,
         lost: Callable[[], bool] = lambda: False,
-        patience: float = math.inf,
     ) -> R:
         """Await ``call()`` and return its result, repeating it while ``service`` is down.
 
-        Raises LeaseLost as soon as ``lost()`` holds, ServiceDown after ``patience`` seconds, and what else
-        the call raises.
+        Raises LeaseLost as soon as ``lost()`` holds, and what else the call raises.
         """
-        give_up = time.monotonic() + patience
         backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.5)
         while True:
             try:
@@ -94,8 +91,6 @@ class Outages:
                 self.report_down(error)
                 if lost():
                     raise LeaseLost("node.lease_lost") from error
-                if time.monotonic() >= give_up:
-                    raise
                 await asyncio.sleep(backoff.delay())
             else:
                 self.report_up(service)

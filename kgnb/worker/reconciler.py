@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
 from math import inf
 
 from kgnb.core.messages import say
@@ -17,7 +15,7 @@ from kgnb.core.model import Task, TaskStatus
 from kgnb.stores.ledger.orphans import Orphan
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.node import WorkerNode
-from kgnb.worker.settle_lease import SettleLease
+from kgnb.worker.refresh import Refresh
 from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
@@ -133,19 +131,15 @@ class Reconciler:
             await self._delete(orphan)
 
     async def _delete(self, orphan: Orphan) -> None:
-        ledger, graph, novel_id = self._node.stores.ledger, self._node.stores.graph, orphan.novel_id
+        node, ledger, novel_id = self._node, self._node.stores.ledger, orphan.novel_id
         await ledger.orphans.clear(orphan)
-        works: list[Callable[[int], Awaitable[object]]] = []
-        if orphan.novel_gone and orphan.tasks:  # without tasks kgnb never wrote anything of it there
-            works = [partial(graph.delete_novel, novel_id)]
-        elif await graph.has_novel(novel_id):
-            works = [partial(graph.delete_task, novel_id, task_id) for task_id in orphan.tasks]
-        lease = SettleLease(graph, novel_id, self._node.settings.lease_seconds)
-        for work in works:
-            if not await lease.settle(work, exact=False):
-                return  # it is being settled: next time
+        graph, run = node.stores.graph, node.pool.run_long
+        if graph is not None and orphan.tasks:  # without tasks kgnb never wrote anything of it there
+            refresh = Refresh(ledger, graph, run, novel_id, node.settings.lease_seconds)
+            if not await refresh.attempt():
+                return  # another one is at work: next time
         await ledger.orphans.forget(orphan)
-        log.info(say("node.swept", novel=orphan.novel_id, tasks=", ".join(map(str, orphan.tasks)) or "-"))
+        log.info(say("node.swept", novel=novel_id, tasks=", ".join(map(str, orphan.tasks)) or "-"))
 
     # --- retries, cache
 

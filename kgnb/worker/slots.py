@@ -24,10 +24,9 @@ MAX_ROUNDS_AHEAD = 2
 """Chapters read ahead for a slot, at most."""
 SMOOTHING_CHAPTERS = 30
 """Window, in chapters, of the moving average of the time spent outside requests."""
-MAX_UNWRITTEN = 120
-"""Chapters that may wait for the graph write: two a slot up to this many, one for two slots beyond.
-
-A graph store far away costs a dozen round trips for each transaction."""
+UNWRITTEN_PER_SLOT = 2
+"""Chapters for each slot that may wait for their rows to be written without holding it: a database far away
+takes a dozen round trips for each transaction."""
 HALVING_SECONDS = 2.0
 """Seconds after a halving of the slots in which further 429s count as the same burst."""
 
@@ -86,11 +85,6 @@ def read_ahead(slots: int, seconds: float, ages: Iterable[float], overhead: floa
         return math.ceil(slots * min(MAX_ROUNDS_AHEAD, within / seconds))
     due = sum(abs(age - seconds) <= within for age in ages) if seconds else 0
     return max(slots // SLOTS_PER_READ_AHEAD, min(slots, due))
-
-
-def max_unwritten(slots: int) -> int:
-    """Number of chapters that may wait for their graph write without holding one of ``slots``."""
-    return min(2 * slots, max(MAX_UNWRITTEN, slots // 2))
 
 
 def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[QueueName]:

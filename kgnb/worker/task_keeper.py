@@ -1,7 +1,7 @@
-"""Opens tasks, keeps them open, settles and closes them.
+"""Opens tasks, keeps them open, refreshes their graphs and closes them.
 
 All of it is one repeatable step, :meth:`TaskKeeper.advance`: open the task in SQL, then list its open
-chapters in the queue or, when there are none, settle the graph and close the task. After a crash the next
+chapters in the queue or, when there are none, refresh the graph and close the task. After a crash the next
 node that takes the task's item runs the same step and continues where the last one stopped.
 """
 
@@ -20,23 +20,22 @@ from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES, RULES, STOPPED_STATUSES, ChapterStatus, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract.model import NameEntry
-from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.task_lifecycle import Opening
 from kgnb.stores.queue.types import BuriedItem, Claim, QueueName
 from kgnb.worker.backoff import Backoff
-from kgnb.worker.book_process import SettleJob, book_runner, freeze_names, settle_in_process
+from kgnb.worker.book_process import book_runner, freeze_names
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
-from kgnb.worker.settle_lease import SettleLease
+from kgnb.worker.refresh import Refresh, Refreshes
 from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)
 
 MAX_FAILURES = 3
-"""A task whose scan or settle breaks so often in a row ends as failed; as for chapters (common.lua)."""
+"""A task whose scan or refresh breaks so often in a row ends as failed; as for chapters (common.lua)."""
 STUCK_SECONDS = 5.0
 """Delay before a task that can't go on is taken again."""
 
@@ -49,7 +48,7 @@ class OpenTask:
     since: float  # epoch seconds
     info: TaskInfo | None = None
     step: asyncio.Task[None] | None = None  # the running advance, if any
-    lease: SettleLease | None = None  # while it waits to be settled
+    refresh: Refresh | None = None  # while it waits for it, to be closed then
 
 
 @dataclass(eq=False, repr=False)
@@ -68,6 +67,7 @@ class TaskKeeper:
 
     def __post_init__(self) -> None:
         self._router = TaskRouter(self.stores.ledger, self.providers)
+        self._refreshes = Refreshes()
         self._infos: dict[tuple[int, QueueName], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
         self.open_tasks: dict[int, OpenTask] = {}
@@ -99,11 +99,7 @@ class TaskKeeper:
         self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
     ) -> TaskInfo:
         ledger = self.stores.ledger
-        novel, lang, decisions = await at_once(
-            ledger.books.novel(task.novel_id),
-            ledger.books.language(task.novel_id),
-            ledger.name_decisions.read(task.novel_id),
-        )
+        novel, lang = await at_once(ledger.books.novel(task.novel_id), ledger.books.language(task.novel_id))
         info = TaskInfo(
             task=task,
             novel=novel,
@@ -112,7 +108,6 @@ class TaskKeeper:
             config=route.config,
             provider=route.provider,
             model=route.model,
-            by_hand=combine_decisions(decisions),
         )
         self._infos[(task.id, queue)] = info
         return info
@@ -196,7 +191,7 @@ class TaskKeeper:
             except ServiceDown as error:
                 self.stores.outages.report_down(error)
                 if error.service == "bolt" and time.monotonic() >= give_up:  # another node may reach it
-                    await self._give_back(held)
+                    await self._give_back(held, STUCK_SECONDS)
                     return
             except GraphConflict:
                 pass  # opened again after the wait: main may have stopped the task or deleted its novel
@@ -205,7 +200,7 @@ class TaskKeeper:
             await asyncio.sleep(backoff.delay())
 
     async def advance(self, held: OpenTask) -> bool:
-        """Open the task; list its open chapters, or settle and close it when there are none.
+        """Open the task; list its open chapters, or refresh its graph and close it when there are none.
 
         False while all of them are in flight from another queue.
         """
@@ -231,7 +226,7 @@ class TaskKeeper:
             return True
         if not opening.chapters:
             held.info = await self._info_of_opened(claim, opening)
-            await self._settle_and_close(held, held.info)
+            await self._refresh_and_close(held, held.info)
             return True
         held.info, in_flight = await at_once(
             self._info_of_opened(claim, opening), self._forget_elsewhere(claim)
@@ -264,7 +259,7 @@ class TaskKeeper:
         chapters = [chapter for chapter in wanted if chapter not in in_flight]
         if not await self.stores.queue.open_task(claim, chapters, dead):
             raise LeaseLost("node.lease_lost")
-        held.lease = None  # a settle that is running now misses these chapters
+        held.refresh = None  # one that is running now misses these chapters
         # A fresh item would start a paused task again; its failures are over (opened.lua).
         held.claim = replace(claim, fresh=False, failures=0)
         if chapters:
@@ -334,9 +329,12 @@ class TaskKeeper:
                 facts = {"task": b.task_id, "chapter_id": b.chapter_id, "reason": b.reason}
                 log.warning(say("node.dead_letter", **facts))
 
-    async def _settle_and_close(self, held: OpenTask, info: TaskInfo) -> None:
+    async def _refresh_and_close(self, held: OpenTask, info: TaskInfo) -> None:
         claim, started = held.claim, time.monotonic()
-        await self._settle(held, info)
+        held.refresh = held.refresh or self._refresh(held, info)
+        if not await self._refreshes.attempt(held.refresh):
+            raise GraphConflict("graph.conflict", novel=info.novel.id)
+        held.refresh = None
         status = await self.stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
         if status is None:
             return  # a chapter is pending again; closed by a later poll
@@ -345,21 +343,29 @@ class TaskKeeper:
         log.info(say("node.task_closed", task=claim.task_id, status=status.value, seconds=round(seconds, 1)))
         self.on_closed(claim.task_id, status)
 
-    async def _settle(self, held: OpenTask, info: TaskInfo) -> None:
-        """Settle the novel; raise GraphConflict while another settle does."""
-        stores = self.stores
+    def _refresh(self, held: OpenTask, info: TaskInfo) -> Refresh:
+        stores, run, task = self.stores, book_runner(self.pool, info.provider), held.claim.task_id
+        seconds = stores.queue.lease_seconds
+        return Refresh(stores.ledger, stores.graph, run, info.novel.id, seconds, task)
 
-        async def settle(number: int) -> None:
-            sql, graph = stores.ledger.database.target, stores.graph.target
-            job = SettleJob(sql, graph, info.novel, info.config, number)
-            run = book_runner(self.pool, info.provider)
-            await settle_in_process(run, job, lambda: stores.renewer.holds_until(held.claim))
+    async def refresh_in_mid_run(self) -> None:
+        """Refresh the graphs of open tasks that are due, while their chapters go on.
 
-        seconds, task = stores.queue.lease_seconds, held.claim.task_id
-        held.lease = held.lease or SettleLease(stores.graph, info.novel.id, seconds, task=task)
-        if not await held.lease.settle(settle):
-            raise GraphConflict("graph.conflict", novel=info.novel.id)
-        held.lease = None
+        Raises ServiceDown. A process that dies is told; the refresh before the task closes counts it.
+        """
+        if self.stores.graph is None or self.stores.outages.is_down("bolt"):
+            return
+        open_tasks = {task_id: held for task_id, held in self.open_tasks.items() if held.step is None}
+        ended = await self.stores.ledger.tasks.completed_chapters(list(open_tasks))
+        wanted = [
+            (self._refresh(held, held.info), ended.get(task_id, 0))
+            for task_id, held in open_tasks.items()
+            if held.info is not None
+        ]
+        try:
+            await self._refreshes.in_mid_run(wanted)
+        except BrokenProcessPool:
+            log.warning(say("node.refresh_died"))
 
     # --- ends
 
@@ -380,7 +386,7 @@ class TaskKeeper:
         await self._release([held], delay, above=above)
 
     async def _count_failure(self, held: OpenTask, error: Exception, reason: str) -> None:
-        """Hand a task back whose scan or settle broke; end it as failed the third time in a row."""
+        """Hand a task back whose scan or refresh broke; end it as failed the third time in a row."""
         claim, stores = held.claim, self.stores
         self._remove(held)
         given_up = KgnbError("node.task_given_up", task=claim.task_id, reason=reason)

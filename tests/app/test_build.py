@@ -189,7 +189,7 @@ class TestFoundAgain:
         async def interrupted() -> None:
             store = GraphStore(embedded.graph)
             try:
-                assert (await store.begin_settle(int(str(by_llm["novel_id"])), 0.01))[0] == "mine"
+                assert (await store.begin_refresh(int(str(by_llm["novel_id"])), 0.01))[0] == "mine"
             finally:
                 await store.close()
 
@@ -272,7 +272,7 @@ class TestLooks:
         lines = ran.out.splitlines()
         marked = [line.split(": ")[0] for line in lines if line.startswith(("✓", "!", "✗"))]
         wanted = ["✓ python", "✓ packages", "✓ presets", "✓ machine", "✓ disk", "✓ session"]
-        wanted += ["✓ sql", "✓ redis", "✓ bolt"]
+        wanted += ["✓ sql", "✓ redis"]
         assert [one for one in marked if not one.startswith(("✓ queues", "✓ kg:"))] == [*wanted, "✓ dryrun"]
 
     def test_doctor_says_what_is_away(self, place: Place) -> None:
@@ -281,7 +281,6 @@ class TestLooks:
         assert "✗ redis" in ran.out
         assert "✓ 磁盘" in ran.out
         assert "REDIS_HOST" in ran.out
-        assert "✓ bolt" in ran.out
 
 
 class TestWhileItRuns:

@@ -11,7 +11,7 @@ import pytest
 
 from kgnb.app import build, submit
 from kgnb.app.context import App, open_app
-from kgnb.core.errors import EngineError
+from kgnb.core.errors import ServiceDown
 from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
 from kgnb.worker import book_process
@@ -30,32 +30,6 @@ async def built(app: App, stages: list[str]) -> build.BuildResult:
 async def app(tmp_path: Path) -> Any:
     async with open_app(Settings.load(data=tmp_path / "data", lang="zh"), graph=False) as one:
         yield one
-
-
-async def test_the_book_is_scanned_for_names_while_the_graph_engine_starts(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scanned, freeze, start = asyncio.Event(), book_process.freeze_names, App.open_graph
-    stages: list[str] = []
-
-    async def freeze_and_tell(*given: Any) -> Any:
-        names = await freeze(*given)
-        scanned.set()
-        return names
-
-    async def start_late(self: App) -> None:
-        async with asyncio.timeout(120 * SLOWEST):
-            await scanned.wait()
-            while "engines" not in stages:
-                await asyncio.sleep(0.01)
-        await start(self)
-
-    monkeypatch.setattr(book_process, "freeze_names", freeze_and_tell)
-    monkeypatch.setattr(App, "open_graph", start_late)
-    result = await built(app, stages)
-    assert (result.status, result.completed) == ("completed", result.chapters)
-    assert stages[:3] == ["scan", "engines", "started"]  # the engine's start isn't told as a scan
-    assert stages[-1] == "done"
 
 
 async def test_no_run_makes_a_second_task_for_the_same_question(
@@ -115,17 +89,14 @@ async def test_a_scan_that_failed_is_repeated_by_the_node(app: App, monkeypatch:
     assert result.characters > 3
 
 
-async def test_a_graph_engine_that_does_not_start_ends_the_build_and_its_task_waits(
+async def test_a_graph_database_that_is_down_ends_the_build_before_anything_is_written(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(_: App) -> None:
-        raise EngineError("engine.package_missing", package="arcadedb-embedded")
+    async def down(_: App) -> None:
+        raise ServiceDown("graph.down", service="bolt", where="there")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(App, "open_graph", broken)
-        with pytest.raises(EngineError):
-            await built(app, [])
-    stages: list[str] = []
-    result = await built(app, stages)
-    assert stages[0] == "resumed"
-    assert (result.task_id, result.completed) == (1, result.chapters)
+    monkeypatch.setattr(App, "open_graph", down)
+    with pytest.raises(ServiceDown):
+        await built(app, [])
+    assert await app.ledger.tasks.newest() == []
+    assert await app.ledger.extractions.novels() == []

@@ -68,9 +68,9 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "service down": ({"now": {"down": "Redis is away"}}, ("stuck", "service", "connect")),
     "can't be opened": ({"now": {"stuck": {1: "no novel"}}}, ("stuck", "", "")),
     "queued": ({"task": FRESH | {"status": "created"}, "node": {"tasks": []}}, ("waiting", "", "")),
-    "no chapter left": ({"task": {"completed": 9, "skipped": 1}}, ("settling", "", "")),
+    "no chapter left": ({"task": {"completed": 9, "skipped": 1}}, ("refreshing", "", "")),
     "no chapter left, provider paused": (
-        {"task": {"completed": 10}, "provider": paused("provider.auth")}, ("settling", "", ""),
+        {"task": {"completed": 10}, "provider": paused("provider.auth")}, ("refreshing", "", ""),
     ),
     "finished": ({"task": {"status": "completed", "completed": 10}}, ("completed", "", "")),
     "finished with gaps": (
@@ -107,11 +107,11 @@ def test_every_state_a_run_can_be_in(name: str) -> None:
     found = task["condition"]
     assert (found["state"], found["by"], found["mend"]) == (state, by, mend)
     moves = state == "running"
-    quiet = ("running", "settling", "completed", "cancelled")
+    quiet = ("running", "refreshing", "completed", "cancelled")
     assert found["why"] or state in quiet or name == "finished with gaps"
     row = task_row(task)
     assert row.cells["status"].value.startswith(say(f"status.is_{state}"))
-    assert (row.cells["status"].tone == "good") == (state in ("running", "settling"))
+    assert (row.cells["status"].tone == "good") == (state in ("running", "refreshing"))
     if not moves:  # nothing promises an end that will not come
         assert row.cells["left"].value is None
         assert row.cells["rate"].value is None

@@ -95,7 +95,7 @@ def test_a_provider_that_refuses_its_key(servers: Cluster, tmp_path: Path) -> No
 async def test_a_provider_is_asked_while_the_graph_is_awaited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A graph engine's start and an endpoint's silence take seconds each."""
+    """A graph database far away and an endpoint's silence take seconds each."""
     asked, check_service = asyncio.Event(), doctor.check_service
 
     async def slow_graph(settings: Settings, name: str) -> doctor.Check:
@@ -111,6 +111,7 @@ async def test_a_provider_is_asked_while_the_graph_is_awaited(
     monkeypatch.setattr(doctor, "check_service", slow_graph)
     monkeypatch.setattr(doctor, "_provider", provider)
     address = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_model": "m"}
+    address |= {"neo4j_uri": "bolt://127.0.0.1:9"}
     settings = Settings.load(data=tmp_path / "data", openai_api_key=SecretStr("k"), **address)
     async with asyncio.timeout(120 * SLOWEST):
         names = [one.name for one in await doctor.doctor(settings)]
@@ -126,7 +127,7 @@ async def test_what_fails_in_a_temporary_folder_names_the_one_that_was_asked_for
 
     monkeypatch.setattr(connect, "open_embedded", full)
     found = {one.name: one for one in await doctor.doctor(Settings.load(data=tmp_path / "data"))}
-    for name in ("sql", "redis", "bolt"):
+    for name in ("sql", "redis"):
         assert not found[name].ok
         assert str(tmp_path / "data") in found[name].detail
         assert ".kgnb-" not in found[name].detail

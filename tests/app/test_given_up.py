@@ -1,4 +1,4 @@
-"""Tasks whose name scan or settle breaks again and again: they end as failed, and can be retried."""
+"""Tasks whose name scan or refresh breaks again and again: they end as failed, and can be retried."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 class Graph:
-    """Lets everybody settle, unless another settle holds the lease."""
+    """Lets everybody refresh, unless another refresh holds the lease."""
 
     target = None
 
@@ -43,11 +43,14 @@ class Graph:
         self.turn = turn
         self.tries = 0
 
-    async def begin_settle(self, *_: object, **__: object) -> tuple[str, int]:
+    async def begin_refresh(self, *_: object, **__: object) -> tuple[str, int]:
         self.tries += 1
         return self.turn, 1
 
-    async def extend_settle(self, *_: object, **__: object) -> None:
+    async def extend_refresh(self, *_: object) -> None:
+        pass
+
+    async def end_refresh(self, *_: object) -> None:
         pass
 
 
@@ -56,7 +59,7 @@ async def killed(*_: object) -> None:
 
 
 async def all_done(app: App) -> int:
-    """A task that is ready to be settled."""
+    """A task that is ready to be refreshed."""
     task_id = await new_task(app)
     held = await hold(app)
     await app.ledger.names.freeze(task_id, 1, [], "")
@@ -78,7 +81,7 @@ async def on_a_new_node(app: App, graph: Graph | None = None) -> Claim:
     return claim
 
 
-@pytest.mark.parametrize("what", ["scan", "settle"])
+@pytest.mark.parametrize("what", ["scan", "refresh"])
 async def test_the_third_death_in_a_row_of_its_process_ends_a_task(
     app: App, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,8 +119,8 @@ async def test_an_outage_counts_as_no_death(app: App, monkeypatch: pytest.Monkey
     assert await status(app, task_id) == "failed"
 
 
-async def test_a_task_whose_novel_goes_while_it_waits_for_its_settle_is_dropped(app: App) -> None:
-    """Main deletes a novel from the graph first: a settle would bring it back."""
+async def test_a_task_whose_novel_goes_while_it_waits_for_its_refresh_is_dropped(app: App) -> None:
+    """Main deletes a novel from the graph first: a refresh would bring it back."""
     await all_done(app)
     graph = Graph("held")
     waiting = asyncio.create_task(on_a_new_node(app, graph))

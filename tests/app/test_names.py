@@ -15,7 +15,7 @@ import pytest
 import kgnb
 from kgnb.app import names as names_use_case
 from kgnb.app.context import App, open_app
-from kgnb.app.transfer import record
+from kgnb.app.graphs import graph_of
 from kgnb.cli import main as cli_main
 from kgnb.core.errors import InputError
 from kgnb.core.model import TaskConfig
@@ -26,7 +26,7 @@ from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.transfer import SavedRecord
+from kgnb.stores.ledger.transfer import read_novel
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 from tests.support.commands import STORY
 from tests.support.ledgers import learn_names, make_book, numbered
@@ -184,12 +184,12 @@ async def app(data: Path) -> AsyncIterator[App]:
 
 
 async def people_of(app: App) -> dict[str, list[str]]:
-    graph = await app.graph.read(1)
+    graph = await graph_of(app, 1)
     return {n.key: n.properties["aliases"] for n in graph.nodes.values() if n.label == "Character"}  # type: ignore[misc]
 
 
 async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -> None:
-    before, first = await app.graph.read(1), await people_of(app)
+    before, first = await graph_of(app, 1), await people_of(app)
     names = [one.name for one in (await names_use_case.names_of(app, 1, ("Character",))).listed]
     assert set(names) == set(first)
     hero, other = names[:2]
@@ -205,7 +205,7 @@ async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -
     for done in (parted, merged):
         assert (await names_use_case.undo(app, 1, done.id)).changed
         assert not (await names_use_case.undo(app, 1, done.id)).changed
-    after = await app.graph.read(1)
+    after = await graph_of(app, 1)
     for graph in (before, after):
         for one in (*graph.nodes.values(), *graph.edges.values()):
             one.properties.pop("updated_at", None)
@@ -243,15 +243,15 @@ async def test_what_is_wrong_is_said(app: App) -> None:
         await names_use_case.merge(app, 1, name[:2] + "某", [name])
 
 
-async def test_a_namesake_by_chapters_and_what_an_export_carries(app: App, tmp_path: Path) -> None:
+async def test_a_namesake_by_chapters_and_what_a_copy_carries(app: App, tmp_path: Path) -> None:
     name = (await names_use_case.names_of(app, 1)).listed[0].name
     done = await names_use_case.part(app, 1, name, f"{name}（之子）", (2, 3))
-    assert (await app.graph.read(1)).nodes["Character", f"{name}（之子）"].properties["chapters"] == [2, 3]
-    saved = SavedRecord.model_validate(json.loads(json.dumps(await record(app, 1))))
+    assert (await graph_of(app, 1)).nodes["Character", f"{name}（之子）"].properties["chapters"] == [2, 3]
+    saved = await read_novel(app.ledger.database, 1)
     here = await app.ledger.name_decisions.read(1)
     async with open_app(Settings.load(data=tmp_path, lang="zh"), queue=False, graph=False) as other:
         for _ in range(2):  # importing again adds nothing
-            taken = await other.ledger.transfer.import_record(saved)
+            taken = await other.ledger.transfer.take(saved)
             there = await other.ledger.name_decisions.read(taken.novel_id)
             assert [replace(d, id=0) for d in there] == [replace(d, id=0) for d in here]
     await names_use_case.undo(app, 1, done.id)

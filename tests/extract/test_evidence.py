@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 
 from kgnb.core.labels import CHARACTER_RELATIONS
-from kgnb.core.model import TaskConfig
 from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, ChapterText
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import RELATION_GROUPS, group_of
-from kgnb.graph.project.projection import ChapterProjector
-from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, settled, ties
+from tests.graph.test_settle import characters, edge, node, people, settled, ties
 from tests.support.paths import STORIES
 
 TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事。飞曰：“吾庄后有一桃园，
@@ -322,16 +320,6 @@ def test_a_name_of_another_chapter_or_of_the_table_stands_in_the_book() -> None:
     )
     assert characters(graph) == {"曹操", "孙权"}
     assert (graph.dropped, asked) == ({}, [])
-
-
-def test_a_projection_leaves_doubtful_people_to_settle() -> None:
-    one = row(1, checked("刘备见关羽。", **STRANGE))
-    assert characters(ChapterProjector(NOVEL, [], TaskConfig()).project(chapter(1), one)) == {"刘备", "关羽"}
-    taught, known = [NameEntry("哈利·波特")], [NameEntry("哈利·波特", mentions=2)]
-    assert "哈利·波特" not in characters(
-        ChapterProjector(NOVEL, taught, TaskConfig()).project(chapter(1), one)
-    )
-    assert "哈利·波特" in characters(ChapterProjector(NOVEL, known, TaskConfig()).project(chapter(1), one))
 
 
 def test_words_of_a_changing_tie_are_kept_by_chapter() -> None:

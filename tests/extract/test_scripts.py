@@ -13,7 +13,7 @@ from kgnb.extract.model import LISTS, Extraction, NameEntry
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.zh import script
 from kgnb.graph.model import Graph, SettleRow
-from kgnb.graph.project.projection import ChapterProjector, novel_builder
+from kgnb.graph.project.projection import novel_builder
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
 from tests.support.paths import STORIES
 
@@ -151,12 +151,6 @@ class TestSettle:
         assert {"刘备", "玄德"} <= set(characters(graph)["劉備"])
         assert ("Location", "荊州") in graph.nodes
         assert ("Location", "荆州") not in graph.nodes
-
-    def test_while_the_task_runs_it_is_the_same(self) -> None:
-        one = row(1, {"characters": people("刘备")})
-        assert list(
-            characters(ChapterProjector(NOVEL, [self.LIU], TaskConfig()).project(chapter(1), one))
-        ) == ["劉備"]
 
     def test_a_table_with_both_forms_as_two_entries_is_one_person(self) -> None:
         table = [NameEntry("刘备", ("皇叔",), "Character", 9), self.LIU]

@@ -14,12 +14,10 @@ import pytest
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
-from kgnb.graph.project.absent_characters import AbsentCharacters
-from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext, event_id
-from kgnb.graph.project.projection import ChapterProjector, novel_builder
+from kgnb.graph.project.graph_builder import event_id
+from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
-from kgnb.graph.resolve.chapter_identity import chapter_names
-from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions
+from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_table import name_table
 from kgnb.stores.graph import cypher
@@ -598,65 +596,10 @@ def test_every_edge_has_its_ends_and_every_key_its_place(seed: int) -> None:
     assert all(ref == e.ref for ref, e in graph.edges.items())
 
 
-def test_a_projection_is_the_chapters_share() -> None:
-    chapters, rows, table = _random_book(3)
-    one = ChapterProjector(NOVEL, table, TaskConfig()).project(chapters[0], rows[0].row)
-    alone = novel_builder(NOVEL, chapters[:1], [SettleRow(rows[0].row)], table, TaskConfig()).graph(
-        whole=True
-    )
-    for found in alone.nodes.values():
-        found.properties.pop("is_protagonist", None)
-    assert not any(n.properties.pop("is_protagonist", False) for n in one.nodes.values())
-    assert one == alone
-
-
 def test_nothing_is_made_of_nothing() -> None:
     graph = novel_builder(NOVEL, [], [], [], TaskConfig()).graph(whole=True)
     assert list(graph.nodes) == [("Novel", "1")]
     assert node(graph, "Novel", "1").properties["task_id"] == []
-
-
-def test_a_chapter_heeds_what_was_decided_before() -> None:
-    table = [NameEntry("刘备", ("玄德",), mentions=9), NameEntry("使君", ("刘公",), mentions=2)]
-    decisions = combine_decisions(
-        [Decision(1, "merge", ("刘备", "使君")), Decision(2, "split", ("张虎", "小虎"), chapters=(1, 1))]
-    )
-    one = row(1, {"characters": people("刘公", "张虎")})
-    assert characters(ChapterProjector(NOVEL, table, TaskConfig(), decisions).project(chapter(1), one)) == {
-        "刘备",
-        "小虎",
-    }
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
-    draw = random.Random(seed)
-    words = [f"{a}{b}" for a in "刘关张曹孙" for b in "甲乙丙丁"] + ["劉甲", "老爷"]
-
-    def some(most: int) -> list[str]:
-        return draw.sample(words, draw.randint(0, most))
-
-    table = [
-        NameEntry(word, tuple(some(3)), "Character", draw.randint(0, 9), reasons=((word, "关甲", "字"),))
-        for word in some(12)
-    ]
-    content = {
-        "characters": [{"name": word, "aliases": some(2)} for word in some(4)],
-        "relations": [tie(*draw.sample(words, 2)) for _ in range(4)],
-        "events": [{"name": "战", "participants": some(3), "location": draw.choice(words)}],
-        "absent": some(2),
-    }
-    for provider in ("deepseek", "rules"):
-        one = row(1, content, provider=provider)
-        absent = AbsentCharacters()
-        absent.add(one.extraction)
-        seen = chapter_names(one.extraction, from_reply=provider != "rules")
-        whole = GraphBuilder(ProjectionContext(NOVEL, table, TaskConfig()), [seen])
-        whole.drop_absent(absent, lambda _: ())
-        whole.add(chapter(1), SettleRow(one))
-        assert ChapterProjector(NOVEL, table, TaskConfig()).project(chapter(1), one) == whole.graph(
-            whole=False
-        )
 
 
 def test_a_long_books_graph_takes_little_more_memory_while_it_is_made() -> None:

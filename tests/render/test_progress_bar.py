@@ -31,10 +31,9 @@ def step(stage: str, ended: int, total: int = 40, **more: Any) -> BuildStep:
 
 STEPS = (
     step("scan", 0),
-    step("engines", 0),
     step("started", 0),
     *(step("chapters", n, rate=12.0, cost=n / 100, currency="CNY") for n in range(40)),
-    step("settling", 40),
+    step("refreshing", 40),
     step("done", 40, cost=0.4, currency="CNY"),
 )
 
@@ -51,14 +50,13 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Read by the built-in rules")
     assert lines[1] == "scanning 0/40 0%"
-    waits = [line for line in lines[2:8] if line.startswith("starting")]
-    assert waits == ["starting the graph database 0/40 0%", "starting 0/40 0%"]  # nothing is scanned any more
+    assert [line for line in lines[2:8] if line.startswith("starting")] == ["starting 0/40 0%"]
     assert [line.split()[1] for line in lines if line.startswith("chapters")] == [
         "0/40",
         *(f"{n}/40" for n in (4, 8, 12, 16, 20, 24, 28, 32, 36)),
     ]
     assert "chapters 20/40 50% · 1 min 40 s left · 12.0/min · 24.0k tokens · 0.20 CNY" in lines
-    assert [line.split()[0] for line in lines[-2:]] == ["settling", "done"]
+    assert [line.split()[0] for line in lines[-2:]] == ["writing", "done"]
 
 
 def test_kinds_that_no_rules_find_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,9 +126,9 @@ class TestTables:
         found = status_with() | {"queues": [queue | {"delayed": 0, "dead": 0, "open_tasks": 0}]}
         assert any(queue["queue"] in line for line in lines_of(found))
 
-    def test_settling_is_told(self) -> None:
+    def test_the_refresh_is_told(self) -> None:
         lines = lines_of(status_with(task={"completed": 10, "percent": 100.0, "seconds_left": 0}))
-        assert any(say("status.is_settling") in line for line in lines)
+        assert any(say("status.is_refreshing") in line for line in lines)
 
     def test_what_became_of_replies_is_told(self) -> None:
         flags = {"repaired": 3, "of-a-newer-kgnb": 1, "unverified": 2}

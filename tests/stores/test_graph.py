@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,11 +20,11 @@ import neo4j
 import pytest
 from pydantic import SecretStr
 
-from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
+from kgnb.core.errors import GraphConflict, InputError, ServiceDown, ServiceRefused
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction
 from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
-from kgnb.graph.project.projection import ChapterProjector, novel_builder
+from kgnb.graph.project.projection import novel_builder
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module
 from kgnb.stores.graph.store import GraphStore
@@ -40,14 +39,6 @@ class Facts:
     id: int
     title: str = "三国演义"
     author: str = "罗贯中"
-
-
-def yes() -> bool:
-    return True
-
-
-def no() -> bool:
-    return False
 
 
 def timeless(graph: Graph) -> Graph:
@@ -117,7 +108,7 @@ CONFIG = TaskConfig(thing_kinds=("马",), relation_types=(*TaskConfig().relation
 
 @dataclass
 class Novel:
-    """A small random novel: what each chapter gave, its projections and its exact graph."""
+    """A small random novel: what each chapter gave, and its graph."""
 
     facts: Facts
     chapters: list[Chapter]
@@ -139,12 +130,6 @@ class Novel:
                 )
             )
         return cls(Facts(novel_id), chapters, rows)
-
-    def projections(self) -> list[Graph]:
-        return [
-            ChapterProjector(self.facts, [], CONFIG).project(c, r.row)
-            for c, r in zip(self.chapters, self.rows, strict=True)
-        ]
 
     def exact(self, rows: list[SettleRow] | None = None) -> Graph:
         return novel_builder(
@@ -181,24 +166,23 @@ def spy(bolt: Bolt) -> Spy:
 
 
 async def begun(store: GraphStore, novel_id: int, seconds: float = 0.0) -> int:
-    """The number of a settle that begins now; its lease ends in ``seconds``."""
-    turn, number = await store.begin_settle(novel_id, seconds)
+    """The number of a refresh that begins now; its lease ends in ``seconds``."""
+    turn, number = await store.begin_refresh(novel_id, seconds)
     assert turn == "mine"
     return number
 
 
-async def settle(store: GraphStore, graph: Graph, novel_id: int, check: Callable[[], bool] = yes) -> int:
+async def refresh(store: GraphStore, graph: Graph, novel_id: int) -> int:
     number = await begun(store, novel_id)
-    return await store.apply(novel_id, graph, number=number, check=check)
+    return await store.apply(novel_id, graph, number=number)
 
 
-# --- projecting
+# --- the fence
 
 
-async def test_a_projection_is_read_back_as_it_was(store: GraphStore) -> None:
-    novel = Novel.make(1, count=1)
-    (wanted,) = novel.projections()
-    await store.project(1, [wanted], number=0, check=yes)
+async def test_a_graph_is_read_back_as_it_was(store: GraphStore) -> None:
+    wanted = Novel.make(1).exact()
+    assert await refresh(store, wanted, 1) == len(wanted.nodes) + len(wanted.edges)
     stored = await store.read(1)
     assert timeless(stored) == wanted
     now = datetime.now(UTC)
@@ -208,181 +192,98 @@ async def test_a_projection_is_read_back_as_it_was(store: GraphStore) -> None:
             assert timedelta(minutes=-5) < now - at < timedelta(minutes=5)
 
 
-async def test_writing_again_changes_nothing(store: GraphStore, spy: Spy) -> None:
-    novel = Novel.make(1)
-    await store.project(1, novel.projections(), number=0, check=yes)
-    before = spy.everything()
-    for one in novel.projections():
-        await store.project(1, [one], number=0, check=yes)
-    assert spy.everything() == before
-
-
-async def test_what_this_process_wrote_is_not_sent_again(
-    store: GraphStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[str] = []
-    run = graph_module.run
-
-    async def noted(tx: Any, text: str, rows: Any = (), **params: Any) -> Any:
-        sent.extend([text] * bool(rows))
-        return await run(tx, text, rows, **params)
-
-    monkeypatch.setattr(graph_module, "run", noted)
-    novel, of_chapters = Novel.make(1), ("Chapter", "Event")
-    recurring = [f"(n:{label}" for label in cypher.NODE_PROPERTIES if label not in of_chapters]
-    await store.project(1, novel.projections(), number=0, check=yes)
-    assert all(any(node in text for text in sent) for node in recurring)
-    sent.clear()
-    await store.project(1, novel.projections(), number=0, check=yes)
-    assert sent  # what belongs to one chapter isn't remembered
-    assert not [text for text in sent if any(node in text for node in recurring)]
-
-
 async def test_a_store_closed_while_it_works_opens_again(store: GraphStore) -> None:
     for _ in range(2):
-        work = [asyncio.create_task(store.settle_number(1)) for _ in range(8)]
-        work += [asyncio.create_task(store.extend_settle(1, 0, 1.0)) for _ in range(3)]
+        work = [asyncio.create_task(store.refreshed_state(1)) for _ in range(8)]
+        work += [asyncio.create_task(store.extend_refresh(1, 0, 1.0)) for _ in range(3)]
         await asyncio.sleep(0.01)  # some work, some wait for their turn
         await store.close()
         assert not (await asyncio.wait(work, timeout=30 * SLOWEST))[1]
-    assert await asyncio.gather(*[store.settle_number(1) for _ in range(8)]) == [0] * 8
-    await asyncio.gather(*[store.extend_settle(1, 0, 1.0) for _ in range(3)])
-
-
-async def test_a_rehearsal_writes_nothing(store: GraphStore, spy: Spy) -> None:
-    novel = Novel.make(1)
-    await store.project(1, novel.projections()[:1], number=0, check=yes)
-    before = spy.everything()
-    for novel_id in (1, -1):
-        await store.rehearse(novel_id, novel.projections())
-    assert spy.everything() == before
-    await store.project(1, novel.projections(), number=0, check=yes)
-    assert spy.everything() != before
-
-
-async def test_another_task_only_adds_its_id(store: GraphStore) -> None:
-    first, second = Novel.make(1, count=1, task=7), Novel.make(1, count=1, task=3)
-    await store.project(1, first.projections(), number=0, check=yes)
-    before = await store.read(1)
-    await store.project(1, second.projections(), number=0, check=yes)
-    after = await store.read(1)
-    for ref, thing in [*after.nodes.items(), *after.edges.items()]:
-        old = (before.nodes | before.edges)[ref].properties  # type: ignore[operator]
-        assert thing.properties["task_id"] == [7, 3]
-        changed = {k for k, v in thing.properties.items() if old[k] != v}
-        assert changed == {"task_id", "updated_at"}
-
-
-async def test_one_batch_and_many_give_the_same_nodes_and_edges(store: GraphStore) -> None:
-    novel = Novel.make(1)
-    await store.project(1, novel.projections(), number=0, check=yes)
-    for one in Novel.make(2).projections():
-        await store.project(2, [one], number=0, check=yes)
-    together, apart = await store.read(1), await store.read(2)
-    assert len(together.nodes) == len(apart.nodes)
-    assert len(together.edges) == len(apart.edges)
-    assert await store.settle_number(1) == 0
+    assert await asyncio.gather(*[store.refreshed_state(1) for _ in range(8)]) == [""] * 8
+    await asyncio.gather(*[store.extend_refresh(1, 0, 1.0) for _ in range(3)])
 
 
 async def test_a_stale_number_writes_nothing(store: GraphStore, spy: Spy) -> None:
     number = await begun(store, 1)
     before = spy.everything()
     with pytest.raises(GraphConflict):
-        await store.project(1, Novel.make(1).projections(), number=number - 1, check=yes)
-    with pytest.raises(GraphConflict):
-        await store.apply(1, Novel.make(1).exact(), number=number - 1, check=yes)
-    assert spy.everything() == before
-
-
-async def test_a_lost_lease_writes_nothing(store: GraphStore, spy: Spy) -> None:
-    number = await begun(store, 1)
-    before = spy.everything()
-    with pytest.raises(LeaseLost):
-        await store.project(1, Novel.make(1).projections(), number=number, check=no)
-    with pytest.raises(LeaseLost):
-        await store.apply(1, Novel.make(1).exact(), number=number, check=no)
-    answers = itertools.chain([True], itertools.repeat(False))  # lost while it was writing
-    with pytest.raises(LeaseLost):
-        await store.project(1, Novel.make(1).projections(), number=number, check=lambda: next(answers))
+        await store.apply(1, Novel.make(1).exact(), number=number - 1)
     assert spy.everything() == before
 
 
 async def test_numbers_only_rise(store: GraphStore) -> None:
-    assert await store.settle_number(9) == 0
     first = await begun(store, 9)
     assert first > 1_790_000_000_000_000  # above any number that a graph had before it was emptied
     second = await begun(store, 9)
     assert second > first
-    assert await store.settle_number(9) == second
     assert list((await store.read(9)).nodes) == [("Novel", "9")]
-    fences = {cypher.SETTLE, cypher.SETTLED, cypher.LEASE, cypher.HOLDER, cypher.LOCK}
+    fences = {cypher.NUMBER, cypher.DONE, cypher.STATE, cypher.LEASE, cypher.HOLDER, cypher.LOCK}
     assert not fences & (await store.read(9)).nodes["Novel", "9"].properties.keys()
 
 
-async def test_one_settle_of_a_novel_at_a_time(store: GraphStore) -> None:
+async def test_one_refresh_of_a_novel_at_a_time(store: GraphStore) -> None:
     first = await begun(store, 1, 60)
-    assert await store.begin_settle(1, 60) == ("held", first)
-    assert await store.begin_settle(1, 60, after=first) == ("held", first)
-    assert (await store.begin_settle(2, 60))[0] == "mine"  # another novel
-    await store.extend_settle(1, first, 0.0, done=True)
+    assert await store.begin_refresh(1, 60) == ("held", first)
+    assert await store.begin_refresh(1, 60, after=first) == ("held", first)
+    assert (await store.begin_refresh(2, 60))[0] == "mine"  # another novel
+    assert await store.refreshed_state(1) == ""
+    await store.end_refresh(1, first, "a")
+    assert await store.refreshed_state(1) == "a"
     second = await begun(store, 1, 60)  # whoever came while the first one ran: it may have missed a row
-    await store.extend_settle(1, second, 0.0)  # given up
-    assert await store.begin_settle(1, 60, after=second) != ("done", second)
-    third = await store.settle_number(1)
-    await store.extend_settle(1, third, 0.0, done=True)
-    assert await store.begin_settle(1, 60, after=first) == ("done", third)
-    assert await store.begin_settle(1, 60, after=second) == ("done", third)
+    await store.extend_refresh(1, second, 0.0)  # given up
+    assert await store.begin_refresh(1, 60, after=second) != ("done", second)
+    assert await store.refreshed_state(1) == ""  # it may be a mix of both
+    _, third = await store.begin_refresh(1, 60)
+    await store.end_refresh(1, third, "b")
+    assert await store.refreshed_state(1) == "b"
+    assert await store.begin_refresh(1, 60, after=first) == ("done", third)
+    assert await store.begin_refresh(1, 60, after=second) == ("done", third)
 
 
-async def test_a_settle_lease_expires_and_shuts_its_holder_out(store: GraphStore) -> None:
+async def test_a_refresh_lease_expires_and_shuts_its_holder_out(store: GraphStore) -> None:
     dead = await begun(store, 1, 0.2)
-    while (turn := await store.begin_settle(1, 60))[0] == "held":
+    while (turn := await store.begin_refresh(1, 60))[0] == "held":
         await asyncio.sleep(0.05)
-    await store.extend_settle(1, dead, 0.0, done=True)  # it was frozen, and has no say any more
-    assert await store.begin_settle(1, 60, after=dead) == ("held", turn[1])
+    await store.end_refresh(1, dead, "dead")  # it was frozen, and has no say any more
+    assert await store.begin_refresh(1, 60, after=dead) == ("held", turn[1])
     with pytest.raises(GraphConflict):
-        await store.apply(1, Novel.make(1).exact(), number=dead, check=yes)
+        await store.apply(1, Novel.make(1).exact(), number=dead)
 
 
-async def test_who_has_a_task_waits_for_nobody_who_settled_for_it_before(store: GraphStore) -> None:
-    _, dead = await store.begin_settle(1, 600, task=7)
-    assert await store.begin_settle(1, 600) == ("held", dead)
-    assert await store.begin_settle(1, 600, task=8) == ("held", dead)
-    turn, number = await store.begin_settle(1, 600, task=7)
+async def test_who_has_a_task_waits_for_nobody_who_refreshed_for_it_before(store: GraphStore) -> None:
+    _, dead = await store.begin_refresh(1, 600, task=7)
+    assert await store.begin_refresh(1, 600) == ("held", dead)
+    assert await store.begin_refresh(1, 600, task=8) == ("held", dead)
+    turn, number = await store.begin_refresh(1, 600, task=7)
     assert (turn, number > dead) == ("mine", True)
     with pytest.raises(GraphConflict):
-        await store.apply(1, Novel.make(1).exact(), number=dead, check=yes)
+        await store.apply(1, Novel.make(1).exact(), number=dead)
 
 
-async def test_nothing_of_a_settle_brings_a_deleted_novel_back(store: GraphStore, spy: Spy) -> None:
+async def test_nothing_of_a_refresh_brings_a_deleted_novel_back(store: GraphStore, spy: Spy) -> None:
     number = await begun(store, 1, 60)
     spy("MATCH (n:Novel) DELETE n")
-    await store.extend_settle(1, number, 60)
-    assert not await store.has_novel(1)
+    await store.extend_refresh(1, number, 60)
+    await store.end_refresh(1, number, "a")
+    assert spy("MATCH (n) RETURN count(n)") == [[0]]
 
 
-# --- settling
+# --- refreshing
 
 
-async def test_settle_makes_it_exact_and_then_has_nothing_to_do(store: GraphStore) -> None:
+async def test_refresh_makes_it_exact_and_then_has_nothing_to_do(store: GraphStore) -> None:
     novel = Novel.make(1, count=8)
     other = Novel.make(2, count=3, seed=5)
-    await store.project(2, other.projections(), number=0, check=yes)
+    await refresh(store, other.exact(), 2)
     untouched = await store.read(2)
-    await store.project(1, novel.projections(), number=0, check=yes)
+    await refresh(store, novel.exact(novel.rows[1:]), 1)
     exact = novel.exact()
-    assert await settle(store, exact, 1) > 0
+    assert await refresh(store, exact, 1) > 0
     stored = await store.read(1)
     assert timeless(stored) == exact
-    assert await settle(store, exact, 1) == 0
+    assert await refresh(store, exact, 1) == 0
     assert await store.read(1) == stored  # times too
     assert await store.read(2) == untouched
-
-
-async def test_settle_from_nothing_equals_settle_after_projection(store: GraphStore) -> None:
-    exact = Novel.make(1).exact()
-    assert await settle(store, exact, 1) == len(exact.nodes) + len(exact.edges)
-    assert timeless(await store.read(1)) == exact
 
 
 async def test_many_edges_of_equal_values_fit_the_engines_memory(store: GraphStore) -> None:
@@ -392,47 +293,53 @@ async def test_many_edges_of_equal_values_fit_the_engines_memory(store: GraphSto
         ref = ("Character", f"卒{i}")
         graph.nodes[ref] = GraphNode(*ref, graph.nodes[edge.source].properties | {"name": ref[1]})
         graph.edges[ref, "KNOWS", edge.target] = GraphEdge(ref, "KNOWS", edge.target, edge.properties)
-    await settle(store, graph, 1)
+    await refresh(store, graph, 1)
     assert timeless(await store.read(1)) == graph
 
 
-async def test_settle_removes_what_is_gone(store: GraphStore, spy: Spy) -> None:
+async def test_refresh_removes_what_is_gone(store: GraphStore, spy: Spy) -> None:
     novel = Novel.make(1, count=6)
-    await settle(store, novel.exact(), 1)
+    await refresh(store, novel.exact(), 1)
     first = await store.read(1)
     fewer = novel.exact(novel.rows[:2])
-    changed = await settle(store, fewer, 1)
+    changed = await refresh(store, fewer, 1)
     assert timeless(await store.read(1)) == fewer
     gone = len(first.nodes) + len(first.edges) - len(fewer.nodes) - len(fewer.edges)
     assert changed >= gone > 0
     for ref, thing in (await store.read(1)).nodes.items():
         if ref in first.nodes:
             assert thing.properties["created_at"] == first.nodes[ref].properties["created_at"]
-    await settle(store, novel_builder(novel.facts, [], [], [], CONFIG).graph(whole=True), 1)
-    assert spy("MATCH (n) RETURN count(n)") == [[1]]
+    before = len(first.nodes)
+    assert await refresh(store, Graph(), 1) < before + len(first.edges)
+    assert spy("MATCH (n) RETURN count(n)") == [[0]]
 
 
-async def test_settle_leaves_an_old_workers_graph(store: GraphStore, spy: Spy) -> None:
+async def test_refresh_leaves_an_old_workers_graph(store: GraphStore, spy: Spy) -> None:
     old, new = Novel.make(1, seed=1, task=3), Novel.make(1, count=2, seed=2, task=7)
-    await settle(store, old.exact(), 1)
+    await refresh(store, old.exact(), 1)
     before = await store.read(1)
     number = await begun(store, 1)
-    await store.apply(1, new.exact(), number=number, check=yes, foreign={3})
+    await store.apply(1, new.exact(), number=number, foreign={3})
     after = await store.read(1)
     assert before.nodes.keys() <= after.nodes.keys()
     assert before.edges.keys() <= after.edges.keys()
     both = new.exact().nodes.keys() & before.nodes.keys()
     assert both
     assert all(after.nodes[ref].properties["task_id"] == [3, 7] for ref in both)
-    again = await store.apply(1, new.exact(), number=number, check=yes, foreign={3})
+    again = await store.apply(1, new.exact(), number=number, foreign={3})
     assert again == 0
-    await store.apply(1, new.exact(), number=number, check=yes)
+    await store.apply(1, Graph(), number=number, foreign={3})  # the new task was deleted
+    left = await store.read(1)
+    assert (left.nodes.keys(), left.edges.keys()) == (before.nodes.keys(), before.edges.keys())
+    assert all(one.properties["task_id"] == [3] for one in (*left.nodes.values(), *left.edges.values()))
+    assert await store.apply(1, Graph(), number=number, foreign={3}) == 0
+    await store.apply(1, new.exact(), number=number)
     assert timeless(await store.read(1)) == new.exact()
 
 
-async def test_settle_mends_what_others_broke(store: GraphStore, spy: Spy) -> None:
+async def test_refresh_mends_what_others_broke(store: GraphStore, spy: Spy) -> None:
     exact = Novel.make(1).exact()
-    await settle(store, exact, 1)
+    await refresh(store, exact, 1)
     spy("MATCH (n:Character {name: '人1'}) SET n.description = 'x', n.traits = null, n.mine = 1")
     spy("MATCH (:Character)-[e:APPEARS_IN]->(:Chapter {id: 1001}) SET e.confidence = 0.1")
     pair = "MATCH (a:Character {name: '人1'}), (b:Character {name: '人2'})"
@@ -444,47 +351,46 @@ async def test_settle_mends_what_others_broke(store: GraphStore, spy: Spy) -> No
     spy("CREATE (:Location {name: '错', novel_id: 1})")
     spy("MATCH (n:Organization {novel_id: 1}) DETACH DELETE n")
     spy("MATCH (n:Character {name: '人3'}) CREATE (n)-[:SEEN {by: 'me'}]->(:Note {novel_id: 1})")
-    assert await settle(store, exact, 1) > 0
+    assert await refresh(store, exact, 1) > 0
     assert timeless(await store.read(1)) == exact
-    assert await settle(store, exact, 1) == 0
+    assert await refresh(store, exact, 1) == 0
     twice = "MATCH (a)-[e:PARTICIPATES_IN]->(b) WITH a, b, count(e) AS c WHERE c > 1 RETURN count(*)"
     assert spy(twice) == [[0]]
     assert spy("MATCH (n:Character {name: '人1'}) RETURN n.mine") == [[1]]  # not kgnb's: left alone
     assert spy("MATCH (n:Character {name: '人3'})-[e:SEEN]->(:Note) RETURN e.by") == [["me"]]
 
 
-async def test_settle_in_small_batches(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refresh_in_small_batches(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph_module, "BATCH", 7)
     novel = Novel.make(1, count=3)
-    await settle(store, novel.exact(), 1)
+    await refresh(store, novel.exact(), 1)
     assert timeless(await store.read(1)) == novel.exact()
-    await settle(store, novel.exact(novel.rows[:1]), 1)
+    await refresh(store, novel.exact(novel.rows[:1]), 1)
     assert timeless(await store.read(1)) == novel.exact(novel.rows[:1])
 
 
-async def test_a_settle_cut_short_is_mended_by_the_next(
+async def test_a_refresh_cut_short_is_mended_by_the_next(
     store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(graph_module, "BATCH", 20)
     novel = Novel.make(1, count=6)
-    await store.project(1, novel.projections(), number=0, check=yes)
     pick = random.Random(1)
     cut = 0
     for round_ in range(8):
         wanted = novel.exact(pick.sample(novel.rows, pick.randint(1, 5)))
-        task = asyncio.create_task(settle(store, wanted, 1))
+        task = asyncio.create_task(refresh(store, wanted, 1))
         await asyncio.sleep(pick.uniform(0.0, 0.12))
         cut += task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         if round_ % 4 == 3:
-            await settle(store, wanted, 1)
+            await refresh(store, wanted, 1)
             assert timeless(await store.read(1)) == wanted
     assert cut > 2
-    await settle(store, novel.exact(), 1)
+    await refresh(store, novel.exact(), 1)
     assert timeless(await store.read(1)) == novel.exact()
 
 
-async def test_a_settle_stops_when_another_one_starts(
+async def test_a_refresh_stops_when_another_one_starts(
     store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(graph_module, "BATCH", 10)
@@ -493,16 +399,16 @@ async def test_a_settle_stops_when_another_one_starts(
     began, go_on, fenced = asyncio.Event(), asyncio.Event(), store._fenced
 
     async def one_and_wait(*args: Any, **given: Any) -> int:
-        if given["number"] == number and began.is_set():
+        if args[2] == number and began.is_set():
             await go_on.wait()
         done = await fenced(*args, **given)
         began.set()
         return done
 
     monkeypatch.setattr(store, "_fenced", one_and_wait)
-    slow = asyncio.create_task(store.apply(1, novel.exact(), number=number, check=yes))
+    slow = asyncio.create_task(store.apply(1, novel.exact(), number=number))
     await began.wait()
-    await settle(store, novel.exact(novel.rows[:2]), 1)
+    await refresh(store, novel.exact(novel.rows[:2]), 1)
     go_on.set()
     with pytest.raises(GraphConflict):
         await slow
@@ -515,11 +421,11 @@ async def test_a_settle_stops_when_another_one_starts(
 def test_only_whole_types_reach_a_statement() -> None:
     for word in [*WORDS, "KNOWS ", "KNOWS\n", "knows", "", "KNOWS`]->() //"]:
         assert not RELATION_TYPE.fullmatch(word)
-        for make in (cypher.add_edges, cypher.put_edges):
-            with pytest.raises(ValueError, match="not a relationship type"):
-                make(word, [])
         with pytest.raises(ValueError, match="not a relationship type"):
-            cypher.remove_edges((word, "Character", "Character"), [])
+            cypher.put_edges(word, [])
+        for of_kind in (cypher.remove_edges, cypher.keep_edges):
+            with pytest.raises(ValueError, match="not a relationship type"):
+                of_kind((word, "Character", "Character"), [])
         with pytest.raises(ValueError, match="not a relationship type"):
             cypher.make_types([word])
 
@@ -541,47 +447,27 @@ async def test_hostile_names_are_only_names(store: GraphStore, spy: Spy) -> None
     novel = Novel.make(1, count=1)
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
     exact = novel.exact([SettleRow(one)])
-    await store.project(
-        1, [ChapterProjector(novel.facts, [], CONFIG).project(novel.chapters[0], one)], number=0, check=yes
-    )
-    await settle(store, exact, 1)
+    await refresh(store, exact, 1)
     assert timeless(await store.read(1)) == exact
     assert {n.key for n in exact.nodes.values() if n.label == "Character"} == set(HOSTILE)
     types = {row[0] for row in spy("MATCH ()-[e]->() RETURN DISTINCT type(e)")}
     assert types == {"APPEARS_IN", "PARTICIPATES_IN", "KNOWS"}
 
 
-async def test_a_configured_type_is_written_and_settled(store: GraphStore) -> None:
+async def test_a_configured_type_is_written(store: GraphStore) -> None:
     config = TaskConfig(relation_types=("SWORN_BROTHER_2",))
     novel = Novel.make(1, count=1)
     found = Extraction.model_validate(
         {"relations": [{"source": "刘备", "target": "关羽", "type": "SWORN_BROTHER_2"}]}
     )
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
-    projection = ChapterProjector(novel.facts, [], config).project(novel.chapters[0], one)
-    await store.project(1, [projection], number=0, check=yes)
-    assert timeless(await store.read(1)) == projection
+    exact = novel_builder(novel.facts, novel.chapters, [SettleRow(one)], [], config).graph(whole=True)
+    await refresh(store, exact, 1)
+    assert timeless(await store.read(1)) == exact
     assert (await store.counts(1))["SWORN_BROTHER_2"] == 1
 
 
 # --- other writers
-
-
-async def test_two_drivers_on_the_same_novel(store: GraphStore, bolt: Bolt) -> None:
-    novel = Novel.make(1, count=12)
-    other = bolt.store()
-    graphs = novel.projections()
-
-    async def write(one: GraphStore, share: list[Graph]) -> None:
-        for graph in share:
-            await one.project(1, [graph], number=0, check=yes)
-
-    await asyncio.gather(write(store, graphs), write(other, graphs[::-1]), write(other, graphs[::2]))
-    await other.close()
-    twice = "MATCH (a)-[e]->(b) WITH a, type(e) AS kind, b, count(*) AS times WHERE times > 1 RETURN times"
-    assert await store.query(twice) == []
-    await settle(store, novel.exact(), 1)
-    assert timeless(await store.read(1)) == novel.exact()
 
 
 async def test_what_another_writer_took_away_meanwhile_is_tried_again(store: GraphStore) -> None:
@@ -612,19 +498,20 @@ _CHILD = """
 import asyncio, json, sys
 from pydantic import SecretStr
 sys.path.insert(0, "tests")
-from tests.stores.test_graph import Facts, Novel, settle, yes
+from tests.stores.test_graph import Novel, refresh
+from kgnb.core.errors import GraphConflict
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.targets import GraphTarget
 
-async def main(uri, user, password, database, step, settling):
+async def main(uri, user, password, database, step):
     store = GraphStore(GraphTarget(uri, user, SecretStr(password), database))
     novel = Novel.make(1, count=12)
-    graphs = novel.projections()
-    if settling:
-        await store.prepare()
-    for graph in graphs[::step]:
-        number = await store.settle_number(1)
-        await store.project(1, [graph], number=number, check=yes)
+    await store.prepare()
+    for last in range(1, 13)[::step]:
+        try:
+            await refresh(store, novel.exact(novel.rows[:last]), 1)
+        except GraphConflict:
+            pass
     await store.close()
 
 asyncio.run(main(*json.loads(sys.stdin.readline())))
@@ -639,19 +526,19 @@ async def test_two_processes_end_exact(store: GraphStore, bolt: Bolt, spy: Spy) 
     ]
     for child, step in zip(children, (1, -1), strict=True):
         assert child.stdin is not None
-        child.stdin.write(json.dumps([bolt.uri, bolt.user, bolt.password, bolt.database, step, True]) + "\n")
+        child.stdin.write(json.dumps([bolt.uri, bolt.user, bolt.password, bolt.database, step]) + "\n")
         child.stdin.close()
     assert [await asyncio.to_thread(child.wait, 60) for child in children] == [0, 0]
     stored, novel = await store.read(1), Novel.make(1, count=12)
-    wanted = {ref for graph in novel.projections() for ref in (*graph.nodes, *graph.edges)}
-    assert {*stored.nodes, *stored.edges} == wanted
     assert spy("MATCH ()-[e]->() RETURN count(e)") == [[len(stored.edges)]]
-    await settle(store, novel.exact(), 1)
+    await refresh(store, novel.exact(), 1)
     assert timeless(await store.read(1)) == novel.exact()
 
 
-async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore, bolt: Bolt) -> None:
-    """Between lock and commit: either the chapter comes first, or it is not written under the old number."""
+async def test_a_refresh_that_begins_while_another_writes(
+    store: GraphStore, bolt: Bolt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between lock and commit: either the writer comes first, or it writes nothing under the old number."""
     novel = Novel.make(1, count=1)
     number = await begun(store, novel.facts.id)
     raised = threading.Event()
@@ -664,56 +551,35 @@ async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore
         await other.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(raise_it()))
-    first_to_commit = []
+    first_to_commit, lock = [], store._lock
 
-    def check() -> bool:
+    async def locked(*args: Any) -> list[Any]:
+        state = await lock(*args)
         if thread.ident is None:
             thread.start()
-            # On Neo4j, whose database has no name here, it has to wait for the chapter's commit.
+            # On Neo4j, whose database has no name here, it has to wait for the writer's commit.
             raised.wait(20 * SLOWEST if bolt.database else 1.0)
-            first_to_commit.append("settle" if raised.is_set() else "chapter")
-        return True
+            first_to_commit.append("refresh" if raised.is_set() else "writer")
+        return state
 
-    (projection,) = novel.projections()
-    projection.nodes.pop(("Novel", "1"))  # so that nothing but the lock writes on the Novel node
+    monkeypatch.setattr(store, "_lock", locked)
     try:
-        await store.project(1, [projection], number=number, check=check)
+        await store.apply(1, novel.exact(), number=number)
     except GraphConflict:
-        assert first_to_commit == ["settle"]
+        assert first_to_commit == ["refresh"]
         assert list((await store.read(1)).nodes) == [("Novel", "1")]
     else:
-        assert first_to_commit == ["chapter"]
+        assert first_to_commit == ["writer"]
     await asyncio.to_thread(thread.join)
-    assert [await store.settle_number(1)] == raised_to > [number]
+    assert [(await store.begin_refresh(1, 60))[1]] > raised_to > [number]
 
 
 # --- deleting, counting, asking
 
 
-async def test_deleting_a_task(store: GraphStore, spy: Spy) -> None:
-    mine, theirs = Novel.make(1, count=4, task=7), Novel.make(1, count=2, seed=3, task=8)
-    other = Novel.make(2, count=1, task=7)
-    await store.project(2, other.projections(), number=0, check=yes)
-    await store.project(1, mine.projections() + theirs.projections(), number=0, check=yes)
-    number = await begun(store, 1)
-    await store.delete_task(1, 7, number)
-    left = await store.read(1)
-    wanted = {ref for graph in theirs.projections() for ref in (*graph.nodes, *graph.edges)}
-    assert {*left.nodes, *left.edges} == wanted
-    assert all(x.properties["task_id"] == [8] for x in (*left.nodes.values(), *left.edges.values()))
-    with pytest.raises(GraphConflict):
-        await store.delete_task(1, 8, number - 1)
-    assert await store.has_novel(1)
-    await store.delete_task(1, 8, number)
-    assert not await store.has_novel(1)
-    assert not (await store.read(1)).nodes
-    assert spy("MATCH (n) WHERE n.novel_id = 1 OR (n:Novel AND n.id = 1) RETURN count(n)") == [[0]]
-    assert len((await store.read(2)).nodes) == len(other.projections()[0].nodes)
-
-
 async def test_counts(store: GraphStore) -> None:
     exact = Novel.make(1).exact()
-    await settle(store, exact, 1)
+    await refresh(store, exact, 1)
     counts = await store.counts(1)
     for label in cypher.KEYS:
         assert counts[label] == sum(n.label == label for n in exact.nodes.values())
@@ -723,7 +589,7 @@ async def test_counts(store: GraphStore) -> None:
 
 
 async def test_questions(store: GraphStore, spy: Spy) -> None:
-    await settle(store, Novel.make(1).exact(), 1)
+    await refresh(store, Novel.make(1).exact(), 1)
     (answer,) = await store.query(
         "MATCH (c:Character {name: $name}) RETURN c.name AS name, [c.created_at] AS at, c", {"name": "人1"}
     )
@@ -751,7 +617,7 @@ async def test_rows_are_not_formatted_for_a_log_that_nobody_reads(store: GraphSt
     graph = Novel.make(1, count=1).exact()
     for part in (*graph.nodes.values(), *graph.edges.values()):
         part.properties |= {key: Told(text) for key, text in part.properties.items() if isinstance(text, str)}
-    await settle(store, graph, 1)
+    await refresh(store, graph, 1)
     assert timeless(await store.read(1)) == graph
 
 
@@ -763,7 +629,7 @@ async def test_a_schema_that_is_there_costs_few_round_trips(store: GraphStore, b
         await again.prepare()
         begun = proxy.trips
         assert begun <= 10
-        await again.extend_settle(1, 0, 1.0)
+        await again.extend_refresh(1, 0, 1.0)
         assert proxy.trips == begun + 1  # one statement needs no transaction around it
         await again.close()
 
@@ -805,16 +671,16 @@ async def test_errors_are_told_apart(bolt: Bolt) -> None:
     await wrong.close()
     away = GraphStore(GraphTarget("bolt://127.0.0.1:1", "a", SecretStr("b")))
     with pytest.raises(ServiceDown) as down:
-        await away.settle_number(1)
+        await away.refreshed_state(1)
     assert down.value.service == "bolt"
     with pytest.raises(ServiceDown):
         await away.ping()
     with pytest.raises(ServiceDown):
-        await away.project(1, [], number=0, check=yes)
+        await away.begin_refresh(1, 1.0)
     await away.close()
     for uri in ("bolt://[:::", "ftp://x"):
         with pytest.raises(ServiceRefused):
-            await GraphStore(GraphTarget(uri, "a", SecretStr("b"))).settle_number(1)
+            await GraphStore(GraphTarget(uri, "a", SecretStr("b"))).refreshed_state(1)
 
 
 async def test_an_engine_that_never_answers_is_down() -> None:
@@ -829,9 +695,9 @@ async def test_an_engine_that_never_answers_is_down() -> None:
     port = server.sockets[0].getsockname()[1]
     store = GraphStore(GraphTarget(f"bolt://127.0.0.1:{port}", "a", SecretStr("b"), timeout=0.5))
     with pytest.raises(ServiceDown):
-        await store.settle_number(1)
+        await store.refreshed_state(1)
     with pytest.raises(ServiceDown):
-        await store.project(1, [], number=0, check=yes)
+        await store.begin_refresh(1, 1.0)
     asked.clear()
     with pytest.raises(ServiceDown):
         await store.counts(1)

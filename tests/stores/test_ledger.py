@@ -19,8 +19,10 @@ from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.orphans import Orphan
 from tests.support.ledgers import (
     QUEUE,
+    end_of,
     execute,
     extraction,
     finish_chapter,
@@ -392,6 +394,9 @@ class TestOpening:
         await finish_task(ledger, task_id, 10)
         assert await ledger.task_lifecycle.delete(task_id) == novel_id
         assert await ledger.task_lifecycle.delete(task_id) is None
+        orphan = Orphan(novel_id, False, (task_id,))  # until its novel's graph is refreshed
+        assert await ledger.orphans.find(0) == ([orphan], 0)
+        await ledger.orphans.forget(orphan)
         for table in (t.tasks, t.chapter_status, t.extractions, t.raw_replies, t.claims, t.task_facts):
             assert await scalar(ledger, sa.select(sa.func.count()).select_from(table)) == 0
 
@@ -440,15 +445,15 @@ class TestChapters:
         key, old = await claimed(ledger)
         new = (await ledger.chapters.claim([(*key, 12)]))[key]
         assert await ledger.chapters.claim([(*key, 11)]) == {}
-        assert await ledger.extractions.save([row_of(old, key[0], 11)]) == [False]
-        assert await ledger.extractions.row(*key) is None
-        end = ChapterEnd(*key, 11, ChapterStatus.COMPLETED)
+        end = end_of(row_of(old, key[0], 11))
         assert await ledger.chapters.end([end]) == [False]
+        assert await ledger.extractions.row(*key) is None
         assert await ledger.chapters.hand_back([(*key, 11)]) == [False]
-        assert await ledger.extractions.save([row_of(new, key[0], 12)]) == [True]
-        assert await ledger.chapters.end([replace(end, token=12)]) == [True]
-        assert await ledger.chapters.end([replace(end, token=12)]) == [True]  # said again
-        assert await ledger.chapters.end([replace(end, token=11)]) == [False]
+        later = end_of(row_of(new, key[0], 12))
+        assert await ledger.chapters.end([later]) == [True]
+        assert await ledger.chapters.end([later]) == [True]  # said again
+        assert await ledger.chapters.end([end]) == [False]
+        assert await ledger.extractions.row(*key) == later.row
         assert await ledger.chapters.claim([(*key, 13)]) == {}  # completed is completed
 
     async def test_what_nobody_handed_back_is_taken_over(self, ledger: Ledger) -> None:
@@ -474,8 +479,8 @@ class TestChapters:
         key, work = await claimed(ledger)
         end = ChapterEnd(*key, 12, ChapterStatus.FAILED, error="x")
         assert await ledger.chapters.end([end]) == [True]
-        assert await ledger.extractions.save([row_of(work, key[0], 11)]) == [False]
-        assert await ledger.chapters.still_claimed([(*key, 11)]) == set()
+        assert await ledger.chapters.end([end_of(row_of(work, key[0], 11))]) == [False]
+        assert await ledger.extractions.row(*key) is None
         assert await ledger.chapters.end([end]) == [True]  # said again
 
     async def test_main_sees_which_chapter_runs_and_that_its_task_does(self, ledger: Ledger) -> None:
@@ -508,29 +513,33 @@ class TestChapters:
         works = await ledger.chapters.claim([(one, a[0], 20), (two, b[0], 20), (two, b[1], 20), (9, 9, 20)])
         assert set(works) == {(one, a[0]), (two, b[1])}
         assert "甲" in works[(one, a[0])].text
-        rows = [row_of(work, task, 20) for (task, _), work in works.items()]
-        assert await ledger.extractions.save([*rows, replace(rows[0], chapter_id=b[0])]) == [
-            True,
-            True,
-            False,
-        ]
         back = [(one, a[0], 20), (two, b[1], 21)]
         assert await ledger.chapters.hand_back(back) == [True, False]
         assert (await ledger.tasks.progress(one)).pending == 3
         assert (await ledger.tasks.progress(two)).running == 2
+        rows = [row_of(work, task, 20) for (task, _), work in works.items()]
+        ends = [end_of(row) for row in (*rows, replace(rows[1], chapter_id=b[0]))]
+        # The first was handed back meanwhile: its row is kept all the same, as it was paid for.
+        assert await ledger.chapters.end(ends) == [False, True, False]
+        assert (await ledger.tasks.progress(one)).pending == 3
+        assert (await ledger.tasks.progress(two)).completed == 1
+        stored = {
+            (r.task_id, r.chapter_id) for task in (one, two) for r in await rows_of(ledger, task_id=task)
+        }
+        assert stored == {(one, a[0]), (two, b[1])}
 
     async def test_a_chapter_with_a_row_is_never_asked_again(self, ledger: Ledger) -> None:
         key, work = await claimed(ledger)
         assert work.row is None
         row = row_of(work, key[0], 11)
-        assert await ledger.extractions.save([row], [("原文1", "x" * 100_000)]) == [True]
-        assert await ledger.extractions.save([replace(row, extraction=extraction("曹操"))]) == [True]  # stays
+        assert await ledger.chapters.end([end_of(row, ("原文1", "x" * 100_000))]) == [True]
+        await execute(ledger, set_chapter(*key, status="pending"))
         again = (await ledger.chapters.claim([(*key, 12)]))[key]
         assert again.row == row
         assert again.row is not None
         other = replace(row, token=12, extraction=extraction("曹操"))
-        assert await ledger.extractions.save([other]) == [True]
-        assert await ledger.extractions.row(*key) == row
+        assert await ledger.chapters.end([end_of(other)]) == [True]
+        assert await ledger.extractions.row(*key) == row  # the first one stays
         assert [len(r) for r in await ledger.extractions.raw_replies(*key)] == [3, 64 * 1024]
 
     async def test_a_changed_text_gives_way_to_a_new_row(self, ledger: Ledger) -> None:
@@ -548,7 +557,7 @@ class TestChapters:
         assert (await open_with(ledger, task_id, 30)).chapters == [chapter.id]
         work = (await ledger.chapters.claim([(*key, 31)]))[key]
         assert (work.row, work.text) == (None, new_text)
-        assert await ledger.extractions.save([row_of(work, task_id, 31)]) == [True]
+        assert await ledger.chapters.end([end_of(row_of(work, task_id, 31))]) == [True]
         assert (await ledger.extractions.row(*key)).text_hash == text_hash(new_text)
         assert await ledger.tasks.uncovered_chapters(novel_id, [task_id]) == []
 
@@ -581,12 +590,10 @@ class TestChapters:
         key, work = await claimed(ledger)
         evil = "'; DROP TABLE novels; -- %s :x \\ 😀𠮷"
         row = row_of(work, key[0], 11, extraction=extraction(evil))
-        assert await ledger.extractions.save([row], [(evil + "\ud83d",)]) == [True]
+        end = end_of(row, (evil + "\ud83d",))
+        assert await ledger.chapters.end([replace(end, error="\ud800")]) == [True]
         assert await ledger.extractions.row(*key) == row
         assert await ledger.extractions.raw_replies(*key) == [evil + "?"]
-        assert await ledger.chapters.end([ChapterEnd(*key, 11, ChapterStatus.FAILED, error="\ud800")]) == [
-            True
-        ]
 
     @pytest.mark.parametrize("told", [True, False])
     async def test_quotes_and_backslashes_come_back_as_they_were(
@@ -612,13 +619,14 @@ class TestChapters:
             "?:b_now",
             "’‘\\",
         )
-        assert await ledger.extractions.save([row_of(work, key[0], 11)], [evil]) == [True]
+        assert await ledger.chapters.end([end_of(row_of(work, key[0], 11), evil)]) == [True]
         assert await ledger.extractions.raw_replies(*key) == list(evil)
 
     async def test_a_row_twice_in_one_batch_is_saved_once(self, ledger: Ledger) -> None:
         key, work = await claimed(ledger)
         row = row_of(work, key[0], 11)
-        assert await ledger.extractions.save([row, row], [("{1}",), ("{2}",)]) == [True, True]
+        ends = [end_of(row, ("{1}",)), end_of(row, ("{2}",))]
+        assert await ledger.chapters.end(ends) == [True, True]
         assert await ledger.extractions.row(*key) == row
 
     @pytest.mark.parametrize("count", [1, 3, 70])
@@ -637,7 +645,7 @@ class TestChapters:
             assert row["completed_at"] is not None
 
 
-class TestSettling:
+class TestRecord:
     async def rows(self, ledger: Ledger, novel_id: int) -> list:
         return await asyncio.to_thread(list, await ledger.graphs.rows(novel_id))
 

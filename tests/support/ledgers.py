@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -127,13 +128,16 @@ def row_of(work: ChapterWork, task_id: int, token: int, **more: object) -> Extra
     )
 
 
+def end_of(row: ExtractionRow, raw: Sequence[str] = ("{}",)) -> ChapterEnd:
+    key = row.task_id, row.chapter_id, row.token
+    return ChapterEnd(*key, ChapterStatus.COMPLETED, 4, 2, row=row, raw=raw)
+
+
 async def finish_chapter(ledger: Ledger, task_id: int, chapter_id: int, token: int, **more: object) -> bool:
     works = await ledger.chapters.claim([(task_id, chapter_id, token)])
     work = works[(task_id, chapter_id)]
-    if work.row is None:
-        assert await ledger.extractions.save([row_of(work, task_id, token, **more)], [("{}",)]) == [True]
-    end = ChapterEnd(task_id, chapter_id, token, ChapterStatus.COMPLETED, 4, 2)
-    return (await ledger.chapters.end([end]))[0]
+    end = end_of(row_of(work, task_id, token, **more))
+    return (await ledger.chapters.end([end if work.row is None else replace(end, row=None)]))[0]
 
 
 async def finish_task(ledger: Ledger, task_id: int, token: int, **more: object) -> TaskStatus | None:

@@ -79,24 +79,22 @@ class GraphStub:
     def __init__(self) -> None:
         self.gate: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
 
-    async def settle_number(self, _: int) -> int:
-        await self.gate()
-        return 1
-
-    async def begin_settle(self, *_: object, **__: object) -> tuple[str, int]:
+    async def begin_refresh(self, *_: object, **__: object) -> tuple[str, int]:
         await self.gate()
         return "mine", 1
 
-    async def extend_settle(self, *_: object, **__: object) -> None:
+    async def extend_refresh(self, *_: object) -> None:
         await self.gate()
 
-    async def project(self, *_: object, check: Callable[[], bool], **__: object) -> None:
+    async def end_refresh(self, *_: object) -> None:
         await self.gate()
-        assert check()
+
+    async def ping(self) -> None:
+        await self.gate()
 
 
 class PoolStub:
-    """No process: a book's names are none, its settle writes nothing."""
+    """No process: a book's names are none, its refresh writes nothing."""
 
     may_fork = False
 

@@ -1,8 +1,8 @@
-"""A chapter's way: which go into a graph transaction, who is asked before, and what comes last."""
+"""A chapter's way: what comes last, and whose word counts."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,74 +10,19 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
-from kgnb.core.errors import GraphConflict, LeaseLost, TableMissing
-from kgnb.graph.model import Graph, GraphNode
+from kgnb.core.errors import LeaseLost, TableMissing
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.types import Claim
-from kgnb.worker import chapter_worker
-from kgnb.worker.chapter_worker import ChapterWorker, Outcome, _Projection
+from kgnb.worker.chapter_worker import ChapterWorker, Outcome
 from kgnb.worker.outages import Outages
 from tests.support import ledgers
-from tests.support.queues import NEW, claim_of, nodes_on, take
+from tests.support.queues import NEW, nodes_on, take
 
 
-class Stores:
-    """A graph, a ledger and a renewer that keep what they are asked."""
-
-    def __init__(self) -> None:
-        self.number = 1
-        self.written: list[list[int]] = []  # chapters by transaction
-        self.gone: set[int] = set()  # chapters whose task was deleted
-        self.graph = self.ledger = self.chapters = self.renewer = self.outages = self
-
-    def holds(self, _claim: Claim) -> bool:
-        return True
-
-    async def settle_number(self, _novel: int) -> int:
-        return self.number
-
-    async def project(
-        self, _novel: int, graphs: Sequence[Graph], *, number: int, check: Callable[[], bool]
-    ) -> None:
-        if number != self.number:
-            raise GraphConflict("graph.conflict", novel=1)
-        assert check()
-        self.written.append([int(next(iter(graph.nodes))[1].partition(":")[0]) for graph in graphs])
-
-    async def still_claimed(self, pairs: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
-        return {pair for pair in pairs if pair[1] not in self.gone}
-
-
-def item(number: int, rows: int = 1) -> _Projection:
-    people = [GraphNode("Character", f"{number}:{i}", {}) for i in range(rows)]
-    return _Projection(claim_of(7, number), 1, Graph({one.ref: one for one in people}))
-
-
-def worker(stores: Stores) -> ChapterWorker:
+def worker(stores: object) -> ChapterWorker:
     return ChapterWorker(cast("Any", stores), cast("Any", SimpleNamespace()))
-
-
-async def test_long_chapters_share_a_transaction_with_fewer_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chapter_worker, "PROJECT_ROWS", 30)
-    stores = Stores()
-    items = [item(1, 10), item(2, 20), item(3, 1), item(4, 31), item(5, 29), item(6, 1)]
-    assert await worker(stores)._project_all(items) == [True] * 6
-    assert stores.written == [[1, 2], [3], [4], [5, 6]]
-
-
-async def test_whoever_was_claimed_before_the_number_was_read_must_still_be(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    stores = Stores()
-    works = worker(stores)
-    first, second, gone = item(1), item(2), item(3)
-    assert await works._project_all([first]) == [True]
-    stores.number, stores.gone = 2, {3}  # a task was deleted while this node was frozen
-    assert await works._project_all([second]) == [True]  # meets the conflict, and reads the new number
-    assert await works._project_all([gone, item(4)]) == [False, True]
-    assert stores.written == [[1], [2], [4]]
 
 
 @asynccontextmanager
@@ -95,7 +40,7 @@ async def claimed(redis_url: str, sql_url: str) -> AsyncIterator[tuple[ChapterWo
         assert await queue.open_task(item, opening.chapters)
         (claim,) = (await take(queue, chapters=1)).claims
         stores = SimpleNamespace(ledger=ledger, queue=queue, renewer=LeaseRenewer(queue), outages=Outages())
-        yield worker(cast("Any", stores)), claim, stores
+        yield worker(stores), claim, stores
 
 
 async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: str, sql_url: str) -> None:

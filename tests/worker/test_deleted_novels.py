@@ -1,7 +1,9 @@
-"""What main deletes stays deleted: kgnb's rows go, and what late chapters wrote into the graph again."""
+"""What main deletes stays deleted: kgnb's rows go, and what a late refresh wrote into the graph again."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
+from kgnb.graph.model import Graph
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import orphans
@@ -20,11 +23,16 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.store import Queue
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
-from tests.stores.test_graph import Novel, yes
-from tests.support.ledgers import execute, finish_chapter, new_task, open_with, row_of
+from kgnb.worker.refresh import Refresh
+from tests.stores.test_graph import Novel
+from tests.support.ledgers import end_of, execute, finish_chapter, new_task, open_with, row_of
 
 ENGINES = ("sqlite", "arcadedb", "valkey"), ("mariadb", "neo4j", "redis")
 pytestmark = pytest.mark.parametrize(("sql_url", "bolt", "redis_url"), ENGINES, indirect=True)
+
+
+async def in_thread(function: Callable[..., Any], *args: object) -> Any:
+    return await asyncio.to_thread(function, *args)
 
 
 @dataclass
@@ -42,14 +50,13 @@ class Place:
         await self.ledger.names.freeze(task_id, novel_id, [name])
         await self.ledger.name_decisions.add(novel_id, Decision(0, "merge", ("刘备", "玄德")))
         assert await finish_chapter(self.ledger, task_id, chapter_id, 11)
-        await self.write(novel_id, task_id)
+        assert await Refresh(self.ledger, self.graph, in_thread, novel_id, 60.0).attempt()
         return novel_id, task_id
 
     async def write(self, novel_id: int, task_id: int) -> None:
-        """A chapter goes into the graph."""
-        graphs = Novel.make(novel_id, count=1, task=task_id).projections()
-        number = await self.graph.settle_number(novel_id)
-        await self.graph.project(novel_id, graphs, number=number, check=yes)
+        """What kgnb's record doesn't know goes into the graph."""
+        _, number = await self.graph.begin_refresh(novel_id, 0.0)
+        await self.graph.apply(novel_id, Novel.make(novel_id, task=task_id).exact(), number=number)
 
     async def main_deletes(self, task_id: int, novel_id: int | None = None) -> None:
         await execute(
@@ -80,8 +87,7 @@ class Place:
         return await self.ledger.database.run(count, write=False)
 
     async def in_graph(self, novel_id: int) -> int:
-        counts = await self.graph.counts(novel_id)
-        return sum(counts.values())
+        return len((await self.graph.read(novel_id)).nodes)
 
 
 @pytest.fixture
@@ -90,9 +96,9 @@ async def place(ledger: Ledger, queue: Queue, store: GraphStore, tmp_path: Path)
     providers = ProviderRegistry(ledger, settings)
     await providers.refresh()
     parts = {"ledger": ledger, "queue": queue, "graph": store}
-    node = SimpleNamespace(
-        stores=SimpleNamespace(**parts), only_task=None, providers=providers, settings=settings
-    )
+    pool = SimpleNamespace(run_long=in_thread)
+    facts = {"only_task": None, "providers": providers, "settings": settings, "pool": pool}
+    node = SimpleNamespace(stores=SimpleNamespace(**parts), **facts)
     node.wake = lambda: None
     return Place(**parts, reconciler=Reconciler(cast("Any", node)))
 
@@ -105,15 +111,15 @@ async def test_a_novel_that_main_deletes_while_it_is_worked(place: Place) -> Non
     work = await place.ledger.chapters.claim([(gone[1], 4, 12)])
     late = row_of(work[gone[1], 4], gone[1], 12)
     left = await place.rows(*gone)
-    _, number = await place.graph.begin_settle(gone[0], 0.0)
-    await place.graph.delete_novel(gone[0], number)  # main: first the graph, then SQL
+    _, number = await place.graph.begin_refresh(gone[0], 0.0)
+    await place.graph.apply(gone[0], Graph(), number=number)  # main: first the graph, then SQL
     await place.main_deletes(gone[1], gone[0])
     await place.write(*gone)  # by a node that doesn't know yet
     await place.turn(after_leases=False)
     assert await place.rows(*gone) == left
     await place.turn(after_leases=True)
     assert (await place.rows(*gone), await place.in_graph(gone[0])) == ({}, 0)
-    assert await place.ledger.extractions.save([late]) == [False]
+    assert await place.ledger.chapters.end([end_of(late)]) == [False]
     after = [await place.rows(*kept), await place.in_graph(kept[0]), await place.in_graph(99)]
     assert after == before
 
@@ -121,10 +127,13 @@ async def test_a_novel_that_main_deletes_while_it_is_worked(place: Place) -> Non
 async def test_a_task_that_main_deletes_leaves_its_novel(place: Place) -> None:
     novel_id, task_id = await place.worked("a")
     other = await place.ledger.tasks.create(novel_id, provider="DeepSeek", model="m", use_ai=True, name="n")
-    await place.write(novel_id, other)
+    assert await finish_chapter(
+        place.ledger, other, (await open_with(place.ledger, other, 20)).chapters[1], 21
+    )
     await place.main_deletes(task_id)
     await place.turn(after_leases=True)
-    assert (await place.rows(0, task_id), await place.rows(0, other)) == ({}, {"kgnb_tasks": 1})
+    assert await place.rows(0, task_id) == {}
+    assert (await place.rows(0, other))["kgnb_extractions"] == 1
     assert (await place.rows(novel_id, other))["kgnb_names"] == 1
     nodes = (await place.graph.read(novel_id)).nodes.values()
     assert nodes

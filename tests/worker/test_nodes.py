@@ -97,7 +97,7 @@ def test_an_idle_and_a_busy_node_are_frugal(nodes: Cluster, model: Llm, tmp_path
         idle = [(w.trips - b) / seconds for w, b in zip((few_redis, many_redis), before, strict=True)]
         assert all(0 < rate <= REDIS_TRIPS for rate in idle), idle
         assert twenty.leave()[0] == 0
-        # The other one gets busy: slots for a while, then a settle in a process of its own.
+        # The other one gets busy: slots for a while, then a refresh in a process of its own.
         task = nodes.submit(novel(tmp_path / "book.txt", 40, lines=3))
         nodes.wait_until(lambda: nodes.finished(task), 90, "the book is done")
         assert len(chapters_of(one, task)) == 40

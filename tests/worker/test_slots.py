@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from kgnb.core.errors import ProviderPaused
 from kgnb.llm.fake.server import FakeServer
+from kgnb.stores.ledger.chapters import Chapters
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, PollResult, QueueName, QueueState
 from kgnb.worker import slots as slots_module
-from kgnb.worker.slots import SlotLimiter, claims_by_queue, max_unwritten, read_ahead
-from tests.support.light_nodes import Model, asked, done, light_node, submitted
+from kgnb.worker.slots import UNWRITTEN_PER_SLOT, SlotLimiter, claims_by_queue, read_ahead
+from tests.support.light_nodes import LightNode, Model, asked, done, light_node, submitted
 from tests.support.patience import eventually
 from tests.support.throttles import asking
 
@@ -46,11 +47,6 @@ def test_as_many_are_read_ahead_as_answers_are_due(
 @pytest.mark.parametrize(("beside", "chapters"), [(0.1, 15), (2.5, 30), (60.0, 120)])
 def test_more_are_read_ahead_where_the_stores_are_far(beside: float, chapters: int) -> None:
     assert read_ahead(60, 5.0, [age / 12 for age in range(60)], beside) == chapters
-
-
-@pytest.mark.parametrize(("slots", "chapters"), [(1, 2), (60, 120), (100, 120), (200, 120), (400, 200)])
-def test_fewer_wait_for_the_graph_where_slots_are_many(slots: int, chapters: int) -> None:
-    assert max_unwritten(slots) == chapters
 
 
 async def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
@@ -104,20 +100,31 @@ def test_without_work_all_are_asked() -> None:
     assert claims_by_queue(4, [OLD, NEW], {}) == {OLD: 2, NEW: 2}
 
 
-async def test_chapters_that_wait_for_their_graph_free_their_slots_up_to_a_limit(
-    redis_url: str, ledger: Ledger, tmp_path: Path
+async def test_chapters_that_wait_for_their_rows_free_their_slots_up_to_a_limit(
+    redis_url: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, go_on = Model(slots=1), asyncio.Event()
+    model, go_on, end = Model(slots=1), asyncio.Event(), Chapters.end
     model.open.set()
+
+    async def slow_end(*args: Any) -> list[bool]:
+        await go_on.wait()
+        return await end(*args)
+
+    monkeypatch.setattr(Chapters, "end", slow_end)
     async with light_node(redis_url, ledger, tmp_path, model) as light:
-        light.graph.gate = cast("Any", go_on.wait)
         task_id = await submitted(ledger, redis_url, 8)
-        most = 1 + max_unwritten(1)
+        most = 1 + UNWRITTEN_PER_SLOT
         await eventually(lambda: asked(model, most))
-        await asyncio.sleep(1.0)
+        polls = light.node.poll_count
+        await eventually(lambda: polled(light, polls + 2))
         assert len(model.asked) == most
         go_on.set()
         await eventually(lambda: done(ledger, light, task_id))
+    assert (len(model.asked), set(model.asked.values())) == (8, {1})
+
+
+async def polled(light: LightNode, times: int) -> bool:
+    return light.node.poll_count >= times
 
 
 async def test_no_more_is_claimed_than_finds_a_place_in_a_rate_that_was_full(

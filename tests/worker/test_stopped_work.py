@@ -294,7 +294,7 @@ async def test_a_node_that_sql_refuses_stops_and_fails_nothing(
     async with light_node(redis_url, ledger, tmp_path, model) as light:
         await eventually(lambda: asked(model, 2))
         with monkeypatch.context() as patch:
-            patch.setattr(ledger.extractions, "save", refuse)
+            patch.setattr(ledger.chapters, "end", refuse)
             patch.setattr(ledger.chapters, "hand_back", refuse)
             model.open.set()
             with pytest.raises(ServiceRefused, match="1142"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.model import Chapter, Novel, TaskConfig
@@ -55,7 +55,6 @@ class ProjectionContext:
         self.spellings = table_spellings(names)
         self.table = name_table(self.spellings.entries)
         self.decisions = decisions or CombinedDecisions()
-        self.decided_names = self.decisions.names
         self.types = enabled_types(config)
         self.labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
         self.with_relations = bool(config.relation_types)
@@ -68,11 +67,8 @@ class GraphBuilder:
         self,
         context: ProjectionContext,
         chapters: Sequence[ChapterNames],
-        *,
-        only: Collection[str] | None = None,
     ) -> None:
-        """``chapters``: the names of all chapters that will be added, in this order. ``only``: every name in
-        them, given where they are few, so that the rest of a long name table is skipped."""
+        """``chapters``: the names of all chapters that will be added, in this order."""
         self._context = context
         self._novel = context.novel
         self._labels = context.labels
@@ -80,8 +76,6 @@ class GraphBuilder:
         self._form = self._spelling.form
         entries = self._spelling.entries()
         table = context.table if entries is context.spellings.entries else name_table(entries)
-        if only is not None:
-            table = table.restricted_to(map(self._form, context.decided_names.union(only)))
         self._chapter_names = deque(self._spelling.names(one) for one in chapters)  # of those to come
         self._resolver = PersonResolver(self._chapter_names, table, context.decisions)
         self._not_in_book: set[NodeKey] = set()

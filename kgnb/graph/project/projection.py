@@ -1,7 +1,6 @@
 """The record to the graph: :func:`project`, a pure function and the only source of a graph.
 
 It processes chapters by number, whatever order they are given in, so "first" means the earliest chapter.
-:class:`ChapterProjector` projects one row while a task runs; a refresh replaces the result.
 
 Beyond the wire contract:
 
@@ -75,22 +74,6 @@ def _find_nothing(_names: Collection[str]) -> Collection[str]:
 
 def _names(row: ExtractionRow) -> ChapterNames:
     return chapter_names(row.extraction, from_reply=row.extracted_by == "ai")
-
-
-class ChapterProjector(ProjectionContext):
-    """Projects the rows of a task while it runs, one chapter at a time; settle replaces the result."""
-
-    def project(self, chapter: Chapter, row: ExtractionRow) -> Graph:
-        """The row's graph, without characters that are neither in the chapter nor in the name table."""
-        found, names = row.extraction, _names(row)
-        locations = (event.location for event in found.events)
-        builder = GraphBuilder(self, [names], only={*names.known, *found.referenced_names(), *locations})
-        if found.absent:
-            absent = AbsentCharacters()
-            absent.add(found)
-            builder.drop_absent(absent, _find_nothing)
-        builder.add(chapter, SettleRow(row))
-        return builder.graph(whole=False)
 
 
 def novel_builder(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
@@ -47,16 +47,6 @@ class NameTable:
         return own.union(alias for name in own for _, alias, _ in self.links_of.get(name, ())).difference(
             names
         )
-
-    def restricted_to(self, names: Iterable[str]) -> NameTable:
-        """The table with the links of those characters only that bear one of ``names``.
-
-        Equivalent for a chapter that names nobody else, and much faster: a chapter names a few of a book's
-        thousands.
-        """
-        own = {self.canonical["Character"].get(name, name) for name in names}
-        links = {link for name in own for link in self.links_of.get(name, ())}
-        return replace(self, links=tuple(sorted(links)))
 
 
 def name_table(entries: Sequence[NameEntry]) -> NameTable:

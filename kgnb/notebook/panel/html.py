@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STYLE = f"<style>{TABLE_STYLE}{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
 
 _STATE_TONES = {"running": "good", "starting": "warn", "stopping": "warn", "failed": "bad"}
-_BAR_TONES: dict[str, Tone] = {"running": "", "settling": "", "completed": "good"}
+_BAR_TONES: dict[str, Tone] = {"running": "", "refreshing": "", "completed": "good"}
 """A bar that still moves has the accent colour."""
 ALERT_COLUMNS = 400
 NOTE_COLUMNS = 200

@@ -15,14 +15,15 @@ from typing import NamedTuple
 from kgnb.core.labels import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
 from kgnb.graph.model import KEYS, RELATION_TYPE, GraphEdge, GraphNode, Value, key_value
 
-SETTLE = "kgnb_settle"
-SETTLED = "kgnb_settled"
+NUMBER = "kgnb_settle"
+DONE = "kgnb_settled"
+STATE = "kgnb_settled_state"
 LEASE = "kgnb_settle_lease"
 HOLDER = "kgnb_settle_task"
 LOCK = "kgnb_lock"
-"""The fences on the Novel node (design: fences): numbers of the last settle that began and of the last that
-was completed, end of the settle lease in ms by the engine's clock and the task it is for, lock. Never part of
-what is read."""
+"""The fences on the Novel node (design: fences): numbers of the last refresh that began and of the last that
+was completed, the record's state that this one read, end of the refresh lease in ms by the engine's clock and
+the task it is for, lock. Never part of what is read."""
 
 TIMES = ("created_at", "updated_at")
 
@@ -68,9 +69,6 @@ _CHARACTERS = ("Character", "Character")
 
 SOURCES = ("Character", "Event")
 """Labels that edges start from."""
-PARTS = (*(("e", source) for source in SOURCES), *(("n", label) for label in reversed(KEYS)))
-"""A novel's edges and nodes, in the order in which they are deleted: the Novel, which has the fence, last."""
-
 TYPES = (*STRUCTURAL_RELATIONS, *CHARACTER_RELATIONS)
 
 
@@ -140,20 +138,29 @@ ON CREATE SET n.created_at = datetime(), n.updated_at = datetime()
 SET n.{LOCK} = $lock
 """
 
-SETTLE_STATE = f"""
+REFRESH_STATE = f"""
 MATCH (n:Novel {{id: $novel}})
-RETURN coalesce(n.{SETTLE}, 0), coalesce(n.{SETTLED}, 0),
+RETURN coalesce(n.{NUMBER}, 0), coalesce(n.{DONE}, 0),
   coalesce(n.{LEASE}, 0) > timestamp() AND ($task = 0 OR coalesce(n.{HOLDER}, 0) <> $task), timestamp()
 """
 
-TAKE_SETTLE = f"""
+TAKE_REFRESH = f"""
 MATCH (n:Novel {{id: $novel}})
-SET n.{SETTLE} = $number, n.{LEASE} = timestamp() + $ms, n.{HOLDER} = $task
+SET n.{NUMBER} = $number, n.{LEASE} = timestamp() + $ms, n.{HOLDER} = $task
 """
 
-EXTEND_SETTLE = f"""
-MATCH (n:Novel {{id: $novel}}) WHERE n.{SETTLE} = $number
-SET n.{LEASE} = timestamp() + $ms, n.{SETTLED} = CASE WHEN $done THEN $number ELSE n.{SETTLED} END
+EXTEND_REFRESH = f"""
+MATCH (n:Novel {{id: $novel}}) WHERE n.{NUMBER} = $number
+SET n.{LEASE} = timestamp() + $ms
+"""
+
+END_REFRESH = f"""
+MATCH (n:Novel {{id: $novel}}) WHERE n.{NUMBER} = $number
+SET n.{LEASE} = 0, n.{DONE} = $number, n.{STATE} = $state
+"""
+
+REFRESHED_STATE = f"""
+MATCH (n:Novel {{id: $novel}}) WHERE n.{NUMBER} = n.{DONE} RETURN n.{STATE}
 """
 
 # --- writing ------------------------------------------------------------------------------------------------
@@ -164,39 +171,34 @@ _FEWER_AT_TARGET = frozenset({"APPEARS_IN", "PARTICIPATES_IN"})
 _EACH = "UNWIND $p.rows AS r"
 
 
-def add_nodes(label: str, rows: list[Row]) -> Statement:
-    """Create the nodes that are missing; add task ids to the others."""
-    values = _node_values(label)
-    changed = _unite_tasks("n", values["task_id"])
-    if label == "Novel":  # LOCK_NOVEL has created it, without properties
-        filled = ", ".join(f"n.{c} = coalesce(n.{c}, {v})" for c, v in values.items() if c != "task_id")
-        text = f"{_EACH} {_match('n', label, 0)} SET {filled}, {changed}"
-    else:
-        created = f"{_set('n', values)}, n.created_at = datetime(), n.updated_at = datetime()"
-        text = f"{_EACH} MERGE {_node(label)} ON CREATE SET {created} ON MATCH SET {changed}"
-    return Statement(text, rows)
-
-
 def put_nodes(label: str, rows: list[Row]) -> Statement:
     """Create nodes or overwrite them with the rows, except ``created_at``."""
+    values = _values(NODE_PROPERTIES[label], 1)
     text = (
         f"{_EACH} MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
-        f"SET {_set('n', _node_values(label))}, n.updated_at = datetime() RETURN count(n) AS done"
+        f"SET {_set('n', values)}, n.updated_at = datetime() RETURN count(n) AS done"
     )
     return Statement(text, rows)
 
 
-def add_edges(type_: str, rows: list[Row]) -> Statement:
-    """:func:`add_nodes` for edges."""
-    values = _edge_values(type_)
-    return Statement(_upsert(type_, values, _unite_tasks("e", values["task_id"])), rows)
-
-
 def put_edges(type_: str, rows: list[Row]) -> Statement:
-    """:func:`put_nodes` for edges."""
-    values = _edge_values(type_)
-    text = _upsert(type_, values, f"{_set('e', values)}, e.updated_at = datetime()")
-    return Statement(f"{text} RETURN count(*) AS done", rows)
+    """:func:`put_nodes` for edges.
+
+    No MERGE: the embedded engine's goes through all edges of the source, 4 ms for a hero of 2,750 chapters,
+    and SETs on top of it cost as much again. Nobody creates the edge in between: the fence admits one writer
+    of a novel at a time.
+    """
+    values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2)
+    made = ", ".join(f"{column}: {value}" for column, value in values.items())
+    created = f"{made}, created_at: datetime(), updated_at: datetime()"
+    text = (
+        f"{_match_ends(*ENDS.get(type_, _CHARACTERS))} OPTIONAL MATCH {_between(type_)} "
+        f"FOREACH (once IN CASE WHEN e IS NULL THEN [1] ELSE [] END | "
+        f"CREATE (a)-[:{_checked(type_)} {{{created}}}]->(b)) "
+        f"FOREACH (once IN CASE WHEN e IS NULL THEN [] ELSE [1] END | "
+        f"SET {_set('e', values)}, e.updated_at = datetime()) RETURN count(*) AS done"
+    )
+    return Statement(text, rows)
 
 
 def remove_nodes(label: str, rows: list[Row]) -> Statement:
@@ -211,21 +213,17 @@ def remove_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
     return Statement(f"{ends} MATCH {_between(type_)} DELETE e RETURN count(*) AS done", rows)
 
 
-def _upsert(type_: str, values: dict[str, str], change: str) -> str:
-    """Create the edges that are missing; apply ``change`` to the others.
+def keep_nodes(label: str, rows: list[Row]) -> Statement:
+    """Leave nodes to other programs' tasks: ``task_id`` becomes the row's second value."""
+    kept = "SET n.task_id = r[1], n.updated_at = datetime() RETURN count(*) AS done"
+    return Statement(f"{_EACH} {_match('n', label, 0)} {kept}", rows)
 
-    No MERGE: the embedded engine's goes through all edges of the source, 4 ms for a hero of 2,750 chapters,
-    and SETs on top of it cost as much again. Nobody creates the edge in between: the fence admits one writer
-    of a novel at a time.
-    """
-    made = ", ".join(f"{column}: {value}" for column, value in values.items())
-    created = f"{made}, created_at: datetime(), updated_at: datetime()"
-    return (
-        f"{_match_ends(*ENDS.get(type_, _CHARACTERS))} OPTIONAL MATCH {_between(type_)} "
-        f"FOREACH (once IN CASE WHEN e IS NULL THEN [1] ELSE [] END | "
-        f"CREATE (a)-[:{_checked(type_)} {{{created}}}]->(b)) "
-        f"FOREACH (once IN CASE WHEN e IS NULL THEN [] ELSE [1] END | SET {change})"
-    )
+
+def keep_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
+    """:func:`keep_nodes` for edges; ``kind`` as in :func:`remove_edges`, the tasks third."""
+    type_, *labels = kind
+    kept = "SET e.task_id = r[2], e.updated_at = datetime() RETURN count(*) AS done"
+    return Statement(f"{_match_ends(*labels)} MATCH {_between(type_)} {kept}", rows)
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -264,37 +262,7 @@ def count_by_novel(label: str) -> str:
 
 def count_edges(source: str) -> str:
     """Count the edges that start at a label's nodes, by type."""
-    return f"{_match_part('e', source)} RETURN type(e), count(e)"
-
-
-# --- deleting a novel or a task -----------------------------------------------------------------------------
-
-
-def drop(part: str, label: str) -> str:
-    """Delete up to ``$limit`` nodes or edges of a novel: one of :data:`PARTS`."""
-    return f"{_match_part(part, label)} {_batch(part, _delete(part))}"
-
-
-def drop_task(part: str, label: str, *, last: bool) -> str:
-    """Delete up to ``$limit`` of those whose ``last`` task this is, or else remove its id from them."""
-    others = f"[x IN {part}.task_id WHERE x <> $task]"
-    found = f"$task IN {part}.task_id AND size({others}) {'=' if last else '>'} 0"
-    changed = f"SET {part}.task_id = {others}, {part}.updated_at = datetime()"
-    return f"{_match_part(part, label, found)} {_batch(part, _delete(part) if last else changed)}"
-
-
-def _match_part(part: str, label: str, *where: str) -> str:
-    """Match a label's nodes (``n``), or the edges that start at them (``e``)."""
-    edge, where = ("-[e]->()", ("e.novel_id = $novel", *where)) if part == "e" else ("", where)
-    return f"MATCH {_of_novel(label)}{edge}{' WHERE ' * bool(where)}{' AND '.join(where)}"
-
-
-def _batch(part: str, change: str) -> str:
-    return f"WITH {part} LIMIT $limit {change} RETURN count(*) AS done"
-
-
-def _delete(part: str) -> str:
-    return f"{'DETACH DELETE' if part == 'n' else 'DELETE'} {part}"
+    return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel RETURN type(e), count(e)"
 
 
 # --- pieces -------------------------------------------------------------------------------------------------
@@ -345,23 +313,5 @@ def _values(columns: tuple[str, ...], start: int) -> dict[str, str]:
     return {column: f"r[{start + i}]" for i, column in enumerate(columns)}
 
 
-def _node_values(label: str) -> dict[str, str]:
-    return _values(NODE_PROPERTIES[label], 1)
-
-
-def _edge_values(type_: str) -> dict[str, str]:
-    return {"novel_id": "$novel"} | _values(edge_properties(type_), 2)
-
-
 def _set(v: str, values: dict[str, str]) -> str:
     return ", ".join(f"{v}.{column} = {value}" for column, value in values.items())
-
-
-def _unite_tasks(v: str, tasks: str) -> str:
-    """Add task ids, and set updated_at (first: it needs the old list) where some are new."""
-    old = f"coalesce({v}.task_id, [])"
-    new = f"[x IN {tasks} WHERE NOT x IN {old}]"
-    return (
-        f"{v}.updated_at = CASE WHEN size({new}) = 0 THEN {v}.updated_at ELSE datetime() END, "
-        f"{v}.task_id = {old} + {new}"
-    )

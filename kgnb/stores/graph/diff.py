@@ -24,7 +24,8 @@ class GraphDiff:
     """Compares every stored node and edge once, then yields what to remove and what to write.
 
     An edge that is stored twice counts as wrong: both are removed and one is written again. What carries a
-    task of ``foreign`` (an old worker's, for which there are no rows) stays, with that task's id.
+    task of ``foreign`` (an old worker's, for which there are no rows) stays, with that task's id alone unless
+    it is wanted too.
     """
 
     def __init__(self, graph: Graph, foreign: Collection[int]) -> None:
@@ -35,15 +36,20 @@ class GraphDiff:
         self._wrong_edges = set(graph.edges)
         self._stale: dict[str, list[cypher.Row]] = defaultdict(list)
         self._stale_edges: dict[EdgeKey, None] = {}
+        self._kept: dict[str, list[cypher.Row]] = defaultdict(list)  # of other tasks' only; ids to be left
+        self._kept_edges: dict[EdgeKey, list[int]] = {}
 
     def compare_node(self, label: str, record: list[Any]) -> None:
         """Compare a record of :func:`kgnb.stores.graph.cypher.read_nodes`."""
         key = (label, str(record[0]))
         wanted = self._graph.nodes.get(key)
-        others = self._others(record[1 + cypher.NODE_PROPERTIES[label].index("task_id")])
+        tasks = record[1 + cypher.NODE_PROPERTIES[label].index("task_id")]
+        others = self._others(tasks)
         if wanted is None:
             if not others:
                 self._stale[label].append([record[0]])
+            elif others != set(tasks):
+                self._kept[label].append([record[0], sorted(others)])
             return
         _keep(wanted, others)
         if cypher.node_row(wanted) == record:
@@ -59,6 +65,8 @@ class GraphDiff:
         if wanted is None:
             if not others:
                 self._stale_edges[key] = None
+            elif others != set(record[_TASKS]):
+                self._kept_edges[key] = sorted(others)
             return
         _keep(wanted, others)
         if key not in self._wrong_edges:  # found right before
@@ -71,15 +79,19 @@ class GraphDiff:
         return self._foreign.intersection(task_ids) if self._foreign and task_ids else frozenset()
 
     def removals(self) -> Iterator[cypher.Statement]:
-        """Yield the deletions, sorted by key; edges first, so that each is counted."""
-        for kind, edges in grouped(self._stale_edges, lambda edge: (edge[1], edge[0][0], edge[2][0])):
-            ends: list[cypher.Row] = [[key_value(*source), key_value(*target)] for source, _, target in edges]
-            yield cypher.remove_edges(kind, ends)
-        for label in sorted(self._stale):
+        """Yield the deletions, sorted by key; edges first, so that each is counted, the Novel, which has the
+        fence, last."""
+        for kind, edges in grouped(self._stale_edges, _kind):
+            yield cypher.remove_edges(kind, [_ends(edge) for edge in edges])
+        for label in [label for label in reversed(KEYS) if label in self._stale]:
             yield cypher.remove_nodes(label, sorted(self._stale[label], key=str))
 
     def upserts(self) -> Iterator[cypher.Statement]:
         """Yield the writes, sorted by key; nodes first, as edges need their ends."""
+        for label in sorted(self._kept):
+            yield cypher.keep_nodes(label, sorted(self._kept[label], key=str))
+        for kind, kept in grouped(self._kept_edges, _kind):
+            yield cypher.keep_edges(kind, [[*_ends(edge), self._kept_edges[edge]] for edge in kept])
         for label, nodes in grouped(self._wrong, itemgetter(0)):
             yield cypher.put_nodes(label, [cypher.node_row(self._graph.nodes[key]) for key in nodes])
         for type_, edges in grouped(self._wrong_edges, itemgetter(1)):
@@ -89,6 +101,14 @@ class GraphDiff:
 def grouped(keys: Iterable[K], kind: Callable[[K], Any]) -> Iterator[tuple[Any, Iterator[K]]]:
     """Group keys by kind, each group sorted, so that concurrent writers lock in the same order."""
     return groupby(sorted(keys, key=lambda key: (kind(key), key)), kind)
+
+
+def _kind(edge: EdgeKey) -> tuple[str, str, str]:
+    return edge[1], edge[0][0], edge[2][0]
+
+
+def _ends(edge: EdgeKey) -> cypher.Row:
+    return [key_value(*edge[0]), key_value(*edge[2])]
 
 
 def _keep(wanted: GraphNode | GraphEdge, others: frozenset[int]) -> None:

@@ -19,7 +19,7 @@ from kgnb.core.model import Chapter, ChapterStatus, TaskStatus, beijing_now
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import DatabasePart, pages, reading, storable, transaction, upsert
-from kgnb.stores.ledger.extractions import lock_claims, rows_by_key
+from kgnb.stores.ledger.extractions import lock_claims, rows_by_key, save_rows
 from kgnb.stores.ledger.tables import Key, has_key
 from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, is_stopped, set_task
 
@@ -44,7 +44,7 @@ class ChapterWork:
 
 @dataclass(frozen=True, slots=True)
 class ChapterEnd:
-    """How work on a chapter ended."""
+    """How work on a chapter ended; ``row`` and ``raw``: its extraction, if that isn't stored yet."""
 
     task_id: int
     chapter_id: int
@@ -53,6 +53,8 @@ class ChapterEnd:
     entities: int = 0
     relations: int = 0
     error: str = ""
+    row: ExtractionRow | None = None
+    raw: Sequence[str] = ()
 
 
 class Chapters(DatabasePart):
@@ -83,9 +85,10 @@ class Chapters(DatabasePart):
 
     @transaction
     def end(self, c: sa.Connection, ends: Sequence[ChapterEnd]) -> list[bool]:
-        """Store ends and the tasks' counts; False where the chapter isn't the caller's any more.
+        """Store rows, ends and the tasks' counts; False where the chapter isn't the caller's any more.
 
-        A token higher than the stored one ends a chapter that it never claimed here (the dead list does).
+        A token higher than the stored one ends a chapter that it never claimed here (the dead list does). The
+        row of the stored token is kept in any case: main may have reset the chapter meanwhile.
         """
         if not ends:
             return []
@@ -93,6 +96,9 @@ class Chapters(DatabasePart):
         lock_tasks(c, (task_id for task_id, _ in keys))
         stored = lock_claims(c, keys)
         states = _lock_states(c, keys)
+        own = [(key, end) for key, end in zip(keys, ends, strict=True) if stored.get(key) == end.token]
+        if rows := {key: (end.row, end.raw) for key, end in own if end.row is not None}:
+            save_rows(c, rows)
         writes: dict[Key, ChapterEnd] = {}
         results = []
         for key, end in zip(keys, ends, strict=True):
@@ -105,13 +111,6 @@ class Chapters(DatabasePart):
             raise_tokens(c, {k: end.token for k, end in writes.items() if end.token > stored.get(k, 0)})
             _write_counts(c, writes.values())
         return results
-
-    @reading
-    def still_claimed(self, c: sa.Connection, held: Sequence[HeldChapter]) -> set[HeldChapter]:
-        """Those whose token is the stored one: neither claimed anew nor deleted with their task."""
-        k = t.claims.c
-        query = sa.select(k.task_id, k.chapter_id, k.token).where(has_key(t.claims, (h[:2] for h in held)))
-        return set(held) & {tuple(row) for row in c.execute(query)}
 
     @reading
     def token(self, c: sa.Connection, task_id: int, chapter_id: int) -> int:

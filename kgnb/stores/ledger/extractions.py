@@ -1,8 +1,8 @@
 """Extractions in SQL: one durable row per chapter and task, and the raw replies behind it.
 
-A row is inserted only while the caller's token is the stored one, with its claim locked. A stored row stays,
-so its chapter is never asked again; only a row of another text is replaced, after main changed the chapter
-and set it back to pending. Saving is idempotent.
+A row is saved in the transaction that ends its chapter (chapters.py), only while the caller's token is the
+stored one, with its claim locked. A stored row stays, so its chapter is never asked again; only a row of
+another text is replaced, after main changed the chapter and set it back to pending. Saving is idempotent.
 """
 
 from __future__ import annotations
@@ -39,32 +39,6 @@ _SAME_COLUMNS = (
 
 class Extractions(DatabasePart):
     """``kgnb_extractions`` and ``kgnb_raw``."""
-
-    @transaction
-    def save(
-        self, c: sa.Connection, rows: Sequence[ExtractionRow], raws: Sequence[Sequence[str]] = ()
-    ) -> list[bool]:
-        """Store rows with their raw replies; False where the row's token isn't the stored one.
-
-        True also where the chapter has a row of this text already: the stored one stays.
-        """
-        if not rows:
-            return []
-        keys = [(row.task_id, row.chapter_id) for row in rows]
-        held = lock_claims(c, keys)
-        e = t.extractions.c
-        stored = sa.select(e.task_id, e.chapter_id, e.text_hash).where(has_key(t.extractions, keys))
-        hashes = {(task, chapter): text_hash for task, chapter, text_hash in c.execute(stored)}
-        accepted = [held.get(key) == row.token for key, row in zip(keys, rows, strict=True)]
-        new = {  # by key: a row may come twice
-            key: i for i, key in enumerate(keys) if accepted[i] and hashes.get(key) != rows[i].text_hash
-        }
-        if outdated := [key for key in new if key in hashes]:
-            c.execute(sa.delete(t.extractions).where(has_key(t.extractions, outdated)))
-        if new:
-            c.execute(sa.insert(t.extractions), [_values(rows[i]) | {"metered": 1} for i in new.values()])
-            _save_raw(c, {key: raws[i] if raws else () for key, i in new.items()})
-        return accepted
 
     @reading
     def row(self, c: sa.Connection, task_id: int, chapter_id: int) -> ExtractionRow | None:
@@ -167,6 +141,23 @@ def rows_by_key(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, ExtractionRo
     return {(r.task_id, r.chapter_id): r for r in read_rows(c, has_key(t.extractions, keys))}
 
 
+def save_rows(c: sa.Connection, rows: Mapping[Key, tuple[ExtractionRow, Sequence[str]]]) -> None:
+    """Store rows with their raw replies; their claims are locked, and their tokens are the stored ones.
+
+    A row of the same text that is stored already stays.
+    """
+    e = t.extractions.c
+    stored = sa.select(e.task_id, e.chapter_id, e.text_hash).where(has_key(t.extractions, rows))
+    hashes = {(task, chapter): text_hash for task, chapter, text_hash in c.execute(stored)}
+    new = {key: row for key, row in rows.items() if hashes.get(key) != row[0].text_hash}
+    if outdated := [key for key in new if key in hashes]:
+        for table in (t.extractions, t.raw_replies):
+            c.execute(sa.delete(table).where(has_key(table, outdated)))
+    if new:
+        c.execute(sa.insert(t.extractions), [_values(row) | {"metered": 1} for row, _ in new.values()])
+        _save_raw(c, {key: raw for key, (_, raw) in new.items()})
+
+
 def insert_rows(c: sa.Connection, rows: Iterable[ExtractionRow]) -> int:
     """Insert imported rows, without the fence, where none is stored yet; return how many."""
     new = {(row.task_id, row.chapter_id): row for row in rows}
@@ -182,7 +173,6 @@ def insert_rows(c: sa.Connection, rows: Iterable[ExtractionRow]) -> int:
 
 
 def _save_raw(c: sa.Connection, replies: Mapping[Key, Sequence[str]]) -> None:
-    c.execute(sa.delete(t.raw_replies).where(has_key(t.raw_replies, replies)))
     rows = [
         {"task_id": task_id, "chapter_id": chapter_id, "part": part, "reply": storable(text[:MAX_RAW_CHARS])}
         for (task_id, chapter_id), parts in replies.items()

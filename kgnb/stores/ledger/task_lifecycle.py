@@ -1,8 +1,8 @@
 """A task's life in SQL: open, close, retry, delete.
 
 The row of ``knowledge_graph_tasks`` is locked first, so that opening, closing, claiming and main's own
-commands take turns. *Finished* means: cancelled, or settled (``kgnb_tasks``) with no chapter pending or
-running.
+commands take turns. *Finished* means: cancelled, or with no chapter pending or running and a graph that was
+refreshed since (``settled`` in ``kgnb_tasks``).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TaskLifecycle(DatabasePart):
             return Opening("finished", _fail_unreadable(c, task), [])
         states = self._complete_chapter_rows(c, task)
         chapters = [chapter for chapter, state in states.items() if state in tasks.OPEN_STATES]
-        # Completed by another program and never opened by kgnb: not ours to settle.
+        # Completed by another program and never opened by kgnb: not ours to refresh.
         foreign = stored_token is None and task.status is TaskStatus.COMPLETED
         if not chapters and (task.settled or foreign):
             return Opening("finished", _correct_status(c, task), [])
@@ -107,7 +107,7 @@ class TaskLifecycle(DatabasePart):
 
     @transaction
     def close(self, c: sa.Connection, task_id: int, token: int) -> TaskStatus | None:
-        """Close a settled task: counts, totals, status and the settled mark, in one transaction.
+        """Close a task whose graph is refreshed: counts, totals, status and the mark, in one transaction.
 
         None, and nothing is written, when a chapter is open again, main paused, cancelled or deleted the
         task, or a higher token opened it.
@@ -125,7 +125,7 @@ class TaskLifecycle(DatabasePart):
         values = {"status": status, "completed_at": now, "current_chapter_id": None, "error_message": error}
         values |= _total_columns(c, task_id) | (_failure_columns(c, task_id, now) if failed else {})
         tasks.set_task(c, task_id, **values, **counts)
-        mark_settled(c, task_id, now)
+        mark_refreshed(c, task_id, now)
         return status
 
     async def start_due_retries(self) -> list[Task]:
@@ -164,13 +164,17 @@ class TaskLifecycle(DatabasePart):
     def delete(self, c: sa.Connection, task_id: int) -> int | None:
         """Delete a task with all its rows; return its novel's id, None when there was no such task.
 
-        The replies it paid for stay in the cache. Settle the novel afterwards.
+        The replies it paid for stay in the cache. The task is an orphan (orphans.py) until its novel's graph
+        has been refreshed: a node completes a deletion that was interrupted.
         """
         task, _ = tasks.locked_task(c, task_id)
         delete_rows(c, task_id)
-        c.execute(sa.delete(t.task_facts).where(t.task_facts.c.task_id == task_id))
+        if task is None:
+            return None
+        orphan = {"task_id": task_id, "novel_id": task.novel_id, "token": 0, "settled": 0}
+        upsert(c, t.task_facts, [orphan], lambda _, new: {"settled": new.settled})
         c.execute(sa.delete(t.tasks).where(t.tasks.c.id == task_id))
-        return task.novel_id if task is not None else None
+        return task.novel_id
 
 
 def pending_chapter_row(task_id: int, chapter_id: int, now: datetime) -> Row:
@@ -214,7 +218,7 @@ def _correct_status(c: sa.Connection, task: Task) -> Task:
     return replace(task, status=status)
 
 
-def mark_settled(c: sa.Connection, task_id: int, now: datetime) -> None:
+def mark_refreshed(c: sa.Connection, task_id: int, now: datetime) -> None:
     """Note that the graph is exact as of the task's rows."""
     facts = sa.update(t.task_facts).where(t.task_facts.c.task_id == task_id)
     c.execute(facts.values(settled=1, settled_at=now))

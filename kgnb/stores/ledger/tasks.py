@@ -117,6 +117,13 @@ class Tasks(DatabasePart):
         return {task_id: _status(status) for task_id, status in c.execute(query)}
 
     @reading
+    def completed_chapters(self, c: sa.Connection, task_ids: Collection[int]) -> dict[int, int]:
+        """How many chapters each of the tasks that exist has completed."""
+        k = t.tasks.c
+        query = sa.select(k.id, sa.func.coalesce(k.completed_chapters, 0)).where(k.id.in_(list(task_ids)))
+        return dict(c.execute(query).all()) if task_ids else {}
+
+    @reading
     def progress(self, c: sa.Connection, task_id: int) -> Progress:
         """The task's chapters by status and what it cost, counted now."""
         counts = count_states(c, task_id)

@@ -24,7 +24,7 @@ from kgnb.stores.ledger.database import Database, DatabasePart, Row, pages, stor
 from kgnb.stores.ledger.extractions import PAGE, insert_rows, read_rows
 from kgnb.stores.ledger.names import NameDecisions, Names, extend_names, read_names
 from kgnb.stores.ledger.spending import add_task_spending
-from kgnb.stores.ledger.task_lifecycle import mark_settled, pending_chapter_row
+from kgnb.stores.ledger.task_lifecycle import mark_refreshed, pending_chapter_row
 from kgnb.stores.ledger.task_stats import ChapterState, TaskFigures, TaskStats
 from kgnb.stores.ledger.tasks import OPEN_STATES, Tasks, count_columns, locked_task, set_task
 
@@ -136,7 +136,7 @@ class Transfer(DatabasePart):
             if task is None or token is not None or task.status is not TaskStatus.PAUSED:
                 continue
             set_task(c, task_id, status=saved_task.status, paused_at=None, completed_at=now)
-            mark_settled(c, task_id, now)
+            mark_refreshed(c, task_id, now)
 
     def _take_tasks(
         self, c: sa.Connection, saved: NovelRecord, novel_id: int, chapters: dict[int, int]
