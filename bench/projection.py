@@ -77,7 +77,7 @@ async def measure(data: Path) -> dict[str, Any]:
         return {
             "nodes": len(graph.nodes),
             "edges": len(graph.edges),
-            "differ": differences(graph, await app.graph.read(1)) if settings.neo4j_uri else "-",
+            "differ": differences(graph, await app.graph.read(1)) if app.graph is not None else "-",
             "project": whole,
             "encode": encoding,
             "decode": decoding,

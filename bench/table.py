@@ -116,18 +116,6 @@ BENCHES = (
         ),
     ),
     Bench(
-        "upserts.py",
-        "",
-        "--chapters 400 --hero 1200",
-        "er",
-        (
-            Row("graph upserts, 4 writers: nodes + edges a second", "rows_per_s", "≥ 10000"),
-            Row("— all of one book", "one_book_per_s"),
-            Row("— as a node does it, known ones left out", "known_per_s"),
-            Row("— chapters of one and the same person, the last of 8,000, a second", "hero_per_s"),
-        ),
-    ),
-    Bench(
         "claims.py",
         "",
         "--chapters 20000",
