@@ -9,16 +9,13 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from kgnb.app import build as build_use_case
-from kgnb.app import library, submit
+from kgnb.app import library
 from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app
 from kgnb.app.graphs import graph_and_history, graph_and_state, graph_counts
-from kgnb.app.refresh import refresh_stale
 from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
-from kgnb.app.transfer import export
 from kgnb.core.errors import BuildStopped, InputError, SettingsError
 from kgnb.core.event_loop import LoopThread
 from kgnb.core.messages import say
@@ -30,12 +27,11 @@ from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
-from kgnb.render.explorer.page import display
-from kgnb.render.export.networkx_format import to_networkx
-from kgnb.render.progress_bar import ProgressBar, tell
 from kgnb.render.query_results import QueryRows
-from kgnb.stores.embedded.cypher import CypherEngine
 from kgnb.worker.session import LEAVE_SECONDS
+
+if TYPE_CHECKING:
+    from kgnb.stores.embedded.cypher import CypherEngine
 
 R = TypeVar("R")
 
@@ -210,6 +206,8 @@ class BookGraph:
 
         Raises ImportError that names the install command when networkx is missing.
         """
+        from kgnb.render.export.networkx_format import to_networkx
+
         return to_networkx(self._query().graph)
 
     def ask(self, cypher: str, **parameters: Any) -> QueryRows:
@@ -229,6 +227,9 @@ class BookGraph:
         return self._query().graph
 
     async def _ask(self, cypher: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        from kgnb.app.refresh import refresh_stale
+        from kgnb.stores.embedded.cypher import CypherEngine
+
         if not self._settings.embedded_graph:
             async with open_app(self._settings, queue=False) as app:
                 assert app.graph is not None
@@ -244,6 +245,8 @@ class BookGraph:
 
         Raises InputError in a plain script; :meth:`save` writes the same view to a file.
         """
+        from kgnb.render.explorer.page import display
+
         graph, history = run(self._on(lambda app: graph_and_history(app, self.result.novel_id)))
         display(graph, history, title=self.title)
 
@@ -252,6 +255,8 @@ class BookGraph:
 
         ``.csv`` is one table of the relations between persons, ``.zip`` all tables.
         """
+        from kgnb.app.transfer import export
+
         target = Path(path)
         kind = format or target.suffix.lstrip(".").lower()
         run(self._on(lambda app: export(app, self.result.novel_id, kind, target)))
@@ -278,6 +283,9 @@ def build_book(
     progress: bool,
 ) -> BookGraph:
     """Carry out :func:`kgnb.build`."""
+    from kgnb.app import build as build_use_case  # an opened book needs no worker
+    from kgnb.app import submit
+    from kgnb.render.progress_bar import ProgressBar, tell
 
     async def work() -> BookGraph:
         books = [

@@ -13,7 +13,6 @@ from kgnb.core.process_pool import CpuPool
 from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.model import Graph
 from kgnb.graph.project.codec import decode
-from kgnb.graph.project.projection import project
 from kgnb.graph.project.record import Record
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.graphs import StoredGraph, make_graph
@@ -40,6 +39,8 @@ async def graph_of(app: Parts, novel_id: int, until: int | None = None) -> Graph
     """
     record = await app.ledger.graphs.record(novel_id)
     if until is not None:
+        from kgnb.graph.project.projection import project  # a graph that is kept is read without it
+
         return await asyncio.to_thread(project, record, until)
     return (await graph_and_state(app, record))[0]
 

@@ -95,6 +95,7 @@ NAMED_LABELS = ("Character", "Location", "Organization", "Thing")
 """Labels whose unique key is (name, novel_id); the others have ``id``."""
 
 Value = str | int | float | bool | list[str] | list[int]
+Properties = dict[str, Value]
 
 
 class _Stored:

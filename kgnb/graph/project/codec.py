@@ -8,8 +8,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from kgnb.core.process_tuning import no_collector
-from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey
-from kgnb.graph.project.properties import Properties
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, Properties
 
 FORMAT = 1
 """Number of the form that :func:`encode` writes; raise it with any change of it."""

@@ -18,7 +18,7 @@ from kgnb.extract.model import (
     Relation,
     Thing,
 )
-from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, SettleRow, Value
+from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, Properties, SettleRow, Value
 from kgnb.graph.project import properties
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.contradictions import refuted
@@ -300,7 +300,7 @@ class GraphBuilder:
         for key, event in here.events.items():
             of_event = properties.event(self._novel.id, key[1], event, here.chapter)
             self._graph.nodes[key] = GraphNode(*key, of_event)
-        equal: dict[object, properties.Properties] = {}  # most have the same, as APPEARS_IN of all characters
+        equal: dict[object, Properties] = {}  # most have the same, as APPEARS_IN of all characters
         for edge, facts in here.edges.items():
             same = edge[1], facts.confidence, facts.unverified, *facts.texts.items()
             if (found := equal.get(same)) is None:

@@ -6,13 +6,11 @@ import math
 from collections.abc import Collection, Sequence
 
 from kgnb.core.model import Chapter
-from kgnb.graph.model import GraphNode, Value
+from kgnb.graph.model import GraphNode, Properties
 from kgnb.graph.project.facts import Facts, NodeFacts, TieFacts
 from kgnb.graph.resolve.name_table import base_of
 
 PROTAGONIST_SCORE = 80
-
-Properties = dict[str, Value]
 
 
 def character(novel_id: int, name: str, facts: NodeFacts, aliases: list[str]) -> Properties:

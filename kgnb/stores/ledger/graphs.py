@@ -18,7 +18,6 @@ from kgnb import __version__
 from kgnb.core.model import RULES, Chapter, TaskConfig, beijing_now
 from kgnb.graph.model import Graph, SettleRow
 from kgnb.graph.project import codec
-from kgnb.graph.project.projection import project
 from kgnb.graph.project.record import Record
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import existing_novels, lock_novel, read_novel, read_texts
@@ -132,6 +131,8 @@ class Graphs(DatabasePart):
 
 def make_graph(record: Record) -> tuple[Graph, StoredGraph]:
     """The record's graph, also in the form in which it is stored. Blocking; raises ServiceDown."""
+    from kgnb.graph.project.projection import project  # a graph that is kept is read without it
+
     graph = project(record)
     return graph, StoredGraph(record.number, record.state, graph.counts(), codec.encode(graph))
 
