@@ -57,7 +57,7 @@ def test_who_interrupts_a_build_is_told_that_it_goes_on(
 
     monkeypatch.setattr(api, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        api.build_book(Settings.load(), STORY, None, None, None, again=False, progress=True)
+        api.build_book(Settings.load(), STORY, None, None, None, None, again=False, progress=True)
     assert say("cli.interrupted") in capsys.readouterr().err
 
 
