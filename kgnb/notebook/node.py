@@ -219,15 +219,24 @@ class Node:
             return await work(app)
 
     def submit(
-        self, book: str | Path, provider: str | None = None, *, title: str | None = None, again: bool = False
+        self,
+        book: str | Path,
+        provider: str | None = None,
+        *,
+        title: str | None = None,
+        author: str | None = None,
+        edition_of: int | None = None,
+        again: bool = False,
     ) -> int:
         """Import a book, queue it for the nodes and return its task's number.
 
-        Raises InputError for a book that can't be read, SettingsError for an unknown provider.
+        ``edition_of`` as in :func:`kgnb.build`. Raises InputError for a book that can't be read,
+        SettingsError for an unknown provider.
         """
         from kgnb.app.submit import submit
 
-        submitted = self.call(lambda app: submit(app, Path(book), provider, title=title, again=again))
+        given: Any = {"title": title, "author": author, "edition_of": edition_of, "again": again}
+        submitted = self.call(lambda app: submit(app, Path(book), provider, **given))
         return submitted.result().task.id
 
     # --- batch runs

@@ -122,6 +122,23 @@ class TestEnds:
             run.join(60 * SLOWEST)
             assert (one.state, run._departure.drain_limit) == ("stopped", 0)
 
+    def test_what_may_be_an_edition_is_told_and_joined_on_the_users_word(
+        self, data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        one, foreword = node(data, lang="en"), "本丛书收录武侠小说若干种，由编者校订。" * 9
+        for title, count in (("雪山", 4), ("江湖", 2)):
+            chapters = "".join(
+                f"第{i}章 行\n{title}的第{i}章，李小红去找王大明。\n" * 9 for i in range(2, count + 1)
+            )
+            data.with_name(f"{title}.txt").write_text(f"第1章 序\n{foreword}\n{chapters}", "utf-8")
+        snow, lake = (data.with_name(f"{title}.txt") for title in ("雪山", "江湖"))
+        first = one.submit(snow, "rules", author="金庸")
+        second = one.submit(lake, "rules", author="古龙")
+        assert "edition_of=1" in caplog.text
+        third = one.submit(lake, "rules", author="古龙", edition_of=1)
+        tasks = [one.call(lambda app, i=i: app.ledger.tasks.get(i)).result() for i in (first, second, third)]
+        assert [task.novel_id for task in tasks] == [1, 2, 1]
+
     def test_services_that_never_come_end_with_the_session_and_a_report(self, data: Path) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))  # nobody listens
