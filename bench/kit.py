@@ -133,9 +133,9 @@ def graph_target(outside: bool) -> Iterator[GraphTarget]:
     if outside:
         yield targets.graph_target(Settings.load())
         return
-    from kgnb.stores.embedded.connect import open_embedded
+    from kgnb.stores.embedded.connect import open_queue
 
-    with data_folder() as folder, open_embedded(folder / "data", redis=False) as engines:
+    with data_folder() as folder, open_queue(folder / "data", redis=False) as engines:
         assert engines.graph is not None
         yield engines.graph
 
@@ -146,9 +146,9 @@ def redis_url(outside: bool) -> Iterator[str]:
     if outside:
         yield Settings.load().redis_url.get_secret_value()
         return
-    from kgnb.stores.embedded.connect import open_embedded
+    from kgnb.stores.embedded.connect import open_queue
 
-    with data_folder() as folder, open_embedded(folder / "data", graph=False) as engines:
+    with data_folder() as folder, open_queue(folder / "data") as engines:
         assert engines.redis_url is not None
         yield engines.redis_url.get_secret_value()
 

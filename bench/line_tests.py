@@ -68,7 +68,7 @@ class Ran:
 @contextmanager
 def lent_engines(folder: Path) -> Iterator[None]:
     """Loads what tests need and starts embedded engines, which their fixture ``embedded`` then joins."""
-    from kgnb.stores.embedded.connect import open_embedded
+    from kgnb.stores.embedded.connect import open_queue
 
     for name in LIBRARIES:
         importlib.import_module(name)
@@ -79,7 +79,7 @@ def lent_engines(folder: Path) -> Iterator[None]:
     os.environ["LENT_ENGINES"] = str(folder)
     gc.collect()
     gc.freeze()
-    with open_embedded(folder):
+    with open_queue(folder):
         _kept.update(below_process(os.getpid()))
         yield
 

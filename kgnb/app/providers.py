@@ -64,7 +64,7 @@ async def list_providers(app: App) -> list[ProviderView]:
     if own is not None and own.lower_name not in {provider.lower_name for provider, *_ in listed}:
         listed.append((own, "environment", "", True))
     listed.append((app.providers.get(RULES), "rules", "", True))
-    states = await app.breaker.states([provider.name for provider, *_ in listed])
+    states = await app.provider_states([provider.name for provider, *_ in listed])
     return [_view(app, states[one[0].name], *one) for one in listed]
 
 

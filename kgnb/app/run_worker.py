@@ -67,7 +67,7 @@ async def serve(
                     counters.follow(app.spent, node)
                     on_ready(app, node)
                     await _run_node(app, node, leaving, drain)
-                restart = not app.engines.alive
+                restart = not app.queue_alive
                 if drain and not (restart or leaving.is_set()):
                     await _tell_waiting(app)
                 if on_left is not None:
@@ -91,7 +91,7 @@ async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: b
 
     stopping = asyncio.create_task(stop_node())
     try:
-        await node.run(drain=drain, until=lambda: not app.engines.alive)
+        await node.run(drain=drain, until=lambda: not app.queue_alive)
     except ServiceRefused as error:
         raise NodeStopped("node.refused", reason=str(error)) from error
     finally:

@@ -42,7 +42,7 @@ class StatusReport:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._breaker = app.breaker
+        self._queue = app.queue if app.has_queue else None
         self._budget = budget_of(app.settings)
         self._scans: dict[object, tuple[float, Any]] = {}  # what scans of Redis found, and when
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
@@ -59,9 +59,9 @@ class StatusReport:
         providers = list(app.providers.all())
         tasks = await self._tasks()
         queues = await self._queues(providers, tasks)
-        states = await app.queue.states(queues)
-        leases = await app.queue.leases(queues)
-        pauses = await self._breaker.states([p.name for p in providers])
+        states = await self._queue.states(queues) if self._queue else {}
+        leases = await self._queue.leases(queues) if self._queue else []
+        pauses = await app.provider_states([p.name for p in providers])
         spent = await app.ledger.spending.since(self._budget.first_day(beijing_now()))
         nodes = [_node(node, leases, providers) for node in await self._nodes()]
         found = {
@@ -98,11 +98,15 @@ class StatusReport:
         """Every known queue: of the providers, of the tasks, and those that nodes have polled."""
         names = set(queues_of(providers, self._app.settings.prefixes))
         names |= {QueueName(task.queue) for task, _ in tasks if task.queue}
-        return sorted(names.union(await self._listed(QUEUES, self._app.queue.polled_queues())))
+        if self._queue is not None:
+            names.update(await self._listed(QUEUES, self._queue.polled_queues()))
+        return sorted(names)
 
     async def _nodes(self) -> list[NodeInfo]:
-        old_workers = await self._scanned(self._app.queue.foreign_nodes)
-        return await self._listed(NODES, self._app.queue.nodes()) + old_workers
+        if self._queue is None:
+            return []
+        old_workers = await self._scanned(self._queue.foreign_nodes)
+        return await self._listed(NODES, self._queue.nodes()) + old_workers
 
     async def _scanned(self, scan: Callable[..., Awaitable[T]], *given: object) -> T:
         """What ``scan(*given)`` found, at most SCAN_SECONDS ago."""
@@ -140,8 +144,9 @@ class StatusReport:
         counts |= {i: counted for i, (_, _, counted) in reused.items()}
         waiting: Mapping[int, QueueName] = {}
         # Of tasks that no node opened: what serves their queue may be missing.
-        if any(not task.queue and task.status in ACTIVE_STATUSES for task in listed.values()):
-            waiting = await self._scanned(self._app.queue.waiting_queues, self._app.settings.prefixes)
+        unserved = any(not task.queue and task.status in ACTIVE_STATUSES for task in listed.values())
+        if unserved and self._queue is not None:
+            waiting = await self._scanned(self._queue.waiting_queues, self._app.settings.prefixes)
         tasks = [replace(task, queue=task.queue or waiting.get(i, "")) for i, task in listed.items()]
         return [(task, counts[task.id]) for task in sorted(tasks, key=lambda task: -task.id)]
 

@@ -48,7 +48,10 @@ async def push(app: App, task: Task) -> QueueName:
 
 
 async def dead_items(app: App, queues: Sequence[QueueName] | None = None) -> list[DeadItem]:
-    """Return the dead items of ``queues`` (default: every known queue), oldest first."""
+    """Return the dead items of ``queues`` (default: every known queue), oldest first; none where no embedded
+    queue runs."""
+    if not app.has_queue:
+        return []
     names = await known_queues(app) if queues is None else queues
     found = [item for queue in names for item in await app.queue.dead_items(queue)]
     return sorted(found, key=lambda item: item.at)

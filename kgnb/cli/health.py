@@ -17,7 +17,7 @@ UNHEALTHY = 1
 async def health(args: argparse.Namespace, settings: Settings) -> int:
     """Reports whether a node of this machine sent a heartbeat lately."""
     async with open_to_look(settings, sql=False, graph=False) as app:
-        nodes = await local_nodes(app.queue)
+        nodes = await local_nodes(app.queue) if app.has_queue else []
     for node in nodes:
         if node.age is not None and node.age <= args.within:
             print(say("health.ok", name=one_line(node.name), seconds=round(node.age)))

@@ -23,7 +23,6 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.presets import preset_named
 from kgnb.render.formatting import date_and_time
-from kgnb.stores.embedded.temporary_folder import lacks_folder
 from kgnb.worker.provider_sources import check_url, lacks_key
 
 ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2
@@ -198,10 +197,10 @@ async def remove(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def pause(args: argparse.Namespace, settings: Settings) -> int:
-    """Pauses a provider on every node; refuses where there is none and no record for one to work on."""
-    if settings.embedded_redis and settings.embedded_sql and lacks_folder(settings):
-        raise InputError("explore.no_record", place=settings.data.absolute())
-    async with context.open_app(settings, graph=False) as app:
+    """Pauses a provider on every node; refuses where nothing runs that could heed it."""
+    async with context.open_to_look(settings, graph=False) as app:
+        if not app.has_queue:
+            raise InputError("operate.nothing_runs", place=settings.data.absolute())
         paused = await providers.pause_provider(app, args.provider, args.seconds)
     facts = {"seconds": round(paused.seconds), "when": date_and_time(paused.until)}
     print(say("operate.provider_paused", provider=one_line(paused.provider), **facts))
@@ -211,6 +210,8 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
 async def resume(args: argparse.Namespace, settings: Settings) -> int:
     """Ends a provider's pause."""
     async with context.open_to_look(settings, graph=False) as app:
+        if not app.has_queue:
+            raise InputError("operate.nothing_runs", place=settings.data.absolute())
         ended = await providers.resume_provider(app, args.provider)
     what = "provider_resumed" if ended.until else "provider_not_paused"
     print(say(f"operate.{what}", provider=one_line(ended.provider)))

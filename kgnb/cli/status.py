@@ -57,22 +57,22 @@ def _show_json(status: Status | None, reason: str) -> None:
 async def _watch(settings: Settings, show: Show) -> NoReturn:
     """Raise what is wrong at the start; show later outages and wait until they end.
 
-    Embedded engines that somebody ended are joined or started again, and those of a new data folder joined.
+    An embedded queue is joined as soon as it runs.
     """
     started = False
     while True:
         try:
             async with context.open_to_look(settings, graph=False) as app:
                 report = status.StatusReport(app)
-                if not started:
-                    show(await report.read(), "")
-                    started = True
-                while app.engines.alive and (app.settings is settings or not settings.data.exists()):
-                    await asyncio.sleep(WATCH_SECONDS)
+                show(await report.read(), "")
+                started = True
+                await asyncio.sleep(WATCH_SECONDS)
+                while app.queue_alive and (app.settings is settings or not settings.data.exists()):
                     try:
                         show(await report.read(), "")
                     except KgnbError as error:
                         show(None, str(error))
+                    await asyncio.sleep(WATCH_SECONDS)
         except KgnbError as error:
             if not started:
                 raise

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,8 @@ def _is_importable(name: str) -> bool:
 
 def installed_version(name: str) -> str:
     """The version of an installed package; empty without it."""
+    from importlib import metadata  # slow, and the supervisor doesn't need it
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

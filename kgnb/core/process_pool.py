@@ -26,15 +26,20 @@ PoolRun = Callable[..., Awaitable[Any]]
 IDLE_SECONDS = 60
 """Seconds after which an idle worker process ends: the rules' word lists take about 100 MB in each."""
 
+HERE_SECONDS = 1.0
+"""Processor time of :meth:`CpuPool.run` after which it starts worker processes: a short book is done before
+the first of them has started, which takes as long and holds the word lists a second time."""
+
 PARENT_CHECK_SECONDS = 0.5
 """Interval at which a worker process checks that its parent lives."""
 
 
 class CpuPool:
-    """Runs pure functions in worker processes, which start when first needed.
+    """Runs pure functions in worker processes, which start once the work is worth it.
 
     :meth:`run` is for many short calls, which share processes; :meth:`run_long` for one that takes a whole
-    book. With ``threads`` both run in threads of this process: no process can be started, or memory is short.
+    book; :meth:`run_here` for one that takes less than a process's start. With ``threads`` all run in threads
+    of this process: no process can be started, or memory is short.
     """
 
     def __init__(self, workers: int, *, threads: bool = False) -> None:
@@ -42,7 +47,9 @@ class CpuPool:
         self.may_fork = workers > 1 and not threads
         """Whether a function may use a second processor with forks: its process does nothing else."""
         # Not the loop's own threads: saving a key or ending a lease would wait behind a whole book's work.
-        self._short_threads = ThreadPoolExecutor(workers, "kgnb-cpu") if threads else None
+        self._here = ThreadPoolExecutor(workers if threads else 1, "kgnb-cpu")
+        self._only_here = threads
+        self._seconds_here = 0.0
         self._long_threads = ThreadPoolExecutor(workers, "kgnb-cpu-long") if threads else None
         self._shared = _Processes(workers)
         self._single: list[_Processes] = []
@@ -55,9 +62,21 @@ class CpuPool:
         Raises what the function raises, and ``concurrent.futures.process.BrokenProcessPool`` if its process
         died (out of memory, killed); the next call gets new processes.
         """
-        if self._short_threads is not None:
-            return await asyncio.wrap_future(self._short_threads.submit(function, *args, **kwargs))
+        if self._only_here or not (self._shared.started or self._seconds_here > HERE_SECONDS):
+            return await self.run_here(function, *args, **kwargs)
         return await asyncio.wrap_future(await self._shared.submit(function, *args, **kwargs))
+
+    async def run_here(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Like :meth:`run`, in a thread of this process."""
+
+        def timed() -> R:
+            began = time.thread_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._seconds_here += time.thread_time() - began
+
+        return await asyncio.wrap_future(self._here.submit(timed))
 
     async def run_long(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like :meth:`run`, in a process that does nothing else, preferably the last one used: its imports
@@ -106,7 +125,7 @@ class CpuPool:
 
     async def close(self) -> None:
         """End the processes; work in flight is lost."""
-        for threads in (self._short_threads, self._long_threads):
+        for threads in (self._here, self._long_threads):
             if threads is not None:
                 threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*(one.close() for one in (self._shared, *self._single)))
@@ -119,6 +138,11 @@ class _Processes:
         self._count = count
         self._executor: Any = None
         self._lock = threading.Lock()
+
+    @property
+    def started(self) -> bool:
+        """Whether its processes were started."""
+        return self._executor is not None
 
     async def submit(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Queue the call for the next free process."""

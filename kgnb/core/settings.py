@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 
     # --- data and language
     data: Path = Field(Path("kgnb-data"), validation_alias="KGNB_DATA")
-    """Folder of the embedded engines, SQLite and logs."""
+    """Folder of the record (SQLite) and logs."""
     resume_from: str = Field("", validation_alias="KGNB_RESUME_FROM")
     """Folder or zip of an earlier run, from which an empty data folder is filled before its first use."""
     copy_to: str = Field("", validation_alias="KGNB_COPY_TO")
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     db_pool_pre_ping: bool = Field(True, validation_alias="DB_POOL_PRE_PING")
 
     neo4j_uri: str = Field("", validation_alias="NEO4J_URI")
-    """bolt://, bolt+s://, neo4j://, neo4j+s://; empty = embedded."""
+    """bolt://, bolt+s://, neo4j://, neo4j+s://; empty = none: the graph is read from the record."""
     neo4j_user: str = Field("neo4j", validation_alias="NEO4J_USER")
     neo4j_password: SecretStr = Field(SecretStr(""), validation_alias="NEO4J_PASSWORD")
     neo4j_database: str = Field("", validation_alias="KGNB_NEO4J_DATABASE")
@@ -229,8 +229,6 @@ class Settings(BaseSettings):
     cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS")
     """Processes for rules, pre-scan and settle; 0 = the cores this process may use. "threads" starts none:
     where none can start or memory is short; the event loop then shares its core with them."""
-    graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128, le=1_000_000)
-    """Heap of the embedded graph engine in MB."""
 
     @field_validator("cpu_workers", mode="before")
     @classmethod

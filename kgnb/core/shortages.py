@@ -1,4 +1,4 @@
-"""What this process or machine has too little of for the embedded engines: disk, files, addresses.
+"""What this process or machine has too little of for a data folder: disk, open files, sizes of files.
 
 Only the standard library, for the process that owns the engines.
 """
@@ -12,32 +12,27 @@ from pathlib import Path
 from typing import Any
 
 MIN_DISK_MB = 8
-"""With less the engines' logs of writes don't fit any more."""
-MIN_FILES = 256
-"""The graph engine opens some 120: Java's archives, and two for each kind of node and relation."""
+"""With less the record's log of writes doesn't fit any more."""
+MIN_FILES = 128
+"""A node opens some 40, and one for each request in flight; Valkey 32 more than it has clients."""
 MIN_FILE_MB = 64
 """The largest file that a process may write: the record of a novel of 45 MB has more."""
-MIN_ADDRESSES_MB = 3_000
-"""Java reserves some 2,700 MB of addresses, of which it uses a tenth."""
 
 
 def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield keys of texts, with their facts, of what lacks for engines whose data lies in ``folder``."""
+    """Yield keys of texts, with their facts, of what lacks to work in ``folder``."""
     import resource  # here, so that on Windows itself core.files tells what to do
 
     if is_full(folder):
         yield "engine.disk_full", {"path": folder, "least": MIN_DISK_MB}
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # Java and Valkey raise their limit to the hard one
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # Valkey raises its limit to the hard one
     if 0 <= files < MIN_FILES:
         yield "engine.few_files", {"limit": files, "least": MIN_FILES}
     yield from small_files()
-    addresses = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if 0 <= addresses < MIN_ADDRESSES_MB << 20:
-        yield "engine.few_addresses", {"mb": addresses >> 20, "least": MIN_ADDRESSES_MB}
 
 
 def small_files() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the same where files may not grow (ulimit -f): the engines start, and fail on writing."""
+    """Yield the same where files may not grow (ulimit -f): all starts well, and fails on writing."""
     import resource
 
     largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]

@@ -292,7 +292,7 @@ class NodeRun:
                 await asyncio.wait([working])
                 return
             self._on_connected(app)
-            while not working.done() and app.engines.alive:
+            while not working.done() and app.queue_alive:
                 await asyncio.wait([working], timeout=ENGINE_CHECK_SECONDS)
             self._disconnect()
 

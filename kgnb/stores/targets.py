@@ -26,8 +26,8 @@ def service_address(settings: Settings, name: str) -> tuple[str, int] | None:
 
 
 def needs_data_folder(settings: Settings) -> bool:
-    """Whether a service is embedded."""
-    return any(service_address(settings, name) is None for name in SERVICES)
+    """Whether the record or the queue is embedded."""
+    return settings.embedded_sql or settings.embedded_redis
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,11 +289,11 @@ class TestWhileItRuns:
     ) -> None:
         import redis
 
-        from kgnb.stores.embedded.connect import open_embedded
+        from kgnb.stores.embedded.connect import open_queue
 
         with (
             llm(latency=0.3) as server,
-            open_embedded(place.data) as engines,
+            open_queue(place.data) as engines,
             redis.Redis.from_url(engines.redis_url.get_secret_value()) as client,
             client.pubsub(ignore_subscribe_messages=True) as heard,
         ):

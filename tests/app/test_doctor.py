@@ -13,11 +13,10 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.app import doctor
+from kgnb.app import context, doctor
 from kgnb.core.errors import InputError
 from kgnb.core.model import Provider
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded import connect
 from tests.support.cluster import Cluster, cluster
 from tests.support.commands import Place, llm
 from tests.support.patience import SLOWEST
@@ -125,7 +124,7 @@ async def test_what_fails_in_a_temporary_folder_names_the_one_that_was_asked_for
         assert data.is_dir()
         raise InputError("engine.folder_unusable", path=data, reason="full")
 
-    monkeypatch.setattr(connect, "open_embedded", full)
+    monkeypatch.setattr(context, "open_folder", full)
     found = {one.name: one for one in await doctor.doctor(Settings.load(data=tmp_path / "data"))}
     for name in ("sql", "redis"):
         assert not found[name].ok

@@ -169,10 +169,10 @@ async def test_decisions_on_every_sql_engine(ledger: Ledger) -> None:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder with one book, built by the rules; its engines kept up."""
-    from kgnb.stores.embedded.connect import open_embedded
+    from kgnb.stores.embedded.connect import open_queue
 
     folder = tmp_path_factory.mktemp("names")
-    with open_embedded(folder):
+    with open_queue(folder):
         assert cli_main.main(["build", str(STORY), "--provider", "rules", "--data", str(folder)]) == 0
         yield folder
 

@@ -13,11 +13,11 @@ from tests.support.commands import STORY, Place, llm, novel
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    from kgnb.stores.embedded.connect import open_embedded
+    from kgnb.stores.embedded.connect import open_queue
 
     with llm() as server:
         one = Place(tmp_path_factory.mktemp("cost"), server.env())
-        with open_embedded(one.data):
+        with open_queue(one.data):
             one.build(STORY, "--provider", "dryrun")
             yield one
 

@@ -26,7 +26,7 @@ from rich.cells import cell_len
 from kgnb import __version__
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
-from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.embedded.connect import open_queue
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.store import Queue
@@ -272,7 +272,7 @@ _proxies: dict[str, Any] = {}
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[str]:
     """The port of a way to a Redis of its own that can be shut and opened again."""
-    with open_embedded(tmp_path / "redis", graph=False) as engines:
+    with open_queue(tmp_path / "redis") as engines:
         at = redis.connection.parse_url(engines.redis_url.get_secret_value())
         proxy = Proxy(at)
         _proxies[proxy.port] = proxy

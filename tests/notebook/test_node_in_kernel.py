@@ -16,7 +16,7 @@ import nbformat
 import pytest
 import redis
 
-from kgnb.stores.embedded.connect import Embedded, open_embedded
+from kgnb.stores.embedded.connect import EmbeddedQueue, open_queue
 from tests.support.commands import KEY, Llm, Place, environment, llm, novel
 from tests.support.engines import files_containing
 from tests.support.kernels import Kernel, kernel, pythons
@@ -49,9 +49,9 @@ def place(tmp_path: Path, running_engines: None, server: Llm) -> Iterator[Place]
 
 
 @contextlib.contextmanager
-def engines(place: Place) -> Iterator[tuple[Embedded, redis.Redis]]:
+def engines(place: Place) -> Iterator[tuple[EmbeddedQueue, redis.Redis]]:
     """The folder's engines, held open while kernels come and go, and a look into the queue."""
-    with open_embedded(place.data) as held:
+    with open_queue(place.data) as held:
         assert held.redis_url is not None
         url = held.redis_url.get_secret_value()
         with redis.Redis.from_url(url, decode_responses=True) as client:

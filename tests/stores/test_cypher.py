@@ -45,7 +45,6 @@ QUESTIONS = [
     "MATCH (c:Character) RETURN c {.name, .aliases} AS c ORDER BY c.name LIMIT 3",
     "MATCH (c:Character) WHERE size(c.aliases) > 0 AND c.name =~ '.+' RETURN toUpper(c.name) AS a ORDER BY a",
     "MATCH (l:Location {type: '城'}) RETURN l, l.type AS type",
-    "CALL db.labels() YIELD label RETURN label ORDER BY label",
     "RETURN {a: [1, 2.5, null, true], b: {c: '文'}} AS m",
 ]
 

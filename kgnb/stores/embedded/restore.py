@@ -7,6 +7,7 @@ are taken one by one (see ledger/foreign_record.py). The queue is made anew from
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -23,7 +24,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.data_folder import file_lock, open_folder
+from kgnb.stores.embedded.data_folder import file_lock, open_folder, private_dir
 from kgnb.stores.embedded.record_copy import RECORD, name_of
 from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_foreign_record
 
@@ -80,6 +81,29 @@ def restore_data_folder(settings: Settings) -> Path | None:
         raise InputError("resume.copy_failed", source=source, data=data, reason=error) from error
     log.info(say("resume.brought", data=data, source=source))
     return source
+
+
+def readable(settings: Settings) -> Settings:
+    """The settings; where the data folder's record can't be written, those of this user's copy of it, which
+    is checked like any other."""
+    record = settings.sqlite_path
+    if not settings.embedded_sql or settings.db_path or not record.is_file() or writable(record.parent):
+        return settings
+    return copied(settings, settings.data)
+
+
+def copied(settings: Settings, source: Path) -> Settings:
+    """Settings that lead to this user's temporary copy of a record, made when it is opened: the same place
+    for the same content, so that it is copied once."""
+    seen = (source if source.is_file() else source / RECORD).stat()
+    name = f"{source.resolve()}:{seen.st_size}:{seen.st_mtime_ns}"
+    place = private_dir() / f"opened-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
+    return settings.model_copy(update={"data": place, "resume_from": str(source), "copy_to": ""})
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be made in this folder."""
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _own_copy(settings: Settings) -> str:

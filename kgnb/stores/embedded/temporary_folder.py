@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kgnb.core.errors import KgnbError
-from kgnb.core.process_id import ProcessId, send_signal
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.data_folder import DataFolder, file_lock, read_note
 from kgnb.stores.targets import needs_data_folder
-
-STOP_SECONDS = 20.0
-"""The engines of a folder that was only looked at have ended by then."""
-_POLL_SECONDS = 0.2
 
 
 def lacks_folder(settings: Settings) -> bool:
@@ -30,25 +21,24 @@ def lacks_folder(settings: Settings) -> bool:
         return False
 
 
-@asynccontextmanager
-async def temporary_folder(settings: Settings) -> AsyncIterator[Settings]:
+@contextmanager
+def temporary_folder(settings: Settings) -> Iterator[Settings]:
     """Give the settings; while they lack their data folder, with a temporary one beside its place.
 
     It is there and nowhere else, so that what fails in the real one fails in it; where none can be made the
-    real one's error tells why. Waits at the end until its engines have ended.
+    real one's error tells why.
     """
     folder = _folder_beside(settings.data.absolute()) if lacks_folder(settings) else None
     if folder is None:
         yield settings
         return
-    try:
-        yield settings.model_copy(update={"data": Path(folder.name)})
-    except KgnbError as error:
-        shown = settings.data.absolute()
-        error.facts = {key: shown if str(fact) == folder.name else fact for key, fact in error.facts.items()}
-        raise
-    finally:
-        await asyncio.to_thread(_remove, folder)
+    with folder as name:
+        try:
+            yield settings.model_copy(update={"data": Path(name)})
+        except KgnbError as error:
+            shown = settings.data.absolute()
+            error.facts = {key: shown if str(fact) == name else fact for key, fact in error.facts.items()}
+            raise
 
 
 def _folder_beside(place: Path) -> TemporaryDirectory[str] | None:
@@ -57,20 +47,3 @@ def _folder_beside(place: Path) -> TemporaryDirectory[str] | None:
         return TemporaryDirectory(prefix=".kgnb-", dir=parent, ignore_cleanup_errors=True)
     except OSError:
         return None
-
-
-def _remove(folder: TemporaryDirectory[str]) -> None:
-    path = Path(folder.name)
-    if supervisor := read_note(DataFolder(path)).get("supervisor"):
-        send_signal(ProcessId(**supervisor), signal.SIGTERM)
-    _wait_until_closed(path)
-    folder.cleanup()
-
-
-def _wait_until_closed(path: Path) -> None:
-    deadline = time.monotonic() + STOP_SECONDS
-    while time.monotonic() < deadline:
-        with file_lock(DataFolder(path).lock_file()) as lock:
-            if lock is not None:
-                return
-        time.sleep(_POLL_SECONDS)
