@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.settings import Settings
-from kgnb.stores import targets
-from kgnb.stores.targets import GraphTarget
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -128,19 +126,6 @@ def data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def graph_target(outside: bool) -> Iterator[GraphTarget]:
-    """A graph engine: the real Neo4j, or an embedded one of its own."""
-    if outside:
-        yield targets.graph_target(Settings.load())
-        return
-    from kgnb.stores.embedded.connect import open_queue
-
-    with data_folder() as folder, open_queue(folder / "data", redis=False) as engines:
-        assert engines.graph is not None
-        yield engines.graph
-
-
-@contextmanager
 def redis_url(outside: bool) -> Iterator[str]:
     """A Redis: the real one, or an embedded Valkey of its own."""
     if outside:
@@ -149,7 +134,6 @@ def redis_url(outside: bool) -> Iterator[str]:
     from kgnb.stores.embedded.connect import open_queue
 
     with data_folder() as folder, open_queue(folder / "data") as engines:
-        assert engines.redis_url is not None
         yield engines.redis_url.get_secret_value()
 
 

@@ -16,11 +16,9 @@ from pathlib import Path
 from statistics import median
 
 import redis
-from kit import argument_parser, data_folder, environment, run, seconds, tell
+from kit import argument_parser, data_folder, environment, seconds, tell
 
 from kgnb.stores.embedded.connect import open_queue
-from kgnb.stores.graph.store import GraphStore
-from kgnb.stores.targets import GraphTarget
 
 STOPPED = 3.0
 """Seconds after which engines that nobody uses are down for certain."""
@@ -46,7 +44,7 @@ def python(*words: str) -> None:
 
 
 def engines(runs: int) -> dict[str, float]:
-    """Seconds until a folder's engines answer, new and used."""
+    """Seconds until a folder's queue answers, new and used."""
     new, used = [], []
     for _ in range(runs):
         with data_folder() as place:
@@ -59,19 +57,10 @@ def engines(runs: int) -> dict[str, float]:
 def up(data: Path) -> float:
     began = time.perf_counter()
     with open_queue(data, grace=0) as held:
-        assert held.redis_url is not None
         client = redis.Redis.from_url(held.redis_url.get_secret_value())
         assert client.ping()
         client.close()
-        assert held.graph is not None
-        run(answers(held.graph))
         return round(time.perf_counter() - began, 3)
-
-
-async def answers(target: GraphTarget) -> None:
-    graph = GraphStore(target)
-    await graph.ping()
-    await graph.close()
 
 
 if __name__ == "__main__":

@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 
 from kgnb.app.context import App
+from kgnb.app.graphs import graph_counts
 from kgnb.book.reader import story_path
 from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import MAX_LINES, LogBuffer
 from kgnb.core.settings import Settings
 from kgnb.notebook.node import SLOTS_A_THREAD, Node, current, shared_out
-from kgnb.stores.embedded.connect import open_queue
 from kgnb.worker.counters import MINUTES, Counters, summed
+from tests.conftest import outside
 from tests.support.commands import llm
 from tests.support.engines import files_containing
 from tests.support.patience import SLOWEST, until
@@ -198,13 +199,11 @@ class TestProcesses:
             assert run.nothing_left is ends
         one.stop(now=True)
 
-    def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path, tmp_path: Path) -> None:
-        with open_queue(tmp_path / "graph", redis=False) as engines:
-            assert engines.graph is not None
-            one = node(data, neo4j_uri=engines.graph.uri, neo4j_password="canary-wrong")
-            one.start(processes=2)
-            until(lambda: one.state == "failed", 60)
-            until(lambda: not one.is_alive)
+    def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path) -> None:
+        one = node(data, neo4j_uri=outside("KGNB_TEST_NEO4J_URI"), neo4j_password="canary-wrong")
+        one.start(processes=2)
+        until(lambda: one.state == "failed", 60)
+        until(lambda: not one.is_alive)
         assert "NEO4J_PASSWORD" in one.error
         assert "canary" not in one.error + " ".join(line.text for line in one.recent.lines())
 
@@ -246,14 +245,13 @@ class TestOutput:
             assert files_containing(folder, ["canary"]) == []
 
         async def count(app: App) -> int:
-            found = await app.graph.query("MATCH (c:Character) RETURN count(c) AS n")
-            return int(found[0]["n"])
+            return (await graph_counts(app, 1))["Character"]
 
-        nodes = one.call(count, queue=False, graph=True).result(60 * SLOWEST)
+        nodes = one.call(count, queue=False).result(60 * SLOWEST)
         following = node(tmp_path / "next", resume_from=str(output))
         assert following.submit(story_path(), "rules") == task  # found, not made anew
         assert following.run_until()["local"]["outcomes"] == {}
-        assert following.call(count, queue=False, graph=True).result(60 * SLOWEST) == nodes > 5
+        assert following.call(count, queue=False).result(60 * SLOWEST) == nodes > 5
 
 
 class TestTelling:

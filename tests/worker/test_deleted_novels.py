@@ -27,8 +27,8 @@ from kgnb.worker.refresh import Refresh
 from tests.stores.test_graph import Novel
 from tests.support.ledgers import end_of, execute, finish_chapter, new_task, open_with, row_of
 
-ENGINES = ("sqlite", "arcadedb", "valkey"), ("mariadb", "neo4j", "redis")
-pytestmark = pytest.mark.parametrize(("sql_url", "bolt", "redis_url"), ENGINES, indirect=True)
+ENGINES = ("sqlite", "valkey"), ("mariadb", "redis")
+pytestmark = pytest.mark.parametrize(("sql_url", "redis_url"), ENGINES, indirect=True)
 
 
 async def in_thread(function: Callable[..., Any], *args: object) -> Any:
