@@ -1,7 +1,7 @@
 # A kgnb node: small, without root, told to stop by SIGTERM, asked for its health by `kgnb health`.
 #
 #   docker build -t kgnb .
-#   docker build -t kgnb --build-arg EXTRAS=embedded,metrics .     with the embedded engines (100 MB more)
+#   docker build -t kgnb --build-arg EXTRAS=embedded,metrics .     with the embedded queue
 
 FROM python:3.12-slim-bookworm AS build
 # metrics: the Prometheus endpoint. jieba: Chinese names for the rules provider.

@@ -1,10 +1,10 @@
-"""How soon kgnb is there: its import, its help, its embedded engines.
+"""How soon kgnb is there: its import, its help, its embedded queue.
 
     python bench/start.py [--runs 5]
 
 Prints one JSON object of seconds, medians: ``import`` (`import kgnb`), ``all`` (and what a build needs) and
-``help`` (`kgnb --help`), each of a fresh process with Python's own start; ``engines``, until Valkey and
-ArcadeDB of an empty data folder answer, and ``again`` of one that was used before.
+``help`` (`kgnb --help`), each of a fresh process with Python's own start; ``engines``, until the
+queue of an empty data folder answers, and ``again`` of one that was used before.
 """
 
 from __future__ import annotations
