@@ -76,8 +76,10 @@ async def _plan_and_scan(
     model = await app.router.model_for(chosen)
     found = not again and await is_finished(app, book.facts, chosen, model)
     if not found and not chosen.is_rules:
-        asking = app.providers.client(chosen).models()
-        await at_once(asking, app.open_graph(), app.pool.warm_up(book_process.__name__))
+        asking = [app.providers.client(chosen).models(), app.open_graph()]
+        if book.facts.chars >= book_process.SHORT_BOOK:
+            asking.append(app.pool.warm_up(book_process.__name__))
+        await at_once(*asking)
     await app.open_graph()
     planned = await plan(app, book, path, chosen.name, again=again, model=model)
     del book

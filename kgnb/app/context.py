@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceError
 from kgnb.core.event_loop import at_once
@@ -22,7 +22,6 @@ from kgnb.stores.embedded.data_folder import open_folder
 from kgnb.stores.embedded.record_copy import RecordCopy
 from kgnb.stores.embedded.restore import readable, restore_data_folder
 from kgnb.stores.embedded.temporary_folder import lacks_folder, temporary_folder
-from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
@@ -40,6 +39,9 @@ from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.task_router import TaskRouter
 from kgnb.worker.throttle import ProviderThrottle
+
+if TYPE_CHECKING:  # with the Bolt driver, whose import takes as long as a short book's names
+    from kgnb.stores.graph.store import GraphStore
 
 T = TypeVar("T")
 
@@ -104,6 +106,8 @@ class App:
     async def open_graph(self) -> None:
         """Connect to the graph database of NEO4J_URI, if any. Raises ServiceDown and ServiceRefused."""
         if self._graph is None and not self.settings.embedded_graph:
+            from kgnb.stores.graph.store import GraphStore
+
             graph = GraphStore(graph_target(self.settings))
             await graph.prepare()
             self._graph = graph

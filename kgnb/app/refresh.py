@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
-from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.refresh import Refresh
+
+if TYPE_CHECKING:  # with the Bolt driver, whose import takes as long as a short book's names
+    from kgnb.stores.graph.store import GraphStore
 
 log = logging.getLogger(__name__)
 

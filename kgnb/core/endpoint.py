@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import urllib.request
 from importlib.util import find_spec
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -42,6 +41,8 @@ def proxy_of(url: str) -> str | None:
 
     Raises SettingsError for a SOCKS proxy without the package for it.
     """
+    import urllib.request  # slow, and the rules ask nobody
+
     parts = urlsplit(url)
     host = parts.hostname or ""
     if is_here(host) or urllib.request.proxy_bypass(_place(url)):

@@ -27,8 +27,8 @@ IDLE_SECONDS = 60
 """Seconds after which an idle worker process ends: the rules' word lists take about 100 MB in each."""
 
 HERE_SECONDS = 1.0
-"""Processor time of :meth:`CpuPool.run` after which it starts worker processes: a short book is done before
-the first of them has started, which takes as long and holds the word lists a second time."""
+"""Processor time of :meth:`CpuPool.run_short` after which it starts worker processes: a short book is done
+before the first of them has started, which takes as long and holds the word lists a second time."""
 
 PARENT_CHECK_SECONDS = 0.5
 """Interval at which a worker process checks that its parent lives."""
@@ -37,9 +37,9 @@ PARENT_CHECK_SECONDS = 0.5
 class CpuPool:
     """Runs pure functions in worker processes, which start once the work is worth it.
 
-    :meth:`run` is for many short calls, which share processes; :meth:`run_long` for one that takes a whole
-    book; :meth:`run_here` for one that takes less than a process's start. With ``threads`` all run in threads
-    of this process: no process can be started, or memory is short.
+    :meth:`run` and :meth:`run_short` share processes, :meth:`run_long` has one alone; :meth:`run_here` is for
+    what takes less than a process's start. With ``threads`` all run in threads of this process: no process
+    can be started, or memory is short.
     """
 
     def __init__(self, workers: int, *, threads: bool = False) -> None:
@@ -62,9 +62,15 @@ class CpuPool:
         Raises what the function raises, and ``concurrent.futures.process.BrokenProcessPool`` if its process
         died (out of memory, killed); the next call gets new processes.
         """
-        if self._only_here or not (self._shared.started or self._seconds_here > HERE_SECONDS):
+        if self._only_here:
             return await self.run_here(function, *args, **kwargs)
         return await asyncio.wrap_future(await self._shared.submit(function, *args, **kwargs))
+
+    async def run_short(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Like :meth:`run`, one of many calls of some hundredths of a second: in a thread of this process
+        until they are worth the start of processes."""
+        here = not (self._shared.started or self._seconds_here > HERE_SECONDS)
+        return await (self.run_here if here else self.run)(function, *args, **kwargs)
 
     async def run_here(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like :meth:`run`, in a thread of this process."""

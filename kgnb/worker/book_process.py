@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def book_runner(pool: CpuPool, provider: Provider) -> PoolRun:
-    """Where a book's scan and refresh run; the rules' own processes hold the word lists already."""
+SHORT_BOOK = 100_000
+"""Characters below which a book's scan and refresh take less time than the start of a process."""
+
+
+def book_runner(pool: CpuPool, provider: Provider, chars: int) -> PoolRun:
+    """Where the scan and the refresh of a book of so many characters run; the rules' own processes hold the
+    word lists already."""
+    if chars < SHORT_BOOK:
+        return pool.run_here
     return pool.run if provider.is_rules else pool.run_long
 
 
@@ -42,8 +49,9 @@ async def freeze_names(ledger: Ledger, pool: CpuPool, task: Task, route: Route) 
     log.info(say("node.scan", task=task.id))
     if dictionary_file() is None and await ledger.books.language(task.novel_id) == "zh":
         log.warning(say("node.no_dictionary", task=task.id))
-    run = book_runner(pool, route.provider)
-    found, state = await run(scan_names, ledger.database.target, task.novel_id, pool.may_fork)
+    chars = await ledger.books.chars(task.novel_id)
+    run, forks = book_runner(pool, route.provider, chars), pool.may_fork and chars >= SHORT_BOOK
+    found, state = await run(scan_names, ledger.database.target, task.novel_id, forks)
     return await ledger.names.freeze(task.id, task.novel_id, found, state, route.config.thing_kinds)
 
 

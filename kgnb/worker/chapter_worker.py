@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kgnb.book.model import text_hash
 from kgnb.core.batcher import Batcher
@@ -23,7 +23,6 @@ from kgnb.core.messages import say
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus
 from kgnb.extract.model import GAPS, Extraction
 from kgnb.graph.model import ExtractionRow
-from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
@@ -31,6 +30,9 @@ from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim
 from kgnb.worker.extractor import ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
+
+if TYPE_CHECKING:  # with the Bolt driver, whose import takes as long as a short book's names
+    from kgnb.stores.graph.store import GraphStore
 
 R = TypeVar("R")
 

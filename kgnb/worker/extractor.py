@@ -54,6 +54,7 @@ class TaskInfo:
     config: TaskConfig
     provider: Provider
     model: str
+    chars: int
     prompter: PromptBuilder = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -135,7 +136,7 @@ class ChapterExtractor:
         ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
-            found = await self.pool.run(
+            found = await self.pool.run_short(
                 rules.extract, text, lang=info.lang, names=info.names, title=title, chapter=number
             )
             on_stored(0.0)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from kgnb.core.errors import GraphConflict, InputError, ServiceError
@@ -23,10 +24,12 @@ from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import say
 from kgnb.core.process_pool import PoolRun
 from kgnb.graph.model import Graph
-from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
+
+if TYPE_CHECKING:  # with the Bolt driver, whose import takes as long as a short book's names
+    from kgnb.stores.graph.store import GraphStore
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,11 @@ def run_refresh(job: RefreshJob) -> str:
 
 
 async def _refresh(job: RefreshJob) -> str:
-    sql, graph = Database(job.sql), GraphStore(job.graph) if job.graph is not None else None
+    sql, graph = Database(job.sql), None
+    if job.graph is not None:
+        from kgnb.stores.graph.store import GraphStore
+
+        graph = GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel_id
         wanted, state = await _project(ledger, novel_id)

@@ -99,11 +99,15 @@ class TaskKeeper:
         self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
     ) -> TaskInfo:
         ledger = self.stores.ledger
-        novel, lang = await at_once(ledger.books.novel(task.novel_id), ledger.books.language(task.novel_id))
+        books, novel_id = ledger.books, task.novel_id
+        novel, lang, chars = await at_once(
+            books.novel(novel_id), books.language(novel_id), books.chars(novel_id)
+        )
         info = TaskInfo(
             task=task,
             novel=novel,
             lang=lang,
+            chars=chars,
             names=frozen,
             config=route.config,
             provider=route.provider,
@@ -344,8 +348,8 @@ class TaskKeeper:
         self.on_closed(claim.task_id, status)
 
     def _refresh(self, held: OpenTask, info: TaskInfo) -> Refresh:
-        stores, run, task = self.stores, book_runner(self.pool, info.provider), held.claim.task_id
-        seconds = stores.queue.lease_seconds
+        stores, task = self.stores, held.claim.task_id
+        run, seconds = book_runner(self.pool, info.provider, info.chars), stores.queue.lease_seconds
         return Refresh(stores.ledger, stores.graph, run, info.novel.id, seconds, task)
 
     async def refresh_in_mid_run(self) -> None:

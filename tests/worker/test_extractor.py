@@ -87,6 +87,7 @@ INFO = TaskInfo(
     TaskConfig(max_content_length=250),
     Provider("llm", "http://127.0.0.1:9/v1"),
     "m",
+    chars=1_000_000,
 )
 
 

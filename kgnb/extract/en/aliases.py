@@ -16,11 +16,12 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.cited import is_only_cited, is_only_compared
 from kgnb.extract.en.couples import couple_mentions
-from kgnb.extract.en.names import FIRST_NAMES, key
+from kgnb.extract.en.names import FIRST_NAMES
 from kgnb.extract.en.patronymics import Patronymic, patronymic
 from kgnb.extract.en.persons import APART, KIN_TITLES, MILITARY, PASSING, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.title_aliases import BY_FIRST_NAME, NEARBY, ON_PAGES, TitleAliases
+from kgnb.extract.en.vocabulary import key
 from kgnb.extract.en.vocatives import answering
 
 # Titles that go with a first name: Miss Anne, Sir Robert.

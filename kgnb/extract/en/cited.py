@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import FIRST_NAMES, Candidate, is_titled, key
+from kgnb.extract.en.names import FIRST_NAMES, Candidate, is_titled
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.roles import ROLES
+from kgnb.extract.en.vocabulary import key
 
 CITED = 4
 """Occurrences from which on somebody who is never there is taken to be only cited."""

@@ -21,6 +21,7 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.introductions import is_introduced, listed_with
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.patronymics import is_given_and_patronymic
+from kgnb.extract.en.vocabulary import key
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.word_search import trie_pattern
 
@@ -124,11 +125,6 @@ class Candidate:
     def count(self) -> int:
         """Occurrences in the book."""
         return len(self.offsets)
-
-
-def key(word: str) -> str:
-    """Return a word as the word lists hold it."""
-    return word.rstrip(".").lower()
 
 
 def usual_title(word: str) -> str:

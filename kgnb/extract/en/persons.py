@@ -20,12 +20,12 @@ from kgnb.extract.en.names import (
     Candidate,
     NameClassifier,
     is_titled,
-    key,
     place_share,
     usual_title,
 )
 from kgnb.extract.en.patronymics import is_given_and_patronymic, patronymic
 from kgnb.extract.en.sentences import sentence_ends
+from kgnb.extract.en.vocabulary import key
 from kgnb.extract.name_clusters import NameClusters
 
 # Not him nor "told her where": who is done something by the bearer is somebody else (binding principle B).

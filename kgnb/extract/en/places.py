@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key, place_share
+from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, place_share
+from kgnb.extract.en.vocabulary import key
 
 
 def places(classifier: NameClassifier) -> dict[str, tuple[str, list[int]]]:

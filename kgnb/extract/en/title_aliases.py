@@ -15,7 +15,7 @@ from functools import cached_property
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import dominant_bearer
 from kgnb.extract.en.couples import told_wives
-from kgnb.extract.en.names import FIRST_NAMES, key
+from kgnb.extract.en.names import FIRST_NAMES
 from kgnb.extract.en.persons import (
     APART,
     KIN_TITLES,
@@ -28,6 +28,7 @@ from kgnb.extract.en.persons import (
     titles_agree,
     titles_clash,
 )
+from kgnb.extract.en.vocabulary import key
 
 _JOIN_FIRST_NAME = frozenset(
     ("miss", "master", "sir", "lady", "madam", "aunt", "uncle", "cousin", "brother", "sister", "don")

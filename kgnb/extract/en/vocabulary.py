@@ -76,3 +76,8 @@ def _nicknames() -> dict[str, frozenset[str]]:
 
 NICKNAMES = _nicknames()
 """Short form → the first names it may stand for."""
+
+
+def key(word: str) -> str:
+    """Return a word as the word lists hold it."""
+    return word.rstrip(".").lower()

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise, product
 
-from kgnb.extract.en.names import key
-from kgnb.extract.en.vocabulary import EPITHETS, HONORIFICS, NICKNAMES
+from kgnb.extract.en.vocabulary import EPITHETS, HONORIFICS, NICKNAMES, key
 from kgnb.extract.generic_words import is_generic
 
 SHARED_PART = math.log(12)

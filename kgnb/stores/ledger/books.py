@@ -116,6 +116,12 @@ class Books(DatabasePart):
         query = sa.select(sa.func.coalesce(k.content, "")).where(k.novel_id == novel_id)
         return language("".join(c.scalars(query.order_by(k.chapter_number, k.id).limit(LANGUAGE_CHAPTERS))))
 
+    @reading
+    def chars(self, c: sa.Connection, novel_id: int) -> int:
+        """The length of the novel, as its chapters' word counts say."""
+        k = t.chapters.c
+        return int(c.scalar(sa.select(sa.func.sum(k.word_count)).where(k.novel_id == novel_id)) or 0)
+
     def texts_blocking(self, novel_id: int) -> Iterator[tuple[int, str]]:
         """Yield (number, text) of the novel's chapters in order, read page by page in the caller's thread."""
         read = partial(_read_chapters, novel_id=novel_id)
