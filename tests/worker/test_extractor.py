@@ -344,7 +344,7 @@ class Wire:
     def __init__(self) -> None:
         self.names: list[object] = []
 
-    async def run(self, function: Callable[..., object], *args: object, **kwargs: Any) -> object:
+    async def run_short(self, function: Callable[..., object], *args: object, **kwargs: Any) -> object:
         arrived = pickle.loads(pickle.dumps(kwargs))
         self.names.append(arrived["names"])
         return function(*args, **arrived)
