@@ -366,7 +366,8 @@ class TestDeleting:
         assert {tuple(x["properties"]["task_id"]) for x in after["nodes"].values()} == {(third["task_id"],)}
         assert after["nodes"].keys() == both["nodes"].keys()
         kgnb.said("task", "delete", third["task_id"], "--yes")
-        assert all(count == 0 for count in kgnb.prepared(counts, graph=True).values())
+        if "NEO4J_URI" in kgnb.place.env:
+            assert all(count == 0 for count in kgnb.prepared(counts, graph=True).values())
 
     def test_what_is_not_there_leaves_no_folder(self, tmp_path: Path, services: dict[str, str]) -> None:
         place = Place(tmp_path, {name: value for name, value in services.items() if name.startswith("DB_")})
@@ -376,9 +377,7 @@ class TestDeleting:
 
     def test_a_pause_that_nobody_would_hear_is_refused(self, tmp_path: Path) -> None:
         place = Place(tmp_path, {"KGNB_LANG": "en"})
-        place.run("providers", "pause", "rules").refused(
-            "No book was ever built in", str(place.data.absolute())
-        )
+        place.run("providers", "pause", "rules").refused("Nothing is running in", str(place.data.absolute()))
         assert not place.data.exists()
 
     def test_while_a_worker_runs_it(self, anywhere: Typed, server: Llm, tmp_path: Path) -> None:

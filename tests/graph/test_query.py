@@ -28,6 +28,7 @@ from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.query import GraphQuery
 from kgnb.render import charts, query_results
 from kgnb.render.query_results import QueryRows
+from kgnb.stores.embedded import restore
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
@@ -178,7 +179,7 @@ class TestShelf:
         shutil.copytree(data, attached / "kgnb-data", ignore=shutil.ignore_patterns(".*", "*.sock"))
         before = {path: path.stat().st_mtime_ns for path in attached.rglob("*")}
         monkeypatch.setattr("kgnb.core.host.KAGGLE_INPUT", tmp_path / "input")
-        monkeypatch.setattr(library, "private_dir", lambda: tmp_path / "mine")
+        monkeypatch.setattr(restore, "private_dir", lambda: tmp_path / "mine")
         monkeypatch.setattr(library, "writable", lambda folder: attached not in folder.parents)
         monkeypatch.setenv("KGNB_DATA", str(tmp_path / "none"))
         assert kgnb.books() == []  # it may be a stranger's
