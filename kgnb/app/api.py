@@ -26,6 +26,7 @@ from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
+from kgnb.graph.resolve.decisions import Decision
 from kgnb.render import query_results
 from kgnb.render.query_results import QueryRows
 from kgnb.worker.session import LEAVE_SECONDS
@@ -239,6 +240,22 @@ class BookGraph:
         if self._cypher is None or self._cypher[0] is not query:
             self._cypher = query, await asyncio.to_thread(CypherEngine, query.graph)
         return await asyncio.to_thread(self._cypher[1].query, cypher, asked)
+
+    @property
+    def fix(self) -> corrections.BookCorrections:
+        """The reader's corrections of this book: ``book.fix.rename("云长", "关羽")`` and others, each
+        undoable."""
+
+        async def apply(app: App, decision: Decision) -> corrections.Applied:
+            return (await corrections.apply(app, self.result.novel_id, [decision], by="python"))[0]
+
+        async def undo(app: App, number: int) -> bool:
+            return (await names.undo(app, self.result.task_id, number)).changed
+
+        return corrections.BookCorrections(
+            lambda decision: run(self._on(lambda app: apply(app, decision))),
+            lambda number: run(self._on(lambda app: undo(app, number))),
+        )
 
     def show(self) -> None:
         """Show the graph in a notebook: a static image, and an interactive view that works offline.

@@ -126,6 +126,27 @@ def _add_names(commands: Commands[Parser]) -> None:
         if name == "split":
             argument(one, "--chapters", type=options.chapter_range, metavar="A-B", text="names_chapters")
         json_option(one)
+    _add_fix(commands)
+
+
+def _add_fix(commands: Commands[Parser]) -> None:
+    added = command(commands, "fix", "fix:fix")
+    options.book_argument(added)
+    argument(added, "--rename", nargs=2, metavar=("NAME", "NEW"), text="fix_rename")
+    argument(added, "--alias", nargs=2, metavar=("NAME", "ALIAS"), text="fix_alias")
+    argument(added, "--not-person", metavar="NAME", text="fix_not_person")
+    kinds = ("Location", "Organization", "Thing")
+    argument(added, "--kind", choices=kinds, default="", text="fix_kind")
+    argument(added, "--tie", nargs=3, metavar=("NAME", "TYPE", "NAME"), text="fix_tie")
+    argument(added, "--no-tie", nargs="+", metavar="NAME", text="fix_no_tie")
+    argument(added, "--protagonist", metavar="NAME", text="fix_protagonist")
+    argument(added, "--no-protagonist", metavar="NAME", text="fix_no_protagonist")
+    argument(added, "--note", nargs="+", metavar="NAME", text="fix_note")
+    argument(added, "--reason", default="", metavar="TEXT", text="fix_reason")
+    argument(added, "--apply", type=Path, metavar="FILE", completes="file", text="fix_apply")
+    argument(added, "--save", type=Path, metavar="FILE", completes="file", text="fix_save")
+    argument(added, "--undo", type=options.row_id, metavar="NUMBER", text="names_undo")
+    json_option(added)
 
 
 # --- running

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.messages import say
 from kgnb.core.model import in_viewers_zone
 from kgnb.core.safe_text import one_line
@@ -73,11 +74,36 @@ def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> s
     return say(key, name=first, others=say("status.comma").join(others), number=done.id, task=task)
 
 
+def applied_line(decision: Decision, *, new: bool, problem: str) -> str:
+    """What became of a correction: stored, standing already, or refused for a ``problem``."""
+    said = decision_text(decision)
+    if problem:
+        return say("corrections.refused", said=said, problem=problem)
+    return say("corrections.done" if new else "corrections.before", said=said, number=decision.id)
+
+
+def decision_text(decision: Decision) -> str:
+    """What a decision says, without its number and time."""
+    first, *others = map(one_line, decision.names)
+    facts = {"name": first, "others": say("status.comma").join(others), "detail": one_line(decision.detail)}
+    if decision.kind == "kind":
+        facts["detail"] = say(f"corrections.is_{decision.detail or 'nothing'}")
+    elif decision.kind in ("tie", "untie"):
+        known = decision.detail in CHARACTER_RELATIONS
+        facts["detail"] = say(f"relation.{decision.detail}") if known else one_line(decision.detail)
+    elif decision.kind == "protagonist":
+        facts["detail"] = say("explorer.yes" if decision.detail == "yes" else "explorer.no")
+    reason = say("corrections.reason", reason=one_line(decision.reason)) if decision.reason else ""
+    return say(f"corrections.{decision.kind}", **facts) + reason
+
+
 def decision_line(decision: Decision) -> str:
     """One decision: its number, what it says, when it was made, and whether it was undone."""
     first, *others = map(one_line, decision.names)
     made = f"{in_viewers_zone(decision.made_at):%Y-%m-%d %H:%M}" if decision.made_at else ""
     facts = {"number": decision.id, "name": first, "others": say("status.comma").join(others), "made": made}
+    if decision.in_force and decision.kind not in ("merge", "split"):
+        return say("corrections.line", number=decision.id, made=made, said=decision_text(decision))
     if not decision.in_force:
         return say("names.decision_undone", **facts)
     if decision.chapters is not None:

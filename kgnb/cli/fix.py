@@ -1,0 +1,101 @@
+"""`kgnb fix`: a reader's corrections of a book."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from kgnb.app import context, names
+from kgnb.app.corrections import Applied, apply, corrections_of
+from kgnb.app.library import find_task_id
+from kgnb.app.tasks import find_task
+from kgnb.cli.options import show
+from kgnb.core.errors import InputError
+from kgnb.core.files import replacing
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
+from kgnb.graph.resolve.correction_file import read_corrections, write_corrections
+from kgnb.graph.resolve.decisions import Decision, Kind
+from kgnb.render.names_text import applied_line, changed_line, decision_line
+
+BY = "cli"
+"""Recorded as the maker of a decision."""
+
+
+async def fix(args: argparse.Namespace, settings: Settings) -> int:
+    """Lists a book's corrections, makes or undoes one, reads or writes a file of them."""
+    task = await find_task_id(settings, args.book)
+    wanted = _wanted(args)
+    async with context.open_for_task(settings, task, queue=False) as app:
+        novel_id = (await find_task(app, task)).novel_id
+        if args.undo is not None:
+            undone = await names.undo(app, task, args.undo)
+            return show(args, asdict(undone), lambda: [changed_line(undone, task, undone=True)])
+        if wanted:
+            done = await apply(app, novel_id, wanted, by=BY)
+            return _told(args, task, done)
+        found = await corrections_of(app, novel_id)
+        if args.save is not None:
+            title = (await app.ledger.books.novel(novel_id)).title
+            text = write_corrections(found, title)
+            await asyncio.to_thread(_write, args.save, text)
+            return show(args, {"path": str(args.save)}, lambda: [say("corrections.saved", path=args.save)])
+    return show(args, [asdict(one) for one in found], lambda: _lines(found))
+
+
+def _lines(found: Sequence[Decision]) -> Iterator[str]:
+    yield from map(decision_line, found)
+    if not found:
+        yield say("corrections.none")
+
+
+def _told(args: argparse.Namespace, task: int, done: Sequence[Applied]) -> int:
+    """Prints what became of each correction; 1 when one of them fits nothing."""
+    lines = [applied_line(one.decision, new=one.new, problem=one.problem) for one in done]
+    if any(one.new for one in done):
+        lines.append(say("names.see_it", task=task))
+    code = show(args, [asdict(one) for one in done], lambda: lines)
+    return code or int(any(one.problem for one in done))
+
+
+def _wanted(args: argparse.Namespace) -> list[Decision]:
+    """The corrections that the options ask for, in the order in which help lists the options."""
+    if args.apply is not None:
+        try:
+            return read_corrections(args.apply.read_bytes(), str(args.apply))
+        except OSError as error:
+            raise InputError("corrections.unreadable", path=args.apply, reason=error.strerror) from None
+
+    def one(kind: Kind, *names: str, detail: str = "") -> Decision:
+        return Decision(0, kind, names, detail=detail, reason=args.reason)
+
+    found = []
+    if args.rename:
+        found.append(one("rename", *args.rename))
+    if args.not_person:
+        found.append(one("kind", args.not_person, detail=args.kind))
+    if args.alias:
+        found.append(one("merge", *args.alias))
+    if args.no_tie:
+        found.append(one("untie", *args.no_tie[:2], detail="".join(args.no_tie[2:3]).upper()))
+    if args.tie:
+        source, type_, target = args.tie
+        found.append(one("tie", source, target, detail=type_.upper()))
+    if args.protagonist:
+        found.append(one("protagonist", args.protagonist, detail="yes"))
+    if args.no_protagonist:
+        found.append(one("protagonist", args.no_protagonist, detail="no"))
+    if args.note:
+        found.append(one("note", args.note[0], detail=" ".join(args.note[1:])))
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with replacing(path) as out:
+            out.write(text.encode())
+    except OSError as error:
+        raise InputError("exchange.unwritable", path=path, reason=error.strerror or error) from None
