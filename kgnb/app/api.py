@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
@@ -125,10 +126,22 @@ class BookGraph:
         self._settings = settings
         self._message = message
         self._query_index: tuple[str, GraphQuery] | None = None
+        self._until: int | None = None
         self._cypher: tuple[GraphQuery, CypherEngine] | None = None
 
     def __repr__(self) -> str:
         return say(self._message, title=one_line(self.title), **self.result.facts())
+
+    def at(self, chapter: int) -> BookGraph:
+        """Return the book as a reader of this chapter knows it: nobody, no name and no tie that comes later.
+
+        The figures of ``result`` stay those of the whole book.
+
+        >>> book.at(30).neighbours("姜维")  # doctest: +SKIP
+        """
+        view = copy.copy(self)
+        view._until, view._query_index, view._cypher = chapter, None, None
+        return view
 
     def find(self, text: str) -> QueryRows:
         """Return entities with ``text`` in their name, an alias or the description, best match first."""
@@ -183,7 +196,7 @@ class BookGraph:
     async def _current_query(self, app: App) -> GraphQuery:
         record = await app.ledger.graphs.record(self.result.novel_id)
         if self._query_index is None or self._query_index[0] != record.state:
-            graph, state = await graph_and_state(app, record)
+            graph, state = await graph_and_state(app, record, self._until)
             self._query_index = (state, await asyncio.to_thread(GraphQuery, graph))
         return self._query_index[1]
 
@@ -264,7 +277,7 @@ class BookGraph:
         """
         from kgnb.render.explorer.page import display
 
-        graph, history = run(self._on(lambda app: graph_and_history(app, self.result.novel_id)))
+        graph, history = run(self._on(lambda app: graph_and_history(app, self.result.novel_id, self._until)))
         display(graph, history, title=self.title)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
@@ -276,7 +289,7 @@ class BookGraph:
 
         target = Path(path)
         kind = format or target.suffix.lstrip(".").lower()
-        run(self._on(lambda app: export(app, self.result.novel_id, kind, target)))
+        run(self._on(lambda app: export(app, self.result.novel_id, kind, target, self._until)))
         return target
 
     def close(self) -> None:

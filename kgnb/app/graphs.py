@@ -37,16 +37,15 @@ async def graph_of(app: Parts, novel_id: int, until: int | None = None) -> Graph
 
     ``until``: as a reader of the chapters up to this number knows it.
     """
-    record = await app.ledger.graphs.record(novel_id)
+    return (await graph_and_state(app, await app.ledger.graphs.record(novel_id), until))[0]
+
+
+async def graph_and_state(app: Parts, record: Record, until: int | None = None) -> tuple[Graph, str]:
+    """Return the graph of the record, or of a newer one, and the state of the one that it was made from."""
     if until is not None:
         from kgnb.graph.project.projection import project  # a graph that is kept is read without it
 
-        return await asyncio.to_thread(project, record, until)
-    return (await graph_and_state(app, record))[0]
-
-
-async def graph_and_state(app: Parts, record: Record) -> tuple[Graph, str]:
-    """Return the graph of the record, or of a newer one, and the state of the one that it was made from."""
+        return await asyncio.to_thread(project, record, until), record.state
     stored = await app.ledger.graphs.stored(record.novel.id)
     if stored is not None and stored.state == record.state:
         with suppress(ValueError):  # not written by kgnb
@@ -57,10 +56,12 @@ async def graph_and_state(app: Parts, record: Record) -> tuple[Graph, str]:
     return graph, made.state
 
 
-async def graph_and_history(app: Parts, novel_id: int) -> tuple[Graph, BookHistory]:
-    """Return the novel's graph, and what the book tells of its people chapter by chapter."""
+async def graph_and_history(app: Parts, novel_id: int, until: int | None = None) -> tuple[Graph, BookHistory]:
+    """Return the novel's graph, and what the book tells of its people chapter by chapter; ``until`` as
+    above."""
     record = await app.ledger.graphs.record(novel_id)
-    graph, _ = await graph_and_state(app, record)
+    graph, _ = await graph_and_state(app, record, until)
+    record = record if until is None else record.until(until)
     return graph, await asyncio.to_thread(_history, graph, record)
 
 

@@ -30,13 +30,14 @@ VERSION = 1
 STATE = ("task_id", "chapter_id", "status", "error", "entities", "relations")
 
 
-async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
+async def export(app: App, novel_id: int, kind: str, path: Path, until: int | None = None) -> None:
     """Write the novel's graph to ``path`` as :func:`kgnb.render.export.write` does, json with its record.
 
-    Raises InputError when ``path`` can't be written.
+    ``until``: as a reader of the chapters up to this number knows it. Raises InputError when ``path`` can't
+    be written.
     """
     title = (await app.ledger.books.novel(novel_id)).title
-    graph, history = await graph_and_history(app, novel_id)
+    graph, history = await graph_and_history(app, novel_id, until)
     rows = await record(app, novel_id) if kind == "json" else {}
     await asyncio.to_thread(write, graph, rows, path, kind, title=title, history=history)
 

@@ -96,6 +96,7 @@ def _add_export(commands: Commands[Parser]) -> None:
     added = command(commands, "export", "transfer:export_graph")
     options.book_argument(added)
     argument(added, "--format", choices=FORMATS)
+    argument(added, "--until", type=options.row_id, metavar="CHAPTER", text="until")
     shape = options.graph_file
     argument(added, "-o", "--output", type=shape, metavar="FILE", required=True, completes="file")
 

@@ -28,7 +28,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     number = await find_task_id(settings, args.book)
     async with context.open_for_task(settings, number, queue=False, graph=False) as app:
         task = await find_task(app, number)
-        await transfer.export(app, task.novel_id, chosen, args.output)
+        await transfer.export(app, task.novel_id, chosen, args.output, args.until)
     print(options.written(args.output, chosen))
     return options.OK
 
