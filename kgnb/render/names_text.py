@@ -90,7 +90,8 @@ def decision_text(decision: Decision) -> str:
         facts["detail"] = say(f"corrections.is_{decision.detail or 'nothing'}")
     elif decision.kind in ("tie", "untie"):
         known = decision.detail in CHARACTER_RELATIONS
-        facts["detail"] = say(f"relation.{decision.detail}") if known else one_line(decision.detail)
+        other = one_line(decision.detail) or say("corrections.any")
+        facts["detail"] = say(f"relation.{decision.detail}") if known else other
     elif decision.kind == "protagonist":
         facts["detail"] = say("explorer.yes" if decision.detail == "yes" else "explorer.no")
     reason = say("corrections.reason", reason=one_line(decision.reason)) if decision.reason else ""

@@ -1,0 +1,117 @@
+"""A reader's corrections of a built book: in Python and in the terminal, kept, undone, taken to another edition."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kgnb
+from kgnb.cli import main as cli_main
+from kgnb.core.errors import InputError
+from tests.support.commands import STORY
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the story, read by rules."""
+    folder = tmp_path_factory.mktemp("corrected") / "kgnb-data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KGNB_DATA", str(folder))
+        kgnb.build(STORY, progress=False).close()
+    return folder
+
+
+def fix(data: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
+    code = cli_main.main(["fix", "--data", str(data), *options])
+    return code, capsys.readouterr().out
+
+
+def ties(book: Any, a: str, b: str) -> set[str]:
+    query = book.graph()
+    return {e.type for e in query.edges.values() if {e.source[1], e.target[1]} == {a, b}}
+
+
+def test_in_python_each_is_undone_and_survives_a_second_reading(data: Path) -> None:
+    book = kgnb.open("青石渡", data)
+    number = book.fix.rename("沈砚", "沈墨", reason="化名")
+    assert book.find("沈墨")[0]["name"] == "沈墨"
+    wedding = book.fix.tie("沈墨", "SPOUSE", "顾三娘")
+    assert "SPOUSE" in ties(book, "沈墨", "顾三娘")
+    note = book.fix.note("沈墨", "其实是沈家后人")
+    assert book.graph().nodes["Character", "沈墨"].text("note") == "其实是沈家后人"
+    again = kgnb.open("青石渡", data)
+    assert "SPOUSE" in ties(again, "沈墨", "顾三娘")
+    for one in (note, wedding, number):
+        assert book.fix.undo(one)
+        assert not book.fix.undo(one)
+    assert ("Character", "沈墨") not in book.graph().nodes
+    assert "SPOUSE" not in ties(book, "沈砚", "顾三娘")
+
+
+def test_what_fits_nothing_or_contradicts_is_refused_with_the_reason(data: Path) -> None:
+    book = kgnb.open("青石渡", data)
+    for attempt, word in (
+        (lambda: book.fix.rename("沈砚", "陆青禾"), "merge"),
+        (lambda: book.fix.rename("无此人", "甲"), "无此人"),
+        (lambda: book.fix.tie("沈砚", "NO_SUCH", "陆青禾"), "NO_SUCH"),
+        (lambda: book.fix.untie("沈砚", "陆青禾", "MASTER_OF"), "沈砚"),
+        (lambda: book.fix.not_a_person("沈砚", "Novel"), "Novel"),
+    ):
+        with pytest.raises(InputError, match=word):
+            attempt()
+    gone = book.fix.not_a_person("陆青川")
+    with pytest.raises(InputError, match="陆青川"):
+        book.fix.tie("沈砚", "FRIEND", "陆青川")
+    book.fix.undo(gone)
+
+
+def test_a_file_goes_to_another_edition(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = fix(data, capsys, "--rename", "陆青禾", "陆禾", "--reason", "原名")
+    assert code == 0
+    assert "陆禾" in said
+    assert fix(data, capsys, "--save", str(tmp_path / "c.json"))[0] == 0
+    other = tmp_path / "other"
+    longer = tmp_path / "longer.txt"
+    longer.write_text(
+        STORY.read_text("utf-8") + "\n\n第七章 尾声\n\n陆青禾回到青石渡，沈砚在渡口等她。", "utf-8"
+    )
+    monkeypatch.setenv("KGNB_DATA", str(other))
+    kgnb.build(longer, progress=False).close()
+    code, said = fix(other, capsys, "--apply", str(tmp_path / "c.json"))
+    assert code == 0
+    assert ("Character", "陆禾") in kgnb.open(data=other).graph().nodes
+    code, said = fix(other, capsys, "--apply", str(tmp_path / "c.json"))
+    assert code == 0, "the same again changes nothing"
+    monkeypatch.setenv("KGNB_DATA", str(data))
+    number = json.loads(fix(data, capsys, "--json")[1])[-1]["id"]
+    assert fix(data, capsys, "--undo", str(number))[0] == 0
+
+
+def test_a_part_that_fits_nothing_is_told_and_the_rest_applied(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [{"do": "note", "who": "无此人", "text": "x"}, {"do": "protagonist", "who": "顾三娘"}]
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({"format": "kgnb-corrections", "version": 1, "corrections": made}), "utf-8")
+    code, said = fix(data, capsys, "--apply", str(file))
+    assert code == 1
+    assert "无此人" in said
+    graph = kgnb.open("青石渡", data).graph()
+    assert graph.nodes["Character", "顾三娘"].properties["is_protagonist"] is True
+
+
+def test_as_of_a_chapter(data: Path, tmp_path: Path) -> None:
+    book = kgnb.open("青石渡", data)
+    early = book.at(1)
+    names = {node.key for node in early.graph().nodes.values() if node.label == "Character"}
+    assert names < {node.key for node in book.graph().nodes.values() if node.label == "Character"}
+    chapters = [n.numbers("chapter_number") for n in early.graph().nodes.values() if n.label == "Chapter"]
+    assert chapters == [[1]]
+    page = early.save(tmp_path / "early.html").read_text("utf-8")
+    assert "顾云舟" in book.save(tmp_path / "whole.html").read_text("utf-8")
+    assert "顾云舟" in names or "顾云舟" not in page
