@@ -33,6 +33,8 @@ from kgnb.render.query_results import QueryRows
 from kgnb.worker.session import LEAVE_SECONDS
 
 if TYPE_CHECKING:
+    from kgnb.app.corrections import BookCorrections
+    from kgnb.render.answer_text import AnswerText
     from kgnb.stores.embedded.cypher import CypherEngine
 
 R = TypeVar("R")
@@ -224,13 +226,34 @@ class BookGraph:
 
         return to_networkx(self._query().graph)
 
-    def ask(self, cypher: str, **parameters: Any) -> QueryRows:
+    def ask(self, question: str, **parameters: Any) -> AnswerText | QueryRows:
+        """Answer a question in words, from the graph and with its quotes; a Cypher query as :meth:`cypher`
+        does.
+
+        >>> book.ask("刘备和关羽是什么关系？")  # doctest: +SKIP
+        """
+        from kgnb.app.ask import Answer, ask, is_cypher
+        from kgnb.render.answer_text import AnswerText
+
+        if is_cypher(question):
+            return self.cypher(question, **parameters)
+
+        async def answered(app: App) -> Answer:
+            record = await app.ledger.graphs.record(self.result.novel_id)
+            query = await self._current_query(app)
+            return await ask(record if self._until is None else record.until(self._until), query, question)
+
+        found = run(self._on(answered))
+        return AnswerText(found.sentences, found.note, found.passages)
+
+    def cypher(self, cypher: str, **parameters: Any) -> QueryRows:
         """Return the rows of a Cypher query, which only reads; ``$novel`` is this book's id.
 
         Raises InputError that names the install command where neither Neo4j nor the extra ``cypher`` is
         there.
 
-        >>> book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest: +SKIP
+        >>> book.cypher("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest:
+        +SKIP
         """
         asked = {"novel": self.result.novel_id, **parameters}
         rows = run(self._ask(cypher, asked))
@@ -255,9 +278,11 @@ class BookGraph:
         return await asyncio.to_thread(self._cypher[1].query, cypher, asked)
 
     @property
-    def fix(self) -> corrections.BookCorrections:
+    def fix(self) -> BookCorrections:
         """The reader's corrections of this book: ``book.fix.rename("云长", "关羽")`` and others, each
         undoable."""
+
+        from kgnb.app import corrections, names
 
         async def apply(app: App, decision: Decision) -> corrections.Applied:
             return (await corrections.apply(app, self.result.novel_id, [decision], by="python"))[0]

@@ -128,6 +128,14 @@ def _add_names(commands: Commands[Parser]) -> None:
             argument(one, "--chapters", type=options.chapter_range, metavar="A-B", text="names_chapters")
         json_option(one)
     _add_fix(commands)
+    _add_ask(commands)
+
+
+def _add_ask(commands: Commands[Parser]) -> None:
+    added = command(commands, "ask", "ask:ask")
+    argument(added, "words", nargs="+", metavar="[BOOK] QUESTION", text="ask_words")
+    argument(added, "--until", type=options.row_id, metavar="CHAPTER", text="until")
+    json_option(added)
 
 
 def _add_fix(commands: Commands[Parser]) -> None:

@@ -1,4 +1,5 @@
-"""A reader's corrections of a built book: in Python and in the terminal, kept, undone, taken to another edition."""
+"""A reader's corrections of a built book: in Python and in the terminal, kept, undone, taken to another
+edition."""
 
 from __future__ import annotations
 

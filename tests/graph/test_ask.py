@@ -1,0 +1,145 @@
+"""Questions in words: what is asked for, and what the graph and the text answer."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+
+from kgnb.app import ask as ask_module
+from kgnb.graph.ask import passages as passages_module
+from kgnb.graph.ask.answers import answer
+from kgnb.graph.ask.passages import PASSAGE_CHARS, best, passages, terms
+from kgnb.graph.ask.question import read_question
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
+from kgnb.graph.query import GraphQuery
+
+
+def novel() -> GraphQuery:
+    graph = Graph()
+    for number in (1, 2, 3):
+        node = GraphNode("Chapter", str(number), {"chapter_number": number, "title": f"第{number}回"})
+        graph.nodes[node.ref] = node
+    people = {
+        "刘备": (["玄德"], [1, 2, 3]),
+        "关羽": (["云长"], [1, 2]),
+        "刘禅": (["阿斗"], [3]),
+        "曹操": ([], [2]),
+        "Elizabeth Bennet": (["Lizzy", "Elizabeth"], [1, 2]),
+        "Mr. Darcy": (["Darcy"], [2]),
+    }
+    for name, (aliases, chapters) in people.items():
+        facts = {"name": name, "aliases": aliases, "chapters": chapters, "description": ""}
+        graph.nodes["Character", name] = GraphNode("Character", name, facts)
+        for number in chapters:
+            edge = GraphEdge(("Character", name), "APPEARS_IN", ("Chapter", str(number)), {})
+            graph.edges[edge.ref] = edge
+    graph.nodes["Location", "荆州"] = GraphNode("Location", "荆州", {"name": "荆州", "chapters": [2]})
+    for a, kind, b, chapters, quote in (
+        ("关羽", "SIBLING", "刘备", [1], "念刘备、关羽、张飞，结为兄弟"),
+        ("刘备", "PARENT_OF", "刘禅", [3], "玄德之子阿斗"),
+        ("曹操", "KNOWS", "刘备", [2], "煮酒论英雄"),
+        ("Elizabeth Bennet", "LOVES", "Mr. Darcy", [2], "she loved him"),
+    ):
+        facts = {
+            "chapters": chapters,
+            "count": 1,
+            "strength": 5,
+            "evidence": quote,
+            "chapter_id": chapters[0],
+        }
+        edge = GraphEdge(("Character", a), kind, ("Character", b), facts)
+        graph.edges[edge.ref] = edge
+    return GraphQuery(graph)
+
+
+@pytest.mark.parametrize(
+    ("question", "intent", "names"),
+    [
+        ("刘备是谁？", "who", ["刘备"]),
+        ("玄德", "who", ["刘备"]),
+        ("刘备和云长是什么关系", "relation", ["刘备", "关羽"]),
+        ("阿斗的父亲是谁", "kin", ["刘禅"]),
+        ("谁是阿斗的爹", "kin", ["刘禅"]),
+        ("刘备第一次在第几章出现", "first", ["刘备"]),
+        ("刘备在多少章里出现", "chapters", ["刘备"]),
+        ("关羽最后一次出场是哪一章", "last", ["关羽"]),
+        ("刘备和曹操什么时候认识的", "since", ["刘备", "曹操"]),
+        ("谁在荆州？", "there", ["荆州"]),
+        ("关羽去过哪里", "where", ["关羽"]),
+        ("书里有多少人物", "people", []),
+        ("曹操为什么杀关羽", "", ["曹操", "关羽"]),
+        ("Who is Lizzy?", "who", ["Elizabeth Bennet"]),
+        ("who is in love with Darcy", "", ["Mr. Darcy"]),
+        ("Who is Elizabeth in love with?", "", ["Elizabeth Bennet"]),
+        (
+            "What is the relationship between Elizabeth and Darcy?",
+            "relation",
+            ["Elizabeth Bennet", "Mr. Darcy"],
+        ),
+        ("When does Elizabeth first meet Mr. Darcy?", "since", ["Elizabeth Bennet", "Mr. Darcy"]),
+        ("In which chapter does Darcy appear?", "first", ["Mr. Darcy"]),
+        ("Who is Elizabet Bennett?", "who", ["Elizabeth Bennet"]),
+    ],
+)
+def test_what_is_asked(question: str, intent: str, names: list[str]) -> None:
+    read = read_question(question, novel())
+    assert [one.name for one in read.entities] == names
+    if intent:
+        assert read.intent == intent
+
+
+@pytest.mark.parametrize(
+    ("question", "told", "quote"),
+    [
+        ("阿斗的父亲是谁", "刘备", "玄德之子阿斗"),
+        ("刘备的儿子是谁", "刘禅", "玄德之子阿斗"),
+        ("刘备的兄弟是谁", "关羽", "念刘备、关羽、张飞，结为兄弟"),
+        ("刘备和曹操什么时候认识的", "第 2 章", "煮酒论英雄"),
+        ("刘备和关羽是什么关系", "兄弟姐妹", "念刘备、关羽、张飞，结为兄弟"),
+        ("关羽最后一次出场是哪一章", "第 2 章", ""),
+        ("What is Elizabeth to Darcy?", "Mr. Darcy", "she loved him"),
+    ],
+)
+def test_what_the_graph_answers(question: str, told: str, quote: str) -> None:
+    query = novel()
+    sentences = answer(read_question(question, query), query)
+    assert told in sentences[0].text
+    assert quote in [source.quote for source in sentences[0].citations] or not quote
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["关羽的妻子是谁", "曹操为什么杀吕布", "", "？", "刘备" * 300, "{a}{0}%s", "阿斗的" + "父" * 600],
+)
+def test_no_answer_is_no_answer(question: str) -> None:
+    query = novel()
+    sentences = answer(read_question(question, query), query)
+    assert not sentences or "刘备" in question
+
+
+def test_passages_are_whole_sentences_and_lose_nothing() -> None:
+    text = "".join(f"第{n}句话说的是一件很长很长的事情。" for n in range(200)) + "\n\n" + "无标点" * 300
+    found = passages([(7, text)])
+    assert all(len(one.text) <= PASSAGE_CHARS and one.chapter == 7 for one in found)
+    assert "".join("".join(one.text.split()) for one in found) == "".join(text.split())
+
+
+def test_the_passage_with_the_rare_words_and_the_people_comes_first() -> None:
+    found = passages(
+        [
+            (1, "曹操大喜。"),
+            (2, "曹操拔剑杀了吕伯奢，说宁教我负天下人。"),
+            (3, "吕伯奢沽酒而回。"),
+            (4, "天下大势。"),
+        ]
+    )
+    words = terms("曹操为什么杀吕伯奢", ["曹操", "为什么"])
+    ranked = best(found, words, [["曹操", "孟德"]])
+    assert [one.chapter for one in ranked][:2] == [2, 3]
+    assert best([], words) == []
+
+
+@pytest.mark.parametrize("module", [passages_module, ask_module])
+def test_examples_in_docstrings(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
