@@ -126,14 +126,8 @@ def test_passages_are_whole_sentences_and_lose_nothing() -> None:
 
 
 def test_the_passage_with_the_rare_words_and_the_people_comes_first() -> None:
-    found = passages(
-        [
-            (1, "曹操大喜。"),
-            (2, "曹操拔剑杀了吕伯奢，说宁教我负天下人。"),
-            (3, "吕伯奢沽酒而回。"),
-            (4, "天下大势。"),
-        ]
-    )
+    told = [(1, "曹操大喜。"), (2, "曹操拔剑杀了吕伯奢。"), (3, "吕伯奢沽酒而回。")]
+    found = passages([*told, *((n, "曹操引军而去，天下大势。") for n in range(4, 40))])
     words = terms("曹操为什么杀吕伯奢", ["曹操", "为什么"])
     ranked = best(found, words, [["曹操", "孟德"]])
     assert [one.chapter for one in ranked][:2] == [2, 3]
