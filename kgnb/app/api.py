@@ -291,8 +291,8 @@ class BookGraph:
             return (await names.undo(app, self.result.task_id, number)).changed
 
         return corrections.BookCorrections(
-            lambda decision: run(self._on(lambda app: apply(app, decision))),
-            lambda number: run(self._on(lambda app: undo(app, number))),
+            lambda decision: run(self._on(lambda app: apply(app, decision), graph=True)),
+            lambda number: run(self._on(lambda app: undo(app, number), graph=True)),
         )
 
     def show(self) -> None:
@@ -321,8 +321,8 @@ class BookGraph:
         """Release the engine of :meth:`ask`; a later question fills one again."""
         self._cypher = None
 
-    async def _on(self, question: Callable[[App], Awaitable[R]]) -> R:
-        async with open_app(self._settings, queue=False, graph=False) as app:
+    async def _on(self, question: Callable[[App], Awaitable[R]], *, graph: bool = False) -> R:
+        async with open_app(self._settings, queue=False, graph=graph) as app:
             return await question(app)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from kgnb.app.context import App
 from kgnb.app.graphs import graph_of
-from kgnb.app.settle import settle_novel
+from kgnb.app.refresh import refresh_novel
 from kgnb.core.errors import InputError
 from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.messages import say
@@ -51,7 +51,7 @@ async def apply(app: App, novel_id: int, wanted: Iterable[Decision], *, by: str)
             stored, new = await app.ledger.name_decisions.add(novel_id, replace(one, made_by=by))
             done.append(Applied(stored, new))
     if any(one.new for one in done):
-        await settle_novel(app, await app.ledger.books.novel(novel_id))
+        await refresh_novel(app, novel_id)
     return done
 
 

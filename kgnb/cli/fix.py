@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
+
+from pydantic_core import to_jsonable_python
 
 from kgnb.app import context, names
 from kgnb.app.corrections import Applied, apply, corrections_of
@@ -33,7 +34,7 @@ async def fix(args: argparse.Namespace, settings: Settings) -> int:
         novel_id = (await find_task(app, task)).novel_id
         if args.undo is not None:
             undone = await names.undo(app, task, args.undo)
-            return show(args, asdict(undone), lambda: [changed_line(undone, task, undone=True)])
+            return show(args, to_jsonable_python(undone), lambda: [changed_line(undone, task, undone=True)])
         if wanted:
             done = await apply(app, novel_id, wanted, by=BY)
             return _told(args, task, done)
@@ -43,7 +44,7 @@ async def fix(args: argparse.Namespace, settings: Settings) -> int:
             text = write_corrections(found, title)
             await asyncio.to_thread(_write, args.save, text)
             return show(args, {"path": str(args.save)}, lambda: [say("corrections.saved", path=args.save)])
-    return show(args, [asdict(one) for one in found], lambda: _lines(found))
+    return show(args, to_jsonable_python(found), lambda: _lines(found))
 
 
 def _lines(found: Sequence[Decision]) -> Iterator[str]:
@@ -57,7 +58,7 @@ def _told(args: argparse.Namespace, task: int, done: Sequence[Applied]) -> int:
     lines = [applied_line(one.decision, new=one.new, problem=one.problem) for one in done]
     if any(one.new for one in done):
         lines.append(say("names.see_it", task=task))
-    code = show(args, [asdict(one) for one in done], lambda: lines)
+    code = show(args, to_jsonable_python(done), lambda: lines)
     return code or int(any(one.problem for one in done))
 
 

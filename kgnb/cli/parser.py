@@ -93,6 +93,10 @@ def _head_type() -> type[Text]:
     return Head
 
 
+def _translated(value: str) -> str:
+    return re.sub("[A-Z]{2,}", lambda m: say_or(f"value.{m[0]}", m[0]), value)
+
+
 class Parser(argparse.ArgumentParser):
     """A command, or a family of commands made with :meth:`add_commands`."""
 
@@ -128,8 +132,10 @@ class Parser(argparse.ArgumentParser):
     def _translate_values(self) -> None:
         """Names values in the user's language; declarations have English words in capitals."""
         for action in self._actions:
-            if isinstance(action.metavar, str):
-                action.metavar = re.sub("[A-Z]{2,}", lambda m: say_or(f"value.{m[0]}", m[0]), action.metavar)
+            if isinstance(action.metavar, tuple):
+                action.metavar = tuple(map(_translated, action.metavar))
+            elif action.metavar is not None:
+                action.metavar = _translated(action.metavar)
 
     def format_help(self) -> str:
         """The help: usage, description, commands in groups, arguments and options."""

@@ -386,6 +386,9 @@ NAMES = {
     **{
         "我的小说": "novel",
         "你的密钥": "your-key",
+        "甲和乙是什么关系？": "What are Jane and Mary to each other?",
+        "旧名": "old",
+        "新名": "new",
         "甲": "Jane",
         "乙": "Mary",
         "某人": "someone",
