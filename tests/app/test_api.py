@@ -51,7 +51,7 @@ def test_an_interrupted_call_is_over_when_it_has_cleaned_up(interruptible: None)
 def test_who_interrupts_a_build_is_told_that_it_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(work: Coroutine[object, object, object]) -> None:
+    def interrupted(work: Coroutine[object, object, object], **_: object) -> None:
         work.close()
         raise KeyboardInterrupt
 
