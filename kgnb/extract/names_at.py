@@ -24,17 +24,18 @@ def entry_at(entry: NameEntry, chapter: int) -> tuple[NameEntry, ...]:
     """Return the entry with the forms that are known in ``chapter``, called by the first of them, and behind
     it one entry for each form of which it is only known later whose it is.
 
-    Where none is known yet it keeps the form that will be the first. A generic word, which would be no person
-    by itself, stays.
+    Where none is known yet it keeps the form that will be the first. A generic word, which names nobody by
+    itself, stays with the entry and gives it no name.
     """
     since = entry.since
     forms = (entry.name, *entry.aliases)
     if not any(since.get(form, 0) > chapter for form in forms):
         return (entry,)
-    known = [form for form in forms if since.get(form, 0) <= chapter]
-    known = known or [min(forms, key=lambda form: since[form])]
-    own = [form for form in forms if form not in known and not is_generic(form)]
-    known += [form for form in forms if form not in known and form not in own]
+    names = [form for form in forms if not is_generic(form)] or list(forms)
+    known = [form for form in names if since.get(form, 0) <= chapter]
+    known = known or [min(names, key=lambda form: since[form])]
+    own = [form for form in names if form not in known]
+    known += [form for form in forms if form not in names]
     return (_with_forms(entry, known), *(_alone(entry.kind, form, since) for form in own))
 
 

@@ -41,6 +41,8 @@ def test_an_entry_has_the_forms_that_are_known_then() -> None:
 def test_a_word_for_many_people_is_no_person_before_it_is_somebodys() -> None:
     entry = NameEntry("何恭", ("老爷", "子安"), since={"何恭": 1, "老爷": 5, "子安": 5})
     assert forms(names_at([entry], 2)) == [("何恭", "老爷"), ("子安",)]
+    entry = NameEntry("贾迎春", ("迎春", "二小姐"), since={"二小姐": 2, "贾迎春": 23, "迎春": 23})
+    assert forms(names_at([entry], 2)) == [("贾迎春", "二小姐"), ("迎春",)]
 
 
 def test_a_form_of_two_is_the_ones_who_has_it_now() -> None:
