@@ -109,16 +109,16 @@ def condition(
         return Condition("stuck", down, by="service", mend="connect")
     if not nodes:
         return Condition("waiting", _no_node(provider), by="node", mend="start")
+    theirs = [node for node in nodes if task["task_id"] in node["tasks"]]
+    graph = say("status.why_graph_waits") if any(node["graph_away"] for node in theirs) else ""
     if 0 < task["chapters"] == task["completed"] + task["skipped"] + task["failed"]:
-        return Condition("stuck", stuck) if stuck else Condition("refreshing")
+        return Condition("stuck", stuck) if stuck else Condition("refreshing", graph)
     held_up = _provider_trouble(task, provider, nodes, now)
     if held_up is not None:
         return held_up
     if stuck:
         return Condition("stuck", stuck)
-    if not any(task["task_id"] in node["tasks"] for node in nodes):
-        return Condition("waiting", say("status.why_queued"))
-    return Condition("running")
+    return Condition("running", graph) if theirs else Condition("waiting", say("status.why_queued"))
 
 
 def _no_node(provider: Item | None) -> str:

@@ -52,7 +52,7 @@ class BackgroundLoops:
         self._ids = worker_ids
         self._started = datetime.now().astimezone()
         self._shown: list[WorkerState] = []
-        self._refused: dict[str, str] = {}
+        self._troubles: tuple[dict[str, str], bool] = {}, False  # refused providers; whether Bolt is away
         self._shown_at = 0.0
         self._heartbeat_lock = asyncio.Lock()
         self._reconciler = Reconciler(node)
@@ -86,7 +86,8 @@ class BackgroundLoops:
             now = time.monotonic()
             due = now - self._shown_at >= heartbeat_seconds(self._node.stores.queue.node_count)
             refused = {name: one.reason for name, one in self._node.throttle.refused.items()}
-            if states == self._shown and refused == self._refused and not due:
+            away = self._node.stores.outages.is_down("bolt")
+            if states == self._shown and (refused, away) == self._troubles and not due:
                 return
             await self._presence.heartbeat(
                 workers=states,
@@ -94,8 +95,9 @@ class BackgroundLoops:
                 started_at=self._started,
                 slots=self._node.settings.slots_for(),
                 refused=refused,
+                graph_away=away,
             )
-            self._shown, self._refused = states, refused
+            self._shown, self._troubles = states, (refused, away)
             if due:
                 self._shown_at = now
 

@@ -21,8 +21,10 @@ from redis.connection import parse_url
 
 from kgnb.app import transfer as export_use_case
 from kgnb.app.context import open_app
+from kgnb.app.graphs import graph_of
 from kgnb.app.tasks import find_task
 from kgnb.core.settings import Settings
+from kgnb.stores.graph.cypher import TIMES
 from kgnb.stores.queue.types import QueueName
 from tests.conftest import outside
 from tests.support.commands import Llm, Place, Running, timeless
@@ -214,7 +216,8 @@ class Cluster:
             return False
 
     def graph(self, task: int) -> dict[str, Any]:
-        """The exported graph of a task's novel, times left out; read in this process, which is quicker."""
+        """The exported graph of a task's novel, which Neo4j has too, node by node and edge by edge; read in
+        this process, which is quicker."""
         target = self.path / f"graph-{task}.json"
         asyncio.run(_export(self.env, self.path / "data", task, target))
         return timeless(json.loads(target.read_text("utf-8")))
@@ -281,7 +284,15 @@ class Cluster:
 async def _export(env: dict[str, str], data: Path, task: int, target: Path) -> None:
     given: dict[str, Any] = {**env, "KGNB_DATA": data, "_env_file": None}
     async with open_app(Settings(**given), queue=False) as app:
-        await export_use_case.export(app, (await find_task(app, task)).novel_id, "json", target)
+        novel_id = (await find_task(app, task)).novel_id
+        await export_use_case.export(app, novel_id, "json", target)
+        assert app.graph is not None
+        stored, wanted = await app.graph.read(novel_id), await graph_of(app, novel_id)
+        for one, other in ((stored.nodes, wanted.nodes), (stored.edges, wanted.edges)):
+            assert one.keys() == other.keys()
+            for key, thing in one.items():
+                bare = {name: value for name, value in thing.properties.items() if name not in TIMES}
+                assert bare == other[key].properties, key
 
 
 @contextlib.contextmanager

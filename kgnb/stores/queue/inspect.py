@@ -218,6 +218,7 @@ class NodeInfo:
     busy: dict[str, int] = field(default_factory=dict)  # provider → busy slots (old workers only)
     tasks: set[int] = field(default_factory=set)  # what these work on
     refused: dict[str, str] = field(default_factory=dict)  # provider → why it refuses this node's key
+    graph_away: bool = False  # whether it can't reach Neo4j
 
     @classmethod
     def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Mapping[str, Any]) -> NodeInfo:
@@ -237,6 +238,7 @@ class NodeInfo:
             kgnb=bool(about) and about.get("pid") in (None, fields.get("pid")),
             shares={str(provider): n for provider, n in shares.items() if isinstance(n, int)},
             refused={str(name): retold(str(why)) for name, why in refused.items()},
+            graph_away=about.get("graph_away") is True,
         )
 
     def can_ask(self, provider: str) -> bool:
