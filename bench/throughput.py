@@ -11,7 +11,9 @@ Starts the dry-run LLM server and `kgnb build` as processes of their own, on the
     wall      seconds from the first request to the last chapter's write
     ratio     wall over the ideal: chapters x latency / slots; asking_ratio, up to the last reply; end_ratio,
               up to the end of the process
-    settle    seconds that making the graph exact took; closing, from the last chapter to the closed task
+    sdk       seconds of the same requests through the openai SDK alone, as many at a time, in the same run;
+              asking_sdk and end_sdk, what asking_ratio and end_ratio are over that instead of the ideal
+    refresh   seconds that making the graph took; closing, from the last chapter to the closed task
     overhead  characters of a request beside the chapter's own
     peak_mb   the node process's own peak memory (VmHWM); helper_mb, that of its largest helper
     cpu       its processor seconds, helper processes not included; others_cpu, those of the embedded engines
@@ -33,12 +35,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
-from books import write_novel
+from books import chapters, write_novel
 from kit import (
     argument_parser,
     children,
@@ -75,6 +78,8 @@ def main() -> None:
             write_novel(book, args.chapters, args.chars, mark=mark, people=args.people)
             with far(args.away) as names:
                 runs.append(measure(args, place, book, base_url, names))
+        with dryrun(args.latency) as base_url:
+            runs[-1] |= beside_sdk(runs[-1], asyncio.run(sdk_alone(book_texts(args), base_url, args.slots)))
             print(runs[-1], file=sys.stderr)
     tell(medians(runs))
 
@@ -110,6 +115,38 @@ async def client_cpu(base_url: str, requests: int = 300, at_once: int = 60) -> d
     await client.close()
     await sdk.close()
     return used
+
+
+def book_texts(args: argparse.Namespace) -> list[str]:
+    return list(islice(chapters(args.chars, per_chapter=args.people), args.chapters))
+
+
+async def sdk_alone(texts: list[str], base_url: str, at_once: int) -> float:
+    """Seconds of one request for each text through the openai SDK, ``at_once`` at a time."""
+    provider = Provider("bench", base_url, SecretStr("k"), ("dryrun",))
+    client = LlmClient(provider, timeout=60, tries=1, connections=at_once)
+    prompter = PromptBuilder("zh", [], TaskConfig())
+    bodies = [await client.body(prompter.prompt(text), "dryrun") for text in texts]
+    await client.close()
+    http = openai.DefaultAioHttpClient(timeout=60)
+    sdk = openai.AsyncOpenAI(api_key="k", base_url=base_url, max_retries=0, http_client=http)
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(body: dict[str, Any]) -> None:
+        async with slots:
+            await sdk.chat.completions.create(**body)
+
+    await sdk.models.list()  # imports, the first connection
+    began = time.monotonic()
+    await asyncio.gather(*map(one, bodies))
+    seconds = time.monotonic() - began
+    await sdk.close()
+    return seconds
+
+
+def beside_sdk(run: dict[str, Any], seconds: float) -> dict[str, Any]:
+    asking, end = (run[ratio] * run["ideal"] / seconds for ratio in ("asking_ratio", "end_ratio"))
+    return {"sdk": round(seconds, 2), "asking_sdk": round(asking, 3), "end_sdk": round(end, 3)}
 
 
 @contextmanager
@@ -150,7 +187,7 @@ def measure(
         sys.exit(f"build: exit {build.returncode}\n{log.read_text('utf-8')[-2000:]}")
     result = json.loads(said)
     asked = stats(base_url)
-    last, closed, settle = times(log)
+    last, closed, refresh = times(log)
     wall, ideal = last - asked["first"], args.chapters * args.latency / args.slots
     return {
         "chapters": result["completed"],
@@ -162,7 +199,7 @@ def measure(
         "ratio": round(wall / ideal, 3),
         "asking_ratio": round((asked["answered_at"] - asked["first"]) / ideal, 3),
         "end_ratio": round((ended - asked["first"]) / ideal, 3),
-        "settle": settle,
+        "refresh": refresh,
         "closing": round(closed - last, 2),
         "seconds_in_all": result["seconds"],
         "peak_mb": round(watched.peak / 1024, 1),
@@ -203,16 +240,16 @@ def watch(process: subprocess.Popen[Any], folder: str = "") -> Watched:
 
 
 def times(log: Path) -> tuple[float, float, float]:
-    """When the last chapter ended and the task was closed (epoch seconds), and the settle's own seconds."""
-    last = closed = settle = 0.0
+    """When the last chapter ended and the task was closed (epoch seconds), and the refresh's own seconds."""
+    last = closed = refresh = 0.0
     for line in log.read_text("utf-8").splitlines():
         told = json.loads(line)
         at = datetime.fromisoformat(told["time"]).timestamp()
         if told["event"] == "node.chapter":
             last = at
         elif told["event"] == "node.task_closed":
-            closed, settle = at, told["facts"]["seconds"]
-    return last, closed, settle
+            closed, refresh = at, told["facts"]["seconds"]
+    return last, closed, refresh
 
 
 def arguments() -> argparse.Namespace:
