@@ -22,9 +22,9 @@ from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import PERSON, MaskedText, Mention
 
-NAMED, ALONE, ACTING = 0.9, 0.8, 0.6
-"""Confidence of a statement whose possessor is named, is the only one whom its pronoun may mean, or the only
-one of several who acts."""
+NAMED, ALONE, ACTING, BY_TURN = 0.9, 0.8, 0.6, 0.45
+"""Confidence of a statement whose possessor is named, is the only one whom its pronoun may mean, the only one
+of several who acts, or only speaks by turns."""
 WINDOW = 90
 """Most characters before a noun that a frame uses."""
 SENTENCES_BACK, DOUBT = 6, 0.9
@@ -195,7 +195,7 @@ class Possessors:
                 turns[k] = Possessor(said[0].entry, said[0].start, ALONE)
             elif not said and before and last and before.entry.name != last.entry.name:
                 if not he or self.gender(before.entry) == _GENDERS[he[1].lower()]:
-                    turns[k] = Possessor(before.entry, before.start, ACTING)
+                    turns[k] = Possessor(before.entry, before.start, BY_TURN)
             elif not said and he and (one := self._antecedent(start, _GENDERS[he[1].lower()], set())):
                 turns[k] = one
             elif not said and (acts := self._beat(start, end)):

@@ -20,7 +20,7 @@ _SERVANTS = (
     " cook nurse gardener chauffeur handmaid maidservant manservant bodyguard orderly batman underling"
 )
 _FRIENDS = (
-    "friend companion confidante confidant comrade chum pal crony playmate playfellow schoolfellow schoolmate"
+    "friend confidante confidant comrade chum pal crony playmate playfellow schoolfellow schoolmate"
     " schoolfriend classmate roommate room-mate"
 )
 

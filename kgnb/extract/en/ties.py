@@ -76,6 +76,7 @@ _OF = re.compile(
     rf" (?:of|to) (?:(?:the|that|this|late|poor|old|{_TRADE}|\w+ous) )*(?P<named>{PERSON})(?!'s)"
 )
 _INTRODUCED = re.compile(r"\b(?:is|was|present|introduce|meet|know)\b[^.;!?]{0,12}$|'s $")
+_TOLD = re.compile(r"\b(?:that|thinks?|thought|sure|says?|said|declared?|believes?)\b[^.;!?\"\n]*$")
 _CLAUSE = re.compile(r"[^,;:.!?—()\"\n]*$")
 _UNREAL = re.compile(
     r"\b(?:if|wish\w*|unless|suppos\w+|whether|hop(?:e|ed|ing)|dream\w*|fanc\w+|imagin\w+|as though"
@@ -115,6 +116,10 @@ class _Chapter:
             return
         k = bisect_left(self._persons.ends, found.end())
         last = self._persons.ends[k] if k < len(self._persons.ends) else len(self._text)
+        if kind in ("LOVES", "HATES") and _TOLD.search(
+            self._text, max(0, found.start() - WINDOW), found.start()
+        ):
+            return  # what one thinks of another's feelings
         named = {m.entry.name for m in self._masked.within(*found.span())}
         later = named | {m.entry.name for m in self._masked.within(found.end(), last)}  # she is none of them
         first, second = (self._persons.meant(found[g], found.start(g), later) for g in ("a", "b"))
@@ -163,7 +168,10 @@ class _Chapter:
             if (frame.asserted and self._is_unreal(start, stop)) or self._is_address(owner, role, group):
                 return
             many = (noun[2] == "s" or noun[1] == "children") and " of " not in group[0]
-            for bearers, possessor in self._ends(group, of or phrase, role, many=many):
+            doubtful = owner and owner["pronoun"] and noun[1] in ("brother", "sister", "son", "daughter")
+            for named, possessor in self._ends(group, of or phrase, role, many=many):
+                facts = self._facts(possessor.entry)
+                bearers = [m for m in named if not doubtful or of_family(self._facts(m.entry), facts, role)]
                 yield from self._said(role, possessor, bearers, noun[1], (start, stop), chained=chain)
             return
         if role.kin and not chain and not (owner and owner["has"]):
