@@ -143,9 +143,12 @@ class Possessors:
     def _antecedent(self, at: int, kin: KinNoun, bearer: Mention, *, pronoun: bool) -> Possessor | None:
         end, sure = at, ALONE
         begin = behind_last(self._text, ENDS + QUOTES, max(0, at - LONGEST), at)
-        for _ in range(SENTENCES_BACK if pronoun else 2):
+        for back in range(SENTENCES_BACK if pronoun else 2):
             near = [
-                m for m in self._masked.within(begin, end) if self._may_be_meant(m, bearer, pronoun=pronoun)
+                m
+                for m in self._masked.within(begin, end)
+                if self._may_be_meant(m, bearer, pronoun=pronoun)
+                and (m.start not in self.bearers or (pronoun and not back))
             ]
             if near:
                 return self._chosen(near, kin, bearer, sure, pronoun=pronoun, speech=self.in_speech(at))
@@ -153,11 +156,10 @@ class Possessors:
         return None
 
     def _may_be_meant(self, mention: Mention, bearer: Mention, *, pronoun: bool) -> bool:
-        """Whether a person may be meant: not whose something is, nor, but by a pronoun, somebody's kin."""
+        """Whether a person may be meant: not whose something is."""
         owns = self._text[mention.end : mention.end + 1] in ("的", "之", "家")
-        kin = mention.start in self.bearers and not pronoun
         mine = is_narrators(mention) and (pronoun or is_owner(self._text, mention))
-        return not (owns or kin or mine) and mention.entry.name != bearer.entry.name
+        return not (owns or mine) and mention.entry.name != bearer.entry.name
 
     def _chosen(
         self,
@@ -177,9 +179,10 @@ class Possessors:
             return None
         if speech and not pronoun and not house:
             return None
-        if len({m.entry.name for m in near}) == 1:
-            return Possessor(found[-1], sure if house or sure == ALONE else WEAK)
         begins = self._text[found[0].start - 1 : found[0].start] in _CLAUSE or not found[0].start
+        if len({m.entry.name for m in near}) == 1:
+            acts = house or (sure == ALONE and (pronoun or begins))
+            return Possessor(found[-1], sure if acts else WEAK)
         return Possessor(found[-1], LIKELY) if house and (pronoun or begins) else None
 
     def _sentence_before(self, begin: int) -> int:

@@ -70,12 +70,13 @@ _LIST_BEFORE = re.compile(f"(?:{PERSON}[、和与]){{1,4}}$")
 _COUNTS = {"三": 3, "四": 4, "五": 5}
 _ORDER = re.compile("[长次三四五六七幼季少小大二]|儿子|女儿")
 _UNREAL = re.compile(
-    "[如若似倘非岂莫休勿恐疑欲愿谣像]|要是|假如|好比|仿佛|犹如|不是|不曾|没有|未曾|除非|希望|梦见|以为|要[把将]|想要?|传言"
+    "[如若似倘非岂莫休勿恐疑欲愿谣像等]|要是|假如|好比|仿佛|犹如|不是|不曾|没有|未曾|除非|希望|梦见|以为|要[把将]|想要?|传言"
     "|据说|冒充|假扮|认作|当作"
 )
 _ASKS = re.compile("[吗么否耶哉]？|？")
 _STATES = re.compile("[母是乃]")  # whose child has another surname, or is said to be one
 _SENTENCE = re.compile(f"[{ENDS}]")
+_WIFES_NOUN = re.compile("[妻妾]|老婆|媳妇")
 _OF_HUSBAND = ("家的", "媳妇")
 _WIFES, _HUSBANDS = tuple(words.WIFE_TITLES), ("先生", "老爷")
 
@@ -262,7 +263,8 @@ _WIFE = Noun("妻", "SPOUSE")
 
 def _said(kin: KinNoun, owner: Possessor, bearer: Mention, span: tuple[int, int]) -> Iterator[Statement]:
     one, other = owner.mention.entry, bearer.entry
-    if one.name != other.name:
+    has_wife = _WIFES_NOUN.search(kin.word) is not None and kin.noun.type == "SPOUSE"
+    if one.name != other.name and not (has_wife and one.name.endswith((*_WIFES, "氏"))):  # 尤氏的侍妾
         ends = (other, one) if kin.noun.inverted else (one, other)
         span = min(span[0], bearer.start), max(span[1], bearer.end)
         yield _statement(ends[0], kin.noun.type, ends[1], kin.word, span, owner.confidence)
