@@ -31,8 +31,13 @@ times as many."""
 NEIGHBOUR_WEIGHT = 0.25
 """Weight of a co-occurrence in neighbouring sentences; one within a sentence counts 1."""
 
+MENTIONED_WEIGHT = 0.5
+"""Weight of one within a speech: who is only mentioned together has not met."""
+
 STATED_WEIGHT = 3.0
 """Weight of a relation that the text states in words, in co-occurrences."""
+
+_SPEECH = re.compile('“[^”\n]*”?|「[^」\n]*」?|『[^』\n]*』?|"[^"\n]*"?')
 
 _HEADING = re.compile(
     r"(?:(?:第\S{1,8}?[章节回卷部集]|番外|(?:chapter|part|book)(?: \w+)?\b"
@@ -283,7 +288,7 @@ def _relations(
     text: str, people: Sequence[Mention], ends: Sequence[int], stated: Sequence[Statement]
 ) -> list[Relation]:
     """Stated relations, then co-occurring pairs as KNOWS; ``ends``: offsets of sentence ends."""
-    weights, first = _co_occurrences(people, ends)
+    weights, first = _co_occurrences(people, ends, _speeches(text))
     relations = [_stated_relation(text, ends, match, weights) for match in _distinct(stated)]
     for (a, b), weight in sorted(weights.items(), key=lambda i: (-i[1], i[0])):
         if weight < 1.0 or len(relations) >= MAX_RELATIONS:
@@ -301,14 +306,27 @@ def _relations(
     return relations
 
 
+def _speeches(text: str) -> tuple[list[int], list[int]]:
+    """Where speeches of a text begin, and where they end."""
+    spans = [match.span() for match in _SPEECH.finditer(text)]
+    return [start for start, _ in spans], [end for _, end in spans]
+
+
+def _speech_at(speeches: tuple[list[int], list[int]], offset: int) -> int:
+    """The number of the speech that holds an offset; -1 for none."""
+    k = bisect_right(speeches[0], offset) - 1
+    return k if k >= 0 and offset < speeches[1][k] else -1
+
+
 def _co_occurrences(
-    people: Sequence[Mention], ends: Sequence[int]
+    people: Sequence[Mention], ends: Sequence[int], speeches: tuple[list[int], list[int]]
 ) -> tuple[dict[_Pair, float], dict[_Pair, tuple[int, int]]]:
     """Pair → weight, and pair → offsets of its first co-occurrence; only pairs that once share a sentence."""
     weights: dict[_Pair, float] = defaultdict(float)
     first: dict[_Pair, tuple[int, int]] = {}
     shared: dict[_Pair, tuple[int, bool]] = {}  # last sentence counted, and whether it held both
     named = [(m.entry.name, m.start, m.end, bisect_right(ends, m.start)) for m in people]
+    said = [_speech_at(speeches, m.start) for m in people]
     for i, (name, start, end, sentence) in enumerate(named):
         for k in range(i - 1, -1, -1):
             other, begin, stop, its_sentence = named[k]
@@ -322,7 +340,8 @@ def _co_occurrences(
             if not same and last[0] >= sentence - 1:
                 continue  # one of the two sentences is counted already
             if last != (sentence, same):
-                weights[pair] += 1.0 if same else NEIGHBOUR_WEIGHT
+                mentioned = said[i] >= 0 and said[i] == said[k]
+                weights[pair] += MENTIONED_WEIGHT if mentioned else 1.0 if same else NEIGHBOUR_WEIGHT
                 shared[pair] = sentence, same
             if same:
                 first.setdefault(pair, (begin, end))

@@ -146,6 +146,8 @@ class Possessors:
             own = next((m for m in reversed(self._masked.within(begin, at)) if m.form == "I"), None)
             return Possessor(own.entry, at, ALONE) if own else self._narrator
         before, start, end, behind = self.paragraphs.speech(at)
+        if behind - end <= 2 and self._text[behind : behind + 1] == '"':
+            return None  # "…" "…," said Tom: of two who speak
         behind = end if _INTRODUCES.search(self._text, end, behind) else behind  # it is of the next speech
         for low, high, k in ((end, behind, 0), (before, start, -1)):  # "…" said Tom; Tom said, "…"
             if beside := [

@@ -32,7 +32,7 @@ LONGEST = 200
 OF = "(?:之|的|家的?|(?:身边|手下|跟前|府上|[门座]下|家里|家中)的)?"
 """What joins a noun of kin to its possessor."""
 OPENERS, QUOTES = "“「『", "“”「」『』"
-_SPAN = f"[^{PERSON}。！？；听闻见看他她传后{QUOTES}]"
+_SPAN = f"[^{PERSON}。！？；听闻见看他她传后人{QUOTES}]"
 _SAYS = _SPAN + "{0,14}[曰道说问答叫喊叹云骂喝笑言嘱讲]" + _SPAN + "{0,4}"
 _TO = f"[^{PERSON}，。！？；]{{0,8}}[谓对向问告与谢劝语跟骂叫嘱][^{PERSON}，。！？；]{{0,3}}"
 _BEFORE_QUOTE = re.compile(

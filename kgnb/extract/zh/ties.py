@@ -238,7 +238,7 @@ class _Chapter:
         ):
             start, noun = start + 1, plain  # he orders: 令弟甲
         mark = self._text[end:at]
-        owns = after in ("的", "之", "家") and (self._text[start - 1] != PERSON or "是" in mark)
+        owns = after in ("的", "之", "家") and (self._text[start - 1] != PERSON or mark != "")
         apart = mark in ("，", "：") and (after.isalpha() or after == PERSON)
         if owns or apart or self._text.startswith(("媳妇", "家的"), at + 1):
             return None
