@@ -36,7 +36,7 @@ _SPAN = f"[^{PERSON}。！？；听闻见看他她传后人{QUOTES}]"
 _SAYS = _SPAN + "{0,14}[曰道说问答叫喊叹云骂喝笑言嘱讲]" + _SPAN + "{0,4}"
 _TO = f"[^{PERSON}，。！？；]{{0,8}}[谓对向问告与谢劝语跟骂叫嘱][^{PERSON}，。！？；]{{0,3}}"
 _BEFORE_QUOTE = re.compile(
-    rf"(?:^|[。！？；\n”」』，])[^{PERSON}。！？；]{{0,12}}(?P<who>{PERSON})"
+    rf"(?:^|[。！？；\n”」』，])[^{PERSON}。！？；]{{0,12}}(?<![对向谓与跟问])(?P<who>{PERSON})"
     rf"(?:{_SAYS}|{_TO}(?P<to>{PERSON}){_SAYS})?[：:，]$"
 )
 _BEHIND_QUOTE = re.compile(f"[”」』](?P<who>{PERSON}){_SAYS}")

@@ -240,7 +240,8 @@ class _Chapter:
         mark = self._text[end:at]
         owns = after in ("的", "之", "家") and (self._text[start - 1] != PERSON or mark != "")
         apart = mark in ("，", "：") and (after.isalpha() or after == PERSON)
-        if owns or apart or self._text.startswith(("媳妇", "家的"), at + 1):
+        goes_on = mark[-1:] in ("是", "乃", "即") and after.isalpha() and after not in "也矣耳了呢"
+        if owns or apart or goes_on or self._text.startswith(("媳妇", "家的"), at + 1):
             return None
         return KinNoun(noun, self._text[start:end], start), mark
 
