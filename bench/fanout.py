@@ -7,7 +7,7 @@ Empties Redis and Neo4j. Prints one JSON object a run and one of medians:
 
     one, two        seconds from the first request to the last chapter's end, with one and with two nodes
     ratio           one over two
-    closed_ratio    the same from the first request to the closing of the task, settle included
+    closed_ratio    the same from the first request to the closing of the task, refresh included
     shares          percent of the chapters that each of the two nodes did
     ideal           seconds that one node would take if nothing but the LLM took time
 """

@@ -33,7 +33,7 @@ from kgnb.cli.main import main as kgnb
 from tests.support.cluster import Cluster, cluster, server_start, server_stop
 from tests.support.commands import llm, novel
 
-SETTLED = 75.0
+CALM = 75.0
 """Seconds until nodes look as seldom as they will."""
 DONE = re.compile(r"chapter \d+: completed")
 
@@ -71,7 +71,7 @@ def figures(fleet: Cluster, logs: list[Path], args: argparse.Namespace) -> dict[
     fleet.wait_until(
         lambda: len(list(fleet.redis.scan_iter("kg:nodes:*"))) == args.nodes, 600, "all are there"
     )
-    time.sleep(SETTLED)
+    time.sleep(CALM)
     idle = sum(commands(fleet, args.seconds).values()) / args.seconds
     task = fleet.submit(novel(logs[0].with_name("book.txt"), args.chapters, lines=5))
     fleet.wait_until(lambda: fleet.finished(task), 900, "the book is done", every=0.5)

@@ -2,7 +2,7 @@
 
 ``python bench/quality.py --noisy`` prints one table for each kind of model: a perfect one, one that errs as
 LLMs do, and ones that err more. The replies take the way of a real task: chunks, parsing, merging,
-verification, settle. Nothing else of kgnb sees the gold list.
+verification, projection. Nothing else of kgnb sees the gold list.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ def extraction_of(text: str, lang: Any, answer: Callable[[str], str]) -> Extract
 def persons_of(
     chapters: Sequence[tuple[int, str]], names: Sequence[Any], extractions: Sequence[Extraction]
 ) -> tuple[list[dict[str, Any]], float]:
-    """The finished graph's people as ``kgnb names`` lists them, and the seconds of its settle."""
+    """The finished graph's people as ``kgnb names`` lists them, and the seconds of its projection."""
     from kgnb.core.model import Chapter, Novel, TaskConfig
     from kgnb.extract import evidence
-    from kgnb.graph.model import ExtractionRow, SettleRow
+    from kgnb.graph.model import ExtractionRow, RecordRow
     from kgnb.graph.project.projection import novel_builder
     from kgnb.graph.resolve.name_listing import list_names
 
     began = time.process_time()
     places = [Chapter(n, 1, n, "", 1) for n in range(1, len(chapters) + 1)]
     rows = [
-        SettleRow(ExtractionRow(1, 1, n, n, "", "", found, "fake", "", 1))
+        RecordRow(ExtractionRow(1, 1, n, n, "", "", found, "fake", "", 1))
         for n, found in enumerate(extractions, 1)
     ]
     texts = [text for _, text in chapters]
@@ -79,14 +79,14 @@ def score_book(
     errors: NameErrors,
     seed: int,
 ) -> dict[str, Any]:
-    """One book's scores with one model, and the seconds of its settle."""
+    """One book's scores with one model, and the seconds of its projection."""
     from known_people import KnownPeople
 
     answer = KnownPeople.of(gold, errors, seed).answer
     extractions = [extraction_of(text, gold["lang"], answer) for _, text in chapters]
     found, seconds = persons_of(chapters, names, extractions)
     score, detail = judge.score(gold, found, path.read_text("utf-8"), 100 if gold["lang"] == "zh" else 30)
-    return {**score, "settle_s": seconds, "wrongly joined": detail["wrongly joined"]}
+    return {**score, "project_s": seconds, "wrongly joined": detail["wrongly joined"]}
 
 
 def print_tables(
@@ -118,7 +118,7 @@ def print_rows(rows: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
         values = (score[what] for what in SCORES)
         joined = "; ".join(f"{one}: {', '.join(owners)}" for one, owners in score["wrongly joined"])
         print(
-            name, *("-" if v is None else v for v in values), f"{score['settle_s']:.2f} s", joined, sep=" | "
+            name, *("-" if v is None else v for v in values), f"{score['project_s']:.2f} s", joined, sep=" | "
         )
     for lang in ("zh", "en", ""):
         chosen = [score for _, of, score in rows if lang in ("", of)]

@@ -13,7 +13,7 @@ that stand in it and ties that it makes up for them. One row for each way to ans
     off        missing, doubled and mixed up characters, missing aliases
     strict     the same, when also a name that is another node's own has to be among the aliases
     ties_off   missing, doubled and wrong relations, events and appearances
-    s          seconds of the settle
+    s          seconds of the projection
 
 ``--nodes`` sends all books through real processes instead, on the embedded engines: one node in order, and
 three nodes in random order; the two graphs have to be the same.
@@ -74,7 +74,7 @@ Row = tuple[dict[str, Any], list[str]]
 
 
 def pure(gold: Path) -> Iterator[Row]:
-    """One book's rows, settled in this process."""
+    """One book's rows, projected in this process."""
     people, lang = load(gold)
     chapters = [(c.number, c.text) for c in read_book(_text(gold)).chapters]
     tables = {"none": [], "scan": name_scan.scan(chapters, lang)}

@@ -151,13 +151,13 @@ def relation_scores(path: Path, found: dict[str, Any], shared: Path) -> dict[str
 def graph_of(found: dict[str, Any]) -> Graph:
     """The finished graph of a book's extractions."""
     from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
-    from kgnb.graph.model import ExtractionRow, SettleRow
+    from kgnb.graph.model import ExtractionRow, RecordRow
     from kgnb.graph.project.projection import novel_builder
 
     chapters, rows = [], []
     for i, extraction in enumerate(found["extractions"], 1):
         chapters.append(Chapter(i, 1, i, "", 1))
-        rows.append(SettleRow(ExtractionRow(1, 1, i, i, "", "", extraction, RULES, "", 1)))
+        rows.append(RecordRow(ExtractionRow(1, 1, i, i, "", "", extraction, RULES, "", 1)))
     return novel_builder(Novel(1, ""), chapters, rows, found["names"], TaskConfig()).graph(whole=True)
 
 

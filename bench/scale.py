@@ -8,7 +8,7 @@ object:
     memory_ratio     the node process's peak with the long book over that with the short one
     time_ratio       seconds for one chapter, from the first request to the last write, likewise
     late_ratio       within the long book: the last tenth's seconds over the second tenth's
-    helper_mb        peak of the helper process that counts names and settles, which takes a whole book
+    helper_mb        peak of the helper process that counts names and refreshes, which takes a whole book
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ BENCHES = (
         (
             Row("600 chapters, 0.3 s, 60 slots: wall ÷ ideal", "ratio", "≤ 1.2"),
             Row("— until the last reply ÷ ideal", "asking_ratio"),
-            Row("settle of 600 chapters, s", "settle", "≤ 3"),
+            Row("refresh of 600 chapters, s", "refresh", "≤ 3"),
             Row("requests a chapter", "requests_a_chapter", "≤ 1"),
             Row("prompt characters beyond the chapter's", "overhead", "≤ 1200"),
             Row("peak memory of the node, 60 in flight, MB", "peak_mb", "≤ 170"),
@@ -100,7 +100,7 @@ BENCHES = (
         "r",
         (
             Row("600 chapters, 5 s, 60 slots, servers 150 ms away: wall ÷ ideal", "ratio"),
-            Row("— settle, s", "closing", "≤ 7"),
+            Row("— refresh, s", "closing", "≤ 7"),
         ),
     ),
     Bench(
@@ -112,7 +112,7 @@ BENCHES = (
             Row("10,000 chapters against 100: node's memory, ×", "memory_ratio", "≤ 1.2"),
             Row("— time for a chapter, ×", "time_ratio", "≤ 1.1"),
             Row("— last tenth's time against the second's, ×", "late_ratio"),
-            Row("— memory of the helper that settles, MB", "helper_mb", "≤ 400"),
+            Row("— memory of the helper that refreshes, MB", "helper_mb", "≤ 400"),
         ),
     ),
     Bench(

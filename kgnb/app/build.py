@@ -247,7 +247,7 @@ def _stage(progress: Progress, opened: bool) -> str:
 
 async def _is_given_up(task: Task, watch: _TaskWatch) -> bool:
     """Whether the task failed as a whole: it isn't finished, and no queue has it any more."""
-    if task.status is not TaskStatus.FAILED or task.settled or not task.queue:
+    if task.status is not TaskStatus.FAILED or task.refreshed or not task.queue:
         return False
     queues = [QueueName(task.queue)]
     return task.id not in await watch.retry("redis", lambda: watch.app.queue.find_tasks(queues))

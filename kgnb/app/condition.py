@@ -156,7 +156,7 @@ def _failed(task: Item) -> str:
     The error of a finished task only says how many.
     """
     reasons = [one["reason"] for one in task["failures"] if one["reason"]]
-    if not reasons or (task["error"] and not task["settled"]):
+    if not reasons or (task["error"] and not task["refreshed"]):
         return str(task["error"])
     return say("status.why_failed", count=task["failed"], reason=max(reasons, key=reasons.count))
 

@@ -233,7 +233,7 @@ def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
         "status": task.status.value,
         "provider": task.provider,
         "model": task.model,
-        "settled": task.settled,
+        "refreshed": task.refreshed,
         "chapters": total,
         "completed": counted.count(ChapterStatus.COMPLETED),
         "failed": counted.count(ChapterStatus.FAILED),

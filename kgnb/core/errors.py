@@ -110,7 +110,7 @@ class LeaseLost(KgnbError):
 
 
 class GraphConflict(KgnbError):
-    """The novel's settle number changed between reading and writing; a live holder starts over."""
+    """Another refresh of the novel began meanwhile; a live holder starts over."""
 
 
 class ProviderError(KgnbError):

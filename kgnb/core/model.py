@@ -192,14 +192,14 @@ class Task:
     provider: str = ""
     model: str = ""
     queue: str = ""
-    settled: bool = False
+    refreshed: bool = False
     error: str = ""
     thing_kinds: tuple[str, ...] | None = None  # None: decided when it is opened
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended and its graph is settled."""
-        return self.settled and self.status in CLOSED_STATUSES
+        """Whether it has ended and its graph was refreshed since."""
+        return self.refreshed and self.status in CLOSED_STATUSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,7 @@ class Settings(BaseSettings):
     cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0, le=1e9)
     """Size of the reply cache in MB above which the oldest replies are evicted."""
     cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS")
-    """Processes for rules, pre-scan and settle; 0 = the cores this process may use. "threads" starts none:
+    """Processes for rules, pre-scan and refresh; 0 = the cores this process may use. "threads" starts none:
     where none can start or memory is short; the event loop then shares its core with them."""
 
     @field_validator("cpu_workers", mode="before")

@@ -20,7 +20,7 @@ from kgnb.extract.zh.script import fold
 
 UNVERIFIED_FACTOR = 0.5
 """Factor on the confidence of an event or relation whose quote is not in the text: an unsupported claim
-counts as much as a name that a reply only mentions (settle's ``IMPLIED``)."""
+counts as much as a name that a reply only mentions (the projection's ``IMPLIED``)."""
 QUOTED_CHARS = 2_000
 """Most characters of a quote that are looked at before it is shortened; the prompt asks for 30 (zh) or for 15
 words (en)."""

@@ -2,7 +2,7 @@
 
 Each passage's reply is unambiguous by itself. Before several are merged, people who share a word but few
 other names are kept apart, and in the passage such a word is replaced by a name that only its bearer has.
-Whether they are two people or one after all is decided by the whole book (settle).
+Whether they are two people or one after all is decided by the whole book (graph/resolve).
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class ExtractionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SettleRow:
+class RecordRow:
     """The row that counts for a chapter, and the other tasks that have a row for it."""
 
     row: ExtractionRow

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.evidence import letters
 from kgnb.extract.model import Relation
-from kgnb.graph.model import GraphEdge, SettleRow, Value
+from kgnb.graph.model import GraphEdge, RecordRow, Value
 from kgnb.graph.query import Entity, GraphQuery
 from kgnb.graph.relation_types import relation_type
 
@@ -38,7 +38,7 @@ def tied_chapters(query: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
     return {key: number for key, number in query.chapter_numbers.items() if number in wanted}
 
 
-def relations_by_chapter(rows: Iterable[SettleRow], numbers: Mapping[int, int]) -> dict[int, list[Relation]]:
+def relations_by_chapter(rows: Iterable[RecordRow], numbers: Mapping[int, int]) -> dict[int, list[Relation]]:
     """Chapter number → the rows' relations; ``numbers`` by chapter id. Iterating ``rows`` may block."""
     found: defaultdict[int, list[Relation]] = defaultdict(list)
     for one in rows:

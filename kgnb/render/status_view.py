@@ -200,7 +200,7 @@ def _task_notes(task: Item) -> Iterator[Cell]:
     why, failures = task["condition"]["why"], failure_notes(task["failures"])
     if why and not (failures and task["condition"]["state"] in ("gaps", "failed")):
         yield Cell(why, _TASK_TONES.get(task["condition"]["state"], ""))
-    if task["error"] and task["error"] != why and not task["settled"]:
+    if task["error"] and task["error"] != why and not task["refreshed"]:
         yield Cell(task["error"], "bad")
     yield from (Cell(words, "bad") for words in failures)
     is_incomplete = any(flag in task["flags"] for flag in GAPS) or task["dropped"]

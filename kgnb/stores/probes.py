@@ -16,7 +16,7 @@ from kgnb.stores.graph.driver import BoltDriver, run
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database
 
-if TYPE_CHECKING:  # a book's settle imports this module, and has no use for the client
+if TYPE_CHECKING:  # a book's refresh imports this module, and has no use for the client
     from kgnb.stores.queue.connection import RedisConnection
 
 PROBE_NAME = "kgnb:doctor"

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 """Seconds between two tries during an outage (exponential backoff)."""
-SETTLING_SECONDS = 30.0
+STEADY_SECONDS = 30.0
 """How long after a logged outage no other is logged, unless it lasts as long itself."""
 
 
@@ -59,8 +59,8 @@ class Outages:
         now, service = time.monotonic(), error.service
         outage = self._outages.setdefault(service, _Outage(error, now))
         outage.error = error
-        is_new = outage.since - self._back_at.get(service, -math.inf) >= SETTLING_SECONDS
-        if not outage.logged and (is_new or now - outage.since >= SETTLING_SECONDS):
+        is_new = outage.since - self._back_at.get(service, -math.inf) >= STEADY_SECONDS
+        if not outage.logged and (is_new or now - outage.since >= STEADY_SECONDS):
             outage.logged = True
             log.warning(say("node.service_down", service=service, reason=str(error)))
 

@@ -241,7 +241,7 @@ class TestLooks:
         assert {"nodes", "queues", "providers", "tasks"} <= set(found)
         assert found["nodes"] == []  # a build that ended has left
         (task,) = (one for one in found["tasks"] if one["task_id"] == by_rules["task_id"])
-        assert (task["status"], task["completed"], task["settled"]) == ("completed", 6, True)
+        assert (task["status"], task["completed"], task["refreshed"]) == ("completed", 6, True)
         plain = place.run("status", "--lang", "en")
         assert plain.code == 0
         assert "Providers" in plain.out

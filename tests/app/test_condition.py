@@ -155,6 +155,6 @@ def test_chapters_in_a_row_are_a_range() -> None:
 
 
 def test_the_most_frequent_reason_says_why() -> None:
-    case = {"status": "failed", "failed": 3, "failures": FAILURES, "error": "3 failed", "settled": True}
+    case = {"status": "failed", "failed": 3, "failures": FAILURES, "error": "3 failed", "refreshed": True}
     assert derived({"task": case})["condition"]["why"].endswith("超出上下文")
-    assert derived({"task": case | {"settled": False}})["condition"]["why"] == "3 failed"  # given up
+    assert derived({"task": case | {"refreshed": False}})["condition"]["why"] == "3 failed"  # given up

@@ -21,7 +21,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
-from kgnb.graph.model import Graph, SettleRow
+from kgnb.graph.model import Graph, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
@@ -46,7 +46,7 @@ def by_hand(*decisions: tuple[str, str], undone: tuple[int, ...] = ()) -> list[D
 
 
 def settled(decisions: list[Decision], *contents: dict[str, Any], provider: str = "deepseek") -> Graph:
-    rows = [SettleRow(row(n, c, provider=provider)) for n, c in enumerate(contents, 1)]
+    rows = [RecordRow(row(n, c, provider=provider)) for n, c in enumerate(contents, 1)]
     chapters = [chapter(n) for n in range(1, len(contents) + 1)]
     return novel_builder(
         NOVEL, chapters, rows, [LIU, CAO], TaskConfig(), decisions=combine_decisions(decisions)
@@ -131,7 +131,7 @@ class TestSettled:
     def test_the_order_of_chapters_makes_no_difference(self, seed: int) -> None:
         pick = random.Random(seed)
         decisions = by_hand(("merge", "曹操 孙权"), ("split", "刘备 玄德 皇叔"))
-        rows = [SettleRow(row(n, c)) for n, c in enumerate(self.CONTENTS, 1)]
+        rows = [RecordRow(row(n, c)) for n, c in enumerate(self.CONTENTS, 1)]
         chapters = [chapter(n) for n in (1, 2, 3)]
         expected = settled(decisions, *self.CONTENTS)
         pick.shuffle(rows)

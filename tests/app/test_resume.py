@@ -56,12 +56,12 @@ def start(place: Place, book: Path) -> Running:
     return place.start("build", book, "--provider", "dryrun", "--slots", SLOTS, "--json")
 
 
-def stopped_while_it_settles(place: Place, build: Running) -> None:
-    """All chapters are on record and the task isn't closed: it is being settled, or about to be.
+def stopped_while_it_refreshes(place: Place, build: Running) -> None:
+    """All chapters are on record and the task isn't closed: its graph is being refreshed, or about to be.
 
-    Looked at while the build stands still, and it stays so, for a settle may be over before a test acts."""
+    Looked at while the build stands still, and it stays so, for a refresh may be over before a test acts."""
 
-    def settles() -> bool:
+    def refreshes() -> bool:
         if place.sql("SELECT count(*) FROM kgnb_extractions") != [(CHAPTERS,)] or place.sql(LEFT) != [(0,)]:
             return False
         os.killpg(build.process.pid, signal.SIGSTOP)
@@ -70,7 +70,7 @@ def stopped_while_it_settles(place: Place, build: Running) -> None:
         os.killpg(build.process.pid, signal.SIGCONT)
         return False
 
-    build.until(settles)
+    build.until(refreshes)
 
 
 def kill(place: Place, build: Running, *, power_cut: bool) -> int:
@@ -119,7 +119,7 @@ class TestKilled:
         kept = kill(place, build, power_cut=power_cut)
         before = server.stats.requests
         build = start(place, book)
-        stopped_while_it_settles(place, build)
+        stopped_while_it_refreshes(place, build)
         assert kill(place, build, power_cut=power_cut) == CHAPTERS
         assert server.stats.requests == before + CHAPTERS - kept  # what was stored was not asked for again
         assert len(server.stats.answered_twice) <= before - kept  # but what was in flight
@@ -168,12 +168,12 @@ class TestStopped:
         assert set(states) == {("completed",), ("pending",)}
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_a_signal_while_it_settles(
+    def test_a_signal_while_it_refreshes(
         self, place: Place, book: Path, server: Llm, undisturbed: dict[str, Any], number: signal.Signals
     ) -> None:
         server.server.latency = 0.0
         build = start(place, book)
-        stopped_while_it_settles(place, build)
+        stopped_while_it_refreshes(place, build)
         os.killpg(build.process.pid, number)
         os.killpg(build.process.pid, signal.SIGCONT)
         ran = build.ended()

@@ -21,7 +21,7 @@ from kgnb.extract.name_scan import scan
 from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.reply_merge import merge
-from kgnb.graph.model import ExtractionRow, SettleRow
+from kgnb.graph.model import ExtractionRow, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from kgnb.stores.graph.cypher import KEYS
 from tests.support.fuzzing import SENTENCES, TEXTS, WORDS, fuzz, grows_evenly
@@ -270,7 +270,7 @@ class Novel:
 def test_no_order_of_rows_changes_the_graph(parts: list[Extraction], pick: Any) -> None:
     chapters = [Chapter(10 + n, 1, n, f"第{n}章", 3000) for n in range(len(parts))]
     rows = [
-        SettleRow(ExtractionRow(1, 1, 10 + n, n, "h", "p", part, "deepseek", "m", 1))
+        RecordRow(ExtractionRow(1, 1, 10 + n, n, "h", "p", part, "deepseek", "m", 1))
         for n, part in enumerate(parts)
     ]
     graph = novel_builder(Novel(), chapters, rows, [], TaskConfig()).graph(whole=True)

@@ -12,7 +12,7 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import LISTS, Extraction, NameEntry
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.zh import script
-from kgnb.graph.model import Graph, SettleRow
+from kgnb.graph.model import Graph, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
 from tests.support.paths import STORIES
@@ -180,7 +180,7 @@ class TestSettle:
 
     def test_the_order_of_rows_changes_nothing(self) -> None:
         forms = ["劉備", "刘备", "刘备", "劉備", "关羽", "關羽"]
-        rows = [SettleRow(row(i, {"characters": people(name)})) for i, name in enumerate(forms, 1)]
+        rows = [RecordRow(row(i, {"characters": people(name)})) for i, name in enumerate(forms, 1)]
         every = [chapter(i) for i in range(1, 7)]
         one = novel_builder(NOVEL, every, rows, [self.GUAN, self.LIU], TaskConfig()).graph(whole=True)
         other = novel_builder(NOVEL, every[::-1], rows[::-1], [self.LIU, self.GUAN], TaskConfig()).graph(

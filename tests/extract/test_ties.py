@@ -12,7 +12,7 @@ from kgnb.core.labels import Lang
 from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
-from kgnb.graph.model import ExtractionRow, SettleRow
+from kgnb.graph.model import ExtractionRow, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from tests.support.fuzzing import grows_evenly
 
@@ -237,7 +237,7 @@ def ties_of(
 ) -> set[tuple[str, str, str]]:
     """The typed ties of a book with these chapters."""
     found = [rules.extract(text, lang=lang, names=names) for text in texts]
-    rows = [SettleRow(ExtractionRow(1, 1, i, i, "", "", one, RULES, "", 1)) for i, one in enumerate(found, 1)]
+    rows = [RecordRow(ExtractionRow(1, 1, i, i, "", "", one, RULES, "", 1)) for i, one in enumerate(found, 1)]
     chapters = [Chapter(i, 1, i, "", 1) for i in range(1, len(rows) + 1)]
     graph = novel_builder(Novel(1, ""), chapters, rows, names, TaskConfig()).graph(whole=True)
     named = {node.ref: str(node.properties.get("name", "")) for node in graph.nodes.values()}

@@ -11,7 +11,7 @@ import pytest
 from kgnb.core.model import TaskConfig
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
-from kgnb.graph.model import SettleRow
+from kgnb.graph.model import RecordRow
 from kgnb.graph.name_index import NameIndex
 from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
@@ -266,7 +266,7 @@ def test_a_name_is_found_as_people_type_it_the_exact_form_first() -> None:
 def test_the_listed_person_tells_whose_entry_does(read: bool) -> None:
     entries = [NameEntry("何恭", ("子安",), mentions=9, narrator=True), NameEntry("程勇", mentions=8)]
     rows = [row(1, {"characters": [person("子安", "何恭"), person("程勇")]})] if read else []
-    builder = novel_builder(NOVEL, [chapter(1)], [SettleRow(one) for one in rows], entries, TaskConfig())
+    builder = novel_builder(NOVEL, [chapter(1)], [RecordRow(one) for one in rows], entries, TaskConfig())
     listed = list_names(builder.graph(whole=True), builder.names, entries, ("Character",))
     assert {one.name: one.narrator for one in listed} == {"何恭": True, "程勇": False}
     assert [one.as_dict()["narrator"] for one in listed] == [True, False]

@@ -24,7 +24,7 @@ from kgnb.core.errors import InputError
 from kgnb.extract.model import Extraction, Relation
 from kgnb.extract.strength import combined_strength
 from kgnb.graph import relationship_history
-from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, SettleRow
+from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, RecordRow
 from kgnb.graph.query import GraphQuery
 from kgnb.render import charts, query_results
 from kgnb.render.query_results import QueryRows
@@ -336,7 +336,7 @@ def tie(graph: Graph, source: NodeKey, kind: str, target: NodeKey, **facts: Any)
     graph.edges[edge.ref] = edge
 
 
-def feud() -> tuple[Graph, list[SettleRow]]:
+def feud() -> tuple[Graph, list[RecordRow]]:
     """Two who know each other, become friends, then enemies; what their chapters said."""
     graph = Graph()
     for n in range(1, 6):
@@ -370,7 +370,7 @@ def feud() -> tuple[Graph, list[SettleRow]]:
         ],
     }
     rows = [
-        SettleRow(ExtractionRow(1, 1, key, 0, "", "", Extraction(relations=found), "p", "m", 1))
+        RecordRow(ExtractionRow(1, 1, key, 0, "", "", Extraction(relations=found), "p", "m", 1))
         for key, found in said.items()
     ]
     return graph, rows

@@ -13,7 +13,7 @@ from kgnb.core.labels import Lang
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import evidence, name_scan, reply
 from kgnb.extract.model import NameEntry
-from kgnb.graph.model import ExtractionRow, SettleRow
+from kgnb.graph.model import ExtractionRow, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.name_table import Link, name_table
 
@@ -36,7 +36,7 @@ def people_of(
         page = evidence.ChapterText(text)
         found = evidence.verify(reply.parse(answer, provider="p").extraction, page)
         found = evidence.mark_absent(found, page)
-        rows.append(SettleRow(ExtractionRow(1, 1, number, number, "", "", found, "p", "m", 1)))
+        rows.append(RecordRow(ExtractionRow(1, 1, number, number, "", "", found, "p", "m", 1)))
     places = [Chapter(n, 1, n, "", len(text)) for n, text in chapters]
     graph = novel_builder(
         Novel(1, ""),

@@ -13,7 +13,7 @@ import pytest
 
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction, NameEntry
-from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
+from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, RecordRow
 from kgnb.graph.project.graph_builder import event_id
 from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
@@ -61,7 +61,7 @@ def settled(
     **more: Any,
 ) -> Graph:
     """The graph of chapters 1, 2, …"""
-    rows = [SettleRow(row(n, c)) for n, c in enumerate(contents, 1)]
+    rows = [RecordRow(row(n, c)) for n, c in enumerate(contents, 1)]
     chapters = [chapter(n) for n in range(1, len(contents) + 1)]
     return novel_builder(NOVEL, chapters, rows, names or [], config or TaskConfig(), **more).graph(whole=True)
 
@@ -170,8 +170,8 @@ def test_things_need_an_enabled_kind() -> None:
 
 def test_rules_and_ai_are_told_apart_and_other_tasks_only_add_their_id() -> None:
     rows = [
-        SettleRow(row(1, {"characters": people("刘备")}, provider="rules"), frozenset({3, 9})),
-        SettleRow(row(2, {"characters": people("刘备", "张飞")})),
+        RecordRow(row(1, {"characters": people("刘备")}, provider="rules"), frozenset({3, 9})),
+        RecordRow(row(2, {"characters": people("刘备", "张飞")})),
     ]
     graph = novel_builder(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig()).graph(whole=True)
     assert node(graph, "Character", "刘备").properties["task_id"] == [3, 7, 9]
@@ -183,7 +183,7 @@ def test_rules_and_ai_are_told_apart_and_other_tasks_only_add_their_id() -> None
 
 
 def test_a_row_without_its_chapter_and_a_chapter_without_row_leave_nothing() -> None:
-    rows = [SettleRow(row(1, {"characters": people("甲")})), SettleRow(row(9, {"characters": people("乙")}))]
+    rows = [RecordRow(row(1, {"characters": people("甲")})), RecordRow(row(9, {"characters": people("乙")}))]
     graph = novel_builder(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig()).graph(whole=True)
     assert set(graph.nodes) == {("Novel", "1"), ("Chapter", "101"), ("Character", "甲")}
 
@@ -214,11 +214,11 @@ def test_strength_is_the_rounded_mean_of_the_chapters_maxima() -> None:
 
 def test_what_only_rules_counted_adds_up() -> None:
     said = {"relations": [tie("甲", "乙", strength=4)]}
-    rows = [SettleRow(row(n, said, provider="rules")) for n in (1, 2, 3)]
+    rows = [RecordRow(row(n, said, provider="rules")) for n in (1, 2, 3)]
     chapters = [chapter(n) for n in (1, 2, 3)]
     graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True)
     assert edge(graph, "乙", "FRIEND", "甲").properties["strength"] == 6
-    rows[0] = SettleRow(row(1, said))
+    rows[0] = RecordRow(row(1, said))
     graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True)
     assert edge(graph, "乙", "FRIEND", "甲").properties["strength"] == 4
 
@@ -462,7 +462,7 @@ def test_joins_do_not_depend_on_the_order_of_claims(seed: int) -> None:
         assert answer() == expected
 
 
-def _random_book(seed: int) -> tuple[list[Chapter], list[SettleRow], list[NameEntry]]:
+def _random_book(seed: int) -> tuple[list[Chapter], list[RecordRow], list[NameEntry]]:
     pick = random.Random(seed)
     names = [f"人{i}" for i in range(9)] + ["字1", "字2", "父亲", "城0", "军0"]
     types = ["FRIEND", "LEADS", "knows", "义父", "仇人"]
@@ -505,7 +505,7 @@ def _random_book(seed: int) -> tuple[list[Chapter], list[SettleRow], list[NameEn
             ],
         }
         one = replace(row(1, content), chapter_id=place.id, chapter_number=place.number)
-        rows.append(SettleRow(one, frozenset(pick.sample(range(20), pick.choice([0, 2])))))
+        rows.append(RecordRow(one, frozenset(pick.sample(range(20), pick.choice([0, 2])))))
     table = [
         NameEntry("人1", ("字1",)),
         NameEntry("人2", ("字2", "字1")),
@@ -535,13 +535,13 @@ def test_rows_in_order_are_never_all_in_memory() -> None:
     most = 0
 
     class Pages:
-        def __iter__(self) -> Iterator[SettleRow]:
+        def __iter__(self) -> Iterator[RecordRow]:
             nonlocal most
             for one in rows:
                 copy = one.row.extraction.model_copy(deep=True)
                 seen.append(weakref.ref(copy))
                 most = max(most, sum(ref() is not None for ref in seen))
-                yield SettleRow(replace(one.row, extraction=copy), one.other_tasks)
+                yield RecordRow(replace(one.row, extraction=copy), one.other_tasks)
                 del copy
 
     assert novel_builder(NOVEL, chapters, Pages(), table, TaskConfig()).graph(whole=True) == novel_builder(
@@ -581,7 +581,7 @@ def test_splitting_a_chapter_changes_nothing(seed: int) -> None:
         twice = {
             field: [*getattr(whole, field), *getattr(whole, field)[1:]] for field in Extraction.model_fields
         }
-        doubled.append(SettleRow(replace(one.row, extraction=Extraction(**twice)), one.other_tasks))
+        doubled.append(RecordRow(replace(one.row, extraction=Extraction(**twice)), one.other_tasks))
     assert novel_builder(NOVEL, chapters, doubled, table, TaskConfig()).graph(whole=True) == expected
 
 
@@ -609,7 +609,7 @@ def test_a_long_books_graph_takes_little_more_memory_while_it_is_made() -> None:
         return {"characters": people(*present), "events": events}
 
     numbers = range(1, 301)
-    chapters, rows = [chapter(n) for n in numbers], [SettleRow(row(n, content(n))) for n in numbers]
+    chapters, rows = [chapter(n) for n in numbers], [RecordRow(row(n, content(n))) for n in numbers]
     used = memory(lambda: novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True))
     edges = len(used.result.edges)
     assert edges == 300 * (8 + 18)

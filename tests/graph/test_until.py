@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.names_at import names_at
-from kgnb.graph.model import ExtractionRow, Graph, SettleRow
+from kgnb.graph.model import ExtractionRow, Graph, RecordRow
 from kgnb.graph.project.projection import project
 from kgnb.graph.project.record import Record
 from kgnb.graph.resolve.decisions import Decision
@@ -22,14 +22,14 @@ FORMS = ("刘备", "玄德", "刘使君", "关羽", "云长", "美髯公", "曹�
 names = st.sampled_from(FORMS)
 
 
-def row(number: int, content: dict[str, Any], provider: str = "rules") -> SettleRow:
+def row(number: int, content: dict[str, Any], provider: str = "rules") -> RecordRow:
     found = Extraction.model_validate(content)
-    return SettleRow(
+    return RecordRow(
         ExtractionRow(7, 1, 100 + number, number, "h", "p", found, provider, "m", token=1), other_tasks=(9,)
     )
 
 
-def record(rows: Sequence[SettleRow], entries: Sequence[NameEntry] = (), *decisions: Decision) -> Record:
+def record(rows: Sequence[RecordRow], entries: Sequence[NameEntry] = (), *decisions: Decision) -> Record:
     chapters = [Chapter(100 + n, 1, n, f"第{n}回", 3000) for n in range(1, CHAPTERS + 1)]
     texts = [(n, f"{n}：刘备。") for n in range(1, CHAPTERS + 1)]
     return Record(Novel(1, "书", "人"), TaskConfig(), chapters, rows, entries, decisions, texts)
@@ -131,7 +131,7 @@ def same_until(entries: Sequence[NameEntry], other: Sequence[NameEntry], number:
 @settings(deadline=None)
 @given(rows, tables(), decisions, until)
 def test_until_a_chapter_is_the_graph_of_a_record_that_ends_there(
-    found: list[SettleRow], entries: list[NameEntry], made: list[Decision], number: int
+    found: list[RecordRow], entries: list[NameEntry], made: list[Decision], number: int
 ) -> None:
     whole = record(found, entries, *made)
     ended = replace(
@@ -148,8 +148,8 @@ def test_until_a_chapter_is_the_graph_of_a_record_that_ends_there(
 @settings(deadline=None)
 @given(rows, rows, tables(), tables(), decisions, until)
 def test_later_chapters_change_nothing(
-    found: list[SettleRow],
-    later: list[SettleRow],
+    found: list[RecordRow],
+    later: list[RecordRow],
     entries: list[NameEntry],
     others: list[NameEntry],
     made: list[Decision],

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from kgnb.core.errors import GraphConflict, InputError, ServiceDown, ServiceRefused
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction
-from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
+from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module
@@ -112,7 +112,7 @@ class Novel:
 
     facts: Facts
     chapters: list[Chapter]
-    rows: list[SettleRow]
+    rows: list[RecordRow]
 
     @classmethod
     def make(cls, novel_id: int, count: int = 6, seed: int = 0, task: int = 7) -> Novel:
@@ -123,7 +123,7 @@ class Novel:
             chapters.append(Chapter(novel_id * 1000 + number, novel_id, number, f"第{number}回 '\"", 3000))
             found = _extraction(pick, pool)
             rows.append(
-                SettleRow(
+                RecordRow(
                     ExtractionRow(
                         *(task, novel_id, chapters[-1].id, number, "h", "p", found, "deepseek", "m", 1)
                     )
@@ -131,7 +131,7 @@ class Novel:
             )
         return cls(Facts(novel_id), chapters, rows)
 
-    def exact(self, rows: list[SettleRow] | None = None) -> Graph:
+    def exact(self, rows: list[RecordRow] | None = None) -> Graph:
         return novel_builder(
             self.facts, self.chapters, self.rows if rows is None else rows, [], CONFIG
         ).graph(whole=True)
@@ -446,7 +446,7 @@ async def test_hostile_names_are_only_names(store: GraphStore, spy: Spy) -> None
     )
     novel = Novel.make(1, count=1)
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
-    exact = novel.exact([SettleRow(one)])
+    exact = novel.exact([RecordRow(one)])
     await refresh(store, exact, 1)
     assert timeless(await store.read(1)) == exact
     assert {n.key for n in exact.nodes.values() if n.label == "Character"} == set(HOSTILE)
@@ -461,7 +461,7 @@ async def test_a_configured_type_is_written(store: GraphStore) -> None:
         {"relations": [{"source": "刘备", "target": "关羽", "type": "SWORN_BROTHER_2"}]}
     )
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
-    exact = novel_builder(novel.facts, novel.chapters, [SettleRow(one)], [], config).graph(whole=True)
+    exact = novel_builder(novel.facts, novel.chapters, [RecordRow(one)], [], config).graph(whole=True)
     await refresh(store, exact, 1)
     assert timeless(await store.read(1)) == exact
     assert (await store.counts(1))["SWORN_BROTHER_2"] == 1

@@ -236,7 +236,7 @@ class TestOpening:
         assert (row["total_entities"], row["total_relations"], row["completed_chapters"]) == (12, 6, 3)
         assert row["completed_at"] is not None
         assert (await open_with(ledger, task_id, 11)).outcome == "finished"
-        assert (await ledger.tasks.get(task_id)).settled
+        assert (await ledger.tasks.get(task_id)).refreshed
         progress = await ledger.tasks.progress(task_id)
         assert (progress.total, progress.completed, progress.percent) == (3, 3, 100.0)
         assert progress.usage == Usage(6, 90, 120, 60)
@@ -296,7 +296,7 @@ class TestOpening:
         assert (opening.outcome, opening.task.status) == ("finished", TaskStatus.COMPLETED)
         assert await ledger.tasks.unfinished() == []
 
-    async def test_done_but_not_settled_is_open_with_nothing_to_do(self, ledger: Ledger) -> None:
+    async def test_done_but_not_refreshed_is_open_with_nothing_to_do(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         for chapter_id in (await open_with(ledger, task_id, 10)).chapters:
             await finish_chapter(ledger, task_id, chapter_id, 20)

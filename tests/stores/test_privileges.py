@@ -110,7 +110,7 @@ def connected(env: dict[str, str], folder: Path, **services: bool) -> AbstractAs
 async def looks_and_pauses(env: dict[str, str], folder: Path) -> None:
     async with connected(env, folder, graph=False) as app:
         (task,) = (await StatusReport(app).read())["tasks"]
-        assert (task["status"], task["completed"], task["settled"]) == ("completed", 3, True)
+        assert (task["status"], task["completed"], task["refreshed"]) == ("completed", 3, True)
         assert (await pause_provider(app, "dryrun", 30)).seconds == pytest.approx(30, abs=2)
         assert (await resume_provider(app, "dryrun")).until
 

@@ -81,7 +81,7 @@ async def test_our_own_ca(service: Service, tls: Authority) -> None:
 
 
 def test_a_book_with_nothing_in_the_clear(tls: Authority, maria: Maria, tmp_path: Path) -> None:
-    """Also a node's other connections: the lease renewer's, and those of the process that settles."""
+    """Also a node's other connections: the lease renewer's, and those of the process that refreshes."""
     at = {**parse_url(outside("KGNB_TEST_REDIS_URL")), "db": 8}
     with redis.Redis(**at) as client:
         client.flushdb()

@@ -158,7 +158,7 @@ class _Day:
         (self._far / "sitecustomize.py").write_text(FAR, "utf-8")
 
     def run(self, good: GoodDay) -> Figures:
-        """From the first nodes, while nothing is to do, until all tasks are closed and settled; raises
+        """From the first nodes, while nothing is to do, until all tasks are closed, graphs refreshed; raises
         AssertionError after the plan's limit."""
         plan, place = self._plan, self._place
         if plan.moved is not None:

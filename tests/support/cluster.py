@@ -206,7 +206,7 @@ class Cluster:
         return {str(status): int(count) for status, count in self.sql(query, id=task)}
 
     def finished(self, *tasks: int) -> bool:
-        """Whether these tasks are closed and settled; False in an outage of SQL."""
+        """Whether these tasks are closed and their graphs refreshed; False in an outage of SQL."""
         settled = "SELECT count(*) FROM kgnb_tasks WHERE task_id = :id AND settled = 1"
         try:
             return all(

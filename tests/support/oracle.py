@@ -24,7 +24,7 @@ from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply as replies
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.reply_merge import merge
-from kgnb.graph.model import ExtractionRow, Graph, SettleRow
+from kgnb.graph.model import ExtractionRow, Graph, RecordRow
 from kgnb.graph.project.projection import novel_builder
 
 Tie = tuple[str, str, str]
@@ -268,7 +268,7 @@ def settled(
     """The graph of these chapters' rows, which may come in any order."""
     chapters = [Chapter(100 + n, 1, n, f"{n}", 1000) for n, _ in rows]
     return novel_builder(
-        NOVEL, chapters, [SettleRow(_row(n, e)) for n, e in rows], names, config or TaskConfig()
+        NOVEL, chapters, [RecordRow(_row(n, e)) for n, e in rows], names, config or TaskConfig()
     ).graph(whole=True)
 
 

@@ -15,7 +15,7 @@ def a_task(**more: Any) -> dict[str, Any]:
     return {
         "task_id": 1, "novel_id": 1, "name": "三国", "status": "running", "provider": "openai", "model": "m",
         "chapters": 10, "completed": 5, "failed": 0, "skipped": 0, "running": 1, "percent": 50.0,
-        "error": "", "failures": [], "rate": 2.0, "seconds_left": 150, "settled": False, "queue": "",
+        "error": "", "failures": [], "rate": 2.0, "seconds_left": 150, "refreshed": False, "queue": "",
         "flags": {}, "unverified": 0, "rejected": 0, "dropped": 0, "chars": 0,
         "prompt_tokens": 1_234, "completion_tokens": 0, "cost": None, **more,
     }  # fmt: skip

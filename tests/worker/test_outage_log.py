@@ -7,7 +7,7 @@ import time
 import pytest
 
 from kgnb.core.errors import ServiceDown
-from kgnb.worker.outages import SETTLING_SECONDS, Outages
+from kgnb.worker.outages import STEADY_SECONDS, Outages
 
 GONE, BACK = "没有应答", "恢复了"
 
@@ -55,7 +55,7 @@ def test_a_second_outage_that_lasts_is_told_late_rather_than_never(
     outages.report_up("bolt")
     for _ in range(3):
         fail(outages)
-        clock.now += SETTLING_SECONDS / 2
+        clock.now += STEADY_SECONDS / 2
     assert told(caplog) == [GONE, BACK, GONE]
     outages.report_up("bolt")
     assert told(caplog) == [GONE, BACK, GONE, BACK]
@@ -68,6 +68,6 @@ def test_one_that_was_well_for_a_while_is_told_at_once_and_each_service_for_itse
     fail(outages)
     outages.report_up("bolt")
     fail(outages, "sql")
-    clock.now += SETTLING_SECONDS
+    clock.now += STEADY_SECONDS
     fail(outages)
     assert told(caplog) == [GONE, BACK, GONE, GONE]

@@ -18,7 +18,7 @@ from kgnb.extract.model import (
     Relation,
     Thing,
 )
-from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, Properties, SettleRow, Value
+from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, Properties, RecordRow, Value
 from kgnb.graph.project import properties
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.contradictions import refuted
@@ -104,7 +104,7 @@ class GraphBuilder:
     def _character_key(self, name: str) -> NodeKey:
         return self._resolver.node_key("Character", self._form(name))
 
-    def add(self, chapter: Chapter, row: SettleRow) -> None:
+    def add(self, chapter: Chapter, row: RecordRow) -> None:
         """Add the next chapter's row."""
         index = len(self._chapters)
         names = self._chapter_names.popleft()

@@ -30,7 +30,7 @@ from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.core.process_tuning import no_collector
 from kgnb.extract import evidence
 from kgnb.extract.model import NameEntry
-from kgnb.graph.model import ExtractionRow, Graph, SettleRow
+from kgnb.graph.model import ExtractionRow, Graph, RecordRow
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.corrections import correct
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
@@ -79,7 +79,7 @@ def _names(row: ExtractionRow) -> ChapterNames:
 def novel_builder(
     novel: Novel,
     chapters: Sequence[Chapter],
-    rows: Iterable[SettleRow],
+    rows: Iterable[RecordRow],
     names: Sequence[NameEntry],
     config: TaskConfig,
     find_in_text: FindInText = _find_nothing,

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import NameEntry
 from kgnb.extract.names_at import names_at
-from kgnb.graph.model import SettleRow
+from kgnb.graph.model import RecordRow
 from kgnb.graph.resolve.decisions import Decision
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Record:
     novel: Novel
     config: TaskConfig
     chapters: Sequence[Chapter]
-    rows: Iterable[SettleRow]
+    rows: Iterable[RecordRow]
     names: Sequence[NameEntry] = ()
     decisions: Sequence[Decision] = ()
     texts: Iterable[tuple[int, str]] = ()

@@ -28,7 +28,7 @@ MAX_RAW_CHARS = 64 * 1024
 MAX_RAW_REPLIES = 16
 """Bounds of the replies kept for a chapter, of its newest run only."""
 PAGE = 200
-"""Rows held in memory while a novel is settled."""
+"""Rows held in memory while a novel is exported."""
 _KNOWN_FLAGS = frozenset(Flag)
 _SAME_COLUMNS = (
     *("task_id", "chapter_id", "novel_id", "chapter_number", "token", "text_hash", "prompt_hash"),

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from kgnb import __version__
 from kgnb.core.model import RULES, Chapter, TaskConfig, beijing_now
-from kgnb.graph.model import Graph, SettleRow
+from kgnb.graph.model import Graph, RecordRow
 from kgnb.graph.project import codec
 from kgnb.graph.project.record import Record
 from kgnb.stores.ledger import tables as t
@@ -187,14 +187,14 @@ class RecordRows:
         """Those of ``chapters`` (ids)."""
         return RecordRows(self._database, [one for one in self._chosen if one.chapter_id in chapters])
 
-    def __iter__(self) -> Iterator[SettleRow]:
+    def __iter__(self) -> Iterator[RecordRow]:
         for page in pages(self._chosen, PAGE):
             keys = [(one.task_id, one.chapter_id) for one in page]
             found = self._database.run_blocking(partial(rows_by_key, keys=keys), write=False)
             for one in page:
                 row = found.get((one.task_id, one.chapter_id))
                 if row is not None:  # else its task was deleted since
-                    yield SettleRow(row, one.others)
+                    yield RecordRow(row, one.others)
 
 
 class RecordTexts:

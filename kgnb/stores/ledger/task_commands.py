@@ -143,7 +143,7 @@ class TaskCommands(DatabasePart):
 
 def _is_finished(c: sa.Connection, task: Task, token: int | None) -> bool:
     """Whether the task ended; of one that no kgnb ever opened, the status alone decides."""
-    if task.status not in CLOSED_STATUSES or not (task.settled or token is None):
+    if task.status not in CLOSED_STATUSES or not (task.refreshed or token is None):
         return False
     counts = count_states(c, task.id)
     return not any(counts.get(state) for state in OPEN_STATES)

@@ -79,13 +79,13 @@ class TaskLifecycle(DatabasePart):
         chapters = [chapter for chapter, state in states.items() if state in tasks.OPEN_STATES]
         # Completed by another program and never opened by kgnb: not ours to refresh.
         foreign = stored_token is None and task.status is TaskStatus.COMPLETED
-        if not chapters and (task.settled or foreign):
+        if not chapters and (task.refreshed or foreign):
             return Opening("finished", _correct_status(c, task), [])
         if task.queue not in ("", queue, instead_of):
             return Opening("elsewhere", task, [])
         _start_task(c, task, facts, Counter(states.values()))
         running = replace(task, queue=queue, provider=provider, model=model)
-        return Opening("open", replace(running, status=TaskStatus.RUNNING, settled=False), chapters)
+        return Opening("open", replace(running, status=TaskStatus.RUNNING, refreshed=False), chapters)
 
     def _complete_chapter_rows(self, c: sa.Connection, task: Task) -> dict[int, str]:
         """Insert the task's missing chapter rows; return every row's status by the chapter's id, in order."""

@@ -174,7 +174,7 @@ class TaskStats(DatabasePart):
     def finished(self, c: sa.Connection) -> list[FinishedTask]:
         """Tasks whose graph is complete, of novels that exist, newest first.
 
-        A task that ended with failed chapters counts once it is settled. "completed" alone is enough, because
+        A task that ended with failed chapters counts once its graph was refreshed. "completed" is enough, as
         other programs write no ``kgnb_tasks``.
         """
         k, f, n = t.tasks.c, t.task_facts.c, t.novels.c

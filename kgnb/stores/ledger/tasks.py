@@ -219,7 +219,7 @@ def _read_task(row: Any) -> Task:
         provider=row["provider"] or "",
         model=row["model"] or "",
         queue=row["queue"] or "",
-        settled=bool(row["settled"]),
+        refreshed=bool(row["settled"]),
         error=row["error_message"] or "",
         thing_kinds=None if row["kinds"] is None else tuple(json.loads(row["kinds"])),
     )

@@ -195,7 +195,7 @@ class PollResult:
 
     ``refreshed``: fresh claims of held tasks that were asked for again (main retried them, or queued a copy).
     Open each again with Queue.open_task; until then every poll reports it. ``chapters_left``: per held task
-    the chapters that wait, are leased or delayed; 0 = may settle. A task that is missing is no longer held.
+    the chapters that wait, are leased or delayed; 0 = may close. A task that is missing is no longer held.
     """
 
     claims: list[Claim] = field(default_factory=list)
