@@ -30,7 +30,7 @@ class App:
         self.known: dict[int, object] = {7: "held"}
         self.settings = SimpleNamespace(stall_seconds=stall)
         self.outages = Outages()
-        self.engines = SimpleNamespace(alive=True)
+        self.queue_alive = True
         self.breaker: object = SimpleNamespace(state=not_paused)
         self.tasks = self.ledger = self.queue = self.providers = self
         self._looks = count()

@@ -12,6 +12,7 @@ import pytest
 from kgnb.app import build, submit
 from kgnb.app.context import App, open_app
 from kgnb.core.errors import ServiceDown
+from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
 from kgnb.worker import book_process
@@ -67,11 +68,11 @@ async def test_a_run_that_is_not_resumed_is_told_once(
         (tmp_path / name).mkdir()
     (tmp_path / "data" / "kgnb.db").touch()
     settings = Settings.load(data=tmp_path / "data", resume_from=str(tmp_path / "other"))
+    caplog.set_level("INFO")
     async with open_app(settings, graph=False) as one:
         await one.open_graph()
-    assert [record.levelname for record in caplog.records if str(tmp_path / "other") in record.message] == [
-        "WARNING"
-    ]
+    told = [record.message for record in caplog.records if str(tmp_path / "other") in record.message]
+    assert told == [say("resume.kept", data=tmp_path / "data", source=tmp_path / "other")]
 
 
 async def test_a_scan_that_failed_is_repeated_by_the_node(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.types import Claim
-from kgnb.worker import task_keeper
+from kgnb.worker import book_process, task_keeper
 from tests.app.test_tasks import NEW, chapters, hold, keeping, new_task, status, stepped
 from tests.support.ledgers import execute, finish_chapter, task_row
 from tests.support.patience import SLOWEST
@@ -28,6 +28,7 @@ from tests.support.queues import items, take
 @pytest.fixture
 async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(task_keeper, "STUCK_SECONDS", 0.0)
+    monkeypatch.setattr(book_process, "SHORT_BOOK", 0)  # every book is scanned in a process of its own
     given: dict[str, Any] = {"openai_base_url": "http://127.0.0.1:9/v1", "provider_name": "DeepSeek"}
     settings = Settings.load(data=tmp_path / "data", lang="en", openai_model="chat", **given)
     async with open_app(settings, graph=False) as one:

@@ -158,7 +158,7 @@ class TestWithoutADataFolder:
         assert f"No book was ever built in {place.data}" in status.err
         doctor = place.run("doctor", "--json")
         assert {one["name"]: one["ok"] for one in doctor.json["checks"]}.items() >= {
-            ("sql", True), ("redis", True), ("bolt", True), ("queues", True),
+            ("sql", True), ("redis", True), ("queues", True),
         }  # fmt: skip
         assert str(place.data) in doctor.out
         assert place.run("providers", "list").code == 0
