@@ -506,7 +506,11 @@ class TestRun:
         until(lambda: "srcdoc" in graph._picture.value)
         graph.view.value = "still"
         until(lambda: "image/svg+xml" in graph._picture.value)
-        assert (tmp_path / f"graph-{graph.book.value}.html").stat().st_size > 100_000
+        page = tmp_path / f"graph-{graph.book.value}.html"
+        assert not page.exists()  # to look at it writes nothing
+        graph.save.click()
+        until(lambda: page.exists() and page.stat().st_size > 100_000)
+        assert page.name in graph._link.outputs[0]["data"]["text/html"]
         assert "陆青禾" in graph._drawn.page
         live = panel.tabs["live"]
         assert ">6</b>" in live._cards.value
@@ -773,6 +777,7 @@ class TestWorkerNotebook:
     def test_is_short_and_committed_without_outputs(self) -> None:
         found = nbformat.read(NOTEBOOKS / "worker.ipynb", as_version=4)
         assert len(found.cells) < 15
+        assert found.cells[-1].source == "kgnb.panel(node)"  # Run All ends where the panel is
         assert list(outputs(found)) == []
         assert found.metadata.kernelspec.name == "python3"
         assert "widgets" not in found.metadata

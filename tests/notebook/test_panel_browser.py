@@ -115,6 +115,9 @@ def test_a_person_runs_the_worker_notebook(place: Place) -> None:
 
 
 def _shown(page: Any, lab: Lab) -> None:
+    """After Run All a person with a small screen sees the panel, down to the button that submits a book."""
+    size = page.viewport_size
+    page.set_viewport_size({"width": 1366, "height": 768})
     open_notebook(page, lab, "worker.ipynb")
     began = time.monotonic()
     run_all(page)
@@ -122,6 +125,15 @@ def _shown(page: Any, lab: Lab) -> None:
     print(f"panel after {time.monotonic() - began:.1f} s")
     says(page, "运行中")
     jupyter_lab.idle(page)
+    head, submit = (
+        page.locator(f"{PANEL} .kgnb-head").first,
+        page.locator(f"{PANEL} button:text('提交')").first,
+    )
+    place = page.locator(".jp-WindowedPanel-outer, .jp-Notebook").first.bounding_box()
+    for one in (head.bounding_box(), submit.bounding_box()):
+        assert place["y"] <= one["y"]
+        assert one["y"] + one["height"] <= place["y"] + place["height"]
+    page.set_viewport_size(size)
 
 
 def _connected(page: Any) -> None:
@@ -212,6 +224,8 @@ def _its_graph(page: Any, place: Place, shelf: Shelf) -> None:
     row.locator("button:has-text('看图谱')").click()
     frame = panel.frame_locator("iframe")
     frame.locator(f"text={shelf.hero}").first.wait_for()
+    assert not (place.path / "graph-2.html").exists()
+    click(page, "存成网页")
     link = panel.locator("a:has-text('graph-2.html')")
     address = link.evaluate("a => a.href")
     with urllib.request.urlopen(

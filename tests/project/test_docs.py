@@ -449,11 +449,16 @@ PRICED = re.compile(r"^\| [^|]+ \| `([^`]+)` \| ([\d.]+) (CNY|USD)[^|]*\| (\d{4}
 A_NOVEL = Usage(prompt_tokens=600_000, completion_tokens=240_000)
 
 
-@pytest.mark.parametrize("name", ["README", "README.en"])
+@pytest.mark.parametrize("name", ["README", "README.en", "docs/providers", "docs/en/providers"])
 def test_what_a_novel_costs_is_what_kgnb_reckons(name: str) -> None:
     known = {one.model: price for one in presets().values() if (price := one.price(one.model))}
     rows = PRICED.findall(text_of(ROOT / f"{name}.md"))
-    assert {model for model, *_ in rows} == set(known)
+    models = {model for model, *_ in rows}
+    if name.startswith("README"):  # samples: the others are a click away
+        assert len(rows) == 3
+        assert models < set(known)
+    else:
+        assert models == set(known)
     for model, cost, currency, as_of in rows:
         price = known[model]
         reckoned = f"{cost_at(price.amounts, A_NOVEL):.2f}", price.currency, str(price.as_of)

@@ -1,4 +1,4 @@
-"""The panel's graph tab: a book's picture, corrections of its names, and the picture as a page on disk."""
+"""The panel's graph tab: a book's picture, corrections of its names, and its page as a file if wanted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,6 @@ class Drawn:
     title: str
     page: str
     still: str
-    path: Path
     scene: Scene
     names: BookNames
     told: str = ""  # the outcome of a change of names
@@ -59,25 +58,15 @@ def draw(
     names: BookNames,
     told: str,
     title: str,
-    path: Path,
     before: Scene | None = None,
 ) -> Drawn:
-    """Draw the graph and write its page to ``path``; who was in the picture ``before`` stays in place.
-
-    Raises InputError when the page can't be written.
-    """
+    """Draw the graph; who was in the picture ``before`` stays in place."""
     scene = lay_out(graph, explorer.PAGE_PEOPLE, before)
-    page = explorer.html(graph, history, title=title, scene=scene)
-    try:
-        path.write_text(page, "utf-8")
-    except OSError as error:
-        raise InputError("panel.not_written", path=path, reason=error.strerror) from error
     image = base64.b64encode(static.svg(graph, title=title).encode()).decode()
     return Drawn(
         title=title,
-        page=explorer.iframe(page, HEIGHT),
+        page=explorer.html(graph, history, title=title, scene=scene),
         still=f'<img alt="{html.text(title)}" src="data:image/svg+xml;base64,{image}">',
-        path=path,
         scene=scene,
         names=names,
         told=told,
@@ -106,9 +95,10 @@ class GraphTab:
             layout=w.Layout(width="auto", margin="2px 0 2px 12px"),
         )
         self.view.observe(controller.safely(lambda: None), names="value")
+        self.save = widgets.button(controller, "panel.save_page", self._save)
         self._picture = widgets.html(width="100%")
         self._link = w.Output(layout=w.Layout(margin="4px 0"))
-        head = widgets.row(self.book, self.draw, self.view)
+        head = widgets.row(self.book, self.draw, self.view, self.save)
         self.box = widgets.column(head, self._link, self._picture, self.names.box)
 
     def _task(self) -> int:
@@ -168,7 +158,6 @@ class GraphTab:
     def _work(self, doing: str, change: Change | None = None) -> None:
         """Apply a change of names, if given, and draw the chosen book."""
         novel, task, title, node = self.book.value, self._task(), self._title(), self._controller.node
-        path = (node.host.output_dir or Path.cwd()) / f"graph-{novel}.html"
         last = self._drawn
         before = last.scene if last is not None and last.names.novel.id == novel else None
 
@@ -178,16 +167,29 @@ class GraphTab:
 
         async def drawn() -> Drawn:
             found = await asyncio.wrap_future(node.call(read, graph=change is not None))
-            return await asyncio.to_thread(draw, *found, title, path, before)
+            return await asyncio.to_thread(draw, *found, title, before)
 
         self._controller.track(doing, spawn(drawn()), self._done)
 
     def _done(self, drawn: Drawn) -> str | tuple[str, str]:
-        self._drawn = drawn
+        self._drawn, self._link.outputs = drawn, ()
         self.names.take(drawn.names)
         if not drawn.scene.spots:
             return say("panel.empty_graph", title=drawn.title), "warn"
         return drawn.told or say("panel.drawn", title=drawn.title)
+
+    def _save(self) -> None:
+        """Write the drawn book's page beside the notebook, or to the host's output folder, and link it."""
+        drawn = self._drawn
+        if drawn is None:
+            raise InputError("panel.no_book_chosen")
+        folder = self._controller.node.host.output_dir or Path.cwd()
+        path = folder / f"graph-{drawn.names.novel.id}.html"
+        try:
+            path.write_text(drawn.page, "utf-8")
+        except OSError as error:
+            raise InputError("panel.not_written", path=path, reason=error.strerror) from error
+        self._link.outputs = (_linked(path),)
 
     def refresh(self, status: html.Item) -> None:
         """Show the known books and the drawn picture."""
@@ -209,8 +211,8 @@ class GraphTab:
         if self._shown == (drawn, view) or drawn is None:
             return
         self._shown = (drawn, view)
-        widgets.show(self._picture, drawn.page if view == "page" else drawn.still)
-        self._link.outputs = (_linked(drawn.path),)
+        page = explorer.iframe(drawn.page, HEIGHT) if view == "page" else drawn.still
+        widgets.show(self._picture, page)
 
 
 def _linked(path: Path) -> dict[str, Any]:
