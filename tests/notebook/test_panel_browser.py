@@ -236,7 +236,9 @@ def _its_graph(page: Any, place: Place, shelf: Shelf) -> None:
     frame.locator("#search").fill(shelf.hero)
     frame.locator("#search").press("Enter")
     frame.locator(f"#panel h2:has-text('{shelf.hero}')").wait_for()
+    frame.locator("details.tools > summary").click()
     frame.locator("#fit").click()
+    frame.locator("details.tools > summary").click()
     time.sleep(0.4)  # until it stands still
     document(page, place, "panel-graph", until=panel.locator("iframe"))
     click(page, "静态")
