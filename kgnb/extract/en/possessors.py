@@ -25,7 +25,7 @@ from kgnb.extract.patterns import PERSON, MaskedText, Mention
 NAMED, ALONE, ACTING, BY_TURN = 0.9, 0.8, 0.6, 0.45
 """Confidence of a statement whose possessor is named, is the only one whom its pronoun may mean, the only one
 of several who acts, or only speaks by turns."""
-WINDOW = 90
+WINDOW = 60
 """Most characters before a noun that a frame uses."""
 SENTENCES_BACK, DOUBT = 6, 0.9
 """Sentences before that of a pronoun in which whom it means is looked for, and what each of them leaves of a
