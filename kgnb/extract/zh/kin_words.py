@@ -6,7 +6,6 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import is_han
 
 
@@ -95,9 +94,6 @@ _FRIEND = (
 )
 _LOVER = "(?:恋人|爱侣|情人|情郎|情妇|老?相好的?|对象|姘头|心上人|意中人|[男女]朋友|[男女]友|初恋)"
 _FOE = "(?:(?:杀[父母夫妻兄弟子]+的?)?仇人|仇家|死?对头|死敌|仇敌|宿敌|劲敌|冤家|情敌|政敌)"
-
-OFFICES = words.TITLES_AFTER_SURNAME | words.RANK_ENDS | words.TITLES | words.ROLE_ENDS
-"""What stands before a name and says the person's rank."""
 
 KIN = (
     Noun(CHILD, "PARENT_OF"),

@@ -246,9 +246,9 @@ class _Chapter:
         return KinNoun(noun, self._text[start:end], start), mark
 
     def _counted(self, kin: KinNoun, behind: int) -> Sequence[Mention]:
-        """The others of 二子甲、乙."""
+        """The others of 二子甲、乙 and of 父母甲和乙."""
         end = kin.start + len(kin.word)
-        if not _COUNTED.search(self._text, max(0, kin.start - 4), end):
+        if not kin.noun.couple and not _COUNTED.search(self._text, max(0, kin.start - 4), end):
             return ()
         listed = _LISTED.match(self._text, behind)
         return self._masked.within(behind, listed.end()) if listed else ()
