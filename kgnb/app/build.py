@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from kgnb.app.build_result import BuildResult, graph_figures
-from kgnb.app.context import App, running_node
+from kgnb.app.context import App
+from kgnb.app.running_node import running_node
 from kgnb.app.submit import Plan, is_finished, plan, plan_stored, refresh_finished
 from kgnb.app.tasks import cancel_task
 from kgnb.book.model import Book

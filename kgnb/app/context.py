@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from kgnb.core.errors import InputError, ServiceDown, ServiceError
+from kgnb.core.errors import InputError, ServiceDown
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
-from kgnb.core.model import Provider, Usage, beijing_time
+from kgnb.core.model import Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import has_shared_memory
@@ -24,24 +23,16 @@ from kgnb.stores.embedded.restore import readable, restore_data_folder
 from kgnb.stores.embedded.temporary_folder import lacks_folder, temporary_folder
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.stores.queue.lease_renewer import LeaseRenewer
-from kgnb.stores.queue.presence import Presence, new_identity
-from kgnb.stores.queue.rate_limits import RateLimits
-from kgnb.stores.queue.store import Queue
 from kgnb.stores.targets import graph_target, sql_target
-from kgnb.worker.background import BackgroundLoops
-from kgnb.worker.budget import Budget, SpendingTracker
-from kgnb.worker.chapter_worker import Stores
-from kgnb.worker.extractor import ChapterExtractor
-from kgnb.worker.node import LEAVING_SECONDS, NodeEvent, WorkerNode
+from kgnb.worker.budget import Budget
 from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.task_router import TaskRouter
-from kgnb.worker.throttle import ProviderThrottle
 
-if TYPE_CHECKING:  # with the Bolt driver, whose import takes as long as a short book's names
+if TYPE_CHECKING:  # with the clients of Bolt and Redis, of which reading a book needs neither
     from kgnb.stores.graph.store import GraphStore
+    from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
+    from kgnb.stores.queue.store import Queue
 
 T = TypeVar("T")
 
@@ -49,8 +40,6 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 1.5
 """Pause of a node that waits for its services between two connection attempts."""
-EXTRA_WORKER_IDS = 40
-"""Worker ids beyond those of the slots, for kept tasks without a slot; more are fetched on demand."""
 
 
 @dataclass(slots=True)
@@ -66,8 +55,6 @@ class App:
     _engine: EmbeddedQueue | None = None
     _graph: GraphStore | None = None
     outages: Outages = field(default_factory=Outages)
-    identity: str = field(default_factory=new_identity)
-    """Identity in the cluster of the node that runs here."""
     spent: dict[int, Usage] = field(default_factory=dict)
     """What this process spent, by task id."""
 
@@ -97,10 +84,14 @@ class App:
     @property
     def breaker(self) -> CircuitBreaker:
         """The circuit breaker that all nodes share, without what a node remembers of its own calls."""
+        from kgnb.stores.queue.breaker import CircuitBreaker
+
         return CircuitBreaker(self.queue.connection, self.settings.suspend_seconds)
 
     async def provider_states(self, names: Sequence[str]) -> dict[str, ProviderState]:
         """What all nodes know of the providers; nothing where no queue runs."""
+        from kgnb.stores.queue.breaker import ProviderState
+
         return await self.breaker.states(names) if self.has_queue else dict.fromkeys(names, ProviderState())
 
     async def open_graph(self) -> None:
@@ -214,16 +205,20 @@ async def when_up(
 def _connect(settings: Settings, engine: EmbeddedQueue | None, queue: bool) -> App:
     ledger = Ledger(Database(sql_target(settings)), thing_kinds=settings.kinds)
     providers = ProviderRegistry(ledger, settings)
-    leases, holds = settings.lease_seconds, settings.hold_seconds
     embedded = engine.redis_url if engine is not None else None
     url = embedded if settings.embedded_redis else settings.redis_url
+    opened: Queue | None = None
+    if queue and url is not None:
+        from kgnb.stores.queue.store import Queue
+
+        opened = Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
     return App(
         settings=settings,
         ledger=ledger,
         providers=providers,
         router=TaskRouter(ledger, providers),
         pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads" or not has_shared_memory()),
-        _queue=Queue(url, lease_seconds=leases, hold_seconds=holds) if queue and url is not None else None,
+        _queue=opened,
         _engine=engine,
     )
 
@@ -249,54 +244,6 @@ async def _close(app: App) -> None:
     await app.ledger.database.close()
 
 
-@asynccontextmanager
-async def running_node(
-    app: App,
-    *,
-    only_task: int | None = None,
-    listener: Callable[[NodeEvent], None],
-    patience: Callable[[], float] | None = None,
-) -> AsyncIterator[WorkerNode]:
-    """Give a node with heartbeat and leases, ready for ``node.run()``; it hands back open work at the end.
-
-    ``patience()``: seconds to wait then for chapters in flight (default: the setting).
-    """
-    settings = app.settings
-    presence = Presence(app.queue, app.identity)
-    # The providers' problems are reported before anything is claimed. What a node asks side by side when it
-    # opens a task finds three SQL connections open.
-    name, ids, *_ = await at_once(
-        presence.claim_name(settings.node_name or socket.gethostname()),
-        app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS),
-        app.providers.refresh_and_log(),
-        app.ledger.database.ping(),
-        app.ledger.database.ping(),
-    )
-    renewer = LeaseRenewer(app.queue)
-    renewer.start()
-    try:
-        node = _node(app, renewer, name, only_task, listener)
-        background = BackgroundLoops(node, presence, ids)
-        await at_once(presence.forget_dead_neighbours(), background.heartbeat())
-        loops = asyncio.create_task(background.run())
-        try:
-            yield node
-        finally:
-            try:
-                await node.leave(patience() if patience else settings.drain_seconds)
-            finally:  # also when a second cancel cuts leaving short
-                loops.cancel()
-                await asyncio.gather(loops, return_exceptions=True)
-                with suppress(ServiceError, TimeoutError):
-                    async with asyncio.timeout(LEAVING_SECONDS):
-                        await node.throttle.flush()
-                        await background.publish_progress()
-                with suppress(ServiceDown):  # its keys expire anyway
-                    await presence.leave()
-    finally:
-        await asyncio.to_thread(renewer.stop)
-
-
 def budget_of(settings: Settings) -> Budget:
     """Return the budgets and prices of these settings."""
     return Budget(
@@ -305,49 +252,3 @@ def budget_of(settings: Settings) -> Budget:
         settings.prices,
         settings.budget_days,
     )
-
-
-def _node(
-    app: App, renewer: LeaseRenewer, name: str, only_task: int | None, listener: Callable[[NodeEvent], None]
-) -> WorkerNode:
-    throttle = ProviderThrottle(
-        app.queue,
-        app.outages,
-        # The windows of a budget are all nodes': a machine whose clock is wrong must not have its own.
-        SpendingTracker(
-            app.ledger,
-            budget_of(app.settings),
-            lambda: beijing_time(app.queue.clock.now()),
-            app.meter,
-        ),
-        RateLimits(app.queue.connection, app.settings.rpm, app.settings.tpm),
-        suspend_seconds=app.settings.suspend_seconds,
-        slots_for=lambda provider: _slots(app.settings, provider),
-        total_slots=app.settings.max_slots,
-    )
-    extractor = ChapterExtractor(
-        app.ledger.reply_cache,
-        app.providers,
-        throttle,
-        app.pool,
-        app.outages,
-        chunk_chars=app.settings.chunk_chars,
-    )
-    stores = Stores(app.ledger, app.queue, app.graph, renewer, app.outages)
-    return WorkerNode(
-        stores,
-        app.providers,
-        extractor,
-        throttle,
-        app.pool,
-        app.settings,
-        name=name,
-        only_task=only_task,
-        listener=listener,
-    )
-
-
-def _slots(settings: Settings, provider: Provider) -> int:
-    """The provider's slots, at most as many as it may have requests in flight."""
-    slots = settings.slots_for(provider.lower_name)
-    return min(slots, provider.options.max_in_flight or slots)

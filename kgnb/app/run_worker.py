@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import chain
 
-from kgnb.app.context import App, open_app, running_node, when_up
+from kgnb.app.context import App, open_app, when_up
+from kgnb.app.running_node import running_node
 from kgnb.core.errors import NodeStopped, ServiceError, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line

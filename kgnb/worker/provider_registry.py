@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kgnb.core.addresses import origin
 from kgnb.core.api_keys import ApiKeys, SavedKey
@@ -19,7 +19,6 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import QUEUE_PREFIXES, Settings
 from kgnb.llm.client import LlmClient, preload
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.queue.inspect import QueueInspector
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_sources import (
     check_not_shadowed,
@@ -29,6 +28,9 @@ from kgnb.worker.provider_sources import (
     why_unusable,
     with_options,
 )
+
+if TYPE_CHECKING:  # with Redis' client, of which reading a book needs nothing
+    from kgnb.stores.queue.inspect import QueueInspector
 
 log = logging.getLogger(__name__)
 

@@ -180,7 +180,7 @@ class TestShelf:
         before = {path: path.stat().st_mtime_ns for path in attached.rglob("*")}
         monkeypatch.setattr("kgnb.core.host.KAGGLE_INPUT", tmp_path / "input")
         monkeypatch.setattr(restore, "private_dir", lambda: tmp_path / "mine")
-        monkeypatch.setattr(library, "writable", lambda folder: attached not in folder.parents)
+        monkeypatch.setattr(restore, "writable", lambda folder: attached not in folder.parents)
         monkeypatch.setenv("KGNB_DATA", str(tmp_path / "none"))
         assert kgnb.books() == []  # it may be a stranger's
         with pytest.raises(InputError, match="me/a-run"):
