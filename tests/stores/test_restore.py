@@ -345,11 +345,19 @@ class TestExisting:
     ) -> None:
         data_folder(data)
         (data / "kgnb.db").write_bytes(b"mine")
-        with caplog.at_level(logging.INFO):
+        with caplog.at_level(logging.WARNING):
             assert restore.restore_data_folder(settings(data, source)) is None
         assert (data / "kgnb.db").read_bytes() == b"mine"
         assert str(data) in caplog.text
         assert str(source) in caplog.text
+
+    def test_nothing_is_said_of_the_one_it_came_from(
+        self, source: Path, data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        restore.restore_data_folder(settings(data, source))
+        with caplog.at_level(logging.WARNING):
+            assert restore.restore_data_folder(settings(data, source)) is None
+        assert caplog.text == ""
 
     def test_beside_a_shared_database_nothing_is_copied_and_the_graphs_way_is_said(
         self, source: Path, data: Path, caplog: pytest.LogCaptureFixture

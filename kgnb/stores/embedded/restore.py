@@ -21,6 +21,7 @@ from typing import TypeVar
 from kgnb.core import host
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
+from kgnb.core.files import read_json, write_json
 from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 PARTS = (RECORD, f"{RECORD}-wal")
 """What is read of another run's data folder, in the order in which it is copied."""
+SOURCE_NOTE = ".resumed.json"
+"""Names the source of a restored record: that it is kept needs telling of another one only."""
 SEARCH_DEPTH = 5
 """Levels below the given path that are searched for a data folder."""
 SPARE_BYTES = 64 << 20
@@ -63,20 +66,22 @@ def restore_data_folder(settings: Settings) -> Path | None:
         log.info(say("resume.own_record", source=_located(name)))
         return None
     if settings.sqlite_path.exists():
-        log.info(say("resume.kept", data=data, source=_located(name)))
+        if read_json(data / SOURCE_NOTE) != {"from": name}:
+            log.warning(say("resume.kept", data=data, source=_located(name)))
         return None
     source = named_source(name)
     try:
         folder = open_folder(data)
         with file_lock(folder.lock_file()) as lock:
             if lock is None or folder.sqlite.exists():  # another process was quicker
-                log.info(say("resume.kept", data=data, source=source))
+                log.warning(say("resume.kept", data=data, source=source))
                 return None
             for rest in folder.root.glob(f"{DRAFTS}*"):  # of a copy that was cut short
                 shutil.rmtree(rest, ignore_errors=True)
             with checked_record(source, folder.root) as record:
                 folder.sqlite.with_name(PARTS[1]).unlink(missing_ok=True)  # of a record that was removed
                 record.replace(folder.sqlite)
+            write_json(data / SOURCE_NOTE, {"from": name})
     except OSError as error:
         raise InputError("resume.copy_failed", source=source, data=data, reason=error) from error
     log.info(say("resume.brought", data=data, source=source))
