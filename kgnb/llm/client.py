@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from kgnb.core import errors
@@ -26,7 +25,7 @@ from kgnb.extract.repetition import is_looping
 from kgnb.extract.reply import is_complete, without_thoughts
 from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.error_mapping import SILENCE, ErrorResponse, error_for
-from kgnb.llm.presets import preset_for, preset_named
+from kgnb.llm.presets import checked_interface, preset_for, preset_named
 from kgnb.llm.request_form import LearntForm, RequestForm
 
 if TYPE_CHECKING:
@@ -254,12 +253,6 @@ class LlmClient:
 
 
 # --- the SDK of a provider ----------------------------------------------------------------------------------
-
-
-def checked_interface(provider: Provider) -> None:
-    """Raise SettingsError when the provider's SDK isn't installed."""
-    if preset_for(provider).api == "anthropic" and find_spec("anthropic") is None:
-        raise errors.SettingsError("provider.no_sdk", provider=provider.name)
 
 
 def interface_of(provider: Provider) -> Callable[[Provider, str, int], ChatApi]:

@@ -17,7 +17,6 @@ from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import QUEUE_PREFIXES, Settings
-from kgnb.llm.client import LlmClient, preload
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_sources import (
@@ -29,7 +28,8 @@ from kgnb.worker.provider_sources import (
     with_options,
 )
 
-if TYPE_CHECKING:  # with Redis' client, of which reading a book needs nothing
+if TYPE_CHECKING:  # with clients, of which reading a book needs none
+    from kgnb.llm.client import LlmClient
     from kgnb.stores.queue.inspect import QueueInspector
 
 log = logging.getLogger(__name__)
@@ -218,6 +218,8 @@ class ProviderRegistry:
         """Serve only this provider from now on (`build`)."""
         self._only_name = provider.lower_name
         if not provider.is_rules:
+            from kgnb.llm.client import preload
+
             preload(provider)
 
     def served(self) -> list[Provider]:
@@ -232,6 +234,8 @@ class ProviderRegistry:
         held = self._clients.get(provider.lower_name)
         if held is not None and held[0] == provider:
             return held[1]
+        from kgnb.llm.client import LlmClient  # whoever only reads a book asks no model
+
         made = LlmClient(
             provider,
             timeout=self._settings.llm_timeout,

@@ -22,8 +22,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions, parse_options
 from kgnb.core.settings import Settings
-from kgnb.llm.client import checked_interface
-from kgnb.llm.presets import preset_for, preset_named, presets
+from kgnb.llm.presets import checked_interface, preset_for, preset_named, presets
 
 
 def environment_provider(settings: Settings) -> Provider | None:
