@@ -157,16 +157,17 @@ def _scan_zh(text: str, *, forks: bool) -> Iterable[_Found]:
     forks = forks and len(text) >= LONG
     with beside(forks, Clauses, text) as clauses:  # while the other modules are loaded
         from kgnb.extract.zh import places
-        from kgnb.extract.zh.aliases import AliasResolver
         from kgnb.extract.zh.names import NameClassifier
+        from kgnb.extract.zh.people import People
+        from kgnb.extract.zh.resolver import clusters_of, persons_of
 
         classifier = NameClassifier(text, clauses, forks=forks)
-    resolver = AliasResolver(text, classifier)
+    people = People(text, classifier)
     taken: set[str] = set()
-    for name, names in resolver.resolve().items():
-        taken.update(names)
-        offsets = [a for n in names for a in resolver.offsets.get(n, ())]
-        yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
+    for person in persons_of(people, clusters_of(people)):
+        taken.update(person.names)
+        offsets = [at for name in person.names for at in people.offsets[name]]
+        yield person.name, person.names, "Character", offsets, person.reasons
     for name, (kind, at) in places.places(classifier, taken).items():
         yield name, [], kind, at, []
 

@@ -69,10 +69,10 @@ class Sexes:
 
     def differ(self, one: Iterable[str], other: Iterable[str]) -> bool:
         """Return whether the text speaks of one clearly as of a man, and of the other as of a woman."""
-        return {self._sex(one), self._sex(other)} == {"他", "她"}
+        return {self.sex(one), self.sex(other)} == {"他", "她"}
 
-    def _sex(self, names: Iterable[str]) -> str:
-        """The pronoun of the person of ``names``, empty where hardly any tells or they contradict."""
+    def sex(self, names: Iterable[str]) -> str:
+        """Return the pronoun of the person of ``names``, empty where hardly any tells or they contradict."""
         he, she = self._tally(names)
         clear = max(he, she) >= max(CLEAR, 2 * min(he, she))
         return ("他" if he > she else "她") if clear else ""

@@ -47,6 +47,29 @@ def head_of(name: str) -> str:
     return next((name[-n:] for n in (2, 1) if len(name) > n and name[-n:] in words.NAME_HEADS), "")
 
 
+def title_of(name: str) -> str:
+    """Return the title behind a surname: 公 of 何公; empty if there is none."""
+    surname = titled_surname(name)
+    return name[len(surname) :] if surname else ""
+
+
+def called_by(name: str) -> str:
+    """Return the surname by which a form of address calls its bearer: 何公, 老周; empty for none."""
+    familiar = name[1:] if name[0] in "老小" and name[1:] in words.COMMON_SURNAMES else ""
+    return familiar or titled_surname(name)
+
+
+def family_of(name: str) -> str:
+    """Return the surname of a full name, or of a form of address."""
+    return called_by(name) or surname_of(name)
+
+
+def is_full(name: str) -> bool:
+    """Return whether a name is a surname and a given name: 何恭, not 何公 or 武二."""
+    numbered = len(name) == 2 and name[1] in words.RANKED
+    return bool(surname_of(name)) and not (called_by(name) or numbered)
+
+
 def is_titled_animal(name: str) -> bool:
     """Return whether the name is an animal with a title: 兔妈妈, 猫头鹰爷爷."""
     return name[-2:] in words.ANIMALS_TITLES and name[:-2] in words.ANIMALS

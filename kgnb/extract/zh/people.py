@@ -1,0 +1,216 @@
+"""The persons' names of a Chinese book: what is known of some of them that may be one person's."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TypeVar
+
+from kgnb.extract.name_index import NameIndex
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.candidates import Candidate
+from kgnb.extract.zh.given_places import telling
+from kgnb.extract.zh.links import (
+    Kinds,
+    Link,
+    Votes,
+    by_form,
+    by_place,
+    characters_with_titles,
+    shared_titles,
+    titles_of,
+)
+from kgnb.extract.zh.names import NameClassifier
+from kgnb.extract.zh.sentences import sentence_ends
+from kgnb.extract.zh.sexes import Sexes
+from kgnb.extract.zh.spoken_names import SpokenNames
+from kgnb.extract.zh.surnames import called_by, family_of, head_of, is_full, is_role, surname_of
+
+Names = tuple[str, ...]
+_Value = TypeVar("_Value")
+
+WINDOW = 800
+"""Characters of a co-occurrence window: about a scene's page."""
+SAMPLE = 300
+"""Places of a name that are looked at."""
+SURE = ("字", "姓", "号")
+"""Links that say by themselves that two names are one person's."""
+_WHOSE = "你我他她咱您"
+"""Whose kin somebody is, before a form of address: 你珠大嫂子."""
+_OTHERS = words.SURE_SURNAMES - words.BEFORE_NAMES - set("和与向于从许管成连常江王龙马")
+"""Surnames that end hardly any other word: 不管建国, 也许建国, 宋江大喜."""
+_STRANGE = _OTHERS | (words.MEASURES - {"名"})
+
+
+class _Kept(dict[str, _Value]):
+    """What a function says of each name, kept for the next question."""
+
+    def __init__(self, of: Callable[[str], _Value]) -> None:
+        super().__init__()
+        self._of = of
+
+    def __missing__(self, name: str) -> _Value:
+        self[name] = found = self._of(name)
+        return found
+
+
+class Person:
+    """Some names of a book, taken for one person's."""
+
+    def __init__(self, names: Names, people: People) -> None:
+        self.names, self.people = names, people
+        self.count = people.index.count(names)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The names, and those that go with them by the text's own words."""
+        return frozenset(n for name in self.names for n in (name, *self.people.groups[name]))
+
+    @cached_property
+    def fulls(self) -> frozenset[str]:
+        """Full names: with a surname that is hardly another word, or with two characters behind it."""
+        people = self.people
+        full = (n for n in self.known if is_full(n) and n not in people.given and not head_of(n))
+        return frozenset(
+            n for n in full if surname_of(n) in words.SURE_SURNAMES or (len(n) > 2 and n in people.accepted)
+        )
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """Names that are no form of address: full ones and given ones."""
+        people = self.people
+        named = (n for n in self.names if n in people.accepted and n not in people.votes)
+        return frozenset(n for n in named if not (called_by(n) or head_of(n) or is_role(n)))
+
+    @cached_property
+    def surnames(self) -> frozenset[str]:
+        """Surnames that the names have for sure."""
+        surnames = (family_of(n) for n in self.known if n not in self.people.given)
+        return words.SURE_SURNAMES.intersection(surnames)
+
+
+class People:
+    """The names of one book that may be a person's, and the index of where they stand."""
+
+    def __init__(self, text: str, classifier: NameClassifier) -> None:
+        self.text, self.classifier = text, classifier
+        persons = classifier.persons()
+        self.accepted = {name: found.count for name, found in persons.items()}
+        """Names that are persons' whatever they are joined with → occurrences."""
+        self.links: dict[tuple[str, str], Kinds] = defaultdict(dict)
+        """Two names that may be one person's, in order → kinds of link → how good a one it is."""
+        self.given: set[str] = set()
+        """Given and courtesy names, which may look like full ones."""
+        self.votes: dict[str, Votes] = {}
+        """Form of address → who may be meant by it, and where they are the nearest."""
+        found = by_form(text, classifier, persons)
+        self._add(found.links)
+        self.given |= found.given
+        self.courtesy = {link.other for link in found.links if link.kind == "字"}
+        """Courtesy names, and the same behind surnames."""
+        characters = characters_with_titles(classifier, self._named())
+        self.offsets = self._locate((*characters, *titles_of(classifier, persons)))
+        self.index = NameIndex(self.offsets, sentence_ends(text, speech=True), WINDOW)
+        self.sexes = Sexes(text, self.offsets)
+        self.groups = self._groups()
+        self.titles_of_many = found.of_many | shared_titles(self)
+        self.candidates = [name for name in self._named() if self.offsets[name]]
+        """The names that occur."""
+        self._add(by_place(self, found, characters))
+        self.candidates = [name for name in self._named() if self.offsets[name]]
+        self._persons: dict[Names, Person] = {}
+
+    def _named(self) -> dict[str, None]:
+        return dict.fromkeys((*self.accepted, *(name for pair in self.links for name in pair)))
+
+    def _add(self, links: Iterable[Link]) -> None:
+        for one, other, kind, value in links:
+            if one != other:
+                kinds = self.links[min(one, other), max(one, other)]
+                kinds[kind] = max(value, kinds.get(kind, 0.0))
+
+    def _locate(self, more: Iterable[str]) -> dict[str, array[int]]:
+        """Where each name stands, and not only within a longer one."""
+        offsets = {name: array("I") for name in (*self._named(), *more)}
+        for start, name in self.classifier.bigrams.find_all(offsets):
+            offsets[name].append(start)
+        return offsets
+
+    def _groups(self) -> dict[str, list[str]]:
+        """Name → the names that the text says are one person's, or that one name adds a surname to."""
+        found = {name: [name] for name in self.offsets}
+        for (one, other), kinds in sorted(self.links.items()):
+            group = found[one]
+            if group is not found[other] and any(kinds.get(kind) == 1.0 for kind in SURE):
+                group += found[other]
+                found |= dict.fromkeys(found[other], group)
+        return found
+
+    def person(self, names: Names) -> Person:
+        """Return what is known of some names."""
+        found = self._persons.get(names)
+        if found is None:
+            found = self._persons[names] = Person(names, self)
+        return found
+
+    @cached_property
+    def spoken(self) -> SpokenNames:
+        """The names that speakers say."""
+        return SpokenNames(self.text, self.offsets, {n: n for n, at in self.offsets.items() if at})
+
+    # --- facts about one name ---
+
+    def neighbours(self, name: str) -> Candidate:
+        """Return a name with what stands beside it where nobody's kin is told."""
+        at, text, end = self.offsets[name][:SAMPLE], self.text, len(name)
+        left = Counter(text[a - 1 : a] for a in at)
+        for whose in _WHOSE:
+            del left[whose]
+        return Candidate(name, left=left, right=Counter(text[a + end : a + end + 1] for a in at))
+
+    @cached_property
+    def likeness(self) -> Mapping[str, float]:
+        """Name → how much what stands beside it stands beside names: mean log odds of both sides."""
+        return _Kept(lambda name: self._likeness(self.neighbours(name)))
+
+    def _likeness(self, found: Candidate) -> float:
+        return self.classifier.left_score(found) + self.classifier.right_score(found)
+
+    @cached_property
+    def strangeness(self) -> Mapping[str, float]:
+        """Name → share of its places behind another surname or a measure word."""
+
+        def share(name: str) -> float:
+            at = self.offsets[name]
+            return sum(self.text[a - 1 : a] in _STRANGE for a in at) / max(1, len(at))
+
+        return _Kept(share)
+
+    @cached_property
+    def telling(self) -> Mapping[str, float]:
+        """Name → share of its places at which it is somebody's: 对建国说."""
+
+        def share(name: str) -> float:
+            at = self.offsets[name][:SAMPLE]
+            return len(telling(self.text, at, len(name))) / max(1, len(at))
+
+        return _Kept(share)
+
+    @cached_property
+    def fitting(self) -> Mapping[str, frozenset[str]]:
+        """Form of address → names of those who may be meant, are near and keep out of its sentences."""
+
+        def names(form: str) -> frozenset[str]:
+            bearers = self.votes[form].bearers if form in self.votes else ()
+            return frozenset(name for name in bearers if self._fits(form, name))
+
+        return _Kept(names)
+
+    def _fits(self, form: str, name: str) -> bool:
+        one, other = (form,), (name,)
+        if self.index.coverage(one, other) < 0.5 or not self.sexes.fits(form, self.groups[name]):
+            return False
+        expected = self.index.expected(one, other)
+        return expected < 1 or self.index.together(one, other) < 0.7 * expected

@@ -1,0 +1,200 @@
+"""What a Chinese text itself says of its people's other names: 字玄德, 人称, 大名, 何若棠何小姐, 次女明珠."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from kgnb.extract.generic_words import is_generic
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.script import HAN
+from kgnb.extract.zh.surnames import given_of, is_role, sure_surname, surname_of, titled_surname
+
+_INTRODUCTION = re.compile(
+    rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)[，,；;]?表?字([{HAN}]{{2}})"
+)
+_COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
+_EPITHET = re.compile(
+    rf"(?:，[{HAN}]{{0,8}}都[叫称喊唤][他她]|,[{HAN}]{{0,8}}都[叫称喊唤][他她]|管[他她]叫|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
+    rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
+    rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
+)
+_QUOTED = re.compile(rf"[“「『](?<=[{HAN}].)([{HAN}]{{2,6}})[”」』](?=[{HAN}])")
+_PROPER = re.compile(
+    rf"(?:大名|学名|官名|真名|本名|全名|原名|俗名|闺名|芳名|名叫|名唤|名字|叫)(?:叫做|叫作|叫|是|为)?[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
+)
+_TOPIC = re.compile(
+    rf"(?<=[。！？\n”」])([{HAN}]{{2,4}}?)是((?:[他她]们?的)?[^。！？“”「」\n他她其有姓]*[，；,;])$"
+)
+_NAMED = re.compile(rf"姓([{HAN}]{{1,2}})[，,]?[双单]?名(?:叫|唤)?([{HAN}]{{1,2}})[，,][^。！？“”「」\n]*$")
+# The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
+_BEARER = re.compile(rf"([{HAN}]{{1,6}}?)(?:[本原]姓[{HAN}]{{1,2}})?[，,：:；;]?表?$")
+PASSAGE = 150
+"""Most characters between a full name and what everybody calls its bearer."""
+
+_RANKS = f"[{''.join(sorted(words.NUMERALS))}大小少姑舅姨]"
+_TITLES = "(?:少爷|小姐|姑娘|公子|少奶奶|奶奶|姨太太|姨太|姨娘|太太|老爷|爷|师[兄姐弟妹]|当家|东家)"
+_RANKED = re.compile(f"{_RANKS}(?:(?<![{HAN}].)|(?<=[是乃].)){_TITLES}")
+_IS_NAMED = re.compile(f"[{HAN}]{{0,12}}，(?:闺名|芳名|名唤|名叫|名|叫)")
+_IS_RANKED = re.compile(f"是(?:[我他她你咱]们?的?)?({_RANKS}{_TITLES})(?![{HAN}])")
+_BORN = re.compile("(?P<order>[长次大二三四五六七八九])(?P<sex>[子女]|儿子|女儿)(?:名叫|叫|是|名)?")
+_ORDERS = {"长": "大", "次": "二"}
+_CHILDREN = {"子": ("少爷", "公子"), "女": ("小姐", "姑娘", "丫头")}
+_SAME = {title: titles for titles in _CHILDREN.values() for title in titles}
+
+# Branches begin with a character, not with a set: the search then skips what begins none of them.
+_CONFERRED = re.compile(
+    "(?:自[立称号]为?|进[位封]为?|受封为?|袭封为?|晋封为?|既为|已为|为)"
+    f"(?P<rank>(?!.{{0,2}}之)[{HAN}]{{1,3}}[{''.join(sorted(words.RANK_ENDS))}])(?![{HAN}])"
+)
+_CONFERS = tuple("封立拜册尊奉晋")
+_UNDONE = re.compile(f"[不未勿莫休若倘欲要想肯愿议请劝可拟][{HAN}]{{0,12}}$")  # 欲封何恭为越王
+
+
+class Statement(NamedTuple):
+    """That somebody called ``full`` has another name, and how the text says it."""
+
+    full: str
+    alias: str
+    how: str
+
+
+class Statements:
+    """Reads one text, whose people are known by ``names``."""
+
+    def __init__(self, text: str, names: Collection[str], titled: Collection[tuple[str, str]]) -> None:
+        """``titled``: full names and the form of address right behind them."""
+        self._text, self._names, self._titled = text, set(names), titled
+
+    def read(self) -> Iterator[Statement]:
+        """Yield each statement of the text."""
+        introductions = list(_INTRODUCTION.finditer(self._text))
+        self._names |= {match[1] + match[2] for match in introductions}
+        yield from (Statement(match[1] + match[2], match[3], "字") for match in introductions)
+        yield from self._courtesy_names({m.end(3): m[1] + m[2] for m in introductions})
+        yield from (Statement(full, form, "称") for full, form in self._titled if full in self._names)
+        yield from self._epithets()
+        yield from self._quoted()
+        yield from self._proper_names()
+        yield from self._ranks()
+        yield from self._conferred()
+
+    def _courtesy_names(self, introduced: dict[int, str]) -> Iterator[Statement]:
+        """姓何名恭字子安 and 程勇，字伯远."""
+        for match in _COURTESY.finditer(self._text):
+            full = introduced.get(match.end(1)) or self.bearer_before(match.start())
+            yield from (Statement(full, alias, "字") for alias in match.groups() if full and alias)
+
+    def _epithets(self) -> Iterator[Statement]:
+        """人称, 号, 小名: what else the text says someone is called."""
+        for match in _EPITHET.finditer(self._text):
+            alias, order = match["alias"], match[0][0] in "，,"
+            full = self._called_so(match.start(), alias)
+            known = alias in self._names or titled_surname(alias) or not order  # 大家都叫他快来
+            if full and known and alias not in words.TITLES:
+                yield Statement(full, alias, "号")
+                if alias.endswith("先生") and len(alias) > 3:
+                    yield Statement(full, alias.removesuffix("先生"), "号")
+
+    def _called_so(self, at: int, alias: str) -> str:
+        """The full name of whom the words at a place call by an alias."""
+        callers = self._text[at] in "，,管"  # before it stands who calls: 何慧管他叫“老陈”
+        full = "" if self._text[at] == "管" else self.bearer_before(at) or self._topic(at)
+        return full or (self._namesake_before(at, alias) if callers else "")
+
+    def _namesake_before(self, at: int, alias: str) -> str:
+        """The last full name before that has the surname of a form of address: 何慧芳，…，都叫她何老师."""
+        surname = titled_surname(alias) or sure_surname(alias)
+        places = range(at - 2, max(-1, at - PASSAGE), -1) if surname else ()
+        found = (self.name_at(place) for place in places if self._text.startswith(surname, place))
+        return next((name for name in found if name and not titled_surname(name)), "")
+
+    def _quoted(self) -> Iterator[Statement]:
+        """总镖头“铁臂金刀”何恭, 正是“铁臂金刀”何恭: what is quoted between a role and a name."""
+        for match in _QUOTED.finditer(self._text):
+            before = self._text[max(0, match.start() - 3) : match.start()]
+            full = self.name_at(match.end())
+            role = before[-1] in "是乃" or any(is_role(before[at:]) for at in range(len(before) - 1))
+            if role and full and surname_of(full) and match[1] not in words.TITLES:
+                yield Statement(full, match[1], "号")
+
+    def _proper_names(self) -> Iterator[Statement]:
+        """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
+        for match in _PROPER.finditer(self._text):
+            full, at = match[1], match.start()
+            if not surname_of(full):
+                continue
+            who = self.bearer_before(at - (self._text[at - 1 : at] == "的"))
+            who = who or self._titled_before(at) or self._topic(at)
+            if not who:
+                continue
+            named = not (titled_surname(who) or surname_of(who) or match[0][0] == "叫")
+            if titled_surname(who) == surname_of(full) or named:
+                yield Statement(full, who, "号")
+
+    def _titled_before(self, at: int) -> str:
+        """The surname and title that end before ``at``, hardly ever used: 这位左大人名唤左秉忠."""
+        at -= self._text[at - 1 : at] == "，"
+        found = (self._text[max(0, at - n) : at] for n in (4, 3))
+        return next((form for form in found if titled_surname(form)), "")
+
+    def _ranks(self) -> Iterator[Statement]:
+        """二小姐明珠, 明珠是我们二小姐, 次女明珠: ranks within a house."""
+        for rank, name in self._ranked():
+            for title in _SAME.get(rank[1:], (rank[1:],)) if name else ():  # 二小姐 is 二姑娘, too
+                yield Statement(name, rank[0] + title, "排行")
+
+    def _ranked(self) -> Iterator[tuple[str, str]]:
+        """Yield (rank, whose it is)."""
+        for match in _RANKED.finditer(self._text):
+            named = _IS_NAMED.match(self._text, match.end())
+            yield match[0], self.name_at(named.end() if named else match.end())
+        for match in _IS_RANKED.finditer(self._text):
+            yield match[1], self.bearer_before(match.start())
+        for match in _BORN.finditer(self._text):
+            order = _ORDERS.get(match["order"], match["order"])
+            yield order + _CHILDREN["女" if "女" in match["sex"] else "子"][0], self.name_at(match.end())
+
+    def _conferred(self) -> Iterator[Statement]:
+        """封何恭为越王, 何恭自立为越王."""
+        for match in _CONFERRED.finditer(self._text):
+            rank, start = match["rank"], match.start()
+            before = self._text[max(0, start - 6) : start].removesuffix("遂")
+            full = next((before[-n:] for n in (4, 3, 2) if before[-n:] in self._names), "")
+            confers = match[0][0] != "为" or before.removesuffix(full).endswith(_CONFERS)
+            done = full and not _UNDONE.search(self._text, max(0, start - 16), start - len(full))
+            if done and confers and not is_role(rank) and not is_generic(rank):
+                yield Statement(full, rank, "封")
+
+    def _topic(self, at: int) -> str:
+        """The name that begins a sentence about nobody else (何恭是账房，外号铁算盘), or told
+        (这人姓何，名恭，…，外号铁算盘)."""
+        before = self._text[max(0, at - 60) : at]
+        if named := _NAMED.search(before):
+            return named[1] + named[2]
+        topic = _TOPIC.search(before)
+        if not topic or not (topic[1] in self._names or titled_surname(topic[1])):
+            return ""
+        said = topic[2].rpartition("的")[2]  # 何恭是周武的师弟，外号铁算盘
+        others = (said[i : i + n] in self._names for i in range(len(said)) for n in (2, 3, 4))
+        return "" if any(others) else topic[1]
+
+    def name_at(self, at: int) -> str:
+        """Return the name that begins at a place, if one does."""
+        found = (self._text[at : at + n] for n in (4, 3, 2))
+        return next((name for name in found if name in self._names), "")
+
+    def bearer_before(self, at: int) -> str:
+        """Return the name that ends before ``at``; for 名X the one nearby whose given name is X."""
+        bearer = _BEARER.search(self._text[max(0, at - 8) : at])
+        clause = bearer[1] if bearer else ""
+        for size in (4, 3, 2):
+            if clause[-size:] in self._names and len(clause) >= size:
+                return clause[-size:]
+        _, named, given = clause.rpartition("名")
+        if not named or not given:
+            return ""
+        near = self._text[max(0, at - 200) : at + 400]
+        fitting = [n for n in self._names if given_of(n) == given and surname_of(n) and n in near]
+        return max(fitting, key=lambda n: (near.count(n), n), default="")

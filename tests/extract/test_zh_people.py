@@ -1,0 +1,84 @@
+"""Which Chinese names are one person's: examples of the evidence, and that no order matters."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+
+import pytest
+
+from kgnb.book.reader import story_path
+from kgnb.extract.weighing import read_weights
+from kgnb.extract.zh import pair_evidence as evidence
+from kgnb.extract.zh.names import NameClassifier
+from kgnb.extract.zh.pair_evidence import PAIR_EVIDENCE, Pair, are_apart
+from kgnb.extract.zh.people import People
+from kgnb.extract.zh.resolver import clusters_of, people_of, persons_of
+from tests.extract.test_name_scan import scenes
+
+TALK = scenes([("何守谦", "林秀英"), ("周德海", "林秀英"), ("何守谦", "周德海")])
+
+
+@lru_cache
+def people(told: str) -> People:
+    return people_of(TALK + told)
+
+
+def pair(told: str, one: str, other: str) -> Pair:
+    return Pair((one,), (other,), people(told))
+
+
+@pytest.mark.parametrize(
+    ("of", "told", "one", "other"),
+    [
+        ("courtesy_name", "何守谦，字子安。子安走了。\n", "何守谦", "子安"),
+        ("epithet", "何守谦人称“铁算盘”。铁算盘走了。\n", "何守谦", "铁算盘"),
+        ("told_title", "何守谦何先生来了。何先生走了。\n", "何守谦", "何先生"),
+        ("told_rank", "门外正是：二少爷何守谦。\n二少爷走了。\n", "何守谦", "二少爷"),
+        ("conferred_rank", "天子封何守谦为越王。\n越王走了。\n", "何守谦", "越王"),
+        ("unseen_given_name", "守谦道：“走。”\n守谦笑道：“好。”\n" * 6, "何守谦", "守谦"),
+        ("of_surname", "何先生道：“走。”\n何先生笑道：“好。”\n" * 6, "何守谦", "何先生"),
+        ("of_character", "谦哥道：“走。”\n谦哥笑道：“好。”\n" * 6, "何守谦", "谦哥"),
+        ("near", "何先生道：“走。”\n何先生笑道：“好。”\n" * 6, "何守谦", "何先生"),
+        ("two_names", "", "何守谦", "林秀英"),
+        ("surnames_clash", "", "何守谦", "林秀英"),
+        ("is_unseen", "何守谦，字子安。子安走了。\n", "何守谦", "子安"),
+    ],
+)
+def test_a_piece_of_evidence_speaks_where_the_text_gives_it(of: str, told: str, one: str, other: str) -> None:
+    value = getattr(evidence, of)(pair(told, one, other))
+    assert value is not None
+    assert 0 < value <= 1
+
+
+@pytest.mark.parametrize("of", ["courtesy_name", "epithet", "told_title", "of_surname", "elder", "apposed"])
+def test_two_whom_nothing_links_have_no_evidence_of_a_link(of: str) -> None:
+    assert getattr(evidence, of)(pair("", "何守谦", "林秀英")) is None
+
+
+def test_two_full_names_are_two_people() -> None:
+    assert are_apart(pair("", "何守谦", "林秀英"))
+
+
+def test_a_wife_is_not_her_husband() -> None:
+    told = "何太太道：“走。”\n何太太笑道：“好。”\n" * 6
+    assert are_apart(pair(told, "何守谦", "何太太"))
+
+
+def test_each_weight_is_of_a_piece_of_evidence() -> None:
+    assert read_weights("zh", "pairs").keys() - {"bias"} <= {one.__name__ for one in PAIR_EVIDENCE}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_order_of_names_and_links_changes_nobody(seed: int) -> None:
+    text = story_path().read_text("utf-8") + TALK + "何守谦，字子安。子安走了。何先生道：“走。”\n" * 4
+    classifier = NameClassifier(text)
+    expected = list(persons_of(found := People(text, classifier), clusters_of(found)))
+    shuffled, rng = People(text, classifier), random.Random(seed)
+    for table in (shuffled.links, shuffled.accepted):
+        items = list(table.items())
+        rng.shuffle(items)
+        table.clear()
+        table.update(items)  # type: ignore[arg-type]
+    rng.shuffle(shuffled.candidates)
+    assert list(persons_of(shuffled, clusters_of(shuffled))) == expected
