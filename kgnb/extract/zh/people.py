@@ -10,18 +10,16 @@ from typing import TypeVar
 
 from kgnb.extract.name_index import NameIndex
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.candidates import Candidate
-from kgnb.extract.zh.given_places import telling
-from kgnb.extract.zh.links import (
-    Kinds,
-    Link,
+from kgnb.extract.zh.address_links import (
     Votes,
-    by_form,
     by_place,
     characters_with_titles,
     shared_titles,
     titles_of,
 )
+from kgnb.extract.zh.candidates import Candidate
+from kgnb.extract.zh.given_places import telling
+from kgnb.extract.zh.links import Kinds, Link, by_form
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes

@@ -44,6 +44,7 @@ class SpokenNames:
         ]
         mentions.sort(key=lambda mention: mention.start)
         self._said = Conversation(text, mentions)
+        self._turns: dict[str, Counter[int]] = {}
 
     def naming(self, one: Collection[str], other: Collection[str]) -> int:
         """Return how often a bearer of some names says one of the others, or the reverse: they are two."""
@@ -65,10 +66,15 @@ class SpokenNames:
 
     def _times(self, speakers: Collection[str], named: Collection[str]) -> int:
         """How often a speaker of some names says one of the others."""
-        places = (at for name in named for at in self._offsets.get(name, ()))
-        said = [at for at in places if not self._text.endswith(_OWN, 0, at)]
-        turns = Counter(map(self._said.quotation_at, said))
-        return sum(n for k, n in turns.items() if k >= 0 and self._speaks(k, speakers))
+        turns = sum(map(self._said_in, named), Counter[int]())
+        return sum(n for k, n in turns.items() if self._speaks(k, speakers))
+
+    def _said_in(self, name: str) -> Counter[int]:
+        """The turns in which a name is said of somebody else → how often; kept for the next question."""
+        if name not in self._turns:
+            said = (at for at in self._offsets.get(name, ()) if not self._text.endswith(_OWN, 0, at))
+            self._turns[name] = Counter(k for k in map(self._said.quotation_at, said) if k >= 0)
+        return self._turns[name]
 
     def _speaks(self, k: int, names: Collection[str]) -> bool:
         """Whether a turn's speaker has one of some names there; most turns have none of them beside it."""

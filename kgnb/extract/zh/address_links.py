@@ -1,0 +1,200 @@
+"""Forms of address of a Chinese book (何公, 明哥, 行者), linked with those who may be meant and are near."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain, compress
+from typing import NamedTuple, Protocol
+
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.links import FEW, MOSTLY, ByForm, Link, Persons
+from kgnb.extract.zh.names import NameClassifier
+from kgnb.extract.zh.surnames import (
+    called_by,
+    given_of,
+    head_of,
+    is_full,
+    is_role,
+    surname_of,
+    title_of,
+    titled_surname,
+)
+
+NEAR = 800
+"""Most characters between a form of address and its nearest bearer."""
+RIVALS = 3
+"""Most bearers of a surname with whom a form of address is compared: the nearest ones."""
+
+_ELDERS = {
+    "老太太 老祖宗 老夫人 太夫人 老太君": ("老太太", "老夫人", "太夫人", "太君", "母"),
+    "姨太太": ("姨妈", "姨母", "姨太太"),
+    "老太爷 老爷子 老太公": ("老太爷", "老爷子", "老太公"),
+}
+"""What all call the eldest of a house, and what ends the name by which the text tells of that one: 顾母."""
+_NOT_GIVEN = (
+    words.BEFORE_KIN
+    | words.RANKED
+    | words.MODIFIERS
+    | words.DETERMINERS
+    | words.NEVER_IN_NAMES
+    | words.UNLIKELY_NAME_ENDS
+)
+_GIVEN_TITLES = tuple(words.TITLES_AFTER_GIVEN)
+_RANKED_TITLES = (*_GIVEN_TITLES, *(rank + t for rank in words.RANKED for t in _GIVEN_TITLES if t != "儿"))
+
+
+class Votes(NamedTuple):
+    """Names of those who may be meant by a form of address, and at how many of its places each is nearest."""
+
+    bearers: frozenset[str]
+    nearest: Counter[str]
+
+
+class Located(Protocol):
+    """A book's names and where they stand."""
+
+    @property
+    def accepted(self) -> Mapping[str, int]: ...
+    @property
+    def given(self) -> Set[str]: ...
+    @property
+    def offsets(self) -> Mapping[str, array[int]]: ...
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]: ...
+    @property
+    def candidates(self) -> Sequence[str]: ...
+    @property
+    def votes(self) -> dict[str, Votes]: ...
+
+
+def characters_with_titles(classifier: NameClassifier, named: Iterable[str]) -> dict[str, list[str]]:
+    """Return a character and a title (明哥, 云二爷), or it twice (明明) → names that have the character."""
+    bearers, surnames = defaultdict[str, list[str]](list), set(words.SURE_SURNAMES)
+    for name in named:
+        if name[1:] in words.TITLES_AFTER_GIVEN:
+            bearers[name[0]].append(name)
+        elif not (titled_surname(name) or head_of(name) or name.endswith(_GIVEN_TITLES)):
+            surnames.add(surname_of(name))
+            for char in dict.fromkeys(given_of(name)):
+                bearers[char].append(name)
+    for char in surnames | _NOT_GIVEN:
+        bearers.pop(char, None)
+    starts = defaultdict[str, list[str]](list)
+    for title in _RANKED_TITLES:
+        starts[title[0]].append(title)
+    pairs = [(char, start) for char in bearers for start in starts]
+    counts = classifier.bigrams.counts(char + start for char, start in pairs)
+    often = [pair for pair, n in zip(pairs, counts, strict=True) if n >= FEW]
+    found = {char + title: bearers[char] for char, start in often for title in starts[start]}
+    for char in bearers:
+        twice = classifier.candidates.get(char * 2)
+        if twice and twice.speaks and classifier.common_words.get(char * 2, 0.0) < 2:
+            found[char * 2] = bearers[char]  # not 静静, 快快, 渐渐
+    common = classifier.common_words.keys() | classifier.known_places
+    return {form: names for form, names in found.items() if not (is_role(form) or form in common)}
+
+
+def titles_of(classifier: NameClassifier, persons: Persons) -> Iterator[str]:
+    """Yield surnames with a title, however rare, and the titles that may stand for somebody by themselves."""
+    yield from (form for form in classifier.addresses(persons) if title_of(form))
+    yield from (title for name in persons for title in (title_of(name), head_of(name)) if len(title) > 1)
+    yield from " ".join(_ELDERS).split()
+    bearers = Counter(map(surname_of, filter(is_full, persons)))
+    surnames = sorted(words.SURE_SURNAMES & bearers.keys())
+    forms = [prefix + surname for surname in surnames for prefix in "老小" if len(surname) == 1]
+    counts = classifier.bigrams.counts(form[:2] for form in forms)
+    yield from (form for form in compress(forms, counts) if called_by(form))
+
+
+def by_place(people: Located, found: ByForm, characters: Mapping[str, Sequence[str]]) -> Iterator[Link]:
+    """Yield the links of forms of address with those who may be meant."""
+    bearers = defaultdict[str, list[str]](list)
+    for name in people.candidates:
+        if surname_of(name) and is_full(name):
+            bearers[surname_of(name)].append(name)
+    for form, names in characters.items():
+        if len(people.offsets[form]) >= (1 if form in people.accepted else FEW):
+            own = [n for n in names if n[1:] not in words.TITLES_AFTER_GIVEN]
+            yield from _nearest(people, form, own or names, "名与称")
+    for form in [name for name, at in people.offsets.items() if at and called_by(name)]:
+        if called_by(form) in words.SURE_SURNAMES or form not in characters:
+            yield from _nearest(people, form, bearers[called_by(form)], "姓与称")
+    for form in found.courtesy:
+        short = [name for name in bearers[surname_of(form)] if len(given_of(name)) == 1]
+        yield from _nearest(people, form, short, "姓与互斥")
+    yield from chain(_bare_titles(people), _elders(people), _apposed(people))
+
+
+def _nearest(people: Located, form: str, names: Iterable[str], kind: str) -> Iterator[Link]:
+    """Yield links with those who may be meant and are nearest to the form."""
+    bearers = frozenset(n for name in names for n in people.groups[name] if people.offsets[n]) - {form}
+    if not bearers:
+        return
+    places = sorted((at, name) for name in bearers for at in people.offsets[name])
+    nearest = Counter[str]()
+    for at in people.offsets[form]:
+        k = bisect_left(places, (at, ""))
+        place, name = min(places[max(0, k - 1) : k + 1], key=lambda found: abs(found[0] - at))
+        nearest[name] += abs(place - at) <= NEAR
+    people.votes[form] = Votes(bearers, +nearest)
+    persons = len({min(people.groups[name]) for name in bearers})
+    best = sorted(+nearest, key=lambda name: (-nearest[name], name))[:RIVALS]
+    for name in best or (bearers if persons == 1 else ()):
+        yield Link(form, name, kind, 1 / persons)
+
+
+def _bare_titles(people: Located) -> Iterator[Link]:
+    """行者 and 王行者, where hardly anybody else has that title."""
+    bearers = defaultdict[str, Counter[str]](Counter)
+    for name in people.candidates:
+        for title in {title_of(name), head_of(name)} & people.offsets.keys():
+            bearers[title][name] += len(people.offsets[name])
+    for title, names in bearers.items():
+        ((name, n),) = names.most_common(1)
+        if len(people.offsets[title]) >= n >= 0.8 * names.total():
+            yield Link(title, name, "称号", n / names.total())
+
+
+def _elders(people: Located) -> Iterator[Link]:
+    """老太太 and 老祖宗 are 顾母 or 何老太太, if the book has one."""
+    for titles, ends in _ELDERS.items():
+        called = (n for n in people.accepted if n.removeprefix(called_by(n) or surname_of(n)) in ends)
+        mentions = Counter({name: len(people.offsets[name]) for name in called})
+        for name, n in mentions.most_common(2):
+            found = (title for title in titles.split() if people.offsets[title])
+            yield from (Link(title, name, "长辈", n / max(1, mentions.total())) for title in found)
+
+
+def _before_full_names(people: Located) -> Iterator[tuple[str, Counter[str]]]:
+    """Yield titles with the full names right behind them: 县令何恭."""
+    fulls = (n for n in people.accepted if surname_of(n) in words.SURE_SURNAMES)
+    fulls = (n for n in fulls if n not in people.given and n[-1] not in words.RANK_ENDS)
+    starts = {at: full for full in fulls for at in people.offsets[full]}
+    for title in people.accepted:
+        if (not surname_of(title) or title[-1] in words.RANK_ENDS) and not titled_surname(title):
+            ends = (at + len(title) for at in people.offsets[title])
+            if after := Counter(starts[end] for end in ends if end in starts):
+                yield title, after
+
+
+def _apposed(people: Located) -> Iterator[Link]:
+    """县令何恭: a title and whom it stands before; one name before another twice in a book is a list of two,
+    but for a rank."""
+    for title, after in _before_full_names(people):
+        for name, n in after.most_common(2):
+            often = title[-1] in words.RANK_ENDS or n >= 0.05 * people.accepted[title]
+            if n >= 2 and often:
+                yield Link(title, name, "同位", min(1.0, n / after.total() + 0.3))
+
+
+def shared_titles(people: Located) -> set[str]:
+    """Return titles that the text gives to several people (魏主曹睿, 魏主曹芳): names of nobody."""
+    return {
+        title
+        for title, after in _before_full_names(people)
+        if after.most_common(1)[0][1] < MOSTLY * after.total()
+        and after.total() >= max(3, 0.08 * people.accepted[title])
+    }
