@@ -57,17 +57,28 @@ class Located(Protocol):
     """A book's names and where they stand."""
 
     @property
-    def accepted(self) -> Mapping[str, int]: ...
+    def accepted(self) -> Mapping[str, int]:
+        """Names that are persons' → occurrences."""
+
     @property
-    def given(self) -> Set[str]: ...
+    def given(self) -> Set[str]:
+        """Given and courtesy names."""
+
     @property
-    def offsets(self) -> Mapping[str, array[int]]: ...
+    def offsets(self) -> Mapping[str, array[int]]:
+        """Name → where it stands."""
+
     @property
-    def groups(self) -> Mapping[str, Sequence[str]]: ...
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """Name → names that are the same person's for sure."""
+
     @property
-    def candidates(self) -> Sequence[str]: ...
+    def candidates(self) -> Sequence[str]:
+        """The names that occur."""
+
     @property
-    def votes(self) -> dict[str, Votes]: ...
+    def votes(self) -> dict[str, Votes]:
+        """Form of address → who may be meant; filled here."""
 
 
 def characters_with_titles(classifier: NameClassifier, named: Iterable[str]) -> dict[str, list[str]]:
