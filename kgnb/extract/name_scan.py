@@ -173,18 +173,16 @@ def _scan_zh(text: str, *, forks: bool) -> Iterable[_Found]:
 
 
 def _scan_en(text: str) -> Iterable[_Found]:
-    from kgnb.extract.en import places
-    from kgnb.extract.en.aliases import AliasResolver
+    from kgnb.extract.en import places, resolver
     from kgnb.extract.en.names import NameClassifier
 
     classifier = NameClassifier(text)
-    resolver = AliasResolver(text, classifier)
-    persons = resolver.resolve()
-    implied = resolver.implied_offsets()
-    surest_first = sorted(persons.items(), key=lambda p: -max(resolver.candidates[n].score for n in p[1]))
-    for name, names in surest_first:  # of those mentioned as often
-        offsets = [a for n in names for a in (*resolver.candidates[n].offsets, *implied.get(n, ()))]
-        yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
+    people = resolver.people_of(text, classifier)
+    clusters = resolver.clusters_of(people)
+    implied = resolver.implied_offsets(people, clusters)
+    for one in resolver.persons_of(people, clusters):  # the surest first, of those mentioned as often
+        offsets = [a for n in one.names for a in (*people.index.offsets[n], *implied.get(n, ()))]
+        yield one.name, one.names, "Character", offsets, one.reasons
     for name, (kind, offsets) in places.places(classifier).items():
-        if name not in resolver.candidates:
+        if name not in people.candidates:
             yield name, [], kind, offsets, []

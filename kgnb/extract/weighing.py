@@ -24,10 +24,14 @@ def measure(evidence: Sequence[Evidence[_Thing]], thing: _Thing) -> dict[str, fl
     return {f.__name__: value for f in evidence if (value := f(thing)) is not None}
 
 
+Weights = Mapping[str, float]
+"""Name of the evidence, or "bias" → weight."""
+
+
 class Weighing(Generic[_Thing]):
     """The evidence that has a weight, and the weights."""
 
-    def __init__(self, evidence: Sequence[Evidence[_Thing]], weights: Mapping[str, float]) -> None:
+    def __init__(self, evidence: Sequence[Evidence[_Thing]], weights: Weights) -> None:
         self._bias = weights.get("bias", 0.0)
         self._parts = [(f, weight) for f in evidence if (weight := weights.get(f.__name__, 0.0))]
 
@@ -42,10 +46,10 @@ class Weighing(Generic[_Thing]):
 
 
 @lru_cache(maxsize=8)
-def read_weights(lang: str, table: str) -> Mapping[str, float]:
-    """Return name of the evidence → weight, of a language's table: ``names`` or ``pairs``."""
+def read_weights(lang: str, table: str) -> Weights:
+    """Return the weights of a language's table: ``names`` or ``pairs``."""
     path = Path(__file__).parent / lang / "data" / "weights.toml"
-    found: Mapping[str, float] = tomllib.loads(path.read_text("utf-8"))[table]
+    found: Weights = tomllib.loads(path.read_text("utf-8"))[table]
     return found
 
 

@@ -47,12 +47,6 @@ def test_given_name_and_patronymic_are_the_full_names_however_spelt() -> None:
     assert found["Osip Karlovich"] is found["Osip Karlovich Dolin"] is found["Osip Karlych"] is found["Dolin"]
 
 
-def test_given_name_and_patronymic_of_two_are_neithers() -> None:
-    text = "\n\nOsip Karlovich Dolin sat down. Osip Karlovich Morin rose."
-    found = people(pages(("Osip Karlovich", "Anne")) + text)
-    assert found["Osip Karlovich"] is not found["Osip Karlovich Dolin"] is not found["Osip Karlovich Morin"]
-
-
 @pytest.mark.parametrize("title", ["Mr.", "Dr."])
 def test_what_stands_behind_a_title_is_a_surname_though_it_looks_like_a_patronymic(title: str) -> None:
     found = people(pages(("Lev Karlovich", "Anne"), (f"{title} Karlovich", "Anne")))
@@ -119,34 +113,12 @@ def test_a_title_as_people_say_it_is_the_usual_one(one: str, other: str) -> None
     assert found[one] is found[other]
 
 
-def test_the_widow_is_neither_of_two_married_ladies() -> None:
-    text = pages(("Mrs. Tom Dale", "Anne"), ("Mrs. Dale", "Anne"))
-    found = people(text + "\n\nNobody had seen Widow Dale.\n\n" + text)
-    assert found["Widow Dale"] not in (found["Mrs. Tom Dale"], found["Mrs. Dale"])
-
-
 @pytest.mark.parametrize(("title", "first"), [("Mr.", "Edmund"), ("Miz", "Clara")])
 def test_a_servant_calls_the_young_ones_by_title_and_first_name(title: str, first: str) -> None:
     found = people(
         pages((f"{first} Moss", "Anne"), (first, "Anne")) + f'\n\n"And {title} {first}?" said the cook.'
     )
     assert found[f"{title} {first}"] is found[first]
-
-
-def test_a_man_whose_surname_is_a_first_name_is_no_servants_master() -> None:
-    text = pages(
-        ("Edmund Moss", "Anne"), ("Edmund", "Anne"), ("Mrs. Edmund", "Edmund Moss"), ("Paul Edmund", "Anne")
-    )
-    found = people(text + "\n\nMr. Edmund was her husband.")
-    assert found["Mr. Edmund"] is not found["Edmund Moss"]
-
-
-def test_a_son_called_by_title_and_first_name_leaves_the_surname_to_his_father() -> None:
-    told = "Mr. Hugh Dale was a banker. Mr. Dale was rich.\n\n"
-    found = people(
-        told + pages(("Mr. Dale", "Anne"), ("Edmund Dale", "Anne")) + '\n\n"And Mr. Edmund?" said the cook.'
-    )
-    assert found["Mr. Dale"] is found["Mr. Hugh Dale"] is not found["Edmund Dale"]
 
 
 def talk(one: str, other: str) -> str:
@@ -158,48 +130,10 @@ def talk(one: str, other: str) -> str:
     )
 
 
-def test_a_father_who_talks_to_his_son_bears_the_surname_alone() -> None:
-    told = (
-        "Samuel Dale was a hard man.\n\n" + talk("Mr. Dale", "Tom") * 2 + "Tom Dale danced every dance.\n\n"
-    )
-    found = people(told * 2)
-    assert found["Mr. Dale"] is found["Samuel Dale"]
-    assert found["Tom"] is found["Tom Dale"] is not found["Mr. Dale"]
-
-
-@pytest.mark.parametrize(
-    ("called", "first"),
-    [("Mr. Dale", "Tom"), ("Sergeant Dale", "Zarvin"), ("Dr. Dale", "Zarvin"), ("Dale", "Tom")],
-)
-def test_who_answers_to_a_surname_is_not_whom_the_same_page_calls_by_first_name(
-    called: str, first: str
-) -> None:
-    found = people((talk(called, first) * 2 + f"{first} Dale danced every dance. {first} laughed.\n\n") * 2)
-    assert found[first] is found[f"{first} Dale"]
-    assert found.get(called) is not found[first]
-
-
 def test_a_rank_is_not_the_wifes_whom_a_man_of_that_surname_answers() -> None:
     told = "Zarvin Dale danced every dance. Sergeant Dale put on his hat.\n\n"
     found = people((talk("Dale", "Zarvin") + told) * 3)
     assert found["Dale"] is found["Sergeant Dale"] is not found["Zarvin"]
-
-
-def test_who_looks_at_whoever_has_the_surname_is_another() -> None:
-    told = "Tom Dale danced every dance. Tom laughed.\n\nMr. Dale was a banker. Nobody liked Mr. Dale.\n\n"
-    found = people(told * 2)
-    assert found["Mr. Dale"] is found["Tom Dale"]
-    found = people(told * 2 + "Mr. Dale put out a hand, and Tom took it.\n\n")
-    assert found["Mr. Dale"] is not found["Tom Dale"]
-
-
-def test_a_man_of_several_names_who_talks_on_is_one() -> None:
-    told = (
-        '"I was at sea," said Charles Dale.\n\nMr. Dale bowed to ladies.\n\n"Charles!" cried Anne.\n\n'
-        '"You know London, Mr. Dale?" asked Anne.\n\n"I know the Fleet," said Charles.\n\n'
-    )
-    found = people(told * 4 + "Mr. Dale, once Charles, asked for her hand. Alice Dale came for the wedding.")
-    assert found["Mr. Dale"] is found["Charles Dale"] is found["Charles"]
 
 
 @pytest.mark.parametrize(
@@ -221,80 +155,9 @@ def test_who_hardly_ever_answer_each_other_may_be_one(
     assert (found["Mr. Dale"] is not found["Tom Dale"]) is two
 
 
-def test_a_son_who_is_called_by_his_first_name_is_not_mr_only_as_he_is_mentioned_more() -> None:
-    tom = "Tom danced every dance.\n\nTom laughed at the rain.\n\nTom Dale had a coat.\n\n" * 8
-    father = "Samuel Dale stood above the door. Mr. Dale weighed the candles.\n\n" * 2
-    found = people(tom + father)
-    assert found["Mr. Dale"] is not found["Tom Dale"]
-    found = people(tom + father.replace("Samuel", "Thomas"))
-    assert found["Mr. Dale"] is found["Thomas Dale"] is found["Tom"]
-    called = tom.replace("Tom danced", "Mr. Dale danced").replace("Tom laughed", "Tom Dale laughed")
-    found = people(called + father)
-    assert found["Mr. Dale"] is found["Tom Dale"]
-
-
-def test_who_is_told_of_by_surname_is_not_whom_the_book_calls_by_first_name() -> None:
-    founder = "Johann Dale founded the house. Nobody liked Johann Dale.\n\n"
-    father = 'Dale ate little.\n\n"Good," said Dale.\n\nThe clock struck.\n\n'
-    son = "Edmund Dale had a violin.\n\nEdmund went to town.\n\nEdmund wrote.\n\nEdmund slept.\n\n"
-    found = people(founder + (father + son) * 3)
-    assert found["Edmund"] is found["Edmund Dale"] is not found["Dale"]
-    called = '"Well, Dale," said Anne.\n\n"Is Dale ill?" asked Anne.\n\n'
-    for now_and_then in ("", "Dale slept.\n\n"):
-        found = people(founder + (called + now_and_then + son) * 3)
-        assert found["Edmund"] is found["Dale"]
-
-
-def test_who_is_never_on_the_same_pages_is_no_more_mr_dale_than_others_of_the_family() -> None:
-    here, there = pages(("Mr. Dale", "Anne"), ("Julia Dale", "Anne")), pages(("Tom", "Anne"), times=20)
-    found = people(here + "\n\n" + there + "\n\nRobert Dale came in. Robert Dale was wet.\n\n" + there)
-    assert found["Mr. Dale"] is not found["Robert Dale"]
-    found = people(here + "\n\nRobert Dale came in. Robert Dale was wet.\n\n" + there)
-    assert found["Mr. Dale"] is found["Robert Dale"]
-    for other in ("Julia Moss", "Mrs. Dale"):
-        alone = here.replace("Julia Dale", other)
-        found = people(alone + "\n\n" + there + "\n\nRobert Dale came in. Robert Dale was wet.\n\n" + there)
-        assert found["Mr. Dale"] is found["Robert Dale"]
-
-
 def test_a_rank_is_not_his_wifes() -> None:
     found = people(pages(("Sergeant Dale", "Anne"), ("Bronwen Dale", "Anne"), ("Bronwen", "Anne")))
     assert found["Bronwen"] is found["Bronwen Dale"] is not found["Sergeant Dale"]
-
-
-def test_a_boys_uncle_is_not_mr_only_as_the_boy_is_not() -> None:
-    told = (
-        "Mr. Dale left the house. Mr. Dale came home.\n\nJim ran down to the water. Jim laughed.\n\n"
-        '"Jim," said Ned Moss, "there is a ship." Jim looked. "I see," said Jim Dale.\n\n'
-    )
-    found = people(told * 6 + "Ned Moss went away.\n\nDaniel Dale kept the shop.\n\nJim went out.")
-    assert len({found[name].name for name in ("Mr. Dale", "Daniel Dale", "Jim")}) == 3
-
-
-@pytest.mark.parametrize(
-    ("initial", "bearer"), [("D. Dale", "Daniel Dale"), ("N. Dale", ""), ("Mr. E. Dale", "")]
-)
-def test_an_initial_is_whose_first_name_alone_begins_so(initial: str, bearer: str) -> None:
-    told = pages(("Nathaniel Dale", "Anne"), ("Daniel Dale", "Anne"), ("Nora Dale", "Anne"), times=2)
-    found = people(told + "\n\n" + pages((initial, "Anne"), times=1))
-    assert found[initial] is found.get(bearer or initial)
-    assert bearer or found[initial].name == initial
-
-
-def test_a_full_name_introduces_whoever_is_called_by_title_and_surname() -> None:
-    sisters = pages(("Clara Dale", "Louisa Dale"), ("Miss Clara", "Miss Louisa"), times=2)
-    told = '"He went out," said Clara Dale.\n\nMiss Dale was six-and-twenty.\n\n'
-    found = people(told + sisters + "\n\n" + pages(("Miss Dale", "Anne")))
-    assert found["Miss Dale"] is found["Clara Dale"]
-    between = '"He went out," said Clara Dale to Tom Finch.\n\nMiss Dale was six-and-twenty.\n\n'
-    found = people(between + sisters + "\n\n" + pages(("Miss Dale", "Tom Finch")))
-    assert found["Miss Dale"] is not found["Clara Dale"]
-
-
-def test_who_rises_is_the_same_person() -> None:
-    before, after = pages(("Commander Hugh Dale", "Anne")), pages(("Captain Dale", "Anne"))
-    found = people(before + "\n\n" + after)
-    assert found["Captain Dale"] is found["Commander Hugh Dale"]
 
 
 @pytest.mark.parametrize(
@@ -305,25 +168,9 @@ def test_nobody_falls(first: str, then: str) -> None:
     assert found[then] is not found[first]
 
 
-def test_who_bears_a_rank_is_not_a_namesake_of_that_rank_who_is_named_in_passing_elsewhere() -> None:
-    told = "\n\nNobody had told Captain Hugh Dale, who was dead.\n\n"
-    near, far = pages(("Captain Dale", "Anne"), ("Zarvin Dale", "Anne")), pages(("Tom", "Anne"), times=20)
-    found = people(near + "\n\n" + far + told + far)
-    assert found["Captain Dale"] is not found["Captain Hugh Dale"]
-    found = people(told + near)
-    assert found["Captain Dale"] is found["Captain Hugh Dale"]
-
-
 def test_two_officers_of_one_time_are_two() -> None:
     found = people(pages(("Lieutenant Hugh Dale", "Anne"), ("Colonel Dale", "Anne")))
     assert found["Colonel Dale"] is not found["Lieutenant Hugh Dale"]
-
-
-def test_a_peer_is_called_by_his_place() -> None:
-    text = pages(("Duke of Ferrow", "Anne"), ("Ferrow", "Anne"), ("Lord Pell", "Anne"))
-    found = people(text + "\n\nTom Pell, third Viscount Pell, was his cousin.")
-    assert found["Ferrow"] is found["Duke of Ferrow"]
-    assert found["Lord Pell"] is found["Viscount Pell"] is found["Tom Pell"]
 
 
 def test_a_duke_who_keeps_company_with_whoever_bears_his_places_name_is_another() -> None:
@@ -355,13 +202,6 @@ def test_a_rank_is_his_who_is_said_to_be_it(told: str) -> None:
 def test_two_of_a_list_are_two(told: str) -> None:
     found = people(pages(("the Doctor", "Anne"), ("Hugh Dale", "Anne")) + f"\n\n{told}\n\n")
     assert found["Doctor"] is not found["Hugh Dale"]
-
-
-def test_a_rank_with_an_article_is_the_only_bearers_who_is_near() -> None:
-    told = "The Reverend Peter Dale opened the door.\n\nNobody asked the Rector. The Rector wept.\n\n"
-    assert people(told + pages(("Tom Finch", "Anne")))["Rector"].name == "Reverend Peter Dale"
-    far = pages(("Tom Finch", "Anne"), times=60) + "\n\nNobody asked the Rector. The Rector wept.\n\n"
-    assert "Rector" not in people("The Reverend Peter Dale opened the door.\n\n" + far)
 
 
 def test_who_has_a_civil_office_is_also_mr() -> None:
@@ -426,47 +266,6 @@ def test_the_names_of_a_hostile_text_take_time_by_their_number() -> None:
     assert needed(160) < 3 * needed(80)  # four times as many where every two are compared
 
 
-@pytest.mark.parametrize(("nickname", "one"), [("Ned Harker", False), ("Ned", True)])
-def test_a_nickname_with_a_surname_needs_more_than_a_first_name(nickname: str, one: bool) -> None:
-    """Edward may be Ned, and is nobody of whom only Ned Harker is told."""
-    text = "Edward came in. Edward sat down, said Anne. Edward laughed. "
-    found = people(text + "\n\n" + f"{nickname} came in. {nickname} laughed, said Anne. {nickname} sat down.")
-    assert (found["Edward"] is found[nickname]) == one
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("Parson Dale", "Mr. Dale"),
-        ("Farmer Dale", "Mr. Dale"),
-        ("Abbé Dale", "Monsieur Dale"),
-        ("Nurse Dale", "Mrs. Dale"),
-        ("Mère Dale", "Madame Dale"),
-        ("Madam Dale", "Madame Dale"),
-    ],
-)
-def test_who_has_a_calling_is_also_mr_or_mrs(one: str, other: str) -> None:
-    told = pages((one, "Anne"), (other, "Anne"))
-    found = people(told)
-    assert found[one] is found[other]
-    named = people(told + "\n\nNobody knew William Dale.")  # somebody, told once
-    assert named[one] is named[other]
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("Captain Dale", "Mr. Dale"),
-        ("Master Dale", "Mr. Dale"),
-        ("Nurse Dale", "Miss Dale"),
-        ("Mrs. Dale", "Dale"),
-    ],
-)
-def test_who_would_not_bear_both_titles_is_two(one: str, other: str) -> None:
-    found = people(pages((one, "Anne"), (other, "Anne")))
-    assert found[one] is not found.get(other)
-
-
 def test_madam_anne_is_anne() -> None:
     found = people(pages(("Anne Dale", "Mr. Moss"), ("Madam Anne", "Mr. Moss"), ("Anne", "Mr. Moss")))
     assert found["Madam Anne"] is found["Anne"] is found["Anne Dale"]
@@ -477,33 +276,6 @@ def scenes(*names: str) -> str:
     return "\n\n".join(pages((name, "Rosa"), times=1) for name in names)
 
 
-def test_who_is_told_of_by_first_name_and_by_surname_is_one_if_both_are_never_met_together() -> None:
-    told = scenes(*("Laban", "Tall", "Laban Tall") * 6) + "\n\nSusan Tall came in. Mrs. Susan Tall wept."
-    found = people(told)
-    assert found["Tall"] is found["Laban"] is found["Laban Tall"]
-    met = people(told + "\n\nLaban looked at Tall, and Tall nodded to Laban." * 12)
-    assert met["Tall"] is not met["Laban"]
-
-
-def test_who_seem_to_answer_each_other_are_one_if_they_are_never_met_together() -> None:
-    talk = '{0} went down.\n\n"The rain is back," said {0}.\n\n"It is," said {1}.\n\nNobody saw {1}.'
-    told = "\n\n".join(talk.format(*names) for names in (("Laban", "Mr. Tall"), ("Tall", "Laban")) * 12)
-    told += "\n\nNobody knew Laban Tall. Laban Tall went home. They asked for Laban Tall."
-    found = people(told)
-    assert found["Mr. Tall"] is found["Tall"] is found["Laban"] is found["Laban Tall"]
-    met = people(told + "\n\nLaban looked at Mr. Tall, and Tall nodded to Laban." * 40)
-    assert met["Mr. Tall"] is not met["Laban"]
-
-
-def test_somebody_named_elsewhere_makes_nobody_too_young_for_mr() -> None:
-    told = scenes(*("Tom", "Tom Dale", "Mr. Dale") * 4)
-    rain = "\n\nThen the rain came down on the river and on the town." * 60
-    found = people(told + rain + "\n\nOld Jeremiah Dale had built it. Nobody forgot Jeremiah Dale.")
-    assert found["Mr. Dale"] is found["Tom"]
-    there = people(scenes(*("Tom", "Tom Dale", "Mr. Dale", "Jeremiah Dale") * 4))
-    assert there["Mr. Dale"] is not there["Tom"]
-
-
 RAIN = "\n\nThen the rain came down on the river and on the town, and nobody went out." * 20
 
 
@@ -512,13 +284,6 @@ def test_an_initial_in_the_middle_makes_nobody_else() -> None:
     assert found["George Dale"] is found["George B. Dale"]
     of_places = people(scenes(*("King of Arden", "King of Brayton") * 4))
     assert of_places["King of Arden"] is not of_places.get("King of Brayton")
-
-
-def test_who_has_a_middle_name_is_whoever_is_called_without_it_if_nobody_has_another() -> None:
-    found = people(scenes(*("Tom Dale", "Captain Tom Hugh Dale") * 4))
-    assert found["Tom Dale"] is found["Captain Tom Hugh Dale"]
-    two = people(scenes(*("Tom Dale", "Tom Hugh Dale", "Tom Giles Dale") * 4))
-    assert two["Tom Hugh Dale"] is not two["Tom Dale"] is not two["Tom Giles Dale"]
 
 
 def test_saint_is_a_part_of_a_surname() -> None:
@@ -562,21 +327,6 @@ def test_mrs_dale_is_she_beside_whose_husband_mr_dale_is_named_and_who_is_never_
     assert found["Mrs. Dale"] is not found["Laura"]
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        "Clara laughed. Mr. Dale slept.",
-        "Clara laughed to think that Laura's husband could not. Mr. Dale slept.",  # Laura is Mrs. Dale
-        RAIN * 3 + "\n\nClara's husband came in.",  # who knows who that is
-        "Clara's husband came in. Laura's husband came in. Mr. Dale slept.",
-        "Clara and her husband Mr. Dale slept. Clara looked at Mrs. Dale.",
-    ],
-)
-def test_mrs_dale_may_be_another_than_clara(told: str) -> None:
-    found = people(f"{HOUSEHOLD}\n\n{told}")
-    assert found["Mrs. Dale"] is not found["Clara"]
-
-
 def test_a_rank_of_a_place_behind_a_name_is_whose_name_it_is() -> None:
     found = people(scenes(*("Dejan", "Queen of Arden") * 4) + "\n\nThen Dejan, Queen of Arden, rose.")
     assert found["Dejan"] is found["Queen of Arden"]
@@ -584,12 +334,6 @@ def test_a_rank_of_a_place_behind_a_name_is_whose_name_it_is() -> None:
         scenes(*("Dejan", "Queen of Arden") * 4) + "\n\nThen Dejan, the Queen of Arden, and Tom rose."
     )
     assert two["Dejan"] is not two["Queen of Arden"]
-
-
-def test_a_rank_that_two_have_one_after_the_other_is_neither_s_name() -> None:
-    text = scenes(*("Dejan", "Queen of Arden", "Mirelle") * 4)
-    found = people(f"{text}\n\nThen Dejan, Queen of Arden, rose.\n\nThen Mirelle, Queen of Arden, rose.")
-    assert len({id(found[name]) for name in ("Dejan", "Queen of Arden", "Mirelle")}) == 3
 
 
 def test_who_marries_a_lady_is_none_of_those_who_bear_her_name() -> None:
@@ -617,53 +361,11 @@ def test_alexis_may_be_a_man() -> None:
     assert found["Alexis Arnovitch"] is found["Arnovitch"]
 
 
-def test_initials_and_a_surname_are_its_only_bearers_however_far_away() -> None:
-    told = "R. M. Dale came in. R. M. Dale wept." + RAIN * 25 + scenes(*("Mr. Dale", "Dale") * 4)
-    found = people(told)
-    assert found["R. M. Dale"] is found["Mr. Dale"] is found["Dale"]
-    two = people(told + "\n\n" + scenes(*("Tom Dale", "Peter Dale") * 4))
-    assert len({id(two[n]) for n in ("R. M. Dale", "Tom Dale", "Peter Dale") if n in two}) > 1
-
-
-def test_a_surname_of_two_words_is_that_of_who_has_a_first_name_too() -> None:
-    found = people(scenes(*("Dr. Van Damm", "Van Damm", "Professor Van Damm", "Abraham Van Damm") * 4))
-    names = ("Dr. Van Damm", "Van Damm", "Professor Van Damm", "Abraham Van Damm")
-    assert len({id(found[name]) for name in names}) == 1
-    for surname in ("Van Damm", "Von Damm", "La Tour", "Le Tour"):
-        assert split_name(f"Abraham {surname}").last == split_name(surname).last == surname
-    assert split_name("Anne Vane").last == "Vane"
-
-
 def test_hal_dale_and_harold_dale_are_one_dr_dale() -> None:
     found = people(scenes(*("Hal Dale", "Harold Dale", "Dr. Dale") * 3))
     assert found["Dr. Dale"] is found["Hal Dale"] is found["Harold Dale"]
     other = people(scenes(*("Hal Dale", "Peter Dale", "Dr. Dale") * 3))
     assert other["Hal Dale"] is not other["Peter Dale"]
-
-
-def test_mr_and_a_full_name_told_once_is_no_sons_form() -> None:
-    told = scenes(*("Tom", "Tom Dale") * 3, "Mr. Dale", "Mrs. Dale")
-    found = people(told + "\n\nThey asked for Mr. Tom Dale.")
-    assert found["Mr. Dale"] is found["Tom"] is not found["Mrs. Dale"]
-    son = people(told + "\n\nThey asked for Mr. Tom Dale." * 4)
-    assert son["Mr. Dale"] is not son["Tom"]
-
-
-def test_the_only_lady_told_of_by_turns_is_mrs_surname() -> None:
-    def told(*names: str) -> str:
-        seen = "{0} came in.\n\nNobody spoke to {0}." + RAIN[: len(RAIN) // 4]
-        return "\n\n".join(seen.format(name) for name in names)
-
-    by_turns = told("Laura Dale", "Mrs. Dale", "Laura", "Mrs. Dale", "Laura Dale")
-    found = people(by_turns)
-    assert found["Mrs. Dale"] is found["Laura"] is found["Laura Dale"]
-    for daughter in ('"Look, Laura. It rains," said Mrs. Dale.', "Laura Dale looked at Mrs. Dale."):
-        two = people(f"{by_turns}\n\n{daughter}")
-        assert two["Mrs. Dale"] is not two["Laura"]
-    two = people(by_turns + told("Martha Dale", "Martha", "Mrs. Dale"))
-    assert two["Mrs. Dale"] is not two["Laura"], "either"
-    two = people(told("Laura Dale", "Laura", "Laura Dale", "Mrs. Dale", "Mrs. Dale"))
-    assert two["Mrs. Dale"] is not two["Laura"], "not by turns"
 
 
 def test_a_servants_mr_tom_is_tom_dale_who_is_seldom_called_by_the_first_name_alone() -> None:
@@ -672,14 +374,6 @@ def test_a_servants_mr_tom_is_tom_dale_who_is_seldom_called_by_the_first_name_al
     assert found["Mr. Tom"] is found["Tom"] is found["Tom Dale"]
     lady = people(scenes(*["Anne Dale"] * 4) + called.format("Anne"))
     assert lady.get("Mr. Anne") is not lady["Anne"]
-
-
-def test_mr_dale_is_mr_tom_dale_rather_than_any_dale_told_of_in_passing() -> None:
-    told = "Mr. Tom Dale came in. Mr. Tom Dale sat down." + RAIN * 2 + scenes("Anne", "Mr. Dale", "Mr. Dale")
-    found = people(told + "\n\nThat was Jeremiah Dale.")
-    assert found["Mr. Dale"] is found["Mr. Tom Dale"] is not found.get("Jeremiah Dale")
-    father = people(told + "\n\nThat was Jeremiah Dale.\n\nMrs. Dale came in.")
-    assert father["Mr. Dale"] is not father["Mr. Tom Dale"]
 
 
 def test_a_clergyman_may_be_a_doctor() -> None:
@@ -697,60 +391,3 @@ def test_who_is_called_by_a_surname_is_the_only_man_who_is_known_by_it() -> None
     found = people((KNOWN + FARMER) * 4 + "Shepherd Dale came. Mrs. Dale came.\n\n" * 2 + "Edwin Dale came.")
     assert found["Dale"] is found["Farmer Dale"] is found["Edmund"] is found["Edmund Dale"]
     assert found["Dale"] is not found["Mrs. Dale"]
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        "Edwin Dale was ill. Then Edwin Dale coughed.\n\n" * 4,  # he may be meant as well
-        "Edmund met Farmer Dale. Then Dale struck Edmund.\n\n" * 9,  # they keep company
-    ],
-)
-def test_who_is_called_by_a_surname_may_be_another(other: str) -> None:
-    found = people((KNOWN + FARMER + other) * 4)
-    assert found["Farmer Dale"] is not found["Edmund Dale"]
-
-
-def test_monsieur_de_a_county_is_its_count_and_not_the_son_who_is_called_by_his_first_name() -> None:
-    text = pages(("the Count of Varnay", "Anne"), ("M. de Varnay", "Anne"), ("Varnay", "Anne"))
-    text += (
-        "\n\n" + pages(("Octave", "Louise"), times=18) + "\n\nOctave de Varnay, the Vicomte de Varnay, rose."
-    )
-    text += "\n\nMadame de Varnay smiled." * 4 + "\n\nThe Comte de Varnay sat down. Octave rose."
-    found = people(text)
-    assert found["Count of Varnay"] is found["M. de Varnay"] is found["Varnay"] is found["Comte de Varnay"]
-    assert found["Octave"] is found["Octave de Varnay"] is not found["Varnay"]
-
-
-def test_the_father_of_a_young_lady_is_not_her_brother() -> None:
-    text = pages(("Octave", "Louise"), ("Mr. Fenn", "Louise"), ("Fenn", "Louise"))
-    text += (
-        "\n\nNobody knew Octave Fenn. Nobody knew Mr. Octave Fenn." * 3
-        + "\n\nMrs. Fenn smiled. Miss Fenn smiled." * 4
-    )
-    found = people(text)
-    assert found["Octave"] is found["Octave Fenn"] is not found["Fenn"]
-
-
-def test_who_takes_a_title_is_not_whom_it_had_before() -> None:
-    text = pages(("Julie Morin", "Anne"), ("Countess Dolina", "Boris"), ("Vera Dolina", "Boris"))
-    text += "\n\nVera Dolina, now Countess Dolina, rose.\n\nJulie Morin, now Countess Dolina, rose."
-    found = people(text)
-    assert found["Julie Morin"] is not found["Vera Dolina"] is found["Countess Dolina"]
-
-
-def test_a_surname_that_others_bear_is_no_short_form_of_a_longer_one() -> None:
-    text = pages(("Dolin", "Anne"), ("Count Morin-Dolin", "Boris")) + "\n\nPavel Dolin and Lev Dolin rose."
-    found = people(text)
-    assert found["Dolin"] is not found["Count Morin-Dolin"]
-
-
-def test_a_princess_called_by_her_first_name_is_not_the_princess_of_the_surname() -> None:
-    text = (
-        pages(("Princess Vera", "Anne"), times=12) + "\n\nPrincess Vera Dolina rose. Princess Vera sat down."
-    )
-    found = people(text + "\n\n" + pages(("Princess Dolina", "Boris"), times=2))
-    assert found["Princess Vera"] is found["Princess Vera Dolina"] is not found["Princess Dolina"]
-    text = pages(("Princess Dolina", "Anne")) + "\n\nPrincess Vera Dolina rose. Princess Dolina sat down."
-    found = people(text)
-    assert found["Princess Dolina"] is found["Princess Vera Dolina"]

@@ -1,0 +1,839 @@
+"""Evidence that two persons of an English book, each some names, are one: see extract/weighing.py.
+
+Each function looks at a :class:`Pair`. The doctests' ``pair(names, names, text)`` builds one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.bare_ranks import DOMINANT
+from kgnb.extract.en.names import FIRST_NAMES
+from kgnb.extract.en.people import Names, People, Person
+from kgnb.extract.en.persons import APART, KIN_TITLES, MILITARY, titles_clash
+from kgnb.extract.en.vocabulary import key
+
+FAR = 30_000
+"""Characters between parts of a book in which namesakes are different people: about twenty pages."""
+INTRODUCED_WITHIN = 300
+"""Characters between a full name and the title and surname by which its bearer is called from then on."""
+ON_PAGES = 0.4
+"""Share of the rarer one's pages from which on two are mostly on the same."""
+SLIPS = 0.02
+"""Share of a lady's mentions that may be in one sentence with her first name: with who is called so."""
+MIN_EXPECTED = 0.5
+"""Expected shared sentences from which on their number says something."""
+
+
+class Pair:
+    """Two persons; ``full`` is the one with a first name and surname, or the more often mentioned."""
+
+    def __init__(self, one: Names, other: Names, people: People) -> None:
+        a, b = people.person(one), people.person(other)
+
+        def rank(person: Person) -> tuple[bool, int, Names]:
+            return bool(person.lasts), person.count, person.names
+
+        self.full, self.short = (a, b) if rank(a) > rank(b) else (b, a)
+        self.people = people
+        links = people.links
+        found: dict[str, tuple[str, str]] = {}
+        for x in self.full.names:
+            for y in self.short.names:
+                for kind in links.get((x, y) if x < y else (y, x), ()):
+                    fuller_first = len(people.parts[x].rest) >= len(people.parts[y].rest)
+                    found.setdefault(kind, (x, y) if fuller_first else (y, x))
+        self.kinds: Mapping[str, tuple[str, str]] = found
+        """Kind of link → the two names that are linked so, that of more words first."""
+
+    @cached_property
+    def expected(self) -> float:
+        """Sentences that both would share by chance."""
+        return self.people.index.expected(self.full.names, self.short.names)
+
+    @cached_property
+    def together(self) -> int:
+        """Sentences that both share."""
+        return self.people.index.together(self.full.names, self.short.names)
+
+    @cached_property
+    def coverage(self) -> float:
+        """The share of the pages of the one less mentioned on which the other is."""
+        one, other = sorted((self.full, self.short), key=lambda p: (p.count, p.names))
+        return self.people.index.coverage(one.names, other.names)
+
+    @cached_property
+    def best_link(self) -> tuple[str, tuple[str, str]]:
+        """The link between the most frequent names: kind, names."""
+        return min(self.kinds.items(), key=lambda item: (-self.people.index.count(item[1]), item))
+
+
+# --- how their words link them ---
+
+
+def same_full(pair: Pair) -> float | None:
+    """Both have the same first and last word.
+
+    >>> same_full(pair("Miss Lucy Dale", "Lucy Dale"))
+    1.0
+    """
+    return 1.0 if "same_full" in pair.kinds else None
+
+
+def bare_word(pair: Pair) -> float | None:
+    """One is called by a word alone that stands behind the other's title: Anne and Miss Anne.
+
+    >>> bare_word(pair("Miss Anne", "Anne"))
+    1.0
+    """
+    return 1.0 if "bare_word" in pair.kinds else None
+
+
+def same_word(pair: Pair) -> float | None:
+    """One word stands behind a title of each: Mr. Dale and Dr. Dale.
+
+    >>> same_word(pair("Mr. Dale", "Dr. Dale"))
+    1.0
+    """
+    return 1.0 if "same_word" in pair.kinds else None
+
+
+def first_name(pair: Pair) -> float | None:
+    """One is called by the other's first name alone.
+
+    >>> first_name(pair("Anne Dale", "Anne"))
+    1.0
+    """
+    return 1.0 if "first_name" in pair.kinds else None
+
+
+def titled_first_name(pair: Pair) -> float | None:
+    """One is called by a title and the other's first name.
+
+    >>> titled_first_name(pair("Anne Dale", "Miss Anne"))
+    1.0
+    """
+    return 1.0 if "titled_first_name" in pair.kinds else None
+
+
+def stranger_of_first_name(pair: Pair) -> float | None:
+    """One is called by a title of strangers and the other's first name, which may be another's surname.
+
+    >>> stranger_of_first_name(pair("Thomas Dale", "Mr. Thomas"))
+    1.0
+    """
+    found = pair.kinds.get("titled_first_name")
+    titles = pair.people.person((found[1],)).titles if found else frozenset()
+    return 1.0 if titles & (MILITARY | {"mr", "mrs", "dr"}) else None
+
+
+def surname(pair: Pair) -> float | None:
+    """One is called by the other's surname alone.
+
+    >>> surname(pair("Tom Dale", "Dale"))
+    1.0
+    """
+    return 1.0 if "surname" in pair.kinds else None
+
+
+def titled_surname(pair: Pair) -> float | None:
+    """One is called by a title and the other's surname.
+
+    >>> titled_surname(pair("Tom Dale", "Mr. Dale"))
+    1.0
+    """
+    return 1.0 if "titled_surname" in pair.kinds else None
+
+
+def nickname(pair: Pair) -> float | None:
+    """The first name of one is short for the other's.
+
+    >>> nickname(pair("Elizabeth Dale", "Lizzy"))
+    1.0
+    """
+    return 1.0 if "nickname" in pair.kinds else None
+
+
+def initial(pair: Pair) -> float | None:
+    """The first name of one is the letter with which the other's begins.
+
+    >>> initial(pair("Tom Dale", "T. Dale"))
+    1.0
+    """
+    return 1.0 if "initial" in pair.kinds else None
+
+
+def same_patronymic(pair: Pair) -> float | None:
+    """Both have one first name and father.
+
+    >>> same_patronymic(pair("Ivan Petrovich", "Ivan Petrovitch"))
+    1.0
+    """
+    return 1.0 if "patronymic" in pair.kinds else None
+
+
+def rank_alone(pair: Pair) -> float | None:
+    """One is called by a rank that stands before the other's name.
+
+    >>> rank_alone(pair("Admiral Dale", "Admiral"))
+    1.0
+    """
+    return 1.0 if "rank" in pair.kinds else None
+
+
+def of_one_place(pair: Pair) -> float | None:
+    """Both are called after one place.
+
+    >>> of_one_place(pair("Duke of Brayton", "Lord Brayton"))
+    1.0
+    """
+    return 1.0 if "of_place" in pair.kinds else None
+
+
+def last_part(pair: Pair) -> float | None:
+    """One is called by the end of the other's double name.
+
+    >>> last_part(pair("Smith-Dale", "Dale"))
+    1.0
+    """
+    return 1.0 if "last_part" in pair.kinds else None
+
+
+def stated(pair: Pair) -> float | None:
+    """The text says that they are one: Mr. Dale, alias Moss.
+
+    >>> stated(pair("Mr. Dale", "Moss", "Mr. Dale, alias Moss, came."))
+    1.0
+    """
+    return 1.0 if "stated" in pair.kinds else None
+
+
+def married(pair: Pair) -> float | None:
+    """One bears the name of the man whom the other married.
+
+    >>> married(pair("Mrs. Dale", "Anne Moss", "Mr. Dale married Anne Moss.", others="Mr. Dale"))
+    1.0
+    """
+    return 1.0 if "married" in pair.kinds else None
+
+
+def answers(pair: Pair) -> float | None:
+    """One answers where the other's name is called.
+
+    >>> text = '"Come, Cicely," said Tom.\\n"No," said Mrs. Dale.\\n' * 9
+    >>> answers(pair("Mrs. Dale", "Cicely", text, others="Tom"))
+    1.0
+    """
+    return 1.0 if "answers" in pair.kinds else None
+
+
+def has_her_husband(pair: Pair) -> float | None:
+    """One is a wife called by surname, the other a woman on the same pages of whose husband the text speaks.
+
+    >>> text = "Mrs. Dale sat. Mr. Dale rose. Anne met her husband. "
+    >>> has_her_husband(pair("Mrs. Dale", "Anne", text * 4, others="Mr. Dale"))
+    1.0
+    """
+    return 1.0 if "wife" in pair.kinds else None
+
+
+# --- who else may be meant ---
+
+
+def share_of_first_name(pair: Pair) -> float | None:
+    """How much of all that bear the first name, of all surnames, is the full name (logarithm; 0: all).
+
+    >>> share_of_first_name(pair("Anne Dale", "Anne"))
+    0.0
+    """
+    return _share(pair, ("first_name", "titled_first_name"))
+
+
+def share_of_surname(pair: Pair) -> float | None:
+    """How much of all that bear the surname, with any first name, is the full name (logarithm; 0: all).
+
+    >>> share_of_surname(pair("Tom Dale", "Dale"))
+    0.0
+    """
+    return _share(pair, ("surname",))
+
+
+def share_of_title(pair: Pair) -> float | None:
+    """The same of those whom the title before the surname fits.
+
+    >>> share_of_title(pair("Tom Dale", "Mr. Dale", others="Anne Dale"))
+    0.0
+    """
+    return _share(pair, ("titled_surname",))
+
+
+def _share(pair: Pair, kinds: tuple[str, ...]) -> float | None:
+    for kind in kinds:
+        if found := pair.kinds.get(kind):
+            parts, bearers = pair.people.parts[found[0]], pair.people.bearers(found[1], kind)
+            mine = max(1, bearers.get(parts.last if "first_name" in kind else parts.first, 0))
+            return max(-3.0, math.log(mine / max(mine, sum(bearers.values()))))
+    return None
+
+
+def nearer_than_others(pair: Pair) -> float | None:
+    """How much more of the pages of a name the bearer is on than any other who may be meant (-1 to 1).
+
+    >>> text = "Anne Dale sat. Anne stood. " + "He said no. " * 400 + "Anne Moss sat."
+    >>> nearer_than_others(pair("Anne Dale", "Anne", text, others="Anne Moss"))
+    1.0
+    """
+    for kind in ("titled_surname", "surname", "first_name", "titled_first_name"):
+        if found := pair.kinds.get(kind):
+            full, alone = found
+            of = pair.full if full in pair.full.names else pair.short
+            others = [n for n in pair.people.linked(alone, kind) if n not in of.names]
+            if not others:
+                return None
+            coverage = pair.people.index.coverage
+            return coverage((alone,), of.names) - max(coverage((alone,), (n,)) for n in others)
+    return None
+
+
+def dominates_rank(pair: Pair) -> float | None:
+    """A rank alone, and the bearer who is named far more often than all others of that rank.
+
+    >>> dominates_rank(pair("Admiral Dale", "Admiral"))
+    1.0
+    """
+    found = pair.kinds.get("rank")
+    if not found:
+        return None
+    bearers = pair.people.ranks[pair.people.parts[found[1]].titles[0]]
+    both = {*pair.full.names, *pair.short.names}
+    mine = sum(n for name, n in bearers.items() if name in both)
+    return 1.0 if mine >= DOMINANT * (sum(bearers.values()) - mine) else None
+
+
+def word_is_surname(pair: Pair) -> float | None:
+    """A first name alone is rather a surname, with which titles of strangers stand.
+
+    >>> word_is_surname(pair("Dale Moss", "Dale", "Dale Moss.", others="Mr. Dale"))
+    1.0
+    """
+    found = pair.kinds.get("first_name")
+    if not found:
+        return None
+    titled = sum(n for t, n in pair.people.titled[found[1]].items() if t in ("mr", "mrs", "dr"))
+    return 1.0 if titled > pair.people.index.counts[found[0]] - 1 and titled else None
+
+
+def unlike_words(pair: Pair) -> float | None:
+    """Both have surnames, and none in common.
+
+    >>> unlike_words(pair("Anne Dale", "Anne Moss"))
+    1.0
+    """
+    both = pair.full.surnames, pair.short.surnames
+    return 1.0 if all(both) and both[0].isdisjoint(both[1]) else None
+
+
+# --- sex and titles ---
+
+
+def same_sex(pair: Pair) -> float | None:
+    """They say that both are men, or both women.
+
+    >>> same_sex(pair("Tom Dale", "Mr. Dale"))
+    1.0
+    """
+    return 1.0 if pair.full.sex and pair.full.sex == pair.short.sex else None
+
+
+def other_title(pair: Pair) -> float | None:
+    """Both have titles that nobody bears at once.
+
+    >>> other_title(pair("Captain Tom Dale", "Mr. Dale"))
+    1.0
+    """
+    one, other = pair.full.titles_of, pair.short.titles_of
+    if shared := one.keys() & other.keys():
+        return 1.0 if any(titles_clash(one[last], other[last]) for last in shared) else None
+    return 1.0 if titles_clash(pair.full.titles, pair.short.titles) else None
+
+
+def same_title(pair: Pair) -> float | None:
+    """Both have a title in common.
+
+    >>> same_title(pair("Captain Tom Dale", "Captain Dale"))
+    1.0
+    """
+    return 1.0 if pair.full.titles & pair.short.titles else None
+
+
+def new_title_of_lady(pair: Pair) -> float | None:
+    """One is Mrs. or Lady and a surname, the other a woman who is never called so.
+
+    >>> new_title_of_lady(pair("Anne Dale", "Mrs. Dale"))
+    1.0
+    """
+    found = pair.kinds.get("titled_surname")
+    if not found:
+        return None
+    titles = {"mrs", "lady"} & set(pair.people.parts[found[1]].titles)
+    return 1.0 if titles and not titles & pair.full.titles else None
+
+
+def lady_by_surname(pair: Pair) -> float | None:
+    """One is called by surname alone, and the other is a woman without a rank.
+
+    >>> lady_by_surname(pair("Anne Dale", "Dale")), lady_by_surname(pair("Mrs. Dale", "Dale"))
+    (1.0, 1.0)
+    """
+    found = pair.kinds.get("surname") or pair.kinds.get("bare_word")
+    by_first = not {"first_name", "titled_first_name"}.isdisjoint(pair.kinds)
+    if not found or by_first or key(pair.people.parts[found[1]].first) in FIRST_NAMES:
+        return None
+    ladies = [p for p in (pair.full, pair.short) if p.sex == "f" and MILITARY.isdisjoint(p.titles)]
+    return 1.0 if ladies and not any(p.titles & KIN_TITLES for p in ladies) else None
+
+
+def called_miss(pair: Pair) -> float | None:
+    """One is Mrs. Dale, the other is called Miss with her first name.
+
+    >>> called_miss(pair("Anne Dale", "Mrs. Dale", others="Miss Anne"))
+    1.0
+    """
+    found = pair.kinds.get("titled_surname")
+    if not found or {"mrs", "lady"}.isdisjoint(pair.people.parts[found[1]].titles):
+        return None
+    miss = pair.people.called(pair.people.parts[found[0]].first, "miss")
+    return 1.0 if miss or "miss" in pair.full.titles_of.get(pair.people.parts[found[1]].last, ()) else None
+
+
+def rank_of_lady(pair: Pair) -> float | None:
+    """One has a rank, the other is a woman who never bears it.
+
+    >>> rank_of_lady(pair("Anne Dale", "General Dale"))
+    1.0
+    """
+    ranked = [p for p in (pair.full, pair.short) if p.titles & MILITARY]
+    other = pair.short if ranked == [pair.full] else pair.full
+    return 1.0 if len(ranked) == 1 and other.sex == "f" != ranked[0].sex else None
+
+
+def sisters(pair: Pair) -> float | None:
+    """Miss Dale may be any of so many daughters (logarithm), and this is not the eldest by her forms.
+
+    >>> round(sisters(pair("Anne Dale", "Miss Dale", others="Jane Dale")), 2)
+    0.69
+    """
+    found = pair.kinds.get("titled_surname")
+    if not found or pair.people.parts[found[1]].titles != ("miss",):
+        return None
+    if nearest_daughter(pair):
+        return None
+    return math.log(max(1, len(pair.people.fitting(pair.people.parts[found[0]].last, "f"))))
+
+
+def has_own_form(pair: Pair) -> float | None:
+    """The other of Miss Dale, Mr. Dale is called Miss Lucy, Mr. Tom Dale, as younger ones of a family are.
+
+    >>> has_own_form(pair("Lucy Dale, Miss Lucy", "Miss Dale", others="Jane Dale"))
+    1.0
+    """
+    found = pair.kinds.get("titled_surname")
+    if not found:
+        return None
+    people, alone = pair.people, pair.people.parts[found[1]]
+    miss, counts = "miss" in alone.titles, people.index.counts
+    if alone.titles not in (("miss",), ("mr",)):
+        return None
+    family = people.fitting(alone.last, people.person((found[1],)).sex)
+    only = len({*family, *pair.full.firsts}) < 2 and (miss or not people.titled[alone.last]["mrs"])
+    if only and pair.together <= SLIPS * counts[found[1]]:
+        return None  # nobody else can be Miss Dale
+    own = 0.0
+    for first in pair.full.firsts:
+        own += 2.0 * sum(counts.get(f"{title} {first}", 0) for title in _written(found[1]))
+        own += (
+            0 if miss else sum(counts.get(f"{title} {first} {alone.last}", 0) for title in _written(found[1]))
+        )
+    return 1.0 if own > max(1.0, 0.08 * counts[found[1]]) else None
+
+
+def _written(name: str) -> list[str]:
+    """How the title of a name is written, with or without a full stop."""
+    title = name.partition(" ")[0].rstrip(".")
+    return [title, title + "."]
+
+
+def nearest_daughter(pair: Pair) -> float | None:
+    """Of sisters who are not called Miss with the first name this is the only one, or by far the nearest to
+    Miss Dale.
+
+    >>> nearest_daughter(pair("Jane Dale", "Miss Dale", others="Miss Lucy, Lucy Dale, Miss Ann, Ann Dale"))
+    1.0
+    """
+    found = pair.kinds.get("titled_surname")
+    if not found or "miss" not in pair.people.parts[found[1]].titles:
+        return None
+    people, alone = pair.people, pair.people.parts[found[1]]
+    last, mine = people.parts[found[0]].last, people.parts[found[0]].first
+    family = people.fitting(last, people.person((found[1],)).sex)
+    if len(family) < 2 or people.called(mine, alone.titles[-1]):
+        return None
+    near = {
+        first: people.index.coverage(
+            (found[1],), tuple(n for n in (first, f"{first} {last}") if n in people.parts)
+        )
+        for first in family
+        if not people.called(first, alone.titles[-1])
+    }
+    others = max((near[first] for first in near if first != mine), default=0.0)
+    clear = len(near) > 1 and near.get(mine, 0.0) >= 3 * others
+    return 1.0 if near.get(mine) and (clear or (len(near) == 1 and len(family) > 2)) else None
+
+
+def after_husband(pair: Pair) -> float | None:
+    """One is called after her husband, Mrs. John Dale, the other Mrs. Dale, and there are more such ladies.
+
+    >>> after_husband(pair("Mrs. John Dale", "Mrs. Dale", others="Mrs. Hugh Dale"))
+    1.0
+    """
+    found = pair.kinds.get("titled_surname")
+    if not found or not pair.people.parts[found[0]].is_after_husband:
+        return None
+    last = pair.people.parts[found[0]].last
+    others = {p.first for p in pair.people.parts.values() if p.is_after_husband and p.last == last}
+    return 1.0 if len(others) > 1 or pair.people.fitting(last, "f") else None
+
+
+def other_bears_title(pair: Pair) -> float | None:
+    """Sir John, where the other is John Dale without a title, and there is a Sir John Moss.
+
+    >>> other_bears_title(pair("John Dale", "Sir John", others="Sir John Moss"))
+    1.0
+    """
+    for kind in ("titled_first_name", "titled_surname"):
+        if found := pair.kinds.get(kind):
+            titles = pair.people.person((found[1],)).titles - {"mr", "mrs", "miss"}
+            others = (pair.people.parts[n] for n in pair.people.linked(found[1], kind))
+            called = any(titles & {*p.titles} and p.rest != pair.people.parts[found[0]].rest for p in others)
+            if called and not titles & (
+                pair.full.titles if found[1] in pair.short.names else pair.short.titles
+            ):
+                return 1.0
+    return None
+
+
+def word_is_first_name(pair: Pair) -> float | None:
+    """What is one's last word is a first name by itself: Flora Jane and Jane.
+
+    >>> word_is_first_name(pair("Flora Jane", "Jane"))
+    1.0
+    """
+    found = pair.kinds.get("surname")
+    return 1.0 if found and key(found[1]) in FIRST_NAMES else None
+
+
+def nickname_on_its_pages(pair: Pair) -> float | None:
+    """A short form's share of pages on which the long one is.
+
+    >>> nickname_on_its_pages(pair("Elizabeth Dale", "Lizzy", "Elizabeth Dale. Lizzy."))
+    1.0
+    """
+    return pair.coverage if "nickname" in pair.kinds else None
+
+
+def has_full_nickname(pair: Pair) -> float | None:
+    """A short form, and what it may be short for, of two surnames or of one.
+
+    >>> has_full_nickname(pair("Elizabeth Dale", "Lizzy Dale"))
+    1.0
+    """
+    both = pair.full.surnames, pair.short.surnames
+    return (1.0 if both[0] & both[1] else -1.0) if "nickname" in pair.kinds and all(both) else None
+
+
+def may_be_father(pair: Pair) -> float | None:
+    """Mr. Dale is one of a couple, and the other is mostly called by the first name, as a son is.
+
+    >>> may_be_father(pair("Tom Dale, Tom", "Mr. Dale", "Mr. and Mrs. Dale. Tom Dale, Tom, Tom."))
+    1.0
+    """
+    found = pair.kinds.get("titled_surname") or pair.kinds.get("surname")
+    if not found:
+        return None
+    parts = pair.people.parts[found[0]]
+    family = parts.last in pair.people.couples or pair.people.titled[parts.last]["mrs"] > 0
+    return 1.0 if family and pair.full.by_first_name >= 0.5 and pair.short.titles <= {"mr"} else None
+
+
+def mostly_by_first_name(pair: Pair) -> float | None:
+    """Who is called by surname is told of by the first name alone.
+
+    >>> mostly_by_first_name(pair("Tom Dale, Tom", "Dale", "Tom Dale, Tom, Tom, Tom. Dale."))
+    0.75
+    """
+    found = "surname" in pair.kinds or "titled_surname" in pair.kinds
+    return pair.full.by_first_name if found else None
+
+
+def rather_of_kin(pair: Pair) -> float | None:
+    """One is called aunt or uncle, the other never.
+
+    >>> rather_of_kin(pair("Mary Dale", "Aunt Mary"))
+    1.0
+    """
+    kin = [p for p in (pair.full, pair.short) if p.titles & KIN_TITLES]
+    return 1.0 if len(kin) == 1 else None
+
+
+def has_article(pair: Pair) -> float | None:
+    """A first word alone that stands behind articles, and may be any of a kind (share).
+
+    >>> has_article(pair("Moss Dale", "Moss"))
+    0.0
+    """
+    if "first_name" not in pair.kinds or key(pair.kinds["first_name"][1]) in FIRST_NAMES:
+        return None
+    candidate = pair.people.candidates[pair.kinds["first_name"][1]]
+    return candidate.articles / max(1, candidate.count)
+
+
+def bears_rank(pair: Pair) -> float | None:
+    """Captain Dale, and the other is Captain Tom Dale.
+
+    >>> bears_rank(pair("Captain Tom Dale", "Captain Dale"))
+    1.0
+    """
+    found = pair.kinds.get("titled_surname")
+    if not found:
+        return None
+    titles, last = pair.people.parts[found[1]].titles, pair.people.parts[found[1]].last
+    person = pair.short if found[1] in pair.full.names else pair.full
+    bears = any(p.is_full and p.last == last and p.titles == titles for p in person.parts)
+    return 1.0 if bears and titles not in (("mr",), ("mrs",), ("miss",)) else None
+
+
+# --- where they stand ---
+
+
+def company(pair: Pair) -> float | None:
+    """How much oftener than by chance they share a sentence (logarithm, -2 to 2).
+
+    >>> company(pair("Anne Dale", "Anne", "Anne Dale sat. Anne stood. " * 40)) < -1
+    True
+    """
+    if pair.expected < MIN_EXPECTED and not pair.together:
+        return None
+    return max(-2.0, min(2.0, math.log((pair.together + 0.5) / (pair.expected + 0.5))))
+
+
+def in_one_sentence(pair: Pair) -> float | None:
+    """They share a sentence now and then (logarithm of 1 and their number, for each mention of the rarer).
+
+    >>> in_one_sentence(pair("Anne Dale", "Tom", "Anne Dale saw Tom.")) > 0
+    True
+    """
+    fewer = min(pair.full.count, pair.short.count)
+    return math.log1p(pair.together) * pair.together / fewer if pair.together else None
+
+
+def on_its_pages(pair: Pair) -> float | None:
+    """The share of the rarer one's pages on which the other is.
+
+    >>> on_its_pages(pair("Anne Dale", "Anne", "Anne Dale sat. Anne stood."))
+    1.0
+    """
+    return pair.coverage
+
+
+def never_near(pair: Pair) -> float | None:
+    """They share no page.
+
+    >>> never_near(pair("Anne Dale", "Anne", "Anne Dale sat." + "He said no. " * 400 + "Anne stood."))
+    1.0
+    """
+    return 1.0 if not pair.coverage else None
+
+
+def is_far(pair: Pair) -> float | None:
+    """They are in two parts of the book that lie far apart: Joe of the first story, Joe Fenn of the last.
+
+    >>> is_far(pair("Joe Fenn", "Joe", "Joe sat." + "He said no. " * 4000 + "Joe Fenn stood."))
+    1.0
+    """
+    away = max(pair.full.begin - pair.short.end, pair.short.begin - pair.full.end)
+    return 1.0 if away > FAR else None
+
+
+def talk_together(pair: Pair) -> float | None:
+    """They answer each other.
+
+    >>> text = '"Come," said Tom.\\n"No," said Mr. Dale.\\n' * 4
+    >>> talk_together(pair("Mr. Dale", "Tom", text))
+    1.0
+    """
+    return 1.0 if pair.people.conversations.are_two(pair.full.names, pair.short.names) else None
+
+
+def just_introduced(pair: Pair) -> float | None:
+    """The full name stands shortly before the title and surname first does: Giles Dale. Mr. Dale …
+
+    >>> just_introduced(pair("Giles Dale", "Mr. Dale", "Giles Dale came in. Mr. Dale sat."))
+    1.0
+    """
+    found = pair.kinds.get("titled_surname")
+    if not found:
+        return None
+    begin = pair.people.index.offsets[found[1]][0]
+    near = any(0 < begin - at <= INTRODUCED_WITHIN for at in pair.people.index.offsets[found[0]])
+    return 1.0 if near else None
+
+
+def is_rare(pair: Pair) -> float | None:
+    """How much more often the full name's bearer is mentioned (logarithm of the ratio, -2 to 2).
+
+    >>> is_rare(pair("Anne Dale", "Anne", "Anne Dale. Anne."))
+    0.0
+    """
+    return max(-2.0, min(2.0, math.log(pair.full.count / pair.short.count) / 2))
+
+
+def is_little(pair: Pair) -> float | None:
+    """Mr. Dale, and a child who is called little Tom Dale.
+
+    >>> is_little(pair("Tom Dale", "Mr. Dale", "The little Tom Dale. Mr. Dale."))
+    1.0
+    """
+    if "mr" not in pair.short.titles:
+        return None
+    little = sum(pair.people.candidates[n].before["little"] for n in pair.full.names)
+    return 1.0 if little >= 0.1 * pair.full.count else None
+
+
+PAIR_EVIDENCE = (
+    same_full,
+    bare_word,
+    same_word,
+    first_name,
+    titled_first_name,
+    stranger_of_first_name,
+    surname,
+    titled_surname,
+    nickname,
+    initial,
+    same_patronymic,
+    rank_alone,
+    of_one_place,
+    last_part,
+    stated,
+    married,
+    answers,
+    has_her_husband,
+    share_of_first_name,
+    share_of_surname,
+    share_of_title,
+    nearer_than_others,
+    dominates_rank,
+    word_is_surname,
+    unlike_words,
+    same_sex,
+    other_title,
+    same_title,
+    new_title_of_lady,
+    lady_by_surname,
+    called_miss,
+    rank_of_lady,
+    sisters,
+    has_own_form,
+    nearest_daughter,
+    other_bears_title,
+    word_is_first_name,
+    nickname_on_its_pages,
+    has_full_nickname,
+    may_be_father,
+    mostly_by_first_name,
+    rather_of_kin,
+    has_article,
+    bears_rank,
+    company,
+    in_one_sentence,
+    on_its_pages,
+    never_near,
+    is_far,
+    talk_together,
+    just_introduced,
+    is_rare,
+    is_little,
+)
+"""All evidence about two persons."""
+
+
+# --- what no evidence overrules ---
+
+
+def are_apart(pair: Pair) -> bool:
+    """Whether two persons are never one, unless the text says so or one answers to the other's name.
+
+    >>> are_apart(pair("Tom Dale", "Mrs. Dale")), are_apart(pair("Ann Dale", "Jane Dale"))
+    (True, True)
+    >>> are_apart(pair("Ann Dale", "Annie Dale")), are_apart(pair("Miss Dale", "Mrs. Dale"))
+    (False, True)
+    >>> are_apart(pair("Tom Dale, Tom", "Tom Moss"))
+    True
+    >>> are_apart(pair("Mrs. Tom Dale", "Mrs. Dale", others="Ann Dale"))
+    True
+    >>> are_apart(pair("Admiral, Admiral Dale", "Admiral Moss")), are_apart(pair("Mr. Dale", "Major Dale"))
+    (True, True)
+    """
+    one, other = pair.full, pair.short
+    if one.sex and other.sex and one.sex != other.sex:
+        return not {"stated", "answers"} & pair.kinds.keys()
+    if one.lasts & other.lasts and not any(one_first_name(a, b) for a in one.firsts for b in other.firsts):
+        return bool(one.firsts and other.firsts)
+    if one.husbands and other.husbands and one.husbands.isdisjoint(other.husbands):
+        return True
+    if not {"stated", "married", "answers", "wife"}.isdisjoint(pair.kinds):
+        return False
+    if one.lasts and other.lasts and one.surnames.isdisjoint(other.surnames):
+        return True
+    return _other_words(pair) or _other_titles(pair) or _is_elsewhere(pair) or after_husband(pair) is not None
+
+
+def _is_elsewhere(pair: Pair) -> bool:
+    """Whether a short form and a long one, of no common surname, are on other pages or keep company."""
+    if not pair.kinds.keys() <= {"nickname"} or pair.full.surnames & pair.short.surnames:
+        return False
+    return pair.coverage < ON_PAGES or (pair.together > 0 and pair.together >= APART * pair.expected)
+
+
+def _other_words(pair: Pair) -> bool:
+    """Whether a rank or a word is all that joins persons of two surnames or places."""
+    one, other = pair.full, pair.short
+    both = [(one.surnames, other.surnames), (one.places, other.places)]
+    unlike = any(mine and theirs and mine.isdisjoint(theirs) for mine, theirs in both)
+    return unlike and pair.kinds.keys() <= {"rank", "bare_word", "same_word"}
+
+
+def _other_titles(pair: Pair) -> bool:
+    """Whether titles that nobody bears at once stand before one surname: Miss Dale, Mrs. Dale."""
+    if not pair.kinds.keys() <= {"surname", "titled_surname", "bare_word", "same_word"}:
+        return False
+    one, other = pair.full.titles_of, pair.short.titles_of
+    return any(titles_clash(one[last], other[last]) for last in one.keys() & other.keys())
+
+
+def one_first_name(one: str, other: str) -> bool:
+    """Whether two first names may be forms of one: Ann, A., Annie.
+
+    >>> one_first_name("Ann", "A."), one_first_name("Lizzy", "Elizabeth"), one_first_name("Ann", "Jane")
+    (True, True, False)
+    """
+    a, b = one.lower(), other.lower()
+    if a == b or (a[0] == b[0] and "." in (a[1:2], b[1:2])):
+        return True
+    longs = [{w, *words.NICKNAMES.get(w, ())} for w in (a, b)]
+    stems = [w.removesuffix("y").removesuffix("ie") for w in (a, b)]
+    begins = min(map(len, stems)) >= 3 and (a.startswith(stems[1]) or b.startswith(stems[0]))
+    return not longs[0].isdisjoint(longs[1]) or begins

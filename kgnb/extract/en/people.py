@@ -1,0 +1,302 @@
+"""The persons' names of an English book: what is known of some of them that may be one person's."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+
+from kgnb.extract.en.conversations import Conversations
+from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, place_share
+from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.en.persons import (
+    PRONOUN_MENTIONS,
+    NameParts,
+    likely_sex,
+    name_facts,
+    pronoun_votes,
+    split_name,
+    titles_clash,
+    with_surnames,
+)
+from kgnb.extract.en.sentences import sentence_ends
+from kgnb.extract.name_index import NameIndex
+
+Names = tuple[str, ...]
+Kinds = frozenset[str]
+"""How two names are linked."""
+_MR_AND_MRS = re.compile(r"Mr\.? and Mrs\.? ([\w'-]+)")
+
+
+class Person:
+    """Some names of a book, taken for one person's."""
+
+    def __init__(self, names: Names, people: People) -> None:
+        self.names = names
+        self.people = people
+        self.parts = [people.parts[name] for name in names]
+        self.count = people.index.count(names)
+
+    @cached_property
+    def titles(self) -> frozenset[str]:
+        """All titles of the names."""
+        return frozenset(title for parts in self.parts for title in parts.titles)
+
+    @cached_property
+    def titles_of(self) -> Mapping[str, set[str]]:
+        """Last word → titles that stand before it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for parts in self.parts:
+            found[parts.last].update(parts.titles)
+        return found
+
+    @cached_property
+    def firsts(self) -> frozenset[str]:
+        """The first words of full names, of a lady called after her husband none."""
+        return frozenset(p.first for p in self.parts if p.is_full and not p.is_after_husband)
+
+    @cached_property
+    def husbands(self) -> frozenset[str]:
+        """The first words of a lady's full names that are her husband's: John of Mrs. John Dale."""
+        return frozenset(p.first for p in self.parts if p.is_after_husband)
+
+    @cached_property
+    def lasts(self) -> frozenset[str]:
+        """The last words of full names."""
+        return frozenset(p.last for p in self.parts if p.is_full and p.last)
+
+    @cached_property
+    def surnames(self) -> frozenset[str]:
+        """The words that are surnames: behind first names, or behind titles of strangers."""
+        facts = name_facts(self.names)
+        return facts.surnames | facts.married
+
+    @cached_property
+    def places(self) -> frozenset[str]:
+        """The places after which the person is called."""
+        return frozenset(p.place for p in self.parts if p.place)
+
+    @cached_property
+    def sex(self) -> str:
+        """ "m", "f" or "" by titles, pronouns, first names."""
+        names = {*self.names, *(first for first in self.firsts if first in self.people.candidates)}
+        votes = sum((self.people.pronouns(name) for name in sorted(names)), Counter[str]())
+        return likely_sex(self.names, votes, least=4)
+
+    @cached_property
+    def by_first_name(self) -> float:
+        """The share of mentions that are the first name alone."""
+        alone = sum(self.people.index.counts[n] for n in self.firsts if n in self.names)
+        return alone / self.count
+
+    @cached_property
+    def begin(self) -> int:
+        """Where the first of the names stands first."""
+        return min(self.people.index.offsets[name][0] for name in self.names)
+
+    @cached_property
+    def end(self) -> int:
+        """Where the last of the names stands last."""
+        return max(self.people.index.offsets[name][-1] for name in self.names)
+
+
+class People:
+    """The persons' names of one book, and where they stand: what all evidence is read from."""
+
+    def __init__(
+        self,
+        text: str,
+        candidates: Mapping[str, Candidate],
+        paragraphs: Paragraphs,
+        lower: Mapping[str, int],
+    ) -> None:
+        self.text = text
+        self.candidates = candidates
+        self.paragraphs = paragraphs
+        self.lower = lower
+        """Word without a capital → occurrences."""
+        self.parts = with_surnames({name: split_name(name) for name in self.candidates})
+        offsets = {name: c.offsets for name, c in self.candidates.items()}
+        self.index = NameIndex(offsets, sentence_ends(text))
+        self.conversations = Conversations(self.paragraphs, offsets)
+        self.links: Mapping[tuple[str, str], Kinds] = {}
+        """Sorted pair of names → how their words, or those of the text, link them: see links.py."""
+        self._persons: dict[Names, Person] = {}
+        self._votes: dict[str, Counter[str]] = {}
+        self._bearers_of: dict[tuple[str, str], Mapping[str, int]] = {}
+
+    def person(self, names: Names) -> Person:
+        """The names as a person, kept for the next question."""
+        found = self._persons.get(names)
+        if found is None:
+            found = self._persons[names] = Person(names, self)
+        return found
+
+    def pronouns(self, name: str) -> Counter[str]:
+        """The pronouns, "m" or "f", that follow the name."""
+        if name not in self._votes:
+            ends = (at + len(name) for at in self.index.offsets[name][:PRONOUN_MENTIONS])
+            self._votes[name] = pronoun_votes(self.text, ends)
+        return self._votes[name]
+
+    def linked(self, name: str, kind: str) -> list[str]:
+        """The names that are linked with a name so."""
+        return [other for other, kinds in self.linked_names.get(name, ()) if kind in kinds]
+
+    @cached_property
+    def linked_names(self) -> Mapping[str, list[tuple[str, Kinds]]]:
+        """Name → the names that are linked with it, and how."""
+        found: dict[str, list[tuple[str, Kinds]]] = defaultdict(list)
+        for (one, other), kinds in sorted(self.links.items()):
+            found[one].append((other, kinds))
+            found[other].append((one, kinds))
+        return found
+
+    @cached_property
+    def families(self) -> Mapping[str, Counter[str]]:
+        """Surname → first name → about how often its bearer is mentioned."""
+        return self._bearers(lambda parts: (parts.last, parts.first))
+
+    @cached_property
+    def namesakes(self) -> Mapping[str, Counter[str]]:
+        """First name → surname → about how often its bearer is mentioned."""
+        return self._bearers(lambda parts: (parts.first, parts.last))
+
+    def _bearers(self, words_of: Callable[[NameParts], tuple[str, str]]) -> Mapping[str, Counter[str]]:
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, parts in self.parts.items():
+            if parts.is_full and not parts.is_after_husband:
+                word, other = words_of(parts)
+                if word and other:
+                    found[word][other] += self.index.counts[name]
+        return found
+
+    def bearers(self, name: str, kind: str) -> Mapping[str, int]:
+        """First name → mentions of those whose full names are linked so with a name, and who may be meant by
+        it: of no other sex or title, and not in its company. Of those with one first name, surname →."""
+        if (name, kind) not in self._bearers_of:
+            self._bearers_of[name, kind] = self._find_bearers(name, kind)
+        return self._bearers_of[name, kind]
+
+    def _find_bearers(self, name: str, kind: str) -> Mapping[str, int]:
+        found: Counter[str] = Counter()
+        called: Counter[str] = Counter()  # those who bear the title before their full names
+        me = self.person((name,))
+        distinctive = me.titles - {"mr", "mrs", "miss"}
+        for other in self.linked(name, kind):
+            parts, who = self.parts[other], self.person((other,))
+            if not parts.is_full or (me.sex and who.sex and me.sex != who.sex):
+                continue
+            first = parts.first
+            alone = self.index.counts.get(first, 0) if len(self.namesakes.get(first, ())) == 1 else 0
+            names = (other, first) if alone and first != name else (other,)
+            if titles_clash(me.titles, who.titles) or self.keep_company((name,), names):
+                continue
+            word = parts.last if "first_name" in kind else first
+            found[word] = max(found[word], alone) + self.index.counts[other]
+            called[word] += self.index.counts[other] if distinctive & who.titles else 0
+        return +called or found
+
+    def keep_company(self, one: Names, other: Names, ratio: float = 2.0) -> bool:
+        """Whether two share that many times the sentences that they would by chance."""
+        expected = self.index.expected(one, other)
+        return expected >= 1 and self.index.together(one, other) >= ratio * expected
+
+    @cached_property
+    def titled(self) -> Mapping[str, Counter[str]]:
+        """Last word → titles that stand before it alone → occurrences."""
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, parts in self.parts.items():
+            if len(parts.rest) == 1 and parts.titles:
+                found[parts.rest[0]][parts.titles[-1]] += self.index.counts[name]
+        return found
+
+    def called(self, word: str, title: str) -> int:
+        """How often the title stands before the word alone."""
+        return self.titled[word][title] if word in self.titled else 0
+
+    @cached_property
+    def ranks(self) -> Mapping[str, Counter[str]]:
+        """Title → names that it stands before → occurrences."""
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, parts in self.parts.items():
+            for title in parts.titles if parts.rest else ():
+                found[title][name] += self.index.counts[name]
+        return found
+
+    def fitting(self, surname: str, sex: str) -> list[str]:
+        """The first names in a family that somebody of the sex may bear."""
+        return [first for first in self.families.get(surname, ()) if self.may_be(first, sex)]
+
+    def may_be(self, first: str, sex: str) -> bool:
+        """Whether a first name may be that of somebody of the sex; of any where it is ""."""
+        known = name_facts((first,)).gender
+        return not (sex and known and sex != known)
+
+    @cached_property
+    def couples(self) -> frozenset[str]:
+        """The surnames of those called Mr. and Mrs."""
+        return frozenset(_MR_AND_MRS.findall(self.text))
+
+    def named_between(self, start: int, end: int) -> Iterator[str]:
+        """The names that stand between two offsets."""
+        mentions = self.index.mentions
+        for k in range(bisect_left(mentions, (start, "")), bisect_left(mentions, (end, ""))):
+            yield mentions[k][1]
+
+
+# --- which names are somebody's -----------------------------------------------------------------------------
+
+
+def persons_names(classifier: NameClassifier) -> dict[str, Candidate]:
+    """The names that one person bears: of no family, no kind, and no person beside a place."""
+    persons = classifier.persons()
+    beside = _beside_places(persons, classifier.candidates)
+    beside |= {n.partition(" ")[2] for n in beside}
+    lasts = {n.split(" ")[-1] for n in persons}
+    return {
+        n: c
+        for n, c in persons.items()
+        if not (n in beside or _is_family(c, lasts, persons) or _is_kind(n, c, classifier.candidates))
+    }
+
+
+def _is_family(candidate: Candidate, lasts: set[str], persons: Mapping[str, Candidate]) -> bool:
+    """The Marlows, the Penroses, the two Miss Marlows: a family, not a person."""
+    last = candidate.name.split(" ")[-1]
+    if not last.endswith("s"):
+        return False
+    one = persons.get(candidate.name[:-1])
+    if one and is_titled(one.name) and one.count > candidate.count:
+        return True
+    of_one = last[:-1] in lasts or last[:-2] in lasts
+    return of_one and candidate.articles >= 0.4 * candidate.count
+
+
+def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) -> bool:
+    """The Islanders, the Grey Whales: many of what the book calls an Islander, a Grey Whale."""
+    one = found.get(name.removesuffix("s"))
+    if one is None or one is candidate or candidate.speaks or is_titled(name):
+        return False
+    return one.articles >= 0.4 * one.count
+
+
+def _beside_places(persons: Iterable[str], found: Mapping[str, Candidate]) -> set[str]:
+    """The names that are a person and then a place named far more often: He showed Anne Stone House."""
+    surnames = {name.rpartition(" ")[2] for name in found if is_titled(name)}
+    beside = ((name, name.partition(" ")[2]) for name in persons if not is_titled(name))
+    return {
+        name
+        for name, rest in beside
+        if rest in found
+        and rest not in surnames
+        and _is_place(found[rest])
+        and found[rest].count > 10 * found[name].count
+    }
+
+
+def _is_place(candidate: Candidate) -> bool:
+    """Whether a candidate follows prepositions of place and hardly ever speaks."""
+    return candidate.speaks * 20 <= candidate.count and place_share(candidate) >= 0.2

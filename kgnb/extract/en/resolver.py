@@ -1,0 +1,165 @@
+"""Which names of an English book are one person's: its evidence, clustered."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kgnb.extract.clustering import Clusters, Names, cluster
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.bare_ranks import rank_mentions
+from kgnb.extract.en.cited import is_only_cited, is_only_compared
+from kgnb.extract.en.couples import couple_mentions
+from kgnb.extract.en.links import with_links
+from kgnb.extract.en.names import FIRST_NAMES, NameClassifier
+from kgnb.extract.en.pair_evidence import PAIR_EVIDENCE, Pair, are_apart
+from kgnb.extract.en.people import People, Person, persons_names
+from kgnb.extract.en.vocabulary import key
+from kgnb.extract.name_clusters import joined_from
+from kgnb.extract.weighing import Weighing, read_weights
+
+LEAST = 0.6
+"""Log odds from which on two are joined: two persons shown as one mislead more than one shown as two."""
+USUAL = 0.1
+"""Share of a person's mentions from which on a name, unlike the others, may head them."""
+
+
+def clusters_of(people: People, log_odds: Callable[[Pair], float] | None = None) -> Clusters:
+    """Return the clusters of a book's names; ``log_odds``: other weights than the learnt ones."""
+    weigh = log_odds or Weighing(PAIR_EVIDENCE, read_weights("en", "pairs")).log_odds
+    pairs: dict[tuple[Names, Names], Pair] = {}
+
+    def pair(one: Names, other: Names) -> Pair:
+        found = pairs.get((one, other))
+        if found is None:
+            found = pairs[one, other] = Pair(one, other, people)
+        return found
+
+    return cluster(
+        people.candidates,
+        people.links,
+        lambda one, other: weigh(pair(one, other)),
+        apart=lambda one, other: are_apart(pair(one, other)),
+        least=LEAST,
+    )
+
+
+Reason = tuple[str, str, str]
+"""Alias, name that it was joined with, reason."""
+_REASONS = {
+    "stated": "stated",
+    "married": "stated",
+    "answers": "answers to it",
+    "same_full": "same words",
+    "titled_first_name": "title and first name",
+    "first_name": "first name",
+    "patronymic": "first name",
+    "initial": "first name",
+    "titled_surname": "title and surname",
+    "same_word": "title and surname",
+    "bare_word": "title and surname",
+    "wife": "title and surname",
+    "surname": "surname",
+    "last_part": "surname",
+    "nickname": "nickname",
+    "rank": "rank",
+    "of_place": "rank",
+}
+"""Kind of link → the reason that is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """One person of a book: canonical name, all names, the most frequent first, and why they are one's."""
+
+    name: str
+    names: list[str]
+    reasons: list[Reason]
+
+
+def people_of(text: str, classifier: NameClassifier | None = None) -> People:
+    """Return the persons' names of a book's text in its normal form, with their links."""
+    known = classifier or NameClassifier(text)
+    return with_links(People(text, persons_names(known), known.paragraphs, known.lower))
+
+
+def implied_offsets(people: People, clusters: Clusters) -> Mapping[str, list[int]]:
+    """Return name → offsets where a couple's words or a rank mean its bearer without the name."""
+    root = {name: members[0] for members in clusters.members for name in members}
+    found: dict[str, list[int]] = defaultdict(list)
+    couples = couple_mentions(people.text, people.candidates.__contains__)
+    ranks = rank_mentions(people.text, people.index.counts, root.__getitem__)
+    for start, _, name in (*couples, *ranks):
+        found[name].append(start)
+    return found
+
+
+def persons_of(people: People, clusters: Clusters) -> list[Resolved]:
+    """Return the persons whom the clusters are, the surest first, without names that are nobody's in
+    particular and those whom the book only cites."""
+    counts = people.index.counts
+    found = []
+    reasons = _reasons(people, clusters)
+    for members in sorted(clusters.members):
+        if _is_anybody(people, members) or all(_is_only_cited(people, name) for name in members):
+            continue
+        names = sorted(members, key=lambda n: (-counts[n], n))
+        name = max(names, key=lambda n: canonical_rank(n, people.person(members)))
+        found.append(Resolved(name, names, joined_from(name, reasons[members])))
+    return sorted(found, key=lambda one: -max(people.candidates[n].score for n in one.names))
+
+
+def _is_anybody(people: People, members: Names) -> bool:
+    """Whether a surname or rank alone, joined with nobody's, is borne by others who are named more often."""
+    if len(members) > 1:
+        return False
+    (name,) = members
+    parts, bearers = people.parts[name], Counter[str]()
+    for kind in ("surname", "rank") if not (parts.titles and parts.rest) else ():
+        for other in people.linked(name, kind):
+            bearers[other] += people.index.counts[other]
+    return bool(bearers) and (not parts.rest or people.index.counts[name] < max(bearers.values()))
+
+
+def _is_only_cited(people: People, name: str) -> bool:
+    candidate, parts = people.candidates[name], people.parts[name]
+    if is_only_compared(candidate):
+        return True
+    family = parts.is_full and len(people.families.get(parts.last, ())) > 1
+    return not family and is_only_cited(candidate, people.text, people.paragraphs, people.lower)
+
+
+def _reasons(people: People, clusters: Clusters) -> dict[Names, list[Reason]]:
+    """Cluster → one name, another, and why they were joined."""
+    found: dict[Names, list[Reason]] = defaultdict(list)
+    for join in clusters.joins:
+        kind, (one, other) = Pair(join.one, join.other, people).best_link
+        joined = tuple(sorted((*join.one, *join.other)))
+        found[joined] = [*found[join.one], *found[join.other], (one, other, _REASONS[kind])]
+    return found
+
+
+def canonical_rank(name: str, person: Person) -> tuple[int, int, int, str]:
+    """Return how well a name heads its bearer's: a full name without title first that occurs twice or
+    introduces its bearer; then what is no rank, the rather if it is usual and has no article; then by
+    frequency."""
+    people, parts, count = person.people, person.people.parts[name], person.people.index.counts[name]
+    usual = max(person.names, key=lambda n: (people.index.counts[n], n))
+    # Not so in Old Stone, Massa Stone, nor in Bruin Bear, who is a Bear.
+    kind = people.candidates.get(parts.last) if people.lower[parts.last.lower()] else None
+    named = key(parts.first) in FIRST_NAMES or (
+        parts.first in people.candidates and not (kind and kind.articles >= 0.1 * kind.count)
+    )
+    introduced = len(parts.rest) == 2 and usual == parts.first and key(usual) in FIRST_NAMES
+    full = named and parts.is_full and not parts.titles and (count >= 2 or introduced)
+    bare = 2 * people.candidates[name].articles < count  # Finch, not the Badger
+    is_usual = count >= USUAL * person.count
+    alike = is_usual or not _long_words(usual).isdisjoint(map(key, name.split(" ")))
+    return (int(full and alike), bool(parts.rest) + (bool(parts.rest) and bare and is_usual), count, name)
+
+
+def _long_words(name: str) -> set[str]:
+    """The words of a name, and what they are short for."""
+    usual = {key(word) for word in name.split(" ")}
+    return usual.union(*(words.NICKNAMES.get(word, ()) for word in usual))
