@@ -354,10 +354,25 @@ def other_title(pair: Pair) -> float | None:
     >>> other_title(pair("Captain Tom Dale", "Mr. Dale"))
     1.0
     """
+    if doctor_or_mister(pair):
+        return None
     one, other = pair.full.titles_of, pair.short.titles_of
     if shared := one.keys() & other.keys():
         return 1.0 if any(titles_clash(one[last], other[last]) for last in shared) else None
     return 1.0 if titles_clash(pair.full.titles, pair.short.titles) else None
+
+
+def doctor_or_mister(pair: Pair) -> float | None:
+    """One is Dr. Dale, the other Mr. Dale, and nobody of the name has a first name.
+
+    >>> doctor_or_mister(pair("Mr. Dale", "Dr. Dale"))
+    1.0
+    """
+    found = pair.kinds.get("same_word")
+    if not found or pair.people.families.get(pair.people.parts[found[0]].last):
+        return None
+    titles = pair.full.titles | pair.short.titles
+    return 1.0 if titles <= {"mr", "dr", "comrade", "citizen"} and len(titles) > 1 else None
 
 
 def same_title(pair: Pair) -> float | None:
@@ -740,6 +755,7 @@ PAIR_EVIDENCE = (
     unlike_words,
     same_sex,
     other_title,
+    doctor_or_mister,
     same_title,
     new_title_of_lady,
     lady_by_surname,
@@ -819,6 +835,8 @@ def _other_words(pair: Pair) -> bool:
 def _other_titles(pair: Pair) -> bool:
     """Whether titles that nobody bears at once stand before one surname: Miss Dale, Mrs. Dale."""
     if not pair.kinds.keys() <= {"surname", "titled_surname", "bare_word", "same_word"}:
+        return False
+    if doctor_or_mister(pair):
         return False
     one, other = pair.full.titles_of, pair.short.titles_of
     return any(titles_clash(one[last], other[last]) for last in one.keys() & other.keys())
