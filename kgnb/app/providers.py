@@ -233,6 +233,8 @@ async def resume_provider(app: App, name: str) -> ProviderPause:
     Chapters that were delayed because of them are due at once.
     """
     provider = await _stored_name(app, name)
+    if not app.has_queue:
+        return ProviderPause(provider)
     state = await app.breaker.state(provider)
     await app.breaker.resume(provider)
     for prefix in app.settings.prefixes:

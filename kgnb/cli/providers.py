@@ -210,8 +210,6 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
 async def resume(args: argparse.Namespace, settings: Settings) -> int:
     """Ends a provider's pause."""
     async with context.open_to_look(settings, graph=False) as app:
-        if not app.has_queue:
-            raise InputError("operate.nothing_runs", place=settings.data.absolute())
         ended = await providers.resume_provider(app, args.provider)
     what = "provider_resumed" if ended.until else "provider_not_paused"
     print(say(f"operate.{what}", provider=one_line(ended.provider)))
