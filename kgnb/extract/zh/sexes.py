@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import vocabulary as words
@@ -44,10 +44,6 @@ class Sexes:
             return True
         he, she = self._tally(names)
         return he <= she if woman else she <= he
-
-    def suit(self, title: str, names: Collection[str]) -> bool:
-        """Return whether the person of ``names`` has the sex of the title, a woman's for sure."""
-        return self.is_woman(names) if title.endswith(_WOMENS) else self.fits(title, names)
 
     def may_be(self, pronoun: str, entry: NameEntry) -> bool:
         """Return whether a person may be meant by 他 or 她; by any other pronoun everybody may."""
