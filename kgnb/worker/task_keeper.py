@@ -336,7 +336,9 @@ class TaskKeeper:
     async def _refresh_and_close(self, held: OpenTask, info: TaskInfo) -> None:
         claim, started = held.claim, time.monotonic()
         held.refresh = held.refresh or self._refresh(held, info)
-        if not await self._refreshes.attempt(held.refresh):
+        # Whoever was frozen begins none: another node may have closed the task.
+        holds = self.stores.renewer.holds(claim)
+        if not holds or not await self._refreshes.attempt(held.refresh):
             raise GraphConflict("graph.conflict", novel=info.novel.id)
         held.refresh = None
         status = await self.stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
@@ -364,7 +366,7 @@ class TaskKeeper:
         wanted = [
             (self._refresh(held, held.info), ended.get(task_id, 0))
             for task_id, held in open_tasks.items()
-            if held.info is not None
+            if held.info is not None and self.stores.renewer.holds(held.claim)
         ]
         try:
             await self._refreshes.in_mid_run(wanted)

@@ -29,10 +29,8 @@ from kgnb.graph.query import GraphQuery
 from kgnb.render import charts, query_results
 from kgnb.render.query_results import QueryRows
 from kgnb.stores.embedded import restore
-from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
-from tests.conftest import Bolt
 from tests.support.commands import STORY
 from tests.support.ledgers import (
     execute,
@@ -313,13 +311,6 @@ class TestEveryEngine:
         chapters = [one.row.chapter_id for one in await asyncio.to_thread(list, rows)]
         only = await asyncio.to_thread(list, rows.only({chapters[1], 999}))
         assert (len(chapters), [one.row.chapter_id for one in only]) == (3, [chapters[1]])
-
-    async def test_sizes_are_counted_by_novel(self, store: GraphStore, bolt: Bolt) -> None:
-        with bolt.driver() as driver:
-            for label, novel in (("Character", 1), ("Location", 1), ("Event", 2), ("Chapter", 3)):
-                question = f"CREATE (:{label} {{id: $id, name: $id, novel_id: $novel}})"
-                driver.execute_query(question, id=f"{label}-{novel}", novel=novel)
-        assert await store.sizes() == {1: 2, 2: 1}
 
 
 # --- without engines ----------------------------------------------------------------------------------------

@@ -44,8 +44,8 @@ class Place:
     async def refreshes(self) -> bool:
         return self.running > 0
 
-    def lost(self, _claim: Claim) -> bool:
-        return False
+    def holds(self, _claim: Claim) -> bool:
+        return True
 
     async def run_long(self, function: Callable[..., Any], job: RefreshJob) -> str:
         assert function is run_refresh

@@ -250,21 +250,6 @@ def read_edges(source: str, *, times: bool) -> str:
     )
 
 
-def count_nodes(label: str) -> str:
-    """Count a novel's nodes of a label."""
-    return f"MATCH {_of_novel(label)} RETURN count(n) AS done"
-
-
-def count_by_novel(label: str) -> str:
-    """Count the nodes of a label in each novel."""
-    return f"MATCH (n:{label}) RETURN n.novel_id, count(n)"
-
-
-def count_edges(source: str) -> str:
-    """Count the edges that start at a label's nodes, by type."""
-    return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel RETURN type(e), count(e)"
-
-
 # --- pieces -------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,6 @@ was frozen, or whose novel was deleted, changes nothing once another refresh, or
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -18,7 +17,7 @@ from neo4j import AsyncTransaction
 
 from kgnb.core.errors import GraphConflict
 from kgnb.core.event_loop import all_or_none
-from kgnb.graph.model import LABELS, NAMED_LABELS, Graph, NodeKey
+from kgnb.graph.model import LABELS, Graph, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
 from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, with_iso_times
@@ -197,25 +196,6 @@ class GraphStore:
             for source in cypher.SOURCES
         ]
         await all_or_none(*ties, *nodes)
-
-    async def counts(self, novel_id: int) -> dict[str, int]:
-        """The novel's nodes by label and its edges by type, in one dict; zero where there are none."""
-        counts = dict.fromkeys((*LABELS, *cypher.TYPES), 0)
-        texts = [*map(cypher.count_nodes, LABELS), *map(cypher.count_edges, cypher.SOURCES)]
-        found = await all_or_none(*[self._bolt.rows(text, novel=novel_id) for text in texts])
-        counts |= {label: int(rows[0][0]) for label, rows in zip(LABELS, found, strict=False)}
-        for type_, count in chain(*found[len(LABELS) :]):
-            counts[type_] = counts.get(type_, 0) + int(count)
-        return counts
-
-    async def sizes(self) -> dict[int, int]:
-        """Return each novel's number of entities and events."""
-        sizes: dict[int, int] = defaultdict(int)
-        texts = map(cypher.count_by_novel, (*NAMED_LABELS, "Event"))
-        for novel_id, count in chain(*await all_or_none(*map(self._bolt.rows, texts))):
-            if isinstance(novel_id, int):
-                sizes[novel_id] += int(count)
-        return dict(sizes)
 
     async def query(self, text: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Answer a user's own Cypher query, read only; times are ISO 8601 texts.
