@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -99,8 +99,9 @@ async def _project(ledger: Ledger, novel_id: int) -> tuple[Graph, str]:
 class Refresh:
     """The wish that a novel's graph be what its rows and names say now, or later.
 
-    ``seconds``: length of the lease. ``task``: the task that the refresh ends, if its own lease is held: then
-    nobody waits for a node that died while it refreshed for this task.
+    ``seconds``: length of the lease. ``task``: the task that the refresh is for, if its own lease is held:
+    then nobody waits for a node that died while it refreshed for this task. ``holds()``: whether that lease
+    lives; else no refresh begins, since another node may have closed the task.
     """
 
     ledger: Ledger
@@ -109,6 +110,7 @@ class Refresh:
     novel_id: int
     seconds: float
     task: int = 0
+    holds: Callable[[], bool] = lambda: True
     _seen: int | None = field(default=None, init=False)  # number of the refresh that ran at the first try
 
     async def attempt(self) -> bool:
@@ -118,6 +120,8 @@ class Refresh:
         Raises ServiceDown, and BrokenProcessPool when the pool's process died.
         """
         sql = self.ledger.database.target
+        if not self.holds():
+            return False
         if self.graph is None:  # made twice at once it is the same
             await self.run(run_refresh, RefreshJob(self.novel_id, sql))
             return True

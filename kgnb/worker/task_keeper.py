@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import partial
 
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.event_loop import at_once
@@ -336,9 +337,7 @@ class TaskKeeper:
     async def _refresh_and_close(self, held: OpenTask, info: TaskInfo) -> None:
         claim, started = held.claim, time.monotonic()
         held.refresh = held.refresh or self._refresh(held, info)
-        # Whoever was frozen begins none: another node may have closed the task.
-        holds = self.stores.renewer.holds(claim)
-        if not holds or not await self._refreshes.attempt(held.refresh):
+        if not await self._refreshes.attempt(held.refresh):
             raise GraphConflict("graph.conflict", novel=info.novel.id)
         held.refresh = None
         status = await self.stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
@@ -352,7 +351,8 @@ class TaskKeeper:
     def _refresh(self, held: OpenTask, info: TaskInfo) -> Refresh:
         stores, task = self.stores, held.claim.task_id
         run, seconds = book_runner(self.pool, info.provider, info.chars), stores.queue.lease_seconds
-        return Refresh(stores.ledger, stores.graph, run, info.novel.id, seconds, task)
+        holds = partial(stores.renewer.holds, held.claim)
+        return Refresh(stores.ledger, stores.graph, run, info.novel.id, seconds, task, holds)
 
     async def refresh_in_mid_run(self) -> None:
         """Refresh the graphs of open tasks that are due, while their chapters go on.
@@ -366,7 +366,7 @@ class TaskKeeper:
         wanted = [
             (self._refresh(held, held.info), ended.get(task_id, 0))
             for task_id, held in open_tasks.items()
-            if held.info is not None and self.stores.renewer.holds(held.claim)
+            if held.info is not None
         ]
         try:
             await self._refreshes.in_mid_run(wanted)
