@@ -101,6 +101,9 @@ class PoolStub:
     async def run_long(self, function: Callable[..., Any], *_: object) -> object:
         return ([], "") if function.__name__ == "scan_names" else None
 
+    async def run_here(self, function: Callable[..., Any], *_: object) -> object:
+        return await self.run_long(function)
+
     async def run(self, function: Callable[..., Any], *args: object, **named: object) -> object:
         return function(*args, **named) if function is rules.extract else await self.run_long(function)
 

@@ -74,7 +74,7 @@ class Place:
         here: Any = self
         keeper = TaskKeeper(here, here, here, on_closed=print, on_stuck=print)
         held = OpenTask(claim_of(task_id), 0.0)
-        info: Any = SimpleNamespace(novel=NOVEL, config=TaskConfig(), provider=Provider("a"))
+        info: Any = SimpleNamespace(novel=NOVEL, config=TaskConfig(), provider=Provider("a"), chars=10**7)
 
         async def end() -> None:  # as often as the keeper opens the task again
             while True:
