@@ -7,12 +7,11 @@ from datetime import date
 import pytest
 import sqlalchemy as sa
 
-from kgnb.app.transfer import record
 from kgnb.core.model import Provider, Usage
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.task_stats import TaskFigures
-from kgnb.stores.ledger.transfer import SavedRecord
+from kgnb.stores.ledger.transfer import read_novel
 from kgnb.worker.budget import Budget, SpendingTracker
 from tests.support.ledgers import execute, finish_chapter, finish_task, new_task, open_with, opened
 
@@ -95,17 +94,14 @@ async def test_a_deleted_task_keeps_no_costs_but_the_provider_does(ledger: Ledge
 async def test_waste_travels_with_the_record_once(
     ledger: Ledger, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    class App:
-        def __init__(self, ledger: Ledger) -> None:
-            self.ledger = ledger
-
     async with opened(f"sqlite:///{tmp_path_factory.mktemp('from') / 'k.db'}") as there:
         novel, task = await new_task(there)
         await finish_task(there, task, 5)
         await spend(there, task, ROW + ROW + ROW + Usage(1, 5, 6))
-        saved = SavedRecord.model_validate(await record(App(there), novel))  # type: ignore[arg-type]
-    for _ in range(2):
-        (here,) = (await ledger.transfer.import_record(saved)).tasks.values()
+        saved = await read_novel(there.database, novel)
+        taken = [await ledger.transfer.take(saved) for _ in range(2)]
+    for one in taken:
+        (here,) = one.tasks.values()
         found = await figures(ledger, here)
         assert found.useful == {MODEL: ROW + ROW + ROW}
         assert found.wasted == {MODEL: Usage(1, 5, 6)}
