@@ -4,8 +4,11 @@ Reads all books with gold lists under SHARED/data/novels (default: ``../shared``
 folders of ``*.gold.json`` with ``text/*.txt`` by ``--more``). Pairs of persons are those that the resolver
 compares; gold says which of them are one (pairs that it doesn't know are left out). A logistic regression
 with L2 penalty learns the weights, first from single names, then also from clusters met with these weights
-(Ross et al. 2011, AISTATS). Printed: scores of each book with weights learnt from the others; ``--write``
-writes the weights learnt from all into kgnb/extract/LANG/data/weights.toml. Needs numpy.
+(Ross et al. 2011, AISTATS); name_priors.toml has those that are set by hand, and what the penalty pulls
+others to. Printed: scores of each book with weights learnt from the others, then the weights learnt from all,
+which ``--write`` writes into kgnb/extract/LANG/data/weights.toml. Needs numpy.
+
+The committed Chinese weights were learnt from more books (see their file); ``--write`` replaces them.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import importlib
 import json
 import re
 import sys
+import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -36,14 +40,12 @@ UNKNOWN = 0.3
 """Weight of a pair of which gold knows one side only, as two persons."""
 PENALTY = 0.1
 """Inverse strength of the L2 penalty."""
-SAME_IN_OTHER_WORDS = frozenset(("nickname", "initial", "same_full", "last_part", "patronymic"))
-"""Links of names that may well be one person's if gold has one of them only."""
-BY_HAND = {
-    **{"nearest_daughter": 2.5, "dominates_rank": 3.0, "rank_alone": -1.5},
-    **{"same_patronymic": 2.5, "initial": 1.5},
-    **{"has_own_form": -2.5, "may_be_father": -1.0, "is_far": -2.0, "is_little": -3.0},
+SAME_IN_OTHER_WORDS = {
+    "en": frozenset(("nickname", "initial", "same_full", "last_part", "patronymic")),
+    "zh": frozenset(("字", "号", "称", "译名", "绰号")),
 }
-"""Weights set by hand, of what too few of the books show to be learnt."""
+"""Links of names that may well be one person's if gold has one of them only."""
+PRIORS = ROOT / "bench" / "name_priors.toml"
 LEAST = 0.01
 """Weights nearer to 0 are left out."""
 ROUNDS = 2
@@ -103,7 +105,7 @@ class GoldBook:
         if not mine and not theirs:
             return None
         if not mine or not theirs:  # gold has the full names of its persons, but not all their short ones
-            unlike = self.links[one, other][0] not in SAME_IN_OTHER_WORDS
+            unlike = self.links[one, other][0] not in SAME_IN_OTHER_WORDS[self.gold["lang"]]
             return (0, UNKNOWN) if unlike and self._is_full(other if mine else one) else None
         if mine.isdisjoint(theirs):
             return 0, 1.0
@@ -142,12 +144,19 @@ class Language:
     clusters: Callable[..., Any]
     persons: Callable[[Any, Any], Iterable[Any]]
     normalise: Callable[[str], str]
+    fixed: Mapping[str, float]
+    """Weights set by hand."""
+    pulled: Mapping[str, float]
+    """What the penalty pulls a weight to, in log odds."""
 
 
 def language(lang: str) -> Language:
     """The language's parts."""
     evidence = importlib.import_module(f"kgnb.extract.{lang}.pair_evidence")
     resolver = importlib.import_module(f"kgnb.extract.{lang}.resolver")
+    priors = tomllib.loads(PRIORS.read_text("utf-8"))[lang]
+    if unknown := {n for t in priors.values() for n in t} - {f.__name__ for f in evidence.PAIR_EVIDENCE}:
+        raise SystemExit(f"{PRIORS.name}: no such evidence: {', '.join(sorted(unknown))}")
     return Language(
         resolver.people_of,
         evidence.Pair,
@@ -155,6 +164,8 @@ def language(lang: str) -> Language:
         resolver.clusters_of,
         resolver.persons_of,
         importlib.import_module(f"kgnb.extract.{lang}.sentences").normalise,
+        priors.get("set", {}),
+        priors.get("pulled", {}),
     )
 
 
@@ -179,8 +190,12 @@ def books_of(lang: str, folders: Iterable[Path], parts: Language) -> list[GoldBo
     return found
 
 
-def fit(books: Iterable[GoldBook], names: Sequence[str]) -> Weights:
-    """Weights from all pairs met in the books."""
+def fit(books: Iterable[GoldBook], parts: Language, names: Sequence[str]) -> Weights:
+    """Weights from all pairs met in the books.
+
+    What the penalty holds is how far a weight is from its prior: in log odds where there is a prior, else in
+    log odds per standard deviation of the evidence.
+    """
     rows, labels, weights = [], [], []
     for book in books:
         told = {pair: found for pair in book.met if (found := book.label(*pair))}
@@ -191,12 +206,12 @@ def fit(books: Iterable[GoldBook], names: Sequence[str]) -> Weights:
             weights.append(weight / alike[book.links[pair], label] ** 0.5)
     table = np.array(rows)
     scale = table.std(axis=0)
-    scale[scale == 0] = 1.0
-    fixed = np.array([BY_HAND.get(name, 0.0) for name in names])
-    free = [k for k, name in enumerate(names) if name not in BY_HAND]
-    bias, slopes = regression((table / scale)[:, free], np.array(labels), np.array(weights), table @ fixed)
-    slope_of = fixed.copy()
-    slope_of[free] = slopes / scale[free]
+    scale[(scale == 0) | [name in parts.pulled for name in names]] = 1.0
+    prior = np.array([parts.fixed.get(name, parts.pulled.get(name, 0.0)) for name in names])
+    free = [k for k, name in enumerate(names) if name not in parts.fixed]
+    bias, slopes = regression((table / scale)[:, free], np.array(labels), np.array(weights), table @ prior)
+    slope_of = prior.copy()
+    slope_of[free] += slopes / scale[free]
     named = zip(names, map(float, slope_of), strict=True)
     learnt = {name: round(w, 3) for name, w in named if abs(w) >= LEAST}
     return {"bias": round(float(bias), 3)} | learnt
@@ -215,8 +230,8 @@ def regression(table: Any, labels: Any, weights: Any, offset: Any) -> tuple[floa
         step = np.linalg.solve(curvature, gradient)
         found += step
         if np.abs(step).max() < 1e-6:
-            break
-    return found[0], found[1:]
+            return found[0], found[1:]
+    raise SystemExit("the regression doesn't converge: priors too far from what the books show")
 
 
 def meet(book: GoldBook, parts: Language, weights: Weights | None, without: str = "") -> Any:
@@ -256,7 +271,7 @@ def learn(books: Sequence[GoldBook], parts: Language) -> list[str]:
     for book in books:
         meet(book, parts, None)
     for _ in range(ROUNDS):
-        weights = fit(books, names)
+        weights = fit(books, parts, names)
         for book in books:
             meet(book, parts, weights)
     return names
@@ -268,7 +283,7 @@ def cross_validate(
     """Scores of each book with weights of the others; the means."""
     total: dict[str, list[float]] = defaultdict(list)
     for book in books:
-        weights = fit([b for b in books if b is not book], names)
+        weights = fit([b for b in books if b is not book], parts, names)
         found = score(book, list(parts.persons(book.people, meet(book, parts, weights))))
         print(book.title, {k: found[k] for k in ("recall", "precision", "merged", "false_merges")})
         if show:
@@ -282,13 +297,22 @@ def cross_validate(
     return means
 
 
-def write(lang: str, table: str, weights: Weights) -> None:
+def origin(name: str, parts: Language) -> str:
+    """A remark on where a weight that isn't learnt from the books alone comes from."""
+    if name in parts.fixed:
+        return "  # set by hand"
+    return f"  # pulled to {parts.pulled[name]:g}" if name in parts.pulled else ""
+
+
+def write(lang: str, table: str, weights: Weights, parts: Language, books: Sequence[GoldBook]) -> None:
     """Put the weights of a table into the language's file."""
     path = ROOT / "kgnb" / "extract" / lang / "data" / "weights.toml"
     old = path.read_text("utf-8") if path.exists() else ""
     kept = [one for one in re.findall(r"(?m)^\[.*\n(?:\w.*\n)*", old) if not one.startswith(f"[{table}]")]
-    lines = [f"[{table}]", *(f"{name} = {value}" for name, value in weights.items())]
-    path.write_text("\n".join(["# Written by bench/learn_names.py.\n", *kept, *lines]) + "\n", "utf-8")
+    how = f"learnt from {len(books)} books; what is set by hand or pulled: bench/{PRIORS.name}"
+    head = f"# Written by bench/learn_names.py: {how}.\n"
+    lines = [f"[{table}]", *(f"{name} = {value}{origin(name, parts)}" for name, value in weights.items())]
+    path.write_text("\n".join([head, *kept, *lines]) + "\n", "utf-8")
 
 
 def main() -> None:
@@ -308,11 +332,11 @@ def main() -> None:
     books = books_of(args.lang, [args.shared / "data" / "novels", *args.more], parts)
     names = learn(books, parts)
     cross_validate(books, parts, names, args.show)
-    weights = fit(books, names)
+    weights = fit(books, parts, names)
     for name in ["bias", *names]:
-        print(f"{weights.get(name, 0.0):7.3f} {name}")
+        print(f"{weights.get(name, 0.0):7.3f} {name}{origin(name, parts)}")
     if args.write:
-        write(args.lang, "pairs", weights)
+        write(args.lang, "pairs", weights, parts, books)
 
 
 JUDGE: Any = None

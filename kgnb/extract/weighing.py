@@ -2,7 +2,7 @@
 
 A piece of evidence is a pure function of one thing, a name or two persons, in the index of a book; its value
 is about -1 to 1, or None where it says nothing. Its weight stands under its name in a language's
-``data/weights.toml``, which bench/learn_names.py writes. The sum of weights times values is the logarithm
+``data/weights.toml``, which bench/learn_names.py learns. The sum of weights times values is the logarithm
 of the odds.
 """
 
