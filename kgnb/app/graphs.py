@@ -68,7 +68,10 @@ async def graph_and_history(app: Parts, novel_id: int, until: int | None = None)
 def _history(graph: Graph, record: Record) -> BookHistory:
     numbers = {chapter.id: chapter.number for chapter in record.chapters}
     rows = ((numbers[one.row.chapter_id], one.row.extraction) for one in record.rows)
-    since = {name: chapter for entry in record.names for name, chapter in entry.since.items()}
+    since: dict[str, int] = {}
+    for entry in record.names:
+        for name, chapter in entry.since.items():
+            since[name] = min(chapter, since.get(name, chapter))
     return book_history(graph, rows, since)
 
 

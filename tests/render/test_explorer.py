@@ -164,11 +164,37 @@ def test_a_reader_of_chapter_three_sees_nothing_later(page: Any) -> None:
 
 def test_counts_and_strengths_are_those_of_the_chapters_read(page: Any) -> None:
     read_to(page, 1)
-    assert "3 characters, 2 ties" in page.inner_text("#counts")
+    assert "characters: 3, ties: 2" in page.inner_text("#counts")
     assert "strength 6" in find(page, "the convict")
     read_to(page, 5)
-    assert "3 characters" in page.inner_text("#counts")
+    assert "characters: 3" in page.inner_text("#counts")
     assert "strength 6" in find(page, "Magwitch"), "(6 + 2 + 9) / 3, halves up"
+
+
+def test_what_is_unknown_and_what_comes_later_are_told_alike(page: Any) -> None:
+    read_to(page, 3)
+    said = []
+    for wanted in ("Estella", "zzzz"):
+        page.fill("#search", wanted)
+        said.append(page.inner_text("#found"))
+    assert said[0] == said[1]
+
+
+def test_nothing_stays_dim_when_who_was_chosen_is_not_there_yet(page: Any) -> None:
+    find(page, "Estella")
+    page.evaluate("document.getElementById('graph')._cyreg.cy.getElementById('n3').emit('mouseover')")
+    read_to(page, 1)
+    assert page.evaluate("document.getElementById('graph')._cyreg.cy.elements('.dim').length") == 0
+
+
+def test_names_are_found_in_either_script(browser: Any, tmp_path: Path) -> None:
+    graph = novel()
+    person(graph, "刘备", [1], "玄德")
+    page, said, _ = watched(browser, write(tmp_path / "g.html", graph, ()))
+    page.wait_for_selector("body[data-ready]")
+    assert "玄德" in find(page, "劉備")
+    assert said == []
+    page.close()
 
 
 def test_play_goes_on_to_the_end(page: Any) -> None:
@@ -188,6 +214,7 @@ def test_the_path_is_the_books(page: Any) -> None:
     card = find(page, "Estella")
     told = page.evaluate("[...document.querySelectorAll('#panel .relation .who')].map(e => e.textContent)")
     assert told == names[1:]
+    assert page.inner_text("#panel h2") == "Joe → Estella"
     assert "she is his child" in card
 
 
@@ -197,12 +224,12 @@ def test_filters_hide_and_expanding_brings_in(page: Any) -> None:
     assert page.locator("#panel .tie").count() == 0
     page.evaluate("m => { m.value = 1; m.dispatchEvent(new Event('input')) }", page.query_selector("#many"))
     page.keyboard.press("Escape")
-    assert "1 drawn" in page.inner_text("#counts")
+    assert "drawn: 1" in page.inner_text("#counts")
     find(page, "Pip")
     page.get_by_role("button", name=texts("en")["explorer.expand"]).click()
-    assert "3 drawn" in page.inner_text("#counts")
+    assert "drawn: 3" in page.inner_text("#counts")
     page.get_by_role("button", name=texts("en")["explorer.collapse"]).click()
-    assert "1 drawn" in page.inner_text("#counts")
+    assert "drawn: 1" in page.inner_text("#counts")
 
 
 def test_pictures_and_corrections_are_downloaded(page: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def fold(name: str) -> str:
     A character that simplified texts have too (乾) stays: 李乾 and 李干 are two people.
     """
     return _foldable().sub(lambda match: match[0].translate(_tables()[0]), name)
+
+
+def traditional_of(names: Iterable[str]) -> dict[str, str]:
+    """Return traditional character → simplified, of those in which ``names`` may be written.
+
+    >>> traditional_of(["刘备"])["劉"]
+    '刘'
+    """
+    simple = set(fold("".join(names)))
+    return {chr(code): char for code, char in _tables()[0].items() if char in simple}
 
 
 def is_traditional(text: str) -> bool:

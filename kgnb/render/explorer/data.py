@@ -11,6 +11,7 @@ from typing import Any
 from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.messages import language, say, texts
 from kgnb.extract.strength import STEPS_PER_E_FOLD
+from kgnb.extract.zh.script import traditional_of
 from kgnb.graph.book_history import BookHistory, PersonHistory, TieChapter
 from kgnb.graph.importance import ACQUAINTANCE_WEIGHT, RankedCharacter, edge_weight, is_tie, rank_characters
 from kgnb.graph.model import Graph, GraphNode, NodeKey, group_of
@@ -51,6 +52,8 @@ class _PageData:
 
     def record(self, scene: Scene) -> Record:
         """The whole record."""
+        people = (name for person in self._history.people.values() for name in person.since)
+        others = (node.text("name") for node in self._others)
         kinds = sorted({type_ for _, type_, _ in self._history.ties})
         return {
             "words": _words(),
@@ -84,6 +87,7 @@ class _PageData:
             "others": [self._entity(node) for node in self._others],
             "links": list(self._links()),
             "quotes": list(self._quotes),
+            "fold": traditional_of([*people, *others]),
         }
 
     # --- people

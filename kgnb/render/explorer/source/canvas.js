@@ -85,12 +85,14 @@ function Canvas(model, view, hooks) {
     pairs.sort(function (p, q) { return q.weight - p.weight; });
     var keep = drawn(pairs, ids);
     ids.forEach(place);
+    var heaviest = ids.length ? model.entity(ids[0]).weight || 1 : 1;
     cy.batch(function () {
       cy.nodes().forEach(function (node) { node.toggleClass("out", !shown.has(node.data("entity"))); });
       ids.forEach(function (id) {
         var spot = spots[id], entity = model.entity(id), node = cy.getElementById("n" + id);
-        var facts = { id: "n" + id, entity: id, label: cut(entity.name), r: spot.r * 2, font: spot.font, fill: spot.fill, border: spot.border,
-          z: Math.round(1000 * people[entity.person].weight) };
+        var size = Math.pow(entity.weight / heaviest, 1.4);  // as kgnb/render/picture/scene.py draws them
+        var facts = { id: "n" + id, entity: id, label: cut(entity.name), r: 2 * (7 + 21 * size), font: 12 + 8.5 * size, fill: spot.fill,
+          border: spot.border, z: Math.round(1000 * entity.weight) };
         if (node.length) node.data(facts);
         else cy.add({ group: "nodes", data: facts, position: { x: spot.x, y: spot.y } });
       });
@@ -109,7 +111,11 @@ function Canvas(model, view, hooks) {
     });
     canvas.highlight();
   };
-  function cut(name) { return Array.from(name).length > 14 ? Array.from(name).slice(0, 13).join("") + "…" : name; }
+  function cut(name) {
+    var chars = Array.from(name);
+    while (textWidth(chars.join("")) > 14) chars = chars.slice(0, -1);
+    return chars.length < Array.from(name).length ? chars.join("").trim() + "…" : name;
+  }
 
   function onWay(key) { return view.way && view.way.ties && view.way.ties.some(function (t) { return model.pairKey(t.a, t.b) === key; }); }
   function way() {
@@ -118,13 +124,13 @@ function Canvas(model, view, hooks) {
   }
   function lit() {
     if (view.way && view.way.ties) return way();
-    if (view.opened) return cy.getElementById("e" + view.opened).connectedNodes().union(cy.getElementById("e" + view.opened));
+    if (view.opened && cy.getElementById("e" + view.opened).nonempty()) return cy.getElementById("e" + view.opened).connectedNodes().union(cy.getElementById("e" + view.opened));
     if (view.circle >= 0) {
       var members = cy.nodes().filter(function (n) { return people[model.personOf(n.data("entity"))].circle === view.circle; });
       return members.union(members.edgesWith(members));
     }
     var one = view.chosen || hovered;
-    if (!one) return null;
+    if (!one || cy.getElementById("n" + one).not(".out").empty()) return null;
     var node = cy.getElementById("n" + one), edges = node.connectedEdges().not(".out");
     return edges.connectedNodes().union(edges).union(node);
   }
@@ -163,7 +169,7 @@ function Canvas(model, view, hooks) {
           var box = [x - half, y - high / 2, x + half, y + high / 2], cost = covered(box);
           if (!best || cost < best.cost) best = { cost: cost, box: box, side: side };
         });
-        var written = best && (best.cost === 0 || node.hasClass("near") || place < ALWAYS);
+        var written = best && (best.cost === 0 || node.hasClass("near") || place < (holder.clientWidth < 500 ? ALWAYS / 4 : ALWAYS));
         if (written) taken.push(best.box);
         var side = best ? best.side : SIDES[0];
         node.style({ "font-size": size, "text-opacity": written ? 1 : 0, "text-halign": side[0], "text-valign": side[1],

@@ -58,7 +58,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
     row.appendChild(person(from ? model.other(tie, from) : tie.b));
     if (tie.label && tie.label !== data.kinds[tie.kind]) row.appendChild(document.createTextNode(" · " + tie.label));
     row.appendChild(el("span", say("strength", { n: tie.strength }) + " · " + say("since", { chapter: number(tie.seen[0][0]), n: tie.seen.length }), "times"));
-    if (from) row.appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(tie.a, tie.b)); }, "link more"));
+    if (from) row.appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(tie.a, tie.b), tie.index); }, "link more"));
     return row;
   }
   function quotes(tie) {
@@ -77,6 +77,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
     var ties = model.pairs().get(key);
     if (!ties) return;
     panel.appendChild(el("h2")).append(person(ties[0].a), document.createTextNode(" · "), person(ties[0].b));
+    ties = ties.filter(function (t) { return t.index === view.tie; }).concat(ties.filter(function (t) { return t.index !== view.tie; }));
     ties.forEach(function (tie) {
       var box = panel.appendChild(el("section", undefined, "relation"));
       box.appendChild(line(tie, ""));
@@ -95,7 +96,8 @@ function Card(model, canvas, view, hooks, say, corrections) {
     meta.appendChild(document.createTextNode(say("in_chapters", { n: entity.chapters.length }) + " · " + say("first_last") + " "));
     meta.append(goTo(first), document.createTextNode(" – "), goTo(last));
     var row = panel.appendChild(el("div", undefined, "actions")), open = view.expanded.has(id);
-    row.appendChild(button(say(open ? "collapse" : "expand"), function () { hooks.expand(id); }, "action"));
+    var drawn = new Set(view.shown()), more = entity.ties.some(function (t) { return !drawn.has(model.other(t, id)); });
+    if (open || more) row.appendChild(button(say(open ? "collapse" : "expand"), function () { hooks.expand(id); }, "action"));
     row.appendChild(button(say("path_from"), function () { hooks.path(id); }, "action"));
     if (!early && model.known(own.description)) panel.appendChild(el("p", model.known(own.description)));
     chips(say("aliases"), entity.aliases);
@@ -139,7 +141,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
       panel.appendChild(el("blockquote", data.quotes[q[1]])).appendChild(el("footer")).appendChild(goTo(q[0]));
     });
     var links = model.linkedTo(index), who = o.kind === "Location" || o.kind === "Thing" ? present(index) : null;
-    panel.appendChild(el("h3", say("people")));
+    panel.appendChild(el("h3", say(who ? "named_with" : "people")));
     (who || links.map(function (l) { return { id: String(l.person), note: l.role }; })).forEach(function (w) {
       var row = panel.appendChild(el("div", undefined, "tie"));
       row.appendChild(person(w.id));
@@ -157,7 +159,8 @@ function Card(model, canvas, view, hooks, say, corrections) {
   }
 
   function way() {
-    panel.appendChild(el("h2", say("path")));
+    panel.appendChild(el("h2", [view.way.ids[0], view.way.ties ? view.way.ids[view.way.ids.length - 1] : ""].filter(Boolean)
+      .map(function (id) { return model.entity(id).name; }).join(" → ")));
     if (!view.way.ties) { panel.appendChild(el("p", say("path_pick"), "hint")); return; }
     if (!view.way.ties.length) { panel.appendChild(el("p", say("path_none"), "hint")); return; }
     view.way.ties.forEach(function (tie, i) {

@@ -11,15 +11,12 @@
 
   var model = Model(data);
   var view = {
-    limit: data.shown, guests: new Set(), expanded: new Map(), chosen: "", opened: "", other: -1, circle: -1, way: null, all: false, least: 1,
+    limit: data.shown, guests: new Set(), expanded: new Map(), chosen: "", opened: "", tie: -1, other: -1, circle: -1, way: null, all: false, least: 1,
     long: false, hidden: new Set(), still: window.matchMedia && window.matchMedia("(prefers-reduced-motion: reduce)").matches,
     // Who is shown, the most important first: those of the cast that the reader knows, and those brought in.
     shown: function () {
-      var ids = [];
-      model.state().entities.forEach(function (entity) {
-        if (entity.person < view.limit || view.guests.has(entity.id)) ids.push(entity.id);
-      });
-      return ids.sort(function (a, b) { return data.people[model.personOf(b)].weight - data.people[model.personOf(a)].weight; });
+      var all = Array.from(model.state().entities.values()).sort(function (a, b) { return b.weight - a.weight || a.person - b.person; });
+      return all.filter(function (entity, i) { return i < view.limit || view.guests.has(entity.id); }).map(function (entity) { return entity.id; });
     }
   };
   var hooks = { choose: choose, centre: function (id) { canvas.centre(id); }, open: open, expand: expand, path: path, other: other, read: read };
@@ -74,7 +71,7 @@
     view.chosen = id;
     refresh();
   }
-  function open(key) { clear(); view.opened = key; key.split("|").forEach(function (id) { view.guests.add(id); }); refresh(); }
+  function open(key, tie) { clear(); view.opened = key; view.tie = tie; key.split("|").forEach(function (id) { view.guests.add(id); }); refresh(); }
   function other(index) { clear(); view.other = index; refresh(); }
   function path(id) { clear(); view.way = { ids: [id] }; refresh(); }
 

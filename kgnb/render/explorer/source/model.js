@@ -14,6 +14,8 @@ function Model(data) {
     (p.early || []).forEach(function (e) { e[1].forEach(function (c) { occurrences[i].push([c, e[0]]); }); });
   });
 
+  // In lower case and in simplified characters, however it is typed.
+  function folded(text) { return Array.from(text.trim().toLowerCase()).map(function (c) { return data.fold[c] || c; }).join(""); }
   function idOf(person, form) { return form && people[person].forms[form - 1][1] > model.now ? person + ":" + form : String(person); }
   function personOf(id) { return Number(id.split(":")[0]); }
   function formOf(id) { return Number(id.split(":")[1] || 0); }
@@ -56,7 +58,24 @@ function Model(data) {
     entities.forEach(function (entity) {
       entity.ties.sort(function (s, t) { return weight(t) - weight(s); });
     });
+    weigh(entities);
     return { entities: entities, ties: Array.from(ties.values()) };
+  }
+  // How much somebody matters to this reader, 0 to 1: presence and closeness, as kgnb/graph/importance.py weighs them for
+  // the whole book, where a protagonist's score counts too.
+  function weigh(entities) {
+    var most = 0, highest = 0, degrees = new Map();
+    entities.forEach(function (entity) {
+      var degree = entity.ties.reduce(function (sum, tie) { return sum + weight(tie); }, 0);
+      degrees.set(entity.id, degree);
+      most = Math.max(most, entity.chapters.length);
+      highest = Math.max(highest, degree);
+    });
+    entities.forEach(function (entity) {
+      var presence = most ? Math.log1p(entity.chapters.length) / Math.log1p(most) : 0;
+      var closeness = highest ? Math.sqrt(degrees.get(entity.id) / highest) : 0;
+      entity.weight = model.now === last ? people[entity.person].weight : (0.4 * presence + 0.35 * closeness) / 0.75;
+    });
   }
 
   // The strength of a tie after the chapters read, as the projection has it (see "strength" in kgnb/extract): of replies
@@ -102,28 +121,28 @@ function Model(data) {
 
   // Entities with a form in which `wanted` occurs: exact first, then beginnings, then the more important.
   model.search = function (wanted, limit) {
-    wanted = wanted.trim().toLowerCase();
+    wanted = folded(wanted);
     var hits = [];
     if (!wanted) return hits;
     model.state().entities.forEach(function (entity) {
       var best = null;
       [entity.name].concat(entity.aliases).forEach(function (form) {
-        var low = form.toLowerCase(), at = low.indexOf(wanted);
+        var low = folded(form), at = low.indexOf(wanted);
         var rank = low === wanted ? 0 : at === 0 ? 1 : at > 0 ? 2 : 3;
         if (rank < 3 && (!best || rank < best.rank)) best = { rank: rank, form: form };
       });
       if (best) hits.push({ id: entity.id, entity: entity, form: best.form, rank: best.rank });
     });
-    hits.sort(function (a, b) { return a.rank - b.rank || people[b.entity.person].weight - people[a.entity.person].weight; });
+    hits.sort(function (a, b) { return a.rank - b.rank || b.entity.weight - a.entity.weight; });
     return hits.slice(0, limit || 12);
   };
 
   // Places, organizations, things and events that a reader has met; a person's links to them.
   model.others = function (wanted) {
-    wanted = wanted.trim().toLowerCase();
+    wanted = folded(wanted);
     var hits = [];
     data.others.forEach(function (o, i) {
-      if (o.at[0] <= model.now && o.name.toLowerCase().indexOf(wanted) >= 0) hits.push(i);
+      if (o.at[0] <= model.now && folded(o.name).indexOf(wanted) >= 0) hits.push(i);
     });
     return hits;
   };
