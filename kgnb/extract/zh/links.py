@@ -47,6 +47,10 @@ MOSTLY = 0.6
 """Share of a title's places before names that are one person's, of a title that is nobody else's."""
 
 
+OWN_SURNAME = 0.15
+"""Least share of a form with a surname before a name that seems to have one, as in names.py: 何云舒."""
+
+
 class Link(NamedTuple):
     """That two names may be one person's; ``value``: how good a link of its kind it is, up to 1."""
 
@@ -150,6 +154,8 @@ def _with_surnames(found: ByForm, classifier: NameClassifier, persons: Persons, 
         n, alone = counts[form], counts[bare] - totals[bare]
         share = n / max(1, n + alone)
         often = n >= 0.7 * totals[bare] and share >= (0.02 if n >= 5 else 0.05) and alone >= 2
+        # A name that begins with a surname itself seldom takes another: 于 of 于袁绍 is a preposition.
+        often = often and (bare[0] not in words.COMMON_SURNAMES or share >= OWN_SURNAME)
         if often and (told or bare in persons) and bare not in words.TITLES:
             found.links.append(Link(form, bare, "姓"))
             found.given.add(bare)
