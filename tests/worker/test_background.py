@@ -17,6 +17,7 @@ from kgnb.stores.queue.presence import Presence as RealPresence
 from kgnb.stores.queue.presence import WorkerState
 from kgnb.stores.queue.types import Claim, QueueName
 from kgnb.worker.background import HEARTBEAT_SECONDS, BackgroundLoops, heartbeat_seconds
+from kgnb.worker.outages import Outages
 from tests.support.ledgers import new_task, opened
 from tests.support.patience import SLOWEST
 from tests.support.queues import claim_of, nodes_on
@@ -44,7 +45,7 @@ def shown_by(presence: Presence, slots: dict[Claim, float], kept: dict[int, floa
         task_keeper=SimpleNamespace(open_tasks=open_tasks),
         only_task=None,
         throttle=SimpleNamespace(refused={}),
-        stores=SimpleNamespace(queue=SimpleNamespace(node_count=1), ledger=None),
+        stores=SimpleNamespace(queue=SimpleNamespace(node_count=1), ledger=None, outages=Outages()),
     )
     return BackgroundLoops(*cast("Any", (node, presence, [1, 2, 3])))
 
