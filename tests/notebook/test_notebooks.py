@@ -76,7 +76,8 @@ class TestQuickstart:
         assert kinds & {"image/png", "image/svg+xml"}  # what an untrusted notebook still shows
         assert any(kind == "text/html" and "cytoscape" in str(content) for kind, content in shown)
         answers = [c.outputs[-1].data["text/html"] for c in notebook.cells if "book.ask" in c.source]
-        assert ["<table" in answer and ">MATCH (" in answer for answer in answers] == [True] * 3
+        assert len(answers) == 3
+        assert all("<p>" in answer and "章" in answer for answer in answers)
         assert (NOTEBOOKS / "graph.html").stat().st_size > 100_000
 
     def test_is_committed_without_outputs_and_with_a_kernelspec(
@@ -113,7 +114,7 @@ class TestRunningLoop:
             "import asyncio, kgnb; assert asyncio.get_event_loop().is_running()",
             "book = kgnb.build(kgnb.story_path(), progress=False)",
             "async def main(): return kgnb.build(kgnb.story_path(), progress=False).result\nawait main()",
-            "print(len(book.ask('MATCH (c:Character {novel_id: $novel}) RETURN c.name')))",
+            "print(len(book.characters))",
             "book.close()",
         )
         text = "".join(content for kind, content in outputs(executed(notebook, place)) if kind == "stdout")

@@ -646,7 +646,7 @@ class TestAlert:
     def test_failures_say_the_commonest_reason(self) -> None:
         failures = [{"chapter": n, "title": "", "reason": "没有 JSON"} for n in (1, 2)]
         error = say("ledger.chapters_failed", failed=2)
-        done = a_task(status="failed", failed=2, completed=8, failures=failures, error=error, settled=True)
+        done = a_task(status="failed", failed=2, completed=8, failures=failures, error=error, refreshed=True)
         found = self.told(done)
         assert found is not None
         assert found.text.endswith("2 章没有做成。没有 JSON")

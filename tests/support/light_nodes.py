@@ -104,6 +104,9 @@ class PoolStub:
     async def run_here(self, function: Callable[..., Any], *_: object) -> object:
         return await self.run_long(function)
 
+    async def run_short(self, function: Callable[..., Any], *args: object, **named: object) -> object:
+        return await self.run(function, *args, **named)
+
     async def run(self, function: Callable[..., Any], *args: object, **named: object) -> object:
         return function(*args, **named) if function is rules.extract else await self.run_long(function)
 

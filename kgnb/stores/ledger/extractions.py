@@ -151,8 +151,7 @@ def save_rows(c: sa.Connection, rows: Mapping[Key, tuple[ExtractionRow, Sequence
     hashes = {(task, chapter): text_hash for task, chapter, text_hash in c.execute(stored)}
     new = {key: row for key, row in rows.items() if hashes.get(key) != row[0].text_hash}
     if outdated := [key for key in new if key in hashes]:
-        for table in (t.extractions, t.raw_replies):
-            c.execute(sa.delete(table).where(has_key(table, outdated)))
+        c.execute(sa.delete(t.extractions).where(has_key(t.extractions, outdated)))
     if new:
         c.execute(sa.insert(t.extractions), [_values(row) | {"metered": 1} for row, _ in new.values()])
         _save_raw(c, {key: raw for key, (_, raw) in new.items()})
@@ -173,6 +172,8 @@ def insert_rows(c: sa.Connection, rows: Iterable[ExtractionRow]) -> int:
 
 
 def _save_raw(c: sa.Connection, replies: Mapping[Key, Sequence[str]]) -> None:
+    """Store raw replies in place of any of an earlier row, which may be gone while they are left."""
+    c.execute(sa.delete(t.raw_replies).where(has_key(t.raw_replies, replies)))
     rows = [
         {"task_id": task_id, "chapter_id": chapter_id, "part": part, "reply": storable(text[:MAX_RAW_CHARS])}
         for (task_id, chapter_id), parts in replies.items()
