@@ -123,8 +123,11 @@ def _reaches_services(item: pytest.Item) -> bool:
         return True
     kinds = getattr(getattr(item, "callspec", None), "params", {})
     used = set(getattr(item, "fixturenames", ()))
-    return "services" in used or any(
-        kinds.get(name) == server for name, server in _ENGINES.items() if name in used
+    plain = used.intersection(_ENGINES) - kinds.keys()  # a fixture that has the server's kind only
+    return (
+        "services" in used
+        or "bolt" in plain
+        or any(kinds.get(name) == server for name, server in _ENGINES.items() if name in used)
     )
 
 
