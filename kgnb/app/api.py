@@ -34,6 +34,7 @@ from kgnb.worker.session import LEAVE_SECONDS
 
 if TYPE_CHECKING:
     from kgnb.app.corrections import BookCorrections
+    from kgnb.graph.project.record import Record
     from kgnb.render.answer_text import AnswerText
     from kgnb.stores.embedded.cypher import CypherEngine
 
@@ -196,7 +197,9 @@ class BookGraph:
         return run(self._on(self._current_query))
 
     async def _current_query(self, app: App) -> GraphQuery:
-        record = await app.ledger.graphs.record(self.result.novel_id)
+        return await self._query_of(app, await app.ledger.graphs.record(self.result.novel_id))
+
+    async def _query_of(self, app: App, record: Record) -> GraphQuery:
         if self._query_index is None or self._query_index[0] != record.state:
             graph, state = await graph_and_state(app, record, self._until)
             self._query_index = (state, await asyncio.to_thread(GraphQuery, graph))
@@ -240,7 +243,7 @@ class BookGraph:
 
         async def answered(app: App) -> Answer:
             record = await app.ledger.graphs.record(self.result.novel_id)
-            query = await self._current_query(app)
+            query = await self._query_of(app, record)
             return await ask(record if self._until is None else record.until(self._until), query, question)
 
         found = run(self._on(answered))
@@ -252,8 +255,7 @@ class BookGraph:
         Raises InputError that names the install command where neither Neo4j nor the extra ``cypher`` is
         there.
 
-        >>> book.cypher("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest:
-        +SKIP
+        >>> book.cypher("MATCH (c:Character {novel_id: $novel}) RETURN c.name")  # doctest: +SKIP
         """
         asked = {"novel": self.result.novel_id, **parameters}
         rows = run(self._ask(cypher, asked))
@@ -281,7 +283,6 @@ class BookGraph:
     def fix(self) -> BookCorrections:
         """The reader's corrections of this book: ``book.fix.rename("云长", "关羽")`` and others, each
         undoable."""
-
         from kgnb.app import corrections, names
 
         async def apply(app: App, decision: Decision) -> corrections.Applied:

@@ -45,23 +45,26 @@ async def apply(app: App, novel_id: int, wanted: Iterable[Decision], *, by: str)
     known_types = {*CHARACTER_RELATIONS, *(edge.type for edge in graph.edges.values())}
     done = []
     for one in wanted:
-        if problem := await asyncio.to_thread(_problem, graph, one, known_types):
+        people = _people(graph)
+        if problem := await asyncio.to_thread(_problem, graph, people, one, known_types):
             done.append(Applied(one, problem=problem))
         else:
-            stored, new = await app.ledger.name_decisions.add(novel_id, replace(one, made_by=by))
+            names = tuple(map(people.form, one.names))  # as the book writes them, however they were typed
+            fitting = replace(one, names=names, made_by=by)
+            stored, new = await app.ledger.name_decisions.add(novel_id, fitting)
             done.append(Applied(stored, new))
     if any(one.new for one in done):
         await refresh_novel(app, novel_id)
     return done
 
 
-def _problem(graph: Graph, decision: Decision, known_types: set[str]) -> str:
+def _people(graph: Graph) -> NameIndex[str]:
+    characters = (node for node in graph.nodes.values() if node.label == "Character")
+    return NameIndex((node.key, node.text("name"), node.texts("aliases")) for node in characters)
+
+
+def _problem(graph: Graph, people: NameIndex[str], decision: Decision, known_types: set[str]) -> str:
     """Why the correction fits nothing, "" where it does; what it changes is changed in ``graph``."""
-    people = NameIndex(
-        (node.key, node.text("name"), node.texts("aliases"))
-        for node in graph.nodes.values()
-        if node.label == "Character"
-    )
     # A merge may name an alias that the book doesn't have, a rename a new name.
     needed = decision.names if decision.kind in ("tie", "untie") else decision.names[:1]
     for name in needed:

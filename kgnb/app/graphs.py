@@ -9,6 +9,7 @@ from typing import Protocol
 
 from kgnb.core.errors import ServiceError
 from kgnb.core.event_loop import new_loop
+from kgnb.core.messages import say
 from kgnb.core.process_pool import CpuPool
 from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.model import Graph
@@ -94,7 +95,7 @@ async def _made(app: Parts, record: Record) -> tuple[Graph | None, StoredGraph]:
     try:
         await app.ledger.graphs.store(record.novel.id, made)
     except ServiceError as error:  # of a read-only record, or a full disk: it is made again next time
-        log.info("The graph isn't kept: %s", error)
+        log.info(say("resume.graph_not_kept", reason=error))
     return graph, made
 
 

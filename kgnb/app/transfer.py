@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from pydantic_core import to_jsonable_python
 
 from kgnb.app.context import App
-from kgnb.app.graphs import graph_and_history
+from kgnb.app.graphs import graph_and_history, graph_of
 from kgnb.app.refresh import refresh_novel
 from kgnb.core.errors import InputError
 from kgnb.render.export import write
+from kgnb.render.formats import FORMAT_OF_ENDING
 from kgnb.stores.embedded.restore import checked_record, named_source
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.extractions import Extractions
@@ -37,7 +38,11 @@ async def export(app: App, novel_id: int, kind: str, path: Path, until: int | No
     be written.
     """
     title = (await app.ledger.books.novel(novel_id)).title
-    graph, history = await graph_and_history(app, novel_id, until)
+    history = None
+    if FORMAT_OF_ENDING.get(f".{kind}") == "html":
+        graph, history = await graph_and_history(app, novel_id, until)
+    else:
+        graph = await graph_of(app, novel_id, until)
     rows = await record(app, novel_id) if kind == "json" else {}
     await asyncio.to_thread(write, graph, rows, path, kind, title=title, history=history)
 

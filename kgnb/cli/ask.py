@@ -19,7 +19,8 @@ from kgnb.render.answer_text import answer_lines
 
 async def ask(args: argparse.Namespace, settings: Settings) -> int:
     """Answers a question, with the quotes that the answer rests on."""
-    book, question = (args.words[0], args.words[1]) if len(args.words) > 1 else (None, args.words[0])
+    # More words than a title and a question: a question without quotation marks.
+    book, question = args.words if len(args.words) == 2 else (None, " ".join(args.words))
     number = await find_task_id(settings, book)
     async with context.open_for_task(settings, number, queue=False, graph=False) as app:
         record = await app.ledger.graphs.record((await find_task(app, number)).novel_id)

@@ -8,15 +8,15 @@ say which name and which words each chapter used; persons, ties and their chapte
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.model import Extraction, Relation
 from kgnb.graph.importance import is_tie
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
-from kgnb.graph.relation_types import relation_type
+from kgnb.graph.relation_types import type_in_pair
 
 ChapterRow = tuple[int, Extraction]
 """Chapter number and the extraction that counts for it."""
@@ -134,7 +134,7 @@ class _RowReader:
         if source is None or target is None or source == target:
             return
         pair = frozenset((source, target))
-        type_ = self._type_of(relation.type, pair)
+        type_ = type_in_pair(relation.type, self._types[pair], self._labels[pair])
         names = relation.source, relation.target
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target, names = target, source, (names[1], names[0])
@@ -145,13 +145,6 @@ class _RowReader:
             before = self.ties[key].get(chapter)
             if before is None or (here.strength, here.quote) > (before.strength, before.quote):
                 self.ties[key][chapter] = here
-
-    def _type_of(self, word: str, pair: frozenset[NodeKey]) -> str:
-        """The type of the pair's edge that stands for a reply's word."""
-        type_ = relation_type(word, self._types[pair])
-        if word in self._labels[pair] or (type_ in STRUCTURAL_RELATIONS and type_ not in self._types[pair]):
-            return "KNOWS"
-        return type_
 
 
 def _bearers(people: Mapping[NodeKey, PersonHistory]) -> dict[str, NodeKey]:
@@ -193,8 +186,3 @@ def _all_chapters(edge: GraphEdge, told: Mapping[int, TieChapter]) -> list[TieCh
     return [
         told.get(n) or TieChapter(n, int(edge.number("strength", 5))) for n in edge.numbers("chapters") or [0]
     ]
-
-
-def known_by(person: PersonHistory, chapter: int) -> Iterator[str]:
-    """The names by which a reader of ``chapter`` knows the person, the own name first where it is known."""
-    return (name for name, since in person.since.items() if since <= chapter)

@@ -45,6 +45,17 @@ def relation_type(word: str, enabled: Container[str]) -> str:
     return whole
 
 
+def type_in_pair(word: str, types: Container[str], labels: Container[str]) -> str:
+    """The type of a pair's edge that a reply's word stands for: KNOWS for one of its ``labels``.
+
+    ``types``: of all the pair's edges. A type without any edge is no KNOWS: the whole book denies it.
+    """
+    type_ = relation_type(word, types)
+    if word in labels or (type_ in STRUCTURAL_RELATIONS and type_ not in types):
+        return "KNOWS"
+    return type_
+
+
 def _type_name(word: str) -> str:
     return "_".join(word.replace("-", " ").upper().split())
 

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.evidence import letters
 from kgnb.extract.model import Relation
 from kgnb.graph.model import GraphEdge, RecordRow, Value
 from kgnb.graph.query import Entity, GraphQuery
-from kgnb.graph.relation_types import relation_type
+from kgnb.graph.relation_types import type_in_pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +81,12 @@ def _properties_in(
     labels = {edge.text("label"), *edge.texts("labels")}
     found: dict[str, Value] = {}
     for relation in relations:
-        name = relation_type(relation.type, types)
-        labelled = relation.type in labels  # a type without any edge is no KNOWS: the whole book denies it
-        if labelled or (name in STRUCTURAL_RELATIONS and name not in types):
-            name = "KNOWS"
+        name = type_in_pair(relation.type, types, labels)
         if name != edge.type or not _is_between(relation, name, source, target):
             continue
         found["strength"] = max(_strength(found), relation.strength)
         texts = {"description": relation.description, "evidence": relation.evidence}
-        texts["label"] = relation.type if labelled else ""
+        texts["label"] = relation.type if relation.type in labels else ""
         found |= {key: text for key, text in texts.items() if text and key not in found}
     if found:
         return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -77,11 +76,10 @@ class GraphTarget:
     password: SecretStr = field(repr=False)
     database: str = ""  # empty: the server's default
     ca: str = ""  # a file of the only certificates to trust; it switches TLS on
-    folder: Path | None = None  # of its data, if here
     timeout: float = 10.0  # seconds of one transaction with all its retries, far below a lease
 
 
 def graph_target(settings: Settings) -> GraphTarget:
-    """Return where the graph is, if it isn't embedded."""
+    """Return where the graph of NEO4J_URI is."""
     login = settings.neo4j_user, settings.neo4j_password
     return GraphTarget(settings.neo4j_uri, *login, settings.neo4j_database, ca=settings.neo4j_ca)

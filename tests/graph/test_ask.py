@@ -110,12 +110,12 @@ def test_what_the_graph_answers(question: str, told: str, quote: str) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    ["关羽的妻子是谁", "曹操为什么杀吕布", "", "？", "刘备" * 300, "{a}{0}%s", "阿斗的" + "父" * 600],
+    ["关羽的妻子是谁", "曹操为什么杀吕布", "", "？", "{a}{0}%s", "阿斗的" + "父" * 600],
 )
 def test_no_answer_is_no_answer(question: str) -> None:
     query = novel()
     sentences = answer(read_question(question, query), query)
-    assert not sentences or "刘备" in question
+    assert not sentences
 
 
 def test_passages_are_whole_sentences_and_lose_nothing() -> None:

@@ -184,7 +184,10 @@ def test_who_is_who_is_told_only_from_its_chapter_on() -> None:
 
 def test_a_decision_tells_no_name_of_a_later_chapter() -> None:
     merged = Decision(1, "merge", ("皇叔", "玄德", "刘备"))
-    told = record([row(1, people("玄德")), row(2, people("刘备")), row(3, people("皇叔"))], [], merged)
+    told = replace(
+        record([row(1, people("玄德")), row(2, people("刘备")), row(3, people("皇叔"))], [], merged),
+        texts=[(1, "玄德到了。"), (2, "刘备到了。"), (3, "皇叔到了。")],
+    )
     assert named(project(told, 1)) == {"玄德": []}
     assert list(named(project(told, 2)).values()) in ([["玄德"]], [["刘备"]])
     assert named(project(told, 3)) == named(project(told)) == {"皇叔": ["刘备", "玄德"]}

@@ -46,7 +46,8 @@ def project(record: Record, until: int | None = None) -> Graph:
     one: it is the graph of a record that ends there.
     """
     with no_collector():
-        graph = builder_of(record if until is None else record.until(until)).graph(whole=True)
+        record = record if until is None else record.until(until)
+        graph = builder_of(record).graph(whole=True)
         correct(graph, record.decisions)
         return graph
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from kgnb.core.model import Chapter, Novel, TaskConfig
+from kgnb.extract.evidence import names_in_texts
 from kgnb.extract.model import NameEntry
 from kgnb.extract.names_at import names_at
 from kgnb.graph.model import RecordRow
@@ -45,7 +46,23 @@ class Record:
             rows=_Filtered(self.rows, lambda row: row.row.chapter_id in ids),
             names=[entry for entry in names_at(self.names, number) if entry.first_chapter <= number],
             texts=_Filtered(self.texts, lambda text: text[0] <= number),
+            decisions=self._decisions_until(number),
         )
+
+    def _decisions_until(self, number: int) -> list[Decision]:
+        """The decisions without the names in merges that only later chapters have."""
+        merged = {name for one in self.decisions if one.kind == "merge" for name in one.names}
+        if not merged:
+            return list(self.decisions)
+        unread = merged - names_in_texts(merged, (text for at, text in self.texts if at <= number))
+        later = names_in_texts(unread, (text for at, text in self.texts if at > number))
+        known = (
+            replace(one, names=tuple(name for name in one.names if name not in later))
+            if one.kind == "merge"
+            else one
+            for one in self.decisions
+        )
+        return [one for one in known if len(one.names) > 1 or one.kind != "merge"]
 
 
 @dataclass(frozen=True, slots=True)

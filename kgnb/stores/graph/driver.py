@@ -34,7 +34,6 @@ from neo4j.exceptions import (
 from kgnb.core.errors import InputError, ServiceDown, ServiceError, ServiceRefused
 from kgnb.core.event_loop import LoopThread
 from kgnb.core.safe_text import one_line
-from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.targets import GraphTarget
 
@@ -240,8 +239,6 @@ class BoltDriver:
             return ServiceDown("graph.read_only", **facts)
         if isinstance(error, ConfigurationError) or _is_refusal(error, code):
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
-        if self._target.folder is not None and is_full(self._target.folder):
-            return ServiceDown("graph.full", service="bolt", path=self._target.folder)
         if isinstance(error, DatabaseError):
             return ServiceDown("graph.failed", reason=one_line(error.message or code, 300), **facts)
         return ServiceDown("graph.down", **facts)
