@@ -341,6 +341,7 @@ def build_book(
     """Carry out :func:`kgnb.build`."""
     from kgnb.app import build as build_use_case  # an opened book needs no worker
     from kgnb.app import submit
+    from kgnb.app.local_model import open_to_work
     from kgnb.render.progress_bar import ProgressBar, tell
 
     async def work() -> BookGraph:
@@ -348,7 +349,7 @@ def build_book(
             await submit.read(book, title, author, edition_of)
         ]  # build alone holds it, until it is stored
         with ProgressBar(quiet=not progress, kinds=settings.kinds) as bar:
-            async with open_app(settings, graph=False) as app:
+            async with open_to_work(settings, keep=True, graph=False) as app:
                 result = await build_use_case.build(
                     app, books.pop(), book, provider, again=again, listener=bar.show
                 )

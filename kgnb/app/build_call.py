@@ -20,6 +20,7 @@ def build(
     book: str | Path,
     provider: str | Provider | None = None,
     *,
+    model: str | Path | None = None,
     slots: int | None = None,
     title: str | None = None,
     author: str | None = None,
@@ -32,14 +33,15 @@ def build(
     """Turn a book (.txt, .md, .epub, .docx) into a knowledge graph and return it.
 
     ``provider``: ``"rules"``, a provider's name, or a :class:`kgnb.Provider` with its key; by default the one
-    that ``OPENAI_…`` describe, else the rules; ``"colab"``: Colab's own models, there. ``slots``: chapters
-    in flight, over both caps. ``data``: the data folder; on Colab ``"drive"`` keeps a copy of its record on
-    Drive and goes on from that. ``kinds``: of things that an LLM extracts too, ``"法宝,功法"``
-    (KGNB_THING_KINDS). ``edition_of``: the novel (number) of which this text is an edition, where kgnb takes
-    it for another book and says so. The same book again is found, not paid again, and an unfinished one goes
-    on where it was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
+    that ``OPENAI_…`` describe, else the rules; ``"colab"``: Colab's own models, there; ``"local"``: a model
+    on this machine, of which ``model`` is the file, folder or attached name. ``slots``: chapters in flight,
+    over both caps. ``data``: the data folder; on Colab ``"drive"`` keeps a copy of its record on Drive and
+    goes on from that. ``kinds``: of things that an LLM extracts too, ``"法宝,功法"`` (KGNB_THING_KINDS).
+    ``edition_of``: the novel (number) of which this text is an edition, where kgnb takes it for another book
+    and says so. The same book again is found, not paid again, and an unfinished one goes on where it was.
+    Raises the KgnbError tree of :mod:`kgnb.core.errors`.
     """
-    settings = _settings(data, slots, kinds, provider)
+    settings = _settings(data, slots, kinds, provider, model)
     if progress:
         tell_reading(book)
     from kgnb.app.api import build_book
@@ -49,12 +51,17 @@ def build(
 
 
 def _settings(
-    data: str | Path | None, slots: int | None, kinds: str, provider: str | Provider | None
+    data: str | Path | None,
+    slots: int | None,
+    kinds: str,
+    provider: str | Provider | None,
+    model: str | Path | None,
 ) -> Settings:
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
     if isinstance(provider, Provider):
         given |= settings_for(provider)
-    elif provider == colab.PROVIDER:
+    elif provider in (colab.PROVIDER, "local"):
         given["provider_name"] = provider
+    given |= {"openai_model": str(model)} if model else {}
     given |= {"kinds": kinds} if kinds else {}
     return load_settings(**given | Settings.for_slots(slots))[0]

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import chain
 
-from kgnb.app.context import App, open_app, when_up
+from kgnb.app.context import App, when_up
+from kgnb.app.local_model import open_to_work
 from kgnb.app.running_node import running_node
 from kgnb.core.errors import NodeStopped, ServiceError, ServiceRefused
 from kgnb.core.messages import say
@@ -57,7 +58,7 @@ async def serve(
     async with leaving_when(departure.wanted, session) as leaving:
         restart = True
         while restart and not leaving.is_set():
-            async with when_up(partial(open_app, settings), leaving, fail_fast=fail_fast) as app:
+            async with when_up(partial(open_to_work, settings), leaving, fail_fast=fail_fast) as app:
                 if app is None:
                     return
                 join = partial(running_node, app, listener=on_event, patience=patience)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kgnb.app import build as use_case
 from kgnb.app import context, transfer
+from kgnb.app.local_model import open_to_work
 from kgnb.app.submit import plan, read, refresh_finished
 from kgnb.cli import options
 from kgnb.cli.cost import show_estimate
@@ -36,7 +37,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
             return await show_estimate(args, settings, books[0])
     output_format = format_of(args.output) or "html" if args.output else ""
     with _pauses_untold(), ProgressBar(quiet=args.json, kinds=settings.kinds) as bar:
-        async with context.open_app(settings, graph=False) as app:
+        async with open_to_work(settings, graph=False) as app:
             result = await use_case.build(
                 app, books.pop(), path, args.provider, again=args.again, listener=bar.show
             )

@@ -67,6 +67,7 @@ def _add_build(commands: Commands[Parser]) -> None:
     added = command(commands, "build", "build:build")
     _book_options(added)
     argument(added, "--provider", metavar="NAME")
+    argument(added, "--model", metavar="NAME|FILE", completes="file", text="build_model")
     count = options.whole(1_000)
     about = say("cli.help_estimate", chapters=SAMPLE)
     argument(added, "--estimate", type=count, nargs="?", const=SAMPLE, metavar="N", help=about)

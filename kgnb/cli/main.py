@@ -158,6 +158,10 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
         overrides["data"] = Path(args.data)
     if args.lang is not None:
         overrides["lang"] = args.lang
+    if getattr(args, "provider", None) == "local" and args.name == "build":
+        overrides["provider_name"] = "local"
+    if args.name == "build" and args.model:
+        overrides["openai_model"] = args.model
     for name in ("resume_from", "providers", "kinds"):
         if value := getattr(args, name, None):
             overrides[name] = value

@@ -41,7 +41,7 @@ def test_every_preset_is_complete() -> None:
         for one in preset.models:
             preset.for_model(re.sub(r"\[.*(.)\]", r"\1", one["match"]).replace("*", "x"))  # knows each field
         plain = preset.base_url.startswith("http://")  # never with a key that is worth something
-        assert plain is not preset.needs_key, name
+        assert plain is not preset.needs_key or name == "local", name  # it has no address before it runs
         assert all(price.as_of <= presets_date() for price in preset.prices.values()), name
 
 

@@ -1,0 +1,90 @@
+"""The provider ``local``: a model on this machine, served for as long as something here reads with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from kgnb.app.context import App, open_app
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
+from kgnb.llm.local.engines import choose_engine
+from kgnb.llm.local.model_files import find_model
+from kgnb.llm.local.running import running_servers
+from kgnb.llm.local.server import LocalServer, hold_server
+
+log = logging.getLogger(__name__)
+
+PROVIDER = "local"
+TIMEOUT = 600.0
+"""Seconds of one request: a CPU writes a few tokens a second. Below the 15 minutes that a chapter is held."""
+
+_kept: dict[Path, LocalServer] = {}
+"""What builds hold until this process ends: the next book finds its model loaded."""
+
+
+@asynccontextmanager
+async def open_to_work(
+    settings: Settings, *, keep: bool = False, queue: bool = True, graph: bool = True
+) -> AsyncIterator[App]:
+    """As :func:`open_app`, with the model's server where the settings' provider is ``local``.
+
+    ``keep``: hold the server until this process ends. Raises also InputError for a model that can't be used
+    here, EngineError for a server that doesn't start.
+    """
+    server = None
+    if _is_wanted(settings):
+        server = await asyncio.to_thread(_serve, settings)
+        settings = settings_of(settings, server)
+        if keep:
+            _kept.setdefault(server.folder, server)
+    try:
+        async with open_app(settings, queue=queue, graph=graph) as app:
+            yield app
+    finally:
+        if server is not None and _kept.get(server.folder) is not server:
+            server.close()
+
+
+def _is_wanted(settings: Settings) -> bool:
+    return settings.provider_name.strip().lower() == PROVIDER and not settings.openai_base_url
+
+
+def _serve(settings: Settings) -> LocalServer:
+    try:
+        model = find_model(settings.openai_model)
+    except InputError as error:
+        running = [f"{one.provider} ({', '.join(one.models[:3])})" for one in running_servers()]
+        if error.key not in ("local.no_model", "local.not_found") or not running:
+            raise
+        raise InputError("local.others_run", servers="; ".join(running)) from None
+    engine = choose_engine(model)
+    log.info(say("local.starting", model=model.name, slots=engine.slots, chars=engine.chunk_chars))
+    return hold_server(model, engine, settings.keys_path.parent / "local")
+
+
+def settings_of(settings: Settings, server: LocalServer) -> Settings:
+    """``settings`` with the server's address and key, and with chunks and slots that fit its memory where
+    the user gave none."""
+    engine, given = server.engine, settings.model_fields_set
+    told = json.loads(settings.provider_options.get_secret_value() or "{}")
+    fitting = {"max_output_tokens": engine.reply_tokens, "timeout": TIMEOUT, "max_in_flight": engine.slots}
+    own = {**fitting, **told.get(PROVIDER, {})}
+    changes = {
+        "openai_base_url": server.url,
+        "openai_api_key": server.key,
+        "openai_model": server.model.name,
+        "provider_options": SecretStr(json.dumps({**told, PROVIDER: own})),
+    }
+    if "chunk_chars" not in given:
+        changes["chunk_chars"] = min(settings.chunk_chars, engine.chunk_chars)
+    if not given & {"slots", "max_slots_per_provider"}:
+        changes |= Settings.for_slots(engine.slots)
+    return settings.model_copy(update=changes)

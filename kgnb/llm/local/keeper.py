@@ -1,0 +1,212 @@
+"""The process that owns a local model's server.
+
+Each client holds a shared lock on ``clients.lock``, which the system takes away however the client ends. When
+nobody holds it any longer this process stops the server and ends. A server that dies is started again once.
+The server runs under a leash: a small process that kills the whole group when either end of it is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from kgnb.core.host import variables
+
+CLIENTS, KEEPER, NOTE, LOG = "clients.lock", "keeper.lock", "server.json", "server.log"
+"""Files of a model's folder: the clients' lock, this process' lock, address and key, the server's output."""
+POLL = 0.2
+"""Seconds between two looks at clients and server: all is gone within two seconds of the last client."""
+STARTS = 2
+"""A server that dies, or whose port another program took, is started once more."""
+GRACE = 1.0
+"""Seconds for a clean end before SIGKILL."""
+LOG_BYTES = 4_000_000
+"""Size of the log at which a start empties it."""
+TRY_SECONDS = 120.0
+"""Patience with the first request, which may compile kernels."""
+
+_LEASH = """
+import os, signal, subprocess, sys, threading
+signal.signal(signal.SIGTERM, lambda *_: None)
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+def watch():
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGTERM)
+    try:
+        server.wait(float(os.environ["KGNB_GRACE"]))
+    except subprocess.TimeoutExpired:
+        pass
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=watch, daemon=True).start()
+server.wait()
+os.killpg(0, signal.SIGKILL)
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the client that starts the keeper hands over."""
+
+    folder: str
+    command: list[str]
+    """The server's; ``{port}`` stands for the port."""
+    environment: dict[str, str]
+    """Variables beside this process's own; ``{key}`` stands for the key."""
+    model: str
+    """The name by which the server is asked."""
+    seconds: float
+    """Patience with the start."""
+
+
+class Keeper:
+    """Starts the server, tells clients where it is, and stops it after the last of them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._folder = Path(plan.folder)
+        self._key = secrets.token_urlsafe(24)
+        self._port = 0
+        self._server: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    def run(self) -> None:
+        """Serve until the last client has gone, or the server died a second time."""
+        with (self._folder / KEEPER).open("a") as own, (self._folder / CLIENTS).open("a") as clients:
+            fcntl.flock(own, fcntl.LOCK_EX)
+            for _ in range(STARTS):
+                if self._start(clients):
+                    self._write_note({"url": f"http://127.0.0.1:{self._port}/v1", "key": self._key})
+                    if self._watch(clients):
+                        break
+                elif not _is_taken(self._port):
+                    break
+                else:
+                    self._port = 0
+            self._stop()
+
+    def _start(self, clients: IO[str]) -> bool:
+        """Whether the server answers a real request; where not, the note says why."""
+        self._stop()
+        log = self._folder / LOG
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            log.write_bytes(b"")
+        self._log_start = log.stat().st_size if log.exists() else 0
+        self._port = self._port or _free_port()
+        values = {"port": str(self._port)}
+        command = [word.format(**values) if word == "{port}" else word for word in self._plan.command]
+        given = {name: value.replace("{key}", self._key) for name, value in self._plan.environment.items()}
+        with log.open("ab") as output:
+            self._server = subprocess.Popen(  # noqa: S603 (our own interpreter, the user's engine)
+                [sys.executable, "-I", "-S", "-c", _LEASH, *command],
+                env={**variables(), **given, "KGNB_GRACE": str(GRACE)},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + self._plan.seconds
+        while (code := self._server.poll()) is None and time.monotonic() < deadline:
+            if self._answers() or _is_free(clients):
+                return True
+            time.sleep(POLL)
+        why = "start_failed" if code is not None else "start_timeout"
+        self._write_note({"error": why, "said": self._last_words()})
+        return False
+
+    def _watch(self, clients: IO[str]) -> bool:
+        """Whether the last client has gone, rather than the server died."""
+        assert self._server is not None
+        while self._server.poll() is None:
+            if _is_free(clients):
+                return True
+            time.sleep(POLL)
+        self._write_note({"error": "died", "said": self._last_words()})
+        return False
+
+    def _answers(self) -> bool:
+        """Whether a real request is answered; while the model loads the port is closed or says 503."""
+        if self._request("/models", None, 5.0) != 200:
+            return False
+        body = {"model": self._plan.model, "max_tokens": 1, "messages": [{"role": "user", "content": "1"}]}
+        return self._request("/chat/completions", body, TRY_SECONDS) == 200
+
+    def _request(self, path: str, body: dict[str, Any] | None, seconds: float) -> int:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}/v1{path}",
+            json.dumps(body).encode() if body else None,
+            {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=seconds) as answer:
+                answer.read()
+                return int(answer.status)
+        except (OSError, urllib.error.HTTPError) as error:
+            return int(getattr(error, "code", 0) or 0)
+
+    def _last_words(self) -> str:
+        with (self._folder / LOG).open("rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 20_000))
+            return log.read().decode("utf-8", "replace")
+
+    def _stop(self) -> None:
+        """End the server's whole group, by its leash or without it."""
+        if self._server is None:
+            return
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._server.wait(GRACE + POLL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._server.pid, signal.SIGKILL)
+        self._server.wait()
+        self._server = None
+
+    def _write_note(self, note: dict[str, str]) -> None:
+        made = self._folder / f"{NOTE}.new"
+        made.unlink(missing_ok=True)
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(note, file)
+        made.replace(self._folder / NOTE)
+
+
+def _is_free(clients: IO[str]) -> bool:
+    """Whether no client holds the lock; then this process holds it until its end, so that none can join."""
+    try:
+        fcntl.flock(clients, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_taken(port: int) -> bool:
+    """Whether another program listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def main() -> None:
+    """Read the plan from standard input and serve."""
+    plan = Plan(**json.loads(sys.stdin.readline()))
+    os.umask(0o077)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    Keeper(plan).run()

@@ -1,0 +1,167 @@
+"""A client's hold on a local model's server: starts it or joins the one that runs, tells how it died."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from kgnb.core import endpoint
+from kgnb.core.errors import EngineError
+from kgnb.core.files import try_lock
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.llm.local.engines import Engine
+from kgnb.llm.local.keeper import CLIENTS, KEEPER, LOG, NOTE, TRY_SECONDS, Plan
+from kgnb.llm.local.model_files import Model
+
+SAID_CHARS = 300
+"""Of the server's last lines, in an error."""
+_WRONG = re.compile(r"(?i)error|fail|out of memory")
+_POLL = 0.05
+_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from kgnb.llm.local.keeper import main; main()"
+
+
+class LocalServer:
+    """A server that lives at least as long as this process holds it; :meth:`close` lets go."""
+
+    def __init__(
+        self, folder: Path, hold: int, model: Model, engine: Engine, note: Mapping[str, str]
+    ) -> None:
+        self.folder, self.model, self.engine = folder, model, engine
+        self.url, self.key = note["url"], SecretStr(note["key"])
+        self._hold = hold
+        _open.add(self)
+        endpoint.explanations[urlsplit(self.url).netloc] = self.last_words
+
+    @property
+    def alive(self) -> bool:
+        """Whether its keeper still runs."""
+        return _is_kept(self.folder)
+
+    def last_words(self) -> str:
+        """How the server died, with its last lines; "" where it runs."""
+        note = _note(self.folder)
+        return say("local.died", said=_said(note), log=self.folder / LOG) if "error" in note else ""
+
+    def close(self) -> None:
+        """Let go; the server ends when no process holds it any longer."""
+        if self._hold >= 0:
+            os.close(self._hold)
+            self._hold = -1
+
+
+_open: weakref.WeakSet[LocalServer] = weakref.WeakSet()
+
+
+def hold_server(model: Model, engine: Engine, home: Path) -> LocalServer:
+    """Start the model's server or join the one that runs. Blocks while it loads.
+
+    ``home``: a folder of the user's own. Raises EngineError with the server's last lines.
+    """
+    stat = model.path.stat()
+    identity = f"{model.path}:{model.size}:{stat.st_mtime_ns}:{engine.slots}:{engine.window}"
+    folder = home / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _start_or_join(folder, model, engine)
+    except OSError as error:
+        raise EngineError("local.folder", path=folder, reason=error.strerror or error) from error
+
+
+def _release_in_child() -> None:
+    # A forked child must not keep its parent's server alive.
+    for held in list(_open):
+        held.close()
+
+
+os.register_at_fork(after_in_child=_release_in_child)
+
+
+def _start_or_join(folder: Path, model: Model, engine: Engine) -> LocalServer:
+    deadline = time.monotonic() + 2 * engine.seconds + TRY_SECONDS
+    starting = try_lock(folder / "start.lock", wait=True)
+    hold = os.open(folder / CLIENTS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(hold, fcntl.LOCK_SH)  # waits for the end of a keeper that was about to stop
+        keeper = None
+        if not _is_kept(folder):
+            (folder / NOTE).unlink(missing_ok=True)
+            keeper = _start_keeper(folder, model, engine)
+        while time.monotonic() < deadline:
+            note = _note(folder)
+            if "url" in note:
+                return LocalServer(folder, hold, model, engine, note)
+            if keeper.poll() is not None if keeper else not _is_kept(folder):
+                raise _failure(note, folder, model)
+            time.sleep(_POLL)
+        raise EngineError("local.start_timeout", model=model.name, log=folder / LOG, said="")
+    except BaseException:
+        os.close(hold)
+        raise
+    finally:
+        if starting is not None:
+            os.close(starting)
+
+
+def _start_keeper(folder: Path, model: Model, engine: Engine) -> subprocess.Popen[bytes]:
+    plan = Plan(str(folder), engine.command, engine.environment, model.name, engine.seconds)
+    with (folder / LOG).open("ab") as log:
+        keeper = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
+            [sys.executable, "-P", "-c", _BOOT, str(Path(__file__).resolve().parents[3])],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+    assert keeper.stdin is not None
+    with suppress(BrokenPipeError), keeper.stdin:
+        keeper.stdin.write(json.dumps(asdict(plan)).encode() + b"\n")
+    return keeper
+
+
+def _failure(note: Mapping[str, str], folder: Path, model: Model) -> EngineError:
+    said = note.get("said", "")
+    key = "start_timeout" if note.get("error") == "start_timeout" else "start_failed"
+    if "out of memory" in said.lower() or "failed to allocate" in said.lower():
+        key = "out_of_memory"
+    return EngineError(f"local.{key}", model=model.name, log=folder / LOG, said=_said(note))
+
+
+def _said(note: Mapping[str, str]) -> str:
+    lines = [line for line in note.get("said", "").splitlines() if line.strip()]
+    wrong = [line for line in lines if _WRONG.search(line)]
+    return one_line(" ".join(" ".join((wrong or lines)[-3:]).split())[-SAID_CHARS:])
+
+
+def _is_kept(folder: Path) -> bool:
+    probe = os.open(folder / KEEPER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look see no lock of each other's
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(probe)
+    return False
+
+
+def _note(folder: Path) -> dict[str, str]:
+    try:
+        note = json.loads((folder / NOTE).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}

