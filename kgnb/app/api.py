@@ -34,6 +34,7 @@ from kgnb.worker.session import LEAVE_SECONDS
 
 if TYPE_CHECKING:
     from kgnb.app.corrections import BookCorrections
+    from kgnb.graph.ask.answers import Answer
     from kgnb.graph.project.record import Record
     from kgnb.render.answer_text import AnswerText
     from kgnb.stores.embedded.cypher import CypherEngine
@@ -229,25 +230,33 @@ class BookGraph:
 
         return to_networkx(self._query().graph)
 
-    def ask(self, question: str, **parameters: Any) -> AnswerText | QueryRows:
+    def ask(
+        self, question: str, *, until: int | None = None, provider: str | None = None, **parameters: Any
+    ) -> AnswerText | QueryRows:
         """Answer a question in words, from the graph and with its quotes; a Cypher query as :meth:`cypher`
         does.
 
+        ``provider``: the LLM that answers it, from passages of the book; each sentence is shown with a quote
+        that stands in the text, and what it cost. ``until``: as :meth:`at`.
+
         >>> book.ask("刘备和关羽是什么关系？")  # doctest: +SKIP
         """
-        from kgnb.app.ask import Answer, ask, is_cypher
+        from kgnb.app.ask import is_cypher
         from kgnb.render.answer_text import AnswerText
 
+        view = self if until is None else self.at(until)
         if is_cypher(question):
-            return self.cypher(question, **parameters)
+            return view.cypher(question, **parameters)
+        return AnswerText.of(run(view._on(lambda app: view._answered(app, question, provider))))
 
-        async def answered(app: App) -> Answer:
-            record = await app.ledger.graphs.record(self.result.novel_id)
-            query = await self._query_of(app, record)
-            return await ask(record if self._until is None else record.until(self._until), query, question)
+    async def _answered(self, app: App, question: str, provider: str | None) -> Answer:
+        from kgnb.app.ask import BookAsked, ask, ask_model
 
-        found = run(self._on(answered))
-        return AnswerText(found.sentences, found.note, found.passages)
+        record = await app.ledger.graphs.record(self.result.novel_id)
+        book = BookAsked(record, await self._query_of(app, record), self._until)
+        if provider is None:
+            return await ask(book, question)
+        return await ask_model(app, book, question, provider, self.result.task_id)
 
     def cypher(self, cypher: str, **parameters: Any) -> QueryRows:
         """Return the rows of a Cypher query, which only reads; ``$novel`` is this book's id.

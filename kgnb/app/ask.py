@@ -1,17 +1,29 @@
-"""Answers a question about a book in words: from its graph, else with the passages nearest to it."""
+"""Answers a question about a book in words: from its graph, else with the passages nearest to it; by an LLM
+from these passages where a provider is named."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
+from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.messages import texts
-from kgnb.graph.ask.answers import Sentence, answer
+from kgnb.core.model import Provider, Usage
+from kgnb.extract.evidence import ChapterText
+from kgnb.graph.ask.answers import Answer, Paid, Sentence, answer
 from kgnb.graph.ask.passages import Passage, best, passages, terms
 from kgnb.graph.ask.question import Question, read_question, stop_words
 from kgnb.graph.project.record import Record
 from kgnb.graph.query import GraphQuery
+
+if TYPE_CHECKING:
+    from kgnb.app.context import App
+    from kgnb.extract.prompt import Prompt
 
 _CYPHER = re.compile(
     r"\s*(?:(?:OPTIONAL\s+)?MATCH\s*\(|MATCH\s+\w+\s*=|(?:WITH|UNWIND|RETURN|CALL|EXPLAIN|PROFILE)\s+[\w(\[{$])",
@@ -21,41 +33,150 @@ _CYPHER = re.compile(
 
 PASSAGES = 5
 """Passages that are shown where the graph has no answer."""
+SENT_PASSAGES = 20
+"""Passages that an LLM answers from: about as much text as a request for a chapter holds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer: sentences from the graph with their quotes, else ``passages`` of the text.
+class BookAsked:
+    """A book that is asked: its record and its graph, both as of the chapter ``until``, if any.
 
-    ``note``: what to say before the passages, or in place of an answer; in the question's language.
+    ``whole``: the record to the book's end, which says what must not be told.
     """
 
-    question: str
-    sentences: tuple[Sentence, ...] = ()
-    note: str = ""
-    passages: tuple[Passage, ...] = ()
+    whole: Record
+    query: GraphQuery
+    until: int | None = None
+
+    @property
+    def record(self) -> Record:
+        """What a reader knows."""
+        return self.whole if self.until is None else self.whole.until(self.until)
 
 
-async def ask(record: Record, query: GraphQuery, question: str) -> Answer:
-    """Answer a question about the book of ``record``, whose graph ``query`` indexes; both may end at a
-    chapter.
+async def ask(book: BookAsked, question: str) -> Answer:
+    """Answer a question without an LLM. Raises ServiceDown while the texts are read."""
+    read = read_question(question, book.query)
+    if sentences := answer(read, book.query):
+        return Answer(question, tuple(await asyncio.to_thread(_standing, sentences, book.record)))
+    found = await asyncio.to_thread(_nearest, book.record, read)
+    note = texts(read.lang)["ask.passages"] if found else _unknown(book, read)
+    return Answer(question, note=note, passages=tuple(found[:PASSAGES]))
 
-    Raises ServiceDown while the texts are read.
+
+async def ask_model(app: App, book: BookAsked, question: str, provider_name: str, task_id: int) -> Answer:
+    """Answer a question by an LLM, from passages of the book; each sentence has a quote that stands there.
+
+    The reply is cached, as one that the task asked for; its cost is counted, and the budget holds. Raises
+    SettingsError for a provider that can't be asked, BudgetReached and other ProviderErrors, ServiceDown.
     """
-    read = read_question(question, query)
-    if sentences := answer(read, query):
-        return Answer(question, tuple(sentences))
-    found = await asyncio.to_thread(_nearest, record, read)
-    words = texts(read.lang)
-    return Answer(question, note=words["ask.passages" if found else "ask.unknown"], passages=tuple(found))
+    from kgnb.graph.ask.model_answer import later_names, question_prompt, read_reply, verified
+
+    provider = app.providers.requested(provider_name)
+    if provider.is_rules:
+        return await ask(book, question)
+    read = read_question(question, book.query)
+    found = await asyncio.to_thread(retrieved, book, read)
+    if not found:
+        return Answer(question, note=_unknown(book, read))
+    model = await app.router.model_for(provider)
+    text, paid = await _reply(app, provider, model, question_prompt(read, found), task_id)
+    later = [] if book.until is None else later_names(book.whole.names, book.until)
+    sentences = verified(read_reply(text, provider=provider.name), found, later)
+    return Answer(question, tuple(sentences), "" if sentences else _unknown(book, read), paid=paid)
+
+
+def retrieved(book: BookAsked, question: Question) -> list[Passage]:
+    """The passages that a question is answered from, in the book's order: those that the graph's own answer
+    quotes, and the nearest ones. Blocking."""
+    quotes = {
+        (source.chapter, source.quote)
+        for sentence in answer(question, book.query)
+        for source in sentence.citations
+        if source.quote
+    }
+    every = passages(book.record.texts)
+    quoted = [one for one in every if any(n == one.chapter and quote in one.text for n, quote in quotes)]
+    nearest = _ranked(every, question, SENT_PASSAGES)
+    chosen = {(one.chapter, one.text) for one in [*quoted, *nearest][:SENT_PASSAGES]}
+    return [one for one in every if (one.chapter, one.text) in chosen]
+
+
+def _unknown(book: BookAsked, question: Question) -> str:
+    words = texts(question.lang)
+    return words["ask.unknown"] if book.until is None else words["ask.not_by"].format(chapter=book.until)
 
 
 def _nearest(record: Record, question: Question) -> list[Passage]:
+    return _ranked(passages(record.texts), question, PASSAGES)
+
+
+def _ranked(every: Sequence[Passage], question: Question, limit: int) -> list[Passage]:
     """The passages nearest to a question."""
     names = [[one.name, *one.aliases] for one in question.entities]
     asked = [name for forms in names for name in forms]
     words = terms(question.text, [*asked, *stop_words(question.lang)])
-    return best(passages(record.texts), words, names, PASSAGES)
+    return best(every, words, names, limit)
+
+
+def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:
+    """The sentences without quotes that aren't in the text, as of an LLM's reply."""
+    cited = {source.chapter for one in sentences for source in one.citations if source.quote}
+    pages = {number: ChapterText(text) for number, text in record.texts if number in cited} if cited else {}
+    return [
+        replace(
+            one,
+            citations=tuple(
+                source
+                if not source.quote
+                or (source.chapter in pages and pages[source.chapter].find_quote(source.quote))
+                else replace(source, quote="")
+                for source in one.citations
+            ),
+        )
+        for one in sentences
+    ]
+
+
+async def _reply(app: App, provider: Provider, model: str, prompt: Prompt, task_id: int) -> tuple[str, Paid]:
+    """The reply to a prompt, from the cache where it is there, and what it cost."""
+    from kgnb.app.context import budget_of
+    from kgnb.app.prices import quote
+    from kgnb.graph.ask.model_answer import read_reply
+    from kgnb.stores.ledger.reply_cache import CachedReply, reply_key
+    from kgnb.worker.budget import SpendingTracker
+
+    key, cache = reply_key(provider.name, model, prompt.hash), app.ledger.reply_cache
+    if stored := (await cache.get({key: task_id})).get(key):
+        return stored.text, Paid(provider.name, model, Usage(), 0.0, cached=True)
+    budget, chars = budget_of(app.settings), len(prompt.system) + len(prompt.user)
+    spending, used = SpendingTracker(app.ledger, budget), Usage()
+
+    async def admit() -> None:
+        if spending.is_stale(provider):
+            await spending.flush()
+        spending.check(provider, model)
+
+    def spent(usage: Usage, unanswered: int) -> None:
+        nonlocal used
+        used += usage + Usage(unanswered, unanswered * chars)
+
+    try:
+        ask_once = partial(app.providers.client(provider).ask, prompt, model, admit=admit, spent=spent)
+        done = await ask_once()
+        try:
+            read_reply(done.text, provider=provider.name)
+        except ReplyUnparsable:  # as a chapter's reply, it is asked for once more
+            done = await ask_once()
+            read_reply(done.text, provider=provider.name)
+        if not used.prompt_tokens + used.completion_tokens:
+            used += Usage(0, chars, len(done.text))
+    finally:
+        spending.record(provider, model, used)
+        await spending.flush()
+    await cache.put([CachedReply(key, provider.name, model, done.text, task_id, used)])
+    price = quote(budget, provider, model, used, datetime.now(UTC))
+    return done.text, Paid(provider.name, model, used, price.now, price.currency)
 
 
 def is_cypher(question: str) -> bool:

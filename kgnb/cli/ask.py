@@ -1,4 +1,4 @@
-"""`kgnb ask`: a question about a book, in words."""
+"""`kgnb ask`: a question about a book in words, or about all books."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import asyncio
 from dataclasses import asdict
 
 from kgnb.app import context
-from kgnb.app.ask import ask as answer
+from kgnb.app.ask import BookAsked, ask_model
+from kgnb.app.ask import ask as ask_graph
 from kgnb.app.graphs import graph_and_state
 from kgnb.app.library import find_task_id
+from kgnb.app.shelf import ask_shelf
 from kgnb.app.tasks import find_task
 from kgnb.cli.options import show
+from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
+from kgnb.graph.ask.answers import Answer
 from kgnb.graph.query import GraphQuery
 from kgnb.render.answer_text import answer_lines
 
@@ -21,11 +25,27 @@ async def ask(args: argparse.Namespace, settings: Settings) -> int:
     """Answers a question, with the quotes that the answer rests on."""
     # More words than a title and a question: a question without quotation marks.
     book, question = args.words if len(args.words) == 2 else (None, " ".join(args.words))
-    number = await find_task_id(settings, book)
+    try:
+        number = await find_task_id(settings, book)
+    except InputError as error:
+        if error.key != "cli.which_book" or book is not None:
+            raise
+        found = await _of_shelf(settings, question, args.until)
+    else:
+        found = await _of_book(settings, number, question, args)
+    return show(args, asdict(found), lambda: answer_lines(found))
+
+
+async def _of_shelf(settings: Settings, question: str, until: int | None) -> Answer:
+    async with context.open_to_look(settings, queue=False, graph=False) as app:
+        return await ask_shelf(app, question, until)
+
+
+async def _of_book(settings: Settings, number: int, question: str, args: argparse.Namespace) -> Answer:
     async with context.open_for_task(settings, number, queue=False, graph=False) as app:
         record = await app.ledger.graphs.record((await find_task(app, number)).novel_id)
         graph, _ = await graph_and_state(app, record, args.until)
-        query = await asyncio.to_thread(GraphQuery, graph)
-        read = record if args.until is None else record.until(args.until)
-        found = await answer(read, query, question)
-    return show(args, asdict(found), lambda: answer_lines(found.sentences, found.note, found.passages))
+        book = BookAsked(record, await asyncio.to_thread(GraphQuery, graph), args.until)
+        if args.provider is None:
+            return await ask_graph(book, question)
+        return await ask_model(app, book, question, args.provider, number)

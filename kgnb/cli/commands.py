@@ -136,6 +136,7 @@ def _add_ask(commands: Commands[Parser]) -> None:
     added = command(commands, "ask", "ask:ask")
     argument(added, "words", nargs="+", metavar="[BOOK] QUESTION", text="ask_words")
     argument(added, "--until", type=options.row_id, metavar="CHAPTER", text="until")
+    argument(added, "--provider", metavar="NAME", text="ask_provider")
     json_option(added)
 
 

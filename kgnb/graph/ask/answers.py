@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Lang
 from kgnb.core.messages import texts
+from kgnb.core.model import Usage
+from kgnb.graph.ask.passages import Passage
 from kgnb.graph.ask.question import Question
 from kgnb.graph.model import GraphEdge, group_of
 from kgnb.graph.query import Entity, GraphQuery
@@ -31,6 +33,34 @@ class Sentence:
 
     text: str
     citations: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What an LLM's answer cost: ``cost`` is None where the model has no price, ``currency`` that of a list
+    price. ``cached``: the reply was there already, and cost nothing."""
+
+    provider: str
+    model: str
+    usage: Usage
+    cost: float | None = None
+    currency: str = ""
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer: sentences with their quotes, else ``passages`` of the text.
+
+    ``note``: what to say before the passages, or in place of an answer; in the question's language.
+    ``paid``: where an LLM was asked.
+    """
+
+    question: str
+    sentences: tuple[Sentence, ...] = ()
+    note: str = ""
+    passages: tuple[Passage, ...] = ()
+    paid: Paid | None = None
 
 
 def answer(question: Question, query: GraphQuery) -> list[Sentence]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PASSAGE_CHARS = 400
 """Longest passage: about what a page of a paperback has."""
@@ -27,11 +27,13 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a chapter: chapter number, text, and how well it fits a question (higher is better)."""
+    """A piece of a chapter: chapter number, text, how well it fits a question (higher is better), and the
+    book's title where several are searched."""
 
     chapter: int
     text: str
     score: float = 0.0
+    book: str = ""
 
 
 def passages(chapters: Iterable[tuple[int, str]]) -> list[Passage]:
@@ -105,18 +107,22 @@ def best(
         return []
     lowered = [p.text.lower() for p in found]
     forms = [[name.lower() for name in names] for names in people]
-    counts = [[text.count(word) for text in lowered] for word in words]
-    mean = sum(len(text) for text in lowered) / len(found)
-    scores = [0.0] * len(found)
-    for of_word in counts:
-        holding = sum(1 for n in of_word if n)
-        weight = math.log(1 + (len(found) - holding + 0.5) / (holding + 0.5))
-        for i, n in enumerate(of_word):
-            if n:
-                scores[i] += weight * n * (K1 + 1) / (n + K1 * (1 - B + B * len(lowered[i]) / mean))
+    scores = bm25([[text.count(word) for text in lowered] for word in words], [len(t) for t in lowered])
     for names in forms:
         here = [any(name in text for name in names) for text in lowered]
         weight = NAME_WEIGHT * math.log(1 + len(found) / (1 + sum(here)))
         scores = [score + weight * held for score, held in zip(scores, here, strict=True)]
     order = sorted((i for i, score in enumerate(scores) if score), key=lambda i: (-scores[i], i))
-    return [Passage(found[i].chapter, found[i].text, round(scores[i], 3)) for i in order[:limit]]
+    return [replace(found[i], score=round(scores[i], 3)) for i in order[:limit]]
+
+
+def bm25(counts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[float]:
+    """Scores of texts of these lengths; ``counts``: of each word, how often each text has it."""
+    mean, scores = max(1.0, sum(lengths) / max(1, len(lengths))), [0.0] * len(lengths)
+    for of_word in counts:
+        holding = sum(1 for n in of_word if n)
+        weight = math.log(1 + (len(lengths) - holding + 0.5) / (holding + 0.5))
+        for i, n in enumerate(of_word):
+            if n:
+                scores[i] += weight * n * (K1 + 1) / (n + K1 * (1 - B + B * lengths[i] / mean))
+    return scores

@@ -18,7 +18,7 @@ MAX_QUESTION = 500
 MAX_ENTITIES = 20
 """Most names of a question that are looked at."""
 
-_HAN = re.compile(r"[\u3400-\u9fff]")
+HAN = re.compile(r"[\u3400-\u9fff]")
 _PERSON, _OTHER = "\ue000", "\ue001"
 """What stands for a person, and for a place or an organization, in a question whose names are masked."""
 _CANDIDATE = re.compile(r"[A-Z][\w’'-]+(?: [A-Z][\w’'-]+)*")
@@ -49,7 +49,7 @@ class Question:
 def read_question(text: str, query: GraphQuery) -> Question:
     """Read a question about the book of ``query``; a misspelt name is read as the most similar one."""
     text = " ".join(text[:MAX_QUESTION].split()).strip(" ？?。.!！")
-    lang: Lang = "zh" if _HAN.search(text) else "en"
+    lang: Lang = "zh" if HAN.search(text) else "en"
     masked, entities = _mask(text, query)
     if not entities and lang == "en":
         masked, entities = _mask(_corrected(text, query), query)
@@ -88,7 +88,7 @@ def _mask(text: str, query: GraphQuery) -> tuple[str, list[Entity]]:
 
 
 def _longest(text: str, at: int, names: dict[str, dict[str, Entity]]) -> tuple[int, Entity] | None:
-    if at and text[at - 1].isalnum() and not _HAN.match(text[at]) and not _HAN.match(text[at - 1]):
+    if at and text[at - 1].isalnum() and not HAN.match(text[at]) and not HAN.match(text[at - 1]):
         return None  # within a word
     best = None
     for form, entity in names.get(text[at].lower(), {}).items():
@@ -96,8 +96,8 @@ def _longest(text: str, at: int, names: dict[str, dict[str, Entity]]) -> tuple[i
         whole = (
             end >= len(text)
             or not text[end].isalnum()
-            or bool(_HAN.match(text[end]))
-            or bool(_HAN.match(form[-1]))
+            or bool(HAN.match(text[end]))
+            or bool(HAN.match(form[-1]))
         )
         if whole and (best is None or len(form) > best[0]) and text[at:end].lower() == form:
             best = len(form), entity

@@ -37,22 +37,34 @@ EVENT_IN = 11
 
 _TYPES = ("KNOWS", "FRIEND", "ENEMY", "ALLY", "FOLLOWS", "FAMILY")
 
+_QUESTION = re.compile(r"(?:问题|Question): (.+)\n<(?:片段|passage) ")
 _PASSAGE = re.compile(r"<(片段|passage) ([0-9a-f]{8})>\n(.*)\n</\1 \2>\s*\Z", re.DOTALL)
 
 
 def passage(user: str) -> str:
-    """The text between kgnb's markers in a user message; the whole message without markers."""
-    found = _PASSAGE.search(user)
+    """The text between kgnb's markers in a user message; the whole message without markers, or with a
+    question before them."""
+    found = None if _QUESTION.match(user) else _PASSAGE.search(user)
     return found.group(3) if found else user
 
 
 def answer(text: str) -> str:
     """The reply for ``text``: the JSON object that kgnb's prompts ask for."""
+    if asked := _QUESTION.match(text):
+        return _best_sentence(asked[1], text[text.find("\n[", asked.end()) :])
     zh = _HAN.search(text) is not None
     found = _Found()
     for match in _SENTENCE.finditer(text):
         found.read(match.group().strip(), zh=zh)
     return json.dumps(found.whole(), ensure_ascii=False)
+
+
+def _best_sentence(question: str, text: str) -> str:
+    """The sentence of the passages that has most of the question's pairs of characters, as the answer."""
+    pairs = {question[i : i + 2] for i in range(len(question) - 1)}
+    told = [one.group().strip() for one in _SENTENCE.finditer(text)]
+    best = max(told, key=lambda one: sum(pair in one for pair in pairs), default="")
+    return json.dumps({"sentences": [{"text": best, "quotes": [best[:30]]}]}, ensure_ascii=False)
 
 
 class _Found:

@@ -1,0 +1,56 @@
+"""Searches the texts of all books."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kgnb.app.ask import PASSAGES
+from kgnb.app.context import App
+from kgnb.core.labels import Lang
+from kgnb.core.messages import texts
+from kgnb.core.model import Chapter
+from kgnb.graph.ask.answers import Answer
+from kgnb.graph.ask.passages import Passage, best, bm25, passages, terms
+from kgnb.graph.ask.question import HAN, MAX_QUESTION, stop_words
+from kgnb.stores.ledger.database import Database
+from kgnb.stores.ledger.graphs import RecordTexts
+
+NEAREST_CHAPTERS = 12
+"""Chapters that are cut into passages: those that fit best as a whole."""
+
+
+async def ask_shelf(app: App, question: str, until: int | None = None) -> Answer:
+    """Return the passages of all books that are nearest to a question; none after chapter ``until``."""
+    lang: Lang = "zh" if HAN.search(question) else "en"
+    words = terms(question[:MAX_QUESTION], stop_words(lang))
+    shelf: list[tuple[str, Chapter]] = []
+    for one in await app.ledger.task_stats.newest_of_each_book():
+        chapters = await app.ledger.books.chapters(one.novel_id)
+        shelf += [(one.title, c) for c in chapters if until is None or c.number <= until]
+    found = await asyncio.to_thread(_nearest, app.ledger.database, shelf, words)
+    return Answer(
+        question, note=texts(lang)["ask.shelf" if found else "ask.shelf_none"], passages=tuple(found)
+    )
+
+
+def _nearest(database: Database, shelf: Sequence[tuple[str, Chapter]], words: Sequence[str]) -> list[Passage]:
+    """The best passages of the best chapters; one page of texts is in memory at a time."""
+    folds = any(word.isascii() for word in words)  # Chinese has no case, and to look takes long
+    counts: list[list[int]] = []
+    lengths: list[int] = []
+    for _, text in RecordTexts(database, [chapter for _, chapter in shelf]):
+        folded = text.lower() if folds else text
+        counts.append([folded.count(word) for word in words])
+        lengths.append(len(text))
+    scores = bm25(list(zip(*counts, strict=True)), lengths)
+    order = sorted((i for i, score in enumerate(scores) if score), key=lambda i: (-scores[i], i))
+    chosen = [shelf[i] for i in order[:NEAREST_CHAPTERS]]
+    read = RecordTexts(database, [chapter for _, chapter in chosen])
+    cut = [
+        replace(passage, book=title)
+        for (title, _), told in zip(chosen, read, strict=True)
+        for passage in passages([told])
+    ]
+    return best(cut, words, limit=PASSAGES)
