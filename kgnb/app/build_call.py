@@ -9,6 +9,7 @@ from kgnb.core import colab
 from kgnb.core.model import Provider
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
+from kgnb.llm.local import PROVIDER as LOCAL
 from kgnb.render.progress_bar import tell_reading
 from kgnb.worker.provider_sources import settings_for
 
@@ -60,7 +61,7 @@ def _settings(
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
     if isinstance(provider, Provider):
         given |= settings_for(provider)
-    elif provider in (colab.PROVIDER, "local"):
+    elif provider in (colab.PROVIDER, LOCAL):
         given["provider_name"] = provider
     given |= {"openai_model": str(model)} if model else {}
     given |= {"kinds": kinds} if kinds else {}

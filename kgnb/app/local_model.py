@@ -14,7 +14,9 @@ from pydantic import SecretStr
 from kgnb.app.context import App, open_app
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
+from kgnb.llm.local import PROVIDER
 from kgnb.llm.local.engines import choose_engine
 from kgnb.llm.local.model_files import find_model
 from kgnb.llm.local.running import running_servers
@@ -22,7 +24,6 @@ from kgnb.llm.local.server import LocalServer, hold_server
 
 log = logging.getLogger(__name__)
 
-PROVIDER = "local"
 TIMEOUT = 600.0
 """Seconds of one request: a CPU writes a few tokens a second. Below the 15 minutes that a chapter is held."""
 
@@ -61,10 +62,10 @@ def _serve(settings: Settings) -> LocalServer:
     try:
         model = find_model(settings.openai_model)
     except InputError as error:
-        running = [f"{one.provider} ({', '.join(one.models[:3])})" for one in running_servers()]
+        running = [f"{name} ({', '.join(models[:3])})" for name, models in running_servers().items()]
         if error.key not in ("local.no_model", "local.not_found") or not running:
             raise
-        raise InputError("local.others_run", servers="; ".join(running)) from None
+        raise InputError("local.others_run", servers=one_line("; ".join(running))) from None
     engine = choose_engine(model)
     log.info(say("local.starting", model=model.name, slots=engine.slots, chars=engine.chunk_chars))
     return hold_server(model, engine, settings.keys_path.parent / "local")

@@ -31,11 +31,14 @@ from kgnb.kaggle.kernel_metadata import (
     slug_of,
     title_and_slug,
 )
+from kgnb.llm.local import PROVIDER
 
 METADATA = "kernel-metadata.json"
 CODE = "kgnb.ipynb"
 """The notebook's file in a folder made by `kaggle init`."""
 DEFAULT_NOTEBOOK = "worker"
+GPU_MODEL = "qwen-lm/qwen-3/transformers/8b-awq/1"
+"""The model of a run with its own GPU where none is named: Apache 2.0, 6.1 GB, one for each T4."""
 DRY_OWNER = "OWNER"
 """Stands for the account in a dry run, which doesn't log in."""
 
@@ -133,11 +136,18 @@ def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
             meta[key] = value
     if accelerator(meta) == "gpu" and not meta.get("machine_shape"):
         meta["machine_shape"] = GPU
+    if reads_with_own_model(args) and not (args.model_source or args.model):
+        attach(meta, "model_sources", GPU_MODEL)
     for option in ("dataset", "kernel", "model_source"):
         for source in getattr(args, option):
             attach(meta, f"{option.removesuffix('_source')}_sources", source)
     for source in meta.get("model_sources", []):
         check_model(source)
+
+
+def reads_with_own_model(args: argparse.Namespace) -> bool:
+    """Whether the run reads its books with a model that it serves itself (`push --provider local`)."""
+    return getattr(args, "provider", None) == PROVIDER
 
 
 def is_dry(args: argparse.Namespace) -> bool:
@@ -180,6 +190,8 @@ def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
         if is_secret_name(name):
             raise InputError("kaggle.secret_set", name=name)
         variables[name] = value
+    if reads_with_own_model(args):
+        variables["KGNB_PROVIDER_NAME"] = PROVIDER
     if args.model:
         variables["OPENAI_MODEL"] = args.model
     if timeout := getattr(args, "timeout", None):  # a kill: the node must know it, to leave before

@@ -19,6 +19,7 @@ from kgnb.cli.kaggle_bundle import (
     bundle_of_notebook,
     complete,
     named_bundle,
+    reads_with_own_model,
 )
 from kgnb.cli.options import warn
 from kgnb.core.endpoint import is_here
@@ -155,7 +156,7 @@ def _check_work(args: argparse.Namespace, settings: Settings, bundle: Bundle) ->
         if own_worker and not able and not any(name in variables for name in WORK):
             raise InputError("kaggle.nothing_to_do")
         return
-    if able or "OPENAI_BASE_URL" in variables:
+    if able or "OPENAI_BASE_URL" in variables or reads_with_own_model(args):
         return
     if args.provider not in (None, "rules"):
         raise InputError("kaggle.provider_needs_key", provider=args.provider)
@@ -164,11 +165,16 @@ def _check_work(args: argparse.Namespace, settings: Settings, bundle: Bundle) ->
 
 
 def _check_accelerator(args: argparse.Namespace, bundle: Bundle) -> None:
-    """Raises InputError for an accelerator that nothing in the run uses: its hours are counted all the same.
+    """Raises InputError for an accelerator that nothing in the run uses: its hours are counted all the same;
+    and for a model of the run's own without a GPU.
 
     kgnb's own notebooks use one only through a server in the notebook itself.
     """
     wanted = accelerator(bundle.meta)
+    if reads_with_own_model(args):
+        if wanted != "gpu" or not bundle.packed:
+            raise InputError("kaggle.local_needs_gpu")
+        return
     served_there = is_here(urlsplit(bundle.variables.get("OPENAI_BASE_URL", "")).hostname or "")
     if wanted and not (args.no_run or bundle.is_theirs or served_there):
         raise InputError("kaggle.accelerator_unused", what=wanted.upper())

@@ -152,16 +152,16 @@ def _complain(text: str) -> None:
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that options override."""
     from kgnb.core.settings import Settings
+    from kgnb.llm.local import PROVIDER as LOCAL
 
     overrides: dict[str, Any] = {}
     if args.data is not None:
         overrides["data"] = Path(args.data)
     if args.lang is not None:
         overrides["lang"] = args.lang
-    if getattr(args, "provider", None) == "local" and args.name == "build":
-        overrides["provider_name"] = "local"
-    if args.name == "build" and args.model:
-        overrides["openai_model"] = args.model
+    if args.name == "build":
+        overrides |= {"provider_name": LOCAL} if args.provider == LOCAL else {}
+        overrides |= {"openai_model": args.model} if args.model else {}
     for name in ("resume_from", "providers", "kinds"):
         if value := getattr(args, name, None):
             overrides[name] = value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from importlib.util import find_spec
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -13,9 +12,6 @@ from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import Provider
-
-explanations: dict[str, Callable[[], str]] = {}
-"""By host and port: what tells why a server that kgnb started itself doesn't answer; "" while it runs."""
 
 
 def checked_url(provider: Provider) -> str:
@@ -70,8 +66,6 @@ def unreached(url: str, reason: str) -> str:
     proxy, told = proxy_of(url), f"{_place(url)}: {reason}".removesuffix(": ")
     if proxy:
         return told + say("provider.by_proxy", proxy=_place(proxy))
-    if died := explanations.get(_place(url), str)():
-        return f"{told}; {died}"
     silent = reason in ("", os.strerror(errno.ECONNREFUSED))
     return told + (say("provider.in_place") if silent and is_here(urlsplit(url).hostname or "") else "")
 

@@ -20,6 +20,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.input_file import reading
 from kgnb.core.kaggle_inputs import find_input
 from kgnb.core.messages import say
+from kgnb.llm.local import PROVIDER
 
 Notebook = dict[str, Any]
 
@@ -41,7 +42,8 @@ def notebook(books: str, *, provider: str | None, earlier: str | None) -> Notebo
     ``provider`` as in :func:`kgnb.build`. ``earlier``: the run (OWNER/NAME) whose output it goes on from.
     """
     build = BUILD.format(earlier=json.dumps(earlier or ""), provider=repr(provider))
-    cells = [("markdown", TITLE), ("code", books), ("code", build), ("code", GRAPHS)]
+    prepare = [("code", PREPARE)] if provider == PROVIDER else []
+    cells = [("markdown", TITLE), ("code", books), *prepare, ("code", build), ("code", GRAPHS)]
     return {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}
 
 
@@ -156,6 +158,14 @@ ATTACHED = """\
 from kgnb.kaggle.book_notebook import unpack_dataset
 
 BOOKS = unpack_dataset({dataset})
+"""
+
+PREPARE = """\
+# 用这个笔记本的 GPU 读：vLLM 装在它自己的环境里，不动 Kaggle 的包。
+# Read with this notebook's GPU: vLLM goes into an environment of its own, beside Kaggle's packages.
+from kgnb.llm.local.engines import prepare_gpu
+
+prepare_gpu()
 """
 
 BUILD = """\

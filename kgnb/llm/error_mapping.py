@@ -9,13 +9,13 @@ import math
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from kgnb.core import errors
-from kgnb.core.addresses import redacted_url
+from kgnb.core.addresses import origin, redacted_url
 from kgnb.core.endpoint import unreached
 from kgnb.core.model import Provider, Usage
 from kgnb.core.secret_mask import without_secrets
@@ -184,11 +184,17 @@ def _seconds(value: str) -> float | None:
     return None
 
 
+last_words: dict[str, Callable[[], str]] = {}
+"""By origin: what a server that kgnb started itself said before it died for good; "" while it runs."""
+
+
 def error_for(refusal: ErrorResponse, provider: Provider, url: str, model: str) -> errors.ProviderError:
     """The error for ``refusal``, with the endpoint's words but for secrets; a refused key's are not told."""
     kind, text = _KINDS[refusal.meaning]
     if text == "provider.auth" and not provider.all_keys:
         text = "provider.key_wanted"
+    if kind is errors.ProviderDown and (said := last_words.get(origin(url), str)()):
+        return errors.EndpointWrong("local.died", provider=provider.name, said=said)
     told = "" if kind is errors.AuthRejected else refusal.message
     said = clean(without_secrets(clean(told, 2_000), provider), SHOWN_CHARS)
     facts: dict[str, object] = {

@@ -200,22 +200,29 @@ class Node:
         return summed([self._counters.snapshot(), *list(self._process_states.values())])
 
     def call(
-        self, work: Callable[[App], Awaitable[R]], *, queue: bool = True, graph: bool = False
+        self,
+        work: Callable[[App], Awaitable[R]],
+        *,
+        queue: bool = True,
+        graph: bool = False,
+        model: bool = False,
     ) -> Future[R]:
         """Run ``work`` with connected stores: in the node's thread while it runs, else in kgnb's own.
 
-        ``queue`` and ``graph`` say which services to open where the node's can't be used. Work that a leaving
+        ``queue`` and ``graph`` say which services to open where the node's can't be used, ``model`` whether a
+        local model is one. Work that a leaving
         node can't wait for is cancelled.
         """
         from kgnb.app.api import spawn
 
         future = self._run.call(work) if self._run is not None else None
-        return future if future is not None else spawn(self._opened(work, queue, graph))
+        return future if future is not None else spawn(self._opened(work, queue, graph, model))
 
-    async def _opened(self, work: Callable[[App], Awaitable[R]], queue: bool, graph: bool) -> R:
+    async def _opened(self, work: Callable[[App], Awaitable[R]], queue: bool, graph: bool, model: bool) -> R:
         from kgnb.app.context import open_app
+        from kgnb.app.local_model import open_to_work
 
-        async with open_app(self.settings, queue=queue, graph=graph) as app:
+        async with (open_to_work if model else open_app)(self.settings, queue=queue, graph=graph) as app:
             return await work(app)
 
     def submit(
@@ -236,7 +243,7 @@ class Node:
         from kgnb.app.submit import submit
 
         given: Any = {"title": title, "author": author, "edition_of": edition_of, "again": again}
-        submitted = self.call(lambda app: submit(app, Path(book), provider, **given))
+        submitted = self.call(lambda app: submit(app, Path(book), provider, **given), model=True)
         return submitted.result().task.id
 
     # --- batch runs

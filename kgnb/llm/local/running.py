@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from kgnb.llm.presets import presets
 
@@ -15,25 +14,17 @@ SECONDS = 1.0
 MOST_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A server that answered: its provider's name and the models that it offers."""
-
-    provider: str
-    models: tuple[str, ...]
-
-
-def running_servers() -> list[Running]:
-    """The servers that answer now. Takes at most a second or two."""
+def running_servers() -> dict[str, list[str]]:
+    """The models of each server that answers now, by its provider's name. Takes a second or two."""
     with ThreadPoolExecutor(len(NAMES)) as pool:
-        return [found for found in pool.map(_ask, NAMES) if found is not None]
+        found = dict(zip(NAMES, pool.map(_models, NAMES), strict=True))
+    return {name: models for name, models in found.items() if models is not None}
 
 
-def _ask(name: str) -> Running | None:
+def _models(name: str) -> list[str] | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{presets()[name].base_url}/models", timeout=SECONDS) as answer:
-            listed = json.loads(answer.read(MOST_BYTES))["data"]
-            return Running(name, tuple(str(model["id"]) for model in listed))
+            return [str(model["id"]) for model in json.loads(answer.read(MOST_BYTES))["data"]]
     except (OSError, ValueError, KeyError, TypeError):  # nobody, a login, or another program
         return None

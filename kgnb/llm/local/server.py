@@ -15,15 +15,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from kgnb.core import endpoint
+from kgnb.core.addresses import origin
 from kgnb.core.errors import EngineError
 from kgnb.core.files import try_lock
-from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
+from kgnb.llm import error_mapping
 from kgnb.llm.local.engines import Engine
 from kgnb.llm.local.keeper import CLIENTS, KEEPER, LOG, NOTE, TRY_SECONDS, Plan
 from kgnb.llm.local.model_files import Model
@@ -45,7 +44,7 @@ class LocalServer:
         self.url, self.key = note["url"], SecretStr(note["key"])
         self._hold = hold
         _open.add(self)
-        endpoint.explanations[urlsplit(self.url).netloc] = self.last_words
+        error_mapping.last_words[origin(self.url)] = self.last_words
 
     @property
     def alive(self) -> bool:
@@ -53,9 +52,9 @@ class LocalServer:
         return _is_kept(self.folder)
 
     def last_words(self) -> str:
-        """How the server died, with its last lines; "" where it runs."""
+        """The last lines of a server that died for good, and their file; "" while it runs or restarts."""
         note = _note(self.folder)
-        return say("local.died", said=_said(note), log=self.folder / LOG) if "error" in note else ""
+        return f"{_said(note)} ({self.folder / LOG})" if "error" in note and not self.alive else ""
 
     def close(self) -> None:
         """Let go; the server ends when no process holds it any longer."""
