@@ -38,12 +38,6 @@ VLLM = "0.19.1"
 """Newest that takes the torch of Kaggle's image, 2.10.0+cu128; later ones bring their own."""
 VLLM_PROGRAM = Path("~/.cache/kgnb/vllm/bin/vllm")
 """In an environment of its own: in the kernel's it would replace protobuf, numba and transformers."""
-_LLAMA = """\
-import sys
-sys.path.insert(0, sys.argv.pop(1))
-from kgnb.llm.local.llama_server import main
-main()
-"""
 LOAD_SECONDS = {"llama": 300.0, "vllm": 900.0}
 
 
@@ -97,6 +91,12 @@ def gpus() -> list[Gpu]:
         return []
 
 
+def own_process(module: str) -> list[str]:
+    """The command of a process of this package; like this one it needs no installed kgnb."""
+    boot = f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {__package__}.{module} import main; main()"
+    return [sys.executable, "-P", "-c", boot, str(Path(__file__).resolve().parents[3])]
+
+
 def _llama(model: Model) -> Engine:
     if find_spec("xllamacpp") is None:
         raise InputError("local.no_llama")
@@ -108,9 +108,8 @@ def _llama(model: Model) -> Engine:
     cpus = usable_cpus()
     slots = max(1, min(cpus // CPUS_A_SLOT, tokens // window))
     numbers = {"port": "{port}", "slots": slots, "window": window, "threads": cpus, "name": model.name}
-    parent = str(Path(__file__).resolve().parents[3])
     options = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, "-P", "-c", _LLAMA, parent, str(model.path), *options]
+    command = [*own_process("llama_server"), str(model.path), *options]
     return Engine(command, {KEY_VARIABLE: "{key}"}, LOAD_SECONDS["llama"], slots, window)
 
 

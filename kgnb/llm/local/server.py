@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 import weakref
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from kgnb.core.errors import EngineError
 from kgnb.core.files import try_lock
 from kgnb.core.safe_text import one_line
 from kgnb.llm import error_mapping
-from kgnb.llm.local.engines import Engine
+from kgnb.llm.local.engines import Engine, own_process
 from kgnb.llm.local.keeper import CLIENTS, KEEPER, LOG, NOTE, TRY_SECONDS, Plan
 from kgnb.llm.local.model_files import Model
 
@@ -31,7 +30,6 @@ SAID_CHARS = 300
 """Of the server's last lines, in an error."""
 _WRONG = re.compile(r"(?i)error|fail|out of memory")
 _POLL = 0.05
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from kgnb.llm.local.keeper import main; main()"
 
 
 class LocalServer:
@@ -120,7 +118,7 @@ def _start_keeper(folder: Path, model: Model, engine: Engine) -> subprocess.Pope
     plan = Plan(str(folder), engine.command, engine.environment, model.name, engine.seconds)
     with (folder / LOG).open("ab") as log:
         keeper = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
-            [sys.executable, "-P", "-c", _BOOT, str(Path(__file__).resolve().parents[3])],
+            own_process("keeper"),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
