@@ -168,7 +168,7 @@ async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
     app.providers.serve_only(planned.provider)
     async with running_node(app, only_task=planned.task.id, listener=watch.on_event) as node:
         if not planned.provider.is_rules:
-            await node.throttle.lift_automatic_pause(planned.provider)
+            await node.throttle.pauses.lift_automatic(planned.provider)
         watching = asyncio.create_task(_watch_task(app, planned, watch, listener))
         try:
             await node.run(until=lambda: watch.closed or watch.refused is not None or watching.done())

@@ -175,11 +175,6 @@ def _provider_trouble(
         if provider["problem"]:
             return Condition("stuck", provider["problem"], mend=_MENDS.get(provider["kind"], "key"))
         return Condition("waiting", _not_served(provider["name"]), by="node")
-    refusals = _refusals(provider["name"], nodes)
-    if refusals and not _is_served(
-        task, provider["name"].lower(), [n for n in nodes if n["name"] not in refusals]
-    ):
-        return Condition("stuck", "; ".join(refusals.values()), mend="key")
     limited = provider["limited_until"]
     if limited and (task["rate"] is None or limited - now > SHORT_LIMIT):
         why = say("status.why_limited", provider=provider["name"])
@@ -193,16 +188,6 @@ def _provider_trouble(
 def _not_served(provider: str) -> str:
     key = "why_rules_not_served" if provider.lower() == RULES else "why_not_served"
     return say(f"status.{key}", provider=provider)
-
-
-def _refusals(provider: str, nodes: Sequence[Item]) -> dict[str, str]:
-    """Node → why the provider refuses its key, of those that were refused."""
-    return {
-        node["name"]: say("status.key_refused", node=node["name"], reason=why)
-        for node in nodes
-        for name, why in node["refused"].items()
-        if name.lower() == provider.lower()
-    }
 
 
 def _paused(provider: Item) -> Condition:

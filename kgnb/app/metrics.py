@@ -149,7 +149,7 @@ def _slots(node: WorkerNode) -> Iterator[Metric]:
 
 
 def _providers(node: WorkerNode) -> Iterator[Metric]:
-    served, paused = [p for p in node.providers.served() if not p.is_rules], node.throttle.paused
+    served, paused = [p for p in node.providers.served() if not p.is_rules], node.throttle.pauses.paused
     shut = {p.lower_name: int(p.name in paused) for p in served}
     waits = {p.lower_name: round(node.throttle.rate_wait(p), 1) for p in served}
     yield _gauge("kgnb_provider_paused", "Whether it is paused for every node.", shut, "provider")

@@ -66,11 +66,7 @@ def _node_row(node: Item) -> Row:
             "version": Cell(node["version"] or (None if node["kgnb"] else say("status.old_worker"))),
             "pid": Cell(node["pid"]),
             "started": Cell(node["started_at"]),
-        },
-        tuple(
-            Cell(say("status.key_refused", node=node["name"], reason=why), "bad")
-            for why in node["refused"].values()
-        ),
+        }
     )
 
 

@@ -52,7 +52,7 @@ class BackgroundLoops:
         self._ids = worker_ids
         self._started = datetime.now().astimezone()
         self._shown: list[WorkerState] = []
-        self._troubles: tuple[dict[str, str], bool] = {}, False  # refused providers; whether Bolt is away
+        self._shown_away = False  # whether Bolt is away, as shown
         self._shown_at = 0.0
         self._heartbeat_lock = asyncio.Lock()
         self._reconciler = Reconciler(node)
@@ -62,14 +62,15 @@ class BackgroundLoops:
     async def run(self) -> None:
         """Run every loop until cancelled."""
         providers, throttle = self._node.providers, self._node.throttle
+        pauses = throttle.pauses
         # (interval, step, service that a step without an error proves to be up; "" = none)
         loops = {
             "heartbeat": (CHANGE_SECONDS, self.heartbeat, ""),
             "progress": (PROGRESS_SECONDS, self.publish_progress, ""),
             "watch": (WATCH_SECONDS, self._node.check_tasks, ""),
             "providers": (PROVIDERS_SECONDS, providers.refresh_and_log, "sql"),
-            "keys": (PROVIDERS_SECONDS, lambda: throttle.lift_mended_pauses(providers.served()), ""),
-            "pauses": (WATCH_SECONDS, lambda: throttle.tell_found_pauses(providers.served()), ""),
+            "keys": (PROVIDERS_SECONDS, lambda: pauses.lift_mended(providers.served()), ""),
+            "pauses": (WATCH_SECONDS, lambda: pauses.tell_found(providers.served()), ""),
             "probe": (WATCH_SECONDS, self._probe_graph, ""),
             "refresh": (WATCH_SECONDS, self._node.task_keeper.refresh_in_mid_run, ""),
             "spending": (WATCH_SECONDS, throttle.flush, ""),
@@ -85,19 +86,17 @@ class BackgroundLoops:
             states = await self._worker_states()
             now = time.monotonic()
             due = now - self._shown_at >= heartbeat_seconds(self._node.stores.queue.node_count)
-            refused = {name: one.reason for name, one in self._node.throttle.refused.items()}
             away = self._node.stores.outages.is_down("bolt")
-            if states == self._shown and (refused, away) == self._troubles and not due:
+            if states == self._shown and away == self._shown_away and not due:
                 return
             await self._presence.heartbeat(
                 workers=states,
                 anew=due,
                 started_at=self._started,
                 slots=self._node.settings.slots_for(),
-                refused=refused,
                 graph_away=away,
             )
-            self._shown, self._troubles = states, (refused, away)
+            self._shown, self._shown_away = states, away
             if due:
                 self._shown_at = now
 

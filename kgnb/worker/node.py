@@ -182,9 +182,9 @@ class WorkerNode:
         self.queue_states = poll.states
         self.poll_count += 1
         self._newer_items = poll.newer
-        paused = self.throttle.paused
-        self.throttle.on_poll(poll, served)
-        if paused - self.throttle.paused:
+        paused = self.throttle.pauses.paused
+        self.throttle.pauses.on_poll(poll, served)
+        if paused - self.throttle.pauses.paused:
             self._wake.set()  # a pause is over: poll its queues at once
         return poll
 
@@ -193,7 +193,7 @@ class WorkerNode:
         requests, keys = [], [provider.lower_name for provider in served]
         for provider in served:
             # Paused on all nodes, or rate-limited: tasks are still opened, as some are for the rules.
-            blocked = provider.name in self.throttle.paused or self.throttle.rate_wait(provider) > 0
+            blocked = provider.name in self.throttle.pauses.paused or self.throttle.rate_wait(provider) > 0
             closed = self._stopping or outage
             free = 0 if closed or blocked else self._claimable(provider, keys)
             queues = queues_of([provider], self.settings.prefixes)
@@ -342,7 +342,7 @@ class WorkerNode:
         if outcome is Outcome.NOT_OURS:
             return
         # While it is paused, replies still come to requests sent before.
-        works = outcome is Outcome.COMPLETED and provider not in self.throttle.paused
+        works = outcome is Outcome.COMPLETED and provider not in self.throttle.pauses.paused
         if works and self._provider_failures.pop(provider, None) is not None:
             log.warning(say("node.provider_back", provider=provider))
         self.unpublished_tasks.add(claim.task_id)
@@ -353,7 +353,7 @@ class WorkerNode:
 
     def _report_provider_failure(self, claim: Claim, provider: str, error: errors.ProviderError) -> None:
         """Logged as a warning once, until the provider fails in another way or works again."""
-        told = provider in self.throttle.paused  # with why it was paused
+        told = provider in self.throttle.pauses.paused  # with why it was paused
         news = not told and self._provider_failures.get(provider) is not type(error)
         self._provider_failures[provider] = type(error)
         facts = self._chapters.log_facts(claim)

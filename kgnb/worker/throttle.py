@@ -67,7 +67,7 @@ class _Call:
         return len(self.prompt.system) + len(self.prompt.user)
 
 
-class ProviderThrottle(ProviderPauses):
+class ProviderThrottle:
     """One node's access to all providers.
 
     ``slots_for``: a provider's number of concurrent requests; ``total_slots``: that of all together.
@@ -84,7 +84,9 @@ class ProviderThrottle(ProviderPauses):
         slots_for: Callable[[Provider], int],
         total_slots: int | None = None,
     ) -> None:
-        super().__init__(queue, outages, suspend_seconds)
+        self.pauses = ProviderPauses(queue, outages, suspend_seconds)
+        self._breaker = self.pauses.breaker
+        self._outages = outages
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Called with a provider's lower-case name and the seconds of each answered request."""
         self._mean_seconds: dict[str, float] = {}  # by lower-case name, a moving average
@@ -134,7 +136,9 @@ class ProviderThrottle(ProviderPauses):
         if not self._breaker.is_success_recorded(provider.name):
             # In the background: storing a paid reply must not wait for a Redis that hangs.
             took = time.monotonic() - call.began
-            sharing = asyncio.create_task(self._share(self._breaker.record_success(provider.name, took)))
+            sharing = asyncio.create_task(
+                self.pauses.share(self._breaker.record_success(provider.name, took))
+            )
             self._sharing.add(sharing)
             sharing.add_done_callback(self._sharing.discard)
         return done
@@ -199,7 +203,7 @@ class ProviderThrottle(ProviderPauses):
             raise errors.NodeLeaving("node.asks_no_more")
         if lost():
             raise errors.LeaseLost("node.lease_lost")
-        if provider.name in self.paused:
+        if provider.name in self.pauses.paused:
             raise errors.ProviderPaused("provider.paused", provider=provider.name)
 
     # --- afterwards
@@ -238,7 +242,7 @@ class ProviderThrottle(ProviderPauses):
         except (errors.ProviderError, TimeoutError):
             return False
         took = time.monotonic() - call.began
-        await self._share(self._breaker.record_success(call.provider.name, took))
+        await self.pauses.share(self._breaker.record_success(call.provider.name, took))
         return True
 
     def _record_usage(self, call: _Call, usage: Usage, unanswered: int = 0) -> None:
@@ -264,31 +268,28 @@ class ProviderThrottle(ProviderPauses):
             return
         if isinstance(error, errors.RateLimited):
             await self.limiter(provider).on_rate_limit()
-            await self._share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
+            await self.pauses.share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
         elif isinstance(error, errors.BudgetReached):
-            paused = await self._pause(name, error, seconds=error.pause_seconds)
+            paused = await self.pauses.pause(name, error, seconds=error.pause_seconds)
         elif isinstance(error, errors.AuthRejected | errors.EndpointWrong):
-            asked = fingerprint(provider)
-            if self._asked.get(provider.lower_name, asked) != asked:  # replaced meanwhile
+            if self.pauses.is_replaced(provider):  # meanwhile
                 return
-            if isinstance(error, errors.EndpointWrong) or not await self._stopped_alone(name, reason):
-                paused = await self._pause(name, error, asked=asked)
+            paused = await self.pauses.pause(name, error, asked=fingerprint(provider))
         elif isinstance(error, errors.QuotaExhausted):
-            paused = await self._pause(name, error)
+            paused = await self.pauses.pause(name, error)
         elif isinstance(error, errors.ProviderDown):
             facts = (name, reason, error.key, fingerprint(provider))
-            paused = await self._share(self._breaker.record_failure(*facts))
+            paused = await self.pauses.share(self._breaker.record_failure(*facts))
             if paused:
-                self.paused |= {name}
+                self.pauses.paused |= {name}
         elif isinstance(error, errors.RequestRejected):
-            await self._share(self._breaker.record_refusal(name, reason, error.key, certain=False))
+            await self.pauses.share(self._breaker.record_refusal(name, reason, error.key, certain=False))
         elif isinstance(error, errors.ReplyError):  # the provider answers: resets consecutive failures
-            await self._share(self._breaker.record_success(name))
+            await self.pauses.share(self._breaker.record_success(name))
         text = "node.provider_paused" if paused else "node.provider_failed"
         # A pause that a person or another node set tells nothing of this failure.
         fails = not isinstance(error, errors.ReplyError | errors.RateLimited)
-        if paused or (fails and name in self.paused - self._told):
-            self._told.add(name)
+        if paused or (fails and self.pauses.is_untold(name)):
             ends_build = isinstance(error, errors.AuthRejected | errors.QuotaExhausted | errors.EndpointWrong)
             (pauses if ends_build else log).error(say(text, provider=name, reason=reason))
 

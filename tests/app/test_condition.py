@@ -61,10 +61,6 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "node died since": ({"age": 120.0}, ("waiting", "node", "start")),
     "nobody serves it": ({"node": {"providers": [], "tasks": []}}, ("waiting", "node", "")),
     "provider removed": ({"task": {"provider": "gone"}, "node": {"tasks": []}}, ("waiting", "node", "")),
-    "one node's key refused": (
-        {"nodes": [a_node(refused={"OpenAI": "401"}), a_node(name="乙")]}, ("running", "", ""),
-    ),
-    "every node's key refused": ({"node": {"refused": {"OpenAI": "401"}}}, ("stuck", "", "key")),
     "service down": ({"now": {"down": "Redis is away"}}, ("stuck", "service", "connect")),
     "can't be opened": ({"now": {"stuck": {1: "no novel"}}}, ("stuck", "", "")),
     "queued": ({"task": FRESH | {"status": "created"}, "node": {"tasks": []}}, ("waiting", "", "")),

@@ -655,7 +655,7 @@ class TestProviders:
         throttle = ProviderThrottle(
             app.queue, app.outages, unused, unused, suspend_seconds=600, slots_for=lambda _: 1
         )
-        await throttle.lift_automatic_pause(app.providers.get("DeepSeek"))
+        await throttle.pauses.lift_automatic(app.providers.get("DeepSeek"))
         assert bool((await app.queue.poll([], ["DeepSeek"])).paused) == by_hand
 
     async def test_paused_rules_are_told_like_any_provider(self, app: App) -> None:

@@ -34,7 +34,6 @@ from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.queue.inspect import LIMIT_PREFIX
-from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.types import PollResult
 from kgnb.worker.provider_pauses import fingerprint
 from tests.support.patience import SLOWEST
@@ -274,7 +273,7 @@ async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_rese
         await node.ask()
         llm.faults = Faults(rate_500=1.0)
         await failing(node, ProviderDown, 2, redis)
-        assert NAME not in node.throttle.paused
+        assert NAME not in node.throttle.pauses.paused
         assert not caplog.records
         await failing(node, ProviderDown, 1, redis)
         assert len(caplog.records) == 1
@@ -311,7 +310,7 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
     async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
         with pytest.raises(AuthRejected) as error:
             await node.ask()
-        state = (await node.throttle.provider_states([node.provider]))[NAME]
+        state = (await node.throttle.pauses.states([node.provider]))[NAME]
         assert (state.reason, state.kind, state.failures) == (str(error.value), "provider.auth", 0)
         assert state.answer.refused
         assert state.answer.reason == state.reason
@@ -319,84 +318,29 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         with pytest.raises(QuotaExhausted):
             await node.ask(model="dryrun-no-quota")
-        assert (await node.throttle.provider_states([node.provider]))[NAME].paused
+        assert (await node.throttle.pauses.states([node.provider]))[NAME].paused
 
 
-async def shows_itself(node: Asking, name: str) -> None:
-    presence, refused = Presence(node.queue), node.throttle.refused
-    if node.queue.node != name:
-        await presence.claim_name(name)
-    told = {provider: one.reason for provider, one in refused.items()}
-    slots = [WorkerState(1, NAME)]
-    now = datetime.now().astimezone()
-    await presence.heartbeat(workers=slots, started_at=now, slots=1, refused=told)
-
-
-async def test_a_refused_key_stops_its_own_node_while_another_ones_is_taken(
-    redis_url: str, redis: Redis, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_refused_key_pauses_the_provider_for_every_node(redis_url: str, redis: Redis) -> None:
     async with (
         FakeServer(key="right") as llm,
         asking(redis_url, llm.base_url, key="wrong") as one,
         asking(redis_url, llm.base_url, key="right") as other,
     ):
-        await shows_itself(one, "one")
-        await shows_itself(other, "other")
-        await one.throttle.lift_mended_pauses([one.provider])
+        await one.throttle.pauses.lift_mended([one.provider])
         found = await asyncio.gather(*(one.ask() for _ in range(4)), return_exceptions=True)
-        reason = next(str(error) for error in found if isinstance(error, AuthRejected))
-        told = say("node.key_refused", provider=NAME, reason=reason)
-        assert [record.getMessage() for record in caplog.records].count(told) == 1
+        assert {type(error) for error in found} <= {AuthRejected, ProviderPaused}
+        assert await redis.exists(SUSPEND)
+        await other.throttle.pauses.lift_mended([other.provider])  # whose key is another: taken for a new one
         assert not await redis.exists(SUSPEND)
         assert (await other.ask("关羽。")).usage.requests == 1
-        with pytest.raises(ProviderPaused):
-            await one.ask("张飞。")
-        one.throttle.on_poll(PollResult(), [one.provider])
-        assert NAME in one.throttle.paused  # no poll ends it
-        await one.throttle.lift_mended_pauses([one.provider])
-        await shows_itself(one, "one")
-        assert {n.name: n.refused for n in await other.queue.nodes()} == {
-            "one": {NAME: reason},
-            "other": {},
-        }
-        await CircuitBreaker(other.queue.connection).resume(NAME)  # its account's rights were mended
-        await one.throttle.lift_mended_pauses([one.provider])
-        one.throttle.on_poll(PollResult(), [one.provider])
-        with pytest.raises(AuthRejected):
-            await one.ask("张飞。")
-        llm.key = "another"
-        with pytest.raises(AuthRejected):
-            await other.ask("赵云。")
-        assert await redis.exists(SUSPEND)  # nobody is left
-        replaced = replace(one.provider, api_key=SecretStr("another"))
-        await one.throttle.lift_mended_pauses([replaced])
-        assert not one.throttle.refused
-
-
-async def test_two_refused_at_once_do_not_rely_on_each_other(redis_url: str, redis: Redis) -> None:
-    async with (
-        FakeServer(key="right") as llm,
-        asking(redis_url, llm.base_url, key="wrong") as one,
-        asking(redis_url, llm.base_url, key="bad") as other,
-    ):
-        for node, name in ((one, "one"), (other, "other")):
-            await shows_itself(node, name)
-            await node.throttle.lift_mended_pauses([node.provider])
-        await asyncio.gather(one.ask(), other.ask("关羽。"), return_exceptions=True)  # no heartbeat since
-        assert await redis.exists(SUSPEND)
-        right = replace(one.provider, api_key=SecretStr("right"))
-        for node in (one, other):
-            await node.throttle.lift_mended_pauses([right])
-        assert not await redis.exists(SUSPEND)
-        assert not one.throttle.refused
-        assert not other.throttle.refused
 
 
 async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, redis: Redis) -> None:
     async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
 
         async def paused_after(key: str) -> bool:
-            await node.throttle.lift_mended_pauses([replace(node.provider, api_key=SecretStr(key))])
+            await node.throttle.pauses.lift_mended([replace(node.provider, api_key=SecretStr(key))])
             return await redis.exists(SUSPEND) > 0
 
         assert not await paused_after("wrong")
@@ -405,12 +349,12 @@ async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, 
         assert "wrong" not in str(await redis.get(f"kgnb:pause:{NAME}"))
         assert await paused_after("wrong")
         async with asking(redis_url) as started:  # another node, with the same key
-            await started.throttle.lift_mended_pauses([node.provider])
+            await started.throttle.pauses.lift_mended([node.provider])
         assert await paused_after("wrong")
         more = ProviderOptions(api_keys=(SecretStr("another"),))
         assert fingerprint(node.provider) != fingerprint(replace(node.provider, options=more))
         assert not await paused_after("right")
-        node.throttle.paused = set()  # as the next poll says
+        node.throttle.pauses.paused = set()  # as the next poll says
         with pytest.raises(AuthRejected):
             await node.ask()  # a request that was sent with the key of before
         assert not await redis.exists(SUSPEND)
@@ -423,13 +367,13 @@ async def test_a_wrong_key_met_by_every_slot_pauses_once(
         pause = CircuitBreaker.pause
 
         async def pause_after_a_poll(*args: Any, **facts: Any) -> float:
-            node.throttle.on_poll(PollResult(), [node.provider])
+            node.throttle.pauses.on_poll(PollResult(), [node.provider])
             return await pause(*args, **facts)
 
         monkeypatch.setattr(CircuitBreaker, "pause", pause_after_a_poll)
         found = await asyncio.gather(*(node.ask() for _ in range(4)), return_exceptions=True)
     reasons = {str(error) for error in found if isinstance(error, AuthRejected)}
-    assert NAME in node.throttle.paused
+    assert NAME in node.throttle.pauses.paused
     paused = [say("node.provider_paused", provider=NAME, reason=reason) for reason in reasons]
     assert sum(record.getMessage() in paused for record in caplog.records) == 1
 
@@ -459,12 +403,12 @@ async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
             for _ in asks:
                 await llm.arrived.acquire()
             by_hand = PollResult(paused={NAME})
-            node.throttle.on_poll(by_hand, [node.provider])
+            node.throttle.pauses.on_poll(by_hand, [node.provider])
             await node.throttle._on_failure(node.provider, limited)  # no failure, and not asked again
             llm.answers.set()
             found = await asyncio.gather(*asks, return_exceptions=True)
-            node.throttle.on_poll(by_hand, [node.provider])
-            node.throttle.on_poll(PollResult(), [node.provider])
+            node.throttle.pauses.on_poll(by_hand, [node.provider])
+            node.throttle.pauses.on_poll(PollResult(), [node.provider])
     (reason,) = {str(error) for error in found if isinstance(error, AuthRejected)}
     told = say("node.provider_failed", provider=NAME, reason=reason)
     assert [record.getMessage() for record in caplog.records] == [told] * 2
@@ -479,15 +423,15 @@ async def test_a_node_that_finds_a_provider_paused_says_so_once_in_its_own_langu
             caplog.clear()
             await breaker.pause(NAME, 600, "no quota left", by_hand=by_hand)
             for _ in range(3):
-                node.throttle.on_poll(PollResult(paused={NAME}), [node.provider])
-                await node.throttle.tell_found_pauses([node.provider])
+                node.throttle.pauses.on_poll(PollResult(paused={NAME}), [node.provider])
+                await node.throttle.pauses.tell_found([node.provider])
             assert [why in text for text in caplog.messages] == [True]
             await breaker.resume(NAME)
-            node.throttle.on_poll(PollResult(), [node.provider])
-            await node.throttle.tell_found_pauses([node.provider])
+            node.throttle.pauses.on_poll(PollResult(), [node.provider])
+            await node.throttle.pauses.tell_found([node.provider])
         await breaker.pause("rules", by_hand=True)
-        node.throttle.on_poll(PollResult(paused={"rules"}), [Provider("rules")])
-        await node.throttle.tell_found_pauses([Provider("rules")])
+        node.throttle.pauses.on_poll(PollResult(paused={"rules"}), [Provider("rules")])
+        await node.throttle.pauses.tell_found([Provider("rules")])
         assert "rules" in caplog.messages[-1]
 
 
@@ -518,7 +462,7 @@ async def test_a_replaced_key_lifts_no_other_pause(
             await redis.set(SUSPEND, json.dumps({"until": time.time() + 60}), ex=60)
         else:
             await breaker.pause(NAME, 900, over, by_hand=over == "a person's")
-        await node.throttle.lift_mended_pauses([replace(node.provider, api_key=SecretStr("right"))])
+        await node.throttle.pauses.lift_mended([replace(node.provider, api_key=SecretStr("right"))])
         assert await redis.exists(SUSPEND)
 
 
@@ -541,7 +485,7 @@ async def test_retry_after_0_counts_for_a_second_on_every_node(
             await node.ask()
         assert seconds == [1]
         assert 0 < node.throttle.rate_wait(node.provider) <= 600
-        await other.throttle.provider_states([other.provider])
+        await other.throttle.pauses.states([other.provider])
         assert 0 < other.throttle.rate_wait(other.provider) <= 600
         assert [n.throttle.limiter(n.provider).slots for n in (node, other)] == [4, 4]
 
@@ -552,11 +496,11 @@ async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         began = time.monotonic()
         await breaker.limit_rate(NAME, 1)
-        await node.throttle.provider_states([node.provider])
+        await node.throttle.pauses.states([node.provider])
         await node.ask()
         assert time.monotonic() - began > 0.7
         await breaker.limit_rate(NAME, 100)
-        await node.throttle.provider_states([node.provider])
+        await node.throttle.pauses.states([node.provider])
         with pytest.raises(RateReached):
             await node.ask()
         assert llm.stats.requests == 1
@@ -578,14 +522,14 @@ async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_an
         if left:
             node.throttle.stop_requests()
         else:
-            node.throttle.paused = {NAME}
+            node.throttle.pauses.paused = {NAME}
         await asyncio.wait(chapters[1:])
         llm.answers.set()
         done = await asyncio.gather(*chapters, return_exceptions=True)
         assert done[0] == "asked"
         assert {type(one) for one in done[1:]} == {NodeLeaving if left else ProviderPaused}
         assert llm.stats.requests == 1
-        node.throttle.paused = set()
+        node.throttle.pauses.paused = set()
         async with asyncio.timeout(5 * SLOWEST):
             (after,) = await asyncio.gather(chapter(), return_exceptions=True)
         assert isinstance(after, NodeLeaving) if left else after == "asked"

@@ -326,7 +326,7 @@ async def test_a_long_wait_hands_back_and_is_nobodys_failure(
         assert llm.stats.requests == 1
         assert 50 < node.throttle.rate_wait(node.provider) <= 61  # the node claims nothing meanwhile
         assert node.throttle.limiter(node.provider).slots == 4
-        (state,) = (await node.throttle.provider_states([node.provider])).values()
+        (state,) = (await node.throttle.pauses.states([node.provider])).values()
         assert (state.failures, state.not_before, state.paused) == (0, 0, False)
     assert not caplog.records
 
@@ -354,7 +354,7 @@ async def test_who_waits_and_does_not_ask_gives_its_place_back(
             elif why == "leaving":
                 node.throttle.stop_requests()
             else:
-                node.throttle.paused = {NAME}
+                node.throttle.pauses.paused = {NAME}
             return RateReservation(0.01, place.tokens)  # it has nearly waited
 
         monkeypatch.setattr(node.rates, "reserve", hindered)
@@ -396,7 +396,7 @@ async def test_a_request_slot_that_comes_too_late_is_not_used(redis_url: str, wh
             await asyncio.sleep(0)
             if why == "leaving":
                 throttle.stop_requests()
-            throttle.paused = {NAME} if why == "paused" else set()
+            throttle.pauses.paused = {NAME} if why == "paused" else set()
             lost = why == "lost"
         with pytest.raises((NodeLeaving, ProviderPaused, LeaseLost)):
             await waiting

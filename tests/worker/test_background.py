@@ -44,7 +44,6 @@ def shown_by(presence: Presence, slots: dict[Claim, float], kept: dict[int, floa
         settings=SimpleNamespace(slots_for=lambda *_: 2),
         task_keeper=SimpleNamespace(open_tasks=open_tasks),
         only_task=None,
-        throttle=SimpleNamespace(refused={}),
         stores=SimpleNamespace(queue=SimpleNamespace(node_count=1), ledger=None, outages=Outages()),
     )
     return BackgroundLoops(*cast("Any", (node, presence, [1, 2, 3])))

@@ -260,7 +260,7 @@ async def test_what_was_never_sent_takes_no_time(ledger: Ledger, redis_url: str)
     async with FakeServer() as server, asking(redis_url, server.base_url, ledger=ledger) as node:
         node.throttle.on_request_timed = lambda _, seconds: times.append(seconds)
         await node.ask()
-        node.throttle.paused = {NAME}
+        node.throttle.pauses.paused = {NAME}
         with pytest.raises(ProviderPaused):
             await node.ask()
     assert len(times) == 1
@@ -278,17 +278,17 @@ async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, red
             with pytest.raises(BudgetReached):
                 await node.ask()
         assert server.stats.requests == 1
-        state = (await other.throttle.provider_states([other.provider]))[NAME]
+        state = (await other.throttle.pauses.states([other.provider]))[NAME]
         assert state.paused
         assert "KGNB_BUDGET_TOKENS" in state.reason
         assert "kgnb providers resume DeepSeek" in state.reason
         assert state.failures == 0
-        await other.throttle.lift_automatic_pause(other.provider)  # as `kgnb providers resume` does
-        assert not (await other.throttle.provider_states([other.provider]))[NAME].paused
-        node.throttle.paused = set()
+        await other.throttle.pauses.lift_automatic(other.provider)  # as `kgnb providers resume` does
+        assert not (await other.throttle.pauses.states([other.provider]))[NAME].paused
+        node.throttle.pauses.paused = set()
         with pytest.raises(BudgetReached):  # paused again: nobody raised it
             await node.ask()
-        assert (await other.throttle.provider_states([other.provider]))[NAME].paused
+        assert (await other.throttle.pauses.states([other.provider]))[NAME].paused
 
 
 async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(

@@ -242,7 +242,7 @@ async def test_a_request_that_was_not_admitted_took_no_time(redis_url: str) -> N
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         took: list[float] = []
         node.throttle.on_request_timed = lambda _, seconds: took.append(seconds)
-        node.throttle.paused = {node.provider.name}
+        node.throttle.pauses.paused = {node.provider.name}
         with pytest.raises(ProviderPaused):
             await node.ask()
         assert took == []

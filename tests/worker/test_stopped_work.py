@@ -208,7 +208,7 @@ async def has_completed(ledger: Ledger, task_id: int, chapters: int) -> bool:
 
 
 async def paused(light: LightNode) -> bool:
-    return bool(light.node.throttle.paused)
+    return bool(light.node.throttle.pauses.paused)
 
 
 async def test_a_chapter_whose_row_the_database_refuses_fails_alone(

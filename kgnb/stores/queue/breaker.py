@@ -45,7 +45,6 @@ _FAIL_PREFIX = "ai:provider:fail:"  # wire contract, as are pauses
 _WINDOW_PREFIX = "kgnb:failed:"
 _DETAILS_PREFIX = "kgnb:pause:"
 _ANSWER_PREFIX = "kgnb:answer:"
-_STOPPED_PREFIX = "kgnb:stopped:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,31 +181,9 @@ class CircuitBreaker:
         """End a pause, on every node, and forget failures and rate limits."""
         self._limited.pop(provider, None)
         # One by one: the keys lie in different slots of a cluster.
-        ours = (_DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, _STOPPED_PREFIX)
+        ours = (_DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX)
         ended = [("DEL", prefix + provider) for prefix in (PAUSE_PREFIX, LIMIT_PREFIX, *ours)]
         await self._connection.send([*ended, _forget_refusals(provider)])
-
-    async def stop_alone(self, provider: str, node: str) -> set[str]:
-        """Note that ``node`` stops asking ``provider`` while others go on, until :meth:`resume`,
-        :meth:`go_on` or for as long as a pause lasts.
-
-        Return all nodes that have stopped: of two that stop at once the second one sees the first.
-        """
-        key = _STOPPED_PREFIX + provider
-        expire = ("EXPIRE", key, math.ceil(self._pause_seconds))
-        replies = await self._connection.send([("SADD", key, node), expire, ("SMEMBERS", key)])
-        return {name.decode("utf-8", "replace") for name in replies[2]}
-
-    async def go_on(self, providers: Sequence[str], node: str) -> None:
-        """Note that ``node`` asks ``providers`` (again)."""
-        await self._connection.send([("SREM", _STOPPED_PREFIX + name, node) for name in providers])
-
-    async def resumed(self, providers: Sequence[str], node: str) -> list[str]:
-        """Those of ``providers``, which ``node`` stopped asking alone, that may be asked again."""
-        noted = await self._connection.send(
-            [("SISMEMBER", _STOPPED_PREFIX + name, node) for name in providers]
-        )
-        return [name for name, stays in zip(providers, noted, strict=True) if not stays]
 
     async def limit_rate(self, provider: str, retry_after: float) -> None:
         """After a 429: let no node ask ``provider`` for ``retry_after`` seconds.

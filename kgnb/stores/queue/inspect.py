@@ -11,7 +11,6 @@ from typing import Any
 
 from kgnb.core.errors import ServiceRefused
 from kgnb.core.foreign_json import parse_json
-from kgnb.core.messages import retold
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import (
     Command,
@@ -217,7 +216,6 @@ class NodeInfo:
     shares: dict[str, int] = field(default_factory=dict)  # provider → its slots here
     busy: dict[str, int] = field(default_factory=dict)  # provider → busy slots (old workers only)
     tasks: set[int] = field(default_factory=set)  # what these work on
-    refused: dict[str, str] = field(default_factory=dict)  # provider → why it refuses this node's key
     graph_away: bool = False  # whether it can't reach Neo4j
 
     @classmethod
@@ -226,7 +224,7 @@ class NodeInfo:
 
         An old worker may have taken the name of a kgnb node that died a moment ago: then the pids differ.
         """
-        shares, refused = json_object(about.get("slots")), json_object(about.get("refused"))
+        shares = json_object(about.get("slots"))
         return cls(
             name=name,
             heartbeat=fields.get("last_heartbeat"),
@@ -237,14 +235,8 @@ class NodeInfo:
             version=str(about.get("version", "")),
             kgnb=bool(about) and about.get("pid") in (None, fields.get("pid")),
             shares={str(provider): n for provider, n in shares.items() if isinstance(n, int)},
-            refused={str(name): retold(str(why)) for name, why in refused.items()},
             graph_away=about.get("graph_away") is True,
         )
-
-    def can_ask(self, provider: str) -> bool:
-        """Whether it serves the provider, with a key that wasn't refused."""
-        name = provider.lower()
-        return name in map(str.lower, self.shares) and name not in map(str.lower, self.refused)
 
     def add_slot(self, worker: Mapping[str, Any]) -> None:
         """Add the hash of one of its slots."""
