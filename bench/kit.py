@@ -102,11 +102,18 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def servers(folder: str) -> list[int]:
-    """The embedded engines of a data folder, and every dry-run server that this process started."""
+def queue_server(folder: Path) -> int:
+    """The process of the embedded Valkey of a data folder, 0 where none runs."""
+    try:
+        return int(json.loads((folder / ".engines.json").read_text("utf-8"))["engines"]["redis"]["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def servers(place: Path) -> list[int]:
+    """The embedded Valkey of ``place``/data, and every dry-run server that this process started."""
     mine = [pid for pid in children(os.getpid()) if "kgnb.llm.dryrun" in command_line(pid)]
-    engines = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
-    return mine + [pid for pid in engines if re.search(f"(java|valkey|redis).*{folder}", command_line(pid))]
+    return mine + [pid for pid in [queue_server(place / "data")] if pid]
 
 
 def command_line(pid: int) -> str:

@@ -180,7 +180,7 @@ def measure(
     log, began = place / "log", time.time()
     with log.open("wb") as errors:
         build = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
-        watched = watch(build, str(place))
+        watched = watch(build, place)
     ended = time.time()
     said = build.stdout.read() if build.stdout else ""
     if build.returncode:
@@ -223,12 +223,12 @@ class Watched:
     others: dict[int, float] = field(default_factory=dict)
 
 
-def watch(process: subprocess.Popen[Any], folder: str = "") -> Watched:
-    """Looks at a process until it has ended, and at the embedded engines of ``folder``."""
+def watch(process: subprocess.Popen[Any], place: Path | None = None) -> Watched:
+    """Looks at a process until it has ended, and at the servers of ``place``."""
     seen, engines, looked_at = Watched(), list[int](), -math.inf
     while process.poll() is None:
-        if folder and time.monotonic() - looked_at >= 1.0:  # reads every process of the machine
-            engines, looked_at = servers(folder), time.monotonic()
+        if place and time.monotonic() - looked_at >= 1.0:
+            engines, looked_at = servers(place), time.monotonic()
         seen.peak = peak_kib(process.pid, seen.peak)
         for child in children(process.pid):
             seen.helper = peak_kib(child, seen.helper)
