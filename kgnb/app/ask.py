@@ -16,8 +16,8 @@ from kgnb.core.messages import texts
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.evidence import ChapterText
 from kgnb.graph.ask.answers import Answer, Paid, Sentence, answer
-from kgnb.graph.ask.passages import Passage, best, passages, terms
-from kgnb.graph.ask.question import Question, read_question, stop_words
+from kgnb.graph.ask.passages import Passage, best, passages, terms, with_neighbours
+from kgnb.graph.ask.question import Question, kin_words, read_question, stop_words
 from kgnb.graph.project.record import Record
 from kgnb.graph.query import GraphQuery
 
@@ -95,11 +95,10 @@ def retrieved(book: BookAsked, question: Question) -> list[Passage]:
         for source in sentence.citations
         if source.quote
     }
-    every = passages(book.record.texts)
+    every = passages(book.record.texts, question.lang)
     quoted = [one for one in every if any(n == one.chapter and quote in one.text for n, quote in quotes)]
     nearest = _ranked(every, question, SENT_PASSAGES)
-    chosen = {(one.chapter, one.text) for one in [*quoted, *nearest][:SENT_PASSAGES]}
-    return [one for one in every if (one.chapter, one.text) in chosen]
+    return with_neighbours([*quoted[:PASSAGES], *nearest], every, SENT_PASSAGES)
 
 
 def _unknown(book: BookAsked, question: Question) -> str:
@@ -108,7 +107,7 @@ def _unknown(book: BookAsked, question: Question) -> str:
 
 
 def _nearest(record: Record, question: Question) -> list[Passage]:
-    return _ranked(passages(record.texts), question, PASSAGES)
+    return _ranked(passages(record.texts, question.lang), question, PASSAGES)
 
 
 def _ranked(every: Sequence[Passage], question: Question, limit: int) -> list[Passage]:
@@ -116,6 +115,7 @@ def _ranked(every: Sequence[Passage], question: Question, limit: int) -> list[Pa
     names = [[one.name, *one.aliases] for one in question.entities]
     asked = [name for forms in names for name in forms]
     words = terms(question.text, [*asked, *stop_words(question.lang)])
+    words += [word for word in kin_words(question) if word not in words]
     return best(every, words, names, limit)
 
 

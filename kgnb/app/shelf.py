@@ -13,7 +13,7 @@ from kgnb.core.messages import texts
 from kgnb.core.model import Chapter
 from kgnb.graph.ask.answers import Answer
 from kgnb.graph.ask.passages import Passage, best, bm25, passages, terms
-from kgnb.graph.ask.question import HAN, MAX_QUESTION, stop_words
+from kgnb.graph.ask.question import MAX_QUESTION, lang_of, stop_words
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.graphs import RecordTexts
 
@@ -23,19 +23,21 @@ NEAREST_CHAPTERS = 12
 
 async def ask_shelf(app: App, question: str, until: int | None = None) -> Answer:
     """Return the passages of all books that are nearest to a question; none after chapter ``until``."""
-    lang: Lang = "zh" if HAN.search(question) else "en"
+    lang = lang_of(question)
     words = terms(question[:MAX_QUESTION], stop_words(lang))
     shelf: list[tuple[str, Chapter]] = []
     for one in await app.ledger.task_stats.newest_of_each_book():
         chapters = await app.ledger.books.chapters(one.novel_id)
         shelf += [(one.title, c) for c in chapters if until is None or c.number <= until]
-    found = await asyncio.to_thread(_nearest, app.ledger.database, shelf, words)
+    found = await asyncio.to_thread(_nearest, app.ledger.database, shelf, words, lang)
     return Answer(
         question, note=texts(lang)["ask.shelf" if found else "ask.shelf_none"], passages=tuple(found)
     )
 
 
-def _nearest(database: Database, shelf: Sequence[tuple[str, Chapter]], words: Sequence[str]) -> list[Passage]:
+def _nearest(
+    database: Database, shelf: Sequence[tuple[str, Chapter]], words: Sequence[str], lang: Lang
+) -> list[Passage]:
     """The best passages of the best chapters; one page of texts is in memory at a time."""
     folds = any(word.isascii() for word in words)  # Chinese has no case, and to look takes long
     counts: list[list[int]] = []
@@ -51,6 +53,6 @@ def _nearest(database: Database, shelf: Sequence[tuple[str, Chapter]], words: Se
     cut = [
         replace(passage, book=title)
         for (title, _), told in zip(chosen, read, strict=True)
-        for passage in passages([told])
+        for passage in passages([told], lang)
     ]
     return best(cut, words, limit=PASSAGES)

@@ -23,6 +23,7 @@ from kgnb.app.graphs import graph_and_state
 from kgnb.app.shelf import ask_shelf
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.graph.ask.passages import best, passages, terms
+from kgnb.graph.ask.question import lang_of
 from kgnb.graph.query import GraphQuery
 from kgnb.render import query_results
 
@@ -147,7 +148,7 @@ class BookTools:
         if not book:
             return [asdict(one) for one in (await ask_shelf(self._app, words, until)).passages]
         record = (await self._book(book, until)).record
-        found = await asyncio.to_thread(lambda: best(passages(record.texts), terms(words)))
+        found = await asyncio.to_thread(lambda: best(passages(record.texts, lang_of(words)), terms(words)))
         return [asdict(one) for one in found]
 
     async def passage(self, chapter: Chapter, start: Start = 0, book: Title = "", until: Until = None) -> Any:

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-PASSAGE_CHARS = 400
-"""Longest passage: about what a page of a paperback has."""
+from kgnb.core.labels import Lang
+
+PASSAGE_CHARS = {"zh": 400, "en": 1_200}
+"""Longest passage, by language: a few hundred words."""
 K1, B = 1.2, 0.75
 """Saturation of repeated words and weight of a passage's length: Robertson and Zaragoza, "The
 Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in Information Retrieval 3
@@ -36,22 +38,22 @@ class Passage:
     book: str = ""
 
 
-def passages(chapters: Iterable[tuple[int, str]]) -> list[Passage]:
+def passages(chapters: Iterable[tuple[int, str]], lang: Lang = "zh") -> list[Passage]:
     """Cut chapters (number, text) into passages of whole sentences, at paragraph ends where these are near.
 
     >>> [p.text for p in passages([(1, "桃园结义。"), (2, "煮酒论英雄。\\n\\n三顾茅庐。")])]
     ['桃园结义。', '煮酒论英雄。\\n三顾茅庐。']
     """
-    found = []
+    found, most = [], PASSAGE_CHARS[lang]
     for number, text in chapters:
         held = ""
         for paragraph in filter(str.strip, text.split("\n")):
-            if held and len(held) + len(paragraph) > PASSAGE_CHARS:
+            if held and len(held) + len(paragraph) > most:
                 found.append(Passage(number, held))
                 held = ""
             held = f"{held}\n{paragraph.strip()}" if held else paragraph.strip()
-            while len(held) > PASSAGE_CHARS:
-                cut = _cut(held)
+            while len(held) > most:
+                cut = _cut(held, most)
                 found.append(Passage(number, held[:cut].strip()))
                 held = held[cut:].strip()
         if held:
@@ -59,11 +61,11 @@ def passages(chapters: Iterable[tuple[int, str]]) -> list[Passage]:
     return found
 
 
-def _cut(text: str) -> int:
+def _cut(text: str, most: int) -> int:
     """Where to end a passage: behind the last sentence that fits, else in the middle of one."""
-    ends = [m.end() for m in _SENTENCES.finditer(text, 0, PASSAGE_CHARS) if m.end() <= PASSAGE_CHARS and m[0]]
-    good = [end for end in ends if end > PASSAGE_CHARS // 3 and text[end - 1] not in "，、,;；"]
-    return good[-1] if good else PASSAGE_CHARS
+    ends = [m.end() for m in _SENTENCES.finditer(text, 0, most) if m.end() <= most and m[0]]
+    good = [end for end in ends if end > most // 3 and text[end - 1] not in "，、,;；"]
+    return good[-1] if good else most
 
 
 def terms(question: str, without: Iterable[str] = ()) -> list[str]:
@@ -89,7 +91,22 @@ def terms(question: str, without: Iterable[str] = ()) -> list[str]:
 def _stem(word: str) -> str:
     """The word without its commonest English endings: a passage has the word where it has this beginning."""
     word = word.lower()
-    for ending in ("ing", "ied", "ies", "ed", "es", "s", "e", "y"):
+    for ending in (
+        "ations",
+        "ation",
+        "ings",
+        "ing",
+        "als",
+        "al",
+        "ied",
+        "ies",
+        "ion",
+        "ed",
+        "es",
+        "s",
+        "e",
+        "y",
+    ):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word.removesuffix(ending)
     return word
@@ -107,13 +124,31 @@ def best(
         return []
     lowered = [p.text.lower() for p in found]
     forms = [[name.lower() for name in names] for names in people]
-    scores = bm25([[text.count(word) for text in lowered] for word in words], [len(t) for t in lowered])
+    scores = bm25([_counts(word, lowered) for word in words], [len(text) for text in lowered])
     for names in forms:
         here = [any(name in text for name in names) for text in lowered]
         weight = NAME_WEIGHT * math.log(1 + len(found) / (1 + sum(here)))
         scores = [score + weight * held for score, held in zip(scores, here, strict=True)]
     order = sorted((i for i, score in enumerate(scores) if score), key=lambda i: (-scores[i], i))
     return [replace(found[i], score=round(scores[i], 3)) for i in order[:limit]]
+
+
+def _counts(word: str, texts: Iterable[str]) -> list[int]:
+    """How often each text has the word; a Latin one at the beginning of its words only."""
+    if not word.isascii():
+        return [text.count(word) for text in texts]
+    pattern = re.compile(rf"\b{re.escape(word)}")
+    return [len(pattern.findall(text)) for text in texts]
+
+
+def with_neighbours(ranked: Sequence[Passage], every: Sequence[Passage], limit: int) -> list[Passage]:
+    """The best passages and, of the very best, what stands before and after them, in the book's order: what
+    happens is often told in one paragraph, and explained in the next."""
+    place = {(one.chapter, one.text): i for i, one in enumerate(every)}
+    at = [place[one.chapter, one.text] for one in ranked]
+    around = [j for i in at[: limit // 4] for j in (i - 1, i + 1) if 0 <= j < len(every)]
+    chosen = list(dict.fromkeys([*at[: limit // 4], *around, *at]))[:limit]
+    return [every[i] for i in sorted(chosen)]
 
 
 def bm25(counts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.labels import Lang
+from kgnb.graph.ask.passages import terms
 from kgnb.graph.query import Entity, GraphQuery
 
 MAX_QUESTION = 500
@@ -49,16 +50,46 @@ class Question:
 def read_question(text: str, query: GraphQuery) -> Question:
     """Read a question about the book of ``query``; a misspelt name is read as the most similar one."""
     text = " ".join(text[:MAX_QUESTION].split()).strip(" ？?。.!！")
-    lang: Lang = "zh" if HAN.search(text) else "en"
+    lang = lang_of(text)
     masked, entities = _mask(text, query)
     if not entities and lang == "en":
         masked, entities = _mask(_corrected(text, query), query)
     found = Question(text, lang, tuple(entities))
     for intent, pattern in _frames(lang):
-        if match := pattern.search(masked):
+        if (match := pattern.search(masked)) and (intent not in _PLAIN or _asks_no_more(masked, lang)):
             word = match.groupdict().get("kin") or ""
             return Question(text, lang, found.entities, intent, _kin(lang).get(word.lower()), word)
     return found
+
+
+def lang_of(text: str) -> Lang:
+    """The language of a question."""
+    return "zh" if HAN.search(text) else "en"
+
+
+def kin_words(question: Question) -> list[str]:
+    """Words for the same tie as those that the question has for one: of *marry* also *wife* and *husband*."""
+    words = re.findall(r"[a-z]+", question.text.lower()) if question.lang == "en" else []
+    groups: dict[str, object] = _data(question.lang)["kin"]
+    same = (group.split("|") for group in groups)
+    return [
+        word
+        for group in same
+        if any(one in words if question.lang == "en" else one in question.text for one in group)
+        for word in group
+        if " " not in word and len(word) > 1
+    ]
+
+
+_PLAIN = frozenset({"first", "last", "chapters", "where", "with", "there"})
+"""Intents whose answer fits only a question that asks nothing else: "when does she appear", no "when does she
+propose"."""
+
+
+def _asks_no_more(masked: str, lang: Lang) -> bool:
+    """Whether a question without its names has only words of questions, and of being there."""
+    masked = masked.replace(_PERSON, " ").replace(_OTHER, " ")
+    return not terms(masked, [*stop_words(lang), *_data(lang)["presence"]])
 
 
 def stop_words(lang: Lang) -> Sequence[str]:
