@@ -16,7 +16,7 @@ from kgnb.core.messages import texts
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.evidence import ChapterText
 from kgnb.graph.ask.answers import Answer, Paid, Sentence, answer
-from kgnb.graph.ask.passages import Passage, best, passages, terms, with_neighbours
+from kgnb.graph.ask.passages import Passage, best, passages, terms, with_characters, with_neighbours
 from kgnb.graph.ask.question import Question, kin_words, read_question, stop_words
 from kgnb.graph.project.record import Record
 from kgnb.graph.query import GraphQuery
@@ -33,8 +33,10 @@ _CYPHER = re.compile(
 
 PASSAGES = 5
 """Passages that are shown where the graph has no answer."""
-SENT_PASSAGES = 20
-"""Passages that an LLM answers from: about as much text as a request for a chapter holds."""
+SENT_PASSAGES = 30
+"""Passages that an LLM answers from: 12,000 characters of Chinese, a few chapters' worth of tokens."""
+INTRODUCED = 3
+"""Most entities of a question whose first passage is among them: it says who they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,13 @@ def retrieved(book: BookAsked, question: Question) -> list[Passage]:
     every = passages(book.record.texts, question.lang)
     quoted = [one for one in every if any(n == one.chapter and quote in one.text for n, quote in quotes)]
     nearest = _ranked(every, question, SENT_PASSAGES)
-    return with_neighbours([*quoted[:PASSAGES], *nearest], every, SENT_PASSAGES)
+    first = [
+        next((p for p in every if any(name in p.text for name in (one.name, *one.aliases))), None)
+        for one in question.entities[:INTRODUCED]
+    ]
+    return with_neighbours(
+        [*quoted[:PASSAGES], *nearest[:PASSAGES], *filter(None, first), *nearest], every, SENT_PASSAGES
+    )
 
 
 def _unknown(book: BookAsked, question: Question) -> str:
@@ -116,7 +124,7 @@ def _ranked(every: Sequence[Passage], question: Question, limit: int) -> list[Pa
     asked = [name for forms in names for name in forms]
     words = terms(question.text, [*asked, *stop_words(question.lang)])
     words += [word for word in kin_words(question) if word not in words]
-    return best(every, words, names, limit)
+    return best(every, with_characters(words), names, limit)
 
 
 def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:

@@ -68,14 +68,16 @@ def lang_of(text: str) -> Lang:
 
 
 def kin_words(question: Question) -> list[str]:
-    """Words for the same tie as those that the question has for one: of *marry* also *wife* and *husband*."""
+    """Words for the same tie as those that the question has for one: of *marry* also *wife* and *husband*;
+    for every tie where it asks for one."""
     words = re.findall(r"[a-z]+", question.text.lower()) if question.lang == "en" else []
     groups: dict[str, object] = _data(question.lang)["kin"]
     same = (group.split("|") for group in groups)
+    any_tie = question.intent in ("relation", "path")
     return [
         word
         for group in same
-        if any(one in words if question.lang == "en" else one in question.text for one in group)
+        if any_tie or any(one in words if question.lang == "en" else one in question.text for one in group)
         for word in group
         if " " not in word and len(word) > 1
     ]
