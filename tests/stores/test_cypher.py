@@ -20,8 +20,8 @@ from kgnb.render import export
 from kgnb.stores.embedded.cypher import CypherEngine
 from kgnb.stores.graph.store import GraphStore
 from tests.conftest import Bolt, outside
-from tests.stores.test_read_only import READS, WRITES
 from tests.support.commands import STORY
+from tests.support.cypher_texts import READS, WRITES
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = re.compile(r'book\.ask\(\s*(?:"""(.*?)"""|"(.*?)")', re.S)

@@ -18,9 +18,9 @@ from kgnb.stores.ledger.extractions import Extractions
 from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_foreign_record
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.transfer import read_novel
-from tests.stores.test_restore import record
 from tests.support.fuzzing import WORDS, fuzz
 from tests.support.ledgers import database_at, opened
+from tests.support.records import record
 
 COLUMNS = [(table.name, column.name) for table in (*tables.MAIN, *tables.OWN) for column in table.columns]
 JSON = st.recursive(

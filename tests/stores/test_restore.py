@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import functools
 import json
 import logging
 import os
 import random
 import shutil
 import sqlite3
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,19 +16,15 @@ from typing import Any
 import pytest
 
 from kgnb.app import doctor
-from kgnb.book.model import Book, BookChapter
 from kgnb.core.errors import InputError, ServiceRefused
 from kgnb.core.settings import Settings
-from kgnb.extract.model import NameEntry
-from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.embedded import record_copy, restore
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
-from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.tables import MAIN, OWN
 from tests.support.commands import KEY, Place, llm, novel
 from tests.support.engines import files_containing
-from tests.support.ledgers import database_at
 from tests.support.patience import SLOWEST, stretch
+from tests.support.records import record
 
 
 def data_folder(path: Path) -> Path:
@@ -43,28 +36,6 @@ def data_folder(path: Path) -> Path:
     (path / "logs/worker.log").write_text("log", "utf-8")
     (path / "kgnb.db").write_bytes(record())
     return path
-
-
-@functools.cache
-def record() -> bytes:
-    """A database with one book, a task that was opened, an extraction, a name and a decision about it."""
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(write_record(path := Path(folder) / "kgnb.db"))
-        return path.read_bytes()
-
-
-async def write_record(path: Path) -> None:
-    database = database_at(f"sqlite:///{path}")
-    await database.prepare()
-    ledger, chapters = Ledger(database), (BookChapter(1, "第一回", "甲与乙。"),)
-    book = await ledger.books.import_book(Book("书", "作者", "zh", chapters, "0" * 64))
-    await ledger.tasks.create(
-        book.novel_id, provider="p", model="m", use_ai=True, name="t", thing_kinds=["马"]
-    )
-    names = [NameEntry("甲", ("乙",), reasons=(("乙", "甲", "why"),))]
-    await ledger.names.freeze(1, book.novel_id, names)
-    await ledger.name_decisions.add(book.novel_id, Decision(0, "merge", ("甲", "乙")))
-    await database.close()
 
 
 def rows(data: Path) -> dict[str, list[tuple[Any, ...]]]:
