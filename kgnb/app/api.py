@@ -29,6 +29,7 @@ from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.render import query_results
+from kgnb.render.formats import format_of
 from kgnb.render.query_results import QueryRows
 from kgnb.worker.session import LEAVE_SECONDS
 
@@ -316,14 +317,16 @@ class BookGraph:
         display(graph, history, title=self.title)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Write the graph as html, png, svg, json, csv, graphml or cypher, by the ending or ``format``.
+        """Write the graph as html, png, svg, json, csv, graphml or cypher, or as an author's kit: md, docx
+        (extra ``docx``), obsidian or cards; by the ending or ``format``.
 
-        ``.csv`` is one table of the relations between persons, ``.zip`` all tables.
+        ``.csv`` is one table of the relations between persons, ``.zip`` all tables. ``.obsidian`` and
+        ``.cards`` become folders, which must be new; ``.cards.json`` has all cards in one list.
         """
         from kgnb.app.transfer import export
 
         target = Path(path)
-        kind = format or target.suffix.lstrip(".").lower()
+        kind = format or format_of(target) or target.suffix.lstrip(".").lower()
         run(self._on(lambda app: export(app, self.result.novel_id, kind, target, self._until)))
         return target
 

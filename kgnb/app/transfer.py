@@ -18,7 +18,7 @@ from kgnb.app.graphs import graph_and_history, graph_of
 from kgnb.app.refresh import refresh_novel
 from kgnb.core.errors import InputError
 from kgnb.render.export import write
-from kgnb.render.formats import FORMAT_OF_ENDING
+from kgnb.render.formats import FORMAT_OF_ENDING, KIT_FORMATS
 from kgnb.stores.embedded.restore import checked_record, named_source
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.extractions import Extractions
@@ -39,12 +39,15 @@ async def export(app: App, novel_id: int, kind: str, path: Path, until: int | No
     """
     title = (await app.ledger.books.novel(novel_id)).title
     history = None
-    if FORMAT_OF_ENDING.get(f".{kind}") == "html":
+    if FORMAT_OF_ENDING.get(f".{kind}") in ("html", *KIT_FORMATS):
         graph, history = await graph_and_history(app, novel_id, until)
     else:
         graph = await graph_of(app, novel_id, until)
     rows = await record(app, novel_id) if kind == "json" else {}
-    await asyncio.to_thread(write, graph, rows, path, kind, title=title, history=history)
+    texts = (await app.ledger.graphs.record(novel_id)).texts if kind in KIT_FORMATS else ()
+    await asyncio.to_thread(
+        write, graph, rows, path, kind, title=title, history=history, texts=texts, until=until
+    )
 
 
 async def record(app: App, novel_id: int) -> dict[str, Any]:

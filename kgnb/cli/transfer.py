@@ -24,7 +24,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     chosen = args.format or format_of(args.output)
     if chosen is None:
         raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
-    check_place(args.output)
+    check_place(args.output, chosen)
     number = await find_task_id(settings, args.book)
     async with context.open_for_task(settings, number, queue=False, graph=False) as app:
         task = await find_task(app, number)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png")
+KIT_FORMATS = ("md", "docx", "obsidian", "cards")
+"""Of the author's kit. ``obsidian`` is a folder, and ``cards``, but a list in a file named .cards.json."""
+FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png", *KIT_FORMATS)
 """In the order in which people are told; ``csv``: a .zip of all tables, or, in a file named .csv, one of the
 relations."""
 FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".zip": "csv"}
 
 
+def is_folder(path: Path, format: str) -> bool:
+    """Whether the format is written as a folder of files."""
+    return format == "obsidian" or (format == "cards" and path.suffix.lower() != ".json")
+
+
 def format_of(path: Path) -> str | None:
     """The format that the file's ending names; None for another ending, or none."""
+    if path.name.lower().endswith(".cards.json"):
+        return "cards"
     return FORMAT_OF_ENDING.get(path.suffix.lower())

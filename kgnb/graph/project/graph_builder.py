@@ -297,8 +297,8 @@ class GraphBuilder:
 
     def _finish(self, here: ResolvedChapter) -> None:
         """Make the nodes and edges that belong to this chapter alone, which most of a book do."""
-        for key, event in here.events.items():
-            of_event = properties.event(self._novel.id, key[1], event, here.chapter)
+        for sequence, (key, event) in enumerate(here.events.items(), 1):
+            of_event = properties.event(self._novel.id, key[1], event, here.chapter, sequence)
             self._graph.nodes[key] = GraphNode(*key, of_event)
         equal: dict[object, Properties] = {}  # most have the same, as APPEARS_IN of all characters
         for edge, facts in here.edges.items():

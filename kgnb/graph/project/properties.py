@@ -32,10 +32,11 @@ def thing(novel_id: int, name: str, facts: NodeFacts) -> Properties:
     return found | {"aliases": facts.words("aliases")}
 
 
-def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter) -> Properties:
-    """Of an event, which belongs to one chapter."""
+def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter, sequence: int) -> Properties:
+    """Of an event, which belongs to one chapter; ``sequence``: its place in the chapter, from 1."""
     found = facts.proof() | _origin(novel_id, facts) | facts.given("name", "description", "importance")
     own: Properties = {"id": key, "chapter_id": chapter.id, "chapter_number": chapter.number}
+    own["sequence"] = sequence
     return found | own | {"participants": facts.words("participants")}
 
 

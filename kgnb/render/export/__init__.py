@@ -1,29 +1,38 @@
-"""Writes a novel's graph to a file: JSON, CSV, GraphML, Cypher, the interactive page or a still image of it.
-Blocks: use a thread.
+"""Writes a novel's graph to a file: JSON, CSV, GraphML, Cypher, the interactive page or a still image of it,
+or as the author's kit: Markdown, Word, an Obsidian vault, character cards. Blocks: use a thread.
 
-Nodes and edges are in the order of their keys, so the same graph gives the same bytes. A file is written
-under a temporary name and renamed when it is complete.
+Nodes and edges are in the order of their keys, so the same graph gives the same bytes. A file or a folder is
+written under a temporary name and renamed when it is complete.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 from kgnb.core.errors import InputError
 from kgnb.core.files import replacing
 from kgnb.graph.book_history import BookHistory, book_history
+from kgnb.graph.continuity import contradictions
 from kgnb.graph.model import Graph
 from kgnb.render.explorer import page
+from kgnb.render.export.cards_format import to_card_files, to_cards
 from kgnb.render.export.csv_format import to_csv, to_relations_csv
 from kgnb.render.export.cypher_format import to_cypher
+from kgnb.render.export.docx_format import python_docx, to_docx
 from kgnb.render.export.graphml_format import to_graphml
 from kgnb.render.export.json_format import Record, to_json
-from kgnb.render.formats import FORMAT_OF_ENDING, FORMATS, format_of
+from kgnb.render.export.markdown_format import to_markdown
+from kgnb.render.export.obsidian_format import to_vault
+from kgnb.render.formats import FORMAT_OF_ENDING, FORMATS, format_of, is_folder
+from kgnb.render.kit.document import Kit
+from kgnb.render.kit.sections import build_kit
 from kgnb.render.picture import static
 
 __all__ = ["check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
@@ -37,14 +46,24 @@ def write(
     *,
     title: str = "",
     history: BookHistory | None = None,
+    texts: Iterable[tuple[int, str]] = (),
+    until: int | None = None,
 ) -> Path:
-    """Write ``graph`` to ``path``; an old file stays until the new one is complete.
+    """Write ``graph`` to ``path``; an old file stays until the new one is complete, a folder must be new.
 
     ``format``: one of :data:`~kgnb.render.formats.FORMATS`, or an ending without its dot. ``history``, with
-    its quotes, goes into the page only, ``record`` into JSON. Raises InputError for an unknown format or a
-    path that can't be written.
+    its quotes, goes into the page and the kit, ``record`` into JSON; in ``texts``, (chapter number, text),
+    the kit looks for contradictions. ``until``: the chapter where ``graph`` ends. Raises InputError for an
+    unknown format or a path that can't be written.
     """
-    one_table = Path(path).suffix.lower() == ".csv"
+    target = Path(path).expanduser()
+    one_table = target.suffix.lower() == ".csv"
+
+    def kit() -> Kit:
+        told = ((number, text) for number, text in texts if until is None or number <= until)
+        found = contradictions(graph, told)
+        return build_kit(graph, history or book_history(graph), found, title=title, until=until or 0)
+
     writers: dict[str, Callable[[IO[bytes]], object]] = {
         "json": lambda out: _as_text(out, lambda text: to_json(graph, record, text)),
         "csv": lambda out: (to_relations_csv if one_table else to_csv)(graph, out),
@@ -55,23 +74,32 @@ def write(
         ),
         "svg": lambda out: _as_text(out, lambda text: text.write(static.svg(graph, title=title))),
         "png": lambda out: out.write(static.png(graph, title=title)),
+        "md": lambda out: _as_text(out, lambda text: to_markdown(kit(), text)),
+        "docx": lambda out: to_docx(kit(), out),
+        "cards": lambda out: out.write(json.dumps(to_cards(kit()), ensure_ascii=False, indent=1).encode()),
     }
+    folders = {"obsidian": to_vault, "cards": to_card_files}
     if (known := FORMAT_OF_ENDING.get(f".{format}")) is None:
         raise InputError("exchange.unknown_format", format=format, known=", ".join((*FORMATS, "zip")))
-    return _write_whole(Path(path).expanduser(), writers[known])
+    if is_folder(target, known):
+        return _write_folder(target, folders[known](kit()))
+    return _write_whole(target, writers[known])
 
 
-def check_place(path: str | Path) -> None:
+def check_place(path: str | Path, format: str | None = None) -> None:
     """Raise InputError when :func:`write` could not write to ``path``; changes nothing."""
     place = Path(path).expanduser()
-    if format_of(place) == "png":
-        static.pillow()
+    known = format or format_of(place) or ""
+    if known in _NEEDS:
+        _NEEDS[known]()
     above = next(p for p in place.absolute().parents if p.exists())
-    if place.is_dir():
+    if folder := is_folder(place, known):
+        _check_folder(place)
+    if place.is_dir() and not folder:
         problem = errno.EISDIR
     elif not above.is_dir():
         problem = errno.ENOTDIR
-    elif not os.access(above, os.W_OK | os.X_OK) and not os.access(place, os.W_OK):
+    elif not os.access(above, os.W_OK | os.X_OK) and (folder or not os.access(place, os.W_OK)):
         problem = errno.EACCES
     else:
         return
@@ -92,6 +120,31 @@ def _write_whole(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
     except OSError as error:
         raise InputError("exchange.unwritable", path=path, reason=error.strerror or error) from None
     return path
+
+
+def _check_folder(place: Path) -> None:
+    """Raise InputError where something is already: it may have notes of the reader's own."""
+    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+        raise InputError("exchange.folder_taken", path=place)
+
+
+def _write_folder(place: Path, files: Mapping[str, str]) -> Path:
+    _check_folder(place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=place.parent, prefix=".kgnb-") as draft:
+            for name, text in files.items():
+                path = Path(draft, "made", name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+            Path(draft, "made").replace(place)
+    except OSError as error:
+        raise InputError("exchange.unwritable", path=place, reason=error.strerror or error) from None
+    return place
+
+
+_NEEDS = {"png": static.pillow, "docx": python_docx}
+"""Format → what raises InputError where a package for it is missing."""
 
 
 def _as_text(out: IO[bytes], fill: Callable[[IO[str]], object]) -> None:

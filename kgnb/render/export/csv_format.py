@@ -35,7 +35,7 @@ def to_csv(graph: Graph, out: IO[bytes]) -> None:
             _table(archive, names[-1], (":ID", ":LABEL"), rows)
         ties = [((node_id(e.source), node_id(e.target), e.type), e.properties) for e in edges(graph)]
         _table(archive, "edges.csv", (":START_ID", ":END_ID", ":TYPE"), ties)
-        archive.writestr(_info("import.txt"), _command(names))
+        archive.writestr(file_info("import.txt"), _command(names))
 
 
 def to_relations_csv(graph: Graph, out: IO[bytes]) -> None:
@@ -52,14 +52,15 @@ def _command(tables: Iterable[str]) -> str:
     return " \\\n  ".join(["neo4j-admin database import full neo4j", *lines]) + "\n"
 
 
-def _info(name: str) -> zipfile.ZipInfo:
+def file_info(name: str) -> zipfile.ZipInfo:
+    """The entry of a file in an archive."""
     info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # a fixed time: the same graph gives the same bytes
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
 
 
 def _table(archive: zipfile.ZipFile, name: str, fixed: tuple[str, ...], rows: Sequence[_Row]) -> None:
-    with archive.open(_info(name), "w", force_zip64=True) as raw:
+    with archive.open(file_info(name), "w", force_zip64=True) as raw:
         _fill(raw, fixed, rows)
 
 

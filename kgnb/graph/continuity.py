@@ -1,0 +1,178 @@
+"""Continuity errors: what two places of a book say that can't both be true.
+
+Only what the text states of a person by name counts, outside quotation marks; the frames are in
+``data/continuity.toml``. A name that two persons share says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kgnb.book.headings import number_of
+from kgnb.core.labels import Lang
+from kgnb.extract.quotation import EVIDENCE_CHARS
+from kgnb.extract.word_search import trie_pattern
+from kgnb.graph.model import Graph, NodeKey
+
+PARENTS = 2
+"""Most parents that a child has."""
+
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_QUOTED = re.compile('“[^”]*”|「[^」]*」|"[^"\n]*"')
+_ENDS = re.compile(r"[。！？!?\n]|\.(?=\s)")
+_ONES = [
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
+    *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+]
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80}
+
+
+class Statement(NamedTuple):
+    """What a chapter states of a person: its number, the sentence, and a number in it (0 for none)."""
+
+    chapter: int
+    quote: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two statements that contradict each other.
+
+    ``facts``: who or what it is about, by the name that a text has for it; ``quotes``: chapters and words.
+    """
+
+    kind: str
+    facts: Mapping[str, NodeKey | int]
+    quotes: tuple[tuple[int, str], ...]
+
+
+def contradictions(graph: Graph, texts: Iterable[tuple[int, str]] = ()) -> list[Contradiction]:
+    """Return in what the book's graph and its texts, (chapter number, text), contradict themselves."""
+    stated = _statements(graph, texts)
+    found = [*_parents(graph), *_after_death(stated), *_ages(stated)]
+    return sorted(found, key=lambda one: ([chapter for chapter, _ in one.quotes], one.kind))
+
+
+# --- from the graph
+
+
+def _parents(graph: Graph) -> Iterator[Contradiction]:
+    """Children of more than two parents, and persons who are each other's parent."""
+    chapters = {
+        node.key: int(node.number("chapter_number"))
+        for node in graph.nodes.values()
+        if node.label == "Chapter"
+    }
+    parents: defaultdict[NodeKey, dict[NodeKey, tuple[int, str]]] = defaultdict(dict)
+    for edge in graph.edges.values():
+        if edge.type == "PARENT_OF" and edge.text("evidence"):
+            number = chapters.get(str(int(edge.number("chapter_id"))), 0)
+            parents[edge.target][edge.source] = number, edge.text("evidence")
+    for child, known in parents.items():
+        if len(known) > PARENTS:
+            yield Contradiction("parents", {"child": child, "n": len(known)}, tuple(sorted(known.values())))
+        for parent, said in known.items():
+            if child < parent and (other := parents.get(parent, {}).get(child)):
+                facts: dict[str, NodeKey | int] = {"a": child, "b": parent}
+                yield Contradiction("each_other", facts, tuple(sorted((said, other))))
+
+
+# --- from the texts
+
+_Statements = Mapping[str, Mapping[NodeKey, list[Statement]]]
+
+
+def _after_death(stated: _Statements) -> Iterator[Contradiction]:
+    """Those who speak in a chapter after the one that tells of their death."""
+    for person, deaths in stated["death"].items():
+        died = deaths[0]
+        spoke = next((one for one in stated["speech"].get(person, ()) if one.chapter > died.chapter), None)
+        if spoke:
+            facts: dict[str, NodeKey | int] = {"who": person, "died": died.chapter, "spoke": spoke.chapter}
+            yield Contradiction("after_death", facts, (died[:2], spoke[:2]))
+
+
+def _ages(stated: _Statements) -> Iterator[Contradiction]:
+    """Those who are younger in a later chapter."""
+    for person, ages in stated["age"].items():
+        for index, later in enumerate(ages):
+            older = next((one for one in ages[:index] if one.number > later.number), None)
+            if older:
+                facts: dict[str, NodeKey | int] = {
+                    "who": person,
+                    "older": older.number,
+                    "younger": later.number,
+                }
+                yield Contradiction("age", facts, (older[:2], later[:2]))
+                break
+
+
+def _statements(graph: Graph, texts: Iterable[tuple[int, str]]) -> _Statements:
+    """Kind of statement → person → statements in the order of the text."""
+    names = _names(graph)
+    found: dict[str, dict[NodeKey, list[Statement]]] = {kind: {} for kind in ("death", "speech", "age")}
+    frames = cache(lambda lang: _frames(lang, names))
+    for chapter, text in texts if names else ():
+        lang: Lang = "zh" if _HAN.search(text) else "en"
+        told = _QUOTED.sub(_masked, text)
+        for kind, frame in frames(lang):
+            for match in frame.finditer(told):
+                number = _number(match.groupdict().get("number") or "")
+                if kind != "age" or number:
+                    said = Statement(chapter, _sentence(text, match.start("name"), match.end()), number)
+                    found[kind].setdefault(names[match["name"]], []).append(said)
+    return found
+
+
+def _names(graph: Graph) -> dict[str, NodeKey]:
+    """The names of two characters or more that one person alone bears."""
+    bearers: defaultdict[str, set[NodeKey]] = defaultdict(set)
+    for node in graph.nodes.values():
+        if node.label == "Character":
+            for name in (node.text("name"), node.text("base_name"), *node.texts("aliases")):
+                bearers[name].add(node.ref)
+    return {name: next(iter(refs)) for name, refs in bearers.items() if len(name) > 1 and len(refs) == 1}
+
+
+def _masked(quoted: re.Match[str]) -> str:
+    return f"{quoted[0][0]}{' ' * (len(quoted[0]) - 2)}{quoted[0][-1]}"
+
+
+def _sentence(text: str, start: int, end: int) -> str:
+    """The sentence of a statement, cut where it is longer than a quote."""
+    begin = max((m.end() for m in _ENDS.finditer(text, max(0, start - EVIDENCE_CHARS), start)), default=start)
+    stop = _ENDS.search(text, max(end - 1, start), start + EVIDENCE_CHARS)
+    return " ".join(text[begin : stop.end() if stop else end].split()).lstrip("”」")
+
+
+def _number(word: str) -> int:
+    """The number that digits, Chinese numerals or an English word say; 0 for any other word."""
+    if (word.isascii() and word.isalpha()) or "-" in word:
+        tens, _, ones = word.partition("-")
+        known = _TENS.get(tens) or (_ONES.index(tens) if tens in _ONES else 0)
+        return known + (_ONES.index(ones) if known and ones in _ONES else 0)
+    return (number_of(word) or 0) if word else 0
+
+
+@cache
+def _data() -> dict[str, dict[str, Any]]:
+    with (Path(__file__).parent / "data" / "continuity.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def _frames(lang: Lang, names: Mapping[str, NodeKey]) -> list[tuple[str, re.Pattern[str]]]:
+    data = _data()[lang]
+    who = f"(?P<name>{trie_pattern(names)})"
+    frames = [(kind, frame) for kind in ("death", "speech", "age") for frame in data[kind]]
+    return [
+        (kind, re.compile(frame.replace("{name}", who).replace("{number}", data["number"])))
+        for kind, frame in frames
+    ]

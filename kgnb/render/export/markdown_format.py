@@ -1,0 +1,83 @@
+"""Markdown (CommonMark with tables): the author's kit as one text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO
+
+from kgnb.core.messages import say
+from kgnb.render.kit.document import Cell, Kit, Line, Link, Section, Table
+
+_SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$#^=%!{}@]|:(?=[:/])|(?i:(?<=\bwww)\.)|^[-+](?=\s|$)")
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
+"""What CommonMark, tables, autolinks, formulas, and Obsidian's tags, comments and fields take for markup."""
+
+ToLink = Callable[[Link], str]
+"""A link as this document writes it."""
+
+
+def to_markdown(kit: Kit, out: IO[str]) -> None:
+    """Write the kit with a table of contents; the main characters' names lead to their sections."""
+    parts = [part.main_only() for part in kit.parts]
+    anchors = {id(one): f"k{n}" for n, one in enumerate(one for part in parts for one in part.walk())}
+    of_entity = {one.ref: anchors[id(one)] for part in parts for one in part.walk() if one.ref}
+
+    def link(to: Link) -> str:
+        anchor = of_entity.get(to.ref)
+        return f"[{escape(to.text)}](#{anchor})" if anchor else escape(to.text)
+
+    out.write(f"# {escape(kit.title)}\n\n")
+    out.writelines(f"{inline(one.parts, link)}\n\n" for one in kit.about)
+    out.write(f"## {say('kit.contents')}\n\n")
+    for part in parts:
+        out.write(f"- [{escape(part.title)}](#{anchors[id(part)]})\n")
+        out.writelines(f"  - [{escape(one.title)}](#{anchors[id(one)]})\n" for one in part.sections)
+    for part in parts:
+        out.writelines(section_text(part, link, anchors))
+
+
+def section_text(
+    section: Section, link: ToLink, anchors: Mapping[int, str] | None = None, depth: int = 2
+) -> Iterator[str]:
+    """A section's lines of Markdown, with those within it. ``anchors``: of sections by their id()."""
+    mark = f'<a id="{anchors[id(section)]}"></a>' if anchors else ""
+    yield f"\n{'#' * min(depth, 6)} {mark}{escape(section.title)}\n\n"
+    yield from body(section, link)
+    for one in section.sections:
+        yield from section_text(one, link, anchors, depth + 1)
+
+
+def body(section: Section, link: ToLink) -> Iterator[str]:
+    """The section's own lines and table."""
+    for one in section.lines:
+        yield from _item(one, link)
+    if section.table:
+        yield from _table(section.table, link)
+
+
+def _item(one: Line, link: ToLink) -> Iterator[str]:
+    yield f"- {inline(one.parts, link)}\n"
+    for quote in one.quotes:
+        where = say("kit.cited", chapter=quote.chapter) if quote.chapter else ""
+        yield f"  > {escape(quote.text)} {where}\n\n"
+
+
+def _table(table: Table, link: ToLink) -> Iterator[str]:
+    yield f"\n| {' | '.join(map(escape, table.heads))} |\n|{' --- |' * len(table.heads)}\n"
+    for row in table.rows:
+        yield f"| {' | '.join(inline(cell, link) for cell in row)} |\n"
+
+
+def inline(parts: Cell, link: ToLink) -> str:
+    """Words and links as Markdown."""
+    return "".join(link(part) if isinstance(part, Link) else escape(part) for part in parts)
+
+
+def escape(text: str) -> str:
+    r"""The text with a backslash before what would be markup.
+
+    >>> escape("[[x]] http://a *b* =1+1")
+    '\\[\\[x\\]\\] http\\://a \\*b\\* \\=1+1'
+    """
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(lambda found: "\\" + found[0], text))
