@@ -32,6 +32,10 @@ from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.graph.project import codec
 from kgnb.graph.project.projection import project
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.support.stored_graphs import stored_graph
+
 TIMES = ("created_at", "updated_at")
 """What the store adds to the projection."""
 OPENED = """
@@ -77,7 +81,7 @@ async def measure(data: Path) -> dict[str, Any]:
         return {
             "nodes": len(graph.nodes),
             "edges": len(graph.edges),
-            "differ": differences(graph, await app.graph.read(1)) if app.graph is not None else "-",
+            "differ": differences(graph, await stored_graph(app.graph, 1)) if app.graph is not None else "-",
             "project": whole,
             "encode": encoding,
             "decode": decoding,

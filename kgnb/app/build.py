@@ -20,7 +20,6 @@ from kgnb.book.model import Book
 from kgnb.core import errors
 from kgnb.core.errors import BuildStopped
 from kgnb.core.event_loop import at_once
-from kgnb.core.messages import retold
 from kgnb.core.model import STOPPED_STATUSES, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.render.formatting import time_of_day
 from kgnb.render.progress_bar import BuildStep
@@ -207,7 +206,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
             how = "build.paused_elsewhere" if paused else "build.stopped_elsewhere"
             raise BuildStopped(how, task=planned.task.id)
         if await _is_given_up(task, watch):
-            raise BuildStopped("build.refused", reason=retold(task.error))
+            raise BuildStopped("build.refused", reason=task.error)
         watch.closed = watch.closed or task.ended
         if not app.queue_alive:
             raise BuildStopped("build.engines_gone")

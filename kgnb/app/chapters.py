@@ -9,7 +9,6 @@ from typing import Any
 from kgnb.app.context import App
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
-from kgnb.core.messages import retold
 from kgnb.core.model import Chapter, ChapterStatus, Task, in_viewers_zone
 from kgnb.extract import evidence
 from kgnb.graph.model import ExtractionRow
@@ -34,7 +33,7 @@ async def list_chapters(app: App, task_id: int) -> Sequence[ListedChapter]:
     """
     task = await find_task(app, task_id)
     found = await app.ledger.task_stats.chapter_states(task_id=task.id)
-    states = {one.chapter_id: (one.status, retold(one.error)) for one in found}
+    states = {one.chapter_id: (one.status, one.error) for one in found}
     return [
         ListedChapter(one.number, one.title, *states.get(one.id, (ChapterStatus.PENDING.value, "")))
         for one in await app.ledger.books.chapters(task.novel_id, task.chapter_ids)
@@ -70,7 +69,7 @@ def _state(state: ChapterState | None) -> dict[str, Any]:
         return {"status": "pending", "entities": 0, "relations": 0, "error": ""}
     times = {name: getattr(state, name) for name in ("started_at", "completed_at")}
     found = asdict(state) | {name: at and in_viewers_zone(at).isoformat() for name, at in times.items()}
-    return found | {"error": retold(state.error)}
+    return found | {"error": state.error}
 
 
 def _extraction(row: ExtractionRow) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from kgnb.app.condition import add_conditions
 from kgnb.app.context import App, budget_of
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import ServiceRefused, SettingsError
-from kgnb.core.messages import retold
 from kgnb.core.model import ACTIVE_STATUSES, ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import SpendingKey
 from kgnb.stores.ledger.task_stats import TaskFigures
@@ -239,7 +238,7 @@ def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
         "failed": counted.count(ChapterStatus.FAILED),
         "skipped": counted.count(ChapterStatus.SKIPPED),
         "percent": round(100 * (total - left) / total, 1) if total else 100.0 * task.ended,
-        "error": retold(task.error),
+        "error": task.error,
         "flags": counted.flags,
         "unverified": counted.unverified,
         "rejected": counted.rejected,

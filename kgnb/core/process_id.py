@@ -48,20 +48,6 @@ def send_signal(process: ProcessId, number: signal.Signals) -> None:
             os.close(handle)
 
 
-def holders_of(path: Path) -> list[ProcessId]:
-    """Other processes of this user that have ``path`` open; always empty except on Linux."""
-    if not sys.platform.startswith("linux"):
-        return []
-    wanted = path.stat()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        if _has_open(entry, wanted) and (process := identify(int(entry.name))):
-            found.append(process)
-    return found
-
-
 def host_id() -> str:
     """Identifies this machine, its boot and this container: the scope in which pids and sockets are valid."""
     if not sys.platform.startswith("linux"):
@@ -69,16 +55,6 @@ def host_id() -> str:
     parts = [Path("/proc/sys/kernel/random/boot_id").read_text().strip()]
     parts += [str(Path(f"/proc/self/ns/{kind}").stat().st_ino) for kind in ("pid", "net")]
     return ":".join(parts)
-
-
-def _has_open(entry: Path, wanted: os.stat_result) -> bool:
-    # A process that has ended or is another user's raises OSError: it doesn't count.
-    with contextlib.suppress(OSError):
-        for handle in (entry / "fd").iterdir():
-            with contextlib.suppress(OSError):
-                if os.path.samestat(handle.stat(), wanted):
-                    return True
-    return False
 
 
 def _start_linux(pid: int) -> str | None:

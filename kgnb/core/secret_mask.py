@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
@@ -18,8 +17,6 @@ END = 4
 
 LONGEST_WORD = 20
 """Characters from which a text without digits is no ordinary word."""
-CODED_RUN = 12
-"""So many characters in a row of a secret's base64 or hexadecimal form: fewer may be chance."""
 
 _WORD = re.compile(r"""[^\s"'`,;()<>{}\[\]]+""")
 _MASKED = re.compile(r"(.*?)(?:[*•●…·]+|\.{3,}|[xX]{4,})(.*)")
@@ -51,8 +48,8 @@ def _is_no_word(text: str) -> bool:
 def without_secrets(text: str, provider: Provider) -> str:
     """``text`` with *** for each word that holds a part of a key or header, or a whole query value.
 
-    A part is a run of :data:`RUN` characters, an end of :data:`END`, or a shorter end beside a mask; of its
-    base64, hexadecimal and reversed forms a run of :data:`CODED_RUN`.
+    A part is a run of :data:`RUN` characters, an end of :data:`END`, or a shorter end beside a mask; a word
+    that is URL-encoded is decoded first.
     """
     given = [*provider.all_keys, *provider.options.extra_headers.values()]
     secrets = [secret for one in given if (secret := one.get_secret_value().strip())]
@@ -73,22 +70,10 @@ def _gives_away(word: str, secret: str) -> bool:
         return secret == word if len(secret) < END else secret in word
     if secret[:END] in word or secret[-END:] in word:
         return True
-    if _has_run(word, secret, RUN) or any(_has_run(word, form, CODED_RUN) for form in _coded(secret)):
+    if any(secret[at : at + RUN] in word for at in range(len(secret) - RUN + 1)):
         return True
     masked = _MASKED.fullmatch(word)
     if masked is None:
         return False
     ends = range(2, END)
     return any(masked[1].endswith(secret[:n]) or masked[2].startswith(secret[-n:]) for n in ends)
-
-
-def _has_run(word: str, secret: str, size: int) -> bool:
-    return any(secret[at : at + size] in word for at in range(len(secret) - size + 1))
-
-
-def _coded(secret: str) -> list[str]:
-    """Forms that a secret is read back from: hexadecimal, reversed, base64 at each of its three offsets."""
-    data = secret.encode("utf-8", "replace")
-    packed = [b64encode(b"\0" * at + data).decode()[4 if at else 0 :].rstrip("=") for at in range(3)]
-    url_safe = [form.replace("+", "-").replace("/", "_") for form in packed]
-    return [data.hex(), data.hex().upper(), secret[::-1], *packed, *url_safe]

@@ -17,7 +17,7 @@ import pytest
 
 import kgnb
 from kgnb.core import errors
-from kgnb.core.messages import Language, environment_language, retold, say, say_or, texts, use_language
+from kgnb.core.messages import Language, environment_language, say, say_or, texts, use_language
 from kgnb.core.settings import Settings
 
 PACKAGE = Path(kgnb.__file__).parent
@@ -236,52 +236,3 @@ def test_what_looks_like_a_key_is_one() -> None:
 def test_every_text_is_asked_for() -> None:
     unused = [key for key in texts("zh") if key not in constants() and not sayable(key)]
     assert not unused
-
-
-STORED = [key for key in texts("zh") if key.partition(".")[0] in ("provider", "ledger")]
-
-
-@pytest.mark.parametrize(("of", "wanted"), [("zh", "en"), ("en", "zh")])
-def test_what_a_node_stored_is_told_in_the_readers_language(of: Language, wanted: Language) -> None:
-    told = 0
-    for key in STORED:
-        values = {name: f"<{name}>" for name in facts(texts(of)[key])}
-        stored, here = (with_facts(texts(one)[key], values) for one in (of, wanted))
-        use_language(wanted)
-        if retold(stored) != stored:
-            assert retold(stored) == here, key
-            told += 1
-        assert retold(here) == here
-    assert told > 0.8 * len(STORED)  # all but fragments
-
-
-def with_facts(text: str, values: dict[str, str]) -> str:
-    parts = string.Formatter().parse(text)
-    return "".join(literal + (values[name] if name else "") for literal, name, _, _ in parts)
-
-
-def test_a_reason_within_a_reason_is_told_too() -> None:
-    use_language("zh")
-    error = errors.RateReached("provider.rate_reached", provider="甲", retry_after=2.0)
-    stored = str(say("provider.left_alone", provider="甲", reason=str(error)))
-    use_language("en")
-    assert retold(stored) == say("provider.left_alone", provider="甲", reason=str(error))
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "chapters", "HTTP 502", "提供方", "{provider}", "限流", "提供方 甲 " * 100_000, "\0"],
-    ids=lambda text: text[:9] or "empty",
-)
-def test_what_no_node_stored_is_told_as_it_is(text: str) -> None:
-    use_language("en")
-    assert retold(text) == text
-
-
-def test_a_fact_that_comes_twice_must_be_the_same_each_time() -> None:
-    use_language("zh")
-    stored = str(say("provider.quota", provider="甲", detail="402"))
-    use_language("en")
-    assert retold(stored) == say("provider.quota", provider="甲", detail="402")
-    changed = stored[::-1].replace("甲", "乙", 1)[::-1]
-    assert retold(changed) == changed

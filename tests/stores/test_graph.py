@@ -32,6 +32,7 @@ from kgnb.stores.targets import GraphTarget
 from tests.conftest import Bolt
 from tests.support.patience import SLOWEST
 from tests.support.proxy import Proxy
+from tests.support.stored_graphs import TIMES, stored_graph
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def timeless(graph: Graph) -> Graph:
 
 
 def _timeless(properties: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in properties.items() if name not in cypher.TIMES}
+    return {name: value for name, value in properties.items() if name not in TIMES}
 
 
 HOSTILE = [
@@ -183,11 +184,11 @@ async def refresh(store: GraphStore, graph: Graph, novel_id: int) -> int:
 async def test_a_graph_is_read_back_as_it_was(store: GraphStore) -> None:
     wanted = Novel.make(1).exact()
     assert await refresh(store, wanted, 1) == len(wanted.nodes) + len(wanted.edges)
-    stored = await store.read(1)
+    stored = await stored_graph(store, 1)
     assert timeless(stored) == wanted
     now = datetime.now(UTC)
     for thing in (*stored.nodes.values(), *stored.edges.values()):
-        for name in cypher.TIMES:
+        for name in TIMES:
             at = datetime.fromisoformat(str(thing.properties[name]))
             assert timedelta(minutes=-5) < now - at < timedelta(minutes=5)
 
@@ -216,9 +217,9 @@ async def test_numbers_only_rise(store: GraphStore) -> None:
     assert first > 1_790_000_000_000_000  # above any number that a graph had before it was emptied
     second = await begun(store, 9)
     assert second > first
-    assert list((await store.read(9)).nodes) == [("Novel", "9")]
+    assert list((await stored_graph(store, 9)).nodes) == [("Novel", "9")]
     fences = {cypher.NUMBER, cypher.DONE, cypher.STATE, cypher.LEASE, cypher.HOLDER, cypher.LOCK}
-    assert not fences & (await store.read(9)).nodes["Novel", "9"].properties.keys()
+    assert not fences & (await stored_graph(store, 9)).nodes["Novel", "9"].properties.keys()
 
 
 async def test_one_refresh_of_a_novel_at_a_time(store: GraphStore) -> None:
@@ -275,15 +276,15 @@ async def test_refresh_makes_it_exact_and_then_has_nothing_to_do(store: GraphSto
     novel = Novel.make(1, count=8)
     other = Novel.make(2, count=3, seed=5)
     await refresh(store, other.exact(), 2)
-    untouched = await store.read(2)
+    untouched = await stored_graph(store, 2)
     await refresh(store, novel.exact(novel.rows[1:]), 1)
     exact = novel.exact()
     assert await refresh(store, exact, 1) > 0
-    stored = await store.read(1)
+    stored = await stored_graph(store, 1)
     assert timeless(stored) == exact
     assert await refresh(store, exact, 1) == 0
-    assert await store.read(1) == stored  # times too
-    assert await store.read(2) == untouched
+    assert await stored_graph(store, 1) == stored  # times too
+    assert await stored_graph(store, 2) == untouched
 
 
 async def test_many_edges_of_equal_values_fit_the_engines_memory(store: GraphStore) -> None:
@@ -294,19 +295,19 @@ async def test_many_edges_of_equal_values_fit_the_engines_memory(store: GraphSto
         graph.nodes[ref] = GraphNode(*ref, graph.nodes[edge.source].properties | {"name": ref[1]})
         graph.edges[ref, "KNOWS", edge.target] = GraphEdge(ref, "KNOWS", edge.target, edge.properties)
     await refresh(store, graph, 1)
-    assert timeless(await store.read(1)) == graph
+    assert timeless(await stored_graph(store, 1)) == graph
 
 
 async def test_refresh_removes_what_is_gone(store: GraphStore, spy: Spy) -> None:
     novel = Novel.make(1, count=6)
     await refresh(store, novel.exact(), 1)
-    first = await store.read(1)
+    first = await stored_graph(store, 1)
     fewer = novel.exact(novel.rows[:2])
     changed = await refresh(store, fewer, 1)
-    assert timeless(await store.read(1)) == fewer
+    assert timeless(await stored_graph(store, 1)) == fewer
     gone = len(first.nodes) + len(first.edges) - len(fewer.nodes) - len(fewer.edges)
     assert changed >= gone > 0
-    for ref, thing in (await store.read(1)).nodes.items():
+    for ref, thing in (await stored_graph(store, 1)).nodes.items():
         if ref in first.nodes:
             assert thing.properties["created_at"] == first.nodes[ref].properties["created_at"]
     before = len(first.nodes)
@@ -317,10 +318,10 @@ async def test_refresh_removes_what_is_gone(store: GraphStore, spy: Spy) -> None
 async def test_refresh_leaves_an_old_workers_graph(store: GraphStore, spy: Spy) -> None:
     old, new = Novel.make(1, seed=1, task=3), Novel.make(1, count=2, seed=2, task=7)
     await refresh(store, old.exact(), 1)
-    before = await store.read(1)
+    before = await stored_graph(store, 1)
     number = await begun(store, 1)
     await store.apply(1, new.exact(), number=number, foreign={3})
-    after = await store.read(1)
+    after = await stored_graph(store, 1)
     assert before.nodes.keys() <= after.nodes.keys()
     assert before.edges.keys() <= after.edges.keys()
     both = new.exact().nodes.keys() & before.nodes.keys()
@@ -329,12 +330,12 @@ async def test_refresh_leaves_an_old_workers_graph(store: GraphStore, spy: Spy) 
     again = await store.apply(1, new.exact(), number=number, foreign={3})
     assert again == 0
     await store.apply(1, Graph(), number=number, foreign={3})  # the new task was deleted
-    left = await store.read(1)
+    left = await stored_graph(store, 1)
     assert (left.nodes.keys(), left.edges.keys()) == (before.nodes.keys(), before.edges.keys())
     assert all(one.properties["task_id"] == [3] for one in (*left.nodes.values(), *left.edges.values()))
     assert await store.apply(1, Graph(), number=number, foreign={3}) == 0
     await store.apply(1, new.exact(), number=number)
-    assert timeless(await store.read(1)) == new.exact()
+    assert timeless(await stored_graph(store, 1)) == new.exact()
 
 
 async def test_refresh_mends_what_others_broke(store: GraphStore, spy: Spy) -> None:
@@ -352,7 +353,7 @@ async def test_refresh_mends_what_others_broke(store: GraphStore, spy: Spy) -> N
     spy("MATCH (n:Organization {novel_id: 1}) DETACH DELETE n")
     spy("MATCH (n:Character {name: '人3'}) CREATE (n)-[:SEEN {by: 'me'}]->(:Note {novel_id: 1})")
     assert await refresh(store, exact, 1) > 0
-    assert timeless(await store.read(1)) == exact
+    assert timeless(await stored_graph(store, 1)) == exact
     assert await refresh(store, exact, 1) == 0
     twice = "MATCH (a)-[e:PARTICIPATES_IN]->(b) WITH a, b, count(e) AS c WHERE c > 1 RETURN count(*)"
     assert spy(twice) == [[0]]
@@ -364,9 +365,9 @@ async def test_refresh_in_small_batches(store: GraphStore, monkeypatch: pytest.M
     monkeypatch.setattr(graph_module, "BATCH", 7)
     novel = Novel.make(1, count=3)
     await refresh(store, novel.exact(), 1)
-    assert timeless(await store.read(1)) == novel.exact()
+    assert timeless(await stored_graph(store, 1)) == novel.exact()
     await refresh(store, novel.exact(novel.rows[:1]), 1)
-    assert timeless(await store.read(1)) == novel.exact(novel.rows[:1])
+    assert timeless(await stored_graph(store, 1)) == novel.exact(novel.rows[:1])
 
 
 async def test_a_refresh_cut_short_is_mended_by_the_next(
@@ -384,10 +385,10 @@ async def test_a_refresh_cut_short_is_mended_by_the_next(
         await asyncio.gather(task, return_exceptions=True)
         if round_ % 4 == 3:
             await refresh(store, wanted, 1)
-            assert timeless(await store.read(1)) == wanted
+            assert timeless(await stored_graph(store, 1)) == wanted
     assert cut > 2
     await refresh(store, novel.exact(), 1)
-    assert timeless(await store.read(1)) == novel.exact()
+    assert timeless(await stored_graph(store, 1)) == novel.exact()
 
 
 async def test_a_refresh_stops_when_another_one_starts(
@@ -412,7 +413,7 @@ async def test_a_refresh_stops_when_another_one_starts(
     go_on.set()
     with pytest.raises(GraphConflict):
         await slow
-    assert timeless(await store.read(1)) == novel.exact(novel.rows[:2])
+    assert timeless(await stored_graph(store, 1)) == novel.exact(novel.rows[:2])
 
 
 # --- hostile words
@@ -448,7 +449,7 @@ async def test_hostile_names_are_only_names(store: GraphStore, spy: Spy) -> None
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
     exact = novel.exact([RecordRow(one)])
     await refresh(store, exact, 1)
-    assert timeless(await store.read(1)) == exact
+    assert timeless(await stored_graph(store, 1)) == exact
     assert {n.key for n in exact.nodes.values() if n.label == "Character"} == set(HOSTILE)
     types = {row[0] for row in spy("MATCH ()-[e]->() RETURN DISTINCT type(e)")}
     assert types == {"APPEARS_IN", "PARTICIPATES_IN", "KNOWS"}
@@ -463,7 +464,7 @@ async def test_a_configured_type_is_written(store: GraphStore) -> None:
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
     exact = novel_builder(novel.facts, novel.chapters, [RecordRow(one)], [], config).graph(whole=True)
     await refresh(store, exact, 1)
-    assert timeless(await store.read(1)) == exact
+    assert timeless(await stored_graph(store, 1)) == exact
     assert [type_ for _, type_, _ in exact.edges if type_.startswith("SWORN")] == ["SWORN_BROTHER_2"]
 
 
@@ -529,10 +530,10 @@ async def test_two_processes_end_exact(store: GraphStore, bolt: Bolt, spy: Spy) 
         child.stdin.write(json.dumps([bolt.uri, bolt.user, bolt.password, bolt.database, step]) + "\n")
         child.stdin.close()
     assert [await asyncio.to_thread(child.wait, 60) for child in children] == [0, 0]
-    stored, novel = await store.read(1), Novel.make(1, count=12)
+    stored, novel = await stored_graph(store, 1), Novel.make(1, count=12)
     assert spy("MATCH ()-[e]->() RETURN count(e)") == [[len(stored.edges)]]
     await refresh(store, novel.exact(), 1)
-    assert timeless(await store.read(1)) == novel.exact()
+    assert timeless(await stored_graph(store, 1)) == novel.exact()
 
 
 async def test_a_refresh_that_begins_while_another_writes(
@@ -567,7 +568,7 @@ async def test_a_refresh_that_begins_while_another_writes(
         await store.apply(1, novel.exact(), number=number)
     except GraphConflict:
         assert first_to_commit == ["refresh"]
-        assert list((await store.read(1)).nodes) == [("Novel", "1")]
+        assert list((await stored_graph(store, 1)).nodes) == [("Novel", "1")]
     else:
         assert first_to_commit == ["writer"]
     await asyncio.to_thread(thread.join)
@@ -607,7 +608,7 @@ async def test_rows_are_not_formatted_for_a_log_that_nobody_reads(store: GraphSt
     for part in (*graph.nodes.values(), *graph.edges.values()):
         part.properties |= {key: Told(text) for key, text in part.properties.items() if isinstance(text, str)}
     await refresh(store, graph, 1)
-    assert timeless(await store.read(1)) == graph
+    assert timeless(await stored_graph(store, 1)) == graph
 
 
 async def test_a_schema_that_is_there_costs_few_round_trips(store: GraphStore, bolt: Bolt) -> None:
@@ -689,7 +690,7 @@ async def test_an_engine_that_never_answers_is_down() -> None:
         await store.begin_refresh(1, 1.0)
     asked.clear()
     with pytest.raises(ServiceDown):
-        await store.read(1)
+        await stored_graph(store, 1)
     # The first three that are silent tell it for all eleven; each may let another one in before that.
     assert len(asked) <= 6
     await store.close()

@@ -24,7 +24,6 @@ from kgnb.app.context import open_app
 from kgnb.app.graphs import graph_of
 from kgnb.app.tasks import find_task
 from kgnb.core.settings import Settings
-from kgnb.stores.graph.cypher import TIMES
 from kgnb.stores.queue.types import QueueName
 from tests.conftest import outside
 from tests.support.commands import Llm, Place, Running, timeless
@@ -32,6 +31,7 @@ from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
 from tests.support.redis_servers import REDIS_DOWN, RedisServers, follower
 from tests.support.services import database_url, graph_driver, service_variables
+from tests.support.stored_graphs import TIMES, stored_graph
 
 QUEUE = QueueName("kg:task:queue:dryrun")
 """Where `submit` puts the tasks of the provider that the tests use."""
@@ -287,7 +287,7 @@ async def _export(env: dict[str, str], data: Path, task: int, target: Path) -> N
         novel_id = (await find_task(app, task)).novel_id
         await export_use_case.export(app, novel_id, "json", target)
         assert app.graph is not None
-        stored, wanted = await app.graph.read(novel_id), await graph_of(app, novel_id)
+        stored, wanted = await stored_graph(app.graph, novel_id), await graph_of(app, novel_id)
         for one, other in ((stored.nodes, wanted.nodes), (stored.edges, wanted.edges)):
             assert one.keys() == other.keys()
             for key, thing in one.items():

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from kgnb.llm.fake.server import FakeServer, ServerStats
-from kgnb.stores.graph.cypher import TIMES
 from tests.support.canaries import spilled
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST, happens_within
+from tests.support.stored_graphs import TIMES
 from tests.support.warm_commands import Warm
 
 STORY = ROOT / "kgnb" / "book" / "data" / "story.txt"

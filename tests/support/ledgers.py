@@ -17,7 +17,7 @@ from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.extractions import read_rows
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.names import extend_names
+from kgnb.stores.ledger.names import replace_names
 from kgnb.stores.queue.types import QueueName
 from kgnb.stores.targets import SqlTarget
 
@@ -71,7 +71,7 @@ async def rows_of(ledger: Ledger, **equal: int) -> list[ExtractionRow]:
 
 
 async def learn_names(ledger: Ledger, novel_id: int, entries: Sequence[NameEntry]) -> None:
-    await ledger.database.run(lambda c: extend_names(c, novel_id, entries))
+    await ledger.database.run(lambda c: replace_names(c, novel_id, entries))
 
 
 async def task_row(ledger: Ledger, task_id: int) -> sa.RowMapping:

@@ -26,6 +26,7 @@ from kgnb.worker.reconciler import Reconciler
 from kgnb.worker.refresh import Refresh
 from tests.stores.test_graph import Novel
 from tests.support.ledgers import end_of, execute, finish_chapter, new_task, open_with, row_of
+from tests.support.stored_graphs import stored_graph
 
 ENGINES = ("sqlite", "valkey"), ("mariadb", "redis")
 pytestmark = pytest.mark.parametrize(("sql_url", "redis_url"), ENGINES, indirect=True)
@@ -87,7 +88,7 @@ class Place:
         return await self.ledger.database.run(count, write=False)
 
     async def in_graph(self, novel_id: int) -> int:
-        return len((await self.graph.read(novel_id)).nodes)
+        return len((await stored_graph(self.graph, novel_id)).nodes)
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ async def test_a_task_that_main_deletes_leaves_its_novel(place: Place) -> None:
     assert await place.rows(0, task_id) == {}
     assert (await place.rows(0, other))["kgnb_extractions"] == 1
     assert (await place.rows(novel_id, other))["kgnb_names"] == 1
-    nodes = (await place.graph.read(novel_id)).nodes.values()
+    nodes = (await stored_graph(place.graph, novel_id)).nodes.values()
     assert nodes
     assert all(node.properties["task_id"] == [other] for node in nodes)
 

@@ -25,7 +25,6 @@ LOCK = "kgnb_lock"
 was completed, the record's state that this one read, end of the refresh lease in ms by the engine's clock and
 the task it is for, lock. Never part of what is read."""
 
-TIMES = ("created_at", "updated_at")
 
 _ORIGIN = ("extracted_by", "confidence", "task_id")
 _OCCURRENCE = ("chapters", "count")
@@ -229,13 +228,13 @@ def keep_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def read_nodes(label: str, *, times: bool) -> str:
-    """Read keys and properties of a novel's nodes, and ``times`` if wanted."""
+def read_nodes(label: str) -> str:
+    """Read keys and properties of a novel's nodes."""
     columns = ", ".join(f"n.{c}" for c in (KEYS[label][0], *NODE_PROPERTIES[label]))
-    return f"MATCH {_of_novel(label)} RETURN {columns}{_times('n') if times else ''}"
+    return f"MATCH {_of_novel(label)} RETURN {columns}"
 
 
-def read_edges(source: str, *, times: bool) -> str:
+def read_edges(source: str) -> str:
     """Read a novel's edges that start at ``source``: a row for each node that has any, with its key and its
     edges' types, ends and properties.
 
@@ -243,7 +242,7 @@ def read_edges(source: str, *, times: bool) -> str:
     which an engine holds the edges of the whole book.
     """
     columns = ", ".join(f"e.{c}" for c in EDGE_COLUMNS)
-    edge = f"type(e), labels(m), m.id, m.name, {columns}{_times('e') if times else ''}"
+    edge = f"type(e), labels(m), m.id, m.name, {columns}"
     return (
         f"MATCH {_of_novel(source)} WITH n, [(n)-[e]->(m) WHERE e.novel_id = $novel | [{edge}]] AS edges "
         f"WHERE size(edges) > 0 RETURN n.{KEYS[source][0]}, edges"
@@ -282,11 +281,6 @@ def _match(v: str, label: str, at: int) -> str:
 
 def _of_novel(label: str) -> str:
     return f"(n:{label} {{{'id' if label == 'Novel' else 'novel_id'}: $novel}})"
-
-
-def _times(v: str) -> str:
-    # As strings: one time takes the driver as long as all other properties of a node.
-    return "".join(f", toString({v}.{time})" for time in TIMES)
 
 
 def _match_ends(source: str, target: str) -> str:

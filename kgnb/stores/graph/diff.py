@@ -117,33 +117,6 @@ def _keep(wanted: GraphNode | GraphEdge, others: frozenset[int]) -> None:
         wanted.properties = {**wanted.properties, "task_id": sorted({*own, *others})}  # others may share them
 
 
-def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None:
-    """Adds a record of :func:`kgnb.stores.graph.cypher.read_nodes` to ``graph``."""
-    names = (KEYS[label][0], *cypher.NODE_PROPERTIES[label], *cypher.TIMES)
-    properties = _properties(names, record)
-    if len(KEYS[label]) > 1:
-        properties["novel_id"] = novel_id
-    node = GraphNode(label, str(record[0]), properties)
-    graph.nodes[node.ref] = node
-
-
-def add_edge(graph: Graph, novel_id: int, source: NodeKey, record: list[Any]) -> None:
-    """Adds an edge of :func:`kgnb.stores.graph.cypher.read_edges` to ``graph``, unless it isn't kgnb's."""
-    key = edge_key(source, record)
-    if key is None:
-        return
-    names = (*cypher.EDGE_COLUMNS, *cypher.TIMES)
-    properties = _properties(names, record[_EDGE_HEAD:])
-    graph.edges[key] = GraphEdge(*key, {"novel_id": novel_id, **properties})
-
-
-def _properties(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
-    found = {n: v for n, v in zip(names, values, strict=True) if v is not None}
-    for name in found.keys() & set(cypher.TIMES):
-        found[name] = found[name].partition("[")[0]  # the embedded engine adds "[Etc/UTC]"
-    return found
-
-
 def edge_key(source: NodeKey, record: list[Any]) -> EdgeKey | None:
     """The edge's key; None for an edge that no kgnb wrote: an unknown label, or a type of another form."""
     type_, labels, id_, name = record[:_EDGE_HEAD]

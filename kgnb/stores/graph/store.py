@@ -20,7 +20,7 @@ from kgnb.core.event_loop import all_or_none
 from kgnb.graph.model import LABELS, Graph, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
-from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, with_iso_times
+from kgnb.stores.graph.diff import GraphDiff, with_iso_times
 from kgnb.stores.graph.driver import BoltDriver, run
 from kgnb.stores.graph.read_only import check_reads_only
 from kgnb.stores.probes import ServiceFacts, bolt_facts
@@ -155,7 +155,7 @@ class GraphStore:
         found = GraphDiff(graph, foreign)
         await all_or_none(
             self._ensure_types(type_ for _, type_, _ in graph.edges),
-            self._each(novel_id, found.compare_node, found.compare_edge, times=False),
+            self._each(novel_id, found.compare_node, found.compare_edge),
         )
         changed = 0
         for statements in chain(_batches(found.removals()), _batches(found.upserts())):
@@ -164,23 +164,11 @@ class GraphStore:
 
     # --- reading
 
-    async def read(self, novel_id: int) -> Graph:
-        """Return the stored graph of the novel, with ``created_at`` and ``updated_at`` as ISO 8601 texts."""
-        graph = Graph()
-        add = partial(add_node, graph, novel_id), partial(add_edge, graph, novel_id)
-        await self._each(novel_id, *add, times=True)
-        # Labels were read side by side: in the same order again.
-        graph.nodes = dict(sorted(graph.nodes.items(), key=lambda item: LABELS.index(item[0][0])))
-        graph.edges = dict(sorted(graph.edges.items(), key=lambda item: cypher.SOURCES.index(item[0][0][0])))
-        return graph
-
     async def _each(
         self,
         novel_id: int,
         node: Callable[[str, list[Any]], None],
         edge: Callable[[NodeKey, list[Any]], None],
-        *,
-        times: bool,
     ) -> None:
         """Call ``node`` with each node's label and record, ``edge`` with each edge's start and record."""
 
@@ -189,11 +177,10 @@ class GraphStore:
                 edge((source, str(row[0])), record)
 
         each = partial(self._bolt.each, novel=novel_id)
-        nodes = [each(cypher.read_nodes(label, times=times), partial(node, label)) for label in LABELS]
+        nodes = [each(cypher.read_nodes(label), partial(node, label)) for label in LABELS]
         # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
         ties = [
-            each(cypher.read_edges(source, times=times), partial(edges, source), fetched=1)
-            for source in cypher.SOURCES
+            each(cypher.read_edges(source), partial(edges, source), fetched=1) for source in cypher.SOURCES
         ]
         await all_or_none(*ties, *nodes)
 

@@ -78,7 +78,7 @@ class Names(DatabasePart):
         }
         upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names, "kinds": new.kinds})
         if same_text or not read_names(c, novel_id):
-            _replace_names(c, novel_id, names)
+            replace_names(c, novel_id, names)
         return list(names)
 
     @transaction
@@ -86,7 +86,7 @@ class Names(DatabasePart):
         """Make these the novel's name table, unless the text changed since their scan began (``digest``)."""
         lock_novel(c, novel_id)
         if digest == text_digest(c, novel_id):
-            _replace_names(c, novel_id, names)
+            replace_names(c, novel_id, names)
 
 
 def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
@@ -118,26 +118,12 @@ def _frozen_entry(name: str, aliases: Sequence[str], *more: Any) -> NameEntry:
     return replace(NameEntry(name, tuple(aliases), *rest), since=since)
 
 
-def _replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:
+def replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:
+    """Make ``entries`` the novel's name table; of several with the same kind and name the first counts."""
     c.execute(sa.delete(t.names).where(t.names.c.novel_id == novel_id))
-    _write_names(c, novel_id, entries, {})
-
-
-def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:
-    """Merge ``entries`` into the novel's name table: union of aliases, maxima of counts, the widest span."""
-    lock_novel(c, novel_id)
-    _write_names(c, novel_id, entries, {(e.kind, e.name): e for e in read_names(c, novel_id)})
-
-
-def _write_names(
-    c: sa.Connection, novel_id: int, entries: Sequence[NameEntry], merged: dict[tuple[str, str], NameEntry]
-) -> None:
-    """Merge ``entries`` into those of ``merged``, by kind and name, which are stored."""
-    written = {}
+    written: dict[tuple[str, str], NameEntry] = {}
     for entry in entries:
-        key = (entry.kind[:40], entry.name[:200])
-        merged[key] = written[key] = _merge(merged[key], entry) if key in merged else entry
-    columns = (*_COUNTS, "narrator", "aliases", "reasons", "since")
+        written.setdefault((entry.kind[:40], entry.name[:200]), entry)
     rows = [
         {
             **{"novel_id": novel_id, "kind": kind, "name": name},
@@ -149,22 +135,8 @@ def _write_names(
         }
         for (kind, name), entry in written.items()
     ]
-    upsert(c, t.names, rows, lambda _, new: {k: new[k] for k in columns})
-
-
-def _merge(old: NameEntry, new: NameEntry) -> NameEntry:
-    starts = [n for n in (old.first_chapter, new.first_chapter) if n]
-    return replace(
-        old,
-        aliases=tuple(sorted({*old.aliases, *new.aliases} - {old.name})),
-        mentions=max(old.mentions, new.mentions),
-        first_chapter=min(starts, default=0),
-        last_chapter=max(old.last_chapter, new.last_chapter),
-        chapters=max(old.chapters, new.chapters),
-        narrator=old.narrator or new.narrator,
-        reasons=tuple({r[0]: r for r in (*old.reasons, *new.reasons)}.values()),
-        since={**new.since, **old.since},
-    )
+    if rows:
+        c.execute(sa.insert(t.names), rows)
 
 
 # --- people's decisions -----------------------------------------------------------------------------------

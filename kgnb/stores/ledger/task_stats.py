@@ -9,7 +9,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.core.messages import retold
 from kgnb.core.model import ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
@@ -154,7 +153,7 @@ class TaskStats(DatabasePart):
             .order_by(k.chapter_number)
             .limit(limit)
         )
-        return [{**row, "reason": retold(row["reason"])} for row in c.execute(query).mappings()]
+        return [dict(row) for row in c.execute(query).mappings()]
 
     @reading
     def newest_of_each_book(self, c: sa.Connection) -> list[BookTask]:

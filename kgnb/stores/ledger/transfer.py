@@ -18,11 +18,11 @@ from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.books import Books, import_exported_book
+from kgnb.stores.ledger.books import Books, import_exported_book, lock_novel
 from kgnb.stores.ledger.chapters import lock_tasks
 from kgnb.stores.ledger.database import Database, DatabasePart, Row, pages, storable, transaction
 from kgnb.stores.ledger.extractions import PAGE, insert_rows, read_rows
-from kgnb.stores.ledger.names import NameDecisions, Names, extend_names, read_names
+from kgnb.stores.ledger.names import NameDecisions, Names, read_names, replace_names
 from kgnb.stores.ledger.spending import add_task_spending
 from kgnb.stores.ledger.task_lifecycle import mark_refreshed, pending_chapter_row
 from kgnb.stores.ledger.task_stats import ChapterState, TaskFigures, TaskStats
@@ -119,8 +119,9 @@ class Transfer(DatabasePart):
         self._take_states(c, saved.states, tasks, chapters)
         for task_id in tasks.values():
             set_task(c, task_id, **count_columns(c, task_id))
-        # A stored name table was scanned from all stored text: the record's adds nothing.
-        extend_names(c, novel_id, () if read_names(c, novel_id) else saved.names)
+        lock_novel(c, novel_id)
+        if not read_names(c, novel_id):  # else it was scanned from all stored text: the record's adds nothing
+            replace_names(c, novel_id, saved.names)
         NameDecisions(self._database).insert_missing(c, novel_id, saved.decisions)
         return ImportedNovel(novel_id, known, tasks, new)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.core.messages import retold, say
+from kgnb.core.messages import say
 from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, hash_fields, json_object
 from kgnb.stores.queue.types import Command
@@ -250,7 +250,7 @@ class CircuitBreaker:
         left = reply.pause_ms / 1_000 if reply.pause_ms > 0 else _number(noted) - now
         until = now + min(left if left > 0 else FAIL_TTL, MAX_PAUSE)
         by_hand = details.get("by_hand") is True
-        reason = say("operate.paused_by_hand") if by_hand else retold(str(details.get("reason") or ""))
+        reason = say("operate.paused_by_hand") if by_hand else str(details.get("reason") or "")
         ours = details.get("until") == noted  # nobody wrote another pause over it
         key, kind = (str(details.get(name) or "") if ours else "" for name in ("key", "kind"))
         return ProviderState(until, reason, count, not_before, by_hand, key, kind, answer)
@@ -290,7 +290,7 @@ def _read_answer(reply: Mapping[bytes, bytes]) -> ProviderAnswer:
         name: min(max(0.0, _number(found.get(name))), MAX_PAUSE)
         for name in ("answered_at", "seconds", "refused_at", "since")
     }
-    return ProviderAnswer(**times, reason=retold(found.get("reason", "")), kind=found.get("kind", ""))
+    return ProviderAnswer(**times, reason=found.get("reason", ""), kind=found.get("kind", ""))
 
 
 def _number(value: Any) -> float:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kgnb.core.messages import retold, say_or
+from kgnb.core.messages import say_or
 
 Command = tuple[Any, ...]
 """A Redis command and its arguments."""
@@ -180,7 +180,7 @@ class DeadItem(BuriedItem):
             member=member,
             task_id=task_id,
             chapter_id=chapter_id,
-            reason=say_or(entry["reason"], retold(entry["reason"])),
+            reason=say_or(entry["reason"], entry["reason"]),
             deliveries=int(entry["deliveries"]),
             failures=int(entry["failures"]),
             at=entry["at"] / 1000,
