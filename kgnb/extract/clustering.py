@@ -11,6 +11,11 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from kgnb.extract.weighing import probability
+
+_Why = TypeVar("_Why")
 
 Names = tuple[str, ...]
 """The names of one person, sorted."""
@@ -27,9 +32,10 @@ class Join:
 
 @dataclass(slots=True)
 class Clusters:
-    """The clusters found, and how, in the order of their joins."""
+    """The clusters found, and how, in the order of their joins. ``of``: name → its cluster."""
 
     members: set[Names] = field(default_factory=set)
+    of: dict[str, Names] = field(default_factory=dict)
     joins: list[Join] = field(default_factory=list)
 
 
@@ -41,6 +47,7 @@ def cluster(
     apart: Callable[[Names, Names], bool] = lambda *_: False,
     joined: Iterable[tuple[str, str]] = (),
     least: float = 0.0,
+    found: Clusters | None = None,
 ) -> Clusters:
     """Return the clusters of ``names``.
 
@@ -51,6 +58,7 @@ def cluster(
         apart: whether two clusters must not be joined (cannot-link).
         joined: names that are one person's whatever the evidence (must-link).
         least: log odds above which two clusters are joined.
+        found: an empty result, which ``odds`` and ``apart`` may read while it is filled.
 
     >>> odds = {("Ann", "Miss Peel"): 1.0, ("Ann", "Ann Peel"): 3.0}
     >>> def mean(a, b):
@@ -58,10 +66,10 @@ def cluster(
     >>> sorted(cluster(["Ann", "Ann Peel", "Miss Peel"], odds, mean, least=2.0).members)
     [('Ann', 'Ann Peel'), ('Miss Peel',)]
     """
-    work = _Work(names, pairs, odds, apart, least)
+    work = _Work(names, pairs, odds, apart, least, found or Clusters())
     for one, other in sorted(joined):
-        if work.of[one] != work.of[other]:
-            work.join(work.of[one], work.of[other], float("inf"))
+        if (of := work.found.of)[one] != of[other]:
+            work.join(of[one], of[other], float("inf"))
     work.run()
     return work.found
 
@@ -74,9 +82,11 @@ class _Work:
         odds: Callable[[Names, Names], float | None],
         apart: Callable[[Names, Names], bool],
         least: float,
+        found: Clusters,
     ) -> None:
-        self.of: dict[str, Names] = {name: (name,) for name in names}
-        self.found = Clusters(set(self.of.values()))
+        found.of.update((name, (name,)) for name in names)
+        found.members.update(found.of.values())
+        self.found = found
         self._odds, self._apart, self._least = odds, apart, least
         self._near: dict[Names, set[Names]] = defaultdict(set)
         self._queue: list[tuple[float, Names, Names]] = []
@@ -109,10 +119,41 @@ class _Work:
         self.found.members -= {one, other}
         self.found.members.add(joined)
         self.found.joins.append(Join(one, other, odds))
-        self.of.update(dict.fromkeys(joined, joined))
+        self.found.of.update(dict.fromkeys(joined, joined))
         near = (self._near.pop(one, set()) | self._near.pop(other, set())) - {one, other}
         for third in near:
             self._near[third] -= {one, other}
             self._near[third].add(joined)
         self._near[joined] = near
         return joined
+
+
+def joined_from(name: str, joins: Iterable[tuple[str, str, _Why]]) -> list[tuple[str, str, _Why]]:
+    """Return (alias, name it was joined with, why) for all that a chain of joins links to ``name``.
+
+    The nearest first (breadth-first search); a join is (one, other, why).
+    """
+    links: dict[str, list[tuple[str, _Why]]] = defaultdict(list)
+    for one, other, why in joins:
+        links[one].append((other, why))
+        links[other].append((one, why))
+    found: list[tuple[str, str, _Why]] = []
+    seen, near = {name}, [name]
+    for known in near:  # grows while it is iterated
+        for alias, why in links[known]:
+            if alias not in seen:
+                seen.add(alias)
+                near.append(alias)
+                found.append((alias, known, why))
+    return found
+
+
+def reasons_from(
+    name: str, joins: Iterable[tuple[str, str, str, float]]
+) -> list[tuple[str, str, str, float]]:
+    """Return the joins, (one, other, reason, log odds), as reasons of the name's aliases: (alias, name it was
+    joined with, reason, probability)."""
+    each = ((one, other, (reason, odds)) for one, other, reason, odds in joins)
+    return [
+        (alias, known, reason, probability(odds)) for alias, known, (reason, odds) in joined_from(name, each)
+    ]

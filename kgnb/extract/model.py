@@ -219,6 +219,10 @@ GAPS = (Flag.REFUSED, Flag.PARTIAL, Flag.EMPTY)
 """Flags of a completed chapter that may lack something; the others are about a complete one."""
 
 
+Reason = tuple[str, str, str, float]
+"""Alias, name that it was joined with, reason, probability (0-1) that the two are one person's."""
+
+
 @dataclass(frozen=True, slots=True)
 class NameEntry:
     """An entity of a book's name table: canonical name, aliases, label ("Character", …), where it occurs."""
@@ -232,8 +236,8 @@ class NameEntry:
     chapters: int = 0
     narrator: bool = False
     """Whether this person tells the whole book in the first person."""
-    reasons: tuple[tuple[str, str, str], ...] = ()
-    """(alias, name that it was joined with, reason) from the name scan."""
+    reasons: tuple[Reason, ...] = ()
+    """Why the name scan joined each alias."""
     since: Mapping[str, int] = field(default_factory=dict)
     """Name or alias → number of the chapter from which a reader knows that it is this person's: the one in
     which the last of the forms occurs that join it to the form that the book uses first."""

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from kgnb.core.fork import beside
 from kgnb.core.labels import Lang
 from kgnb.core.process_tuning import no_collector
-from kgnb.extract.model import NameEntry
-from kgnb.extract.name_clusters import joined_from
+from kgnb.extract.clustering import joined_from
+from kgnb.extract.model import NameEntry, Reason
 from kgnb.extract.narrator import Narrator
 from kgnb.extract.zh import script
 
@@ -19,9 +19,7 @@ MAX_NAMES = 3_000
 LONG = 200_000
 """Characters of a Chinese text from which on a fork saves more time than it takes."""
 
-_Reason = tuple[str, str, str]
-"""Alias, name that it was joined with, reason."""
-_Found = tuple[str, list[str], str, Sequence[int], list[_Reason]]
+_Found = tuple[str, list[str], str, Sequence[int], list[Reason]]
 """Canonical name, all names, kind, offsets, reasons."""
 
 
@@ -56,7 +54,7 @@ def _with_addresses(found: Sequence[_Found], narrator: Narrator) -> list[_Found]
     name, names, kind, offsets, reasons = whole[k]
     for other, forms, _, at, why in (one for one in found if one[0] in narrator.also):
         names, offsets = [*names, *forms], [*offsets, *at]
-        reasons = [*reasons, *why, (other, name, "姓与称")]
+        reasons = [*reasons, *why, (other, name, "姓与称", 1.0)]
     whole[k] = name, names, kind, offsets, reasons
     return whole
 
@@ -100,7 +98,7 @@ class _BookText:
         names: Sequence[str],
         kind: str,
         offsets: Sequence[int],
-        reasons: Iterable[_Reason] = (),
+        reasons: Iterable[Reason] = (),
         own: Sequence[int] = (),
     ) -> NameEntry:
         """Return the entry of one person or place that occurs at ``offsets``, and of who tells the book also
@@ -109,7 +107,7 @@ class _BookText:
         chapters = [self._numbers[bisect_right(self._starts, at) - 1] for at in offsets]
         if self.text is not self._original:
             forms = {n: self._original_forms(n, offsets) for n in (name, *names)}
-            reasons = [(forms[alias][0], forms[other][0], reason) for alias, other, reason in reasons]
+            reasons = [(forms[alias][0], forms[other][0], why, odds) for alias, other, why, odds in reasons]
             name, *names = dict.fromkeys(f for original in forms.values() for f in original)
         aliases = tuple(n for n in names if n != name)
         return NameEntry(
@@ -126,15 +124,16 @@ class _BookText:
         )
 
     def _since(
-        self, name: str, aliases: Sequence[str], offsets: Sequence[int], reasons: Iterable[_Reason]
+        self, name: str, aliases: Sequence[str], offsets: Sequence[int], reasons: Iterable[Reason]
     ) -> dict[str, int]:
         """See :attr:`NameEntry.since`: a walk from the form that stands first along the joins."""
         forms = (name, *aliases)
         first = {form: self._first(form, offsets) for form in forms}
         earliest = min(forms, key=lambda form: (first[form], form))
-        joins = [*reasons, *((form, name, "") for form in {*forms} - {why[0] for why in reasons} - {name})]
+        joined = [(alias, other) for alias, other, *_ in reasons]
+        joined += ((form, name) for form in sorted({*forms} - {alias for alias, _ in joined} - {name}))
         known = {earliest: first[earliest]}
-        for alias, other, _ in joined_from(earliest, joins):
+        for alias, other, _ in joined_from(earliest, ((*two, "") for two in joined)):
             known[alias] = max(first[alias], known[other])
         return {form: self._numbers[bisect_right(self._starts, at) - 1] for form, at in known.items()}
 

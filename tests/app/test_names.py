@@ -161,7 +161,7 @@ async def test_decisions_on_every_sql_engine(ledger: Ledger) -> None:
     assert await ledger.name_decisions.undo(novel, first.id) == (first, True)
     assert (await ledger.name_decisions.read(novel))[0].undone_at is not None
     assert (await ledger.name_decisions.undo(novel + 1, first.id)) is None
-    entry = NameEntry("刘备", ("玄德",), reasons=(("玄德", "刘备", "字"),))
+    entry = NameEntry("刘备", ("玄德",), reasons=(("玄德", "刘备", "字", 0.99),))
     await learn_names(ledger, novel, [entry])
     assert await ledger.names.read(novel) == [entry]
 

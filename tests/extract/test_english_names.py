@@ -10,7 +10,6 @@ import pytest
 
 from kgnb import story_path
 from kgnb.extract import name_scan, rules
-from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import names
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
@@ -519,25 +518,6 @@ def test_an_aunt_is_the_lady_of_her_name() -> None:
 
 def test_granny_may_have_another_title_too() -> None:
     assert not titles_clash(split_name("Granny Dale").titles, split_name("Mrs. Dale").titles)
-
-
-def test_a_nickname_of_very_many_people_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    syllables = [
-        a + b for a in ("ba", "co", "di", "fe", "gu", "ha", "jo") for b in ("rd", "lm", "nk", "st", "mp")
-    ]
-    crowd = "".join(
-        f"\n\nNobody had told Thomas {s.capitalize()}. Thomas {s.capitalize()} left." for s in syllables
-    )
-    asked = 0
-
-    def ratio(*_: object, **__: object) -> float:
-        nonlocal asked
-        asked += 1
-        return 0.0
-
-    monkeypatch.setattr(CoOccurrence, "ratio", ratio)
-    people(crowd + crowd.replace("Thomas", "Tom"))
-    assert asked < len(syllables)
 
 
 def test_what_has_an_article_and_hardly_ever_speaks_is_nobody() -> None:

@@ -9,18 +9,14 @@ import random
 import re
 import subprocess
 import sys
-import tracemalloc
-from array import array
 from collections import Counter
 
 import pytest
 
 from kgnb.core.labels import Lang
 from kgnb.extract import name_scan
-from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import NameEntry
-from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import bigram_index, vocabulary
 from kgnb.extract.zh import sentences as sentences_zh
@@ -547,39 +543,11 @@ def test_a_long_texts_bigrams_take_less_memory_than_all_of_them_would() -> None:
     assert used.peak < 4 * len(text)  # with all bigrams at a time: 8
 
 
-def test_a_person_who_gets_more_names_is_kept_in_memory_once() -> None:
-    at = {name: array("I", range(first, 200_000, 200)) for first, name in enumerate("甲乙丙丁戊己")}
-    clusters, shared, kept = NameClusters(at), [], []
-    near = CoOccurrence(clusters, at, array("I", range(49, 200_000, 50)), 800)
-    tracemalloc.start()
-    try:
-        for alias in "乙丙丁戊":
-            clusters.join("甲", alias, "号")
-            shared.append(near.together("甲", "己"))
-            kept.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
-    assert shared == [1_000, 1_000, 1_000, 0]  # 戊 stands right before 己 in each sentence
-    assert kept[-1] < 1.5 * kept[0]
-
-
 def test_a_text_without_a_sentence_takes_memory_by_its_length() -> None:
     text = "字" * 50_000
     NameClassifier("字")  # loads the dictionary
     used = memory(lambda: NameClassifier(text))
     assert used.peak < 30 * len(text)  # with a list of the places of its one pair of characters: 48
-
-
-def test_company_is_measured_against_chance() -> None:
-    clusters = NameClusters(["a", "b", "c"])
-    at = {"a": list(range(0, 1000, 100)), "b": list(range(50, 1000, 100)), "c": list(range(5, 1000, 100))}
-    near = CoOccurrence(clusters, at, list(range(49, 1000, 50)), 200)
-    assert near.ratio("a", "b") == 0.0
-    assert near.ratio("a", "c") > 1.0
-    assert near.nearest_votes(["a"], ["b", "c"], 60) == ({"c": 10}, 10)
-    clusters.join("a", "c", "test")
-    assert sorted(clusters.names_of("c")) == ["a", "c"]
-    assert near.ratio("c", "b") == 0.0
 
 
 def test_normalise_keeps_paragraphs_and_plain_quotes() -> None:

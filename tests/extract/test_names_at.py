@@ -18,7 +18,7 @@ LIU = NameEntry(
     first_chapter=1,
     last_chapter=9,
     chapters=9,
-    reasons=(("玄德", "刘备", "字"), ("先主", "刘备", "stated")),
+    reasons=(("玄德", "刘备", "字", 0.99), ("先主", "刘备", "stated", 0.95)),
     since={"玄德": 1, "刘备": 3, "先主": 7},
 )
 GUAN = NameEntry("关羽", mentions=20)
@@ -31,7 +31,7 @@ def forms(entries: list[NameEntry]) -> list[tuple[str, ...]]:
 def test_an_entry_has_the_forms_that_are_known_then() -> None:
     assert names_at([LIU, GUAN], 9) == [LIU, GUAN]
     now, guan, later = names_at([LIU, GUAN], 5)
-    assert (now.name, now.aliases, now.reasons) == ("刘备", ("玄德",), (("玄德", "刘备", "字"),))
+    assert (now.name, now.aliases, now.reasons) == ("刘备", ("玄德",), (("玄德", "刘备", "字", 0.99),))
     assert guan is GUAN
     assert (later.name, later.aliases, later.first_chapter, later.mentions) == ("先主", (), 7, 1)
     assert forms(names_at([LIU], 1)) == [("玄德",), ("刘备",), ("先主",)]

@@ -130,7 +130,7 @@ def characters(graph: Graph) -> dict[str, list[str]]:
 
 
 class TestSettle:
-    LIU = NameEntry("劉備", ("玄德",), "Character", 90, reasons=(("玄德", "劉備", "字"),))
+    LIU = NameEntry("劉備", ("玄德",), "Character", 90, reasons=(("玄德", "劉備", "字", 0.99),))
     GUAN = NameEntry("關羽", ("雲長",), "Character", 40)
 
     def test_two_chapters_replies_in_two_scripts_make_one_node_and_both_forms_are_known(self) -> None:

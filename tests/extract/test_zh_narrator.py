@@ -335,6 +335,6 @@ class TestFormsOfAddress:
         assert (entry.name, entry.aliases, entry.reasons) == (
             "孟启明",
             ("许文澜",),
-            (("许文澜", "孟启明", "姓与称"),),
+            (("许文澜", "孟启明", "姓与称", 1.0),),
         )
         assert entry.mentions == sum(text.count(n) for text in BOOK for n in ("孟启明", "许文澜")) + 1

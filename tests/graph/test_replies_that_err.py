@@ -217,7 +217,7 @@ def test_titles_of_one_person_are_one_and_of_a_couple_two() -> None:
 
 
 STATED = [
-    NameEntry("林远舟", ("伯川",), mentions=9, reasons=(("伯川", "林远舟", "字"),)),
+    NameEntry("林远舟", ("伯川",), mentions=9, reasons=(("伯川", "林远舟", "字", 0.99),)),
     NameEntry("沈知白", mentions=9),
 ]
 

@@ -30,7 +30,7 @@ async def write_record(path: Path) -> None:
     await ledger.tasks.create(
         book.novel_id, provider="p", model="m", use_ai=True, name="t", thing_kinds=["马"]
     )
-    names = [NameEntry("甲", ("乙",), reasons=(("乙", "甲", "why"),))]
+    names = [NameEntry("甲", ("乙",), reasons=(("乙", "甲", "why", 0.9),))]
     await ledger.names.freeze(1, book.novel_id, names)
     await ledger.name_decisions.add(book.novel_id, Decision(0, "merge", ("甲", "乙")))
     await database.close()

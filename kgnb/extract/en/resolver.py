@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kgnb.extract.clustering import Clusters, Names, cluster
+from kgnb.extract.clustering import Clusters, Names, cluster, reasons_from
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.cited import is_only_cited, is_only_compared
@@ -16,7 +16,7 @@ from kgnb.extract.en.names import FIRST_NAMES, NameClassifier
 from kgnb.extract.en.pair_evidence import PAIR_EVIDENCE, Pair, are_apart
 from kgnb.extract.en.people import People, Person, persons_names
 from kgnb.extract.en.vocabulary import key
-from kgnb.extract.name_clusters import joined_from
+from kgnb.extract.model import Reason
 from kgnb.extract.weighing import Weighing, read_weights
 
 LEAST = 0.6
@@ -45,8 +45,6 @@ def clusters_of(people: People, log_odds: Callable[[Pair], float] | None = None)
     )
 
 
-Reason = tuple[str, str, str]
-"""Alias, name that it was joined with, reason."""
 _REASONS = {
     "stated": "stated",
     "married": "stated",
@@ -106,7 +104,7 @@ def persons_of(people: People, clusters: Clusters) -> list[Resolved]:
             continue
         names = sorted(members, key=lambda n: (-counts[n], n))
         name = max(names, key=lambda n: canonical_rank(n, people.person(members)))
-        found.append(Resolved(name, names, joined_from(name, reasons[members])))
+        found.append(Resolved(name, names, reasons_from(name, reasons[members])))
     return sorted(found, key=lambda one: -max(people.candidates[n].score for n in one.names))
 
 
@@ -131,12 +129,12 @@ def _is_only_cited(people: People, name: str) -> bool:
 
 
 def _reasons(people: People, clusters: Clusters) -> dict[Names, list[Reason]]:
-    """Cluster → one name, another, and why they were joined."""
+    """Cluster → one name, another, why they were joined, log odds."""
     found: dict[Names, list[Reason]] = defaultdict(list)
     for join in clusters.joins:
         kind, (one, other) = Pair(join.one, join.other, people).best_link
         joined = tuple(sorted((*join.one, *join.other)))
-        found[joined] = [*found[join.one], *found[join.other], (one, other, _REASONS[kind])]
+        found[joined] = [*found[join.one], *found[join.other], (one, other, _REASONS[kind], join.odds)]
     return found
 
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kgnb.extract.clustering import Clusters, Names, cluster
-from kgnb.extract.name_clusters import joined_from
+from kgnb.extract.clustering import Clusters, Names, cluster, reasons_from
+from kgnb.extract.model import Reason
 from kgnb.extract.weighing import Weighing, read_weights
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
@@ -22,7 +22,7 @@ class Resolved:
 
     name: str
     names: list[str]
-    reasons: list[tuple[str, str, str]]
+    reasons: list[Reason]
 
 
 def people_of(text: str) -> People:
@@ -52,16 +52,16 @@ def persons_of(people: People, clusters: Clusters) -> Iterator[Resolved]:
             own = [name for name in members if name not in people.titles_of_many]
             names = sorted(own, key=lambda name: (-counts[name], name))
             name = max(names, key=lambda name: _canonical_rank(people, name, members))
-            yield Resolved(name, names, joined_from(name, reasons[members]))
+            yield Resolved(name, names, reasons_from(name, reasons[members]))
 
 
-def _reasons(people: People, clusters: Clusters) -> dict[Names, list[tuple[str, str, str]]]:
-    """Cluster → (one name, another, kind of link) of its joins."""
-    found: dict[Names, list[tuple[str, str, str]]] = defaultdict(list)
+def _reasons(people: People, clusters: Clusters) -> dict[Names, list[Reason]]:
+    """Cluster → (one name, another, kind of link, log odds) of its joins."""
+    found: dict[Names, list[Reason]] = defaultdict(list)
     for join in clusters.joins:
         kind, (one, other) = Pair(join.one, join.other, people).best_link
         joined = tuple(sorted((*join.one, *join.other)))
-        found[joined] = [*found[join.one], *found[join.other], (one, other, kind)]
+        found[joined] = [*found[join.one], *found[join.other], (one, other, kind, join.odds)]
     return found
 
 

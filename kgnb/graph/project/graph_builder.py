@@ -356,7 +356,7 @@ class GraphBuilder:
     def _aliases(self, name: str, given: set[str]) -> list[str]:
         """A character's other names: ``given`` by replies or of its class, and no other character's."""
         form, persons = self._form, self._resolver.persons
-        others = given.union(persons.classes.members_of(name)) - {name}
+        others = given.union(persons.names_of(name)) - {name}
         if not others:
             return []
         accepted = {a for a in others if persons.accepts_alias(name, form(a))}

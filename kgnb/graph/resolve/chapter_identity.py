@@ -99,7 +99,7 @@ class PersonResolver:
 
     def is_named(self, person: str, quote: str) -> bool:
         """Whether one of the person's names stands in the quote."""
-        return any(name in quote for name in self.persons.classes.members_of(person))
+        return any(name in quote for name in self.persons.names_of(person))
 
     def quoted(self, person: str, quote: str) -> str:
         """Whom a quote about ``person`` means: the new owner of a split-off name, where the quote has that

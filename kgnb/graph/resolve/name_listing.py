@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kgnb.extract.clustering import joined_from
 from kgnb.extract.model import NameEntry
-from kgnb.extract.name_clusters import joined_from
 from kgnb.graph.model import NAMED_LABELS, Graph
 from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.spelling import folded
@@ -27,14 +27,15 @@ class NameReason:
     """Why an alias is somebody's; ``other`` is the name that it was merged with.
 
     ``kind`` and ``detail``: as in MergeReason; or ``called`` and the number of chapters where an ambiguous
-    word means this person; or ``spelling``. ``apart``: number of chapters that list the two as two persons;
-    ``certainty``: as in MergeReason.
+    word means this person; or ``spelling``. ``joined``, ``apart``, ``certainty``: as in
+    MergeReason.
     """
 
     alias: str
     other: str
     kind: str
     detail: str = ""
+    joined: int = 0
     apart: int = 0
     certainty: float = 1.0
 
@@ -121,9 +122,8 @@ def _reasons(names: NameResolution, name: str, aliases: Sequence[str]) -> tuple[
 
 def _merge_reasons(persons: Persons, name: str) -> dict[str, NameReason]:
     """Other names of the person → the last merge on the way there from ``name``."""
-    members = set(persons.classes.members_of(name))
-    merges = [(one.one, one.other, one) for one in persons.classes.reasons if one.one in members]
+    merges = [(why.one, why.other, why) for why in persons.reasons(name)]
     return {
-        alias: NameReason(alias, known, why.kind, why.detail, why.counts.apart, why.certainty)
+        alias: NameReason(alias, known, why.kind, why.detail, why.joined, why.apart, why.certainty)
         for alias, known, why in joined_from(name, merges)
     }

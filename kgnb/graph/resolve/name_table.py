@@ -15,8 +15,11 @@ ENTITY_LABELS = ("Character", "Organization", "Location", "Thing")
 
 _QUALIFIED = re.compile(r"(.+?)\s*[（(]([^（()）]+)[）)]")
 
-Link = tuple[str, str, str]
-"""(name or alias, alias, reason): why the table counts an alias among a person's names."""
+WRONG_LINK = 0.04
+"""Share of the name table's links that are wrong: 21 of 526 in sixteen novels, most of them namesakes'."""
+
+Link = tuple[str, str, str, float]
+"""(name or alias, alias, reason, probability): why the table counts an alias among a person's names."""
 
 
 def base_of(name: str) -> str:
@@ -44,7 +47,7 @@ class NameTable:
     def other_names(self, names: Iterable[str]) -> set[str]:
         """The further names that the table links with one of ``names`` as one person's."""
         own = {self.canonical["Character"].get(name, name) for name in names}
-        return own.union(alias for name in own for _, alias, _ in self.links_of.get(name, ())).difference(
+        return own.union(alias for name in own for _, alias, *_ in self.links_of.get(name, ())).difference(
             names
         )
 
@@ -75,12 +78,13 @@ def _links(characters: Iterable[NameEntry], name_of: Mapping[str, str]) -> tuple
     person's, else to the entry's name."""
     found = []
     for entry in characters:
-        reasons = {alias: (other, reason) for alias, other, reason in entry.reasons}
+        reasons = {alias: (other, why, odds) for alias, other, why, odds in entry.reasons}
         for alias in entry.aliases:
             if name_of.get(alias) == entry.name:
-                other, reason = reasons.get(alias, (entry.name, ""))
+                other, reason, certainty = reasons.get(alias, (entry.name, "", 1.0))
                 same = other == entry.name or name_of.get(other) == entry.name
-                found.append((other if same else entry.name, alias, reason))
+                certainty = min(max(certainty, WRONG_LINK), 1 - WRONG_LINK)  # of the surest too
+                found.append((other if same else entry.name, alias, reason, certainty))
     return tuple(sorted(set(found)))
 
 

@@ -136,6 +136,6 @@ def _unified(entry: NameEntry, forms: dict[str, str]) -> NameEntry:
     aliases = tuple(form for form in every if form != name)
     if name == entry.name and aliases == entry.aliases:
         return entry
-    reasons = tuple((shown(alias), shown(other), reason) for alias, other, reason in entry.reasons)
+    reasons = tuple((shown(alias), shown(other), why, odds) for alias, other, why, odds in entry.reasons)
     since = {form: at for old, at in entry.since.items() for form in (shown(old), old)}
     return replace(entry, name=name, aliases=aliases, reasons=reasons, since=since)

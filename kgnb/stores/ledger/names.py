@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kgnb.core.model import beijing_now
-from kgnb.extract.model import NameEntry
+from kgnb.extract.model import NameEntry, Reason
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import lock_novel, text_digest
@@ -102,9 +102,13 @@ def read_entry(row: Mapping[Any, Any]) -> NameEntry:
         **{column: row[column] for column in ("name", "kind", *_COUNTS)},
         aliases=tuple(json.loads(row["aliases"])),
         narrator=bool(row["narrator"]),
-        reasons=tuple((alias, other, why) for alias, other, why in json.loads(row["reasons"] or "[]")),
+        reasons=tuple(_reason(*one) for one in json.loads(row["reasons"] or "[]")),
         since=json.loads(row["since"] or "{}"),
     )
+
+
+def _reason(alias: str, other: str, why: str, certainty: float = 1.0) -> Reason:
+    return alias, other, why, certainty  # an older kgnb wrote no probability
 
 
 def read_frozen_names(stored: str) -> list[NameEntry]:
