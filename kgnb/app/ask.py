@@ -56,6 +56,27 @@ class BookAsked:
         return self.whole if self.until is None else self.whole.until(self.until)
 
 
+async def ask_book(
+    app: App,
+    novel_id: int,
+    task_id: int,
+    question: str,
+    *,
+    until: int | None = None,
+    provider: str | None = None,
+) -> Answer:
+    """Answer a question about a novel, whose record and graph are read first; see :func:`ask` and
+    :func:`ask_model`."""
+    from kgnb.app.graphs import graph_and_state
+
+    record = await app.ledger.graphs.record(novel_id)
+    graph, _ = await graph_and_state(app, record, until)
+    book = BookAsked(record, await asyncio.to_thread(GraphQuery, graph), until)
+    if provider is None:
+        return await ask(book, question)
+    return await ask_model(app, book, question, provider, task_id)
+
+
 async def ask(book: BookAsked, question: str) -> Answer:
     """Answer a question without an LLM. Raises ServiceDown while the texts are read."""
     read = read_question(question, book.query)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from dataclasses import asdict
 
 from kgnb.app import context
-from kgnb.app.ask import BookAsked, ask_model
-from kgnb.app.ask import ask as ask_graph
-from kgnb.app.graphs import graph_and_state
+from kgnb.app.ask import ask_book
 from kgnb.app.library import find_task_id
 from kgnb.app.shelf import ask_shelf
 from kgnb.app.tasks import find_task
@@ -17,7 +14,6 @@ from kgnb.cli.options import show
 from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
 from kgnb.graph.ask.answers import Answer
-from kgnb.graph.query import GraphQuery
 from kgnb.render.answer_text import answer_lines
 
 
@@ -43,9 +39,5 @@ async def _of_shelf(settings: Settings, question: str, until: int | None) -> Ans
 
 async def _of_book(settings: Settings, number: int, question: str, args: argparse.Namespace) -> Answer:
     async with context.open_for_task(settings, number, queue=False, graph=False) as app:
-        record = await app.ledger.graphs.record((await find_task(app, number)).novel_id)
-        graph, _ = await graph_and_state(app, record, args.until)
-        book = BookAsked(record, await asyncio.to_thread(GraphQuery, graph), args.until)
-        if args.provider is None:
-            return await ask_graph(book, question)
-        return await ask_model(app, book, question, args.provider, number)
+        novel = (await find_task(app, number)).novel_id
+        return await ask_book(app, novel, number, question, until=args.until, provider=args.provider)

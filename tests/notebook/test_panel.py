@@ -506,6 +506,10 @@ class TestRun:
         until(lambda: "srcdoc" in graph._picture.value)
         graph.view.value = "still"
         until(lambda: "image/svg+xml" in graph._picture.value)
+        graph.ask.question.value = "陆青禾是谁"
+        graph.ask.ask.click()
+        until(lambda: "kgnb-answer" in graph.ask._answer.value)
+        assert "陆青禾" in graph.ask._answer.value
         page = tmp_path / f"graph-{graph.book.value}.html"
         assert not page.exists()  # to look at it writes nothing
         graph.save.click()

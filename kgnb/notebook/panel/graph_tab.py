@@ -18,12 +18,14 @@ from kgnb.app.graphs import graph_and_history
 from kgnb.app.names import BookNames, names_of
 from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import say
+from kgnb.core.model import RULES
 from kgnb.core.safe_text import one_line
 from kgnb.graph.book_history import BookHistory
 from kgnb.graph.model import Graph
 from kgnb.graph.resolve.decisions import DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widgets
+from kgnb.notebook.panel.ask_box import AskBox
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.explorer import page as explorer
 from kgnb.render.names_text import changed_line, decision_line, reasons_text
@@ -99,7 +101,8 @@ class GraphTab:
         self._picture = widgets.html(width="100%")
         self._link = w.Output(layout=w.Layout(margin="4px 0"))
         head = widgets.row(self.book, self.draw, self.view, self.save)
-        self.box = widgets.column(head, self._link, self._picture, self.names.box)
+        self.ask = AskBox(controller, lambda: (self.book.value, self._task()))
+        self.box = widgets.column(head, self._link, self._picture, self.ask.box, self.names.box)
 
     def _task(self) -> int:
         """Return a task of the chosen book."""
@@ -207,6 +210,8 @@ class GraphTab:
         self._note_finished(tasks)
         self._draw_followed()
         self.names.refresh()
+        cluster = status["cluster"] or {}
+        self.ask.refresh([one["name"] for one in cluster.get("providers", ()) if one["name"] != RULES])
         drawn, view = self._drawn, self.view.value
         if self._shown == (drawn, view) or drawn is None:
             return
