@@ -9,6 +9,7 @@ from typing import Any
 from kgnb.app import context, cost, estimate
 from kgnb.app.estimate import Estimate
 from kgnb.app.library import find_task_id
+from kgnb.app.local_model import open_to_work
 from kgnb.book.model import Book
 from kgnb.cli.options import show
 from kgnb.core.messages import say
@@ -61,7 +62,7 @@ def _models_table(found: dict[str, Any]) -> Table:
 async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book) -> int:
     """Extracts a few of the book's chapters and prints what the whole will cost."""
     with ProgressBar(quiet=args.json) as bar:
-        async with context.open_app(settings) as app:
+        async with open_to_work(settings) as app:
             found = await estimate.estimate(
                 app, book, Path(args.book), args.provider, sample=args.estimate, listener=bar.show
             )

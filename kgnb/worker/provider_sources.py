@@ -22,6 +22,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions, parse_options
 from kgnb.core.settings import Settings
+from kgnb.llm.local import PROVIDER as LOCAL
 from kgnb.llm.presets import checked_interface, preset_for, preset_named, presets
 
 
@@ -134,7 +135,8 @@ def check_usable(provider: Provider) -> None:
     if provider.is_rules:
         return
     if not provider.base_url:
-        raise SettingsError("provider.no_url", provider=provider.name, likely=_likely(provider.name))
+        key = "provider.not_started" if provider.lower_name == LOCAL else "provider.no_url"
+        raise SettingsError(key, provider=provider.name, likely=_likely(provider.name))
     check_url(provider)
     if lacks_key(provider):
         raise SettingsError("provider.no_key", provider=provider.name)

@@ -170,6 +170,33 @@ def test_out_of_memory_is_a_sentence(place: Place) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_a_port_that_another_program_took_is_left_to_it(place: Place) -> None:
+    place.behave("busy")
+    held = place.hold()
+    assert not held.last_words()
+    (other,) = (pid for pid in place.alive() if os.getpgid(pid) == pid)
+    held.close()
+    assert until(lambda: place.alive() == [other])
+    os.kill(other, signal.SIGKILL)
+
+
+def test_a_disk_that_cant_be_written_is_a_sentence(place: Place) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from kgnb.core.errors import EngineError\n"
+        "from kgnb.llm.local.engines import choose_engine\n"
+        "from kgnb.llm.local.model_files import read_model\n"
+        "from kgnb.llm.local.server import hold_server\n"
+        "model = read_model(Path(sys.argv[1])); engine = choose_engine(model)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "try: hold_server(model, engine, Path(sys.argv[2]))\n"
+        "except EngineError as error: print(error.key)\n"
+    )
+    command = [sys.executable, "-c", code, str(place.model), str(place.folder / "home")]
+    told = subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=False)
+    assert told.stdout == b"local.folder\n"
+
+
 def test_a_folder_that_cant_be_written_is_a_sentence(place: Place) -> None:
     (place.folder / "home").write_text("a file")
     with pytest.raises(EngineError) as raised:

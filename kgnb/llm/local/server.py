@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -21,6 +22,7 @@ from kgnb.core.addresses import origin
 from kgnb.core.errors import EngineError
 from kgnb.core.files import try_lock
 from kgnb.core.safe_text import one_line
+from kgnb.core.shortages import is_full
 from kgnb.llm import error_mapping
 from kgnb.llm.local.engines import Engine, own_process
 from kgnb.llm.local.keeper import CLIENTS, KEEPER, LOG, NOTE, TRY_SECONDS, Plan
@@ -132,6 +134,9 @@ def _start_keeper(folder: Path, model: Model, engine: Engine) -> subprocess.Pope
 
 
 def _failure(note: Mapping[str, str], folder: Path, model: Model) -> EngineError:
+    if not note:  # the keeper couldn't even write why
+        reason = os.strerror(errno.ENOSPC) if is_full(folder) else os.strerror(errno.EIO)
+        return EngineError("local.folder", path=folder, reason=reason)
     said = note.get("said", "")
     key = "start_timeout" if note.get("error") == "start_timeout" else "start_failed"
     if "out of memory" in said.lower() or "failed to allocate" in said.lower():
