@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,10 +43,13 @@ async def open_to_work(
     """
     server = None
     if _is_wanted(settings):
-        server = await asyncio.to_thread(_serve, settings)
+        server = await _served(settings)
         settings = settings_of(settings, server)
         if keep:
-            _kept.setdefault(server.folder, server)
+            earlier = _kept.pop(server.folder, server)
+            _kept[server.folder] = server
+            if earlier is not server:
+                earlier.close()
     try:
         async with open_app(settings, queue=queue, graph=graph) as app:
             yield app
@@ -58,7 +62,15 @@ def _is_wanted(settings: Settings) -> bool:
     return settings.provider_name.strip().lower() == PROVIDER and not settings.openai_base_url
 
 
-def _serve(settings: Settings) -> LocalServer:
+async def _served(settings: Settings) -> LocalServer:
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(_serve, settings, given_up)
+    finally:
+        given_up.set()  # interrupted while the model loads: the thread ends, and the server with it
+
+
+def _serve(settings: Settings, given_up: threading.Event) -> LocalServer:
     try:
         model = find_model(settings.openai_model)
     except InputError as error:
@@ -68,7 +80,7 @@ def _serve(settings: Settings) -> LocalServer:
         raise InputError("local.others_run", servers=one_line("; ".join(running))) from None
     engine = choose_engine(model)
     log.info(say("local.starting", model=model.name, slots=engine.slots, chars=engine.chunk_chars))
-    return hold_server(model, engine, settings.keys_path.parent / "local")
+    return hold_server(model, engine, settings.keys_path.parent / "local", given_up)
 
 
 def settings_of(settings: Settings, server: LocalServer) -> Settings:

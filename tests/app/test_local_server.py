@@ -230,6 +230,21 @@ def test_a_server_that_dies_twice_stops_the_build_with_its_last_lines(
     assert "RuntimeError: the engine is dead" in ended.stderr
 
 
+def test_an_interrupt_while_the_model_loads_ends_it(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    place.behave("hangs")
+    book = tmp_path / "story.txt"
+    book.write_text("第一章 初见\n\n沈砚走进客栈。沈砚坐下来，要了一壶茶。\n", "utf-8")
+    command = [sys.executable, "-m", "kgnb", "build", str(book), "--provider", "local"]
+    command += ["--model", str(place.model), "--data", str(tmp_path / "data")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
+        assert until(lambda: len(place.alive()) == 2)
+        build.send_signal(signal.SIGINT)
+        assert build.wait(GONE_SECONDS) == 130
+
+
 KERNEL = """
 import sys, time
 import kgnb

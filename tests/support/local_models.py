@@ -38,6 +38,8 @@ if behaviour == "busy" and not os.path.exists(os.path.join(folder, "taken")):
     sys.exit(1)
 if behaviour == "slow":
     time.sleep(2)
+if behaviour == "hangs":
+    time.sleep(600)
 key = os.environ["VLLM_API_KEY"]
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass

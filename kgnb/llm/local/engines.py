@@ -107,9 +107,8 @@ def _llama(model: Model) -> Engine:
         raise _too_large(model, memory)
     cpus = usable_cpus()
     slots = max(1, min(cpus // CPUS_A_SLOT, tokens // window))
-    numbers = {"port": "{port}", "slots": slots, "window": window, "threads": cpus, "name": model.name}
-    options = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
-    command = [*own_process("llama_server"), str(model.path), *options]
+    words = [str(model.path), model.name, "{port}", str(slots), str(window), str(cpus)]
+    command = [*own_process("llama_server"), *words]
     return Engine(command, {KEY_VARIABLE: "{key}"}, LOAD_SECONDS["llama"], slots, window)
 
 

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -84,7 +85,8 @@ class Keeper:
 
     def run(self) -> None:
         """Serve until the last client has gone, or the server died a second time."""
-        with (self._folder / KEEPER).open("a") as own, (self._folder / CLIENTS).open("a") as clients:
+        # Closed in reverse: a client that waits for its lock finds this process gone.
+        with (self._folder / CLIENTS).open("a") as clients, (self._folder / KEEPER).open("a") as own:
             fcntl.flock(own, fcntl.LOCK_EX)
             for _ in range(STARTS):
                 if self._start(clients):
@@ -117,10 +119,11 @@ class Keeper:
                 start_new_session=True,
             )
         deadline = time.monotonic() + self._plan.seconds
+        answered = threading.Event()
+        threading.Thread(target=self._probe, args=(answered,), daemon=True).start()
         while (code := self._server.poll()) is None and time.monotonic() < deadline:
-            if self._answers() or _is_free(clients):
+            if answered.wait(POLL) or _is_free(clients):
                 return True
-            time.sleep(POLL)
         why = "start_failed" if code is not None else "start_timeout"
         self._write_note({"error": why, "said": self._last_words()})
         return False
@@ -134,6 +137,12 @@ class Keeper:
             time.sleep(POLL)
         self._write_note({"error": "died", "said": self._last_words()})
         return False
+
+    def _probe(self, answered: threading.Event) -> None:
+        """Wait for the first answer in a thread of its own: it may take long, and clients may leave."""
+        while not self._answers():
+            time.sleep(POLL)
+        answered.set()
 
     def _answers(self) -> bool:
         """Whether a real request is answered; while the model loads the port is closed or says 503."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import sys
 import threading
 
 from kgnb.core.host import variable
@@ -12,24 +12,23 @@ KEY_VARIABLE = "VLLM_API_KEY"
 
 
 def main() -> None:
-    """Load the model, listen on loopback, wait."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    for name in ("--port", "--slots", "--window", "--threads"):
-        parser.add_argument(name, type=int, required=True)
-    parser.add_argument("--name", required=True)
-    args = parser.parse_args()
+    """Load the model, listen on loopback, wait.
+
+    Arguments: file, name, port, slots, window in tokens, threads.
+    """
+    model, name, *numbers = sys.argv[1:]
+    port, slots, window, threads = map(int, numbers)
     from xllamacpp import CommonParams, Server
 
     params = CommonParams()
-    params.model.path = args.model
-    params.model_alias = {args.name}
+    params.model.path = model
+    params.model_alias = {name}
     params.hostnames = ["127.0.0.1"]
-    params.port = args.port
+    params.port = port
     params.api_keys = [variable(KEY_VARIABLE)]
-    params.n_parallel = args.slots
-    params.n_ctx = args.window * args.slots
-    params.cpuparams.n_threads = args.threads
+    params.n_parallel = slots
+    params.n_ctx = window * slots
+    params.cpuparams.n_threads = threads
     params.cache_ram_mib = 0  # the prompts' common start stays in each slot's own cache
     params.ui = False
     server = Server(params)

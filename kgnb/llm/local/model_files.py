@@ -118,16 +118,10 @@ def _transformers_model(folder: Path) -> Model:
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
     if not sizes:
         raise ValueError("*.safetensors")
-    return Model(
-        folder,
-        "vllm",
-        folder.name,
-        sum(sizes),
-        int(config["max_position_embeddings"]),
-        int(config["num_hidden_layers"]),
-        int(config.get("num_key_value_heads") or heads),
-        int(config.get("head_dim") or config["hidden_size"] // heads),
-    )
+    context, layers = int(config["max_position_embeddings"]), int(config["num_hidden_layers"])
+    kv_heads = int(config.get("num_key_value_heads") or heads)
+    head_size = int(config.get("head_dim") or config["hidden_size"] // heads)
+    return Model(folder, "vllm", folder.name, sum(sizes), context, layers, kv_heads, head_size)
 
 
 def _gguf_model(path: Path) -> Model:
@@ -146,18 +140,10 @@ def _gguf_model(path: Path) -> Model:
                 break  # what is wanted stands before it, in every file that llama.cpp's tools write
     arch = facts["general.architecture"]
     heads = facts[f"{arch}.attention.head_count"]
-    kv_heads = facts.get(f"{arch}.attention.head_count_kv", heads)
+    kv_heads = _most(facts.get(f"{arch}.attention.head_count_kv", heads))
     head_size = facts.get(f"{arch}.attention.key_length") or facts[f"{arch}.embedding_length"] // _most(heads)
-    return Model(
-        path.absolute(),
-        "llama",
-        path.stem,
-        path.stat().st_size,
-        facts[f"{arch}.context_length"],
-        facts[f"{arch}.block_count"],
-        _most(kv_heads),
-        head_size,
-    )
+    size, context, layers = path.stat().st_size, facts[f"{arch}.context_length"], facts[f"{arch}.block_count"]
+    return Model(path.absolute(), "llama", path.stem, size, context, layers, kv_heads, head_size)
 
 
 def _most(value: Any) -> int:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 import weakref
 from collections.abc import Mapping
@@ -66,8 +67,10 @@ class LocalServer:
 _open: weakref.WeakSet[LocalServer] = weakref.WeakSet()
 
 
-def hold_server(model: Model, engine: Engine, home: Path) -> LocalServer:
-    """Start the model's server or join the one that runs. Blocks while it loads.
+def hold_server(
+    model: Model, engine: Engine, home: Path, given_up: threading.Event | None = None
+) -> LocalServer:
+    """Start the model's server or join the one that runs. Blocks while it loads, until ``given_up`` is set.
 
     ``home``: a folder of the user's own. Raises EngineError with the server's last lines.
     """
@@ -76,7 +79,7 @@ def hold_server(model: Model, engine: Engine, home: Path) -> LocalServer:
     folder = home / hashlib.sha256(identity.encode()).hexdigest()[:16]
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _start_or_join(folder, model, engine)
+        return _start_or_join(folder, model, engine, given_up or threading.Event())
     except OSError as error:
         raise EngineError("local.folder", path=folder, reason=error.strerror or error) from error
 
@@ -90,7 +93,7 @@ def _release_in_child() -> None:
 os.register_at_fork(after_in_child=_release_in_child)
 
 
-def _start_or_join(folder: Path, model: Model, engine: Engine) -> LocalServer:
+def _start_or_join(folder: Path, model: Model, engine: Engine, given_up: threading.Event) -> LocalServer:
     deadline = time.monotonic() + 2 * engine.seconds + TRY_SECONDS
     starting = try_lock(folder / "start.lock", wait=True)
     hold = os.open(folder / CLIENTS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -100,13 +103,12 @@ def _start_or_join(folder: Path, model: Model, engine: Engine) -> LocalServer:
         if not _is_kept(folder):
             (folder / NOTE).unlink(missing_ok=True)
             keeper = _start_keeper(folder, model, engine)
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not given_up.wait(_POLL):
             note = _note(folder)
             if "url" in note:
                 return LocalServer(folder, hold, model, engine, note)
             if keeper.poll() is not None if keeper else not _is_kept(folder):
                 raise _failure(note, folder, model)
-            time.sleep(_POLL)
         raise EngineError("local.start_timeout", model=model.name, log=folder / LOG, said="")
     except BaseException:
         os.close(hold)
