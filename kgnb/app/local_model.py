@@ -46,9 +46,8 @@ async def open_to_work(
         server = await _served(settings)
         settings = settings_of(settings, server)
         if keep:
-            earlier = _kept.pop(server.folder, server)
-            _kept[server.folder] = server
-            if earlier is not server:
+            earlier, _kept[server.folder] = _kept.get(server.folder), server
+            if earlier is not None:
                 earlier.close()
     try:
         async with open_app(settings, queue=queue, graph=graph) as app:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from kgnb.core.files import PRIVATE, write_json
 from kgnb.core.host import variables
 
 CLIENTS, KEEPER, NOTE, LOG = "clients.lock", "keeper.lock", "server.json", "server.log"
@@ -90,7 +91,8 @@ class Keeper:
             fcntl.flock(own, fcntl.LOCK_EX)
             for _ in range(STARTS):
                 if self._start(clients):
-                    self._write_note({"url": f"http://127.0.0.1:{self._port}/v1", "key": self._key})
+                    note = {"url": f"http://127.0.0.1:{self._port}/v1", "key": self._key}
+                    write_json(self._folder / NOTE, note, PRIVATE)
                     if self._watch(clients):
                         break
                 elif not _is_taken(self._port):
@@ -125,7 +127,7 @@ class Keeper:
             if answered.wait(POLL) or _is_free(clients):
                 return True
         why = "start_failed" if code is not None else "start_timeout"
-        self._write_note({"error": why, "said": self._last_words()})
+        write_json(self._folder / NOTE, {"error": why, "said": self._last_words()})
         return False
 
     def _watch(self, clients: IO[str]) -> bool:
@@ -135,7 +137,7 @@ class Keeper:
             if _is_free(clients):
                 return True
             time.sleep(POLL)
-        self._write_note({"error": "died", "said": self._last_words()})
+        write_json(self._folder / NOTE, {"error": "died", "said": self._last_words()})
         return False
 
     def _probe(self, answered: threading.Event) -> None:
@@ -182,13 +184,6 @@ class Keeper:
             os.killpg(self._server.pid, signal.SIGKILL)
         self._server.wait()
         self._server = None
-
-    def _write_note(self, note: dict[str, str]) -> None:
-        made = self._folder / f"{NOTE}.new"
-        made.unlink(missing_ok=True)
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(note, file)
-        made.replace(self._folder / NOTE)
 
 
 def _is_free(clients: IO[str]) -> bool:

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from kgnb.core.addresses import origin
 from kgnb.core.errors import EngineError
-from kgnb.core.files import try_lock
+from kgnb.core.files import read_json, try_lock
 from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import is_full
 from kgnb.llm import error_mapping
@@ -54,7 +54,7 @@ class LocalServer:
 
     def last_words(self) -> str:
         """The last lines of a server that died for good, and their file; "" while it runs or restarts."""
-        note = _note(self.folder)
+        note = read_json(self.folder / NOTE)
         return f"{_said(note)} ({self.folder / LOG})" if "error" in note and not self.alive else ""
 
     def close(self) -> None:
@@ -67,10 +67,8 @@ class LocalServer:
 _open: weakref.WeakSet[LocalServer] = weakref.WeakSet()
 
 
-def hold_server(
-    model: Model, engine: Engine, home: Path, given_up: threading.Event | None = None
-) -> LocalServer:
-    """Start the model's server or join the one that runs. Blocks while it loads, until ``given_up`` is set.
+def hold_server(model: Model, engine: Engine, home: Path, stop: threading.Event | None = None) -> LocalServer:
+    """Start the model's server or join the one that runs. Blocks while it loads, until ``stop`` is set.
 
     ``home``: a folder of the user's own. Raises EngineError with the server's last lines.
     """
@@ -79,7 +77,7 @@ def hold_server(
     folder = home / hashlib.sha256(identity.encode()).hexdigest()[:16]
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _start_or_join(folder, model, engine, given_up or threading.Event())
+        return _start_or_join(folder, model, engine, stop or threading.Event())
     except OSError as error:
         raise EngineError("local.folder", path=folder, reason=error.strerror or error) from error
 
@@ -93,7 +91,7 @@ def _release_in_child() -> None:
 os.register_at_fork(after_in_child=_release_in_child)
 
 
-def _start_or_join(folder: Path, model: Model, engine: Engine, given_up: threading.Event) -> LocalServer:
+def _start_or_join(folder: Path, model: Model, engine: Engine, stop: threading.Event) -> LocalServer:
     deadline = time.monotonic() + 2 * engine.seconds + TRY_SECONDS
     starting = try_lock(folder / "start.lock", wait=True)
     hold = os.open(folder / CLIENTS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -103,8 +101,8 @@ def _start_or_join(folder: Path, model: Model, engine: Engine, given_up: threadi
         if not _is_kept(folder):
             (folder / NOTE).unlink(missing_ok=True)
             keeper = _start_keeper(folder, model, engine)
-        while time.monotonic() < deadline and not given_up.wait(_POLL):
-            note = _note(folder)
+        while time.monotonic() < deadline and not stop.wait(_POLL):
+            note = read_json(folder / NOTE)
             if "url" in note:
                 return LocalServer(folder, hold, model, engine, note)
             if keeper.poll() is not None if keeper else not _is_kept(folder):
@@ -161,11 +159,3 @@ def _is_kept(folder: Path) -> bool:
     finally:
         os.close(probe)
     return False
-
-
-def _note(folder: Path) -> dict[str, str]:
-    try:
-        note = json.loads((folder / NOTE).read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
