@@ -71,8 +71,9 @@ def _history(graph: Graph, record: Record) -> BookHistory:
     rows = ((numbers[one.row.chapter_id], one.row.extraction) for one in record.rows)
     since: dict[str, int] = {}
     for entry in record.names:
-        for name, chapter in entry.since.items():
-            since[name] = min(chapter, since.get(name, chapter))
+        for name in (entry.name, *entry.aliases):
+            if (chapter := entry.since.get(name)) is not None:
+                since[name] = min(chapter, since.get(name, chapter))
     return book_history(graph, rows, since)
 
 

@@ -16,12 +16,14 @@ from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.model import Extraction, Relation
 from kgnb.graph.importance import is_tie
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.project.contradictions import MIN_ODDS, odds
 from kgnb.graph.relation_types import type_in_pair
 
 ChapterRow = tuple[int, Extraction]
 """Chapter number and the extraction that counts for it."""
 KnownSince = Mapping[str, int]
-"""Name → number of the chapter from which a reader knows whose it is, as the name scan found it."""
+"""Name → number of the chapter from which a reader knows whose it is, as the name scan found it; of a
+person's names in the order in which they are chosen to call the person by."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,10 @@ class PersonHistory:
     title: dict[str, int] = field(default_factory=dict)
     traits: dict[str, int] = field(default_factory=dict)
 
+    def unknown(self, name: str, chapter: int) -> str:
+        """``name`` where a reader of ``chapter`` doesn't know yet that it is this person's, else ""."""
+        return name if self.since.get(name, 0) > chapter else ""
+
 
 @dataclass(frozen=True, slots=True)
 class TieChapter:
@@ -55,11 +61,13 @@ class TieChapter:
 class BookHistory:
     """All characters and the ties between them, chapter by chapter; both in the graph's order.
 
-    ``described``: entity → the chapter that its description is from."""
+    ``described``: entity → the chapter that its description is from. ``held``: tie that rules read → the
+    chapter from which its odds are enough to show it (:mod:`kgnb.graph.project.contradictions`)."""
 
     people: dict[NodeKey, PersonHistory]
     ties: dict[EdgeKey, list[TieChapter]]
     described: dict[NodeKey, int]
+    held: dict[EdgeKey, int]
 
 
 def book_history(
@@ -75,11 +83,12 @@ def book_history(
     found = _RowReader(people, edges)
     for chapter, extraction in rows:
         found.read(chapter, extraction)
+    order = {name: place for place, name in enumerate(known_since)}
     for person in people.values():
         _add_chapters_of_node(person)
-        person.since = _known_since(person, found.joined, known_since)
-    ties = {key: _all_chapters(edge, found.ties[key]) for key, edge in edges.items()}
-    return BookHistory(people, ties, found.described)
+        person.since = _known_since(person, found.joined, known_since, order)
+    ties = {key: _all_chapters(edge, found.ties[key].values(), people) for key, edge in edges.items()}
+    return BookHistory(people, ties, found.described, found.held)
 
 
 class _RowReader:
@@ -96,7 +105,9 @@ class _RowReader:
             self._labels[pair].update(edge.texts("labels"), [edge.text("label")])
         self._edges = edges
         self.joined: dict[str, int] = {}  # name → first chapter that gives it to somebody with another name
-        self.ties: defaultdict[EdgeKey, dict[int, TieChapter]] = defaultdict(dict)
+        self.ties: defaultdict[EdgeKey, dict[tuple[int, str, str], TieChapter]] = defaultdict(dict)
+        self.odds: defaultdict[EdgeKey, float] = defaultdict(float)
+        self.held: dict[EdgeKey, int] = {}  # tie → the chapter in which its odds suffice
         self.described: dict[NodeKey, int] = {}
 
     def read(self, chapter: int, extraction: Extraction) -> None:
@@ -142,9 +153,12 @@ class _RowReader:
         if key in self._edges:
             quote = "" if relation.unverified else relation.evidence
             here = TieChapter(chapter, relation.strength, quote, *names)
-            before = self.ties[key].get(chapter)
+            before = self.ties[key].get((chapter, *names))
             if before is None or (here.strength, here.quote) > (before.strength, before.quote):
-                self.ties[key][chapter] = here
+                self.ties[key][chapter, *names] = here
+            self.odds[key] += odds(relation.confidence)
+            if self.odds[key] >= MIN_ODDS:
+                self.held.setdefault(key, chapter)
 
 
 def _bearers(people: Mapping[NodeKey, PersonHistory]) -> dict[str, NodeKey]:
@@ -164,7 +178,9 @@ def _add_chapters_of_node(person: PersonHistory) -> None:
         person.chapters[""] |= rest
 
 
-def _known_since(person: PersonHistory, joined: Mapping[str, int], known: KnownSince) -> dict[str, int]:
+def _known_since(
+    person: PersonHistory, joined: Mapping[str, int], known: KnownSince, order: Mapping[str, int]
+) -> dict[str, int]:
     """Name → chapter from which it is known to be this person's.
 
     That is the first chapter for the name that the book uses first; for any other the chapter in which the
@@ -175,14 +191,33 @@ def _known_since(person: PersonHistory, joined: Mapping[str, int], known: KnownS
     start = min(first, key=lambda name: (first[name], name != own), default=own)
     everywhere = sorted(set[int]().union(*person.chapters.values())) or [0]
     since = {}
-    for name in (own, *person.node.texts("aliases")):
+    aliases = sorted(person.node.texts("aliases"), key=lambda name: order.get(name, len(order)))
+    for name in (own, *aliases):
         told = known.get(name) or joined.get(name) or everywhere[-1]
         since[name] = everywhere[0] if name == start else max(first.get(name, everywhere[0]), told)
     return since
 
 
-def _all_chapters(edge: GraphEdge, told: Mapping[int, TieChapter]) -> list[TieChapter]:
-    """The chapters of the edge, in order; of one that no row explains only the edge's strength is known."""
-    return [
-        told.get(n) or TieChapter(n, int(edge.number("strength", 5))) for n in edge.numbers("chapters") or [0]
+def _all_chapters(
+    edge: GraphEdge, told: Iterable[TieChapter], people: Mapping[NodeKey, PersonHistory]
+) -> list[TieChapter]:
+    """The chapters of the edge, in order; of one that no row explains only the edge's strength is known.
+
+    A chapter that names an end twice, once by a name whose bearer it doesn't know, stands twice.
+    """
+    kept: dict[tuple[int, str, str], TieChapter] = {}
+    for here in told:
+        key = here.chapter, *_unknown(here, people[edge.source], people[edge.target])
+        if key not in kept or (here.strength, here.quote) > (kept[key].strength, kept[key].quote):
+            kept[key] = here
+    chapters = {number for number, *_ in kept}
+    rest = [
+        TieChapter(n, int(edge.number("strength", 5)))
+        for n in edge.numbers("chapters") or [0]
+        if n not in chapters
     ]
+    return sorted([*kept.values(), *rest], key=lambda here: here.chapter)
+
+
+def _unknown(here: TieChapter, source: PersonHistory, target: PersonHistory) -> tuple[str, str]:
+    return source.unknown(here.source, here.chapter), target.unknown(here.target, here.chapter)

@@ -21,6 +21,12 @@ SHARE = 0.2
 """Least share of the odds of a person's surest tie of the kind, of one that is only implied: who stands near
 when somebody's sister is spoken of is now and then another."""
 
+
+def odds(confidence: float) -> float:
+    """Return the odds of a statement of this confidence."""
+    return confidence / max(1e-6, 1 - confidence)
+
+
 _KIN = frozenset(RELATION_GROUPS["family"])
 _THIRD = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}
 """Tie → what a brother or sister of the one may not be to the other."""
@@ -28,12 +34,12 @@ _THIRD = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}
 
 def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     """Return the ties that were read by rules alone and don't hold."""
-    odds = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
-    kin = {edge: n for edge, n in odds.items() if edge[1] in _KIN}
+    total = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
+    kin = {edge: n for edge, n in total.items() if edge[1] in _KIN}
     against, best = _contradictions(kin), _best_of_person(kin)
     return {
         edge
-        for edge, n in odds.items()
+        for edge, n in total.items()
         if n < MIN_ODDS * (1 + against.get(edge, 0.0))
         or (ties[edge].confidence < STATED and n < SHARE * max(best[p] for p in _persons(edge)))
     }

@@ -21,7 +21,7 @@ from kgnb.extract.model import (
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, Properties, RecordRow, Value
 from kgnb.graph.project import properties
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
-from kgnb.graph.project.contradictions import refuted
+from kgnb.graph.project.contradictions import odds, refuted
 from kgnb.graph.project.facts import Facts, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, structural_edge
 from kgnb.graph.resolve.alias_evidence import Mention
@@ -264,7 +264,7 @@ class GraphBuilder:
             source, target = target, source
         facts = self._ties[source, type_, target]
         facts.add_claim(here, relation, lambda: self._count_named((source, target), relation.evidence))
-        facts.odds += relation.confidence / max(1e-6, 1 - relation.confidence)
+        facts.odds += odds(relation.confidence)
         facts.add_texts(description=relation.description)
         chapter = here.chapter.id
         facts.strengths[chapter] = max(facts.strengths.get(chapter, 0), relation.strength)

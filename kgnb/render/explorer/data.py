@@ -111,7 +111,7 @@ class _PageData:
         for name, since in forms:
             known.update(c for c in person.chapters.get(name, ()) if c >= since)
         early = {
-            index: {c for c in person.chapters.get(name, ()) if c < since} - known
+            index: {c for c in person.chapters.get(name, ()) if c < since}
             for index, (name, since) in enumerate(forms, 1)
         }
         made = {
@@ -138,17 +138,20 @@ class _PageData:
         people = self._history.people[source], self._history.people[target]
         made: Record = {"a": self._person[source], "b": self._person[target], "kind": type_}
         made["seen"] = [self._tie_chapter(here, *people) for here in seen]
-        made["from"] = min(here[0] for here in made["seen"])
         made["ai"] = edge.text("extracted_by") == "ai"
+        held = None if made["ai"] else self._history.held.get(edge.ref)
+        made["from"] = made["seen"][0][0] if held is None else self._place(held)
         for key, text in (("label", edge.text("label")), ("text", edge.text("description"))):
-            if text and len(made["seen"]) == 1:
+            if text and len({here[0] for here in made["seen"]}) == 1:
                 made[key] = printable(text)
         return made
 
     def _tie_chapter(self, here: TieChapter, source: PersonHistory, target: PersonHistory) -> list[int]:
         """[chapter, strength, quote, name of the source, name of the target]; the names are positions of
         those that are not yet known to be the person's, else 0; trailing zeros are left out."""
-        names = [_early(source, here.source, here.chapter), _early(target, here.target, here.chapter)]
+        ends = (source, here.source), (target, here.target)
+        unknown = ((person, person.unknown(name, here.chapter)) for person, name in ends)
+        names = [list(person.since).index(name) + 1 if name else 0 for person, name in unknown]
         quote = printable(here.quote)
         index = self._quotes.setdefault(quote, len(self._quotes)) if quote else -1
         return [self._place(here.chapter), here.strength, index, *(names if any(names) else ())]
@@ -192,13 +195,6 @@ class _PageData:
 
     def _at(self, node: GraphNode) -> list[int]:
         return self._places(node.numbers("chapters") or node.numbers("chapter_number"))
-
-
-def _early(person: PersonHistory, name: str, chapter: int) -> int:
-    """The position, from 1, of a name whose bearer ``chapter`` doesn't know yet; 0 for any other name."""
-    if person.since.get(name, 0) <= chapter:
-        return 0
-    return list(person.since).index(name) + 1
 
 
 def _circles(graph: Graph, scene: Scene) -> dict[NodeKey, int]:

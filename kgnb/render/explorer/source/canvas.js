@@ -12,7 +12,6 @@ function Canvas(model, view, hooks) {
         "text-outline-color": ink("--paper"), "text-outline-width": 2.5, "z-index": "data(z)", "overlay-opacity": 0 } },
       { selector: "edge", style: { "width": "data(width)", "line-color": "data(colour)", "opacity": 0.6, "curve-style": "straight",
         "overlay-opacity": 0 } },
-      { selector: ".out", style: { "display": "none" } },
       { selector: ".dim", style: { "opacity": 0.12 } },
       { selector: "edge.near", style: { "opacity": 0.95, "z-index": 900 } },
       { selector: "edge.far", style: { "display": "none" } },
@@ -87,7 +86,7 @@ function Canvas(model, view, hooks) {
     ids.forEach(place);
     var heaviest = ids.length ? model.entity(ids[0]).weight || 1 : 1;
     cy.batch(function () {
-      cy.nodes().forEach(function (node) { node.toggleClass("out", !shown.has(node.data("entity"))); });
+      cy.nodes().filter(function (node) { return !shown.has(node.data("entity")); }).remove();  // with whoever is unknown to the reader
       ids.forEach(function (id) {
         var spot = spots[id], entity = model.entity(id), node = cy.getElementById("n" + id);
         var size = Math.pow(entity.weight / heaviest, 1.4);  // as kgnb/render/picture/scene.py draws them
@@ -107,7 +106,7 @@ function Canvas(model, view, hooks) {
         if (edge.length) edge.data({ width: facts.width, colour: facts.colour });
         else cy.add({ group: "edges", data: facts });
       });
-      cy.edges().forEach(function (edge) { edge.toggleClass("out", !wanted.has(edge.id())); });
+      cy.edges().filter(function (edge) { return !wanted.has(edge.id()); }).remove();
     });
     canvas.highlight();
   };
@@ -130,8 +129,8 @@ function Canvas(model, view, hooks) {
       return members.union(members.edgesWith(members));
     }
     var one = view.chosen || hovered;
-    if (!one || cy.getElementById("n" + one).not(".out").empty()) return null;
-    var node = cy.getElementById("n" + one), edges = node.connectedEdges().not(".out");
+    if (!one || cy.getElementById("n" + one).empty()) return null;
+    var node = cy.getElementById("n" + one), edges = node.connectedEdges();
     return edges.connectedNodes().union(edges).union(node);
   }
   canvas.highlight = function () {
@@ -159,7 +158,7 @@ function Canvas(model, view, hooks) {
       }, 0);
     }
     function rank(node) { return node.data("z") + (node.hasClass("near") ? 10000 : 0); }
-    var nodes = cy.nodes().not(".out").sort(function (a, b) { return rank(b) - rank(a); });
+    var nodes = cy.nodes().sort(function (a, b) { return rank(b) - rank(a); });
     cy.batch(function () {
       nodes.forEach(function (node, place) {
         var size = Math.max(node.data("font"), 11 / zoom), at = node.position(), half = size * textWidth(node.data("label")) / 2;
@@ -201,32 +200,33 @@ function Canvas(model, view, hooks) {
     if (node.length) cy.animate({ center: { eles: node }, zoom: Math.max(cy.zoom(), 0.8), duration: view.still ? 0 : 250 });
   };
   canvas.fit = function (animated) {
-    var seen = cy.nodes().not(".out");
+    var seen = cy.nodes();
     if (animated && !view.still) cy.animate({ fit: { eles: seen, padding: 36 }, duration: 250 });
     else cy.fit(seen, 36);
   };
   // In a notebook's tab that isn't shown there is no room to fit into: it is done when the graph gets some, and again
   // when the room changes, until the reader moves the graph.
   var holder = document.getElementById("graph"), moved = false;
+  cy.on("dragfree", "node", function (event) { Object.assign(spots[event.target.data("entity")], event.target.position()); });
   cy.on("dragpan scrollzoom pinchzoom", function () { moved = true; });
   function fitAll() {
     cy.resize();
     if (moved || !holder.clientWidth) return;
     canvas.fit(false);
-    if (cy.zoom() < 0.4) cy.fit(cy.nodes().not(".out").slice(0, 2 * ALWAYS), 36);  // in a small window the rest is found by moving it
+    if (cy.zoom() < 0.4) cy.fit(cy.nodes().slice(0, 2 * ALWAYS), 36);  // in a small window the rest is found by moving it
     writeNames();
   }
   canvas.start = function () {
     new ResizeObserver(fitAll).observe(holder);
     fitAll();
-    document.body.dataset.ready = cy.nodes().not(".out").length + "/" + cy.edges().not(".out").length;
+    document.body.dataset.ready = cy.nodes().length + "/" + cy.edges().length;
   };
   canvas.png = function () {
     return cy.png({ output: "blob", full: true, scale: 2, maxWidth: 6000, maxHeight: 6000, bg: ink("--paper") });
   };
   // What is shown, as a drawing of lines, circles and texts.
   canvas.svg = function () {
-    var ns = "http://www.w3.org/2000/svg", box = cy.elements().not(".out").boundingBox(), root = document.createElementNS(ns, "svg");
+    var ns = "http://www.w3.org/2000/svg", box = cy.elements().boundingBox(), root = document.createElementNS(ns, "svg");
     function add(tag, facts, text) {
       var made = root.appendChild(document.createElementNS(ns, tag));
       Object.keys(facts).forEach(function (key) { made.setAttribute(key, facts[key]); });
@@ -234,11 +234,11 @@ function Canvas(model, view, hooks) {
     }
     root.setAttribute("viewBox", [box.x1 - 20, box.y1 - 20, box.w + 40, box.h + 40].map(Math.round).join(" "));
     add("rect", { x: box.x1 - 20, y: box.y1 - 20, width: box.w + 40, height: box.h + 40, fill: ink("--paper") });
-    cy.edges().not(".out").forEach(function (edge) {
+    cy.edges().forEach(function (edge) {
       var a = edge.source().position(), b = edge.target().position();
       add("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, stroke: edge.data("colour"), "stroke-width": edge.data("width"), "stroke-opacity": 0.6 });
     });
-    cy.nodes().not(".out").forEach(function (node) {
+    cy.nodes().forEach(function (node) {
       var at = node.position(), r = node.data("r") / 2;
       add("circle", { cx: at.x, cy: at.y, r: r, fill: node.data("fill"), stroke: node.data("border"), "stroke-width": 1.5 });
       add("text", { x: at.x, y: at.y + r + node.data("font"), "font-size": node.data("font"), "text-anchor": "middle", fill: ink("--ink"),

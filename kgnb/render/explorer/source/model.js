@@ -51,7 +51,9 @@ function Model(data) {
           entities.get(a).ties.push(found);
           entities.get(b).ties.push(found);
         }
-        found.seen.push(o);
+        var before = found.seen[found.seen.length - 1];  // by two names in one chapter: the stronger
+        if (!before || before[0] !== o[0]) found.seen.push(o);
+        else if (o[1] > before[1]) found.seen[found.seen.length - 1] = o;
       });
     });
     ties.forEach(function (tie) { tie.strength = strength(tie); });

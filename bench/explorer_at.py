@@ -1,0 +1,143 @@
+"""The explorer's page as of a chapter: whether it shows what the graph until that chapter has.
+
+    python bench/explorer_at.py BOOK.txt … [--chapters 10] [--show 5]
+
+Each book is built by the rules. At chapters spread over the book three graphs are compared: the page's
+model (in chromium), the projection until the chapter, and the graph of a book that was cut off after it. Each
+row counts by reason class what the first two, and the last two, have apart:
+
+    short form     a name that stands inside another one that is read already counts as known
+    own two names  a tie between two names that turn out to be one person's
+    later refuted  a tie that later chapters contradict: the whole book doesn't have it
+    names          cut off, the name scan knows fewer names, or divides them otherwise
+    ties           ties of persons that both have
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from kit import argument_parser
+
+from kgnb.core.labels import SYMMETRIC_RELATIONS
+from kgnb.graph.importance import is_tie
+from kgnb.graph.model import Graph
+from tests.support.browser import chromium
+from tests.support.explorer_walk import STATE, Reader, Walked, built
+
+Key = tuple[str, ...]
+View = dict[Key, Any]
+"""(name) → aliases and chapters; (source, type, target) → strength and chapters."""
+
+
+def main() -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("books", nargs="+", type=Path)
+    parser.add_argument("--chapters", type=int, default=10)
+    parser.add_argument("--show", type=int, default=0)
+    args = parser.parse_args()
+    for path in args.books:
+        for browser in chromium():
+            for row, found in compared(browser, path, args.chapters):
+                print(" | ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+                for one in found[: args.show]:
+                    print("   ", one)
+
+
+def compared(browser: Any, path: Path, count: int) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """A row for each of ``count`` chapters of the book, and its differences in words."""
+    with tempfile.TemporaryDirectory() as folder:
+        one = built(path, Path(folder))
+        whole, book, last = view_of(one.book.graph()), one.book, len(one.texts)
+        reader = Reader(browser, one.page)
+        for number in sorted({max(1, last * i // count) for i in range(1, count + 1)}):
+            at, page = view_of(book.at(number).graph()), view_of_page(reader, number)
+            first, second = differences(page, at, whole), differences(at, cut(one, path, number), None)
+            row = {"book": path.stem, "chapter": number, "people and ties": len(at)}
+            row |= {"page/at": counted(first), "at/cut": counted(second)}
+            yield row, [f"{reason}: {text}" for reason, text in (*first, *second)]
+
+
+def counted(found: list[tuple[str, str]]) -> dict[str, int]:
+    """Reason class → how many."""
+    return dict(Counter(reason for reason, _ in found))
+
+
+def cut(one: Walked, path: Path, number: int) -> View:
+    """The graph of the first chapters as a book of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        short = Path(folder) / path.name
+        short.write_text("\n\n".join(one.texts[:number]), "utf-8")
+        try:
+            return view_of(built(short, Path(folder)).book.graph())
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(error.stderr) from error
+
+
+def _key(source: str, kind: str, target: str) -> Key:
+    if kind in SYMMETRIC_RELATIONS:
+        source, target = sorted((source, target))
+    return source, kind, target
+
+
+def view_of(graph: Graph) -> View:
+    """People and ties of a graph."""
+    people = (node for node in graph.nodes.values() if node.label == "Character")
+    view: View = {
+        (n.text("name"),): (sorted(n.texts("aliases")), sorted(n.numbers("chapters"))) for n in people
+    }
+    for edge in filter(is_tie, graph.edges.values()):
+        key = _key(edge.source[1], edge.type, edge.target[1])
+        view[key] = int(edge.number("strength")), sorted(edge.numbers("chapters"))
+    return view
+
+
+def view_of_page(reader: Reader, number: int) -> View:
+    """People and ties of the page's model at a chapter."""
+    state = reader.page.evaluate(STATE, number - 1)
+    view: View = {(name,): (sorted(aliases), chapters) for name, aliases, chapters in state["people"]}
+    return view | {_key(a, kind, b): (strength, seen) for a, kind, b, strength, seen in state["ties"]}
+
+
+def differences(one: View, other: View, whole: View | None) -> list[tuple[str, str]]:
+    """(reason class, what differs) of all that the views have apart."""
+    found = []
+    for key in sorted(one.keys() | other.keys()):
+        if one.get(key) != other.get(key):
+            text = f"{' '.join(key)}: {one.get(key)} / {other.get(key)}"
+            found.append((_reason(key, one, other, whole), text))
+    return found
+
+
+def _reason(key: Key, one: View, other: View, whole: View | None) -> str:
+    mine, others = one.get(key), other.get(key)
+    if len(key) == 1:
+        if not mine or not others or mine[1] != others[1]:
+            return "names"
+        apart, known = {*mine[0]} ^ {*others[0]}, {*key, *mine[0], *others[0]}
+        inside = all(any(form in name and form != name for name in known) for form in apart)
+        return "short form" if inside else "names"
+    ends = (key[0], key[2])
+    if any((end,) not in view for end in ends for view in (one, other)):
+        return "names"
+    if whole is None or key in whole:
+        return "ties"
+    bearers = {_bearer(end, whole) for end in ends}
+    return "own two names" if len(bearers) == 1 else "later refuted"
+
+
+def _bearer(name: str, whole: View) -> Key | None:
+    people = (key for key in whole if len(key) == 1)
+    return next((key for key in people if name == key[0] or name in whole[key][0]), None)
+
+
+if __name__ == "__main__":
+    main()
