@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from kgnb.core.formatting import time_of_day
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES, RULES, TaskStatus
 from kgnb.extract.model import GAPS
-from kgnb.render.formatting import time_of_day
 from kgnb.stores.queue.types import QueueName
 
 Item = Mapping[str, Any]

@@ -16,6 +16,7 @@ from kgnb.app.provider_probe import probe_provider
 from kgnb.app.status import StatusReport
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import KgnbError
+from kgnb.core.formatting import duration
 from kgnb.core.host import Host, detect_host, installed_version
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
@@ -24,7 +25,6 @@ from kgnb.core.settings import Settings
 from kgnb.core.shortages import free_mb, has_shared_memory, shortages
 from kgnb.extract.zh.dictionary import dictionary_file
 from kgnb.llm.presets import STALE_DAYS, presets, presets_date
-from kgnb.render.formatting import duration
 from kgnb.stores.embedded.restore import restore_data_folder
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
 from kgnb.stores.targets import needs_data_folder, service_address

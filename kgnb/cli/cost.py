@@ -12,11 +12,11 @@ from kgnb.app.library import find_task_id
 from kgnb.app.local_model import open_to_work
 from kgnb.book.model import Book
 from kgnb.cli.options import show
+from kgnb.core.formatting import compact, money
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.render import terminal
-from kgnb.render.formatting import compact, money
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.render.table import Table, columns, rows
 

@@ -8,10 +8,10 @@ from kgnb.app import context, dead_letters
 from kgnb.app.dead_letters import DeadLetter
 from kgnb.cli import options
 from kgnb.core.errors import InputError
+from kgnb.core.formatting import date_and_time
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.render.formatting import date_and_time
 
 TITLE_CHARS = 80
 """What a line shows of a title, or of garbage."""

@@ -24,6 +24,7 @@ from kgnb.cli.kaggle_bundle import (
 from kgnb.cli.options import warn
 from kgnb.core.endpoint import is_here
 from kgnb.core.errors import InputError
+from kgnb.core.formatting import duration
 from kgnb.core.known_secrets import known_secrets
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
@@ -33,7 +34,6 @@ from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
 from kgnb.kaggle.kernel_metadata import Metadata, accelerator
 from kgnb.kaggle.notebook_bundle import Wheel
 from kgnb.kaggle.secret_check import check_secrets
-from kgnb.render.formatting import duration
 
 WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
 """Variables that give a worker without a book something to do."""

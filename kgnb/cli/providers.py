@@ -16,13 +16,13 @@ from kgnb.app import context, provider_probe, providers
 from kgnb.app.providers import AddedProvider, ProviderView
 from kgnb.cli import options
 from kgnb.core.errors import InputError
+from kgnb.core.formatting import date_and_time
 from kgnb.core.host import variable
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.presets import preset_named
-from kgnb.render.formatting import date_and_time
 from kgnb.worker.provider_sources import check_url, lacks_key
 
 ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2

@@ -6,10 +6,10 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from kgnb.core.fork import beside
 from kgnb.core.labels import Lang
 from kgnb.core.process_tuning import no_collector
 from kgnb.extract.clustering import joined_from
+from kgnb.extract.fork import beside
 from kgnb.extract.model import NameEntry, Reason
 from kgnb.extract.narrator import Narrator
 from kgnb.extract.zh import script

@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
+from kgnb.core.formatting import date_and_time
 from kgnb.core.kaggle_inputs import NAME
 from kgnb.core.messages import say
 from kgnb.core.notebook_services import find_service
 from kgnb.core.safe_text import many_lines, one_line
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed, SessionsTaken, Tell
 from kgnb.kaggle.kernel_metadata import Metadata
-from kgnb.render.formatting import date_and_time
 
 CAP_PAUSE = 60.0
 """Seconds between attempts while Kaggle's limit of sessions is reached."""

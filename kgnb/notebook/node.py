@@ -20,13 +20,13 @@ from kgnb.app.session_report import SessionReport
 from kgnb.app.shutdown import HOOKS
 from kgnb.core import colab
 from kgnb.core.errors import InputError
+from kgnb.core.formatting import duration, time_of_day
 from kgnb.core.host import Host, detect_host
-from kgnb.core.log_buffer import LogBuffer
 from kgnb.core.messages import say
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
+from kgnb.notebook.log_buffer import LogBuffer
 from kgnb.notebook.node_thread import NodeRun, State
-from kgnb.render.formatting import duration, time_of_day
 from kgnb.worker.counters import Counters, summed
 from kgnb.worker.session import Session
 

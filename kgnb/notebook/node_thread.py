@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
 from kgnb.core.errors import KgnbError, ServiceDown
 from kgnb.core.event_loop import new_loop
-from kgnb.core.log_buffer import LogBuffer
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
+from kgnb.notebook.log_buffer import LogBuffer
 from kgnb.notebook.processes import NodeProcesses
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.counters import Counters

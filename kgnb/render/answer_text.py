@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+from kgnb.core.formatting import compact, money
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.ask.answers import Answer, Paid
-from kgnb.render.formatting import compact, money
 
 
 def answer_lines(answer: Answer) -> Iterator[str]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from kgnb.core.formatting import cut
 from kgnb.core.messages import say
-from kgnb.render.formatting import cut
 from kgnb.render.html import text
 from kgnb.render.picture.scene import EDGE_COLOURS, FONTS
 

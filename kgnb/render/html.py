@@ -8,8 +8,8 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from kgnb.core.formatting import cut
 from kgnb.core.safe_text import one_line
-from kgnb.render.formatting import cut
 from kgnb.render.table import WORDS, Cell, Column, Row, Table, Tone, cell_text, cell_tone
 
 TABLE_STYLE = "\n" + Path(__file__).with_name("table.css").read_text("utf-8")

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from kgnb.core.formatting import cut
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.render.formatting import cut
 from kgnb.render.terminal import GAP
 
 NAME_COLUMNS = 64

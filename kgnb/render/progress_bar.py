@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Self, TextIO, cast
 
 from kgnb.core import logging as log_setup
+from kgnb.core.formatting import compact, duration, money
 from kgnb.core.host import in_kernel, is_batch
 from kgnb.core.messages import say
 from kgnb.core.model import Progress
 from kgnb.core.safe_text import one_line
-from kgnb.render.formatting import compact, duration, money
 
 REFRESHES = 2
 """Redraws a second in a terminal: the time that passed must be seen to move."""

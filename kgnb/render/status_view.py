@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kgnb.core.formatting import cut, duration, number_ranges, time_of_day
 from kgnb.core.messages import say, say_or
 from kgnb.extract.model import GAPS, Flag
-from kgnb.render.formatting import cut, duration, number_ranges, time_of_day
 from kgnb.render.table import Cell, Column, Row, Table, Tone, columns, rows
 
 Item = Mapping[str, Any]

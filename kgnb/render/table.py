@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from kgnb.core.formatting import clock, compact, duration, money
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.render.formatting import clock, compact, duration, money
 
 Tone = Literal["", "good", "warn", "bad", "dim"]
 """How a text should strike the reader: a colour of the terminal, a CSS class of a page."""

@@ -17,9 +17,9 @@ from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
+from kgnb.core.formatting import cut, zone
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.render.formatting import cut, zone
 from kgnb.render.status_view import Item, status_tables
 from kgnb.render.table import WORDS, Cell, Meaning, Table, cell_text, cell_tone
 

@@ -1,4 +1,4 @@
 """A worker node: claims chapters, extracts them, keeps tasks open, obeys limits, budgets and outages.
 
-May import book, core, extract, graph, llm, render, stores.
+May import book, core, extract, graph, llm, stores.
 """

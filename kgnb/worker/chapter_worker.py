@@ -3,7 +3,7 @@
 The order is the protocol: replies are in the cache before any other use, the chapter's row and its end are
 one transaction, and the lease is given up after it. After a crash the next node continues from the last step
 on record. The graph isn't touched: it is made from the rows (refresh.py). Small writes of many chapters share
-round trips (group commit, core/batcher.py).
+round trips (group commit, worker/batcher.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from kgnb.book.model import text_hash
-from kgnb.core.batcher import Batcher
 from kgnb.core.errors import EndpointWrong, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.core.messages import say
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus
@@ -28,6 +27,7 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim
+from kgnb.worker.batcher import Batcher
 from kgnb.worker.extractor import ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
 

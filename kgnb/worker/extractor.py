@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
 from kgnb.core import chunking, errors
-from kgnb.core.batcher import Batcher
 from kgnb.core.labels import Lang
 from kgnb.core.model import Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool, SharedTuple
@@ -28,6 +27,7 @@ from kgnb.extract.reply_narrator import with_narrator
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.queue.lease_renewer import Lease
+from kgnb.worker.batcher import Batcher
 from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.throttle import ProviderThrottle

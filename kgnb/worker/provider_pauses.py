@@ -13,9 +13,9 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 from kgnb.core import errors
+from kgnb.core.formatting import time_of_day
 from kgnb.core.messages import say
 from kgnb.core.model import Provider
-from kgnb.render.formatting import time_of_day
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult

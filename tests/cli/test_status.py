@@ -25,9 +25,9 @@ from rich.cells import cell_len
 
 from kgnb import __version__
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
-from kgnb.core.process_id import send_signal
 from kgnb.stores.embedded.connect import open_queue
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.process_id import send_signal
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kgnb.core.errors import InputError, KgnbError, ServiceDown, ServiceRefused
+from kgnb.core.formatting import date_and_time
 from kgnb.kaggle import client, kernels
 from kgnb.kaggle.client import Dataset, KaggleClient, KernelStatus, Quota, SessionsTaken
-from kgnb.render.formatting import date_and_time
 from tests.support.kaggle_stub import CAP, TOKEN, KaggleStub
 
 KERNEL = "reader/some-notebook"

@@ -24,8 +24,8 @@ from kgnb.app.graphs import graph_counts
 from kgnb.book.reader import story_path
 from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
-from kgnb.core.log_buffer import MAX_LINES, LogBuffer
 from kgnb.core.settings import Settings
+from kgnb.notebook.log_buffer import MAX_LINES, LogBuffer
 from kgnb.notebook.node import SLOTS_A_THREAD, Node, current, shared_out
 from kgnb.worker.counters import MINUTES, Counters, summed
 from tests.conftest import outside

@@ -125,7 +125,7 @@ STATUS: dict[str, Any] = {
 class TestHtml:
     @pytest.mark.parametrize("lang", ["zh", "en"])
     def test_names_stay_text_whatever_is_in_them(self, lang: Any, caplog: pytest.LogCaptureFixture) -> None:
-        from kgnb.core.log_buffer import LogBuffer
+        from kgnb.notebook.log_buffer import LogBuffer
 
         use_language(lang)
         recent = LogBuffer()

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.process_id import send_signal
 from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.server import Faults
+from kgnb.stores.process_id import send_signal
 from tests.support import jupyter_lab, screenshots
 from tests.support.commands import KEY, Llm, llm, novel
 from tests.support.engines import engine_of

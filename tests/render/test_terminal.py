@@ -13,8 +13,9 @@ import pytest
 from rich.cells import cell_len
 
 from kgnb.app.condition import State
+from kgnb.core import formatting
 from kgnb.core.messages import say, texts, use_language
-from kgnb.render import formatting, terminal
+from kgnb.render import terminal
 from kgnb.render.node_card import node_card
 from tests.support.statuses import a_node, a_status, a_task
 

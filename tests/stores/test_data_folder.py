@@ -18,11 +18,11 @@ import pytest
 
 from kgnb.core.errors import EngineError, InputError
 from kgnb.core.files import write_json
-from kgnb.core.process_id import ProcessId, host_id, identify, is_alive, send_signal
 from kgnb.stores.embedded import connect
 from kgnb.stores.embedded import data_folder as folder_module
 from kgnb.stores.embedded.connect import open_queue
 from kgnb.stores.embedded.data_folder import open_folder, try_lock
+from kgnb.stores.process_id import ProcessId, host_id, identify, is_alive, send_signal
 from tests.support.engines import (
     GRACE,
     REPOSITORY,
@@ -240,6 +240,6 @@ def test_another_version_of_kgnb_is_told(data: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_host_is_named_the_same_from_every_process_of_it() -> None:
-    code = "from kgnb.core.process_id import host_id; print(host_id())"
+    code = "from kgnb.stores.process_id import host_id; print(host_id())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
     assert run.stdout.strip() == host_id()

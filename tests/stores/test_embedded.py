@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from kgnb.core.process_id import is_alive, send_signal
 from kgnb.stores.embedded.connect import join_queue, open_queue
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
+from kgnb.stores.process_id import is_alive, send_signal
 from tests.support.engines import (
     GRACE,
     all_ended,

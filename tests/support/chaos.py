@@ -23,7 +23,7 @@ from tests.support.witness import COMPLETE, POISON, Witness, api_key
 
 FAR = """
 import os
-import kgnb.core.process_id as process
+import kgnb.stores.process_id as process
 process.host_id = lambda: os.environ["FAR_MACHINE"]
 """
 REDIS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {

@@ -13,9 +13,9 @@ from typing import Any
 
 import redis
 
-from kgnb.core.process_id import ProcessId, is_alive, send_signal
 from kgnb.stores.embedded.connect import EmbeddedQueue
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
+from kgnb.stores.process_id import ProcessId, is_alive, send_signal
 from tests.support.paths import ROOT as REPOSITORY
 from tests.support.patience import happens_within
 

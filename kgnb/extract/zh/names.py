@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from kgnb.core.fork import beside
+from kgnb.extract.fork import beside
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.bigram_index import BigramIndex

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgnb.app.condition import Mend
+from kgnb.core.formatting import cut
 from kgnb.core.messages import say
-from kgnb.render.formatting import cut
 from kgnb.render.status_view import Item, condition_words
 from kgnb.render.table import Tone
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kgnb.core.log_buffer import LogLine
+from kgnb.core.formatting import compact, cut, duration, money
 from kgnb.core.messages import say, say_or
+from kgnb.notebook.log_buffer import LogLine
 from kgnb.notebook.panel.alert import Alert, worst
 from kgnb.render import html as shared
-from kgnb.render.formatting import compact, cut, duration, money
 from kgnb.render.html import TABLE_STYLE, progress_bar, toned
 from kgnb.render.html import text as text
 from kgnb.render.status_view import Item as Item

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from kgnb.core.formatting import zone
 from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.render.formatting import zone
 
 
 class LogTab:

@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kgnb.core.errors import InputError
+from kgnb.core.formatting import cut
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import Command, PanelController
 from kgnb.notebook.panel.submit_box import SubmitBox
-from kgnb.render.formatting import cut
 
 if TYPE_CHECKING:
     from kgnb.app.chapters import ListedChapter

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import ipywidgets as w
 
 from kgnb.core.errors import InputError, SettingsError
+from kgnb.core.formatting import compact, money
 from kgnb.core.labels import Lang
 from kgnb.core.messages import language, say
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.render.formatting import compact, money
 
 if TYPE_CHECKING:
     from kgnb.app.context import App

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from kgnb.core.formatting import number_ranges
 from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.messages import say
 from kgnb.graph.book_history import BookHistory
@@ -12,7 +13,6 @@ from kgnb.graph.continuity import Contradiction
 from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
 from kgnb.graph.query import Entity, GraphQuery, Neighbour
-from kgnb.render.formatting import number_ranges
 from kgnb.render.kit.document import Cell, Kit, Line, Link, Part, Quote, Section, Table, joined, line, shown
 
 MAIN = 30

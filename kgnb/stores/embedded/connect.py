@@ -20,10 +20,10 @@ from pydantic import SecretStr
 
 from kgnb.core.errors import EngineError, InputError
 from kgnb.core.messages import language
-from kgnb.core.process_id import host_id
 from kgnb.core.shortages import small_files
 from kgnb.stores.embedded.data_folder import DataFolder, file_lock, open_folder, read_note, runtime_dir
 from kgnb.stores.embedded.supervisor import PROTOCOL, Plan
+from kgnb.stores.process_id import host_id
 
 GRACE = 3.0
 """Seconds that the server outlives its last client."""

@@ -25,7 +25,7 @@ from kgnb.core import files
 from kgnb.core.errors import EngineError, InputError
 from kgnb.core.files import read_json
 from kgnb.core.messages import say
-from kgnb.core.process_id import host_id
+from kgnb.stores.process_id import host_id
 
 log = logging.getLogger(__name__)
 

@@ -28,10 +28,10 @@ from urllib.parse import quote
 from kgnb.core.errors import EngineError
 from kgnb.core.files import write_json
 from kgnb.core.messages import say, use_language
-from kgnb.core.process_id import ProcessId, host_id, identify, send_signal
 from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import shortages
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
+from kgnb.stores.process_id import ProcessId, host_id, identify, send_signal
 
 PROTOCOL = 2
 SOCKET_NAME = "s.sock"

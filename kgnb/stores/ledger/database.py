@@ -5,7 +5,7 @@ one; ``Database.run`` takes any. It runs in one of the database's own threads, a
 lock wait, so it must be repeatable.
 
 SQLite runs in WAL mode with ``synchronous=FULL``: the graph and the queue are written only after a commit, so
-it must survive a power loss. Group commit (core/batcher.py) shares one fsync among many chapters. Writers
+it must survive a power loss. Group commit (worker/batcher.py) shares one fsync among many chapters. Writers
 begin with ``BEGIN IMMEDIATE`` behind a lock of this process; SQLite's polling wait is left to other processes
 on the same file. MySQL (mysql.py) transactions are READ COMMITTED; row locks are taken in one order: task,
 claim, chapter.

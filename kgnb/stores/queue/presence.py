@@ -19,7 +19,7 @@ from kgnb.core.event_loop import at_once
 from kgnb.core.foreign_json import parse_json
 from kgnb.core.messages import say
 from kgnb.core.model import Progress, TaskStatus, beijing_now
-from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
+from kgnb.stores.process_id import ProcessId, host_id, identify, is_alive
 from kgnb.stores.queue.inspect import ABOUT_PREFIX, NODE_TTL, NODES, NodeInfo, hash_fields
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Command

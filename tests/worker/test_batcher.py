@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from kgnb.core.batcher import Batcher
 from kgnb.core.errors import RowRefused
+from kgnb.worker.batcher import Batcher
 from tests.support.patience import SLOWEST
 
 
