@@ -222,6 +222,15 @@ class BookGraph:
         """Every tie of two characters with its evidence, as :attr:`characters`; stated ones come first."""
         return query_results.relations(self._query().graph)
 
+    @property
+    def names(self) -> QueryRows:
+        """Every other name of a character, why it is one, and its probability, as :attr:`characters`."""
+        from kgnb.app.names import names_of
+
+        task, kinds = self.result.task_id, ("Character",)
+        found = run(self._on(lambda app: names_of(app, task, kinds, self._until)))
+        return query_results.names(found.listed)
+
     def to_networkx(self) -> Any:
         """Return the graph as a ``networkx.MultiDiGraph``: nodes ``label:key``, edges keyed by their type.
 

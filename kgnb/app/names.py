@@ -37,9 +37,13 @@ class BookNames:
     decisions: Sequence[Decision]
 
 
-async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS) -> BookNames:
-    """Return the names of the task's book as they resolve now."""
+async def names_of(
+    app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS, until: int | None = None
+) -> BookNames:
+    """Return the names of the task's book as they resolve now; ``until``: as a reader of that chapter knows
+    them."""
     record = await app.ledger.graphs.record((await find_task(app, task_id)).novel_id)
+    record = record if until is None else record.until(until)
 
     def resolve() -> list[ListedName]:
         builder = builder_of(record)

@@ -68,6 +68,13 @@ def reasons_text(reasons: Sequence[NameReason]) -> str:
 
 def reason_text(one: NameReason) -> str:
     """Why an alias is somebody's, and how probable that is."""
+    if one.certainty == 1:  # no guess: a spelling, a person's decision, how replies call somebody
+        return why_text(one)
+    return say("names.certainty", why=why_text(one), percent=min(99, round(100 * one.certainty)))
+
+
+def why_text(one: NameReason) -> str:
+    """Why an alias is somebody's: what the text and the replies say, in a sentence."""
     facts = {"other": one_line(one.other), "detail": one_line(one.detail), "apart": one.apart}
     kind = _SCAN_REASONS.get(one.detail, "table") if one.kind == "table" else one.kind
     if kind in ("short", "long"):  # of the two names, whichever leads
@@ -75,9 +82,7 @@ def reason_text(one: NameReason) -> str:
     why = say(f"names.why_{kind}", **facts)
     if kind != "reply" and one.joined:
         why = say("names.why_replies", why=why, detail=one.joined, apart=one.apart)
-    if one.certainty == 1:  # no guess: a spelling, a person's decision, how replies call somebody
-        return why
-    return say("names.certainty", why=why, percent=min(99, round(100 * one.certainty)))
+    return why
 
 
 def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> str:

@@ -13,9 +13,11 @@ from kgnb.graph.importance import edge_weight, is_tie
 from kgnb.graph.model import Graph, GraphEdge, NodeKey, group_of
 from kgnb.graph.query import Entity, Neighbour, PathStep, RankedEntity, TimelineEntry
 from kgnb.graph.relationship_history import PairChapter
+from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render import charts
 from kgnb.render.export.ordering import shown_name
 from kgnb.render.html import text
+from kgnb.render.names_text import why_text
 from kgnb.render.picture.scene import EDGE_COLOURS
 
 HTML_ROWS = 200
@@ -293,6 +295,23 @@ def relations(graph: Graph) -> QueryRows:
         if edge.source in graph.nodes and edge.target in graph.nodes
     ]
     return QueryRows(say("explore.all_relations"), rows)
+
+
+def names(listed: Iterable[ListedName]) -> QueryRows:
+    """Every other name of a character, why it is one, and how probable that is (0-1)."""
+    rows = [
+        {
+            "name": person.name,
+            "alias": why.alias,
+            "why": why_text(why),
+            "probability": why.certainty,
+            "chapters_joined": why.joined,
+            "chapters_apart": why.apart,
+        }
+        for person in listed
+        for why in person.reasons
+    ]
+    return QueryRows(say("explore.all_names"), rows)
 
 
 def _entity_note(entity: Entity) -> str:

@@ -333,3 +333,13 @@ def test_the_commands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "kgnb export 1 -o graph.html" in undone
     assert "kgnb export" not in run("names", "1", "--undo", str(done["id"]))  # nothing changes
     assert "undone" in run("names", "1", "--top", "1")
+
+
+async def test_a_book_tells_why_each_alias_is_one_and_how_probable_that_is(data: Path) -> None:
+    book = await asyncio.to_thread(kgnb.open, data=data)
+    rows = await asyncio.to_thread(lambda: book.names)
+    assert rows
+    assert all(0.5 < row["probability"] <= 1 and row["why"] for row in rows)
+    early = await asyncio.to_thread(lambda: book.at(1).names)
+    known = {n for n in (await asyncio.to_thread(lambda: book.at(1).characters.frame()))["name"]}
+    assert {row["name"] for row in early} <= known

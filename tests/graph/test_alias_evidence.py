@@ -14,7 +14,7 @@ from kgnb.graph.resolve.alias_evidence import (
     Mention,
     PairCounts,
 )
-from kgnb.graph.resolve.decisions import CombinedDecisions
+from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions
 from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_parts import is_short_form, parts
 from kgnb.graph.resolve.name_table import name_table
@@ -120,3 +120,17 @@ def test_a_merge_tells_its_counts() -> None:
     (reason,) = persons.reasons("刘备")
     assert (reason.kind, reason.detail, reason.apart) == ("reply", "5", 1)
     assert 0.999 < reason.certainty <= 1
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_persons_merges_and_splits_always_hold(seed: int) -> None:
+    draw = random.Random(seed)
+    names = [name for name, also in PEOPLE.items() for name in (name, *also)]
+    decisions = [
+        Decision(number, draw.choice(["merge", "split"]), tuple(draw.sample(names, draw.choice([2, 3]))))
+        for number in range(1, 9)
+    ]
+    combined = combine_decisions(decisions)
+    persons = Persons(replies(20, wrong=0.05, seed=seed), name_table([]), combined)
+    assert all(persons.person(one) == persons.person(other) for one, other in combined.merged)
+    assert not any(persons.person(one) == persons.person(other) for one, other in combined.separated)
