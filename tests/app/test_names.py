@@ -341,5 +341,5 @@ async def test_a_book_tells_why_each_alias_is_one_and_how_probable_that_is(data:
     assert rows
     assert all(0.5 < row["probability"] <= 1 and row["why"] for row in rows)
     early = await asyncio.to_thread(lambda: book.at(1).names)
-    known = {n for n in (await asyncio.to_thread(lambda: book.at(1).characters.frame()))["name"]}
+    known = {row["name"] for row in await asyncio.to_thread(lambda: list(book.at(1).characters))}
     assert {row["name"] for row in early} <= known
