@@ -18,5 +18,5 @@ CHARACTER_RELATIONS = (
 EXTRACTED_LABELS = ("Character", "Location", "Organization", "Event")
 """Labels of entities that are extracted without any config."""
 
-STRUCTURAL_RELATIONS = ("APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN", "BELONGS_TO")
+STRUCTURAL_RELATIONS = ("APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN", "BELONGS_TO", "CONTAINS")
 """Types that follow from the reply's structure, never from its words."""

@@ -25,7 +25,9 @@ PARENTS = 2
 """Most parents that a child has."""
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_QUOTED = re.compile('“[^”]*”|「[^」]*」|"[^"\n]*"')
+_QUOTED = re.compile('“[^”]*(?:”|$)|「[^」]*(?:」|$)|"[^"\\n]*"?')
+_QUOTED_OVER_LINES = re.compile(_QUOTED.pattern.replace('[^"\\n]*', '(?:[^"\\n]|\\n(?!\\s*\\n))*'))
+"""Speeches: a paragraph may leave its quote open. The latter where empty lines divide the paragraphs."""
 _ENDS = re.compile(r"[。！？!?\n]|\.(?=\s)")
 _ONES = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
@@ -122,7 +124,7 @@ def _statements(graph: Graph, texts: Iterable[tuple[int, str]]) -> _Statements:
     frames = cache(lambda lang: _frames(lang, names))
     for chapter, text in texts if names else ():
         lang: Lang = "zh" if _HAN.search(text) else "en"
-        told = _QUOTED.sub(_masked, text)
+        told = (_QUOTED_OVER_LINES if "\n\n" in text else _QUOTED).sub(_masked, text)
         for kind, frame in frames(lang):
             for match in frame.finditer(told):
                 number = _number(match.groupdict().get("number") or "")
@@ -143,7 +145,8 @@ def _names(graph: Graph) -> dict[str, NodeKey]:
 
 
 def _masked(quoted: re.Match[str]) -> str:
-    return f"{quoted[0][0]}{' ' * (len(quoted[0]) - 2)}{quoted[0][-1]}"
+    """The quotation marks alone, in the same length."""
+    return re.sub('[^“”「」"\\n]', " ", quoted[0])
 
 
 def _sentence(text: str, start: int, end: int) -> str:

@@ -66,6 +66,34 @@ def enabled_types(config: TaskConfig) -> frozenset[str]:
     return frozenset((configured | {"KNOWS"}) - set(STRUCTURAL_RELATIONS))
 
 
+_CONTAINS = frozenset(["CONTAINS", "INCLUDES", "包含", "包括", "下辖", "辖", "管辖"])
+_WITHIN = frozenset(
+    [
+        "PART_OF",
+        "PART",
+        "LOCATED_IN",
+        "LOCATED",
+        "WITHIN",
+        "IN",
+        "INSIDE",
+        "位于",
+        "坐落于",
+        "属于",
+        "隶属于",
+        "隶属",
+        "在",
+    ]
+)
+"""What replies call a place that holds another one, and a place within another one."""
+
+
+def containment(source: NodeKey, target: NodeKey, word: str) -> EdgeKey | None:
+    """The edge from a place to one within it, if the word says which holds which."""
+    if source[0] == target[0] == "Location" and (name := _type_name(fold(word))) in _CONTAINS | _WITHIN:
+        return (source, "CONTAINS", target) if name in _CONTAINS else (target, "CONTAINS", source)
+    return None
+
+
 def structural_edge(one: NodeKey, other: NodeKey) -> EdgeKey | None:
     """The structural edge between nodes of these labels, in either order; None if no type joins them."""
     for source, target in ((one, other), (other, one)):

@@ -131,7 +131,8 @@ def test_a_chapter_gives_every_label_and_structural_edge() -> None:
     assert node(graph, "Event", key).properties == {
         **{"id": key, "name": "义释曹操", "novel_id": 1, "chapter_id": 101, "chapter_number": 1},
         **{"description": "", "importance": "high", "participants": sorted(["关羽", "曹操"])},
-        **{"evidence": "云长长叹一声", "extracted_by": "ai", "confidence": 1.0, "task_id": [7]},
+        **{"sequence": 1, "evidence": "云长长叹一声"},
+        **{"extracted_by": "ai", "confidence": 1.0, "task_id": [7]},
     }
     assert node(graph, "Thing", "青龙偃月刀").properties["kind"] == "兵器"
     assert set(graph.edges) == {

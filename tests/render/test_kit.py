@@ -17,6 +17,7 @@ from kgnb.core.messages import use_language
 from kgnb.graph.book_history import book_history
 from kgnb.graph.continuity import contradictions
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
+from kgnb.graph.relation_types import containment
 from kgnb.render import export
 from kgnb.render.export.cards_format import to_card_files, to_cards
 from kgnb.render.export.markdown_format import escape
@@ -266,3 +267,35 @@ def test_a_name_of_two_persons_says_nothing() -> None:
     for node in made.nodes.values():
         node.properties["aliases"] = ["先生"]
     assert not contradictions(made, [(1, "先生病故。"), (2, "先生说：“走吧。”")])
+
+
+# --- places
+
+
+@pytest.mark.parametrize(
+    ("word", "edge"),
+    [
+        ("包含", ("荆州", "襄阳")),
+        ("位于", ("襄阳", "荆州")),
+        ("part of", ("襄阳", "荆州")),
+        ("contains", ("荆州", "襄阳")),
+    ],
+)
+def test_a_place_of_a_reply_contains_another(word: str, edge: tuple[str, str]) -> None:
+    source, target = (("Location", name) for name in edge)
+    assert containment(source, target, word) == (("Location", "荆州"), "CONTAINS", ("Location", "襄阳"))
+    assert containment(source, target, "KNOWS") is None
+    assert containment(("Character", "甲"), target, word) is None
+
+
+def test_places_within_places_are_told() -> None:
+    use_language("zh")
+    made = graph(["刘备"])
+    inner = GraphNode("Location", "襄阳", {"name": "襄阳"})
+    made.nodes[inner.ref] = inner
+    edge = GraphEdge(("Location", "荆州"), "CONTAINS", inner.ref, {"evidence": "荆州襄阳", "chapter_id": 1})
+    made.edges[edge.ref] = edge
+    notes = to_vault(build_kit(made, book_history(made), title="书"))
+    assert "属于：[[荆州]]" in notes["地点/襄阳.md"]
+    assert "荆州襄阳" in notes["地点/襄阳.md"]
+    assert "包含：[[襄阳]]" in notes["地点/荆州.md"]

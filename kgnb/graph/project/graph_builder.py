@@ -23,7 +23,7 @@ from kgnb.graph.project import properties
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.contradictions import odds, refuted
 from kgnb.graph.project.facts import Facts, NodeFacts, ResolvedChapter, TieFacts
-from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, structural_edge
+from kgnb.graph.relation_types import HOSTILE, containment, enabled_types, relation_type, structural_edge
 from kgnb.graph.resolve.alias_evidence import Mention
 from kgnb.graph.resolve.chapter_identity import ChapterNames, ChapterPersons, PersonResolver, known_names
 from kgnb.graph.resolve.decisions import CombinedDecisions
@@ -84,7 +84,7 @@ class GraphBuilder:
         self._entities: dict[NodeKey, NodeFacts] = defaultdict(NodeFacts)
         self._keys: dict[NodeKey, NodeKey] = {}  # see _one_key
         self._types: dict[str, tuple[str, str]] = {}  # cache of _type_and_label
-        self._memberships: dict[EdgeKey, Facts] = defaultdict(Facts)
+        self._lasting: dict[EdgeKey, Facts] = defaultdict(Facts)
         self._ties: dict[EdgeKey, TieFacts] = defaultdict(TieFacts)
         self._graph = Graph()
 
@@ -255,6 +255,8 @@ class GraphBuilder:
             return
         if source[0] == target[0] == "Character":
             self._add_tie(here, relation, (source, type_, target), label)
+        elif (edge := containment(source, target, relation.type)) is not None:
+            self._lasting[edge].add_claim(here, relation)
         elif (edge := structural_edge(source, target)) is not None and type_ not in HOSTILE:
             self._add_structural(here, relation, edge, label)
 
@@ -275,7 +277,7 @@ class GraphBuilder:
         return sum(self._resolver.is_named(end[1], quote) for end in ends)
 
     def _add_structural(self, here: ResolvedChapter, relation: Relation, edge: EdgeKey, label: str) -> None:
-        facts = (self._memberships if edge[1] == "BELONGS_TO" else here.edges)[edge]
+        facts = (self._lasting if edge[1] == "BELONGS_TO" else here.edges)[edge]
         facts.add_claim(here, relation)
         text = label or relation.description
         if edge[1] == "BELONGS_TO":
@@ -321,7 +323,7 @@ class GraphBuilder:
             properties.mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         for edge in refuted(self._ties):
             del self._ties[edge]
-        for edge, facts in self._memberships.items():
+        for edge, facts in self._lasting.items():
             graph.edges[edge] = GraphEdge(*edge, properties.structural_edge(novel, edge[1], facts))
         while self._ties:  # never all facts and properties in memory
             edge, tie = self._ties.popitem()

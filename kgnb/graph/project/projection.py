@@ -14,8 +14,10 @@ Beyond the wire contract:
 - an end of a relation or a participant that no list of the reply has is what the name table or other chapters
   say, else a Character of confidence 0.5; a generic word (众人, the captain) makes no new node;
 - between a character and an organization any relation but a hostile one is BELONGS_TO, whichever end comes
-  first; a character and an event give PARTICIPATES_IN, an event and a location OCCURS_IN; a relation between
-  any other two labels has no type in the contract and stays in the record only;
+  first; a character and an event give PARTICIPATES_IN, an event and a location OCCURS_IN, two locations
+  CONTAINS where the reply's word says which holds which; a relation between any other two labels has no type
+  in the contract and stays in the record only;
+- ``sequence`` is an event's place among those of its chapter, from 1;
 - a word that is no enabled type becomes the ``label`` of KNOWS; where a pair has several, ``label`` is the
   first, ``labels`` are all of them, sorted, and ``label_chapters`` the chapters of each ("1,5,7");
 - :func:`mark_protagonists` of properties.py decides who is a protagonist; a single chapter has none.

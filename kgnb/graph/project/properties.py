@@ -47,7 +47,7 @@ def tie(novel_id: int, facts: TieFacts) -> Properties:
 
 
 def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
-    """Of an edge of a structural type (APPEARS_IN, PARTICIPATES_IN, OCCURS_IN, BELONGS_TO)."""
+    """Of an edge of a structural type (APPEARS_IN, PARTICIPATES_IN, OCCURS_IN, BELONGS_TO, CONTAINS)."""
     found = _recurring(novel_id, facts)
     if type_ == "APPEARS_IN":
         return found

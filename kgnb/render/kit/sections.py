@@ -54,7 +54,8 @@ class _Builder:
         about += [line("kit.about_until", chapter=until)] if until else []
         parts = [self._kind(kind) for kind in _EXTENT] + [self._timeline(events)]
         found = [self._contradiction(one) for one in contradictions]
-        parts.append(Section(say("kit.contradictions"), [line("kit.contradictions_about"), *found]))
+        about_them = line("kit.contradictions_about" if found else "kit.no_contradictions")
+        parts.append(Section(say("kit.contradictions"), [about_them, *found]))
         wanted = [part for part in parts if part.lines or part.table or part.sections]
         return Kit(shown(title) or say("kit.untitled"), about, wanted, until)
 
@@ -259,8 +260,9 @@ class _Builder:
         near = [n.entity for n in self._query.neighbours(event.ref)]
         people = [self._link(one) for one in near if one.kind == "Character"]
         places = [self._link(one) for one in near if one.kind == "Location"]
-        parts: list[Part | Cell] = [shown(event.name)]
-        parts += [shown(event.description)] if event.description not in ("", event.name) else []
+        told = [event.name, event.description]
+        told = told[1:] if told[1].startswith(told[0]) else told
+        parts: list[Part | Cell] = [shown(text) for text in told if text]
         parts += [joined(people, self._comma)] if people else []
         parts += [line("kit.at_place", place=joined(places, self._comma)).parts] if places else []
         quotes = _quotes(node.text("evidence"), min(event.chapters, default=0))

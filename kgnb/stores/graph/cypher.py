@@ -41,7 +41,7 @@ NODE_PROPERTIES: dict[str, tuple[str, ...]] = {
     "Organization": ("description", "type", *_OCCURRENCE, *_ORIGIN),
     "Event": (
         *("name", "novel_id", "chapter_id", "chapter_number", "description", "importance", "participants"),
-        *("evidence", "unverified", *_ORIGIN),
+        *("sequence", "evidence", "unverified", *_ORIGIN),
     ),
     "Thing": ("description", "kind", "aliases", *_OCCURRENCE, *_ORIGIN),
 }
@@ -53,6 +53,7 @@ _STRUCTURE: dict[str, tuple[str, ...]] = {
     "APPEARS_IN": (*_OCCURRENCE, *_ORIGIN),
     "PARTICIPATES_IN": ("role", *_EDGE_BASE),
     "OCCURS_IN": _EDGE_BASE,
+    "CONTAINS": _EDGE_BASE,
     "BELONGS_TO": ("position", "description", *_EDGE_BASE),
 }
 EDGE_COLUMNS = ("role", "position", *_TIE)
@@ -62,11 +63,12 @@ ENDS = {
     "APPEARS_IN": ("Character", "Chapter"),
     "PARTICIPATES_IN": ("Character", "Event"),
     "OCCURS_IN": ("Event", "Location"),
+    "CONTAINS": ("Location", "Location"),
     "BELONGS_TO": ("Character", "Organization"),
 }
 _CHARACTERS = ("Character", "Character")
 
-SOURCES = ("Character", "Event")
+SOURCES = ("Character", "Event", "Location")
 """Labels that edges start from."""
 TYPES = (*STRUCTURAL_RELATIONS, *CHARACTER_RELATIONS)
 
