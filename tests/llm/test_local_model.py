@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import kgnb
 from kgnb.core import host
 from kgnb.core.errors import InputError
+from kgnb.core.messages import say
 from kgnb.llm.local import engines, running
 from kgnb.llm.local.engines import Gpu, choose_engine, gpus
 from kgnb.llm.local.model_files import find_model, read_model
@@ -175,3 +177,12 @@ def test_preparing_installs_vllm_apart_and_says_why_it_cant(
     assert choose_engine(read_model(qwen_folder(tmp_path / "qwen"))).command[0] == str(
         tmp_path / "vllm/bin/vllm"
     )
+
+
+def test_the_quickstarts_cell_refuses_in_one_sentence_without_a_gpu(
+    programs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notebook = json.loads((Path(__file__).parents[2] / "notebooks/quickstart.ipynb").read_text("utf-8"))
+    (cell,) = ("".join(cell["source"]) for cell in notebook["cells"] if cell.get("id") == "gpu")
+    exec(cell.replace("GPU = False", "GPU = True"), {"kgnb": kgnb, "BOOK": "", "book": None})
+    assert capsys.readouterr().out == f"{say('local.no_gpu')}\n"
