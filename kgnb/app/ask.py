@@ -17,7 +17,7 @@ from kgnb.core.model import Provider, Usage
 from kgnb.extract.evidence import ChapterText
 from kgnb.graph.ask.answers import Answer, Paid, Sentence, answer
 from kgnb.graph.ask.passages import Passage, best, passages, terms, with_characters, with_neighbours
-from kgnb.graph.ask.question import Question, kin_words, read_question, stop_words
+from kgnb.graph.ask.question import Question, read_question, stop_words, tie_words
 from kgnb.graph.project.record import Record
 from kgnb.graph.query import GraphQuery
 
@@ -33,6 +33,8 @@ _CYPHER = re.compile(
 
 PASSAGES = 5
 """Passages that are shown where the graph has no answer."""
+TIES, BESIDE = ("relation", "path"), 2
+"""Questions whose answer is shown with passages too, and how many: a tie's word is a short one."""
 SENT_PASSAGES = 30
 """Passages that an LLM answers from: 12,000 characters of Chinese, a few chapters' worth of tokens."""
 INTRODUCED = 3
@@ -81,7 +83,11 @@ async def ask(book: BookAsked, question: str) -> Answer:
     """Answer a question without an LLM. Raises ServiceDown while the texts are read."""
     read = read_question(question, book.query)
     if sentences := answer(read, book.query):
-        return Answer(question, tuple(await asyncio.to_thread(_standing, sentences, book.record)))
+        checked = tuple(await asyncio.to_thread(_standing, sentences, book.record))
+        if read.intent not in TIES:
+            return Answer(question, checked)
+        found = (await asyncio.to_thread(_nearest, book.record, read))[:BESIDE]
+        return Answer(question, checked, texts(read.lang)["ask.more"] if found else "", tuple(found))
     found = await asyncio.to_thread(_nearest, book.record, read)
     note = texts(read.lang)["ask.passages"] if found else _unknown(book, read)
     return Answer(question, note=note, passages=tuple(found[:PASSAGES]))
@@ -144,8 +150,7 @@ def _ranked(every: Sequence[Passage], question: Question, limit: int) -> list[Pa
     names = [[one.name, *one.aliases] for one in question.entities]
     asked = [name for forms in names for name in forms]
     words = terms(question.text, [*asked, *stop_words(question.lang)])
-    words += [word for word in kin_words(question) if word not in words]
-    return best(every, with_characters(words), names, limit)
+    return best(every, [*with_characters(words), *tie_words(question)], names, limit)
 
 
 def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:

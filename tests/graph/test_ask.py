@@ -9,8 +9,8 @@ import pytest
 from kgnb.app import ask as ask_module
 from kgnb.graph.ask import passages as passages_module
 from kgnb.graph.ask.answers import answer
-from kgnb.graph.ask.passages import PASSAGE_CHARS, best, passages, terms
-from kgnb.graph.ask.question import read_question
+from kgnb.graph.ask.passages import PASSAGE_CHARS, Passage, best, passages, terms, with_neighbours
+from kgnb.graph.ask.question import read_question, tie_words
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.graph.query import GraphQuery
 
@@ -110,12 +110,49 @@ def test_what_the_graph_answers(question: str, told: str, quote: str) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    ["关羽的妻子是谁", "曹操为什么杀吕布", "", "？", "{a}{0}%s", "阿斗的" + "父" * 600],
+    [
+        "关羽的妻子是谁",
+        "曹操为什么杀吕布",
+        "刘备在哪里被刺客杀伤",
+        "刘备什么时候哭了",
+        "关羽最后一次喝酒是哪一章",
+        "What was Elizabeth's first name?",
+        "When does Darcy propose?",
+        "Where does Darcy buy his horse?",
+        "",
+        "？",
+        "{a}{0}%s",
+        "阿斗的" + "父" * 600,
+    ],
 )
 def test_no_answer_is_no_answer(question: str) -> None:
     query = novel()
     sentences = answer(read_question(question, query), query)
     assert not sentences
+
+
+def test_a_long_paragraph_is_cut_between_sentences() -> None:
+    text = "".join("曹操与刘备煮酒论英雄，" * (n % 7 + 1) + "天下大势。" for n in range(60))
+    assert all(one.text.endswith("。") for one in passages([(1, text)]))
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("Whom did Lizzy marry?", "husband"),
+        ("What is Lizzy to Darcy?", "aunt"),
+        ("阿斗的爹是谁", "父亲"),
+        ("刘备和关羽是什么关系", "师父"),
+    ],
+)
+def test_a_question_for_a_tie_looks_for_all_its_words(question: str, words: str) -> None:
+    assert words in "|".join(tie_words(read_question(question, novel()))).split("|")
+
+
+def test_neighbours_of_the_best_passages_are_among_those_retrieved() -> None:
+    every = [Passage(n // 3, f"第{n}段") for n in range(30)]
+    found = with_neighbours([every[10], every[20], every[2]], every, 4)
+    assert [one.text for one in found] == ["第9段", "第10段", "第11段", "第20段"]
 
 
 def test_passages_are_whole_sentences_and_lose_nothing() -> None:

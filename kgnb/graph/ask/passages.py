@@ -68,7 +68,9 @@ def passages(chapters: Iterable[tuple[int, str]], lang: Lang = "zh") -> list[Pas
 
 def _cut(text: str, most: int) -> int:
     """Where to end a passage: behind the last sentence that fits, else in the middle of one."""
-    ends = [m.end() for m in _SENTENCES.finditer(text, 0, most) if m.end() <= most and m[0]]
+    ends = [
+        m.end() for m in _SENTENCES.finditer(text, 0, most) if m.end() < most and m[0]
+    ]  # not cut off by the end
     good = [end for end in ends if end > most // 3 and text[end - 1] not in "，、,;；"]
     return good[-1] if good else most
 
@@ -132,7 +134,7 @@ def best(
     """Return the ``limit`` passages that fit best, in the order of their score; none that has nothing of the
     question.
 
-    ``people``: the names of each person asked for.
+    ``words``: a word, or several for one thing, joined by |. ``people``: the names of each person asked for.
     """
     if not found:
         return []
@@ -155,10 +157,13 @@ def best(
 
 
 def _counts(word: str, texts: Iterable[str]) -> list[int]:
-    """How often each text has the word; a Latin one at the beginning of its words only."""
-    if not word.isascii():
+    """How often each text has the word, or one of several joined by |; a Latin one at the beginning of its
+    words only."""
+    if "|" not in word and not word.isascii():
         return [text.count(word) for text in texts]
-    pattern = re.compile(rf"\b{re.escape(word)}")
+    pattern = re.compile(
+        (r"\b" if word.isascii() else "") + f"(?:{'|'.join(map(re.escape, word.split('|')))})"
+    )
     return [len(pattern.findall(text)) for text in texts]
 
 

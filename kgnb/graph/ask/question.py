@@ -67,25 +67,23 @@ def lang_of(text: str) -> Lang:
     return "zh" if HAN.search(text) else "en"
 
 
-def kin_words(question: Question) -> list[str]:
-    """Words for the same tie as those that the question has for one: of *marry* also *wife* and *husband*;
-    for every tie where it asks for one."""
-    words = re.findall(r"[a-z]+", question.text.lower()) if question.lang == "en" else []
-    groups: dict[str, object] = _data(question.lang)["kin"]
-    same = (group.split("|") for group in groups)
-    any_tie = question.intent in ("relation", "path")
+def tie_words(question: Question) -> list[str]:
+    """For each word of the question for a tie (*marry*) all words for this tie (*wife*, *husband*), joined by
+    |; where the question asks what the tie is, those for any."""
+    groups: list[str] = list(_data(question.lang)["kin"])
+    if question.intent in ("relation", "path"):
+        return ["|".join(groups)]
+    words = re.findall(r"[a-z]+", question.text.lower())
     return [
-        word
-        for group in same
-        if any_tie or any(one in words if question.lang == "en" else one in question.text for one in group)
-        for word in group
-        if " " not in word and len(word) > 1
+        group
+        for group in groups
+        if any(one in words or (HAN.match(one) and one in question.text) for one in group.split("|"))
     ]
 
 
-_PLAIN = frozenset({"first", "last", "chapters", "where", "with", "there"})
+_PLAIN = frozenset({"who", "first", "last", "chapters", "where", "with", "there"})
 """Intents whose answer fits only a question that asks nothing else: "when does she appear", no "when does she
-propose"."""
+propose", and "who is she", no "what is her first name"."""
 
 
 def _asks_no_more(masked: str, lang: Lang) -> bool:
