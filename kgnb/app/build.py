@@ -103,7 +103,7 @@ async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
             await _withdraw_unstarted(app, planned.task)
         raise
     progress, _ = await _TaskWatch(app).read(planned.task.id)
-    listener(planned.step("done", progress, **planned.pace(app).figures(progress)))
+    listener(planned.measured_step(app, "done", progress))
 
 
 async def _withdraw_unstarted(app: App, task: Task) -> None:
@@ -190,7 +190,6 @@ async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
 async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: Listener) -> None:
     """Report progress; stop when another node closed the task, and when nothing progresses or SQL is down."""
     before, opened = -1, False
-    pace = planned.pace(app)
     while not watch.closed:
         progress, task = await watch.read(planned.task.id)
         if progress.ended != before:  # chapters that are handed back and claimed again are no progress
@@ -198,7 +197,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         waited = max(app.providers.ages(planned.provider), default=0.0)
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
         stage = _stage(progress, opened)
-        listener(planned.step(stage, progress, waited=waited, **pace.figures(progress)))
+        listener(planned.measured_step(app, stage, progress, waited=waited))
         # The item that this build queued starts a paused task: only a pause after that ends the build.
         stopped = STOPPED_STATUSES if opened else (TaskStatus.CANCELLED,)
         if task is None or task.status in stopped:

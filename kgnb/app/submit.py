@@ -6,11 +6,12 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kgnb.app.context import App, budget_of
-from kgnb.app.pace import Pace
+from kgnb.app.prices import quote
 from kgnb.app.refresh import refresh_stale
 from kgnb.app.task_items import queue_of
 from kgnb.book.model import Book, BookFacts
@@ -54,9 +55,13 @@ class Plan(Order):
         provider = "" if self.provider.is_rules else f"{self.provider.name} {self.model}"
         return BuildStep(stage, progress, self.task.id, self.book.chapters, provider=provider, **figures)
 
-    def pace(self, app: App) -> Pace:
-        """Return a new meter of the task's speed and cost."""
-        return Pace(budget_of(app.settings), self.provider, self.model)
+    def measured_step(self, app: App, stage: str, progress: Progress, **figures: Any) -> BuildStep:
+        """:meth:`step` with the task's rate and cost so far."""
+        if not self.provider.is_rules:
+            budget, now = budget_of(app.settings), datetime.now(UTC)
+            cost = quote(budget, self.provider, self.model, progress.usage, now)
+            figures |= {"cost": cost.now, "currency": cost.currency}
+        return self.step(stage, progress, rate=progress.rate, **figures)
 
 
 async def read(path: Path, title: str | None, author: str | None, edition_of: int | None = None) -> Book:

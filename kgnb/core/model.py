@@ -204,7 +204,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A task's chapters by status, the characters of the completed ones, and the usage of all."""
+    """A task's chapters by status, the characters of the completed ones, and the usage of all.
+
+    ``rate``: chapters that ended per minute of late; None when none did.
+    """
 
     total: int = 0
     pending: int = 0
@@ -214,6 +217,7 @@ class Progress:
     skipped: int = 0
     chars: int = 0
     usage: Usage = Usage()
+    rate: float | None = None
 
     @property
     def open(self) -> int:

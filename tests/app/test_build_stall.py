@@ -55,10 +55,7 @@ async def not_paused(_name: str) -> ProviderState:
 
 
 def watching(app: App) -> Awaitable[None]:
-    pace = SimpleNamespace(figures=lambda _: {})
-    planned: Any = SimpleNamespace(
-        task=TASK, provider=Provider("p"), step=lambda *_, **__: None, pace=lambda _: pace
-    )
+    planned: Any = SimpleNamespace(task=TASK, provider=Provider("p"), measured_step=lambda *_, **__: None)
     watch = build._TaskWatch(cast("Any", app))
     return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20 * SLOWEST)
 

@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from kgnb.app.pace import Pace
 from kgnb.core.messages import use_language
-from kgnb.core.model import Progress, Provider, Usage
+from kgnb.core.model import Progress, Usage
 from kgnb.render import progress_bar
 from kgnb.render.progress_bar import BuildStep, ProgressBar
-from kgnb.worker.budget import Budget
 
 
 @pytest.fixture(autouse=True)
@@ -118,24 +116,3 @@ def test_a_kernel_gets_tqdm(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert last.startswith("done")
     assert "40/40" in last
     assert "48.0k tokens · 0.40 CNY" in last
-
-
-def test_speed_is_of_this_run_and_fades_when_nothing_ends() -> None:
-    now = 0.0
-    budget = Budget({}, {}, {"p": (1.0, 2.0)}, 1)
-    pace = Pace(budget, Provider("P", "https://x.example/v1"), "m", clock=lambda: now)
-
-    def rate(ended: int, running: int = 1) -> float | None:
-        found = pace.figures(Progress(100, 100 - ended - running, running, ended, usage=Usage(1, 10**6)))
-        assert found["cost"] == 1.0
-        return found["rate"]
-
-    assert rate(0, running=0) is None
-    now = 60.0  # the scan took that long; 30 chapters are an earlier run's
-    assert rate(30) is None
-    now = 120.0
-    assert rate(40) == 10.0
-    now = 180.0
-    assert rate(40) == 5.0
-    now = 1_000.0
-    assert rate(40) is None

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.core.model import ChapterStatus, TaskStatus, Usage, beijing_now
+from kgnb.core.model import ChapterStatus, TaskStatus, Usage
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
 from kgnb.stores.ledger.database import DatabasePart, reading
 from kgnb.stores.ledger.spending import read_wasted
 from kgnb.stores.ledger.tables import read_usage, usage_columns
+from kgnb.stores.ledger.tasks import read_rates
 
-RATE_SECONDS = 300.0
-"""Window in which speed is measured: long enough for slow models, short enough to follow changes."""
 MAX_FINISHED = 1_000
 """Most finished tasks that are listed."""
-ENDED_STATES = (ChapterStatus.COMPLETED, ChapterStatus.FAILED, ChapterStatus.SKIPPED)
 
 
 @dataclass(slots=True)
@@ -124,7 +122,8 @@ class TaskStats(DatabasePart):
         counts = sa.select(s.kg_task_id, s.status, sa.func.count()).where(s.kg_task_id.in_(task_ids))
         for task_id, status, number in c.execute(counts.group_by(s.kg_task_id, s.status)):
             found[task_id].counts[status] = number
-        _read_speeds(c, found)
+        for task_id, rate in read_rates(c, task_ids).items():
+            found[task_id].rate = rate
         f, names = t.task_facts.c, {}
         facts = sa.select(f.task_id, f.dropped, f.provider).where(f.task_id.in_(task_ids))
         for task_id, dropped, provider in c.execute(facts):
@@ -197,20 +196,6 @@ class TaskStats(DatabasePart):
 
 def _text(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     return sa.func.coalesce(column, "")
-
-
-def _read_speeds(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
-    now, s = beijing_now(), t.chapter_status.c
-    window = now - timedelta(seconds=RATE_SECONDS)
-    # Measured from the first start in the window: a task may have run for less than the window.
-    recent = (
-        sa.select(s.kg_task_id, sa.func.count(), sa.func.min(s.started_at))
-        .where(s.kg_task_id.in_(list(found)), s.status.in_(ENDED_STATES), s.completed_at > window)
-        .group_by(s.kg_task_id)
-    )
-    for task_id, number, first in c.execute(recent):
-        began = max(window, first) if isinstance(first, datetime) else window
-        found[task_id].rate = 60 * number / max(1.0, (now - began).total_seconds())
 
 
 def _read_rows(c: sa.Connection, found: dict[int, TaskFigures]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,8 @@ from kgnb.stores.ledger.tables import read_usage, usage_columns
 DEFAULT_RETRY_MINUTES = 10
 
 OPEN_STATES = (ChapterStatus.PENDING, ChapterStatus.RUNNING)
+RATE_SECONDS = 300.0
+"""Window in which speed is measured: long enough for slow models, short enough to follow changes."""
 _ZERO_COLUMNS = (
     *("completed_chapters", "failed_chapters", "skipped_chapters", "total_entities", "total_relations"),
     *("auto_retry_enabled", "retry_count"),
@@ -125,7 +128,7 @@ class Tasks(DatabasePart):
 
     @reading
     def progress(self, c: sa.Connection, task_id: int) -> Progress:
-        """The task's chapters by status and what it cost, counted now."""
+        """The task's chapters by status, what it cost and its rate, counted now."""
         counts = count_states(c, task_id)
         e = t.extractions.c
         costs = (e.chars, *usage_columns(t.extractions))
@@ -133,7 +136,8 @@ class Tasks(DatabasePart):
         chars, *usage = (int(n) for n in c.execute(query).one())
         spent = sum(read_wasted(c, [task_id]).values(), read_usage(usage))
         by_status = {status.value: counts.get(status, 0) for status in ChapterStatus}
-        return Progress(total=sum(counts.values()), chars=chars, usage=spent, **by_status)
+        rate = read_rates(c, [task_id]).get(task_id)
+        return Progress(total=sum(counts.values()), chars=chars, usage=spent, rate=rate, **by_status)
 
     @reading
     def uncovered_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
@@ -281,6 +285,23 @@ def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:
     s = t.chapter_status.c
     query = sa.select(s.status, sa.func.count()).where(s.kg_task_id == task_id).group_by(s.status)
     return dict(c.execute(query).all())
+
+
+def read_rates(c: sa.Connection, task_ids: Sequence[int]) -> dict[int, float]:
+    """Chapters that ended per minute in the last :data:`RATE_SECONDS`, of the tasks where any did."""
+    now, s = beijing_now(), t.chapter_status.c
+    window = now - timedelta(seconds=RATE_SECONDS)
+    # Measured from the first start in the window: a task may have run for less than the window.
+    recent = (
+        sa.select(s.kg_task_id, sa.func.count(), sa.func.min(s.started_at))
+        .where(s.kg_task_id.in_(task_ids), s.status.not_in(OPEN_STATES), s.completed_at > window)
+        .group_by(s.kg_task_id)
+    )
+    rates = {}
+    for task_id, number, first in c.execute(recent):
+        began = max(window, first) if isinstance(first, datetime) else window
+        rates[task_id] = 60 * number / max(1.0, (now - began).total_seconds())
+    return rates
 
 
 def count_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
