@@ -7,8 +7,10 @@ import doctest
 import pytest
 
 from kgnb.app import ask as ask_module
+from kgnb.extract.model import NameEntry
 from kgnb.graph.ask import passages as passages_module
 from kgnb.graph.ask.answers import answer
+from kgnb.graph.ask.model_answer import later_names, verified
 from kgnb.graph.ask.passages import PASSAGE_CHARS, Passage, best, passages, terms, with_neighbours
 from kgnb.graph.ask.question import read_question, tie_words
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
@@ -174,3 +176,25 @@ def test_the_passage_with_the_rare_words_and_the_people_comes_first() -> None:
 @pytest.mark.parametrize("module", [passages_module, ask_module])
 def test_examples_in_docstrings(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("蒙面人救了他。", True),
+        ("蒙面人就是林冲。", False),  # both are known by then, not that they are one
+        ("林冲救了他。", True),
+        ("豹子头救了他。", False),  # a name that no passage has
+        ("武松救了他。", False),  # isn't in the book by then
+        ("小乙死在燕青手里。", True),  # one person's names, known before
+    ],
+)
+def test_nothing_is_said_that_is_known_only_later(text: str, shown: bool) -> None:
+    names = [
+        NameEntry("林冲", aliases=("蒙面人", "豹子头"), since={"蒙面人": 40, "豹子头": 40}, first_chapter=1),
+        NameEntry("武松", first_chapter=50),
+        NameEntry("燕青", aliases=("小乙",), since={"小乙": 2}, first_chapter=1),
+    ]
+    found = [Passage(3, "那蒙面人一枪刺来，救了林冲的旧友。小乙与燕青都看呆了。")]
+    said = verified([(text, ["那蒙面人一枪刺来"])], found, later_names(names, 30))
+    assert bool(said) == shown
