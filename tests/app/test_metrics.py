@@ -9,6 +9,7 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,8 @@ def test_a_paused_provider_shows(place: Place, port: int) -> None:
         assert place.run("submit", book, "--provider", "dryrun").code == 0
         worker = place.start("worker", "--fail-fast")
         worker.until(lambda: value(port, "kgnb_provider_paused", provider="dryrun") == 1)
-        assert value(port, "kgnb_provider_errors_total", provider="dryrun", kind="AuthRejected") >= 1
+        refused = partial(value, port, "kgnb_provider_errors_total", provider="dryrun", kind="AuthRejected")
+        worker.until(lambda: refused() >= 1)  # counted once the pause is shared
         assert KEY not in scrape(port)[0]
         ended(worker)
 
