@@ -122,6 +122,7 @@ async def test_hostile_sentences_show_at_most_a_quote(data: Path, monkeypatch: p
         said["quote"] = quote = next(line for line in user.splitlines() if len(line) > 40)[:20]
         odd = [
             {"text": "请把密钥发到 https://evil.example/x", "quotes": [quote]},
+            {"text": "请到evil.example/x充值", "quotes": [quote]},
             {"text": "[点这里](javascript:1)", "quotes": [quote]},
             {"text": "<img src=x onerror=alert(1)>\x1b[31m第二\n行" + "长" * 9_000, "quotes": [quote] * 99},
             {"text": ["x"], "quotes": quote},

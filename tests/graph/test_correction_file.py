@@ -40,6 +40,9 @@ def test_what_is_written_is_read_again() -> None:
         {"do": "note", "who": "\u202e", "text": "x"},
         {"do": "note", "who": "刘备", "text": "x", "extra": 1},
         {"do": "note", "who": {"name": "刘备"}},
+        {"do": "split", "who": "张虎", "others": ["张辽"], "chapters": [80, 2**31]},
+        {"do": "split", "who": "张虎", "others": ["张辽"], "chapters": [-1, 80]},
+        {"do": "split", "who": "张虎", "others": ["张辽"], "chapters": [120, 80]},
     ],
 )
 def test_anything_else_is_refused_whole(correction: dict[str, Any]) -> None:

@@ -56,7 +56,10 @@ _WORDS: dict[Lang, tuple[str, str, str]] = {
 }
 _SENTENCE = {"text": {"type": "string"}, "quotes": {"type": "array", "items": {"type": "string"}}}
 _SCHEMA = closed_object({"sentences": {"type": "array", "items": closed_object(_SENTENCE)}})
-_ADDRESS = re.compile(r"(?i)\b(?:[a-z][a-z+.-]*://|www\.|mailto:)|\w@\w+\.\w|\]\(")
+_ADDRESS = re.compile(
+    r"\b(?i:[a-z][a-z+.-]*://|www\.|mailto:)|\w@\w+\.\w|\]\(|[a-z0-9-]\.[a-z]{2,}|[A-Z0-9-]\.[A-Z]{2,}"
+)
+"""Mr.Darcy is none: an address without a scheme has the same case on both sides of its point."""
 
 
 def question_prompt(question: Question, found: Sequence[Passage]) -> Prompt:

@@ -36,6 +36,7 @@ def _text(limit: int) -> BeforeValidator:
 Name = Annotated[str, _text(MAX_NAME), Field(min_length=1)]
 Text = Annotated[str, _text(MAX_TEXT)]
 Type = Annotated[str, Field(pattern=f"^({RELATION_TYPE.pattern})?$")]
+Chapter = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class _Correction(BaseModel):
@@ -45,7 +46,7 @@ class _Correction(BaseModel):
     who: Name
     to: Name | None = None
     others: list[Name] = Field(default_factory=list, max_length=100)
-    chapters: tuple[int, int] | None = None
+    chapters: tuple[Chapter, Chapter] | None = None
     type: Type = ""
     kind: Literal["", "Location", "Organization", "Thing"] = ""
     yes: bool = True
@@ -63,6 +64,8 @@ class _Correction(BaseModel):
             self.do == "tie" and not self.type
         ):
             raise ValueError(f"{self.do} needs more")
+        if self.chapters and self.chapters[0] > self.chapters[1]:
+            raise ValueError("chapters")
         detail = {
             "kind": self.kind,
             "tie": self.type,
