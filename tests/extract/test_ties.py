@@ -185,6 +185,7 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         'Rufus came.\n"Is it your sister, Nora',
         "In praising his sister, Winifred forgot Rufus.",
         "Rufus and Nora Harland sat in the garden with Aunt Cicely.",
+        "It was plain to her that Winifred was gone, and her friend, Miss Pell, knew it.",
         '"Do not heed my friend, Miss Pell," said Rufus.',
         "Winifred waited for her beloved Miss Pell.",
         "If Captain Thorne had married Miss Pell, all would be well.",

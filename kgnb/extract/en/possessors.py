@@ -40,9 +40,9 @@ _TO = re.compile(
     rf"\b(?:{words.SPEECH_VERB}) (?:[^.,;:!?\"\n]{{1,30}} )?to (?P<p>{PERSON})(?!'s)"
     rf"|\b(?:told|asked) (?P<q>{PERSON})(?!'s)"
 )
-_SUBJECT = {
+_PRONOUN = {
     gender: re.compile(rf"\b(?i:{pronoun})\b(?! (?:{words.SPEECH_VERB})\b)")
-    for gender, pronoun in (("m", "he"), ("f", "she"))
+    for gender, pronoun in (("m", "he|him|his"), ("f", "she|her"))
 }
 _INTRODUCES = re.compile(r"[,:] $")
 _HE_SAYS = re.compile(rf"\" (?:(?:{words.SPEECH_VERB}) )?(he|she)\b", re.IGNORECASE)
@@ -112,7 +112,7 @@ class Possessors:
         for _ in range(SENTENCES_BACK + 1):
             k = bisect_left(self.ends, end) - 1
             start = max(bound, self.ends[k] + 1 if k >= 0 else 0)
-            pronoun = next((m.start() for m in _SUBJECT[gender].finditer(self._text, start, end)), end)
+            pronoun = next((m.start() for m in _PRONOUN[gender].finditer(self._text, start, end)), end)
             fitting = [
                 m
                 for m in self._masked.within(start, pronoun)
