@@ -21,7 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from kgnb.core.errors import InputError
 from kgnb.extract.model import MAX_NAME, MAX_TEXT, clean
 from kgnb.graph.model import RELATION_TYPE
-from kgnb.graph.resolve.decisions import Decision, Kind
+from kgnb.graph.resolve.decisions import Decision, Kind, check_form
 
 MAX_BYTES = 5_000_000
 """Largest file that is read: a hundred times what the longest novel's corrections take."""
@@ -60,10 +60,6 @@ class _Correction(BaseModel):
             if self.do in ("merge", "split")
             else (self.who, *filter(None, [self.to]))
         )
-        if len(names) < (1 if self.do in ("kind", "protagonist", "note") else 2) or (
-            self.do == "tie" and not self.type
-        ):
-            raise ValueError(f"{self.do} needs more")
         if self.chapters and self.chapters[0] > self.chapters[1]:
             raise ValueError("chapters")
         detail = {
@@ -74,7 +70,9 @@ class _Correction(BaseModel):
             "note": self.text,
         }.get(self.do, "")
         chapters = self.chapters if self.do == "split" else None
-        return Decision(0, self.do, names, chapters=chapters, detail=detail, reason=self.reason)
+        made = Decision(0, self.do, names, chapters=chapters, detail=detail, reason=self.reason)
+        check_form(made)
+        return made
 
 
 class _File(BaseModel):

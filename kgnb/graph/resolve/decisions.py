@@ -7,11 +7,14 @@ finished graph (:mod:`kgnb.graph.project.corrections`).
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from kgnb.graph.model import NAMED_LABELS, RELATION_TYPE
 
 Kind = Literal["merge", "split", "rename", "kind", "tie", "untie", "protagonist", "note"]
 
@@ -57,6 +60,25 @@ class Decision:
         """Equal for decisions of which the later overrules the earlier, other than merges and splits."""
         about = self.detail if self.kind in ("tie", "untie") else ""
         return ("tie" if self.kind == "untie" else self.kind), frozenset(self.names), about
+
+
+def check_form(decision: Decision) -> None:
+    """Raise ValueError where names or detail aren't what the decision's kind needs."""
+    kind, count = decision.kind, len(decision.names)
+    if count < 2 if kind in ("merge", "split") else count != (1 if kind in _OF_ONE else 2):
+        raise ValueError(f"{kind} needs other names")
+    if (pattern := _DETAILS.get(kind)) and not re.fullmatch(pattern, decision.detail):
+        raise ValueError(f"{kind} needs another detail")
+
+
+_OF_ONE = ("kind", "protagonist", "note")
+_DETAILS = {
+    "kind": "|".join(("", *NAMED_LABELS[1:])),
+    "tie": RELATION_TYPE.pattern,
+    "untie": f"({RELATION_TYPE.pattern})?",
+    "protagonist": "yes|no",
+}
+"""Kind → form of its detail; of other kinds it is any text."""
 
 
 @dataclass(frozen=True, slots=True)

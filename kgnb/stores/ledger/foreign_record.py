@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, TypeAdapter
 
 from kgnb.core.errors import ServiceRefused
 from kgnb.extract.model import LISTS, MAX_CHAPTER_ITEMS, Extraction, NameEntry
-from kgnb.graph.resolve.decisions import Decision
+from kgnb.graph.resolve.decisions import Decision, check_form
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
 from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_names
@@ -205,6 +205,7 @@ def _check_decision(decision: Decision) -> Decision:
     times = (decision.made_at, decision.undone_at)
     if len(decision.names) > 200 or any(time is not None and time.tzinfo for time in times):
         raise ValueError("not a decision that kgnb stored")
+    check_form(decision)
     _check_integers(decision.chapters or ())
     return decision
 
