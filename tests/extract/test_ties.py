@@ -280,3 +280,15 @@ def test_every_tie_of_the_built_in_story_is_right(lang: Lang) -> None:
     ]
     names = name_scan.scan(list(enumerate(parts, 1)), lang)
     assert ties_of(parts, lang, names) == STORIES[lang]
+
+
+def test_a_wife_is_called_by_her_husbands_name() -> None:
+    people = [
+        NameEntry("Edwin Harland", (), "Character", 60),
+        NameEntry("Mrs. Edwin Harland", (), "Character", 9),
+    ]
+    text = "Edwin Harland came late. Mrs. Edwin Harland had waited."
+    found = rules.extract(text, lang="en", names=people).relations
+    assert [(r.source, r.type, r.target) for r in found] == [
+        ("Edwin Harland", "SPOUSE", "Mrs. Edwin Harland")
+    ]

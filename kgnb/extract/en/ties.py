@@ -108,6 +108,7 @@ class _Chapter:
         for mention in self._masked.people:
             yield from self._of_title(mention)
         yield from self._of_couples()
+        yield from self._of_wives()
         for _, frame, found in _FRAMES.matches(self._text, WINDOW):
             yield from self._of_verb(frame.type, found, inverted=frame.inverted)
 
@@ -137,6 +138,16 @@ class _Chapter:
             if alike and self._text[one.end : other.start] == " and ":
                 names = one.entry.name, "SPOUSE", other.entry.name
                 yield Statement(*names, f"{one.form} and {other.form}", one.start, other.end, NAMED)
+
+    def _of_wives(self) -> Iterator[Statement]:
+        """Mrs. Tom Dale, where the chapter has Tom Dale."""
+        men = {form: m.entry for m in self._masked.people for form in (m.entry.name, *m.entry.aliases)}
+        for mention in self._masked.people:
+            title, _, name = mention.form.partition(" ")
+            man = men.get(name) if title.rstrip(".") == "Mrs" and " " in name else None
+            if man and man is not mention.entry and self._persons.gender(man) == "m":
+                names = mention.entry.name, "SPOUSE", man.name
+                yield Statement(*names, mention.form, mention.start, mention.end, NAMED)
 
     def _of_title(self, mention: Mention) -> Iterator[Statement]:
         """Her Aunt Jane."""
