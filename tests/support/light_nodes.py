@@ -52,6 +52,10 @@ class Model:
         await self.open.wait()
         return Completion(REPLY, Usage(1, 10, 10))
 
+    @property
+    def pauses(self) -> Model:
+        return self
+
     def limiter(self, _: object) -> Model:
         return self
 
