@@ -20,6 +20,7 @@ from kgnb.core.model import Novel
 from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.model import NAMED_LABELS
 from kgnb.graph.name_index import NameIndex
+from kgnb.graph.project.corrections import correct
 from kgnb.graph.project.projection import builder_of
 from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName, list_names
@@ -40,14 +41,16 @@ class BookNames:
 async def names_of(
     app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS, until: int | None = None
 ) -> BookNames:
-    """Return the names of the task's book as they resolve now; ``until``: as a reader of that chapter knows
-    them."""
+    """Return the names of the task's book as they resolve now, corrections applied; ``until``: as a reader of
+    that chapter knows them."""
     record = await app.ledger.graphs.record((await find_task(app, task_id)).novel_id)
     record = record if until is None else record.until(until)
 
     def resolve() -> list[ListedName]:
         builder = builder_of(record)
-        return list_names(builder.graph(whole=True), builder.names, record.names, kinds)
+        graph = builder.graph(whole=True)
+        correct(graph, record.decisions)
+        return list_names(graph, builder.names, record.names, kinds)
 
     return BookNames(record.novel, await asyncio.to_thread(resolve), record.decisions)
 
@@ -74,7 +77,7 @@ async def split(
     """
     people = await _People.read(app, task_id)
     person, form = people.person(name), people.index.form
-    first = form(clean(name, MAX_NAME))
+    first = people.before_renames(form(clean(name, MAX_NAME)))
     leaving: dict[str, None] = {}
     for alias in _bounded(aliases):
         bearers = people.bearers(alias)
@@ -132,16 +135,31 @@ def _bounded(names: Sequence[str]) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """A task's book, and its persons by what they are called."""
+    """A task's book, and its persons by what they are called.
+
+    A person stands for the name before any rename: merges and splits take effect earlier than renames.
+    """
 
     task_id: int
     novel: Novel
     index: NameIndex[str]
+    renamed: dict[str, str]
+    """Name that a rename gave → the name before."""
 
     @classmethod
     async def read(cls, app: App, task_id: int) -> Self:
         names = await names_of(app, task_id, ("Character",))
-        return cls(task_id, names.novel, NameIndex((one.name, one.name, one.aliases) for one in names.listed))
+        renamed: dict[str, str] = {}
+        for decision in sorted(names.decisions, key=lambda d: d.id):
+            if decision.kind == "rename" and decision.in_force:
+                before, after = decision.names
+                renamed[after] = renamed.pop(before, before)
+        listed = ((renamed.get(one.name, one.name), one.name, one.aliases) for one in names.listed)
+        return cls(task_id, names.novel, NameIndex(listed), renamed)
+
+    def before_renames(self, name: str) -> str:
+        """The name that a renamed person had; any other name as it is."""
+        return self.renamed.get(name, name)
 
     def bearers(self, name: str) -> list[str]:
         """Who is called so; InputError for nobody."""

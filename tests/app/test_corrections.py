@@ -128,3 +128,29 @@ def test_a_name_is_kept_as_the_book_writes_it(data: Path) -> None:
     number = book.fix.alias("沈硯", "沈掌櫃")  # typed in traditional characters
     assert "沈掌櫃" in book.graph().nodes["Character", "沈砚"].texts("aliases")
     assert book.fix.undo(number)
+
+
+def test_names_are_listed_merged_and_split_by_what_a_reader_renamed(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def listed() -> dict[str, Any]:
+        assert cli_main.main(["names", "--json", "--data", str(data)]) == 0
+        return {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+
+    book = kgnb.open("青石渡", data)
+    before = listed()
+    renamed = book.fix.rename("沈砚", "沈墨")
+    after = listed()
+    assert "沈砚" not in after
+    assert after["沈墨"]["mentions"] == before["沈砚"]["mentions"]
+    assert "沈砚" in after["沈墨"]["aliases"]
+    assert cli_main.main(["merge", "沈墨", "顾三娘", "--data", str(data)]) == 0
+    merged_one = book.graph().nodes["Character", "沈墨"]
+    assert "顾三娘" in merged_one.texts("aliases")
+    capsys.readouterr()
+    code, said = fix(data, capsys, "--json")
+    merged = max(one["id"] for one in json.loads(said) if one["kind"] == "merge")
+    assert code == 0
+    for one in (merged, renamed):
+        assert book.fix.undo(one)
+    assert listed() == before

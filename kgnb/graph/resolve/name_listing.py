@@ -83,9 +83,10 @@ def list_names(
         if label in labels:
             aliases = tuple(properties.get("aliases") or ())
             chapters = properties.get("count") or 0
-            mentions = max(counts.get((label, name), 0), chapters)
-            reasons = _reasons(names, name, aliases) if label == "Character" else ()
-            tells = (label, name) in narrators
+            resolved = next((form for form in (name, *aliases) if (label, form) in counts), name)  # renamed
+            mentions = max(counts.get((label, resolved), 0), chapters)
+            reasons = _reasons(names, resolved, aliases) if label == "Character" else ()
+            tells = (label, resolved) in narrators
             found.append(ListedName(name, aliases, mentions, label, chapters, reasons, tells))
     return sorted(found, key=lambda one: (-one.mentions, -one.chapters, one.kind, one.name))
 
