@@ -9,6 +9,7 @@ import copy
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -132,6 +133,7 @@ class BookGraph:
         self._message = message
         self._query_index: tuple[str, GraphQuery] | None = None
         self._until: int | None = None
+        self._in_memory: list[Record] = []  # at most one, which all views of at() share
         self._cypher: tuple[GraphQuery, CypherEngine] | None = None
 
     def __repr__(self) -> str:
@@ -203,9 +205,17 @@ class BookGraph:
 
     async def _query_of(self, app: App, record: Record) -> GraphQuery:
         if self._query_index is None or self._query_index[0] != record.state:
+            if self._until is not None:
+                record = await asyncio.to_thread(self._read, record)
             graph, state = await graph_and_state(app, record, self._until)
             self._query_index = (state, await asyncio.to_thread(GraphQuery, graph))
         return self._query_index[1]
+
+    def _read(self, record: Record) -> Record:
+        """The record with its rows in memory: graphs until one chapter after another are made of it."""
+        if not self._in_memory or self._in_memory[0].state != record.state:
+            self._in_memory[:] = [replace(record, rows=list(record.rows))]
+        return self._in_memory[0]
 
     @property
     def characters(self) -> QueryRows:
