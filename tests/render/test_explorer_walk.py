@@ -1,4 +1,4 @@
-"""Whole novels are walked through in a browser; ``bench/explorer_walk.py`` measures the same walk."""
+"""Whole novels are walked through in a browser."""
 
 from __future__ import annotations
 
