@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process would compile all packages anew: 3 s
     sys.dont_write_bytecode = False
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, by all that is started too
+signal.signal(signal.SIGINT, signal.default_int_handler)  # & of a shell without job control likewise
 os.environ["LC_ALL"] = "C.UTF-8"  # texts are Chinese, whatever this machine's locale
 os.environ.setdefault("KGNB_CPU_WORKERS", "threads")  # a process takes half a second to start
 

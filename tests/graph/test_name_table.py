@@ -132,7 +132,7 @@ class TestReplies:
 
 class TestTable:
     LIU = NameEntry(
-        "刘备", ("玄德", "阿斗"), reasons=(("玄德", "刘备", "字", 0.99), ("阿斗", "刘备", "称", 0.6))
+        "刘备", ("玄德", "阿斗"), reasons=(("玄德", "刘备", "字", 0.99), ("阿斗", "刘备", "互斥", 0.6))
     )
 
     def test_it_adds_what_replies_leave_open(self) -> None:
@@ -187,10 +187,8 @@ def heard(
     return set(people.values())
 
 
-def entry(name: str, **aliases: float) -> NameEntry:
-    return NameEntry(
-        name, tuple(aliases), reasons=tuple((a, name, "字", odds) for a, odds in aliases.items())
-    )
+def entry(name: str, **aliases: str) -> NameEntry:
+    return NameEntry(name, tuple(aliases), reasons=tuple((a, name, why, 0.9) for a, why in aliases.items()))
 
 
 class TestJoins:
@@ -200,18 +198,18 @@ class TestJoins:
         assert heard(*chapters[1:] * 2) == {"A", "B", "MY", "X", "Z"}
 
     def test_a_word_is_clear_once_the_table_and_a_person_make_its_bearers_one(self) -> None:
-        chapters, table = [{"D": "C"}, {"A": "C"}], [entry("A", B=0.99)]
+        chapters, table = [{"D": "C"}, {"A": "C"}], [entry("A", B="字")]
         assert heard(*chapters, names=table, merged=("D", "B")) == {"ABCD"}
         assert heard(*chapters, names=table) == {"AB", "C", "D"}
 
     def test_the_table_adds_nothing_to_a_word_of_two_people(self) -> None:
-        table = [entry("M", T=0.99)]
+        table = [entry("M", T="字")]
         assert heard({"A": "M"}, {"B": "M"}, names=table) == {"A", "B", "M", "T"}
         assert heard({"A": "M"}, names=table) == {"AMT"}
 
-    @pytest.mark.parametrize(("certainty", "people"), [(0.9, {"AMT"}), (0.5, {"AM", "T"})])
-    def test_what_the_text_states_needs_no_reply(self, certainty: float, people: set[str]) -> None:
-        assert heard({"A": "M"}, names=[entry("M", T=certainty)]) == people
+    @pytest.mark.parametrize(("reason", "people"), [("stated", {"AMT"}), ("first name", {"AM", "T"})])
+    def test_what_the_text_states_needs_no_reply(self, reason: str, people: set[str]) -> None:
+        assert heard({"A": "M"}, names=[entry("M", T=reason)]) == people
 
     @pytest.mark.parametrize("word", "AZ")
     def test_a_word_of_two_people_joins_neither_whichever_name_comes_first(self, word: str) -> None:
@@ -237,7 +235,7 @@ class TestJoins:
         assert heard({"D": "B"}, beside="CB", merged=("D", "C")) == {"BCD"}
 
     def test_the_table_joins_no_two_who_act_beside_each_other_through_a_third_name(self) -> None:
-        assert heard({}, beside="AB", names=[entry("C", A=0.99, B=0.8)]) == {"AC", "B"}
+        assert heard({}, beside="AB", names=[entry("C", A="字", B="互斥")]) == {"AC", "B"}
 
 
 def test_long_lists_of_a_hostile_reply_take_no_time() -> None:

@@ -78,7 +78,9 @@ def tables(draw: st.DrawFn) -> list[NameEntry]:
         since = {form: draw(st.integers(1, CHAPTERS)) for form in forms} if len(forms) > 1 else {}
         first = min(since.values(), default=draw(st.integers(0, CHAPTERS)))
         mentions = draw(st.integers(0, 9))
-        reasons = tuple((form, forms[0], "字", draw(st.sampled_from([0.6, 0.9, 0.99]))) for form in forms[1:])
+        reasons = tuple(
+            (form, forms[0], draw(st.sampled_from(["字", "stated", "surname"])), 0.9) for form in forms[1:]
+        )
         entries.append(
             NameEntry(
                 forms[0],

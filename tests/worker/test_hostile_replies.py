@@ -231,7 +231,7 @@ def harmless(page: str) -> bool:
 def test_the_page_runs_nothing_of_theirs(place: Place, graph: Graph) -> None:
     page = export(place, "html").read_text("utf-8")
     novel = Graph({ref: n for ref, n in graph.nodes.items() if n.label == "Novel"})
-    plain = explorer.html(novel, BookHistory({}, {}, {}), title="书")
+    plain = explorer.html(novel, BookHistory({}, {}, {}, {}), title="书")
     assert harmless(page)
     assert sum(tag == "script" for tag, _ in tags(page)) == sum(tag == "script" for tag, _ in tags(plain))
     assert "<script>alert" not in page

@@ -1,9 +1,8 @@
 """What the replies of a book say for and against two names being one person's, and how much that weighs.
 
 A reply may err: it gives somebody a wrong alias, or lists one person twice. So no single reply decides;
-:meth:`AliasEvidence.weight` weighs all chapters of the two names by a likelihood ratio. The rate of errors is
-the model's on this book, as far as the text tells whose its aliases are. The result has the same meaning for
-a book of three chapters and one of three thousand.
+:func:`log_odds` weighs all chapters of the two names by a likelihood ratio with stated error rates. The
+result has the same meaning for a book of three chapters and one of three thousand.
 """
 
 from __future__ import annotations
@@ -13,18 +12,15 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, combinations
 from typing import NamedTuple
 
 from kgnb.extract.binomial import binomial_tail
-from kgnb.graph.resolve.name_table import NameTable, base_of
+from kgnb.graph.resolve.name_table import base_of
 
 WRONG_ALIAS = 0.05
-"""Error rate of replies before anything is known of the model: the share of listed persons that are given
-another person's name, or a word for many people, as an alias. Language models do so in about 2 %."""
-KNOWN_AS = 50
-"""Aliases that the text bears out or not that count as much as that assumption."""
+"""Error rate assumed of replies: the share of listed persons that are given another person's name, or a word
+for many people, as an alias. Above what language models do on novels, about 2 %."""
 NAMES_A_REPLY = 40
 """Names among which a wrong alias is picked: it hits one given pair in WRONG_ALIAS / NAMES_A_REPLY."""
 LISTED_TWICE = 0.25
@@ -83,9 +79,43 @@ class PairCounts(NamedTuple):
     acting: int = 0
     """Chapters in which they have a relation or an event with each other."""
     alone: int = 0
-    """Chapters of the rarer of the two without the other; 1 for a name of the book that no reply uses."""
+    """Chapters of the rarer of the two without the other."""
     chapters: int = 0
     """Chapters with either."""
+
+
+def log_odds(counts: PairCounts) -> float:
+    """The natural logarithm of the odds that two names are one person's; merge them above 0.
+
+    The ratio of two likelihoods, times the prior odds. If the two are one person, a chapter of the rarer name
+    joins the other to it with an unknown probability, uniform between 0 and 1 (a beta-binomial likelihood);
+    if they are two, only errors join them. The prior odds fall with the number of chapters, as each is an
+    occasion for an error: the multiple comparisons that a long book makes.
+
+    Dunning, "Accurate methods for the statistics of surprise and coincidence", Computational Linguistics
+    19 (1993), for likelihood ratios of rare words; Kass and Raftery, "Bayes factors", JASA 90 (1995), for the
+    integrated likelihood.
+    """
+    error = WRONG_ALIAS / NAMES_A_REPLY
+    joined, alone = counts.joined, counts.alone
+    one_person = math.lgamma(joined + 1) + math.lgamma(alone + 1) - math.lgamma(joined + alone + 2)
+    two_persons = joined * math.log(error) + alone * math.log1p(-error)
+    prior = -math.log(NAMES_A_REPLY) - math.log1p(counts.chapters / 4)
+    return one_person - two_persons + weight_apart(counts) + prior
+
+
+def weight_apart(counts: PairCounts) -> float:
+    """How the chapters that list the two as two persons change the logarithm of the odds."""
+    return (
+        counts.contradicted * math.log(LISTED_BESIDE_ALIAS)
+        + counts.apart * math.log(LISTED_TWICE / (1 - WRONG_ALIAS))
+        + counts.acting * math.log(ACTING_TOGETHER)
+    )
+
+
+def is_error(times: int, of: int) -> bool:
+    """Whether errors alone explain that ``times`` of ``of`` replies say a thing (one-sided binomial test)."""
+    return binomial_tail(times, of, WRONG_ALIAS) >= SIGNIFICANCE
 
 
 class _Uses(NamedTuple):
@@ -99,7 +129,7 @@ class _Uses(NamedTuple):
 class AliasEvidence:
     """The names of all replies. Chapters are positions in the novel."""
 
-    def __init__(self, chapters: Sequence[ChapterMentions], table: NameTable) -> None:
+    def __init__(self, chapters: Sequence[ChapterMentions]) -> None:
         self.owners: dict[str, Counter[str]] = defaultdict(Counter)
         """Alias → names of the mentions that have it, with the number of these."""
         self.joined_names: dict[str, set[str]] = defaultdict(set)
@@ -117,9 +147,6 @@ class AliasEvidence:
                 self._add_mention(one.chapter, mention)
             for group in one.co_mentions:
                 self._add_group(one.chapter, group)
-        self.error = self._error_rate(table)
-        """Probability that a listed person gets a wrong alias from this model, on this book."""
-        self._recall = self._recall_prior(table)
 
     def _add_mention(self, chapter: int, mention: Mention) -> None:
         number = len(self._chapter_of_mention)
@@ -142,80 +169,14 @@ class AliasEvidence:
             self._groups_of[name].append(len(self._chapter_of_group))
         self._chapter_of_group.append(chapter)
 
-    def _error_rate(self, table: NameTable) -> float:
-        """The model's rate of wrong aliases: of those of which the text tells the bearer, and the assumed.
-
-        Errors hit one pair of names seldom twice: what is often said is no error, but at odds with the table.
-        """
-        canonical = table.canonical["Character"]
-        borne_out = {False: 0, True: 0}
-        for alias, owners in self.owners.items():
-            for owner, times in owners.items() if alias in canonical else ():
-                if owner in table.mention_counts or owner in canonical:
-                    right = canonical[alias] == canonical.get(owner, owner)
-                    borne_out[right] += times if right else 1
-        found = (WRONG_ALIAS * KNOWN_AS + borne_out[False]) / (KNOWN_AS + sum(borne_out.values()))
-        return max(WRONG_ALIAS, found)  # an alias that the text tells is easily got right
-
-    def _recall_prior(self, table: NameTable) -> tuple[float, float]:
-        """The parameters of a beta distribution of sum 2, uniform where nothing is known: how often the model
-        joins two names that the text joins, where it uses them."""
-        found = [
-            self.count((name,), (alias,))
-            for name, alias, *_ in table.links
-            if self.uses((name,)) and self.uses((alias,))
-        ]
-        joined, alone = sum(one.joined for one in found), sum(one.alone for one in found)
-        share = (1 + joined) / (2 + joined + alone)
-        return 2 * share, 2 - 2 * share
-
-    def is_error(self, times: int, of: int) -> bool:
-        """Whether errors alone explain ``times`` of ``of`` replies (one-sided binomial test)."""
-        return binomial_tail(times, of, self.error) >= SIGNIFICANCE
-
-    def weight(self, counts: PairCounts) -> float:
-        """How the replies change the natural logarithm of the odds that two names are one person's.
-
-        The ratio of two likelihoods. If the two are one person, a chapter of the rarer name joins the other
-        to it with an unknown probability, on average that of the names that the text joins (a beta-binomial
-        likelihood); if they are two, only errors join them. A model that tells no aliases says nothing by not
-        joining them.
-
-        Dunning, "Accurate methods for the statistics of surprise and coincidence", Computational Linguistics
-        19 (1993), for likelihood ratios of rare words; Kass and Raftery, "Bayes factors", JASA 90 (1995), for
-        the integrated likelihood.
-        """
-        error = self.error / NAMES_A_REPLY
-        joined, alone = counts.joined, counts.alone if self.lists_aliases else 0
-        told, untold = self._recall
-        one_person = _log_beta(joined + told, alone + untold) - _log_beta(told, untold)
-        two_persons = joined * math.log(error) + alone * math.log1p(-error)
-        return one_person - two_persons + self.weight_apart(counts)
-
-    def prior(self, counts: PairCounts) -> float:
-        """The logarithm of the odds that two names are one person's of which the text tells nothing.
-
-        They fall with the number of chapters, as each is an occasion for an error: the multiple comparisons
-        of a long book.
-        """
-        return -math.log(NAMES_A_REPLY) - math.log1p(counts.chapters / 4)
-
-    def weight_apart(self, counts: PairCounts) -> float:
-        """How the chapters that list the two as two persons change the logarithm of the odds."""
-        return (
-            counts.contradicted * math.log(LISTED_BESIDE_ALIAS)
-            + counts.apart * math.log(LISTED_TWICE / (1 - WRONG_ALIAS))
-            + counts.acting * math.log(ACTING_TOGETHER)
-        )
-
     def uses(self, names: Iterable[str]) -> bool:
         """Whether a reply uses one of the names."""
         return any(name in self._mentions_of or name in self._groups_of for name in names)
 
-    @cached_property
+    @property
     def lists_aliases(self) -> bool:
         """Whether these replies tell people's other names at all, and not by error only."""
-        return not self.is_error(self._with_aliases, len(self._chapter_of_mention))
+        return not is_error(self._with_aliases, len(self._chapter_of_mention))
 
     def count_uses(self, alias: str) -> int:
         """How often replies list somebody under ``alias`` or give it to somebody."""
@@ -248,7 +209,7 @@ class AliasEvidence:
             contradicted=sum(max(mine.chapters[c], theirs.chapters[c]) > n for c, n in joined.items()),
             apart=len(apart),
             acting=len(acting),
-            alone=max(0 if rarer else int(bool(mine.chapters or theirs.chapters)), rarer - len(common)),
+            alone=max(0, rarer - len(common)),
             chapters=len(mine.chapters) + len(theirs.chapters) - len(common),
         )
 
@@ -268,10 +229,6 @@ class AliasEvidence:
     def _find_uses(self, names: Iterable[str]) -> _Uses:
         mentions, groups = (_numbers(of, names) for of in (self._mentions_of, self._groups_of))
         return _Uses(mentions, groups, Counter(self._chapter_of_mention[i] for i in mentions))
-
-
-def _log_beta(a: float, b: float) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def _numbers(of: Mapping[str, array[int]], names: Iterable[str]) -> set[int]:

@@ -1,28 +1,33 @@
-"""Which names are one person's, from everything known about a book: evidence of text and replies.
+"""Which names are one person's, from everything known about a book (coreference by constrained clustering).
 
-The clustering is the name scan's (:mod:`kgnb.extract.clustering`). Two clusters' odds are the prior odds (the
-text's evidence for an alias, as the name scan weighed it, or the chance that any two names are one person's)
-times what the replies make of them, whose error rate is this model's on this book. A person's merges are
-must-links, splits and namesakes cannot-links. Ambiguous names, which replies give to several persons more
-often than errors explain, and generic words (老爷) join nobody. The result depends on the set of chapters,
-never on their order.
+Evidence in order of precedence: a person's decisions; replies ("何恭, also called 子安"), weighed over the
+whole book by alias_evidence; the name table, a statistical guess that gives way to replies. Two classes of
+names are merged (union-find) where the odds are better than even. Ambiguous names, which replies give to
+several persons more often than errors explain, and generic words (老爷) cause no merge. The result depends on
+the set of chapters, never on their order.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import combinations
 
-from kgnb.extract.clustering import Clusters, Join, Names, cluster
 from kgnb.extract.generic_words import is_generic, is_pointing
-from kgnb.extract.weighing import logit, probability
-from kgnb.graph.resolve.alias_evidence import AliasEvidence, ChapterMentions, Mention
+from kgnb.graph.resolve.alias_evidence import (
+    AliasEvidence,
+    ChapterMentions,
+    Mention,
+    PairCounts,
+    is_error,
+    log_odds,
+    weight_apart,
+)
 from kgnb.graph.resolve.decisions import CombinedDecisions, pair
+from kgnb.graph.resolve.name_classes import NO_COUNTS, MergeReason, NameClasses
 from kgnb.graph.resolve.name_parts import NameParts, tell_apart, without_epithet
-from kgnb.graph.resolve.name_table import WRONG_LINK, NameTable, base_of, is_qualified
+from kgnb.graph.resolve.name_table import WRONG_LINK, NameTable
 
 MERGE_ODDS = 4.0
 """Least odds to merge: two persons shown as one mislead more than one shown as two."""
@@ -33,42 +38,23 @@ LARGE_SHARE = 0.25
 """Share of a person's mentions with which a generic word is its alias, however few they are."""
 MAX_OWNERS = 60
 """A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
-EPITHET = 0.9
-"""Probability that Young Ann Peel, without an Old one, is the book's Ann Peel."""
-
-
-@dataclass(frozen=True, slots=True)
-class MergeReason:
-    """Why two names are one person's.
-
-    ``kind`` and ``detail``: ``reply`` and the number of chapters that join the two, ``table`` and the
-    pre-scan's reason, or ``hand`` and the decision's id. ``joined`` and ``apart``: numbers of chapters whose
-    replies give the two to one person, and list them as two; ``certainty``: the probability from all of
-    it, 0-1.
-    """
-
-    one: str
-    other: str
-    kind: str
-    detail: str
-    joined: int
-    apart: int
-    certainty: float
+EPITHET_ODDS = math.log(9)
+"""The logarithm of the odds that Young Ann Peel, without an Old one, is the book's Ann Peel."""
+STATED_REASONS = frozenset({"字", "号", "姓", "stated", "same words", "title and first name"})
+"""Reasons of the name table that the text states, or that follow from the words of the names."""
 
 
 class Persons:
-    """The persons of a book: clusters of names, and the names that don't identify anybody by themselves."""
+    """The persons of a book: classes of names, and the names that don't identify anybody by themselves."""
 
     def __init__(
         self, chapters: Sequence[ChapterMentions], table: NameTable, decisions: CombinedDecisions
     ) -> None:
         replies = [one for one in chapters if one.from_reply]
-        self.evidence = AliasEvidence(replies, table)
+        self.evidence = AliasEvidence(replies)
         self._table = table
         self._decisions = decisions
         self._decided_names = decisions.names
-        self._merged_names = {name for names in decisions.merged for name in names}
-        self._separated_names = {name for names in decisions.separated for name in names}
         self._preferred = {name: place for place, name in enumerate(decisions.preferred)}
         self._chapters_of: dict[str, set[int]] = defaultdict(set)
         for one in chapters:
@@ -76,21 +62,26 @@ class Persons:
                 self._chapters_of[mention.name].add(one.chapter)
             for name in frozenset[str]().union(*one.co_mentions) if one.from_reply else ():
                 self._chapters_of[name].add(one.chapter)
+        self.classes = NameClasses(decisions.separated)
+        # Without merges by hand: what replies say of one name is no evidence about the other.
+        self._evident_classes = NameClasses()
+        for (one_name, other), number in decisions.merged.items():
+            self.classes.merge(MergeReason(one_name, other, "hand", str(number)))
         length = min(1.0, max(0, len(replies) - 1) / (LONG_BOOK - 1))
         self._least_odds = math.log(1 + (MERGE_ODDS - 1) * length)
+        self._is_long = length == 1
         self._parts = NameParts(self.evidence.joined_names.keys() | self._chapters_of.keys())
-        self._told = self._told_by_text()
         self._shared = self._shared_words(replies)
-        self._clusters = Clusters()
-        self._ambiguous: frozenset[str] = frozenset()
-        self._cluster()
-        self._ambiguous = frozenset(filter(self._is_ambiguous, self.evidence.owners))
-        self._person = {
-            name: shown
-            for names in self._clusters.members
-            for shown in [self._display_name(names)]
-            for name in names
-        }
+        self._ambiguous: set[str] = set()
+        candidates = self._candidates()
+        self._merge_by_replies(candidates)
+        self._merge_by_table()
+        self._merge_by_replies(candidates)
+        self._merge_by_epithets()
+        self._merge_generic_words()
+        self._person: dict[str, str] = {}
+        for names in self.classes.members.values():
+            self._person.update(dict.fromkeys(names, self._display_name(names)))
 
     # --- results
 
@@ -98,9 +89,14 @@ class Persons:
         """The name that the graph uses for the person called ``name``; see :meth:`is_unambiguous`."""
         return self._person.get(name, name)
 
-    def names_of(self, name: str) -> Names:
-        """All names of the person called ``name``, sorted."""
-        return self._clusters.of.get(name) or (name,)
+    def names_of(self, name: str) -> list[str]:
+        """All names of the person called ``name``."""
+        return self.classes.members_of(name)
+
+    def reasons(self, person: str) -> Iterator[MergeReason]:
+        """Why the person's names are one's, a reason for each merge."""
+        names = set(self.names_of(person))
+        return (reason for reason in self.classes.reasons if reason.one in names)
 
     def is_unambiguous(self, name: str) -> bool:
         """Whether the name means the same person throughout the book."""
@@ -115,7 +111,7 @@ class Persons:
 
     def chapters_calling(self, person: str, alias: str) -> set[int]:
         """Positions of the chapters whose replies give ``alias`` to the person."""
-        return self.evidence.joining_chapters(self.names_of(person), (alias,))
+        return self.evidence.joining_chapters(self.classes.members_of(person), (alias,))
 
     def accepts_alias(self, person: str, alias: str) -> bool:
         """Whether to believe replies that give ``alias`` to the person.
@@ -129,36 +125,14 @@ class Persons:
             return True
         if self.is_unambiguous(alias) or is_pointing(alias):
             return False
-        names = self.names_of(person)
+        names = self.classes.members_of(person)
         made_by_decision = not self.evidence.uses(names)
         given, listed = self.evidence.count_given(names, alias)
-        if made_by_decision or not self.evidence.is_error(given, listed):
+        if made_by_decision or not is_error(given, listed):
             return True
         if is_generic(alias):
             return given >= LARGE_SHARE * listed
-        return self._odds(names, (alias,)) >= self._least_odds
-
-    def reasons(self, person: str) -> Iterator[MergeReason]:
-        """Why the person's names are one's, a reason for each join."""
-        names = self.names_of(person)
-        return (self._reason(join) for join in self._clusters.joins if join.one[0] in names)
-
-    def _reason(self, join: Join) -> MergeReason:
-        hand = self._decisions.merged
-        pairs = [pair(one, other) for one in join.one for other in join.other]
-        by_hand = [(one, other) for one, other in pairs if (one, other) in hand]
-        if by_hand:
-            one, other = min(by_hand)
-            return MergeReason(one, other, "hand", str(hand[one, other]), 0, 0, 1.0)
-        counts = self.evidence.count(join.one, join.other)
-        told = self._best_told(join.one, join.other)
-        if told:
-            _, one, other = told
-            kind, detail = "table", self._told[one][other][1]
-        else:
-            one, other = max(pairs, key=lambda p: (self.evidence.count(p[:1], p[1:]).joined, p))
-            kind, detail = "reply", str(counts.joined)
-        return MergeReason(one, other, kind, detail, counts.joined, counts.apart, probability(join.odds))
+        return self._odds(names, (alias,))[0] >= self._least_odds
 
     # --- ambiguous names
 
@@ -172,7 +146,7 @@ class Persons:
                     bearers[alias].append(mention)
             found.update(a for a, ms in bearers.items() if len(ms) > 1 and self._of_two(a, ms))
         count = self.evidence.count_chapters
-        return {word for word, times in found.items() if not self.evidence.is_error(times, count(word))}
+        return {word for word, times in found.items() if not is_error(times, count(word))}
 
     def _of_two(self, alias: str, mentions: Iterable[Mention]) -> bool:
         """Whether two of the mentions, other than the word's own, are two persons'."""
@@ -185,150 +159,162 @@ class Persons:
         if one.name in other.aliases or other.name in one.aliases:
             return False
         joined = other.name in self.evidence.joined_names.get(one.name, ())
-        return not (joined and self._odds((one.name,), (other.name,)) > 0)
+        return not (joined and self._odds((one.name,), (other.name,))[0] > 0)
 
-    def _is_ambiguous(self, alias: str) -> bool:
+    def _find_ambiguous(self) -> None:
+        """Collect the aliases that replies give to several persons."""
+        self._ambiguous = {
+            alias
+            for alias, owners in self.evidence.owners.items()
+            if alias not in self._shared and self._is_ambiguous(alias, owners)
+        }
+
+    def _is_ambiguous(self, alias: str, owners: Counter[str]) -> bool:
         """Whether errors of replies don't explain that several persons have the alias."""
-        owners = self.evidence.owners.get(alias, ())
         if len(owners) < 2:
             return False
-        claims = self._claims_by_person(alias)
+        claims = self._claims_by_person(alias, owners)
         total, most = sum(claims), max(claims, default=0)
         uses = self.evidence.count_uses(alias)
         others = total - most
-        is_error = self.evidence.is_error
-        return others > 0 and (not is_error(others, uses) or (others >= most and not is_error(total, uses)))
+        if others == 0:
+            return False
+        return not is_error(others, uses) or (others >= most and not is_error(total, uses))
 
-    def _claims_by_person(self, alias: str) -> list[int]:
-        """For each person other than the alias's own: how many mentions give them the alias."""
-        owners, own = self.evidence.owners[alias], self.names_of(alias)
-        names = {n for n in owners if not (n in self._shared or is_generic(n) or n in own)}
-        alike = (
-            (one, other)
-            for one in (sorted(names) if len(names) <= MAX_OWNERS else ())
-            for other in self.evidence.joined_names[one] & names
-            if one < other and self._odds((one,), (other,)) > -self._least_odds
-        )
-        persons = cluster(names, (), lambda *_: None, joined=[*alike, *self._joined_among(names)])
-        return [sum(owners[name] for name in members) for members in persons.members]
-
-    def _joined_among(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Each of the names with the first of its person's."""
-        first: dict[Names, str] = {}
+    def _claims_by_person(self, alias: str, owners: Counter[str]) -> list[int]:
+        """For each person other than the alias's own class: how many mentions give them the alias."""
+        own = self.classes.find(alias)
+        clear = (n for n in owners if not (n in self._shared or is_generic(n)))
+        names = {n for n in clear if self.classes.find(n) != own}
+        persons = NameClasses()
+        roots: dict[str, str] = {}
         for name in sorted(names):
-            yield first.setdefault(self.names_of(name), name), name
+            root = roots.setdefault(self.classes.find(name), name)
+            persons.merge(MergeReason(root, name, "", ""))
+            for other in self.evidence.joined_names[name] & names if len(names) <= MAX_OWNERS else ():
+                if self._odds((name,), (other,))[0] > -self._least_odds:
+                    persons.merge(MergeReason(name, other, "", ""))
+        claims: Counter[str] = Counter()
+        for name in names:
+            claims[persons.find(name)] += owners[name]
+        return list(claims.values())
 
     # --- merging
 
-    def _told_by_text(self) -> dict[str, dict[str, tuple[float, str]]]:
-        """Name → another that the text or their words give to the same person → log odds, reason."""
-        told: dict[str, dict[str, tuple[float, str]]] = defaultdict(dict)
+    def _candidates(self) -> list[tuple[str, str]]:
+        """Pairs of names that a mention joins, best odds first."""
+        found = []
+        for one, others in self.evidence.joined_names.items():
+            later = (other for other in others if one < other)
+            found += [(-self._odds((one,), (other,))[0], one, other) for other in later]
+        return [(one, other) for _, one, other in sorted(found)]
+
+    def _merge_by_replies(self, candidates: Sequence[tuple[str, str]]) -> None:
+        """Merge up to a fixed point: a merge may make another alias unambiguous."""
+        unlikely: dict[tuple[str, str], int] = {}  # → sizes of the classes that were compared
+        merged = True
+        while merged:
+            merged = False
+            self._find_ambiguous()
+            for pair_ in candidates:
+                size = sum(len(self._evident_classes.members_of(name)) for name in pair_)
+                if unlikely.get(pair_) != size and self._may_merge(*pair_):
+                    if self._merge_if_likely(*pair_):
+                        merged = True
+                    else:
+                        unlikely[pair_] = size
+
+    def _odds(self, names: Collection[str], others: Collection[str]) -> tuple[float, PairCounts]:
+        """The logarithm of the odds that both are one person's, and what replies say of them."""
+        counts = self.evidence.count(names, others)
+        odds = log_odds(counts) + self._parts.weight(names, others)
+        return self._with_table(odds, names, others), counts
+
+    def _with_table(self, odds: float, names: Collection[str], others: Collection[str]) -> float:
+        """The logarithm of the odds with the word of the name table, a witness that reads the text only.
+
+        It errs in WRONG_LINK of its links. One that gives a name of one side to somebody of neither speaks
+        against a merge as far as the replies list that person and the other side apart. The few replies about
+        a short book are believed without it. Dawid and Skene,
+        "Maximum likelihood estimation of observer error-rates", Applied Statistics 28 (1979), for witnesses
+        with error rates of their own.
+        """
+        if not self._is_long:
+            return odds
+        linked = [self._table.other_names(side) for side in (names, others)]
+        if not linked[0].isdisjoint(others):
+            return odds - math.log(WRONG_LINK)
+        for thirds, other in ((linked[0], others), (linked[1], names)):
+            counts = self.evidence.count(thirds, other) if thirds and odds > 0 else NO_COUNTS
+            if counts.apart:
+                ratio = math.exp(weight_apart(counts))
+                odds += math.log(WRONG_LINK + (1 - WRONG_LINK) * ratio / (1 + ratio))
+        return odds
+
+    def _merge_if_likely(self, one: str, other: str) -> bool:
+        """Merge the two classes if the replies say so."""
+        classes = self._evident_classes
+        odds, counts = self._odds(classes.members_of(one), classes.members_of(other))
+        if odds < self._least_odds:
+            return False
+        certainty = round(1 / (1 + math.exp(-odds)), 4)
+        self._merge(MergeReason(one, other, "reply", str(counts.joined), counts, certainty))
+        return True
+
+    def _may_merge(self, one: str, other: str) -> bool:
+        return self.is_unambiguous(one) and self.is_unambiguous(other) and self.classes.may_merge(one, other)
+
+    def _merge(self, reason: MergeReason) -> None:
+        self.classes.merge(reason)
+        self._evident_classes.merge(reason)
+
+    def _merge_by_table(self) -> None:
+        for name, alias, reason, certainty in self._table.links:
+            if self._may_merge(name, alias) and self._replies_allow(name, alias, reason):
+                self._merge(MergeReason(name, alias, "table", reason, certainty=certainty))
+
+    def _replies_allow(self, name: str, alias: str, reason: str) -> bool:
+        """Whether the replies leave room for a link of the name table."""
+        names = self._evident_classes.members_of(name)
+        others = self._evident_classes.members_of(alias)
+        stated = reason in STATED_REASONS
+        if not self.evidence.uses(others):
+            if stated or not self.evidence.uses(names):
+                return True
+            return not self._has_aliases(names) and self._parts.are_exclusive(others, names)
+        if not self.evidence.uses(names):
+            return not self._has_aliases(others)
+        if self._has_aliases(names) or self._has_aliases(others):
+            return False
+        return (stated or not self.evidence.lists_aliases) and not self.evidence.count(names, others).apart
+
+    def _has_aliases(self, names: Iterable[str]) -> bool:
+        """Whether replies list another name together with one of these."""
+        return any(name in self.evidence.joined_names for name in names)
+
+    def _merge_by_epithets(self) -> None:
+        """Merge Young Ann Peel and Ann Peel unless there is an Old Ann Peel, or chapters show two people."""
         forms: dict[str, list[str]] = defaultdict(list)
         for name in sorted(self._chapters_of):
             if (full := without_epithet(name)) in self._chapters_of:
                 forms[full].append(name)
         for full, names in forms.items():
             for name in names if not tell_apart(names) else ():
-                told[full][name] = told[name][full] = logit(EPITHET), "same words"
-        for name, alias, reason, certainty in self._table.links:
-            told[name][alias] = told[alias][name] = logit(certainty), reason
-        return told
+                classes = map(self._evident_classes.members_of, (full, name))
+                counts = self.evidence.count(*classes)
+                odds = EPITHET_ODDS + weight_apart(counts)
+                if odds >= self._least_odds and self._may_merge(full, name):
+                    certainty = round(1 / (1 + math.exp(-odds)), 4)
+                    self._merge(MergeReason(full, name, "table", "same words", counts, certainty))
 
-    def _cluster(self) -> None:
-        """Join the names; they and the pairs are those that anything joins at all."""
+    def _merge_generic_words(self) -> None:
+        """Merge generic words (奶妈, 奶娘) that replies give to each other and to nobody else."""
         joined = self.evidence.joined_names
-        self._circles = {name: frozenset(joined[name] | {name}) for name in joined if is_generic(name)}
-        pairs = {
-            pair(one, other) for of in (joined, self._told) for one in of for other in of[one] if one != other
-        }
-        merged = self._decisions.merged
-        cluster(
-            {name for names in (*pairs, *merged) for name in names},
-            pairs,
-            self._odds,
-            apart=self._are_apart,
-            joined=merged,
-            least=self._least_odds,
-            found=self._clusters,
-        )
-
-    def _are_apart(self, names: Names, others: Names) -> bool:
-        """Whether the two must not be joined: by a decision, as namesakes, or as a word of several people."""
-        for mine, theirs in ((names, others), (others, names)):
-            if any(is_qualified(n, o) for n in mine if base_of(n) for o in theirs):
-                return True
-        if any(
-            pair(a, b) in self._decisions.separated
-            for a in self._separated_names.intersection(names)
-            for b in self._separated_names.intersection(others)
-        ):
-            return True
-        if all(
-            map(self._is_circle, (names, others))
-        ):  # 奶妈 and 奶娘, given to each other and to nobody else
-            return self._circles[names[0]] != self._circles[others[0]]
-        return any(len(one) == 1 and self._joins_nobody(*one) for one in (names, others))
-
-    def _joins_nobody(self, name: str) -> bool:
-        return not self.is_unambiguous(name) or (name not in self._decided_names and self._is_ambiguous(name))
-
-    def _is_circle(self, names: Names) -> bool:
-        return names[0] in self._circles and self._decided_names.isdisjoint(names)
-
-    def _odds(self, names: Names, others: Names) -> float:
-        """The logarithm of the odds that both are one person's.
-
-        What is said of a name is no evidence about another with which a person merged it: of those the one
-        counts that fits best.
-        """
-        return max(
-            self._evident_odds(mine, theirs)
-            for mine in self._without_merges(names)
-            for theirs in self._without_merges(others)
-        )
-
-    def _without_merges(self, names: Names) -> list[Names]:
-        merged = self._merged_names.intersection(names)
-        if len(merged) < 2:
-            return [names]
-        rest = tuple(name for name in names if name not in merged)
-        return [(*rest, name) for name in sorted(merged)]
-
-    def _evident_odds(self, names: Names, others: Names) -> float:
-        counts = self.evidence.count(names, others)
-        odds = self.evidence.weight(counts)
-        if told := self._best_told(names, others):
-            return odds + told[0]
-        odds += self.evidence.prior(counts) + self._parts.weight(names, others)
-        return odds + self._weight_of_others(names, others) if odds > 0 else odds
-
-    def _best_told(self, names: Names, others: Names) -> tuple[float, str, str] | None:
-        """What the text says most clearly of two of the names: log odds, and the two."""
-        found = (
-            (odds, name, other)
-            for name in names
-            if name in self._told
-            for other, (odds, _) in self._told[name].items()
-            if other in others
-        )
-        return max(found, default=None)
-
-    def _weight_of_others(self, names: Names, others: Names) -> float:
-        """The weight of the text's giving a name of one side to somebody of neither, as far as the replies
-        list that person and the other side apart.
-
-        Dawid and Skene, "Maximum likelihood estimation of observer error-rates", Applied Statistics 28
-        (1979), for witnesses with error rates of their own.
-        """
-        weight = 0.0
-        for mine, theirs in ((names, others), (others, names)):
-            thirds = self._table.other_names(mine)
-            if thirds and thirds.isdisjoint(theirs):
-                counts = self.evidence.count(thirds, theirs)
-                if counts.apart:
-                    are_one = probability(self.evidence.weight_apart(counts))
-                    weight += math.log(WRONG_LINK + (1 - WRONG_LINK) * are_one)
-        return weight
+        for one in sorted(n for n in joined if is_generic(n) and n not in self._decided_names):
+            circle = joined[one] | {one}
+            for other in sorted(o for o in joined[one] if is_generic(o) and joined[o] | {o} == circle):
+                if self.classes.may_merge(one, other):
+                    self._merge_if_likely(one, other)
 
     # --- display name
 

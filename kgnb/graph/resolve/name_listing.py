@@ -125,6 +125,8 @@ def _merge_reasons(persons: Persons, name: str) -> dict[str, NameReason]:
     """Other names of the person → the last merge on the way there from ``name``."""
     merges = [(why.one, why.other, why) for why in persons.reasons(name)]
     return {
-        alias: NameReason(alias, known, why.kind, why.detail, why.joined, why.apart, why.certainty)
+        alias: NameReason(
+            alias, known, why.kind, why.detail, why.counts.joined, why.counts.apart, why.certainty
+        )
         for alias, known, why in joined_from(name, merges)
     }

@@ -80,5 +80,10 @@ class NameParts:
             return SHARED_PART
         return (SHARED_PART if shared else 0.0) + (OTHERS_PART if of_others else 0.0)
 
+    def are_exclusive(self, names: Iterable[str], others: Iterable[str]) -> bool:
+        """Whether only ``names`` and ``others`` have the parts of ``names``."""
+        both = {*names, *others}
+        return all(self._bearers.get(part, both) <= both for name in names for part in parts(name))
+
     def _distinctive(self, names: Iterable[str]) -> frozenset[str]:
         return frozenset[str]().union(*[parts(name) - self._common for name in names])
