@@ -59,7 +59,8 @@ async def apply(app: App, novel_id: int, wanted: Iterable[Decision], *, by: str)
 
 
 def _people(graph: Graph) -> NameIndex[str]:
-    characters = (node for node in graph.nodes.values() if node.label == "Character")
+    characters = [node for node in graph.nodes.values() if node.label == "Character"]
+    characters.sort(key=lambda node: -node.number("count"))
     return NameIndex((node.key, node.text("name"), node.texts("aliases")) for node in characters)
 
 

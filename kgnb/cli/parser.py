@@ -110,6 +110,7 @@ class Parser(argparse.ArgumentParser):
         self._commands: Commands[Parser] | None = None
         self._groups: list[tuple[str, int]] = []
         self._words: Sequence[str] = ()
+        self._mixing = False
 
     # --- declaring
 
@@ -164,10 +165,19 @@ class Parser(argparse.ArgumentParser):
     # --- parsing
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Remembers the words, so that an error can point at the one that is mistyped."""
+        """Remembers the words, so that an error can point at the one that is mistyped; a command's options may
+        stand before, between and after its arguments."""
+        if self._mixing:  # called back by parse_known_intermixed_args
+            return super().parse_known_args(args, namespace)
         self._words = args or ()
         self._translate_values()
-        return super().parse_known_args(args, namespace)
+        if self._commands or {"-h", "--help", "--"} & {*self._words}:  # help shows the arguments
+            return super().parse_known_args(args, namespace)
+        self._mixing, self.usage = True, ""  # else argparse makes help's, for nothing
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing, self.usage = False, None
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The arguments; ends the process with one line when something is left over."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Generic, TypeVar
@@ -12,8 +11,8 @@ from kgnb.graph.resolve.spelling import folded
 
 MAX_SUGGESTIONS = 5
 """Names suggested in place of an unknown one."""
-MIN_SIMILARITY = 0.4
-"""Least similarity of a suggested name: the ratio of difflib, 0-1."""
+LONGEST = 40
+"""Characters of an unknown name that are compared: no typing error is looked for in more."""
 
 _Bearer = TypeVar("_Bearer")
 
@@ -22,13 +21,18 @@ class NameIndex(Generic[_Bearer]):
     """Who bears a name: whose own it is, else whose alias; else by its letters alone (evidence.letters)."""
 
     def __init__(self, bearers: Iterable[tuple[_Bearer, str, Iterable[str]]]) -> None:
-        """``bearers``: each with its own name and its aliases."""
-        known = list(bearers)
+        """``bearers``: each with its own name and its aliases; suggestions prefer those that come first."""
+        known = [(one, name, list(aliases)) for one, name, aliases in bearers]
         names = [(name, one) for one, name, _ in known]
         aliases = [(alias, one) for one, _, others in known for alias in others]
         self._exact = [_by_form(pairs) for pairs in (names, aliases)]
         self._loose = [_by_form((letters(form), one) for form, one in pairs) for pairs in (names, aliases)]
-        self._forms = {folded(form): form for form, _ in reversed(names + aliases)}
+        self._forms: dict[str, tuple[str, int]] = {}
+        """Folded form → the book's form, and its bearer's place."""
+        ranked = [*enumerate([name] for _, name, _ in known), *enumerate(others for *_, others in known)]
+        for place, forms in ranked:
+            for form in forms:
+                self._forms.setdefault(folded(form), (form, place))
 
     def bearers(self, name: str) -> list[_Bearer]:
         """All who bear the name."""
@@ -41,15 +45,40 @@ class NameIndex(Generic[_Bearer]):
 
     def form(self, name: str) -> str:
         """The book's form of a name in any script and case; the name itself where the book has none."""
-        return self._forms.get(folded(name), name)
+        return self._forms.get(folded(name), (name, 0))[0]
 
     def nearest(self, name: str) -> list[str]:
-        """Suggestions for an unknown name: those that contain it or are part of it, then the most similar."""
-        plain = folded(name)
-        part = [form for key, form in self._forms.items() if plain and (plain in key or key in plain)]
-        similar = difflib.get_close_matches(plain, list(self._forms), MAX_SUGGESTIONS, MIN_SIMILARITY)
-        found = dict.fromkeys([*part[:MAX_SUGGESTIONS], *(self._forms[key] for key in similar)])
-        return list(found)[:MAX_SUGGESTIONS]
+        """Names to suggest for an unknown one, the nearest first; among equals those of the bearers that were
+        given first.
+
+        Near are names within one edit for each three letters, and those that contain it or are part of it.
+        """
+        plain = folded(name)[:LONGEST]
+        most = max(1, (len(plain) + 1) // 3)
+        found = []
+        for key, (form, place) in self._forms.items():
+            within = bool(plain) and (plain in key or (len(key) > 1 and key in plain))
+            edits = 1 if within else most + 1
+            if abs(len(key) - len(plain)) <= most:
+                edits = min(edits, _edits(plain, key))
+            if edits <= most:
+                found.append((edits, abs(len(key) - len(plain)), place, form))
+        return [form for *_, form in sorted(found)[:MAX_SUGGESTIONS]]
+
+
+def _edits(one: str, other: str) -> int:
+    """Letters to put in, leave out, change, or swap with their neighbours, to make a word another (optimal
+    string alignment)."""
+    before, row = [0] * (len(other) + 1), list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        new = [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(row[j] + 1, new[-1] + 1, row[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, before[j - 2] + 1)
+            new.append(cost)
+        before, row = row, new
+    return row[-1]
 
 
 def _by_form(pairs: Iterable[tuple[str, _Bearer]]) -> dict[str, dict[_Bearer, None]]:

@@ -98,7 +98,8 @@ class GraphQuery:
         self.entities: Mapping[NodeKey, Entity] = {
             node.ref: self._entity(node) for node in graph.nodes.values() if node.label in KINDS
         }
-        self._names = NameIndex((e.ref, e.name, e.aliases) for e in self.entities.values())
+        by_presence = sorted(self.entities.values(), key=_presence)
+        self._names = NameIndex((e.ref, e.name, e.aliases) for e in by_presence)
 
     def _index_edges(self) -> None:
         nodes = self.graph.nodes
@@ -154,7 +155,7 @@ class GraphQuery:
 
     def similar_names(self, name: str) -> list[str]:
         """Names and aliases like ``name``, the nearest first."""
-        return self._names.nearest(name.strip()[:MAX_NAME])
+        return self._names.nearest(name)
 
     def find(self, text: str) -> list[Entity]:
         """Entities with ``text`` in a name or in the description.

@@ -361,3 +361,20 @@ class TestOnWindows:
 
     def test_help_is_shown(self) -> None:
         assert self.run("--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ask BOOK --until 20 why", {"words": ["BOOK", "why"], "until": 20}),
+        ("ask BOOK why --until 20", {"words": ["BOOK", "why"], "until": 20}),
+        ("ask --json -- -x why", {"words": ["-x", "why"], "json": True}),
+        ("merge BOOK A --json B C", {"book": "BOOK", "person": "A", "others": ["B", "C"], "json": True}),
+        ("dead retry 3 --lang en 4", {"task": 3, "chapter": 4, "lang": "en"}),
+        ("providers set x a=1 --show b=2", {"provider": "x", "options": ["a=1", "b=2"], "show": True}),
+        ("export BOOK --until 3 -o kit.md", {"book": "BOOK", "until": 3}),
+    ],
+)
+def test_options_stand_before_between_and_after_arguments(line: str, expected: dict[str, object]) -> None:
+    found = vars(make_parser().parse_args(line.split()))
+    assert {key: found[key] for key in expected} == expected

@@ -263,7 +263,17 @@ def test_a_name_is_found_as_people_type_it_the_exact_form_first() -> None:
     typed = ("José", " Jose ", "JOSE", "jean luc", "刘备", "玄 德", "", "？")
     assert list(map(index.bearers, typed)) == [[1], [2], [1, 2], [1], [3], [3], [], []]
     assert list(map(index.form, ("刘备", "jean-luc", "nobody"))) == ["劉備", "Jean-Luc", "nobody"]
-    assert (index.nearest("刘"), index.nearest("Jsoe")[0]) == (["劉備"], "Jose")
+    assert (index.nearest("刘")[0], index.nearest("Jsoe")[0]) == ("劉備", "Jose")
+
+
+def test_a_misspelt_name_suggests_whom_the_book_speaks_of_most_among_the_nearest() -> None:
+    minor = [(f"刘{word}", f"刘{word}", ()) for word in "焉琦璋表岱繇琮晔"]
+    index = NameIndex([("刘备", "刘备", ["玄德", "刘"]), ("Jane", "Jane Bennet", ["Miss Bennet"]), *minor])
+    assert index.nearest("刘倍")[0] == "刘备"
+    assert index.nearest("玄得") == ["玄德"]
+    assert index.nearest("Jane Benett") == ["Jane Bennet"]
+    assert index.nearest("Bennet") == ["Jane Bennet", "Miss Bennet"]
+    assert (index.nearest("Zarathustra"), index.nearest("刘" * 9_999)) == ([], [])
 
 
 @pytest.mark.parametrize("read", [False, True])
