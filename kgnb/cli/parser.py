@@ -165,8 +165,8 @@ class Parser(argparse.ArgumentParser):
     # --- parsing
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Remembers the words, so that an error can point at the one that is mistyped; a command's options may
-        stand before, between and after its arguments."""
+        """Remembers the words, so that an error can point at the mistyped one. A command's options may stand
+        before, between and after its arguments."""
         if self._mixing:  # called back by parse_known_intermixed_args
             return super().parse_known_args(args, namespace)
         self._words = args or ()
