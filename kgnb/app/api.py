@@ -465,5 +465,5 @@ def allow_nested_loops() -> None:
     try:
         import nest_asyncio
     except ImportError as error:
-        raise ImportError('pip install "kgnb[notebook]"') from error
+        raise ImportError("pip install nest-asyncio") from error
     nest_asyncio.apply()

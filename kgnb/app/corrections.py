@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from kgnb.app.context import App
 from kgnb.app.graphs import graph_of
 from kgnb.app.refresh import refresh_novel
 from kgnb.core.errors import InputError
 from kgnb.core.labels import CHARACTER_RELATIONS
-from kgnb.core.messages import say
-from kgnb.graph.model import NAMED_LABELS, Graph
+from kgnb.core.messages import Language, say, say_or, texts
+from kgnb.graph.model import NAMED_LABELS, Graph, NodeKey
 from kgnb.graph.name_index import NameIndex
-from kgnb.graph.project.corrections import correct
+from kgnb.graph.project.corrections import Corrector
+from kgnb.graph.relation_types import relation_type
 from kgnb.graph.resolve.decisions import Decision, Kind
 
 
@@ -41,31 +44,55 @@ async def apply(app: App, novel_id: int, wanted: Iterable[Decision], *, by: str)
     Those that fit nothing, or contradict what stands, are not stored and say why. Raises InputError for an
     unknown novel, ServiceDown.
     """
-    graph = await graph_of(app, novel_id)
-    known_types = {*CHARACTER_RELATIONS, *(edge.type for edge in graph.edges.values())}
-    done = []
-    for one in wanted:
-        people = _people(graph)
-        if problem := await asyncio.to_thread(_problem, graph, people, one, known_types):
-            done.append(Applied(one, problem=problem))
-        else:
-            names = tuple(map(people.form, one.names))  # as the book writes them, however they were typed
-            fitting = replace(one, names=names, made_by=by)
-            stored, new = await app.ledger.name_decisions.add(novel_id, fitting)
-            done.append(Applied(stored, new))
+    corrector = Corrector(await graph_of(app, novel_id))
+
+    def check() -> list[Applied]:
+        types = _type_names(corrector.graph)
+        return [_checked(corrector, types, replace(one, made_by=by)) for one in wanted]
+
+    done = await asyncio.to_thread(check)
+    fitting = [one.decision for one in done if not one.problem]
+    stored = iter(await app.ledger.name_decisions.add(novel_id, fitting))
+    done = [one if one.problem else Applied(*next(stored)) for one in done]
     if any(one.new for one in done):
         await refresh_novel(app, novel_id)
     return done
 
 
-def _people(graph: Graph) -> NameIndex[str]:
-    characters = [node for node in graph.nodes.values() if node.label == "Character"]
-    characters.sort(key=lambda node: -node.number("count"))
-    return NameIndex((node.key, node.text("name"), node.texts("aliases")) for node in characters)
+def _type_names(graph: Graph) -> dict[str, str]:
+    """What a type of tie is called, in lower case → the type: its own name, its names in both languages, and a
+    word that ties of this type alone have in the book."""
+    words = defaultdict[str, set[str]](set)
+    for edge in graph.edges.values():
+        words[edge.text("label").casefold()].add(edge.type)
+    names = {word: kinds.pop() for word, kinds in words.items() if word and len(kinds) == 1}
+    known = {*CHARACTER_RELATIONS, *(edge.type for edge in graph.edges.values())}
+    for language in get_args(Language):
+        told = texts(language)
+        names |= {told[f"relation.{kind}"].casefold(): kind for kind in known if f"relation.{kind}" in told}
+    return names | {kind.casefold(): kind for kind in known}
 
 
-def _problem(graph: Graph, people: NameIndex[str], decision: Decision, known_types: set[str]) -> str:
-    """Why the correction fits nothing, "" where it does; what it changes is changed in ``graph``."""
+def _checked(corrector: Corrector, types: Mapping[str, str], wanted: Decision) -> Applied:
+    """The correction with names and type as the book has them, made in the graph; or why it fits nothing."""
+    people, detail = corrector.people, wanted.detail
+    if wanted.kind in ("tie", "untie") and detail:
+        detail = types.get(detail.casefold()) or relation_type(detail, types.values())
+        if detail not in types.values():
+            known = ", ".join(sorted(f"{say_or(f'relation.{one}', one)} {one}" for one in {*types.values()}))
+            return Applied(wanted, problem=say("corrections.no_type", type=wanted.detail, known=known))
+    if problem := _problem_of_names(people, wanted):
+        return Applied(wanted, problem=problem)
+    fitting = replace(wanted, names=tuple(map(people.form, wanted.names)), detail=detail)
+    if corrector.apply(fitting):
+        return Applied(fitting)
+    first, *others = wanted.names
+    nothing = say("corrections.nothing", name=first, others=say("status.comma").join(others))
+    return Applied(wanted, problem=nothing)
+
+
+def _problem_of_names(people: NameIndex[NodeKey], decision: Decision) -> str:
+    """Which name is nobody's, or several people's; "" where all fit."""
     # A merge may name an alias that the book doesn't have, a rename a new name.
     needed = decision.names if decision.kind in ("tie", "untie") else decision.names[:1]
     for name in needed:
@@ -74,15 +101,11 @@ def _problem(graph: Graph, people: NameIndex[str], decision: Decision, known_typ
             near = say("status.comma").join(people.nearest(name)) or "—"
             return say("corrections.unknown", name=name, near=near)
         if len(bearers) > 1:
-            return say("corrections.several", name=name, people=say("status.comma").join(bearers))
+            several = say("status.comma").join(key for _, key in bearers)
+            return say("corrections.several", name=name, people=several)
     taken = people.bearers(decision.names[1]) if decision.kind == "rename" else []
     if taken and taken != people.bearers(decision.names[0]):
         return say("corrections.taken", name=decision.names[1])
-    if decision.kind == "tie" and decision.detail not in known_types:
-        return say("corrections.no_type", type=decision.detail, known=", ".join(sorted(known_types)))
-    if correct(graph, [replace(decision, id=1)]):
-        first, *others = decision.names
-        return say("corrections.nothing", name=first, others=say("status.comma").join(others))
     return ""
 
 
@@ -119,7 +142,7 @@ class BookCorrections:
         return self._store("kind", name, detail=kind, reason=reason)
 
     def tie(self, source: str, type: str, target: str, reason: str = "") -> int:
-        """Add a tie of a relationship type, such as SIBLING."""
+        """Add a tie of a relationship type: SIBLING, or as kgnb shows it, 兄弟姐妹."""
         return self._store("tie", source, target, detail=type, reason=reason)
 
     def untie(self, source: str, target: str, type: str = "", reason: str = "") -> int:

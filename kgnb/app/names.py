@@ -121,7 +121,7 @@ async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
 
 
 async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome:
-    stored, new = await app.ledger.name_decisions.add(novel.id, decision)
+    [(stored, new)] = await app.ledger.name_decisions.add(novel.id, [decision])
     # Refresh even if the decision was stored before: that process may have died before it did.
     await refresh_novel(app, novel.id)
     return DecisionOutcome(stored.kind, decision.names, stored.id, new)

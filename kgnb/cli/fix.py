@@ -55,7 +55,7 @@ def _lines(found: Sequence[Decision]) -> Iterator[str]:
 
 def _told(args: argparse.Namespace, task: int, done: Sequence[Applied]) -> int:
     """Prints what became of each correction; 1 when one of them fits nothing."""
-    lines = [applied_line(one.decision, new=one.new, problem=one.problem) for one in done]
+    lines = [applied_line(one.decision, task, new=one.new, problem=one.problem) for one in done]
     if any(one.new for one in done):
         lines.append(say("names.see_it", task=task))
     code = show(args, to_jsonable_python(done), lambda: lines)
@@ -81,10 +81,10 @@ def _wanted(args: argparse.Namespace) -> list[Decision]:
     if args.alias:
         found.append(one("merge", *args.alias))
     if args.no_tie:
-        found.append(one("untie", *args.no_tie[:2], detail="".join(args.no_tie[2:3]).upper()))
+        found.append(one("untie", *args.no_tie[:2], detail="".join(args.no_tie[2:3])))
     if args.tie:
         source, type_, target = args.tie
-        found.append(one("tie", source, target, detail=type_.upper()))
+        found.append(one("tie", source, target, detail=type_))
     if args.protagonist:
         found.append(one("protagonist", args.protagonist, detail="yes"))
     if args.no_protagonist:

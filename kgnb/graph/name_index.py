@@ -54,13 +54,15 @@ class NameIndex(Generic[_Bearer]):
         Near are names within one edit for each three letters, and those that contain it or are part of it.
         """
         plain = folded(name)[:LONGEST]
-        most = max(1, (len(plain) + 1) // 3)
+        most, held = max(1, (len(plain) + 1) // 3), set(plain)
         found = []
         for key, (form, place) in self._forms.items():
-            within = bool(plain) and (plain in key or (len(key) > 1 and key in plain))
-            edits = 1 if within else most + 1
-            if abs(len(key) - len(plain)) <= most:
-                edits = min(edits, _edits(plain, key))
+            if plain and (plain in key or (len(key) > 1 and key in plain)):
+                edits = 1
+            elif abs(len(key) - len(plain)) > most or len(key) - sum(map(held.__contains__, key)) > most:
+                continue  # without comparing letter by letter
+            else:
+                edits = _edits(plain, key)
             if edits <= most:
                 found.append((edits, abs(len(key) - len(plain)), place, form))
         return [form for *_, form in sorted(found)[:MAX_SUGGESTIONS]]

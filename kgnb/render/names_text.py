@@ -92,12 +92,12 @@ def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> s
     return say(key, name=first, others=say("status.comma").join(others), number=done.id, task=task)
 
 
-def applied_line(decision: Decision, *, new: bool, problem: str) -> str:
-    """What became of a correction: stored, standing already, or refused for a ``problem``."""
+def applied_line(decision: Decision, task: int, *, new: bool, problem: str) -> str:
+    """What became of a correction of a task's book: stored, standing already, or refused for a ``problem``."""
     said = decision_text(decision)
     if problem:
         return say("corrections.refused", said=said, problem=problem)
-    return say("corrections.done" if new else "corrections.before", said=said, number=decision.id)
+    return say("corrections.done" if new else "corrections.before", said=said, number=decision.id, task=task)
 
 
 def decision_text(decision: Decision) -> str:

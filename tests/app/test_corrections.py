@@ -154,3 +154,35 @@ def test_names_are_listed_merged_and_split_by_what_a_reader_renamed(
     for one in (merged, renamed):
         assert book.fix.undo(one)
     assert listed() == before
+
+
+@pytest.mark.parametrize("word", ["夫妻", "spouses", "SPOUSE", "Spouse", "丈夫", "配偶"])
+def test_a_type_is_called_what_kgnb_prints_in_either_language(
+    data: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    code, said = fix(data, capsys, "青石渡", "--tie", "沈砚", word, "顾三娘", "--json")
+    decision = json.loads(said)[0]["decision"]
+    assert (code, decision["detail"]) == (0, "SPOUSE")
+    assert kgnb.open("青石渡", data).fix.undo(decision["id"])
+
+
+def test_the_words_that_ties_have_in_the_book_and_in_both_languages_name_types(data: Path) -> None:
+    book = kgnb.open("青石渡", data)
+    printed = {row["relations"] for row in book.relations}
+    assert printed
+    for word in printed:
+        assert book.fix.undo(book.fix.tie("顾三娘", word, "沈砚"))
+
+
+def test_how_to_undo_names_the_book_and_a_renamed_person_is_found_by_what_follows(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [{"do": "rename", "who": "沈砚", "to": "沈墨"}, {"do": "note", "who": "沈墨", "text": "x"}]
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({"format": "kgnb-corrections", "version": 1, "corrections": made}), "utf-8")
+    code, said = fix(data, capsys, "青石渡", "--apply", str(file))
+    assert code == 0
+    undo = re.findall(r"kgnb fix (\d+) --undo (\d+)", said)
+    assert len(undo) == 2
+    for task, number in undo:
+        assert cli_main.main(["fix", task, "--undo", number, "--data", str(data)]) == 0

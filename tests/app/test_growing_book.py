@@ -108,7 +108,7 @@ class TestNumbers:
         one = await ledger.books.import_book(make_book(FIRST[:4]))
         b = one.chapters[1].id
         decision = Decision(0, "split", ("刘备", "玄德"), chapters=(3, 4))
-        await ledger.name_decisions.add(one.novel_id, decision)
+        await ledger.name_decisions.add(one.novel_id, [decision])
         now = await ledger.books.import_book(make_book([FIRST[0], *FIRST[2:4], SECOND[0]]))
         assert now.novel_id == one.novel_id
         assert [c.number for c in now.chapters] == [1, 2, 3, 4, 5]

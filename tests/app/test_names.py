@@ -151,12 +151,12 @@ async def test_decisions_on_every_sql_engine(ledger: Ledger) -> None:
         Decision(0, "merge", ("刘备", "玄德\U00020bb7"), made_by="cli"),
         Decision(0, "split", ("a", "á", "A"), chapters=(2, 9)),
     ]
-    first, second = [(await ledger.name_decisions.add(novel, one))[0] for one in new]
-    assert (await ledger.name_decisions.add(novel, new[0]))[1] is False
+    first, second = [one for one, _ in await ledger.name_decisions.add(novel, new)]
+    assert (await ledger.name_decisions.add(novel, new[:1]))[0][1] is False
     at_once = await asyncio.gather(
-        *(ledger.name_decisions.add(novel, Decision(0, "merge", ("x", "y"))) for _ in range(4))
+        *(ledger.name_decisions.add(novel, [Decision(0, "merge", ("x", "y"))]) for _ in range(4))
     )
-    assert sorted(is_new for _, is_new in at_once) == [False, False, False, True]
+    assert sorted(is_new for [(_, is_new)] in at_once) == [False, False, False, True]
     assert (await ledger.name_decisions.read(novel))[:2] == [first, second]
     assert await ledger.name_decisions.undo(novel, first.id) == (first, True)
     assert (await ledger.name_decisions.read(novel))[0].undone_at is not None

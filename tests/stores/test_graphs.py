@@ -101,7 +101,7 @@ async def test_so_do_names_decisions_and_an_earlier_text(ledger: Ledger) -> None
     seen.append(await state(ledger, novel_id))
     await learn_names(ledger, novel_id, [NameEntry("刘备", ("玄德", "先主"), mentions=3)])
     seen.append(await state(ledger, novel_id))
-    decision, _ = await ledger.name_decisions.add(novel_id, Decision(0, "merge", ("刘备", "使君")))
+    [(decision, _)] = await ledger.name_decisions.add(novel_id, [Decision(0, "merge", ("刘备", "使君"))])
     seen.append(await state(ledger, novel_id))
     await ledger.name_decisions.undo(novel_id, decision.id)
     seen.append(await state(ledger, novel_id))

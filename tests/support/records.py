@@ -32,5 +32,5 @@ async def write_record(path: Path) -> None:
     )
     names = [NameEntry("甲", ("乙",), reasons=(("乙", "甲", "why", 0.9),))]
     await ledger.names.freeze(1, book.novel_id, names)
-    await ledger.name_decisions.add(book.novel_id, Decision(0, "merge", ("甲", "乙")))
+    await ledger.name_decisions.add(book.novel_id, [Decision(0, "merge", ("甲", "乙"))])
     await database.close()

@@ -49,7 +49,7 @@ class Place:
         chapter_id = (await open_with(self.ledger, task_id, 10)).chapters[0]
         name = NameEntry("刘备", ("玄德",))
         await self.ledger.names.freeze(task_id, novel_id, [name])
-        await self.ledger.name_decisions.add(novel_id, Decision(0, "merge", ("刘备", "玄德")))
+        await self.ledger.name_decisions.add(novel_id, [Decision(0, "merge", ("刘备", "玄德"))])
         assert await finish_chapter(self.ledger, task_id, chapter_id, 11)
         assert await Refresh(self.ledger, self.graph, in_thread, novel_id, 60.0).attempt()
         return novel_id, task_id

@@ -21,18 +21,45 @@ def correct(graph: Graph, decisions: Iterable[Decision]) -> list[int]:
     A name that several characters bear, or none, finds nothing: the book that the correction was made for had
     it.
     """
-    corrections = [d for d in sorted(decisions, key=lambda d: d.id) if d.in_force and d.kind in _APPLY]
-    return [d.id for d in corrections if not _APPLY[d.kind](graph, d)]
+    corrector = Corrector(graph)
+    in_force = [d for d in sorted(decisions, key=lambda d: d.id) if d.in_force]
+    return [d.id for d in in_force if not corrector.apply(d)]
 
 
-def _person(graph: Graph, name: str) -> GraphNode | None:
-    people = [node for node in graph.nodes.values() if node.label == "Character"]
-    found = NameIndex((node.ref, node.text("name"), node.texts("aliases")) for node in people).bearers(name)
-    return graph.nodes[found[0]] if len(found) == 1 else None
+class Corrector:
+    """A graph that corrections change, and its characters by what they are called."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._people: NameIndex[NodeKey] | None = None
+
+    def apply(self, decision: Decision) -> bool:
+        """Apply a correction; return whether it found what it is about. Merges and splits change nothing."""
+        if decision.kind not in _APPLY:
+            return True
+        done = _APPLY[decision.kind](self, decision)
+        if decision.kind in _OF_CHARACTERS:
+            self._people = None
+        return done
+
+    @property
+    def people(self) -> NameIndex[NodeKey]:
+        """Whose each name is now; the characters of most chapters come first."""
+        if self._people is None:
+            characters = [node for node in self.graph.nodes.values() if node.label == "Character"]
+            characters.sort(key=lambda node: -node.number("count"))
+            bearers = ((node.ref, node.text("name"), node.texts("aliases")) for node in characters)
+            self._people = NameIndex(bearers)
+        return self._people
+
+    def person(self, name: str) -> GraphNode | None:
+        """The only character who is called so."""
+        found = self.people.bearers(name)
+        return self.graph.nodes[found[0]] if len(found) == 1 else None
 
 
-def _rename(graph: Graph, decision: Decision) -> bool:
-    node, name = _person(graph, decision.names[0]), decision.names[1]
+def _rename(corrector: Corrector, decision: Decision) -> bool:
+    graph, node, name = corrector.graph, corrector.person(decision.names[0]), decision.names[1]
     if node is None or ("Character", name) in graph.nodes:
         return node is not None and node.key == name
     aliases = [alias for alias in sorted({*node.texts("aliases"), node.key}) if alias != name]
@@ -62,9 +89,9 @@ def _move_edges(graph: Graph, moved: Mapping[NodeKey, NodeKey]) -> None:
     graph.edges = edges
 
 
-def _change_kind(graph: Graph, decision: Decision) -> bool:
+def _change_kind(corrector: Corrector, decision: Decision) -> bool:
     """Not a person: another kind of entity in the same chapters, or nothing."""
-    node = _person(graph, decision.names[0])
+    graph, node = corrector.graph, corrector.person(decision.names[0])
     if node is None:
         return False
     del graph.nodes[node.ref]
@@ -91,8 +118,8 @@ def _change_kind(graph: Graph, decision: Decision) -> bool:
     return True
 
 
-def _tie(graph: Graph, decision: Decision) -> bool:
-    ends = [_person(graph, name) for name in decision.names]
+def _tie(corrector: Corrector, decision: Decision) -> bool:
+    graph, ends = corrector.graph, [corrector.person(name) for name in decision.names]
     source, target = ends[0], ends[1]
     if source is None or target is None or source is target:
         return False
@@ -117,8 +144,9 @@ def _tie(graph: Graph, decision: Decision) -> bool:
     return True
 
 
-def _untie(graph: Graph, decision: Decision) -> bool:
-    ends = {node.ref for name in decision.names if (node := _person(graph, name)) is not None}
+def _untie(corrector: Corrector, decision: Decision) -> bool:
+    graph = corrector.graph
+    ends = {node.ref for name in decision.names if (node := corrector.person(name)) is not None}
     gone = [
         key
         for key, edge in graph.edges.items()
@@ -129,8 +157,8 @@ def _untie(graph: Graph, decision: Decision) -> bool:
     return bool(gone)
 
 
-def _set_protagonist(graph: Graph, decision: Decision) -> bool:
-    node = _person(graph, decision.names[0])
+def _set_protagonist(corrector: Corrector, decision: Decision) -> bool:
+    node = corrector.person(decision.names[0])
     if node is not None:
         yes = decision.detail == "yes"
         score = int(node.number("protagonist_score"))
@@ -139,15 +167,15 @@ def _set_protagonist(graph: Graph, decision: Decision) -> bool:
     return node is not None
 
 
-def _note(graph: Graph, decision: Decision) -> bool:
-    node = _person(graph, decision.names[0])
+def _note(corrector: Corrector, decision: Decision) -> bool:
+    node = corrector.person(decision.names[0])
     if node is not None:
         rest = {key: value for key, value in node.properties.items() if key != "note"}
         node.properties = {**rest, "note": decision.detail} if decision.detail else rest
     return node is not None
 
 
-_APPLY: Mapping[str, Callable[[Graph, Decision], bool]] = {
+_APPLY: Mapping[str, Callable[[Corrector, Decision], bool]] = {
     "rename": _rename,
     "kind": _change_kind,
     "tie": _tie,
@@ -155,3 +183,5 @@ _APPLY: Mapping[str, Callable[[Graph, Decision], bool]] = {
     "protagonist": _set_protagonist,
     "note": _note,
 }
+_OF_CHARACTERS = ("rename", "kind")
+"""Corrections that change who is called what."""

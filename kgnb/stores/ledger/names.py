@@ -7,7 +7,7 @@ reply cache hits after a crash. Decisions that were undone are kept, with the ti
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from datetime import datetime
 from typing import Any
@@ -155,19 +155,36 @@ class NameDecisions(DatabasePart):
         return read_decisions(c, novel_id)
 
     @transaction
-    def add(self, c: sa.Connection, novel_id: int, decision: Decision) -> tuple[Decision, bool]:
-        """Store a decision; return it with its id and time, and whether it is new.
+    def add(
+        self, c: sa.Connection, novel_id: int, decisions: Iterable[Decision]
+    ) -> list[tuple[Decision, bool]]:
+        """Store decisions in their order; return each with its id and time, and whether it is new.
 
         It isn't when the last standing decision about the same says the same: of merges and splits, the last
         about two or more of its names.
         """
         lock_novel(c, novel_id)
-        about = [d for d in read_decisions(c, novel_id) if d.in_force and _is_about_the_same(d, decision)]
-        if about and about[-1].effect == decision.effect:
-            return about[-1], False
-        stored = replace(decision, made_at=_whole_second(beijing_now()), made_by=decision.made_by[:100])
-        number = self._database.insert(c, t.name_decisions, [_row(novel_id, stored)])
-        return replace(stored, id=number), True
+        standing = [d for d in read_decisions(c, novel_id) if d.in_force]
+        of_names = [d for d in standing if d.kind in _OF_NAMES]
+        corrections = {d.subject: d for d in standing if d.kind not in _OF_NAMES}
+        added = []
+        for decision in decisions:
+            if decision.kind in _OF_NAMES:
+                names = set(decision.names)
+                last = next((d for d in reversed(of_names) if len(names.intersection(d.names)) > 1), None)
+            else:
+                last = corrections.get(decision.subject)
+            if last and last.effect == decision.effect:
+                added.append((last, False))
+                continue
+            stored = replace(decision, made_at=_whole_second(beijing_now()), made_by=decision.made_by[:100])
+            stored = replace(stored, id=self._database.insert(c, t.name_decisions, [_row(novel_id, stored)]))
+            added.append((stored, True))
+            if decision.kind in _OF_NAMES:
+                of_names.append(stored)
+            else:
+                corrections[stored.subject] = stored
+        return added
 
     @transaction
     def undo(self, c: sa.Connection, novel_id: int, decision_id: int) -> tuple[Decision, bool] | None:
@@ -199,15 +216,7 @@ def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
     return [read_decision(r) for r in rows]
 
 
-def _is_about_the_same(one: Decision, other: Decision) -> bool:
-    of_names = ("merge", "split")
-    if one.kind in of_names or other.kind in of_names:
-        return (
-            one.kind in of_names
-            and other.kind in of_names
-            and len(set(one.names).intersection(other.names)) > 1
-        )
-    return one.subject == other.subject
+_OF_NAMES = ("merge", "split")
 
 
 def _row(novel_id: int, decision: Decision) -> Row:
