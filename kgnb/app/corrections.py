@@ -60,8 +60,10 @@ async def apply(app: App, novel_id: int, wanted: Iterable[Decision], *, by: str)
 
 
 def _type_names(graph: Graph) -> dict[str, str]:
-    """What a type of tie is called, in lower case → the type: its own name, its names in both languages, and a
-    word that ties of this type alone have in the book."""
+    """What a type of tie is called, in lower case → the type.
+
+    Its own name, its names in both languages, and a word that ties of this type alone have in the book.
+    """
     words = defaultdict[str, set[str]](set)
     for edge in graph.edges.values():
         words[edge.text("label").casefold()].add(edge.type)

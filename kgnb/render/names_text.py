@@ -93,7 +93,7 @@ def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> s
 
 
 def applied_line(decision: Decision, task: int, *, new: bool, problem: str) -> str:
-    """What became of a correction of a task's book: stored, standing already, or refused for a ``problem``."""
+    """What became of a correction of the task's book: stored, standing already, refused for a ``problem``."""
     said = decision_text(decision)
     if problem:
         return say("corrections.refused", said=said, problem=problem)
