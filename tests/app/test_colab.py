@@ -28,8 +28,8 @@ from kgnb.notebook import node as nodes
 from kgnb.stores.embedded import record_copy
 from kgnb.stores.embedded.data_folder import file_lock
 from kgnb.stores.embedded.restore import restore_data_folder
-from tests.stores.test_restore import record as a_record
 from tests.support.patience import SLOWEST
+from tests.support.records import record as a_record
 
 HERE = replace(detect_host(), kind="colab", in_kernel=True)
 KEY = "proxy-key-canary"

@@ -15,7 +15,7 @@ from kgnb.extract.prompt import PromptBuilder
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
-from tests.graph.test_settle import people, settled, tie
+from tests.support.built_graphs import people, settled, tie
 from tests.support.commands import Place, llm, novel
 from tests.support.ledgers import execute, new_task
 

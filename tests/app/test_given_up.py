@@ -19,7 +19,7 @@ from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.types import Claim
 from kgnb.worker import book_process, task_keeper
-from tests.app.test_tasks import NEW, chapters, hold, keeping, new_task, status, stepped
+from tests.support.held_tasks import NEW, chapters, hold, keeping, new_task, status, stepped
 from tests.support.ledgers import execute, finish_chapter, task_row
 from tests.support.patience import SLOWEST
 from tests.support.queues import items, take

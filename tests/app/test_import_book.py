@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.stores.test_restore import zipped
 from tests.support.cluster import cluster
 from tests.support.commands import STORY, Place, llm, novel
+from tests.support.data_folders import zipped
 
 IDS = ("id", "novel_id", "chapter_id", "task_id")
 

@@ -27,7 +27,7 @@ from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.transfer import read_novel
-from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
+from tests.support.built_graphs import NOVEL, chapter, characters, edge, node, people, row, tie
 from tests.support.commands import STORY
 from tests.support.ledgers import learn_names, make_book, numbered
 from tests.support.patience import SLOWEST, happens_within

@@ -22,7 +22,7 @@ from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 from kgnb.worker.counters import Counters
 from kgnb.worker.session import Session
-from tests.stores.test_restore import change, data_folder, rows
+from tests.support.data_folders import change, data_folder, rows
 from tests.support.statuses import a_status, a_task
 
 CANARIES = {

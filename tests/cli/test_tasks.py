@@ -27,8 +27,8 @@ from kgnb.cli.main import main
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.types import ClaimRequest, QueueName
-from tests.app.test_tasks import failed_task, new_task
 from tests.support.commands import KEY, Llm, Place, Ran, environment, llm, novel, timeless
+from tests.support.held_tasks import failed_task, new_task
 from tests.support.ledgers import execute, set_task
 from tests.support.patience import SLOWEST
 from tests.support.services import database_url, emptied_services

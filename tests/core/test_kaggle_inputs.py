@@ -16,7 +16,7 @@ from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
-from tests.stores.test_restore import data_folder
+from tests.support.data_folders import data_folder
 from tests.support.ledgers import new_task, opened
 
 HOSTILE = "OPENAI_BASE_URL=http://thief.example/v1\nREDIS_HOST=thief.example\nKGNB_RPM=1\n"

@@ -14,7 +14,7 @@ from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import RELATION_GROUPS, group_of
-from tests.graph.test_settle import characters, edge, node, people, settled, ties
+from tests.support.built_graphs import characters, edge, node, people, settled, ties
 from tests.support.paths import STORIES
 
 TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事。飞曰：“吾庄后有一桃园，

@@ -14,7 +14,7 @@ from kgnb.extract.renaming import in_original_script
 from kgnb.extract.zh import script
 from kgnb.graph.model import Graph, RecordRow
 from kgnb.graph.project.projection import novel_builder
-from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
+from tests.support.built_graphs import NOVEL, chapter, people, row, settled, tie
 from tests.support.paths import STORIES
 
 HEADING = re.compile(r"^第.+章.*$", re.M)

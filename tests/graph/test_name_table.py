@@ -19,7 +19,7 @@ from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_listing import list_names
 from kgnb.graph.resolve.name_table import base_of, is_qualified, name_table
-from tests.graph.test_settle import NOVEL, chapter, characters, node, people, row, settled, tie, ties
+from tests.support.built_graphs import NOVEL, chapter, characters, node, people, row, settled, tie, ties
 
 
 def person(name: str, *aliases: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.llm.test_client import CountingClient
+from tests.support.scripted_llm import CountingClient
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,7 @@ from kgnb.core.errors import (
     RequestRejected,
 )
 from kgnb.llm.presets import Preset, presets
-from tests.llm.test_client import Scripted, address, ask_for, completion, error, google
-from tests.llm.test_request_forms import asked_of
+from tests.support.scripted_llm import Scripted, address, ask_for, asked_of, completion, error, google
 
 NO_CHANNEL = "当前分组 default 下对于模型 gpt-x 无可用渠道 (request id: 2025121521151664761470129816750)"
 NO_QUOTA = "You exceeded your current quota, please check your plan and billing details."

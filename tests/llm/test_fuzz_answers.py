@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kgnb.core.errors import ProviderError, RateLimited
 from kgnb.llm.client import Completion
-from tests.llm.test_client import CANARY, Scripted, ask_for, client, completion
 from tests.support.fuzzing import WORDS, fuzz
+from tests.support.scripted_llm import CANARY, Scripted, ask_for, client, completion
 
 KEYS = ["error", "errors", "message", "code", "details", "metadata", "raw", "choices", "usage", "content"]
 JSON = st.recursive(

@@ -15,23 +15,12 @@ from kgnb.core.model import Provider, Usage
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract import reply
 from kgnb.llm.client import LlmClient
-from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.fake.server import FakeServer
 from kgnb.llm.presets import Preset, presets
-from tests.llm.test_client import CountingClient, Scripted, ask_for, completion, error
 from tests.support.patience import SLOWEST
+from tests.support.scripted_llm import CountingClient, Scripted, ask_for, asked_of, completion, error
 
 PRESETS = list(presets().values())
-
-
-def asked_of(preset: Preset, url: str = "", *, key: str = "k", **options: Any) -> CountingClient:
-    """A client of the preset's provider, at another address."""
-    at = preset.base_url or "http://127.0.0.1:9/v1"
-    provider = Provider(preset.name, at, SecretStr(key), (), ProviderOptions(**options))
-    made = CountingClient(provider, timeout=5 * SLOWEST, tries=1, connections=20)
-    made._url = url or made._url
-    made._diagnosis = Diagnosis(provider, made._url, made._list_models)
-    return made
 
 
 async def sent(c: LlmClient, model: str = "m") -> dict[str, Any]:

@@ -31,11 +31,11 @@ from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, without_login
 from kgnb.notebook.panel.submit_box import SubmitBox, uploaded
 from kgnb.worker import chapter_worker
-from tests.notebook.test_notebooks import NOTEBOOKS, executed, of_code, outputs, place  # noqa: F401
 from tests.support.commands import _OURS, KEY, STORY, environment, llm, novel
 from tests.support.kernels import pythons
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST, happens_within
+from tests.support.run_notebooks import NOTEBOOKS, executed, of_code, outputs
 from tests.support.statuses import a_node, a_provider, a_status, a_task
 
 OLD = os.environ.get("KGNB_TEST_OLD_PYTHON", "")
@@ -748,7 +748,7 @@ print(node.state, node.status(), panel.tabs["log"]._lines.value)
 
 
 class TestInAKernel:
-    def test_it_says_that_clicks_wait_for_the_running_cell(self, place: Any) -> None:  # noqa: F811
+    def test_it_says_that_clicks_wait_for_the_running_cell(self, place: Any) -> None:
         start = "import kgnb, time, threading\np = kgnb.panel(kgnb.Node.from_env())\np"
         shown = executed(
             of_code(start, WATCH, "0", AWAIT, "print(p.controller.cell_watch.seconds == 0)"), place
@@ -756,7 +756,7 @@ class TestInAKernel:
         text = "".join(content for kind, content in outputs(shown) if kind == "stdout")
         assert text.split() == ["True", "True", "True"]
 
-    def test_a_secret_never_reaches_the_notebook(self, place: Any) -> None:  # noqa: F811
+    def test_a_secret_never_reaches_the_notebook(self, place: Any) -> None:
         """Typed and given, right and wrong, with the widgets' state stored as papermill and Lab do."""
         start = "import kgnb, time\nnode = kgnb.Node.from_env()\npanel = kgnb.panel(node)\npanel"
         made = of_code(start, TYPE, ADD, LOOK, "node.settings", "node.stop(now=True)")
@@ -789,7 +789,7 @@ class TestWorkerNotebook:
     @pytest.mark.parametrize("python", pythons())
     def test_a_batch_run_does_the_books_and_leaves_a_still_panel(
         self,
-        place: Any,  # noqa: F811
+        place: Any,
         python: str,
     ) -> None:
         found = nbformat.read(NOTEBOOKS / "worker.ipynb", as_version=4)

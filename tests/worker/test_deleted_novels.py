@@ -24,8 +24,8 @@ from kgnb.stores.queue.store import Queue
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
 from kgnb.worker.refresh import Refresh
-from tests.stores.test_graph import Novel
 from tests.support.ledgers import end_of, execute, finish_chapter, new_task, open_with, row_of
+from tests.support.random_novels import Novel
 from tests.support.stored_graphs import stored_graph
 
 ENGINES = ("sqlite", "valkey"), ("mariadb", "redis")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from kgnb.core.labels import CHARACTER_RELATIONS, EXTRACTED_LABELS
 from kgnb.core.model import TaskConfig
 from kgnb.stores.ledger import tables as t
-from tests.graph.test_settle import characters, edge, people, settled, tie, ties
+from tests.support.built_graphs import characters, edge, people, settled, tie, ties
 from tests.support.ledgers import execute, opened
 
 CONTENT = {
