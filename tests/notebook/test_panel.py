@@ -70,7 +70,7 @@ def until(condition: Callable[[], object]) -> None:
 def said() -> str:
     """What the panel says below its head, as text."""
     assert panel_module._panel is not None
-    return re.sub("<[^>]*>", " ", panel_module._panel._messages.value)
+    return re.sub("<[^>]*>", " ", panel_module._panel.messages.value)
 
 
 def refreshers() -> list[threading.Thread]:
@@ -250,23 +250,23 @@ class TestOnePanel:
         first = kgnb.panel(node)
         assert kgnb.panel() is first is kgnb.panel(node)
         assert len(refreshers()) == 1
-        shown = first._root.children
+        shown = first.root.children
         first.close()
         assert all(widget.comm is None for widget in shown)
         until(lambda: not refreshers())
         again = kgnb.panel(node)
         assert again is first
-        assert again._root.comm is not None
+        assert again.root.comm is not None
         assert len(refreshers()) == 1
 
     def test_a_panel_whose_widgets_were_closed_comes_back(self, tmp_path: Path) -> None:
         import ipywidgets
 
         panel = kgnb.panel(made(tmp_path))
-        getattr(ipywidgets.Widget, "close_all", lambda: panel._root.close())()
+        getattr(ipywidgets.Widget, "close_all", lambda: panel.root.close())()
         kgnb.panel()
-        assert panel._root.comm is not None
-        assert "已停止" in panel._head.value
+        assert panel.root.comm is not None
+        assert "已停止" in panel.head.value
 
     def test_nothing_is_sent_when_nothing_changed(self, tmp_path: Path) -> None:
         node = made(tmp_path)
@@ -274,7 +274,7 @@ class TestOnePanel:
         panel = kgnb.panel(node)
         panel.refresh()
         changes: list[Any] = []
-        for widget, _ in values(panel._root):
+        for widget, _ in values(panel.root):
             widget.observe(changes.append)
         for _ in range(3):
             panel.refresh()
@@ -300,13 +300,13 @@ class TestOnePanel:
     def test_a_tab_that_is_built_for_a_click_knows_the_providers(self, tmp_path: Path) -> None:
         node = made(tmp_path, **Settings.for_slots(1_200))
         node.status = lambda: STATUS  # type: ignore[method-assign]
-        (row,) = kgnb.panel(node).tabs["providers"]._rows.rows.values()
+        (row,) = kgnb.panel(node).tabs["providers"].rows.rows.values()
         assert (row.name, row.slots.value) == (EVIL, 1_200)
 
     def test_english(self, tmp_path: Path) -> None:
         use_language("en")
         panel = kgnb.panel(made(tmp_path, lang="en"))
-        shown = " ".join(text for _, text in values(panel._root))
+        shown = " ".join(text for _, text in values(panel.root))
         assert "stopped" in shown
         assert not re.search("[\u4e00-\u9fff]", shown), re.findall(".*[\u4e00-\u9fff].*", shown)
 
@@ -337,7 +337,7 @@ class TestConnect:
         redis.address.box.value, bolt.address.box.value = "redis://evil:1", "bolt://evil"
         assert CANARY not in str(redis.changes())
         assert bolt.changes()["neo4j_password"].get_secret_value() == ""
-        assert all(CANARY not in text for _, text in values(panel_module._panel._root))
+        assert all(CANARY not in text for _, text in values(panel_module._panel.root))
 
     def test_a_typed_password_goes_into_a_url(self, tmp_path: Path) -> None:
         panel = kgnb.panel(node := made(tmp_path))
@@ -352,7 +352,7 @@ class TestConnect:
         assert node.settings.redis_host == "rediss://:a%2Fb%40c@r:1"
         assert "a/b" not in repr(node.settings)
         panel.refresh()
-        assert "面板里填写" in redis._source.value
+        assert "面板里填写" in redis.source.value
 
     @pytest.mark.parametrize(
         "address", ["redis://h:port", "redis://", "redis://[::1", f"redis://{CANARY}/x@h:y"]
@@ -371,12 +371,12 @@ class TestConnect:
         panel = kgnb.panel(made(tmp_path))
         redis, sql, _ = panel.tabs["connect"].services
         sql.test.click()
-        until(lambda: "毫秒" in sql._result.value)
+        until(lambda: "毫秒" in sql.result.value)
         redis.address.box.value = f"redis://:{CANARY}@127.0.0.1:9"
         redis.test.click()
-        until(lambda: "bad" in redis._result.value)
-        assert "127.0.0.1:9" in redis._result.value
-        assert all(CANARY not in text for _, text in values(panel._root))
+        until(lambda: "bad" in redis.result.value)
+        assert "127.0.0.1:9" in redis.result.value
+        assert all(CANARY not in text for _, text in values(panel.root))
 
     def test_colab_asks_whether_it_is_paid(self, tmp_path: Path) -> None:
         from dataclasses import replace
@@ -407,22 +407,22 @@ class TestProviders:
             until(lambda: node.settings.provider_name == "mine")
             assert tab.apply.layout.display == "none"  # there is nothing to tick
             panel.tabs["run"].start.click()
-            until(lambda: "mine" in tab._rows.rows)
+            until(lambda: "mine" in tab.rows.rows)
             until(lambda: not tab.apply.layout.display)
-            tab._rows.rows["mine"].test.click()
+            tab.rows.rows["mine"].test.click()
             until(lambda: "答复" in said())
             assert server.stats.requests == 2  # before it was added, and now
-            tab._rows.rows["mine"].pause.click()
+            tab.rows.rows["mine"].pause.click()
             until(lambda: "暂停 10 分钟" in said())
-            until(lambda: tab._rows.rows["mine"].pause.description == "继续")
-            tab._rows.rows["mine"].pause.click()
-            until(lambda: tab._rows.rows["mine"].pause.description == "暂停")
-            tab._rows.rows["rules"].served.value = False
-            tab._rows.rows["mine"].slots.value = 7
+            until(lambda: tab.rows.rows["mine"].pause.description == "继续")
+            tab.rows.rows["mine"].pause.click()
+            until(lambda: tab.rows.rows["mine"].pause.description == "暂停")
+            tab.rows.rows["rules"].served.value = False
+            tab.rows.rows["mine"].slots.value = 7
             tab.apply.click()  # the node leaves and starts anew
             until(lambda: node.state == "running" and node.settings.slots_for("mine") == 7)
             assert node.settings.providers == ("mine",)
-            assert all(CANARY not in text for _, text in values(panel._root))
+            assert all(CANARY not in text for _, text in values(panel.root))
             node.stop(now=True)
         found = [p for p in tmp_path.rglob("*") if p.is_file() and CANARY.encode() in p.read_bytes()]
         assert found == []
@@ -440,7 +440,7 @@ class TestProviders:
         tab.add.click()
         panel.refresh()
         assert "http://host/v1" in said()
-        assert all(CANARY not in text for _, text in values(panel._root))
+        assert all(CANARY not in text for _, text in values(panel.root))
 
     def test_what_failed_its_test_is_saved_only_unchanged(self, tmp_path: Path) -> None:
         with llm(key=KEY) as server:
@@ -475,9 +475,9 @@ class TestRun:
         until(lambda: "不支持 .pdf 格式：书.pdf。" in said())
         box.sample.value = "en"
         until(lambda: box.title.value == "The Ledger of Thornley Ferry")
-        until(lambda: "英文，5 章" in box._about.value)
+        until(lambda: "英文，5 章" in box.about.value)
         box.path.value = ""
-        assert (box.title.value, box._chosen) == ("", None)
+        assert (box.title.value, box.chosen) == ("", None)
         run.start.click()
         until(lambda: node.state == "running" and run.start.disabled)
         give(box.upload, "../青石渡.txt", STORY.read_bytes())
@@ -485,22 +485,22 @@ class TestRun:
         until(lambda: (box.title.value, box.author.value) == ("青石渡", "kgnb"))
         box.author.value = "某人"
         box.reckon.click()
-        until(lambda: "不花钱" in box._about.value)
+        until(lambda: "不花钱" in box.about.value)
         box.submit.click()
         assert not box.title.value
         until(
             lambda: (
-                "已完成 100%" in next(iter(run._tasks.rows.values()))._about.value
-                if run._tasks.rows
+                "已完成 100%" in next(iter(run.tasks.rows.values())).about.value
+                if run.tasks.rows
                 else False
             )
         )
-        row = run._tasks.rows[1]
+        row = run.tasks.rows[1]
         assert "某人" in node.call(lambda app: app.ledger.task_stats.finished()).result()[0].author
         assert row.chapters.box.layout.display == "none"
         row.open.click()
-        until(lambda: row.chapters._table.value.count("已完成") == 6)
-        assert "雨夜来客" in row.chapters._table.value
+        until(lambda: row.chapters.table.value.count("已完成") == 6)
+        assert "雨夜来客" in row.chapters.table.value
         panel.open_tab("graph")  # and nothing is pressed: it is the book that was finished last
         until(lambda: "画好了" in said())
         until(lambda: "srcdoc" in graph._picture.value)
@@ -508,8 +508,8 @@ class TestRun:
         until(lambda: "image/svg+xml" in graph._picture.value)
         graph.ask.question.value = "陆青禾是谁"
         graph.ask.ask.click()
-        until(lambda: "kgnb-answer" in graph.ask._answer.value)
-        assert "陆青禾" in graph.ask._answer.value
+        until(lambda: "kgnb-answer" in graph.ask.answer.value)
+        assert "陆青禾" in graph.ask.answer.value
         page = tmp_path / f"graph-{graph.book.value}.html"
         assert not page.exists()  # to look at it writes nothing
         graph.save.click()
@@ -517,11 +517,11 @@ class TestRun:
         assert page.name in graph._link.outputs[0]["data"]["text/html"]
         assert "陆青禾" in graph._drawn.page
         live = panel.tabs["live"]
-        assert ">6</b>" in live._cards.value
-        assert ">me</td>" in live._nodes.value
-        assert panel.tabs["log"]._lines.value.count("<div") > 5
+        assert ">6</b>" in live.cards.value
+        assert ">me</td>" in live.nodes.value
+        assert panel.tabs["log"].lines.value.count("<div") > 5
         run.stop.click()
-        until(lambda: "正在停止" in panel._head.value or "已停止" in panel._head.value)
+        until(lambda: "正在停止" in panel.head.value or "已停止" in panel.head.value)
         until(lambda: not node.is_alive)
         until(lambda: not run.start.disabled and "节点已停止" in said())
 
@@ -540,24 +540,24 @@ class TestRun:
             until(lambda: node.state == "running")
             run.book.path.value = str(novel(tmp_path / "book.txt", 60))
             run.book.reckon.click()
-            until(lambda: "约 60 次请求" in run.book._about.value)
+            until(lambda: "约 60 次请求" in run.book.about.value)
             run.book.submit.click()
-            until(lambda: run._tasks.rows and "进行中" in run._tasks.rows[1]._about.value)
-            row = run._tasks.rows[1]
+            until(lambda: run.tasks.rows and "进行中" in run.tasks.rows[1].about.value)
+            row = run.tasks.rows[1]
             until(lambda: not row.pause.disabled and row.retry.disabled)  # its buttons change one by one
             row.pause.click()
             until(lambda: "任务 1 已暂停" in said())
             until(lambda: row.pause.description == "继续")
             row.pause.click()
-            until(lambda: row.pause.description == "暂停" and "进行中" in row._about.value)
+            until(lambda: row.pause.description == "暂停" and "进行中" in row.about.value)
             row.cancel.click()
             until(lambda: "点「重试」" in said())
             until(lambda: not row.retry.disabled and row.cancel.disabled)
             row.delete.click()
             assert row.delete.description == say("panel.sure")
-            assert 1 in run._tasks.rows  # one click deletes nothing
+            assert 1 in run.tasks.rows  # one click deletes nothing
             row.delete.click()
-            until(lambda: not run._tasks.rows)
+            until(lambda: not run.tasks.rows)
             self.one_chapter_again(tmp_path, run, server)
             panel.tabs["run"].now.click()
             until(lambda: not node.is_alive)
@@ -571,16 +571,16 @@ class TestRun:
         book.write_text(book.read_text("utf-8") + "\n此章有毒。\n", "utf-8")
         run.book.path.value = str(book)
         run.book.submit.click()
-        until(lambda: run._tasks.rows and "失败 1" in next(iter(run._tasks.rows.values()))._about.value)
-        (row,) = run._tasks.rows.values()
+        until(lambda: run.tasks.rows and "失败 1" in next(iter(run.tasks.rows.values())).about.value)
+        (row,) = run.tasks.rows.values()
         row.open.click()
         until(lambda: [number for _, number in row.chapters.failed.options] == [3])
-        assert row.chapters._table.value.index(">3</td>") < row.chapters._table.value.index(">1</td>")
+        assert row.chapters.table.value.index(">3</td>") < row.chapters.table.value.index(">1</td>")
         server.server.answer = good
         row.chapters.retry.click()
         until(lambda: "第 3 章已重新排队" in said())
-        until(lambda: "已完成 100%" in row._about.value and row.chapters._table.value.count("已完成") == 3)
-        assert row.chapters._again.layout.display == "none"
+        until(lambda: "已完成 100%" in row.about.value and row.chapters.table.value.count("已完成") == 3)
+        assert row.chapters.again.layout.display == "none"
 
 
 def test_the_graph_follows_the_book_finished_last_unless_another_was_asked_for(
@@ -696,7 +696,7 @@ class TestWithoutWidgets:
 
 WATCH = """
 def told():
-    return "点击要等它结束" in p._messages.value
+    return "点击要等它结束" in p.messages.value
 def watch():
     while not told():
         time.sleep(0.05)
@@ -743,7 +743,7 @@ panel.tabs["run"].start.click()
 LOOK = """
 time.sleep(3)
 panel.refresh()
-print(node.state, node.status(), panel.tabs["log"]._lines.value)
+print(node.state, node.status(), panel.tabs["log"].lines.value)
 """
 
 

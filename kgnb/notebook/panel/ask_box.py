@@ -27,9 +27,9 @@ class AskBox:
             say("panel.f_answers"), [(say("panel.no_model"), "")], flex="0 1 260px"
         )
         self.ask = widgets.button(controller, "panel.ask_book", self._ask, style="primary", width="96px")
-        self._answer = widgets.html(margin="4px 0 8px 8px")
+        self.answer = widgets.html(margin="4px 0 8px 8px")
         row = widgets.row(self.question, self.until, self.provider, self.ask)
-        self.box = widgets.column(widgets.html(html.part("panel.ask_part")), row, self._answer)
+        self.box = widgets.column(widgets.html(html.part("panel.ask_part")), row, self.answer)
 
     def refresh(self, providers: Sequence[str]) -> None:
         """Offer these providers."""
@@ -49,4 +49,4 @@ class AskBox:
         self._controller.run(say("panel.answering"), answered, self._show, queue=False)
 
     def _show(self, found: Answer) -> None:
-        widgets.show(self._answer, answer_html(found))
+        widgets.show(self.answer, answer_html(found))

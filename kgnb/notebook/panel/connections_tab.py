@@ -52,13 +52,13 @@ class Service:
             for key, kind in PLAIN[name]
         }
         self.secret = SecretBox(say("panel.f_password"), say("panel.secret_hint"), controller.wake)
-        self._source = widgets.html()
-        self._result = widgets.html()
+        self.source = widgets.html()
+        self.result = widgets.html()
         self.test = widgets.button(controller, "panel.test", self._test)
         self.box = widgets.card(
             say(f"panel.service_{name}"),
-            self._source, self.address.box, *self.fields.values(), self.secret.box,
-            widgets.row(self.test), self._result,
+            self.source, self.address.box, *self.fields.values(), self.secret.box,
+            widgets.row(self.test), self.result,
             flex="1 1 250px", min_width="230px",
         )  # fmt: skip
 
@@ -134,11 +134,11 @@ class Service:
 
     def refresh(self) -> None:
         """Show the source of the values and the result of the last test."""
-        widgets.show(self._source, html.dim(self._source_text()))
+        widgets.show(self.source, html.dim(self._source_text()))
         if (check := self.tested) is None:
-            widgets.show(self._result)
+            widgets.show(self.result)
         else:
-            widgets.show(self._result, html.note(check.detail, "good" if check.ok else "bad"))
+            widgets.show(self.result, html.note(check.detail, "good" if check.ok else "bad"))
 
     def _source_text(self) -> str:
         settings = self._controller.node.settings

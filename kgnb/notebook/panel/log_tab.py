@@ -25,11 +25,11 @@ class LogTab:
         self.level.value = logging.INFO
         self.level.observe(controller.safely(lambda: None), names="value")
         self.hold = widgets.checkbox(say("panel.hold"))
-        self._lines = widgets.html()
+        self.lines = widgets.html()
         zone_note = widgets.html(html.dim(say("panel.times_in", zone=zone())))
         self._seen: tuple[int, int] = (-1, -1)
         bar = widgets.row(self.level, self.hold, zone_note, grid_gap="16px", margin="0 0 8px")
-        self.box = widgets.column(bar, self._lines)
+        self.box = widgets.column(bar, self.lines)
 
     def refresh(self, _: html.Item) -> None:
         """Show the lines; unchanged ones aren't sent again."""
@@ -39,4 +39,4 @@ class LogTab:
         seen = (self.level.value, lines[-1].number if lines else 0)
         if seen != self._seen:
             self._seen = seen
-            widgets.show(self._lines, html.log(lines))
+            widgets.show(self.lines, html.log(lines))

@@ -120,7 +120,7 @@ class Panel:
     def __init__(self, controller: PanelController) -> None:
         self.controller = controller
         self.tabs: Tabs
-        self._root: Any = None
+        self.root: Any = None
         self._language = ""
         self._alert: alert.Alert | None = None
         self._refreshing = threading.RLock()
@@ -160,10 +160,10 @@ class Panel:
 
     @property
     def _closed(self) -> bool:
-        return self._root is None or self._root.comm is None
+        return self.root is None or self.root.comm is None
 
     def _ipython_display_(self) -> None:
-        importlib.import_module("IPython.display").display(self._root)
+        importlib.import_module("IPython.display").display(self.root)
 
     # --- widgets
 
@@ -171,9 +171,9 @@ class Panel:
         """Close every widget, so that no old copy in a cell looks alive."""
         from kgnb.notebook.panel import widgets
 
-        if self._root is not None:
-            widgets.close(self._root)
-        self._root = None
+        if self.root is not None:
+            widgets.close(self.root)
+        self.root = None
 
     def _build(self) -> None:
         import ipywidgets as w
@@ -192,13 +192,13 @@ class Panel:
         self.again = widgets.button(
             controller, "panel.refresh", self._refresh_clicked, tip="panel.refresh_tip"
         )
-        self._head, self._messages = widgets.html(flex="1 1 auto"), widgets.html()
-        self._messages.add_class("kgnb-said")
+        self.head, self.messages = widgets.html(flex="1 1 auto"), widgets.html()
+        self.messages.add_class("kgnb-said")
         buttons = widgets.row(self.mend, self.again, wrap=False, flex="0 0 auto")
-        bar = widgets.row(self._head, buttons, wrap=False, align_items="flex-start", grid_gap="12px")
+        bar = widgets.row(self.head, buttons, wrap=False, align_items="flex-start", grid_gap="12px")
         style = widgets.html(html.STYLE, display="none")
-        self._root = widgets.column(style, bar, self._messages, self._tabs, padding="4px 2px")
-        self._root.add_class("kgnb-panel")
+        self.root = widgets.column(style, bar, self.messages, self._tabs, padding="4px 2px")
+        self.root.add_class("kgnb-panel")
 
     def _show_graph(self, novel: int) -> None:
         self.tabs["graph"].show_book(novel)
@@ -240,7 +240,7 @@ class Panel:
 
             status = self.controller.status()
             self._alert = told = alert.worst(status)
-            widgets.show(self._head, html.head(status, told))
+            widgets.show(self.head, html.head(status, told))
             widgets.visible(self.mend, bool(told and told.mend))
             if told and told.mend:
                 widgets.label(self.mend, say(f"panel.mend_{told.mend}"))
@@ -250,7 +250,7 @@ class Panel:
                 for tab in self.tabs.values():
                     tab.refresh(status)
             finally:  # a bug in a tab is among the messages
-                widgets.show(self._messages, *self._message_parts(status))
+                widgets.show(self.messages, *self._message_parts(status))
 
     def _message_parts(self, status: dict[str, Any]) -> list[str]:
         """The messages below the head."""

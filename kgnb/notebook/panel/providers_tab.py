@@ -27,23 +27,23 @@ class ProvidersTab:
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
         self.form = ProviderForm(controller)
-        self._rows = widgets.RowList(lambda about: Row(controller, about, self.form))
+        self.rows = widgets.RowList(lambda about: Row(controller, about, self.form))
         self._hint = widgets.html()
         self.apply = widgets.button(controller, "panel.apply_served", self._apply)
         below = widgets.row(self.apply, margin="8px 0 14px")
-        self.box = widgets.column(self._hint, self._rows.box, below, self.form.box)
+        self.box = widgets.column(self._hint, self.rows.box, below, self.form.box)
 
     def resume(self, name: str) -> None:
         """End a provider's pause."""
-        self._rows.rows[name].resume()
+        self.rows.rows[name].resume()
 
     def edit(self, name: str) -> None:
         """Open the form for another key, address or model of a provider."""
-        if name in self._rows.rows:
-            self.form.edit(self._rows.rows[name].about)
+        if name in self.rows.rows:
+            self.form.edit(self.rows.rows[name].about)
 
     def _apply(self) -> None:
-        rows = self._rows.rows.values()
+        rows = self.rows.rows.values()
         chosen = [row.name for row in rows if row.served.value]
         if rows and not chosen:
             raise InputError("panel.none_served")
@@ -57,7 +57,7 @@ class ProvidersTab:
     def refresh(self, status: html.Item) -> None:
         """Show the current providers."""
         found = (status["cluster"] or {}).get("providers", ())
-        self._rows.update({one["name"]: one for one in found})
+        self.rows.update({one["name"]: one for one in found})
         self.form.refresh(found)
         widgets.visible(self.apply, bool(found))
         widgets.show(self._hint, html.dim(say("panel.served_hint" if found else "panel.no_providers")))

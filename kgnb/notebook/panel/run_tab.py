@@ -37,9 +37,9 @@ class RunTab:
         self.now = widgets.button(controller, "panel.stop_now", stop_now, tip="panel.stop_now_tip", **wide)
         self.book = SubmitBox(controller)
         self._hint = widgets.html()
-        self._tasks = widgets.RowList(lambda task: TaskRow(controller, task["task_id"]))
+        self.tasks = widgets.RowList(lambda task: TaskRow(controller, task["task_id"]))
         buttons = widgets.row(self.start, self.stop, self.now)
-        self.box = widgets.column(buttons, self.book.box, self._hint, self._tasks.box)
+        self.box = widgets.column(buttons, self.book.box, self._hint, self.tasks.box)
 
     def refresh(self, status: html.Item) -> None:
         """Show the current tasks."""
@@ -50,7 +50,7 @@ class RunTab:
         self.book.refresh([provider["name"] for provider in cluster.get("providers", ())])
         tasks = cluster.get("tasks", ())
         shown = {task["task_id"]: task for task in tasks[:MAX_TASKS]}
-        self._tasks.update(shown)
+        self.tasks.update(shown)
         unknown = "panel.tasks_soon" if status["state"] == "starting" else "panel.unknown_tasks"
         hint = "" if shown else say("panel.no_tasks" if cluster else unknown)
         if len(tasks) > len(shown):
@@ -64,7 +64,7 @@ class TaskRow:
     def __init__(self, controller: PanelController, task_id: int) -> None:
         self._controller, self._id = controller, task_id
         self._status, self._novel = "", 0
-        self._about = widgets.html(flex="1 1 300px")
+        self.about = widgets.html(flex="1 1 300px")
         self.chapters = ChapterList(controller, task_id)
         self.open = self._button("panel.open_row", self.chapters.toggle)
         self.graph = self._button("panel.see_graph", lambda: controller.show_graph(self._novel))
@@ -75,7 +75,7 @@ class TaskRow:
         self.delete = self._delete.button
         parts = (self.open, self.graph, self.pause, self.retry, self.cancel, self.delete)
         buttons = widgets.row(*parts, flex="0 1 auto", max_width="100%")
-        head = widgets.row(self._about, buttons, grid_gap="2px 14px")
+        head = widgets.row(self.about, buttons, grid_gap="2px 14px")
         self.box = widgets.column(head, self.chapters.box)
         self.box.add_class("kgnb-row")
 
@@ -85,7 +85,7 @@ class TaskRow:
     def update(self, task: html.Item) -> None:
         """Show the task's current state."""
         self._status, self._novel = task["status"], task["novel_id"]
-        widgets.show(self._about, html.task(task))
+        widgets.show(self.about, html.task(task))
         is_open = self._status in ACTIVE_STATUSES
         widgets.label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
         widgets.label(self.open, say("panel.close_row" if self.chapters.is_open else "panel.open_row"))
@@ -111,11 +111,11 @@ class ChapterList:
         self._listed: Sequence[ListedChapter] | None = None
         self._counts: object = None  # of the task when its chapters were read last
         self._read_at, self._reading = 0.0, False
-        self._table = widgets.html(margin="2px 0 4px")
+        self.table = widgets.html(margin="2px 0 4px")
         self.failed = widgets.choice(say("panel.f_chapter"), [("-", 0)], flex="0 1 420px")
         self.retry = widgets.button(controller, "panel.retry_chapter", self._retry)
-        self._again = widgets.row(self.failed, self.retry)
-        self.box = widgets.column(self._again, self._table)
+        self.again = widgets.row(self.failed, self.retry)
+        self.box = widgets.column(self.again, self.table)
         widgets.visible(self.box, False)
 
     def toggle(self) -> None:
@@ -152,11 +152,11 @@ class ChapterList:
     def _show(self) -> None:
         listed = self._listed
         shown = html.dim(say("panel.reading_chapters")) if listed is None else html.chapters(listed)
-        widgets.show(self._table, shown)
+        widgets.show(self.table, shown)
         failed = [one for one in listed or () if one.status == "failed"]
         offered = [(cut(f"{one.number} · {one.title}", 60), one.number) for one in failed]
         widgets.options(self.failed, offered or [("-", 0)])
-        widgets.visible(self._again, bool(failed))
+        widgets.visible(self.again, bool(failed))
 
     def _retry(self) -> None:
         from kgnb.app.dead_letters import retry_dead_letters

@@ -74,7 +74,7 @@ class SubmitBox:
 
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
-        self._chosen: ChosenBook | None = None
+        self.chosen: ChosenBook | None = None
         self._stated = ("", "")  # title and author in the file
         self._size: BookSize | None = None
         self._estimate: QuickEstimate | None = None
@@ -97,13 +97,13 @@ class SubmitBox:
         self.provider.observe(lambda _: self._forget_estimate(), names="value")
         self.reckon = widgets.button(controller, "panel.estimate", self._reckon, tip="panel.estimate_tip")
         self.submit = widgets.button(controller, "panel.submit", self._submit, style="primary", width="96px")
-        self._about = widgets.html(flex="1 1 260px", margin="0 0 0 8px")
+        self.about = widgets.html(flex="1 1 260px", margin="0 0 0 8px")
         gap = "2px 10px"
         self.box = widgets.card(
             say("panel.submit_title"),
             widgets.row(self.upload, self.path, self.sample, grid_gap=gap),
             widgets.row(self.title, self.author, self.provider, grid_gap=gap),
-            widgets.row(self.reckon, self.submit, self._about, grid_gap=gap),
+            widgets.row(self.reckon, self.submit, self.about, grid_gap=gap),
             margin="10px 0 12px",
         )
 
@@ -119,7 +119,7 @@ class SubmitBox:
     def _typed(self) -> None:
         if path := self.path.value.strip():
             self._choose(ChosenBook(Path(path).name, path=path))
-        elif self._chosen is not None and self._chosen.path:
+        elif self.chosen is not None and self.chosen.path:
             self._choose(None)
 
     def _sampled(self) -> None:
@@ -132,14 +132,14 @@ class SubmitBox:
     def _choose(self, chosen: ChosenBook | None) -> None:
         from kgnb.app.api import spawn
 
-        self._chosen, self._size, self._stated = chosen, None, ("", "")
+        self.chosen, self._size, self._stated = chosen, None, ("", "")
         self.title.value = self.author.value = ""
         self._forget_estimate()
         if chosen is None:
             return
 
         def read(found: tuple[str, str, BookSize]) -> None:
-            if self._chosen is chosen:
+            if self.chosen is chosen:
                 self.title.value, self.author.value, self._size = found
                 self._stated = found[:2]
 
@@ -152,9 +152,9 @@ class SubmitBox:
     # --- estimate and submit
 
     def _wanted(self) -> ChosenBook:
-        if self._chosen is None:
+        if self.chosen is None:
             raise InputError("panel.no_book")
-        return self._chosen
+        return self.chosen
 
     def _reckon(self) -> None:
         from kgnb.app.quick_estimate import quick_estimate
@@ -166,7 +166,7 @@ class SubmitBox:
             return await quick_estimate(app, size, provider)
 
         def done(found: QuickEstimate) -> None:
-            if self._chosen is chosen:
+            if self.chosen is chosen:
                 self._estimate = found
 
         self._controller.run(say("panel.estimating"), work, done)
@@ -202,12 +202,12 @@ class SubmitBox:
         widgets.options(self.provider, [(say("panel.by_default"), ""), *((name, name) for name in providers)])
         facts: list[str] = []
         if self._size is not None:
-            size, name = self._size, self._chosen.name if self._chosen else ""
+            size, name = self._size, self.chosen.name if self.chosen else ""
             counts = {"chapters": len(size.chapters), "chars": compact(sum(size.chapters))}
             facts.append(say("panel.book_size", name=name, lang=say(f"panel.lang_{size.lang}"), **counts))
         if self._estimate is not None:
             facts.append(estimate_text(self._estimate))
-        widgets.show(self._about, *map(html.dim, facts))
+        widgets.show(self.about, *map(html.dim, facts))
 
 
 def estimate_text(found: QuickEstimate) -> str:
