@@ -490,9 +490,7 @@ class TestRun:
         assert not box.title.value
         until(
             lambda: (
-                "已完成 100%" in next(iter(run.tasks.rows.values())).about.value
-                if run.tasks.rows
-                else False
+                "已完成 100%" in next(iter(run.tasks.rows.values())).about.value if run.tasks.rows else False
             )
         )
         row = run.tasks.rows[1]
