@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from kgnb.book import encoding
-from kgnb.book.markup import elements, plain_tags, tokens
+from kgnb.book.markup import MAX_TAGS, elements, plain_tags, tokens
 from kgnb.book.model import MAX_LINES, Line
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
@@ -55,7 +55,7 @@ class _Reader:
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
         self.archive = archive
-        self.bytes_left = MAX_TOTAL
+        self.bytes_left, self.tags_left = MAX_TOTAL, MAX_TAGS
         self.names = {i.filename: i for i in archive.infolist()}
 
     def read(self) -> Epub:
@@ -107,8 +107,12 @@ class _Reader:
             data = file.read(limit + 1)
         if len(data) > limit:
             raise InputError("book.epub_bomb", path=self.path)
+        text = plain_tags(_decoded(data))
         self.bytes_left -= len(data)
-        return plain_tags(_decoded(data))
+        self.tags_left -= text.count("<")
+        if self.tags_left < 0:
+            raise InputError("book.epub_bomb", path=self.path)
+        return text
 
 
 def _decoded(data: bytes) -> str:

@@ -27,6 +27,11 @@ def compact(number: int) -> str:
     return str(number)
 
 
+def rate(value: float) -> str:
+    """A rate in at most four digits: 0.4, 9.5, 120, 5.1k."""
+    return f"{value:.1f}" if value < 10 else compact(round(value))
+
+
 def money(amount: float) -> str:
     """An amount in the currency of the prices, with four decimals below a hundredth."""
     return f"{amount:.2f}" if amount >= 0.01 or not amount else f"{amount:.4f}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TextIO, cast
 
 from kgnb.core import logging as log_setup
-from kgnb.core.formatting import compact, duration, money
+from kgnb.core.formatting import compact, duration, money, rate
 from kgnb.core.host import in_kernel, is_batch
 from kgnb.core.messages import say
 from kgnb.core.model import Progress
@@ -73,7 +73,7 @@ class BuildStep:
         known: list[str] = []
         if self.rate and self.stage == "chapters":
             left = duration(60 * progress.open / self.rate)
-            known = [say("cli.bar_left", time=left), say("status.per_minute", rate=f"{self.rate:.1f}")]
+            known = [say("cli.bar_left", time=left), say("status.per_minute", rate=rate(self.rate))]
         elif self.waited >= SLOW_SECONDS and self.stage == "chapters":
             known = [say("cli.bar_waited", time=duration(self.waited))]
         if progress.failed:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from kgnb.core.formatting import clock, compact, duration, money
+from kgnb.core.formatting import clock, compact, duration, money, rate
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 
@@ -119,7 +119,7 @@ def _text(meaning: Meaning, value: Any, exact: bool) -> str:
         case "age":
             return say("status.ago", time=duration(value))
         case "rate":
-            return say("status.per_minute", rate=f"{value:.1f}")
+            return say("status.per_minute", rate=rate(value))
         case "tokens":
             return f"{sum(value):,}" if exact else " + ".join(map(compact, value))
         case "money":

@@ -15,6 +15,7 @@ import pytest
 
 from kgnb.book import chapters, docx, headings
 from kgnb.book import encoding as text_encoding
+from kgnb.book.markup import MAX_TAGS
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book, story_path
 from kgnb.core import chunking
@@ -705,6 +706,14 @@ def test_word_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert read_book(path).chapters
     monkeypatch.setattr(docx, "MAX_PART", 500)
     assert key_of(path) == "book.docx_broken"
+
+
+@pytest.mark.parametrize("empty", ["<w:p/>", "<w:p><w:r><w:br/></w:r></w:p>", "<x:i/>"])
+def test_millions_of_empty_elements_are_no_book(tmp_path: Path, empty: str) -> None:
+    body = word_paragraph(f"<w:t>{ZH}</w:t>") + empty * (MAX_TAGS + 1)
+    assert key_of(word(tmp_path, body)) == "book.docx_broken"
+    pages = {f"{n}.xhtml": page(paragraphs() + "<i/>" * (MAX_TAGS // 4)) for n in range(5)}
+    assert key_of(epub(tmp_path, pages)) == "book.epub_bomb"
 
 
 # --- errors -------------------------------------------------------------------------------------------------

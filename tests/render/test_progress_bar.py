@@ -53,7 +53,7 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
         "0/40",
         *(f"{n}/40" for n in (4, 8, 12, 16, 20, 24, 28, 32, 36)),
     ]
-    assert "chapters 20/40 50% · 1 min 40 s left · 12.0/min · 24.0k tokens · 0.20 CNY" in lines
+    assert "chapters 20/40 50% · 1 min 40 s left · 12/min · 24.0k tokens · 0.20 CNY" in lines
     assert [line.split()[0] for line in lines[-2:]] == ["writing", "done"]
 
 

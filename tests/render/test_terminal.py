@@ -84,6 +84,14 @@ class TestTables:
     def test_numbers(self, number: int, text: str) -> None:
         assert formatting.compact(number) == text
 
+    assert list(map(formatting.rate, (0.04, 9.46, 9.96, 120.4, 5100.0))) == [
+        "0.0",
+        "9.5",
+        "10.0",
+        "120",
+        "5.1k",
+    ]
+
     def test_a_bar_is_full_at_the_end_only(self) -> None:
         assert terminal.progress_bar(99.9).endswith(".")
         assert set(terminal.progress_bar(100.0)) == {"#"}
