@@ -13,24 +13,30 @@ title alone, and who is no more than near."""
 def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
     """Return how sure surnames and titles make it that ``one``, named near, is meant by "``owner``'s
     ``role``": Mr. Dale by Tom Dale's father, hardly Mr. Moss."""
-    mine, names, unlike = one.surnames, owner.surnames, False
+    mine, names, unlike = one.surnames, owner.surnames, _are_couple(one, owner) or _is_by_marriage(one, owner)
     match role.name:
         case "wife" | "husband":
             his, hers = (owner, one) if role.name == "wife" else (one, owner)
             mine, names, heads, suits = his.surnames, hers.married, _is_head(his) and _is_head(hers), False
             unlike = "miss" in hers.titles and not names and not hers.surnames.isdisjoint(his.surnames)
+            unlike |= "lady" in hers.titles and bool(his.titles) and his.titles.isdisjoint(("sir", "lord"))
         case "mother":
-            mine, heads, suits = one.married, _is_head(one), one.head == "f"
-            unlike = not (mine or one.titles.isdisjoint(("miss", "aunt")))
+            mine, heads, suits = one.married, _is_parent(one, owner) and not one.given, one.head == "f"
+            unlike |= not (mine or one.titles.isdisjoint(("miss", "aunt")))
         case "father":
-            heads, suits = _is_head(one), one.head == "m"
-            unlike = not one.titles.isdisjoint(("master", "uncle"))
+            heads, suits = _is_parent(one, owner), one.head == "m"
+            unlike |= not one.titles.isdisjoint(("master", "uncle"))
         case "brother" | "sister":
             heads, suits = True, one.given and owner.given
         case "son" | "daughter" | "child":
-            names, heads, suits = owner.married or names, _is_head(owner), one.given and _is_head(owner)
+            names, heads, suits = (
+                owner.married or names,
+                _is_parent(owner, one),
+                one.given and _is_head(owner),
+            )
+            unlike = _are_couple(one, owner)
         case "aunt" | "uncle":
-            elder = OF_SURNAME if one.married or one.head == "m" else 0.0
+            elder = OF_SURNAME if one.married else NEARBY if one.head == "m" else 0.0
             return OF_FAMILY if role.name in one.titles else elder
         case _:
             return NEARBY
@@ -39,6 +45,22 @@ def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
     if names and mine:
         return OF_FAMILY if heads else OF_SURNAME
     return OF_SURNAME if suits else NEARBY
+
+
+def _are_couple(one: NameFacts, owner: NameFacts) -> bool:
+    """Whether both are called as heads of one house, and so are husband and wife: Mr. Dale and Mrs. Dale."""
+    heads = {one.head, owner.head} == {"m", "f"} and not (one.given or owner.given)
+    return heads and not (one.surnames | one.married).isdisjoint(owner.surnames | owner.married)
+
+
+def _is_by_marriage(one: NameFacts, owner: NameFacts) -> bool:
+    """Whether the owner bears her husband's name alone, which says nothing of whom she was born with."""
+    return bool(owner.married) and owner.surnames <= owner.married and not one.surnames.isdisjoint(owner.married)
+
+
+def _is_parent(one: NameFacts, child: NameFacts) -> bool:
+    """Whether one is called as the head of a house, and the other isn't: Mr. Dale of Tom Dale."""
+    return _is_head(one) and (child.given or not _is_head(child))
 
 
 def _is_head(person: NameFacts) -> bool:

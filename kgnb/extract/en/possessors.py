@@ -27,7 +27,7 @@ NAMED, ALONE, ACTING, BY_TURN = 0.9, 0.8, 0.6, 0.45
 of several who acts, or only speaks by turns."""
 WINDOW = 60
 """Most characters before a noun that a frame uses."""
-SENTENCES_BACK, DOUBT = 6, 0.9
+SENTENCES_BACK, DOUBT = 6, 0.8
 """Sentences before that of a pronoun in which whom it means is looked for, and what each of them leaves of a
 confidence."""
 PRONOUNS = 40

@@ -22,9 +22,9 @@ from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import PERSON, Frames, MaskedText, Mention, Statement, added_up
 from kgnb.extract.word_search import trie_pattern
 
-FAR, FAR_BROTHER, LAST_NAMED, OF_SEVERAL = 0.5, 0.65, 0.5, 0.6
-"""What is left of a confidence if the bearer is only somewhere in the chapter (a brother is surer), was named
-last of some who are as likely, or is one of "her daughters"."""
+FAR, LAST_NAMED, OF_SEVERAL = 0.65, 0.5, 0.6
+"""What is left of a confidence if the bearer is only somewhere in the chapter, was named last of some who are as
+likely, or is one of "her daughters"."""
 
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _ADJECTIVES = f"(?:(?:{_ADJECTIVE}),? (?:and )?)*"
@@ -140,11 +140,12 @@ class _Chapter:
                 yield Statement(*names, f"{one.form} and {other.form}", one.start, other.end, NAMED)
 
     def _of_wives(self) -> Iterator[Statement]:
-        """Mrs. Tom Dale, where the chapter has Tom Dale."""
+        """Mrs. Tom Dale, where the chapter has Tom Dale; Lady Tom, where it has Lord Tom."""
         men = {form: m.entry for m in self._masked.people for form in (m.entry.name, *m.entry.aliases)}
         for mention in self._masked.people:
             title, _, name = mention.form.partition(" ")
-            man = men.get(name) if title.rstrip(".") == "Mrs" and " " in name else None
+            full = name if title.rstrip(".") == "Mrs" and " " in name else f"Lord {name}" if title == "Lady" else ""
+            man = men.get(full)
             if man and man is not mention.entry and self._persons.gender(man) == "m":
                 names = mention.entry.name, "SPOUSE", man.name
                 yield Statement(*names, mention.form, mention.start, mention.end, NAMED)
@@ -231,7 +232,7 @@ class _Chapter:
             found = [(m, sure * LAST_NAMED) for m, sure in self._likeliest(role, owner.entry, above, start)]
         far = [] if noun[2] or role.type == "FAMILY" or (found and found[0][1] == OF_FAMILY) else self._firsts
         if others := [one for one in self._likeliest(role, owner.entry, far, start) if one[1] == OF_FAMILY]:
-            found = [(m, FAR_BROTHER if role.type == "SIBLING" else FAR) for m, _ in others]
+            found = [(m, FAR) for m, _ in others]
         if len(found) > 1:
             found = [(m, sure * LAST_NAMED) for m, sure in found if m.end <= start][-1:]
         if len(found) == 1 and (not noun[2] or found[0][1] == OF_FAMILY):
