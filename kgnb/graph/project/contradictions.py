@@ -8,18 +8,13 @@ them: another kinship of the same pair, a third parent, another generation than 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from kgnb.extract.patterns import STATED
 from kgnb.graph.model import RELATION_GROUPS, EdgeKey, NodeKey
 from kgnb.graph.project.facts import TieFacts
 
 MIN_ODDS = 1.0
 """Least odds of a tie: what is said of it must be likelier than not, whatever contradicts it."""
-
-SHARE = 0.2
-"""Least share of the odds of a person's surest tie of the kind, of one that is only implied: who stands near
-when somebody's sister is spoken of is now and then another."""
 
 
 def odds(confidence: float) -> float:
@@ -36,30 +31,8 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     """Return the ties that were read by rules alone and don't hold."""
     total = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: n for edge, n in total.items() if edge[1] in _KIN}
-    against, best = _contradictions(kin), _best_of_person(kin)
-    return {
-        edge
-        for edge, n in total.items()
-        if n < MIN_ODDS * (1 + against.get(edge, 0.0))
-        or (ties[edge].confidence < STATED and n < SHARE * max(best[p] for p in _persons(edge)))
-    }
-
-
-def _persons(edge: EdgeKey) -> Iterator[tuple[str, NodeKey]]:
-    """The ends of a tie that have few such: of a parent and a child the child alone."""
-    source, kind, target = edge
-    yield kind, target
-    if kind != "PARENT_OF":
-        yield kind, source
-
-
-def _best_of_person(kin: Mapping[EdgeKey, float]) -> dict[tuple[str, NodeKey], float]:
-    """(type, person) → the odds of the surest of these ties."""
-    best = defaultdict[tuple[str, NodeKey], float](float)
-    for edge, n in kin.items():
-        for person in _persons(edge):
-            best[person] = max(best[person], n)
-    return best
+    against = _contradictions(kin)
+    return {edge for edge, n in total.items() if n < MIN_ODDS * (1 + against.get(edge, 0.0))}
 
 
 def _contradictions(kin: Mapping[EdgeKey, float]) -> dict[EdgeKey, float]:
