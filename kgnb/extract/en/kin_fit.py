@@ -55,7 +55,9 @@ def _are_couple(one: NameFacts, owner: NameFacts) -> bool:
 
 def _is_by_marriage(one: NameFacts, owner: NameFacts) -> bool:
     """Whether the owner bears her husband's name alone, which says nothing of whom she was born with."""
-    return bool(owner.married) and owner.surnames <= owner.married and not one.surnames.isdisjoint(owner.married)
+    return (
+        bool(owner.married) and owner.surnames <= owner.married and not one.surnames.isdisjoint(owner.married)
+    )
 
 
 def _is_parent(one: NameFacts, child: NameFacts) -> bool:

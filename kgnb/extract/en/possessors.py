@@ -27,7 +27,7 @@ NAMED, ALONE, ACTING, BY_TURN = 0.9, 0.8, 0.6, 0.45
 of several who acts, or only speaks by turns."""
 WINDOW = 60
 """Most characters before a noun that a frame uses."""
-SENTENCES_BACK, DOUBT = 6, 0.8
+SENTENCES_BACK, DOUBT = 6, 0.85
 """Sentences before that of a pronoun in which whom it means is looked for, and what each of them leaves of a
 confidence."""
 PRONOUNS = 40
@@ -44,6 +44,8 @@ _PRONOUN = {
     gender: re.compile(rf"\b(?i:{pronoun})\b(?! (?:{words.SPEECH_VERB})\b)")
     for gender, pronoun in (("m", "he|him|his"), ("f", "she|her"))
 }
+_FIRST_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+ $")
+"""What makes a surname behind it another's: of Ann Dale only Dale is known."""
 _INTRODUCES = re.compile(r"[,:] $")
 _HE_SAYS = re.compile(rf"\" (?:(?:{words.SPEECH_VERB}) )?(he|she)\b", re.IGNORECASE)
 _ACTS = re.compile(
@@ -86,7 +88,8 @@ class Possessors:
     def meant(self, word: str, at: int, others: set[str]) -> Possessor | None:
         """Return who is named at a place (:data:`PERSON`) or meant by a pronoun there; none of ``others``."""
         if word == PERSON:
-            return Possessor(self._masked.at(at).entry, at, NAMED)
+            known = not _FIRST_NAME.search(self._text, max(0, at - WINDOW), at)
+            return Possessor(self._masked.at(at).entry, at, NAMED) if known else None
         pronoun = word.lower()
         if pronoun in _GENDERS:
             return self._antecedent(at, _GENDERS[pronoun], others)

@@ -22,9 +22,9 @@ from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import PERSON, Frames, MaskedText, Mention, Statement, added_up
 from kgnb.extract.word_search import trie_pattern
 
-FAR, LAST_NAMED, OF_SEVERAL = 0.65, 0.5, 0.6
-"""What is left of a confidence if the bearer is only somewhere in the chapter, was named last of some who are as
-likely, or is one of "her daughters"."""
+FAR, LAST_NAMED, OF_SEVERAL = 0.75, 0.5, 0.6
+"""What is left of a confidence if the bearer is only somewhere in the chapter, was named last of some who are
+as likely, or is one of "her daughters"."""
 
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _ADJECTIVES = f"(?:(?:{_ADJECTIVE}),? (?:and )?)*"
@@ -128,6 +128,8 @@ class _Chapter:
             return  # of two pronouns both are doubtful
         one, other = (second, first) if inverted else (first, second)
         label, sure = found[0].replace(PERSON, "").strip(" ,'s"), min(first.confidence, second.confidence)
+        if self._is_far(first.start, found.start()) or self._is_far(second.start, found.start()):
+            return
         yield Statement(one.entry.name, kind, other.entry.name, label, *found.span(), sure)
 
     def _of_couples(self) -> Iterator[Statement]:
@@ -144,7 +146,13 @@ class _Chapter:
         men = {form: m.entry for m in self._masked.people for form in (m.entry.name, *m.entry.aliases)}
         for mention in self._masked.people:
             title, _, name = mention.form.partition(" ")
-            full = name if title.rstrip(".") == "Mrs" and " " in name else f"Lord {name}" if title == "Lady" else ""
+            full = (
+                name
+                if title.rstrip(".") == "Mrs" and " " in name
+                else f"Lord {name}"
+                if title == "Lady"
+                else ""
+            )
             man = men.get(full)
             if man and man is not mention.entry and self._persons.gender(man) == "m":
                 names = mention.entry.name, "SPOUSE", man.name
@@ -298,7 +306,7 @@ class _Chapter:
         chained: bool,
     ) -> Iterator[Statement]:
         kind, inverted = ("FAMILY", False) if chained else (role.type, role.inverted)
-        if chained and not role.kin:
+        if not role.kin and (chained or self._is_far(owner.start, span[0])):
             return
         if role.type == "SPOUSE" and self._persons.gender(owner.entry) == role.gender != "":
             return
@@ -307,6 +315,10 @@ class _Chapter:
             one, other = (bearer.entry, owner.entry) if inverted else (owner.entry, bearer.entry)
             if one.name != other.name:
                 yield Statement(one.name, kind, other.name, noun, start, end, owner.confidence)
+
+    def _is_far(self, start: int, at: int) -> bool:
+        """Whether a place is beyond the sentence after the one that begins a part."""
+        return bisect_left(self._persons.ends, at) - bisect_left(self._persons.ends, start) > 1
 
     def _is_unreal(self, start: int, end: int) -> bool:
         """Whether what a sentence says in a part is supposed, wished, denied or asked."""
