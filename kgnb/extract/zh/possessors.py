@@ -42,7 +42,7 @@ _BEFORE_QUOTE = re.compile(
 _BEHIND_QUOTE = re.compile(f"[”」』](?P<who>{PERSON}){_SAYS}")
 _BESIDE = re.compile(f"{PERSON}{OF}{DEAR}$")
 _TOGETHER = re.compile(
-    f"{PERSON}(?:[并与和同及]|[携带率引]|[带领同]着|带了)(?:其|他的?|她的?|自己的?)?{DEAR}$"
+    f"{PERSON}(?:[并与和同及]|[携带率引]|[带领同]着|带了)(?P<whose>其|他的?|她的?|自己的?)?{DEAR}$"
 )
 _PRONOUN = re.compile(f"(?P<whose>[我吾俺咱他她其你您汝])(?:们)?(?:的|之|家的?)?{DEAR}$")
 _HAS = re.compile(
@@ -55,6 +55,7 @@ _BEFORE_NOUN = frozenset(
 """What stands before a noun of one character that is no part of a longer word, and before 家父."""
 _CLAUSE = frozenset("，。！？；：“「『”」』\n昔说来时忽")
 """What stands before the subject of a clause: 却说甲, 忽甲."""
+_HOSTILE = frozenset("杀擒斩捉射刺捕获诛")
 _NOT_OF_HOUSE = re.compile("[母妈娘义养干继结盟拜甥舅姨婿岳丈嫂媳姻外妻内表妯]|姑[父爷]|[妹姐]夫|亲家|连襟")
 _OF_HOUSE = re.compile("[叔伯侄孙堂族祖爷]")
 _MARRIED = tuple(words.WIFE_TITLES | {"氏", "母", "后", "妃"})
@@ -109,9 +110,14 @@ class Possessors:
         together = _TOGETHER.search(self._text, begin, start)
         if together and not noun.owned and not self.in_speech(start):
             one = self._masked.at(together.start())
-            fits = one.start not in self.bearers and _may_own(one.entry, kin, bearer.entry)
+            entries = one.entry, kin, bearer.entry
+            told = together["whose"] or self._text[one.start - 1 : one.start] in _CLAUSE
+            fits = _may_own(*entries) and (told or _are_of_one_house(*entries))  # not 唤甲并子乙
+            fits = fits and one.start not in self.bearers
             return Possessor(one, ALONE) if fits else None
         if pronoun := _PRONOUN.search(self._text, begin, start):
+            if pronoun["whose"] in "其他她" and self._text[pronoun.start() - 1] in _HOSTILE:
+                return None  # of whose people they are that he kills: 擒其副将乙
             return self.meant(pronoun["whose"], pronoun.start(), kin, bearer)
         if has := _HAS.search(self._text, begin, start):
             return Possessor(self._masked.at(has.start()), NAMED)

@@ -203,8 +203,9 @@ class _Chapter:
         for bearer in self._masked.people:
             if bearer.start - 2 in self._possessors.bearers and self._text[bearer.start - 1] in "、与和并及":
                 self._possessors.bearers.add(bearer.start)
-            if (found := self._noun_before(bearer.start)) is None:
-                continue
+            found = self._noun_before(bearer.start)
+            if found is None or kin_noun(bearer.form, 0, len(bearer.form)):
+                continue  # 二姐三姐 are two names
             kin, link = found
             sentence = behind_last(self._text, "。！？\n", max(0, kin.start - LONGEST), kin.start)
             item = sentence, kin.noun.type, last[2]

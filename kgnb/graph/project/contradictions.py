@@ -2,7 +2,8 @@
 
 Rules give each statement a confidence: high where the text names both persons, low where one of them was
 inferred. Over the book the odds of all statements of a tie add up, and those of what contradicts it lower
-them: another kinship of the same pair, a third parent, another generation than one's brothers and sisters.
+them: another kinship of the same pair, the same tie the other way round, a third parent, another generation
+than that of brothers and sisters.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     """Return the ties that were read by rules alone and don't hold."""
     total = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: n for edge, n in total.items() if edge[1] in _KIN}
-    against = _contradictions(kin)
+    against = {edge: total.get((edge[2], edge[1], edge[0]), 0.0) for edge in total} | _contradictions(kin)
     return {edge for edge, n in total.items() if n < MIN_ODDS * (1 + against.get(edge, 0.0))}
 
 
