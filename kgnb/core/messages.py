@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,6 +22,7 @@ Language = Literal["zh", "en"]
 
 T = TypeVar("T")
 _language: Language | None = None
+_spoken: ContextVar[Language | None] = ContextVar("spoken", default=None)
 
 
 def use_language(language: Language) -> None:
@@ -29,8 +32,19 @@ def use_language(language: Language) -> None:
 
 
 def language() -> Language:
-    """The language of texts: the one set by :func:`use_language`, else :func:`environment_language`."""
-    return _language or environment_language()
+    """The language of texts: of :func:`in_language`, else the one set by :func:`use_language`, else
+    :func:`environment_language`."""
+    return _spoken.get() or _language or environment_language()
+
+
+@contextmanager
+def in_language(language: Language | None) -> Iterator[None]:
+    """Within it this thread or task speaks another language; None changes nothing."""
+    before = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
 
 
 def environment_language() -> Language:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import re
+from collections import Counter
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -13,14 +15,14 @@ import pytest
 import yaml
 
 from kgnb.core.errors import InputError
-from kgnb.core.messages import use_language
+from kgnb.core.messages import language, use_language
 from kgnb.graph.book_history import book_history
 from kgnb.graph.continuity import contradictions
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.graph.relation_types import containment
 from kgnb.render import export
 from kgnb.render.export.cards_format import to_card_files, to_cards
-from kgnb.render.export.markdown_format import escape
+from kgnb.render.export.markdown_format import escape, to_markdown
 from kgnb.render.export.obsidian_format import to_vault
 from kgnb.render.kit.document import Kit
 from kgnb.render.kit.sections import build_kit
@@ -92,16 +94,49 @@ def test_what_the_kit_tells(tmp_path: Path) -> None:
     assert text.startswith("# 三国\n")
     for told in ("又称：刘备2", "盟友（关羽；第 1–2 章）", "> 刘备 （第 1 章）", "大事记", "荆州"):
         assert told in text
-    anchor = re.search(r"\[刘备\]\(#(k\d+)\)", text)
-    assert anchor
-    assert f'<a id="{anchor[1]}"></a>刘备' in text
+    assert "[刘备](#刘备)" in text
+    assert "0 " not in text.partition("## ")[0]  # only what there is
+    assert {"组织", "物件", "前后矛盾"}.isdisjoint(re.findall("## (.+)", text))
+
+
+def test_links_within_the_text_lead_to_headings_without_raw_markup() -> None:
+    """By github-slugger's rule, as far as letters, digits, blanks and hyphens go."""
+    names = ["Emma", "Mr. Darcy", "Mr Darcy", "Miss de Bourgh", "刘备", *HOSTILE]
+    out = io.StringIO()
+    to_markdown(kit(names), out)
+    assert "<a " not in out.getvalue()
+    seen: Counter[str] = Counter()
+    anchors: list[str] = []
+    for title in re.findall(r"^#+ (.*)$", out.getvalue(), re.M):
+        bare = re.sub(r"\\(.)", r"\1", title).lower()
+        slug = "".join(c for c in bare if c.isalnum() or c in " -_").replace(" ", "-")
+        anchors.append(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    links = re.findall(r"\]\(#([^)]*)\)", out.getvalue())
+    assert len(links) > 3 * len(names)
+    assert {"emma-1", "mr-darcy", "mr-darcy-1", "miss-de-bourgh", "刘备"} <= set(links)
+    assert {link for link in links if re.search(r"[^\W\d]", link)} <= {*anchors}
+
+
+def test_cards_speak_the_books_language_and_begin_with_its_words(tmp_path: Path) -> None:
+    use_language("zh")
+    made = graph(["Anne Elliot", "Captain Wentworth"])
+    made.nodes["Character", "Anne Elliot"].properties["traits"] = ["gentle"]
+    place = export.write(
+        made, {}, tmp_path / "k.cards.json", "cards", title="Persuasion", texts=[(1, "Anne.")]
+    )
+    text = place.read_text("utf-8")
+    assert not re.search("[一-鿿]", re.sub("荆州|城|回", "", text))
+    card = next(one["data"] for one in json.loads(text) if one["data"]["name"] == "Anne Elliot")
+    assert (card["personality"], card["first_mes"]) == ("gentle", "Anne Elliot")
+    assert language() == "zh"
 
 
 def test_every_link_of_the_vault_resolves_and_every_name_is_a_file_on_windows() -> None:
     notes = to_vault(kit(HOSTILE))
     stems = [PureWindowsPath(path).stem for path in notes]
     assert len({stem.casefold() for stem in stems}) == len(stems)
-    assert len(notes) == 1 + 4 + len(HOSTILE) + 4
+    assert len(notes) == 1 + 3 + len(HOSTILE) + 4
     for path, text in notes.items():
         assert not PureWindowsPath(path).is_reserved()
         assert ".." not in path.split("/")

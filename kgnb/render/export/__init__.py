@@ -16,8 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
+from kgnb.book.reader import language
 from kgnb.core.errors import InputError
 from kgnb.core.files import replacing
+from kgnb.core.messages import in_language
 from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.continuity import contradictions
 from kgnb.graph.model import Graph
@@ -58,9 +60,9 @@ def write(
     """
     target = Path(path).expanduser()
     one_table = target.suffix.lower() == ".csv"
+    told = [(number, text) for number, text in texts if until is None or number <= until]
 
     def kit() -> Kit:
-        told = ((number, text) for number, text in texts if until is None or number <= until)
         found = contradictions(graph, told)
         return build_kit(graph, history or book_history(graph), found, title=title, until=until or 0)
 
@@ -81,9 +83,13 @@ def write(
     folders = {"obsidian": to_vault, "cards": to_card_files}
     if (known := FORMAT_OF_ENDING.get(f".{format}")) is None:
         raise InputError("exchange.unknown_format", format=format, known=", ".join((*FORMATS, "zip")))
-    if is_folder(target, known):
-        return _write_folder(target, folders[known](kit()))
-    return _write_whole(target, writers[known])
+    sample = told[0][1] if told else " ".join(key for _, key in graph.nodes)
+    with in_language(
+        language(sample) if known == "cards" else None
+    ):  # a model that plays the book reads them
+        if is_folder(target, known):
+            return _write_folder(target, folders[known](kit()))
+        return _write_whole(target, writers[known])
 
 
 def check_place(path: str | Path, format: str | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from kgnb.core.messages import say
 from kgnb.graph.model import NodeKey
 from kgnb.render.export.obsidian_format import file_names
-from kgnb.render.kit.document import Kit, Line, Link, Section, plain
+from kgnb.render.kit.document import Kit, Line, Link, Quote, Section, plain
 
 BOOK_ENTRIES = 40
 """Most entries of a card's own book: those that the character's section links to first."""
@@ -48,11 +48,11 @@ def _card(one: Section, of_entity: dict[NodeKey, Section], kit: Kit) -> dict[str
     data = {
         "name": inert(one.title),
         "description": "\n".join(_words([told for section in facts for told in section.lines])),
-        "personality": "",
+        "personality": inert(say("picture.comma").join(one.traits)),
         "scenario": inert(
             say("kit.scenario_until" if kit.until else "kit.scenario", title=kit.title, chapter=kit.until)
         ),
-        "first_mes": "",
+        "first_mes": inert(first.text) if (first := _first_quote(one)) else "",
         "mes_example": "",
         "creator_notes": "\n".join(
             [say("kit.card_notes"), *_words([t for s in arc for t in s.lines], quotes=True)]
@@ -68,6 +68,12 @@ def _card(one: Section, of_entity: dict[NodeKey, Section], kit: Kit) -> dict[str
         "extensions": {},
     }
     return {"spec": "chara_card_v3", "spec_version": "3.0", "data": data}
+
+
+def _first_quote(section: Section) -> Quote | None:
+    """The earliest words of the book that the section quotes: where a conversation can begin."""
+    quotes = [quote for one in section.walk() for told in one.lines for quote in told.quotes]
+    return min(quotes, key=lambda quote: quote.chapter, default=None)
 
 
 def _linked(section: Section) -> Iterator[NodeKey]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
 from kgnb.core.messages import say
@@ -13,6 +13,8 @@ _SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$#^=%!{}@]|:(?=[:/])|(?i:(?<=\bwww)\.)|^[
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 """What CommonMark, tables, autolinks, formulas, and Obsidian's tags, comments and fields take for markup."""
 
+_NO_SLUG = re.compile(r"[^\w\- ]")
+
 ToLink = Callable[[Link], str]
 """A link as this document writes it."""
 
@@ -20,7 +22,9 @@ ToLink = Callable[[Link], str]
 def to_markdown(kit: Kit, out: IO[str]) -> None:
     """Write the kit with a table of contents; the main characters' names lead to their sections."""
     parts = [part.main_only() for part in kit.parts]
-    anchors = {id(one): f"k{n}" for n, one in enumerate(one for part in parts for one in part.walk())}
+    headed = [one for part in parts for one in part.walk()]
+    slugs = _slugs([kit.title, say("kit.contents"), *(one.title for one in headed)])[2:]
+    anchors = {id(one): slug for one, slug in zip(headed, slugs, strict=True)}
     of_entity = {one.ref: anchors[id(one)] for part in parts for one in part.walk() if one.ref}
 
     def link(to: Link) -> str:
@@ -34,18 +38,30 @@ def to_markdown(kit: Kit, out: IO[str]) -> None:
         out.write(f"- [{escape(part.title)}](#{anchors[id(part)]})\n")
         out.writelines(f"  - [{escape(one.title)}](#{anchors[id(one)]})\n" for one in part.sections)
     for part in parts:
-        out.writelines(section_text(part, link, anchors))
+        out.writelines(section_text(part, link))
 
 
-def section_text(
-    section: Section, link: ToLink, anchors: Mapping[int, str] | None = None, depth: int = 2
-) -> Iterator[str]:
-    """A section's lines of Markdown, with those within it. ``anchors``: of sections by their id()."""
-    mark = f'<a id="{anchors[id(section)]}"></a>' if anchors else ""
-    yield f"\n{'#' * min(depth, 6)} {mark}{escape(section.title)}\n\n"
+def section_text(section: Section, link: ToLink, depth: int = 2) -> Iterator[str]:
+    """A section's lines of Markdown, with those within it."""
+    yield f"\n{'#' * min(depth, 6)} {escape(section.title)}\n\n"
     yield from body(section, link)
     for one in section.sections:
-        yield from section_text(one, link, anchors, depth + 1)
+        yield from section_text(one, link, depth + 1)
+
+
+def _slugs(titles: Iterable[str]) -> list[str]:
+    """The anchors that readers of Markdown give headings (GitHub, VS Code): letters and digits in lower case,
+    hyphens for blanks, a number after what was there before."""
+    taken: dict[str, int] = {}
+    found = []
+    for title in titles:
+        plain = slug = _NO_SLUG.sub("", title.strip().lower()).replace(" ", "-")
+        while slug in taken:
+            taken[plain] += 1
+            slug = f"{plain}-{taken[plain]}"
+        taken[slug] = 0
+        found.append(slug)
+    return found
 
 
 def body(section: Section, link: ToLink) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from kgnb.core.messages import language, texts
@@ -55,8 +55,8 @@ class Table:
 class Section:
     """A part of the document.
 
-    ``ref``: the entity that it is about; ``aliases`` are the entity's. ``main``: whether a document that is
-    read from front to back has it; others have only the entity's row in a table.
+    ``ref``: the entity that it is about; ``aliases`` and ``traits`` are the entity's. ``main``: whether a
+    document that is read from front to back has it; others have only the entity's row in a table.
     """
 
     title: str
@@ -65,6 +65,7 @@ class Section:
     sections: Sequence[Section] = ()
     ref: NodeKey | None = None
     aliases: Sequence[str] = ()
+    traits: Sequence[str] = ()
     main: bool = True
 
     def walk(self) -> Iterator[Section]:
@@ -76,7 +77,7 @@ class Section:
     def main_only(self) -> Section:
         """The section without those within it that aren't main."""
         kept = [one.main_only() for one in self.sections if one.main]
-        return Section(self.title, self.lines, self.table, kept, self.ref, self.aliases)
+        return replace(self, sections=kept, main=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,15 @@ class _Builder:
         self._titles = self._query.chapter_titles
 
     def kit(self, contradictions: Sequence[Contradiction], title: str, until: int) -> Kit:
-        counts = {f"{name}_count": len(self._of(kind)) for kind, name in _EXTENT.items()}
         events = self._of("Event")
-        about = [line("kit.about", chapters=len(self._titles), events=len(events), **counts)]
+        counts = {**{name: len(self._of(kind)) for kind, name in _EXTENT.items()}, "events": len(events)}
+        held = [say(f"kit.{name}_count", n=n) for name, n in counts.items() if n] or [say("kit.nothing_yet")]
+        about = [line("kit.about", chapters=len(self._titles), held=self._comma.join(held))]
         about += [line("kit.about_until", chapter=until)] if until else []
         parts = [self._kind(kind) for kind in _EXTENT] + [self._timeline(events)]
         found = [self._contradiction(one) for one in contradictions]
-        about_them = line("kit.contradictions_about" if found else "kit.no_contradictions")
-        parts.append(Section(say("kit.contradictions"), [about_them, *found]))
+        if found:
+            parts.append(Section(say("kit.contradictions"), [line("kit.contradictions_about"), *found]))
         wanted = [part for part in parts if part.lines or part.table or part.sections]
         return Kit(shown(title) or say("kit.untitled"), about, wanted, until)
 
@@ -112,6 +113,7 @@ class _Builder:
             sections=[section for section in sections if section.lines],
             ref=one.ref,
             aliases=[shown(alias) for alias in one.aliases],
+            traits=[shown(trait) for trait in node.texts("traits")],
             main=main,
         )
 
