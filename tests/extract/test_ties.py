@@ -11,6 +11,9 @@ from kgnb import story_path
 from kgnb.core.labels import Lang
 from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
 from kgnb.extract import name_scan, rules
+from kgnb.extract.en.kin_fit import of_family
+from kgnb.extract.en.persons import name_facts
+from kgnb.extract.en.roles import ROLES
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, RecordRow
 from kgnb.graph.project.projection import novel_builder
@@ -221,6 +224,11 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "Edwin and Nora Harland sat in the garden.",
         "Mr. Harland and Miss Pell, supposed by all to be the parents of Rufus, slept.",
         "Rufus spoke to Winifred like a brother.",
+        "He met in the lane Basil Rufus's sister, Winifred.",
+        "Miss Pell was rich, and her own sister, Winifred, poor.",
+        "Nora Harland had forgotten her sister, Miss Pell her lover.",
+        "We saw Winifred, the cousin of Rufus's wife.",
+        "Rufus rose. The day was warm. His friend Winifred came.",
         '"Come, brother," said Rufus. Edwin came.',
     ],
 )
@@ -282,13 +290,16 @@ def test_every_tie_of_the_built_in_story_is_right(lang: Lang) -> None:
     assert ties_of(parts, lang, names) == STORIES[lang]
 
 
-def test_a_wife_is_called_by_her_husbands_name() -> None:
-    people = [
-        NameEntry("Edwin Harland", (), "Character", 60),
-        NameEntry("Mrs. Edwin Harland", (), "Character", 9),
-    ]
-    text = "Edwin Harland came late. Mrs. Edwin Harland had waited."
-    found = rules.extract(text, lang="en", names=people).relations
-    assert [(r.source, r.type, r.target) for r in found] == [
-        ("Edwin Harland", "SPOUSE", "Mrs. Edwin Harland")
-    ]
+@pytest.mark.parametrize(
+    ("his", "hers"), [("Edwin Harland", "Mrs. Edwin Harland"), ("Lord Edwin", "Lady Edwin")]
+)
+def test_a_wife_is_called_by_her_husbands_name(his: str, hers: str) -> None:
+    people = [NameEntry(his, (), "Character", 60), NameEntry(hers, (), "Character", 9)]
+    found = rules.extract(f"{his} came late. {hers} had waited.", lang="en", names=people).relations
+    assert [({r.source, r.target}, r.type) for r in found] == [({his, hers}, "SPOUSE")]
+
+
+def test_a_house_has_one_couple_and_a_wife_her_own_kin() -> None:
+    mr, mrs, edna = map(name_facts, (("Mr. Dale",), ("Mrs. Dale",), ("Edna", "Mrs. Edna Dale")))
+    assert of_family(mr, edna, ROLES["father"]) == 0
+    assert of_family(mr, mrs, ROLES["father"]) == 0 < of_family(mr, mrs, ROLES["husband"])

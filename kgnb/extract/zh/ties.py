@@ -200,6 +200,7 @@ class _Chapter:
     def _of_nouns(self) -> Iterator[Statement]:
         """长子甲, 其弟名唤甲; items of a list are of one possessor: 长子甲，次子乙."""
         last: tuple[int, str, Possessor | None] = (-1, "", None)  # where its sentence begins, type, possessor
+        child: Mention | None = None  # the bearer of the last item
         for bearer in self._masked.people:
             if bearer.start - 2 in self._possessors.bearers and self._text[bearer.start - 1] in "、与和并及":
                 self._possessors.bearers.add(bearer.start)
@@ -211,12 +212,15 @@ class _Chapter:
             item = sentence, kin.noun.type, last[2]
             if ordered := _ORDER.match(kin.word) is not None and item == last:
                 owner = last[2]
+                if child and kin.noun.type == "PARENT_OF":
+                    span = child.start, bearer.end
+                    yield _statement(child.entry, "SIBLING", bearer.entry, kin.word, span, ALONE)
             else:
                 owner = self._possessors.of(kin, bearer)
                 if owner is None and link[:1] not in ("，", "：") and not kin.noun.owned:
                     owner = self._possessors.subject(kin, bearer)
             if ordered or _ORDER.match(kin.word):
-                last = sentence, kin.noun.type, owner
+                last, child = (sentence, kin.noun.type, owner), None if kin.word[0] in "儿女" else bearer
             self._possessors.bearers.add(bearer.start)
             if owner:
                 first = owner.mention.start if owner.mention.start >= sentence else kin.start
