@@ -24,7 +24,7 @@ class Facts:
 
     texts: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)  # property → first that isn't empty
     quoted: int = 0  # id of the chapter that texts["evidence"] quotes
-    named: int = -1  # of the two ends, how many that quote names
+    named: float = -1  # of the two ends, how many that quote names; of two alike the rules' surer is more
     unverified: bool = True  # until a chapter verifies it
     confidence: float = 0.0
     by_ai: bool = False
@@ -61,9 +61,10 @@ class Facts:
         ``count_named()``: how many ends of a relation stand in the quote. The first of the best quotes stays.
         """
         self.add_chapter(here, item.confidence, unverified=item.unverified)
-        if not item.evidence or item.unverified or self.named >= MOST_NAMED:
+        sure = 0.0 if here.by_ai else item.confidence / 2
+        if not item.evidence or item.unverified or self.named >= MOST_NAMED + sure:
             return
-        if (named := count_named()) > self.named:
+        if (named := count_named() + sure) > self.named:
             self.texts = {**self.texts, "evidence": item.evidence}
             self.quoted, self.named = here.chapter.id, named
 
