@@ -25,7 +25,7 @@ from kgnb.core.settings import Settings
 from kgnb.core.shortages import free_mb, has_shared_memory, shortages
 from kgnb.extract.zh.dictionary import dictionary_file
 from kgnb.llm.presets import STALE_DAYS, presets, presets_date
-from kgnb.stores.embedded.restore import restore_data_folder
+from kgnb.stores.embedded.restore import readable, restore_data_folder
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
 from kgnb.stores.targets import needs_data_folder, service_address
 
@@ -105,7 +105,7 @@ def _machine(host: Host, settings: Settings) -> list[Check]:
     slots = say("doctor.slots", slots=settings.slots_for(), most=settings.max_slots)
     return [
         Check("machine", True, memory, _low(host.memory_mb or None, LOW_MEMORY_MB, "doctor.low_memory")),
-        Check("disk", True, disk, _low(free, LOW_DISK_MB, "doctor.low_disk")),
+        Check("disk", True, disk, _low(free, LOW_DISK_MB, "doctor.low_disk") or _read_only(settings)),
         Check("session", True, say("doctor.comma").join((limit, slots))),
         *_limits(settings),
     ]
@@ -123,6 +123,12 @@ def _limits(settings: Settings) -> list[Check]:
 
 def _low(mb: int | None, least: int, text: str) -> str:
     return say(text, mb=least) if mb is not None and mb < least else ""
+
+
+def _read_only(settings: Settings) -> str:
+    """What a record that can only be read keeps from happening: the services are tested with a copy of it."""
+    read_only = settings.embedded_sql and readable(settings) is not settings
+    return say("doctor.read_only", path=settings.data.absolute()) if read_only else ""
 
 
 # --- services

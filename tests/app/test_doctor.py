@@ -17,6 +17,7 @@ from kgnb.app import context, doctor
 from kgnb.core.errors import InputError
 from kgnb.core.model import Provider
 from kgnb.core.settings import Settings
+from kgnb.stores.embedded import restore
 from tests.support.cluster import Cluster, cluster
 from tests.support.commands import Place, llm
 from tests.support.patience import SLOWEST
@@ -148,3 +149,18 @@ async def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(doctor, "StatusReport", lambda _: SimpleNamespace(read=read))
     _, *found = await doctor._queues(cast("App", None))
     assert [(one.mark, one.mend) for one in found] == [("!", "No node."), ("!", "Key.")]
+
+
+async def test_a_record_that_can_only_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    settings = Settings.load(data=data)
+    async with context.open_app(settings, queue=False, graph=False):
+        pass
+    disk = next(one for one in await doctor.doctor(settings) if one.name == "disk")
+    assert str(data) not in disk.mend
+    monkeypatch.setattr(restore, "writable", lambda folder: folder != data)
+    disk = next(one for one in await doctor.doctor(settings) if one.name == "disk")
+    assert str(data) in disk.mend
+    assert disk.mark == "!"
