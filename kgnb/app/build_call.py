@@ -28,6 +28,7 @@ def build(
     edition_of: int | None = None,
     data: str | Path | None = None,
     kinds: str = "",
+    assist: bool = False,
     again: bool = False,
     progress: bool = True,
 ) -> BookGraph:
@@ -38,11 +39,12 @@ def build(
     on this machine, of which ``model`` is the file, folder or attached name. ``slots``: chapters in flight,
     over both caps. ``data``: the data folder; on Colab ``"drive"`` keeps a copy of its record on Drive and
     goes on from that. ``kinds``: of things that an LLM extracts too, ``"法宝,功法"`` (KGNB_THING_KINDS).
+    ``assist``: the rules read all, and the model is asked only about passages that they are unsure of.
     ``edition_of``: the novel (number) of which this text is an edition, where kgnb takes it for another book
     and says so. The same book again is found, not paid again, and an unfinished one goes on where it was.
     Raises the KgnbError tree of :mod:`kgnb.core.errors`.
     """
-    settings = _settings(data, slots, kinds, provider, model)
+    settings = _settings(data, slots, kinds, provider, model, assist)
     if progress:
         tell_reading(book)
     from kgnb.app.api import build_book
@@ -57,6 +59,7 @@ def _settings(
     kinds: str,
     provider: str | Provider | None,
     model: str | Path | None,
+    assist: bool,
 ) -> Settings:
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
     if isinstance(provider, Provider):
@@ -65,4 +68,5 @@ def _settings(
         given["provider_name"] = provider
     given |= {"openai_model": str(model)} if model else {}
     given |= {"kinds": kinds} if kinds else {}
+    given |= {"assist": True} if assist else {}
     return load_settings(**given | Settings.for_slots(slots))[0]

@@ -99,6 +99,7 @@ def _node(
         app.pool,
         app.outages,
         chunk_chars=app.settings.chunk_chars,
+        assist=app.settings.assist,
     )
     stores = Stores(app.ledger, app.queue, app.graph, renewer, app.outages)
     return WorkerNode(

@@ -72,6 +72,7 @@ def _add_build(commands: Commands[Parser]) -> None:
     about = say("cli.help_estimate", chapters=SAMPLE)
     argument(added, "--estimate", type=count, nargs="?", const=SAMPLE, metavar="N", help=about)
     argument(added, "--slots", type=options.slots, metavar="N")
+    argument(added, "--assist", action="store_const", const=True)
     argument(added, "--resume-from", metavar="DIR|ZIP", completes="file")
     json_option(added)
     shape, about = options.graph_file, say("cli.help_picture", known=" ".join(FORMAT_OF_ENDING))

@@ -162,7 +162,7 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     if args.name == "build":
         overrides |= {"provider_name": LOCAL} if args.provider == LOCAL else {}
         overrides |= {"openai_model": args.model} if args.model else {}
-    for name in ("resume_from", "providers", "kinds"):
+    for name in ("resume_from", "providers", "kinds", "assist"):
         if value := getattr(args, name, None):
             overrides[name] = value
     return overrides | Settings.for_slots(getattr(args, "slots", None))

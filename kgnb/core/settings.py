@@ -191,6 +191,8 @@ class Settings(BaseSettings):
     # --- extraction and providers
     chunk_chars: int = Field(8_000, validation_alias="KGNB_CHUNK_CHARS", ge=200, le=10_000_000)
     """Characters of text in one request; an ordinary chapter fits."""
+    assist: bool = Field(False, validation_alias="KGNB_ASSIST")
+    """Whether the rules read all, and a model is asked only what they are unsure of."""
     kinds: Names = Field((), validation_alias="KGNB_THING_KINDS")
     """Kinds of entities beside the standard four (法宝,功法), comma-separated; empty = the config's."""
     openai_base_url: str = Field("", validation_alias="OPENAI_BASE_URL")

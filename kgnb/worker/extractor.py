@@ -19,12 +19,13 @@ from kgnb.core import chunking, errors
 from kgnb.core.labels import Lang
 from kgnb.core.model import Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool, SharedTuple
-from kgnb.extract import evidence, reply, reply_merge, rules
+from kgnb.extract import evidence, reply, reply_merge, rules, second_reader
 from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.reply_narrator import with_narrator
 from kgnb.llm.client import Completion
+from kgnb.llm.local import PROVIDER as LOCAL
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.queue.lease_renewer import Lease
 from kgnb.worker.batcher import Batcher
@@ -89,6 +90,8 @@ class _Chapter:
     wasted: Usage = Usage()  # of requests without a usable reply
     seconds: float = 0.0
     refusal: errors.ReplyRefused | None = None
+    assists: bool = False
+    unread: bool = False  # of a passage that the model was asked about no reply is usable: the rules' stands
 
     def key(self, request: Prompt) -> str:
         """The key of the reply to ``request`` in the cache."""
@@ -105,6 +108,8 @@ class ChapterExtractor:
     pool: CpuPool
     outages: Outages
     chunk_chars: int
+    assist: bool = False
+    """Whether the rules read all, and a model is asked only what they are unsure of."""
 
     def __post_init__(self) -> None:
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by the reply's key
@@ -136,17 +141,25 @@ class ChapterExtractor:
         ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
-            found = await self.pool.run_short(
-                rules.extract, text, lang=info.lang, names=info.names, title=title, chapter=number
-            )
+            found = await self._by_rules(text, info, title, number)
             on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self.chunk_chars, info.config.max_content_length)
-        chapter = _Chapter(info, number, title, lease, chapter_id, taken_over, last_try)
-        for chunk in chunking.split(text, limit, info.lang):
+        chapter = _Chapter(info, number, title, lease, chapter_id, taken_over, last_try, assists=self.assist)
+        found, asked = Extraction(), text
+        if self.assist or info.provider.lower_name == LOCAL:
+            found = await self._by_rules(text, info, title, number)
+        if self.assist:
+            asked = second_reader.unsure_passages(text, found, info.names, info.lang)
+        for chunk in chunking.split(asked, limit, info.lang):
             await self._extract_chunk(chunk, chapter)
         on_stored(chapter.seconds)
-        return _merged(chapter, text)
+        return _merged(chapter, text, found)
+
+    async def _by_rules(self, text: str, info: TaskInfo, title: str, number: int | None) -> Extraction:
+        return await self.pool.run_short(
+            rules.extract, text, lang=info.lang, names=info.names, title=title, chapter=number
+        )
 
     async def _extract_chunk(self, text: str, chapter: _Chapter) -> None:
         request = chapter.info.prompter.prompt(text, chapter.title, chapter.number)
@@ -161,7 +174,10 @@ class ChapterExtractor:
         except SPLITTING as error:
             cut, halves = isinstance(error, errors.ReplyTruncated), chunking.halve(text, chapter.info.lang)
             if halves is None:
-                chapter.answers.append(await self._whole_items(error, request, chapter))
+                with suppress(*(SPLITTING if chapter.assists else ())):
+                    chapter.answers.append(await self._whole_items(error, request, chapter))
+                    return
+                chapter.unread = True
                 return
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
             start = len(chapter.answers)
@@ -289,11 +305,14 @@ def _has_content(found: Extraction) -> bool:
     return any(getattr(found, name) for name in LISTS)
 
 
-def _merged(chapter: _Chapter, text: str) -> ChapterAnswer:
-    """Merge the chunks' answers into the chapter's; raise ReplyRefused when none is left."""
+def _merged(chapter: _Chapter, text: str, found: Extraction) -> ChapterAnswer:
+    """Merge the chunks' answers into the chapter's; raise ReplyRefused when none is left.
+
+    ``found``: by the rules; it stands where they read all, or where the replies disagree with the text.
+    """
     info, answers, refusal = chapter.info, chapter.answers, chapter.refusal
     page = evidence.ChapterText(text)
-    if refusal is not None and not answers:
+    if refusal is not None and not answers and not chapter.assists:
         raise refusal
     hashes = [a.prompt_hash for a in answers]
     whole_hash = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
@@ -305,9 +324,13 @@ def _merged(chapter: _Chapter, text: str) -> ChapterAnswer:
     flags: set[Flag] = set().union(*(a.flags for a in answers))
     if refusal is not None:
         flags.add(Flag.REFUSED)
+    if chapter.unread:
+        flags.add(Flag.PARTIAL)
     if evidence.count_unverified(extraction):
         flags.add(Flag.UNVERIFIED)
     extraction = evidence.mark_absent(extraction, page, narrator.name if narrator else "")
+    if chapter.assists or (_has_content(found) and second_reader.disagrees(extraction)):
+        extraction = second_reader.with_rules(found, extraction)
     return ChapterAnswer(
         extraction=in_original_script(extraction, text) if info.lang == "zh" else extraction,
         prompt_hash=whole_hash,

@@ -18,7 +18,7 @@ import pytest
 from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, RequestUnanswered, ServiceDown
 from kgnb.core.model import Novel, Provider, Task, TaskConfig, TaskStatus, Usage
 from kgnb.extract import rules
-from kgnb.extract.model import Flag, NameEntry
+from kgnb.extract.model import Extraction, Flag, NameEntry
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger.database import Database
@@ -395,3 +395,72 @@ async def test_a_chapter_whose_title_is_another_s_name_is_not_told_by_who_tells_
         found = await extractor(sql, gate).extract(text, info, UNLEASED, **how, on_stored=lambda _: None)
         assert [c.name for c in found.extraction.characters] == [teller]
         assert f"：{teller}=我" in gate.user
+
+
+# --- a second reader
+
+
+class InProcess:
+    """The pool, in this process."""
+
+    async def run_short(self, work: Any, *args: Any, **more: Any) -> Any:
+        return work(*args, **more)
+
+
+PEOPLE = tuple(NameEntry(name, kind="Character", mentions=9) for name in ("刘备", "关羽", "张飞", "曹操"))
+STORY = "刘备与关羽同行，往涿县去了一遭。\n张飞在城外饮酒。\n刘备和关羽见了曹操。刘备的弟弟张飞来了。\n"
+SMALL = replace(INFO, names=PEOPLE, provider=Provider("local", "http://127.0.0.1:9/v1"))
+
+
+def reading(sql: Database, gate: Any, *, assist: bool) -> ChapterExtractor:
+    chapters = extractor(sql, gate)
+    chapters.pool, chapters.assist = cast("Any", InProcess()), assist
+    return chapters
+
+
+def forms(found: Extraction) -> dict[str, list[str]]:
+    return {one.name: one.aliases for one in found.characters}
+
+
+def invented(_: str) -> str:
+    people = [{"name": "刘备", "aliases": ["曹操"]}, {"name": "孙悟空"}]
+    ties = [{"source": "刘备", "target": "曹操", "type": "ENEMY", "evidence": "二人拔剑相斗"}]
+    return json.dumps({"characters": people, "relations": ties})
+
+
+async def test_a_local_reply_that_disagrees_with_its_text_leaves_the_rules_finding(sql: Database) -> None:
+    found = rules.extract(STORY, lang="zh", names=PEOPLE)
+    answer = await extract(reading(sql, Gate(invented), assist=False), STORY, SMALL)
+    assert forms(answer.extraction) == forms(found)
+    assert answer.extraction.relations == found.relations
+    assert answer.flags == {Flag.UNVERIFIED}
+    whole = await extract(reading(sql, Gate(told), assist=False), TEXT, SMALL)
+    alone = await extract(extractor(sql, Gate(told)), TEXT, replace(INFO, names=PEOPLE))
+    assert whole.extraction == alone.extraction
+
+
+async def test_an_assistant_is_asked_only_what_the_rules_are_unsure_of(sql: Database) -> None:
+    def knows(text: str) -> str:
+        tie = {"source": "刘备", "target": "关羽", "type": "FRIEND", "evidence": "刘备与关羽同行"}
+        return json.dumps({"characters": [{"name": "关羽", "traits": ["忠义"]}], "relations": [tie]})
+
+    gate = Gate(knows)
+    answer = await extract(reading(sql, gate, assist=True), STORY, INFO_OF_PEOPLE)
+    assert "张飞在城外饮酒" not in gate.user
+    found = rules.extract(STORY, lang="zh", names=PEOPLE)
+    assert {c.name for c in answer.extraction.characters} == {c.name for c in found.characters}
+    added = [r for r in answer.extraction.relations if r not in found.relations]
+    assert [(r.source, r.target, r.type) for r in added] == [("刘备", "关羽", "FRIEND")]
+    assert next(c for c in answer.extraction.characters if c.name == "关羽").traits == ["忠义"]
+
+
+async def test_an_assistant_without_a_usable_reply_leaves_the_rules_finding(sql: Database) -> None:
+    answer = await extract(reading(sql, Gate(lambda _: "no JSON"), assist=True), STORY, INFO_OF_PEOPLE)
+    assert answer.extraction == rules.extract(STORY, lang="zh", names=PEOPLE)
+    assert answer.flags == {Flag.PARTIAL}
+    sure = Gate(told)
+    await extract(reading(sql, sure, assist=True), "张飞在城外饮酒。\n", INFO_OF_PEOPLE)
+    assert not sure.asked
+
+
+INFO_OF_PEOPLE = replace(INFO, names=PEOPLE)

@@ -1,0 +1,80 @@
+"""A model as second reader: what the rules found stands, and of a reply counts what the text bears out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from kgnb.core.labels import Lang
+from kgnb.extract import evidence, reply_merge
+from kgnb.extract.generic_words import is_generic
+from kgnb.extract.model import Character, Extraction, NameEntry
+from kgnb.extract.word_search import WordSearch
+
+_PARAGRAPH_END: dict[Lang, re.Pattern[str]] = {"zh": re.compile(r"\n"), "en": re.compile(r"\n[^\S\n]*\n")}
+SURE = 0.9
+"""From this probability on (0-1) the rules need no second reader for an alias."""
+TOGETHER = 0.6
+"""The rules' confidence in a co-occurrence that comes twice in a chapter (rules.py)."""
+
+
+def with_rules(found: Extraction, reply: Extraction) -> Extraction:
+    """The rules' finding of a chapter, and what a reply adds to it.
+
+    ``reply``: verified, its absent names marked (evidence.py). Of it count new people who occur, aliases that
+    are nobody else's, events and ties whose quote is in the text; not a tie that contradicts a stated one.
+    """
+    owners = {form: one.name for one in found.characters for form in (one.name, *one.aliases)}
+    absent = frozenset(reply.absent)
+    people = [_attached(one, owners) for one in reply.characters if one.name not in absent]
+    stated = _stated(found)
+    ties = [
+        one.model_copy(update={"source": source, "target": target})
+        for one in reply.relations
+        if not one.unverified and not absent & {one.source, one.target}
+        for source, target in [(owners.get(one.source, one.source), owners.get(one.target, one.target))]
+        if source != target and frozenset((source, target)) not in stated
+    ]
+    events = [one for one in reply.events if not one.unverified]
+    kept: dict[str, list[Any]] = {"characters": people, "relations": ties, "events": events}
+    for name in ("locations", "organizations", "things"):
+        kept[name] = [one for one in getattr(reply, name) if one.name not in owners]
+    return reply_merge.merge([found, reply.model_copy(update=kept)])
+
+
+def _stated(found: Extraction) -> set[frozenset[str]]:
+    return {frozenset((r.source, r.target)) for r in found.relations if r.type != "KNOWS"}
+
+
+def _attached(one: Character, owners: dict[str, str]) -> Character:
+    """The reply's person under the rules' name, without aliases that the rules give to somebody else."""
+    forms = (one.name, *one.aliases)
+    name = next((owners[form] for form in forms if form in owners), one.name)
+    own = [form for form in forms if form != name and owners.get(form, name) == name and not is_generic(form)]
+    return one.model_copy(update={"name": name, "aliases": own})
+
+
+def unsure_passages(text: str, found: Extraction, names: Sequence[NameEntry], lang: Lang) -> str:
+    """The paragraphs of a chapter of which the rules are unsure; empty where there is none.
+
+    They hold two people who are together there more than once, without a stated tie, or an alias that the
+    name scan joined on less than :data:`SURE` evidence.
+    """
+    owners = {form: one.name for one in found.characters for form in (one.name, *one.aliases)}
+    doubted = {reason[0] for entry in names for reason in entry.reasons if reason[3] < SURE} & owners.keys()
+    met = {frozenset((r.source, r.target)) for r in found.relations if r.confidence >= TOGETHER}
+    pairs, search = met - _stated(found), WordSearch(owners)
+    kept = []
+    for paragraph in _PARAGRAPH_END[lang].split(text):
+        forms = {form for _, form in search.longest_in(paragraph)}
+        people = {owners[form] for form in forms}
+        if forms & doubted or any(pair <= people for pair in pairs):
+            kept.append(paragraph.strip())
+    return "\n".join(kept)
+
+
+def disagrees(reply: Extraction) -> bool:
+    """Whether most of what a verified reply claims, ties, events and people, is not in its text."""
+    claims = len(reply.relations) + len(reply.events) + len(reply.characters)
+    return 2 * (evidence.count_unverified(reply) + len(reply.absent)) > claims
