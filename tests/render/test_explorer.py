@@ -197,6 +197,54 @@ def test_names_are_found_in_either_script(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
+def test_nobody_stands_on_another_in_an_early_chapter(browser: Any, tmp_path: Path) -> None:
+    use_language("en")
+    graph = novel()
+    for number in range(120):  # more than are laid out with the page
+        person(graph, f"Guest {number}", [1])
+        tie(graph, f"Guest {number}", "KNOWS", "Pip", [1])
+    for number in range(90):
+        person(graph, f"Later {number}", [2, 3, 4, 5, 6])
+    page, said, _ = watched(browser, write(tmp_path / "g.html", graph, ()))
+    page.wait_for_selector("body[data-ready]")
+    read_to(page, 1)
+    apart = """() => {
+      const nodes = document.getElementById('graph')._cyreg.cy.nodes().toArray();
+      return [nodes.length, Math.min(...nodes.flatMap((a, i) => nodes.slice(i + 1).map(b =>
+        Math.hypot(a.position().x - b.position().x, a.position().y - b.position().y) - (a.data('r') + b.data('r')) / 2)))];
+    }"""
+    shown, gap = page.evaluate(apart)
+    assert shown == 80
+    assert gap > 0
+    assert said == []
+    page.close()
+
+
+def test_a_pair_has_one_line_that_names_all_its_ties(browser: Any, tmp_path: Path) -> None:
+    use_language("en")
+    graph = novel()
+    tie(graph, "Magwitch", "KNOWS", "Estella", [6])
+    page, _, _ = watched(browser, write(tmp_path / "g.html", graph))
+    page.wait_for_selector("body[data-ready]")
+    words = texts("en")
+    find(page, "Estella")
+    assert page.inner_text("#panel .tie").startswith(words["explorer.parent"])
+    assert words["relation.KNOWS"] in page.inner_text("#panel .tie")
+    assert page.locator("#panel .tie").count() == 1
+    find(page, "Magwitch")
+    assert page.inner_text("#panel .tie").startswith(words["explorer.child"]), "before mere acquaintances"
+    page.close()
+
+
+def test_a_place_tells_who_is_in_its_chapters(page: Any) -> None:
+    read_to(page, 3)
+    assert "Magwitch" in page.inner_text("#panel .present"), "chapter 3 itself"
+    find(page, "the marshes")
+    page.locator("#panel .present").first.wait_for()
+    assert page.locator("#panel .present").count() == 1, "chapter 4 is not read"
+    assert "Joe" in page.inner_text("#panel .present")
+
+
 def test_play_goes_on_to_the_end(page: Any) -> None:
     read_to(page, 5)
     page.click("#play")

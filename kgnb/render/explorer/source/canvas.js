@@ -26,25 +26,41 @@ function Canvas(model, view, hooks) {
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { cy.style(style()); });
   }
 
-  // A place of its own for each entity, kept: those laid out with the page have theirs, others stand beside their
-  // strongest tie that has one, on a spiral, where nobody stands.
-  people.forEach(function (p, i) { if (p.x !== undefined) spots[i] = { x: p.x, y: p.y, r: p.r, font: p.font, fill: p.fill, border: p.border }; });
-  var cells = Object.create(null);  // of 46 by 34 points: which are taken
-  function cell(x, y) { return Math.round(x / 46) + "," + Math.round(y / 34); }
-  Object.keys(spots).forEach(function (id) { cells[cell(spots[id].x, spots[id].y)] = true; });
+  // A place of its own for each entity, kept: those laid out with the page have theirs; others get the free point of a
+  // lattice that is nearest to their strongest tie that has a place. A point has room for a small circle and its name.
+  var HIGH = 46, WIDE = lattice(), SMALL = 10, taken = new Set();
+  people.forEach(function (p, i) {
+    if (p.x === undefined) return;
+    spots[i] = { x: p.x, y: p.y, most: Math.max(p.r, SMALL), fill: p.fill, border: p.border };
+    var half = Math.max(p.r, p.font * textWidth(cut(p.forms[0][0])) / 2) + WIDE / 2, name = p.r + p.font * 1.4;
+    for (var row = Math.ceil((p.y - p.r) / HIGH - 0.5); row <= (p.y + name) / HIGH + 0.5; row++) {
+      for (var column = Math.ceil((p.x - half) / WIDE) - 1; column <= (p.x + half) / WIDE; column++) {
+        if (Math.abs(point(column, row).x - p.x) < half) taken.add(column + "," + row);
+      }
+    }
+  });
+  function lattice() {
+    var widths = people.map(function (p) { return textWidth(cut(p.forms[0][0])); }).sort(function (a, b) { return a - b; });
+    return Math.max(40, 12 * (widths[Math.floor(widths.length * 0.7)] || 3) + 12);
+  }
+  function point(column, row) { return { x: WIDE * (column + (row % 2 ? 0.5 : 0)), y: HIGH * row }; }
   function place(id) {
     if (spots[id]) return spots[id];
     var entity = model.entity(id);
     var tie = entity && entity.ties.find(function (t) { return spots[model.other(t, id)]; });
-    var anchor = tie ? spots[model.other(tie, id)] : { x: 0, y: 0 }, step = 0, x, y;
-    do {
-      step += 1;
-      x = anchor.x + 26 * Math.sqrt(step) * Math.cos(2.4 * step);
-      y = anchor.y + 26 * Math.sqrt(step) * Math.sin(2.4 * step);
-    } while (cells[cell(x, y)]);
-    cells[cell(x, y)] = true;
+    var anchor = tie ? spots[model.other(tie, id)] : { x: 0, y: 0 }, best = null;
+    var row = Math.round(anchor.y / HIGH), column = Math.round(anchor.x / WIDE);
+    for (var ring = 0; !best || HIGH * (ring - 1) < best.far; ring++) {  // rings that can still be nearer
+      for (var r = -ring; r <= ring; r++) {
+        for (var c = -ring; c <= ring; c += Math.abs(r) === ring ? 1 : Math.max(1, 2 * ring)) {
+          var at = point(column + c, row + r), far = Math.hypot(at.x - anchor.x, at.y - anchor.y);
+          if (!taken.has((column + c) + "," + (row + r)) && (!best || far < best.far)) best = { x: at.x, y: at.y, far: far, key: (column + c) + "," + (row + r) };
+        }
+      }
+    }
+    taken.add(best.key);
     var own = people[model.personOf(id)], group = data.circles[own.circle];
-    return (spots[id] = { x: x, y: y, r: 7, font: 12, fill: group ? group.fill : data.plain.fill, border: group ? group.border : data.plain.border });
+    return (spots[id] = { x: best.x, y: best.y, most: SMALL, fill: group ? group.fill : data.plain.fill, border: group ? group.border : data.plain.border });
   }
 
   function width(ties) {
@@ -90,7 +106,7 @@ function Canvas(model, view, hooks) {
       ids.forEach(function (id) {
         var spot = spots[id], entity = model.entity(id), node = cy.getElementById("n" + id);
         var size = Math.pow(entity.weight / heaviest, 1.4);  // as kgnb/render/picture/scene.py draws them
-        var facts = { id: "n" + id, entity: id, label: cut(entity.name), r: 2 * (7 + 21 * size), font: 12 + 8.5 * size, fill: spot.fill,
+        var facts = { id: "n" + id, entity: id, label: cut(entity.name), r: 2 * Math.min(spot.most, 7 + 21 * size), font: 12 + 8.5 * size, fill: spot.fill,
           border: spot.border, z: Math.round(1000 * entity.weight) };
         if (node.length) node.data(facts);
         else cy.add({ group: "nodes", data: facts, position: { x: spot.x, y: spot.y } });
@@ -127,6 +143,11 @@ function Canvas(model, view, hooks) {
     if (view.circle >= 0) {
       var members = cy.nodes().filter(function (n) { return people[model.personOf(n.data("entity"))].circle === view.circle; });
       return members.union(members.edgesWith(members));
+    }
+    if (view.other >= 0 && ["Location", "Thing"].indexOf(data.others[view.other].kind) >= 0) {  // who is in its chapters
+      var at = new Set(data.others[view.other].at);
+      var here = cy.nodes().filter(function (n) { return model.entity(n.data("entity")).chapters.some(function (c) { return at.has(c); }); });
+      return here.union(here.edgesWith(here));
     }
     var one = view.chosen || hovered;
     if (!one || cy.getElementById("n" + one).empty()) return null;
@@ -214,8 +235,10 @@ function Canvas(model, view, hooks) {
     if (moved || !holder.clientWidth) return;
     canvas.fit(false);
     if (cy.zoom() < 0.4) cy.fit(cy.nodes().slice(0, 2 * ALWAYS), 36);  // in a small window the rest is found by moving it
+    if (cy.zoom() > 2) cy.zoom({ level: 2, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
     writeNames();
   }
+  canvas.follow = fitAll;  // after a step to another chapter
   canvas.start = function () {
     new ResizeObserver(fitAll).observe(holder);
     fitAll();

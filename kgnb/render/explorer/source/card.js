@@ -46,19 +46,31 @@ function Card(model, canvas, view, hooks, say, corrections) {
     });
     return box;
   }
-  function line(tie, from) {
-    var row = el("div", undefined, "tie"), kind = el("span", data.kinds[tie.kind] || tie.kind, "kind");
-    kind.style.background = canvas.groupOf[tie.kind].colour;
-    row.appendChild(kind);
-    var directed = data.symmetric.indexOf(tie.kind) < 0;
-    if (!from) {
-      row.appendChild(person(tie.a));
-      row.appendChild(document.createTextNode(directed ? " → " : " — "));
-    } else if (directed) row.appendChild(document.createTextNode(tie.a === from ? "→ " : "← "));
-    row.appendChild(person(from ? model.other(tie, from) : tie.b));
-    if (tie.label && tie.label !== data.kinds[tie.kind]) row.appendChild(document.createTextNode(" · " + tie.label));
-    row.appendChild(el("span", say("strength", { n: tie.strength }) + " · " + say("since", { chapter: number(tie.seen[0][0]), n: tie.seen.length }), "times"));
-    if (from) row.appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(tie.a, tie.b), tie.index); }, "link more"));
+  // Type → what the source is to the target, and the target to the source.
+  var ENDS = { PARENT_OF: ["parent", "child"], MASTER_OF: ["master", "pupil"], LEADS: ["leader", "follower"], SERVES: ["servant", "served"] };
+  // What the other end is to `from`, or the source to the target.
+  function kindOf(tie, from) {
+    var name = data.kinds[tie.kind] || tie.kind, side = from && data.symmetric.indexOf(tie.kind) < 0;
+    if (side) name = ENDS[tie.kind] ? say(ENDS[tie.kind][tie.a === from ? 1 : 0]) : name + (tie.a === from ? " →" : " ←");
+    var made = el("span", name, "kind");
+    made.style.background = canvas.groupOf[tie.kind].colour;
+    return made;
+  }
+  function evidence(tie) {
+    return el("span", say("strength", { n: tie.strength }) + " · " + say("since", { chapter: number(tie.seen[0][0]), n: tie.seen.length }), "times");
+  }
+  function named(tie) { return tie.label && tie.label !== data.kinds[tie.kind] ? " · " + tie.label : ""; }
+  function line(tie) {
+    var row = el("div", undefined, "tie"), directed = data.symmetric.indexOf(tie.kind) < 0;
+    row.append(kindOf(tie, ""), person(tie.a), document.createTextNode(directed ? " → " : " — "), person(tie.b), document.createTextNode(named(tie)), evidence(tie));
+    return row;
+  }
+  // All that joins `from` to another person, in one line: the strongest tie first, which the figures are of.
+  function partner(ties, from) {
+    var row = el("div", undefined, "tie");
+    ties.forEach(function (tie) { row.appendChild(kindOf(tie, from)); });
+    row.append(person(model.other(ties[0], from)), document.createTextNode(ties.map(named).join("")), evidence(ties[0]));
+    row.appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(ties[0].a, ties[0].b), ties[0].index); }, "link more"));
     return row;
   }
   function quotes(tie) {
@@ -80,7 +92,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
     ties = ties.filter(function (t) { return t.index === view.tie; }).concat(ties.filter(function (t) { return t.index !== view.tie; }));
     ties.forEach(function (tie) {
       var box = panel.appendChild(el("section", undefined, "relation"));
-      box.appendChild(line(tie, ""));
+      box.appendChild(line(tie));
       if (tie.text) box.appendChild(el("p", tie.text));
       box.appendChild(curve(tie));
       box.appendChild(quotes(tie));
@@ -103,6 +115,9 @@ function Card(model, canvas, view, hooks, say, corrections) {
     chips(say("aliases"), entity.aliases);
     if (!early) chips(say("traits"), model.knownAll(own.traits));
     strip([id]);
+    chips(say("places_near"), model.placesOf(entity.chapters, 8).map(function (f) {
+      return { text: data.others[f.other].name + " · " + f.n, other: f.other };
+    }), function (v) { hooks.other(v.other); });
     var links = model.linksOf(id);
     ["Organization", "Location", "Thing"].forEach(function (kind) {
       chips(say(kind.toLowerCase()), links.filter(function (l) { return data.others[l.other].kind === kind; }).map(function (l) {
@@ -110,10 +125,9 @@ function Card(model, canvas, view, hooks, say, corrections) {
         return { text: l.role ? name + " · " + l.role : name, other: l.other };
       }), function (v) { hooks.other(v.other); });
     });
-    var ties = shownTies(entity.ties), stated = ties.filter(function (t) { return !known(t); });
-    var lines = stated.concat(ties.filter(known));  // what the text states comes first
+    var lines = model.partners(shownTies(entity.ties), id);
     if (lines.length) panel.appendChild(el("h3", say("relations", { n: lines.length })));
-    lines.slice(0, view.long ? lines.length : MANY).forEach(function (tie) { panel.appendChild(line(tie, id)); });
+    lines.slice(0, view.long ? lines.length : MANY).forEach(function (ties) { panel.appendChild(partner(ties, id)); });
     if (lines.length > MANY && !view.long) panel.appendChild(button(say("show_all", { n: lines.length }), function () { view.long = true; card.show(); }));
     var events = links.filter(function (l) { return data.others[l.other].kind === "Event"; });
     if (events.length) panel.appendChild(el("h3", say("event")));
@@ -121,7 +135,6 @@ function Card(model, canvas, view, hooks, say, corrections) {
     if (own.note) panel.appendChild(el("p", say("note", { text: own.note })));
     panel.appendChild(corrections.ofPerson(entity.name));
   }
-  function known(tie) { return data.acquaintance.kinds.indexOf(tie.kind) >= 0; }
   function happening(index, role) {
     var o = data.others[index], row = el("div", undefined, "tie");
     row.append(goTo(o.at[0]), document.createTextNode(" "), button(role ? o.name + " · " + role : o.name, function () { hooks.other(index); }));
@@ -133,29 +146,30 @@ function Card(model, canvas, view, hooks, say, corrections) {
     var o = data.others[index], at = o.at.filter(function (c) { return c <= model.now; });
     panel.appendChild(el("h2", o.name));
     panel.appendChild(el("p", [say(o.kind.toLowerCase()), o.type].filter(Boolean).join(" · "), "meta"));
-    var when = panel.appendChild(el("p", undefined, "meta"));
-    at.slice(0, MANY).forEach(function (c) { when.append(goTo(c), document.createTextNode(" ")); });
+    panel.appendChild(marks(at));
     if (model.known(o.description)) panel.appendChild(el("p", model.known(o.description)));
     if (o.place !== undefined && data.others[o.place].at[0] <= model.now) chips(say("location"), [{ text: data.others[o.place].name }], function () { hooks.other(o.place); });
     (o.quotes || []).filter(function (q) { return q[0] <= model.now; }).forEach(function (q) {
       panel.appendChild(el("blockquote", data.quotes[q[1]])).appendChild(el("footer")).appendChild(goTo(q[0]));
     });
-    var links = model.linkedTo(index), who = o.kind === "Location" || o.kind === "Thing" ? present(index) : null;
-    panel.appendChild(el("h3", say(who ? "named_with" : "people")));
-    (who || links.map(function (l) { return { id: String(l.person), note: l.role }; })).forEach(function (w) {
+    var links = model.linkedTo(index);
+    if (o.kind === "Location" || o.kind === "Thing") at.slice().reverse().forEach(function (c, i) { present(c, i === 0); });
+    else panel.appendChild(el("h3", say("people")));
+    links.forEach(function (l) {
       var row = panel.appendChild(el("div", undefined, "tie"));
-      row.appendChild(person(w.id));
-      if (w.note) row.appendChild(el("span", w.note, "times"));
+      row.appendChild(person(String(l.person)));
+      if (l.role) row.appendChild(el("span", l.role, "times"));
     });
   }
-  // Who is in the chapters in which a place is told of, most often first.
-  function present(index) {
-    var at = new Set(data.others[index].at.filter(function (c) { return c <= model.now; })), found = [];
-    model.state().entities.forEach(function (entity) {
-      var common = entity.chapters.filter(function (c) { return at.has(c); }).length;
-      if (common) found.push({ id: entity.id, n: common, note: say("common", { n: common }) });
-    });
-    return found.sort(function (a, b) { return b.n - a.n; }).slice(0, 30);
+  // Who is in a chapter, the more important first.
+  function present(c, open) {
+    var ids = model.inChapter(c), box = panel.appendChild(el("details", undefined, "present")), row;
+    box.open = open;
+    box.appendChild(el("summary", say("present", { chapter: chapter(c), n: ids.length })));
+    row = box.appendChild(el("div", undefined, "chips"));
+    ids.forEach(function (id) { row.appendChild(button(model.entity(id).name, function () { hooks.choose(id); hooks.centre(id); }, "chip")); });
+    row = box.appendChild(el("p"));
+    row.appendChild(goTo(c));
   }
 
   function way() {
@@ -165,7 +179,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
     if (!view.way.ties.length) { panel.appendChild(el("p", say("path_none"), "hint")); return; }
     view.way.ties.forEach(function (tie, i) {
       var box = panel.appendChild(el("section", undefined, "relation"));
-      box.appendChild(line(tie, view.way.ids[i]));
+      box.appendChild(partner([tie], view.way.ids[i]));
       var quoted = tie.seen.find(function (o) { return o[2] >= 0; });
       if (quoted) box.appendChild(el("blockquote", data.quotes[quoted[2]])).appendChild(el("footer")).appendChild(goTo(quoted[0]));
     });
@@ -175,6 +189,12 @@ function Card(model, canvas, view, hooks, say, corrections) {
     panel.appendChild(el("p", say(people.length ? "hint" : "nothing"), "hint"));
     var ids = view.shown().slice(0, 24);
     strip(ids.slice(0, 16));
+    if (model.last && model.now < model.last) {
+      panel.appendChild(el("h3", say("this_chapter")));
+      present(model.now, true);
+      chips(say("location"), model.placesOf([model.now], MANY).map(function (f) { return { text: data.others[f.other].name, other: f.other }; }),
+        function (v) { hooks.other(v.other); });
+    }
     panel.appendChild(el("h3", say("people")));
     ids.forEach(function (id) {
       var entity = model.entity(id), row = panel.appendChild(el("div", undefined, "tie"));
@@ -192,17 +212,21 @@ function Card(model, canvas, view, hooks, say, corrections) {
     ids.forEach(function (id) {
       var entity = model.entity(id), row = box.appendChild(el("div"));
       if (ids.length > 1) row.appendChild(person(id));
-      var marks = row.appendChild(el("span", undefined, "marks")), width = 100 / (model.last + 1);
-      marks.setAttribute("role", "img");
-      marks.setAttribute("aria-label", say("in_chapters", { n: entity.chapters.length }));
-      entity.chapters.forEach(function (c) {
-        var mark = marks.appendChild(el("i"));
-        mark.style.left = width * c + "%";
-        mark.style.width = Math.max(0.5, width * 0.9) + "%";
-        mark.title = chapter(c);
-        mark.addEventListener("click", function () { hooks.read(c); });
-      });
+      row.appendChild(marks(entity.chapters));
     });
+  }
+  function marks(chapters) {
+    var box = el("span", undefined, "marks"), width = 100 / (model.last + 1);
+    box.setAttribute("role", "img");
+    box.setAttribute("aria-label", say("in_chapters", { n: chapters.length }) + " " + chapters.slice(0, 200).map(number).join(" "));
+    chapters.forEach(function (c) {
+      var mark = box.appendChild(el("i"));
+      mark.style.left = width * c + "%";
+      mark.style.width = Math.max(0.5, width * 0.9) + "%";
+      mark.title = chapter(c);
+      mark.addEventListener("click", function () { hooks.read(c); });
+    });
+    return box;
   }
 
   var card = {

@@ -87,6 +87,7 @@
     if (view.way) clear();
     suggest();
     refresh();
+    canvas.follow();
   }
   function tell() {
     var state = model.state(), own = data.chapters[model.now] || [0, ""], whole = model.now === model.last;

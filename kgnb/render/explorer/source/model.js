@@ -159,6 +159,31 @@ function Model(data) {
   });
   model.linkedTo = function (other) { return (linksByOther[other] || []).filter(function (l) { return l.at[0] <= model.now; }); };
 
+  // All ties with one other each, the most telling first; before others those of whom the text says more than that they
+  // know each other, each by all that joins them.
+  model.partners = function (ties, id) {
+    var found = new Map();
+    ties.forEach(function (tie) { found.set(model.other(tie, id), (found.get(model.other(tie, id)) || []).concat([tie])); });
+    function stated(pair) { return pair.some(function (t) { return data.acquaintance.kinds.indexOf(t.kind) < 0; }) ? 1 : 0; }
+    function total(pair) { return sum(pair.map(weight)); }
+    return Array.from(found.values()).sort(function (p, q) { return stated(q) - stated(p) || total(q) - total(p); });
+  };
+  model.inChapter = function (c) {
+    var ids = [], state = model.state();
+    state.entities.forEach(function (entity) { if (entity.chapters.indexOf(c) >= 0) ids.push(entity.id); });
+    return ids.sort(function (a, b) { return state.entities.get(b).weight - state.entities.get(a).weight; });
+  };
+  // The places that are told of in these chapters; those told of in all chapters say less.
+  model.placesOf = function (chapters, limit) {
+    var found = [], wanted = new Set(chapters);
+    data.others.forEach(function (o, i) {
+      var at = o.kind === "Location" ? o.at.filter(function (c) { return c <= model.now; }) : [];
+      var n = at.filter(function (c) { return wanted.has(c); }).length;
+      if (n) found.push({ other: i, n: n, near: n / Math.sqrt(at.length) });
+    });
+    return found.sort(function (a, b) { return b.near - a.near; }).slice(0, limit);
+  };
+
   // The shortest way from one to another, the strongest of several, as GraphQuery.path finds it (breadth-first search).
   model.path = function (from, to) {
     var before = new Map([[from, { total: 0 }]]), row = [from];
