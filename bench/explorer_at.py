@@ -9,8 +9,14 @@ row counts by reason class what the first two, and the last two, have apart:
     short form     a name that stands inside another one that is read already counts as known
     own two names  a tie between two names that turn out to be one person's
     later refuted  a tie that later chapters contradict: the whole book doesn't have it
-    names          cut off, the name scan knows fewer names, or divides them otherwise
-    ties           ties of persons that both have
+    called         the same person with the same names, called by another of them
+    known to one   cut off, the name scan finds too little of a name, or takes a word for one
+    divided        cut off, the name scan divides the names among persons otherwise
+    chapters       the names are the same, chapters are not: a short name stands for another person in some
+    of such        a tie of a person that is one of the three before
+    ties           anything else
+
+People are the same where they share a name that nobody else has; ties are compared under the first's names.
 """
 
 from __future__ import annotations
@@ -60,7 +66,7 @@ def compared(browser: Any, path: Path, count: int) -> Iterator[tuple[dict[str, A
         reader = Reader(browser, one.page)
         for number in sorted({max(1, last * i // count) for i in range(1, count + 1)}):
             at, page = view_of(book.at(number).graph()), view_of_page(reader, number)
-            first, second = differences(page, at, whole), differences(at, cut(one, path, number), None)
+            first, second = differences(page, at, whole), differences(at, cut(one, path, number), whole)
             row = {"book": path.stem, "chapter": number, "people and ties": len(at)}
             row |= {"page/at": counted(first), "at/cut": counted(second)}
             yield row, [f"{reason}: {text}" for reason, text in (*first, *second)]
@@ -107,31 +113,63 @@ def view_of_page(reader: Reader, number: int) -> View:
     return view | {_key(a, kind, b): (strength, seen) for a, kind, b, strength, seen in state["ties"]}
 
 
-def differences(one: View, other: View, whole: View | None) -> list[tuple[str, str]]:
+def differences(one: View, other: View, whole: View) -> list[tuple[str, str]]:
     """(reason class, what differs) of all that the views have apart."""
-    found = []
-    for key in sorted(one.keys() | other.keys()):
+    other, called = _under_names_of(one, other)
+    found = [("called", f"{mine} / {theirs}") for theirs, mine in sorted(called.items())]
+    apart = {key: _of_person(key, one, other) for key in one.keys() | other.keys() if len(key) == 1}
+    for key in sorted(one.keys() | other.keys(), key=lambda key: (len(key), key)):
         if one.get(key) != other.get(key):
             text = f"{' '.join(key)}: {one.get(key)} / {other.get(key)}"
-            found.append((_reason(key, one, other, whole), text))
+            found.append((apart[key] if len(key) == 1 else _of_tie(key, apart, whole), text))
     return found
 
 
-def _reason(key: Key, one: View, other: View, whole: View | None) -> str:
+def _under_names_of(one: View, other: View) -> tuple[View, dict[str, str]]:
+    """``other`` under the names that ``one`` calls people by; its name → that of ``one`` where they
+    differ."""
+    mine = {form: key[0] for key in one if len(key) == 1 for form in (key[0], *one[key][0])}
+    called: dict[str, str] = {}
+    for key in (key for key in other if len(key) == 1):
+        bearers = {mine[form] for form in (key[0], *other[key][0]) if form in mine}
+        name = bearers.pop() if len(bearers) == 1 else key[0]
+        if name != key[0] and (name,) not in other and name not in called.values():
+            called[key[0]] = name
+    made: View = {}
+    for key, facts in other.items():
+        if len(key) == 1:
+            name, forms = called.get(key[0], key[0]), {*key, *facts[0]}
+            made[(name,)] = sorted(forms - {name}), facts[1]
+        else:
+            made[_key(called.get(key[0], key[0]), key[1], called.get(key[2], key[2]))] = facts
+    return made, called
+
+
+def _of_person(key: Key, one: View, other: View) -> str:
+    """The reason class of a person; "" where the views agree."""
     mine, others = one.get(key), other.get(key)
-    if len(key) == 1:
-        if not mine or not others or mine[1] != others[1]:
-            return "names"
-        apart, known = {*mine[0]} ^ {*others[0]}, {*key, *mine[0], *others[0]}
-        inside = all(any(form in name and form != name for name in known) for form in apart)
-        return "short form" if inside else "names"
-    ends = (key[0], key[2])
-    if any((end,) not in view for end in ends for view in (one, other)):
-        return "names"
-    if whole is None or key in whole:
-        return "ties"
-    bearers = {_bearer(end, whole) for end in ends}
-    return "own two names" if len(bearers) == 1 else "later refuted"
+    if mine == others:
+        return ""
+    if not mine or not others:
+        names = {*key, *(mine or others)[0]}
+        rest = (k for k in (other if mine else one) if len(k) == 1)
+        there = {form for k in rest for form in (k[0], *(other if mine else one)[k][0])}
+        return "divided" if names & there else "known to one"
+    apart, known = {*mine[0]} ^ {*others[0]}, {*key, *mine[0], *others[0]}
+    if not apart:
+        return "chapters"
+    inside = all(any(form in name and form != name for name in known) for form in apart)
+    return "short form" if inside and mine[1] == others[1] else "divided"
+
+
+def _of_tie(key: Key, apart: dict[Key, str], whole: View) -> str:
+    """The reason class of a tie."""
+    bearers = {_bearer(end, whole) for end in (key[0], key[2])}
+    if len(bearers) == 1 and None not in bearers:
+        return "own two names"
+    if any(apart.get((end,)) not in ("", "short form", None) for end in (key[0], key[2])):
+        return "of such"
+    return "ties" if key in whole or key[1] == "KNOWS" else "later refuted"
 
 
 def _bearer(name: str, whole: View) -> Key | None:

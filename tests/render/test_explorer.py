@@ -211,7 +211,8 @@ def test_nobody_stands_on_another_in_an_early_chapter(browser: Any, tmp_path: Pa
     apart = """() => {
       const nodes = document.getElementById('graph')._cyreg.cy.nodes().toArray();
       return [nodes.length, Math.min(...nodes.flatMap((a, i) => nodes.slice(i + 1).map(b =>
-        Math.hypot(a.position().x - b.position().x, a.position().y - b.position().y) - (a.data('r') + b.data('r')) / 2)))];
+        Math.hypot(a.position().x - b.position().x, a.position().y - b.position().y)
+          - (a.data('r') + b.data('r')) / 2)))];
     }"""
     shown, gap = page.evaluate(apart)
     assert shown == 80
