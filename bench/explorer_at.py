@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,8 @@ def differences(one: View, other: View, whole: View) -> list[tuple[str, str]]:
     """(reason class, what differs) of all that the views have apart."""
     other, called = _under_names_of(one, other)
     found = [("called", f"{mine} / {theirs}") for theirs, mine in sorted(called.items())]
-    apart = {key: _of_person(key, one, other) for key in one.keys() | other.keys() if len(key) == 1}
+    people: list[Key] = [key for key in {**one, **other} if len(key) == 1]
+    apart: dict[Key, str] = {key: _of_person(key, one, other) for key in people}
     for key in sorted(one.keys() | other.keys(), key=lambda key: (len(key), key)):
         if one.get(key) != other.get(key):
             text = f"{' '.join(key)}: {one.get(key)} / {other.get(key)}"
@@ -150,10 +151,9 @@ def _of_person(key: Key, one: View, other: View) -> str:
     mine, others = one.get(key), other.get(key)
     if mine == others:
         return ""
-    if not mine or not others:
-        names = {*key, *(mine or others)[0]}
-        rest = (k for k in (other if mine else one) if len(k) == 1)
-        there = {form for k in rest for form in (k[0], *(other if mine else one)[k][0])}
+    if mine is None or others is None:
+        names, rest = {*key, *(mine or others or [()])[0]}, other if others is None else one
+        there = {form for k in rest if len(k) == 1 for form in (k[0], *rest[k][0])}
         return "divided" if names & there else "known to one"
     apart, known = {*mine[0]} ^ {*others[0]}, {*key, *mine[0], *others[0]}
     if not apart:
@@ -162,7 +162,7 @@ def _of_person(key: Key, one: View, other: View) -> str:
     return "short form" if inside and mine[1] == others[1] else "divided"
 
 
-def _of_tie(key: Key, apart: dict[Key, str], whole: View) -> str:
+def _of_tie(key: Key, apart: Mapping[Key, str], whole: View) -> str:
     """The reason class of a tie."""
     bearers = {_bearer(end, whole) for end in (key[0], key[2])}
     if len(bearers) == 1 and None not in bearers:
