@@ -14,7 +14,7 @@ row counts by reason class what the first two, and the last two, have apart:
     divided        cut off, the name scan divides the names among persons otherwise
     chapters       the names are the same, chapters are not: a short name stands for another person in some
     of such        a tie of a person that is one of the three before
-    ties           anything else
+    ties           read among other names: the names that a sentence's rules know differ
 
 People are the same where they share a name that nobody else has; ties are compared under the first's names.
 """
@@ -131,18 +131,18 @@ def _under_names_of(one: View, other: View) -> tuple[View, dict[str, str]]:
     differ."""
     mine = {form: key[0] for key in one if len(key) == 1 for form in (key[0], *one[key][0])}
     called: dict[str, str] = {}
-    for key in (key for key in other if len(key) == 1):
+    for key in [key for key in other if len(key) == 1]:
         bearers = {mine[form] for form in (key[0], *other[key][0]) if form in mine}
         name = bearers.pop() if len(bearers) == 1 else key[0]
         if name != key[0] and (name,) not in other and name not in called.values():
             called[key[0]] = name
     made: View = {}
-    for key, facts in other.items():
-        if len(key) == 1:
-            name, forms = called.get(key[0], key[0]), {*key, *facts[0]}
-            made[(name,)] = sorted(forms - {name}), facts[1]
+    for known, facts in other.items():
+        first, *rest = (called.get(known[0], known[0]), *known[1:])
+        if rest:
+            made[_key(first, rest[0], called.get(rest[1], rest[1]))] = facts
         else:
-            made[_key(called.get(key[0], key[0]), key[1], called.get(key[2], key[2]))] = facts
+            made[(first,)] = sorted({known[0], *facts[0]} - {first}), facts[1]
     return made, called
 
 

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from typing import Protocol
 
-from kgnb.core.errors import ServiceError
+from kgnb.core.errors import InputError, ServiceError
 from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import say
 from kgnb.core.process_pool import CpuPool
@@ -36,7 +36,8 @@ class Parts(Protocol):
 async def graph_of(app: Parts, novel_id: int, until: int | None = None) -> Graph:
     """Return the novel's graph as its record is now. Raises InputError for an unknown novel, ServiceDown.
 
-    ``until``: as a reader of the chapters up to this number knows it.
+    ``until``: as a reader of the chapters up to this number knows it. Raises InputError too where the book
+    begins after it; where it ends before, a warning says so.
     """
     return (await graph_and_state(app, await app.ledger.graphs.record(novel_id), until))[0]
 
@@ -46,6 +47,7 @@ async def graph_and_state(app: Parts, record: Record, until: int | None = None) 
     if until is not None:
         from kgnb.graph.project.projection import project  # a graph that is kept is read without it
 
+        _check_chapter(record, until)
         return await asyncio.to_thread(project, record, until), record.state
     stored = await app.ledger.graphs.stored(record.novel.id)
     if stored is not None and stored.state == record.state:
@@ -55,6 +57,14 @@ async def graph_and_state(app: Parts, record: Record, until: int | None = None) 
     if graph is None:
         graph = await asyncio.to_thread(decode, made.data)
     return graph, made.state
+
+
+def _check_chapter(record: Record, until: int) -> None:
+    numbers = [chapter.number for chapter in record.chapters]
+    if numbers and until < min(numbers):
+        raise InputError("explore.no_such_chapter", until=until, first=min(numbers), last=max(numbers))
+    if numbers and until > max(numbers):
+        log.warning(say("explore.book_ends", until=until, last=max(numbers)))
 
 
 async def graph_and_history(app: Parts, novel_id: int, until: int | None = None) -> tuple[Graph, BookHistory]:

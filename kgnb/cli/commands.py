@@ -98,7 +98,7 @@ def _add_export(commands: Commands[Parser]) -> None:
     added = command(commands, "export", "transfer:export_graph")
     options.book_argument(added)
     argument(added, "--format", choices=FORMATS)
-    argument(added, "--until", type=options.row_id, metavar="CHAPTER", text="until")
+    argument(added, "--until", type=options.until, metavar="CHAPTER", text="until")
     shape = options.graph_file
     argument(added, "-o", "--output", type=shape, metavar="FILE", required=True, completes="file")
 
@@ -138,7 +138,7 @@ def _add_names(commands: Commands[Parser]) -> None:
 def _add_ask(commands: Commands[Parser]) -> None:
     added = command(commands, "ask", "ask:ask")
     argument(added, "words", nargs="+", metavar="[BOOK] QUESTION", text="ask_words")
-    argument(added, "--until", type=options.row_id, metavar="CHAPTER", text="until")
+    argument(added, "--until", type=options.until, metavar="CHAPTER", text="until")
     argument(added, "--provider", metavar="NAME", text="ask_provider")
     json_option(added)
 

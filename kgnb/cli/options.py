@@ -111,6 +111,8 @@ def title_or_task(text: str) -> str:
 
 
 chapter_number = whole(2**53, least=0)
+until = whole(2**53, least=-(2**53), told="cli.bad_until")
+"""Whether the book has such a chapter is known only when it is opened."""
 seconds = whole(366 * 86_400)
 slots = whole(5_000)
 """Chapters in flight: far more than one process can do anything with."""

@@ -123,6 +123,19 @@ def test_as_of_a_chapter(data: Path, tmp_path: Path) -> None:
     assert not known & later
 
 
+def test_a_chapter_that_the_book_lacks(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    book = kgnb.open("青石渡", data)
+    with pytest.raises(InputError, match=r"1 .* 6 .* 0 "):
+        book.at(0).graph()
+    assert len(book.at(999).graph().nodes) == len(book.graph().nodes)
+    assert "第 6 章" in caplog.text
+    options = ["export", "--data", str(data), "-o", str(tmp_path / "x.json"), "--until"]
+    assert cli_main.main([*options, "-3"]) != 0
+    assert "第 6 章" in capsys.readouterr().err
+
+
 def test_a_name_is_kept_as_the_book_writes_it(data: Path) -> None:
     book = kgnb.open("青石渡", data)
     number = book.fix.alias("沈硯", "沈掌櫃")  # typed in traditional characters

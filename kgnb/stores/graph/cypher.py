@@ -33,7 +33,7 @@ NODE_PROPERTIES: dict[str, tuple[str, ...]] = {
     "Novel": ("title", "author", "task_id"),
     "Chapter": ("title", "novel_id", "chapter_number", "word_count", "task_id"),
     "Character": (
-        *("description", "traits", "title", "aliases", "is_protagonist", "protagonist_score"),
+        *("description", "traits", "title", "aliases", "note", "is_protagonist", "protagonist_score"),
         "base_name",
         *(*_OCCURRENCE, *_ORIGIN),
     ),
