@@ -27,6 +27,7 @@ from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.ask_box import AskBox
 from kgnb.notebook.panel.controller import PanelController
+from kgnb.notebook.panel.fix_box import BY, FixBox
 from kgnb.render.explorer import page as explorer
 from kgnb.render.names_text import changed_line, decision_line, reasons_text
 from kgnb.render.picture import static
@@ -35,7 +36,6 @@ from kgnb.render.picture.scene import Scene, lay_out
 HEIGHT = 600
 OFFERED = 300
 """Persons offered by the lists; any other name can be typed."""
-BY = "panel"
 
 Change = Callable[[App], Coroutine[Any, Any, str]]
 """Applies a change and returns a sentence about it."""
@@ -252,12 +252,14 @@ class NamesBox:
         self.merge = widgets.button(controller, "panel.merge", self._merge, width="96px")
         self.split = widgets.button(controller, "panel.split", self._split, width="96px")
         self.undo = widgets.button(controller, "panel.undo", self._undo, width="96px")
+        self.fix = FixBox(controller, task, lambda: self._typed_name(self.person), change)
         self._why = widgets.html(margin="2px 0 2px 8px")
         self.box = widgets.column(
             widgets.html(html.part("panel.names")),
             widgets.row(self.person, self._why),
             widgets.row(self.other, self.merge),
             widgets.row(self.alias, self.split),
+            self.fix.box,
             widgets.row(self.decision, self.undo),
             margin="10px 0 0 0",
         )
