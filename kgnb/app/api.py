@@ -267,7 +267,9 @@ class BookGraph:
         view = self if until is None else self.at(until)
         if is_cypher(question):
             return view.cypher(question, **parameters)
-        return AnswerText.of(run(view._on(lambda app: view._answered(app, question, provider))))
+        return AnswerText.of(
+            run(view._on(lambda app: view._answered(app, question, provider), queue=provider is not None))
+        )
 
     async def _answered(self, app: App, question: str, provider: str | None) -> Answer:
         from kgnb.app.ask import BookAsked, ask, ask_model
@@ -353,8 +355,10 @@ class BookGraph:
         """Release the engine of :meth:`ask`; a later question fills one again."""
         self._cypher = None
 
-    async def _on(self, question: Callable[[App], Awaitable[R]], *, graph: bool = False) -> R:
-        async with open_app(self._settings, queue=False, graph=graph) as app:
+    async def _on(
+        self, question: Callable[[App], Awaitable[R]], *, queue: bool = False, graph: bool = False
+    ) -> R:
+        async with open_app(self._settings, queue=queue, graph=graph) as app:
             return await question(app)
 
 

@@ -8,16 +8,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.messages import texts
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.evidence import ChapterText
-from kgnb.graph.ask.answers import Answer, Paid, Sentence, answer
-from kgnb.graph.ask.passages import Passage, best, passages, terms, with_characters, with_neighbours
-from kgnb.graph.ask.question import Question, read_question, stop_words, tie_words
+from kgnb.graph.ask.answers import Answer, Paid, Sentence, answer, meant, stranger_note, told
+from kgnb.graph.ask.passages import Passage, Search, passages, with_neighbours
+from kgnb.graph.ask.question import Question, asked_terms, read_question
+from kgnb.graph.ask.reading import read_out
 from kgnb.graph.project.record import Record
 from kgnb.graph.query import GraphQuery
 
@@ -82,22 +82,26 @@ async def ask_book(
 async def ask(book: BookAsked, question: str) -> Answer:
     """Answer a question without an LLM. Raises ServiceDown while the texts are read."""
     read = read_question(question, book.query)
-    if sentences := answer(read, book.query):
-        checked = tuple(await asyncio.to_thread(_standing, sentences, book.record))
-        if read.intent not in TIES:
-            return Answer(question, checked)
-        found = (await asyncio.to_thread(_nearest, book.record, read))[:BESIDE]
-        return Answer(question, checked, texts(read.lang)["ask.more"] if found else "", tuple(found))
-    found = await asyncio.to_thread(_nearest, book.record, read)
-    note = texts(read.lang)["ask.passages"] if found else _unknown(book, read)
-    return Answer(question, note=note, passages=tuple(found[:PASSAGES]))
+    search = await asyncio.to_thread(_search, book.record, read)
+    if read.stranger and not read.near and not any(read.stranger in one.text for one in search.every):
+        return Answer(question, note=stranger_note(read, book.query))
+    sentences = answer(read, book.query)
+    if not sentences and (one := await asyncio.to_thread(read_out, read, search, book.query)):
+        sentences = [told(read, one)]
+    checked = tuple(await asyncio.to_thread(_standing, sentences, book.record))
+    beside = PASSAGES if not sentences else BESIDE if read.intent in TIES else 0
+    found = await asyncio.to_thread(search.shown, beside) if beside else []
+    key = "ask.more" if sentences else "ask.passages"
+    note = texts(read.lang)[key] if found else "" if sentences else _unknown(book, read)
+    return Answer(question, checked, note, tuple(found), meant=meant(read), words=search.words)
 
 
 async def ask_model(app: App, book: BookAsked, question: str, provider_name: str, task_id: int) -> Answer:
     """Answer a question by an LLM, from passages of the book; each sentence has a quote that stands there.
 
     The reply is cached, as one that the task asked for; its cost is counted, and the budget holds. Raises
-    SettingsError for a provider that can't be asked, BudgetReached and other ProviderErrors, ServiceDown.
+    SettingsError for a provider that can't be asked, ProviderPaused, RateReached, BudgetReached and other
+    ProviderErrors, ServiceDown. ``app`` needs its queue, where pauses and rate limits are.
     """
     from kgnb.graph.ask.model_answer import later_names, question_prompt, read_reply, verified
 
@@ -111,7 +115,8 @@ async def ask_model(app: App, book: BookAsked, question: str, provider_name: str
     model = await app.router.model_for(provider)
     text, paid = await _reply(app, provider, model, question_prompt(read, found), task_id)
     later = [] if book.until is None else later_names(book.whole.names, book.until)
-    sentences = verified(read_reply(text, provider=provider.name), found, later)
+    names = [name for one in read.entities for name in (one.name, *one.aliases)]
+    sentences = verified(read_reply(text, provider=provider.name), found, later, names)
     return Answer(question, tuple(sentences), "" if sentences else _unknown(book, read), paid=paid)
 
 
@@ -124,9 +129,10 @@ def retrieved(book: BookAsked, question: Question) -> list[Passage]:
         for source in sentence.citations
         if source.quote
     }
-    every = passages(book.record.texts, question.lang)
+    search = _search(book.record, question)
+    every = search.every
     quoted = [one for one in every if any(n == one.chapter and quote in one.text for n, quote in quotes)]
-    nearest = _ranked(every, question, SENT_PASSAGES)
+    nearest = search.best(SENT_PASSAGES)
     first = [
         next((p for p in every if any(name in p.text for name in (one.name, *one.aliases))), None)
         for one in question.entities[:INTRODUCED]
@@ -141,16 +147,8 @@ def _unknown(book: BookAsked, question: Question) -> str:
     return words["ask.unknown"] if book.until is None else words["ask.not_by"].format(chapter=book.until)
 
 
-def _nearest(record: Record, question: Question) -> list[Passage]:
-    return _ranked(passages(record.texts, question.lang), question, PASSAGES)
-
-
-def _ranked(every: Sequence[Passage], question: Question, limit: int) -> list[Passage]:
-    """The passages nearest to a question."""
-    names = [[one.name, *one.aliases] for one in question.entities]
-    asked = [name for forms in names for name in forms]
-    words = terms(question.text, [*asked, *stop_words(question.lang)])
-    return best(every, [*with_characters(words), *tie_words(question)], names, limit)
+def _search(record: Record, question: Question) -> Search:
+    return Search(passages(record.texts, question.lang), asked_terms(question))
 
 
 def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:
@@ -173,44 +171,36 @@ def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:
 
 
 async def _reply(app: App, provider: Provider, model: str, prompt: Prompt, task_id: int) -> tuple[str, Paid]:
-    """The reply to a prompt, from the cache where it is there, and what it cost."""
+    """The reply to a prompt, from the cache where it is there, and what it cost; asked for as a chapter's."""
     from kgnb.app.context import budget_of
     from kgnb.app.prices import quote
+    from kgnb.app.running_node import provider_throttle
     from kgnb.graph.ask.model_answer import read_reply
     from kgnb.stores.ledger.reply_cache import CachedReply, reply_key
-    from kgnb.worker.budget import SpendingTracker
 
     key, cache = reply_key(provider.name, model, prompt.hash), app.ledger.reply_cache
     if stored := (await cache.get({key: task_id})).get(key):
         return stored.text, Paid(provider.name, model, Usage(), 0.0, cached=True)
-    budget, chars = budget_of(app.settings), len(prompt.system) + len(prompt.user)
-    spending, used = SpendingTracker(app.ledger, budget), Usage()
+    throttle, used = provider_throttle(app), Usage()
 
-    async def admit() -> None:
-        if spending.is_stale(provider):
-            await spending.flush()
-        spending.check(provider, model)
-
-    def spent(usage: Usage, unanswered: int) -> None:
+    async def ask_once() -> str:
         nonlocal used
-        used += usage + Usage(unanswered, unanswered * chars)
+        done = await throttle.complete(app.providers.client(provider), prompt, model, task_id=task_id)
+        used += done.usage
+        read_reply(done.text, provider=provider.name)
+        return done.text
 
     try:
-        ask_once = partial(app.providers.client(provider).ask, prompt, model, admit=admit, spent=spent)
-        done = await ask_once()
+        await throttle.pauses.look(provider)
         try:
-            read_reply(done.text, provider=provider.name)
-        except ReplyUnparsable:  # as a chapter's reply, it is asked for once more
-            done = await ask_once()
-            read_reply(done.text, provider=provider.name)
-        if not used.prompt_tokens + used.completion_tokens:
-            used += Usage(0, chars, len(done.text))
+            text = await ask_once()
+        except ReplyUnparsable:
+            text = await ask_once()
     finally:
-        spending.record(provider, model, used)
-        await spending.flush()
-    await cache.put([CachedReply(key, provider.name, model, done.text, task_id, used)])
-    price = quote(budget, provider, model, used, datetime.now(UTC))
-    return done.text, Paid(provider.name, model, used, price.now, price.currency)
+        await throttle.flush()
+    await cache.put([CachedReply(key, provider.name, model, text, task_id, used)])
+    price = quote(budget_of(app.settings), provider, model, used, datetime.now(UTC))
+    return text, Paid(provider.name, model, used, price.now, price.currency)
 
 
 def is_cypher(question: str) -> bool:

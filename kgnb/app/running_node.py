@@ -74,10 +74,9 @@ async def running_node(
         await asyncio.to_thread(renewer.stop)
 
 
-def _node(
-    app: App, renewer: LeaseRenewer, name: str, only_task: int | None, listener: Callable[[NodeEvent], None]
-) -> WorkerNode:
-    throttle = ProviderThrottle(
+def provider_throttle(app: App) -> ProviderThrottle:
+    """This process's access to all providers: pauses, rate limits and budgets are those of all nodes."""
+    return ProviderThrottle(
         app.queue,
         app.outages,
         # The windows of a budget are all nodes': a machine whose clock is wrong must not have its own.
@@ -92,6 +91,12 @@ def _node(
         slots_for=lambda provider: _slots(app.settings, provider),
         total_slots=app.settings.max_slots,
     )
+
+
+def _node(
+    app: App, renewer: LeaseRenewer, name: str, only_task: int | None, listener: Callable[[NodeEvent], None]
+) -> WorkerNode:
+    throttle = provider_throttle(app)
     extractor = ChapterExtractor(
         app.ledger.reply_cache,
         app.providers,

@@ -12,7 +12,7 @@ from kgnb.core.labels import Lang
 from kgnb.core.messages import texts
 from kgnb.core.model import Chapter
 from kgnb.graph.ask.answers import Answer
-from kgnb.graph.ask.passages import Passage, best, bm25, passages, terms
+from kgnb.graph.ask.passages import Passage, Search, Term, bm25, passages, terms, without
 from kgnb.graph.ask.question import MAX_QUESTION, lang_of, stop_words
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.graphs import RecordTexts
@@ -24,7 +24,7 @@ NEAREST_CHAPTERS = 12
 async def ask_shelf(app: App, question: str, until: int | None = None) -> Answer:
     """Return the passages of all books that are nearest to a question; none after chapter ``until``."""
     lang = lang_of(question)
-    words = terms(question[:MAX_QUESTION], stop_words(lang))
+    words = terms(without(question[:MAX_QUESTION], stop_words(lang)))
     shelf: list[tuple[str, Chapter]] = []
     for one in await app.ledger.task_stats.newest_of_each_book():
         chapters = await app.ledger.books.chapters(one.novel_id)
@@ -36,15 +36,15 @@ async def ask_shelf(app: App, question: str, until: int | None = None) -> Answer
 
 
 def _nearest(
-    database: Database, shelf: Sequence[tuple[str, Chapter]], words: Sequence[str], lang: Lang
+    database: Database, shelf: Sequence[tuple[str, Chapter]], words: Sequence[Term], lang: Lang
 ) -> list[Passage]:
     """The best passages of the best chapters; one page of texts is in memory at a time."""
-    folds = any(word.isascii() for word in words)  # Chinese has no case, and to look takes long
+    folds = any(word.forms[0].isascii() for word in words)  # Chinese has no case, and to look takes long
     counts: list[list[int]] = []
     lengths: list[int] = []
     for _, text in RecordTexts(database, [chapter for _, chapter in shelf]):
         folded = text.lower() if folds else text
-        counts.append([folded.count(word) for word in words])
+        counts.append([folded.count(word.forms[0]) for word in words])
         lengths.append(len(text))
     scores = bm25(list(zip(*counts, strict=True)), lengths)
     order = sorted((i for i, score in enumerate(scores) if score), key=lambda i: (-scores[i], i))
@@ -55,4 +55,4 @@ def _nearest(
         for (title, _), told in zip(chosen, read, strict=True)
         for passage in passages([told], lang)
     ]
-    return best(cut, words, limit=PASSAGES)
+    return Search(cut, words).best(PASSAGES)

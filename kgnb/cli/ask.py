@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 
 from kgnb.app import context
@@ -14,7 +15,7 @@ from kgnb.cli.options import show
 from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
 from kgnb.graph.ask.answers import Answer
-from kgnb.render.answer_text import answer_lines
+from kgnb.render.answer_text import answer_lines, bold
 
 
 async def ask(args: argparse.Namespace, settings: Settings) -> int:
@@ -29,7 +30,8 @@ async def ask(args: argparse.Namespace, settings: Settings) -> int:
         found = await _of_shelf(settings, question, args.until)
     else:
         found = await _of_book(settings, number, question, args)
-    return show(args, asdict(found), lambda: answer_lines(found))
+    mark = bold if sys.stdout.isatty() and not settings.no_color else str
+    return show(args, asdict(found), lambda: answer_lines(found, mark))
 
 
 async def _of_shelf(settings: Settings, question: str, until: int | None) -> Answer:
@@ -38,6 +40,6 @@ async def _of_shelf(settings: Settings, question: str, until: int | None) -> Ans
 
 
 async def _of_book(settings: Settings, number: int, question: str, args: argparse.Namespace) -> Answer:
-    async with context.open_for_task(settings, number, queue=False, graph=False) as app:
+    async with context.open_for_task(settings, number, queue=args.provider is not None, graph=False) as app:
         novel = (await find_task(app, number)).novel_id
         return await ask_book(app, novel, number, question, until=args.until, provider=args.provider)

@@ -22,7 +22,7 @@ from kgnb.app.context import App
 from kgnb.app.graphs import graph_and_state
 from kgnb.app.shelf import ask_shelf
 from kgnb.core.errors import InputError, KgnbError
-from kgnb.graph.ask.passages import best, passages, terms
+from kgnb.graph.ask.passages import Search, passages, terms
 from kgnb.graph.ask.question import lang_of
 from kgnb.graph.query import GraphQuery
 from kgnb.render import query_results
@@ -31,6 +31,8 @@ P = ParamSpec("P")
 
 ROWS = 50
 """Most rows of a result; ``left_out`` says how many more there are."""
+SEARCHED = 8
+"""Passages that a search returns."""
 CELL_CHARS = 500
 """Most characters of a text in a row."""
 PAGE_CHARS = 6_000
@@ -148,8 +150,8 @@ class BookTools:
         if not book:
             return [asdict(one) for one in (await ask_shelf(self._app, words, until)).passages]
         record = (await self._book(book, until)).record
-        found = await asyncio.to_thread(lambda: best(passages(record.texts, lang_of(words)), terms(words)))
-        return [asdict(one) for one in found]
+        every = await asyncio.to_thread(lambda: passages(record.texts, lang_of(words)))
+        return [asdict(one) for one in Search(every, terms(words)).best(SEARCHED)]
 
     async def passage(self, chapter: Chapter, start: Start = 0, book: Title = "", until: Until = None) -> Any:
         """Return the text of a chapter, a page from ``start`` on; ``next`` is where the next page begins."""

@@ -2,30 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from html import escape
 
 from kgnb.core.formatting import compact, money
-from kgnb.core.messages import say
+from kgnb.core.messages import say, texts
 from kgnb.core.safe_text import one_line
 from kgnb.graph.ask.answers import Answer, Paid
+from kgnb.graph.ask.passages import Passage
+from kgnb.graph.ask.question import lang_of
+
+Mark = Callable[[str], str]
 
 
-def answer_lines(answer: Answer) -> Iterator[str]:
-    """The answer's lines, each source below its sentence."""
+def answer_lines(answer: Answer, mark: Mark = str, plain: Mark = one_line) -> Iterator[str]:
+    """The answer's lines, each source below its sentence.
+
+    ``mark``: what a word of the question becomes where a passage has it; ``plain``: what any other text does.
+    """
+    if answer.meant:
+        yield plain(answer.meant)
     for sentence in answer.sentences:
-        yield one_line(sentence.text)
+        yield plain(sentence.text)
         for source in sentence.citations:
             if source.quote:
-                yield "    " + say("ask.cited", chapter=source.chapter, quote=one_line(source.quote))
+                yield "    " + _source(answer, Passage(source.chapter, source.quote), mark, plain)
     if answer.note:
-        yield answer.note
+        yield plain(answer.note)
     for passage in answer.passages:
-        key, facts = ("ask.cited_in", {"book": one_line(passage.book)}) if passage.book else ("ask.cited", {})
-        yield "  " + say(key, chapter=passage.chapter, quote=one_line(passage.text), **facts)
+        yield "  " + _source(answer, passage, mark, plain)
     if answer.paid is not None:
-        yield _price(answer.paid)
+        yield plain(_price(answer.paid))
+
+
+def _source(answer: Answer, passage: Passage, mark: Mark, plain: Mark) -> str:
+    """A quote with its chapter, the question's words in it marked."""
+    line = texts(lang_of(answer.question))["ask.cited_in" if passage.book else "ask.cited"]
+    head, tail = line.format(book=passage.book, chapter=passage.chapter, quote="\0").split("\0")
+    quote = " ".join(passage.text.split())
+    parts = _pattern(answer.words).split(quote) if answer.words else [quote]
+    marked = (mark(plain(part)) if i % 2 else plain(part) for i, part in enumerate(parts))
+    return plain(head) + "".join(marked) + plain(tail)
+
+
+def _pattern(words: Sequence[str]) -> re.Pattern[str]:
+    """Finds these words; Latin ones as beginnings of words."""
+    forms = sorted(words, key=len, reverse=True)
+    found = "|".join(rf"\b{re.escape(w)}\w*" if w.isascii() else re.escape(w) for w in forms)
+    return re.compile(f"({found})", re.IGNORECASE)
+
+
+def bold(text: str) -> str:
+    """A word as a terminal shows it in bold."""
+    return f"\x1b[1m{text}\x1b[22m"
 
 
 def _price(paid: Paid) -> str:
@@ -41,9 +72,11 @@ def _price(paid: Paid) -> str:
 def answer_html(answer: Answer) -> str:
     """The same as paragraphs and quotations."""
     parts = []
-    for line in answer_lines(answer):
-        text = escape(line.strip())
-        parts.append(f"<blockquote>{text}</blockquote>" if line.startswith(" ") else f"<p>{text}</p>")
+    for line in answer_lines(
+        answer, lambda word: f"<mark>{word}</mark>", lambda text: escape(one_line(text))
+    ):
+        tag = "blockquote" if line.startswith(" ") else "p"
+        parts.append(f"<{tag}>{line.strip()}</{tag}>")
     return f'<div class="kgnb-answer">{"".join(parts)}</div>'
 
 
@@ -54,7 +87,7 @@ class AnswerText(Answer):
     @classmethod
     def of(cls, answer: Answer) -> AnswerText:
         """The answer in this form."""
-        return cls(answer.question, answer.sentences, answer.note, answer.passages, answer.paid)
+        return cls(*(getattr(answer, field.name) for field in fields(Answer)))
 
     def __str__(self) -> str:
         return "\n".join(answer_lines(self))

@@ -50,6 +50,12 @@ class ProviderPauses:
         """The providers' shared states, by name. Raises ServiceDown."""
         return await self.breaker.states([p.name for p in providers if not p.is_rules])
 
+    async def look(self, provider: Provider) -> ProviderState:
+        """Adopt a provider's pause and rate limit without a poll, and return them. Raises ServiceDown."""
+        state = await self.breaker.state(provider.name)
+        self.paused = self.paused | {provider.name} if state.paused else self.paused - {provider.name}
+        return state
+
     async def tell_found(self, providers: Sequence[Provider]) -> None:
         """Log, once, each pause that others set: a node that does nothing says why. Raises ServiceDown."""
         found = [p for p in providers if p.name in self.paused - self._told - self._found]

@@ -15,10 +15,11 @@ import kgnb
 from kgnb.app.context import open_app
 from kgnb.app.shelf import ask_shelf
 from kgnb.cli import main as cli_main
-from kgnb.core.errors import BudgetReached, ReplyError
+from kgnb.core.errors import BudgetReached, ProviderPaused, RateReached, ReplyError
 from kgnb.core.settings import Settings
 from kgnb.llm.fake.server import FakeServer
 from kgnb.render.answer_text import AnswerText
+from kgnb.stores.queue.breaker import CircuitBreaker
 from tests.support.commands import STORY
 
 QUESTION = "沈砚为什么离开青石渡？"
@@ -145,6 +146,25 @@ async def test_the_budget_holds(data: Path, monkeypatch: pytest.MonkeyPatch) -> 
     await asked(data, monkeypatch, question="顾三娘是谁的女儿")
     with pytest.raises(BudgetReached):
         await asked(data, monkeypatch, question="顾三娘多大年纪", KGNB_BUDGET_TOKENS="mine=1")
+
+
+async def test_a_paused_provider_is_not_asked(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a build, which shares its pauses: another process's pause holds for questions too."""
+    async with open_app(Settings.load(data=data), graph=False) as app:
+        await CircuitBreaker(app.queue.connection).pause("mine", 60, "by a test")
+        with pytest.raises(ProviderPaused):
+            await asked(data, monkeypatch, question="顾三娘住在哪里")
+        await CircuitBreaker(app.queue.connection).resume("mine")
+        found, llm = await asked(data, monkeypatch, question="顾三娘住在哪里")
+        assert llm.stats.requests == 1
+        assert found.paid is not None
+
+
+async def test_a_rate_limit_holds_for_questions(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_app(Settings.load(data=data), graph=False):
+        await asked(data, monkeypatch, question="沈砚的剑叫什么名字", KGNB_RPM="mine=1")
+        with pytest.raises(RateReached):
+            await asked(data, monkeypatch, question="沈砚的剑是谁铸的", KGNB_RPM="mine=1")
 
 
 def test_a_shelf_is_searched_without_a_book(

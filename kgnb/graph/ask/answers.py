@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Lang
 from kgnb.core.messages import texts
 from kgnb.core.model import Usage
+from kgnb.graph.ask.kin_words import kin_fits
 from kgnb.graph.ask.passages import Passage
-from kgnb.graph.ask.question import Question
+from kgnb.graph.ask.question import HAN, Question
+from kgnb.graph.ask.reading import Found
 from kgnb.graph.model import GraphEdge, group_of
 from kgnb.graph.query import Entity, GraphQuery
 
@@ -53,7 +55,8 @@ class Answer:
     """An answer: sentences with their quotes, else ``passages`` of the text.
 
     ``note``: what to say before the passages, or in place of an answer; in the question's language.
-    ``paid``: where an LLM was asked.
+    ``meant``: how a misspelt name was read. ``words``: those to mark in the passages. ``paid``: where an LLM
+    was asked.
     """
 
     question: str
@@ -61,6 +64,8 @@ class Answer:
     note: str = ""
     passages: tuple[Passage, ...] = ()
     paid: Paid | None = None
+    meant: str = ""
+    words: tuple[str, ...] = ()
 
 
 def answer(question: Question, query: GraphQuery) -> list[Sentence]:
@@ -69,11 +74,40 @@ def answer(question: Question, query: GraphQuery) -> list[Sentence]:
     return ask(_Asked(question, query)) if ask else []
 
 
+def told(question: Question, found: Found) -> Sentence:
+    """The sentence for what the text answers."""
+    words, cited = texts(question.lang), (Citation(found.chapter, found.quote),)
+    if found.entity is None:
+        return Sentence(words["ask.in_chapter"].format(chapter=found.chapter), cited)
+    return Sentence(words["ask.read"].format(name=found.entity.name, chapter=found.chapter), cited)
+
+
+def meant(question: Question) -> str:
+    """How a misspelt name was read, "" where none was."""
+    if not question.near:
+        return ""
+    facts = {"name": question.stranger, "near": "/".join(question.near), "first": question.near[0]}
+    return texts(question.lang)["ask.meant"].format(**facts)
+
+
+def stranger_note(question: Question, query: GraphQuery) -> str:
+    """That nobody in the book has the name that the question has, and what names are like it."""
+    words, name = texts(question.lang), question.stranger
+    note = [words["ask.stranger"].format(name=name)]
+    people = [one.entity.name for one in query.top(LISTED)]
+    if HAN.search(name) and people and not any(map(HAN.search, people)):
+        note.append(words["ask.other_script"])
+        note.append(words["ask.nearest"].format(near=words["ask.comma"].join(people)))
+    elif near := query.similar_names(name):
+        note.append(words["ask.nearest"].format(near=words["ask.comma"].join(near)))
+    return " ".join(note)
+
+
 class _Asked:
     """A question, the graph, and the texts of the question's language."""
 
     def __init__(self, question: Question, query: GraphQuery) -> None:
-        self.query, self.people = query, question.people
+        self.question, self.query, self.people = question, query, question.people
         self.entities, self.kin, self.kin_word = question.entities, question.kin, question.kin_word
         self._texts = texts(question.lang)
         self.lang: Lang = question.lang
@@ -190,22 +224,24 @@ def _since(asked: _Asked) -> list[Sentence]:
 
 
 def _kin(asked: _Asked) -> list[Sentence]:
+    """Those whom the ties say to be what is asked for. Of whom none tells whether it is a man or a woman, the
+    older or the younger, is named apart."""
     if not asked.people or asked.kin is None:
         return []
-    one, (type_, from_) = asked.people[0], asked.kin
-    own_is_target = from_
-    found = [
-        (other, edge)
-        for other, edge in asked.ties(one)
-        if edge.type == type_ and (own_is_target is None or (edge.target == one.ref) == own_is_target)
-    ]
+    one, (type_, own_is_target) = asked.people[0], asked.kin
+    sure: dict[Entity, GraphEdge] = {}
+    unsure: dict[Entity, GraphEdge] = {}
+    for other, edge in asked.ties(one):
+        if edge.type == type_ and (own_is_target is None or (edge.target == one.ref) == own_is_target):
+            fits = kin_fits(asked.question, one, other, edge.text("evidence"))
+            if fits is not False:
+                (sure if fits else unsure).setdefault(other, edge)
+    found, key = (sure, "kin") if sure else (unsure, "kin_unsure")
     if not found:
         return []
-    names = list(dict.fromkeys(other.name for other, _ in found))
-    cited = tuple(citation for _, edge in found[:3] for citation in _cited(edge, asked.query))
-    return [
-        Sentence(asked.word("kin", name=one.name, word=asked.kin_word, others=asked.listed(names)), cited)
-    ]
+    cited = tuple(c for edge in [*found.values()][:3] for c in _cited(edge, asked.query))
+    others = asked.listed([other.name for other in found])
+    return [Sentence(asked.word(key, name=one.name, word=asked.kin_word, others=others), cited)]
 
 
 def _place_in_book(last: bool) -> Callable[[_Asked], list[Sentence]]:

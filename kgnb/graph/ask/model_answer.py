@@ -19,16 +19,18 @@ from kgnb.extract.evidence import ChapterText
 from kgnb.extract.model import NameEntry
 from kgnb.extract.prompt import Prompt, closed_object
 from kgnb.graph.ask.answers import Citation, Sentence
-from kgnb.graph.ask.passages import Passage
-from kgnb.graph.ask.question import Question
+from kgnb.graph.ask.passages import Passage, without
+from kgnb.graph.ask.question import HAN, Question
 
 MAX_SENTENCES, MAX_QUOTES = 8, 4
 """Most sentences of an answer, and quotes of a sentence, that are looked at."""
 MAX_SENTENCE = 300
 """Most characters of a sentence that are shown."""
+LEAST_HAN, LEAST_WORDS = 6, 4
+"""Fewest Chinese characters or words of a quote that are no names."""
 MAX_NAMES = 8
 """Most other names of a person that are told."""
-VERSION = "1"
+VERSION = "2"
 """Part of every prompt's hash: raised when replies are read differently."""
 
 _SYSTEM: dict[Lang, str] = {
@@ -56,6 +58,7 @@ _WORDS: dict[Lang, tuple[str, str, str]] = {
 }
 _SENTENCE = {"text": {"type": "string"}, "quotes": {"type": "array", "items": {"type": "string"}}}
 _SCHEMA = closed_object({"sentences": {"type": "array", "items": closed_object(_SENTENCE)}})
+_CAPITALISED = re.compile(r"(?<=\w )(?:[A-Z][\w’'-]*\.? ?)+")
 _ADDRESS = re.compile(
     r"\b(?i:[a-z][a-z+.-]*://|www\.|mailto:)|\w@\w+\.\w|\]\(|[a-z0-9-]\.[a-z]{2,}|[A-Z0-9-]\.[A-Z]{2,}"
 )
@@ -104,11 +107,15 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def verified(
-    sentences: Iterable[tuple[str, list[str]]], found: Sequence[Passage], later: Sequence[set[str]] = ()
+    sentences: Iterable[tuple[str, list[str]]],
+    found: Sequence[Passage],
+    later: Sequence[set[str]] = (),
+    names: Sequence[str] = (),
 ) -> list[Sentence]:
     """Return the sentences of which a quote stands in a passage, with those quotes in the text's own wording.
 
-    Left out: what has an address in it, as no novel's answer has, and what tells a name of ``later`` (see
+    ``names``: those of the question; a quote that has little beyond names proves nothing. Left out: what has
+    an address in it, as no novel's answer has, and what tells a name of ``later`` (see
     :func:`later_names`).
     """
     pages = [(one.chapter, ChapterText(one.text)) for one in found]
@@ -116,10 +123,17 @@ def verified(
     kept = []
     for said, quotes in sentences:
         text = one_line(said).strip()[:MAX_SENTENCE]
-        cited = [citation for quote in quotes if (citation := _cited(quote, pages))]
+        cited = [c for quote in quotes if _says_something(quote, names) and (c := _cited(quote, pages))]
         if text and cited and not _ADDRESS.search(text) and not _reveals(text, told, later):
             kept.append(Sentence(text, tuple(dict.fromkeys(cited))))
     return kept
+
+
+def _says_something(quote: str, names: Sequence[str]) -> bool:
+    """Whether a quote has more than names: six Chinese characters or four words."""
+    rest = _CAPITALISED.sub(" ", without(quote, names))
+    han = len(HAN.findall(rest))
+    return han >= LEAST_HAN if HAN.search(quote) else len(re.findall(r"\w+", rest)) >= LEAST_WORDS
 
 
 def _cited(quote: str, pages: Iterable[tuple[int, ChapterText]]) -> Citation | None:

@@ -11,11 +11,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from kgnb.core.labels import Lang
 
 PASSAGE_CHARS = {"zh": 400, "en": 1_200}
 """Longest passage, by language: a few hundred words."""
+SHOWN_CHARS = {"zh": 200, "en": 600}
+"""Longest passage that a person is shown, unless two sentences are longer."""
 K1, B = 1.2, 0.75
 """Saturation of repeated words and weight of a passage's length: Robertson and Zaragoza, "The
 Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in Information Retrieval 3
@@ -27,7 +30,16 @@ CHAPTER_WEIGHT, CHAPTER_BEST = 0.5, 4
 use words that stand elsewhere in the scene. Callan, "Passage-Level Evidence in Document Retrieval", SIGIR
 1994, found passage and document together better than either."""
 
-_SENTENCES = re.compile(r"[^。！？!?.…\n]*(?:[。！？!?…]+[”’」』）)\"']*|\.(?=\s)[”’\"')]*|\n|$)")
+ALIKE_CREDIT, CHARACTER_CREDIT, GIVEN_CREDIT = 0.7, 0.6, 0.6
+"""How much another word for what the question says counts, one character of its Chinese words, and a person's
+given name of one character."""
+LOOKED_INTO = 150
+"""How many passages are looked into for sentences."""
+
+_CHINESE_END = re.compile(r"[。！？!?…]+[”’」』）)\"']*\n?|\n")
+_ENGLISH_END = re.compile(
+    r"(?:[!?…]|(?<!\b[Mm]r)(?<!\b[Mm]rs)(?<!\b[Dd]r)(?<!\b[Ss]t)(?<!\b[A-Za-z])\.)+[”’\"')_]*(?=\s|$)\n?|\n"
+)
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U000323af]+")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
@@ -51,12 +63,13 @@ def passages(chapters: Iterable[tuple[int, str]], lang: Lang = "zh") -> list[Pas
     """
     found, most = [], PASSAGE_CHARS[lang]
     for number, text in chapters:
-        held = ""
-        for paragraph in filter(str.strip, text.split("\n")):
+        held, wrapped = "", lang == "en" and "\n\n" in text
+        for paragraph in filter(str.strip, text.split("\n\n" if wrapped else "\n")):
+            paragraph = " ".join(paragraph.split())
             if held and len(held) + len(paragraph) > most:
                 found.append(Passage(number, held))
                 held = ""
-            held = f"{held}\n{paragraph.strip()}" if held else paragraph.strip()
+            held = f"{held}\n{paragraph}" if held else paragraph
             while len(held) > most:
                 cut = _cut(held, most)
                 found.append(Passage(number, held[:cut].strip()))
@@ -68,40 +81,36 @@ def passages(chapters: Iterable[tuple[int, str]], lang: Lang = "zh") -> list[Pas
 
 def _cut(text: str, most: int) -> int:
     """Where to end a passage: behind the last sentence that fits, else in the middle of one."""
-    ends = [
-        m.end() for m in _SENTENCES.finditer(text, 0, most) if m.end() < most and m[0]
-    ]  # not cut off by the end
-    good = [end for end in ends if end > most // 3 and text[end - 1] not in "，、,;；"]
+    good = [end + 1 for end in sentence_ends(text[:most]) if most // 3 < end + 1 < most]
     return good[-1] if good else most
 
 
-def terms(question: str, without: Iterable[str] = ()) -> list[str]:
-    """The words that a text is searched for: pairs of neighbouring Chinese characters, words of three letters
-    or more.
-
-    ``without``: names and question words, which are taken out first.
-
-    >>> terms("曹操为什么杀吕伯奢", ["曹操", "为什么"])
-    ['杀吕', '吕伯', '伯奢']
-    """
-    for word in sorted(without, key=len, reverse=True):
-        question = (
-            question.replace(word, " ")
-            if _HAN.search(word)
-            else re.sub(rf"(?i)\b{re.escape(word)}\b", " ", question)
+def without(text: str, words: Iterable[str]) -> str:
+    """The text with a space in place of each of the words, the longest first."""
+    for word in sorted(words, key=len, reverse=True):
+        text = (
+            text.replace(word, " ") if _HAN.search(word) else re.sub(rf"(?i)\b{re.escape(word)}\b", " ", text)
         )
-    pairs = [run[i : i + 2] for run in _HAN.findall(question) for i in range(max(1, len(run) - 1))]
-    words = [_stem(word) for word in _WORD.findall(question) if not _HAN.search(word)]
-    return list(dict.fromkeys([*pairs, *words]))
+    return text
 
 
-def with_characters(words: Sequence[str]) -> list[str]:
-    """The words, and the single characters of Chinese ones: an old text says 亡 for 身亡.
+def terms(text: str) -> list[Term]:
+    """What a text is searched for: pairs of neighbouring Chinese characters and each of them (an old text
+    says 亡 for 身亡), beginnings of words of three letters or more.
 
-    >>> with_characters(["身亡", "sword"])
-    ['身亡', 'sword', '身', '亡']
+    >>> [one.forms[0] for one in terms("杀吕布 marrying")]
+    ['杀吕', '杀', '吕布', '吕', '布', 'marry']
     """
-    return list(dict.fromkeys([*words, *(c for word in words if _HAN.match(word) for c in word)]))
+    found = []
+    for run in _HAN.finditer(text):
+        for at in range(run.start(), run.end()):
+            if at + 1 < run.end():
+                found.append(Term((text[at : at + 2],), frozenset((at, at + 1))))
+            found.append(Term((text[at],), frozenset((at,)), CHARACTER_CREDIT))
+    found += [
+        Term((_stem(m[0]),), frozenset((m.start(),))) for m in _WORD.finditer(text) if not _HAN.search(m[0])
+    ]
+    return found
 
 
 def _stem(word: str) -> str:
@@ -128,43 +137,182 @@ def _stem(word: str) -> str:
     return word
 
 
-def best(
-    found: Sequence[Passage], words: Sequence[str], people: Sequence[Sequence[str]] = (), limit: int = 8
-) -> list[Passage]:
-    """Return the ``limit`` passages that fit best, in the order of their score; none that has nothing of the
-    question.
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Something that a question asks about: ``forms`` in lower case, any of which is it; a Latin one stands
+    for all words that begin with it.
 
-    ``words``: a word, or several for one thing, joined by |. ``people``: the names of each person asked for.
+    ``places``: where in the question it stands, or which of its entities it is (-1, -2, …). ``credit``: how
+    much of that place a text has with it: 1 for the question's own words, less for others of the same
+    meaning.
     """
-    if not found:
-        return []
-    lowered = [p.text.lower() for p in found]
-    forms = [[name.lower() for name in names] for names in people]
-    scores = bm25([_counts(word, lowered) for word in words], [len(text) for text in lowered])
-    for names in forms:
-        here = [any(name in text for name in names) for text in lowered]
-        weight = NAME_WEIGHT * math.log(1 + len(found) / (1 + sum(here)))
-        scores = [score + weight * held for score, held in zip(scores, here, strict=True)]
-    of_chapter: defaultdict[int, list[float]] = defaultdict(list)
-    for passage, score in zip(found, scores, strict=True):
-        of_chapter[passage.chapter].append(score)
-    around = {n: sum(sorted(own)[-CHAPTER_BEST:]) / CHAPTER_BEST for n, own in of_chapter.items()}
-    scores = [
-        score and score + CHAPTER_WEIGHT * around[p.chapter] for score, p in zip(scores, found, strict=True)
-    ]
-    order = sorted((i for i, score in enumerate(scores) if score), key=lambda i: (-scores[i], i))
-    return [replace(found[i], score=round(scores[i], 3)) for i in order[:limit]]
+
+    forms: tuple[str, ...]
+    places: frozenset[int] = frozenset()
+    credit: float = 1.0
+
+    @property
+    def person(self) -> bool:
+        """Whether it is an entity by its names."""
+        return any(place < 0 for place in self.places)
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What finds it in a text in lower case."""
+        words = sorted(self.forms, key=len, reverse=True)
+        latin = "|".join(re.escape(w) for w in words if w.isascii())
+        others = [re.escape(w) for w in words if not w.isascii()]
+        return re.compile("|".join([*([rf"\b(?:{latin})"] if latin else []), *others]))
 
 
-def _counts(word: str, texts: Iterable[str]) -> list[int]:
-    """How often each text has the word, or one of several joined by |; a Latin one at the beginning of its
-    words only."""
-    if "|" not in word and not word.isascii():
-        return [text.count(word) for text in texts]
-    pattern = re.compile(
-        (r"\b" if word.isascii() else "") + f"(?:{'|'.join(map(re.escape, word.split('|')))})"
-    )
-    return [len(pattern.findall(text)) for text in texts]
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Two neighbouring sentences of a passage, how much they have of the question, 0-1, and whether they name
+    everybody whom it names."""
+
+    passage: Passage
+    text: str
+    share: float
+    names_all: bool
+
+
+class Search:
+    """The passages of a book, and how well each fits what is asked."""
+
+    def __init__(self, every: Sequence[Passage], asked: Sequence[Term]) -> None:
+        self.every = every
+        self._lowered = [p.text.lower() for p in every]
+        self.terms = [*asked, *given_names(asked, self._lowered)]
+        self._patterns = [term.pattern for term in self.terms]
+        self._weights: list[float] = []
+        self._scores = [0.0] * len(every)
+        lengths = [len(text) for text in self._lowered]
+        for term, pattern in zip(self.terms, self._patterns, strict=True):
+            counts = [len(pattern.findall(text)) for text in self._lowered]
+            factor = (NAME_WEIGHT if term.person else 1.0) * term.credit
+            self._weights.append(factor * _rarity(sum(map(bool, counts)), len(every)))
+            held = [float(n > 0) for n in counts] if term.person else saturated(counts, lengths)
+            self._scores = [a + self._weights[-1] * b for a, b in zip(self._scores, held, strict=True)]
+        self._with_chapters()
+
+    def _with_chapters(self) -> None:
+        of_chapter: defaultdict[int, list[float]] = defaultdict(list)
+        for passage, score in zip(self.every, self._scores, strict=True):
+            of_chapter[passage.chapter].append(score)
+        around = {n: sum(sorted(own)[-CHAPTER_BEST:]) / CHAPTER_BEST for n, own in of_chapter.items()}
+        self._scores = [
+            score and score + CHAPTER_WEIGHT * around[p.chapter]
+            for score, p in zip(self._scores, self.every, strict=True)
+        ]
+
+    def best(self, limit: int) -> list[Passage]:
+        """Return the ``limit`` passages that fit best, in the order of their score; none that has nothing of
+        the question."""
+        return [replace(self.every[i], score=round(self._near[i], 3)) for i in self._order[:limit]]
+
+    @cached_property
+    def _near(self) -> list[float]:
+        """The scores, and of the best passages how near to each other the question's words stand."""
+        order = sorted((i for i, score in enumerate(self._scores) if score), key=lambda i: -self._scores[i])
+        scores = list(self._scores)
+        for i in order[:LOOKED_INTO]:
+            scores[i] += self._nearness(i)
+        return scores
+
+    @cached_property
+    def _order(self) -> list[int]:
+        return sorted((i for i, score in enumerate(self._near) if score), key=lambda i: (-self._near[i], i))
+
+    def shown(self, limit: int) -> list[Passage]:
+        """The best passages, each cut to its sentences that have the most of the question."""
+        found = self.best(limit)
+        best: dict[Passage, Window] = {}
+        for window in self.windows(found):
+            best.setdefault(window.passage, window)
+        return [replace(one, text=_around(best[one])) if one in best else one for one in found]
+
+    @property
+    def acts(self) -> list[Term]:
+        """The terms that aren't names; a single character of a Chinese word is too little for an act."""
+        return [term for term in self.terms if not term.person and term.credit != CHARACTER_CREDIT]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What to mark in passages: names and the question's own words."""
+        return tuple(dict.fromkeys(f for t in self.terms if t.credit == 1 for f in t.forms))
+
+    def _nearness(self, i: int) -> float:
+        """The weight of what the passage's best two neighbouring sentences have of the question."""
+        held = [self._held(sentence) for sentence in sentences(self._lowered[i])]
+        return max(sum(self._weights[k] for k in a | b) for a, b in zip([held[0], *held], held, strict=False))
+
+    def _held(self, text: str) -> set[int]:
+        return {k for k, pattern in enumerate(self._patterns) if pattern.search(text)}
+
+    def windows(self, found: Iterable[Passage]) -> list[Window]:
+        """The windows of some passages, those with the most of the question first."""
+        whole: defaultdict[int, float] = defaultdict(float)
+        for term, weight in zip(self.terms, self._weights, strict=True):
+            for place in term.places if term.credit == 1 else ():
+                whole[place] = max(whole[place], weight)
+        total = sum(whole.values()) or 1.0
+        named = {place for place in whole if place < 0}
+        made = []
+        for passage in found:
+            told = sentences(passage.text)
+            for before, sentence in zip(["", *told], told, strict=False):
+                held = self._held((before + sentence).lower())
+                credits: defaultdict[int, float] = defaultdict(float)
+                for k in held:
+                    for place in self.terms[k].places:
+                        credits[place] = max(credits[place], self.terms[k].credit)
+                share = sum(whole[place] * credit for place, credit in credits.items()) / total
+                made.append(Window(passage, before + sentence, share, named <= credits.keys()))
+        return sorted(made, key=lambda window: (-window.share, -window.passage.score))
+
+
+def _around(window: Window) -> str:
+    """A window with the sentences around it that have room."""
+    text, most = window.passage.text, SHOWN_CHARS["zh" if _HAN.search(window.text) else "en"]
+    start = text.find(window.text)
+    end = start + len(window.text)
+    ends = [0, *(at + 1 for at in sentence_ends(text)), len(text)]
+    for after, before in zip(
+        [at for at in ends if at > end], [at for at in ends[::-1] if at < start], strict=False
+    ):
+        end = after if after - start <= most else end
+        start = before if end - before <= most else start
+    return text[start:end].strip()
+
+
+def given_names(asked: Iterable[Term], texts: Sequence[str]) -> list[Term]:
+    """The given names by which a book calls the people asked for, as 布 for 吕布: Chinese ones of a single
+    character that stands more often without the surname than with it."""
+    found = []
+    for term in asked:
+        for name in term.forms if term.person else ():
+            if len(name) != 2 or not _HAN.fullmatch(name):
+                continue
+            full = sum(text.count(name) for text in texts)
+            if sum(text.count(name[1]) for text in texts if name in text) > 2 * full:
+                found.append(Term((name[1],), term.places, GIVEN_CREDIT))
+    return found
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, with the marks and spaces behind them."""
+    ends = [end + 1 for end in sentence_ends(text)]
+    return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True) if text[a:b].strip()]
+
+
+def sentence_ends(text: str) -> list[int]:
+    """The offset of each sentence's last character."""
+    pattern = _CHINESE_END if _HAN.search(text) else _ENGLISH_END
+    return [m.end() - 1 for m in pattern.finditer(text)]
+
+
+def _rarity(holding: int, of: int) -> float:
+    return math.log(1 + (of - holding + 0.5) / (holding + 0.5))
 
 
 def with_neighbours(ranked: Sequence[Passage], every: Sequence[Passage], limit: int) -> list[Passage]:
@@ -179,11 +327,17 @@ def with_neighbours(ranked: Sequence[Passage], every: Sequence[Passage], limit: 
 
 def bm25(counts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[float]:
     """Scores of texts of these lengths; ``counts``: of each word, how often each text has it."""
-    mean, scores = max(1.0, sum(lengths) / max(1, len(lengths))), [0.0] * len(lengths)
+    scores = [0.0] * len(lengths)
     for of_word in counts:
-        holding = sum(1 for n in of_word if n)
-        weight = math.log(1 + (len(lengths) - holding + 0.5) / (holding + 0.5))
-        for i, n in enumerate(of_word):
-            if n:
-                scores[i] += weight * n * (K1 + 1) / (n + K1 * (1 - B + B * lengths[i] / mean))
+        weight = _rarity(sum(map(bool, of_word)), len(lengths))
+        scores = [s + weight * n for s, n in zip(scores, saturated(of_word, lengths), strict=True)]
     return scores
+
+
+def saturated(counts: Sequence[int], lengths: Sequence[int]) -> list[float]:
+    """How much each text has of a word: repetition counts less and less, more so in long texts."""
+    mean = max(1.0, sum(lengths) / max(1, len(lengths)))
+    return [
+        n and n * (K1 + 1) / (n + K1 * (1 - B + B * length / mean))
+        for n, length in zip(counts, lengths, strict=True)
+    ]

@@ -46,7 +46,7 @@ class AskBox:
 
             return await ask_book(app, novel, task, question, until=until, provider=provider)
 
-        self._controller.run(say("panel.answering"), answered, self._show, queue=False)
+        self._controller.run(say("panel.answering"), answered, self._show, queue=provider is not None)
 
     def _show(self, found: Answer) -> None:
         widgets.show(self.answer, answer_html(found))

@@ -1,0 +1,125 @@
+"""Reads an answer out of a book's passages: who or what place stands nearest to the act that is asked about,
+and to those whom the question names."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kgnb.extract.quotation import quote
+from kgnb.graph.ask.passages import Search, Window, sentence_ends
+from kgnb.graph.ask.question import HAN, Names, Question, mentions, names_of, place_before
+from kgnb.graph.query import Entity, GraphQuery
+
+READ = 40
+"""Passages that are read."""
+LEAST_SHARE, LEAST_LEAD = 0.7, 1.8
+"""How much of the question a sentence and the one before it must have, and how far ahead of the next one an
+answer must be, to be said."""
+NEAR_CHARS = {"zh": 30, "en": 120}
+"""Length of the words from the act to the names at which an answer is half as likely as beside it: a clause
+or two."""
+MOST_NEAR = 3
+"""How many of these lengths those words have at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer in the text: the entity, or None where its chapter is the answer; the words that say it."""
+
+    entity: Entity | None
+    chapter: int
+    quote: str
+
+
+def read_out(question: Question, search: Search, query: GraphQuery) -> Found | None:
+    """Return what the text answers; None where it isn't clear."""
+    if not (question.wanted and question.entities and question.asked.strip()):
+        return None
+    windows = [w for w in search.windows(search.best(READ)) if w.names_all and w.share >= LEAST_SHARE]
+    if not windows:
+        return None
+    if question.wanted == "chapter":
+        one = windows[0]
+        return Found(None, one.passage.chapter, _quote(one, 0, len(one.text)))
+    return _nearest(question, search, windows, names_of(query))
+
+
+def _nearest(question: Question, search: Search, windows: Sequence[Window], names: Names) -> Found | None:
+    """The entity of the wanted kind that is nearest to act and names, all windows taken together."""
+    votes: defaultdict[Entity, float] = defaultdict(float)
+    best: dict[Entity, tuple[float, Found]] = {}
+    given = {p: with_given(names, p.text) for p in {w.passage for w in windows}}
+    for window in windows:
+        own: dict[Entity, float] = {}
+        for entity, start, end in _told(question, search, window, given[window.passage]):
+            if end - start > MOST_NEAR * NEAR_CHARS[question.lang]:
+                continue
+            near = window.share**2 / (1 + (end - start) / NEAR_CHARS[question.lang])
+            own[entity] = max(own.get(entity, 0.0), near)
+            if near > best.get(entity, (0.0, None))[0]:
+                best[entity] = near, Found(entity, window.passage.chapter, _quote(window, start, end))
+        for entity, near in own.items():
+            votes[entity] += near
+    ranked = sorted(votes, key=lambda entity: (-votes[entity], entity.name))
+    if not ranked or (len(ranked) > 1 and votes[ranked[0]] < LEAST_LEAD * votes[ranked[1]]):
+        return None
+    return best[ranked[0]][1]
+
+
+def _told(
+    question: Question, search: Search, window: Window, names: Names
+) -> Iterator[tuple[Entity, int, int]]:
+    """The entities of the wanted kind that a window names, with start and end of the shortest words that have
+    each, an act of the question, and all whom the question names."""
+    text = window.text.lower()
+    acts = [m.span() for t in search.acts for m in t.pattern.finditer(text)]
+    asked = [
+        [m.span() for t in search.terms if place in t.places for m in t.pattern.finditer(text)]
+        for place in {p for t in search.terms for p in t.places if p < 0}
+    ]
+    told = list(mentions(window.text, names))
+    ends = sentence_ends(window.text)
+    for start, end, entity in told:
+        if entity.kind != question.wanted or entity in question.entities:
+            continue
+        if question.wanted == "Location" and not place_before(window.text[:start], question.lang):
+            continue
+        strangers = [
+            (a, b)
+            for a, b, one in told
+            if one.kind == "Character" != question.wanted and one not in question.entities
+        ]
+        for at in acts:
+            if bisect(ends, at[0]) != bisect(ends, start):
+                continue  # of another sentence
+            spans = [min(of, key=lambda s: _away(s, at)) for of in asked if of]
+            own = min((_away(s, at) for s in spans), default=0)
+            if any(_away(s, at) < own for s in strangers):
+                continue  # whoever stands nearest to an act has part in it
+            spans += [(start, end), at]
+            yield entity, min(a for a, _ in spans), max(b for _, b in spans)
+
+
+def _away(one: tuple[int, int], other: tuple[int, int]) -> int:
+    """Characters between two parts of a text."""
+    return max(one[0] - other[1], other[0] - one[1], 0)
+
+
+def with_given(names: Names, text: str) -> Names:
+    """The names, and the given names of a single character of the people whom a passage names in full: an old
+    book says 布 for 吕布."""
+    found: defaultdict[str, set[Entity]] = defaultdict(set)
+    for entity in {one for _, _, one in mentions(text, names) if one.kind == "Character"}:
+        given = entity.name[1:]
+        if len(given) == 1 and HAN.match(given) and text.count(given) > text.count(entity.name):
+            found[given].add(entity)
+    given_names = {given: own.pop() for given, own in found.items() if len(own) == 1}
+    return {**names, **{form: {form: one, **names.get(form, {})} for form, one in given_names.items()}}
+
+
+def _quote(window: Window, start: int, end: int) -> str:
+    """The sentences of a part of a window, as evidence."""
+    return quote(window.text, sentence_ends(window.text), start, max(end, start + 1))
