@@ -47,7 +47,6 @@ def cluster(
     apart: Callable[[Names, Names], bool] = lambda *_: False,
     joined: Iterable[tuple[str, str]] = (),
     least: float = 0.0,
-    found: Clusters | None = None,
 ) -> Clusters:
     """Return the clusters of ``names``.
 
@@ -58,7 +57,6 @@ def cluster(
         apart: whether two clusters must not be joined (cannot-link).
         joined: names that are one person's whatever the evidence (must-link).
         least: log odds above which two clusters are joined.
-        found: an empty result, which ``odds`` and ``apart`` may read while it is filled.
 
     >>> odds = {("Ann", "Miss Peel"): 1.0, ("Ann", "Ann Peel"): 3.0}
     >>> def mean(a, b):
@@ -66,7 +64,7 @@ def cluster(
     >>> sorted(cluster(["Ann", "Ann Peel", "Miss Peel"], odds, mean, least=2.0).members)
     [('Ann', 'Ann Peel'), ('Miss Peel',)]
     """
-    work = _Work(names, pairs, odds, apart, least, found or Clusters())
+    work = _Work(names, pairs, odds, apart, least)
     for one, other in sorted(joined):
         if (of := work.found.of)[one] != of[other]:
             work.join(of[one], of[other], float("inf"))
@@ -82,11 +80,9 @@ class _Work:
         odds: Callable[[Names, Names], float | None],
         apart: Callable[[Names, Names], bool],
         least: float,
-        found: Clusters,
     ) -> None:
-        found.of.update((name, (name,)) for name in names)
-        found.members.update(found.of.values())
-        self.found = found
+        alone = {name: (name,) for name in names}
+        self.found = Clusters(set(alone.values()), alone)
         self._odds, self._apart, self._least = odds, apart, least
         self._near: dict[Names, set[Names]] = defaultdict(set)
         self._queue: list[tuple[float, Names, Names]] = []

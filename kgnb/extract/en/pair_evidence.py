@@ -18,8 +18,6 @@ from kgnb.extract.en.vocabulary import key
 
 FAR = 30_000
 """Characters between parts of a book in which namesakes are different people: about twenty pages."""
-INTRODUCED_WITHIN = 300
-"""Characters between a full name and the title and surname by which its bearer is called from then on."""
 ON_PAGES = 0.4
 """Share of the rarer one's pages from which on two are mostly on the same."""
 SLIPS = 0.02
@@ -46,6 +44,8 @@ class Pair:
                 for kind in links.get((x, y) if x < y else (y, x), ()):
                     fuller_first = len(people.parts[x].rest) >= len(people.parts[y].rest)
                     found.setdefault(kind, (x, y) if fuller_first else (y, x))
+        if "titled_surname" in found:  # says more than the word alone, which may be any of the family
+            found.pop("surname", None)
         self.kinds: Mapping[str, tuple[str, str]] = found
         """Kind of link → the two names that are linked so, that of more words first."""
 
@@ -157,24 +157,6 @@ def nickname(pair: Pair) -> float | None:
     return 1.0 if "nickname" in pair.kinds else None
 
 
-def initial(pair: Pair) -> float | None:
-    """The first name of one is the letter with which the other's begins.
-
-    >>> initial(pair("Tom Dale", "T. Dale"))
-    1.0
-    """
-    return 1.0 if "initial" in pair.kinds else None
-
-
-def same_patronymic(pair: Pair) -> float | None:
-    """Both have one first name and father.
-
-    >>> same_patronymic(pair("Ivan Petrovich", "Ivan Petrovitch"))
-    1.0
-    """
-    return 1.0 if "patronymic" in pair.kinds else None
-
-
 def rank_alone(pair: Pair) -> float | None:
     """One is called by a rank that stands before the other's name.
 
@@ -191,15 +173,6 @@ def of_one_place(pair: Pair) -> float | None:
     1.0
     """
     return 1.0 if "of_place" in pair.kinds else None
-
-
-def last_part(pair: Pair) -> float | None:
-    """One is called by the end of the other's double name.
-
-    >>> last_part(pair("Smith-Dale", "Dale"))
-    1.0
-    """
-    return 1.0 if "last_part" in pair.kinds else None
 
 
 def stated(pair: Pair) -> float | None:
@@ -279,25 +252,6 @@ def _share(pair: Pair, kinds: tuple[str, ...]) -> float | None:
     return None
 
 
-def nearer_than_others(pair: Pair) -> float | None:
-    """How much more of the pages of a name the bearer is on than any other who may be meant (-1 to 1).
-
-    >>> text = "Anne Dale sat. Anne stood. " + "He said no. " * 400 + "Anne Moss sat."
-    >>> nearer_than_others(pair("Anne Dale", "Anne", text, others="Anne Moss"))
-    1.0
-    """
-    for kind in ("titled_surname", "surname", "first_name", "titled_first_name"):
-        if found := pair.kinds.get(kind):
-            full, alone = found
-            of = pair.full if full in pair.full.names else pair.short
-            others = [n for n in pair.people.linked(alone, kind) if n not in of.names]
-            if not others:
-                return None
-            coverage = pair.people.index.coverage
-            return coverage((alone,), of.names) - max(coverage((alone,), (n,)) for n in others)
-    return None
-
-
 def dominates_rank(pair: Pair) -> float | None:
     """A rank alone, and the bearer who is named far more often than all others of that rank.
 
@@ -311,19 +265,6 @@ def dominates_rank(pair: Pair) -> float | None:
     both = {*pair.full.names, *pair.short.names}
     mine = sum(n for name, n in bearers.items() if name in both)
     return 1.0 if mine >= DOMINANT * (sum(bearers.values()) - mine) else None
-
-
-def word_is_surname(pair: Pair) -> float | None:
-    """A first name alone is rather a surname, with which titles of strangers stand.
-
-    >>> word_is_surname(pair("Dale Moss", "Dale", "Dale Moss.", others="Mr. Dale"))
-    1.0
-    """
-    found = pair.kinds.get("first_name")
-    if not found:
-        return None
-    titled = sum(n for t, n in pair.people.titled[found[1]].items() if t in ("mr", "mrs", "dr"))
-    return 1.0 if titled > pair.people.index.counts[found[0]] - 1 and titled else None
 
 
 def unlike_words(pair: Pair) -> float | None:
@@ -376,24 +317,26 @@ def doctor_or_mister(pair: Pair) -> float | None:
 
 
 def same_title(pair: Pair) -> float | None:
-    """Both have a title in common.
+    """Both have a title in common that not everybody is given.
 
     >>> same_title(pair("Captain Tom Dale", "Captain Dale"))
     1.0
     """
-    return 1.0 if pair.full.titles & pair.short.titles else None
+    return 1.0 if (pair.full.titles & pair.short.titles) - {"mr", "mrs", "miss"} else None
 
 
 def new_title_of_lady(pair: Pair) -> float | None:
-    """One is Mrs. or Lady and a surname, the other a woman who is never called so.
+    """One is Mrs. or Lady and a surname, the other is never called so; or Miss, and nothing says that the
+    other is a woman.
 
-    >>> new_title_of_lady(pair("Anne Dale", "Mrs. Dale"))
-    1.0
+    >>> new_title_of_lady(pair("Anne Dale", "Mrs. Dale")), new_title_of_lady(pair("Pip Dale", "Miss Dale"))
+    (1.0, 1.0)
     """
     found = pair.kinds.get("titled_surname")
     if not found:
         return None
-    titles = {"mrs", "lady"} & set(pair.people.parts[found[1]].titles)
+    ladies = {"mrs", "lady"} if pair.full.sex else {"mrs", "lady", "miss"}
+    titles = ladies & set(pair.people.parts[found[1]].titles)
     return 1.0 if titles and not titles & pair.full.titles else None
 
 
@@ -411,19 +354,6 @@ def lady_by_surname(pair: Pair) -> float | None:
     return 1.0 if ladies and not any(p.titles & KIN_TITLES for p in ladies) else None
 
 
-def called_miss(pair: Pair) -> float | None:
-    """One is Mrs. Dale, the other is called Miss with her first name.
-
-    >>> called_miss(pair("Anne Dale", "Mrs. Dale", others="Miss Anne"))
-    1.0
-    """
-    found = pair.kinds.get("titled_surname")
-    if not found or {"mrs", "lady"}.isdisjoint(pair.people.parts[found[1]].titles):
-        return None
-    miss = pair.people.called(pair.people.parts[found[0]].first, "miss")
-    return 1.0 if miss or "miss" in pair.full.titles_of.get(pair.people.parts[found[1]].last, ()) else None
-
-
 def rank_of_lady(pair: Pair) -> float | None:
     """One has a rank, the other is a woman who never bears it.
 
@@ -433,20 +363,6 @@ def rank_of_lady(pair: Pair) -> float | None:
     ranked = [p for p in (pair.full, pair.short) if p.titles & MILITARY]
     other = pair.short if ranked == [pair.full] else pair.full
     return 1.0 if len(ranked) == 1 and other.sex == "f" != ranked[0].sex else None
-
-
-def sisters(pair: Pair) -> float | None:
-    """Miss Dale may be any of so many daughters (logarithm), and this is not the eldest by her forms.
-
-    >>> round(sisters(pair("Anne Dale", "Miss Dale", others="Jane Dale")), 2)
-    0.69
-    """
-    found = pair.kinds.get("titled_surname")
-    if not found or pair.people.parts[found[1]].titles != ("miss",):
-        return None
-    if nearest_daughter(pair):
-        return None
-    return math.log(max(1, len(pair.people.fitting(pair.people.parts[found[0]].last, "f"))))
 
 
 def has_own_form(pair: Pair) -> float | None:
@@ -481,33 +397,6 @@ def _written(name: str) -> list[str]:
     return [title, title + "."]
 
 
-def nearest_daughter(pair: Pair) -> float | None:
-    """Of sisters who are not called Miss with the first name this is the only one, or by far the nearest to
-    Miss Dale.
-
-    >>> nearest_daughter(pair("Jane Dale", "Miss Dale", others="Miss Lucy, Lucy Dale, Miss Ann, Ann Dale"))
-    1.0
-    """
-    found = pair.kinds.get("titled_surname")
-    if not found or "miss" not in pair.people.parts[found[1]].titles:
-        return None
-    people, alone = pair.people, pair.people.parts[found[1]]
-    last, mine = people.parts[found[0]].last, people.parts[found[0]].first
-    family = people.fitting(last, people.person((found[1],)).sex)
-    if len(family) < 2 or people.called(mine, alone.titles[-1]):
-        return None
-    near = {
-        first: people.index.coverage(
-            (found[1],), tuple(n for n in (first, f"{first} {last}") if n in people.parts)
-        )
-        for first in family
-        if not people.called(first, alone.titles[-1])
-    }
-    others = max((near[first] for first in near if first != mine), default=0.0)
-    clear = len(near) > 1 and near.get(mine, 0.0) >= 3 * others
-    return 1.0 if near.get(mine) and (clear or (len(near) == 1 and len(family) > 2)) else None
-
-
 def after_husband(pair: Pair) -> float | None:
     """One is called after her husband, Mrs. John Dale, the other Mrs. Dale, and there are more such ladies.
 
@@ -540,25 +429,6 @@ def other_bears_title(pair: Pair) -> float | None:
     return None
 
 
-def word_is_first_name(pair: Pair) -> float | None:
-    """What is one's last word is a first name by itself: Flora Jane and Jane.
-
-    >>> word_is_first_name(pair("Flora Jane", "Jane"))
-    1.0
-    """
-    found = pair.kinds.get("surname")
-    return 1.0 if found and key(found[1]) in FIRST_NAMES else None
-
-
-def nickname_on_its_pages(pair: Pair) -> float | None:
-    """A short form's share of pages on which the long one is.
-
-    >>> nickname_on_its_pages(pair("Elizabeth Dale", "Lizzy", "Elizabeth Dale. Lizzy."))
-    1.0
-    """
-    return pair.coverage if "nickname" in pair.kinds else None
-
-
 def has_full_nickname(pair: Pair) -> float | None:
     """A short form, and what it may be short for, of two surnames or of one.
 
@@ -581,38 +451,6 @@ def may_be_father(pair: Pair) -> float | None:
     parts = pair.people.parts[found[0]]
     family = parts.last in pair.people.couples or pair.people.titled[parts.last]["mrs"] > 0
     return 1.0 if family and pair.full.by_first_name >= 0.5 and pair.short.titles <= {"mr"} else None
-
-
-def mostly_by_first_name(pair: Pair) -> float | None:
-    """Who is called by surname is told of by the first name alone.
-
-    >>> mostly_by_first_name(pair("Tom Dale, Tom", "Dale", "Tom Dale, Tom, Tom, Tom. Dale."))
-    0.75
-    """
-    found = "surname" in pair.kinds or "titled_surname" in pair.kinds
-    return pair.full.by_first_name if found else None
-
-
-def rather_of_kin(pair: Pair) -> float | None:
-    """One is called aunt or uncle, the other never.
-
-    >>> rather_of_kin(pair("Mary Dale", "Aunt Mary"))
-    1.0
-    """
-    kin = [p for p in (pair.full, pair.short) if p.titles & KIN_TITLES]
-    return 1.0 if len(kin) == 1 else None
-
-
-def has_article(pair: Pair) -> float | None:
-    """A first word alone that stands behind articles, and may be any of a kind (share).
-
-    >>> has_article(pair("Moss Dale", "Moss"))
-    0.0
-    """
-    if "first_name" not in pair.kinds or key(pair.kinds["first_name"][1]) in FIRST_NAMES:
-        return None
-    candidate = pair.people.candidates[pair.kinds["first_name"][1]]
-    return candidate.articles / max(1, candidate.count)
 
 
 def bears_rank(pair: Pair) -> float | None:
@@ -644,16 +482,6 @@ def company(pair: Pair) -> float | None:
     return max(-2.0, min(2.0, math.log((pair.together + 0.5) / (pair.expected + 0.5))))
 
 
-def in_one_sentence(pair: Pair) -> float | None:
-    """They share a sentence now and then (logarithm of 1 and their number, for each mention of the rarer).
-
-    >>> in_one_sentence(pair("Anne Dale", "Tom", "Anne Dale saw Tom.")) > 0
-    True
-    """
-    fewer = min(pair.full.count, pair.short.count)
-    return math.log1p(pair.together) * pair.together / fewer if pair.together else None
-
-
 def on_its_pages(pair: Pair) -> float | None:
     """The share of the rarer one's pages on which the other is.
 
@@ -661,15 +489,6 @@ def on_its_pages(pair: Pair) -> float | None:
     1.0
     """
     return pair.coverage
-
-
-def never_near(pair: Pair) -> float | None:
-    """They share no page.
-
-    >>> never_near(pair("Anne Dale", "Anne", "Anne Dale sat." + "He said no. " * 400 + "Anne stood."))
-    1.0
-    """
-    return 1.0 if not pair.coverage else None
 
 
 def is_far(pair: Pair) -> float | None:
@@ -690,20 +509,6 @@ def talk_together(pair: Pair) -> float | None:
     1.0
     """
     return 1.0 if pair.people.conversations.are_two(pair.full.names, pair.short.names) else None
-
-
-def just_introduced(pair: Pair) -> float | None:
-    """The full name stands shortly before the title and surname first does: Giles Dale. Mr. Dale …
-
-    >>> just_introduced(pair("Giles Dale", "Mr. Dale", "Giles Dale came in. Mr. Dale sat."))
-    1.0
-    """
-    found = pair.kinds.get("titled_surname")
-    if not found:
-        return None
-    begin = pair.people.index.offsets[found[1]][0]
-    near = any(0 < begin - at <= INTRODUCED_WITHIN for at in pair.people.index.offsets[found[0]])
-    return 1.0 if near else None
 
 
 def is_rare(pair: Pair) -> float | None:
@@ -737,11 +542,8 @@ PAIR_EVIDENCE = (
     surname,
     titled_surname,
     nickname,
-    initial,
-    same_patronymic,
     rank_alone,
     of_one_place,
-    last_part,
     stated,
     married,
     answers,
@@ -749,9 +551,7 @@ PAIR_EVIDENCE = (
     share_of_first_name,
     share_of_surname,
     share_of_title,
-    nearer_than_others,
     dominates_rank,
-    word_is_surname,
     unlike_words,
     same_sex,
     other_title,
@@ -759,27 +559,16 @@ PAIR_EVIDENCE = (
     same_title,
     new_title_of_lady,
     lady_by_surname,
-    called_miss,
     rank_of_lady,
-    sisters,
     has_own_form,
-    nearest_daughter,
     other_bears_title,
-    word_is_first_name,
-    nickname_on_its_pages,
     has_full_nickname,
     may_be_father,
-    mostly_by_first_name,
-    rather_of_kin,
-    has_article,
     bears_rank,
     company,
-    in_one_sentence,
     on_its_pages,
-    never_near,
     is_far,
     talk_together,
-    just_introduced,
     is_rare,
     is_little,
 )
@@ -805,12 +594,12 @@ def are_apart(pair: Pair) -> bool:
     """
     one, other = pair.full, pair.short
     if one.sex and other.sex and one.sex != other.sex:
-        return not {"stated", "answers"} & pair.kinds.keys()
+        return "stated" not in pair.kinds
     if one.lasts & other.lasts and not any(one_first_name(a, b) for a in one.firsts for b in other.firsts):
         return bool(one.firsts and other.firsts)
     if one.husbands and other.husbands and one.husbands.isdisjoint(other.husbands):
         return True
-    if not {"stated", "married", "answers", "wife"}.isdisjoint(pair.kinds):
+    if not {"stated", "married", "wife"}.isdisjoint(pair.kinds):
         return False
     if one.lasts and other.lasts and one.surnames.isdisjoint(other.surnames):
         return True

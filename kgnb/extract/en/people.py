@@ -213,10 +213,6 @@ class People:
                 found[parts.rest[0]][parts.titles[-1]] += self.index.counts[name]
         return found
 
-    def called(self, word: str, title: str) -> int:
-        """How often the title stands before the word alone."""
-        return self.titled[word][title] if word in self.titled else 0
-
     @cached_property
     def ranks(self) -> Mapping[str, Counter[str]]:
         """Title → names that it stands before → occurrences."""

@@ -39,7 +39,7 @@ MILITARY = words.RANKS & words.NEUTRAL
 KIN_TITLES = frozenset(
     (
         *("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"),
-        *("grandfather", "grandmother", "comrade", "citizen"),
+        *("comrade", "citizen"),
     )
 )
 """Titles that only some people give."""
