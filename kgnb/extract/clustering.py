@@ -81,7 +81,7 @@ class _Work:
         apart: Callable[[Names, Names], bool],
         least: float,
     ) -> None:
-        alone = {name: (name,) for name in names}
+        alone: dict[str, Names] = {name: (name,) for name in names}
         self.found = Clusters(set(alone.values()), alone)
         self._odds, self._apart, self._least = odds, apart, least
         self._near: dict[Names, set[Names]] = defaultdict(set)
