@@ -73,22 +73,31 @@ async def _plan_and_scan(
     app: App, book: Book, path: Path, chosen: Provider, tell: Listener, again: bool
 ) -> Plan:
     """:func:`plan`, and the name scan of a new task. What is down raises before anything is written."""
-    model = await app.router.model_for(chosen)
-    found = not again and await is_finished(app, book.facts, chosen, model)
-    if not found and not chosen.is_rules:
-        asking = [app.providers.client(chosen).models(), app.open_graph()]
-        if book.facts.chars >= book_process.SHORT_BOOK:
-            asking.append(app.pool.warm_up(book_process.__name__))
-        await at_once(*asking)
-    await app.open_graph()
-    planned = await plan(app, book, path, chosen.name, again=again, model=model)
-    del book
-    if not (planned.found_finished or planned.resumed):
-        tell(planned.step("scan", Progress()))
-        route = await app.router.route(planned.task, QueueName(planned.task.queue))
-        scan = book_process.freeze_names(app.ledger, app.pool, planned.task, route)
-        await asyncio.gather(scan, return_exceptions=True)  # the node repeats one that failed, and reports it
-    return planned
+    asked = app.router.model_for(chosen), app.ledger.books.find_novel_id(book.sha256)
+    model, known = await at_once(*asked)
+    found = not again and known is not None and await is_finished(app, book.facts, known, chosen, model)
+    # A text that is new is scanned while the services are asked and it is stored.
+    scanning = asyncio.create_task(book_process.scan_book(app.pool, chosen, book)) if known is None else None
+    try:
+        if not found and not chosen.is_rules:
+            asking = [app.providers.client(chosen).models(), app.open_graph()]
+            if scanning is None and book.facts.chars >= book_process.SHORT_BOOK:
+                asking.append(app.pool.warm_up(book_process.__name__))
+            await at_once(*asking)
+        await app.open_graph()
+        planned = await plan(app, book, path, chosen.name, again=again, model=model)
+        del book
+        if not (planned.found_finished or planned.resumed):
+            tell(planned.step("scan", Progress()))
+            route = await app.router.route(planned.task, QueueName(planned.task.queue))
+            scan = book_process.freeze_names(app.ledger, app.pool, planned.task, route, scanning)
+            # The node repeats one that failed, and reports it.
+            await asyncio.gather(scan, return_exceptions=True)
+        return planned
+    finally:
+        if scanning is not None:
+            scanning.cancel()
+            await asyncio.gather(scanning, return_exceptions=True)
 
 
 async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
@@ -158,8 +167,8 @@ class _TaskWatch:
     async def read(self, task_id: int) -> tuple[Progress, Task | None]:
         """:meth:`retry` to read the task and its progress."""
         tasks = self.app.ledger.tasks
-        progress = await self.retry("sql", lambda: tasks.progress(task_id))
-        return progress, await self.retry("sql", lambda: tasks.get(task_id))
+        both = await self.retry("sql", lambda: at_once(tasks.progress(task_id), tasks.get(task_id)))
+        return both[0], both[1]
 
 
 async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
@@ -257,8 +266,8 @@ async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int]
 
     Waits for stores that are down; raises BuildStopped after ``stall_seconds``.
     """
-    progress, task = await _TaskWatch(app).read(planned.task.id)
-    figures = await _TaskWatch(app).retry("bolt", partial(graph_figures, app, planned.imported.novel_id))
+    watch, counting = _TaskWatch(app), partial(graph_figures, app, planned.imported.novel_id)
+    (progress, task), figures = await at_once(watch.read(planned.task.id), watch.retry("sql", counting))
     spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(
         task_id=planned.task.id,

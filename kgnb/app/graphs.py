@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from kgnb.core.errors import InputError, ServiceError
-from kgnb.core.event_loop import new_loop
+from kgnb.core.event_loop import at_once, new_loop
 from kgnb.core.messages import say
 from kgnb.core.process_pool import CpuPool
 from kgnb.graph.book_history import BookHistory, book_history
@@ -89,11 +89,11 @@ def _history(graph: Graph, record: Record) -> BookHistory:
 
 async def graph_counts(app: Parts, novel_id: int) -> dict[str, int]:
     """Return the graph's nodes by label and edges by type, in one dict."""
-    record = await app.ledger.graphs.record(novel_id)
-    stored = await app.ledger.graphs.stored(novel_id, data=False)
+    graphs = app.ledger.graphs
+    record, stored = await at_once(graphs.record(novel_id), graphs.stored(novel_id, data=False))
     if stored is None or stored.state != record.state:
         _, stored = await _made(app, record)
-    return stored.counts
+    return dict(stored.counts)
 
 
 async def _made(app: Parts, record: Record) -> tuple[Graph | None, StoredGraph]:

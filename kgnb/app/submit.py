@@ -162,10 +162,9 @@ async def earlier_tasks(app: App, novel_id: int, provider: Provider, model: str)
     return await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app, provider))
 
 
-async def is_finished(app: App, book: BookFacts, provider: Provider, model: str) -> bool:
-    """Whether :func:`plan` would find this book finished; read-only."""
-    novel_id = await app.ledger.books.find_novel_id(book.sha256)
-    if novel_id is None or book.edition_of not in (0, novel_id):
+async def is_finished(app: App, book: BookFacts, novel_id: int, provider: Provider, model: str) -> bool:
+    """Whether :func:`plan` would find this book, the text of the novel, finished; read-only."""
+    if book.edition_of not in (0, novel_id):
         return False
     tasks = await earlier_tasks(app, novel_id, provider, model)
     live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]

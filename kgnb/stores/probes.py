@@ -12,7 +12,7 @@ from neo4j import AsyncTransaction
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import beijing_now
-from kgnb.stores.graph.driver import BoltDriver, run
+from kgnb.stores.graph.driver import BoltDriver
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database
 
@@ -98,7 +98,7 @@ async def bolt_facts(bolt: BoltDriver, *, tls: bool) -> ServiceFacts:
     ms = 1000 * (time.monotonic() - started)
 
     async def trial(tx: AsyncTransaction) -> None:
-        await run(tx, "CREATE (n:Novel {id: -1}) DELETE n")
+        await (await tx.run("CREATE (n:Novel {id: -1}) DELETE n")).consume()
         await tx.rollback()
 
     await bolt.write(trial)

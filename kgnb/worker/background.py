@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from kgnb.core.errors import KgnbError, ServiceDown, TableMissing
+from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import RULES
 from kgnb.stores.queue.presence import Presence, WorkerState
@@ -147,7 +148,7 @@ class BackgroundLoops:
         for task_id in sorted(node.unpublished_tasks):
             node.unpublished_tasks.discard(task_id)
             try:
-                task, progress = await tasks.get(task_id), await tasks.progress(task_id)
+                task, progress = await at_once(tasks.get(task_id), tasks.progress(task_id))
                 if task is not None:
                     channel = node.settings.progress_channel
                     await self._presence.publish(channel, task_id, progress, task.status)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
+from kgnb.book.model import Book
+from kgnb.book.reader import language
 from kgnb.core.event_loop import new_loop
+from kgnb.core.labels import Lang
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Task
 from kgnb.core.process_pool import CpuPool, PoolRun
@@ -15,6 +18,7 @@ from kgnb.core.process_tuning import release_memory
 from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.dictionary import dictionary_file
+from kgnb.stores.ledger.books import LANGUAGE_CHAPTERS, digest
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import SqlTarget
@@ -29,6 +33,10 @@ SHORT_BOOK = 100_000
 """Characters below which a book's scan and refresh take less time than the start of a process."""
 
 
+Scanned = tuple[Sequence[NameEntry], str]
+"""The names of a book, and ``books.text_digest`` of the text that they are from."""
+
+
 def book_runner(pool: CpuPool, provider: Provider, chars: int) -> PoolRun:
     """Where the scan and the refresh of a book of so many characters run; the rules' own processes hold the
     word lists already."""
@@ -37,11 +45,13 @@ def book_runner(pool: CpuPool, provider: Provider, chars: int) -> PoolRun:
     return pool.run if provider.is_rules else pool.run_long
 
 
-async def freeze_names(ledger: Ledger, pool: CpuPool, task: Task, route: Route) -> Sequence[NameEntry]:
+async def freeze_names(
+    ledger: Ledger, pool: CpuPool, task: Task, route: Route, scanning: Awaitable[Scanned] | None = None
+) -> Sequence[NameEntry]:
     """Scan the task's book for the names of its prompts; store them and the route's kinds of things for good.
 
-    Names that are stored already are returned as they are. Raises ServiceDown, and BrokenProcessPool when the
-    scan's process died.
+    ``scanning``: a scan that has begun. Names that are stored already are returned as they are. Raises
+    ServiceDown, and BrokenProcessPool when the scan's process died.
     """
     frozen = await ledger.names.frozen(task.id)
     if frozen is not None:
@@ -49,10 +59,27 @@ async def freeze_names(ledger: Ledger, pool: CpuPool, task: Task, route: Route) 
     log.info(say("node.scan", task=task.id))
     if dictionary_file() is None and await ledger.books.language(task.novel_id) == "zh":
         log.warning(say("node.no_dictionary", task=task.id))
-    chars = await ledger.books.chars(task.novel_id)
-    run, forks = book_runner(pool, route.provider, chars), pool.may_fork and chars >= SHORT_BOOK
-    found, state = await run(scan_names, ledger.database.target, task.novel_id, forks)
+    found, state = await (scanning or _scan_stored(ledger, pool, task, route))
     return await ledger.names.freeze(task.id, task.novel_id, found, state, route.config.thing_kinds)
+
+
+async def scan_book(pool: CpuPool, provider: Provider, book: Book) -> Scanned:
+    """Scan a book that is being stored meanwhile."""
+    texts = [(chapter.number, chapter.text) for chapter in book.chapters]
+    lang = language("".join(text for _, text in texts[:LANGUAGE_CHAPTERS]))
+    run, forks = _where(pool, provider, book.facts.chars)
+    found = await run(scan_texts, texts, lang, forks)
+    return found, digest((chapter.number, chapter.hash) for chapter in book.chapters)
+
+
+async def _scan_stored(ledger: Ledger, pool: CpuPool, task: Task, route: Route) -> Scanned:
+    run, forks = _where(pool, route.provider, await ledger.books.chars(task.novel_id))
+    scanned: Scanned = await run(scan_names, ledger.database.target, task.novel_id, forks)
+    return scanned
+
+
+def _where(pool: CpuPool, provider: Provider, chars: int) -> tuple[PoolRun, bool]:
+    return book_runner(pool, provider, chars), pool.may_fork and chars >= SHORT_BOOK
 
 
 async def rescan_names(ledger: Ledger, pool: CpuPool, novel_id: int) -> None:
@@ -61,8 +88,16 @@ async def rescan_names(ledger: Ledger, pool: CpuPool, novel_id: int) -> None:
     await ledger.names.replace(novel_id, found, state)
 
 
-def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> tuple[list[NameEntry], str]:
-    """Scan a book for names, in the pool's process; return them and the state of the text they are from."""
+def scan_texts(texts: Sequence[tuple[int, str]], lang: Lang, forks: bool) -> list[NameEntry]:
+    """Scan the texts of a book's chapters, with their numbers, for names, in the pool's process."""
+    try:
+        return name_scan.scan(texts, lang, forks=forks)
+    finally:
+        release_memory()  # the process stays for the refresh
+
+
+def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> Scanned:
+    """Scan a stored book for names, in the pool's process."""
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_scan(sql, novel_id, forks))
@@ -70,7 +105,7 @@ def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> tuple[list[NameEnt
         release_memory()  # the book's texts: the process stays for the refresh
 
 
-async def _scan(sql: SqlTarget, novel_id: int, forks: bool) -> tuple[list[NameEntry], str]:
+async def _scan(sql: SqlTarget, novel_id: int, forks: bool) -> Scanned:
     opened = Database(sql)
     try:
         ledger = Ledger(opened)

@@ -13,18 +13,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from kgnb.core.errors import GraphConflict, InputError, ServiceError
-from kgnb.core.event_loop import new_loop
+from kgnb.core.event_loop import at_once, new_loop
 from kgnb.core.messages import say
 from kgnb.core.process_pool import PoolRun
 from kgnb.graph.model import Graph
 from kgnb.stores.ledger.database import Database
+from kgnb.stores.ledger.graphs import StoredGraph, make_graph
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
 
@@ -73,26 +74,31 @@ async def _refresh(job: RefreshJob) -> str:
         graph = GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel_id
-        wanted, state = await _project(ledger, novel_id)
+        connecting = graph.ping() if graph is not None else asyncio.sleep(0)
+        made, tasks, _ = await at_once(_make(ledger, novel_id), ledger.tasks.of_novel(novel_id), connecting)
+        wanted = made[0] if made and made[1].counts.get("Chapter") else Graph()
+        writing: list[Awaitable[object]] = [ledger.extractions.note_dropped(novel_id, wanted.dropped)]
+        if made:
+            writing.append(ledger.graphs.store(novel_id, made[1]))
         if graph is not None:
             # Tasks that kgnb never opened: an old worker's graph isn't ours to remove.
-            foreign = {task.id for task in await ledger.tasks.of_novel(novel_id) if not task.provider}
-            await graph.apply(novel_id, wanted, number=job.number, foreign=foreign)
-        await ledger.extractions.note_dropped(novel_id, wanted.dropped)
-        return state
+            foreign = {task.id for task in tasks if not task.provider}
+            writing.append(graph.apply(novel_id, wanted, number=job.number, foreign=foreign))
+        await at_once(*writing)
+        return made[1].state if made else ""
     finally:
         if graph is not None:
             await graph.close()
         await sql.close()
 
 
-async def _project(ledger: Ledger, novel_id: int) -> tuple[Graph, str]:
-    """The novel's graph, empty where nothing is on record of it, and the state of that record."""
+async def _make(ledger: Ledger, novel_id: int) -> tuple[Graph, StoredGraph] | None:
+    """The novel's graph; None where main deleted the novel."""
     try:
-        graph, made = await ledger.graphs.make(novel_id)
-    except InputError:  # main deleted the novel
-        return Graph(), ""
-    return graph if made.counts.get("Chapter") else Graph(), made.state
+        record = await ledger.graphs.record(novel_id)
+    except InputError:
+        return None
+    return await asyncio.to_thread(make_graph, record)
 
 
 @dataclass(eq=False)

@@ -11,10 +11,12 @@ import sqlalchemy as sa
 
 from kgnb.core.errors import InputError
 from kgnb.extract.model import NameEntry
+from kgnb.graph.model import Graph
 from kgnb.graph.project import codec
 from kgnb.graph.project.projection import project
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.graphs import StoredGraph, make_graph
 from kgnb.stores.ledger.ledger import Ledger
 from tests.support.ledgers import (
     execute,
@@ -127,11 +129,17 @@ async def test_what_changes_no_graph_leaves_the_state(ledger: Ledger) -> None:
         await ledger.graphs.record(novel_id + other + 99)
 
 
+async def made_and_kept(ledger: Ledger, novel_id: int) -> tuple[Graph, StoredGraph]:
+    graph, made = await asyncio.to_thread(make_graph, await ledger.graphs.record(novel_id))
+    await ledger.graphs.store(novel_id, made)
+    return graph, made
+
+
 async def test_the_newest_graph_is_kept(ledger: Ledger) -> None:
     novel_id, _ = await finished(ledger)
     assert await ledger.graphs.stored(novel_id) is None
     old = await ledger.graphs.record(novel_id)
-    graph, made = await ledger.graphs.make(novel_id)
+    graph, made = await made_and_kept(ledger, novel_id)
     assert graph == await asyncio.to_thread(project, await ledger.graphs.record(novel_id))
     stored = await ledger.graphs.stored(novel_id)
     assert stored == made
@@ -143,7 +151,7 @@ async def test_the_newest_graph_is_kept(ledger: Ledger) -> None:
     assert (await ledger.graphs.record(novel_id)).number > made.number
     future = replace(made, number=made.number + 10**9, state="x")  # of a machine whose clock is ahead
     assert await ledger.graphs.store(novel_id, future)
-    _, again = await ledger.graphs.make(novel_id)
+    _, again = await made_and_kept(ledger, novel_id)
     assert await ledger.graphs.stored(novel_id) == again
     await execute(ledger, sa.update(t.graphs).values(format=codec.FORMAT + 1))
     assert await ledger.graphs.stored(novel_id) is None
@@ -151,7 +159,7 @@ async def test_the_newest_graph_is_kept(ledger: Ledger) -> None:
 
 async def test_nothing_is_kept_of_a_novel_that_main_deleted(ledger: Ledger) -> None:
     novel_id, _ = await finished(ledger)
-    _, made = await ledger.graphs.make(novel_id)
+    _, made = await made_and_kept(ledger, novel_id)
     await execute(ledger, sa.delete(t.tasks))
     await execute(ledger, sa.delete(t.novels))
     assert not await ledger.graphs.store(novel_id, replace(made, number=made.number + 1))

@@ -1,4 +1,4 @@
-"""All Cypher that kgnb runs: the same text on Neo4j and on the embedded engine.
+"""All Cypher that kgnb runs on Neo4j.
 
 No statement is made from data. Labels and properties come from the tables below; a relationship type becomes
 part of a statement only through :func:`_checked`, which matches it against ``RELATION_TYPE``.
@@ -9,11 +9,11 @@ a map, ``$p``: Neo4j plans a statement anew for each order of magnitude of a lis
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kgnb.core.labels import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
-from kgnb.graph.model import KEYS, RELATION_TYPE, GraphEdge, GraphNode, Value, key_value
+from kgnb.graph.model import KEYS, LABELS, RELATION_TYPE, GraphEdge, GraphNode, Value, key_value
 
 NUMBER = "kgnb_settle"
 DONE = "kgnb_settled"
@@ -132,22 +132,23 @@ def make_types(types: Iterable[str]) -> str:
 
 # --- fences -------------------------------------------------------------------------------------------------
 
-# The value must change each time: for the embedded engine an equal one is no write, and so no lock.
-LOCK_NOVEL = f"""
+_REFRESH_STATE = f"""coalesce(n.{NUMBER}, 0) AS number, coalesce(n.{DONE}, 0) AS done,
+  coalesce(n.{LEASE}, 0) > timestamp() AND ($task = 0 OR coalesce(n.{HOLDER}, 0) <> $task) AS held
+"""
+
+REFRESH_STATE = f"MATCH (n:Novel {{id: $novel}}) RETURN {_REFRESH_STATE}, 0 AS next"
+
+# A number by the clock: in a graph that was emptied none comes back that a writer still knows.
+BEGIN_REFRESH = f"""
 MERGE (n:Novel {{id: $novel}})
 ON CREATE SET n.created_at = datetime(), n.updated_at = datetime()
 SET n.{LOCK} = $lock
-"""
-
-REFRESH_STATE = f"""
-MATCH (n:Novel {{id: $novel}})
-RETURN coalesce(n.{NUMBER}, 0), coalesce(n.{DONE}, 0),
-  coalesce(n.{LEASE}, 0) > timestamp() AND ($task = 0 OR coalesce(n.{HOLDER}, 0) <> $task), timestamp()
-"""
-
-TAKE_REFRESH = f"""
-MATCH (n:Novel {{id: $novel}})
-SET n.{NUMBER} = $number, n.{LEASE} = timestamp() + $ms, n.{HOLDER} = $task
+WITH n, {_REFRESH_STATE}
+WITH n, number, done, held,
+  CASE WHEN number < timestamp() * 1000 THEN timestamp() * 1000 ELSE number + 1 END AS next
+FOREACH (once IN CASE WHEN held OR done > $after THEN [] ELSE [1] END |
+  SET n.{NUMBER} = next, n.{LEASE} = timestamp() + $ms, n.{HOLDER} = $task)
+RETURN number, done, held, next
 """
 
 EXTEND_REFRESH = f"""
@@ -169,7 +170,12 @@ MATCH (n:Novel {{id: $novel}}) WHERE n.{NUMBER} = n.{DONE} RETURN n.{STATE}
 _FEWER_AT_TARGET = frozenset({"APPEARS_IN", "PARTICIPATES_IN"})
 """Edges of which a main character has thousands, and a chapter or an event a few."""
 
-_EACH = "UNWIND $p.rows AS r"
+# The write on the Novel node comes first: it waits for the writer before, so that the number read then is
+# the last one. Where that isn't the caller's there is no row, and nothing is written.
+_EACH = f"""
+MATCH (novel:Novel {{id: $novel}}) SET novel.{LOCK} = $lock
+WITH novel.{NUMBER} AS number WHERE number = $number
+UNWIND $p.rows AS r"""
 
 
 def put_nodes(label: str, rows: list[Row]) -> Statement:
@@ -183,12 +189,8 @@ def put_nodes(label: str, rows: list[Row]) -> Statement:
 
 
 def put_edges(type_: str, rows: list[Row]) -> Statement:
-    """:func:`put_nodes` for edges.
-
-    No MERGE: the embedded engine's goes through all edges of the source, 4 ms for a hero of 2,750 chapters,
-    and SETs on top of it cost as much again. Nobody creates the edge in between: the fence admits one writer
-    of a novel at a time.
-    """
+    """:func:`put_nodes` for edges. Nobody creates the edge in between: the fence admits one writer of a novel
+    at a time."""
     values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2)
     made = ", ".join(f"{column}: {value}" for column, value in values.items())
     created = f"{made}, created_at: datetime(), updated_at: datetime()"
@@ -230,24 +232,36 @@ def keep_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def read_nodes(label: str) -> str:
-    """Read keys and properties of a novel's nodes."""
-    columns = ", ".join(f"n.{c}" for c in (KEYS[label][0], *NODE_PROPERTIES[label]))
-    return f"MATCH {_of_novel(label)} RETURN {columns}"
+def read_nodes() -> str:
+    """Read a novel's nodes: label, and a list of key and properties."""
+    return _of_each(LABELS, _node_row)
 
 
-def read_edges(source: str) -> str:
-    """Read a novel's edges that start at ``source``: a row for each node that has any, with its key and its
-    edges' types, ends and properties.
+def read_edges() -> str:
+    """Read a novel's edges: a row for each node that has any, with its label, its key and its edges' types,
+    ends and properties.
 
     A row for each edge would take the driver eight times as long. A list comprehension, not ``collect``, for
     which an engine holds the edges of the whole book.
     """
+    return _of_each(SOURCES, _edge_rows)
+
+
+def _of_each(labels: Iterable[str], read: Callable[[str], str]) -> str:
+    return " UNION ALL ".join(f"MATCH {_of_novel(label)} {read(label)}" for label in labels)
+
+
+def _node_row(label: str) -> str:
+    columns = ", ".join(f"n.{c}" for c in (KEYS[label][0], *NODE_PROPERTIES[label]))
+    return f"RETURN '{label}' AS label, [{columns}] AS node"
+
+
+def _edge_rows(source: str) -> str:
     columns = ", ".join(f"e.{c}" for c in EDGE_COLUMNS)
     edge = f"type(e), labels(m), m.id, m.name, {columns}"
     return (
-        f"MATCH {_of_novel(source)} WITH n, [(n)-[e]->(m) WHERE e.novel_id = $novel | [{edge}]] AS edges "
-        f"WHERE size(edges) > 0 RETURN n.{KEYS[source][0]}, edges"
+        f"WITH n, [(n)-[e]->(m) WHERE e.novel_id = $novel | [{edge}]] AS edges WHERE size(edges) > 0 "
+        f"RETURN '{source}' AS label, n.{KEYS[source][0]} AS key, edges"
     )
 
 

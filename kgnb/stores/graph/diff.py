@@ -78,28 +78,41 @@ class GraphDiff:
     def _others(self, task_ids: Any) -> frozenset[int]:
         return self._foreign.intersection(task_ids) if self._foreign and task_ids else frozenset()
 
-    def removals(self) -> Iterator[cypher.Statement]:
-        """Yield the deletions, sorted by key; edges first, so that each is counted, the Novel, which has the
-        fence, last."""
+    def stages(self) -> Iterator[Iterator[cypher.Statement]]:
+        """Yield what to write, stage after stage; within a stage the order is free.
+
+        Edges go before their ends, the Novel, which has the fence, last; nodes come before their edges.
+        """
+        yield self._edge_removals()
+        yield self._node_removals(label for label in KEYS if label != "Novel")
+        yield self._node_removals(["Novel"])
+        yield self._node_upserts()
+        yield self._edge_upserts()
+
+    def _edge_removals(self) -> Iterator[cypher.Statement]:
         for kind, edges in grouped(self._stale_edges, _kind):
             yield cypher.remove_edges(kind, [_ends(edge) for edge in edges])
-        for label in [label for label in reversed(KEYS) if label in self._stale]:
-            yield cypher.remove_nodes(label, sorted(self._stale[label], key=str))
 
-    def upserts(self) -> Iterator[cypher.Statement]:
-        """Yield the writes, sorted by key; nodes first, as edges need their ends."""
+    def _node_removals(self, labels: Iterable[str]) -> Iterator[cypher.Statement]:
+        for label in labels:
+            if stale := self._stale.get(label):
+                yield cypher.remove_nodes(label, sorted(stale, key=str))
+
+    def _node_upserts(self) -> Iterator[cypher.Statement]:
         for label in sorted(self._kept):
             yield cypher.keep_nodes(label, sorted(self._kept[label], key=str))
-        for kind, kept in grouped(self._kept_edges, _kind):
-            yield cypher.keep_edges(kind, [[*_ends(edge), self._kept_edges[edge]] for edge in kept])
         for label, nodes in grouped(self._wrong, itemgetter(0)):
             yield cypher.put_nodes(label, [cypher.node_row(self._graph.nodes[key]) for key in nodes])
+
+    def _edge_upserts(self) -> Iterator[cypher.Statement]:
+        for kind, kept in grouped(self._kept_edges, _kind):
+            yield cypher.keep_edges(kind, [[*_ends(edge), self._kept_edges[edge]] for edge in kept])
         for type_, edges in grouped(self._wrong_edges, itemgetter(1)):
             yield cypher.put_edges(type_, [cypher.edge_row(self._graph.edges[key]) for key in edges])
 
 
 def grouped(keys: Iterable[K], kind: Callable[[K], Any]) -> Iterator[tuple[Any, Iterator[K]]]:
-    """Group keys by kind, each group sorted, so that concurrent writers lock in the same order."""
+    """Group keys by kind, each group sorted."""
     return groupby(sorted(keys, key=lambda key: (kind(key), key)), kind)
 
 

@@ -40,7 +40,10 @@ from kgnb.stores.targets import GraphTarget
 M = TypeVar("M", bound=Callable[..., Coroutine[Any, Any, Any]])
 T = TypeVar("T")
 
-CONNECTIONS = 4
+CONNECTIONS = 6
+WRITERS = 3
+"""Statements that write at once. Those of a novel take turns at the server, each while others are on their
+way."""
 READ_PATIENCE = 3
 """Factor on the transaction time limit for the next rows of a long result: lines are slow, and readers hold
 no locks."""
@@ -69,11 +72,10 @@ def _in_thread(method: M) -> M:
 
 
 class BoltDriver:
-    """One driver, opened at first use. Writing transactions take turns: in one process they would only make
-    each other retry.
+    """One driver, opened at first use.
 
-    It lives in a thread of its own: a transaction is some twenty round trips, each of which would wait behind
-    a busy node's work on replies. Callbacks are called there.
+    It lives in a thread of its own: a refresh is some twenty round trips, each of which would wait behind a
+    busy node's work on replies. Callbacks are called there.
     """
 
     def __init__(self, target: GraphTarget) -> None:
@@ -91,8 +93,8 @@ class BoltDriver:
         self._make_locks()
 
     def _make_locks(self) -> None:
-        self._writer = asyncio.Lock()
-        self._readers = asyncio.Semaphore(CONNECTIONS - 1)  # one is left for the writer
+        self._writers = asyncio.Semaphore(WRITERS)
+        self._readers = asyncio.Semaphore(CONNECTIONS - WRITERS)
 
     async def close(self) -> None:
         """End what runs and close all connections; another call opens them again."""
@@ -175,13 +177,18 @@ class BoltDriver:
             raise self._error(error) from error
 
     @_in_thread
-    async def execute(self, text: str, **params: Any) -> None:
-        """:meth:`write` for one statement that changes data or schema: a single round trip."""
+    async def execute(self, text: str, rows: Sequence[list[Any]] = (), **params: Any) -> list[list[Any]]:
+        """:meth:`write` for one statement that changes data or schema, which may read ``rows`` as
+        ``$p.rows``: a single round trip. Returns what it answers."""
+        given = _Rows(rows=rows)
 
-        async def once(session: AsyncSession, left: float) -> None:
-            await (await session.run(Query(text, timeout=left), params)).consume()
+        async def once(session: AsyncSession, left: float) -> list[list[Any]]:
+            result = await session.run(Query(text, timeout=left), params, p=given)
+            return await result.values()
 
-        await self._repeat(once)
+        answers = await self._repeat(once)
+        given.clear()  # the driver's result, a cycle that waits for the collector, would keep them
+        return answers
 
     @_in_thread
     async def write(self, body: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
@@ -201,7 +208,7 @@ class BoltDriver:
 
     async def _repeat(self, once: Callable[[AsyncSession, float], Awaitable[T]]) -> T:
         """Await ``once(session, seconds left)``, again whenever it loses a race."""
-        async with self._writer:
+        async with self._writers:
             end = time.monotonic() + self._timeout
             while True:
                 left = max(0.1, end - time.monotonic())
@@ -242,17 +249,6 @@ class BoltDriver:
         if isinstance(error, DatabaseError):
             return ServiceDown("graph.failed", reason=one_line(error.message or code, 300), **facts)
         return ServiceDown("graph.down", **facts)
-
-
-async def run(
-    tx: AsyncTransaction, text: str, rows: Sequence[list[Any]] = (), **params: Any
-) -> list[list[Any]]:
-    """Run one statement of a transaction, which may read ``rows`` as ``$p.rows``; return what it answers."""
-    given = _Rows(rows=rows)
-    result = await tx.run(text, params, p=given)
-    answers = await result.values()
-    given.clear()  # the driver's result, a cycle that waits for the collector, would keep them
-    return answers
 
 
 class _Rows(dict[str, Any]):

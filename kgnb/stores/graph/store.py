@@ -1,34 +1,31 @@
 """The graph over Bolt: a copy of the projection of the record, which a refresh makes equal to it.
 
-Every write is one fenced transaction (design: fences): it writes on the Novel node first, so that writers of
-one novel go one after the other, and rolls back when the number there isn't the writer's. So a writer that
-was frozen, or whose novel was deleted, changes nothing once another refresh, or the deletion, has begun.
+Every write is one fenced statement (design: fences), a transaction of its own: it writes on the Novel node
+first, so that writers of one novel go one after the other, and does nothing more when the number there isn't
+the writer's. So a writer that was frozen, or whose novel was deleted, changes nothing once another refresh,
+or the deletion, has begun.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain
+from itertools import islice
 from typing import Any, Literal
-
-from neo4j import AsyncTransaction
 
 from kgnb.core.errors import GraphConflict
 from kgnb.core.event_loop import all_or_none
-from kgnb.graph.model import LABELS, Graph, NodeKey
+from kgnb.graph.model import Graph, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
 from kgnb.stores.graph.diff import GraphDiff, with_iso_times
-from kgnb.stores.graph.driver import BoltDriver, run
+from kgnb.stores.graph.driver import WRITERS, BoltDriver
 from kgnb.stores.graph.read_only import check_reads_only
 from kgnb.stores.probes import ServiceFacts, bolt_facts
 from kgnb.stores.targets import GraphTarget
 
 BATCH = 4_000
-"""Rows of one transaction of refresh: what both engines write in a fraction of a second. A transaction takes
-seven round trips, which a server far away makes a second."""
+"""Rows of one statement of a refresh: what is written in a fraction of a second."""
 
 RefreshTurn = tuple[Literal["mine", "held", "done"], int]
 
@@ -44,8 +41,11 @@ class GraphStore:
     async def prepare(self) -> None:
         """Create missing constraints, indexes and relationship types."""
         # Asked first: a node that takes over must not spend three round trips on each that exists.
-        found = await all_or_none(*map(self._bolt.rows, cypher.SCHEMA_NAMES))
+        *found, types = await all_or_none(
+            *map(self._bolt.rows, (*cypher.SCHEMA_NAMES, cypher.RELATIONSHIP_TYPES))
+        )
         existing = [row[0] for rows in found for row in rows]
+        self._types.update(row[0] for row in types)
         for name, statement in cypher.schema().items():
             if name not in existing:
                 await self._bolt.execute(statement)
@@ -76,19 +76,14 @@ class GraphStore:
         a number above ``after`` is complete.
         """
 
-        async def body(tx: AsyncTransaction) -> RefreshTurn:
-            state = await self._lock(tx, novel_id, task)
-            if (turn := _others_turn([state], after)) is not None:
-                return turn
-            # By the clock: in a graph that was emptied no number comes back that a writer still knows.
-            number = max(state[0] + 1, state[3] * 1_000)
-            ms = round(seconds * 1_000)
-            await run(tx, cypher.TAKE_REFRESH, novel=novel_id, number=number, ms=ms, task=task)
-            return "mine", number
-
+        asked: dict[str, Any] = {"novel": novel_id, "task": task}
         # Whoever waits only reads: a lock would be in the refresh's way.
-        turn = _others_turn(await self._bolt.rows(cypher.REFRESH_STATE, novel=novel_id, task=task), after)
-        return turn if turn is not None else await self._bolt.write(body)
+        turn = _others_turn(await self._bolt.rows(cypher.REFRESH_STATE, **asked), after)
+        if turn is None:
+            asked |= {"after": after, "ms": round(seconds * 1_000), "lock": random.getrandbits(62)}
+            rows = await self._bolt.execute(cypher.BEGIN_REFRESH, **asked)
+            turn = _others_turn(rows, after) or ("mine", rows[0][3])
+        return turn
 
     async def extend_refresh(self, novel_id: int, number: int, seconds: float) -> None:
         """Let the lease of refresh ``number`` end in ``seconds``; no effect once it is another's."""
@@ -106,25 +101,15 @@ class GraphStore:
         rows = await self._bolt.rows(cypher.REFRESHED_STATE, novel=novel_id)
         return str(rows[0][0] or "") if rows else ""
 
-    async def _lock(self, tx: AsyncTransaction, novel_id: int, task: int = 0) -> list[Any]:
-        """Lock the Novel node; return its row of ``REFRESH_STATE``, whose first column is the number."""
-        await run(tx, cypher.LOCK_NOVEL, novel=novel_id, lock=random.getrandbits(62))
-        # Read by a statement of its own, after the lock: one statement might read before it writes.
-        return (await run(tx, cypher.REFRESH_STATE, novel=novel_id, task=task))[0]
-
-    async def _fenced(self, novel_id: int, statements: Sequence[Statement], number: int) -> int:
-        """Run the statements in one fenced transaction; return the sum of their counts."""
-
-        async def body(tx: AsyncTransaction) -> int:
-            if (await self._lock(tx, novel_id))[0] != number:
+    async def _fenced(self, novel_id: int, one: Statement, number: int) -> int:
+        """Run a statement for each of its rows, if the number is still the novel's; return their count."""
+        fence = {"novel": novel_id, "number": number, "lock": random.getrandbits(62)}
+        ((done,),) = await self._bolt.execute(one.text, one.rows, **fence)
+        if not done:
+            state = await self._bolt.rows(cypher.REFRESH_STATE, novel=novel_id, task=0)
+            if not state or state[0][0] != number:
                 raise GraphConflict("graph.conflict", novel=novel_id)
-            done = 0
-            for one in statements:
-                for answer in await run(tx, one.text, one.rows, novel=novel_id):
-                    done += int(answer[0])
-            return done
-
-        return await self._bolt.write(body)
+        return int(done)
 
     async def _ensure_types(self, types: Iterable[str]) -> None:
         missing = sorted(set(types) - self._types)
@@ -148,7 +133,7 @@ class GraphStore:
     ) -> int:
         """Make the novel's nodes and edges exactly ``graph``, writing only the differences; return how many.
 
-        Transactions have at most :data:`BATCH` rows; an interrupted call leaves a mix that the next one
+        Statements have at most :data:`BATCH` rows; an interrupted call leaves a mix that the next one
         completes. Nodes and edges of the tasks in ``foreign`` stay. An empty graph leaves nothing, not even
         the Novel. Raises GraphConflict when the number isn't ``number`` any more.
         """
@@ -158,8 +143,10 @@ class GraphStore:
             self._each(novel_id, found.compare_node, found.compare_edge),
         )
         changed = 0
-        for statements in chain(_batches(found.removals()), _batches(found.upserts())):
-            changed += await self._fenced(novel_id, statements, number)
+        for stage in found.stages():
+            parts = _parts(stage)
+            while some := list(islice(parts, WRITERS)):
+                changed += sum(await all_or_none(*(self._fenced(novel_id, one, number) for one in some)))
         return changed
 
     # --- reading
@@ -172,17 +159,15 @@ class GraphStore:
     ) -> None:
         """Call ``node`` with each node's label and record, ``edge`` with each edge's start and record."""
 
-        def edges(source: str, row: list[Any]) -> None:
-            for record in row[1]:
-                edge((source, str(row[0])), record)
+        def edges(row: list[Any]) -> None:
+            for record in row[2]:
+                edge((row[0], str(row[1])), record)
 
-        each = partial(self._bolt.each, novel=novel_id)
-        nodes = [each(cypher.read_nodes(label), partial(node, label)) for label in LABELS]
-        # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
-        ties = [
-            each(cypher.read_edges(source), partial(edges, source), fetched=1) for source in cypher.SOURCES
-        ]
-        await all_or_none(*ties, *nodes)
+        await all_or_none(
+            # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
+            self._bolt.each(cypher.read_edges(), edges, fetched=1, novel=novel_id),
+            self._bolt.each(cypher.read_nodes(), lambda row: node(*row), novel=novel_id),
+        )
 
     async def query(self, text: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Answer a user's own Cypher query, read only; times are ISO 8601 texts.
@@ -198,24 +183,14 @@ class GraphStore:
 
 def _others_turn(rows: Sequence[Sequence[Any]], after: int | None) -> RefreshTurn | None:
     """What ``REFRESH_STATE`` tells of another refresh, as begin_refresh returns it; None: it is free."""
-    number, refreshed, held, _ = rows[0] if rows else (0, 0, False, 0)
+    number, refreshed, held, *_ = rows[0] if rows else (0, 0, False)
     if after is not None and refreshed > after:
         return "done", refreshed
     return ("held", number) if held else None
 
 
-def _batches(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
-    """Split statements so that no batch has more than :data:`BATCH` rows."""
-    batch: list[Statement] = []
-    room = BATCH
+def _parts(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Split statements so that none has more than :data:`BATCH` rows."""
     for text, rows in statements:
-        start = 0
-        while start < len(rows):
-            part = rows[start : start + room]
-            batch.append(Statement(text, part))
-            start, room = start + len(part), room - len(part)
-            if not room:
-                yield batch
-                batch, room = [], BATCH
-    if batch:
-        yield batch
+        for start in range(0, len(rows), BATCH):
+            yield Statement(text, rows[start : start + BATCH])

@@ -274,7 +274,8 @@ def _write_chapters(
         _store_hashes(c, novel_id, [(chapter, old.id) for chapter, old in plan.changed])
         _store_counts(c, novel_id, chapters)
         _drop_early_names(c, novel_id)
-        _move_decisions(c, novel_id, {before[one.id]: one.number for one in plan.moved})
+        if plan.moved:
+            _move_decisions(c, novel_id, {before[one.id]: one.number for one in plan.moved})
     return chapters, plan
 
 
@@ -304,8 +305,8 @@ def _drop_early_names(c: sa.Connection, novel_id: int) -> None:
     """Have the text scanned anew for tasks whose names were frozen before they were opened."""
     f = t.task_facts.c
     opened = sa.exists().where(t.chapter_status.c.kg_task_id == f.task_id)
-    early = c.scalars(sa.select(f.task_id).where(f.novel_id == novel_id, f.names.is_not(None), ~opened)).all()
-    c.execute(sa.update(t.task_facts).where(f.task_id.in_(early)).values(names=None))
+    early = f.novel_id == novel_id, f.names.is_not(None), ~opened
+    c.execute(sa.update(t.task_facts).where(*early).values(names=None))
 
 
 def _novel_row(book: Book, path: str, size: int) -> Row:
@@ -398,5 +399,9 @@ def read_texts(c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
 
 def text_digest(c: sa.Connection, novel_id: int) -> str:
     """See :meth:`Books.text_digest`."""
-    lines = (f"{one.number} {one.hash}" for one in _stored_chapters(c, novel_id))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return digest((one.number, one.hash) for one in _stored_chapters(c, novel_id))
+
+
+def digest(chapters: Iterable[tuple[int, str]]) -> str:
+    """:meth:`Books.text_digest` of chapters' numbers and hashes, in their order."""
+    return hashlib.sha256("\n".join(f"{number} {h}" for number, h in chapters).encode()).hexdigest()

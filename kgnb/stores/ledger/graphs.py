@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import time
@@ -28,7 +27,7 @@ from kgnb.stores.ledger.names import read_decisions, read_names
 from kgnb.stores.ledger.providers import read_config
 from kgnb.stores.ledger.tasks import read_tasks
 
-PAGE = 200
+PAGE = 500
 """Rows, or texts, held in memory while a graph is made."""
 
 
@@ -90,13 +89,6 @@ class Graphs(DatabasePart):
             number=max((number or 0) + 1, time.time_ns() // 1_000_000),
             state=_digest(__version__, novel, config, hashed, rows, names, decisions),
         )
-
-    async def make(self, novel_id: int) -> tuple[Graph, StoredGraph]:
-        """Make the novel's graph of its record as it is now, and keep it unless there is a newer one."""
-        record = await self.record(novel_id)
-        graph, made = await asyncio.to_thread(make_graph, record)
-        await self.store(novel_id, made)
-        return graph, made
 
     @reading
     def rows(self, c: sa.Connection, novel_id: int) -> RecordRows:
