@@ -167,9 +167,6 @@ MATCH (n:Novel {{id: $novel}}) WHERE n.{NUMBER} = n.{DONE} RETURN n.{STATE}
 
 # --- writing ------------------------------------------------------------------------------------------------
 
-_FEWER_AT_TARGET = frozenset({"APPEARS_IN", "PARTICIPATES_IN"})
-"""Edges of which a main character has thousands, and a chapter or an event a few."""
-
 # The write on the Novel node comes first: it waits for the writer before, so that the number read then is
 # the last one. Where that isn't the caller's there is no row, and nothing is written.
 _EACH = f"""
@@ -275,12 +272,8 @@ def _checked(type_: str) -> str:
 
 
 def _between(type_: str) -> str:
-    """The edge from ``a`` to ``b``, written from the end that has fewer of the type.
-
-    The embedded engine goes through all edges of the type at the end that is written first.
-    """
-    edge = f"[e:{_checked(type_)}]"
-    return f"(b)<-{edge}-(a)" if type_ in _FEWER_AT_TARGET else f"(a)-{edge}->(b)"
+    """The edge from ``a`` to ``b``."""
+    return f"(a)-[e:{_checked(type_)}]->(b)"
 
 
 def _node(label: str) -> str:
@@ -290,7 +283,6 @@ def _node(label: str) -> str:
 
 
 def _match(v: str, label: str, at: int) -> str:
-    # By WHERE: in a map of MATCH the embedded engine takes a name like "$novel" for the parameter itself.
     rest = f" AND {v}.novel_id = $novel" if len(KEYS[label]) > 1 else ""
     return f"MATCH ({v}:{label}) WHERE {v}.{KEYS[label][0]} = r[{at}]{rest}"
 

@@ -213,7 +213,7 @@ class BoltDriver:
             while True:
                 left = max(0.1, end - time.monotonic())
                 try:
-                    # The embedded engine knows no time limit for transactions: the clock runs here as well.
+                    # A server that hangs keeps no time limit: the clock runs here as well.
                     async with (
                         asyncio.timeout(left),
                         self._open().session(database=self._database) as session,
