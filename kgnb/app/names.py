@@ -117,7 +117,7 @@ async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
         raise InputError("names.no_decision", number=number, task=task_id)
     decision, changed = found
     await refresh_novel(app, novel.id)
-    return DecisionOutcome(decision.kind, decision.names, decision.id, changed)
+    return DecisionOutcome(decision.kind, decision.names, decision.id, changed, decision.detail)
 
 
 async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome:

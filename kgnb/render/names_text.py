@@ -9,9 +9,9 @@ from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.messages import say
 from kgnb.core.model import in_viewers_zone
 from kgnb.core.safe_text import one_line
+from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
 
 if TYPE_CHECKING:
-    from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
     from kgnb.graph.resolve.name_listing import ListedName, NameReason
 
 _SCAN_REASONS = {
@@ -89,7 +89,8 @@ def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> s
     """What a command did with a book's names."""
     first, *others = map(one_line, done.names)
     key = f"names.{'undone' if undone else done.kind}" + ("" if done.changed else "_before")
-    return say(key, name=first, others=say("status.comma").join(others), number=done.id, task=task)
+    said = decision_text(Decision(done.id, done.kind, done.names, detail=done.detail))
+    return say(key, name=first, others=say("status.comma").join(others), number=done.id, task=task, said=said)
 
 
 def applied_line(decision: Decision, task: int, *, new: bool, problem: str) -> str:

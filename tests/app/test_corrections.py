@@ -199,3 +199,4 @@ def test_how_to_undo_names_the_book_and_a_renamed_person_is_found_by_what_follow
     assert len(undo) == 2
     for task, number in undo:
         assert cli_main.main(["fix", task, "--undo", number, "--data", str(data)]) == 0
+        assert f"任务 {task} 的更正 #{number} 已撤销：沈" in capsys.readouterr().out

@@ -89,6 +89,7 @@ class DecisionOutcome:
     names: tuple[str, ...]
     id: int = 0
     changed: bool = True
+    detail: str = ""
 
 
 Pair = tuple[str, str]
