@@ -19,6 +19,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.local import PROVIDER
 from kgnb.llm.local.engines import choose_engine
+from kgnb.llm.local.fetch import fetch
 from kgnb.llm.local.model_files import find_model
 from kgnb.llm.local.running import running_servers
 from kgnb.llm.local.server import LocalServer, hold_server
@@ -71,7 +72,8 @@ async def _served(settings: Settings) -> LocalServer:
 
 def _serve(settings: Settings, given_up: threading.Event) -> LocalServer:
     try:
-        model = find_model(settings.openai_model)
+        fetched = fetch(settings.openai_model, given_up, log.warning)
+        model = find_model(str(fetched or settings.openai_model))
     except InputError as error:
         running = [f"{name} ({', '.join(models[:3])})" for name, models in running_servers().items()]
         if error.key not in ("local.no_model", "local.not_found") or not running:
