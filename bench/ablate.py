@@ -34,6 +34,21 @@ def nobody(*_: object, **__: object) -> bool:
     return False
 
 
+def none_of(*_: object, **__: object) -> set[str]:
+    """A rule that finds no word."""
+    return set()
+
+
+def no_table(*_: object, **__: object) -> dict[str, str]:
+    """A rule that finds nothing of any word."""
+    return {}
+
+
+def no_text(*_: object, **__: object) -> str:
+    """A rule that finds no name."""
+    return ""
+
+
 SWITCHES: dict[str, dict[str, tuple[str, Callable[..., Any]]]] = {
     "en": {
         "stated names": ("links.stated_names", nothing),
@@ -61,7 +76,57 @@ SWITCHES: dict[str, dict[str, tuple[str, Callable[..., Any]]]] = {
         "other titles": ("pair_evidence._other_titles", nobody),
         "ladies after their husbands": ("pair_evidence.after_husband", lambda _: None),
     },
-    "zh": {},
+    "zh": {
+        "introductions": ("clauses.introduced", no_table),
+        "introductions.titled": ("clauses.titled", none_of),
+        "candidates.headed": ("candidates._headed", none_of),
+        "candidates.familiar": ("candidates._familiar", none_of),
+        "candidates.cohesive_bigrams": ("names.cohesive_bigrams", none_of),
+        "candidates.cohesive_trigrams": ("candidates._cohesive_trigrams", none_of),
+        "candidates.pet_names": ("names.pet_names", none_of),
+        "names.favour": ("names.NameClassifier._favour", nobody),
+        "names.favour_families": ("names.NameClassifier._favour_families", nobody),
+        "names.is_unknown": ("names.NameClassifier._is_unknown", nobody),
+        "names.always_ends_so": ("names.NameClassifier._always_ends_so", nobody),
+        "names.is_name": ("names.NameClassifier._is_name", nobody),
+        "names.is_shared_beginning": ("names.NameClassifier._is_shared_beginning", nobody),
+        "names.is_fragment": ("names.NameClassifier.is_fragment", nobody),
+        "names.is_extension": ("names.NameClassifier._is_extension", nobody),
+        "names.adds_surname": ("names.NameClassifier._adds_surname", nobody),
+        "names.given_names": ("names.NameClassifier.given_names", no_table),
+        "names.addresses": ("names.NameClassifier.addresses", no_table),
+        "name_evidence.place_penalty": ("name_evidence._place_penalty", nobody),
+        "name_evidence.is_adverbial": ("name_evidence._is_adverbial", nobody),
+        "name_evidence.grammar_penalty": ("name_evidence._grammar_penalty", nobody),
+        "name_evidence.phrase_penalty": ("name_evidence._phrase_penalty", nobody),
+        "name_evidence.word_penalty": ("name_evidence.word_penalty", nobody),
+        "name_evidence.fixed_phrase_penalty": ("name_evidence.fixed_phrase_penalty", nobody),
+        "name_evidence.has_unlikely_end": ("name_evidence.has_unlikely_end", nobody),
+        "name_evidence.acts_as_person": ("names.acts_as_person", nobody),
+        "name_evidence.is_called_so": ("names.is_called_so", nobody),
+        "surnames.form_score": ("name_evidence.form_score", nobody),
+        "links.longer_forms": ("links._longer_forms", nothing),
+        "links.nicknames": ("links._nicknames", nothing),
+        "links.with_heads": ("links._with_heads", nothing),
+        "links.with_surnames": ("links._with_surnames", nothing),
+        "statements": ("statements.Statements.read", nothing),
+        "statements.courtesy_names": ("statements.Statements._courtesy_names", nothing),
+        "statements.epithets": ("statements.Statements._epithets", nothing),
+        "statements.quoted": ("statements.Statements._quoted", nothing),
+        "statements.proper_names": ("statements.Statements._proper_names", nothing),
+        "statements.ranks": ("statements.Statements._ranks", nothing),
+        "statements.conferred": ("statements.Statements._conferred", nothing),
+        "statements.topic": ("statements.Statements._topic", no_text),
+        "statements.namesake_before": ("statements.Statements._namesake_before", no_text),
+        "statements.titled_before": ("statements.Statements._titled_before", no_text),
+        "address_links.characters_with_titles": ("people.characters_with_titles", no_table),
+        "address_links.shared_titles": ("people.shared_titles", none_of),
+        "address_links.nearest": ("address_links._nearest", nothing),
+        "address_links.bare_titles": ("address_links._bare_titles", nothing),
+        "address_links.elders": ("address_links._elders", nothing),
+        "address_links.apposed": ("address_links._apposed", nothing),
+        "pair_evidence.are_apart": ("resolver.are_apart", nobody),
+    },
 }
 """What is switched off → the function in kgnb.extract.LANG, and what takes its place."""
 

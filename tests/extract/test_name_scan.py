@@ -23,6 +23,7 @@ from kgnb.extract.zh import sentences as sentences_zh
 from kgnb.extract.zh.bigram_index import BigramIndex
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.surnames import given_of, surname_of
+from tests.support.casts import WORDS, bearer, chinese, scenes
 from tests.support.costs import memory
 from tests.support.fuzzing import grows_evenly
 from tests.support.paths import NOVELS, STORIES
@@ -37,12 +38,6 @@ def story(name: str) -> list[tuple[int, str]]:
 
 def scan(name: str, lang: Lang) -> dict[str, NameEntry]:
     return {e.name: e for e in name_scan.scan(story(name), lang)}
-
-
-def bearer(found: dict[str, NameEntry], name: str) -> NameEntry:
-    """The one entry that bears this name."""
-    (entry,) = [e for e in found.values() if name in (e.name, *e.aliases)]
-    return entry
 
 
 def score(name: str, lang: Lang) -> tuple[float, float, float, int]:
@@ -235,34 +230,6 @@ def test_a_family_is_no_person() -> None:
     assert "Mosses" not in people
 
 
-SAID = [
-    "{a}笑道：“{w}。”",
-    "{a}道：“{w}。”",
-    "{a}问道：“{w}？”",
-    "“{w}。”{a}说道。",
-    "{a}听了，叹道：“{w}。”",
-]
-DONE = [
-    "{a}走进屋里，看了看{b}。",
-    "{a}拉着{b}的手，半日不语。",
-    "一时{a}来了，众人让{a}坐下。",
-    "谁知{a}不在家。",
-]
-WORDS = ["且住", "今日天冷", "倒茶来", "我不去了", "这可怎么好", "你来得正巧", "快些走罢"]
-
-
-def scenes(cast: list[tuple[str, str]], seed: int = 4) -> str:
-    """Pages in which pairs of the cast talk and go about, a scene each."""
-    rng = random.Random(seed)
-    lines = []
-    for one, other in cast * 7:
-        for form in rng.sample(SAID, 3) + rng.sample(DONE, 3):
-            a, b = rng.sample([one, other], 2)
-            lines.append(form.format(a=a, b=b, w=rng.choice(WORDS)))
-        lines.append("\n")
-    return "".join(lines)
-
-
 @pytest.mark.parametrize(
     ("name", "surname"),
     [
@@ -279,10 +246,6 @@ def scenes(cast: list[tuple[str, str]], seed: int = 4) -> str:
 )
 def test_a_full_name_is_surname_and_given_name(name: str, surname: str) -> None:
     assert (surname_of(name), given_of(name)) == (surname, name.removeprefix(surname))
-
-
-def chinese(text: str) -> dict[str, NameEntry]:
-    return {e.name: e for e in name_scan.scan([(1, text)], "zh") if e.kind == "Character"}
 
 
 def test_people_of_compound_surnames_are_found_by_their_whole_names() -> None:

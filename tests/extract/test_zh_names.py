@@ -22,8 +22,8 @@ from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import titled_surname
 from kgnb.graph.resolve.name_listing import NameReason
 from kgnb.render.names_text import reason_text
-from tests.extract.test_name_scan import bearer, scenes
-from tests.extract.test_name_scan import chinese as people
+from tests.support.casts import bearer, scenes
+from tests.support.casts import chinese as people
 from tests.support.fuzzing import grows_evenly
 
 

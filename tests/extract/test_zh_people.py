@@ -14,7 +14,7 @@ from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.pair_evidence import PAIR_EVIDENCE, Pair, are_apart
 from kgnb.extract.zh.people import People
 from kgnb.extract.zh.resolver import clusters_of, people_of, persons_of
-from tests.extract.test_name_scan import scenes
+from tests.support.casts import scenes
 
 TALK = scenes([("何守谦", "林秀英"), ("周德海", "林秀英"), ("何守谦", "周德海")])
 

@@ -51,7 +51,7 @@ _WIFE = re.compile(
 )
 
 _LOUD = "怒喜惊笑叫骂呼哭喝"
-_HOW = re.compile(f".[笑怒惊泣叱叹哭喝骂又自欲想]$|大[{_LOUD}]$|^.声[叫喝喊骂]?$")
+_HOW = re.compile(f".[笑怒惊泣叱叹哭喝骂告指又自欲想]$|大[{_LOUD}]$|^.声[叫喝喊骂]?$|左右$")
 """How somebody speaks, at the end of what stands before the verb: 甲笑曰, 甲大喜曰, 高声道."""
 
 _PLACE_END = re.compile(trie_pattern(words.PLACE_ENDS | words.ORG_ENDS))
@@ -106,7 +106,7 @@ def speakers(text: str) -> dict[str, int]:
             if clause[n - 1] != "大" or clause[n] not in _LOUD:  # 甲大怒: it is 甲 who speaks
                 word, after = clause[:n], clause[n]
                 total[word] += times * (after != "儿")  # 莲姐儿道 says nothing against 莲姐
-                how = after in words.SPEECH_VERBS and _HOW.search(word)
+                how = _HOW.search(word)
                 acts = after in words.AFTER_SPEAKER or after in words.ACTION_VERBS
                 good[word] += times * (acts and not how)
     return {word: n for word, n in good.items() if n >= 2 and n >= 0.5 * total[word]}

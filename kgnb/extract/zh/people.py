@@ -24,7 +24,7 @@ from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.spoken_names import SpokenNames
-from kgnb.extract.zh.surnames import called_by, family_of, head_of, is_full, is_role, surname_of
+from kgnb.extract.zh.surnames import called_by, family_of, head_of, is_full, is_rank, is_role, surname_of
 
 Names = tuple[str, ...]
 _Value = TypeVar("_Value")
@@ -70,7 +70,9 @@ class Person:
     def fulls(self) -> frozenset[str]:
         """Full names: with a surname that is hardly another word, or with two characters behind it."""
         people = self.people
-        full = (n for n in self.known if is_full(n) and n not in people.given and not head_of(n))
+        full = (
+            n for n in self.known if is_full(n) and n not in people.given and not (head_of(n) or is_rank(n))
+        )
         return frozenset(
             n for n in full if surname_of(n) in words.SURE_SURNAMES or (len(n) > 2 and n in people.accepted)
         )
@@ -80,7 +82,7 @@ class Person:
         """Names that are no form of address: full ones and given ones."""
         people = self.people
         named = (n for n in self.names if n in people.accepted and n not in people.votes)
-        return frozenset(n for n in named if not (called_by(n) or head_of(n) or is_role(n)))
+        return frozenset(n for n in named if not (called_by(n) or head_of(n) or is_role(n) or is_rank(n)))
 
     @cached_property
     def surnames(self) -> frozenset[str]:

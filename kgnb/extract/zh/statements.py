@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from kgnb.extract.generic_words import is_generic
+from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.surnames import given_of, is_role, sure_surname, surname_of, titled_surname
@@ -30,6 +33,8 @@ _TOPIC = re.compile(
 _NAMED = re.compile(rf"姓([{HAN}]{{1,2}})[，,]?[双单]?名(?:叫|唤)?([{HAN}]{{1,2}})[，,][^。！？“”「」\n]*$")
 # The clause before 字 or 人称, searched in the few characters before it: over the whole text it is slow.
 _BEARER = re.compile(rf"([{HAN}]{{1,6}}?)(?:[本原]姓[{HAN}]{{1,2}})?[，,：:；;]?表?$")
+BEFORE = 0.2
+"""Most of a rank's mentions before it is conferred, where it is a new one."""
 PASSAGE = 150
 """Most characters between a full name and what everybody calls its bearer."""
 
@@ -157,7 +162,19 @@ class Statements:
             yield order + _CHILDREN["女" if "女" in match["sex"] else "子"][0], self.name_at(match.end())
 
     def _conferred(self) -> Iterator[Statement]:
-        """封何恭为越王, 何恭自立为越王."""
+        """封何恭为越王, 何恭自立为越王: a rank that is hardly told of before was nobody else's."""
+        told = list(self._conferred_on())
+        ranks = {said.alias for _, said in told}
+        places = defaultdict[str, list[int]](list)
+        for match in re.finditer(trie_pattern(ranks), self._text) if ranks else ():
+            places[match[0]].append(match.start())
+        for start, said in told:
+            before = bisect_left(places[said.alias], start)
+            if before <= BEFORE * len(places[said.alias]):
+                yield said
+
+    def _conferred_on(self) -> Iterator[tuple[int, Statement]]:
+        """Yield where a rank is conferred, and on whom."""
         for match in _CONFERRED.finditer(self._text):
             rank, start = match["rank"], match.start()
             before = self._text[max(0, start - 6) : start].removesuffix("遂")
@@ -165,7 +182,7 @@ class Statements:
             confers = match[0][0] != "为" or before.removesuffix(full).endswith(_CONFERS)
             done = full and not _UNDONE.search(self._text, max(0, start - 16), start - len(full))
             if done and confers and not is_role(rank) and not is_generic(rank):
-                yield Statement(full, rank, "封")
+                yield start, Statement(full, rank, "封")
 
     def _topic(self, at: int) -> str:
         """The name that begins a sentence about nobody else (何恭是账房，外号铁算盘), or told

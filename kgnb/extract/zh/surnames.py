@@ -10,6 +10,8 @@ _ROLES = words.TITLES | {
     w for w in words.GENERIC | words.NAME_HEADS | words.TITLES_AFTER_SURNAME if len(w) > 1
 }
 
+_RANKED_TITLES = words.TITLES_AFTER_SURNAME - {"郎"}  # 武大郎 is a name
+
 
 def surname_of(name: str) -> str:
     """Return the surname that a full name, or what may be one, begins with; empty if it has none."""
@@ -31,12 +33,14 @@ def given_of(name: str) -> str:
 
 @lru_cache(16_384)  # as many candidates as a long book has: each is asked about again and again
 def titled_surname(name: str) -> str:
-    """Return the surname of surname + title (何公, 王太太, 王五爷, 顾大少爷); empty if the name is none."""
+    """Return the surname of surname + title (何公, 王太太, 王五爷, 顾大少爷), or + the province that somebody
+    governs (何豫州); empty if the name is none."""
     for size in (2, 1):
         head, tail = name[:size], name[size:]
         if head in words.COMPOUND_SURNAMES or head in words.SURNAMES:
-            ranked = len(tail) > 1 and tail[0] in words.RANKED and tail[1:] in words.TITLES_AFTER_SURNAME
-            if ranked or tail in words.TITLES_AFTER_SURNAME:
+            ranked = len(tail) > 1 and tail[0] in words.RANKED and tail[1:] in _RANKED_TITLES
+            governs = len(tail) == 2 and tail[1] == "州" and head not in words.BEFORE_PLACE
+            if ranked or governs or tail in words.TITLES_AFTER_SURNAME:
                 return head
     return ""
 
@@ -68,6 +72,15 @@ def is_full(name: str) -> bool:
     """Return whether a name is a surname and a given name: 何恭, not 何公 or 武二."""
     numbered = len(name) == 2 and name[1] in words.RANKED
     return bool(surname_of(name)) and not (called_by(name) or numbered)
+
+
+def is_rank(name: str) -> bool:
+    """Return whether the name is a land and its ruler's rank: 吴侯, 汉中王.
+
+    >>> is_rank("汉中王"), is_rank("何公")
+    (True, False)
+    """
+    return name[-1] in words.RANK_ENDS and not titled_surname(name)
 
 
 def is_titled_animal(name: str) -> bool:
