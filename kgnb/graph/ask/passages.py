@@ -168,12 +168,13 @@ class Term:
 @dataclass(frozen=True, slots=True)
 class Window:
     """Two neighbouring sentences of a passage, how much they have of the question, 0-1, and whether they name
-    everybody whom it names."""
+    everybody whom it names. ``weight``: of all that they have of it, in words of the same meaning too."""
 
     passage: Passage
     text: str
     share: float
     names_all: bool
+    weight: float = 0.0
 
 
 class Search:
@@ -267,8 +268,9 @@ class Search:
                     for place in self.terms[k].places:
                         credits[place] = max(credits[place], self.terms[k].credit)
                 share = sum(whole[place] * credit for place, credit in credits.items()) / total
-                made.append(Window(passage, before + sentence, share, named <= credits.keys()))
-        return sorted(made, key=lambda window: (-window.share, -window.passage.score))
+                weight = sum(self._weights[k] for k in held)
+                made.append(Window(passage, before + sentence, share, named <= credits.keys(), weight))
+        return sorted(made, key=lambda window: (-window.share, -window.weight, -window.passage.score))
 
 
 def _around(window: Window) -> str:
