@@ -1,4 +1,4 @@
-"""Whole novels are walked through in a browser."""
+"""Whole books are walked through in a browser."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.book.test_reader import TEXTS, sanguo_text
 from tests.support.browser import chromium
+from tests.support.commands import STORY
 from tests.support.explorer_walk import ROUTES, built, walk
 
 
@@ -24,6 +25,8 @@ def test_a_reader_walks_through_a_whole_novel(browser: Any, tmp_path: Path, titl
     if title == "三国演义":
         path = tmp_path / "三国演义.txt"
         path.write_text(sanguo_text(), "utf-8")
+    elif title == "story.en":
+        path = STORY.with_name("story.en.txt")
     elif not path.exists():
         pytest.skip("no folder of novels")
     walk(browser, built(path, tmp_path), ROUTES[title], tmp_path / "graph.png")

@@ -53,6 +53,7 @@ class Route:
 
 ROUTES = {
     "三国演义": Route("貂蝉", 20, ("姜维", "邓艾"), "诸葛亮"),
+    "story.en": Route("Clara Marlow", 2, ("Sir Walter Ashby", "Colonel Bright"), "Tom Finch"),
     "PrideAndPrejudice": Route("Jane Bennet", 15, ("Colonel Fitzwilliam",), "Mrs. Gardiner"),
 }
 """Title → a route through the book."""
@@ -168,7 +169,7 @@ def walk(browser: Any, one: Walked, route: Route, image: Path) -> dict[str, floa
         seconds[step.__name__.strip("_")] = round(time.perf_counter() - started, 2)
     picture = reader.download("#png", image).read_bytes()
     assert picture.startswith(b"\x89PNG")
-    assert len(picture) > 50_000, "more than an empty sheet"
+    assert len(picture) > 20_000, "more than an empty sheet"
     _corrects(browser, reader, one, route)
     reader.close()
     return seconds
@@ -203,7 +204,8 @@ def _stays_in_the_chapter(reader: Reader, one: Walked, route: Route) -> None:
         assert name not in offers[0], (name, offers)
     for name in [route.hero, *(str(row["name"]) for row in one.book.at(route.chapter).top(CARDS))]:
         reader.find(name)
-        told = [later for later in unread if later in reader.shown()]
+        shown = reader.shown()
+        told = [later for later in unread if later in shown]
         assert told == [], (name, told)
     state = reader.page.evaluate(STATE, route.chapter - 1)
     assert not (later := {frozenset(pair) for pair in state["pairs"]} - pairs_of(known)), later
