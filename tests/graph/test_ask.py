@@ -233,6 +233,7 @@ def found_in(question: str, told: list[tuple[int, str]], people: dict[str, list[
         ("Whom does Charlotte marry?", "Mr. Collins", 22),
         ("谁救了吕伯奢？", None, 0),
         ("Who killed Charlotte?", None, 0),
+        ("吕布的妻子是谁？", None, 0),
     ],
 )
 def test_what_the_text_answers(question: str, name: str | None, chapter: int) -> None:
@@ -240,6 +241,7 @@ def test_what_the_text_answers(question: str, name: str | None, chapter: int) ->
         (3, "曹操与陈宫同行。吕伯奢出门沽酒。"),
         (4, "伯奢回头看时，操挥剑砍杀吕伯奢于驴下。曹操收剑而去，操谓陈宫曰：“走。”"),
         (19, "吕布死于白门楼。"),
+        (20, "曹操见了吕布妻子。"),
         (22, "Charlotte was to marry Mr. Collins. Elizabeth was astonished."),
     ]
     others = {key: list[str]() for key in ("曹操", "陈宫", "吕布", "白门楼", "Mr. Collins", "Charlotte")}

@@ -36,8 +36,8 @@ class Found:
 
 def read_out(question: Question, search: Search, query: GraphQuery) -> Found | None:
     """Return what the text answers; None where it isn't clear."""
-    if not (question.wanted and question.entities and question.asked.strip()):
-        return None
+    if not (question.wanted and question.entities and question.asked.strip()) or question.kin:
+        return None  # who stands near a word for kin is often none of it
     windows = [w for w in search.windows(search.best(READ)) if w.names_all and w.share >= LEAST_SHARE]
     if not windows:
         return None
