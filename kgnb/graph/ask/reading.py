@@ -3,6 +3,7 @@ and to those whom the question names."""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from kgnb.extract.quotation import quote
 from kgnb.graph.ask.passages import Search, Window, sentence_ends
-from kgnb.graph.ask.question import HAN, Names, Question, mentions, names_of, place_before
+from kgnb.graph.ask.question import HAN, Names, Question, kin_says, mentions, names_of, place_before
 from kgnb.graph.query import Entity, GraphQuery
 
 READ = 40
@@ -36,8 +37,11 @@ class Found:
 
 def read_out(question: Question, search: Search, query: GraphQuery) -> Found | None:
     """Return what the text answers; None where it isn't clear."""
-    if not (question.wanted and question.entities and question.asked.strip()) or question.kin:
+    says = kin_says(question.lang)
+    if any(re.search(says[key], question.kin_word, re.IGNORECASE) for key in ("man", "woman", "both")):
         return None  # who stands near a word for kin is often none of it
+    if not (question.wanted and question.entities and question.asked.strip()):
+        return None
     windows = [w for w in search.windows(search.best(READ)) if w.names_all and w.share >= LEAST_SHARE]
     if not windows:
         return None
