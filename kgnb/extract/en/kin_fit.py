@@ -5,7 +5,7 @@ from __future__ import annotations
 from kgnb.extract.en.persons import NameFacts
 from kgnb.extract.en.roles import Role
 
-OF_FAMILY, OF_SURNAME, NEARBY = 0.75, 0.4, 0.2
+OF_FAMILY, OF_SURNAME, NEARBY = 0.75, 0.5, 0.2
 """How sure it is that somebody named near is meant: of whom surname and title make such kin, a surname or a
 title alone, and who is no more than near."""
 
@@ -36,7 +36,7 @@ def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
             )
             unlike = _are_couple(one, owner)
         case "aunt" | "uncle":
-            elder = OF_SURNAME if one.married else NEARBY if one.head == "m" else 0.0
+            elder = 2 * NEARBY if one.married else NEARBY if one.head == "m" else 0.0
             return OF_FAMILY if role.name in one.titles else elder
         case _:
             return NEARBY
