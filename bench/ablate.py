@@ -184,17 +184,19 @@ def main() -> None:
         lines += [row(name, found, whole) for name, found in zip(off, changed, strict=True)]
     for name in names:
         lines.append(row(name, means_without(books, parts, [n for n in names if n != name]), whole))
-    write(args.lang, len(books), lines)
+    columns = f"{len(books)} books, each with weights of the others | {' | '.join(MEASURES)}"
+    write(args.lang, columns, lines)
 
 
-def write(lang: str, books: int, lines: Sequence[str]) -> None:
-    """Put the table of a language into ABLATION.md."""
+def write(part: str, columns: str, lines: Sequence[str]) -> None:
+    """Put the table of a part, five columns, into ABLATION.md."""
     path = ROOT / "bench" / "ABLATION.md"
     old = path.read_text("utf-8") if path.exists() else ""
-    kept = [one for one in re.findall(r"(?ms)^## .*?(?=^## |\Z)", old) if not one.startswith(f"## {lang}\n")]
-    head = "# What each piece of evidence about names is worth\n\nWritten by `python bench/ablate.py`.\n"
-    table = [f"| {books} books, each with weights of the others | {' | '.join(MEASURES)} |", "|---" * 5 + "|"]
-    new = "\n".join([f"## {lang}\n", *table, *lines]) + "\n"
+    kept = [one for one in re.findall(r"(?ms)^## .*?(?=^## |\Z)", old) if not one.startswith(f"## {part}\n")]
+    head = (
+        "# What each piece of evidence is worth\n\nWritten by `bench/ablate.py` and `bench/ablate_ties.py`.\n"
+    )
+    new = "\n".join([f"## {part}\n", f"| {columns} |", "|---" * 5 + "|", *lines]) + "\n"
     path.write_text("\n".join([head, *sorted([*(one.strip() + "\n" for one in kept), new])]), "utf-8")
 
 
