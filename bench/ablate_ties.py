@@ -24,7 +24,7 @@ from kgnb.book.reader import read_book
 from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import Frames
+from kgnb.extract.patterns import PERSON, Frames
 from kgnb.graph.model import ExtractionRow, Graph, RecordRow
 from kgnb.graph.project.projection import novel_builder
 
@@ -99,7 +99,7 @@ def without(frames: Frames, table: str, k: int) -> Iterator[str]:
     was = {word: list(found) for word, found in by_word.items()}
     for word in one.words:
         by_word[word] = [pair for pair in by_word[word] if pair[1] is not one]
-    yield f"{table} {k + 1} {one.type} {' '.join(one.words[:3])}".strip()
+    yield f"{table} {k + 1} {one.type} {' '.join(one.words[:3]).replace(PERSON, '')}".strip()
     rows.insert(k, one)
     by_word.update(was)
 

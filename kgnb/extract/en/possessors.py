@@ -35,18 +35,12 @@ PRONOUNS = 40
 
 _BESIDE = re.compile(f"{PERSON},? (?:and|with) $")
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f", "him": "m"}
-_TWO = re.compile(f"{PERSON} and {PERSON}(?!'s)")
-_TO = re.compile(
-    rf"\b(?:{words.SPEECH_VERB}) (?:[^.,;:!?\"\n]{{1,30}} )?to (?P<p>{PERSON})(?!'s)"
-    rf"|\b(?:told|asked) (?P<q>{PERSON})(?!'s)"
-)
 _PRONOUN = {
     gender: re.compile(rf"\b(?i:{pronoun})\b(?! (?:{words.SPEECH_VERB})\b)")
     for gender, pronoun in (("m", "he|him|his"), ("f", "she|her"))
 }
 _FIRST_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+ $")
 """What makes a surname behind it another's: of Ann Dale only Dale is known."""
-_INTRODUCES = re.compile(r"[,:] $")
 _HE_SAYS = re.compile(rf"\" (?:(?:{words.SPEECH_VERB}) )?(he|she)\b", re.IGNORECASE)
 _ACTS = re.compile(
     rf"(?:, [^,.;:]{{1,60}},)? (?:(?:\w+ly|never|always|only|just|now|then|soon|also|still|again|who) )?"
@@ -79,10 +73,7 @@ class Possessors:
             if (words_ := groups.get(group)) is not None:
                 found = self.meant(words_ if group == "has" else PERSON, phrase.start(group), bearers)
                 return [found] if found else []
-        at, pronoun = phrase.start("pronoun"), phrase["pronoun"].lower()
-        if pronoun == "their":
-            return self._two_before(at, bearers)
-        found = self.meant(pronoun, at, bearers)
+        found = self.meant(phrase["pronoun"], phrase.start("pronoun"), bearers)
         return [found] if found else []
 
     def meant(self, word: str, at: int, others: set[str]) -> Possessor | None:
@@ -95,14 +86,6 @@ class Possessors:
             return self._antecedent(at, _GENDERS[pronoun], others)
         who = self._hearer(at) if pronoun == "your" else self._speaker(at)
         return who if who and who.entry.name not in others else None
-
-    def _two_before(self, at: int, bearers: set[str]) -> list[Possessor]:
-        """The two who are named together before "their" in its sentence."""
-        k = bisect_left(self.ends, at) - 1
-        found = [*_TWO.finditer(self._text, self.ends[k] + 1 if k >= 0 else 0, at)]
-        two = self._masked.within(*found[-1].span()) if len(found) == 1 else ()
-        alike = len(two) == 2 and not bearers & {m.entry.name for m in two}
-        return [Possessor(m.entry, m.start, ALONE) for m in two] if alike else []
 
     def _antecedent(self, at: int, gender: str, bearers: set[str]) -> Possessor | None:
         """Whom "his" or "her" means: looked for in its sentence, then in those before it."""
@@ -151,7 +134,6 @@ class Possessors:
         before, start, end, behind = self.paragraphs.speech(at)
         if behind - end <= 2 and self._text[behind : behind + 1] == '"':
             return None  # "…" "…," said Tom: of two who speak
-        behind = end if _INTRODUCES.search(self._text, end, behind) else behind  # it is of the next speech
         for low, high, k in ((end, behind, 0), (before, start, -1)):  # "…" said Tom; Tom said, "…"
             if beside := [
                 m for m in self._masked.within(low, high) if self.paragraphs.is_speaker(m.start, m.end)
@@ -160,22 +142,18 @@ class Possessors:
         return self._turns.get(self.paragraphs.number(at))
 
     def _hearer(self, at: int) -> Possessor | None:
-        """To whom alone a speech is said to be, whom it calls by name, else who speaks before or after it."""
+        """Whom alone a speech calls by name, else who alone speaks before or after it."""
         k, paragraphs, speaker = self.paragraphs.number(at), self.paragraphs, self._speaker(at)
         if not paragraphs.in_speech(at) or not speaker:
             return None
         _, start, end, _ = paragraphs.speech(at)
-        told = _TO.finditer(self._text, paragraphs.start_of(k), paragraphs.end_of(k))
-        asked = [
-            self._masked.at(m.start(str(m.lastgroup))) for m in told if not paragraphs.in_speech(m.start())
-        ]
         called = [m for m in self._masked.within(start, end) if paragraphs.is_called(m.start, m.end)]
         near = [self._turns[i] for i in (k - 1, k + 1) if i in self._turns]
-        found = {m.entry.name: m for m in (asked or called or near) if m.entry.name != speaker.entry.name}
+        found = {m.entry.name: m for m in (called or near) if m.entry.name != speaker.entry.name}
         if len(found) != 1:
             return None
         (hearer,) = found.values()
-        sure = ALONE if asked else ACTING if called else ACTING * ALONE
+        sure = ACTING if called else ACTING * ALONE
         return Possessor(hearer.entry, min(hearer.start, at), sure)
 
     @cached_property
@@ -203,16 +181,7 @@ class Possessors:
                     turns[k] = Possessor(before.entry, before.start, BY_TURN)
             elif not said and he and (one := self._antecedent(start, _GENDERS[he[1].lower()], set())):
                 turns[k] = one
-            elif not said and (acts := self._beat(start, end)):
-                turns[k] = acts
         return turns
-
-    def _beat(self, start: int, end: int) -> Possessor | None:
-        """Who acts right behind a speech: "Come." Tom rose. "Go."."""
-        for m in self._masked.within(start, end):
-            if self._text.endswith('" ', 0, m.start) and not self.paragraphs.in_speech(m.start):
-                return Possessor(m.entry, m.start, ACTING) if _ACTS.match(self._text, m.end) else None
-        return None
 
     def gender(self, entry: NameEntry) -> str:
         """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""
