@@ -18,7 +18,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ablate import ROOT, write
+from ablate import write
+from learn_names import ROOT
 
 from kgnb.book.reader import read_book
 from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
@@ -85,7 +86,8 @@ class Books:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({"nodes": nodes, "edges": edges}, file)
             file.flush()
-            command = [sys.executable, self._shared / "eval_relations.py", self.gold[stem], file.name]
+            script, gold = str(self._shared / "eval_relations.py"), str(self.gold[stem])
+            command = [sys.executable, script, gold, file.name]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
         found: dict[str, Any] = json.loads(done.stdout)
         return found
