@@ -182,13 +182,6 @@ class Conversation:
                 return turn if turn.speaker else None
         return None
 
-    def reacts(self, k: int) -> Mention | None:
-        """Return the person with whom the line behind the ``k``-th turn's begins, if it is no quotation."""
-        end = self.quotations[k][1]
-        begin = self.text.find("\n", end, end + _SAME_TURN) + 1
-        i = bisect_left(self.starts, begin)
-        return self.people[i] if begin and self.starts[i : i + 1] == [begin] else None
-
     def within(self, begin: int, end: int) -> Sequence[Mention]:
         """Return the mentions that begin in a part of the text."""
         return self.people[bisect_left(self.starts, begin) : bisect_left(self.starts, end)]

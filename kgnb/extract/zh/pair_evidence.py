@@ -237,14 +237,6 @@ def only_fitting(pair: Pair) -> float | None:
     return max(values)
 
 
-def speaks_of(pair: Pair) -> float | None:
-    """One says the other's name."""
-    if not pair.by_passages or not pair.votes[2]:
-        return None
-    n = pair.people.spoken.naming(pair.full.names, pair.short.names)
-    return min(1.0, 5 * n / pair.short.count) if n else None
-
-
 def stands_behind_others(pair: Pair) -> float | None:
     """A given name stands behind other surnames or is counted, too: it is another word."""
     return _most(pair, pair.people.strangeness, 10)
@@ -333,7 +325,6 @@ PAIR_EVIDENCE: tuple[Evidence, ...] = (
     surely_apart,
     is_nearest,
     only_fitting,
-    speaks_of,
     stands_behind_others,
     stands_as_person,
     is_like_name,

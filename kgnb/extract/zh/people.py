@@ -23,7 +23,6 @@ from kgnb.extract.zh.links import Kinds, Link, by_form
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
-from kgnb.extract.zh.spoken_names import SpokenNames
 from kgnb.extract.zh.surnames import called_by, family_of, head_of, is_full, is_rank, is_role, surname_of
 
 Names = tuple[str, ...]
@@ -154,11 +153,6 @@ class People:
         if found is None:
             found = self._persons[names] = Person(names, self)
         return found
-
-    @cached_property
-    def spoken(self) -> SpokenNames:
-        """The names that speakers say."""
-        return SpokenNames(self.text, self.offsets, {n: n for n, at in self.offsets.items() if at})
 
     # --- facts about one name ---
 

@@ -52,12 +52,6 @@ class Sexes:
             return True
         return self.fits(title, (entry.name, *entry.aliases))
 
-    def may_wed(self, one: NameEntry, other: NameEntry) -> bool:
-        """Return whether two may be a man and a woman."""
-        his, hers = ((e.name, *e.aliases) for e in (one, other))
-        titles = ("先生", "太太"), ("太太", "先生")
-        return any(self.fits(a, his) and self.fits(b, hers) for a, b in titles)
-
     def is_woman(self, names: Iterable[str]) -> bool:
         """Return whether the text speaks of the person of ``names`` as of a woman."""
         he, she = self._tally(names)
