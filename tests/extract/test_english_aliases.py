@@ -8,8 +8,8 @@ from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
 from kgnb.extract.en.patronymics import patronymic
 from kgnb.extract.en.persons import name_facts, split_name
 from kgnb.extract.en.roles import ROLES
-from tests.extract.test_english_names import pages, people
 from tests.support.costs import steps
+from tests.support.english import pages, people
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,6 @@ _ACTS = re.compile(
 _IS_MET = re.compile(rf"\b(?:{'|'.join(sorted(words.BEFORE_PRESENT))}|(?:{_KIN}) of) $")
 
 
-def is_only_compared(candidate: Candidate) -> bool:
-    """Return whether somebody is only what others are like: sang like Caruso; but so like Mr. Dale."""
-    known = candidate.speaks or is_titled(candidate.name)
-    return not known and candidate.before["like"] > 0.5 * candidate.count
-
-
 def is_only_cited(candidate: Candidate, text: str, paragraphs: Paragraphs, lower: Mapping[str, int]) -> bool:
     """Return whether the book, told in the past, never tells what the bearer did, said or was, whose kin he
     is or who met him, nor calls him. A common first name speaks for somebody who is only talked about."""

@@ -7,7 +7,6 @@ many of them (lexico-syntactic patterns: Hearst 1992, COLING).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.roles import ROLES
@@ -15,8 +14,6 @@ from kgnb.extract.word_search import trie_pattern
 
 BEFORE = 60
 """Characters before a name in which the phrase that introduces it begins."""
-ROUNDS = 3
-"""How often a list of names passes on that one of them is a person."""
 
 _ONE = ROLES.keys() - {"children"}  # not "give the children Daffy"
 _HUMAN = trie_pattern(_ONE | words.TRADES)
@@ -36,51 +33,8 @@ _APPOSED = re.compile(
     rf"(?:,? the |, (?:who (?:is|was) )?(?:an? |{_THEIRS} )| (?:was|is) (?:an? |the |{_OWN} |one of {_OWN} ))"
     rf"(?:[a-z'-]+ ){{0,3}}?{_HUMAN}\b{_NOT_DOING}|, who\b"
 )
-_AND_NEXT = re.compile(r",? (?:and|or) (?:(?:the|his|her|old|little|young|poor) )?")
-_AND_BEFORE = re.compile(r"(?<=\w)(?:,? (?:and|or) )$")
-_COMMA = re.compile(", ")
 
 
 def is_introduced(text: str, start: int, end: int) -> bool:
     """Return whether the words before or behind the name at ``start``-``end`` say that it is somebody's."""
     return bool(_APPOSED.match(text, end) or _INTRODUCED.search(text, max(0, start - BEFORE), start))
-
-
-def listed_with(
-    text: str, persons: Iterable[tuple[str, Sequence[int]]], others: Mapping[str, Sequence[int]]
-) -> Collection[str]:
-    """Return those of ``others`` (name → offsets) that stand in a list with a person: Finch, Dale and Tom."""
-    starts, ends = set[int](), set[int]()
-    for name, offsets in persons:
-        starts.update(offsets)
-        ends.update(at + len(name) for at in offsets)
-    listed = dict[str, None]()
-    in_lists = set[int]()  # starts of names that are followed by "and" or by another of a list
-    for _ in range(ROUNDS):
-        known = len(listed)
-        for name, offsets in others.items():
-            if name not in listed and _stands_in_list(text, name, offsets, starts, ends, in_lists):
-                listed[name] = None
-                starts.update(offsets)
-                ends.update(at + len(name) for at in offsets)
-        if len(listed) == known:
-            break
-    return listed
-
-
-def _stands_in_list(
-    text: str, name: str, offsets: Sequence[int], starts: set[int], ends: set[int], in_lists: set[int]
-) -> bool:
-    for start in offsets:
-        end = start + len(name)
-        behind, comma = _AND_NEXT.match(text, end), _COMMA.match(text, end)
-        before = _AND_BEFORE.search(text, max(0, start - 6), start)
-        if behind and behind.end() in starts:
-            in_lists.add(start)
-            return True
-        if before and before.start() in ends:
-            return True
-        if comma and comma.end() in in_lists:
-            in_lists.add(start)
-            return True
-    return False

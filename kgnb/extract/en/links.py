@@ -37,7 +37,7 @@ def with_links(people: People) -> People:
 def links_of(people: People) -> Mapping[tuple[str, str], Kinds]:
     """Return sorted pair of names → the kinds of their links."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for source in (by_words, by_nicknames, by_patronymics, by_ranks, by_last_parts, by_text):
+    for source in (by_words, by_nicknames, by_patronymics, by_ranks, by_text):
         for one, other, kind in source(people):
             if one != other:
                 found[min(one, other), max(one, other)].add(kind)
@@ -162,15 +162,6 @@ def by_ranks(people: People) -> Iterator[Link]:
         for title in parts.titles[:1] if not parts.rest else ():
             for bearer in bearers[title]:
                 yield name, bearer, "rank"
-
-
-def by_last_parts(people: People) -> Iterator[Link]:
-    """Yield Dale and Smith-Dale; not Marie and Anne-Marie."""
-    for name, parts in people.parts.items():
-        first, _, last = parts.last.rpartition("-")
-        bearer = people.candidates.get(last) if first and key(last) not in FIRST_NAMES else None
-        if bearer and bearer.articles < 0.5 * bearer.count:
-            yield name, last, "last_part"
 
 
 def by_text(people: People) -> Iterator[Link]:

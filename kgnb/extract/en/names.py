@@ -18,7 +18,7 @@ from heapq import nlargest
 from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.introductions import is_introduced, listed_with
+from kgnb.extract.en.introductions import is_introduced
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.patronymics import is_given_and_patronymic
 from kgnb.extract.en.vocabulary import key
@@ -415,31 +415,16 @@ class NameClassifier:
                 candidate.stated, candidate.score = True, max(0.0, candidate.score)
 
     def _score_stated(self) -> None:
-        """Raise rare names of whom the text says that they are somebody, or lists them with somebody."""
-        sure = [c for c in self.candidates.values() if c.score >= 0.0 and _is_sure(c)]
-        rare = {
-            name: c
-            for name, c in self.candidates.items()
-            if c.count <= RARE and not _is_sure(c) and not place_share(c) and _may_be_somebody(name)
-        }
-        stated = {
-            name
-            for name, c in rare.items()
+        """Raise rare names of whom the text says that they are somebody."""
+        for name, rare in self.candidates.items():
+            if rare.count > RARE or _is_sure(rare) or place_share(rare) or not _may_be_somebody(name):
+                continue
             if any(
                 is_introduced(self.text, at, at + len(name)) or self._is_addressed(at, name)
-                for at in c.offsets
-            )
-        }
-        known = [c for c in sure if c.speaks or is_titled(c.name) or key(c.name.split(" ")[0]) in FIRST_NAMES]
-        persons = [(c.name, c.offsets) for c in (*known, *map(rare.__getitem__, stated))]
-        others = {
-            name: c.offsets
-            for name, c in rare.items()
-            if name not in stated and not any(self.lower[word.lower()] for word in name.split(" "))
-        }
-        for name in (*stated, *listed_with(self.text, persons, others)):
-            rare[name].stated = True
-            rare[name].score += STATED_SCORE
+                for at in rare.offsets
+            ):
+                rare.stated = True
+                rare.score += STATED_SCORE
 
     def _is_addressed(self, at: int, name: str) -> bool:
         """Whether somebody is called in the middle of a speech, "Come, Henry," and it is no list of towns."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kgnb.extract.clustering import Clusters, Names, cluster, reasons_from
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
-from kgnb.extract.en.cited import is_only_cited, is_only_compared
+from kgnb.extract.en.cited import is_only_cited
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.links import with_links
 from kgnb.extract.en.names import FIRST_NAMES, NameClassifier
@@ -59,7 +59,6 @@ _REASONS = {
     "bare_word": "title and surname",
     "wife": "title and surname",
     "surname": "surname",
-    "last_part": "surname",
     "nickname": "nickname",
     "rank": "rank",
     "of_place": "rank",
@@ -122,8 +121,6 @@ def _is_anybody(people: People, members: Names) -> bool:
 
 def _is_only_cited(people: People, name: str) -> bool:
     candidate, parts = people.candidates[name], people.parts[name]
-    if is_only_compared(candidate):
-        return True
     family = parts.is_full and len(people.families.get(parts.last, ())) > 1
     return not family and is_only_cited(candidate, people.text, people.paragraphs, people.lower)
 
