@@ -1,4 +1,5 @@
-"""English: sentences, names, aliases, places, relations, vocabulary, twins of :mod:`kgnb.extract.zh`.
+"""English: sentences, names, persons, places and relations of English books, the twin of
+:mod:`kgnb.extract.zh`.
 
-Only here: what titles, first names and pronouns say of persons, and couples.
+Only English has modules for titles and first names (persons), pronouns (possessors) and couples.
 """

@@ -11,7 +11,8 @@ from kgnb.extract.en.names import usual_title
 from kgnb.extract.en.persons import split_name
 
 DOMINANT = 2.5
-"""How many times as often as all other bearers of the rank together the one who is meant is named."""
+"""Least ratio of a person's occurrences to those of all other bearers of the rank together, if the rank alone
+means this person."""
 
 _ADJECTIVES = frozenset(("general", "major"))
 _NOUNS = "|".join(sorted(words.RANKS - _ADJECTIVES))
@@ -23,7 +24,11 @@ _RANK = re.compile(
 
 
 def dominant_bearer(counts: Mapping[str, int]) -> str:
-    """Return the one named far more often than all others together; empty if there is none."""
+    """Return the name in ``counts`` (name → occurrences) with at least :data:`DOMINANT` times the occurrences
+    of all other names together; "" if no name has.
+
+    ``{"Dale": 5, "Moss": 2}`` → "Dale"; ``{"Dale": 4, "Moss": 2}`` → ""; ``{}`` → "".
+    """
     best = max(counts, key=lambda who: counts[who], default="")
     others = sum(counts.values()) - counts.get(best, 0)
     return best if best and counts[best] >= DOMINANT * others else ""
@@ -32,9 +37,15 @@ def dominant_bearer(counts: Mapping[str, int]) -> str:
 def rank_mentions(
     text: str, counts: Mapping[str, int], person: Callable[[str], str] = str
 ) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, end, name) of each "the general" that means the bearer of ``name``, General Dale.
+    """Yield (start, end, name) for each rank behind "the" or "The" in ``text`` that means one person of the
+    book.
 
-    ``counts``: name → occurrences; ``person``: name → its bearer.
+    ``start`` and ``end`` are the offsets of the rank alone; ``name`` is a name of the person that contains
+    the rank. "Admiral Dale came. The admiral sat." → (23, 30, "Admiral Dale"). Nothing is yielded for a rank
+    without a dominant bearer (see :func:`dominant_bearer`).
+
+    ``counts``: name → occurrences; ``person``: function from a name to a key of the person who bears the
+    name.
     """
     bearers: dict[str, Counter[str]] = {}
     named: dict[tuple[str, str], str] = {}

@@ -1,4 +1,5 @@
-"""Who an English book only speaks of: those others are compared with, painters, gods, books."""
+"""Persons whom an English book only cites, but never shows: painters, gods, authors, heroes of
+other books."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ from kgnb.extract.en.roles import ROLES
 from kgnb.extract.en.vocabulary import key
 
 CITED = 4
-"""Occurrences from which on somebody who is never there is taken to be only cited."""
+"""Least occurrences of a name that can be found to be only cited; rarer names never are."""
 MET_REACH = 24
-"""Characters before a name in which the word stands that tells how others are with its bearer."""
+"""Characters before a name that are searched for a verb or noun of kin whose object is the person ("met ",
+"sister of ")."""
 
 _KIN = "|".join(sorted(ROLES))
 _DID = "|".join(sorted(words.PAST_VERBS | words.PREDICATES))
@@ -30,8 +32,14 @@ _IS_MET = re.compile(rf"\b(?:{'|'.join(sorted(words.BEFORE_PRESENT))}|(?:{_KIN})
 
 
 def is_only_cited(candidate: Candidate, text: str, paragraphs: Paragraphs, lower: Mapping[str, int]) -> bool:
-    """Return whether the book, told in the past, never tells what the bearer did, said or was, whose kin he
-    is or who met him, nor calls him. A common first name speaks for somebody who is only talked about."""
+    """Return whether a candidate is mentioned by the book, but never acts, speaks, is met or is called.
+
+    True only if the book is in the past tense, no occurrence of the name stands beside a word that shows the
+    bearer in the story ("Dale rose", "met Dale", "Dale, her cousin"), and no speech calls the name. False for
+    names with a title or a common first name, for speakers, and for fewer than :data:`CITED` occurrences.
+
+    ``lower``: word without a capital → occurrences in the book; it tells the tense ("was" against "is").
+    """
     name = candidate.name
     told = lower["was"] + lower["had"] + lower["said"] > lower["is"] + lower["has"] + lower["says"]
     known = candidate.speaks or is_titled(name) or key(name.split(" ")[0]) in FIRST_NAMES
@@ -42,6 +50,7 @@ def is_only_cited(candidate: Candidate, text: str, paragraphs: Paragraphs, lower
 
 
 def _is_in_story(text: str, start: int, end: int) -> bool:
-    """Whether somebody acts or is met where the name stands."""
+    """Return whether words beside the name at ``start``-``end`` show its bearer in the story: acting or met
+    by somebody."""
     met = _IS_MET.search(text, max(0, start - MET_REACH), start)
     return bool(met or _ACTS.match(text, end))

@@ -1,4 +1,8 @@
-"""Who talks to whom: "Come," said Mr. Dale. In the next paragraph: "I will," said Tom, who is another."""
+"""Conversations of an English book: persons who speak in turns, paragraph by paragraph, are different
+persons.
+
+In ``"Come," said Mr. Dale.`` and, in the next paragraph, ``"I will," said Tom.``, Tom is not Mr. Dale.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from kgnb.extract.en.paragraphs import Paragraphs
 
 MIN_TURNS = 2
-"""Answers of two people to each other, at least, if neither is said to speak less often than twice that."""
+"""Turns that show two speakers to be two persons; fewer do if they are half of the speeches of the rarer
+speaker."""
 MIN_SHARE = 0.05
-"""Least share of the speeches of who speaks less that stand next to one of the other's."""
+"""Turns must exceed this share of the speeches of the rarer speaker."""
 
 
 class Conversations:
-    """The speeches of one book, by the name of who speaks."""
+    """The paragraphs of one book in which each name speaks; ``offsets``: name → offsets of its
+    occurrences."""
 
     def __init__(self, paragraphs: Paragraphs, offsets: Mapping[str, Sequence[int]]) -> None:
         self._paragraphs = paragraphs
@@ -21,7 +27,8 @@ class Conversations:
         self._known: dict[str, frozenset[int]] = {}
 
     def of(self, names: Iterable[str]) -> frozenset[int]:
-        """Return the paragraphs in which any of these names is said to speak."""
+        """Return the numbers of the paragraphs that are speeches of any of ``names`` (see
+        :meth:`Paragraphs.is_answer`)."""
         return frozenset[int]().union(*map(self._of, names))
 
     def _of(self, name: str) -> frozenset[int]:
@@ -35,9 +42,11 @@ class Conversations:
         return self._known[name]
 
     def are_two(self, ones: Iterable[str], others: Iterable[str]) -> bool:
-        """Return whether bearers of these names answer each other, so that they are not one person.
+        """Return whether names ``ones`` and names ``others`` speak in neighbouring paragraphs so often that
+        they belong to two persons.
 
-        Who has just spoken is hardly ever named anew, and otherwise, in the next paragraph.
+        A turn is a paragraph of ``ones`` right before or behind a paragraph of ``others``. A book hardly ever
+        names the same speaker again, by another name, in the next paragraph.
         """
         mine, theirs = self.of(ones), self.of(others)
         turns = sum((k - 1 in theirs) + (k + 1 in theirs) for k in mine)

@@ -1,4 +1,4 @@
-"""Couples in an English text: "Mr. and Mrs. Dale", "the Dales" mean husband and wife."""
+"""Couples in an English text: "Mr. and Mrs. Dale" and "the Dales" mention husband and wife."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _AND_MRS = re.compile(r" and (?:Mrs|Lady)\.? (?=([A-Z][a-zà-ÿ'-]+))")
 _TITLE = re.compile(rf"\b(?i:{_HIS})\.?$")
 _HUSBAND = re.compile(r"husband(?<=\bher husband)\b|husband(?<='s husband)\b")
 WITHIN_CLAUSE = 90
-"""Characters between a woman's name and "her husband" that may mean hers."""
+"""Most characters between a woman's name and "her husband" or "'s husband"."""
 LONGEST_TITLE = 12
-"""Characters before "and Mrs." in which a title is looked for."""
+"""Characters before "and Mrs." in which a man's title is looked for."""
 _SENTENCE_ENDS = frozenset('.!?"\n')
 _FAMILY = re.compile(r"he (?<=\b[Tt]he )([A-Z][a-zà-ÿ]+s)\b(?! [A-Z])")
 _COUPLES = [
@@ -27,9 +27,13 @@ _COUPLES = [
 
 
 def couple_mentions(text: str, is_known: Callable[[str], bool]) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, end, name) of each person whom a couple's words mean without the name itself, unordered.
+    """Yield (start, end, name) for each person that words for a couple mention without the full name; in no
+    order.
 
-    ``is_known``: whether the book has this name. "The Dales" counts only where it has husband and wife.
+    "Mr. and Mrs. Dale came; the Dales sat." → (0, 3, "Mr. Dale"), (28, 33, "Mr. Dale"), (28, 33, "Mrs.
+    Dale"). "The Dales" yields nothing unless both names are known.
+
+    ``is_known``: function from a name to whether the book has this name.
     """
     for match in _AND_MRS.finditer(text):
         end = match.start()
@@ -44,9 +48,14 @@ def couple_mentions(text: str, is_known: Callable[[str], bool]) -> Iterator[tupl
 def told_wives(
     text: str, mentions: Sequence[tuple[int, str]], is_woman: Callable[[str], bool]
 ) -> Iterator[tuple[int, str]]:
-    """Yield (offset, name) of each woman named before "her husband" in a sentence, or whose it is.
+    """Yield (offset, name) of the nearest woman named before each "her husband" or "'s husband" in the same
+    sentence.
 
-    ``mentions``: offset and name, in order.
+    "Anne met her husband." and "Anne's husband sat." → (0, "Anne"); "Anne sat. Her husband rose." → nothing,
+    because the sentence ends between the two.
+
+    ``mentions``: (offset, name) in the order of the text; ``is_woman``: function from a name to whether it is
+    a woman's.
     """
     for match in _HUSBAND.finditer(text):
         at = match.start()
@@ -60,7 +69,8 @@ def told_wives(
 
 
 def _couple(plural: str, is_known: Callable[[str], bool]) -> list[str]:
-    """The names of husband and wife; empty unless the book has both."""
+    """Return the husband's and the wife's name for a family's plural ("Dales"); [] unless ``is_known`` knows
+    both."""
     for surname in (plural[:-1], plural.removesuffix("es")):
         for his, hers in _COUPLES:
             couple = [_first_known(titles, surname, is_known) for titles in (his, hers)]
@@ -74,7 +84,13 @@ def _first_known(titles: Iterable[str], surname: str, is_known: Callable[[str], 
 
 
 def husbands(wife: str) -> list[str]:
-    """Return the names that a wife's gives her husband (Mrs. Edwin, Mrs. Edwin Dale, Lady Edwin)."""
+    """Return all names that a husband may have if his wife bears the name ``wife``; [] if the name is not
+    his.
+
+    "Mrs. Edwin Dale" → "Edwin Dale" and the same behind each man's title ("Mr. Edwin Dale", "Captain Edwin
+    Dale", …); "Lady Edwin" → "Lord Edwin", "Sir Edwin" (each also with a full stop behind the title); "Mrs.
+    Dale" → [].
+    """
     title, _, rest = wife.partition(" ")
     titled = [f"{his} {rest}" for of, hers in _COUPLES if title in hers for his in of]
     if title == "Lady":

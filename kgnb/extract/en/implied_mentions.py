@@ -1,4 +1,5 @@
-"""Mentions of an English chapter that its text implies: of couples, of a bare rank, of who tells it."""
+"""Mentions of persons that an English chapter implies: by words for a couple, by a rank alone, by the
+narrator's "I"."""
 
 from __future__ import annotations
 
@@ -16,8 +17,11 @@ from kgnb.extract.patterns import Mention
 def with_implied_mentions(
     text: str, mentions: Sequence[Mention], tellers: Sequence[NameEntry] = ()
 ) -> list[Mention]:
-    """Return the mentions, those that "Mr. and Mrs. Dale", "the Dales" or "the general" imply, and those by
-    "I" of who tells the chapter; ``tellers``: who may.
+    """Return ``mentions`` and the implied ones of a chapter, in the order of the text.
+
+    Added are mentions by "Mr. and Mrs. Dale", "the Dales" (couples.py) and "the general" (bare_ranks.py) of
+    persons whom ``mentions`` contain, and by the narrator's "I" (narrator.py). ``tellers``: persons who may
+    tell the chapter, the likeliest first; none → no "I" is added.
     """
     forms = {m.form: m.entry for m in mentions if m.entry.kind == "Character"}
     taken = {m.start for m in mentions}

@@ -1,7 +1,8 @@
-"""Whom an English text introduces in words: "her sister Grace", "a boy called Jem", "Ann, the maid".
+"""Phrases that introduce a person in an English text: "her sister Grace", "a boy called Jem", "Ann, the
+maid".
 
-Somebody named once or twice in a story has too few neighbours for statistics; one such phrase says as much as
-many of them (lexico-syntactic patterns: Hearst 1992, COLING).
+A name that occurs once or twice has too few neighbouring words for statistics; one such phrase says as much
+as many of them (lexico-syntactic patterns: Hearst 1992, COLING).
 """
 
 from __future__ import annotations
@@ -36,5 +37,9 @@ _APPOSED = re.compile(
 
 
 def is_introduced(text: str, start: int, end: int) -> bool:
-    """Return whether the words before or behind the name at ``start``-``end`` say that it is somebody's."""
+    """Return whether the words right before or behind the name at ``start``-``end`` say that the name is a
+    person's.
+
+    "her sister Grace", "a boy called Jem" and "Ann, the maid" → True; "Grace sat" → False.
+    """
     return bool(_APPOSED.match(text, end) or _INTRODUCED.search(text, max(0, start - BEFORE), start))

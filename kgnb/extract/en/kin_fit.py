@@ -1,4 +1,4 @@
-"""How well what two English persons are called suits what one is said to be to the other."""
+"""How well the titles and surnames of two English persons fit a kinship between them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from kgnb.extract.en.persons import NameFacts
 from kgnb.extract.en.roles import Role
 
 OF_FAMILY, OF_SURNAME, NEARBY = 0.75, 0.5, 0.2
-"""How sure it is that somebody named near is meant: of whom surname and title make such kin, a surname or a
-title alone, and who is no more than near."""
+"""Confidence that a person named near a noun of kin is its bearer: surname and title fit; surname or title
+fits; nothing but nearness."""
 
 
 def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
-    """Return how sure surnames and titles make it that ``one``, named near, is meant by "``owner``'s
-    ``role``": Mr. Dale by Tom Dale's father, hardly Mr. Moss."""
+    """Return the confidence, 0 to 1, that ``one`` is meant by "``owner``'s ``role``", judged by titles and
+    surnames alone.
+
+    Mr. Dale as father of Tom Dale → 0.75; Ann as sister of Tom Dale → 0.5; Mr. Moss as father of Tom Dale →
+    0.0; any role but a close kinship (friend) → 0.2.
+    """
     mine, names, unlike = one.surnames, owner.surnames, _are_couple(one, owner) or _is_by_marriage(one, owner)
     match role.name:
         case "wife" | "husband":
@@ -48,23 +52,26 @@ def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
 
 
 def _are_couple(one: NameFacts, owner: NameFacts) -> bool:
-    """Whether both are called as heads of one house, and so are husband and wife: Mr. Dale and Mrs. Dale."""
+    """Return whether the two names are those of husband and wife: a man and a woman, both called by title and
+    surname alone, of one surname (Mr. Dale and Mrs. Dale)."""
     heads = {one.head, owner.head} == {"m", "f"} and not (one.given or owner.given)
     return heads and not (one.surnames | one.married).isdisjoint(owner.surnames | owner.married)
 
 
 def _is_by_marriage(one: NameFacts, owner: NameFacts) -> bool:
-    """Whether the owner bears her husband's name alone, which says nothing of whom she was born with."""
+    """Return whether the owner's only surname is her husband's, shared by ``one``: it does not tell the
+    family of her birth."""
     return (
         bool(owner.married) and owner.surnames <= owner.married and not one.surnames.isdisjoint(owner.married)
     )
 
 
 def _is_parent(one: NameFacts, child: NameFacts) -> bool:
-    """Whether one is called as the head of a house, and the other isn't: Mr. Dale of Tom Dale."""
+    """Return whether ``one`` is called as head of a house and ``child`` is not: Mr. Dale of Tom Dale."""
     return _is_head(one) and (child.given or not _is_head(child))
 
 
 def _is_head(person: NameFacts) -> bool:
-    """Whether a person is called as the head of a house or his wife is: Mr. Dale, Mrs. Dale, Sir Hugh."""
+    """Return whether a person is called as head of a house or as the wife of a head: Mr. Dale, Mrs. Dale, Sir
+    Hugh."""
     return person.head != "" or not person.titles.isdisjoint(("sir", "lady"))

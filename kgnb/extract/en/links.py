@@ -1,4 +1,5 @@
-"""Which names of an English book may be one person's, and by what: the pairs that are compared (blocking)."""
+"""Links: pairs of names of an English book that may be one person's, and why (blocking: only these are
+compared)."""
 
 from __future__ import annotations
 
@@ -19,23 +20,28 @@ from kgnb.extract.en.vocatives import answering
 from kgnb.extract.name_index import WINDOW
 
 Link = tuple[str, str, str]
-"""Two names and the kind of their link."""
+"""Two names and the kind of their link, such as "surname"."""
 MAX_NAMESAKES = 30
-"""Names with one word, at most, that are compared with each other: more than twice a novel's."""
+"""Most names sharing a word that are compared with each other, the most frequent first; novels have less than
+half as many."""
 ON_PAGES = 0.4
-"""Share of the pages of Mrs. Dale from which on a woman who may be she is on them."""
+"""Least share of the pages of Mrs. Dale on which a woman occurs, if she may be Mrs. Dale."""
 MIN_BEGINNING = 3
-"""Letters of a short form that a longer first name begins with."""
+"""Least letters that a short form and the longer first name have in common at the beginning."""
 
 
 def with_links(people: People) -> People:
-    """Return the names of a book with their links."""
+    """Set ``people.links`` to :func:`links_of` and return ``people``, the same object."""
     people.links = links_of(people)
     return people
 
 
 def links_of(people: People) -> Mapping[tuple[str, str], Kinds]:
-    """Return sorted pair of names → the kinds of their links."""
+    """Return (name, name) → kinds of links between the two, from all five sources; names of a pair are
+    sorted.
+
+    For the names Mr. Dale and Tom Dale: {("Mr. Dale", "Tom Dale"): {"titled_surname"}}.
+    """
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for source in (by_words, by_nicknames, by_patronymics, by_ranks, by_text):
         for one, other, kind in source(people):
@@ -45,7 +51,8 @@ def links_of(people: People) -> Mapping[tuple[str, str], Kinds]:
 
 
 def by_words(people: People) -> Iterator[Link]:
-    """Yield the names that share a first or last word: Mr. Dale and Tom Dale."""
+    """Yield (name, name, kind) for names that share a first or last word or a place; the kinds are those of
+    :func:`shared_words`."""
     bearing: dict[str, list[str]] = defaultdict(list)
     for name in sorted(people.parts, key=lambda n: (-people.index.counts[n], n)):
         parts = people.parts[name]
@@ -59,7 +66,12 @@ def by_words(people: People) -> Iterator[Link]:
 
 
 def shared_words(one: NameParts, other: NameParts) -> str:
-    """Return how two names share a word, or "".
+    """Return the kind of link between two names that share a word; "" if no shared word may make them one
+    person's.
+
+    Kinds of a full name (first name and surname) and a single word: "first_name", "surname",
+    "titled_first_name" and "titled_surname" if the single word has a title, "of_place". Of two single words:
+    "same_word" (both have titles), "bare_word". Of two full names: "same_full", "initial", "of_place".
 
     >>> shared_words(split_name("Mr. Dale"), split_name("Tom Dale"))
     'titled_surname'
@@ -95,7 +107,10 @@ def _shared_by_full(one: NameParts, other: NameParts) -> str:
 
 
 def by_nicknames(people: People) -> Iterator[Link]:
-    """Yield short forms and long ones of a first name: Lizzy and Elizabeth."""
+    """Yield (name, name, "nickname") for a short and a long form of a first name: Lizzy and Elizabeth Dale.
+
+    Two full names of different surnames are not yielded.
+    """
     by_first: dict[str, list[str]] = defaultdict(list)
     for name, parts in people.parts.items():
         if parts.first and parts.first != "of" and not parts.is_after_husband:
@@ -112,8 +127,11 @@ def by_nicknames(people: People) -> Iterator[Link]:
 
 
 def long_forms(short: str, firsts: list[str]) -> set[str]:
-    """Return what a first name is short for: by the word list (Elizabeth of Lizzy), by its ending (Huck of
-    Hucky) or by its first letters, where one name of the book alone begins so (``firsts``, sorted).
+    """Return the first names that ``short`` may be short for; an empty set if there are none.
+
+    By the list of nicknames (Lizzy → Elizabeth), by an ending "-y" or "-ie" taken off (Hucky → Huck), and by
+    the first letters if exactly one name in ``firsts`` begins with them. ``firsts``: first names of the book,
+    sorted. The result may contain forms that the book does not have.
 
     >>> "Elizabeth" in long_forms("Lizzy", []), "Zenobiana" in long_forms("Zenny", ["Zenny", "Zenobiana"])
     (True, True)
@@ -134,7 +152,9 @@ def long_forms(short: str, firsts: list[str]) -> set[str]:
 
 
 def by_patronymics(people: People) -> Iterator[Link]:
-    """Yield names of one first name and father: Ivan Petrovich, Ivan Petrovitch Dolin; Petrovich alone."""
+    """Yield (name, name, "patronymic") for names with the same first name and father, in any spelling:
+    Ivan Petrovich and Ivan Petrovitch Dolin. A patronymic alone (Petrovich) is linked with all names
+    that have it."""
     named: dict[object, list[str]] = defaultdict(list)
     alone: dict[object, list[str]] = defaultdict(list)
     for name, parts in people.parts.items():
@@ -153,7 +173,8 @@ def by_patronymics(people: People) -> Iterator[Link]:
 
 
 def by_ranks(people: People) -> Iterator[Link]:
-    """Yield a rank alone and those who bear it: the Admiral and Admiral Dale."""
+    """Yield (rank, name, "rank") for a rank alone and each name that contains the rank: Admiral and Admiral
+    Dale."""
     bearers: dict[str, list[str]] = defaultdict(list)
     for name, parts in people.parts.items():
         for title in parts.titles if parts.rest else ():
@@ -165,7 +186,12 @@ def by_ranks(people: People) -> Iterator[Link]:
 
 
 def by_text(people: People) -> Iterator[Link]:
-    """Yield what the text says in words: aliases, who answers to a name, who married."""
+    """Yield (name, name, kind) for links that the text states or shows.
+
+    Kinds: "stated" (Mr. Dale, alias Moss), "married" (a bride and the Mrs. of her husband's surname),
+    "answers" (a called name and the name of the speaker who answers), "wife" (Mrs. Dale and a woman on the
+    same pages who has a husband).
+    """
     for one, other, is_married in stated_names(people.text, people.index.mentions):
         if not is_married:
             yield one, other, "stated"
@@ -177,7 +203,7 @@ def by_text(people: People) -> Iterator[Link]:
 
 
 def _wives_of(people: People, husband: str, bride: str) -> Iterator[str]:
-    """The Mrs. of the husband's surname who is mostly named after the bride."""
+    """Yield each name Mrs. + surname of ``husband`` whose middle occurrence is behind that of ``bride``."""
     middle = {n: at[len(at) // 2] for n, at in people.index.offsets.items()}
     his = people.parts[husband]
     for name, parts in people.parts.items():
@@ -187,8 +213,8 @@ def _wives_of(people: People, husband: str, bride: str) -> Iterator[str]:
 
 
 def _wives(people: People) -> Iterable[Link]:
-    """Yield Mrs. Dale and the woman on her pages, called by first name only, of whose husband the text speaks
-    beside a man named Dale, and more often than of any other's."""
+    """Yield (Mrs. Dale, woman, "wife") for the woman on Mrs. Dale's pages, called by first name only, of
+    whose husband the text speaks near a man named Dale more often than of any other woman's husband."""
     told = told_wives(people.text, people.index.mentions, lambda name: people.person((name,)).sex == "f")
     beside: dict[str, Counter[str]] = defaultdict(Counter)  # surname → women
     for at, woman in told:

@@ -1,5 +1,8 @@
-"""Who tells an English book, or a chapter of it, in the first person: the one who is called by name but never
-named in what is told, or says so ("my name is Tom", "I, Tom Dale")."""
+"""The first-person narrator of an English book or chapter.
+
+A narrator is called by name in speeches, but not named outside speech, or says the name: "my name is Tom",
+"I, Tom Dale". Rules and thresholds common to both languages are in extract/narrator.py.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,11 @@ _SELF = re.compile(
 def narrator(
     text: str, paragraphs: Paragraphs, mentions_of: Mapping[str, Sequence[Mention]]
 ) -> Mention | None:
-    """Return a mention of who tells the chapter; None if it isn't told in the first person, or is unclear.
+    """Return the first mention of the person who tells a chapter; None for the third person or if several
+    may.
 
-    ``mentions_of``: person → mentions.
+    ``mentions_of``: person's name → mentions of this person in the chapter. Needs at least :data:`MIN_I` "I"
+    outside speech.
     """
     if len(list(islice(_own(text, paragraphs), MIN_I))) < MIN_I:
         return None
@@ -50,13 +55,14 @@ def narrator(
 
 
 def _own(text: str, paragraphs: Paragraphs, start: int = 0, end: int | None = None) -> Iterator[int]:
-    """Offsets of "I" outside speech, between ``start`` and ``end``."""
+    """Yield the offsets of "I" outside quotation marks between ``start`` and ``end`` (None: to the end of the
+    text)."""
     found = _I.finditer(text, start, len(text) if end is None else end)
     return (m.start() for m in found if not paragraphs.in_speech(m.start()))
 
 
 def _teller(text: str, paragraphs: Paragraphs, name: str, places: Iterable[Place]) -> Teller:
-    """How a person's names are used."""
+    """Return the counts of a person's names by use; ``places``: (start, end) of each name."""
     named = told = called = says = 0
     for start, end in places:
         named += 1
@@ -70,7 +76,8 @@ def _teller(text: str, paragraphs: Paragraphs, name: str, places: Iterable[Place
 
 
 def _share(part: str) -> Share:
-    """How often a part of a text says "I" outside speech."""
+    """Return the number of "I" outside quotation marks in a part of a text, and the characters
+    outside them."""
     found = [*_SPEECH_OR_I.finditer(part)]
     return Share(sum(m["i"] is not None for m in found), len(part) - sum(len(m[0]) for m in found))
 
@@ -78,9 +85,11 @@ def _share(part: str) -> Share:
 def of_book(
     text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
 ) -> Narrator | None:
-    """Return who tells the whole book, with one "I" of each paragraph in which he does; None for nobody.
+    """Return the narrator of a whole book, with the first "I" of each paragraph that has it outside speech;
+    None for a book in the third person or without a clear narrator.
 
-    ``starts``: where its chapters begin; ``persons``: name, all names, offsets of each.
+    ``starts``: offsets at which chapters begin; ``persons``: (name, all names of the person, offsets of
+    these).
     """
     chapters = [text[begin:end] for begin, end in spans(text, starts)]
     if not may_be_first_person([*map(_share, samples(text, starts))]):
@@ -94,8 +103,13 @@ def of_book(
 
 
 def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEntry]) -> list[Mention]:
-    """Return the mentions, by "I" outside speech, of the first of ``tellers`` who may tell the chapter, up to
-    the first journal or letter in it: with whose name it is headed, or who tells the book."""
+    """Return a mention for each "I" outside speech in a chapter, of the first of ``tellers`` who may be its
+    narrator; [] if none may.
+
+    Only the text before the first journal or letter in the chapter counts. ``people``: mentions of persons in
+    order; ``tellers``: persons to try, such as the bearer of the name in the heading, then the book's
+    narrator.
+    """
     if not tellers:
         return []
     end = next((start for start, _ in writings(text)), len(text))
@@ -109,9 +123,11 @@ def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEnt
 def writers_mentions(
     text: str, people: Sequence[Mention], person: Callable[[str], NameEntry | None]
 ) -> list[Mention]:
-    """Return the mentions, by "I" outside speech, of those whose journals and letters stand in a chapter.
+    """Return a mention for each "I" outside speech in the journals and letters of a chapter, of their
+    writers.
 
-    ``person``: name in a heading → who bears it.
+    ``people``: mentions of persons in order; ``person``: function from the name in a heading ("Ann's Diary")
+    to the person; None for an unknown name, whose writing gives no mentions.
     """
     if not (written := writings(text)):
         return []
@@ -125,11 +141,11 @@ def writers_mentions(
 
 
 def _told(text: str, paragraphs: Paragraphs, entry: NameEntry, people: Iterable[Mention]) -> int:
-    """How often a person is named outside speech in these mentions."""
+    """Return how often ``people``, mentions in a part of a text, name the person outside speech."""
     places = ((m.start, m.end) for m in people if m.entry.name == entry.name)
     return _teller(text, paragraphs, entry.name, places).told
 
 
 def is_narrators(mention: Mention) -> bool:
-    """Return whether a mention is the narrator's "I"."""
+    """Return whether the form of a mention is "I"."""
     return mention.form == "I"

@@ -1,7 +1,7 @@
 """Russian patronymics in English spelling: Ivan Petrovich, Anna Fominichna, Pavel Fomitch, Lev Ivanych.
 
-Behind a first name they belong to no other use, and both together call one person as a title and surname do
-(Wade 2020, A Comprehensive Russian Grammar; the spellings are those of its translators).
+First name and patronymic together call a person as title and surname do (Wade 2020, A Comprehensive Russian
+Grammar; the spellings are those of translators).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _FEMALE = re.compile(r"([A-Z]\w+?)(?:[oe]v(?:na|ishna)|(?:in)?i(?:ch|sh)na)")
 
 
 class Patronymic(NamedTuple):
-    """``father``: how the father's first name begins, in all spellings alike; ``gender``: "m" or "f"."""
+    """The meaning of a patronymic. ``father``: beginning of the father's first name, the same for all
+    spellings; ``gender`` of the bearer: "m" or "f"."""
 
     father: str
     gender: str
@@ -30,7 +31,10 @@ class Patronymic(NamedTuple):
 
 @lru_cache(maxsize=1 << 14)
 def patronymic(word: str) -> Patronymic | None:
-    """Return what a patronymic says, None of another word."""
+    """Return the father's name and the bearer's gender in a patronymic; None for any other word.
+
+    "Petrovich" → ("Petr", "m"); "Fominichna" → ("Fom", "f"); "Dolin" → None.
+    """
     for pattern, gender in ((_MALE, "m"), (_FEMALE, "f")):
         if match := pattern.fullmatch(word):
             return Patronymic(next(filter(None, match.groups())).rstrip("iy"), gender)
@@ -38,8 +42,11 @@ def patronymic(word: str) -> Patronymic | None:
 
 
 def is_given_and_patronymic(parts: Sequence[str]) -> bool:
-    """Return whether a name's second word is a patronymic: Ivan Petrovich Dolin, not Petrovich, nor the
-    surname of Miriam Petrovich."""
+    """Return whether the first two words of a name are a first name and a patronymic that fits its gender.
+
+    ``parts``: the words of the name without titles. ["Ivan", "Petrovich", "Dolin"] → True; ["Petrovich"] →
+    False; ["Miriam", "Petrovich"] → False, a woman with a man's patronymic, which is her surname.
+    """
     named_after = patronymic(parts[1]) if len(parts) > 1 else None
     if named_after is None:
         return False
