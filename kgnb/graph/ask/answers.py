@@ -22,8 +22,7 @@ LISTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Where a sentence is from: chapter number, and the words of the text ("" where only the chapter is
-    known)."""
+    """Source of a sentence: chapter number, and the quote ("" where only the chapter is known)."""
 
     chapter: int
     quote: str = ""
@@ -39,8 +38,11 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What an LLM's answer cost: ``cost`` is None where the model has no price, ``currency`` that of a list
-    price. ``cached``: the reply was there already, and cost nothing."""
+    """Provider, model and cost of an LLM's answer.
+
+    ``cost`` is None where the model has no price; ``currency``: of a list price. ``cached``: whether the
+    reply came from the cache and cost nothing.
+    """
 
     provider: str
     model: str
@@ -52,11 +54,11 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer: sentences with their quotes, else ``passages`` of the text.
+    """An answer: sentences with their citations, or ``passages`` of the text where there are no sentences.
 
-    ``note``: what to say before the passages, or in place of an answer; in the question's language.
-    ``meant``: how a misspelt name was read. ``words``: those to mark in the passages. ``paid``: where an LLM
-    was asked.
+    ``note``: text to show before the passages, or in place of an answer; in the question's language.
+    ``meant``: how a misspelt name was read, "" without any. ``words``: words to highlight in the passages.
+    ``paid``: set where an LLM was asked.
     """
 
     question: str
@@ -69,13 +71,19 @@ class Answer:
 
 
 def answer(question: Question, query: GraphQuery) -> list[Sentence]:
-    """Return the answer's sentences; none where the graph has no answer to such a question."""
+    """Return the sentences that the graph gives as answer to the question.
+
+    An empty list where the question has no intent, or the graph has no matching facts.
+    """
     ask = _ANSWERS.get(question.intent)
     return ask(_Asked(question, query)) if ask else []
 
 
 def told(question: Question, found: Found) -> Sentence:
-    """The sentence for what the text answers."""
+    """Return the sentence for an answer found in the text, with the quote as citation.
+
+    It names the entity and the chapter, or the chapter alone where ``found.entity`` is None.
+    """
     words, cited = texts(question.lang), (Citation(found.chapter, found.quote),)
     if found.entity is None:
         return Sentence(words["ask.in_chapter"].format(chapter=found.chapter), cited)
@@ -83,7 +91,7 @@ def told(question: Question, found: Found) -> Sentence:
 
 
 def meant(question: Question) -> str:
-    """How a misspelt name was read, "" where none was."""
+    """Return the note on how a misspelt name was read, in the question's language; "" without such a name."""
     if not question.near:
         return ""
     facts = {"name": question.stranger, "near": "/".join(question.near), "first": question.near[0]}
@@ -91,7 +99,10 @@ def meant(question: Question) -> str:
 
 
 def stranger_note(question: Question, query: GraphQuery) -> str:
-    """That nobody in the book has the name that the question has, and what names are like it."""
+    """Return the note that the book has no ``question.stranger``, with similar names of the book if any.
+
+    For a Chinese name in a book of Latin names: the most important characters instead.
+    """
     words, name = texts(question.lang), question.stranger
     note = [words["ask.stranger"].format(name=name)]
     people = [one.entity.name for one in query.top(LISTED)]
@@ -116,24 +127,28 @@ class _Asked:
         return self._texts[f"ask.{key}"].format(**facts)
 
     def listed(self, names: Sequence[str]) -> str:
-        """Names in a row, the first few where they are many."""
+        """Return the names joined by the language's comma; of more than ``LISTED`` the first, and their
+        number.
+        """
         row = self._texts["ask.comma"].join(names[:LISTED])
         return self.word("and_more", names=row, n=len(names)) if len(names) > LISTED else row
 
     def relation(self, edge: GraphEdge) -> str:
-        """The edge's type, or the reply's own word for it."""
+        """Return the edge's label (the reply's own word), else the relationship type in the question's
+        language.
+        """
         word = edge.text("label")
         return word or (
             self._texts[f"relation.{edge.type}"] if edge.type in CHARACTER_RELATIONS else edge.type
         )
 
     def two(self) -> tuple[Entity, Entity] | None:
-        """The two people asked for."""
+        """Return the first two different people of the question; None where there are fewer."""
         different = list(dict.fromkeys(self.people))
         return (different[0], different[1]) if len(different) > 1 else None
 
     def ties(self, entity: Entity) -> Iterable[tuple[Entity, GraphEdge]]:
-        """The character's ties to other characters, the closest first."""
+        """Yield (character, edge) for each edge to another character, closest character first."""
         for near in self.query.neighbours(entity.ref):
             if near.entity.kind == "Character":
                 for edge in near.edges:
@@ -141,7 +156,7 @@ class _Asked:
 
 
 def _cited(edge: GraphEdge, query: GraphQuery) -> tuple[Citation, ...]:
-    """The edge's quote with its chapter, else its first chapter."""
+    """Return the edge's quote with its chapter, else its first chapter; empty for an edge without chapters."""
     chapters = edge.numbers("chapters")
     quoted = query.chapter_numbers.get(int(edge.number("chapter_id")))
     if (quote := edge.text("evidence")) and (quoted or chapters):
@@ -176,7 +191,7 @@ def _who(asked: _Asked) -> list[Sentence]:
 
 
 def _of_ties(asked: _Asked, one: Entity) -> list[Sentence]:
-    """What the person is to the closest, ties that say more than an acquaintance first."""
+    """Return sentences for three of the person's ties, acquaintances last."""
     ties = sorted(asked.ties(one), key=lambda tie: group_of(tie[1].type) == "other")
     return [_tie(asked, edge) for _, edge in ties[:3]]
 
@@ -224,8 +239,10 @@ def _since(asked: _Asked) -> list[Sentence]:
 
 
 def _kin(asked: _Asked) -> list[Sentence]:
-    """Those whom the ties say to be what is asked for. Of whom none tells whether it is a man or a woman, the
-    older or the younger, is named apart."""
+    """Return a sentence with the relatives that fit the kinship word.
+
+    Where none is certain to fit: a differently worded sentence with the relatives of unknown sex or age.
+    """
     if not asked.people or asked.kin is None:
         return []
     one, (type_, own_is_target) = asked.people[0], asked.kin
@@ -271,8 +288,9 @@ def _chapters(asked: _Asked) -> list[Sentence]:
 
 
 def _where(asked: _Asked) -> list[Sentence]:
-    """The places and organizations of the person; where the graph joins none, those told of in the same
-    chapters."""
+    """Return a sentence with the person's places and organizations; without any, with the places of most
+    common chapters.
+    """
     if not asked.people:
         return []
     one = asked.people[0]
@@ -291,8 +309,10 @@ def _where(asked: _Asked) -> list[Sentence]:
 
 
 def _common(asked: _Asked, one: Entity, kind: str) -> list[Entity]:
-    """The entities of a kind that share chapters with another one, more than chance would give, the most
-    first."""
+    """Return at most ``LISTED`` entities of a kind that share chapters with ``one``.
+
+    Sorted by (shared chapters)² / (chapters of the entity), so that an entity of all chapters isn't first.
+    """
     own, shared = set(one.chapters), Counter[Entity]()
     for entity in asked.query.entities.values():
         if entity.kind == kind and entity.ref != one.ref:
@@ -315,7 +335,7 @@ def _with(asked: _Asked) -> list[Sentence]:
 
 
 def _there(asked: _Asked) -> list[Sentence]:
-    """Who belongs to an organization, or is told of in the chapters of a place."""
+    """Return a sentence with the members of an organization or the characters in the chapters of a place."""
     place = next((e for e in asked.entities if e.kind != "Character"), None)
     if place is None:
         return []

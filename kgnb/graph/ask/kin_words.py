@@ -1,4 +1,4 @@
-"""Whether somebody whom a tie makes kin is the kin that is asked for: father or mother, the older brother."""
+"""Whether a relative fits the kinship word of a question: father or mother, elder or younger brother."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ _OPPOSITE = {"elder": "younger", "younger": "elder"}
 
 
 def kin_fits(question: Question, one: Entity, other: Entity, quote: str) -> bool | None:
-    """Return whether ``other``, kin of ``one`` by the tie with this quote, is what the question asks for.
+    """Return whether ``other`` fits the kinship word of the question about ``one``: True, False, or None for
+    unknown.
 
-    None where nothing tells."""
+    The two have a tie of the question's relationship type, with this ``quote``. For "whose mother" a relative
+    with a man's title is False, a relative of unknown sex None; a word for both sexes is always True. For
+    the type FAMILY: whether the word stands in the quote or means any relative.
+    """
     asked, says = question.kin_word, kin_says(question.lang)
     if question.kin and question.kin[0] == "FAMILY":  # an uncle is no aunt, a relative may be both
         return asked in says["any_kin"] or (asked in quote)
@@ -27,7 +31,9 @@ def kin_fits(question: Question, one: Entity, other: Entity, quote: str) -> bool
 
 
 def _known(question: Question, one: Entity, other: Entity, quote: str) -> set[str]:
-    """What titles, the quote's words for kin and the surname tell of ``other``."""
+    """Return which of "man", "woman", "elder", "younger" the titles, the quote and the surname say of
+    ``other``.
+    """
     says, known = kin_says(question.lang), set[str]()
     forms = (other.name, *other.aliases)
     for sex in ("man", "woman"):
@@ -46,7 +52,11 @@ def _known(question: Question, one: Entity, other: Entity, quote: str) -> set[st
 
 
 def _word_before(names: tuple[str, ...], quote: str) -> str:
-    """The words right before one of the names in a quote: 权母吴太夫人, *her elder sister Jane*."""
+    """Return the last two Chinese characters, or three words, before the first of the names found in the
+    quote.
+
+    权母 before 吴太夫人; *her elder sister* before *Jane*; "" where no name is in the quote.
+    """
     for name in sorted(names, key=len, reverse=True):
         if (at := quote.find(name)) >= 0:
             before = quote[:at].rstrip(" ,，")

@@ -66,7 +66,10 @@ _ADDRESS = re.compile(
 
 
 def question_prompt(question: Question, found: Sequence[Passage]) -> Prompt:
-    """Return the request: the same question with the same passages gives the same prompt."""
+    """Return the request to an LLM: the question, the names of its entities, and the passages as data.
+
+    Equal questions and passages give an equal prompt, with an equal hash.
+    """
     asked, tag, known = _WORDS[question.lang]
     names = ["=".join((one.name, *one.aliases[:MAX_NAMES])) for one in question.entities]
     head = f"{known}: {one_line('; '.join(names))}\n\n" if names else ""
@@ -80,7 +83,12 @@ def question_prompt(question: Question, found: Sequence[Passage]) -> Prompt:
 
 
 def read_reply(text: str, *, provider: str) -> list[tuple[str, list[str]]]:
-    """Return the sentences of a reply, each with its quotes. Raises ReplyUnparsable."""
+    """Return a reply's sentences as (sentence, quotes), at most ``MAX_SENTENCES`` with ``MAX_QUOTES`` each.
+
+    ``text`` is the reply: a JSON object ``{"sentences": [{"text": …, "quotes": […]}]}``, also behind a few
+    words or in a markdown fence. Malformed items are left out. Raises ReplyUnparsable for a text without such
+    an object.
+    """
     given = _object(text)
     if given is None or not isinstance(given["sentences"], list):
         raise ReplyUnparsable("provider.unparsable", provider=provider)
@@ -93,7 +101,7 @@ def read_reply(text: str, *, provider: str) -> list[tuple[str, list[str]]]:
 
 
 def _object(text: str) -> dict[str, Any] | None:
-    """The reply's object, also in a markdown fence or behind a few words."""
+    """Return the reply's JSON object with the key "sentences", looked for in the first 1,000 characters."""
     start = text.find("{")
     while 0 <= start < 1_000:
         try:
@@ -112,11 +120,11 @@ def verified(
     later: Sequence[set[str]] = (),
     names: Sequence[str] = (),
 ) -> list[Sentence]:
-    """Return the sentences of which a quote stands in a passage, with those quotes in the text's own wording.
+    """Return the sentences with at least one quote that stands in a passage; other quotes are left out.
 
-    ``names``: those of the question; a quote that has little beyond names proves nothing. Left out: what has
-    an address in it, as no novel's answer has, and what tells a name of ``later`` (see
-    :func:`later_names`).
+    Citations have the wording of the passage and its chapter. A quote of little more than ``names`` (the
+    names in the question) counts as none. Left out are also sentences with an address (URL, e-mail), and
+    sentences that reveal a name of ``later`` (see :func:`later_names`).
     """
     pages = [(one.chapter, ChapterText(one.text)) for one in found]
     told = "\n".join(one.text for one in found)
@@ -130,7 +138,7 @@ def verified(
 
 
 def _says_something(quote: str, names: Sequence[str]) -> bool:
-    """Whether a quote has more than names: six Chinese characters or four words."""
+    """Return whether a quote has, without names, at least six Chinese characters or four words."""
     rest = _CAPITALISED.sub(" ", without(quote, names))
     han = len(HAN.findall(rest))
     return han >= LEAST_HAN if HAN.search(quote) else len(re.findall(r"\w+", rest)) >= LEAST_WORDS
@@ -141,8 +149,10 @@ def _cited(quote: str, pages: Iterable[tuple[int, ChapterText]]) -> Citation | N
 
 
 def later_names(names: Iterable[NameEntry], until: int) -> list[set[str]]:
-    """Return, of each person with a name that is only known after chapter ``until``, all names; the later
-    ones alone where the person isn't in the book by then."""
+    """Return the sets of names that a reader of the chapters up to ``until`` may not see together.
+
+    A set holds all names of a person who first occurs after ``until``, or of whom a name is known only later.
+    """
     found = []
     for entry in names:
         forms = {entry.name, *entry.aliases}
@@ -153,7 +163,7 @@ def later_names(names: Iterable[NameEntry], until: int) -> list[set[str]]:
 
 
 def _reveals(text: str, told: str, later: Sequence[set[str]]) -> bool:
-    """Whether a sentence tells a later name that no passage has, or that two names are one person's."""
+    """Return whether a sentence has a name of a set that no passage (``told``) has, or two names of a set."""
     for forms in later:
         # 李大 lies within 李大人: the longest names first, each counted once.
         rest, said = text, []

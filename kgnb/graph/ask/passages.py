@@ -56,7 +56,10 @@ class Passage:
 
 
 def passages(chapters: Iterable[tuple[int, str]], lang: Lang = "zh") -> list[Passage]:
-    """Cut chapters (number, text) into passages of whole sentences, at paragraph ends where these are near.
+    """Return the chapters, (number, text), cut into passages of at most ``PASSAGE_CHARS[lang]`` characters.
+
+    A passage holds paragraphs of one chapter, joined by a newline. A paragraph longer than the limit is cut
+    behind a sentence, or at the limit where no sentence ends in its last two thirds.
 
     >>> [p.text for p in passages([(1, "桃园结义。"), (2, "煮酒论英雄。\\n\\n三顾茅庐。")])]
     ['桃园结义。', '煮酒论英雄。\\n三顾茅庐。']
@@ -80,13 +83,17 @@ def passages(chapters: Iterable[tuple[int, str]], lang: Lang = "zh") -> list[Pas
 
 
 def _cut(text: str, most: int) -> int:
-    """Where to end a passage: behind the last sentence that fits, else in the middle of one."""
+    """Return the length of the passage to cut off: up to the last sentence end below ``most``, else ``most``."""
     good = [end + 1 for end in sentence_ends(text[:most]) if most // 3 < end + 1 < most]
     return good[-1] if good else most
 
 
 def without(text: str, words: Iterable[str]) -> str:
-    """The text with a space in place of each of the words, the longest first."""
+    """Return the text with each occurrence of each word replaced by a space, longer words first.
+
+    Chinese words are replaced anywhere, other words only as whole words and in any letter case:
+    吕布为何杀丁原 without 吕布 and 为何 is "  杀丁原".
+    """
     for word in sorted(words, key=len, reverse=True):
         text = (
             text.replace(word, " ") if _HAN.search(word) else re.sub(rf"(?i)\b{re.escape(word)}\b", " ", text)
@@ -95,8 +102,10 @@ def without(text: str, words: Iterable[str]) -> str:
 
 
 def terms(text: str) -> list[Term]:
-    """What a text is searched for: pairs of neighbouring Chinese characters and each of them (an old text
-    says 亡 for 身亡), beginnings of words of three letters or more.
+    """Return the search terms of a text: Chinese ones first, then the stems of the other words.
+
+    Each Chinese character gives the pair with its right neighbour (credit 1) and itself (less credit: an old
+    text says 亡 for 身亡). Of any other word the common English ending is cut off.
 
     >>> [one.forms[0] for one in terms("杀吕布 marrying")]
     ['杀吕', '杀', '吕布', '吕', '布', 'marry']
@@ -114,7 +123,7 @@ def terms(text: str) -> list[Term]:
 
 
 def _stem(word: str) -> str:
-    """The word without its commonest English endings: a passage has the word where it has this beginning."""
+    """Return the word in lower case without one common English ending; at least three letters stay."""
     word = word.lower()
     for ending in (
         "ations",
@@ -139,12 +148,12 @@ def _stem(word: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Something that a question asks about: ``forms`` in lower case, any of which is it; a Latin one stands
-    for all words that begin with it.
+    """A search term of a question: alternative ``forms`` in lower case; a Latin form stands for all words
+    that begin with this form.
 
-    ``places``: where in the question it stands, or which of its entities it is (-1, -2, …). ``credit``: how
-    much of that place a text has with it: 1 for the question's own words, less for others of the same
-    meaning.
+    ``places``: offsets of the characters in the question that the term covers, or -1, -2, … for the first,
+    second, … entity of the question. ``credit``: share of the place that a text with this term covers: 1 for
+    the question's own words, less for words of the same meaning.
     """
 
     forms: tuple[str, ...]
@@ -153,12 +162,12 @@ class Term:
 
     @property
     def person(self) -> bool:
-        """Whether it is an entity by its names."""
+        """Whether the term is an entity of the question (a character, a place, …): a place below 0."""
         return any(place < 0 for place in self.places)
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """What finds it in a text in lower case."""
+        """The pattern of all forms; to be searched in a text in lower case."""
         words = sorted(self.forms, key=len, reverse=True)
         latin = "|".join(re.escape(w) for w in words if w.isascii())
         others = [re.escape(w) for w in words if not w.isascii()]
@@ -167,8 +176,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Two neighbouring sentences of a passage, how much they have of the question, 0-1, and whether they name
-    everybody whom it names. ``weight``: of all that they have of it, in words of the same meaning too."""
+    """Two neighbouring sentences of a passage (the first sentence of a passage also alone).
+
+    ``share``: part of the question's places that the text covers, 0-1. ``names_all``: whether the text has
+    every entity of the question. ``weight``: sum of the weights of all terms in the text, words of the same
+    meaning included.
+    """
 
     passage: Passage
     text: str
@@ -178,7 +191,7 @@ class Window:
 
 
 class Search:
-    """The passages of a book, and how well each fits what is asked."""
+    """The passages ``every`` of a book, scored by the search terms ``asked``."""
 
     def __init__(self, every: Sequence[Passage], asked: Sequence[Term]) -> None:
         self.every = every
@@ -207,13 +220,16 @@ class Search:
         ]
 
     def best(self, limit: int) -> list[Passage]:
-        """Return the ``limit`` passages that fit best, in the order of their score; none that has nothing of
-        the question."""
+        """Return at most ``limit`` passages, the highest score first; passages without any search term are
+        left out.
+        """
         return [replace(self.every[i], score=round(self._near[i], 3)) for i in self._order[:limit]]
 
     @cached_property
     def _near(self) -> list[float]:
-        """The scores, and of the best passages how near to each other the question's words stand."""
+        """Scores by position of the passage; the best passages also get the weight of their best two
+        neighbouring sentences.
+        """
         order = sorted((i for i, score in enumerate(self._scores) if score), key=lambda i: -self._scores[i])
         scores = list(self._scores)
         for i in order[:LOOKED_INTO]:
@@ -225,7 +241,9 @@ class Search:
         return sorted((i for i, score in enumerate(self._near) if score), key=lambda i: (-self._near[i], i))
 
     def shown(self, limit: int) -> list[Passage]:
-        """The best passages, each cut to its sentences that have the most of the question."""
+        """Return the passages of :meth:`best`, each cut to its best window and as many sentences around the
+        window as ``SHOWN_CHARS`` leaves room for.
+        """
         found = self.best(limit)
         best: dict[Passage, Window] = {}
         for window in self.windows(found):
@@ -234,16 +252,18 @@ class Search:
 
     @property
     def acts(self) -> list[Term]:
-        """The terms that aren't names; a single character of a Chinese word is too little for an act."""
+        """The terms for acts: no entities and no single Chinese characters, which are too short for an act."""
         return [term for term in self.terms if not term.person and term.credit != CHARACTER_CREDIT]
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What to mark in passages: names and the question's own words."""
+        """The words to highlight in passages: forms of all terms of credit 1 (names, the question's own
+        words).
+        """
         return tuple(dict.fromkeys(f for t in self.terms if t.credit == 1 for f in t.forms))
 
     def _nearness(self, i: int) -> float:
-        """The weight of what the passage's best two neighbouring sentences have of the question."""
+        """Return the highest weight of the terms in two neighbouring sentences of passage ``i``."""
         held = [self._held(sentence) for sentence in sentences(self._lowered[i])]
         return max(sum(self._weights[k] for k in a | b) for a, b in zip([held[0], *held], held, strict=False))
 
@@ -251,7 +271,9 @@ class Search:
         return {k for k, pattern in enumerate(self._patterns) if pattern.search(text)}
 
     def windows(self, found: Iterable[Passage]) -> list[Window]:
-        """The windows of some passages, those with the most of the question first."""
+        """Return the windows of the passages ``found``: highest share of the question first, then highest
+        weight.
+        """
         whole: defaultdict[int, float] = defaultdict(float)
         for term, weight in zip(self.terms, self._weights, strict=True):
             for place in term.places if term.credit == 1 else ():
@@ -274,7 +296,9 @@ class Search:
 
 
 def _around(window: Window) -> str:
-    """A window with the sentences around it that have room."""
+    """Return the window's text with further whole sentences of the passage on both sides, at most
+    ``SHOWN_CHARS`` characters.
+    """
     text, most = window.passage.text, SHOWN_CHARS["zh" if _HAN.search(window.text) else "en"]
     start = text.find(window.text)
     end = start + len(window.text)
@@ -288,8 +312,11 @@ def _around(window: Window) -> str:
 
 
 def given_names(asked: Iterable[Term], texts: Sequence[str]) -> list[Term]:
-    """The given names by which a book calls the people asked for, as 布 for 吕布: Chinese ones of a single
-    character that stands more often without the surname than with it."""
+    """Return a term for the given name of each two-character Chinese name in ``asked``: 布 for 吕布.
+
+    Only where the given name is frequent: in the ``texts`` that contain the full name, the single character
+    occurs more than twice as often as the full name does in all ``texts``.
+    """
     found = []
     for term in asked:
         for name in term.forms if term.person else ():
@@ -302,13 +329,20 @@ def given_names(asked: Iterable[Term], texts: Sequence[str]) -> list[Term]:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, with the marks and spaces behind them."""
+    """Return the sentences of a text with their closing marks; a space before a sentence belongs to it.
+
+    "He came. She left!" gives "He came." and " She left!".
+    """
     ends = [end + 1 for end in sentence_ends(text)]
     return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True) if text[a:b].strip()]
 
 
 def sentence_ends(text: str) -> list[int]:
-    """The offset of each sentence's last character."""
+    """Return the offset of the last character of each sentence: 来了。走！ gives [2, 4].
+
+    The end of the text counts only where a closing mark stands there. A text with any Chinese character is
+    read by Chinese marks.
+    """
     pattern = _CHINESE_END if _HAN.search(text) else _ENGLISH_END
     return [m.end() - 1 for m in pattern.finditer(text)]
 
@@ -318,8 +352,12 @@ def _rarity(holding: int, of: int) -> float:
 
 
 def with_neighbours(ranked: Sequence[Passage], every: Sequence[Passage], limit: int) -> list[Passage]:
-    """The best passages and, of the very best, what stands before and after them, in the book's order: what
-    happens is often told in one paragraph, and explained in the next."""
+    """Return at most ``limit`` passages, in the order of ``every``: the ``ranked`` ones, best first, and the
+    passages right before and after the best ``limit // 4``.
+
+    The neighbours replace the lowest ranked: a book often tells an act in one paragraph and explains it in
+    the next. Every passage of ``ranked`` must be in ``every``.
+    """
     place = {(one.chapter, one.text): i for i, one in enumerate(every)}
     at = [place[one.chapter, one.text] for one in ranked]
     around = [j for i in at[: limit // 4] for j in (i - 1, i + 1) if 0 <= j < len(every)]
@@ -328,7 +366,11 @@ def with_neighbours(ranked: Sequence[Passage], every: Sequence[Passage], limit: 
 
 
 def bm25(counts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[float]:
-    """Scores of texts of these lengths; ``counts``: of each word, how often each text has it."""
+    """Return the BM25 score of each text.
+
+    ``counts``: a row for each word of the query, with the word's number of occurrences in each text;
+    ``lengths``: length of each text.
+    """
     scores = [0.0] * len(lengths)
     for of_word in counts:
         weight = _rarity(sum(map(bool, of_word)), len(lengths))
@@ -337,7 +379,11 @@ def bm25(counts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[float]
 
 
 def saturated(counts: Sequence[int], lengths: Sequence[int]) -> list[float]:
-    """How much each text has of a word: repetition counts less and less, more so in long texts."""
+    """Return, for each text, a word's term frequency as BM25 weighs it: from 0 to below ``K1`` + 1.
+
+    ``counts``: occurrences in each text. Each repetition adds less than the last, and in a long text less
+    than in a short one.
+    """
     mean = max(1.0, sum(lengths) / max(1, len(lengths)))
     return [
         n and n * (K1 + 1) / (n + K1 * (1 - B + B * length / mean))

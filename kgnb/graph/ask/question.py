@@ -42,11 +42,12 @@ _CANDIDATE = re.compile(r"[A-Z][\w’'-]*[\w-]\.?(?: [A-Z][\w’'-]*\w)*")
 class Question:
     """A question that was read.
 
-    ``intent``: what it asks for, "" where no frame fits. ``entities``: those that it names, in its order.
-    ``kin``: the relationship type of "whose father", and whether the person asked for is the target of such
-    an edge (True), its source (False) or either (None). ``asked``: the text without names and question words.
-    ``wanted``: what an answer is, a "Character", a "Location", a "chapter", else "".
-    ``stranger``: a name that nobody in the book has, ``near``: those that may be meant; the first was read.
+    ``entities``: the book's entities in the text, in the text's order. ``asked``: the text without names and
+    question words. ``intent``: key of the frame that fits ("who", "relation", "kin", …), "" for none.
+    ``kin``: for "whose father": the relationship type, and whether the person in the question is the target
+    of such an edge (True), its source (False) or either (None); ``kin_word``: the word in the question.
+    ``wanted``: kind of the answer: "Character", "Location", "chapter" or "". ``stranger``: a name that the
+    book doesn't have; ``near``: similar names of the book, of which the first was read in its place.
     """
 
     text: str
@@ -62,12 +63,18 @@ class Question:
 
     @property
     def people(self) -> list[Entity]:
-        """The characters that it names."""
+        """The characters among ``entities``, in the question's order; repeated where the question repeats
+        them.
+        """
         return [one for one in self.entities if one.kind == "Character"]
 
 
 def read_question(text: str, query: GraphQuery) -> Question:
-    """Read a question about the book of ``query``; a misspelt name is read as the most similar one."""
+    """Return the question in ``text``, read with the names of the book of ``query``.
+
+    Only the first ``MAX_QUESTION`` characters are read. A name that the book doesn't have is read as the most
+    similar name of the book, if there is any (see ``Question.near``).
+    """
     text = " ".join(text[:MAX_QUESTION].split()).strip(" ？?。.!！")
     lang = lang_of(text)
     masked, entities = _mask(text, query)
@@ -82,7 +89,9 @@ def read_question(text: str, query: GraphQuery) -> Question:
 
 
 def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Question:
-    """The question, with what the first frame that fits says."""
+    """Return the question with intent and kin of the first frame that ``masked`` matches; else without
+    intent.
+    """
     asked = masked.replace(_PERSON, " ").replace(_OTHER, " ")
     wanted = next((k for k, p in _data(lang)["wanted"].items() if re.search(p, masked, re.IGNORECASE)), "")
     found = Question(text, lang, tuple(entities), without(asked, stop_words(lang)), wanted=wanted)
@@ -94,7 +103,7 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
 
 
 def _stranger(masked: str, lang: Lang) -> str:
-    """What stands where a question has a person's name, but is none of the book's; else ""."""
+    """Return the unknown name that stands where the question needs a person's name; "" without any."""
     data = _data(lang)
     bare = without(masked, [*stop_words(lang), *data["presence"], *_kin(lang), *data["ties"]])
     found = _HAN_NAME.findall(bare) if lang == "zh" else _CANDIDATE.findall(masked, 1)
@@ -108,8 +117,12 @@ def _stranger(masked: str, lang: Lang) -> str:
 
 
 def near_names(name: str, query: GraphQuery) -> list[str]:
-    """The names that were likely meant, the more present first: those with one other character in Chinese,
-    those most similar elsewhere."""
+    """Return the book's names that ``name`` may be a misspelling of.
+
+    For a name with Chinese characters: at most ``LISTED`` names of characters that have the same length and
+    differ in one character, characters of most chapters first. For others: the query's similar names with a
+    similarity of at least ``ALIKE``, nearest first.
+    """
     if not HAN.search(name):
         close = query.similar_names(name)
         return [one for one in close if SequenceMatcher(None, name.lower(), one.lower()).ratio() >= ALIKE]
@@ -119,15 +132,16 @@ def near_names(name: str, query: GraphQuery) -> list[str]:
 
 
 def lang_of(text: str) -> Lang:
-    """The language of a question."""
+    """Return "zh" for a text with any Chinese character, else "en"."""
     return "zh" if HAN.search(text) else "en"
 
 
 def asked_terms(question: Question) -> list[Term]:
-    """What a passage is searched for: the entities by all their names, the words of the question, and all
-    words for the same act or tie (*marry*, *wife*).
+    """Return the search terms of a question: each entity by all its names, the question's own words, and for
+    words of an act or a tie all words of the same meaning (*wife* for *marry*).
 
-    Where the question asks what the tie is, those for any tie."""
+    A question for the tie between two people gets, beside these, the words of all ties.
+    """
     found = [
         Term(tuple(name.lower() for name in (one.name, *one.aliases)), frozenset((-1 - at,)))
         for at, one in enumerate(dict.fromkeys(question.entities))
@@ -146,7 +160,7 @@ def asked_terms(question: Question) -> list[Term]:
 
 
 def place_before(text: str, lang: Lang) -> bool:
-    """Whether a text ends with a word before which a place follows: 在, *at*."""
+    """Return whether the text ends with a word that a place follows: "他住在", "she lived at " are True."""
     return re.search(_data(lang)["before_place"], text, re.IGNORECASE) is not None
 
 
@@ -156,19 +170,21 @@ propose", and "who is she", no "what is her first name"."""
 
 
 def _asks_no_more(masked: str, lang: Lang) -> bool:
-    """Whether a question without its names has only words of questions, and of being there."""
+    """Return whether nothing is left of a masked question without its question words and words of being
+    there.
+    """
     masked = masked.replace(_PERSON, " ").replace(_OTHER, " ")
     return not terms(without(masked, [*stop_words(lang), *_data(lang)["presence"]]))
 
 
 def stop_words(lang: Lang) -> Sequence[str]:
-    """Words of questions that say nothing about what is asked for."""
+    """Return the language's question words and fillers, which are no search terms."""
     words: list[str] = _data(lang)["stop"]
     return words
 
 
 def _mask(text: str, query: GraphQuery) -> tuple[str, list[Entity]]:
-    """The text with each name replaced by one character, and the entities in their order."""
+    """Return the text with each name replaced by one character, and the entities in the text's order."""
     masked, entities, at = "", [], 0
     for start, end, entity in islice(mentions(text, names_of(query)), MAX_ENTITIES):
         masked += text[at:start] + (_PERSON if entity.kind == "Character" else _OTHER)
@@ -178,7 +194,10 @@ def _mask(text: str, query: GraphQuery) -> tuple[str, list[Entity]]:
 
 
 def mentions(text: str, names: Names) -> Iterator[tuple[int, int, Entity]]:
-    """The names in a text, with start and end; of several at one place the longest."""
+    """Yield (start, end, entity) for each name in the text, in order and without overlap.
+
+    Where several names begin at one offset the longest counts. Latin names only match whole words.
+    """
     at = 0
     while at < len(text):
         found = _longest(text, at, names)
@@ -205,8 +224,12 @@ def _longest(text: str, at: int, names: Names) -> tuple[int, Entity] | None:
 
 
 def names_of(query: GraphQuery) -> Names:
-    """First letter → form in lower case → whose it is: the more present bearer's, a person's before a
-    place's."""
+    """Return the lookup of all names and aliases but those of events: first letter → name → entity, in lower
+    case.
+
+    A name of several entities belongs to one: an entity's own name goes before aliases, a character before
+    other kinds, then the entity of more chapters.
+    """
     found: dict[str, dict[str, Entity]] = {}
     order = sorted(query.entities.values(), key=lambda e: (e.kind != "Character", -len(e.chapters), e.name))
     for own in (True, False):
@@ -225,7 +248,7 @@ def _data(lang: Lang) -> dict[str, Any]:
 
 @cache
 def _kin(lang: Lang) -> dict[str, tuple[str, bool | None]]:
-    """Kinship word → relationship type and the end of the edge that the person asked for is."""
+    """Return kinship word → (relationship type, whether the question's person is the target of the edge)."""
     groups: dict[str, dict[str, object]] = _data(lang)["kin"]
     return {
         word: (str(facts["type"]), bool(facts["from"]) if "from" in facts else None)
@@ -235,7 +258,9 @@ def _kin(lang: Lang) -> dict[str, tuple[str, bool | None]]:
 
 
 def kin_says(lang: Lang) -> dict[str, str]:
-    """Patterns of what words for kin say of a person."""
+    """Return the language's patterns of what kinship words and titles say: "man", "woman", "elder",
+    "younger", "both", … → regular expression (``any_kin``: words in one text).
+    """
     found: dict[str, str] = _data(lang)["kin_says"]
     return found
 

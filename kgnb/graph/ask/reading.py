@@ -28,7 +28,9 @@ MOST_NEAR = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An answer in the text: the entity, or None where its chapter is the answer; the words that say it."""
+    """An answer found in the text: an entity (None where the chapter is the answer), the chapter's number,
+    and the quote.
+    """
 
     entity: Entity | None
     chapter: int
@@ -36,7 +38,12 @@ class Found:
 
 
 def read_out(question: Question, search: Search, query: GraphQuery) -> Found | None:
-    """Return what the text answers; None where it isn't clear."""
+    """Return the answer that passages of the book state; None where the text gives no clear answer.
+
+    Only for questions with an entity, further words, and a wanted kind ("Character", "Location", "chapter"),
+    and without a kinship word for a man or a woman. The answer is the entity of the wanted kind that stands
+    nearest to act and names in the windows that fit, or the best window's chapter.
+    """
     says = kin_says(question.lang)
     if any(re.search(says[key], question.kin_word, re.IGNORECASE) for key in ("man", "woman", "both")):
         return None  # who stands near a word for kin is often none of it
@@ -52,7 +59,9 @@ def read_out(question: Question, search: Search, query: GraphQuery) -> Found | N
 
 
 def _nearest(question: Question, search: Search, windows: Sequence[Window], names: Names) -> Found | None:
-    """The entity of the wanted kind that is nearest to act and names, all windows taken together."""
+    """Return the entity of the wanted kind with most votes over all windows; None where the lead is too
+    small.
+    """
     votes: defaultdict[Entity, float] = defaultdict(float)
     best: dict[Entity, tuple[float, Found]] = {}
     given = {p: with_given(names, p.text) for p in {w.passage for w in windows}}
@@ -76,8 +85,11 @@ def _nearest(question: Question, search: Search, windows: Sequence[Window], name
 def _told(
     question: Question, search: Search, window: Window, names: Names
 ) -> Iterator[tuple[Entity, int, int]]:
-    """The entities of the wanted kind that a window names, with start and end of the shortest words that have
-    each, an act of the question, and all whom the question names."""
+    """Yield (entity, start, end) for each entity of the wanted kind in a window.
+
+    Start and end bound the shortest part of the window's text with the entity, an act of the question in the
+    same sentence, and all entities of the question.
+    """
     text = window.text.lower()
     acts = [m.span() for t in search.acts for m in t.pattern.finditer(text)]
     asked = [
@@ -108,13 +120,16 @@ def _told(
 
 
 def _away(one: tuple[int, int], other: tuple[int, int]) -> int:
-    """Characters between two parts of a text."""
+    """Return the number of characters between two (start, end) parts of a text; 0 where they overlap."""
     return max(one[0] - other[1], other[0] - one[1], 0)
 
 
 def with_given(names: Names, text: str) -> Names:
-    """The names, and the given names of a single character of the people whom a passage names in full: an old
-    book says 布 for 吕布."""
+    """Return ``names`` plus one-character given names of the characters that ``text`` names in full: 布 for
+    吕布.
+
+    Added where the character occurs more often than the full name, and only one such person has that name.
+    """
     found: defaultdict[str, set[Entity]] = defaultdict(set)
     for entity in {one for _, _, one in mentions(text, names) if one.kind == "Character"}:
         given = entity.name[1:]
@@ -125,5 +140,5 @@ def with_given(names: Names, text: str) -> Names:
 
 
 def _quote(window: Window, start: int, end: int) -> str:
-    """The sentences of a part of a window, as evidence."""
+    """Return the sentences around a part of a window, as a quote of evidence length."""
     return quote(window.text, sentence_ends(window.text), start, max(end, start + 1))
