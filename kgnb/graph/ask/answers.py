@@ -156,7 +156,9 @@ class _Asked:
 
 
 def _cited(edge: GraphEdge, query: GraphQuery) -> tuple[Citation, ...]:
-    """Return the edge's quote with its chapter, else its first chapter; empty for an edge without chapters."""
+    """Return the edge's quote with its chapter, else its first chapter; empty for an edge without
+    chapters.
+    """
     chapters = edge.numbers("chapters")
     quoted = query.chapter_numbers.get(int(edge.number("chapter_id")))
     if (quote := edge.text("evidence")) and (quoted or chapters):

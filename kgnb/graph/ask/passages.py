@@ -83,7 +83,9 @@ def passages(chapters: Iterable[tuple[int, str]], lang: Lang = "zh") -> list[Pas
 
 
 def _cut(text: str, most: int) -> int:
-    """Return the length of the passage to cut off: up to the last sentence end below ``most``, else ``most``."""
+    """Return the length of the passage to cut off: up to the last sentence end below ``most``, else
+    ``most``.
+    """
     good = [end + 1 for end in sentence_ends(text[:most]) if most // 3 < end + 1 < most]
     return good[-1] if good else most
 
@@ -220,8 +222,8 @@ class Search:
         ]
 
     def best(self, limit: int) -> list[Passage]:
-        """Return at most ``limit`` passages, the highest score first; passages without any search term are
-        left out.
+        """Return at most ``limit`` passages, the highest score first; passages without any search term
+        are left out.
         """
         return [replace(self.every[i], score=round(self._near[i], 3)) for i in self._order[:limit]]
 
@@ -252,7 +254,9 @@ class Search:
 
     @property
     def acts(self) -> list[Term]:
-        """The terms for acts: no entities and no single Chinese characters, which are too short for an act."""
+        """The terms for acts: no entities and no single Chinese characters, which are too short for an
+        act.
+        """
         return [term for term in self.terms if not term.person and term.credit != CHARACTER_CREDIT]
 
     @property
@@ -271,8 +275,8 @@ class Search:
         return {k for k, pattern in enumerate(self._patterns) if pattern.search(text)}
 
     def windows(self, found: Iterable[Passage]) -> list[Window]:
-        """Return the windows of the passages ``found``: highest share of the question first, then highest
-        weight.
+        """Return the windows of the passages ``found``: highest share of the question first, then
+        highest weight.
         """
         whole: defaultdict[int, float] = defaultdict(float)
         for term, weight in zip(self.terms, self._weights, strict=True):

@@ -63,8 +63,8 @@ class Question:
 
     @property
     def people(self) -> list[Entity]:
-        """The characters among ``entities``, in the question's order; repeated where the question repeats
-        them.
+        """The characters among ``entities``, in the question's order; repeated where the question
+        repeats them.
         """
         return [one for one in self.entities if one.kind == "Character"]
 

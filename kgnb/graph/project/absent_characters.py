@@ -24,7 +24,7 @@ class AbsentCharacters:
         self._forms: dict[str, set[str]] = defaultdict(set)  # absent name → its names
 
     def add(self, extraction: Extraction) -> None:
-        """Count one chapter's characters."""
+        """Register the characters of one chapter's extraction, present and absent."""
         absent = set(extraction.absent)
         named = {character.name for character in extraction.characters}
         named.update(extraction.referenced_names())
@@ -42,7 +42,11 @@ class AbsentCharacters:
     def not_in_book(
         self, node_key: Callable[[str], NodeKey], known: Iterable[str], find_in_text: FindInText
     ) -> set[NodeKey]:
-        """Nodes in no chapter's text, not ``known`` in the book, and without any name in its text."""
+        """Return the node keys of the characters that are nowhere in the book.
+
+        These are present in no chapter, not among the names ``known``, and ``find_in_text`` finds none of
+        their names. ``node_key``: name → key of its node.
+        """
         present = {node_key(name) for name in self._present.union(known)}
         absent: dict[NodeKey, set[str]] = defaultdict(set)
         for name, forms in self._forms.items():

@@ -20,7 +20,7 @@ COMPRESSION = 6
 
 
 def encode(graph: Graph) -> bytes:
-    """Return the graph, whose edges end at its own nodes, as bytes that :func:`decode` reads."""
+    """Return the graph as compressed bytes for :func:`decode`. Each edge must end at nodes of the graph."""
     ends = {key: number for number, key in enumerate(graph.nodes)}
     kept: dict[int, tuple[int, Properties]] = {}  # by identity: edges share their properties
 
@@ -39,7 +39,7 @@ def encode(graph: Graph) -> bytes:
 
 
 def decode(data: bytes) -> Graph:
-    """Return the graph of :func:`encode`'s bytes. Raises ValueError for any others."""
+    """Return the graph that :func:`encode` made ``data`` from. Raises ValueError for any other bytes."""
     try:
         with no_collector():
             shapes, rows, nodes, edges, dropped = from_json(_decompressed(data), cache_strings="keys")

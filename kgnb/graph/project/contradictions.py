@@ -1,9 +1,9 @@
-"""Which ties that rules read from texts hold over the whole book, decided by counts.
+"""Decides which ties that rules read from texts are kept in a book's graph.
 
 Rules give each statement a confidence: high where the text names both persons, low where one of them was
-inferred. Over the book the odds of all statements of a tie add up, and those of what contradicts it lower
-them: another kinship of the same pair, the same tie the other way round, a third parent, another generation
-than that of brothers and sisters.
+inferred. Over the book the odds of all statements of a tie add up. The odds of contradicting ties count
+against them: another kinship of the same pair, the same tie in the opposite direction, a third parent, a
+generation that differs from that of a sibling.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ MIN_ODDS = 1.0
 
 
 def odds(confidence: float) -> float:
-    """Return the odds of a statement of this confidence."""
+    """Return the odds of a statement of this confidence (0-1): 0.5 gives 1, 0.9 gives 9, 1 gives a
+    million.
+    """
     return confidence / max(1e-6, 1 - confidence)
 
 
@@ -29,7 +31,11 @@ _THIRD = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}
 
 
 def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
-    """Return the ties that were read by rules alone and don't hold."""
+    """Return the keys of the ties to leave out: read by rules alone, with odds too small for their
+    contradictions.
+
+    Ties that an LLM's reply states are never returned.
+    """
     total = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: n for edge, n in total.items() if edge[1] in _KIN}
     against = {edge: total.get((edge[2], edge[1], edge[0]), 0.0) for edge in total} | _contradictions(kin)
@@ -37,7 +43,7 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
 
 
 def _contradictions(kin: Mapping[EdgeKey, float]) -> dict[EdgeKey, float]:
-    """Edge → odds of the ties that contradict it."""
+    """Return kinship edge → sum of the odds of the edges that contradict it."""
     of_pair = defaultdict[frozenset[NodeKey], float](float)
     parents = defaultdict[NodeKey, list[float]](list)
     links = defaultdict[tuple[str, NodeKey], dict[NodeKey, float]](dict)
@@ -50,7 +56,11 @@ def _contradictions(kin: Mapping[EdgeKey, float]) -> dict[EdgeKey, float]:
             parents[target].append(n)
 
     def generations(one: NodeKey, kind: str, other: NodeKey) -> float:
-        """The best odds of two ties of one third person: Ann's brother is Tom's, who is not her father."""
+        """Return the best odds, over all third persons, of two ties that put the pair into different
+        generations.
+
+        Example: Ann is Tom's sister, and Tom is Bob's sibling, so Bob is not Ann's father.
+        """
         third = _THIRD.get(kind, "")
         both = [(links["SIBLING", a], links[third, b]) for a, b in ((one, other), (other, one))]
         common = (min(a[x], b[x]) for a, b in both for x in (a.keys() & b.keys()))
@@ -65,6 +75,6 @@ def _contradictions(kin: Mapping[EdgeKey, float]) -> dict[EdgeKey, float]:
 
 
 def _beyond_two(odds: float, parents: Sequence[float]) -> float:
-    """The odds of the parent who would be one too many beside this one, of a child that has two."""
+    """Return the odds of the weaker of the two best other parents of a child; 0.0 where there are fewer."""
     best = [*sorted(parents, reverse=True), 0.0, 0.0]
     return best[2] if odds >= best[1] else best[1]

@@ -15,11 +15,10 @@ STRENGTH = 5
 
 
 def correct(graph: Graph, decisions: Iterable[Decision]) -> list[int]:
-    """Apply the corrections in force to ``graph``, in the order of their ids; return the ids of those that
-    found nothing.
+    """Change ``graph`` by the corrections in force, in the order of their ids; return ids of those without
+    effect.
 
-    A name that several characters bear, or none, finds nothing: the book that the correction was made for had
-    it.
+    A correction has no effect where no character, or several, bear its name. Merges and splits are ignored.
     """
     corrector = Corrector(graph)
     in_force = [d for d in sorted(decisions, key=lambda d: d.id) if d.in_force]
@@ -27,14 +26,17 @@ def correct(graph: Graph, decisions: Iterable[Decision]) -> list[int]:
 
 
 class Corrector:
-    """A graph that corrections change, and its characters by what they are called."""
+    """Applies corrections to a graph, whose characters are found by their names."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._people: NameIndex[NodeKey] | None = None
 
     def apply(self, decision: Decision) -> bool:
-        """Apply a correction; return whether it found what it is about. Merges and splits change nothing."""
+        """Change the graph by a correction; return whether its character or tie was found.
+
+        A merge or a split changes nothing and returns True.
+        """
         if decision.kind not in _APPLY:
             return True
         done = _APPLY[decision.kind](self, decision)
@@ -44,7 +46,9 @@ class Corrector:
 
     @property
     def people(self) -> NameIndex[NodeKey]:
-        """Whose each name is now; the characters of most chapters come first."""
+        """Index from names to the keys of characters, as the graph is now; characters of most chapters
+        first.
+        """
         if self._people is None:
             characters = [node for node in self.graph.nodes.values() if node.label == "Character"]
             characters.sort(key=lambda node: -node.number("count"))
@@ -53,7 +57,7 @@ class Corrector:
         return self._people
 
     def person(self, name: str) -> GraphNode | None:
-        """The only character who is called so."""
+        """Return the only character that bears the name; None where no character, or several, bear it."""
         found = self.people.bearers(name)
         return self.graph.nodes[found[0]] if len(found) == 1 else None
 

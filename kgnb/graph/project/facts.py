@@ -1,4 +1,4 @@
-"""What the chapters say of one node or edge, accumulated in the order of the chapters."""
+"""Facts of one node or edge, accumulated from the chapters in their order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Facts:
     chapters: dict[int, int] = field(default_factory=dict)  # chapter id → number
 
     def add_chapter(self, here: ResolvedChapter, confidence: float, *, unverified: bool = False) -> None:
-        """Count one occurrence in a chapter."""
+        """Count an occurrence in chapter ``here``; the highest confidence of all occurrences is kept."""
         if not unverified:
             self.unverified = False
         if confidence > self.confidence:
@@ -48,7 +48,7 @@ class Facts:
             self.chapters[here.chapter.id] = here.chapter.number
 
     def add_texts(self, **texts: str) -> None:
-        """Keep each text unless it is empty or an earlier chapter gave one."""
+        """Set each property to its text, unless the text is empty or the property has a text already."""
         for key, text in texts.items():
             if text and key not in self.texts:
                 self.texts = {**self.texts, key: text}
@@ -56,9 +56,10 @@ class Facts:
     def add_claim(
         self, here: ResolvedChapter, item: Event | Relation, count_named: Callable[[], int] = lambda: 0
     ) -> None:
-        """Count an event or a relation, with its quote if that is verified and better than the known one.
+        """Count an event or a relation of chapter ``here``, and keep its quote if it is the best so far.
 
-        ``count_named()``: how many ends of a relation stand in the quote. The first of the best quotes stays.
+        Only verified quotes are kept; a quote that names more ends of the relation is better
+        (``count_named()``), then the one of higher confidence, then the first.
         """
         self.add_chapter(here, item.confidence, unverified=item.unverified)
         sure = 0.0 if here.by_ai else item.confidence / 2
@@ -69,24 +70,26 @@ class Facts:
             self.quoted, self.named = here.chapter.id, named
 
     def given(self, *keys: str) -> dict[str, Value]:
-        """These texts as properties, "" where no chapter gave one."""
+        """Return property → text for the given keys; "" where no chapter gave a text."""
         return {key: self.texts.get(key, "") for key in keys}
 
     def proof(self) -> dict[str, Value]:
-        """Properties ``evidence`` and its ``chapter_id``, or ``unverified``."""
+        """Return the properties ``evidence`` (the quote) and ``chapter_id``; ``unverified`` True where
+        no chapter verified.
+        """
         found: dict[str, Value] = {"unverified": True} if self.unverified else {}
         if self.quoted:
             found |= {"evidence": self.texts["evidence"], "chapter_id": self.quoted}
         return found
 
     def numbers(self) -> list[int]:
-        """Chapter numbers, sorted."""
+        """Return the numbers of the chapters, sorted."""
         numbers = list(self.chapters.values())
         return numbers if len(numbers) == 1 else sorted(set(numbers))
 
     @property
     def extracted_by(self) -> str:
-        """``ai`` if any reply said it, else ``rule``."""
+        """``ai`` if the reply of an LLM states the fact in any chapter, else ``rule``."""
         return "ai" if self.by_ai else "rule"
 
 
@@ -99,12 +102,12 @@ class NodeFacts(Facts):
     mentions: int = 0  # that rules found
 
     def add_words(self, key: str, words: Collection[str]) -> None:
-        """Add words to a list."""
+        """Add words to the list property ``key``, such as ``traits``."""
         if words:
             self.lists[key].update(words)
 
     def words(self, key: str) -> list[str]:
-        """A list's words, sorted."""
+        """Return the words of the list property ``key``, sorted; empty without any."""
         return sorted(self.lists[key]) if key in self.lists else []
 
 
@@ -117,11 +120,17 @@ class TieFacts(Facts):
     odds: float = 0.0  # of what rules read, added up over the chapters
 
     def add_label(self, word: str, here: ResolvedChapter) -> None:
-        """Count a reply's word for a tie that has no type of its own."""
+        """Count the reply's own word for a tie in chapter ``here``, for a tie whose word is no
+        relationship type.
+        """
         self.labels.setdefault(word, set()).add(here.chapter.number)
 
     def label_properties(self) -> dict[str, Value]:
-        """Properties ``label`` and, for several words, ``labels`` and ``label_chapters``; needs a label."""
+        """Return ``label`` (first word) and, for several words, ``labels`` (sorted) and ``label_chapters``
+        ("1,5,7").
+
+        Only for a tie with a label; without any, StopIteration is raised.
+        """
         found: dict[str, Value] = {"label": next(iter(self.labels))}
         if len(self.labels) > 1:
             words = sorted(self.labels)
@@ -130,7 +139,10 @@ class TieFacts(Facts):
         return found
 
     def strength(self) -> int:
-        """The mean of the chapters' maxima, halves rounded up; for rules alone :func:`combined_strength`."""
+        """Return the strength, 1-10: the mean over chapters of each chapter's maximum, halves rounded up.
+
+        Of a tie that only rules read: :func:`combined_strength` of the chapters' maxima.
+        """
         values = self.strengths.values()
         if not self.by_ai:
             return combined_strength(values)

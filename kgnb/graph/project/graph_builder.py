@@ -36,7 +36,7 @@ IMPLIED = 0.5
 
 
 def event_id(novel_id: int, chapter_id: int, name: str) -> str:
-    """The unique key of an event (wire contract)."""
+    """Return the unique key of an event (wire contract)."""
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
     return f"{novel_id}_{chapter_id}_{digest[:8]}"
 
@@ -90,11 +90,11 @@ class GraphBuilder:
 
     @property
     def names(self) -> NameResolution:
-        """How the names are resolved."""
+        """The persons of the added chapters, and the function that gives a name's spelling."""
         return NameResolution(self._resolver.persons, self._form)
 
     def drop_absent(self, absent: AbsentCharacters, find_in_text: FindInText) -> None:
-        """Leave out the characters that aren't in the book; to be called before :meth:`add`."""
+        """Leave out the characters that are nowhere in the book's text; to be called before :meth:`add`."""
         if not absent:
             return
         counted = [e for e in self._spelling.entries() if e.mentions and e.kind == "Character"]
@@ -156,7 +156,7 @@ class GraphBuilder:
                 self._add_occurrence(here, ("Character", split_off[name]), name, IMPLIED)
 
     def _is_dropped(self, here: ResolvedChapter, key: NodeKey) -> bool:
-        """Whether the character is left out; its tasks are recorded then."""
+        """Return whether the character is left out, and record the tasks that named it."""
         if key not in self._not_in_book:
             return False
         self._dropped[key[1]] = self._dropped.get(key[1], frozenset()) | here.tasks
@@ -169,7 +169,9 @@ class GraphBuilder:
         return self._add_occurrence(here, key, item.name, item.confidence)
 
     def _add_occurrence(self, here: ResolvedChapter, key: NodeKey, name: str, confidence: float) -> NodeFacts:
-        """Count the entity in the chapter under this name; a character also gets APPEARS_IN."""
+        """Count an entity in the chapter under this name; a character also gets an edge APPEARS_IN.
+        Return its facts.
+        """
         key = self._one_key(key)
         facts = self._entities[key]
         facts.add_chapter(here, confidence)
@@ -182,9 +184,10 @@ class GraphBuilder:
     def _end(
         self, here: ResolvedChapter, name: str, default: str = "Character", quote: str = ""
     ) -> NodeKey | None:
-        """The node of a relation's end, a participant or an event's location; added if no list has it.
+        """Return the node that a name means as an end of a relation, a participant or a place; added where
+        new.
 
-        None where the graph has no node for it. ``default``: label of a name that nothing explains.
+        None where the graph has no node for it. ``default``: label of a name that is in no list.
         """
         found = here.ends.get((name, default))
         if found is None:
@@ -200,7 +203,7 @@ class GraphBuilder:
         return key
 
     def _find_end(self, here: ResolvedChapter, name: str, default: str) -> tuple[NodeKey | None, str]:
-        """The node, before a quote tells who of two is meant, and the name that it has in this chapter."""
+        """Return (node or None, name in this chapter), before a quote decides between two persons."""
         found = self._resolver.find(here.known, name, default)
         if found is None or found[0] not in self._labels:
             return None, ""
@@ -218,7 +221,7 @@ class GraphBuilder:
         return self._keys.setdefault(key, key)
 
     def _key(self, here: ResolvedChapter, label: str, name: str) -> NodeKey | None:
-        """The node that the name means in this chapter; None for a word that means nobody there."""
+        """Return the node that the name means in this chapter; None for a word that means no person."""
         if label != "Character":
             return self._resolver.node_key(label, name)
         person = here.persons.person_named(name)
@@ -310,7 +313,10 @@ class GraphBuilder:
             self._graph.edges[edge] = GraphEdge(*edge, found)
 
     def graph(self, *, whole: bool) -> Graph:
-        """The graph; to be called once. ``whole``: the chapters are all of the novel's; mark protagonists."""
+        """Return the graph; to be called once.
+
+        ``whole``: whether all chapters of the novel were added; only then scores and protagonists are set.
+        """
         graph, novel = self._graph, self._novel.id
         graph.dropped = dict(sorted(self._dropped.items()))
         for node in self._novel_and_chapters():
@@ -356,7 +362,9 @@ class GraphBuilder:
         return of_label(novel, name, facts)
 
     def _aliases(self, name: str, given: set[str]) -> list[str]:
-        """A character's other names: ``given`` by replies or of its class, and no other character's."""
+        """Return a character's other names, sorted: from replies and its class, without other
+        characters' names.
+        """
         form, persons = self._form, self._resolver.persons
         others = given.union(persons.names_of(name)) - {name}
         if not others:

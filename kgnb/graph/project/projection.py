@@ -42,10 +42,10 @@ from kgnb.graph.resolve.decisions import CombinedDecisions, combine_decisions
 
 
 def project(record: Record, until: int | None = None) -> Graph:
-    """Return the graph of a novel's record. Blocking where reading the record's pages is.
+    """Return the graph of a novel's record, with the reader's corrections. Blocks while it reads the rows.
 
-    ``until``: as a reader of the chapters up to this number knows it, without anything that rests on a later
-    one: it is the graph of a record that ends there.
+    ``until``: the graph that a reader of the chapters up to this number knows, equal to the graph of a record
+    that ends with this chapter; None for the whole book.
     """
     with no_collector():
         record = record if until is None else record.until(until)
@@ -55,7 +55,7 @@ def project(record: Record, until: int | None = None) -> Graph:
 
 
 def builder_of(record: Record) -> GraphBuilder:
-    """Return the builder of the record's graph, with all chapters added; it also knows how names resolve."""
+    """Return the builder of the record's graph, with all chapters added; its ``names`` has the persons."""
 
     def find_in_text(forms: Collection[str]) -> Collection[str]:
         return evidence.names_in_texts(forms, (text for _, text in record.texts))
@@ -88,7 +88,7 @@ def novel_builder(
     find_in_text: FindInText = _find_nothing,
     decisions: CombinedDecisions | None = None,
 ) -> GraphBuilder:
-    """The builder of the novel's exact graph, with all chapters added.
+    """Return the builder of the novel's graph, with all chapters added.
 
     The graph is the same for any order of ``rows``, ``chapters`` and ``names``.
 

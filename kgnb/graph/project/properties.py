@@ -14,7 +14,9 @@ PROTAGONIST_SCORE = 80
 
 
 def character(novel_id: int, name: str, facts: NodeFacts, aliases: list[str]) -> Properties:
-    """Of a character; :func:`mark_protagonists` comes later, once all characters are known."""
+    """Return the properties of a Character; ``is_protagonist`` is False until :func:`mark_protagonists`
+    sets it.
+    """
     found = _recurring(novel_id, facts) | facts.given("description", "title")
     found |= {"name": name, "traits": facts.words("traits"), "aliases": aliases}
     found |= {"protagonist_score": facts.score, "is_protagonist": False}
@@ -22,18 +24,18 @@ def character(novel_id: int, name: str, facts: NodeFacts, aliases: list[str]) ->
 
 
 def place(novel_id: int, name: str, facts: NodeFacts) -> Properties:
-    """Of a location or an organization."""
+    """Return the properties of a Location or an Organization."""
     return {"name": name, **_recurring(novel_id, facts), **facts.given("description", "type")}
 
 
 def thing(novel_id: int, name: str, facts: NodeFacts) -> Properties:
-    """Of a Thing, an entity of a configured kind."""
+    """Return the properties of a Thing, an entity of a configured kind."""
     found = {"name": name, **_recurring(novel_id, facts), **facts.given("description", "kind")}
     return found | {"aliases": facts.words("aliases")}
 
 
 def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter, sequence: int) -> Properties:
-    """Of an event, which belongs to one chapter; ``sequence``: its place in the chapter, from 1."""
+    """Return the properties of an Event. ``key``: its id; ``sequence``: its place in the chapter, from 1."""
     found = facts.proof() | _origin(novel_id, facts) | facts.given("name", "description", "importance")
     own: Properties = {"id": key, "chapter_id": chapter.id, "chapter_number": chapter.number}
     own["sequence"] = sequence
@@ -41,13 +43,13 @@ def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter, sequence:
 
 
 def tie(novel_id: int, facts: TieFacts) -> Properties:
-    """Of an edge between two characters."""
+    """Return the properties of an edge between two characters."""
     found = _recurring(novel_id, facts) | facts.given("description") | {"strength": facts.strength()}
     return found | facts.proof() | (facts.label_properties() if facts.labels else {})
 
 
 def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
-    """Of an edge of a structural type (APPEARS_IN, PARTICIPATES_IN, OCCURS_IN, BELONGS_TO, CONTAINS)."""
+    """Return the properties of an edge of a structural type (APPEARS_IN, PARTICIPATES_IN, BELONGS_TO, …)."""
     found = _recurring(novel_id, facts)
     if type_ == "APPEARS_IN":
         return found
@@ -61,7 +63,7 @@ def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
 
 
 def _recurring(novel_id: int, facts: Facts) -> Properties:
-    """What all have that may be in several chapters."""
+    """Return the properties that all nodes and edges of several chapters have."""
     return _origin(novel_id, facts) | {"chapters": facts.numbers(), "count": len(facts.chapters)}
 
 
@@ -71,8 +73,10 @@ def _origin(novel_id: int, facts: Facts) -> Properties:
 
 
 def rate_by_mentions(entities: Collection[NodeFacts]) -> None:
-    """Set the scores of those whom no reply rates: the square root of their share in the most mentioned one's
-    mentions, in percent."""
+    """Set the score (0-100) of each entity without a score, from its number of mentions.
+
+    Score: 100 × √(mentions / most mentions of any entity); a quarter of the mentions gives 50.
+    """
     most = max((one.mentions for one in entities), default=0)
     for one in entities:
         if one.mentions and not one.score:

@@ -37,7 +37,7 @@ class Record:
     state: str = ""
 
     def until(self, number: int) -> Record:
-        """The record as if the book ended with the chapters of this number."""
+        """Return the record as it would be if the book ended with chapter ``number``."""
         chapters = [chapter for chapter in self.chapters if chapter.number <= number]
         ids = {chapter.id for chapter in chapters}
         return replace(

@@ -49,7 +49,7 @@ class Mention(NamedTuple):
 
     @classmethod
     def of(cls, name: str, aliases: Iterable[str]) -> Mention:
-        """A mention whose aliases are without the name itself."""
+        """Return the mention of ``name``; ``name`` itself is removed from the aliases."""
         others = [alias for alias in aliases if alias != name]
         return cls(name, frozenset(others) if others else _NO_ALIASES)
 
@@ -105,7 +105,10 @@ def log_odds(counts: PairCounts) -> float:
 
 
 def weight_apart(counts: PairCounts) -> float:
-    """How the chapters that list the two as two persons change the logarithm of the odds."""
+    """Return the log likelihood ratio, 0 or negative, from chapters that treat the two as two persons.
+
+    Example: one chapter that lists both apart gives about -1.3; no such chapter gives 0.
+    """
     return (
         counts.contradicted * math.log(LISTED_BESIDE_ALIAS)
         + counts.apart * math.log(LISTED_TWICE / (1 - WRONG_ALIAS))
@@ -114,7 +117,10 @@ def weight_apart(counts: PairCounts) -> float:
 
 
 def is_error(times: int, of: int) -> bool:
-    """Whether errors alone explain that ``times`` of ``of`` replies say a thing (one-sided binomial test)."""
+    """Return whether errors of replies alone explain that ``times`` of ``of`` replies say something.
+
+    One-sided binomial test with the error rate ``WRONG_ALIAS``: 1 of 10 is True, 5 of 10 is False.
+    """
     return binomial_tail(times, of, WRONG_ALIAS) >= SIGNIFICANCE
 
 
@@ -127,7 +133,7 @@ class _Uses(NamedTuple):
 
 
 class AliasEvidence:
-    """The names of all replies. Chapters are positions in the novel."""
+    """Counts of names over all replies. A chapter is its position in the novel."""
 
     def __init__(self, chapters: Sequence[ChapterMentions]) -> None:
         self.owners: dict[str, Counter[str]] = defaultdict(Counter)
@@ -170,34 +176,38 @@ class AliasEvidence:
         self._chapter_of_group.append(chapter)
 
     def uses(self, names: Iterable[str]) -> bool:
-        """Whether a reply uses one of the names."""
+        """Return whether any reply lists one of the names, or has it in a relation or an event."""
         return any(name in self._mentions_of or name in self._groups_of for name in names)
 
     @property
     def lists_aliases(self) -> bool:
-        """Whether these replies tell people's other names at all, and not by error only."""
+        """Whether the share of mentions with an alias is above the error rate: the replies list aliases
+        at all.
+        """
         return not is_error(self._with_aliases, len(self._chapter_of_mention))
 
     def count_uses(self, alias: str) -> int:
-        """How often replies list somebody under ``alias`` or give it to somebody."""
+        """Return the number of mentions named ``alias`` plus the number of mentions with this alias."""
         return self._headed[alias] + self.owners[alias].total()
 
     def count_chapters(self, name: str) -> int:
-        """How many chapters list somebody who has the name."""
+        """Return the number of chapters with a mention that has ``name`` as name or alias."""
         return len(self._uses((name,)).chapters)
 
     def count_given(self, names: Iterable[str], alias: str) -> tuple[int, int]:
-        """How many mentions of ``names`` have the alias, and how many mentions there are."""
+        """Return (mentions that have one of ``names`` and the alias, all mentions that have one of
+        ``names``).
+        """
         mine = self._uses(names).mentions
         return len(mine & self._uses((alias,)).mentions), len(mine)
 
     def joining_chapters(self, names: Iterable[str], others: Iterable[str]) -> set[int]:
-        """Chapters with a mention that has one of ``names`` and one of ``others``."""
+        """Return the chapters in which one mention has a name of ``names`` and a name of ``others``."""
         mine, theirs = self._uses(names), self._uses(others)
         return {self._chapter_of_mention[i] for i in mine.mentions & theirs.mentions}
 
     def count(self, names: Iterable[str], others: Iterable[str]) -> PairCounts:
-        """What speaks for and against ``names`` and ``others`` being one person's."""
+        """Return the chapter counts for and against ``names`` and ``others`` being names of one person."""
         mine, theirs = self._uses(names), self._uses(others)
         joined = Counter(self._chapter_of_mention[i] for i in mine.mentions & theirs.mentions)
         acting = {self._chapter_of_group[i] for i in mine.groups & theirs.groups}
@@ -214,7 +224,7 @@ class AliasEvidence:
         )
 
     def _uses(self, names: Iterable[str]) -> _Uses:
-        """Where one of ``names`` is used; cached, as a person is compared with many."""
+        """Return the mentions, co-mentions and chapters with one of ``names``; cached."""
         key = frozenset(names)
         found = self._cached_uses.get(key)
         if found is None:

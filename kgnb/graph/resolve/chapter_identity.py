@@ -24,7 +24,7 @@ MAJORITY_MINIMUM = 5
 
 @dataclass(frozen=True, slots=True)
 class ChapterNames:
-    """The names of one chapter's reply; those of all chapters are needed before any chapter is projected."""
+    """All names of one chapter's reply."""
 
     known: dict[str, NodeKey]  # name or alias in the reply's lists → (label, the item's name)
     mentions: tuple[Mention, ...]  # the reply's characters
@@ -33,7 +33,10 @@ class ChapterNames:
 
 
 def chapter_names(extraction: Extraction, *, from_reply: bool) -> ChapterNames:
-    """The names of an extraction."""
+    """Return the names of a chapter's extraction.
+
+    ``from_reply``: False for the rules' extraction, whose relations and events give no ``groups``.
+    """
     groups: set[frozenset[str]] = set()
     if from_reply:
         groups.update(frozenset((r.source, r.target)) for r in extraction.relations)
@@ -75,10 +78,11 @@ class PersonResolver:
         return ChapterMentions(index, one.mentions, co_mentions, one.from_reply)
 
     def find(self, known: dict[str, NodeKey], name: str, default: str = "Character") -> NodeKey | None:
-        """(label, name) of a name in a reply, before aliases are merged; None for a generic word.
+        """Return (label, name) for a name in a reply, before names of one person are merged; None for a
+        generic word.
 
-        The label is that of the reply's own lists (``known``), else the name table's, else the one that most
-        chapters give, else ``default``.
+        The label is that of the reply's own lists (``known``), else the name table's, else that of most
+        chapters, else ``default``.
         """
         if (key := known.get(name)) is not None:
             return key if key[0] != "Character" else ("Character", name)
@@ -87,23 +91,28 @@ class PersonResolver:
         return (self._table.labels.get(name) or self._majority_labels.get(name, default), name)
 
     def node_key(self, label: str, name: str) -> NodeKey:
-        """The node of a name, regardless of the chapter."""
+        """Return (label, display name) of a name, the same for every chapter."""
         if label == "Character":
             return (label, self.persons.person(name))
         return (label, self._table.canonical.get(label, {}).get(name, name))
 
     def reassigned(self, person: str, number: int) -> str:
-        """The person whom a decision puts in place of ``person`` in chapter ``number``; else ``person``."""
+        """Return the person that a decision puts in place of ``person`` in chapter ``number``; else
+        ``person``.
+        """
         decisions = self._reassigned.get(person, ())
         return next((other for first, last, other in decisions if first <= number <= last), person)
 
     def is_named(self, person: str, quote: str) -> bool:
-        """Whether one of the person's names stands in the quote."""
+        """Return whether one of the person's names stands in the quote."""
         return any(name in quote for name in self.persons.names_of(person))
 
     def quoted(self, person: str, quote: str) -> str:
-        """Whom a quote about ``person`` means: the new owner of a split-off name, where the quote has that
-        name and none of the person's."""
+        """Return the person that a quote about ``person`` means.
+
+        Another person only where the quote has a name that a decision split off from ``person``, and none of
+        the names that ``person`` still has.
+        """
         if self.is_named(person, quote):
             return person
         return min((p for name, p in self.split_off[person].items() if name in quote), default=person)
@@ -111,7 +120,9 @@ class PersonResolver:
     # --- ambiguous words
 
     def persons_called(self, word: str) -> dict[int, set[str]]:
-        """Position of a chapter → the persons to whom its reply gives the word."""
+        """Return position of a chapter → persons (display names) to whom its reply gives ``word`` as a
+        name.
+        """
         found = self._called.get(word)
         if found is None:
             found = self._called[word] = defaultdict(set)
@@ -123,10 +134,12 @@ class PersonResolver:
         return found
 
     def likely_person(self, word: str, index: int) -> str:
-        """Whom an ambiguous word means in a chapter whose reply doesn't say it.
+        """Return the person that an ambiguous word means in the chapter at position ``index``; "" for
+        unknown.
 
-        The only person called so nearby, else the majority's; empty if there is none, if the person is
-        co-mentioned with the word there, or if the word is generic.
+        For a chapter whose reply doesn't say it: the only person called so in chapters nearby, else the
+        person called so in most chapters. "" also for a generic word, and where the person acts together with
+        the word there.
         """
         if is_generic(word) or not (chapters := self.persons_called(word)):
             return ""
@@ -164,12 +177,14 @@ class ChapterPersons:
                 self._by_alias[alias].append(mention)
 
     def person_of(self, mention: Mention) -> str:
-        """The person of one of the reply's characters."""
+        """Return the display name of the person of a mention in this chapter's list of characters."""
         found = self._unambiguous_person(mention) or self._from_context(mention.name)
         return self._resolver.reassigned(found, self._number)
 
     def person_named(self, name: str) -> str:
-        """The person whom a name in the reply means; empty for a word that means nobody in particular."""
+        """Return the display name of the person that a name means in this chapter; "" for a word that
+        means no person.
+        """
         found = self._named.get(name)
         if found is None:
             found = self._named[name] = self._resolver.reassigned(self._find(name), self._number)
@@ -189,14 +204,16 @@ class ChapterPersons:
         return self._alias_majority(mention)
 
     def _alias_majority(self, mention: Mention) -> str:
-        """The person to whom most of the mention's unambiguous aliases belong; empty without any."""
+        """Return the person of most of the mention's unambiguous aliases; "" without such an alias."""
         persons = self._persons
         counts = Counter(persons.person(n) for n in mention.aliases if persons.is_unambiguous(n))
         return max(counts, key=lambda person: (counts[person], person), default="")
 
     def _from_context(self, word: str) -> str:
-        """The only person whom the reply gives the alias, else :meth:`PersonResolver.likely_person`, else the
-        person that the word is itself."""
+        """Return the only person to whom the reply gives the word as an alias.
+
+        Else :meth:`PersonResolver.likely_person`, else the person of the word itself.
+        """
         owners = {self._unambiguous_person(mention) for mention in self._by_alias.get(word, ())} - {""}
         if len(owners) == 1:
             return next(iter(owners))
@@ -205,7 +222,7 @@ class ChapterPersons:
 
 
 def _majority_labels(chapters: Sequence[ChapterNames]) -> dict[str, str]:
-    """Name → label in most chapters' lists; empty for a single chapter, whose own list says it."""
+    """Return name → label that most chapters give it; empty for a book of one chapter."""
     if len(chapters) < 2:
         return {}
     counts = Counter(
@@ -217,7 +234,11 @@ def _majority_labels(chapters: Sequence[ChapterNames]) -> dict[str, str]:
 
 
 def known_names(extraction: Extraction) -> dict[str, NodeKey]:
-    """Name or alias in the reply's lists → (label, name); the first of these lists that has it decides."""
+    """Return name or alias → (label, name of the list's item) for all lists of the extraction.
+
+    Names go before aliases; a name in several lists belongs to the first of characters, organizations,
+    locations, things, events.
+    """
     known: dict[str, NodeKey] = {}
     for label, items in (
         ("Character", extraction.characters),

@@ -54,7 +54,9 @@ class _Correction(BaseModel):
     reason: Text = ""
 
     def decision(self) -> Decision:
-        """The decision; ValueError where a field that it needs is missing."""
+        """Return the decision with id 0. Raises ValueError where a field that its kind needs is missing
+        or wrong.
+        """
         names = (
             (self.who, *self.others)
             if self.do in ("merge", "split")
@@ -83,10 +85,10 @@ class _File(BaseModel):
 
 
 def read_corrections(data: bytes, place: str) -> list[Decision]:
-    """Return the decisions of a file, in its order, with id 0.
+    """Return the decisions of a corrections file (JSON bytes), in the file's order, each with id 0.
 
-    ``place`` is the file's name for errors. Raises InputError for anything but a file of this form: it is
-    somebody else's, and nothing of it is taken over then.
+    ``place``: the file's name, for error messages. Raises InputError, and returns nothing of the file, where
+    the file is too large or any part of it doesn't have the form of the format.
     """
     if len(data) > MAX_BYTES:
         raise InputError("corrections.too_large", path=place, limit=MAX_BYTES // 1_000_000)
@@ -100,7 +102,9 @@ def read_corrections(data: bytes, place: str) -> list[Decision]:
 
 
 def write_corrections(decisions: Iterable[Decision], book: str) -> str:
-    """Return the file's text with the decisions in force, in their order."""
+    """Return the JSON text of a corrections file with the decisions in force, sorted by id. ``book``:
+    its title.
+    """
     made = [_record(d) for d in sorted(decisions, key=lambda d: d.id) if d.in_force]
     head = {"format": "kgnb-corrections", "version": 1, "book": book}
     return json.dumps({**head, "corrections": made}, ensure_ascii=False, indent=1) + "\n"

@@ -47,23 +47,27 @@ class Decision:
 
     @property
     def in_force(self) -> bool:
-        """Whether it has not been undone."""
+        """Whether the decision has not been undone."""
         return self.undone_at is None
 
     @property
     def effect(self) -> tuple[object, ...]:
-        """Equal for decisions that say the same."""
+        """A key that is equal for decisions that change the same: kind, names, chapters, detail."""
         return self.kind, self.names[0], frozenset(self.names), self.chapters, self.detail
 
     @property
     def subject(self) -> tuple[object, ...]:
-        """Equal for decisions of which the later overrules the earlier, other than merges and splits."""
+        """A key that is equal for corrections of which the later replaces the earlier (not merges and
+        splits).
+
+        A ``tie`` and an ``untie`` of the same pair and type have the same key.
+        """
         about = self.detail if self.kind in ("tie", "untie") else ""
         return ("tie" if self.kind == "untie" else self.kind), frozenset(self.names), about
 
 
 def check_form(decision: Decision) -> None:
-    """Raise ValueError where names or detail aren't what the decision's kind needs."""
+    """Raise ValueError where the number of names or the detail doesn't suit the decision's kind."""
     kind, count = decision.kind, len(decision.names)
     if count < 2 if kind in ("merge", "split") else count != (1 if kind in _OF_ONE else 2):
         raise ValueError(f"{kind} needs other names")
@@ -83,7 +87,9 @@ _DETAILS = {
 
 @dataclass(frozen=True, slots=True)
 class DecisionOutcome:
-    """What a command about names did; where it changed nothing ``changed`` is False and ``id`` may be 0."""
+    """Result of a command about names. ``changed``: whether the command changed anything; if not,
+    ``id`` may be 0.
+    """
 
     kind: Kind
     names: tuple[str, ...]
@@ -112,17 +118,20 @@ class CombinedDecisions:
 
     @property
     def names(self) -> frozenset[str]:
-        """Every name that a merge or a split is about."""
+        """Every name in a merged or a separated pair."""
         return frozenset(name for names in (*self.merged, *self.separated) for name in names)
 
 
 def pair(one: str, other: str) -> Pair:
-    """The two names, sorted."""
+    """Return the two names as a sorted pair."""
     return (one, other) if one < other else (other, one)
 
 
 def combine_decisions(decisions: Iterable[Decision]) -> CombinedDecisions:
-    """Apply the decisions in force in the order of their ids."""
+    """Return the joint effect of the merges and splits in force, applied in the order of their ids.
+
+    Decisions of other kinds are ignored.
+    """
     combiner = _Combiner()
     for decision in sorted(decisions, key=lambda d: d.id):
         if not decision.in_force or len(decision.names) < 2:

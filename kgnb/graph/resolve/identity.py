@@ -45,7 +45,7 @@ STATED_REASONS = frozenset({"字", "号", "姓", "stated", "same words", "title 
 
 
 class Persons:
-    """The persons of a book: classes of names, and the names that don't identify anybody by themselves."""
+    """The persons of a book: classes of names, and the names that don't identify one person by themselves."""
 
     def __init__(
         self, chapters: Sequence[ChapterMentions], table: NameTable, decisions: CombinedDecisions
@@ -86,38 +86,52 @@ class Persons:
     # --- results
 
     def person(self, name: str) -> str:
-        """The name that the graph uses for the person called ``name``; see :meth:`is_unambiguous`."""
+        """Return the display name of the person called ``name``; ``name`` itself where it was never merged.
+
+        Not meaningful for an ambiguous name: see :meth:`is_unambiguous`.
+        """
         return self._person.get(name, name)
 
     def names_of(self, name: str) -> list[str]:
-        """All names of the person called ``name``."""
+        """Return all names of the class of ``name``, with ``name``."""
         return self.classes.members_of(name)
 
     def reasons(self, person: str) -> Iterator[MergeReason]:
-        """Why the person's names are one's, a reason for each merge."""
+        """Yield the reason of each merge in the class of ``person``; nothing for a person of a single
+        name.
+        """
         names = set(self.names_of(person))
         return (reason for reason in self.classes.reasons if reason.one in names)
 
     def is_unambiguous(self, name: str) -> bool:
-        """Whether the name means the same person throughout the book."""
+        """Return whether the name means the same person in every chapter.
+
+        False for generic words (the captain) and for words that replies give to several persons more often
+        than by error; always True for a name that a reader's decision is about.
+        """
         if name in self._decided_names:
             return True
         return not (name in self._shared or name in self._ambiguous or is_generic(name))
 
     def occurs(self, name: str) -> bool:
-        """Whether a chapter or the name table has the name; one of a decision may be in a later chapter."""
+        """Return whether a chapter, a reply's alias or the name table has the name.
+
+        False is possible for a name of a decision whose chapter isn't extracted yet.
+        """
         known = self._chapters_of, self.evidence.joined_names, self._table.labels
         return any(name in names for names in known)
 
     def chapters_calling(self, person: str, alias: str) -> set[int]:
-        """Positions of the chapters whose replies give ``alias`` to the person."""
+        """Return the positions (from 0) of the chapters whose replies list ``alias`` for a name of
+        ``person``.
+        """
         return self.evidence.joining_chapters(self.classes.members_of(person), (alias,))
 
     def accepts_alias(self, person: str, alias: str) -> bool:
-        """Whether to believe replies that give ``alias`` to the person.
+        """Return whether ``alias`` counts as another name of ``person``.
 
-        They are believed where it is a name of the person, and where it is ambiguous and they say so more
-        often than errors explain; never against a decision.
+        False where a decision separates the two. Else True where the alias is in the person's class, or is
+        ambiguous and replies give it to the person more often than errors of replies explain.
         """
         if pair(person, alias) in self._decisions.separated:
             return False
@@ -137,7 +151,9 @@ class Persons:
     # --- ambiguous names
 
     def _shared_words(self, replies: Iterable[ChapterMentions]) -> set[str]:
-        """Words that replies give to two persons at once, more often than errors explain."""
+        """Return the words that one chapter's reply gives to two persons, in more chapters than errors
+        explain.
+        """
         found: Counter[str] = Counter()
         for reply in replies:
             bearers: dict[str, list[Mention]] = defaultdict(list)
@@ -149,7 +165,9 @@ class Persons:
         return {word for word, times in found.items() if not is_error(times, count(word))}
 
     def _of_two(self, alias: str, mentions: Iterable[Mention]) -> bool:
-        """Whether two of the mentions, other than the word's own, are two persons'."""
+        """Return whether at least two of the mentions, without the one named ``alias``, are different
+        persons.
+        """
         by_name = {mention.name: mention for mention in mentions if mention.name != alias}
         return len(by_name) > MAX_OWNERS or any(
             self._are_distinct(one, other) for one, other in combinations(by_name.values(), 2)
@@ -170,7 +188,7 @@ class Persons:
         }
 
     def _is_ambiguous(self, alias: str, owners: Counter[str]) -> bool:
-        """Whether errors of replies don't explain that several persons have the alias."""
+        """Return whether several persons have the alias, more often than errors of replies explain."""
         if len(owners) < 2:
             return False
         claims = self._claims_by_person(alias, owners)
@@ -182,7 +200,9 @@ class Persons:
         return not is_error(others, uses) or (others >= most and not is_error(total, uses))
 
     def _claims_by_person(self, alias: str, owners: Counter[str]) -> list[int]:
-        """For each person other than the alias's own class: how many mentions give them the alias."""
+        """Return, for each person outside the alias's own class, the number of mentions that have the
+        alias.
+        """
         own = self.classes.find(alias)
         clear = (n for n in owners if not (n in self._shared or is_generic(n)))
         names = {n for n in clear if self.classes.find(n) != own}
@@ -225,19 +245,19 @@ class Persons:
                         unlikely[pair_] = size
 
     def _odds(self, names: Collection[str], others: Collection[str]) -> tuple[float, PairCounts]:
-        """The logarithm of the odds that both are one person's, and what replies say of them."""
+        """Return the log odds that both sets of names are one person's, and the counts from replies."""
         counts = self.evidence.count(names, others)
         odds = log_odds(counts) + self._parts.weight(names, others)
         return self._with_table(odds, names, others), counts
 
     def _with_table(self, odds: float, names: Collection[str], others: Collection[str]) -> float:
-        """The logarithm of the odds with the word of the name table, a witness that reads the text only.
+        """Return ``odds`` (a logarithm), changed by what the name table says: a witness that reads only the
+        text.
 
-        It errs in WRONG_LINK of its links. One that gives a name of one side to somebody of neither speaks
-        against a merge as far as the replies list that person and the other side apart. The few replies about
-        a short book are believed without it. Dawid and Skene,
-        "Maximum likelihood estimation of observer error-rates", Applied Statistics 28 (1979), for witnesses
-        with error rates of their own.
+        A share WRONG_LINK of the table's links is wrong. A link between the two sides raises the odds. A link
+        from one side to a third person lowers them, as far as replies list that person and the other side
+        apart. In a short book ``odds`` is returned unchanged. Dawid and Skene, "Maximum likelihood estimation
+        of observer error-rates", Applied Statistics 28 (1979), for witnesses with error rates of their own.
         """
         if not self._is_long:
             return odds
@@ -252,7 +272,7 @@ class Persons:
         return odds
 
     def _merge_if_likely(self, one: str, other: str) -> bool:
-        """Merge the two classes if the replies say so."""
+        """Merge the classes of the two names if the odds suffice; return whether they were merged."""
         classes = self._evident_classes
         odds, counts = self._odds(classes.members_of(one), classes.members_of(other))
         if odds < self._least_odds:
@@ -274,7 +294,7 @@ class Persons:
                 self._merge(MergeReason(name, alias, "table", reason, certainty=certainty))
 
     def _replies_allow(self, name: str, alias: str, reason: str) -> bool:
-        """Whether the replies leave room for a link of the name table."""
+        """Return whether nothing in the replies speaks against a link of the name table."""
         names = self._evident_classes.members_of(name)
         others = self._evident_classes.members_of(alias)
         stated = reason in STATED_REASONS
@@ -289,7 +309,7 @@ class Persons:
         return (stated or not self.evidence.lists_aliases) and not self.evidence.count(names, others).apart
 
     def _has_aliases(self, names: Iterable[str]) -> bool:
-        """Whether replies list another name together with one of these."""
+        """Return whether any reply joins one of these names with another name."""
         return any(name in self.evidence.joined_names for name in names)
 
     def _merge_by_epithets(self) -> None:

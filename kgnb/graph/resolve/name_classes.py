@@ -44,15 +44,19 @@ class NameClasses:
         self._separated_names = {name for names in self.separated for name in names}
 
     def find(self, name: str) -> str:
-        """The root of the class of ``name``; the name itself where it was never merged."""
+        """Return the root (a name) of the class of ``name``; ``name`` itself where it was never merged."""
         return self._root.get(name, name)
 
     def members_of(self, name: str) -> list[str]:
-        """The names of the class of ``name``."""
+        """Return all names of the class of ``name``, with ``name``; [name] where it was never merged."""
         return self.members.get(self.find(name), [name])
 
     def may_merge(self, one: str, other: str) -> bool:
-        """Whether the names are in two classes that neither a decision nor qualified names keep apart."""
+        """Return whether the two names are in different classes that nothing forbids to merge.
+
+        Forbidden by a decision that separates a name of one class from a name of the other, and by namesakes:
+        张虎（张辽之子） never merges with 张虎.
+        """
         names, others = self.members_of(one), self.members_of(other)
         if names is others or self.find(one) == self.find(other):
             return False
@@ -66,7 +70,11 @@ class NameClasses:
         )
 
     def merge(self, reason: MergeReason) -> None:
-        """Merge the classes of the reason's names; the smaller root stays."""
+        """Merge the classes of ``reason.one`` and ``reason.other`` and record the reason; nothing where they
+        are one.
+
+        The alphabetically smaller root becomes the root of the merged class.
+        """
         a, b = sorted((self.find(reason.one), self.find(reason.other)))
         if a == b:
             return

@@ -42,8 +42,11 @@ class NameReason:
 
 @dataclass(frozen=True, slots=True)
 class ListedName:
-    """A named entity of a book. ``mentions``: the pre-scan's count, at least ``chapters``; ``narrator``:
-    whether this person tells the book in the first person."""
+    """A named entity of a book.
+
+    ``mentions``: the pre-scan's count, at least ``chapters``; ``kind``: its label; ``chapters``: their
+    number; ``narrator``: whether this person tells the book in the first person.
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -54,7 +57,9 @@ class ListedName:
     narrator: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """The object that ``names --json`` prints: these fields, a reason's ``other`` as ``with``."""
+        """Return the JSON object of ``names --json``: all fields; in reasons the key ``with`` instead
+        of ``other``.
+        """
         told = asdict(self)
         told["reasons"] = [
             {"with" if key == "other" else key: value for key, value in why.items()}
@@ -66,9 +71,9 @@ class ListedName:
 def list_names(
     graph: Graph, names: NameResolution, entries: Sequence[NameEntry], labels: Collection[str] = NAMED_LABELS
 ) -> list[ListedName]:
-    """The entities of these labels in the graph, most mentioned first.
+    """Return the graph's entities of the given labels with all their names, most mentioned first.
 
-    While no chapter has a row, the entities of the name table ``entries``.
+    A graph without any chapter node gives the entities of the name table ``entries`` instead.
     """
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for entry in entries:
@@ -122,7 +127,7 @@ def _reasons(names: NameResolution, name: str, aliases: Sequence[str]) -> tuple[
 
 
 def _merge_reasons(persons: Persons, name: str) -> dict[str, NameReason]:
-    """Other names of the person → the last merge on the way there from ``name``."""
+    """Return alias → reason of the last merge that connects the alias with ``name``."""
     merges = [(why.one, why.other, why) for why in persons.reasons(name)]
     return {
         alias: NameReason(

@@ -1,4 +1,6 @@
-"""What the words of two names say about being one person's: Elizabeth Moss and Lizzy Moss share one."""
+"""Evidence from the parts of two names that they are one person's: Elizabeth Moss and Lizzy Moss share
+two.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,12 @@ _PARTICLES = frozenset({"the", "and", "with", "from", "von", "van", "des", "del"
 
 @lru_cache(maxsize=16_384)
 def parts(name: str) -> frozenset[str]:
-    """A name's words, and what its nicknames stand for; of a Chinese name each two adjacent characters.
+    """Return a name's distinctive parts: words in lower case, or pairs of adjacent characters of a Chinese
+    name.
 
-    Without titles and words for many people, which tell nobody from another: the Aged Man, 张将军.
+    A nickname also gives the full names that it stands for: "Lizzy Moss" gives elizabeth, lizzy, moss.
+    Titles, particles, generic words and words of one or two letters are left out: "Mr. Moss" gives moss,
+    张将军 gives 张将.
     """
     if _is_chinese(name):
         return frozenset(two for two in map("".join, pairwise(name)) if not is_generic(two))
@@ -36,7 +41,10 @@ def parts(name: str) -> frozenset[str]:
 
 
 def without_epithet(name: str) -> str:
-    """The full name behind an epithet: Ann Peel of Young Ann Peel; empty for Young Peel, Old Mr. Peel."""
+    """Return the full name behind an epithet: "Ann Peel" for "Young Ann Peel"; else "".
+
+    "Young Peel" and "Old Mr. Peel" give "": no first name follows the epithet.
+    """
     epithet, _, full = name.partition(" ")
     first, _, last = full.partition(" ")
     is_full = last and first[:1].isupper() and key(first) not in HONORIFICS
@@ -44,12 +52,15 @@ def without_epithet(name: str) -> str:
 
 
 def tell_apart(names: Iterable[str]) -> bool:
-    """Whether epithets before one full name tell people apart: Old and Young Ann Peel, not Poor Ann Peel."""
+    """Return whether names of one full name have different epithets: True for Old Ann Peel, Young Ann Peel.
+
+    "Poor" and "Dear" don't count, as they say nothing about which of two persons is meant.
+    """
     return len({name.partition(" ")[0].lower() for name in names} - _PITYING) > 1
 
 
 def is_short_form(short: str, name: str) -> bool:
-    """Whether a Chinese name leaves characters out of another, in order: 熊王 of 熊魔王."""
+    """Return whether a Chinese name is another name with characters left out, in order: 熊王 for 熊魔王."""
     rest = iter(name)
     return _is_chinese(short) and 2 <= len(short) < len(name) and all(char in rest for char in short)
 
@@ -69,7 +80,12 @@ class NameParts:
         self._common = {part for part, of in self._bearers.items() if len(of) > MAX_BEARERS}
 
     def weight(self, names: Iterable[str], others: Iterable[str]) -> float:
-        """How the parts of the names change the logarithm of the odds that they are one person's."""
+        """Return the log likelihood ratio, from the parts of the names, that both sets of names are one
+        person's.
+
+        ``SHARED_PART`` (positive) for a shared distinctive part or a short form, plus ``OTHERS_PART``
+        (negative) where other names of the book have a part that is not shared; 0.0 for neither.
+        """
         names, others = frozenset(names), frozenset(others)
         mine, theirs = self._distinctive(names), self._distinctive(others)
         shared, both = mine & theirs, names | others
@@ -81,7 +97,9 @@ class NameParts:
         return (SHARED_PART if shared else 0.0) + (OTHERS_PART if of_others else 0.0)
 
     def are_exclusive(self, names: Iterable[str], others: Iterable[str]) -> bool:
-        """Whether only ``names`` and ``others`` have the parts of ``names``."""
+        """Return whether no other name of the book has a part of ``names``; names in ``others`` may
+        have them.
+        """
         both = {*names, *others}
         return all(self._bearers.get(part, both) <= both for name in names for part in parts(name))
 

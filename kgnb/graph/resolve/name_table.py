@@ -23,13 +23,16 @@ Link = tuple[str, str, str, float]
 
 
 def base_of(name: str) -> str:
-    """The bare name of a namesake (张虎（张辽之子） → 张虎); empty for any other name."""
+    """Return the bare name of a namesake, 张虎 for 张虎（张辽之子）; "" for a name without final brackets."""
     found = _QUALIFIED.fullmatch(name) if name.endswith(("）", ")")) else None
     return found[1] if found else ""
 
 
 def is_qualified(one: str, other: str) -> bool:
-    """Whether the two are namesakes: the same bare name, with different words in brackets or none."""
+    """Return whether two names are namesakes: one bare name, and at least one of them with brackets.
+
+    张虎 and 张虎（张辽之子） are; two names without brackets are not.
+    """
     bases = base_of(one), base_of(other)
     return any(bases) and (bases[0] or one) == (bases[1] or other)
 
@@ -45,7 +48,7 @@ class NameTable:
     links_of: dict[str, tuple[Link, ...]]  # a character's own name → its links
 
     def other_names(self, names: Iterable[str]) -> set[str]:
-        """The further names that the table links with one of ``names`` as one person's."""
+        """Return the names that the table links with one of ``names``, without ``names`` themselves."""
         own = {self.canonical["Character"].get(name, name) for name in names}
         return own.union(alias for name in own for _, alias, *_ in self.links_of.get(name, ())).difference(
             names
@@ -53,7 +56,7 @@ class NameTable:
 
 
 def name_table(entries: Sequence[NameEntry]) -> NameTable:
-    """Index the entries."""
+    """Return the lookups of the table's entries."""
     characters = [entry for entry in entries if entry.kind == "Character"]
     labels: dict[str, str] = {}
     for label in reversed(ENTITY_LABELS):

@@ -29,7 +29,9 @@ class Spelling:
         self._forms: dict[str, str] = {}  # cache of form
 
     def form(self, name: str) -> str:
-        """The form to show for ``name``."""
+        """Return the spelling to show for ``name``; ``name`` itself where the book has only this
+        spelling of it.
+        """
         found = self._forms.get(name)
         if found is None:
             found = self._forms[name] = self._shown.get(folded(name), name)
@@ -39,13 +41,15 @@ class Spelling:
         return not self._shown or all(self.form(name) == name for name in names)
 
     def entries(self) -> tuple[NameEntry, ...]:
-        """The name table with these spellings; other forms are aliases."""
+        """Return the entries of the name table, renamed to these spellings; the other forms become
+        aliases.
+        """
         if not any(self._table.forms.get(plain, form) != form for plain, form in self._shown.items()):
             return self._table.entries
         return tuple(_unified(entry, self._table.forms | self._shown) for entry in self._table.entries)
 
     def names(self, one: ChapterNames) -> ChapterNames:
-        """A chapter's names with these spellings."""
+        """Return a chapter's names with these spellings; the same object where nothing changes."""
         if self._keeps(_names(one)):
             return one
         form = self.form
@@ -57,7 +61,7 @@ class Spelling:
         )
 
     def extraction(self, found: Extraction) -> Extraction:
-        """An extraction with these spellings; the same object where nothing changes."""
+        """Return an extraction with these spellings; the same object where nothing changes."""
         return found if self._keeps(names_in(found)) else renamed(found, self.form)
 
 
@@ -67,9 +71,10 @@ _MARKS = re.compile(r"[\s.,·•・‧=\-‐-―]+")
 
 @lru_cache(maxsize=8_192)
 def folded(name: str) -> str:
-    """The form that all spellings of a name share: Mr.Moor, MR MOOR; 玛丽•安, 瑪麗·安.
+    """Return the form that all spellings of a name share, to compare names.
 
-    Accents count, and so do blanks between Latin letters: Li Na is not Lina.
+    "Mr.Moor" and "MR MOOR" give "mr moor"; 玛丽•安 and 瑪麗·安 give 玛丽安; "The Duke" gives "duke". Accents
+    count, and so do blanks between Latin letters: Li Na is not Lina.
     """
     plain = fold(unicodedata.normalize("NFKC", _APOSTROPHES.sub("'", name))).casefold()
     blank = " " if plain[:1] < "\u2e80" else ""
@@ -116,7 +121,10 @@ class TableSpellings:
 
 
 def table_spellings(entries: Sequence[NameEntry]) -> TableSpellings:
-    """The preferred forms: entries' names before aliases, then the form with more mentions."""
+    """Return the preferred spelling of each name of the name table.
+
+    Of several spellings an entry's name goes before an alias, then the form of the entry with more mentions.
+    """
     ranks: dict[str, tuple[bool, int, int, str]] = {}
     for entry in entries:
         for place, form in enumerate((entry.name, *entry.aliases)):
