@@ -421,7 +421,7 @@ class TestEveryFace:
         code = IN_KERNEL + (
             "import kgnb\nfrom kgnb.app import build_call\n"
             "from kgnb.cli import main\n"
-            "one = [build_call._settings(None, None, '', None, None), kgnb.Node.from_env().settings]\n"
+            "one = [build_call._settings(None, None, '', None, None, False), kgnb.Node.from_env().settings]\n"
             "async def run(args, settings): one.append(settings); return 0\n"
             "main.chosen = lambda _: run\n"
             "main._run(main.make_parser().parse_args(['providers', 'list']))\n"
@@ -434,7 +434,7 @@ class TestEveryFace:
         code = (
             "import logging, sys\nlogging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
             "from kgnb.app import build_call\nimport kgnb\n"
-            "one = (None, None, '', None, None)\n"
+            "one = (None, None, '', None, None, False)\n"
             "build_call._settings(*one); kgnb.Node.from_env(); build_call._settings(*one)"
         )
         told = elsewhere.run(code, FAKE_FAULTS=["offline"] * 9, KGNB_LANG="en", **ON_KAGGLE)
