@@ -1,9 +1,9 @@
 """Persons' names of an English book: candidates, and a classifier that learns from the book itself.
 
-No list of names decides: a common first name only speaks for a person. Candidates are capitalised phrases.
-The surest persons (speakers, bearers of an honorific) teach the log odds of the words before and after a name
-in *this* book, which tell persons from places and other capitalised words. The Chinese twin has characters
-for words, and surnames for honorifics.
+Candidates are capitalised phrases. The surest persons (speakers, bearers of an honorific) give the log odds
+of the words before and behind a name in *this* book; these tell persons from places and other capitalised
+words. No list of names decides: a common first name only adds to the score. The Chinese twin has characters
+in place of words, and surnames in place of honorifics.
 """
 
 from __future__ import annotations
@@ -71,15 +71,20 @@ _IN_CLAUSE, _GOES_ON = re.compile("[a-z], $"), re.compile(r",? (?:and|or|[A-Z])"
 _STYLE_NAMES, _YOUR = words.STYLES & FIRST_NAMES, ("your ", "his ", "her ")  # Grace; not Your Grace
 
 RARE = 3
-"""Occurrences up to which what the text says in words counts: more have neighbours enough."""
+"""Most occurrences of a name whose score an introducing phrase raises; a more frequent name has neighbours
+enough."""
 STATED_SCORE = 1.5
-"""Added to the score of a rare name of which the text says that it is somebody's."""
+"""Added to the score of a rare name that a phrase introduces as a person's ("her sister Grace") or that a
+speech calls."""
 KIND, KIND_SHARE = 5, 0.25
-"""Occurrences of a name, and the share of those behind a or an, from which on it is what many are called."""
+"""Least occurrences of a candidate, and least share of them behind "a" or "an", if it is a word for many
+people (an Uplander)."""
 SURE_SPEECHES = 3
-"""Speeches that make a name of a word which is none in other books: Sunday, Bah."""
+"""Least number of ``" said Word`` that make a candidate of a word that is no name in other books: Sunday,
+Bah."""
 SPEECH_REACH = 50
-"""Characters before and behind in which a quotation mark stands if a name with an article is a speaker's."""
+"""Characters before and behind a name with an article in which a quotation mark must stand, if its bearer is
+a speaker."""
 SEED_CAP = 80
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 100.0
@@ -87,29 +92,35 @@ PSEUDO_COUNT = 100.0
 MAX_LOG_ODDS = 1.5
 """Log odds are clipped to plus and minus this."""
 PREDICATE_EXCESS = 4.0
-"""How much oftener a verb of what people do stands behind a name than elsewhere; 1: twice as often."""
+"""Prior excess of verbs of human action behind names: 4.0 means five times as frequent as elsewhere, 1.0
+twice."""
 MARKS = '.,;:?()"-–—…\n'
 MARK_LOG_ODDS = 1.3
-"""Log odds of a punctuation mark behind a name, where there are many seeds; places have one as well, and
-an exclamation mark more often stands behind what is no name."""
+"""Log odds of a punctuation mark behind a name, where there are many seeds. An exclamation mark has 0: it
+mostly stands behind words that are no names."""
 OPENING_LOG_ODDS = 0.5
 """Log odds of a punctuation mark before a name, where there are many seeds."""
 UNSEEN_LOG_ODDS = -0.7
-"""Log odds of a word that is beside none of many seeds; less, the fewer they are."""
+"""Log odds of a word beside no seed, where there are many seeds; nearer to 0 with fewer."""
 STANDARD_ERROR = 0.5
-"""Of one occurrence's log odds; of a mean over n occurrences it is smaller by the square root of n."""
+"""Standard error of the log odds of one occurrence; that of a mean over n occurrences is smaller by the
+square root of n."""
 MAX_PERSONS = 10_000
-"""Names taken for persons', at most, the most mentioned; a long novel has about a thousand. It bounds the
-comparisons of a text in which every word is another name."""
+"""Most names taken for persons', the most frequent first; a long novel has about a thousand. Bounds the
+comparisons for a text in which every word is another name."""
 PART = 1 << 18
 """Characters whose words are counted at a time."""
 PHRASES = 1 << 14
-"""Capitalised phrases, at most, whose names are remembered; a long novel has as many."""
+"""Most capitalised phrases whose names are cached; a long novel has as many."""
 
 
 @dataclass(slots=True)
 class Candidate:
-    """A capitalised phrase that may be a name, with the evidence."""
+    """A capitalised phrase that may be a person's name, with the evidence.
+
+    ``offsets``: of all occurrences; ``before`` and ``after``: neighbouring word or mark, in lower case →
+    occurrences; ``score``: log odds and bonuses, above 0 for a likely person.
+    """
 
     name: str
     offsets: list[int] = field(default_factory=list)
@@ -123,17 +134,24 @@ class Candidate:
 
     @property
     def count(self) -> int:
-        """Occurrences in the book."""
+        """Number of occurrences in the book."""
         return len(self.offsets)
 
 
 def usual_title(word: str) -> str:
-    """Return a title as the word lists hold it, or the usual one that means the same: Monsieur is Mr."""
+    """Return the title ``word`` in lower case without a full stop, or the usual title of the same meaning.
+
+    "Mr." → "mr"; "Monsieur" → "mr"; "Madame" → "mrs"; "Captain" → "captain".
+    """
     return words.SAME_TITLES.get(key(word), key(word))
 
 
 def is_titled(name: str) -> bool:
-    """Return whether the name is an honorific and more; not St. Paul, a church, nor Prince Edward Island."""
+    """Return whether ``name`` is an honorific and at least one more word.
+
+    "Mr. Dale" and "Aunt Jane" → True; "Tom Dale", "Admiral", "St. Paul" (a church), "Doctor of Divinity" and
+    "Prince Edward Island" → False.
+    """
     first, _, rest = name.partition(" ")
     if key(first) in _ROYAL and key(rest.split(" ")[-1]) in _NAMED_AFTER_KINGS:
         return False
@@ -146,7 +164,11 @@ def is_titled(name: str) -> bool:
 
 
 class Candidates:
-    """All capitalised names of one text, in ``found``."""
+    """All capitalised phrases of a text that may be names.
+
+    ``found``: name → candidate; ``tokens``: string between spaces → occurrences; ``lower``: word without a
+    capital → occurrences.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -180,12 +202,17 @@ class Candidates:
                 self._add(name, at + offset)
 
     def _is_proper(self, word: str) -> bool:
-        """Whether the book capitalises the word within sentences too."""
+        """Return whether at least half as many occurrences have a capital within a sentence as have none
+        anywhere."""
         inside = self._within_sentence[word]
         return inside > 0 and inside >= 0.5 * self.lower[word.lower()]
 
     def _names_in(self, phrase: str, opening: bool) -> list[tuple[str, int]]:
-        """(name, offset) of what is left of a phrase without the words at both ends that are part of none."""
+        """Return (name, offset in ``phrase``) of each name in a phrase, without words at both ends that
+        belong to no name; [] if nothing is left.
+
+        ``opening``: whether the phrase begins a sentence or speech, where any word has a capital.
+        """
         parts = phrase.split(" ")
         while parts and not self._can_begin(parts, opening):
             parts, opening = parts[1:], False
@@ -205,7 +232,8 @@ class Candidates:
         return [(name, start + offset) for name, offset in _split_at_honorifics(parts)]
 
     def _is_no_name(self, word: str) -> bool:
-        """Sunday, Aye-aye."""
+        """Return whether a word is in the list of words that are no names, or all its parts are: Sunday,
+        Aye-aye."""
         return key(word) in self._no_names or all(part in self._no_names for part in key(word).split("-"))
 
     def _can_begin(self, parts: list[str], opening: bool) -> bool:
@@ -270,21 +298,24 @@ class Candidates:
 
 
 def _is_oath(text: str, at: int) -> bool:
-    """Whether nobody is meant by the George at ``at``: by George! By George, we will."""
+    """Return whether "George" at ``at`` is an oath and no name: "by George!", "By George, we
+    will."
+    """
     by = text[max(0, at - 3) : at]
     return by == "By " or (by == "by " and text.startswith("!", at + 6))
 
 
 def _is_surname(parts: list[str]) -> bool:
-    """Whether a month or a country ends a name, Mr. March, Anne May, Jack Holland, Mr. England, or, as in
-    jest, an adverb: Parson Firstly."""
+    """Return whether the last word, a month, a country or an adverb, is a surname here: Mr. March, Jack
+    Holland, Parson Firstly."""
     before, last = key(parts[-2]) if len(parts) > 1 else "", key(parts[-1])
     titled = before in _TITLES
     return (titled and last.endswith("ly")) or (last in _ODD_SURNAMES and (titled or before in FIRST_NAMES))
 
 
 def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
-    """(name, offset) of each name in a phrase: "Jane Mrs. Long" are two."""
+    """Yield (name, offset) of each name in the words of a phrase, cut before honorifics: "Jane Mrs. Long"
+    holds two."""
     cuts = [
         i
         for i in range(1, len(parts))
@@ -298,7 +329,8 @@ def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
 
 
 def _token_counts(text: str) -> Counter[str]:
-    """What stands between spaces → occurrences; a part of the text at a time, as each is an object."""
+    """Return string between spaces → occurrences, counting :data:`PART` characters at a time to
+    bound memory."""
     counts, start = Counter[str](), 0
     while start <= len(text):
         end = text.find(" ", start + PART)
@@ -312,7 +344,11 @@ def _token_counts(text: str) -> Counter[str]:
 
 
 class NameClassifier:
-    """Scores the candidates of one book and decides which are persons' names."""
+    """Scores the candidates of one book; :meth:`persons` gives those that are persons' names.
+
+    ``candidates``: name → candidate with its score; ``lower``: word without a capital → occurrences;
+    ``paragraphs``: those of ``text``.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -338,7 +374,8 @@ class NameClassifier:
         self._score_stated()
 
     def _odds(self, sides: Iterable[Mapping[str, int]], likely: Iterable[str] = ()) -> dict[str, float]:
-        """Log odds of words beside the seeds; where these are few, the ``likely`` are expected there."""
+        """Return word → log odds of standing beside a seed rather than anywhere; ``likely`` words get a prior
+        excess."""
         counts = pooled_counts(sides, SEED_CAP)
         for word in likely:
             counts[word] += PREDICATE_EXCESS * PSEUDO_COUNT * self._words[word] / self._total
@@ -372,7 +409,7 @@ class NameClassifier:
         return score
 
     def _is_called_in_jest(self, candidate: Candidate) -> bool:
-        """Mr. Impudence: a common word that somebody is called with a title, and that once."""
+        """Return whether a candidate is a title and a common word, once, in a speech: Mr. Impudence."""
         named = candidate.name.partition(" ")[2] in self.candidates  # Mr. Archer is Archer
         if candidate.count > 1 or named or not is_titled(candidate.name):
             return False
@@ -383,12 +420,13 @@ class NameClassifier:
         return bool(spoken) and before.endswith(",") and not after[:1].isalpha() and common
 
     def _common_noun(self, name: str) -> int:
-        """How often the book writes the word, or that of which it is the plural, without a capital."""
+        """Return how often the book writes the name, or its singular, without a capital."""
         word = name.lower()
         return self.lower[word] + (self.lower[word[:-1]] if word.endswith("s") else 0)
 
     def _score_relatives(self) -> None:
-        """Raise names that share a part with a sure one: Elizabeth Marlow with Elizabeth, Mr. Marlow."""
+        """Raise the scores of names that share a part with a sure name: Elizabeth Marlow with Elizabeth or
+        Mr. Marlow."""
         sure = [c.name.split(" ") for c in self.candidates.values() if c.score >= 1.5 and c.count >= 3]
         firsts = {p[0]: self.candidates[p[0]].score for p in sure if len(p) == 1}
         titled = [p for p in sure if is_titled(" ".join(p))]
@@ -415,7 +453,7 @@ class NameClassifier:
                 candidate.stated, candidate.score = True, max(0.0, candidate.score)
 
     def _score_stated(self) -> None:
-        """Raise rare names of whom the text says that they are somebody."""
+        """Raise the scores of rare names that a phrase introduces as a person's, or that a speech calls."""
         for name, rare in self.candidates.items():
             if rare.count > RARE or _is_sure(rare) or place_share(rare) or not _may_be_somebody(name):
                 continue
@@ -427,13 +465,19 @@ class NameClassifier:
                 rare.score += STATED_SCORE
 
     def _is_addressed(self, at: int, name: str) -> bool:
-        """Whether somebody is called in the middle of a speech, "Come, Henry," and it is no list of towns."""
+        """Return whether the name at ``at`` is called in the middle of a speech, "Come, Henry," and is no
+        part of a list."""
         end = at + len(name)
         middle = _IN_CLAUSE.search(self.text, max(0, at - 3), at) and not _GOES_ON.match(self.text, end)
         return bool(middle) and not self.lower[name.lower()] and self.paragraphs.is_called(at, end)
 
     def persons(self) -> dict[str, Candidate]:
-        """Return the sure persons' names and likely ones that begin or end alike, ``MAX_PERSONS`` at most."""
+        """Return name → candidate of the persons' names, :data:`MAX_PERSONS` at most, the most frequent
+        first.
+
+        These are the sure names, and likely names (score 0 or more) that share the first or last word with a
+        sure name and occur twice or speak.
+        """
         likely = {
             n: c for n, c in self.candidates.items() if c.score >= 0.0 and not self._is_called_in_jest(c)
         }
@@ -449,8 +493,11 @@ class NameClassifier:
 
 
 def _is_sure(candidate: Candidate) -> bool:
-    """Whether a candidate needs no relative: a title, a common first name and more, called or with a good
-    score, or a score above zero by more than chance, which is the larger the fewer occurrences a mean has."""
+    """Return whether a candidate is a person's name without support by other names.
+
+    True for a title, an introducing phrase, a patronymic, a common first name with more evidence, or a score
+    above its standard error, which is larger for few occurrences.
+    """
     name, score = candidate.name, candidate.score
     first, _, rest = name.partition(" ")
     addressed = candidate.before['"'] and candidate.after[","]
@@ -467,7 +514,8 @@ def _is_sure(candidate: Candidate) -> bool:
 
 
 def _is_rank(parts: list[str], ranks: Container[str]) -> bool:
-    """Whether a rank alone, the Captain, may be one of those who bear it before their names."""
+    """Return whether a name is a rank alone, the Captain, and ``ranks`` (usual titles before names) contain
+    the rank."""
     return len(parts) == 1 and key(parts[0]) in words.RANKS and usual_title(parts[0]) in ranks
 
 
@@ -476,24 +524,28 @@ def _has_patronymic(name: str) -> bool:
 
 
 def _may_be_somebody(name: str) -> bool:
-    """Whether a name is none of a country, a people or a place of any kind."""
+    """Return whether a name is not in the lists of countries, peoples and gods, and has no last word of
+    places or organizations."""
     last = key(name.split(" ")[-1])
     return key(name) not in _NO_PERSONS and last not in _NO_PERSON_ENDS
 
 
 def place_share(candidate: Candidate) -> float:
-    """Return the share of occurrences after a preposition or verb that precedes places."""
+    """Return the share, 0 to 1, of a candidate's occurrences right behind a word that precedes places ("at",
+    "reached")."""
     return sum(n for w, n in candidate.before.items() if w in words.BEFORE_PLACE) / candidate.count
 
 
 def _is_where(candidate: Candidate) -> bool:
-    """Whether the name often tells where something is, and never who speaks: at Finch Lacey."""
+    """Return whether a name never speaks and stands behind "at" or "in" in 30 % of its occurrences: at Finch
+    Lacey."""
     located = sum(candidate.before[word] for word in ("at", "in"))
     return candidate.count >= 5 and not candidate.speaks and located >= 0.3 * candidate.count
 
 
 def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
-    """How much the neighbours speak for a place, a thing or an exclamation."""
+    """Return how much the neighbouring words lower the score, as those of a place, a thing or an exclamation;
+    0 or more."""
     count, speaks, place = candidate.count, candidate.speaks, place_share(candidate)
     penalty = 3.0 * candidate.before["&"] / count  # Finch & Dale, a firm
     chance = speaks == 1 and count >= 5 and not candidate.articles  # no county but Surrey called so
@@ -513,7 +565,8 @@ def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
 
 
 def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
-    """How much the words of a name say that it is no person's; ``speaks``: share beside a verb of speech."""
+    """Return how much the words of a name lower its score, as those of no person; ``speaks``: share of
+    occurrences beside a verb of speech."""
     last = key(name.split(" ")[-1])
     place = key(name) in _PLACES_AND_GODS and speaks < 0.1
     named = titled or not FIRST_NAMES.isdisjoint(map(key, name.split(" ")))
@@ -527,7 +580,8 @@ def _name_penalty(name: str, *, titled: bool, speaks: float) -> float:
 
 
 def _is_exclamation(candidate: Candidate) -> bool:
-    """Whether the word begins all its sentences, or most and a mark follows: Finally he; Humph!"""
+    """Return whether a single word only begins sentences, or mostly does and a mark follows: Finally he;
+    Humph!"""
     stops = sum(n for word, n in candidate.after.items() if not word[:1].isalpha())
     openings = sum(n for word, n in candidate.before.items() if word in _OPENING_MARKS)
     count = candidate.count

@@ -1,6 +1,8 @@
-"""Evidence that two persons of an English book, each some names, are one: see extract/weighing.py.
+"""Evidence that two persons of an English book, each a set of names, are one person: see extract/weighing.py.
 
-Each function looks at a :class:`Pair`. The doctests' ``pair(names, names, text)`` builds one.
+Each function takes a :class:`Pair` and returns 1.0 where its statement holds and None where it does not, or a
+number on the scale that it names. The learnt weights decide for or against. The doctests' ``pair(names,
+names, text)`` builds a pair; names are separated by commas.
 """
 
 from __future__ import annotations
@@ -17,17 +19,21 @@ from kgnb.extract.en.persons import APART, KIN_TITLES, MILITARY, titles_clash
 from kgnb.extract.en.vocabulary import key
 
 FAR = 30_000
-"""Characters between parts of a book in which namesakes are different people: about twenty pages."""
+"""Characters between the places of two namesakes from which on they are different people: about
+twenty pages."""
 ON_PAGES = 0.4
-"""Share of the rarer one's pages from which on two are mostly on the same."""
+"""Least share of the rarer person's pages on which the other occurs, if a short and a long first name may be
+one person's."""
 SLIPS = 0.02
-"""Share of a lady's mentions that may be in one sentence with her first name: with who is called so."""
+"""Greatest share of the mentions of Miss Dale in sentences with the pair's other person that
+counts as slips."""
 MIN_EXPECTED = 0.5
-"""Expected shared sentences from which on their number says something."""
+"""Least number of shared sentences expected by chance, if their actual number is evidence."""
 
 
 class Pair:
-    """Two persons; ``full`` is the one with a first name and surname, or the more often mentioned."""
+    """Two persons that may be one. ``full``: the one with a first name and surname, else the more frequent;
+    ``short``: the other."""
 
     def __init__(self, one: Names, other: Names, people: People) -> None:
         a, b = people.person(one), people.person(other)
@@ -51,23 +57,23 @@ class Pair:
 
     @cached_property
     def expected(self) -> float:
-        """Sentences that both would share by chance."""
+        """Number of sentences that both would share by chance."""
         return self.people.index.expected(self.full.names, self.short.names)
 
     @cached_property
     def together(self) -> int:
-        """Sentences that both share."""
+        """Number of sentences that both share."""
         return self.people.index.together(self.full.names, self.short.names)
 
     @cached_property
     def coverage(self) -> float:
-        """The share of the pages of the one less mentioned on which the other is."""
+        """Share, 0 to 1, of the rarer person's pages on which, or next to which, the other occurs."""
         one, other = sorted((self.full, self.short), key=lambda p: (p.count, p.names))
         return self.people.index.coverage(one.names, other.names)
 
     @cached_property
     def best_link(self) -> tuple[str, tuple[str, str]]:
-        """The link between the most frequent names: kind, names."""
+        """Kind and names, (kind, (name, name)), of the link between the most frequent names."""
         return min(self.kinds.items(), key=lambda item: (-self.people.index.count(item[1]), item))
 
 
@@ -75,7 +81,7 @@ class Pair:
 
 
 def same_full(pair: Pair) -> float | None:
-    """Both have the same first and last word.
+    """Return 1.0 if both have the same first word and the same last word, else None.
 
     >>> same_full(pair("Miss Lucy Dale", "Lucy Dale"))
     1.0
@@ -84,7 +90,8 @@ def same_full(pair: Pair) -> float | None:
 
 
 def bare_word(pair: Pair) -> float | None:
-    """One is called by a word alone that stands behind the other's title: Anne and Miss Anne.
+    """Return 1.0 if one person's name is a single word that follows the other's title, Anne and Miss Anne,
+    else None.
 
     >>> bare_word(pair("Miss Anne", "Anne"))
     1.0
@@ -93,7 +100,7 @@ def bare_word(pair: Pair) -> float | None:
 
 
 def same_word(pair: Pair) -> float | None:
-    """One word stands behind a title of each: Mr. Dale and Dr. Dale.
+    """Return 1.0 if the same single word follows a title of each, Mr. Dale and Dr. Dale, else None.
 
     >>> same_word(pair("Mr. Dale", "Dr. Dale"))
     1.0
@@ -102,7 +109,7 @@ def same_word(pair: Pair) -> float | None:
 
 
 def first_name(pair: Pair) -> float | None:
-    """One is called by the other's first name alone.
+    """Return 1.0 if one person is called by the other's first name alone, else None.
 
     >>> first_name(pair("Anne Dale", "Anne"))
     1.0
@@ -111,7 +118,7 @@ def first_name(pair: Pair) -> float | None:
 
 
 def titled_first_name(pair: Pair) -> float | None:
-    """One is called by a title and the other's first name.
+    """Return 1.0 if one person is called by a title and the other's first name, else None.
 
     >>> titled_first_name(pair("Anne Dale", "Miss Anne"))
     1.0
@@ -120,7 +127,10 @@ def titled_first_name(pair: Pair) -> float | None:
 
 
 def stranger_of_first_name(pair: Pair) -> float | None:
-    """One is called by a title of strangers and the other's first name, which may be another's surname.
+    """Return 1.0 if a formal title (Mr., Mrs., Dr., a military rank) stands before the other's first name,
+    else None.
+
+    The word may be the surname of another person.
 
     >>> stranger_of_first_name(pair("Thomas Dale", "Mr. Thomas"))
     1.0
@@ -131,7 +141,7 @@ def stranger_of_first_name(pair: Pair) -> float | None:
 
 
 def surname(pair: Pair) -> float | None:
-    """One is called by the other's surname alone.
+    """Return 1.0 if one person is called by the other's surname alone, else None.
 
     >>> surname(pair("Tom Dale", "Dale"))
     1.0
@@ -140,7 +150,7 @@ def surname(pair: Pair) -> float | None:
 
 
 def titled_surname(pair: Pair) -> float | None:
-    """One is called by a title and the other's surname.
+    """Return 1.0 if one person is called by a title and the other's surname, else None.
 
     >>> titled_surname(pair("Tom Dale", "Mr. Dale"))
     1.0
@@ -149,7 +159,7 @@ def titled_surname(pair: Pair) -> float | None:
 
 
 def nickname(pair: Pair) -> float | None:
-    """The first name of one is short for the other's.
+    """Return 1.0 if the first name of one person is short for the other's, else None.
 
     >>> nickname(pair("Elizabeth Dale", "Lizzy"))
     1.0
@@ -158,7 +168,7 @@ def nickname(pair: Pair) -> float | None:
 
 
 def rank_alone(pair: Pair) -> float | None:
-    """One is called by a rank that stands before the other's name.
+    """Return 1.0 if one person is called by a rank alone that stands before the other's name, else None.
 
     >>> rank_alone(pair("Admiral Dale", "Admiral"))
     1.0
@@ -167,7 +177,7 @@ def rank_alone(pair: Pair) -> float | None:
 
 
 def of_one_place(pair: Pair) -> float | None:
-    """Both are called after one place.
+    """Return 1.0 if the names of both contain the same place, else None.
 
     >>> of_one_place(pair("Duke of Brayton", "Lord Brayton"))
     1.0
@@ -176,7 +186,7 @@ def of_one_place(pair: Pair) -> float | None:
 
 
 def stated(pair: Pair) -> float | None:
-    """The text says that they are one: Mr. Dale, alias Moss.
+    """Return 1.0 if the text says that both are one person, Mr. Dale, alias Moss, else None.
 
     >>> stated(pair("Mr. Dale", "Moss", "Mr. Dale, alias Moss, came."))
     1.0
@@ -185,7 +195,7 @@ def stated(pair: Pair) -> float | None:
 
 
 def married(pair: Pair) -> float | None:
-    """One bears the name of the man whom the other married.
+    """Return 1.0 if one person bears the name of the man whom the other married, else None.
 
     >>> married(pair("Mrs. Dale", "Anne Moss", "Mr. Dale married Anne Moss.", others="Mr. Dale"))
     1.0
@@ -194,7 +204,7 @@ def married(pair: Pair) -> float | None:
 
 
 def answers(pair: Pair) -> float | None:
-    """One answers where the other's name is called.
+    """Return 1.0 if one person answers where a speech calls the other's name, else None.
 
     >>> text = '"Come, Cicely," said Tom.\\n"No," said Mrs. Dale.\\n' * 9
     >>> answers(pair("Mrs. Dale", "Cicely", text, others="Tom"))
@@ -204,7 +214,8 @@ def answers(pair: Pair) -> float | None:
 
 
 def has_her_husband(pair: Pair) -> float | None:
-    """One is a wife called by surname, the other a woman on the same pages of whose husband the text speaks.
+    """Return 1.0 if one person is Mrs. Dale and the other a woman on the same pages who has a husband, else
+    None.
 
     >>> text = "Mrs. Dale sat. Mr. Dale rose. Anne met her husband. "
     >>> has_her_husband(pair("Mrs. Dale", "Anne", text * 4, others="Mr. Dale"))
@@ -217,7 +228,9 @@ def has_her_husband(pair: Pair) -> float | None:
 
 
 def share_of_first_name(pair: Pair) -> float | None:
-    """How much of all that bear the first name, of all surnames, is the full name (logarithm; 0: all).
+    """Return log(share of the full name among all bearers of its first name), -3 to 0; 0: no other bearer.
+
+    None unless one person is called by the other's first name, with or without a title.
 
     >>> share_of_first_name(pair("Anne Dale", "Anne"))
     0.0
@@ -226,7 +239,9 @@ def share_of_first_name(pair: Pair) -> float | None:
 
 
 def share_of_surname(pair: Pair) -> float | None:
-    """How much of all that bear the surname, with any first name, is the full name (logarithm; 0: all).
+    """Return log(share of the full name among all bearers of its surname), -3 to 0; 0: no other bearer.
+
+    None unless one person is called by the other's surname alone.
 
     >>> share_of_surname(pair("Tom Dale", "Dale"))
     0.0
@@ -235,7 +250,10 @@ def share_of_surname(pair: Pair) -> float | None:
 
 
 def share_of_title(pair: Pair) -> float | None:
-    """The same of those whom the title before the surname fits.
+    """Return log(share of the full name among all bearers of its surname whom the other's title fits), -3 to
+    0; 0: no other bearer.
+
+    None unless one person is called by a title and the other's surname.
 
     >>> share_of_title(pair("Tom Dale", "Mr. Dale", others="Anne Dale"))
     0.0
@@ -253,7 +271,8 @@ def _share(pair: Pair, kinds: tuple[str, ...]) -> float | None:
 
 
 def dominates_rank(pair: Pair) -> float | None:
-    """A rank alone, and the bearer who is named far more often than all others of that rank.
+    """Return 1.0 if one name is a rank alone and the pair has at least 2.5 times the occurrences of all other
+    bearers of the rank, else None.
 
     >>> dominates_rank(pair("Admiral Dale", "Admiral"))
     1.0
@@ -268,7 +287,7 @@ def dominates_rank(pair: Pair) -> float | None:
 
 
 def unlike_words(pair: Pair) -> float | None:
-    """Both have surnames, and none in common.
+    """Return 1.0 if both have surnames, but none in common, else None.
 
     >>> unlike_words(pair("Anne Dale", "Anne Moss"))
     1.0
@@ -281,7 +300,7 @@ def unlike_words(pair: Pair) -> float | None:
 
 
 def same_sex(pair: Pair) -> float | None:
-    """They say that both are men, or both women.
+    """Return 1.0 if both are known to be men, or both women, else None.
 
     >>> same_sex(pair("Tom Dale", "Mr. Dale"))
     1.0
@@ -290,7 +309,7 @@ def same_sex(pair: Pair) -> float | None:
 
 
 def other_title(pair: Pair) -> float | None:
-    """Both have titles that nobody bears at once.
+    """Return 1.0 if their titles exclude each other (see ``persons.titles_clash``), else None.
 
     >>> other_title(pair("Captain Tom Dale", "Mr. Dale"))
     1.0
@@ -304,7 +323,8 @@ def other_title(pair: Pair) -> float | None:
 
 
 def doctor_or_mister(pair: Pair) -> float | None:
-    """One is Dr. Dale, the other Mr. Dale, and nobody of the name has a first name.
+    """Return 1.0 if one is Dr. Dale, the other Mr. Dale, and no name of the book has a first name before
+    Dale, else None.
 
     >>> doctor_or_mister(pair("Mr. Dale", "Dr. Dale"))
     1.0
@@ -317,7 +337,7 @@ def doctor_or_mister(pair: Pair) -> float | None:
 
 
 def same_title(pair: Pair) -> float | None:
-    """Both have a title in common that not everybody is given.
+    """Return 1.0 if both have the same title other than Mr., Mrs. and Miss, else None.
 
     >>> same_title(pair("Captain Tom Dale", "Captain Dale"))
     1.0
@@ -326,8 +346,9 @@ def same_title(pair: Pair) -> float | None:
 
 
 def new_title_of_lady(pair: Pair) -> float | None:
-    """One is Mrs. or Lady and a surname, the other is never called so; or Miss, and nothing says that the
-    other is a woman.
+    """Return 1.0 if one is Mrs. or Lady and a surname, and the other never has this title, else None.
+
+    Where the other's sex is unknown, Miss counts as well.
 
     >>> new_title_of_lady(pair("Anne Dale", "Mrs. Dale")), new_title_of_lady(pair("Pip Dale", "Miss Dale"))
     (1.0, 1.0)
@@ -341,7 +362,7 @@ def new_title_of_lady(pair: Pair) -> float | None:
 
 
 def lady_by_surname(pair: Pair) -> float | None:
-    """One is called by surname alone, and the other is a woman without a rank.
+    """Return 1.0 if one is called by a surname alone and one of the two is a woman without a rank, else None.
 
     >>> lady_by_surname(pair("Anne Dale", "Dale")), lady_by_surname(pair("Mrs. Dale", "Dale"))
     (1.0, 1.0)
@@ -355,7 +376,7 @@ def lady_by_surname(pair: Pair) -> float | None:
 
 
 def rank_of_lady(pair: Pair) -> float | None:
-    """One has a rank, the other is a woman who never bears it.
+    """Return 1.0 if one has a military rank and the other is a woman without any, else None.
 
     >>> rank_of_lady(pair("Anne Dale", "General Dale"))
     1.0
@@ -366,7 +387,8 @@ def rank_of_lady(pair: Pair) -> float | None:
 
 
 def has_own_form(pair: Pair) -> float | None:
-    """The other of Miss Dale, Mr. Dale is called Miss Lucy, Mr. Tom Dale, as younger ones of a family are.
+    """Return 1.0 if the full name's person is also called Miss Lucy, or Mr. Tom Dale, as younger children
+    are, while the other is Miss Dale or Mr. Dale; else None.
 
     >>> has_own_form(pair("Lucy Dale, Miss Lucy", "Miss Dale", others="Jane Dale"))
     1.0
@@ -392,13 +414,14 @@ def has_own_form(pair: Pair) -> float | None:
 
 
 def _written(name: str) -> list[str]:
-    """How the title of a name is written, with or without a full stop."""
+    """Return the title of a name as it may be written, without and with a full stop: ["Mr", "Mr."]."""
     title = name.partition(" ")[0].rstrip(".")
     return [title, title + "."]
 
 
 def after_husband(pair: Pair) -> float | None:
-    """One is called after her husband, Mrs. John Dale, the other Mrs. Dale, and there are more such ladies.
+    """Return 1.0 if one is Mrs. John Dale, the other Mrs. Dale, and the book has another Mrs. … Dale or a
+    woman's first name with Dale, else None.
 
     >>> after_husband(pair("Mrs. John Dale", "Mrs. Dale", others="Mrs. Hugh Dale"))
     1.0
@@ -412,7 +435,8 @@ def after_husband(pair: Pair) -> float | None:
 
 
 def other_bears_title(pair: Pair) -> float | None:
-    """Sir John, where the other is John Dale without a title, and there is a Sir John Moss.
+    """Return 1.0 if one is Sir John, the other John Dale without that title, and the book has a Sir John
+    Moss, else None.
 
     >>> other_bears_title(pair("John Dale", "Sir John", others="Sir John Moss"))
     1.0
@@ -430,7 +454,8 @@ def other_bears_title(pair: Pair) -> float | None:
 
 
 def has_full_nickname(pair: Pair) -> float | None:
-    """A short form, and what it may be short for, of two surnames or of one.
+    """Return 1.0 for a short and a long first name with a surname in common, -1.0 with different surnames,
+    None for other pairs.
 
     >>> has_full_nickname(pair("Elizabeth Dale", "Lizzy Dale"))
     1.0
@@ -440,7 +465,8 @@ def has_full_nickname(pair: Pair) -> float | None:
 
 
 def may_be_father(pair: Pair) -> float | None:
-    """Mr. Dale is one of a couple, and the other is mostly called by the first name, as a son is.
+    """Return 1.0 if one is Mr. Dale or Dale of a couple, and the other is mostly called by first name, as a
+    son is; else None.
 
     >>> may_be_father(pair("Tom Dale, Tom", "Mr. Dale", "Mr. and Mrs. Dale. Tom Dale, Tom, Tom."))
     1.0
@@ -454,7 +480,7 @@ def may_be_father(pair: Pair) -> float | None:
 
 
 def bears_rank(pair: Pair) -> float | None:
-    """Captain Dale, and the other is Captain Tom Dale.
+    """Return 1.0 if one is Captain Dale, and the other has the name Captain Tom Dale, else None.
 
     >>> bears_rank(pair("Captain Tom Dale", "Captain Dale"))
     1.0
@@ -472,7 +498,7 @@ def bears_rank(pair: Pair) -> float | None:
 
 
 def company(pair: Pair) -> float | None:
-    """How much oftener than by chance they share a sentence (logarithm, -2 to 2).
+    """Return log(sentences shared / sentences shared by chance), -2 to 2; None for too few data.
 
     >>> company(pair("Anne Dale", "Anne", "Anne Dale sat. Anne stood. " * 40)) < -1
     True
@@ -483,7 +509,7 @@ def company(pair: Pair) -> float | None:
 
 
 def on_its_pages(pair: Pair) -> float | None:
-    """The share of the rarer one's pages on which the other is.
+    """Return the share, 0 to 1, of the rarer person's pages on which the other occurs.
 
     >>> on_its_pages(pair("Anne Dale", "Anne", "Anne Dale sat. Anne stood."))
     1.0
@@ -492,7 +518,8 @@ def on_its_pages(pair: Pair) -> float | None:
 
 
 def is_far(pair: Pair) -> float | None:
-    """They are in two parts of the book that lie far apart: Joe of the first story, Joe Fenn of the last.
+    """Return 1.0 if all occurrences of one are far behind all of the other, else None: Joe of the first
+    story, Joe Fenn of the last.
 
     >>> is_far(pair("Joe Fenn", "Joe", "Joe sat." + "He said no. " * 4000 + "Joe Fenn stood."))
     1.0
@@ -502,7 +529,7 @@ def is_far(pair: Pair) -> float | None:
 
 
 def talk_together(pair: Pair) -> float | None:
-    """They answer each other.
+    """Return 1.0 if the two speak in turns, as two persons do, else None.
 
     >>> text = '"Come," said Tom.\\n"No," said Mr. Dale.\\n' * 4
     >>> talk_together(pair("Mr. Dale", "Tom", text))
@@ -512,7 +539,7 @@ def talk_together(pair: Pair) -> float | None:
 
 
 def is_rare(pair: Pair) -> float | None:
-    """How much more often the full name's bearer is mentioned (logarithm of the ratio, -2 to 2).
+    """Return log(occurrences of the full name's person / occurrences of the other) / 2, clipped to -2 and 2.
 
     >>> is_rare(pair("Anne Dale", "Anne", "Anne Dale. Anne."))
     0.0
@@ -521,7 +548,7 @@ def is_rare(pair: Pair) -> float | None:
 
 
 def is_little(pair: Pair) -> float | None:
-    """Mr. Dale, and a child who is called little Tom Dale.
+    """Return 1.0 if one is Mr. Dale and the other is called little Tom Dale, a child, else None.
 
     >>> is_little(pair("Tom Dale", "Mr. Dale", "The little Tom Dale. Mr. Dale."))
     1.0
@@ -572,14 +599,17 @@ PAIR_EVIDENCE = (
     is_rare,
     is_little,
 )
-"""All evidence about two persons."""
+"""All evidence about a pair; the weights are in data/weights.toml."""
 
 
 # --- what no evidence overrules ---
 
 
 def are_apart(pair: Pair) -> bool:
-    """Whether two persons are never one, unless the text says so or one answers to the other's name.
+    """Return whether two persons must not be joined whatever the evidence (a cannot-link).
+
+    They are kept apart by different sex, first names, surnames or husbands, and by titles that exclude each
+    other. A stated alias overrules a different sex; alias or marriage overrules surnames and titles.
 
     >>> are_apart(pair("Tom Dale", "Mrs. Dale")), are_apart(pair("Ann Dale", "Jane Dale"))
     (True, True)
@@ -607,14 +637,16 @@ def are_apart(pair: Pair) -> bool:
 
 
 def _is_elsewhere(pair: Pair) -> bool:
-    """Whether a short form and a long one, of no common surname, are on other pages or keep company."""
+    """Return whether a short and a long first name, without a surname in common, are on different pages or
+    often in one sentence."""
     if not pair.kinds.keys() <= {"nickname"} or pair.full.surnames & pair.short.surnames:
         return False
     return pair.coverage < ON_PAGES or (pair.together > 0 and pair.together >= APART * pair.expected)
 
 
 def _other_words(pair: Pair) -> bool:
-    """Whether a rank or a word is all that joins persons of two surnames or places."""
+    """Return whether two persons of different surnames or places are linked only by a rank or a
+    single word."""
     one, other = pair.full, pair.short
     both = [(one.surnames, other.surnames), (one.places, other.places)]
     unlike = any(mine and theirs and mine.isdisjoint(theirs) for mine, theirs in both)
@@ -622,7 +654,7 @@ def _other_words(pair: Pair) -> bool:
 
 
 def _other_titles(pair: Pair) -> bool:
-    """Whether titles that nobody bears at once stand before one surname: Miss Dale, Mrs. Dale."""
+    """Return whether excluding titles stand before the same surname: Miss Dale, Mrs. Dale."""
     if not pair.kinds.keys() <= {"surname", "titled_surname", "bare_word", "same_word"}:
         return False
     if doctor_or_mister(pair):
@@ -632,7 +664,7 @@ def _other_titles(pair: Pair) -> bool:
 
 
 def one_first_name(one: str, other: str) -> bool:
-    """Whether two first names may be forms of one: Ann, A., Annie.
+    """Return whether two first names may be forms of the same one: Ann, A., Annie.
 
     >>> one_first_name("Ann", "A."), one_first_name("Lizzy", "Elizabeth"), one_first_name("Ann", "Jane")
     (True, True, False)

@@ -1,4 +1,4 @@
-"""The persons' names of an English book: what is known of some of them that may be one person's."""
+"""The persons' names of an English book, and facts about any set of them that may be one person's."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from kgnb.extract.name_index import NameIndex
 
 Names = tuple[str, ...]
 Kinds = frozenset[str]
-"""How two names are linked."""
+"""Kinds of links between two names (links.py)."""
 _MR_AND_MRS = re.compile(r"Mr\.? and Mrs\.? ([\w'-]+)")
 
 
 class Person:
-    """Some names of a book, taken for one person's."""
+    """A set of names of a book, taken for one person's, and the facts that follow from it; built by
+    :meth:`People.person`."""
 
     def __init__(self, names: Names, people: People) -> None:
         self.names = names
@@ -41,12 +42,12 @@ class Person:
 
     @cached_property
     def titles(self) -> frozenset[str]:
-        """All titles of the names."""
+        """All titles of the names, as the word lists hold them: "mr", "captain"."""
         return frozenset(title for parts in self.parts for title in parts.titles)
 
     @cached_property
     def titles_of(self) -> Mapping[str, set[str]]:
-        """Last word → titles that stand before it."""
+        """Last word of a name → titles before it: {"Dale": {"mr"}} of Mr. Dale."""
         found: dict[str, set[str]] = defaultdict(set)
         for parts in self.parts:
             found[parts.last].update(parts.titles)
@@ -54,56 +55,61 @@ class Person:
 
     @cached_property
     def firsts(self) -> frozenset[str]:
-        """The first words of full names, of a lady called after her husband none."""
+        """First words of full names (Tom of Tom Dale), but for names of wives after their husbands (Mrs. John
+        Dale)."""
         return frozenset(p.first for p in self.parts if p.is_full and not p.is_after_husband)
 
     @cached_property
     def husbands(self) -> frozenset[str]:
-        """The first words of a lady's full names that are her husband's: John of Mrs. John Dale."""
+        """First words of full names of a wife that are her husband's: John of Mrs. John Dale."""
         return frozenset(p.first for p in self.parts if p.is_after_husband)
 
     @cached_property
     def lasts(self) -> frozenset[str]:
-        """The last words of full names."""
+        """Last words of full names: Dale of Tom Dale, nothing of Mr. Dale."""
         return frozenset(p.last for p in self.parts if p.is_full and p.last)
 
     @cached_property
     def surnames(self) -> frozenset[str]:
-        """The words that are surnames: behind first names, or behind titles of strangers."""
+        """Surnames, the person's own and those by marriage: behind first names, or behind titles like Mr."""
         facts = name_facts(self.names)
         return facts.surnames | facts.married
 
     @cached_property
     def places(self) -> frozenset[str]:
-        """The places after which the person is called."""
+        """Places in the names: Brayton of the Duke of Brayton."""
         return frozenset(p.place for p in self.parts if p.place)
 
     @cached_property
     def sex(self) -> str:
-        """ "m", "f" or "" by titles, pronouns, first names."""
+        """ "m", "f", or "" for unknown: by titles, following pronouns and first names."""
         names = {*self.names, *(first for first in self.firsts if first in self.people.candidates)}
         votes = sum((self.people.pronouns(name) for name in sorted(names)), Counter[str]())
         return likely_sex(self.names, votes, least=4)
 
     @cached_property
     def by_first_name(self) -> float:
-        """The share of mentions that are the first name alone."""
+        """Share of the person's occurrences, 0 to 1, that are the first name alone."""
         alone = sum(self.people.index.counts[n] for n in self.firsts if n in self.names)
         return alone / self.count
 
     @cached_property
     def begin(self) -> int:
-        """Where the first of the names stands first."""
+        """Offset of the first occurrence of any of the names."""
         return min(self.people.index.offsets[name][0] for name in self.names)
 
     @cached_property
     def end(self) -> int:
-        """Where the last of the names stands last."""
+        """Offset at which the last occurrence of any of the names begins."""
         return max(self.people.index.offsets[name][-1] for name in self.names)
 
 
 class People:
-    """The persons' names of one book, and where they stand: what all evidence is read from."""
+    """The persons' names of one book and their places: the data that all evidence is read from.
+
+    ``candidates``: name → candidate; ``parts``: name → its titles and words; ``index``: places of the names;
+    ``lower``: word without a capital → occurrences; ``links``: see links.py.
+    """
 
     def __init__(
         self,
@@ -128,26 +134,27 @@ class People:
         self._bearers_of: dict[tuple[str, str], Mapping[str, int]] = {}
 
     def person(self, names: Names) -> Person:
-        """The names as a person, kept for the next question."""
+        """Return the person of these names, the same object at each call."""
         found = self._persons.get(names)
         if found is None:
             found = self._persons[names] = Person(names, self)
         return found
 
     def pronouns(self, name: str) -> Counter[str]:
-        """The pronouns, "m" or "f", that follow the name."""
+        """Return "m" and "f" → how many pronouns of that gender follow the name, of its first 200
+        occurrences."""
         if name not in self._votes:
             ends = (at + len(name) for at in self.index.offsets[name][:PRONOUN_MENTIONS])
             self._votes[name] = pronoun_votes(self.text, ends)
         return self._votes[name]
 
     def linked(self, name: str, kind: str) -> list[str]:
-        """The names that are linked with a name so."""
+        """Return the names linked with ``name`` by a link of this kind, sorted."""
         return [other for other, kinds in self.linked_names.get(name, ()) if kind in kinds]
 
     @cached_property
     def linked_names(self) -> Mapping[str, list[tuple[str, Kinds]]]:
-        """Name → the names that are linked with it, and how."""
+        """Name → (other name, kinds of links) of each name linked with it."""
         found: dict[str, list[tuple[str, Kinds]]] = defaultdict(list)
         for (one, other), kinds in sorted(self.links.items()):
             found[one].append((other, kinds))
@@ -156,12 +163,12 @@ class People:
 
     @cached_property
     def families(self) -> Mapping[str, Counter[str]]:
-        """Surname → first name → about how often its bearer is mentioned."""
+        """Surname → first name → occurrences of the full names that contain both."""
         return self._bearers(lambda parts: (parts.last, parts.first))
 
     @cached_property
     def namesakes(self) -> Mapping[str, Counter[str]]:
-        """First name → surname → about how often its bearer is mentioned."""
+        """First name → surname → occurrences of the full names that contain both."""
         return self._bearers(lambda parts: (parts.first, parts.last))
 
     def _bearers(self, words_of: Callable[[NameParts], tuple[str, str]]) -> Mapping[str, Counter[str]]:
@@ -174,8 +181,14 @@ class People:
         return found
 
     def bearers(self, name: str, kind: str) -> Mapping[str, int]:
-        """First name → mentions of those whose full names are linked so with a name, and who may be meant by
-        it: of no other sex or title, and not in its company. Of those with one first name, surname →."""
+        """Return first name → occurrences of the persons whom ``name`` may mean, by full names linked with it
+        by ``kind``.
+
+        For kinds that contain "first_name": surname → occurrences. Left out are persons of another sex or of
+        incompatible titles, and those often in one sentence with ``name``. If some bear its title (other than
+        Mr., Mrs., Miss) before their full names, only these are in the result. Mr. Dale with
+        "titled_surname", in a book of Tom Dale (9 times) and Ann Dale → {"Tom": 9}.
+        """
         if (name, kind) not in self._bearers_of:
             self._bearers_of[name, kind] = self._find_bearers(name, kind)
         return self._bearers_of[name, kind]
@@ -200,13 +213,16 @@ class People:
         return +called or found
 
     def keep_company(self, one: Names, other: Names, ratio: float = 2.0) -> bool:
-        """Whether two share that many times the sentences that they would by chance."""
+        """Return whether two persons share at least ``ratio`` times as many sentences as expected by chance.
+
+        False where less than one shared sentence is expected.
+        """
         expected = self.index.expected(one, other)
         return expected >= 1 and self.index.together(one, other) >= ratio * expected
 
     @cached_property
     def titled(self) -> Mapping[str, Counter[str]]:
-        """Last word → titles that stand before it alone → occurrences."""
+        """Surname → title → occurrences of the name made of both alone: {"Dale": {"mr": 12}} of Mr. Dale."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for name, parts in self.parts.items():
             if len(parts.rest) == 1 and parts.titles:
@@ -215,7 +231,7 @@ class People:
 
     @cached_property
     def ranks(self) -> Mapping[str, Counter[str]]:
-        """Title → names that it stands before → occurrences."""
+        """Title → name that begins with it → occurrences: {"captain": {"Captain Dale": 12}}."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for name, parts in self.parts.items():
             for title in parts.titles if parts.rest else ():
@@ -223,21 +239,23 @@ class People:
         return found
 
     def fitting(self, surname: str, sex: str) -> list[str]:
-        """The first names in a family that somebody of the sex may bear."""
+        """Return the first names that the book has with ``surname`` and that a person of ``sex`` ("m", "f",
+        "") may bear."""
         return [first for first in self.families.get(surname, ()) if self.may_be(first, sex)]
 
     def may_be(self, first: str, sex: str) -> bool:
-        """Whether a first name may be that of somebody of the sex; of any where it is ""."""
+        """Return whether a person of ``sex`` ("m", "f", "") may bear the first name; True if either is
+        unknown."""
         known = name_facts((first,)).gender
         return not (sex and known and sex != known)
 
     @cached_property
     def couples(self) -> frozenset[str]:
-        """The surnames of those called Mr. and Mrs."""
+        """Surnames that the text has behind "Mr. and Mrs."."""
         return frozenset(_MR_AND_MRS.findall(self.text))
 
     def named_between(self, start: int, end: int) -> Iterator[str]:
-        """The names that stand between two offsets."""
+        """Yield the names that occur from offset ``start`` up to ``end``, in order, with repetitions."""
         mentions = self.index.mentions
         for k in range(bisect_left(mentions, (start, "")), bisect_left(mentions, (end, ""))):
             yield mentions[k][1]
@@ -247,7 +265,12 @@ class People:
 
 
 def persons_names(classifier: NameClassifier) -> dict[str, Candidate]:
-    """The names that one person bears: of no family, no kind, and no person beside a place."""
+    """Return name → candidate of the names that one person bears, of those that the classifier takes for
+    persons'.
+
+    Left out: families (the Marlows), words for many people (the Islanders), and a person's name run together
+    with a place's (Anne Stone House).
+    """
     persons = classifier.persons()
     beside = _beside_places(persons, classifier.candidates)
     beside |= {n.partition(" ")[2] for n in beside}
@@ -260,7 +283,7 @@ def persons_names(classifier: NameClassifier) -> dict[str, Candidate]:
 
 
 def _is_family(candidate: Candidate, lasts: set[str], persons: Mapping[str, Candidate]) -> bool:
-    """The Marlows, the Penroses, the two Miss Marlows: a family, not a person."""
+    """Return whether a name is a family's: the Marlows, the two Miss Marlows."""
     last = candidate.name.split(" ")[-1]
     if not last.endswith("s"):
         return False
@@ -272,7 +295,8 @@ def _is_family(candidate: Candidate, lasts: set[str], persons: Mapping[str, Cand
 
 
 def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) -> bool:
-    """The Islanders, the Grey Whales: many of what the book calls an Islander, a Grey Whale."""
+    """Return whether a name is the plural of a word that the book uses with an article: the Islanders, an
+    Islander."""
     one = found.get(name.removesuffix("s"))
     if one is None or one is candidate or candidate.speaks or is_titled(name):
         return False
@@ -280,7 +304,8 @@ def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) ->
 
 
 def _beside_places(persons: Iterable[str], found: Mapping[str, Candidate]) -> set[str]:
-    """The names that are a person and then a place named far more often: He showed Anne Stone House."""
+    """Return the names made of a person's name and a place named ten times as often: "He showed Anne Stone
+    House"."""
     surnames = {name.rpartition(" ")[2] for name in found if is_titled(name)}
     beside = ((name, name.partition(" ")[2]) for name in persons if not is_titled(name))
     return {
@@ -294,5 +319,6 @@ def _beside_places(persons: Iterable[str], found: Mapping[str, Candidate]) -> se
 
 
 def _is_place(candidate: Candidate) -> bool:
-    """Whether a candidate follows prepositions of place and hardly ever speaks."""
+    """Return whether a candidate follows prepositions of place in 20 % of its occurrences and speaks in 5 %
+    at most."""
     return candidate.speaks * 20 <= candidate.count and place_share(candidate) >= 0.2

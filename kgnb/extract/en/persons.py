@@ -1,4 +1,5 @@
-"""Facts about the persons of an English book: titles, gender, surnames, and whose names keep apart."""
+"""Facts that the words of English persons' names give: titles, gender, surnames, and titles that exclude each
+other."""
 
 from __future__ import annotations
 
@@ -42,23 +43,24 @@ KIN_TITLES = frozenset(
         *("comrade", "citizen"),
     )
 )
-"""Titles that only some people give."""
+"""Titles that only relatives or members of a group give: aunt, brother, comrade."""
 _BEFORE_GIVEN_NAME = frozenset(
     ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
 )
 _OF_STRANGERS = frozenset(("mr", "mrs", "miss", "dr", "professor"))
 _OF_HEADS = frozenset(("mr", "mrs", "dr", "rev", "judge")) | MILITARY
 PRONOUN_MENTIONS = 200
-"""Occurrences of a name, at most, whose following pronouns vote on its bearer's gender."""
+"""Most occurrences of a name whose following pronouns are counted for the gender."""
 SURE_PRONOUNS = 10
-"""Pronouns that say more than the list of first names."""
+"""Least pronouns that overrule the gender of a common first name: a girl called George."""
 APART = 0.6
-"""Shared sentences for each that chance would give, under which two names may be one person's."""
+"""Least ratio of shared sentences to those expected by chance, at which two names are of two persons."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameParts:
-    """A name's titles, as the word lists hold them, and the words after them."""
+    """The parts of a name. ``titles``: in lower case, see :func:`usual_title`; ``rest``: the words behind
+    them."""
 
     titles: tuple[str, ...]
     rest: tuple[str, ...]
@@ -67,13 +69,15 @@ class NameParts:
 
     @property
     def first(self) -> str:
-        """The first word after the titles."""
+        """The first word behind the titles; "" for a rank alone."""
         return self.rest[0] if self.rest else ""
 
     @property
     def last(self) -> str:
-        """The last word; of Mr. Thorne of Brayton the one before the place, of the King of Brayton and Ivan
-        Petrovich none."""
+        """The last word, or the word before "of"; "" where there is no surname.
+
+        Mr. Thorne of Brayton → "Thorne"; Mr. Dale → "Dale"; the King of Brayton, Ivan Petrovich → "".
+        """
         if self.first == "of" or (self.has_patronymic and len(self.rest) == 2):
             return ""
         named = self.rest[: self.rest.index("of")] if "of" in self.rest[1:] else self.rest
@@ -81,33 +85,38 @@ class NameParts:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is more than one word besides the titles."""
+        """Whether at least two words are behind the titles."""
         return len(self.rest) > 1
 
     @property
     def place(self) -> str:
-        """Brayton of the Duke of Brayton and Thorne of Brayton."""
+        """The word behind "of": Brayton of the Duke of Brayton and of Tom Thorne of Brayton; "" for other
+        names."""
         return self.rest[-1] if "of" in self.rest[:-1] else ""
 
     @property
     def is_after_husband(self) -> bool:
-        """Mrs. John Dale, not Mrs. Clara Dale."""
+        """Whether the first name is the husband's: Mrs. John Dale, not Mrs. Clara Dale."""
         return "mrs" in self.titles and self.is_full and key(self.first) not in words.FEMALE_NAMES
 
     @property
     def has_patronymic(self) -> bool:
-        """Whether the first name and a patronymic begin the name: Ivan Petrovich Dolin."""
+        """Whether a first name and a patronymic begin the name: Ivan Petrovich Dolin."""
         return not self.is_surname and is_given_and_patronymic(self.rest)
 
     @property
     def has_initial(self) -> bool:
-        """Whether a first name is only its letter: T. J. Finch."""
+        """Whether the first name is one letter and a full stop: T. Finch."""
         return self.is_full and len(self.first) == 2 and self.first[1] == "."
 
 
 @lru_cache(maxsize=4096)
 def split_name(name: str) -> NameParts:
-    """Return the parts of a name; a rank alone (the Admiral) is a title, St. John one word."""
+    """Return the titles and the other words of a name.
+
+    "Captain Tom Dale" → ("captain",), ("Tom", "Dale"); "Admiral", a rank alone → ("admiral",), (); "St. John
+    Rivers" → (), ("St. John", "Rivers"); "M. de la Tour" → ("mr",), ("Tour",).
+    """
     parts = name.split(" ")
     n = 0
     while n < len(parts) - 1 and key(parts[n]) in words.HONORIFICS:
@@ -132,12 +141,12 @@ def split_name(name: str) -> NameParts:
 
 
 class NameFacts(NamedTuple):
-    """What all names of a person say.
+    """The facts that all names of a person give together.
 
-    ``gender``: "m", "f" or ""; ``surnames``: her or his own; ``married``: behind a wife's title; ``given``:
-    whether there is a first name; ``head``: gender of who is called by title and surname alone as the head
-    of a family or his wife is, "" for others; ``is_young``: whether called by title and first name alone, as
-    sons and daughters are.
+    ``gender``: "m", "f" or ""; ``surnames``: those by birth, or a man's; ``married``: those behind Mrs. or
+    Lady; ``given``: whether there is a first name; ``head``: "m" or "f" of a person called by title and
+    surname alone as head of a house or as a head's wife (Mr. Dale, Mrs. Dale), else ""; ``is_young``: whether
+    the person is called by Mr., Master or Miss and first name alone.
     """
 
     gender: str
@@ -151,7 +160,11 @@ class NameFacts(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def name_facts(forms: tuple[str, ...]) -> NameFacts:
-    """Return the facts of a person of these names."""
+    """Return the facts of a person with the names ``forms``.
+
+    ("Tom Dale", "Mr. Dale") → gender "m", titles {"mr"}, surnames {"Dale"}, married {}, given True, head "m",
+    is_young False. ("Mrs. Dale",) → gender "f", surnames {}, married {"Dale"}, given False, head "f".
+    """
     titles: set[str] = set()
     surnames: set[str] = set()
     married: set[str] = set()
@@ -184,7 +197,8 @@ def name_facts(forms: tuple[str, ...]) -> NameFacts:
 
 
 def _gender(titles: frozenset[str], firsts: set[str]) -> str:
-    """By the titles, else by the first names; "" where either are of both or of none."""
+    """Return "m" or "f" by the titles, else by the first names; "" where these are of both genders or of
+    none."""
     for found, female, male in (
         (titles, words.FEMALE, words.MALE),
         (firsts, words.FEMALE_NAMES, words.MALE_NAMES),
@@ -195,13 +209,18 @@ def _gender(titles: frozenset[str], firsts: set[str]) -> str:
 
 
 def _inflected(lasts: Iterable[str]) -> str:
-    """By the endings of Slavic surnames: Dolinova is a woman's; Dolinov, with nothing else known, a man's."""
+    """Return "f" for Slavic surnames of women (Dolinova), "m" for those of men (Dolinov), "" for others or
+    both."""
     found = {"f" if m[1] else "m" for last in lasts if (m := _SLAVIC.search(last))}
     return found.pop() if len(found) == 1 else ""
 
 
 def with_surnames(parts: dict[str, NameParts]) -> dict[str, NameParts]:
-    """The parts of the names, where a word right behind a title like Mr. is a surname."""
+    """Return ``parts`` (name → parts) with ``is_surname`` set for full names whose second word is a surname.
+
+    A word is a surname if another name has it alone behind Mr., Mrs., Miss, Dr. or Professor: with Mr.
+    Petrovich in the book, the second word of Tom Petrovich is no patronymic.
+    """
     surnames = {
         p.first for p in parts.values() if len(p.rest) == 1 and not _OF_STRANGERS.isdisjoint(p.titles)
     }
@@ -210,10 +229,11 @@ def with_surnames(parts: dict[str, NameParts]) -> dict[str, NameParts]:
 
 
 def likely_gender(forms: tuple[str, ...], text: str, ends: Iterable[int], least: int) -> str:
-    """Return "m", "f" or "" of a person by the titles, by many pronouns behind the names, by the first name,
-    else by few pronouns, else by how a first name ends.
+    """Return the gender of a person, "m", "f" or "" for unknown: by titles, else by pronouns, else by first
+    names.
 
-    ``forms``: all names; ``ends``: offsets at which they end in the text; ``least``: pronouns that decide.
+    ``forms``: all names of the person; ``ends``: offsets in ``text`` at which occurrences of them end;
+    ``least``: number of following pronouns that decide. :func:`likely_sex` has the order of the evidence.
     """
     facts = name_facts(forms)
     if facts.gender and not facts.titles.isdisjoint(words.MALE | words.FEMALE):
@@ -222,7 +242,12 @@ def likely_gender(forms: tuple[str, ...], text: str, ends: Iterable[int], least:
 
 
 def likely_sex(forms: tuple[str, ...], votes: Counter[str], least: int) -> str:
-    """As :func:`likely_gender`, by the pronouns counted: ``votes`` of "m" and "f"."""
+    """Return the gender of a person, "m", "f" or "" for unknown, from counted pronouns.
+
+    Order: titles; pronouns (``votes``: "m" and "f" → count), if at least ``least``, or 10 against a common
+    first name, of which 70 % agree; a common first name; the ending of a first name (Clorinda → "f").
+    ("Pip",) with {"m": 4, "f": 1} and ``least`` 4 → "m"; ("Anne",) with {"m": 3} → "f".
+    """
     facts = name_facts(forms)
     if facts.gender and not facts.titles.isdisjoint(words.MALE | words.FEMALE):
         return facts.gender
@@ -231,33 +256,41 @@ def likely_sex(forms: tuple[str, ...], votes: Counter[str], least: int) -> str:
 
 
 def pronoun_votes(text: str, ends: Iterable[int]) -> Counter[str]:
-    """Return "m" and "f" → how often such a pronoun is the first within 60 characters behind a name, before
-    any quotation mark or the end of the paragraph."""
+    """Return "m" and "f" → how many names have such a pronoun (he, his, she, her, …) first behind them.
+
+    ``ends``: offsets at which the names end. Only pronouns within about 60 characters, before a quotation
+    mark or the paragraph's end, count. "Tom sat. He rose." with [3] → {"m": 1}.
+    """
     found = (_PRONOUN.match(text, end, end + 90) for end in ends)
     return Counter("f" if m[1].lower().startswith(("she", "her")) else "m" for m in found if m)
 
 
 def _majority(votes: Counter[str], least: int) -> str:
-    """By a vote of pronouns; "" where fewer than ``least`` vote or no 70 % of them agree."""
+    """Return the gender with at least 70 % of the votes; "" if there is none or fewer than
+    ``least`` votes."""
     (best, n), *_ = votes.most_common(1) or [("", 0)]
     return best if n >= 0.7 * votes.total() and votes.total() >= least else ""
 
 
 def _gender_by_ending(forms: Iterable[str]) -> str:
-    """By how a first name ends: as women's do ("f"), or not ("")."""
+    """Return "f" if a first name ends like women's names (Clorinda), else ""."""
     firsts = (parts.first for form in forms if (parts := split_name(form)).is_full or not parts.titles)
     of_woman = any(_OF_WOMEN.search(first) for first in firsts if key(first) not in words.MALE_NAMES)
     return "f" if of_woman else ""
 
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Return whether one person would not bear both: Captain and Mr, Mrs and Miss; a clergyman is also Mr. or
-    Dr., and who has a civil office is Mr."""
+    """Return whether no person would bear titles of both sets.
+
+    {"captain"} and {"mr"}, {"mrs"} and {"miss"} → True. Titles of kin (aunt) never clash, nor does an empty
+    set. {"rev"} and {"mr"} → False, since a clergyman is also called Mr. or Dr.; likewise an office of
+    data/words.toml's list ``civil`` and Mr.
+    """
     a, b = _of_strangers(one), _of_strangers(other)
     divine = {"rev", "dr"} <= {*one, *other}
     return bool(a and b and not a & b) and not divine
 
 
 def _of_strangers(titles: Iterable[str]) -> set[str]:
-    """The titles that everybody gives, Mr. or Mrs. for those of callings."""
+    """Return the titles without those of kin; Mr. or Mrs. in place of civil offices, Dr. of Professor."""
     return {words.CIVIL.get(title, title) for title in titles} - KIN_TITLES

@@ -1,4 +1,5 @@
-"""Places and organizations of an English book, by the last words of their names and by their neighbours."""
+"""Places and organizations of an English book, found by the last words of names and by the words
+before them."""
 
 from __future__ import annotations
 
@@ -8,7 +9,12 @@ from kgnb.extract.en.vocabulary import key
 
 
 def places(classifier: NameClassifier) -> dict[str, tuple[str, list[int]]]:
-    """Return name → (kind, offsets) of candidates that are no person and follow prepositions of place."""
+    """Return name → (kind, offsets) of the candidates that are places or organizations.
+
+    ``kind``: "Organization" if the last word is an organization's ("Bank"), else "Location". A candidate has
+    no title, hardly ever speaks, occurs at least twice, often follows a preposition of place, and has a low
+    score as a person.
+    """
     return {
         name: ("Organization" if key(name.split(" ")[-1]) in words.ORG_ENDS else "Location", c.offsets)
         for name, c in classifier.candidates.items()
@@ -27,7 +33,8 @@ def _follows_prepositions(candidate: Candidate) -> bool:
 
 
 def _is_common(candidate: Candidate, lower_count: int) -> bool:
-    """Whether the name is a common noun that sometimes has a capital: the Park, the Captain, North."""
+    """Return whether a name is one word that is a common noun with a capital: the Park, the
+    Captain, North."""
     word = candidate.name.lower()
     general = words.PLACE_ENDS | words.RANKS | words.COMPASS
     return " " not in word and (word in general or lower_count >= candidate.count)

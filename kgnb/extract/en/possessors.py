@@ -1,7 +1,8 @@
-"""Whose a noun of kin is in an English chapter: whom "her", "my" and "your" mean, who speaks and to whom.
+"""Owners of nouns of kin in an English chapter: the person whom "his", "her", "my" or "your" means.
 
-A possessive pronoun means the only person before it that it may mean, or the only one who acts; where two fit
-equally nobody is meant. Two who talk take turns (Elson and McKeown 2010, AAAI).
+A possessive pronoun means the only fitting person before it, or the only one of several with a verb of
+action; where two fit equally it means nobody. "My" means the speaker or narrator, "your" the person spoken
+to. Two who talk take turns (Elson and McKeown 2010, AAAI).
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import PERSON, MaskedText, Mention
 
 NAMED, ALONE, ACTING, BY_TURN = 0.9, 0.8, 0.6, 0.45
-"""Confidence of a statement whose possessor is named, is the only one whom its pronoun may mean, the only one
-of several who acts, or only speaks by turns."""
+"""Confidence in a possessor: named; the only person whom the pronoun may mean; the only acting person of
+several; a speaker known only by turns."""
 WINDOW = 60
-"""Most characters before a noun that a frame uses."""
+"""Most characters before a noun that a frame may use."""
 SENTENCES_BACK, DOUBT = 6, 0.85
-"""Sentences before that of a pronoun in which whom it means is looked for, and what each of them leaves of a
-confidence."""
+"""Sentences before that of a pronoun in which its person is looked for; factor on the confidence for each of
+them."""
 PRONOUNS = 40
-"""Mentions of a person, at most, whose following pronouns vote on its gender."""
+"""Most mentions of a person whose following pronouns are counted for the gender."""
 
 _BESIDE = re.compile(f"{PERSON},? (?:and|with) $")
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f", "him": "m"}
@@ -49,7 +50,8 @@ _ACTS = re.compile(
 
 
 class Possessor(NamedTuple):
-    """Whose a noun is, where a quote of it begins, and how sure that is."""
+    """The owner of a noun; ``start``: offset at which a quote that shows this begins;
+    ``confidence``: 0 to 1."""
 
     entry: NameEntry
     start: int
@@ -57,7 +59,7 @@ class Possessor(NamedTuple):
 
 
 class Possessors:
-    """The persons of one masked chapter, as pronouns and speeches mean them."""
+    """Finds the persons whom possessive pronouns and speeches of one masked chapter mean."""
 
     def __init__(self, masked: MaskedText) -> None:
         self._masked, self._text = masked, masked.text
@@ -67,7 +69,11 @@ class Possessors:
         self._genders: dict[str, str] = {}
 
     def of(self, phrase: re.Match[str], bearers: set[str]) -> list[Possessor]:
-        """Return who is named as the possessor, or is meant by a pronoun; none of ``bearers`` (names) is."""
+        """Return the possessor in a phrase, as a list of one; [] if unknown or one of ``bearers`` (names).
+
+        ``phrase``: a match with a group "named", "whose" or "has" that holds a person, or with a group
+        "pronoun" ("her").
+        """
         groups = phrase.groupdict()
         for group in ("named", "whose", "has"):
             if (words_ := groups.get(group)) is not None:
@@ -77,7 +83,12 @@ class Possessors:
         return [found] if found else []
 
     def meant(self, word: str, at: int, others: set[str]) -> Possessor | None:
-        """Return who is named at a place (:data:`PERSON`) or meant by a pronoun there; none of ``others``."""
+        """Return the person meant at offset ``at`` of the masked text; None if unknown or one of ``others``
+        (names).
+
+        ``word``: :data:`PERSON` for a name, else a pronoun: his, her, he, she, him; my, I, me (the speaker or
+        narrator); your (the person spoken to).
+        """
         if word == PERSON:
             known = not _FIRST_NAME.search(self._text, max(0, at - WINDOW), at)
             return Possessor(self._masked.at(at).entry, at, NAMED) if known else None
@@ -88,7 +99,8 @@ class Possessors:
         return who if who and who.entry.name not in others else None
 
     def _antecedent(self, at: int, gender: str, bearers: set[str]) -> Possessor | None:
-        """Whom "his" or "her" means: looked for in its sentence, then in those before it."""
+        """Return the person whom a pronoun of ``gender`` at ``at`` means: looked for in its sentence, then in
+        those before; None where two fit equally."""
         if beside := _BESIDE.search(self._text, max(0, at - WINDOW), at):
             one = self._masked.at(beside.start())
             if self.gender(one.entry) == gender and one.entry.name not in bearers:
@@ -115,7 +127,8 @@ class Possessors:
         return None
 
     def _chosen(self, fitting: Sequence[Mention], gender: str) -> Possessor | None:
-        """The only person of some, or the only one who acts; None where two fit equally."""
+        """Return the only person among some mentions, else the only one with a verb of action; None where two
+        fit equally."""
         for sure, some in (
             (ALONE, fitting),
             (ACTING, [m for m in fitting if _ACTS.match(self._text, m.end)]),
@@ -126,7 +139,7 @@ class Possessors:
         return None
 
     def _speaker(self, at: int) -> Possessor | None:
-        """Who says a speech, else who tells the chapter."""
+        """Return the speaker of the speech at ``at``, outside speech the narrator; None if unknown."""
         if not self.paragraphs.in_speech(at):
             begin = max((start for start, _ in self._writings if start <= at), default=0)
             own = next((m for m in reversed(self._masked.within(begin, at)) if m.form == "I"), None)
@@ -142,7 +155,8 @@ class Possessors:
         return self._turns.get(self.paragraphs.number(at))
 
     def _hearer(self, at: int) -> Possessor | None:
-        """Whom alone a speech calls by name, else who alone speaks before or after it."""
+        """Return the only person whom the speech at ``at`` calls by name, else the only other speaker right
+        before or after it; None if unknown."""
         k, paragraphs, speaker = self.paragraphs.number(at), self.paragraphs, self._speaker(at)
         if not paragraphs.in_speech(at) or not speaker:
             return None
@@ -158,18 +172,19 @@ class Possessors:
 
     @cached_property
     def _writings(self) -> list[tuple[int, str]]:
-        """Where the journals and letters in the chapter begin, and who writes them."""
+        """Offset and writer's name ("" if unknown) of each journal or letter in the chapter."""
         return writings(self._text)
 
     @cached_property
     def _narrator(self) -> Possessor | None:
-        """Who tells the chapter, where it alone says so."""
+        """The narrator of a chapter without journals and letters; None if unknown."""
         found = None if self._writings else narrator(self._text, self.paragraphs, self.mentions)
         return Possessor(found.entry, found.start, ALONE) if found else None
 
     @cached_property
     def _turns(self) -> dict[int, Possessor]:
-        """Paragraph → who alone is said to speak in it, else who spoke before the last speaker."""
+        """Number of a paragraph → its speaker: the only one named there, else the speaker before the last, or
+        the meaning of its "he said"."""
         turns: dict[int, Possessor] = {}
         for k, start, end in self.paragraphs.with_speech():
             said = [m for m in self._masked.within(start, end) if self.paragraphs.is_speaker(m.start, m.end)]
@@ -184,7 +199,8 @@ class Possessors:
         return turns
 
     def gender(self, entry: NameEntry) -> str:
-        """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""
+        """Return the gender of a person, "m", "f" or "" for unknown: by the names, else by following pronouns
+        in this chapter."""
         if entry.name not in self._genders:
             ends = (m.end for m in self.mentions[entry.name][:PRONOUNS])
             self._genders[entry.name] = likely_gender((entry.name, *entry.aliases), self._text, ends, least=2)
@@ -192,7 +208,7 @@ class Possessors:
 
     @cached_property
     def mentions(self) -> dict[str, list[Mention]]:
-        """Person → mentions, in the order of the text."""
+        """Person's name → mentions in the chapter, in order."""
         found = defaultdict[str, list[Mention]](list)
         for mention in self._masked.people:
             found[mention.entry.name].append(mention)

@@ -1,4 +1,4 @@
-"""Which names of an English book are one person's: its evidence, clustered."""
+"""Clusters the names of an English book into persons, by the evidence about pairs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ from kgnb.extract.model import Reason
 from kgnb.extract.weighing import Weighing, read_weights
 
 LEAST = 0.6
-"""Log odds from which on two are joined: two persons shown as one mislead more than one shown as two."""
+"""Log odds above which two clusters are joined; above 0, as two persons shown as one mislead more than one
+shown as two."""
 USUAL = 0.1
-"""Share of a person's mentions from which on a name, unlike the others, may head them."""
+"""Least share of a person's occurrences of a name that may be the canonical one without sharing a word with
+the most frequent name."""
 
 
 def clusters_of(people: People, log_odds: Callable[[Pair], float] | None = None) -> Clusters:
-    """Return the clusters of a book's names; ``log_odds``: other weights than the learnt ones."""
+    """Return the clusters of a book's names, each cluster the names of one person.
+
+    ``log_odds``: function from a pair to the log odds that both are one person; None for the learnt weights
+    of data/weights.toml.
+    """
     weigh = log_odds or Weighing(PAIR_EVIDENCE, read_weights("en", "pairs")).log_odds
     pairs: dict[tuple[Names, Names], Pair] = {}
 
@@ -68,7 +74,8 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """One person of a book: canonical name, all names, the most frequent first, and why they are one's."""
+    """A person of a book: canonical name, all names (the most frequent first), and the reasons for joining
+    each alias."""
 
     name: str
     names: list[str]
@@ -76,13 +83,17 @@ class Resolved:
 
 
 def people_of(text: str, classifier: NameClassifier | None = None) -> People:
-    """Return the persons' names of a book's text in its normal form, with their links."""
+    """Return the persons' names of a book with their links. ``text``: in the normal form of
+    sentences.normalise; ``classifier``: that of ``text``, None to build it."""
     known = classifier or NameClassifier(text)
     return with_links(People(text, persons_names(known), known.paragraphs, known.lower))
 
 
 def implied_offsets(people: People, clusters: Clusters) -> Mapping[str, list[int]]:
-    """Return name → offsets where a couple's words or a rank mean its bearer without the name."""
+    """Return name → offsets at which words for a couple or a rank alone mention its bearer without the name.
+
+    Of "Mr. and Mrs. Dale": {"Mr. Dale": [0]} at the start of a text that has the name Mr. Dale too.
+    """
     root = {name: members[0] for members in clusters.members for name in members}
     found: dict[str, list[int]] = defaultdict(list)
     couples = couple_mentions(people.text, people.candidates.__contains__)
@@ -93,8 +104,11 @@ def implied_offsets(people: People, clusters: Clusters) -> Mapping[str, list[int
 
 
 def persons_of(people: People, clusters: Clusters) -> list[Resolved]:
-    """Return the persons whom the clusters are, the surest first, without names that are nobody's in
-    particular and those whom the book only cites."""
+    """Return the persons of the clusters, by the best score of their names, the highest first.
+
+    Left out: surnames or ranks alone that more frequent persons bear, and persons whom the book only cites
+    (cited.py).
+    """
     counts = people.index.counts
     found = []
     reasons = _reasons(people, clusters)
@@ -108,7 +122,7 @@ def persons_of(people: People, clusters: Clusters) -> list[Resolved]:
 
 
 def _is_anybody(people: People, members: Names) -> bool:
-    """Whether a surname or rank alone, joined with nobody's, is borne by others who are named more often."""
+    """Return whether a cluster is one surname or rank alone, linked with names that occur more often."""
     if len(members) > 1:
         return False
     (name,) = members
@@ -126,7 +140,7 @@ def _is_only_cited(people: People, name: str) -> bool:
 
 
 def _reasons(people: People, clusters: Clusters) -> dict[Names, list[Reason]]:
-    """Cluster → one name, another, why they were joined, log odds."""
+    """Return cluster → (name, other name, reason, log odds) for each join that made it."""
     found: dict[Names, list[Reason]] = defaultdict(list)
     for join in clusters.joins:
         kind, (one, other) = Pair(join.one, join.other, people).best_link
@@ -136,9 +150,11 @@ def _reasons(people: People, clusters: Clusters) -> dict[Names, list[Reason]]:
 
 
 def canonical_rank(name: str, person: Person) -> tuple[int, int, int, str]:
-    """Return how well a name heads its bearer's: a full name without title first that occurs twice or
-    introduces its bearer; then what is no rank, the rather if it is usual and has no article; then by
-    frequency."""
+    """Return a key for choosing the canonical name of a person: the name with the greatest key is it.
+
+    Best is a full name without title (Tom Dale) that occurs twice; then a name that is no rank alone, rather
+    a usual one without article; then the most frequent.
+    """
     people, parts, count = person.people, person.people.parts[name], person.people.index.counts[name]
     usual = max(person.names, key=lambda n: (people.index.counts[n], n))
     # Not so in Old Stone, Massa Stone, nor in Bruin Bear, who is a Bear.
@@ -155,6 +171,6 @@ def canonical_rank(name: str, person: Person) -> tuple[int, int, int, str]:
 
 
 def _long_words(name: str) -> set[str]:
-    """The words of a name, and what they are short for."""
+    """Return the words of a name in lower case, and the first names that they are short for."""
     usual = {key(word) for word in name.split(" ")}
     return usual.union(*(words.NICKNAMES.get(word, ()) for word in usual))

@@ -1,4 +1,5 @@
-"""Words for what one person is to another (father, wife, pupil), and the relation that each states."""
+"""Nouns for what one person is to another (father, wife, pupil), and the type of relation that
+each states."""
 
 from __future__ import annotations
 
@@ -6,7 +7,12 @@ from typing import NamedTuple
 
 
 class Role(NamedTuple):
-    """What "P's noun" is to P; the relation goes from P to the bearer, ``inverted``: from the bearer to P."""
+    """The relation that "P's noun" states between P and the noun's bearer.
+
+    ``type``: relation from P to the bearer, from the bearer to P if ``inverted``; ``gender`` of the bearer:
+    "m", "f" or ""; ``kin``: whether it is a kinship or marriage. "P's father" is PARENT_OF, inverted: the
+    father is PARENT_OF P.
+    """
 
     name: str
     type: str
@@ -81,4 +87,4 @@ def _roles() -> dict[str, Role]:
 
 
 ROLES = _roles()
-"""Noun, in the singular → role."""
+"""Noun in the singular, lower case → role: "sister" → Role("sister", "SIBLING", False, "f", True)."""

@@ -1,4 +1,4 @@
-"""English: normal form of a text, and its sentences."""
+"""Normal form of an English text, and the ends of its sentences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ _END = re.compile(rf"[.!?\n](?:(?<=\n)|(?=[\s\"]){_NO_TITLE})")
 
 
 def normalise(text: str) -> str:
-    """Return the text with straight quotes, one space between words and one line break between paragraphs."""
+    """Return the text in the form that all English rules read: straight quotes, single spaces, one line for
+    each paragraph.
+
+    Speeches stand in double quotes even if the book has single ones; underscores and asterisks around
+    emphasised words go; a blank line ends a paragraph. ``“Come,” said⏎Tom.⏎⏎*He* rose.`` → ``"Come," said
+    Tom.⏎He rose.`` (⏎: line break).
+    """
     text = _replaced(_in_double_quotes(text).replace("\r\n", "\n"), _STRAIGHT)
     text = _EMPHASIS.sub(r"\1", text) if "*" in text else text
     text = re.sub(r"\n ?\n\s*", "\x00", re.sub("  +", " ", text))
@@ -31,8 +37,8 @@ def normalise(text: str) -> str:
 
 
 def _in_double_quotes(text: str) -> str:
-    """Return a text whose speeches stand in single quotation marks, as British ones do, or end with such,
-    as some scans have it, in double ones."""
+    """Return the text with double quotes around speeches that have single ones, as British books print them,
+    or that begin with a double and end with a single one, as some scans do; else unchanged."""
     if 2 * len(_CLOSING.findall(text)) <= text.count('"') + text.count("“"):
         return text
     opened = len(_OPENING_DOUBLE.findall(text)) > len(_OPENING.findall(text))
@@ -41,12 +47,18 @@ def _in_double_quotes(text: str) -> str:
 
 
 def _replaced(text: str, replacements: Mapping[str, str]) -> str:
-    """The text with replacements made one after the other: much quicker than ``translate``."""
+    """Return the text with each key of ``replacements`` replaced by its value, one after the other: quicker
+    than ``translate``."""
     for old, new in replacements.items():
         text = text.replace(old, new)
     return text
 
 
 def sentence_ends(text: str) -> array[int]:
-    """Return the offsets of the characters that end sentences."""
+    """Return the offsets of the characters that end sentences (full stop, ``!``, ``?``, line break),
+    ascending.
+
+    A mark counts only before white space or a quotation mark, a full stop not behind a title: "Mr. Dale sat.
+    He rose." → [12].
+    """
     return array("I", [m.start() for m in _END.finditer(text)])

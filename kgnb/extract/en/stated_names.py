@@ -1,4 +1,5 @@
-"""Names of one person that an English text states: an alias, a name after marriage."""
+"""Pairs of names that an English text says to be one person's (an alias) or a husband's and wife's (a
+marriage)."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ _UNREAL = re.compile(
 
 
 class StatedName(NamedTuple):
-    """``one`` and ``other`` are said to be one person or, ``married``, to have become husband and wife."""
+    """Two names that the text says to be one person's or, if ``married``, those of husband and wife."""
 
     one: str
     other: str
@@ -50,7 +51,12 @@ class StatedName(NamedTuple):
 
 
 def stated_names(text: str, mentions: Iterable[tuple[int, str]]) -> Iterator[StatedName]:
-    """Yield what the text says of neighbouring names; ``mentions``: offset and name, in order."""
+    """Yield the pairs of neighbouring names between which the text states an alias or a marriage.
+
+    "Mr. Dale, alias Moss, came." → ("Mr. Dale", "Moss", False); "Tom married Anne." → ("Tom", "Anne", True);
+    "Anne, wife of Tom" → ("Tom", "Anne", True), the husband first. ``mentions``: (offset, name) in the order
+    of the text.
+    """
     for (start, one), (after, other) in pairwise(mentions):
         end = start + len(one)
         if one == other or not 0 < after - end <= MAX_GAP or text.startswith("'s ", after + len(other)):
@@ -71,14 +77,15 @@ def stated_names(text: str, mentions: Iterable[tuple[int, str]]) -> Iterator[Sta
 
 
 def _is_bracketed(text: str, end: int, after: int, behind: int) -> bool:
-    """Whether a name in brackets follows a name: the Duke (Dale); Mrs. Dale (poor Miss Moss that was)."""
+    """Return whether a name in brackets follows another: the Duke (Dale); Mrs. Dale (poor Miss Moss that
+    was)."""
     closed = _BRACKET_ENDS.match(text, behind) if _IN_BRACKETS.fullmatch(text, end, after) else None
     return closed is not None and (closed[0] == " that was" or text[end + 1] == "(")
 
 
 def _is_of_rank(text: str, start: int, end: int, after: int, other: str) -> bool:
-    """Whether a name stands beside a rank (the Doctor, Ann Pell; Tom Dale, sixth Earl of Brayton), or is said
-    to be somebody's real one."""
+    """Return whether a name stands beside a rank (the Doctor, Ann Pell; Tom Dale, sixth Earl of Brayton) or
+    behind "his real name was"."""
     if not _CLOSED.match(text, after + len(other)):
         return False
     one, first = text[start:end], other.partition(" ")[0].lower()
@@ -94,5 +101,6 @@ def _is_of_rank(text: str, start: int, end: int, after: int, other: str) -> bool
 
 
 def is_unreal(text: str, start: int, end: int) -> bool:
-    """Return whether what is said at ``start``-``end`` is only wished or supposed."""
+    """Return whether the words at ``start``-``end`` are only wished or supposed: "if", "wish" or "unless"
+    precede them in the sentence, or "instead" follows."""
     return bool(_UNREAL.search(text, max(0, start - 60), start)) or text.startswith(" instead", end)

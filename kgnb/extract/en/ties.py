@@ -1,8 +1,7 @@
-"""Ties that an English chapter states: "her sister Jane", "Jane, Tom's aunt,", "Tom married Ann".
+"""Relations that an English chapter states: "her sister Jane", "Jane, Tom's aunt,", "Tom married Ann".
 
-A statement has a noun that says what one is to another (:mod:`.roles`), what says whose (the possessor) and
-its bearer, named beside the noun: the frames of data/ties.toml over the masked text. A possessive pronoun
-means the only person before it that it may mean, or the one who acts; where two fit equally nothing is said.
+A statement has a noun (:mod:`.roles`), a possessor (possessors.py) and a bearer named beside the noun, found
+by the frames of data/ties.toml over the masked text; or it is a verb between two persons.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from kgnb.extract.patterns import PERSON, Frames, MaskedText, Mention, Statement
 from kgnb.extract.word_search import trie_pattern
 
 FAR, LAST_NAMED, OF_SEVERAL = 0.75, 0.5, 0.6
-"""What is left of a confidence if the bearer is only somewhere in the chapter, was named last of some who are
-as likely, or is one of "her daughters"."""
+"""Factors on a confidence: the bearer is named elsewhere in the chapter; was named last of several equally
+likely; is one of "her daughters"."""
 
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _ADJECTIVES = f"(?:(?:{_ADJECTIVE}),? (?:and )?)*"
@@ -87,7 +86,10 @@ _UNREAL = re.compile(
 
 
 def ties(text: str, people: Sequence[Mention]) -> Iterator[Statement]:
-    """Yield what a chapter states; ``people``: the mentions of its persons, in order."""
+    """Yield each relation that a chapter states between two persons, once, with its offsets in ``text``.
+
+    "Tom married Ann." → ("Tom", "SPOUSE", "Ann", label "married"). ``people``: mentions of persons, in order.
+    """
     masked = MaskedText(text, people)
     for one in added_up(_Chapter(masked).statements()):
         start, end = masked.original(one.start, one.end)
@@ -102,7 +104,8 @@ class _Chapter:
         self._persons = Possessors(masked)
 
     def statements(self) -> Iterator[Statement]:
-        """Yield the statements of nouns, of titles of kin, then those of verbs."""
+        """Yield the statements by nouns ("her sister"), titles of kin ("her Aunt Jane"), names of couples and
+        wives, and verbs."""
         for noun in _KIN.finditer(self._text):
             yield from self._of_noun(noun)
         for mention in self._masked.people:
@@ -133,7 +136,7 @@ class _Chapter:
         yield Statement(one.entry.name, kind, other.entry.name, label, *found.span(), sure)
 
     def _of_couples(self) -> Iterator[Statement]:
-        """Mr. and Mrs. Dale."""
+        """Yield SPOUSE for two mentions "Mr. and Mrs. Dale"."""
         for one, other in pairwise(self._masked.people):
             start, end = self._masked.original(one.start, one.end)
             alike = one.form.split(" ")[-1] == other.form.split(" ")[-1] and end - start < len(one.form)
@@ -142,7 +145,8 @@ class _Chapter:
                 yield Statement(*names, f"{one.form} and {other.form}", one.start, other.end, NAMED)
 
     def _of_wives(self) -> Iterator[Statement]:
-        """Mrs. Tom Dale, where the chapter has Tom Dale; Lady Tom, where it has Lord Tom."""
+        """Yield SPOUSE for Mrs. Tom Dale where the chapter names Tom Dale, for Lady Tom where it names Lord
+        Tom."""
         men = {form: m.entry for m in self._masked.people for form in (m.entry.name, *m.entry.aliases)}
         for mention in self._masked.people:
             title, _, name = mention.form.partition(" ")
@@ -159,7 +163,7 @@ class _Chapter:
                 yield Statement(*names, mention.form, mention.start, mention.end, NAMED)
 
     def _of_title(self, mention: Mention) -> Iterator[Statement]:
-        """Her Aunt Jane."""
+        """Yield the kinship that a title of kin behind a possessor states: her Aunt Jane."""
         title = mention.form.partition(" ")[0].lower()
         if (role := ROLES.get(title)) and role.kin and title != mention.form.lower():
             begin = max(0, mention.start - WINDOW)
@@ -169,7 +173,8 @@ class _Chapter:
                 yield from self._said(role, one, [mention], title, span, chained=False)
 
     def _of_noun(self, noun: re.Match[str]) -> Iterator[Statement]:
-        """What a noun says of its possessors and of whom the frames make its bearers."""
+        """Yield the relations between the possessors of a noun and the bearers that the frames find beside
+        it."""
         role, begin, end = ROLES[noun[1].lower()], max(0, noun.start() - WINDOW), noun.end()
         owner = _OWNER.search(self._text, begin, noun.start() + 1)
         of = None if owner else _OF.match(self._text, end)
@@ -200,7 +205,7 @@ class _Chapter:
     def _ends(
         self, group: re.Match[str], phrase: re.Match[str], role: Role, *, many: bool
     ) -> Iterator[tuple[Sequence[Mention], Possessor]]:
-        """Bearers, and each of their possessors."""
+        """Yield (bearers, possessor) for each possessor in a frame's match."""
         if "b" not in group.groupdict():  # "She was Tom's sister"
             owned = {m.entry.name for m in self._masked.within(*phrase.span())}
             meant = self._persons.meant(group["a"], group.start("a"), owned)
@@ -211,7 +216,8 @@ class _Chapter:
             yield bearers, possessor
 
     def _is_address(self, owner: re.Match[str] | None, role: Role, group: re.Match[str]) -> bool:
-        """Whether a speaker only calls somebody so: "Tom, my child," or "Come, my friend, Mr. Dale"."""
+        """Return whether a speaker only addresses a person by the noun: "Tom, my child," or "Come, my friend,
+        Mr. Dale"."""
         if not owner or not owner["pronoun"] or "b" not in group.groupdict():
             return False
         start, end = group.span("b")
@@ -223,7 +229,8 @@ class _Chapter:
     def _of_bare_noun(
         self, role: Role, noun: re.Match[str], phrase: re.Match[str], start: int, end: int
     ) -> Iterator[Statement]:
-        """What a noun says whose bearer is only named near: Jane was ill, and Ann nursed her sister."""
+        """Yield the relation by a noun whose bearer is not beside it, but named near: Jane was ill, and Ann
+        nursed her sister."""
         called = self._text[end : end + 1] in ",!?" and self._text.endswith(('"', ", ", "! "), 0, start)
         if called and self._persons.paragraphs.in_speech(start):
             return
@@ -254,8 +261,11 @@ class _Chapter:
     def _likeliest(
         self, role: Role, owner: NameEntry, people: Iterable[Mention], start: int
     ) -> list[tuple[Mention, float]]:
-        """Of some persons those who are likeliest the owner's kin, not named before it in the same clause,
-        and how sure that is."""
+        """Return (mention, confidence) of the persons who are likeliest the owner's kin in this role; all
+        have the same confidence.
+
+        Left out are persons named before the noun in the same clause.
+        """
         clause = _CLAUSE.search(self._text, max(0, start - WINDOW), start)
         found = {
             m.entry.name: (m, sure)
@@ -269,7 +279,7 @@ class _Chapter:
         return sorted((one for one in found.values() if one[1] == best), key=lambda one: one[0].start)
 
     def _around(self, at: int) -> Sequence[Mention]:
-        """The mentions of the sentence at a place and of those beside it in its paragraph."""
+        """Return the mentions in the sentence at ``at`` and in its neighbours of the same paragraph."""
         k, n = bisect_left(self._persons.ends, at), len(self._persons.ends)
         low, high = (
             self._persons.paragraphs.start(at),
@@ -289,7 +299,8 @@ class _Chapter:
         return name_facts((entry.name, *entry.aliases))
 
     def _bearers(self, span: tuple[int, int], role: Role, *, many: bool) -> list[Mention]:
-        """The persons of a part who may be so; the first alone of a noun in the singular."""
+        """Return the mentions in ``span`` whose gender fits the role; for a noun in the singular the first
+        alone, for a plural at least two."""
         named = list(self._masked.within(*span))
         if many != (len(named) > 1):
             named = named[:1] if not many else []
@@ -317,11 +328,11 @@ class _Chapter:
                 yield Statement(one.name, kind, other.name, noun, start, end, owner.confidence)
 
     def _is_far(self, start: int, at: int) -> bool:
-        """Whether a place is beyond the sentence after the one that begins a part."""
+        """Return whether ``at`` is more than one sentence behind ``start``."""
         return bisect_left(self._persons.ends, at) - bisect_left(self._persons.ends, start) > 1
 
     def _is_unreal(self, start: int, end: int) -> bool:
-        """Whether what a sentence says in a part is supposed, wished, denied or asked."""
+        """Return whether the sentence supposes, wishes, denies or asks the words at ``start``-``end``."""
         k = bisect_left(self._persons.ends, start)
         begin = self._persons.ends[k - 1] + 1 if k else 0
         last = (

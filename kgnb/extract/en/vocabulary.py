@@ -1,4 +1,4 @@
-"""English word lists; data/words.toml says what each of them is."""
+"""Word lists of the English rules; data/words.toml describes each of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PEERS = _LISTS["peers"]
 CIVIL = (
     dict.fromkeys(_LISTS["civil"], "mr") | dict.fromkeys(_LISTS["civil_women"], "mrs") | {"professor": "dr"}
 )
-"""Title of a calling → that by which its bearers are called too."""
+"""Title of an office or calling → title by which its bearers are called as well: "mr", "mrs" or "dr"."""
 ENDEARMENTS = _LISTS["endearments"]
 TRADES = _LISTS["trades"]
 BEFORE_KIN = _LISTS["before_kin"]
@@ -51,11 +51,11 @@ SAME_TITLES = {
     if name.startswith("same_as_")
     for title in titles
 }
-"""Title → the usual one that means the same."""
+"""Title → the usual title of the same meaning: "monsieur" → "mr"."""
 
 
 def _with_plurals(singulars: frozenset[str]) -> frozenset[str]:
-    """The words and how each may form its plural: Romans, Englishmen, Gipsies, Jewesses."""
+    """Return the words and their possible plurals: Romans, Englishmen, Gipsies, Jewesses."""
     endings = (("", "s"), ("man", "men"), ("y", "ies"), ("ss", "sses"))
     return singulars | {
         word.removesuffix(one) + many for word in singulars for one, many in endings if word.endswith(one)
@@ -75,9 +75,9 @@ def _nicknames() -> dict[str, frozenset[str]]:
 
 
 NICKNAMES = _nicknames()
-"""Short form → the first names it may stand for."""
+"""Short form → the first names that it may stand for, all in lower case: "lizzy" → {"elizabeth", …}."""
 
 
 def key(word: str) -> str:
-    """Return a word as the word lists hold it."""
+    """Return a word in the form of the word lists, in lower case without a full stop: "Mr." → "mr"."""
     return word.rstrip(".").lower()

@@ -1,4 +1,5 @@
-"""Who answers to a name: "Come, Henry," said she. Then, in the next paragraph: "I will," said Mr. Dale."""
+"""Persons who answer to a name: ``"Come, Henry," said she.`` and, in the next paragraph, ``"I will," said Mr.
+Dale.``"""
 
 from __future__ import annotations
 
@@ -9,22 +10,25 @@ from kgnb.extract.binomial import binomial_tail
 from kgnb.extract.en.paragraphs import Paragraphs
 
 MAX_P = 0.02
-"""Probability at most of so many answers if who speaks next had nothing to do with who is called."""
+"""Greatest probability of as many answers by chance."""
 MIN_ANSWERS = 2
 MIN_SHARE = 0.4
 """Least answers, and least share of all answers to the name, of one person."""
 SURE_ANSWERS = 10
-"""Answers from which on two names are one person's even if they are now and then in one sentence."""
+"""Least answers that make two names one person's even if some sentences contain both."""
 
 
 def answering(
     paragraphs: Paragraphs, offsets: Mapping[str, Sequence[int]], person: Callable[[str], str]
 ) -> Iterator[tuple[str, str, bool]]:
-    """Yield (person called, another person who answers to that name, whether so often that it is sure).
+    """Yield (person called, person who answers, is sure) for each two whose names may be one person's.
 
-    ``person``: name → its person.
+    A call is a name called in a speech; its answer is the named speaker of the next paragraph, if that person
+    does not speak in the paragraph of the call. One person must give at least 2 answers, 40 % of all answers
+    to the name, and more than the person's share of all speeches explains (one-sided binomial test). ``is
+    sure``: at least :data:`SURE_ANSWERS` answers.
 
-    A one-sided binomial test of who speaks in the next paragraph against the share of all speeches.
+    ``offsets``: name → its offsets; ``person``: function from a name to a key of its person.
     """
     called: dict[int, set[str]] = defaultdict(set)
     speakers: dict[int, str] = {}

@@ -1,4 +1,5 @@
-"""Journals, letters and statements in an English chapter: each begins at a line that says whose it is."""
+"""Journals, letters and statements within an English chapter, found by their headings: "Ann's Diary",
+"Letter, Ann Dale to Tom Finch"."""
 
 from __future__ import annotations
 
@@ -23,12 +24,17 @@ _HEADING = re.compile(
 
 
 def owner_of(title: str) -> str:
-    """Return whose journal or statement a chapter's title says that it is; empty where it does not."""
+    """Return the owner's name in a title of a journal or statement: "Jonathan Harker's Journal" → "Jonathan
+    Harker"; "" for other titles."""
     found = _OWNER.match(title)
     return found["owner"] if found else ""
 
 
 def writings(text: str) -> list[tuple[int, str]]:
-    """Return where each journal, letter or cutting begins, and its writer's name; empty if it is unknown."""
+    """Return (offset, writer's name) for each journal, letter or cutting in a chapter; [] if it has none.
+
+    ``offset``: end of the heading's line; the name is "" if the heading has none. "Ann's Diary⏎I sat." →
+    [(11, "Ann")] (⏎: line break).
+    """
     found = _HEADING.finditer(f"\n{text}")  # a literal line end is found sooner than a line's beginning
     return [(m.end() - 1, m["owner"] or m["writer"] or "") for m in found]
