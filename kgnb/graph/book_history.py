@@ -1,8 +1,8 @@
-"""What a book tells chapter by chapter, over its finished graph: under which names, with which quotes.
+"""History of a book chapter by chapter, for its finished graph: the names in use and the quotes.
 
 The graph has a person once, with all names, and a tie once, with all its chapters. A reader of chapter N
-knows less: a name that is linked to the person only later is somebody else until then. The rows of the record
-say which name and which words each chapter used; persons, ties and their chapters are the graph's.
+knows less: a name that is linked to the person only later belongs to a stranger until then. The extraction
+rows give names and words of each chapter; persons, ties and chapters are the graph's.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ person's names in the order in which they are chosen to call the person by."""
 
 @dataclass(slots=True)
 class PersonHistory:
-    """A character's names and chapters.
+    """Names and chapters of a character.
 
     ``since``: name → number of the chapter from which a reader knows that it is this person's, the
-    character's own name first. ``chapters``: name → numbers of the chapters that use it; "" where the rows
-    don't say which. ``title`` and ``traits``: text → first chapter that has it.
+    character's own name first. ``chapters``: name → numbers of the chapters that use it; key "" for chapters
+    without a known name. ``title`` and ``traits``: text → number of the first chapter that has it.
     """
 
     node: GraphNode
@@ -42,13 +42,15 @@ class PersonHistory:
     traits: dict[str, int] = field(default_factory=dict)
 
     def unknown(self, name: str, chapter: int) -> str:
-        """``name`` where a reader of ``chapter`` doesn't know yet that it is this person's, else ""."""
+        """Return ``name`` if a reader of ``chapter`` doesn't know yet that it is this person's, else ""."""
         return name if self.since.get(name, 0) > chapter else ""
 
 
 @dataclass(frozen=True, slots=True)
 class TieChapter:
-    """A tie in one chapter: strength 1-10, a quote ("" for none), and the names that the chapter uses."""
+    """A tie in one chapter: strength 1-10, a quote or "", and the names that the chapter uses for the
+    two ends.
+    """
 
     chapter: int
     strength: int
@@ -59,10 +61,11 @@ class TieChapter:
 
 @dataclass(frozen=True, slots=True)
 class BookHistory:
-    """All characters and the ties between them, chapter by chapter; both in the graph's order.
+    """All characters and the ties between them, chapter by chapter, in the graph's order.
 
-    ``described``: entity → the chapter that its description is from. ``held``: tie that rules read → the
-    chapter from which its odds are enough to show it (:mod:`kgnb.graph.project.contradictions`)."""
+    ``described``: entity → number of the chapter that its description is from. ``held``: tie → number of the
+    chapter from which its odds suffice to show it (:mod:`kgnb.graph.project.contradictions`).
+    """
 
     people: dict[NodeKey, PersonHistory]
     ties: dict[EdgeKey, list[TieChapter]]
@@ -73,10 +76,10 @@ class BookHistory:
 def book_history(
     graph: Graph, rows: Iterable[ChapterRow] = (), known_since: KnownSince = MappingProxyType({})
 ) -> BookHistory:
-    """Return the history of a whole book's ``graph``.
+    """Return the history of the characters and ties of a whole book's ``graph``.
 
-    ``rows`` in order of their chapters, iterated once. A name that two characters share is ignored in the
-    rows.
+    ``rows``: (chapter number, extraction) in order of the chapters, iterated once. A name that two characters
+    share is ignored in the rows. ``known_since``: name → chapter from which its person is known.
     """
     people = {node.ref: PersonHistory(node) for node in graph.nodes.values() if node.label == "Character"}
     edges = {edge.ref: edge for edge in graph.edges.values() if is_tie(edge)}
@@ -92,7 +95,7 @@ def book_history(
 
 
 class _RowReader:
-    """Collects what the rows say of the graph's people and ties."""
+    """Collects the facts of the rows about the graph's characters and ties."""
 
     def __init__(self, people: dict[NodeKey, PersonHistory], edges: Mapping[EdgeKey, GraphEdge]) -> None:
         self._people = people
@@ -162,7 +165,9 @@ class _RowReader:
 
 
 def _bearers(people: Mapping[NodeKey, PersonHistory]) -> dict[str, NodeKey]:
-    """Name → the only character that bears it; the own name of a character before aliases of others."""
+    """Return name → the only character that bears it; a character's own name goes before aliases of
+    others.
+    """
     owners: defaultdict[str, set[NodeKey]] = defaultdict(set)
     for ref, person in people.items():
         for alias in person.node.texts("aliases"):
@@ -172,7 +177,7 @@ def _bearers(people: Mapping[NodeKey, PersonHistory]) -> dict[str, NodeKey]:
 
 
 def _add_chapters_of_node(person: PersonHistory) -> None:
-    """The graph's chapters of the character that no row explains."""
+    """Add the character's chapters in the graph that no row explains, under the name ""."""
     told = set[int]().union(*person.chapters.values())
     if rest := set(person.node.numbers("chapters")) - told:
         person.chapters[""] |= rest
@@ -181,10 +186,11 @@ def _add_chapters_of_node(person: PersonHistory) -> None:
 def _known_since(
     person: PersonHistory, joined: Mapping[str, int], known: KnownSince, order: Mapping[str, int]
 ) -> dict[str, int]:
-    """Name → chapter from which it is known to be this person's.
+    """Return name → number of the chapter from which it is known to be this person's.
 
-    That is the first chapter for the name that the book uses first; for any other the chapter in which the
-    text, or a reply, gives it to a bearer of another one; the person's last chapter where nothing says when.
+    First chapter for the name that the book uses first. For other names: the chapter in which the text, or a
+    reply, links the name to another name of the person; the person's last chapter where nothing links the
+    two.
     """
     own = person.node.text("name") or person.node.key
     first = {name: min(chapters) for name, chapters in person.chapters.items() if name}
@@ -201,9 +207,11 @@ def _known_since(
 def _all_chapters(
     edge: GraphEdge, told: Iterable[TieChapter], people: Mapping[NodeKey, PersonHistory]
 ) -> list[TieChapter]:
-    """The chapters of the edge, in order; of one that no row explains only the edge's strength is known.
+    """Return the chapters of the edge, in order; a chapter without a row has the edge's strength and no
+    quote.
 
-    A chapter that names an end twice, once by a name whose bearer it doesn't know, stands twice.
+    A chapter occurs twice where it names an end both by a known name and by a name not known yet to be the
+    person's.
     """
     kept: dict[tuple[int, str, str], TieChapter] = {}
     for here in told:

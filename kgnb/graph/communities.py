@@ -11,11 +11,13 @@ _Near = list[dict[int, float]]
 
 
 def communities(count: int, links: Iterable[Link]) -> list[int]:
-    """The community of each of ``count`` nodes, numbered by their first member, from 0; deterministic.
+    """Return the number of the community of each node 0 … ``count`` - 1; deterministic.
 
-    ``links`` join two nodes with a positive weight, each pair once. Blondel et al. 2008, "Fast unfolding of
-    communities in large networks": nodes move to the neighbouring community that adds most modularity,
-    communities become the nodes of the next round, until none moves. Time grows with the number of links.
+    Communities are numbered from 0 in the order of their first node: two pairs (0, 2) and (1, 3) give [0, 1,
+    0, 1]. ``links``: (node, node, weight > 0), each pair once. Louvain method, Blondel et al. 2008, "Fast
+    unfolding of communities in large networks": nodes move to the neighbouring community that adds most
+    modularity, communities become the nodes of the next round, until no node moves. Time grows with the
+    number of links.
     """
     near: _Near = [{} for _ in range(count)]
     for a, b, weight in links:
@@ -31,7 +33,9 @@ def communities(count: int, links: Iterable[Link]) -> list[int]:
 
 
 def _moved(near: _Near) -> list[int]:
-    """The communities once no single node gains by a move. A node's weight to itself counts in its degree."""
+    """Return the community of each node once no node gains by a move. A weight to itself counts in a
+    node's degree.
+    """
     degree = [sum(weights.values()) for weights in near]
     everything = sum(degree) or 1.0
     of = list(range(len(near)))
@@ -55,7 +59,9 @@ def _moved(near: _Near) -> list[int]:
 
 
 def _merged(near: _Near, of: Sequence[int]) -> _Near:
-    """The network of communities: weights between them added up, those within as a weight to itself."""
+    """Return the network of communities: weights between two added up, weights within one as a weight
+    to itself.
+    """
     merged: list[defaultdict[int, float]] = [defaultdict(float) for _ in range(max(of) + 1)]
     for node, weights in enumerate(near):
         for other, weight in weights.items():

@@ -1,7 +1,7 @@
-"""Continuity errors: what two places of a book say that can't both be true.
+"""Continuity errors: two statements of a book that can't both be true.
 
-Only what the text states of a person by name counts, outside quotation marks; the frames are in
-``data/continuity.toml``. A name that two persons share says nothing.
+Only statements of the text about a person by name count, outside quotation marks; the frames are in
+``data/continuity.toml``. A name that two persons share is ignored.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "sev
 
 
 class Statement(NamedTuple):
-    """What a chapter states of a person: its number, the sentence, and a number in it (0 for none)."""
+    """A chapter's statement about a person: chapter number, the sentence, and a number in it (0 without
+    any).
+    """
 
     chapter: int
     quote: str
@@ -48,7 +50,8 @@ class Statement(NamedTuple):
 class Contradiction:
     """Two statements that contradict each other.
 
-    ``facts``: who or what it is about, by the name that a text has for it; ``quotes``: chapters and words.
+    ``kind``: "parents", "each_other", "after_death" or "age". ``facts``: key of the kind's text → entity or
+    number. ``quotes``: (chapter number, sentence) of each statement.
     """
 
     kind: str
@@ -57,7 +60,12 @@ class Contradiction:
 
 
 def contradictions(graph: Graph, texts: Iterable[tuple[int, str]] = ()) -> list[Contradiction]:
-    """Return in what the book's graph and its texts, (chapter number, text), contradict themselves."""
+    """Return the contradictions of a book, in the order of their chapters.
+
+    From ``graph``: a child of three parents, two persons who are each other's parent. From ``texts``,
+    (chapter number, text): speech in a chapter after the one of the death, an age lower than in an earlier
+    chapter.
+    """
     stated = _statements(graph, texts)
     found = [*_parents(graph), *_after_death(stated), *_ages(stated)]
     return sorted(found, key=lambda one: ([chapter for chapter, _ in one.quotes], one.kind))
@@ -67,7 +75,7 @@ def contradictions(graph: Graph, texts: Iterable[tuple[int, str]] = ()) -> list[
 
 
 def _parents(graph: Graph) -> Iterator[Contradiction]:
-    """Children of more than two parents, and persons who are each other's parent."""
+    """Yield children of more than two parents, and pairs of persons who are each other's parent."""
     chapters = {
         node.key: int(node.number("chapter_number"))
         for node in graph.nodes.values()
@@ -93,7 +101,7 @@ _Statements = Mapping[str, Mapping[NodeKey, list[Statement]]]
 
 
 def _after_death(stated: _Statements) -> Iterator[Contradiction]:
-    """Those who speak in a chapter after the one that tells of their death."""
+    """Yield the persons who speak in a chapter after the one of their death."""
     for person, deaths in stated["death"].items():
         died = deaths[0]
         spoke = next((one for one in stated["speech"].get(person, ()) if one.chapter > died.chapter), None)
@@ -103,7 +111,7 @@ def _after_death(stated: _Statements) -> Iterator[Contradiction]:
 
 
 def _ages(stated: _Statements) -> Iterator[Contradiction]:
-    """Those who are younger in a later chapter."""
+    """Yield the persons whose age is lower in a later statement."""
     for person, ages in stated["age"].items():
         for index, later in enumerate(ages):
             older = next((one for one in ages[:index] if one.number > later.number), None)
@@ -118,7 +126,7 @@ def _ages(stated: _Statements) -> Iterator[Contradiction]:
 
 
 def _statements(graph: Graph, texts: Iterable[tuple[int, str]]) -> _Statements:
-    """Kind of statement → person → statements in the order of the text."""
+    """Return kind of statement → person → statements in the order of the text."""
     names = _names(graph)
     found: dict[str, dict[NodeKey, list[Statement]]] = {kind: {} for kind in ("death", "speech", "age")}
     frames = cache(lambda lang: _frames(lang, names))
@@ -135,7 +143,7 @@ def _statements(graph: Graph, texts: Iterable[tuple[int, str]]) -> _Statements:
 
 
 def _names(graph: Graph) -> dict[str, NodeKey]:
-    """The names of two characters or more that one person alone bears."""
+    """Return name → its only bearer, for names of two characters or more."""
     bearers: defaultdict[str, set[NodeKey]] = defaultdict(set)
     for node in graph.nodes.values():
         if node.label == "Character":
@@ -145,19 +153,22 @@ def _names(graph: Graph) -> dict[str, NodeKey]:
 
 
 def _masked(quoted: re.Match[str]) -> str:
-    """The quotation marks alone, in the same length."""
+    """Return the quoted text with everything but quotation marks and newlines blanked, in the same length."""
     return re.sub('[^“”「」"\\n]', " ", quoted[0])
 
 
 def _sentence(text: str, start: int, end: int) -> str:
-    """The sentence of a statement, cut where it is longer than a quote."""
+    """Return the sentence around a statement, cut to the length of a quote."""
     begin = max((m.end() for m in _ENDS.finditer(text, max(0, start - EVIDENCE_CHARS), start)), default=start)
     stop = _ENDS.search(text, max(end - 1, start), start + EVIDENCE_CHARS)
     return " ".join(text[begin : stop.end() if stop else end].split()).lstrip("”」")
 
 
 def _number(word: str) -> int:
-    """The number that digits, Chinese numerals or an English word say; 0 for any other word."""
+    """Return the value of digits, a Chinese numeral or an English number word; 0 for any other word.
+
+    "37", 三十七 and "thirty-seven" give 37.
+    """
     if (word.isascii() and word.isalpha()) or "-" in word:
         tens, _, ones = word.partition("-")
         known = _TENS.get(tens) or (_ONES.index(tens) if tens in _ONES else 0)

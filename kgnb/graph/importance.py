@@ -14,7 +14,7 @@ ACQUAINTANCE_WEIGHT = 0.45
 
 @dataclass(slots=True)
 class RankedCharacter:
-    """A character and its importance ``weight``, 0-1; ``chapters`` is their number."""
+    """A character with its importance ``weight``, 0-1, and its number of ``chapters``."""
 
     node: GraphNode
     weight: float
@@ -23,23 +23,25 @@ class RankedCharacter:
 
     @property
     def name(self) -> str:
-        """The name to show."""
+        """The name to show: the property ``name``, else the node's key."""
         return self.node.text("name") or self.node.key
 
 
 def edge_weight(edge: GraphEdge) -> float:
-    """Strength times the square root of the number of chapters; see :data:`ACQUAINTANCE_WEIGHT`."""
+    """Return strength (default 5) × √(number of chapters), × :data:`ACQUAINTANCE_WEIGHT` for types like
+    KNOWS.
+    """
     weight = edge.number("strength", 5) * math.sqrt(max(1.0, edge.number("count", 1)))
     return weight * (ACQUAINTANCE_WEIGHT if group_of(edge.type) == "other" else 1.0)
 
 
 def is_tie(edge: GraphEdge) -> bool:
-    """Whether the edge joins two different characters."""
+    """Return whether the edge joins two different characters."""
     return edge.source[0] == "Character" == edge.target[0] and edge.source != edge.target
 
 
 def rank_characters(graph: Graph) -> list[RankedCharacter]:
-    """The characters, most important first.
+    """Return the characters, most important first, by a weight of 0-1.
 
     Weight: 0.4 × presence (chapters, logarithmic) + 0.35 × square root of the weighted degree + 0.25 ×
     protagonist score / 100; the first two relative to the highest in the graph.

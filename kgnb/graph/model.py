@@ -55,7 +55,7 @@ class ExtractionRow:
 
     @property
     def extracted_by(self) -> Literal["ai", "rule"]:
-        """The graph's property of this name."""
+        """Value of the graph's property ``extracted_by``: "rule" for the rules' provider, else "ai"."""
         return "rule" if self.provider == RULES else "ai"
 
 
@@ -68,7 +68,7 @@ class RecordRow:
 
     @property
     def tasks(self) -> frozenset[int]:
-        """Every task that touched the chapter."""
+        """Ids of all tasks with a row for the chapter."""
         return frozenset({self.row.task_id, *self.other_tasks})
 
 
@@ -99,27 +99,27 @@ Properties = dict[str, Value]
 
 
 class _Stored:
-    """A node or an edge: reads its properties, whatever wrote them."""
+    """Properties of a node or an edge, read with type checks: other programs may have written them."""
 
     __slots__ = ()
     properties: dict[str, Value]
 
     def text(self, key: str) -> str:
-        """A property as text; empty without one."""
+        """Return a property as text; "" where it is missing, empty or zero."""
         return str(self.properties.get(key) or "")
 
     def texts(self, key: str) -> list[str]:
-        """A list of texts; empty without one."""
+        """Return a list property as texts; [] where it is missing or no list."""
         value = self.properties.get(key)
         return list(map(str, value)) if isinstance(value, list) else []
 
     def number(self, key: str, default: float = 0.0) -> float:
-        """A property as a finite number, else ``default``."""
+        """Return a property as a finite number; ``default`` where it is missing or no number."""
         value = self.properties.get(key)
         return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else default
 
     def numbers(self, key: str) -> list[int]:
-        """The whole numbers in a property: a list of them, or a single one."""
+        """Return the integers of a property, which may be a list or a single integer; [] without any."""
         value = self.properties.get(key)
         return [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
 
@@ -134,7 +134,7 @@ class GraphNode(_Stored):
 
     @property
     def ref(self) -> NodeKey:
-        """The node's key."""
+        """(label, key) of the node."""
         return (self.label, self.key)
 
 
@@ -149,7 +149,7 @@ class GraphEdge(_Stored):
 
     @property
     def ref(self) -> EdgeKey:
-        """The edge's key."""
+        """(source, type, target) of the edge."""
         return (self.source, self.type, self.target)
 
 
@@ -164,7 +164,7 @@ class Graph:
     dropped: dict[str, frozenset[int]] = field(default_factory=dict, compare=False)
 
     def counts(self) -> dict[str, int]:
-        """Nodes by label and edges by type, in one dict."""
+        """Return label → number of nodes and type → number of edges, in one dict."""
         return dict(Counter([*(label for label, _ in self.nodes), *(type_ for _, type_, _ in self.edges)]))
 
     def __repr__(self) -> str:
@@ -172,5 +172,5 @@ class Graph:
 
 
 def key_value(label: str, key: str) -> str | int:
-    """A node's key as the engines store it."""
+    """Return a node's key as the engines store it: an integer for Novel and Chapter, else the text."""
     return int(key) if label in ("Novel", "Chapter") else key

@@ -1,4 +1,4 @@
-"""Whose a name is, as people type it."""
+"""Index from names, as people type them, to their bearers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _Bearer = TypeVar("_Bearer")
 
 
 class NameIndex(Generic[_Bearer]):
-    """Who bears a name: whose own it is, else whose alias; else by its letters alone (evidence.letters)."""
+    """Index from names to bearers.
+
+    A name is looked up among own names first, then among aliases, then both by letters alone
+    (evidence.letters: without case, blanks, punctuation). The first of these that has the name counts.
+    """
 
     def __init__(self, bearers: Iterable[tuple[_Bearer, str, Iterable[str]]]) -> None:
         """``bearers``: each with its own name and its aliases; suggestions prefer those that come first."""
@@ -35,7 +39,11 @@ class NameIndex(Generic[_Bearer]):
                 self._forms.setdefault(folded(form), (form, place))
 
     def bearers(self, name: str) -> list[_Bearer]:
-        """All who bear the name."""
+        """Return the bearers of the name, in their given order; [] for an unknown name.
+
+        Several only where they share the name at the same level: two with the alias Lizzy are both returned,
+        the bearer of the own name Lizzy alone.
+        """
         word = name.strip()
         for forms, key in ((self._exact, word), (self._loose, letters(word))):
             for by_form in forms:
@@ -44,14 +52,18 @@ class NameIndex(Generic[_Bearer]):
         return []
 
     def form(self, name: str) -> str:
-        """The book's form of a name in any script and case; the name itself where the book has none."""
+        """Return the book's spelling of a name typed in any script and case; ``name`` itself where it is
+        unknown.
+
+        "tom moss" gives "Tom Moss".
+        """
         return self._forms.get(folded(name), (name, 0))[0]
 
     def nearest(self, name: str) -> list[str]:
-        """Names to suggest for an unknown one, the nearest first; among equals those of the bearers that were
-        given first.
+        """Return at most :data:`MAX_SUGGESTIONS` names of the book like ``name``, the nearest first.
 
-        Near are names within one edit for each three letters, and those that contain it or are part of it.
+        Near are names within one edit for each three letters, and names that contain ``name`` or are part of
+        it. Names of equal distance are in the order of their bearers.
         """
         plain = folded(name)[:LONGEST]
         most, held = max(1, (len(plain) + 1) // 3), set(plain)
@@ -69,8 +81,9 @@ class NameIndex(Generic[_Bearer]):
 
 
 def _edits(one: str, other: str) -> int:
-    """Letters to put in, leave out, change, or swap with their neighbours, to make a word another (optimal
-    string alignment)."""
+    """Return the edit distance of two words: letters inserted, removed, changed or swapped with their
+    neighbour (optimal string alignment).
+    """
     before, row = [0] * (len(other) + 1), list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
         new = [i]

@@ -25,7 +25,7 @@ Adjacency = dict[NodeKey, list[GraphEdge]]
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A named entity of the book; ``chapters`` are sorted numbers."""
+    """A named entity of the book; ``chapters`` are sorted chapter numbers."""
 
     ref: NodeKey
     name: str
@@ -35,13 +35,16 @@ class Entity:
 
     @property
     def kind(self) -> str:
-        """Its label, one of :data:`KINDS`."""
+        """The entity's label, one of :data:`KINDS`."""
         return self.ref[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An entity with all edges between it and another one, strongest first; ``weight`` is their sum."""
+    """An entity and all edges between it and another entity, strongest first.
+
+    ``weight``: sum of the edges' weights (:func:`kgnb.graph.importance.edge_weight`).
+    """
 
     entity: Entity
     edges: tuple[GraphEdge, ...]
@@ -50,7 +53,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class PathStep:
-    """One step of a path."""
+    """One step of a path: two entities and the edges between them, strongest first."""
 
     source: Entity
     target: Entity
@@ -59,7 +62,11 @@ class PathStep:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """A chapter in which an entity occurs; names of its events and companions there, closest first."""
+    """A chapter in which an entity occurs.
+
+    ``events``: names of its events there, sorted; ``companions``: names of characters it is tied to there,
+    closest first.
+    """
 
     chapter: int
     title: str
@@ -69,7 +76,9 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class RankedEntity:
-    """An entity of a ranking; ``events`` of its neighbours are events, ``ties`` are others."""
+    """An entity of a ranking; ``events``: its number of neighbours that are events, ``ties``: of all
+    others.
+    """
 
     entity: Entity
     ties: int
@@ -133,9 +142,9 @@ class GraphQuery:
     # --- names
 
     def entity(self, name: str) -> Entity:
-        """The entity called ``name``; a character before a place of the same name.
+        """Return the only entity with this name or alias; characters go before places and other kinds.
 
-        Raises InputError that lists the candidates of an ambiguous name or suggestions for an unknown one.
+        Raises InputError for an ambiguous name (with the candidates) and an unknown one (with similar names).
         """
         found = self._candidates(name)
         if len(found) == 1:
@@ -149,19 +158,24 @@ class GraphQuery:
         raise InputError("explore.unknown_quite", name=shown)
 
     def _candidates(self, name: str) -> list[Entity]:
-        """The entities called so, of one kind: a name can't tell a place, a group and a person apart."""
+        """Return the entities with this name that have the first kind found, as a name doesn't tell
+        kinds apart.
+        """
         found = sorted((self.entities[ref] for ref in self._names.bearers(name)), key=_presence)
         return [entity for entity in found if entity.kind == found[0].kind]
 
     def similar_names(self, name: str) -> list[str]:
-        """Names and aliases like ``name``, the nearest first."""
+        """Return the book's names and aliases most like ``name``, the nearest first; see
+        :meth:`NameIndex.nearest`.
+        """
         return self._names.nearest(name)
 
     def find(self, text: str) -> list[Entity]:
-        """Entities with ``text`` in a name or in the description.
+        """Return the entities with ``text`` in a name or in the description, compared by letters alone.
 
-        Exact names come first, then aliases, beginnings of names, parts of names, descriptions; among equals
-        those that occur in more chapters.
+        Order: equal to the name, equal to an alias, beginning of the name, part of a name or alias, part of
+        the description; then characters before other kinds, then by number of chapters. [] for a text without
+        letters.
         """
         wanted = letters(text)
         if not wanted:
@@ -172,7 +186,9 @@ class GraphQuery:
     # --- neighbourhood
 
     def neighbours(self, ref: NodeKey) -> list[Neighbour]:
-        """The entities with an edge to ``ref``, by kind, the closest first."""
+        """Return the entities with an edge to ``ref``: characters first, then other kinds; within a
+        kind the closest first.
+        """
         found = [
             Neighbour(self.entities[near], tuple(sorted(edges, key=_by_strength)), _weight(edges))
             for near, edges in self._adjacent.get(ref, {}).items()
@@ -181,18 +197,22 @@ class GraphQuery:
         return sorted(found, key=lambda n: (KINDS.index(n.entity.kind), -n.weight, n.entity.ref))
 
     def edges(self, a: NodeKey, b: NodeKey) -> list[GraphEdge]:
-        """The edges between the two, strongest first."""
+        """Return the edges between two entities in either direction, strongest first, structural types
+        last.
+        """
         return sorted(self._adjacent.get(a, {}).get(b, ()), key=_by_strength)
 
     def shared_events(self, a: NodeKey, b: NodeKey) -> list[Entity]:
-        """The events that both have an edge to."""
+        """Return the events with an edge to both entities, sorted by id."""
         both = self._adjacent.get(a, {}).keys() & self._adjacent.get(b, {}).keys()
         return [self.entities[ref] for ref in sorted(both) if ref[0] == "Event"]
 
     def path(self, start: NodeKey, end: NodeKey) -> list[PathStep]:
-        """The shortest path, the strongest of several; empty if there is none.
+        """Return the steps of a shortest path; [] without any path. Of several paths the one of strongest
+        edges.
 
-        Over characters only if there is such a path, else over entities of any kind.
+        Between characters a path over characters alone is preferred, even if a path over other kinds is
+        shorter.
         """
         refs = self._shortest(start, end, CHARACTER) if {start[0], end[0]} <= CHARACTER else []
         return [
@@ -201,7 +221,9 @@ class GraphQuery:
         ]
 
     def _shortest(self, start: NodeKey, end: NodeKey, labels: Collection[str]) -> list[NodeKey]:
-        """Breadth-first search; of paths of one length the largest sum of weights wins, then name order."""
+        """Return the nodes of a shortest path over ``labels``; of equal length the largest sum of
+        weights, then name order.
+        """
         best: dict[NodeKey, tuple[float, NodeKey]] = {start: (0.0, start)}
         level = [start]
         while level and end not in best:
@@ -220,7 +242,7 @@ class GraphQuery:
         return refs[::-1]
 
     def timeline(self, ref: NodeKey) -> list[TimelineEntry]:
-        """The chapters in which ``ref`` occurs, in order."""
+        """Return the chapters in which ``ref`` occurs, in order, with its events and companions."""
         events: defaultdict[int, list[str]] = defaultdict(list)
         weights: defaultdict[int, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         for near, edges in self._adjacent.get(ref, {}).items():
@@ -246,8 +268,10 @@ class GraphQuery:
     # --- rankings
 
     def top(self, count: int, kind: str = "Character") -> list[RankedEntity]:
-        """The most important entities of a kind: characters by :func:`rank_characters`, others by number of
-        chapters."""
+        """Return the ``count`` most important entities of a kind, most important first.
+
+        Characters by :func:`rank_characters`, other kinds by number of chapters.
+        """
         if kind == "Character":
             chosen = [self.entities[one.node.ref] for one in rank_characters(self.graph)[:count]]
         else:
@@ -261,7 +285,7 @@ class GraphQuery:
 
 
 def _match_rank(entity: Entity, wanted: str) -> int | None:
-    """How well the entity matches, 0 best; None if not at all."""
+    """Return the rank of the match, 0 (equal to the name) to 4 (in the description); None without a match."""
     own, others = letters(entity.name), [letters(a) for a in entity.aliases]
     if wanted == own:
         return 0

@@ -30,9 +30,11 @@ _ENDING = re.compile(r"_(?:OF|TO|WITH)$")
 
 
 def relation_type(word: str, enabled: Container[str]) -> str:
-    """The type that a relation's word names: ``parent of`` → ``PARENT_OF``, ``SPOUSE|LOVES`` → ``SPOUSE``.
+    """Return the name of the enabled type for a relation's word: "parent of" gives PARENT_OF, 夫妻 gives
+    SPOUSE.
 
-    The word in the form of a type's name where it names none of those ``enabled``.
+    Of several words ("SPOUSE|LOVES") the first that is an enabled type counts. A word for no enabled type is
+    returned in the form of a type's name: "sworn brother" gives SWORN_BROTHER.
     """
     whole = _type_name(word)
     if whole in enabled:  # as mostly
@@ -46,9 +48,11 @@ def relation_type(word: str, enabled: Container[str]) -> str:
 
 
 def type_in_pair(word: str, types: Container[str], labels: Container[str]) -> str:
-    """The type of a pair's edge that a reply's word stands for: KNOWS for one of its ``labels``.
+    """Return the type of the edge, among the pair's edges, that a reply's word stands for.
 
-    ``types``: of all the pair's edges. A type without any edge is no KNOWS: the whole book denies it.
+    ``types``: types of the pair's edges; ``labels``: labels of its KNOWS edge. A word in ``labels`` gives
+    KNOWS; so does a structural type without such an edge. Any other type without an edge is returned as it
+    is: the graph left that edge out.
     """
     type_ = relation_type(word, types)
     if word in labels or (type_ in STRUCTURAL_RELATIONS and type_ not in types):
@@ -61,7 +65,9 @@ def _type_name(word: str) -> str:
 
 
 def enabled_types(config: TaskConfig) -> frozenset[str]:
-    """The types between characters that the graph may have under this config; always KNOWS."""
+    """Return the types between characters that the graph may have under this config; KNOWS is always
+    among them.
+    """
     configured = {t for t in config.relation_types if RELATION_TYPE.fullmatch(t)}
     return frozenset((configured | {"KNOWS"}) - set(STRUCTURAL_RELATIONS))
 
@@ -88,14 +94,22 @@ _WITHIN = frozenset(
 
 
 def containment(source: NodeKey, target: NodeKey, word: str) -> EdgeKey | None:
-    """The edge from a place to one within it, if the word says which holds which."""
+    """Return the edge CONTAINS from the outer to the inner place, for a word like "part of" or 包含.
+
+    None where the word says nothing about containment, or an end isn't a Location.
+    """
     if source[0] == target[0] == "Location" and (name := _type_name(fold(word))) in _CONTAINS | _WITHIN:
         return (source, "CONTAINS", target) if name in _CONTAINS else (target, "CONTAINS", source)
     return None
 
 
 def structural_edge(one: NodeKey, other: NodeKey) -> EdgeKey | None:
-    """The structural edge between nodes of these labels, in either order; None if no type joins them."""
+    """Return the structural edge between nodes of these labels, for either order; None where no type joins
+    the labels.
+
+    Character and Organization give BELONGS_TO, Character and Event PARTICIPATES_IN, Event and Location
+    OCCURS_IN.
+    """
     for source, target in ((one, other), (other, one)):
         match source[0], target[0]:
             case "Character", "Organization":

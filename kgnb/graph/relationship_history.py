@@ -20,10 +20,10 @@ from kgnb.graph.relation_types import type_in_pair
 
 @dataclass(frozen=True, slots=True)
 class PairChapter:
-    """A chapter in which a pair has an edge, shares an event, or both occur.
+    """A chapter in which two entities have an edge, share an event, or both occur.
 
     ``edges`` have the properties of this chapter, strongest first; without a row they have no strength.
-    ``events`` are names.
+    ``events``: names.
     """
 
     chapter: int
@@ -33,13 +33,16 @@ class PairChapter:
 
 
 def tied_chapters(query: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
-    """The chapters in which the pair has an edge: id → number."""
+    """Return chapter id → chapter number for the chapters in which the pair has an edge."""
     wanted = {number for edge in query.edges(a.ref, b.ref) for number in edge.numbers("chapters")}
     return {key: number for key, number in query.chapter_numbers.items() if number in wanted}
 
 
 def relations_by_chapter(rows: Iterable[RecordRow], numbers: Mapping[int, int]) -> dict[int, list[Relation]]:
-    """Chapter number → the rows' relations; ``numbers`` by chapter id. Iterating ``rows`` may block."""
+    """Return chapter number → the relations of the chapter's rows.
+
+    ``numbers``: chapter id → number; KeyError for a row of another chapter. Iterating ``rows`` may block.
+    """
     found: defaultdict[int, list[Relation]] = defaultdict(list)
     for one in rows:
         found[numbers[one.row.chapter_id]] += one.row.extraction.relations
@@ -49,7 +52,10 @@ def relations_by_chapter(rows: Iterable[RecordRow], numbers: Mapping[int, int]) 
 def history(
     query: GraphQuery, a: Entity, b: Entity, relations: Mapping[int, Sequence[Relation]]
 ) -> list[PairChapter]:
-    """The pair's chapters in order; ``relations`` are those of :func:`relations_by_chapter`."""
+    """Return the chapters of a pair of entities, in order, with edges and events of each.
+
+    ``relations``: result of :func:`relations_by_chapter`.
+    """
     edges = query.edges(a.ref, b.ref)
     types = {edge.type for edge in edges}
     edges_in: defaultdict[int, list[GraphEdge]] = defaultdict(list)
@@ -76,7 +82,9 @@ def history(
 def _properties_in(
     edge: GraphEdge, types: set[str], query: GraphQuery, relations: Iterable[Relation]
 ) -> dict[str, Value]:
-    """The edge's properties according to one chapter's relations; ``types``: of all the pair's edges."""
+    """Return the edge's properties by the relations of one chapter; without a fitting relation only label,
+    position and role. ``types``: types of all edges of the pair.
+    """
     source, target = query.entities[edge.source], query.entities[edge.target]
     labels = {edge.text("label"), *edge.texts("labels")}
     found: dict[str, Value] = {}
@@ -95,7 +103,9 @@ def _properties_in(
 
 
 def _is_between(relation: Relation, type_: str, source: Entity, target: Entity) -> bool:
-    """Whether the relation joins these two, in this direction if the type has one."""
+    """Return whether the relation joins these two entities; in this direction, if the type has a
+    direction.
+    """
     if _is_called(relation.source, source) and _is_called(relation.target, target):
         return True
     either_way = type_ in SYMMETRIC_RELATIONS or type_ == "BELONGS_TO"

@@ -18,9 +18,10 @@ Mark = Callable[[str], str]
 
 
 def answer_lines(answer: Answer, mark: Mark = str, plain: Mark = one_line) -> Iterator[str]:
-    """The answer's lines, each source below its sentence.
+    """Yield the lines of an answer: each sentence with its quotes below, then note, passages and price.
 
-    ``mark``: what a word of the question becomes where a passage has it; ``plain``: what any other text does.
+    ``mark`` turns a word of the question, where a quote or passage has it, into what is shown; ``plain`` does
+    so for any other text (default: on one line).
     """
     if answer.meant:
         yield plain(answer.meant)
@@ -48,14 +49,16 @@ def _source(answer: Answer, passage: Passage, mark: Mark, plain: Mark) -> str:
 
 
 def _pattern(words: Sequence[str]) -> re.Pattern[str]:
-    """Finds these words; Latin ones as beginnings of words."""
+    """Return the pattern of these words, in any case; Latin words also match as beginnings of longer
+    words.
+    """
     forms = sorted(words, key=len, reverse=True)
     found = "|".join(rf"\b{re.escape(w)}\w*" if w.isascii() else re.escape(w) for w in forms)
     return re.compile(f"({found})", re.IGNORECASE)
 
 
 def bold(text: str) -> str:
-    """A word as a terminal shows it in bold."""
+    """Return the text between the terminal's codes for bold."""
     return f"\x1b[1m{text}\x1b[22m"
 
 
@@ -70,7 +73,9 @@ def _price(paid: Paid) -> str:
 
 
 def answer_html(answer: Answer) -> str:
-    """The same as paragraphs and quotations."""
+    """Return the lines of :func:`answer_lines` as HTML: sentences as ``<p>``, sources as
+    ``<blockquote>``, escaped.
+    """
     parts = []
     for line in answer_lines(
         answer, lambda word: f"<mark>{word}</mark>", lambda text: escape(one_line(text))
@@ -82,11 +87,11 @@ def answer_html(answer: Answer) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AnswerText(Answer):
-    """An answer as a notebook and ``print`` show it."""
+    """An Answer that ``print`` shows as lines and a notebook as HTML."""
 
     @classmethod
     def of(cls, answer: Answer) -> AnswerText:
-        """The answer in this form."""
+        """Return an AnswerText with the fields of ``answer``."""
         return cls(*(getattr(answer, field.name) for field in fields(Answer)))
 
     def __str__(self) -> str:

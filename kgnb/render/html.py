@@ -17,23 +17,27 @@ TABLE_STYLE = "\n" + Path(__file__).with_name("table.css").read_text("utf-8")
 
 
 def text(value: object, width: int = 0) -> str:
-    """``value`` as HTML text on one line; cut at ``width`` columns."""
+    """Return ``value`` as escaped HTML on one line, cut at ``width`` columns (0: not cut)."""
     return escape(cut(value, width) if width else one_line(value), quote=True)
 
 
 def toned(value: object, tone: Tone, tag: str = "span") -> str:
-    """A text in its tone."""
+    """Return ``value`` as escaped HTML in a ``tag`` element with the tone as its class; without a tone
+    the text alone.
+    """
     return f'<{tag} class="{tone}">{text(value)}</{tag}>' if tone else text(value)
 
 
 def progress_bar(percent: float, tone: Tone = "") -> str:
-    """A bar that is ``percent`` full."""
+    """Return the HTML of a bar that is ``percent`` (0-100) full."""
     width = min(100.0, max(0.0, float(percent)))
     return f'<div class="kgnb-bar"><i class="{tone}" style="width:{width:.1f}%"></i></div>'
 
 
 def table(table: Table, *, exact: bool = False) -> str:
-    """The table without its title; a row's notes stand below it, from the second column on."""
+    """Return the HTML of a table without its title; a row's notes stand below the row. Without rows:
+    ``table.empty``.
+    """
     if not table.rows:
         return f'<p class="dim">{text(table.empty)}</p>'
     heads = "".join(f"<th{_class(column)}>{text(column.title)}</th>" for column in table.columns)

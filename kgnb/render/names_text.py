@@ -51,7 +51,9 @@ _SCAN_REASONS = {
 
 
 def named_line(one: ListedName) -> str:
-    """One person (or place …), whether it tells the book, and what else it is called, and why."""
+    """Return one line: an entity's name, whether the person narrates the book, aliases with reasons,
+    and counts.
+    """
     aliases = reasons_text(one.reasons) or say("status.comma").join(map(one_line, one.aliases))
     name = one_line(one.name)
     if one.narrator:
@@ -61,20 +63,20 @@ def named_line(one: ListedName) -> str:
 
 
 def reasons_text(reasons: Sequence[NameReason]) -> str:
-    """Aliases, each with why it is somebody's."""
+    """Return aliases with the reason of each, joined in one line."""
     each = (say("names.aside", name=one_line(one.alias), more=reason_text(one)) for one in reasons)
     return say("names.semicolon").join(each)
 
 
 def reason_text(one: NameReason) -> str:
-    """Why an alias is somebody's, and how probable that is."""
+    """Return why an alias is a person's name, and the probability in percent unless it is certain."""
     if one.certainty == 1:  # no guess: a spelling, a person's decision, how replies call somebody
         return why_text(one)
     return say("names.certainty", why=why_text(one), percent=min(99, round(100 * one.certainty)))
 
 
 def why_text(one: NameReason) -> str:
-    """Why an alias is somebody's: what the text and the replies say, in a sentence."""
+    """Return the reason why an alias is a person's name, as a phrase in the user's language."""
     facts = {"other": one_line(one.other), "detail": one_line(one.detail), "apart": one.apart}
     kind = _SCAN_REASONS.get(one.detail, "table") if one.kind == "table" else one.kind
     if kind in ("short", "long"):  # of the two names, whichever leads
@@ -86,7 +88,7 @@ def why_text(one: NameReason) -> str:
 
 
 def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> str:
-    """What a command did with a book's names."""
+    """Return the message about the result of a command that merges, splits, corrects or undoes."""
     first, *others = map(one_line, done.names)
     key = f"names.{'undone' if undone else done.kind}" + ("" if done.changed else "_before")
     said = decision_text(Decision(done.id, done.kind, done.names, detail=done.detail))
@@ -94,7 +96,9 @@ def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> s
 
 
 def applied_line(decision: Decision, task: int, *, new: bool, problem: str) -> str:
-    """What became of a correction of the task's book: stored, standing already, refused for a ``problem``."""
+    """Return the message about a correction: refused for ``problem`` (if not ""), stored (``new``), or
+    known before.
+    """
     said = decision_text(decision)
     if problem:
         return say("corrections.refused", said=said, problem=problem)
@@ -102,7 +106,7 @@ def applied_line(decision: Decision, task: int, *, new: bool, problem: str) -> s
 
 
 def decision_text(decision: Decision) -> str:
-    """What a decision says, without its number and time."""
+    """Return the content of a decision in the user's language, without number and time."""
     first, *others = map(one_line, decision.names)
     facts = {"name": first, "others": say("status.comma").join(others), "detail": one_line(decision.detail)}
     if decision.kind == "kind":
@@ -118,7 +122,7 @@ def decision_text(decision: Decision) -> str:
 
 
 def decision_line(decision: Decision) -> str:
-    """One decision: its number, what it says, when it was made, and whether it was undone."""
+    """Return one line for a decision: number, content, time, and whether it was undone."""
     first, *others = map(one_line, decision.names)
     made = f"{in_viewers_zone(decision.made_at):%Y-%m-%d %H:%M}" if decision.made_at else ""
     facts = {"number": decision.id, "name": first, "others": say("status.comma").join(others), "made": made}

@@ -64,27 +64,29 @@ class Table:
     empty: str = ""
 
     def only(self, *keys: str) -> Table:
-        """The table with these columns, in the order given; keys without a column are skipped."""
+        """Return the table with these columns, in the given order; keys without a column are skipped."""
         columns = {column.key: column for column in self.columns}
         return replace(self, columns=tuple(columns[key] for key in keys if key in columns))
 
     def without(self, key: str) -> Table:
-        """The table without a column."""
+        """Return the table without the column of this key; the same columns if there is none."""
         return replace(self, columns=tuple(column for column in self.columns if column.key != key))
 
 
 def columns(area: str, **meanings: Meaning) -> tuple[Column, ...]:
-    """Columns by key, with the headings ``<area>.col_<key>``."""
+    """Return columns (key=meaning) with headings from the messages ``<area>.col_<key>``."""
     return tuple(Column(key, say(f"{area}.col_{key}"), meaning) for key, meaning in meanings.items())
 
 
 def rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Row, ...]:
-    """Rows of plain values by column key."""
+    """Return a row for each mapping (column key → plain value)."""
     return tuple(Row({key: Cell(value) for key, value in row.items()}) for row in rows)
 
 
 def cell_tone(meaning: Meaning, cell: Cell) -> Tone:
-    """The cell's own tone, else the one that its value suggests."""
+    """Return the cell's own tone, else the tone of its value: "dim" for 0, "warn" for a high age, "bad"
+    for failures.
+    """
     if cell.tone or cell.value is None:
         return cell.tone
     if meaning in ("count", "failures") and not cell.value:
@@ -95,7 +97,10 @@ def cell_tone(meaning: Meaning, cell: Cell) -> Tone:
 
 
 def cell_text(meaning: Meaning, cell: Cell, *, exact: bool = False) -> str:
-    """The cell as text on one line, "-" for an unknown value; ``exact`` numbers keep all their digits."""
+    """Return the cell as text on one line: "-" for an unknown value, "value / limit" for a cell with a limit.
+
+    ``exact``: numbers with all their digits instead of 1.2k.
+    """
     value = cell.value
     is_known = any(value) if meaning == "tokens" else value not in (None, "")
     text = _text(meaning, value, exact) if is_known else "0" if cell.limit else "-"
