@@ -22,7 +22,7 @@ class AnthropicApi(ChatApi):
 
     @staticmethod
     def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
-        """The JSON of one request. The system message is the same for a whole book: it is cached."""
+        """Return the JSON body of a request. The system message is marked for the provider's cache."""
         cached = {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
         body: dict[str, Any] = {
             "model": model,

@@ -130,7 +130,9 @@ def _whole_body(error: Any) -> Any:
 
 
 def joined_text(content: Any) -> str:
-    """A message's text: a string, or the text parts of a list."""
+    """Return a message's text: the string itself, or the joined "text" parts of a list; "" for anything
+    else.
+    """
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -139,12 +141,12 @@ def joined_text(content: Any) -> str:
 
 
 def count(value: Any) -> int:
-    """A number of tokens; 0 for what is none."""
+    """Return a number of tokens from an endpoint's answer; 0 for anything but a sensible integer."""
     return value if type(value) is int and 0 <= value < MAX_TOKENS_COUNTED else 0
 
 
 def _system_reason(error: BaseException) -> str:
-    """Why there is no connection, by the error that the others were raised for; empty if it doesn't tell."""
+    """Return the operating system's reason for a failed connection; "" if there is none."""
     while cause := error.__cause__ or error.__context__:
         error = cause
     if isinstance(error, socket.gaierror):
@@ -157,7 +159,11 @@ def _system_reason(error: BaseException) -> str:
 
 
 def hidden_error(answer: Any) -> ErrorResponse | None:
-    """The error in a body of status 200, as some gateways and z.ai send it."""
+    """Return the error in a body of status 200, as some gateways and z.ai send it; None for a body without
+    error.
+
+    The status is the body's code if it is 400-599, else 502.
+    """
     error = answer if get(answer, "success") is False else get(answer, "error")
     if not error:
         return None

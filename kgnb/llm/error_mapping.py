@@ -96,7 +96,9 @@ class ErrorResponse:
 
     @property
     def meaning(self) -> str:
-        """What it means, by its words, its codes, then its status: a key of ``_KINDS``."""
+        """Kind of refusal, a key of ``_KINDS``, judged by the message, then by error codes, then by
+        status.
+        """
         known, said, metadata = refusals().items(), self._words[:READ_CHARS], self._error.get("metadata")
         marks = metadata if isinstance(metadata, dict) else {}
         reasons = [get(one, "reason") for one in (*self._details, marks)] + [get(marks, "limit_source")]
@@ -115,12 +117,12 @@ class ErrorResponse:
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same request may be answered soon."""
+        """Whether the same request may succeed soon (the provider is down, not the request wrong)."""
         return _KINDS[self.meaning][0] is errors.ProviderDown
 
     @property
     def param(self) -> str:
-        """The parameter that the body blames, if any."""
+        """The request's parameter that the body names as the cause, "" without any."""
         return str(self._error.get("param") or "")
 
     @property
@@ -135,7 +137,10 @@ class ErrorResponse:
 
     @property
     def message(self) -> str:
-        """What is told; never shown for a refused key, which some endpoints repeat."""
+        """The endpoint's message, the title of an HTML page, or the body as JSON; "" for an empty body.
+
+        Not to be shown for a refused key, as some endpoints repeat the key.
+        """
         told = self._words or (self.text if self.body else "")
         if not told.lstrip().startswith("<"):
             return told
@@ -144,15 +149,19 @@ class ErrorResponse:
 
     @property
     def text(self) -> str:
-        """The whole body as JSON."""
+        """The whole body as JSON text; "" if it is nested too deeply."""
         try:
             return json.dumps(self.body, ensure_ascii=False)
         except RecursionError:
             return ""
 
     def retry_after(self) -> float | None:
-        """Seconds to wait by Retry-After (a number or a date), Google's details, OpenRouter's metadata or the
-        message; else None."""
+        """Return the seconds to wait that the endpoint asks for, at most ``MAX_RETRY_AFTER``; None if it asks
+        for none.
+
+        Read from the header Retry-After (number or date), Google's details, OpenRouter's metadata, or the
+        message.
+        """
         asked = _seconds((self.headers or {}).get("retry-after", ""))
         if asked is None:
             delays = (_DELAY.fullmatch(str(get(one, "retryDelay"))) for one in self._details)
@@ -171,12 +180,12 @@ UNREADABLE = ErrorResponse(200)
 
 
 def get(value: Any, key: str) -> Any:
-    """A JSON object's field; None without one."""
+    """Return a field of a JSON object; None where ``value`` is no object or lacks the field."""
     return value.get(key) if isinstance(value, dict) else None
 
 
 def _seconds(value: str) -> float | None:
-    """Seconds of a header: a number, or the time until a date."""
+    """Return the seconds of a Retry-After header, a number or a date; None for any other text."""
     with suppress(ValueError, OverflowError):  # a year or an hour that no calendar has
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     with suppress(ValueError):
@@ -189,7 +198,11 @@ last_words: dict[str, Callable[[], str]] = {}
 
 
 def error_for(refusal: ErrorResponse, provider: Provider, url: str, model: str) -> errors.ProviderError:
-    """The error for ``refusal``, with the endpoint's words but for secrets; a refused key's are not told."""
+    """Return the error to raise for ``refusal``, with the endpoint's message in it, keys masked.
+
+    The message of a refused key is left out. A rate limit without a wait gets a random wait of 5 to 10
+    seconds.
+    """
     kind, text = _KINDS[refusal.meaning]
     if text == "provider.auth" and not provider.all_keys:
         text = "provider.key_wanted"

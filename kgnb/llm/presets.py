@@ -45,7 +45,7 @@ class Peak(_Fact):
     factor: float
 
     def covers(self, moment: datetime) -> bool:
-        """Whether ``moment``, an aware time, is at a peak."""
+        """Return whether ``moment`` (with a time zone) is in a peak hour."""
         at = moment.astimezone(UTC)
         return at.weekday() in self.weekdays and any(a <= at.time() < b for a, b in self.hours)
 
@@ -61,7 +61,7 @@ class Price(_Fact):
 
     @property
     def amounts(self) -> tuple[float, ...]:
-        """(prompt, reply) or (prompt, reply, cached prompt)."""
+        """(prompt, reply) or (prompt, reply, cached prompt): prices of a million tokens."""
         return (self.prompt, self.reply) if self.cached is None else (self.prompt, self.reply, self.cached)
 
 
@@ -111,13 +111,13 @@ class Preset(_Fact):
     """Fields that differ for some models, each with ``match``, a pattern of their names."""
 
     def for_model(self, model: str) -> Preset:
-        """This preset as it is for ``model``."""
+        """Return the preset with the fields that differ for ``model``; the same preset where none differ."""
         fitting = [one for one in self.models if fnmatchcase(model.lower(), one["match"])]
         fields = {name: value for one in fitting for name, value in one.items() if name != "match"}
         return Preset.model_validate({**self.model_dump(), **fields}) if fields else self
 
     def price(self, model: str) -> Price | None:
-        """The price of ``model``, if known."""
+        """Return the price of ``model``, by the first pattern that fits its name; None if no pattern does."""
         return next((p for name, p in self.prices.items() if fnmatchcase(model.lower(), name)), None)
 
 
@@ -127,26 +127,27 @@ UNKNOWN = Preset()
 
 @cache
 def presets() -> Mapping[str, Preset]:
-    """All presets by name, in the file's order."""
+    """Return name → preset, in the file's order."""
     return {name: Preset(name=name, **fields) for name, fields in _file()["provider"].items()}
 
 
 @cache
 def refusals() -> Mapping[str, Refusal]:
-    """What errors mean, by name, the first that fits."""
+    """Return name → marks of a kind of refusal, in the order in which they are tried."""
     return {name: Refusal(**fields) for name, fields in _file()["refusals"].items()}
 
 
 def presets_date() -> date:
-    """When the presets were last compared with the providers' pages."""
+    """Return the day when the presets were last compared with the providers' pages."""
     found: date = _file()["date"]
     return found
 
 
 def preset_for(provider: Provider, model: str = "") -> Preset:
-    """The preset of a provider's host, else of its name, as it is for ``model``; :data:`UNKNOWN` for none.
+    """Return the preset of the provider's host, else of its name, adapted to ``model``; :data:`UNKNOWN` for
+    none.
 
-    The name ``openai`` beside an unknown host says nothing: it is the default name of any endpoint.
+    The name ``openai`` with another address gives UNKNOWN: it is the default name of any endpoint.
     """
     host, _, port = origin(provider.base_url).partition("://")[2].rpartition(":")
     labels = host.split(".")
@@ -157,7 +158,7 @@ def preset_for(provider: Provider, model: str = "") -> Preset:
 
 
 def preset_named(name: str) -> Preset:
-    """The preset of this name or alias, case aside; :data:`UNKNOWN` for none."""
+    """Return the preset of this name or alias, in any letter case; :data:`UNKNOWN` for none."""
     key = name.strip().lower()
     return next((p for p in presets().values() if key == p.name or key in p.aliases), UNKNOWN)
 

@@ -70,7 +70,7 @@ class RequestForm:
 
     @classmethod
     def first(cls, provider: Provider, model: str) -> RequestForm:
-        """The form that options and preset ask for."""
+        """Return the form to try first: the user's options, else the preset's values."""
         options, preset = provider.options, preset_for(provider, model)
         level = preset.structured if options.structured == "auto" else options.structured
         thinking = {"on": preset.thinking_on, "leave": {}}.get(options.thinking or "", preset.thinking_off)
@@ -89,19 +89,22 @@ class RequestForm:
         )
 
     def fields(self, prompt: Prompt) -> dict[str, Any]:
-        """Temperature, output limit, and the fields that differ between providers."""
+        """Return the fields of the request's body that this form decides: temperature, output limit,
+        thinking, cache key.
+        """
         sent = {"temperature": self.temperature[0], self.limit_fields[0]: self.limit(prompt)}
         known = {name: value for name, value in sent.items() if name and value is not None}
         return {**known, **self.thinking[0], **self.cache_key[0], **self.own}
 
     def limit(self, prompt: Prompt) -> int:
-        """The most tokens of a reply to ``prompt``."""
+        """Return the output limit in tokens for a reply to ``prompt``."""
         return self.fixed_limit or TOKENS_BESIDE + len(prompt.user) + THINKING_TOKENS * self.thinks
 
     def without_refused(self, refusal: ErrorResponse, limit: int, *, guess: bool) -> RequestForm | None:
-        """The form to try after a refusal; None when nothing is left that may be at fault.
+        """Return a form without the part that the endpoint refuses; None when no part is left to change.
 
-        ``limit``: the output limit that was sent; ``guess``: try simpler forms when no field is named.
+        ``limit``: the output limit that was sent; ``guess``: try simpler forms even if the refusal names no
+        field.
         """
         param, said = refusal.param, refusal.text[:READ_CHARS]
         if refusal.meaning == "too_long":  # the limit is counted in, as by Groq's tokens a minute

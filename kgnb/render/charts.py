@@ -33,13 +33,15 @@ STYLE = f"<style>\n{Path(__file__).with_name('charts.css').read_text('utf-8')}</
 
 
 def block(title: str, note: str, *parts: str) -> str:
-    """Parts under a headline, with the style sheet that they need."""
+    """Return an HTML block: title, a quieter note beside it, the HTML ``parts``, and their style sheet."""
     quiet = f"<span>{text(note)}</span>" if note else ""
     return f'{STYLE}<div class="kgnb-x"><div class="h">{text(title)}{quiet}</div>{"".join(parts)}</div>'
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows of plain values; integers are aligned right, the first column is emphasized."""
+    """Return an HTML table of plain values; columns of integers are aligned right, the first column is
+    emphasized.
+    """
     body, right = [], set[int]()
     for row in rows:
         right |= {i for i, cell in enumerate(row) if isinstance(cell, int)}
@@ -67,7 +69,7 @@ def _label(x: float, y: float, words: str, more: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One line of a chart over chapters: amounts by chapter (1 for mere presence)."""
+    """A line of a chart over chapters. ``marks``: chapter number → amount (1 for mere presence)."""
 
     name: str
     marks: dict[int, int]
@@ -77,7 +79,10 @@ class Lane:
 
 
 def lanes(chapters: Sequence[int], rows: Sequence[Lane], title: str) -> str:
-    """A strip of bars per lane over the chapters, higher for larger amounts."""
+    """Return an SVG chart with a strip of bars for each lane over the chapters; larger amounts are higher.
+
+    ``chapters``: numbers of all chapters on the axis. "" without chapters or lanes.
+    """
     if not chapters or not rows:
         return ""
     positions = {number: i for i, number in enumerate(sorted(set(chapters)))}
@@ -136,7 +141,9 @@ class Ray:
 
 
 def star(centre: str, rays: Sequence[Ray], title: str) -> str:
-    """A star graph: ``centre`` and its neighbours, clockwise from the top in the order given."""
+    """Return an SVG star graph: ``centre`` and a ray to each neighbour, clockwise from the top; ""
+    without rays.
+    """
     if not rays:
         return ""
     width, height = 620.0, 400.0
@@ -164,7 +171,7 @@ def _dot(x: float, y: float, radius: float, colour: str) -> str:
 
 
 def _ray_label(x: float, y: float, side: float, ray: Ray) -> str:
-    """The name outside its dot, the relation below."""
+    """Return the labels of a ray: the name beside its dot, the relation below."""
     if abs(side) > 0.25:
         anchor, x, y = ("start", x + 12, y + 1) if side > 0 else ("end", x - 12, y + 1)
     else:
@@ -175,7 +182,7 @@ def _ray_label(x: float, y: float, side: float, ray: Ray) -> str:
 
 
 def chain(start: str, links: Sequence[Ray]) -> str:
-    """Names in boxes with the ties that lead to each, on as many lines as they need."""
+    """Return HTML with names in boxes, from ``start``, and the ties between them; lines wrap."""
     parts = [_box(start, ACCENT)]
     for i, link in enumerate(links, 1):
         parts.append(f'<i style="border-color:{_colour(link)}">{text(link.word, _BOX_COLUMNS)}</i>')

@@ -97,14 +97,20 @@ def _cell(value: object) -> object:
 
 
 def tie_word(edge: GraphEdge) -> str:
-    """A tie in words: the book's own where it has some, else the relation type's."""
+    """Return the tie in words: label, position or role of the edge, else the name of its type in the
+    user's language.
+    """
     facts = edge.properties
     word = facts.get("label") or facts.get("position") or facts.get("role")
     return str(word) if word else say_or(f"relation.{edge.type}", edge.type)
 
 
 def relation(edge: GraphEdge, seen_from: NodeKey) -> str:
-    """A tie in words, with an arrow for its direction where it has one."""
+    """Return the tie in words with an arrow for its direction: "父亲 →" where ``seen_from`` is the source,
+    else "← 父亲".
+
+    Symmetric and structural types have no arrow.
+    """
     word = tie_word(edge)
     if edge.type in SYMMETRIC_RELATIONS or edge.type in STRUCTURAL_RELATIONS:
         return word
@@ -129,7 +135,9 @@ def _strength(edges: Iterable[GraphEdge]) -> int:
 
 
 def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryRows:
-    """Entities by name; ``close`` are similar names, suggested when nothing was found."""
+    """Return a table of the entities found for ``text``; ``close``: similar names to suggest where it
+    is empty.
+    """
     rows = [
         {
             "name": e.name,
@@ -148,7 +156,7 @@ def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Quer
 
 
 def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
-    """The neighbours of an entity."""
+    """Return a table of the entity's neighbours, with a star chart of the closest characters."""
     rows = [
         {
             "name": n.entity.name,
@@ -172,7 +180,7 @@ def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
 
 
 def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
-    """The shortest path between two entities."""
+    """Return a table of the steps of a path, with a chart; without steps a note says why."""
     rows = [
         {
             "source": s.source.name,
@@ -198,7 +206,9 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
 
 
 def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequence[int]) -> QueryRows:
-    """The ties of two entities chapter by chapter; the chart also shows where they only meet."""
+    """Return a table of two entities' ties and common events by chapter; the chart also shows common
+    chapters.
+    """
     rows = [
         {
             "chapter": t.chapter,
@@ -220,7 +230,7 @@ def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequen
 
 
 def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.Lane]:
-    """A lane for each relation in the order in which they begin, then one for the chapters they share."""
+    """Return a lane for each relation, earliest first, then one lane for the common chapters."""
     marks: dict[tuple[str, str], dict[int, int]] = {}
     for turn in turns:
         for edge in turn.edges:
@@ -235,7 +245,7 @@ def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.
 
 
 def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequence[int]) -> QueryRows:
-    """The chapters of an entity with their events and companions."""
+    """Return a table of the entity's chapters with events and companions, with a chart over ``chapters``."""
     rows = [
         {"chapter": e.chapter, "title": e.title, "events": list(e.events), "with": list(e.companions)}
         for e in entries
@@ -254,7 +264,7 @@ def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequenc
 
 
 def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) -> QueryRows:
-    """The most important entities of a kind."""
+    """Return a table of the most important entities of a kind, with a chart of their chapters."""
     rows = [
         {
             "name": s.entity.name,
@@ -275,7 +285,9 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
 
 
 def relations(graph: Graph) -> QueryRows:
-    """Every tie of two characters: what the text states first, then by strength."""
+    """Return a table of all ties between characters: stated relations before acquaintances, then the
+    strongest first.
+    """
     ties = sorted(
         (edge for edge in graph.edges.values() if is_tie(edge)),
         key=lambda e: (group_of(e.type) == "other", -edge_weight(e), e.ref),
@@ -298,7 +310,7 @@ def relations(graph: Graph) -> QueryRows:
 
 
 def names(listed: Iterable[ListedName]) -> QueryRows:
-    """Every other name of a character, why it is one, and how probable that is (0-1)."""
+    """Return a table of all aliases of characters with reason, probability (0-1) and chapter counts."""
     rows = [
         {
             "name": person.name,

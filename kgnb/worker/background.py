@@ -37,9 +37,9 @@ PROVIDERS_SECONDS = 5.0
 
 
 def heartbeat_seconds(nodes: int) -> float:
-    """Return the seconds between two heartbeats of one of ``nodes``: each takes three commands a slot.
+    """Return the seconds between two heartbeats of a node, for a number of live nodes; at most 30.
 
-    At most half of what `kgnb health` waits before it calls a node silent.
+    A heartbeat takes three commands a slot, so more nodes write less often: 100 nodes every 30 seconds.
     """
     return min(30.0, max(HEARTBEAT_SECONDS, nodes * 0.6))
 

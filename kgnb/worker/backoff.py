@@ -29,7 +29,9 @@ class Backoff:
         self._next = 0.0
 
     def delay(self) -> float:
-        """Seconds to wait now; the next call returns about twice as much."""
+        """Return the seconds to wait now, shortened at random by up to ``jitter``; the next wait is
+        about twice as long.
+        """
         full = min(self.last, max(self.first, self._next))
         self._next = full * 2
         return full * (1 - self.jitter * random.random())  # noqa: S311 - spreads nodes, keeps no secret

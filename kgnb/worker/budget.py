@@ -38,37 +38,47 @@ class Budget:
     days: int = 30  # length of the window, including today
 
     def limits(self, provider: str) -> tuple[float, float]:
-        """(money, tokens) that the provider may cost; 0 = unlimited."""
+        """Return (money, tokens) that the provider may cost; 0 is unlimited. Without own limits those
+        of "".
+        """
         key = provider.lower()
         money, tokens = (given.get(key, given.get("", 0.0)) for given in (self.money, self.tokens))
         return money, tokens
 
     def price(self, provider: str, model: str) -> tuple[float, ...] | None:
-        """Price of a million tokens, (prompt, reply) or (prompt, reply, cached prompt), if known."""
+        """Return the prices of a million tokens, (prompt, reply) or (prompt, reply, cached prompt); None if
+        unknown.
+
+        The price of ``provider/model`` goes before that of ``provider``, then that of "".
+        """
         key = provider.lower()
         names = (f"{key}/{model.lower()}", key, "")
         return next((self.prices[name] for name in names if name in self.prices), None)
 
     def cost(self, provider: str, model: str, usage: Usage) -> float | None:
-        """Money that ``usage`` cost; None without a price. Cached tokens without a price of their own cost as
-        much as other prompt tokens."""
+        """Return the money that ``usage`` cost; None without a price.
+
+        Cached tokens without a price of their own cost as much as other prompt tokens.
+        """
         price = self.price(provider, model)
         return None if price is None else cost_at(price, usage)
 
     def total_cost(self, spent: Mapping[tuple[str, str], Usage]) -> float | None:
-        """Money that usage by (provider, model) cost; None where there is none or a price is missing."""
+        """Return the money that all usage cost, by (provider, model); None without usage or if any
+        price is unknown.
+        """
         costs = [self.cost(*model, usage) for model, usage in spent.items() if usage != Usage()]
         return None if None in costs or not costs else round(sum(c for c in costs if c is not None), 4)
 
     def first_day(self, now: datetime) -> date:
-        """The first day of the window."""
+        """Return the first day of the budget's window that ends with ``now``."""
         return now.date() - timedelta(days=self.days - 1)
 
 
 def cost_at(price: Sequence[float], usage: Usage) -> float:
-    """Money that ``usage`` costs at a price (prompt, reply[, cached prompt]) of a million tokens.
+    """Return the money for ``usage`` at the prices (prompt, reply[, cached prompt]) of a million tokens.
 
-    Reasoning tokens are among the reply's.
+    Reasoning tokens are part of the reply's tokens.
     """
     prompt, reply, *rest = price
     money = usage.prompt_tokens * prompt + usage.completion_tokens * reply
@@ -102,7 +112,7 @@ class SpendingTracker:
         self._flushes: set[asyncio.Task[None]] = set()
 
     def record(self, provider: Provider, model: str, usage: Usage, task_id: int | None = None) -> None:
-        """Count what a call cost that was made for a task, or for none."""
+        """Count the usage of a call, for a task or (None) for no task."""
         if usage == Usage():
             return
         _add(self._unwritten, (provider.lower_name, model, self._clock().date()), usage)

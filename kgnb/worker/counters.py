@@ -90,8 +90,11 @@ class Counters:
 
 
 def summed(states: Sequence[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
-    """Sum of several processes' snapshots. ``per_minute``: chapters finished in each of the last 60 minutes,
-    oldest first, the last one still running."""
+    """Return the sum of several processes' snapshots, which must not be empty mappings.
+
+    ``per_minute``: chapters that ended in each of the last 60 minutes, oldest first; the last minute isn't
+    over. ``now``: epoch seconds, default the present time.
+    """
     found: dict[str, Any] = {
         name: dict(sum((Counter(state[name]) for state in states), Counter()))
         for name in ("in_flight", "outcomes", "errors", "closed")

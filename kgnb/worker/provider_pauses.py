@@ -132,7 +132,9 @@ class ProviderPauses:
 
 
 def fingerprint(provider: Provider) -> str:
-    """Tells a provider's keys, addresses and models apart, and no more: others may read it."""
+    """Return 8 hex digits that change with the provider's keys, address or models, and reveal none of
+    them.
+    """
     secrets = (one.get_secret_value() for one in (provider.api_key, *provider.options.secrets))
     asked = "\n".join((*secrets, provider.base_url, *provider.models))
     return hashlib.sha256(asked.encode()).hexdigest()[:8]

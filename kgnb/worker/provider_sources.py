@@ -70,7 +70,7 @@ def settings_for(provider: Provider) -> dict[str, Any]:
 
 
 def completed(provider: Provider) -> Provider:
-    """``provider`` with its preset's address and suggested model where it names none."""
+    """Return ``provider`` with its preset's address and suggested model where it has none of its own."""
     url = provider.base_url or preset_named(provider.name).base_url
     model = preset_for(replace(provider, base_url=url)).model
     return replace(provider, base_url=url, models=provider.models or ((model,) if model else ()))
@@ -145,13 +145,15 @@ def check_usable(provider: Provider) -> None:
 
 
 def lacks_key(provider: Provider) -> bool:
-    """Whether it has no key and needs one, as no endpoint on this machine does."""
+    """Return whether the provider needs a key and has none; an endpoint on this machine needs none."""
     served_here = is_here(urlsplit(provider.base_url).hostname or "")
     return not (provider.api_key.get_secret_value() or served_here) and preset_for(provider).needs_key
 
 
 def unknown_provider(name: str, settings: Settings, known: Iterable[str]) -> SettingsError:
-    """The error for a name that is none of ``known``: what a preset still lacks, else the nearest name."""
+    """Return the error for an unknown name: settings that its preset still needs, else the nearest
+    known name.
+    """
     preset = preset_named(name)
     if not preset.name:
         facts = {"known": ", ".join(sorted(known)), "likely": _likely(name, known)}
@@ -175,7 +177,7 @@ def _likely(name: str, known: Iterable[str] = ()) -> str:
 
 
 def why_unusable(provider: Provider) -> SettingsError | None:
-    """The reason why ``provider`` can't be served; None when it can."""
+    """Return the error that explains why ``provider`` can't be used; None for a usable provider."""
     try:
         name = provider.name
         if len(name) > 100 or not name.isprintable() or any(c in name for c in ":{}"):

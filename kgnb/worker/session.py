@@ -27,28 +27,28 @@ class Session:
 
     @property
     def ends_at(self) -> float | None:
-        """Epoch seconds; None = never."""
+        """End of the session in epoch seconds; None for a session without end."""
         return None if self.seconds is None else self.started_at + self.seconds
 
     @property
     def leaves_at(self) -> float | None:
-        """When a node stops claiming (epoch seconds); None = never."""
+        """Epoch seconds when a node stops claiming; None for a session without end."""
         if self.seconds is None:
             return None
         return self.started_at + self.seconds - min(self.margin, self.seconds * MARGIN_SHARE)
 
     @property
     def left(self) -> float | None:
-        """Seconds until the end, 0 when it is over; None = unlimited."""
+        """Seconds until the end, at least 0; None for a session without end."""
         return None if self.ends_at is None else max(0.0, self.ends_at - time.time())
 
     @property
     def is_ending(self) -> bool:
-        """Whether it is time to leave."""
+        """Whether ``leaves_at`` has passed."""
         return self.leaves_at is not None and time.time() >= self.leaves_at
 
     def drain_seconds(self, wanted: float) -> float:
-        """Seconds to wait for chapters in flight: ``wanted``, at most half of what is left."""
+        """Return the seconds to wait for chapters in flight: ``wanted``, but at most half of what is left."""
         return wanted if self.left is None else min(wanted, self.left / 2)
 
 
@@ -67,7 +67,10 @@ class Departure:
         """The node that runs."""
 
     def ask(self, drain_limit: float = math.inf) -> None:
-        """Ask to leave; asked again, a node can only be hurried. Call it on the event loop only."""
+        """Ask the node to leave; a further call can only shorten the wait. To be called on the event loop.
+
+        ``drain_limit``: most seconds for chapters in flight.
+        """
         self.drain_limit = min(self.drain_limit, drain_limit)
         self.wanted.set()
         if self.node is not None and math.isfinite(self.drain_limit):

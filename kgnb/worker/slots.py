@@ -32,8 +32,9 @@ HALVING_SECONDS = 2.0
 
 
 class SlotLimiter:
-    """The slots of a provider that one node uses (AIMD): half after a 429, then one more after as many
-    successes as there are slots."""
+    """Number of a provider's slots that one node uses (AIMD): halved after a 429, one more after as many
+    successes as there are slots.
+    """
 
     def __init__(self, maximum: int) -> None:
         self.slots = max(1, maximum)
@@ -46,14 +47,14 @@ class SlotLimiter:
         self._halved_at = -math.inf
 
     def release(self) -> None:
-        """Give a slot back, unless a 429 has taken it."""
+        """Give back a slot; a slot that a 429 took away isn't given back."""
         if self._owed:
             self._owed -= 1
         else:
             self.requests.release()
 
     async def on_rate_limit(self) -> None:
-        """Halve the slots, once for all requests of a burst."""
+        """Halve the slots, at least one stays; further 429s within :data:`HALVING_SECONDS` change nothing."""
         now = time.monotonic()
         if now - self._halved_at >= HALVING_SECONDS:
             left = max(1, self.slots // 2)
@@ -65,7 +66,7 @@ class SlotLimiter:
             self.slots, self._successes, self._halved_at = left, 0, now
 
     def on_success(self) -> None:
-        """Count a success; add a slot after a full round of them."""
+        """Count a success; after as many successes as slots add a slot, up to the maximum."""
         if self.slots == self._maximum:
             return
         self._successes += 1
@@ -75,10 +76,10 @@ class SlotLimiter:
 
 
 def read_ahead(slots: int, seconds: float, ages: Iterable[float], overhead: float = 0.0) -> int:
-    """Number of chapters to read ahead for ``slots`` of a provider.
+    """Return the number of chapters to read ahead for ``slots`` of a provider.
 
-    ``seconds``: mean time of a request (0: unknown); ``ages``: seconds since each of those in flight was
-    sent; ``overhead``: a chapter's mean time outside requests.
+    ``seconds``: mean time of a request (0: unknown); ``ages``: seconds since each request in flight was sent;
+    ``overhead``: a chapter's mean time outside requests, in seconds. At least a quarter of the slots.
     """
     within = max(MIN_OVERHEAD_SECONDS, overhead)
     if 0 < seconds <= within:  # each will be free by then, and some of them again
@@ -88,17 +89,17 @@ def read_ahead(slots: int, seconds: float, ages: Iterable[float], overhead: floa
 
 
 def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[QueueName]:
-    """Every provider's queue under every prefix, each once."""
+    """Return the queue of every provider under every prefix, without repetition."""
     return list(dict.fromkeys(QueueName(prefix + p.lower_name) for p in providers for prefix in prefixes))
 
 
 def claims_by_queue(
     free: int, queues: Sequence[QueueName], states: Mapping[QueueName, QueueState]
 ) -> dict[QueueName, int]:
-    """Number of chapters to claim from each of one provider's ``queues``, for ``free`` slots.
+    """Return queue → number of chapters to claim, for ``free`` slots and all ``queues`` of one provider.
 
-    Queues that had work at the last poll share evenly, a random one gets the remainder. Each of the others
-    gets one besides when there is room, so that new work is found.
+    Queues with work at the last poll share the slots evenly, the remainder at random. If there are more slots
+    than such queues, every other queue gets one, so that new work is found: the sum may exceed ``free``.
     """
     order = random.sample(queues, len(queues))
     with_work = [q for q in order if (state := states.get(q)) and (state.waiting or state.open_tasks)]

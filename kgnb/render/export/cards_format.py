@@ -25,7 +25,7 @@ _INERT = {"{": "{ ", "}": "} ", "@": "@ ", "<": "＜", ">": "＞", "/": "／"}
 
 
 def to_cards(kit: Kit) -> list[dict[str, Any]]:
-    """Return the cards of the main characters, the most important first, ready for JSON."""
+    """Return the character cards of the main characters, most important first, as JSON-ready dicts."""
     of_entity = {one.ref: one for part in kit.parts for one in part.sections if one.ref}
     people = [one for ref, one in of_entity.items() if ref[0] == "Character" and one.main]
     return [_card(one, of_entity, kit) for one in people]
@@ -112,5 +112,7 @@ def _words(lines: Sequence[Line], *, quotes: bool = False) -> list[str]:
 
 
 def inert(text: str) -> str:
-    """The text without what applications would take for a macro or a decorator."""
+    """Return the text with the marks of macros and decorators of card applications replaced by harmless
+    marks.
+    """
     return _ACTIVE.sub(lambda found: _INERT[found[0]], text)

@@ -21,8 +21,10 @@ _RESERVED = re.compile(r"(?i)(CON|PRN|AUX|NUL|COM\d|LPT\d)(\..*)?$")
 
 
 def to_vault(kit: Kit) -> dict[str, str]:
-    """Return path within the vault → text of the note. Names are unique in the whole vault, also where upper
-    and lower case are the same, so that a link is the note's name."""
+    """Return path within the vault → text of the note.
+
+    Note names are unique in the whole vault, also without regard to case, so that a name works as a link.
+    """
     entities = [(one, part.title) for part in kit.parts for one in part.sections if one.ref]
     titles = [kit.title, *(part.title for part in kit.parts), *(one.title for one, _ in entities)]
     start, *names = file_names(titles)
@@ -45,7 +47,7 @@ def to_vault(kit: Kit) -> dict[str, str]:
 
 
 def file_names(titles: Iterable[str]) -> list[str]:
-    """File names like the titles, which every system takes, each another one."""
+    """Return a file name for each title, valid on every system; no two are equal."""
     taken: set[str] = set()
     return [_unique(title, taken) for title in titles]
 

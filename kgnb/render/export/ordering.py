@@ -10,27 +10,30 @@ _TYPES = {bool: "boolean", int: "long", float: "double"}
 
 
 def node_id(ref: NodeKey) -> str:
-    """A node's id in every format: ``label:key``."""
+    """Return the node's id in every format, ``label:key``: ("Character", "Ann") gives "Character:Ann"."""
     return f"{ref[0]}:{ref[1]}"
 
 
 def nodes(graph: Graph) -> list[GraphNode]:
-    """A graph's nodes in the order of every format."""
+    """Return the graph's nodes sorted by (label, key), as all formats list them."""
     return [graph.nodes[ref] for ref in sorted(graph.nodes)]
 
 
 def edges(graph: Graph) -> list[GraphEdge]:
-    """A graph's edges in the order of every format."""
+    """Return the graph's edges sorted by (source, type, target), as all formats list them."""
     return [graph.edges[ref] for ref in sorted(graph.edges)]
 
 
 def shown_name(node: GraphNode) -> str:
-    """The node's name or title."""
+    """Return the node's name, else its title, else its key."""
     return node.text("name") or node.text("title") or node.key
 
 
 def property_types(items: Iterable[Mapping[str, Value]]) -> dict[str, str]:
-    """The type of each property: boolean, long, double or string, with "[]" for a list."""
+    """Return property → type over all items: boolean, long, double or string, with "[]" for a list.
+
+    Values of different types give string (long and double give double).
+    """
     found: dict[str, set[str]] = {}
     for properties in items:
         for key, value in properties.items():
@@ -45,7 +48,7 @@ def _type(value: Value) -> str:
 
 
 def _common_type(types: set[str]) -> str:
-    """The type of a column with values of these types; an empty list has any list type."""
+    """Return the type of a column with values of these types; "[]" (an empty list) fits any list type."""
     if len(types) > 1:
         types = types - {"[]"}
     if types == {"long", "double"}:

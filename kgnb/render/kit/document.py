@@ -91,7 +91,10 @@ class Kit:
 
 
 def line(key: str, *quotes: Quote, **facts: int | Part | Cell) -> Line:
-    """The text with this key as a line; ``facts`` that fill it in: numbers, words, links, parts in a row."""
+    """Return the message of this key as a line with ``quotes`` (empty ones are dropped).
+
+    ``facts`` fill the message's placeholders: numbers, texts, links, or rows of these.
+    """
     parts: list[Part] = []
     for literal, name, _, _ in string.Formatter().parse(texts(language())[key]):
         if literal:
@@ -103,7 +106,7 @@ def line(key: str, *quotes: Quote, **facts: int | Part | Cell) -> Line:
 
 
 def joined(parts: Sequence[Part | Cell], comma: str) -> Cell:
-    """The parts with commas between them."""
+    """Return the parts as one row with ``comma`` between them."""
     made: list[Part] = []
     for part in parts:
         made += [comma] if made else []
@@ -112,10 +115,10 @@ def joined(parts: Sequence[Part | Cell], comma: str) -> Cell:
 
 
 def plain(parts: Cell) -> str:
-    """The words of a line without its links."""
+    """Return the text of a row; a link gives its text."""
     return "".join(part.text if isinstance(part, Link) else part for part in parts)
 
 
 def shown(text: str) -> str:
-    """The text on one line, without what no format may carry."""
+    """Return the text on one line, without invisible characters that a format may not carry."""
     return " ".join(text.split()).translate(_UNSEEN)

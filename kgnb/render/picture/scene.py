@@ -43,18 +43,20 @@ class Spot:
 
     @property
     def fill(self) -> str:
-        """The colour of the circle: the community's."""
+        """Colour of the circle, the same for all of a community."""
         return NODE_COLOURS[min(self.person.community, len(NODE_COLOURS) - 1)]
 
     @property
     def border(self) -> str:
-        """The darker colour of its outline."""
+        """Colour of the circle's outline, darker than ``fill``."""
         return NODE_BORDERS[min(self.person.community, len(NODE_BORDERS) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Circles with their places, ties with their widths; the graph's characters and relations in numbers."""
+    """Placed circles and ties of a picture. ``everybody``, ``relations``: numbers of the graph's
+    characters and ties.
+    """
 
     spots: list[Spot]
     ties: list[Tie]
@@ -64,12 +66,15 @@ class Scene:
 
     @property
     def drawn_relations(self) -> int:
-        """The relations that its lines stand for: two people may have several."""
+        """Number of edges behind the drawn ties: two characters may have several."""
         return sum(len(tie.edges) for tie in self.ties if tie.drawn)
 
     @property
     def circles(self) -> list[list[int]]:
-        """Who shares a colour: communities, the largest first, then all others; none where all share one."""
+        """Positions in ``spots`` of the characters of each colour, in the order of the colours.
+
+        The last colour holds all small communities; [] where all characters share one colour.
+        """
         members: dict[str, list[int]] = {colour: [] for colour in NODE_COLOURS}
         for index, spot in enumerate(self.spots):
             members[spot.fill].append(index)
@@ -77,26 +82,30 @@ class Scene:
         return found if len(found) > 1 else []
 
     def circle_name(self, members: Sequence[int]) -> str:
-        """What a legend calls one of the :attr:`circles`: its most important member and how many they are."""
+        """Return the legend's text for one of the :attr:`circles`: most important member and number of
+        members.
+        """
         first = self.spots[members[0]]
         key = "picture.others" if first.fill == NODE_COLOURS[-1] else "picture.circle"
         return say(key, name=first.label, n=len(members))
 
     def width(self, tie: Tie) -> float:
-        """A tie's width in points, 1 to 6."""
+        """Return the width of a tie's line in points, 1 to 6."""
         return round(1.0 + 5.0 * (tie.weight / self.top_weight) ** 0.6, 2) if self.top_weight else 1.0
 
 
 def label_of(name: str) -> str:
-    """The name as it is drawn: on one line, cut where it is long."""
+    """Return the name on one line, as the picture shows it; a name wider than 14 em is cut to 13
+    characters and "…".
+    """
     name = " ".join(printable(name).split())
     return name if text_width(name) <= _MAX_LABEL else name[: _MAX_LABEL - 1] + "…"
 
 
 def lay_out(graph: Graph, limit: int, before: Scene | None = None) -> Scene:
-    """The ``limit`` most important characters of a graph, laid out; deterministic.
+    """Return the ``limit`` most important characters of a graph with their places; deterministic.
 
-    Who was in the picture ``before`` stays in place, as far as the others leave room.
+    Characters of the picture ``before`` keep their places as far as they don't overlap others.
     """
     chosen = selection.select(graph, limit)
     drawn = [t for t in chosen.ties if t.drawn]
@@ -129,7 +138,9 @@ def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float, before: S
 
 
 def text_width(text: str) -> float:
-    """The approximate width of a text in units of its font size."""
+    """Return the approximate width of a text in em (font sizes): 1 for a Chinese character, 0.56 for
+    any other.
+    """
     return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.56 for c in text)
 
 
@@ -137,5 +148,5 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uf
 
 
 def printable(text: object) -> str:
-    """The text without characters that XML forbids or UTF-8 can't encode."""
+    """Return ``str(text)`` without characters that XML forbids or UTF-8 can't encode."""
     return _UNPRINTABLE.sub("", str(text))

@@ -34,7 +34,9 @@ class Person(RankedCharacter):
 
 @dataclass(slots=True)
 class Tie:
-    """All relations of two characters, the most telling first; ``a`` and ``b`` index the selected people."""
+    """All edges between two characters, most telling first; ``a`` < ``b`` are positions in
+    ``Selection.people``.
+    """
 
     a: int
     b: int
@@ -44,7 +46,7 @@ class Tie:
 
     @property
     def group(self) -> str:
-        """The group whose colour the tie has."""
+        """Group of relation types of the most telling edge, such as "family"; it gives the tie's colour."""
         return group_of(self.edges[0].type)
 
 
@@ -57,7 +59,9 @@ class Selection:
 
 
 def select(graph: Graph, limit: int) -> Selection:
-    """The ``limit`` most important characters and their ties; deterministic."""
+    """Return the ``limit`` most important characters, with communities, and the ties between them;
+    deterministic.
+    """
     people, ties = _people_and_ties(graph, limit)
     _assign_communities(people, ties)
     return Selection(people, ties)
@@ -72,8 +76,11 @@ def _people_and_ties(graph: Graph, limit: int | None = None) -> tuple[list[Perso
 
 
 def _closeness(edge: GraphEdge) -> float:
-    """How much an edge says about two characters. An acquaintance's count of meetings doesn't matter here, so
-    that siblings who meet often are siblings first."""
+    """Return the weight that orders the edges of one tie.
+
+    For an acquaintance the number of chapters is ignored, so that siblings of many chapters are siblings
+    first.
+    """
     return (
         edge.number("strength", 5) * ACQUAINTANCE_WEIGHT
         if group_of(edge.type) == "other"
@@ -116,8 +123,9 @@ def _mark_drawn(ties: Sequence[Tie], people: int) -> None:
 
 
 def _assign_communities(people: Sequence[Person], ties: Sequence[Tie]) -> None:
-    """Number the communities of all ties, drawn or not: the largest is 0, then the one of the more important
-    member."""
+    """Number the communities over all ties, drawn or not: 0 is the largest, then by the most important
+    member.
+    """
     links = [(tie.a, tie.b, tie.weight * (_FOES if tie.group == "enmity" else 1.0)) for tie in ties]
     found = communities(len(people), links)
     sizes = Counter(found)

@@ -44,14 +44,14 @@ class _Frame:
 
 
 def summary(shown: Scene) -> str:
-    """The line under the title: how many of the book's characters and relations are drawn."""
+    """Return the line under the title: numbers of drawn and of all characters and relations."""
     drawn = {"people": len(shown.spots), "relations": shown.drawn_relations}
     everything = {"all_people": shown.everybody, "all_relations": shown.relations}
     return say("picture.summary", **drawn, **everything)
 
 
 def svg(graph: Graph, *, title: str) -> str:
-    """The image as an SVG document, all texts escaped."""
+    """Return a still picture of the graph as an SVG document, all texts escaped."""
     shown = lay_out(graph, STILL_PEOPLE)
     frame = _Frame(shown)
     w, h = round(frame.width), round(frame.height)
@@ -179,7 +179,9 @@ def pillow() -> tuple[Any, Any, Any]:
 
 
 def png(graph: Graph, *, title: str) -> bytes:
-    """The image as a PNG. Raises InputError where Pillow or a font for the names is missing."""
+    """Return a still picture of the graph as PNG bytes. Raises InputError without Pillow or without a
+    fitting font.
+    """
     image, draw, fonts = pillow()
     shown = lay_out(graph, STILL_PEOPLE)
     frame = _Frame(shown)
