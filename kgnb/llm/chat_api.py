@@ -86,7 +86,10 @@ class ChatApi(ABC):
         return replace(hidden_error(answer) or read, usage=read.usage)
 
     async def models(self, below: str = "") -> list[str] | ErrorResponse:
-        """The names of the models that the endpoint lists, ``below`` its base_url. Asks no model."""
+        """Return the names of the models that the endpoint lists at base_url + ``below``, or its refusal.
+
+        No model is asked, so nothing is paid.
+        """
         path, options = below + self.models_path, {"headers": self.headers}
         answer = await self._answer(self.client.get(path, cast_to=str, options=options))
         items = get(answer, "data")

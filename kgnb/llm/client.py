@@ -256,9 +256,10 @@ class LlmClient:
 
 
 def interface_of(provider: Provider) -> Callable[[Provider, str, int], ChatApi]:
-    """Opens an endpoint of the provider's kind: provider, base_url, size of the connection pool.
+    """Return the class for the provider's endpoint: OpenAIApi or AnthropicApi.
 
-    Imports its SDK, which takes most of a second of processor time.
+    Call it with provider, base_url and the size of the connection pool. Imports the SDK, which takes most of
+    a second.
     """
     if preset_for(provider).api == "anthropic":
         from kgnb.llm.anthropic_api import AnthropicApi

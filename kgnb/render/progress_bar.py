@@ -52,7 +52,7 @@ class BuildStep:
 
     @property
     def total(self) -> int:
-        """The task's chapters; the book's until the task is open."""
+        """Number of the task's chapters; of the book's until the task is open."""
         return self.progress.total or self.chapters
 
     @property
@@ -62,13 +62,15 @@ class BuildStep:
 
     @property
     def label(self) -> str:
-        """What the build is doing, in words."""
+        """Name of the stage in the user's language."""
         keys = {"scan": "cli.bar_scan", "chapters": "cli.bar_chapters", "done": "cli.bar_done"}
         keys |= {"refreshing": "status.is_refreshing"}
         return say(keys.get(self.stage, "cli.bar_start"))
 
     def facts(self) -> list[str]:
-        """Time left and speed, or the time of a slow request; failures, tokens, money; as far as known."""
+        """Return the known facts as texts: time left and speed, or the wait for a slow request;
+        failures; tokens; cost.
+        """
         progress = self.progress
         known: list[str] = []
         if self.rate and self.stage == "chapters":
@@ -86,13 +88,14 @@ class BuildStep:
 
 
 def tell_reading(book: str | Path) -> None:
-    """Tell what a build reads, before it loads what reads it: seconds on a slow machine."""
+    """Print which book a build is about to read, before slow imports."""
     tell(say("cli.reading", book=one_line(str(book))))
 
 
 def tell(text: str) -> None:
-    """Print to stderr, as stdout may be read by a program; in a notebook, where stderr looks like a failure,
-    to stdout."""
+    """Print to stderr, so that stdout stays readable for programs; in a notebook to stdout, as stderr
+    looks like an error.
+    """
     print(text, file=sys.stdout if in_kernel() else sys.stderr, flush=True)
 
 

@@ -32,7 +32,7 @@ _TASK_TONES: dict[str, Tone] = {
 
 
 def status_tables(status: Item) -> tuple[Table, ...]:
-    """The tables of a whole status: nodes, queues, providers, tasks."""
+    """Return the tables of a whole status: nodes, queues, providers, tasks."""
     return (
         nodes_table(status["nodes"]),
         queues_table(status["queues"]),
@@ -47,7 +47,7 @@ def _table(part: str, heads: tuple[Column, ...], listed: tuple[Row, ...]) -> Tab
 
 
 def nodes_table(nodes: Sequence[Item]) -> Table:
-    """Nodes with their slots, tasks and heartbeats."""
+    """Return a table of nodes with their slots, tasks and heartbeats."""
     heads = columns(
         "status", name="title", slots="text", tasks="text", heartbeat="age", version="text",
         pid="count", started="time",
@@ -71,7 +71,7 @@ def _node_row(node: Item) -> Row:
 
 
 def queues_table(queues: Sequence[Item]) -> Table:
-    """Lengths of the queues that aren't empty."""
+    """Return a table of queues with their counts, and the problem of an unreadable queue as a note."""
     heads = columns(
         "status", queue="name", waiting="count", chapters="count", leased="count", delayed="count",
         dead="failures", open="count",
@@ -82,7 +82,9 @@ def queues_table(queues: Sequence[Item]) -> Table:
 
 
 def providers_table(providers: Sequence[Item]) -> Table:
-    """Providers with their state and what was spent of their budgets; ``cost`` only where one is known."""
+    """Return a table of providers with state and spending; no column ``cost`` where no cost or budget
+    is known.
+    """
     name, state, cost, models = columns("status", name="name", state="state", cost="money", models="text")
     spent = say("status.col_spent", days=providers[0]["days"] if providers else 0)
     heads = (name, state, Column("tokens", spent, "tokens"), cost, models)
@@ -92,7 +94,7 @@ def providers_table(providers: Sequence[Item]) -> Table:
 
 
 def provider_row(provider: Item) -> Row:
-    """A provider's cells, and why it is paused."""
+    """Return a provider's cells, with the reason of a pause or refusal as a note."""
     state = _provider_state(provider)
     reason = provider["problem" if provider["state"] == "unusable" else "reason"]
     cells = {
@@ -135,7 +137,7 @@ def _tokens(spent: Item) -> tuple[int, int]:
 
 
 def tasks_table(tasks: Sequence[Item]) -> Table:
-    """Tasks with progress, speed and cost; ``cost`` only where one is known."""
+    """Return a table of tasks with progress, speed and cost; no column ``cost`` where no cost is known."""
     heads = columns(
         "status", id="id", book="title", status="state", progress="progress", chapters_done="share",
         failed="failures", chapters_left="count", rate="rate", left="duration", tokens="tokens", cost="money",
@@ -146,7 +148,7 @@ def tasks_table(tasks: Sequence[Item]) -> Table:
 
 
 def task_row(task: Item) -> Row:
-    """A task's cells; its error and what became of its replies as notes."""
+    """Return a task's cells; notes: its error, failed chapters, and flags of its replies."""
     condition = task["condition"]
     tone = _TASK_TONES.get(condition["state"], "")
     ended = task["completed"] + task["skipped"] + task["failed"]
@@ -169,7 +171,7 @@ def task_row(task: Item) -> Row:
 
 
 def condition_words(condition: Item) -> str:
-    """The state in words, with the time since or until which it lasts."""
+    """Return a task's state in words, with the time since or until which it lasts if known."""
     word = say(f"status.is_{condition['state']}")
     until, since = condition["until"], condition["since"]
     if until and condition["state"] == "paused":
@@ -178,7 +180,9 @@ def condition_words(condition: Item) -> str:
 
 
 def failure_notes(failures: Sequence[Item]) -> list[str]:
-    """The most frequent reasons of failed chapters, each with the chapters' numbers."""
+    """Return a line for each of the most frequent reasons of failed chapters, with the numbers of the
+    chapters.
+    """
     chapters: dict[str, list[int]] = {}
     for one in failures:
         chapters.setdefault(one["reason"], []).append(one["chapter"])

@@ -66,7 +66,9 @@ class Counters:
         return sum(list(self._spent.values()), self._before)
 
     def snapshot(self) -> dict[str, Any]:
-        """All counts as JSON-ready values, which :func:`summed` adds up; empty without a node."""
+        """Return all counts as JSON-ready values, which :func:`summed` adds up; without a node no
+        chapter is in flight.
+        """
         node, usage = self._node, self.usage
         claims = list(node.slots) if node is not None else []
         down = node.stores.outages.down if node is not None else {}

@@ -98,7 +98,8 @@ class ProviderRegistry:
         self._logged = now
 
     def with_key(self, provider: Provider) -> Provider:
-        """``provider`` with the saved or the environment's key where its row holds none.
+        """Return ``provider`` with its preset's address, and with the saved or the environment's key if it
+        has none.
 
         A key is used only at the address that it was given for.
         """
@@ -143,9 +144,10 @@ class ProviderRegistry:
             await client.close()
 
     def get(self, name: str) -> Provider:
-        """The provider called ``name``, ignoring case.
+        """Return the provider called ``name``, in any letter case.
 
-        Raises SettingsError, with what is missing or the known names, when there is none.
+        Raises SettingsError for an unknown name: with the settings that its preset needs, or with the known
+        names.
         """
         provider = self._known.get(name.strip().lower())
         if provider is None:
@@ -153,10 +155,10 @@ class ProviderRegistry:
         return provider
 
     def requested(self, name: str | None) -> Provider:
-        """The provider called ``name``; without a name the environment's, else the rules.
+        """Return the provider called ``name``; without a name the environment's provider, else the rules.
 
-        The log says why it is the rules where KGNB_PROVIDER_NAME names another. Raises SettingsError when
-        there is none of that name or it can't be asked.
+        A warning is logged where KGNB_PROVIDER_NAME names another provider that can't be used. Raises
+        SettingsError for an unknown or unusable provider.
         """
         own, named = environment_provider(self._settings), self._named
         if not name and (error := self.passed_over()):
@@ -173,27 +175,29 @@ class ProviderRegistry:
         return self._settings.provider_name.strip().lower() if is_set else ""
 
     def passed_over(self) -> SettingsError | None:
-        """What KGNB_PROVIDER_NAME's provider lacks, so that the rules are the default in its stead, if so."""
+        """Return why the provider that KGNB_PROVIDER_NAME names isn't the default; None where it is, or
+        no name is set.
+        """
         if environment_provider(self._settings) or self._named in ("", *self._known):
             return None
         return unknown_provider(self._settings.provider_name, self._settings, self._known)
 
     def source(self, provider: Provider) -> Literal["rules", "table", "environment"]:
-        """Where the provider is described."""
+        """Return where the provider is configured."""
         if provider.is_rules:
             return "rules"
         return "table" if provider.lower_name in self._in_table else "environment"
 
     def problem(self, provider: Provider) -> SettingsError | None:
-        """Why the provider can't be asked, if so."""
+        """Return the error that makes the provider unusable; None for a usable provider."""
         return self._problems.get(provider.lower_name)
 
     def find(self, key: str) -> Provider | None:
-        """The provider of this lower-case name, if it is known."""
+        """Return the provider of this lower-case name; None for an unknown name."""
         return self._known.get(key)
 
     def all(self) -> list[Provider]:
-        """Every known provider, including the rules and those that can't be used."""
+        """Return all known providers, with the rules and with unusable providers."""
         return list(self._known.values())
 
     async def is_gone(self, key: str) -> bool:
@@ -204,7 +208,9 @@ class ProviderRegistry:
         return key not in self._known and not (await self._ledger.providers.seen()).get(key, True)
 
     def first_queue(self, key: str) -> QueueName:
-        """The queue into which kgnb puts tasks of the provider of this lower-case name."""
+        """Return the queue for new tasks of a provider: its lower-case name ``key`` under the first
+        prefix.
+        """
         return QueueName(self._settings.prefixes[0] + key)
 
     async def all_queues(self, queue: QueueInspector) -> list[QueueName]:
@@ -223,14 +229,14 @@ class ProviderRegistry:
             preload(provider)
 
     def served(self) -> list[Provider]:
-        """The usable providers that this node serves: those of KG_WORKER_PROVIDERS, or all."""
+        """Return the usable providers that this node serves: those in KG_WORKER_PROVIDERS, or all."""
         wanted = (self._only_name,) if self._only_name else self._settings.providers
         return [
             p for key, p in self._known.items() if key not in self._problems and (not wanted or key in wanted)
         ]
 
     def client(self, provider: Provider) -> LlmClient:
-        """The provider's client, a new one when its address or key changed. Raises SettingsError."""
+        """Return the provider's client; a new one after any change of the provider. Raises SettingsError."""
         held = self._clients.get(provider.lower_name)
         if held is not None and held[0] == provider:
             return held[1]
@@ -248,7 +254,9 @@ class ProviderRegistry:
         return made
 
     def ages(self, provider: Provider) -> list[float]:
-        """Seconds since each of the provider's requests in flight here was sent, the oldest first."""
+        """Return the seconds since each request in flight to the provider was sent from here, the
+        oldest first.
+        """
         held = self._clients.get(provider.lower_name)
         return held[1].ages if held is not None else []
 

@@ -63,12 +63,14 @@ _REFUSED_BY_MODEL = {
 
 
 def joined_text(content: Any) -> str:
-    """A message's text, given as one string or as blocks."""
+    """Return a message's text, from one string or from blocks with "text"."""
     return content if isinstance(content, str) else "".join(block["text"] for block in content)
 
 
 def apply_fault(outcome: str, text: str) -> str:
-    """The reply's text, damaged by the fault."""
+    """Return the reply's text as the fault leaves it: "cut" keeps three fifths, "refused" nothing, "ok"
+    all.
+    """
     if outcome in ("cut", "truncated"):
         return text[: len(text) * 3 // 5]
     if outcome == "broken":
@@ -81,7 +83,10 @@ def apply_fault(outcome: str, text: str) -> str:
 
 
 def usage_body(asked: ChatRequest, *, made: int, cached: int) -> dict[str, Any]:
-    """Usage at one token for two characters; cached tokens in the dialect's format, if any."""
+    """Return the usage object at one token for two characters of the prompt, in the dialect of the request.
+
+    ``made``: tokens of the reply; ``cached``: tokens of the prompt read from the cache.
+    """
     sent = asked.chars // 2
     if asked.anthropic:
         told: dict[str, Any] = {"input_tokens": sent - cached, "output_tokens": made}
@@ -91,7 +96,7 @@ def usage_body(asked: ChatRequest, *, made: int, cached: int) -> dict[str, Any]:
 
 
 def completion(text: str, outcome: str, asked: ChatRequest, usage: dict[str, Any]) -> dict[str, Any]:
-    """The body of a response of status 200 with ``text``."""
+    """Return the body of a response of status 200 with ``text``, in the dialect of the request."""
     body = {"id": asked.hash[:12], "model": asked.model, "usage": usage}
     if asked.anthropic:
         reason = {"truncated": "max_tokens", "refused": "refusal"}.get(outcome, "end_turn")
@@ -104,7 +109,7 @@ def completion(text: str, outcome: str, asked: ChatRequest, usage: dict[str, Any
 
 
 def models_body(models: Sequence[str]) -> dict[str, Any]:
-    """A list of models, in both formats at once."""
+    """Return a list of models in OpenAI's and Anthropic's format at once."""
     shared = {"object": "model", "type": "model", "created": 0, "created_at": "2026-01-01T00:00:00Z"}
     data = [{"id": model, "display_name": model, "owned_by": "kgnb", **shared} for model in models]
     return {"object": "list", "data": data, "has_more": False, "first_id": models[0], "last_id": models[-1]}

@@ -42,14 +42,16 @@ _PASSAGE = re.compile(r"<(片段|passage) ([0-9a-f]{8})>\n(.*)\n</\1 \2>\s*\Z", 
 
 
 def passage(user: str) -> str:
-    """The text between kgnb's markers in a user message; the whole message without markers, or with a
-    question before them."""
+    """Return the text between kgnb's markers in a user message.
+
+    The whole message without markers, or for a reader's question.
+    """
     found = None if _QUESTION.match(user) else _PASSAGE.search(user)
     return found.group(3) if found else user
 
 
 def answer(text: str) -> str:
-    """The reply for ``text``: the JSON object that kgnb's prompts ask for."""
+    """Return the reply for ``text``: the JSON text that kgnb's prompts ask for."""
     if asked := _QUESTION.match(text):
         return _best_sentence(asked[1], text[text.find("\n[", asked.end()) :])
     zh = _HAN.search(text) is not None

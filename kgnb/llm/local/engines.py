@@ -63,22 +63,24 @@ class Engine:
 
     @property
     def reply_tokens(self) -> int:
-        """The most tokens of one reply."""
+        """Most tokens of one reply."""
         return self.window // REPLY_SHARE
 
     @property
     def chunk_chars(self) -> int:
-        """Characters of text in one request, at the most tokens that a character takes: one in Chinese."""
+        """Most characters of text in one request; a Chinese character may take a whole token."""
         return max(200, self.window - self.reply_tokens - PROMPT_TOKENS)
 
 
 def choose_engine(model: Model) -> Engine:
-    """The engine for a model on this machine. Raises InputError in one sentence with the remedy."""
+    """Return the engine that serves a model on this machine. Raises InputError with the remedy if none
+    can.
+    """
     return _llama(model) if model.engine == "llama" else _vllm(model, gpus())
 
 
 def gpus() -> list[Gpu]:
-    """The NVIDIA GPUs; empty without one, or without its driver."""
+    """Return the NVIDIA GPUs; [] without a GPU or without its driver."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -92,7 +94,7 @@ def gpus() -> list[Gpu]:
 
 
 def own_process(module: str) -> list[str]:
-    """The command of a process of this package; like this one it needs no installed kgnb."""
+    """Return the command that runs ``main`` of a module of this package; kgnb needn't be installed."""
     boot = f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {__package__}.{module} import main; main()"
     return [sys.executable, "-P", "-c", boot, str(Path(__file__).resolve().parents[3])]
 

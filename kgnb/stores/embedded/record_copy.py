@@ -122,7 +122,9 @@ def copy_place(source: Path, folder: Path) -> Path:
 
 
 def name_of(copy: Path) -> str:
-    """The name of a copy; of one that bears none, an older kgnb's, the digest of the file."""
+    """Return the name stored in a copy of the record; for an older kgnb's copy without one, the file's
+    digest.
+    """
     if (name := _names(copy, "mode=ro&immutable=1")[0]) is not None:
         return name
     with copy.open("rb") as file:

@@ -107,7 +107,7 @@ def copied(settings: Settings, source: Path) -> Settings:
 
 
 def writable(folder: Path) -> bool:
-    """Whether files can be made in this folder."""
+    """Return whether files can be created in this folder."""
     return os.access(folder, os.W_OK | os.X_OK)
 
 

@@ -112,7 +112,7 @@ class GraphDiff:
 
 
 def grouped(keys: Iterable[K], kind: Callable[[K], Any]) -> Iterator[tuple[Any, Iterator[K]]]:
-    """Group keys by kind, each group sorted."""
+    """Return (kind, keys of this kind) for each kind, kinds and keys sorted. ``kind``: key → its kind."""
     return groupby(sorted(keys, key=lambda key: (kind(key), key)), kind)
 
 
@@ -131,7 +131,9 @@ def _keep(wanted: GraphNode | GraphEdge, others: frozenset[int]) -> None:
 
 
 def edge_key(source: NodeKey, record: list[Any]) -> EdgeKey | None:
-    """The edge's key; None for an edge that no kgnb wrote: an unknown label, or a type of another form."""
+    """Return the edge's key; None for an edge that kgnb can't have written: unknown label or malformed
+    type.
+    """
     type_, labels, id_, name = record[:_EDGE_HEAD]
     label = next((known for known in labels if known in KEYS), None)
     if label is None or not _is_type(type_):
@@ -151,7 +153,7 @@ def _columns(type_: str) -> itemgetter[tuple[Any, ...]]:
 
 
 def with_iso_times(value: Any) -> Any:
-    """Return ``value`` with the driver's times as ISO 8601 strings."""
+    """Return ``value`` with the driver's dates and times, also in lists and dicts, as ISO 8601 texts."""
     if isinstance(value, (DateTime, Date, Time)):
         return value.iso_format()
     if isinstance(value, dict):

@@ -88,42 +88,47 @@ class Books(DatabasePart):
 
     @reading
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
-        """The novel that the text of this hash was imported as; None when it is unknown."""
+        """Return the id of the novel that a text was imported as; None for an unknown text.
+
+        ``sha256``: hash of the text in hex.
+        """
         found = c.scalars(sa.select(t.books.c.novel_id).where(t.books.c.sha256 == sha256)).all()
         return next(iter(existing_novels(c, found)), None)
 
     @reading
     def novel(self, c: sa.Connection, novel_id: int) -> Novel:
-        """The novel; raises InputError when there is none of this id."""
+        """Return the novel. Raises InputError for an unknown id."""
         return read_novel(c, novel_id)
 
     @reading
     def chapters(self, c: sa.Connection, novel_id: int, ids: Collection[int] | None = None) -> list[Chapter]:
-        """The novel's chapters in order; only ``ids``, if given."""
+        """Return the novel's chapters sorted by number; only the chapters with these ``ids``, if given."""
         found = _read_chapters(c, novel_id)
         wanted = None if ids is None else set(ids)
         return [chapter for chapter in found if wanted is None or chapter.id in wanted]
 
     @reading
     def texts(self, c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
-        """The text of each chapter that exists, by id."""
+        """Return chapter id → text, for the chapters that exist; "" for a chapter without a text."""
         return read_texts(c, chapter_ids)
 
     @reading
     def language(self, c: sa.Connection, novel_id: int) -> Lang:
-        """The language of the novel's first chapters."""
+        """Return "zh" or "en", judged by the novel's first ``LANGUAGE_CHAPTERS`` chapters."""
         k = t.chapters.c
         query = sa.select(sa.func.coalesce(k.content, "")).where(k.novel_id == novel_id)
         return language("".join(c.scalars(query.order_by(k.chapter_number, k.id).limit(LANGUAGE_CHAPTERS))))
 
     @reading
     def chars(self, c: sa.Connection, novel_id: int) -> int:
-        """The length of the novel, as its chapters' word counts say."""
+        """Return the sum of the word counts of the novel's chapters; 0 for an unknown novel."""
         k = t.chapters.c
         return int(c.scalar(sa.select(sa.func.sum(k.word_count)).where(k.novel_id == novel_id)) or 0)
 
     def texts_blocking(self, novel_id: int) -> Iterator[tuple[int, str]]:
-        """Yield (number, text) of the novel's chapters in order, read page by page in the caller's thread."""
+        """Yield (chapter number, text) in the order of the chapters. Reads page by page in the caller's
+        thread.
+        """
         read = partial(_read_chapters, novel_id=novel_id)
         chapters = self._database.run_blocking(read, write=False)
         for page in pages(chapters, IDS_PER_STATEMENT):
@@ -133,12 +138,16 @@ class Books(DatabasePart):
 
     @reading
     def text_digest(self, c: sa.Connection, novel_id: int) -> str:
-        """sha256 (hex) of the numbers and texts of the novel's chapters."""
+        """Return the sha256 (hex) of the numbers and texts of the novel's chapters: it changes with any
+        text.
+        """
         return text_digest(c, novel_id)
 
     @reading
     def newest_text(self, c: sa.Connection, novel_id: int) -> dict[str, str]:
-        """``{"sha256", "lang"}`` of the novel's newest text; empty for a book that kgnb didn't import."""
+        """Return ``{"sha256": …, "lang": …}`` of the novel's newest text; {} for a novel that kgnb
+        didn't import.
+        """
         b = t.books.c
         query = sa.select(b.sha256, b.lang).where(b.novel_id == novel_id).order_by(b.created_at.desc())
         row = c.execute(query).mappings().first()
@@ -149,17 +158,19 @@ class Books(DatabasePart):
 
 
 def novel_not_deleting() -> sa.ColumnElement[bool]:
-    """The condition that main isn't deleting the novel."""
+    """Return the SQL condition that main isn't deleting the novel."""
     return sa.func.coalesce(t.novels.c.is_deleting, 0) == 0
 
 
 def lock_novel(c: sa.Connection, novel_id: int) -> None:
-    """Make transactions that write a novel's chapters, names or decisions take turns."""
+    """Lock the novel's row until the commit, so that writers of its chapters, names or decisions take
+    turns.
+    """
     c.execute(sa.select(t.novels.c.id).where(t.novels.c.id == novel_id).with_for_update())
 
 
 def existing_novels(c: sa.Connection, novel_ids: Collection[int]) -> set[int]:
-    """Those of ``novel_ids`` that exist and that main isn't deleting."""
+    """Return the ids of ``novel_ids`` that exist and that main isn't deleting."""
     if not novel_ids:
         return set()
     query = sa.select(t.novels.c.id).where(t.novels.c.id.in_(list(novel_ids)), novel_not_deleting())
@@ -345,9 +356,11 @@ def _store_counts(c: sa.Connection, novel_id: int, chapters: Sequence[Chapter]) 
 
 
 def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tuple[int, bool, list[int]]:
-    """Store the book of an export; return (novel id, whether it was there, ids of the book's chapters).
+    """Store the book of an export; return (novel id, whether the novel was there, chapter ids in the book's
+    order).
 
-    The very same text finds its novel; any other text is a novel of its own: no stored chapter changes.
+    A novel with the same text and all the book's chapters is used as it is. Any other text becomes a new
+    novel; no stored chapter is changed.
     """
     hashes = [(chapter.number, chapter.hash) for chapter in book.chapters]
     known = _novel_of_text(c, book)
@@ -398,10 +411,10 @@ def read_texts(c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
 
 
 def text_digest(c: sa.Connection, novel_id: int) -> str:
-    """See :meth:`Books.text_digest`."""
+    """Return the sha256 (hex) of the numbers and text hashes of the novel's chapters."""
     return digest((one.number, one.hash) for one in _stored_chapters(c, novel_id))
 
 
 def digest(chapters: Iterable[tuple[int, str]]) -> str:
-    """:meth:`Books.text_digest` of chapters' numbers and hashes, in their order."""
+    """Return the sha256 (hex) over (chapter number, text hash) pairs in the given order."""
     return hashlib.sha256("\n".join(f"{number} {h}" for number, h in chapters).encode()).hexdigest()

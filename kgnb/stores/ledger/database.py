@@ -268,12 +268,12 @@ def _run_method(method: Method[Part, P, R], *, write: bool) -> AsyncMethod[Part,
 
 
 def pages(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Slices of at most ``size`` items: what one statement takes, or memory holds."""
+    """Return slices of at most ``size`` items, in order, to bound a statement or memory."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def storable(text: str) -> str:
-    """``text`` with lone surrogates, which UTF-8 can't encode, replaced by "?"."""
+    """Return the text with lone surrogates, which UTF-8 can't encode, replaced by "?"."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

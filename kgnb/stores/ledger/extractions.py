@@ -42,7 +42,7 @@ class Extractions(DatabasePart):
 
     @reading
     def row(self, c: sa.Connection, task_id: int, chapter_id: int) -> ExtractionRow | None:
-        """The chapter's row of this task."""
+        """Return the task's row for the chapter; None without one."""
         return next(iter(read_rows(c, has_key(t.extractions, [(task_id, chapter_id)]))), None)
 
     @reading
@@ -62,7 +62,7 @@ class Extractions(DatabasePart):
 
     @reading
     def novels(self, c: sa.Connection) -> list[int]:
-        """Ids of the novels that have rows, and that main isn't deleting."""
+        """Return the ids of the novels with rows, without those that main is deleting."""
         return sorted(existing_novels(c, list(c.scalars(sa.select(t.extractions.c.novel_id).distinct()))))
 
     @reading
@@ -88,7 +88,10 @@ class Extractions(DatabasePart):
 
 
 def lock_claims(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, int]:
-    """The stored tokens, locked until the commit: claiming and deleting these chapters waits."""
+    """Return (task id, chapter id) → stored token, for the keys that have one, locked until the commit.
+
+    Until then claiming and deleting these chapters waits.
+    """
     k = t.claims.c
     query = sa.select(k.task_id, k.chapter_id, k.token).where(has_key(t.claims, keys))
     rows = c.execute(query.order_by(k.task_id, k.chapter_id).with_for_update())
@@ -116,7 +119,7 @@ def _values(row: ExtractionRow) -> dict[str, Any]:
 
 
 def read_flags(names: Iterable[str]) -> frozenset[Flag]:
-    """The flags of these names, less those of a newer kgnb."""
+    """Return the flags of these names; names that this version doesn't know are left out."""
     return frozenset(Flag(name) for name in names if name in _KNOWN_FLAGS)
 
 
@@ -130,14 +133,14 @@ def _read_row(r: Any) -> ExtractionRow:
 
 
 def read_rows(c: sa.Connection, where: sa.ColumnElement[bool]) -> list[ExtractionRow]:
-    """Rows in order of chapter number and task."""
+    """Return the rows that fulfil the condition, sorted by chapter number, chapter and task."""
     e = t.extractions.c
     query = sa.select(t.extractions).where(where).order_by(e.chapter_number, e.chapter_id, e.task_id)
     return [_read_row(r) for r in c.execute(query)]
 
 
 def rows_by_key(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, ExtractionRow]:
-    """The rows of ``keys`` that exist."""
+    """Return (task id, chapter id) → row, for the keys that have a row."""
     return {(r.task_id, r.chapter_id): r for r in read_rows(c, has_key(t.extractions, keys))}
 
 

@@ -92,13 +92,16 @@ class Graphs(DatabasePart):
 
     @reading
     def rows(self, c: sa.Connection, novel_id: int) -> RecordRows:
-        """The novel's rows that count, in order of chapter number."""
+        """Return the novel's rows that count, at most one a chapter, in order of chapter number."""
         hashed = _chapters_with_hashes(c, novel_id)
         return RecordRows(self._database, _effective_rows(c, novel_id, hashed))
 
     @reading
     def stored(self, c: sa.Connection, novel_id: int, *, data: bool = True) -> StoredGraph | None:
-        """The novel's stored graph; None where there is none in this version's form."""
+        """Return the novel's stored graph; None without one, or where another version's format is stored.
+
+        ``data``: False leaves out the graph's bytes.
+        """
         g = t.graphs.c
         columns = [g.number, g.state, g.counts, *([g.data] if data else [])]
         row = c.execute(sa.select(*columns).where(g.novel_id == novel_id, g.format == codec.FORMAT)).first()
@@ -108,7 +111,10 @@ class Graphs(DatabasePart):
 
     @transaction
     def store(self, c: sa.Connection, novel_id: int, graph: StoredGraph) -> bool:
-        """Keep the graph; False where one of its number or a higher one is there, or the novel is gone."""
+        """Store the graph; return whether it was stored.
+
+        False where a graph of the same or a higher number is stored, or the novel is gone.
+        """
         lock_novel(c, novel_id)
         number = c.scalar(sa.select(t.graphs.c.number).where(t.graphs.c.novel_id == novel_id))
         if (number is not None and number >= graph.number) or not existing_novels(c, [novel_id]):
@@ -122,7 +128,7 @@ class Graphs(DatabasePart):
 
 
 def make_graph(record: Record) -> tuple[Graph, StoredGraph]:
-    """The record's graph, also in the form in which it is stored. Blocking; raises ServiceDown."""
+    """Return the record's graph, and the form of it to be stored. Blocks; raises ServiceDown."""
     from kgnb.graph.project.projection import project  # a graph that is kept is read without it
 
     graph = project(record)

@@ -30,7 +30,7 @@ class Names(DatabasePart):
 
     @reading
     def read(self, c: sa.Connection, novel_id: int) -> list[NameEntry]:
-        """The novel's name table, most mentioned first."""
+        """Return the entries of the novel's name table, most mentioned first; [] without a table."""
         return read_names(c, novel_id)
 
     def _read_frozen(self, c: sa.Connection, task_id: int) -> list[NameEntry] | None:
@@ -52,12 +52,13 @@ class Names(DatabasePart):
         digest: str = "",
         kinds: Sequence[str] = (),
     ) -> list[NameEntry]:
-        """Store the names and entity kinds of the task's prompts, unless it has some; return its names.
+        """Store the names and entity kinds of the task's prompts; return the names that the task has from now
+        on.
 
-        Nothing is stored for a task that nobody has opened, where the text changed since the scan began.
-
-        They replace the novel's name table, unless there is one and the text changed since their scan began:
-        ``digest`` is ``books.text_digest`` of then. ``kinds`` count unless the task has kinds of its own.
+        Names that the task has already stay and are returned. ``digest``: ``books.text_digest`` at the start
+        of the scan, "" for unknown. Nothing is stored for a task that is deleted, or that nobody has opened
+        while the text changed since the scan. ``names`` also become the novel's name table, unless the text
+        changed and a table is there. ``kinds`` count unless the task has kinds of its own.
         """
         task, token = locked_task(c, task_id)
         stored = self._read_frozen(c, task_id)
@@ -83,7 +84,9 @@ class Names(DatabasePart):
 
     @transaction
     def replace(self, c: sa.Connection, novel_id: int, names: Sequence[NameEntry], digest: str) -> None:
-        """Make these the novel's name table, unless the text changed since their scan began (``digest``)."""
+        """Replace the novel's name table by ``names``; nothing if the text changed since the scan
+        (``digest``).
+        """
         lock_novel(c, novel_id)
         if digest == text_digest(c, novel_id):
             replace_names(c, novel_id, names)
@@ -97,7 +100,7 @@ def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
 
 
 def read_entry(row: Mapping[Any, Any]) -> NameEntry:
-    """The entry of a row of ``kgnb_names``."""
+    """Return the name entry in a row of ``kgnb_names``."""
     return NameEntry(
         **{column: row[column] for column in ("name", "kind", *_COUNTS)},
         aliases=tuple(json.loads(row["aliases"])),
@@ -112,7 +115,7 @@ def _reason(alias: str, other: str, why: str, certainty: float = 1.0) -> Reason:
 
 
 def read_frozen_names(stored: str) -> list[NameEntry]:
-    """The names of a task's prompts, as stored in ``kgnb_tasks``."""
+    """Return the names of a task's prompts, from the JSON text in ``kgnb_tasks``."""
     return [_frozen_entry(*row) for row in json.loads(stored)]
 
 
@@ -151,17 +154,17 @@ class NameDecisions(DatabasePart):
 
     @reading
     def read(self, c: sa.Connection, novel_id: int) -> list[Decision]:
-        """All decisions about the novel's names, oldest first."""
+        """Return all decisions about the novel, oldest first, undone decisions included."""
         return read_decisions(c, novel_id)
 
     @transaction
     def add(
         self, c: sa.Connection, novel_id: int, decisions: Iterable[Decision]
     ) -> list[tuple[Decision, bool]]:
-        """Store decisions in their order; return each with its id and time, and whether it is new.
+        """Store decisions in their order; return (decision with id and time, whether it is new) for each.
 
-        It isn't when the last standing decision about the same says the same: of merges and splits, the last
-        about two or more of its names.
+        Not new is a decision with the same effect as the last one in force about its subject; of a merge or a
+        split: about two or more of its names. Then the earlier decision is returned.
         """
         lock_novel(c, novel_id)
         standing = [d for d in read_decisions(c, novel_id) if d.in_force]
@@ -188,7 +191,9 @@ class NameDecisions(DatabasePart):
 
     @transaction
     def undo(self, c: sa.Connection, novel_id: int, decision_id: int) -> tuple[Decision, bool] | None:
-        """Undo a decision; return it and whether it stood before. None when the novel has none of this id."""
+        """Undo a decision; return (decision, whether it was in force before). None for an id that the
+        novel hasn't.
+        """
         lock_novel(c, novel_id)
         found = next((d for d in read_decisions(c, novel_id) if d.id == decision_id), None)
         if found is None or not found.in_force:
@@ -198,7 +203,9 @@ class NameDecisions(DatabasePart):
         return found, True
 
     def insert_missing(self, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
-        """Store another engine's decisions in their order, less those that are here already."""
+        """Store decisions of another database, in the order of their ids; decisions that are here
+        already are skipped.
+        """
 
         def facts(d: Decision) -> tuple[object, ...]:
             return d.kind, d.names, d.chapters, d.detail, _whole_second(d.made_at)
@@ -241,7 +248,7 @@ def _whole_second(moment: datetime | None) -> datetime | None:
 
 
 def read_decision(r: Any) -> Decision:
-    """The decision of a row."""
+    """Return the decision in a row of ``kgnb_name_decisions``."""
     chapters = (r["first_chapter"], r["last_chapter"]) if r["first_chapter"] is not None else None
     names = tuple(json.loads(r["names"]))
     return Decision(

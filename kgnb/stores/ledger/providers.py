@@ -60,9 +60,9 @@ class Providers(DatabasePart):
 
     @reading
     def active_with_options(self, c: sa.Connection) -> tuple[list[Provider], dict[str, ProviderOptions]]:
-        """The active rows of ``ai_providers``; what kgnb was told about any provider, by its lower-case name.
+        """Return the providers of the active rows, and lower-case provider name → stored options.
 
-        What isn't valid there, or a secret, is left out.
+        Invalid options and secrets are left out.
         """
         told = c.execute(sa.select(t.provider_options.c.name, t.provider_options.c.options))
         options = {row.name: _read_options(row.options) for row in told}
@@ -70,7 +70,9 @@ class Providers(DatabasePart):
 
     @transaction
     def save_options(self, c: sa.Connection, name: str, options: ProviderOptions) -> None:
-        """Replace the provider's options; no option at all deletes its row."""
+        """Replace the provider's stored options; without any option its row is deleted. Secrets are not
+        stored.
+        """
         key, table = name.lower(), t.provider_options
         c.execute(sa.delete(table).where(table.c.name == key))
         kept = {k: v for k, v in options.revealed().items() if k not in SECRET_OPTIONS}
@@ -80,15 +82,15 @@ class Providers(DatabasePart):
 
     @reading
     def list_rows(self, c: sa.Connection) -> list[ProviderRow]:
-        """Every row of ``ai_providers`` that has a name."""
+        """Return every row of ``ai_providers`` that has a name, sorted by id."""
         return _provider_rows(c)
 
     @transaction
     def save(self, c: sa.Connection, name: str, values: Mapping[str, Any]) -> tuple[ProviderRow, bool]:
-        """Insert or change the row called ``name`` (case aside) and activate it.
+        """Insert or change the row of this name, in any letter case, and activate it; return (row, whether it
+        is new).
 
-        ``values`` by column; columns that aren't given keep their values. Returns the row and whether it is
-        new.
+        ``values``: column → value; other columns of an old row keep their values.
         """
         now = beijing_now()
         row = _named(_provider_rows(c), name)
@@ -105,7 +107,7 @@ class Providers(DatabasePart):
 
     @transaction
     def remove(self, c: sa.Connection, name: str, *, delete: bool) -> int:
-        """Delete, or only switch off, every row called ``name``, case aside; return how many there are."""
+        """Delete, or switch off, every row of this name, in any letter case; return the number of rows."""
         ids = [row.id for row in _provider_rows(c) if row.provider.lower_name == name.lower()]
         off = sa.update(t.ai_providers).values(is_active=0, updated_at=beijing_now())
         change = sa.delete(t.ai_providers) if delete else off
@@ -133,9 +135,10 @@ class Providers(DatabasePart):
 
     @reading
     def default_config(self, c: sa.Connection) -> TaskConfig:
-        """The default row of ``knowledge_graph_configs``, or kgnb's defaults where there is none.
+        """Return the config in the default row of ``knowledge_graph_configs``; kgnb's defaults without such a
+        row.
 
-        A row without entities still extracts characters, which relations connect.
+        A row that switches entities off still extracts characters, as relations connect them.
         """
         return read_config(c, self.thing_kinds)
 

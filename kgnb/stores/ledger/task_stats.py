@@ -37,17 +37,17 @@ class TaskFigures:
 
     @property
     def spent(self) -> dict[tuple[str, str], Usage]:
-        """All that it cost, by (provider, model)."""
+        """(provider, model) → usage of the task: of stored rows and of failed or unfinished chapters."""
         models = sorted(self.useful.keys() | self.wasted.keys())
         return {one: self.useful.get(one, Usage()) + self.wasted.get(one, Usage()) for one in models}
 
     @property
     def usage(self) -> Usage:
-        """All that it cost."""
+        """Total usage of the task."""
         return sum(self.spent.values(), Usage())
 
     def count(self, *statuses: ChapterStatus) -> int:
-        """Chapters with one of ``statuses``."""
+        """Return the number of chapters with one of ``statuses``."""
         return sum(self.counts.get(status, 0) for status in statuses)
 
 
@@ -101,7 +101,10 @@ class TaskStats(DatabasePart):
         task_id: int | None = None,
         chapter_id: int | None = None,
     ) -> list[ChapterState]:
-        """The states of a novel's or task's chapters, by task and chapter; a task may lack some (yet)."""
+        """Return the states of chapters of a novel, a task or a chapter id, sorted by task and chapter.
+
+        Conditions add up; a task may have no rows yet for some chapters.
+        """
         s, k = t.chapter_status.c, t.tasks.c
         counts = (sa.func.coalesce(count, 0) for count in (s.entities_extracted, s.relations_extracted))
         texts = _text(s.status), _text(s.error_message)
@@ -114,7 +117,7 @@ class TaskStats(DatabasePart):
 
     @reading
     def figures(self, c: sa.Connection, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
-        """The figures of each of these tasks."""
+        """Return task id → figures, for each of these ids; zeros for an unknown task."""
         if not task_ids:
             return {}
         found = {task_id: TaskFigures() for task_id in task_ids}
@@ -138,8 +141,10 @@ class TaskStats(DatabasePart):
 
     @reading
     def failures(self, c: sa.Connection, task_id: int, limit: int) -> list[dict[str, Any]]:
-        """``chapter`` (number), ``title`` and ``reason`` of a task's first ``limit`` failed chapters, in the
-        book's order."""
+        """Return the first ``limit`` failed chapters of a task, in the book's order.
+
+        Keys: ``chapter`` (number), ``title``, ``reason``.
+        """
         s, k = t.chapter_status.c, t.chapters.c
         query = (
             sa.select(

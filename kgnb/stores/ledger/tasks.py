@@ -81,26 +81,26 @@ class Tasks(DatabasePart):
 
     @reading
     def get(self, c: sa.Connection, task_id: int) -> Task | None:
-        """The task, or None."""
+        """Return the task; None for an unknown id."""
         return next(iter(read_tasks(c, t.tasks.c.id == task_id)), None)
 
     @reading
     def newest(self, c: sa.Connection, limit: int = 100) -> list[Task]:
-        """Tasks, newest first."""
+        """Return at most ``limit`` tasks, newest first."""
         return read_tasks(c, order=t.tasks.c.id.desc(), limit=limit)
 
     @reading
     def of_novel(self, c: sa.Connection, novel_id: int) -> list[Task]:
-        """The novel's tasks, oldest first."""
+        """Return the novel's tasks, oldest first."""
         return read_tasks(c, t.tasks.c.novel_id == novel_id)
 
     @reading
     def with_model(
         self, c: sa.Connection, novel_id: int, provider: str, model: str, kinds: Collection[str] | None = None
     ) -> list[Task]:
-        """The novel's tasks with this provider (case aside) and model, oldest first.
+        """Return the novel's tasks with this provider (in any letter case) and model, oldest first.
 
-        Where ``kinds`` are given, only tasks that ask for exactly these.
+        With ``kinds`` only tasks for exactly these kinds of things, in any order.
         """
         f = t.task_facts.c
         found = read_tasks(c, f.novel_id == novel_id, asks(c, provider), f.model == model)
@@ -108,27 +108,29 @@ class Tasks(DatabasePart):
 
     @reading
     def unfinished(self, c: sa.Connection, *, after: int = 0) -> list[Task]:
-        """Created or running tasks of novels that exist, of ids greater than ``after``: the oldest 1,000."""
+        """Return created or running tasks of existing novels with an id above ``after``, at most 1,000,
+        oldest first.
+        """
         is_open = t.tasks.c.status.in_(ACTIVE_STATUSES)
         return read_tasks(c, is_open, _has_novel(), t.tasks.c.id > after, limit=1_000)
 
     @reading
     def statuses(self, c: sa.Connection, task_ids: Collection[int]) -> dict[int, TaskStatus]:
-        """The status of each task that exists, and whose novel main isn't deleting."""
+        """Return task id → status; without unknown tasks and those of novels that main is deleting."""
         wanted = t.tasks.c.id.in_(list(task_ids)), _has_novel()
         query = sa.select(t.tasks.c.id, t.tasks.c.status).where(*wanted)
         return {task_id: _status(status) for task_id, status in c.execute(query)}
 
     @reading
     def completed_chapters(self, c: sa.Connection, task_ids: Collection[int]) -> dict[int, int]:
-        """How many chapters each of the tasks that exist has completed."""
+        """Return task id → number of completed chapters, for the tasks that exist."""
         k = t.tasks.c
         query = sa.select(k.id, sa.func.coalesce(k.completed_chapters, 0)).where(k.id.in_(list(task_ids)))
         return dict(c.execute(query).all()) if task_ids else {}
 
     @reading
     def progress(self, c: sa.Connection, task_id: int) -> Progress:
-        """The task's chapters by status, what it cost and its rate, counted now."""
+        """Return the task's number of chapters by status, usage and rate, counted now."""
         counts = count_states(c, task_id)
         e = t.extractions.c
         costs = (e.chars, *usage_columns(t.extractions))
@@ -179,9 +181,9 @@ class Tasks(DatabasePart):
 
 
 def asks(c: sa.Connection, provider: str) -> sa.ColumnElement[bool]:
-    """The condition that a task is for this provider, case aside.
+    """Return the SQL condition that a task is for this provider, in any letter case.
 
-    Cases are compared here as in queue keys: each database's ``lower()`` knows other letters.
+    Names are compared in Python, as in queue keys, since the ``lower()`` of databases differ.
     """
     stored = c.scalars(sa.select(t.task_facts.c.provider).distinct())
     return t.task_facts.c.provider.in_([name for name in stored if name and name.lower() == provider.lower()])
@@ -197,7 +199,7 @@ def read_tasks(
     order: sa.ColumnElement[Any] = t.tasks.c.id,
     limit: int | None = None,
 ) -> list[Task]:
-    """The tasks that fulfil all conditions."""
+    """Return the tasks that fulfil all conditions, sorted by ``order`` (default: id), at most ``limit``."""
     rows = c.execute(_task_query().where(*where).order_by(order).limit(limit)).mappings()
     return [_read_task(row) for row in rows]
 
@@ -230,7 +232,10 @@ def _read_task(row: Any) -> Task:
 
 
 def _ids(value: Any) -> tuple[int, ...] | None:
-    """The chapters that a task names, None for all: also JSON within JSON. What is no list names none."""
+    """Return the chapter ids that a task names; None for all chapters, () for a value that is no list.
+
+    The value may be JSON within JSON.
+    """
     ids = t.read_json(value)
     if not ids:
         return None
@@ -239,22 +244,29 @@ def _ids(value: Any) -> tuple[int, ...] | None:
 
 
 def _status(text: str | None) -> TaskStatus:
-    """A status outside the wire contract is some other program's way to stop a task."""
+    """Return the task's status; PAUSED for a text outside the wire contract: another program stops the
+    task so.
+    """
     return TaskStatus(text) if text in set(TaskStatus) else TaskStatus.PAUSED
 
 
 def is_stopped(text: str | None) -> bool:
-    """Whether nobody may work on a task with this status."""
+    """Return whether no node may work on a task with this status (text or None); an unknown text counts
+    as paused.
+    """
     return _status(text) in STOPPED_STATUSES
 
 
 def placeholder(task_id: int) -> Task:
-    """What stands for a task that doesn't exist."""
+    """Return a cancelled task without name and novel, for an id that doesn't exist."""
     return Task(task_id, 0, "", TaskStatus.CANCELLED, use_ai=False, chapter_ids=None)
 
 
 def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None]:
-    """Lock the task's row; return the task and the token that opened it last (None: no kgnb ever did)."""
+    """Lock a task's row until the commit; return (task, token of its last opening).
+
+    (None, None) for an unknown task; the token is None for a task that no kgnb has opened.
+    """
     lock = sa.select(t.tasks.c.id).where(t.tasks.c.id == task_id).with_for_update()
     if c.scalar(lock) is None:
         return None, None
@@ -263,32 +275,34 @@ def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None
 
 
 def set_task(c: sa.Connection, task_id: int, **values: Any) -> None:
-    """Write columns of a task's row."""
+    """Set columns (by name) of a task's row, and its time of update."""
     values["updated_at"] = beijing_now()
     c.execute(sa.update(t.tasks).where(t.tasks.c.id == task_id).values(**values))
 
 
 def read_states(c: sa.Connection, task_id: int) -> dict[int, str]:
-    """The status of each of the task's chapters that has a row, by the chapter's id."""
+    """Return chapter id → status, for the task's chapters that have a row."""
     s = t.chapter_status.c
     return dict(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)).all())
 
 
 def set_chapters(c: sa.Connection, task_id: int, *where: sa.ColumnElement[bool], **values: Any) -> None:
-    """Write columns of the task's chapters that meet the conditions."""
+    """Set columns (by name) of the task's chapters that meet the conditions ``where``."""
     update = sa.update(t.chapter_status).where(t.chapter_status.c.kg_task_id == task_id, *where)
     c.execute(update.values(**values, updated_at=beijing_now()))
 
 
 def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:
-    """The task's chapters by status."""
+    """Return status → number of the task's chapters."""
     s = t.chapter_status.c
     query = sa.select(s.status, sa.func.count()).where(s.kg_task_id == task_id).group_by(s.status)
     return dict(c.execute(query).all())
 
 
 def read_rates(c: sa.Connection, task_ids: Sequence[int]) -> dict[int, float]:
-    """Chapters that ended per minute in the last :data:`RATE_SECONDS`, of the tasks where any did."""
+    """Return task id → chapters that ended per minute in the last :data:`RATE_SECONDS`; only tasks
+    where any ended.
+    """
     now, s = beijing_now(), t.chapter_status.c
     window = now - timedelta(seconds=RATE_SECONDS)
     # Measured from the first start in the window: a task may have run for less than the window.
@@ -305,12 +319,16 @@ def read_rates(c: sa.Connection, task_ids: Sequence[int]) -> dict[int, float]:
 
 
 def count_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
-    """Values of the task row's count columns, from its chapters' rows."""
+    """Return the count columns of a task's row (name → number), counted from its chapters' rows."""
     return columns_of(count_states(c, task_id))
 
 
 def columns_of(counts: Mapping[str, int]) -> dict[str, int]:
-    """Values of the task row's count columns where these are its chapters by status."""
+    """Return the count columns of a task's row for ``counts``, status → number of chapters.
+
+    {"completed": 2, "failed": 1} gives total_chapters 3, completed_chapters 2, failed_chapters 1,
+    skipped_chapters 0.
+    """
     return {
         "total_chapters": sum(counts.values()),
         "completed_chapters": counts.get(ChapterStatus.COMPLETED, 0),

@@ -60,7 +60,7 @@ class ProviderAnswer:
 
     @property
     def refused(self) -> bool:
-        """Whether it refuses what it is asked, rather than a request among others."""
+        """Whether the last refusal is clearly later than the last answer: the provider refuses everything."""
         return self.refused_at > 0 and self.refused_at > self.answered_at + OVERLAP_SECONDS
 
 
@@ -79,7 +79,7 @@ class ProviderState:
 
     @property
     def paused(self) -> bool:
-        """Whether the provider is paused."""
+        """Whether the provider is paused (``until`` is set)."""
         return self.until > 0
 
 

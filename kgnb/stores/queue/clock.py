@@ -35,9 +35,9 @@ class RedisClock:
         return None if offset is None else round(1_000 * (time.monotonic() + offset))
 
     def learn(self, queue: QueueName, sent_at: float, milliseconds: int) -> float:
-        """Note Redis' time of a poll sent at ``sent_at`` (time.monotonic()).
+        """Store Redis' time, in milliseconds, from a poll sent at ``sent_at`` (time.monotonic()).
 
-        Return by how many seconds it is later than expected: a step, or how long the poll was under way.
+        Return the seconds by which Redis' clock is ahead of what was expected; 0 at a queue's first poll.
         """
         offset = milliseconds / 1_000 - sent_at
         step = offset - self._offsets.get(queue, offset)

@@ -248,11 +248,13 @@ class NodeInfo:
 
 
 def json_object(value: Any) -> dict[str, Any]:
-    """Return a JSON object from a key that anyone may write, or within one; empty for anything else."""
+    """Return a JSON object from bytes or a parsed value that any program may have written; {} for
+    anything else.
+    """
     found = parse_json(value) if isinstance(value, bytes) else value
     return found if isinstance(found, dict) else {}
 
 
 def hash_fields(reply: Mapping[bytes, bytes]) -> dict[str, bytes]:
-    """Return a hash with its fields' names as texts."""
+    """Return a Redis hash with its field names as text."""
     return {name.decode("utf-8", "replace"): value for name, value in reply.items()}

@@ -86,7 +86,9 @@ class LeaseRenewer(threading.Thread):
                 held.lost = True
 
     def holds(self, claim: Claim) -> bool:
-        """Whether the lease certainly lives: counted from before the last renewal that succeeded was sent."""
+        """Return whether the lease certainly lives now, by the time when its last successful renewal
+        was sent.
+        """
         return time.monotonic() < self.holds_until(claim)
 
     def holds_until(self, claim: Claim) -> float:
@@ -95,7 +97,10 @@ class LeaseRenewer(threading.Thread):
         return held.until if held and not held.lost else 0.0
 
     def lost(self, claim: Claim) -> bool:
-        """Whether the server said that the lease is gone, or a chapter has been held for too long in all."""
+        """Return whether the server or :meth:`give_up` ended the lease, or its chapter was held for too long.
+
+        False for a claim that isn't held here.
+        """
         held = self._held.get(claim)
         if held is None:
             return False

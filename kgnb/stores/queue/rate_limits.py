@@ -68,12 +68,12 @@ class RateLimits:
     _known: dict[str, _Limits] = field(default_factory=dict, init=False)
 
     def has_limit(self, provider: Provider) -> bool:
-        """Whether the provider has a limit."""
+        """Return whether a limit of requests or tokens a minute is set for the provider."""
         limits = self._limits_of(provider.lower_name)
         return bool(limits.requests or limits.tokens)
 
     def places(self, provider: Provider) -> int:
-        """About how many requests find a place in CLAIM_AHEAD seconds of a rate that is used up, or 1."""
+        """Return about how many requests the provider's limits admit in CLAIM_AHEAD seconds, at least 1."""
         limits, share = self._limits_of(provider.lower_name), CLAIM_AHEAD / self.window
         found = [limits.requests * share] if limits.requests else []
         if limits.tokens:
@@ -94,13 +94,15 @@ class RateLimits:
         return RateReservation(wait, tokens)
 
     def cancel(self, provider: Provider, place: RateReservation) -> None:
-        """Return a place that was not used."""
+        """Give back a reserved place that was not used."""
         limits = self._limits_of(provider.lower_name)
         limits.owed_requests -= 1
         limits.owed_tokens -= place.tokens
 
     def record_usage(self, provider: Provider, chars: int, place: RateReservation, tokens: int) -> None:
-        """Correct the reservation of a request that took ``tokens``; 0: no reply, or no usage in it."""
+        """Correct a reservation by the ``tokens`` that the request took; 0 (no reply, or no usage in
+        it) changes nothing.
+        """
         limits = self._limits_of(provider.lower_name)
         if tokens:
             limits.learn(chars, tokens)

@@ -89,18 +89,22 @@ class Claim:
 
 
 def key_of(command: Command) -> Any:
-    """The key that a command, or a script, is called with."""
+    """Return the first key of a Redis command; of a script the first of its keys."""
     return command[3] if command[0] in ("EVAL", "EVALSHA") else command[1]
 
 
 def parse_member(member: str) -> tuple[str, int, int]:
-    """Kind, task and chapter of a member; garbage has task and chapter 0."""
+    """Return (kind, task id, chapter id) of a queue's member: "c:5:7" gives ("c", 5, 7), "t:5" gives ("t", 5,
+    0).
+
+    Both ids are 0 for a malformed member.
+    """
     found = _MEMBER.fullmatch(member)
     return (found[1], int(found[2]), int(found[3] or 0)) if found else (member.partition(":")[0], 0, 0)
 
 
 def item_task_id(item: bytes) -> int | None:
-    """The task id of a waiting item; None for an item that poll.lua would bury."""
+    """Return the task id in a waiting item's JSON; None for an item that poll.lua would bury as malformed."""
     if len(item) > MAX_ITEM_BYTES:
         return None
     try:
@@ -113,7 +117,7 @@ def item_task_id(item: bytes) -> int | None:
 
 
 def is_fresh_item(item: bytes) -> bool:
-    """Whether a task's waiting item is one that no opening has answered yet (common.lua: parse)."""
+    """Return whether no node has opened the task since this item was pushed (common.lua: parse)."""
     if b'"kgnb"' not in item:
         return True
     mark = json.loads(item.decode("utf-8", "replace")).get("kgnb")
