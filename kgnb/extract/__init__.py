@@ -1,4 +1,5 @@
-"""Text to Extraction, without I/O: prompts, replies, evidence, names, rules.
+"""From a chapter's text to an :class:`~kgnb.extract.model.Extraction`, without I/O: prompts, replies,
+evidence, names, rules.
 
 May import core.
 """

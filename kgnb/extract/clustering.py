@@ -1,8 +1,8 @@
-"""Which names are one person's: constrained clustering by pairwise odds, best first.
+"""Constrained clustering: groups the names of a book into persons by the odds of pairs, best first.
 
-The surest two clusters are joined; the new one is compared anew with all that either was compared with; and
-so on until no odds are good enough (agglomerative clustering with cannot-links; Ng and Cardie 2002, ACL, for
-best first). Ties go by the names, so the order of names and of evidence changes nothing.
+The two clusters of the greatest odds are joined; the new cluster is compared with the neighbours of both;
+this repeats until no odds exceed the limit (agglomerative clustering with cannot-links; Ng and Cardie 2002,
+ACL, for best first). Ties are broken by the names, so the order of the input changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Two clusters that were made one, and the logarithm of the odds of that; infinite for a must-link."""
+    """Two clusters that were joined, and the log odds (natural logarithm) of being one person; infinite for a
+    must-link."""
 
     one: Names
     other: Names
@@ -32,7 +33,8 @@ class Join:
 
 @dataclass(slots=True)
 class Clusters:
-    """The clusters found, and how, in the order of their joins. ``of``: name → its cluster."""
+    """The clusters found. ``members``: all clusters; ``of``: name → its cluster; ``joins``: in the order in
+    which they were made."""
 
     members: set[Names] = field(default_factory=set)
     of: dict[str, Names] = field(default_factory=dict)
@@ -125,9 +127,11 @@ class _Work:
 
 
 def joined_from(name: str, joins: Iterable[tuple[str, str, _Why]]) -> list[tuple[str, str, _Why]]:
-    """Return (alias, name it was joined with, why) for all that a chain of joins links to ``name``.
+    """Return (alias, name it was joined with, why) for each name that a chain of joins links to ``name``;
+    nearest first.
 
-    The nearest first (breadth-first search); a join is (one, other, why).
+    ``joins``: (one, other, why). For "Ann" and [("Ann", "Annie", "x"), ("Annie", "Nan", "y"), ("Tom",
+    "Tommy", "z")] → [("Annie", "Ann", "x"), ("Nan", "Annie", "y")].
     """
     links: dict[str, list[tuple[str, _Why]]] = defaultdict(list)
     for one, other, why in joins:
@@ -147,8 +151,12 @@ def joined_from(name: str, joins: Iterable[tuple[str, str, _Why]]) -> list[tuple
 def reasons_from(
     name: str, joins: Iterable[tuple[str, str, str, float]]
 ) -> list[tuple[str, str, str, float]]:
-    """Return the joins, (one, other, reason, log odds), as reasons of the name's aliases: (alias, name it was
-    joined with, reason, probability)."""
+    """Return (alias, name it was joined with, reason, probability) for each name that a chain of joins links
+    to ``name``.
+
+    ``joins``: (one, other, reason, log odds). For "Ann" and [("Ann", "Annie", "nickname", 3.0)] → [("Annie",
+    "Ann", "nickname", 0.9526)].
+    """
     each = ((one, other, (reason, odds)) for one, other, reason, odds in joins)
     return [
         (alias, known, reason, probability(odds)) for alias, known, (reason, odds) in joined_from(name, each)

@@ -1,4 +1,4 @@
-"""Verify a reply's quotes and names against the text it was asked about.
+"""Verifies quotes and names of a reply against the text that the request contained.
 
 Only letters and digits are compared: white space, punctuation, case, accents, full or half width and the two
 Chinese scripts make no difference. A quote that is found is replaced by the text's own wording.
@@ -19,13 +19,13 @@ from kgnb.extract.quotation import shortened
 from kgnb.extract.zh.script import fold
 
 UNVERIFIED_FACTOR = 0.5
-"""Factor on the confidence of an event or relation whose quote is not in the text: an unsupported claim
-counts as much as a name that a reply only mentions (the projection's ``IMPLIED``)."""
+"""Factor on the confidence of an event or relation whose quote is not in the text: it then counts as much as
+a name that a reply only mentions (the projection's ``IMPLIED``)."""
 QUOTED_CHARS = 2_000
-"""Most characters of a quote that are looked at before it is shortened; the prompt asks for 30 (zh) or for 15
+"""Most characters of a quote that are read before it is shortened; the prompt asks for 30 (zh) or for 15
 words (en)."""
 MIN_WEIGHT = 4
-"""Shortest meaningful quote: letters, those beyond ASCII counted twice (so two Chinese characters)."""
+"""Least weight of a meaningful quote: ASCII letters count 1, others 2 (so two Chinese characters)."""
 MAX_PIECES = 4
 """Most pieces of a quote with ellipses ("何恭……大喜")."""
 GAP_LETTERS = 400
@@ -50,12 +50,15 @@ _LETTERS = _LetterTable()
 
 
 def letters(text: str) -> str:
-    """Return the letters and digits of ``text`` in the form in which they are compared."""
+    """Return the letters and digits of ``text`` in the form in which they are compared.
+
+    "Héllo, Wörld! 劉備" → "helloworld刘备".
+    """
     return text.translate(_LETTERS)
 
 
 class ChapterText:
-    """A text indexed for look-ups."""
+    """A text in which quotes and names are looked up; indexed at the first look-up that needs it."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -66,7 +69,7 @@ class ChapterText:
 
     @cached_property
     def _offsets(self) -> list[int]:
-        """Of each letter, its offset in the text."""
+        """Offset in the text of each letter of ``_letters``."""
         found = [_LETTERS[code] for code in map(ord, self._text)]
         offsets = list(compress(range(len(found)), found))
         if len(offsets) == len(self._letters):  # no character has several letters
@@ -74,9 +77,11 @@ class ChapterText:
         return [at for at, folded in enumerate(found) for _ in folded]
 
     def find_quote(self, quote: str) -> str:
-        """Return the text's own wording of ``quote``, one line, shortened to quotation.EVIDENCE_CHARS.
+        """Return the text's own wording of ``quote``, one line of at most quotation.EVIDENCE_CHARS
+        characters; "" if it does not occur.
 
-        Empty if it does not occur. A quote with ellipses occurs if its pieces follow each other.
+        In "He said: “Come, Tom!” 何恭大喜。": "come tom" → "Come, Tom"; "He said … 大喜" → "He said……大喜",
+        as pieces around an ellipsis must follow each other; "何", too short → "".
         """
         wanted = letters(quote)
         if _is_too_short(wanted):
@@ -106,7 +111,8 @@ class ChapterText:
         return ""
 
     def _wording(self, at: int, wanted: str, quote: str) -> str:
-        """The text's wording of the letters from index ``at``, with as many marks around as in ``quote``."""
+        """Return the text's wording of the letters from index ``at``, with as many punctuation marks around
+        as ``quote`` has."""
         before, after = _leading_marks(quote), _leading_marks(quote[::-1])
         start, end = self._offsets[at], self._offsets[at + len(wanted) - 1] + 1
         while before and start and _is_mark(self._text[start - 1]):
@@ -116,8 +122,11 @@ class ChapterText:
         return shortened(clean(self._text[start:end], QUOTED_CHARS))
 
     def has_name(self, name: str) -> bool:
-        """Return whether a name occurs: as it is, without a bracketed addition, or word by word
-        (a full name whose first and last name occur separately)."""
+        """Return whether a name occurs: as it is, without a remark in brackets, or each of its words by
+        itself.
+
+        In "Come, Tom! 何恭大喜。": "Tom", "Tom Come", "何恭（太守）" → True; "Ann" → False.
+        """
         if self._has_letters(name):
             return True
         bare = _BRACKETS.sub("", name)
@@ -142,7 +151,7 @@ def _is_too_short(wanted: str) -> bool:
 
 
 def _leading_marks(text: str) -> int:
-    """Number of characters before the first letter, without spaces."""
+    """Return the number of characters before the first letter or digit, without spaces."""
     before = takewhile(lambda character: not _LETTERS[ord(character)], text)
     return sum(not character.isspace() for character in before)
 
@@ -157,10 +166,11 @@ _Claim = TypeVar("_Claim", Event, Relation)
 
 
 def verify(extraction: Extraction, chapter: ChapterText) -> Extraction:
-    """Return the extraction with each event's and relation's ``evidence`` in the text's own wording.
+    """Return the extraction with the ``evidence`` of each event and relation in the text's own wording.
 
-    One whose quote is missing or does not occur becomes ``unverified``, of lower confidence; the quote stays
-    in the record.
+    An event or relation whose quote is missing or does not occur gets ``unverified`` True and half the
+    confidence, and keeps the quote. In "Tom met Ann.": "tom met ann" → "Tom met Ann"; "tom hit ann" →
+    unverified.
     """
     return extraction.model_copy(
         update={
@@ -178,10 +188,12 @@ def _verified(item: _Claim, chapter: ChapterText) -> _Claim:
 
 
 def mark_absent(extraction: Extraction, chapter: ChapterText, narrator: str = "") -> Extraction:
-    """Return the extraction with ``absent``: people of whom neither the name nor an alias occurs in the text.
+    """Return the extraction with ``absent``: names of its people of whom neither name nor alias occurs in the
+    text.
 
-    People are also those whom only a relation or event names. Generic aliases (老爷) do not count.
-    ``narrator``: the name of who tells the chapter, so that he is there.
+    Names that only relations or events have count as people. Generic aliases (老爷) do not show a person. The
+    people Tom and Zed, in "Tom met Ann." → ["Zed"]. ``narrator``: name of the chapter's narrator, never
+    absent; "" for none.
     """
     occurs: dict[str, bool] = {}
     aliases: dict[str, bool] = {}  # alias → whether one of its bearers occurs
@@ -200,13 +212,16 @@ def mark_absent(extraction: Extraction, chapter: ChapterText, narrator: str = ""
 
 
 def count_unverified(extraction: Extraction) -> int:
-    """Return how many events and relations are ``unverified``."""
+    """Return the number of events and relations that are ``unverified``."""
     claims: list[Event | Relation] = [*extraction.events, *extraction.relations]
     return sum(claim.unverified for claim in claims)
 
 
 def names_in_texts(names: Collection[str], texts: Iterable[str]) -> set[str]:
-    """Return the names that occur in one of ``texts``; stop reading once all are found."""
+    """Return the set of ``names`` that occur in at least one of ``texts``; reading ends once all are found.
+
+    {"Tom", "Ann"} in ["Tom sat.", "He sat."] → {"Tom"}.
+    """
     missing, found = set(names), set[str]()
     for text in texts if missing else ():
         chapter = ChapterText(text)

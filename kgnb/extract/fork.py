@@ -1,4 +1,4 @@
-"""CPU work beside other CPU work: in a fork of this process, which sees its memory without a copy."""
+"""Runs a function in a fork of this process during other work; the fork shares the memory without a copy."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ Args = TypeVarTuple("Args")
 
 @contextmanager
 def beside(forks: bool, function: Callable[[*Args], R], *args: *Args) -> Iterator[Callable[[], R]]:
-    """Run ``function(*args)`` in a fork during the block; give what waits for its result.
+    """Run ``function(*args)`` in a fork during the ``with`` block; yield a function that waits for the result
+    and returns it.
 
-    For pure functions whose modules are loaded: no lock, thread or connection of this process works in a
-    fork. Without ``forks``, where none is safe (elsewhere than on Linux), or if it ends without a result (it
-    raised, was killed), the function runs here once it is waited for, and raises what it raises.
+    Only for pure functions whose modules are loaded: locks, threads and connections do not work in a fork.
+    The function runs in this process, when the result is asked for, if ``forks`` is False, the system is not
+    Linux, or the fork ends without a result; an exception of it is then raised here.
     """
     if not forks or sys.platform != "linux":
         yield lambda: function(*args)
@@ -55,7 +56,7 @@ def beside(forks: bool, function: Callable[[*Args], R], *args: *Args) -> Iterato
 
 
 def _fork() -> int:
-    """What ``os.fork`` returns; -1 where memory or processes are short."""
+    """Return the result of ``os.fork``; -1 where memory or processes are short."""
     with warnings.catch_warnings():  # from Python 3.12 on, of the locks of other threads
         warnings.simplefilter("ignore", DeprecationWarning)
         try:

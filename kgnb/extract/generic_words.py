@@ -1,4 +1,4 @@
-"""Generic words for people (父亲, 老爷, the captain), which identify nobody."""
+"""Generic words for people (父亲, 老爷, the captain), which name no particular person."""
 
 from __future__ import annotations
 
@@ -23,16 +23,22 @@ _DESCRIBING = re.compile(rf"^(?:(?:{'|'.join(sorted(words_en.ENDEARMENTS | words
 
 @lru_cache(maxsize=8_192)
 def is_generic(name: str) -> bool:
-    """Return whether ``name`` is a word for many people: sharing it never makes two names one person."""
+    """Return whether ``name`` is a word for many people, so that two items that share it need not be one
+    person.
+
+    "captain", "the old man", "老爷", "二爷", "my dear", "他" → True; "Tom", "何恭" → False.
+    """
     name = fold(name).lower()
     return is_pointing(name) or _is_for_many(_DESCRIBING.sub("", name))
 
 
 @lru_cache(maxsize=8_192)
 def is_pointing(name: str) -> bool:
-    """Return whether ``name`` is a word for many people of whom only the passage says which.
+    """Return whether ``name`` is a generic word that means a person only within its passage, so that it is no
+    alias.
 
-    It is nobody's other name: that boy, my dear, 那汉子; but the captain, the old man, 老爷, Her Majesty.
+    "that boy", "my dear", "那汉子", "他" → True; "the captain", "the old man", "老爷", "Her Majesty", "Tom" →
+    False.
     """
     name = fold(name).lower()
     if found := _POINTING_ZH.match(name):
@@ -45,4 +51,5 @@ def is_pointing(name: str) -> bool:
 
 
 def _is_for_many(noun: str) -> bool:
+    """Return whether a noun is in the lists of generic words, or is a Chinese rank within a family: 二爷."""
     return noun in _GENERIC or _ORDINAL_ZH.fullmatch(noun) is not None

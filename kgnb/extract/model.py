@@ -1,6 +1,6 @@
 """The extraction of a chapter: the JSON object that an LLM is asked for, validated field by field (pydantic).
 
-A reply is hostile input: every string and list is bounded and cleaned here, before anything else reads it.
+A reply is hostile input: each string and list is bounded and cleaned here, before any other code reads it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_NAME = 100
+"""Longest name and longest text in characters, and longest list in items, of a reply: far above an honest
+reply's."""
 MAX_TEXT = 2_000
 MAX_ITEMS = 500
 """Longest name and text (characters) and list (items) of a reply: far above any honest one."""
 MAX_CHAPTER_ITEMS = 5_000
-"""Most items in a list of a chapter, merged from its replies; a record with more is refused."""
+"""Most items in a list of a chapter merged from several replies; a record with more is refused."""
 
 _BREAKS = re.compile(r"[\n\r\t]")
 _SPACES = re.compile(r"\s+")
@@ -28,9 +30,10 @@ _RATING = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?:\s*/\s*([1-9]\d{0,8}))?")
 
 
 def clean(value: object, limit: int) -> str:
-    """Return ``value`` as one line of printable text of at most ``limit`` characters.
+    """Return ``value`` as one line of printable text of at most ``limit`` characters; "" for None.
 
-    Raises ValueError for a container, so that ``{"name": {...}}`` is a rejected item and not a name.
+    " a⏎b c" → "a b c" (⏎: line break); 3.5 → "3.5". Raises ValueError for lists, objects and booleans, so
+    that ``{"name": {...}}`` is a rejected item and no name.
     """
     if isinstance(value, str) and value.isprintable() and "  " not in value:
         return value.strip()[:limit].rstrip()  # fast path of nearly every text: ten times as fast
@@ -54,7 +57,8 @@ def _name(value: object) -> str:
 
 
 def _names(value: object) -> list[str]:
-    """A list of names: a single string counts as a list of one, items that are no strings are dropped."""
+    """Return a list of names: a single string is a list of one item; items that are no strings are
+    dropped."""
     if value is None:
         return []
     items = value if isinstance(value, list) else [value]
@@ -108,7 +112,8 @@ class _Item(BaseModel):
 
 
 class Character(_Item):
-    """A person; ``protagonist_score`` 0-100; ``mentions``: how often the rules found its names."""
+    """A person. ``protagonist_score``: 0 to 100; ``mentions``: number of mentions found by the rules, 0 from
+    a model."""
 
     name: Name
     aliases: Names = Field(default_factory=list)
@@ -136,7 +141,7 @@ class Organization(_Typed):
 
 
 class Thing(_Item):
-    """An entity of a further kind that the task's config enables."""
+    """An entity of an additional kind that the task's config enables."""
 
     name: Name
     kind: OptionalName = ""
@@ -146,7 +151,7 @@ class Thing(_Item):
 
 
 class Event(_Item):
-    """Something that happens; ``unverified``: its quote was not found in the chapter."""
+    """An event; ``unverified``: whether its quote was not found in the chapter."""
 
     name: Name
     description: Text = ""
@@ -159,9 +164,11 @@ class Event(_Item):
 
 
 class Relation(_Item):
-    """A relation between two entities of one reply; ``unverified``: its quote was not found in the chapter.
+    """A relation between two entities of one reply. ``strength``: 1 to 10; ``unverified``: whether its quote
+    was not found in the chapter.
 
-    ``type`` is any text here; relation_types matches it to the enabled types."""
+    ``type`` is any text here; relation_types maps it to one of the enabled types.
+    """
 
     source: Name
     target: Name
@@ -176,7 +183,9 @@ class Relation(_Item):
 class Extraction(_Item):
     """The entities and relations of one chapter or chunk, as an LLM is asked for them.
 
-    ``absent`` is kgnb's own: names of its people that do not occur in the chapter's text."""
+    ``absent`` is computed by kgnb (evidence.mark_absent): names of people that do not occur in the chapter's
+    text.
+    """
 
     characters: list[Character] = Field(default_factory=list)
     locations: list[Location] = Field(default_factory=list)
@@ -187,7 +196,8 @@ class Extraction(_Item):
     absent: list[str] = Field(default_factory=list)
 
     def referenced_names(self) -> list[str]:
-        """Return the names at both ends of relations and of participants of events, with repetitions."""
+        """Return the names at both ends of all relations, then those of all events' participants, with
+        repetitions."""
         names = [name for relation in self.relations for name in (relation.source, relation.target)]
         return names + [name for event in self.events for name in event.participants]
 
@@ -200,11 +210,11 @@ LISTS: dict[str, type[BaseModel]] = {
     "relations": Relation,
     "things": Thing,
 }
-"""The lists that an LLM is asked for, in the order of the request, and what their items are."""
+"""Name of a list that an LLM is asked for → model of its items, in the order of the request."""
 
 
 class Flag(StrEnum):
-    """A remark on how an extraction came about."""
+    """A remark on the way an extraction was obtained."""
 
     REPAIRED = "repaired"  # the reply's JSON was broken and repaired, or taken out of a fence or prose
     SPLIT = "split"  # a chunk was halved because its reply was truncated or unparsable
@@ -216,16 +226,21 @@ class Flag(StrEnum):
 
 
 GAPS = (Flag.REFUSED, Flag.PARTIAL, Flag.EMPTY)
-"""Flags of a completed chapter that may lack something; the others are about a complete one."""
+"""Flags of completed chapters whose extraction may be incomplete; the other flags do not mean a gap."""
 
 
 Reason = tuple[str, str, str, float]
-"""Alias, name that it was joined with, reason, probability (0-1) that the two are one person's."""
+"""Alias, name that it was joined with, reason, probability (0 to 1) that both are one person's."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameEntry:
-    """An entity of a book's name table: canonical name, aliases, label ("Character", …), where it occurs."""
+    """An entity of a book's name table: canonical name, aliases, label (``kind``: "Character", "Location",
+    …), occurrences.
+
+    ``mentions``: number of occurrences; ``first_chapter`` and ``last_chapter``: numbers; ``chapters``: number
+    of chapters with the entity.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Where the names of a book stand: what evidence about names is read from. Built once, never changed."""
+"""The places of a book's names, for evidence about them. Built once per book, never changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ WINDOW = 1500
 
 
 class Presence(NamedTuple):
-    """Where some names stand: numbers of sentences, window → occurrences, windows and those beside them."""
+    """The places of some names: numbers of sentences; number of a window → occurrences; numbers of these
+    windows and their neighbours."""
 
     sentences: frozenset[int]
     windows: Counter[int]
@@ -22,10 +23,10 @@ class Presence(NamedTuple):
 
 
 class NameIndex:
-    """The places of a book's names.
+    """The places of a book's names, by sentence and window.
 
-    ``offsets``: name → character offsets, ascending; ``sentence_ends``: likewise; ``window``: characters.
-    A person is meant by a tuple of names.
+    ``offsets``: name → character offsets, ascending; ``sentence_ends``: offsets of sentence ends, ascending;
+    ``window``: characters. The methods take a person as a tuple of names.
     """
 
     def __init__(
@@ -45,11 +46,11 @@ class NameIndex:
         return sorted((at, name) for name, offsets in self.offsets.items() for at in offsets)
 
     def count(self, names: Iterable[str]) -> int:
-        """Return how often the names occur."""
+        """Return the total number of occurrences of the names."""
         return sum(self.counts[name] for name in names)
 
     def presence(self, names: tuple[str, ...]) -> Presence:
-        """Return where the names stand; kept for the next question."""
+        """Return the sentences and windows of the names; cached."""
         found = self._presence.get(names)
         if found is None:
             found = self._presence[names] = self._find(names)
@@ -67,34 +68,38 @@ class NameIndex:
         return Presence(frozenset(bisect_left(self._sentence_ends, a) for a in at), windows, near)
 
     def together(self, one: tuple[str, ...], other: tuple[str, ...]) -> int:
-        """Return how many sentences hold both, but for those in which one stands right beside the other."""
+        """Return the number of sentences that contain both persons, without those where a name of one
+        directly follows a name of the other."""
         shared = len(self.presence(one).sentences & self.presence(other).sentences)
         return max(0, shared - self._apposed(one, other)) if shared else 0
 
     def _apposed(self, one: tuple[str, ...], other: tuple[str, ...]) -> int:
-        """How often a name of one stands right beside a name of the other: 铁臂熊王虎 is one person."""
+        """Return how often a name of one directly follows a name of the other without a gap: 铁臂熊王虎 is
+        one person."""
         return sum(self._adjacent(a, b) + self._adjacent(b, a) for a, b in product(one, other))
 
     def _adjacent(self, left: str, right: str) -> int:
-        """How often ``right`` begins where ``left`` ends: the rarer one's offsets are looked for."""
+        """Return how often ``right`` begins exactly where ``left`` ends."""
         size, lefts, rights = len(left), self.offsets.get(left, ()), self.offsets.get(right, ())
         if len(lefts) <= len(rights):
             return sum(_contains(rights, at + size) for at in lefts)
         return sum(_contains(lefts, at - size) for at in rights)
 
     def expected(self, one: tuple[str, ...], other: tuple[str, ...]) -> float:
-        """Return how many sentences both would share if each occurred at random within its windows."""
+        """Return the number of sentences that both persons would share if each occurred at random within its
+        windows."""
         windows, others = self.presence(one).windows, self.presence(other).windows
         shared = windows.keys() & others.keys()
         return sum(windows[w] * others[w] for w in shared) / self._sentences_per_window
 
     def coverage(self, one: tuple[str, ...], other: tuple[str, ...]) -> float:
-        """Return the share of ``one``'s windows in which, or next to which, ``other`` occurs too."""
+        """Return the share, 0 to 1, of the windows of ``one`` in which, or next to which,
+        ``other`` occurs."""
         windows = self.presence(one).windows
         return len(windows.keys() & self.presence(other).near) / (len(windows) or 1)
 
 
 def _contains(offsets: Sequence[int], at: int) -> bool:
-    """Whether an offset is among ascending ones."""
+    """Return whether ``at`` is among ``offsets``, which are ascending."""
     found = bisect_left(offsets, at)
     return found < len(offsets) and offsets[found] == at

@@ -1,4 +1,4 @@
-"""The name scan: the names of a whole book by statistics and rules, without an LLM."""
+"""The name scan: finds the names of a whole book by statistics and rules, without an LLM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kgnb.extract.zh import script
 MAX_NAMES = 3_000
 """Most names kept per book: more than any reader knows, and a bound for the matching."""
 LONG = 200_000
-"""Characters of a Chinese text from which on a fork saves more time than it takes."""
+"""Least characters of a Chinese text for which a fork saves more time than it costs."""
 
 _Found = tuple[str, list[str], str, Sequence[int], list[Reason]]
 """Canonical name, all names, kind, offsets, reasons."""
@@ -25,12 +25,15 @@ _Found = tuple[str, list[str], str, Sequence[int], list[Reason]]
 
 @no_collector()  # which takes 2 % of a scan's time and finds nothing
 def scan(chapters: Iterable[tuple[int, str]], lang: Lang, *, forks: bool = False) -> list[NameEntry]:
-    """Return the names of a book, the most mentioned first; CPU-bound, meant for a process pool.
+    """Return the name table of a book: an entry for each person, place and organization, the most mentioned
+    first.
 
-    ``chapters``: (number, text) in the book's order, taken one at a time. ``forks``: whether there is a
-    second processor, which a long Chinese book keeps busy with forks of this process. Entries of kind
-    ``Character`` have aliases, ``Location`` and ``Organization`` none. A Chinese book is read in simplified
-    characters; its names come back as it writes them, the more frequent form first.
+    At most :data:`MAX_NAMES` entries. Persons (kind ``Character``) have aliases; ``Location`` and
+    ``Organization`` have none. A Chinese book is read in simplified characters; its names come back as the
+    book writes them, the more frequent form first.
+
+    ``chapters``: (number, text) in the book's order, read once; ``forks``: whether a second processor is free
+    for a fork of this process (long Chinese books only). CPU-bound: meant for a process pool.
     """
     # Only the book's own language is loaded: its patterns take a good part of a short book's time.
     if lang == "zh":
@@ -48,7 +51,8 @@ def scan(chapters: Iterable[tuple[int, str]], lang: Lang, *, forks: bool = False
 
 
 def _with_addresses(found: Sequence[_Found], narrator: Narrator) -> list[_Found]:
-    """The persons, with those that are only forms of address of who tells the book as his."""
+    """Return ``found`` with the entries that are only forms of address of the narrator merged into the
+    narrator's."""
     whole = [one for one in found if one[0] not in narrator.also]
     k = next(i for i, one in enumerate(whole) if one[0] == narrator.name)
     name, names, kind, offsets, reasons = whole[k]
@@ -60,7 +64,7 @@ def _with_addresses(found: Sequence[_Found], narrator: Narrator) -> list[_Found]
 
 
 class _BookText:
-    """The chapters as one ``text``, in simplified characters with ``fold_scripts``."""
+    """The chapters joined to one ``text``, in simplified characters if ``fold_scripts``."""
 
     def __init__(self, chapters: Iterable[tuple[int, str]], *, fold_scripts: bool) -> None:
         self._numbers: list[int] = []
@@ -84,7 +88,7 @@ class _BookText:
             self.text = "\n".join(folded)
 
     def narrator(self, found: Iterable[_Found], lang: Lang) -> Narrator | None:
-        """Return who tells the book in the first person; None for nobody."""
+        """Return the first-person narrator of the book; None if there is none or several may be."""
         if lang == "zh":
             from kgnb.extract.zh.narrator import of_book
         else:
@@ -101,8 +105,8 @@ class _BookText:
         reasons: Iterable[Reason] = (),
         own: Sequence[int] = (),
     ) -> NameEntry:
-        """Return the entry of one person or place that occurs at ``offsets``, and of who tells the book also
-        at ``own``."""
+        """Return the entry of one person or place with its occurrences at ``offsets``; ``own``: offsets of
+        the narrator's "I"."""
         offsets = sorted((*offsets, *own))
         chapters = [self._numbers[bisect_right(self._starts, at) - 1] for at in offsets]
         if self.text is not self._original:
@@ -126,7 +130,8 @@ class _BookText:
     def _since(
         self, name: str, aliases: Sequence[str], offsets: Sequence[int], reasons: Iterable[Reason]
     ) -> dict[str, int]:
-        """See :attr:`NameEntry.since`: a walk from the form that stands first along the joins."""
+        """Return name or alias → chapter for :attr:`NameEntry.since`, by a walk along the joins from the form
+        that occurs first."""
         forms = (name, *aliases)
         first = {form: self._first(form, offsets) for form in forms}
         earliest = min(forms, key=lambda form: (first[form], form))
@@ -138,11 +143,11 @@ class _BookText:
         return {form: self._numbers[bisect_right(self._starts, at) - 1] for form, at in known.items()}
 
     def _first(self, form: str, offsets: Sequence[int]) -> int:
-        """The first of the offsets at which the form stands; the last one where none does."""
+        """Return the first of ``offsets`` at which ``form`` stands; the last offset if it stands at none."""
         return next((at for at in offsets if self._original.startswith(form, at)), offsets[-1])
 
     def _original_forms(self, name: str, offsets: Sequence[int]) -> list[str]:
-        """The name as the book writes it at ``offsets``, the most frequent form first."""
+        """Return the forms in which the book writes a folded name at ``offsets``, the most frequent first."""
         if self._folded_to.isdisjoint(name):
             return [name]
         size, text = len(name), self.text

@@ -1,4 +1,4 @@
-"""A book's names as a reader of its first chapters knows them."""
+"""The name table of a book as a reader of its first chapters knows it, without later revelations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from kgnb.extract.model import NameEntry
 
 
 def names_at(entries: Iterable[NameEntry], chapter: int) -> list[NameEntry]:
-    """Return the entries with the forms that are known to be theirs in ``chapter``, as :func:`entry_at` does.
+    """Return the entries with only those names that a reader of chapter ``chapter`` (number) knows to be
+    theirs.
 
-    A form that will be somebody's later, and is somebody else's now, is not one more person.
+    A form that is only later known to be an entry's becomes an entry of its own, unless another entry already
+    has it. See :func:`entry_at` for an example.
     """
     divided = [entry_at(entry, chapter) for entry in entries]
     known = {(one.kind, form) for one, *_ in divided for form in (one.name, *one.aliases)}
@@ -21,11 +23,12 @@ def names_at(entries: Iterable[NameEntry], chapter: int) -> list[NameEntry]:
 
 
 def entry_at(entry: NameEntry, chapter: int) -> tuple[NameEntry, ...]:
-    """Return the entry with the forms that are known in ``chapter``, called by the first of them, and behind
-    it one entry for each form of which it is only known later whose it is.
+    """Return the entry with the names known in chapter ``chapter``, and behind it an entry for each name that
+    is only later known to be the same person's.
 
-    Where none is known yet it keeps the form that will be the first. A generic word, which names nobody by
-    itself, stays with the entry and gives it no name.
+    Tom Dale with aliases Tom and Mr. Dale, known since chapters 3, 1 and 5: in chapter 3 → Tom Dale (alias
+    Tom), Mr. Dale; in chapter 1 → Tom, Tom Dale, Mr. Dale; in chapter 5 → the entry itself. If no name is
+    known yet, the first to be known stays. Generic words stay aliases.
     """
     since = entry.since
     forms = (entry.name, *entry.aliases)

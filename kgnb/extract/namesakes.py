@@ -1,8 +1,8 @@
-"""Several people called by one word within a chapter: the 二爷 of one passage isn't the 二爷 of the next.
+"""Namesakes within a chapter: the 二爷 of one passage may be another person than the 二爷 of the next.
 
-Each passage's reply is unambiguous by itself. Before several are merged, people who share a word but few
-other names are kept apart, and in the passage such a word is replaced by a name that only its bearer has.
-Whether they are two people or one after all is decided by the whole book (graph/resolve).
+The reply to one passage is unambiguous. Before several replies are merged, people who share a word but few
+other names are kept apart, and the shared word is replaced by a name that only its bearer has. The whole book
+decides later whether they are one person after all (graph/resolve).
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Character, Extraction
 
 MAX_BEARERS = 24
-"""Sets of names sharing a word; a word of more bearers joins none of them (bounds the pairs compared)."""
+"""Most sets of names that may share a word; a word of more sets joins none of them, which bounds the pairs
+compared."""
 
 MIN_OTHER_NAMES = 2
-"""Other names that somebody needs before one of them replaces a word that is no title: a model may have given
-somebody else's name to one of two items of 何恭, once."""
+"""Least other names of a person, if one of them may replace a word that is no generic word: a model may have
+given another person's name to one of two items of 何恭."""
 
 _Names = frozenset[str]
 
 
 class Namesakes:
-    """The people of one chapter, numbered: sets of names that overlap enough are one person (union-find)."""
+    """The people of one chapter, numbered: items whose sets of names overlap enough are one person
+    (union-find)."""
 
     def __init__(self, extractions: Iterable[Extraction]) -> None:
         single: list[str] = []
@@ -45,13 +47,14 @@ class Namesakes:
             self._bearers[name].setdefault(number)
 
     def identity(self, item: Character) -> tuple[str, int]:
-        """Return the key that two items share if they are to be merged: name and person."""
+        """Return (name, number of the person): two items with the same key are to be merged."""
         return item.name, self._person[names_of(item)]
 
     def disambiguate(self, extraction: Extraction) -> Extraction:
-        """Return the extraction with ambiguous relation ends and participants replaced by unambiguous names.
+        """Return the extraction of a passage with ambiguous relation ends and participants replaced by
+        unambiguous names.
 
-        A word stays where the passage itself has several bearers of it, or its bearer has no other name.
+        A word stays if the passage itself has several bearers of it, or its bearer has no other name.
         """
         words = dict.fromkeys(extraction.referenced_names())
         ambiguous = [w for w in words if len(self._bearers.get(w, ())) > 1]
@@ -60,7 +63,8 @@ class Namesakes:
         return _with_ends_renamed(extraction, new_names) if new_names else extraction
 
     def _own_name(self, word: str, passage: _Passage) -> str:
-        """A name that only the person has whom the passage calls ``word``; empty if there is none."""
+        """Return a name that no other person has, of the person whom the passage calls ``word``; "" if there
+        is none."""
         called = passage.by_name.get(word) or passage.by_alias.get(word, [])
         people = {person for person, _ in called}
         if len(people) != 1:
@@ -110,7 +114,7 @@ class _Passage:
 
 
 def names_of(item: Character) -> _Names:
-    """Return all names of a character."""
+    """Return the set of name and aliases of a character."""
     return frozenset((item.name, *item.aliases))
 
 

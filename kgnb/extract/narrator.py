@@ -1,4 +1,5 @@
-"""Who tells a book in the first person: one who is called by name, but never named in what is told."""
+"""Rules to find a book's first-person narrator, common to both languages: called by name in speeches, but
+hardly named outside them."""
 
 from __future__ import annotations
 
@@ -9,37 +10,40 @@ from typing import NamedTuple
 from kgnb.extract.model import NameEntry
 
 MAX_TOLD = 0.1
-"""Greatest share of a narrator's names that stand outside speech: at most 0.01 in novels, of short texts' few
-names one may be another's."""
+"""Greatest share of a narrator's names that stand outside speech; in novels it is at most 0.01, but a short
+text may mention a namesake."""
 MIN_CALLED, CHAPTERS_TO_CALL = 2, 5
-"""Least number of times that a narrator is called by name, and most chapters for each, unless he says who he
-is: in a long book whose narrator has no name somebody else may be called twice and never named otherwise."""
+"""Least calls of a narrator by name, and chapters for each required call, unless the narrator states the
+name: in a long book with a nameless narrator, a minor character may be called twice and never named
+otherwise."""
 LEADS = 2
-"""How many times as likely as anybody else."""
+"""Least ratio of a narrator's likelihood to that of the next candidate."""
 SAYS = 10
-"""How many times as likely is one who says that it is he, though he may only seem to: 我叫小顺，…."""
+"""Factor on the likelihood of a candidate who states the name as the narrator's (我叫小顺), which may be a
+speech without quotation marks."""
 MIN_SHARE, MIN_SHARE_OF_CHAPTER = 0.002, 0.001
-"""Least share of the word for "I" among the characters outside speech in a book told in the first person, and
-in most of its chapters; third-person novels have 0.0001 (those of few quotation marks 0.001)."""
+"""Least share of "I" among the characters outside speech in a first-person book, and in most of its chapters;
+third-person novels have 0.0001 (with few quotation marks 0.001)."""
 MOST_CHAPTERS = 0.6
-"""Least share of such chapters."""
+"""Least share of chapters in the first person in a first-person book."""
 MIN_I = 5
-"""Least number of the word in a chapter by itself."""
+"""Least number of "I" outside speech in a chapter judged by itself."""
 NAMED, NAMED_OF_CHAPTER = 0.1, 0.02
-"""Most names of a chapter's narrator outside speech, for each such word there, if he tells the book, and
-if not: a chapter headed by a name may also tell of its bearer, mostly as she."""
+"""Greatest ratio of a chapter narrator's names outside speech to the "I" there: for the narrator of the whole
+book, and for others. The second is lower, as a chapter headed by a name may also be about its bearer in the
+third person."""
 SAMPLED, SAMPLE = 24, 4_000
-"""Chapters, and characters of each, from which it is seen whether a book may be told so at all."""
+"""Number of chapters, and characters of each, that are read first to exclude third-person books."""
 
 Place = tuple[int, int]
 """Start and end of a name."""
 
 
 class Teller(NamedTuple):
-    """How a person's names are used where a text is told in the first person.
+    """A candidate for the narrator: counts of the person's names by use.
 
-    ``named``: all his names; ``told``: those outside speech, but for ``says``, where the narrator says that
-    it is he; ``called``: where somebody is addressed so.
+    ``named``: all names; ``called``: those by which a speech addresses the person; ``says``: those outside
+    speech that the narrator states as own ("my name is Tom"); ``told``: the others outside speech.
     """
 
     name: str
@@ -50,9 +54,11 @@ class Teller(NamedTuple):
 
 
 def choose(tellers: Iterable[Teller], chapters: int = 1) -> str | None:
-    """Return who tells so many chapters; None where nobody does, or several may.
+    """Return the name of the narrator among the candidates; None if no candidate or several are likely.
 
-    Likely is who is called often, and seldom named otherwise: others are spoken of, too.
+    A narrator is called often and hardly named outside speech; ``chapters``: number of chapters that the text
+    has. Teller("Tom", named=4, told=0, called=4, says=0) and Teller("Ann", 50, 48, 2, 0) → "Tom"; Ann alone →
+    None.
     """
     least = max(MIN_CALLED, chapters / CHAPTERS_TO_CALL)
     likely = [t for t in tellers if t.told <= MAX_TOLD * t.named and (t.says or t.called >= least)]
@@ -65,18 +71,21 @@ def choose(tellers: Iterable[Teller], chapters: int = 1) -> str | None:
 
 
 def samples(text: str, starts: Sequence[int]) -> list[str]:
-    """Return parts of some of a book's chapters, which begin at ``starts``."""
+    """Return the first 4,000 characters of up to 47 chapters, spread evenly over the book; ``starts``:
+    offsets of all chapters."""
     step = max(1, len(starts) // SAMPLED)
     return [text[begin : min(end, begin + SAMPLE)] for begin, end in spans(text, starts)[::step]]
 
 
 def spans(text: str, starts: Sequence[int]) -> list[tuple[int, int]]:
-    """Return start and end of each of a book's chapters."""
+    """Return (start, end) of each chapter; ``starts``: offsets of the chapters. "abcdef" with [0, 3] → [(0,
+    3), (3, 6)]."""
     return list(pairwise((*starts, len(text))))
 
 
 class Narrator(NamedTuple):
-    """Who tells a book: by which name, at which offsets he says so, and whose entries are his, too."""
+    """The narrator of a book. ``name``: canonical name; ``own``: offsets of "I"; ``also``: names of entries
+    that are only forms of address of the narrator."""
 
     name: str
     own: Sequence[int]
@@ -84,29 +93,35 @@ class Narrator(NamedTuple):
 
 
 class Share(NamedTuple):
-    """How often a part of a text says "I" outside speech, and how many characters stand there."""
+    """Counts in a part of a text. ``own``: "I" outside speech; ``told``: characters outside speech."""
 
     own: int
     told: int
 
     def is_high(self, least: float) -> bool:
-        """Whether the word's share of the characters is at least this."""
+        """Return whether there is an "I", and "I" per character is at least ``least``: Share(3, 1000) at
+        0.002 → True."""
         return self.own > 0 and self.own >= least * self.told
 
     def tells(self, entry: NameEntry, told: int) -> bool:
-        """Whether one of so many names outside speech may tell this chapter, rather if he tells the book."""
+        """Return whether a person with ``told`` names outside speech may be the narrator of this chapter.
+
+        The limits are lower for the narrator of the whole book (``entry.narrator``).
+        """
         if entry.narrator:
             return self.is_high(MIN_SHARE_OF_CHAPTER) and told <= NAMED * self.own
         return self.is_high(MIN_SHARE) and self.own >= MIN_I and told <= NAMED_OF_CHAPTER * self.own
 
 
 def may_be_first_person(samples: Sequence[Share]) -> bool:
-    """Return whether a book may be told in the first person, by parts: chapters may begin with speech."""
+    """Return whether samples of a book have enough "I" for the first person; a low limit that only excludes
+    books."""
     return _whole(samples).is_high(MIN_SHARE_OF_CHAPTER)
 
 
 def is_first_person(chapters: Sequence[Share]) -> bool:
-    """Return whether a book of these chapters is told in the first person."""
+    """Return whether the whole book, and 60 % of its chapters, have enough "I" outside speech for the first
+    person."""
     most = sum(c.is_high(MIN_SHARE_OF_CHAPTER) for c in chapters) >= MOST_CHAPTERS * len(chapters)
     return most and _whole(chapters).is_high(MIN_SHARE)
 
@@ -116,13 +131,21 @@ def _whole(parts: Sequence[Share]) -> Share:
 
 
 def places_of(text: str, names: Sequence[str], offsets: Iterable[int]) -> Iterator[Place]:
-    """Return start and end of each of a person's names, of the longest at each offset."""
+    """Yield (start, end) of the longest of ``names`` that stands at each offset; one character where none
+    does.
+
+    "Tom Dale sat" with ["Tom", "Tom Dale"] at [0] → (0, 8).
+    """
     for at in offsets:
         yield at, at + max((len(n) for n in names if text.startswith(n, at)), default=1)
 
 
 def one_a_line(text: str, offsets: Iterable[int]) -> list[int]:
-    """Return the first of each line: one is named about once in a paragraph, and then meant by pronouns."""
+    """Return the first offset of each line of ``text``: "I" then counts once per paragraph, about as often as
+    a name.
+
+    "I a I⏎b I" with [0, 4, 8] → [0, 8] (⏎: line break).
+    """
     first: list[int] = []
     end = 0
     for at in offsets:

@@ -1,7 +1,7 @@
-"""What the text states of two persons: mentions, statements, and the text with each mention as one character.
+"""Mentions of persons, statements of relations, and a text in which each mention is one character.
 
-Frames (regular expressions, data of a language) are matched over the masked text, so that a person is a
-literal in them however long its name is.
+Frames (regular expressions in a language's data/ties.toml) are matched against the masked text, in which any
+person is the same one character.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from kgnb.extract.model import NameEntry
 from kgnb.extract.word_search import trie_pattern
 
 PERSON = "\ue000"
-"""What stands for a mention in a masked text; a private-use character, which no cleaned text has."""
+"""Character in place of a mention in a masked text; a private-use character, which no cleaned text has."""
 
 
 class Mention(NamedTuple):
-    """An occurrence of a name of the book's table in a chapter; ``form``: the name or alias used there."""
+    """An occurrence of a name of the book's name table in a chapter.
+
+    ``entry``: the entity; ``form``: the name or alias used here; ``start`` and ``end``: offsets.
+    """
 
     entry: NameEntry
     form: str
@@ -33,16 +36,15 @@ class Mention(NamedTuple):
 
 
 def between(mentions: Sequence[Mention], start: int, end: int) -> Sequence[Mention]:
-    """Return the mentions, which are in order, that start in ``start``-``end``."""
+    """Return the mentions with ``start <= mention.start < end``; ``mentions`` are in the order of
+    the text."""
     starts = attrgetter("start")
     return mentions[bisect_left(mentions, start, key=starts) : bisect_left(mentions, end, key=starts)]
 
 
 class Statement(NamedTuple):
-    """A relation that the text states; ``label`` holds the words, ``start`` and ``end`` offsets.
-
-    ``confidence``: how sure it is that the text states it of just these two, 0 to 1.
-    """
+    """A relation that the text states. ``label``: the words of it; ``start`` and ``end``: offsets in the
+    text; ``confidence``: 0 to 1, that the text states it of just these two."""
 
     source: str
     type: str
@@ -54,13 +56,19 @@ class Statement(NamedTuple):
 
 
 STATED = 0.75
-"""Least confidence of a statement that names both persons, or means them beyond doubt; others are implied."""
+"""Least confidence of a statement that names both persons or means them beyond doubt; less sure ones are
+implied."""
 MAX_IMPLIED = 0.7
-"""Most confidence of what is only implied, however often."""
+"""Greatest confidence that implied statements of the same relation reach together."""
 
 
 def added_up(statements: Iterable[Statement]) -> Iterator[Statement]:
-    """Yield the surest statement of each tie; what is only implied gains by what else implies the same."""
+    """Yield one statement for each relation: the surest, with its confidence raised by other statements of
+    the same relation.
+
+    Two statements, of confidence 0.5 and 0.6, that a and b are SPOUSE → the second, with 0.7 (the odds added
+    up, at most :data:`MAX_IMPLIED`). A single statement keeps its confidence.
+    """
     odds = defaultdict[tuple[str, ...], float](float)
     best: dict[tuple[str, ...], Statement] = {}
     for one in statements:
@@ -75,7 +83,12 @@ def added_up(statements: Iterable[Statement]) -> Iterator[Statement]:
 
 
 class MaskedText:
-    """A text with :data:`PERSON` for each mention of a person; ``people``: the mentions, in its offsets."""
+    """A text with :data:`PERSON` in place of each mention of a person.
+
+    ``text``: the masked text; ``people``: the mentions with offsets in it. "Tom Dale met Ann." → two such
+    characters with " met " between. Overlapping mentions are dropped; two names of one person side by side
+    become one character.
+    """
 
     def __init__(self, text: str, people: Sequence[Mention]) -> None:
         parts, self.people, self._shifts, free, size = list[str](), list[Mention](), list[int](), 0, 0
@@ -96,7 +109,7 @@ class MaskedText:
         self._starts = [m.start for m in self.people]
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """Return the offsets in the text itself of a part of the masked one."""
+        """Return the offsets in the original text for two offsets in the masked text."""
         return self._shifted(start), self._shifted(end)
 
     def _shifted(self, offset: int) -> int:
@@ -104,16 +117,17 @@ class MaskedText:
         return offset + (self._shifts[k - 1] if k else 0)
 
     def within(self, start: int, end: int) -> Sequence[Mention]:
-        """Return the mentions that start in a part of the masked text."""
+        """Return the mentions that start at ``start`` or later and before ``end``, offsets of the masked
+        text."""
         return self.people[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
 
     def at(self, offset: int) -> Mention:
-        """Return the mention at an offset that holds :data:`PERSON`."""
+        """Return the mention at an offset of the masked text that holds :data:`PERSON`."""
         return self.people[bisect_right(self._starts, offset) - 1]
 
 
 class Frame(NamedTuple):
-    """A frame of a language's data/ties.toml: its fields, and regular expressions where it has them."""
+    """A frame of a language's data/ties.toml: its fields, the regular expressions compiled."""
 
     type: str
     inverted: bool
@@ -125,12 +139,14 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """The frames of a language by table; those that have words are looked for only around them."""
+    """The frames of a language. ``tables``: table of data/ties.toml → its frames."""
 
     def __init__(self, lang: Lang, shapes: Mapping[str, str]) -> None:
-        """``shapes``: what {name} stands for in the expressions of data/ties.toml.
+        """``shapes``: name → regular expression that replaces ``{name}`` in the expressions of
+        data/ties.toml.
 
-        ``before`` of a frame fits at the end of a part of a text, its other expressions at a place.
+        A frame's ``before`` must match at the end of the text before a place, its other expressions from a
+        place on.
         """
         path = Path(__file__).parent / lang / "data" / "ties.toml"
 
@@ -156,9 +172,9 @@ class Frames:
         self._words = re.compile(trie_pattern(self._by_word))
 
     def matches(self, text: str, reach: int) -> Iterator[tuple[str, Frame, re.Match[str]]]:
-        """Yield table, frame and match for each word of a frame that the frame fits around it.
+        """Yield (table, frame, match) for each word of a frame in ``text`` around which the frame matches.
 
-        ``reach``: characters before and behind a word that a frame may use.
+        ``reach``: characters before and behind the word that the match may contain.
         """
         for word in self._words.finditer(text):
             start, low, high = word.start(), max(0, word.start() - reach), word.end() + reach

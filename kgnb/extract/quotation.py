@@ -1,4 +1,4 @@
-"""The sentence of a text as evidence: whole, or cut at a clause."""
+"""Quotes of a text as evidence: whole sentences, or cut at clauses with …."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ _CUT = "…"
 
 
 def quote(text: str, sentence_ends: Sequence[int], start: int, end: int) -> str:
-    """Return the sentences of ``start``-``end``; longer ones than a quote are cut at clauses, with …."""
+    """Return the sentences that contain the part ``start``-``end``, as one line of at most
+    :data:`EVIDENCE_CHARS` characters.
+
+    Longer sentences are cut at clauses around the part, with … at each cut. ``sentence_ends``: ascending
+    offsets of the characters that end sentences. "He sat. Tom met Ann. She rose." with [6, 19, 29], 8, 19 →
+    "Tom met Ann.".
+    """
     k = bisect_right(sentence_ends, start)
     begin = sentence_ends[k - 1] + 1 if k else 0
     last = bisect_left(sentence_ends, end - 1, k)
@@ -36,7 +42,8 @@ def _one_line(part: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return the text, cut at the end of a clause with … where it is longer than a quote."""
+    """Return the text, if longer than :data:`EVIDENCE_CHARS` cut at the end of a clause (else a word) with …
+    behind."""
     if len(text) <= EVIDENCE_CHARS:
         return text
     high = EVIDENCE_CHARS - len(_CUT)
@@ -44,14 +51,14 @@ def shortened(text: str) -> str:
 
 
 def _clause_start(text: str, low: int, start: int) -> int:
-    """The first start of a clause in ``low``-``start``, else of a word."""
+    """Return the first start of a clause in ``low``-``start``, else that of a word, else ``start``."""
     marks = [m.end() for m in _CLAUSE.finditer(text, low, start)]
     space = text.find(" ", low, start) + 1
     return marks[0] if marks else space or start
 
 
 def _clause_end(text: str, end: int, high: int) -> int:
-    """The last end of a clause in ``end``-``high``, else of a word."""
+    """Return the last end of a clause in ``end``-``high``, else that of a word, else ``high``."""
     marks = [m.start() for m in _CLAUSE.finditer(text, end, high)]
     space = text.rfind(" ", end, high)
     return marks[-1] if marks else space if space >= 0 else high

@@ -1,4 +1,4 @@
-"""Replace names in an extraction: each by a function, or by the form that a Chinese chapter writes."""
+"""Replaces names in an extraction, by a function or by the forms that a Chinese chapter writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def renamed(extraction: Extraction, new_name: Callable[[str], str]) -> Extraction:
-    """Return the extraction with ``new_name(name)`` for each name; former names become aliases."""
+    """Return the extraction with each name replaced by ``new_name(name)``; former names of people and things
+    become aliases.
+
+    A character Tom with a function to upper case → name "TOM", alias "Tom". Ends of relations, participants
+    and locations of events are replaced as well.
+    """
 
     def character(one: Character) -> Character:
         forms = dict.fromkeys(f for form in (one.name, *one.aliases) for f in (new_name(form), form))
@@ -48,13 +53,14 @@ def renamed(extraction: Extraction, new_name: Callable[[str], str]) -> Extractio
 
 
 def _updated(one: M, **fields: object) -> M:
-    """The item with these fields; itself where it has them already, because a copy takes time."""
+    """Return the item with these fields; the same object if nothing changes, as a copy takes time."""
     changed = {name: value for name, value in fields.items() if getattr(one, name) != value}
     return one.model_copy(update=changed) if changed else one
 
 
 def names_in(extraction: Extraction) -> Iterator[str]:
-    """Every name that :func:`renamed` may change."""
+    """Yield every name in an extraction that :func:`renamed` passes to its function, with repetitions; not
+    aliases of things."""
     yield from extraction.referenced_names()
     for character in extraction.characters:
         yield from character.aliases
@@ -66,10 +72,10 @@ def names_in(extraction: Extraction) -> Iterator[str]:
 
 
 def in_original_script(extraction: Extraction, text: str) -> Extraction:
-    """Return the extraction with names that ``text`` has in the other Chinese script as written there.
+    """Return the extraction with names in the Chinese script in which ``text`` writes them.
 
-    Models tend to answer a traditional text in simplified characters. The reply's own form stays an alias. A
-    name that occurs as it is, or in neither script, is left alone.
+    刘备 for the text 劉備至 → name 劉備, alias 刘备: models tend to answer a traditional text in simplified
+    characters. A name that occurs as it is, or in neither script, stays.
     """
     folded_text = fold(text)
 

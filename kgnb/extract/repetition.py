@@ -1,15 +1,18 @@
-"""Recognises replies in which a small model repeats itself without end."""
+"""Detects replies in which a small model repeats a passage without end."""
 
 from __future__ import annotations
 
 TAIL = 1_000
-"""Characters at the end of a reply that must be one repetition."""
+"""Number of characters at the end of a reply that must consist of repetitions."""
 LONGEST_UNIT = 250
-"""Longest repeated part: the tail holds four of them at least."""
+"""Longest repeated part, in characters; the tail holds it at least four times."""
 
 
 def is_looping(text: str) -> bool:
-    """Whether the text ends in one part that is repeated over and over."""
+    """Return whether the last :data:`TAIL` characters of ``text`` repeat one part; False for a shorter text.
+
+    "ab" 600 times → True; "ab" 10 times → False.
+    """
     tail = text[-TAIL:]
     if len(tail) < TAIL:
         return False

@@ -1,4 +1,5 @@
-"""A model as second reader: what the rules found stands, and of a reply counts what the text bears out."""
+"""A model as second reader of a chapter: the rules' finding stays, and the model's reply adds what the text
+supports."""
 
 from __future__ import annotations
 
@@ -14,16 +15,17 @@ from kgnb.extract.word_search import WordSearch
 
 _PARAGRAPH_END: dict[Lang, re.Pattern[str]] = {"zh": re.compile(r"\n"), "en": re.compile(r"\n[^\S\n]*\n")}
 SURE = 0.9
-"""From this probability on (0-1) the rules need no second reader for an alias."""
+"""Least probability of an alias, 0 to 1, at which the rules need no second reader."""
 TOGETHER = 0.6
-"""The rules' confidence in a co-occurrence that comes twice in a chapter (rules.py)."""
+"""The rules' confidence in a pair that occurs together twice in a chapter (rules.py)."""
 
 
 def with_rules(found: Extraction, reply: Extraction) -> Extraction:
-    """The rules' finding of a chapter, and what a reply adds to it.
+    """Return the rules' extraction ``found`` with the additions of a model's reply.
 
-    ``reply``: verified, its absent names marked (evidence.py). Of it count new people who occur, aliases that
-    are nobody else's, events and ties whose quote is in the text; not a tie that contradicts a stated one.
+    Added are people who occur in the text, aliases that belong to nobody else, events and relations with a
+    quote found in the text, places, organizations and things. A relation between two persons with a stated
+    relation is left out. ``reply``: verified, with ``absent`` set (evidence.py).
     """
     owners = {form: one.name for one in found.characters for form in (one.name, *one.aliases)}
     absent = frozenset(reply.absent)
@@ -48,7 +50,7 @@ def _stated(found: Extraction) -> set[frozenset[str]]:
 
 
 def _attached(one: Character, owners: dict[str, str]) -> Character:
-    """The reply's person under the rules' name, without aliases that the rules give to somebody else."""
+    """Return the reply's person under the rules' name, without generic aliases and those of other persons."""
     forms = (one.name, *one.aliases)
     name = next((owners[form] for form in forms if form in owners), one.name)
     own = [form for form in forms if form != name and owners.get(form, name) == name and not is_generic(form)]
@@ -56,10 +58,11 @@ def _attached(one: Character, owners: dict[str, str]) -> Character:
 
 
 def unsure_passages(text: str, found: Extraction, names: Sequence[NameEntry], lang: Lang) -> str:
-    """The paragraphs of a chapter of which the rules are unsure; empty where there is none.
+    """Return the paragraphs of a chapter of which the rules are unsure, joined by line breaks; "" if there
+    are none.
 
-    They hold two people who are together there more than once, without a stated tie, or an alias that the
-    name scan joined on less than :data:`SURE` evidence.
+    Such a paragraph has two people who occur together at least twice in the chapter without a stated
+    relation, or an alias that the name scan joined with a probability below :data:`SURE`.
     """
     owners = {form: one.name for one in found.characters for form in (one.name, *one.aliases)}
     doubted = {reason[0] for entry in names for reason in entry.reasons if reason[3] < SURE} & owners.keys()
@@ -75,6 +78,7 @@ def unsure_passages(text: str, found: Extraction, names: Sequence[NameEntry], la
 
 
 def disagrees(reply: Extraction) -> bool:
-    """Whether most of what a verified reply claims, ties, events and people, is not in its text."""
+    """Return whether more than half of a verified reply's relations, events and people are not in
+    its text."""
     claims = len(reply.relations) + len(reply.events) + len(reply.characters)
     return 2 * (evidence.count_unverified(reply) + len(reply.absent)) > claims

@@ -1,4 +1,4 @@
-"""Word lists of a language's rules, from data/words.toml in its package, which says what each list is."""
+"""Reads the word lists of a language from its data/words.toml, which describes each list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kgnb.core.labels import Lang
 
 
 def read_word_lists(lang: Lang) -> dict[str, frozenset[str]]:
-    """Return name → the words of a list in the table ``words``, the characters of one in ``characters``."""
+    """Return name of a list → its words (table ``words``) or its single characters (table ``characters``)."""
     path = Path(__file__).parent / lang / "data" / "words.toml"
     tables = tomllib.loads(path.read_text("utf-8"))
     lists = {name: frozenset(text.split()) for name, text in tables["words"].items()}

@@ -1,4 +1,4 @@
-"""Search for many words at once: as one regular expression (a trie), or as a set indexed for many texts."""
+"""Searches for many words at once: by one regular expression (a trie), or by an index for many texts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ _Trie = dict[str, "_Trie"]
 
 
 GROUP = 32
-"""First characters of words that are compared one by one; of more, a group is chosen by a set."""
+"""Most branches that are tried one by one; more are split into groups chosen by first character."""
 
 
 def trie_pattern(words: Iterable[str]) -> str:
-    """Return a regular expression for the longest of ``words`` at a place; it never matches for no words."""
+    """Return a regular expression that matches the longest of ``words`` at a place: ["Tom", "Tim"] →
+    "(?:T(?:im|om))".
+
+    For no words it never matches.
+    """
     root: _Trie = {}
     for word in words:
         node = root
@@ -42,7 +46,7 @@ def _one_of(chars: Iterable[str]) -> str:
 
 
 def _render(node: _Trie) -> str:
-    """The rest of the words; those of one character are one set, for a single look-up."""
+    """Return the expression for the rest of the words below a node; single characters become one set."""
     branches = [
         re.escape(char) + _render(below) for char, below in sorted(node.items()) if len(below) > ("" in below)
     ]
@@ -56,8 +60,10 @@ def _render(node: _Trie) -> str:
 
 
 def occurrences(text: str, words: Iterable[str]) -> Iterator[int]:
-    """Yield where each of ``words`` stands, one word after the other: quicker than an expression for few that
-    have no first character in common."""
+    """Yield the offset of each occurrence of each word, word by word: "aXbXa" with ["a", "b"] → 0, 4, 2.
+
+    For few words without common first characters; quicker than an expression.
+    """
     for word in words:
         at = text.find(word)
         while at >= 0:
@@ -66,16 +72,21 @@ def occurrences(text: str, words: Iterable[str]) -> Iterator[int]:
 
 
 def start_pattern(starts: Collection[str]) -> re.Pattern[str]:
-    """Return an expression for two characters that may be one of ``starts``, at its first one.
+    """Return an expression that matches one character that may begin one of ``starts``, strings of two
+    characters.
 
-    It fits any first character of theirs before any second one: two lookups in a set, however many they are.
+    It checks both characters separately, so it also matches first and second character of different strings:
+    {"ab", "cd"} → "[ac](?=[bd])".
     """
     first, second = (trie_pattern(start[i] for start in starts) for i in (0, 1))
     return re.compile(f"{first}(?={second})")
 
 
 def lengths_by_start(words: Iterable[str]) -> dict[str, list[int]]:
-    """Return first two characters → lengths of the words that begin with them, the longest first."""
+    """Return first two characters → lengths of the words that begin with them, longest first.
+
+    ["Tom", "Tomas", "Ann"] → {"To": [5, 3], "An": [3]}.
+    """
     starts: dict[str, list[int]] = {}
     for word in sorted(words, key=len, reverse=True):
         lengths = starts.setdefault(word[:2], [])
@@ -85,7 +96,7 @@ def lengths_by_start(words: Iterable[str]) -> dict[str, list[int]]:
 
 
 class WordSearch:
-    """A fixed set of words, indexed by their first two characters; each text is read once."""
+    """A fixed set of words to find in texts, indexed by their first two characters."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._words = frozenset(word for word in words if word)
@@ -97,7 +108,10 @@ class WordSearch:
             self._places = re.compile(f"{trie_pattern(self._single)}|{self._starts.pattern}")
 
     def find_in(self, text: str) -> set[str]:
-        """Return the words that occur in ``text``, character for character; they may overlap."""
+        """Return the set of the words that occur anywhere in ``text``, also within each other.
+
+        {"Tom", "Tom Dale", "Ann"} in "Tom Dale sat" → {"Tom", "Tom Dale"}.
+        """
         words, lengths = self._words, self._lengths
         found = {word for word in self._single if word in text}
         for match in self._starts.finditer(text):
@@ -108,9 +122,9 @@ class WordSearch:
         return found
 
     def longest_in(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield (offset, word) from the left: the longest word at each place, without overlaps.
+        """Yield (offset, word) from left to right: the longest word at each place, without overlaps.
 
-        An expression of a book's names takes longer to compile, and as long to search.
+        {"Tom", "Tom Dale", "Ann"} in "Tom Dale met Ann" → (0, "Tom Dale"), (13, "Ann").
         """
         words, lengths = self._words, self._lengths
         free = 0
