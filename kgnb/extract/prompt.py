@@ -1,7 +1,7 @@
-"""Build an LLM's requests: one per chunk, for the JSON object of the wire contract, in the book's language.
+"""Builds an LLM's requests, one per chunk, for the JSON object of the wire contract, in the book's language.
 
-The text stands between markers that carry its own hash, so that no book can close them by itself, and the
-prompt says that it is data. Everything but the chunk stays within :data:`OVERHEAD` characters.
+The text stands between markers with its own hash, so that no book can close them, and the prompt says that it
+is data. Everything but the chunk has at most :data:`OVERHEAD` characters.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ from kgnb.extract.rules import narrator_of
 from kgnb.extract.word_search import WordSearch
 
 OVERHEAD = 1_200
-"""Most characters of a request beside the chunk: system, fixed text, relation types, kinds and names."""
+"""Most characters of a request without the chunk: system text, fixed text, relation types, kinds
+and names."""
 NAMES = 400
-"""Most characters of those for names."""
+"""Most of these characters for known names."""
 TYPES = 160
-"""Most characters for relation types; replies may use the types of a longer list all the same."""
+"""Most of these characters for relation types; replies may use further types that the config enables."""
 KINDS = 70
-"""Most characters for the config's entity kinds."""
+"""Most of these characters for the config's entity kinds."""
 
 SCHEMA_VERSION = "1"
-"""Part of every prompt's hash: raised when replies are read differently, so that cached ones are not used."""
+"""Part of every prompt's hash; raised when replies are read differently, so that cached replies
+are not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request. ``schema``: JSON schema of the answer, for providers that take one; ``hash``: sha256 (hex)
-    of everything that determines the reply apart from provider and model."""
+    """A request: system and user text. ``schema``: JSON schema of the answer, for providers that accept one;
+    ``hash``: sha256 (hex) of all that determines the reply, except provider and model."""
 
     system: str
     user: str
@@ -45,10 +47,10 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Builds a task's requests; what all chunks share is computed once.
+    """Builds a task's requests; the parts common to all chunks are computed once.
 
-    Of ``names`` (the task's frozen list, best first) a request lists those that occur in its chunk, as many
-    as fit. Only the kinds of entities that ``config`` enables are asked for.
+    ``names``: the task's name table, best first; a request lists those that occur in its chunk, as many as
+    fit. ``config``: its enabled kinds of entities and relation types are asked for.
     """
 
     def __init__(self, lang: Lang, names: Sequence[NameEntry], config: TaskConfig) -> None:
@@ -65,10 +67,10 @@ class PromptBuilder:
         return _KnownNames(*self._names)
 
     def prompt(self, chunk: str, title: str = "", chapter: int | None = None) -> Prompt:
-        """Return the request for ``chunk``: the same chunk of the same chapter gives the same prompt.
+        """Return the request for ``chunk``; equal arguments give an equal request and hash.
 
-        ``title``: its chapter's, which may be the name of who tells it. ``chapter``: its number; names are
-        those that are known then (see names_at.py).
+        ``title``: the chapter's title, which may be the narrator's name; ``chapter``: the chapter's number,
+        whose reader's knowledge limits the names (see names_at.py), None for no limit.
         """
         data = chunk.encode("utf-8", "replace")  # a lone surrogate of a bad decoder can't be sent
         chunk, mark = data.decode(), hashlib.sha256(data).hexdigest()[:8]
@@ -133,7 +135,7 @@ _KNOWN: dict[Lang, tuple[str, str, str]] = {
     "zh": ("已知名字（优先用等号左边的写法）：", "、", "我"),
     "en": ("Known names (use the form left of =): ", ", ", "I"),
 }
-"""What stands before the names, between two, and for who tells the passage."""
+"""Text before the known names, separator between two, and the word for the narrator."""
 
 
 def _lists(labels: Iterable[str], *, relations: bool, things: bool) -> list[str]:
@@ -159,7 +161,8 @@ def _is_safe(word: str) -> bool:
 
 
 def _fitting(words: Iterable[str], room: int) -> list[str]:
-    """The first words that fit into ``room`` characters, separated by commas."""
+    """Return the first safe words that fit into ``room`` characters, each with a comma; unsafe ones are
+    skipped."""
     taken: list[str] = []
     for word in dict.fromkeys(words):
         if not _is_safe(word):
@@ -172,7 +175,7 @@ def _fitting(words: Iterable[str], room: int) -> list[str]:
 
 
 class _KnownNames:
-    """A task's names, indexed so that each chunk lists those it uses."""
+    """A task's names, indexed to find those in a chunk."""
 
     def __init__(self, names: Iterable[NameEntry], lang: Lang) -> None:
         self._head, self._comma, self._i = _KNOWN[lang]
@@ -189,10 +192,10 @@ class _KnownNames:
     def line(
         self, chunk: str, room: int, narrator: NameEntry | None = None, chapter: int | None = None
     ) -> str:
-        """Return the line of names that the chunk uses, with its line break, or an empty string.
+        """Return the line of known names that occur in the chunk, with its line break; "" if there are none.
 
-        It begins with who tells the chunk, as whose alias the word for "I" stands there. ``chapter``: see
-        :meth:`PromptBuilder.prompt`.
+        It begins with the narrator, with the word for "I" as an alias. ``room``: most characters;
+        ``chapter``: see :meth:`PromptBuilder.prompt`.
         """
         used = self._search.find_in(chunk)
         room -= len(self._head) + 1
@@ -211,7 +214,8 @@ class _KnownNames:
         return f"{self._head}{self._comma.join(listed)}\n" if listed else ""
 
     def _known_at(self, rank: int, chapter: int | None) -> tuple[NameEntry, ...]:
-        """The name, called as in the chapter, and its forms that are known to be its own only later."""
+        """Return the entry as known in the chapter, and entries of its forms that are only known later to be
+        its own."""
         entry = self._names[rank]
         if chapter is None or not entry.since:
             return (entry,)
@@ -220,7 +224,7 @@ class _KnownNames:
 
 
 def _with_aliases(name: str, aliases: Iterable[str], used: Collection[str]) -> str:
-    """``何恭=子安/何使君``, with the aliases that a chunk uses; empty for an unsafe name."""
+    """Return ``何恭=子安/何使君``, a name with those aliases that are in ``used``; "" for an empty name."""
     forms = [form for form in aliases if form in used]
     if forms and name:
         return f"{name}={'/'.join(forms)}"
@@ -238,7 +242,7 @@ _STRICT_TYPES: dict[Any, dict[str, Any]] = {
 
 
 def _schema(lists: Sequence[str]) -> dict[str, Any]:
-    """The JSON schema of the lists, in the subset that strict decoding takes."""
+    """Return the JSON schema of the lists, in the subset that strict decoding accepts."""
     items = {name: {key: _STRICT_TYPES[kind] for key, kind in _FIELDS[name].items()} for name in lists}
     return closed_object(
         {name: {"type": "array", "items": closed_object(fields)} for name, fields in items.items()}
@@ -246,6 +250,10 @@ def _schema(lists: Sequence[str]) -> dict[str, Any]:
 
 
 def closed_object(properties: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an object with these properties, each required, and no others."""
+    """Return the JSON schema of an object with exactly these properties, all required.
+
+    {"a": {"type": "string"}} → {"type": "object", "properties": …, "required": ["a"], "additionalProperties":
+    False}.
+    """
     required = list(properties)
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

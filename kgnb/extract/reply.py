@@ -30,23 +30,23 @@ from kgnb.extract.reply_shape import (
 )
 
 MAX_REPLY = 1_000_000
-"""Longest reply parsed, in characters; an honest one has a few thousand."""
+"""Longest reply that is parsed, in characters; an honest reply has a few thousand."""
 MAX_REPAIR = 200_000
-"""Longest broken JSON repaired, in characters: the repair is slow, pure Python."""
+"""Longest broken JSON that is repaired, in characters: the repair is slow, pure Python."""
 READS_A_CHARACTER = 60
-"""Reads of the text per character while JSON is repaired: common faults take 2, hostile ones thousands."""
+"""Most reads of the text per character in a repair: common faults take 2, hostile texts thousands."""
 MAX_READS = 2_000_000
-"""Reads in all: about a second."""
+"""Most reads in a repair: about a second."""
 MAX_DEPTH = 24
-"""Deepest nesting of JSON repaired; the object asked for has four levels."""
+"""Deepest nesting of JSON that is repaired; the object asked for has four levels."""
 MAX_STARTS = 32
-"""Places in prose at which JSON is tried."""
+"""Most places in prose at which JSON is tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A reply's content. ``repaired``: its JSON was broken, or stood in a fence or in prose; ``rejected``:
-    number of items that could not be used."""
+    """The content of a reply. ``repaired``: whether its JSON was broken or stood in a fence or in prose;
+    ``rejected``: number of items that could not be used."""
 
     extraction: model.Extraction
     repaired: bool = False
@@ -54,9 +54,11 @@ class Parsed:
 
 
 def parse(text: str, *, provider: str) -> Parsed:
-    """Return the extraction in a reply of ``provider``.
+    """Return the extraction in a reply; ``provider``: name for the error message.
 
-    Raises ReplyUnparsable when no object has one of the lists asked for, or when the object is truncated.
+    ``{"characters": [{"name": "Tom"}]}`` → one character, not repaired; the same in a markdown fence →
+    ``repaired`` True. Raises ReplyUnparsable if no object has one of the lists asked for, or if the object is
+    truncated.
     """
     body = without_thoughts(text) if len(text) <= MAX_REPLY else ""
     if r"\\u" in body:
@@ -75,9 +77,10 @@ def parse(text: str, *, provider: str) -> Parsed:
 
 
 def parse_cut(text: str, *, provider: str) -> Parsed:
-    """Return the whole items of a reply that was cut off; the cut one counts as rejected.
+    """Return the whole items of a reply that was cut off; the cut item counts as rejected.
 
-    Raises ReplyUnparsable when there is none.
+    ``{"characters": [{"name": "Tom"}, {"name": "An`` → Tom, 1 rejected. Raises ReplyUnparsable if there is no
+    whole item.
     """
     found = parse(_closed_after_whole_items(without_thoughts(text)[:MAX_REPAIR]), provider=provider)
     return replace(found, rejected=found.rejected + 1)
@@ -92,21 +95,27 @@ _THOUGHTS_OPEN = re.compile(
 _THOUGHTS_END = re.compile(
     rf"</{_THOUGHTS}>|\[/THINK\]|◁/think▷|<\|channel\|>final[^{{]{{0,40}}<\|message\|>", re.IGNORECASE
 )
-"""Of Qwen, DeepSeek and many after them; of Mistral, of Kimi, of gpt-oss, where a server leaves them in."""
+"""Ends of thoughts that a server leaves in a reply: of Qwen, DeepSeek and similar; of Mistral, of Kimi, of
+gpt-oss."""
 _ANSWER_OPENS = re.compile(r'^(?:```\w*\s*)?\{\s*"?\w+"?\s*:\s*[\[{]', re.MULTILINE)
 _ESCAPED_TWICE = re.compile(r"(?<!\\)\\\\(?=u[0-9a-fA-F]{4})")
 
 
 def is_complete(text: str) -> bool:
-    """Whether a reply is one whole JSON object, whatever its limit: some models go on with white space."""
+    """Return whether a text is one valid JSON object that holds one of the lists asked for, and nothing else.
+
+    ``{"characters": []}`` → True; ``{"characters": [`` → False. Some models go on with white space up to
+    their limit after such an object.
+    """
     return text[:1] == "{" and _strict(text) is not None
 
 
 def without_thoughts(text: str) -> str:
-    """The reply after a reasoning model's thoughts; empty when they never end.
+    """Return the reply behind a reasoning model's thoughts; "" if the thoughts never end.
 
-    Thoughts that aren't closed before an object at the reply's end, some models' fault, end where it begins;
-    of several the first ones may be drafts that the thoughts rejected.
+    ``<think>x</think>{}`` → ``{}``; ``<think>x`` → "". Thoughts without an end mark end where the only object
+    at the reply's end begins; with several objects the result is "", as the first ones may be rejected
+    drafts.
     """
     text = text.strip().lstrip("\ufeff")
     if text[:1] == "{":
@@ -120,7 +129,7 @@ def without_thoughts(text: str) -> str:
 
 
 def _strict(body: str) -> dict[str, list[Any]] | None:
-    """The lists of a reply that is JSON and nothing else."""
+    """Return list name → items of a reply that is JSON and nothing else; None for another reply."""
     try:
         return lists_in(_DECODER.decode(body))
     except (ValueError, RecursionError):
@@ -128,11 +137,10 @@ def _strict(body: str) -> dict[str, list[Any]] | None:
 
 
 def _in_prose(body: str) -> dict[str, list[Any]] | None:
-    """The lists of valid JSON within a markdown fence or prose.
+    """Return list name → items of all valid JSON in a markdown fence or prose, also of lists under headings.
 
-    All objects are joined, and so are lists under headings; of objects with prose between them drafts are
-    left out. None where something would be lost: a piece of broken JSON, or items that nothing says the kind
-    of.
+    Of objects with prose between them drafts are left out. None if something would be lost: a piece of broken
+    JSON, or items of unknown kind.
     """
     found: list[dict[str, list[Any]]] = []
     at = end = 0
@@ -166,7 +174,7 @@ def _in_prose(body: str) -> dict[str, list[Any]] | None:
 
 
 def _without_drafts(found: list[dict[str, list[Any]]]) -> list[dict[str, list[Any]]]:
-    """The objects of which no later one repeats most of the items."""
+    """Return the objects without those of which a later object repeats most items."""
     kept: list[tuple[set[str], dict[str, list[Any]]]] = []
     for lists in found:
         items = {_label(item, kind) for kind in lists if kind != STRAYS for item in lists[kind]}
@@ -176,7 +184,7 @@ def _without_drafts(found: list[dict[str, list[Any]]]) -> list[dict[str, list[An
 
 
 def _label(item: Any, kind: str) -> str:
-    """By which an item is known again: its kind, and its name or ends."""
+    """Return a key by which an item is recognised in a later draft: its kind and its name, or its ends."""
     named = map(mended_item(item, kind).get, ("name", "source", "target"))
     return "\n".join((kind, *(one for one in named if isinstance(one, str))))
 
@@ -185,14 +193,17 @@ _OPENS = re.compile(r'\{|\[(?=\s*[\[{"])')
 
 
 def _is_balanced(body: str) -> bool:
-    """Whether all brackets close: else valid objects in the text are pieces of a larger, truncated one."""
+    """Return whether all brackets are closed; if not, valid objects in the text are pieces of a larger,
+    truncated one."""
     return body.count("{") <= body.count("}") and body.count("[") <= body.count("]")
 
 
 def _with_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
-    """A JSON object of whose keys some are given twice; Python would keep the last.
+    """Return a JSON object from its (key, value) pairs where some keys occur twice; Python would keep the
+    last value.
 
-    Lists count in full. An object whose first key comes again is several, without brackets between.
+    Lists under the same key are joined. If the first key is repeated, the pairs are several objects without
+    brackets between them, and a list is returned.
     """
     value = dict(pairs)
     if len(value) == len(pairs):
@@ -216,7 +227,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_with_repeated_keys, strict=False)
 
 
 def _repaired(body: str) -> tuple[dict[str, list[Any]], int] | None:
-    """The lists of broken but closed JSON, and how many objects the repair lost."""
+    """Return list name → items of broken but closed JSON, and the number of objects that the repair lost;
+    None if it can't be repaired."""
     source = _closed_object(body)
     if source is None:
         return None
@@ -245,9 +257,9 @@ def _count_objects(value: Any) -> int:
 
 
 def _closed_object(body: str) -> str | None:
-    """The outermost object's source if the text closes it; None for a truncated one.
+    """Return the source of the outermost object if the text closes it; None for a truncated object.
 
-    Quotes are unreliable in broken JSON (an unescaped one is its commonest fault), so braces are counted
+    Quotes are unreliable in broken JSON (an unescaped quote is its commonest fault), so braces are counted
     everywhere; a novel has none.
     """
     start, end = body.find("{"), body.rfind("}") + 1
@@ -266,7 +278,8 @@ def _closed_object(body: str) -> str | None:
 
 
 def _closed_after_whole_items(body: str) -> str:
-    """A truncated object up to the last whole item of its outermost list, closed; empty without one."""
+    """Return a truncated object up to the last whole item of its outermost list, closed; "" if there is no
+    whole item."""
     start, end, closing = max(0, body.find("{")), 0, ""
     closers, level = "", 0  # of what is open, the innermost last; the outermost list's depth
     for token in _TOKENS.finditer(body, start):
@@ -284,7 +297,8 @@ def _closed_after_whole_items(body: str) -> str:
 
 
 class _BoundedStr(str):
-    """Bounds json_repair's work: raises OverflowError once it was indexed or sliced ``reads_left[0]`` times.
+    """A string that bounds json_repair's work: raises OverflowError after ``reads_left[0]`` index or slice
+    operations.
 
     ``reads_left`` is shared with every string cut from it or joined with it.
     """
@@ -292,7 +306,7 @@ class _BoundedStr(str):
     reads_left: list[int]
 
     def __new__(cls, text: str, reads_left: list[int]) -> _BoundedStr:
-        """``reads_left``: a list of one number, so that it can be shared."""
+        """``reads_left``: a list of one number, so that strings can share it."""
         new = super().__new__(cls, text)
         new.reads_left = reads_left
         return new

@@ -1,4 +1,8 @@
-"""What the keys of a reply mean: which list, which field. Their words are in reply_keys.toml."""
+"""The meaning of keys in a reply: which list, which field. The words are in reply_keys.toml.
+
+A list (or kind) is a key of :data:`~kgnb.extract.model.LISTS`, such as "characters"; a field is one of its
+items' fields.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,12 @@ _FILE = tomllib.loads(Path(__file__).with_name("reply_keys.toml").read_text("utf
 _KIND_OF = {word: kind for kind, words in _FILE["lists"].items() for word in words.split()}
 _CAMEL = re.compile("(?<=[a-z])(?=[A-Z])")
 _REMARK = re.compile(r"(?<=\w)\s*[(（\[].*", re.DOTALL)
-"""What some write after a key's word: ``强度(1-10)``, ``aliases[]``."""
+"""A remark that some models write behind a key's word: ``强度(1-10)``, ``aliases[]``."""
 _KINDS = "|".join(sorted(_KIND_OF, key=len, reverse=True))
 _KIND = re.compile(rf"(?<![a-z])(?:{_KINDS})(?![a-z])")
 _LIST = "[ _]?(?:list|array|data|info|items|found|mentioned|entities)|列表|表|清单|名单|信息|节点|实体|边"
 _ENDS_LIST = re.compile(rf"(?<![a-z])({_KINDS})(?:{_LIST})?$")
-"""The end of a list's key: a group's members are no groups."""
+"""The end of a list's key; "group's members" is no list of groups."""
 _NAME_OF = re.compile(rf"({_KINDS})(?:name|名称|姓名|名字|名)")
 _UNWANTED = re.compile(
     "(?<![a-z])(?:{words})(?![a-z])|{parts}".format_map(
@@ -28,41 +32,47 @@ _UNWANTED = re.compile(
 
 
 def plain(key: str) -> str:
-    """A key without case, separators and remarks: ``sourceName`` and ``source_name（源）`` are one."""
+    """Return a key in lower case without separators and remarks: ``sourceName`` and ``source_name（源）`` →
+    "sourcename"."""
     return (key if key.isalnum() else "".join(filter(str.isalnum, _REMARK.sub("", key)))).lower()
 
 
 def _words(key: str) -> str:
-    """A key's words in lower case and without remarks, ``mainCharacters`` as two."""
+    """Return a key's words in lower case, without remarks: ``mainCharacters`` → "main characters"."""
     return _CAMEL.sub(" ", _REMARK.sub("", key).strip()).lower()
 
 
 def kind_called(word: str) -> str | None:
-    """The list that is called so: ``人物``, ``Persons``."""
+    """Return the list with this name: ``人物`` and ``Persons`` → "characters"; None for any other word."""
     return _KIND_OF.get(plain(word))
 
 
 def kind_of_name_key(key: str) -> str | None:
-    """The list whose items a key names: ``character_name``, ``人物姓名``."""
+    """Return the list whose items a key names: ``character_name`` and ``人物姓名`` → "characters"; None for
+    any other key."""
     named = _NAME_OF.fullmatch(plain(key))
     return _KIND_OF[named[1]] if named else None
 
 
 def kind_at_end(key: str) -> str | None:
-    """The list whose name a key ends in: ``mainCharacters``, ``人物列表``."""
+    """Return the list whose name a key ends in: ``mainCharacters`` and ``人物列表`` → "characters"; None for
+    any other key."""
     ends = _ENDS_LIST.search(_words(key))
     return _KIND_OF[ends[1]] if ends else None
 
 
 def kind_in_heading(prose: str) -> str | None:
-    """The list that the last line of ``prose`` names, but for fences; None if it names several."""
+    """Return the list that the last line of ``prose`` names, fences apart; None if it names none or several.
+
+    "Here:⏎## Characters⏎```json" → "characters" (⏎: line break).
+    """
     lines = [line for line in prose.lower().splitlines() if line.strip(" \t`~") not in ("", "json")]
     kinds = {_KIND_OF[word[0]] for word in _KIND.finditer(lines[-1])} if lines else set()
     return kinds.pop() if len(kinds) == 1 else None
 
 
 def is_unwanted(key: str) -> bool:
-    """Whether what stands there is not the passage's: ``excluded_characters``."""
+    """Return whether a key says that its value is not from the passage: ``excluded_characters`` → True."""
     return _UNWANTED.search(_words(key)) is not None
 
 
@@ -72,15 +82,16 @@ def is_unwanted(key: str) -> bool:
 _TOLD_BY = {name: [plain(name), *words.split()] for name, words in _FILE["fields"].items()}
 _TOLD_BY["relations"] = ["relations", *_FILE["lists"]["relations"].split()]
 _WHOSE = {"id", "name", "surname", "source", "target", "relations"}
-"""Fields that a key with a further word doesn't tell: ``father_name`` is another's."""
+"""Fields that a key with a further word does not mean: ``father_name`` is another person's name."""
 MAX_END = 40
-"""Characters at a key's end among which a field's word is looked for."""
+"""Most characters at a key's end in which a field's word is looked for."""
 
 
 def _words_of(kind: str) -> dict[str, str]:
-    """The fields that keys of a kind's items may stand for, by :func:`plain` words, the surest first.
+    """Return word → field for the keys of a kind's items, the surest words first; words are as :func:`plain`
+    returns them.
 
-    ``姓名`` tells a name before ``人物`` does, which may be a role.
+    ``姓名`` is surer for the name than ``人物``, which may be a role.
     """
     beside = ("id",) if kind == "relations" else ("id", "surname", "relations")
     fields, ends = {*LISTS[kind].model_fields, *beside}, _FILE["ends"]
@@ -108,13 +119,15 @@ _FIELD_OF = {kind: _words_of(kind) for kind in LISTS}
 _END_OF = {kind: _end_of(kind) for kind in LISTS}
 _RANKS = {kind: {word: rank for rank, word in enumerate(words)} for kind, words in _FIELD_OF.items()}
 OF_ENDS = {*_KIND_OF, *_TOLD_BY["name"], *_FILE["ends"]["both"].split()} - {*_TOLD_BY["relations"]}
-"""Keys of both ends of a relation, or of the one that no other key tells; not its ``chapters``."""
+"""Keys of both ends of a relation, or of the end that no other key gives."""
 
 
 def field_of(key: str, kind: str) -> str:
-    """The field, ``id``, ``surname`` or ``relations`` that a key of such an item stands for; else the key.
+    """Return the field that a key of an item of ``kind`` means, or "id", "surname" or "relations"; else the
+    key as :func:`plain` returns it.
 
-    A key with a further word before it, such as ``supporting_quote``, is the field that its end names.
+    Of characters: ``姓名`` → "name", ``xyz`` → "xyz". A key with a further word before it means the field at
+    its end: ``supporting_quote`` of relations → "evidence".
     """
     word = plain(key)
     return _FIELD_OF[kind].get(word) or _field_at_end(key[-MAX_END:], kind) or word
@@ -127,5 +140,6 @@ def _field_at_end(key: str, kind: str) -> str | None:
 
 
 def rank_of(key: str, kind: str) -> int:
-    """How sure a key's meaning is, the surest 0: two keys may stand for one field."""
+    """Return the rank of a key among the words of its field, 0 for the surest: of two keys for one field the
+    lower rank counts."""
     return _RANKS[kind].get(plain(key), len(_RANKS[kind]))

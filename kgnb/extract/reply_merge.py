@@ -16,12 +16,12 @@ _Item = TypeVar("_Item", bound=BaseModel)
 
 
 def merge(extractions: Sequence[Extraction]) -> Extraction:
-    """Return one extraction of several, items in order of first occurrence.
+    """Return one extraction from several of the same chapter, items in the order of first occurrence.
 
-    Lists are united, scores at their maximum, texts from the first that has one. Merging is associative, so
-    how a chapter was split does not matter, except for people who share a word: characters of one name whose
-    other names differ stay apart (namesakes.py). ``absent`` is not merged: evidence.mark_absent sets it
-    afterwards, by the whole text.
+    Items of the same name (relations: same ends and type) become one: lists are united, numbers are the
+    maximum, a text is the first that is not empty. Merging is associative, so the division of a chapter does
+    not matter, except for people who share a word: characters of one name but different other names stay
+    apart (namesakes.py). ``absent`` is empty: evidence.mark_absent sets it afterwards, by the whole text.
     """
     namesakes = Namesakes(extractions)
     extractions = [namesakes.disambiguate(e) for e in extractions]
@@ -68,7 +68,8 @@ def _united(one: _Item, other: _Item) -> _Item:
 
 
 def _rank_of_quote(claim: Event | Relation) -> tuple[bool, bool, int]:
-    """A quote found in the text is preferred, then one that names both ends of its relation."""
+    """Return a key that is greatest for the best quote: found in the text, not empty, with both ends of its
+    relation."""
     ends = (claim.source, claim.target) if isinstance(claim, Relation) else ()
     return not claim.unverified, claim.evidence != "", sum(end in claim.evidence for end in ends)
 

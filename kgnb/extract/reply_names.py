@@ -1,4 +1,4 @@
-"""The names in a reply, and what it gives in place of them: ids, several in one text, pairs, sentences."""
+"""Resolves names in a reply: ids, several names in one text, pairs of names and sentences become names."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from kgnb.extract.reply_shape import (
 
 _NUMBERS = ("protagonist_score", "strength", "confidence")
 _TELL_NOTHING = {"id", "name", "type", *_NUMBERS}
-"""Fields of an item that tell nothing of somebody without a name."""
+"""Fields of an item that say nothing about a person without a name."""
 _NAME = re.compile(r"[^\W\d_][\w·•・.'’ -]+")
 _PAIR = re.compile(r"<[-=]+>|(?<![<=-])[-=]+>?|[→↔—–~～&+/／、,，与和]|\band\b")
 _REMARK = re.compile(r"([^（）()]+?)\s*[（(]([^（）()]+)[）)]")
-"""A name with a remark: ``何恭（太守）``. Two that differ in the remark alone are two people."""
+"""A name with a remark: ``何恭（太守）``. Two names that differ in the remark alone belong to two people."""
 _AND = re.compile(r"[、，,&＆和与及]|\band\b")
 _AFTER_CODE = re.compile(r"[\s(（:：]")
 _SAYS = (
@@ -39,10 +39,12 @@ _SAYS = (
 
 
 def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
-    """``lists`` with each item mended, relations taken out of other items, and names in place of ids.
+    """Return ``lists`` (list name → items) with each item mended, relations taken out of other items, and
+    names in place of ids.
 
-    Items without any content, such as a copy of the format, are left out. Of somebody called 未知 of whom
-    more is told the name is left out, so that the item counts as rejected.
+    A relation from "c1" to "c2", ids of Tom and Ann, → from "Tom" to "Ann". Items without content, such as a
+    copy of the format, are left out. A person called 未知 (unknown) with a description gets the name "", so
+    that the item counts as rejected.
     """
     found = {
         kind: [
@@ -70,13 +72,13 @@ def mended(lists: Mapping[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _split_remark(name: str) -> tuple[str, str]:
-    """A name without its remark, and the remark; "" where it has none."""
+    """Return a name without its remark, and the remark ("" for none): ``何恭（太守）`` → ("何恭", "太守")."""
     told = _REMARK.fullmatch(name) if len(name) <= MAX_NAME else None
     return (told[1], told[2]) if told else (name, "")
 
 
 class _Names:
-    """The names in a reply, and what stands in place of them: ids, several in one text, pairs."""
+    """The names of a reply, to replace ids, several names in one text, and pairs."""
 
     def __init__(self, found: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         self._by_id: dict[str, Any] = {}
@@ -88,9 +90,9 @@ class _Names:
         self._entities = self.people.union(*map(_names_in, found.values()))
 
     def _each_person(self, item: dict[str, Any]) -> list[dict[str, Any]]:
-        """A person, or each of several whose names stand in one text.
+        """Return the person of an item, or a person for each of several names in its text.
 
-        In ``林远/阿远`` both are one's, unless the list has either by itself.
+        ``林远/阿远`` are two names of one person, unless the list has either by itself.
         """
         name = item.get("name")
         if not isinstance(name, str) or len(name) > MAX_NAME:
@@ -111,12 +113,13 @@ class _Names:
         return [{**item, "name": first, "aliases": [*others, *(item.get("aliases") or ())]}]
 
     def add(self, key: Any, name: Any) -> None:
-        """Note an item's id; it is no one's if each list counts from one."""
+        """Store the name for an item's id; an id that several items have stands for none."""
         if isinstance(key, str | int) and isinstance(name, str):
             self._by_id[str(key)] = name if self._by_id.get(str(key), name) == name else None
 
     def of(self, value: Any) -> Any:
-        """The name of the entity with an id, None for a number that is no id; any other value as it is."""
+        """Return the name of the entity with an id, None for a number that is no id, any other value
+        unchanged."""
         is_text = isinstance(value, str)
         if isinstance(value, int | float) or (is_text and value.isdecimal() and value not in self.people):
             return self._by_id.get(str(value))
@@ -128,7 +131,7 @@ class _Names:
         return name if isinstance(name := self._by_id.get(code), str) and code != name in value else value
 
     def ties(self, tie: dict[str, Any]) -> list[dict[str, Any]]:
-        """A relation, or one between each of its ends; none where a pair is said to have none."""
+        """Return a relation for each combination of its ends; [] if the reply says that there is none."""
         if _is_no_tie(tie):
             return []
         if "target" not in tie and isinstance(parts := tie.get("parts"), list):
@@ -141,7 +144,8 @@ class _Names:
         return [{**tie, "source": source, "target": target} for source in sources for target in targets]
 
     def each(self, value: Any) -> list[Any]:
-        """The entities that stand in one place: in a list, or people in one text."""
+        """Return the entities of one value: the items of a list, or the people that a text joins by "and" or
+        a comma."""
         parts = [text_in(one) for one in value] if isinstance(value, list) else []
         if isinstance(value, str) and value not in self.people:
             split = [part.strip() for part in _AND.split(value)]
@@ -149,7 +153,8 @@ class _Names:
         return [self.of(one) for one in parts or [value]]
 
     def _told(self, parts: list[Any]) -> dict[str, Any]:
-        """The relation that a text or a list tells of two known entities; empty without both."""
+        """Return the relation that a text ("甲与乙：夫妻") or list states between two known entities; {}
+        unless both are known."""
         if len(parts) == 1 and isinstance(parts[0], str) and len(parts[0]) <= MAX_NAME:
             said = filter(None, (form.fullmatch(parts[0]) for form in _SAYS))
             return next((tie for one in said if self._joins(tie := one.groupdict())), {})
@@ -161,15 +166,15 @@ class _Names:
         return next((tie for tie in ties if 3 <= len(parts) <= 4 and self._joins(tie)), {})
 
     def _joins(self, tie: Mapping[str, Any]) -> bool:
-        """Whether the ends are known entities and the type is none: three people are no relation."""
+        """Return whether both ends are known entities and the type is not: three people are no relation."""
         ends = [one for end in ENDS for one in self.each(tie[end])]
         known = [isinstance(one, str) and one in self._entities for one in (tie["type"], *ends)]
         return not known[0] and all(known[1:])
 
     def _pair(self, text: str, tie: Mapping[str, Any]) -> dict[str, str]:
-        """The ends that ``刘备-关羽`` tells: both known people, or else one of them.
+        """Return the ends in a text ``刘备-关羽``, if both are known people, or else if one is.
 
-        With a ``source``, whose object this stands in, a text that isn't two known people is the other end.
+        In an object with a ``source``, a text that is no pair of known people is the other end.
         """
         source, text = tie.get("source"), text.strip("()（）[] ")
         if text in self.people:
@@ -188,24 +193,25 @@ def _names_in(items: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def _is_blank(item: Any) -> bool:
-    """Whether an item says nothing: ``{}``, ``{"name": "", "aliases": [], "protagonist_score": 0}``."""
+    """Return whether an item has no content: ``{}``, ``{"name": "", "aliases": [],
+    "protagonist_score": 0}``."""
     if not isinstance(item, dict):
         return item is None or (isinstance(item, str) and says_nothing(item))
     return not any(given for key, given in item.items() if key not in _NUMBERS)
 
 
 def _is_nobody(item: Mapping[str, Any]) -> bool:
-    """Whether an item's name is a word for nothing, and nothing is told of it."""
+    """Return whether an item's name is a word for nothing (未知) and no field describes it."""
     return _has_no_name(item) and not any(item[key] for key in item.keys() - _TELL_NOTHING)
 
 
 def _has_no_name(item: Mapping[str, Any]) -> bool:
-    """Whether an item's name is a word for nothing."""
+    """Return whether an item's name is a word for nothing (未知)."""
     return isinstance(name := item.get("name"), str) and name != "" and says_nothing(name)
 
 
 def _is_no_tie(tie: Mapping[str, Any]) -> bool:
-    """Whether a relation has nobody at an end, or is said to be none."""
+    """Return whether a relation has a word for nothing at an end, or as its type."""
     kind, pair = tie.get("type"), tie.get("pair")
     keyed = isinstance(pair, str) and "target" not in tie
     if keyed and says_nothing(tie.get("type", pair) or tie.get("description")):

@@ -1,4 +1,4 @@
-"""Replies that call who tells the chapter 我, "I", 叙述者 or "the narrator": these words mean him."""
+"""Replaces words for the narrator in a reply (我, "I", 叙述者, "the narrator") by the narrator's name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _ABOUT_EN = frozenset(
 
 
 def is_for_narrator(name: str) -> bool:
-    """Return whether a name in a reply is only a word for who tells: 我, 叙述者（我）, narrator (unnamed)."""
+    """Return whether a name in a reply is only a word for the narrator.
+
+    "我", "叙述者（我）", "narrator (unnamed)" → True; "Tom" → False.
+    """
     words = _MARKS.sub(" ", fold(name)).lower().split()
     if not _I_EN.isdisjoint(words):
         return _I_EN.union(_ABOUT_EN).issuperset(words)
@@ -32,10 +35,10 @@ def is_for_narrator(name: str) -> bool:
 
 
 def with_narrator(extraction: Extraction, narrator: NameEntry) -> Extraction:
-    """Return the extraction with the narrator's name in place of words for who tells.
+    """Return the extraction with the narrator's name in place of words for the narrator, which are nobody's
+    alias.
 
-    These are nobody's alias. His name with such a word as a remark, or the reverse, is his, too: 何恭（我）,
-    "I (Tom)".
+    The narrator's name with such a word as a remark, or the reverse, is replaced too: 何恭（我）, "I (Tom)".
     """
     own = {narrator.name, *narrator.aliases}
 

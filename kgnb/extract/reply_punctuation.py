@@ -1,4 +1,4 @@
-"""JSON with other signs than its own: full-width brackets, curly quotes, ``=>``, doubled braces, tables."""
+"""Turns near-JSON into JSON: full-width brackets, curly quotes, ``=>``, doubled braces, markdown tables."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import json
 import re
 
 MAX_TEXT = 200_000
-"""Longest text that is looked through, in characters."""
+"""Longest text that is changed, in characters; a longer one is returned as it is."""
 MAX_HEADING = 40
-"""Characters of a table's heading that count: each row repeats them."""
+"""Most characters of a table's heading that become a key, as each row repeats it."""
 
 _FULL_WIDTH = str.maketrans("｛｝［］：，；＂\u3000\u00a0", '{}[]:,;"  ')
 _KEY = re.compile(r"(?:\"(\w+)[“”」』＂]|[“”「『＂](\w+)\")(?=\s*[:：=])")
-"""A key whose quotes don't match. Two curly ones may stand in a string: ``"人称“玄德”：仁厚"``."""
+"""A key with unlike quotes. Two curly quotes may stand in a string: ``"人称“玄德”：仁厚"``."""
 _LISTED = re.compile(r'(?<=")、\s*(?=")')
 _ASSIGNS = re.compile("=>?")
 _AND_SO_ON = re.compile(r"(?<![.…])(?:…+|\.{3,})(?=\s*[\]}])")
 _QUOTED_LINE = re.compile(r"^(?:[>+|]|[ \t]*\d+[:.|]?(?=[\s{}\[\]\"]))[ \t]?", re.MULTILINE)
-"""What some put before each line: a quotation's mark, its number."""
+"""A prefix that some models put before each line: a quotation mark of markdown, a line number."""
 _TABLE = re.compile(r"^\|.*\|[ \t]*\n\|[ :|-]+\n(?:\|.*\|[ \t]*(?:\n|\Z))+", re.MULTILINE)
 _OPENS = re.compile(r'["“”「『＂]')
 _BEFORE_END = r"(?=(?:\s|\\n)*(?:[,:;=}\]，：；｝］]|\Z))"
@@ -27,9 +27,9 @@ _CLOSES = re.compile(rf"[”“」』＂]{_BEFORE_END}")
 
 
 def with_ascii_punctuation(text: str) -> str:
-    """``text`` with ASCII for the punctuation between its strings, from the first bracket to the last.
+    """Return ``text`` with ASCII for the punctuation between its strings, from the first bracket to the last.
 
-    What stands inside a string stays: ``"他说：“走”"`` is the book's own.
+    ``｛“characters”：［｝`` → ``{"characters":[}``. The inside of a string stays: ``"他说：“走”"``.
     """
     if len(text) > MAX_TEXT or "{'" in text:  # Python's, whose punctuation is JSON's
         return text
@@ -46,7 +46,11 @@ def with_ascii_punctuation(text: str) -> str:
 
 
 def with_tables_as_json(text: str) -> str:
-    """``text`` with a list of objects for each markdown table; as it is where one is cut off."""
+    """Return ``text`` with a JSON list of objects in place of each markdown table; unchanged if a table is
+    cut off.
+
+    A table of the heading ``name`` and the row ``Tom`` → ``[{"name": "Tom"}]``.
+    """
     if len(text) > MAX_TEXT:
         return text
     found = _TABLE.sub(lambda table: json.dumps(_rows(table[0]), ensure_ascii=False) + "\n", text)
@@ -76,6 +80,6 @@ def _translated(text: str) -> str:
 
 
 def _plain(between: str) -> str:
-    """What stands between strings, as JSON has it."""
+    """Return the characters between strings as JSON has them."""
     between = between.translate(_FULL_WIDTH).replace("\\n", "\n")
     return _AND_SO_ON.sub("", _ASSIGNS.sub(":", between))

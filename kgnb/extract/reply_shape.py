@@ -1,4 +1,4 @@
-"""The lists asked for, in whatever shape a reply gives them: nested, under other keys, as maps, in pieces."""
+"""Finds the lists asked for in any shape of a reply: nested, under other keys, as maps, in pieces."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from kgnb.extract.reply_keys import (
 )
 
 MAX_DEPTH = 6
-"""Levels of wrapping that are looked into."""
+"""Most levels of nesting that are searched."""
 MAX_ENDS = 20
-"""Most ends, and keys, of a relation that is made one for each: no reply may grow by being read."""
+"""Most ends, and keys, of a relation that is split into several, so that a reply can't grow much."""
 
 _TELLS_KIND = ("kind", "type", "label", "labels", "category", "entitytype", "类型")
 _CODE = re.compile(r"[a-z]*[_-]?\d+", re.IGNORECASE)
-"""What numbers an item, as an id: ``1``, ``p1``, ``char_01``."""
+"""An item's number or id: ``1``, ``p1``, ``char_01``."""
 NO_TIE = frozenset(("无", "无关系", "没有关系", "none", "no relation"))
 _NOTHING = NO_TIE | {"未知", "不详", "暂无", "未提及", "null", "n/a", "unknown", "not mentioned", "string"}
-"""Words for nothing, the last of a copied schema."""
+"""Words for nothing; "string" is from a copied schema."""
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 _BETWEEN = re.compile(r"-{2,}>?|->|→|—+|\s-\s|-\[|\]-?>?|[:：|(),，（）]")
 _BULLET = re.compile(r"\s*(?:[-*•]|\d+[.、)])\s+")
@@ -41,20 +41,20 @@ _TOLD = re.compile(
     r"(?P<name>[^：:（）()]+?)\s*(?:(?!(?<=\d):\d)[：:](?!//)\s*(?P<after>.+)|[（(](?P<within>[^（）()]+)[）)])",
     re.DOTALL,
 )
-"""An item that is a text with what is told of it: ``何恭：太守``, ``何恭（太守）``; not ``12:30 到站``."""
+"""A text that is an item's name and description: ``何恭：太守``, ``何恭（太守）``; not ``12:30 到站``."""
 STRAYS = ""
-"""In place of a kind: items in lists that nothing says the kind of, which are lost."""
+"""Key, in place of a list's name, of items whose kind is unknown; they are lost."""
 ENDS = frozenset(("source", "target"))
 _WANTED = {kind: {"name", *(ENDS | {"type", "pair"} if kind == "relations" else ())} for kind in LISTS}
-"""Fields without which an item is none, so that what they say in place of nothing matters."""
+"""Kind → fields without which an item is invalid: words for nothing stay in them, to be rejected later."""
 
 
 def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
-    """The items by kind that ``value`` holds; None when it has none of the lists asked for.
+    """Return list name → items found in ``value``; None if it holds none of the lists asked for.
 
-    A list that is nested deeper counts where no other of its kind is given outside of it. Also None for a
-    list without a key of which some items would be lost, as nothing says what they are; those in lists with a
-    key are given as :data:`STRAYS`.
+    {"人物": [{"name": "Tom"}]} → {"characters": [{"name": "Tom"}]}; {"a": 1} → None. A nested list counts
+    only if the level above has no list of its kind. Items of unknown kind are under :data:`STRAYS`; None if
+    there are no others. ``depth``: level of nesting of ``value``, 0 for a whole reply.
     """
     found = _lists_in(value, depth)
     return found if depth or found is None or found.keys() != {STRAYS} else None
@@ -86,13 +86,17 @@ def _lists_in(value: Any, depth: int) -> dict[str, list[Any]] | None:
 
 
 def _kind_of_key(key: str, given: Any, of_item: bool) -> str | None:
-    """The kind of the items under a key. ``of_item``: of an item, names in such a list are not items."""
+    """Return the kind of the items under a key, None if it is no list's. ``of_item``: whether the key is an
+    item's own; then names in the list are not items."""
     are_names = not of_item and isinstance(given, list) and str in map(type, given)
     return kind_called(key) or (kind_at_end(key) if are_names or _is_list_of_items(given) else None)
 
 
 def has_stray(value: Any, depth: int = 0) -> bool:
-    """Whether ``value`` is an item that nothing says the kind of, or a list with one."""
+    """Return whether ``value`` is an item of unknown kind, or a list that contains one.
+
+    [{"name": "Tom"}] → True; [1] → False.
+    """
     if isinstance(value, list) and depth <= MAX_DEPTH:
         return any(has_stray(one, depth + 1) for one in value)
     return _is_item(value) and not (lists_in(value, 1) or {}).keys() - {STRAYS}
@@ -103,7 +107,10 @@ def _is_item(value: Any) -> bool:
 
 
 def united(parts: Iterable[dict[str, list[Any]] | None]) -> dict[str, list[Any]] | None:
-    """The items of all parts; None where every part is None."""
+    """Return list name → items of all parts in order; None if all parts are None or empty.
+
+    [{"a": [1]}, None, {"a": [2]}] → {"a": [1, 2]}.
+    """
     found: dict[str, list[Any]] = {}
     for part in parts:
         for kind, items in (part or {}).items():
@@ -112,7 +119,7 @@ def united(parts: Iterable[dict[str, list[Any]] | None]) -> dict[str, list[Any]]
 
 
 def _decoded(text: str) -> Any:
-    """The JSON that a string holds, perhaps in a fence, if it does."""
+    """Return the value of the JSON in a string, perhaps in a fence; None if it is no JSON object or list."""
     text = text.strip("` \t\r\n").removeprefix("json").lstrip()
     if text[:1] not in ("{", "["):
         return None
@@ -123,7 +130,8 @@ def _decoded(text: str) -> Any:
 
 
 def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
-    """An item that stands outside of a list and says itself what it is; or a list that is named so."""
+    """Return kind → [the item] for an item outside a list that states its kind, kind → its list for a named
+    list; else None."""
     is_wrapper = any(map(_is_list_of_items, value.values()))
     if _fields_of(value) >= ENDS and not is_wrapper:
         return {"relations": [value]}
@@ -139,9 +147,12 @@ def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
 
 
 def items_of(value: Any, kind: str) -> list[Any]:
-    """The value given for a list, as a list: it may be nothing, a single item, or a mapping by name.
+    """Return the value given for a list, as a list of items: it may be empty, a single item, or a mapping by
+    name.
 
-    Relations may be mapped by their pair: ``{"刘备-关羽": "结义兄弟"}``.
+    None → []; "Tom" → ["Tom"]; {"Tom": "a boy"} → [{"id": "Tom", "name": "Tom", "description": "a boy"}].
+    Relations may be mapped by their pair: {"刘备-关羽": "结义兄弟"} → [{"pair": "刘备-关羽", "type":
+    "结义兄弟"}].
     """
     if isinstance(value, list):
         return [
@@ -169,8 +180,8 @@ def items_of(value: Any, kind: str) -> list[Any]:
 
 
 def _unwrapped(part: Any, kind: str) -> list[Any]:
-    """An item of a list that stands in an object of its own, under its kind or its name; or several relations
-    of one end."""
+    """Return [the item] of an object that holds it under its kind or name, or the relations that an object
+    lists for one end."""
     if kind == "relations" and isinstance(part, dict) and len(part) <= MAX_ENDS:
         inner = {key: given for key, given in part.items() if _is_list_of_items(given)}
         own = {*map(plain, inner)} & OF_ENDS or _fields_of(inner) & (_FIELDS[kind] - {"type"})
@@ -188,7 +199,8 @@ def _unwrapped(part: Any, kind: str) -> list[Any]:
 
 
 def _of_group(item: dict[str, Any], key: str, kind: str) -> dict[str, Any]:
-    """An item in a list under a key that may be its type, or a relation's source."""
+    """Return an item with the key of its list as its type or, of a relation without a source, as
+    its source."""
     if _is_type(key):
         return {"type": key, **item}
     no_source = kind == "relations" and ENDS & _fields_of(item) == {"target"}
@@ -196,8 +208,10 @@ def _of_group(item: dict[str, Any], key: str, kind: str) -> dict[str, Any]:
 
 
 def _ties_by_end(value: dict[str, Any]) -> list[Any]:
-    """Relations mapped by source and target, or by type: ``{"刘备": {"关羽": "LEADS"}}``,
-    ``{"LEADS": [["刘备", "关羽"]]}``; empty for other maps."""
+    """Return relations mapped by source and target or by type; [] for other maps.
+
+    ``{"刘备": {"关羽": "LEADS"}}``, ``{"LEADS": [["刘备", "关羽"]]}``.
+    """
     ties: list[Any] = []
     for key, inner in value.items():
         if isinstance(inner, dict) and not _FIELDS["relations"].intersection(_fields_of(inner)):
@@ -213,7 +227,7 @@ def _ties_by_end(value: dict[str, Any]) -> list[Any]:
 
 
 def _fields_of(tie: Iterable[str]) -> set[str]:
-    """The fields of a relation that an object's keys tell."""
+    """Return the fields of a relation that an object's keys mean."""
     return {field_of(key, "relations") for key in tie}
 
 
@@ -231,14 +245,17 @@ _LISTS = {
 
 
 def _is_named(item: Iterable[str], kind: str = "things") -> bool:
-    """Whether the keys of an object tell its name, if only by an id."""
+    """Return whether one of an object's keys means a name or an id."""
     return any(field_of(key, kind) in ("name", "id") for key in item)
 
 
 def mended_item(item: Any, kind: str) -> dict[str, Any]:
-    """``item`` with the fields of its kind: keys by their own names, names as texts, lists as lists.
+    """Return ``item`` as a mapping of its kind's fields: keys by their own names, names as texts, lists as
+    lists.
 
-    It may have an ``id`` and ``relations`` besides. Empty for what is no item.
+    Of characters: {"姓名": "何恭", "别名": "子安、何使君"} → {"name": "何恭", "aliases": ["子安", "何使君"]};
+    "何恭：太守" → {"name": "何恭", "description": "太守"}; 3 → {}. The result may also have ``id`` and
+    ``relations``, and a relation ``parts`` or ``pair``.
     """
     if isinstance(item, str) and (bullet := _BULLET.match(item)):
         item = item[bullet.end() :]
@@ -272,21 +289,26 @@ def mended_item(item: Any, kind: str) -> dict[str, Any]:
 
 
 def has_roles(participants: Any) -> TypeGuard[dict[str, str]]:
-    """Whether they are given as ``{"刘备": "守方"}`` or ``{"守方": "刘备"}``."""
+    """Return whether participants are a mapping between names and roles: ``{"刘备": "守方"}`` or ``{"守方":
+    "刘备"}``."""
     if not isinstance(participants, dict) or "name" in participants:
         return False
     return all(isinstance(one, str) for one in participants.values())
 
 
 def says_nothing(value: Any) -> bool:
-    """Whether it is empty, a word for nothing, or signs alone: ``无``, ``N/A``, ``...``."""
+    """Return whether a value is empty, a word for nothing, or punctuation alone: ``无``, ``N/A``, ``...`` →
+    True; "Tom" → False."""
     if not value or not isinstance(value, str):
         return not value
     return value.strip().lower() in _NOTHING or (value.isprintable() and not any(map(str.isalnum, value)))
 
 
 def text_in(value: Any) -> Any:
-    """The name, or else the only text, in an object or a list of one that stands in place of it."""
+    """Return the name, else the only text, in an object or a list of one; any other value unchanged.
+
+    [{"name": "Tom"}] → "Tom"; {"a": 1} → {"a": 1}.
+    """
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
@@ -297,7 +319,8 @@ def text_in(value: Any) -> Any:
 
 
 def _one_text(value: Any, key: str) -> Any:
-    """A field's value as one text; of several, which a relation has at its ends only, the first counts."""
+    """Return a field's value as one text: of several the first, for a description all; a relation's ends may
+    stay lists."""
     if not isinstance(value, list) or key in ("name", "source", "target"):
         return text_in(value)
     texts = [text for one in value if isinstance(text := text_in(one), str)]
@@ -339,7 +362,8 @@ def _with_surname(name: str, family: str) -> str:
 
 
 def _triple(item: list[Any]) -> dict[str, Any]:
-    """``["何恭", "FRIEND_OF", "程勇"]`` as a relation, wherever its type stands."""
+    """Return ``["何恭", "FRIEND_OF", "程勇"]`` as a relation, at whatever place its type stands; {} if no
+    item is a type."""
     types = [one for one in item if isinstance(one, str) and _TYPE.fullmatch(one)]
     ends = [one for one in item if one not in types]
     if len(types) == 1 and len(ends) in (2, 3) and (types[0] == item[1] or _is_type(types[0])):
@@ -348,12 +372,13 @@ def _triple(item: list[Any]) -> dict[str, Any]:
 
 
 def _is_type(word: str) -> bool:
-    """Whether a word in capitals is a relation's type wherever it stands: ``FBI`` may be a name."""
+    """Return whether a word in capitals can only be a relation's type: ``FBI`` may be a name."""
     return "_" in word or word in CHARACTER_RELATIONS
 
 
 def split_names(value: Any, depth: int = 0) -> list[Any]:
-    """``"子安、何使君"`` as a list, and ``[{"name": …}]`` or ``{"字": …}`` as names."""
+    """Return the names in a value as a list: "子安、何使君" → ["子安", "何使君"]; [{"name": "Tom"}, "无"] →
+    ["Tom"]; 3 → [3]."""
     if isinstance(value, str):
         parts = (part.strip() for part in _SEPARATORS.split(value))
         return [part for part in parts if not says_nothing(part)]

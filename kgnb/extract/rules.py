@@ -1,4 +1,5 @@
-"""Extraction without an LLM: the book's names in a chapter, relations stated or implied by co-occurrence."""
+"""Extraction of a chapter without an LLM: the book's names in it, relations that it states, and
+co-occurrences."""
 
 from __future__ import annotations
 
@@ -22,20 +23,20 @@ from kgnb.extract.word_search import WordSearch, trie_pattern
 from kgnb.extract.zh import script
 
 MAX_RELATIONS = 300
-"""Most relations per chapter, the strongest first; at most half of them are stated ones."""
+"""Most relations per chapter, the strongest first; at most half of them are stated."""
 
 MAX_DISTANCE = 120
-"""Most characters (zh) between two persons of neighbouring sentences that co-occur; within one sentence three
-times as many."""
+"""Most characters between two persons in neighbouring sentences that co-occur; three times as many within one
+sentence."""
 
 NEIGHBOUR_WEIGHT = 0.25
-"""Weight of a co-occurrence in neighbouring sentences; one within a sentence counts 1."""
+"""Weight of a co-occurrence in neighbouring sentences; within a sentence it is 1."""
 
 MENTIONED_WEIGHT = 0.5
-"""Weight of one within a speech: who is only mentioned together has not met."""
+"""Weight of a co-occurrence within one speech: two who are mentioned together have not met there."""
 
 STATED_WEIGHT = 3.0
-"""Weight of a relation that the text states in words, in co-occurrences."""
+"""Co-occurrences that a stated relation counts as, for its strength."""
 
 _SPEECH = re.compile('“[^”\n]*”?|「[^」\n]*」?|『[^』\n]*』?|"[^"\n]*"?')
 
@@ -45,14 +46,14 @@ _HEADING = re.compile(
     r"(\S.*)",
     re.IGNORECASE,
 )
-"""A title; group 1: what stands behind the number."""
+"""A chapter's title; group 1: the part behind its number."""
 
 _Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class _NameIndex:
-    """The book's names; in Chinese folded to simplified characters."""
+    """The book's names as they are searched in a chapter; in Chinese folded to simplified characters."""
 
     lang: Lang
     traditional: bool  # the script of the texts that are searched for them
@@ -63,7 +64,8 @@ class _NameIndex:
     narrator: NameEntry | None  # who tells the book, folded
 
     def at(self, chapter: int) -> _NameIndex:
-        """The index of the same forms, each with the entry whose it is known to be in the chapter."""
+        """Return the index with the same forms, each with the entry to which it is known to belong in the
+        chapter."""
         changed = [entry for entry in self.joined_later if max(entry.since.values()) > chapter]
         if not changed:
             return self
@@ -83,7 +85,7 @@ class _NameIndex:
 
     @cached_property
     def _search(self) -> Callable[[str], Iterable[tuple[int, str]]]:
-        """Finds the names of a text: offset and name."""
+        """Function from a text to (offset, name) of each name in it."""
         if self.lang == "zh":
             return WordSearch(self.entries).longest_in
         first = trie_pattern(form[:1] for form in self.entries)  # excludes most places at once
@@ -91,12 +93,15 @@ class _NameIndex:
         return lambda text: ((m.start(), m[0]) for m in names.finditer(text))
 
     def mentions(self, text: str) -> list[Mention]:
-        """Every name that stands in a text."""
+        """Return a mention for each name in a text, in order."""
         return [Mention(self.entries[name], name, at, at + len(name)) for at, name in self._search(text)]
 
     def tellers(self, title: str) -> list[NameEntry]:
-        """Who may tell a chapter in the first person: whose name or, in English, whose journal is all of its
-        title behind a number, then who tells the book."""
+        """Return the persons who may tell a chapter in the first person: the bearer of the name in its title,
+        then the book's narrator.
+
+        The title behind its number must be the name alone or, in English, name a journal ("Ann's Diary").
+        """
         if self.lang == "zh":
             title = script.simplified(title, traditional=self.traditional)
         found = _HEADING.fullmatch(title.strip())
@@ -108,7 +113,7 @@ class _NameIndex:
         return [entry for entry in (self.person(name), self.narrator) if entry]
 
     def person(self, name: str) -> NameEntry | None:
-        """Return who bears a name, which may stand in capitals as in headings."""
+        """Return the person with a name, which may be in capitals as in headings; None if there is none."""
         entry = self.entries.get(name) or self.entries.get(name.title())
         return entry if entry and entry.kind == "Character" else None
 
@@ -117,7 +122,8 @@ _INDEXES: deque[tuple[list[NameEntry], _NameIndex]] = deque(maxlen=4)
 
 
 def _name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _NameIndex:
-    """The index, cached for the last four lists of names: comparing two lists is quicker than hashing one."""
+    """Return the index of these names, cached for the last four lists: comparing two lists is quicker than
+    hashing one."""
     for known, index in _INDEXES:
         if (index.lang, index.traditional) == (lang, traditional) and known == names:
             return index
@@ -140,7 +146,8 @@ def _count_persons(names: Iterable[NameEntry]) -> int:
 def _by_form(
     names: Sequence[NameEntry], lang: Lang, traditional: bool
 ) -> tuple[dict[str, NameEntry], dict[str, NameEntry]]:
-    """See ``entries`` and ``originals`` of :class:`_NameIndex`; a form is the most mentioned one's."""
+    """Return ``entries`` and ``originals`` of :class:`_NameIndex`; a form of several entries belongs to the
+    most mentioned."""
     entries: dict[str, NameEntry] = {}
     originals: dict[str, NameEntry] = {}
     for original in sorted(names, key=lambda n: -n.mentions):
@@ -153,7 +160,7 @@ def _by_form(
 
 
 def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
-    """The entry in simplified characters; the entry itself where folding changes nothing."""
+    """Return the entry with names in simplified characters; the same object if folding changes nothing."""
     forms = [entry.name, *entry.aliases]
     folded = [script.simplified(form, traditional=traditional) for form in forms]
     return entry if folded == forms else replace(entry, name=folded[0], aliases=tuple(folded[1:]))
@@ -162,11 +169,16 @@ def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
 def extract(
     text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "", chapter: int | None = None
 ) -> Extraction:
-    """Return the characters, places, groups and relations of a chapter, of those in the book's name table.
+    """Return the characters, places, organizations and relations of a chapter, found by rules alone.
 
-    ``title``: the chapter's, which may be the name of who tells it. ``chapter``: its number; people are
-    called as they are known then (names_at.py). ``evidence`` of a relation is its sentence. Chinese is read
-    in simplified characters; names and quotes come back as the text writes them.
+    ``names``: the book's name table; other names are not found. ``title``: the chapter's title, which may be
+    the narrator's name; ``chapter``: its number: people are called as its reader knows them (names_at.py),
+    None for all names. Relations are stated (type of data/ties.toml) or co-occurrences (KNOWS); ``evidence``
+    is the sentence. Chinese is read in simplified characters; names and quotes come back as the text writes
+    them.
+
+    "Tom met Ann. Tom said no to Ann." with Tom and Ann → 2 mentions of each, and Ann KNOWS Tom with evidence
+    "Tom met Ann.".
     """
     if lang == "en":  # only the book's own language is loaded
         from kgnb.extract.en.implied_mentions import with_implied_mentions
@@ -200,8 +212,11 @@ def extract(
 def narrator_of(
     text: str, *, lang: Lang, names: Sequence[NameEntry], title: str = "", chapter: int | None = None
 ) -> NameEntry | None:
-    """Return who tells a chapter, or a passage of it: whose name its title is, or who tells the book; None
-    for nobody. ``chapter`` as in :func:`extract`."""
+    """Return the first-person narrator of a chapter or passage; None if there is none.
+
+    Candidates are the person whose name is the title, then the book's narrator. Arguments as in
+    :func:`extract`.
+    """
     _, text, index = _read(text, lang, names, chapter)
     if not (tellers := index.tellers(title)):
         return None
@@ -221,7 +236,7 @@ def narrator_of(
 def _read(
     text: str, lang: Lang, names: Sequence[NameEntry], chapter: int | None
 ) -> tuple[str, str, _NameIndex]:
-    """The text in its normal form, the same in simplified characters, and the index."""
+    """Return the text in its normal form, the same in simplified characters, and the index of names."""
     if lang == "en":
         from kgnb.extract.en.sentences import normalise
     else:
@@ -241,7 +256,8 @@ def _original_label(match: Statement, text: str, original: str) -> str:
 
 
 def _with_original_names(found: Extraction, originals: Mapping[str, NameEntry], original: str) -> Extraction:
-    """The extraction with names as the book writes them, and those aliases that occur in ``original``."""
+    """Return the extraction with names as the book writes them, and those aliases that occur in
+    ``original``."""
 
     def character(one: Character) -> Character:
         if one.name not in originals:
@@ -256,7 +272,8 @@ def _with_original_names(found: Extraction, originals: Mapping[str, NameEntry], 
 
 
 def _confidence(mentions: int) -> float:
-    """0.5 for one mention in the chapter, 0.9 from a hundred on, logarithmic between."""
+    """Return the confidence by mentions in the chapter: 0.5 for one, 0.9 for a hundred or more, logarithmic
+    between."""
     return round(min(0.9, 0.5 + 0.2 * math.log10(mentions)), 2)
 
 
@@ -276,7 +293,7 @@ def _characters(people: Sequence[Mention]) -> list[Character]:
 
 
 def _of_kind(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
-    """Name and confidence of each entity of a kind."""
+    """Return (name, confidence) of each entity of a kind."""
     counts = Counter(m.entry.name for m in mentions if m.entry.kind == kind)
     return [(name, _confidence(count)) for name, count in counts.items()]
 
@@ -287,7 +304,8 @@ def _of_kind(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
 def _relations(
     text: str, people: Sequence[Mention], ends: Sequence[int], stated: Sequence[Statement]
 ) -> list[Relation]:
-    """Stated relations, then co-occurring pairs as KNOWS; ``ends``: offsets of sentence ends."""
+    """Return the stated relations, then the co-occurring pairs as KNOWS; ``ends``: offsets of
+    sentence ends."""
     weights, first = _co_occurrences(people, ends, _speeches(text))
     relations = [_stated_relation(text, ends, match, weights) for match in _distinct(stated)]
     for (a, b), weight in sorted(weights.items(), key=lambda i: (-i[1], i[0])):
@@ -307,13 +325,13 @@ def _relations(
 
 
 def _speeches(text: str) -> tuple[list[int], list[int]]:
-    """Where speeches of a text begin, and where they end."""
+    """Return the offsets at which speeches begin, and those at which they end."""
     spans = [match.span() for match in _SPEECH.finditer(text)]
     return [start for start, _ in spans], [end for _, end in spans]
 
 
 def _speech_at(speeches: tuple[list[int], list[int]], offset: int) -> int:
-    """The number of the speech that holds an offset; -1 for none."""
+    """Return the index of the speech that contains an offset; -1 for none."""
     k = bisect_right(speeches[0], offset) - 1
     return k if k >= 0 and offset < speeches[1][k] else -1
 
@@ -321,7 +339,8 @@ def _speech_at(speeches: tuple[list[int], list[int]], offset: int) -> int:
 def _co_occurrences(
     people: Sequence[Mention], ends: Sequence[int], speeches: tuple[list[int], list[int]]
 ) -> tuple[dict[_Pair, float], dict[_Pair, tuple[int, int]]]:
-    """Pair → weight, and pair → offsets of its first co-occurrence; only pairs that once share a sentence."""
+    """Return pair → weight, and pair → offsets of the first co-occurrence, for pairs that share a sentence at
+    least once."""
     weights: dict[_Pair, float] = defaultdict(float)
     first: dict[_Pair, tuple[int, int]] = {}
     shared: dict[_Pair, tuple[int, bool]] = {}  # last sentence counted, and whether it held both
@@ -349,7 +368,8 @@ def _co_occurrences(
 
 
 def _distinct(matches: Iterable[Statement]) -> list[Statement]:
-    """Each (source, type, target) once, the surest match of it, in order of first occurrence."""
+    """Return the surest statement of each (source, type, target), in order of first occurrence, half of
+    :data:`MAX_RELATIONS` at most."""
     found: dict[tuple[str, str, str], Statement] = {}
     for match in matches:
         if match.source == match.target:
