@@ -23,7 +23,7 @@ _OTHER_WORDS = {
     "ALLY": "ALLIES 盟友 同盟",
     "RIVAL": "RIVALS 对手 竞争对手",
 }
-"""What replies call types whose direction says nothing; of others, ``父亲`` may be either end's."""
+"""Type → other words of replies. Types with a direction are left out: ``父亲`` may name either end."""
 _TYPE_OF = {word: name for name, words in _OTHER_WORDS.items() for word in words.split()}
 _SEVERAL = re.compile(r"[|/,，、;；]")
 _ENDING = re.compile(r"_(?:OF|TO|WITH)$")
@@ -90,7 +90,7 @@ _WITHIN = frozenset(
         "在",
     ]
 )
-"""What replies call a place that holds another one, and a place within another one."""
+"""Words of replies for "place contains place" (above) and "place lies within place" (here)."""
 
 
 def containment(source: NodeKey, target: NodeKey, word: str) -> EdgeKey | None:

@@ -1,4 +1,4 @@
-"""How the edges between two entities change from chapter to chapter.
+"""Edges between two entities, chapter by chapter.
 
 The graph has one edge of each type with its list of chapters; strength and quote in each chapter are in the
 chapter's extraction row. Types and chapters are taken from the graph, a row only adds details.

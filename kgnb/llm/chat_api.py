@@ -32,7 +32,9 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACK
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """What a model replied. ``cut``: at its output limit; ``thought``: it is seen to have reasoned before."""
+    """Reply of a model. ``cut``: ended at its output limit; ``thought``: the model is seen to have
+    reasoned before.
+    """
 
     text: str
     usage: Usage
@@ -98,7 +100,7 @@ class ChatApi(ABC):
         return answer if isinstance(answer, ErrorResponse) else UNREADABLE
 
     async def _answer(self, call: Awaitable[Any]) -> Any:
-        """The JSON that a call's response holds, or an ErrorResponse."""
+        """Return the JSON of a call's response, or an ErrorResponse."""
         try:
             told = await call
             content = told.encode() if isinstance(told, str) else told

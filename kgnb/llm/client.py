@@ -137,13 +137,14 @@ class LlmClient:
         await self._opened()
 
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
-        """The JSON that would be sent for ``prompt``."""
+        """Return the JSON body that would be sent for ``prompt``."""
         return (await self._opened())[0].body(prompt, model, self._form_of(model).form)
 
     async def models(self) -> list[str]:
-        """Names of the models that the endpoint lists; empty where it has no list. Asks no model.
+        """Return the names of the models that the endpoint lists; [] for an endpoint without a list. No model
+        is asked.
 
-        Raises ProviderDown when it doesn't answer at all.
+        Raises ProviderDown for an endpoint that doesn't answer at all.
         """
         found = await self._list_models()
         if isinstance(found, ErrorResponse) and not found.status:
@@ -168,12 +169,14 @@ class LlmClient:
         return [made(replace(self.provider, api_key=key), self._url, self._connections) for key in keys]
 
     def _next(self) -> ChatApi:
-        """The endpoint with the key whose turn it is."""
+        """Return the endpoint with the next key, in turn."""
         self._in_turn.append(self._in_turn.pop(0))
         return self._in_turn[-1]
 
     def _drop(self, api: ChatApi, status: int) -> bool:
-        """Use this one's key no more; whether others are left. After the last one all are tried anew."""
+        """Stop using this endpoint's key; return whether other keys are left. After the last key all
+        are tried again.
+        """
         others = [one for one in self._in_turn if one is not api]
         if others and api in self._in_turn:  # not by another request before
             facts = {"number": self._apis.index(api) + 1, "keys": len(self._apis), "status": status}

@@ -67,7 +67,9 @@ class Diagnosis:
         return errors.EndpointWrong(error.key, **facts) if status in (400, 422) else error
 
     async def _listed(self, below: str) -> list[str] | ErrorResponse:
-        """What the endpoint lists ``below`` its base_url, asked for once in :data:`KEEP_SECONDS`."""
+        """Return the endpoint's list of models ``below`` its base_url, requested once in
+        :data:`KEEP_SECONDS`.
+        """
         async with self._looking:
             until, found = self._lists.get(below, (0.0, SILENCE))
             if time.monotonic() > until:

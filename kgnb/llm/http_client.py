@@ -37,7 +37,7 @@ class BodyTooLong(Exception):
 
 
 def client_options(provider: Provider, base_url: str, connections: int) -> dict[str, Any]:
-    """What both SDKs' clients are made with, for at most ``connections`` requests at a time.
+    """Return the arguments for both SDKs' clients, for at most ``connections`` requests at a time.
 
     Raises SettingsError for a SOCKS proxy without the package for it.
     """

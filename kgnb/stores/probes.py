@@ -27,7 +27,7 @@ SAFE_POLICIES = ("", "noeviction")
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """What a service says about itself."""
+    """Facts that a service gives about itself."""
 
     version: str  # as the server names itself
     ms: float  # of one round trip
@@ -37,7 +37,10 @@ class ServiceFacts:
 
 
 async def sql_facts(sql: Database) -> ServiceFacts:
-    """Read, and write what is rolled back. Raises ServiceDown, and ServiceRefused without the rights."""
+    """Return version, round trip, clock, encryption and notes; tries to write and rolls back.
+
+    Raises ServiceDown, and ServiceRefused without the rights.
+    """
     started = time.monotonic()
     await sql.ping()
     ms = 1000 * (time.monotonic() - started)
@@ -69,7 +72,10 @@ def _try_writing(c: sa.Connection) -> None:
 
 
 async def redis_facts(connection: RedisConnection, *, tls: bool) -> ServiceFacts:
-    """Write, read and remove a key, and run a script. Raises ServiceDown and ServiceRefused."""
+    """Return version, round trip, clock, encryption and notes; writes and removes a key, and runs a script.
+
+    Raises ServiceDown and ServiceRefused.
+    """
     started = time.monotonic()
     seconds, micros = await connection.send_one(("TIME",))
     now, ms = time.time(), 1000 * (time.monotonic() - started)
@@ -92,7 +98,10 @@ async def redis_facts(connection: RedisConnection, *, tls: bool) -> ServiceFacts
 
 
 async def bolt_facts(bolt: BoltDriver, *, tls: bool) -> ServiceFacts:
-    """Create a node and roll it back. Raises ServiceDown, and ServiceRefused without the right to write."""
+    """Return version, round trip and encryption; creates a node and rolls back.
+
+    Raises ServiceDown, and ServiceRefused without the right to write.
+    """
     started = time.monotonic()
     await bolt.rows("RETURN 1")
     ms = 1000 * (time.monotonic() - started)

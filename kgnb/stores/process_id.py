@@ -20,13 +20,13 @@ class ProcessId:
 
 
 def identify(pid: int) -> ProcessId | None:
-    """The process that has ``pid`` now; None if there is none or it is a zombie."""
+    """Return the process that has ``pid`` now; None without such a process, or for a zombie."""
     start = _start_linux(pid) if sys.platform.startswith("linux") else _start_elsewhere(pid)
     return ProcessId(pid, start) if start else None
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether this process still runs."""
+    """Return whether this very process still runs (and not another process with the same pid)."""
     return identify(process.pid) == process
 
 
@@ -49,7 +49,9 @@ def send_signal(process: ProcessId, number: signal.Signals) -> None:
 
 
 def host_id() -> str:
-    """Identifies this machine, its boot and this container: the scope in which pids and sockets are valid."""
+    """Return an id of this machine, its boot and this container: pids and sockets are valid within this
+    scope.
+    """
     if not sys.platform.startswith("linux"):
         return os.uname().nodename
     parts = [Path("/proc/sys/kernel/random/boot_id").read_text().strip()]

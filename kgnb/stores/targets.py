@@ -14,7 +14,7 @@ SERVICES = ("redis", "sql", "bolt")
 
 
 def service_address(settings: Settings, name: str) -> tuple[str, int] | None:
-    """Return host and port, as set, of one of the services; None for an embedded one. Never a password."""
+    """Return (host, port) of "redis", "sql" or "bolt", as in the settings; None for an embedded service."""
     if name == "sql":
         return None if settings.embedded_sql else (settings.db_host, settings.db_port)
     embedded, url, port = settings.embedded_graph, settings.neo4j_uri, 7687
@@ -25,7 +25,7 @@ def service_address(settings: Settings, name: str) -> tuple[str, int] | None:
 
 
 def needs_data_folder(settings: Settings) -> bool:
-    """Whether the record or the queue is embedded."""
+    """Return whether the record or the queue is embedded."""
     return settings.embedded_sql or settings.embedded_redis
 
 
@@ -43,7 +43,10 @@ class SqlTarget:
 
 
 def sql_target(settings: Settings) -> SqlTarget:
-    """Return where the record is; no part of the URL can be taken for another."""
+    """Return the address of the record's database: the SQLite file, or the MySQL server of the settings.
+
+    The parts are escaped: a password with "@" or "/" stays a password.
+    """
     url, wants_tls = sa.URL.create("sqlite", database=str(settings.sqlite_path)), False
     if not settings.embedded_sql:
         url = sa.URL.create(
@@ -80,6 +83,6 @@ class GraphTarget:
 
 
 def graph_target(settings: Settings) -> GraphTarget:
-    """Return where the graph of NEO4J_URI is."""
+    """Return address and login of the graph database in the settings."""
     login = settings.neo4j_user, settings.neo4j_password
     return GraphTarget(settings.neo4j_uri, *login, settings.neo4j_database, ca=settings.neo4j_ca)

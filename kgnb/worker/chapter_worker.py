@@ -83,15 +83,14 @@ class ChapterWorker:
         self._numbers: dict[Claim, int] = {}  # in their books, of the chapters at work
 
     def log_facts(self, claim: Claim) -> dict[str, object]:
-        """What log lines call the chapter: its task and its number in the book, "?" before SQL told it.
-
-        JSON lines have the row's id besides.
+        """Return the chapter's facts for log lines: task id, number in the book ("?" before it is read)
+        and chapter id.
         """
         number = self._numbers.get(claim, "?")
         return {"task": claim.task_id, "chapter": number, "chapter_id": claim.chapter_id}
 
     def forget(self, claim: Claim) -> None:
-        """Forget a chapter that is no longer at work."""
+        """Drop the number of a chapter that is no longer at work."""
         self._numbers.pop(claim, None)
 
     async def run(

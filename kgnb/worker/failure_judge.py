@@ -1,8 +1,4 @@
-"""Tells a request that fails by itself from a provider that fails, by what other requests got meanwhile.
-
-The first must end on the dead list and pause nobody; an outage or a rate limit, however long, must bury no
-chapter. Each node judges by its own requests.
-"""
+"""Decides, by other requests' outcomes, whether a request fails by itself or its provider fails."""
 
 from __future__ import annotations
 
@@ -26,7 +22,9 @@ at most."""
 
 @dataclass(slots=True)
 class Moment:
-    """When a request began, and what its provider had answered and failed by then, less its 429s."""
+    """Start of a request (time.monotonic()) and its provider's counts of answers and failures so far,
+    without 429s.
+    """
 
     at: float = 0.0
     answered: int = 0
@@ -50,11 +48,13 @@ class FailureJudge:
         self._refused: dict[tuple[str, str], _Refusals] = {}  # by provider and passage
 
     def now(self, provider: str) -> Moment:
-        """This moment, for a request that begins."""
+        """Return the present moment and counts of the provider, to be kept by a request that begins."""
         return replace(self._counts[provider], at=time.monotonic())
 
     def on_answer(self, provider: str, request: str, passage: str) -> None:
-        """Count an answer, whether it could be used or not. ``passage``: see :meth:`wait_if_own`."""
+        """Count an answer to ``request``, usable or not. ``passage``: the chapter, as in
+        :meth:`wait_if_own`.
+        """
         self._counts[provider].answered += 1
         self._failing.pop((provider, request), None)
         refusals = self._refused.get((provider, passage))
@@ -64,10 +64,12 @@ class FailureJudge:
     async def is_own(
         self, provider: str, request: str, began: Moment, answers: Callable[[], Awaitable[bool]]
     ) -> bool:
-        """Whether the failure of ``request``, which is no 429, is its own.
+        """Count a failure of ``request`` (no 429); return whether the request itself is the cause, not the
+        provider.
 
-        ``answers()`` sends the provider a test request; awaited only if other requests don't show whether it
-        answers.
+        True where no other request failed since ``began``, or this request fails for long, and the provider
+        answers others. ``answers()`` sends a test request; it is awaited only if no other request was
+        answered since ``began``.
         """
         first, now = self._failing.setdefault((provider, request), began), self.now(provider)
         alone, answered = now.failed == began.failed, now.answered > began.answered
@@ -81,9 +83,11 @@ class FailureJudge:
     async def wait_if_own(
         self, provider: str, passage: str, retry_after: float, answers: Callable[[], Awaitable[bool]]
     ) -> float | None:
-        """If a 429 of ``passage``, a chapter, is its own, return the seconds to wait before a part is asked.
+        """Count a 429; return the seconds to wait before a part of the passage is asked, if only this passage
+        is refused.
 
-        None: it is a limit of all requests; the passage has to wait for its ``retry_after``.
+        None where the limit holds for all requests: then the passage waits for ``retry_after`` seconds.
+        ``passage``: a chapter; ``answers()``: as in :meth:`is_own`, awaited after several 429s in a row.
         """
         key, now = (provider, passage), time.monotonic()
         if retry_after > LONGEST_RETRY_AFTER:

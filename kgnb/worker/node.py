@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 RULES_SLOTS_PER_CORE = 4
 """Least chapters in flight for the rules, per core."""
 LEAVING_SECONDS = 1.5
-"""How long a leaving node waits for a service that hangs."""
+"""Seconds that a leaving node waits for a service that hangs."""
 LIMITED_SECONDS = 5.0
 """Delay, after its limit, before a chapter that got a 429 is claimed again."""
 HAND_BACK_SECONDS = 1.0
@@ -213,7 +213,9 @@ class WorkerNode:
         return requests
 
     def slot_limit(self, provider: Provider, served: Sequence[str]) -> int:
-        """How many chapters of the provider may hold slots now, where ``served`` share the total."""
+        """Return how many chapters of the provider may hold slots now; the providers ``served`` share
+        the total.
+        """
         limit = min(
             self.settings.slots_for(provider.lower_name, served), self.throttle.limiter(provider).slots
         )

@@ -33,8 +33,8 @@ class ProviderPauses:
         self.paused: Set[str] = frozenset()
         """Paused providers, as of the node's last poll."""
         self._pausing: set[str] = set()  # pauses on their way to Redis, which no poll has read yet
-        self._told: set[str] = set()  # paused providers of which this node has told why they fail
-        self._found: set[str] = set()  # … that others paused, which this node has told
+        self._told: set[str] = set()  # paused providers whose reason this node has logged
+        self._found: set[str] = set()  # providers paused by other nodes, logged here
         self._asked: dict[str, str] = {}  # by lower-case name, fingerprints of the providers as asked
         self._outages = outages
         self.breaker = CircuitBreaker(queue.connection, suspend_seconds)
@@ -110,12 +110,14 @@ class ProviderPauses:
             self._asked[provider.lower_name] = asked[provider]
 
     def is_replaced(self, provider: Provider) -> bool:
-        """Whether another key, address or model took the place of this provider's since it was asked."""
+        """Return whether the provider's present key, address or models differ from this object's."""
         now = fingerprint(provider)
         return self._asked.get(provider.lower_name, now) != now
 
     def is_untold(self, name: str) -> bool:
-        """Whether the provider is paused and no failure of it was logged here since; one is logged now."""
+        """Return whether a paused provider's failure is still to be logged here; from then on it counts
+        as logged.
+        """
         untold = name in self.paused - self._told
         self._told |= {name} & self.paused
         return untold

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kgnb.worker.node import WorkerNode
 
 LEAVE_SECONDS = 4.5
-"""How long a node that leaves may take beyond its drain: a server that hangs must not keep it."""
+"""Most seconds that a leaving node takes beyond its drain: a server that hangs must not keep it."""
 MARGIN_SHARE = 0.1
 """Upper bound of the margin, as a share of the session: a short session is mostly for working."""
 

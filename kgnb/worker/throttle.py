@@ -40,7 +40,7 @@ TEST_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
 pauses = log.getChild("pauses")
-"""Tells pauses for a reason that a build ends with, so that it needn't tell it twice."""
+"""Logger of pauses whose reason a build also ends with: the build silences it, to show the reason once."""
 
 
 @dataclass(slots=True)
@@ -324,23 +324,26 @@ class ProviderThrottle:
             await asyncio.sleep(min(left, PAUSE_POLL_SECONDS))
 
     def limiter(self, provider: Provider) -> SlotLimiter:
-        """The provider's slot limiter on this node."""
+        """Return the provider's slot limiter on this node, always the same object."""
         if provider.lower_name not in self._limiters:
             self._limiters[provider.lower_name] = SlotLimiter(self._slots_for(provider))
         return self._limiters[provider.lower_name]
 
     def request_seconds(self, provider: Provider) -> float:
-        """Moving average of the provider's response time; 0 before the first answer."""
+        """Return the moving average of the provider's response time in seconds; 0 before the first answer."""
         return self._mean_seconds.get(provider.lower_name, 0.0)
 
     def rate_wait(self, provider: Provider) -> float:
-        """Seconds until a rate limit of the provider is over, its own or the user's; 0 = none."""
+        """Return the seconds until the provider's and the user's rate limits admit a request; 0 without
+        a wait.
+        """
         full = self._rate_full_until.get(provider.lower_name, 0.0) - time.monotonic()
         return max(0.0, full, self._breaker.seconds_limited(provider.name))
 
     def rate_places(self, provider: Provider) -> int | None:
-        """How many chapters to claim at once, where the user's rate limit was full in the last minute: more
-        would come back."""
+        """Return how many chapters to claim at once where the user's rate limit was full in the last
+        minute, else None.
+        """
         full_until = self._rate_full_until.get(provider.lower_name, float("-inf"))
         was_full = time.monotonic() - full_until < self._rates.window
         return self._rates.places(provider) if was_full else None

@@ -34,7 +34,7 @@ ALIKE_CREDIT, CHARACTER_CREDIT, GIVEN_CREDIT = 0.7, 0.6, 0.6
 """How much another word for what the question says counts, one character of its Chinese words, and a person's
 given name of one character."""
 LOOKED_INTO = 150
-"""How many passages are looked into for sentences."""
+"""Number of best passages whose single sentences are scored."""
 
 _CHINESE_END = re.compile(r"[。！？!?…]+[”’」』）)\"']*\n?|\n")
 _ENGLISH_END = re.compile(

@@ -25,11 +25,11 @@ MAX_ENTITIES = 20
 _OF_TWO = frozenset({"relation", "since"})
 _OF_PEOPLE = _OF_TWO | {"who", "kin", "where", "first", "last", "with"}
 Names = dict[str, dict[str, Entity]]
-"""First letter → name in lower case → whose it is."""
+"""First letter → name in lower case → its bearer."""
 
 HAN = re.compile(r"[\u3400-\u9fff]")
 _PERSON, _OTHER = "\ue000", "\ue001"
-"""What stands for a person, and for a place or an organization, in a question whose names are masked."""
+"""Placeholders for a person, and for any other entity, in a question whose names are masked."""
 _HAN_NAME = re.compile(r"[\u3400-\u9fff·]{2,8}")
 ALIKE = 0.75
 """Similarity of a misspelt name and the one that is meant, 0-1 (difflib's ratio)."""

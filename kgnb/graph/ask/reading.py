@@ -23,7 +23,7 @@ NEAR_CHARS = {"zh": 30, "en": 120}
 """Length of the words from the act to the names at which an answer is half as likely as beside it: a clause
 or two."""
 MOST_NEAR = 3
-"""How many of these lengths those words have at most."""
+"""Most of these lengths between act and names: answers farther away are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def read_out(question: Question, search: Search, query: GraphQuery) -> Found | N
     """
     says = kin_says(question.lang)
     if any(re.search(says[key], question.kin_word, re.IGNORECASE) for key in ("man", "woman", "both")):
-        return None  # who stands near a word for kin is often none of it
+        return None  # a person near a kinship word often isn't the relative
     if not (question.wanted and question.entities and question.asked.strip()):
         return None
     windows = [w for w in search.windows(search.best(READ)) if w.names_all and w.share >= LEAST_SHARE]

@@ -42,7 +42,7 @@ def event_id(novel_id: int, chapter_id: int, name: str) -> str:
 
 
 class ProjectionContext:
-    """What all chapters of a task share, computed once: a name table is long, a chapter short."""
+    """Values that all chapters of a task share, computed once: a name table is long, a chapter short."""
 
     def __init__(
         self,

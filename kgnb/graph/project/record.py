@@ -67,7 +67,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class _Filtered(Generic[T]):
-    """Those of ``items`` that fulfil ``wanted``, also when they are iterated again."""
+    """The items that fulfil ``wanted``; can be iterated several times if ``items`` can."""
 
     items: Iterable[T]
     wanted: Callable[[T], bool]

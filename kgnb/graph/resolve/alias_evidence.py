@@ -1,9 +1,4 @@
-"""What the replies of a book say for and against two names being one person's, and how much that weighs.
-
-A reply may err: it gives somebody a wrong alias, or lists one person twice. So no single reply decides;
-:func:`log_odds` weighs all chapters of the two names by a likelihood ratio with stated error rates. The
-result has the same meaning for a book of three chapters and one of three thousand.
-"""
+"""Evidence in a book's replies that two names are one person's or two persons', and its weight."""
 
 from __future__ import annotations
 
@@ -56,7 +51,7 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChapterMentions:
-    """What one chapter's reply says of persons' names."""
+    """Persons' names in one chapter's reply."""
 
     chapter: int
     """Position of the chapter in the novel."""
@@ -73,7 +68,7 @@ class PairCounts(NamedTuple):
     joined: int = 0
     """Chapters with a mention that has both."""
     contradicted: int = 0
-    """Those of them that list one of the two by itself as well."""
+    """Joining chapters that also list one of the two by itself."""
     apart: int = 0
     """Chapters that list both, and never in one mention."""
     acting: int = 0

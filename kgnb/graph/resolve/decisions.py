@@ -21,11 +21,11 @@ Kind = Literal["merge", "split", "rename", "kind", "tie", "untie", "protagonist"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision.
+    """A reader's decision about names, or a correction.
 
-    ``merge``: all ``names`` are one person's, who is called by the first. ``split``: the names after the
+    ``merge``: all ``names`` are one person's; the first is the name to show. ``split``: the names after the
     first are another person's. ``split`` with ``chapters`` (first and last number): in these chapters the
-    person called by the first name is the one called by the second.
+    person called by the first name is the person called by the second.
 
     Corrections: ``rename`` (name, new name); ``kind`` (name), ``detail`` the label it has instead of
     Character, "" for none at all; ``tie`` and ``untie`` (source, target), ``detail`` the relationship type,

@@ -13,11 +13,12 @@ NO_COUNTS = PairCounts()
 
 @dataclass(frozen=True, slots=True)
 class MergeReason:
-    """Why two names are one person's.
+    """Reason for which two names were merged.
 
-    ``kind`` and ``detail``: ``reply`` and the number of chapters that join the two, ``table`` and the
-    pre-scan's reason, or ``hand`` and the decision's id. ``counts``: what replies said for and against;
-    ``certainty``: the probability from that, 0-1: where replies didn't decide, the pre-scan's, and 1 by hand.
+    ``kind`` and ``detail``: ``reply`` and the number of chapters that join the two; ``table`` and the
+    pre-scan's reason; or ``hand`` and the decision's id. ``counts``: chapters for and against in replies.
+    ``certainty``: probability (0-1) that the merge is right: from the replies, else the pre-scan's; 1 for
+    ``hand``.
     """
 
     one: str

@@ -16,7 +16,7 @@ from kgnb.graph.resolve.spelling import folded
 
 @dataclass(frozen=True, slots=True)
 class NameResolution:
-    """How a novel's names were resolved: its persons, and ``form``, the spelling to show for a name."""
+    """A novel's persons, and ``form``: the function from a name to the spelling to show."""
 
     persons: Persons
     form: Callable[[str], str]
@@ -24,11 +24,10 @@ class NameResolution:
 
 @dataclass(frozen=True, slots=True)
 class NameReason:
-    """Why an alias is somebody's; ``other`` is the name that it was merged with.
+    """Reason for which an alias is a person's name; ``other``: the name that the alias was merged with.
 
     ``kind`` and ``detail``: as in MergeReason; or ``called`` and the number of chapters where an ambiguous
-    word means this person; or ``spelling``. ``joined``, ``apart``, ``certainty``: as in
-    MergeReason.
+    word means this person; or ``spelling``. ``joined``, ``apart``, ``certainty``: as in MergeReason.
     """
 
     alias: str

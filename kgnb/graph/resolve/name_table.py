@@ -77,8 +77,11 @@ def name_table(entries: Sequence[NameEntry]) -> NameTable:
 
 
 def _links(characters: Iterable[NameEntry], name_of: Mapping[str, str]) -> tuple[Link, ...]:
-    """One link for each unambiguous alias, to the name that its reason refers to where that is the same
-    person's, else to the entry's name."""
+    """Return a link for each unambiguous alias, sorted.
+
+    The link leads to the name that the alias's reason refers to if this is the same person's, else to the
+    entry's name.
+    """
     found = []
     for entry in characters:
         reasons = {alias: (other, why, odds) for alias, other, why, odds in entry.reasons}

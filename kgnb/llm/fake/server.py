@@ -59,7 +59,7 @@ class Faults:
     refused: float = 0.0  # finish_reason content_filter
 
     def of(self, prompt: str, attempt: int, seed: int) -> str:
-        """The fault of this attempt, or "ok"."""
+        """Return the fault of this attempt at a prompt, or "ok"; the same for the same arguments."""
         digest = hashlib.blake2b(f"{prompt}:{attempt}:{seed}".encode(), digest_size=8).digest()
         drawn = int.from_bytes(digest) / 2**64
         for fault in _FAULTS:
@@ -80,7 +80,7 @@ class ServerStats:
     requests: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     prompts: Counter[str] = field(default_factory=Counter)  # by the sha256 of system and user message
-    answered: Counter[str] = field(default_factory=Counter)  # those of them with a complete, usable reply
+    answered: Counter[str] = field(default_factory=Counter)  # prompts with a complete, usable reply
     in_flight: int = 0
     most_in_flight: int = 0
     connections: int = 0
@@ -90,11 +90,11 @@ class ServerStats:
 
     @property
     def answered_twice(self) -> list[str]:
-        """Prompts that got a complete reply more than once: the client paid twice."""
+        """Hashes of the prompts that got a complete reply more than once: the client paid twice."""
         return [prompt for prompt, times in self.answered.items() if times > 1]
 
     def as_json(self) -> dict[str, Any]:
-        """For ``GET /stats``."""
+        """Return the counts as JSON-ready values, for ``GET /stats``."""
         told: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         return told | {"distinct": len(self.prompts), "answered_twice": self.answered_twice}
 
@@ -143,12 +143,12 @@ class FakeServer:
 
     @property
     def root_url(self) -> str:
-        """Address without a path: base_url for Anthropic's interface, and for /stats."""
+        """Address without a path: base_url of Anthropic's interface, and the start of /stats."""
         return f"http://{self.host}:{self.port}"
 
     @property
     def base_url(self) -> str:
-        """base_url for OpenAI-compatible clients."""
+        """Address for OpenAI-compatible clients, ending in /v1."""
         return f"{self.root_url}/v1"
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -167,7 +167,7 @@ class FakeServer:
     # --- what is answered
 
     def respond(self, request: Request) -> Response:
-        """The answer to one request."""
+        """Return the response to one request."""
         path = request.path.rstrip("/")
         if request.method == "GET" and path == "/stats":
             return json_response(200, self.stats.as_json())

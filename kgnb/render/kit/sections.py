@@ -198,7 +198,7 @@ class _Builder:
         return sorted(met, key=lambda pair: (-len(pair[1]), pair[0].ref))
 
     def _arc(self, one: Entity) -> Section:
-        """What is new about the character in each chapter: names, ties, companions, events."""
+        """Return the section of the character's news in each chapter: new names, ties, companions, events."""
         ties, stated = self._ties_by_chapter(one)
         names = self._names_by_chapter(one)
         met: defaultdict[int, list[Link]] = defaultdict(list)

@@ -99,7 +99,7 @@ class Valkey:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None while it runs."""
+        """Exit code of the process (negative: signal); None while it runs, or before it was started."""
         return self._process.poll() if self._process else None
 
     def start(self, timeout: float) -> None:

@@ -182,7 +182,7 @@ class RecordRows:
         return len(self._chosen)
 
     def only(self, chapters: Container[int]) -> RecordRows:
-        """Those of ``chapters`` (ids)."""
+        """Return the rows of these chapters (ids) alone."""
         return RecordRows(self._database, [one for one in self._chosen if one.chapter_id in chapters])
 
     def __iter__(self) -> Iterator[RecordRow]:

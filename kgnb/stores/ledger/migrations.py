@@ -36,7 +36,9 @@ def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
 
 
 def fillers_if_complete(connection: sa.Connection) -> dict[str, dict[str, Any]] | None:
-    """What :func:`prepare` returns, by reading alone; None where it has something to do."""
+    """Return the result of :func:`prepare` by reading alone; None where ``prepare`` has something to
+    change.
+    """
     present, version = _state(connection)
     return _all_fillers(present) if version == VERSION and _is_complete(present) else None
 

@@ -70,7 +70,9 @@ def add_task_spending(c: sa.Connection, spent: Mapping[TaskSpendingKey, Usage]) 
 
 
 def read_wasted(c: sa.Connection, task_ids: Sequence[int]) -> dict[TaskSpendingKey, Usage]:
-    """What was spent on tasks beyond what their rows cost: on failures, or on chapters at work."""
+    """Return (task id, provider, model) → usage of the tasks beyond their stored rows: failures,
+    unfinished chapters.
+    """
     e, k, rows = t.extractions.c, t.task_spending.c, defaultdict[TaskSpendingKey, Usage](Usage)
     # What other rows cost (imported, of an older kgnb) isn't in kgnb_task_spending.
     metered = e.task_id.in_(task_ids), e.metered == 1

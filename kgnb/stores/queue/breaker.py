@@ -37,7 +37,7 @@ MAX_PAUSE = 1e10
 MAX_REASON = 500
 """Longest stored reason, in characters."""
 ANSWER_TTL = 7 * 86_400
-"""How many seconds an answer is remembered."""
+"""Seconds for which an answer is remembered."""
 OVERLAP_SECONDS = 30.0
 """A refusal within this time after an answer is one request's: other requests succeed meanwhile."""
 

@@ -23,7 +23,7 @@ from kgnb.stores.queue.types import Command, key_of
 Address = tuple[str, int]
 
 ROUNDS = 5
-"""How often a command is sent at most, MOVED or ASK after MOVED or ASK."""
+"""Most times that a command is sent, following one MOVED or ASK after another."""
 _KEYLESS = frozenset({"PING", "TIME", "INFO", "PUBLISH"})
 _OUTDATED = (  # what a server answers, or doesn't, when the slots may have moved
     exceptions.ConnectionError,

@@ -25,12 +25,12 @@ class QueueName(str):
 
     @property
     def prefix(self) -> str:
-        """What precedes the provider, with its colon: ``kg:task:queue:``."""
+        """Part of the key before the provider, with its colon: ``kg:task:queue:``."""
         return self[: len(self) - len(self.provider_key)]
 
     @property
     def provider_key(self) -> str:
-        """The provider's name in lower case."""
+        """Provider's name in lower case, the last part of the key."""
         return self.rpartition(":")[2]
 
     @property
@@ -43,7 +43,7 @@ class QueueName(str):
         return f"kgnb:{part}:{{{self}}}"
 
     def with_provider(self, key: str) -> QueueName:
-        """The queue of another provider under the same prefix."""
+        """Return the queue of another provider (lower-case name ``key``) under the same prefix."""
         return QueueName(self.prefix + key)
 
 
