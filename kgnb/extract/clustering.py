@@ -50,14 +50,14 @@ def cluster(
     joined: Iterable[tuple[str, str]] = (),
     least: float = 0.0,
 ) -> Clusters:
-    """Return the clusters of ``names``.
+    """Return the clusters of ``names``, each cluster the sorted names of one person.
 
     Args:
         names: all names, each once.
-        pairs: two names whose clusters are compared, each at most once in either order.
-        odds: log odds that two clusters are one person's; None where nothing is known.
-        apart: whether two clusters must not be joined (cannot-link).
-        joined: names that are one person's whatever the evidence (must-link).
+        pairs: two names whose clusters are compared, each pair at most once in either order.
+        odds: function from two clusters to their log odds of being one person's; None where nothing is known.
+        apart: function from two clusters to whether they must not be joined (cannot-link).
+        joined: pairs of names that are one person's whatever the evidence (must-link).
         least: log odds above which two clusters are joined.
 
     >>> odds = {("Ann", "Miss Peel"): 1.0, ("Ann", "Ann Peel"): 3.0}

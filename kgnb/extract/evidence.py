@@ -196,7 +196,7 @@ def mark_absent(extraction: Extraction, chapter: ChapterText, narrator: str = ""
     absent; "" for none.
     """
     occurs: dict[str, bool] = {}
-    aliases: dict[str, bool] = {}  # alias → whether one of its bearers occurs
+    aliases: dict[str, bool] = {}  # alias → whether a bearer of it occurs
     for character in extraction.characters:
         forms = [character.name, *(alias for alias in character.aliases if not is_generic(alias))]
         here = occurs[character.name] = occurs.get(character.name, False) or any(map(chapter.has_name, forms))

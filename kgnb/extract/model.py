@@ -16,11 +16,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_NAME = 100
-"""Longest name and longest text in characters, and longest list in items, of a reply: far above an honest
-reply's."""
 MAX_TEXT = 2_000
 MAX_ITEMS = 500
-"""Longest name and text (characters) and list (items) of a reply: far above any honest one."""
+"""Longest name and longest text in characters, and longest list in items, of a reply: far above an honest
+reply's."""
 MAX_CHAPTER_ITEMS = 5_000
 """Most items in a list of a chapter merged from several replies; a record with more is refused."""
 
@@ -252,7 +251,7 @@ class NameEntry:
     narrator: bool = False
     """Whether this person tells the whole book in the first person."""
     reasons: tuple[Reason, ...] = ()
-    """Why the name scan joined each alias."""
+    """Reason of the name scan for joining each alias."""
     since: Mapping[str, int] = field(default_factory=dict)
     """Name or alias → number of the chapter from which a reader knows that it is this person's: the one in
     which the last of the forms occurs that join it to the form that the book uses first."""

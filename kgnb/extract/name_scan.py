@@ -80,7 +80,7 @@ class _BookText:
             original.append(text)
             traditional = fold_scripts and script.is_traditional(text)
             simple = script.simplified(text, traditional=traditional) if fold_scripts else text
-            folded.append(text if simple == text else simple)  # one copy of what both are
+            folded.append(text if simple == text else simple)  # equal texts share one copy
             if simple != text:
                 self._folded_to |= script.folded_to(text, traditional=traditional)
         self._original = self.text = "\n".join(original)
@@ -184,7 +184,7 @@ def _scan_en(text: str) -> Iterable[_Found]:
     people = resolver.people_of(text, classifier)
     clusters = resolver.clusters_of(people)
     implied = resolver.implied_offsets(people, clusters)
-    for one in resolver.persons_of(people, clusters):  # the surest first, of those mentioned as often
+    for one in resolver.persons_of(people, clusters):  # surest first, which breaks ties of equal mentions
         offsets = [a for n in one.names for a in (*people.index.offsets[n], *implied.get(n, ()))]
         yield one.name, one.names, "Character", offsets, one.reasons
     for name, (kind, offsets) in places.places(classifier).items():

@@ -76,7 +76,8 @@ class Namesakes:
         return next((n for n in others if not is_generic(n) and len(self._bearers[n]) == 1), "")
 
     def _unite(self) -> None:
-        """Make one person of sets that share more than half of their names; each pair is compared once."""
+        """Give one number to sets that share more than half of the smaller one's names; each pair is compared
+        once."""
         # Without titles, unless there is nothing else.
         distinctive = {one: frozenset(n for n in one if not is_generic(n)) or one for one in self._person}
         position = {names: number for number, names in enumerate(distinctive)}
@@ -99,7 +100,8 @@ class Namesakes:
 
 
 class _Passage:
-    """One extraction's characters: (person, item) by name and by alias, and each person's names."""
+    """The characters of one extraction. ``by_name`` and ``by_alias``: name → (number of the person, item);
+    ``names``: number → names."""
 
     def __init__(self, extraction: Extraction, person: dict[_Names, int]) -> None:
         self.by_name: dict[str, list[tuple[int, Character]]] = defaultdict(list)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 EVIDENCE_CHARS = 160
 """Longest quote, in characters."""
 
-_CLOSERS = "”’」』）》】〉 "  # behind a sentence's end they belong to it, not to the next one
+_CLOSERS = "”’」』）》】〉 "  # behind a sentence's end they belong to this sentence, not to the next
 _STRAY = re.compile(r"""^["']\s""")  # a straight mark with a space behind it closes as well
 _CLAUSE = re.compile(r"[,;:，；：、](?=\D)|--|—+")
 _CUT = "…"

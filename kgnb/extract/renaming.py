@@ -86,5 +86,5 @@ def in_original_script(extraction: Extraction, text: str) -> Extraction:
         return text[at : at + len(folded)] if at >= 0 and folded else name
 
     if folded_text == text and fold(names := "".join(names_in(extraction))) == names:
-        return extraction  # nearly all; else one look for each name
+        return extraction  # the usual case; else each name is looked up
     return renamed(extraction, original)

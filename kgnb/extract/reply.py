@@ -281,7 +281,7 @@ def _closed_after_whole_items(body: str) -> str:
     """Return a truncated object up to the last whole item of its outermost list, closed; "" if there is no
     whole item."""
     start, end, closing = max(0, body.find("{")), 0, ""
-    closers, level = "", 0  # of what is open, the innermost last; the outermost list's depth
+    closers, level = "", 0  # closing brackets of the open ones, innermost last; depth of the outermost list
     for token in _TOKENS.finditer(body, start):
         mark = token[0]
         if mark in _CLOSERS:

@@ -98,9 +98,11 @@ class _Names:
         if not isinstance(name, str) or len(name) > MAX_NAME:
             return [item]
         if "、" in name:
-            return [{**item, "name": one, "aliases": []} for one in split_names(name)]  # whose would they be?
+            return [
+                {**item, "name": one, "aliases": []} for one in split_names(name)
+            ]  # their owner is unknown
         short, remark = _split_remark(name)
-        # Where more is told of him, the remark may tell him from one of the same name in other chapters.
+        # With other fields, the remark may distinguish the person from a namesake in other chapters.
         if remark and len(item) == 1 and self._without_remarks[short] == 1:
             self.add(name, short)  # elsewhere in the reply with the remark or without it
             return [{"name": short, "description": remark}]

@@ -57,7 +57,7 @@ def with_narrator(extraction: Extraction, narrator: NameEntry) -> Extraction:
     characters = [without_words(c) for c in extraction.characters]
     told = renamed(extraction.model_copy(update={"characters": characters}), name)
     his = [a for c in told.characters if c.name == narrator.name for a in c.aliases if name(a) == a]
-    # The same for each item of his, so that they are merged; no more than one may have.
+    # All items of the narrator get the same aliases, so that they are merged.
     aliases = list(dict.fromkeys(his))[:MAX_ITEMS]
     return told.model_copy(
         update={

@@ -31,7 +31,7 @@ def with_ascii_punctuation(text: str) -> str:
 
     ``｛“characters”：［｝`` → ``{"characters":[}``. The inside of a string stays: ``"他说：“走”"``.
     """
-    if len(text) > MAX_TEXT or "{'" in text:  # Python's, whose punctuation is JSON's
+    if len(text) > MAX_TEXT or "{'" in text:  # a Python dict, which has JSON's punctuation
         return text
     if len(_QUOTED_LINE.findall(text)) == text.count("\n") + 1:
         text = _QUOTED_LINE.sub("", text)

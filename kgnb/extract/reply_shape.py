@@ -261,7 +261,7 @@ def mended_item(item: Any, kind: str) -> dict[str, Any]:
         item = item[bullet.end() :]
     if isinstance(item, str) and kind != "relations":
         told = _TOLD.fullmatch(item) if len(item) <= MAX_NAME * 2 else None
-        if told is None or (kind == "characters" and told["within"]):  # whose remark may tell two apart
+        if told is None or (kind == "characters" and told["within"]):  # the remark may distinguish two people
             return {"name": item}
         return {"name": told["name"], "description": told["after"] or told["within"]}
     if isinstance(item, str) and "<" not in item:  # no arrow back

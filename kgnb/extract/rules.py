@@ -61,7 +61,7 @@ class _NameIndex:
     originals: dict[str, NameEntry]  # folded name → the entry itself, where the two differ
     joined_later: tuple[NameEntry, ...]  # the entries themselves of which some form is known later, see at()
     persons: int
-    narrator: NameEntry | None  # who tells the book, folded
+    narrator: NameEntry | None  # the book's narrator, folded
 
     def at(self, chapter: int) -> _NameIndex:
         """Return the index with the same forms, each with the entry to which it is known to belong in the
@@ -357,7 +357,7 @@ def _co_occurrences(
             pair = (name, other) if name < other else (other, name)
             last = shared.get(pair, (-9, False))
             if not same and last[0] >= sentence - 1:
-                continue  # one of the two sentences is counted already
+                continue  # either sentence is already counted
             if last != (sentence, same):
                 mentioned = said[i] >= 0 and said[i] == said[k]
                 weights[pair] += MENTIONED_WEIGHT if mentioned else 1.0 if same else NEIGHBOUR_WEIGHT

@@ -64,7 +64,8 @@ def probability(log_odds: float) -> float:
 
 
 def logit(share: float) -> float:
-    """Return the log odds of a probability above 0 and below 1.
+    """Return the log odds of the probability ``share``, above 0 and below 1; the reverse of
+    :func:`probability`.
 
     >>> round(logit(0.9526), 2)
     3.0

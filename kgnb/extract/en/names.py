@@ -50,13 +50,13 @@ _PLACE_HEAD = re.compile(r"(?:Port|Fort|Mount|Lake|Cape|New|Boulevard|Rue) |(?:S
 _NOTION = re.compile("[a-z](?:ism|ology|osophy|ity|tion|ssion|xion|ernment|shire)$")
 _AGENT = re.compile(r"-\w*(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
 FIRST_PARTICLES = _PARTICLES - {"of", "the"}
-"""Particles that may begin a name behind its title: Miss de Vere, but the Duke of."""
+"""Particles that may begin a surname behind a title: Miss de Vere, not the Duke of Brayton."""
 SAINTS = frozenset(("st", "saint"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
 _WITHIN_SENTENCE = re.compile(rf"{_CAPITAL}(?<=[a-z,;] .)[a-zà-ÿ]+")
 _SAYS = re.compile(rf'" (?:{words.SPEECH_VERB}) ({_CAPITAL}[a-zà-ÿ]+)')
 
-_SPEECH_BEFORE = words.SPEECH_VERBS - {"called"}  # what is called Ferndene need not speak
+_SPEECH_BEFORE = words.SPEECH_VERBS - {"called"}  # a thing called Ferndene does not speak
 _TITLES = words.HONORIFICS - SAINTS
 _SPLITTING = _TITLES - {"m"}  # John M. Dale
 _ODD_SURNAMES = words.MONTHS | words.SURNAMES_OF_PLACES
@@ -86,11 +86,11 @@ SPEECH_REACH = 50
 """Characters before and behind a name with an article in which a quotation mark must stand, if its bearer is
 a speaker."""
 SEED_CAP = 80
-"""Occurrences of a seed that count for the log odds."""
+"""Most occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 100.0
-"""Smoothing of the log odds, in words."""
+"""Smoothing of the log odds: number of words observed in advance at the usual frequencies."""
 MAX_LOG_ODDS = 1.5
-"""Log odds are clipped to plus and minus this."""
+"""Greatest absolute value of a word's log odds; they are clipped to it."""
 PREDICATE_EXCESS = 4.0
 """Prior excess of verbs of human action behind names: 4.0 means five times as frequent as elsewhere, 1.0
 twice."""
@@ -109,7 +109,7 @@ MAX_PERSONS = 10_000
 """Most names taken for persons', the most frequent first; a long novel has about a thousand. Bounds the
 comparisons for a text in which every word is another name."""
 PART = 1 << 18
-"""Characters whose words are counted at a time."""
+"""Number of characters whose words are counted at a time."""
 PHRASES = 1 << 14
 """Most capitalised phrases whose names are cached; a long novel has as many."""
 
@@ -129,7 +129,7 @@ class Candidate:
     articles: int = 0  # occurrences after an article
     indefinite: int = 0  # of these, after a or an
     speaks: int = 0  # occurrences beside a verb of speech
-    stated: bool = False  # whether words say that it is somebody
+    stated: bool = False  # whether a phrase or a call shows that it is a person's name
     score: float = 0.0
 
     @property
@@ -255,7 +255,7 @@ class Candidates:
         unused = self.lower[word.lower()] == 0
         if unused and is_given_and_patronymic(parts):
             return True
-        # "Overhearing Stone, he": before another capital only a known first name is taken for one.
+        # "Overhearing Stone, he": before another capital only a known first name is taken for a first name.
         unknown = len(parts) > 1 and key(word) not in FIRST_NAMES
         return not unknown and unused
 

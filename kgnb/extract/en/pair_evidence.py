@@ -53,7 +53,7 @@ class Pair:
         if "titled_surname" in found:  # says more than the word alone, which may be any of the family
             found.pop("surname", None)
         self.kinds: Mapping[str, tuple[str, str]] = found
-        """Kind of link → the two names that are linked so, that of more words first."""
+        """Kind of link → the two names that it links, the name of more words first."""
 
     @cached_property
     def expected(self) -> float:
@@ -224,7 +224,7 @@ def has_her_husband(pair: Pair) -> float | None:
     return 1.0 if "wife" in pair.kinds else None
 
 
-# --- who else may be meant ---
+# --- other persons that may be meant ---
 
 
 def share_of_first_name(pair: Pair) -> float | None:
@@ -602,7 +602,7 @@ PAIR_EVIDENCE = (
 """All evidence about a pair; the weights are in data/weights.toml."""
 
 
-# --- what no evidence overrules ---
+# --- cannot-links ---
 
 
 def are_apart(pair: Pair) -> bool:

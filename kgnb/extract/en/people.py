@@ -195,7 +195,7 @@ class People:
 
     def _find_bearers(self, name: str, kind: str) -> Mapping[str, int]:
         found: Counter[str] = Counter()
-        called: Counter[str] = Counter()  # those who bear the title before their full names
+        called: Counter[str] = Counter()  # persons with the title before their full names
         me = self.person((name,))
         distinctive = me.titles - {"mr", "mrs", "miss"}
         for other in self.linked(name, kind):
@@ -261,7 +261,7 @@ class People:
             yield mentions[k][1]
 
 
-# --- which names are somebody's -----------------------------------------------------------------------------
+# --- the names of single persons ----------------------------------------------------------------------------
 
 
 def persons_names(classifier: NameClassifier) -> dict[str, Candidate]:

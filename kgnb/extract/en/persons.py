@@ -19,7 +19,7 @@ from kgnb.extract.en.names import (
 from kgnb.extract.en.patronymics import is_given_and_patronymic, patronymic
 from kgnb.extract.en.vocabulary import key
 
-# Not him nor "told her where": who is done something by the bearer is somebody else (binding principle B).
+# Not "him", nor "told her where": the object of the bearer's action is another person (binding principle B).
 _BEHIND_OBJECT = (
     "to|that|what|how|where|when|why|who|if|and|or|but|with|in|at|on|by|for|from|an?|the|as|again"
 )
@@ -29,7 +29,7 @@ _PRONOUN = re.compile(
 )
 # How many women's names end, and hardly any man's (Cassidy, Kelly and Sharoni 1999, J. Exp. Psych. 128).
 _OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
-# Honorifics behind a name, and what is as good as one: Mori-san, Rao-ji, Anne-girl.
+# Honorifics and like words behind a name: Mori-san, Rao-ji, Anne-girl.
 _SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi|girl|boy)$")
 _COURTESY = frozenset(("hon", "honourable", "honorable"))
 """Styles before a name that say nothing of sex or calling."""
@@ -65,7 +65,7 @@ class NameParts:
     titles: tuple[str, ...]
     rest: tuple[str, ...]
     is_surname: bool = False
-    """Whether what looks like a patronymic is the surname: Tom Petrovich, where there is a Mr. Petrovich."""
+    """Whether a word like a patronymic is the surname: Tom Petrovich, in a book with a Mr. Petrovich."""
 
     @property
     def first(self) -> str:
@@ -130,13 +130,13 @@ def split_name(name: str) -> NameParts:
     if titles and key(titles[-1]) in SAINTS:
         rest[0] = f"{titles.pop()} {rest[0]}"
     if len(rest) > 2 and key(rest[-2]) in SAINTS:
-        rest[-2:] = [" ".join(rest[-2:])]  # Tom St. Clare and Mr. St. Clare are of one surname
+        rest[-2:] = [" ".join(rest[-2:])]  # Tom St. Clare and Mr. St. Clare have the same surname
     if "-" in rest[-1]:
         rest[-1] = _SUFFIX.sub("", rest[-1])
     while titles and len(rest) > 1 and rest[0] in FIRST_PARTICLES:  # M. de la Tour
         rest = rest[1:]
     if len(rest) > 1 and rest[-2] in _SURNAME_PARTICLES:
-        rest[-2:] = [" ".join(rest[-2:])]  # Van Damm is one word, as is that of Anne Van Damm
+        rest[-2:] = [" ".join(rest[-2:])]  # Van Damm is one word, also in Anne Van Damm
     return NameParts(tuple(map(usual_title, titles)), tuple(rest))
 
 

@@ -41,7 +41,7 @@ _PRONOUN = {
     for gender, pronoun in (("m", "he|him|his"), ("f", "she|her"))
 }
 _FIRST_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+ $")
-"""What makes a surname behind it another's: of Ann Dale only Dale is known."""
+"""A first name before a mention: in Ann Dale, where only Dale is known, the mention is of another person."""
 _HE_SAYS = re.compile(rf"\" (?:(?:{words.SPEECH_VERB}) )?(he|she)\b", re.IGNORECASE)
 _ACTS = re.compile(
     rf"(?:, [^,.;:]{{1,60}},)? (?:(?:\w+ly|never|always|only|just|now|then|soon|also|still|again|who) )?"
@@ -64,7 +64,7 @@ class Possessors:
     def __init__(self, masked: MaskedText) -> None:
         self._masked, self._text = masked, masked.text
         self.ends = sentence_ends(masked.text)
-        """Offsets of the characters that end sentences."""
+        """Offsets of the characters that end sentences, ascending."""
         self.paragraphs = Paragraphs(masked.text)
         self._genders: dict[str, str] = {}
 
@@ -146,7 +146,7 @@ class Possessors:
             return Possessor(own.entry, at, ALONE) if own else self._narrator
         before, start, end, behind = self.paragraphs.speech(at)
         if behind - end <= 2 and self._text[behind : behind + 1] == '"':
-            return None  # "…" "…," said Tom: of two who speak
+            return None  # "…" "…," said Tom: two speakers in one paragraph
         for low, high, k in ((end, behind, 0), (before, start, -1)):  # "…" said Tom; Tom said, "…"
             if beside := [
                 m for m in self._masked.within(low, high) if self.paragraphs.is_speaker(m.start, m.end)

@@ -69,7 +69,7 @@ _REASONS = {
     "rank": "rank",
     "of_place": "rank",
 }
-"""Kind of link → the reason that is shown."""
+"""Kind of link → reason that a user is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def canonical_rank(name: str, person: Person) -> tuple[int, int, int, str]:
     """
     people, parts, count = person.people, person.people.parts[name], person.people.index.counts[name]
     usual = max(person.names, key=lambda n: (people.index.counts[n], n))
-    # Not so in Old Stone, Massa Stone, nor in Bruin Bear, who is a Bear.
+    # Not in Old Stone, Massa Stone, nor in Bruin Bear, where Bear is a kind.
     kind = people.candidates.get(parts.last) if people.lower[parts.last.lower()] else None
     named = key(parts.first) in FIRST_NAMES or (
         parts.first in people.candidates and not (kind and kind.articles >= 0.1 * kind.count)

@@ -97,7 +97,7 @@ def ties(text: str, people: Sequence[Mention]) -> Iterator[Statement]:
 
 
 class _Chapter:
-    """The masked text of one chapter, its sentences, paragraphs and persons."""
+    """The masked text of one chapter with its persons, from which :meth:`statements` reads relations."""
 
     def __init__(self, masked: MaskedText) -> None:
         self._masked, self._text = masked, masked.text
@@ -123,7 +123,7 @@ class _Chapter:
         if kind in ("LOVES", "HATES") and _TOLD.search(
             self._text, max(0, found.start() - WINDOW), found.start()
         ):
-            return  # what one thinks of another's feelings
+            return  # a belief about another person's feelings
         named = {m.entry.name for m in self._masked.within(*found.span())}
         later = named | {m.entry.name for m in self._masked.within(found.end(), last)}  # she is none of them
         first, second = (self._persons.meant(found[g], found.start(g), later) for g in ("a", "b"))

@@ -13,7 +13,7 @@ MAX_P = 0.02
 """Greatest probability of as many answers by chance."""
 MIN_ANSWERS = 2
 MIN_SHARE = 0.4
-"""Least answers, and least share of all answers to the name, of one person."""
+"""Least answers of one person, and least share of all answers to the name."""
 SURE_ANSWERS = 10
 """Least answers that make two names one person's even if some sentences contain both."""
 
