@@ -42,7 +42,7 @@ class NameIndex:
 
     @cached_property
     def mentions(self) -> list[tuple[int, str]]:
-        """(offset, name) of all names, in the order of the text."""
+        """(offset, name) of each occurrence of each name, in the order of the text."""
         return sorted((at, name) for name, offsets in self.offsets.items() for at in offsets)
 
     def count(self, names: Iterable[str]) -> int:

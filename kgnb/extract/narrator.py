@@ -114,14 +114,19 @@ class Share(NamedTuple):
 
 
 def may_be_first_person(samples: Sequence[Share]) -> bool:
-    """Return whether samples of a book have enough "I" for the first person; a low limit that only excludes
-    books."""
+    """Return whether the samples together have "I" for at least 0.001 of the characters outside speech.
+
+    False excludes the first person; True needs :func:`is_first_person` to confirm it. [Share(3, 1000)] →
+    True.
+    """
     return _whole(samples).is_high(MIN_SHARE_OF_CHAPTER)
 
 
 def is_first_person(chapters: Sequence[Share]) -> bool:
-    """Return whether the whole book, and 60 % of its chapters, have enough "I" outside speech for the first
-    person."""
+    """Return whether a book is in the first person, by counts of all its chapters.
+
+    "I" must be at least 0.002 of all characters outside speech, and at least 0.001 in 60 % of the chapters.
+    """
     most = sum(c.is_high(MIN_SHARE_OF_CHAPTER) for c in chapters) >= MOST_CHAPTERS * len(chapters)
     return most and _whole(chapters).is_high(MIN_SHARE)
 

@@ -311,6 +311,8 @@ def same_sex(pair: Pair) -> float | None:
 def other_title(pair: Pair) -> float | None:
     """Return 1.0 if their titles exclude each other (see ``persons.titles_clash``), else None.
 
+    With a surname in common only the titles before it count. None for a pair of :func:`doctor_or_mister`.
+
     >>> other_title(pair("Captain Tom Dale", "Mr. Dale"))
     1.0
     """
@@ -362,7 +364,11 @@ def new_title_of_lady(pair: Pair) -> float | None:
 
 
 def lady_by_surname(pair: Pair) -> float | None:
-    """Return 1.0 if one is called by a surname alone and one of the two is a woman without a rank, else None.
+    """Return 1.0 if one is called by a surname alone and one of the two is a woman without a military rank,
+    else None.
+
+    None as well if the word is a common first name, if a first name links the two, or if a woman has a title
+    of kin.
 
     >>> lady_by_surname(pair("Anne Dale", "Dale")), lady_by_surname(pair("Mrs. Dale", "Dale"))
     (1.0, 1.0)
@@ -376,7 +382,8 @@ def lady_by_surname(pair: Pair) -> float | None:
 
 
 def rank_of_lady(pair: Pair) -> float | None:
-    """Return 1.0 if one has a military rank and the other is a woman without any, else None.
+    """Return 1.0 if only one has a military rank, is not known to be a woman, and the other is one, else
+    None.
 
     >>> rank_of_lady(pair("Anne Dale", "General Dale"))
     1.0
@@ -421,7 +428,7 @@ def _written(name: str) -> list[str]:
 
 def after_husband(pair: Pair) -> float | None:
     """Return 1.0 if one is Mrs. John Dale, the other Mrs. Dale, and the book has another Mrs. … Dale or a
-    woman's first name with Dale, else None.
+    first name with Dale that a woman may bear, else None.
 
     >>> after_husband(pair("Mrs. John Dale", "Mrs. Dale", others="Mrs. Hugh Dale"))
     1.0
@@ -529,7 +536,7 @@ def is_far(pair: Pair) -> float | None:
 
 
 def talk_together(pair: Pair) -> float | None:
-    """Return 1.0 if the two speak in turns, as two persons do, else None.
+    """Return 1.0 if the two speak in turns, as two different persons do, else None (see conversations.py).
 
     >>> text = '"Come," said Tom.\\n"No," said Mr. Dale.\\n' * 4
     >>> talk_together(pair("Mr. Dale", "Tom", text))

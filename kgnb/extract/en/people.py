@@ -255,7 +255,8 @@ class People:
         return frozenset(_MR_AND_MRS.findall(self.text))
 
     def named_between(self, start: int, end: int) -> Iterator[str]:
-        """Yield the names that occur from offset ``start`` up to ``end``, in order, with repetitions."""
+        """Yield the names that begin at offset ``start`` or later and before ``end``, in order, with
+        repetitions."""
         mentions = self.index.mentions
         for k in range(bisect_left(mentions, (start, "")), bisect_left(mentions, (end, ""))):
             yield mentions[k][1]
