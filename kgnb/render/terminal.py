@@ -42,7 +42,9 @@ _LEADING = ("id", "name", "title", "state", "progress")
 
 
 def console(*, color: bool, file: IO[str] | None = None) -> Console:
-    """A console on ``file`` (stdout) that shows texts as they are: no markup, no emoji codes."""
+    """Return a console on ``file`` (default: stdout) that shows texts as they are, without markup or
+    emoji codes.
+    """
     out = file or sys.stdout
     is_terminal = out.isatty()
     return Console(
@@ -58,14 +60,14 @@ def console(*, color: bool, file: IO[str] | None = None) -> Console:
 
 
 def plain_lines(page: RenderableType) -> list[str]:
-    """The page as lines without colour, none of them broken."""
+    """Return the page as lines of text without colour; lines aren't wrapped."""
     text = io.StringIO()
     console(color=False, file=text).print(page)
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
 def show(page: RenderableType, *, color: bool) -> None:
-    """Print the page: drawn on a terminal, as plain lines elsewhere."""
+    """Print the page: with rich's layout on a terminal, as plain lines into a pipe or file."""
     out = console(color=color)
     if out.is_terminal:
         out.print(page)

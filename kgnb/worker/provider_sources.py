@@ -77,9 +77,9 @@ def completed(provider: Provider) -> Provider:
 
 
 def with_options(provider: Provider, stored: ProviderOptions, settings: Settings) -> Provider:
-    """``provider`` with the stored options and those of KGNB_PROVIDER_OPTIONS, which win.
+    """Return ``provider`` with the stored options, overridden by those of KGNB_PROVIDER_OPTIONS.
 
-    Raises SettingsError where the latter hold secrets for another address.
+    Raises SettingsError where KGNB_PROVIDER_OPTIONS holds secrets for another address.
     """
     given = parse_options(settings.provider_options.get_secret_value()).get(provider.lower_name)
     if given is None:
@@ -92,7 +92,7 @@ def with_options(provider: Provider, stored: ProviderOptions, settings: Settings
 
 
 def _addresses(provider: Provider, given: ProviderOptions, settings: Settings) -> set[str]:
-    """Origins that secrets of KGNB_PROVIDER_OPTIONS may be sent to."""
+    """Return the origins to which the secrets of KGNB_PROVIDER_OPTIONS may be sent."""
     if given.base_url:
         return {origin(given.base_url)}
     own = environment_provider(settings)

@@ -21,7 +21,7 @@ MIN_OVERHEAD_SECONDS = 0.5
 As many chapters are read ahead as answers are due in that time; with a slow provider that is few, so that a
 book's last chapters are left for other nodes."""
 MAX_ROUNDS_AHEAD = 2
-"""Chapters read ahead for a slot, at most."""
+"""Most chapters read ahead for each slot."""
 SMOOTHING_CHAPTERS = 30
 """Window, in chapters, of the moving average of the time spent outside requests."""
 UNWRITTEN_PER_SLOT = 2

@@ -16,23 +16,23 @@ from functools import cached_property
 from kgnb.core.labels import Lang
 
 PASSAGE_CHARS = {"zh": 400, "en": 1_200}
-"""Longest passage, by language: a few hundred words."""
+"""Most characters of a passage, by language: a few hundred words."""
 SHOWN_CHARS = {"zh": 200, "en": 600}
-"""Longest passage that a person is shown, unless two sentences are longer."""
+"""Most characters of a passage that a person is shown, unless two sentences are longer."""
 K1, B = 1.2, 0.75
 """Saturation of repeated words and weight of a passage's length: Robertson and Zaragoza, "The
 Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in Information Retrieval 3
 (2009), their usual values."""
 NAME_WEIGHT = 2.0
-"""Weight of a person that a passage names, in words that it has: a question names whom it is about."""
+"""Weight of a named person relative to a word: a question is about the people that it names."""
 CHAPTER_WEIGHT, CHAPTER_BEST = 0.5, 4
 """Weight of a chapter's score in that of its passages, and how many of its best ones make it: a question may
 use words that stand elsewhere in the scene. Callan, "Passage-Level Evidence in Document Retrieval", SIGIR
 1994, found passage and document together better than either."""
 
 ALIKE_CREDIT, CHARACTER_CREDIT, GIVEN_CREDIT = 0.7, 0.6, 0.6
-"""How much another word for what the question says counts, one character of its Chinese words, and a person's
-given name of one character."""
+"""Credit (0-1) of a word with the question's meaning, of one character of its Chinese words, and of a person's
+given name of one character; the question's own words have 1."""
 LOOKED_INTO = 150
 """Number of best passages whose single sentences are scored."""
 
@@ -46,8 +46,11 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a chapter: chapter number, text, how well it fits a question (higher is better), and the
-    book's title where several are searched."""
+    """A piece of a chapter.
+
+    ``chapter``: its number; ``score``: fit to the question, higher is better; ``book``: title of the book
+    where several books are searched.
+    """
 
     chapter: int
     text: str

@@ -15,13 +15,13 @@ from kgnb.graph.ask.question import HAN, Names, Question, kin_says, mentions, na
 from kgnb.graph.query import Entity, GraphQuery
 
 READ = 40
-"""Passages that are read."""
+"""Number of best passages in which an answer is looked for."""
 LEAST_SHARE, LEAST_LEAD = 0.7, 1.8
-"""How much of the question a sentence and the one before it must have, and how far ahead of the next one an
-answer must be, to be said."""
+"""Least share of the question (0-1) that two neighbouring sentences must have, and least ratio of the best
+answer's votes to the second's; else no answer is given."""
 NEAR_CHARS = {"zh": 30, "en": 120}
-"""Length of the words from the act to the names at which an answer is half as likely as beside it: a clause
-or two."""
+"""Characters from the act to the names at which an answer counts half as much as right beside: a clause or
+two."""
 MOST_NEAR = 3
 """Most of these lengths between act and names: answers farther away are ignored."""
 

@@ -36,7 +36,10 @@ IMPLIED = 0.5
 
 
 def event_id(novel_id: int, chapter_id: int, name: str) -> str:
-    """Return the unique key of an event (wire contract)."""
+    """Return the unique key of an event, NOVEL_CHAPTER_HASH: two ids and 8 hex digits of the name's MD5.
+
+    The form is part of the wire contract.
+    """
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
     return f"{novel_id}_{chapter_id}_{digest[:8]}"
 

@@ -19,7 +19,7 @@ for many people, as an alias. Above what language models do on novels, about 2 %
 NAMES_A_REPLY = 40
 """Names among which a wrong alias is picked: it hits one given pair in WRONG_ALIAS / NAMES_A_REPLY."""
 LISTED_TWICE = 0.25
-"""Chapters that list one person as two, as each of their chunks is asked for by itself."""
+"""Share of chapters that list one person as two, as each chunk of a chapter is a request of its own."""
 LISTED_BESIDE_ALIAS = 0.15
 """Likelihood ratio of a chapter that gives somebody an alias and also lists the bearer of that alias alone,
 against one that only gives the alias: four of ten true aliases of long chapters, eight of ten wrong ones."""

@@ -17,9 +17,9 @@ from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable
 NEARBY_CHAPTERS = 5
 """An ambiguous word means the one person who is called so within this many chapters before and after."""
 MAJORITY = 0.8
-"""Else the person who is called so in at least this share of the word's chapters …"""
+"""Else the word means the person called so in at least this share of the word's chapters …"""
 MAJORITY_MINIMUM = 5
-"""… and in at least this many."""
+"""… and in at least this number of chapters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,11 @@ except Exception as error:
 
 
 def fetch(wanted: str, stop: threading.Event, tell: Callable[[str], None]) -> Path | None:
-    """The folder of a model named ``hf:OWNER/NAME``, ``kaggle:HANDLE`` or ``modelscope:OWNER/NAME``, with
-    ``:PATTERN`` for some of its files, fetched unless it is there; None for any other name.
+    """Return the folder of a model, downloaded unless it is there; None for a name of no hub.
 
-    ``tell`` gets its size, licence and the free disk first. Blocks until ``stop`` is set. Raises InputError.
+    ``wanted``: ``hf:OWNER/NAME``, ``kaggle:HANDLE`` or ``modelscope:OWNER/NAME``, with ``:PATTERN`` for some
+    of its files. ``tell`` is called first, with size, licence and free disk. Blocks; setting ``stop`` ends
+    the download. Raises InputError.
     """
     found = _WANTED.fullmatch(wanted)
     if found is None:

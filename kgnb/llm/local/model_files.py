@@ -49,10 +49,9 @@ class Model:
 
 
 def find_model(wanted: str) -> Model:
-    """The model at a path, or attached to the notebook or in a hub's cache under its name; where nothing is
-    ``wanted``, the only one that is attached.
+    """Return the model at a path, or with a name, attached to the notebook or in a hub's cache.
 
-    Raises InputError that says what there is.
+    ``wanted`` "": the only model attached. Raises InputError where no model or, for "", several are found.
     """
     if not wanted:
         found = list(_below(host.KAGGLE_INPUT))
@@ -73,9 +72,10 @@ def find_model(wanted: str) -> Model:
 
 
 def read_model(path: Path) -> Model:
-    """The model of a GGUF file, or of a folder with a transformers model or one GGUF file in it.
+    """Return the model in a GGUF file, or in a folder with a transformers model or GGUF files (the last by
+    name).
 
-    Raises InputError for what is neither, or cut short.
+    Raises InputError for any other or a truncated file.
     """
     try:
         if path.is_dir():
@@ -92,7 +92,7 @@ def read_model(path: Path) -> Model:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """GGUF files, and folders with a model's config and weights, some levels down."""
+    """Yield GGUF files, and folders with a model's config and weights, at any depth."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if path.suffix.lower() == SUFFIX:
             yield path
@@ -101,7 +101,9 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _cached(name: str) -> Iterator[Path]:
-    """Where the hubs keep a model of this name: kagglehub, huggingface_hub, ModelScope."""
+    """Yield the folders in which the hubs keep a model of this name: kagglehub, huggingface_hub,
+    ModelScope.
+    """
     caches = Path(host.variable("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
     hugging = Path(host.variable("HF_HOME") or Path.home() / ".cache" / "huggingface")
     scope = Path(host.variable("MODELSCOPE_CACHE") or Path.home() / ".cache" / "modelscope")

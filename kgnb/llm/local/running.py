@@ -15,7 +15,9 @@ MOST_BYTES = 1_000_000
 
 
 def running_servers() -> dict[str, list[str]]:
-    """The models of each server that answers now, by its provider's name. Takes a second or two."""
+    """Return provider name → models, for each of the known local servers that answers. Takes a second
+    or two.
+    """
     with ThreadPoolExecutor(len(NAMES)) as pool:
         found = dict(zip(NAMES, pool.map(_models, NAMES), strict=True))
     return {name: models for name, models in found.items() if models is not None}

@@ -49,16 +49,18 @@ class LocalServer:
 
     @property
     def alive(self) -> bool:
-        """Whether its keeper still runs."""
+        """Whether the server's keeper process still runs."""
         return _is_kept(self.folder)
 
     def last_words(self) -> str:
-        """The last lines of a server that died for good, and their file; "" while it runs or restarts."""
+        """Return the last lines of a server that died for good, and the log's path; "" while it runs or
+        restarts.
+        """
         note = read_json(self.folder / NOTE)
         return f"{_said(note)} ({self.folder / LOG})" if "error" in note and not self.alive else ""
 
     def close(self) -> None:
-        """Let go; the server ends when no process holds it any longer."""
+        """Release the server; it ends when no process holds it any longer."""
         if self._hold >= 0:
             os.close(self._hold)
             self._hold = -1

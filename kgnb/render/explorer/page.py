@@ -35,10 +35,10 @@ SCRIPTS = ("model.js", "canvas.js", "corrections.js", "card.js", "main.js")
 
 
 def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None = None) -> str:
-    """Return the page: the :data:`PAGE_PEOPLE` most important characters are drawn at first, everybody is in
-    it.
+    """Return the interactive page with all characters; the :data:`PAGE_PEOPLE` most important are drawn at
+    first.
 
-    ``scene``: those laid out already.
+    ``scene``: places that are computed already.
     """
     library, script = _asset("cytoscape.min.js"), "".join(map(_asset, SCRIPTS))
     words = (

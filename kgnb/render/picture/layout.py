@@ -27,11 +27,12 @@ Link = tuple[int, int, float]
 
 
 def place(boxes: Sequence[Box], links: Sequence[Link], known: Sequence[Point | None] = ()) -> list[Point]:
-    """A point for each box: linked ones near each other (by weight, 0-1), none overlapping.
+    """Return a point for each box, in the order of ``boxes``: linked boxes near each other, no two
+    overlapping.
 
-    Boxes come most important first; the first ones start in the middle. Where most have a ``known`` point,
-    of an earlier picture, these stay there unless they overlap, and the others come beside what they are
-    linked to.
+    ``boxes``: most important first, placed from the middle outwards. ``links``: (box, box, weight 0-1).
+    ``known``: points of an earlier picture or None; where most have one, these boxes stay unless they
+    overlap, and the others come beside the boxes they are linked to.
     """
     if not boxes:
         return []
@@ -52,7 +53,7 @@ def place(boxes: Sequence[Box], links: Sequence[Link], known: Sequence[Point | N
 
 
 def _beside(known: Sequence[Point | None], links: Sequence[Link]) -> list[list[float]]:
-    """Known points, and for each other the middle of what it is linked to, else of all."""
+    """Return the known points, and for any other box the middle of the boxes it is linked to, else of all."""
     found = [point for point in known if point is not None]
     middle = [sum(axis) / len(found) for axis in zip(*found, strict=True)]
     near: dict[int, list[Point]] = {}
@@ -71,7 +72,7 @@ def _beside(known: Sequence[Point | None], links: Sequence[Link]) -> list[list[f
 
 
 def _rows_below(alone: Sequence[int], boxes: Sequence[Box], placed: Mapping[int, Point]) -> dict[int, Point]:
-    """Points for boxes without links: in rows below the others."""
+    """Return the points of boxes without links: in rows below the others."""
     left = min((x - boxes[i].half for i, (x, _) in placed.items()), default=0.0)
     right = max((x + boxes[i].half for i, (x, _) in placed.items()), default=0.0)
     top = max((y + boxes[i].below for i, (_, y) in placed.items()), default=0.0)

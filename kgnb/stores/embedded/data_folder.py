@@ -45,7 +45,7 @@ class DataFolder:
 
     @property
     def identity(self) -> str:
-        """Device and inode: they differ in a copy of the folder on the same machine."""
+        """Device and inode of the folder; a copy on the same machine has others."""
         status = self.root.stat()
         return f"{status.st_dev}:{status.st_ino}"
 
@@ -54,7 +54,7 @@ class DataFolder:
         return self.root / ".lock"
 
     def log(self, name: str) -> Path:
-        """The path of a log; a large one is moved aside first."""
+        """Return the path of the log ``name``; a log above 2 MB is moved to ``<name>.1`` first."""
         path = self.logs / f"{name}.log"
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > _LOG_MAX:

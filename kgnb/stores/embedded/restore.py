@@ -49,11 +49,11 @@ _SQLITE = b"SQLite format 3\0"
 
 
 def restore_data_folder(settings: Settings) -> Path | None:
-    """Fill the empty data folder from ``settings.resume_from``; return the source that was used.
+    """Copy a record into the empty data folder; return the source, or None where nothing was copied.
 
-    A data folder that holds a record already is kept, and that is said. Without ``resume_from`` the copy in
-    ``settings.copy_to`` is the source, once there is one. Blocks for as long as the copy takes.
-    Raises InputError when the source holds no record, more than one, or one that kgnb didn't write.
+    The source is ``settings.resume_from``, else the copy in ``settings.copy_to`` if there is one. A data
+    folder with a record is kept, with a warning. Blocks for as long as the copy takes. Raises InputError
+    where the source holds no record, several, or a record that kgnb didn't write.
     """
     data = settings.data
     try:
@@ -89,8 +89,10 @@ def restore_data_folder(settings: Settings) -> Path | None:
 
 
 def readable(settings: Settings) -> Settings:
-    """The settings; where the data folder's record can't be written, those of this user's copy of it, which
-    is checked like any other."""
+    """Return settings whose record can be opened: unchanged if the data folder is writable.
+
+    Else the settings of this user's temporary copy of the record, see :func:`copied`.
+    """
     record = settings.sqlite_path
     if not settings.embedded_sql or settings.db_path or not record.is_file() or writable(record.parent):
         return settings
@@ -98,8 +100,10 @@ def readable(settings: Settings) -> Settings:
 
 
 def copied(settings: Settings, source: Path) -> Settings:
-    """Settings that lead to this user's temporary copy of a record, made when it is opened: the same place
-    for the same content, so that it is copied once."""
+    """Return settings of this user's temporary copy of a record; the copy is made when it is opened.
+
+    The place depends on the record's path, size and time, so that an unchanged record is copied once.
+    """
     seen = (source if source.is_file() else source / RECORD).stat()
     name = f"{source.resolve()}:{seen.st_size}:{seen.st_mtime_ns}"
     place = private_dir() / f"opened-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"

@@ -77,14 +77,14 @@ _sources: dict[str, str] = {}
 
 
 def raise_errors(replies: Iterable[Any]) -> None:
-    """Raise the first reply that is an error."""
+    """Raise the first reply that is an exception; return None where no reply is."""
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
 
 
 def address(url: SecretStr) -> str:
-    """Return host and port of a Redis URL, without its password."""
+    """Return "host:port" of a Redis URL (the path of a unix socket), without its password."""
     parts = urlsplit(url.get_secret_value())
     return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
 
