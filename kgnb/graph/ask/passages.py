@@ -31,8 +31,8 @@ use words that stand elsewhere in the scene. Callan, "Passage-Level Evidence in 
 1994, found passage and document together better than either."""
 
 ALIKE_CREDIT, CHARACTER_CREDIT, GIVEN_CREDIT = 0.7, 0.6, 0.6
-"""Credit (0-1) of a word of the same meaning, of one character of a Chinese word, and of a person's given name
-of one character; the question's own words have 1."""
+"""Credit (0-1) of a word of the same meaning, of one character of a Chinese word, and of a person's given
+name of one character; the question's own words have 1."""
 LOOKED_INTO = 150
 """Number of best passages whose single sentences are scored."""
 
