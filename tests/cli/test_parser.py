@@ -197,7 +197,7 @@ class TestTypingErrors:
             ("build x --slots", "--slots needs a value."),
             ("build x --slots 0", "--slots: must be a whole number from 1 to 5000."),
             ("build x --json=1", "--json takes no value."),
-            ("build x --a y", "--a may mean --author, --again: write it in full."),
+            ("build x --a y", "--a may mean --author, --again, --assist: write it in full."),
             ("--lang fr status", "--lang can't be fr; it is one of zh, en."),
             ("kaggle push --wait soon", "--wait can't be 'soon'."),
             ("providers add x --key-stdin --key-env A", "--key-env and --key-stdin exclude each other."),

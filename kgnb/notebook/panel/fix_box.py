@@ -43,7 +43,7 @@ class FixBox:
         self.type = widgets.choice(
             say("explorer.fix_type"), [(say(f"relation.{t}"), t) for t in types], **wide
         )
-        self.reason = widgets.field(say("explorer.fix_reason"), **wide)
+        self.reason = widgets.field(say("panel.f_reason"), hint=say("panel.hint_reason"), **wide)
         self.apply = widgets.button(controller, "panel.fix", self._apply, width="96px")
         self.kind.observe(controller.safely(self._fit), names="value")
         self._fit()
