@@ -53,7 +53,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
     var name = data.kinds[tie.kind] || tie.kind, side = from && data.symmetric.indexOf(tie.kind) < 0;
     if (side) name = ENDS[tie.kind] ? say(ENDS[tie.kind][tie.a === from ? 1 : 0]) : name + (tie.a === from ? " →" : " ←");
     var made = el("span", name, "kind");
-    made.style.background = canvas.groupOf[tie.kind].colour;
+    made.style.borderColor = canvas.groupOf[tie.kind].colour;
     return made;
   }
   function evidence(tie) {
@@ -153,8 +153,12 @@ function Card(model, canvas, view, hooks, say, corrections) {
       panel.appendChild(el("blockquote", data.quotes[q[1]])).appendChild(el("footer")).appendChild(goTo(q[0]));
     });
     var links = model.linkedTo(index);
-    if (o.kind === "Location" || o.kind === "Thing") at.slice().reverse().forEach(function (c, i) { present(c, i === 0); });
-    else panel.appendChild(el("h3", say("people")));
+    if (o.kind === "Location" || o.kind === "Thing") {
+      panel.appendChild(el("h3", say("same_chapter")));
+      var latest = at[at.length - 1];
+      if (latest !== undefined && latest < model.now) panel.appendChild(el("p", say("last_told", { chapter: chapter(latest) }), "hint"));
+      at.slice().reverse().forEach(function (c, i) { present(c, i === 0); });
+    } else panel.appendChild(el("h3", say("people")));
     links.forEach(function (l) {
       var row = panel.appendChild(el("div", undefined, "tie"));
       row.appendChild(person(String(l.person)));

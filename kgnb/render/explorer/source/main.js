@@ -95,7 +95,7 @@
     slider.setAttribute("aria-valuetext", byId("now").textContent);
     byId("counts").textContent = say("counts", { people: state.entities.size, ties: state.ties.length, shown: view.shown().length });
     byId("least_value").textContent = view.least;
-    byId("many_value").textContent = say("many", { n: Math.min(view.limit, data.people.length), all: data.people.length === state.entities.size ? data.people.length : state.entities.size });
+    byId("many_value").textContent = say("many", { n: Math.min(view.limit, state.entities.size), all: state.entities.size });
     byId("whole").disabled = whole;
     byId("fixes").hidden = !corrections.list.length;
     byId("fixes").textContent = say("fixes_save", { n: corrections.list.length });

@@ -94,6 +94,9 @@ function Model(data) {
     var known = data.acquaintance.kinds.indexOf(tie.kind) >= 0 ? data.acquaintance.weight : 1;
     return tie.strength * Math.sqrt(tie.seen.length) * known;
   }
+  // Of the ties that join two: what the text says of them before that they know each other, then by weight.
+  function stated(tie) { return data.acquaintance.kinds.indexOf(tie.kind) < 0 ? 1 : 0; }
+  function moreTelling(s, t) { return stated(t) - stated(s) || weight(t) - weight(s); }
 
   model.weight = weight;
   model.at = function (now) {
@@ -115,7 +118,7 @@ function Model(data) {
       if (!found.has(key)) found.set(key, []);
       found.get(key).push(tie);
     });
-    found.forEach(function (ties) { ties.sort(function (s, t) { return weight(t) - weight(s); }); });
+    found.forEach(function (ties) { ties.sort(moreTelling); });
     return found;
   };
   function pairKey(a, b) { return a < b ? a + "|" + b : b + "|" + a; }
@@ -159,14 +162,13 @@ function Model(data) {
   });
   model.linkedTo = function (other) { return (linksByOther[other] || []).filter(function (l) { return l.at[0] <= model.now; }); };
 
-  // All ties with one other each, the most telling first; before others those of whom the text says more than that they
-  // know each other, each by all that joins them.
+  // The ties with each other entity, strongest in all first; of each what the text says of the two first.
   model.partners = function (ties, id) {
     var found = new Map();
     ties.forEach(function (tie) { found.set(model.other(tie, id), (found.get(model.other(tie, id)) || []).concat([tie])); });
-    function stated(pair) { return pair.some(function (t) { return data.acquaintance.kinds.indexOf(t.kind) < 0; }) ? 1 : 0; }
     function total(pair) { return sum(pair.map(weight)); }
-    return Array.from(found.values()).sort(function (p, q) { return stated(q) - stated(p) || total(q) - total(p); });
+    var pairs = Array.from(found.values()).map(function (pair) { return pair.sort(moreTelling); });
+    return pairs.sort(function (p, q) { return total(q) - total(p); });
   };
   model.inChapter = function (c) {
     var ids = [], state = model.state();
@@ -205,7 +207,7 @@ function Model(data) {
     }
     if (!before.has(to)) return null;
     var ids = [to], ties = [];
-    for (var step = before.get(to); step.ties; step = before.get(step.id)) { ids.unshift(step.id); ties.unshift(step.ties[0]); }
+    for (var step = before.get(to); step.ties; step = before.get(step.id)) { ids.unshift(step.id); ties.unshift(step.ties.sort(moreTelling)[0]); }
     return { ids: ids, ties: ties };
   };
   // A text with chapters ([[chapter, text], …]): the last that a reader has met; "" for none.
