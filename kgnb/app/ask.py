@@ -82,18 +82,20 @@ async def ask_book(
 async def ask(book: BookAsked, question: str) -> Answer:
     """Answer a question without an LLM. Raises ServiceDown while the texts are read."""
     read = read_question(question, book.query)
+    sentences = answer(read, book.query)
+    if sentences and read.intent not in TIES:
+        checked = await asyncio.to_thread(_standing, sentences, book.record)
+        return Answer(question, tuple(checked), meant=meant(read))
     search = await asyncio.to_thread(_search, book.record, read)
     if read.stranger and not read.near and not any(read.stranger in one.text for one in search.every):
         return Answer(question, note=stranger_note(read, book.query))
-    sentences = answer(read, book.query)
     if not sentences and (one := await asyncio.to_thread(read_out, read, search, book.query)):
         sentences = [told(read, one)]
-    checked = tuple(await asyncio.to_thread(_standing, sentences, book.record))
-    beside = PASSAGES if not sentences else BESIDE if read.intent in TIES else 0
-    found = await asyncio.to_thread(search.shown, beside) if beside else []
+    checked = await asyncio.to_thread(_standing, sentences, book.record)
+    found = await asyncio.to_thread(search.shown, BESIDE if sentences else PASSAGES)
     key = "ask.more" if sentences else "ask.passages"
     note = texts(read.lang)[key] if found else "" if sentences else _unknown(book, read)
-    return Answer(question, checked, note, tuple(found), meant=meant(read), words=search.words)
+    return Answer(question, tuple(checked), note, tuple(found), meant=meant(read), words=search.words)
 
 
 async def ask_model(app: App, book: BookAsked, question: str, provider_name: str, task_id: int) -> Answer:

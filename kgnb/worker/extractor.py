@@ -174,15 +174,23 @@ class ChapterExtractor:
         except SPLITTING as error:
             cut, halves = isinstance(error, errors.ReplyTruncated), chunking.halve(text, chapter.info.lang)
             if halves is None:
-                with suppress(*(SPLITTING if chapter.assists else ())):
-                    chapter.answers.append(await self._whole_items(error, request, chapter))
-                    return
-                chapter.unread = True
+                await self._keep_whole_items(error, request, chapter)
                 return
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
             start = len(chapter.answers)
             await self._extract_halves(halves, error, request, chapter)
             chapter.answers[start:] = [replace(a, flags=a.flags | flags) for a in chapter.answers[start:]]
+
+    async def _keep_whole_items(
+        self, error: errors.ProviderError, request: Prompt, chapter: _Chapter
+    ) -> None:
+        """As :meth:`_whole_items`; a chapter that the rules have read does without an unusable reply."""
+        try:
+            chapter.answers.append(await self._whole_items(error, request, chapter))
+        except SPLITTING:
+            if not chapter.assists:
+                raise
+            chapter.unread = True
 
     async def _extract_halves(
         self, halves: tuple[str, str], error: errors.ProviderError, request: Prompt, chapter: _Chapter

@@ -74,8 +74,9 @@ async def _refresh(job: RefreshJob) -> str:
         graph = GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel_id
-        connecting = graph.ping() if graph is not None else asyncio.sleep(0)
-        made, tasks, _ = await at_once(_make(ledger, novel_id), ledger.tasks.of_novel(novel_id), connecting)
+        connecting = [graph.ping()] if graph is not None else []
+        asked = (_make(ledger, novel_id), ledger.tasks.of_novel(novel_id), *connecting)
+        made, tasks, *_ = await at_once(*asked)
         wanted = made[0] if made and made[1].counts.get("Chapter") else Graph()
         writing: list[Awaitable[object]] = [ledger.extractions.note_dropped(novel_id, wanted.dropped)]
         if made:

@@ -216,7 +216,7 @@ def test_nothing_is_said_that_is_known_only_later(text: str, shown: bool) -> Non
 def found_in(question: str, told: list[tuple[int, str]], people: dict[str, list[str]]) -> Found | None:
     graph = Graph()
     for name, aliases in people.items():
-        kind = "Location" if name == "白门楼" else "Character"
+        kind = "Location" if name in ("白门楼", "下邳") else "Character"
         graph.nodes[kind, name] = GraphNode(kind, name, {"name": name, "aliases": aliases, "chapters": [1]})
     query = GraphQuery(graph)
     asked = read_question(question, query)
@@ -243,8 +243,15 @@ def test_what_the_text_answers(question: str, name: str | None, chapter: int) ->
         (19, "吕布死于白门楼。"),
         (20, "曹操见了吕布妻子。"),
         (22, "Charlotte was to marry Mr. Collins. Elizabeth was astonished."),
+        (30, "陈宫与众人说起当日之事，叹息良久，不肯再提，只道那一年路上杀了吕伯奢。"),
+        (
+            31,
+            "在下邳的人，多年以后说起当日城中之事，仍旧叹息良久，有的摇头，有的垂泪，有的只是不语，有的望着城楼出神，半晌不说一句话，末了都道吕布死了。",
+        ),
+        (32, "Elizabeth had heard at length from her aunt in town that Charlotte would marry."),
     ]
-    others = {key: list[str]() for key in ("曹操", "陈宫", "吕布", "白门楼", "Mr. Collins", "Charlotte")}
+    people = ("曹操", "陈宫", "吕布", "白门楼", "下邳", "Mr. Collins", "Charlotte", "Elizabeth")
+    others = {key: list[str]() for key in people}
     found = found_in(question, told, {**others, "吕伯奢": ["伯奢"]})
     if name is None:
         assert found is None

@@ -20,7 +20,7 @@ def kin_fits(question: Question, one: Entity, other: Entity, quote: str) -> bool
     """
     asked, says = question.kin_word, kin_says(question.lang)
     if question.kin and question.kin[0] == "FAMILY":  # an uncle is no aunt, a relative may be both
-        return asked in says["any_kin"] or (asked in quote)
+        return asked in says["any_kin"].split() or (asked in quote)
     wanted = {k for k in ("man", "woman", "elder", "younger") if re.search(says[k], asked, re.IGNORECASE)}
     if re.search(says["both"], asked, re.IGNORECASE) or not wanted:
         return True

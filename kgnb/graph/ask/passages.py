@@ -151,7 +151,7 @@ def _stem(word: str) -> str:
     return word
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Term:
     """A search term of a question: alternative ``forms`` in lower case; a Latin form stands for all words
     that begin with this form.
@@ -170,7 +170,7 @@ class Term:
         """Whether the term is an entity of the question (a character, a place, …): a place below 0."""
         return any(place < 0 for place in self.places)
 
-    @property
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The pattern of all forms; to be searched in a text in lower case."""
         words = sorted(self.forms, key=len, reverse=True)
@@ -202,12 +202,11 @@ class Search:
         self.every = every
         self._lowered = [p.text.lower() for p in every]
         self.terms = [*asked, *given_names(asked, self._lowered)]
-        self._patterns = [term.pattern for term in self.terms]
         self._weights: list[float] = []
         self._scores = [0.0] * len(every)
         lengths = [len(text) for text in self._lowered]
-        for term, pattern in zip(self.terms, self._patterns, strict=True):
-            counts = [len(pattern.findall(text)) for text in self._lowered]
+        for term in self.terms:
+            counts = [len(term.pattern.findall(text)) for text in self._lowered]
             factor = (NAME_WEIGHT if term.person else 1.0) * term.credit
             self._weights.append(factor * _rarity(sum(map(bool, counts)), len(every)))
             held = [float(n > 0) for n in counts] if term.person else saturated(counts, lengths)
@@ -255,7 +254,7 @@ class Search:
             best.setdefault(window.passage, window)
         return [replace(one, text=_around(best[one])) if one in best else one for one in found]
 
-    @property
+    @cached_property
     def acts(self) -> list[Term]:
         """The terms for acts: no entities and no single Chinese characters, which are too short for an
         act.
@@ -275,7 +274,7 @@ class Search:
         return max(sum(self._weights[k] for k in a | b) for a, b in zip([held[0], *held], held, strict=False))
 
     def _held(self, text: str) -> set[int]:
-        return {k for k, pattern in enumerate(self._patterns) if pattern.search(text)}
+        return {k for k, term in enumerate(self.terms) if term.pattern.search(text)}
 
     def windows(self, found: Iterable[Passage]) -> list[Window]:
         """Return the windows of the passages ``found``: highest share of the question first, then

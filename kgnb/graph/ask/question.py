@@ -6,10 +6,8 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from functools import cache
 from itertools import islice
-from operator import ne
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +29,6 @@ HAN = re.compile(r"[\u3400-\u9fff]")
 _PERSON, _OTHER = "\ue000", "\ue001"
 """Placeholders for a person, and for any other entity, in a question whose names are masked."""
 _HAN_NAME = re.compile(r"[\u3400-\u9fff·]{2,8}")
-ALIKE = 0.75
-"""Similarity of a misspelt name and the one that is meant, 0-1 (difflib's ratio)."""
-LISTED = 5
-"""Names that are suggested."""
 _CANDIDATE = re.compile(r"[A-Z][\w’'-]*[\w-]\.?(?: [A-Z][\w’'-]*\w)*")
 
 
@@ -77,13 +71,14 @@ def read_question(text: str, query: GraphQuery) -> Question:
     """
     text = " ".join(text[:MAX_QUESTION].split()).strip(" ？?。.!！")
     lang = lang_of(text)
-    masked, entities = _mask(text, query)
+    names = names_of(query)
+    masked, entities = _mask(text, names)
     found = _framed(text, lang, masked, entities)
     if found.intent or not (stranger := _stranger(masked, lang)):
         return found
     near = near_names(stranger, query)
     if near:
-        masked, entities = _mask(text.replace(stranger, near[0]), query)
+        masked, entities = _mask(text.replace(stranger, near[0]), names)
         found = _framed(text, lang, masked, entities)
     return replace(found, stranger=stranger, near=tuple(near))
 
@@ -117,18 +112,12 @@ def _stranger(masked: str, lang: Lang) -> str:
 
 
 def near_names(name: str, query: GraphQuery) -> list[str]:
-    """Return the book's names that ``name`` may be a misspelling of.
+    """Return the book's names that ``name`` may be a misspelling of: those similar names
+    (:meth:`GraphQuery.similar_names`) that are about as long, nearest first.
 
-    For a name with Chinese characters: at most ``LISTED`` names of characters that have the same length and
-    differ in one character, characters of most chapters first. For others: the query's similar names with a
-    similarity of at least ``ALIKE``, nearest first.
+    刘倍 gives 刘备, not 刘; Darcey gives Darcy, not Mr. Darcy.
     """
-    if not HAN.search(name):
-        close = query.similar_names(name)
-        return [one for one in close if SequenceMatcher(None, name.lower(), one.lower()).ratio() >= ALIKE]
-    order = sorted(query.entities.values(), key=lambda e: (e.kind != "Character", -len(e.chapters)))
-    forms = [form for one in order if one.kind == "Character" for form in (one.name, *one.aliases)]
-    return [f for f in forms if len(f) == len(name) and sum(map(ne, f, name)) == 1][:LISTED]
+    return [one for one in query.similar_names(name) if abs(len(one) - len(name)) <= len(name) // 4]
 
 
 def lang_of(text: str) -> Lang:
@@ -183,10 +172,10 @@ def stop_words(lang: Lang) -> Sequence[str]:
     return words
 
 
-def _mask(text: str, query: GraphQuery) -> tuple[str, list[Entity]]:
+def _mask(text: str, names: Names) -> tuple[str, list[Entity]]:
     """Return the text with each name replaced by one character, and the entities in the text's order."""
     masked, entities, at = "", [], 0
-    for start, end, entity in islice(mentions(text, names_of(query)), MAX_ENTITIES):
+    for start, end, entity in islice(mentions(text, names), MAX_ENTITIES):
         masked += text[at:start] + (_PERSON if entity.kind == "Character" else _OTHER)
         entities.append(entity)
         at = end

@@ -16,7 +16,7 @@ from kgnb.graph.query import Entity, GraphQuery
 
 READ = 40
 """Number of best passages in which an answer is looked for."""
-LEAST_SHARE, LEAST_LEAD = 0.7, 1.8
+LEAST_SHARE, LEAST_LEAD = 0.7, 2.5
 """Least share of the question (0-1) that two neighbouring sentences must have, and least ratio of the best
 answer's votes to the second's; else no answer is given."""
 NEAR_CHARS = {"zh": 30, "en": 120}
@@ -77,8 +77,8 @@ def _nearest(question: Question, search: Search, windows: Sequence[Window], name
         for entity, near in own.items():
             votes[entity] += near
     ranked = sorted(votes, key=lambda entity: (-votes[entity], entity.name))
-    if not ranked or (len(ranked) > 1 and votes[ranked[0]] < LEAST_LEAD * votes[ranked[1]]):
-        return None
+    if len(ranked) < 2 or votes[ranked[0]] < LEAST_LEAD * votes[ranked[1]]:
+        return None  # with nobody else near, one sentence says little
     return best[ranked[0]][1]
 
 

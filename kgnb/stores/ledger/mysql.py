@@ -45,15 +45,8 @@ class Dialect(MySQLDialect_pymysql):
 
     supports_statement_cache = True
 
-    def connect(self, *args: Any, **options: Any) -> Any:
-        """Connect without the driver's SET NAMES: :func:`connected` sends it with the rest."""
-        made = self.loaded_dbapi.connect(*args, defer_connect=True, **options)
-        made.set_character_set = lambda *_: None
-        made.connect()
-        return made
-
     def on_connect(self) -> None:  # type: ignore[override]
-        """Send no SET NAMES either."""
+        """Send no second SET NAMES: the driver did."""
 
     def _get_server_version_info(self, connection: sa.Connection) -> tuple[int, ...]:
         greeted: str = connection.connection.dbapi_connection.get_server_info()  # type: ignore[union-attr]
@@ -120,7 +113,7 @@ def connected(connection: Any, record: Any) -> None:
         # driver reads it from each answer's status) makes quoting long Chinese texts 60 times faster.
         mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES')"
         locks = f"innodb_lock_wait_timeout={LOCK_SECONDS}, lock_wait_timeout={LOCK_SECONDS}"  # rows', tables'
-        cursor.execute(f"SET NAMES {connection.charset}, SESSION {isolation}, {locks}, {mode}, {limit}")
+        cursor.execute(f"SET SESSION {isolation}, {locks}, {mode}, {limit}")
         if not connection.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
             # A proxy hides the status flag: server and driver must agree on backslashes.
             cursor.execute("SET SESSION sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')")
