@@ -113,6 +113,8 @@ def test_what_is_asked(question: str, intent: str, names: list[str]) -> None:
         ("刘备和关羽是什么关系", "兄弟姐妹", "念刘备、关羽、张飞，结为兄弟"),
         ("关羽最后一次出场是哪一章", "第 2 章", ""),
         ("What is Elizabeth to Darcy?", "Mr. Darcy", "she loved him"),
+        ("曹操煮酒时，刘备和关羽是什么关系", "兄弟姐妹", "念刘备、关羽、张飞，结为兄弟"),
+        ("Is Elizabeth a relation of Mr. Darcy, and what sort?", "Mr. Darcy", "she loved him"),
     ],
 )
 def test_what_the_graph_answers(question: str, told: str, quote: str) -> None:

@@ -27,6 +27,7 @@ Names = dict[str, dict[str, Entity]]
 
 HAN = re.compile(r"[\u3400-\u9fff]")
 _PERSON, _OTHER = "\ue000", "\ue001"
+_PLACES = (_PERSON, _OTHER)
 """Placeholders for a person, and for any other entity, in a question whose names are masked."""
 _HAN_NAME = re.compile(r"[\u3400-\u9fff·]{2,8}")
 _CANDIDATE = re.compile(r"[A-Z][\w’'-]*[\w-]\.?(?: [A-Z][\w’'-]*\w)*")
@@ -38,6 +39,7 @@ class Question:
 
     ``entities``: the book's entities in the text, in the text's order. ``asked``: the text without names and
     question words. ``intent``: key of the frame that fits ("who", "relation", "kin", …), "" for none.
+    ``framed``: positions in ``entities`` of those that fill the frame's places.
     ``kin``: for "whose father": the relationship type, and whether the person in the question is the target
     of such an edge (True), its source (False) or either (None); ``kin_word``: the word in the question.
     ``wanted``: kind of the answer: "Character", "Location", "chapter" or "". ``stranger``: a name that the
@@ -49,6 +51,7 @@ class Question:
     entities: tuple[Entity, ...] = ()
     asked: str = ""
     intent: str = ""
+    framed: tuple[int, ...] = ()
     kin: tuple[str, bool | None] | None = None
     kin_word: str = ""
     wanted: str = ""
@@ -57,10 +60,14 @@ class Question:
 
     @property
     def people(self) -> list[Entity]:
-        """The characters among ``entities``, in the question's order; repeated where the question
-        repeats them.
+        """The characters among ``entities``, repeated where the question repeats them: first those between
+        which the frame of the intent stands, then the others, both in the question's order.
+
+        刘备的夫人和孙权什么关系: the wife (孙夫人) and 孙权 go before 刘备.
         """
-        return [one for one in self.entities if one.kind == "Character"]
+        of_frame = [self.entities[at] for at in self.framed]
+        others = [one for at, one in enumerate(self.entities) if at not in self.framed]
+        return [one for one in (*of_frame, *others) if one.kind == "Character"]
 
 
 def read_question(text: str, query: GraphQuery) -> Question:
@@ -93,8 +100,20 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
     for intent, pattern in _frames(lang):
         if (match := pattern.search(masked)) and (intent not in _PLAIN or _asks_no_more(masked, lang)):
             word = match.groupdict().get("kin") or ""
-            return replace(found, intent=intent, kin=_kin(lang).get(word.lower()), kin_word=word)
+            framed = tuple(
+                _place(masked, start)
+                for start, _ in match.regs[1:]
+                if start >= 0 and masked[start] in _PLACES
+            )
+            return replace(
+                found, intent=intent, framed=framed, kin=_kin(lang).get(word.lower()), kin_word=word
+            )
     return found
+
+
+def _place(masked: str, start: int) -> int:
+    """Return how many entities a masked question names before the offset ``start``."""
+    return sum(masked.count(one, 0, start) for one in _PLACES)
 
 
 def _stranger(masked: str, lang: Lang) -> str:
@@ -258,8 +277,9 @@ def kin_says(lang: Lang) -> dict[str, str]:
 def _frames(lang: Lang) -> list[tuple[str, re.Pattern[str]]]:
     words = "|".join(sorted(_kin(lang), key=len, reverse=True))
     frames: list[dict[str, str]] = _data(lang)["frames"]
+    person, other = f"({_PERSON})", f"({_OTHER})"
     filled = (
-        (f["intent"], f["pattern"].replace("{a}", _PERSON).replace("{b}", _PERSON).replace("{p}", _OTHER))
+        (f["intent"], f["pattern"].replace("{a}", person).replace("{b}", person).replace("{p}", other))
         for f in frames
     )
     return [
