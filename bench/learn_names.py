@@ -42,7 +42,7 @@ PENALTY = 0.1
 """Inverse strength of the L2 penalty."""
 SAME_IN_OTHER_WORDS = {
     "en": frozenset(("nickname", "initial", "same_full", "patronymic")),
-    "zh": frozenset(("字", "号", "称", "译名", "绰号")),
+    "zh": frozenset(("字", "号", "译名", "绰号")),
 }
 """Links of names that may well be one person's if gold has one of them only."""
 PRIORS = ROOT / "bench" / "name_priors.toml"

@@ -408,17 +408,6 @@ class NameClassifier:
             score -= 0.7
         return score
 
-    def _is_called_in_jest(self, candidate: Candidate) -> bool:
-        """Return whether a candidate is a title and a common word, once, in a speech: Mr. Impudence."""
-        named = candidate.name.partition(" ")[2] in self.candidates  # Mr. Archer is Archer
-        if candidate.count > 1 or named or not is_titled(candidate.name):
-            return False
-        (at,), (before,), (after,) = candidate.offsets, candidate.before, candidate.after
-        spoken = self.text.count('"', self.text.rfind("\n", 0, at) + 1, at) % 2  # her uncle, Mr. Brown.
-        word = candidate.name.split(" ")[-1].lower()
-        common = self.lower[word] > 0 or word in words.PEOPLES  # Mr. Englishman
-        return bool(spoken) and before.endswith(",") and not after[:1].isalpha() and common
-
     def _common_noun(self, name: str) -> int:
         """Return how often the book writes the name, or its singular, without a capital."""
         word = name.lower()
@@ -443,7 +432,7 @@ class NameClassifier:
             parts = candidate.name.split(" ")
             related = len(parts) > 1 and (parts[0] in firsts or parts[-1] in lasts)
             castle_of = len(parts) > 2 and key(parts[0]) in _NO_PERSON_ENDS and parts[1] in _PARTICLES
-            if related and not (is_titled(candidate.name) or _is_where(candidate) or castle_of):
+            if related and not (is_titled(candidate.name) or castle_of):
                 candidate.score += 3.0
                 if parts[1] == "of" and candidate.count > 1:  # the Knave of Hearts is as sure as the Knave
                     candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
@@ -478,9 +467,7 @@ class NameClassifier:
         These are the sure names, and likely names (score 0 or more) that share the first or last word with a
         sure name and occur twice or speak.
         """
-        likely = {
-            n: c for n, c in self.candidates.items() if c.score >= 0.0 and not self._is_called_in_jest(c)
-        }
+        likely = {n: c for n, c in self.candidates.items() if c.score >= 0.0}
         sure = {name for name, c in likely.items() if _is_sure(c)}
         firsts, lasts = {n.split(" ")[0] for n in sure}, {n.split(" ")[-1] for n in sure}
         persons = (
@@ -534,13 +521,6 @@ def place_share(candidate: Candidate) -> float:
     """Return the share, 0 to 1, of a candidate's occurrences right behind a word that precedes places ("at",
     "reached")."""
     return sum(n for w, n in candidate.before.items() if w in words.BEFORE_PLACE) / candidate.count
-
-
-def _is_where(candidate: Candidate) -> bool:
-    """Return whether a name never speaks and stands behind "at" or "in" in 30 % of its occurrences: at Finch
-    Lacey."""
-    located = sum(candidate.before[word] for word in ("at", "in"))
-    return candidate.count >= 5 and not candidate.speaks and located >= 0.3 * candidate.count
 
 
 def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:

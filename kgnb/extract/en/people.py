@@ -269,18 +269,13 @@ def persons_names(classifier: NameClassifier) -> dict[str, Candidate]:
     """Return name → candidate of the names that one person bears, of those that the classifier takes for
     persons'.
 
-    Left out: families (the Marlows), words for many people (the Islanders), and a person's name run together
-    with a place's (Anne Stone House).
+    Left out: families (the Marlows), and a person's name run together with a place's (Anne Stone House).
     """
     persons = classifier.persons()
     beside = _beside_places(persons, classifier.candidates)
     beside |= {n.partition(" ")[2] for n in beside}
     lasts = {n.split(" ")[-1] for n in persons}
-    return {
-        n: c
-        for n, c in persons.items()
-        if not (n in beside or _is_family(c, lasts, persons) or _is_kind(n, c, classifier.candidates))
-    }
+    return {n: c for n, c in persons.items() if not (n in beside or _is_family(c, lasts, persons))}
 
 
 def _is_family(candidate: Candidate, lasts: set[str], persons: Mapping[str, Candidate]) -> bool:
@@ -293,15 +288,6 @@ def _is_family(candidate: Candidate, lasts: set[str], persons: Mapping[str, Cand
         return True
     of_one = last[:-1] in lasts or last[:-2] in lasts
     return of_one and candidate.articles >= 0.4 * candidate.count
-
-
-def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) -> bool:
-    """Return whether a name is the plural of a word that the book uses with an article: the Islanders, an
-    Islander."""
-    one = found.get(name.removesuffix("s"))
-    if one is None or one is candidate or candidate.speaks or is_titled(name):
-        return False
-    return one.articles >= 0.4 * one.count
 
 
 def _beside_places(persons: Iterable[str], found: Mapping[str, Candidate]) -> set[str]:

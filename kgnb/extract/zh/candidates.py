@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from sys import intern
@@ -51,10 +51,9 @@ def candidates(
     bigrams: BigramIndex, pairs: set[str], least: int, speaking: Iterable[str], cohesive: set[str]
 ) -> list[str]:
     """Return the strings that may be names, sorted: those that begin with one of ``pairs`` occur ``least``
-    times; ``speaking``, ``cohesive``: likely ones, the latter with what they make in a row from now on."""
+    times; ``speaking``, ``cohesive``: likely ones."""
     found = cohesive.union(speaking)
     bigrams.find(pairs.union(_LONG_HEADS, (w[:2] for w in found)))  # in one pass
-    cohesive |= _cohesive_trigrams(bigrams, cohesive)
     found |= cohesive | (
         _surnamed(bigrams, least, pairs)
         | _headed(bigrams, least, pairs, cohesive)
@@ -72,22 +71,6 @@ def starting_bigrams(bigrams: Iterable[str]) -> set[str]:
         for pair in bigrams
         if (pair[0] in first or pair in words.COMPOUND_SURNAMES or pair[1] in _SHORT_HEADS)
         and (is_han(pair) or (pair[0] in words.FAMILIAR_PREFIXES and pair[1].isupper()))  # 阿K
-    }
-
-
-def _cohesive_trigrams(bigrams: BigramIndex, cohesive: Collection[str]) -> set[str]:
-    """Return what two cohesive bigrams make that hardly occur without each other: 拿破仑."""
-    ends = defaultdict[str, list[str]](list)
-    for pair in cohesive:
-        ends[pair[0]].append(pair[1])
-    no_first = words.MODIFIERS | words.SURNAMES
-    whole = (pair for pair in cohesive if pair[0] not in no_first and pair[0] != pair[1])
-    longer = {pair + end: pair for pair in whole for end in ends.get(pair[1], ())}
-    places = bigrams.find(longer.values())
-    return {
-        word
-        for word, pair in longer.items()
-        if sum(bigrams.text.startswith(word, at) for at in places[pair]) >= COHESION * len(places[pair])
     }
 
 
@@ -131,11 +114,6 @@ def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least
         and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) / (2 if pair[0] == pair[1] else 1)
         and is_han(pair)
     }
-
-
-def pet_names(bigrams: Mapping[str, int]) -> set[str]:
-    """Return the bigrams that may be a given name of one character and 儿: 莲儿."""
-    return {pair for pair in bigrams if pair[1] == "儿" and can_be_name(pair)}
 
 
 def _room(text: str, at: int, most: int) -> int:

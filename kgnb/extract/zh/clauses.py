@@ -14,7 +14,7 @@ from itertools import chain
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.foreign_names import ForeignNames
-from kgnb.extract.zh.introductions import has_long_names, introduced, titled
+from kgnb.extract.zh.introductions import has_long_names, introduced
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.surnames import surname_of
 
@@ -74,9 +74,6 @@ class Clauses:
         self.animals = {name for name, n in titled_animals(text).items() if n >= least}
         self.has_long_names = has_long_names(self.speaking)
         self.introduced = introduced(text, long_names=self.has_long_names)
-        self.titled = titled(text)
-        for full, _ in self.titled:
-            self.introduced.setdefault(full, set()).add(("", ""))
         self.wives = wives(text, least)
         self.related = related(text)
         self.foreign = ForeignNames(text, self.speaking)

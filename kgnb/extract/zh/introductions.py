@@ -46,33 +46,10 @@ _ROLE = re.compile(f"[{''.join(sorted(_ROLE_ENDS))}](?=[{_BEGINS_FULL}]){_IS}({_
 _VERBS = frozenset("管许任施费计查盖包连顾应尽")
 """Surnames that are verbs, too, with an object behind them."""
 
-_TITLES = {title for title in words.TITLES_AFTER_SURNAME if len(title) > 1 or title in "总董队局爷哥姐"}
-# Two patterns, each of which begins with a character: the search skips what begins none of them.
-_TITLED = [
-    re.compile(rf"({surname})([{HAN}]{{1,2}})(\1{trie_pattern(_TITLES)})")
-    for surname in (_SURNAME, _COMPOUND)
-]
-_IS_WHO = re.compile(
-    rf"[便就正乃即来]是(?:[^不没非未，。！？：；“”「」\n]{{1,12}}的[{HAN}]{{0,3}}?)?({_NAME}|{_SURNAME}[{HAN}])(?![{HAN}])"
-)
-_BEFORE_IS_WHO = re.compile(
-    rf"({_SURNAME}|{_COMPOUND}){trie_pattern(words.TITLES_AFTER_SURNAME)}(?=，?[却原]{{0,2}}$)"
-)
 _QUOTES = tuple("“「『")
 
 Sides = tuple[str, str]
 """The role before a name, empty for a kin noun; and what stands behind it where its phrase goes on."""
-
-
-def titled(text: str) -> set[tuple[str, str]]:
-    """Return the full names before the same surname with a title (何若棠何小姐, not 何先生何太太), or of whom
-    the text says who that is: 何奶奶就是她的外婆何若棠."""
-    found = {(m[1] + m[2], m[3]) for pattern in _TITLED for m in pattern.finditer(text)}
-    for match in _IS_WHO.finditer(text):
-        form = _BEFORE_IS_WHO.search(text, max(0, match.start() - 9), match.start())
-        if form and match[1].startswith(form[1]):
-            found.add((match[1], form[0]))
-    return {(full, form) for full, form in found if not titled_surname(full)}
 
 
 def introduced(text: str, *, long_names: bool) -> dict[str, set[Sides]]:

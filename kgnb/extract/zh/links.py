@@ -105,7 +105,7 @@ class _Counts(dict[str, int]):
 def _stated(found: ByForm, text: str, classifier: NameClassifier, counts: _Counts) -> None:
     """What the text states; a courtesy name goes to one bearer: who is called by it with his surname, or is
     mentioned most."""
-    told = Counter(Statements(text, counts, classifier.told.titled).read())
+    told = Counter(Statements(text, counts).read())
     classifier.bigrams.find(name[:2] for said in told for name in (said.full, said.alias))
 
     def weight(said: Statement) -> tuple[int, int, str]:

@@ -18,8 +18,6 @@ UNLIKELY_END = 1.2
 """Against a surnamed word that ends so as names seldom do."""
 SELDOM_END = 0.8
 """Against a word that ends so as hardly any given name does."""
-ADVERB = 1.5
-"""Against a word that only begins clauses."""
 OFTEN = 5
 """Fewest mentions of a word, for all of them to tell where it stands."""
 NAMED = 1.5
@@ -57,7 +55,6 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     form = form_score(candidate.name)
     score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
     score -= fixed_phrase_penalty(candidate)
-    score -= ADVERB * (form <= 0.0 and _is_adverbial(candidate))
     score -= word_penalty(candidate, common_words) + _phrase_penalty(candidate, common_words)
     return score - _grammar_penalty(candidate) - _place_penalty(candidate)
 
@@ -71,13 +68,6 @@ def _place_penalty(candidate: Candidate) -> float:
         return 0.0  # 从何庆林
     there = share_of(candidate.left, words.BEFORE_PLACE) + within
     return 5.0 * max(0.0, there * candidate.count / (candidate.count + 1) - 0.25)
-
-
-def _is_adverbial(candidate: Candidate) -> bool:
-    """Whether it always begins a clause that goes on, and never a speech: 展眼. Names are objects too."""
-    if candidate.count < OFTEN or candidate.speaks:
-        return False
-    return not any(map(is_han, candidate.left)) and all(map(is_han, candidate.right))
 
 
 def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, translated: bool) -> float:
@@ -182,13 +172,6 @@ def acts_as_person(candidate: Candidate) -> bool:
     done_to = share_of(candidate.left, _BEFORE_PARTNER)
     counted = share_of(candidate.left, words.MEASURES) + share_of(candidate.right, words.PLURALS)
     return speaks and done_to >= PARTNER and counted < 0.02
-
-
-def is_called_so(candidate: Candidate) -> bool:
-    """Whether the text says that somebody is called so, again and again, and nobody counts it."""
-    if not candidate.named or candidate.count < OFTEN:
-        return False
-    return share_of(candidate.left, _COUNTS) + share_of(candidate.right, words.PLURALS) < 0.02
 
 
 def fixed_phrase_penalty(candidate: Candidate) -> float:

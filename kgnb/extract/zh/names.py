@@ -20,20 +20,17 @@ from kgnb.extract.zh.candidates import (
     Candidate,
     candidates,
     cohesive_bigrams,
-    pet_names,
     starting_bigrams,
     with_neighbours,
 )
 from kgnb.extract.zh.clauses import Clauses, least_of
 from kgnb.extract.zh.introductions import is_full_name, words_across
 from kgnb.extract.zh.name_evidence import (
-    UNLIKELY_END,
     acts_as_person,
     fixed_phrase_penalty,
     foreign_score,
     has_fixed_side,
     has_unlikely_end,
-    is_called_so,
     most_frequent,
     own_score,
     share_of,
@@ -74,8 +71,8 @@ OF_PLACE, PLACE = 0.3, 2.0
 """Least share of mentions before 酒店, 大学 and the like that makes a name theirs; worth against a person."""
 SHARED = 0.2
 """Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
-LIKE_NAMES, LIKE_CALLED = 0.5, 0.25
-"""Least mean log odds of what precedes a dictionary's word that is a name, and one that the text says is."""
+LIKE_NAMES = 0.5
+"""Least mean log odds of what precedes a dictionary's word that is a name."""
 COMMONEST = 3.2
 """Weight of a word from which on it is nobody's given name."""
 SURE_SCORE = 1.8
@@ -109,9 +106,6 @@ class NameClassifier:
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
             if longer and longer.count < 0.9 * candidate.count:
                 candidate.right.pop("儿", None)
-        for name, form in self.told.titled:  # 何若棠何小姐: nor is the surname
-            if name in self.candidates:
-                self.candidates[name].right.pop(form[0], None)
         total = len(text) or 1
         self._priors = {c: n / total for c, n in self._counts.items()}
         self._own = {w: self._own_score(c) for w, c in self.candidates.items()}
@@ -133,7 +127,7 @@ class NameClassifier:
         self._cohesive = cohesive = cohesive_bigrams(frequent, self._counts, 3 if len(text) < 100_000 else 5)
         self.told = told = clauses()
         self.foreign = told.foreign
-        speaking = {*told.speaking, *told.called, *told.listed, *told.animals, *pet_names(frequent)}
+        speaking = {*told.speaking, *told.called, *told.listed, *told.animals}
         likely = candidates(self.bigrams, pairs, least, speaking, cohesive)
         names = sorted(self.foreign.names().union(likely, told.introduced, told.wives))
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
@@ -166,8 +160,7 @@ class NameClassifier:
             score = foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
             return score - against
         score = own_score(candidate, self.common_words) - against
-        score += UNKNOWN_WORD if self._is_unknown(candidate.name, candidate) else 0.0
-        return score + (UNLIKELY_END if self._always_ends_so(candidate) else 0.0)
+        return score + (UNKNOWN_WORD if self._is_unknown(candidate.name, candidate) else 0.0)
 
     def _is_unknown(self, word: str, candidate: Candidate) -> bool:
         """Whether a candidate is or ends with a cohesive bigram that no dictionary knows, and is no place."""
@@ -176,14 +169,6 @@ class NameClassifier:
             return False
         whole = not (has_fixed_side(candidate.left) or has_fixed_side(candidate.right))
         return whole and share_of(candidate.left, words.BEFORE_PLACE) < 0.2
-
-    def _always_ends_so(self, candidate: Candidate) -> bool:
-        """Whether a surname and a character never stand without an unlikely end: 钱有道, not 子安|道."""
-        name, n = candidate.name, candidate.count
-        if n < 4 or len(name) != 3 or not surname_of(name) or not has_unlikely_end(name):
-            return False
-        quoting = share_of(candidate.right, words.QUOTE_MARKS)
-        return self.bigrams.count(name[:2]) <= 1.1 * n and quoting < 0.2
 
     def _learn(self, seeds: Sequence[Candidate]) -> None:
         """Learn the log odds of neighbours from ``seeds``."""
@@ -248,15 +233,10 @@ class NameClassifier:
         return mean_log_odds(found.right, self._right, 0.0)
 
     def _is_name(self, word: Candidate) -> bool:
-        """Whether a dictionary's word is somebody's name by what he does or by what the text says, and its
-        neighbours are those of names, on the left above all."""
-        acts = acts_as_person(word) and self._has_sides(word, LIKE_NAMES, -0.1)
-        called = is_called_so(word) and word.name not in self.known_places
-        return acts or (called and self._has_sides(word, LIKE_CALLED, -0.2))
-
-    def _has_sides(self, found: Candidate, left: float, right: float) -> bool:
-        """Whether the mean log odds of its neighbours are at least these."""
-        return self.left_score(found) >= left and self.right_score(found) >= right
+        """Whether a dictionary's word acts as a person and has the neighbours of names, on the left above
+        all."""
+        sides = self.left_score(word) >= LIKE_NAMES and self.right_score(word) >= -0.1
+        return sides and acts_as_person(word)
 
     def frequency(self, char: str) -> float:
         """Return the character's share of the text."""

@@ -15,7 +15,7 @@ from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.people import People
 from kgnb.extract.zh.surnames import is_role
 
-TEXTUAL = frozenset(("字", "号", "称", "译名", "绰号", "全称", "名头", "头", "儿"))
+TEXTUAL = frozenset(("字", "号", "译名", "绰号", "全称", "名头", "头", "儿"))
 """Links that hold wherever the names stand."""
 MANY = 40
 """Most names of a person: a bound for what a made-up text costs."""
@@ -100,11 +100,6 @@ def courtesy_name(pair: Pair) -> float | None:
 def epithet(pair: Pair) -> float | None:
     """The text says what else somebody is called: 人称, 号, 小名."""
     return pair.link("号")
-
-
-def told_title(pair: Pair) -> float | None:
-    """A full name and a form of address stand side by side: 何若棠何小姐."""
-    return pair.link("称")
 
 
 def told_rank(pair: Pair) -> float | None:
@@ -302,7 +297,6 @@ def is_anybody(pair: Pair) -> float | None:
 PAIR_EVIDENCE: tuple[Evidence, ...] = (
     courtesy_name,
     epithet,
-    told_title,
     told_rank,
     conferred_rank,
     given_name,

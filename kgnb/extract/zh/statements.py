@@ -1,4 +1,4 @@
-"""What a Chinese text itself says of its people's other names: 字玄德, 人称, 大名, 何若棠何小姐, 次女明珠."""
+"""What a Chinese text itself says of its people's other names: 字玄德, 人称, 大名, 次女明珠."""
 
 from __future__ import annotations
 
@@ -68,9 +68,8 @@ class Statement(NamedTuple):
 class Statements:
     """Reads one text, whose people are known by ``names``."""
 
-    def __init__(self, text: str, names: Collection[str], titled: Collection[tuple[str, str]]) -> None:
-        """``titled``: full names and the form of address right behind them."""
-        self._text, self._names, self._titled = text, set(names), titled
+    def __init__(self, text: str, names: Collection[str]) -> None:
+        self._text, self._names = text, set(names)
 
     def read(self) -> Iterator[Statement]:
         """Yield each statement of the text."""
@@ -78,7 +77,6 @@ class Statements:
         self._names |= {match[1] + match[2] for match in introductions}
         yield from (Statement(match[1] + match[2], match[3], "字") for match in introductions)
         yield from self._courtesy_names({m.end(3): m[1] + m[2] for m in introductions})
-        yield from (Statement(full, form, "称") for full, form in self._titled if full in self._names)
         yield from self._epithets()
         yield from self._quoted()
         yield from self._proper_names()

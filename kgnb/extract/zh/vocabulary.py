@@ -27,7 +27,6 @@ MARRIED = _LISTS["married"]
 SOVEREIGNS = _LISTS["sovereigns"]
 ELDERS = _LISTS["elders"]
 NEVER_FIRST = _LISTS["never_first"]
-QUOTE_MARKS = frozenset('：:“「『"，,')
 NUMERALS = _LISTS["numerals"]
 COUNTED = _LISTS["counted"]
 DETERMINERS = _LISTS["determiners"]
