@@ -61,13 +61,3 @@ def probability(log_odds: float) -> float:
     (0.5, 0.9526, 0.0)
     """
     return round(1 / (1 + math.exp(-max(-700.0, log_odds))), 4)
-
-
-def logit(share: float) -> float:
-    """Return the log odds of the probability ``share``, above 0 and below 1; the reverse of
-    :func:`probability`.
-
-    >>> round(logit(0.9526), 2)
-    3.0
-    """
-    return math.log(share / (1 - share))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import vocabulary as words
 
 _PRONOUN = re.compile(r"(?<=[，,。！？!?；;：:\n“”「」])[他她]")
-_BEFORE_SUBJECT = "，,。！？!?；;：:\n“”「」"
 AHEAD = 40
 """Characters after a name in which the first pronoun that begins a clause is taken for the person's: subjects
 stay, while 他 in 林晓不敢看他 is somebody else."""
@@ -29,10 +27,8 @@ _TITLE_BEHIND = re.compile(
 class Sexes:
     """The sex of one book's persons by the titles and the pronouns that go with their names."""
 
-    def __init__(self, text: str, offsets: Mapping[str, Sequence[int]], *, subjects: bool = False) -> None:
-        """``subjects``: read pronouns behind names that begin a clause only, as one chapter needs; in a book
-        errors cancel out."""
-        self._text, self._offsets, self._subjects = text, offsets, subjects
+    def __init__(self, text: str, offsets: Mapping[str, Sequence[int]]) -> None:
+        self._text, self._offsets = text, offsets
         self._known: dict[str, tuple[int, int]] = {}
         she = text.count("她")
         self.tells = she > 0 and she >= 0.05 * text.count("他")  # older texts write 他 for both
@@ -45,18 +41,6 @@ class Sexes:
         he, she = self._tally(names)
         return he <= she if woman else she <= he
 
-    def may_be(self, pronoun: str, entry: NameEntry) -> bool:
-        """Return whether a person may be meant by 他 or 她; by any other pronoun everybody may."""
-        title = {"他": "先生", "她": "太太"}.get(pronoun)
-        if title is None or not self.tells:
-            return True
-        return self.fits(title, (entry.name, *entry.aliases))
-
-    def is_woman(self, names: Iterable[str]) -> bool:
-        """Return whether the text speaks of the person of ``names`` as of a woman."""
-        he, she = self._tally(names)
-        return she > he
-
     def differ(self, one: Iterable[str], other: Iterable[str]) -> bool:
         """Return whether the text speaks of one clearly as of a man, and of the other as of a woman."""
         return {self.sex(one), self.sex(other)} == {"他", "她"}
@@ -66,10 +50,6 @@ class Sexes:
         he, she = self._tally(names)
         clear = max(he, she) >= max(CLEAR, 2 * min(he, she))
         return ("他" if he > she else "她") if clear else ""
-
-    def _tells_at(self, at: int) -> bool:
-        """Whether the pronoun behind a name at a place is likely the person's."""
-        return self.tells and (not self._subjects or self._text[at - 1 : at] in _BEFORE_SUBJECT)
 
     def _tally(self, names: Iterable[str]) -> tuple[int, int]:
         """How often all the names are a man's, and a woman's."""
@@ -86,7 +66,7 @@ class Sexes:
             if match := _TITLE_BEHIND.match(self._text, end):
                 she += match[0].endswith(_WOMENS)
                 he += match[0].endswith(_MENS)
-            elif self._tells_at(at) and (match := _PRONOUN.search(self._text, end, end + AHEAD)):
+            elif self.tells and (match := _PRONOUN.search(self._text, end, end + AHEAD)):
                 he += match[0] == "他"
                 she += match[0] == "她"
         return he, she
