@@ -89,7 +89,7 @@ async def drain(url: str, batch: int) -> int:
 
 
 def made(url: str) -> Queue:
-    return Queue(SecretStr(url), node=f"bench-{os.getpid()}", lease_seconds=60, hold_seconds=900)
+    return Queue(SecretStr(url), node=f"bench-{os.getpid()}", lease_seconds=60)
 
 
 def arguments() -> argparse.Namespace:

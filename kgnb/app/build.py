@@ -27,6 +27,9 @@ from kgnb.stores.queue.types import QueueName
 from kgnb.worker import book_process
 from kgnb.worker.node import NodeEvent
 
+STALL_SECONDS = 1500.0
+"""Seconds without progress after which `build` gives up: a chapter that hangs goes to another node, and a
+pause of a provider ends, in less."""
 STUCK_TIMES = 3
 """`build` gives up after this many failures in a row to open its task or refresh its graph."""
 POLL_SECONDS = 1.0
@@ -48,8 +51,8 @@ async def build(
     """Turn a book into a graph; returns when its task, and those for chapters added meanwhile, are closed.
 
     The result describes the last task; its cost is that of all. Raises BuildStopped without progress for
-    ``stall_seconds``, and at once when the provider refuses the key, is out of quota, doesn't know the model
-    or is paused for longer. Finished work is kept.
+    :data:`STALL_SECONDS`, and at once when the provider refuses the key, is out of quota, doesn't know the
+    model or is paused for longer. Finished work is kept.
     """
     started = time.monotonic()
     chosen = app.providers.requested(provider)
@@ -149,12 +152,12 @@ class _TaskWatch:
 
     @property
     def is_stalled(self) -> bool:
-        return time.monotonic() - self.progress_at > self.app.settings.stall_seconds
+        return time.monotonic() - self.progress_at > STALL_SECONDS
 
     def stall_error(self, reason: str = "") -> BuildStopped:
         down = next(iter(self.app.outages.down.values()), None)
         reason = reason if down is None else f"{down} "
-        minutes = round(self.app.settings.stall_seconds / 60)
+        minutes = round(STALL_SECONDS / 60)
         return BuildStopped("build.stalled", minutes=minutes, reason=reason)
 
     async def retry(self, service: str, call: Callable[[], Awaitable[R]]) -> R:
@@ -232,7 +235,7 @@ async def _check_pause(app: App, provider: Provider) -> None:
     except errors.ServiceError:  # the outage is waited for, and told, elsewhere
         return
     until = max(state.until, state.not_before)
-    if until - time.time() > app.settings.stall_seconds:
+    if until - time.time() > STALL_SECONDS:
         reason = state.reason if state.paused else state.answer.reason
         facts = {"until": time_of_day(until), "reason": f"{reason} " if reason else ""}
         raise BuildStopped("build.paused_long", provider=provider.name, **facts)
@@ -264,7 +267,7 @@ async def _is_given_up(task: Task, watch: _TaskWatch) -> bool:
 async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int] = ()) -> BuildResult:
     """Count the task's figures in rows and graph, and this run's cost over all tasks ``worked``.
 
-    Waits for stores that are down; raises BuildStopped after ``stall_seconds``.
+    Waits for stores that are down; raises BuildStopped after :data:`STALL_SECONDS`.
     """
     watch, counting = _TaskWatch(app), partial(graph_figures, app, planned.imported.novel_id)
     (progress, task), figures = await at_once(watch.read(planned.task.id), watch.retry("sql", counting))

@@ -86,7 +86,7 @@ class App:
         """The circuit breaker that all nodes share, without what a node remembers of its own calls."""
         from kgnb.stores.queue.breaker import CircuitBreaker
 
-        return CircuitBreaker(self.queue.connection, self.settings.suspend_seconds)
+        return CircuitBreaker(self.queue.connection)
 
     async def provider_states(self, names: Sequence[str]) -> dict[str, ProviderState]:
         """What all nodes know of the providers; nothing where no queue runs."""
@@ -211,7 +211,7 @@ def _connect(settings: Settings, engine: EmbeddedQueue | None, queue: bool) -> A
     if queue and url is not None:
         from kgnb.stores.queue.store import Queue
 
-        opened = Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
+        opened = Queue(url, lease_seconds=settings.lease_seconds)
     return App(
         settings=settings,
         ledger=ledger,

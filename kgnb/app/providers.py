@@ -19,7 +19,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
 from kgnb.llm.presets import preset_named
-from kgnb.stores.queue.breaker import ProviderState
+from kgnb.stores.queue.breaker import PAUSE_SECONDS, ProviderState
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_sources import check_name, check_url, environment_provider, lacks_key
 
@@ -217,12 +217,12 @@ class ProviderPause:
 
 
 async def pause_provider(app: App, name: str, seconds: float | None = None) -> ProviderPause:
-    """Pause a provider on every node for ``seconds`` (default: the setting), replacing any pause.
+    """Pause a provider on every node for ``seconds`` (None: ten minutes), replacing any pause.
 
     Nodes notice within 2 s and hand its chapters back without counting a failure.
     """
     provider = await _stored_name(app, name)
-    lasting = app.settings.suspend_seconds if seconds is None else seconds
+    lasting = PAUSE_SECONDS if seconds is None else seconds
     until = await app.breaker.pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
     return ProviderPause(provider, until, lasting)
 

@@ -87,7 +87,6 @@ def provider_throttle(app: App) -> ProviderThrottle:
             app.meter,
         ),
         RateLimits(app.queue.connection, app.settings.rpm, app.settings.tpm),
-        suspend_seconds=app.settings.suspend_seconds,
         slots_for=lambda provider: _slots(app.settings, provider),
         total_slots=app.settings.max_slots,
     )

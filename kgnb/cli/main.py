@@ -176,9 +176,4 @@ def _configure_logging(args: argparse.Namespace, settings: Settings) -> None:
     stream = sys.stdout if is_worker else sys.stderr
     log_setup.configure(level, stream, as_json=settings.log_json)
     if is_worker:
-        log_setup.add_file(
-            settings.data / "logs",
-            megabytes=settings.log_mb,
-            files=settings.log_files,
-            as_json=settings.log_json,
-        )
+        log_setup.add_file(settings.data / "logs", as_json=settings.log_json)

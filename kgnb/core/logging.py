@@ -24,6 +24,11 @@ from kgnb.core.safe_text import LONGEST, many_lines, one_line, safe_json
 
 MAX_FILES = 64
 """Workers of one data folder that get a log file; others log to standard output only."""
+FILE_BYTES = 10_000_000
+"""Size at which a log file is rotated: about 100,000 chapters' lines, and below the 20 MB at which the
+engines' supervisor empties a log."""
+OLD_FILES = 5
+"""Rotated files that are kept: at most 60 MB with the current one."""
 NOISY = (
     *("aiohttp", "neo4j", "asyncio", "openai", "anthropic"),
     *("httpx2", "httpcore2", "httpx", "httpcore"),  # openai 3's, openai 2's: at INFO they show addresses
@@ -46,10 +51,9 @@ def configure(level: str, stream: TextIO, *, as_json: bool) -> None:
         logging.getLogger(repeater).setLevel(logging.CRITICAL)
 
 
-def add_file(folder: Path, *, megabytes: float, files: int, as_json: bool) -> Path | None:
-    """Also log to ``worker.log`` in ``folder``, rotated at ``megabytes``, keeping ``files`` old ones.
-
-    Returns the file; None, after a warning, if none can be written.
+def add_file(folder: Path, *, as_json: bool) -> Path | None:
+    """Also log to ``worker.log`` in ``folder``, which is rotated. Return the file; None, after a warning, if
+    none can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,9 +61,8 @@ def add_file(folder: Path, *, megabytes: float, files: int, as_json: bool) -> Pa
         if path is None:
             log.warning(say("logs.too_many", folder=folder))
             return None
-        size = int(megabytes * 1_000_000)
         handler = _FileHandler(
-            path, maxBytes=size, backupCount=files, encoding="utf-8", errors="backslashreplace"
+            path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", errors="backslashreplace"
         )
     except OSError as error:
         log.warning(say("logs.no_file", folder=folder, reason=error.strerror or type(error).__name__))

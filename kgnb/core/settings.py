@@ -91,11 +91,6 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", validation_alias="LOG_LEVEL")
     log_json: bool = Field(False, validation_alias="KGNB_LOG_JSON")
     """Log lines as JSON objects: time, level, event, task, chapter, node, message."""
-    log_mb: float = Field(10.0, validation_alias="KGNB_LOG_MB", gt=0, le=18)
-    """Size in MB at which logs/worker.log rotates: about 100,000 chapters' lines, and below the 20 MB at
-    which the engines' supervisor empties a log."""
-    log_files: int = Field(5, validation_alias="KGNB_LOG_FILES", ge=1, le=10_000)
-    """Rotated files to keep: at most 60 MB with the current one."""
     metrics_port: int = Field(0, validation_alias="KGNB_METRICS_PORT", ge=0, le=65535)
     """Port of the Prometheus endpoint of `kgnb worker`; 0 = off."""
     metrics_host: str = Field("127.0.0.1", validation_alias="KGNB_METRICS_HOST")
@@ -175,8 +170,6 @@ class Settings(BaseSettings):
     progress_channel: str = Field("kg:progress", validation_alias="KG_PROGRESS_CHANNEL")
     lease_seconds: float = Field(30.0, validation_alias="KGNB_LEASE_SECONDS", ge=2, le=YEAR)
     """Seconds after which a dead node's work goes to others; a live node renews every third of it."""
-    hold_seconds: float = Field(900.0, validation_alias="KGNB_HOLD_SECONDS", gt=0, le=YEAR)
-    """Seconds without a newly stored reply after which a chapter goes to others: its node may hang."""
     drain_seconds: float = Field(10.0, validation_alias="KGNB_DRAIN_SECONDS", ge=0, le=YEAR)
     """Seconds for which a leaving node waits for chapters in flight."""
     session_seconds: float = Field(0.0, validation_alias="KGNB_SESSION_SECONDS", ge=0, le=YEAR)
@@ -185,8 +178,6 @@ class Settings(BaseSettings):
     """Seconds before the session's end at which a node leaves, at most a tenth of the session."""
     colab_paid: bool = Field(False, validation_alias="KGNB_COLAB_PAID")
     """Whether this Colab runtime is paid: the free ones must not run distributed workers."""
-    stall_seconds: float = Field(1500.0, validation_alias="KGNB_STALL_SECONDS", gt=0, le=YEAR)
-    """Seconds without progress after which `build` gives up: above KGNB_HOLD_SECONDS and a default pause."""
 
     # --- extraction and providers
     chunk_chars: int = Field(8_000, validation_alias="KGNB_CHUNK_CHARS", ge=200, le=10_000_000)
@@ -206,8 +197,6 @@ class Settings(BaseSettings):
     """Timeout of one request in seconds; long chapters on slow models take two minutes."""
     llm_tries: int = Field(3, validation_alias="KGNB_LLM_TRIES", ge=1, le=100)
     """Attempts of one call on connection errors, timeouts and 5xx, before it counts as a provider failure."""
-    suspend_seconds: int = Field(600, validation_alias="KGNB_SUSPEND_SECONDS", ge=1, le=366 * 86_400)
-    """Seconds for which a failing provider is paused (wire contract)."""
     rpm: Amounts = Field({}, validation_alias="KGNB_RPM")
     """Requests a minute of all nodes together: one number for every provider, or name=number,…"""
     tpm: Amounts = Field({}, validation_alias="KGNB_TPM")

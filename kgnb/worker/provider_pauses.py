@@ -16,7 +16,7 @@ from kgnb.core import errors
 from kgnb.core.formatting import time_of_day
 from kgnb.core.messages import say
 from kgnb.core.model import Provider
-from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
+from kgnb.stores.queue.breaker import PAUSE_SECONDS, CircuitBreaker, ProviderState
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult
 from kgnb.worker.outages import Outages
@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 
 class ProviderPauses:
-    """One node's view of the pauses. ``suspend_seconds``: how long an automatic one lasts."""
+    """One node's view of the pauses."""
 
-    def __init__(self, queue: Queue, outages: Outages, suspend_seconds: float) -> None:
+    def __init__(self, queue: Queue, outages: Outages) -> None:
         self.paused: Set[str] = frozenset()
         """Paused providers, as of the node's last poll."""
         self._pausing: set[str] = set()  # pauses on their way to Redis, which no poll has read yet
@@ -37,7 +37,7 @@ class ProviderPauses:
         self._found: set[str] = set()  # providers paused by other nodes, logged here
         self._asked: dict[str, str] = {}  # by lower-case name, fingerprints of the providers as asked
         self._outages = outages
-        self.breaker = CircuitBreaker(queue.connection, suspend_seconds)
+        self.breaker = CircuitBreaker(queue.connection)
 
     def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
         """Adopt a poll's pauses and rate limits."""
@@ -66,9 +66,9 @@ class ProviderPauses:
                 log.warning(say("node.pause_found", provider=name, until=until, reason=reason))
 
     async def pause(
-        self, name: str, error: errors.ProviderError, *, seconds: float | None = None, asked: str = ""
+        self, name: str, error: errors.ProviderError, *, seconds: float = PAUSE_SECONDS, asked: str = ""
     ) -> float | None:
-        """Pause a provider on every node, because of ``error``, for ``seconds`` (default: the setting).
+        """Pause a provider on every node, because of ``error``, for ``seconds``.
 
         ``asked``: :func:`fingerprint` of the provider where another key, address or model would end the
         pause. Return its end in epoch seconds; None where it was paused before, or Redis is down.

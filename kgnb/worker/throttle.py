@@ -80,11 +80,10 @@ class ProviderThrottle:
         spending: SpendingTracker,
         rates: RateLimits,
         *,
-        suspend_seconds: float,
         slots_for: Callable[[Provider], int],
         total_slots: int | None = None,
     ) -> None:
-        self.pauses = ProviderPauses(queue, outages, suspend_seconds)
+        self.pauses = ProviderPauses(queue, outages)
         self._breaker = self.pauses.breaker
         self._outages = outages
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None

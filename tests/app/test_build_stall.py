@@ -25,10 +25,9 @@ TASK = Task(7, 1, "t", TaskStatus.RUNNING, use_ai=True, chapter_ids=None, queue=
 class App:
     """A task of three chapters, one of them done; at each look another number of them is claimed."""
 
-    def __init__(self, task: Task = TASK, stall: float = 0.2) -> None:
+    def __init__(self, task: Task = TASK) -> None:
         self.task = task
         self.known: dict[int, object] = {7: "held"}
-        self.settings = SimpleNamespace(stall_seconds=stall)
         self.outages = Outages()
         self.queue_alive = True
         self.breaker: object = SimpleNamespace(state=not_paused)
@@ -65,6 +64,7 @@ async def test_chapters_claimed_and_handed_back_are_no_progress(monkeypatch: pyt
         return ProviderState(answer=ProviderAnswer(refused_at=1e9, reason="It did not answer."))
 
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(build, "STALL_SECONDS", 0.2)
     app = App()
     app.breaker = SimpleNamespace(state=state)
     with pytest.raises(BuildStopped) as stopped:
@@ -78,6 +78,7 @@ async def test_a_build_that_waited_for_a_service_in_vain_names_it(monkeypatch: p
         raise ServiceDown("ledger.full", service="sql", where="kgnb.db", reason="database or disk is full")
 
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(build, "STALL_SECONDS", 0.2)
     app = App()
     app.progress = no_progress  # type: ignore[method-assign]
     with pytest.raises(BuildStopped, match="disk is full"):
@@ -98,7 +99,7 @@ async def test_a_pause_longer_than_the_stall_limit_ends_the_build_at_once_with_i
         return state
 
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
-    app = App(stall=1_500)
+    app = App()
     app.breaker = SimpleNamespace(state=paused)
     with pytest.raises(BuildStopped, match=reason) as stopped:
         await watching(app)
@@ -118,7 +119,7 @@ async def test_such_a_pause_waits_for_what_is_under_way(
         return Progress(3, completed=3)
 
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
-    app = App(stall=1_500)
+    app = App()
     app.breaker = SimpleNamespace(state=paused)
     if "reply" in kept_waiting:
         app.ages = lambda _provider: [3.0]  # type: ignore[method-assign]
@@ -135,7 +136,7 @@ async def test_a_task_that_another_node_gave_up_ends_the_build_with_its_reason(
 ) -> None:
     """While the queue has it, as in the first look here, a status "failed" is main's guess."""
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
-    app = App(replace(TASK, status=TaskStatus.FAILED, error="Out of memory."), stall=600)
+    app = App(replace(TASK, status=TaskStatus.FAILED, error="Out of memory."))
     with pytest.raises(BuildStopped, match="Out of memory"):
         await watching(app)
     assert app.known == {}
@@ -149,7 +150,7 @@ async def test_a_command_elsewhere_ends_the_build_and_says_which(
     monkeypatch: pytest.MonkeyPatch, status: TaskStatus, key: str
 ) -> None:
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
-    app = App(stall=600)
+    app = App()
     asyncio.get_running_loop().call_later(0.1, setattr, app, "task", replace(TASK, status=status))
     with pytest.raises(BuildStopped) as stopped:
         await watching(app)

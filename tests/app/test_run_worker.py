@@ -65,7 +65,7 @@ class TestServicesThatVanish:
 
 @contextlib.asynccontextmanager
 async def present(redis_url: str, name: str) -> AsyncIterator[Presence]:
-    queue = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
+    queue = Queue(SecretStr(redis_url), lease_seconds=30)
     presence = Presence(queue)
     await presence.claim_name(name)
     try:

@@ -24,7 +24,7 @@ from kgnb.core.messages import use_language
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.queue.breaker import CircuitBreaker
+from kgnb.stores.queue.breaker import PAUSE_SECONDS, CircuitBreaker
 from kgnb.stores.queue.types import Claim, QueueName
 from kgnb.worker.throttle import ProviderThrottle
 from tests.conftest import new_database, outside
@@ -53,7 +53,7 @@ def english() -> None:
 
 @pytest.fixture(params=["embedded", "services"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    given: dict[str, Any] = {"data": tmp_path / "data", "lang": "en", "suspend_seconds": 77}
+    given: dict[str, Any] = {"data": tmp_path / "data", "lang": "en"}
     given |= {"openai_base_url": "http://127.0.0.1:9/v1", "provider_name": "DeepSeek", "openai_model": "chat"}
     if request.param == "embedded":
         yield Settings.load(**given)
@@ -550,7 +550,7 @@ class TestDeadList:
 
 class TestProviders:
     async def test_a_person_pauses_longer_and_shorter(self, app: App) -> None:
-        breaker = CircuitBreaker(app.queue.connection, 600)
+        breaker = CircuitBreaker(app.queue.connection)
         await breaker.pause("DeepSeek", 500, "three failures")
         pause = await providers.pause_provider(app, "deepseek", 40)
         assert (pause.provider, pause.seconds) == ("DeepSeek", 40)
@@ -558,7 +558,7 @@ class TestProviders:
         assert 30 < state.until - time.time() < 41
         assert (state.reason, state.by_hand) == ("paused by hand", True)
         assert abs(pause.until - state.until) < 1
-        assert (await providers.pause_provider(app, " DEEPSEEK ")).seconds == 77
+        assert (await providers.pause_provider(app, " DEEPSEEK ")).seconds == PAUSE_SECONDS
         assert list((await app.queue.poll([], ["DeepSeek", "deepseek"])).paused) == ["DeepSeek"]
 
     async def test_resuming_says_whether_there_was_a_pause(self, app: App) -> None:
@@ -576,9 +576,7 @@ class TestProviders:
         else:
             await CircuitBreaker(app.queue.connection).pause("DeepSeek", reason="wrong key")
         unused: Any = None
-        throttle = ProviderThrottle(
-            app.queue, app.outages, unused, unused, suspend_seconds=600, slots_for=lambda _: 1
-        )
+        throttle = ProviderThrottle(app.queue, app.outages, unused, unused, slots_for=lambda _: 1)
         await throttle.pauses.lift_automatic(app.providers.get("DeepSeek"))
         assert bool((await app.queue.poll([], ["DeepSeek"])).paused) == by_hand
 

@@ -149,12 +149,16 @@ class TestLines:
 
 
 class TestFile:
-    def add(self, folder: Path, **options: Any) -> Path | None:
-        return log_setup.add_file(folder, **{"megabytes": 1.0, "files": 2, "as_json": False} | options)
+    def add(self, folder: Path) -> Path | None:
+        return log_setup.add_file(folder, as_json=False)
 
-    def test_it_rotates_and_loses_no_line(self, root: logging.Logger, tmp_path: Path) -> None:
+    def test_it_rotates_and_loses_no_line(
+        self, root: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         root.setLevel(logging.INFO)
-        path = self.add(tmp_path / "logs", megabytes=0.02, files=9)
+        monkeypatch.setattr(log_setup, "FILE_BYTES", 20_000)
+        monkeypatch.setattr(log_setup, "OLD_FILES", 9)
+        path = self.add(tmp_path / "logs")
         assert path is not None
         for number in range(1_000):
             logging.getLogger("kgnb").info(
@@ -166,9 +170,13 @@ class TestFile:
         lines = "".join(file.read_text("utf-8") for file in files)
         assert all(f"章节 {number}：" in lines for number in range(1_000))
 
-    def test_old_ones_are_dropped(self, root: logging.Logger, tmp_path: Path) -> None:
+    def test_old_ones_are_dropped(
+        self, root: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         root.setLevel(logging.INFO)
-        path = self.add(tmp_path, megabytes=0.002, files=2)
+        monkeypatch.setattr(log_setup, "FILE_BYTES", 2_000)
+        monkeypatch.setattr(log_setup, "OLD_FILES", 2)
+        path = self.add(tmp_path)
         assert path is not None
         for _ in range(300):
             logging.getLogger("kgnb").info("x" * 50)
@@ -181,7 +189,7 @@ class TestFile:
     def test_another_process_gets_another_file(self, root: logging.Logger, tmp_path: Path) -> None:
         code = (
             "import sys; from pathlib import Path; from kgnb.core.logging import add_file\n"
-            "print(add_file(Path(sys.argv[1]), megabytes=1, files=1, as_json=False).name, flush=True)\n"
+            "print(add_file(Path(sys.argv[1]), as_json=False).name, flush=True)\n"
             "sys.stdin.read()\n"
         )
         command = [sys.executable, "-c", code, str(tmp_path)]
@@ -212,7 +220,7 @@ class TestFile:
             pytest.skip("no /dev/full")
         root.setLevel(logging.INFO)
         (tmp_path / "worker.log").symlink_to("/dev/full")
-        assert self.add(tmp_path, megabytes=1) is not None
+        assert self.add(tmp_path) is not None
         for _ in range(3):
             logging.getLogger("kgnb").info("lost")
         told = capsys.readouterr().err.splitlines()

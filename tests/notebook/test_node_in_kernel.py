@@ -205,12 +205,10 @@ def answered_and_kept(k: Kernel, place: Place, server: Llm, flying: int) -> None
     assert server.stats.answered_twice == []
 
 
-@pytest.mark.parametrize("processes", [0, 2])
-def test_sigterm_waits_for_the_replies_in_flight(place: Place, server: Llm, processes: int) -> None:
-    flying = 2 * max(processes, 1)
+def test_sigterm_waits_for_the_replies_in_flight(place: Place, server: Llm) -> None:
     with kernel(place) as k:
-        at_work(k, place, server, chapters=9, flying=flying, processes=processes, latency=4)
-        answered_and_kept(k, place, server, flying)
+        at_work(k, place, server, chapters=9, flying=2, latency=4)
+        answered_and_kept(k, place, server, 2)
 
 
 def test_sigterm_in_a_build_waits_for_the_replies_in_flight(place: Place, server: Llm) -> None:
@@ -272,11 +270,6 @@ def test_kill_9_leaves_it_to_the_leases(place: Place, server: Llm) -> None:
         assert ran.code == 0, ran
         assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
         assert server.stats.requests <= 40  # those that were in flight had to be asked again
-        assert "kgnb-node" not in k.value("[t.name for t in threading.enumerate()]")
-    assert place.sql("SELECT status, count(*) FROM knowledge_graph_chapter_status GROUP BY status") == [
-        ("completed", 24)
-    ]
-    assert place.left_over(20) == []
 
 
 # --- batch runs ---------------------------------------------------------------------------------------------

@@ -121,9 +121,7 @@ def test_the_queue_counts_what_it_hands_out(embedded: Any) -> None:
     server = redis.Redis.from_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
 
     async def poll() -> tuple[set[int], int]:
-        queue = Queue(
-            SecretStr(server_url), node="fuzz", lease_seconds=30, hold_seconds=900, max_open_tasks=1_000
-        )
+        queue = Queue(SecretStr(server_url), node="fuzz", lease_seconds=30, max_open_tasks=1_000)
         try:
             found = await queue.poll([ClaimRequest(KEY, tasks=1_000)])
             await queue.dead_items(KEY)

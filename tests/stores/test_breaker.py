@@ -60,7 +60,7 @@ async def link(redis_url: str) -> AsyncIterator[RedisConnection]:
 
 @pytest.fixture
 def breaker(link: RedisConnection) -> CircuitBreaker:
-    return CircuitBreaker(link, 600)
+    return CircuitBreaker(link)
 
 
 async def failures(breaker: CircuitBreaker, redis: Redis, count: int) -> list[bool]:
@@ -91,7 +91,7 @@ async def test_three_failures_in_a_row_pause_the_provider(breaker: CircuitBreake
 async def test_an_outage_counts_once_over_slots_and_nodes(
     breaker: CircuitBreaker, redis: Redis, link: RedisConnection
 ) -> None:
-    other = CircuitBreaker(link, 600)
+    other = CircuitBreaker(link)
     paused = await asyncio.gather(*(b.record_failure(NAME) for b in (breaker, other) for _ in range(30)))
     assert not any(paused)
     assert await redis.get(FAIL) == b"1"
@@ -108,7 +108,7 @@ async def test_a_success_resets_the_count(breaker: CircuitBreaker, redis: Redis)
 async def test_another_nodes_success_resets_the_count_too(
     breaker: CircuitBreaker, redis: Redis, link: RedisConnection
 ) -> None:
-    other = CircuitBreaker(link, 600)
+    other = CircuitBreaker(link)
     await failures(breaker, redis, 2)
     await other.record_success(NAME)
     assert await failures(breaker, redis, 2) == [False, False]
@@ -210,7 +210,7 @@ async def test_deleting_the_key_resumes(breaker: CircuitBreaker, redis: Redis) -
 async def test_a_rate_limit_is_shared_and_only_grows(
     breaker: CircuitBreaker, redis: Redis, link: RedisConnection
 ) -> None:
-    other = CircuitBreaker(link, 600)
+    other = CircuitBreaker(link)
     await breaker.limit_rate(NAME, 200)
     assert 100 < breaker.seconds_limited(NAME) <= 200
     assert other.seconds_limited(NAME) == 0
@@ -240,7 +240,7 @@ async def test_a_rate_limit_ends(breaker: CircuitBreaker, redis: Redis) -> None:
 async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(
     breaker: CircuitBreaker, redis: Redis, link: RedisConnection
 ) -> None:
-    other = CircuitBreaker(link, 600)
+    other = CircuitBreaker(link)
     await breaker.limit_rate(NAME, 500)
     await other.state(NAME)
     await other.resume(NAME)

@@ -463,7 +463,7 @@ class TestPresence:
             "from kgnb.stores.queue.store import Queue\n"
             "from kgnb.stores.queue.types import ClaimRequest, QueueName\n"
             "async def main():\n"
-            "    queue = Queue(SecretStr(sys.argv[1]), lease_seconds=60, hold_seconds=900)\n"
+            "    queue = Queue(SecretStr(sys.argv[1]), lease_seconds=60)\n"
             "    name = await Presence(queue).claim_name('n')\n"
             f"    poll = await queue.poll([ClaimRequest(QueueName({NEW!r}), tasks=1)])\n"
             "    print(name, len(poll.claims), flush=True)\n"

@@ -101,7 +101,7 @@ async def test_old_workers_on_every_master_are_seen(redis_cluster: RedisCluster)
 
 
 async def test_a_cluster_has_one_database(redis_cluster: RedisCluster) -> None:
-    queue = Queue(SecretStr(redis_cluster.url.replace("/0", "/1")), lease_seconds=6, hold_seconds=900)
+    queue = Queue(SecretStr(redis_cluster.url.replace("/0", "/1")), lease_seconds=6)
     with pytest.raises(ServiceRefused, match="REDIS_DB"):
         await queue.ping()
     await queue.close()

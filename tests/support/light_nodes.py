@@ -140,7 +140,7 @@ async def light_node(
     """A node that runs, with its reconciler, until the end of the block."""
     env = {"openai_base_url": base_url, "openai_api_key": "k", "openai_model": "m"}
     settings = Settings.load(data=folder, provider_name="DeepSeek", **env)
-    queue = Queue(SecretStr(redis_url), node=name, lease_seconds=lease, hold_seconds=settings.hold_seconds)
+    queue = Queue(SecretStr(redis_url), node=name, lease_seconds=lease)
     renewer, outages, graph = LeaseRenewer(queue), Outages(), GraphStub()
     providers, pool = ProviderRegistry(ledger, settings), PoolStub()
     await providers.refresh()
@@ -175,7 +175,7 @@ async def submitted(
     """A task over a new book, its item in the queue."""
     _, task_id = await new_task(ledger, chapters, salt if use_ai else "规则")
     await execute(ledger, set_task(task_id, use_ai=use_ai))
-    queue = Queue(SecretStr(queue_url), lease_seconds=30, hold_seconds=900)
+    queue = Queue(SecretStr(queue_url), lease_seconds=30)
     await queue.push(QUEUE, task_id)
     await queue.close()
     return task_id

@@ -38,7 +38,7 @@ def die(place: Cluster, node: Node, deaths: Deaths) -> None:
     deaths.held.append(len(owed))
     latest = began
     while owed:
-        limit = (deaths.lease + 30) * SLOWEST  # other ways than by its lease take KGNB_HOLD_SECONDS
+        limit = (deaths.lease + 30) * SLOWEST  # other ways than by its lease take HOLD_SECONDS
         assert time.time() - began < limit, f"never claimed: {owed}\n{place.logs()}"
         moved = {m: _moved(place, m, record["token"]) for m, record in owed.items()}
         latest = max([latest, *filter(None, moved.values())])

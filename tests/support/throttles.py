@@ -58,13 +58,11 @@ async def asking(
     **rates: float,
 ) -> AsyncIterator[Asking]:
     provider = Provider(NAME, base_url, SecretStr(key), ("dryrun",))
-    queue = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
+    queue = Queue(SecretStr(redis_url), lease_seconds=30)
     client = LlmClient(provider, timeout=timeout, tries=tries, connections=most)
     outages, spending = Outages(), SpendingTracker(ledger, budget or Budget())
     shared = RateLimits(queue.connection, parse_amounts(rpm), parse_amounts(tpm), **rates)
-    throttle = ProviderThrottle(
-        queue, outages, spending, shared, suspend_seconds=600, slots_for=lambda _: most
-    )
+    throttle = ProviderThrottle(queue, outages, spending, shared, slots_for=lambda _: most)
     try:
         yield Asking(throttle, client, outages, spending, queue, shared)
     finally:

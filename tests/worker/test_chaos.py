@@ -113,7 +113,7 @@ def busy(place: Cluster, name: str) -> Node:
 
 async def claim_all() -> list[Claim]:
     """All that one poll of another node gets."""
-    queue = Queue(SecretStr(outside("KGNB_TEST_REDIS_URL")), lease_seconds=LEASE, hold_seconds=900)
+    queue = Queue(SecretStr(outside("KGNB_TEST_REDIS_URL")), lease_seconds=LEASE)
     try:
         return (await queue.poll([ClaimRequest(QUEUE, chapters=99, tasks=1)])).claims
     finally:

@@ -133,7 +133,6 @@ def test_a_build_goes_on_where_the_tasks_queue_was_deserted(place: Place, tmp_pa
         with queue_of(place) as queue:
             queue.flushall()
         switch_off(place, "First")
-        place.env["KGNB_STALL_SECONDS"] = "60"
         assert place.build(book, "--provider", "rules")["completed"] == 3
     assert states(place) == [(1, "completed", "rules", "kg:task:queue:rules")]
 

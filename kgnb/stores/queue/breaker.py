@@ -23,6 +23,8 @@ from kgnb.stores.queue.types import Command
 
 FAILURES_IN_A_ROW = 3
 """Consecutive counted failures that pause a provider (wire contract)."""
+PAUSE_SECONDS = 600.0
+"""Length of a pause that nothing else limits (wire contract)."""
 FAIL_TTL = 86_400
 """Lifetime of the count in seconds (wire contract)."""
 FAILURE_WINDOW = 30
@@ -89,9 +91,8 @@ class CircuitBreaker:
     ``connection`` belongs to the caller and stays open. What asks it raises ServiceDown and ServiceRefused.
     """
 
-    def __init__(self, connection: RedisConnection, suspend_seconds: float = 600) -> None:
+    def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        self._pause_seconds = suspend_seconds
         self._reset_until: dict[str, float] = {}  # until when a success needn't reset the count again
         self._limited: dict[str, float] = {}  # end, by time.monotonic()
         self._limited_at: dict[str, float] = {}  # when this node set it
@@ -149,19 +150,19 @@ class CircuitBreaker:
     async def pause(
         self,
         provider: str,
-        seconds: float | None = None,
+        seconds: float = PAUSE_SECONDS,
         reason: str = "",
         *,
         by_hand: bool = False,
         refused: str = "",
         kind: str = "",
     ) -> float:
-        """Pause ``provider`` on every node for ``seconds`` (default: the setting), with a reason for people.
+        """Pause ``provider`` on every node for ``seconds``, with a reason for people.
 
         A longer pause stays, unless a person pauses ``by_hand``. Return the end in epoch seconds by Redis'
         clock.
         """
-        wanted = math.ceil(self._pause_seconds if seconds is None else max(1.0, seconds))
+        wanted = math.ceil(max(1.0, seconds))
         clock, left = await self._connection.send([("TIME",), ("PTTL", PAUSE_PREFIX + provider)])
         until: float = clock[0] + clock[1] / 1e6 + wanted
         if not by_hand and (left == -1 or left > wanted * 1_000):  # -1: paused without an end

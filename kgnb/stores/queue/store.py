@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 """Of items and protocol (common.lua has the same); what a newer version made is left to newer nodes."""
+HOLD_SECONDS = 900.0
+"""Seconds without a newly stored reply after which a chapter goes to others: its node may hang."""
 MOVE_BATCH = 200
 """Items that Queue.move sends in one round trip: at most 13 MB."""
 
@@ -65,7 +67,7 @@ class Queue(QueueInspector):
         url: SecretStr,
         *,
         lease_seconds: float,
-        hold_seconds: float,
+        hold_seconds: float = HOLD_SECONDS,
         node: str = "",
         max_open_tasks: int = 20,
     ) -> None:
