@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kgnb.book.markup import Attributes, elements, plain_tags, tokens
-from kgnb.book.model import MAX_LINES, Line
+from kgnb.book.model import Line
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 
@@ -81,7 +81,7 @@ def _outline_level(values: Attributes) -> int:
 def _lines(markup: str, heading_levels: dict[str, int]) -> Iterator[Line]:
     """The paragraphs that have text, as they read when all changes to the document are accepted."""
     pieces: list[str] = []
-    level = count = skipped = 0
+    level = skipped = 0
     in_text = False
     for kind, word, values in tokens(_OTHER_TAGS.sub("", markup)):
         if kind != "text" and word in _SKIPPED:
@@ -95,9 +95,6 @@ def _lines(markup: str, heading_levels: dict[str, int]) -> Iterator[Line]:
         elif word == "p":
             text = "".join(pieces).strip("\n")
             if text and level != _IN_CONTENTS:
-                count += 1
-                if count > MAX_LINES:
-                    raise ValueError("too many paragraphs")
                 yield Line(text, level)
             pieces, level = [], 0
         elif kind == "start" and word == "pstyle":

@@ -1,5 +1,5 @@
-"""Decode a text file's bytes. UTF-8, UTF-16/32, GB18030 and Big5 are detected here, by how common the decoded
-characters are, HZ, UTF-7 and the Japanese ones likewise; charset-normalizer detects the rest."""
+"""Decode a text file's bytes: UTF-8, UTF-16, GB18030, Big5 or Windows-1252, by how common the decoded characters
+are. Chinese and English books come in no others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from functools import cache
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its first two bytes
-    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
@@ -52,9 +50,7 @@ def decode(data: bytes) -> str | None:
         if wide is not None or data.strip(b"\0").count(0) > len(data) * _MAX_PADDING:
             return wide
         data = data.replace(b"\0", b"")
-    return (
-        _seven_bit(data) or _utf8(data) or _chinese(data) or _japanese(data) or _western(data) or _other(data)
-    )
+    return _utf8(data) or _chinese(data) or _western(data)
 
 
 def _is_intact(text: str) -> bool:
@@ -67,9 +63,8 @@ def _has_controls(text: str) -> bool:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a byte order mark: no other encoding of a text needs NUL bytes."""
-    names = _WIDE if len(data) % 4 else ("utf-32-le", "utf-32-be", *_WIDE)
-    for name in names:
+    """UTF-16 without a byte order mark: no other encoding of a text needs NUL bytes."""
+    for name in _WIDE:
         sample = data[:_SAMPLE].decode(name, "replace")
         letters = sum(c in _COMMON or " " <= c <= "~" or c in "\n\r\t" for c in sample)
         if _is_intact(sample) and letters >= len(sample) * _MIN_SCORE and _has_few_blocks(sample):
@@ -84,14 +79,6 @@ def _has_few_blocks(text: str) -> bool:
         for c in text
     )
     return odd <= len(text) * 0.1
-
-
-def _seven_bit(data: bytes) -> str | None:
-    """HZ and UTF-7: ASCII, with other characters between ``~{`` and ``~}``, and between ``+`` and ``-``."""
-    for name, mark in (("hz", b"~{"), ("utf-7", b"+")):
-        if mark in data and data.isascii() and _score(data[:_SAMPLE], name) > 0.45:
-            return data.decode(name, "replace")
-    return None
 
 
 def _utf8(data: bytes) -> str | None:
@@ -117,19 +104,6 @@ def _chinese(data: bytes) -> str | None:
         return None
     text = data.decode(best, "replace")
     return text if _is_intact(text) else None
-
-
-def _japanese(data: bytes) -> str | None:
-    """Japanese: a fifth and more of its characters that aren't ASCII are kana, some of them side by side: a
-    lone accented letter of the Mac or of DOS may look like one."""
-    for name in ("iso2022_jp", "cp932", "euc_jp"):
-        sample = data[:_SAMPLE].decode(name, "replace")
-        beyond = len(re.findall(r"[^\x00-\x7f]", sample))
-        kana = re.findall("[ぁ-ヿ]+", sample)
-        if len("".join(kana)) > max(beyond * 0.2, len(kana)) and _is_intact(sample):
-            text = data.decode(name, "replace")
-            return text if _is_intact(text) else None
-    return None
 
 
 def _non_ascii_lines(data: bytes) -> bytes:
@@ -187,14 +161,3 @@ def _western(data: bytes) -> str | None:
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     return text if not _has_controls(text) else None
-
-
-def _other(data: bytes) -> str | None:
-    """EUC-KR, KOI8 and the like, as charset-normalizer detects them."""
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(_non_ascii_lines(data)).best()
-    if best is None or (best.chaos > 0.05 and best.coherence < 0.1):
-        return None
-    text = data.decode(best.encoding, "replace")
-    return text if _is_intact(text) else None

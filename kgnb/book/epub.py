@@ -17,14 +17,13 @@ from urllib.parse import unquote
 
 from kgnb.book import encoding
 from kgnb.book.markup import MAX_TAGS, elements, plain_tags, tokens
-from kgnb.book.model import MAX_LINES, Line
+from kgnb.book.model import Line
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 
 MAX_DOCUMENT = 32 * 1024 * 1024
 MAX_TOTAL = 256 * 1024 * 1024
-MAX_DOCUMENTS = 20_000
-"""Bounds on what an archive unpacks to: bytes per document, bytes in total, documents."""
+"""Bounds on what an archive unpacks to: bytes per document, bytes in total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +35,11 @@ class Epub:
     lines: list[Line]
 
 
-class _TooManyLines(Exception):
-    """The book has more paragraphs than :data:`MAX_LINES`."""
-
-
 def read(path: Path, data: bytes) -> Epub:
     """Read an EPUB from memory. Raises InputError when it is broken, has DRM or unpacks beyond the bounds."""
     try:
         with open_archive(io.BytesIO(data)) as archive:
             return _Reader(path, archive).read()
-    except _TooManyLines:
-        raise InputError("book.epub_bomb", path=path) from None
     except (*BROKEN_ARCHIVE, OSError) as error:
         raise InputError("book.epub_broken", path=path, reason=type(error).__name__) from None
 
@@ -61,14 +54,14 @@ class _Reader:
     def read(self) -> Epub:
         package_name = self._package_name()
         package = _package(self._text(package_name), posixpath.dirname(package_name))
-        spine = [name for name in dict.fromkeys(package.spine) if name in self.names][:MAX_DOCUMENTS]
+        spine = [name for name in dict.fromkeys(package.spine) if name in self.names]
         if not spine:
             raise InputError("book.epub_broken", path=self.path, reason="spine")
         self._refuse_drm(spine)
         labels = self._labels(package)
         lines: list[Line] = []
         for name in spine:
-            lines += _document(self._text(name), labels.get(name, ""), MAX_LINES - len(lines))
+            lines += _document(self._text(name), labels.get(name, ""))
         return Epub(package.title, "、".join(package.authors), lines)
 
     def _package_name(self) -> str:
@@ -187,11 +180,10 @@ _BLOCK = re.compile(
 
 
 class _Lines:
-    """Collects the lines of one XHTML document, at most ``most``."""
+    """Collects the lines of one XHTML document."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         self.lines: list[Line] = []
-        self._most = most
         self._text: list[str] = []  # pieces of the line being read
         self._skipped: list[str] = []  # open elements without text
         self._open: Counter[str] = Counter()  # the same, counted by tag
@@ -222,15 +214,13 @@ class _Lines:
         """End the line being read."""
         for text in "".join(self._text).split("\n"):
             if text.strip():
-                if len(self.lines) >= self._most:
-                    raise _TooManyLines
                 self.lines.append(Line(text.strip(" "), self._level))
         self._text = []
 
 
-def _document(text: str, label: str, max_lines: int) -> Iterator[Line]:
+def _document(text: str, label: str) -> Iterator[Line]:
     """A document's lines; ``label``, from the table of contents, is its heading if it has none of its own."""
-    reader = _Lines(max_lines)
+    reader = _Lines()
     for kind, word, _ in tokens(text):
         reader.add(kind, word)
     reader.flush()

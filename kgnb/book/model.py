@@ -7,10 +7,6 @@ from dataclasses import dataclass
 
 from kgnb.core.labels import Lang
 
-MAX_LINES = 2_000_000
-"""Most paragraphs that are read of an EPUB or a Word document."""
-
-
 def text_hash(text: str) -> str:
     """Return the sha256 (hex) of a text: the identity of a chapter's or a book's content."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from itertools import chain
@@ -170,6 +170,7 @@ class Parser(argparse.ArgumentParser):
         if self._mixing:  # called back by parse_known_intermixed_args
             return super().parse_known_args(args, namespace)
         self._words = args or ()
+        args = list(self._with_numbers(self._words))
         self._translate_values()
         if self._commands or {"-h", "--help", "--"} & {*self._words}:  # help shows the arguments
             return super().parse_known_args(args, namespace)
@@ -178,6 +179,14 @@ class Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._mixing, self.usage = False, None
+
+    def _with_numbers(self, words: Sequence[str]) -> Iterator[str]:
+        """The words, an option whose number was left out with its default: argparse would take the word that
+        follows it, ``--estimate book.txt``, for the number."""
+        for word, following in zip(words, [*words, ""][1:], strict=True):
+            option = self._option_string_actions.get(word)
+            lacks = option is not None and option.nargs == "?" and not following.isdecimal()
+            yield f"{word}={option.const}" if option and lacks else word
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The arguments; ends the process with one line when something is left over."""

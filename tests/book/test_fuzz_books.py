@@ -31,9 +31,7 @@ ENCODINGS = [
     "big5hkscs",
     "utf-16",
     "utf-16-le",
-    "utf-32",
     "cp1252",
-    "shift_jis",
 ]
 
 

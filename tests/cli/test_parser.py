@@ -373,6 +373,11 @@ class TestOnWindows:
         ("dead retry 3 --lang en 4", {"task": 3, "chapter": 4, "lang": "en"}),
         ("providers set x a=1 --show b=2", {"provider": "x", "options": ["a=1", "b=2"], "show": True}),
         ("export BOOK --until 3 -o kit.md", {"book": "BOOK", "until": 3}),
+        ("build --estimate b.txt", {"book": "b.txt", "estimate": 3}),
+        ("build b.txt --estimate", {"book": "b.txt", "estimate": 3}),
+        ("build --estimate 5 b.txt --json", {"book": "b.txt", "estimate": 5, "json": True}),
+        ("build --estimate=5 b.txt", {"book": "b.txt", "estimate": 5}),
+        ("build --estimate --provider p b.txt", {"book": "b.txt", "estimate": 3, "provider": "p"}),
     ],
 )
 def test_options_stand_before_between_and_after_arguments(line: str, expected: dict[str, object]) -> None:
