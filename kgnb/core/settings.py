@@ -108,8 +108,6 @@ class Settings(BaseSettings):
     """TLS to Redis with the system's certificates, also where REDIS_HOST is a redis:// URL."""
     redis_ca: str = Field("", validation_alias="KGNB_REDIS_CA")
     """CA file for TLS to Redis; implies KGNB_REDIS_TLS."""
-    redis_cluster: bool | None = Field(None, validation_alias="REDIS_CLUSTER")
-    """Whether that server is one of a Redis Cluster; empty = it is asked."""
     redis_sentinel: str = Field("", validation_alias="REDIS_SENTINEL")
     """Sentinels that name the Redis, ``host:port,…``; instead of REDIS_HOST and REDIS_PORT."""
     redis_sentinel_master: str = Field("mymaster", validation_alias="REDIS_SENTINEL_MASTER")
@@ -213,10 +211,6 @@ class Settings(BaseSettings):
     """File of API keys saved on request; empty = kgnb/keys.json in the user's settings folder."""
     config_home: str = Field("", validation_alias="XDG_CONFIG_HOME")
     """The user's settings folder; empty = ~/.config."""
-    cache_days: float = Field(30.0, validation_alias="KGNB_CACHE_DAYS", gt=0, le=36_500)
-    """Age in days from which a cached reply may be evicted."""
-    cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0, le=1e9)
-    """Size of the reply cache in MB above which the oldest replies are evicted."""
     cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS")
     """Processes for rules, pre-scan and refresh; 0 = the cores this process may use. "threads" starts none:
     where none can start or memory is short; the event loop then shares its core with them."""
@@ -373,8 +367,6 @@ class Settings(BaseSettings):
             password = quote(self.redis_sentinel_password.get_secret_value(), safe="")
             options |= {"sentinel": self.redis_sentinel, "master": quote(self.redis_sentinel_master, safe="")}
             options |= {"sentinel_password": password} if password else {}
-        elif self.redis_cluster is not None:
-            options["cluster"] = str(int(self.redis_cluster))
         return options
 
     @property

@@ -26,6 +26,8 @@ ORPHANS = 5
 """Most novels of which a turn deletes what main left."""
 EVICT_SECONDS = 3_600.0
 """Interval between two evictions from the reply cache."""
+CACHE_DAYS, CACHE_MB = 30, 512
+"""Days without use after which a cached reply may go, and the size of the cache above which the longest unused go."""
 
 
 class Reconciler:
@@ -155,7 +157,6 @@ class Reconciler:
         if now - self._evicted_at < EVICT_SECONDS:
             return
         self._evicted_at = now
-        settings, cache = self._node.settings, self._node.stores.ledger.reply_cache
-        gone = await cache.evict(max_age_days=settings.cache_days, max_mb=settings.cache_mb)
+        gone = await self._node.stores.ledger.reply_cache.evict(max_age_days=CACHE_DAYS, max_mb=CACHE_MB)
         if gone:
             log.info(say("node.evicted", count=gone))

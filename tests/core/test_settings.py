@@ -165,7 +165,7 @@ class TestAddresses:
                 ("metrics_host", "a..b"),
                 ("lease_seconds", "inf"),
                 ("llm_timeout", "nan"),
-                ("cache_days", "1e300"),
+                ("llm_timeout", "1e300"),
             ),
         ],
     )

@@ -125,11 +125,6 @@ def test_addresses_of_redis() -> None:
     assert url(redis_host="h", redis_password="p", redis_tls=True) == f"rediss://:p@h:6379/0?{check}"
     assert url(redis_host="redis://u:p@h/2", redis_tls=True) == f"rediss://u:p@h/2?{check}"
     assert url(redis_host="rediss://h?socket_timeout=3") == "rediss://h?socket_timeout=3"
-    assert (
-        url(redis_host="rediss://h?socket_timeout=3", redis_cluster=True)
-        == "rediss://h?socket_timeout=3&cluster=1"
-    )
-    assert url(redis_host="h", redis_cluster=False) == "redis://h:6379/0?cluster=0"
     sentinels = {"redis_host": "redis://unused", "redis_sentinel": " a:1, b:2,", "redis_password": "p"}
     assert url(**sentinels) == "redis://:p@a:1/0?sentinel=a:1,b:2&master=mymaster"
     secret = url(**sentinels, redis_tls=True, redis_sentinel_master="主", redis_sentinel_password="&%41")
