@@ -1,9 +1,11 @@
-"""Estimate a book's cost from a few of its chapters, whose results are kept."""
+"""What a book will cost at a provider: reckoned at once and for nothing, or measured by a few of its
+chapters, whose results are kept."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +14,22 @@ from kgnb.app.context import App, budget_of
 from kgnb.app.prices import quote
 from kgnb.book.model import Book
 from kgnb.core.errors import InputError
-from kgnb.core.model import Chapter, Task, TaskStatus, Usage
+from kgnb.core.labels import Lang
+from kgnb.core.model import Chapter, Provider, Task, TaskConfig, TaskStatus, Usage
+from kgnb.extract.prompt import PromptBuilder
+from kgnb.llm.request_form import THINKING_TOKENS, RequestForm
 from kgnb.stores.ledger.books import ImportedBook
+from kgnb.stores.ledger.task_stats import TaskFigures
+
+TOKENS_PER_CHAR = {"zh": 0.6, "en": 0.3}
+"""What DeepSeek says of its models (api-docs.deepseek.com, Token & Token Usage); those of others differ."""
+REPLY_SHARE = 0.4
+"""Tokens of a reply by those of its passage: a guess, not measured. Both serve until the model has done a
+chapter here."""
+THOUGHTS = THINKING_TOKENS // 2
+"""Tokens before each reply of a model that thinks: half of the room that it is left, a guess."""
+RECENT_TASKS = 50
+"""Tasks among which those of the same model are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +38,8 @@ class Estimate:
 
     ``cost`` and ``left_cost`` are money now, None where the model has no price; ``left_off_peak`` what the
     others cost outside of the provider's peak hours, None where it has none. ``currency`` and ``prices_of``
-    (a date) are those of a list price, "" where the prices are the user's own.
+    (a date) are those of a list price, "" where the prices are the user's own. ``measured``: by chapters that
+    this model has done, not by constants.
     """
 
     title: str
@@ -32,11 +49,85 @@ class Estimate:
     chapters: int
     spent: Usage
     left: Usage
-    cost: float | None
-    left_cost: float | None
+    cost: float | None = None
+    left_cost: float | None = None
     left_off_peak: float | None = None
     currency: str = ""
     prices_of: str = ""
+    measured: bool = True
+
+
+def _priced(app: App, found: Estimate, provider: Provider) -> Estimate:
+    budget, now = budget_of(app.settings), datetime.now(UTC)
+    paid, due = (quote(budget, provider, found.model, usage, now) for usage in (found.spent, found.left))
+    listed = due if due.currency else paid  # what costs nothing has no price
+    return replace(
+        found,
+        cost=paid.now,
+        left_cost=due.now,
+        left_off_peak=due.off_peak,
+        currency=listed.currency,
+        prices_of=listed.as_of.isoformat() if listed.as_of else "",
+    )
+
+
+def _useful(figures: Sequence[TaskFigures]) -> Usage:
+    """What the chapters with a result took."""
+    return sum((usage for one in figures for usage in one.useful.values()), Usage())
+
+
+def scaled(spent: Usage, part: int, whole: int) -> Usage:
+    """Return the usage of a ``part`` of a text if the ``whole`` took ``spent``."""
+    share = part / whole if whole else 0.0
+    return Usage(*(round(count * share) for count in astuple(spent)))
+
+
+# --- reckoned
+
+
+@dataclass(frozen=True, slots=True)
+class BookSize:
+    """A book's language and the characters of each of its chapters."""
+
+    lang: Lang
+    chapters: tuple[int, ...]
+
+
+async def quick_estimate(app: App, size: BookSize, provider_name: str | None) -> Estimate:
+    """Return what the book will take; nothing is asked. Raises SettingsError for an unknown provider."""
+    provider = app.providers.requested(provider_name)
+    model, usage = await app.router.model_for(provider), None
+    if not provider.is_rules:
+        usage = await _earlier(app, provider, model, sum(size.chapters))
+    left, measured = usage or _reckoned(app, size, provider, model), usage is not None
+    found = Estimate("", provider.name, model, 0, len(size.chapters), Usage(), left, measured=measured)
+    return _priced(app, found, provider)
+
+
+async def _earlier(app: App, provider: Provider, model: str, chars: int) -> Usage | None:
+    """Usage for ``chars`` by what the model took in recent tasks; None where it did none."""
+    tasks = await app.ledger.tasks.newest(RECENT_TASKS)
+    same = [task.id for task in tasks if (task.provider, task.model) == (provider.name, model)]
+    figures = list((await app.ledger.task_stats.figures(same)).values())
+    read, took = sum(one.chars for one in figures), _useful(figures)
+    return scaled(took, chars, read) if read and took.prompt_tokens else None
+
+
+def _reckoned(app: App, size: BookSize, provider: Provider, model: str) -> Usage:
+    if provider.is_rules:
+        return Usage()
+    config = TaskConfig()
+    limit = max(app.settings.chunk_chars, config.max_content_length)
+    requests = sum(max(1, math.ceil(chars / limit)) for chars in size.chapters)
+    prompt = PromptBuilder(size.lang, (), config).prompt("")
+    text = sum(size.chapters) * TOKENS_PER_CHAR[size.lang]
+    around = requests * (len(prompt.system) + len(prompt.user)) * TOKENS_PER_CHAR[size.lang]
+    thoughts = requests * THOUGHTS if RequestForm.first(provider, model).thinks else 0
+    reply = round(text * REPLY_SHARE) + thoughts
+    return Usage(requests, round(text + around), reply, reasoning_tokens=thoughts)
+
+
+# --- measured
 
 
 async def estimate(
@@ -60,28 +151,18 @@ async def estimate(
     imported = await submit.store_book(app, book, path)
     order = submit.Order(book.facts, imported, provider, model)
     tasks, open_ = await _sampled_tasks(app, order, sample, listener)
-    figures = (await app.ledger.task_stats.figures(tasks)).values()
-    spent = sum((found.usage for found in figures), Usage())
-    useful = sum((usage for found in figures for usage in found.useful.values()), Usage())
+    figures = list((await app.ledger.task_stats.figures(tasks)).values())
     done = [chapter for chapter in imported.chapters if chapter.id not in open_]
-    left = scaled(useful, _words(imported.chapters) - _words(done), _words(done))
-    budget, now = budget_of(app.settings), datetime.now(UTC)
-    paid, due = (quote(budget, provider, model, usage, now) for usage in (spent, left))
-    listed = due if due.currency else paid  # what costs nothing has no price
-    return Estimate(
+    found = Estimate(
         title=imported.title,
         provider=provider.name,
         model=model,
         sampled=len(done),
         chapters=len(imported.chapters),
-        spent=spent,
-        left=left,
-        cost=paid.now,
-        left_cost=due.now,
-        left_off_peak=due.off_peak,
-        currency=listed.currency,
-        prices_of=listed.as_of.isoformat() if listed.as_of else "",
+        spent=sum((one.usage for one in figures), Usage()),
+        left=scaled(_useful(figures), _words(imported.chapters) - _words(done), _words(done)),
     )
+    return _priced(app, found, provider)
 
 
 async def _sampled_tasks(
@@ -121,12 +202,6 @@ def spread(chapters: Sequence[Chapter], count: int) -> list[Chapter]:
     if count >= len(chapters):
         return list(chapters)
     return [chapters[(2 * i + 1) * len(chapters) // (2 * count)] for i in range(count)]
-
-
-def scaled(spent: Usage, part: int, whole: int) -> Usage:
-    """Return the usage of ``part`` words if ``whole`` words took ``spent``."""
-    share = part / whole if whole else 0.0
-    return Usage(*(round(count * share) for count in astuple(spent)))
 
 
 def _words(chapters: Sequence[Chapter]) -> int:

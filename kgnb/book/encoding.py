@@ -1,5 +1,5 @@
-"""Decode a text file's bytes: UTF-8, UTF-16, GB18030, Big5 or Windows-1252, by how common the decoded characters
-are. Chinese and English books come in no others."""
+"""Decode a text file's bytes: UTF-8, UTF-16, GB18030, Big5 or Windows-1252, by how common the decoded
+characters are. Chinese and English books come in no others."""
 
 from __future__ import annotations
 

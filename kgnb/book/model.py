@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kgnb.core.labels import Lang
 
+
 def text_hash(text: str) -> str:
     """Return the sha256 (hex) of a text: the identity of a chapter's or a book's content."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

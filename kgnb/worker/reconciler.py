@@ -27,7 +27,7 @@ ORPHANS = 5
 EVICT_SECONDS = 3_600.0
 """Interval between two evictions from the reply cache."""
 CACHE_DAYS, CACHE_MB = 30, 512
-"""Days without use after which a cached reply may go, and the size of the cache above which the longest unused go."""
+"""Days without use after which a cached reply may go; size of the cache above which the longest unused go."""
 
 
 class Reconciler:

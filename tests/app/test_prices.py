@@ -8,8 +8,8 @@ import pytest
 
 from kgnb.app.context import open_app
 from kgnb.app.doctor import _presets
+from kgnb.app.estimate import THOUGHTS, BookSize, quick_estimate
 from kgnb.app.prices import Quote, quote
-from kgnb.app.quick_estimate import THOUGHTS, BookSize, quick_estimate
 from kgnb.core.model import Provider, Usage
 from kgnb.core.settings import Settings
 from kgnb.llm.presets import STALE_DAYS, presets, presets_date
@@ -50,8 +50,8 @@ async def test_a_book_is_reckoned_with_the_thoughts_of_a_model_that_always_has_s
     async with open_app(settings, queue=False, graph=False) as app:
         found = await quick_estimate(app, BookSize("zh", (3_000, 3_000)), None)
     assert not found.measured
-    assert found.usage.reasoning_tokens == (2 * THOUGHTS if thinks else 0)
-    assert found.usage.completion_tokens == 6_000 * 0.6 * 0.4 + found.usage.reasoning_tokens
+    assert found.left.reasoning_tokens == (2 * THOUGHTS if thinks else 0)
+    assert found.left.completion_tokens == 6_000 * 0.6 * 0.4 + found.left.reasoning_tokens
 
 
 def test_doctor_says_when_the_presets_are_old() -> None:

@@ -21,7 +21,7 @@ from kgnb.notebook.panel.controller import PanelController
 
 if TYPE_CHECKING:
     from kgnb.app.context import App
-    from kgnb.app.quick_estimate import BookSize, QuickEstimate
+    from kgnb.app.estimate import BookSize, Estimate
     from kgnb.app.submit import Plan
 
 MAX_NAME_CHARS = 60
@@ -45,7 +45,7 @@ class ChosenBook:
 
     def look(self) -> tuple[str, str, BookSize]:
         """Title, author and size as read from the file. Raises InputError."""
-        from kgnb.app.quick_estimate import BookSize
+        from kgnb.app.estimate import BookSize
         from kgnb.book.reader import read_book
 
         with self._file() as path:
@@ -77,7 +77,7 @@ class SubmitBox:
         self.chosen: ChosenBook | None = None
         self._stated = ("", "")  # title and author in the file
         self._size: BookSize | None = None
-        self._estimate: QuickEstimate | None = None
+        self._estimate: Estimate | None = None
         self.upload = w.FileUpload(
             accept=".txt,.md,.epub,.docx",
             multiple=False,
@@ -157,15 +157,15 @@ class SubmitBox:
         return self.chosen
 
     def _reckon(self) -> None:
-        from kgnb.app.quick_estimate import quick_estimate
+        from kgnb.app.estimate import quick_estimate
 
         chosen, provider = self._wanted(), self.provider.value or None
 
-        async def work(app: App) -> QuickEstimate:
+        async def work(app: App) -> Estimate:
             size = self._size or (await asyncio.to_thread(chosen.look))[2]
             return await quick_estimate(app, size, provider)
 
-        def done(found: QuickEstimate) -> None:
+        def done(found: Estimate) -> None:
             if self.chosen is chosen:
                 self._estimate = found
 
@@ -210,15 +210,15 @@ class SubmitBox:
         widgets.show(self.about, *map(html.dim, facts))
 
 
-def estimate_text(found: QuickEstimate) -> str:
+def estimate_text(found: Estimate) -> str:
     """An estimate in words."""
-    if found.free:
+    if not found.left.requests:
         return say("panel.estimate_free")
-    tokens = compact(found.usage.prompt_tokens + found.usage.completion_tokens)
-    facts = {"requests": found.usage.requests, "tokens": tokens, "model": found.model}
+    tokens = compact(found.left.prompt_tokens + found.left.completion_tokens)
+    facts = {"requests": found.left.requests, "tokens": tokens, "model": found.model}
     parts = [say("panel.estimated", **facts)]
-    if found.cost is not None:
-        parts.append(say("panel.estimated_cost", cost=f"{money(found.cost)} {found.currency}".strip()))
+    if found.left_cost is not None:
+        parts.append(say("panel.estimated_cost", cost=f"{money(found.left_cost)} {found.currency}".strip()))
     parts.append(say("panel.estimated_measured" if found.measured else "panel.estimated_guess"))
     return "".join(parts)
 
