@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from kgnb.extract.model import NameEntry
@@ -46,7 +47,7 @@ _TOGETHER = re.compile(
 )
 _PRONOUN = re.compile(f"(?P<whose>[我吾俺咱他她其你您汝])(?:们)?(?:的|之|家的?)?{DEAR}$")
 _HAS = re.compile(
-    f"{PERSON}，?(?:膝下|生平|[只共也还原]|家中|家里)?(?:有|生[了有]?|收了|遗下|留下)"
+    f"(?P<whose>{PERSON}|[我吾俺咱他她其你您汝])，?(?:膝下|生平|[只共也还原倒]|家中|家里)?(?:有|生[了有]?|收了|遗下|留下)"
     f"[一二两三四五六七八九几]?[个位名子]?{DEAR}$"
 )
 _BEFORE_NOUN = frozenset(
@@ -120,8 +121,16 @@ class Possessors:
                 return None  # of whose people they are that he kills: 擒其副将乙
             return self.meant(pronoun["whose"], pronoun.start(), kin, bearer)
         if has := _HAS.search(self._text, begin, start):
+            if has["whose"] != PERSON:
+                return self.meant(has["whose"], has.start(), kin, bearer)
             return Possessor(self._masked.at(has.start()), NAMED)
-        return None
+        given = self._text[:start].removesuffix("之")[-1:]
+        return Possessor(self._by_given[given], ALONE) if given in self._by_given else None
+
+    @cached_property
+    def _by_given(self) -> dict[str, Mention]:
+        """Given name of one character by which the chapter calls a person elsewhere → the person: 权弟孙翊."""
+        return {m.form: m for m in reversed(self._masked.people) if len(m.form) == 1 and not is_narrators(m)}
 
     def meant(self, pronoun: str, at: int, kin: KinNoun, bearer: Mention) -> Possessor | None:
         """Return whom a pronoun at a place means."""

@@ -53,7 +53,8 @@ _SHAPES = {
     "|自幼|从小|一直|偷偷|暗暗)?",
     "far": f"[^{PERSON}，。！？：；“”不没未别莫想肯愿欲若如果见听看说道以让叫替劝的之家女儿妹姐把将要]"
     "{0,8}?",
-    "item": "(?:[大小长次三四五幼季和与]|老[大二三四五六小幺]|一个|另一个)[的个]?"
+    "named": "[小学乳闺单]?(?:名叫|名唤|唤做|唤作|叫做|叫作|取名叫?|起名叫?|名为|名曰|名字叫|名|叫|唤)“?",
+    "item": "(?:哥哥|兄弟|弟弟|姐姐|妹妹|[大小长次三四五幼季和与]|老[大二三四五六小幺]|一个|另一个)[的个]?"
     "(?:名?叫[做作]?|名唤|唤[做作]|名|曰|便?是)?“?",
     "end": f"(?=[也矣耳了呢吗啊呀，。！？；：、{QUOTES}…)）\n①-⑳\\[【]|$)",
 }
@@ -61,7 +62,7 @@ _FRAMES = Frames("zh", _SHAPES)
 _NAMED = (
     "(?:名叫|名唤|唤做|唤作|叫做|叫作|取名叫?|起名叫?|名为|名曰|名|叫|曰|者，|就是|便是|乃是|即是|是|乃|即)"
 )
-_LINK = re.compile(f"(?:，?(?:姓.，)?{_NAMED}|，|：)?[“「]?$")
+_LINK = re.compile(f"(?:，?(?:姓.，)?{_NAMED}|，|：|单?名.{{1,2}}，表?字)?[“「]?$")
 _COUNTED = re.compile(
     f"[二两三四五六七八九几双众诸][个位名对]?{DEAR}(?:[子女弟兄妹姐]|[儿弟]子|女儿|兄弟|徒弟|(.)\\1)$"
 )
@@ -103,7 +104,7 @@ class _Chapter:
             "copulas": self._of_copula,
             "families": self._of_family,
             "groups": self._of_group,
-            "taken": self._of_wife,
+            "subjects": self._of_subject,
             "verbs": self._of_verb,
         }
         for table, frame, found in _FRAMES.matches(self._text, REACH):
@@ -171,12 +172,19 @@ class _Chapter:
         for one, other in combinations(named.values(), 2):
             yield _statement(one, frame.type, other, _label(found[0]), found.span(), ALONE)
 
-    def _of_wife(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
-        """甲…，后娶乙为妾."""
-        wife, kin = self._masked.at(found.start("b")), KinNoun(_WIFE, _label(found[0]), found.start())
-        self._possessors.bearers.add(wife.start)
-        if husband := self._possessors.subject(kin, wife):
-            yield from _said(kin, husband, wife, (min(husband.mention.start, found.start()), found.end()))
+    def _of_subject(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
+        """甲…，后娶乙为妾; 甲…，生了一个儿子，今年十六岁，名叫乙."""
+        bearer, word = self._masked.at(found.start("b")), found.groupdict().get("noun")
+        if word is None:
+            kin = KinNoun(_WIFE, _label(found[0]), found.start())
+        elif noun := kin_noun(word, 0, len(word)):
+            kin = KinNoun(noun, word, found.start("noun"))
+        else:
+            return
+        self._possessors.bearers.add(bearer.start)
+        owner = self._possessors.of(kin, bearer) if word else None
+        if owner := owner or self._possessors.subject(kin, bearer):
+            yield from _said(kin, owner, bearer, (min(owner.mention.start, found.start()), found.end()))
 
     def _couples(self) -> Iterator[Statement]:
         """王先生 and 王太太, neighbours in a sentence; 何旺 and 何旺家的."""
