@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgnb.graph.project.contradictions import refuted
+from kgnb.graph.project.contradictions import refuted, siblings
 from kgnb.graph.project.facts import TieFacts
 
 Tie = tuple[str, str, str]
@@ -45,6 +45,28 @@ def test_brothers_and_sisters_are_of_one_generation() -> None:
 
 def test_another_brother_holds_however_much_is_said_of_the_first() -> None:
     assert lost({("a", "SIBLING", "b"): 20.0, ("a", "SIBLING", "c"): 2.0}) == set()
+
+
+def test_children_of_a_stated_parent_are_siblings_from_the_later_statement_on() -> None:
+    father, ann, tom, bob = (("Character", name) for name in ("father", "ann", "tom", "bob"))
+
+    def tie(chapter: int, confidence: float) -> TieFacts:
+        facts = TieFacts(
+            chapters={chapter: chapter, 9: 9}, strengths={chapter: 4, 9: 9}, confidence=confidence
+        )
+        facts.texts = {"evidence": f"quote {chapter}", "description": "child"}
+        return facts
+
+    ties = {
+        (father, "PARENT_OF", tom): tie(3, 0.9),
+        (father, "PARENT_OF", ann): tie(2, 0.8),
+        (father, "PARENT_OF", bob): tie(1, 0.6),
+    }
+    ((edge, facts),) = siblings(ties).items()
+    assert edge == (ann, "SIBLING", tom)
+    assert (facts.chapters, facts.strengths, facts.confidence) == ({3: 3}, {3: 4}, 0.8)
+    assert facts.texts == {"evidence": "quote 3", "description": "father → ann, tom"}
+    assert siblings({**ties, (ann, "FAMILY", tom): tie(4, 0.9)}) == {}
 
 
 def test_what_a_model_says_is_left_alone() -> None:

@@ -40,7 +40,7 @@ _BEFORE_QUOTE = re.compile(
     rf"(?:^|[。！？；\n”」』，])[^{PERSON}。！？；]{{0,12}}(?<![对向谓与跟问])(?P<who>{PERSON})"
     rf"(?:{_SAYS}|{_TO}(?P<to>{PERSON}){_SAYS})?[：:，]$"
 )
-_BEHIND_QUOTE = re.compile(f"[”」』](?P<who>{PERSON}){_SAYS}")
+_BEHIND_QUOTE = re.compile(f"[”」』](?P<who>{PERSON})(?![^。！？；“「『]{{0,20}}：){_SAYS}")
 _BESIDE = re.compile(f"{PERSON}{OF}{DEAR}$")
 _TOGETHER = re.compile(
     f"{PERSON}(?:[并与和同及]|[携带率引]|[带领同]着|带了)(?P<whose>其|他的?|她的?|自己的?)?{DEAR}$"
@@ -217,6 +217,8 @@ class Possessors:
             )
             return Possessor(own, ALONE) if own else None, None
         start = self._quotes[k]
+        if self._text.rfind("‘", start, at) > self._text.rfind("’", start, at):
+            return None, None  # somebody else's words, cited
         found = _BEFORE_QUOTE.search(self._text, max(0, start - LONGEST), start)
         if found is None and k + 1 < len(self._quotes):
             found = _BEHIND_QUOTE.match(self._text, self._quotes[k + 1])

@@ -66,6 +66,8 @@ _LINK = re.compile(f"(?:，?(?:姓.，)?{_NAMED}|，|：|单?名.{{1,2}}，表?�
 _COUNTED = re.compile(
     f"[二两三四五六七八九几双众诸][个位名对]?{DEAR}(?:[子女弟兄妹姐]|[儿弟]子|女儿|兄弟|徒弟|(.)\\1)$"
 )
+_SEVERAL = re.compile(f"[二两三四五六七八九几双众诸][个位名对]{DEAR}$")
+_CALLED = ("名叫", "名唤", "唤做", "唤作", "叫做", "叫作")
 _LISTED = re.compile(f"(?:[、和与及，]{{1,2}}{PERSON})+(?![之的家])")
 _LIST_BEFORE = re.compile(f"(?:{PERSON}[、和与]){{1,4}}$")
 _COUNTS = {"三": 3, "四": 4, "五": 5}
@@ -232,7 +234,10 @@ class _Chapter:
             self._possessors.bearers.add(bearer.start)
             if owner:
                 first = owner.mention.start if owner.mention.start >= sentence else kin.start
-                for one in (bearer, *self._counted(kin, bearer.end)):
+                others = self._counted(kin, bearer.end)
+                if not others and _SEVERAL.search(self._text, max(0, kin.start - 4), kin.start):
+                    continue  # 三个儿子名为祝氏三杰
+                for one in (bearer, *others):
                     yield from _said(kin, owner, one, (min(first, kin.start), one.end))
 
     def _noun_before(self, at: int) -> tuple[KinNoun, str] | None:
@@ -253,7 +258,8 @@ class _Chapter:
         mark = self._text[end:at]
         owns = after in ("的", "之", "家") and (self._text[start - 1] != PERSON or mark != "")
         apart = mark in ("，", "：") and (after.isalpha() or after == PERSON)
-        goes_on = mark[-1:] in ("是", "乃", "即") and after.isalpha() and after not in "也矣耳了呢"
+        states = mark[-1:] in ("是", "乃", "即") and after not in "也矣耳了呢"
+        goes_on = after.isalpha() and after != "者" and (states or mark[-2:] in _CALLED)  # 唤做飞天虎扈成
         if owns or apart or goes_on or self._text.startswith(("媳妇", "家的"), at + 1):
             return None
         return KinNoun(noun, self._text[start:end], start), mark

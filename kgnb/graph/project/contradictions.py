@@ -4,13 +4,18 @@ Rules give each statement a confidence: high where the text names both persons, 
 inferred. Over the book the odds of all statements of a tie add up. The odds of contradicting ties count
 against them: another kinship of the same pair, the same tie in the opposite direction, a third parent, a
 generation that differs from that of a sibling.
+
+Two whom the text states to be children of one parent are brothers or sisters, also where it never says so.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 
+from kgnb.extract.patterns import STATED
 from kgnb.graph.model import RELATION_GROUPS, EdgeKey, NodeKey
 from kgnb.graph.project.facts import TieFacts
 
@@ -40,6 +45,41 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     kin = {edge: n for edge, n in total.items() if edge[1] in _KIN}
     against = {edge: total.get((edge[2], edge[1], edge[0]), 0.0) for edge in total} | _contradictions(kin)
     return {edge for edge, n in total.items() if n < MIN_ODDS * (1 + against.get(edge, 0.0))}
+
+
+def siblings(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
+    """Return a SIBLING edge with its facts for each two children of one parent between whom no kinship is
+    known.
+
+    Both ties to the parent must be stated, and read by rules alone. Quote and first chapter are those of the
+    tie that the book states later; the description is "parent → child, child".
+    """
+    children = defaultdict[NodeKey, dict[NodeKey, TieFacts]](dict)
+    for (parent, kind, child), facts in ties.items():
+        if kind == "PARENT_OF" and not facts.by_ai and facts.confidence >= STATED:
+            children[parent][child] = facts
+    kin = {frozenset((source, target)) for source, kind, target in ties if kind in _KIN}
+    found: dict[EdgeKey, TieFacts] = {}
+    for parent, of in children.items():
+        for one, other in combinations(sorted(of), 2):
+            if frozenset((one, other)) not in kin:
+                words = f"{parent[1]} → {one[1]}, {other[1]}"
+                found[one, "SIBLING", other] = _later(of[one], of[other], words)
+    return found
+
+
+def _later(one: TieFacts, other: TieFacts, words: str) -> TieFacts:
+    """Return the facts of what two ties say together: those of the later of them, from its first chapter
+    on."""
+    late = max((one, other), key=lambda facts: facts.numbers()[0])
+    first = min(late.chapters, key=late.chapters.__getitem__)
+    return replace(
+        late,
+        texts={**late.texts, "description": words},
+        confidence=min(one.confidence, other.confidence),
+        chapters={first: late.chapters[first]},
+        strengths={first: late.strengths[first]},
+    )
 
 
 def _contradictions(kin: Mapping[EdgeKey, float]) -> dict[EdgeKey, float]:
