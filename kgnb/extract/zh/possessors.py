@@ -129,7 +129,7 @@ class Possessors:
 
     @cached_property
     def _by_given(self) -> dict[str, Mention]:
-        """Given name of one character by which the chapter calls a person elsewhere → the person: 权弟孙翊."""
+        """Bare given name by which the chapter calls a person elsewhere → the person: 权弟孙翊."""
         return {m.form: m for m in reversed(self._masked.people) if len(m.form) == 1 and not is_narrators(m)}
 
     def meant(self, pronoun: str, at: int, kin: KinNoun, bearer: Mention) -> Possessor | None:
