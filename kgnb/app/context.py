@@ -70,7 +70,7 @@ class App:
 
     @property
     def queue(self) -> Queue:
-        """The queue, if :func:`open_app` was asked for it."""
+        """The queue. AssertionError if :func:`open_app` wasn't asked for it: a mistake of the caller."""
         assert self._queue is not None
         return self._queue
 

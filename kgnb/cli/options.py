@@ -119,7 +119,10 @@ slots = whole(5_000)
 
 
 def chapter_range(text: str) -> tuple[int, int]:
-    """The type of ``90`` or ``90-110``: the first and the last chapter's number."""
+    """Return first and last chapter number of ``90`` or ``90-110``: (90, 90), (90, 110).
+
+    Raises ArgumentTypeError for anything else, and where the first is above the last.
+    """
     first, _, last = text.partition("-")
     found = chapter_number(first), chapter_number(last or first)
     if found[0] > found[1]:

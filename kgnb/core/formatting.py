@@ -57,14 +57,16 @@ def zone(moment: datetime | None = None) -> str:
 
 
 def time_of_day(seconds: float) -> str:
-    """Epoch seconds as the local time of day, with its zone; with the date unless it is today."""
+    """Return epoch seconds as local time with its zone, "21:05 CST"; on another day than today with month
+    and day, "12-01 21:05 CST".
+    """
     moment = datetime.fromtimestamp(seconds)
     date = "" if moment.date() == datetime.now().date() else f"{moment:%m-%d} "
     return f"{date}{moment:%H:%M} {zone(moment)}"
 
 
 def date_and_time(seconds: float) -> str:
-    """Epoch seconds as the local date and time of day, with its zone."""
+    """Return epoch seconds as local date and time to the second, with the zone: "2026-12-01 21:05:09 CST"."""
     moment = datetime.fromtimestamp(seconds)
     return f"{moment:%Y-%m-%d %H:%M:%S} {zone(moment)}"
 

@@ -37,7 +37,8 @@ editor."""
 
 
 def notebook(books: str, *, provider: str | None, earlier: str | None) -> Notebook:
-    """Return the notebook's cells; ``books`` is code of :func:`carried` or :func:`attached`.
+    """Return the notebook's cells: the title (markdown), then code: the ``books`` (of :func:`carried` or
+    :func:`attached`), the choice of a local model where ``provider`` is "local", the build, the graphs.
 
     ``provider`` as in :func:`kgnb.build`. ``earlier``: the run (OWNER/NAME) whose output it goes on from.
     """

@@ -61,9 +61,13 @@ class TaskRouter:
         return next((p for p in known if p.lower_name == wanted), known[0] if known else None)
 
     async def queue_for(self, task: Task, *, usable: bool) -> QueueName | None:
-        """The queue for an item of the task: its own, or its provider's, unless that provider is gone; else
-        the default provider's. None without any. ``usable``: as there, and of a task without a queue only a
-        provider that is known here; a person's command may mean another node's own."""
+        """Return the queue for an item of the task, None where there is none.
+
+        The first that applies: the queue that the task names, unless its provider is gone (deleted or
+        switched off); the queue of the task's provider; that of the default provider. ``usable``: True if
+        only providers known to this node count, as for work; False for a person's command, which may mean a
+        provider of another node.
+        """
         own = QueueName(task.queue)
         if own and not await self._providers.is_gone(own.provider_key):
             return own

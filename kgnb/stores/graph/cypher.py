@@ -214,7 +214,7 @@ def remove_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
 
 
 def keep_nodes(label: str, rows: list[Row]) -> Statement:
-    """Leave nodes to other programs' tasks: ``task_id`` becomes the row's second value."""
+    """Leave nodes to other tasks: the row's second value becomes ``task_id``, and ``updated_at`` is now."""
     kept = "SET n.task_id = r[1], n.updated_at = datetime() RETURN count(*) AS done"
     return Statement(f"{_EACH} {_match('n', label, 0)} {kept}", rows)
 

@@ -114,7 +114,9 @@ class Books(DatabasePart):
 
     @reading
     def language(self, c: sa.Connection, novel_id: int) -> Lang:
-        """Return "zh" or "en", judged by the novel's first ``LANGUAGE_CHAPTERS`` chapters."""
+        """Return "zh" or "en" by the novel's first three chapters (``LANGUAGE_CHAPTERS``) in one text; see
+        :func:`language`.
+        """
         k = t.chapters.c
         query = sa.select(sa.func.coalesce(k.content, "")).where(k.novel_id == novel_id)
         return language("".join(c.scalars(query.order_by(k.chapter_number, k.id).limit(LANGUAGE_CHAPTERS))))

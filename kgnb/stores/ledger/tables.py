@@ -334,7 +334,9 @@ def usage_values(usage: Usage) -> dict[str, int]:
 
 
 def usage_columns(table: sa.Table) -> list[sa.Column[int]]:
-    """The usage columns of ``table``, to be read with :func:`read_usage`."""
+    """Return the usage columns of ``table`` in the order of the fields of :class:`Usage`, for
+    :func:`read_usage`.
+    """
     return [table.c[name] for name in USAGE_COLUMNS]
 
 
