@@ -953,7 +953,7 @@ def test_many_ranks_of_one_person_take_time_by_the_texts_length() -> None:
             told.append(f"{one}周德海{verb}{one}{other}王。{one}{other}王走了。{one}{other}王来了。")
         assert "周德海" in names(scenes([("何守谦", "林秀英"), ("周德海", "林秀英")]) + "".join(told))
 
-    assert grows_evenly(work, 1_000)
+    assert grows_evenly(work, 500)
 
 
 def test_a_father_is_not_his_son_in_a_book_without_courtesy_names() -> None:

@@ -34,7 +34,8 @@ def grows_evenly(work: Callable[[int], object], size: int) -> bool:
 
     if (large := spent(4 * size)) < 0.05:  # too little to be the square of anything
         return True
-    return min(large, spent(4 * size)) < 10 * min(spent(size), spent(size))
+    small = spent(size)
+    return large < 10 * small or min(large, spent(4 * size)) < 10 * min(small, spent(size))
 
 
 HEADINGS = [
