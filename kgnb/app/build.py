@@ -83,10 +83,7 @@ async def _plan_and_scan(
     scanning = asyncio.create_task(book_process.scan_book(app.pool, chosen, book)) if known is None else None
     try:
         if not found and not chosen.is_rules:
-            asking = [app.providers.client(chosen).models(), app.open_graph()]
-            if scanning is None and book.facts.chars >= book_process.SHORT_BOOK:
-                asking.append(app.pool.warm_up(book_process.__name__))
-            await at_once(*asking)
+            await at_once(app.providers.client(chosen).models(), app.open_graph())
         await app.open_graph()
         planned = await plan(app, book, path, chosen.name, again=again, model=model)
         del book

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from kgnb.app.graphs import Parts, graph_counts
+from kgnb.app.context import App
+from kgnb.app.graphs import graph_counts
 from kgnb.core.labels import STRUCTURAL_RELATIONS
 
 
@@ -41,7 +42,7 @@ class BuildResult:
         return self.as_dict() | ({"status": "gaps"} if self.failed and self.completed else {})
 
 
-async def graph_figures(app: Parts, novel_id: int) -> dict[str, int]:
+async def graph_figures(app: App, novel_id: int) -> dict[str, int]:
     """Return the figures of a :class:`BuildResult` that are counts of the graph. Raises ServiceDown."""
     counts = await graph_counts(app, novel_id)
     return {

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from kgnb.core.errors import InputError, ServiceError
 from kgnb.core.event_loop import at_once, new_loop
 from kgnb.core.messages import say
-from kgnb.core.process_pool import CpuPool
 from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.model import Graph
 from kgnb.graph.project.codec import decode
@@ -20,20 +19,16 @@ from kgnb.stores.ledger.graphs import StoredGraph, make_graph
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import SqlTarget
 
+if TYPE_CHECKING:
+    from kgnb.app.context import App
+
 log = logging.getLogger(__name__)
 
 LONG = 300
 """Chapters from which on a graph is made in a process of its own: this one's threads would wait for it."""
 
 
-class Parts(Protocol):
-    """What is needed of a :class:`~kgnb.app.context.App`."""
-
-    ledger: Ledger
-    pool: CpuPool
-
-
-async def graph_of(app: Parts, novel_id: int, until: int | None = None) -> Graph:
+async def graph_of(app: App, novel_id: int, until: int | None = None) -> Graph:
     """Return the novel's graph as its record is now. Raises InputError for an unknown novel, ServiceDown.
 
     ``until``: as a reader of the chapters up to this number knows it. Raises InputError too where the book
@@ -42,7 +37,7 @@ async def graph_of(app: Parts, novel_id: int, until: int | None = None) -> Graph
     return (await graph_and_state(app, await app.ledger.graphs.record(novel_id), until))[0]
 
 
-async def graph_and_state(app: Parts, record: Record, until: int | None = None) -> tuple[Graph, str]:
+async def graph_and_state(app: App, record: Record, until: int | None = None) -> tuple[Graph, str]:
     """Return the graph of the record, or of a newer one, and the state of the one that it was made from."""
     if until is not None:
         from kgnb.graph.project.projection import project  # a graph that is kept is read without it
@@ -67,7 +62,7 @@ def _check_chapter(record: Record, until: int) -> None:
         log.warning(say("explore.book_ends", until=until, last=max(numbers)))
 
 
-async def graph_and_history(app: Parts, novel_id: int, until: int | None = None) -> tuple[Graph, BookHistory]:
+async def graph_and_history(app: App, novel_id: int, until: int | None = None) -> tuple[Graph, BookHistory]:
     """Return the novel's graph, and what the book tells of its people chapter by chapter; ``until`` as
     above."""
     record = await app.ledger.graphs.record(novel_id)
@@ -87,7 +82,7 @@ def _history(graph: Graph, record: Record) -> BookHistory:
     return book_history(graph, rows, since)
 
 
-async def graph_counts(app: Parts, novel_id: int) -> dict[str, int]:
+async def graph_counts(app: App, novel_id: int) -> dict[str, int]:
     """Return the graph's nodes by label and edges by type, in one dict."""
     graphs = app.ledger.graphs
     record, stored = await at_once(graphs.record(novel_id), graphs.stored(novel_id, data=False))
@@ -96,7 +91,7 @@ async def graph_counts(app: Parts, novel_id: int) -> dict[str, int]:
     return dict(stored.counts)
 
 
-async def _made(app: Parts, record: Record) -> tuple[Graph | None, StoredGraph]:
+async def _made(app: App, record: Record) -> tuple[Graph | None, StoredGraph]:
     """Make the graph anew and keep it; None in place of the graph where another process made it."""
     graph = None
     if len(record.chapters) < LONG:

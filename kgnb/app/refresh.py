@@ -7,35 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
-from kgnb.core.process_pool import CpuPool
-from kgnb.core.settings import Settings
-from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.refresh import Refresh
 
-if TYPE_CHECKING:  # with the Bolt driver, whose import takes as long as a short book's names
-    from kgnb.stores.graph.store import GraphStore
+if TYPE_CHECKING:
+    from kgnb.app.context import App
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
 
 
-class Parts(Protocol):
-    """What refreshing needs of a :class:`~kgnb.app.context.App`."""
-
-    settings: Settings
-    ledger: Ledger
-    pool: CpuPool
-
-    @property
-    def graph(self) -> GraphStore | None: ...  # noqa: D102
-
-
-async def refresh_novel(app: Parts, novel_id: int) -> None:
+async def refresh_novel(app: App, novel_id: int) -> None:
     """Make the novel's graph over Bolt what its rows and names say now; nothing is left of a novel that is
     gone. Waits for another refresh of the novel. Raises ServiceDown."""
     if app.graph is None:
@@ -47,7 +33,7 @@ async def refresh_novel(app: Parts, novel_id: int) -> None:
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def refresh_stale(app: Parts, novel_id: int) -> None:
+async def refresh_stale(app: App, novel_id: int) -> None:
     """:func:`refresh_novel` where the graph there isn't that of the record: it was emptied, or is another's,
     or whoever changed the record died before its refresh was done."""
     if app.graph is None:

@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from contextlib import suppress
 from functools import cached_property, lru_cache
-from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 from kgnb.core.process_tuning import tune_process
@@ -111,18 +110,6 @@ class CpuPool:
         work.add_done_callback(on_done)
         return await asyncio.wrap_future(work)
 
-    async def warm_up(self, module: str) -> None:
-        """Start the process of the next :meth:`run_long`, which imports ``module`` meanwhile.
-
-        Nothing where all are at work. That no process can be started, or that it dies, is for the next call
-        to tell.
-        """
-        if self._long_threads is None and (self._idle or len(self._single) < self.workers):
-            own = self._idle_process()
-            self._idle.append(own)  # its next work waits behind this
-            with suppress(OSError, BrokenPool):
-                await own.submit(_import, module)
-
     def _idle_process(self) -> _Processes:
         if not self._idle:
             self._single.append(_Processes(1))
@@ -205,10 +192,6 @@ class SharedTuple(tuple[T, ...]):
 @lru_cache(maxsize=4)
 def _unpickled(value: bytes) -> Any:
     return pickle.loads(value)  # noqa: S301 - ours
-
-
-def _import(module: str) -> None:
-    import_module(module)
 
 
 def _start_worker(parent: int) -> None:

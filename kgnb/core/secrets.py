@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -58,21 +59,6 @@ _told: set[str] = set()
 """What was logged already: a notebook loads its settings in many cells."""
 
 
-class SecretTrouble(SettingsError):
-    """Why a source gave nothing; ``missing``: it works, but doesn't have these ``names``."""
-
-    def __init__(self, key: str, *, names: Sequence[str], missing: bool = False, **facts: object) -> None:
-        listed = ", ".join(names[:NAMES_TOLD])
-        super().__init__(key, names=listed if len(names) <= NAMES_TOLD else f"{listed} …", **facts)
-        self.names = tuple(names)
-        self.missing = missing
-
-    def about(self, names: Sequence[str]) -> SecretTrouble:
-        """The same trouble with other names."""
-        facts = {key: fact for key, fact in self.facts.items() if key != "names"}
-        return SecretTrouble(self.key, names=names, missing=self.missing, **facts)
-
-
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A value and the name of its source."""
@@ -82,9 +68,29 @@ class Secret:
 
 
 class Secrets(dict[str, Secret]):
-    """Secrets by variable name; ``troubles`` says for each source why it gave no others."""
+    """Secrets by variable name; ``troubles`` says why a source failed."""
 
-    troubles: tuple[SecretTrouble, ...] = ()
+    troubles: tuple[SettingsError, ...] = ()
+
+
+class _Unread(Exception):
+    """A source failed: the text's key and facts, and the names that it has but didn't give, if it says so."""
+
+    def __init__(self, key: str, names: Sequence[str] = (), **facts: object) -> None:
+        super().__init__(key)
+        self.names, self.facts = names, facts
+
+    def about(self, lacking: Sequence[str]) -> Iterator[SettingsError]:
+        """The error for a user who lacks these names; none where other sources had them."""
+        names = [name for name in self.names or lacking if name in lacking]
+        listed = ", ".join(names[:NAMES_TOLD]) + (" …" if len(names) > NAMES_TOLD else "")
+        if names:
+            yield SettingsError(f"secret.{self.args[0]}", names=listed, **self.facts)
+
+
+def _errors(module: Any, name: str, *more: type[Exception]) -> tuple[type[Exception], ...]:
+    """``more``, and a client's own error class where its version has that."""
+    return (*more, getattr(module, name)) if hasattr(module, name) else more
 
 
 def load_secrets(
@@ -98,16 +104,20 @@ def load_secrets(
     where the caller ``has_address``.
     """
     host = host or detect_host()
-    found = Secrets()
-    troubles: list[SecretTrouble] = []
+    found, failed = Secrets(), list[_Unread]()
     asked = tuple(NAMES if names is None else names)
     in_files = tuple(Settings.variables() if names is None else names)
     for name in {*asked, *in_files}:
         if value := variable(name):
             found[name] = Secret(SecretStr(value), ENVIRONMENT)
+    wanted = [name for name in asked if name not in found]
     source = {"kaggle": _read_kaggle, "colab": _read_colab}.get(host.kind)
-    if source and (wanted := [name for name in asked if name not in found]):
-        troubles += source(found, wanted, host)
+    if source and wanted:
+        try:
+            source(found, wanted, host)
+        except _Unread as error:
+            failed.append(error)
+    troubles: list[SettingsError] = []
     for path in _secret_files(host, troubles):
         values = _read_file(path, troubles)
         used = {n: v for n, v in values.items() if n in in_files and n not in found}
@@ -116,7 +126,8 @@ def load_secrets(
         if ADDRESS in used and path == env_file():  # a dataset was named by the user
             used |= _key_for_address(values, path, KEY in found)
         found |= {name: Secret(SecretStr(value), str(path)) for name, value in used.items()}
-    found.troubles = tuple(_unresolved(troubles, found))
+    lacking = [name for name in wanted if name not in found]
+    found.troubles = (*chain.from_iterable(error.about(lacking) for error in failed), *troubles)
     return found
 
 
@@ -137,7 +148,7 @@ def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, 
     for trouble in found.troubles:
         if trouble.key == "secret.file_unreadable":
             raise trouble
-        if not trouble.missing and str(trouble) not in _told:
+        if str(trouble) not in _told:
             _told.add(str(trouble))
             log.warning("%s", trouble)
     return settings, found
@@ -155,71 +166,47 @@ def _of_colab(given: dict[str, Any], found: Secrets) -> dict[str, Any]:
     return given
 
 
-def _unresolved(troubles: Iterable[SecretTrouble], found: Secrets) -> Iterator[SecretTrouble]:
-    """The troubles without the names that a later source had."""
-    for trouble in troubles:
-        names = [name for name in trouble.names if name not in found]
-        if names or not trouble.names:
-            yield trouble.about(names)
-
-
-def _read_kaggle(found: Secrets, names: Sequence[str], host: Host) -> list[SecretTrouble]:
+def _read_kaggle(found: Secrets, names: Sequence[str], _: Host) -> None:
     try:
         import kaggle_secrets
     except ImportError:
-        return [SecretTrouble("secret.kaggle_no_client", names=names)]
+        raise _Unread("kaggle_no_client") from None
     try:
         client = kaggle_secrets.UserSecretsClient()
-    except _error_class(kaggle_secrets, "CredentialError"):
-        return [SecretTrouble("secret.kaggle_no_token", names=names)]
+    except _errors(kaggle_secrets, "CredentialError"):
+        raise _Unread("kaggle_no_token") from None
 
-    def ask(name: str) -> SecretStr | SecretTrouble | None:
-        return _request_kaggle(kaggle_secrets, client, name)
+    def ask(name: str) -> None:
+        if value := _request_kaggle(kaggle_secrets, client, name):
+            found[name] = Secret(SecretStr(value), KAGGLE)
 
-    first = ask(names[0])
-    if isinstance(first, SecretTrouble):  # the others would fail alike
-        return [first.about(names)]
+    ask(names[0])  # if this fails, the others would alike
     with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
-        answers = dict(zip(names, [first, *pool.map(ask, names[1:])], strict=True))
-    found |= {
-        name: Secret(value, KAGGLE)
-        for name, value in answers.items()
-        if isinstance(value, SecretStr) and value
-    }
-    failed = {name: value for name, value in answers.items() if isinstance(value, SecretTrouble)}
-    kinds = {one.key: one for one in failed.values()}
-    troubles = [one.about([n for n in failed if failed[n].key == one.key]) for one in kinds.values()]
-    if missing := [name for name, value in answers.items() if value is None]:
-        # A run from the editor has at least one secret attached if it uses any; a pushed run has none.
-        pushed = host.batch and len(missing) == len(names)
-        key = "secret.kaggle_pushed" if pushed else "secret.kaggle_not_attached"
-        troubles.append(SecretTrouble(key, names=missing, missing=True))
-    return troubles
+        errors = [one.exception() for one in [pool.submit(ask, name) for name in names[1:]]]
+    for error in filter(None, errors):
+        raise error
 
 
-def _request_kaggle(module: Any, client: Any, name: str) -> SecretStr | SecretTrouble | None:
-    """The value, None if it isn't attached to the notebook, or the trouble after the last attempt."""
+def _request_kaggle(module: Any, client: Any, name: str) -> str:
+    """The value, "" if it isn't attached to the notebook. Raises _Unread after the last attempt."""
     for pause in (*RETRY_PAUSES, None):
         try:
-            return SecretStr(client.get_secret(name))
-        except _error_class(module, "CredentialError"):
-            return SecretTrouble("secret.kaggle_refused", names=[name], status=403)
-        except _error_class(module, "BackendError") as error:
+            return str(client.get_secret(name))
+        except _errors(module, "CredentialError"):
+            raise _Unread("kaggle_refused", status=403) from None
+        except _errors(module, "BackendError", ValueError) as error:  # ValueError: no JSON
             if "No user secrets exist" in str(error):  # Kaggle has no other sign of "not attached"
-                return None
-            return SecretTrouble("secret.kaggle_odd", names=[name], reason=type(error).__name__)
+                return ""
+            raise _Unread("kaggle_failed", reason=type(error).__name__) from None
         except OSError as error:
             status, wait = _status_and_wait(error)
             if status is None:
-                return SecretTrouble("secret.kaggle_offline", names=[name])
+                raise _Unread("kaggle_offline") from None
             if status in (401, 403):
-                return SecretTrouble("secret.kaggle_refused", names=[name], status=status)
+                raise _Unread("kaggle_refused", status=status) from None
             if pause is None or not (status == 429 or status >= 500):
-                key = "secret.kaggle_busy" if status == 429 else "secret.kaggle_failed"
-                return SecretTrouble(key, names=[name], status=status)
+                raise _Unread("kaggle_failed", reason=status) from None
             time.sleep(min(MAX_RETRY_PAUSE, pause if wait is None else wait))
-        except ValueError as error:  # no JSON in the answer
-            return SecretTrouble("secret.kaggle_odd", names=[name], reason=type(error).__name__)
     raise AssertionError("unreachable")
 
 
@@ -234,44 +221,29 @@ def _status_and_wait(error: BaseException) -> tuple[int | None, float | None]:
     return int(cause.code), float(after) if str(after).isdigit() else None  # type: ignore[attr-defined]
 
 
-class _NeverRaisedError(Exception):
-    """Stands in for an error class that this version of a service's client lacks."""
-
-
-def _error_class(module: Any, name: str) -> type[Exception]:
-    found: type[Exception] = getattr(module, name, _NeverRaisedError)
-    return found
-
-
-def _read_colab(found: Secrets, names: Sequence[str], host: Host) -> list[SecretTrouble]:
+def _read_colab(found: Secrets, names: Sequence[str], host: Host) -> None:
     if not host.in_kernel:  # it asks the page, which only the notebook's own process can reach
-        return [SecretTrouble("secret.colab_process", names=names)]
+        raise _Unread("colab_process")
     try:
         from google.colab import userdata
     except ImportError:
-        return [SecretTrouble("secret.colab_no_client", names=names)]
+        raise _Unread("colab_no_client") from None
     denied: list[str] = []
-    absent: list[str] = []
-    troubles: list[SecretTrouble] = []
-    for index, name in enumerate(names):
+    for name in names:
         try:
             if value := userdata.get(name):
                 found[name] = Secret(SecretStr(value), COLAB)
-        except _error_class(userdata, "SecretNotFoundError"):
-            absent.append(name)
-        except _error_class(userdata, "NotebookAccessError"):
+        except _errors(userdata, "SecretNotFoundError"):
+            continue
+        except _errors(userdata, "NotebookAccessError"):
             denied.append(name)
-        except (_error_class(userdata, "TimeoutException"), TimeoutError):  # each takes 10 s: give up
-            troubles.append(SecretTrouble("secret.colab_timeout", names=names[index:]))
-            break
+        except _errors(userdata, "TimeoutException", TimeoutError):  # each takes 10 s: give up
+            raise _Unread("colab_timeout") from None
     if denied:
-        troubles.append(SecretTrouble("secret.colab_denied", names=denied))
-    if absent:
-        troubles.append(SecretTrouble("secret.colab_not_found", names=absent, missing=True))
-    return troubles
+        raise _Unread("colab_denied", denied)
 
 
-def _secret_files(host: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
+def _secret_files(host: Host, troubles: list[SettingsError]) -> Iterator[Path]:
     if own := env_file():
         yield own
     if dataset := variable(DATASET_VARIABLE):
@@ -279,16 +251,15 @@ def _secret_files(host: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
         if folder is not None and (folder / DATASET_FILE).is_file():
             yield folder / DATASET_FILE
         else:
-            trouble = SecretTrouble("secret.dataset_missing", names=(), dataset=dataset, file=DATASET_FILE)
-            troubles.append(trouble)
+            troubles.append(SettingsError("secret.dataset_missing", dataset=dataset, file=DATASET_FILE))
     elif host.kind == "kaggle":
         troubles += (
-            SecretTrouble("secret.dataset_unnamed", names=(), path=str(path), variable=DATASET_VARIABLE)
+            SettingsError("secret.dataset_unnamed", path=str(path), variable=DATASET_VARIABLE)
             for path in files_called(DATASET_FILE)
         )
 
 
-def _read_file(path: Path, troubles: list[SecretTrouble]) -> dict[str, str]:
+def _read_file(path: Path, troubles: list[SettingsError]) -> dict[str, str]:
     """NAME → value of each line that has a value.
 
     ``${NAME}`` stays as it is: else the file could put any variable of the environment into an address.
@@ -299,7 +270,7 @@ def _read_file(path: Path, troubles: list[SecretTrouble]) -> dict[str, str]:
         values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "UTF-8"
-        troubles.append(SecretTrouble("secret.file_unreadable", names=(), path=str(path), reason=reason))
+        troubles.append(SettingsError("secret.file_unreadable", path=str(path), reason=reason))
         return {}
     return {name.upper(): value for name, value in values.items() if value}
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from kgnb.core import host
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import detect_host
-from kgnb.core.secrets import NAMES, Secret, SecretTrouble
+from kgnb.core.secrets import NAMES, Secret
 from kgnb.core.settings import Settings
 from tests.support.commands import environment
 from tests.support.patience import SLOWEST
@@ -87,7 +87,7 @@ from kgnb.core.secrets import load_secrets
 found = load_secrets({names})
 print(json.dumps({{
     "found": {{n: [s.source, s.value.get_secret_value()] for n, s in found.items()}},
-    "troubles": [[t.key, list(t.names), t.missing, str(t)] for t in found.troubles],
+    "troubles": [[t.key, t.facts.get("names", "").split(", "), str(t)] for t in found.troubles],
     "repr": repr(found) + repr(found.troubles),
 }}))
 """
@@ -236,14 +236,12 @@ class TestPlace:
 
 
 class TestKaggleSecrets:
-    def test_what_is_attached_is_found_and_the_rest_named(self, elsewhere: Elsewhere) -> None:
+    def test_what_is_attached_is_found(self, elsewhere: Elsewhere) -> None:
         said = elsewhere.tell(
             "REDIS_HOST", "REDIS_PASSWORD", FAKE_STORE={"REDIS_PASSWORD": CANARY}, **ON_KAGGLE
         )
         assert said["found"] == {"REDIS_PASSWORD": ["Kaggle Secrets", CANARY]}
-        ((key, names, missing, text),) = said["troubles"]
-        assert (key, names, missing) == ("secret.kaggle_not_attached", ["REDIS_HOST"], True)
-        assert "Add-ons" in text
+        assert said["troubles"] == []
         assert CANARY not in said["repr"]
 
     def test_the_environment_comes_first_and_asks_nobody(self, elsewhere: Elsewhere) -> None:
@@ -265,20 +263,20 @@ class TestKaggleSecrets:
     @pytest.mark.parametrize(
         ("faults", "key", "asked", "word"),
         [
-            ([429] * 9, "secret.kaggle_busy", 4, "429"),
+            ([429] * 9, "secret.kaggle_failed", 4, "429"),
             ([500] * 9, "secret.kaggle_failed", 4, "500"),
             ([404], "secret.kaggle_failed", 1, "404"),
             ([403], "secret.kaggle_refused", 1, "403"),
             (["offline"], "secret.kaggle_offline", 1, "Internet"),
-            (["html"], "secret.kaggle_odd", 1, "JSONDecodeError"),
+            (["html"], "secret.kaggle_failed", 1, "JSONDecodeError"),
         ],
     )
     def test_each_failure_says_what_to_do_and_stops_the_asking(
         self, elsewhere: Elsewhere, faults: list[object], key: str, asked: int, word: str
     ) -> None:
         said = elsewhere.tell("DB_HOST", "DB_USER", FAKE_FAULTS=faults, **ON_KAGGLE)
-        ((found, names, missing, text),) = said["troubles"]
-        assert (found, names, missing) == (key, ["DB_HOST", "DB_USER"], False)
+        ((found, names, text),) = said["troubles"]
+        assert (found, names) == (key, ["DB_HOST", "DB_USER"])
         assert word in text
         assert len(elsewhere.asked) == asked
 
@@ -301,26 +299,12 @@ class TestKaggleSecrets:
         said = elsewhere.tell("DB_HOST", FAKE_NO_TOKEN="1", **ON_KAGGLE)
         assert said["troubles"][0][0] == "secret.kaggle_no_token"
 
-    def test_a_pushed_run_is_told_its_ways_out(self, elsewhere: Elsewhere) -> None:
-        said = elsewhere.tell("DB_HOST", KAGGLE_KERNEL_RUN_TYPE="Batch")
-        ((key, _, missing, text),) = said["troubles"]
-        assert (key, missing) == ("secret.kaggle_pushed", True)
-        assert "--secrets-dataset" in text
-        assert "Save & Run All" in text
-
     def test_a_later_source_ends_the_trouble(self, elsewhere: Elsewhere) -> None:
         (elsewhere.home / ".env").write_text(f"DB_PASSWORD={CANARY}\ndb_user=reader\n")
         said = elsewhere.tell("DB_PASSWORD", "DB_USER", FAKE_FAULTS=["offline"], **ON_KAGGLE)
         path = str(elsewhere.home / ".env")
         assert said["found"] == {"DB_PASSWORD": [path, CANARY], "DB_USER": [path, "reader"]}
         assert said["troubles"] == []
-
-    def test_only_a_source_that_works_says_that_a_name_is_missing(self, elsewhere: Elsewhere) -> None:
-        assert [missing for _, _, missing, _ in elsewhere.tell("DB_HOST", **ON_KAGGLE)["troubles"]] == [True]
-        said = elsewhere.tell("DB_HOST", FAKE_FAULTS=["offline"], **ON_KAGGLE)
-        ((key, names, missing, _),) = said["troubles"]
-        assert (key, names, missing) == ("secret.kaggle_offline", ["DB_HOST"], False)
-        assert SecretTrouble(key, names=names).exit_code == 2
 
 
 class TestDataset:
@@ -339,7 +323,6 @@ class TestDataset:
             "REDIS_PASSWORD": CANARY,
             "KGNB_RPM": "60",
         }
-        assert "REDIS_PASSWORD" not in said["troubles"][0][1]
 
     def test_one_that_nobody_named_is_told_and_left_alone(self, elsewhere: Elsewhere) -> None:
         place = elsewhere.path / "input" / "novels"
@@ -347,12 +330,12 @@ class TestDataset:
         (place / "kgnb.env").write_text("OPENAI_BASE_URL=http://thief.example/v1\n")
         said = elsewhere.tell("OPENAI_BASE_URL", before=self.USE, **ON_KAGGLE)
         assert said["found"] == {}
-        text = {t[0]: t[3] for t in said["troubles"]}["secret.dataset_unnamed"]
+        text = {t[0]: t[2] for t in said["troubles"]}["secret.dataset_unnamed"]
         assert "KGNB_SECRETS_DATASET" in text
 
     def test_a_named_one_that_is_not_there(self, elsewhere: Elsewhere) -> None:
         said = elsewhere.tell("DB_HOST", before=self.USE, KGNB_SECRETS_DATASET="me/gone", **ON_KAGGLE)
-        assert "me/gone" in {t[0]: t[3] for t in said["troubles"]}["secret.dataset_missing"]
+        assert "me/gone" in {t[0]: t[2] for t in said["troubles"]}["secret.dataset_missing"]
 
     @pytest.mark.parametrize("content", [b"\xff\xfe\x00A", b"A=1\n" * 20_000])
     def test_a_file_that_is_none(self, elsewhere: Elsewhere, content: bytes) -> None:
@@ -371,15 +354,12 @@ class TestColab:
             **ON_COLAB,
         )
         assert said["found"] == {"OPENAI_API_KEY": ["Colab userdata", CANARY]}
-        assert [t[:3] for t in said["troubles"]] == [
-            ["secret.colab_denied", ["DB_HOST"], False],
-            ["secret.colab_not_found", ["REDIS_HOST"], True],
-        ]
+        assert [t[:2] for t in said["troubles"]] == [["secret.colab_denied", ["DB_HOST"]]]
         assert CANARY not in said["repr"]
 
     def test_one_timeout_is_enough(self, elsewhere: Elsewhere) -> None:
         said = elsewhere.tell("DB_HOST", "DB_USER", before=IN_KERNEL, FAKE_SLOW="1", **ON_COLAB)
-        assert [t[:3] for t in said["troubles"]] == [["secret.colab_timeout", ["DB_HOST", "DB_USER"], False]]
+        assert [t[:2] for t in said["troubles"]] == [["secret.colab_timeout", ["DB_HOST", "DB_USER"]]]
         assert elsewhere.asked == ["DB_HOST"]
 
     def test_what_was_mended_is_found_the_next_time(self, elsewhere: Elsewhere) -> None:
@@ -402,7 +382,7 @@ class TestColab:
 
     def test_a_command_is_told_that_it_cannot(self, elsewhere: Elsewhere) -> None:
         said = elsewhere.tell("DB_HOST", FAKE_STORE={"DB_HOST": "db"}, **ON_COLAB)
-        assert [t[:3] for t in said["troubles"]] == [["secret.colab_process", ["DB_HOST"], False]]
+        assert [t[:2] for t in said["troubles"]] == [["secret.colab_process", ["DB_HOST"]]]
         assert elsewhere.asked == []
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from kgnb.core import process_pool
 from kgnb.core.process_pool import CpuPool, SharedTuple
 from kgnb.core.process_tuning import GC_THRESHOLD
 from tests.support.patience import SLOWEST
@@ -66,55 +63,6 @@ async def test_a_shared_argument_is_unpickled_once_in_a_process(threads: bool) -
         await pool.close()
 
 
-def has_imported(module: str) -> bool:
-    return module in sys.modules
-
-
-async def test_a_process_that_was_warmed_up_has_the_imports_of_the_next_long_work() -> None:
-    pool, module = CpuPool(2), "xml.dom.minicompat"
-    try:
-        assert not await pool.run_long(has_imported, module)
-        await pool.warm_up(module)
-        assert await pool.run_long(has_imported, module)
-        await pool.warm_up("no.such.module")
-        await pool.warm_up(module)
-        both = await asyncio.gather(pool.run_long(where, 0.3), pool.run_long(where, 0.3))
-        assert len({pid for pid, _ in both}) == 2
-        assert len(pool._single) == 2
-    finally:
-        await pool.close()
-
-
-async def test_no_process_is_warmed_up_beyond_those_that_work(tmp_path: Path) -> None:
-    pool, end = CpuPool(1), tmp_path / "end"
-    try:
-        working = asyncio.create_task(pool.run_long(hold, tmp_path / "begun", end))
-        async with asyncio.timeout(60 * SLOWEST):
-            while not await asyncio.to_thread((tmp_path / "begun").exists):
-                await asyncio.sleep(0.01)
-        await pool.warm_up("json")
-        assert len(pool._single) == 1
-        end.touch()
-        await working
-    finally:
-        end.touch()
-        await pool.close()
-
-
-async def test_a_process_that_dies_in_its_warming_up_is_for_the_next_work_to_tell(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pool = CpuPool(1)
-    try:
-        monkeypatch.setattr(process_pool, "_import", os._exit)
-        await pool.warm_up(cast("Any", 1))
-        with pytest.raises(BrokenProcessPool):
-            await pool.run_long(where, 60.0)
-        assert (await pool.run_long(where))[0] != os.getpid()
-    finally:
-        await pool.close()
-
-
 async def test_a_process_that_died_ends_its_own_work_alone() -> None:
     pool = CpuPool(2)
     try:
@@ -151,7 +99,6 @@ async def test_work_that_is_given_up_keeps_its_process_until_it_ends(tmp_path: P
 
 async def test_with_threads_no_process_is_started() -> None:
     pool = CpuPool(1, threads=True)
-    await pool.warm_up("json")
     assert not pool._single
     assert {(await pool.run(where))[0], (await pool.run_long(where))[0]} == {os.getpid()}
     await pool.close()
