@@ -28,23 +28,6 @@ MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderView:
-    """A provider as `providers list` shows it; ``key`` only says whether there is one."""
-
-    name: str
-    display_name: str
-    url: str
-    models: list[str]
-    active: bool
-    key: bool
-    source: str  # "table", "environment", "rules"
-    problem: str
-    paused_until: float | None
-    reason: str
-    options: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class AddedProvider:
     """What :func:`add_provider` did. ``key_in``: where the key is, "table" or "file"; "given" when it was not
     saved, "kept" when an earlier one stays or none is needed, "" when it is missing."""
@@ -56,8 +39,11 @@ class AddedProvider:
     key_in: str
 
 
-async def list_providers(app: App) -> list[ProviderView]:
-    """Return the table's providers, the environment's, and the rules. Raises ServiceDown."""
+async def list_providers(app: App) -> list[dict[str, Any]]:
+    """Return the table's providers, the environment's, and the rules, JSON-ready. Raises ServiceDown.
+
+    ``key`` only says whether there is one; ``source`` is "table", "environment" or "rules".
+    """
     rows = await app.ledger.providers.list_rows()
     listed = [(app.providers.with_key(row.provider), "table", row.display_name, row.active) for row in rows]
     own = environment_provider(app.settings)
@@ -70,21 +56,21 @@ async def list_providers(app: App) -> list[ProviderView]:
 
 def _view(
     app: App, state: ProviderState, provider: Provider, source: str, display_name: str, active: bool
-) -> ProviderView:
+) -> dict[str, Any]:
     provider, wrong = app.providers.with_options(provider)
-    return ProviderView(
-        name=provider.name,
-        display_name=display_name or provider.name,
-        url=redacted_url(provider.base_url),
-        models=list(provider.models),
-        active=active,
-        key=bool(provider.api_key.get_secret_value()),
-        source=source,
-        problem=str(wrong) if wrong and active else "",
-        paused_until=state.until or None,
-        reason=state.reason,
-        options=_shown_options(provider.options),
-    )
+    return {
+        "name": provider.name,
+        "display_name": display_name or provider.name,
+        "url": redacted_url(provider.base_url),
+        "models": list(provider.models),
+        "active": active,
+        "key": bool(provider.api_key.get_secret_value()),
+        "source": source,
+        "problem": str(wrong) if wrong and active else "",
+        "paused_until": state.until or None,
+        "reason": state.reason,
+        "options": _shown_options(provider.options),
+    }
 
 
 def _shown_options(options: ProviderOptions) -> dict[str, Any]:

@@ -87,23 +87,18 @@ async def _bundle_of_books(args: argparse.Namespace, books: list[Path]) -> Bundl
 
 def bundle_of_notebook(args: argparse.Namespace, source: Path | None) -> Bundle:
     """The metadata of ``source``, else of the template; and the notebook that these or the options name."""
-    root = notebook_bundle.checkout()
-    at = next((f for f in (source, root) if f is not None and (f / METADATA).is_file()), None)
-    meta: Metadata = dict(read_metadata(at / METADATA)) if at else dict(TEMPLATE)
+    theirs = source if source is not None and (source / METADATA).is_file() else None
+    meta: Metadata = dict(read_metadata(theirs / METADATA) if theirs else TEMPLATE)
     meta["id"] = str(meta.get("id", ""))
-    theirs = at is not None and at == source  # an installed kgnb has neither
-    blank = meta["id"].startswith(f"{NOBODY}/") and not theirs  # the template as it comes
-    if args.notebook or blank or at is None:
+    if args.notebook or theirs is None:
         code = notebook_bundle.notebook_path(args.notebook or DEFAULT_NOTEBOOK)
     else:
-        code = at / str(meta.get("code_file", ""))
-    if args.title or blank or (args.notebook and not theirs):
+        code = theirs / str(meta.get("code_file", ""))
+    if args.title or theirs is None:
         title = plain_title(args.title or f"kgnb {code.stem}")
         meta |= {"title": title, "id": f"{meta['id'].partition('/')[0]}/{slug_of(title)}"}
-    own = notebook_bundle.own_notebooks().resolve()
-    is_theirs = code.resolve().parent not in (own, own.parent / "dist" / "notebooks")
-    notebook = notebook_bundle.read_notebook(code)
-    return Bundle(meta | {"code_file": CODE}, notebook, is_theirs=is_theirs)
+    is_theirs = code.resolve().parent != notebook_bundle.own_notebooks().resolve()
+    return Bundle(meta | {"code_file": CODE}, notebook_bundle.read_notebook(code), is_theirs=is_theirs)
 
 
 async def complete(args: argparse.Namespace, client: KaggleClient, bundle: Bundle) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.app import context, provider_probe, providers
-from kgnb.app.providers import AddedProvider, ProviderView
+from kgnb.app.providers import AddedProvider
 from kgnb.cli import options
 from kgnb.core.errors import InputError
 from kgnb.core.formatting import date_and_time
@@ -43,16 +43,16 @@ async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
     return options.show(args, {"providers": found}, lambda: map(_provider_line, found))
 
 
-def _provider_line(one: ProviderView) -> str:
+def _provider_line(one: dict[str, Any]) -> str:
     return say(
         "providers.one",
-        name=one_line(one.name, NAME_CHARS),
-        url=one_line(one.url or "-"),
-        models=one_line(", ".join(one.models) or "-"),
-        has_key=say("providers.key_yes" if one.key else "providers.key_no"),
-        source=say(f"providers.source_{one.source}"),
+        name=one_line(one["name"], NAME_CHARS),
+        url=one_line(one["url"] or "-"),
+        models=one_line(", ".join(one["models"]) or "-"),
+        has_key=say("providers.key_yes" if one["key"] else "providers.key_no"),
+        source=say(f"providers.source_{one['source']}"),
         state=_state(one),
-    ) + (f"  {_options_text(one.options)}" if one.options else "")
+    ) + (f"  {_options_text(one['options'])}" if one["options"] else "")
 
 
 def _options_text(told: dict[str, Any]) -> str:
@@ -60,16 +60,16 @@ def _options_text(told: dict[str, Any]) -> str:
     return one_line(" ".join(f"{name}={text}" for name, text in texts.items()))
 
 
-def _state(one: ProviderView) -> str:
-    if one.paused_until:
+def _state(one: dict[str, Any]) -> str:
+    if one["paused_until"]:
         return say(
             "providers.state_paused",
-            seconds=max(0, round(one.paused_until - time.time())),
-            reason=one_line(one.reason, REASON_CHARS) or say("providers.no_reason"),
+            seconds=max(0, round(one["paused_until"] - time.time())),
+            reason=one_line(one["reason"], REASON_CHARS) or say("providers.no_reason"),
         )
-    if not one.active:
+    if not one["active"]:
         return say("providers.state_off")
-    return one_line(one.problem) or say("providers.state_active")
+    return one_line(one["problem"]) or say("providers.state_active")
 
 
 # --- set

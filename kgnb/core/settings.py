@@ -62,6 +62,8 @@ Amounts = Annotated[Mapping[str, PositiveFloat], NoDecode, _written(parse_amount
 Prices = Annotated[Mapping[str, _Price], NoDecode, _written(parse_prices), _LOWER_KEYS]
 Names = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text, "[,，、;；]"))]
 LowerNames = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text, ",")), _LOWER]
+_LEVELS = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+LogLevel = Annotated[_LEVELS, BeforeValidator(lambda given: str(given).upper())]
 
 
 class Settings(BaseSettings):
@@ -88,7 +90,7 @@ class Settings(BaseSettings):
     """Any value turns off colours on a terminal (no-color.org)."""
 
     # --- logs and metrics
-    log_level: str = Field("INFO", validation_alias="LOG_LEVEL")
+    log_level: LogLevel = Field("INFO", validation_alias="LOG_LEVEL")
     log_json: bool = Field(False, validation_alias="KGNB_LOG_JSON")
     """Log lines as JSON objects: time, level, event, task, chapter, node, message."""
     metrics_port: int = Field(0, validation_alias="KGNB_METRICS_PORT", ge=0, le=65535)
@@ -221,13 +223,6 @@ class Settings(BaseSettings):
         if value != "threads" and not str(value).isdecimal():
             raise ValueError(say("rule.cpu_workers"))
         return value if value == "threads" else int(str(value))
-
-    @field_validator("log_level")
-    @classmethod
-    def _level(cls, level: str) -> str:
-        if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
-            raise ValueError(say("rule.log_level"))
-        return level.upper()
 
     @field_validator("openai_base_url")
     @classmethod
