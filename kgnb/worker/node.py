@@ -77,7 +77,7 @@ class WorkerNode:
         """Successful polls so far."""
         self.decisive_poll: float = 1
         """The first poll that shows whether anything is left: its queues may have been filled anew before."""
-        told = self._task_closed, self._task_stuck
+        told = self.wake, self._task_closed, self._task_stuck
         self.task_keeper = TaskKeeper(self.stores, self.providers, self.pool, *told)
         self._chapters = ChapterWorker(self.stores, self.extractor)
         self._running: dict[asyncio.Task[None], Claim] = {}
@@ -236,8 +236,7 @@ class WorkerNode:
         if places is not None:
             room = min(room, places)
         elif not provider.is_rules:
-            seconds, ages = self.throttle.request_seconds(provider), self.providers.ages(provider)
-            room += read_ahead(limit, seconds, ages, self._overhead)
+            room += read_ahead(limit, self.throttle.request_seconds(provider), self._overhead)
         return max(0, room)
 
     # --- acting
@@ -381,12 +380,10 @@ class WorkerNode:
         self.unpublished_tasks.add(task_id)
         self.listener(NodeEvent("stuck", task_id, error=error))
         self._is_ended_by(error)
-        self._wake.set()
 
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:
         self.unpublished_tasks.add(task_id)
         self.listener(NodeEvent("task", task_id, outcome=status.value))
-        self._wake.set()
 
     # --- main's commands
 

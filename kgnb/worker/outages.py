@@ -1,17 +1,10 @@
-"""Which services are down; an outage is logged when it begins and when it ends.
-
-A service that starts answers, fails and answers again: what fails so soon after a logged outage is logged
-only when it lasts, or keeps coming back.
-"""
+"""Which services are down; an outage is logged when it begins and when it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from kgnb.core.errors import LeaseLost, ServiceDown
@@ -25,51 +18,29 @@ log = logging.getLogger(__name__)
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 """Seconds between two tries during an outage (exponential backoff)."""
-STEADY_SECONDS = 30.0
-"""How long after a logged outage no other is logged, unless it lasts as long itself."""
-
-
-@dataclass(slots=True)
-class _Outage:
-    """An outage under way."""
-
-    error: ServiceDown  # the last one
-    since: float  # time.monotonic()
-    logged: bool = False
 
 
 class Outages:
     """The services that are down right now, by name ("redis", "sql", "bolt")."""
 
     def __init__(self) -> None:
-        self._outages: dict[str, _Outage] = {}  # by service, those under way
-        self._back_at: dict[str, float] = {}  # when the last one that was logged ended (time.monotonic())
+        self.down: dict[str, ServiceDown] = {}
+        """The services that are down, with the last error of each."""
 
     def is_down(self, *services: str) -> bool:
         """Whether any of ``services`` is known to be down."""
-        return any(s in self._outages for s in services)
-
-    @property
-    def down(self) -> dict[str, ServiceDown]:
-        """The services that are down, with the error of each."""
-        return {service: outage.error for service, outage in self._outages.items()}
+        return any(service in self.down for service in services)
 
     def report_down(self, error: ServiceDown) -> None:
-        """Note that a service is down; only one of consecutive failures is logged."""
-        now, service = time.monotonic(), error.service
-        outage = self._outages.setdefault(service, _Outage(error, now))
-        outage.error = error
-        is_new = outage.since - self._back_at.get(service, -math.inf) >= STEADY_SECONDS
-        if not outage.logged and (is_new or now - outage.since >= STEADY_SECONDS):
-            outage.logged = True
-            log.warning(say("node.service_down", service=service, reason=str(error)))
+        """Note that a service is down; only the first of consecutive failures is logged."""
+        if error.service not in self.down:
+            log.warning(say("node.service_down", service=error.service, reason=str(error)))
+        self.down[error.service] = error
 
     def report_up(self, *services: str) -> None:
         """Note that ``services`` answered; log the end of an outage."""
         for service in services:
-            outage = self._outages.pop(service, None)
-            if outage is not None and outage.logged:
-                self._back_at[service] = time.monotonic()
+            if self.down.pop(service, None) is not None:
                 log.warning(say("node.service_up", service=service))
 
     async def retry_until_up(

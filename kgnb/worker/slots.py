@@ -75,17 +75,14 @@ class SlotLimiter:
             self.release()
 
 
-def read_ahead(slots: int, seconds: float, ages: Iterable[float], overhead: float = 0.0) -> int:
-    """Return the number of chapters to read ahead for ``slots`` of a provider.
+def read_ahead(slots: int, seconds: float, overhead: float = 0.0) -> int:
+    """Return the number of chapters to read ahead for ``slots`` of a provider, at least a quarter of them.
 
-    ``seconds``: mean time of a request (0: unknown); ``ages``: seconds since each request in flight was sent;
-    ``overhead``: a chapter's mean time outside requests, in seconds. At least a quarter of the slots.
+    ``seconds``: mean time of a request (0: unknown); ``overhead``: a chapter's mean time outside requests, in
+    seconds, in which so many answers are due (Little's law).
     """
-    within = max(MIN_OVERHEAD_SECONDS, overhead)
-    if 0 < seconds <= within:  # each will be free by then, and some of them again
-        return math.ceil(slots * min(MAX_ROUNDS_AHEAD, within / seconds))
-    due = sum(abs(age - seconds) <= within for age in ages) if seconds else 0
-    return max(slots // SLOTS_PER_READ_AHEAD, min(slots, due))
+    due = slots * max(MIN_OVERHEAD_SECONDS, overhead) / seconds if seconds else 0.0
+    return max(slots // SLOTS_PER_READ_AHEAD, math.ceil(min(due, slots * MAX_ROUNDS_AHEAD)))
 
 
 def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[QueueName]:

@@ -20,7 +20,6 @@ from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES, RULES, STOPPED_STATUSES, ChapterStatus, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool
-from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.task_lifecycle import Opening
 from kgnb.stores.queue.types import BuriedItem, Claim, QueueName
@@ -31,7 +30,7 @@ from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.refresh import Refresh, Refreshes
-from kgnb.worker.task_router import Route, TaskRouter
+from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +55,15 @@ class OpenTask:
 class TaskKeeper:
     """Keeps tasks open on behalf of all nodes.
 
-    ``on_closed(task_id, status)`` is called when a task was closed here, ``on_stuck(task_id, error)`` when
-    one fails: it goes back to the queue for :data:`STUCK_SECONDS`, or ends as failed.
+    ``on_step()`` is called when a step ended: chapters may be listed. ``on_closed(task_id, status)`` is
+    called when a task was closed here, ``on_stuck(task_id, error)`` when one fails: it goes back to the queue
+    for :data:`STUCK_SECONDS`, or ends as failed.
     """
 
     stores: Stores
     providers: ProviderRegistry
     pool: CpuPool
+    on_step: Callable[[], None]
     on_closed: Callable[[int, TaskStatus], None]
     on_stuck: Callable[[int, Exception], None]
 
@@ -88,34 +89,29 @@ class TaskKeeper:
             task, frozen = await at_once(ledger.tasks.get(task_id), ledger.names.frozen(task_id))
             if task is None or frozen is None:
                 return None
-            route = await self._router.route(task, queue)
-            return await self._remember(task, queue, route, frozen)
+            books, novel_id = ledger.books, task.novel_id
+            route, novel, lang, chars = await at_once(
+                self._router.route(task, queue),
+                books.novel(novel_id),
+                books.language(novel_id),
+                books.chars(novel_id),
+            )
+            info = self._infos[(task_id, queue)] = TaskInfo(
+                task=task,
+                novel=novel,
+                lang=lang,
+                chars=chars,
+                names=frozen,
+                config=route.config,
+                provider=route.provider,
+                model=route.model,
+            )
+            return info
 
     def _is_current(self, info: TaskInfo) -> bool:
         """Whether the provider's models, of which the task has one, are still the same."""
         provider = self.providers.find(info.provider.lower_name)
         return provider is None or provider.models == info.provider.models
-
-    async def _remember(
-        self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
-    ) -> TaskInfo:
-        ledger = self.stores.ledger
-        books, novel_id = ledger.books, task.novel_id
-        novel, lang, chars = await at_once(
-            books.novel(novel_id), books.language(novel_id), books.chars(novel_id)
-        )
-        info = TaskInfo(
-            task=task,
-            novel=novel,
-            lang=lang,
-            chars=chars,
-            names=frozen,
-            config=route.config,
-            provider=route.provider,
-            model=route.model,
-        )
-        self._infos[(task.id, queue)] = info
-        return info
 
     # --- steps
 
@@ -184,6 +180,7 @@ class TaskKeeper:
             await self._count_failure(held, error, f"{error!r}.")
         finally:
             held.step = None
+            self.on_step()
 
     async def _advance_until_done(self, held: OpenTask) -> None:
         backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.0)
@@ -207,7 +204,7 @@ class TaskKeeper:
     async def advance(self, held: OpenTask) -> bool:
         """Open the task; list its open chapters, or refresh its graph and close it when there are none.
 
-        False while all of them are in flight from another queue.
+        False where it is to be tried again: all of them are in flight from another queue.
         """
         claim = held.claim
         _, dead, foreign = await at_once(
@@ -231,11 +228,14 @@ class TaskKeeper:
             return True
         if not opening.chapters:
             held.info = await self._info_of_opened(claim, opening)
-            await self._refresh_and_close(held, held.info)
-            return True
+            if held.info is not None:
+                await self._refresh_and_close(held, held.info)
+            return held.info is not None
         held.info, in_flight = await at_once(
             self._info_of_opened(claim, opening), self._forget_elsewhere(claim)
         )
+        if held.info is None:
+            return False  # the next step drops it
         return await self._list_chapters(held, opening.chapters, in_flight, dead)
 
     async def _announce(self, held: OpenTask) -> None:
@@ -304,16 +304,13 @@ class TaskKeeper:
             return True
         return task.id not in await self.stores.queue.find_tasks([opened_from])
 
-    async def _info_of_opened(self, claim: Claim, opening: Opening) -> TaskInfo:
-        known = await self.info(claim.task_id, claim.queue)
-        if known is not None:
+    async def _info_of_opened(self, claim: Claim, opening: Opening) -> TaskInfo | None:
+        """The info of a task that was opened, with its names frozen; None where it was deleted meanwhile."""
+        if (known := await self.info(claim.task_id, claim.queue)) is not None:
             return known
-        task, ledger = opening.task, self.stores.ledger
-        route = await self._router.route(task, claim.queue)
-        frozen = await freeze_names(ledger, self.pool, task, route)
-        task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen
-        route = await self._router.route(task, claim.queue)
-        return await self._remember(task, claim.queue, route, frozen)
+        route = await self._router.route(opening.task, claim.queue)
+        await freeze_names(self.stores.ledger, self.pool, opening.task, route)
+        return await self.info(claim.task_id, claim.queue)
 
     async def mark_buried(self, buried: Sequence[BuriedItem]) -> None:
         """Mark chapters failed that the queue moved to the dead list; log what went there."""

@@ -97,7 +97,7 @@ class ProviderThrottle:
         self._leaving = False
         # Each provider has at least one slot, and chapters are read ahead: only this enforces the total.
         self._all_requests = asyncio.Semaphore(total_slots or sys.maxsize)
-        self._sharing: set[asyncio.Task[object]] = set()
+        self._answered: dict[str, float] = {}  # seconds of the last answer since flush(), by name
         self._rate_full_until: dict[str, float] = {}  # by lower-case name (time.monotonic())
 
     async def complete(
@@ -132,14 +132,8 @@ class ProviderThrottle:
             self._spending.record(provider, model, estimate, task_id)
             done = replace(done, usage=done.usage + estimate)
         self.limiter(provider).on_success()
-        if not self._breaker.is_success_recorded(provider.name):
-            # In the background: storing a paid reply must not wait for a Redis that hangs.
-            took = time.monotonic() - call.began
-            sharing = asyncio.create_task(
-                self.pauses.share(self._breaker.record_success(provider.name, took))
-            )
-            self._sharing.add(sharing)
-            sharing.add_done_callback(self._sharing.discard)
+        # Shared by flush(): storing a paid reply must not wait for a Redis that hangs.
+        self._answered[provider.name] = time.monotonic() - call.began
         return done
 
     async def _ask(self, call: _Call) -> Completion:
@@ -265,6 +259,7 @@ class ProviderThrottle:
         paused: object = False
         if isinstance(error, errors.ProviderPaused | errors.RateReached):
             return
+        await self._share_answers()  # of before
         if isinstance(error, errors.RateLimited):
             await self.limiter(provider).on_rate_limit()
             await self.pauses.share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
@@ -347,13 +342,13 @@ class ProviderThrottle:
         was_full = time.monotonic() - full_until < self._rates.window
         return self._rates.places(provider) if was_full else None
 
-    async def wait_until_shared(self) -> None:
-        """Wait until everything is shared with all nodes; needed before the connections close."""
-        await asyncio.gather(*self._sharing)
+    async def _share_answers(self) -> None:
+        while self._answered:
+            await self.pauses.share(self._breaker.record_success(*self._answered.popitem()))
 
     async def flush(self) -> None:
-        """Write what was spent since the last time. Raises ServiceDown."""
-        await self.wait_until_shared()
+        """Share who answered, and write what was spent, since the last time. Raises ServiceDown."""
+        await self._share_answers()
         await self._spending.flush()
         await self._rates.flush()
 

@@ -43,7 +43,7 @@ def keeping(app: App) -> Iterator[TaskKeeper]:
     renewer = LeaseRenewer(app.queue)
     renewer.start()
     stores: Any = (app.ledger, app.queue, None, renewer, app.outages)
-    told: dict[str, Any] = {"on_closed": lambda *_: None, "on_stuck": lambda *_: None}
+    told = dict.fromkeys(("on_step", "on_closed", "on_stuck"), lambda *_: None)
     yield TaskKeeper(Stores(*stores), app.providers, app.pool, **told)
     renewer.stop()
 

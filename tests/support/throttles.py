@@ -67,5 +67,4 @@ async def asking(
         yield Asking(throttle, client, outages, spending, queue, shared)
     finally:
         await client.close()
-        await throttle.wait_until_shared()
         await queue.close()

@@ -72,7 +72,7 @@ class Place:
     def end_of_task(self, task_id: int) -> asyncio.Task[None]:
         """A node refreshes the novel before it closes the task."""
         here: Any = self
-        keeper = TaskKeeper(here, here, here, on_closed=print, on_stuck=print)
+        keeper = TaskKeeper(here, here, here, on_step=lambda: None, on_closed=print, on_stuck=print)
         held = OpenTask(claim_of(task_id), 0.0)
         info: Any = SimpleNamespace(novel=NOVEL, config=TaskConfig(), provider=Provider("a"), chars=10**7)
 

@@ -23,30 +23,24 @@ from tests.support.throttles import asking
 
 
 @pytest.mark.parametrize(
-    ("slots", "seconds", "ages", "chapters"),
+    ("slots", "seconds", "overhead", "chapters"),
     [
-        (60, 0.0, [9.0] * 60, 15),  # nobody knows how long a request takes
-        (60, 0.5, [0.0] * 60, 60),
-        (60, 0.3, [0.0] * 60, 100),  # most of them twice in half a second
-        (60, 2.0, [1.4] * 60, 15),
-        (60, 2.0, [1.6] * 60, 60),  # all at once: all slots will be free
-        (60, 2.0, [1.6] * 20 + [0.5] * 40, 20),
-        (60, 2.0, [2.4] * 20 + [2.6] * 40, 20),  # nobody knows when those will be answered
-        (60, 0.4, [0.2] * 10, 75),  # the others are about to be sent
-        (60, 0.4, [0.2] * 90, 75),
-        (4, 15.0, [3.0] * 4, 1),
-        (1, 0.1, [0.0], 2),
+        (60, 0.0, 0.0, 15),  # nobody knows how long a request takes
+        (60, 0.5, 0.0, 60),
+        (60, 0.3, 0.0, 100),  # most of them twice in half a second
+        (60, 0.1, 0.0, 120),
+        (60, 1.0, 0.0, 30),
+        (60, 15.0, 0.0, 15),
+        (60, 5.0, 2.5, 30),  # the stores are far
+        (60, 5.0, 60.0, 120),
+        (4, 15.0, 0.0, 1),
+        (1, 0.1, 0.0, 2),
     ],
 )
 def test_as_many_are_read_ahead_as_answers_are_due(
-    slots: int, seconds: float, ages: list[float], chapters: int
+    slots: int, seconds: float, overhead: float, chapters: int
 ) -> None:
-    assert read_ahead(slots, seconds, ages) == chapters
-
-
-@pytest.mark.parametrize(("beside", "chapters"), [(0.1, 15), (2.5, 30), (60.0, 120)])
-def test_more_are_read_ahead_where_the_stores_are_far(beside: float, chapters: int) -> None:
-    assert read_ahead(60, 5.0, [age / 12 for age in range(60)], beside) == chapters
+    assert read_ahead(slots, seconds, overhead) == chapters
 
 
 async def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(

@@ -32,6 +32,7 @@ class Here:
         self.stuck: list[str] = []
         self.keeper = TaskKeeper(
             *cast("Any", (self, SimpleNamespace(), None)),
+            on_step=lambda: None,
             on_closed=print,
             on_stuck=lambda _, error: self.stuck.append(str(error)),
         )

@@ -135,17 +135,13 @@ class CircuitBreaker:
 
         Without a known failure it does so at most every SUCCESS_INTERVAL.
         """
-        if self.is_success_recorded(provider):
+        if time.monotonic() < self._reset_until.get(provider, 0.0):
             return
         self._reset_until[provider] = time.monotonic() + SUCCESS_INTERVAL
         key = _ANSWER_PREFIX + provider
         answered = ("HSET", key, "answered_at", time.time(), "seconds", round(seconds, 3))
         forgotten = ("DEL", _FAIL_PREFIX + provider), _forget_refusals(provider)
         await self._connection.send([*forgotten, answered, ("EXPIRE", key, ANSWER_TTL)])
-
-    def is_success_recorded(self, provider: str) -> bool:
-        """Whether :meth:`record_success` would do nothing."""
-        return time.monotonic() < self._reset_until.get(provider, 0.0)
 
     async def pause(
         self,
