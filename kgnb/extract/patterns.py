@@ -11,6 +11,7 @@ import tomllib
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from kgnb.extract.word_search import trie_pattern
 
 PERSON = "\ue000"
 """Character in place of a mention in a masked text; a private-use character, which no cleaned text has."""
+
+_SHAPE = re.compile(r"\{([A-Za-z]\w*)\}")
 
 
 class Mention(NamedTuple):
@@ -138,32 +141,43 @@ class Frame(NamedTuple):
     before: re.Pattern[str] | None
 
 
+@cache
+def tie_tables(lang: Lang) -> dict[str, Any]:
+    """Return the tables of a language's data/ties.toml; the shape "p" is :data:`PERSON`."""
+    path = Path(__file__).parent / lang / "data" / "ties.toml"
+    tables = tomllib.loads(path.read_text("utf-8"))
+    tables["shapes"]["p"] = PERSON
+    return tables
+
+
+def shaped(expression: str, shapes: Mapping[str, str]) -> str:
+    """Return a regular expression with the shape of that name in place of each {name}.
+
+    "{A}x" with {"A": "(?P<a>{p})", "p": "."} → "(?P<a>.)x".
+    """
+    return _SHAPE.sub(lambda name: shaped(shapes[name[1]], shapes), expression)
+
+
 class Frames:
     """The frames of a language. ``tables``: table of data/ties.toml → its frames."""
 
-    def __init__(self, lang: Lang, shapes: Mapping[str, str]) -> None:
-        """``shapes``: name → regular expression that replaces ``{name}`` in the expressions of
-        data/ties.toml.
+    def __init__(self, lang: Lang, tables: Sequence[str], shapes: Mapping[str, str]) -> None:
+        """``tables``: names of the tables with frames; ``shapes``: those that data/ties.toml doesn't have.
 
         A frame's ``before`` must match at the end of the text before a place, its other expressions from a
         place on.
         """
-        path = Path(__file__).parent / lang / "data" / "ties.toml"
-
-        def filled(expression: str) -> str:
-            for name, shape in shapes.items():
-                expression = expression.replace(f"{{{name}}}", shape)
-            return expression
+        found = tie_tables(lang)
+        shapes = found["shapes"] | shapes
 
         def frame(row: Mapping[str, Any]) -> Frame:
-            before = re.compile(f"(?:{filled(row['before'])})$") if "before" in row else None
-            own, after = (re.compile(filled(row.get(key, ""))) for key in ("frame", "after"))
-            words = tuple(filled(row.get("words", "")).split())
+            before = re.compile(f"(?:{shaped(row['before'], shapes)})$") if "before" in row else None
+            own, after = (re.compile(shaped(row.get(key, ""), shapes)) for key in ("frame", "after"))
+            words = tuple(shaped(row.get("words", ""), shapes).split())
             marks = row.get("type", ""), row.get("inverted", False), row.get("asserted", False)
             return Frame(*marks, words, own, after, before)
 
-        tables = tomllib.loads(path.read_text("utf-8"))
-        self.tables = {table: [frame(row) for row in rows] for table, rows in tables.items()}
+        self.tables = {table: [frame(row) for row in found[table]] for table in tables}
         self._by_word = defaultdict[str, list[tuple[str, Frame]]](list)
         for table, frames in self.tables.items():
             for one in frames:

@@ -28,36 +28,7 @@ likely; is one of "her daughters"."""
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _ADJECTIVES = f"(?:(?:{_ADJECTIVE}),? (?:and )?)*"
 _NOUN = trie_pattern(ROLES)
-_NOT_SUBJECT = (
-    "of",
-    "to",
-    "with",
-    "by",
-    "for",
-    "from",
-    "on",
-    "at",
-    "in",
-    "like",
-    "than",
-    "about",
-    "as",
-    "and",
-    "the",
-)  # before a name
-_SUBJECT = "".join(rf"(?<!\b{word} )" for word in _NOT_SUBJECT) + r"(?<!'s )(?<! s )"
-_SHAPES = {
-    "P": f"(?P<b>{PERSON}(?:(?:, {PERSON})*,? and {PERSON})?)",
-    "S": rf"(?P<a>{_SUBJECT}{PERSON}|\b(?:[Hh]e|[Ss]he|I)\b)",
-    "A": f"(?P<a>{PERSON})",
-    "B": f"(?P<b>{PERSON})",
-    "O": rf"(?P<b>(?:{PERSON}(?!'s)|him|me\b|her(?=[.,;:!?]| (?:in|at|on|for|when|and|to|because|by)\b)))",
-    "is": "(?:was|is|were|are|am|became|being|remained|(?:had|has|have) been)",
-    "noun": _NOUN,
-    "adj": f"(?:{_ADJECTIVE})",
-    "adv": r"(?:\w+ly|now|then|also|indeed|only|once|soon|afterwards|just|already|at last)",
-}
-_FRAMES = Frames("en", _SHAPES)
+_FRAMES = Frames("en", ("bearers", "verbs"), {"noun": _NOUN, "adj": f"(?:{_ADJECTIVE})"})
 _CAPITALS = (
     noun.capitalize() for noun, role in ROLES.items() if role.kin
 )  # as older texts write: her Sister

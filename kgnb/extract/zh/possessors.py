@@ -15,7 +15,7 @@ from typing import NamedTuple
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import PERSON, MaskedText, Mention
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.kin_words import DEAR, Noun
+from kgnb.extract.zh.kin_words import DEAR, OF, Noun
 from kgnb.extract.zh.narrator import is_narrators, is_owner
 from kgnb.extract.zh.sentences import ENDS, behind_last
 from kgnb.extract.zh.surnames import sure_surname
@@ -30,8 +30,6 @@ SENTENCES_BACK = 4
 LONGEST = 200
 """Most characters of a sentence that are looked at."""
 
-OF = "(?:之|的|家的?|(?:身边|手下|跟前|府上|[门座]下|家里|家中)的)?"
-"""What joins a noun of kin to its possessor."""
 OPENERS, QUOTES = "“「『", "“”「」『』"
 _SPAN = f"[^{PERSON}。！？；听闻见看他她传后人{QUOTES}]"
 _SAYS = _SPAN + "{0,14}[曰道说问答叫喊叹云骂喝笑言嘱讲]" + _SPAN + "{0,4}"

@@ -19,7 +19,6 @@ from kgnb.extract.zh.possessors import (
     LIKELY,
     LONGEST,
     NAMED,
-    OF,
     QUOTES,
     WINDOW,
     KinNoun,
@@ -33,32 +32,9 @@ REACH = 60
 """Characters around a word of a frame that the frame may use."""
 
 _NOUN = "|".join(noun.words for noun in KIN if not noun.of and not noun.couple)
-_SHAPES = {
-    "A": f"(?P<a>{PERSON})",
-    "B": f"(?P<b>{PERSON})",
-    "S": f"(?<![之的与和同跟被为把将向对令命使让叫教给、替遣差派见说问])(?P<a>{PERSON})",
-    "K": f"(?<![之的与和同跟被为把将向对叫给、替见说问])(?P<a>{PERSON})",
-    "O": f"(?P<b>{PERSON})(?![之的家、和与])",
-    "L": f"(?P<list>{PERSON}(?:[、与和同及]?{PERSON})+)等?",
-    "C": f"(?P<list>{PERSON}(?:[、，与和同及]?{PERSON})+)等?",
-    "p": PERSON,
-    "of": OF,
-    "is": "(?:[便就正原本竟也却即都已]|本来|原来|其实|竟然|果然)?(?:是|乃是?|即|系|为|便是)",
-    "are": "(?:二人|两人|俩|两个)?(?:[乃本原都已也]?是|乃|原来是|成了|为)",
-    "half": "(?:亲|孪生|双胞胎|同胞|嫡亲|异姓|结义|结拜|同父异母的?|同母异父的?)?",
-    "count": "(?P<count>[二两三四五]人|[两三四五]个|俩)",
-    "whose": "(?P<whose>[我吾俺咱他她其你您汝])(?:们)?(?:的|之|家的?)?",
-    "noun": f"{DEAR}(?P<noun>{_NOUN})",
-    "adv": "(?:后来|从此|[便乃遂又就即因曾先再复更也]|已经?|早已|终于|最终|果然|亲自|立刻|当场|曾经|于是"
-    "|自幼|从小|一直|偷偷|暗暗)?",
-    "far": f"[^{PERSON}，。！？：；“”不没未别莫想肯愿欲若如果见听看说道以让叫替劝的之家女儿妹姐把将要]"
-    "{0,8}?",
-    "named": "[小学乳闺单]?(?:名叫|名唤|唤做|唤作|叫做|叫作|取名叫?|起名叫?|名为|名曰|名字叫|名|叫|唤)“?",
-    "item": "(?:哥哥|兄弟|弟弟|姐姐|妹妹|[大小长次三四五幼季和与]|老[大二三四五六小幺]|一个|另一个)[的个]?"
-    "(?:名?叫[做作]?|名唤|唤[做作]|名|曰|便?是)?“?",
-    "end": f"(?=[也矣耳了呢吗啊呀，。！？；：、{QUOTES}…)）\n①-⑳\\[【]|$)",
-}
-_FRAMES = Frames("zh", _SHAPES)
+_FRAMES = Frames(
+    "zh", ("copulas", "families", "groups", "subjects", "verbs"), {"noun": f"{{dear}}(?P<noun>{_NOUN})"}
+)
 _NAMED = (
     "(?:名叫|名唤|唤做|唤作|叫做|叫作|取名叫?|起名叫?|名为|名曰|名|叫|曰|者，|就是|便是|乃是|即是|是|乃|即)"
 )
