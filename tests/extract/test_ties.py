@@ -30,7 +30,6 @@ PEOPLE = [
     NameEntry("Winifred", (), "Character", 30),
     NameEntry("Aunt Cicely", (), "Character", 20),
 ]
-I_TELL = "I rose. I sat. I wept. I ate. I ran. "
 
 
 def confidences(text: str) -> dict[tuple[str, str, str], float]:
@@ -144,14 +143,6 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
             ("Edwin Harland", "SIBLING", "Winifred"),
         ),
         (
-            I_TELL + "My name is Rufus. My sister Winifred came.",
-            ("Rufus", "SIBLING", "Winifred"),
-        ),
-        (
-            I_TELL + 'My sister Winifred came.\n\n"Rufus!" she said.\n\n"Rufus!" cried Edwin.',
-            ("Rufus", "SIBLING", "Winifred"),
-        ),
-        (
             '"Come," said Rufus.\n\n"No," said Miss Pell.\n\nThen he said, "My sister, Winifred, waits."',
             ("Rufus", "SIBLING", "Winifred"),
         ),
@@ -202,13 +193,10 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "We do so wish that Rufus had married Miss Pell.",
         '"Rufus, my son, come in," said Captain Thorne.',
         'My sister Winifred came. I rose.\n\n"Rufus!" she said.\n\n"Rufus!" cried Edwin.',
-        I_TELL + "My name is Rufus. And you, reader, loved your sister Winifred.",
-        I_TELL + 'My name is Rufus.\n\n"Then, I said, my sister, Winifred, waits."',
         'Rufus rose.\n\n"Then, he said, my sister, Winifred, waits."',
         '"Rufus, your sister, Winifred, waits," said Rufus.',
         '"You are late," said Miss Pell.\n\n"Yes, mamma," said Nora.',
         '"You are late," said Rufus.\n\n"Yes, papa," said Winifred.\n\n"Come," said Mr. Harland.',
-        I_TELL + 'My sister Winifred came. Then Rufus slept.\n\n"Rufus!" she said.\n\n"Rufus!" she said.',
         "Edwin and Nora Harland sat in the garden.",
         "Mr. Harland and Miss Pell, supposed by all to be the parents of Rufus, slept.",
         "Rufus spoke to Winifred like a brother.",

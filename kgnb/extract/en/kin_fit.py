@@ -17,7 +17,7 @@ def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
     Mr. Dale as father of Tom Dale → 0.75; Ann as sister of Tom Dale → 0.5; Mr. Moss as father of Tom Dale →
     0.0; any role but a close kinship (friend) → 0.2.
     """
-    mine, names, unlike = one.surnames, owner.surnames, _are_couple(one, owner) or _is_by_marriage(one, owner)
+    mine, names, unlike = one.surnames, owner.surnames, _is_by_marriage(one, owner)
     match role.name:
         case "wife" | "husband":
             his, hers = (owner, one) if role.name == "wife" else (one, owner)
@@ -38,7 +38,7 @@ def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
                 _is_parent(owner, one),
                 one.given and _is_head(owner),
             )
-            unlike = _are_couple(one, owner)
+            unlike = False
         case "aunt" | "uncle":
             elder = 2 * NEARBY if one.married else NEARBY if one.head == "m" else 0.0
             return OF_FAMILY if role.name in one.titles else elder
@@ -49,13 +49,6 @@ def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
     if names and mine:
         return OF_FAMILY if heads else OF_SURNAME
     return OF_SURNAME if suits else NEARBY
-
-
-def _are_couple(one: NameFacts, owner: NameFacts) -> bool:
-    """Return whether the two names are those of husband and wife: a man and a woman, both called by title and
-    surname alone, of one surname (Mr. Dale and Mrs. Dale)."""
-    heads = {one.head, owner.head} == {"m", "f"} and not (one.given or owner.given)
-    return heads and not (one.surnames | one.married).isdisjoint(owner.surnames | owner.married)
 
 
 def _is_by_marriage(one: NameFacts, owner: NameFacts) -> bool:

@@ -7,14 +7,13 @@ A narrator is called by name in speeches, but not named outside speech, or says 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import (
-    MIN_I,
     NAMED,
     Narrator,
     Place,
@@ -36,22 +35,6 @@ _SELF = re.compile(
     r"\b(?:[Mm]y name(?: is|'s| was)|I,|I(?:'m| am| was)(?: called| named| christened)?"
     r"|(?:[Cc]all|called|named|christened) me|called myself|came to be called) $"
 )
-
-
-def narrator(
-    text: str, paragraphs: Paragraphs, mentions_of: Mapping[str, Sequence[Mention]]
-) -> Mention | None:
-    """Return the first mention of the person who tells a chapter; None for the third person or if several
-    may.
-
-    ``mentions_of``: person's name → mentions of this person in the chapter. Needs at least :data:`MIN_I` "I"
-    outside speech.
-    """
-    if len(list(islice(_own(text, paragraphs), MIN_I))) < MIN_I:
-        return None
-    places = {name: [(m.start, m.end) for m in mentions] for name, mentions in mentions_of.items()}
-    found = choose(_teller(text, paragraphs, name, at) for name, at in places.items())
-    return mentions_of[found][0] if found else None
 
 
 def _own(text: str, paragraphs: Paragraphs, start: int = 0, end: int | None = None) -> Iterator[int]:

@@ -1,8 +1,8 @@
 """Owners of nouns of kin in an English chapter: the person whom "his", "her", "my" or "your" means.
 
-A possessive pronoun means the only fitting person before it, or the only one of several with a verb of
-action; where two fit equally it means nobody. "My" means the speaker or narrator, "your" the person spoken
-to. Two who talk take turns (Elson and McKeown 2010, AAAI).
+A possessive pronoun means the only fitting person before it; where two fit equally it means nobody. "My"
+means the speaker or narrator, "your" the person spoken to. Two who talk take turns (Elson and McKeown 2010,
+AAAI).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.narrator import narrator
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import likely_gender
 from kgnb.extract.en.sentences import sentence_ends
@@ -23,9 +22,9 @@ from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import PERSON, MaskedText, Mention
 
-NAMED, ALONE, ACTING, BY_TURN = 0.9, 0.8, 0.6, 0.45
-"""Confidence in a possessor: named; the only person whom the pronoun may mean; the only acting person of
-several; a speaker known only by turns."""
+NAMED, ALONE, LIKELY, BY_TURN = 0.9, 0.8, 0.6, 0.45
+"""Confidence in a possessor: named; the only person whom the pronoun may mean; called by name in the speech
+of another, or a factor where the gender is unknown; a speaker known only by turns."""
 WINDOW = 60
 """Most characters before a noun that a frame may use."""
 SENTENCES_BACK, DOUBT = 6, 0.85
@@ -44,10 +43,6 @@ _PRONOUN = {
 _FIRST_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+ $")
 """A first name before a mention: in Ann Dale, where only Dale is known, the mention is of another person."""
 _HE_SAYS = re.compile(rf"\" (?:(?:{words.SPEECH_VERB}) )?(he|she)\b", re.IGNORECASE)
-_ACTS = re.compile(
-    rf"(?:, [^,.;:]{{1,60}},)? (?:(?:\w+ly|never|always|only|just|now|then|soon|also|still|again|who) )?"
-    rf"(?:{'|'.join(sorted(words.PAST_VERBS | words.PREDICATES | words.SPEECH_VERBS))}|\w+ed|is|has|says)\b"
-)
 
 
 class Possessor(NamedTuple):
@@ -139,23 +134,20 @@ class Possessors:
         return None
 
     def _chosen(self, fitting: Sequence[Mention], gender: str) -> Possessor | None:
-        """Return the only person among some mentions, else the only one with a verb of action; None where two
-        fit equally."""
-        for sure, some in (
-            (ALONE, fitting),
-            (ACTING, [m for m in fitting if _ACTS.match(self._text, m.end)]),
-        ):
-            if len({m.entry.name for m in some}) == 1:
-                known = self.gender(some[-1].entry) == gender
-                return Possessor(some[-1].entry, some[-1].start, sure if known else sure * ACTING)
-        return None
+        """Return the only person among some mentions; None where two fit equally."""
+        if len({m.entry.name for m in fitting}) != 1:
+            return None
+        last = fitting[-1]
+        return Possessor(
+            last.entry, last.start, ALONE if self.gender(last.entry) == gender else ALONE * LIKELY
+        )
 
     def _speaker(self, at: int) -> Possessor | None:
         """Return the speaker of the speech at ``at``, outside speech the narrator; None if unknown."""
         if not self.paragraphs.in_speech(at):
-            begin = max((start for start, _ in self._writings if start <= at), default=0)
+            begin = max((start for start in self._writings if start <= at), default=0)
             own = next((m for m in reversed(self._masked.within(begin, at)) if m.form == "I"), None)
-            return Possessor(own.entry, at, ALONE) if own else self._narrator
+            return Possessor(own.entry, at, ALONE) if own else None
         before, start, end, behind = self.paragraphs.speech(at)
         if behind - end <= 2 and self._text[behind : behind + 1] == '"':
             return None  # "…" "…," said Tom: two speakers in one paragraph
@@ -179,19 +171,13 @@ class Possessors:
         if len(found) != 1:
             return None
         (hearer,) = found.values()
-        sure = ACTING if called else ACTING * ALONE
+        sure = LIKELY if called else LIKELY * ALONE
         return Possessor(hearer.entry, min(hearer.start, at), sure)
 
     @cached_property
-    def _writings(self) -> list[tuple[int, str]]:
-        """Offset and writer's name ("" if unknown) of each journal or letter in the chapter."""
-        return writings(self._text)
-
-    @cached_property
-    def _narrator(self) -> Possessor | None:
-        """The narrator of a chapter without journals and letters; None if unknown."""
-        found = None if self._writings else narrator(self._text, self.paragraphs, self.mentions)
-        return Possessor(found.entry, found.start, ALONE) if found else None
+    def _writings(self) -> list[int]:
+        """Offset of each journal or letter in the chapter."""
+        return [start for start, _ in writings(self._text)]
 
     @cached_property
     def _turns(self) -> dict[int, Possessor]:

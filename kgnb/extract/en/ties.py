@@ -47,7 +47,6 @@ _OF = re.compile(
 )
 _INTRODUCED = re.compile(r"\b(?:is|was|present|introduce|meet|know)\b[^.;!?]{0,12}$|'s $")
 _TOLD = re.compile(r"\b(?:that|thinks?|thought|sure|says?|said|declared?|believes?)\b[^.;!?\"\n]*$")
-_CLAUSE = re.compile(r"[^,;:.!?—()\"\n]*$")
 _UNREAL = re.compile(
     r"\b(?:if|wish\w*|unless|suppos\w+|whether|hop(?:e|ed|ing)|dream\w*|fanc\w+|imagin\w+|as though"
     r"|pretend\w*|thought|believed|seemed|suspect\w*|persuad\w+|fear\w*|afraid|doubt\w*|not|never|nor|neither"
@@ -211,13 +210,13 @@ class _Chapter:
     def _near(
         self, role: Role, noun: re.Match[str], owner: Possessor, start: int, end: int
     ) -> Iterator[Statement]:
-        found = self._likeliest(role, owner.entry, self._around(start), start)
+        found = self._likeliest(role, owner.entry, self._around(start))
         if not found:
             k = self._persons.paragraphs.number(start)
             above = self._masked.within(self._persons.paragraphs.start_of(max(0, k - 4)), start)
-            found = [(m, sure * LAST_NAMED) for m, sure in self._likeliest(role, owner.entry, above, start)]
+            found = [(m, sure * LAST_NAMED) for m, sure in self._likeliest(role, owner.entry, above)]
         far = [] if noun[2] or role.type == "FAMILY" or (found and found[0][1] == OF_FAMILY) else self._firsts
-        if others := [one for one in self._likeliest(role, owner.entry, far, start) if one[1] == OF_FAMILY]:
+        if others := [one for one in self._likeliest(role, owner.entry, far) if one[1] == OF_FAMILY]:
             found = [(m, FAR) for m, _ in others]
         if len(found) > 1:
             found = [(m, sure * LAST_NAMED) for m, sure in found if m.end <= start][-1:]
@@ -230,20 +229,16 @@ class _Chapter:
             )
 
     def _likeliest(
-        self, role: Role, owner: NameEntry, people: Iterable[Mention], start: int
+        self, role: Role, owner: NameEntry, people: Iterable[Mention]
     ) -> list[tuple[Mention, float]]:
         """Return (mention, confidence) of the persons who are likeliest the owner's kin in this role; all
         have the same confidence.
-
-        Left out are persons named before the noun in the same clause.
         """
-        clause = _CLAUSE.search(self._text, max(0, start - WINDOW), start)
         found = {
             m.entry.name: (m, sure)
             for m in people
             if m.entry.name != owner.name
             and self._persons.gender(m.entry) in ("", role.gender)
-            and not (clause and clause.start() <= m.start < start)
             and (sure := of_family(self._facts(m.entry), self._facts(owner), role))
         }
         best = max((sure for _, sure in found.values()), default=0.0)

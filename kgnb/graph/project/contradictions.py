@@ -2,8 +2,8 @@
 
 Rules give each statement a confidence: high where the text names both persons, low where one of them was
 inferred. Over the book the odds of all statements of a tie add up. The odds of contradicting ties count
-against them: another kinship of the same pair, the same tie in the opposite direction, a third parent, a
-generation that differs from that of a sibling.
+against them: another kinship of the same pair, the same tie in the opposite direction, a generation that
+differs from that of a sibling.
 
 Two whom the text states to be children of one parent are brothers or sisters, also where it never says so.
 """
@@ -11,7 +11,7 @@ Two whom the text states to be children of one parent are brothers or sisters, a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -35,6 +35,15 @@ _THIRD = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}
 """Tie → what a brother or sister of the one may not be to the other."""
 
 
+def settled(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
+    """Return the ties that hold, with those of :func:`siblings` among them, which speak against others."""
+    gone = refuted(ties)
+    kept = {edge: facts for edge, facts in ties.items() if edge not in gone}
+    kept |= siblings(kept)
+    gone = refuted(kept)
+    return {edge: facts for edge, facts in kept.items() if edge not in gone}
+
+
 def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     """Return the keys of the ties to leave out: read by rules alone, with odds too small for their
     contradictions.
@@ -49,7 +58,7 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
 
 def siblings(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
     """Return a SIBLING edge with its facts for each two children of one parent between whom no kinship is
-    known.
+    stated.
 
     Both ties to the parent must be stated, and read by rules alone. Quote and first chapter are those of the
     tie that the book states later; the description is "parent → child, child".
@@ -58,7 +67,11 @@ def siblings(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
     for (parent, kind, child), facts in ties.items():
         if kind == "PARENT_OF" and not facts.by_ai and facts.confidence >= STATED:
             children[parent][child] = facts
-    kin = {frozenset((source, target)) for source, kind, target in ties if kind in _KIN}
+    kin = {
+        frozenset((source, target))
+        for (source, kind, target), facts in ties.items()
+        if kind in _KIN and (facts.by_ai or kind == "SIBLING" or facts.confidence >= STATED)
+    }
     found: dict[EdgeKey, TieFacts] = {}
     for parent, of in children.items():
         for one, other in combinations(sorted(of), 2):
@@ -85,15 +98,12 @@ def _later(one: TieFacts, other: TieFacts, words: str) -> TieFacts:
 def _contradictions(kin: Mapping[EdgeKey, float]) -> dict[EdgeKey, float]:
     """Return kinship edge → sum of the odds of the edges that contradict it."""
     of_pair = defaultdict[frozenset[NodeKey], float](float)
-    parents = defaultdict[NodeKey, list[float]](list)
     links = defaultdict[tuple[str, NodeKey], dict[NodeKey, float]](dict)
     for (source, kind, target), n in kin.items():
         of_pair[frozenset((source, target))] += n
         links[kind, source][target] = n
         if kind == "SIBLING":
             links[kind, target][source] = n
-        if kind == "PARENT_OF":
-            parents[target].append(n)
 
     def generations(one: NodeKey, kind: str, other: NodeKey) -> float:
         """Return the best odds, over all third persons, of two ties that put the pair into different
@@ -108,13 +118,6 @@ def _contradictions(kin: Mapping[EdgeKey, float]) -> dict[EdgeKey, float]:
 
     found = {}
     for edge, n in kin.items():
-        source, kind, target = edge
-        third = _beyond_two(n, parents[target]) if kind == "PARENT_OF" else 0.0
-        found[edge] = of_pair[frozenset((source, target))] - n + third + generations(*edge)
+        source, _, target = edge
+        found[edge] = of_pair[frozenset((source, target))] - n + generations(*edge)
     return found
-
-
-def _beyond_two(odds: float, parents: Sequence[float]) -> float:
-    """Return the odds of the weaker of the two best other parents of a child; 0.0 where there are fewer."""
-    best = [*sorted(parents, reverse=True), 0.0, 0.0]
-    return best[2] if odds >= best[1] else best[1]

@@ -21,7 +21,7 @@ from kgnb.extract.model import (
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, Properties, RecordRow, Value
 from kgnb.graph.project import properties
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
-from kgnb.graph.project.contradictions import odds, refuted, siblings
+from kgnb.graph.project.contradictions import odds, settled
 from kgnb.graph.project.facts import Facts, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.relation_types import HOSTILE, containment, enabled_types, relation_type, structural_edge
 from kgnb.graph.resolve.alias_evidence import Mention
@@ -330,9 +330,7 @@ class GraphBuilder:
             graph.nodes[key] = GraphNode(*key, self._properties(key, entity))
         if whole:
             properties.mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
-        for edge in refuted(self._ties):
-            del self._ties[edge]
-        self._ties |= siblings(self._ties)
+        self._ties = settled(self._ties)
         for edge, facts in self._lasting.items():
             graph.edges[edge] = GraphEdge(*edge, properties.structural_edge(novel, edge[1], facts))
         while self._ties:  # never all facts and properties in memory
