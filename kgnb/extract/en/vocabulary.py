@@ -1,50 +1,28 @@
-"""Word lists of the English rules; data/words.toml describes each of them."""
+"""Word lists of the English rules, each in capitals by its name in data/words.toml, which describes it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kgnb.extract.word_lists import read_word_lists
 
 _LISTS = read_word_lists("en")
-MALE = _LISTS["male"]
-FEMALE = _LISTS["female"]
-NEUTRAL = _LISTS["neutral"]
-RANKS = _LISTS["ranks"]
-PEERS = _LISTS["peers"]
+globals().update({name.upper(): words for name, words in _LISTS.items()})
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> frozenset[str]:
+        """The list of that name in small letters."""
+
+
 CIVIL = (
     dict.fromkeys(_LISTS["civil"], "mr") | dict.fromkeys(_LISTS["civil_women"], "mrs") | {"professor": "dr"}
 )
 """Title of an office or calling → title by which its bearers are called as well: "mr", "mrs" or "dr"."""
-ENDEARMENTS = _LISTS["endearments"]
-TRADES = _LISTS["trades"]
-BEFORE_KIN = _LISTS["before_kin"]
-SPEECH_VERBS = _LISTS["speech_verbs"]
-SPEECH_VERB = "|".join(sorted(SPEECH_VERBS))
+SPEECH_VERB = "|".join(sorted(_LISTS["speech_verbs"]))
 """The verbs of speech as alternatives of a regular expression."""
-PREDICATES = _LISTS["predicates"]
-PAST_VERBS = _LISTS["past_verbs"]
-BEFORE_PRESENT = _LISTS["before_present"]
-EPITHETS = _LISTS["epithets"]
-BEFORE_PLACE = _LISTS["before_place"]
-COMPASS = _LISTS["compass"]
-BEFORE_OF_PLACE = _LISTS["before_of_place"]
-KNOWN_PLACES = _LISTS["known_places"]
-DEITIES = _LISTS["deities"]
-STREET_ENDS = _LISTS["street_ends"]
-PLACE_ENDS = STREET_ENDS | _LISTS["place_ends"]
-ORG_ENDS = _LISTS["org_ends"]
-NOT_NAMES = _LISTS["not_names"]
-MONTHS = _LISTS["months"]
-SURNAMES_OF_PLACES = _LISTS["surnames_of_places"]
-FEMALE_NAMES = _LISTS["female_names"]
-MALE_NAMES = _LISTS["male_names"]
-GENERIC = _LISTS["generic"]
-POINTING = _LISTS["pointing"]
-AFTER_POINTING = _LISTS["after_pointing"]
-STYLES = _LISTS["styles"]
-ABBREVIATED = _LISTS["abbreviated"]
-HONORIFICS = MALE | FEMALE | NEUTRAL
+PLACE_ENDS = _LISTS["street_ends"] | _LISTS["place_ends"]
+HONORIFICS = _LISTS["male"] | _LISTS["female"] | _LISTS["neutral"]
 SAME_TITLES = {
     title: name.removeprefix("same_as_")
     for name, titles in _LISTS.items()
@@ -62,7 +40,7 @@ def _with_plurals(singulars: frozenset[str]) -> frozenset[str]:
     }
 
 
-PEOPLES = _with_plurals(_LISTS["peoples"]) - FEMALE_NAMES - MALE_NAMES  # Norman is a man
+PEOPLES = _with_plurals(_LISTS["peoples"]) - _LISTS["female_names"] - _LISTS["male_names"]  # Norman is a man
 
 
 def _nicknames() -> dict[str, frozenset[str]]:
