@@ -33,6 +33,7 @@ from quality import judge_of
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from kgnb.extract.pairs import Resolver  # noqa: E402
 from kgnb.extract.weighing import Weights, measure  # noqa: E402
 
 Names = tuple[str, ...]
@@ -139,10 +140,7 @@ class Language:
     """What the learner asks of a language."""
 
     people: Callable[[str], Any]
-    pair: Callable[[Names, Names, Any], Any]
-    evidence: Sequence[Callable[[Any], float | None]]
-    clusters: Callable[..., Any]
-    persons: Callable[[Any, Any], Iterable[Any]]
+    resolver: Resolver[Any]
     normalise: Callable[[str], str]
     fixed: Mapping[str, float]
     """Weights set by hand."""
@@ -152,17 +150,11 @@ class Language:
 
 def language(lang: str) -> Language:
     """The language's parts."""
-    evidence = importlib.import_module(f"kgnb.extract.{lang}.pair_evidence")
     resolver = importlib.import_module(f"kgnb.extract.{lang}.resolver")
     priors = tomllib.loads(PRIORS.read_text("utf-8"))[lang]
-    if unknown := {n for t in priors.values() for n in t} - {f.__name__ for f in evidence.PAIR_EVIDENCE}:
-        raise SystemExit(f"{PRIORS.name}: no such evidence: {', '.join(sorted(unknown))}")
     return Language(
         resolver.people_of,
-        evidence.Pair,
-        evidence.PAIR_EVIDENCE,
-        resolver.clusters_of,
-        resolver.persons_of,
+        resolver.RESOLVER,
         importlib.import_module(f"kgnb.extract.{lang}.sentences").normalise,
         priors.get("set", {}),
         priors.get("pulled", {}),
@@ -238,21 +230,21 @@ def meet(book: GoldBook, parts: Language, weights: Weights | None, without: str 
     """Cluster the book with the weights, keeping all pairs met; without weights, only single names."""
     if weights is None:
         for one, other in book.people.links:
-            keep(book, parts, parts.pair((one,), (other,), book.people))
+            keep(book, parts, parts.resolver.pair((one,), (other,), book.people))
         return None
 
     def log_odds(pair: Any) -> float:
         values = keep(book, parts, pair)
         return weights["bias"] + sum(weights.get(n, 0.0) * v for n, v in values.items() if n != without)
 
-    return parts.clusters(book.people, log_odds)
+    return parts.resolver.clusters(book.people, log_odds)
 
 
 def keep(book: GoldBook, parts: Language, pair: Any) -> dict[str, float]:
     """Measure a pair, once."""
     key = (pair.full.names, pair.short.names)
     if key not in book.met:
-        book.met[key] = measure(parts.evidence, pair)
+        book.met[key] = measure(parts.resolver.evidence, pair)
         book.links[key] = pair.best_link
     return book.met[key]
 
@@ -266,10 +258,13 @@ def score(book: GoldBook, persons: Sequence[Any]) -> dict[str, Any]:
 
 
 def learn(books: Sequence[GoldBook], parts: Language) -> list[str]:
-    """Fill the pairs met; return the names of the evidence."""
-    names = [f.__name__ for f in parts.evidence]
+    """Fill the pairs met; return the names of the evidence: the kinds of links, then the functions."""
     for book in books:
         meet(book, parts, None)
+    linked = {kind for book in books for kinds in book.people.links.values() for kind in kinds}
+    names = [*sorted(linked), *(f.__name__ for f in parts.resolver.evidence)]
+    if unknown := {*parts.fixed, *parts.pulled}.difference(names):
+        raise SystemExit(f"{PRIORS.name}: no such evidence: {', '.join(sorted(unknown))}")
     for _ in range(ROUNDS):
         weights = fit(books, parts, names)
         for book in books:
@@ -284,7 +279,7 @@ def cross_validate(
     total: dict[str, list[float]] = defaultdict(list)
     for book in books:
         weights = fit([b for b in books if b is not book], parts, names)
-        found = score(book, list(parts.persons(book.people, meet(book, parts, weights))))
+        found = score(book, parts.resolver.persons(book.people, meet(book, parts, weights)))
         print(book.title, {k: found[k] for k in ("recall", "precision", "merged", "false_merges")})
         if show:
             for what, items in found["detail"].items():

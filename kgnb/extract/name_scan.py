@@ -163,12 +163,12 @@ def _scan_zh(text: str, *, forks: bool) -> Iterable[_Found]:
         from kgnb.extract.zh import places
         from kgnb.extract.zh.names import NameClassifier
         from kgnb.extract.zh.people import People
-        from kgnb.extract.zh.resolver import clusters_of, persons_of
+        from kgnb.extract.zh.resolver import RESOLVER
 
         classifier = NameClassifier(text, clauses, forks=forks)
     people = People(text, classifier)
     taken: set[str] = set()
-    for person in persons_of(people, clusters_of(people)):
+    for person in RESOLVER.persons(people, RESOLVER.clusters(people)):
         taken.update(person.names)
         offsets = [at for name in person.names for at in people.offsets[name]]
         yield person.name, person.names, "Character", offsets, person.reasons
@@ -182,9 +182,9 @@ def _scan_en(text: str) -> Iterable[_Found]:
 
     classifier = NameClassifier(text)
     people = resolver.people_of(text, classifier)
-    clusters = resolver.clusters_of(people)
+    clusters = resolver.RESOLVER.clusters(people)
     implied = resolver.implied_offsets(people, clusters)
-    for one in resolver.persons_of(people, clusters):  # surest first, which breaks ties of equal mentions
+    for one in resolver.RESOLVER.persons(people, clusters):
         offsets = [a for n in one.names for a in (*people.index.offsets[n], *implied.get(n, ()))]
         yield one.name, one.names, "Character", offsets, one.reasons
     for name, (kind, offsets) in places.places(classifier).items():

@@ -1,8 +1,8 @@
-"""Weighs evidence: small functions with learnt weights (logistic regression).
+"""Weighs evidence that two persons are one: links and small functions with weights of a logistic regression.
 
-A piece of evidence is a pure function of a thing (a name, or a pair of persons); its value is about -1 to 1,
-None where it does not apply. Its weight stands under the function's name in a language's
-``data/weights.toml``, learnt by bench/learn_names.py. The log odds are the bias plus the sum of weights times
+A piece of evidence is a pure function of a pair of persons; its value is about -1 to 1, None where it does
+not apply. Its weight stands under the function's name in a language's ``data/weights.toml``, learnt by
+bench/learn_names.py; that of a link under its kind. The log odds are the bias plus the sum of weights times
 values.
 """
 
@@ -13,42 +13,50 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar
-
-_Thing = TypeVar("_Thing")
-Evidence = Callable[[_Thing], float | None]
+from typing import Any, Generic, Protocol, TypeVar
 
 
-def measure(evidence: Sequence[Evidence[_Thing]], thing: _Thing) -> dict[str, float]:
-    """Return name of the function → value, for each evidence function that does not return None for
-    ``thing``."""
-    return {f.__name__: value for f in evidence if (value := f(thing)) is not None}
+class Linked(Protocol):
+    """A pair of persons."""
+
+    @property
+    def links(self) -> Mapping[str, tuple[float, Any, Any]]:
+        """Kind of link → how good it is, up to 1, and the two names."""
+
+
+_Pair = TypeVar("_Pair", bound=Linked)
+Evidence = Callable[[_Pair], float | None]
+
+
+def measure(evidence: Sequence[Evidence[_Pair]], pair: _Pair) -> dict[str, float]:
+    """Return kind of link, or name of a function → value, of all that say something of the pair."""
+    links = {kind: value for kind, (value, *_) in pair.links.items()}
+    return links | {f.__name__: value for f in evidence if (value := f(pair)) is not None}
 
 
 Weights = Mapping[str, float]
-"""Name of the evidence, or "bias" → weight."""
+"""Name of the evidence, kind of link, or "bias" → weight."""
 
 
-class Weighing(Generic[_Thing]):
-    """Evidence functions with their weights; functions without a weight are left out."""
+class Weighing(Generic[_Pair]):
+    """Evidence with its weights; functions without a weight are left out."""
 
-    def __init__(self, evidence: Sequence[Evidence[_Thing]], weights: Weights) -> None:
-        self._bias = weights.get("bias", 0.0)
+    def __init__(self, evidence: Sequence[Evidence[_Pair]], weights: Weights) -> None:
+        self._bias, self._weights = weights.get("bias", 0.0), weights
         self._parts = [(f, weight) for f in evidence if (weight := weights.get(f.__name__, 0.0))]
 
-    def log_odds(self, thing: _Thing) -> float:
-        """Return the log odds for ``thing``: bias + sum of weight times value; None counts as 0."""
-        odds = self._bias
+    def log_odds(self, pair: _Pair) -> float:
+        """Return the log odds that a pair is one person: bias + sum of weight times value."""
+        odds = self._bias + sum(self._weights.get(k, 0.0) * value for k, (value, *_) in pair.links.items())
         for function, weight in self._parts:
-            value = function(thing)
-            if value:
+            if value := function(pair):
                 odds += weight * value
         return odds
 
 
 @lru_cache(maxsize=8)
 def read_weights(lang: str, table: str) -> Weights:
-    """Return the weights of a table, ``names`` or ``pairs``, of a language's data/weights.toml; cached."""
+    """Return the weights of a table of a language's data/weights.toml; cached."""
     path = Path(__file__).parent / lang / "data" / "weights.toml"
     found: Weights = tomllib.loads(path.read_text("utf-8"))[table]
     return found

@@ -16,7 +16,7 @@ from kgnb.extract.en.pair_evidence import PAIR_EVIDENCE, Pair
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.people import People
 from kgnb.extract.en.persons import split_name
-from kgnb.extract.weighing import read_weights
+from kgnb.extract.weighing import measure, read_weights
 
 
 def book(names: list[str], text: str) -> People:
@@ -48,7 +48,31 @@ def test_the_examples_of_all_evidence_hold() -> None:
 
 
 def test_every_weight_is_that_of_some_evidence() -> None:
-    assert read_weights("en", "pairs").keys() <= {"bias", *(f.__name__ for f in PAIR_EVIDENCE)}
+    kinds = {*resolver.RESOLVER.reasons}
+    assert read_weights("en", "pairs").keys() - kinds <= {"bias", *(f.__name__ for f in PAIR_EVIDENCE)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other", "text", "others"),
+    [
+        ("same_full", "Miss Lucy Dale", "Lucy Dale", "", ""),
+        ("bare_word", "Miss Anne", "Anne", "", ""),
+        ("same_word", "Mr. Dale", "Dr. Dale", "", ""),
+        ("first_name", "Anne Dale", "Anne", "", ""),
+        ("titled_first_name", "Anne Dale", "Miss Anne", "", ""),
+        ("surname", "Tom Dale", "Dale", "", ""),
+        ("titled_surname", "Tom Dale", "Mr. Dale", "", ""),
+        ("nickname", "Elizabeth Dale", "Lizzy", "", ""),
+        ("rank", "Admiral Dale", "Admiral", "", ""),
+        ("of_place", "Duke of Brayton", "Lord Brayton", "", ""),
+        ("stated", "Mr. Dale", "Moss", "Mr. Dale, alias Moss, came.", ""),
+        ("married", "Mrs. Dale", "Anne Moss", "Mr. Dale married Anne Moss.", "Mr. Dale"),
+        ("answers", "Mrs. Dale", "Cicely", '"Come, Cicely," said Tom.\n"No," said Mrs. Dale.\n' * 9, "Tom"),
+        ("wife", "Mrs. Dale", "Anne", "Mrs. Dale sat. Mr. Dale rose. Anne met her husband. " * 4, "Mr. Dale"),
+    ],
+)
+def test_two_names_are_linked(kind: str, one: str, other: str, text: str, others: str) -> None:
+    assert measure((), pair(one, other, text, others))[kind] == 1.0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -68,7 +92,7 @@ def test_shuffled_names_are_the_same_people(seed: int) -> None:
     text = " ".join(f"{random.Random(k).choice(names)} sat." for k in range(200))
 
     def clusters(order: list[str]) -> Clusters:
-        return resolver.clusters_of(book(order, text))
+        return resolver.RESOLVER.clusters(book(order, text))
 
     found, again = clusters(names), clusters(random.Random(seed).sample(names, len(names)))
     assert (again.members, again.joins) == (found.members, found.joins)

@@ -12,12 +12,13 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.couples import told_wives
 from kgnb.extract.en.names import FIRST_NAMES
 from kgnb.extract.en.patronymics import patronymic
-from kgnb.extract.en.people import Kinds, People
+from kgnb.extract.en.people import People
 from kgnb.extract.en.persons import NameParts
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocabulary import key
 from kgnb.extract.en.vocatives import answering
 from kgnb.extract.name_index import WINDOW
+from kgnb.extract.pairs import Kinds
 
 Link = tuple[str, str, str]
 """Two names and the kind of their link, such as "surname"."""
@@ -40,14 +41,14 @@ def links_of(people: People) -> Mapping[tuple[str, str], Kinds]:
     """Return (name, name) → kinds of links between the two, from all five sources; names of a pair are
     sorted.
 
-    For the names Mr. Dale and Tom Dale: {("Mr. Dale", "Tom Dale"): {"titled_surname"}}.
+    For the names Mr. Dale and Tom Dale: {("Mr. Dale", "Tom Dale"): {"titled_surname": 1.0}}.
     """
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    found: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for source in (by_words, by_nicknames, by_patronymics, by_ranks, by_text):
         for one, other, kind in source(people):
             if one != other:
-                found[min(one, other), max(one, other)].add(kind)
-    return {pair: frozenset(kinds) for pair, kinds in found.items()}
+                found[min(one, other), max(one, other)][kind] = 1.0
+    return found
 
 
 def by_words(people: People) -> Iterator[Link]:

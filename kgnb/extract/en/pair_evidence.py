@@ -8,13 +8,13 @@ names, text)`` builds a pair; names are separated by commas.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import cached_property
 
+from kgnb.extract import pairs
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import DOMINANT
 from kgnb.extract.en.names import FIRST_NAMES
-from kgnb.extract.en.people import Names, People, Person
+from kgnb.extract.en.people import People, Person
 from kgnb.extract.en.persons import APART, KIN_TITLES, MILITARY, titles_clash
 from kgnb.extract.en.vocabulary import key
 
@@ -31,197 +31,22 @@ MIN_EXPECTED = 0.5
 """Least number of shared sentences expected by chance, if their actual number is evidence."""
 
 
-class Pair:
-    """Two persons that may be one. ``full``: the one with a first name and surname, else the more frequent;
-    ``short``: the other."""
+class Pair(pairs.Pair[Person, People]):
+    """Two persons of an English book."""
 
-    def __init__(self, one: Names, other: Names, people: People) -> None:
-        a, b = people.person(one), people.person(other)
-
-        def rank(person: Person) -> tuple[bool, int, Names]:
-            return bool(person.lasts), person.count, person.names
-
-        self.full, self.short = (a, b) if rank(a) > rank(b) else (b, a)
-        self.people = people
-        links = people.links
-        found: dict[str, tuple[str, str]] = {}
-        for x in self.full.names:
-            for y in self.short.names:
-                for kind in links.get((x, y) if x < y else (y, x), ()):
-                    fuller_first = len(people.parts[x].rest) >= len(people.parts[y].rest)
-                    found.setdefault(kind, (x, y) if fuller_first else (y, x))
-        if "titled_surname" in found:  # says more than the word alone, which may be any of the family
-            found.pop("surname", None)
-        self.kinds: Mapping[str, tuple[str, str]] = found
-        """Kind of link → the two names that it links, the name of more words first."""
-
-    @cached_property
-    def expected(self) -> float:
-        """Number of sentences that both would share by chance."""
-        return self.people.index.expected(self.full.names, self.short.names)
-
-    @cached_property
-    def together(self) -> int:
-        """Number of sentences that both share."""
-        return self.people.index.together(self.full.names, self.short.names)
+    def linked(self, *kinds: str) -> tuple[str, str] | None:
+        """Return the two names that a link of the first of ``kinds`` that there is joins, the name of more
+        words first; None if there is no such link."""
+        parts = self.people.parts
+        for _, one, other in (self.links[kind] for kind in kinds if kind in self.links):
+            return (one, other) if len(parts[one].rest) >= len(parts[other].rest) else (other, one)
+        return None
 
     @cached_property
     def coverage(self) -> float:
         """Share, 0 to 1, of the rarer person's pages on which, or next to which, the other occurs."""
         one, other = sorted((self.full, self.short), key=lambda p: (p.count, p.names))
         return self.people.index.coverage(one.names, other.names)
-
-    @cached_property
-    def best_link(self) -> tuple[str, tuple[str, str]]:
-        """Kind and names, (kind, (name, name)), of the link between the most frequent names."""
-        return min(self.kinds.items(), key=lambda item: (-self.people.index.count(item[1]), item))
-
-
-# --- how their words link them ---
-
-
-def same_full(pair: Pair) -> float | None:
-    """Return 1.0 if both have the same first word and the same last word, else None.
-
-    >>> same_full(pair("Miss Lucy Dale", "Lucy Dale"))
-    1.0
-    """
-    return 1.0 if "same_full" in pair.kinds else None
-
-
-def bare_word(pair: Pair) -> float | None:
-    """Return 1.0 if one person's name is a single word that follows the other's title, Anne and Miss Anne,
-    else None.
-
-    >>> bare_word(pair("Miss Anne", "Anne"))
-    1.0
-    """
-    return 1.0 if "bare_word" in pair.kinds else None
-
-
-def same_word(pair: Pair) -> float | None:
-    """Return 1.0 if the same single word follows a title of each, Mr. Dale and Dr. Dale, else None.
-
-    >>> same_word(pair("Mr. Dale", "Dr. Dale"))
-    1.0
-    """
-    return 1.0 if "same_word" in pair.kinds else None
-
-
-def first_name(pair: Pair) -> float | None:
-    """Return 1.0 if one person is called by the other's first name alone, else None.
-
-    >>> first_name(pair("Anne Dale", "Anne"))
-    1.0
-    """
-    return 1.0 if "first_name" in pair.kinds else None
-
-
-def titled_first_name(pair: Pair) -> float | None:
-    """Return 1.0 if one person is called by a title and the other's first name, else None.
-
-    >>> titled_first_name(pair("Anne Dale", "Miss Anne"))
-    1.0
-    """
-    return 1.0 if "titled_first_name" in pair.kinds else None
-
-
-def stranger_of_first_name(pair: Pair) -> float | None:
-    """Return 1.0 if a formal title (Mr., Mrs., Dr., a military rank) stands before the other's first name,
-    else None.
-
-    The word may be the surname of another person.
-
-    >>> stranger_of_first_name(pair("Thomas Dale", "Mr. Thomas"))
-    1.0
-    """
-    found = pair.kinds.get("titled_first_name")
-    titles = pair.people.person((found[1],)).titles if found else frozenset()
-    return 1.0 if titles & (MILITARY | {"mr", "mrs", "dr"}) else None
-
-
-def surname(pair: Pair) -> float | None:
-    """Return 1.0 if one person is called by the other's surname alone, else None.
-
-    >>> surname(pair("Tom Dale", "Dale"))
-    1.0
-    """
-    return 1.0 if "surname" in pair.kinds else None
-
-
-def titled_surname(pair: Pair) -> float | None:
-    """Return 1.0 if one person is called by a title and the other's surname, else None.
-
-    >>> titled_surname(pair("Tom Dale", "Mr. Dale"))
-    1.0
-    """
-    return 1.0 if "titled_surname" in pair.kinds else None
-
-
-def nickname(pair: Pair) -> float | None:
-    """Return 1.0 if the first name of one person is short for the other's, else None.
-
-    >>> nickname(pair("Elizabeth Dale", "Lizzy"))
-    1.0
-    """
-    return 1.0 if "nickname" in pair.kinds else None
-
-
-def rank_alone(pair: Pair) -> float | None:
-    """Return 1.0 if one person is called by a rank alone that stands before the other's name, else None.
-
-    >>> rank_alone(pair("Admiral Dale", "Admiral"))
-    1.0
-    """
-    return 1.0 if "rank" in pair.kinds else None
-
-
-def of_one_place(pair: Pair) -> float | None:
-    """Return 1.0 if the names of both contain the same place, else None.
-
-    >>> of_one_place(pair("Duke of Brayton", "Lord Brayton"))
-    1.0
-    """
-    return 1.0 if "of_place" in pair.kinds else None
-
-
-def stated(pair: Pair) -> float | None:
-    """Return 1.0 if the text says that both are one person, Mr. Dale, alias Moss, else None.
-
-    >>> stated(pair("Mr. Dale", "Moss", "Mr. Dale, alias Moss, came."))
-    1.0
-    """
-    return 1.0 if "stated" in pair.kinds else None
-
-
-def married(pair: Pair) -> float | None:
-    """Return 1.0 if one person bears the name of the man whom the other married, else None.
-
-    >>> married(pair("Mrs. Dale", "Anne Moss", "Mr. Dale married Anne Moss.", others="Mr. Dale"))
-    1.0
-    """
-    return 1.0 if "married" in pair.kinds else None
-
-
-def answers(pair: Pair) -> float | None:
-    """Return 1.0 if one person answers where a speech calls the other's name, else None.
-
-    >>> text = '"Come, Cicely," said Tom.\\n"No," said Mrs. Dale.\\n' * 9
-    >>> answers(pair("Mrs. Dale", "Cicely", text, others="Tom"))
-    1.0
-    """
-    return 1.0 if "answers" in pair.kinds else None
-
-
-def has_her_husband(pair: Pair) -> float | None:
-    """Return 1.0 if one person is Mrs. Dale and the other a woman on the same pages who has a husband, else
-    None.
-
-    >>> text = "Mrs. Dale sat. Mr. Dale rose. Anne met her husband. "
-    >>> has_her_husband(pair("Mrs. Dale", "Anne", text * 4, others="Mr. Dale"))
-    1.0
-    """
-    return 1.0 if "wife" in pair.kinds else None
 
 
 # --- other persons that may be meant ---
@@ -235,7 +60,7 @@ def share_of_first_name(pair: Pair) -> float | None:
     >>> share_of_first_name(pair("Anne Dale", "Anne"))
     0.0
     """
-    return _share(pair, ("first_name", "titled_first_name"))
+    return _share(pair, "first_name", "titled_first_name")
 
 
 def share_of_surname(pair: Pair) -> float | None:
@@ -246,7 +71,7 @@ def share_of_surname(pair: Pair) -> float | None:
     >>> share_of_surname(pair("Tom Dale", "Dale"))
     0.0
     """
-    return _share(pair, ("surname",))
+    return _share(pair, "surname")
 
 
 def share_of_title(pair: Pair) -> float | None:
@@ -258,16 +83,16 @@ def share_of_title(pair: Pair) -> float | None:
     >>> share_of_title(pair("Tom Dale", "Mr. Dale", others="Anne Dale"))
     0.0
     """
-    return _share(pair, ("titled_surname",))
+    return _share(pair, "titled_surname")
 
 
-def _share(pair: Pair, kinds: tuple[str, ...]) -> float | None:
-    for kind in kinds:
-        if found := pair.kinds.get(kind):
-            parts, bearers = pair.people.parts[found[0]], pair.people.bearers(found[1], kind)
-            mine = max(1, bearers.get(parts.last if "first_name" in kind else parts.first, 0))
-            return max(-3.0, math.log(mine / max(mine, sum(bearers.values()))))
-    return None
+def _share(pair: Pair, *kinds: str) -> float | None:
+    if not (found := pair.linked(*kinds)):
+        return None
+    kind = next(kind for kind in kinds if kind in pair.links)
+    parts, bearers = pair.people.parts[found[0]], pair.people.bearers(found[1], kind)
+    mine = max(1, bearers.get(parts.last if "first_name" in kind else parts.first, 0))
+    return max(-3.0, math.log(mine / max(mine, sum(bearers.values()))))
 
 
 def dominates_rank(pair: Pair) -> float | None:
@@ -277,7 +102,7 @@ def dominates_rank(pair: Pair) -> float | None:
     >>> dominates_rank(pair("Admiral Dale", "Admiral"))
     1.0
     """
-    found = pair.kinds.get("rank")
+    found = pair.linked("rank")
     if not found:
         return None
     bearers = pair.people.ranks[pair.people.parts[found[1]].titles[0]]
@@ -331,7 +156,7 @@ def doctor_or_mister(pair: Pair) -> float | None:
     >>> doctor_or_mister(pair("Mr. Dale", "Dr. Dale"))
     1.0
     """
-    found = pair.kinds.get("same_word")
+    found = pair.linked("same_word")
     if not found or pair.people.families.get(pair.people.parts[found[0]].last):
         return None
     titles = pair.full.titles | pair.short.titles
@@ -355,7 +180,7 @@ def new_title_of_lady(pair: Pair) -> float | None:
     >>> new_title_of_lady(pair("Anne Dale", "Mrs. Dale")), new_title_of_lady(pair("Pip Dale", "Miss Dale"))
     (1.0, 1.0)
     """
-    found = pair.kinds.get("titled_surname")
+    found = pair.linked("titled_surname")
     if not found:
         return None
     ladies = {"mrs", "lady"} if pair.full.sex else {"mrs", "lady", "miss"}
@@ -373,8 +198,8 @@ def lady_by_surname(pair: Pair) -> float | None:
     >>> lady_by_surname(pair("Anne Dale", "Dale")), lady_by_surname(pair("Mrs. Dale", "Dale"))
     (1.0, 1.0)
     """
-    found = pair.kinds.get("surname") or pair.kinds.get("bare_word")
-    by_first = not {"first_name", "titled_first_name"}.isdisjoint(pair.kinds)
+    found = pair.linked("surname", "bare_word")
+    by_first = not {"first_name", "titled_first_name"}.isdisjoint(pair.links)
     if not found or by_first or key(pair.people.parts[found[1]].first) in FIRST_NAMES:
         return None
     ladies = [p for p in (pair.full, pair.short) if p.sex == "f" and MILITARY.isdisjoint(p.titles)]
@@ -400,7 +225,7 @@ def has_own_form(pair: Pair) -> float | None:
     >>> has_own_form(pair("Lucy Dale, Miss Lucy", "Miss Dale", others="Jane Dale"))
     1.0
     """
-    found = pair.kinds.get("titled_surname")
+    found = pair.linked("titled_surname")
     if not found:
         return None
     people, alone = pair.people, pair.people.parts[found[1]]
@@ -433,7 +258,7 @@ def after_husband(pair: Pair) -> float | None:
     >>> after_husband(pair("Mrs. John Dale", "Mrs. Dale", others="Mrs. Hugh Dale"))
     1.0
     """
-    found = pair.kinds.get("titled_surname")
+    found = pair.linked("titled_surname")
     if not found or not pair.people.parts[found[0]].is_after_husband:
         return None
     last = pair.people.parts[found[0]].last
@@ -449,7 +274,7 @@ def other_bears_title(pair: Pair) -> float | None:
     1.0
     """
     for kind in ("titled_first_name", "titled_surname"):
-        if found := pair.kinds.get(kind):
+        if found := pair.linked(kind):
             titles = pair.people.person((found[1],)).titles - {"mr", "mrs", "miss"}
             others = (pair.people.parts[n] for n in pair.people.linked(found[1], kind))
             called = any(titles & {*p.titles} and p.rest != pair.people.parts[found[0]].rest for p in others)
@@ -460,17 +285,6 @@ def other_bears_title(pair: Pair) -> float | None:
     return None
 
 
-def has_full_nickname(pair: Pair) -> float | None:
-    """Return 1.0 for a short and a long first name with a surname in common, -1.0 with different surnames,
-    None for other pairs.
-
-    >>> has_full_nickname(pair("Elizabeth Dale", "Lizzy Dale"))
-    1.0
-    """
-    both = pair.full.surnames, pair.short.surnames
-    return (1.0 if both[0] & both[1] else -1.0) if "nickname" in pair.kinds and all(both) else None
-
-
 def may_be_father(pair: Pair) -> float | None:
     """Return 1.0 if one is Mr. Dale or Dale of a couple, and the other is mostly called by first name, as a
     son is; else None.
@@ -478,27 +292,12 @@ def may_be_father(pair: Pair) -> float | None:
     >>> may_be_father(pair("Tom Dale, Tom", "Mr. Dale", "Mr. and Mrs. Dale. Tom Dale, Tom, Tom."))
     1.0
     """
-    found = pair.kinds.get("titled_surname") or pair.kinds.get("surname")
+    found = pair.linked("titled_surname", "surname")
     if not found:
         return None
     parts = pair.people.parts[found[0]]
     family = parts.last in pair.people.couples or pair.people.titled[parts.last]["mrs"] > 0
     return 1.0 if family and pair.full.by_first_name >= 0.5 and pair.short.titles <= {"mr"} else None
-
-
-def bears_rank(pair: Pair) -> float | None:
-    """Return 1.0 if one is Captain Dale, and the other has the name Captain Tom Dale, else None.
-
-    >>> bears_rank(pair("Captain Tom Dale", "Captain Dale"))
-    1.0
-    """
-    found = pair.kinds.get("titled_surname")
-    if not found:
-        return None
-    titles, last = pair.people.parts[found[1]].titles, pair.people.parts[found[1]].last
-    person = pair.short if found[1] in pair.full.names else pair.full
-    bears = any(p.is_full and p.last == last and p.titles == titles for p in person.parts)
-    return 1.0 if bears and titles not in (("mr",), ("mrs",), ("miss",)) else None
 
 
 # --- where they stand ---
@@ -567,21 +366,6 @@ def is_little(pair: Pair) -> float | None:
 
 
 PAIR_EVIDENCE = (
-    same_full,
-    bare_word,
-    same_word,
-    first_name,
-    titled_first_name,
-    stranger_of_first_name,
-    surname,
-    titled_surname,
-    nickname,
-    rank_alone,
-    of_one_place,
-    stated,
-    married,
-    answers,
-    has_her_husband,
     share_of_first_name,
     share_of_surname,
     share_of_title,
@@ -596,9 +380,7 @@ PAIR_EVIDENCE = (
     rank_of_lady,
     has_own_form,
     other_bears_title,
-    has_full_nickname,
     may_be_father,
-    bears_rank,
     company,
     on_its_pages,
     is_far,
@@ -631,12 +413,12 @@ def are_apart(pair: Pair) -> bool:
     """
     one, other = pair.full, pair.short
     if one.sex and other.sex and one.sex != other.sex:
-        return "stated" not in pair.kinds
+        return "stated" not in pair.links
     if one.lasts & other.lasts and not any(one_first_name(a, b) for a in one.firsts for b in other.firsts):
         return bool(one.firsts and other.firsts)
     if one.husbands and other.husbands and one.husbands.isdisjoint(other.husbands):
         return True
-    if not {"stated", "married", "wife"}.isdisjoint(pair.kinds):
+    if not {"stated", "married", "wife"}.isdisjoint(pair.links):
         return False
     if one.lasts and other.lasts and one.surnames.isdisjoint(other.surnames):
         return True
@@ -646,7 +428,7 @@ def are_apart(pair: Pair) -> bool:
 def _is_elsewhere(pair: Pair) -> bool:
     """Return whether a short and a long first name, without a surname in common, are on different pages or
     often in one sentence."""
-    if not pair.kinds.keys() <= {"nickname"} or pair.full.surnames & pair.short.surnames:
+    if not pair.links.keys() <= {"nickname"} or pair.full.surnames & pair.short.surnames:
         return False
     return pair.coverage < ON_PAGES or (pair.together > 0 and pair.together >= APART * pair.expected)
 
@@ -657,12 +439,12 @@ def _other_words(pair: Pair) -> bool:
     one, other = pair.full, pair.short
     both = [(one.surnames, other.surnames), (one.places, other.places)]
     unlike = any(mine and theirs and mine.isdisjoint(theirs) for mine, theirs in both)
-    return unlike and pair.kinds.keys() <= {"rank", "bare_word", "same_word"}
+    return unlike and pair.links.keys() <= {"rank", "bare_word", "same_word"}
 
 
 def _other_titles(pair: Pair) -> bool:
     """Return whether excluding titles stand before the same surname: Miss Dale, Mrs. Dale."""
-    if not pair.kinds.keys() <= {"surname", "titled_surname", "bare_word", "same_word"}:
+    if not pair.links.keys() <= {"surname", "titled_surname", "bare_word", "same_word"}:
         return False
     if doctor_or_mister(pair):
         return False

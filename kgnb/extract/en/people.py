@@ -6,8 +6,9 @@ import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property, partial
 
+from kgnb.extract.clustering import Names
 from kgnb.extract.en.conversations import Conversations
 from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, place_share
 from kgnb.extract.en.paragraphs import Paragraphs
@@ -23,22 +24,25 @@ from kgnb.extract.en.persons import (
 )
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.name_index import NameIndex
+from kgnb.extract.pairs import Kinds
 
-Names = tuple[str, ...]
-Kinds = frozenset[str]
-"""Kinds of links between two names (links.py)."""
 _MR_AND_MRS = re.compile(r"Mr\.? and Mrs\.? ([\w'-]+)")
 
 
 class Person:
     """A set of names of a book, taken for one person's, and the facts that follow from it; built by
-    :meth:`People.person`."""
+    :attr:`People.person`."""
 
     def __init__(self, names: Names, people: People) -> None:
         self.names = names
         self.people = people
         self.parts = [people.parts[name] for name in names]
         self.count = people.index.count(names)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one of the names has a first name and a surname."""
+        return bool(self.lasts)
 
     @cached_property
     def titles(self) -> frozenset[str]:
@@ -129,24 +133,15 @@ class People:
         self.conversations = Conversations(self.paragraphs, offsets)
         self.links: Mapping[tuple[str, str], Kinds] = {}
         """Sorted pair of names → how their words, or those of the text, link them: see links.py."""
-        self._persons: dict[Names, Person] = {}
-        self._votes: dict[str, Counter[str]] = {}
-        self._bearers_of: dict[tuple[str, str], Mapping[str, int]] = {}
+        self.person = cache(partial(Person, people=self))
+        self.pronouns = cache(self._pronouns)
+        self.bearers = cache(self._bearers_of)
 
-    def person(self, names: Names) -> Person:
-        """Return the person of these names, the same object at each call."""
-        found = self._persons.get(names)
-        if found is None:
-            found = self._persons[names] = Person(names, self)
-        return found
-
-    def pronouns(self, name: str) -> Counter[str]:
+    def _pronouns(self, name: str) -> Counter[str]:
         """Return "m" and "f" → how many pronouns of that gender follow the name, of its first 200
         occurrences."""
-        if name not in self._votes:
-            ends = (at + len(name) for at in self.index.offsets[name][:PRONOUN_MENTIONS])
-            self._votes[name] = pronoun_votes(self.text, ends)
-        return self._votes[name]
+        ends = (at + len(name) for at in self.index.offsets[name][:PRONOUN_MENTIONS])
+        return pronoun_votes(self.text, ends)
 
     def linked(self, name: str, kind: str) -> list[str]:
         """Return the names linked with ``name`` by a link of this kind, sorted."""
@@ -164,14 +159,14 @@ class People:
     @cached_property
     def families(self) -> Mapping[str, Counter[str]]:
         """Surname → first name → occurrences of the full names that contain both."""
-        return self._bearers(lambda parts: (parts.last, parts.first))
+        return self._counted(lambda parts: (parts.last, parts.first))
 
     @cached_property
     def namesakes(self) -> Mapping[str, Counter[str]]:
         """First name → surname → occurrences of the full names that contain both."""
-        return self._bearers(lambda parts: (parts.first, parts.last))
+        return self._counted(lambda parts: (parts.first, parts.last))
 
-    def _bearers(self, words_of: Callable[[NameParts], tuple[str, str]]) -> Mapping[str, Counter[str]]:
+    def _counted(self, words_of: Callable[[NameParts], tuple[str, str]]) -> Mapping[str, Counter[str]]:
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for name, parts in self.parts.items():
             if parts.is_full and not parts.is_after_husband:
@@ -180,7 +175,7 @@ class People:
                     found[word][other] += self.index.counts[name]
         return found
 
-    def bearers(self, name: str, kind: str) -> Mapping[str, int]:
+    def _bearers_of(self, name: str, kind: str) -> Mapping[str, int]:
         """Return first name → occurrences of the persons whom ``name`` may mean, by full names linked with it
         by ``kind``.
 
@@ -189,11 +184,6 @@ class People:
         Mr., Mrs., Miss) before their full names, only these are in the result. Mr. Dale with
         "titled_surname", in a book of Tom Dale (9 times) and Ann Dale → {"Tom": 9}.
         """
-        if (name, kind) not in self._bearers_of:
-            self._bearers_of[name, kind] = self._find_bearers(name, kind)
-        return self._bearers_of[name, kind]
-
-    def _find_bearers(self, name: str, kind: str) -> Mapping[str, int]:
         found: Counter[str] = Counter()
         called: Counter[str] = Counter()  # persons with the title before their full names
         me = self.person((name,))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from kgnb.extract.clustering import Clusters, Names, cluster, reasons_from
+from kgnb.extract.clustering import Clusters, Names
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
 from kgnb.extract.en.cited import is_only_cited
@@ -14,41 +13,13 @@ from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.links import with_links
 from kgnb.extract.en.names import FIRST_NAMES, NameClassifier
 from kgnb.extract.en.pair_evidence import PAIR_EVIDENCE, Pair, are_apart
-from kgnb.extract.en.people import People, Person, persons_names
+from kgnb.extract.en.people import People, persons_names
 from kgnb.extract.en.vocabulary import key
-from kgnb.extract.model import Reason
-from kgnb.extract.weighing import Weighing, read_weights
+from kgnb.extract.pairs import Resolver
 
-LEAST = 0.6
-"""Log odds above which two clusters are joined; above 0, as two persons shown as one mislead more than one
-shown as two."""
 USUAL = 0.1
 """Least share of a person's occurrences of a name that may be the canonical one without sharing a word with
 the most frequent name."""
-
-
-def clusters_of(people: People, log_odds: Callable[[Pair], float] | None = None) -> Clusters:
-    """Return the clusters of a book's names, each cluster the names of one person.
-
-    ``log_odds``: function from a pair to the log odds that both are one person; None for the learnt weights
-    of data/weights.toml.
-    """
-    weigh = log_odds or Weighing(PAIR_EVIDENCE, read_weights("en", "pairs")).log_odds
-    pairs: dict[tuple[Names, Names], Pair] = {}
-
-    def pair(one: Names, other: Names) -> Pair:
-        found = pairs.get((one, other))
-        if found is None:
-            found = pairs[one, other] = Pair(one, other, people)
-        return found
-
-    return cluster(
-        people.candidates,
-        people.links,
-        lambda one, other: weigh(pair(one, other)),
-        apart=lambda one, other: are_apart(pair(one, other)),
-        least=LEAST,
-    )
 
 
 _REASONS = {
@@ -72,16 +43,6 @@ _REASONS = {
 """Kind of link → reason that a user is shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """A person of a book: canonical name, all names (the most frequent first), and the reasons for joining
-    each alias."""
-
-    name: str
-    names: list[str]
-    reasons: list[Reason]
-
-
 def people_of(text: str, classifier: NameClassifier | None = None) -> People:
     """Return the persons' names of a book with their links. ``text``: in the normal form of
     sentences.normalise; ``classifier``: that of ``text``, None to build it."""
@@ -103,22 +64,11 @@ def implied_offsets(people: People, clusters: Clusters) -> Mapping[str, list[int
     return found
 
 
-def persons_of(people: People, clusters: Clusters) -> list[Resolved]:
-    """Return the persons of the clusters, by the best score of their names, the highest first.
-
-    Left out: surnames or ranks alone that more frequent persons bear, and persons whom the book only cites
-    (cited.py).
-    """
-    counts = people.index.counts
-    found = []
-    reasons = _reasons(people, clusters)
-    for members in sorted(clusters.members):
-        if _is_anybody(people, members) or all(_is_only_cited(people, name) for name in members):
-            continue
-        names = sorted(members, key=lambda n: (-counts[n], n))
-        name = max(names, key=lambda n: canonical_rank(n, people.person(members)))
-        found.append(Resolved(name, names, reasons_from(name, reasons[members])))
-    return sorted(found, key=lambda one: -max(people.candidates[n].score for n in one.names))
+def _own_names(people: People, members: Names) -> Names:
+    """Return the names of a cluster; none of surnames or ranks alone that more frequent persons bear, and of
+    persons whom the book only cites (cited.py)."""
+    nobody = _is_anybody(people, members) or all(_is_only_cited(people, name) for name in members)
+    return () if nobody else members
 
 
 def _is_anybody(people: People, members: Names) -> bool:
@@ -139,23 +89,13 @@ def _is_only_cited(people: People, name: str) -> bool:
     return not family and is_only_cited(candidate, people.text, people.paragraphs, people.lower)
 
 
-def _reasons(people: People, clusters: Clusters) -> dict[Names, list[Reason]]:
-    """Return cluster → (name, other name, reason, log odds) for each join that made it."""
-    found: dict[Names, list[Reason]] = defaultdict(list)
-    for join in clusters.joins:
-        kind, (one, other) = Pair(join.one, join.other, people).best_link
-        joined = tuple(sorted((*join.one, *join.other)))
-        found[joined] = [*found[join.one], *found[join.other], (one, other, _REASONS[kind], join.odds)]
-    return found
-
-
-def canonical_rank(name: str, person: Person) -> tuple[int, int, int, str]:
+def _canonical_rank(people: People, name: str, members: Names) -> tuple[int, int, int, str]:
     """Return a key for choosing the canonical name of a person: the name with the greatest key is it.
 
     Best is a full name without title (Tom Dale) that occurs twice; then a name that is no rank alone, rather
     a usual one without article; then the most frequent.
     """
-    people, parts, count = person.people, person.people.parts[name], person.people.index.counts[name]
+    person, parts, count = people.person(members), people.parts[name], people.index.counts[name]
     usual = max(person.names, key=lambda n: (people.index.counts[n], n))
     # Not in Old Stone, Massa Stone, nor in Bruin Bear, where Bear is a kind.
     kind = people.candidates.get(parts.last) if people.lower[parts.last.lower()] else None
@@ -174,3 +114,8 @@ def _long_words(name: str) -> set[str]:
     """Return the words of a name in lower case, and the first names that they are short for."""
     usual = {key(word) for word in name.split(" ")}
     return usual.union(*(words.NICKNAMES.get(word, ()) for word in usual))
+
+
+RESOLVER = Resolver(
+    "en", Pair, PAIR_EVIDENCE, are_apart, _own_names, _canonical_rank, least=0.6, reasons=_REASONS
+)

@@ -1,18 +1,18 @@
 """What speaks for two persons of a Chinese book being one, or against it.
 
 Each function looks at two persons, each of them some names, and returns a value of about -1 to 1, or None.
-Its weight stands under its name in data/weights.toml.
+Its weight stands under its name in data/weights.toml, beside those of the links between the names (links.py).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 
-from kgnb.extract.clustering import Names
+from kgnb.extract import pairs
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.people import People
+from kgnb.extract.zh.people import People, Person
 from kgnb.extract.zh.surnames import is_role
 
 TEXTUAL = frozenset(("字", "号", "译名", "绰号", "全称", "名头", "头", "儿"))
@@ -22,38 +22,15 @@ MANY = 40
 _OF_KIN = words.WIFE_TITLES | words.ELDERS  # kin of whom the book names in full by that surname
 
 
-class Pair:
-    """Two persons: the ``full`` one is told in full, or more often, than the ``short`` one."""
+class Pair(pairs.Pair[Person, People]):
+    """Two persons of a Chinese book."""
 
-    def __init__(self, one: Names, other: Names, people: People) -> None:
-        both = (people.person(one), people.person(other))
-        self.full, self.short = sorted(both, key=lambda p: (not p.fulls, -p.count, p.names))
-        self.people = people
-
-    @cached_property
-    def links(self) -> dict[str, tuple[float, str, str]]:
-        """Kind of link → the best one's value and names."""
-        found: dict[str, tuple[float, str, str]] = {}
-        for one in self.full.names:
-            for other in self.short.names:
-                for kind, value in self.people.links.get((min(one, other), max(one, other)), {}).items():
-                    found[kind] = max((value, one, other), found.get(kind, (0.0, "", "")))
-        return found
-
-    def link(self, kind: str) -> float | None:
-        """Return how good a link of a kind they have."""
-        return self.links[kind][0] if kind in self.links else None
-
-    @property
-    def best_link(self) -> tuple[str, tuple[str, str]]:
-        """The kind that says most, and its two names."""
-        kind = min(self.links, key=lambda kind: (kind not in TEXTUAL, -self.links[kind][0], kind))
-        return kind, self.links[kind][1:]
+    textual = TEXTUAL
 
     @cached_property
     def by_passages(self) -> bool:
         """Whether the passages decide: no link holds wherever the names stand."""
-        return self.link("姓") != 1.0 and TEXTUAL.isdisjoint(self.links)
+        return self.links.get("姓", (0.0,))[0] != 1.0 and TEXTUAL.isdisjoint(self.links)
 
     @cached_property
     def votes(self) -> tuple[int, int, int]:
@@ -69,16 +46,6 @@ class Pair:
                     places += len(self.people.offsets[form])
         return mine, near, places
 
-    @cached_property
-    def expected(self) -> float:
-        """Sentences that they would share by chance."""
-        return self.people.index.expected(self.full.names, self.short.names)
-
-    @cached_property
-    def together(self) -> int:
-        """Sentences that they share."""
-        return self.people.index.together(self.full.names, self.short.names)
-
     @property
     def is_too_rare(self) -> bool:
         """Whether their sentences tell nothing: a given name that is told once or twice may stand beside the
@@ -88,99 +55,6 @@ class Pair:
 
 
 Evidence = Callable[[Pair], float | None]
-
-# --- how names are linked ---
-
-
-def courtesy_name(pair: Pair) -> float | None:
-    """The text tells the courtesy name of somebody: 程勇，字伯远."""
-    return pair.link("字")
-
-
-def epithet(pair: Pair) -> float | None:
-    """The text says what else somebody is called: 人称, 号, 小名."""
-    return pair.link("号")
-
-
-def told_rank(pair: Pair) -> float | None:
-    """The text tells somebody's rank within a house: 二小姐明珠."""
-    return pair.link("排行")
-
-
-def conferred_rank(pair: Pair) -> float | None:
-    """The text confers a rank on somebody: 封何恭为越王."""
-    return pair.link("封")
-
-
-def given_name(pair: Pair) -> float | None:
-    """One name is a surname and the other: 何子安 and 子安."""
-    return pair.link("姓")
-
-
-def unseen_given_name(pair: Pair) -> float | None:
-    """The same, where the given name doesn't look like a name by itself."""
-    return pair.link("名")
-
-
-def pet_name(pair: Pair) -> float | None:
-    """One name is the other and 儿."""
-    return pair.link("儿")
-
-
-def foreign_part(pair: Pair) -> float | None:
-    """One name is a part of the other, transliterated one."""
-    return pair.link("译名")
-
-
-def given_and_head(pair: Pair) -> float | None:
-    """守田老汉 and 何守田."""
-    return pair.link("名头")
-
-
-def with_head(pair: Pair) -> float | None:
-    """青云 and 青云大仙."""
-    return pair.link("头")
-
-
-def longer_form(pair: Pair) -> float | None:
-    """紫阳真君 and 真君: what stands before it stands before hardly anything else."""
-    return pair.link("全称")
-
-
-def nickname(pair: Pair) -> float | None:
-    """铁臂熊王虎: a word that stands before one person's name only."""
-    return pair.link("绰号")
-
-
-def of_character(pair: Pair) -> float | None:
-    """A form of address has a character of the name, by how few others have: 明哥 and 周志明."""
-    return pair.link("名与称")
-
-
-def of_surname(pair: Pair) -> float | None:
-    """A form of address has the surname, by how few others have: 何公 and 何恭."""
-    return pair.link("姓与称")
-
-
-def may_be_courtesy(pair: Pair) -> float | None:
-    """A surname and two characters may be a courtesy name of who has one: 何子安 and 何恭."""
-    return pair.link("姓与互斥")
-
-
-def bare_title(pair: Pair) -> float | None:
-    """A title alone, and who mostly has it: 行者 and 王行者."""
-    return pair.link("称号")
-
-
-def elder(pair: Pair) -> float | None:
-    """What all call the eldest of a house: 老太太 and 顾母."""
-    return pair.link("长辈")
-
-
-def apposed(pair: Pair) -> float | None:
-    """A title stands before the name, by its share of all names that it stands before."""
-    return pair.link("同位")
-
 
 # --- what the passages say ---
 
@@ -225,7 +99,7 @@ def only_fitting(pair: Pair) -> float | None:
         return None
     mine, values = {*pair.full.names, *pair.short.names}, [-0.5]
     for form in mine.intersection(pair.people.votes):
-        fitting = pair.people.fitting[form]
+        fitting = pair.people.fitting(form)
         if fitting & mine:
             others = fitting - mine
             values.append(0.5 if not others else len(fitting & mine) / len(fitting) - 0.5)
@@ -242,10 +116,10 @@ def stands_as_person(pair: Pair) -> float | None:
     return _most(pair, pair.people.telling, 2)
 
 
-def _most(pair: Pair, facts: Mapping[str, float], factor: float) -> float | None:
+def _most(pair: Pair, share: Callable[[str], float], factor: float) -> float | None:
     if "名" not in pair.links:
         return None
-    found = [facts[name] for name in pair.short.names if name not in pair.people.accepted]
+    found = [share(name) for name in pair.short.names if name not in pair.people.accepted]
     return min(1.0, factor * max(found)) if found else None
 
 
@@ -253,7 +127,7 @@ def is_like_name(pair: Pair) -> float | None:
     """What stands beside a form of address stands beside names."""
     if not pair.by_passages:
         return None
-    found = [pair.people.likeness[n] for n in pair.short.names if n not in pair.people.accepted]
+    found = [pair.people.likeness(n) for n in pair.short.names if n not in pair.people.accepted]
     return max(-1.0, min(1.0, max(found) / 2)) if found else None
 
 
@@ -295,24 +169,6 @@ def is_anybody(pair: Pair) -> float | None:
 
 
 PAIR_EVIDENCE: tuple[Evidence, ...] = (
-    courtesy_name,
-    epithet,
-    told_rank,
-    conferred_rank,
-    given_name,
-    unseen_given_name,
-    pet_name,
-    foreign_part,
-    given_and_head,
-    with_head,
-    longer_form,
-    nickname,
-    of_character,
-    of_surname,
-    may_be_courtesy,
-    bare_title,
-    elder,
-    apposed,
     near,
     never_near,
     keeps_apart,
@@ -337,7 +193,7 @@ def are_apart(pair: Pair) -> bool:
     if not pair.by_passages:
         return False
     full, short = pair.full, pair.short
-    two = "姓与互斥" not in pair.links and pair.link("姓") is None and _differ(full.fulls, short.fulls)
+    two = "姓与互斥" not in pair.links and "姓" not in pair.links and _differ(full.fulls, short.fulls)
     of_kin = any(map(_is_of_kin, short.names)) and not any(map(_is_of_kin, full.names))
     return two or (bool(full.fulls) and of_kin and pair.links.keys().isdisjoint(("长辈", "同位")))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
-from typing import TypeVar
+from collections.abc import Iterable
+from functools import cache, cached_property, partial
 
+from kgnb.extract.clustering import Names
 from kgnb.extract.name_index import NameIndex
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.address_links import (
@@ -19,14 +19,11 @@ from kgnb.extract.zh.address_links import (
 )
 from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.given_places import telling
-from kgnb.extract.zh.links import Kinds, Link, by_form
+from kgnb.extract.zh.links import Link, by_form
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.sexes import Sexes
 from kgnb.extract.zh.surnames import called_by, family_of, head_of, is_full, is_rank, is_role, surname_of
-
-Names = tuple[str, ...]
-_Value = TypeVar("_Value")
 
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -39,18 +36,6 @@ _WHOSE = "你我他她咱您"
 _OTHERS = words.SURE_SURNAMES - words.BEFORE_NAMES - set("和与向于从许管成连常江王龙马")
 """Surnames that end hardly any other word: 不管建国, 也许建国, 宋江大喜."""
 _STRANGE = _OTHERS | (words.MEASURES - {"名"})
-
-
-class _Kept(dict[str, _Value]):
-    """What a function says of each name, kept for the next question."""
-
-    def __init__(self, of: Callable[[str], _Value]) -> None:
-        super().__init__()
-        self._of = of
-
-    def __missing__(self, name: str) -> _Value:
-        self[name] = found = self._of(name)
-        return found
 
 
 class Person:
@@ -76,6 +61,11 @@ class Person:
             n for n in full if surname_of(n) in words.SURE_SURNAMES or (len(n) > 2 and n in people.accepted)
         )
 
+    @property
+    def is_full(self) -> bool:
+        """Whether one of the names is a full one."""
+        return bool(self.fulls)
+
     @cached_property
     def own(self) -> frozenset[str]:
         """Names that are no form of address: full ones and given ones."""
@@ -98,7 +88,7 @@ class People:
         persons = classifier.persons()
         self.accepted = {name: found.count for name, found in persons.items()}
         """Names that are persons' whatever they are joined with → occurrences."""
-        self.links: dict[tuple[str, str], Kinds] = defaultdict(dict)
+        self.links: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
         """Two names that may be one person's, in order → kinds of link → how good a one it is."""
         self.given: set[str] = set()
         """Given and courtesy names, which may look like full ones."""
@@ -119,7 +109,11 @@ class People:
         """The names that occur."""
         self._add(by_place(self, found, characters))
         self.candidates = [name for name in self._named() if self.offsets[name]]
-        self._persons: dict[Names, Person] = {}
+        self.person = cache(partial(Person, people=self))
+        self.likeness = cache(self._likeness)
+        self.strangeness = cache(self._strangeness)
+        self.telling = cache(self._telling)
+        self.fitting = cache(self._fitting)
 
     def _named(self) -> dict[str, None]:
         return dict.fromkeys((*self.accepted, *(name for pair in self.links for name in pair)))
@@ -147,13 +141,6 @@ class People:
                 found |= dict.fromkeys(found[other], group)
         return found
 
-    def person(self, names: Names) -> Person:
-        """Return what is known of some names."""
-        found = self._persons.get(names)
-        if found is None:
-            found = self._persons[names] = Person(names, self)
-        return found
-
     # --- facts about one name ---
 
     def neighbours(self, name: str) -> Candidate:
@@ -164,43 +151,25 @@ class People:
             del left[whose]
         return Candidate(name, left=left, right=Counter(text[a + end : a + end + 1] for a in at))
 
-    @cached_property
-    def likeness(self) -> Mapping[str, float]:
-        """Name → how much what stands beside it stands beside names: mean log odds of both sides."""
-        return _Kept(lambda name: self._likeness(self.neighbours(name)))
-
-    def _likeness(self, found: Candidate) -> float:
+    def _likeness(self, name: str) -> float:
+        """How much what stands beside a name stands beside names: mean log odds of both sides."""
+        found = self.neighbours(name)
         return self.classifier.left_score(found) + self.classifier.right_score(found)
 
-    @cached_property
-    def strangeness(self) -> Mapping[str, float]:
-        """Name → share of its places behind another surname or a measure word."""
+    def _strangeness(self, name: str) -> float:
+        """Share of a name's places behind another surname or a measure word."""
+        at = self.offsets[name]
+        return sum(self.text[a - 1 : a] in _STRANGE for a in at) / max(1, len(at))
 
-        def share(name: str) -> float:
-            at = self.offsets[name]
-            return sum(self.text[a - 1 : a] in _STRANGE for a in at) / max(1, len(at))
+    def _telling(self, name: str) -> float:
+        """Share of a name's places at which it is somebody's: 对建国说."""
+        at = self.offsets[name][:SAMPLE]
+        return len(telling(self.text, at, len(name))) / max(1, len(at))
 
-        return _Kept(share)
-
-    @cached_property
-    def telling(self) -> Mapping[str, float]:
-        """Name → share of its places at which it is somebody's: 对建国说."""
-
-        def share(name: str) -> float:
-            at = self.offsets[name][:SAMPLE]
-            return len(telling(self.text, at, len(name))) / max(1, len(at))
-
-        return _Kept(share)
-
-    @cached_property
-    def fitting(self) -> Mapping[str, frozenset[str]]:
-        """Form of address → names of those who may be meant, are near and keep out of its sentences."""
-
-        def names(form: str) -> frozenset[str]:
-            bearers = self.votes[form].bearers if form in self.votes else ()
-            return frozenset(name for name in bearers if self._fits(form, name))
-
-        return _Kept(names)
+    def _fitting(self, form: str) -> frozenset[str]:
+        """Names of those who may be meant by a form of address, are near and keep out of its sentences."""
+        bearers = self.votes[form].bearers if form in self.votes else ()
+        return frozenset(name for name in bearers if self._fits(form, name))
 
     def _fits(self, form: str, name: str) -> bool:
         one, other = (form,), (name,)
