@@ -261,10 +261,9 @@ def learn(books: Sequence[GoldBook], parts: Language) -> list[str]:
     """Fill the pairs met; return the names of the evidence: the kinds of links, then the functions."""
     for book in books:
         meet(book, parts, None)
+    functions = [f.__name__ for f in parts.resolver.evidence]
     linked = {kind for book in books for kinds in book.people.links.values() for kind in kinds}
-    names = [*sorted(linked), *(f.__name__ for f in parts.resolver.evidence)]
-    if unknown := {*parts.fixed, *parts.pulled}.difference(names):
-        raise SystemExit(f"{PRIORS.name}: no such evidence: {', '.join(sorted(unknown))}")
+    names = [*sorted(linked.union(parts.fixed, parts.pulled).difference(functions)), *functions]
     for _ in range(ROUNDS):
         weights = fit(books, parts, names)
         for book in books:

@@ -130,6 +130,8 @@ class Resolver(Generic[_Pair]):
     """People, cluster → those of its names that are shown as a person's; none for nobody in particular."""
     rank: Callable[[Any, str, Names], Any]
     """People, name, cluster → a key; the name with the greatest is the canonical one."""
+    surety: Callable[[Any, str], float] = lambda *_: 0.0
+    """People, name → how surely it is a person's; the surest come first, which breaks ties of mentions."""
     least: float = 0.0
     """Log odds above which two clusters are joined; above 0 where two persons shown as one mislead more than
     one shown as two."""
@@ -154,13 +156,13 @@ class Resolver(Generic[_Pair]):
         )
 
     def persons(self, people: Any, clusters: Clusters) -> list[Resolved]:
-        """Return the persons whom the clusters are."""
+        """Return the persons whom the clusters are, the surest first."""
         found, reasons, counts = [], self._reasons(people, clusters), people.index.counts
         for members in sorted(clusters.members):
             if names := sorted(self.own(people, members), key=lambda name: (-counts[name], name)):
                 name = max(names, key=lambda name: self.rank(people, name, members))
                 found.append(Resolved(name, names, reasons_from(name, reasons[members])))
-        return found
+        return sorted(found, key=lambda one: -max(self.surety(people, name) for name in one.names))
 
     def _reasons(self, people: Any, clusters: Clusters) -> dict[Names, list[Reason]]:
         """Return cluster → (name, other name, reason, log odds) for each join that made it."""

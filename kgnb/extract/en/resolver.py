@@ -117,5 +117,13 @@ def _long_words(name: str) -> set[str]:
 
 
 RESOLVER = Resolver(
-    "en", Pair, PAIR_EVIDENCE, are_apart, _own_names, _canonical_rank, least=0.6, reasons=_REASONS
+    "en",
+    Pair,
+    PAIR_EVIDENCE,
+    are_apart,
+    _own_names,
+    _canonical_rank,
+    surety=lambda people, name: people.candidates[name].score,
+    least=0.6,
+    reasons=_REASONS,
 )
