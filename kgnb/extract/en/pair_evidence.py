@@ -34,6 +34,12 @@ MIN_EXPECTED = 0.5
 class Pair(pairs.Pair[Person, People]):
     """Two persons of an English book."""
 
+    @cached_property
+    def links(self) -> dict[str, tuple[float, str, str]]:
+        """The links, without that by a surname alone where one by title and surname says more."""
+        found = dict(super().links)
+        return found if "titled_surname" not in found else {k: v for k, v in found.items() if k != "surname"}
+
     def linked(self, *kinds: str) -> tuple[str, str] | None:
         """Return the two names that a link of the first of ``kinds`` that there is joins, the name of more
         words first; None if there is no such link."""
@@ -50,6 +56,20 @@ class Pair(pairs.Pair[Person, People]):
 
 
 # --- other persons that may be meant ---
+
+
+def stranger_of_first_name(pair: Pair) -> float | None:
+    """Return 1.0 if a formal title (Mr., Mrs., Dr., a military rank) stands before the other's first name,
+    else None.
+
+    The word may be the surname of another person.
+
+    >>> stranger_of_first_name(pair("Thomas Dale", "Mr. Thomas"))
+    1.0
+    """
+    found = pair.linked("titled_first_name")
+    titles = pair.people.person((found[1],)).titles if found else frozenset()
+    return 1.0 if titles & (MILITARY | {"mr", "mrs", "dr"}) else None
 
 
 def share_of_first_name(pair: Pair) -> float | None:
@@ -300,6 +320,21 @@ def may_be_father(pair: Pair) -> float | None:
     return 1.0 if family and pair.full.by_first_name >= 0.5 and pair.short.titles <= {"mr"} else None
 
 
+def bears_rank(pair: Pair) -> float | None:
+    """Return 1.0 if one is Captain Dale, and the other has the name Captain Tom Dale, else None.
+
+    >>> bears_rank(pair("Captain Tom Dale", "Captain Dale"))
+    1.0
+    """
+    found = pair.linked("titled_surname")
+    if not found:
+        return None
+    titles, last = pair.people.parts[found[1]].titles, pair.people.parts[found[1]].last
+    person = pair.short if found[1] in pair.full.names else pair.full
+    bears = any(p.is_full and p.last == last and p.titles == titles for p in person.parts)
+    return 1.0 if bears and titles not in (("mr",), ("mrs",), ("miss",)) else None
+
+
 # --- where they stand ---
 
 
@@ -366,6 +401,7 @@ def is_little(pair: Pair) -> float | None:
 
 
 PAIR_EVIDENCE = (
+    stranger_of_first_name,
     share_of_first_name,
     share_of_surname,
     share_of_title,
@@ -381,6 +417,7 @@ PAIR_EVIDENCE = (
     has_own_form,
     other_bears_title,
     may_be_father,
+    bears_rank,
     company,
     on_its_pages,
     is_far,
