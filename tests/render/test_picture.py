@@ -421,17 +421,22 @@ def test_a_page_hidden_while_it_loaded_is_drawn_when_it_is_seen(browser: Any, tm
     page.close()
 
 
-def test_a_small_window_begins_with_the_chief_characters(browser: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(360, 740), (1280, 800)], ids=["phone", "desk"])
+def test_the_first_view_holds_all_that_is_drawn_with_their_names(
+    browser: Any, tmp_path: Path, size: tuple[int, int]
+) -> None:
     path = tmp_path / "g.html"
     path.write_text(html(crowd(200), title="人群"), encoding="utf-8")
-    page, _, _ = watched(browser, path)
-    page.set_viewport_size({"width": 500, "height": 400})
-    page.wait_for_function(  # more than the window holds is drawn, and they are within it
-        "() => { const cy = document.getElementById('graph')._cyreg?.cy; if (!cy) return false;"
-        " const box = cy.extent(), all = cy.nodes(), inside = all.filter(n => n.position('x') > box.x1 &&"
-        " n.position('x') < box.x2 && n.position('y') > box.y1 && n.position('y') < box.y2);"
-        " return inside.length < all.length && inside.contains(all.slice(0, 16)) }"
+    page, _, _ = watched(browser, path, viewport={"width": size[0], "height": size[1]})
+    page.wait_for_selector("body[data-ready]")
+    shown = page.evaluate(
+        "() => { const cy = document.getElementById('graph')._cyreg.cy, all = cy.nodes(), box ="
+        " all.filter(n => n.numericStyle('text-opacity')).renderedBoundingBox();"
+        " return [all.length, box.x1, box.y1, cy.width() - box.x2, cy.height() - box.y2] }"
     )
+    assert shown[0] >= 16
+    assert min(shown[1:]) >= 0
+    assert shown[0] == 80 or size[0] == 360, "fewer where there is less room"
     page.close()
 
 

@@ -20,7 +20,7 @@ function Canvas(model, view, hooks) {
       { selector: "edge.way", style: { "width": 6, "line-color": ink("--accent") } }
     ];
   }
-  var cy = cytoscape({ container: document.getElementById("graph"), layout: { name: "preset" }, minZoom: 0.05, maxZoom: 5,
+  var holder = document.getElementById("graph"), cy = cytoscape({ container: holder, layout: { name: "preset" }, minZoom: 0.05, maxZoom: 5,
     boxSelectionEnabled: false, style: style() });
   if (window.matchMedia) {
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { cy.style(style()); });
@@ -170,38 +170,48 @@ function Canvas(model, view, hooks) {
   // Names are readable however far out: each at 11 pixels or more at a side of its circle where none is written yet,
   // the lit and the important first. Those of the first sixteen are always written, where they cover least.
   var SIDES = [["center", "bottom", 0, 3], ["center", "top", 0, -3], ["right", "center", 3, 0], ["left", "center", -3, 0]], ALWAYS = 16;
-  function writeNames() {
-    var zoom = cy.zoom(), taken = [];
+  function names(zoom) {
+    var grown = Math.max(1, Math.min(2.5, 0.4 / zoom)), taken = [];  // circles are seen however far out, too
     function covered(box) {
       return taken.reduce(function (sum, other) {
         var wide = Math.min(box[2], other[2]) - Math.max(box[0], other[0]), high = Math.min(box[3], other[3]) - Math.max(box[1], other[1]);
         return wide > 0 && high > 0 ? sum + wide * high : sum;
       }, 0);
     }
+    function around(x, y, half, high) { return [x - half, y - high, x + half, y + high]; }
     function rank(node) { return node.data("z") + (node.hasClass("near") ? 10000 : 0); }
-    var nodes = cy.nodes().sort(function (a, b) { return rank(b) - rank(a); });
+    var all = cy.nodes().sort(function (a, b) { return rank(b) - rank(a); }).map(function (node) {
+      return { node: node, at: node.position(), r: grown * node.data("r") / 2, near: node.hasClass("near") };
+    });
+    all.forEach(function (one) { taken.push(one.circle = around(one.at.x, one.at.y, one.r, one.r)); });
+    all.forEach(function (one, place) {
+      var size = Math.max(one.node.data("font"), 11 / zoom), half = size * textWidth(one.node.data("label")) / 2, high = size * 0.6, best = null;
+      if (taken.length < 1200) SIDES.forEach(function (side) {
+        var box = around(one.at.x + Math.sign(side[2]) * (one.r + half + 3), one.at.y + Math.sign(side[3]) * (one.r + high + 3), half, high);
+        var cost = covered(box);
+        if (!best || cost < best.cost) best = { cost: cost, box: box, side: side };
+      });
+      one.size = size;
+      one.side = best ? best.side : SIDES[0];
+      one.box = best && (best.cost === 0 || one.near || place < (holder.clientWidth < 500 ? ALWAYS / 4 : ALWAYS)) ? best.box : null;
+      if (one.box) taken.push(one.box);
+    });
+    return all;
+  }
+  function writeNames() {
     cy.batch(function () {
-      nodes.forEach(function (node, place) {
-        var size = Math.max(node.data("font"), 11 / zoom), at = node.position(), half = size * textWidth(node.data("label")) / 2;
-        var r = node.data("r") / 2, high = size * 1.2, best = null;
-        if (taken.length < 600) SIDES.forEach(function (side) {
-          var x = at.x + Math.sign(side[2]) * (r + half), y = at.y + Math.sign(side[3]) * (r + high / 2);
-          var box = [x - half, y - high / 2, x + half, y + high / 2], cost = covered(box);
-          if (!best || cost < best.cost) best = { cost: cost, box: box, side: side };
-        });
-        var written = best && (best.cost === 0 || node.hasClass("near") || place < (holder.clientWidth < 500 ? ALWAYS / 4 : ALWAYS));
-        if (written) taken.push(best.box);
-        var side = best ? best.side : SIDES[0];
-        node.style({ "font-size": size, "text-opacity": written ? 1 : 0, "text-halign": side[0], "text-valign": side[1],
-          "text-margin-x": side[2], "text-margin-y": side[3] });
+      names(cy.zoom()).forEach(function (name) {
+        name.node.style({ "width": 2 * name.r, "height": 2 * name.r, "font-size": name.size, "text-opacity": name.box ? 1 : 0,
+          "text-halign": name.side[0], "text-valign": name.side[1], "text-margin-x": name.side[2], "text-margin-y": name.side[3] });
       });
     });
   }
   function textWidth(label) { return Array.from(label).reduce(function (sum, c) { return sum + (c > "\u2e7f" ? 1 : 0.56); }, 0); }
+  // Once what moves has come to rest: while a zoom goes on its names are drawn larger or smaller.
   var waiting = 0;
   function writeSoon() {
-    cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(writeNames);
+    clearTimeout(waiting);
+    waiting = setTimeout(writeNames, 200);
   }
 
   cy.on("tap", "node", function (event) { hooks.choose(event.target.data("entity"), event.originalEvent && event.originalEvent.shiftKey); });
@@ -220,27 +230,47 @@ function Canvas(model, view, hooks) {
     var node = cy.getElementById("n" + id);
     if (node.length) cy.animate({ center: { eles: node }, zoom: Math.max(cy.zoom(), 0.8), duration: view.still ? 0 : 250 });
   };
+  // The view in which all circles with the names that are written there are seen.
+  function whole() {
+    var wide = cy.width() - 32, high = cy.height() - 32, zoom = 2, box;
+    for (; ; zoom *= 0.95) {  // names take more of a smaller picture
+      box = [Infinity, Infinity, -Infinity, -Infinity];
+      names(zoom).forEach(function (name) {
+        [name.circle, name.box || name.circle].forEach(function (own) {
+          box = [Math.min(box[0], own[0]), Math.min(box[1], own[1]), Math.max(box[2], own[2]), Math.max(box[3], own[3])];
+        });
+      });
+      var fits = Math.min(wide / (box[2] - box[0]), high / (box[3] - box[1]));
+      if (zoom <= fits || zoom < cy.minZoom()) break;
+      if (zoom > 1.5 * fits) zoom = 1.5 * fits;  // far from it
+    }
+    return { zoom: zoom, pan: { x: cy.width() / 2 - zoom * (box[0] + box[2]) / 2, y: cy.height() / 2 - zoom * (box[1] + box[3]) / 2 } };
+  }
   canvas.fit = function (animated) {
-    var seen = cy.nodes();
-    if (animated && !view.still) cy.animate({ fit: { eles: seen, padding: 36 }, duration: 250 });
-    else cy.fit(seen, 36);
+    if (cy.nodes().empty()) return;
+    if (animated && !view.still) cy.animate(Object.assign(whole(), { duration: 250 }));
+    else cy.viewport(whole());
   };
+  // How many there is room for at first, each with a name.
+  canvas.room = function () { return Math.max(ALWAYS, Math.round(holder.clientWidth * holder.clientHeight / (2.6 * WIDE * HIGH))); };
   // In a notebook's tab that isn't shown there is no room to fit into: it is done when the graph gets some, and again
   // when the room changes, until the reader moves the graph.
-  var holder = document.getElementById("graph"), moved = false;
+  var moved = false;
   cy.on("dragfree", "node", function (event) { Object.assign(spots[event.target.data("entity")], event.target.position()); });
   cy.on("dragpan scrollzoom pinchzoom", function () { moved = true; });
   function fitAll() {
-    cy.resize();
     if (moved || !holder.clientWidth) return;
     canvas.fit(false);
-    if (cy.zoom() < 0.4) cy.fit(cy.nodes().slice(0, 2 * ALWAYS), 36);  // in a small window the rest is found by moving it
-    if (cy.zoom() > 2) cy.zoom({ level: 2, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
     writeNames();
   }
   canvas.follow = fitAll;  // after a step to another chapter
   canvas.start = function () {
-    new ResizeObserver(fitAll).observe(holder);
+    var room = canvas.room();
+    new ResizeObserver(function () {
+      cy.resize();
+      if (room !== (room = canvas.room())) hooks.roomChanged();
+      fitAll();
+    }).observe(holder);
     fitAll();
     document.body.dataset.ready = cy.nodes().length + "/" + cy.edges().length;
   };

@@ -189,6 +189,14 @@ function Card(model, canvas, view, hooks, say, corrections) {
     });
   }
 
+  function returning(from) {
+    panel.appendChild(button("← " + (from.chapter === model.last ? say("whole_book") : chapter(from.chapter)), hooks.back, "action"));
+    if (from.opened && !view.opened) panel.appendChild(el("p", say("tie_later"), "hint"));
+  }
+  function missed() {
+    panel.appendChild(el("h2", view.missed));
+    panel.appendChild(el("p", noMatch(), "hint"));
+  }
   function welcome() {
     panel.appendChild(el("p", say(people.length ? "hint" : "nothing"), "hint"));
     var ids = view.shown().slice(0, 24);
@@ -233,14 +241,18 @@ function Card(model, canvas, view, hooks, say, corrections) {
     return box;
   }
 
+  function noMatch() { return say(model.now === model.last ? "no_match" : "no_match_yet"); }
   var card = {
+    noMatch: noMatch,
     show: function () {
       panel.replaceChildren();
       panel.scrollTop = 0;
+      if (view.back) returning(view.back);
       if (view.way) way();
       else if (view.opened) pair(view.opened);
       else if (view.other >= 0) other(view.other);
       else if (view.chosen && model.entity(view.chosen)) whole(view.chosen);
+      else if (view.missed) missed();
       else welcome();
       if (corrections.list.length) panel.appendChild(corrections.overview());
     }

@@ -11,15 +11,18 @@
 
   var model = Model(data);
   var view = {
-    limit: data.shown, guests: new Set(), expanded: new Map(), chosen: "", opened: "", tie: -1, other: -1, circle: -1, way: null, all: false, least: 1,
+    limit: 0, guests: new Set(), expanded: new Map(), chosen: "", opened: "", tie: -1, other: -1, circle: -1, way: null, back: null, missed: "", all: false, least: 1,
     long: false, hidden: new Set(), still: window.matchMedia && window.matchMedia("(prefers-reduced-motion: reduce)").matches,
+    many: function () { return view.limit || Math.min(data.shown, canvas.room()); },  // until the reader says how many
     // Who is shown, the most important first: those of the cast that the reader knows, and those brought in.
     shown: function () {
+      var limit = view.many();
       var all = Array.from(model.state().entities.values()).sort(function (a, b) { return b.weight - a.weight || a.person - b.person; });
-      return all.filter(function (entity, i) { return i < view.limit || view.guests.has(entity.id); }).map(function (entity) { return entity.id; });
+      return all.filter(function (entity, i) { return i < limit || view.guests.has(entity.id); }).map(function (entity) { return entity.id; });
     }
   };
-  var hooks = { choose: choose, centre: function (id) { canvas.centre(id); }, open: open, expand: expand, path: path, other: other, read: read };
+  var hooks = { choose: choose, centre: function (id) { canvas.centre(id); }, open: open, expand: expand, path: path, other: other, read: jump, back: back,
+    roomChanged: function () { if (!view.limit) refresh(); } };
   var corrections = Corrections(data, say, function () { card.show(); tell(); });
   var canvas = Canvas(model, view, hooks), card = Card(model, canvas, view, hooks, say, corrections);
 
@@ -32,7 +35,8 @@
   function clear() {
     view.chosen = view.opened = "";
     view.other = view.circle = -1;
-    view.way = null;
+    view.way = view.back = null;
+    view.missed = "";
     view.long = false;
   }
   function choose(id) {
@@ -84,18 +88,35 @@
     if (view.chosen && !model.entity(view.chosen)) clear();
     if (view.opened && !model.pairs().has(view.opened)) clear();
     if (view.other >= 0 && data.others[view.other].at[0] > model.now) clear();
-    if (view.way) clear();
+    if (view.way || view.missed) clear();
+    view.back = null;
     suggest();
     refresh();
     canvas.follow();
+  }
+  // From a card to a chapter, with a way back: what was open may be unknown there.
+  function jump(chapter) {
+    var from = view.back || { chapter: model.now, chosen: view.chosen, opened: view.opened, tie: view.tie, other: view.other };
+    stop();
+    read(chapter);
+    view.back = from;
+    card.show();
+  }
+  function back() {
+    var from = view.back;
+    read(from.chapter);
+    clear();
+    Object.assign(view, { chosen: from.chosen, opened: from.opened, tie: from.tie, other: from.other });
+    refresh();
   }
   function tell() {
     var state = model.state(), own = data.chapters[model.now] || [0, ""], whole = model.now === model.last;
     byId("now").textContent = whole ? say("whole_book") : say("as_of", { n: own[0] }) + (own[1] ? " · " + own[1] : "");
     slider.setAttribute("aria-valuetext", byId("now").textContent);
     byId("counts").textContent = say("counts", { people: state.entities.size, ties: state.ties.length, shown: view.shown().length });
+    byId("many").value = view.many();
     byId("least_value").textContent = view.least;
-    byId("many_value").textContent = say("many", { n: Math.min(view.limit, state.entities.size), all: state.entities.size });
+    byId("many_value").textContent = say("many", { n: Math.min(view.many(), state.entities.size), all: state.entities.size });
     byId("whole").disabled = whole;
     byId("fixes").hidden = !corrections.list.length;
     byId("fixes").textContent = say("fixes_save", { n: corrections.list.length });
@@ -138,7 +159,7 @@
     marked = Math.max(0, Math.min(marked, all.length - 1));
     found.replaceChildren();
     search.setAttribute("aria-expanded", String(all.length > 0));
-    if (search.value.trim() && !all.length) found.appendChild(el("li", say(model.now === model.last ? "no_match" : "no_match_yet"), "hint"));
+    if (search.value.trim() && !all.length) found.appendChild(el("li", card.noMatch(), "hint"));
     all.forEach(function (hit, i) {
       var item = el("li", hit.text, i === marked ? "on" : "");
       item.setAttribute("role", "option");
@@ -158,6 +179,11 @@
       suggest();
       event.preventDefault();
     } else if (event.key === "Enter" && all.length) pick(all[marked]);
+    else if (event.key === "Enter" && search.value.trim()) {  // what was found before is no answer to this
+      clear();
+      view.missed = search.value.trim();
+      refresh();
+    }
     else if (event.key === "Escape") { search.value = ""; found.replaceChildren(); search.blur(); }
   });
   document.addEventListener("keydown", function (event) {
@@ -209,7 +235,6 @@
   }
   var many = byId("many"), least = byId("least");
   many.max = Math.max(1, Math.min(1000, data.people.length));
-  many.value = view.limit;
   many.addEventListener("input", function () { view.limit = Number(many.value); refresh(); });
   least.addEventListener("input", function () { view.least = Number(least.value); refresh(); });
   byId("all").addEventListener("change", function (event) { view.all = event.target.checked; refresh(); });

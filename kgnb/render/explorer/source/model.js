@@ -15,7 +15,10 @@ function Model(data) {
   });
 
   // In lower case and in simplified characters, however it is typed.
-  function folded(text) { return Array.from(text.trim().toLowerCase()).map(function (c) { return data.fold[c] || c; }).join(""); }
+  function folded(text) { return text.trim().toLowerCase().replace(/[^\x00-\x7f]/gu, function (c) { return data.fold[c] || c; }); }
+  var low = new Map();  // name → folded, for the search
+  people.forEach(function (p) { p.forms.forEach(function (f) { low.set(f[0], folded(f[0])); }); });
+  data.others.forEach(function (o) { low.set(o.name, folded(o.name)); });
   function idOf(person, form) { return form && people[person].forms[form - 1][1] > model.now ? person + ":" + form : String(person); }
   function personOf(id) { return Number(id.split(":")[0]); }
   function formOf(id) { return Number(id.split(":")[1] || 0); }
@@ -132,8 +135,8 @@ function Model(data) {
     model.state().entities.forEach(function (entity) {
       var best = null;
       [entity.name].concat(entity.aliases).forEach(function (form) {
-        var low = folded(form), at = low.indexOf(wanted);
-        var rank = low === wanted ? 0 : at === 0 ? 1 : at > 0 ? 2 : 3;
+        var own = low.get(form), at = own.indexOf(wanted);
+        var rank = own === wanted ? 0 : at === 0 ? 1 : at > 0 ? 2 : 3;
         if (rank < 3 && (!best || rank < best.rank)) best = { rank: rank, form: form };
       });
       if (best) hits.push({ id: entity.id, entity: entity, form: best.form, rank: best.rank });
@@ -147,7 +150,7 @@ function Model(data) {
     wanted = folded(wanted);
     var hits = [];
     data.others.forEach(function (o, i) {
-      if (o.at[0] <= model.now && folded(o.name).indexOf(wanted) >= 0) hits.push(i);
+      if (o.at[0] <= model.now && low.get(o.name).indexOf(wanted) >= 0) hits.push(i);
     });
     return hits;
   };
