@@ -199,18 +199,24 @@ def test_from_a_quote_to_its_chapter_there_is_a_way_back(browser: Any, tmp_path:
     """Where the tie is known later only, the card says so."""
     use_language("en")
     graph = novel()
-    late = GraphEdge(("Character", "Joe"), "FRIEND", ("Character", "Pip"), {"chapters": [2, 4], "count": 2})
-    graph.edges[late.ref] = late
-    late.properties |= {"strength": 4, "extracted_by": "rule"}
-    rows = [*ROWS, row(2, [], ("Joe", "FRIEND", "Pip", 4, "what larks"))]
-    page, said, _ = watched(browser, write(tmp_path / "g.html", graph, rows))
+    tie(graph, "Joe", "FRIEND", "Pip", [2, 4], extracted_by="rule", evidence="what larks")
+    rows = [*ROWS[:1], row(2, [], ("Joe", "FRIEND", "Pip", 4, "what larks")), *ROWS[1:]]
+    tie(graph, "Joe", "MASTER_OF", "Estella", [2], extracted_by="rule")
+    rows[1][1].relations.append(
+        Relation(source="Joe", type="MASTER_OF", target="Estella", evidence="so he said")
+    )
+    path = tmp_path / "g.html"
+    history = book_history(graph, rows, {})
+    path.write_text(explorer.html(graph, history, title="Great Expectations"), encoding="utf-8")
+    page, said, _ = watched(browser, path)
     page.wait_for_selector("body[data-ready]")
     find(page, "Estella")
-    page.click("#panel .more")
-    title = page.inner_text("#panel h2")
-    page.evaluate("document.querySelector('#panel .relation .at').click()")
-    page.click("#panel .action")
-    assert page.inner_text("#panel h2") == title
+    page.locator("#panel .tie").filter(has_text="Joe").locator(".more").click()
+    assert "so he said" in page.inner_text("#panel")
+    page.locator("#panel blockquote .at").first.click()
+    assert texts("en")["explorer.tie_later"] in page.inner_text("#panel"), "Estella comes in chapter 6"
+    page.locator("#panel .action").first.click()
+    assert "so he said" in page.inner_text("#panel")
     assert page.is_disabled("#whole"), "the whole book again"
     assert said == []
     page.close()

@@ -168,9 +168,9 @@ function Canvas(model, view, hooks) {
   };
 
   // Names are readable however far out: each at 11 pixels or more at a side of its circle where none is written yet,
-  // the lit and the important first. Those of the first sixteen are always written, where they cover least.
+  // the lit and the important first, rather within `seen` (as cy.extent()). Those of the first sixteen are always written.
   var SIDES = [["center", "bottom", 0, 3], ["center", "top", 0, -3], ["right", "center", 3, 0], ["left", "center", -3, 0]], ALWAYS = 16;
-  function names(zoom) {
+  function names(zoom, seen) {
     var grown = Math.max(1, Math.min(2.5, 0.4 / zoom)), taken = [];  // circles are seen however far out, too
     function covered(box) {
       return taken.reduce(function (sum, other) {
@@ -188,8 +188,8 @@ function Canvas(model, view, hooks) {
       var size = Math.max(one.node.data("font"), 11 / zoom), half = size * textWidth(one.node.data("label")) / 2, high = size * 0.6, best = null;
       if (taken.length < 1200) SIDES.forEach(function (side) {
         var box = around(one.at.x + Math.sign(side[2]) * (one.r + half + 3), one.at.y + Math.sign(side[3]) * (one.r + high + 3), half, high);
-        var cost = covered(box);
-        if (!best || cost < best.cost) best = { cost: cost, box: box, side: side };
+        var cost = covered(box), off = Math.max(0, seen.x1 - box[0], box[2] - seen.x2) + Math.max(0, seen.y1 - box[1], box[3] - seen.y2);
+        if (!best || cost + off * size < best.cost + best.off * size) best = { cost: cost, off: off, box: box, side: side };
       });
       one.size = size;
       one.side = best ? best.side : SIDES[0];
@@ -200,7 +200,7 @@ function Canvas(model, view, hooks) {
   }
   function writeNames() {
     cy.batch(function () {
-      names(cy.zoom()).forEach(function (name) {
+      names(cy.zoom(), cy.extent()).forEach(function (name) {
         name.node.style({ "width": 2 * name.r, "height": 2 * name.r, "font-size": name.size, "text-opacity": name.box ? 1 : 0,
           "text-halign": name.side[0], "text-valign": name.side[1], "text-margin-x": name.side[2], "text-margin-y": name.side[3] });
       });
@@ -232,14 +232,14 @@ function Canvas(model, view, hooks) {
   };
   // The view in which all circles with the names that are written there are seen.
   function whole() {
-    var wide = cy.width() - 32, high = cy.height() - 32, zoom = 2, box;
+    var wide = cy.width() - 32, high = cy.height() - 32, circles = cy.nodes().map(function (node) { return node.position(); }), zoom = 2, box;
+    function joined(boxes) {
+      return [0, 1, 2, 3].map(function (side) { return Math[side < 2 ? "min" : "max"].apply(null, boxes.map(function (own) { return own[side]; })); });
+    }
+    var all = joined(circles.map(function (at) { return [at.x, at.y, at.x, at.y]; })), x = (all[0] + all[2]) / 2, y = (all[1] + all[3]) / 2;
     for (; ; zoom *= 0.95) {  // names take more of a smaller picture
-      box = [Infinity, Infinity, -Infinity, -Infinity];
-      names(zoom).forEach(function (name) {
-        [name.circle, name.box || name.circle].forEach(function (own) {
-          box = [Math.min(box[0], own[0]), Math.min(box[1], own[1]), Math.max(box[2], own[2]), Math.max(box[3], own[3])];
-        });
-      });
+      var seen = { x1: x - wide / zoom / 2, x2: x + wide / zoom / 2, y1: y - high / zoom / 2, y2: y + high / zoom / 2 };
+      box = joined(names(zoom, seen).flatMap(function (name) { return [name.circle, name.box || name.circle]; }));
       var fits = Math.min(wide / (box[2] - box[0]), high / (box[3] - box[1]));
       if (zoom <= fits || zoom < cy.minZoom()) break;
       if (zoom > 1.5 * fits) zoom = 1.5 * fits;  // far from it
