@@ -3,11 +3,14 @@ hardly named outside them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from kgnb.extract.model import NameEntry
+from kgnb.extract.patterns import Mention
 
 MAX_TOLD = 0.1
 """Greatest share of a narrator's names that stand outside speech; in novels it is at most 0.01, but a short
@@ -133,6 +136,89 @@ def is_first_person(chapters: Sequence[Share]) -> bool:
 
 def _whole(parts: Sequence[Share]) -> Share:
     return Share(sum(p.own for p in parts), sum(p.told for p in parts))
+
+
+class Told:
+    """A text with its speeches and its narrator's "I".
+
+    ``own``: offsets of "I" outside speech.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        speech_or_i: re.Pattern[str],
+        says: Callable[[int, int, bool], bool],
+        called: Callable[[int, int], bool],
+    ) -> None:
+        """``speech_or_i``: matches a speech, or "I" as group "i".
+
+        ``says(start, end, in_speech)``: whether the words before a name state it as the narrator's;
+        ``called(start, end)``: whether a name in a speech calls its bearer.
+        """
+        self.text, self.own, self.says, self._called = text, list[int](), says, called
+        self._starts, self._ends = list[int](), list[int]()
+        for match in speech_or_i.finditer(text):
+            if match["i"]:
+                self.own.append(match.start())
+            else:
+                self._starts.append(match.start())
+                self._ends.append(match.end())
+
+    def in_speech(self, at: int) -> bool:
+        """Return whether an offset is in a speech."""
+        k = bisect_right(self._starts, at) - 1
+        return k >= 0 and at < self._ends[k]
+
+    def share(self, begin: int = 0, end: int | None = None) -> Share:
+        """Return the counts of a part of the text; ``end``: None for the end of the text."""
+        end = len(self.text) if end is None else end
+        own = bisect_left(self.own, end) - bisect_left(self.own, begin)
+        i, k = bisect_left(self._starts, begin), bisect_left(self._starts, end)
+        return Share(own, end - begin - sum(self._ends[i:k]) + sum(self._starts[i:k]))
+
+    def teller(self, name: str, places: Iterable[Place]) -> Teller:
+        """Return how a person's names are used; ``places``: start and end of each."""
+        named = told = called = says = 0
+        for start, end in places:
+            named += 1
+            if self.says(start, end, speech := self.in_speech(start)):
+                says += 1
+            elif speech:
+                called += self._called(start, end)
+            else:
+                told += 1
+        return Teller(name, named, told, called, says)
+
+    def may_tell(self, entry: NameEntry, people: Iterable[Mention], share: Share) -> bool:
+        """Return whether a person may be the narrator of a part; ``people``, ``share``: mentions and counts
+        of the part."""
+        places = ((m.start, m.end) for m in people if m.entry.name == entry.name)
+        return share.tells(entry, self.teller(entry.name, places).told)
+
+
+def of_book(
+    text: str,
+    starts: Sequence[int],
+    persons: Iterable[tuple[str, Sequence[str], Sequence[int]]],
+    read: Callable[[str], Told],
+    addresses: Callable[[Told, str, Mapping[str, Sequence[Place]]], Sequence[str]] = lambda *_: (),
+) -> Narrator | None:
+    """Return the narrator of a whole book, with the first "I" of each paragraph that has it outside speech;
+    None for a book in the third person or without a clear narrator.
+
+    ``starts``: offsets at which chapters begin; ``persons``: (name, all names of the person, offsets of
+    these); ``addresses``: function from the text, the narrator and all persons' places to
+    :attr:`Narrator.also`.
+    """
+    if not may_be_first_person([read(part).share() for part in samples(text, starts)]):
+        return None
+    told = read(text)
+    if not is_first_person([told.share(*span) for span in spans(text, starts)]):
+        return None
+    places = {name: list(places_of(text, names, at)) for name, names, at in persons}
+    found = choose((told.teller(name, at) for name, at in places.items()), len(starts))
+    return Narrator(found, one_a_line(text, told.own), addresses(told, found, places)) if found else None
 
 
 def places_of(text: str, names: Sequence[str], offsets: Iterable[int]) -> Iterator[Place]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kgnb.extract import name_scan, rules
-from kgnb.extract.en.narrator import _teller
-from kgnb.extract.en.paragraphs import Paragraphs
+from kgnb.extract.en.narrator import read
 from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
 
@@ -55,7 +54,7 @@ class TestWhoTells:
     )
     def test_what_he_says_of_himself(self, text: str, says: int) -> None:
         at = text.index("Tom")
-        assert _teller(text, Paragraphs(text), "Tom", [(at, at + 3)]).says == says
+        assert read(text).teller("Tom", [(at, at + 3)]).says == says
 
     def test_who_is_only_called(self) -> None:
         assert tellers(BOOK[0].replace("My name is Tom Harrow. ", ""), *BOOK[1:]) == ["Tom"]

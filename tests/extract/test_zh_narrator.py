@@ -12,7 +12,7 @@ from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
 from kgnb.extract.narrator import Narrator, Teller, choose, one_a_line
 from kgnb.extract.patterns import Mention
-from kgnb.extract.zh.narrator import _Told, is_owner, of_book
+from kgnb.extract.zh.narrator import is_owner, of_book, read
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render.names_text import named_line
 
@@ -102,11 +102,11 @@ class TestWhoTells:
     @pytest.mark.parametrize("speech", ["“我”", "「我」", "『我』", '"我"', "他说：我", "—我"])
     def test_i_outside_speech_and_no_army(self, speech: str) -> None:
         text = f"{speech}\n我们，我军。俺走了。"
-        assert _Told(text).own == [text.index("俺")]
+        assert read(text).own == [text.index("俺")]
 
     @staticmethod
     def told(text: str, name: str) -> list[Teller]:
-        return [_Told(text).teller(name, [m.span() for m in re.finditer(name, text)])]
+        return [read(text).teller(name, [m.span() for m in re.finditer(name, text)])]
 
     @pytest.mark.parametrize(
         "change",

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
+from kgnb.extract import narrator
 from kgnb.extract.model import NameEntry
-from kgnb.extract.narrator import (
-    Narrator,
-    Place,
-    Share,
-    Teller,
-    choose,
-    is_first_person,
-    may_be_first_person,
-    one_a_line,
-    places_of,
-    samples,
-    spans,
-)
+from kgnb.extract.narrator import Narrator, Place, Told
 from kgnb.extract.patterns import Mention
 from kgnb.extract.zh.surnames import surname_of, titled_surname
 
@@ -54,84 +43,50 @@ _CALLED_BEFORE = '“「『"，！？…、'
 _CALLED_AFTER = re.compile("[哥姐叔伯婶嫂爷弟妹兄]?(?:先生|小姐|姑娘|同学|老师)?[啊呀哪]?[，。！？…、—～]")
 
 
-class _Told:
-    """Where a text is speech, and where its narrator says 我."""
+def read(text: str) -> Told:
+    """Return the text with its speeches and 我."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.own: list[int] = []
-        """Offsets of 我 outside speech."""
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for match in _SPEECH_OR_I.finditer(text):
-            if match["i"]:
-                self.own.append(match.start())
-            else:
-                self._starts.append(match.start())
-                self._ends.append(match.end())
+    def says(start: int, end: int, speech: bool) -> bool:
+        return not (speech and text[start - 1] not in "“「『") and _is_stated(text, start, end)
 
-    def in_speech(self, at: int) -> bool:
-        k = bisect_right(self._starts, at) - 1
-        return k >= 0 and at < self._ends[k]
+    return Told(text, _SPEECH_OR_I, says, lambda start, end: _is_called(text, start, end))
 
-    def share(self, begin: int, end: int) -> Share:
-        """How often a part says 我."""
-        own = bisect_left(self.own, end) - bisect_left(self.own, begin)
-        i, k = bisect_left(self._starts, begin), bisect_left(self._starts, end)
-        return Share(own, end - begin - sum(self._ends[i:k]) + sum(self._starts[i:k]))
 
-    def says(self, place: Place) -> bool:
-        """Whether the narrator says that a name is his: 我叫甲; 我是甲，…."""
-        start, end = place
-        said = self.in_speech(start) and self.text[start - 1] not in "“「『"
-        return not said and _is_stated(self.text, start, end)
+def _is_called(text: str, start: int, end: int) -> bool:
+    return text[start - 1 : start] in _CALLED_BEFORE and _CALLED_AFTER.match(text, end) is not None
 
-    def teller(self, name: str, places: Iterable[Place]) -> Teller:
-        """How a person's names are used."""
-        named = told = called = says = 0
-        for place in places:
-            named += 1
-            if self.says(place):
-                says += 1
-            elif not self.in_speech(place[0]):
-                told += 1
-            else:
-                called += self._is_called(place)
-        return Teller(name, named, told, called, says)
 
-    def addresses(self, narrator: str, places: Mapping[str, Sequence[Place]]) -> list[str]:
-        """Surname and title by which others only call somebody, mostly the narrator: 何小姐, or 管我叫何老板.
+def _addresses(told: Told, teller: str, places: Mapping[str, Sequence[Place]]) -> list[str]:
+    """Surname and title by which others only call somebody, mostly the narrator: 何小姐, or 管我叫何老板.
 
-        ``places``: person → where it is named.
-        """
-        surname = surname_of(narrator)
-        family = [name for name in places if surname and name != narrator and name.startswith(surname)]
-        others = sorted(at for n in family if not titled_surname(n) for at, _ in places[n])
-        titled = [n for n in family if titled_surname(n) and len(places[n]) > 1]
-        called = [n for n in titled if all(map(self._is_address, places[n]))]
-        return [
-            n for n in called if 2 * sum(self._may_be_his(p, others) for p in places[n]) >= len(places[n])
-        ]
+    ``places``: person → where it is named.
+    """
+    surname = surname_of(teller)
+    family = [name for name in places if surname and name != teller and name.startswith(surname)]
+    others = sorted(at for n in family if not titled_surname(n) for at, _ in places[n])
+    titled = [n for n in family if titled_surname(n) and len(places[n]) > 1]
+    called = [n for n in titled if all(_is_address(told, *place) for place in places[n])]
+    return [
+        n
+        for n in called
+        if 2 * sum(_may_be_his(told, start, others) for start, _ in places[n]) >= len(places[n])
+    ]
 
-    def _is_address(self, place: Place) -> bool:
-        """Whether somebody is called so, or says that others call him so."""
-        start = place[0]
-        own = _CALL_ME.search(self.text, max(0, start - 8), start) is not None
-        return own or (self.in_speech(start) and self._is_called(place))
 
-    def _may_be_his(self, place: Place, others: Sequence[int]) -> bool:
-        """Whether the narrator, and none of his kin, is there when a name is called."""
-        start = place[0]
-        k = bisect_left(self.own, start - SCENE)
-        here = k < len(self.own) and self.own[k] < start + SCENE
-        i = bisect_left(others, start - SCENE)
-        alone = i == len(others) or others[i] > start + SCENE
-        kin = _OWN_KIN.finditer(self.text, max(0, start - SCENE), start + SCENE)
-        return here and alone and all(self.in_speech(match.start()) for match in kin)
+def _is_address(told: Told, start: int, end: int) -> bool:
+    """Whether somebody is called so, or says that others call him so."""
+    own = _CALL_ME.search(told.text, max(0, start - 8), start) is not None
+    return own or (told.in_speech(start) and _is_called(told.text, start, end))
 
-    def _is_called(self, place: Place) -> bool:
-        before = self.text[place[0] - 1 : place[0]]
-        return before in _CALLED_BEFORE and _CALLED_AFTER.match(self.text, place[1]) is not None
+
+def _may_be_his(told: Told, start: int, others: Sequence[int]) -> bool:
+    """Whether the narrator, and none of his kin, is there when a name is called."""
+    k = bisect_left(told.own, start - SCENE)
+    here = k < len(told.own) and told.own[k] < start + SCENE
+    i = bisect_left(others, start - SCENE)
+    alone = i == len(others) or others[i] > start + SCENE
+    kin = _OWN_KIN.finditer(told.text, max(0, start - SCENE), start + SCENE)
+    return here and alone and all(told.in_speech(match.start()) for match in kin)
 
 
 def _is_stated(text: str, start: int, end: int) -> bool:
@@ -144,18 +99,8 @@ def _is_stated(text: str, start: int, end: int) -> bool:
 def of_book(
     text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
 ) -> Narrator | None:
-    """Return who tells the whole book, with one 我 of each line in which he says it; None for nobody.
-
-    ``starts``: where its chapters begin; ``persons``: name, all names, offsets of each.
-    """
-    if not may_be_first_person([_Told(part).share(0, len(part)) for part in samples(text, starts)]):
-        return None
-    told = _Told(text)
-    if not is_first_person([told.share(*span) for span in spans(text, starts)]):
-        return None
-    places = {name: list(places_of(text, names, at)) for name, names, at in persons}
-    found = choose((told.teller(name, at) for name, at in places.items()), len(starts))
-    return Narrator(found, one_a_line(text, told.own), told.addresses(found, places)) if found else None
+    """Return the narrator of a whole book, see :func:`kgnb.extract.narrator.of_book`."""
+    return narrator.of_book(text, starts, persons, read, _addresses)
 
 
 def is_narrators(mention: Mention) -> bool:
@@ -181,11 +126,9 @@ def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEnt
     stated = [m for m in people if text[m.start - 1] in _BEFORE_OWN and _is_stated(text, m.start, m.end)]
     if not (tellers or headed or stated):
         return []
-    told = _Told(text)
-    share = told.share(0, len(text))
-    said = [m.entry for m in stated if told.says((m.start, m.end))]
+    told = read(text)
+    said = [m.entry for m in stated if told.says(m.start, m.end, told.in_speech(m.start))]
     for entry in (*said, *headed, *tellers):
-        places = ((m.start, m.end) for m in people if m.entry.name == entry.name and m.start > line)
-        if share.tells(entry, told.teller(entry.name, places).told):
+        if told.may_tell(entry, (m for m in people if m.start > line), told.share()):
             return [Mention(entry, text[at], at, at + 1) for at in told.own]
     return []
