@@ -11,14 +11,13 @@ import io
 import json
 import lzma
 import re
-import tempfile
 import tokenize
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from kgnb import _HOME, __version__
 from kgnb.core.errors import InputError
 from kgnb.kaggle.book_notebook import as_text
 from kgnb.kaggle.kernel_metadata import read_json
-from kgnb.kaggle.subprocesses import pip
 
 Notebook = dict[str, Any]
 
@@ -38,7 +36,10 @@ INSTALL_CELLS = (CELL, "install")
 """Ids of cells that install kgnb: that of an earlier bundle, and that of kgnb's own notebooks."""
 EXTRAS = ("embedded",)
 """What a notebook installs of kgnb; packages that a place has are its own and never touched."""
-BUILD_SECONDS = 180.0
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of kgnb's code."""
+ABOUT = ("METADATA", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+"""Files of an installation that a wheel has too."""
 DOCUMENTED = {f"{home.replace('.', '/')}.py" for home in ("kgnb.__init__", *_HOME.values())}
 """Modules whose docstrings a carried wheel keeps: help() shows them to a notebook's user."""
 _TEXT_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0}]
@@ -106,52 +107,28 @@ def _without_comments(code: str, path: str) -> str:
 
 def checkout() -> Path | None:
     """The checkout that this kgnb runs from, or None where it is an installed package."""
-    root = Path(__file__).resolve().parents[2]
-    return root if (root / "pyproject.toml").is_file() else None
+    return PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
 
 
 async def own_wheel() -> Wheel:
-    """This very kgnb: built from its checkout, or put together again from the installed files.
+    """This very kgnb: the files that it runs from, and what its installation says of it.
 
-    Raises InputError where neither works.
+    Raises InputError where it isn't installed.
     """
-    root = checkout()
-    if root is None:
-        return await asyncio.to_thread(_from_installed)
-    with tempfile.TemporaryDirectory(prefix="kgnb-wheel-") as folder:
-        await _pip_wheel(root, folder)
-        return await asyncio.to_thread(_built, Path(folder))
+    return await asyncio.to_thread(_own_wheel)
 
 
-def _built(folder: Path) -> Wheel:
-    (path,) = folder.glob("kgnb-*.whl")
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/RECORD")]
-        return Wheel(path.name, {name: archive.read(name) for name in names})
-
-
-async def _pip_wheel(root: Path, folder: str) -> None:
-    isolated = [] if util.find_spec("hatchling") is None else ["--no-build-isolation"]
-    words = ("wheel", "--no-deps", *isolated, "--wheel-dir", folder, str(root))
-    if reason := await pip(*words, seconds=BUILD_SECONDS):
-        raise InputError("bundle.no_wheel", reason=reason)
-
-
-def _from_installed() -> Wheel:
+def _own_wheel() -> Wheel:
     try:
         own = metadata.distribution("kgnb")
     except metadata.PackageNotFoundError:
-        raise InputError("bundle.no_wheel", reason="kgnb: no .dist-info") from None
-    info = f"kgnb-{own.version}.dist-info"
-    left_out = {f"{info}/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")}
-    files = {
-        str(path): Path(str(path.locate())).read_bytes()
-        for path in own.files or ()
-        if path.parts[0] in ("kgnb", info) and path.suffix != ".pyc" and str(path) not in left_out
-    }
-    if "kgnb/__init__.py" not in files:  # an editable install whose checkout is gone
-        raise InputError("bundle.no_wheel", reason="kgnb: RECORD")
-    return Wheel(f"kgnb-{own.version}-py3-none-any.whl", files)
+        raise InputError("bundle.no_wheel") from None
+    found = [path for path in PACKAGE.rglob("*.*") if path.suffix != ".pyc" and path.is_file()]
+    files = {f"kgnb/{path.relative_to(PACKAGE).as_posix()}": path.read_bytes() for path in found}
+    files |= {f"kgnb/notebooks/{path.name}": path.read_bytes() for path in own_notebooks().glob("*.ipynb")}
+    about = {f"kgnb-{own.version}.dist-info/{name}": own.read_text(name) for name in ABOUT}
+    files |= {path: text.encode() for path, text in about.items() if text}
+    return Wheel(f"kgnb-{own.version}-py3-none-any.whl", dict(sorted(files.items())))
 
 
 def requirements(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, tuple[str, str]]:
@@ -175,7 +152,7 @@ def requirements(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, tupl
 
 def own_notebooks() -> Path:
     """The folder of kgnb's own notebooks."""
-    return (checkout() or Path(__file__).resolve().parents[1]) / "notebooks"
+    return (checkout() or PACKAGE) / "notebooks"
 
 
 def notebook_path(name: str) -> Path:

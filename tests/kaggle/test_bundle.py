@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import base64
 import json
 import lzma
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -89,24 +91,37 @@ class TestWheel:
         assert not {"ipywidgets", "kaggle"} & found.keys()  # the place's own are never touched
         assert "jieba" not in notebook_bundle.requirements(wheel, ())
 
-    def test_an_installed_one_is_put_together_again(
-        self, wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        made = wheel.write(tmp_path)
-        site = tmp_path / "site"
+    def test_an_installed_one_is_put_together_again(self, wheel: Wheel, tmp_path: Path) -> None:
+        made, site = wheel.write(tmp_path), tmp_path / "site"
         pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "-t", site, made]
         subprocess.run(pip, check=True, timeout=60 * SLOWEST)
-        (dist,) = metadata.distributions(name="kgnb", path=[str(site)])
-        monkeypatch.setattr(metadata, "distribution", lambda _: dist)
-        assert notebook_bundle._from_installed() == wheel
+        code = (
+            "import asyncio, sys; from pathlib import Path; from kgnb.kaggle import notebook_bundle as nb\n"
+            "print(nb.PACKAGE); asyncio.run(nb.own_wheel()).write(Path(sys.argv[1]))"
+        )
+        (tmp_path / "again").mkdir()
+        command = [sys.executable, "-P", "-c", code, tmp_path / "again"]
+        env = environment(PYTHONPATH=str(site))
+        ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60 * SLOWEST)
+        assert ran.stdout.strip() == str(site / "kgnb"), ran.stderr
+        with zipfile.ZipFile(tmp_path / "again" / wheel.name) as archive:
+            again = {name: archive.read(name) for name in archive.namelist() if "/RECORD" not in name}
+        assert again == wheel.files
 
-    def test_without_a_record_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_is_what_a_build_of_the_checkout_makes(self, wheel: Wheel, tmp_path: Path) -> None:
+        options = ("-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT)
+        subprocess.run([sys.executable, "-m", "pip", "wheel", *options], check=True, timeout=180 * SLOWEST)
+        with zipfile.ZipFile(tmp_path / wheel.name) as archive:
+            names = {name for name in archive.namelist() if "/RECORD" not in name}
+        assert names == wheel.files.keys()
+
+    def test_without_an_installation_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def nothing(_: str) -> None:
             raise metadata.PackageNotFoundError
 
         monkeypatch.setattr(metadata, "distribution", nothing)
         with pytest.raises(InputError, match="kgnb"):
-            notebook_bundle._from_installed()
+            asyncio.run(notebook_bundle.own_wheel())
 
 
 class TestBundle:
