@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 from kgnb.app.condition import add_conditions
 from kgnb.app.context import App, budget_of
 from kgnb.core.addresses import redacted_url
-from kgnb.core.errors import ServiceRefused, SettingsError
+from kgnb.core.errors import SettingsError
 from kgnb.core.model import ACTIVE_STATUSES, ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import SpendingKey
 from kgnb.stores.ledger.task_stats import TaskFigures
 from kgnb.stores.queue.breaker import ProviderState
-from kgnb.stores.queue.inspect import NODES, QUEUES, LeaseInfo, NodeInfo
-from kgnb.stores.queue.types import QueueName, QueueState
+from kgnb.stores.queue.inspect import LeaseInfo, NodeInfo
+from kgnb.stores.queue.types import QueueName
 from kgnb.worker.budget import Budget
 from kgnb.worker.slots import queues_of
 
@@ -45,15 +45,10 @@ class StatusReport:
         self._budget = budget_of(app.settings)
         self._scans: dict[object, tuple[float, Any]] = {}  # what scans of Redis found, and when
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
-        self._failures: dict[int, tuple[int, list[dict[str, Any]]]] = {}  # with how many there were
-        self._broken: dict[str, QueueState] = {}  # lists of nodes, queues that can't be read
 
     async def read(self) -> dict[str, Any]:
-        """Everything as JSON-ready values. Raises ServiceDown or ServiceRefused rather than return a part.
-
-        A key of a wrong type hides what it should hold: it is among the queues, with its problem.
-        """
-        app, self._broken = self._app, {}
+        """Everything as JSON-ready values. Raises ServiceDown or ServiceRefused rather than return a part."""
+        app = self._app
         await app.providers.refresh()
         providers = list(app.providers.all())
         tasks = await self._tasks()
@@ -68,7 +63,7 @@ class StatusReport:
             "nodes": nodes,
             "queues": [
                 {"queue": name, **asdict(state)}
-                for name, state in [*states.items(), *self._broken.items()]
+                for name, state in states.items()
                 if any(asdict(state).values())
             ],
             "providers": [
@@ -85,11 +80,10 @@ class StatusReport:
         return add_conditions(found)
 
     async def _failed_chapters(self, task: Task, counted: TaskFigures) -> list[dict[str, Any]]:
-        """Which chapters failed and why; read again only when their number changed."""
-        count = counted.count(ChapterStatus.FAILED)
-        if count != self._failures.get(task.id, (0, []))[0]:
-            self._failures[task.id] = count, await self._app.ledger.task_stats.failures(task.id, FAILURES)
-        return self._failures[task.id][1] if count else []
+        """Which chapters failed and why."""
+        if not counted.count(ChapterStatus.FAILED):
+            return []
+        return await self._app.ledger.task_stats.failures(task.id, FAILURES)
 
     async def _queues(
         self, providers: Sequence[Provider], tasks: Sequence[tuple[Task, TaskFigures]]
@@ -98,14 +92,14 @@ class StatusReport:
         names = set(queues_of(providers, self._app.settings.prefixes))
         names |= {QueueName(task.queue) for task, _ in tasks if task.queue}
         if self._queue is not None:
-            names.update(await self._listed(QUEUES, self._queue.polled_queues()))
+            names.update(await self._queue.polled_queues())
         return sorted(names)
 
     async def _nodes(self) -> list[NodeInfo]:
         if self._queue is None:
             return []
         old_workers = await self._scanned(self._queue.foreign_nodes)
-        return await self._listed(NODES, self._queue.nodes()) + old_workers
+        return await self._queue.nodes() + old_workers
 
     async def _scanned(self, scan: Callable[..., Awaitable[T]], *given: object) -> T:
         """What ``scan(*given)`` found, at most SCAN_SECONDS ago."""
@@ -113,16 +107,6 @@ class StatusReport:
             self._scans[scan] = time.monotonic(), await scan(*given)
         found: T = self._scans[scan][1]
         return found
-
-    async def _listed(self, key: str, reading: Awaitable[list[T]]) -> list[T]:
-        """What is listed under ``key``; nothing where a key has a wrong type, which is noted."""
-        try:
-            return await reading
-        except ServiceRefused as error:
-            if error.key != "queue.wrong_type":
-                raise
-            self._broken[key] = QueueState(problem=str(error))
-            return []
 
     async def _tasks(self) -> list[tuple[Task, TaskFigures]]:
         ledger = self._app.ledger
