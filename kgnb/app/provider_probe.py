@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import SecretStr
-
 from kgnb.app.condition import BUDGETS
 from kgnb.app.context import App
 from kgnb.book.reader import story_path
@@ -44,16 +42,6 @@ class ProviderProbe:
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A provider as a person types it in; without a key the known one of the same name and host is used."""
-
-    name: str
-    url: str
-    model: str
-    key: SecretStr | None = None
-
-
 async def probe_provider(app: App, name: str) -> ProviderProbe:
     """Send the provider's first model one short request, ignoring limits and pauses; its cost is counted.
 
@@ -85,15 +73,16 @@ async def note_outcome(app: App, probe: ProviderProbe) -> None:
     await breaker.record_success(probe.name, probe.seconds)
 
 
-async def probe_draft(app: App, draft: Draft) -> ProviderProbe:
-    """Send the draft's model one short request; nothing is saved.
+async def probe_draft(app: App, draft: Provider) -> ProviderProbe:
+    """Send the model of a provider that is being typed in one short request; nothing is saved.
 
-    Raises SettingsError for what can't be a provider.
+    Without a key that of the known one of the same name and host is used. Raises SettingsError for what can't
+    be a provider.
     """
-    return await _probe(app, _draft_client(app, draft), draft.model)
+    return await _probe(app, _draft_client(app, draft), draft.models[0])
 
 
-async def draft_models(app: App, draft: Draft) -> list[str]:
+async def draft_models(app: App, draft: Provider) -> list[str]:
     """The models that the draft's endpoint lists, by name; empty where it lists none.
 
     Raises SettingsError for what can't be a provider, ProviderDown when it doesn't answer.
@@ -111,20 +100,17 @@ def _client(provider: Provider, timeout: float) -> LlmClient:
     return LlmClient(replace(provider, options=once), timeout=timeout, tries=1, connections=2)
 
 
-def _draft_client(app: App, draft: Draft) -> LlmClient:
+def _draft_client(app: App, draft: Provider) -> LlmClient:
     check_name(draft.name)
-    url = draft.url.strip().rstrip("/")
-    provider = Provider(draft.name, base_url=url or "-", models=(draft.model,))
+    provider = replace(draft, base_url=draft.base_url.strip().rstrip("/") or "-")
     check_url(provider)
     known = app.providers.find(provider.lower_name)
-    if draft.key is not None:
-        provider = replace(provider, api_key=draft.key)
-    elif known is not None and origin(known.base_url) == origin(url):
+    if not draft.api_key and known is not None and origin(known.base_url) == origin(provider.base_url):
         provider = replace(provider, api_key=known.api_key)
     provider, problem = app.providers.with_options(provider, typed=True)
     if problem is not None:
         raise SettingsError(problem.key, **problem.facts)
-    if draft.key is not None:  # another key's answer would say nothing of it
+    if draft.api_key:  # another key's answer would say nothing of it
         provider = replace(provider, options=provider.options.model_copy(update={"api_keys": ()}))
     return _client(provider, min(DRAFT_SECONDS, app.settings.llm_timeout))
 

@@ -19,12 +19,13 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from kgnb.app.context import open_app
-from kgnb.app.provider_probe import Draft, probe_draft
+from kgnb.app.provider_probe import probe_draft
 from kgnb.cli import providers as cli_providers
 from kgnb.cli.commands import make_parser
 from kgnb.core.api_keys import ApiKeys, origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import Language, texts
+from kgnb.core.model import Provider
 from kgnb.core.settings import Settings
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import LlmClient
@@ -409,7 +410,7 @@ async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
         told = {"mine": {"api_keys": ["right"], "base_url": llm.base_url}}
         settings = Settings.load(data=tmp_path / "data", provider_options=SecretStr(json.dumps(told)))
         async with open_app(settings, queue=False, graph=False) as app:
-            probe = await probe_draft(app, Draft("mine", llm.base_url, "dryrun", SecretStr("wrong")))
+            probe = await probe_draft(app, Provider("mine", llm.base_url, SecretStr("wrong"), ("dryrun",)))
     assert probe.kind == "provider.auth"
 
 
@@ -419,7 +420,7 @@ async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
 async def test_a_reply_without_an_answer_is_told(tmp_path: Path, reply: str, kind: str) -> None:
     settings = Settings.load(data=tmp_path / "data")
     async with FakeServer(answer=lambda _: reply) as llm, open_app(settings, queue=False, graph=False) as app:
-        probe = await probe_draft(app, Draft("mine", llm.base_url, "dryrun"))
+        probe = await probe_draft(app, Provider("mine", llm.base_url, models=("dryrun",)))
     assert (probe.kind, probe.reached) == (kind, True)
     assert probe.error
 
@@ -446,7 +447,7 @@ async def test_a_silent_endpoint_is_told_from_a_slow_model(
             options = {name: {"base_url": url, "timeout": 600, "tries": 9} for name, url in urls.items()}
             settings = Settings.load(data=tmp_path / "data", provider_options=SecretStr(json.dumps(options)))
             async with open_app(settings, queue=False, graph=False) as app, asyncio.timeout(60 * SLOWEST):
-                drafts = [Draft(name, url, "dryrun", SecretStr("k")) for name, url in urls.items()]
+                drafts = [Provider(name, url, SecretStr("k"), ("dryrun",)) for name, url in urls.items()]
                 answered, silent = await asyncio.gather(*(probe_draft(app, draft) for draft in drafts))
     assert (answered.error, answered.reached, silent.reached) == ("", True, False)
     assert answered.seconds > LIST_SECONDS

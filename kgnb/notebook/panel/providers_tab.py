@@ -9,11 +9,11 @@ from pydantic import SecretStr
 
 from kgnb.app import provider_probe, providers
 from kgnb.app.context import App
-from kgnb.app.provider_probe import Draft, ProviderProbe, check_provider
+from kgnb.app.provider_probe import ProviderProbe, check_provider
 from kgnb.core.addresses import holds_secret, origin, redacted_url
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
-from kgnb.core.model import RULES
+from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
 from kgnb.llm.presets import preset_named, presets
 from kgnb.notebook.panel import html, widgets
@@ -141,7 +141,7 @@ class ProviderForm:
         self._controller = controller
         self._known: dict[str, html.Item] = {}
         self._models: list[str] = []
-        self._refused: Draft | None = None
+        self._refused: Provider | None = None
         self._saved = False
         known = [(preset.title, preset.name) for preset in presets().values() if preset.base_url]
         self.preset = widgets.choice(say("panel.f_by"), [(say("panel.other_endpoint"), ""), *known])
@@ -199,11 +199,11 @@ class ProviderForm:
         self.key.hint(hint)
         widgets.show(self._note, html.dim(where) if where else "")
 
-    def _draft(self, default_model: str = "") -> Draft:
+    def _draft(self, default_model: str = "") -> Provider:
         """What is typed in. Raises InputError for what can't be asked."""
-        name, url, model = self._typed()
-        model = model or default_model
-        if not (name and url and model):
+        draft = self._typed(default_model)
+        name, url = draft.name, draft.base_url
+        if not (name and url and draft.models[0]):
             raise InputError("panel.add_needs")
         if holds_secret(url):
             self.url.value = ""  # a saved notebook holds what the form shows
@@ -212,7 +212,7 @@ class ProviderForm:
         has_key = self.key.typed is not None or (known is not None and origin(known["url"]) == origin(url))
         if preset.needs_key and not has_key and origin(preset.base_url) == origin(url):
             raise InputError("panel.key_missing", provider=preset.title, url=preset.key_url)
-        return Draft(name, url, model, self.key.typed)
+        return draft
 
     # --- clicks
 
@@ -250,32 +250,32 @@ class ProviderForm:
 
         self._controller.run(say("panel.asking", provider=draft.name), work, done)
 
-    def _is_in_memory(self, draft: Draft, *, keep: bool) -> bool:
+    def _is_in_memory(self, draft: Provider, *, keep: bool) -> bool:
         """Whether the provider is this node's alone, by its settings: its key is written nowhere."""
         known = self._known.get(draft.name.lower())
         own = known is not None and known["source"] == "environment"
-        new_key = draft.key is not None and self._controller.node.settings.embedded_sql
+        new_key = bool(draft.api_key) and self._controller.node.settings.embedded_sql
         return (own or new_key) and not keep
 
-    def _on_saved(self, draft: Draft, probe: ProviderProbe, *, in_memory: bool) -> str | tuple[str, str]:
+    def _on_saved(self, draft: Provider, probe: ProviderProbe, *, in_memory: bool) -> str | tuple[str, str]:
         controller, self._refused, self._saved = self._controller, None, True
         if in_memory:
-            changes: dict[str, Any] = {"provider_name": draft.name, "openai_base_url": draft.url}
+            changes: dict[str, Any] = {"provider_name": draft.name, "openai_base_url": draft.base_url}
             controller.use_settings(
-                controller.settings_with(changes | {"openai_model": draft.model} | self._own_key(draft))
+                controller.settings_with(changes | {"openai_model": draft.models[0]} | self._own_key(draft))
             )
         else:
             controller.read_status_of_others()
         if probe.error:
             return say("panel.saved_anyway", provider=draft.name, reason=probe.error), "warn"
-        return say("panel.added", provider=draft.name, model=draft.model, seconds=f"{probe.seconds:.1f}")
+        return say("panel.added", provider=draft.name, model=draft.models[0], seconds=f"{probe.seconds:.1f}")
 
-    def _own_key(self, draft: Draft) -> dict[str, Any]:
+    def _own_key(self, draft: Provider) -> dict[str, Any]:
         """The key's setting: a known key goes to no other host than the one that it was given for."""
         settings = self._controller.node.settings
-        if draft.key is not None:
-            return {"openai_api_key": draft.key}
-        same = origin(settings.openai_base_url) == origin(draft.url)
+        if draft.api_key:
+            return {"openai_api_key": draft.api_key}
+        same = origin(settings.openai_base_url) == origin(draft.base_url)
         return {} if same else {"openai_api_key": SecretStr("")}
 
     # --- refreshing
@@ -288,23 +288,30 @@ class ProviderForm:
             self.key.forget()
         self._hint_key()
         self.model.options = tuple(self._models)
-        anyway = self._refused == Draft(*self._typed(), self.key.typed)
+        anyway = self._refused == self._typed()
         widgets.label(self.add, say("panel.save_anyway" if anyway else "panel.test_and_save"))
 
-    def _typed(self) -> tuple[str, str, str]:
-        """Name, address and model."""
-        return self.name.value.strip(), self.url.value.strip(), self.model.value.strip()
+    def _typed(self, default_model: str = "") -> Provider:
+        """What the form says, whole or not."""
+        model = self.model.value.strip() or default_model
+        key = self.key.typed or SecretStr("")
+        return Provider(self.name.value.strip(), self.url.value.strip(), key, (model,))
 
 
-async def _save(app: App, draft: Draft, *, row: bool) -> None:
+async def _save(app: App, draft: Provider, *, row: bool) -> None:
     """Save the draft, as a row or as this node's own, and end the pause that its old key or address had."""
     if row:
         save_key = app.settings.embedded_sql
         await providers.add_provider(
-            app, draft.name, url=draft.url, models=[draft.model], key=draft.key, save_key=save_key
+            app,
+            draft.name,
+            url=draft.base_url,
+            models=draft.models,
+            key=draft.api_key or None,
+            save_key=save_key,
         )
     else:
-        await app.ledger.task_commands.change_model(draft.name, [draft.model])
+        await app.ledger.task_commands.change_model(draft.name, draft.models)
     state = await app.breaker.state(draft.name)
     if state.paused and not state.by_hand and state.until > time.time():
         await app.breaker.resume(draft.name)
