@@ -9,8 +9,9 @@ import pytest
 
 from kgnb import story_path
 from kgnb.extract import name_scan, rules
-from kgnb.extract.en import names
+from kgnb.extract.en import candidates, names
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.candidates import Candidate, Candidates
 from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
 from kgnb.extract.en.pair_evidence import FAR
 from kgnb.extract.en.paragraphs import Paragraphs
@@ -31,9 +32,9 @@ def test_only_the_most_mentioned_persons_are_compared(monkeypatch: pytest.Monkey
 
 def test_words_are_counted_in_parts_as_in_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     for size in (1, 2, 5, 100):
-        monkeypatch.setattr(names, "PART", size)
+        monkeypatch.setattr(candidates, "PART", size)
         for text in ("", " ", "One", " The  cat\nand The dog "):
-            assert names._token_counts(text) == Counter(text.split(" "))
+            assert candidates._token_counts(text) == Counter(text.split(" "))
 
 
 def test_a_first_name_is_whose_full_name_is_far_more_frequent() -> None:
@@ -507,9 +508,9 @@ def test_a_plural_and_a_repeated_exclamation_are_nobody(word: str) -> None:
 
 def test_a_name_that_is_hardly_likely_needs_more_occurrences() -> None:
     """A mean of few log odds above zero may be chance."""
-    found = {n: names.Candidate("Stour", [0] * n, score=0.2) for n in (2, 3, 9)}
+    found = {n: Candidate("Stour", [0] * n, score=0.2) for n in (2, 3, 9)}
     assert [n for n, c in found.items() if names._is_sure(c)] == [9]
-    titled = names.Candidate("Mr. Stour", [0], score=0.2)
+    titled = Candidate("Mr. Stour", [0], score=0.2)
     assert names._is_sure(titled)
 
 
@@ -959,7 +960,7 @@ def test_firms_places_papers_days_and_degrees_are_nobody(sentence: str) -> None:
 
 
 def test_a_ship_in_quotation_marks_has_its_article() -> None:
-    found = names.Candidates('They saw the "Kestrel" and "Tom" and a \'Wren\'.').found
+    found = Candidates('They saw the "Kestrel" and "Tom" and a \'Wren\'.').found
     assert {name: c.articles for name, c in found.items()} == {"Kestrel": 1, "Tom": 0, "Wren": 1}
 
 
@@ -1001,7 +1002,7 @@ def test_the_castle_of_somebody_is_a_place() -> None:
 
 def test_what_stands_behind_of_only_is_a_thing() -> None:
     def penalty(**before: int) -> float:
-        ridge = names.Candidate("Ridge", list(range(9)), Counter(before))
+        ridge = Candidate("Ridge", list(range(9)), Counter(before))
         return names._thing_penalty(ridge, titled=False, noun=False)
 
     assert penalty(of=9) == 3.0 + penalty(of=7, met=2)

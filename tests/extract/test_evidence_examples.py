@@ -10,8 +10,8 @@ from collections import Counter
 import pytest
 
 from kgnb.extract.clustering import Clusters
-from kgnb.extract.en import links, pair_evidence, resolver
-from kgnb.extract.en.names import Candidate
+from kgnb.extract.en import links, pair_evidence, resolver, vetoes
+from kgnb.extract.en.candidates import Candidate
 from kgnb.extract.en.pair_evidence import PAIR_EVIDENCE, Pair
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.people import People
@@ -42,7 +42,11 @@ def pair(one: str, other: str, text: str = "", others: str = "") -> Pair:
 
 
 def test_the_examples_of_all_evidence_hold() -> None:
-    for module, more in ((pair_evidence, {"pair": pair}), (links, {"split_name": split_name})):
+    for module, more in (
+        (pair_evidence, {"pair": pair}),
+        (vetoes, {"pair": pair}),
+        (links, {"split_name": split_name}),
+    ):
         assert doctest.testmod(module, extraglobs=more).failed == 0
     assert all(">>>" in (f.__doc__ or "") for f in PAIR_EVIDENCE)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import usual_title
+from kgnb.extract.en.candidates import usual_title
 from kgnb.extract.en.persons import split_name
 
 DOMINANT = 2.5

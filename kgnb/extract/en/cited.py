@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import FIRST_NAMES, Candidate, is_titled
+from kgnb.extract.en.candidates import FIRST_NAMES, Candidate, is_titled
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.roles import ROLES
 from kgnb.extract.en.vocabulary import key

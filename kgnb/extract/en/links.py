@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, product
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.candidates import FIRST_NAMES
 from kgnb.extract.en.couples import told_wives
-from kgnb.extract.en.names import FIRST_NAMES
 from kgnb.extract.en.patronymics import patronymic
 from kgnb.extract.en.people import People
 from kgnb.extract.en.persons import NameParts

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property, partial
 
 from kgnb.extract.clustering import Names
+from kgnb.extract.en.candidates import Candidate, is_titled, place_share
 from kgnb.extract.en.conversations import Conversations
-from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, place_share
+from kgnb.extract.en.names import NameClassifier
 from kgnb.extract.en.paragraphs import Paragraphs
 from kgnb.extract.en.persons import (
     PRONOUN_MENTIONS,

@@ -11,11 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import (
-    FIRST_PARTICLES,
-    SAINTS,
-    usual_title,
-)
+from kgnb.extract.en.candidates import FIRST_PARTICLES, SAINTS, usual_title
 from kgnb.extract.en.patronymics import is_given_and_patronymic, patronymic
 from kgnb.extract.en.vocabulary import key
 

@@ -4,7 +4,8 @@ before them."""
 from __future__ import annotations
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, place_share
+from kgnb.extract.en.candidates import Candidate, is_titled, place_share
+from kgnb.extract.en.names import NameClassifier
 from kgnb.extract.en.vocabulary import key
 
 

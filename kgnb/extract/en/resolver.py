@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from kgnb.extract.clustering import Clusters, Names
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.bare_ranks import rank_mentions
+from kgnb.extract.en.candidates import FIRST_NAMES
 from kgnb.extract.en.cited import is_only_cited
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.links import with_links
-from kgnb.extract.en.names import FIRST_NAMES, NameClassifier
-from kgnb.extract.en.pair_evidence import PAIR_EVIDENCE, Pair, are_apart
+from kgnb.extract.en.names import NameClassifier
+from kgnb.extract.en.pair_evidence import PAIR_EVIDENCE, Pair
 from kgnb.extract.en.people import People, persons_names
+from kgnb.extract.en.vetoes import are_apart
 from kgnb.extract.en.vocabulary import key
 from kgnb.extract.pairs import Resolver
 
