@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +104,15 @@ def children(pid: int) -> list[int]:
 
 def queue_server(folder: Path) -> int:
     """The process of the embedded Valkey of a data folder, 0 where none runs."""
-    try:
-        return int(json.loads((folder / ".engines.json").read_text("utf-8"))["engines"]["redis"]["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+    from kgnb.stores.embedded.data_folder import DataFolder, runtime_dir
+
+    if folder.exists():
+        place = str(runtime_dir(DataFolder(folder.resolve())))
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.readlink(path / "cwd") == place:
+                    return int(path.name)
+    return 0
 
 
 def servers(place: Path) -> list[int]:

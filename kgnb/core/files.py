@@ -28,16 +28,16 @@ class NoLocksError(OSError):
     """The file system has no locks."""
 
 
-def try_lock(path: Path, *, wait: bool = False) -> int | None:
+def try_lock(path: Path, *, wait: bool = False, shared: bool = False) -> int | None:
     """Lock a file that is there for it, made where it is missing; return its descriptor, None when someone
-    else holds the lock. ``wait``: until it is free.
+    else holds the lock. ``wait``: until it is free. ``shared``: others may share it.
 
     The lock lives as long as any process has this descriptor open, however that process ends. Raises
     NoLocksError, and OSError when the file can't be opened.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         os.close(handle)
         return None
@@ -45,6 +45,21 @@ def try_lock(path: Path, *, wait: bool = False) -> int | None:
         os.close(handle)
         raise NoLocksError(error.errno, error.strerror, str(path)) from error
     return handle
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock on a file; False for a file that isn't there. Raises OSError."""
+    try:
+        probe = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look see no lock of each other's
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(probe)
+    return False
 
 
 @contextmanager

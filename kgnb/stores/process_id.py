@@ -1,10 +1,8 @@
-"""Processes identified by pid *and* start time, so that a recycled pid is never signalled."""
+"""Processes identified by pid *and* start time, so that a recycled pid is never taken for the process."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,24 +26,6 @@ def identify(pid: int) -> ProcessId | None:
 def is_alive(process: ProcessId) -> bool:
     """Return whether this very process still runs (and not another process with the same pid)."""
     return identify(process.pid) == process
-
-
-def send_signal(process: ProcessId, number: signal.Signals) -> None:
-    """Signal this process unless it is gone.
-
-    On Linux through a pidfd, so that the pid can't be reused between the check and the signal.
-    """
-    with contextlib.suppress(ProcessLookupError):
-        if not sys.platform.startswith("linux"):
-            if is_alive(process):
-                os.kill(process.pid, number)
-            return
-        handle = os.pidfd_open(process.pid)
-        try:
-            if is_alive(process):
-                signal.pidfd_send_signal(handle, number)
-        finally:
-            os.close(handle)
 
 
 def host_id() -> str:

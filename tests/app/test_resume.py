@@ -202,7 +202,7 @@ class TestStopped:
 
     def test_a_signal_while_it_starts(self, place: Place, book: Path) -> None:
         build = start(place, book)
-        build.until(lambda: (place.data / ".engines.json").exists())
+        build.until(lambda: (place.data / ".clients").exists())
         build.send(signal.SIGTERM)
         ran = build.ended()
         assert ran.code in (130, -signal.SIGTERM), ran

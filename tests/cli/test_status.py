@@ -27,13 +27,12 @@ from kgnb import __version__
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.stores.embedded.connect import open_queue
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.process_id import send_signal
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.budget import Budget
 from tests.support.commands import KEY, Place, Running, environment, llm, novel
-from tests.support.engines import processes
+from tests.support.engines import processes, send_signal
 from tests.support.ledgers import finish_chapter, new_task, open_with, set_chapter
 from tests.support.patience import SLOWEST
 from tests.support.queues import NEW

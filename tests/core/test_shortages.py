@@ -16,9 +16,8 @@ from kgnb.core import shortages
 from kgnb.core.errors import EngineError
 from kgnb.core.host import detect_host
 from kgnb.core.settings import Settings
+from kgnb.stores.embedded import connect
 from kgnb.stores.embedded.connect import open_queue
-from kgnb.stores.embedded.data_folder import open_folder
-from kgnb.stores.embedded.supervisor import Valkey
 
 BOTH = """
 import resource, sys
@@ -72,13 +71,13 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, free: int = 0) -> None:
 def test_an_engine_that_cannot_start_for_want_of_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Valkey(open_folder(tmp_path), tmp_path, "/bin/false")
+    monkeypatch.setattr(connect, "_program", lambda: "/bin/false")
     with pytest.raises(EngineError) as caught:
-        engine.start(60)
+        connect.open_queue(tmp_path)
     assert caught.value.key == "engine.start_failed"
     fill_disk(monkeypatch)
     with pytest.raises(EngineError) as caught:
-        engine.start(60)
+        connect.open_queue(tmp_path)
     assert caught.value.key == "engine.disk_full"
     assert str(tmp_path) in str(caught.value)
 

@@ -16,10 +16,9 @@ import pytest
 
 from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.server import Faults
-from kgnb.stores.process_id import send_signal
 from tests.support import jupyter_lab, screenshots
 from tests.support.commands import KEY, Llm, llm, novel
-from tests.support.engines import engine_of
+from tests.support.engines import engine_of, send_signal
 from tests.support.jupyter_lab import ARTEFACTS, Lab, open_notebook, run_all, tab
 
 POISON = "北冥有鱼"
@@ -273,7 +272,7 @@ def _service_down(page: Page, tmp_path: Path) -> None:
     page.server.server.latency = 2.0
     page.submit(20)
     page.row("进行中")
-    redis = engine_of(tmp_path / "data", "redis")
+    redis = engine_of(tmp_path / "data")
     assert redis is not None
     send_signal(redis, signal.SIGSTOP)
     try:

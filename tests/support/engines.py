@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from typing import Any
 import redis
 
 from kgnb.stores.embedded.connect import EmbeddedQueue
-from kgnb.stores.embedded.data_folder import DataFolder, read_note
-from kgnb.stores.process_id import ProcessId, is_alive, send_signal
+from kgnb.stores.embedded.data_folder import DataFolder, runtime_dir
+from kgnb.stores.process_id import ProcessId, identify, is_alive
 from tests.support.paths import ROOT as REPOSITORY
 from tests.support.patience import happens_within
 
@@ -70,16 +71,33 @@ def url_of(queue: EmbeddedQueue) -> str:
 
 
 def processes(data: Path) -> list[ProcessId]:
-    """Supervisor and server of the folder, as its note names them."""
-    note = read_note(DataFolder(data.resolve()))
-    found = [note.get("supervisor"), *note.get("engines", {}).values()]
-    return [ProcessId(**process) for process in found if process]
+    """Supervisor and server of the folder, as far as they run."""
+    if not (server := server_pid(data)):
+        return []
+    status = Path(f"/proc/{server}/stat").read_text()
+    found = identify(int(status.rpartition(")")[2].split()[1])), identify(server)
+    return [process for process in found if process]
 
 
-def engine_of(data: Path, name: str) -> ProcessId | None:
-    """The engine that the folder's note names; None while there is no note."""
-    process = read_note(DataFolder(data.resolve())).get("engines", {}).get(name)
-    return ProcessId(**process) if process else None
+def server_pid(data: Path) -> int:
+    """The process of the folder's Valkey, whose directory is that of its socket; 0 where none runs."""
+    place = str(runtime_dir(DataFolder(data.resolve()))) if data.exists() else ""
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if place and os.readlink(path / "cwd") == place:
+                return int(path.name)
+    return 0
+
+
+def send_signal(process: ProcessId, number: int) -> None:
+    if is_alive(process):
+        os.kill(process.pid, number)
+
+
+def engine_of(data: Path) -> ProcessId | None:
+    """The folder's Valkey; None while none runs."""
+    server = server_pid(data)
+    return identify(server) if server else None
 
 
 def all_ended(watched: list[ProcessId], seconds: float = 10) -> bool:

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from kgnb.core.addresses import origin
 from kgnb.core.errors import EngineError
-from kgnb.core.files import read_json, try_lock
+from kgnb.core.files import is_locked, read_json, try_lock
 from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import is_full
 from kgnb.llm import error_mapping
@@ -153,11 +153,4 @@ def _said(note: Mapping[str, str]) -> str:
 
 
 def _is_kept(folder: Path) -> bool:
-    probe = os.open(folder / KEEPER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look see no lock of each other's
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(probe)
-    return False
+    return is_locked(folder / KEEPER)

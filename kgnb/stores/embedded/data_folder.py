@@ -1,10 +1,10 @@
-"""A data folder: layout, locks, and the note by which clients find its supervisor.
+"""A data folder: its layout and locks.
 
 ::
 
-    kgnb.db  logs/      the record and what was logged; safe to publish, neither holds a secret
-    .lock               flock: held by the supervisor of the queue as long as it lives
-    .engines.json       where it listens, and its process ids
+    kgnb.db  logs/   the record and what was logged; safe to publish, neither holds a secret
+    .lock            flock: held by the supervisor of the queue as long as it lives
+    .clients         flock, shared: held by each process that uses the queue
 """
 
 from __future__ import annotations
@@ -14,18 +14,14 @@ import errno
 import hashlib
 import logging
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from kgnb.core import files
 from kgnb.core.errors import EngineError, InputError
-from kgnb.core.files import read_json
 from kgnb.core.messages import say
-from kgnb.stores.process_id import host_id
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +37,7 @@ class DataFolder:
         self.root = root
         self.sqlite = root / "kgnb.db"
         self.logs = root / "logs"
-        self.note = root / ".engines.json"
-
-    @property
-    def identity(self) -> str:
-        """Device and inode of the folder; a copy on the same machine has others."""
-        status = self.root.stat()
-        return f"{status.st_dev}:{status.st_ino}"
+        self.clients = root / ".clients"
 
     def lock_file(self) -> Path:
         """The lock file of the folder."""
@@ -60,12 +50,6 @@ class DataFolder:
             if path.stat().st_size > _LOG_MAX:
                 path.replace(path.with_suffix(".log.1"))
         return path
-
-    def trim_logs(self) -> None:
-        """Empty large logs of running engines, which append and so go on at the start."""
-        for path in self.logs.glob("*.log"):
-            if path.stat().st_size > 10 * _LOG_MAX:
-                os.truncate(path, 0)
 
 
 def open_folder(path: Path) -> DataFolder:
@@ -103,10 +87,10 @@ def _tell_of_older(root: Path) -> None:
         version.unlink()
 
 
-def try_lock(path: Path) -> int | None:
+def try_lock(path: Path, **how: bool) -> int | None:
     """:func:`kgnb.core.files.try_lock`; raises EngineError for a file system without locks."""
     try:
-        return files.try_lock(path)
+        return files.try_lock(path, **how)
     except files.NoLocksError as error:
         raise EngineError("engine.no_locks", path=path.parent) from error
 
@@ -122,27 +106,18 @@ def file_lock(path: Path) -> Iterator[int | None]:
             os.close(handle)
 
 
-def read_note(folder: DataFolder) -> dict[str, Any]:
-    """Return the supervisor's note; empty when there is none.
-
-    So is that of a folder that was copied while it was open: it leads to the original's supervisor.
-    """
-    note = read_json(folder.note)
-    copied = note.get("host") == host_id() and note.get("folder") != folder.identity
-    return {} if copied else note
-
-
 def runtime_dir(folder: DataFolder) -> Path:
-    """Make a private directory (mode 700) for the folder's sockets and secrets, outside the folder.
+    """Return the private directory (mode 700) of the folder's socket, outside the folder; made where missing.
 
-    Only the holder of the folder's lock may call this: what an earlier supervisor left in it is removed.
-    Raises EngineError when no temporary directory is fit for it.
+    Every process of this user finds the same one; a copy of the folder has another. Raises EngineError when
+    no temporary directory is fit for it.
     """
-    name = hashlib.sha256(f"{folder.identity}:{folder.root}".encode()).hexdigest()[:12]
-    made = (base / name for base in _private_dirs(_TMP, Path(tempfile.gettempdir())))
-    found = next(path for path in made if len(os.fsencode(path / "redis.sock")) <= _SOCKET_PATH_MAX)
-    shutil.rmtree(found, ignore_errors=True)
-    found.mkdir(mode=0o700)
+    status = folder.root.stat()
+    identity = f"{status.st_dev}:{status.st_ino}:{folder.root}"
+    name = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    places = (base / name for base in _private_dirs(_TMP, Path(tempfile.gettempdir())))
+    found = next(path for path in places if len(os.fsencode(path / "redis.sock")) <= _SOCKET_PATH_MAX)
+    found.mkdir(mode=0o700, exist_ok=True)
     return found
 
 
