@@ -30,14 +30,14 @@ SCORES = ("recall", "precision", "merged", "false_merges")
 def extraction_of(text: str, lang: Any, answer: Callable[[str], str]) -> Extraction:
     """A chapter's extraction from the model's replies."""
     from kgnb.core import chunking
-    from kgnb.extract import evidence, reply, reply_merge
+    from kgnb.extract import evidence, merge_chunks, reply
 
     page = evidence.ChapterText(text)
     parts = [
         reply.parse(answer(chunk), provider="fake").extraction
         for chunk in chunking.split(text, CHUNK_CHARS, lang)
     ]
-    return evidence.mark_absent(reply_merge.merge([evidence.verify(p, page) for p in parts]), page)
+    return evidence.mark_absent(merge_chunks.merge([evidence.verify(p, page) for p in parts]), page)
 
 
 def persons_of(

@@ -23,7 +23,7 @@ from kgnb.graph.query import GraphQuery
 
 if TYPE_CHECKING:
     from kgnb.app.context import App
-    from kgnb.extract.prompt import Prompt
+    from kgnb.core.model import Prompt
 
 _CYPHER = re.compile(
     r"\s*(?:(?:OPTIONAL\s+)?MATCH\s*\(|MATCH\s+\w+\s*=|(?:WITH|UNWIND|RETURN|CALL|EXPLAIN|PROFILE)\s+[\w(\[{$])",

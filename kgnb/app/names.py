@@ -17,7 +17,8 @@ from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.model import Novel
-from kgnb.extract.model import MAX_NAME, clean
+from kgnb.core.safe_text import clean
+from kgnb.extract.model import MAX_NAME
 from kgnb.graph.model import NAMED_LABELS
 from kgnb.graph.name_index import NameIndex
 from kgnb.graph.project.corrections import correct

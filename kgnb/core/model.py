@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -152,6 +153,17 @@ class Provider:
     def is_rules(self) -> bool:
         """Whether this is the built-in provider."""
         return self.lower_name == RULES
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request: system and user text. ``schema``: JSON schema of the answer, for providers that accept one;
+    ``hash``: sha256 (hex) of all that determines the reply, except provider and model."""
+
+    system: str
+    user: str
+    hash: str
+    schema: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

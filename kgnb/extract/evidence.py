@@ -13,8 +13,9 @@ from functools import cached_property
 from itertools import compress, takewhile
 from typing import TypeVar
 
+from kgnb.core.safe_text import clean
 from kgnb.extract.generic_words import is_generic
-from kgnb.extract.model import Event, Extraction, Relation, clean
+from kgnb.extract.model import Event, Extraction, Relation
 from kgnb.extract.quotation import shortened
 from kgnb.extract.zh.script import fold
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from kgnb.core.safe_text import clean
 
 MAX_NAME = 100
 MAX_TEXT = 2_000
@@ -23,27 +24,7 @@ reply's."""
 MAX_CHAPTER_ITEMS = 5_000
 """Most items in a list of a chapter merged from several replies; a record with more is refused."""
 
-_BREAKS = re.compile(r"[\n\r\t]")
-_SPACES = re.compile(r"\s+")
 _RATING = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?:\s*/\s*([1-9]\d{0,8}))?")
-
-
-def clean(value: object, limit: int) -> str:
-    """Return ``value`` as one line of printable text of at most ``limit`` characters; "" for None.
-
-    " a⏎b c" → "a b c" (⏎: line break); 3.5 → "3.5". Raises ValueError for lists, objects and booleans, so
-    that ``{"name": {...}}`` is a rejected item and no name.
-    """
-    if isinstance(value, str) and value.isprintable() and "  " not in value:
-        return value.strip()[:limit].rstrip()  # fast path of nearly every text: ten times as fast
-    if value is None:
-        return ""
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        raise ValueError("not a text")
-    text = _BREAKS.sub(" ", str(value)[: limit * 4])
-    # Cc control, Cf format (bidi overrides, zero widths), Cs lone surrogates, Co private use, Cn unassigned.
-    text = "".join(c for c in text if not unicodedata.category(c).startswith("C"))
-    return _SPACES.sub(" ", text).strip()[:limit].rstrip()
 
 
 def _name(value: object) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from kgnb.core.labels import EXTRACTED_LABELS, Lang
-from kgnb.core.model import TaskConfig
+from kgnb.core.model import Prompt, TaskConfig
 from kgnb.extract.model import LISTS, NameEntry
 from kgnb.extract.names_at import entry_at
 from kgnb.extract.rules import narrator_of
@@ -33,17 +33,6 @@ KINDS = 70
 SCHEMA_VERSION = "1"
 """Part of every prompt's hash; raised when replies are read differently, so that cached replies
 are not used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A request: system and user text. ``schema``: JSON schema of the answer, for providers that accept one;
-    ``hash``: sha256 (hex) of all that determines the reply, except provider and model."""
-
-    system: str
-    user: str
-    hash: str
-    schema: dict[str, Any] = field(repr=False)
 
 
 class PromptBuilder:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kgnb.core.labels import Lang
-from kgnb.extract import evidence, reply_merge
+from kgnb.extract import evidence, merge_chunks
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Character, Extraction, NameEntry
 from kgnb.extract.word_search import WordSearch
@@ -42,7 +42,7 @@ def with_rules(found: Extraction, reply: Extraction) -> Extraction:
     kept: dict[str, list[Any]] = {"characters": people, "relations": ties, "events": events}
     for name in ("locations", "organizations", "things"):
         kept[name] = [one for one in getattr(reply, name) if one.name not in owners]
-    return reply_merge.merge([found, reply.model_copy(update=kept)])
+    return merge_chunks.merge([found, reply.model_copy(update=kept)])
 
 
 def _stated(found: Extraction) -> set[frozenset[str]]:

@@ -1,4 +1,4 @@
 """LLM client, its error mapping, and a fake server for dry runs and tests.
 
-May import book, core, extract, graph.
+May import core.
 """

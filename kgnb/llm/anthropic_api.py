@@ -6,8 +6,7 @@ from typing import Any
 
 import anthropic
 
-from kgnb.core.model import Usage
-from kgnb.extract.prompt import Prompt
+from kgnb.core.model import Prompt, Usage
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, joined_text
 from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse, get
 from kgnb.llm.request_form import RequestForm

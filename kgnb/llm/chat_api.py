@@ -16,8 +16,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 
 from kgnb.core.messages import say
-from kgnb.core.model import Provider, Usage
-from kgnb.extract.prompt import Prompt
+from kgnb.core.model import Prompt, Provider, Usage
 from kgnb.llm.error_mapping import READ_CHARS, SILENCE, UNREADABLE, ErrorResponse, get
 from kgnb.llm.http_client import BodyTooLong, client_options
 from kgnb.llm.request_form import RequestForm

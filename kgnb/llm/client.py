@@ -18,15 +18,13 @@ from typing import TYPE_CHECKING, Any
 from kgnb.core import errors
 from kgnb.core.endpoint import checked_keys, checked_url, proxy_of
 from kgnb.core.messages import say
-from kgnb.core.model import Provider, Usage
+from kgnb.core.model import Prompt, Provider, Usage
 from kgnb.core.secret_mask import without_keys
-from kgnb.extract.prompt import Prompt, closed_object
-from kgnb.extract.repetition import is_looping
-from kgnb.extract.reply import is_complete, without_thoughts
 from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.error_mapping import SILENCE, ErrorResponse, error_for
 from kgnb.llm.presets import checked_interface, preset_for, preset_named
 from kgnb.llm.request_form import LearntForm, RequestForm
+from kgnb.llm.thoughts import is_complete, is_looping, without_thoughts
 
 if TYPE_CHECKING:
     from kgnb.llm.chat_api import ChatApi, ChatReply
@@ -38,9 +36,13 @@ MAX_WAIT = 30.0
 LIST_SECONDS = 6.0
 """Timeout for lists of models."""
 
-TEST_PROMPT = Prompt(
-    "Answer with a JSON object.", 'Answer {"ok": true}', "", closed_object({"ok": {"type": "boolean"}})
-)
+_TEST_SCHEMA = {
+    "type": "object",
+    "properties": {"ok": {"type": "boolean"}},
+    "required": ["ok"],
+    "additionalProperties": False,
+}
+TEST_PROMPT = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", _TEST_SCHEMA)
 """Shows whether a provider answers at all."""
 
 

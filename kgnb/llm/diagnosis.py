@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from kgnb.core import errors
 from kgnb.core.addresses import redacted_url
 from kgnb.core.model import Provider
+from kgnb.core.safe_text import clean
 from kgnb.core.secret_mask import without_secrets
-from kgnb.extract.model import clean
 from kgnb.llm.error_mapping import SHOWN_CHARS, SILENCE, ErrorResponse
 from kgnb.llm.presets import preset_for
 

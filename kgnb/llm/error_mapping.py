@@ -18,8 +18,8 @@ from kgnb.core import errors
 from kgnb.core.addresses import origin, redacted_url
 from kgnb.core.endpoint import unreached
 from kgnb.core.model import Provider, Usage
+from kgnb.core.safe_text import clean
 from kgnb.core.secret_mask import without_secrets
-from kgnb.extract.model import clean
 from kgnb.llm.presets import refusals
 
 SHOWN_CHARS = 200

@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kgnb.core.model import Provider
-from kgnb.extract.prompt import Prompt
+from kgnb.core.model import Prompt, Provider
 from kgnb.llm.error_mapping import READ_CHARS, ErrorResponse
 from kgnb.llm.presets import preset_for
 

@@ -17,13 +17,12 @@ from weakref import WeakValueDictionary
 
 from kgnb.core import chunking, errors
 from kgnb.core.labels import Lang
-from kgnb.core.model import Novel, Provider, Task, TaskConfig, Usage
+from kgnb.core.model import Novel, Prompt, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool, SharedTuple
-from kgnb.extract import evidence, reply, reply_merge, rules, second_reader
+from kgnb.extract import evidence, merge_chunks, reply, rules, second_reader
 from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry
-from kgnb.extract.prompt import Prompt, PromptBuilder
-from kgnb.extract.renaming import in_original_script
-from kgnb.extract.reply_narrator import with_narrator
+from kgnb.extract.prompt import PromptBuilder
+from kgnb.extract.renaming import in_original_script, with_narrator
 from kgnb.llm.client import Completion
 from kgnb.llm.local import PROVIDER as LOCAL
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
@@ -328,7 +327,7 @@ def _merged(chapter: _Chapter, text: str, found: Extraction) -> ChapterAnswer:
         text, lang=info.lang, names=info.names, title=chapter.title, chapter=chapter.number
     )
     told = [with_narrator(a.extraction, narrator) if narrator else a.extraction for a in answers]
-    extraction = reply_merge.merge([evidence.verify(one, page) for one in told])
+    extraction = merge_chunks.merge([evidence.verify(one, page) for one in told])
     flags: set[Flag] = set().union(*(a.flags for a in answers))
     if refusal is not None:
         flags.add(Flag.REFUSED)

@@ -18,8 +18,7 @@ from functools import partial
 
 from kgnb.core import errors
 from kgnb.core.messages import say
-from kgnb.core.model import Provider, Usage
-from kgnb.extract.prompt import Prompt
+from kgnb.core.model import Prompt, Provider, Usage
 from kgnb.llm.client import TEST_PROMPT, Completion, LlmClient
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
 from kgnb.stores.queue.store import Queue

@@ -25,9 +25,8 @@ from kgnb.cli.commands import make_parser
 from kgnb.core.api_keys import ApiKeys, origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import Language, texts
-from kgnb.core.model import Provider
+from kgnb.core.model import Prompt, Provider
 from kgnb.core.settings import Settings
-from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import LlmClient
 from kgnb.llm.fake.server import FakeServer
 from kgnb.stores.ledger import tables as t

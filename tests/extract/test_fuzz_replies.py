@@ -16,11 +16,11 @@ from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import ChapterText, letters
+from kgnb.extract.merge_chunks import merge
 from kgnb.extract.model import LISTS, MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
 from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.renaming import in_original_script
-from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import ExtractionRow, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from kgnb.stores.graph.cypher import KEYS
@@ -45,7 +45,7 @@ REPLIES = st.dictionaries(
     st.sampled_from([*KINDS, "absent", "x"]), st.lists(ITEMS | VALUES, max_size=4) | VALUES
 )
 
-KEYS_OF_REPLIES = tomllib.loads(Path(reply.__file__).with_name("reply_keys.toml").read_text("utf-8"))
+KEYS_OF_REPLIES = tomllib.loads(Path(reply.__file__).with_name("reply_items.toml").read_text("utf-8"))
 WORDS_OF_REPLIES = " ".join([*KEYS_OF_REPLIES["lists"].values(), *KEYS_OF_REPLIES["fields"].values()])
 OTHER_KEYS = st.sampled_from(f"{WORDS_OF_REPLIES} 刘备-关羽 excluded properties items".split())
 OTHER_VALUES = st.sampled_from(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from kgnb.extract.merge_chunks import merge
 from kgnb.extract.model import Extraction
-from kgnb.extract.reply_merge import merge
 
 
 def passage(

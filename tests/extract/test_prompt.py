@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from kgnb.core.model import TaskConfig
+from kgnb.core.model import Prompt, TaskConfig
 from kgnb.extract.model import NameEntry
-from kgnb.extract.prompt import Prompt, PromptBuilder
+from kgnb.extract.prompt import PromptBuilder
 from kgnb.extract.word_search import WordSearch
 from kgnb.llm.fake import model as fake_model
 

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from kgnb.core.errors import ReplyUnparsable
-from kgnb.extract import reply, reply_shape
+from kgnb.extract import mend_json, reply
+from kgnb.extract.merge_chunks import merge
 from kgnb.extract.model import MAX_CHAPTER_ITEMS, Extraction
-from kgnb.extract.reply_merge import merge
-from kgnb.extract.reply_punctuation import with_tables_as_json
 from kgnb.llm.fake import model as fake_model
-from tests.support.costs import steps
 
 FULL = {
     "characters": [
@@ -70,7 +68,6 @@ def parse(text: str) -> reply.Parsed:
     [
         TEXT,
         f"\ufeff \n{TEXT}\n",
-        f'<think>先想想 {{"characters": []}} …</think>\n{TEXT}',
         f"[{TEXT}]",
         json.dumps({"result": FULL}),
         json.dumps(FULL, indent=2),
@@ -86,8 +83,6 @@ def test_json_alone_is_taken_as_it_is(text: str) -> None:
         f"```json\n{TEXT}\n```",
         f"```\n{TEXT}\n```\n以上。",
         f"好的，结果如下：\n{TEXT}\n希望有用 {{笑}}。",
-        f"想完了</think>```json\n{TEXT}```",
-        f'先给草稿 {{"characters": [{{"name": "刘备"}}]}}，定稿：{TEXT}',
     ],
 )
 def test_json_is_found_in_whatever_wraps_it_and_the_chapter_says_so(text: str) -> None:
@@ -131,29 +126,16 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        # wrappers
         f"~~~\n{SHORT}\n~~~",
         f"I use the form {{...}}.\n{SHORT}",
         f"[Note] 结果 1] 如下 {SHORT}",
         f"<answer>{SHORT}</answer>",
         f"\\boxed{{{SHORT}}}",
         f"const result = {SHORT};",
-        f"<|channel|>analysis<|message|>{{a}}<|end|><|channel|>final<|message|>{SHORT}",
-        f"<think>\n先列人物。\n{SHORT}",  # thoughts that end without saying so
-        f"<think>\n先列人物。\n\n```json\n{SHORT}\n```",
-        # thoughts with a draft, in other models' signs
-        f'<think time="3s">{DRAFT}</think>{SHORT}',
-        f"<seed:think>{DRAFT}</seed:think>{SHORT}",
-        f"<思考>{DRAFT}</思考>{SHORT}",
-        f"[THINK]{DRAFT}[/THINK]{SHORT}",
-        f"◁think▷{DRAFT}◁/think▷{SHORT}",
-        f"<|channel|>analysis<|message|>{DRAFT}<|end|><|channel|>final <|constrain|>json<|message|>{SHORT}",
         f"{SHORT}}}",
         f"{SHORT}]}}",
         SHORT.replace("[{", "[\n{").replace(", {", ",\n{").replace("\n", "\n> ").join(("> ", "")),
-        "\n".join(f"{n:3} {line}" for n, line in enumerate(SHORT.replace("[", "[\n").split("\n"), 1)),
         f"{{{SHORT}}}",
-        # JSON with a person's or another language's habits
         SHORT.replace('"', "'")[:-1] + ", 'events': None}",
         SHORT.replace("[{", "[ // people\n{").replace('"relations"', '/* ties */ "relations"'),
         SHORT.replace('"name"', "name").replace('"characters"', "characters"),
@@ -164,29 +146,19 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         of(PEOPLE.replace('"关羽"}', '"关羽", "confidence": NaN}, ...')),
         of(PEOPLE.replace('"aliases"', '"description": "一\\x 二\\\' 三\n四", "aliases"')),
         of(PEOPLE.replace('"aliases"', '"description": "人称"皇叔"的人", "aliases"')),
-        SHORT.replace('"', "&quot;"),
         SHORT.replace('"', '\\"'),
         SHORT.replace(" ", "\u00a0"),
         json.dumps(json.loads(SHORT)).replace("\\", "\\\\"),
-        SHORT.replace('}], "rel', '}, "rel'),
         SHORT.replace(" ", "\u3000"),
-        # Chinese punctuation in place of JSON's
         SHORT.replace('": ', '"：').replace(", ", "，"),
         SHORT.translate(str.maketrans("{}[]", "｛｝［］")),
         SHORT.replace('"刘备"', "“刘备”").replace('"关羽"', "“关羽”"),
         re.sub(r'"([^"]*)"', r"“\1”", SHORT),
         re.sub(r'"([^"]*)"', r"「\1」", SHORT),
         SHORT.replace('"', "“"),
-        SHORT.replace('"name"', '“name"').replace('"characters"', '“characters"'),
         of(PEOPLE.replace('["玄德"]', '["玄德"、"玄德"]')),
-        of(PEOPLE.replace('"关羽"}]', '"关羽"}, ……]')),
-        # signs of other languages
-        SHORT.replace('": ', '" => '),
-        SHORT.replace('": ', '"='),
         SHORT.replace("{", "{{").replace("}", "}}"),
-        SHORT.replace("[{", "[\\n  {").replace(", ", ",\\n "),
         of(PEOPLE, TIES.replace('"FRIEND_OF"', '“FRIEND_OF”，"evidence"："他说：“走！”，再见"')),
-        # the object elsewhere, or in pieces
         f'{{"response": {{"data": {{"extraction": {SHORT}}}}}}}',
         f'{{"status": "ok", "meta": {{"n": 2}}, "data": {SHORT}}}',
         json.dumps(SHORT),
@@ -199,12 +171,7 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         f'{{"relations": {TIES}}}',
         f'[{TYPED}, {{"type": "FRIEND_OF", "source": "刘备", "target": "关羽"}}]',
         f'{{"entities": [{TYPED}], "relations": {TIES}}}',
-        f'[{{"kind": "characters", "items": {PEOPLE}}}, {{"kind": "relations", "items": {TIES}}}]',
-        f"人物：\n```json\n{PEOPLE}\n```\n\n**人物关系**\n```json\n{TIES}\n```",
-        f"Here they are.\n### Characters\n```\n{PEOPLE}\n```\n### Relations of characters\n```\n{TIES}\n```",
-        f"主要人物 [{LIU}]\n次要人物 [{GUAN}]\n{TIES}",
         f"```json\n[{TYPED}]\n```\n```json\n{TIES}\n```",
-        f'"characters": {PEOPLE},\n"relations": {TIES}',
         f'{{"type": "object", "properties": {{"characters": {{"type": "array"}}}}}}\n{SHORT}',
         f'{{"characters": [{LIU[:-1]}, "relations": [{{"target": "关羽", "type": "FRIEND_OF"}}]}}, {GUAN}]}}',
         f'[{TYPED}, {{"type": "relation", "source": "刘备", "target": "关羽", "relation": "FRIEND_OF"}}]',
@@ -215,31 +182,11 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
             PEOPLE.replace('"name"', '"id": 1, "name"', 1).replace('{"name"', '{"id": "2", "name"'),
             ('[{"source": 1, "target": 2, "type": "FRIEND_OF"}]'),
         ),
-        "## 人物\n| 姓名 | 性格 | 别名 |\n|---|--|:-:|\n| 刘备 | 仁 | 玄德 |\n| 关羽 |||\n\n"
-        "## 关系\n| 源 | 关系 | 目标 |\n|---|---|---|\n| **刘备** | `FRIEND_OF` | **关羽** |",
-        '{"nodes": [{"id": "刘备", "labels": ["Character"], "properties": {"aliases": ["玄德"]}}, '
-        '{"id": "关羽", "labels": ["Person"], "attributes": {}}], "relationships": '
-        '[{"startNode": "刘备", "endNode": {"id": "关羽"}, "type": "FRIEND_OF", "properties": {}}]}',
-        of(
-            PEOPLE.replace('"name"', '"char_id": 1, "name"', 1).replace('{"name"', '{"char_id": 2, "name"'),
-            '[{"source_id": 1, "target_id": 2, "type": "FRIEND_OF"}]',
-        ),
-        # other keys
         SHORT.replace('"source"', '"source_name"').replace('"target"', '"targetEntity"'),
         SHORT.replace('"source"', '"源实体"').replace('"target"', '"目标人物"').replace('"type"', '"谓语"'),
-        SHORT.replace('"source"', '"人物A"').replace('"target"', '"人物 B"').replace('"type"', '"关系名称"'),
-        SHORT.replace('"source"', '"character_1"').replace('"target"', '"character_2"'),
-        SHORT.replace('"target"', '"to_character_name"').replace('"type"', '"edge_type"'),
-        SHORT.replace('"type"', '"rel"').replace('"aliases"', '"人物别名"').replace('"name"', '"entity"'),
         SHORT.replace('"name"', '"character_name"').replace("characters", "cast"),
         SHORT.replace('"name"', '"\u200bname"').replace("characters", "chars").replace("relations", "rels"),
-        SHORT.replace("characters", "人物列表").replace("relations", "人物关系表"),
-        SHORT.replace("characters", "mainCharacters").replace("relations", "relation_list"),
         SHORT.replace("relations", "triples"),
-        SHORT.replace("relations", "character_relations"),
-        f'{{"人物列表": {PEOPLE}, "主要人物关系": ["刘备 -> 关羽: FRIEND_OF"]}}',
-        SHORT.replace('"source"', '"人物1"').replace('"target"', '"人物2"').replace('"type"', '"关系类型"'),
-        SHORT.replace('"source"', '"entity1"').replace('"target"', '"entity2"'),
         SHORT.replace("characters", "Characters").replace('"name"', '"Name"').replace("source", "Source"),
         SHORT.replace("characters", "人物").replace("relations", "关系").replace('"name"', '"姓名"'),
         SHORT.replace("characters", "character").replace("relations", "relationships"),
@@ -248,12 +195,8 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         SHORT.replace("characters", "characters(人物)").replace('"name"', '"name（姓名）"'),
         SHORT.replace('"source"', '"source(源)"').replace("aliases", "aliases[]"),
         SHORT.replace('"source"', '"头实体"').replace('"target"', '"尾实体"').replace("aliases", "其他称呼"),
-        SHORT.replace("characters", "person_entities").replace("relations", "connections"),
-        SHORT.replace("aliases", "character_nicknames").replace('"type"', '"关系种类"'),
-        # lists and fields of other forms
         of(f'{{"items": {PEOPLE}}}', f'{{"items": {TIES}}}'),
         of(f"[{PEOPLE}]"),
-        of(f'[{{"character": {LIU}}}, {{"关羽": {{}}}}]', f'[{{"relation": {TIES[1:-1]}}}]'),
         of(PEOPLE.replace('"aliases"', '"title": "无", "traits": ["None"], "description": "N/A", "aliases"')),
         of(PEOPLE.replace('["玄德"]', '["玄德", "无", "..."]')),
         of(f'[{LIU}, {GUAN}, "无", {{"name": "...", "aliases": ["..."]}}, {{"name": "string"}}]'),
@@ -261,52 +204,15 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         of(relations=f'{TIES[:-1]}, {{"source": "刘备", "target": null, "type": "KNOWS"}}]'),
         of(relations=f'{TIES[:-1]}, {{"source": "刘备", "target": "未知", "type": "KNOWS"}}]'),
         of(relations=f'{TIES[:-1]}, {{"source": "关羽", "target": "刘备", "type": "无关系"}}]'),
-        of(relations='{"FRIEND_OF": [["刘备", "关羽"]]}'),
-        of(relations='{"刘备": [{"target": "关羽", "type": "FRIEND_OF"}]}'),
-        of(relations='{"刘备": {"关羽": "FRIEND_OF"}}'),
-        of(relations='{"刘备": {"关羽": {"type": "FRIEND_OF"}}}'),
-        of(relations='[["刘备", "关羽", "FRIEND_OF"]]'),
-        of(relations="[\"('刘备', 'FRIEND_OF', '关羽')\"]"),
-        of(relations='["刘备是关羽的FRIEND_OF"]'),
-        of(relations='["刘备和关羽是FRIEND_OF"]'),
-        of(relations='["- 刘备 -> 关羽: FRIEND_OF"]'),
-        of(f'[{LIU}, "2. 关羽"]'),
-        of(relations='{"(刘备, 关羽)": "FRIEND_OF"}'),
-        of(relations='[{"parties": ["刘备", "关羽"], "type": "FRIEND_OF"}]'),
-        of(relations='[{"source": "刘备", "targets": [{"name": "关羽", "type": "FRIEND_OF"}]}]'),
-        of(relations='[{"character": "刘备", "relations": [{"target": "关羽", "type": "FRIEND_OF"}]}]'),
         f'[{TYPED}, {{"Type": "Relation", "Source": "刘备", "Target": "关羽", "Relation": "FRIEND_OF"}}]',
         f"[{TYPED}, {TIES[1:-1]}]".replace('"type": "c', '"Type": "C').replace('"type": "P', '"Type": "P'),
-        SHORT.replace("characters", "人物节点").replace("relations", "关系边").replace("aliases", "known_as"),
-        of(relations='[{"between": ["刘备", "关羽"], "type": "FRIEND_OF"}]'),
-        of(relations='[{"characters": ["刘备", "关羽"], "type": "FRIEND_OF", "event": "结义"}]'),
-        of(relations='{"items": [{"person": "刘备", "related_to": "关羽", "relation": "FRIEND_OF"}]}'),
-        of(relations='[{"人物": "刘备、关羽", "关系": "FRIEND_OF"}]'),
-        of(relations='[{"person": "刘备", "related_to": "关羽", "relation": "FRIEND_OF"}]'),
-        of(relations='[{"name": "刘备", "target": "关羽", "type": "FRIEND_OF"}]'),
-        of(f'[{LIU[:-1]}, "relations": [{{"name": "关羽", "type": "FRIEND_OF"}}]}}, {GUAN}]', "[]"),
         of(f'[{LIU[:-1]}, "relationships": [{{"with": "关羽", "type": "FRIEND_OF"}}]}}, {GUAN}]', "[]"),
-        of(
-            PEOPLE.replace('"name"', '"id": "C1", "name"', 1).replace('{"name"', '{"id": "C2", "name"'),
-            '[{"source": "C1 (刘备)", "target": "C2：关羽", "type": "FRIEND_OF"}]',
-        ),
-        of(f'{{"main": [{LIU}], "minor": [{GUAN}]}}'),
-        of(relations='{"FRIEND_OF": [{"source": "刘备", "target": "关羽"}]}'),
-        of('{"刘备": {"aliases": ["玄德"]}, "关羽": {}}'),
-        of('{"刘备": {"aliases": ["玄德"]}, "关羽": null}'),
         f'[{TYPED}, {{"from": "刘备", "to": "关羽", "relation": "FRIEND_OF"}}]',
         of('[{"name": "刘备", "aliases": {"字": "玄德"}}, {"name": "关羽", "aliases": "无"}]'),
         of(PEOPLE.replace('"aliases"', '"protagonist_score": "95分", "confidence": "高", "aliases"')),
-        of(relations='[["刘备", "FRIEND_OF", "关羽"]]'),
-        of(relations='[["刘备", "FRIEND_OF", "关羽", "结义"]]'),
-        of(relations='[{"characters": ["刘备", "关羽"], "type": "FRIEND_OF"}]'),
         of(relations=TIES.replace('"FRIEND_OF"', '["FRIEND_OF", "LEADS"], "evidence": ["念刘备", "关羽"]')),
         of(PEOPLE.replace('"aliases"', '"title": ["皇叔", "主公"], "description": {"zh": "仁"}, "aliases"')),
         of(f'[{{}}, {LIU}, null, {GUAN}, {{"name": "", "aliases": [], "protagonist_score": 0}}]'),
-        of(relations='["刘备 -> 关羽: FRIEND_OF"]'),
-        of(relations='["(刘备)-[:FRIEND_OF]->(关羽)"]'),
-        of(relations='["刘备 -[FRIEND_OF]-> 关羽"]'),
-        of(relations='["刘备 --FRIEND_OF--> 关羽"]'),
         of(relations=TIES.replace('"关羽"', '["关羽"]')),
         of(PEOPLE.replace('"关羽"', '["关羽"]')),
         of(relations='[{"source": {"name": "刘备"}, "target": {"name": "关羽"}, "type": "FRIEND_OF"}]'),
@@ -323,9 +229,41 @@ def test_what_a_person_can_read_is_read(text: str) -> None:
     )
 
 
-def test_a_map_of_names_to_descriptions_is_a_list_of_them() -> None:
-    found = parse('{"characters": {"刘备": "主公", "关羽": "武将"}}').extraction.characters
-    assert [(c.name, c.description) for c in found] == [("刘备", "主公"), ("关羽", "武将")]
+# Shapes that no model is known to give: what is lost of them is counted, or the reply is asked for again.
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"人物：\n```json\n{PEOPLE}\n```\n\n**人物关系**\n```json\n{TIES}\n```",
+        f'"characters": {PEOPLE},\n"relations": {TIES}',
+        SHORT.replace('": ', '" => '),
+        SHORT.replace('"source"', '"人物A"').replace('"target"', '"人物 B"'),
+        SHORT.replace("characters", "mainCharacters").replace("relations", "relation_list"),
+        of(relations='{"FRIEND_OF": [["刘备", "关羽"]]}'),
+        of(relations='{"刘备": {"关羽": "FRIEND_OF"}}'),
+        of(relations='{"(刘备, 关羽)": "FRIEND_OF"}'),
+        of(relations='["刘备 -> 关羽: FRIEND_OF"]'),
+        of(relations='["刘备是关羽的FRIEND_OF"]'),
+        of(relations='[["刘备", "FRIEND_OF", "关羽"]]'),
+        of(relations='[{"characters": ["刘备", "关羽"], "type": "FRIEND_OF"}]'),
+        of(relations='[{"source": "刘备", "targets": [{"name": "关羽", "type": "FRIEND_OF"}]}]'),
+        of(f'{{"main": [{LIU}], "minor": [{GUAN}]}}'),
+        of('{"刘备": {"aliases": ["玄德"]}, "关羽": {}}'),
+        "## 人物\n| 姓名 | 别名 |\n|---|---|\n| 刘备 | 玄德 |\n| 关羽 ||",
+    ],
+)
+def test_what_is_not_read_is_counted(text: str) -> None:
+    try:
+        parsed = parse(text)
+    except ReplyUnparsable:
+        return
+    assert parsed.rejected
+
+
+# A reply of a model that reads Chinese documents, as in Graphify-Labs/graphify#2286.
+def test_curly_quotes_may_stand_at_either_end() -> None:
+    text = "{“nodes”:[{“id”:“刘备”,”label”:“人物“,”aliases”:[“玄德”]}],”relations”:[]}"
+    (person,) = parse(text).extraction.characters
+    assert (person.name, person.aliases) == ("刘备", ["玄德"])
 
 
 def test_a_reply_that_was_cut_off_anywhere_is_never_mended() -> None:
@@ -356,8 +294,6 @@ def test_a_broken_reply_that_was_cut_off_is_never_mended() -> None:
         '{"error": "I can not do that"}',
         '{"message": {"content": "no"}}',
         '{"characters": [{"nom": "刘备",},]}',  # mended, it says nothing that can be used
-        "<think>" + TEXT,
-        f'<think>\n{{"characters": [{{"name": "曹操"}}]}}\n不对，没有曹操。\n{SHORT}',  # a draft, or a part?
         '[{"name": "刘备"}]',
         f"[{LIU}, {GUAN}, {TIES[1:-1]}]",  # people, or places?
         f"```json\n{PEOPLE}\n```\n```json\n{TIES}\n```",
@@ -436,15 +372,6 @@ def test_odd_types_of_fields() -> None:
                 ],
                 "events": [
                     {"name": "战", "participants": [{"name": "刘备", "role": "主将"}, "关羽"]},
-                    {
-                        "description": "夜宴",
-                        "participants": {"刘备": "主", "关羽": "客"},
-                        "location": ["府", "城"],
-                    },
-                    {
-                        "title": "别",
-                        "participants": [{"role": "主", "character": "刘备"}, {"a": "1", "b": "2"}],
-                    },
                 ],
             }
         )
@@ -456,8 +383,6 @@ def test_odd_types_of_fields() -> None:
     assert (fourth.protagonist_score, fourth.description) == (60, "常山人；武将")
     assert [(e.name, e.participants, e.location) for e in parsed.extraction.events] == [
         ("战", ["刘备", "关羽"], ""),
-        ("夜宴", ["刘备", "关羽"], "府"),
-        ("别", ["刘备"], ""),
     ]
     assert parsed.rejected == 0
 
@@ -471,20 +396,6 @@ def test_lists_in_objects_of_their_own_are_joined() -> None:
     text = '{"characters": [{"name": "刘备"}]}\n{"locations": [{"name": "涿县"}]}'
     found = parse(text).extraction
     assert ([c.name for c in found.characters], [p.name for p in found.locations]) == (["刘备"], ["涿县"])
-
-
-def test_objects_in_prose_are_joined_but_for_drafts() -> None:
-    first, more = '{"characters": [{"name": "刘备"}, {"name": "关羽"}, {"name": "张三"}]}', '{"name": "孙权"}'
-    for second, names in (
-        (f'{{"characters": [{{"name": "刘备"}}, {more}]}}', "刘备 关羽 张三 刘备 孙权"),  # the second half
-        (
-            f'{{"characters": [{{"name": "刘备"}}, {{"name": "关羽"}}, {more}]}}',
-            "刘备 关羽 孙权",
-        ),  # corrected
-        ('{"characters": []}', "刘备 关羽 张三"),
-    ):
-        found = parse(f"First:\n{first}\nThen:\n{second}").extraction
-        assert [c.name for c in found.characters] == names.split()
 
 
 @pytest.mark.parametrize(
@@ -570,69 +481,6 @@ def test_people_named_in_one_text_are_each_their_own() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "relations",
-    [
-        '{"刘备-关羽": "结义兄弟"}',
-        '{"刘备 与 关羽": {"type": "结义兄弟"}}',
-        '{"1→2": "结义兄弟"}',
-        '[{"source": "刘备/玄德", "target": "2", "type": "结义兄弟"}]',
-    ],
-)
-def test_a_relation_may_be_keyed_by_its_pair_and_a_name_stand_beside_another(relations: str) -> None:
-    people = '[{"id": 1, "name": "刘备/玄德"}, {"id": 2, "姓": "关", "名": "羽"}]'
-    parsed = parse(of(people, relations))
-    assert [(c.name, c.aliases) for c in parsed.extraction.characters] == [("刘备", ["玄德"]), ("关羽", [])]
-    assert [(r.source, r.type, r.target) for r in parsed.extraction.relations] == [
-        ("刘备", "结义兄弟", "关羽")
-    ]
-    assert parsed.rejected == 0
-
-
-def test_a_sign_within_a_name_parts_nobody() -> None:
-    names = ["Jean-Luc", "A/", "Martin Luther King, Jr.", "=cmd|/c calc", "Will Riker"]
-    people = json.dumps([*names[:-1], {"first_name": "Will", "last_name": "Riker"}])
-    pairs = {"Jean-Luc - Will Riker": "FRIEND", "Jean-Luc & Q": "ENEMY", "Mary-Ann": "x", "Will Riker": "x"}
-    parsed = parse(of(people, json.dumps(pairs)))
-    assert [c.name for c in parsed.extraction.characters] == names
-    ties = [(r.source, r.target) for r in parsed.extraction.relations]
-    assert ties == [("Jean-Luc", "Will Riker"), ("Jean-Luc", "Q")]
-    assert parsed.rejected == 2
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        "null",
-        '""',
-        '"无"',
-        '"没有关系"',
-        '"None"',
-        '{"type": "no relation", "description": "they never meet"}',
-    ],
-)
-def test_a_pair_that_is_said_to_have_no_relation_has_none(told: str) -> None:
-    pairs = (
-        f'{{"刘备-关羽": "兄弟", "刘备-曹操": {told}, "关羽-曹操": {{"type": "", "description": "故人"}}}}'
-    )
-    parsed = parse(of('["刘备", "关羽", "曹操"]', pairs))
-    ties = [(r.source, r.target) for r in parsed.extraction.relations]
-    assert ties == [("刘备", "关羽"), ("关羽", "曹操")]
-    assert parsed.rejected == 0
-
-
-@pytest.mark.parametrize("arrow", ["<-", " <-- ", "<=", "←"])
-def test_a_pair_with_an_arrow_back_is_not_read_forward(arrow: str) -> None:
-    parsed = parse(of('["刘备", "刘禅"]', json.dumps({f"刘禅{arrow}刘备": "PARENT_OF"})))
-    assert (parsed.extraction.relations, parsed.rejected) == ([], 1)
-
-
-def test_two_people_in_one_text_of_whom_one_is_listed_too_are_not_one() -> None:
-    found = parse(of('["宋江/吴用", "吴用", "林远/阿远"]', "[]")).extraction
-    people = [(c.name, c.aliases) for c in found.characters]
-    assert people == [("宋江", []), ("吴用", []), ("吴用", []), ("林远", ["阿远"])]
-
-
 @pytest.mark.parametrize("name", ["未知", "Unknown", "不详", "..."])
 @pytest.mark.parametrize(
     ("told", "rejected"),
@@ -649,64 +497,6 @@ def test_what_is_told_of_somebody_unknown_counts_as_rejected(
     parsed = parse(of(json.dumps([{"name": "刘备"}, {"name": name, **told}]), "[]"))
     assert [c.name for c in parsed.extraction.characters] == ["刘备"]
     assert (parsed.extraction.relations, parsed.rejected) == ([], rejected)
-
-
-@pytest.mark.parametrize("family", ["无", "未知", "N/A", "unknown", "?", ""])
-def test_a_surname_that_nobody_knows_is_no_part_of_the_name(family: str) -> None:
-    (person,) = parse(of(json.dumps([{"surname": family, "name": "阿大"}]), "[]")).extraction.characters
-    assert person.name == "阿大"
-
-
-def test_all_other_names_of_a_person_count_under_whatever_keys() -> None:
-    person = {
-        "name": "刘备",
-        "aliases": ["皇叔"],
-        "字": "玄德",
-        "绰号": "大耳",
-        "性格特点": "仁",
-        "personality": "忍",
-    }
-    (found,) = parse(json.dumps({"characters": [person]})).extraction.characters
-    assert sorted(found.aliases) == sorted(["皇叔", "玄德", "大耳"])
-    assert sorted(found.traits) == sorted(["仁", "忍"])
-
-
-@pytest.mark.parametrize(
-    ("kind", "keys", "wanted"),
-    [
-        ("events", {"发生地点": "城", "涉及人物": ["刘备"], "重要程度": "high", "原文依据": "引"}, "城"),
-        ("events", {"where": "城", "who": ["刘备"], "significance": "high", "supporting_quote": "引"}, "城"),
-        ("events", {"event_location": "城", "involved_characters": "刘备", "importance": "high"}, "城"),
-    ],
-)
-def test_a_key_with_a_word_before_it_is_the_field_that_its_end_names(
-    kind: str, keys: dict[str, object], wanted: str
-) -> None:
-    text = json.dumps({kind: [{"name": "战", **keys, "absent_characters": ["曹操"]}]})
-    (event,) = parse(text).extraction.events
-    assert (event.location, event.participants, event.importance) == (wanted, ["刘备"], "high")
-    assert event.evidence == ("" if "importance" in keys else "引")
-
-
-def test_people_in_one_text_are_each_their_own_only_if_all_are_known() -> None:
-    ties = """[{"source": "刘备和关羽", "target": "张飞", "type": "LEADS"},
-        {"source": "谢与归", "target": "张飞", "type": "LEADS"}]"""
-    events = '[{"name": "战", "participants": "刘备与关羽"}, {"name": "宴", "participants": ["张飞, 关羽"]}]'
-    people = '["刘备", "关羽", "张飞"]'
-    found = parse(f'{of(people, ties)[:-1]}, "events": {events}}}').extraction
-    assert [(r.source, r.target) for r in found.relations] == [
-        *(("刘备", "张飞"), ("关羽", "张飞")),
-        ("谢与归", "张飞"),
-    ]
-    assert [event.participants for event in found.events] == [["刘备", "关羽"], ["张飞", "关羽"]]
-
-
-@pytest.mark.parametrize("said", ["刘备和关羽是张飞的FRIEND_OF", "刘备 and 关羽 are 张飞's FRIEND_OF"])
-def test_what_two_are_to_a_third_is_no_tie_between_them(said: str) -> None:
-    ties = parse(of('["刘备", "关羽", "张飞"]', json.dumps([said]))).extraction.relations
-    assert [(r.source, r.target, r.type) for r in ties] == [
-        (one, "张飞", "FRIEND_OF") for one in ("刘备", "关羽")
-    ]
 
 
 def test_a_longer_name_is_nobody_whose_name_stands_in_place_of_an_id() -> None:
@@ -727,19 +517,8 @@ def test_a_relation_may_have_parts(given: str) -> None:
     assert [(r.source, r.target) for r in parsed.extraction.relations] == [("刘备", "关羽")]
 
 
-def test_no_reply_grows_by_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[object] = []
-    says_nothing = reply_shape.says_nothing
-    monkeypatch.setattr(reply_shape, "says_nothing", lambda one: read.append(one) or says_nothing(one))
-    keys = ", ".join(f'"k{at} alias": "b{at}"' for at in range(1_000))
-    ties = f'[{{{keys}, "ties": [{", ".join(["{}"] * 1_000)}]}}]'
-    parsed = parse(of(f'[{{"name": "刘备", {keys}}}]', ties))
-    assert (len(parsed.extraction.characters[0].aliases), parsed.rejected) == (500, 1)
-    assert len(read) < 10_000
-
-
 def test_a_relation_that_tells_both_ends_needs_no_type() -> None:
-    for end in ("source", "person", "人物"):
+    for end in ("source", "from", "head"):
         (tie,) = parse(
             of(relations=f'[{{"{end}": "刘备", "target": "关羽", "type": ""}}]')
         ).extraction.relations
@@ -753,41 +532,10 @@ def test_a_copy_of_the_format_has_nobody() -> None:
         assert parsed == reply.Parsed(Extraction())
 
 
-def test_a_surname_in_capitals_that_the_name_has_is_not_added() -> None:
-    (person,) = parse(of('[{"surname": "DARCY", "name": "Mr. Darcy"}]', "[]")).extraction.characters
-    assert person.name == "Mr. Darcy"
-
-
-def test_people_in_a_persons_own_object_are_who_the_person_is_tied_to() -> None:
-    for key in ("关羽", "刘备-关羽"):
-        people = f'[{{"name": "刘备", "关系": {{"{key}": "兄弟"}}}}, "关羽"]'
-        (tie,) = parse(of(people, "[]")).extraction.relations
-        assert (tie.source, tie.type, tie.target) == ("刘备", "兄弟", "关羽")
-
-
-def test_the_ends_that_a_relation_tells_itself_count_before_its_key() -> None:
-    pairs = '{"刘备-关羽": {"source": "关羽", "target": "刘备", "type": "FOLLOWS"}}'
-    (tie,) = parse(of('["刘备", "关羽"]', pairs)).extraction.relations
-    assert (tie.source, tie.target) == ("关羽", "刘备")
-
-
-def test_a_maps_keys_are_names_or_ids() -> None:
-    people = '{"p1": {"name": "刘备"}, "关羽": {"aliases": ["云长"]}}'
-    found = parse(of(people, '[{"source": "p1", "target": "关羽", "type": "LEADS"}]')).extraction
-    assert [c.name for c in found.characters] == ["刘备", "关羽"]
-    assert [(r.source, r.target) for r in found.relations] == [("刘备", "关羽")]
-
-
 def test_a_relation_in_a_persons_own_object_keeps_its_ends() -> None:
     tie = '{"from": "张飞", "to": "关羽", "type": "FOLLOWS"}'
     (found,) = parse(f'{{"characters": [{{"name": "刘备", "relations": [{tie}]}}]}}').extraction.relations
     assert (found.source, found.target) == ("张飞", "关羽")
-
-
-def test_objects_run_together_are_each_their_own() -> None:
-    people = '[{"name": "刘备", "aliases": ["玄德"], "name": "关羽", "aliases": ["云长"]}]'
-    found = parse(f'{{"characters": {people}}}').extraction.characters
-    assert [(c.name, c.aliases) for c in found] == [("刘备", ["玄德"]), ("关羽", ["云长"])]
 
 
 def test_what_only_names_a_kind_beside_something_else_is_not_of_it() -> None:
@@ -805,11 +553,9 @@ def test_whom_a_reply_leaves_out_is_not_among_its_people(key: str) -> None:
     for text in (
         f'{{{others}, "characters": ["关羽"]}}',
         f'{{"result": {{"characters": ["关羽"], {others}}}}}',
-        f'{{"characters": {{"main": [{{"name": "关羽"}}], {others}}}}}',
     ):
-        assert [c.name for c in parse(text).extraction.characters] == ["关羽"]
-    with pytest.raises(ReplyUnparsable):
-        parse(f"{{{others}}}")
+        parsed = parse(text)
+        assert ([c.name for c in parsed.extraction.characters], parsed.rejected) == (["关羽"], 1)
 
 
 def test_a_schema_around_the_items_is_looked_through() -> None:
@@ -867,7 +613,6 @@ def test_of_a_cut_off_reply_each_whole_item_is_kept_and_no_half_one() -> None:
     [
         ('```json\n{"characters": [{"name": "x}]"}, {"name": "y", "aliases": ["q"', ["x}]"]),
         ('{"r": {"characters": ["a", "b\\"', ["a"]),
-        ("<think>{}</think>" + '{"characters": [{"name": "a"}, ' * 2, ["a"]),
     ],
 )
 def test_a_cut_off_reply_may_be_wrapped(text: str, names: list[str]) -> None:
@@ -887,16 +632,16 @@ def test_reads_of_hostile_quotes_do_not_grow_with_the_reply(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[int] = []
-    bounded = reply._BoundedStr
+    bounded = mend_json._BoundedStr
 
-    def spied(text: str, reads_left: list[int]) -> reply._BoundedStr:
-        monkeypatch.setattr(reply, "_BoundedStr", bounded)
+    def spied(text: str, reads_left: list[int]) -> mend_json._BoundedStr:
+        monkeypatch.setattr(mend_json, "_BoundedStr", bounded)
         nonlocal left
         left = reads_left
         return bounded(text, reads_left)
 
-    monkeypatch.setattr(reply, "_BoundedStr", spied)
-    monkeypatch.setattr(reply, "MAX_READS", 100_000)
+    monkeypatch.setattr(mend_json, "_BoundedStr", spied)
+    monkeypatch.setattr(mend_json, "MAX_READS", 100_000)
     unit = '": "": "-”'
     with pytest.raises(ReplyUnparsable):
         parse('{"characters": [' + unit * (size // len(unit)) + "]}")
@@ -1006,17 +751,11 @@ def test_what_merging_unites() -> None:
     [
         ("characters", {"角色": "主角", "姓名": "刘备"}, {"name": "刘备"}),
         ("characters", {"名": "备", "姓名": "刘备"}, {"name": "刘备"}),
-        ("characters", {"entity": "PERSON", "full_name": "Tom Sawyer"}, {"name": "Tom Sawyer"}),
         ("characters", {"name": "刘备", "protagonist_score": "9/10"}, {"protagonist_score": 90}),
         (
             "relations",
             {"name": "桃园", "源": "刘备", "目标": "关羽", "关系": "FRIEND_OF"},
             {"type": "FRIEND_OF"},
-        ),
-        (
-            "relations",
-            {"start": "第3回", "人物1": "刘备", "人物2": "关羽", "type": "ENEMY_OF"},
-            {"source": "刘备"},
         ),
     ],
 )
@@ -1028,73 +767,10 @@ def test_the_surest_of_several_keys_counts_wherever_it_stands(
         assert {key: getattr(found, key) for key in wanted} == wanted
 
 
-@pytest.mark.parametrize(
-    "given", [{"守方": "刘备", "攻方": "关羽"}, {"刘备": "守方", "关羽": "攻方"}, ["刘备", "关羽"]]
-)
-def test_roles_of_participants_are_nobody(given: object) -> None:
-    found = parse(of(PEOPLE)[:-1] + f', "events": [{{"name": "战", "participants": {json.dumps(given)}}}]}}')
-    assert found.extraction.events[0].participants == ["刘备", "关羽"]
-
-
 def test_chapters_of_a_relation_are_not_its_ends() -> None:
     people = PEOPLE.replace('"name"', '"id": 1, "name"', 1).replace('{"name"', '{"id": 2, "name"')
     parsed = parse(of(people, '[{"type": "FRIEND_OF", "chapters": [1, 2]}]'))
     assert (parsed.extraction.relations, parsed.rejected) == ([], 1)
-
-
-def test_a_list_that_is_not_closed_ends_once() -> None:
-    parsed = parse(
-        '{"characters": [{"name": "刘备"}, {"name": "关羽"}, "events": '
-        '[{"name": "战", "location": {"name": "城"}, "characters": ["刘备"]}], "relations": []}'
-    )
-    assert [one.name for one in parsed.extraction.characters] == ["刘备", "关羽"]
-    assert parsed.extraction.events[0].participants == ["刘备"]
-
-
-def test_a_long_heading_is_not_repeated_in_full_for_every_row_of_a_table() -> None:
-    table = "|姓名|" + "k" * 60_000 + "|\n|-|-|\n" + "|a|b|\n" * 20_000
-    assert len(with_tables_as_json(table)) < 10 * len(table)
-
-
-@pytest.mark.parametrize(
-    ("given", "people"),
-    [
-        (["何恭：太守", "何旺: 他的仆人"], [("何恭", "太守"), ("何旺", "他的仆人")]),
-        (["何恭（太守）", "Ann (his wife)"], [("何恭", "太守"), ("Ann", "his wife")]),
-        ([{"name": "何恭（太守）", "description": "何家长子"}], [("何恭（太守）", "何家长子")]),
-        (["何虎（何恭之子）", "何虎（山贼）"], [("何虎（何恭之子）", ""), ("何虎（山贼）", "")]),
-        (["http://a.example"], [("http://a.example", "")]),
-    ],
-)
-def test_what_is_told_beside_a_name_is_no_part_of_it(given: list[Any], people: list[tuple[str, str]]) -> None:
-    found = reply.parse(json.dumps({"characters": given}), provider="p").extraction.characters
-    assert [(one.name, one.description) for one in found] == people
-
-
-def test_a_time_of_day_is_no_name() -> None:
-    given = ["12:30 列车到站", "第3夜：大火"]
-    found = reply.parse(json.dumps({"characters": ["何恭"], "events": given}), provider="p").extraction.events
-    assert [(one.name, one.description) for one in found] == [("12:30 列车到站", ""), ("第3夜", "大火")]
-
-
-def test_names_with_remarks_take_time_by_their_number() -> None:
-    def needed(n: int) -> int:
-        given = json.dumps({"characters": [{"name": f"何{k}（{k}）"} for k in range(n)]})
-        return steps(lambda: reply.parse(given, provider="p"))
-
-    assert needed(200) < 3 * needed(100)  # four times as many where every two are compared
-    long = [{"name": "何恭（太守）"}, {"name": "何" + " " * 300_000}]
-    assert reply.parse(json.dumps({"characters": long}), provider="p").rejected == 1
-
-
-def test_a_name_with_a_remark_is_the_same_person_in_the_relations() -> None:
-    answer = {
-        "characters": ["何恭（太守）", "何旺"],
-        "locations": ["青石镇（在河边）"],
-        "relations": [{"source": "何恭（太守）", "target": "何旺", "type": "LEADS"}],
-    }
-    found = reply.parse(json.dumps(answer), provider="p").extraction
-    assert (found.relations[0].source, found.locations[0].name) == ("何恭", "青石镇")
 
 
 def test_items_of_no_kind_beside_others_count_as_rejected() -> None:
@@ -1112,12 +788,6 @@ def test_items_of_no_kind_beside_others_count_as_rejected() -> None:
         reply.parse(json.dumps({"entities": entities[2:]}), provider="p")
 
 
-def test_a_list_is_known_by_what_its_items_call_their_names() -> None:
-    answer = {"entities": [{"character_name": "何恭", "other_names": ["子安"]}, {"人物姓名": "何旺"}]}
-    found = reply.parse(json.dumps(answer), provider="p").extraction
-    assert [(one.name, one.aliases) for one in found.characters] == [("何恭", ["子安"]), ("何旺", [])]
-
-
 def test_a_share_is_a_share_of_the_highest_number() -> None:
     answer = {
         "characters": [{"name": "何恭", "protagonist_score": 0.9}, {"name": "何旺", "protagonist_score": 1}],
@@ -1126,13 +796,3 @@ def test_a_share_is_a_share_of_the_highest_number() -> None:
     found = reply.parse(json.dumps(answer), provider="p").extraction
     assert [one.protagonist_score for one in found.characters] == [90, 1]
     assert found.relations[0].strength == 8
-
-
-@pytest.mark.parametrize("said", ["何恭与何旺：主仆", "何恭、何旺：主仆", "何恭-何旺（主仆）"])
-def test_a_pair_with_its_tie_behind_it_is_a_relation(said: str) -> None:
-    found = reply.parse(json.dumps({"characters": ["何恭", "何旺"], "relations": [said]}), provider="p")
-    assert [(one.source, one.type, one.target) for one in found.extraction.relations] == [
-        ("何恭", "主仆", "何旺")
-    ]
-    other = reply.parse(json.dumps({"characters": ["何恭"], "relations": [said]}), provider="p")
-    assert (other.extraction.relations, other.rejected) == ([], 1)  # one of them is nobody the reply knows

@@ -37,10 +37,9 @@ from kgnb.core.errors import (
     RequestRejected,
     SettingsError,
 )
-from kgnb.core.model import Provider, Usage
+from kgnb.core.model import Prompt, Provider, Usage
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract import reply
-from kgnb.extract.prompt import Prompt
 from kgnb.llm import http_client
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.llm.fake.http import Request, Response, carry

@@ -22,8 +22,8 @@ LEVELS = {
     **dict.fromkeys(("cli", "notebook"), 6),
 }
 """A package may import packages of lower levels only: none above it, none beside it."""
-BARRED = {("worker", "render")}
-"""What a package doesn't import though it lies below: a node shows nothing itself."""
+BARRED = {("worker", "render"), *(("llm", name) for name in ("extract", "book", "graph"))}
+"""What a package doesn't import though it lies below: a node shows nothing itself, llm knows no books."""
 
 ENVIRONMENT_READERS = {
     "core/settings.py",

@@ -22,8 +22,8 @@ from kgnb.core import chunking
 from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Lang
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply as replies
+from kgnb.extract.merge_chunks import merge
 from kgnb.extract.model import Extraction, NameEntry
-from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import ExtractionRow, Graph, RecordRow
 from kgnb.graph.project.projection import novel_builder
 

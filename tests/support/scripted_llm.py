@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
-from kgnb.core.model import Provider, TaskConfig, Usage
+from kgnb.core.model import Prompt, Provider, TaskConfig, Usage
 from kgnb.core.provider_options import ProviderOptions
-from kgnb.extract.prompt import Prompt, PromptBuilder
+from kgnb.extract.prompt import PromptBuilder
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.presets import Preset

@@ -10,8 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.core.amounts import parse_amounts
-from kgnb.core.model import Provider
-from kgnb.extract.prompt import Prompt
+from kgnb.core.model import Prompt, Provider
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.stores.queue.rate_limits import RateLimits
 from kgnb.stores.queue.store import Queue

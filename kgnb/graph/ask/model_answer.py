@@ -14,10 +14,11 @@ from typing import Any
 
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.labels import Lang
+from kgnb.core.model import Prompt
 from kgnb.core.safe_text import one_line
 from kgnb.extract.evidence import ChapterText
 from kgnb.extract.model import NameEntry
-from kgnb.extract.prompt import Prompt, closed_object
+from kgnb.extract.prompt import closed_object
 from kgnb.graph.ask.answers import Citation, Sentence
 from kgnb.graph.ask.passages import Passage, without
 from kgnb.graph.ask.question import HAN, Question

@@ -19,7 +19,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from kgnb.core.errors import InputError
-from kgnb.extract.model import MAX_NAME, MAX_TEXT, clean
+from kgnb.core.safe_text import clean
+from kgnb.extract.model import MAX_NAME, MAX_TEXT
 from kgnb.graph.model import RELATION_TYPE
 from kgnb.graph.resolve.decisions import Decision, Kind, check_form
 

@@ -15,7 +15,7 @@ from kgnb.core.foreign_json import parse_json
 from kgnb.core.labels import CHARACTER_RELATIONS, EXTRACTED_LABELS, STRUCTURAL_RELATIONS
 from kgnb.core.model import Provider, TaskConfig, beijing_now
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
-from kgnb.extract.model import clean
+from kgnb.core.safe_text import clean
 from kgnb.graph.model import LABELS, RELATION_TYPE
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database, DatabasePart, reading, transaction, upsert

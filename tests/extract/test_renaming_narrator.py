@@ -6,10 +6,10 @@ import pytest
 
 from kgnb.core.labels import Lang
 from kgnb.core.model import TaskConfig
-from kgnb.extract import evidence, reply_merge
+from kgnb.extract import evidence, merge_chunks
 from kgnb.extract.model import MAX_ITEMS, Extraction, NameEntry
 from kgnb.extract.prompt import OVERHEAD, PromptBuilder
-from kgnb.extract.reply_narrator import is_for_narrator, with_narrator
+from kgnb.extract.renaming import is_for_narrator, with_narrator
 from kgnb.extract.rules import narrator_of
 
 TELLER = NameEntry("向晚舟", ("晚舟",), mentions=9, narrator=True)
@@ -103,7 +103,7 @@ REPLY = {
 
 
 def test_the_words_mean_who_tells_and_nobody_else() -> None:
-    (found,) = [reply_merge.merge([with_narrator(Extraction.model_validate(REPLY), TELLER)])]
+    (found,) = [merge_chunks.merge([with_narrator(Extraction.model_validate(REPLY), TELLER)])]
     assert [(c.name, c.aliases) for c in found.characters] == [("向晚舟", ["晚舟"]), ("许文澜", ["文澜"])]
     assert (found.characters[0].protagonist_score, found.characters[0].description) == (90, "账房")
     assert found.events[0].participants == ["向晚舟", "许文澜"]
@@ -115,7 +115,7 @@ def test_words_without_end_are_one_person_of_as_many_aliases_as_an_item_may_have
     reply = {"characters": [*many, {"name": "孟启明", "aliases": ["我", "叙述者"]}]}
     told = with_narrator(Extraction.model_validate(reply), TELLER)
     assert max(len(c.aliases) for c in told.characters) == MAX_ITEMS
-    found = reply_merge.merge([told]).characters
+    found = merge_chunks.merge([told]).characters
     assert [(c.name, len(c.aliases)) for c in found] == [("向晚舟", MAX_ITEMS), ("孟启明", 0)]
 
 
