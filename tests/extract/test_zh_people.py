@@ -81,3 +81,11 @@ def test_the_order_of_names_and_links_changes_nobody(seed: int) -> None:
         table.update(items)  # type: ignore[arg-type]
     rng.shuffle(shuffled.candidates)
     assert RESOLVER.persons(shuffled, RESOLVER.clusters(shuffled)) == expected
+
+
+def test_an_office_that_is_also_a_surname_is_no_given_name() -> None:
+    told = (
+        "何守谦，字子安。子安走了。\n林司徒道：“走。”\n林司徒笑道：“好。”\n"
+        + "司徒道：“走。”\n司徒来了。\n" * 9
+    )
+    assert "姓" not in people(told).links.get(("司徒", "林司徒"), {})

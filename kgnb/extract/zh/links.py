@@ -156,7 +156,8 @@ def _with_surnames(found: ByForm, classifier: NameClassifier, persons: Persons, 
         often = n >= 0.7 * totals[bare] and share >= (0.02 if n >= 5 else 0.05) and alone >= 2
         # A name that begins with a surname itself seldom takes another: 于 of 于袁绍 is a preposition.
         often = often and (bare[0] not in words.COMMON_SURNAMES or share >= OWN_SURNAME)
-        if often and (told or bare in persons) and bare not in words.TITLES:
+        title = bare in words.TITLES or bare in words.COMPOUND_SURNAMES  # 司徒 of 王司徒 is an office
+        if often and (told or bare in persons) and not title:
             found.links.append(Link(form, bare, "姓"))
             found.given.add(bare)
             if told:  # else 何恭 and 何子安 are kin
