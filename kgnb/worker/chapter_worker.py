@@ -26,7 +26,7 @@ from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Claim
+from kgnb.stores.queue.types import MAX_FAILURES, Claim
 from kgnb.worker.batcher import Batcher
 from kgnb.worker.extractor import ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
@@ -42,7 +42,7 @@ COMMIT_GAP = 0.05
 """Least seconds between two commits of ends while more are to come than wait: each is a disk flush, and no
 slot waits for it."""
 RETRY_SECONDS = (5.0, 30.0)
-"""Wait after a chapter's own first and second failure; the third is final."""
+"""Wait after a chapter's own first, second … failure, before the final one (MAX_FAILURES)."""
 
 
 class Outcome(StrEnum):
@@ -165,7 +165,7 @@ class ChapterWorker:
             number=work.chapter.number,
             title=work.chapter.title,
             taken_over=work.taken_over,
-            last_try=claim.failures >= len(RETRY_SECONDS),
+            last_try=claim.failures + 1 >= MAX_FAILURES,
             on_stored=on_stored,
         )
         row = _row(claim, info, work, answer)

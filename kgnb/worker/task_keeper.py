@@ -22,7 +22,7 @@ from kgnb.core.model import ACTIVE_STATUSES, RULES, STOPPED_STATUSES, ChapterSta
 from kgnb.core.process_pool import CpuPool
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.task_lifecycle import Opening
-from kgnb.stores.queue.types import BuriedItem, Claim, QueueName
+from kgnb.stores.queue.types import MAX_FAILURES, BuriedItem, Claim, QueueName
 from kgnb.worker.backoff import Backoff
 from kgnb.worker.book_process import book_runner, freeze_names
 from kgnb.worker.chapter_worker import Stores
@@ -34,8 +34,6 @@ from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
 
-MAX_FAILURES = 3
-"""A task whose scan or refresh breaks so often in a row ends as failed; as for chapters (common.lua)."""
 STUCK_SECONDS = 5.0
 """Delay before a task that can't go on is taken again."""
 
@@ -389,7 +387,7 @@ class TaskKeeper:
         await self._release([held], delay, above=above)
 
     async def _count_failure(self, held: OpenTask, error: Exception, reason: str) -> None:
-        """Hand a task back whose scan or refresh broke; end it as failed the third time in a row."""
+        """Hand a task back whose scan or refresh broke, or end it as failed after :data:`MAX_FAILURES`."""
         claim, stores = held.claim, self.stores
         self._remove(held)
         given_up = KgnbError("node.task_given_up", task=claim.task_id, reason=reason)

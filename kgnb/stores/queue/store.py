@@ -31,6 +31,7 @@ from kgnb.stores.queue.clock import RedisClock
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, QUEUES, QueueInspector
 from kgnb.stores.queue.types import (
+    MAX_FAILURES,
     BuriedItem,
     Claim,
     ClaimRequest,
@@ -305,12 +306,14 @@ class Queue(QueueInspector):
     async def fail(
         self, claim: Claim, reason: str, *, delay: float = 0.0
     ) -> Literal["retry", "dead", "lost"]:
-        """Report a chapter's own failure: retry after ``delay`` seconds, dead at the third.
+        """Report a chapter's own failure: retry after ``delay`` seconds, dead at the :data:`MAX_FAILURES`-th.
 
         After "dead", write it to the ledger and call :meth:`confirm_buried`; until then every poll reports it
         to its task's holder. An opened task's item never dies, it is retried.
         """
-        command = script_call("fail", claim.queue, claim.member, claim.token, reason, _ms(delay))
+        command = script_call(
+            "fail", claim.queue, claim.member, claim.token, reason, _ms(delay), MAX_FAILURES
+        )
         outcome: Literal["retry", "dead", "lost"] = (await self.connection.send_one(command)).decode()
         return outcome
 

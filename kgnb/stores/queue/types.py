@@ -13,6 +13,9 @@ Command = tuple[Any, ...]
 """A Redis command and its arguments."""
 MAX_ID = 2**53 - 1
 """Largest task id: Lua numbers are exact up to here."""
+MAX_FAILURES = 3
+"""Own failures after which a chapter goes to the dead list, and a task that can't be opened or refreshed ends
+as failed; deaths of nodes and the provider's failures don't count."""
 MAX_ITEM_BYTES = 65_536
 """Larger items are buried (common.lua has the same limit)."""
 _MEMBER = re.compile(r"([tc]):([0-9]{1,19})(?::(-?[0-9]{1,19}))?")

@@ -31,7 +31,7 @@ local function todo(task) return name('todo') .. ':' .. task end
 local function rest(task) return name('rest') .. ':' .. task end
 
 local VERSION = 1
-local MAX_DELIVERIES, ALONE_FROM, MAX_FAILURES = 10, 5, 3
+local MAX_DELIVERIES, ALONE_FROM = 10, 5
 local MAX_ITEM, MAX_INTEGER = 65536, 9007199254740991
 local OLDEST_LEFT = string.sub(Q, 1, 12) == 'kg:ai_queue:'
 local NEXT_END = OLDEST_LEFT and 'LPUSH' or 'RPUSH'
