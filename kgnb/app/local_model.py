@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from kgnb.app.context import App, open_app
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
+from kgnb.core.provider_options import ProviderOptions
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.local import PROVIDER
@@ -88,14 +86,16 @@ def settings_of(settings: Settings, server: LocalServer) -> Settings:
     """``settings`` with the server's address and key, and with chunks and slots that fit its memory where
     the user gave none."""
     engine, given = server.engine, settings.model_fields_set
-    told = json.loads(settings.provider_options.get_secret_value() or "{}")
-    fitting = {"max_output_tokens": engine.reply_tokens, "timeout": TIMEOUT, "max_in_flight": engine.slots}
-    own = {**fitting, **told.get(PROVIDER, {})}
+    fitting = ProviderOptions(
+        max_output_tokens=engine.reply_tokens, timeout=TIMEOUT, max_in_flight=engine.slots
+    )
+    told = settings.provider_options
+    own = fitting.merged(told.get(PROVIDER, ProviderOptions()))
     changes = {
         "openai_base_url": server.url,
         "openai_api_key": server.key,
         "openai_model": server.model.name,
-        "provider_options": SecretStr(json.dumps({**told, PROVIDER: own})),
+        "provider_options": {**told, PROVIDER: own},
     }
     if "chunk_chars" not in given:
         changes["chunk_chars"] = min(settings.chunk_chars, engine.chunk_chars)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from kgnb.core.host import variables
-from kgnb.core.provider_options import parse_options
 from kgnb.core.settings import Settings
 
 SECRET_WORDS = ("KEY", "TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL")
@@ -26,7 +25,7 @@ def known_secrets(settings: Settings) -> dict[str, SecretStr]:
     values = {name: getattr(settings, field) for name, field in Settings.variables().items()}
     found = {name: value for name, value in values.items() if isinstance(value, SecretStr)}
     found["REDIS_HOST"] = SecretStr(password_in(settings.redis_url.get_secret_value()))
-    for provider, options in parse_options(settings.provider_options.get_secret_value()).items():
+    for provider, options in settings.provider_options.items():
         found |= {f"KGNB_PROVIDER_OPTIONS {provider} {i}": one for i, one in enumerate(options.secrets, 1)}
     # Those of the environment too where the settings have others in their stead.
     found |= {f"${name}": value for name, value in environment_secrets().items()}

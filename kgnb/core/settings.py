@@ -37,7 +37,7 @@ from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
 from kgnb.core.messages import environment_language, say
-from kgnb.core.provider_options import first_error, parse_options
+from kgnb.core.provider_options import ProviderOptions, first_error, parse_options
 
 MANY_PROVIDERS = 100
 """More providers than any node serves, so that an explicit number of slots is never divided among them."""
@@ -60,6 +60,7 @@ _LOWER = AfterValidator(lambda names: tuple(map(str.lower, names)))
 _Price = Annotated[tuple[NonNegativeFloat, ...], Field(min_length=2, max_length=3)]
 Amounts = Annotated[Mapping[str, PositiveFloat], NoDecode, _written(parse_amounts), _LOWER_KEYS]
 Prices = Annotated[Mapping[str, _Price], NoDecode, _written(parse_prices), _LOWER_KEYS]
+Options = Annotated[Mapping[str, ProviderOptions], NoDecode, _written(parse_options)]
 Names = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text, "[,，、;；]"))]
 LowerNames = Annotated[tuple[str, ...], NoDecode, _written(lambda text: _names(text, ",")), _LOWER]
 _LEVELS = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -191,8 +192,8 @@ class Settings(BaseSettings):
     openai_model: str = Field("", validation_alias="OPENAI_MODEL")
     provider_name: str = Field("openai", validation_alias="KGNB_PROVIDER_NAME")
     """Name of the provider that the OPENAI_… variables describe."""
-    provider_options: SecretStr = Field(SecretStr(""), validation_alias="KGNB_PROVIDER_OPTIONS")
-    """Options of providers (see ProviderOptions), JSON: {"deepseek": {"thinking": "on", "timeout": 600}}."""
+    provider_options: Options = Field({}, validation_alias="KGNB_PROVIDER_OPTIONS")
+    """Options by lower-case provider; as a variable JSON: {"deepseek": {"thinking": "on", "timeout": 9}}."""
     llm_timeout: float = Field(180.0, validation_alias="KGNB_LLM_TIMEOUT", gt=0, le=YEAR)
     """Timeout of one request in seconds; long chapters on slow models take two minutes."""
     llm_tries: int = Field(3, validation_alias="KGNB_LLM_TRIES", ge=1, le=100)
@@ -232,12 +233,6 @@ class Settings(BaseSettings):
         if holds_secret(url):
             raise ValueError(say("rule.no_login"))
         return url.rstrip("/")
-
-    @field_validator("provider_options")
-    @classmethod
-    def _options(cls, text: SecretStr) -> SecretStr:
-        parse_options(text.get_secret_value())
-        return text
 
     @field_validator("redis_ca", "db_ssl_ca", "neo4j_ca")
     @classmethod

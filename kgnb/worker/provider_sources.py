@@ -5,7 +5,6 @@ A secret goes only to an address from its own source, to the preset's, or to one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
@@ -20,7 +19,7 @@ from kgnb.core.errors import SettingsError
 from kgnb.core.host import in_kernel
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
-from kgnb.core.provider_options import ProviderOptions, parse_options
+from kgnb.core.provider_options import ProviderOptions
 from kgnb.core.settings import Settings
 from kgnb.llm.local import PROVIDER as LOCAL
 from kgnb.llm.presets import checked_interface, preset_for, preset_named, presets
@@ -63,10 +62,8 @@ def settings_for(provider: Provider) -> dict[str, Any]:
         "openai_api_key": next(iter(provider.all_keys), SecretStr("")),
         "openai_model": next(iter(provider.models), ""),
     }
-    told = provider.options.revealed()
-    return described | (
-        {"provider_options": SecretStr(json.dumps({provider.lower_name: told}))} if told else {}
-    )
+    options = {provider.lower_name: provider.options} if provider.options.model_fields_set else {}
+    return described | ({"provider_options": options} if options else {})
 
 
 def completed(provider: Provider) -> Provider:
@@ -81,7 +78,7 @@ def with_options(provider: Provider, stored: ProviderOptions, settings: Settings
 
     Raises SettingsError where KGNB_PROVIDER_OPTIONS holds secrets for another address.
     """
-    given = parse_options(settings.provider_options.get_secret_value()).get(provider.lower_name)
+    given = settings.provider_options.get(provider.lower_name)
     if given is None:
         return replace(provider, options=stored)
     if given.secrets and origin(provider.base_url) not in _addresses(provider, given, settings):

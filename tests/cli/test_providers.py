@@ -407,7 +407,7 @@ def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) ->
 async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
     async with FakeServer(key="right") as llm:
         told = {"mine": {"api_keys": ["right"], "base_url": llm.base_url}}
-        settings = Settings.load(data=tmp_path / "data", provider_options=SecretStr(json.dumps(told)))
+        settings = Settings.load(data=tmp_path / "data", provider_options=json.dumps(told))
         async with open_app(settings, queue=False, graph=False) as app:
             probe = await probe_draft(app, Provider("mine", llm.base_url, SecretStr("wrong"), ("dryrun",)))
     assert probe.kind == "provider.auth"
@@ -444,7 +444,7 @@ async def test_a_silent_endpoint_is_told_from_a_slow_model(
         async with SlowModel() as slow:
             urls = {"slow": slow.base_url, "mute": f"http://{HOST}:{mute.getsockname()[1]}/v1"}
             options = {name: {"base_url": url, "timeout": 600, "tries": 9} for name, url in urls.items()}
-            settings = Settings.load(data=tmp_path / "data", provider_options=SecretStr(json.dumps(options)))
+            settings = Settings.load(data=tmp_path / "data", provider_options=json.dumps(options))
             async with open_app(settings, queue=False, graph=False) as app, asyncio.timeout(60 * SLOWEST):
                 drafts = [Provider(name, url, SecretStr("k"), ("dryrun",)) for name, url in urls.items()]
                 answered, silent = await asyncio.gather(*(probe_draft(app, draft) for draft in drafts))

@@ -127,7 +127,7 @@ class TestANameThatIsNotKnown:
 
 
 def options(text: str) -> Settings:
-    return Settings.load(provider_options=SecretStr(text))
+    return Settings.load(provider_options=text)
 
 
 class TestOptions:
