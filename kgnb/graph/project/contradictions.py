@@ -57,15 +57,15 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
 
 
 def siblings(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
-    """Return a SIBLING edge with its facts for each two children of one parent between whom no kinship is
-    stated.
+    """Return a SIBLING edge with its facts for each two children of one parent of whom it is likelier than
+    not that both ties to the parent hold, unless another kinship of the two is stated.
 
-    Both ties to the parent must be stated, and read by rules alone. Quote and first chapter are those of the
-    tie that the book states later; the description is "parent → child, child".
+    Ties that an LLM's reply states are left out. Quote and first chapter are those of the tie that the book
+    states later; the description is "parent → child, child". The odds of several parents add up.
     """
     children = defaultdict[NodeKey, dict[NodeKey, TieFacts]](dict)
     for (parent, kind, child), facts in ties.items():
-        if kind == "PARENT_OF" and not facts.by_ai and facts.confidence >= STATED:
+        if kind == "PARENT_OF" and not facts.by_ai:
             children[parent][child] = facts
     kin = {
         frozenset((source, target))
@@ -76,20 +76,24 @@ def siblings(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
     for parent, of in children.items():
         for one, other in combinations(sorted(of), 2):
             if frozenset((one, other)) not in kin:
-                words = f"{parent[1]} → {one[1]}, {other[1]}"
-                found[one, "SIBLING", other] = _later(of[one], of[other], words)
-    return found
+                facts = _both(of[one], of[other], f"{parent[1]} → {one[1]}, {other[1]}")
+                before = found.get((one, "SIBLING", other))
+                facts.odds += before.odds if before else 0.0
+                found[one, "SIBLING", other] = facts
+    return {edge: facts for edge, facts in found.items() if facts.odds >= MIN_ODDS}
 
 
-def _later(one: TieFacts, other: TieFacts, words: str) -> TieFacts:
+def _both(one: TieFacts, other: TieFacts, words: str) -> TieFacts:
     """Return the facts of what two ties say together: those of the later of them, from its first chapter
     on."""
     late = max((one, other), key=lambda facts: facts.numbers()[0])
     first = min(late.chapters, key=late.chapters.__getitem__)
+    chance = one.odds / (1 + one.odds) * other.odds / (1 + other.odds)
     return replace(
         late,
         texts={**late.texts, "description": words},
-        confidence=min(one.confidence, other.confidence),
+        confidence=round(chance, 3),
+        odds=odds(chance),
         chapters={first: late.chapters[first]},
         strengths={first: late.strengths[first]},
     )
