@@ -11,7 +11,7 @@ Two whom the text states to be children of one parent are brothers or sisters, a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -35,11 +35,14 @@ _THIRD = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}
 """Tie → what a brother or sister of the one may not be to the other."""
 
 
-def settled(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
-    """Return the ties that hold, with those of :func:`siblings` among them, which speak against others."""
+def settled(ties: Mapping[EdgeKey, TieFacts], types: Collection[str]) -> dict[EdgeKey, TieFacts]:
+    """Return the ties that hold, with those of :func:`siblings` among them, which speak against others.
+
+    ``types``: the enabled types of ties.
+    """
     gone = refuted(ties)
     kept = {edge: facts for edge, facts in ties.items() if edge not in gone}
-    kept |= siblings(kept)
+    kept |= siblings(kept) if "SIBLING" in types else {}
     gone = refuted(kept)
     return {edge: facts for edge, facts in kept.items() if edge not in gone}
 

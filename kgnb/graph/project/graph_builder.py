@@ -330,7 +330,7 @@ class GraphBuilder:
             graph.nodes[key] = GraphNode(*key, self._properties(key, entity))
         if whole:
             properties.mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
-        self._ties = settled(self._ties)
+        self._ties = settled(self._ties, self._context.types)
         for edge, facts in self._lasting.items():
             graph.edges[edge] = GraphEdge(*edge, properties.structural_edge(novel, edge[1], facts))
         while self._ties:  # never all facts and properties in memory
