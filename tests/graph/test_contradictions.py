@@ -66,9 +66,7 @@ def test_children_of_one_parent_are_siblings_from_the_later_statement_on() -> No
     assert facts.texts == {"evidence": "quote 3", "description": "father → ann, tom"}
     mother = ("Character", "mother")
     both = {(mother, "PARENT_OF", child): tie(4, 0.6, 1.5) for child in (tom, bob)}
-    assert (bob, "SIBLING", tom) in settled(
-        {**ties, **both}, CHARACTER_RELATIONS
-    )  # both parents
+    assert (bob, "SIBLING", tom) in settled({**ties, **both}, CHARACTER_RELATIONS)  # both parents
     stated = {**ties, (ann, "FAMILY", tom): tie(4, 0.9, 9.0)}
     assert (ann, "SIBLING", tom) not in settled(stated, CHARACTER_RELATIONS)
 
