@@ -160,20 +160,6 @@ def save_rows(c: sa.Connection, rows: Mapping[Key, tuple[ExtractionRow, Sequence
         _save_raw(c, {key: raw for key, (_, raw) in new.items()})
 
 
-def insert_rows(c: sa.Connection, rows: Iterable[ExtractionRow]) -> int:
-    """Insert imported rows, without the fence, where none is stored yet; return how many."""
-    new = {(row.task_id, row.chapter_id): row for row in rows}
-    e, tasks = t.extractions.c, sorted({task for task, _ in new})
-    # Claims are locked while a row is saved: with all locks held, every saved row is seen.
-    c.execute(sa.select(t.claims.c.token).where(t.claims.c.task_id.in_(tasks)).with_for_update()).all()
-    stored = sa.select(e.task_id, e.chapter_id).where(e.task_id.in_(tasks))
-    for task_id, chapter_id in c.execute(stored):
-        new.pop((task_id, chapter_id), None)
-    if new:
-        c.execute(sa.insert(t.extractions), [_values(row) for row in new.values()])
-    return len(new)
-
-
 def _save_raw(c: sa.Connection, replies: Mapping[Key, Sequence[str]]) -> None:
     """Store raw replies in place of any of an earlier row, which may be gone while they are left."""
     c.execute(sa.delete(t.raw_replies).where(has_key(t.raw_replies, replies)))

@@ -202,19 +202,6 @@ class NameDecisions(DatabasePart):
         c.execute(sa.update(t.name_decisions).where(where).values(undone_at=_whole_second(beijing_now())))
         return found, True
 
-    def insert_missing(self, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
-        """Store decisions of another database, in the order of their ids; decisions that are here
-        already are skipped.
-        """
-
-        def facts(d: Decision) -> tuple[object, ...]:
-            return d.kind, d.names, d.chapters, d.detail, _whole_second(d.made_at)
-
-        present = set(map(facts, read_decisions(c, novel_id)))
-        for d in sorted(decisions, key=lambda d: d.id):
-            if facts(d) not in present:
-                self._database.insert(c, t.name_decisions, [_row(novel_id, d)])
-
 
 def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
     """See :meth:`NameDecisions.read`."""

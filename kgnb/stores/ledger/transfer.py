@@ -7,26 +7,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
 from kgnb.book.model import Book, BookChapter, text_hash
-from kgnb.core.model import CLOSED_STATUSES, Task, TaskStatus, Usage, beijing_now
-from kgnb.extract.model import NameEntry
-from kgnb.graph.model import ExtractionRow
-from kgnb.graph.resolve.decisions import Decision
+from kgnb.core.model import CLOSED_STATUSES, ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import Books, import_exported_book, lock_novel
 from kgnb.stores.ledger.chapters import lock_tasks
-from kgnb.stores.ledger.database import Database, DatabasePart, Row, pages, storable, transaction
-from kgnb.stores.ledger.extractions import PAGE, insert_rows, read_rows
-from kgnb.stores.ledger.names import NameDecisions, Names, read_names, replace_names
-from kgnb.stores.ledger.spending import add_task_spending
-from kgnb.stores.ledger.task_lifecycle import mark_refreshed, pending_chapter_row
-from kgnb.stores.ledger.task_stats import ChapterState, TaskFigures, TaskStats
+from kgnb.stores.ledger.database import Database, DatabasePart, pages, storable, transaction
+from kgnb.stores.ledger.extractions import PAGE
+from kgnb.stores.ledger.names import read_names
+from kgnb.stores.ledger.task_lifecycle import mark_refreshed
 from kgnb.stores.ledger.tasks import OPEN_STATES, Tasks, count_columns, locked_task, set_task
+
+Row = dict[str, Any]
+"""A stored row by column, without the number that its database gave it."""
+_ENDED = frozenset(ChapterStatus) - frozenset(OPEN_STATES)
+_DECISION = ("kind", "names", "first_chapter", "last_chapter", "detail", "made_at")
+"""Columns in which two decisions of a novel differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +40,30 @@ class NovelRecord:
     book: Book
     chapters: tuple[int, ...]  # ids of the book's chapters
     tasks: tuple[Task, ...]
-    figures: Mapping[int, TaskFigures]
-    states: tuple[ChapterState, ...]
-    names: tuple[NameEntry, ...]
-    decisions: tuple[Decision, ...]
+    rows: Mapping[str, list[Row]]  # table → the novel's rows, or its tasks'
 
 
 async def read_novel(source: Database, novel_id: int) -> NovelRecord:
     """Read a novel of the record ``source``, which is checked and that nobody writes."""
-    tasks, stats = Tasks(source), TaskStats(source)
-    mine = await tasks.of_novel(novel_id)
+    tasks = await Tasks(source).of_novel(novel_id)
     book, chapters = await _read_book(Books(source), novel_id)
-    return NovelRecord(
-        source,
-        novel_id,
-        book,
-        chapters,
-        tuple(mine),
-        await stats.figures([task.id for task in mine]),
-        tuple(await stats.chapter_states(novel_id=novel_id)),
-        tuple(await Names(source).read(novel_id)),
-        tuple(await NameDecisions(source).read(novel_id)),
-    )
+    ids = [task.id for task in tasks]
+    wanted = {
+        t.chapter_status: t.chapter_status.c.kg_task_id.in_(ids),
+        t.task_spending: t.task_spending.c.task_id.in_(ids),
+        t.names: t.names.c.novel_id == novel_id,
+        t.name_decisions: t.name_decisions.c.novel_id == novel_id,
+    }
+
+    def read(c: sa.Connection) -> dict[str, list[Row]]:
+        return {table.name: _read_rows(c, table, where) for table, where in wanted.items()}
+
+    return NovelRecord(source, novel_id, book, chapters, tuple(tasks), await source.run(read, write=False))
+
+
+def _read_rows(c: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> list[Row]:
+    found = c.execute(sa.select(table).where(where).order_by(*table.primary_key)).mappings()
+    return [{name: value for name, value in row.items() if name != "id"} for row in found]
 
 
 async def _read_book(books: Books, novel_id: int) -> tuple[Book, tuple[int, ...]]:
@@ -78,12 +82,13 @@ async def _read_book(books: Books, novel_id: int) -> tuple[Book, tuple[int, ...]
     return book, tuple(one.id for one in stored)
 
 
-def _extractions(saved: NovelRecord) -> Iterator[list[ExtractionRow]]:
+def _extractions(saved: NovelRecord) -> Iterator[list[Row]]:
     """The novel's rows of all tasks, page by page, read in the caller's thread."""
     chapter = t.extractions.c.chapter_id
     for page in pages(saved.chapters, PAGE):
         where = sa.and_(chapter.in_(page), t.extractions.c.novel_id == saved.novel_id)
-        yield saved.source.run_blocking(partial(read_rows, where=where), write=False)
+        read = partial(_read_rows, table=t.extractions, where=where)
+        yield saved.source.run_blocking(read, write=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +118,50 @@ class Transfer(DatabasePart):
     def _take(self, c: sa.Connection, saved: NovelRecord) -> ImportedNovel:
         novel_id, known, chapter_ids = import_exported_book(self._database, c, saved.book)
         chapters = dict(zip(saved.chapters, chapter_ids, strict=True))
-        tasks = self._take_tasks(c, saved, novel_id, chapters)
+        tasks, made = self._take_tasks(c, saved, novel_id, chapters)
         lock_tasks(c, tasks.values())  # a node may be opening one of them, or working on it
-        new = self._take_extractions(c, saved, novel_id, tasks, chapters)
-        self._take_states(c, saved.states, tasks, chapters)
+        # Claims are locked while a row is saved: with all locks held, every saved row is seen.
+        claims = t.claims.c
+        c.execute(sa.select(claims.token).where(claims.task_id.in_(tasks.values())).with_for_update()).all()
+        numbers = {i: chapter.number for i, chapter in zip(saved.chapters, saved.book.chapters, strict=True)}
+        new = 0
+        for page in _extractions(saved):
+            rows = (
+                row
+                # What it cost is in the task's spending, which came along if the task is new here.
+                | {"metered": row["metered"] if tasks[row["task_id"]] in made else None}
+                | {"task_id": tasks[row["task_id"]], "chapter_id": chapters[row["chapter_id"]]}
+                | {"novel_id": novel_id, "chapter_number": numbers[row["chapter_id"]], "token": 0}
+                for row in page
+                if row["task_id"] in tasks
+            )
+            new += self._insert_missing(c, t.extractions, "task_id", rows, tasks.values())
+        states = (
+            row
+            | {"kg_task_id": tasks[row["kg_task_id"]], "chapter_id": chapters[row["chapter_id"]]}
+            | ({} if row["status"] in _ENDED else {"status": ChapterStatus.PENDING, "started_at": None})
+            for row in saved.rows[t.chapter_status.name]
+            if row["chapter_id"] in chapters
+        )
+        self._insert_missing(c, t.chapter_status, "kg_task_id", states, tasks.values())
         for task_id in tasks.values():
             set_task(c, task_id, **count_columns(c, task_id))
-        lock_novel(c, novel_id)
-        if not read_names(c, novel_id):  # else it was scanned from all stored text: the record's adds nothing
-            replace_names(c, novel_id, saved.names)
-        NameDecisions(self._database).insert_missing(c, novel_id, saved.decisions)
+        self._take_names(c, saved, novel_id)
         return ImportedNovel(novel_id, known, tasks, new)
+
+    def _take_names(self, c: sa.Connection, saved: NovelRecord, novel_id: int) -> None:
+        lock_novel(c, novel_id)
+        own = {"novel_id": novel_id}
+        if not read_names(c, novel_id):  # else it was scanned from all stored text: the record's adds nothing
+            self._database.insert(c, t.names, [row | own for row in saved.rows[t.names.name]])
+
+        def facts(row: Row) -> tuple[Any, ...]:
+            return tuple(row[name] for name in _DECISION)
+
+        d = t.name_decisions
+        present = set(map(facts, _read_rows(c, d, d.c.novel_id == novel_id)))
+        new = [row | own for row in saved.rows[d.name] if facts(row) not in present]
+        self._database.insert(c, d, new)
 
     @transaction
     def finish(self, c: sa.Connection, saved: NovelRecord, taken: ImportedNovel) -> None:
@@ -140,30 +178,29 @@ class Transfer(DatabasePart):
             mark_refreshed(c, task_id, now)
 
     def _take_tasks(
-        self, c: sa.Connection, saved: NovelRecord, novel_id: int, chapters: dict[int, int]
-    ) -> dict[int, int]:
-        """Ids here by ids in the record: a stored task of the same name, provider and model, or a new one."""
+        self, c: sa.Connection, saved: NovelRecord, novel_id: int, chapters: Mapping[int, int]
+    ) -> tuple[dict[int, int], set[int]]:
+        """Ids here by ids in the record, and which of them are new: not those of a stored task of the same
+        name, provider and model.
+        """
         k, f = t.tasks.c, t.task_facts.c
         query = sa.select(k.id, k.task_name, f.provider, f.model)
         query = query.select_from(t.tasks.join(t.task_facts, f.task_id == k.id)).where(k.novel_id == novel_id)
         stored: dict[tuple[str, str, str], list[int]] = defaultdict(list)
         for task_id, name, provider, model in c.execute(query.order_by(k.id)):
             stored[name or "", provider or "", model or ""].append(task_id)
-        ids = {}
+        ids, made = {}, {}
         for task in saved.tasks:
             same = stored[storable(task.name)[:255], task.provider, task.model]
-            wasted = saved.figures[task.id].wasted
-            ids[task.id] = same.pop(0) if same else self._insert_task(c, task, wasted, novel_id, chapters)
-        return ids
+            if same:
+                ids[task.id] = same.pop(0)
+            else:
+                ids[task.id] = made[task.id] = self._insert_task(c, task, novel_id, chapters)
+        spent = [row for row in saved.rows[t.task_spending.name] if row["task_id"] in made]
+        self._database.insert(c, t.task_spending, [row | {"task_id": made[row["task_id"]]} for row in spent])
+        return ids, set(made.values())
 
-    def _insert_task(
-        self,
-        c: sa.Connection,
-        task: Task,
-        wasted: Mapping[tuple[str, str], Usage],
-        novel_id: int,
-        chapters: dict[int, int],
-    ) -> int:
+    def _insert_task(self, c: sa.Connection, task: Task, novel_id: int, chapters: Mapping[int, int]) -> int:
         # 0 is no chapter.
         only = None if task.chapter_ids is None else [chapters.get(i, 0) for i in task.chapter_ids]
         task_id = Tasks(self._database).insert(
@@ -176,62 +213,16 @@ class Transfer(DatabasePart):
             model=task.model,
             thing_kinds=task.thing_kinds,
         )
-        # Without what its rows cost, which they tell themselves.
-        add_task_spending(
-            c, {(task_id, name.lower(), model): usage for (name, model), usage in wasted.items()}
-        )
         # Paused, so that no node starts it: it may still be running where the record comes from.
         set_task(c, task_id, status=TaskStatus.PAUSED, paused_at=beijing_now())
         return task_id
 
-    def _take_extractions(
-        self,
-        c: sa.Connection,
-        saved: NovelRecord,
-        novel_id: int,
-        tasks: dict[int, int],
-        chapters: dict[int, int],
+    def _insert_missing(
+        self, c: sa.Connection, table: sa.Table, task: str, rows: Iterable[Row], tasks: Iterable[int]
     ) -> int:
-        numbers = dict(zip(saved.chapters, (one.number for one in saved.book.chapters), strict=True))
-        new = 0
-        for rows in _extractions(saved):
-            here = (
-                replace(
-                    row,
-                    task_id=tasks[row.task_id],
-                    novel_id=novel_id,
-                    chapter_id=chapters[row.chapter_id],
-                    chapter_number=numbers[row.chapter_id],
-                    token=0,
-                )
-                for row in rows
-                if row.task_id in tasks and row.chapter_id in chapters
-            )
-            new += insert_rows(c, here)
-        return new
-
-    def _take_states(
-        self,
-        c: sa.Connection,
-        states: Iterable[ChapterState],
-        tasks: dict[int, int],
-        chapters: dict[int, int],
-    ) -> None:
-        s = t.chapter_status.c
-        query = sa.select(s.kg_task_id, s.chapter_id).where(s.kg_task_id.in_(sorted(tasks.values())))
+        """Insert rows of chapters that have none of their task; return how many. ``task``: its column."""
+        query = sa.select(table.c[task], table.c.chapter_id).where(table.c[task].in_(list(tasks)))
         stored = {(task_id, chapter_id) for task_id, chapter_id in c.execute(query)}
-        now = beijing_now()
-        rows: dict[tuple[int, int], Row] = {}
-        for state in states:
-            key = (tasks.get(state.task_id, 0), chapters.get(state.chapter_id, 0))
-            if all(key) and key not in stored:
-                ended = state.status not in OPEN_STATES
-                rows[key] = {
-                    **pending_chapter_row(*key, now),
-                    **({"status": state.status} if ended else {}),
-                    "error_message": state.error,
-                    "entities_extracted": state.entities,
-                    "relations_extracted": state.relations,
-                    "completed_at": now if ended else None,
-                }
-        self._database.insert(c, t.chapter_status, list(rows.values()))
+        found = {(row[task], row["chapter_id"]): row for row in rows}
+        self._database.insert(c, table, [row for key, row in found.items() if key not in stored])
+        return len(found.keys() - stored)
