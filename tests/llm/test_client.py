@@ -57,6 +57,7 @@ from tests.support.scripted_llm import (
     error,
     google,
 )
+from tests.support.strict_llm import StrictServer
 from tests.support.tls_servers import authority
 
 
@@ -150,7 +151,7 @@ async def test_what_is_sent_to_anthropic(path: str) -> None:
 
 
 async def test_anthropic_on_the_dry_run() -> None:
-    async with FakeServer(key=CANARY, faults=Faults(rate_500=0.5), seed=3) as llm:
+    async with StrictServer(key=CANARY, faults=Faults(rate_500=0.5), seed=3) as llm:
         c = client(llm.root_url, name="anthropic", tries=9)
         done = await c.ask(ask_for(), "dryrun")
         assert reply.parse(done.text, provider="p").extraction.characters

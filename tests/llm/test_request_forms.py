@@ -19,6 +19,7 @@ from kgnb.llm.fake.server import FakeServer
 from kgnb.llm.presets import Preset, presets
 from tests.support.patience import SLOWEST
 from tests.support.scripted_llm import CountingClient, Scripted, ask_for, asked_of, completion, error
+from tests.support.strict_llm import StrictServer
 
 PRESETS = list(presets().values())
 
@@ -117,7 +118,7 @@ FIELDS = [
 
 @pytest.mark.parametrize(("preset", "refused"), FIELDS, ids=[f"{p.name}-{name}" for p, name in FIELDS])
 async def test_each_field_that_is_refused_costs_one_request(preset: Preset, refused: str) -> None:
-    async with FakeServer(refuse=[refused]) as llm:
+    async with StrictServer(refuse=[refused]) as llm:
         url = llm.root_url if preset.api == "anthropic" else llm.base_url
         c = asked_of(preset, url)
         texts = [f"刘备和关羽说话{i}。" for i in range(8)]

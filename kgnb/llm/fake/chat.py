@@ -1,43 +1,40 @@
-"""Parses chat requests and makes response bodies, in OpenAI's and Anthropic's format."""
+"""Parses chat requests and makes response bodies, in OpenAI's format."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from kgnb.llm.fake import bodies
 from kgnb.llm.fake import model as fake_model
 
 
 class ChatRequest(NamedTuple):
-    """A chat request, in either form."""
+    """A chat request."""
 
     model: str
     system: str
     text: str
     hash: str
     chars: int
-    anthropic: bool
     body: dict[str, Any]
 
     @classmethod
-    def read(cls, body: bytes, *, anthropic: bool) -> ChatRequest | None:
+    def read(cls, body: bytes) -> ChatRequest | None:
         """The parsed request; None for a malformed one."""
         try:
             data = json.loads(body)
             said = [(m["role"], joined_text(m["content"])) for m in data["messages"]]
-            given = joined_text(data.get("system") or "")
-            system = given or "".join(c for r, c in said if r == "system")
+            system = "".join(c for r, c in said if r == "system")
             user = next(c for r, c in reversed(said) if r == "user")
             model = str(data["model"])
         except (ValueError, TypeError, KeyError, AttributeError, StopIteration):
             return None
         digest = hashlib.sha256(f"{system}\0{user}".encode("utf-8", "replace")).hexdigest()
         text = fake_model.passage(user)
-        return cls(model, system, text, digest, len(system) + len(user), anthropic, data)
+        return cls(model, system, text, digest, len(system) + len(user), data)
 
     @property
     def most_tokens(self) -> int | None:
@@ -45,21 +42,17 @@ class ChatRequest(NamedTuple):
         found = self.body.get("max_completion_tokens") or self.body.get("max_tokens")
         return found if isinstance(found, int) else None
 
-    def unsupported(self, refused: Collection[str]) -> str:
-        """The request's first parameter that is refused or wrong; "" for none."""
-        for name in (*refused, *_REFUSED_BY_MODEL.get(self.model, ())):
-            if name in self.body:
-                return name
+    @property
+    def unsupported(self) -> str:
+        """The request's parameter that its model refuses; "" for none."""
+        refused = _REFUSED_BY_MODEL.get(self.model, "")
         form = self.body.get("response_format")
         if self.model == "dryrun-json-schema" and form and form.get("type") != "json_schema":
             return "response_format"
-        return bodies.wrong_field(self.body, anthropic=self.anthropic)
+        return refused if refused in self.body else ""
 
 
-_REFUSED_BY_MODEL = {
-    "dryrun-no-json": ("response_format", "output_config"),
-    "dryrun-no-temperature": ("temperature",),
-}
+_REFUSED_BY_MODEL = {"dryrun-no-json": "response_format", "dryrun-no-temperature": "temperature"}
 
 
 def joined_text(content: Any) -> str:
@@ -83,33 +76,25 @@ def apply_fault(outcome: str, text: str) -> str:
 
 
 def usage_body(asked: ChatRequest, *, made: int, cached: int) -> dict[str, Any]:
-    """Return the usage object at one token for two characters of the prompt, in the dialect of the request.
+    """Return the usage object at one token for two characters of the prompt.
 
     ``made``: tokens of the reply; ``cached``: tokens of the prompt read from the cache.
     """
     sent = asked.chars // 2
-    if asked.anthropic:
-        told: dict[str, Any] = {"input_tokens": sent - cached, "output_tokens": made}
-        return told | ({"cache_read_input_tokens": cached} if cached else {})
-    told = {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made}
+    told: dict[str, Any] = {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made}
     return told | ({"prompt_tokens_details": {"cached_tokens": cached}} if cached else {})
 
 
 def completion(text: str, outcome: str, asked: ChatRequest, usage: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a response of status 200 with ``text``, in the dialect of the request."""
-    body = {"id": asked.hash[:12], "model": asked.model, "usage": usage}
-    if asked.anthropic:
-        reason = {"truncated": "max_tokens", "refused": "refusal"}.get(outcome, "end_turn")
-        content = [{"type": "text", "text": text}]
-        return body | {"type": "message", "role": "assistant", "content": content, "stop_reason": reason}
+    """Return the body of a response of status 200 with ``text``."""
     reason = {"truncated": "length", "refused": "content_filter"}.get(outcome, "stop")
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "message": message, "finish_reason": reason}]
-    return body | {"object": "chat.completion", "created": int(time.time()), "choices": choices}
+    facts = {"id": asked.hash[:12], "model": asked.model, "object": "chat.completion"}
+    return {**facts, "created": int(time.time()), "choices": choices, "usage": usage}
 
 
 def models_body(models: Sequence[str]) -> dict[str, Any]:
-    """Return a list of models in OpenAI's and Anthropic's format at once."""
-    shared = {"object": "model", "type": "model", "created": 0, "created_at": "2026-01-01T00:00:00Z"}
-    data = [{"id": model, "display_name": model, "owned_by": "kgnb", **shared} for model in models]
-    return {"object": "list", "data": data, "has_more": False, "first_id": models[0], "last_id": models[-1]}
+    """Return a list of models."""
+    data = [{"id": model, "object": "model", "created": 0, "owned_by": "kgnb"} for model in models]
+    return {"object": "list", "data": data}

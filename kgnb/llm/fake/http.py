@@ -38,15 +38,10 @@ def json_response(status: int, value: Any) -> Response:
     return Response(status, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def error_response(
-    status: int, code: str, message: str, *, param: str = "", anthropic: bool = False
-) -> Response:
-    """An error in OpenAI's or Anthropic's format."""
-    if anthropic:
-        told: dict[str, Any] = {"type": "error", "error": {"type": code, "message": message}}
-    else:
-        kind = "invalid_request_error" if status < 429 else code
-        told = {"error": {"message": message, "type": kind, "param": param or None, "code": code}}
+def error_response(status: int, code: str, message: str, *, param: str = "") -> Response:
+    """An error in OpenAI's format."""
+    kind = "invalid_request_error" if status < 429 else code
+    told = {"error": {"message": message, "type": kind, "param": param or None, "code": code}}
     return json_response(status, told)._replace(at_once=status < 429)
 
 

@@ -1,4 +1,4 @@
-"""Fake LLM server for dry runs and tests: OpenAI-compatible, and Anthropic's messages.
+"""Fake LLM server for dry runs and tests: OpenAI-compatible.
 
 ``python -m kgnb.llm.dryrun`` prints its base_url and serves until it is stopped. Latency and faults can be
 set; a fault depends on prompt, attempt and seed only, so that runs are repeatable and a repeated prompt
@@ -14,9 +14,8 @@ import hmac
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from typing import Any, Self
 
 from aiohttp import web
@@ -111,7 +110,6 @@ class FakeServer:
     key: str = field(default="", repr=False)  # other keys get a 401
     retry_after: float = 1.0  # seconds that a 429 asks for
     prompt_cache: bool = False  # a repeated system message counts as cached tokens
-    refuse: Collection[str] = ()  # fields of the body that get a 400
     answer: Callable[[str], str] = fake_model.answer  # the model, from passage to reply
     stats: ServerStats = field(default_factory=ServerStats, init=False)
     _runner: web.AppRunner | None = field(default=None, init=False)
@@ -143,7 +141,7 @@ class FakeServer:
 
     @property
     def root_url(self) -> str:
-        """Address without a path: base_url of Anthropic's interface, and the start of /stats."""
+        """Address without a path: the start of /stats."""
         return f"http://{self.host}:{self.port}"
 
     @property
@@ -176,21 +174,21 @@ class FakeServer:
             return json_response(200, {})
         if not self._admitted(request):
             self.stats.outcomes["401"] += 1
-            return error_response(401, "invalid_api_key", "wrong key", anthropic=path.endswith("/messages"))
+            return error_response(401, "invalid_api_key", "wrong key")
         if request.method == "GET" and path == "/v1/models":
             return json_response(200, models_body([MODEL]))
-        if request.method == "POST" and path in ("/v1/chat/completions", "/v1/messages"):
-            return self._chat(request.body, anthropic=path == "/v1/messages")
+        if request.method == "POST" and path == "/v1/chat/completions":
+            return self._chat(request.body)
         return error_response(404, "not_found", f"no such path: {path}")
 
     def _admitted(self, request: Request) -> bool:
-        given = request.headers.get("x-api-key") or request.headers.get("authorization", "")[7:]
+        given = request.headers.get("authorization", "")[7:]
         return not self.key or hmac.compare_digest(given.encode(), self.key.encode())
 
-    def _chat(self, body: bytes, *, anthropic: bool) -> Response:
-        asked = ChatRequest.read(body, anthropic=anthropic)
+    def _chat(self, body: bytes) -> Response:
+        asked = ChatRequest.read(body)
         if asked is None:
-            return error_response(400, "invalid_request_error", "not a chat request", anthropic=anthropic)
+            return error_response(400, "invalid_request_error", "not a chat request")
         stats, now = self.stats, time.time()
         stats.requests += 1
         stats.first, stats.latest = stats.first or now, now
@@ -207,24 +205,23 @@ class FakeServer:
 
     def _refusal(self, asked: ChatRequest) -> tuple[str, Response] | None:
         """The error that the model's name stands for, if any."""
-        model, error = asked.model, partial(error_response, anthropic=asked.anthropic)
+        model = asked.model
         if model not in (MODEL, *FAULTY_MODELS):
-            return "404", error(404, "model_not_found", f"no model {model}")
-        if wrong := asked.unsupported(self.refuse):
-            return "400", error(400, "unsupported_value", f"no {wrong}", param=wrong)
+            return "404", error_response(404, "model_not_found", f"no model {model}")
+        if wrong := asked.unsupported:
+            return "400", error_response(400, "unsupported_value", f"no {wrong}", param=wrong)
         if model == "dryrun-no-quota":
-            return "quota", error(429, "insufficient_quota", "no quota left")
+            return "quota", error_response(429, "insufficient_quota", "no quota left")
         if model == "dryrun-small-context" and len(asked.text) > SMALL_CONTEXT:
-            return "context", error(400, "context_length_exceeded", "too long")
+            return "context", error_response(400, "context_length_exceeded", "too long")
         return None
 
     def _outcome(self, outcome: str, asked: ChatRequest) -> Response:
-        error = partial(error_response, anthropic=asked.anthropic)
         if outcome == "rate_429":
             wait = {"Retry-After": f"{self.retry_after:g}"}
-            return error(429, "rate_limit_exceeded", "slow down")._replace(extra=wait)
+            return error_response(429, "rate_limit_exceeded", "slow down")._replace(extra=wait)
         if outcome == "rate_500":
-            return error(500, "server_error", "try again")
+            return error_response(500, "server_error", "try again")
         if outcome == "hang":
             return Response(0, b"")
         text = apply_fault(outcome, self.answer(asked.text))
