@@ -58,7 +58,7 @@ class ProviderOptions(BaseModel):
     max_in_flight: int | None = Field(default=None, ge=1, le=5_000)
     """Requests in flight at once on one node; None: as many as slots."""
     api_keys: tuple[SecretStr, ...] = Field(default=(), repr=False)
-    """More keys of the same provider, used in turn."""
+    """More keys of the same provider, used in turn; :func:`kgnb.core.endpoint.checked_keys` checks them."""
     base_url: str = ""
     """The address that headers, query and keys here are for; needed where a database names another one than
     the environment or the preset."""
@@ -85,15 +85,6 @@ class ProviderOptions(BaseModel):
             if not _HEADER_NAME.fullmatch(name) or not text.isascii() or not text.isprintable():
                 raise ValueError(say("rule.headers"))
         return headers
-
-    @field_validator("api_keys")
-    @classmethod
-    def _keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for key in keys:
-            text = key.get_secret_value()
-            if not text or " " in text or not text.isascii() or not text.isprintable():
-                raise ValueError(say("rule.keys"))
-        return keys
 
     def merged(self, over: ProviderOptions) -> ProviderOptions:
         """These options, those that ``over`` sets in their place."""

@@ -82,7 +82,7 @@ def test_an_address_with_a_secret_is_refused_without_it(part: str, monkeypatch: 
 
 
 def test_options_that_are_wrong_are_told_by_name_without_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KGNB_PROVIDER_OPTIONS", f'{{"deepseek": {{"api_keys": ["{KEY} x"]}}}}')
+    monkeypatch.setenv("KGNB_PROVIDER_OPTIONS", f'{{"deepseek": {{"api_keys": "{KEY}"}}}}')
     with pytest.raises(SettingsError, match=r"KGNB_PROVIDER_OPTIONS.*api_keys") as caught:
         Settings.load()
     assert KEY not in str(caught.value)
