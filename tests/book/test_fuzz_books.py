@@ -274,7 +274,7 @@ def test_a_name_that_is_no_utf8_is_told(folder: Path) -> None:
 
 
 def test_an_archive_of_endless_paragraphs_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epub, "MAX_LINES", 1_000)
+    monkeypatch.setattr(epub, "MAX_TAGS", 1_000)
     assert read(folder / "e.epub", packed("<p>a" * 1_001)) is None
     assert read(folder / "f.epub", packed("<p>a" * 900)) is not None
 
