@@ -113,7 +113,7 @@ SWITCHES: dict[str, dict[str, tuple[str, Callable[..., Any]]]] = {
         "address_links.bare_titles": ("address_links._bare_titles", nothing),
         "address_links.elders": ("address_links._elders", nothing),
         "address_links.apposed": ("address_links._apposed", nothing),
-        "pair_evidence.are_apart": ("pair_evidence._differ", nobody),
+        "names of which none is within another": ("pair_evidence._differ", nobody),
     },
 }
 """What is switched off → the function in kgnb.extract.LANG, and what takes its place."""
