@@ -17,6 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.core.errors import AuthRejected, EndpointWrong, EngineError
+from kgnb.core.files import read_json
 from kgnb.core.model import Provider
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.llm.client import TEST_PROMPT, LlmClient
@@ -106,17 +107,21 @@ def test_a_slow_start_is_waited_for(place: Place) -> None:
     place.hold().close()
 
 
+CLIENT = """
+import sys, time
+from pathlib import Path
+from kgnb.llm.local.engines import choose_engine
+from kgnb.llm.local.model_files import read_model
+from kgnb.llm.local.server import hold_server
+model = read_model(Path(sys.argv[1]))
+held = hold_server(model, choose_engine(model), Path(sys.argv[2]))
+print(held.url, flush=True)
+time.sleep(600)
+"""
+
+
 def test_kill_9_of_the_client_leaves_nothing(place: Place) -> None:
-    code = (
-        "import sys, time; from pathlib import Path\n"
-        "from kgnb.llm.local.engines import choose_engine\n"
-        "from kgnb.llm.local.model_files import read_model\n"
-        "from kgnb.llm.local.server import hold_server\n"
-        "model = read_model(Path(sys.argv[1]))\n"
-        "held = hold_server(model, choose_engine(model), Path(sys.argv[2]))\n"
-        "print(held.url, flush=True); time.sleep(600)\n"
-    )
-    command = [sys.executable, "-c", code, str(place.model), str(place.folder / "home")]
+    command = [sys.executable, "-c", CLIENT, str(place.model), str(place.folder / "home")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
         assert client.stdout is not None
         assert client.stdout.readline().startswith(b"http://127.0.0.1:")
@@ -330,6 +335,61 @@ async def test_a_real_small_model_keeps_to_the_schema_and_leaves(small_model: Pa
         await stranger.close()
         held.close()
     assert until(lambda: not held.alive)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below a process, parents first."""
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            found += map(int, task.read_text().split())
+    return found[1:]
+
+
+@pytest.mark.parametrize("victim", ["client", "keeper", "leash"])
+def test_kill_9_of_any_process_leaves_nothing_of_the_real_server(
+    small_model: Path, tmp_path: Path, victim: str
+) -> None:
+    command = [sys.executable, "-c", CLIENT, str(small_model), str(tmp_path / "home")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline().startswith(b"http://127.0.0.1:")
+        keeper, leash, server = descendants(client.pid)
+        os.kill({"client": client.pid, "keeper": keeper, "leash": leash}[victim], signal.SIGKILL)
+        if victim == "leash":  # the keeper starts another one
+            assert until(lambda: not is_alive(server) and len(descendants(client.pid)) == 3)
+        client.kill()
+        client.wait()
+        assert until(lambda: not any(map(is_alive, (keeper, leash, server))))
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and is_alive(int(folder.name)):
+            assert str(tmp_path) not in arguments_of(int(folder.name))
+
+
+def arguments_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+async def test_a_real_server_that_was_killed_is_started_once_more_then_tells_its_last_lines(
+    small_model: Path, tmp_path: Path
+) -> None:
+    model = read_model(small_model)
+    held = await asyncio.to_thread(hold_server, model, choose_engine(model), tmp_path)
+    *_, first = descendants(os.getpid())
+    os.kill(first, signal.SIGKILL)
+    assert until(lambda: not is_alive(first) and "url" in read_json(held.folder / NOTE), 60)
+    assert not held.last_words()
+    assert until(lambda: len(descendants(os.getpid())) == 3, 60)
+    *_, second = descendants(os.getpid())
+    os.kill(second, signal.SIGKILL)
+    assert until(lambda: not held.alive)
+    dead = error_for(SILENCE, Provider("local", held.url), held.url, model.name)
+    assert isinstance(dead, EndpointWrong)  # pauses the provider at once
+    assert str(held.folder / "server.log") in str(dead)
+    held.close()
 
 
 def test_a_file_that_breaks_off_is_a_sentence(small_model: Path, tmp_path: Path) -> None:
