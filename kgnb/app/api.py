@@ -120,7 +120,7 @@ class BookGraph:
     Reads the record alone; only :meth:`ask` needs an engine: Neo4j where it is set, else one in this process
     (extra ``cypher``), filled at the first question.
     ``find``, ``neighbours``, ``path``, ``between``, ``timeline`` and ``top`` return lists of dicts that a
-    notebook shows as tables and charts. A name may be an alias; InputError lists the candidates for an
+    notebook shows as tables. A name may be an alias; InputError lists the candidates for an
     ambiguous name, or names similar to an unknown one.
     """
 
@@ -173,7 +173,7 @@ class BookGraph:
         query = self._query()
         one, other = query.entity(a), query.entity(b)
         turns = run(self._on(lambda app: self._turns(app, query, one, other)))
-        return query_results.between(one, other, turns, list(query.chapter_titles))
+        return query_results.between(one, other, turns)
 
     async def _turns(
         self, app: App, query: GraphQuery, a: Entity, b: Entity
@@ -187,14 +187,14 @@ class BookGraph:
         """Return the chapters in which an entity occurs, with its events and company."""
         query = self._query()
         of = query.entity(name)
-        return query_results.timeline(of, query.timeline(of.ref), list(query.chapter_titles))
+        return query_results.timeline(of, query.timeline(of.ref))
 
     def top(self, n: int = 10, kind: str = "Character") -> QueryRows:
         """Return the ``n`` most important of a kind: Character, Location, Organization, Thing, Event."""
         if kind not in KINDS:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(KINDS))
         query = self._query()
-        return query_results.top(kind, query.top(n, kind), list(query.chapter_titles))
+        return query_results.top(kind, query.top(n, kind), len(query.chapter_titles))
 
     def _query(self) -> GraphQuery:
         """Return the query index of the graph, rebuilt only when the record has changed since."""

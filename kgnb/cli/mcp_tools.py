@@ -143,7 +143,7 @@ class BookTools:
         """Return the chapters in which somebody occurs, with events and company."""
         query = (await self._book(book, until)).query
         one = query.entity(name)
-        return query_results.timeline(one, query.timeline(one.ref), list(query.chapter_titles))
+        return query_results.timeline(one, query.timeline(one.ref))
 
     async def search(self, words: Words, book: Title = "", until: Until = None) -> Any:
         """Search the text of a book; without a book the texts of all. Returns passages, best first."""

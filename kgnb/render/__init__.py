@@ -1,4 +1,4 @@
-"""Output for people and programs: status tables, pictures, charts, pages, export files.
+"""Output for people and programs: status tables, pictures, pages, export files.
 
 May import book, core, extract, graph.
 """

@@ -1,9 +1,10 @@
-"""Results of graph queries: plain rows that a notebook shows as a chart and a table."""
+"""Results of graph queries: plain rows that a notebook shows as a table."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
@@ -14,22 +15,17 @@ from kgnb.graph.model import Graph, GraphEdge, NodeKey, group_of
 from kgnb.graph.query import Entity, Neighbour, PathStep, RankedEntity, TimelineEntry
 from kgnb.graph.relationship_history import PairChapter
 from kgnb.graph.resolve.name_listing import ListedName
-from kgnb.render import charts
 from kgnb.render.export.ordering import shown_name
 from kgnb.render.html import text
 from kgnb.render.names_text import why_text
-from kgnb.render.picture.scene import EDGE_COLOURS
 
 HTML_ROWS = 200
 """Rows that a notebook shows; the result itself holds all."""
 TEXT_ROWS = 20
 TEXT_COLUMNS = 300
 """Characters of a printed row."""
-RAYS = 16
-LANES = 20
-COMPANIONS = 8
-MOST_STRENGTH = 10
-"""The highest strength of a tie in the wire contract."""
+CELL_COLUMNS = 120
+STYLE = f"<style>\n{Path(__file__).with_name('query_results.css').read_text('utf-8')}</style>"
 
 
 class QueryRows(list[dict[str, Any]]):
@@ -40,15 +36,12 @@ class QueryRows(list[dict[str, Any]]):
         title: str,
         rows: Iterable[dict[str, Any]],
         note: str = "",
-        picture: str = "",
         *,
         every_column: bool = False,
     ) -> None:
         super().__init__(rows)
         self.title, self.note = title, note
         self._every_column = every_column
-        self.picture = picture
-        """A chart as HTML, or ""."""
 
     def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
         """Headings and cells of the first ``most`` rows, without columns that are empty in all rows, unless
@@ -73,13 +66,10 @@ class QueryRows(list[dict[str, Any]]):
     def _repr_html_(self) -> str:
         heads, rows = self._table(HTML_ROWS)
         more = self._rest_note(HTML_ROWS)
-        return charts.block(
-            self.title,
-            self.note,
-            self.picture,
-            charts.table(heads, rows) if rows else "",
-            f'<div class="d">{text(more)}</div>' if more else "",
-        )
+        quiet = f"<span>{text(self.note)}</span>" if self.note else ""
+        below = f'<div class="d">{text(more)}</div>' if more else ""
+        head = f'<div class="h">{text(self.title)}{quiet}</div>'
+        return f'{STYLE}<div class="kgnb-x">{head}{_html_table(heads, rows) if rows else ""}{below}</div>'
 
     def __repr__(self) -> str:
         heads, rows = self._table(TEXT_ROWS)
@@ -88,6 +78,20 @@ class QueryRows(list[dict[str, Any]]):
             facts = [f"{head} {cell}" for head, cell in zip(heads, row, strict=True) if cell != ""]
             lines.append("  " + one_line(" | ".join(facts), TEXT_COLUMNS))
         return "\n".join(filter(None, [*lines, self._rest_note(TEXT_ROWS)]))
+
+
+def _html_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns of integers are aligned right, the first column is emphasized."""
+    right = {i for row in rows for i, cell in enumerate(row) if isinstance(cell, int)}
+    mark = [' class="r"' if i in right else ' class="k"' if i == 0 else "" for i in range(len(heads))]
+    top = "".join(f"<th{own}>{text(head)}</th>" for own, head in zip(mark, heads, strict=True))
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{own}>{text(cell, CELL_COLUMNS)}</td>" for own, cell in zip(mark, row, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="s"><table class="t"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _cell(value: object) -> object:
@@ -156,7 +160,7 @@ def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Quer
 
 
 def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
-    """Return a table of the entity's neighbours, with a star chart of the closest characters."""
+    """Return a table of the entity's neighbours."""
     rows = [
         {
             "name": n.entity.name,
@@ -169,18 +173,13 @@ def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
         }
         for n in found
     ]
-    closest = [n for n in found if n.entity.kind == "Character"] or list(found)
-    rays = [
-        charts.Ray(n.entity.name, relation(n.edges[0], entity.ref), group_of(n.edges[0].type), n.weight)
-        for n in closest[:RAYS]
-    ]
     title = say("explore.neighbours", name=entity.name)
     note = _entity_note(entity) if rows else say("explore.alone")
-    return QueryRows(title, rows, note, charts.star(entity.name, rays, title))
+    return QueryRows(title, rows, note)
 
 
 def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
-    """Return a table of the steps of a path, with a chart; without steps a note says why."""
+    """Return a table of the steps of a path; without steps a note says why."""
     rows = [
         {
             "source": s.source.name,
@@ -193,22 +192,15 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
         for s in steps
     ]
     title = say("explore.path", source=start.name, target=end.name)
-    links = [
-        charts.Ray(s.target.name, relation(first, s.source.ref), group_of(first.type))
-        for s in steps
-        for first in s.edges[:1]
-    ]
     if start.ref == end.ref:
         note = say("explore.same")
     else:
         note = say("explore.steps", count=len(rows)) if rows else say("explore.no_path")
-    return QueryRows(title, rows, note, charts.chain(start.name, links) if links else "")
+    return QueryRows(title, rows, note)
 
 
-def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequence[int]) -> QueryRows:
-    """Return a table of two entities' ties and common events by chapter; the chart also shows common
-    chapters.
-    """
+def between(a: Entity, b: Entity, turns: Sequence[PairChapter]) -> QueryRows:
+    """Return a table of two entities' ties and common events by chapter."""
     rows = [
         {
             "chapter": t.chapter,
@@ -226,45 +218,21 @@ def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequen
     if not turns or a.ref == b.ref:
         return QueryRows(title, [], say("explore.same") if a.ref == b.ref else say("explore.apart"))
     note = say("explore.between_note", both=len(turns), tied=sum(bool(t.edges) for t in turns))
-    return QueryRows(title, rows, note, charts.lanes(chapters, _tie_lanes(turns, a.ref), title))
+    return QueryRows(title, rows, note)
 
 
-def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.Lane]:
-    """Return a lane for each relation, earliest first, then one lane for the common chapters."""
-    marks: dict[tuple[str, str], dict[int, int]] = {}
-    for turn in turns:
-        for edge in turn.edges:
-            key = (relation(edge, seen_from), group_of(edge.type))
-            marks.setdefault(key, {})[turn.chapter] = _strength([edge])
-    lanes = [
-        charts.Lane(word, strengths, EDGE_COLOURS[group], MOST_STRENGTH)
-        for (word, group), strengths in list(marks.items())[:LANES]
-    ]
-    together = dict.fromkeys((t.chapter for t in turns), 1)
-    return [*lanes, charts.Lane(say("explore.together"), together, charts.FAINT)]
-
-
-def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequence[int]) -> QueryRows:
-    """Return a table of the entity's chapters with events and companions, with a chart over ``chapters``."""
+def timeline(entity: Entity, entries: Sequence[TimelineEntry]) -> QueryRows:
+    """Return a table of the entity's chapters with events and companions."""
     rows = [
         {"chapter": e.chapter, "title": e.title, "events": list(e.events), "with": list(e.companions)}
         for e in entries
     ]
-    together: dict[str, dict[int, int]] = {}
-    for entry in entries:
-        for name in entry.companions:
-            together.setdefault(name, {})[entry.chapter] = 1
-    closest = sorted(together, key=lambda name: (-len(together[name]), name))[:COMPANIONS]
-    own = {e.chapter: 1 + len(e.events) for e in entries}
-    lanes = [charts.Lane(entity.name, own)]
-    lanes += [charts.Lane(name, together[name], charts.WARM) for name in closest]
     title = say("explore.timeline", name=entity.name)
-    note = say("explore.with", count=len(closest)) if closest else _entity_note(entity)
-    return QueryRows(title, rows, note, charts.lanes(chapters or list(own), lanes, title) if entries else "")
+    return QueryRows(title, rows, _entity_note(entity))
 
 
-def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) -> QueryRows:
-    """Return a table of the most important entities of a kind, with a chart of their chapters."""
+def top(kind: str, standing: Sequence[RankedEntity], chapters: int) -> QueryRows:
+    """Return a table of the most important entities of a kind; ``chapters``: number of the book's."""
     rows = [
         {
             "name": s.entity.name,
@@ -278,10 +246,9 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
         }
         for s in standing
     ]
-    lanes = [charts.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1)) for s in standing[:LANES]]
     title = say("explore.top", kind=say(f"explore.kind_{kind}"))
-    note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
-    return QueryRows(title, rows, note, charts.lanes(chapters, lanes, title))
+    note = say("explore.top_note", count=chapters) if rows else say("explore.nothing")
+    return QueryRows(title, rows, note)
 
 
 def relations(graph: Graph) -> QueryRows:
