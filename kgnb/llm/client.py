@@ -203,7 +203,7 @@ class LlmClient:
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ChatReply:
         """Ask in the richest form that the model accepts; what it refuses is left out from then on."""
         (api, *_), learnt = await self._opened(), self._form_of(model)
-        await learnt.hold(self._list_models)
+        await learnt.hold()
         try:
             tried = [learnt.form]
             while True:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,10 +21,8 @@ THINKING_TOKENS = 8_192
 """Tokens beyond those for a model that thinks: its thoughts count against the limit."""
 LEAST_LIMIT = 1_024
 """A smaller number in a refusal is none that a limit should be lowered to."""
-HOLD_FACTOR, HOLD_SECONDS = 3.0, 0.03
-"""A field is refused before anything is generated, so about as fast as models are listed."""
-HOLD_MOST = 15.0
-"""Most seconds that others are held back for a request."""
+HOLD_SECONDS = 3.0
+"""How long others wait for the first request: a field is refused before anything is generated."""
 
 _LEVELS = ("strict", "json", "text")
 _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
@@ -169,8 +168,8 @@ _PARTS = {
 class LearntForm:
     """The form of one model's requests.
 
-    The first request tries it out; others are held back until it is answered, or could have been refused by
-    then. So each field that an endpoint refuses costs one refused request.
+    The first request tries it out; others wait until it is answered, or could have been refused by then. So a
+    field that an endpoint refuses costs one refused request, not one of each slot.
     """
 
     def __init__(self, form: RequestForm) -> None:
@@ -178,24 +177,16 @@ class LearntForm:
         self._good: RequestForm | None = None
         self._began = False
         self._go = asyncio.Event()
-        self._timing: asyncio.Task[None] | None = None
-        self._span = self._until = 0.0
+        self._until = 0.0
 
-    async def hold(self, list_models: Callable[[], Awaitable[object]]) -> None:
-        """Wait while the first request may still be refused; ``list_models`` shows how long that takes."""
-        if self._began and not self._go.is_set():
-            self._timing = self._timing or asyncio.create_task(self._release(list_models))
-            await self._go.wait()
-        self._began = True
-
-    async def _release(self, list_models: Callable[[], Awaitable[object]]) -> None:
-        began = time.monotonic()
-        await list_models()
-        self._span = min(HOLD_MOST, HOLD_FACTOR * (time.monotonic() - began) + HOLD_SECONDS)
-        self._until = max(self._until, began + self._span)
-        while (left := self._until - time.monotonic()) > 0:  # noqa: ASYNC110 - until moves on
-            await asyncio.sleep(left)
-        self._go.set()
+    async def hold(self) -> None:
+        """Wait while the first request may still be refused."""
+        if not self._began:
+            self._began, self._until = True, time.monotonic() + HOLD_SECONDS
+            return
+        while not self._go.is_set() and (left := self._until - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._go.wait(), left)
 
     def after_refusal(
         self, tried: Sequence[RequestForm], refusal: ErrorResponse, limit: int
@@ -209,7 +200,7 @@ class LearntForm:
         found = tried[-1].without_refused(refusal, limit, guess=guess)
         found = None if found in tried else found
         self.form = found or self._good or tried[0]
-        self._until = time.monotonic() + self._span
+        self._until = time.monotonic() + HOLD_SECONDS
         return found
 
     def accept(self, form: RequestForm, *, thought: bool) -> None:
@@ -221,5 +212,3 @@ class LearntForm:
     def release(self) -> None:
         """Hold nobody back any longer: a request has ended."""
         self._go.set()
-        if self._timing is not None:
-            self._timing.cancel()
