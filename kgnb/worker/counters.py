@@ -71,7 +71,7 @@ class Counters:
         """
         node, usage = self._node, self.usage
         claims = list(node.slots) if node is not None else []
-        down = node.stores.outages.down if node is not None else {}
+        down = dict(node.stores.outages.down) if node is not None else {}
         return {
             "in_flight": dict(Counter(claim.queue.provider_key for claim in claims)),
             "open_tasks": sorted(node.task_keeper.open_tasks) if node is not None else [],
