@@ -34,7 +34,6 @@ PRONOUNS = 40
 """Most mentions of a person whose following pronouns are counted for the gender."""
 
 _BESIDE = re.compile(f"{PERSON},? (?:and|with) $")
-_PAIR = re.compile(f"(?<!, )(?<!and ){PERSON} and {PERSON}[^{PERSON}]*$")
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f", "him": "m"}
 _PRONOUN = {
     gender: re.compile(rf"\b(?i:{pronoun})\b(?! (?:{words.SPEECH_VERB})\b)")
@@ -65,7 +64,7 @@ class Possessors:
         self._genders: dict[str, str] = {}
 
     def of(self, phrase: re.Match[str], bearers: set[str]) -> list[Possessor]:
-        """Return the possessors in a phrase; [] if unknown or one of ``bearers`` (names).
+        """Return the possessor in a phrase, as a list of one; [] if unknown or one of ``bearers`` (names).
 
         ``phrase``: a match with a group "named", "whose" or "has" that holds a person, or with a group
         "pronoun" ("her").
@@ -75,19 +74,8 @@ class Possessors:
             if (words_ := groups.get(group)) is not None:
                 found = self.meant(words_ if group == "has" else PERSON, phrase.start(group), bearers)
                 return [found] if found else []
-        if phrase["pronoun"].lower() == "their":
-            return self._couple_before(phrase.start("pronoun"), bearers)
         found = self.meant(phrase["pronoun"], phrase.start("pronoun"), bearers)
         return [found] if found else []
-
-    def _couple_before(self, at: int, bearers: set[str]) -> list[Possessor]:
-        """Return the two persons whom "their" at ``at`` means: those joined by "and" in its sentence, if no
-        other is named behind them."""
-        k = bisect_left(self.ends, at) - 1
-        pair = _PAIR.search(self._text, self.ends[k] + 1 if k >= 0 else 0, at)
-        found = self._masked.within(*pair.span()) if pair else ()
-        named = {m.entry.name for m in found}
-        return [Possessor(m.entry, m.start, ALONE) for m in found] if not named & bearers else []
 
     def meant(self, word: str, at: int, others: set[str]) -> Possessor | None:
         """Return the person meant at offset ``at`` of the masked text; None if unknown or one of ``others``

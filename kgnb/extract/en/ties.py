@@ -37,7 +37,7 @@ _COUNTED = "(?:an?|one|two|three|four|five|several)"
 _OWNER = re.compile(
     rf"(?:(?P<named>{PERSON})(?:'s?| s)|(?P<whose>{PERSON},? whose)"
     rf"|(?P<has>{PERSON}|\b[Hh]e|\b[Ss]he)(?:,? who)? (?:had|has) {_COUNTED}"
-    rf"|(?<!\w)(?P<pronoun>(?i:his|her|their|my|your)))"
+    rf"|(?<!\w)(?P<pronoun>(?i:his|her|my|your)))"
     rf" (?P<chain>{_ADJECTIVES}{_NOUN}'s )?(?:{_ADJECTIVES}{_NOUN} (?:and|or) )?{_ADJECTIVES}$"
 )
 _ARTICLE = re.compile(rf"(?<=[\s(—-])(?<!\bno )(?<!\bnot )(?:(?:the|an?) )?{_ADJECTIVES}$")
