@@ -18,11 +18,10 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from kgnb.core.files import PRIVATE, write_json
 from kgnb.core.host import variables
@@ -35,8 +34,6 @@ STARTS = 2
 """A server that dies, or whose port another program took, is started once more."""
 GRACE = 1.0
 """Seconds for a clean end before SIGKILL."""
-LOG_BYTES = 4_000_000
-"""Size of the log at which a start empties it."""
 TRY_SECONDS = 120.0
 """Patience with the first request, which may compile kernels."""
 
@@ -105,9 +102,7 @@ class Keeper:
         """Whether the server answers a real request; where not, the note says why."""
         self._stop()
         log = self._folder / LOG
-        if log.exists() and log.stat().st_size > LOG_BYTES:
-            log.write_bytes(b"")
-        self._log_start = log.stat().st_size if log.exists() else 0
+        self._log_start = log.stat().st_size
         self._port = self._port or _free_port()
         command = [str(self._port) if word == "{port}" else word for word in self._plan.command]
         given = {name: value.replace("{key}", self._key) for name, value in self._plan.environment.items()}
@@ -148,24 +143,18 @@ class Keeper:
 
     def _answers(self) -> bool:
         """Whether a real request is answered; while the model loads the port is closed or says 503."""
-        if self._request("/models", None, 5.0) != 200:
-            return False
         body = {"model": self._plan.model, "max_tokens": 1, "messages": [{"role": "user", "content": "1"}]}
-        return self._request("/chat/completions", body, TRY_SECONDS) == 200
-
-    def _request(self, path: str, body: dict[str, Any] | None, seconds: float) -> int:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/v1{path}",
-            json.dumps(body).encode() if body else None,
+            f"http://127.0.0.1:{self._port}/v1/chat/completions",
+            json.dumps(body).encode(),
             {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=seconds) as answer:
-                answer.read()
-                return int(answer.status)
-        except (OSError, urllib.error.HTTPError) as error:
-            return int(getattr(error, "code", 0) or 0)
+            with opener.open(request, timeout=TRY_SECONDS) as answer:
+                return bool(answer.read())
+        except OSError:  # also an answer with an error's status
+            return False
 
     def _last_words(self) -> str:
         with (self._folder / LOG).open("rb") as log:

@@ -121,6 +121,7 @@ def _start_or_join(folder: Path, model: Model, engine: Engine, stop: threading.E
 def _start_keeper(folder: Path, model: Model, engine: Engine) -> subprocess.Popen[bytes]:
     plan = Plan(str(folder), engine.command, engine.environment, model.name, engine.seconds)
     with (folder / LOG).open("ab") as log:
+        log.truncate(0)
         keeper = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
             own_process("keeper"),
             stdin=subprocess.PIPE,
