@@ -361,16 +361,6 @@ def test_kill_9_of_any_process_leaves_nothing_of_the_real_server(
         client.kill()
         client.wait()
         assert until(lambda: not any(map(is_alive, (keeper, leash, server))))
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and is_alive(int(folder.name)):
-            assert str(tmp_path) not in arguments_of(int(folder.name))
-
-
-def arguments_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
 
 
 async def test_a_real_server_that_was_killed_is_started_once_more_then_tells_its_last_lines(
