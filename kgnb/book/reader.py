@@ -40,7 +40,7 @@ def story_path(lang: Lang | None = None) -> Path:
 def read_book(
     path: str | Path, *, title: str | None = None, author: str | None = None, edition_of: int = 0
 ) -> Book:
-    """Read a .txt (any encoding), .md, .epub or .docx file.
+    """Read a .txt (UTF-8, UTF-16, GB18030, Big5, Windows-1252), .md, .epub or .docx file.
 
     ``title`` and ``author`` override those of the file; ``edition_of``: see :class:`Book`. Without headings
     the chapters are parts of about 5,000 characters; no chapter has more than 60,000 bytes of UTF-8. Raises
