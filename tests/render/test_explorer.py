@@ -187,6 +187,37 @@ def test_nothing_stays_dim_when_who_was_chosen_is_not_there_yet(page: Any) -> No
     assert page.evaluate("document.getElementById('graph')._cyreg.cy.elements('.dim').length") == 0
 
 
+def test_a_name_longer_than_the_books_is_found_where_no_other_is(page: Any) -> None:
+    find(page, "Estella Havisham")
+    assert page.inner_text("#panel h2") == "Estella"
+    read_to(page, 5)
+    assert texts("en")["explorer.no_match_yet"] in find(page, "Estella Havisham")
+
+
+def test_relatives_come_first_and_two_know_each_other_since_their_first_tie(
+    browser: Any, tmp_path: Path
+) -> None:
+    use_language("en")
+    graph = novel()
+    tie(graph, "Joe", "KNOWS", "Magwitch", [1, 2, 3, 4, 5], strength=10)
+    tie(graph, "Joe", "KNOWS", "Estella", [6])
+    tie(graph, "Joe", "MASTER_OF", "Magwitch", [6], strength=3)
+    rows = [
+        *ROWS,
+        row(3, [], ("Joe", "KNOWS", "Magwitch", 10, "")),
+        row(6, [], ("Joe", "MASTER_OF", "Magwitch", 3, "he said")),
+    ]
+    page, _, _ = watched(browser, write(tmp_path / "g.html", graph, sorted(rows, key=lambda r: r[0])))
+    page.wait_for_selector("body[data-ready]")
+    find(page, "Joe")
+    lines = page.locator("#panel .tie").all_inner_texts()
+    assert "Pip" in lines[0], "family, weaker than another's"
+    assert "Magwitch" in lines[1]
+    assert "strength 10" in lines[1]
+    assert "first in ch. 1, chapters: 6" in lines[1]
+    page.close()
+
+
 def test_a_search_without_a_match_leaves_no_card_that_could_be_its_answer(page: Any) -> None:
     find(page, "Joe")
     card = find(page, "Miss Havisham")

@@ -56,20 +56,23 @@ function Card(model, canvas, view, hooks, say, corrections) {
     made.style.borderColor = canvas.groupOf[tie.kind].colour;
     return made;
   }
-  function evidence(tie) {
-    return el("span", say("strength", { n: tie.strength }) + " · " + say("since", { chapter: number(tie.seen[0][0]), n: tie.seen.length }), "times");
+  // How strong, since when and in how many chapters: of all that joins two.
+  function evidence(ties) {
+    var seen = new Set(ties.flatMap(function (tie) { return tie.seen.map(function (o) { return o[0]; }); }));
+    var strongest = Math.max.apply(null, ties.map(function (tie) { return tie.strength; }));
+    return el("span", say("strength", { n: strongest }) + " · " + say("since", { chapter: number(Math.min.apply(null, Array.from(seen))), n: seen.size }), "times");
   }
   function named(tie) { return tie.label && tie.label !== data.kinds[tie.kind] ? " · " + tie.label : ""; }
   function line(tie) {
     var row = el("div", undefined, "tie"), directed = data.symmetric.indexOf(tie.kind) < 0;
-    row.append(kindOf(tie, ""), person(tie.a), document.createTextNode(directed ? " → " : " — "), person(tie.b), document.createTextNode(named(tie)), evidence(tie));
+    row.append(kindOf(tie, ""), person(tie.a), document.createTextNode(directed ? " → " : " — "), person(tie.b), document.createTextNode(named(tie)), evidence([tie]));
     return row;
   }
-  // All that joins `from` to another person, in one line: the strongest tie first, which the figures are of.
+  // All that joins `from` to another person, in one line, the most telling tie first.
   function partner(ties, from) {
     var row = el("div", undefined, "tie");
     ties.forEach(function (tie) { row.appendChild(kindOf(tie, from)); });
-    row.append(person(model.other(ties[0], from)), document.createTextNode(ties.map(named).join("")), evidence(ties[0]));
+    row.append(person(model.other(ties[0], from)), document.createTextNode(ties.map(named).join("")), evidence(ties));
     row.appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(ties[0].a, ties[0].b), ties[0].index); }, "link more"));
     return row;
   }

@@ -127,7 +127,8 @@ function Model(data) {
   function pairKey(a, b) { return a < b ? a + "|" + b : b + "|" + a; }
   model.pairKey = pairKey;
 
-  // Entities with a form in which `wanted` occurs: exact first, then beginnings, then the more important.
+  // Entities with a form in which `wanted` occurs: exact first, then beginnings, then the more important. Where there is
+  // none in the whole book, those with a form that occurs in it: 武大 for 武大郎.
   model.search = function (wanted, limit) {
     wanted = folded(wanted);
     var hits = [];
@@ -136,11 +137,12 @@ function Model(data) {
       var best = null;
       [entity.name].concat(entity.aliases).forEach(function (form) {
         var own = low.get(form), at = own.indexOf(wanted);
-        var rank = own === wanted ? 0 : at === 0 ? 1 : at > 0 ? 2 : 3;
-        if (rank < 3 && (!best || rank < best.rank)) best = { rank: rank, form: form };
+        var rank = own === wanted ? 0 : at === 0 ? 1 : at > 0 ? 2 : model.now === last && own.length > 1 && wanted.indexOf(own) >= 0 ? 3 : 4;
+        if (rank < 4 && (!best || rank < best.rank)) best = { rank: rank, form: form };
       });
       if (best) hits.push({ id: entity.id, entity: entity, form: best.form, rank: best.rank });
     });
+    if (hits.some(function (hit) { return hit.rank < 3; })) hits = hits.filter(function (hit) { return hit.rank < 3; });
     hits.sort(function (a, b) { return a.rank - b.rank || b.entity.weight - a.entity.weight; });
     return hits.slice(0, limit || 12);
   };
@@ -165,13 +167,16 @@ function Model(data) {
   });
   model.linkedTo = function (other) { return (linksByOther[other] || []).filter(function (l) { return l.at[0] <= model.now; }); };
 
-  // The ties with each other entity, strongest in all first; of each what the text says of the two first.
+  // The ties with each other entity, relatives and lovers first, then the strongest in all; of each what the text says
+  // of the two first.
+  var near = new Set(data.groups.flatMap(function (g) { return g.id === "family" || g.id === "love" ? g.kinds : []; }));
   model.partners = function (ties, id) {
     var found = new Map();
     ties.forEach(function (tie) { found.set(model.other(tie, id), (found.get(model.other(tie, id)) || []).concat([tie])); });
     function total(pair) { return sum(pair.map(weight)); }
     var pairs = Array.from(found.values()).map(function (pair) { return pair.sort(moreTelling); });
-    return pairs.sort(function (p, q) { return total(q) - total(p); });
+    function isNear(pair) { return pair.some(function (tie) { return near.has(tie.kind); }) ? 1 : 0; }
+    return pairs.sort(function (p, q) { return isNear(q) - isNear(p) || total(q) - total(p); });
   };
   model.inChapter = function (c) {
     var ids = [], state = model.state();
