@@ -14,8 +14,8 @@ from kgnb.core.model import Chapter
 from kgnb.graph.ask.answers import Answer
 from kgnb.graph.ask.passages import Passage, Search, Term, bm25, passages, terms, without
 from kgnb.graph.ask.question import MAX_QUESTION, lang_of, stop_words
+from kgnb.stores.ledger.books import ChapterTexts
 from kgnb.stores.ledger.database import Database
-from kgnb.stores.ledger.graphs import RecordTexts
 
 NEAREST_CHAPTERS = 12
 """Chapters that are cut into passages: those that fit best as a whole."""
@@ -42,14 +42,14 @@ def _nearest(
     folds = any(word.forms[0].isascii() for word in words)  # Chinese has no case, and to look takes long
     counts: list[list[int]] = []
     lengths: list[int] = []
-    for _, text in RecordTexts(database, [chapter for _, chapter in shelf]):
+    for _, text in ChapterTexts(database, [chapter for _, chapter in shelf]):
         folded = text.lower() if folds else text
         counts.append([folded.count(word.forms[0]) for word in words])
         lengths.append(len(text))
     scores = bm25(list(zip(*counts, strict=True)), lengths)
     order = sorted((i for i, score in enumerate(scores) if score), key=lambda i: (-scores[i], i))
     chosen = [shelf[i] for i in order[:NEAREST_CHAPTERS]]
-    read = RecordTexts(database, [chapter for _, chapter in chosen])
+    read = ChapterTexts(database, [chapter for _, chapter in chosen])
     cut = [
         replace(passage, book=title)
         for (title, _), told in zip(chosen, read, strict=True)

@@ -55,6 +55,24 @@ class ImportedBook:
     similar: tuple[int, str] | None = field(default=None, compare=False)
 
 
+class ChapterTexts:
+    """(chapter number, text) of chapters, read page by page while iterated: a long book's texts never lie in
+    memory together.
+
+    Iterating blocks (use a thread) and raises ServiceDown like any read.
+    """
+
+    def __init__(self, database: Database, chapters: Sequence[Chapter]) -> None:
+        self._database = database
+        self._chapters = chapters
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        for page in pages(self._chapters, IDS_PER_STATEMENT):
+            read = partial(read_texts, chapter_ids=[chapter.id for chapter in page])
+            texts = self._database.run_blocking(read, write=False)
+            yield from ((chapter.number, texts.get(chapter.id, "")) for chapter in page)
+
+
 class Books(DatabasePart):
     """Novels, chapters, and kgnb's hashes of them."""
 
@@ -127,16 +145,10 @@ class Books(DatabasePart):
         k = t.chapters.c
         return int(c.scalar(sa.select(sa.func.sum(k.word_count)).where(k.novel_id == novel_id)) or 0)
 
-    def texts_blocking(self, novel_id: int) -> Iterator[tuple[int, str]]:
-        """Yield (chapter number, text) in the order of the chapters. Reads page by page in the caller's
-        thread.
-        """
+    def texts_blocking(self, novel_id: int) -> ChapterTexts:
+        """Return (chapter number, text) in the order of the chapters. Blocks."""
         read = partial(_read_chapters, novel_id=novel_id)
-        chapters = self._database.run_blocking(read, write=False)
-        for page in pages(chapters, IDS_PER_STATEMENT):
-            read_page = partial(read_texts, chapter_ids=[chapter.id for chapter in page])
-            texts = self._database.run_blocking(read_page, write=False)
-            yield from ((chapter.number, texts.get(chapter.id, "")) for chapter in page)
+        return ChapterTexts(self._database, self._database.run_blocking(read, write=False))
 
     @reading
     def text_digest(self, c: sa.Connection, novel_id: int) -> str:

@@ -19,7 +19,7 @@ from kgnb.graph.model import Graph, RecordRow
 from kgnb.graph.project import codec
 from kgnb.graph.project.record import Record
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.books import existing_novels, lock_novel, read_novel, read_texts
+from kgnb.stores.ledger.books import ChapterTexts, existing_novels, lock_novel, read_novel
 from kgnb.stores.ledger.database import Database, DatabasePart, pages, reading, transaction, upsert
 from kgnb.stores.ledger.extractions import rows_by_key
 from kgnb.stores.ledger.migrations import content_hash
@@ -85,7 +85,7 @@ class Graphs(DatabasePart):
             rows=RecordRows(self._database, rows),
             names=names,
             decisions=decisions,
-            texts=RecordTexts(self._database, chapters),
+            texts=ChapterTexts(self._database, chapters),
             number=max((number or 0) + 1, time.time_ns() // 1_000_000),
             state=_digest(__version__, novel, config, hashed, rows, names, decisions),
         )
@@ -193,17 +193,3 @@ class RecordRows:
                 row = found.get((one.task_id, one.chapter_id))
                 if row is not None:  # else its task was deleted since
                     yield RecordRow(row, one.others)
-
-
-class RecordTexts:
-    """(number, text) of chapters, read page by page like :class:`RecordRows`."""
-
-    def __init__(self, database: Database, chapters: Sequence[Chapter]) -> None:
-        self._database = database
-        self._chapters = chapters
-
-    def __iter__(self) -> Iterator[tuple[int, str]]:
-        for page in pages(self._chapters, PAGE):
-            read = partial(read_texts, chapter_ids=[chapter.id for chapter in page])
-            texts = self._database.run_blocking(read, write=False)
-            yield from ((chapter.number, texts.get(chapter.id, "")) for chapter in page)
