@@ -86,7 +86,7 @@ async def ask(book: BookAsked, question: str) -> Answer:
     if sentences and read.intent not in TIES:
         checked = await asyncio.to_thread(_standing, sentences, book.record)
         return Answer(question, tuple(checked), meant=meant(read))
-    search = await asyncio.to_thread(_search, book.record, read)
+    search = await asyncio.to_thread(_search, book, read)
     if read.stranger and not read.near and not any(read.stranger in one.text for one in search.every):
         return Answer(question, note=stranger_note(read, book.query))
     if not sentences and (one := await asyncio.to_thread(read_out, read, search, book.query)):
@@ -131,7 +131,7 @@ def retrieved(book: BookAsked, question: Question) -> list[Passage]:
         for source in sentence.citations
         if source.quote
     }
-    search = _search(book.record, question)
+    search = _search(book, question)
     every = search.every
     quoted = [one for one in every if any(n == one.chapter and quote in one.text for n, quote in quotes)]
     nearest = search.best(SENT_PASSAGES)
@@ -149,8 +149,9 @@ def _unknown(book: BookAsked, question: Question) -> str:
     return words["ask.unknown"] if book.until is None else words["ask.not_by"].format(chapter=book.until)
 
 
-def _search(record: Record, question: Question) -> Search:
-    return Search(passages(record.texts, question.lang), asked_terms(question))
+def _search(book: BookAsked, question: Question) -> Search:
+    every = passages(book.record.texts, question.lang)
+    return Search(every, asked_terms(question), book.query.chapter_titles)
 
 
 def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:

@@ -188,6 +188,13 @@ def test_the_passage_with_the_rare_words_and_the_people_comes_first() -> None:
     assert Search([], words).best(8) == []
 
 
+def test_a_heading_speaks_for_its_chapter() -> None:
+    found = passages((n, "东府蓉大奶奶没了。" if n == 13 else "东府里摆了酒。") for n in range(1, 20))
+    asked, headings = terms("秦可卿东府"), {13: "秦可卿死封龙禁尉", 99: "秦可卿"}
+    assert Search(found, asked).best(1)[0].chapter != 13
+    assert Search(found, asked, headings).best(1)[0].chapter == 13
+
+
 @pytest.mark.parametrize("module", [passages_module, ask_module])
 def test_examples_in_docstrings(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
@@ -314,6 +321,8 @@ def test_the_relative_is_the_one_asked_for(question: str, told: str, sure: bool)
         ("达西和伊丽莎白是什么关系", "达西", ""),
         ("曹操为什么杀关羽", "", "曹操"),
         ("关羽在第几回温酒", "", "关羽"),
+        ("秦可卿死在第几回", "", ""),
+        ("陈丽爱是谁", "陈丽爱", ""),
         ("Who is Mr. Dursley?", "Mr. Dursley", ""),
     ],
 )
@@ -324,6 +333,13 @@ def test_a_name_that_the_book_has_not(question: str, stranger: str, read_as: str
     assert bool(meant(found)) == bool(found.near)
     if stranger and not read_as:
         assert stranger in stranger_note(found, novel())
+
+
+def test_acquaintance_is_said_to_be_no_stated_tie() -> None:
+    query = novel()
+    (said,) = answer(read_question("曹操和刘备是什么关系", query), query)
+    assert "没有明说" in said.text
+    assert said.citations[0].quote == "煮酒论英雄"
 
 
 def test_a_chinese_spelling_of_an_english_name_is_told_so() -> None:

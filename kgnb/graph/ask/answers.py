@@ -212,7 +212,7 @@ def _relation(asked: _Asked) -> list[Sentence]:
     edges = asked.query.edges(two[0].ref, two[1].ref)
     stated = [edge for edge in edges if group_of(edge.type) != "other" or edge.text("label")]
     if edges:
-        return [_tie(asked, edge) for edge in (stated or edges)]
+        return [_tie(asked, edge) for edge in stated] or _since(asked, "only_known")
     return _path(asked)
 
 
@@ -225,7 +225,7 @@ def _path(asked: _Asked) -> list[Sentence]:
     return [_tie(asked, step.edges[0]) for step in steps]
 
 
-def _since(asked: _Asked) -> list[Sentence]:
+def _since(asked: _Asked, key: str = "since") -> list[Sentence]:
     if (two := asked.two()) is None:
         return []
     edges = asked.query.edges(two[0].ref, two[1].ref)
@@ -235,7 +235,7 @@ def _since(asked: _Asked) -> list[Sentence]:
     chapter = min(first.numbers("chapters"), default=0)
     return [
         Sentence(
-            asked.word("since", a=two[0].name, b=two[1].name, chapter=chapter), _cited(first, asked.query)
+            asked.word(key, a=two[0].name, b=two[1].name, chapter=chapter), _cited(first, asked.query)
         )
     ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -196,9 +196,15 @@ class Window:
 
 
 class Search:
-    """The passages ``every`` of a book, scored by the search terms ``asked``."""
+    """The passages ``every`` of a book, scored by the search terms ``asked``.
 
-    def __init__(self, every: Sequence[Passage], asked: Sequence[Term]) -> None:
+    ``headings``: chapter number → heading, whose terms count for each passage of the chapter: a heading often
+    names an act or a person in words that the text hasn't.
+    """
+
+    def __init__(
+        self, every: Sequence[Passage], asked: Sequence[Term], headings: Mapping[int, str] | None = None
+    ) -> None:
         self.every = every
         self._lowered = [p.text.lower() for p in every]
         self.terms = [*asked, *given_names(asked, self._lowered)]
@@ -211,13 +217,15 @@ class Search:
             self._weights.append(factor * _rarity(sum(map(bool, counts)), len(every)))
             held = [float(n > 0) for n in counts] if term.person else saturated(counts, lengths)
             self._scores = [a + self._weights[-1] * b for a, b in zip(self._scores, held, strict=True)]
-        self._with_chapters()
+        self._with_chapters(headings or {})
 
-    def _with_chapters(self) -> None:
+    def _with_chapters(self, headings: Mapping[int, str]) -> None:
         of_chapter: defaultdict[int, list[float]] = defaultdict(list)
         for passage, score in zip(self.every, self._scores, strict=True):
             of_chapter[passage.chapter].append(score)
         around = {n: sum(sorted(own)[-CHAPTER_BEST:]) / CHAPTER_BEST for n, own in of_chapter.items()}
+        for n in headings.keys() & around.keys():
+            around[n] += sum(self._weights[k] for k in self._held(headings[n].lower()))
         self._scores = [
             score and score + CHAPTER_WEIGHT * around[p.chapter]
             for score, p in zip(self._scores, self.every, strict=True)
