@@ -234,9 +234,7 @@ def _since(asked: _Asked, key: str = "since") -> list[Sentence]:
     first = min(edges, key=lambda edge: min(edge.numbers("chapters"), default=0))
     chapter = min(first.numbers("chapters"), default=0)
     return [
-        Sentence(
-            asked.word(key, a=two[0].name, b=two[1].name, chapter=chapter), _cited(first, asked.query)
-        )
+        Sentence(asked.word(key, a=two[0].name, b=two[1].name, chapter=chapter), _cited(first, asked.query))
     ]
 
 

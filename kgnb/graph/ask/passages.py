@@ -198,8 +198,8 @@ class Window:
 class Search:
     """The passages ``every`` of a book, scored by the search terms ``asked``.
 
-    ``headings``: chapter number → heading, whose terms count for each passage of the chapter: a heading often
-    names an act or a person in words that the text hasn't.
+    ``headings``: chapter number → heading, which counts in the chapter's score as one more passage: a heading
+    often names an act or a person in words that the text hasn't.
     """
 
     def __init__(
@@ -223,9 +223,9 @@ class Search:
         of_chapter: defaultdict[int, list[float]] = defaultdict(list)
         for passage, score in zip(self.every, self._scores, strict=True):
             of_chapter[passage.chapter].append(score)
+        for n in headings.keys() & of_chapter.keys():
+            of_chapter[n].append(sum(self._weights[k] for k in self._held(headings[n].lower())))
         around = {n: sum(sorted(own)[-CHAPTER_BEST:]) / CHAPTER_BEST for n, own in of_chapter.items()}
-        for n in headings.keys() & around.keys():
-            around[n] += sum(self._weights[k] for k in self._held(headings[n].lower()))
         self._scores = [
             score and score + CHAPTER_WEIGHT * around[p.chapter]
             for score, p in zip(self._scores, self.every, strict=True)

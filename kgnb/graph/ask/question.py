@@ -121,7 +121,9 @@ def _stranger(masked: str, lang: Lang) -> str:
     data = _data(lang)
     # 秦可卿死在第几回: the verb behind a name is no part of it.
     acts = "|".join(form for group in data["alike"] for form in re.split(r" => |\|", group))
-    no_verb = re.sub(rf"(?<=[\u3400-\u9fff]{{2}})(?:{acts})(?=[在于])", " ", masked) if lang == "zh" else masked
+    no_verb = (
+        re.sub(rf"(?<=[\u3400-\u9fff]{{2}})(?:{acts})(?=[在于])", " ", masked) if lang == "zh" else masked
+    )
     bare = without(no_verb, [*stop_words(lang), *data["presence"], *_kin(lang), *data["ties"]])
     found = _HAN_NAME.findall(bare) if lang == "zh" else _CANDIDATE.findall(masked, 1)
     as_people = masked
