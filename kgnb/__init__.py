@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from kgnb.app.api import BookGraph, books, open  # noqa: F401 — public, see _HOME
+    from kgnb.app.api import BookGraph, allow_nested_loops, books, open  # noqa: F401 — public, see _HOME
     from kgnb.app.build_call import build
     from kgnb.book.reader import story_path
     from kgnb.core.colab import upload
@@ -29,6 +29,7 @@ __all__ = [
     "Provider",
     "ProviderOptions",
     "__version__",
+    "allow_nested_loops",
     "books",
     "build",
     "panel",
@@ -39,6 +40,7 @@ __all__ = [
 # `open` is public too, but `from kgnb import *` must not take the built-in away.
 _HOME = {
     "BookGraph": "kgnb.app.api",
+    "allow_nested_loops": "kgnb.app.api",
     "books": "kgnb.app.api",
     "build": "kgnb.app.build_call",
     "open": "kgnb.app.api",

@@ -459,3 +459,15 @@ async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> 
         one = await library.choose(app, wanted, place)
         result = await library.opened(app, one)
         return BookGraph(result, one.title, settings, message="explore.opened")
+
+
+def allow_nested_loops() -> None:
+    """Let ``asyncio.run`` be nested in a notebook (nest-asyncio); kgnb itself never needs it.
+
+    Raises ImportError that names the install command when nest-asyncio is missing.
+    """
+    try:
+        import nest_asyncio
+    except ImportError as error:
+        raise ImportError("pip install nest-asyncio") from error
+    nest_asyncio.apply()

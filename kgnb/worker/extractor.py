@@ -1,8 +1,9 @@
 """Extracts a chapter: splits it into chunks, reads the reply cache, asks an LLM, or applies the rules.
 
 Nothing is paid for twice: the cache is read before every request, and a complete reply that parses is cached
-before any other use. A truncated or unparsable reply is asked for once more, then its chunk is split in
-halves; no text is dropped. Where it is too short for that, the whole items of a truncated reply count.
+before any other use. A chunk whose reply is truncated is split in halves; so is one with an unparsable reply,
+after it was asked for once more. No text is dropped: of a chunk too short to be split, the whole items of a
+truncated reply count.
 """
 
 from __future__ import annotations
@@ -39,8 +40,6 @@ SPLIT, TRUNCATED = "split", "split:truncated"
 chunk too short for that the last of them follows."""
 SPLITTING = (errors.ReplyTruncated, errors.ReplyUnparsable, errors.PromptTooLong, errors.RequestUnanswered)
 """What a shorter chunk may mend."""
-REPLY_TRIES = 2
-"""Requests for a chunk before it is split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +230,8 @@ class ChapterExtractor:
     async def _chunk_answer(self, request: Prompt, chapter: _Chapter) -> ChapterAnswer:
         if (stored := await self._stored_answer(request, chapter)) is not None:
             return stored
-        for _ in range(REPLY_TRIES - 1):
-            with suppress(errors.ReplyTruncated, errors.ReplyUnparsable):
-                return await self._ask(request, chapter)
+        with suppress(errors.ReplyUnparsable):
+            return await self._ask(request, chapter)
         return await self._ask(request, chapter)
 
     async def _stored_answer(self, request: Prompt, chapter: _Chapter) -> ChapterAnswer | None:

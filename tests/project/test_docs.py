@@ -28,6 +28,7 @@ from kgnb.worker.budget import cost_at
 from tests.support.commands import KEY, Place, environment, llm, novel
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
+from tests.support.strict_llm import StrictServer
 
 TOP = ("README", "README.en", "SECURITY", "CONTRIBUTING")
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / f"{name}.md" for name in TOP)])
@@ -107,7 +108,7 @@ def test_the_commands_run(tmp_path: Path) -> None:
     marked = [b for page in RUN_IN_ORDER for b in blocks() if b.page == page and b.info == "run"]
     assert {b.page for b in blocks() if b.info == "run" and "/en/" not in b.page} == set(RUN_IN_ORDER)
     place = Place(tmp_path)
-    with llm(latency=0.01) as server:
+    with llm(kind=StrictServer, latency=0.01) as server:  # which speaks Anthropic's format too
         todo = [step for block in marked for step in steps(block, server.server.base_url)]
         env = {place.mark: "1", "KGNB_DATA": str(place.data), "KGNB_KEYS": str(tmp_path / "keys.json")}
         ran = subprocess.run(

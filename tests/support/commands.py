@@ -51,13 +51,13 @@ _OURS = (
 
 
 class Llm:
-    """A dry-run server on a thread of its own; ``server`` may be turned while it runs."""
+    """A dry-run server (``kind``) on a thread of its own; ``server`` may be turned while it runs."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, kind: type[FakeServer] = FakeServer, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.server = FakeServer(**options)
+        self.server = kind(**options)
         self._do(self.server.start())
 
     def _do(self, work: Any) -> None:
