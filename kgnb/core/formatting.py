@@ -57,8 +57,8 @@ def zone(moment: datetime | None = None) -> str:
 
 
 def time_of_day(seconds: float) -> str:
-    """Return epoch seconds as local time with its zone, "21:05 CST"; on another day than today with month
-    and day, "12-01 21:05 CST".
+    """Return epoch seconds as local time with its zone, "21:05 UTC+8"; on another day than today with month
+    and day, "12-01 21:05 UTC+8".
     """
     moment = datetime.fromtimestamp(seconds)
     date = "" if moment.date() == datetime.now().date() else f"{moment:%m-%d} "
@@ -66,7 +66,7 @@ def time_of_day(seconds: float) -> str:
 
 
 def date_and_time(seconds: float) -> str:
-    """Return epoch seconds as local date and time to the second, with the zone: "2026-12-01 21:05:09 CST"."""
+    """Return epoch seconds as local date and time to the second, with the zone: "2026-12-01 21:05:09 UTC+8"."""
     moment = datetime.fromtimestamp(seconds)
     return f"{moment:%Y-%m-%d %H:%M:%S} {zone(moment)}"
 

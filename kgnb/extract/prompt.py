@@ -17,7 +17,6 @@ from kgnb.core.labels import EXTRACTED_LABELS, Lang
 from kgnb.core.model import Prompt, TaskConfig
 from kgnb.extract.model import LISTS, NameEntry
 from kgnb.extract.names_at import entry_at
-from kgnb.extract.rules import narrator_of
 from kgnb.extract.word_search import WordSearch
 
 OVERHEAD = 1_200
@@ -55,18 +54,16 @@ class PromptBuilder:
     def _known_names(self) -> _KnownNames:
         return _KnownNames(*self._names)
 
-    def prompt(self, chunk: str, title: str = "", chapter: int | None = None) -> Prompt:
+    def prompt(self, chunk: str, chapter: int | None = None, narrator: NameEntry | None = None) -> Prompt:
         """Return the request for ``chunk``; equal arguments give an equal request and hash.
 
-        ``title``: the chapter's title, which may be the narrator's name; ``chapter``: the chapter's number,
-        whose reader's knowledge limits the names (see names_at.py), None for no limit.
+        ``chapter``: the chapter's number, whose reader's knowledge limits the names (see names_at.py), None
+        for no limit; ``narrator``: the chapter's first-person narrator, if there is one.
         """
         data = chunk.encode("utf-8", "replace")  # a lone surrogate of a bad decoder can't be sent
         chunk, mark = data.decode(), hashlib.sha256(data).hexdigest()[:8]
         before, after = (part.format(mark=mark) for part in self._markers)
         room = min(NAMES, OVERHEAD - len(self._system) - len(before) - len(after))
-        names, lang = self._names
-        narrator = narrator_of(chunk, lang=lang, names=names, title=title, chapter=chapter)
         user = f"{self._known_names.line(chunk, room, narrator, chapter)}{before}{chunk}{after}"
         determining = "\0".join((SCHEMA_VERSION, self._system, user))
         return Prompt(self._system, user, hashlib.sha256(determining.encode()).hexdigest(), self._schema)

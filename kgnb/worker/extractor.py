@@ -79,7 +79,7 @@ class _Chapter:
 
     info: TaskInfo
     number: int | None
-    title: str
+    narrator: NameEntry | None
     lease: Lease
     id: int
     taken_over: bool
@@ -143,7 +143,10 @@ class ChapterExtractor:
             on_stored(0.0)
             return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self.chunk_chars, info.config.max_content_length)
-        chapter = _Chapter(info, number, title, lease, chapter_id, taken_over, last_try, assists=self.assist)
+        narrator = rules.narrator_of(text, lang=info.lang, names=info.names, title=title, chapter=number)
+        chapter = _Chapter(
+            info, number, narrator, lease, chapter_id, taken_over, last_try, assists=self.assist
+        )
         found, asked = Extraction(), text
         if self.assist or info.provider.lower_name == LOCAL:
             found = await self._by_rules(text, info, title, number)
@@ -160,7 +163,7 @@ class ChapterExtractor:
         )
 
     async def _extract_chunk(self, text: str, chapter: _Chapter) -> None:
-        request = chapter.info.prompter.prompt(text, chapter.title, chapter.number)
+        request = chapter.info.prompter.prompt(text, chapter.number, chapter.narrator)
         asking = self._asking.setdefault(chapter.key(request), asyncio.Lock())
         try:
             async with asking:  # a chapter of a paused task may be claimed again before its reply has come
@@ -321,9 +324,7 @@ def _merged(chapter: _Chapter, text: str, found: Extraction) -> ChapterAnswer:
         raise refusal
     hashes = [a.prompt_hash for a in answers]
     whole_hash = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    narrator = rules.narrator_of(
-        text, lang=info.lang, names=info.names, title=chapter.title, chapter=chapter.number
-    )
+    narrator = chapter.narrator
     told = [with_narrator(a.extraction, narrator) if narrator else a.extraction for a in answers]
     extraction = merge_chunks.merge([evidence.verify(one, page) for one in told])
     flags: set[Flag] = set().union(*(a.flags for a in answers))

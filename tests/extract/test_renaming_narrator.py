@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kgnb.core.labels import Lang
-from kgnb.core.model import TaskConfig
+from kgnb.core.model import Prompt, TaskConfig
 from kgnb.extract import evidence, merge_chunks
 from kgnb.extract.model import MAX_ITEMS, Extraction, NameEntry
 from kgnb.extract.prompt import OVERHEAD, PromptBuilder
@@ -19,8 +19,14 @@ SPOKEN = "“我放下笔走出去，我看见他了。我没有说话，我等�
 ENGLISH = [NameEntry("Tom Harrow", ("Tom",), mentions=9, narrator=True), NameEntry("Nora", mentions=9)]
 
 
+def request(text: str, names: list[NameEntry], lang: Lang = "zh", title: str = "") -> Prompt:
+    """The request for a chapter in one chunk."""
+    narrator = narrator_of(text, lang=lang, names=names, title=title)
+    return PromptBuilder(lang, names, TaskConfig()).prompt(text, narrator=narrator)
+
+
 def line(text: str, names: list[NameEntry], lang: Lang = "zh") -> str:
-    user = PromptBuilder(lang, names, TaskConfig()).prompt(text).user
+    user = request(text, names, lang).user
     first = user.partition("\n")[0]
     return first if not first.startswith("<") else ""
 
@@ -35,7 +41,7 @@ class TestRequest:
     def test_a_chapter_with_a_name_for_its_title_is_told_by_its_bearer(self) -> None:
         nobody = [NameEntry(n.name, n.aliases, mentions=9) for n in NAMES]
         for names in (NAMES, nobody):
-            user = PromptBuilder("zh", names, TaskConfig()).prompt(TOLD * 2, "第三章 孟启明").user
+            user = request(TOLD * 2, names, title="第三章 孟启明").user
             assert user.partition("\n")[0].endswith("：孟启明=我、许文澜")
 
     def test_nothing_is_told_of_a_passage_that_he_does_not_tell(self) -> None:
@@ -49,7 +55,7 @@ class TestRequest:
     def test_it_stays_within_its_room(self) -> None:
         many = [NameEntry(f"名字{i}号", mentions=9) for i in range(300)]
         text = TOLD + "".join(n.name for n in many)
-        prompt = PromptBuilder("zh", [*many, *NAMES], TaskConfig()).prompt(text)
+        prompt = request(text, [*many, *NAMES])
         assert "：向晚舟=我、" in prompt.user
         assert len(prompt.system) + len(prompt.user) - len(text) <= OVERHEAD
 
