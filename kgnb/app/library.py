@@ -85,14 +85,16 @@ async def choose(app: App, wanted: Wanted, shown: object) -> FinishedTask:
 
 
 def _matching(every: Sequence[T], wanted: str | int) -> list[T]:
-    """Return those with this number or exact title, else those whose title contains the text."""
+    """Return those with this exact title, else the one of this number, else those whose title contains the
+    text: "1984" is a book before it is a task.
+    """
     if isinstance(wanted, int):
         return [one for one in every if one.task_id == wanted]
     word = wanted.strip().strip("《》").casefold()
     same = [one for one in every if one.title.casefold() == word]
     held = [one for one in every if word and word in one.title.casefold()]
     numbered = [one for one in every if word == str(one.task_id)]
-    return same or held or numbered
+    return same or numbered or held
 
 
 def _known(every: Sequence[T]) -> str:
@@ -102,12 +104,11 @@ def _known(every: Sequence[T]) -> str:
 
 
 async def find_task_id(settings: Settings, book: str | None) -> int:
-    """Return the task that ``book`` names: a task's number, or a title, of whose book it is the newest task.
+    """Return the task that ``book`` names: a title, of whose book it is the newest task, or a task's number.
 
-    None: that of the only book. Raises InputError that lists the books when there is none or several.
+    None: that of the only book. A number needn't be that of a task. Raises InputError that lists the books
+    when there is none or several.
     """
-    if book is not None and book.isdecimal():
-        return int(book)
     place = settings.data.absolute() if settings.embedded_sql else f"{settings.db_host}/{settings.db_name}"
     if settings.embedded_sql and not settings.sqlite_path.exists():
         raise InputError("cli.no_books", place=place)
@@ -116,6 +117,8 @@ async def find_task_id(settings: Settings, book: str | None) -> int:
     if not every:
         raise InputError("cli.no_books", place=place)
     fitting = every if book is None else _matching(every, book)
+    if book is not None and book.isdecimal() and not any(one.title == book for one in fitting):
+        return int(book)  # of an older task too
     if not fitting:
         raise InputError("cli.no_such_book", book=book, known=_known(every))
     if len(fitting) > 1:

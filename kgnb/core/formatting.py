@@ -66,7 +66,7 @@ def time_of_day(seconds: float) -> str:
 
 
 def date_and_time(seconds: float) -> str:
-    """Return epoch seconds as local date and time to the second, with the zone: "2026-12-01 21:05:09 UTC+8"."""
+    """Return epoch seconds as local date and time to the second: "2026-12-01 21:05:09 UTC+8"."""
     moment = datetime.fromtimestamp(seconds)
     return f"{moment:%Y-%m-%d %H:%M:%S} {zone(moment)}"
 

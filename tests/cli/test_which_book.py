@@ -72,6 +72,14 @@ def test_of_several_books_a_name_decides(two: Place) -> None:
     assert (ran.code, "No Such Book" in ran.err, "The Ford (2)" in ran.err) == (2, True, True)
 
 
+def test_a_number_that_is_a_books_title_means_that_book(two: Place, tmp_path: Path) -> None:
+    book = tmp_path / "1984.txt"
+    book.write_text("Winston met Julia. " * 30, "utf-8")
+    task = two.build(book, "--provider", "rules")["task_id"]
+    assert two.run("cost", "1984", "--json").json["task_id"] == task
+    assert two.run("cost", "1", "--json").json["task_id"] == 1  # not the title that has a 1 in it
+
+
 def test_where_there_is_no_book_nothing_is_made(tmp_path: Path) -> None:
     with Place(tmp_path, {"KGNB_LANG": "en"}) as empty:
         ran = empty.run("names")
