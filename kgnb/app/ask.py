@@ -15,7 +15,7 @@ from kgnb.core.messages import texts
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.evidence import ChapterText
 from kgnb.graph.ask.answers import Answer, Paid, Sentence, answer, meant, stranger_note, told
-from kgnb.graph.ask.passages import Passage, Search, passages, with_neighbours
+from kgnb.graph.ask.passages import PASSAGES, SENT_PASSAGES, Passage, Search, passages, with_neighbours
 from kgnb.graph.ask.question import Question, asked_terms, read_question
 from kgnb.graph.ask.reading import read_out
 from kgnb.graph.project.record import Record
@@ -31,12 +31,8 @@ _CYPHER = re.compile(
 )
 """How a query that reads begins."""
 
-PASSAGES = 5
-"""Passages that are shown where the graph has no answer."""
 TIES, BESIDE = ("relation", "path"), 2
 """Questions whose answer is shown with passages too, and how many: a tie's word is a short one."""
-SENT_PASSAGES = 30
-"""Passages that an LLM answers from: 12,000 characters of Chinese, a few chapters' worth of tokens."""
 INTRODUCED = 3
 """Most entities of a question whose first passage is among them: it says who they are."""
 

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kgnb.app.ask import PASSAGES
 from kgnb.app.context import App
 from kgnb.core.labels import Lang
 from kgnb.core.messages import texts
 from kgnb.core.model import Chapter
 from kgnb.graph.ask.answers import Answer
-from kgnb.graph.ask.passages import Passage, Search, Term, bm25, passages, terms, without
+from kgnb.graph.ask.passages import PASSAGES, Passage, Search, Term, bm25, passages, terms, without
 from kgnb.graph.ask.question import MAX_QUESTION, lang_of, stop_words
 from kgnb.stores.ledger.books import ChapterTexts
 from kgnb.stores.ledger.database import Database

@@ -14,9 +14,9 @@ from itertools import compress, takewhile
 from typing import TypeVar
 
 from kgnb.core.safe_text import clean
+from kgnb.extract.evidence_quote import shortened
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation
-from kgnb.extract.quotation import shortened
 from kgnb.extract.zh.script import fold
 
 UNVERIFIED_FACTOR = 0.5

@@ -13,10 +13,10 @@ from functools import cached_property
 from operator import attrgetter
 
 from kgnb.core.labels import SYMMETRIC_RELATIONS, Lang
+from kgnb.extract.evidence_quote import quote
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.names_at import names_at
 from kgnb.extract.patterns import Mention, Statement
-from kgnb.extract.quotation import quote
 from kgnb.extract.renaming import renamed
 from kgnb.extract.strength import strength_of
 from kgnb.extract.word_search import WordSearch, trie_pattern

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from kgnb.book.headings import number_of
 from kgnb.core.labels import Lang
-from kgnb.extract.quotation import EVIDENCE_CHARS
+from kgnb.extract.evidence_quote import EVIDENCE_CHARS
 from kgnb.extract.word_search import trie_pattern
 from kgnb.graph.model import Graph, NodeKey
 

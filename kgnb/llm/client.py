@@ -24,7 +24,7 @@ from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.error_mapping import SILENCE, ErrorResponse, error_for
 from kgnb.llm.presets import checked_interface, preset_for, preset_named
 from kgnb.llm.request_form import LearntForm, RequestForm
-from kgnb.llm.thoughts import is_complete, is_looping, without_thoughts
+from kgnb.llm.thoughts_and_loops import is_complete, is_looping, without_thoughts
 
 if TYPE_CHECKING:
     from kgnb.llm.chat_api import ChatApi, ChatReply

@@ -13,7 +13,7 @@ from kgnb.llm.chat_api import ChatApi, ChatReply, count, hidden_error, joined_te
 from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse, get
 from kgnb.llm.http_client import MAX_BODY
 from kgnb.llm.request_form import RequestForm
-from kgnb.llm.thoughts import is_complete
+from kgnb.llm.thoughts_and_loops import is_complete
 
 _LENGTH = ("length", "max_tokens", "model_length", "model_context_window_exceeded")  # Mistral, Zhipu
 _FAILED = ("content_filter", "sensitive", "insufficient_system_resource", "network_error", "error")

@@ -26,8 +26,6 @@ ORPHANS = 5
 """Most novels of which a turn deletes what main left."""
 EVICT_SECONDS = 3_600.0
 """Interval between two evictions from the reply cache."""
-CACHE_DAYS, CACHE_MB = 30, 512
-"""Days without use after which a cached reply may go; size of the cache above which the longest unused go."""
 
 
 class Reconciler:
@@ -157,6 +155,6 @@ class Reconciler:
         if now - self._evicted_at < EVICT_SECONDS:
             return
         self._evicted_at = now
-        gone = await self._node.stores.ledger.reply_cache.evict(max_age_days=CACHE_DAYS, max_mb=CACHE_MB)
+        gone = await self._node.stores.ledger.reply_cache.evict()
         if gone:
             log.info(say("node.evicted", count=gone))

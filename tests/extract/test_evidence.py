@@ -10,9 +10,9 @@ import pytest
 from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, ChapterText
+from kgnb.extract.evidence_quote import EVIDENCE_CHARS
 from kgnb.extract.merge_chunks import merge
 from kgnb.extract.model import Extraction, NameEntry
-from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.graph.model import RELATION_GROUPS, group_of
 from tests.support.built_graphs import characters, edge, node, people, settled, ties
 from tests.support.paths import STORIES

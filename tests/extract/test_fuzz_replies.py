@@ -16,10 +16,10 @@ from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import ChapterText, letters
+from kgnb.extract.evidence_quote import EVIDENCE_CHARS
 from kgnb.extract.merge_chunks import merge
 from kgnb.extract.model import LISTS, MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
-from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.renaming import in_original_script
 from kgnb.graph.model import ExtractionRow, RecordRow
 from kgnb.graph.project.projection import novel_builder

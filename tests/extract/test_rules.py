@@ -9,8 +9,8 @@ import pytest
 
 from kgnb.core.labels import CHARACTER_RELATIONS, Lang
 from kgnb.extract import rules
+from kgnb.extract.evidence_quote import EVIDENCE_CHARS
 from kgnb.extract.model import NameEntry, Relation
-from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.strength import combined_strength, strength_of
 
 ZH = [

@@ -19,6 +19,10 @@ PASSAGE_CHARS = {"zh": 400, "en": 1_200}
 """Most characters of a passage, by language: a few hundred words."""
 SHOWN_CHARS = {"zh": 200, "en": 600}
 """Most characters of a passage that a person is shown, unless two sentences are longer."""
+PASSAGES = 5
+"""Passages that are shown where the graph has no answer."""
+SENT_PASSAGES = 30
+"""Passages that an LLM answers from: 12,000 characters of Chinese, a few chapters' worth of tokens."""
 K1, B = 1.2, 0.75
 """Saturation of repeated words and weight of a passage's length: Robertson and Zaragoza, "The
 Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in Information Retrieval 3

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kgnb.extract.quotation import quote
+from kgnb.extract.evidence_quote import quote
 from kgnb.graph.ask.passages import Search, Window, sentence_ends
 from kgnb.graph.ask.question import HAN, Names, Question, kin_says, mentions, names_of, place_before
 from kgnb.graph.query import Entity, GraphQuery

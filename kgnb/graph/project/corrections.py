@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.graph.name_index import NameIndex
-from kgnb.graph.project.properties import PROTAGONIST_SCORE
+from kgnb.graph.project.protagonists import PROTAGONIST_SCORE
 from kgnb.graph.resolve.decisions import Decision
 
 STRENGTH = 5

@@ -23,6 +23,7 @@ from kgnb.graph.project import properties
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.contradictions import odds, settled
 from kgnb.graph.project.facts import Facts, NodeFacts, ResolvedChapter, TieFacts
+from kgnb.graph.project.protagonists import mark_protagonists, rate_by_mentions
 from kgnb.graph.relation_types import HOSTILE, containment, enabled_types, relation_type, structural_edge
 from kgnb.graph.resolve.alias_evidence import Mention
 from kgnb.graph.resolve.chapter_identity import ChapterNames, ChapterPersons, PersonResolver, known_names
@@ -325,11 +326,11 @@ class GraphBuilder:
         for node in self._novel_and_chapters():
             graph.nodes[node.ref] = node
         if whole:
-            properties.rate_by_mentions(self._entities.values())
+            rate_by_mentions(self._entities.values())
         for key, entity in self._entities.items():
             graph.nodes[key] = GraphNode(*key, self._properties(key, entity))
         if whole:
-            properties.mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
+            mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         self._ties = settled(self._ties, self._context.types)
         for edge, facts in self._lasting.items():
             graph.edges[edge] = GraphEdge(*edge, properties.structural_edge(novel, edge[1], facts))

@@ -20,7 +20,7 @@ Beyond the wire contract:
 - ``sequence`` is an event's place among those of its chapter, from 1;
 - a word that is no enabled type becomes the ``label`` of KNOWS; where a pair has several, ``label`` is the
   first, ``labels`` are all of them, sorted, and ``label_chapters`` the chapters of each ("1,5,7");
-- :func:`mark_protagonists` of properties.py decides who is a protagonist; a single chapter has none.
+- :func:`mark_protagonists` of protagonists.py decides who is a protagonist; a single chapter has none.
 """
 
 from __future__ import annotations

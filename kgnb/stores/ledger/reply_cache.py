@@ -22,6 +22,8 @@ from kgnb.stores.ledger.tasks import OPEN_STATES
 
 MAX_CHARS = 1_000_000
 """Longer replies aren't stored: they would exceed a server's packet limit."""
+MAX_AGE_DAYS, MAX_MB = 30, 512
+"""Days without use after which a cached reply may go; size of the cache above which the longest unused go."""
 PAGE = 500
 """Keys in one statement."""
 
@@ -103,7 +105,7 @@ class ReplyCache(DatabasePart):
         upsert(c, t.replies, ordered, lambda _, new: {"used_by": new.used_by})
 
     @transaction
-    def evict(self, c: sa.Connection, *, max_age_days: float, max_mb: float) -> int:
+    def evict(self, c: sa.Connection, *, max_age_days: float = MAX_AGE_DAYS, max_mb: float = MAX_MB) -> int:
         """Delete replies unused for ``max_age_days``, then the longest unused until all fit ``max_mb``.
 
         Spares those of unfinished tasks, so the cache may stay larger. Returns how many were deleted.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kgnb.llm.thoughts import is_complete, is_looping, without_thoughts
+from kgnb.llm.thoughts_and_loops import is_complete, is_looping, without_thoughts
 
 ANSWER = '{"characters": [{"name": "刘备"}]}'
 DRAFT = '先看 {"characters": [{"name": "张三"}]}。'
