@@ -77,7 +77,9 @@ def _useful(figures: Sequence[TaskFigures]) -> Usage:
 
 
 def scaled(spent: Usage, part: int, whole: int) -> Usage:
-    """Return the usage of a ``part`` of a text if the ``whole`` took ``spent``."""
+    """Return the usage of a ``part`` of a text if the ``whole`` took ``spent``, rounded; zeros for an
+    empty whole.
+    """
     share = part / whole if whole else 0.0
     return Usage(*(round(count * share) for count in astuple(spent)))
 

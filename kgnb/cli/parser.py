@@ -247,7 +247,7 @@ class Parser(argparse.ArgumentParser):
         return say("cli.no_option", word=name)
 
     def error(self, message: str) -> NoReturn:
-        """Ends the process with one line on stderr and exit code 2."""
+        """End the process with one line on stderr, line breaks escaped, and exit code 2."""
         text = say("cli.wrong_usage", problem=one_line(self._translated(message)), command=self.prog)
         self.exit(WRONG_USAGE, f"kgnb: {text}\n")
 

@@ -25,7 +25,10 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 @contextmanager
 def open_archive(source: Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
-    """Open an archive for reading. Raises one of :data:`BROKEN_ARCHIVE`."""
+    """Open an archive for reading; a given stream is closed at the end.
+
+    Raises one of :data:`BROKEN_ARCHIVE` where it is no archive, OSError where a path can't be opened.
+    """
     with source.open("rb") if isinstance(source, Path) else source as file:
         bounded = _BoundedFile(file)
         with zipfile.ZipFile(cast(IO[bytes], bounded)) as archive:

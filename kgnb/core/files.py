@@ -84,7 +84,7 @@ def write_json(path: Path, content: object, mode: int = 0o666) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that :func:`write_json` wrote; empty without the file, or where it is broken."""
+    """Return the object that :func:`write_json` wrote; {} without the file, or where it has none."""
     try:
         found = parse_json(path.read_bytes())
     except OSError:

@@ -100,7 +100,8 @@ class Pair(Generic[_Person, _People]):
 
     @cached_property
     def together(self) -> int:
-        """Number of sentences that both share."""
+        """Number of sentences that both share, without those where a name of one directly follows a name of
+        the other (铁臂熊王虎)."""
         return self.people.index.together(self.full.names, self.short.names)
 
 

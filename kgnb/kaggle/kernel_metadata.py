@@ -61,7 +61,10 @@ def read_json(path: Path, broken: str) -> Any:
 
 
 def read_metadata(path: Path) -> Metadata:
-    """Read the metadata file. Raises InputError."""
+    """Return the metadata file's keys and values as they are; missing keys stay missing.
+
+    Raises InputError where the file is missing or holds no JSON object.
+    """
     found = read_json(path, "kaggle.metadata_broken")
     if not isinstance(found, dict):
         raise InputError("kaggle.metadata_broken", path=path)

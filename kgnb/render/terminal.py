@@ -43,7 +43,7 @@ _LEADING = ("id", "name", "title", "state", "progress")
 
 def console(*, color: bool, file: IO[str] | None = None) -> Console:
     """Return a console on ``file`` (default: stdout) that shows texts as they are, without markup or
-    emoji codes.
+    emoji codes. ``color``: whether a terminal gets colours; a file never does.
     """
     out = file or sys.stdout
     is_terminal = out.isatty()
@@ -155,7 +155,10 @@ def _drawn(meaning: Meaning, cell: Cell) -> Text:
 
 
 def progress_bar(percent: float) -> str:
-    """A bar of ASCII, full only at 100 percent: terminals disagree about the width of block characters."""
+    """Return a bar of ``BAR_CELLS`` characters, # for done and . for the rest, full only at 100 percent.
+
+    ASCII, as terminals disagree about the width of block characters.
+    """
     full = int(BAR_CELLS * percent / 100)
     return "#" * full + "." * (BAR_CELLS - full)
 

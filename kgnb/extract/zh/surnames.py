@@ -21,7 +21,9 @@ def surname_of(name: str) -> str:
 
 
 def sure_surname(name: str) -> str:
-    """Return the surname of a full name, empty where it is none for sure: 仲谦 may be of any family."""
+    """Return the surname of a full name, "" for a name of two characters whose first is often no surname:
+    仲谦 and 方正 may be given names. 何恭 gives 何, 方子安 gives 方.
+    """
     surname = surname_of(name)
     return surname if surname in words.SURE_SURNAMES or len(name) > 2 else ""
 

@@ -21,7 +21,8 @@ _RESERVED = re.compile(r"(?i)(CON|PRN|AUX|NUL|COM\d|LPT\d)(\..*)?$")
 
 
 def to_vault(kit: Kit) -> dict[str, str]:
-    """Return path within the vault → text of the note.
+    """Return path within the vault → text of the note: the contents ``TITLE.md``, and ``PART/NAME.md`` for
+    each entity of a part, in file names without the characters that a file system refuses.
 
     Note names are unique in the whole vault, also without regard to case, so that a name works as a link.
     """

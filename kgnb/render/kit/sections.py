@@ -35,7 +35,8 @@ def build_kit(
 ) -> Kit:
     """Return the document of the book; its texts are in the user's language, each on one line.
 
-    ``until``: the chapter at which ``graph`` ends, 0 for the whole book.
+    ``until``: the chapter at which ``graph`` and ``history`` end, named in the introduction; 0 for the whole
+    book.
     """
     return _Builder(graph, history).kit(contradictions, title, until)
 

@@ -169,7 +169,7 @@ def _located(name: str) -> Path:
 
 
 def inputs_with_data() -> list[str]:
-    """Return the names of the inputs attached on Kaggle that hold a record."""
+    """Return the names (OWNER/NAME) of the inputs attached on Kaggle that hold a record, sorted."""
     return sorted({input_name(folder) for folder in _data_folders(host.KAGGLE_INPUT, SEARCH_DEPTH)})
 
 

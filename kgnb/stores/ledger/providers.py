@@ -60,7 +60,8 @@ class Providers(DatabasePart):
 
     @reading
     def active_with_options(self, c: sa.Connection) -> tuple[list[Provider], dict[str, ProviderOptions]]:
-        """Return the providers of the active rows, and lower-case provider name → stored options.
+        """Return the providers of the active rows, and lower-case provider name → stored options, of
+        inactive ones too.
 
         Invalid options and secrets are left out.
         """

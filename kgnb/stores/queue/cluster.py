@@ -35,7 +35,10 @@ _OUTDATED = (  # what a server answers, or doesn't, when the slots may have move
 
 
 async def pipelined(client: aioredis.Redis, commands: Sequence[Command]) -> list[Any]:
-    """Return a server's replies, in one round trip; a command that it refuses has its error as reply."""
+    """Return a server's replies in the commands' order, as the driver parses them, in one round trip.
+
+    A command that the server refuses has its error as reply; a server that can't be reached raises.
+    """
     async with client.pipeline(transaction=False) as pipe:
         for command in commands:
             pipe.execute_command(*command)
