@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def test_a_folder_is_the_record_and_logs(place: Place) -> None:
-    assert {path.name for path in place.data.iterdir()} == {"kgnb.db", "logs", ".lock"}
+    assert {path.name for path in place.data.iterdir()} == {"kgnb.db", "logs", ".lock", ".clients"}
     assert [path.name for path in (place.data / "logs").iterdir()] == ["queue.log"]
 
 

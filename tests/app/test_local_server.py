@@ -370,10 +370,15 @@ async def test_a_real_server_that_was_killed_is_started_once_more_then_tells_its
     held = await asyncio.to_thread(hold_server, model, choose_engine(model), tmp_path)
     *_, first = descendants(os.getpid())
     os.kill(first, signal.SIGKILL)
-    assert until(lambda: not is_alive(first) and "url" in read_json(held.folder / NOTE), 60)
+    started: list[int] = []
+
+    def answers_again() -> bool:
+        started[:] = descendants(os.getpid())
+        return len(started) == 3 and first not in started and "url" in read_json(held.folder / NOTE)
+
+    assert until(answers_again, 60)
     assert not held.last_words()
-    assert until(lambda: len(descendants(os.getpid())) == 3, 60)
-    *_, second = descendants(os.getpid())
+    *_, second = started
     os.kill(second, signal.SIGKILL)
     assert until(lambda: not held.alive)
     dead = error_for(SILENCE, Provider("local", held.url), held.url, model.name)

@@ -582,9 +582,9 @@ class TestProviders:
 
     async def test_paused_rules_are_told_like_any_provider(self, app: App) -> None:
         await providers.pause_provider(app, "rules")
-        (listed,) = (one for one in await providers.list_providers(app) if one.name == "rules")
-        assert listed.paused_until
-        assert listed.reason == "paused by hand"
+        (listed,) = (one for one in await providers.list_providers(app) if one["name"] == "rules")
+        assert listed["paused_until"]
+        assert listed["reason"] == "paused by hand"
         (shown,) = (one for one in (await StatusReport(app).read())["providers"] if one["name"] == "rules")
         assert (shown["state"], shown["paused_until"] is None) == ("paused", False)
 
