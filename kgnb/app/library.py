@@ -110,15 +110,15 @@ async def find_task_id(settings: Settings, book: str | None) -> int:
     when there is none or several.
     """
     place = settings.data.absolute() if settings.embedded_sql else f"{settings.db_host}/{settings.db_name}"
-    if settings.embedded_sql and not settings.sqlite_path.exists():
-        raise InputError("cli.no_books", place=place)
-    async with open_to_look(settings, queue=False, graph=False) as app:
-        every = await app.ledger.task_stats.newest_of_each_book()
-    if not every:
-        raise InputError("cli.no_books", place=place)
+    every: list[BookTask] = []
+    if not settings.embedded_sql or settings.sqlite_path.exists():
+        async with open_to_look(settings, queue=False, graph=False) as app:
+            every = await app.ledger.task_stats.newest_of_each_book()
     fitting = every if book is None else _matching(every, book)
     if book is not None and book.isdecimal() and not any(one.title == book for one in fitting):
         return int(book)  # of an older task too
+    if not every:
+        raise InputError("cli.no_books", place=place)
     if not fitting:
         raise InputError("cli.no_such_book", book=book, known=_known(every))
     if len(fitting) > 1:

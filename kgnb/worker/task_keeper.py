@@ -88,8 +88,8 @@ class TaskKeeper:
             if task is None or frozen is None:
                 return None
             books, novel_id = ledger.books, task.novel_id
-            route, novel, lang, chars = await at_once(
-                self._router.route(task, queue),
+            route = await self._router.route(task, queue)
+            novel, lang, chars = await at_once(
                 books.novel(novel_id),
                 books.language(novel_id),
                 books.chars(novel_id),

@@ -13,6 +13,7 @@ from functools import cached_property
 from kgnb.extract import pairs
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.people import People, Person
+from kgnb.extract.zh.surnames import is_role
 
 TEXTUAL = frozenset(("字", "号", "译名", "绰号", "全称", "名头", "头", "儿"))
 """Links that hold wherever the names stand."""
@@ -105,12 +106,21 @@ def only_fitting(pair: Pair) -> float | None:
     return max(values)
 
 
+def stands_behind_others(pair: Pair) -> float | None:
+    """A given name stands behind other surnames or is counted, too: it is another word."""
+    return _most(pair, pair.people.strangeness, 10)
+
+
 def stands_as_person(pair: Pair) -> float | None:
     """A given name stands where persons stand: 对建国说, 建国的媳妇."""
+    return _most(pair, pair.people.telling, 2)
+
+
+def _most(pair: Pair, share: Callable[[str], float], factor: float) -> float | None:
     if "名" not in pair.links:
         return None
-    found = [pair.people.telling(name) for name in pair.short.names if name not in pair.people.accepted]
-    return min(1.0, 2 * max(found)) if found else None
+    found = [share(name) for name in pair.short.names if name not in pair.people.accepted]
+    return min(1.0, factor * max(found)) if found else None
 
 
 def is_like_name(pair: Pair) -> float | None:
@@ -153,6 +163,11 @@ def is_unseen(pair: Pair) -> float | None:
     return None if pair.people.accepted.keys() & pair.short.names else 1.0
 
 
+def is_anybody(pair: Pair) -> float | None:
+    """The short one is only called by a word for many people."""
+    return 1.0 if all(map(is_role, pair.short.names)) else None
+
+
 PAIR_EVIDENCE: tuple[Evidence, ...] = (
     near,
     never_near,
@@ -160,12 +175,14 @@ PAIR_EVIDENCE: tuple[Evidence, ...] = (
     surely_apart,
     is_nearest,
     only_fitting,
+    stands_behind_others,
     stands_as_person,
     is_like_name,
     sexes_clash,
     two_names,
     surnames_clash,
     is_unseen,
+    is_anybody,
 )
 
 
