@@ -152,7 +152,7 @@ def reasons_from(
     name: str, joins: Iterable[tuple[str, str, str, float]]
 ) -> list[tuple[str, str, str, float]]:
     """Return (alias, name it was joined with, reason, probability) for each name that a chain of joins links
-    to ``name``.
+    to ``name``; nearest first, each alias once; [] if nothing was joined with ``name``.
 
     ``joins``: (one, other, reason, log odds). For "Ann" and [("Ann", "Annie", "nickname", 3.0)] → [("Annie",
     "Ann", "nickname", 0.9526)].

@@ -20,9 +20,9 @@ def beside(forks: bool, function: Callable[[*Args], R], *args: *Args) -> Iterato
     """Run ``function(*args)`` in a fork during the ``with`` block; yield a function that waits for the result
     and returns it.
 
-    Only for pure functions whose modules are loaded: locks, threads and connections do not work in a fork.
-    The function runs in this process, when the result is asked for, if ``forks`` is False, the system is not
-    Linux, or the fork ends without a result; an exception of it is then raised here.
+    Only for pure functions whose modules are loaded: locks, threads and connections do not work in a fork. If
+    ``forks`` is False, the system is not Linux, or the fork ends without a result, the function runs in this
+    process when the result is asked for, and its exceptions are raised there.
     """
     if not forks or sys.platform != "linux":
         yield lambda: function(*args)

@@ -30,7 +30,7 @@ class PersonOf(Protocol):
 
     @property
     def is_full(self) -> bool:
-        """Whether one of them is a full name."""
+        """Whether one of the person's names is a full name, of first name and surname."""
 
 
 _Person = TypeVar("_Person", bound=PersonOf)
@@ -42,19 +42,19 @@ class PeopleOf(Protocol[_PersonOf]):
 
     @property
     def index(self) -> NameIndex:
-        """Where the names stand."""
+        """The index of all offsets, sentences and passages of the names."""
 
     @property
     def person(self) -> Callable[[Names], _PersonOf]:
-        """Function from names to what is known of the person who has them."""
+        """Function from the names of one person to that person's facts."""
 
     @property
     def links(self) -> Mapping[tuple[str, str], Kinds]:
-        """Sorted pair of names → kinds of links between them."""
+        """Two names, sorted → kind of link → value, for every two names that are compared."""
 
     @property
     def candidates(self) -> Any:
-        """The names that occur."""
+        """All names of the book, as the keys of a mapping or as a sequence."""
 
 
 _People = TypeVar("_People", bound=PeopleOf[Any])
@@ -73,7 +73,9 @@ class Pair(Generic[_Person, _People]):
 
     @cached_property
     def links(self) -> dict[str, tuple[float, str, str]]:
-        """Kind of link → the best one's value, name of the full person, and of the short one."""
+        """Kind of link → (value, name of ``full``, name of ``short``): for each kind the link of the highest
+        value between any two names of the persons.
+        """
         found: dict[str, tuple[float, str, str]] = {}
         for one in self.full.names:
             for other in self.short.names:
@@ -84,7 +86,11 @@ class Pair(Generic[_Person, _People]):
 
     @property
     def best_link(self) -> tuple[str, tuple[str, str]]:
-        """The kind that says most, and its two names."""
+        """(kind, (name of ``full``, name of ``short``)) of the link to show as the reason.
+
+        A kind in ``textual`` (stated by the text) comes first, then the highest value, then the most frequent
+        names. Raises ValueError without any link.
+        """
 
         def rank(kind: str) -> tuple[bool, float, int, str]:
             value, *names = self.links[kind]
@@ -95,13 +101,14 @@ class Pair(Generic[_Person, _People]):
 
     @cached_property
     def expected(self) -> float:
-        """Number of sentences that both would share by chance."""
+        """Number of sentences, 0.0 or more, that both persons would share by chance."""
         return self.people.index.expected(self.full.names, self.short.names)
 
     @cached_property
     def together(self) -> int:
-        """Number of sentences that both share, without those where a name of one directly follows a name of
-        the other (铁臂熊王虎)."""
+        """Number of sentences that contain both persons, without those where a name of one directly follows a
+        name of the other (铁臂熊王虎).
+        """
         return self.people.index.together(self.full.names, self.short.names)
 
 
@@ -157,7 +164,11 @@ class Resolver(Generic[_Pair]):
         )
 
     def persons(self, people: Any, clusters: Clusters) -> list[Resolved]:
-        """Return the persons whom the clusters are, the surest first."""
+        """Return a person for each cluster that has a name of its own, the surest first.
+
+        A person's ``name`` is its highest-ranked name, ``names`` all its names, the most frequent first, and
+        ``reasons`` why they were joined: (alias, other name, reason, probability).
+        """
         found, reasons, counts = [], self._reasons(people, clusters), people.index.counts
         for members in sorted(clusters.members):
             if names := sorted(self.own(people, members), key=lambda name: (-counts[name], name)):

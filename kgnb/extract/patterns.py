@@ -67,10 +67,11 @@ MAX_IMPLIED = 0.7
 
 def added_up(statements: Iterable[Statement]) -> Iterator[Statement]:
     """Yield one statement for each relation: the surest, with its confidence raised by other statements of
-    the same relation.
+    the same relation; in the order of the first statement of each.
 
     Two statements, of confidence 0.5 and 0.6, that a and b are SPOUSE → the second, with 0.7 (the odds added
-    up, at most :data:`MAX_IMPLIED`). A single statement keeps its confidence.
+    up, at most :data:`MAX_IMPLIED`). A single statement keeps its confidence. Symmetric relations (SPOUSE)
+    count in both directions, others (PARENT_OF) only in the same direction.
     """
     odds = defaultdict[tuple[str, ...], float](float)
     best: dict[tuple[str, ...], Statement] = {}
@@ -112,7 +113,10 @@ class MaskedText:
         self._starts = [m.start for m in self.people]
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """Return the offsets in the original text for two offsets in the masked text."""
+        """Return (start, end) in the original text for two offsets in the masked text.
+
+        The text "Tom met Ann." with both masked is "P met P.": 0, 7 → (0, 11).
+        """
         return self._shifted(start), self._shifted(end)
 
     def _shifted(self, offset: int) -> int:
@@ -125,7 +129,10 @@ class MaskedText:
         return self.people[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
 
     def at(self, offset: int) -> Mention:
-        """Return the mention at an offset of the masked text that holds :data:`PERSON`."""
+        """Return the mention that stands at an offset of the masked text, where the text has :data:`PERSON`.
+
+        At any other offset: the last mention before it.
+        """
         return self.people[bisect_right(self._starts, offset) - 1]
 
 
@@ -186,9 +193,11 @@ class Frames:
         self._words = re.compile(trie_pattern(self._by_word))
 
     def matches(self, text: str, reach: int) -> Iterator[tuple[str, Frame, re.Match[str]]]:
-        """Yield (table, frame, match) for each word of a frame in ``text`` around which the frame matches.
+        """Yield (table, frame, match) for each word of a frame in ``text`` around which the frame matches;
+        words from left to right, then frames in the order of their file.
 
-        ``reach``: characters before and behind the word that the match may contain.
+        ``reach``: characters before and behind the word that the match may contain. A match holds the word,
+        or begins before it and ends behind its first character.
         """
         for word in self._words.finditer(text):
             start, low, high = word.start(), max(0, word.start() - reach), word.end() + reach

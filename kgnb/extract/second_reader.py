@@ -78,7 +78,8 @@ def unsure_passages(text: str, found: Extraction, names: Sequence[NameEntry], la
 
 
 def disagrees(reply: Extraction) -> bool:
-    """Return whether more than half of a verified reply's relations, events and people are not in
-    its text."""
+    """Return whether more than half of a verified reply's relations, events and people are not in its text:
+    ``unverified`` relations and events, ``absent`` people. False for an empty reply.
+    """
     claims = len(reply.relations) + len(reply.events) + len(reply.characters)
     return 2 * (evidence.count_unverified(reply) + len(reply.absent)) > claims

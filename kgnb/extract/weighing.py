@@ -21,7 +21,7 @@ class Linked(Protocol):
 
     @property
     def links(self) -> Mapping[str, tuple[float, Any, Any]]:
-        """Kind of link → how good it is, up to 1, and the two names."""
+        """Kind of link → (value up to 1, one name, other name); empty for two persons that nothing links."""
 
 
 _Pair = TypeVar("_Pair", bound=Linked)
@@ -29,7 +29,12 @@ Evidence = Callable[[_Pair], float | None]
 
 
 def measure(evidence: Sequence[Evidence[_Pair]], pair: _Pair) -> dict[str, float]:
-    """Return kind of link, or name of a function → value, of all that say something of the pair."""
+    """Return name of the evidence → value, for one pair: all its kinds of links, and each function of
+    ``evidence`` by its name. Functions that return None are left out.
+
+    A pair with the link "nickname" of value 1.0, and the evidence ``same_sex`` that returns 1.0 →
+    {"nickname": 1.0, "same_sex": 1.0}.
+    """
     links = {kind: value for kind, (value, *_) in pair.links.items()}
     return links | {f.__name__: value for f in evidence if (value := f(pair)) is not None}
 
@@ -46,7 +51,12 @@ class Weighing(Generic[_Pair]):
         self._parts = [(f, weight) for f in evidence if (weight := weights.get(f.__name__, 0.0))]
 
     def log_odds(self, pair: _Pair) -> float:
-        """Return the log odds that a pair is one person: bias + sum of weight times value."""
+        """Return the log odds that a pair is one person: the bias + the sum of weight × value over links and
+        evidence.
+
+        Above 0: more likely one person than two. Evidence of value None or 0, and links without a weight, add
+        nothing.
+        """
         odds = self._bias + sum(self._weights.get(k, 0.0) * value for k, (value, *_) in pair.links.items())
         for function, weight in self._parts:
             if value := function(pair):
@@ -56,7 +66,10 @@ class Weighing(Generic[_Pair]):
 
 @lru_cache(maxsize=8)
 def read_weights(lang: str, table: str) -> Weights:
-    """Return the weights of a table of a language's data/weights.toml; cached."""
+    """Return name of the evidence → weight, and "bias", of a table in a language's data/weights.toml; cached.
+
+    ``table``: "pairs". Raises KeyError for an unknown table.
+    """
     path = Path(__file__).parent / lang / "data" / "weights.toml"
     found: Weights = tomllib.loads(path.read_text("utf-8"))[table]
     return found

@@ -36,7 +36,7 @@ def is_only_cited(candidate: Candidate, text: str, paragraphs: Paragraphs, lower
 
     True only if the book is in the past tense, no occurrence of the name stands beside a word that shows the
     bearer in the story ("Dale rose", "met Dale", "Dale, her cousin"), and no speech calls the name. False for
-    names with a title or a common first name, for speakers, and for fewer than :data:`CITED` occurrences.
+    names with a title or a common first name, for speakers, and for fewer than :data:`CITED` (4) occurrences.
 
     ``lower``: word without a capital → occurrences in the book; it tells the tense ("was" against "is").
     """

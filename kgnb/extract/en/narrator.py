@@ -26,7 +26,10 @@ _SELF = re.compile(
 
 
 def read(text: str) -> Told:
-    """Return the text with its speeches and "I"s."""
+    """Return the text with the offsets of its speeches and of each "I" outside them.
+
+    '"I sat," I said.' → one speech, 0 to 8, and an "I" at 9.
+    """
 
     def says(start: int, end: int, speech: bool) -> bool:
         own = not speech and not text.startswith("'", end)
@@ -38,7 +41,10 @@ def read(text: str) -> Told:
 def of_book(
     text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
 ) -> Narrator | None:
-    """Return the narrator of a whole book, see :func:`kgnb.extract.narrator.of_book`."""
+    """Return the narrator of a whole English book; None for a book in the third person.
+
+    Arguments and result: :func:`kgnb.extract.narrator.of_book`.
+    """
     return narrator.of_book(text, starts, persons, read)
 
 

@@ -32,7 +32,10 @@ class Pair(pairs.Pair[Person, People]):
 
     @cached_property
     def links(self) -> dict[str, tuple[float, str, str]]:
-        """The links, without that by a surname alone where one by title and surname says more."""
+        """Kind of link → (value, name of the one, name of the other), as in :class:`kgnb.extract.pairs.Pair`.
+
+        Without "surname" (Dale, Tom Dale) if there is "titled_surname" (Mr. Dale, Tom Dale), which says more.
+        """
         found = dict(super().links)
         return found if "titled_surname" not in found else {k: v for k, v in found.items() if k != "surname"}
 
@@ -128,7 +131,7 @@ def dominates_rank(pair: Pair) -> float | None:
 
 
 def unlike_words(pair: Pair) -> float | None:
-    """Return 1.0 if both have surnames, but none in common, else None.
+    """Return 1.0 if both persons have surnames, but none in common, else None.
 
     >>> unlike_words(pair("Anne Dale", "Anne Moss"))
     1.0
@@ -331,7 +334,7 @@ def company(pair: Pair) -> float | None:
 
 
 def on_its_pages(pair: Pair) -> float | None:
-    """Return the share, 0 to 1, of the rarer person's pages on which the other occurs.
+    """Return the share, 0 to 1, of the rarer person's pages on which, or next to which, the other occurs.
 
     >>> on_its_pages(pair("Anne Dale", "Anne", "Anne Dale sat. Anne stood."))
     1.0

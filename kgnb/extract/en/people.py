@@ -76,7 +76,9 @@ class Person:
 
     @cached_property
     def surnames(self) -> frozenset[str]:
-        """Surnames, the person's own and those by marriage: behind first names, or behind titles like Mr."""
+        """Surnames, the person's own and those by marriage: {"Dale"} of Tom Dale, of Mr. Dale and of Mrs.
+        Dale; empty for Tom alone.
+        """
         facts = name_facts(self.names)
         return facts.surnames | facts.married
 
@@ -87,14 +89,18 @@ class Person:
 
     @cached_property
     def sex(self) -> str:
-        """ "m", "f", or "" for unknown: by titles, following pronouns and first names."""
+        """Gender, "m", "f", or "" for unknown: by titles, else by at least four following pronouns, else by
+        first names.
+        """
         names = {*self.names, *(first for first in self.firsts if first in self.people.candidates)}
         votes = sum((self.people.pronouns(name) for name in sorted(names)), Counter[str]())
         return likely_sex(self.names, votes, least=4)
 
     @cached_property
     def by_first_name(self) -> float:
-        """Share of the person's occurrences, 0 to 1, that are the first name alone."""
+        """Share of the person's occurrences, 0 to 1, that are the first name alone: 0.5 of Tom Dale if "Tom"
+        is one of the names and stands as often as "Tom Dale".
+        """
         alone = sum(self.people.index.counts[n] for n in self.firsts if n in self.names)
         return alone / self.count
 
@@ -222,7 +228,9 @@ class People:
 
     @cached_property
     def ranks(self) -> Mapping[str, Counter[str]]:
-        """Title → name that begins with it → occurrences: {"captain": {"Captain Dale": 12}}."""
+        """Title → name that begins with it → occurrences: {"captain": {"Captain Dale": 12}}; without titles
+        alone (Captain).
+        """
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for name, parts in self.parts.items():
             for title in parts.titles if parts.rest else ():

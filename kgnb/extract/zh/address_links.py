@@ -58,31 +58,35 @@ class Located(Protocol):
 
     @property
     def accepted(self) -> Mapping[str, int]:
-        """Names that are persons' → occurrences."""
+        """Persons' names → occurrences."""
 
     @property
     def given(self) -> Set[str]:
-        """Given and courtesy names."""
+        """Given names without surname (子安) and courtesy names (字)."""
 
     @property
     def offsets(self) -> Mapping[str, array[int]]:
-        """Name → where it stands."""
+        """Name or form of address → its offsets in the text, ascending."""
 
     @property
     def groups(self) -> Mapping[str, Sequence[str]]:
-        """Name → names that are the same person's for sure."""
+        """Name → names that surely belong to the same person."""
 
     @property
     def candidates(self) -> Sequence[str]:
-        """The names that occur."""
+        """All names and forms of address that occur."""
 
     @property
     def votes(self) -> dict[str, Votes]:
-        """Form of address → who may be meant; filled here."""
+        """Form of address → votes for the persons that it may mean; :func:`by_place` fills it."""
 
 
 def characters_with_titles(classifier: NameClassifier, named: Iterable[str]) -> dict[str, list[str]]:
-    """Return a character and a title (明哥, 云二爷), or it twice (明明) → names that have the character."""
+    """Return form of address → names that it may mean by a character of the given name.
+
+    A form is a character and a title (明哥, 云二爷) or the character twice (明明): {"明哥": ["张明"]}. Only
+    forms that begin as frequent pairs of characters do; surnames, roles and common words are left out.
+    """
     bearers, surnames = defaultdict[str, list[str]](list), set(words.SURE_SURNAMES)
     for name in named:
         if name[1:] in words.TITLES_AFTER_GIVEN:
@@ -109,7 +113,9 @@ def characters_with_titles(classifier: NameClassifier, named: Iterable[str]) -> 
 
 
 def titles_of(classifier: NameClassifier, persons: Persons) -> Iterator[str]:
-    """Yield surnames with a title, however rare, and the titles that may stand for somebody by themselves."""
+    """Yield forms of address to look up, with repetitions: surnames with a title, however rare (何公), and
+    titles that may mean one person by themselves (公).
+    """
     yield from (form for form in classifier.addresses(persons) if title_of(form))
     yield from (title for name in persons for title in (title_of(name), head_of(name)) if len(title) > 1)
     yield from " ".join(_ELDERS).split()
@@ -121,7 +127,12 @@ def titles_of(classifier: NameClassifier, persons: Persons) -> Iterator[str]:
 
 
 def by_place(people: Located, found: ByForm, characters: Mapping[str, Sequence[str]]) -> Iterator[Link]:
-    """Yield the links of forms of address with those who may be meant."""
+    """Yield links between each form of address (何公, 明哥) and the names near it in the text that it may
+    mean.
+
+    ``characters``: result of :func:`characters_with_titles`; ``found``: links by form. Fills
+    ``people.votes``.
+    """
     bearers = defaultdict[str, list[str]](list)
     for name in people.candidates:
         if surname_of(name) and is_full(name):
@@ -202,7 +213,9 @@ def _apposed(people: Located) -> Iterator[Link]:
 
 
 def shared_titles(people: Located) -> set[str]:
-    """Return titles that the text gives to several people (魏主曹睿, 魏主曹芳): names of nobody."""
+    """Return the titles that the text puts before the full names of several people (魏主曹睿, 魏主曹芳 →
+    魏主): they are no one person's name.
+    """
     return {
         title
         for title, after in _before_full_names(people)

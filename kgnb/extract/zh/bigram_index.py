@@ -48,21 +48,23 @@ class BigramIndex:
             yield start, codes
 
     def count(self, bigram: str) -> int:
-        """Return how often ``bigram`` occurs in the text."""
+        """Return the number of occurrences of ``bigram`` (two characters), overlapping ones included; 0 for
+        none.
+        """
         return self._counts.get(int.from_bytes(_encode(bigram), sys.byteorder), 0)
 
     def counts(self, bigrams: Iterable[str]) -> Iterator[int]:
-        """Return how often each of ``bigrams`` occurs in the text."""
+        """Yield the number of occurrences of each of ``bigrams``, in their order; 0 for none."""
         return map(self._counts.get, array("I", _encode("".join(bigrams))), repeat(0))
 
     def frequent(self, least: int) -> dict[str, int]:
-        """Return the bigrams that occur ``least`` times → occurrences."""
+        """Return bigram → occurrences, for all bigrams with at least ``least`` occurrences, in no order."""
         found = {code: n for code, n in self._counts.items() if n >= least}
         chars = array("I", found).tobytes().decode(_UTF16)
         return dict(zip(map(operator.add, chars[::2], chars[1::2]), found.values(), strict=True))
 
     def characters(self) -> Counter[str]:
-        """Return each character → occurrences: all but the last begin a bigram, of which there are fewer."""
+        """Return character → occurrences in the text: "abab" → {"a": 2, "b": 2}."""
         found = [0] * 0x10000
         for code in array("H", _encode(self.text[-1:])):
             found[code] = 1
@@ -72,7 +74,9 @@ class BigramIndex:
         return Counter({chr(code): n for code, n in enumerate(found) if n})
 
     def find(self, bigrams: Iterable[str]) -> dict[str, array[int]]:
-        """Return each of ``bigrams`` → the offsets at which it occurs, ascending."""
+        """Return bigram → its offsets, ascending, for each of ``bigrams``; an empty array for a bigram that
+        does not occur.
+        """
         wanted = set(bigrams)
         new = {bigram: array("I") for bigram in wanted.difference(self._offsets)}
         codes = _encode("".join(new))
@@ -95,13 +99,13 @@ class BigramIndex:
                 append(at)
 
     def offsets(self, bigrams: Iterable[str]) -> Iterator[int]:
-        """Return the offsets at which one of ``bigrams`` occurs, those of each bigram ascending."""
+        """Yield all offsets of ``bigrams``: those of one bigram ascending, then those of the next."""
         return chain.from_iterable(self.find(bigrams).values())
 
     def find_all(self, words: Iterable[str]) -> Iterator[tuple[int, str]]:
-        """Yield (offset, word) from the left: the longest word at each place, without overlaps.
+        """Yield (offset, word) from left to right: the longest of ``words`` at each place, without overlaps.
 
-        Words of one character are ignored. A regular expression of thousands takes longer to compile.
+        Words of one character are ignored. "何子安来" with ["何子", "何子安"] → (0, "何子安").
         """
         text, known = self.text, {w for w in words if len(w) >= 2}
         lengths = lengths_by_start(known)

@@ -50,8 +50,12 @@ class Candidate:
 def candidates(
     bigrams: BigramIndex, pairs: set[str], least: int, speaking: Iterable[str], cohesive: set[str]
 ) -> list[str]:
-    """Return the strings that may be names, sorted: those that begin with one of ``pairs`` occur ``least``
-    times; ``speaking``, ``cohesive``: likely ones."""
+    """Return the strings of the text that may be persons' names, sorted.
+
+    These are strings that begin with one of ``pairs`` and occur at least ``least`` times, and those of
+    ``speaking`` (words that speak) and ``cohesive`` (see :func:`cohesive_bigrams`); only strings that
+    :func:`can_be_name` allows.
+    """
     found = cohesive.union(speaking)
     bigrams.find(pairs.union(_LONG_HEADS, (w[:2] for w in found)))  # in one pass
     found |= cohesive | (
@@ -64,7 +68,9 @@ def candidates(
 
 
 def starting_bigrams(bigrams: Iterable[str]) -> set[str]:
-    """Return the bigrams that may begin a surnamed, headed or familiar name."""
+    """Return those of ``bigrams`` that may begin a name: with a surname (何恭), a familiar prefix (老何,
+    阿Q), or a short title in second place (何公).
+    """
     first = words.SURNAMES | words.FAMILIAR_PREFIXES
     return {
         pair
@@ -103,9 +109,10 @@ def _headed(bigrams: BigramIndex, least: int, pairs: set[str], cohesive: set[str
 
 
 def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least: int) -> set[str]:
-    """Return bigrams whose rarer character hardly occurs elsewhere (琉璃, 婵娟): no chance neighbours.
+    """Return the bigrams whose rarer character hardly occurs without the other (琉璃, 婵娟).
 
-    ``bigrams``, ``chars``: bigram, and character, → occurrences in the text; ``least``: of such a bigram.
+    ``bigrams``, ``chars``: bigram or character → occurrences in the text; ``least``: occurrences a bigram
+    must have.
     """
     return {
         pair
@@ -135,7 +142,11 @@ def _familiar(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
 
 
 def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
-    """Return whether the characters alone allow a name; of ``cohesive`` bigrams (婵娟) any may be one."""
+    """Return whether a word of two or more characters may be a name, judged by its characters alone.
+
+    何恭 → True; 老爷 (a role), 何家 (a family) and 何恭等 → False. ``cohesive``: bigrams that may be names
+    although their characters are unusual in names (婵娟).
+    """
     if (
         is_role(word)
         or (word[0] in words.RANKED and is_role(word[1:]))  # 大女儿, 老和尚
@@ -176,7 +187,11 @@ def _is_cohesive_name(word: str, cohesive: Container[str]) -> bool:
 def with_neighbours(
     bigrams: BigramIndex, names: Iterable[str], speaking: Mapping[str, int], called: Mapping[str, int]
 ) -> dict[str, Candidate]:
-    """Return the candidates with the neighbours of every occurrence."""
+    """Return name → candidate with its occurrences and the characters on both sides of each.
+
+    ``speaking``, ``called``: name → how often it speaks, or is said to be a name. A name that does not occur
+    has count 0.
+    """
     found = {w: Candidate(w, speaking.get(w, 0), called.get(w, 0)) for w in names}
     text, starts = f"\n{bigrams.text}\n", defaultdict[int, set[str]](set)
     for name in found:

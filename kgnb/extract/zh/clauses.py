@@ -59,7 +59,9 @@ _BEHIND_PREPOSITION = re.compile(rf"[{''.join(sorted(words.BEFORE_PLACE))}](?=([
 
 
 def least_of(text: str) -> int:
-    """Return the fewest occurrences in a text of what only its form makes a name."""
+    """Return how often a string must occur to be a name by its form alone: 2 in texts below 100,000
+    characters, 3 below a million, else 5.
+    """
     return 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
 
 
@@ -84,7 +86,9 @@ class Clauses:
 
 
 def speech_clauses(text: str) -> Iterable[str]:
-    """Yield clauses that introduce or follow a quotation and hold a verb of speech or an action."""
+    """Yield the clauses before, between and behind quotations that hold a verb of speech or an action: 何恭道
+    of 何恭道：“走！”.
+    """
     for match in _BEFORE_QUOTE.finditer(text):
         if match[1][-1] in words.SPEECH_VERBS:
             yield match[1]
@@ -96,7 +100,11 @@ def speech_clauses(text: str) -> Iterable[str]:
 
 
 def speakers(text: str) -> dict[str, int]:
-    """Return clause beginnings of 2 to 4 characters → times that they look like a speaker by what follows."""
+    """Return word → occurrences as a speaker, for words of 2 to 4 characters that begin a clause of
+    :func:`speech_clauses`.
+
+    A word counts if a verb of speech or an action follows it at least twice, and in half of its clauses.
+    """
     total, good = defaultdict[str, int](int), defaultdict[str, int](int)
     for clause, times in Counter(clause[:5] for clause in speech_clauses(text)).items():
         for n in range(2, len(clause)):
@@ -110,14 +118,18 @@ def speakers(text: str) -> dict[str, int]:
 
 
 def named(text: str) -> Counter[str]:
-    """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 唤做)."""
+    """Return word of 2 to 4 characters → how often the text says that somebody has it as a name: 名叫何恭 →
+    {"何恭": 1}, with shorter or longer strings of the same place.
+    """
     found = (match for match in _NAMING.finditer(text) if text[match.start() - 1] not in "地山")
     called = (match[1] for match in found)  # 地名唤做黄泥冈 and 唤做七绝岭 are places
     return Counter(w for w in called if w[-1] not in words.PLACE_CHARS or w[0] in words.COMMON_SURNAMES)
 
 
 def related(text: str) -> Counter[str]:
-    """Return what may be a full name → times that a kin noun is beside it (父亲X, X的父亲)."""
+    """Return word of 2 or 3 characters → how often a kin noun stands beside it, for words that begin with a
+    surname: 父亲何恭来了 → {"何恭来": 1}, the longest possible name.
+    """
     found = Counter(_RELATED.findall(text))
     for at in (match.start() for match in _RELATING.finditer(text)):
         found.update(text[max(0, at - n) : at] for n in (2, 3))
@@ -127,7 +139,8 @@ def related(text: str) -> Counter[str]:
 
 
 def listed(text: str, names: Container[str]) -> set[str]:
-    """Return words of 2 to 4 characters that two lists have beside one of ``names`` (子安、X、伯远).
+    """Return the words of 2 to 4 characters that at least two lists have next to one of ``names``: X of
+    子安、X、伯远.
 
     What is coordinated with persons is a person (Roark & Charniak 1998), whatever its form.
     """
@@ -142,21 +155,23 @@ def listed(text: str, names: Container[str]) -> set[str]:
 
 
 def wives(text: str, least: int) -> set[str]:
-    """Return 何二旺家的 and its like, which occur ``least`` times as somebody who does or says something.
+    """Return the wives' names of the form 何二旺家的 that act or speak at least ``least`` times.
 
-    So servants' wives are called; elsewhere it is what belongs to a family (何二旺家的狗).
+    Servants' wives are called so; elsewhere 家的 is a possessive (何二旺家的狗).
     """
     found = Counter(match[0] for match in _WIFE.finditer(text))
     return {word for word, n in found.items() if n >= least and surname_of(word[:-2])}
 
 
 def titled_animals(text: str) -> Counter[str]:
-    """Return an animal with a title (兔妈妈, 猫头鹰爷爷) → times: somebody in a children's book."""
+    """Return an animal's name with a title → occurrences: 兔妈妈来了 → {"兔妈妈": 1}."""
     return Counter(match[0] for match in _TITLED_ANIMAL.finditer(text))
 
 
 def like_places(text: str, least: int) -> dict[str, int]:
-    """Return words that end like a place or organization → count, of those that occur ``least`` times."""
+    """Return word → occurrences, for words of 2 to 4 characters that end like a place or organization (城,
+    大学) and occur at least ``least`` times.
+    """
     found: dict[str, int] = {}
     endings = [match.span() for match in _PLACE_END.finditer(text)]
     for size in (1, 2, 3):  # a longer word is no more frequent than its end
@@ -168,7 +183,10 @@ def like_places(text: str, least: int) -> dict[str, int]:
 
 
 def of_places(places: Mapping[str, int]) -> Counter[str]:
-    """Return what stands before 酒店, 大学 and the like in names of places → times."""
+    """Return word → occurrences of what precedes a long ending of places: {"清华大学": 3} → {"清华": 3}.
+
+    ``places``: word → occurrences, of :func:`like_places`.
+    """
     found = Counter[str]()
     for word, n in places.items():
         if word[-2:] in words.LONG_PLACE_ENDS:
@@ -177,5 +195,5 @@ def of_places(places: Mapping[str, int]) -> Counter[str]:
 
 
 def behind_prepositions(text: str, least: int) -> set[str]:
-    """Return the bigrams that ``least`` times follow a preposition of place."""
+    """Return the pairs of characters that follow a preposition of place (在, 到) at least ``least`` times."""
     return {pair for pair, n in Counter(_BEHIND_PREPOSITION.findall(text)).items() if n >= least}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 
 def dictionary_file() -> Path | None:
-    """The file of jieba's dictionary; None without jieba: many words are then taken for names."""
+    """Return the path of jieba's dictionary; None if jieba is not installed (many words are then taken for
+    names).
+    """
     spec = importlib.util.find_spec("jieba")
     return Path(spec.origin).parent / "dict.txt" if spec and spec.origin else None

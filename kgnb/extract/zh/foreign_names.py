@@ -53,11 +53,17 @@ class ForeignNames:
         """Name with its title → the name."""
 
     def names(self) -> set[str]:
-        """Return all forms."""
+        """Return the transliterated names of all forms: full (汤姆·索亚), with a title (索亚先生), and their
+        parts (汤姆).
+        """
         return self.bare | self.full.keys() | self.titled.keys()
 
     def certain(self, persons: Container[str], counts: Mapping[str, int], least: int) -> list[str]:
-        """Return the full names and those with a title that are frequent, or a person's in ``persons``."""
+        """Return the full names, then the names with a title, that are surely persons'.
+
+        A full name is if it occurs at least ``least`` times, or one of its parts is in ``persons``; a name
+        with a title likewise, or if its part belongs to such a full name. ``counts``: name → occurrences.
+        """
         found = [
             name
             for name in self.full
@@ -72,7 +78,11 @@ class ForeignNames:
         return found
 
     def within(self, names: Iterable[str], counts: Mapping[str, int]) -> Counter[str]:
-        """Return what stands within full names and within names with a title → how often, at most."""
+        """Return string → how often it occurs only as a part of one of ``names``: {"汤姆": 5, "姆·索": 5, …}
+        for 汤姆·索亚 with 5 occurrences.
+
+        A string within several names has their sum. ``counts``: name → occurrences.
+        """
         found: Counter[str] = Counter()
         for name in names:
             pieces = {name[a:b] for a in range(len(name)) for b in range(a + 2, len(name) + 1)} - {name}
@@ -80,10 +90,11 @@ class ForeignNames:
         return found
 
     def joins(self, accepted: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield (longer name, shorter name) of one person: a part that only one full name has, and a title's.
+        """Yield (longer name, shorter name) of one person, among ``accepted`` names: (汤姆·索亚, 汤姆),
+        (索亚, 索亚先生).
 
-        A family's name belongs to several full names, and to none of them. A lady's title goes with a
-        husband's or a father's name, unless the name is hers alone.
+        A part that several full names have (a family name) is joined with none of them. A woman's title with
+        a family's name (索亚太太) is not joined, since the name is her husband's or father's.
         """
         known = set(accepted)
         initials = _initials(known.intersection(self.full))

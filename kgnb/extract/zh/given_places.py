@@ -32,7 +32,9 @@ _NAMED = ("名", "叫", "名唤", "唤作", "唤做", "叫做", "叫作")
 
 
 def telling(text: str, places: Iterable[int], size: int) -> list[int]:
-    """Return those of the places at which so many characters are the name of somebody."""
+    """Return those of ``places`` (offsets) at which a string of ``size`` characters stands as a person does:
+    as one who speaks, acts or is spoken to.
+    """
     return [at for at in places if _is_persons(text, at, at + size)]
 
 

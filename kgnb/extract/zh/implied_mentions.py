@@ -27,10 +27,11 @@ _ACTING = re.compile(
 def with_implied_mentions(
     text: str, mentions: Sequence[Mention], tellers: Sequence[NameEntry] = ()
 ) -> list[Mention]:
-    """Return the mentions, those by a bare given name of one character that acts (操曰, 布大怒), and those by
-    我 of who tells the chapter.
+    """Return ``mentions`` and the implied ones of a chapter, in the order of the text.
 
-    The character means whoever was mentioned last whose given name it is. ``tellers``: who may tell it.
+    Added are mentions by a given name of one character that acts (操曰, 布大怒), of the bearer mentioned
+    last, and by the narrator's 我. ``tellers``: persons who may tell the chapter, the likeliest first; none →
+    no 我 is added, unless the text itself names its narrator.
     """
     people = [m for m in mentions if m.entry.kind == "Character"]
     own = own_mentions(text, people, tellers)

@@ -53,10 +53,12 @@ Sides = tuple[str, str]
 
 
 def introduced(text: str, *, long_names: bool) -> dict[str, set[Sides]]:
-    """Return what a word for a person shows for a full name → what of it may be parts of other words.
+    """Return possible full name → what stands around its introductions by a word for a person: 女儿何棠负责 →
+    {"何棠负": {("", "责")}}.
 
-    A role shows one at the end of its phrase only. Who is called says anything (“师兄何棠！”).
-    ``long_names``: whether names of three characters are common in the book; else only a kin noun shows one.
+    Each pair is (role before the name, or "" for a kin noun, which surely ends before the name; Chinese
+    character behind, "" for none). The name is the longest possible one. ``long_names``: whether names of
+    three characters are common in the book; without them only kin nouns introduce a name.
     """
     found = defaultdict[str, set[Sides]](set)
     for match in _KINSMAN.finditer(text):
@@ -79,7 +81,11 @@ def introduced(text: str, *, long_names: bool) -> dict[str, set[Sides]]:
 
 
 def words_across(shown: Mapping[str, Collection[Sides]]) -> Iterator[str]:
-    """Yield words to look up: the roles, and what would begin or end within a name."""
+    """Yield the words to look up in a dictionary before :func:`is_full_name`, with repetitions: roles, last
+    characters, and pairs across the ends of each name.
+
+    ``shown``: the result of :func:`introduced`.
+    """
     for name, sides in shown.items():
         yield name[-1]
         for role, behind in sides:
@@ -87,7 +93,9 @@ def words_across(shown: Mapping[str, Collection[Sides]]) -> Iterator[str]:
 
 
 def has_long_names(speakers: Collection[str]) -> bool:
-    """Return whether names of three characters are common in a book of these speakers."""
+    """Return whether most names with a surname among ``speakers`` have three characters; a prefix of another
+    speaker's name does not count.
+    """
     full = [w for w in speakers if w[0] in words.COMMON_SURNAMES and w[:-1] not in speakers]
     lengths = Counter(map(len, full))
     return lengths[3] >= LONG * (lengths[2] + lengths[3])
@@ -101,10 +109,11 @@ def is_full_name(
     *,
     long_names: bool,
 ) -> bool:
-    """Return whether what is introduced is a name: no word is in it, none goes on behind it (女儿何棠|负责).
+    """Return whether an introduced string is a whole name: not a word, nor cut from a longer word on either
+    side (女儿何棠|负责).
 
-    ``sides``: of its introductions; ``known``: word → weight against a name; ``long_names``: whether names of
-    three characters are common in the book.
+    ``sides``: of its introductions, see :func:`introduced`; ``known``: word → weight against a name;
+    ``long_names``: whether names of three characters are common in the book.
     """
     name = found.name
     if name.endswith("氏"):

@@ -52,8 +52,11 @@ def _single() -> frozenset[str]:
 
 
 def last_kin_noun(text: str, begin: int, end: int) -> tuple[int, Noun] | None:
-    """Return where the longest noun of ``KIN`` begins with which a part of the text ends, and of what kind it
-    is."""
+    """Return (offset, noun) of the longest kin noun that ends at ``end`` and begins at ``begin`` or later;
+    None if there is none.
+
+    何恭的父亲 with 0, 5 → (3, the noun of 父亲).
+    """
     least, begin = begin, end
     while begin > least and text[begin - 1] in KIN_CHARS:
         begin -= 1
@@ -64,6 +67,6 @@ def last_kin_noun(text: str, begin: int, end: int) -> tuple[int, Noun] | None:
 
 
 def kin_noun(text: str, begin: int, end: int) -> Noun | None:
-    """Return of what kind the noun of ``KIN`` is that just fills a part of the text."""
+    """Return the kin noun that is exactly ``text[begin:end]``; None if this is no kin noun."""
     match = _kin_pattern().match(text, begin, end)
     return KIN[match.lastindex - 1] if match and match.lastindex else None

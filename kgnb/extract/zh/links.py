@@ -74,7 +74,9 @@ class ByForm:
 
 
 def by_form(text: str, classifier: NameClassifier, persons: Persons) -> ByForm:
-    """Return the links of names that need no look at passages."""
+    """Return the links between names of one person that the names' forms or the text's own words show: 字,
+    surname with title, transliterated parts, 儿, nicknames.
+    """
     found = ByForm()
     counts = _Counts(text, classifier, persons)
     _stated(found, text, classifier, counts)

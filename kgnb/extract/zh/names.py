@@ -225,11 +225,15 @@ class NameClassifier:
         return min(left, MOST_OF_SIDE) + min(right, MOST_OF_SIDE)
 
     def left_score(self, found: Candidate) -> float:
-        """Return the mean log odds of what precedes a string, as of one that may be a name."""
+        """Return the mean log odds that the characters before a string precede a name; above 0 speaks for a
+        name.
+        """
         return mean_log_odds(found.left, self._left, 0.0)
 
     def right_score(self, found: Candidate) -> float:
-        """Return the mean log odds of what follows a string, likewise."""
+        """Return the mean log odds that the characters behind a string follow a name; above 0 speaks for a
+        name.
+        """
         return mean_log_odds(found.right, self._right, 0.0)
 
     def _is_name(self, word: Candidate) -> bool:
@@ -239,17 +243,23 @@ class NameClassifier:
         return sides and acts_as_person(word)
 
     def frequency(self, char: str) -> float:
-        """Return the character's share of the text."""
+        """Return the character's share, 0 to 1, of the text's characters; 0.0 if it does not occur."""
         return self._priors.get(char, 0.0)
 
     def with_neighbours(self, strings: Iterable[str]) -> dict[str, Candidate]:
-        """Return strings of two to five characters with what stands beside them."""
+        """Return string → candidate with its occurrences and neighbours, for strings of two to five
+        characters.
+        """
         return with_neighbours(self.bigrams, strings, {}, {})
 
     # --- what is accepted ---
 
     def persons(self) -> dict[str, Candidate]:
-        """Return the candidates over the threshold that are no fragment or extension of another."""
+        """Return name → candidate, of the candidates that are persons' names.
+
+        These have a score of at least 0.5 (0.7 in long texts), or are surely transliterated names, and are no
+        fragment or extension of another (何子 of 何子安, 何子安道).
+        """
         threshold = 0.5 if len(self.text) < 100_000 else 0.7  # a short text gives weaker log odds
         passed = {
             w: c for w, c in self.candidates.items() if c.score >= threshold and not self.is_fragment(c)
@@ -265,7 +275,9 @@ class NameClassifier:
         return {n: c for n, c in found.items() if c.count > within.get(n, 0)}
 
     def given_names(self, persons: Mapping[str, Candidate]) -> dict[str, str]:
-        """Return full name → its given name of two characters, where that is no common word."""
+        """Return full name → given name, for names of two given characters that are no common word:
+        {"何子安": "子安"}.
+        """
         return {
             w: w[-2:]
             for w in persons
@@ -276,7 +288,7 @@ class NameClassifier:
         }
 
     def addresses(self, persons: Mapping[str, Candidate]) -> dict[str, str]:
-        """Return forms of address → what is left without the surname: 何子安 → 子安, 何使君 → 使君.
+        """Return form of address → its part behind the surname: 何子安 → 子安, 何使君 → 使君.
 
         People are addressed mostly in speech, where names have other neighbours: these forms need not look
         like a name, but need another name to belong to.
@@ -305,7 +317,9 @@ class NameClassifier:
         return found
 
     def is_fragment(self, candidate: Candidate) -> bool:
-        """Whether nearly all occurrences are within one longer candidate."""
+        """Return whether most occurrences of a candidate are a part of one longer candidate or titled name,
+        which is then the name (何子 of 何子安).
+        """
         name, n = candidate.name, candidate.count
         if name in words.COMPOUND_SURNAMES:
             return True

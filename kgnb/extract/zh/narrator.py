@@ -44,7 +44,7 @@ _CALLED_AFTER = re.compile("[哥姐叔伯婶嫂爷弟妹兄]?(?:先生|小姐|�
 
 
 def read(text: str) -> Told:
-    """Return the text with its speeches and 我."""
+    """Return the text with the offsets of its speeches and of each 我 outside them."""
 
     def says(start: int, end: int, speech: bool) -> bool:
         return not (speech and text[start - 1] not in "“「『") and _is_stated(text, start, end)
@@ -99,7 +99,10 @@ def _is_stated(text: str, start: int, end: int) -> bool:
 def of_book(
     text: str, starts: Sequence[int], persons: Iterable[tuple[str, Sequence[str], Sequence[int]]]
 ) -> Narrator | None:
-    """Return the narrator of a whole book, see :func:`kgnb.extract.narrator.of_book`."""
+    """Return the narrator of a whole Chinese book; None for a book in the third person.
+
+    Arguments and result: :func:`kgnb.extract.narrator.of_book`.
+    """
     return narrator.of_book(text, starts, persons, read, _addresses)
 
 
@@ -109,17 +112,19 @@ def is_narrators(mention: Mention) -> bool:
 
 
 def is_owner(text: str, mention: Mention) -> bool:
-    """Return whether a mention is the narrator's only as whose somebody is who may act: 我爸娶了甲, but not
-    乙是我爸."""
+    """Return whether a mention is the narrator's 我 as a possessor before a kin noun: 我 of 我爸娶了甲 →
+    True; of 乙是我爸 (behind 是, 为, 成, 了) → False.
+    """
     owns = is_narrators(mention) and _OWNS.match(text, mention.end) is not None
     return owns and not text.endswith(("是", "为", "成", "了"), 0, mention.start)
 
 
 def own_mentions(text: str, people: Sequence[Mention], tellers: Sequence[NameEntry]) -> list[Mention]:
-    """Return the mentions of a chapter's narrator by 我 outside speech; none if nobody tells it.
+    """Return a mention for each 我 outside speech in a chapter, of the chapter's narrator; [] if there is
+    none.
 
-    It is who says so there (我叫甲), or who is its first line, else the first of ``tellers`` who may: with
-    whose name it is headed, or who tells the book.
+    The narrator is the first who may tell the chapter: a person who says so there (我叫甲), whose name is its
+    first line, else the first fitting of ``tellers``. ``people``: mentions of persons in order.
     """
     line = text.find("\n", 0, HEADING)
     headed = [m.entry for m in people[:1] if m.start == 0 and m.end == line]

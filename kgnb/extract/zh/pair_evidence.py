@@ -29,13 +29,17 @@ class Pair(pairs.Pair[Person, People]):
 
     @cached_property
     def by_passages(self) -> bool:
-        """Whether the passages decide: no link holds wherever the names stand."""
+        """Whether the places of the names matter as evidence: False if a stated or formal link holds wherever
+        they stand.
+        """
         return self.links.get("姓", (0.0,))[0] != 1.0 and TEXTUAL.isdisjoint(self.links)
 
     @cached_property
     def votes(self) -> tuple[int, int, int]:
-        """Places of forms of address at which the other is nearest of those who may be meant; at which
-        somebody is; and all."""
+        """(mine, near, places) of the forms of address of both persons: places where the other person is the
+        nearest of those who may be meant, where anybody is near, and all places. (0, 0, 0) without forms of
+        address.
+        """
         mine = near = places = 0
         for this, that in ((self.full, self.short), (self.short, self.full)):
             for form in this.names:
@@ -48,8 +52,9 @@ class Pair(pairs.Pair[Person, People]):
 
     @property
     def is_too_rare(self) -> bool:
-        """Whether their sentences tell nothing: a given name that is told once or twice may stand beside the
-        full one."""
+        """Whether their shared sentences prove nothing: a given name with too few occurrences, or
+        :attr:`by_passages` is False.
+        """
         rare = self.expected < 1 and self.together < 2 and "名" in self.links
         return rare or not self.by_passages
 
@@ -60,41 +65,53 @@ Evidence = Callable[[Pair], float | None]
 
 
 def near(pair: Pair) -> float | None:
-    """The short one's passages are the full one's, too."""
+    """Return the share of the short name's passages in or next to which the full name occurs, minus 0.5: -0.5
+    to 0.5. None if places do not matter.
+    """
     if not pair.by_passages:
         return None
     return pair.people.index.coverage(pair.short.names, pair.full.names) - 0.5
 
 
 def never_near(pair: Pair) -> float | None:
-    """Hardly any of the short one's passages is the full one's."""
+    """Return 0 to 1, for how far the share of :func:`near` is below a quarter: 1.0 if the names never share a
+    passage, 0.0 from a quarter on. None if places do not matter.
+    """
     cover = near(pair)
     return max(0.0, -0.25 - cover) * 4 if cover is not None else None
 
 
 def keeps_apart(pair: Pair) -> float | None:
-    """They share fewer sentences than chance would have it, as two names of one person do."""
+    """Return log((expected + 1) / (shared + 1)) / 1.5 of the sentences that contain both, clipped to -1 and
+    1; above 0: fewer than by chance, as for two names of one person. None for too few data.
+    """
     if pair.is_too_rare or (pair.expected < 0.3 and not pair.together):
         return None
     return max(-1.0, min(1.0, math.log((pair.expected + 1) / (pair.together + 1)) / 1.5))
 
 
 def surely_apart(pair: Pair) -> float | None:
-    """They share fewer sentences than chance would have it, by standard deviations."""
+    """Return (expected - shared sentences) in units of two standard deviations, clipped to -1 and 1; above 0:
+    fewer than by chance, as for two names of one person. None for too few data.
+    """
     if pair.is_too_rare:
         return None
     return max(-1.0, min(1.0, (pair.expected - pair.together) / math.sqrt(pair.expected + 1) / 2))
 
 
 def is_nearest(pair: Pair) -> float | None:
-    """Of all who may be meant by a surname and a title, this one is nearest to it."""
+    """Return the share of a form's places (何公) at which the other person is the nearest of those it may
+    mean, minus 0.5: -0.5 to 0.5. None without such places.
+    """
     mine, near, _ = pair.votes
     return mine / near - 0.5 if near and "名与称" not in pair.links else None
 
 
 def only_fitting(pair: Pair) -> float | None:
-    """Of all who have the character of a form of address, only this one keeps to its passages and out of its
-    sentences."""
+    """Return 0.5 if, of all who have the character of a form of address (明哥), only this person occurs near
+    the form and not in the same sentences; less if others do too, -0.5 if this person does not. None without
+    such a form.
+    """
     if "名与称" not in pair.links:
         return None
     mine, values = {*pair.full.names, *pair.short.names}, [-0.5]
@@ -107,12 +124,16 @@ def only_fitting(pair: Pair) -> float | None:
 
 
 def stands_behind_others(pair: Pair) -> float | None:
-    """A given name stands behind other surnames or is counted, too: it is another word."""
+    """Return a value above 0 if a given name also stands behind other surnames or is counted, so that it is
+    another word; None without such a name.
+    """
     return _most(pair, pair.people.strangeness, 10)
 
 
 def stands_as_person(pair: Pair) -> float | None:
-    """A given name stands where persons stand: 对建国说, 建国的媳妇."""
+    """Return a value above 0 if a given name stands where persons do: 对建国说, 建国的媳妇; None without such
+    a name.
+    """
     return _most(pair, pair.people.telling, 2)
 
 
@@ -124,7 +145,9 @@ def _most(pair: Pair, share: Callable[[str], float], factor: float) -> float | N
 
 
 def is_like_name(pair: Pair) -> float | None:
-    """What stands beside a form of address stands beside names."""
+    """Return -1 to 1: how much the neighbours of the short name are those of names; above 0 speaks for a
+    name. None if it is an accepted name, or places do not matter.
+    """
     if not pair.by_passages:
         return None
     found = [pair.people.likeness(n) for n in pair.short.names if n not in pair.people.accepted]
@@ -135,7 +158,9 @@ def is_like_name(pair: Pair) -> float | None:
 
 
 def sexes_clash(pair: Pair) -> float | None:
-    """The text speaks of one as of a man, of the other as of a woman, or a title is of the other sex."""
+    """Return 1.0 if the text uses 他 for one and 她 for the other, 0.5 if a title of one does not fit the
+    other's sex, else None.
+    """
     sexes, one, other = pair.people.sexes, pair.full.names, pair.short.names
     if sexes.differ(one, other):
         return 1.0
@@ -146,25 +171,27 @@ def sexes_clash(pair: Pair) -> float | None:
 
 
 def two_names(pair: Pair) -> float | None:
-    """Both have a name that is no form of address, and none is within the other's."""
+    """Return 1.0 if both have a name that is no form of address, and neither is a part of the other (何恭,
+    李明), else None.
+    """
     if not pair.by_passages or not pair.links.keys().isdisjoint(("姓与互斥", "同位")):
         return None
     return 1.0 if _differ(pair.full.own, pair.short.own) else None
 
 
 def surnames_clash(pair: Pair) -> float | None:
-    """They have different surnames."""
+    """Return 1.0 if both have surnames, but none in common, else None."""
     one, other = pair.full.surnames, pair.short.surnames
     return 1.0 if pair.by_passages and one and other and one.isdisjoint(other) else None
 
 
 def is_unseen(pair: Pair) -> float | None:
-    """None of the short one's names looks like a person's by itself."""
+    """Return 1.0 if no name of the short one is accepted as a person's name by itself, else None."""
     return None if pair.people.accepted.keys() & pair.short.names else 1.0
 
 
 def is_anybody(pair: Pair) -> float | None:
-    """The short one is only called by a word for many people."""
+    """Return 1.0 if all names of the short one are words for many people (老爷), else None."""
     return 1.0 if all(map(is_role, pair.short.names)) else None
 
 
@@ -187,7 +214,11 @@ PAIR_EVIDENCE: tuple[Evidence, ...] = (
 
 
 def are_apart(pair: Pair) -> bool:
-    """Whether the text says that they are two: both have a full name, or a form is for somebody's kin."""
+    """Return whether two persons must not be joined whatever the evidence (a cannot-link).
+
+    True if they have two different full names (何恭, 何明), if a full name meets a form for somebody's kin,
+    or if together they have more than :data:`MANY` names. False for links that the text states.
+    """
     if len(pair.full.names) + len(pair.short.names) > MANY:
         return True
     if not pair.by_passages:

@@ -47,12 +47,14 @@ class Person:
 
     @cached_property
     def known(self) -> frozenset[str]:
-        """The names, and those that go with them by the text's own words."""
+        """The person's names, and those that the text's own words join with them (字, 号)."""
         return frozenset(n for name in self.names for n in (name, *self.people.groups[name]))
 
     @cached_property
     def fulls(self) -> frozenset[str]:
-        """Full names: with a surname that is hardly another word, or with two characters behind it."""
+        """Full names (何恭): with a sure surname, or accepted with two characters behind the surname; no
+        forms of address.
+        """
         people = self.people
         full = (
             n for n in self.known if is_full(n) and n not in people.given and not (head_of(n) or is_rank(n))
@@ -63,19 +65,19 @@ class Person:
 
     @property
     def is_full(self) -> bool:
-        """Whether one of the names is a full one."""
+        """Whether one of the names is a full name."""
         return bool(self.fulls)
 
     @cached_property
     def own(self) -> frozenset[str]:
-        """Names that are no form of address: full ones and given ones."""
+        """Accepted names that are no form of address: 何恭 and 子安, not 何公 or 老爷."""
         people = self.people
         named = (n for n in self.names if n in people.accepted and n not in people.votes)
         return frozenset(n for n in named if not (called_by(n) or head_of(n) or is_role(n) or is_rank(n)))
 
     @cached_property
     def surnames(self) -> frozenset[str]:
-        """Surnames that the names have for sure."""
+        """Surnames of the names, of those that are sure (何, not 方): {"何"} of 何恭 and of 何公."""
         surnames = (family_of(n) for n in self.known if n not in self.people.given)
         return words.SURE_SURNAMES.intersection(surnames)
 
@@ -144,7 +146,9 @@ class People:
     # --- facts about one name ---
 
     def neighbours(self, name: str) -> Candidate:
-        """Return a name with what stands beside it where nobody's kin is told."""
+        """Return a candidate with the characters on both sides of a name, at most :data:`SAMPLE` places;
+        possessives before it do not count.
+        """
         at, text, end = self.offsets[name][:SAMPLE], self.text, len(name)
         left = Counter(text[a - 1 : a] for a in at)
         for whose in _WHOSE:

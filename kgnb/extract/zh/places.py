@@ -19,7 +19,10 @@ _GENERIC = re.compile(
 
 
 def places(classifier: NameClassifier, persons: set[str]) -> dict[str, tuple[str, array[int]]]:
-    """Return name → (kind, offsets) of places and organizations; ``persons``: names that are taken."""
+    """Return name → (kind, offsets) of the places and organizations; kind is "Location" or "Organization".
+
+    ``persons``: names of persons, which are no places.
+    """
     text, bigrams, told = classifier.text, classifier.bigrams, classifier.told
     known, common = classifier.known_places - persons, classifier.common_words
     formed = {w for w in told.like_places if _can_be_name(w, persons) and (w in known or w not in common)}
@@ -46,7 +49,9 @@ def places(classifier: NameClassifier, persons: set[str]) -> dict[str, tuple[str
 
 
 def kind_of(name: str) -> str:
-    """Return Location or Organization, by the name's end; 剑阁 is a place, 天机阁 more likely a group."""
+    """Return "Organization" if a name of three or more characters ends like one (天机阁), else "Location"
+    (剑阁).
+    """
     return "Organization" if name.endswith(_ORG_ENDS) and len(name) > 2 else "Location"
 
 

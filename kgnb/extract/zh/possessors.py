@@ -69,7 +69,7 @@ class KinNoun(NamedTuple):
 
     @property
     def of_house(self) -> bool:
-        """Whether those whom it makes kin have one surname."""
+        """Whether the noun's two persons have the same surname: 父亲, 哥哥 → True; 妻子, 舅舅 → False."""
         kin = self.noun.type in ("PARENT_OF", "SIBLING") or _OF_HOUSE.search(self.word) is not None
         return kin and self.noun.type != "SPOUSE" and not _NOT_OF_HOUSE.search(self.word)
 
@@ -91,12 +91,14 @@ class Possessors:
         """Where those are named whose kin somebody is said to be: none is a subject."""
 
     def in_speech(self, at: int) -> bool:
-        """Return whether a place is in a quotation."""
+        """Return whether an offset is inside a quotation."""
         k = bisect_left(self._quotes, at) - 1
         return k >= 0 and self._text[self._quotes[k]] in OPENERS
 
     def of(self, kin: KinNoun, bearer: Mention) -> Possessor | None:
-        """Return whose a noun before its bearer is, where the words before it say so."""
+        """Return the possessor of a kin noun that precedes its bearer (何恭的妻子王氏 → 何恭), by the words
+        before the noun; None if they name nobody.
+        """
         noun, _, start = kin
         begin = max(0, start - WINDOW)
         if noun.of:
@@ -131,7 +133,9 @@ class Possessors:
         return {m.form: m for m in reversed(self._masked.people) if len(m.form) == 1 and not is_narrators(m)}
 
     def meant(self, pronoun: str, at: int, kin: KinNoun, bearer: Mention) -> Possessor | None:
-        """Return whom a pronoun at a place means."""
+        """Return the person meant by a pronoun at an offset: 我 the speaker or narrator, 你 the hearer, 他
+        and 其 the antecedent; None if unknown.
+        """
         if pronoun in "我吾俺咱":
             speaker = self.told(at)[0]
             if speaker is None or not kin.noun.strangers:
@@ -144,8 +148,9 @@ class Possessors:
         return self._antecedent(at, kin, bearer, pronoun=True)
 
     def subject(self, kin: KinNoun, bearer: Mention) -> Possessor | None:
-        """Return whose a noun is that has no possessor beside it; in speech, where it may only address, of
-        the bearer's house."""
+        """Return the possessor of a kin noun without one beside it (妻子王氏): the antecedent; None if the
+        noun has a possessor or no antecedent fits.
+        """
         before = self._text[kin.start - 1 : kin.start]
         begin = max(0, kin.start - WINDOW)
         owned = kin.noun.of or before in ("的", "之") or _PRONOUN.search(self._text, begin, kin.start)
@@ -205,7 +210,9 @@ class Possessors:
         return behind_last(self._text, ENDS + QUOTES, max(0, begin - LONGEST), begin - 1)
 
     def told(self, at: int) -> tuple[Possessor | None, Possessor | None]:
-        """Return who is said to say the quotation at a place, and to whom; else who tells the chapter."""
+        """Return (speaker, hearer) of the quotation at an offset; outside quotations (narrator, None). None
+        for each unknown.
+        """
         k = bisect_left(self._quotes, at) - 1
         if not self.in_speech(at):
             begin = behind_last(self._text, ENDS, max(0, at - LONGEST), at)

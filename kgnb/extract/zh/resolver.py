@@ -12,7 +12,7 @@ from kgnb.extract.zh.surnames import given_of, is_role, surname_of, titled_surna
 
 
 def people_of(text: str) -> People:
-    """Return the persons' names of a book's text in its normal form."""
+    """Return the persons' names of a book. ``text``: in the normal form of sentences.normalise."""
     return People(text, NameClassifier(text))
 
 

@@ -45,7 +45,7 @@ def _foldable() -> re.Pattern[str]:
 
 
 def is_han(word: str) -> bool:
-    """Return whether all characters are Chinese ones."""
+    """Return whether all characters of the word are Chinese; True for ""."""
     return _ALL_HAN.fullmatch(word) is not None
 
 
@@ -58,7 +58,7 @@ def fold(name: str) -> str:
 
 
 def traditional_of(names: Iterable[str]) -> dict[str, str]:
-    """Return traditional character → simplified, of those in which ``names`` may be written.
+    """Return traditional character → simplified, for each traditional form of a character in ``names``.
 
     >>> traditional_of(["刘备"])["劉"]
     '刘'
@@ -68,7 +68,9 @@ def traditional_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def is_traditional(text: str) -> bool:
-    """Return whether the text is written in traditional characters."""
+    """Return whether a text is written in traditional characters, by its first :data:`SAMPLE` characters;
+    False for a text without Chinese.
+    """
     if not _foldable().search(text, 0, SAMPLE):
         return False
     han = "".join(_HAN_RUN.findall(text[:SAMPLE]))
@@ -85,6 +87,8 @@ def simplified(text: str, *, traditional: bool) -> str:
 
 
 def folded_to(text: str, *, traditional: bool) -> set[str]:
-    """Return the characters that :func:`simplified` puts in the place of others in the text."""
+    """Return the simplified characters that :func:`simplified` would write for other characters of the text:
+    劉備来 → {"刘", "备"}.
+    """
     table = _tables()[traditional]
     return {table[code] for code in map(ord, set(text)) if code in table}

@@ -34,7 +34,9 @@ class Sexes:
         self.tells = she > 0 and she >= 0.05 * text.count("他")  # older texts write 他 for both
 
     def fits(self, title: str, names: Iterable[str]) -> bool:
-        """Return whether the person of ``names`` may have the title: 小姐 is no man's, 先生 no woman's."""
+        """Return whether the person with ``names`` may bear the title, by the pronouns of the text: 小姐 is
+        no man's, 先生 no woman's. True for titles of either sex and without pronouns.
+        """
         woman = title.endswith(_WOMENS)
         if not woman and not title.endswith(_MENS):
             return True
@@ -42,11 +44,15 @@ class Sexes:
         return he <= she if woman else she <= he
 
     def differ(self, one: Iterable[str], other: Iterable[str]) -> bool:
-        """Return whether the text speaks of one clearly as of a man, and of the other as of a woman."""
+        """Return whether the text clearly uses 他 for one person and 她 for the other, each given by all
+        names.
+        """
         return {self.sex(one), self.sex(other)} == {"他", "她"}
 
     def sex(self, names: Iterable[str]) -> str:
-        """Return the pronoun of the person of ``names``, empty where hardly any tells or they contradict."""
+        """Return "他" or "她", the pronoun of the person with ``names``; "" with fewer than :data:`CLEAR`
+        pronouns or without a majority of two to one.
+        """
         he, she = self._tally(names)
         clear = max(he, she) >= max(CLEAR, 2 * min(he, she))
         return ("他" if he > she else "她") if clear else ""

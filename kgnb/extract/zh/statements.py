@@ -72,7 +72,12 @@ class Statements:
         self._text, self._names = text, set(names)
 
     def read(self) -> Iterator[Statement]:
-        """Yield each statement of the text."""
+        """Yield each statement that two names are one person's: of 何恭字子安 → Statement("何恭", "子安",
+        "字").
+
+        By kind, in this order: introductions with 字, courtesy names, epithets, quoted and proper names,
+        ranks, conferred titles.
+        """
         introductions = list(_INTRODUCTION.finditer(self._text))
         self._names |= {match[1] + match[2] for match in introductions}
         yield from (Statement(match[1] + match[2], match[3], "字") for match in introductions)
@@ -196,12 +201,14 @@ class Statements:
         return "" if any(others) else topic[1]
 
     def name_at(self, at: int) -> str:
-        """Return the name that begins at a place, if one does."""
+        """Return the longest known name that begins at an offset; "" for none."""
         found = (self._text[at : at + n] for n in (4, 3, 2))
         return next((name for name in found if name in self._names), "")
 
     def bearer_before(self, at: int) -> str:
-        """Return the name that ends before ``at``; for 名X the one nearby whose given name is X."""
+        """Return the known name that ends before offset ``at``; before 名X the most frequent name nearby with
+        the given name X; "" for none.
+        """
         bearer = _BEARER.search(self._text[max(0, at - 8) : at])
         clause = bearer[1] if bearer else ""
         for size in (4, 3, 2):

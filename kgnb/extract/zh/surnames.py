@@ -14,7 +14,11 @@ _RANKED_TITLES = words.TITLES_AFTER_SURNAME - {"郎"}  # 武大郎 is a name
 
 
 def surname_of(name: str) -> str:
-    """Return the surname that a full name, or what may be one, begins with; empty if it has none."""
+    """Return the surname at the beginning of a word of at most three characters (four for a compound
+    surname); "" if it has none.
+
+    何恭 → 何; 司马懿 → 司马; 何公 → 何 (titles are not excluded); 老爷 → "".
+    """
     if name[:2] in words.COMPOUND_SURNAMES and 3 <= len(name) <= 4:
         return name[:2]
     return name[0] if name[0] in words.SURNAMES and len(name) <= 3 else ""
@@ -29,14 +33,15 @@ def sure_surname(name: str) -> str:
 
 
 def given_of(name: str) -> str:
-    """Return the name without its surname."""
+    """Return the name without its surname: 何恭 → 恭; 子安, without a surname → 子安."""
     return name[len(surname_of(name)) :]
 
 
 @lru_cache(16_384)  # as many candidates as a long book has: each is asked about again and again
 def titled_surname(name: str) -> str:
-    """Return the surname of surname + title (何公, 王太太, 王五爷, 顾大少爷), or + the province that somebody
-    governs (何豫州); empty if the name is none."""
+    """Return the surname in a surname with a title (何公, 王太太, 王五爷, 顾大少爷) or with the province that
+    its bearer governs (何豫州); "" for other words.
+    """
     for size in (2, 1):
         head, tail = name[:size], name[size:]
         if head in words.COMPOUND_SURNAMES or head in words.SURNAMES:
@@ -49,7 +54,9 @@ def titled_surname(name: str) -> str:
 
 @lru_cache(16_384)
 def head_of(name: str) -> str:
-    """Return the word that heads the name (大王 of 黑山大王); empty if there is none."""
+    """Return the noun that ends the name, of one or two characters (大王 of 黑山大王); "" if there is none,
+    or nothing before it.
+    """
     return next((name[-n:] for n in (2, 1) if len(name) > n and name[-n:] in words.NAME_HEADS), "")
 
 
@@ -60,24 +67,26 @@ def title_of(name: str) -> str:
 
 
 def called_by(name: str) -> str:
-    """Return the surname by which a form of address calls its bearer: 何公, 老周; empty for none."""
+    """Return the surname in a form of address: 何公 → 何, 老周 → 周; "" for full names and other words."""
     familiar = name[1:] if name[0] in "老小" and name[1:] in words.COMMON_SURNAMES else ""
     return familiar or titled_surname(name)
 
 
 def family_of(name: str) -> str:
-    """Return the surname of a full name, or of a form of address."""
+    """Return the surname of a full name or of a form of address: 何恭, 何公, 老何 → 何; "" for none."""
     return called_by(name) or surname_of(name)
 
 
 def is_full(name: str) -> bool:
-    """Return whether a name is a surname and a given name: 何恭, not 何公 or 武二."""
+    """Return whether a name is a surname and a given name: 何恭 → True; 何公 (title), 武二 (number), 子安 →
+    False.
+    """
     numbered = len(name) == 2 and name[1] in words.RANKED
     return bool(surname_of(name)) and not (called_by(name) or numbered)
 
 
 def is_rank(name: str) -> bool:
-    """Return whether the name is a land and its ruler's rank: 吴侯, 汉中王.
+    """Return whether the name ends in a ruler's rank without being a surname with a title: 吴侯, 汉中王.
 
     >>> is_rank("汉中王"), is_rank("何公")
     (True, False)
@@ -91,17 +100,21 @@ def is_titled_animal(name: str) -> bool:
 
 
 def is_wife(name: str) -> bool:
-    """Return whether the name is a husband's with what makes his wife's of it: 何二旺家的."""
+    """Return whether the name is a husband's full name with 家的, as wives of servants are called:
+    何二旺家的.
+    """
     return name.endswith("家的") and bool(surname_of(name[:-2]))
 
 
 def is_role(word: str) -> bool:
-    """Return whether the word is a title or another noun for a person that names nobody."""
+    """Return whether the whole word is a title or another noun for a person: 老爷 → True; 何老爷 → False."""
     return word in _ROLES
 
 
 def form_score(word: str) -> float:
-    """Return how much the word's form speaks for a name: 1 for a compound surname, negative for none."""
+    """Return how much a word's form speaks for a name: -1.0 (against) to 1.8 (何公); 0.7 for a common surname
+    (何恭), -0.3 for two characters without a surname.
+    """
     if word[:2] in words.COMPOUND_SURNAMES and len(word) >= 3:
         return 1.0
     if surname := titled_surname(word):

@@ -61,7 +61,10 @@ _WIFES, _HUSBANDS = tuple(words.WIFE_TITLES), ("先生", "老爷")
 
 
 def ties(text: str, people: Sequence[Mention]) -> Iterator[Statement]:
-    """Yield what a chapter states; ``people``: the mentions of its persons, in order."""
+    """Yield each relation that a chapter states between two persons, once, with its offsets in ``text``.
+
+    何恭娶了王氏。 → (何恭, "SPOUSE", 王氏). ``people``: mentions of persons, in order.
+    """
     masked = MaskedText(text, people)
     for one in added_up(_Chapter(masked).statements()):
         start, end = masked.original(one.start, one.end)

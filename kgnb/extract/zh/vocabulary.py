@@ -25,12 +25,12 @@ LONG_PLACE_ENDS = frozenset(w for w in _LISTS["place_ends"] | _LISTS["org_ends"]
 
 
 def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
-    """Return common words with their weight, and place names, of ``wanted``.
+    """Return (common words of ``wanted`` → weight, place names of ``wanted``), by jieba's dictionary; both
+    empty without it.
 
-    The weight grows with the log of the frequency, from 0.4 to about 4. Persons' names are no common words:
-    the dictionary is no gazetteer. It takes many words that begin with a surname for names (明白, 张罗):
-    those of the list ``not_names`` are common words. The file is read as data, without loading jieba; without
-    it nothing is known.
+    The weight, about 0.4 to 4, grows with the log of the frequency. Words that the dictionary marks as
+    persons' names are not common words, except those in the list ``not_names`` (明白, 张罗), which begin with
+    a surname by chance. The file is read as data, without loading jieba.
     """
     common: dict[str, float] = {}
     places: set[str] = set()
