@@ -11,13 +11,13 @@ _Near = list[dict[int, float]]
 
 
 def communities(count: int, links: Iterable[Link]) -> list[int]:
-    """Return the number of the community of each node 0 … ``count`` - 1; deterministic.
+    """Return the number of the community of each node 0 … ``count`` - 1; deterministic; [] for a count of 0.
 
     Communities are numbered from 0 in the order of their first node: two pairs (0, 2) and (1, 3) give [0, 1,
-    0, 1]. ``links``: (node, node, weight > 0), each pair once. Louvain method, Blondel et al. 2008, "Fast
-    unfolding of communities in large networks": nodes move to the neighbouring community that adds most
-    modularity, communities become the nodes of the next round, until no node moves. Time grows with the
-    number of links.
+    0, 1]; a node without links is a community of its own. ``links``: (node, node, weight > 0), each pair
+    once. Louvain method, Blondel et al. 2008, "Fast unfolding of communities in large networks": nodes move
+    to the neighbouring community that adds most modularity, communities become the nodes of the next round,
+    until no node moves. Time grows with the number of links.
     """
     near: _Near = [{} for _ in range(count)]
     for a, b, weight in links:

@@ -28,8 +28,8 @@ class RankedCharacter:
 
 
 def edge_weight(edge: GraphEdge) -> float:
-    """Return strength (default 5) × √(number of chapters), × :data:`ACQUAINTANCE_WEIGHT` for types like
-    KNOWS.
+    """Return the edge's strength (5 without one) × √(number of chapters, at least 1), ×
+    :data:`ACQUAINTANCE_WEIGHT` for types of the group "other" (KNOWS).
     """
     weight = edge.number("strength", 5) * math.sqrt(max(1.0, edge.number("count", 1)))
     return weight * (ACQUAINTANCE_WEIGHT if group_of(edge.type) == "other" else 1.0)

@@ -26,7 +26,7 @@ _GROUP_OF = {kind: group for group, kinds in RELATION_GROUPS.items() for kind in
 
 
 def group_of(kind: str) -> str:
-    """The group (key of :data:`RELATION_GROUPS`) of a relation type."""
+    """Return the group of a relation type, a key of :data:`RELATION_GROUPS`; "other" for an unknown type."""
     return _GROUP_OF.get(kind, "other")
 
 

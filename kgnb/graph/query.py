@@ -208,8 +208,8 @@ class GraphQuery:
         return [self.entities[ref] for ref in sorted(both) if ref[0] == "Event"]
 
     def path(self, start: NodeKey, end: NodeKey) -> list[PathStep]:
-        """Return the steps of a shortest path; [] without any path. Of several paths the one of strongest
-        edges.
+        """Return the steps of a shortest path between two entities; [] without any path, or for the same
+        entity. Of several paths the one of strongest edges.
 
         Between characters a path over characters alone is preferred, even if a path over other kinds is
         shorter.
@@ -242,7 +242,9 @@ class GraphQuery:
         return refs[::-1]
 
     def timeline(self, ref: NodeKey) -> list[TimelineEntry]:
-        """Return the chapters in which ``ref`` occurs, in order, with its events and companions."""
+        """Return an entry for each chapter in which ``ref`` occurs, in order: number, title, names of events
+        (sorted) and of companions (closest first).
+        """
         events: defaultdict[int, list[str]] = defaultdict(list)
         weights: defaultdict[int, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         for near, edges in self._adjacent.get(ref, {}).items():

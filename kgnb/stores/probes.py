@@ -37,7 +37,8 @@ class ServiceFacts:
 
 
 async def sql_facts(sql: Database) -> ServiceFacts:
-    """Return version, round trip, clock, encryption and notes; tries to write and rolls back.
+    """Return the SQL server's version, round trip (ms), clock, encryption and notes; tries to write and rolls
+    back.
 
     Raises ServiceDown, and ServiceRefused without the rights.
     """
@@ -72,7 +73,8 @@ def _try_writing(c: sa.Connection) -> None:
 
 
 async def redis_facts(connection: RedisConnection, *, tls: bool) -> ServiceFacts:
-    """Return version, round trip, clock, encryption and notes; writes and removes a key, and runs a script.
+    """Return the server's version, round trip (ms), clock difference (s), encryption and notes; writes and
+    removes a key, and runs a script.
 
     Raises ServiceDown and ServiceRefused.
     """
@@ -98,7 +100,7 @@ async def redis_facts(connection: RedisConnection, *, tls: bool) -> ServiceFacts
 
 
 async def bolt_facts(bolt: BoltDriver, *, tls: bool) -> ServiceFacts:
-    """Return version, round trip and encryption; creates a node and rolls back.
+    """Return the graph server's version, round trip (ms) and encryption; creates a node and rolls back.
 
     Raises ServiceDown, and ServiceRefused without the right to write.
     """

@@ -80,7 +80,7 @@ def answer(question: Question, query: GraphQuery) -> list[Sentence]:
 
 
 def told(question: Question, found: Found) -> Sentence:
-    """Return the sentence for an answer found in the text, with the quote as citation.
+    """Return the sentence for an answer that was found in the text, with the quote as citation.
 
     It names the entity and the chapter, or the chapter alone where ``found.entity`` is None.
     """

@@ -15,8 +15,8 @@ def kin_fits(question: Question, one: Entity, other: Entity, quote: str) -> bool
     unknown.
 
     The two have a tie of the question's relationship type, with this ``quote``. For "whose mother" a relative
-    with a man's title is False, a relative of unknown sex None; a word for both sexes is always True. For
-    the type FAMILY: whether the word stands in the quote or means any relative.
+    with a man's title is False, a relative of unknown sex None; a word for both sexes is always True. For the
+    type FAMILY: True where the word stands in the quote or means any relative, else False.
     """
     asked, says = question.kin_word, kin_says(question.lang)
     if question.kin and question.kin[0] == "FAMILY":  # an uncle is no aunt, a relative may be both

@@ -236,8 +236,8 @@ class Search:
         ]
 
     def best(self, limit: int) -> list[Passage]:
-        """Return at most ``limit`` passages, the highest score first; passages without any search term
-        are left out.
+        """Return at most ``limit`` passages with their scores, the highest first; passages without any search
+        term are left out.
         """
         return [replace(self.every[i], score=round(self._near[i], 3)) for i in self._order[:limit]]
 

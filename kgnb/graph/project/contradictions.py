@@ -36,9 +36,10 @@ _THIRD = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}
 
 
 def settled(ties: Mapping[EdgeKey, TieFacts], types: Collection[str]) -> dict[EdgeKey, TieFacts]:
-    """Return the ties that hold, with those of :func:`siblings` among them, which speak against others.
+    """Return the ties that hold, of ``ties`` and the :func:`siblings` that follow from them; without those of
+    :func:`refuted`.
 
-    ``types``: the enabled types of ties.
+    ``types``: the enabled types of ties; siblings are added only with SIBLING.
     """
     gone = refuted(ties)
     kept = {edge: facts for edge, facts in ties.items() if edge not in gone}

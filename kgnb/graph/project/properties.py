@@ -9,8 +9,10 @@ from kgnb.graph.resolve.name_table import base_of
 
 
 def character(novel_id: int, name: str, facts: NodeFacts, aliases: list[str]) -> Properties:
-    """Return the properties of a Character; ``is_protagonist`` is False until
+    """Return property → value of a Character node; ``is_protagonist`` is False until
     :func:`kgnb.graph.project.protagonists.mark_protagonists` sets it.
+
+    ``base_name`` only for a namesake: 张虎 for 张虎（张辽之子）.
     """
     found = _recurring(novel_id, facts) | facts.given("description", "title")
     found |= {"name": name, "traits": facts.words("traits"), "aliases": aliases}
@@ -19,18 +21,22 @@ def character(novel_id: int, name: str, facts: NodeFacts, aliases: list[str]) ->
 
 
 def place(novel_id: int, name: str, facts: NodeFacts) -> Properties:
-    """Return the properties of a Location or an Organization."""
+    """Return property → value of a Location or an Organization node: name, chapters, description, type."""
     return {"name": name, **_recurring(novel_id, facts), **facts.given("description", "type")}
 
 
 def thing(novel_id: int, name: str, facts: NodeFacts) -> Properties:
-    """Return the properties of a Thing, an entity of a configured kind."""
+    """Return property → value of a Thing node, an entity of a configured kind: name, chapters, description,
+    kind, aliases.
+    """
     found = {"name": name, **_recurring(novel_id, facts), **facts.given("description", "kind")}
     return found | {"aliases": facts.words("aliases")}
 
 
 def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter, sequence: int) -> Properties:
-    """Return the properties of an Event. ``key``: its id; ``sequence``: its place in the chapter, from 1."""
+    """Return property → value of an Event node. ``key``: its id; ``sequence``: its place in the chapter, from
+    1.
+    """
     found = facts.proof() | _origin(novel_id, facts) | facts.given("name", "description", "importance")
     own: Properties = {"id": key, "chapter_id": chapter.id, "chapter_number": chapter.number}
     own["sequence"] = sequence
@@ -38,13 +44,17 @@ def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter, sequence:
 
 
 def tie(novel_id: int, facts: TieFacts) -> Properties:
-    """Return the properties of an edge between two characters."""
+    """Return property → value of an edge between two characters: strength, description, quote, and labels if
+    it has any.
+    """
     found = _recurring(novel_id, facts) | facts.given("description") | {"strength": facts.strength()}
     return found | facts.proof() | (facts.label_properties() if facts.labels else {})
 
 
 def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
-    """Return the properties of an edge of a structural type (APPEARS_IN, PARTICIPATES_IN, BELONGS_TO, …)."""
+    """Return property → value of an edge of a structural type: APPEARS_IN has its chapters alone,
+    PARTICIPATES_IN also ``role``, BELONGS_TO ``position``, all but APPEARS_IN the quote.
+    """
     found = _recurring(novel_id, facts)
     if type_ == "APPEARS_IN":
         return found

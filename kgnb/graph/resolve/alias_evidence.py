@@ -80,15 +80,15 @@ class PairCounts(NamedTuple):
 
 
 def log_odds(counts: PairCounts) -> float:
-    """The natural logarithm of the odds that two names are one person's; merge them above 0.
+    """Return the natural logarithm of the odds that two names are one person's; merge them above 0.
 
     The ratio of two likelihoods, times the prior odds. If the two are one person, a chapter of the rarer name
     joins the other to it with an unknown probability, uniform between 0 and 1 (a beta-binomial likelihood);
     if they are two, only errors join them. The prior odds fall with the number of chapters, as each is an
     occasion for an error: the multiple comparisons that a long book makes.
 
-    Dunning, "Accurate methods for the statistics of surprise and coincidence", Computational Linguistics
-    19 (1993), for likelihood ratios of rare words; Kass and Raftery, "Bayes factors", JASA 90 (1995), for the
+    Dunning, "Accurate methods for the statistics of surprise and coincidence", Computational Linguistics 19
+    (1993), for likelihood ratios of rare words; Kass and Raftery, "Bayes factors", JASA 90 (1995), for the
     integrated likelihood.
     """
     error = WRONG_ALIAS / NAMES_A_REPLY

@@ -56,7 +56,9 @@ class NameTable:
 
 
 def name_table(entries: Sequence[NameEntry]) -> NameTable:
-    """Return the lookups of the table's entries."""
+    """Return the lookups of the table's entries: alias → name, name → label, and the links between names of
+    one person.
+    """
     characters = [entry for entry in entries if entry.kind == "Character"]
     labels: dict[str, str] = {}
     for label in reversed(ENTITY_LABELS):

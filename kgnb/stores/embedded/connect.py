@@ -51,7 +51,9 @@ class EmbeddedQueue:
 
     @property
     def alive(self) -> bool:
-        """Whether the supervisor still runs; once False, close this and open the folder again."""
+        """Whether the queue's supervisor process still runs; once False, close this object and open the
+        folder again.
+        """
         return self._hold >= 0 and is_locked(self.folder.lock_file())
 
     def close(self) -> None:
@@ -104,7 +106,11 @@ def open_queue(data_dir: Path, *, start_timeout: float = 60.0, grace: float = GR
 
 
 def join_queue(data_dir: Path) -> EmbeddedQueue | None:
-    """Join the queue of ``data_dir`` if it runs; nothing is started. Blocks. Raises EngineError."""
+    """Return the running queue of ``data_dir``; None if none runs or it doesn't answer in time. Nothing is
+    started. Blocks.
+
+    Raises EngineError when no temporary directory is fit for its socket.
+    """
     folder = DataFolder(data_dir.resolve())
     deadline = time.monotonic() + JOIN_SECONDS
     try:

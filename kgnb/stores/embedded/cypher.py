@@ -37,9 +37,11 @@ class CypherEngine:
         self._reader = filled.freeze()
 
     def query(self, text: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the rows of a statement as the neo4j driver's ``Record.data()`` gives them. Blocking.
+        """Return a dict, column → value, for each row of a Cypher statement, as the neo4j driver's
+        ``Record.data()``; [] for no rows. Blocks.
 
-        Raises InputError for one that writes, reads files, is wrong or takes too long.
+        Raises InputError for a statement that writes, reads files, is invalid or takes longer than
+        :data:`SECONDS`.
         """
         check_reads_only(text)
         try:

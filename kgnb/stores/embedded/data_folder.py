@@ -40,7 +40,7 @@ class DataFolder:
         self.clients = root / ".clients"
 
     def lock_file(self) -> Path:
-        """The lock file of the folder."""
+        """Path of the folder's lock file, ``.lock``; it may not exist yet."""
         return self.root / ".lock"
 
     def log(self, name: str) -> Path:
@@ -53,7 +53,8 @@ class DataFolder:
 
 
 def open_folder(path: Path) -> DataFolder:
-    """Make the folder and its parts where missing.
+    """Return the data folder at ``path``, with resolved path; make it, its parents, ``logs`` and the lock
+    file where missing.
 
     Raises InputError when it is a file or can't be written.
     """
@@ -88,7 +89,11 @@ def _tell_of_older(root: Path) -> None:
 
 
 def try_lock(path: Path, **how: bool) -> int | None:
-    """:func:`kgnb.core.files.try_lock`; raises EngineError for a file system without locks."""
+    """Return the handle of the locked file; None while another process has the lock. See
+    :func:`kgnb.core.files.try_lock`.
+
+    Raises EngineError for a file system without locks.
+    """
     try:
         return files.try_lock(path, **how)
     except files.NoLocksError as error:
@@ -97,7 +102,9 @@ def try_lock(path: Path, **how: bool) -> int | None:
 
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[int | None]:
-    """Hold the lock inside the block, which gets what :func:`try_lock` returns."""
+    """Hold the lock of ``path`` during the block; yield its handle, or None while another process has the
+    lock (the block runs all the same).
+    """
     handle = try_lock(path)
     try:
         yield handle
@@ -107,10 +114,11 @@ def file_lock(path: Path) -> Iterator[int | None]:
 
 
 def runtime_dir(folder: DataFolder) -> Path:
-    """Return the private directory (mode 700) of the folder's socket, outside the folder; made where missing.
+    """Return the private directory (mode 700) of the folder's socket, among the machine's temporary files;
+    made where missing.
 
-    Every process of this user finds the same one; a copy of the folder has another. Raises EngineError when
-    no temporary directory is fit for it.
+    Every process of this user gets the same directory for the same folder; a copy of the folder has another.
+    Raises EngineError when no temporary directory is fit for it.
     """
     status = folder.root.stat()
     identity = f"{status.st_dev}:{status.st_ino}:{folder.root}"

@@ -124,11 +124,11 @@ def _own_copy(settings: Settings) -> str:
 
 @contextmanager
 def checked_record(source: Path, place: Path) -> Iterator[Path]:
-    """Give a file in the folder ``place`` with the rows of the one record in ``source``: a folder, a zip or
-    the file itself. What is left of it at the end is removed.
+    """Yield the path of a file in the folder ``place`` with the rows of the record in ``source``: a folder, a
+    zip or the file itself. The file is removed after the block, unless the block moved it.
 
-    Raises InputError when there is none, or several, when it is open here, doesn't fit, or when kgnb didn't
-    write it; ServiceRefused for a newer kgnb's; OSError.
+    Raises InputError when there is no record or there are several, and when the record is open here, doesn't
+    fit or isn't kgnb's; ServiceRefused for a newer kgnb's; OSError.
     """
     with tempfile.TemporaryDirectory(dir=place, prefix=DRAFTS) as name:
         draft = Path(name)
@@ -150,10 +150,10 @@ def checked_record(source: Path, place: Path) -> Iterator[Path]:
 
 
 def named_source(name: str) -> Path:
-    """Return the folder or file that ``name`` means: a path, or on Kaggle an attached input OWNER/NAME.
+    """Return the existing path that ``name`` means: a path, or on Kaggle an attached input OWNER/NAME.
 
-    Raises InputError when there is none, and for a folder of everything that is attached: it would trust
-    every stranger whose dataset the notebook uses.
+    Raises InputError for a missing path, and for the folder of all inputs: it would trust every stranger
+    whose dataset the notebook uses.
     """
     given = _located(name)
     if not given.exists():
@@ -174,7 +174,9 @@ def inputs_with_data() -> list[str]:
 
 
 def find_data_folder(given: Path) -> Path:
-    """Return the one data folder at or below ``given``. Raises InputError when there is none, or several."""
+    """Return the one data folder at ``given`` or up to :data:`SEARCH_DEPTH` folders below. Raises InputError
+    when there is none, or several.
+    """
     return _only(_data_folders(given, SEARCH_DEPTH), given)
 
 

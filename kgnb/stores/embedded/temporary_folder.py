@@ -13,7 +13,9 @@ from kgnb.stores.targets import needs_data_folder
 
 
 def lacks_folder(settings: Settings) -> bool:
-    """Whether the settings use a data folder that isn't there and that no earlier run fills."""
+    """Whether the settings use a data folder that doesn't exist and that no earlier run fills
+    (``resume_from``, ``copy_to``). False where this can't be read.
+    """
     try:
         missing = not (settings.data.exists() or settings.resume_from or settings.copy_to)
         return missing and needs_data_folder(settings)
@@ -23,10 +25,11 @@ def lacks_folder(settings: Settings) -> bool:
 
 @contextmanager
 def temporary_folder(settings: Settings) -> Iterator[Settings]:
-    """Give the settings; while they lack their data folder, with a temporary one beside its place.
+    """Yield the settings, with a temporary data folder if :func:`lacks_folder`; it is removed after the
+    block. Errors in the block name the settings' own folder.
 
-    It is there and nowhere else, so that what fails in the real one fails in it; where none can be made the
-    real one's error tells why.
+    The temporary folder is beside the missing one, so that what fails in the real folder fails there too;
+    where it can't be made, the settings come unchanged.
     """
     folder = _folder_beside(settings.data.absolute()) if lacks_folder(settings) else None
     if folder is None:

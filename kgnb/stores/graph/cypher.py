@@ -74,7 +74,9 @@ TYPES = (*STRUCTURAL_RELATIONS, *CHARACTER_RELATIONS)
 
 
 def edge_properties(type_: str) -> tuple[str, ...]:
-    """Return an edge's properties besides ``novel_id``, ``task_id`` last."""
+    """Return the names of an edge's properties without ``novel_id``, ``task_id`` last; for a type without
+    structure those of ties between characters.
+    """
     return _STRUCTURE.get(type_, _TIE)
 
 
@@ -91,12 +93,16 @@ class Statement(NamedTuple):
 
 
 def node_row(node: GraphNode) -> Row:
-    """Return the node as a parameter: its key, then :data:`NODE_PROPERTIES`."""
+    """Return the node as a statement's parameter: its key, then the values of :data:`NODE_PROPERTIES` of its
+    label, None for a missing property.
+    """
     return [key_value(node.label, node.key), *map(node.properties.get, NODE_PROPERTIES[node.label])]
 
 
 def edge_row(edge: GraphEdge) -> Row:
-    """Return the edge as a parameter: both keys, then :func:`edge_properties`."""
+    """Return the edge as a statement's parameter: keys of source and target, then the values of
+    :func:`edge_properties`, None for a missing property.
+    """
     ends = key_value(*edge.source), key_value(*edge.target)
     return [*ends, *map(edge.properties.get, edge_properties(edge.type))]
 
@@ -108,7 +114,9 @@ SCHEMA_NAMES = ("SHOW CONSTRAINTS YIELD name", "SHOW INDEXES YIELD name")
 
 
 def schema() -> dict[str, str]:
-    """Return constraints, and an index by novel where the unique key doesn't start with it, by name."""
+    """Return name → Cypher statement of all constraints and indexes: a unique key for each label, and an
+    index by novel for all but Novel.
+    """
     statements = {}
     for label, keys in KEYS.items():
         columns = ", ".join(f"n.{key}" for key in keys)
@@ -125,7 +133,9 @@ RELATIONSHIP_TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN 
 
 
 def make_types(types: Iterable[str]) -> str:
-    """Create relationship types, so that no later transaction changes the schema."""
+    """Return the statement that creates the relationship types, so that no later transaction changes the
+    schema. It leaves no node behind.
+    """
     loops = " ".join(f"CREATE (n)-[:{_checked(t)}]->(n)" for t in types)
     return f"CREATE (n:Novel {{id: $id}}) {loops} WITH n DETACH DELETE n"
 
@@ -176,7 +186,9 @@ UNWIND $p.rows AS r"""
 
 
 def put_nodes(label: str, rows: list[Row]) -> Statement:
-    """Create nodes or overwrite them with the rows, except ``created_at``."""
+    """Return the statement that creates the nodes of ``rows`` (:func:`node_row`) or overwrites them, except
+    ``created_at``; its result is a number of nodes.
+    """
     values = _values(NODE_PROPERTIES[label], 1)
     text = (
         f"{_EACH} MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
@@ -186,8 +198,11 @@ def put_nodes(label: str, rows: list[Row]) -> Statement:
 
 
 def put_edges(type_: str, rows: list[Row]) -> Statement:
-    """:func:`put_nodes` for edges. Nobody creates the edge in between: the fence admits one writer of a novel
-    at a time."""
+    """Return the statement that creates the edges of ``rows`` (:func:`edge_row`) or overwrites them, except
+    ``created_at``; its result is a number of edges.
+
+    Not safe against another writer of the same novel, whom the fence keeps out.
+    """
     values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2)
     made = ", ".join(f"{column}: {value}" for column, value in values.items())
     created = f"{made}, created_at: datetime(), updated_at: datetime()"
@@ -202,25 +217,32 @@ def put_edges(type_: str, rows: list[Row]) -> Statement:
 
 
 def remove_nodes(label: str, rows: list[Row]) -> Statement:
-    """Delete nodes by key, with their edges."""
+    """Return the statement that deletes the nodes whose keys are in ``rows``, with their edges."""
     return Statement(f"{_EACH} {_match('n', label, 0)} DETACH DELETE n RETURN count(*) AS done", rows)
 
 
 def remove_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
-    """Delete edges by their ends. ``kind``: type and the ends' labels, which may differ from :data:`ENDS`."""
+    """Return the statement that deletes the edges between the keys in ``rows``.
+
+    ``kind``: (type, label of the source, label of the target); the labels may differ from :data:`ENDS`.
+    """
     type_, *labels = kind
     ends = _match_ends(*labels)
     return Statement(f"{ends} MATCH {_between(type_)} DELETE e RETURN count(*) AS done", rows)
 
 
 def keep_nodes(label: str, rows: list[Row]) -> Statement:
-    """Leave nodes to other tasks: the row's second value becomes ``task_id``, and ``updated_at`` is now."""
+    """Return the statement that leaves nodes to other tasks. ``rows``: [key, new ``task_id``]; ``updated_at``
+    becomes now.
+    """
     kept = "SET n.task_id = r[1], n.updated_at = datetime() RETURN count(*) AS done"
     return Statement(f"{_EACH} {_match('n', label, 0)} {kept}", rows)
 
 
 def keep_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
-    """:func:`keep_nodes` for edges; ``kind`` as in :func:`remove_edges`, the tasks third."""
+    """Return the statement that leaves edges to other tasks. ``rows``: [source key, target key, new
+    ``task_id``]; ``kind`` as in :func:`remove_edges`.
+    """
     type_, *labels = kind
     kept = "SET e.task_id = r[2], e.updated_at = datetime() RETURN count(*) AS done"
     return Statement(f"{_match_ends(*labels)} MATCH {_between(type_)} {kept}", rows)
@@ -230,13 +252,13 @@ def keep_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
 
 
 def read_nodes() -> str:
-    """Read a novel's nodes: label, and a list of key and properties."""
+    """Return the statement that reads a novel's nodes: label, then a list of key and properties."""
     return _of_each(LABELS, _node_row)
 
 
 def read_edges() -> str:
-    """Read a novel's edges: a row for each node that has any, with its label, its key and its edges' types,
-    ends and properties.
+    """Return the statement that reads a novel's edges: a row for each node with outgoing edges, with its
+    label, its key and its edges' types, ends and properties.
 
     A row for each edge would take the driver eight times as long. A list comprehension, not ``collect``, for
     which an engine holds the edges of the whole book.

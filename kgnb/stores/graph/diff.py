@@ -79,9 +79,11 @@ class GraphDiff:
         return self._foreign.intersection(task_ids) if self._foreign and task_ids else frozenset()
 
     def stages(self) -> Iterator[Iterator[cypher.Statement]]:
-        """Yield what to write, stage after stage; within a stage the order is free.
+        """Yield the statements to execute, stage after stage; within a stage the order is free. A stage may
+        be empty.
 
-        Edges go before their ends, the Novel, which has the fence, last; nodes come before their edges.
+        Edges are deleted before their ends, the Novel, which has the fence, last; nodes are written before
+        their edges.
         """
         yield self._edge_removals()
         yield self._node_removals(label for label in KEYS if label != "Novel")
@@ -112,7 +114,9 @@ class GraphDiff:
 
 
 def grouped(keys: Iterable[K], kind: Callable[[K], Any]) -> Iterator[tuple[Any, Iterator[K]]]:
-    """Return (kind, keys of this kind) for each kind, kinds and keys sorted. ``kind``: key → its kind."""
+    """Return (kind, keys of this kind) for each kind, kinds and keys sorted. ``kind``: function from a key to
+    its kind.
+    """
     return groupby(sorted(keys, key=lambda key: (kind(key), key)), kind)
 
 

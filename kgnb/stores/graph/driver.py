@@ -127,7 +127,9 @@ class BoltDriver:
 
     @_in_thread
     async def rows(self, text: str, **params: Any) -> list[list[Any]]:
-        """Return all rows of a reading statement."""
+        """Return all rows of a reading statement, each the list of its values; [] for no rows. Raises
+        ServiceDown, ServiceRefused.
+        """
         with self._mapped():
             async with (
                 self._readers,
@@ -159,7 +161,11 @@ class BoltDriver:
 
     @_in_thread
     async def ask(self, text: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-        """Answer a user's own query in a transaction that is never committed; InputError if it is wrong."""
+        """Return a dict, column → value, for each row of a user's own query; its transaction is never
+        committed.
+
+        Raises InputError for an invalid query, ServiceDown, ServiceRefused.
+        """
         try:
             async with (
                 self._readers,
@@ -178,8 +184,11 @@ class BoltDriver:
 
     @_in_thread
     async def execute(self, text: str, rows: Sequence[list[Any]] = (), **params: Any) -> list[list[Any]]:
-        """:meth:`write` for one statement that changes data or schema, which may read ``rows`` as
-        ``$p.rows``: a single round trip. Returns what it answers."""
+        """Run one statement that changes data or schema, in one round trip; return its rows, each the list of
+        its values.
+
+        ``rows`` are the parameter ``$p.rows``. Repeated like :meth:`write`.
+        """
         given = _Rows(rows=rows)
 
         async def once(session: AsyncSession, left: float) -> list[list[Any]]:
@@ -192,9 +201,10 @@ class BoltDriver:
 
     @_in_thread
     async def write(self, body: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
-        """Run ``body`` in one transaction, again from the start whenever it loses a race.
+        """Run ``body`` in one transaction and return its result; run it again from the start whenever the
+        transaction loses a race.
 
-        An exception of ``body`` rolls back. Raises ServiceDown when the time limit is over.
+        An exception of ``body`` rolls back and is raised. Raises ServiceDown when the time limit is over.
         """
 
         async def once(session: AsyncSession, left: float) -> T:

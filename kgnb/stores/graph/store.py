@@ -56,7 +56,9 @@ class GraphStore:
         await self._bolt.rows("RETURN 1")
 
     async def check(self, *, tls: bool) -> ServiceFacts:
-        """Return facts for ``kgnb doctor``; ServiceRefused without the right to write."""
+        """Return version, round trip and encryption for ``kgnb doctor``. Raises ServiceDown, and
+        ServiceRefused without the right to write.
+        """
         return await bolt_facts(self._bolt, tls=tls)
 
     async def close(self) -> None:
@@ -68,12 +70,12 @@ class GraphStore:
     async def begin_refresh(
         self, novel_id: int, seconds: float, *, after: int | None = None, task: int = 0
     ) -> RefreshTurn:
-        """Take the novel's refresh lease for ``seconds`` under a higher number: earlier writers start again.
+        """Take the novel's refresh lease for ``seconds`` under a higher number; return (turn, number).
 
-        A lease of the same ``task`` (0: of none) is taken over: its holder has lost the task itself.
-
-        Returns "mine" and the number; "held" and the number of the refresh that has it; "done" when one with
-        a number above ``after`` is complete.
+        ("mine", the new number): writers with a lower number can't write any more. ("held", number of the
+        running refresh): another node has the lease. ("done", number): a refresh with a number above
+        ``after`` is complete. A lease of the same ``task`` (0: of none) is taken over: its holder has lost
+        the task itself.
         """
 
         asked: dict[str, Any] = {"novel": novel_id, "task": task}
@@ -96,8 +98,9 @@ class GraphStore:
         await self._bolt.execute(cypher.END_REFRESH, novel=novel_id, number=number, state=state)
 
     async def refreshed_state(self, novel_id: int) -> str:
-        """The state of the record that the graph is made from; "" when the last refresh didn't come to its
-        end, or there is no graph."""
+        """Return the digest of the record that the graph is made from; "" when the last refresh is
+        incomplete, or there is no graph.
+        """
         rows = await self._bolt.rows(cypher.REFRESHED_STATE, novel=novel_id)
         return str(rows[0][0] or "") if rows else ""
 
@@ -170,7 +173,8 @@ class GraphStore:
         )
 
     async def query(self, text: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Answer a user's own Cypher query, read only; times are ISO 8601 texts.
+        """Return a dict, column → value, for each row of a user's own Cypher query, read only; times are ISO
+        8601 texts.
 
         Raises InputError with the engine's message when the query is invalid or would write.
         """

@@ -77,12 +77,12 @@ class Books(DatabasePart):
     """Novels, chapters, and kgnb's hashes of them."""
 
     async def import_book(self, book: Book, *, file_path: str = "", file_size: int = 0) -> ImportedBook:
-        """Store ``book`` once, in one transaction.
+        """Store ``book`` in one transaction; return its novel, whether it is new, and its chapters.
 
-        The same text finds its novel. Another text is an edition of a novel that kgnb imported where the
-        user (``book.edition_of``) or :func:`kgnb.book.edition.judge` says so; it adds new chapters and
-        changes those of the same number. The stored title and author stay, unless the user gave others.
-        Raises InputError where ``edition_of`` is no novel that kgnb imported.
+        The same text finds its novel. Another text is an edition of a novel that kgnb imported where the user
+        (``book.edition_of``) or :func:`kgnb.book.edition.judge` says so; it adds new chapters and changes
+        those of the same number. The stored title and author stay, unless the user gave others. Raises
+        InputError where ``edition_of`` is no novel that kgnb imported.
         """
         try:
             return await self._import(book, file_path, file_size)
@@ -146,7 +146,9 @@ class Books(DatabasePart):
         return int(c.scalar(sa.select(sa.func.sum(k.word_count)).where(k.novel_id == novel_id)) or 0)
 
     def texts_blocking(self, novel_id: int) -> ChapterTexts:
-        """Return (chapter number, text) in the order of the chapters. Blocks."""
+        """Return an iterable of (chapter number, text) in the order of the chapters, which reads the texts
+        page by page. Blocks.
+        """
         read = partial(_read_chapters, novel_id=novel_id)
         return ChapterTexts(self._database, self._database.run_blocking(read, write=False))
 
@@ -401,7 +403,7 @@ def _other_candidates(c: sa.Connection, known: int, hashes: Sequence[tuple[int, 
 
 
 def read_novel(c: sa.Connection, novel_id: int) -> Novel:
-    """See :meth:`Books.novel`."""
+    """Return the novel. Raises InputError for an unknown id."""
     row = c.execute(sa.select(t.novels).where(t.novels.c.id == novel_id)).mappings().first()
     if row is None:
         raise InputError("ledger.no_novel", novel=novel_id)
@@ -416,7 +418,7 @@ def _read_chapters(c: sa.Connection, novel_id: int) -> list[Chapter]:
 
 
 def read_texts(c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
-    """See :meth:`Books.texts`."""
+    """Return chapter id → text, for the chapters that exist; "" for a chapter without a text."""
     found: dict[int, str] = {}
     for page in pages(chapter_ids, IDS_PER_STATEMENT):
         query = sa.select(t.chapters.c.id, t.chapters.c.content).where(t.chapters.c.id.in_(page))

@@ -62,10 +62,11 @@ class Chapters(DatabasePart):
 
     @transaction
     def claim(self, c: sa.Connection, held: Sequence[HeldChapter]) -> dict[Key, ChapterWork]:
-        """Store the tokens, if higher, and status running; return the chapters that are the caller's.
+        """Store the tokens of (task id, chapter id, token), if higher than the stored ones, and set the
+        chapters to running; return (task id, chapter id) → work, for those that the caller may work on.
 
-        The others have a higher token or have ended, or their task is paused, cancelled or deleted. A task
-        that main has reset or ended meanwhile is set to running.
+        Left out: chapters with a higher token, ended chapters, and those of paused, cancelled or deleted
+        tasks. A task that main has reset or ended meanwhile is set to running.
         """
         tasks = lock_tasks(c, (task_id for task_id, _, _ in held))
         wanted = {(i, k): token for i, k, token in sorted(held) if i in tasks and not is_stopped(tasks[i])}
@@ -85,7 +86,8 @@ class Chapters(DatabasePart):
 
     @transaction
     def end(self, c: sa.Connection, ends: Sequence[ChapterEnd]) -> list[bool]:
-        """Store rows, ends and the tasks' counts; False where the chapter isn't the caller's any more.
+        """Store rows, ends and the tasks' counts; return, for each end in order, whether the chapter was
+        still the caller's.
 
         A token higher than the stored one ends a chapter that it never claimed here (the dead list does). The
         row of the stored token is kept in any case: main may have reset the chapter meanwhile.
@@ -114,13 +116,15 @@ class Chapters(DatabasePart):
 
     @reading
     def token(self, c: sa.Connection, task_id: int, chapter_id: int) -> int:
-        """The chapter's stored token, 0 without one."""
+        """Return the chapter's stored token; 0 if no node has claimed it."""
         query = sa.select(t.claims.c.token).where(has_key(t.claims, [(task_id, chapter_id)]))
         return int(c.scalar(query) or 0)
 
     @transaction
     def hand_back(self, c: sa.Connection, held: Sequence[HeldChapter]) -> list[bool]:
-        """Set running chapters to pending; False where the chapter isn't the caller's any more."""
+        """Set running chapters to pending; return, for each in order, whether it is the caller's and not
+        ended.
+        """
         keys = [(task_id, chapter_id) for task_id, chapter_id, _ in held]
         lock_tasks(c, (task_id for task_id, _ in keys))
         stored, states = lock_claims(c, keys), _lock_states(c, keys)
@@ -134,7 +138,7 @@ class Chapters(DatabasePart):
 
 
 def lock_tasks(c: sa.Connection, task_ids: Iterable[int]) -> dict[int, str]:
-    """The tasks' statuses, their rows locked in order of id."""
+    """Lock the tasks' rows, in order of id; return task id → status, without unknown ids."""
     ids = sorted(set(task_ids))
     query = sa.select(t.tasks.c.id, t.tasks.c.status).where(t.tasks.c.id.in_(ids)).order_by(t.tasks.c.id)
     return dict(c.execute(query.with_for_update()).all())

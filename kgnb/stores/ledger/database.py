@@ -154,7 +154,8 @@ class Database:
         self._fillers = await self.run(migrations.prepare) if prepared is None else prepared
 
     async def run(self, fn: Callable[[sa.Connection], R], *, write: bool = True) -> R:
-        """Run ``fn(connection)`` in one transaction, in a thread; ``write=False`` for one that only reads.
+        """Run ``fn(connection)`` in one transaction, in a thread, and return its result. ``write``: False for
+        a transaction that only reads.
 
         ``fn`` may run more than once. Raises ServiceDown(service="sql") when the database is unreachable,
         full or busy for too long, ServiceRefused when it denies access, TableMissing when a table or column
@@ -164,7 +165,7 @@ class Database:
         return await loop.run_in_executor(self._threads, lambda: self.run_blocking(fn, write=write))
 
     def run_blocking(self, fn: Callable[[sa.Connection], R], *, write: bool = True) -> R:
-        """:meth:`run`, in the caller's own thread."""
+        """Like :meth:`run`, but in the caller's own thread."""
         give_up = time.monotonic() + RETRY_SECONDS
         while True:
             try:

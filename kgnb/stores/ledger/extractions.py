@@ -47,7 +47,9 @@ class Extractions(DatabasePart):
 
     @reading
     def raw_replies(self, c: sa.Connection, task_id: int, chapter_id: int) -> list[str]:
-        """The model's unparsed replies, in the order of the chapter's chunks; long ones are truncated."""
+        """Return the model's unparsed replies for a chapter, in the order of its chunks; long replies are
+        truncated. [] for none.
+        """
         r = t.raw_replies.c
         where = r.task_id == task_id, r.chapter_id == chapter_id
         return list(c.scalars(sa.select(r.reply).where(*where).order_by(r.part)))

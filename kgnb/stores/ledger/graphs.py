@@ -63,9 +63,10 @@ class Graphs(DatabasePart):
 
     @reading
     def record(self, c: sa.Connection, novel_id: int) -> Record:
-        """The novel's record as it is now; rows and texts are read page by page when they are needed.
+        """Return the novel's record as it is now; rows and texts are read page by page when they are
+        iterated.
 
-        Raises InputError when there is no such novel.
+        Raises InputError for an unknown novel.
         """
         novel, config = read_novel(c, novel_id), read_config(c)
         tasks = read_tasks(c, t.tasks.c.novel_id == novel_id)
@@ -128,7 +129,9 @@ class Graphs(DatabasePart):
 
 
 def make_graph(record: Record) -> tuple[Graph, StoredGraph]:
-    """Return the record's graph, and the form of it to be stored. Blocks; raises ServiceDown."""
+    """Return (the record's graph, the same graph encoded to be stored). Blocks while it reads; raises
+    ServiceDown.
+    """
     from kgnb.graph.project.projection import project  # a graph that is kept is read without it
 
     graph = project(record)

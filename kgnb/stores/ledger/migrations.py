@@ -169,7 +169,9 @@ def _missing(table: sa.Table, columns: Sequence[_Column]) -> list[str]:
 
 
 def first_missing(connection: sa.Connection) -> tuple[str, list[str]] | None:
-    """The first table that isn't there or lacks columns, and these; None if all is as prepared."""
+    """Return (table, missing columns) for the first table that is missing or lacks columns; None if the
+    database is as prepared.
+    """
     present = _columns(connection)
     gaps = ((table.name, _missing(table, present.get(table.name, ()))) for table in (*MAIN, *OWN))
     return next((gap for gap in gaps if gap[1]), None)
@@ -197,7 +199,9 @@ def _neutral_value(type_: str) -> Any:
 
 
 def content_hash(connection: sa.Connection) -> sa.ColumnElement[str]:
-    """SQL for the sha256 (hex) of a chapter's present text: main may have changed it since the import."""
+    """Return the SQL expression of the sha256 (hex) of a chapter's present text: main may have changed it
+    since the import.
+    """
     if connection.dialect.name == "sqlite":
         return sa.func.kgnb_sha256(chapters.c.content)
     return sa.literal_column(

@@ -56,7 +56,7 @@ class Dialect(MySQLDialect_pymysql):
         return connection.engine.url.database or ""
 
     def get_default_isolation_level(self, _connection: Any) -> Any:
-        """As :func:`connected` sets it."""
+        """Return "READ COMMITTED", which :func:`connected` sets."""
         return "READ COMMITTED"
 
     def _detect_sql_mode(self, _connection: sa.Connection) -> None:
@@ -67,7 +67,9 @@ class Dialect(MySQLDialect_pymysql):
         return 0
 
     def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
-        """Also one that became read-only is left: after a failover its name may lead to another."""
+        """Return whether an error means that the connection is to be replaced: it is lost, or the server
+        became read-only (after a failover its name may lead to another).
+        """
         return super().is_disconnect(e, connection, cursor) or (bool(e.args) and e.args[0] in READ_ONLY)
 
     def do_commit(self, dbapi_connection: Any) -> None:

@@ -93,7 +93,7 @@ class Names(DatabasePart):
 
 
 def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
-    """See :meth:`Names.read`."""
+    """Return the entries of the novel's name table, most mentioned first; [] without a table."""
     n = t.names.c
     query = sa.select(t.names).where(n.novel_id == novel_id).order_by(n.mentions.desc(), n.kind, n.name)
     return [read_entry(r) for r in c.execute(query).mappings()]
@@ -191,8 +191,8 @@ class NameDecisions(DatabasePart):
 
     @transaction
     def undo(self, c: sa.Connection, novel_id: int, decision_id: int) -> tuple[Decision, bool] | None:
-        """Undo a decision; return (decision, whether it was in force before). None for an id that the
-        novel hasn't.
+        """Undo a decision; return (decision, whether it was in force before). None if the novel has no
+        decision of this id.
         """
         lock_novel(c, novel_id)
         found = next((d for d in read_decisions(c, novel_id) if d.id == decision_id), None)
@@ -204,7 +204,7 @@ class NameDecisions(DatabasePart):
 
 
 def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
-    """See :meth:`NameDecisions.read`."""
+    """Return all decisions about the novel, oldest first, undone decisions included."""
     d = t.name_decisions
     rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
     return [read_decision(r) for r in rows]

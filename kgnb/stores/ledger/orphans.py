@@ -32,7 +32,12 @@ class Orphans(DatabasePart):
 
     @reading
     def find(self, c: sa.Connection, after: int) -> tuple[list[Orphan], int]:
-        """Orphans among kgnb's next novels above ``after``, and the last one looked at (0: the end)."""
+        """Return (orphans, last novel id looked at), for the next :data:`NOVELS` novel ids above ``after``;
+        the id is 0 when there are no further novels.
+
+        An orphan is a novel that main deleted but kgnb's tables still have, or whose tasks are partly
+        deleted.
+        """
         ids: set[int] = set()
         for table in (t.task_facts, *_OF_NOVEL):
             n = table.c.novel_id

@@ -116,7 +116,9 @@ class Providers(DatabasePart):
         return len(ids)
 
     async def seen(self) -> dict[str, bool]:
-        """Queue keys (lower case) of all providers that were ever in the table → whether they are active."""
+        """Return queue key (lower-case name) → whether it is active, for all providers that were ever in the
+        table; those present now are noted as seen.
+        """
         present, known = await self._present_and_seen()
         if new := present.keys() - known:
             await self._note_seen(sorted(new))
@@ -145,7 +147,9 @@ class Providers(DatabasePart):
 
 
 def read_config(c: sa.Connection, thing_kinds: tuple[str, ...] = ()) -> TaskConfig:
-    """See :meth:`Providers.default_config`; ``thing_kinds`` override those of the row."""
+    """Return the config in the default row of ``knowledge_graph_configs``; kgnb's defaults without such a
+    row. ``thing_kinds``, if any, override those of the row.
+    """
     k = t.configs.c
     query = sa.select(t.configs).where(k.is_default == 1).order_by(k.id.desc()).limit(1)
     row = c.execute(query).mappings().first()
@@ -237,6 +241,8 @@ def _labels(value: Any) -> tuple[str, ...]:
 
 
 def read_kinds(value: Any) -> tuple[str, ...]:
-    """The enabled kinds of an ``entity_types`` value beyond the four built-in ones."""
+    """Return the enabled kinds of an ``entity_types`` value without the four built-in ones, in its order, at
+    most :data:`MAX_KINDS`; () for none.
+    """
     kinds = (clean(kind, 40) for kind, enabled in _kinds(value) if enabled)
     return tuple(dict.fromkeys(k for k in kinds if k and k.lower() not in _BUILT_IN_KINDS))[:MAX_KINDS]

@@ -29,7 +29,9 @@ PAGE = 500
 
 
 def reply_key(provider: str, model: str, prompt_hash: str) -> str:
-    """The key of a reply: sha256 (hex) over provider (case aside), model and prompt."""
+    """Return the cache key of a reply: sha256 (hex) of provider (in any letter case), model and
+    prompt hash.
+    """
     parts = (provider.lower(), model, prompt_hash)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -52,7 +54,9 @@ class ReplyCache(DatabasePart):
     """``kgnb_replies``."""
 
     async def get(self, wanted: Mapping[str, int]) -> dict[str, CachedReply]:
-        """The stored replies among the keys ``wanted``, each with the task that uses it now."""
+        """Return key → stored reply, for those keys of ``wanted`` (key → task id) that are stored; marks them
+        as used now, by that task.
+        """
         found = await self._read(list(wanted))
         if found:
             await self._mark_used({key: wanted[key] for key in found})
@@ -106,9 +110,10 @@ class ReplyCache(DatabasePart):
 
     @transaction
     def evict(self, c: sa.Connection, *, max_age_days: float = MAX_AGE_DAYS, max_mb: float = MAX_MB) -> int:
-        """Delete replies unused for ``max_age_days``, then the longest unused until all fit ``max_mb``.
+        """Delete replies unused for ``max_age_days``, then the longest unused until the rest fits ``max_mb``;
+        return the number of deleted replies.
 
-        Spares those of unfinished tasks, so the cache may stay larger. Returns how many were deleted.
+        Replies that unfinished tasks use stay, so that the cache may remain larger.
         """
         r = t.replies.c
         total = int(c.scalar(sa.select(sa.func.coalesce(sa.func.sum(r.size), 0))) or 0)

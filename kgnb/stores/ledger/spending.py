@@ -33,7 +33,8 @@ class Spending(DatabasePart):
         *,
         by_task: Mapping[TaskSpendingKey, Usage] | None = None,
     ) -> dict[SpendingKey, Usage]:
-        """Add what was ``spent``; return what all nodes spent from the day ``since`` on (nothing without it).
+        """Add what was ``spent``; return (provider, model, day) → usage of all nodes from the day ``since``
+        on, {} for None.
 
         ``by_task``: how much of it was for which task. After ServiceDown the rows may be counted, but most
         likely are not.
@@ -70,8 +71,8 @@ def add_task_spending(c: sa.Connection, spent: Mapping[TaskSpendingKey, Usage]) 
 
 
 def read_wasted(c: sa.Connection, task_ids: Sequence[int]) -> dict[TaskSpendingKey, Usage]:
-    """Return (task id, provider, model) → usage of the tasks beyond their stored rows: failures,
-    unfinished chapters.
+    """Return (task id, provider in lower case, model) → usage that paid for no stored row: failures and
+    unfinished chapters. Without entries of zero usage.
     """
     e, k, rows = t.extractions.c, t.task_spending.c, defaultdict[TaskSpendingKey, Usage](Usage)
     # What other rows cost (imported, of an older kgnb) isn't in kgnb_task_spending.

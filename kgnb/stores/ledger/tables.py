@@ -31,7 +31,9 @@ Json = sa.JSON(none_as_null=True)
 
 
 def read_json(text: Any) -> Any:
-    """A JSON column's value; main may keep a text there that isn't JSON, which is read as it is."""
+    """Return the value of a JSON column; a text that isn't JSON comes back as it is, as does any
+    other value.
+    """
     try:
         return json.loads(text) if isinstance(text, (str, bytes)) else text
     except ValueError:
@@ -307,7 +309,9 @@ Key = tuple[int, int]
 
 
 def has_key(table: sa.Table, keys: Iterable[Key]) -> sa.ColumnElement[bool]:
-    """The condition for ``keys``: one IN list per task, which every optimiser turns into index ranges."""
+    """Return the SQL condition that a row's (task id, chapter id) is among ``keys``; it has one IN list per
+    task, which every optimiser turns into index ranges.
+    """
     task, chapter = table.c.kg_task_id if table is chapter_status else table.c.task_id, table.c.chapter_id
     chapter_ids: dict[int, list[int]] = defaultdict(list)
     for task_id, chapter_id in sorted(set(keys)):
@@ -316,7 +320,7 @@ def has_key(table: sa.Table, keys: Iterable[Key]) -> sa.ColumnElement[bool]:
 
 
 def read_chapter(row: Any) -> Chapter:
-    """A chapter from its row in :data:`chapters`, where main leaves null what it doesn't know."""
+    """Return the chapter in a row of :data:`chapters`; null becomes 0 or ""."""
     return Chapter(row.id, row.novel_id, row.chapter_number or 0, row.title or "", row.word_count or 0)
 
 
@@ -329,7 +333,7 @@ MAX_COUNT = 2**31 - 1
 
 
 def usage_values(usage: Usage) -> dict[str, int]:
-    """A row's values of :data:`USAGE_COLUMNS`."""
+    """Return column → value of :data:`USAGE_COLUMNS` for a row, each at most :data:`MAX_COUNT`."""
     return {name: min(getattr(usage, name), MAX_COUNT) for name in USAGE_COLUMNS}
 
 
@@ -341,5 +345,5 @@ def usage_columns(table: sa.Table) -> list[sa.Column[int]]:
 
 
 def read_usage(values: Iterable[int | None]) -> Usage:
-    """A usage from its columns or their sums; null where nothing was counted, or by an older kgnb."""
+    """Return the usage in the values of :func:`usage_columns`, or in sums of them; null counts as 0."""
     return Usage(*(int(value or 0) for value in values))

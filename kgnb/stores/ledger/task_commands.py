@@ -50,7 +50,12 @@ class TaskCommands(DatabasePart):
 
     @transaction
     def stop(self, c: sa.Connection, task_id: int, wanted: TaskStatus) -> CommandOutcome:
-        """Set an unfinished task to ``paused``, or that or a paused one to ``cancelled``, as main does."""
+        """Set an unfinished task to ``paused`` or ``cancelled`` (``wanted``), a paused one also to
+        ``cancelled``, as main does.
+
+        Outcomes: "done"; "already": it has this status; "refused": it is cancelled or finished; "gone":
+        unknown id.
+        """
         task, token = locked_task(c, task_id)
         if task is None:
             return CommandOutcome("gone", placeholder(task_id))
@@ -67,9 +72,10 @@ class TaskCommands(DatabasePart):
 
     @transaction
     def resume(self, c: sa.Connection, task_id: int) -> CommandOutcome:
-        """Set a paused task to ``created``; the caller pushes a fresh item.
+        """Set a paused task to ``created``; the caller then pushes a fresh item.
 
-        Should that item be lost, the reconciler queues the task again, which it wouldn't a paused one.
+        Outcomes: "done"; "refused": it isn't paused; "gone": the task or its novel doesn't exist. If the item
+        is lost, the reconciler queues the task again, which it wouldn't do for a paused one.
         """
         task, _ = locked_task(c, task_id)
         if task is None or not existing_novels(c, [task.novel_id]):
@@ -100,9 +106,10 @@ class TaskCommands(DatabasePart):
     ) -> CommandOutcome:
         """Set failed chapters to pending, and a task that isn't running to ``created``, a cancelled one too.
 
-        ``dead``: tokens of chapters on the dead list; the ledger may not know of their end yet, and won't
-        accept it afterwards. ``only``: retry just these. ``item``: the task's own item was on that list.
-        ``refused`` where there is nothing to retry.
+        ``dead``: chapter id → token of chapters on the dead list; the ledger may not know of their end yet,
+        and won't accept it afterwards. ``only``: retry just these. ``item``: the task's own item was on that
+        list. Outcomes: "done" with the chapters; "refused": nothing to retry; "gone": the task or its novel
+        doesn't exist.
         """
         task, token = locked_task(c, task_id)
         if task is None or not existing_novels(c, [task.novel_id]):
@@ -120,7 +127,9 @@ class TaskCommands(DatabasePart):
 
     @transaction
     def give_up(self, c: sa.Connection, task_id: int, reason: str) -> bool:
-        """End a created or running task as failed, so that nobody queues it again; False: it isn't one."""
+        """End a created or running task as failed, with ``reason``, so that it isn't queued again; False if
+        it is in another state or doesn't exist.
+        """
         task, _ = locked_task(c, task_id)
         if task is None or task.status not in ACTIVE_STATUSES:
             return False
@@ -129,7 +138,8 @@ class TaskCommands(DatabasePart):
 
     @transaction
     def clear(self, c: sa.Connection, task_id: int) -> Task | None:
-        """Cancel a task and delete its rows but its own; None when there is no such task.
+        """Cancel a task and delete its rows in all tables but its own; return the task, cancelled, or None
+        for an unknown id.
 
         Nodes that still work on it can't store anything from here on; ``task_lifecycle.delete`` follows.
         """

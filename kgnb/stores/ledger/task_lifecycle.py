@@ -54,14 +54,15 @@ class TaskLifecycle(DatabasePart):
         fresh: bool,
         instead_of: str = "",
     ) -> Opening:
-        """Open a task for the holder of its item, in one repeatable transaction.
+        """Open a task for the holder of its item, in one repeatable transaction; return outcome, task and
+        chapters to do.
 
         Outcomes: ``open``: the task runs, every chapter has its row, queue, provider and model are stored;
-        ``stale``: a higher token opened it; ``paused``: it is, and the item isn't fresh; ``finished``:
-        nothing is left to do (a status that main wrote over the closing one is corrected), or its list of
-        chapters can't be read and it has failed; ``elsewhere``: it was opened from a queue other than
-        ``instead_of``, which the caller found deserted. (That an ``old_worker`` is at work on it, only the
-        caller can tell.)
+        ``gone``: it or its novel doesn't exist; ``stale``: a higher token opened it; ``cancelled``;
+        ``paused``: it is, and the item isn't fresh; ``finished``: nothing is left to do (a status that main
+        wrote over the closing one is corrected), or its list of chapters can't be read and it has failed;
+        ``elsewhere``: it was opened from a queue other than ``instead_of``, which the caller found deserted.
+        Only the caller can know whether an ``old_worker`` is at work on it.
         """
         facts = {"queue": queue, "provider": provider, "model": model, "token": token}
         task, stored_token = tasks.locked_task(c, task_id)
@@ -107,7 +108,8 @@ class TaskLifecycle(DatabasePart):
 
     @transaction
     def close(self, c: sa.Connection, task_id: int, token: int) -> TaskStatus | None:
-        """Close a task whose graph is refreshed: counts, totals, status and the mark, in one transaction.
+        """Close a task whose graph is refreshed: counts, totals, status and the mark, in one transaction;
+        return the status, ``completed``, or ``failed`` if any chapter failed.
 
         None, and nothing is written, when a chapter is open again, main paused, cancelled or deleted the
         task, or a higher token opened it.
@@ -129,9 +131,10 @@ class TaskLifecycle(DatabasePart):
         return status
 
     async def start_due_retries(self) -> list[Task]:
-        """Start the automatic retries that are due: failed chapters are pending again, status created.
+        """Start the automatic retries that are due: failed chapters become pending, the task ``created``;
+        return these tasks.
 
-        Returns the tasks; each needs a fresh item in its queue.
+        Each needs a fresh item in its queue.
         """
         started = [await self._start_retry(task_id) for task_id in await self._due_retries()]
         return [task for task in started if task is not None]
@@ -162,10 +165,10 @@ class TaskLifecycle(DatabasePart):
 
     @transaction
     def delete(self, c: sa.Connection, task_id: int) -> int | None:
-        """Delete a task with all its rows; return its novel's id, None when there was no such task.
+        """Delete a task with all its rows; return its novel's id, None for an unknown task.
 
-        The replies it paid for stay in the cache. The task is an orphan (orphans.py) until its novel's graph
-        has been refreshed: a node completes a deletion that was interrupted.
+        Its replies stay in the cache. The task is an orphan (orphans.py) until its novel's graph has been
+        refreshed, so that a node can complete an interrupted deletion.
         """
         task, _ = tasks.locked_task(c, task_id)
         delete_rows(c, task_id)
@@ -178,7 +181,7 @@ class TaskLifecycle(DatabasePart):
 
 
 def pending_chapter_row(task_id: int, chapter_id: int, now: datetime) -> Row:
-    """The row of a chapter that a task is still to do."""
+    """Return column → value of a new row of ``knowledge_graph_chapter_status``: a chapter that is pending."""
     return {
         "kg_task_id": task_id,
         "chapter_id": chapter_id,

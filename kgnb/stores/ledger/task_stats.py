@@ -161,7 +161,7 @@ class TaskStats(DatabasePart):
 
     @reading
     def newest_of_each_book(self, c: sa.Connection) -> list[BookTask]:
-        """The newest task of each novel that exists, newest first."""
+        """Return the newest task of each existing novel, newest first, at most :data:`MAX_FINISHED`."""
         newest, n = sa.func.max(t.tasks.c.id), t.novels.c
         query = (
             sa.select(newest, n.id, _text(n.title))
@@ -175,7 +175,8 @@ class TaskStats(DatabasePart):
 
     @reading
     def finished(self, c: sa.Connection) -> list[FinishedTask]:
-        """Tasks whose graph is complete, of novels that exist, newest first.
+        """Return the tasks of existing novels whose graph is complete and that have completed chapters,
+        newest first, at most :data:`MAX_FINISHED`.
 
         A task that ended with failed chapters counts once its graph was refreshed. "completed" is enough, as
         other programs write no ``kgnb_tasks``.

@@ -143,7 +143,7 @@ class Tasks(DatabasePart):
 
     @reading
     def uncovered_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
-        """Ids of the novel's chapters whose present text none of ``tasks`` (ids) has dealt with.
+        """Return the ids of the novel's chapters whose present text none of ``tasks`` (ids) has dealt with.
 
         A chapter that failed, or that was too short, counts as dealt with.
         """
@@ -151,7 +151,8 @@ class Tasks(DatabasePart):
 
     @transaction
     def unplanned_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
-        """The :meth:`uncovered_chapters` that no unfinished one of ``tasks`` will deal with either.
+        """Return those :meth:`uncovered_chapters` that no unfinished one of ``tasks`` (ids) will deal with
+        either.
 
         An unfinished task over the whole novel that was opened before keeps to the chapters it has, because
         its names were frozen without the new ones.
@@ -174,7 +175,9 @@ class Tasks(DatabasePart):
 
     @reading
     def provider_name(self, c: sa.Connection, key: str) -> str | None:
-        """The provider with the lower-case name ``key``, as the newest task with it spells it."""
+        """Return the provider with the lower-case name ``key``, as its newest task spells it; None if no task
+        has it.
+        """
         f = t.task_facts.c
         query = sa.select(f.provider).where(asks(c, key))
         return c.scalar(query.order_by(f.task_id.desc()).limit(1))

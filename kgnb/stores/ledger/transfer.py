@@ -44,7 +44,9 @@ class NovelRecord:
 
 
 async def read_novel(source: Database, novel_id: int) -> NovelRecord:
-    """Read a novel of the record ``source``, which is checked and that nobody writes."""
+    """Return a novel of the record ``source`` with all its rows; ``source`` must be checked, and not be
+    written to meanwhile.
+    """
     tasks = await Tasks(source).of_novel(novel_id)
     book, chapters = await _read_book(Books(source), novel_id)
     ids = [task.id for task in tasks]
@@ -105,7 +107,8 @@ class Transfer(DatabasePart):
     """Imports of novels."""
 
     async def take(self, saved: NovelRecord) -> ImportedNovel:
-        """Store the record in one transaction; its tasks are paused until :meth:`finish`.
+        """Store the novel in one transaction; return its id here, and which tasks it got. They are paused
+        until :meth:`finish`.
 
         The very same text finds its novel; any other becomes a novel of its own.
         """

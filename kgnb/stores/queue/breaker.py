@@ -100,9 +100,10 @@ class CircuitBreaker:
     async def record_failure(
         self, provider: str, reason: str = "", kind: str = "", refused: str = ""
     ) -> bool:
-        """Count a failed call, once in FAILURE_WINDOW over all nodes and slots.
+        """Count a failed call, at most one per FAILURE_WINDOW over all nodes and slots; return whether it
+        paused the provider.
 
-        Return True when this was the third in a row, which pauses the provider with ``reason``.
+        The third counted failure in a row pauses it, with ``reason``.
         """
         self._reset_until.pop(provider, None)
         window = ("SET", _WINDOW_PREFIX + provider, b"1", "NX", "EX", FAILURE_WINDOW)
@@ -153,10 +154,11 @@ class CircuitBreaker:
         refused: str = "",
         kind: str = "",
     ) -> float:
-        """Pause ``provider`` on every node for ``seconds``, with a reason for people.
+        """Pause ``provider`` on every node for ``seconds`` (at least 1); return the end of this pause in
+        epoch seconds by Redis' clock.
 
-        A longer pause stays, unless a person pauses ``by_hand``. Return the end in epoch seconds by Redis'
-        clock.
+        A longer pause that is in force stays, unless this one is ``by_hand``; the return value is the same.
+        ``reason`` is for people.
         """
         wanted = math.ceil(max(1.0, seconds))
         clock, left = await self._connection.send([("TIME",), ("PTTL", PAUSE_PREFIX + provider)])
@@ -209,16 +211,21 @@ class CircuitBreaker:
             self._limited.pop(name, None)
 
     def seconds_limited(self, provider: str) -> float:
-        """Return the seconds until ``provider`` may be asked, as far as this node knows: no round trip. Other
-        nodes' limits arrive with :meth:`states` and :meth:`update_limits`."""
+        """Return the seconds until ``provider``'s rate limit ends, 0.0 for no limit, as far as this node
+        knows (no round trip).
+
+        Other nodes' limits arrive with :meth:`states` and :meth:`update_limits`.
+        """
         return max(0.0, self._limited.get(provider, 0.0) - time.monotonic())
 
     async def state(self, provider: str) -> ProviderState:
-        """Return the state of ``provider``."""
+        """Return the state of ``provider``; see :meth:`states`."""
         return (await self.states([provider]))[provider]
 
     async def states(self, providers: Sequence[str]) -> dict[str, ProviderState]:
-        """Return the state of each, in one round trip; also learns other nodes' rate limits."""
+        """Return provider → state (pause, rate limit, failures in a row), in one round trip; a state without
+        pause for an unknown name. Also learns other nodes' rate limits.
+        """
         if not providers:
             return {}
         asked_at = time.monotonic()

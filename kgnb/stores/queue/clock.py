@@ -26,7 +26,7 @@ class RedisClock:
         self._told = False
 
     def now(self) -> float:
-        """Return epoch seconds by Redis' clock; before the first poll by this machine's."""
+        """Return the time in epoch seconds by Redis' clock; by this machine's before the first poll."""
         return next((time.monotonic() + offset for offset in self._offsets.values()), time.time())
 
     def expected(self, queue: QueueName) -> int | None:

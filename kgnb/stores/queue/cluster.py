@@ -55,8 +55,10 @@ class Cluster:
         self._owners: list[Address | None] = []  # by slot; empty = has to be asked for
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the replies in order, those of a master that is away being its error. Nothing is sent again
-        but what a server passed on (MOVED, ASK)."""
+        """Return the replies in the commands' order; the reply of a master that is away is its error.
+
+        Only commands that a server redirects (MOVED, ASK) are sent again.
+        """
         owners = self._owners or await self._ask_owners()
         replies: dict[int, Any] = {}
         targets = {i: (_owner(owners, command), False) for i, command in enumerate(commands)}
@@ -76,7 +78,7 @@ class Cluster:
         return [replies[i] for i in range(len(commands))]
 
     async def masters(self) -> list[aioredis.Redis]:
-        """Return a client of each master that has slots."""
+        """Return a client for each master that has slots, each once."""
         owners = self._owners or await self._ask_owners()
         return [self._client(owner) for owner in dict.fromkeys(owners) if owner]
 

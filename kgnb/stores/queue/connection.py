@@ -52,10 +52,10 @@ _DOWN = (
 
 
 def script_call(name: str, key: str, *args: str | int) -> Command:
-    """Return the command that runs ``lua/<name>.lua`` on one key, or on a queue's.
+    """Return the command that runs ``lua/<name>.lua`` on ``key`` (a queue's name, or the only key).
 
-    A queue's script makes its other keys' names itself. The second key, which never exists, keeps it from
-    starting while a cluster moves the slot and a part of them is elsewhere (TRYAGAIN).
+    A queue's script builds the names of its other keys itself. The second key, which never exists, makes
+    Redis refuse it (TRYAGAIN) while a cluster moves the slot and some keys are elsewhere.
     """
     keys = (1, key) if name in _STANDALONE else (2, key, f"kgnb:none:{{{key}}}")
     return ("EVALSHA", _script_sha(name), *keys, *args)
@@ -91,10 +91,11 @@ def address(url: SecretStr) -> str:
 
 @contextmanager
 def mapped_errors(where: str) -> Iterator[None]:
-    """Turn the driver's errors into ServiceRefused and ServiceDown, by their type.
+    """Turn the Redis driver's errors inside the block into ServiceRefused and ServiceDown, by their type; a
+    ResponseError of another kind is a bug and passes.
 
-    Also cancel a task whose cancellation was lost: redis-py awaits through ``asyncio.wait_for``, which
-    before Python 3.12 swallows a cancellation that comes together with the reply.
+    Also cancel a task whose cancellation was lost: redis-py awaits through ``asyncio.wait_for``, which before
+    Python 3.12 swallows a cancellation that comes together with the reply.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
@@ -216,31 +217,37 @@ class RedisConnection:
         return self._cluster is not None
 
     async def masters(self) -> list[aioredis.Redis]:
-        """Return a client of each server that has a part of the keys; their errors are not mapped."""
+        """Return a client for each server that has a part of the keys: one without a cluster. Their errors
+        are not mapped.
+        """
         if not self._mode_known:
             await self._learn_mode()
         return await self._cluster.masters() if self._cluster else [self.client]
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the replies to ``commands``, in one round trip (none without commands, two after the server
-        lost its scripts).
+        """Return the replies to ``commands`` in their order, in one round trip (none for no commands, two
+        after the server lost its scripts).
 
-        Raises ServiceDown, ServiceRefused (a key of the wrong type, too), and redis' ResponseError for a bug.
+        Raises ServiceDown, ServiceRefused (also for a key of the wrong type), and redis' ResponseError for a
+        bug.
         """
         replies = await self.send_each(commands)
         raise_errors(replies)
         return replies
 
     async def send_each(self, commands: Sequence[Command]) -> list[Any]:
-        """Like :meth:`send`, but a command on a key of the wrong type has ServiceRefused as reply."""
+        """Like :meth:`send`, but the reply of a command on a key of the wrong type is the ServiceRefused
+        itself.
+        """
         replies = await self.try_send(commands)
         with mapped_errors(self.where):
             raise_errors(reply for reply in replies if not isinstance(reply, ServiceRefused))
         return replies
 
     async def try_send(self, commands: Sequence[Command]) -> list[Any]:
-        """Like :meth:`send`, but a command that Redis refuses has its error as reply: ServiceRefused, which
-        names the key, where that has the wrong type."""
+        """Like :meth:`send`, but the reply of a command that Redis refuses is its error: ServiceRefused,
+        naming the key, where this has the wrong type.
+        """
         with mapped_errors(self.where):
             replies = await self._pipeline(commands)
             lost = [i for i, reply in enumerate(replies) if isinstance(reply, exceptions.NoScriptError)]
@@ -257,7 +264,9 @@ class RedisConnection:
         return reply
 
     async def try_send_groups(self, *groups: Sequence[Command]) -> list[list[Any]]:
-        """Like :meth:`try_send` for several groups of commands together; return the replies by group."""
+        """Like :meth:`try_send` for several groups of commands in one round trip; return the replies by
+        group.
+        """
         replies = iter(await self.try_send(list(chain(*groups))))
         return [list(islice(replies, len(group))) for group in groups]
 

@@ -46,14 +46,18 @@ class QueueInspector:
         self.connection = connection
 
     async def states(self, queues: Sequence[QueueName]) -> dict[QueueName, QueueState]:
-        """Return the counts of these queues; zeros for one with a key of the wrong type, and its problem."""
+        """Return queue → counts of its parts; zeros and a problem for a queue with a key of the
+        wrong type.
+        """
         replies = await self.connection.send_each([script_call("state", queue) for queue in queues])
         return {queue: _state(reply) for queue, reply in zip(queues, replies, strict=True)}
 
     async def find_tasks(self, queues: Sequence[QueueName]) -> dict[int, QueuedTask]:
-        """Return the tasks whose items these queues have. Chapters alone don't count: nobody may serve them.
+        """Return task id → whether its item is fresh, held or dead, for the tasks whose items are in these
+        queues.
 
-        Raises ServiceRefused, too, where a key has another type: what a queue holds is unknown then.
+        A task of which only chapters are there is left out: no node may serve them. Raises ServiceRefused
+        also where a key has another type: the queue's content is unknown then.
         """
         found: dict[int, QueuedTask] = defaultdict(QueuedTask)
         replies = iter(await self.connection.send([*chain(*map(_task_commands, queues))]))
@@ -70,13 +74,15 @@ class QueueInspector:
         return dict(found)
 
     async def dead_items(self, queue: QueueName) -> list[DeadItem]:
-        """Return the dead list, oldest first."""
+        """Return the queue's dead items, tasks and chapters, oldest first; [] for none."""
         raw = await self.connection.send_one(("HGETALL", queue.own_key("dead")))
         items = (DeadItem.read(queue, member, entry) for member, entry in hash_fields(raw).items())
         return sorted(items, key=lambda dead: dead.at)
 
     async def is_leased(self, queues: Sequence[QueueName], task_id: int) -> bool:
-        """Whether any node holds the task or one of its chapters, by a lease that hasn't run out."""
+        """Return whether any node has an unexpired lease of the task or of one of its chapters in these
+        queues.
+        """
         seconds, micro = await self.connection.send_one(("TIME",))
         now = int(seconds) * 1_000 + int(micro) // 1_000
         commands: list[Command] = [("ZRANGEBYSCORE", q.own_key("lease"), f"({now}", "+inf") for q in queues]
@@ -84,7 +90,9 @@ class QueueInspector:
         return any(parse_member(m.decode("utf-8", "replace"))[1] == task_id for m in members)
 
     async def unanswered_queues(self, queues: Sequence[QueueName], task_id: int) -> list[QueueName]:
-        """Return the queues where a node holds a fresh item of the task: opening it starts a paused task."""
+        """Return those of ``queues`` in which a node has leased a fresh item of the task, and may be about to
+        open it (which starts a paused task).
+        """
         commands: list[Command] = [("HGET", q.own_key("held"), f"t:{task_id}") for q in queues]
         held = await self.connection.send(commands)
         return [
@@ -92,19 +100,19 @@ class QueueInspector:
         ]
 
     async def polled_queues(self) -> list[QueueName]:
-        """Every queue that a node has polled since Redis was empty last, by name."""
+        """Return every queue that a node has polled since Redis was last empty, sorted by name."""
         found = await self.connection.send_one(("SMEMBERS", QUEUES))
         return sorted(QueueName(queue.decode("utf-8", "replace")) for queue in found)
 
     async def nodes(self) -> list[NodeInfo]:
-        """Return the kgnb nodes that are alive, by name."""
+        """Return the kgnb nodes that are alive, sorted by name; no old workers."""
         names = sorted(hash_fields(await self.connection.send_one(("HGETALL", NODES))))
         return [node for node in await self.nodes_named(names) if node.kgnb]
 
     async def foreign_nodes(self) -> list[NodeInfo]:
-        """Return the nodes that aren't kgnb's (old workers), with the tasks of their slots.
+        """Return the live nodes that aren't kgnb's (old workers), with the tasks of their slots.
 
-        Scans all keys, of more than 200,000 the first ones: call it rarely.
+        Scans all keys, at most the first 200,000: call it rarely.
         """
         found = await self._keys("kg:[nw]o[dr]*", "hash")
         names = [k.removeprefix(NODE_PREFIX) for k in found if k.startswith(NODE_PREFIX)]
@@ -118,9 +126,11 @@ class QueueInspector:
         return nodes
 
     async def waiting_queues(self, prefixes: Sequence[str]) -> dict[int, QueueName]:
-        """Return where each task's item waits, also in queues that no node ever polled.
+        """Return task id → queue in which its item waits, for all queues under ``prefixes``, also those that
+        no node ever polled.
 
-        Scans like :meth:`foreign_nodes`. No provider's name holds a colon: such lists are another program's.
+        Scans like :meth:`foreign_nodes`. Lists with a colon in the provider's name are left out: they are
+        another program's.
         """
         found = [(prefix, key) for prefix in prefixes for key in await self._keys(f"{prefix}*", "list")]
         queues = [QueueName(key) for prefix, key in found if ":" not in key.removeprefix(prefix)]
@@ -144,11 +154,13 @@ class QueueInspector:
         return sorted(found)
 
     async def foreign_tasks(self) -> set[int]:
-        """Return the tasks that live old workers are at work on. Scans like :meth:`foreign_nodes`."""
+        """Return the ids of the tasks that live old workers have in their slots. Scans like
+        :meth:`foreign_nodes`.
+        """
         return {task_id for node in await self.foreign_nodes() for task_id in node.tasks}
 
     async def nodes_named(self, names: Sequence[str]) -> list[NodeInfo]:
-        """Return those of these nodes that are alive, kgnb's and others, in this order."""
+        """Return the nodes with these names that are alive, kgnb's and others, in the order of ``names``."""
         of_node = ("HGETALL", NODE_PREFIX), ("PTTL", NODE_PREFIX), ("GET", ABOUT_PREFIX)
         commands: list[Command] = [(read, prefix + name) for name in names for read, prefix in of_node]
         replies = iter(await self.connection.send(commands))
@@ -160,7 +172,9 @@ class QueueInspector:
         return seen
 
     async def leases(self, queues: Sequence[QueueName]) -> list[LeaseInfo]:
-        """Return what is leased in these queues, and by which node; nothing of one that can't be read."""
+        """Return the leases in these queues, each with its node, task id and chapter id (0 for a task's); a
+        queue of the wrong type has none.
+        """
         found = []
         held = await self.connection.send_each([("HGETALL", queue.own_key("held")) for queue in queues])
         for queue, raw in zip(queues, held, strict=True):
@@ -220,9 +234,11 @@ class NodeInfo:
 
     @classmethod
     def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Mapping[str, Any]) -> NodeInfo:
-        """Parse its hash; ``left``: its key's TTL in ms, ``about``: what only kgnb nodes report.
+        """Return the node in the ``fields`` of its hash; ``left``: TTL of its key in ms, ``about``: facts
+        that only kgnb nodes report, {} for others.
 
-        An old worker may have taken the name of a kgnb node that died a moment ago: then the pids differ.
+        ``kgnb`` is False if the pids in both differ: an old worker took the name of a kgnb node that died a
+        moment ago.
         """
         shares = json_object(about.get("slots"))
         return cls(

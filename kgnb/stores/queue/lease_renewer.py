@@ -92,12 +92,15 @@ class LeaseRenewer(threading.Thread):
         return time.monotonic() < self.holds_until(claim)
 
     def holds_until(self, claim: Claim) -> float:
-        """Return the time.monotonic() until which the lease certainly lives; 0 = it isn't held."""
+        """Return the time.monotonic() until which the lease certainly lives; 0.0 if it isn't held here, or is
+        lost.
+        """
         held = self._held.get(claim)
         return held.until if held and not held.lost else 0.0
 
     def lost(self, claim: Claim) -> bool:
-        """Return whether the server or :meth:`give_up` ended the lease, or its chapter was held for too long.
+        """Return whether the server or :meth:`give_up` ended the lease, or its chapter made no progress for
+        too long.
 
         False for a claim that isn't held here.
         """
@@ -108,7 +111,9 @@ class LeaseRenewer(threading.Thread):
         return held.lost or (not held.progressed and time.monotonic() >= held.hold_end)
 
     def lease(self, claim: Claim) -> Lease:
-        """Return the claim's lease, for its worker."""
+        """Return the claim's lease: an object with which its worker asks whether the lease lives, and reports
+        progress.
+        """
         return Lease(lambda: self.holds(claim), lambda: self.lost(claim), lambda: self.progressed(claim))
 
     def stop(self, timeout: float = 1.5) -> None:

@@ -69,8 +69,8 @@ class Presence:
     # --- names
 
     async def claim_name(self, wanted: str) -> str:
-        """Take ``wanted`` as this node's name, or ``wanted-2``, ``-3`` … while live nodes hold those, old
-        workers too.
+        """Take ``wanted`` as this node's name, or the first of ``wanted-2``, ``-3`` … that no live node has
+        (old workers count); return the name.
 
         A name whose process on this machine is gone is taken over. Leases under the claimed name are a dead
         predecessor's and end at once. Raises ServiceDown, ServiceRefused.
@@ -96,7 +96,9 @@ class Presence:
         return bool(await self._connection.send_one(("EVAL", _REPLACE, 1, key, owner, mine, NODE_TTL)))
 
     async def forget_dead_neighbours(self) -> int:
-        """End the leases of nodes whose process on this machine is gone; return how many leases."""
+        """End the leases of the nodes whose process on this machine is gone; return the number of ended
+        leases.
+        """
         raw = hash_fields(await self._connection.send_one(("HGETALL", NODES)))
         names = [name for name in raw if name != self._queue.node]
         owners = await self._connection.send([("GET", f"kgnb:node:{name}") for name in names])
@@ -225,7 +227,9 @@ class Presence:
 
 
 def new_identity() -> str:
-    """Return a unique identity for a node: its machine, process, and the time."""
+    """Return a unique identity for a node, as JSON text: its machine, pid, the process's start, and
+    the time.
+    """
     process = identify(os.getpid())
     start = process.start if process else ""
     # `claimed` distinguishes two nodes of one process (a notebook's second run).
@@ -234,7 +238,7 @@ def new_identity() -> str:
 
 
 async def local_nodes(queue: Queue) -> list[NodeInfo]:
-    """Return the nodes whose process lives on this machine and in this container, by name."""
+    """Return the live kgnb nodes whose process is on this machine and in this container, sorted by name."""
     owners = hash_fields(await queue.connection.send_one(("HGETALL", NODES)))
     return [node for node in await queue.nodes() if _is_alive(owners.get(node.name, b""))]
 

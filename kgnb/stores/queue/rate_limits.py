@@ -73,7 +73,9 @@ class RateLimits:
         return bool(limits.requests or limits.tokens)
 
     def places(self, provider: Provider) -> int:
-        """Return about how many requests the provider's limits admit in CLAIM_AHEAD seconds, at least 1."""
+        """Return how many requests the provider's limits admit in the next CLAIM_AHEAD seconds, rounded up,
+        at least 1; 1 for a provider without limits.
+        """
         limits, share = self._limits_of(provider.lower_name), CLAIM_AHEAD / self.window
         found = [limits.requests * share] if limits.requests else []
         if limits.tokens:
@@ -81,7 +83,8 @@ class RateLimits:
         return max(1, math.ceil(min(found, default=1)))
 
     async def reserve(self, provider: Provider, chars: int) -> RateReservation:
-        """Reserve a place for a request with a prompt of ``chars`` characters, in one round trip.
+        """Reserve a place for a request with a prompt of ``chars`` characters; return the seconds to wait
+        before it and the reserved tokens. One round trip.
 
         Raises RateReached when the wait would be longer than ``longest``, ServiceDown, ServiceRefused.
         """

@@ -99,8 +99,8 @@ class Queue(QueueInspector):
     # --- claiming
 
     async def poll(self, asks: Sequence[ClaimRequest], providers: Sequence[str] = ()) -> PollResult:
-        """Reap and claim on every asked queue, and read which ``providers`` are paused or rate-limited: one
-        round trip.
+        """Return what each queue of ``asks`` gives: claims, refreshed leases, buried items, counts; and which
+        ``providers`` are paused or rate-limited. One round trip.
 
         A cancelled poll loses nothing: its claims are released when the reply comes.
         """
@@ -188,7 +188,9 @@ class Queue(QueueInspector):
         return answered
 
     def register_commands(self, queues: Iterable[QueueName] | None = None) -> list[Command]:
-        """Commands that list these queues (default: all that were polled here) in :data:`QUEUES`."""
+        """Return the commands that add these queues (None: all that were polled here) to the set
+        :data:`QUEUES`; [] for none.
+        """
         names = list(self._open_tasks if queues is None else queues)
         return [("SADD", QUEUES, *names)] if names else []
 
@@ -241,7 +243,8 @@ class Queue(QueueInspector):
     # --- outcomes
 
     async def dead_chapters(self, claim: Claim) -> set[int]:
-        """Return the dead chapters that opening the claimed task may list again, if the ledger wants them.
+        """Return the ids of the dead chapters that opening the claimed task may list again, if the ledger
+        wants them.
 
         Read them before the ledger: what dies in between is dead for the ledger, too, a moment later. Of a
         claim that isn't fresh, only those whose burial was confirmed: somebody has set them back since.
@@ -257,7 +260,8 @@ class Queue(QueueInspector):
         }
 
     async def open_task(self, claim: Claim, chapters: Sequence[int], revive: Collection[int] = ()) -> bool:
-        """List the chapters of the claimed task and mark its item as opened; False: the lease is lost.
+        """List the chapters of the claimed task and mark its item as opened; return False, without a change,
+        if the lease is lost.
 
         Chapters that wait, are leased or delayed are skipped, dead ones too unless in ``revive``
         (:meth:`dead_chapters`).
@@ -267,7 +271,8 @@ class Queue(QueueInspector):
         return bool(await self.connection.send_one(command))
 
     async def ack(self, claims: Sequence[Claim], *, elsewhere: bool = False) -> list[bool]:
-        """End leases whose outcome is durable; False for each that is lost, for instance by a stale token.
+        """End leases whose outcome is durable; return, for each claim in order, False if its lease was lost
+        before (stale token), else True.
 
         Acknowledging a task's item ends the task here: its chapters go, those in flight too, unless the task
         goes on ``elsewhere``.
@@ -278,9 +283,10 @@ class Queue(QueueInspector):
         )
 
     async def forget_task(self, queues: Iterable[QueueName], task_id: int) -> set[int]:
-        """Drop the chapters of a task that was opened from another queue; who keeps it open here loses it.
+        """Drop the chapters of a task that was opened from another queue, and its lease here; return the ids
+        of chapters in flight, which stay.
 
-        Chapters in flight stay and are returned: list each only when its lease has ended.
+        List each of these elsewhere only when its lease has ended.
         """
         commands = [script_call("forget", queue, 1, task_id) for queue in queues]
         return {int(chapter) for one in await self.connection.send(commands) for chapter in one}
@@ -296,7 +302,8 @@ class Queue(QueueInspector):
     async def release(
         self, claims: Sequence[Claim], *, counted: bool = False, delay: float = 0.0, above: int = 0
     ) -> list[bool]:
-        """Hand work back, next in line or ``delay`` seconds from now; the delivery counts if ``counted``.
+        """Hand work back, next in line or after ``delay`` seconds; return, for each claim in order, False if
+        its lease was lost before. ``counted``: whether the delivery counts.
 
         All later tokens are higher than ``above``: SQL's, after Redis lost its own and its clock is behind.
         """
@@ -306,7 +313,8 @@ class Queue(QueueInspector):
     async def fail(
         self, claim: Claim, reason: str, *, delay: float = 0.0
     ) -> Literal["retry", "dead", "lost"]:
-        """Report a chapter's own failure: retry after ``delay`` seconds, dead at the :data:`MAX_FAILURES`-th.
+        """Report a chapter's own failure; return "retry" (after ``delay`` seconds), "dead" at the
+        :data:`MAX_FAILURES`-th failure, or "lost" if the lease was.
 
         After "dead", write it to the ledger and call :meth:`confirm_buried`; until then every poll reports it
         to its task's holder. An opened task's item never dies, it is retried.
@@ -356,7 +364,8 @@ class Queue(QueueInspector):
         await self.connection.send_one(("RPUSH" if queue.oldest_left else "LPUSH", queue, text))
 
     async def move(self, source: QueueName, target: QueueName) -> list[int]:
-        """Move every waiting item of a task to another queue of the same prefix; return the tasks.
+        """Move every waiting item of a task to another queue of the same prefix; return the task ids in their
+        order, each once.
 
         Order and unknown fields stay, the provider's name changes. Items that name no task stay behind. They
         are added before they are removed: a crash in between leaves a second copy, not none. A task of which
@@ -386,7 +395,9 @@ class Queue(QueueInspector):
         await self.connection.send_one(script_call("drop", queue, task_id, int(fresh)))
 
     async def reconciler_turn(self, seconds: float) -> bool:
-        """Whether this node may look for lost tasks now: one node each ``seconds``."""
+        """Return whether this node may look for lost tasks now; over all nodes True about once in
+        ``seconds``.
+        """
         command = ("SET", "kgnb:reconciler", self.node, "NX", "PX", max(1, _ms(seconds * 0.9)))
         return await self.connection.send_one(command) is not None
 
@@ -401,7 +412,9 @@ class Queue(QueueInspector):
         await self.connection.send([*removals, *confirmations])
 
     async def forget_node(self, name: str) -> int:
-        """End the leases of a node that is known to be dead; return how many. The next poll reaps them."""
+        """End the leases of a node that is known to be dead; return the number of ended leases. The next poll
+        hands them out.
+        """
         commands = [script_call("expire", queue, name) for queue in await self.polled_queues()]
         return sum(await self.connection.send(commands))
 

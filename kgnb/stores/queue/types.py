@@ -42,7 +42,9 @@ class QueueName(str):
         return self.startswith("kg:ai_queue:")
 
     def own_key(self, part: str) -> str:
-        """kgnb's key for a part of this queue's state, in the queue's hash slot; common.lua lists them."""
+        """Return kgnb's own key for a part of the queue's state: ``kgnb:lease:{kg:task:queue:x}`` for
+        "lease"; the braces keep it in the queue's hash slot. common.lua lists the parts.
+        """
         return f"kgnb:{part}:{{{self}}}"
 
     def with_provider(self, key: str) -> QueueName:
@@ -68,12 +70,12 @@ class Claim:
 
     @property
     def member(self) -> str:
-        """Its name within the queue's keys."""
+        """Name within the queue's keys: "t:5" for task 5, "c:5:7" for its chapter 7."""
         return f"t:{self.task_id}" if self.kind == "task" else f"c:{self.task_id}:{self.chapter_id}"
 
     @classmethod
     def read(cls, queue: QueueName, reply: list[Any], sent_at: float) -> Claim:
-        """Parse a claim of poll.lua's reply."""
+        """Return the claim in a list of poll.lua's reply. ``sent_at``: time.monotonic() of the poll."""
         member, token, deliveries, failures, asked, fresh, alone = reply
         kind, task_id, chapter_id = parse_member(member.decode())
         return cls(
@@ -179,7 +181,9 @@ class DeadItem(BuriedItem):
 
     @classmethod
     def read(cls, queue: QueueName, member: str, raw: bytes) -> DeadItem:
-        """Parse an entry of the dead hash. The item of garbage may be any bytes."""
+        """Return the dead item in an entry (JSON) of the dead hash; of a malformed member both ids are 0. Its
+        ``item`` may be any text.
+        """
         entry = json.loads(raw.decode("utf-8", "replace"))
         _, task_id, chapter_id = parse_member(member)
         return cls(
@@ -217,7 +221,7 @@ class PollResult:
     clocks: dict[QueueName, int] = field(default_factory=dict)  # Redis' time then, in epoch milliseconds
 
     def add_reply(self, queue: QueueName, reply: list[Any]) -> int:
-        """Add poll.lua's reply for one queue; return its ``solo`` mode."""
+        """Add poll.lua's reply for one queue to this result; return the reply's ``solo`` mode, a number."""
         claims, refreshed, buried, left, state, newer, solo, clock = reply
         self.claims += [Claim.read(queue, one, self.sent_at) for one in claims]
         self.refreshed += [Claim.read(queue, one, self.sent_at) for one in refreshed]
