@@ -48,7 +48,7 @@ def main() -> None:
         limit=args.limit,
         seed=args.seed,
         redis=args.redis,
-        **troubles(args.without.split(","), args.chapters.count(","), args.redis),
+        **troubles(args.without.split(","), args.chapters.count(",") + 1, args.redis),
     )
     with tempfile.TemporaryDirectory() as folder:
         place = Path(args.keep or folder)
@@ -60,11 +60,16 @@ def main() -> None:
             print(death_figures(place, kills=args.deaths, lease=args.lease, chapters=long).line())
 
 
-def troubles(without: list[str], last: int, redis: str) -> dict[str, Any]:
-    """Each on a book of its own where there are enough; ``last`` is the last book's number."""
-    every = {"poison": (min(1, last), 3), "moved": 0, "twins": last, "deleted": 40, "old_worker": True}
+def troubles(without: list[str], books: int, redis: str) -> dict[str, Any]:
+    """The plan's troubles. Twins, poison and a provider that leaves have a book each, as one changes what the
+    others' figures mean; those for which none is left don't happen.
+    """
+    every: dict[str, Any] = {"deleted": 40, "old_worker": True}
+    of_books = [name for name in ("twins", "poison", "moved") if name not in without]
+    for number, name in enumerate(reversed(of_books[:books])):
+        every[name] = (number, 3) if name == "poison" else number
     outages = () if "outages" in without else OUTAGES[redis]
-    return {"outages": outages} | {name: value for name, value in every.items() if name not in without}
+    return {name: value for name, value in every.items() if name not in without} | {"outages": outages}
 
 
 def arguments() -> argparse.Namespace:

@@ -1,15 +1,14 @@
 """What providers cost, and whether a budget allows more.
 
-Usage is counted in memory and written every two seconds and at leaving, to ``kgnb_spending`` and, by task, to
-``kgnb_task_spending``; a crash loses two seconds of it. All nodes share these rows. A budget is overspent by
-the requests in flight when it is reached and by what other nodes spent in the last seconds. Days are calendar
-days in Beijing.
+Usage is written every two seconds and at leaving, to ``kgnb_spending`` and, by task, to
+``kgnb_task_spending``. A request counts before it is sent, by an estimate that its usage replaces: whatever
+kills a node, what it asked stays counted. Under a budget the estimate is written first. All nodes share these
+rows. A budget is overspent by the requests in flight when it is reached. Days are calendar days in Beijing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -22,8 +21,6 @@ from kgnb.stores.ledger.spending import SpendingKey, TaskSpendingKey
 
 K = TypeVar("K")
 
-FRESH_SECONDS = 10.0
-"""Greatest age of the other nodes' spending that a budget is checked against."""
 MILLION = 1_000_000
 
 
@@ -87,6 +84,15 @@ def cost_at(price: Sequence[float], usage: Usage) -> float:
     return money / MILLION
 
 
+@dataclass(slots=True)
+class Reservation:
+    """What the requests of one call may cost, counted before they are sent, until they are settled."""
+
+    key: SpendingKey
+    task_id: int
+    usage: Usage = Usage()
+
+
 class SpendingTracker:
     """Counts this node's spending, knows what all nodes spent, and checks it against the budget.
 
@@ -106,23 +112,49 @@ class SpendingTracker:
         self._meter = meter
         self._unwritten: dict[SpendingKey, Usage] = {}
         self._unwritten_tasks: dict[TaskSpendingKey, Usage] = {}
+        self._reserved: dict[SpendingKey, Usage] = {}  # of requests in flight
         self._stored: dict[SpendingKey, Usage] = {}
-        self._read_at = float("-inf")
         self._writing = asyncio.Lock()
         self._flushes: set[asyncio.Task[None]] = set()
 
     def record(self, provider: Provider, model: str, usage: Usage, task_id: int | None = None) -> None:
         """Count the usage of a call, for a task or (None) for no task."""
-        if usage == Usage():
-            return
-        _add(self._unwritten, (provider.lower_name, model, self._clock().date()), usage)
-        if task_id is not None:
-            _add(self._unwritten_tasks, (task_id, provider.lower_name, model), usage)
+        self._count(self._key(provider, model), task_id, usage)
+        if task_id is not None and usage != Usage():
             self._meter(task_id, usage)
 
-    @property
-    def _has_limits(self) -> bool:
-        return bool(self.budget.money or self.budget.tokens)
+    def reservation(self, provider: Provider, model: str, task_id: int) -> Reservation:
+        """Return the empty reservation of a call for a task."""
+        return Reservation(self._key(provider, model), task_id)
+
+    def reserve(self, call: Reservation, usage: Usage) -> None:
+        """Count a request that is about to be sent."""
+        call.usage += usage
+        _add(self._reserved, call.key, usage)
+        self._count(call.key, call.task_id, usage)
+
+    async def write_reserved(self, provider: Provider) -> None:
+        """Where the provider has a budget, write what is reserved, and read what all nodes spent, for
+        :meth:`check`. Raises ServiceDown.
+        """
+        if any(self.budget.limits(provider.lower_name)):
+            await self.flush()
+
+    def settle(self, call: Reservation, usage: Usage) -> None:
+        """Count what the call cost in place of what was reserved for it."""
+        _add(self._reserved, call.key, Usage() - call.usage)
+        self._count(call.key, call.task_id, usage - call.usage)
+        call.usage = Usage()
+        if usage != Usage():
+            self._meter(call.task_id, usage)
+
+    def _key(self, provider: Provider, model: str) -> SpendingKey:
+        return provider.lower_name, model, self._clock().date()
+
+    def _count(self, key: SpendingKey, task_id: int | None, usage: Usage) -> None:
+        _add(self._unwritten, key, usage)
+        if task_id is not None:
+            _add(self._unwritten_tasks, (task_id, *key[:2]), usage)
 
     async def flush(self) -> None:
         """Write new usage; under a budget also read what all nodes spent. Raises ServiceDown.
@@ -137,25 +169,19 @@ class SpendingTracker:
 
     async def _flush(self) -> None:
         async with self._writing:
-            stale = self._has_limits and time.monotonic() - self._read_at > FRESH_SECONDS
-            if not self._unwritten and not stale:
-                return
             writing, by_task = dict(self._unwritten), dict(self._unwritten_tasks)
-            since = self.budget.first_day(self._clock()) if self._has_limits else None
-            stored = await self._ledger.spending.add(writing, since, by_task=by_task)
+            if not (writing or by_task):  # another call wrote it
+                return
+            has_limits = self.budget.money or self.budget.tokens
+            since = self.budget.first_day(self._clock()) if has_limits else None
+            self._stored = await self._ledger.spending.add(writing, since, by_task=by_task)
             _subtract(self._unwritten, writing)
             _subtract(self._unwritten_tasks, by_task)
-            self._stored = stored
-            self._read_at = time.monotonic()
-
-    def is_stale(self, provider: Provider) -> bool:
-        """Whether :meth:`flush` must read what other nodes spent before :meth:`check` can decide."""
-        return (
-            any(self.budget.limits(provider.lower_name)) and time.monotonic() - self._read_at > FRESH_SECONDS
-        )
 
     def check(self, provider: Provider, model: str) -> None:
-        """Raise BudgetReached when the provider may cost no more, as far as is known here."""
+        """Raise BudgetReached when the provider may cost no more, as far as is known here. What this node has
+        in flight doesn't count: it may cost less.
+        """
         money, tokens = self.budget.limits(provider.lower_name)
         if not (money or tokens):
             return
@@ -171,11 +197,11 @@ class SpendingTracker:
 
     def _spent_in_window(self, key: str) -> tuple[float, int]:
         since, money, tokens = self.budget.first_day(self._clock()), 0.0, 0
-        for rows in (self._stored, self._unwritten):
+        for sign, rows in ((1, self._stored), (1, self._unwritten), (-1, self._reserved)):
             for (provider, model, day), usage in rows.items():
                 if provider == key and day >= since:
-                    money += self.budget.cost(provider, model, usage) or 0.0
-                    tokens += usage.prompt_tokens + usage.completion_tokens
+                    money += sign * (self.budget.cost(provider, model, usage) or 0.0)
+                    tokens += sign * (usage.prompt_tokens + usage.completion_tokens)
         return money, tokens
 
     def _reached(self, key: str, provider: Provider, **facts: object) -> BudgetReached:
@@ -186,11 +212,11 @@ class SpendingTracker:
 
 
 def _add(sums: dict[K, Usage], key: K, usage: Usage) -> None:
-    sums[key] = sums.get(key, Usage()) + usage
+    total = sums.pop(key, Usage()) + usage
+    if total != Usage():
+        sums[key] = total
 
 
 def _subtract(sums: dict[K, Usage], written: Mapping[K, Usage]) -> None:
     for key, usage in written.items():
-        sums[key] -= usage
-        if sums[key] == Usage():
-            del sums[key]
+        _add(sums, key, Usage() - usage)

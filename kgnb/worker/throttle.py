@@ -22,7 +22,7 @@ from kgnb.core.model import Prompt, Provider, Usage
 from kgnb.llm.client import TEST_PROMPT, Completion, LlmClient
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
 from kgnb.stores.queue.store import Queue
-from kgnb.worker.budget import SpendingTracker
+from kgnb.worker.budget import Reservation, SpendingTracker
 from kgnb.worker.failure_judge import FailureJudge, Moment
 from kgnb.worker.outages import Outages
 from kgnb.worker.provider_pauses import ProviderPauses, fingerprint
@@ -49,7 +49,7 @@ class _Call:
     client: LlmClient
     prompt: Prompt
     model: str
-    task_id: int
+    spending: Reservation
     lost: Callable[[], bool]
     started: Moment
     passage: str = ""  # of which chapter the prompt is
@@ -116,7 +116,8 @@ class ProviderThrottle:
         """
         provider = client.provider
         passage = f"{task_id}/{chapter_id or prompt.hash}"
-        call = _Call(client, prompt, model, task_id, lost, self._judge.now(provider.lower_name), passage)
+        spending = self._spending.reservation(provider, model, task_id)
+        call = _Call(client, prompt, model, spending, lost, self._judge.now(provider.lower_name), passage)
         try:
             done = await self._ask(call)
         except errors.ProviderError as error:
@@ -145,8 +146,9 @@ class ProviderThrottle:
         """Wait until the call's next HTTP request may start; raise when it may not."""
         provider = call.provider
         # Budget before pause: a used-up budget is the error to report, not the pause it caused.
-        if self._spending.is_stale(provider):
-            await self._outages.retry_until_up("sql", self._spending.flush, lost=call.lost)
+        self._spending.reserve(call.spending, Usage(1, call.chars))
+        written = partial(self._spending.write_reserved, provider)
+        await self._outages.retry_until_up("sql", written, lost=call.lost)
         self._spending.check(provider, call.model)
         self._check_allowed(provider, call.lost)
         wait = self._breaker.seconds_limited(provider.name)
@@ -225,7 +227,8 @@ class ProviderThrottle:
     async def _answers(self, failed: _Call) -> bool:
         """Whether the provider answers a short request, for which the task of the ``failed`` one pays."""
         started = self._judge.now(failed.provider.lower_name)
-        call = _Call(failed.client, TEST_PROMPT, failed.model, failed.task_id, lambda: False, started)
+        spending = replace(failed.spending, usage=Usage())
+        call = _Call(failed.client, TEST_PROMPT, failed.model, spending, lambda: False, started)
         try:
             async with asyncio.timeout(TEST_SECONDS):
                 await self._ask(call)
@@ -238,12 +241,11 @@ class ProviderThrottle:
         return True
 
     def _record_usage(self, call: _Call, usage: Usage, unanswered: int = 0) -> None:
-        if not call.began:  # nothing was asked
-            return
         # A request that timed out or was cancelled is billed: one token per character of its prompt leaves
         # room for the reply.
-        counted = usage + Usage(unanswered, unanswered * call.chars)
-        self._spending.record(call.provider, call.model, counted, call.task_id)
+        self._spending.settle(call.spending, usage + Usage(unanswered, unanswered * call.chars))
+        if not call.began:  # nothing was asked
+            return
         took = time.monotonic() - call.began
         self.on_request_timed(call.provider.lower_name, took)
         if call.reservation is not None:

@@ -40,13 +40,17 @@ class Clock:
 
 
 async def reached(spending: SpendingTracker, model: str = "chat") -> BudgetReached | None:
-    spending._read_at = float("-inf")  # as if the last look at the table were long ago
-    if spending.is_stale(PROVIDER):
-        await spending.flush()
+    """The error that keeps a request from being sent."""
+    call = spending.reservation(PROVIDER, model, 1)
+    spending.reserve(call, Usage(1, 10))
+    await spending.write_reserved(PROVIDER)
     try:
         spending.check(PROVIDER, model)
     except BudgetReached as error:
         return error
+    finally:
+        spending.settle(call, Usage())
+        await spending.flush()
     return None
 
 
@@ -168,7 +172,6 @@ async def test_what_could_not_be_written_counts_and_is_written_later(
             for _ in range(2):
                 with pytest.raises(ServiceDown):
                     await spending.flush()
-        assert spending.is_stale(PROVIDER)  # what others spent isn't known yet
         spending.check(PROVIDER, "chat")
         spending.record(PROVIDER, "chat", Usage(1, 1, 1), task)
         with pytest.raises(BudgetReached):
@@ -218,7 +221,57 @@ async def test_a_cancelled_write_counts_once(tmp_path: Path) -> None:
         assert await told(ledger, task) == [Usage(1, 10, 5)] * 2
 
 
+async def test_requests_in_flight_stay_counted_when_their_node_dies(ledger: Ledger) -> None:
+    budget = Budget(tokens={"": 1_000})
+    lives = 0
+    while lives < 9:
+        node = SpendingTracker(ledger, budget)
+        for _ in range(2):
+            node.reserve(node.reservation(PROVIDER, "chat", 1), Usage(1, 100))
+            await node.write_reserved(PROVIDER)
+        try:
+            node.check(PROVIDER, "chat")
+        except BudgetReached:
+            break
+        lives += 1  # and is killed, both requests in flight
+    assert lives == 5
+    assert await reached(SpendingTracker(ledger, budget)) is not None
+
+
+async def test_what_a_request_cost_takes_the_place_of_what_was_reserved(ledger: Ledger) -> None:
+    clock, metered = Clock(), list[tuple[int, Usage]]()
+    _, task = await new_task(ledger)
+    spending = SpendingTracker(ledger, Budget(tokens={"": 150}), clock, lambda *one: metered.append(one))
+    call = spending.reservation(PROVIDER, "chat", task)
+    for _ in range(2):  # it was tried twice
+        spending.reserve(call, Usage(1, 100))
+        await spending.write_reserved(PROVIDER)
+    assert await told(ledger, task) == [Usage(2, 200)] * 2
+    spending.check(PROVIDER, "chat")  # it may cost less
+    clock.now += timedelta(days=1)
+    spending.settle(call, Usage(2, 60, 30, 10))
+    await spending.flush()
+    assert await told(ledger, task) == [Usage(2, 60, 30, 10)] * 2
+    assert metered == [(task, Usage(2, 60, 30, 10))]
+
+
 # --- at the throttle
+
+
+async def test_a_request_is_counted_before_it_is_sent(ledger: Ledger, redis_url: str) -> None:
+    _, task = await new_task(ledger)
+    budget = Budget(tokens={"": 1_000})
+    async with (
+        FakeServer(faults=Faults(hang=1.0)) as server,
+        asking(redis_url, server.base_url, ledger=ledger, budget=budget) as node,
+    ):
+        asked = asyncio.create_task(node.ask("刘备与关羽。", task_id=task))
+        while not server.stats.requests:
+            await asyncio.sleep(0.01)
+        assert await told(ledger, task) == [Usage(1, len("刘备与关羽。"))] * 2
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
 
 
 async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: str) -> None:
