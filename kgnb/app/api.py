@@ -110,7 +110,7 @@ class _Call(Generic[R]):
 
 
 def spawn(work: Coroutine[Any, Any, R]) -> Future[R]:
-    """Start ``work`` on kgnb's loop and return at once."""
+    """Start ``work`` on kgnb's event loop and return its future at once."""
     return _thread.submit(work)
 
 
@@ -140,7 +140,8 @@ class BookGraph:
         return say(self._message, title=one_line(self.title), **self.result.facts())
 
     def at(self, chapter: int) -> BookGraph:
-        """Return the book as a reader of this chapter knows it: nobody, no name and no tie that comes later.
+        """Return a view of the book as a reader of the chapters up to ``chapter`` knows it: without later
+        people, names and ties.
 
         The figures of ``result`` stay those of the whole book.
 
@@ -151,25 +152,33 @@ class BookGraph:
         return view
 
     def find(self, text: str) -> QueryRows:
-        """Return entities with ``text`` in their name, an alias or the description, best match first."""
+        """Return the entities with ``text`` in their name, an alias or the description, best match first;
+        without rows a note suggests similar names.
+        """
         query = self._query()
         found = query.find(text)
         return query_results.matches(text, found, () if found else query.similar_names(text))
 
     def neighbours(self, name: str) -> QueryRows:
-        """Return an entity's neighbours, the closest first."""
+        """Return the neighbours of an entity, the closest first. Raises InputError for an unknown or
+        ambiguous name.
+        """
         query = self._query()
         of = query.entity(name)
         return query_results.neighbours(of, query.neighbours(of.ref))
 
     def path(self, a: str, b: str) -> QueryRows:
-        """Return the shortest path between two entities, the strongest of several; empty if none."""
+        """Return the steps of the shortest path between two entities, the strongest of several; no rows if
+        there is none. Raises InputError for an unknown or ambiguous name.
+        """
         query = self._query()
         start, end = query.entity(a), query.entity(b)
         return query_results.path(start, end, query.path(start.ref, end.ref))
 
     def between(self, a: str, b: str) -> QueryRows:
-        """Return the relations of two entities chapter by chapter."""
+        """Return the relations and common events of two entities, a row for each chapter. Raises InputError
+        for an unknown or ambiguous name.
+        """
         query = self._query()
         one, other = query.entity(a), query.entity(b)
         turns = run(self._on(lambda app: self._turns(app, query, one, other)))
@@ -184,13 +193,17 @@ class BookGraph:
         return relationship_history.history(query, a, b, said)
 
     def timeline(self, name: str) -> QueryRows:
-        """Return the chapters in which an entity occurs, with its events and company."""
+        """Return the chapters in which an entity occurs, in order, with its events and companions. Raises
+        InputError for an unknown or ambiguous name.
+        """
         query = self._query()
         of = query.entity(name)
         return query_results.timeline(of, query.timeline(of.ref))
 
     def top(self, n: int = 10, kind: str = "Character") -> QueryRows:
-        """Return the ``n`` most important of a kind: Character, Location, Organization, Thing, Event."""
+        """Return the ``n`` most important entities of a kind: Character, Location, Organization, Thing,
+        Event. Raises InputError for another kind.
+        """
         if kind not in KINDS:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(KINDS))
         query = self._query()
@@ -219,22 +232,26 @@ class BookGraph:
 
     @property
     def characters(self) -> QueryRows:
-        """Every character, the most important first; ``.frame()`` makes a pandas DataFrame of it."""
+        """All characters, the most important first; ``.frame()`` makes a pandas DataFrame of the rows."""
         return self.top(_ALL)
 
     @property
     def events(self) -> QueryRows:
-        """Every event, as :attr:`characters`."""
+        """All events, those of most chapters first; see :attr:`characters`."""
         return self.top(_ALL, "Event")
 
     @property
     def relations(self) -> QueryRows:
-        """Every tie of two characters with its evidence, as :attr:`characters`; stated ones come first."""
+        """All ties between two characters with their evidence, stated ones before acquaintances; see
+        :attr:`characters`.
+        """
         return query_results.relations(self._query().graph)
 
     @property
     def names(self) -> QueryRows:
-        """Every other name of a character, why it is one, and its probability, as :attr:`characters`."""
+        """All other names of the characters, each with the reason and its probability; see
+        :attr:`characters`.
+        """
         from kgnb.app.names import names_of
 
         task, kinds = self.result.task_id, ("Character",)
@@ -253,11 +270,11 @@ class BookGraph:
     def ask(
         self, question: str, *, until: int | None = None, provider: str | None = None, **parameters: Any
     ) -> AnswerText | QueryRows:
-        """Answer a question in words, from the graph and with its quotes; a Cypher query as :meth:`cypher`
-        does.
+        """Return the answer to a question in words, from the graph, with quotes; for a Cypher query the rows
+        of :meth:`cypher`.
 
-        ``provider``: the LLM that answers it, from passages of the book; each sentence is shown with a quote
-        that stands in the text, and what it cost. ``until``: as :meth:`at`.
+        ``provider``: an LLM that answers from passages of the book; each sentence is shown with a quote that
+        stands in the text, and the answer with its cost. ``until``: as in :meth:`at`.
 
         >>> book.ask("刘备和关羽是什么关系？")  # doctest: +SKIP
         """
@@ -338,11 +355,12 @@ class BookGraph:
         display(graph, history, title=self.title)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Write the graph as html, png, svg, json, csv, graphml or cypher, or as an author's kit: md, docx
-        (extra ``docx``), obsidian or cards; by the ending or ``format``.
+        """Write the graph to a file and return its path: html, png, svg, json, csv, graphml or cypher, or an
+        author's kit: md, docx (extra ``docx``), obsidian or cards; by the ending or ``format``.
 
         ``.csv`` is one table of the relations between persons, ``.zip`` all tables. ``.obsidian`` and
-        ``.cards`` become folders, which must be new; ``.cards.json`` has all cards in one list.
+        ``.cards`` become folders, which must be new; ``.cards.json`` has all cards in one list. Raises
+        InputError for another format.
         """
         from kgnb.app.transfer import export
 
@@ -373,7 +391,7 @@ def build_book(
     again: bool,
     progress: bool,
 ) -> BookGraph:
-    """Carry out :func:`kgnb.build`."""
+    """Build the book as :func:`kgnb.build` describes and return its graph."""
     from kgnb.app import build as build_use_case  # an opened book needs no worker
     from kgnb.app import submit
     from kgnb.app.local_model import open_to_work
@@ -411,10 +429,10 @@ def books(data: str | Path | None = None) -> QueryRows:
 
 
 def open(book: library.Wanted = None, data: str | Path | None = None) -> BookGraph:
-    """Open a finished book by title, task number or a row of :func:`books`; default: the newest.
+    """Return a finished book by title, task number or a row of :func:`books`; for None the newest.
 
-    ``data`` as in :func:`books`; what is read-only is copied to a temporary folder first. Raises InputError
-    that says what there is when nothing fits.
+    ``data`` as in :func:`books`; a read-only record is copied to a temporary folder first. Raises InputError
+    that lists the books when none or several fit.
     """
     settings, place = _shelf(data)
     if settings is None:

@@ -50,7 +50,7 @@ class BookAsked:
 
     @property
     def record(self) -> Record:
-        """What a reader knows."""
+        """The record that a reader knows: up to chapter ``until``, or all of it for None."""
         return self.whole if self.until is None else self.whole.until(self.until)
 
 
@@ -63,8 +63,9 @@ async def ask_book(
     until: int | None = None,
     provider: str | None = None,
 ) -> Answer:
-    """Answer a question about a novel, whose record and graph are read first; see :func:`ask` and
-    :func:`ask_model`."""
+    """Return the answer to a question about a novel, whose record and graph are read first; see :func:`ask`
+    and, with ``provider``, :func:`ask_model`.
+    """
     from kgnb.app.graphs import graph_and_state
 
     record = await app.ledger.graphs.record(novel_id)
@@ -76,7 +77,9 @@ async def ask_book(
 
 
 async def ask(book: BookAsked, question: str) -> Answer:
-    """Answer a question without an LLM. Raises ServiceDown while the texts are read."""
+    """Return the answer to a question without an LLM: sentences from the graph or the text, else the nearest
+    passages or a note. Raises ServiceDown while the texts are read.
+    """
     read = read_question(question, book.query)
     sentences = answer(read, book.query)
     if sentences and read.intent not in TIES:
@@ -95,11 +98,13 @@ async def ask(book: BookAsked, question: str) -> Answer:
 
 
 async def ask_model(app: App, book: BookAsked, question: str, provider_name: str, task_id: int) -> Answer:
-    """Answer a question by an LLM, from passages of the book; each sentence has a quote that stands there.
+    """Return an LLM's answer to a question, from passages of the book; sentences without a quote that stands
+    there are left out, and if none is left a note says so.
 
-    The reply is cached, as one that the task asked for; its cost is counted, and the budget holds. Raises
-    SettingsError for a provider that can't be asked, ProviderPaused, RateReached, BudgetReached and other
-    ProviderErrors, ServiceDown. ``app`` needs its queue, where pauses and rate limits are.
+    The reply is cached, as one that the task asked for; its cost is counted, and the budget holds. The rules
+    as provider answer as :func:`ask`. Raises SettingsError for a provider that can't be asked,
+    ProviderPaused, RateReached, BudgetReached and other ProviderErrors, ServiceDown. ``app`` needs its queue,
+    where pauses and rate limits are.
     """
     from kgnb.graph.ask.model_answer import later_names, question_prompt, read_reply, verified
 
@@ -119,8 +124,9 @@ async def ask_model(app: App, book: BookAsked, question: str, provider_name: str
 
 
 def retrieved(book: BookAsked, question: Question) -> list[Passage]:
-    """The passages that a question is answered from, in the book's order: those that the graph's own answer
-    quotes, and the nearest ones. Blocking."""
+    """Return the passages for an LLM's answer, in the book's order, at most :data:`SENT_PASSAGES`: those that
+    the graph's own answer quotes, and the nearest ones with their neighbours. Blocking.
+    """
     quotes = {
         (source.chapter, source.quote)
         for sentence in answer(question, book.query)
@@ -203,7 +209,7 @@ async def _reply(app: App, provider: Provider, model: str, prompt: Prompt, task_
 
 
 def is_cypher(question: str) -> bool:
-    """Whether a question is a Cypher query: it begins with one of Cypher's words for reading.
+    """Return whether a question is a Cypher query: it begins with one of Cypher's words for reading.
 
     >>> is_cypher("match (c) return c.name"), is_cypher("Match me with Darcy"), is_cypher("谁是刘备")
     (True, False, False)

@@ -48,7 +48,8 @@ async def build(
     again: bool = False,
     listener: Listener = lambda _: None,
 ) -> BuildResult:
-    """Turn a book into a graph; returns when its task, and those for chapters added meanwhile, are closed.
+    """Turn a book into a graph; return the result when its task, and those for chapters added meanwhile, are
+    closed.
 
     The result describes the last task; its cost is that of all. Raises BuildStopped without progress for
     :data:`STALL_SECONDS`, and at once when the provider refuses the key, is out of quota, doesn't know the
@@ -262,7 +263,7 @@ async def _is_given_up(task: Task, watch: _TaskWatch) -> bool:
 
 
 async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int] = ()) -> BuildResult:
-    """Count the task's figures in rows and graph, and this run's cost over all tasks ``worked``.
+    """Return the task's figures, counted in rows and graph, with this run's cost over all tasks ``worked``.
 
     Waits for stores that are down; raises BuildStopped after :data:`STALL_SECONDS`.
     """

@@ -38,12 +38,16 @@ class BuildResult:
         return asdict(self)
 
     def facts(self) -> dict[str, object]:
-        """Return what a text says of it, where a build with gaps isn't called failed."""
+        """Return :meth:`as_dict` for a text; ``status`` is "gaps" if some chapters failed and others are
+        completed.
+        """
         return self.as_dict() | ({"status": "gaps"} if self.failed and self.completed else {})
 
 
 async def graph_figures(app: App, novel_id: int) -> dict[str, int]:
-    """Return the figures of a :class:`BuildResult` that are counts of the graph. Raises ServiceDown."""
+    """Return the counts of the graph that a :class:`BuildResult` has: ``characters``, ``locations``,
+    ``organizations``, ``events``, ``relations`` (ties between characters). Raises ServiceDown.
+    """
     counts = await graph_counts(app, novel_id)
     return {
         "characters": counts.get("Character", 0),

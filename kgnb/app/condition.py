@@ -102,7 +102,9 @@ def add_conditions(
 def condition(
     task: Item, provider: Item | None, nodes: Sequence[Item], *, down: str, stuck: str, now: float
 ) -> Condition:
-    """One task's condition; ``nodes`` are those that live."""
+    """Return one task's condition as of ``now`` (epoch seconds). ``nodes``: the live ones; ``down``,
+    ``stuck``: reasons as in :func:`add_conditions`, "" for none.
+    """
     if task["status"] not in ACTIVE_STATUSES:
         return _ended(task)
     if down:

@@ -60,7 +60,7 @@ class App:
 
     @property
     def has_queue(self) -> bool:
-        """Whether there is a queue: an embedded one that doesn't run isn't started in order to look."""
+        """Whether the app has a queue; False if it was opened to look, and the embedded queue doesn't run."""
         return self._queue is not None
 
     @property
@@ -70,26 +70,34 @@ class App:
 
     @property
     def queue(self) -> Queue:
-        """The queue. AssertionError if :func:`open_app` wasn't asked for it: a mistake of the caller."""
+        """The queue. Raises AssertionError if :func:`open_app` wasn't asked for it: a mistake of
+        the caller.
+        """
         assert self._queue is not None
         return self._queue
 
     @property
     def graph(self) -> GraphStore | None:
-        """The graph database of NEO4J_URI, None without one; :func:`open_app` was asked for it, or
-        :meth:`open_graph` has connected to it."""
+        """The graph database of NEO4J_URI; None if it isn't set.
+
+        Raises AssertionError if neither :func:`open_app` nor :meth:`open_graph` has connected to it.
+        """
         assert self._graph is not None or self.settings.embedded_graph
         return self._graph
 
     @property
     def breaker(self) -> CircuitBreaker:
-        """The circuit breaker that all nodes share, without what a node remembers of its own calls."""
+        """A new circuit breaker on the state that all nodes share, without what a node remembers of its own
+        calls.
+        """
         from kgnb.stores.queue.breaker import CircuitBreaker
 
         return CircuitBreaker(self.queue.connection)
 
     async def provider_states(self, names: Sequence[str]) -> dict[str, ProviderState]:
-        """What all nodes know of the providers; nothing where no queue runs."""
+        """Return name → the state that all nodes share; states without pause or failure where no
+        queue runs.
+        """
         from kgnb.stores.queue.breaker import ProviderState
 
         return await self.breaker.states(names) if self.has_queue else dict.fromkeys(names, ProviderState())
@@ -112,7 +120,7 @@ class App:
 async def open_app(
     settings: Settings, *, sql: bool = True, queue: bool = True, graph: bool = True, start: bool = True
 ) -> AsyncIterator[App]:
-    """Connect and prepare every store that is needed; start or join the embedded queue.
+    """Yield an app with every needed store connected and prepared; start or join the embedded queue.
 
     ``sql``, ``queue`` and ``graph`` (of NEO4J_URI, if any) say which services the caller needs; without SQL
     no provider is known. ``start``: False where an embedded queue is only to be joined if it runs. Fills an
@@ -145,9 +153,10 @@ def _open_engine(settings: Settings, queue: bool, start: bool) -> EmbeddedQueue 
 
 @asynccontextmanager
 async def open_to_look(settings: Settings, *, start: bool = False, **services: bool) -> AsyncIterator[App]:
-    """As :func:`open_app`, for what only looks, tests or takes away: leave no folder where there was none.
+    """Like :func:`open_app`, for callers that only look, test or take away: no folder is left where there was
+    none.
 
-    The app's settings are then not ``settings``: they name a temporary folder.
+    The app's settings may then name a temporary folder.
     """
     with temporary_folder(readable(settings)) as own:
         async with open_app(own, start=start, **services) as app:
@@ -156,7 +165,9 @@ async def open_to_look(settings: Settings, *, start: bool = False, **services: b
 
 @asynccontextmanager
 async def open_for_task(settings: Settings, task_id: int, **services: bool) -> AsyncIterator[App]:
-    """As :func:`open_app`, but start and make nothing when the task's record can't be there."""
+    """Like :func:`open_app`, but raise InputError, and start or make nothing, when the task's record can't
+    exist.
+    """
     if lacks_folder(settings):
         if settings.embedded_sql and not settings.sqlite_path.exists():
             raise no_task(settings, task_id)
@@ -169,7 +180,9 @@ async def open_for_task(settings: Settings, task_id: int, **services: bool) -> A
 
 
 def no_task(settings: Settings, task_id: int) -> InputError:
-    """The error for a task that isn't there: people look in another folder than they built in."""
+    """Return the error for an unknown task, with the data folder or database that was read: people look in
+    another folder than they built in.
+    """
     place = settings.data.absolute() if settings.embedded_sql else f"{settings.db_host}/{settings.db_name}"
     return InputError("cli.no_task", task=task_id, place=place)
 
@@ -178,7 +191,8 @@ def no_task(settings: Settings, task_id: int) -> InputError:
 async def when_up(
     connect: Callable[[], AbstractAsyncContextManager[T]], stop: asyncio.Event, *, fail_fast: bool = False
 ) -> AsyncIterator[T | None]:
-    """Enter ``connect()`` as soon as its services are up; None when ``stop`` is set first.
+    """Enter ``connect()`` as soon as its services are up and yield its result; yield None when ``stop`` is
+    set first.
 
     Raises ServiceDown if ``fail_fast``, and errors that waiting can't mend (a wrong password, a broken
     folder).

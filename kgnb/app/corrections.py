@@ -39,10 +39,11 @@ async def corrections_of(app: App, novel_id: int) -> Sequence[Decision]:
 
 
 async def apply(app: App, novel_id: int, wanted: Iterable[Decision], *, by: str) -> list[Applied]:
-    """Store the corrections that fit the book, each after those before it; then make its graph anew.
+    """Store the corrections that fit the book, each after those before it, then refresh its graph; return,
+    for each in order, whether it is new or why it wasn't stored.
 
-    Those that fit nothing, or contradict what stands, are not stored and say why. Raises InputError for an
-    unknown novel, ServiceDown.
+    Not stored are corrections of unknown names, and those that contradict what stands. Raises InputError for
+    an unknown novel, ServiceDown.
     """
     corrector = Corrector(await graph_of(app, novel_id))
 
@@ -129,38 +130,51 @@ class BookCorrections:
         return done.decision.id
 
     def rename(self, name: str, new: str, reason: str = "") -> int:
-        """Call a character by another name; the old one becomes an alias."""
+        """Call a character by another name, the old one becoming an alias; return the correction's number.
+        Raises InputError for an unknown name.
+        """
         return self._store("rename", name, new, reason=reason)
 
     def alias(self, name: str, alias: str, reason: str = "") -> int:
-        """Give a character an alias; another character of this name becomes one with it."""
+        """Give a character an alias; another character of this name is merged into it. Return the
+        correction's number. Raises InputError for an unknown name.
+        """
         return self._store("merge", name, alias, reason=reason)
 
     def not_a_person(self, name: str, kind: str = "", reason: str = "") -> int:
-        """Take somebody out of the characters; ``kind``: Location, Organization or Thing, "" for nothing
-        at all."""
+        """Remove a character, or make it of another ``kind``: Location, Organization or Thing ("": remove).
+        Return the correction's number. Raises InputError for an unknown name or kind.
+        """
         if kind not in NAMED_LABELS[1:] and kind:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(NAMED_LABELS[1:]))
         return self._store("kind", name, detail=kind, reason=reason)
 
     def tie(self, source: str, type: str, target: str, reason: str = "") -> int:
-        """Add a tie of a relationship type: SIBLING, or as kgnb shows it, 兄弟姐妹."""
+        """Add a tie of a relationship type: SIBLING, or as kgnb shows it, 兄弟姐妹. Return the correction's
+        number. Raises InputError for an unknown name.
+        """
         return self._store("tie", source, target, detail=type, reason=reason)
 
     def untie(self, source: str, target: str, type: str = "", reason: str = "") -> int:
-        """Take the ties between two characters away: all, or those of a type."""
+        """Remove the ties between two characters: all, or those of ``type``. Return the correction's number.
+        Raises InputError for an unknown name.
+        """
         return self._store("untie", source, target, detail=type, reason=reason)
 
     def protagonist(self, name: str, yes: bool = True, reason: str = "") -> int:
-        """Say that a character is a protagonist, or is none."""
+        """Set whether a character is a protagonist; return the correction's number. Raises InputError for an
+        unknown name.
+        """
         return self._store("protagonist", name, detail="yes" if yes else "no", reason=reason)
 
     def note(self, name: str, text: str) -> int:
-        """Write a note on a character; an empty one takes it away."""
+        """Write a note on a character, replacing an earlier one; "" removes it. Return the correction's
+        number. Raises InputError for an unknown name.
+        """
         return self._store("note", name, detail=text)
 
     def undo(self, number: int) -> bool:
-        """Undo a correction, a merge or a split; return whether it stood.
+        """Undo a correction, a merge or a split; return False if it was undone before, else True.
 
         Raises InputError for an unknown number.
         """

@@ -65,7 +65,8 @@ async def list_dead_letters(app: App) -> list[DeadLetter]:
 
 
 async def retry_dead_letters(app: App, task_id: int | None = None, chapter: int | None = None) -> RetryResult:
-    """Queue dead chapters (by number) and items again, of one task or of all.
+    """Queue dead chapters (``chapter``: number) and items again, of one task or of all; return the tasks, the
+    number of letters, and the tasks left alone.
 
     A named task runs again even when it was closed, paused or cancelled; without a name, paused and cancelled
     tasks are left alone. Raises InputError when no dead letter matches.
@@ -102,7 +103,7 @@ async def _retry(app: App, task_id: int, items: Sequence[DeadItem]) -> None:
 
 
 async def drop_dead_letters(app: App, task_id: int, chapter: int | None = None) -> int:
-    """Drop a task's dead letters and return how many; their chapters stay failed.
+    """Drop a task's dead letters, or those of one chapter; return their number. Their chapters stay failed.
 
     A task whose own item is dropped ends as failed. Raises InputError when no dead letter matches.
     """
@@ -121,7 +122,7 @@ async def drop_dead_letters(app: App, task_id: int, chapter: int | None = None) 
 
 
 async def drop_garbage(app: App) -> int:
-    """Drop the items that name no task and return how many."""
+    """Drop the dead items that name no task; return their number, 0 for none."""
     garbage = [item for item in await dead_items(app) if not item.task_id]
     await app.queue.remove_dead(garbage)
     return len(garbage)

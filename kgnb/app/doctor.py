@@ -52,12 +52,14 @@ class Check:
 
     @property
     def mark(self) -> str:
-        """✓ works, ! could be better, ✗ fails."""
+        """ "✓" for a check that passed, "!" if it passed with advice, "✗" if it failed."""
         return ("!" if self.mend else "✓") if self.ok else "✗"
 
 
 async def doctor(settings: Settings) -> list[Check]:
-    """Check everything; each provider gets one real request, which costs a few tokens."""
+    """Return the checks of everything, Python and packages first, then machine, services and providers; each
+    provider gets one real request, which costs a few tokens.
+    """
     host = detect_host()
     python = Check("python", True, f"{platform.python_version()} {platform.machine()}")
     if settings.embedded_sql:
@@ -143,7 +145,9 @@ async def _cypher(settings: Settings) -> Check:
 
 
 async def check_service(settings: Settings, name: str) -> Check:
-    """Check whether "sql", "redis" or "bolt" answers and is writable; the other two aren't opened."""
+    """Return the check whether "sql", "redis" or "bolt" (``name``) answers and is writable; the other two
+    aren't opened.
+    """
     address = service_address(settings, name)
     place = say("doctor.embedded") if address is None else await _resolved(*address)
     started = time.monotonic()

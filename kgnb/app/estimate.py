@@ -96,7 +96,9 @@ class BookSize:
 
 
 async def quick_estimate(app: App, size: BookSize, provider_name: str | None) -> Estimate:
-    """Return what the book will take; nothing is asked. Raises SettingsError for an unknown provider."""
+    """Return what the book will cost, by earlier tasks of the same provider and model, else by rules of
+    thumb; nothing is asked. Raises SettingsError for an unknown provider.
+    """
     provider = app.providers.requested(provider_name)
     model, usage = await app.router.model_for(provider), None
     if not provider.is_rules:
@@ -141,7 +143,8 @@ async def estimate(
     sample: int,
     listener: build.Listener = lambda _: None,
 ) -> Estimate:
-    """Work ``sample`` chapters spread over the book, unless some are done already, and extrapolate.
+    """Extract ``sample`` chapters spread over the book, unless some are done already; return what they cost,
+    and what the rest will, in proportion.
 
     A later build does the rest; nothing is paid twice. Raises what :func:`kgnb.app.build.build` raises, and
     InputError where a task over the whole book waits for its first chapter.
@@ -200,7 +203,11 @@ def _interrupted_estimate(known: Sequence[Task], imported: ImportedBook, sample:
 
 
 def spread(chapters: Sequence[Chapter], count: int) -> list[Chapter]:
-    """Return ``count`` chapters spread evenly; never the first, which is often a preface."""
+    """Return ``count`` chapters spread evenly, in order; all if there are not more. A smaller count never has
+    the first, which is often a preface.
+
+    Of ten chapters 2: the third and the eighth.
+    """
     if count >= len(chapters):
         return list(chapters)
     return [chapters[(2 * i + 1) * len(chapters) // (2 * count)] for i in range(count)]

@@ -38,7 +38,9 @@ async def graph_of(app: App, novel_id: int, until: int | None = None) -> Graph:
 
 
 async def graph_and_state(app: App, record: Record, until: int | None = None) -> tuple[Graph, str]:
-    """Return the graph of the record, or of a newer one, and the state of the one that it was made from."""
+    """Return (graph of the record, or of a newer one; digest of the record that it was made from). ``until``
+    as in :func:`graph_of`.
+    """
     if until is not None:
         from kgnb.graph.project.projection import project  # a graph that is kept is read without it
 
@@ -63,8 +65,9 @@ def _check_chapter(record: Record, until: int) -> None:
 
 
 async def graph_and_history(app: App, novel_id: int, until: int | None = None) -> tuple[Graph, BookHistory]:
-    """Return the novel's graph, and what the book tells of its people chapter by chapter; ``until`` as
-    above."""
+    """Return the novel's graph, and the history of its people and ties chapter by chapter; ``until`` as in
+    :func:`graph_of`.
+    """
     record = await app.ledger.graphs.record(novel_id)
     graph, _ = await graph_and_state(app, record, until)
     record = record if until is None else record.until(until)
@@ -83,7 +86,9 @@ def _history(graph: Graph, record: Record) -> BookHistory:
 
 
 async def graph_counts(app: App, novel_id: int) -> dict[str, int]:
-    """Return the graph's nodes by label and edges by type, in one dict."""
+    """Return label → number of nodes and type → number of edges of the novel's graph, in one dict. Raises
+    InputError for an unknown novel, ServiceDown.
+    """
     graphs = app.ledger.graphs
     record, stored = await at_once(graphs.record(novel_id), graphs.stored(novel_id, data=False))
     if stored is None or stored.state != record.state:

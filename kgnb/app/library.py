@@ -21,11 +21,12 @@ MAX_LISTED = 10
 
 
 def locate(settings: Settings, given: Path | None) -> Settings | None:
-    """Settings that lead to books: the data folder; a folder or zip that holds one; on Kaggle an attached
-    input by its name, OWNER/NAME. What can't be written is copied into this user's temporary folder when it
-    is opened. None where there is nothing to open.
+    """Return settings whose record can be opened for ``given``: a data folder, a folder or zip that holds
+    one, on Kaggle also an attached input OWNER/NAME; for None those of ``settings``. None if there is no
+    record.
 
-    Raises InputError when ``given`` isn't there, holds no data folder, or several.
+    A read-only record is copied to this user's temporary folder when it is opened. Raises InputError when
+    ``given`` doesn't exist, or holds no data folder or several.
     """
     if not settings.embedded_sql or settings.db_path or settings.resume_from:
         return settings
@@ -65,9 +66,10 @@ def _newest(tasks: Sequence[T]) -> list[T]:
 
 
 async def choose(app: App, wanted: Wanted, shown: object) -> FinishedTask:
-    """Return the finished book of this title or task number; default: the newest.
+    """Return the finished book of this title or task number; for None the newest.
 
-    Raises InputError, that names ``shown`` as the place or lists the books, when there is none or several.
+    Raises InputError that lists the books when none or several fit, or names ``shown`` as the place where
+    there is no book.
     """
     every = await app.ledger.task_stats.finished()
     if not every:
@@ -104,10 +106,10 @@ def _known(every: Sequence[T]) -> str:
 
 
 async def find_task_id(settings: Settings, book: str | None) -> int:
-    """Return the task that ``book`` names: a title, of whose book it is the newest task, or a task's number.
+    """Return the id of the task that ``book`` means: the newest task of the book with this title, else the
+    number itself; for None the task of the only book.
 
-    None: that of the only book. A number needn't be that of a task. Raises InputError that lists the books
-    when there is none or several.
+    A number may be no task's. Raises InputError that lists the books when none or several fit.
     """
     place = settings.data.absolute() if settings.embedded_sql else f"{settings.db_host}/{settings.db_name}"
     every: list[BookTask] = []
@@ -129,7 +131,9 @@ async def find_task_id(settings: Settings, book: str | None) -> int:
 async def find_task_and_names(
     settings: Settings, book: str | None, names: Sequence[str]
 ) -> tuple[int, list[str]]:
-    """As :func:`find_task_id`; where there is no such ``book``, it is one more name of the only book's."""
+    """Return (task id as :func:`find_task_id`, ``names``). Where there is no such ``book``, it counts as one
+    more name, before ``names``, of the only book.
+    """
     try:
         return await find_task_id(settings, book), [*names]
     except InputError as error:
@@ -139,7 +143,7 @@ async def find_task_and_names(
 
 
 async def opened(app: App, one: FinishedTask) -> BuildResult:
-    """Return the book's figures in the form that `build` returns."""
+    """Return the figures of a finished book in the form that ``build`` returns."""
     progress = await app.ledger.tasks.progress(one.task_id)
     return BuildResult(
         task_id=one.task_id,

@@ -35,9 +35,9 @@ _kept: dict[Path, LocalServer] = {}
 async def open_to_work(
     settings: Settings, *, keep: bool = False, queue: bool = True, graph: bool = True
 ) -> AsyncIterator[App]:
-    """As :func:`open_app`, with the model's server where the settings' provider is ``local``.
+    """Like :func:`open_app`, with the model's server running where the settings' provider is ``local``.
 
-    ``keep``: hold the server until this process ends. Raises also InputError for a model that can't be used
+    ``keep``: keep the server until this process ends. Raises also InputError for a model that can't be used
     here, EngineError for a server that doesn't start.
     """
     server = None
@@ -83,8 +83,9 @@ def _serve(settings: Settings, given_up: threading.Event) -> LocalServer:
 
 
 def settings_of(settings: Settings, server: LocalServer) -> Settings:
-    """``settings`` with the server's address and key, and with chunks and slots that fit its memory where
-    the user gave none."""
+    """Return ``settings`` with the server's address, key and model, and with chunks and slots that fit its
+    memory where the user gave none.
+    """
     engine, given = server.engine, settings.model_fields_set
     fitting = ProviderOptions(
         max_output_tokens=engine.reply_tokens, timeout=TIMEOUT, max_in_flight=engine.slots

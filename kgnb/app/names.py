@@ -42,8 +42,9 @@ class BookNames:
 async def names_of(
     app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS, until: int | None = None
 ) -> BookNames:
-    """Return the names of the task's book as they resolve now, corrections applied; ``until``: as a reader of
-    that chapter knows them."""
+    """Return the names of the task's book as they resolve now, corrections applied. ``until``: as a reader of
+    the chapters up to this number knows them; None for the whole book. Raises InputError for an unknown task.
+    """
     record = await app.ledger.graphs.record((await find_task(app, task_id)).novel_id)
     record = record if until is None else record.until(until)
 
@@ -57,7 +58,8 @@ async def names_of(
 
 
 async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> DecisionOutcome:
-    """Merge the persons called ``others`` into the one called ``name``, whose name stays.
+    """Merge the persons called ``others`` into the person called ``name``, whose name stays; return the
+    decision, ``changed`` False if they were one person before.
 
     Raises InputError for an unknown name, with the nearest ones, and for a name of several persons.
     """
@@ -72,9 +74,10 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
 async def split(
     app: App, task_id: int, name: str, aliases: Sequence[str], *, by: str = ""
 ) -> DecisionOutcome:
-    """Make ``aliases`` of the person called ``name`` a person of their own.
+    """Make ``aliases`` of the person called ``name`` another person; return the decision, ``changed`` False
+    if none of them is this person's.
 
-    Raises InputError where an alias is unknown, or ``name`` itself.
+    Raises InputError where an alias is unknown, or is ``name`` itself.
     """
     people = await _People.read(app, task_id)
     person, form = people.person(name), people.index.form
@@ -94,11 +97,11 @@ async def split(
 async def part(
     app: App, task_id: int, name: str, other: str, chapters: tuple[int, int], *, by: str = ""
 ) -> DecisionOutcome:
-    """Take who is called ``name`` in the chapters of these numbers (first, last) for ``other``.
+    """Assign the person called ``name`` in the chapters from the first to the last number, both included, to
+    ``other``; return the decision.
 
-    ``other`` is a new namesake, such as 张虎（张辽之子）, or any person of the book.
-
-    Raises InputError where ``name`` is unknown, or ``other`` means the same person.
+    ``other``: a new namesake, such as 张虎（张辽之子）, or any person of the book. Raises InputError where
+    ``name`` is unknown, or ``other`` means the same person.
     """
     people = await _People.read(app, task_id)
     first, other = people.person(name), clean(other, MAX_NAME)
@@ -110,7 +113,9 @@ async def part(
 
 
 async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
-    """Undo a decision. Raises InputError when the book has none of this id."""
+    """Undo a decision; return it, ``changed`` False if it was undone before. Raises InputError when the book
+    has no decision of this id.
+    """
     task = await find_task(app, task_id)
     novel = await app.ledger.books.novel(task.novel_id)
     found = await app.ledger.name_decisions.undo(novel.id, number)

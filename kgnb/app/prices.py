@@ -24,7 +24,9 @@ class Quote:
 
 
 def quote(budget: Budget, provider: Provider, model: str, usage: Usage, moment: datetime) -> Quote:
-    """The cost of ``usage`` at ``moment``, an aware time."""
+    """Return the cost of ``usage`` at ``moment`` (with a time zone): by the user's price, else by the list
+    price, with the price outside peak hours if the provider has any; without amount if neither is known.
+    """
     if usage == Usage():
         return Quote(0.0)
     if budget.price(provider.name, model) is not None:

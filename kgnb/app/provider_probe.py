@@ -43,7 +43,8 @@ class ProviderProbe:
 
 
 async def probe_provider(app: App, name: str) -> ProviderProbe:
-    """Send the provider's first model one short request, ignoring limits and pauses; its cost is counted.
+    """Send the provider's first model one short request, ignoring limits and pauses; return whether and how
+    fast it answered. The cost is counted.
 
     An endpoint that doesn't list its models either is given up after LIST_SECONDS. Raises SettingsError for
     an unknown or unusable provider, ServiceDown.
@@ -54,7 +55,9 @@ async def probe_provider(app: App, name: str) -> ProviderProbe:
 
 
 async def check_provider(app: App, name: str) -> ProviderProbe:
-    """:func:`probe_provider`, with the outcome noted for everybody; success ends a pause that a node set."""
+    """Like :func:`probe_provider`, with the outcome stored for all nodes; success ends a pause that a node
+    set.
+    """
     probe = await probe_provider(app, name)
     await note_outcome(app, probe)
     return probe
@@ -74,18 +77,19 @@ async def note_outcome(app: App, probe: ProviderProbe) -> None:
 
 
 async def probe_draft(app: App, draft: Provider) -> ProviderProbe:
-    """Send the model of a provider that is being typed in one short request; nothing is saved.
+    """Send one short request to the model of a provider that is being typed; return whether it answered.
+    Nothing is saved.
 
-    Without a key that of the known one of the same name and host is used. Raises SettingsError for what can't
-    be a provider.
+    Without a key that of the known provider of the same name and host is used. Raises SettingsError for
+    invalid values.
     """
     return await _probe(app, _draft_client(app, draft), draft.models[0])
 
 
 async def draft_models(app: App, draft: Provider) -> list[str]:
-    """The models that the draft's endpoint lists, by name; empty where it lists none.
+    """Return the models that the draft's endpoint lists, sorted by name; [] where it lists none.
 
-    Raises SettingsError for what can't be a provider, ProviderDown when it doesn't answer.
+    Raises SettingsError for invalid values, ProviderDown when it doesn't answer.
     """
     client = _draft_client(app, draft)
     try:

@@ -89,11 +89,12 @@ async def add_provider(
     key: SecretStr | None = None,
     save_key: bool = False,
 ) -> AddedProvider:
-    """Insert the provider or change the given values; it is active afterwards.
+    """Insert the provider or change the given values, and activate it; return its row's values, whether it is
+    new, and where its key is.
 
-    What a new one isn't given, its preset gives: address, model and display name.
-    With the embedded database the key is only saved, in the user's key file, with ``save_key``; else it goes
-    into the table, as the main program expects. Raises SettingsError for unusable values, ServiceDown.
+    Values not given for a new provider come from its preset: address, model and display name. With the
+    embedded database the key is only saved, in the user's key file, with ``save_key``; else it goes into the
+    table, as the main program expects. Raises SettingsError for unusable values, ServiceDown.
     """
     known = await _checked(app, name, url, models, display_name, key)
     preset = preset_named(name)
@@ -156,10 +157,10 @@ async def _checked(
 
 
 async def set_options(app: App, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Change what every node tells the provider; return all that is set for it.
+    """Change the provider's stored options for every node; return all that are set, secrets masked.
 
-    ``changes`` by option, or by field of ``extra_body`` (``extra_body.service_tier``); None takes one back.
-    Raises SettingsError for what is no option or a secret, InputError for an unknown provider, ServiceDown.
+    ``changes``: option, or field of ``extra_body`` (``extra_body.service_tier``) → value; None removes it.
+    Raises SettingsError for a secret or an unknown option, InputError for an unknown provider, ServiceDown.
     """
     provider = await _stored_name(app, name)
     told = (await app.ledger.providers.active_with_options())[1].get(provider.lower(), ProviderOptions())
@@ -203,9 +204,11 @@ class ProviderPause:
 
 
 async def pause_provider(app: App, name: str, seconds: float | None = None) -> ProviderPause:
-    """Pause a provider on every node for ``seconds`` (None: ten minutes), replacing any pause.
+    """Pause a provider on every node for ``seconds`` (None: ten minutes), replacing any pause; return the
+    pause.
 
-    Nodes notice within 2 s and hand its chapters back without counting a failure.
+    Nodes notice within 2 s and hand its chapters back without counting a failure. Raises InputError for an
+    unknown provider.
     """
     provider = await _stored_name(app, name)
     lasting = PAUSE_SECONDS if seconds is None else seconds
@@ -214,9 +217,10 @@ async def pause_provider(app: App, name: str, seconds: float | None = None) -> P
 
 
 async def resume_provider(app: App, name: str) -> ProviderPause:
-    """Lift any pause of a provider and forget its failures and rate limit; return the lifted pause.
+    """Lift any pause of a provider and forget its failures and rate limit; return the lifted pause, one of 0
+    s if there was none.
 
-    Chapters that were delayed because of them are due at once.
+    Chapters that were delayed because of them are due at once. Raises InputError for an unknown provider.
     """
     provider = await _stored_name(app, name)
     if not app.has_queue:

@@ -120,7 +120,7 @@ async def _tell_waiting(app: App) -> None:
 
 @asynccontextmanager
 async def leaving_when(stop: asyncio.Event, session: Session) -> AsyncIterator[asyncio.Event]:
-    """An event that is set when ``stop`` is set or the session's end is near."""
+    """Yield an event that is set when ``stop`` is set, or when the session's end is near."""
     leaving = asyncio.Event()
     if stop.is_set():
         leaving.set()

@@ -34,7 +34,8 @@ async def running_node(
     listener: Callable[[NodeEvent], None],
     patience: Callable[[], float] | None = None,
 ) -> AsyncIterator[WorkerNode]:
-    """Give a node with heartbeat and leases, ready for ``node.run()``; it hands back open work at the end.
+    """Yield a node with heartbeat and leases, ready for ``node.run()``; it hands back open work after the
+    block.
 
     ``patience()``: seconds to wait then for chapters in flight (default: the setting).
     """
@@ -75,7 +76,9 @@ async def running_node(
 
 
 def provider_throttle(app: App) -> ProviderThrottle:
-    """This process's access to all providers: pauses, rate limits and budgets are those of all nodes."""
+    """Return this process's throttle for all providers; pauses, rate limits and budgets are shared with all
+    nodes.
+    """
     return ProviderThrottle(
         app.queue,
         app.outages,

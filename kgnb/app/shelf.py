@@ -21,7 +21,9 @@ NEAREST_CHAPTERS = 12
 
 
 async def ask_shelf(app: App, question: str, until: int | None = None) -> Answer:
-    """Return the passages of all books that are nearest to a question; none after chapter ``until``."""
+    """Return an answer whose passages, of all books, are nearest to a question; only from chapters up to
+    ``until``. Without any a note says so.
+    """
     lang = lang_of(question)
     words = terms(without(question[:MAX_QUESTION], stop_words(lang)))
     shelf: list[tuple[str, Chapter]] = []

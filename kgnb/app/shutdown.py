@@ -79,7 +79,7 @@ class ShutdownHooks:
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """:meth:`add` the listener for the time of the block."""
+        """Call the listener at a shutdown during the block: :meth:`add` before, :meth:`remove` after it."""
         self.add(listener)
         try:
             yield

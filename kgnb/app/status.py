@@ -47,7 +47,9 @@ class StatusReport:
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
 
     async def read(self) -> dict[str, Any]:
-        """Everything as JSON-ready values. Raises ServiceDown or ServiceRefused rather than return a part."""
+        """Return nodes, queues, providers and tasks with their conditions, as JSON-ready values. Raises
+        ServiceDown or ServiceRefused rather than return a part.
+        """
         app = self._app
         await app.providers.refresh()
         providers = list(app.providers.all())

@@ -38,7 +38,7 @@ class Order:
     model: str
 
     def plan(self, task: Task, **state: bool) -> Plan:
-        """Return the plan to do it by ``task``."""
+        """Return the plan to fulfil this order by ``task``; ``state``: flags of the plan."""
         return Plan(self.book, self.imported, self.provider, self.model, task, **state)
 
 
@@ -51,12 +51,12 @@ class Plan(Order):
     resumed: bool = False
 
     def step(self, stage: str, progress: Progress, **figures: Any) -> BuildStep:
-        """Return the progress event for listeners."""
+        """Return the progress event of a ``stage`` for listeners; ``figures``: further fields of it."""
         provider = "" if self.provider.is_rules else f"{self.provider.name} {self.model}"
         return BuildStep(stage, progress, self.task.id, self.book.chapters, provider=provider, **figures)
 
     def measured_step(self, app: App, stage: str, progress: Progress, **figures: Any) -> BuildStep:
-        """:meth:`step` with the task's rate and cost so far."""
+        """Like :meth:`step`, with the task's rate, and its cost so far unless the rules work it."""
         if not self.provider.is_rules:
             budget, now = budget_of(app.settings), datetime.now(UTC)
             cost = quote(budget, self.provider, self.model, progress.usage, now)
@@ -65,7 +65,8 @@ class Plan(Order):
 
 
 async def read(path: Path, title: str | None, author: str | None, edition_of: int | None = None) -> Book:
-    """Read the book at ``path``; log what was left out of it or not found in it. Raises InputError.
+    """Return the book at ``path``; log which lines were left out and which headings are missing. Raises
+    InputError.
 
     ``edition_of``: the novel (id) of which the user says that it is an edition.
     """
@@ -85,7 +86,8 @@ def _shortened(numbers: Sequence[int]) -> str:
 
 
 async def store_book(app: App, book: Book, path: Path) -> ImportedBook:
-    """Store the book that was read from ``path``, unless it is stored; the file may be gone since.
+    """Store the book that was read from ``path``, unless it is stored; return its novel and chapters. The
+    file may be gone since.
 
     Log which chapters of an earlier text it replaced, and a novel of which it may be an edition.
     """
@@ -107,7 +109,7 @@ async def store_book(app: App, book: Book, path: Path) -> ImportedBook:
 async def plan(
     app: App, book: Book, path: Path, provider_name: str | None, *, again: bool, model: str | None = None
 ) -> Plan:
-    """Import the book, find or create its task, and queue it unless it is queued.
+    """Import the book, find or create its task, and queue it unless it is queued; return the plan.
 
     Chapters that the book grew by since its task was made get a task of their own, queued behind it. Tasks
     that ask for other kinds of things than the settings name don't count; without such a setting new chapters
@@ -122,9 +124,9 @@ async def plan(
 
 
 async def plan_stored(app: App, order: Order, *, again: bool = False, worked: Collection[int] = ()) -> Plan:
-    """:func:`plan` for an imported book, even if another edition was imported since.
+    """Like :func:`plan`, for an imported book, even if another edition was imported since.
 
-    Tasks that this run has ``worked`` (ids) count whatever they are found by: no run asks twice.
+    Tasks that this run has ``worked`` (ids) count whatever they ask for, so that no run pays twice.
     """
     novel_id, tasks = order.imported.novel_id, app.ledger.tasks
     earlier = [] if again else await earlier_tasks(app, novel_id, order.provider, order.model)
@@ -158,12 +160,14 @@ async def refresh_finished(app: App, planned: Plan) -> None:
 
 
 async def earlier_tasks(app: App, novel_id: int, provider: Provider, model: str) -> list[Task]:
-    """Return the tasks over the book, or a part of it, that ask the same for the same; oldest first."""
+    """Return the novel's tasks with this provider, model and the same kinds of things, oldest first; [] for
+    none.
+    """
     return await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app, provider))
 
 
 async def is_finished(app: App, book: BookFacts, novel_id: int, provider: Provider, model: str) -> bool:
-    """Whether :func:`plan` would find this book, the text of the novel, finished; read-only."""
+    """Return whether :func:`plan` would find this book, the text of the novel, finished; reads only."""
     if book.edition_of not in (0, novel_id):
         return False
     tasks = await earlier_tasks(app, novel_id, provider, model)
@@ -178,7 +182,7 @@ def own_kinds(app: App, provider: Provider) -> tuple[str, ...] | None:
 
 
 async def new_task(app: App, order: Order, chapters: list[int] | None, kinds: Sequence[str] | None) -> Task:
-    """Create a task over ``chapters`` (None: all of the novel's) and push its item."""
+    """Create a task over ``chapters`` (ids; None: all of the novel's), push its item, and return it."""
     imported, provider = order.imported, order.provider
     everything = chapters is None or len(chapters) == len(imported.chapters)
     queue = app.providers.first_queue(provider.lower_name)
@@ -218,7 +222,9 @@ async def submit(
     edition_of: int | None = None,
     again: bool = False,
 ) -> Plan:
-    """Read the book at ``path``, import it and queue its task for the nodes. Raises InputError."""
+    """Read the book at ``path``, import it and queue its task for the nodes; return the plan. Raises
+    InputError.
+    """
     planned = await plan(app, await read(path, title, author, edition_of), path, provider, again=again)
     await refresh_finished(app, planned)
     return planned

@@ -33,7 +33,7 @@ async def drop_items(app: App, task: Task) -> None:
 
 
 async def queue_of(app: App, task: Task) -> QueueName:
-    """The queue for the task's item. Raises InputError when no provider could do it."""
+    """Return the queue for the task's item. Raises InputError when no provider could do it."""
     queue = await app.router.queue_for(task, usable=False)
     if queue is None:
         raise InputError("operate.nobody", task=task.id)
@@ -41,7 +41,9 @@ async def queue_of(app: App, task: Task) -> QueueName:
 
 
 async def push(app: App, task: Task) -> QueueName:
-    """Push a fresh item and return its queue, as :func:`queue_of`; a second item of one task is harmless."""
+    """Push a fresh item of the task and return its queue (:func:`queue_of`); a second item of the same task
+    is harmless.
+    """
     queue = await queue_of(app, task)
     await app.queue.push(queue, task.id)
     return queue

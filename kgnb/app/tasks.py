@@ -52,10 +52,11 @@ async def find_task(app: App, task_id: int) -> Task:
 
 
 async def pause_task(app: App, task_id: int) -> CommandResult:
-    """Pause a task: nodes hand its chapters back within 2 s.
+    """Pause a task; return it, ``changed`` False if it was paused before. Nodes hand its chapters back within
+    2 s.
 
-    Raises InputError when a node still holds a fresh item of it after a lease and ``LET_GO_SECONDS``: that
-    node may start the task later.
+    Raises InputError for an unknown or ended task, and when a node still holds a fresh item of it after a
+    lease and ``LET_GO_SECONDS``: that node may start the task later.
     """
     found = _checked(
         app, await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable"
@@ -84,7 +85,9 @@ async def _end_items(app: App, task: Task) -> bool:
 
 
 async def resume_task(app: App, task_id: int) -> CommandResult:
-    """Queue a paused task again."""
+    """Queue a paused task again; return it with its queue. Raises InputError for an unknown task, or one that
+    isn't paused.
+    """
     found = await app.ledger.task_commands.resume(task_id)
     is_ended = found.task.status in (TaskStatus.CANCELLED, TaskStatus.FAILED)
     _checked(app, found, "operate.retry_instead" if is_ended else "operate.not_paused")
@@ -92,7 +95,9 @@ async def resume_task(app: App, task_id: int) -> CommandResult:
 
 
 async def cancel_task(app: App, task_id: int) -> CommandResult:
-    """End a task until it is retried: nodes hand its chapters back within 2 s."""
+    """End a task until it is retried; return it, ``changed`` False if it was cancelled before. Nodes hand its
+    chapters back within 2 s. Raises InputError for an unknown or finished task.
+    """
     found = _checked(
         app, await app.ledger.task_commands.stop(task_id, TaskStatus.CANCELLED), "operate.not_cancellable"
     )
@@ -101,7 +106,8 @@ async def cancel_task(app: App, task_id: int) -> CommandResult:
 
 
 async def retry_task(app: App, task_id: int) -> CommandResult:
-    """Queue a task's failed and dead chapters again; a cancelled task starts again.
+    """Queue a task's failed and dead chapters again, a cancelled task from where it was; return it with these
+    chapters and its queue.
 
     Completed chapters are not repeated. Raises InputError when there is nothing to retry.
     """
@@ -112,7 +118,9 @@ async def retry_task(app: App, task_id: int) -> CommandResult:
 async def retry_chapters(
     app: App, task_id: int, letters: Sequence[DeadItem], *, only_dead: bool
 ) -> CommandResult:
-    """Queue a task again for its dead letters and, unless ``only_dead``, for its other failed chapters."""
+    """Queue a task again for its dead letters and, unless ``only_dead``, for its other failed chapters;
+    return it with these chapters and its queue. Raises InputError when there is nothing to retry.
+    """
     dead: dict[int, int] = {}
     for letter in letters:
         if letter.chapter_id:
@@ -145,7 +153,8 @@ def _checked(app: App, found: CommandOutcome, refusal: str) -> CommandOutcome:
 
 
 async def delete_task(app: App, task_id: int) -> CommandResult:
-    """Delete a task with its rows, queue items and its part of the graph.
+    """Delete a task with its rows, queue items and its part of the graph; return it. Raises InputError for an
+    unknown task.
 
     Nodes that work on it let go within 2 s. A deletion that was interrupted is completed by repeating it or,
     once the task's own row is gone, by a node.

@@ -88,7 +88,8 @@ class ImportResult:
 
 
 async def import_books(app: App, path: str | Path) -> list[ImportResult]:
-    """Take every book of another record, in a folder, a zip or a file, and make its graph.
+    """Import every book of another record, in a folder, a zip or a file, and make its graph; return a result
+    for each.
 
     Repeating it completes an interrupted import. Tasks that were unfinished there are paused here. Raises
     InputError.

@@ -67,7 +67,7 @@ class ChatApi(ABC):
     @staticmethod
     @abstractmethod
     def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
-        """The JSON of one request."""
+        """Return the JSON body of one request for ``prompt``, in the given form."""
 
     @abstractmethod
     async def _create(self, body: dict[str, Any]) -> Any: ...
@@ -77,7 +77,9 @@ class ChatApi(ABC):
     def _read(answer: Any) -> ChatReply | ErrorResponse: ...
 
     async def reply(self, body: dict[str, Any]) -> ChatReply | ErrorResponse:
-        """Send one request."""
+        """Send one request; return the reply with its usage, or the endpoint's refusal, also if it came with
+        status 200.
+        """
         answer = await self._answer(self._create(body))
         if isinstance(answer, ErrorResponse):
             return answer

@@ -41,7 +41,11 @@ class Diagnosis:
     async def explained(
         self, error: errors.ProviderError, model: str, refusal: ErrorResponse
     ) -> errors.ProviderError:
-        """An error that names the cause and its remedy; ``error`` itself where no cause is found."""
+        """Return an error that names the cause of a refusal and its remedy (unknown model, address without
+        /v1); ``error`` itself where no cause is found.
+
+        Asks the endpoint for its list of models at most twice; no model is asked.
+        """
         status, means = refusal.status, refusal.meaning
         no_path = status in (200, 404, 405) or means == "no_channel"  # the last: LM Studio
         unclear = status in (400, 422) and means == "rejected"

@@ -117,12 +117,12 @@ class ErrorResponse:
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same request may succeed soon (the provider is down, not the request wrong)."""
+        """Whether the same request may succeed soon: the provider is down, and the request isn't wrong."""
         return _KINDS[self.meaning][0] is errors.ProviderDown
 
     @property
     def param(self) -> str:
-        """The request's parameter that the body names as the cause, "" without any."""
+        """Name of the request's parameter that the body gives as the cause; "" for none."""
         return str(self._error.get("param") or "")
 
     @property

@@ -37,7 +37,8 @@ class BodyTooLong(Exception):
 
 
 def client_options(provider: Provider, base_url: str, connections: int) -> dict[str, Any]:
-    """Return the arguments for both SDKs' clients, for at most ``connections`` requests at a time.
+    """Return the arguments for the clients of both SDKs, for at most ``connections`` requests at a time; a
+    provider without key gets "-".
 
     Raises SettingsError for a SOCKS proxy without the package for it.
     """

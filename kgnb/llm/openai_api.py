@@ -40,7 +40,9 @@ class OpenAIApi(ChatApi):
 
     @staticmethod
     def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
-        """The JSON of one request."""
+        """Return the JSON body of one request for ``prompt``: messages, streaming, response format, and the
+        form's fields.
+        """
         roles = {"system": prompt.system, "user": prompt.user}
         messages = [{"role": role, "content": content} for role, content in roles.items()]
         body: dict[str, Any] = {"model": model, "messages": messages}

@@ -95,7 +95,9 @@ class RequestForm:
         return {**known, **self.thinking[0], **self.cache_key[0], **self.own}
 
     def limit(self, prompt: Prompt) -> int:
-        """Return the output limit in tokens for a reply to ``prompt``."""
+        """Return the output limit in tokens for a reply to ``prompt``: the user's, else TOKENS_BESIDE and one
+        for each character of the user message, more for a model that thinks.
+        """
         return self.fixed_limit or TOKENS_BESIDE + len(prompt.user) + THINKING_TOKENS * self.thinks
 
     def without_refused(self, refusal: ErrorResponse, limit: int, *, guess: bool) -> RequestForm | None:
@@ -191,7 +193,11 @@ class LearntForm:
     def after_refusal(
         self, tried: Sequence[RequestForm], refusal: ErrorResponse, limit: int
     ) -> RequestForm | None:
-        """The form to try after a refusal of the last one ``tried``; None when the form isn't at fault."""
+        """Return the form to try after the last of the forms ``tried`` was refused; None when the form isn't
+        at fault, or no other is left.
+
+        ``limit``: the output limit that was sent.
+        """
         if refusal.status not in (400, 413, 422, 429) or refusal.meaning not in _MAY_BE_OF_FORM:
             return None
         if self.form not in tried:

@@ -13,12 +13,16 @@ FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".z
 
 
 def is_folder(path: Path, format: str) -> bool:
-    """Whether the format is written as a folder of files."""
+    """Return whether the format is written as a folder of files: obsidian, and cards unless ``path`` ends in
+    .json.
+    """
     return format == "obsidian" or (format == "cards" and path.suffix.lower() != ".json")
 
 
 def format_of(path: Path) -> str | None:
-    """The format that the file's ending names; None for another ending, or none."""
+    """Return the format that the file's ending names: "png" for a.PNG, "cards" for a.cards.json; None for an
+    unknown ending, or none.
+    """
     if path.name.lower().endswith(".cards.json"):
         return "cards"
     return FORMAT_OF_ENDING.get(path.suffix.lower())

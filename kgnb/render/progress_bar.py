@@ -52,7 +52,7 @@ class BuildStep:
 
     @property
     def total(self) -> int:
-        """Number of the task's chapters; of the book's until the task is open."""
+        """Number of the task's chapters; before the task is open, of the book's."""
         return self.progress.total or self.chapters
 
     @property

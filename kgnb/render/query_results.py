@@ -53,7 +53,9 @@ class QueryRows(list[dict[str, Any]]):
         return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
 
     def frame(self) -> Any:
-        """The rows as a pandas DataFrame. Raises ImportError that names the install command."""
+        """Return the rows as a pandas DataFrame. Raises ImportError that names the install command where
+        pandas is missing.
+        """
         try:
             pandas = importlib.import_module("pandas")
         except ImportError as error:

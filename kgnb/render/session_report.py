@@ -22,7 +22,9 @@ _TASK_COLUMNS = (
 
 
 def page(facts: Facts) -> str:
-    """The whole page, in the language in force."""
+    """Return the session report as an HTML document in the language in force. ``facts``: as SessionReport
+    collects them.
+    """
     title = say("farewell.title")
     why = text(say(f"farewell.why_{facts['why']}"))
     error = f'<p class="bad">{text(facts["error"])}</p>' if facts["error"] else ""

@@ -84,8 +84,8 @@ def rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Row, ...]:
 
 
 def cell_tone(meaning: Meaning, cell: Cell) -> Tone:
-    """Return the cell's own tone, else the tone of its value: "dim" for 0, "warn" for a high age, "bad"
-    for failures.
+    """Return the cell's own tone, else that of its value: "dim" for a count of 0, "warn" for an age above
+    STALE_SECONDS, "bad" for failures, "" for all others and for None.
     """
     if cell.tone or cell.value is None:
         return cell.tone

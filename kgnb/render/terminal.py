@@ -76,7 +76,9 @@ def show(page: RenderableType, *, color: bool) -> None:
 
 
 def status_page(status: Item, warning: str = "") -> RenderableType:
-    """A status as four tables under their titles; ``warning`` stands above them."""
+    """Return a status as four tables under their titles, to be printed on a console; ``warning``, if any,
+    stands above them.
+    """
     read_at = datetime.fromisoformat(status["at"])
     parts: list[RenderableType] = [Text(one_line(warning), "yellow"), Text()] if warning else []
     parts.append(Text(say("status.title", time=f"{read_at:%Y-%m-%d %H:%M:%S} {zone()}"), "dim"))

@@ -37,9 +37,10 @@ PROVIDERS_SECONDS = 5.0
 
 
 def heartbeat_seconds(nodes: int) -> float:
-    """Return the seconds between two heartbeats of a node, for a number of live nodes; at most 30.
+    """Return the seconds between two heartbeats of a node: HEARTBEAT_SECONDS, or 0.6 for each of ``nodes``
+    live nodes if that is more, at most 30.
 
-    A heartbeat takes three commands a slot, so more nodes write less often: 100 nodes every 30 seconds.
+    A heartbeat takes three commands a slot, so many nodes write less often.
     """
     return min(30.0, max(HEARTBEAT_SECONDS, nodes * 0.6))
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 
 def idle_seconds(nodes: int) -> float:
-    """Return the longest wait in seconds between two polls of a node without work, one of ``nodes``.
+    """Return the longest wait in seconds between two polls of an idle node: a sixth of the number of live
+    ``nodes``, but 2 to 15.
 
-    From 12 nodes to 90 all together ask some six times a second, each with about eight commands: Redis is
-    spared, and new work is still found by one of them at once.
+    So 12 to 90 nodes together poll about six times a second, which spares Redis, and new work is found at
+    once.
     """
     return min(15.0, max(2.0, nodes / 6))
 

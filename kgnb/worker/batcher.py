@@ -42,7 +42,9 @@ class Batcher(Generic[T, R]):
         self._runner: asyncio.Task[None] | None = None
 
     async def do(self, item: T) -> R:
-        """Return the flush's result for ``item``."""
+        """Return the result for ``item`` from the flush that contains it; an exception of the flush is raised
+        for all its items.
+        """
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._runner is None:

@@ -38,8 +38,9 @@ Scanned = tuple[Sequence[NameEntry], str]
 
 
 def book_runner(pool: CpuPool, provider: Provider, chars: int) -> PoolRun:
-    """Where the scan and the refresh of a book of so many characters run; the rules' own processes hold the
-    word lists already."""
+    """Return the function that runs the scan and the refresh of a book with ``chars`` characters: in this
+    process for a short book, in a process of the rules for the rules, else in the process for long work.
+    """
     if chars < SHORT_BOOK:
         return pool.run_here
     return pool.run if provider.is_rules else pool.run_long
@@ -48,10 +49,11 @@ def book_runner(pool: CpuPool, provider: Provider, chars: int) -> PoolRun:
 async def freeze_names(
     ledger: Ledger, pool: CpuPool, task: Task, route: Route, scanning: Awaitable[Scanned] | None = None
 ) -> Sequence[NameEntry]:
-    """Scan the task's book for the names of its prompts; store them and the route's kinds of things for good.
+    """Return the names for the task's prompts; scan its book for them and store them, with the route's kinds
+    of things, unless the task has names already.
 
-    ``scanning``: a scan that has begun. Names that are stored already are returned as they are. Raises
-    ServiceDown, and BrokenProcessPool when the scan's process died.
+    ``scanning``: a scan that has begun, to be awaited instead. Raises ServiceDown, and BrokenProcessPool when
+    the scan's process died.
     """
     frozen = await ledger.names.frozen(task.id)
     if frozen is not None:
@@ -64,7 +66,9 @@ async def freeze_names(
 
 
 async def scan_book(pool: CpuPool, provider: Provider, book: Book) -> Scanned:
-    """Scan a book that is being stored meanwhile."""
+    """Return (names, digest of the texts) of a book that is not stored yet, scanned in a process that suits
+    its length.
+    """
     texts = [(chapter.number, chapter.text) for chapter in book.chapters]
     lang = language("".join(text for _, text in texts[:LANGUAGE_CHAPTERS]))
     run, forks = _where(pool, provider, book.facts.chars)
@@ -89,7 +93,9 @@ async def rescan_names(ledger: Ledger, pool: CpuPool, novel_id: int) -> None:
 
 
 def scan_texts(texts: Sequence[tuple[int, str]], lang: Lang, forks: bool) -> list[NameEntry]:
-    """Scan the texts of a book's chapters, with their numbers, for names, in the pool's process."""
+    """Return the names in the texts of a book's chapters, (number, text); runs in the pool's process, whose
+    memory is released afterwards.
+    """
     try:
         return name_scan.scan(texts, lang, forks=forks)
     finally:
@@ -97,7 +103,9 @@ def scan_texts(texts: Sequence[tuple[int, str]], lang: Lang, forks: bool) -> lis
 
 
 def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> Scanned:
-    """Scan a stored book for names, in the pool's process."""
+    """Return (names, digest of the texts) of a stored book; runs in the pool's process, whose memory is
+    released afterwards.
+    """
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_scan(sql, novel_id, forks))

@@ -96,7 +96,7 @@ class ChapterWorker:
     async def run(
         self, claim: Claim, info: TaskInfo, on_stored: Callable[[float], None] = lambda _: None
     ) -> Outcome:
-        """Work a claimed chapter to its end.
+        """Work a claimed chapter to its end; return the outcome, NOT_OURS if another node has the chapter.
 
         ``on_stored(seconds)`` is called when nothing is left to ask, with the time of the requests: the
         replies are durable then, and the chapter needs no slot for the writing.

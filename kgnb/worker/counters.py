@@ -62,7 +62,7 @@ class Counters:
 
     @property
     def usage(self) -> Usage:
-        """Requests and tokens of all nodes that ran here."""
+        """Total requests and tokens of all nodes that have run in this process."""
         return sum(list(self._spent.values()), self._before)
 
     def snapshot(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Counters:
         }
 
     def summary(self) -> dict[str, Any]:
-        """This process's counts, as :func:`summed` returns them."""
+        """Return this process's counts in the form of :func:`summed`."""
         return summed([self.snapshot()])
 
 

@@ -127,13 +127,14 @@ class ChapterExtractor:
         last_try: bool,
         on_stored: Callable[[float], None],
     ) -> ChapterAnswer:
-        """Extract a whole chapter. Its usage includes what earlier tries of the chapter paid for its replies.
+        """Return the answer for a whole chapter: extraction, flags, raw replies and usage; the usage includes
+        what earlier tries of the chapter paid for its replies.
 
-        ``number``: the chapter's; people are called as they are known there.
-        ``taken_over``: a former holder may still be at work, and store a reply at any time.
-        ``last_try``: a chunk that the provider refuses is left out and flagged, unless no other is left.
-        ``on_stored(seconds)`` is called when the replies are durable and nothing is left to ask, with the
-        time of the requests, including the wait for a request slot (0: nothing was asked).
+        ``number``: the chapter's; people are called as they are known there. ``taken_over``: a former holder
+        may still be at work, and store a reply at any time. ``last_try``: a chunk that the provider refuses
+        is left out and flagged, unless no other is left. ``on_stored(seconds)`` is called when the replies
+        are durable and nothing is left to ask, with the time of the requests, including the wait for a
+        request slot (0: nothing was asked).
 
         Raises LeaseLost as soon as ``lease`` is lost, ReplyError when the replies are unusable, another
         ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.

@@ -48,7 +48,9 @@ class FailureJudge:
         self._refused: dict[tuple[str, str], _Refusals] = {}  # by provider and passage
 
     def now(self, provider: str) -> Moment:
-        """Return the present moment and counts of the provider, to be kept by a request that begins."""
+        """Return the present moment and the provider's counts of failures and answers; a request keeps it
+        from its beginning for :meth:`is_own`.
+        """
         return replace(self._counts[provider], at=time.monotonic())
 
     def on_answer(self, provider: str, request: str, passage: str) -> None:

@@ -160,7 +160,7 @@ class WorkerNode:
 
     @property
     def nothing_left(self) -> bool:
-        """Whether the queues were empty at the last poll, and neither chapter nor task is held."""
+        """Whether the queues were empty at the last poll, and this node has neither a chapter nor a task."""
         if self._running or self.task_keeper.open_tasks or self.poll_count < self.decisive_poll:
             return False
         states = self.queue_states.values()
@@ -213,8 +213,9 @@ class WorkerNode:
         return requests
 
     def slot_limit(self, provider: Provider, served: Sequence[str]) -> int:
-        """Return how many chapters of the provider may hold slots now; the providers ``served`` share
-        the total.
+        """Return how many chapters of the provider may have slots now: its share of the total among the
+        providers ``served``, at most what its limiter allows; for the rules at least RULES_SLOTS_PER_CORE for
+        each processor.
         """
         limit = min(
             self.settings.slots_for(provider.lower_name, served), self.throttle.limiter(provider).slots

@@ -47,11 +47,15 @@ class ProviderPauses:
         self.breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
-        """The providers' shared states, by name. Raises ServiceDown."""
+        """Return name → state that all nodes share, for the providers other than the rules. Raises
+        ServiceDown.
+        """
         return await self.breaker.states([p.name for p in providers if not p.is_rules])
 
     async def look(self, provider: Provider) -> ProviderState:
-        """Adopt a provider's pause and rate limit without a poll, and return them. Raises ServiceDown."""
+        """Read a provider's pause and rate limit without a poll, adopt them here, and return them. Raises
+        ServiceDown.
+        """
         state = await self.breaker.state(provider.name)
         self.paused = self.paused | {provider.name} if state.paused else self.paused - {provider.name}
         return state
@@ -68,10 +72,11 @@ class ProviderPauses:
     async def pause(
         self, name: str, error: errors.ProviderError, *, seconds: float = PAUSE_SECONDS, asked: str = ""
     ) -> float | None:
-        """Pause a provider on every node, because of ``error``, for ``seconds``.
+        """Pause a provider on every node for ``seconds``, because of ``error``; return the end in epoch
+        seconds, None where it was paused before or Redis is down.
 
         ``asked``: :func:`fingerprint` of the provider where another key, address or model would end the
-        pause. Return its end in epoch seconds; None where it was paused before, or Redis is down.
+        pause.
         """
         if name in self.paused:  # a wrong key fails every slot at once
             return None
@@ -115,15 +120,17 @@ class ProviderPauses:
         return self._asked.get(provider.lower_name, now) != now
 
     def is_untold(self, name: str) -> bool:
-        """Return whether a paused provider's failure is still to be logged here; from then on it counts
-        as logged.
+        """Return whether a paused provider's failure has not been logged here yet; the call marks it as
+        logged. False for a provider that isn't paused.
         """
         untold = name in self.paused - self._told
         self._told |= {name} & self.paused
         return untold
 
     async def share(self, call: Awaitable[R]) -> R | None:
-        """Await a call that shares state with all nodes; None, and a reported outage, while Redis is down."""
+        """Return the result of a call that shares state with all nodes; None while Redis is down (the outage
+        is reported) or refuses it (logged).
+        """
         try:
             return await call
         except errors.ServiceDown as error:

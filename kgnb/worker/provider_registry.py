@@ -118,9 +118,10 @@ class ProviderRegistry:
     def with_options(
         self, provider: Provider, *, typed: bool = False
     ) -> tuple[Provider, SettingsError | None]:
-        """``provider`` with its options, and why it can't be served, if so.
+        """Return (``provider`` with its options, error that makes it unusable or None).
 
-        ``typed``: the user just typed its address, so it needs no other one's consent.
+        ``typed``: the user has just typed its address, so that it may use a name whose key was given for
+        another address.
         """
         kept = self._saved_keys.get(provider.lower_name)
         try:
@@ -175,7 +176,7 @@ class ProviderRegistry:
         return self._settings.provider_name.strip().lower() if is_set else ""
 
     def passed_over(self) -> SettingsError | None:
-        """Return why the provider that KGNB_PROVIDER_NAME names isn't the default; None where it is, or
+        """Return the error why the provider that KGNB_PROVIDER_NAME names isn't known; None where it is, or
         no name is set.
         """
         if environment_provider(self._settings) or self._named in ("", *self._known):
@@ -183,7 +184,9 @@ class ProviderRegistry:
         return unknown_provider(self._settings.provider_name, self._settings, self._known)
 
     def source(self, provider: Provider) -> Literal["rules", "table", "environment"]:
-        """Return where the provider is configured."""
+        """Return where the provider is configured: "rules" for the rules, "table" if it has a row, else
+        "environment".
+        """
         if provider.is_rules:
             return "rules"
         return "table" if provider.lower_name in self._in_table else "environment"
@@ -201,9 +204,10 @@ class ProviderRegistry:
         return list(self._known.values())
 
     async def is_gone(self, key: str) -> bool:
-        """Whether the provider was switched off or deleted, so that no node serves its queues.
+        """Return whether the provider of this lower-case name was in the table and is switched off or
+        deleted, so that no node serves its queues.
 
-        One that was never in the table may be another node's own, from its environment: it isn't gone.
+        False for a name that was never in the table: another node may have it from its environment.
         """
         return key not in self._known and not (await self._ledger.providers.seen()).get(key, True)
 
@@ -214,8 +218,9 @@ class ProviderRegistry:
         return QueueName(self._settings.prefixes[0] + key)
 
     async def all_queues(self, queue: QueueInspector) -> list[QueueName]:
-        """Every queue that may hold work: of each provider that was ever known, under every prefix, and those
-        that any node polled."""
+        """Return every queue that may hold work, sorted: of each provider that was ever known, under every
+        prefix, and those that any node polled.
+        """
         keys, prefixes = {*self._known, *await self._ledger.providers.seen()}, self._settings.prefixes
         names = {QueueName(prefix + key) for key in keys for prefix in (*QUEUE_PREFIXES, *prefixes)}
         return sorted(names | set(await queue.polled_queues()))
@@ -236,7 +241,9 @@ class ProviderRegistry:
         ]
 
     def client(self, provider: Provider) -> LlmClient:
-        """Return the provider's client; a new one after any change of the provider. Raises SettingsError."""
+        """Return the provider's client: the same object until the provider changes, then a new one. Raises
+        SettingsError.
+        """
         held = self._clients.get(provider.lower_name)
         if held is not None and held[0] == provider:
             return held[1]

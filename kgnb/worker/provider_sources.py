@@ -26,11 +26,11 @@ from kgnb.llm.presets import checked_interface, preset_for, preset_named, preset
 
 
 def environment_provider(settings: Settings) -> Provider | None:
-    """The provider that OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL and KGNB_PROVIDER_NAME describe.
+    """Return the provider that OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL and KGNB_PROVIDER_NAME describe,
+    completed by its preset.
 
-    What they leave open is the preset's; without one there is no address, so that a misspelt name's key goes
-    nowhere. None where they give neither an address nor a key, unless the name is that of a preset that wants
-    none.
+    None where neither address nor key is set, unless the name is that of a preset that needs no key. An
+    unknown name without address gives a provider without address, so that its key goes nowhere.
     """
     needs_key = preset_named(settings.provider_name).needs_key
     if needs_key and not (settings.openai_base_url or settings.openai_api_key.get_secret_value()):
@@ -46,10 +46,10 @@ def environment_provider(settings: Settings) -> Provider | None:
 
 
 def settings_for(provider: Provider) -> dict[str, Any]:
-    """Arguments of Settings.load that describe ``provider`` as the environment's own; none for the rules.
+    """Return the arguments of Settings.load that make ``provider`` the environment's own; {} for the rules.
 
-    Raises SettingsError for a name or an address that can't be one, before what the latter may hold is in any
-    variable that a verbose traceback shows.
+    Raises SettingsError for an invalid name or address, before a variable holds the address's password for a
+    verbose traceback to show.
     """
     if provider.is_rules:
         return {}
@@ -148,8 +148,8 @@ def lacks_key(provider: Provider) -> bool:
 
 
 def unknown_provider(name: str, settings: Settings, known: Iterable[str]) -> SettingsError:
-    """Return the error for an unknown name: settings that its preset still needs, else the nearest
-    known name.
+    """Return the error for an unknown provider's name: it names the settings that the name's preset still
+    needs, else the nearest of the names ``known``.
     """
     preset = preset_named(name)
     if not preset.name:

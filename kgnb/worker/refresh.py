@@ -58,7 +58,7 @@ class RefreshJob:
 
 
 def run_refresh(job: RefreshJob) -> str:
-    """Refresh a novel, in the pool's process; return the state of the record that was read.
+    """Refresh a novel in the pool's process; return the digest of the record that was read.
 
     Raises GraphConflict when another refresh began meanwhile, and ServiceDown.
     """
@@ -121,10 +121,11 @@ class Refresh:
     _seen: int | None = field(default=None, init=False)  # number of the refresh that ran at the first try
 
     async def attempt(self) -> bool:
-        """Refresh, unless another refresh that began since the first try is done; False: another one holds
-        the lease, or began without it (an older kgnb). Try again later.
+        """Refresh the novel's graph; return whether it is up to date: by this call, or by another refresh
+        that began since the first attempt and is complete.
 
-        Raises ServiceDown, and BrokenProcessPool when the pool's process died.
+        False: another refresh has the lease; try again later. Raises ServiceDown, and BrokenProcessPool when
+        the pool's process died.
         """
         sql = self.ledger.database.target
         if not self.holds():
@@ -173,7 +174,9 @@ class Refreshes:
         self._last: dict[int, tuple[int, float]] = {}  # by novel: chapters that had ended; next not before
 
     async def attempt(self, refresh: Refresh) -> bool:
-        """:meth:`Refresh.attempt`, after a refresh of the novel that runs here."""
+        """Like :meth:`Refresh.attempt`, but wait for a refresh of the same novel that runs in this
+        process.
+        """
         turn = self._turns.setdefault(refresh.novel_id, asyncio.Lock())
         async with turn:
             return await refresh.attempt()

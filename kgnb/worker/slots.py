@@ -76,10 +76,11 @@ class SlotLimiter:
 
 
 def read_ahead(slots: int, seconds: float, overhead: float = 0.0) -> int:
-    """Return the number of chapters to read ahead for ``slots`` of a provider, at least a quarter of them.
+    """Return the number of chapters to claim beyond ``slots`` of a provider, at least a quarter of them
+    (rounded down).
 
-    ``seconds``: mean time of a request (0: unknown); ``overhead``: a chapter's mean time outside requests, in
-    seconds, in which so many answers are due (Little's law).
+    ``seconds``: mean time of a request, 0 for unknown; ``overhead``: mean time of a chapter outside requests,
+    in seconds, in which so many answers are due (Little's law). 8 slots with unknown time → 2.
     """
     due = slots * max(MIN_OVERHEAD_SECONDS, overhead) / seconds if seconds else 0.0
     return max(slots // SLOTS_PER_READ_AHEAD, math.ceil(min(due, slots * MAX_ROUNDS_AHEAD)))

@@ -78,7 +78,9 @@ class TaskKeeper:
     # --- what chapters need
 
     async def info(self, task_id: int, queue: QueueName) -> TaskInfo | None:
-        """The info of an open task; None when the task is gone or was never opened."""
+        """Return what extraction needs of an open task (names, config, provider, model); None when the task
+        is gone or was never opened.
+        """
         async with self._info_lock:
             known = self._infos.get((task_id, queue))
             if known is not None and self._is_current(known):
@@ -138,7 +140,7 @@ class TaskKeeper:
         await self.stores.queue.ack([claim], elsewhere=True)
 
     def idle_tasks(self, queue: QueueName) -> tuple[int, ...]:
-        """The tasks open from ``queue`` that no step is running for."""
+        """Return the ids of the tasks opened from ``queue`` for which no step is running."""
         return tuple(t for t, h in self.open_tasks.items() if h.claim.queue == queue and h.step is None)
 
     def _idle(self, task_id: int) -> OpenTask | None:
@@ -200,9 +202,11 @@ class TaskKeeper:
             await asyncio.sleep(backoff.delay())
 
     async def advance(self, held: OpenTask) -> bool:
-        """Open the task; list its open chapters, or refresh its graph and close it when there are none.
+        """Open the task, then list its open chapters, or refresh its graph and close it when there are none;
+        return whether the step is done.
 
-        False where it is to be tried again: all of them are in flight from another queue.
+        False where it is to be tried again: all its chapters are in flight from another queue, or it can't be
+        read yet.
         """
         claim = held.claim
         _, dead, foreign = await at_once(
@@ -423,10 +427,11 @@ class TaskKeeper:
             await self._release(held)
 
     async def check_statuses(self, task_ids: Sequence[int]) -> dict[int, TaskStatus | None]:
-        """Return those of the tasks that main paused, cancelled or deleted (None), or whose novel it deletes.
+        """Return task id → status of those tasks that main paused or cancelled; None as status for a deleted
+        task or one whose novel is deleted.
 
-        An open task that main reset or ended before it was finished is opened again. Infos of all other tasks
-        are forgotten.
+        An open task that main reset or ended before it was finished is opened again. Cached infos of all
+        tasks that are not in ``task_ids`` are dropped.
         """
         self._infos = {key: info for key, info in self._infos.items() if key[0] in task_ids}
         if not task_ids:

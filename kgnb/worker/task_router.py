@@ -33,7 +33,7 @@ class TaskRouter:
         self._providers = providers
 
     async def route(self, task: Task, queue: QueueName) -> Route:
-        """The route of a task that is worked from ``queue``.
+        """Return provider, model and config for a task that is worked from ``queue``.
 
         A task keeps its model for as long as its provider stays the same. Raises SettingsError when the
         queue's provider isn't known (any more) or names no model.
@@ -48,13 +48,16 @@ class TaskRouter:
         return Route(provider, kept or _model_of(provider, config), config)
 
     async def model_for(self, provider: Provider) -> str:
-        """The model of a new task; raises SettingsError when the provider names none. The rules have none."""
+        """Return the model of a new task for the provider; "" for the rules. Raises SettingsError when the
+        provider names none.
+        """
         return _model_of(provider, await self._ledger.providers.default_config())
 
     async def default_provider(self, *, usable: bool) -> Provider | None:
-        """The LLM provider of a task that remembers none: the default config's, else the first one known.
+        """Return the LLM provider for a task that names none: the default config's, else the first known;
+        None if none is known.
 
-        ``usable``: only one whose key and address this process has.
+        ``usable``: only providers whose key and address this process has.
         """
         known = [p for p in self._providers.all() if not (p.is_rules or (usable and why_unusable(p)))]
         wanted = (await self._ledger.providers.default_config()).ai_provider.lower()

@@ -109,7 +109,7 @@ class ProviderThrottle:
         chapter_id: int = 0,
         lost: Callable[[], bool] = lambda: False,
     ) -> Completion:
-        """Await ``client.ask`` for a task's chapter and share its outcome with all nodes.
+        """Return the completion of ``client.ask`` for a task's chapter, and share its outcome with all nodes.
 
         Raises the ProviderError tree (ProviderPaused, RateReached, BudgetReached before anything is asked;
         RequestUnanswered if the provider answers others), NodeLeaving, and LeaseLost once ``lost()`` holds.
@@ -294,7 +294,7 @@ class ProviderThrottle:
     async def request_slot(
         self, provider: Provider, lost: Callable[[], bool] = lambda: False
     ) -> AsyncIterator[None]:
-        """Hold one of the provider's request slots.
+        """Wait for one of the provider's request slots and keep it during the block.
 
         Raises ProviderPaused, NodeLeaving, and LeaseLost when ``lost()`` holds, while it waits and after it.
         """

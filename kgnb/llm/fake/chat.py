@@ -23,7 +23,7 @@ class ChatRequest(NamedTuple):
 
     @classmethod
     def read(cls, body: bytes) -> ChatRequest | None:
-        """The parsed request; None for a malformed one."""
+        """Return the request in a body; None for a malformed one."""
         try:
             data = json.loads(body)
             said = [(m["role"], joined_text(m["content"])) for m in data["messages"]]
@@ -38,7 +38,7 @@ class ChatRequest(NamedTuple):
 
     @property
     def most_tokens(self) -> int | None:
-        """The request's output limit."""
+        """The request's output limit in tokens; None without one."""
         found = self.body.get("max_completion_tokens") or self.body.get("max_tokens")
         return found if isinstance(found, int) else None
 
@@ -56,13 +56,14 @@ _REFUSED_BY_MODEL = {"dryrun-no-json": "response_format", "dryrun-no-temperature
 
 
 def joined_text(content: Any) -> str:
-    """Return a message's text, from one string or from blocks with "text"."""
+    """Return a message's text: the string itself, or the joined "text" fields of a list of blocks."""
     return content if isinstance(content, str) else "".join(block["text"] for block in content)
 
 
 def apply_fault(outcome: str, text: str) -> str:
-    """Return the reply's text as the fault leaves it: "cut" keeps three fifths, "refused" nothing, "ok"
-    all.
+    """Return the reply's text as the fault ``outcome`` leaves it: "cut" and "truncated" keep three fifths,
+    "refused" nothing, "broken" loses commas, "fenced" adds a markdown fence, "prose" gives a sentence
+    instead; all of it for others ("ok").
     """
     if outcome in ("cut", "truncated"):
         return text[: len(text) * 3 // 5]
@@ -76,9 +77,9 @@ def apply_fault(outcome: str, text: str) -> str:
 
 
 def usage_body(asked: ChatRequest, *, made: int, cached: int) -> dict[str, Any]:
-    """Return the usage object at one token for two characters of the prompt.
+    """Return the usage object of a response: prompt tokens are half of the prompt's characters.
 
-    ``made``: tokens of the reply; ``cached``: tokens of the prompt read from the cache.
+    ``made``: tokens of the reply; ``cached``: tokens of the prompt read from the cache, left out for 0.
     """
     sent = asked.chars // 2
     told: dict[str, Any] = {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made}
@@ -86,7 +87,9 @@ def usage_body(asked: ChatRequest, *, made: int, cached: int) -> dict[str, Any]:
 
 
 def completion(text: str, outcome: str, asked: ChatRequest, usage: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a response of status 200 with ``text``."""
+    """Return the body of a response of status 200 with ``text``; ``finish_reason`` is "length" for the
+    outcome "truncated", "content_filter" for "refused", else "stop".
+    """
     reason = {"truncated": "length", "refused": "content_filter"}.get(outcome, "stop")
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "message": message, "finish_reason": reason}]
@@ -95,6 +98,6 @@ def completion(text: str, outcome: str, asked: ChatRequest, usage: dict[str, Any
 
 
 def models_body(models: Sequence[str]) -> dict[str, Any]:
-    """Return a list of models."""
+    """Return the body of a list of models with these names."""
     data = [{"id": model, "object": "model", "created": 0, "owned_by": "kgnb"} for model in models]
     return {"object": "list", "data": data}

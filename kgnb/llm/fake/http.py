@@ -34,12 +34,12 @@ class Response(NamedTuple):
 
 
 def json_response(status: int, value: Any) -> Response:
-    """``value`` as JSON."""
+    """Return a response with ``value`` as JSON body."""
     return Response(status, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def error_response(status: int, code: str, message: str, *, param: str = "") -> Response:
-    """An error in OpenAI's format."""
+    """Return a response with an error in OpenAI's format; ``param``: the parameter at fault, "" for none."""
     kind = "invalid_request_error" if status < 429 else code
     told = {"error": {"message": message, "type": kind, "param": param or None, "code": code}}
     return json_response(status, told)._replace(at_once=status < 429)
@@ -48,7 +48,9 @@ def error_response(status: int, code: str, message: str, *, param: str = "") -> 
 async def carry(
     request: web.Request, respond: Callable[[Request], Response], latency: Callable[[], float]
 ) -> web.StreamResponse:
-    """Answer one of aiohttp's requests; a POST's answer takes ``latency()`` seconds."""
+    """Return the response for one of aiohttp's requests; a POST's takes ``latency()`` seconds. Status 0 never
+    answers, a negative one breaks off in the middle.
+    """
     started = asyncio.get_running_loop().time()
     asked = Request(request.method, request.path, request.headers, await request.read())
     await asyncio.sleep(0)  # what came together waits together: an answer takes a millisecond to make

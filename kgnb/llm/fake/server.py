@@ -117,7 +117,7 @@ class FakeServer:
     _systems: set[str] = field(default_factory=set, init=False)
 
     async def start(self) -> Self:
-        """Listen; port 0 takes a free one."""
+        """Listen on the port, for 0 on a free one, and return this server with ``host`` and ``port`` set."""
         app = web.Application(client_max_size=MAX_REQUEST)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
@@ -165,7 +165,9 @@ class FakeServer:
     # --- what is answered
 
     def respond(self, request: Request) -> Response:
-        """Return the response to one request."""
+        """Return the response to one request: statistics, the list of models or a completion; 401 for a wrong
+        key, 404 for another path.
+        """
         path = request.path.rstrip("/")
         if request.method == "GET" and path == "/stats":
             return json_response(200, self.stats.as_json())
@@ -248,7 +250,9 @@ _MODEL_FAULTS = {"dryrun-refuse-all": "refused", "dryrun-cut-all": "truncated"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m kgnb.llm.dryrun``."""
+    """Run ``python -m kgnb.llm.dryrun`` until it is interrupted; return the exit code: 0, or 2 if the port is
+    taken.
+    """
     given = _parser().parse_args(arguments)
     options = vars(given)
     faults = Faults(**{name: options.pop(name) for name in _FAULTS})

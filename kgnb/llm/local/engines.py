@@ -63,12 +63,14 @@ class Engine:
 
     @property
     def reply_tokens(self) -> int:
-        """Most tokens of one reply."""
+        """Limit in tokens for one reply."""
         return self.window // REPLY_SHARE
 
     @property
     def chunk_chars(self) -> int:
-        """Most characters of text in one request; a Chinese character may take a whole token."""
+        """Limit in characters of text in one request, at least 200; a Chinese character may take a whole
+        token.
+        """
         return max(200, self.window - self.reply_tokens - PROMPT_TOKENS)
 
 
@@ -94,7 +96,9 @@ def gpus() -> list[Gpu]:
 
 
 def own_process(module: str) -> list[str]:
-    """Return the command that runs ``main`` of a module of this package; kgnb needn't be installed."""
+    """Return the command, as a list of words, that runs ``main`` of a module of this package; kgnb needn't be
+    installed.
+    """
     boot = f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {__package__}.{module} import main; main()"
     return [sys.executable, "-P", "-c", boot, str(Path(__file__).resolve().parents[3])]
 
@@ -147,7 +151,9 @@ def _vllm(model: Model, found: list[Gpu]) -> Engine:
 
 
 def vllm_program() -> str | None:
-    """vLLM's program: of its own environment, else on the path."""
+    """Return the path of vLLM's program: in its own environment, else on the path; None if it isn't
+    installed.
+    """
     program = VLLM_PROGRAM.expanduser()
     return str(program) if program.is_file() else shutil.which("vllm")
 

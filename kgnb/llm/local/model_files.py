@@ -40,7 +40,7 @@ class Model:
 
     @property
     def cache_bytes(self) -> int:
-        """Memory of one token in the KV cache: a key and a value in each layer and KV head.
+        """Bytes of one token in the KV cache: a key and a value in each layer and KV head.
 
         2 · layers · KV heads · head size · 2 bytes, as in "Efficient Memory Management for Large Language
         Model Serving with PagedAttention" (arXiv:2309.06180, section 3). Qwen3-8B: 36, 8 and 128, so 147 kB.

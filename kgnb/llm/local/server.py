@@ -70,7 +70,8 @@ _open: weakref.WeakSet[LocalServer] = weakref.WeakSet()
 
 
 def hold_server(model: Model, engine: Engine, home: Path, stop: threading.Event | None = None) -> LocalServer:
-    """Start the model's server or join the one that runs. Blocks while it loads, until ``stop`` is set.
+    """Start the model's server, or join it if it runs; return it once the model is loaded. Blocks until then,
+    or until ``stop`` is set.
 
     ``home``: a folder of the user's own. Raises EngineError with the server's last lines.
     """

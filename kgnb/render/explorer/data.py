@@ -26,9 +26,9 @@ Record = dict[str, Any]
 
 
 def page_data(graph: Graph, scene: Scene, history: BookHistory) -> Record:
-    """Return the page's data, JSON-ready, every text printable.
+    """Return the data of the explorer page, JSON-ready, every text printable.
 
-    ``scene`` places the cast that is drawn at first.
+    ``scene``: the characters that are drawn at first, with their places.
     """
     return _PageData(graph, history).record(scene)
 

@@ -35,10 +35,10 @@ SCRIPTS = ("model.js", "canvas.js", "corrections.js", "card.js", "main.js")
 
 
 def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None = None) -> str:
-    """Return the interactive page with all characters; the :data:`PAGE_PEOPLE` most important are drawn at
-    first.
+    """Return the interactive page, an HTML document, with all characters; the :data:`PAGE_PEOPLE` most
+    important are drawn at first.
 
-    ``scene``: places that are computed already.
+    ``scene``: places of the characters; None to compute them.
     """
     library, script = _asset("cytoscape.min.js"), "".join(map(_asset, SCRIPTS))
     words = (
@@ -91,7 +91,9 @@ def display(graph: Graph, history: BookHistory, *, title: str) -> None:
 
 
 def iframe(page: str, height: int = 640) -> str:
-    """The page in a sandboxed frame: its scripts run, without access to the notebook around it."""
+    """Return the HTML of a sandboxed frame with ``page`` in it: its scripts run without access to the
+    notebook around it. ``height``: pixels.
+    """
     return (
         f'<iframe sandbox="allow-scripts allow-downloads" width="100%" height="{height}" loading="lazy"'
         f' style="border:1px solid #ddd;border-radius:8px" srcdoc="{escape(page, quote=True)}"></iframe>'

@@ -51,7 +51,8 @@ def write(
     texts: Iterable[tuple[int, str]] = (),
     until: int | None = None,
 ) -> Path:
-    """Write ``graph`` to ``path``; an old file stays until the new one is complete, a folder must be new.
+    """Write ``graph`` to ``path`` and return the path; an old file stays until the new one is complete, a
+    folder must be new.
 
     ``format``: one of :data:`~kgnb.render.formats.FORMATS`, or an ending without its dot. ``history``, with
     its quotes, goes into the page and the kit, ``record`` into JSON; in ``texts``, (chapter number, text),

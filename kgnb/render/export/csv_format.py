@@ -53,7 +53,9 @@ def _command(tables: Iterable[str]) -> str:
 
 
 def file_info(name: str) -> zipfile.ZipInfo:
-    """The entry of a file in an archive."""
+    """Return the entry of a file in a zip archive, compressed and with a fixed time (1980-01-01), so that
+    equal graphs give equal archives.
+    """
     info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # a fixed time: the same graph gives the same bytes
     info.compress_type = zipfile.ZIP_DEFLATED
     return info

@@ -79,7 +79,9 @@ def _map(properties: dict[str, Value]) -> str:
 
 
 def literal(value: Value | None) -> str:
-    """A value as Cypher writes it."""
+    """Return a value as a Cypher literal: None → null, True → true, "a'b" → 'a\\'b', ["a", 1] → ['a', 1]; a
+    float that isn't finite → null.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):

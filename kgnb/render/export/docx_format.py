@@ -25,7 +25,9 @@ _WIDTH = 9_026
 
 
 def python_docx() -> Any:
-    """The module of python-docx. Raises InputError that names the install command when it is missing."""
+    """Return python-docx's module ``docx``. Raises InputError that names the install command when it is
+    missing.
+    """
     try:
         return importlib.import_module("docx")
     except ImportError:

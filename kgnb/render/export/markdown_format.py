@@ -42,7 +42,9 @@ def to_markdown(kit: Kit, out: IO[str]) -> None:
 
 
 def section_text(section: Section, link: ToLink, depth: int = 2) -> Iterator[str]:
-    """A section's lines of Markdown, with those within it."""
+    """Yield a section's Markdown: heading of level ``depth`` (at most 6), lines and table, then the sections
+    in it one level deeper.
+    """
     yield f"\n{'#' * min(depth, 6)} {escape(section.title)}\n\n"
     yield from body(section, link)
     for one in section.sections:
@@ -65,7 +67,7 @@ def _slugs(titles: Iterable[str]) -> list[str]:
 
 
 def body(section: Section, link: ToLink) -> Iterator[str]:
-    """The section's own lines and table."""
+    """Yield the Markdown of a section's own lines and table, without its heading and the sections in it."""
     for one in section.lines:
         yield from _item(one, link)
     if section.table:
@@ -86,12 +88,12 @@ def _table(table: Table, link: ToLink) -> Iterator[str]:
 
 
 def inline(parts: Cell, link: ToLink) -> str:
-    """Words and links as Markdown."""
+    """Return words and links as Markdown on one line: texts escaped, each link as ``link`` returns it."""
     return "".join(link(part) if isinstance(part, Link) else escape(part) for part in parts)
 
 
 def escape(text: str) -> str:
-    r"""The text with a backslash before what would be markup.
+    r"""Return the text with a backslash before each character that Markdown would read as markup.
 
     >>> escape("[[x]] http://a *b* =1+1")
     '\\[\\[x\\]\\] http\\://a \\*b\\* \\=1+1'

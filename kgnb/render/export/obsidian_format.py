@@ -48,7 +48,9 @@ def to_vault(kit: Kit) -> dict[str, str]:
 
 
 def file_names(titles: Iterable[str]) -> list[str]:
-    """Return a file name for each title, valid on every system; no two are equal."""
+    """Return a file name without ending for each title, in order, valid on every system; equal titles get
+    different names (also without regard to case).
+    """
     taken: set[str] = set()
     return [_unique(title, taken) for title in titles]
 

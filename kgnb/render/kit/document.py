@@ -69,13 +69,13 @@ class Section:
     main: bool = True
 
     def walk(self) -> Iterator[Section]:
-        """This section and all within it."""
+        """Yield this section, then all sections within it, depth first."""
         yield self
         for one in self.sections:
             yield from one.walk()
 
     def main_only(self) -> Section:
-        """The section without those within it that aren't main."""
+        """Return the section, itself marked as main, without the sections within it that aren't main."""
         kept = [one.main_only() for one in self.sections if one.main]
         return replace(self, sections=kept, main=True)
 

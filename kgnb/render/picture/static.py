@@ -170,7 +170,9 @@ _MAX_PIXELS = 6_000
 
 
 def pillow() -> tuple[Any, Any, Any]:
-    """Pillow's modules Image, ImageDraw and ImageFont. Raises InputError when they can't be imported."""
+    """Return Pillow's modules (Image, ImageDraw, ImageFont). Raises InputError when they can't be
+    imported.
+    """
     try:
         image, draw, font = (importlib.import_module(f"PIL.Image{part}") for part in ("", "Draw", "Font"))
     except ImportError:
