@@ -1,10 +1,11 @@
-"""Quotes of a text as evidence: whole sentences, or cut at clauses with …."""
+"""Quotes of a text as evidence: whole sentences, or the clauses that hold the proof, with … at each cut."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 EVIDENCE_CHARS = 160
 """Longest quote, in characters."""
@@ -12,29 +13,63 @@ EVIDENCE_CHARS = 160
 _CLOSERS = "”’」』）》】〉 "  # behind a sentence's end they belong to this sentence, not to the next
 _STRAY = re.compile(r"""^["']\s""")  # a straight mark with a space behind it closes as well
 _CLAUSE = re.compile(r"[,;:，；：、](?=\D)|--|—+")
-_CUT = "…"
+CUT = "…"
+"""Mark in a quote where text is left out."""
+
+Span = tuple[int, int]
+"""Two offsets in a text: of its first character, and behind its last."""
 
 
-def quote(text: str, sentence_ends: Sequence[int], start: int, end: int) -> str:
-    """Return the sentences that contain the part ``start``-``end``, as one line of at most
-    :data:`EVIDENCE_CHARS` characters.
+def quote(text: str, sentence_ends: Sequence[int], parts: Sequence[Span]) -> str:
+    """Return the sentences that contain all ``parts``, as one line of about :data:`EVIDENCE_CHARS` characters
+    at most.
 
-    Longer sentences are cut at clauses around the part, with … at each cut. ``sentence_ends``: ascending
-    offsets of the characters that end sentences. "He sat. Tom met Ann. She rose." with [6, 19, 29], 8, 19 →
-    "Tom met Ann.".
+    Of longer passages only the clauses around each part are quoted, with … at each cut. ``sentence_ends``:
+    ascending offsets of the characters that end sentences. "He sat. Tom met Ann. She rose." with [6, 19, 29]
+    and [(8, 11), (16, 19)] → "Tom met Ann.".
     """
-    k = bisect_right(sentence_ends, start)
-    begin = sentence_ends[k - 1] + 1 if k else 0
-    last = bisect_left(sentence_ends, end - 1, k)
-    stop = sentence_ends[last] + 1 if last < len(sentence_ends) else len(text)
+    begin, _ = _sentence(text, sentence_ends, *min(parts))
+    _, stop = _sentence(text, sentence_ends, *max(parts, key=itemgetter(1)))
     if stop - begin <= EVIDENCE_CHARS:
         return _one_line(text[begin:stop])
-    room = EVIDENCE_CHARS - 2 * len(_CUT)
-    end = end if end - start <= room else start + room // 2
-    low = begin if end - begin <= room else _clause_start(text, max(begin, (start + end - room) // 2), start)
-    high = stop if stop - low <= room else _clause_end(text, end, low + room)
-    part = _one_line(text[low:high])
-    return (_CUT if low > begin else "") + part + (_CUT if high < stop else "")
+    parts = _joined(parts, EVIDENCE_CHARS // 2)
+    free = EVIDENCE_CHARS - len(CUT) * (len(parts) + 1) - sum(end - start for start, end in parts)
+    spare = max(0, free) // len(parts)
+    pieces = _joined(
+        [_clauses(text, _sentence(text, sentence_ends, *part), part, spare) for part in parts], 1
+    )
+    quoted = CUT.join(_one_line(text[low:high]) for low, high in pieces)
+    return (CUT if pieces[0][0] > begin else "") + quoted + (CUT if pieces[-1][1] < stop else "")
+
+
+def _sentence(text: str, sentence_ends: Sequence[int], start: int, end: int) -> Span:
+    """Return the span of the sentence or sentences that contain ``start``-``end``."""
+    k = bisect_right(sentence_ends, start)
+    last = bisect_left(sentence_ends, end - 1, k)
+    stop = sentence_ends[last] + 1 if last < len(sentence_ends) else len(text)
+    return sentence_ends[k - 1] + 1 if k else 0, stop
+
+
+def _joined(spans: Iterable[Span], longest: int) -> list[Span]:
+    """Return the spans in order, those that overlap as one, and neighbours that are not longer together than
+    ``longest``."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        low, high = found[-1] if found else (start, -1)
+        if start <= high or end - low <= longest:
+            found[-1:] = [(low, max(high, end))]
+        else:
+            found.append((start, end))
+    return found
+
+
+def _clauses(text: str, sentence: Span, part: Span, spare: int) -> Span:
+    """Return the span of the clauses around a part of a sentence, at most ``spare`` characters more than
+    it."""
+    (begin, stop), (start, end) = sentence, part
+    room = end - start + spare
+    low = begin if end - begin <= room else _clause_start(text, max(begin, start - spare // 2), start)
+    return low, stop if stop - low <= room else _clause_end(text, end, low + room)
 
 
 def _one_line(part: str) -> str:
@@ -46,8 +81,8 @@ def shortened(text: str) -> str:
     behind."""
     if len(text) <= EVIDENCE_CHARS:
         return text
-    high = EVIDENCE_CHARS - len(_CUT)
-    return text[: _clause_end(text, high // 2, high)].rstrip() + _CUT
+    high = EVIDENCE_CHARS - len(CUT)
+    return text[: _clause_end(text, high // 2, high)].rstrip() + CUT
 
 
 def _clause_start(text: str, low: int, start: int) -> int:

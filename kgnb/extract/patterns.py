@@ -46,16 +46,21 @@ def between(mentions: Sequence[Mention], start: int, end: int) -> Sequence[Menti
 
 
 class Statement(NamedTuple):
-    """A relation that the text states. ``label``: the words of it; ``start`` and ``end``: offsets in the
-    text; ``confidence``: 0 to 1, that the text states it of just these two."""
+    """A relation that the text states. ``label``: the words of it; ``proof``: offsets of the parts of the
+    text that a quote needs, (start, end) each: the words and both persons; ``confidence``: 0 to 1, that the
+    text states it of just these two."""
 
     source: str
     type: str
     target: str
     label: str
-    start: int
-    end: int
+    proof: tuple[tuple[int, int], ...]
     confidence: float
+
+    @property
+    def reach(self) -> int:
+        """Number of characters from the first part of the proof to the last."""
+        return max(end for _, end in self.proof) - min(start for start, _ in self.proof)
 
 
 STATED = 0.75
@@ -71,7 +76,8 @@ def added_up(statements: Iterable[Statement]) -> Iterator[Statement]:
 
     Two statements, of confidence 0.5 and 0.6, that a and b are SPOUSE → the second, with 0.7 (the odds added
     up, at most :data:`MAX_IMPLIED`). A single statement keeps its confidence. Symmetric relations (SPOUSE)
-    count in both directions, others (PARENT_OF) only in the same direction.
+    count in both directions, others (PARENT_OF) only in the same direction. Of equally sure ones the
+    first counts whose proof is shortest.
     """
     odds = defaultdict[tuple[str, ...], float](float)
     best: dict[tuple[str, ...], Statement] = {}
@@ -79,7 +85,7 @@ def added_up(statements: Iterable[Statement]) -> Iterator[Statement]:
         ends = sorted(one[:3:2]) if one.type in SYMMETRIC_RELATIONS else one[:3:2]
         tie = one.type, *ends
         odds[tie] += one.confidence / (1 - one.confidence)
-        if tie not in best or best[tie].confidence < one.confidence:
+        if tie not in best or (one.confidence, -one.reach) > (best[tie].confidence, -best[tie].reach):
             best[tie] = one
     for tie, one in best.items():
         implied = min(MAX_IMPLIED, odds[tie] / (1 + odds[tie]))
@@ -118,6 +124,11 @@ class MaskedText:
         The text "Tom met Ann." with both masked is "P met P.": 0, 7 → (0, 11).
         """
         return self._shifted(start), self._shifted(end)
+
+    def stated(self, statements: Iterable[Statement]) -> Iterator[Statement]:
+        """Yield :func:`added_up` of statements about the masked text, with offsets in the original text."""
+        for one in added_up(statements):
+            yield one._replace(proof=tuple(self.original(*part) for part in one.proof))
 
     def _shifted(self, offset: int) -> int:
         k = bisect_left(self._starts, offset)

@@ -13,7 +13,7 @@ from functools import cached_property
 from operator import attrgetter
 
 from kgnb.core.labels import SYMMETRIC_RELATIONS, Lang
-from kgnb.extract.evidence_quote import quote
+from kgnb.extract.evidence_quote import Span, quote
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.names_at import names_at
 from kgnb.extract.patterns import Mention, Statement
@@ -250,8 +250,8 @@ def _read(
 
 
 def _original_label(match: Statement, text: str, original: str) -> str:
-    span = slice(match.start, match.end)
-    unfolded = dict(zip(text[span], original[span], strict=True))
+    spans = [slice(*part) for part in match.proof]
+    unfolded = {s: o for span in spans for s, o in zip(text[span], original[span], strict=True)}
     return "".join(unfolded.get(char, char) for char in match.label)
 
 
@@ -317,7 +317,7 @@ def _relations(
                 target=b,
                 type="KNOWS",
                 strength=strength_of(weight),
-                evidence=quote(text, ends, *first[(a, b)]),
+                evidence=quote(text, ends, first[(a, b)]),
                 confidence=round(min(0.9, 0.4 + 0.1 * weight), 2),
             )
         )
@@ -338,11 +338,11 @@ def _speech_at(speeches: tuple[list[int], list[int]], offset: int) -> int:
 
 def _co_occurrences(
     people: Sequence[Mention], ends: Sequence[int], speeches: tuple[list[int], list[int]]
-) -> tuple[dict[_Pair, float], dict[_Pair, tuple[int, int]]]:
-    """Return pair → weight, and pair → offsets of the first co-occurrence, for pairs that share a sentence at
-    least once."""
+) -> tuple[dict[_Pair, float], dict[_Pair, list[Span]]]:
+    """Return pair → weight, and pair → both mentions at the first co-occurrence, for pairs that share a
+    sentence at least once."""
     weights: dict[_Pair, float] = defaultdict(float)
-    first: dict[_Pair, tuple[int, int]] = {}
+    first: dict[_Pair, list[Span]] = {}
     shared: dict[_Pair, tuple[int, bool]] = {}  # last sentence counted, and whether it held both
     named = [(m.entry.name, m.start, m.end, bisect_right(ends, m.start)) for m in people]
     said = [_speech_at(speeches, m.start) for m in people]
@@ -363,7 +363,7 @@ def _co_occurrences(
                 weights[pair] += MENTIONED_WEIGHT if mentioned else 1.0 if same else NEIGHBOUR_WEIGHT
                 shared[pair] = sentence, same
             if same:
-                first.setdefault(pair, (begin, end))
+                first.setdefault(pair, [(begin, stop), (start, end)])
     return {p: w for p, w in weights.items() if p in first}, first
 
 
@@ -393,6 +393,6 @@ def _stated_relation(
         type=match.type,
         description=match.label,
         strength=strength_of(STATED_WEIGHT + weights.get((one, other), 0.0)),
-        evidence=quote(text, ends, match.start, match.end),
+        evidence=quote(text, ends, match.proof),
         confidence=match.confidence,
     )

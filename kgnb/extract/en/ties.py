@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
@@ -18,7 +17,7 @@ from kgnb.extract.en.persons import NameFacts, name_facts
 from kgnb.extract.en.possessors import NAMED, WINDOW, Possessor, Possessors
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import PERSON, Frames, MaskedText, Mention, Statement, added_up
+from kgnb.extract.patterns import PERSON, Frames, MaskedText, Mention, Statement
 from kgnb.extract.word_search import trie_pattern
 
 FAR, LAST_NAMED, OF_SEVERAL = 0.75, 0.5, 0.6
@@ -61,9 +60,7 @@ def ties(text: str, people: Sequence[Mention]) -> Iterator[Statement]:
     "Tom married Ann." → ("Tom", "SPOUSE", "Ann", label "married"). ``people``: mentions of persons, in order.
     """
     masked = MaskedText(text, people)
-    for one in added_up(_Chapter(masked).statements()):
-        start, end = masked.original(one.start, one.end)
-        yield one._replace(start=start, end=end)
+    yield from masked.stated(_Chapter(masked).statements())
 
 
 class _Chapter:
@@ -103,7 +100,8 @@ class _Chapter:
         label, sure = found[0].replace(PERSON, "").strip(" ,'s"), min(first.confidence, second.confidence)
         if self._is_far(first.start, found.start()) or self._is_far(second.start, found.start()):
             return
-        yield Statement(one.entry.name, kind, other.entry.name, label, *found.span(), sure)
+        proof = _at(first), found.span(), _at(second)
+        yield Statement(one.entry.name, kind, other.entry.name, label, proof, sure)
 
     def _of_couples(self) -> Iterator[Statement]:
         """Yield SPOUSE for two mentions "Mr. and Mrs. Dale"."""
@@ -112,7 +110,7 @@ class _Chapter:
             alike = one.form.split(" ")[-1] == other.form.split(" ")[-1] and end - start < len(one.form)
             if alike and self._text[one.end : other.start] == " and ":
                 names = one.entry.name, "SPOUSE", other.entry.name
-                yield Statement(*names, f"{one.form} and {other.form}", one.start, other.end, NAMED)
+                yield Statement(*names, f"{one.form} and {other.form}", (_at(one), _at(other)), NAMED)
 
     def _of_wives(self) -> Iterator[Statement]:
         """Yield SPOUSE for Mrs. Tom Dale where the chapter names Tom Dale, for Lady Tom where it names Lord
@@ -130,7 +128,7 @@ class _Chapter:
             man = men.get(full)
             if man and man is not mention.entry and self._persons.gender(man) == "m":
                 names = mention.entry.name, "SPOUSE", man.name
-                yield Statement(*names, mention.form, mention.start, mention.end, NAMED)
+                yield Statement(*names, mention.form, (_at(mention),), NAMED)
 
     def _of_title(self, mention: Mention) -> Iterator[Statement]:
         """Yield the kinship that a title of kin behind a possessor states: her Aunt Jane."""
@@ -179,7 +177,7 @@ class _Chapter:
         if "b" not in group.groupdict():  # "She was Tom's sister"
             owned = {m.entry.name for m in self._masked.within(*phrase.span())}
             meant = self._persons.meant(group["a"], group.start("a"), owned)
-            bearers = self._persons.mentions[meant.entry.name][:1] if meant else []
+            bearers = [self._nearest(meant.entry.name, meant.start)] if meant else []
         else:
             bearers = self._bearers(group.span("b"), role, many=many)
         for possessor in self._persons.of(phrase, {m.entry.name for m in bearers}) if bearers else ():
@@ -215,7 +213,8 @@ class _Chapter:
             k = self._persons.paragraphs.number(start)
             above = self._masked.within(self._persons.paragraphs.start_of(max(0, k - 4)), start)
             found = [(m, sure * LAST_NAMED) for m, sure in self._likeliest(role, owner.entry, above)]
-        far = [] if noun[2] or role.type == "FAMILY" or (found and found[0][1] == OF_FAMILY) else self._firsts
+        known = noun[2] or role.type == "FAMILY" or (found and found[0][1] == OF_FAMILY)
+        far = [] if known else [self._nearest(name, start) for name in self._persons.mentions]
         if others := [one for one in self._likeliest(role, owner.entry, far) if one[1] == OF_FAMILY]:
             found = [(m, FAR) for m, _ in others]
         if len(found) > 1:
@@ -223,10 +222,8 @@ class _Chapter:
         if len(found) == 1 and (not noun[2] or found[0][1] == OF_FAMILY):
             bearer, sure = found[0]
             sure *= owner.confidence * (OF_SEVERAL if noun[2] else 1)
-            span = (start, end) if others else (min(start, bearer.start), max(end, bearer.end))
-            yield from self._said(
-                role, owner._replace(confidence=sure), [bearer], noun[1], span, chained=False
-            )
+            owner = owner._replace(confidence=sure)
+            yield from self._said(role, owner, [bearer], noun[1], (start, end), chained=False)
 
     def _likeliest(
         self, role: Role, owner: NameEntry, people: Iterable[Mention]
@@ -256,10 +253,9 @@ class _Chapter:
             begin, min(high, self._persons.ends[k + 1] if k + 1 < n else len(self._text))
         )
 
-    @cached_property
-    def _firsts(self) -> list[Mention]:
-        """The first mention of each person."""
-        return [mentions[0] for mentions in self._persons.mentions.values()]
+    def _nearest(self, name: str, at: int) -> Mention:
+        """Return the mention of a person that is nearest to ``at``."""
+        return min(self._persons.mentions[name], key=lambda mention: abs(mention.start - at))
 
     def _facts(self, entry: NameEntry) -> NameFacts:
         return name_facts((entry.name, *entry.aliases))
@@ -287,11 +283,11 @@ class _Chapter:
             return
         if role.type == "SPOUSE" and self._persons.gender(owner.entry) == role.gender != "":
             return
-        start, end = min(owner.start, span[0]), span[1]
         for bearer in bearers:
             one, other = (bearer.entry, owner.entry) if inverted else (owner.entry, bearer.entry)
             if one.name != other.name:
-                yield Statement(one.name, kind, other.name, noun, start, end, owner.confidence)
+                proof = _at(owner), span, _at(bearer)
+                yield Statement(one.name, kind, other.name, noun, proof, owner.confidence)
 
     def _is_far(self, start: int, at: int) -> bool:
         """Return whether ``at`` is more than one sentence behind ``start``."""
@@ -308,3 +304,8 @@ class _Chapter:
         )
         asked = self._text[last : last + 1] == "?"
         return asked or _UNREAL.search(self._text, begin, start) is not None
+
+
+def _at(person: Mention | Possessor) -> tuple[int, int]:
+    """Return the offsets of a mention, one character of the masked text."""
+    return person.start, person.start + 1

@@ -7,11 +7,11 @@ are the frames of data/ties.toml over the masked text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, pairwise
 
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import PERSON, Frame, Frames, MaskedText, Mention, Statement, added_up
+from kgnb.extract.patterns import PERSON, Frame, Frames, MaskedText, Mention, Statement
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.kin_words import DEAR, KIN, KIN_CHARS, Noun, kin_noun, last_kin_noun
 from kgnb.extract.zh.possessors import (
@@ -66,9 +66,7 @@ def ties(text: str, people: Sequence[Mention]) -> Iterator[Statement]:
     何恭娶了王氏。 → (何恭, "SPOUSE", 王氏). ``people``: mentions of persons, in order.
     """
     masked = MaskedText(text, people)
-    for one in added_up(_Chapter(masked).statements()):
-        start, end = masked.original(one.start, one.end)
-        yield one._replace(start=start, end=end)
+    yield from masked.stated(_Chapter(masked).statements())
 
 
 class _Chapter:
@@ -99,7 +97,7 @@ class _Chapter:
         one, other = (
             self._masked.at(found.start(group)).entry for group in ("ba" if frame.inverted else "ab")
         )
-        yield _statement(one, frame.type, other, _label(found[0]), found.span(), NAMED)
+        yield _statement(one, frame.type, other, _label(found[0]), [found.span()], NAMED)
 
     def _of_copula(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
         """乙是甲的妹妹, 他是甲的儿子, 乙是我妹妹."""
@@ -137,7 +135,7 @@ class _Chapter:
             yield from _said(KinNoun(noun, word, found.start("noun")), owner, bearer, found.span())
         if noun.type == "PARENT_OF" and not noun.inverted:
             for one, other in combinations(named, 2):
-                yield _statement(one.entry, "SIBLING", other.entry, word, found.span(), ALONE)
+                yield _statement(one.entry, "SIBLING", other.entry, word, [found.span()], ALONE)
 
     def _of_group(self, frame: Frame, found: re.Match[str]) -> Iterator[Statement]:
         """甲、乙兄弟二人: of those who are listed as many as are counted."""
@@ -151,7 +149,7 @@ class _Chapter:
         ):
             return
         for one, other in combinations(named.values(), 2):
-            yield _statement(one, frame.type, other, _label(found[0]), found.span(), ALONE)
+            yield _statement(one, frame.type, other, _label(found[0]), [found.span()], ALONE)
 
     def _of_subject(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
         """甲…，后娶乙为妾; 甲…，生了一个儿子，今年十六岁，名叫乙."""
@@ -165,14 +163,14 @@ class _Chapter:
         self._possessors.bearers.add(bearer.start)
         owner = self._possessors.of(kin, bearer) if word else None
         if owner := owner or self._possessors.subject(kin, bearer):
-            yield from _said(kin, owner, bearer, (min(owner.mention.start, found.start()), found.end()))
+            yield from _said(kin, owner, bearer, found.span())
 
     def _couples(self) -> Iterator[Statement]:
         """王先生 and 王太太, neighbours in a sentence; 何旺 and 何旺家的."""
         persons = {m.entry.name: m for m in self._masked.people}
         for name, wife in persons.items():
             if name.endswith(_OF_HUSBAND) and (his := persons.get(name[:-2])):
-                yield _statement(his.entry, "SPOUSE", wife.entry, name[-2:], (wife.start, wife.end), LIKELY)
+                yield _statement(his.entry, "SPOUSE", wife.entry, name[-2:], [_at(wife)], LIKELY)
         titled = {name for name in persons if name.endswith((*_WIFES, *_HUSBANDS))}
         for one, other in pairwise(self._masked.people) if len(titled) > 1 else ():
             if not {one.entry.name, other.entry.name} <= titled:
@@ -181,8 +179,8 @@ class _Chapter:
             house = {titled_surname(m.entry.name) for m in (one, other)}
             apart = _SENTENCE.search(self._text, one.end, other.start)
             if hers[0] != hers[1] and not apart and len(house) == 1 and "" not in house:
-                span = one.start, other.end
-                yield _statement(one.entry, "SPOUSE", other.entry, "夫妇", span, LIKELY)
+                proof = _at(one), _at(other)
+                yield _statement(one.entry, "SPOUSE", other.entry, "夫妇", proof, LIKELY)
 
     # --- nouns before a name
 
@@ -202,8 +200,8 @@ class _Chapter:
             if ordered := _ORDER.match(kin.word) is not None and item == last:
                 owner = last[2]
                 if child and kin.noun.type == "PARENT_OF":
-                    span = child.start, bearer.end
-                    yield _statement(child.entry, "SIBLING", bearer.entry, kin.word, span, ALONE)
+                    proof = _at(child), (kin.start, bearer.end)
+                    yield _statement(child.entry, "SIBLING", bearer.entry, kin.word, proof, ALONE)
             else:
                 owner = self._possessors.of(kin, bearer)
                 if owner is None and link[:1] not in ("，", "：") and not kin.noun.owned:
@@ -212,12 +210,11 @@ class _Chapter:
                 last, child = (sentence, kin.noun.type, owner), None if kin.word[0] in "儿女" else bearer
             self._possessors.bearers.add(bearer.start)
             if owner:
-                first = owner.mention.start if owner.mention.start >= sentence else kin.start
                 others = self._counted(kin, bearer.end)
                 if not others and _SEVERAL.search(self._text, max(0, kin.start - 4), kin.start):
                     continue  # 三个儿子名为祝氏三杰
                 for one in (bearer, *others):
-                    yield from _said(kin, owner, one, (min(first, kin.start), one.end))
+                    yield from _said(kin, owner, one, (kin.start, bearer.end))
 
     def _noun_before(self, at: int) -> tuple[KinNoun, str] | None:
         """The noun of kin that the name at a place bears, and what joins them: none in 父亲是甲的司机, in
@@ -265,14 +262,23 @@ def _said(kin: KinNoun, owner: Possessor, bearer: Mention, span: tuple[int, int]
     has_wife = _WIFES_NOUN.search(kin.word) is not None and kin.noun.type == "SPOUSE"
     if one.name != other.name and not (has_wife and one.name.endswith((*_WIFES, "氏"))):  # 尤氏的侍妾
         ends = (other, one) if kin.noun.inverted else (one, other)
-        span = min(span[0], bearer.start), max(span[1], bearer.end)
-        yield _statement(ends[0], kin.noun.type, ends[1], kin.word, span, owner.confidence)
+        proof = _at(owner.mention), span, _at(bearer)
+        yield _statement(ends[0], kin.noun.type, ends[1], kin.word, proof, owner.confidence)
+
+
+def _at(mention: Mention) -> tuple[int, int]:
+    return mention.start, mention.end
 
 
 def _statement(
-    one: NameEntry, kind: str, other: NameEntry, label: str, span: tuple[int, int], confidence: float
+    one: NameEntry,
+    kind: str,
+    other: NameEntry,
+    label: str,
+    proof: Iterable[tuple[int, int]],
+    confidence: float,
 ) -> Statement:
-    return Statement(one.name, kind, other.name, label, *span, confidence)
+    return Statement(one.name, kind, other.name, label, tuple(proof), confidence)
 
 
 def _label(words_: str) -> str:

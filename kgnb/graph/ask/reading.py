@@ -141,4 +141,4 @@ def with_given(names: Names, text: str) -> Names:
 
 def _quote(window: Window, start: int, end: int) -> str:
     """Return the sentences around a part of a window, as a quote of evidence length."""
-    return quote(window.text, sentence_ends(window.text), start, max(end, start + 1))
+    return quote(window.text, sentence_ends(window.text), [(start, max(end, start + 1))])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from kgnb.core.model import Chapter
+from kgnb.extract.evidence_quote import CUT
 from kgnb.extract.model import Event, Relation
 from kgnb.extract.strength import combined_strength
 from kgnb.graph.model import EdgeKey, NodeKey, Value
@@ -16,6 +17,8 @@ _NO_TEXTS: Mapping[str, str] = {}  # shared: most edges have none
 
 MOST_NAMED = 2
 """Ends of a relation that its quote can name."""
+PER_CUT = 0.1
+"""Confidence that a quote is worth less for each cut: who reads it wants one sentence."""
 
 
 @dataclass(slots=True)
@@ -24,7 +27,7 @@ class Facts:
 
     texts: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)  # property → first that isn't empty
     quoted: int = 0  # id of the chapter that texts["evidence"] quotes
-    named: float = -1  # of the two ends, how many that quote names; of two alike the rules' surer is more
+    named: float = -1  # how good that quote is, see add_claim
     unverified: bool = True  # until a chapter verifies it
     confidence: float = 0.0
     by_ai: bool = False
@@ -58,14 +61,15 @@ class Facts:
     ) -> None:
         """Count an event or a relation of chapter ``here``, and keep its quote if it is the best so far.
 
-        Only verified quotes are kept; a quote that names more ends of the relation is better
-        (``count_named()``), then the one of higher confidence, then the first.
+        Only verified quotes are kept. Of a reply's quotes one is better that names more ends of the relation
+        (``count_named()``), of two alike the first; then those of rules, which all name both ends: the one of
+        higher confidence, less for each cut.
         """
         self.add_chapter(here, item.confidence, unverified=item.unverified)
-        sure = 0.0 if here.by_ai else item.confidence / 2
-        if not item.evidence or item.unverified or self.named >= MOST_NAMED + sure:
+        if not item.evidence or item.unverified or self.named >= MOST_NAMED:
             return
-        if (named := count_named() + sure) > self.named:
+        named = count_named() if here.by_ai else item.confidence - PER_CUT * item.evidence.count(CUT)
+        if named > self.named:
             self.texts = {**self.texts, "evidence": item.evidence}
             self.quoted, self.named = here.chapter.id, named
 
