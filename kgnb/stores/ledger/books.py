@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -388,7 +389,7 @@ def _novel_row(book: Book, path: str, size: int) -> Row:
     }
 
 
-def _chapter_row(novel_id: int, chapter: BookChapter, lang: Lang) -> Row:
+def _chapter_row(novel_id: int, chapter: BookChapter, lang: Lang) -> dict[str, Any]:
     return {
         "novel_id": novel_id,
         "title": chapter.title[:255],
