@@ -43,11 +43,13 @@ class StoredNovel:
 def judge(
     book: Book, novel: StoredNovel, sample: Callable[[], Iterable[str]], fold: Callable[[str], str]
 ) -> Verdict:
-    """Return whether ``book`` is an edition of ``novel``. An edition replaces chapters: in doubt it is none.
+    """Return EDITION if ``book`` is an edition of ``novel``, UNSURE if it may be, else OTHER.
 
-    - Never where both name their author and these differ, or the author is one and the titles differ.
-    - Where the titles are the same, if most chapters of either are in the other, or, with one author, if most
-      chapters of ``sample()`` (texts of the novel's chapters) have passages in the book.
+    An edition replaces chapters, so in doubt it is none.
+
+    - Never where both name their author and these differ, or the author is the same and the titles differ.
+    - Where the titles are the same, if most chapters of either are in the other, or, with the same author, if
+      most chapters of ``sample()`` (texts of the novel's chapters) have passages in the book.
     - Else if most chapters of each are in the other.
 
     "Most" means more than half of the chapters that are long enough and more than half of their length.
@@ -129,7 +131,7 @@ class ChapterPlan:
 
     @property
     def changes_anything(self) -> bool:
-        """Whether the novel isn't as the text has it."""
+        """Whether the plan adds, changes, renumbers or removes any chapter."""
         return bool(self.new or self.changed or self.moved or self.removed)
 
 
