@@ -37,7 +37,7 @@ class BookChapter:
 
     @property
     def hash(self) -> str:
-        """The :func:`text_hash` of the chapter's text."""
+        """The text's :func:`text_hash`."""
         return text_hash(self.text)
 
 
@@ -68,7 +68,7 @@ class Book:
 
     @property
     def facts(self) -> BookFacts:
-        """Title, hash, length and number of chapters, without the texts."""
+        """The book without its texts."""
         chars = sum(len(chapter.text) for chapter in self.chapters)
         return BookFacts(self.title, self.sha256, chars, len(self.chapters), self.edition_of)
 

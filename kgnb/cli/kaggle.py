@@ -22,7 +22,7 @@ from kgnb.kaggle.kernels import follow, log_lines, status_sentence
 
 
 async def status(args: argparse.Namespace, _: Settings) -> int:
-    """Print a run's state, once or until it ends; return 1 if it ended without success, else 0."""
+    """Prints a run's state, once or until it ends."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         if not args.follow and args.output is None:
@@ -37,7 +37,7 @@ async def status(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def logs(args: argparse.Namespace, _: Settings) -> int:
-    """Print what a run printed; return 0."""
+    """Prints what a run printed."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         if args.follow:
@@ -50,7 +50,7 @@ async def logs(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def output(args: argparse.Namespace, _: Settings) -> int:
-    """Fetch a run's output files; return 0."""
+    """Fetches a run's output files."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         folder = Path(args.output or kaggle_push.output_folder(kernel))
@@ -59,9 +59,7 @@ async def output(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def stop(args: argparse.Namespace, _: Settings) -> int:
-    """Print that a run has ended and return 0; for a run under way raise InputError, which names the page
-    where a person stops it.
-    """
+    """Says where a person stops a run."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         found = await client.status(kernel)
@@ -78,9 +76,7 @@ async def stop(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def create_secrets(args: argparse.Namespace, _: Settings) -> int:
-    """Make a private dataset of the named variables, their values read where kgnb reads its settings; return
-    0. Raises InputError for a variable without value.
-    """
+    """Makes a private dataset of the named variables, their values read where kgnb reads its settings."""
     found = load_secrets(args.variables or ONE_PROVIDER)
     missing = [name for name in args.variables or ONE_PROVIDER[1:2] if name not in found]
     if missing:
@@ -93,7 +89,7 @@ async def create_secrets(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def delete_secrets(args: argparse.Namespace, _: Settings) -> int:
-    """Delete the dataset of :func:`create_secrets`; return 0."""
+    """Deletes such a dataset."""
     async with KaggleClient() as client:
         dataset = await _dataset(client, args.dataset)
         await datasets.delete_secrets(client, dataset)
@@ -102,9 +98,7 @@ async def delete_secrets(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def wheels(args: argparse.Namespace, _: Settings) -> int:
-    """Write a folder that a notebook without Internet installs from, and print how it becomes a dataset;
-    return 0.
-    """
+    """Writes a folder that a notebook without Internet installs from, and says how it becomes a dataset."""
     owner = args.owner or NOBODY
     made = await wheel_folder.make_wheels(Path(args.folder), owner)
     dataset = f"{owner}/{wheel_folder.DATASET}"

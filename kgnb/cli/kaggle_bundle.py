@@ -59,9 +59,7 @@ class Bundle:
 
 
 async def named_bundle(args: argparse.Namespace) -> Bundle:
-    """Return what the command line names for a push: books, or a person's folder or notebook. Raises
-    InputError for a mixture or a missing file.
-    """
+    """What the command line names: books, or the folder or notebook of a person."""
     named = [Path(one) for one in args.what]
     folders = [one for one in named if await asyncio.to_thread(one.is_dir)]
     if not named or folders == named[:1]:
@@ -88,9 +86,7 @@ async def _bundle_of_books(args: argparse.Namespace, books: list[Path]) -> Bundl
 
 
 def bundle_of_notebook(args: argparse.Namespace, source: Path | None) -> Bundle:
-    """Return the metadata of the folder ``source`` (None: of the template), with the notebook that the
-    metadata or the options name.
-    """
+    """The metadata of ``source``, else of the template; and the notebook that these or the options name."""
     theirs = source if source is not None and (source / METADATA).is_file() else None
     meta: Metadata = dict(read_metadata(theirs / METADATA) if theirs else TEMPLATE)
     meta["id"] = str(meta.get("id", ""))
@@ -145,14 +141,12 @@ def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
 
 
 def reads_with_own_model(args: argparse.Namespace) -> bool:
-    """Return whether the run reads its books with a model that it serves itself (``push --provider
-    local``).
-    """
+    """Whether the run reads its books with a model that it serves itself (`push --provider local`)."""
     return getattr(args, "provider", None) == PROVIDER
 
 
 def is_dry(args: argparse.Namespace) -> bool:
-    """Return whether nothing is pushed (``push --dry-run``)."""
+    """Whether nothing leaves (`push --dry-run`)."""
     return bool(getattr(args, "dry_run", False))
 
 

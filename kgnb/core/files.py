@@ -29,12 +29,11 @@ class NoLocksError(OSError):
 
 
 def try_lock(path: Path, *, wait: bool = False, shared: bool = False) -> int | None:
-    """Lock the file at ``path``, made where it is missing; return its descriptor, None while another process
-    has the lock.
+    """Lock a file that is there for it, made where it is missing; return its descriptor, None when someone
+    else holds the lock. ``wait``: until it is free. ``shared``: others may share it.
 
-    ``wait``: wait until it is free. ``shared``: a lock that others may share. The lock lives as long as any
-    process has this descriptor open, however that process ends. Raises NoLocksError, and OSError when the
-    file can't be opened.
+    The lock lives as long as any process has this descriptor open, however that process ends. Raises
+    NoLocksError, and OSError when the file can't be opened.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
@@ -49,9 +48,7 @@ def try_lock(path: Path, *, wait: bool = False, shared: bool = False) -> int | N
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether any process has an exclusive lock on a file; False for a missing file. Raises
-    OSError.
-    """
+    """Whether some process holds the lock on a file; False for a file that isn't there. Raises OSError."""
     try:
         probe = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -67,9 +64,7 @@ def is_locked(path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path, mode: int = 0o666) -> Iterator[IO[bytes]]:
-    """Yield a new file for writing, which replaces ``path`` when the block ends well; an exception removes
-    it, and ``path`` stays as it was.
-    """
+    """Give a new file that takes ``path``'s place when the block ends well; else nothing is left of it."""
     draft = path.with_name(f".{path.name[:40]}-{secrets.token_hex(6)}.part")
     try:
         with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:

@@ -10,9 +10,7 @@ from kgnb.core.safe_text import one_line
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units: 59 s, 2 min 5 s, 3 h 0 min, in the user's language;
-    less than 0 counts as 0.
-    """
+    """A length of time in its two largest units."""
     whole = max(0, round(seconds))
     if whole < 60:
         return say("status.seconds", s=whole)
@@ -22,7 +20,7 @@ def duration(seconds: float) -> str:
 
 
 def compact(number: int) -> str:
-    """Return a number in at most four digits: 950 → "950", 12300 → "12.3k", 450000000 → "450M"."""
+    """A number in at most four digits: 950, 12.3k, 450M."""
     for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if number >= size:
             return f"{number / size:.{1 if number < 100 * size else 0}f}{unit}"
@@ -30,19 +28,17 @@ def compact(number: int) -> str:
 
 
 def rate(value: float) -> str:
-    """Return a rate in at most four digits: "0.4", "9.5", "120", "5.1k"."""
+    """A rate in at most four digits: 0.4, 9.5, 120, 5.1k."""
     return f"{value:.1f}" if value < 10 else compact(round(value))
 
 
 def money(amount: float) -> str:
-    """Return an amount with two decimals, with four below 0.01: "1.50", "0.0042", "0.00". No currency."""
+    """An amount in the currency of the prices, with four decimals below a hundredth."""
     return f"{amount:.2f}" if amount >= 0.01 or not amount else f"{amount:.4f}"
 
 
 def clock(iso: object) -> str:
-    """Return an ISO 8601 time as local month, day and time of day, "12-01 21:05:09"; "-" for
-    anything else.
-    """
+    """An ISO 8601 time as local month, day and time of day; "-" for anything else."""
     try:
         moment = datetime.fromisoformat(str(iso))
     except ValueError:
@@ -51,9 +47,8 @@ def clock(iso: object) -> str:
 
 
 def zone(moment: datetime | None = None) -> str:
-    """Return this machine's time zone (``TZ`` sets another) by its distance from UTC: "UTC", "UTC+8",
-    "UTC-3:30". ``moment``: when; None for now.
-    """
+    """This machine's time zone (``TZ`` sets another) by its distance from UTC: UTC, UTC+8, UTC-3:30; as of a
+    ``moment``, by default now."""
     offset = (moment or datetime.now()).astimezone().utcoffset() or timedelta()
     minutes = round(offset.total_seconds() / 60)
     hours, rest = divmod(abs(minutes), 60)
@@ -77,9 +72,7 @@ def date_and_time(seconds: float) -> str:
 
 
 def number_ranges(numbers: Iterable[int]) -> list[str]:
-    """Return the numbers in ascending order, each once, consecutive ones as a range: [3, 1, 2, 5] → ["1–3",
-    "5"].
-    """
+    """``numbers`` in ascending order, those in a row as a range: ["1–3", "5"]."""
     ranges: list[list[int]] = []
     for number in sorted(set(numbers)):
         if ranges and number == ranges[-1][-1] + 1:
@@ -90,7 +83,7 @@ def number_ranges(numbers: Iterable[int]) -> list[str]:
 
 
 def cut(text: object, columns: int) -> str:
-    """Return ``text`` on one line of at most ``columns`` terminal columns.
+    """``text`` on one line of at most ``columns`` terminal columns.
 
     A cut text ends in "..", because terminals disagree about the width of "…".
     """

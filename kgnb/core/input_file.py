@@ -11,9 +11,7 @@ from kgnb.core.errors import InputError, MissingFile
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Turn the errors of reading ``file`` in the block into MissingFile, or an InputError that says why it
-    can't be read.
-    """
+    """Read ``file`` within the block. Raises MissingFile, or an InputError that says why it can't be read."""
     try:
         yield
     except FileNotFoundError:

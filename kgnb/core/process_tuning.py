@@ -23,9 +23,7 @@ def tune_process() -> None:
 
 @contextmanager
 def no_collector() -> Iterator[None]:
-    """Switch the garbage collector off during the block: for work that makes many objects and
-    hardly a cycle.
-    """
+    """Search for no garbage during the block: for work that makes many objects and hardly a cycle."""
     collects = gc.isenabled()
     gc.disable()
     try:

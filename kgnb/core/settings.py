@@ -269,7 +269,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Settings:
-        """Return settings from ``given`` (field names), else from the environment, else the defaults.
+        """Settings from ``given`` (field names) and the environment.
 
         Raises SettingsError that names the variable and what is wrong with it, never its value.
         """
@@ -283,14 +283,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def variables(cls) -> dict[str, str]:
-        """Return variable → field, of all settings: {"KGNB_DATA": "data", …}."""
+        """Variable → field, of every setting."""
         return {str(field.validation_alias): name for name, field in cls.model_fields.items()}
 
     @classmethod
     def given_by(cls, found: Mapping[str, SecretStr]) -> dict[str, Any]:
-        """Return the arguments for :meth:`load` in ``found`` (variable → value): field → value.
+        """Arguments for :meth:`load` from variables found elsewhere (a notebook's secrets, a form).
 
-        Unknown variables are left out.
+        Names that are no setting are ignored.
         """
         fields = {name: cls.variables()[name] for name in found if name in cls.variables()}
         secret = {n for n in fields.values() if cls.model_fields[n].annotation is SecretStr}
@@ -301,9 +301,7 @@ class Settings(BaseSettings):
 
     @staticmethod
     def for_slots(slots: int | None) -> dict[str, int]:
-        """Return the settings (field → value) for an explicit number of slots, which raises both caps; {} for
-        None.
-        """
+        """The settings for an explicit number of slots, which raises both caps; none for None."""
         if slots is None:
             return {}
         return {"slots": slots, "max_slots_per_provider": slots, "max_slots": slots * MANY_PROVIDERS}
@@ -315,7 +313,7 @@ class Settings(BaseSettings):
 
     @property
     def embedded_redis(self) -> bool:
-        """Whether the queue is the embedded one: no Redis host or sentinel is set."""
+        """Whether to use the embedded queue engine."""
         return not (self.redis_host or self.redis_sentinel)
 
     @property
@@ -325,14 +323,12 @@ class Settings(BaseSettings):
 
     @property
     def embedded_graph(self) -> bool:
-        """Whether there is no Neo4j: NEO4J_URI isn't set."""
+        """Whether to use the embedded graph engine."""
         return not self.neo4j_uri
 
     @property
     def redis_url(self) -> SecretStr:
-        """URL of the Redis that the settings name, with user, password and options. Meaningless for an
-        embedded queue.
-        """
+        """URL of a Redis that isn't embedded, with the password."""
         tls = self.redis_tls or bool(self.redis_ca)
         if "://" in self.redis_host and not self.redis_sentinel:
             url = self.redis_host
@@ -365,22 +361,22 @@ class Settings(BaseSettings):
 
     @property
     def sqlite_path(self) -> Path:
-        """Path of the SQLite file: DB_PATH if set, else ``kgnb.db`` in the data folder."""
+        """The SQLite file."""
         return Path(self.db_path) if self.db_path else self.data / "kgnb.db"
 
     @property
     def copy_folder(self) -> Path | None:
-        """Absolute path of the folder that the record is copied to; None for no copy."""
+        """Where the record is copied to."""
         return Path(self.copy_to).expanduser().absolute() if self.copy_to else None
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """Queue prefixes that this node serves: the one that is set, else all known ones."""
+        """Queue prefixes that this node serves."""
         return (self.queue_prefix,) if self.queue_prefix else QUEUE_PREFIXES
 
     @property
     def keys_path(self) -> Path:
-        """Path of the file with saved API keys, outside any data folder."""
+        """The file of saved API keys, outside any data folder."""
         if self.keys:
             return Path(self.keys).expanduser()
         given = Path(self.config_home)
@@ -389,14 +385,13 @@ class Settings(BaseSettings):
 
     @property
     def cpus(self) -> int:
-        """Number of processes for CPU work, at least 1; 1 if threads are set."""
+        """Processes for CPU work, at least 1; 1 with threads."""
         return 1 if self.cpu_workers == "threads" else self.cpu_workers or usable_cpus()
 
     def slots_for(self, key: str = "", served: Iterable[str] = ()) -> int:
-        """Return the number of slots of the provider ``key`` ("": any other), at least 1 and within both
-        caps.
+        """Slots of the provider ``key`` ("" = any other), within both caps.
 
-        All ``served`` share the total evenly; what one of them doesn't want goes to the others.
+        All ``served`` share the total, at least 1 each; what one of them doesn't want goes to the others.
         """
         own, left, shares = self.slots_each, self.max_slots, dict[str, int]()
         wanted = {

@@ -62,9 +62,7 @@ def draw(
     title: str,
     before: Scene | None = None,
 ) -> Drawn:
-    """Return page, still picture and names of the graph, ready to be shown; characters of the picture
-    ``before`` keep their places.
-    """
+    """Draw the graph; who was in the picture ``before`` stays in place."""
     scene = lay_out(graph, explorer.PAGE_PEOPLE, before)
     image = base64.b64encode(static.svg(graph, title=title).encode()).decode()
     return Drawn(

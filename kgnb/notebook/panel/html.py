@@ -42,29 +42,27 @@ MAX_CHAPTERS = 200
 
 
 def block(*parts: str) -> str:
-    """Return the parts in a ``<div>`` with the panel's style."""
+    """Parts in the panel's own style."""
     return f'<div class="kgnb">{"".join(parts)}</div>'
 
 
 def dim(words: object) -> str:
-    """Return a paragraph in subdued colour, the text escaped."""
+    """An inconspicuous line."""
     return f'<p class="dim">{text(words)}</p>'
 
 
 def note(words: object, tone: str = "") -> str:
-    """Return a highlighted line in a :data:`~kgnb.render.table.Tone`, the text escaped."""
+    """A highlighted line in a :data:`~kgnb.render.table.Tone`."""
     return f'<div class="kgnb-note {tone}">{text(words)}</div>'
 
 
 def part(key: str, body: str = "") -> str:
-    """Return ``body`` (HTML) under the headline with the message ``key``."""
+    """A part under the headline ``key``."""
     return f'<div class="kgnb-part"><h4>{text(say(key))}</h4>{body}</div>'
 
 
 def head(status: Item, alert: Alert | None = None) -> str:
-    """Return the HTML of the panel's head: the node's state, name and place, chapters in flight, rest and end
-    of its session; below it the alert, if any.
-    """
+    """The node's state, name and place, how long its session lasts and how it ends; the alert in its tone."""
     in_flight = sum(status["local"]["in_flight"].values())
     facts = [status["name"], say("panel.at", place=status["place"]), say("panel.in_flight", count=in_flight)]
     if status["session_left"] is not None:
@@ -79,9 +77,7 @@ def head(status: Item, alert: Alert | None = None) -> str:
 
 
 def session_ends(status: Item) -> str:
-    """Return the sentence on what happens to the work at the session's end; "" before the node leaves, or for
-    a session without end.
-    """
+    """What happens to the work once a session is about to end; "" before."""
     leaves, left = status["session_leaves_at"], status["session_left"]
     if leaves is None or time.time() < leaves:
         return ""
@@ -89,7 +85,7 @@ def session_ends(status: Item) -> str:
 
 
 def minutes(seconds: float) -> str:
-    """Return a length of time in words, rounded to minutes from two minutes on."""
+    """A length of time without seconds, until the last two minutes."""
     if seconds < 120:
         return duration(seconds)
     if seconds < 3600:
@@ -101,9 +97,7 @@ def minutes(seconds: float) -> str:
 
 
 def cards(status: Item) -> str:
-    """Return the HTML of cards with the node's most important figures: chapters in flight and done, rate,
-    requests, tokens, money, session.
-    """
+    """The most important figures, each on a card."""
     local, tokens = status["local"], status["local"]["prompt_tokens"] + status["local"]["completion_tokens"]
     outcomes, minute = local["outcomes"], local["per_minute"]
     left = status["session_left"]
@@ -124,9 +118,7 @@ def cards(status: Item) -> str:
 
 
 def chart(per_minute: Sequence[int]) -> str:
-    """Return an inline SVG of the last hour, a bar for each of the minutes ``per_minute`` (chapters, oldest
-    first); the last, incomplete minute is fainter.
-    """
+    """Chapters of the last hour, a bar per minute, as an inline SVG; the last minute isn't over yet."""
     top = max(4, *per_minute)
     width, height, base = 820, 112, 92
     step = width / len(per_minute)
@@ -151,9 +143,7 @@ def chart(per_minute: Sequence[int]) -> str:
 
 
 def errors(local: Item) -> str:
-    """Return an HTML table of what went wrong on this node, most frequent first: provider failures by kind,
-    chapters retried and given up.
-    """
+    """What went wrong on this node: provider failures by kind, chapters retried and given up."""
     counts = {say_or(f"panel.kind_{kind}", kind): count for kind, count in local["errors"].items()}
     for outcome in ("retry", "failed"):
         if count := local["outcomes"].get(outcome):
@@ -165,7 +155,7 @@ def errors(local: Item) -> str:
 
 
 def nodes(cluster: Item | None) -> str:
-    """Return an HTML table of all nodes with their heartbeats; a line that says so without any."""
+    """All nodes of the cluster with their heartbeats."""
     found = (cluster or {}).get("nodes", ())
     if not found:
         return dim(say("panel.no_nodes"))
@@ -173,7 +163,7 @@ def nodes(cluster: Item | None) -> str:
 
 
 def queues(cluster: Item | None) -> str:
-    """Return an HTML table of the queues that aren't empty; None as ``cluster``: of no queues."""
+    """Lengths of every queue that isn't empty."""
     return shared.table(queues_table((cluster or {}).get("queues", ())).without("open"))
 
 
@@ -181,9 +171,7 @@ def queues(cluster: Item | None) -> str:
 
 
 def task(one: Item) -> str:
-    """Return the HTML of a task: name, state, bar, speed and time left, reason of its state, failed
-    chapters.
-    """
+    """A task: its name and state, a bar, speed and time left, why it is so, and its failed chapters."""
     row = task_row(one)
     status, left = row.cells["status"], row.cells["left"].value
     done = row.cells["chapters_done"].value[0]
@@ -206,9 +194,7 @@ def task(one: Item) -> str:
 
 
 def chapters(listed: Sequence[ListedChapter]) -> str:
-    """Return an HTML table of a task's chapters with states and reasons, failed and running ones first, at
-    most MAX_CHAPTERS; a line below counts the rest.
-    """
+    """A task's chapters with their states and reasons, those first that failed or are at work."""
     order = sorted(listed, key=lambda one: (_CHAPTER_ORDER.get(one.status, len(_CHAPTER_ORDER)), one.number))
     heads = columns("panel", number="id", title="title", state="state", reason="text")
     shown = []
@@ -222,7 +208,7 @@ def chapters(listed: Sequence[ListedChapter]) -> str:
 
 
 def provider(one: Item) -> str:
-    """Return the HTML of a provider: name, state, models, address, spending, and the reason of a pause."""
+    """A provider's name, state, and why it is paused."""
     row = provider_row(one)
     state = row.cells["state"]
     line = " · ".join(filter(None, [", ".join(one["models"]), one["url"], *_spent(one)]))
@@ -243,7 +229,7 @@ def _spent(one: Item) -> tuple[str, str]:
 
 
 def log(lines: Sequence[LogLine]) -> str:
-    """Return the HTML of log lines (oldest first), newest first so that new lines show without scrolling."""
+    """Log lines, newest first, so that new ones show without scrolling."""
     if not lines:
         return dim(say("panel.no_lines"))
     return f'<div class="kgnb-log">{"".join(map(_log_line, reversed(lines)))}</div>'
@@ -256,9 +242,7 @@ def _log_line(line: LogLine) -> str:
 
 
 def render_html(status: Item, lines: Sequence[LogLine] = (), hint: str = "") -> str:
-    """Return the whole panel as static HTML, for batch runs and where ipywidgets is missing; ``hint``: a note
-    under the head, "" for none.
-    """
+    """The whole panel as static HTML, for batch runs and where ipywidgets is missing."""
     cluster = status["cluster"]
     tasks = "".join(f'<div class="kgnb-row">{task(one)}</div>' for one in (cluster or {}).get("tasks", ()))
     providers = "".join(map(provider, (cluster or {}).get("providers", ())))
