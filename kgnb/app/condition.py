@@ -112,7 +112,9 @@ def condition(
     if not nodes:
         return Condition("waiting", _no_node(provider), by="node", mend="start")
     theirs = [node for node in nodes if task["task_id"] in node["tasks"]]
-    graph = say("status.why_graph_waits") if any(node["graph_away"] for node in theirs) else ""
+    graph = say("status.why_graph_waits") if any("bolt" in node["down"] for node in theirs) else ""
+    if theirs and all("sql" in node["down"] for node in theirs):
+        return Condition("stuck", theirs[0]["down"]["sql"], by="service", mend="connect")
     if 0 < task["chapters"] == task["completed"] + task["skipped"] + task["failed"]:
         return Condition("stuck", stuck) if stuck else Condition("refreshing", graph)
     held_up = _provider_trouble(task, provider, nodes, now)

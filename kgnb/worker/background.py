@@ -54,7 +54,7 @@ class BackgroundLoops:
         self._ids = worker_ids
         self._started = datetime.now().astimezone()
         self._shown: list[WorkerState] = []
-        self._shown_away = False  # whether Bolt is away, as shown
+        self._shown_down: dict[str, str] = {}
         self._shown_at = 0.0
         self._heartbeat_lock = asyncio.Lock()
         self._reconciler = Reconciler(node)
@@ -65,22 +65,24 @@ class BackgroundLoops:
         """Run every loop until cancelled."""
         providers, throttle = self._node.providers, self._node.throttle
         pauses = throttle.pauses
-        # (interval, step, service that a step without an error proves to be up; "" = none)
+        stores = self._node.stores
         loops = {
-            "heartbeat": (CHANGE_SECONDS, self.heartbeat, ""),
-            "progress": (PROGRESS_SECONDS, self.publish_progress, ""),
-            "watch": (WATCH_SECONDS, self._node.check_tasks, ""),
-            "providers": (PROVIDERS_SECONDS, providers.refresh_and_log, "sql"),
-            "keys": (PROVIDERS_SECONDS, lambda: pauses.lift_mended(providers.served()), ""),
-            "pauses": (WATCH_SECONDS, lambda: pauses.tell_found(providers.served()), ""),
-            "probe": (WATCH_SECONDS, self._probe_graph, ""),
-            "refresh": (WATCH_SECONDS, self._node.task_keeper.refresh_in_mid_run, ""),
-            "spending": (WATCH_SECONDS, throttle.flush, ""),
-            "reconcile": (self._node.settings.guard_interval, self._reconcile, ""),
+            "heartbeat": (CHANGE_SECONDS, self.heartbeat),
+            "progress": (PROGRESS_SECONDS, self.publish_progress),
+            "watch": (WATCH_SECONDS, self._node.check_tasks),
+            "providers": (PROVIDERS_SECONDS, providers.refresh_and_log),
+            "keys": (PROVIDERS_SECONDS, lambda: pauses.lift_mended(providers.served())),
+            "pauses": (WATCH_SECONDS, lambda: pauses.tell_found(providers.served())),
+            "sql": (WATCH_SECONDS, lambda: self._probe("sql", stores.ledger.reply_cache.probe)),
+            "refresh": (WATCH_SECONDS, self._node.task_keeper.refresh_in_mid_run),
+            "spending": (WATCH_SECONDS, throttle.flush),
+            "reconcile": (self._node.settings.guard_interval, self._reconcile),
         }
+        if (graph := stores.graph) is not None:
+            loops["bolt"] = (WATCH_SECONDS, lambda: self._probe("bolt", graph.probe))
         async with asyncio.TaskGroup() as group:
-            for name, (seconds, step, service) in loops.items():
-                group.create_task(_repeat(seconds, step, name, service, self._node))
+            for name, (seconds, step) in loops.items():
+                group.create_task(_repeat(seconds, step, name, self._node))
 
     async def heartbeat(self) -> None:
         """Write the node's and its slots' state to Redis, when it changed or is due."""
@@ -88,17 +90,17 @@ class BackgroundLoops:
             states = await self._worker_states()
             now = time.monotonic()
             due = now - self._shown_at >= heartbeat_seconds(self._node.stores.queue.node_count)
-            away = self._node.stores.outages.is_down("bolt")
-            if states == self._shown and away == self._shown_away and not due:
+            down = {service: str(error) for service, error in self._node.stores.outages.down.items()}
+            if states == self._shown and down == self._shown_down and not due:
                 return
             await self._presence.heartbeat(
                 workers=states,
                 anew=due,
                 started_at=self._started,
                 slots=self._node.settings.slots_for(),
-                graph_away=away,
+                down=down,
             )
-            self._shown, self._shown_away = states, away
+            self._shown, self._shown_down = states, down
             if due:
                 self._shown_at = now
 
@@ -136,12 +138,12 @@ class BackgroundLoops:
         # A slot keeps its start time while it goes on with chapters of the same task.
         return [shown.get((s.id, s.provider, s.task_id, s.kept), s) for s in now]
 
-    async def _probe_graph(self) -> None:
-        """Ping the graph store while it is down: chapters, which go on, don't notice its return."""
-        stores = self._node.stores
-        if stores.graph is not None and stores.outages.is_down("bolt"):
-            await stores.graph.ping()
-            stores.outages.report_up("bolt")
+    async def _probe(self, service: str, probe: Callable[[], Awaitable[None]]) -> None:
+        """End an outage that nobody waits for; ``probe()`` writes as the work does."""
+        outages = self._node.stores.outages
+        if outages.is_down(service):
+            await probe()
+            outages.report_up(service)
 
     async def publish_progress(self) -> None:
         """Publish the progress of tasks whose chapters, or which themselves, ended since the last time."""
@@ -158,9 +160,7 @@ class BackgroundLoops:
                 raise
 
 
-async def _repeat(
-    seconds: float, step: Callable[[], Awaitable[None]], name: str, service: str, node: WorkerNode
-) -> None:
+async def _repeat(seconds: float, step: Callable[[], Awaitable[None]], name: str, node: WorkerNode) -> None:
     while True:
         try:
             await step()
@@ -172,8 +172,6 @@ async def _repeat(
             log.error(say("node.upkeep_failed", loop=name, reason=str(error)))
         except Exception:  # a background loop must outlive its own bugs
             log.exception(say("node.upkeep_failed", loop=name, reason=""))
-        else:
-            node.stores.outages.report_up(*filter(None, [service]))
         task = asyncio.current_task()
         if task and task.cancelling():  # a driver may have swallowed the cancellation
             raise asyncio.CancelledError

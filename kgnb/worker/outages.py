@@ -21,7 +21,11 @@ LONGEST_WAIT = 5.0
 
 
 class Outages:
-    """The services that are down right now, by name ("redis", "sql", "bolt")."""
+    """The services that are down right now, by name ("redis", "sql", "bolt").
+
+    An outage ends when a call that failed succeeds, or a call that does what the work does: one that only
+    reads proves nothing of a service whose disk is full.
+    """
 
     def __init__(self) -> None:
         self.down: dict[str, ServiceDown] = {}
@@ -37,11 +41,10 @@ class Outages:
             log.warning(say("node.service_down", service=error.service, reason=str(error)))
         self.down[error.service] = error
 
-    def report_up(self, *services: str) -> None:
-        """Note that ``services`` answered; log the end of an outage."""
-        for service in services:
-            if self.down.pop(service, None) is not None:
-                log.warning(say("node.service_up", service=service))
+    def report_up(self, service: str) -> None:
+        """Note that a service does its work; log the end of an outage."""
+        if self.down.pop(service, None) is not None:
+            log.warning(say("node.service_up", service=service))
 
     async def retry_until_up(
         self,
@@ -54,15 +57,17 @@ class Outages:
 
         Raises LeaseLost as soon as ``lost()`` holds, and what else the call raises.
         """
-        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.5)
+        backoff, failed = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.5), False
         while True:
             try:
                 result = await call()
             except ServiceDown as error:
+                failed = True
                 self.report_down(error)
                 if lost():
                     raise LeaseLost("node.lease_lost") from error
                 await asyncio.sleep(backoff.delay())
             else:
-                self.report_up(service)
+                if failed:
+                    self.report_up(service)
                 return result

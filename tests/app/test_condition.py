@@ -89,10 +89,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
 
 @pytest.mark.parametrize(("completed", "state"), [(5, "running"), (10, "refreshing")])
 def test_a_graph_that_waits_is_told_while_chapters_go_on(completed: int, state: str) -> None:
-    nodes = [a_node(graph_away=True), a_node(name="乙", tasks=[2])]
+    nodes = [a_node(down={"bolt": "away"}), a_node(name="乙", tasks=[2])]
     found = derived({"task": {"completed": completed}, "nodes": nodes})["condition"]
     assert (found["state"], found["why"]) == (state, say("status.why_graph_waits"))
-    others = [a_node(), a_node(name="乙", tasks=[2], graph_away=True)]
+    others = [a_node(), a_node(name="乙", tasks=[2], down={"bolt": "away"})]
     assert derived({"task": {"completed": completed}, "nodes": others})["condition"]["why"] == ""
 
 

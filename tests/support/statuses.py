@@ -24,7 +24,7 @@ def a_task(**more: Any) -> dict[str, Any]:
 def a_node(**more: Any) -> dict[str, Any]:
     return {
         "name": "甲", "age": 1.0, "pid": 1, "slots": 2, "started_at": "x", "version": "1", "kgnb": True,
-        "heartbeat": "", "tasks": [1], "graph_away": False,
+        "heartbeat": "", "tasks": [1], "down": {},
         "providers": [{"provider": "openai", "busy": 1, "slots": 2, "in_flight": 1}], **more,
     }  # fmt: skip
 

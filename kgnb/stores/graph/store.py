@@ -55,6 +55,10 @@ class GraphStore:
         """Raise ServiceDown or ServiceRefused unless the engine answers a query."""
         await self._bolt.rows("RETURN 1")
 
+    async def probe(self) -> None:
+        """Raise ServiceDown or ServiceRefused unless the engine takes a write."""
+        await self._bolt.execute("CREATE (n:Novel {id: -1}) DELETE n")
+
     async def check(self, *, tls: bool) -> ServiceFacts:
         """Return version, round trip and encryption for ``kgnb doctor``. Raises ServiceDown, and
         ServiceRefused without the right to write.

@@ -24,6 +24,8 @@ MAX_CHARS = 1_000_000
 """Longer replies aren't stored: they would exceed a server's packet limit."""
 MAX_AGE_DAYS, MAX_MB = 30, 512
 """Days without use after which a cached reply may go; size of the cache above which the longest unused go."""
+PROBE_CHARS = 500_000
+"""Length of a text that finds room only where chapters do."""
 PAGE = 500
 """Keys in one statement."""
 
@@ -107,6 +109,18 @@ class ReplyCache(DatabasePart):
         }
         ordered = [rows[key] for key in sorted(rows)]  # one order for all nodes: no deadlocks
         upsert(c, t.replies, ordered, lambda _, new: {"used_by": new.used_by})
+
+    async def probe(self) -> None:
+        """Write as much as a chapter's replies take, and delete it again. Raises ServiceDown."""
+        written = CachedReply("probe", "", "", "x" * PROBE_CHARS, 0)
+        try:
+            await self.put([written])
+        finally:
+            await self._drop(written.key)
+
+    @transaction
+    def _drop(self, c: sa.Connection, key: str) -> None:
+        c.execute(sa.delete(t.replies).where(t.replies.c.id == key))
 
     @transaction
     def evict(self, c: sa.Connection, *, max_age_days: float = MAX_AGE_DAYS, max_mb: float = MAX_MB) -> int:

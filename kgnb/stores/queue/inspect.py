@@ -230,7 +230,7 @@ class NodeInfo:
     shares: dict[str, int] = field(default_factory=dict)  # provider → its slots here
     busy: dict[str, int] = field(default_factory=dict)  # provider → busy slots (old workers only)
     tasks: set[int] = field(default_factory=set)  # what these work on
-    graph_away: bool = False  # whether it can't reach Neo4j
+    down: dict[str, str] = field(default_factory=dict)  # services that it waits for ("sql", "bolt") → why
 
     @classmethod
     def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Mapping[str, Any]) -> NodeInfo:
@@ -251,7 +251,7 @@ class NodeInfo:
             version=str(about.get("version", "")),
             kgnb=bool(about) and about.get("pid") in (None, fields.get("pid")),
             shares={str(provider): n for provider, n in shares.items() if isinstance(n, int)},
-            graph_away=about.get("graph_away") is True,
+            down={service: str(why) for service, why in json_object(about.get("down")).items()},
         )
 
     def add_slot(self, worker: Mapping[str, Any]) -> None:

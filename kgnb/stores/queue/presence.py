@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from kgnb import __version__
 from kgnb.core.event_loop import at_once
@@ -122,12 +123,12 @@ class Presence:
         workers: Sequence[WorkerState],
         started_at: datetime,
         slots: int,
-        graph_away: bool = False,
+        down: Mapping[str, str] = MappingProxyType({}),
         anew: bool = True,
     ) -> None:
         """Write this node's hashes in one round trip; remove slots that were written before and are gone.
 
-        ``graph_away``: whether it can't reach Neo4j.
+        ``down``: the services that it waits for, and why.
 
         Without ``anew`` only slots that changed are written. Commands that name tasks come first and those
         that remove come last, so that a hash names each open task at every moment.
@@ -137,7 +138,7 @@ class Presence:
         commands = [command for worker in ordered for command in self._worker_commands(worker)]
         keep_name_at = len(commands)
         commands += self._node_commands(started_at, slots)
-        commands.append(self._about_command(workers, slots, graph_away))
+        commands.append(self._about_command(workers, slots, down))
         present = {worker.id: worker for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._written.keys() - present.keys()]
         self._written |= dict.fromkeys(present)  # should the call fail midway, leave() removes all
@@ -167,12 +168,12 @@ class Presence:
             *self._queue.register_commands(),
         ]
 
-    def _about_command(self, workers: Sequence[WorkerState], slots: int, graph_away: bool) -> Command:
+    def _about_command(self, workers: Sequence[WorkerState], slots: int, down: Mapping[str, str]) -> Command:
         """What kgnb reports beyond the wire contract: its version, the providers' slots, troubles."""
         shown = Counter(worker.provider for worker in workers if not worker.kept)
         # More chapters may be in flight: read ahead, or written while their slot has the next one.
         shares = {provider: min(number, slots) for provider, number in shown.items()}
-        about = {"version": __version__, "slots": shares, "pid": os.getpid(), "graph_away": graph_away}
+        about = {"version": __version__, "slots": shares, "pid": os.getpid(), "down": dict(down)}
         text = json.dumps(about, ensure_ascii=False)
         return ("SET", ABOUT_PREFIX + self._queue.node, text, "EX", NODE_TTL)
 
