@@ -104,10 +104,10 @@ def children(pid: int) -> list[int]:
 
 def queue_server(folder: Path) -> int:
     """The process of the embedded Valkey of a data folder, 0 where none runs."""
-    from kgnb.stores.embedded.data_folder import DataFolder, runtime_dir
+    from kgnb.stores.embedded.data_folder import DataFolder, socket_path
 
     if folder.exists():
-        place = str(runtime_dir(DataFolder(folder.resolve())))
+        place = str(socket_path(DataFolder(folder.resolve())).parent)
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if os.readlink(path / "cwd") == place:

@@ -17,7 +17,7 @@ from kgnb.core.errors import EngineError, InputError
 from kgnb.core.files import write_json
 from kgnb.stores.embedded import connect
 from kgnb.stores.embedded.connect import join_queue, open_queue
-from kgnb.stores.embedded.data_folder import open_folder, runtime_dir, try_lock
+from kgnb.stores.embedded.data_folder import open_folder, socket_path, try_lock
 from kgnb.stores.process_id import host_id, is_alive
 from tests.support.engines import (
     GRACE,
@@ -40,7 +40,8 @@ def data(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_server_that_an_earlier_supervisor_left_is_ended(data: Path) -> None:
-    place = runtime_dir(open_folder(data)) / "redis.sock"
+    place = socket_path(open_folder(data))
+    place.parent.mkdir(exist_ok=True)
     command = [connect._program(), "--port", "0", "--unixsocket", str(place), "--save", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as orphan:
         assert happens_within(5, lambda: connect._ask(place, b"PING"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -14,10 +16,12 @@ from pathlib import Path
 import pytest
 import redis
 
+from kgnb.core.errors import ServiceDown
 from kgnb.stores.embedded.connect import join_queue, open_queue
-from kgnb.stores.embedded.data_folder import DataFolder, runtime_dir
+from kgnb.stores.embedded.data_folder import SOCKET, DataFolder, open_folder, socket_path
 from kgnb.stores.embedded.supervisor import STARTS
 from kgnb.stores.process_id import is_alive
+from kgnb.stores.queue.connection import RedisConnection
 from tests.support.engines import (
     GRACE,
     all_ended,
@@ -58,9 +62,9 @@ def test_nothing_of_it_is_kept_and_nobody_else_can_reach_it(data: Path) -> None:
     with open_queue(data, grace=GRACE) as queue, redis_client(queue) as q:
         q.lpush("kg:task:queue:openai", "书")
         assert not files_containing(data, ["kg:task:queue"])
-        place = runtime_dir(DataFolder(data))
+        place = socket_path(DataFolder(data)).parent
         assert [stat.S_IMODE(path.stat().st_mode) for path in (place.parent, place)] == [0o700, 0o700]
-        assert stat.S_IMODE((place / "redis.sock").stat().st_mode) == 0o600
+        assert stat.S_IMODE((place / SOCKET).stat().st_mode) == 0o600
         for command in ("CONFIG GET *", "ACL LIST", "SAVE", "BGREWRITEAOF", "REPLICAOF 127.0.0.1 1"):
             with pytest.raises(redis.ResponseError, match="unknown command"):
                 q.execute_command(*command.split())
@@ -125,6 +129,41 @@ def test_who_only_looks_joins_and_starts_nothing(data: Path) -> None:
 
 
 # --- kill -9 of the parts
+
+
+def test_what_killed_runs_left_is_removed_by_the_next_start(data: Path) -> None:
+    place = socket_path(open_folder(data)).parent
+    deserted, served, new = (place.with_name(f"{number:012x}") for number in (1, 2, 3))
+    for one in (deserted, served, new):
+        one.mkdir(exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as gone, socket.socket(socket.AF_UNIX) as living:
+        gone.bind(str(deserted / "a.sock"))
+        living.bind(str(served / "a.sock"))
+        living.listen()
+        for one in (deserted, served):
+            os.utime(one, (0, 0))
+        with open_queue(data, grace=GRACE) as queue, redis_client(queue) as q:
+            assert q.ping()
+            assert happens_within(5, lambda: not deserted.exists())
+            assert (place.exists(), served.exists(), new.exists()) == (True, True, True)
+            running = processes(data)
+        assert all_ended(running)
+        assert not place.exists()
+    for one in (served, new):
+        shutil.rmtree(one)
+
+
+async def test_that_it_has_ended_is_said_in_its_own_words(data: Path) -> None:
+    with open_queue(data, grace=GRACE) as queue:
+        running = processes(data)
+        for process in running:
+            send_signal(process, signal.SIGKILL)
+        assert all_ended(running)
+        asked = RedisConnection(queue.redis_url, 30)
+        with pytest.raises(ServiceDown) as caught:
+            await asked.send_one(("PING",))
+        await asked.close()
+    assert caught.value.key == "queue.ended"
 
 
 def test_after_the_supervisor_was_killed_a_new_one_takes_over(data: Path) -> None:

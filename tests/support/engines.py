@@ -15,7 +15,7 @@ from typing import Any
 import redis
 
 from kgnb.stores.embedded.connect import EmbeddedQueue
-from kgnb.stores.embedded.data_folder import DataFolder, runtime_dir
+from kgnb.stores.embedded.data_folder import DataFolder, socket_path
 from kgnb.stores.process_id import ProcessId, identify, is_alive
 from tests.support.paths import ROOT as REPOSITORY
 from tests.support.patience import happens_within
@@ -81,7 +81,7 @@ def processes(data: Path) -> list[ProcessId]:
 
 def server_pid(data: Path) -> int:
     """The process of the folder's Valkey, whose directory is that of its socket; 0 where none runs."""
-    place = str(runtime_dir(DataFolder(data.resolve()))) if data.exists() else ""
+    place = str(socket_path(DataFolder(data.resolve())).parent) if data.exists() else ""
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if place and os.readlink(path / "cwd") == place:

@@ -23,7 +23,7 @@ from kgnb.core.files import is_locked
 from kgnb.core.messages import language
 from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import shortages, small_files
-from kgnb.stores.embedded.data_folder import DataFolder, file_lock, open_folder, runtime_dir, try_lock
+from kgnb.stores.embedded.data_folder import DataFolder, file_lock, open_folder, socket_path, try_lock
 from kgnb.stores.embedded.supervisor import Plan
 
 GRACE = 3.0
@@ -93,7 +93,7 @@ def open_queue(data_dir: Path, *, start_timeout: float = 60.0, grace: float = GR
         raise EngineError(lack, **facts)
     folder = open_folder(data_dir)
     try:
-        place = runtime_dir(folder) / "redis.sock"
+        place = socket_path(folder)
         hold = _hold(folder)
         try:
             _start_or_join(folder, place, program, start_timeout, grace)
@@ -115,7 +115,7 @@ def join_queue(data_dir: Path) -> EmbeddedQueue | None:
     deadline = time.monotonic() + JOIN_SECONDS
     try:
         while time.monotonic() < deadline and is_locked(folder.lock_file()):
-            if _ask(place := runtime_dir(folder) / "redis.sock", b"PING") == b"+PONG\r\n":
+            if _ask(place := socket_path(folder), b"PING") == b"+PONG\r\n":
                 return EmbeddedQueue(folder, _hold(folder), place)
             time.sleep(_POLL)
     except OSError:  # the folder isn't there, or was taken away

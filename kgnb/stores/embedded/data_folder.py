@@ -26,6 +26,7 @@ from kgnb.core.messages import say
 log = logging.getLogger(__name__)
 
 _TMP = Path("/tmp")  # noqa: S108 - owner and mode of what is made there are checked
+SOCKET = "kgnb-queue.sock"
 _SOCKET_PATH_MAX = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 _LOG_MAX = 2_000_000  # bytes; a log larger than that at start moves to <name>.1
 
@@ -113,20 +114,18 @@ def file_lock(path: Path) -> Iterator[int | None]:
             os.close(handle)
 
 
-def runtime_dir(folder: DataFolder) -> Path:
-    """Return the private directory (mode 700) of the folder's socket, among the machine's temporary files;
-    made where missing.
+def socket_path(folder: DataFolder) -> Path:
+    """Return the path of the queue's socket, among the machine's temporary files, in a directory (mode 700)
+    that the supervisor makes.
 
-    Every process of this user gets the same directory for the same folder; a copy of the folder has another.
+    Every process of this user gets the same path for the same folder; a copy of the folder has another.
     Raises EngineError when no temporary directory is fit for it.
     """
     status = folder.root.stat()
     identity = f"{status.st_dev}:{status.st_ino}:{folder.root}"
     name = hashlib.sha256(identity.encode()).hexdigest()[:12]
-    places = (base / name for base in _private_dirs(_TMP, Path(tempfile.gettempdir())))
-    found = next(path for path in places if len(os.fsencode(path / "redis.sock")) <= _SOCKET_PATH_MAX)
-    found.mkdir(mode=0o700, exist_ok=True)
-    return found
+    places = (base / name / SOCKET for base in _private_dirs(_TMP, Path(tempfile.gettempdir())))
+    return next(path for path in places if len(os.fsencode(path)) <= _SOCKET_PATH_MAX)
 
 
 def private_dir() -> Path:

@@ -14,7 +14,9 @@ import ctypes
 import fcntl
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,6 +31,7 @@ from kgnb.stores.embedded.data_folder import DataFolder
 STARTS = 5
 """Times that a server which dies is started."""
 _POLL = 0.1  # seconds between two looks at clients and server
+_NEW_SECONDS = 60.0
 _STOP_GRACE = 5.0  # seconds for a clean end before SIGKILL
 _CONFIG = """\
 port 0
@@ -63,7 +66,8 @@ class Plan:
 
 def serve(plan: Plan) -> None:
     """Keep the server running until the last client has left or the server keeps dying, then stop it."""
-    folder = DataFolder(Path(plan.data_dir))
+    folder, run_dir = DataFolder(Path(plan.data_dir)), Path(plan.socket).parent
+    _remove_deserted(run_dir.parent)
     with folder.clients.open("a") as clients:  # closed last: a client that waits for it finds no server
         for _ in range(STARTS):
             try:
@@ -77,7 +81,22 @@ def serve(plan: Plan) -> None:
             finally:
                 _stop(server)
             _log(say("engine.log_restart", code=server.returncode))
+        shutil.rmtree(run_dir, ignore_errors=True)
     _log(say("engine.log_stopped"))
+
+
+def _remove_deserted(base: Path) -> None:
+    """Remove the directories of sockets that killed supervisors left: those where nobody listens."""
+    for place in base.glob("[0-9a-f]" * 12):
+        with contextlib.suppress(OSError):
+            is_new = time.time() - place.stat().st_mtime < _NEW_SECONDS  # its server may be about to listen
+            if not (is_new or any(map(_is_listened_to, place.iterdir()))):
+                shutil.rmtree(place)
+
+
+def _is_listened_to(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 def _is_left(server: subprocess.Popen[bytes], clients: IO[str], grace: float) -> bool:
@@ -102,9 +121,11 @@ def _is_left(server: subprocess.Popen[bytes], clients: IO[str], grace: float) ->
 
 def _start(plan: Plan, folder: DataFolder) -> subprocess.Popen[bytes]:
     """Start the server. Its configuration goes through a pipe."""
+    run_dir = Path(plan.socket).parent
+    run_dir.mkdir(mode=0o700, exist_ok=True)
     config = _CONFIG.format(
         socket=_quoted(plan.socket),
-        run_dir=_quoted(str(Path(plan.socket).parent)),
+        run_dir=_quoted(str(run_dir)),
         disabled="\n".join(f'rename-command {name} ""' for name in _DISABLED),
     )
     with folder.log("queue").open("ab") as output:

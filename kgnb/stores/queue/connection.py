@@ -27,6 +27,7 @@ from redis.backoff import NoBackoff
 
 from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.core.tls import is_untrusted_certificate
+from kgnb.stores.embedded.data_folder import SOCKET
 from kgnb.stores.queue.cluster import Address, Cluster, pipelined
 from kgnb.stores.queue.types import Command, key_of
 
@@ -116,7 +117,8 @@ def mapped_errors(where: str) -> Iterator[None]:
             raise ServiceRefused("queue.refused", service="redis", where=where) from error
         if is_untrusted_certificate(error):
             raise ServiceRefused("queue.untrusted", service="redis", where=where) from error
-        raise ServiceDown("queue.down", service="redis", where=where) from error
+        ended = "queue.ended" if where.endswith(SOCKET) else "queue.down"
+        raise ServiceDown(ended, service="redis", where=where) from error
     except exceptions.ResponseError as error:
         # The first word is Redis' error code.
         key = _TEMPORARY.get(str(error).partition(" ")[0])
