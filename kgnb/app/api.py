@@ -137,7 +137,10 @@ class BookGraph:
         self._cypher: tuple[GraphQuery, CypherEngine] | None = None
 
     def __repr__(self) -> str:
-        return say(self._message, title=one_line(self.title), **self.result.facts())
+        title = one_line(self.title)
+        if self._until is not None:
+            return say("explore.opened_at", title=title, chapter=self._until)
+        return say(self._message, title=title, **self.result.facts())
 
     def at(self, chapter: int) -> BookGraph:
         """Return a view of the book as a reader of the chapters up to ``chapter`` knows it: without later

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kgnb.app.build_result import BuildResult, graph_figures
+from kgnb.app.build_result import BuildResult, book_figures
 from kgnb.app.context import App
 from kgnb.app.running_node import running_node
 from kgnb.app.submit import Plan, is_finished, plan, plan_stored, refresh_finished
@@ -267,7 +267,7 @@ async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int]
 
     Waits for stores that are down; raises BuildStopped after :data:`STALL_SECONDS`.
     """
-    watch, counting = _TaskWatch(app), partial(graph_figures, app, planned.imported.novel_id)
+    watch, counting = _TaskWatch(app), partial(book_figures, app, planned.imported.novel_id)
     (progress, task), figures = await at_once(watch.read(planned.task.id), watch.retry("sql", counting))
     spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(

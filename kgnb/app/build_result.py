@@ -6,12 +6,17 @@ from dataclasses import asdict, dataclass
 
 from kgnb.app.context import App
 from kgnb.app.graphs import graph_counts
+from kgnb.core.event_loop import at_once
+from kgnb.core.formatting import duration
 from kgnb.core.labels import STRUCTURAL_RELATIONS
+from kgnb.core.messages import say
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """Figures of a build. ``requests``, tokens and ``seconds`` are this run's, the others the task's."""
+    """Figures of a build. ``requests``, tokens and ``seconds`` are this run's; ``book_chapters``, ``chars``
+    and those of the graph the book's; the other numbers of chapters the task's, which reads what is new.
+    """
 
     task_id: int
     novel_id: int
@@ -26,6 +31,7 @@ class BuildResult:
     events: int
     relations: int
     chars: int
+    book_chapters: int
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -39,17 +45,21 @@ class BuildResult:
 
     def facts(self) -> dict[str, object]:
         """Return :meth:`as_dict` for a text; ``status`` is "gaps" if some chapters failed and others are
-        completed.
+        completed; ``taken`` says the time, if it is worth telling.
         """
-        return self.as_dict() | ({"status": "gaps"} if self.failed and self.completed else {})
+        status = "gaps" if self.failed and self.completed else self.status
+        taken = say("cli.took", time=duration(self.seconds)) if self.seconds >= 1 else ""
+        return self.as_dict() | {"status": status, "taken": taken}
 
 
-async def graph_figures(app: App, novel_id: int) -> dict[str, int]:
-    """Return the counts of the graph that a :class:`BuildResult` has: ``characters``, ``locations``,
-    ``organizations``, ``events``, ``relations`` (ties between characters). Raises ServiceDown.
+async def book_figures(app: App, novel_id: int) -> dict[str, int]:
+    """Return the figures of the book that a :class:`BuildResult` has: ``book_chapters``, and of its graph
+    ``characters``, ``locations``, ``organizations``, ``events``, ``relations`` (ties between characters).
+    Raises ServiceDown.
     """
-    counts = await graph_counts(app, novel_id)
+    counts, chapters = await at_once(graph_counts(app, novel_id), app.ledger.books.chapters(novel_id))
     return {
+        "book_chapters": len(chapters),
         "characters": counts.get("Character", 0),
         "locations": counts.get("Location", 0),
         "organizations": counts.get("Organization", 0),

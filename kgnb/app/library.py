@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb.app.build_result import BuildResult, graph_figures
+from kgnb.app.build_result import BuildResult, book_figures
 from kgnb.app.context import App, open_to_look
 from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
@@ -154,5 +154,5 @@ async def opened(app: App, one: FinishedTask) -> BuildResult:
         failed=progress.failed,
         skipped=progress.skipped,
         chars=progress.chars,
-        **await graph_figures(app, one.novel_id),
+        **await book_figures(app, one.novel_id),
     )

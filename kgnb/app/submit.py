@@ -89,17 +89,21 @@ async def store_book(app: App, book: Book, path: Path) -> ImportedBook:
     """Store the book that was read from ``path``, unless it is stored; return its novel and chapters. The
     file may be gone since.
 
-    Log which chapters of an earlier text it replaced, and a novel of which it may be an edition.
+    Log what it replaced: title, author and chapters of an earlier text; and a novel of which it may be an
+    edition.
     """
     try:
         size = (await asyncio.to_thread(path.stat)).st_size
     except OSError:
         size = 0
     imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
+    if imported.before:
+        earlier, author = imported.before
+        log.warning(say("book.renamed", title=imported.title, earlier=earlier, author=author))
     if imported.plan and (replaced := [old.number for _, old in imported.plan.changed]):
         log.warning(say("book.replaced", title=imported.title, numbers=_shortened(replaced)))
-    if imported.plan and (left := [one.number for one in imported.plan.left]):
-        log.warning(say("book.kept_behind", title=imported.title, count=len(left), numbers=_shortened(left)))
+    if imported.plan and (removed := [old.number for old in imported.plan.removed]):
+        log.warning(say("book.removed", title=imported.title, numbers=_shortened(removed)))
     if imported.similar is not None:
         novel, title = imported.similar
         log.warning(say("book.similar", title=imported.title, novel=novel, similar=title))

@@ -44,12 +44,14 @@ _ANY_LINE = re.compile(r"[^\n]+\n?|\n+")  # blank lines, of which a file may hav
 
 
 def without(text: str) -> str:
-    """Return the text without such lines. Speech and long lines are always kept."""
+    """Return the text without the lines that a site or a converter added. Speech and long lines are always
+    kept.
+    """
     return "".join(line[0] for line in _ANY_LINE.finditer(text) if not _is_boilerplate(line[0]))
 
 
 def count(text: str) -> int:
-    """Return how many lines :func:`without` leaves out."""
+    """Return the number of lines that :func:`without` leaves out."""
     return sum(_is_boilerplate(line[0]) for line in _ANY_LINE.finditer(text))
 
 

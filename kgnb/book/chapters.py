@@ -24,7 +24,11 @@ FRONT_CHARS = 200
 
 
 def divide(text: str, found: list[Heading], lang: Lang) -> Iterator[BookChapter]:
-    """Yield the chapters of a text: by its headings, or in parts where it has none."""
+    """Yield the chapters of a text, numbered from 1: by its headings, or in parts of about 5,000 characters
+    where it has none.
+
+    A chapter that is too long is cut; its parts are chapters of their own, "Title" and "Title (2)".
+    """
     number = 0
     for index, section in enumerate(_sections(text, found, lang), 1):
         title = section.title or (f"第{index}部分" if lang == "zh" else f"Part {index}")

@@ -31,7 +31,9 @@ _SKIPPED = ("fallback", "movefrom", "rt", "tabs")
 
 
 def read(path: Path, data: bytes) -> list[Line]:
-    """Read a Word document from memory. Raises InputError when it is broken, locked or beyond the bounds."""
+    """Return the paragraphs of a Word document in memory, each with the level of its heading. Raises
+    InputError when it is broken, locked or beyond the bounds.
+    """
     try:
         with open_archive(io.BytesIO(data)) as archive:
             body = _body_name(archive)

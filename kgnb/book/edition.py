@@ -43,11 +43,13 @@ class StoredNovel:
 def judge(
     book: Book, novel: StoredNovel, sample: Callable[[], Iterable[str]], fold: Callable[[str], str]
 ) -> Verdict:
-    """Return whether ``book`` is an edition of ``novel``. An edition replaces chapters: in doubt it is none.
+    """Return EDITION if ``book`` is an edition of ``novel``, UNSURE if it may be, else OTHER.
 
-    - Never where both name their author and these differ, or the author is one and the titles differ.
-    - Where the titles are the same, if most chapters of either are in the other, or, with one author, if most
-      chapters of ``sample()`` (texts of the novel's chapters) have passages in the book.
+    An edition replaces chapters, so in doubt it is none.
+
+    - Never where both name their author and these differ, or the author is the same and the titles differ.
+    - Where the titles are the same, if most chapters of either are in the other, or, with the same author, if
+      most chapters of ``sample()`` (texts of the novel's chapters) have passages in the book.
     - Else if most chapters of each are in the other.
 
     "Most" means more than half of the chapters that are long enough and more than half of their length.
@@ -118,54 +120,48 @@ class StoredChapter:
 @dataclass(frozen=True, slots=True)
 class ChapterPlan:
     """How a novel's chapters become those of a text: chapters that are ``new``, that have another text
-    (``changed``, with the stored chapter), and that only have another number or title (``moved``, as they
-    will be). ``left``: those of ``moved`` that the text lacks.
+    (``changed``, with the stored chapter), that only have another number or title (``moved``, as they will
+    be), and that the text lacks (``removed``).
     """
 
     new: Sequence[BookChapter]
     changed: Sequence[tuple[BookChapter, StoredChapter]]
     moved: Sequence[StoredChapter]
-    left: Sequence[StoredChapter]
+    removed: Sequence[StoredChapter]
 
     @property
     def changes_anything(self) -> bool:
-        """Whether the novel isn't as the text has it."""
-        return bool(self.new or self.changed or self.moved)
+        """Whether the plan adds, changes, renumbers or removes any chapter."""
+        return bool(self.new or self.changed or self.moved or self.removed)
 
 
 def plan_chapters(stored: Sequence[StoredChapter], chapters: Sequence[BookChapter]) -> ChapterPlan:
-    """Return how the ``stored`` chapters of a novel become the ``chapters`` of its newest text.
+    """Return how the ``stored`` chapters of a novel become exactly the ``chapters`` of its newest text.
 
-    Chapters are matched by their text, so that an inserted one changes none behind it, then by number. All
-    get the text's numbers and titles. Stored chapters that the text lacks stay, in their order, with the
-    numbers behind its last.
+    Chapters are matched by their text, so that an inserted one changes none behind it, then by number.
     """
     twins: dict[str, list[StoredChapter]] = defaultdict(list)
     for one in stored:
         twins[one.hash].append(one)
-    kept: list[tuple[BookChapter, StoredChapter]] = []
+    moved: list[StoredChapter] = []
     rest: list[BookChapter] = []
     for chapter in chapters:
         same = twins[chapter.hash]
         match = next((one for one in same if one.number == chapter.number), same[0] if same else None)
         if match is None:
             rest.append(chapter)
-        else:
-            same.remove(match)
-            kept.append((chapter, match))
-    matched = {one.id for _, one in kept}
-    by_number = {one.number: one for one in reversed(stored) if one.id not in matched}
+            continue
+        same.remove(match)
+        wanted = StoredChapter(match.id, chapter.number, chapter.title[:255], match.hash)
+        if wanted != match:
+            moved.append(wanted)
+    unmatched = [one for same in twins.values() for one in same]
+    by_number = {one.number: one for one in reversed(unmatched)}
     changed = [(chapter, by_number[chapter.number]) for chapter in rest if chapter.number in by_number]
-    matched |= {one.id for _, one in changed}
-    wanted = [StoredChapter(one.id, chapter.number, chapter.title[:255], one.hash) for chapter, one in kept]
-    last = max((chapter.number for chapter in chapters), default=0)
-    lacking = [one for one in stored if one.id not in matched]
-    behind = [StoredChapter(one.id, last + i, one.title, one.hash) for i, one in enumerate(lacking, 1)]
-    present = set(stored)
-    left = [one for one in behind if one not in present]
+    replaced = {one.id for _, one in changed}
     return ChapterPlan(
         new=[chapter for chapter in rest if chapter.number not in by_number],
         changed=changed,
-        moved=[*(one for one in wanted if one not in present), *left],
-        left=left,
+        moved=moved,
+        removed=sorted((one for one in unmatched if one.id not in replaced), key=lambda one: one.number),
     )

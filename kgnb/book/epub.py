@@ -36,7 +36,9 @@ class Epub:
 
 
 def read(path: Path, data: bytes) -> Epub:
-    """Read an EPUB from memory. Raises InputError when it is broken, has DRM or unpacks beyond the bounds."""
+    """Return title, author and lines (paragraphs with their heading levels) of an EPUB in memory. Raises
+    InputError when it is broken, has DRM or unpacks beyond the bounds.
+    """
     try:
         with open_archive(io.BytesIO(data)) as archive:
             return _Reader(path, archive).read()

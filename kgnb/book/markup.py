@@ -90,7 +90,9 @@ class _Parser(HTMLParser):
 
 
 def tokens(markup: str) -> Iterator[Token]:
-    """The tokens of markup that :func:`plain_tags` has cleaned; ValueError beyond :data:`MAX_TAGS`."""
+    """Yield (kind, word, attributes) of markup that :func:`plain_tags` has cleaned: "start" and "end" of
+    tags, and "text". Raises ValueError for more than :data:`MAX_TAGS` tags.
+    """
     if markup.count("<") > MAX_TAGS:
         raise ValueError("too many tags")
     parser = _Parser()
@@ -103,7 +105,9 @@ def tokens(markup: str) -> Iterator[Token]:
 
 
 def elements(markup: str, *names: str) -> Iterator[tuple[str, Attributes, str]]:
-    """Name, attributes and text of each element of these names, in the order of their ends."""
+    """Yield (name, attributes, text without tags) of each element with one of these names, in the order of
+    their ends; unclosed elements last.
+    """
     unclosed: list[tuple[str, Attributes, list[str]]] = []
     for kind, word, values in tokens(markup):
         if kind == "text" and unclosed:

@@ -37,7 +37,7 @@ class BookChapter:
 
     @property
     def hash(self) -> str:
-        """The text's :func:`text_hash`."""
+        """The :func:`text_hash` of the chapter's text."""
         return text_hash(self.text)
 
 
@@ -68,7 +68,7 @@ class Book:
 
     @property
     def facts(self) -> BookFacts:
-        """The book without its texts."""
+        """Title, hash, length and number of chapters, without the texts."""
         chars = sum(len(chapter.text) for chapter in self.chapters)
         return BookFacts(self.title, self.sha256, chars, len(self.chapters), self.edition_of)
 

@@ -40,7 +40,7 @@ def story_path(lang: Lang | None = None) -> Path:
 def read_book(
     path: str | Path, *, title: str | None = None, author: str | None = None, edition_of: int = 0
 ) -> Book:
-    """Read a .txt (UTF-8, UTF-16, GB18030, Big5, Windows-1252), .md, .epub or .docx file.
+    """Return the book in a .txt (UTF-8, UTF-16, GB18030, Big5, Windows-1252), .md, .epub or .docx file.
 
     ``title`` and ``author`` override those of the file; ``edition_of``: see :class:`Book`. Without headings
     the chapters are parts of about 5,000 characters; no chapter has more than 60,000 bytes of UTF-8. Raises
@@ -84,8 +84,11 @@ class _Source:
 
 
 def readable(name: str) -> str:
-    """A name of a file or from the command line whose bytes aren't UTF-8, decoded as the texts of books are:
-    archives packed in China have names in GBK."""
+    """Return a file's name, or a word of the command line, with its undecodable bytes read as GB18030, else
+    UTF-8; any other text unchanged.
+
+    Archives packed in China have names in GBK.
+    """
     if name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name):
         return name
     try:
@@ -273,7 +276,9 @@ MAX_KANA = 0.1
 
 
 def is_foreign(text: str, nearest: Lang) -> bool:
-    """Whether a text is neither Chinese nor English, of which it is nearer to one; not if it is too short."""
+    """Return whether a text is neither Chinese nor English; ``nearest``: the nearer of the two. False for a
+    text below 50 words.
+    """
     sample = text[:100_000]
     if nearest == "zh":
         kana, chinese = (

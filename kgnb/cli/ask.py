@@ -19,7 +19,7 @@ from kgnb.render.answer_text import answer_lines, bold
 
 
 async def ask(args: argparse.Namespace, settings: Settings) -> int:
-    """Answers a question, with the quotes that the answer rests on."""
+    """Print an answer with the quotes that it rests on; return 0."""
     # More words than a title and a question: a question without quotation marks.
     book, question = args.words if len(args.words) == 2 else (None, " ".join(args.words))
     try:

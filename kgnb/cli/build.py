@@ -25,7 +25,7 @@ from kgnb.worker.throttle import pauses
 
 
 async def build(args: argparse.Namespace, settings: Settings) -> int:
-    """Builds the book's graph and shows what came of it."""
+    """Build the book's graph and print what came of it; return 1 if chapters failed, else 0."""
     path = Path(args.book)
     if args.output:
         check_place(args.output)
@@ -67,7 +67,7 @@ def _pauses_untold() -> Iterator[None]:
 
 
 async def submit(args: argparse.Namespace, settings: Settings) -> int:
-    """Stores the book, queues its task and prints the task's id."""
+    """Store the book, queue its task and print the task's id; return 0."""
     path = Path(args.book)
     book = await read(path, args.title, args.author, args.edition_of)
     async with context.open_app(settings, graph=False) as app:

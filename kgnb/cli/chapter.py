@@ -22,7 +22,7 @@ SHOWN_CHARS = 80
 
 
 async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
-    """Prints one chapter's record."""
+    """Print one chapter's record; return 0."""
     task = await find_task_id(settings, args.book)
     async with context.open_for_task(settings, task, queue=False, graph=False) as app:
         found = await chapters.read_chapter(app, task, args.chapter, raw=args.raw)

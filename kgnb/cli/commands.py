@@ -34,13 +34,13 @@ ONE_PROVIDER = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "KGNB_PROVI
 
 
 def chosen(args: argparse.Namespace) -> Command:
-    """Import and return what carries out the parsed command."""
+    """Return the function that carries out the parsed command; its module is imported now."""
     found: Command = pkgutil.resolve_name(f"kgnb.cli.{args.run}")
     return found
 
 
 def make_parser() -> Parser:
-    """The parser of the whole command line, its texts in the language in force."""
+    """Return the parser of the whole command line, its texts in the language in force."""
     parser = Parser(prog="kgnb", description=say("cli.about"))
     argument(parser, "--version", action="version", version=f"kgnb {__version__}")
     options.common_options(parser, default=None)

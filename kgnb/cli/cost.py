@@ -22,7 +22,7 @@ from kgnb.render.table import Table, columns, rows
 
 
 async def show_cost(args: argparse.Namespace, settings: Settings) -> int:
-    """Prints what a task cost by model, and what the rest of it will."""
+    """Print what a task cost by model, and what the rest of it will; return 0."""
     task = await find_task_id(settings, args.book)
     async with context.open_for_task(settings, task, queue=False, graph=False) as app:
         found = await cost.task_cost(app, task)
@@ -60,7 +60,7 @@ def _models_table(found: dict[str, Any]) -> Table:
 
 
 async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book) -> int:
-    """Extracts a few of the book's chapters and prints what the whole will cost."""
+    """Extract a few of the book's chapters and print what the whole will cost; return 0."""
     with ProgressBar(quiet=args.json) as bar:
         async with open_to_work(settings) as app:
             found = await estimate.estimate(

@@ -19,7 +19,7 @@ REASON_CHARS = 300
 
 
 async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
-    """Lists the dead letters of every queue."""
+    """Print the dead letters of every queue, or that there is none; return 0."""
     async with context.open_to_look(settings, graph=False) as app:
         entries = await dead_letters.list_dead_letters(app)
     facts = {"dead": [entry.as_dict() for entry in entries]}
@@ -45,7 +45,9 @@ def _entry_line(entry: DeadLetter) -> str:
 
 
 async def retry(args: argparse.Namespace, settings: Settings) -> int:
-    """Queues dead letters again: a chapter's, a task's, or with ``--all`` every task's."""
+    """Queue dead letters again: a chapter's, a task's, or with ``--all`` every task's; return 0. Raises
+    InputError without a task and ``--all``.
+    """
     if (args.task is None) != args.all:
         raise InputError("operate.which", option="--all")
     async with context.open_to_look(settings, graph=False) as app:
@@ -58,7 +60,9 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def drop(args: argparse.Namespace, settings: Settings) -> int:
-    """Drops dead letters: a chapter's, a task's, or with ``--garbage`` those that belong to no task."""
+    """Drop dead letters: a chapter's, a task's, or with ``--garbage`` those that belong to no task; return 0.
+    Raises InputError without a task and ``--garbage``.
+    """
     if (args.task is None) != args.garbage:
         raise InputError("operate.which", option="--garbage")
     async with context.open_to_look(settings, graph=False) as app:

@@ -18,7 +18,7 @@ BROKEN = 2
 
 
 async def doctor(args: argparse.Namespace, settings: Settings) -> int:
-    """Prints every check and what mends it."""
+    """Print every check and what mends it; return 2 if any failed, else 0."""
     checks = await doctor_use_case.doctor(settings)
     ok = all(check.ok for check in checks)
     shown = [{**dataclasses.asdict(check), "mark": check.mark} for check in checks]

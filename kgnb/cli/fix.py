@@ -27,7 +27,7 @@ BY = "cli"
 
 
 async def fix(args: argparse.Namespace, settings: Settings) -> int:
-    """Lists a book's corrections, makes or undoes one, reads or writes a file of them."""
+    """Print a book's corrections, make or undo one, read or write a file of them; return the exit code."""
     task = await find_task_id(settings, args.book)
     wanted = _wanted(args)
     async with context.open_for_task(settings, task, queue=False) as app:

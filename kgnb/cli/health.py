@@ -15,7 +15,7 @@ UNHEALTHY = 1
 
 
 async def health(args: argparse.Namespace, settings: Settings) -> int:
-    """Reports whether a node of this machine sent a heartbeat lately."""
+    """Report whether a node of this machine sent a heartbeat lately; return 0 if so, else 1."""
     async with open_to_look(settings, sql=False, graph=False) as app:
         nodes = await local_nodes(app.queue) if app.has_queue else []
     for node in nodes:

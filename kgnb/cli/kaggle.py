@@ -22,7 +22,7 @@ from kgnb.kaggle.kernels import follow, log_lines, status_sentence
 
 
 async def status(args: argparse.Namespace, _: Settings) -> int:
-    """Prints a run's state, once or until it ends."""
+    """Print a run's state, once or until it ends; return 1 if it ended without success, else 0."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         if not args.follow and args.output is None:
@@ -37,7 +37,7 @@ async def status(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def logs(args: argparse.Namespace, _: Settings) -> int:
-    """Prints what a run printed."""
+    """Print what a run printed; return 0."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         if args.follow:
@@ -50,7 +50,7 @@ async def logs(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def output(args: argparse.Namespace, _: Settings) -> int:
-    """Fetches a run's output files."""
+    """Fetch a run's output files; return 0."""
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         folder = Path(args.output or kaggle_push.output_folder(kernel))
@@ -59,7 +59,9 @@ async def output(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def stop(args: argparse.Namespace, _: Settings) -> int:
-    """Says where a person stops a run."""
+    """Print that a run has ended and return 0; for a run under way raise InputError, which names the page
+    where a person stops it.
+    """
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         found = await client.status(kernel)
@@ -76,7 +78,9 @@ async def stop(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def create_secrets(args: argparse.Namespace, _: Settings) -> int:
-    """Makes a private dataset of the named variables, their values read where kgnb reads its settings."""
+    """Make a private dataset of the named variables, their values read where kgnb reads its settings; return
+    0. Raises InputError for a variable without value.
+    """
     found = load_secrets(args.variables or ONE_PROVIDER)
     missing = [name for name in args.variables or ONE_PROVIDER[1:2] if name not in found]
     if missing:
@@ -89,7 +93,7 @@ async def create_secrets(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def delete_secrets(args: argparse.Namespace, _: Settings) -> int:
-    """Deletes such a dataset."""
+    """Delete the dataset of :func:`create_secrets`; return 0."""
     async with KaggleClient() as client:
         dataset = await _dataset(client, args.dataset)
         await datasets.delete_secrets(client, dataset)
@@ -98,7 +102,9 @@ async def delete_secrets(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def wheels(args: argparse.Namespace, _: Settings) -> int:
-    """Writes a folder that a notebook without Internet installs from, and says how it becomes a dataset."""
+    """Write a folder that a notebook without Internet installs from, and print how it becomes a dataset;
+    return 0.
+    """
     owner = args.owner or NOBODY
     made = await wheel_folder.make_wheels(Path(args.folder), owner)
     dataset = f"{owner}/{wheel_folder.DATASET}"

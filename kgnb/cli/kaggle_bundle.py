@@ -59,7 +59,9 @@ class Bundle:
 
 
 async def named_bundle(args: argparse.Namespace) -> Bundle:
-    """What the command line names: books, or the folder or notebook of a person."""
+    """Return what the command line names for a push: books, or a person's folder or notebook. Raises
+    InputError for a mixture or a missing file.
+    """
     named = [Path(one) for one in args.what]
     folders = [one for one in named if await asyncio.to_thread(one.is_dir)]
     if not named or folders == named[:1]:
@@ -86,7 +88,9 @@ async def _bundle_of_books(args: argparse.Namespace, books: list[Path]) -> Bundl
 
 
 def bundle_of_notebook(args: argparse.Namespace, source: Path | None) -> Bundle:
-    """The metadata of ``source``, else of the template; and the notebook that these or the options name."""
+    """Return the metadata of the folder ``source`` (None: of the template), with the notebook that the
+    metadata or the options name.
+    """
     theirs = source if source is not None and (source / METADATA).is_file() else None
     meta: Metadata = dict(read_metadata(theirs / METADATA) if theirs else TEMPLATE)
     meta["id"] = str(meta.get("id", ""))
@@ -141,12 +145,14 @@ def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
 
 
 def reads_with_own_model(args: argparse.Namespace) -> bool:
-    """Whether the run reads its books with a model that it serves itself (`push --provider local`)."""
+    """Return whether the run reads its books with a model that it serves itself (``push --provider
+    local``).
+    """
     return getattr(args, "provider", None) == PROVIDER
 
 
 def is_dry(args: argparse.Namespace) -> bool:
-    """Whether nothing leaves (`push --dry-run`)."""
+    """Return whether nothing is pushed (``push --dry-run``)."""
     return bool(getattr(args, "dry_run", False))
 
 

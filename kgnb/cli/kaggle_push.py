@@ -43,7 +43,7 @@ WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
 
 
 async def init(args: argparse.Namespace, settings: Settings) -> int:
-    """Writes a folder that `kaggle kernels push` accepts."""
+    """Write a folder that ``kaggle kernels push`` accepts; return 0."""
     folder = Path(args.folder)
     bundle = bundle_of_notebook(args, folder)
     async with KaggleClient() as client:
@@ -55,7 +55,9 @@ async def init(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def push(args: argparse.Namespace, settings: Settings) -> int:
-    """Pushes books, or a notebook, and with --follow stays until the output is here."""
+    """Push books, or a notebook; with ``--follow`` wait for the run and fetch its output. Return 1 if the run
+    failed or inputs weren't added, else 0.
+    """
     async with KaggleClient() as client:
         bundle = await named_bundle(args)
         await complete(args, client, bundle)
@@ -116,14 +118,16 @@ def _follows(args: argparse.Namespace) -> bool:
 
 
 def output_folder(kernel: str) -> str:
-    """Folder for what a run left, unless another is named: one for each notebook."""
+    """Return the default folder for a run's output: "kaggle-output/NAME" for OWNER/NAME."""
     return f"kaggle-output/{kernel.split('/')[:2][-1]}"
 
 
 async def fetch(
     client: KaggleClient, kernel: str, output: str, ended: KernelStatus, *, books: bool = False
 ) -> int:
-    """Fetches the output of a run that ended; of a run of ``books`` only what a person looks at."""
+    """Fetch the output of a run that ended, of a run of ``books`` only what a person looks at; return 0 if
+    the run is complete and no chapter is left, else 1.
+    """
     pattern = book_notebook.RESULTS if books else None
     files = tell_files(kernel, await kernels.fetch_output(client, kernel, Path(output), pattern))
     for graph in book_notebook.results(files):
@@ -137,7 +141,7 @@ async def fetch(
 
 
 def tell_files(kernel: str, files: list[Path]) -> list[Path]:
-    """Prints the names of a run's output."""
+    """Print the names of a run's output files and return the files."""
     print("\n".join(map(one_line, files)) or say("kaggle.no_output", kernel=kernel))
     return files
 

@@ -19,7 +19,9 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 async def mcp(args: argparse.Namespace, settings: Settings) -> int:
-    """Serves until its client goes (stdio; what else is printed goes to stderr) or it is stopped."""
+    """Serve the tools on stdio until the client closes it or a signal comes; return 0. Other output goes to
+    stderr. Raises SettingsError without the extra.
+    """
     try:
         from kgnb.cli.mcp_tools import make_server
     except ImportError as error:

@@ -175,7 +175,7 @@ TOOLS = ("list_books", "find", "card", "ties", "path", "timeline", "search", "pa
 
 
 def make_server(app: App) -> MCPServer[Any]:
-    """The server with every tool, over the books of ``app``."""
+    """Return the server with every tool, over the books of ``app``."""
     server: MCPServer[Any] = MCPServer("kgnb", version=__version__, log_level="WARNING")
     tools, hints = BookTools(app), ToolAnnotations(read_only_hint=True, open_world_hint=False)
     for name in TOOLS:

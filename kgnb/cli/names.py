@@ -21,7 +21,7 @@ BY = "cli"
 
 
 async def show_names(args: argparse.Namespace, settings: Settings) -> int:
-    """Lists a book's names and the decisions about them, or undoes a decision."""
+    """Print a book's names and the decisions about them, or undo a decision; return 0."""
     task = await find_task_id(settings, args.book)
     if args.undo is not None:
         async with context.open_for_task(settings, task, queue=False) as app:
@@ -41,14 +41,16 @@ def _name_lines(found: BookNames, most: int) -> Iterator[str]:
 
 
 async def merge(args: argparse.Namespace, settings: Settings) -> int:
-    """Makes several names one person."""
+    """Merge several names into one person and print the decision; return 0."""
     task, (person, *others) = await find_task_and_names(settings, args.book, [args.person, *args.others])
     async with context.open_for_task(settings, task, queue=False) as app:
         return _show_change(args, task, await names.merge(app, task, person, others, by=BY))
 
 
 async def split(args: argparse.Namespace, settings: Settings) -> int:
-    """Makes aliases of a person someone else, everywhere or in some chapters."""
+    """Make aliases of a person another person, everywhere or in some chapters, and print the decision; return
+    0.
+    """
     task, (person, *aliases) = await find_task_and_names(settings, args.book, [args.person, *args.others])
     if args.chapters is not None and len(aliases) > 1:
         raise InputError("names.one_only")

@@ -22,7 +22,8 @@ OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
 
 
 def command(commands: Commands[Parser], name: str, run: str | None, *, text: str = "") -> Parser:
-    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options.
+    """Declare the command ``name`` (help: ``cli.help_<text or name>``) with every command's options; return
+    its parser.
 
     ``run``: "module:function" of this package, async, which takes the arguments and the settings and returns
     the exit code; None for a family.
@@ -35,7 +36,7 @@ def command(commands: Commands[Parser], name: str, run: str | None, *, text: str
 
 
 def family(commands: Commands[Parser], name: str, *, text: str = "", dest: str = "part") -> Commands[Parser]:
-    """Declares the family ``name``; its commands are declared on what this returns."""
+    """Declare the family of commands ``name``; return the object on which its commands are declared."""
     return command(commands, name, None, text=text).add_commands(dest)
 
 
@@ -85,8 +86,9 @@ def chapter_argument(added: Parser, **options: Any) -> None:
 
 
 def whole(most: int, least: int = 1, told: str = "cli.bad_number") -> Callable[[str], int]:
-    """The type of an argument that is a whole number from ``least`` to ``most``; ``told`` names the text for
-    others."""
+    """Return the type of an argument that is a whole number from ``least`` to ``most``, both included;
+    ``told``: key of the error for other numbers.
+    """
 
     def read(text: str) -> int:
         try:
@@ -106,7 +108,9 @@ task_id = whole(2**53, told="cli.bad_task")
 
 
 def title_or_task(text: str) -> str:
-    """The type of a book's title or a task's number, of which only the number can be wrong here."""
+    """Return a book's title or a task's number as it was typed. Raises ArgumentTypeError for a number that no
+    task can have.
+    """
     return str(task_id(text)) if text.isdecimal() else text
 
 
@@ -131,7 +135,9 @@ def chapter_range(text: str) -> tuple[int, int]:
 
 
 def graph_file(text: str) -> Path:
-    """The type of a file to write a graph to: its ending is one of a format, or it has none."""
+    """Return the path of a file to write a graph to. Raises ArgumentTypeError for an ending that isn't a
+    format's; none is allowed.
+    """
     path = Path(text)
     if path.suffix and format_of(path) is None:
         raise argparse.ArgumentTypeError(
@@ -144,12 +150,12 @@ def graph_file(text: str) -> Path:
 
 
 def written(path: Path, form: str) -> str:
-    """Says where a graph was written, in the format ``form``."""
+    """Return the sentence that a graph was written to ``path``; ``form``: its format."""
     return say("cli.picture_written" if form == "html" else "cli.graph_written", path=path)
 
 
 def show(args: argparse.Namespace, facts: object, lines: Callable[[], Iterable[str]]) -> int:
-    """Prints ``facts`` as one line of JSON where ``--json`` asks for it, else ``lines()``; returns OK."""
+    """Print ``facts`` as one line of JSON with ``--json``, else ``lines()``; return 0."""
     if args.json:
         print_json(facts)
     else:

@@ -115,8 +115,9 @@ class Parser(argparse.ArgumentParser):
     # --- declaring
 
     def add_commands(self, dest: str) -> Commands[Parser]:
-        """Makes this a family; ``dest`` is the attribute that names the chosen command. Bare, it shows its
-        help."""
+        """Make this parser a family and return the object on which its commands are declared; without a
+        command it prints its help. ``dest``: attribute of the arguments with the chosen command.
+        """
         self._commands = self.add_subparsers(dest=dest, metavar="COMMAND", prog=self.prog)
         self.set_defaults(run=None, parser=self)
         return self._commands
@@ -139,7 +140,7 @@ class Parser(argparse.ArgumentParser):
                 action.metavar = _translated(action.metavar)
 
     def format_help(self) -> str:
-        """The help: usage, description, commands in groups, arguments and options."""
+        """Return the help text: usage, description, commands in groups, arguments and options."""
         self._translate_values()
         formatter = self._get_formatter()
         own_first = sorted(self._actions, key=lambda action: action in self.common._group_actions)
@@ -189,7 +190,9 @@ class Parser(argparse.ArgumentParser):
             yield f"{word}={option.const}" if option and lacks else word
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """The arguments; ends the process with one line when something is left over."""
+        """Return the parsed arguments; for unknown ones end the process with one line on stderr and exit code
+        2.
+        """
         found, left = self.parse_known_args(args, namespace)
         if left:
             parser: Parser = found.parser

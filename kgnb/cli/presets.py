@@ -11,7 +11,7 @@ from kgnb.llm.presets import Preset, presets, presets_date
 
 
 async def list_presets(args: argparse.Namespace, _: Settings) -> int:
-    """Lists the providers that kgnb knows: suggested model, prices, where a key is made."""
+    """Print the providers that kgnb knows: suggested model, prices, where a key is made; return 0."""
     known, date = presets().values(), presets_date()
     facts = {"date": date.isoformat(), "presets": [preset.model_dump(mode="json") for preset in known]}
     note = say("providers.presets_date", date=date)

@@ -37,7 +37,7 @@ MAX_KEY = 10_000
 
 
 async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
-    """Lists the providers and their state."""
+    """Print the providers and their state; return 0."""
     async with context.open_to_look(settings, graph=False) as app:
         found = await providers.list_providers(app)
     return options.show(args, {"providers": found}, lambda: map(_provider_line, found))
@@ -76,7 +76,7 @@ def _state(one: dict[str, Any]) -> str:
 
 
 async def set_options(args: argparse.Namespace, settings: Settings) -> int:
-    """Changes what every node tells a provider, and prints what is set."""
+    """Change a provider's options for every node, and print all that are set; return 0."""
     changes = dict(map(_assignment, args.options))
     async with context.open_app(settings, queue=False, graph=False) as app:
         told = await providers.set_options(app, args.provider.strip(), changes)
@@ -105,7 +105,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 async def add(args: argparse.Namespace, settings: Settings) -> int:
-    """Adds a provider or changes the one of that name, and says where its key is kept."""
+    """Add a provider or change the one of that name, and print where its key is kept; return 0."""
     key = await _read_key(args, settings)
     async with context.open_app(settings, queue=False, graph=False) as app:
         done = await providers.add_provider(
@@ -169,7 +169,9 @@ def _not_empty(key: SecretStr, source: str) -> SecretStr:
 
 
 async def test(args: argparse.Namespace, settings: Settings) -> int:
-    """Asks the provider once for real."""
+    """Send the provider one real request and print what came back; return 0 for an answer, 1 for a refusal, 2
+    for an endpoint that isn't reached.
+    """
     if args.provider.strip().lower() == RULES:
         print(say("providers.test_rules"))
         return options.OK
@@ -189,7 +191,7 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def remove(args: argparse.Namespace, settings: Settings) -> int:
-    """Switches a provider off; ``--delete`` removes its row and its key."""
+    """Switch a provider off, with ``--delete`` remove its row and its key; return 0."""
     async with context.open_to_look(settings, queue=False, graph=False) as app:
         await providers.remove_provider(app, args.provider, delete=args.delete)
     print(say("providers.deleted" if args.delete else "providers.off", name=args.provider.strip()))
@@ -197,7 +199,7 @@ async def remove(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def pause(args: argparse.Namespace, settings: Settings) -> int:
-    """Pauses a provider on every node; refuses where nothing runs that could heed it."""
+    """Pause a provider on every node; return 0. Raises InputError where no queue runs."""
     async with context.open_to_look(settings, graph=False) as app:
         if not app.has_queue:
             raise InputError("operate.nothing_runs", place=settings.data.absolute())
@@ -208,7 +210,7 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def resume(args: argparse.Namespace, settings: Settings) -> int:
-    """Ends a provider's pause."""
+    """End a provider's pause; return 0."""
     async with context.open_to_look(settings, graph=False) as app:
         ended = await providers.resume_provider(app, args.provider)
     what = "provider_resumed" if ended.until else "provider_not_paused"

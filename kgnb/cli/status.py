@@ -28,7 +28,7 @@ Show = Callable[[Status | None, str], None]
 
 
 async def show_status(args: argparse.Namespace, settings: Settings) -> int:
-    """Show the state of everything, with ``--watch`` until Ctrl-C or SIGTERM; that is exit code 0."""
+    """Print the state of everything, with ``--watch`` until Ctrl-C or SIGTERM; return 0."""
     if not args.watch:
         async with context.open_to_look(settings, graph=False) as app:
             found = await status.StatusReport(app).read()

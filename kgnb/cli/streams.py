@@ -38,5 +38,5 @@ def discard_unwritten() -> None:
 
 
 def takes_any_text() -> bool:
-    """Whether stdout's encoding has every character."""
+    """Return whether stdout's encoding, UTF-8 or UTF-16, has every character."""
     return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") in ("utf8", "utf16")

@@ -23,7 +23,7 @@ TITLE_CHARS = 80
 
 
 async def command(args: argparse.Namespace, settings: Settings) -> int:
-    """Pauses, cancels, resumes or retries a task, on every node."""
+    """Pause, cancel, resume or retry a task, on every node; return 0."""
     run: Callable[[App, int], Awaitable[CommandResult]] = getattr(tasks, f"{args.command}_task")
     async with context.open_for_task(settings, args.task, graph=False) as app:
         done = await run(app, args.task)
@@ -42,7 +42,9 @@ def _told(name: str, task: int, done: CommandResult) -> str:
 
 
 async def delete(args: argparse.Namespace, settings: Settings) -> int:
-    """Deletes a task, after a question unless ``--yes`` is given."""
+    """Delete a task, after a question unless ``--yes`` is given; return 0, also if the answer is no. Raises
+    InputError where nobody can be asked.
+    """
     if not (args.yes or sys.stdin.isatty()):
         raise InputError("operate.needs_yes", task=args.task)
     async with context.open_for_task(settings, args.task) as app:

@@ -20,7 +20,9 @@ from kgnb.stores.embedded.record_copy import RECORD, copy_record
 
 
 async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
-    """Writes a task's graph, in the format that ``--format`` or the file's ending names."""
+    """Write a task's graph, in the format that ``--format`` or the file's ending names; return 0. Raises
+    InputError for neither.
+    """
     chosen = args.format or format_of(args.output)
     if chosen is None:
         raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
@@ -34,7 +36,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def import_record(args: argparse.Namespace, settings: Settings) -> int:
-    """Takes the books of another record into this database and makes their graphs."""
+    """Import the books of another record into this database and make their graphs; return 0."""
     async with context.open_app(settings, queue=False) as app:
         imported = await transfer.import_books(app, args.source)
     return options.show(args, imported, lambda: map(_imported, imported))
@@ -47,7 +49,9 @@ def _imported(book: transfer.ImportResult) -> str:
 
 
 async def copy(args: argparse.Namespace, settings: Settings) -> int:
-    """Copies the record, which a running build goes on writing, to one file."""
+    """Copy the record, to which a running build may go on writing, to one file; return 0. Raises InputError
+    for a record on a server, and a missing one.
+    """
     source, target = settings.sqlite_path, args.target
     if not settings.embedded_sql:
         raise InputError("resume.copy_shared")

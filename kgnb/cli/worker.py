@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 async def worker(args: argparse.Namespace, settings: Settings) -> int:
-    """Runs a node; returns OK also when a signal stopped it."""
+    """Run a node until it is stopped; return 0, also when a signal stopped it."""
     if not settings.metrics_port:
         return await _run_node(args, settings, None)
     from kgnb.app.metrics import Metrics

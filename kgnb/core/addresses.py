@@ -22,7 +22,9 @@ _REDIS_OPTIONS = {
 
 
 def origin(base_url: str) -> str:
-    """Scheme, host and port of an address, normalized; empty if it isn't a valid one."""
+    """Return scheme, host and port of an address, the host in lower case: "https://api.x.com:443" for
+    "https://API.x.com/v1"; "" for an invalid address.
+    """
     try:
         parts = urlsplit(base_url.strip())
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
@@ -32,12 +34,14 @@ def origin(base_url: str) -> str:
 
 
 def holds_secret(url: str) -> bool:
-    """Whether the URL has a login, a query or a fragment: places where people put keys."""
+    """Return whether the URL has a login, a query or a fragment (@, ? or #): places where people put keys."""
     return any(mark in url.strip() for mark in "@?#")
 
 
 def redacted_url(url: str) -> str:
-    """The URL without login, query and fragment, which may hold a secret."""
+    """Return the URL without login, query and fragment, which may hold a secret, at most 200 characters:
+    "https://x.com/v1" for "https://me:pw@x.com/v1?key=1".
+    """
     scheme, slashes, rest = url.partition("://")
     if not slashes:
         scheme, rest = "", url
@@ -51,7 +55,7 @@ def redacted_url(url: str) -> str:
 
 
 def check_host(text: str) -> str:
-    """Return a host name, an IP address without brackets, or "". Raises ValueError for anything else."""
+    """Return the host: a name, an IP address without brackets, or "". Raises ValueError for anything else."""
     try:
         return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]")))
     except ValueError:
@@ -66,12 +70,14 @@ def check_host(text: str) -> str:
 
 
 def in_url(host: str) -> str:
-    """Return the host as a URL has it: IPv6 in brackets."""
+    """Return the host as it stands in a URL: "[::1]" for "::1", any name unchanged."""
     return f"[{host}]" if ":" in host else host
 
 
 def check_redis_host(text: str) -> str:
-    """Return a host, or a redis://, rediss:// or unix:// URL. Raises ValueError for anything else."""
+    """Return ``text`` if it is a host, or a redis://, rediss:// or unix:// URL. Raises ValueError for
+    anything else.
+    """
     if "://" not in text:
         return check_host(text)
     try:
@@ -97,7 +103,9 @@ def _is_option(name: str, value: str) -> bool:
 
 
 def check_bolt_uri(uri: str) -> str:
-    """Return a URI that the neo4j driver takes. Raises ValueError for anything else."""
+    """Return ``uri`` if it is "" or the neo4j driver takes it. Raises ValueError for anything else, and for a
+    login in it.
+    """
     if not uri:
         return uri
     scheme, _, rest = uri.partition("://")
@@ -117,7 +125,9 @@ def check_bolt_uri(uri: str) -> str:
 
 
 def check_sentinels(text: str) -> str:
-    """Return ``host:port,…`` without blanks. Raises ValueError."""
+    """Return the addresses without blanks and empty parts, as ``host:port,host:port``; "" for none. Raises
+    ValueError for anything else.
+    """
     addresses = [one.strip() for one in text.split(",") if one.strip()]
     for address in addresses:
         host, _, port = address.rpartition(":")

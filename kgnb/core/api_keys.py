@@ -37,7 +37,7 @@ class ApiKeys:
         self.path = path
 
     def read(self) -> dict[str, SavedKey]:
-        """Saved keys by the provider's lower-case name; none if there is no file.
+        """Return lower-case provider name → saved key; {} if there is no file.
 
         Raises SettingsError if the file can't be read, or if others may read or write it.
         """

@@ -25,7 +25,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 @contextmanager
 def open_archive(source: Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
-    """Open an archive for reading; a given stream is closed at the end.
+    """Open a zip archive for reading during the block; a given stream is closed at the end.
 
     Raises one of :data:`BROKEN_ARCHIVE` where it is no archive, OSError where a path can't be opened.
     """
@@ -37,7 +37,7 @@ def open_archive(source: Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
 
 
 def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
-    """Open a member of which ``read(n)`` returns and unpacks no more than ``n`` bytes.
+    """Return a stream of a member; its ``read(n)`` unpacks no more than ``n`` bytes.
 
     Raises one of :data:`BROKEN_ARCHIVE`.
     """

@@ -47,7 +47,9 @@ def split(text: str, limit: int, lang: Lang) -> list[str]:
 
 
 def halve(text: str, lang: Lang) -> tuple[str, str] | None:
-    """Return two halves of a chunk whose reply was truncated; None below :data:`MIN_HALVE` characters."""
+    """Return the two halves of a chunk whose reply was truncated, cut at a sentence end near the middle where
+    there is one; None below :data:`MIN_HALVE` characters.
+    """
     if len(text) < MIN_HALVE:
         return None
     size = len(text)

@@ -55,7 +55,7 @@ def provider_settings() -> dict[str, Any]:
 
 
 def default_model() -> dict[str, Any]:
-    """Return the setting of the model that google.colab.ai takes here by itself; none without that."""
+    """Return {"openai_model": name} with the default model of google.colab.ai; {} where there is none."""
     try:
         from google.colab import ai
 
@@ -66,7 +66,9 @@ def default_model() -> dict[str, Any]:
 
 
 def upload() -> Path:
-    """Ask the page for one file and return it. Raises InputError without one, or outside of Colab."""
+    """Ask the page for one file and return its path. Raises InputError for no or several files, or outside of
+    Colab.
+    """
     try:
         from google.colab import files
     except ImportError:

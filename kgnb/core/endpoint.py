@@ -15,7 +15,9 @@ from kgnb.core.model import Provider
 
 
 def checked_url(provider: Provider) -> str:
-    """The provider's address without a trailing slash; raise SettingsError for a malformed one."""
+    """Return the provider's address without white space and slash at its end. Raises SettingsError for a
+    malformed one.
+    """
     url = provider.base_url.strip().rstrip("/")
     try:
         parts = urlsplit(url)
@@ -37,7 +39,8 @@ def checked_keys(provider: Provider) -> None:
 
 
 def proxy_of(url: str) -> str | None:
-    """The environment's or the system's proxy for ``url``; None for this machine itself.
+    """Return the URL of the environment's or the system's proxy for ``url``; None without one, and for this
+    machine itself.
 
     Raises SettingsError for a SOCKS proxy without the package for it.
     """
@@ -61,8 +64,9 @@ def proxy_of(url: str) -> str | None:
 
 
 def unreached(url: str, reason: str) -> str:
-    """What an error tells of an address that can't be reached: host, ``reason``, and whether it is on this
-    machine or behind a proxy."""
+    """Return the text on an address that can't be reached: host, ``reason`` if any, and whether it is behind
+    a proxy or on this machine.
+    """
     proxy, told = proxy_of(url), f"{_place(url)}: {reason}".removesuffix(": ")
     if proxy:
         return told + say("provider.by_proxy", proxy=_place(proxy))
@@ -76,7 +80,9 @@ def _place(url: str) -> str:
 
 
 def is_here(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine: "localhost" or a loopback address; other names are not
+    resolved.
+    """
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -16,9 +16,10 @@ T = TypeVar("T")
 
 
 async def at_once(*calls: Awaitable[object]) -> list[Any]:
-    """Await calls to servers that may be far away; raise the first one's error when all have ended.
+    """Return the results of calls that run at the same time, in their order; when all have ended, raise the
+    first error, if any.
 
-    So none goes on unwatched. Calls that only read can be cut short: :func:`all_or_none`.
+    So no call goes on unwatched. Calls that only read can be cut short: :func:`all_or_none`.
     """
     results = await asyncio.gather(*calls, return_exceptions=True)
     for result in results:
@@ -28,7 +29,9 @@ async def at_once(*calls: Awaitable[object]) -> list[Any]:
 
 
 async def all_or_none(*calls: Coroutine[Any, Any, T]) -> list[T]:
-    """Await calls together; the first error ends the others, which would wait for as long one by one."""
+    """Return the results of calls that run at the same time, in their order; the first error cancels the
+    others and is raised.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
@@ -38,7 +41,7 @@ async def all_or_none(*calls: Coroutine[Any, Any, T]) -> list[T]:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """A new loop, for ``asyncio.Runner`` or a thread of kgnb's own."""
+    """Return a new event loop, of uvloop if it is installed; the caller closes it."""
     try:
         import uvloop
     except ImportError:
@@ -61,7 +64,9 @@ class LoopThread:
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start ``work`` from any thread and return at once. The first call starts the loop's thread."""
+        """Start ``work`` on the thread's loop, from any thread, and return its future at once. The first call
+        starts the thread.
+        """
         with self._starting:
             if self._running is None:
                 loop = new_loop()
@@ -71,7 +76,7 @@ class LoopThread:
             return asyncio.run_coroutine_threadsafe(work, self._running[0])
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of ``work``; a cancelled caller cancels it."""
+        """Return the result of ``work`` on the thread's loop; cancelling the caller cancels it."""
         return await asyncio.wrap_future(self.submit(work))
 
     async def stop(self) -> None:

@@ -29,11 +29,12 @@ class NoLocksError(OSError):
 
 
 def try_lock(path: Path, *, wait: bool = False, shared: bool = False) -> int | None:
-    """Lock a file that is there for it, made where it is missing; return its descriptor, None when someone
-    else holds the lock. ``wait``: until it is free. ``shared``: others may share it.
+    """Lock the file at ``path``, made where it is missing; return its descriptor, None while another process
+    has the lock.
 
-    The lock lives as long as any process has this descriptor open, however that process ends. Raises
-    NoLocksError, and OSError when the file can't be opened.
+    ``wait``: wait until it is free. ``shared``: a lock that others may share. The lock lives as long as any
+    process has this descriptor open, however that process ends. Raises NoLocksError, and OSError when the
+    file can't be opened.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
@@ -48,7 +49,9 @@ def try_lock(path: Path, *, wait: bool = False, shared: bool = False) -> int | N
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock on a file; False for a file that isn't there. Raises OSError."""
+    """Return whether any process has an exclusive lock on a file; False for a missing file. Raises
+    OSError.
+    """
     try:
         probe = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -64,7 +67,9 @@ def is_locked(path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path, mode: int = 0o666) -> Iterator[IO[bytes]]:
-    """Give a new file that takes ``path``'s place when the block ends well; else nothing is left of it."""
+    """Yield a new file for writing, which replaces ``path`` when the block ends well; an exception removes
+    it, and ``path`` stays as it was.
+    """
     draft = path.with_name(f".{path.name[:40]}-{secrets.token_hex(6)}.part")
     try:
         with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:

@@ -7,7 +7,9 @@ from typing import Any
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the JSON value of a text that others wrote; None for anything else: an error would quote it."""
+    """Return the JSON value of a text from elsewhere; None for invalid JSON (its error would quote
+    the text).
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -10,7 +10,9 @@ from kgnb.core.safe_text import one_line
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units."""
+    """Return a length of time in its two largest units: 59 s, 2 min 5 s, 3 h 0 min, in the user's language;
+    less than 0 counts as 0.
+    """
     whole = max(0, round(seconds))
     if whole < 60:
         return say("status.seconds", s=whole)
@@ -20,7 +22,7 @@ def duration(seconds: float) -> str:
 
 
 def compact(number: int) -> str:
-    """A number in at most four digits: 950, 12.3k, 450M."""
+    """Return a number in at most four digits: 950 → "950", 12300 → "12.3k", 450000000 → "450M"."""
     for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if number >= size:
             return f"{number / size:.{1 if number < 100 * size else 0}f}{unit}"
@@ -28,17 +30,19 @@ def compact(number: int) -> str:
 
 
 def rate(value: float) -> str:
-    """A rate in at most four digits: 0.4, 9.5, 120, 5.1k."""
+    """Return a rate in at most four digits: "0.4", "9.5", "120", "5.1k"."""
     return f"{value:.1f}" if value < 10 else compact(round(value))
 
 
 def money(amount: float) -> str:
-    """An amount in the currency of the prices, with four decimals below a hundredth."""
+    """Return an amount with two decimals, with four below 0.01: "1.50", "0.0042", "0.00". No currency."""
     return f"{amount:.2f}" if amount >= 0.01 or not amount else f"{amount:.4f}"
 
 
 def clock(iso: object) -> str:
-    """An ISO 8601 time as local month, day and time of day; "-" for anything else."""
+    """Return an ISO 8601 time as local month, day and time of day, "12-01 21:05:09"; "-" for
+    anything else.
+    """
     try:
         moment = datetime.fromisoformat(str(iso))
     except ValueError:
@@ -47,8 +51,9 @@ def clock(iso: object) -> str:
 
 
 def zone(moment: datetime | None = None) -> str:
-    """This machine's time zone (``TZ`` sets another) by its distance from UTC: UTC, UTC+8, UTC-3:30; as of a
-    ``moment``, by default now."""
+    """Return this machine's time zone (``TZ`` sets another) by its distance from UTC: "UTC", "UTC+8",
+    "UTC-3:30". ``moment``: when; None for now.
+    """
     offset = (moment or datetime.now()).astimezone().utcoffset() or timedelta()
     minutes = round(offset.total_seconds() / 60)
     hours, rest = divmod(abs(minutes), 60)
@@ -72,7 +77,9 @@ def date_and_time(seconds: float) -> str:
 
 
 def number_ranges(numbers: Iterable[int]) -> list[str]:
-    """``numbers`` in ascending order, those in a row as a range: ["1–3", "5"]."""
+    """Return the numbers in ascending order, each once, consecutive ones as a range: [3, 1, 2, 5] → ["1–3",
+    "5"].
+    """
     ranges: list[list[int]] = []
     for number in sorted(set(numbers)):
         if ranges and number == ranges[-1][-1] + 1:
@@ -83,7 +90,7 @@ def number_ranges(numbers: Iterable[int]) -> list[str]:
 
 
 def cut(text: object, columns: int) -> str:
-    """``text`` on one line of at most ``columns`` terminal columns.
+    """Return ``text`` on one line of at most ``columns`` terminal columns.
 
     A cut text ends in "..", because terminals disagree about the width of "…".
     """

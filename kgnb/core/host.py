@@ -55,12 +55,16 @@ class Host:
     """The notebook service; None in a terminal or on a server."""
 
     def seconds(self, setting: float) -> float | None:
-        """Length of the session: ``setting`` (KGNB_SESSION_SECONDS, 0 = not set), else the host's."""
+        """Return the length of the session in seconds: ``setting`` (KGNB_SESSION_SECONDS) unless it is 0,
+        else the host's; None for no end.
+        """
         return setting or self.session_seconds
 
 
 def detect_host() -> Host:
-    """Detect the host; cheap, so the result need not be kept."""
+    """Return the facts of this machine and notebook service; cheap, so that callers need not keep
+    the result.
+    """
     kind = _kind()
     gpu = _gpu()
     service = find_service(kind, os.environ)
@@ -84,13 +88,13 @@ def detect_host() -> Host:
 
 
 def is_hosted_notebook() -> bool:
-    """Whether this is one of the notebook services that give everybody the same machine."""
+    """Return whether this process runs on a notebook service that gives everybody the same machine."""
     service = find_service(_kind(), os.environ)
     return service is not None and service.is_here(os.environ)
 
 
 def is_batch() -> bool:
-    """Whether this is one of Kaggle's batch runs, which nobody watches."""
+    """Return whether this is a batch run on Kaggle, which nobody watches."""
     return os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch"
 
 
@@ -109,13 +113,13 @@ def _kind() -> Kind:
 
 
 def ipython_shell() -> Any:
-    """The running IPython shell or None; never imports IPython."""
+    """Return the running IPython shell; None without one. Never imports IPython."""
     ipython = sys.modules.get("IPython")
     return None if ipython is None else ipython.get_ipython()
 
 
 def in_kernel() -> bool:
-    """Whether this is a notebook's kernel."""
+    """Return whether this process is a notebook's kernel."""
     return getattr(ipython_shell(), "kernel", None) is not None
 
 
@@ -132,7 +136,7 @@ def _is_importable(name: str) -> bool:
 
 
 def installed_version(name: str) -> str:
-    """The version of an installed package; empty without it."""
+    """Return the version of an installed package; "" if it isn't installed."""
     from importlib import metadata  # slow, and the supervisor doesn't need it
 
     try:
@@ -145,7 +149,7 @@ def installed_version(name: str) -> str:
 
 
 def usable_cpus() -> int:
-    """The cores that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -207,12 +211,12 @@ def _read_or_empty(path: Path) -> str:
 
 
 def variable(name: str) -> str:
-    """An environment variable; empty if unset."""
+    """Return an environment variable; "" if it is unset."""
     return os.environ.get(name, "")
 
 
 def variables() -> Mapping[str, str]:
-    """All environment variables."""
+    """Return all environment variables, name → value."""
     return os.environ
 
 

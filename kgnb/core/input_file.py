@@ -11,7 +11,9 @@ from kgnb.core.errors import InputError, MissingFile
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Read ``file`` within the block. Raises MissingFile, or an InputError that says why it can't be read."""
+    """Turn the errors of reading ``file`` in the block into MissingFile, or an InputError that says why it
+    can't be read.
+    """
     try:
         yield
     except FileNotFoundError:

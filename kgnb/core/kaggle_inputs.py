@@ -32,18 +32,22 @@ def find_input(name: str, kinds: Sequence[str] = ("datasets", "notebooks")) -> P
 
 
 def input_name(path: Path) -> str:
-    """Return the name by which :func:`find_input` finds the input that ``path`` lies in; else the path."""
+    """Return the name OWNER/NAME by which :func:`find_input` finds the input that contains ``path``; any
+    other path as text.
+    """
     parts = path.parts[len(host.KAGGLE_INPUT.parts) :]
     return "/".join(parts[1:3]) if len(parts) > 2 and parts[0] in KINDS else str(path)
 
 
 def files_called(name: str) -> list[Path]:
-    """Return the files of this name at the top of any input."""
+    """Return the files of this name at the top of any attached input, sorted."""
     return sorted(path for at in ("*", "*/*/*") for path in host.KAGGLE_INPUT.glob(f"{at}/{name}"))
 
 
 def holds_all_inputs(path: Path) -> bool:
-    """Whether inputs of several owners lie below ``path``: then it names none of them."""
+    """Return whether ``path`` is a folder above the inputs of several owners, so that it names none
+    of them.
+    """
     root = host.KAGGLE_INPUT.resolve()
     return path.is_dir() and (
         root.is_relative_to(path.resolve()) or path.resolve() in {root / kind for kind in KINDS}

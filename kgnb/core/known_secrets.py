@@ -20,8 +20,10 @@ SHORTEST_SECRET = 8
 
 
 def known_secrets(settings: Settings) -> dict[str, SecretStr]:
-    """Return every secret that this process knows, by the variable that holds it: none may leave with a
-    report or a notebook. Texts too short to be told from ordinary words aren't among them."""
+    """Return variable → secret, of all that this process knows: none may leave with a report or a notebook.
+
+    Texts shorter than SHORTEST_SECRET are left out, as ordinary words may be equal to them.
+    """
     values = {name: getattr(settings, field) for name, field in Settings.variables().items()}
     found = {name: value for name, value in values.items() if isinstance(value, SecretStr)}
     found["REDIS_HOST"] = SecretStr(password_in(settings.redis_url.get_secret_value()))
@@ -33,7 +35,9 @@ def known_secrets(settings: Settings) -> dict[str, SecretStr]:
 
 
 def environment_secrets() -> dict[str, SecretStr]:
-    """The secrets in the environment, which must not leave with a notebook: also passwords inside of URLs."""
+    """Return variable → secret in the environment, also passwords inside of URLs; without texts shorter than
+    SHORTEST_SECRET.
+    """
     found = {
         name: value if is_secret_name(name) else password_in(value) for name, value in variables().items()
     }
@@ -41,7 +45,9 @@ def environment_secrets() -> dict[str, SecretStr]:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable of this name holds a secret, see :data:`SECRET_WORDS`."""
+    """Return whether a variable of this name holds a secret: OPENAI_API_KEY → True; see
+    :data:`SECRET_WORDS`.
+    """
     name = name.upper()
     if name in NO_SECRETS:
         return False
@@ -50,6 +56,6 @@ def is_secret_name(name: str) -> bool:
 
 
 def password_in(url: str) -> str:
-    """The password of a URL's login, as it is written there; empty without one."""
+    """Return the password in a URL's login as it is written there; "" without one."""
     login, at, _ = url.partition("://")[2].rpartition("@")
     return login.partition(":")[2] if at else ""

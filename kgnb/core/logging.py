@@ -52,7 +52,7 @@ def configure(level: str, stream: TextIO, *, as_json: bool) -> None:
 
 
 def add_file(folder: Path, *, as_json: bool) -> Path | None:
-    """Also log to ``worker.log`` in ``folder``, which is rotated. Return the file; None, after a warning, if
+    """Also log to ``worker.log`` in ``folder``, which is rotated; return the file, None (after a warning) if
     none can be written.
     """
     try:
@@ -74,7 +74,7 @@ def add_file(folder: Path, *, as_json: bool) -> Path | None:
 
 @contextmanager
 def redirected(stream: TextIO, other: TextIO) -> Iterator[None]:
-    """Send records meant for ``stream`` to ``other`` meanwhile."""
+    """During the block send log records meant for ``stream`` to ``other``."""
     handlers = [
         handler
         for handler in logging.getLogger().handlers
@@ -103,12 +103,12 @@ class Lines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s", clock)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The record's one line."""
+        """Return the record as one line, unprintable characters escaped."""
         record.message = one_line(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
-        """The indented traceback."""
+        """Return the traceback, indented by four spaces."""
         return indent(many_lines(super().formatException(ei), LONGEST), "    ")
 
 
@@ -122,7 +122,9 @@ class JsonLines(logging.Formatter):
         self.node = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's object, on one line."""
+        """Return the record as a JSON object on one line: time, level, event, task, chapter, node, message,
+        and facts or trace if any.
+        """
         text = record.msg if isinstance(record.msg, Text) else None
         facts = dict(text.facts) if text is not None else {}
         fields: dict[str, object] = {

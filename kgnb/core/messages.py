@@ -32,14 +32,15 @@ def use_language(language: Language) -> None:
 
 
 def language() -> Language:
-    """The language of texts: of :func:`in_language`, else the one set by :func:`use_language`, else
-    :func:`environment_language`."""
+    """Return "zh" or "en", the language of texts: of :func:`in_language`, else of :func:`use_language`, else
+    :func:`environment_language`.
+    """
     return _spoken.get() or _language or environment_language()
 
 
 @contextmanager
 def in_language(language: Language | None) -> Iterator[None]:
-    """Within it this thread or task speaks another language; None changes nothing."""
+    """Set the language of this thread or task during the block; None changes nothing."""
     before = _spoken.set(language)
     try:
         yield
@@ -48,7 +49,7 @@ def in_language(language: Language | None) -> Iterator[None]:
 
 
 def environment_language() -> Language:
-    """The language that KGNB_LANG names, else that of the locale (LC_ALL, LC_MESSAGES, LANG).
+    """Return "en" or "zh": the language of KGNB_LANG, else of the locale (LC_ALL, LC_MESSAGES, LANG).
 
     Chinese where the locale names none (C, POSIX, unset), and in a hosted notebook, whose image has one
     locale for every reader. English for a locale of any other language.
@@ -62,7 +63,7 @@ def environment_language() -> Language:
 
 @cache
 def texts(language: Language) -> Mapping[str, str]:
-    """The texts of one language by key; the file is read on first use."""
+    """Return key → text ("area.name") of one language; the file is read at the first call."""
     with (Path(__file__).parent / "locale" / f"{language}.toml").open("rb") as file:
         areas = tomllib.load(file)
     return {f"{area}.{name}": text for area, entries in areas.items() for name, text in entries.items()}
@@ -83,7 +84,7 @@ class Text(str):
 
 
 def say(key: str, **facts: object) -> Text:
-    """The text with this key in the current language, with ``facts`` filled in.
+    """Return the text with this key in the current language, with ``facts`` filled in.
 
     Raises KeyError for an unknown key or a missing fact, so that no user sees a broken sentence.
     """
@@ -93,7 +94,7 @@ def say(key: str, **facts: object) -> Text:
 
 
 def say_or(key: str, otherwise: T) -> Text | T:
-    """The text with this key; ``otherwise`` where there is none without facts: others may have written it."""
+    """Return the text with this key; ``otherwise`` for an unknown key, or a text that needs facts."""
     try:
         return say(key)
     except KeyError:

@@ -21,17 +21,17 @@ BEIJING = timezone(timedelta(hours=8), "UTC+8")
 
 
 def beijing_now() -> datetime:
-    """The current time as SQL stores it: naive, UTC+8, whole microseconds."""
+    """Return the current time as SQL stores it: naive, UTC+8, whole microseconds."""
     return beijing_time(time.time())
 
 
 def beijing_time(seconds: float) -> datetime:
-    """Epoch seconds as SQL stores a time."""
+    """Return epoch seconds as SQL stores a time: naive, UTC+8."""
     return datetime.fromtimestamp(seconds, BEIJING).replace(tzinfo=None)
 
 
 def in_viewers_zone(stored: datetime) -> datetime:
-    """A naive time from SQL as an aware one in this machine's time zone."""
+    """Return a naive time from SQL (UTC+8) as an aware one in this machine's time zone."""
     return stored.replace(tzinfo=BEIJING).astimezone()
 
 
@@ -141,7 +141,7 @@ class Provider:
 
     @property
     def all_keys(self) -> tuple[SecretStr, ...]:
-        """``api_key`` and the options' further ones, without repetition; empty where there is none."""
+        """``api_key`` and the further keys of the options, without repetition and empty ones; () for none."""
         return tuple(dict.fromkeys(k for k in (self.api_key, *self.options.api_keys) if k.get_secret_value()))
 
     @property
@@ -184,7 +184,7 @@ class TaskConfig:
     labels: tuple[str, ...] = EXTRACTED_LABELS
 
     def with_kinds_of(self, tasks: Iterable[Task]) -> TaskConfig:
-        """The config, extended by the kinds of things that any of these tasks asks for."""
+        """Return the config with the kinds of things of all ``tasks`` added behind its own."""
         kinds = dict.fromkeys(self.thing_kinds)
         for task in tasks:
             kinds |= dict.fromkeys(task.thing_kinds or ())
@@ -210,7 +210,7 @@ class Task:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended and its graph was refreshed since."""
+        """Whether the task has ended and its graph was refreshed since."""
         return self.refreshed and self.status in CLOSED_STATUSES
 
 
@@ -243,5 +243,5 @@ class Progress:
 
     @property
     def percent(self) -> float:
-        """Share of chapters that have ended, 0-100 with one decimal."""
+        """Share of chapters that have ended, 0-100 with one decimal; 100.0 without chapters."""
         return round(100 * self.ended / self.total, 1) if self.total else 100.0

@@ -30,23 +30,27 @@ class NotebookService:
     tpu_hours: float = 0
 
     def is_here(self, environment: Mapping[str, str]) -> bool:
-        """Whether the environment or a folder tells that this process runs there."""
+        """Return whether one of the service's variables in ``environment``, or its folder, shows that this
+        process runs there.
+        """
         return any(map(environment.get, self.variables)) or bool(self.folder and Path(self.folder).is_dir())
 
     def session_seconds(self, *, tpu: bool) -> float | None:
-        """Length of a session; None = no end known."""
+        """Return the length of a session in seconds; None if no end is known."""
         return ((self.tpu_hours if tpu else 0) or self.hours) * 3600.0 or None
 
 
 @cache
 def notebook_services() -> tuple[NotebookService, ...]:
-    """Return every service that is known."""
+    """Return all known services, in the file's order."""
     rows = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["service"]
     return tuple(NotebookService(**row | {"variables": tuple(row.get("variables", ()))}) for row in rows)
 
 
 def find_service(kind: Kind, environment: Mapping[str, str]) -> NotebookService | None:
-    """Return the service of this ``kind`` that shows itself in ``environment``, else the plain one."""
+    """Return the first service of this ``kind`` that shows itself in ``environment``, else the kind's plain
+    one; None for an unknown kind.
+    """
     fitting = [one for one in notebook_services() if one.kind == kind]
     plain = [one for one in fitting if not (one.variables or one.folder)]
     return next(iter([one for one in fitting if one.is_here(environment)] or plain or fitting), None)

@@ -66,13 +66,14 @@ class CpuPool:
         return await asyncio.wrap_future(await self._shared.submit(function, *args, **kwargs))
 
     async def run_short(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Like :meth:`run`, one of many calls of some hundredths of a second: in a thread of this process
-        until they are worth the start of processes."""
+        """Like :meth:`run`, for one of many calls of some hundredths of a second: in a thread of this process
+        until worker processes have started, or the calls have taken HERE_SECONDS together.
+        """
         here = not (self._shared.started or self._seconds_here > HERE_SECONDS)
         return await (self.run_here if here else self.run)(function, *args, **kwargs)
 
     async def run_here(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Like :meth:`run`, in a thread of this process."""
+        """Like :meth:`run`, but in a thread of this process."""
 
         def timed() -> R:
             began = time.thread_time()
@@ -84,9 +85,12 @@ class CpuPool:
         return await asyncio.wrap_future(self._here.submit(timed))
 
     async def run_long(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Like :meth:`run`, in a process that does nothing else, preferably the last one used: its imports
-        (half a second) are done. At most ``workers`` calls at a time, besides those of :meth:`run`; a call
-        that is cancelled counts until its function returns."""
+        """Like :meth:`run`, but in a process that does nothing else, preferably the last one used, whose
+        imports (half a second) are done.
+
+        At most ``workers`` calls at a time, besides those of :meth:`run`; a cancelled call counts until its
+        function returns.
+        """
         if self._long_threads is not None:
             return await asyncio.wrap_future(self._long_threads.submit(function, *args, **kwargs))
         await self._long_runs.acquire()

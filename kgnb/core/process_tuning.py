@@ -23,7 +23,9 @@ def tune_process() -> None:
 
 @contextmanager
 def no_collector() -> Iterator[None]:
-    """Search for no garbage during the block: for work that makes many objects and hardly a cycle."""
+    """Switch the garbage collector off during the block: for work that makes many objects and
+    hardly a cycle.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:

@@ -87,16 +87,16 @@ class ProviderOptions(BaseModel):
         return headers
 
     def merged(self, over: ProviderOptions) -> ProviderOptions:
-        """These options, those that ``over`` sets in their place."""
+        """Return these options, overridden by those that are set in ``over``."""
         return self.model_copy(update={name: getattr(over, name) for name in over.model_fields_set})
 
     @property
     def secrets(self) -> tuple[SecretStr, ...]:
-        """The values of headers and query parameters, and the keys."""
+        """All values of headers and query parameters, and the API keys."""
         return (*self.extra_headers.values(), *self.default_query.values(), *self.api_keys)
 
     def revealed(self) -> dict[str, Any]:
-        """The options that are set, as JSON values, secrets in the clear."""
+        """Return name → JSON value of the options that are set, secrets in the clear."""
         told = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
         plain: dict[str, Any] = json.loads(json.dumps(told, default=SecretStr.get_secret_value))
         return plain
@@ -119,7 +119,7 @@ _RULES = {
 
 
 def first_error(error: ValidationError) -> tuple[str, str]:
-    """The field of a model that is wrong, and what it must be, without its value."""
+    """Return (first invalid field, what it must be) of a validation error, without the field's value."""
     first = error.errors(include_input=False, include_url=False)[0]
     key, facts = _RULES.get(first["type"]), dict(first.get("ctx", {}))
     if "expected" in facts:
@@ -129,9 +129,9 @@ def first_error(error: ValidationError) -> tuple[str, str]:
 
 
 def checked_options(given: Any) -> ProviderOptions:
-    """The options that a mapping describes.
+    """Return the options in a mapping.
 
-    Raises ValueError that names the first wrong option and says why, without its value.
+    Raises ValueError that names the first invalid option and says why, without its value.
     """
     if not isinstance(given, Mapping):
         raise ValueError(say("rule.options"))

@@ -35,8 +35,12 @@ def clean(value: object, limit: int) -> str:
 
 
 def one_line(text: object, most: int = LONGEST) -> str:
-    """``text`` cut after ``most`` characters; those that could end the line, move a cursor or hide others are
-    escaped. All text that isn't kgnb's own passes here before a person sees it."""
+    """Return ``text`` on one line: cut after ``most`` characters, line breaks and other control characters
+    escaped.
+
+    All text that isn't kgnb's own passes here before a person sees it: such characters could move a cursor or
+    hide text.
+    """
     line = str(text)
     if len(line) > most:
         line = line[:most] + "…"
@@ -46,14 +50,15 @@ def one_line(text: object, most: int = LONGEST) -> str:
 
 
 def many_lines(text: str, most: int = LONGEST_LINE) -> str:
-    """``text`` with its line breaks, each line as :func:`one_line` gives it."""
+    """Return ``text`` with its line breaks, each line as :func:`one_line` returns it, tabs as spaces."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "\n".join(one_line(line.expandtabs(), most) for line in lines)
 
 
 def safe_json(text: str) -> str:
-    """JSON whose strings have escaped what a terminal would obey, a reader take for a line's end, or UTF-8
-    can't encode."""
+    """Return JSON text with all unprintable characters but line breaks escaped in its strings; the value
+    stays the same.
+    """
     if text.replace("\n", "").isprintable():  # what follows takes .2 s for a million characters
         return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

@@ -23,15 +23,17 @@ _MASKED = re.compile(r"(.*?)(?:[*•●…·]+|\.{3,}|[xX]{4,})(.*)")
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """``text`` with :data:`MASK` for each of ``secrets``, the longest first: another may be a part of it."""
+    """Return ``text`` with :data:`MASK` for each of ``secrets``, longer ones first, as a secret may be a part
+    of another.
+    """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 
 
 def without_keys(text: str, provider: Provider) -> str:
-    """``text``, a reply, with :data:`MASK` for each whole key or secret header of the provider: it is stored,
-    and shown to others. Also URL-encoded, and as JSON writes a slash.
+    """Return ``text`` with :data:`MASK` for each whole key or secret header of the provider, also
+    URL-encoded, and with JSON's escaped slash.
 
     Keys that may be words of a book ("anything", of an endpoint without keys) stay.
     """
@@ -46,7 +48,7 @@ def _is_no_word(text: str) -> bool:
 
 
 def without_secrets(text: str, provider: Provider) -> str:
-    """``text`` with *** for each word that holds a part of a key or header, or a whole query value.
+    """Return ``text`` with *** for each word that contains a part of a key or header, or a whole query value.
 
     A part is a run of :data:`RUN` characters, an end of :data:`END`, or a shorter end beside a mask; a word
     that is URL-encoded is decoded first.

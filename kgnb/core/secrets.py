@@ -96,12 +96,13 @@ def _errors(module: Any, name: str, *more: type[Exception]) -> tuple[type[Except
 def load_secrets(
     names: Sequence[str] | None = None, *, host: Host | None = None, has_address: bool = False
 ) -> Secrets:
-    """Look ``names`` up in all sources; by default :data:`NAMES`, and in files every setting.
+    """Return variable → value with its source, for ``names`` that any source has; by default :data:`NAMES`,
+    and in files every setting.
 
     Blocks for a few requests on Kaggle and Colab. A source that fails raises nothing, as the next one may
-    have the name: see ``troubles`` of the result. Raises SettingsError where
-    ``.env`` holds an address without a key and another source has a key; but no file's address is taken
-    where the caller ``has_address``.
+    have the name: see ``troubles`` of the result. Raises SettingsError where ``.env`` holds an address
+    without a key and another source has a key; but no file's address is taken where the caller
+    ``has_address``.
     """
     host = host or detect_host()
     found, failed = Secrets(), list[_Unread]()
@@ -132,10 +133,10 @@ def load_secrets(
 
 
 def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, Secrets]:
-    """Settings from ``given``, the environment and :func:`load_secrets`, in this order of precedence: what
-    every face (``build``, ``open``, ``books``, Node, the command line) starts with.
+    """Return (settings, secrets found), from ``given``, the environment and :func:`load_secrets`, in this
+    order of precedence: what ``build``, ``open``, ``books``, Node and the command line start with.
 
-    Sets the language, and logs why a source failed once a process. Raises SettingsError for an invalid
+    Sets the language, and logs once in a process why a source failed. Raises SettingsError for an invalid
     value and for a file that can't be read.
     """
     host = host or detect_host()

@@ -269,7 +269,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Settings:
-        """Settings from ``given`` (field names) and the environment.
+        """Return settings from ``given`` (field names), else from the environment, else the defaults.
 
         Raises SettingsError that names the variable and what is wrong with it, never its value.
         """
@@ -283,14 +283,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def variables(cls) -> dict[str, str]:
-        """Variable → field, of every setting."""
+        """Return variable → field, of all settings: {"KGNB_DATA": "data", …}."""
         return {str(field.validation_alias): name for name, field in cls.model_fields.items()}
 
     @classmethod
     def given_by(cls, found: Mapping[str, SecretStr]) -> dict[str, Any]:
-        """Arguments for :meth:`load` from variables found elsewhere (a notebook's secrets, a form).
+        """Return the arguments for :meth:`load` in ``found`` (variable → value): field → value.
 
-        Names that are no setting are ignored.
+        Unknown variables are left out.
         """
         fields = {name: cls.variables()[name] for name in found if name in cls.variables()}
         secret = {n for n in fields.values() if cls.model_fields[n].annotation is SecretStr}
@@ -301,7 +301,9 @@ class Settings(BaseSettings):
 
     @staticmethod
     def for_slots(slots: int | None) -> dict[str, int]:
-        """The settings for an explicit number of slots, which raises both caps; none for None."""
+        """Return the settings (field → value) for an explicit number of slots, which raises both caps; {} for
+        None.
+        """
         if slots is None:
             return {}
         return {"slots": slots, "max_slots_per_provider": slots, "max_slots": slots * MANY_PROVIDERS}
@@ -313,7 +315,7 @@ class Settings(BaseSettings):
 
     @property
     def embedded_redis(self) -> bool:
-        """Whether to use the embedded queue engine."""
+        """Whether the queue is the embedded one: no Redis host or sentinel is set."""
         return not (self.redis_host or self.redis_sentinel)
 
     @property
@@ -323,12 +325,14 @@ class Settings(BaseSettings):
 
     @property
     def embedded_graph(self) -> bool:
-        """Whether to use the embedded graph engine."""
+        """Whether there is no Neo4j: NEO4J_URI isn't set."""
         return not self.neo4j_uri
 
     @property
     def redis_url(self) -> SecretStr:
-        """URL of a Redis that isn't embedded, with the password."""
+        """URL of the Redis that the settings name, with user, password and options. Meaningless for an
+        embedded queue.
+        """
         tls = self.redis_tls or bool(self.redis_ca)
         if "://" in self.redis_host and not self.redis_sentinel:
             url = self.redis_host
@@ -361,22 +365,22 @@ class Settings(BaseSettings):
 
     @property
     def sqlite_path(self) -> Path:
-        """The SQLite file."""
+        """Path of the SQLite file: DB_PATH if set, else ``kgnb.db`` in the data folder."""
         return Path(self.db_path) if self.db_path else self.data / "kgnb.db"
 
     @property
     def copy_folder(self) -> Path | None:
-        """Where the record is copied to."""
+        """Absolute path of the folder that the record is copied to; None for no copy."""
         return Path(self.copy_to).expanduser().absolute() if self.copy_to else None
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """Queue prefixes that this node serves."""
+        """Queue prefixes that this node serves: the one that is set, else all known ones."""
         return (self.queue_prefix,) if self.queue_prefix else QUEUE_PREFIXES
 
     @property
     def keys_path(self) -> Path:
-        """The file of saved API keys, outside any data folder."""
+        """Path of the file with saved API keys, outside any data folder."""
         if self.keys:
             return Path(self.keys).expanduser()
         given = Path(self.config_home)
@@ -385,13 +389,14 @@ class Settings(BaseSettings):
 
     @property
     def cpus(self) -> int:
-        """Processes for CPU work, at least 1; 1 with threads."""
+        """Number of processes for CPU work, at least 1; 1 if threads are set."""
         return 1 if self.cpu_workers == "threads" else self.cpu_workers or usable_cpus()
 
     def slots_for(self, key: str = "", served: Iterable[str] = ()) -> int:
-        """Slots of the provider ``key`` ("" = any other), within both caps.
+        """Return the number of slots of the provider ``key`` ("": any other), at least 1 and within both
+        caps.
 
-        All ``served`` share the total, at least 1 each; what one of them doesn't want goes to the others.
+        All ``served`` share the total evenly; what one of them doesn't want goes to the others.
         """
         own, left, shares = self.slots_each, self.max_slots, dict[str, int]()
         wanted = {

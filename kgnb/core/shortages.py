@@ -20,7 +20,9 @@ MIN_FILE_MB = 64
 
 
 def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield keys of texts, with their facts, of what lacks to work in ``folder``."""
+    """Yield (key of a message, its facts) for each shortage of disk, open files or file size in ``folder``;
+    nothing if all is well.
+    """
     import resource  # here, so that on Windows itself core.files tells what to do
 
     if is_full(folder):
@@ -32,7 +34,9 @@ def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def small_files() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the same where files may not grow (ulimit -f): all starts well, and fails on writing."""
+    """Yield the (key, facts) of a limit on file sizes (ulimit -f) that is too low: with it everything starts
+    well, and fails on writing.
+    """
     import resource
 
     largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
@@ -41,13 +45,15 @@ def small_files() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def is_full(path: Path) -> bool:
-    """Whether less than :data:`MIN_DISK_MB` are free for a file or folder."""
+    """Return whether less than :data:`MIN_DISK_MB` are free at a path; False if this can't be found out."""
     free = free_mb(path)
     return free is not None and free < MIN_DISK_MB
 
 
 def free_mb(path: Path) -> int | None:
-    """Return the MB free for a file or folder, or where it is to be made; None if nobody knows."""
+    """Return the free megabytes (2²⁰ bytes) at a path, or at its first existing parent; None if this can't be
+    found out.
+    """
     for place in (path, *path.absolute().parents):
         try:
             return shutil.disk_usage(place).free >> 20
@@ -60,7 +66,7 @@ def free_mb(path: Path) -> int | None:
 
 @cache
 def has_shared_memory() -> bool:
-    """Whether processes can share locks; without a writable /dev/shm no worker process can start."""
+    """Return whether processes can share locks; without a writable /dev/shm no worker process can start."""
     import multiprocessing
 
     try:

@@ -6,7 +6,9 @@ import ssl
 
 
 def is_untrusted_certificate(error: BaseException | None) -> bool:
-    """Whether an error was caused by a certificate that is unknown, expired or for another host."""
+    """Return whether an error, or an error that caused it, is about a certificate that is unknown, expired or
+    for another host; False for None.
+    """
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

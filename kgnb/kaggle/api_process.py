@@ -49,7 +49,9 @@ def main() -> None:
 
 
 def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
-    """Return the answer to one request; no exception leaves this function but an interrupt."""
+    """Return the answer to one request: ``{"value": …}`` or ``{"error": kind, "reason": …}``; ``emit`` gets
+    its events. Raises nothing but an interrupt.
+    """
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):

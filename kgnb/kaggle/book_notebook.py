@@ -81,12 +81,14 @@ def earlier_data(run: str) -> str:
 
 
 def results(files: list[Path]) -> list[Path]:
-    """Return the graphs among fetched files, to be named to the user."""
+    """Return the pages with graphs (graph*.html) among fetched files, sorted; [] for none."""
     return sorted(file for file in files if file.name.startswith("graph") and file.suffix == ".html")
 
 
 def chapters_left(files: list[Path]) -> int:
-    """Return how many chapters the report among fetched files calls unfinished; 0 without one."""
+    """Return the number of unfinished chapters in the report (kgnb-report.json) among fetched files; 0
+    without a readable report.
+    """
     try:
         (report,) = [file for file in files if file.name == "kgnb-report.json"]
         left = json.loads(report.read_text("utf-8"))["left"]["chapters"]
@@ -99,7 +101,9 @@ def chapters_left(files: list[Path]) -> int:
 
 
 def pack(books: Sequence[Path]) -> bytes:
-    """Return the books' files, in order, under names that don't clash. Raises InputError."""
+    """Return the books' files, in order, as the bytes of one compressed archive, under names that don't
+    clash. Raises InputError for an unreadable file.
+    """
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # compressed as a whole, below
         for number, book in enumerate(books, 1):
@@ -110,7 +114,7 @@ def pack(books: Sequence[Path]) -> bytes:
 
 
 def as_text(packed: bytes) -> str:
-    """Return packed bytes as a cell carries them, in lines."""
+    """Return packed bytes as base85 text in lines of :data:`LINE` characters, as a cell holds them."""
     text = base64.b85encode(packed).decode()  # 6 % shorter than base64
     return "\n".join(text[at : at + LINE] for at in range(0, len(text), LINE))
 
@@ -121,7 +125,9 @@ def unpack_text(text: str) -> list[Path]:
 
 
 def unpack_dataset(dataset: str) -> list[Path]:
-    """:func:`unpack_text` for the attached dataset OWNER/NAME. Raises InputError when it isn't attached."""
+    """Like :func:`unpack_text`, for the file in the attached dataset OWNER/NAME. Raises InputError when it
+    isn't attached.
+    """
     folder = find_input(dataset, ["datasets"])
     if folder is None or not (folder / FILE).is_file():
         raise InputError("kaggle.books_missing", dataset=dataset)

@@ -70,7 +70,7 @@ class KernelStatus:
 
     @property
     def over(self) -> bool:
-        """Whether the run has ended."""
+        """Whether the run has ended, with or without success."""
         return self.state in FINAL
 
 
@@ -105,7 +105,9 @@ class ApiProcess:
     async def answer(
         self, call: str, arguments: Mapping[str, Any], emit: Tell, seconds: float | None
     ) -> Mapping[str, Any]:
-        """Return the answer; ``emit`` gets its events. Raises ServiceDown after ``seconds``."""
+        """Return the value of one call in the process; ``emit`` gets its events. Raises ServiceDown after
+        ``seconds`` (None: no limit).
+        """
         try:
             return await asyncio.wait_for(self._exchange(call, arguments, emit), seconds)
         except TimeoutError:
@@ -166,7 +168,7 @@ class KaggleClient:
     # --- runs
 
     async def username(self) -> str:
-        """Return the account's name."""
+        """Return the account's name. Raises ServiceRefused without a login."""
         name: str | None = await self._call("username")
         if not name:
             raise ServiceRefused("kaggle.no_login", service="kaggle")
@@ -174,7 +176,8 @@ class KaggleClient:
 
     async def push(self, folder: Path, *, seconds: int | None = None, run: bool = True) -> Pushed:
         """Push the folder's notebook and start its run, which Kaggle kills after ``seconds``; ``run=False``
-        only saves it. Raises SessionsTaken."""
+        only saves it. Return its name, version and page. Raises SessionsTaken.
+        """
         printed: list[str] = []
         pushed = await self._call("push", emit=printed.append, folder=str(folder), limit=seconds, run=run)
         if reason := _reason(pushed["error"]):
@@ -206,7 +209,8 @@ class KaggleClient:
 
     async def output(self, kernel: str, folder: Path, pattern: str | None = None) -> list[Path]:
         """Fetch the files (those whose name ``pattern`` matches) and the log of the latest run, overwriting
-        existing files. Raises InputError where the folder can't be written."""
+        existing files; return their paths. Raises InputError where the folder can't be written.
+        """
         fetched = await self._call(
             "output", seconds=TRANSFER_SECONDS, kernel=kernel, folder=str(folder), pattern=pattern
         )
@@ -215,7 +219,7 @@ class KaggleClient:
         return [Path(file) for file in fetched["files"]]
 
     async def quota(self) -> dict[str, Quota]:
-        """Return the weekly quota of "gpu" and "tpu", as far as Kaggle tells it."""
+        """Return "gpu" and "tpu" → weekly quota; without a key for what Kaggle leaves out."""
         found = await self._call("quota")
         refresh = found.pop("refresh")
         return {k: Quota(v["used"] / 3600, v["all"] / 3600, refresh) for k, v in found.items()}
@@ -223,12 +227,12 @@ class KaggleClient:
     # --- datasets
 
     async def dataset(self, dataset: str) -> Dataset | None:
-        """Return a dataset's state; None when this account sees none of this name."""
+        """Return the dataset's state; None if it doesn't exist, or this account can't see it."""
         found = await self._call("dataset", missing_ok=True, dataset=dataset)
         return found and Dataset(**found)
 
     async def dataset_files(self, dataset: str) -> list[str]:
-        """Return the names of a dataset's (first) files."""
+        """Return the names of a dataset's files, of many only the first page."""
         return list(map(str, await self._call("dataset_files", dataset=dataset)))
 
     async def send_dataset(self, folder: Path, *, new: bool) -> None:

@@ -51,7 +51,9 @@ KERNEL = re.compile(r"[\w-]+(?:/[\w-]+(?:/v?\d+)?)?", re.A)
 
 
 def read_json(path: Path, broken: str) -> Any:
-    """Return the file's JSON. Raises InputError, with the key ``broken`` for anything else."""
+    """Return the file's JSON value. Raises MissingFile, and InputError with the key ``broken`` for invalid
+    JSON.
+    """
     with reading(path):
         content = path.read_bytes()
     try:
@@ -104,8 +106,9 @@ def check_internet(meta: Mapping[str, Any], wheels: str | None) -> None:
 
 
 def read_flag(meta: Mapping[str, Any], key: str) -> bool:
-    """Return a flag as Kaggle's client reads it: the text "True" will do, and the template has that client's
-    defaults. Raises InputError."""
+    """Return a flag of the metadata as Kaggle's client reads it: True and the text "True" → True; a missing
+    one has the template's default. Raises InputError for other values.
+    """
     value = meta.get(key, TEMPLATE[key])
     text = value.lower() if isinstance(value, str) else value
     if text not in (True, False, "true", "false"):
@@ -124,14 +127,18 @@ def slug_of(title: str) -> str:
 
 
 def plain_title(title: str) -> str:
-    """Return ``title``, or in ASCII what its slug says: of others Kaggle makes no new notebook ("Notebook not
-    found"), as its own slug of them isn't this one."""
+    """Return ``title`` if it is in ASCII, else its slug with blanks: for other titles Kaggle makes no new
+    notebook ("Notebook not found"), as its slug of them differs from this one.
+    """
     return title if title.isascii() else slug_of(title).replace("-", " ")
 
 
 def title_and_slug(title: str, ending: str) -> tuple[str, str]:
-    """Return a plain title with ``ending`` at its end and the slug that Kaggle makes of it, both cut to the
-    length that Kaggle takes: a Chinese title's slug is several times as long."""
+    """Return (plain title that ends in ``ending``, the slug that Kaggle makes of it), both cut to the length
+    that Kaggle takes.
+
+    A Chinese title's slug is several times as long as the title.
+    """
     for length in range(min(len(title), LONGEST - len(ending)), 0, -1):
         cut = title[:length].rstrip() + ending
         slug = slug_of(cut)
@@ -141,7 +148,7 @@ def title_and_slug(title: str, ending: str) -> tuple[str, str]:
 
 
 def accelerator(meta: Mapping[str, Any]) -> str:
-    """Return what the run is charged for: "gpu", "tpu" or ""."""
+    """Return which quota the run is charged to: "gpu", "tpu" or "" for none."""
     shape = str(meta.get("machine_shape") or "").lower()
     if read_flag(meta, "enable_tpu") or shape.startswith("tpu"):
         return "tpu"

@@ -33,7 +33,9 @@ UNSEEN_SECONDS = 120.0
 
 
 def check_session(seconds: int | None, *, tpu: bool) -> float:
-    """Return how many seconds a run may take. Raises InputError for more than Kaggle gives."""
+    """Return the limit of a run in seconds: ``seconds``, for None Kaggle's own limit. Raises InputError for
+    more than Kaggle gives.
+    """
     kaggle = find_service("kaggle", {})
     longest = (kaggle and kaggle.session_seconds(tpu=tpu)) or math.inf
     if seconds is not None and seconds > longest:
@@ -89,7 +91,9 @@ async def push_when_free(
     patience: float = 0.0,
     tell: Tell = lambda _: None,
 ) -> Pushed:
-    """Push the folder and start the run; while all sessions are taken, try again for ``patience`` seconds."""
+    """Push the folder, start the run and return it; while all sessions are taken, try again for ``patience``
+    seconds. Raises SessionsTaken after that.
+    """
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -102,8 +106,10 @@ async def push_when_free(
 
 
 async def follow(client: KaggleClient, kernel: str, tell: Tell, *, pushed: bool = False) -> KernelStatus:
-    """Wait for the run's end and ``tell`` each change; Kaggle may be unreachable for a while, and not know at
-    once what was just ``pushed``."""
+    """Wait for the run's end and return its last status; ``tell`` gets each change.
+
+    Kaggle may be unreachable for a while, and may not know at once what was just ``pushed``.
+    """
     last: KernelStatus | None = None
     began = reached_at = time.monotonic()
     while True:
@@ -129,7 +135,9 @@ async def follow(client: KaggleClient, kernel: str, tell: Tell, *, pushed: bool 
 async def fetch_output(
     client: KaggleClient, kernel: str, folder: Path, pattern: str | None = None
 ) -> list[Path]:
-    """Fetch the output of a run that has ended as ``client.output`` does: its log at least comes in time."""
+    """Fetch the output of a run that has ended, as ``client.output`` does, and return the files; wait for its
+    log, which may come later.
+    """
     deadline = time.monotonic() + UNSEEN_SECONDS
     while True:
         files = await client.output(kernel, folder, pattern)
@@ -139,7 +147,7 @@ async def fetch_output(
 
 
 def status_sentence(kernel: str, status: KernelStatus) -> str:
-    """Return a run's status as a sentence."""
+    """Return a run's status as a sentence, with the reason of a failure."""
     text = say(f"kaggle.{status.state.lower()}", kernel=kernel)
     return f"{text}: {one_line(status.failure)}" if status.failure else text
 

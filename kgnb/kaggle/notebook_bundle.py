@@ -74,11 +74,11 @@ class Wheel:
 
     @property
     def metadata_path(self) -> str:
-        """Path of the file with name, version and requirements."""
+        """Path, within the wheel, of the file with name, version and requirements."""
         return next(path for path in self.files if path.endswith(".dist-info/METADATA"))
 
     def write(self, folder: Path) -> Path:
-        """Write the wheel to a folder and return its file."""
+        """Write the wheel to a folder and return the file's path."""
         record = self.metadata_path.replace("METADATA", "RECORD")
         with zipfile.ZipFile(folder / self.name, "w", zipfile.ZIP_DEFLATED) as archive:
             for path, data in self.files.items():
@@ -106,12 +106,12 @@ def _without_comments(code: str, path: str) -> str:
 
 
 def checkout() -> Path | None:
-    """The checkout that this kgnb runs from, or None where it is an installed package."""
+    """Return the folder of the checkout that this kgnb runs from; None for an installed package."""
     return PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
 
 
 async def own_wheel() -> Wheel:
-    """This very kgnb: the files that it runs from, and what its installation says of it.
+    """Return the wheel of the running kgnb: its files, and the metadata of its installation.
 
     Raises InputError where it isn't installed.
     """
@@ -132,8 +132,9 @@ def _own_wheel() -> Wheel:
 
 
 def requirements(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, tuple[str, str]]:
-    """The packages that a notebook installs for kgnb, by name: the lowest version that will do, and the
-    version that kgnb was tried with, which is the one here ("" of a package that isn't here)."""
+    """Return package → (lowest version that will do, version installed here or "") of the packages that a
+    notebook installs for kgnb.
+    """
     found = {}
     header = wheel.files[wheel.metadata_path].decode().partition("\n\n")[0]
     for name, rest in re.findall(r"^Requires-Dist: *([A-Za-z0-9._-]+)(.*)", header, re.M):
@@ -151,12 +152,14 @@ def requirements(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, tupl
 
 
 def own_notebooks() -> Path:
-    """The folder of kgnb's own notebooks."""
+    """Return the folder of kgnb's own notebooks."""
     return (checkout() or PACKAGE) / "notebooks"
 
 
 def notebook_path(name: str) -> Path:
-    """The notebook called ``name`` among kgnb's own, or the file at that path. Raises InputError."""
+    """Return the path of kgnb's own notebook ``name``, else of the file with this path. Raises InputError for
+    neither.
+    """
     own = own_notebooks() / f"{name}.ipynb"
     if re.fullmatch(r"\w+", name):
         if own.is_file():
@@ -169,7 +172,7 @@ def notebook_path(name: str) -> Path:
 
 
 def read_notebook(path: Path) -> Notebook:
-    """The notebook in the file. Raises InputError for anything else."""
+    """Return the notebook in the file. Raises InputError for anything else."""
     notebook = read_json(path, "bundle.not_a_notebook")
     try:
         if notebook["nbformat"] == 4 and all(isinstance(source_of(one), str) for one in notebook["cells"]):
@@ -182,9 +185,11 @@ def read_notebook(path: Path) -> Notebook:
 def bundled(
     notebook: Notebook, wheel: Wheel | None, *, variables: Mapping[str, str] | None = None
 ) -> Notebook:
-    """The notebook's cells with a cell that sets ``variables`` and installs ``wheel`` (None: this version
-    from PyPI), in place of those that installed kgnb so far, else before all other code. Outputs, widgets'
-    state and other metadata stay here.
+    """Return the notebook with a cell that sets ``variables`` and installs ``wheel`` (None: this version from
+    PyPI).
+
+    The cell replaces those that installed kgnb so far, else it comes before all other code. Outputs, widgets'
+    state and other metadata are left out.
     """
     cells = notebook["cells"]
     ours = [i for i, cell in enumerate(cells) if cell.get("id") in INSTALL_CELLS]
@@ -215,7 +220,9 @@ def _install_code(wheel: Wheel | None, variables: Mapping[str, str]) -> str:
 
 
 def written(notebook: Notebook) -> str:
-    """The notebook as Kaggle's client will send it. Raises InputError when it is too large."""
+    """Return the notebook as JSON text, as Kaggle's client will send it. Raises InputError when it is too
+    large.
+    """
     text = json.dumps(notebook)
     if len(text) > MOST_BYTES:
         raise InputError("bundle.too_large", kb=len(text) // 1000, limit=MOST_BYTES // 1000)
@@ -228,7 +235,7 @@ def _cell(cell_type: str, cell_id: str, source: str) -> dict[str, Any]:
 
 
 def source_of(cell: Mapping[str, Any]) -> str:
-    """A cell's text."""
+    """Return a cell's source as one text, also if it is stored as lines."""
     source = cell["source"]
     return source if isinstance(source, str) else "".join(source)
 

@@ -17,7 +17,9 @@ async def end(process: Process) -> None:
 
 
 async def pip(command: str, *words: str, seconds: float) -> str:
-    """Run ``pip COMMAND WORDS`` for at most ``seconds``; return "" or why it failed, in a line."""
+    """Run ``pip COMMAND WORDS`` for at most ``seconds``; return "" after success, else the reason in one
+    line.
+    """
     run = (sys.executable, "-m", "pip", command, "--quiet", "--disable-pip-version-check", *words)
     process = await asyncio.create_subprocess_exec(*run, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
     try:

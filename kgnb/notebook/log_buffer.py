@@ -57,7 +57,9 @@ class LogBuffer(logging.Handler):
         (self._warnings if record.levelno >= logging.WARNING else self._lines).append(line)
 
     def lines(self, level: int = logging.INFO, *, after: int = 0) -> list[LogLine]:
-        """The last lines of ``level`` and above with a number above ``after``, oldest first."""
+        """Return the last lines of ``level`` and above with a number above ``after``, oldest first, at most
+        :data:`MAX_LINES`.
+        """
         kept = list(self._lines) + list(self._warnings)
         wanted = [line for line in kept if line.level >= level and line.number > after]
         return sorted(wanted, key=lambda line: line.number)[-MAX_LINES:]

@@ -75,8 +75,8 @@ class Node:
         of kgnb.core.settings.Settings, such as ``data`` or ``resume_from``). On Colab ``data="drive"`` keeps
         a copy of the record on Drive and goes on from it; ``provider_name="colab"`` uses Colab's own models.
 
-        Returns the running node if it was made from the same settings, so that running a cell again keeps
-        what its panel changed. Raises SettingsError that names the setting.
+        If the running node was made from the same settings, that node is returned, so that running a cell
+        again keeps what its panel changed. Raises SettingsError that names the setting.
         """
         host = detect_host()
         settings, found = load_settings(host=host, **given)
@@ -94,33 +94,33 @@ class Node:
 
     @property
     def state(self) -> State:
-        """The node's state."""
+        """The node's state; STOPPED before its first start."""
         return self._run.state if self._run is not None else State.STOPPED
 
     @property
     def error(self) -> str:
-        """Why it failed; "" unless it did."""
+        """The message of the error that the node failed with; "" if it did not fail."""
         failure = self._run.failure if self._run is not None else None
         return "" if failure is None else str(failure) or repr(failure)
 
     @property
     def name(self) -> str:
-        """The node's name in the cluster; "" before it has one."""
+        """The node's name among all nodes; "" before it is connected."""
         return self._run.name if self._run is not None else ""
 
     @property
     def is_alive(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the node was started and has not ended."""
         return self._run is not None and self._run.is_alive
 
     @property
     def session(self) -> Session:
-        """This kernel's session: KGNB_SESSION_SECONDS, else the host's limit."""
+        """This kernel's session, of KGNB_SESSION_SECONDS, else of the host's limit."""
         seconds = self.host.seconds(self.settings.session_seconds)
         return Session(self.host.started_at, seconds, self.settings.session_margin)
 
     def start(self, processes: int | None = None) -> Node:
-        """Start working and return at once.
+        """Start working and return this node at once.
 
         A running node goes on as it is; a stopping one starts again when it has left. ``processes``: run so
         many node processes, each with its own slots, instead of this kernel's thread (0). None: several that
@@ -207,11 +207,11 @@ class Node:
         graph: bool = False,
         model: bool = False,
     ) -> Future[R]:
-        """Run ``work`` with connected stores: in the node's thread while it runs, else in kgnb's own.
+        """Run ``work`` with connected stores, in the node's thread while it runs, else in kgnb's own; return
+        its future.
 
-        ``queue`` and ``graph`` say which services to open where the node's can't be used, ``model`` whether a
-        local model is one. Work that a leaving
-        node can't wait for is cancelled.
+        ``queue`` and ``graph`` say which services to open where the node's can't be used, ``model`` whether
+        to start a local model. A leaving node cancels work that it can't wait for.
         """
         from kgnb.app.api import spawn
 
@@ -351,5 +351,7 @@ def shared_out(settings: Settings, cpus: int) -> tuple[int, Settings]:
 
 
 def current() -> Node | None:
-    """Return the node that was started last in this kernel."""
+    """Return the node that was started last in this kernel, also when it has stopped; None before
+    any start.
+    """
     return _current

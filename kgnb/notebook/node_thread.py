@@ -104,7 +104,7 @@ class NodeRun:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the run was started and has not ended."""
         return self._thread is not None and not self._ended.is_set()
 
     def start(self, previous: NodeRun | None) -> None:
@@ -135,7 +135,9 @@ class NodeRun:
             self.join(SHUTDOWN_SECONDS if self._is_hurried else drain + LEAVE_SECONDS)
 
     def call(self, work: Callable[[App], Awaitable[R]]) -> Future[R] | None:
-        """Run ``work`` on the node's loop with its stores; None where there are none right now."""
+        """Run ``work`` on the node's loop with its stores and return its future; None where the stores aren't
+        open, or the node runs in processes.
+        """
         with self._guard:
             app = self._app
             if app is None or self._processes:
@@ -144,13 +146,15 @@ class NodeRun:
 
     @property
     def polls(self) -> tuple[int, int]:
-        """Counts status reads and the node's polls: changes with every look at the queues."""
+        """(status reads, polls of the node): a pair that changes with every look at the queues."""
         worker = self._departure.node
         return self.status_reads, worker.poll_count if worker is not None else 0
 
     @property
     def nothing_left(self) -> bool:
-        """Whether the queues that are served were empty at the last look and nothing is held here."""
+        """Whether the served queues were empty at the last look, and this node has neither a chapter nor a
+        task.
+        """
         if not self._processes:
             worker = self._departure.node
             return worker is not None and worker.nothing_left

@@ -18,6 +18,7 @@ from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render.export.ordering import shown_name
 from kgnb.render.html import text
 from kgnb.render.names_text import why_text
+from kgnb.render.tie_words import tie_word
 
 HTML_ROWS = 200
 """Rows that a notebook shows; the result itself holds all."""
@@ -100,15 +101,6 @@ def _cell(value: object) -> object:
     if value is None:
         return ""
     return say("picture.comma").join(map(str, value)) if isinstance(value, list) else value
-
-
-def tie_word(edge: GraphEdge) -> str:
-    """Return the tie in words: label, position or role of the edge, else the name of its type in the
-    user's language.
-    """
-    facts = edge.properties
-    word = facts.get("label") or facts.get("position") or facts.get("role")
-    return str(word) if word else say_or(f"relation.{edge.type}", edge.type)
 
 
 def relation(edge: GraphEdge, seen_from: NodeKey) -> str:

@@ -121,6 +121,8 @@ def test_as_of_a_chapter(data: Path, tmp_path: Path) -> None:
     assert known == names
     assert later
     assert not known & later
+    assert "1" in repr(early)
+    assert str(book.result.characters) not in repr(early), "nothing of the whole book"
 
 
 def test_a_chapter_that_the_book_lacks(

@@ -111,14 +111,51 @@ class TestNumbers:
         await ledger.name_decisions.add(one.novel_id, [decision])
         now = await ledger.books.import_book(make_book([FIRST[0], *FIRST[2:4], SECOND[0]]))
         assert now.novel_id == one.novel_id
-        assert [c.number for c in now.chapters] == [1, 2, 3, 4, 5]
-        assert now.chapters[-1].id == b
+        assert [c.number for c in now.chapters] == [1, 2, 3, 4]
+        assert [one.id for one in now.plan.removed] == [b]
         texts = await ledger.books.texts(ids := [c.id for c in now.chapters])
-        assert [texts[i] for i in ids] == [FIRST[0], *FIRST[2:4], SECOND[0], FIRST[1]]
+        assert [texts[i] for i in ids] == [FIRST[0], *FIRST[2:4], SECOND[0]]
         (moved,) = await ledger.name_decisions.read(one.novel_id)
         assert moved.chapters == (2, 3), "those that a person meant"
+
+    async def test_a_chapter_that_is_edited_and_moved_is_in_the_book_once(self, ledger: Ledger) -> None:
+        one = await ledger.books.import_book(make_book(FIRST[:5]))
+        edited = FIRST[3].replace("而去", "而来")
+        order = [FIRST[0], edited, FIRST[1], FIRST[2], FIRST[4]]
+        now = await ledger.books.import_book(make_book(order))
+        assert now.novel_id == one.novel_id
+        texts = await ledger.books.texts(ids := [c.id for c in now.chapters])
+        assert [texts[i] for i in ids] == order
+        assert [c.number for c in now.chapters] == [1, 2, 3, 4, 5]
+
+    async def test_the_decision_for_a_chapter_that_left_holds_for_no_other(self, ledger: Ledger) -> None:
+        one = await ledger.books.import_book(make_book(FIRST[:5]))
+        spans = [(2, 2), (2, 3), (4, 99)]
+        decisions = [Decision(0, "split", ("刘备", "玄德"), chapters=span) for span in spans]
+        await ledger.name_decisions.add(one.novel_id, decisions)
+        await ledger.books.import_book(make_book([FIRST[0], *FIRST[2:5], SECOND[0]]))
+        stored = await ledger.name_decisions.read(one.novel_id)
+        assert [d.chapters for d in stored if d.in_force] == [(2, 2), (3, 99)]
+
+    async def test_what_was_read_of_a_chapter_counts_again_when_its_text_is_back(
+        self, ledger: Ledger
+    ) -> None:
+        one = await ledger.books.import_book(make_book(FIRST[:4]))
+        task_id = await new(ledger, one.novel_id)
+        await open_with(ledger, task_id, 5)
+        for chapter in one.chapters:
+            assert await finish_chapter(ledger, task_id, chapter.id, 6)
+        changed = [
+            FIRST[0],
+            FIRST[1] + "改。",
+            FIRST[2],
+            FIRST[3],
+        ]  # then it leaves, and is back as it was
+        for texts in (changed, [FIRST[0], *FIRST[2:4]]):
+            await ledger.books.import_book(make_book(texts))
         back = await ledger.books.import_book(make_book(FIRST[:4]))
-        assert [c.id for c in back.chapters[:4]] == [c.id for c in one.chapters]
+        assert back.chapters == one.chapters
+        assert await unplanned(ledger, one.novel_id) == []
 
     async def test_a_new_title_alone_is_stored(self, ledger: Ledger) -> None:
         book = make_book(FIRST[:4])
@@ -336,11 +373,16 @@ class TestBuild:
         grown = place.build(longer, "--provider", "dryrun")
         assert grown["novel_id"] == old["novel_id"]
         assert server.stats.requests - before == grown["requests"] == 4
-        assert grown["chapters"] == 4
+        assert (grown["chapters"], grown["book_chapters"]) == (4, 9)
 
-        shorter = place.build(written(tmp_path / "short.txt", head, chapters[:4]), "--provider", "dryrun")
-        assert (shorter["novel_id"], shorter["requests"]) == (old["novel_id"], 0)
-        assert server.stats.requests - before == 4
+        short = written(tmp_path / "short.txt", head, chapters[:4])
+        shorter = place.run("build", short, "--provider", "dryrun", "--json")
+        assert (shorter.json["novel_id"], shorter.json["requests"]) == (old["novel_id"], 0)
+        assert "5–9" in shorter.err
+        nodes = place.graph(shorter.json["task_id"])["nodes"].values()
+        assert sum(node["label"] == "Chapter" for node in nodes) == 4
+        again = place.build(longer, "--provider", "dryrun")
+        assert (again["task_id"], server.stats.requests - before) == (grown["task_id"], 4)
 
         other = Place(tmp_path / "afresh", place.env)
         other.path.mkdir()
@@ -379,7 +421,7 @@ class TestBuild:
         numbers = [
             n["properties"]["chapter_number"] for n in exported["nodes"].values() if n["label"] == "Chapter"
         ]
-        assert sorted(numbers) == [1, 2, 3, 4, 5, 6]
+        assert sorted(numbers) == [1, 2, 3, 4, 5]
         ties = [e for e in exported["edges"].values() if "count" in e]
         assert ties
         assert all(len(e["chapters"]) == e["count"] for e in ties)
@@ -405,6 +447,19 @@ class TestBuild:
             assert json.loads(ended.out)["novel_id"] == second.json["novel_id"]
             texts = place.sql(f"SELECT content FROM chapters WHERE novel_id = {second.json['novel_id']}")
             assert sum("赵明远大怒" in text for (text,) in texts) == 1  # the later edition stands
+
+    def test_a_title_given_later_is_told_and_can_be_taken_back(self, place: Place, tmp_path: Path) -> None:
+        book = novel(tmp_path / "a.txt", 3, seed=67)
+        first = place.run("build", book, "--provider", "rules")
+        assert "第67部演义" in first.out
+        command = ("build", book, "--provider", "rules", "--title")
+        renamed = place.run(*command, "渡口")
+        assert "第67部演义" in renamed.err
+        assert "渡口" in renamed.out
+        back = place.run(*command, "第67部演义")
+        assert "渡口" in back.err
+        assert "第67部演义" in back.out
+        assert "渡口" not in place.run("build", book, "--provider", "rules").err
 
     def test_a_build_that_was_stopped_goes_on_and_takes_what_came_meanwhile(
         self, place: Place, tmp_path: Path

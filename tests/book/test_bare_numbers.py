@@ -119,6 +119,9 @@ def test_the_book_knows_which_chapters_lack_a_heading(tmp_path: Path) -> None:
         assert read_book(path).missing == (4, 8, 9)
     path.write_text(text_of("第1章", "第2章", "第90章", "第91章"), encoding="utf-8")
     assert read_book(path).missing == ()  # an excerpt
+    for order, gone in (((1, 3, 2, 4, 5), ()), ((2, 4, 3, 1), ()), ((1, 2, 4, 1, 2, 3, 4), (3,))):
+        path.write_text(text_of(*(f"第{n}章 夜" for n in order)), encoding="utf-8")
+        assert read_book(path).missing == gone, order
 
 
 def test_a_novel_whose_file_lost_some() -> None:

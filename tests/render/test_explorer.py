@@ -14,8 +14,10 @@ from kgnb.core.messages import texts, use_language
 from kgnb.extract.model import Character, Extraction, Relation
 from kgnb.graph.book_history import book_history
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
+from kgnb.graph.project.corrections import correct
 from kgnb.graph.query import GraphQuery
 from kgnb.graph.resolve.correction_file import read_corrections
+from kgnb.graph.resolve.decisions import Decision
 from kgnb.render.explorer import page as explorer
 from tests.support.browser import chromium, watched
 
@@ -214,8 +216,75 @@ def test_relatives_come_first_and_two_know_each_other_since_their_first_tie(
     assert "Pip" in lines[0], "family, weaker than another's"
     assert "Magwitch" in lines[1]
     assert "strength 10" in lines[1]
-    assert "first in ch. 1, chapters: 6" in lines[1]
+    assert "chapters: 6" in lines[1]
+    chips = page.locator("#panel .tie").nth(1).locator(".kind").all_inner_texts()
+    assert [" ".join(chip.split()) for chip in chips] == ["pupil since ch. 6", "knows since ch. 1"]
     page.close()
+
+
+def test_a_tie_that_a_reader_added_says_so_and_gives_the_reason(browser: Any, tmp_path: Path) -> None:
+    """It has no chapter of its own: neither a quote nor a first chapter is claimed."""
+    use_language("en")
+    graph = novel()
+    fixes = [
+        Decision(1, "tie", ("Joe", "Magwitch"), detail="FRIEND", reason="they ate together"),
+        Decision(2, "tie", ("Joe", "Estella"), detail="SIBLING", reason="a guess"),
+    ]
+    assert correct(graph, fixes) == []
+    page, said, _ = watched(browser, write(tmp_path / "g.html", graph))
+    page.wait_for_selector("body[data-ready]")
+    card = find(page, "Joe")
+    assert card.count("added by a reader") == 2
+    page.locator("#panel .tie", has_text="Magwitch").locator(".more").click()
+    shown = page.inner_text("#panel")
+    assert "they ate together" in shown
+    assert texts("en")["explorer.no_quotes"] not in shown
+    assert said == []
+    page.close()
+
+
+def test_what_rules_read_is_not_shown_as_if_it_was_told(browser: Any, tmp_path: Path) -> None:
+    """The description of a rule's tie is a scrap of its quote, unless it is a kinship word."""
+    graph = novel()
+    tie(graph, "Joe", "ENEMY", "Estella", [6], extracted_by="rule", description=", and then fought")
+    tie(graph, "Joe", "SIBLING", "Magwitch", [5], extracted_by="rule", description="brother")
+    page, _, _ = watched(browser, write(tmp_path / "g.html", graph))
+    page.wait_for_selector("body[data-ready]")
+    for name, told in (("Estella", False), ("Magwitch", True)):
+        find(page, "Joe")
+        page.locator("#panel .tie", has_text=name).locator(".more").click()
+        assert ("and then fought" in page.inner_text("#panel")) is False
+        assert ("brother" in page.inner_text("#panel")) is told
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_lines_stand_out_from_the_paper_in_both_themes(browser: Any, tmp_path: Path, scheme: str) -> None:
+    """Contrast of at least 3 (WCAG 1.4.11) for what is stated; those who only meet stay in the background."""
+    graph = novel()
+    for kind in ("SPOUSE", "LOVES", "FRIEND", "ENEMY", "LEADS"):
+        tie(graph, "Joe", kind, "Estella", [6])
+    page, _, _ = watched(browser, write(tmp_path / "g.html", graph), color_scheme=scheme)
+    page.wait_for_selector("body[data-ready]")
+    found = page.evaluate(CONTRASTS, ["family", "love", "friendship", "enmity", "hierarchy"])
+    assert min(found) >= (4.5 if scheme == "dark" else 2.5), found
+    page.close()
+
+
+CONTRASTS = """groups => {
+  const style = getComputedStyle(document.documentElement);
+  const light = name => {
+    const hex = style.getPropertyValue(name).trim().slice(1);
+    const full = hex.length === 3 ? [...hex].map(c => c + c).join('') : hex;
+    const [r, g, b] = [0, 2, 4].map(i => parseInt(full.slice(i, i + 2), 16) / 255)
+      .map(v => v <= 0.04045 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return groups.map(group => {
+    const [high, low] = [light('--paper'), light('--' + group)].sort((a, b) => b - a);
+    return (high + 0.05) / (low + 0.05);
+  });
+}"""
 
 
 def test_a_search_without_a_match_leaves_no_card_that_could_be_its_answer(page: Any) -> None:
@@ -295,11 +364,13 @@ def test_a_pair_has_one_line_that_names_all_its_ties(browser: Any, tmp_path: Pat
     page.wait_for_selector("body[data-ready]")
     words = texts("en")
     find(page, "Estella")
-    assert page.inner_text("#panel .tie").startswith(words["explorer.parent"])
+    assert page.inner_text("#panel .tie .kind >> nth=0").startswith(words["explorer.parent"])
     assert words["relation.KNOWS"] in page.inner_text("#panel .tie")
     assert page.locator("#panel .tie").count() == 1
     find(page, "Magwitch")
-    assert page.inner_text("#panel .tie").startswith(words["explorer.child"]), "before mere acquaintances"
+    assert page.inner_text("#panel .tie .kind >> nth=0").startswith(words["explorer.child"]), (
+        "before mere acquaintances"
+    )
     page.close()
 
 
@@ -356,12 +427,14 @@ def test_pictures_and_corrections_are_downloaded(page: Any, tmp_path: Path) -> N
     page.click(".tools summary")
     find(page, "Joe")
     page.click("#panel .fix summary")
+    page.locator("#panel .fix details summary").first.click()
     form = page.locator("#panel .fix form").first
     form.locator("[name=to]").fill("Joe the blacksmith")
     form.locator("[name=reason]").fill("so he is called")
     form.locator("button").click()
     page.click("#panel .more")
     page.locator("#panel .fix summary").first.click()
+    page.locator("#panel .fix details summary").first.click()
     page.locator("#panel .fix form").first.locator("button").click()
     with page.expect_download() as waiting:
         page.click("#fixes")

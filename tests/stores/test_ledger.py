@@ -79,11 +79,9 @@ class TestBooks:
             first.novel_id, provider="rules", model="", use_ai=False, name=first.title
         )
         given = await ledger.books.import_book(replace(book, given_title="渡口", given_author="何人"))
-        assert given == replace(first, title="渡口", renamed=True)
-        assert await ledger.books.import_book(replace(book, given_title="渡口")) == replace(
-            given, renamed=False
-        )
-        assert await ledger.books.import_book(book) == replace(given, renamed=False)
+        assert given == replace(first, title="渡口", before=("book(1)", ""))
+        again = await ledger.books.import_book(replace(book, given_title="渡口"))
+        assert again == await ledger.books.import_book(book) == replace(given, before=None)
         novel, task = await ledger.books.novel(first.novel_id), await ledger.tasks.get(task_id)
         assert (novel.title, novel.author, task.name) == ("渡口", "何人", "渡口")
 

@@ -147,7 +147,8 @@ class Reader:
     def correct(self, form: int, **typed: str) -> None:
         """Fill in the form of this position on the open card and add it."""
         self.page.locator("#panel .fix summary").first.click()
-        box = self.page.locator("#panel .fix form").nth(form)
+        box = self.page.locator("#panel .fix details").nth(form)
+        box.locator("summary").click()
         for name, text in typed.items():
             box.locator(f"[name={name}]").fill(text)
         box.locator("button").click()

@@ -134,12 +134,8 @@ def _tie(corrector: Corrector, decision: Decision) -> bool:
     )
     common = sorted({*source.numbers("chapters")} & {*target.numbers("chapters")})
     facts: dict[str, Value] = {
-        **{
-            key: source.properties[key]
-            for key in ("novel_id", "task_id", "extracted_by")
-            if key in source.properties
-        },
-        **{"confidence": 1.0, "strength": STRENGTH, "description": decision.reason},
+        **{key: source.properties[key] for key in ("novel_id", "task_id") if key in source.properties},
+        **{"extracted_by": "", "confidence": 1.0, "strength": STRENGTH, "description": decision.reason},
         **{"chapters": common, "count": len(common)},
     }
     key = one.ref, decision.detail, other.ref

@@ -6,6 +6,7 @@ Beyond the wire contract:
 
 - the wire contract's properties are always there (``""`` or ``[]`` if unknown); kgnb's own (``evidence`` and
   its ``chapter_id``, ``unverified``, ``label``, ``labels``) only where they have a value;
+- a tie that a reader added has ``extracted_by`` "";
 - an edge is ``unverified`` if no chapter's quote was found in its text; ``evidence`` is the first one found
   in which both ends are named, else the first that names one, else the first;
 - a namesake (张虎（张辽之子）) has its bare name as ``base_name``;

@@ -30,7 +30,10 @@ class Alert:
 
 
 def worst(status: Item) -> Alert | None:
-    """The alert for a node's status whose tasks have conditions; None where all is well."""
+    """Return the most serious alert for a node's status, with what mends it; None where all is well.
+
+    Order: the node's failure, a service that is down, then the tasks' conditions.
+    """
     if status["error"]:
         mend: Mend = "connect" if status["error_service"] else "start"
         return Alert("bad", say("notebook.failed", reason=status["error"]), mend)
@@ -42,7 +45,7 @@ def worst(status: Item) -> Alert | None:
 
 
 def service_down(status: Item) -> str:
-    """Why a running node reaches one of its services no more; "" while it does."""
+    """Return why a running node can't reach one of its services; "" if it can, or doesn't run."""
     if status["state"] not in ("starting", "running", "stopping"):
         return ""
     reasons = [*status["local"]["down"].values(), status["cluster_error"]]

@@ -73,7 +73,9 @@ class Service:
     # --- form to settings
 
     def changes(self) -> dict[str, Any]:
-        """Return the settings that the form describes. Raises SettingsError for an unreadable address."""
+        """Return field of Settings → value, as the form describes the service; without an address those of
+        the embedded one. Raises SettingsError for an unreadable address.
+        """
         address = checked_address(self.address.value, say(f"panel.service_{self.name}"))
         now = self._controller.node.settings
         if not address:  # sentinels are not in the form: they stay
@@ -104,7 +106,7 @@ class Service:
         return found
 
     def is_changed(self, settings: Settings) -> bool:
-        """Whether ``settings`` name another service than the node's."""
+        """Return whether ``settings`` describe another service of this kind than the node's settings."""
         now = self._controller.node.settings
         names = EMBEDDED[self.name].keys() | {key for key, _ in PLAIN[self.name]}
         return any(getattr(settings, name) != getattr(now, name) for name in names)

@@ -89,7 +89,9 @@ class PanelController:
     # --- what is shown
 
     def source(self, variable: str) -> str:
-        """Return where the value of this setting came from, in words."""
+        """Return where a setting's value came from, in words: the form, the call, the environment or a
+        secret's source.
+        """
         field = Settings.variables()[variable]
         if field in self._typed_fields:
             return say("panel.source_typed")
@@ -99,7 +101,8 @@ class PanelController:
         return say("providers.source_environment") if found == ENVIRONMENT else found
 
     def status(self) -> dict[str, Any]:
-        """Return :meth:`Node.status`, with the last known cluster while the node doesn't read it.
+        """Return :meth:`Node.status`, with the last known cluster (None before the first) while the node
+        doesn't read it.
 
         Its tasks' conditions are as of now, also when the node or a service is gone since.
         """
@@ -117,7 +120,7 @@ class PanelController:
 
     @property
     def message(self) -> Message | None:
-        """The last message, while it is to be shown."""
+        """The last message; None without one, or when a good one is older than MESSAGE_SECONDS."""
         last = self._message
         if last is not None and last.tone == "good" and time.monotonic() - last.at > MESSAGE_SECONDS:
             return None
@@ -144,7 +147,9 @@ class PanelController:
     # --- commands
 
     def safely(self, action: Callable[[], None]) -> Callable[..., None]:
-        """Wrap a click's callback: errors are shown in the panel, not in some cell."""
+        """Return a callback for clicks that calls ``action`` and refreshes the panel; its errors are shown in
+        the panel, not in the output of some cell.
+        """
 
         def clicked(*_: Any) -> None:
             self.remember_loop()

@@ -55,7 +55,7 @@ class FixBox:
         self.type.layout.display = None if self.kind.value == "tie" else "none"
 
     def wanted(self) -> Decision:
-        """Return the correction as it was typed; raises InputError where a word is missing."""
+        """Return the correction in the form, with id 0. Raises InputError where a name is missing."""
         kind, name, to = self.kind.value, self._person(), self.to.value.strip()
         if kind in ("rename", "tie", "untie") and not to:
             raise InputError("panel.no_person")

@@ -62,7 +62,9 @@ def draw(
     title: str,
     before: Scene | None = None,
 ) -> Drawn:
-    """Draw the graph; who was in the picture ``before`` stays in place."""
+    """Return page, still picture and names of the graph, ready to be shown; characters of the picture
+    ``before`` keep their places.
+    """
     scene = lay_out(graph, explorer.PAGE_PEOPLE, before)
     image = base64.b64encode(static.svg(graph, title=title).encode()).decode()
     return Drawn(

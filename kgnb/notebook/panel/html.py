@@ -42,27 +42,29 @@ MAX_CHAPTERS = 200
 
 
 def block(*parts: str) -> str:
-    """Parts in the panel's own style."""
+    """Return the parts in a ``<div>`` with the panel's style."""
     return f'<div class="kgnb">{"".join(parts)}</div>'
 
 
 def dim(words: object) -> str:
-    """An inconspicuous line."""
+    """Return a paragraph in subdued colour, the text escaped."""
     return f'<p class="dim">{text(words)}</p>'
 
 
 def note(words: object, tone: str = "") -> str:
-    """A highlighted line in a :data:`~kgnb.render.table.Tone`."""
+    """Return a highlighted line in a :data:`~kgnb.render.table.Tone`, the text escaped."""
     return f'<div class="kgnb-note {tone}">{text(words)}</div>'
 
 
 def part(key: str, body: str = "") -> str:
-    """A part under the headline ``key``."""
+    """Return ``body`` (HTML) under the headline with the message ``key``."""
     return f'<div class="kgnb-part"><h4>{text(say(key))}</h4>{body}</div>'
 
 
 def head(status: Item, alert: Alert | None = None) -> str:
-    """The node's state, name and place, how long its session lasts and how it ends; the alert in its tone."""
+    """Return the HTML of the panel's head: the node's state, name and place, chapters in flight, rest and end
+    of its session; below it the alert, if any.
+    """
     in_flight = sum(status["local"]["in_flight"].values())
     facts = [status["name"], say("panel.at", place=status["place"]), say("panel.in_flight", count=in_flight)]
     if status["session_left"] is not None:
@@ -77,7 +79,9 @@ def head(status: Item, alert: Alert | None = None) -> str:
 
 
 def session_ends(status: Item) -> str:
-    """What happens to the work once a session is about to end; "" before."""
+    """Return the sentence on what happens to the work at the session's end; "" before the node leaves, or for
+    a session without end.
+    """
     leaves, left = status["session_leaves_at"], status["session_left"]
     if leaves is None or time.time() < leaves:
         return ""
@@ -85,7 +89,7 @@ def session_ends(status: Item) -> str:
 
 
 def minutes(seconds: float) -> str:
-    """A length of time without seconds, until the last two minutes."""
+    """Return a length of time in words, rounded to minutes from two minutes on."""
     if seconds < 120:
         return duration(seconds)
     if seconds < 3600:
@@ -97,7 +101,9 @@ def minutes(seconds: float) -> str:
 
 
 def cards(status: Item) -> str:
-    """The most important figures, each on a card."""
+    """Return the HTML of cards with the node's most important figures: chapters in flight and done, rate,
+    requests, tokens, money, session.
+    """
     local, tokens = status["local"], status["local"]["prompt_tokens"] + status["local"]["completion_tokens"]
     outcomes, minute = local["outcomes"], local["per_minute"]
     left = status["session_left"]
@@ -118,7 +124,9 @@ def cards(status: Item) -> str:
 
 
 def chart(per_minute: Sequence[int]) -> str:
-    """Chapters of the last hour, a bar per minute, as an inline SVG; the last minute isn't over yet."""
+    """Return an inline SVG of the last hour, a bar for each of the minutes ``per_minute`` (chapters, oldest
+    first); the last, incomplete minute is fainter.
+    """
     top = max(4, *per_minute)
     width, height, base = 820, 112, 92
     step = width / len(per_minute)
@@ -143,7 +151,9 @@ def chart(per_minute: Sequence[int]) -> str:
 
 
 def errors(local: Item) -> str:
-    """What went wrong on this node: provider failures by kind, chapters retried and given up."""
+    """Return an HTML table of what went wrong on this node, most frequent first: provider failures by kind,
+    chapters retried and given up.
+    """
     counts = {say_or(f"panel.kind_{kind}", kind): count for kind, count in local["errors"].items()}
     for outcome in ("retry", "failed"):
         if count := local["outcomes"].get(outcome):
@@ -155,7 +165,7 @@ def errors(local: Item) -> str:
 
 
 def nodes(cluster: Item | None) -> str:
-    """All nodes of the cluster with their heartbeats."""
+    """Return an HTML table of all nodes with their heartbeats; a line that says so without any."""
     found = (cluster or {}).get("nodes", ())
     if not found:
         return dim(say("panel.no_nodes"))
@@ -163,7 +173,7 @@ def nodes(cluster: Item | None) -> str:
 
 
 def queues(cluster: Item | None) -> str:
-    """Lengths of every queue that isn't empty."""
+    """Return an HTML table of the queues that aren't empty; None as ``cluster``: of no queues."""
     return shared.table(queues_table((cluster or {}).get("queues", ())).without("open"))
 
 
@@ -171,7 +181,9 @@ def queues(cluster: Item | None) -> str:
 
 
 def task(one: Item) -> str:
-    """A task: its name and state, a bar, speed and time left, why it is so, and its failed chapters."""
+    """Return the HTML of a task: name, state, bar, speed and time left, reason of its state, failed
+    chapters.
+    """
     row = task_row(one)
     status, left = row.cells["status"], row.cells["left"].value
     done = row.cells["chapters_done"].value[0]
@@ -194,7 +206,9 @@ def task(one: Item) -> str:
 
 
 def chapters(listed: Sequence[ListedChapter]) -> str:
-    """A task's chapters with their states and reasons, those first that failed or are at work."""
+    """Return an HTML table of a task's chapters with states and reasons, failed and running ones first, at
+    most MAX_CHAPTERS; a line below counts the rest.
+    """
     order = sorted(listed, key=lambda one: (_CHAPTER_ORDER.get(one.status, len(_CHAPTER_ORDER)), one.number))
     heads = columns("panel", number="id", title="title", state="state", reason="text")
     shown = []
@@ -208,7 +222,7 @@ def chapters(listed: Sequence[ListedChapter]) -> str:
 
 
 def provider(one: Item) -> str:
-    """A provider's name, state, and why it is paused."""
+    """Return the HTML of a provider: name, state, models, address, spending, and the reason of a pause."""
     row = provider_row(one)
     state = row.cells["state"]
     line = " · ".join(filter(None, [", ".join(one["models"]), one["url"], *_spent(one)]))
@@ -229,7 +243,7 @@ def _spent(one: Item) -> tuple[str, str]:
 
 
 def log(lines: Sequence[LogLine]) -> str:
-    """Log lines, newest first, so that new ones show without scrolling."""
+    """Return the HTML of log lines (oldest first), newest first so that new lines show without scrolling."""
     if not lines:
         return dim(say("panel.no_lines"))
     return f'<div class="kgnb-log">{"".join(map(_log_line, reversed(lines)))}</div>'
@@ -242,7 +256,9 @@ def _log_line(line: LogLine) -> str:
 
 
 def render_html(status: Item, lines: Sequence[LogLine] = (), hint: str = "") -> str:
-    """The whole panel as static HTML, for batch runs and where ipywidgets is missing."""
+    """Return the whole panel as static HTML, for batch runs and where ipywidgets is missing; ``hint``: a note
+    under the head, "" for none.
+    """
     cluster = status["cluster"]
     tasks = "".join(f'<div class="kgnb-row">{task(one)}</div>' for one in (cluster or {}).get("tasks", ()))
     providers = "".join(map(provider, (cluster or {}).get("providers", ())))

@@ -64,12 +64,15 @@ class AddressBox:
 
     @property
     def value(self) -> str:
-        """The address in the box."""
+        """The address in the box, without white space at its ends."""
         return str(self.box.value).strip()
 
 
 def without_login(url: str) -> tuple[str, str, SecretStr]:
-    """Return the URL without its login, the user and the password."""
+    """Return (URL without its login, user, password), both decoded; "" for each that is missing.
+
+    "redis://a:b%40@host/0" → ("redis://host/0", "a", "b@").
+    """
     scheme, mark, rest = url.strip().rpartition("://")
     login, _, place = rest.rpartition("@")
     user, _, password = login.partition(":")
@@ -77,7 +80,9 @@ def without_login(url: str) -> tuple[str, str, SecretStr]:
 
 
 def checked_address(url: str, service: str) -> str:
-    """Return the address; raises SettingsError if no driver could parse it (its error would quote it)."""
+    """Return ``url`` unchanged, "" too. Raises SettingsError, without the URL in it, if it has no host or an
+    invalid port: a driver's own error would quote its password.
+    """
     try:
         parts = urlsplit(url if "://" in url else f"x://{url}")
         fits = bool(parts.hostname) and (parts.port is None or parts.port > 0)

@@ -37,14 +37,16 @@ class ChosenBook:
     path: str = ""
 
     async def submitted(self, app: App, provider: str | None, title: str, author: str) -> Plan:
-        """Import the book and queue its task. Raises InputError."""
+        """Import the book, queue its task and return the plan. Empty ``title`` and ``author`` leave the
+        file's. Raises InputError.
+        """
         from kgnb.app.submit import submit
 
         with self._file() as path:
             return await submit(app, path, provider, title=title or None, author=author or None)
 
     def look(self) -> tuple[str, str, BookSize]:
-        """Title, author and size as read from the file. Raises InputError."""
+        """Return (title, author, size) as read from the file. Raises InputError."""
         from kgnb.app.estimate import BookSize
         from kgnb.book.reader import read_book
 
@@ -211,7 +213,9 @@ class SubmitBox:
 
 
 def estimate_text(found: Estimate) -> str:
-    """An estimate in words."""
+    """Return an estimate in words: requests, tokens, cost if known, and whether earlier books are its basis;
+    that it is free without requests.
+    """
     if not found.left.requests:
         return say("panel.estimate_free")
     tokens = compact(found.left.prompt_tokens + found.left.completion_tokens)
@@ -224,7 +228,9 @@ def estimate_text(found: Estimate) -> str:
 
 
 def uploaded(upload: Any) -> tuple[str, bytes]:
-    """Return the chosen file's name and content, empty when there is none; works with ipywidgets 7 and 8."""
+    """Return the chosen file's name (without folders, shortened) and content; ("", b"") when none is chosen.
+    Works with ipywidgets 7 and 8.
+    """
     value = upload.value
     if not value:
         return "", b""

@@ -16,6 +16,7 @@ from kgnb.graph.book_history import BookHistory, PersonHistory, TieChapter
 from kgnb.graph.importance import ACQUAINTANCE_WEIGHT, RankedCharacter, edge_weight, is_tie, rank_characters
 from kgnb.graph.model import Graph, GraphNode, NodeKey, group_of
 from kgnb.render.picture.scene import EDGE_COLOURS, NODE_BORDERS, NODE_COLOURS, Scene, printable
+from kgnb.render.tie_words import is_added, told_of
 
 OTHERS = ("Organization", "Location", "Thing", "Event")
 """Labels of what isn't a person."""
@@ -65,10 +66,9 @@ class _PageData:
                 {
                     "id": g,
                     "name": say(f"picture.{g}"),
-                    "colour": colour,
                     "kinds": [k for k in kinds if group_of(k) == g],
                 }
-                for g, colour in EDGE_COLOURS.items()
+                for g in EDGE_COLOURS
             ],
             "acquaintance": {
                 "kinds": [k for k in kinds if group_of(k) == "other"],
@@ -138,13 +138,20 @@ class _PageData:
         people = self._history.people[source], self._history.people[target]
         made: Record = {"a": self._person[source], "b": self._person[target], "kind": type_}
         made["seen"] = [self._tie_chapter(here, *people) for here in seen]
+        if is_added(edge):
+            made["added"] = True
+            if not edge.numbers("chapters"):  # since both are known
+                made["seen"][0][0] = max(self._first(one) for one in people)
         made["ai"] = edge.text("extracted_by") == "ai"
         held = None if made["ai"] else self._history.held.get(edge.ref)
         made["from"] = made["seen"][0][0] if held is None else self._place(held)
-        for key, text in (("label", edge.text("label")), ("text", edge.text("description"))):
-            if text and len({here[0] for here in made["seen"]}) == 1:
+        for key, text in (("label", edge.text("label")), ("text", told_of(edge))):
+            if text and ("added" in made or len({here[0] for here in made["seen"]}) == 1):
                 made[key] = printable(text)
         return made
+
+    def _first(self, person: PersonHistory) -> int:
+        return self._place(min(set[int]().union(*person.chapters.values()), default=0))
 
     def _tie_chapter(self, here: TieChapter, source: PersonHistory, target: PersonHistory) -> list[int]:
         """[chapter, strength, quote, name of the source, name of the target]; the names are positions of

@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import json
 import logging
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph
 from kgnb.render.explorer.data import page_data
 from kgnb.render.picture import static
-from kgnb.render.picture.scene import Scene, lay_out, printable
+from kgnb.render.picture.scene import DARK_EDGE_COLOURS, EDGE_COLOURS, Scene, lay_out, printable
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,9 @@ def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None 
         "NOTE": escape(_method(graph)),
         **{word.upper(): escape(say(f"explorer.{word}")) for word in words},
         "NOSCRIPT": escape(say("picture.noscript")),
-        "STYLE": _asset("explorer.css"),
+        "STYLE": _colours(EDGE_COLOURS)
+        + f"@media (prefers-color-scheme:dark){{{_colours(DARK_EDGE_COLOURS)}}}"
+        + _asset("explorer.css"),
         "DATA": _json(page_data(graph, scene or lay_out(graph, PAGE_PEOPLE), history)),
         "LIBRARY": library,
         "SCRIPT": script,
@@ -107,6 +110,11 @@ def _asset(name: str) -> str:
     if "</script" in text.lower() and name.endswith(".js"):
         raise AssertionError(f"{name} would end its own script element")
     return text
+
+
+def _colours(groups: Mapping[str, str]) -> str:
+    """CSS variables with the colours of the groups of ties."""
+    return ":root{" + ";".join(f"--{group}:{colour}" for group, colour in groups.items()) + "}"
 
 
 def _policy(*scripts: str) -> str:

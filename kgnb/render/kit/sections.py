@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from kgnb.core.formatting import number_ranges
-from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.core.messages import say
 from kgnb.graph.book_history import BookHistory
 from kgnb.graph.continuity import Contradiction
@@ -14,6 +14,7 @@ from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
 from kgnb.graph.query import Entity, GraphQuery, Neighbour
 from kgnb.render.kit.document import Cell, Kit, Line, Link, Part, Quote, Section, Table, joined, line, shown
+from kgnb.render.tie_words import tie_word, told_of
 
 MAIN = 30
 """Characters with a page of their own in a document that is read from front to back."""
@@ -162,16 +163,10 @@ class _Builder:
         if edge.type in SYMMETRIC_RELATIONS and edge.target == one.ref:
             source, target = target, source
         key = "kit.tie_both" if edge.type in SYMMETRIC_RELATIONS else "kit.tie"
-        word = edge.text("label")
-        kind = shown(word) or (
-            say(f"relation.{edge.type}") if edge.type in CHARACTER_RELATIONS else edge.type
-        )
-        made = line(key, self._quote(edge), a=source, b=target, relation=kind)
+        made = line(key, self._quote(edge), a=source, b=target, relation=shown(tie_word(edge)))
         if brief:
             return made
-        told = edge.text("description")
-        read = edge.text("extracted_by") == "ai" or (group_of(edge.type) == "family" and told.isalpha())
-        facts = [shown(told)] if read and told not in ("", word) else []  # a rule's is a scrap of the quote
+        facts = [shown(told)] if (told := told_of(edge)) else []
         chapters = self._chapters(edge.numbers("chapters"))
         facts += [chapters] if chapters else []
         return Line(

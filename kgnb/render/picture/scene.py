@@ -21,6 +21,15 @@ EDGE_COLOURS = {
     "hierarchy": "#3a72d8",
     "other": "#a3adbb",
 }
+DARK_EDGE_COLOURS = {
+    "family": "#f2bb55",
+    "love": "#f58fc4",
+    "friendship": "#5fd6ad",
+    "enmity": "#ff8583",
+    "hierarchy": "#8cb4ff",
+    "other": "#7c8494",
+}
+"""The same on the page's dark background."""
 NODE_COLOURS = ("#f2b8a0", "#a9cdec", "#b7dcb0", "#dcc0e8", "#f3dd9b", "#a8dcd6", "#f4bccb", "#cfd3dc")
 NODE_BORDERS = ("#b9573a", "#3f77ab", "#4f8a48", "#8a5aa3", "#a5832a", "#338880", "#b65474", "#717a8a")
 FONTS = (

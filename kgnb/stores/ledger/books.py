@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -41,8 +42,9 @@ COMPARED_NOVELS = 8
 
 @dataclass(frozen=True, slots=True)
 class ImportedBook:
-    """An imported book's novel, chapters in order, its title as stored, and whether the user changed it.
+    """An imported book's novel, chapters in order, and its title as stored.
 
+    ``before``: its (title, author) before this import gave it another, as the user said; else None.
     ``plan``: what was done to its chapters. ``similar``: another novel (id, title) of which this may be an
     edition.
     """
@@ -50,7 +52,7 @@ class ImportedBook:
     novel_id: int
     chapters: list[Chapter]
     title: str
-    renamed: bool = False
+    before: tuple[str, str] | None = None
     plan: ChapterPlan | None = field(default=None, compare=False)
     similar: tuple[int, str] | None = field(default=None, compare=False)
 
@@ -79,10 +81,11 @@ class Books(DatabasePart):
     async def import_book(self, book: Book, *, file_path: str = "", file_size: int = 0) -> ImportedBook:
         """Store ``book`` in one transaction; return its novel, whether it is new, and its chapters.
 
-        The same text finds its novel. Another text is an edition of a novel that kgnb imported where the user
-        (``book.edition_of``) or :func:`kgnb.book.edition.judge` says so; it adds new chapters and changes
-        those of the same number. The stored title and author stay, unless the user gave others. Raises
-        InputError where ``edition_of`` is no novel that kgnb imported.
+        The same text finds its novel. Another text is an edition of a novel that kgnb imported where the
+        user (``book.edition_of``) or :func:`kgnb.book.edition.judge` says so: the novel has that text's
+        chapters from then on, and what was extracted from others counts again once they are back. The stored
+        title and author stay, unless the user gave others.
+        Raises InputError where ``edition_of`` is no novel that kgnb imported.
         """
         try:
             return await self._import(book, file_path, file_size)
@@ -98,11 +101,12 @@ class Books(DatabasePart):
         chapters, plan = _write_chapters(self._database, c, novel_id, book)
         if known is None:
             _insert_book(c, novel_id, book, edition=earlier is not None)
-        elif known != novel_id:  # the user's word
+        elif plan.changes_anything or known != novel_id:  # an earlier text again, or the user's word
+            values = {"created_at": beijing_now()} | ({} if known == novel_id else {"edition": 1})
             its = t.books.c.sha256 == book.sha256
-            c.execute(sa.update(t.books).where(its).values(novel_id=novel_id, edition=1))
-        title, renamed = _rename(c, novel_id, book)
-        return ImportedBook(novel_id, chapters, title, renamed, plan, similar)
+            c.execute(sa.update(t.books).where(its).values(novel_id=novel_id, **values))
+        title, before = _rename(c, novel_id, book)
+        return ImportedBook(novel_id, chapters, title, before, plan, similar)
 
     @reading
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
@@ -202,20 +206,20 @@ def _novel_of_text(c: sa.Connection, book: Book) -> int | None:
     return None
 
 
-def _rename(c: sa.Connection, novel_id: int, book: Book) -> tuple[str, bool]:
-    """Give the novel, and tasks named after it, the title and author that the user gave. Return its title and
-    whether anything changed."""
+def _rename(c: sa.Connection, novel_id: int, book: Book) -> tuple[str, tuple[str, str] | None]:
+    """Give the novel, and tasks named after it, the title and author that the user gave. Return its title,
+    and (title, author) before if anything changed."""
     n, k = t.novels.c, t.tasks.c
     title, author = c.execute(sa.select(n.title, n.author).where(n.id == novel_id)).one()
     title, author = title or "", author or ""
     new = (book.given_title[:255] or title, book.given_author[:255] or author)
     if new == (title, author):
-        return title, False
+        return title, None
     values = {"title": new[0], "author": new[1], "updated_at": beijing_now()}
     c.execute(sa.update(t.novels).where(n.id == novel_id).values(**values))
     named = (k.novel_id == novel_id) & (k.task_name == title)
     c.execute(sa.update(t.tasks).where(named).values(task_name=new[0]))
-    return new[0], True
+    return new[0], (title, author)
 
 
 def _find_edition(c: sa.Connection, book: Book) -> tuple[int | None, tuple[int, str] | None]:
@@ -283,38 +287,69 @@ def _write_chapters(
     """Make the novel's chapters those of the book; return them, and what was changed."""
     stored = _stored_chapters(c, novel_id)
     plan = plan_chapters(stored, book.chapters)
+    for page in pages([one.id for one in plan.removed], IDS_PER_STATEMENT):
+        for column in (t.chapters.c.id, t.chapter_hashes.c.chapter_id):
+            c.execute(sa.delete(column.table).where(column.in_(page)))
     for chapter, old in plan.changed:
         values = _chapter_row(novel_id, chapter, book.lang)
         c.execute(sa.update(t.chapters).where(t.chapters.c.id == old.id).values(**values))
     for one in plan.moved:
         values = {"chapter_number": one.number, "title": one.title}
         c.execute(sa.update(t.chapters).where(t.chapters.c.id == one.id).values(**values))
-    now = beijing_now()
-    for page in pages(plan.new, IDS_PER_STATEMENT):  # each holds a copy of its texts
-        rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in page]
-        database.insert(c, t.chapters, rows)
+    _insert_chapters(database, c, novel_id, plan.new, book.lang)
     chapters = _read_chapters(c, novel_id)
     if plan.changes_anything:
-        before = {one.id: one.number for one in stored}
-        new = {chapter.number: chapter.id for chapter in chapters if chapter.id not in before}
-        _store_hashes(c, novel_id, [(chapter, new[chapter.number]) for chapter in plan.new])
-        _store_hashes(c, novel_id, [(chapter, old.id) for chapter, old in plan.changed])
+        ids = {chapter.number: chapter.id for chapter in chapters}
+        written = [*plan.new, *(chapter for chapter, _ in plan.changed)]
+        _store_hashes(c, novel_id, [(chapter, ids[chapter.number]) for chapter in written])
         _store_counts(c, novel_id, chapters)
         _drop_early_names(c, novel_id)
-        if plan.moved:
-            _move_decisions(c, novel_id, {before[one.id]: one.number for one in plan.moved})
+        if plan.moved or plan.removed:
+            numbers = {chapter.id: chapter.number for chapter in chapters}
+            _move_decisions(c, novel_id, {one.number: numbers.get(one.id) for one in stored})
     return chapters, plan
 
 
-def _move_decisions(c: sa.Connection, novel_id: int, numbers: Mapping[int, int]) -> None:
-    """Have decisions for a span of chapters hold for the same chapters under their new ``numbers``."""
+def _insert_chapters(
+    database: Database, c: sa.Connection, novel_id: int, chapters: Sequence[BookChapter], lang: Lang
+) -> None:
+    """Insert new chapters. A text that the novel had before gets its earlier id: what was extracted from it
+    counts again."""
+    earlier = _earlier_ids(c, novel_id, chapters)
+    now = beijing_now()
+    for page in pages(chapters, IDS_PER_STATEMENT):  # each holds a copy of its texts
+        rows = [_chapter_row(novel_id, chapter, lang) | {"created_at": now} for chapter in page]
+        known = [
+            row | {"id": earlier[row["chapter_number"]]} for row in rows if row["chapter_number"] in earlier
+        ]
+        database.insert(c, t.chapters, known)
+        database.insert(c, t.chapters, [row for row in rows if row["chapter_number"] not in earlier])
+
+
+def _earlier_ids(c: sa.Connection, novel_id: int, chapters: Sequence[BookChapter]) -> dict[int, int]:
+    """Number of a new chapter → id that its text had in the novel before, if there are extractions of it."""
+    e = t.extractions.c
+    query = sa.select(e.text_hash, e.chapter_id).where(e.novel_id == novel_id)
+    removed = ~sa.exists().where(t.chapters.c.id == e.chapter_id)
+    by_hash: dict[str, int] = dict(c.execute(query.where(removed)).all()) if chapters else {}
+    by_id = {by_hash[chapter.hash]: chapter.number for chapter in chapters if chapter.hash in by_hash}
+    return {number: i for i, number in by_id.items()}
+
+
+def _move_decisions(c: sa.Connection, novel_id: int, numbers: Mapping[int, int | None]) -> None:
+    """Have decisions for a span of chapters hold for the same chapters under their new ``numbers`` (None:
+    gone). A decision whose chapters are all gone is undone.
+    """
     d = t.name_decisions.c
     query = sa.select(d.id, d.first_chapter, d.last_chapter)
-    for i, *span in c.execute(query.where(d.novel_id == novel_id, d.first_chapter.is_not(None))).all():
-        first, last = sorted(numbers.get(number, number) for number in span)
-        if [first, last] != span:
-            update = sa.update(t.name_decisions).where(d.id == i)
-            c.execute(update.values(first_chapter=first, last_chapter=last))
+    query = query.where(d.novel_id == novel_id, d.first_chapter.is_not(None), d.undone_at.is_(None))
+    for i, first, last in c.execute(query).all():
+        span = [new for old, new in numbers.items() if first <= old <= last and new is not None]
+        values: Row = {"undone_at": beijing_now()}
+        if span or last > max(numbers):  # an open end stays open
+            ends = min(span, default=first), last if last > max(numbers) else max(span)
+            values = dict(zip(("first_chapter", "last_chapter"), ends, strict=True))
+        c.execute(sa.update(t.name_decisions).where(d.id == i).values(**values))
 
 
 def _store_hashes(c: sa.Connection, novel_id: int, chapters: Iterable[tuple[BookChapter, int]]) -> None:
@@ -354,7 +389,7 @@ def _novel_row(book: Book, path: str, size: int) -> Row:
     }
 
 
-def _chapter_row(novel_id: int, chapter: BookChapter, lang: Lang) -> dict[str, object]:
+def _chapter_row(novel_id: int, chapter: BookChapter, lang: Lang) -> dict[str, Any]:
     return {
         "novel_id": novel_id,
         "title": chapter.title[:255],

@@ -4,6 +4,7 @@ function Canvas(model, view, hooks) {
   var data = model.data, people = data.people, groupOf = Object.create(null), spots = Object.create(null), hovered = "";
   data.groups.forEach(function (g) { g.kinds.forEach(function (k) { groupOf[k] = g; }); });
   function ink(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+  function colour(tie) { return ink("--" + groupOf[tie.kind].id); }
   function style() {
     return [
       { selector: "node", style: { "label": "data(label)", "width": "data(r)", "height": "data(r)", "background-color": "data(fill)",
@@ -23,7 +24,7 @@ function Canvas(model, view, hooks) {
   var holder = document.getElementById("graph"), cy = cytoscape({ container: holder, layout: { name: "preset" }, minZoom: 0.05, maxZoom: 5,
     boxSelectionEnabled: false, style: style() });
   if (window.matchMedia) {
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { cy.style(style()); });
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { cy.style(style()); canvas.refresh(); });
   }
 
   // A place of its own for each entity, kept: those laid out with the page have theirs; others get the free point of a
@@ -118,7 +119,7 @@ function Canvas(model, view, hooks) {
         wanted.add("e" + pair.key);
         var edge = cy.getElementById("e" + pair.key);
         var facts = { id: "e" + pair.key, pair: pair.key, source: "n" + pair.a, target: "n" + pair.b, width: width(pair.ties),
-          colour: groupOf[pair.ties[0].kind].colour };
+          colour: colour(pair.ties[0]) };
         if (edge.length) edge.data({ width: facts.width, colour: facts.colour });
         else cy.add({ group: "edges", data: facts });
       });
@@ -224,7 +225,12 @@ function Canvas(model, view, hooks) {
   });
   cy.on("zoom", writeSoon);
 
-  canvas.showWay = function () { cy.animate({ fit: { eles: way(), padding: 80 }, duration: view.still ? 0 : 250 }); };
+  canvas.showWay = function () {
+    var box = way().boundingBox(), zoom = Math.min(1.2, (cy.width() - 160) / box.w, (cy.height() - 160) / box.h);
+    moved = true;
+    cy.animate({ zoom: zoom, pan: { x: cy.width() / 2 - zoom * (box.x1 + box.x2) / 2, y: cy.height() / 2 - zoom * (box.y1 + box.y2) / 2 },
+      duration: view.still ? 0 : 250 });
+  };
   canvas.centre = function (id) {
     moved = true;
     var node = cy.getElementById("n" + id);

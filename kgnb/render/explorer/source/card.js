@@ -32,6 +32,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
     values.forEach(function (v) { row.appendChild(action ? button(v.text, function () { action(v); }, "chip") : el("span", v.text || v, "chip")); });
   }
 
+  function lineColour(tie) { return "var(--" + canvas.groupOf[tie.kind].id + ")"; }
   // A bar for each chapter in which two have to do with each other, as high as their strength there.
   function curve(tie) {
     var box = el("div", undefined, "curve"), width = 100 / (model.last + 1);
@@ -42,7 +43,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
       bar.style.left = width * o[0] + "%";
       bar.style.width = Math.max(0.6, width) + "%";
       bar.style.height = 10 * o[1] + "%";
-      bar.style.background = canvas.groupOf[tie.kind].colour;
+      bar.style.background = lineColour(tie);
     });
     return box;
   }
@@ -53,15 +54,18 @@ function Card(model, canvas, view, hooks, say, corrections) {
     var name = data.kinds[tie.kind] || tie.kind, side = from && data.symmetric.indexOf(tie.kind) < 0;
     if (side) name = ENDS[tie.kind] ? say(ENDS[tie.kind][tie.a === from ? 1 : 0]) : name + (tie.a === from ? " →" : " ←");
     var made = el("span", name, "kind");
-    made.style.borderColor = canvas.groupOf[tie.kind].colour;
+    made.append(" ", el("small", since(tie)));
+    made.style.borderColor = lineColour(tie);
     return made;
   }
-  // How strong, since when and in how many chapters: of all that joins two.
+  // How strong, and in how many chapters: of all that joins two.
   function evidence(ties) {
     var seen = new Set(ties.flatMap(function (tie) { return tie.seen.map(function (o) { return o[0]; }); }));
     var strongest = Math.max.apply(null, ties.map(function (tie) { return tie.strength; }));
-    return el("span", say("strength", { n: strongest }) + " · " + say("since", { chapter: number(Math.min.apply(null, Array.from(seen))), n: seen.size }), "times");
+    return el("span", say("strength", { n: strongest }) + " · " + say("together", { n: seen.size }), "times");
   }
+  // Since when a tie is told of, or that a reader of the book has added it.
+  function since(tie) { return tie.added ? say("by_reader") : say("since", { chapter: chapter(tie.seen[0][0]) }); }
   function named(tie) { return tie.label && tie.label !== data.kinds[tie.kind] ? " · " + tie.label : ""; }
   function line(tie) {
     var row = el("div", undefined, "tie"), directed = data.symmetric.indexOf(tie.kind) < 0;
@@ -70,10 +74,10 @@ function Card(model, canvas, view, hooks, say, corrections) {
   }
   // All that joins `from` to another person, in one line, the most telling tie first.
   function partner(ties, from) {
-    var row = el("div", undefined, "tie");
+    var row = el("div", undefined, "tie both");
+    row.append(person(model.other(ties[0], from)), document.createTextNode(ties.map(named).join("")));
     ties.forEach(function (tie) { row.appendChild(kindOf(tie, from)); });
-    row.append(person(model.other(ties[0], from)), document.createTextNode(ties.map(named).join("")), evidence(ties));
-    row.appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(ties[0].a, ties[0].b), ties[0].index); }, "link more"));
+    row.appendChild(evidence(ties)).appendChild(button(say("quotes"), function () { hooks.open(model.pairKey(ties[0].a, ties[0].b), ties[0].index); }, "link more"));
     return row;
   }
   function quotes(tie) {
@@ -97,8 +101,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
       var box = panel.appendChild(el("section", undefined, "relation"));
       box.appendChild(line(tie));
       if (tie.text) box.appendChild(el("p", tie.text));
-      box.appendChild(curve(tie));
-      box.appendChild(quotes(tie));
+      if (!tie.added) box.append(curve(tie), quotes(tie));
       box.appendChild(corrections.ofTie(model.entity(tie.a).name, model.entity(tie.b).name, tie.kind));
     });
   }

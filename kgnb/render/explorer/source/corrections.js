@@ -18,8 +18,9 @@ function Corrections(data, say, changed) {
   }
   // A form of its own for each kind of correction; `ready` makes the record of what was typed, null while it lacks a word.
   function make(box, title, fields, ready) {
-    var form = box.appendChild(el("form")), values = {};
-    form.appendChild(el("h4", title));
+    var own = box.appendChild(el("details")), form, values = {};
+    own.appendChild(el("summary", title));
+    form = own.appendChild(el("form"));
     fields.concat([["reason", say("fix_reason")]]).forEach(function (f) { values[f[0]] = field(form, f[0], f[1], f[2]); });
     var button = form.appendChild(el("button", say("fix_add")));
     button.type = "submit";

@@ -182,6 +182,7 @@
     else if (event.key === "Enter" && search.value.trim()) {  // what was found before is no answer to this
       clear();
       view.missed = search.value.trim();
+      found.replaceChildren();
       refresh();
     }
     else if (event.key === "Escape") { search.value = ""; found.replaceChildren(); search.blur(); }
@@ -199,7 +200,7 @@
   data.groups.forEach(function (group) {
     if (!group.kinds.length) return;
     var made = legend.appendChild(el("button")), line = made.appendChild(el("i"));
-    line.style.background = group.colour;
+    line.style.background = "var(--" + group.id + ")";
     made.type = "button";
     made.title = group.kinds.map(function (k) { return data.kinds[k]; }).join(say("comma"));
     made.appendChild(document.createTextNode(group.name));
@@ -233,6 +234,8 @@
       rest.appendChild(document.createTextNode(say("no_circle")));
     }
   }
+  var tools = document.querySelector(".tools");
+  document.addEventListener("pointerdown", function (event) { if (!tools.contains(event.target)) tools.open = false; });
   var many = byId("many"), least = byId("least");
   many.max = Math.max(1, Math.min(1000, data.people.length));
   many.addEventListener("input", function () { view.limit = Number(many.value); refresh(); });
