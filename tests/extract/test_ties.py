@@ -143,6 +143,11 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
             ("Rufus", "SIBLING", "Winifred"),
         ),
         ('Rufus rose.\n\n"My sister, Winifred, waits," he said.', ("Rufus", "SIBLING", "Winifred")),
+        ("Winifred, the lover of Rufus, rose.", ("Winifred", "LOVES", "Rufus")),
+        ('"I hear that Rufus and Winifred are to be married."', ("Rufus", "SPOUSE", "Winifred")),
+        ("Winifred met Rufus, a cousin of Miss Pell's.", ("Miss Pell", "FAMILY", "Rufus")),
+        ("Rufus, old Miss Pell's brother, rose.", ("Miss Pell", "SIBLING", "Rufus")),
+        ("Winifred, fifth daughter of Captain Thorne, rose.", ("Captain Thorne", "PARENT_OF", "Winifred")),
     ],
 )
 def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
@@ -202,6 +207,10 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "We saw Winifred, the cousin of Rufus's wife.",
         "Rufus rose. The day was warm. His friend Winifred came.",
         '"Come, brother," said Rufus. Edwin came.',
+        "At the call of Rufus's cousin, Winifred laughed.",
+        "Mrs. Harland sighed. Winifred wanted to be the wife of Mr. Harland.",
+        "Mr. Harland had quarrelled. There was a daughter of Mr. Harland in the town, and Nora smiled.",
+        "Rufus spoke.\n\n\"They told me: 'My sister, Winifred, is late,' and went,\" said Rufus.",
     ],
 )
 def test_company_and_strangers_are_no_kin(text: str) -> None:
@@ -232,6 +241,12 @@ def test_who_is_only_near_is_no_tie_until_the_book_says_it_often() -> None:
     assert confidences(text)[tie] < 0.5
     assert tie not in ties_of([text])
     assert tie in ties_of([text] * 5)
+
+
+def test_whom_the_book_names_as_a_wife_another_is_not_by_her_surname() -> None:
+    inferred = "Mrs. Harland came.\nThen Mr. Harland kissed his wife."
+    assert ("Mr. Harland", "SPOUSE", "Mrs. Harland") in ties_of([inferred])
+    assert ties_of([inferred, "Mr. Harland married Winifred."]) == {("Mr. Harland", "SPOUSE", "Winifred")}
 
 
 STORIES = {

@@ -40,7 +40,7 @@ def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
             )
             unlike = False
         case "aunt" | "uncle":
-            elder = 2 * NEARBY if one.married else NEARBY if one.head == "m" else 0.0
+            elder = 2 * NEARBY if one.married else 0.0
             return OF_FAMILY if role.name in one.titles else elder
         case _:
             return NEARBY

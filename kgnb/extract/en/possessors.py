@@ -41,6 +41,8 @@ _PRONOUN = {
 }
 _FIRST_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+ $")
 """A first name before a mention: in Ann Dale, where only Dale is known, the mention is of another person."""
+_CITED = re.compile(rf"(?<![\w'{PERSON}])'(?=\w)(?:[^'\n]|(?<=[\w{PERSON}])'(?=\w))*$")
+"""Single quotation mark that opens words of somebody else within a speech, up to the place that is cited."""
 _HE_SAYS = re.compile(rf"\" (?:(?:{words.SPEECH_VERB}) )?(he|she)\b", re.IGNORECASE)
 
 
@@ -137,6 +139,8 @@ class Possessors:
             own = next((m for m in reversed(self._masked.within(begin, at)) if m.form == "I"), None)
             return Possessor(own.entry, at, ALONE) if own else None
         before, start, end, behind = self.paragraphs.speech(at)
+        if _CITED.search(self._text, start, at + 1):
+            return None
         if behind - end <= 2 and self._text[behind : behind + 1] == '"':
             return None  # "…" "…," said Tom: two speakers in one paragraph
         for low, high, k in ((end, behind, 0), (before, start, -1)):  # "…" said Tom; Tom said, "…"

@@ -42,8 +42,13 @@ _OWNER = re.compile(
 _ARTICLE = re.compile(rf"(?<=[\s(—-])(?<!\bno )(?<!\bnot )(?:(?:the|an?) )?{_ADJECTIVES}$")
 _TRADE = "|".join(sorted(words.TRADES))
 _OF = re.compile(
-    rf" (?:of|to) (?:(?:the|that|this|late|poor|old|{_TRADE}|\w+ous) )*(?P<named>{PERSON})(?!'s)"
+    rf" (?:of|to) (?:(?:the|that|this|late|poor|old|{_TRADE}|\w+ous) )*"
+    rf"(?P<named>{PERSON})(?:'s(?=[,.;:!?)]))?(?!'s)"
 )
+_PREDICATE = re.compile(
+    r"\b(?:be|been|being|is|was|were|are|am|becomes?|became|becoming|remain(?:s|ed)?)(?: \w+ly| not)? $"
+)
+"""Before a noun that says what the subject is: it names nobody else."""
 _INTRODUCED = re.compile(r"\b(?:is|was|present|introduce|meet|know)\b[^.;!?]{0,12}$|'s $")
 _TOLD = re.compile(r"\b(?:that|thinks?|thought|sure|says?|said|declared?|believes?)\b[^.;!?\"\n]*$")
 _UNREAL = re.compile(
@@ -199,6 +204,8 @@ class _Chapter:
     ) -> Iterator[Statement]:
         """Yield the relation by a noun whose bearer is not beside it, but named near: Jane was ill, and Ann
         nursed her sister."""
+        if _PREDICATE.search(self._text, max(0, start - WINDOW), start):
+            return
         called = self._text[end : end + 1] in ",!?" and self._text.endswith(('"', ", ", "! "), 0, start)
         if called and self._persons.paragraphs.in_speech(start):
             return

@@ -57,7 +57,28 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     total = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: n for edge, n in total.items() if edge[1] in _KIN}
     against = {edge: total.get((edge[2], edge[1], edge[0]), 0.0) for edge in total} | _contradictions(kin)
+    for edge, n in _other_spouses(ties).items():
+        against[edge] += n
     return {edge for edge, n in total.items() if n < MIN_ODDS * (1 + against.get(edge, 0.0))}
+
+
+def _other_spouses(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, float]:
+    """Return SPOUSE edge that rules only infer → best odds of another that is stated of one of the two: "his
+    wife" is she whom the book names.
+
+    A second marriage that is stated contradicts nothing.
+    """
+    stated = defaultdict[NodeKey, float](float)
+    inferred: list[EdgeKey] = []
+    for edge, facts in ties.items():
+        if edge[1] != "SPOUSE" or facts.by_ai:
+            continue
+        if facts.confidence < STATED:
+            inferred.append(edge)
+        else:
+            for one in edge[::2]:
+                stated[one] = max(stated[one], facts.odds)
+    return {edge: max(stated[edge[0]], stated[edge[2]]) for edge in inferred}
 
 
 def siblings(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
