@@ -203,13 +203,19 @@ def _before_full_names(people: Located) -> Iterator[tuple[str, Counter[str]]]:
 
 
 def _apposed(people: Located) -> Iterator[Link]:
-    """县令何恭: a title and whom it stands before; one name before another twice in a book is a list of two,
+    """县令何恭, 何恭何县令: a title beside whom it names; one name before another twice in a book is a list of two,
     but for a rank."""
     for title, after in _before_full_names(people):
         for name, n in after.most_common(2):
             often = title[-1] in words.RANK_ENDS or n >= 0.05 * people.accepted[title]
             if n >= 2 and often:
                 yield Link(title, name, "同位", min(1.0, n / after.total() + 0.3))
+    fulls = [name for name in people.accepted if is_full(name)]
+    ends = {at + len(name): name for name in fulls for at in people.offsets[name]}
+    for title in filter(titled_surname, people.offsets):
+        beside = {ends[at] for at in people.offsets[title] if at in ends}
+        same = (name for name in beside if surname_of(name) == titled_surname(title))
+        yield from (Link(title, name, "同位") for name in same)
 
 
 def shared_titles(people: Located) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import compress, pairwise
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from kgnb.extract.zh.surnames import (
     given_of,
     head_of,
     is_full,
+    is_role,
     surname_of,
     title_of,
     titled_surname,
@@ -84,7 +85,7 @@ def by_form(text: str, classifier: NameClassifier, persons: Persons) -> ByForm:
     found.links += (Link(full, alias, "译名") for full, alias in classifier.foreign.joins(persons))
     found.links += (Link(n, n + "儿", "儿") for n in persons if n + "儿" in classifier.candidates)
     found.links += _with_heads(classifier, persons, counts)
-    found.links += _longer_forms(text, classifier, persons)
+    found.links += _longer_forms(text, classifier, persons, found.given)
     found.links += _nicknames(text, classifier, persons)
     return found
 
@@ -147,11 +148,18 @@ def _with_surnames(found: ByForm, classifier: NameClassifier, persons: Persons, 
             word = classifier.common_words.get(given, 0.0) >= WORD
             if given in persons or (likely.get(full) == given and not word):
                 found.links.append(Link(full, given, "姓" if given in persons else "名"))
+    _with_courtesy_names(found, classifier, persons, counts)
+
+
+def _with_courtesy_names(
+    found: ByForm, classifier: NameClassifier, persons: Persons, counts: _Counts
+) -> None:
+    """何子安 and 子安 in a book that tells courtesy names: stated or not, if the latter stands as a name."""
     addresses = {form: bare for form, bare in classifier.addresses(persons).items() if not title_of(form)}
     totals = Counter[str]()
     for form, bare in addresses.items():
         totals[bare] += counts[form]
-    told = any(link.kind == "字" for link in found.links)
+    stated = {link.other for link in found.links if link.kind == "字"}
     for form, bare in addresses.items():
         n, alone = counts[form], counts[bare] - totals[bare]
         share = n / max(1, n + alone)
@@ -159,11 +167,20 @@ def _with_surnames(found: ByForm, classifier: NameClassifier, persons: Persons, 
         # A name that begins with a surname itself seldom takes another: 于 of 于袁绍 is a preposition.
         often = often and (bare[0] not in words.COMMON_SURNAMES or share >= OWN_SURNAME)
         title = bare in words.TITLES or bare in words.COMPOUND_SURNAMES  # 司徒 of 王司徒 is an office
-        if often and (told or bare in persons) and not title:
+        sure = form in persons or form[:2] in words.COMPOUND_SURNAMES
+        unsaid = stated and sure and _stands_as_name(bare, form, classifier, counts)
+        if often and not title and (bare in persons or bare in stated or unsaid):
             found.links.append(Link(form, bare, "姓"))
             found.given.add(bare)
-            if told:  # else 何恭 and 何子安 are kin
+            if stated:  # else 何恭 and 何子安 are kin
                 found.courtesy[form] = bare
+
+
+def _stands_as_name(bare: str, form: str, classifier: NameClassifier, counts: _Counts) -> bool:
+    """Whether what precedes a name without its surname precedes names; of a common word, surely so."""
+    alone = classifier.with_neighbours([bare])[bare]
+    alone.left[form[-len(bare) - 1]] -= counts[form]
+    return classifier.left_score(alone) >= (0.3 if bare in classifier.common_words else -0.3)
 
 
 def _with_heads(classifier: NameClassifier, persons: Persons, counts: _Counts) -> Iterator[Link]:
@@ -197,9 +214,11 @@ def _is_stem(stem: str, n: int, classifier: NameClassifier, persons: Persons, co
     return counts[stem] >= n + 2 and (likely or n >= 0.3 * counts[stem])
 
 
-def _longer_forms(text: str, classifier: NameClassifier, persons: Persons) -> Iterator[Link]:
+def _longer_forms(
+    text: str, classifier: NameClassifier, persons: Persons, given: Collection[str]
+) -> Iterator[Link]:
     """紫阳真君 and 真君, 狸七戒 and 七戒: a name behind what stands before hardly anything else, or hardly
-    before other names."""
+    before other names, and is no name itself."""
     found = list(classifier.bigrams.find_all(persons))
     mentions = Counter(name for _, name in found)
     likely: dict[str, Link] = {}
@@ -210,7 +229,7 @@ def _longer_forms(text: str, classifier: NameClassifier, persons: Persons) -> It
             everywhere[form[:size]] += n
         for form, n in forms.items():
             before, name = form[:size], form[size:]
-            if n < LONGER_FORMS or not _can_precede(before, name):
+            if n < LONGER_FORMS or before in persons or before in given or not _can_precede(before, name):
                 continue
             char = classifier.frequency(before) * len(text)
             total = classifier.bigrams.count(before) if size == 2 else char
@@ -243,6 +262,7 @@ def _nicknames(text: str, classifier: NameClassifier, persons: Persons) -> Itera
         places.append(at)
         bearers.append(name)
     mentions = Counter(bearers)
+    found: dict[tuple[str, str], tuple[int, int]] = {}
     for size in range(2, LONGEST + 1):
         before = [text[at - size if at > size else 0 : at] for at in places]
         everywhere, pairs = Counter(before), Counter(zip(before, bearers, strict=True))
@@ -255,16 +275,23 @@ def _nicknames(text: str, classifier: NameClassifier, persons: Persons) -> Itera
         for (word, who), n in likely.items():
             surprise = n * math.log(mentions.total() / mentions[who]) if len(mentions) > 1 else math.inf
             sure = surprise >= SIGNIFICANT * (2 if size == 2 else 1) and n < alone[word].count
-            if sure and classifier.left_score(alone[word]) >= -0.3:
-                yield Link(who, word, "绰号", math.sqrt(n / alone[word].count))
+            if sure and classifier.left_score(alone[word]) >= (0 if size == 2 else -0.2):  # not 擒获
+                found[who, word] = n, alone[word].count
         # Most places end here: a longer word before a name is no more frequent than its end.
         often = [everywhere[word] >= FEW for word in before]
         places, bearers = array("I", compress(places, often)), list(compress(bearers, often))
+    for (who, word), (n, total) in found.items():
+        if not any(
+            w == who and longer.endswith(word, 1) and 2 * m >= n for (w, longer), (m, _) in found.items()
+        ):
+            yield Link(who, word, "绰号", math.sqrt(n / total))
 
 
 def _can_be_nickname(word: str, classifier: NameClassifier, persons: Persons) -> bool:
     """Whether no part of the word is a name, a word for many people or grammar."""
     if not is_han(word) or not words.NEVER_IN_NAMES.isdisjoint(word) or word[-2:] in words.GENERIC:
+        return False
+    if is_role(word) or is_role(word[1:]) or is_role(word[:2]):  # 贼臣, 副先锋, 大圣吩咐
         return False
     if (
         word[0] in words.NEVER_FIRST

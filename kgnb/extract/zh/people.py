@@ -101,7 +101,7 @@ class People:
         self.given |= found.given
         self.courtesy = {link.other for link in found.links if link.kind == "字"}
         """Courtesy names, and the same behind surnames."""
-        characters = characters_with_titles(classifier, self._named())
+        characters = characters_with_titles(classifier, filter(self._is_own, self._named()))
         self.offsets = self._locate((*characters, *titles_of(classifier, persons)))
         self.index = NameIndex(self.offsets, sentence_ends(text, speech=True), WINDOW)
         self.sexes = Sexes(text, self.offsets)
@@ -119,6 +119,10 @@ class People:
 
     def _named(self) -> dict[str, None]:
         return dict.fromkeys((*self.accepted, *(name for pair in self.links for name in pair)))
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a name is no nickname that only a link shows."""
+        return name in self.accepted or name in self.given
 
     def _add(self, links: Iterable[Link]) -> None:
         for one, other, kind, value in links:
