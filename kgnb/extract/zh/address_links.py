@@ -135,13 +135,13 @@ def by_place(people: Located, found: ByForm, characters: Mapping[str, Sequence[s
     """
     bearers = defaultdict[str, list[str]](list)
     for name in people.candidates:
-        if surname_of(name) and is_full(name):
+        if surname_of(name) and is_full(name) and name not in people.given:  # 国太 is no 国
             bearers[surname_of(name)].append(name)
     for form, names in characters.items():
         if len(people.offsets[form]) >= (1 if form in people.accepted else FEW):
             own = [n for n in names if n[1:] not in words.TITLES_AFTER_GIVEN]
             yield from _nearest(people, form, own or names, "名与称")
-    for form in [name for name, at in people.offsets.items() if at and called_by(name)]:
+    for form in [name for name, at in people.offsets.items() if at and called_by(name) and not is_role(name)]:
         if called_by(form) in words.SURE_SURNAMES or form not in characters:
             yield from _nearest(people, form, bearers[called_by(form)], "姓与称")
     for form in found.courtesy:
@@ -203,8 +203,8 @@ def _before_full_names(people: Located) -> Iterator[tuple[str, Counter[str]]]:
 
 
 def _apposed(people: Located) -> Iterator[Link]:
-    """县令何恭, 何恭何县令: a title beside whom it names; one name before another twice in a book is a list of two,
-    but for a rank."""
+    """县令何恭, 何恭何县令: a title beside whom it names; one name before another twice in a book is a list of
+    two, but for a rank."""
     for title, after in _before_full_names(people):
         for name, n in after.most_common(2):
             often = title[-1] in words.RANK_ENDS or n >= 0.05 * people.accepted[title]

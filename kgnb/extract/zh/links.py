@@ -48,6 +48,8 @@ MOSTLY = 0.6
 """Share of a title's places before names that are one person's, of a title that is nobody else's."""
 
 
+SHARED = 5
+"""Fewest mentions of a given name behind the surname of another family, who have it, too."""
 OWN_SURNAME = 0.15
 """Least share of a form with a surname before a name that seems to have one, as in names.py: 何云舒."""
 
@@ -142,9 +144,13 @@ def _with_surnames(found: ByForm, classifier: NameClassifier, persons: Persons, 
         if surname_of(name) and len(given_of(name)) >= 2:
             longer[given_of(name)].append(name)
     likely = classifier.given_names(persons)
+    families = words.SURE_SURNAMES.intersection(map(surname_of, persons))
+    alone = classifier.with_neighbours(longer)
     for given, fulls in longer.items():
         found.given.add(given)
-        for full in fulls if len(fulls) == 1 else ():  # a given name of two families is neither's
+        often = {char for char, n in alone[given].left.items() if n >= SHARED}
+        shared = len(families & often - {surname_of(fulls[0])}) > 0 if given in persons else False
+        for full in fulls if len(fulls) == 1 and not shared else ():  # of two families: neither's
             word = classifier.common_words.get(given, 0.0) >= WORD
             if given in persons or (likely.get(full) == given and not word):
                 found.links.append(Link(full, given, "姓" if given in persons else "名"))
