@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, pairwise
 from typing import NamedTuple
@@ -89,6 +89,7 @@ def by_form(text: str, classifier: NameClassifier, persons: Persons) -> ByForm:
     found.links += _with_heads(classifier, persons, counts)
     found.links += _longer_forms(text, classifier, persons, found.given)
     found.links += _nicknames(text, classifier, persons)
+    found.links += _surnames_with_nicknames(found.links, persons)
     return found
 
 
@@ -291,6 +292,20 @@ def _nicknames(text: str, classifier: NameClassifier, persons: Persons) -> Itera
             w == who and longer.endswith(word, 1) and 2 * m >= n for (w, longer), (m, _) in found.items()
         ):
             yield Link(who, word, "绰号", math.sqrt(n / total))
+
+
+def _surnames_with_nicknames(links: Sequence[Link], persons: Persons) -> Iterator[Link]:
+    """王矮虎 and 王英, nicknamed 矮脚虎: a surname and characters of a nickname, in their order."""
+    nicknames = defaultdict[str, list[tuple[str, str]]](list)
+    for full, nickname, kind, _ in links:
+        if kind in ("号", "绰号"):
+            nicknames[surname_of(full)].append((full, nickname))
+    for name in persons:
+        given = given_of(name)
+        for full, nickname in nicknames[surname_of(name)] if len(given) > 1 else ():
+            rest = iter(nickname)
+            if all(char in rest for char in given):
+                yield Link(full, name, "号")
 
 
 def _can_be_nickname(word: str, classifier: NameClassifier, persons: Persons) -> bool:

@@ -219,4 +219,10 @@ class Statements:
             return ""
         near = self._text[max(0, at - 200) : at + 400]
         fitting = [n for n in self._names if given_of(n) == given and surname_of(n) and n in near]
-        return max(fitting, key=lambda n: (near.count(n), n), default="")
+        best = max(fitting, key=lambda n: (near.count(n), n), default="")
+        return best or (full if (full := self._family_before(at) + given) in self._names else "")
+
+    def _family_before(self, at: int) -> str:
+        """The surname of the last full name before a place: 孙坚有四子：…；次子名权."""
+        found = (self.name_at(place) for place in range(at - 2, max(-1, at - PASSAGE), -1))
+        return next((surname_of(name) for name in found if name and surname_of(name)), "")
