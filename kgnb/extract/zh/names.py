@@ -311,6 +311,8 @@ class NameClassifier:
             shorter = persons.get(name[:-1])
             if shorter and shorter.count > 2 * candidate.count:
                 continue
+            if self._begins_within(candidate):
+                continue
             rarer = candidate.score < 1.3 or self.bigrams.count(tail) > 3.5 * candidate.count
             if rarer and name[:-2] in surnames and tail[-1] not in "州郡县城国":
                 found[name] = tail
@@ -329,9 +331,9 @@ class NameClassifier:
         least = 0.5 if name[:2] in words.COMPOUND_SURNAMES else 0.6  # 诸葛先 of 诸葛先生
         if sum(candidate.right[c] for c in ends if titled_surname(name + c) or c in counted) >= least * n:
             return True  # 何师 of 何师兄 and 何师弟, 秦二 of 秦二人, 李顾二 of 李顾二夫人
-        (before, left), (after, right) = most_frequent(candidate.left), most_frequent(candidate.right)
-        if left >= 0.7 * n and (before + name in self.candidates or is_role(before + name[0])):
-            return True  # in 国王何恭 and 和尚道 no surname is meant
+        if self._begins_within(candidate):
+            return True
+        after, right = most_frequent(candidate.right)
         if self._is_shared_beginning(candidate):
             return True
         longer = self.candidates.get(name + after)
@@ -342,6 +344,13 @@ class NameClassifier:
             and longer is not None
             and longer.score > min(candidate.score - 0.5, SURE_SCORE - 0.5)
         )
+
+    def _begins_within(self, candidate: Candidate) -> bool:
+        """Whether nearly always another candidate or a title goes on in it: in 国王何恭 and 太傅何恭, no 王何恭
+        and 傅何恭 are meant."""
+        before, left = most_frequent(candidate.left)
+        word = before + candidate.name
+        return left >= 0.7 * candidate.count and (word in self.candidates or is_role(word[:2]))
 
     def _is_shared_beginning(self, candidate: Candidate) -> bool:
         """Whether a surname and a character hardly stand but in longer names: 何明 of 何明珠 and 何明月."""
