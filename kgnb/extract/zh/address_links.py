@@ -203,8 +203,8 @@ def _before_full_names(people: Located) -> Iterator[tuple[str, Counter[str]]]:
 
 
 def _apposed(people: Located) -> Iterator[Link]:
-    """县令何恭, 何恭何县令: a title beside whom it names; one name before another twice in a book is a list of
-    two, but for a rank."""
+    """县令何恭, 何恭何县令: a title beside whom it names; one name before another twice in a book is a list
+    of two, but for a rank."""
     for title, after in _before_full_names(people):
         for name, n in after.most_common(2):
             often = title[-1] in words.RANK_ENDS or n >= 0.05 * people.accepted[title]

@@ -67,9 +67,9 @@ def _place_penalty(candidate: Candidate) -> float:
     if candidate.speaks or candidate.name[-1] not in _PLACES_BEHIND:
         return 0.0
     within = share_of(candidate.right, words.LOCALIZERS)
-    if not (within or candidate.name[-1] == "州") and len(candidate.name) == 3:
-        if candidate.name[0] in words.COMMON_SURNAMES:
-            return 0.0  # 从何庆林, but 到高唐州
+    full = len(candidate.name) == 3 and candidate.name[0] in words.COMMON_SURNAMES
+    if full and not (within or candidate.name[-1] == "州"):
+        return 0.0  # 从何庆林, but 到高唐州
     there = share_of(candidate.left, words.BEFORE_PLACE) + within
     return 5.0 * max(0.0, there * candidate.count / (candidate.count + 1) - 0.25)
 
