@@ -346,8 +346,8 @@ class NameClassifier:
         )
 
     def _begins_within(self, candidate: Candidate) -> bool:
-        """Whether nearly always a title or another candidate goes on in it: no 王何恭 is meant in 国王何恭, no
-        傅何恭 in 太傅何恭."""
+        """Whether nearly always a title or another candidate goes on in it: no 王何恭 is meant in 国王何恭,
+        no 傅何恭 in 太傅何恭."""
         before, left = most_frequent(candidate.left)
         word = before + candidate.name
         return left >= 0.7 * candidate.count and (word in self.candidates or is_role(word[:2]))
